@@ -1,38 +1,40 @@
-/** Arithmetic on amounts: numbers by dimension, in the byte order of the names, so that two equal ones are one text. */
+/**
+ * Arithmetic on amounts: numbers by dimension, in the byte order of the names, so that equal amounts are equal texts.
+ */
 import { compareBytes } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { Amounts } from './facts.js';
 
-/** The amount of a dimension, 0 where nothing is said of it. */
+/** The amount of a dimension; 0 when the map does not name it. */
 export const amountOf = (amounts: Amounts, dimension: string): number =>
   Object.hasOwn(amounts, dimension) ? (amounts[dimension] as number) : 0;
 
 export const dimensionsOf = (amounts: Amounts): string[] => Object.keys(amounts);
 
-/** Amounts in their order. */
+/** The amounts, ordered by dimension. */
 export const inOrder = (entries: Iterable<readonly [string, number]>): Amounts =>
   Object.fromEntries([...entries].sort(([a], [b]) => compareBytes(a, b)));
 
-/** The sum of two, dimension by dimension. */
+/** The sum of two maps, dimension by dimension. */
 export function plus(a: Amounts, b: Amounts): Amounts {
   const sum = new Map(Object.entries(a));
   for (const [dimension, amount] of Object.entries(b)) sum.set(dimension, (sum.get(dimension) ?? 0) + amount);
   return inOrder(sum);
 }
 
-/** The first without the second: never less than nothing, and dimensions of which nothing is left are gone. */
+/** `a - b`, at least 0 in each dimension. Dimensions that come to 0 are left out. */
 export function minus(a: Amounts, b: Amounts): Amounts {
   return positive(Object.entries(a).map(([dimension, amount]) => [dimension, amount - amountOf(b, dimension)]));
 }
 
-/** The first without the second, with its dimensions: 0 where nothing is left. */
+/** `a - b`, at least 0 in each dimension. All dimensions of `a` are kept. */
 export function lessened(a: Amounts, b: Amounts): Amounts {
   return inOrder(
     Object.entries(a).map(([dimension, amount]) => [dimension, Math.max(0, amount - amountOf(b, dimension))]),
   );
 }
 
-/** Those that are more than nothing. */
+/** Only the amounts above 0. */
 export const positive = (entries: readonly (readonly [string, number])[]): Amounts =>
   inOrder(entries.filter(([, amount]) => amount > 0));
 
@@ -40,7 +42,7 @@ export const positive = (entries: readonly (readonly [string, number])[]): Amoun
 export const isExact = (amounts: Amounts): boolean =>
   Object.values(amounts).every((amount) => amount <= LIMITS.maxInteger);
 
-/** None above what a number holds exactly: a total for audit stays there. */
+/** Caps every amount at the largest exact integer: a total for audits stops there. */
 export const bounded = (amounts: Amounts): Amounts =>
   isExact(amounts)
     ? amounts

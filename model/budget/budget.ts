@@ -28,7 +28,7 @@ export const createBudget = operation({
   family: 'budget',
   args: z.object({
     budgetId: field.plainUuid,
-    /** What it is for: a label of its bill, by which nothing is looked up. */
+    /** A label for the bill. Nothing is looked up by it. */
     scopeType: field.label(LIMITS.maxScopeTypeBytes).default('custom'),
     scopeId: field.label(LIMITS.maxScopeIdBytes).default('default'),
     enforcementMode: storedWord(ENFORCEMENT_MODES).default('strict'),
@@ -36,12 +36,12 @@ export const createBudget = operation({
     onSoftLimit: storedWord(SOFT_LIMIT_ACTIONS).default('warn'),
     /** Time between two resets, ms; 0 for a budget for life. */
     resetIntervalMs: field.durationMs.default(0),
-    /** By dimension, 0 for none. What is not named has none. */
+    /** Limits by dimension; 0 or absent: no limit. */
     limits: limits.default({ hardLimits: {}, softLimits: {} }),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('created'), budgetId: echoed(field.plainUuid) }),
-    /** There is one: it stays as it is. Whether the definition is another one is answered beside it. */
+    /** The budget exists and stays as it is. `reason` says whether this call describes the same definition. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['same_definition', 'definition_differs']) }),
   ]),
   rejects: [],
@@ -90,7 +90,7 @@ function isDefinedAs(
   );
 }
 
-/** Limits may come to stand below what is used: then everything that counts in the dimension is refused. */
+/** Limits may be set below what is used; until usage falls, everything counted in the dimension is refused. */
 export const updateBudgetLimits = operation({
   name: 'updateBudgetLimits',
   family: 'budget',
@@ -98,7 +98,7 @@ export const updateBudgetLimits = operation({
     budgetId: field.plainUuid,
     /** The dimensions that change; 0, or absent, for no limit. */
     limits: changedLimits,
-    /** Who asks for it. */
+    /** The caller, for the log. */
     requestedBy: field.requester,
   }),
   outcome: z.discriminatedUnion('kind', [
@@ -130,7 +130,7 @@ export const releaseBudget = operation({
   args: z.object({ budgetId: field.plainUuid, executionId: spender }),
   outcome: z.object({
     kind: z.literal('released'),
-    /** What was taken back; nothing the second time. */
+    /** The amounts that were taken back; empty on a repeated call. */
     amounts: answeredAmounts,
   }),
   rejects: ['budget_not_found'],
@@ -141,7 +141,7 @@ export const releaseBudget = operation({
     const budget = view.budgets.get(budgetId);
     if (budget === undefined) return reject('budget_not_found');
     const ledger = view.budgets.ledger(budgetId, spender);
-    // What was spent before the last reset is not in the usage any more.
+    // Spend from before the last reset is no longer part of the usage.
     const amounts: Amounts = ledger?.generation === budget.resetCount ? ledger.spend : {};
     if (dimensionsOf(amounts).length === 0) return accept({ kind: 'released', amounts: {} });
     return acceptAll({ kind: 'released', amounts }, [
@@ -151,7 +151,10 @@ export const releaseBudget = operation({
   },
 });
 
-/** A reset that is expected and due is that of the schedule, and keeps it; any other one begins a new interval. */
+/**
+ * When the expected reset is due, it is the scheduled one and the schedule continues. Any other reset starts a new
+ * interval.
+ */
 function nextResetOf({ resetIntervalMs }: ReadonlyBudget, expected: number | undefined, now: number) {
   if (resetIntervalMs === 0) return undefined;
   return expected !== undefined && expected <= now ? nextAfter(expected, resetIntervalMs, now) : now + resetIntervalMs;
@@ -162,12 +165,15 @@ export const resetBudget = operation({
   family: 'budget',
   args: z.object({
     budgetId: field.plainUuid,
-    /** Only if its next reset is due at this time: a second call finds that it has moved. Once it is due, the schedule stays. */
+    /**
+     * Resets only if the next reset is due at this time, so a repeated call finds it moved. A reset that is due keeps
+     * the schedule.
+     */
     expectedNextResetAt: field.timestampMs.optional(),
     requestedBy: field.requester,
   }),
   outcome: z.discriminatedUnion('kind', [
-    /** 0 when there will be no other. */
+    /** 0 when there is no further reset. */
     z.object({ kind: z.literal('reset'), nextResetAt: field.timestampMs }),
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_moved']) }),
   ]),

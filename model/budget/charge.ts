@@ -1,6 +1,6 @@
 /**
- * What every report of usage comes to: refused by a hard limit, or recorded on the budget, on the ledger of its
- * execution and on the bill of the day. All dimensions or none. Spec 09 sections 3.2, 3.3 and 4.
+ * The decision on every report of usage: a hard limit refuses it, or it is recorded on the budget, on the ledger of its
+ * execution and on the bill of the day; all dimensions or none. Spec 09 sections 3.2, 3.3 and 4.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -13,9 +13,9 @@ import type { Amounts, Ledger, ReadonlyBudget } from './facts.js';
 /** The answer where a hard limit refuses. */
 export const hardBreach = z.object({
   kind: z.literal('hard_breach'),
-  /** The first that does not fit. */
+  /** The first dimension without room. */
   dimension: z.string(),
-  /** As it was, and is. */
+  /** The budget as it was and remains. */
   currentUsage: field.count,
   /** Held by open reservations. */
   reserved: field.count,
@@ -24,14 +24,14 @@ export const hardBreach = z.object({
 
 export const reported = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ok') }),
-  /** Recorded; a dimension is above its soft limit now. */
+  /** Recorded; a dimension is now above its soft limit. */
   z.object({
     kind: z.literal('soft_breach'),
     dimension: z.string(),
     currentUsage: field.count,
     softLimit: field.count,
   }),
-  /** Recorded, though above its hard limit: this budget only tells of it. */
+  /** Recorded although it is above the hard limit: this budget only reports breaches. */
   z.object({ kind: z.literal('over_limit'), dimension: z.string(), currentUsage: field.count, hardLimit: field.count }),
   /** Nothing was recorded. */
   hardBreach,
@@ -39,11 +39,11 @@ export const reported = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('already_applied') }),
 ]);
 
-/** Whether hard limits are kept. */
+/** Whether hard limits are enforced. */
 export const isStrict = ({ enforcementMode, onHardLimit }: ReadonlyBudget): boolean =>
   enforcementMode === 'strict' && onHardLimit !== 'none';
 
-/** The first dimension in which so much more does not fit. */
+/** The first dimension without room for these amounts. */
 export function offending(budget: ReadonlyBudget, amounts: Amounts): string | undefined {
   return dimensionsOf(amounts).find((dimension) => {
     const hard = amountOf(budget.hardLimits, dimension);
@@ -52,7 +52,7 @@ export function offending(budget: ReadonlyBudget, amounts: Amounts): string | un
   });
 }
 
-/** Refuses, and notes it: the dimension is exhausted until there is room for as much. */
+/** Refuses the report and records the breach: the dimension is exhausted until it has room for this amount. */
 export function breach(
   budget: ReadonlyBudget,
   dimension: string,
@@ -79,7 +79,7 @@ export function breach(
   ]);
 }
 
-/** The totals of the day that is over, if anything happened on it. */
+/** Closes the day that is over, if anything was recorded on it. */
 export function closedDay(budget: ReadonlyBudget, at: number): Event[] {
   const { budgetId, billDay, spentToday, overrunToday, releasedToday } = budget;
   const isEmpty = [spentToday, overrunToday, releasedToday].every((amounts) => dimensionsOf(amounts).length === 0);
@@ -88,11 +88,14 @@ export function closedDay(budget: ReadonlyBudget, at: number): Event[] {
   return [{ type: 'budget_day_closed', budgetId, at, ...totals }];
 }
 
-/** Whether it comes with an epoch that is not the highest: from an owner that lost its work. The money is spent all the same. */
+/**
+ * Whether the report has an older epoch than the highest one seen: its sender lost the lease. The money is spent all
+ * the same.
+ */
 export const isStale = (ledger: Readonly<Ledger> | undefined, leaseEpoch: number | undefined): boolean =>
   ledger !== undefined && leaseEpoch !== undefined && leaseEpoch < ledger.highestEpoch;
 
-/** Whether nothing that is counted becomes too large to be stored exactly. */
+/** Whether every counter stays an exact number. */
 export function fitsNumbers(budget: ReadonlyBudget, deltas: Amounts, overrun: Amounts): boolean {
   const more = plus(deltas, overrun);
   const counted = plus(plus(budget.usage, budget.reserved), budget.overrun);

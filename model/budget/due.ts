@@ -1,12 +1,12 @@
-/** What time does to budgets: resets without drift, reservations that lapse, and what was kept long enough. */
+/** Due work of budgets: scheduled resets, reservations that lapse, and records whose retention is over. */
 import type { Event } from '../events.js';
 import type { DueContext } from '../schedule/due.js';
 import type { Bill, Ledger, ReadonlyBudget, Reservation } from './facts.js';
 
-/** Who asks for what happens by itself. */
+/** The requester that the log names for changes made by the engine. */
 const ENGINE = 'engine';
 
-/** The first time on the schedule that has not come: a pause is followed by one reset, and the schedule stays. */
+/** The first scheduled time in the future. After a pause there is one reset, and the schedule is unchanged. */
 export function nextAfter(due: number, intervalMs: number, now: number): number {
   return due + (Math.floor((now - due) / intervalMs) + 1) * intervalMs;
 }
@@ -16,7 +16,7 @@ export function dueOfBudget({ budgetId, nextResetAt, resetIntervalMs }: Readonly
   return [{ type: 'budget_reset', budgetId, at: now, nextResetAt: next, requestedBy: ENGINE }];
 }
 
-/** The two parts of a name: no id of a budget has a colon. */
+/** Splits `<budgetId>:<rest>`; budget ids contain no colon. */
 function partsOf(name: string): readonly [budgetId: string, rest: string] {
   const colon = name.indexOf(':');
   return [name.slice(0, colon), name.slice(colon + 1)];

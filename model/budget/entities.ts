@@ -1,4 +1,4 @@
-/** Budgets and what is kept beside them, as entities. All of a budget is in its partition, `{b:N}`. */
+/** Budgets and the records beside them, as entities. Everything about a budget is in its partition, `{b:N}`. */
 import { changes, entity, makes, makesOrChanges, removes, removesIfThere } from '../core/entity.js';
 import type { EventNamed, EventType } from '../events.js';
 import { BILL_KEPT_DAYS, LEDGER_KEPT_DAYS, RESERVATION_KEPT_MS, USAGE_KEY_MS } from '../limits.js';
@@ -34,7 +34,7 @@ export const budgetEntity = entity({
 
 const close = (reservationState: Exclude<Reservation['reservationState'], 'open'>) =>
   changes((reservation: Reservation, { at }: { readonly at: number }) => {
-    // What was closed before stays what it was, and is forgotten no later.
+    // A reservation that was closed before keeps its state, and is forgotten at the same time.
     if (reservation.reservationState === 'open') reservation.endsAt = at + RESERVATION_KEPT_MS;
     reservation.reservationState = reservationState;
   });
@@ -70,14 +70,14 @@ export const reservationEntity = entity({
   timerOf: ({ endsAt }) => endsAt,
 });
 
-/** A ledger is kept for some days after the day on which it was written to last. */
+/** A ledger is kept for some days after the day of its last entry. */
 const dropAtOf = (at: number): number => (dayOf(at) + 1 + LEDGER_KEPT_DAYS) * DAY_MS;
 
 type Entered = Of<'usage_reported'> | Of<'spend_recorded'> | Of<'reservation_settled'>;
 
 /**
- * An entry in the ledger of the execution that it came from. What was spent before the last reset cannot be taken back any
- * more, and stays as what was used.
+ * Adds to the ledger of the execution. Spend from before the last reset can no longer be taken back, so it moves to
+ * `used`.
  */
 const enters = (side: 'spend' | 'attributed') =>
   makesOrChanges(

@@ -1,4 +1,4 @@
-/** What happens to budgets. Facts that travel together are one text of the log. */
+/** What can happen to a budget. Facts that travel together are one text of the log. */
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { BUDGET, budgetFacts } from './facts.js';
@@ -8,13 +8,13 @@ const used = {
   deltas: fact.counts(),
   spender: fact.optionalText(),
   leaseEpoch: fact.optionalNumber(),
-  /** It came with an epoch that was not the highest any more: of an owner that had lost its work. */
+  /** The report has an older epoch than the highest one seen: its sender had lost the lease. */
   isStale: fact.flag(),
-  /** The reset of the budget that it counts from. */
+  /** The generation (number of resets) in which it counts. */
   generation: fact.counter(),
-  /** The dimension that is above its soft limit now. */
+  /** The dimension that is now above its soft limit. */
   softDimension: fact.optionalText(),
-  /** The dimension that is above its hard limit now, which this budget does not enforce. */
+  /** The dimension that is now above a hard limit that this budget does not enforce. */
   overDimension: fact.optionalText(),
 };
 const keyed = { usageKey: fact.optionalText() };
@@ -28,7 +28,7 @@ export const budgetEvents = {
     resets: { nextResetAt: fact.optionalNumber() },
     long: { scopeId: fact.text() },
   }),
-  /** All limits as they are from now on. */
+  /** All limits that apply from now on. */
   budget_limits_updated: event('budget_limits_updated', 'ul', BUDGET, {
     limits: budgetFacts.limits,
     long: { requestedBy: fact.text() },
@@ -36,7 +36,7 @@ export const budgetEvents = {
   usage_reported: event('usage_reported', 'u', BUDGET, { used, long: keyed }),
   /** A release can take it back. */
   spend_recorded: event('spend_recorded', 'us', BUDGET, { used, long: keyed }),
-  /** Refused: it changes nothing but this. */
+  /** The report was refused; only the breach is recorded. */
   budget_hard_breached: event('budget_hard_breached', 'uh', BUDGET, {
     breach: {
       dimension: fact.text(),
@@ -52,7 +52,7 @@ export const budgetEvents = {
     resets: { nextResetAt: fact.optionalNumber() },
     long: { requestedBy: fact.text() },
   }),
-  /** A day is over: its totals, before the first that happens on another. */
+  /** The totals of a day that is over, written before the first event of a later day. */
   budget_day_closed: event('budget_day_closed', 'ud', BUDGET, {
     totals: { day: fact.number(), spent: fact.counts(), overrun: fact.counts(), released: fact.counts() },
   }),
@@ -68,14 +68,14 @@ export const budgetEvents = {
   reservation_renewed: event('reservation_renewed', 'uw', BUDGET, {
     renewed: { reservationId: fact.text(), endsAt: fact.number() },
   }),
-  /** What was used of it is recorded; what was held is held no longer. */
+  /** The amount used is recorded, and the amount held is free again. */
   reservation_settled: event('reservation_settled', 'ut', BUDGET, {
     settled: {
       reservationId: fact.text(),
-      /** What was held until now; nothing when it had been closed before. */
+      /** The amount held until now; empty when the reservation was closed before. */
       held: fact.counts(),
       deltas: fact.counts(),
-      /** What fitted under no limit. */
+      /** The part that no limit had room for. */
       overrun: fact.counts(),
       generation: fact.counter(),
       spender: fact.optionalText(),
@@ -89,7 +89,7 @@ export const budgetEvents = {
   reservation_lapsed: event('reservation_lapsed', 'ux', BUDGET, {
     ended: { reservationId: fact.text(), held: fact.counts() },
   }),
-  /** It was closed long ago. */
+  /** The retention of a closed reservation is over. */
   reservation_forgotten: event('reservation_forgotten', 'ug', BUDGET, { forgotten: { reservationId: fact.text() } }),
   ledger_dropped: event('ledger_dropped', 'uk', BUDGET, { dropped: { spender: fact.text() } }),
   bill_dropped: event('bill_dropped', 'ub', BUDGET, { dropped: { day: fact.number() } }),

@@ -1,10 +1,8 @@
 /**
- * What is stored of a budget: what was agreed on, what was used of it, and what is held for those that are about to use
- * it. A budget counts in dimensions (tokens, cents, calls), at most 64, each with a hard and a soft limit, 0 for none.
- * Spec 09 sections 1 and 3, rulings 7 and 49.
- *
- * Beside the budget, each an entity of its own: reservations, ledgers (what an execution used), keys under which usage
- * was reported, and the totals of past days.
+ * What is stored of a budget: its definition, its usage, and the amounts reserved for work that is about to use it. A
+ * budget counts in up to 64 dimensions (tokens, cents, calls), each with a hard and a soft limit; 0 means no limit.
+ * Spec 09 sections 1 and 3, rulings 7 and 49. Beside the budget, each an entity of its own: reservations, ledgers
+ * (usage of one execution), keys of usage reports, and the totals of past days.
  */
 import type { EntityState } from '../core/entity.js';
 import * as fact from '../core/facts.js';
@@ -16,9 +14,9 @@ export const LEDGER = subject('ledger', 'name');
 export const USAGE_KEY = subject('usage_key', 'name');
 export const BILL = subject('bill', 'name');
 
-/** Whether a hard limit is kept, or only told of. */
+/** Whether hard limits are enforced, or breaches only reported. */
 export const ENFORCEMENT_MODES = { strict: 's', advisory: 'a' } as const;
-/** What follows when a hard limit refuses: attached work waits, or nothing but the answer. */
+/** What a refusal by a hard limit means for attached work: it waits, or only the report is refused. */
 export const HARD_LIMIT_ACTIONS = { fail: 'f', block: 'b', none: 'n' } as const;
 export const SOFT_LIMIT_ACTIONS = { warn: 'w', none: 'n' } as const;
 
@@ -37,32 +35,34 @@ export const budgetFacts = fact.factTable({
     resetIntervalMs: fact.counter(),
     createdAt: fact.number(),
   },
-  /** Every dimension that was named, 0 where it has no limit. */
+  /** Every dimension that has been named; 0 where it has no limit. */
   limits,
   usage: {
-    /** Accepted since the last reset, without what was released. */
+    /** Usage since the last reset, less what was released. */
     usage: fact.counts(),
     /** Held by open reservations. */
     reserved: fact.counts(),
-    /** Spent since the last reset and not covered: it fitted under no limit any more. */
+    /** Usage since the last reset that no limit had room for. */
     overrun: fact.counts(),
   },
   breaches: {
     breachCount: fact.counter(),
     softBreachCount: fact.counter(),
-    /** The last hard breach, cleared by a reset. */
+    /** The last breach of a hard limit; cleared by a reset. */
     lastBreachAt: fact.optionalNumber(),
     lastBreachDim: fact.optionalText(),
-    /** Dimensions that are exhausted until there is room for this much: what was refused last. */
+    /**
+     * Exhausted dimensions, each with the amount that was refused last: it is exhausted until that much room is free.
+     */
     refused: fact.counts(),
   },
   resets: {
-    /** Also the generation of ledgers: those of an earlier one do not count. */
+    /** Number of resets. Ledgers of earlier generations do not count. */
     resetCount: fact.counter(),
     lastResetAt: fact.optionalNumber(),
     nextResetAt: fact.optionalNumber(),
   },
-  /** The day that is not over: its number since the epoch (UTC), and its totals. */
+  /** The current day: days since the epoch (UTC), and its totals. */
   today: {
     billDay: fact.counter(),
     spentToday: fact.counts(),
@@ -76,20 +76,20 @@ export const budgetFacts = fact.factTable({
 export type Budget = EntityState<typeof BUDGET, typeof budgetFacts>;
 export type ReadonlyBudget = Readonly<Budget>;
 
-/** Where a reservation is: amounts are held while it is open. */
+/** State of a reservation; amounts are held while it is open. */
 export const RESERVATION_STATES = { open: 'o', settled: 's', released: 'r', lapsed: 'l' } as const;
 
 export const reservationFacts = fact.factTable({
   given: {
     amounts: fact.counts(),
-    /** The execution that it is held for. */
+    /** The execution that the amount is reserved for. */
     spender: fact.optionalText(),
     leaseEpoch: fact.optionalNumber(),
     reservedAt: fact.number(),
   },
   state: {
     reservationState: fact.choice(RESERVATION_STATES),
-    /** When it lapses; once it is closed: when it is forgotten. */
+    /** While open: when it lapses. Once closed: when it is forgotten. */
     endsAt: fact.number(),
   },
 });
@@ -99,15 +99,15 @@ export type Reservation = EntityState<typeof RESERVATION, typeof reservationFact
 
 export const ledgerFacts = fact.factTable({
   totals: {
-    /** The reset of the budget that its spend counts from. */
+    /** The generation of the budget in which its spend counts. */
     generation: fact.counter(),
-    /** Recorded as spend since then: a release takes it back. */
+    /** Spend since the last reset: a release takes it back. */
     spend: fact.counts(),
-    /** Used otherwise, or before: for audit, since the execution was first heard of. */
+    /** All other usage of the execution, for audits. */
     attributed: fact.counts(),
-    /** The highest epoch that anything came with. */
+    /** The highest epoch of any report. */
     highestEpoch: fact.counter(),
-    /** When it is dropped: it was not written to for so long. */
+    /** When it is dropped unless it is written to again. */
     dropAt: fact.number(),
   },
 });
@@ -117,7 +117,7 @@ export type Ledger = EntityState<typeof LEDGER, typeof ledgerFacts>;
 
 export const usageKeyFacts = fact.factTable({ entry: { expiresAt: fact.number() } });
 
-/** Filed under `<budgetId>:<key>`. One past its time counts as absent. */
+/** Filed under `<budgetId>:<key>`. An entry past its time counts as absent. */
 export type UsageKey = EntityState<typeof USAGE_KEY, typeof usageKeyFacts>;
 
 export const billFacts = fact.factTable({
@@ -127,5 +127,5 @@ export const billFacts = fact.factTable({
 /** A day that is over, filed under `<budgetId>:<day>`. */
 export type Bill = EntityState<typeof BILL, typeof billFacts>;
 
-/** The name of what belongs to a budget. */
+/** The id of an entity that belongs to a budget. */
 export const nameIn = (budgetId: string, id: string | number): string => `${budgetId}:${id}`;

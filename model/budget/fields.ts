@@ -6,7 +6,7 @@ import { LIMITS } from '../limits.js';
 import { inOrder } from './amounts.js';
 import type { Amounts } from './facts.js';
 
-/** Names of dimensions need no escapes, and none is taken for a place in a list. */
+/** Names of dimensions need no escapes where they are stored, and no name looks like an array index. */
 const DIMENSION = /^[A-Za-z][A-Za-z0-9_./-]{0,127}$/;
 
 const dimension = z.string().refine((name) => DIMENSION.test(name), {
@@ -29,10 +29,10 @@ const record = field
   .refine((amounts) => Object.keys(amounts).length <= LIMITS.maxDimensions, tooMany)
   .transform((amounts): Amounts => inOrder(Object.entries(amounts).filter(([, amount]) => amount > 0)));
 
-/** Amounts by dimension; those that are 0 are left out. */
+/** Amounts by dimension; zeros are left out. */
 export const amounts = withWireForm(record, asStored);
 
-/** Amounts of which one at least is more than 0. */
+/** Amounts, at least one of them above 0. */
 export const someAmounts = withWireForm(
   record.refine((amounts) => Object.keys(amounts).length > 0, { error: 'must have an amount above 0' }),
   asStored,
@@ -41,7 +41,7 @@ export const someAmounts = withWireForm(
 /** Amounts of an answer. */
 export const answeredAmounts = withWireForm(z.custom<Amounts>(), asStored);
 
-/** What a task used: tokens and time by name, anything else as it is called. */
+/** Usage of a task: tokens and time have members of their own, other dimensions go into `custom`. */
 export const usage = withWireForm(
   z
     .object({
@@ -64,14 +64,14 @@ export const usage = withWireForm(
   asStored,
 );
 
-/** Dimensions of the members of `usage`. */
+/** The dimension of each member of `usage`. */
 const NAMED = { inputTokens: 'input_tokens', outputTokens: 'output_tokens', wallMs: 'wall_ms' } as const;
 
 const limitOf = z
   .object({ hard: field.count.default(0), soft: field.count.default(0) })
   .refine(({ hard, soft }) => hard === 0 || soft <= hard, { error: 'soft must not be above hard' });
 
-/** Limits by dimension, 0 for none. */
+/** Limits by dimension; 0 for none. */
 export interface Limits {
   readonly hardLimits: Amounts;
   readonly softLimits: Amounts;
@@ -97,13 +97,13 @@ const limitTexts = {
 /** Limits of a new budget. */
 export const limits = withWireForm(limitsRecord, limitTexts);
 
-/** Limits that change, one at least. */
+/** Limits to change; at least one. */
 export const changedLimits = withWireForm(
   limitsRecord.refine(({ hardLimits }) => Object.keys(hardLimits).length > 0, { error: 'must name a dimension' }),
   limitTexts,
 );
 
-/** One of the words of a table, which travels as it is stored: the first one as nothing. */
+/** A choice that travels as it is stored: the first word as the empty text. */
 export const storedWord = <const Word extends string>(letters: Readonly<Record<Word, string>>) => {
   const [first] = Object.keys(letters);
   return withWireForm(field.wordOf(letters), {
@@ -111,7 +111,7 @@ export const storedWord = <const Word extends string>(letters: Readonly<Record<W
   });
 };
 
-/** The execution on whose account something is used: of any partition, so its id travels whole. */
+/** The execution whose account is charged. It may be of any partition, so its id travels whole. */
 export const spender = z
   .string()
   .refine((text) => field.executionId.safeParse(text).success, { error: 'must look like "{fp:<partition>}:<uuid>"' });

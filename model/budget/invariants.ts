@@ -1,6 +1,6 @@
 /**
- * What holds for budgets (spec 09, section "Invariants"). Usage is conserved: what stands on a budget follows from the
- * events alone, added up here without the recipes that make the state.
+ * What holds for budgets (spec 09, section "Invariants"). Usage is conserved: the totals follow from the events alone,
+ * which are added up here without the recipes that make the state.
  */
 import { compareBytes } from '../ids.js';
 import type { Event, LoggedEvent } from '../events.js';
@@ -9,7 +9,7 @@ import { amountOf, dimensionsOf, minus, plus } from './amounts.js';
 import { isStrict, offending } from './charge.js';
 import { nameIn, type Amounts, type ReadonlyBudget } from './facts.js';
 
-/** What the log says of one budget. */
+/** The totals of one budget according to the log. */
 interface Sums {
   usage: Amounts;
   reserved: Amounts;
@@ -17,14 +17,14 @@ interface Sums {
   breaches: number;
   softBreaches: number;
   resets: number;
-  /** All that was billed, without days that are not kept any more. */
+  /** Everything billed, except days whose retention is over. */
   billed: Amounts;
-  /** Whether that was never more than a number holds exactly. What is taken away afterwards does not make it exact again. */
+  /** Whether every sum so far was an exact number. A later subtraction does not make it exact again. */
   isBilledExact: boolean;
   readonly days: Map<number, Amounts>;
-  /** By execution: spend since the last reset that was not released. */
+  /** By execution: spend since the last reset, less what was released. */
   readonly spend: Map<string, Amounts>;
-  /** Times at which usage came under a key. */
+  /** When each key was used. */
   readonly keys: Map<string, number>;
 }
 
@@ -37,7 +37,7 @@ const noSums = (): Sums => ({
 
 const KEY_LIFE_MS = 86_400_000;
 
-/** Adds an event up. Answers what it breaks. */
+/** Adds an event to the totals, and returns the rule that it breaks, if any. */
 function add(sums: Sums, event: Event): string | undefined {
   switch (event.type) {
     case 'usage_reported':
@@ -60,7 +60,7 @@ function add(sums: Sums, event: Event): string | undefined {
       sums.spend.delete(event.spender);
       return undefined;
     case 'ledger_dropped':
-      // What is forgotten cannot be taken back any more.
+      // A forgotten ledger cannot be released any more.
       sums.spend.delete(event.spender);
       return undefined;
     case 'budget_reset':
@@ -107,7 +107,7 @@ function appliedTwice(sums: Sums, key: string | undefined, at: number): string |
   return before !== undefined && at < before + KEY_LIFE_MS ? `the key ${key} counted twice` : undefined;
 }
 
-/** Also below nothing: that is what would be wrong. */
+/** Keeps negative results: they are the defect that this looks for. */
 const without = (a: Amounts, b: Amounts): Amounts =>
   Object.fromEntries(
     [...new Set([...dimensionsOf(a), ...dimensionsOf(b)])].map((name) => [name, amountOf(a, name) - amountOf(b, name)]),
@@ -120,7 +120,7 @@ interface Added {
 
 const added = new WeakMap<readonly LoggedEvent[], { readonly length: number; readonly result: Added }>();
 
-/** The sums of every budget. The same log is added up once for all rules. */
+/** The totals of every budget. One log is added up once for all rules. */
 function sumsOf(log: readonly LoggedEvent[]): Added {
   const known = added.get(log);
   if (known?.length === log.length) return known.result;
@@ -138,7 +138,7 @@ function sumsOf(log: readonly LoggedEvent[]): Added {
   return result;
 }
 
-/** Whether two have the same amounts; what is 0 in one can be left out in the other. */
+/** Whether two maps have equal amounts; absent is 0. */
 const isSame = (a: Amounts, b: Amounts): boolean =>
   [...dimensionsOf(a), ...dimensionsOf(b)].every((name) => amountOf(a, name) === amountOf(b, name));
 
@@ -155,7 +155,7 @@ function ofBudget(name: string, holds: Rule): Invariant {
   };
 }
 
-/** A rule that compares a budget with its events; nothing is said where the log was trimmed. */
+/** A rule that compares a budget with its events. It needs the whole log, and holds for a trimmed one. */
 function bySums(name: string, holds: (budget: ReadonlyBudget, sums: Sums, world: World) => boolean): Invariant {
   return ofBudget(name, (budget, world) => {
     const sums = world.replay.whole ? sumsOf(world.log).sums.get(budget.budgetId) : undefined;
@@ -173,7 +173,7 @@ const ledgersOf = ({ budgetId, resetCount }: ReadonlyBudget, { state }: World) =
     ({ name, generation }) => generation === resetCount && name.startsWith(`${budgetId}:`),
   );
 
-/** Ever since which entry the limits of a budget are what they are, or were lowered below what is used. */
+/** The log entry since which the limits are unchanged, or at which they were lowered below the usage. */
 function keptUnderLimits({ budgetId }: ReadonlyBudget, log: readonly LoggedEvent[]): boolean {
   let budget: ReadonlyBudget | undefined;
   for (const { event } of log) {
@@ -215,7 +215,7 @@ export const budgetInvariants: readonly Invariant[] = [
   bySums('a bill has what was spent, each on one day', (budget, { billed, isBilledExact }, { state }) => {
     const bills = [...state.tables.bill.values()].filter(({ name }) => name.startsWith(`${budget.budgetId}:`));
     const days = bills.flatMap(({ spent, overrun }) => [spent, overrun]);
-    // Each day is bounded; all of them together can be more than a number holds exactly.
+    // Each day is bounded; the sum over all days can exceed an exact number.
     return !isBilledExact || isSame(billed, sumOf([...days, budget.spentToday, budget.overrunToday]));
   }),
   {

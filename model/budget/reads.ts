@@ -12,7 +12,7 @@ import { spender } from './fields.js';
 const partition = ({ budgetId }: { readonly budgetId: string }, counts: Parameters<typeof partitionOfId>[2]): string =>
   partitionOfId('budget', budgetId, counts);
 
-/** Dimensions in which there is no room: something was refused and would be again, or everything is used or held. */
+/** Dimensions without room: an amount was refused and would be again, or the whole limit is used or reserved. */
 export function exhaustedIn(budget: ReadonlyBudget): readonly string[] {
   if (!isStrict(budget)) return [];
   return dimensionsOf(budget.hardLimits).filter((dimension) => {
@@ -47,7 +47,7 @@ export interface BudgetStatus
     | 'createdAt'
     | 'lastUpdatedAt'
   > {
-  /** Dimensions in which nothing more is taken. */
+  /** Dimensions that take nothing more. */
   readonly exhausted: readonly string[];
 }
 
@@ -75,11 +75,11 @@ export const getBudgetStatus = query({
   },
 });
 
-/** What a claimer has to know before it takes work that spends on a budget. */
+/** What a claimer must know before it claims work that is charged to a budget. */
 export interface BudgetRoom {
-  /** Dimensions in which there is none; work may be taken when it is empty. */
+  /** Dimensions without room; work may be claimed when there are none. */
   readonly exhausted: readonly string[];
-  /** When there will be some again at the latest. */
+  /** When there will be room at the latest. */
   readonly nextResetAt: number | undefined;
 }
 
@@ -101,7 +101,7 @@ export interface BilledDay {
   /** Days since 1970-01-01. */
   readonly day: number;
   readonly spent: Amounts;
-  /** Spent beside: it fitted under no limit. */
+  /** Usage that no limit had room for. */
   readonly overrun: Amounts;
   /** Taken back, of this day or an earlier one. */
   readonly released: Amounts;
@@ -110,7 +110,7 @@ export interface BilledDay {
 export interface BudgetBill {
   readonly scopeType: string;
   readonly scopeId: string;
-  /** Days on which something happened, ascending. */
+  /** Days with any usage, ascending. */
   readonly days: readonly BilledDay[];
 }
 
@@ -136,7 +136,7 @@ export const readBudgetBill = query({
   },
 });
 
-/** A day that is over, or the one that is not. */
+/** A day that is over, or the current one. */
 function rowOf(budget: ReadonlyBudget, day: number, bill: BilledDay | undefined): BilledDay | undefined {
   if (bill !== undefined) return { day, spent: bill.spent, overrun: bill.overrun, released: bill.released };
   const { billDay, spentToday: spent, overrunToday: overrun, releasedToday: released } = budget;
@@ -144,11 +144,11 @@ function rowOf(budget: ReadonlyBudget, day: number, bill: BilledDay | undefined)
   return billDay === day && !isEmpty ? { day, spent, overrun, released } : undefined;
 }
 
-/** What an execution used of a budget, whatever became of the budget since: resets do not change it. */
+/** What an execution has used of a budget, across resets of the budget. */
 export interface ExecutionUsage {
-  /** All of it, without what was taken back. */
+  /** All usage, less what was released. */
   readonly used: Amounts;
-  /** What of it a release would take back. */
+  /** The part that a release would take back. */
   readonly releasable: Amounts;
 }
 

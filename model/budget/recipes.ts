@@ -8,11 +8,11 @@ type Of<Type extends EventType> = EventNamed<Type>;
 
 const NOTHING: Amounts = {};
 
-/** Limits in their order. */
+/** Limits, ordered by dimension. */
 export const limitsAfter = (known: Amounts, changed: Amounts): Amounts =>
   inOrder(new Map([...Object.entries(known), ...Object.entries(changed)]));
 
-/** Dimensions with room for what was refused last are exhausted no longer. */
+/** A dimension with room for the amount that it refused last is no longer exhausted. */
 function clearFlags(budget: Budget): void {
   const kept = dimensionsOf(budget.refused).filter((dimension) => {
     const hard = amountOf(budget.hardLimits, dimension);
@@ -23,7 +23,7 @@ function clearFlags(budget: Budget): void {
   budget.refused = inOrder(kept.map((dimension) => [dimension, amountOf(budget.refused, dimension)]));
 }
 
-/** The totals of a day begin with the first that happens on it; a clock that steps back begins none. */
+/** The first event on a later day starts its totals. A clock that steps back starts none. */
 function beginDay(budget: Budget, at: number): void {
   budget.billDay = Math.max(budget.billDay, dayOf(at));
 }

@@ -1,7 +1,7 @@
 /**
- * reportUsage (a worker), reportUsageAdmin (an operator) and recordSpend (which a release takes back): what was used is
- * recorded on a budget. A worker that lost its lease is heard too, and marked: the money is spent. Spec 09 sections 3.2
- * and 3.3.
+ * reportUsage (by a worker), reportUsageAdmin (by an operator) and recordSpend (which a release takes back) record
+ * usage on a budget. A report from a worker that lost its lease is accepted and marked: the money is spent. Spec 09
+ * sections 3.2 and 3.3.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -20,7 +20,10 @@ export const reportUsage = operation({
     executionId: spender,
     leaseEpoch: field.leaseEpoch.optional(),
     usage,
-    /** Of this budget; the same one again within 24 h records nothing. Name the attempt in it. Empty is none. */
+    /**
+     * Idempotency key, per budget: a second report with it within 24 h records nothing. Include the attempt in it.
+     * Empty: none.
+     */
     dedupKey: field.idempotencyKey.default(''),
   }),
   outcome: reported,

@@ -1,8 +1,8 @@
 /**
- * Reservations: an amount that is held for its holder, for a time. What is recorded and what is held never come to more
- * than a hard limit. A reservation is settled by what was used of it, released unused, renewed with the lease of its
- * holder, or lapses. What was used beyond it, or after it, is recorded as far as there is room, and the rest as overrun:
- * never lost. Ruling 49.
+ * Reservations hold an amount for a holder for a limited time. The sum of usage and reservations never exceeds a hard
+ * limit. A reservation is settled with the amount used, released unused, renewed with the lease of its holder, or
+ * lapses. Usage beyond the reservation, or after it ended, is recorded as far as there is room and otherwise as
+ * overrun, so none is lost. Ruling 49.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -24,18 +24,18 @@ export const reserveBudget = operation({
   family: 'budget',
   args: z.object({
     budgetId: field.plainUuid,
-    /** Minted by the caller: the same one again is the same reservation. */
+    /** Minted by the caller. A repeated call with it returns the same reservation. */
     reservationId: field.plainUuid,
     amounts: someAmounts,
     /** How long it is held unless it is renewed, ms. Default one minute. */
     ttlMs,
-    /** The execution that it is held for. */
+    /** The execution that the amount is reserved for. */
     executionId: spender.optional(),
     leaseEpoch: field.leaseEpoch.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('reserved'), expiresAt: field.timestampMs }),
-    /** It is held already. */
+    /** The reservation exists already. */
     z.object({
       kind: z.literal('already_satisfied'),
       reason: z.enum(['already_reserved']),
@@ -78,7 +78,7 @@ export const renewReservation = operation({
   decide(view, { budgetId, reservationId, ttlMs }, { now }) {
     const known = view.budgets.reservation(budgetId, reservationId);
     if (known === undefined) return reject('reservation_not_found');
-    // Until its end is applied, what it holds is held: it goes on.
+    // A reservation holds its amount until its end is applied, so it can still be renewed.
     if (known.reservationState !== 'open') return reject('reservation_closed', { state: known.reservationState });
     const endsAt = now + ttlMs;
     return accept(
@@ -94,7 +94,7 @@ export const releaseReservation = operation({
   args: z.object({ budgetId: field.plainUuid, reservationId: field.plainUuid }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('reservation_released') }),
-    /** It was closed before, in one way or another. */
+    /** The reservation was closed before. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['not_open']) }),
   ]),
   rejects: ['budget_not_found', 'reservation_not_found'],
@@ -111,7 +111,7 @@ export const releaseReservation = operation({
   },
 });
 
-/** What of a settlement is covered by the budget, and what is not. */
+/** Splits a settlement into the part that the budget covers and the overrun. */
 function split(budget: ReadonlyBudget, used: Amounts, held: Amounts): { deltas: Amounts; overrun: Amounts } {
   const rows = dimensionsOf(used).map((dimension) => {
     const amount = amountOf(used, dimension);
@@ -119,7 +119,7 @@ function split(budget: ReadonlyBudget, used: Amounts, held: Amounts): { deltas: 
     const own = amountOf(held, dimension);
     const taken = amountOf(budget.usage, dimension) + amountOf(budget.reserved, dimension) - own;
     const room = hard === 0 || !isStrict(budget) ? amount : Math.max(0, hard - taken);
-    // What was held for it is covered whatever became of the limit since.
+    // The reserved amount is covered even if the limit was lowered since.
     return [dimension, amount, Math.min(amount, Math.max(own, room))] as const;
   });
   return {
@@ -134,16 +134,16 @@ export const settleReservation = operation({
   args: z.object({
     budgetId: field.plainUuid,
     reservationId: field.plainUuid,
-    /** What was used: less than was held, or more; nothing at all is nothing. */
+    /** The amount used: less or more than was reserved; empty for none. */
     usage: amounts,
     leaseEpoch: field.leaseEpoch.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({
       kind: z.literal('settled'),
-      /** What fitted under no limit; nothing mostly. */
+      /** The part that no limit had room for; usually empty. */
       overrun: answeredAmounts,
-      /** What the reservation was until now. */
+      /** What the reservation was until this call. */
       was: z.enum(['open', 'released', 'lapsed']),
     }),
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_settled']) }),

@@ -1,4 +1,4 @@
-/** What decisions and reads see of budgets, and the same by definition. */
+/** What decisions and reads see of budgets, and its definition. */
 import { compareBytes } from '../ids.js';
 import type { Partition } from '../state.js';
 import { nameIn, type Bill, type Ledger, type ReadonlyBudget, type Reservation } from './facts.js';
@@ -11,7 +11,7 @@ export interface BudgetView {
   hasKey(budgetId: string, key: string, now: number): boolean;
   /** A day that is over, by its number. */
   bill(budgetId: string, day: number): Readonly<Bill> | undefined;
-  /** Budgets in the order of their ids, behind one. */
+  /** Budgets ascending by id, after a given one. */
   list(after: string | undefined, limit: number): readonly ReadonlyBudget[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * claimExecution, claimResumedExecution: a worker uses its grant and owns the execution: with a new attempt, or with the
- * interrupted one, which goes on. Spec 04 section 3.3, spec 05 section 7.1.
+ * claimExecution, claimResumedExecution: a worker uses its grant to own the execution, with a new attempt or by
+ * resuming the interrupted one. Spec 04 section 3.3, spec 05 section 7.1.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -20,7 +20,7 @@ import {
   takeOver,
 } from './take.js';
 
-/** Whether the execution waits for a worker, and no operator keeps it. */
+/** Whether the execution waits for a worker and is not held. */
 const isWaiting = (execution: ReadonlyExecution): boolean => execution.situation === 'ready' && !isHeld(execution);
 
 export const claimExecution = operation({

@@ -13,13 +13,13 @@ export const grantEvents = {
       grantWorkerInstanceId: fact.text(),
       grantIsStrict: fact.flag(),
     },
-    /** What the scheduler that asked for it wants to be remembered. */
+    /** The scheduler's note for the log. */
     long: {
       capabilityHash: fact.optionalText(),
       routeSnapshotJson: fact.optionalText(),
       admissionSummary: fact.optionalText(),
     },
   }),
-  /** Nobody used it in time: the execution returns to its place. */
+  /** The grant was not used in time; the execution returns to its queue. */
   grant_lapsed: event('grant_lapsed', 'N', EXECUTION, {}),
 } as const;

@@ -1,9 +1,9 @@
 /**
- * A grant: a short, one-use permission for one worker to take one execution by its id. Outside schedulers decide who
- * gets what and issue grants; workers claim from them. Granted work stands in no queue (ruling 34): no other claim finds
- * it, and none pays for it. A grant ends with its use, with its time, with a hold, and with every change of the
- * situation; so what it is good for (a fresh attempt, a resumption, a reclaim) follows from the situation and needs no
- * fact of its own. Source: spec 05 sections 1, 6 and 8.
+ * A grant is a short-lived, one-use permission for one worker to take one execution by its id. Outside schedulers
+ * decide which worker gets what, and issue grants; workers claim with them. Granted work is in no queue (ruling 34), so
+ * no other claim sees it or pays for it. A grant ends with its use, its time, a hold, or any change of the situation.
+ * What it is good for (a fresh attempt, a resumption, a reclaim) therefore follows from the situation and is not
+ * stored. Source: spec 05 sections 1, 6 and 8.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -17,31 +17,31 @@ import { uuidOf } from '../short-id.js';
 import { CLAIM_KIND_OF } from '../schedule/claim-answer.js';
 import type { ClaimedExecution } from '../schedule/claimed.js';
 
-/** What both ways to issue a grant take. */
+/** Arguments that both operations to issue a grant take. */
 export const issueArgs = z.object({
   executionId: field.executionId,
-  /** Names the grant; minted by the caller. The same one again, after a lost reply, is the same grant. */
+  /** Minted by the caller. A repeated call with it, after a lost reply, returns the same grant. */
   grantId: field.uuid,
-  /** Refused as `invalid_input` when it is not the lane of the execution. */
+  /** The expected lane; another one is refused as `invalid_input`. */
   laneId: field.laneId.optional(),
   /** The worker that may use it. */
   workerId: field.workerId,
   workerInstanceId: field.workerInstanceId,
-  /** Whether only that instance may use it, for a fresh attempt or a resumption; a reclaim is open to all instances. */
+  /** Whether a fresh attempt or a resumption is reserved for that instance; a reclaim is open to all instances. */
   strict: z.boolean().default(false),
   workerCapabilities: field.capabilities.default([]),
-  /** Kinds that the worker can run; any when absent (ruling 27). */
+  /** Kinds that the worker can run; absent: any (ruling 27). */
   kinds: field.kinds.optional(),
-  /** For how long it may be used, ms. */
+  /** Lifetime of the grant, ms. */
   grantTtlMs: field.integer(1, LIMITS.maxGrantTtlMs).default(DEFAULTS.grantTtlMs),
-  /** Noted in the log beside the grant: by what the scheduler decided. */
+  /** The scheduler's reason, recorded in the log. */
   capabilityHash: field.reason.optional(),
   routeSnapshotJson: field.reason.optional(),
   admissionSummary: field.reason.optional(),
 });
 export type IssueArgs = z.output<typeof issueArgs>;
 
-/** How the arguments travel: the worker is shared by all that one call grants it. */
+/** Wire form: the grants of one call share the worker. */
 export const ISSUE_WIRE = {
   shared: [
     { worker: ['workerId', 'workerInstanceId', 'strict'] },
@@ -53,7 +53,7 @@ export const ISSUE_WIRE = {
   each: ['executionId', 'grantId', 'capabilityHash', 'routeSnapshotJson', 'admissionSummary'],
 } as const;
 
-/** The grant as it is handed to the worker. Plain data: it can travel as JSON. */
+/** The grant as the worker gets it. Plain data that can travel as JSON. */
 const grantedFor = <const Kind extends string>(kinds: readonly Kind[]) =>
   withReader(
     z.object({
@@ -88,7 +88,7 @@ function readGranted(answer: AnswerReader, { executionId }: IssueArgs): Granted 
   };
 }
 
-/** The answer that hands a grant to its worker. */
+/** The outcome that carries a grant. */
 export function grantedOf<const Kind extends ClaimedExecution['claimKind']>(
   { executionId, laneId }: ReadonlyExecution,
   { grantId, grantExpiresAt }: Pick<ReadonlyExecution, 'grantId' | 'grantExpiresAt'>,
@@ -105,12 +105,12 @@ export function grantedOf<const Kind extends ClaimedExecution['claimKind']>(
   };
 }
 
-/** Whether the execution has a grant that can still be used: it is good up to and including its last millisecond. */
+/** Whether the execution has a grant that is still usable; its last millisecond included. */
 export function hasLiveGrant(execution: ReadonlyExecution, now: number): boolean {
   return isGranted(execution) && (execution.grantExpiresAt as number) >= now;
 }
 
-/** What a worker lacks for an execution, as the detail of a refusal; nothing when it can run it. */
+/** Why a worker cannot run an execution, as the detail of a refusal; undefined when it can. */
 export function mismatchOf(
   execution: ReadonlyExecution,
   { kinds, workerCapabilities }: IssueArgs,

@@ -1,7 +1,7 @@
 /**
- * issueClaimGrant, issueReclaimGrant: a scheduler lets one worker take one execution: work that waits, or work that its
- * last owner lost. Issuing checks what the worker can do; the claim that uses the grant does not look again. Spec 04
- * section 3.2, spec 05 section 6.1.
+ * issueClaimGrant, issueReclaimGrant: a scheduler lets one worker take one execution that waits, or that its last owner
+ * lost. The worker's capabilities are checked here, not again by the claim that uses the grant. Spec 04 section 3.2,
+ * spec 05 section 6.1.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -28,7 +28,7 @@ import {
 } from './grant.js';
 import type { View } from '../view.js';
 
-/** The event that issues the grant that is asked for. */
+/** The event that issues the requested grant. */
 function issuanceOf(args: IssueArgs, now: number): Extract<Event, { type: 'grant_issued' }> {
   return {
     type: 'grant_issued',
@@ -45,11 +45,11 @@ function issuanceOf(args: IssueArgs, now: number): Extract<Event, { type: 'grant
   };
 }
 
-/** Whether the live grant is of the same worker and instance: asking again gives it again. */
+/** Whether the live grant is for the same worker and instance: a repeated request returns it. */
 const isOfSame = (execution: ReadonlyExecution, { workerId, workerInstanceId }: IssueArgs): boolean =>
   execution.grantWorkerId === workerId && execution.grantWorkerInstanceId === workerInstanceId;
 
-/** Whether the lane of the execution gives no work now. What was granted before can still be claimed. */
+/** Whether the lane is closed to claims. Grants issued before stay usable. */
 const isPaused = (view: View, { laneId }: ReadonlyExecution): boolean =>
   view.schedule.lane(laneId)?.laneState === 'paused';
 
@@ -88,19 +88,19 @@ export const issueClaimGrant = operation({
   },
 });
 
-/** Why an execution is not granted for a reclaim. */
+/** Why an execution cannot be granted for a reclaim. */
 const notReclaimable = z.object({
   kind: z.literal('not_reclaimable'),
   executionId: echoed(field.executionId),
-  /** `execution_not_reclaimable`, `cancel_owed`, `lane_paused`, or `capability_mismatch: ` and what the worker lacks. */
+  /** `execution_not_reclaimable`, `cancel_owed`, `lane_paused`, or `capability_mismatch: ` and the missing tokens. */
   detail: z.string(),
 });
 
-/** What a worker lacks, in words. */
+/** The missing capabilities, in words. */
 const inWords = ({ missing, executionKind }: ErrorDetail): string =>
   [missing, executionKind === undefined ? '' : `kind ${executionKind}`].filter((part) => part !== '').join('; ');
 
-/** The execution was lost too often: this call ended it `failed`. */
+/** The reclaim cap is reached: this call ended it `failed`. */
 export const capExceeded = z.object({
   kind: z.literal('reclaim_cap_exceeded'),
   executionId: echoed(field.executionId),
@@ -122,7 +122,7 @@ export const issueReclaimGrant = operation({
     if (execution === undefined) return reject('execution_not_found');
     if (args.laneId !== undefined && args.laneId !== execution.laneId)
       return reject('invalid_input', { field: 'laneId' });
-    // A lease that ran out and that nobody noticed is noticed here (ruling 22).
+    // Records a lapsed lease that has not been recorded yet (ruling 22).
     const lapses = execution.situation === 'running' && (execution.dueAt ?? 0) <= now;
     if (!(lapses || isReclaimable(execution.situation)) || isHeld(execution)) {
       return accept({ kind: 'not_reclaimable', executionId, detail: 'execution_not_reclaimable' });

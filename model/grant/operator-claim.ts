@@ -1,7 +1,7 @@
 /**
- * issueGrantAndClaim: an operator, or whatever drives the engine from outside, takes one execution in one step: it waits
- * for a worker, or its attempt was interrupted, however long it was to be so. What a worker can do is not asked. Logged
- * as a grant and a claim. Spec 04 section 3.5.
+ * issueGrantAndClaim: an operator, or an external driver, takes one waiting or interrupted execution in one step,
+ * whatever time the interruption was to last. Capabilities are not checked. Logged as a grant and a claim. Spec 04
+ * section 3.5.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -14,17 +14,17 @@ import { notEligible } from '../lease/fence.js';
 import { hasLiveGrant } from './grant.js';
 import { isOwnedBy, takenAnyhow, takenBefore, takeOver } from './take.js';
 
-/** Who owns what is taken so. */
+/** The owner after the call. */
 export const OPERATOR = 'operator';
 
 export const issueGrantAndClaim = operation({
   name: 'issueGrantAndClaim',
   args: z.object({
     executionId: field.executionId,
-    /** Refused as `invalid_input` when it is not the lane of the execution. */
+    /** The expected lane; another one is refused as `invalid_input`. */
     laneId: field.laneId.optional(),
     leaseDurationMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
-    /** Minted by the caller, like the attempt. The same ones again, after a lost reply, are the same claim. */
+    /** Minted by the caller, like the attempt id. A repeated call with both, after a lost reply, is the same claim. */
     leaseId: field.uuid,
     attemptId: field.uuid,
   }),
@@ -55,7 +55,7 @@ export const issueGrantAndClaim = operation({
         executionId,
         at: now,
         grantExpiresAt: now,
-        // Used at once: the lease names it.
+        // Used at once: the lease refers to it.
         grantId: leaseId,
         grantWorkerId: OPERATOR,
         grantWorkerInstanceId: OPERATOR,

@@ -1,6 +1,6 @@
 /**
- * reclaimExecution: a worker uses its grant on work that its last owner lost: a new attempt begins. Work that was lost
- * too often ends instead, with or without a grant. Spec 05 section 6.2.
+ * reclaimExecution: a worker uses its grant to take work that its last owner lost, with a new attempt. Beyond the
+ * reclaim cap the execution ends instead, with or without a grant. Spec 05 section 6.2.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -28,7 +28,7 @@ export const reclaimExecution = operation({
   args: z.object({
     ...claimantShape,
     attemptId: field.uuid,
-    /** Ends the execution once it was reclaimed so often, where its policy says nothing; 1 000 when absent. */
+    /** Reclaim cap for an execution whose policy has none; default 1 000. */
     maxReclaimCount: field.integer(0, DEFAULTS.maxReclaimCount).optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
@@ -39,7 +39,7 @@ export const reclaimExecution = operation({
       detail: z.literal('execution_not_reclaimable'),
     }),
     capExceeded,
-    /** The worker has no grant, or it was used, or it lapsed. */
+    /** The worker has no grant, or its grant was used or lapsed. */
     z.object({ kind: z.literal('grant_not_found'), executionId: echoed(field.executionId) }),
   ]),
   rejects: ['execution_not_found', 'invalid_input'],

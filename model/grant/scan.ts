@@ -1,6 +1,6 @@
 /**
- * scanEligibleExecutions: what a scheduler can issue grants for, in the order in which claims would take it. What is
- * held or granted is left out. Spec 05 section 9.6.
+ * scanEligibleExecutions: the executions that a scheduler can issue grants for, in the order of claims. Held and
+ * granted ones are left out. Spec 05 section 9.6.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -11,17 +11,17 @@ export const scanEligibleExecutions = query({
   args: z.object({
     partition: field.partitionKey,
     laneId: field.laneId,
-    /** `waiting`: for `issueClaimGrant`. `lost`: its lease ran out or was revoked, for `issueReclaimGrant`. */
+    /** `waiting`: for `issueClaimGrant`. `lost`: the lease lapsed or was revoked, for `issueReclaimGrant`. */
     among: z.enum(['waiting', 'lost']).default('waiting'),
-    /** Only what needs no more than these; absent, whatever it needs. */
+    /** Only executions that need no other capabilities; absent: all. */
     workerCapabilities: field.capabilities.optional(),
-    /** Only work of these kinds; absent, of any. */
+    /** Only executions of these kinds; absent: all. */
     kinds: field.kinds.optional(),
     limit: field.pageSize,
   }),
   rejects: [],
   partition: ({ partition }) => partition,
-  /** Ids, the one that comes first first. */
+  /** Ids, in the order of claims. */
   read(view, { laneId, among, workerCapabilities, kinds, limit }) {
     const offer = {
       kinds: kinds === undefined ? undefined : new Set(kinds),

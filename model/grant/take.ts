@@ -1,6 +1,6 @@
 /**
- * How a worker takes an execution by its id. Capabilities and admission were settled when the grant was issued. A call
- * that is repeated after a lost reply, with the same ids, gets its lease again. Spec 04 section 3.3, spec 05 section 8.1.
+ * Taking an execution by its id. Capabilities and admission were checked when the grant was issued. A call repeated
+ * after a lost reply, with the same ids, returns its lease again. Spec 04 section 3.3, spec 05 section 8.1.
  */
 import { z } from 'zod';
 import { NO_BYTES } from '../core/bytes.js';
@@ -16,12 +16,12 @@ import { earlierOf } from '../schedule/earlier.js';
 import { claimedExecution, type ClaimedExecution } from '../schedule/claimed.js';
 import type { View } from '../view.js';
 
-/** What every claim by an execution's id takes. */
+/** Arguments of every claim by id. */
 export const claimantShape = {
   executionId: field.executionId,
-  /** The grant that is used; when absent, whichever the worker has. */
+  /** The grant to use; absent: whichever the worker has. */
   grantId: field.uuid.optional(),
-  /** Refused as `invalid_input` when it is not the lane of the execution. */
+  /** The expected lane; another one is refused as `invalid_input`. */
   laneId: field.laneId.optional(),
   workerId: field.workerId,
   workerInstanceId: field.workerInstanceId,
@@ -30,10 +30,10 @@ export const claimantShape = {
   leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
 };
 
-/** How they travel. */
+/** Wire form. */
 export const CLAIM_WIRE_SHARED = [{ worker: ['workerId', 'workerInstanceId'] }, 'laneId', 'leaseTtlMs'] as const;
 
-/** An execution in the hands of its new owner. */
+/** An execution with its new owner. */
 type Taken = ClaimedExecution & { readonly kind: 'acquired' };
 
 const NO_IDS = { leaseId: '', attemptId: '' };
@@ -43,7 +43,7 @@ function readTaken(answer: AnswerReader): object {
   return { kind: 'acquired', ...readExecution(answer, leaseExpiresAt, NO_IDS) };
 }
 
-/** The outcomes of claims by id: how they take the execution, and what attempt they begin. */
+/** The outcomes of claims by id: the kind of claim, and the type of attempt. */
 const begun = <const Kind extends string, const Type extends string>(kinds: readonly Kind[], types: readonly Type[]) =>
   withReader(
     claimedExecution.extend({
@@ -57,7 +57,7 @@ const FRESH_TYPES = ['initial', 'retry', 'replay'] as const;
 export const takenFresh = begun(['fresh'], FRESH_TYPES);
 export const takenAgain = begun(['reclaimed'], ['reclaim']);
 export const takenAnyhow = begun(['fresh', 'resumed'], FRESH_TYPES);
-/** The attempt goes on: none begins. */
+/** The interrupted attempt is resumed. */
 export const takenUp = withReader(
   claimedExecution.omit({ attemptType: true }).extend({ kind: z.literal('acquired'), claimKind: z.enum(['resumed']) }),
   readTaken,
@@ -69,7 +69,7 @@ interface Claimant {
   readonly workerInstanceId: string;
 }
 
-/** Refuses a claimant that has no grant, or had one. */
+/** Refuses a caller whose grant is missing, used or lapsed. */
 export function grantVerdict(
   execution: ReadonlyExecution,
   { grantId, workerId, workerInstanceId }: Claimant,
@@ -90,7 +90,7 @@ interface NewOwner {
   readonly workerInstanceId: string;
   readonly leaseTtlMs: number;
   readonly leaseId: string;
-  /** Of the attempt that begins; one that goes on has its own. */
+  /** For a new attempt; a resumed one keeps its id. */
   readonly attemptId: string;
 }
 
@@ -110,11 +110,11 @@ export function takeOver<Outcome extends object>(
 
 const acquired = (claimed: ClaimedExecution): object => ({ kind: 'acquired', ...claimed }) satisfies Taken;
 
-/** Whether this very call took the execution before: its lease is in force. */
+/** Whether this same call took the execution before: its lease is in force. */
 export const isOwnedBy = (execution: ReadonlyExecution, leaseId: string, now: number): boolean =>
   execution.situation === 'running' && execution.currentLeaseId === leaseId && (execution.dueAt ?? 0) > now;
 
-/** What that call was answered. */
+/** The outcome of that first call. */
 export function takenBefore<Outcome extends object>(
   view: View,
   execution: ReadonlyExecution,
@@ -143,7 +143,7 @@ export function takenBefore<Outcome extends object>(
   return accept(acquired(claimed) as Outcome);
 }
 
-/** The type of the attempt that the last claim began. The counts of a run begin anew with every replay. */
+/** The type of attempt that the last claim began. Every replay resets the counts of a run. */
 function typeOf(
   { retryCount, replayCount }: ReadonlyExecution,
   claimKind: ClaimedExecution['claimKind'],

@@ -1,6 +1,6 @@
 /**
- * Lanes: every one that ever had work in the partition, or a state. A paused lane takes work and gives none; a draining
- * one gives what it has and takes no new executions, while retries and resumed work go on (ruling 44).
+ * Lanes of a partition: every lane that had work or a state. A paused lane accepts work and gives none; a draining lane
+ * gives its work and refuses new executions, while retries and resumptions continue (ruling 44).
  */
 import { entity, type EntityState, makes } from '../core/entity.js';
 import { event } from '../core/event.js';
@@ -14,11 +14,11 @@ export const LANE = subject('lane', 'laneId');
 export const LANE_STATES = { open: 'o', paused: 'p', draining: 'd' } as const;
 export type LaneState = keyof typeof LANE_STATES;
 
-/** Facts of the facet `state` are in the record of every lane that ever had a state but open. */
+/** The facet `state` exists only for lanes that were paused or drained at least once. */
 export const laneFacts = fact.factTable({
   state: {
     laneState: fact.choice(LANE_STATES),
-    /** Time of its last change; absent when it was always open. */
+    /** Last change of the state; absent when it was always open. */
     stateChangedAt: fact.optionalNumber(),
   },
   long: { stateChangedBy: fact.words(), stateReason: fact.words() },
@@ -48,7 +48,7 @@ const becomes = (laneState: LaneState) =>
     'replace',
   );
 
-/** A lane that was always open. */
+/** The lane without a record: always open. */
 export const openLane = (laneId: string): Lane => ({
   laneId,
   laneState: 'open',

@@ -1,6 +1,6 @@
 /**
- * pauseLane, drainLane, resumeLane: what operators do to a lane in one partition, and readLane. Over all partitions they
- * are made by compositions (ruling 43). A lane need not have had work before.
+ * pauseLane, drainLane, resumeLane and readLane: a lane in one partition. The compositions of the engine apply them to
+ * all partitions (ruling 43). The lane may be new.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -13,9 +13,9 @@ import { openLane, type Lane, type laneEvents, type LaneState } from './lane.js'
 const args = z.object({
   partition: field.partitionKey,
   laneId: field.laneId,
-  /** Why, for the log and for those who ask. */
+  /** The reason, for the log and for readers. */
   reason: field.reason.default(''),
-  /** Who asks for it. */
+  /** The operator, for the log. */
   requestedBy: field.requester,
 });
 type Args = z.output<typeof args>;
@@ -30,7 +30,7 @@ const declared = {
   wire: { shared: [], each: ['laneId', 'reason', 'requestedBy'] },
 } as const;
 
-/** The lane becomes what it is not. */
+/** Changes the state unless the lane is in it. */
 function changed<const Kind extends string, From extends LaneState>(
   { laneId, reason, requestedBy }: Args,
   now: number,
@@ -98,7 +98,7 @@ export const resumeLane = operation({
   },
 });
 
-/** The state of a lane in one partition, and who gave it that, when and why. One that is not known is open. */
+/** The state of a lane in one partition, with its requester, time and reason. An unknown lane is open. */
 export const readLane = query({
   name: 'readLane',
   args: z.object({ partition: field.partitionKey, laneId: field.laneId }),

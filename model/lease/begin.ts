@@ -1,6 +1,6 @@
 /**
- * beginAttempt: the handler of an attempt that was claimed ahead begins; the attempt's time runs from now (ruling 25).
- * Travels with other calls, so that it costs no round trip. Can be repeated.
+ * beginAttempt: the handler of an attempt that was claimed ahead starts, and with it the attempt's timeout (ruling 25).
+ * It travels with other calls, so it costs no round trip. Safe to repeat.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

@@ -1,4 +1,7 @@
-/** listExpiredLeases: work whose owner lost it, and that nobody has taken over. For supervisors. Spec 05 section 6.4. */
+/**
+ * listExpiredLeases: executions that their owner lost and that are not reclaimed yet. For supervisors. Spec 05 section
+ * 6.4.
+ */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
@@ -9,7 +12,7 @@ import { DEFAULTS, LIMITS } from '../limits.js';
 import { cursorOf, pageBehind, positionCursor, positionFor, type Position } from '../listing/position.js';
 import { nextTimerAt } from '../schedule/timers.js';
 
-/** What a row is made of. */
+/** The stored facts that a row needs. */
 export type LostExecution = Pick<
   ActiveExecution,
   | 'executionId'
@@ -30,7 +33,7 @@ export interface ExpiredLease extends Omit<LeaseSummary, 'lastHeartbeatAt'> {
   readonly namespace: string;
   readonly laneId: string;
   readonly reason: 'expired' | 'revoked';
-  /** When that was noticed; before it is, when it can be. What the list is in the order of. */
+  /** When the loss was recorded, or from when it can be. The list is in this order. */
   readonly lostAt: number;
 }
 
@@ -47,7 +50,7 @@ export interface LostPart {
   readonly next: Position | undefined;
 }
 
-/** Since when an execution has no owner, if it has lost it by a time and can be taken over. */
+/** Since when the execution has been lost and reclaimable, if that is by a given time. */
 function lostAtOf(execution: ReadonlyExecution, asOf: number): number | undefined {
   if (!isActive(execution) || execution.heldAt !== undefined) return undefined;
   if (isReclaimable(execution.situation)) {
@@ -57,7 +60,7 @@ function lostAtOf(execution: ReadonlyExecution, asOf: number): number | undefine
   return execution.dueAt <= asOf ? nextTimerAt(execution) : undefined;
 }
 
-/** The list by definition. */
+/** The definition of the list. */
 export function lostByDefinition(
   executions: Iterable<ReadonlyExecution>,
   namespace: string | undefined,
@@ -93,18 +96,18 @@ export const listExpiredLeases = query({
   name: 'listExpiredLeases',
   args: z.object({
     partition: field.partitionKey,
-    /** Leases that are lost by this time, ms since the epoch. Default, and at most: now, by the clock of the store. */
+    /** Leases lost by this time, ms since the epoch. Default and maximum: now, by the clock of the store. */
     asOf: field.timestampMs.optional(),
     namespace: field.namespace.optional(),
-    /** The list goes on behind this place; it may be of another partition, so that lists of several can be merged. */
+    /** The place to continue after. It may be of another partition, so that lists of several can be merged. */
     cursor: positionCursor.optional(),
     limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
   }),
   rejects: [],
   partition: ({ partition }) => partition,
   /**
-   * What was lost first comes first: leases that lapsed, noticed or not, and those that were revoked. What is held, or
-   * granted to a worker already, is left out.
+   * Longest lost first: leases that lapsed, recorded or not, and revoked ones. Held and granted executions are left
+   * out.
    */
   read(view, { asOf, namespace, cursor, limit, partition }, { now }) {
     const part = view.executions.lost(namespace, Math.min(asOf ?? now, now), positionFor(partition, cursor), limit);

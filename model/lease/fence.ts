@@ -1,6 +1,6 @@
 /**
- * The verdict on a caller that says it owns an execution. Order of the checks: spec 04 section 2.3, spec 05
- * section 3.1; a refusal only refuses (ruling 10). The Lua twin is `lua/lease/fence.lua`.
+ * Checks a caller's claim to own an execution. Order of the checks: spec 04 section 2.3, spec 05 section 3.1; a refusal
+ * changes nothing (ruling 10). The Lua twin is `lua/lease/fence.lua`.
  */
 import type { z } from 'zod';
 import type { fence } from '../core/fields.js';
@@ -15,7 +15,7 @@ export type FullFence = Required<Fence>;
 
 export interface Claimant {
   readonly fence?: Fence | undefined;
-  /** Compared with the current attempt when given. */
+  /** Compared with the current attempt if present. */
   readonly attemptIndex?: number | undefined;
   /** An operator may act without a fence, but never on an execution that is not actively leased. */
   readonly source?: 'lease_holder' | 'operator_override' | undefined;
@@ -30,7 +30,7 @@ export const FENCE_REJECTIONS = [
   'stale_lease',
 ] as const;
 
-/** The refusals of a call by which an owner works. */
+/** The refusals of calls by an owner at work. */
 export const WORK_REJECTIONS = [...FENCE_REJECTIONS, 'attempt_timed_out', 'execution_deadline_passed'] as const;
 
 function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
@@ -42,7 +42,7 @@ function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
   return members === 0 ? 'none' : members === 3 ? 'full' : 'partial';
 }
 
-/** Refuses a claimant whose fence is incomplete, or absent without an operator's authority. */
+/** Refuses a caller with an incomplete fence, or without a fence and without an operator's authority. */
 export function fenceShape(claimant: Claimant): Rejected<'partial_fence_triple' | 'fence_required'> | undefined {
   const presence = fencePresence(claimant.fence);
   if (presence === 'partial') return reject('partial_fence_triple');
@@ -50,7 +50,7 @@ export function fenceShape(claimant: Claimant): Rejected<'partial_fence_triple' 
   return undefined;
 }
 
-/** Refuses a claimant that does not own the execution at this moment. */
+/** Refuses a caller that does not own the execution now. */
 export function ownershipVerdict(
   execution: ReadonlyExecution,
   claimant: Claimant,
@@ -68,12 +68,12 @@ export function ownershipVerdict(
   return undefined;
 }
 
-/** Refuses a claimant that may not work on the execution: it is not the owner, or its time is over. */
+/** Refuses a caller that may not work on the execution: it is not the owner, or the time is over. */
 export function workVerdict(execution: ReadonlyExecution, claimant: Claimant, now: number) {
   return ownershipVerdict(execution, claimant, now) ?? timeVerdict(execution, now);
 }
 
-/** Time ends an attempt and an execution, whether that was noticed or not (ruling 32). */
+/** Time ends an attempt and an execution even before the engine records it (ruling 32). */
 export function timeVerdict(
   { attemptTimeoutAt, executionDeadlineAt }: ReadonlyExecution,
   now: number,
@@ -83,14 +83,14 @@ export function timeVerdict(
   return undefined;
 }
 
-/** Whether the triple is the one of the current lease. */
+/** Whether the fence names the current lease. */
 export function holdsLease(execution: ReadonlyExecution, fence: FullFence): boolean {
   return fence.leaseId === execution.currentLeaseId && wasLastOwner(execution, fence);
 }
 
 /**
- * Whether nobody has owned the execution since this owner: epoch and attempt outlive the lease. By this a final
- * call that is repeated after a lost reply is recognised (spec 03 section 7, spec 04 section 6). A replay parts from it.
+ * Whether the caller was the last owner: epoch and attempt id outlive the lease. This recognises a final call that is
+ * repeated after a lost reply (spec 03 section 7, spec 04 section 6). A replay ends it.
  */
 export function wasLastOwner(execution: ReadonlyExecution, fence: Fence | undefined): boolean {
   return (
@@ -101,13 +101,13 @@ export function wasLastOwner(execution: ReadonlyExecution, fence: Fence | undefi
   );
 }
 
-/** The refusal of a call that needs an execution in another state: the detail says in which it is. */
+/** Refuses a call that needs an execution in another state; the detail names the actual state. */
 export function notEligible(execution: ReadonlyExecution): Rejected<'execution_not_eligible'> {
   const { lifecyclePhase, publicState } = stateVector(execution);
   return reject('execution_not_eligible', { lifecyclePhase, publicState });
 }
 
-/** The refusal of a call that needs an active execution, with the facts that a caller reconciles by. */
+/** Refuses a call that needs an active execution, with the facts that a caller needs to reconcile. */
 export function notActive(execution: ReadonlyExecution): Rejected<'execution_not_active'> {
   const vector = stateVector(execution);
   return reject('execution_not_active', {

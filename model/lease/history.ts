@@ -5,7 +5,7 @@
 import { isOfExecution, type ExecutionEvent, type LoggedEvent } from '../events.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../schedule/reclaim-cap.js';
 
-/** Who held which lease of which attempt. */
+/** The identity of a lease: lease, attempt and worker. */
 export interface LeaseIdentity {
   readonly leaseId: string;
   readonly leaseEpoch: number;
@@ -26,7 +26,7 @@ interface Occurrence {
 
 export type LeaseHistoryEntry =
   | (Occurrence & {
-      /** The execution had ended and runs again: a new attempt will follow. */
+      /** The ended execution runs again; a new attempt will follow. */
       readonly type: 'replay_initiated';
       readonly replayCount: number;
     })
@@ -43,7 +43,7 @@ type LeaseOccurrence = Occurrence &
     | { readonly type: 'released'; readonly reason: string }
   );
 
-/** Why an event ends the ownership of an execution, or nothing when it does not. */
+/** The reason in the lease history if the event ends an ownership, else undefined. */
 function releaseReason(event: ExecutionEvent): string | undefined {
   switch (event.type) {
     case 'execution_completed':
@@ -112,13 +112,13 @@ function releaseReason(event: ExecutionEvent): string | undefined {
 }
 
 /**
- * Reads a log, entry by entry, oldest first. Ends of leases whose beginning came before the first entry are left
- * out: nothing is said of them but that they ended.
+ * Reads a log entry by entry, oldest first. Ends of leases that began before the first entry are left out, because
+ * their identity is unknown.
  */
 export class LeaseHistoryReader {
   private readonly held = new Map<string, LeaseIdentity>();
 
-  /** What the entry says of a lease, or nothing. */
+  /** The history entry for a log entry, if it concerns a lease. */
   read({ sequence, event }: LoggedEvent): LeaseHistoryEntry | undefined {
     if (!isOfExecution(event)) return undefined;
     const occurrence = { sequence, executionId: event.executionId, at: event.at };

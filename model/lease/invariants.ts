@@ -95,7 +95,7 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
   },
 ];
 
-/** By which an owner works. */
+/** Events that need an owner. */
 const WORKS: ReadonlySet<string> = new Set<string>([
   'lease_renewed',
   'attempt_begun',
@@ -108,7 +108,7 @@ const WORKS: ReadonlySet<string> = new Set<string>([
   'execution_suspended',
 ]);
 
-/** What may lie between two acquisitions (spec 05 invariant 22). */
+/** What may happen between two acquisitions (spec 05 invariant 22). */
 const SUCCESSIONS: ReadonlySet<string> = new Set<string>([
   'released',
   'expired',
@@ -117,10 +117,10 @@ const SUCCESSIONS: ReadonlySet<string> = new Set<string>([
   'revoked,released',
 ]);
 
-/** By which an owner parks its attempt. */
+/** Events by which an owner parks its attempt. */
 const PARKS: ReadonlySet<string> = new Set<string>(['lease_released', 'execution_delayed', 'execution_suspended']);
 
-/** Whether time ended a suspension, for which nobody is the owner. */
+/** Whether time ended a suspension, which has no owner. */
 const endsSuspension = ({ ownership }: Tally, { failureCategory }: EventNamed<'execution_failed'>): boolean =>
   ownership === 'none' && failureCategory === SUSPENSION_TIMEOUT;
 
@@ -169,7 +169,7 @@ export const leaseRules: readonly LogRule[] = [
     name: 'a claim adds one attempt, a resumption none',
     holds({ event, past }) {
       if (!isAcquisition(event) || past === undefined) return true;
-      // A claim that is repeated after a lost reply brings the same ids again: the index and the epoch tell attempts apart.
+      // A claim repeated after a lost reply has the same ids, so attempts are told apart by index and epoch.
       if (event.type === 'execution_claimed') return event.attemptIndex === past.attempts;
       return event.attemptIndex === past.attempts - 1 && event.attemptId === past.lease?.attemptId;
     },
@@ -226,7 +226,7 @@ export const leaseRules: readonly LogRule[] = [
     holds({ event, past }) {
       if (event.type !== 'execution_failed' || past === undefined || past.ownership === 'held') return true;
       if (endsSuspension(past, event)) return true;
-      // Where its policy says nothing, a caller of reclaimExecution may say less than the default.
+      // Without a cap in the policy, a caller of reclaimExecution may lower the default.
       const cap = past.created.policy?.maxReclaimCount ?? 0;
       return event.failureCategory === MAX_RECLAIMS_EXCEEDED && past.reclaims >= cap;
     },
@@ -261,7 +261,7 @@ export const leaseRules: readonly LogRule[] = [
       if (!isAcquisition(event)) return true;
       const timeMs =
         event.type === 'execution_resumed' ? past.remainingMs : past.created.policy?.timeoutPolicy?.attemptTimeoutMs;
-      // Its clock runs, or, when it was claimed ahead, stands.
+      // The attempt's timeout runs, or is stopped because the attempt was claimed ahead.
       const runs = event.attemptTimeoutAt === (timeMs === undefined ? undefined : event.at + timeMs);
       return event.attemptTimeoutRemainingMs === undefined
         ? runs

@@ -10,7 +10,7 @@ import type { leaseEvents } from './events.js';
 function acquire(execution: Execution, event: EventNamed<'execution_claimed' | 'execution_resumed'>): void {
   become(execution, 'running', event.at, event.leaseExpiresAt);
   execution.nextAttempt = 'first';
-  // An operator takes up parked or blocked work before its time.
+  // An operator may take parked or blocked work before its time.
   execution.delayUntil = undefined;
   execution.blockingDetail = '';
   execution.attemptTimeoutAt = event.attemptTimeoutAt;

@@ -1,7 +1,7 @@
 /**
- * releaseLease: a worker that shuts down hands unfinished work back. The attempt is interrupted, no retry is spent,
- * the work is claimable at once and goes on as the same attempt. Capped, so that two draining workers cannot pass an
- * execution back and forth for ever. Spec 11 section B5 and open question 4; not in the reference.
+ * releaseLease: a worker that shuts down hands unfinished work back. The attempt is interrupted and no retry is spent;
+ * another worker can claim it at once and resumes the same attempt. Capped, so that draining workers cannot pass an
+ * execution on for ever. Spec 11 section B5 and open question 4; not in the reference.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

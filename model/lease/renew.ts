@@ -1,4 +1,4 @@
-/** renewLease: a lease holder stays the owner for longer. Spec 05 section 4.1. */
+/** renewLease: a lease holder extends its lease. Spec 05 section 4.1. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { withReader } from '../core/wire-form.js';
@@ -20,7 +20,7 @@ export const renewLease = operation({
   outcome: withReader(renewed, (answer, { fence }: { fence?: Fence }) => ({
     kind: 'renewed',
     expiresAt: answer.number(),
-    // Whoever could renew the lease has named it.
+    // A caller that passes the fence check has named it.
     leaseEpoch: fence?.leaseEpoch,
   })),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],

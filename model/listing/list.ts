@@ -1,4 +1,4 @@
-/** listExecutionSummaries: executions of a partition that match a filter, newest first, as rows for people to look at. */
+/** listExecutionSummaries: executions of a partition that match a filter, newest first, one row each. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
@@ -16,7 +16,7 @@ import {
 } from '../execution/situation.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 
-/** What a row is made of. */
+/** The stored facts that a row needs. */
 export type ListedExecution = Pick<
   ReadonlyExecution,
   | 'executionId'
@@ -46,24 +46,24 @@ export interface ExecutionSummary {
   readonly publicState: PublicState;
   readonly priority: number;
   readonly createdAt: number;
-  /** Last change of its state: when it ended, if it did. */
+  /** Last change of the state; for an ended execution, its end. */
   readonly lastTransitionAt: number;
   readonly totalAttemptCount: number;
-  /** Of the last failure; absent when there was none, or the next attempt succeeded. */
+  /** Category of the last failure; absent without one, or once a later attempt succeeded. */
   readonly failureCategory: string | undefined;
-  /** Who cancelled it, a `CancelSource`; absent when nobody did. */
+  /** The source of the cancellation, a `CancelSource`; absent when it was not cancelled. */
   readonly cancelledBy: string | undefined;
-  /** How often it was replayed; `replayExecution` takes it as `expectedReplayCount`. */
+  /** Number of replays; `replayExecution` takes it as `expectedReplayCount`. */
   readonly replayCount: number;
-  /** Whether an operator keeps it from being claimed. */
+  /** Whether an operator holds it. */
   readonly held: boolean;
-  /** While it is `active`: the worker instance that owns it, or lost it. */
+  /** While `active`: the worker instance that owns it, or that lost it. */
   readonly workerInstanceId: string | undefined;
   /** The lease of that owner. */
   readonly leaseId: string | undefined;
 }
 
-/** What executions of a list have in common; what is absent does not matter. */
+/** A filter; absent members match everything. */
 export interface ListFilter {
   readonly namespace?: string | undefined;
   readonly laneId?: string | undefined;
@@ -74,14 +74,14 @@ export interface ListFilter {
   readonly cancelledBy?: string | undefined;
   readonly held?: true | undefined;
   readonly workerInstanceId?: string | undefined;
-  /** All of them, with these values. */
+  /** All of these tags, with these values. */
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** A part of a list. */
+/** One page. */
 export interface ListedPart {
   readonly executions: readonly ListedExecution[];
-  /** The id behind which more may follow; absent at the end. */
+  /** The id to continue after; absent at the end. */
   readonly next: string | undefined;
 }
 
@@ -112,20 +112,20 @@ export function matches(filter: ListFilter, execution: ReadonlyExecution): boole
   );
 }
 
-/** The owner of an execution, or the one that lost it, while it is active. */
+/** The owner of an active execution, or the owner that lost it. */
 const ownerOf = (execution: ReadonlyExecution): Pick<ListedExecution, 'workerInstanceId' | 'leaseId'> =>
   isActiveSituation(execution.situation)
     ? { workerInstanceId: execution.currentWorkerInstanceId, leaseId: execution.currentLeaseId }
     : { workerInstanceId: undefined, leaseId: undefined };
 
-/** An execution as a row is made of it. */
+/** The facts of a row, from an execution. */
 export const listed = (execution: ReadonlyExecution): ListedExecution => ({
   ...execution,
   held: isHeld(execution),
   ...ownerOf(execution),
 });
 
-/** The list by definition. `before`: an id of any partition; the list goes on behind its UUID. */
+/** The definition of the list. `before` is an id of any partition; the list continues after its UUID. */
 export function listedByDefinition(
   executions: Iterable<ReadonlyExecution>,
   filter: ListFilter,
@@ -140,7 +140,7 @@ export function listedByDefinition(
   return { executions: page, next: matching.length > limit ? page.at(-1)?.executionId : undefined };
 }
 
-/** A row as it is shown. */
+/** The row that callers see. */
 export const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSummary => ({
   executionId: facts.executionId,
   namespace: facts.namespace,
@@ -167,19 +167,19 @@ export const listExecutionSummaries = query({
     laneId: field.laneId.optional(),
     executionKind: field.executionKind.optional(),
     publicState: z.enum(PUBLIC_STATES).optional(),
-    /** Only what a scheduler blocked for this reason. */
+    /** Only executions that a scheduler blocked for this reason. */
     blockedBy: z.enum(BLOCK_REASONS).optional(),
-    /** Of the last failure. */
+    /** Category of the last failure. */
     failureCategory: field.category.optional(),
-    /** Only what was cancelled, by this source: `operator_override`, `lease_holder`, `flow_cascade`, ... */
+    /** Only executions cancelled by this source: `operator_override`, `lease_holder`, `flow_cascade`, ... */
     cancelledBy: field.category.optional(),
-    /** Only what an operator holds. */
+    /** Only held executions. */
     held: z.literal(true).optional(),
-    /** Only what this worker instance owns, or lost and nobody took over. Such work is `active`. */
+    /** Only executions that this worker instance owns, or lost and that are not reclaimed yet. They are `active`. */
     workerInstanceId: field.workerInstanceId.optional(),
     /** Executions that have all of these tags, with these values. */
     tags: field.tags.default({}),
-    /** The list goes on behind this id; it may be of another partition, so that lists of several can be merged. */
+    /** The id to continue after. It may be of another partition, so that lists of several can be merged. */
     cursor: field.executionId.optional(),
     limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
   }),

@@ -1,8 +1,8 @@
-/** Positions in lists that are not in the order of ids: a number first, ids where it is equal. */
+/** Positions in lists that are not ordered by id: a number, and the id among equal numbers. */
 import { z } from 'zod';
 import { compareBytes, executionIdIn, isExecutionId, memberOf } from '../ids.js';
 
-/** Where something stands in a list. */
+/** A position in a list. */
 export interface Position {
   readonly score: number;
   readonly executionId: string;
@@ -24,7 +24,7 @@ function positionIn(cursor: string): Position | undefined {
     : undefined;
 }
 
-/** The position that a cursor names, in the words of a partition: the list goes on behind it, whichever partition it is of. */
+/** The position that a cursor names, as the partition stores ids. The cursor may be of another partition. */
 export function positionFor(partition: string, cursor: string | undefined): Position | undefined {
   const position = cursor === undefined ? undefined : positionIn(cursor);
   return position && { ...position, executionId: executionIdIn(partition, memberOf(position.executionId)) };
@@ -35,7 +35,7 @@ export const positionCursor = z
   .string()
   .refine((text) => positionIn(text) !== undefined, { error: 'must be a cursor that a page answered' });
 
-/** One page of what stands in order, by definition: what lies behind a position, and where the next page begins. */
+/** The definition of a page: the rows after a position, and where the next page begins. */
 export function pageBehind<Item>(
   placed: readonly (Position & { readonly item: Item })[],
   after: Position | undefined,

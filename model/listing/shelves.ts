@@ -1,24 +1,24 @@
 /**
- * Shelves: executions that are few and that people look for, listed by id. A shelf is a name and the ids that stand on
- * it. What waits, is owned or is delayed stands in queues and timers anyway, and what completed is most of all: of these
- * there are no shelves, so the common life of an execution costs nothing here.
+ * Shelves are lists of ids for states that are rare and often searched for: each has a name and the ids on it. Waiting,
+ * owned and delayed executions are in queues and timers anyway, and most executions have completed; none of these has a
+ * shelf, so the usual life of an execution pays nothing.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isClaimable, isDelayed, isHeld, isTerminal, SITUATIONS, type Situation } from '../execution/situation.js';
 
-/** The shelf of what an operator holds. Others are named by the letters of situations; none of these is like it. */
+/** The shelf of held executions. Other shelves are named by letters of situations, which never collide with it. */
 export const HELD_SHELF = '*';
 
-/** Names of shelves of tags begin so; then the key, `=`, and the value as it stands in JSON. */
+/** Prefix of the shelves of tags; the key, `=` and the value as JSON follow. */
 export const TAG_SHELF = 't:';
 
-/** Whether executions in a situation stand on a shelf: those that ended without success, and those that are blocked. */
+/** Whether a situation has a shelf: ended without success, or blocked. */
 export function isShelved(situation: Situation): boolean {
   if (isTerminal(situation)) return situation !== 'completed';
   return situation !== 'running' && !isClaimable(situation) && !isDelayed(situation);
 }
 
-/** The shelves on which an execution stands, where these tags are indexed. */
+/** The shelves of an execution, given the indexed tags. */
 export function shelvesOf(
   { situation, heldAt, tags }: Pick<ReadonlyExecution, 'situation' | 'heldAt' | 'tags'>,
   indexedTags: readonly string[],

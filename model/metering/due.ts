@@ -1,4 +1,4 @@
-/** What time does to admissions: those that were returned are offered until they are settled, void ones are forgotten. */
+/** Due work of admissions: offering returned ones until they are settled, forgetting void ones. */
 import type { Event } from '../events.js';
 import type { DueContext } from '../schedule/due.js';
 import type { Admission } from './entity.js';
@@ -9,7 +9,7 @@ export function dueOfAdmission({ admissionId, admissionState }: Readonly<Admissi
   return [{ type, admissionId, at: now }];
 }
 
-/** The meters that are to be told that a returned admission is free: a meter set. */
+/** The meter set to tell that a returned admission is free. */
 export function owedOfAdmission({ admissionState, meters }: Readonly<Admission>): string[] {
   return admissionState === 'returned' ? [meterSetOf(meters)] : [];
 }

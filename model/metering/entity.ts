@@ -1,10 +1,9 @@
 /**
- * Admissions that metered claims used. An admission is a lease id that its claimer minted and had admitted by every quota
- * policy of a meter set before it claimed with it: so a claim needs no further argument, and an execution no further fact.
- * From the claim to the loss of the ownership it is bound; then it is returned, and stands in the outbox of its partition
- * until the policies were told. One that was voided is good for no claim (ruling 19).
- *
- * Known here under the short form of the lease id, under which leases are stored.
+ * Admissions used by metered claims. An admission is a lease id that the claimer minted and had admitted by every quota
+ * policy of a meter set before it claimed with it, so that neither the claim nor the execution needs another fact. It
+ * is bound from the claim until the ownership ends; then it is returned, and stays in the outbox of its partition until
+ * the policies are told. A voided one is good for no claim (ruling 19). It is stored under the short form of the lease
+ * id.
  */
 import { changes, entity, makes, removes, type EntityState } from '../core/entity.js';
 import { event } from '../core/event.js';
@@ -17,20 +16,20 @@ import { shortIdOf, uuidOf } from '../short-id.js';
 
 export const ADMISSION = subject('admission', 'admissionId');
 
-/** What an admission is, and the letter under which that is stored. */
+/** The states of an admission and their stored letters. */
 export const ADMISSION_STATES = {
-  /** An execution is owned by it. */
+  /** An execution is owned with it. */
   bound: 'b',
-  /** Its execution was let go, and its policies are not known to know. */
+  /** The ownership ended; its policies may not know yet. */
   returned: 'r',
   /** No claim may use it. */
   void: 'v',
 } as const;
 
 const about = {
-  /** The execution that was claimed with it; nothing of one that was voided. */
+  /** The execution that was claimed with it; absent for a voided one. */
   owner: fact.optionalId(),
-  /** What the execution is metered by, once it is returned. */
+  /** The meter set of the execution, once returned. */
   meters: fact.list(),
 };
 
@@ -38,7 +37,7 @@ export const admissionFacts = fact.factTable({
   holding: {
     admissionState: fact.word(ADMISSION_STATES),
     ...about,
-    /** When its policies are to be told, or when it is forgotten that it is void; unset while it is bound. */
+    /** When the policies are to be told, or the void entry is forgotten; unset while bound. */
     dueAt: fact.optionalNumber(),
   },
 });
@@ -46,18 +45,18 @@ export const admissionFacts = fact.factTable({
 export type Admission = EntityState<typeof ADMISSION, typeof admissionFacts>;
 
 export const meteringEvents = {
-  /** The ownership that an admission was for has ended: its slots are to be free again, and from when on the loop is told. */
+  /** The ownership ended: the slots must be freed, and the time from which the timer loop does that. */
   admission_returned: event('admission_returned', 'qm', ADMISSION, { about, offer: { offerAt: fact.number() } }),
-  /** The loop that applies due work was told to tell the policies. It is told again until they are known to know. */
+  /** The timer loop was asked to tell the policies. It is asked again until they confirm. */
   admission_offered: event('admission_offered', 'qd', ADMISSION, {}),
-  /** The policies know: nothing is left to be done. */
+  /** The policies confirmed; the admission is forgotten. */
   admission_settled: event('admission_settled', 'qs', ADMISSION, {}),
-  /** A slot lapsed unused: a claim that comes later with it is refused. */
+  /** A slot lapsed unused; a later claim with it is refused. */
   admission_voided: event('admission_voided', 'qv', ADMISSION, {}),
   admission_forgotten: event('admission_forgotten', 'qg', ADMISSION, {}),
 } as const;
 
-/** A claim of metered work binds the admission that it came with. */
+/** A claim of metered work binds its admission. */
 function bound(event: EventNamed<'execution_claimed' | 'execution_resumed'>): Admission | undefined {
   if (!event.admitted) return undefined;
   return {

@@ -5,7 +5,7 @@ import { withWireForm } from '../core/wire-form.js';
 import { LIMITS } from '../limits.js';
 import { shortIdOf } from '../short-id.js';
 
-/** Ids of admissions: lease ids that their claimer minted; each once. */
+/** Ids of admissions: lease ids minted by their claimers, without duplicates. */
 export const admissionIds = withWireForm(
   z
     .array(field.uuid)

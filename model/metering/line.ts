@@ -1,7 +1,7 @@
 /**
- * The line in which work of one metered queue waits, and what becomes of one more where its quota is full: it is not made,
- * or the oldest that waits makes room for it (ruling 49). Whoever creates it has asked its quota how many more would be
- * admitted; here it is seen how many wait for that. Only what waits is counted and cancelled, never what a worker has.
+ * The line of a metered queue: what happens to a new execution while its quota is full. It is dropped, or the oldest
+ * waiting one is cancelled for it (ruling 49). The creator has asked the quota policy how many more it would admit;
+ * this counts how many wait for that room. Only waiting work is counted and cancelled, never owned work.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -10,7 +10,7 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { FIRST_WAITING_SCORE } from '../schedule/queue.js';
 import { PRIORITY_STEP } from '../limits.js';
 
-/** What becomes of work that is created while its quota is full, and the letter as which that travels. */
+/** Strategies for a full quota, and their wire letters. */
 export const WHEN_FULL = { drop: 'd', cancel_oldest: 'c' } as const;
 
 interface WhenFull {
@@ -18,11 +18,11 @@ interface WhenFull {
   readonly room: number;
 }
 
-/** A strategy, and how many more its quota admits at this moment. Work without meters, or with a delay, has no line. */
+/** A strategy, and how many more executions the quota admits now. Work without meters, or with a delay, has no line. */
 export const whenFull = withWireForm(
   z.strictObject({
     strategy: z.enum(['drop', 'cancel_oldest']),
-    /** Work that waits already counts against it. */
+    /** The waiting work takes this room first. */
     room: field.count,
   }),
   {
@@ -34,21 +34,21 @@ export const whenFull = withWireForm(
   },
 );
 
-/** Who cancels what made room. */
+/** The requester of a cancellation that made room. */
 export const REPLACER = 'quota_replaced';
-/** Why, in words. */
+/** Its reason. */
 export const REPLACED_REASON = 'its quota was full, and a newer one took its place';
 
 export interface Line {
-  /** How many wait, lost work included: it takes room again. */
+  /** The number of waiting executions. Lost work counts: it will need a slot again. */
   readonly waiting: number;
-  /** The oldest of the least urgent ones. Lost work has been started, and is none of them. */
+  /** The oldest of the least urgent executions that have not started. Lost work has. */
   readonly oldest: ReadonlyExecution | undefined;
 }
 
 /**
- * The score behind which the oldest of the least urgent ones is the first, by the score of the last one; nothing when all
- * that waits was started before. Nothing that waits is as old as one step of priority.
+ * The score after which that execution is the first, derived from the last score in the queue; undefined when all
+ * waiting work has started before. No wait is as long as one step of priority.
  */
 export function leastUrgentFrom(lastScore: number | undefined, now: number): number | undefined {
   if (lastScore === undefined || lastScore < FIRST_WAITING_SCORE) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Meter sets: what an execution is metered by, as one text. Metered work waits in queues of its own, found by lane and
- * meter set, and a claim names the set whose admissions its caller holds (ruling 19). So refused work is never passed over
- * by a scan, and work without meters has nothing of all this.
+ * Meter sets: the budgets and quota policies of an execution as one text. Metered work waits in queues of its own, by
+ * lane and meter set, and a claim names the set whose admissions its caller holds (ruling 19). So scans never pass over
+ * refused work, and work without meters pays nothing.
  */
 import { z } from 'zod';
 import { compareBytes } from '../ids.js';
@@ -9,12 +9,12 @@ import { LIMITS } from '../limits.js';
 import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
 
 /**
- * What a token of a set begins with, by the kind of the meter that it names: a budget, a quota policy that was created by
- * name, one that is made for a key when it is first used. The last brings its limits: `k<id>.<window, s>.<rate>.<at once>`.
+ * The first letter of a token, by kind of meter: a budget, a quota policy created by name, a quota policy created for a
+ * key at its first use. The last contains its limits: `k<id>.<window, s>.<rate>.<at once>`.
  */
 const KINDS = { budget: 'b', quota: 'q', keyed: 'k' } as const;
 
-/** Limits for a key: a policy of its own is made by them at its first use. */
+/** Limits for a key: its own policy is created with them at its first use. */
 export interface KeyedQuota {
   readonly quotaPolicyId: string;
   readonly windowSeconds: number;
@@ -22,7 +22,7 @@ export interface KeyedQuota {
   readonly maxConcurrent: number;
 }
 
-/** What work is metered by. */
+/** The meters of an execution. */
 export interface Meters {
   readonly budgetIds: readonly string[];
   readonly quotaPolicyIds: readonly string[];
@@ -35,7 +35,7 @@ const keyedToken = (quota: KeyedQuota): string =>
 const NONE: readonly string[] = Object.freeze([]);
 const NO_KEYED: readonly KeyedQuota[] = [];
 
-/** The tokens of the meters that a policy names: a letter and a short id each, in the order of bytes. */
+/** The tokens of a policy's meters: a letter and a short id each, in byte order. */
 export function metersOf(policy: Partial<Meters> | undefined): readonly string[] {
   if (policy === undefined) return NONE;
   const { budgetIds = NONE, quotaPolicyIds = NONE, keyedQuotas = NO_KEYED } = policy;
@@ -48,7 +48,7 @@ export function metersOf(policy: Partial<Meters> | undefined): readonly string[]
   return [...new Set(tokens)].sort(compareBytes);
 }
 
-/** The name of a set: its tokens, joined by commas; the empty text when there are none. */
+/** The name of a set: its tokens joined by commas; empty without meters. */
 export const meterSetOf = (tokens: readonly string[]): string => tokens.join(',');
 
 const bodiesOf = (set: string, letter: string): string[] =>
@@ -78,18 +78,18 @@ export const partsOfMeterSet = (set: string): Meters => ({
   keyedQuotas: bodiesOf(set, KINDS.keyed).map(keyedQuotaOf),
 });
 
-/** The narrowest limits of a set; infinite where it says none. */
+/** The narrowest limits of a set; infinite where it states none. */
 export interface NarrowestLimits {
   /** Executions held at once. */
   readonly maxConcurrent: number;
-  /** Starts in a window. What is held says nothing of these: work can run for longer than the window. */
+  /** Starts in a window. Admissions held say nothing about it: work can run longer than the window. */
   readonly maxRequestsPerWindow: number;
 }
 
-/** The narrowest limits of a set, as far as its name says them: a policy that was created by name keeps its own. */
+/** The narrowest limits that the name of a set states. Policies created by name keep theirs to themselves. */
 export function narrowestLimitsOf(set: string): NarrowestLimits {
   const quotas = bodiesOf(set, KINDS.keyed).map(keyedQuotaOf);
-  // Zero stands for no limit.
+  // Zero means no limit.
   const narrowest = (limitOf: (quota: KeyedQuota) => number) =>
     Math.min(...quotas.map((quota) => limitOf(quota) || Infinity));
   return {
@@ -103,10 +103,10 @@ const KEYED = /^k([^.]*)\.\d{1,5}\.\d{1,6}\.\d{1,6}$/;
 const isToken = (token: string): boolean =>
   isShortId(token.startsWith(KINDS.keyed) ? (KEYED.exec(token)?.[1] ?? '') : token.slice(1)) && /^[bkq]/.test(token);
 
-/** Most tokens of one set. */
+/** Tokens in one set, at most. */
 const MAX_TOKENS = LIMITS.maxBudgetsPerExecution + 2 * LIMITS.maxQuotaPoliciesPerExecution;
 
-/** Whether a text names a set: known letters, short ids, ascending, none twice. */
+/** Whether a text is the name of a set: known letters, short ids, ascending, no duplicates. */
 export function isMeterSet(text: string): boolean {
   const tokens = text.split(',');
   if (tokens.length > MAX_TOKENS || !tokens.every(isToken)) return false;

@@ -1,6 +1,6 @@
 /**
- * listMeteredHeads: what is first in each metered queue of a lane, by meter set: where there is metered work, and how urgent
- * it is. Work without meters is in `listQueueHeads`.
+ * listMeteredHeads: the first entry of each metered queue of a lane, by meter set: where metered work is, and how
+ * urgent it is. `listQueueHeads` has the work without meters.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -11,7 +11,7 @@ import { LIMITS } from '../limits.js';
 import { meterSetOf } from './meters.js';
 import { meteredPlaceOf } from './view.js';
 
-/** The first of a metered queue. */
+/** The first entry of a metered queue. */
 export interface MeteredHead extends QueueHead {
   readonly meters: string;
 }
@@ -22,7 +22,7 @@ export interface MeteredHeadsPage {
   readonly nextCursor: string | undefined;
 }
 
-/** Characters of a cursor: the name of a queue. */
+/** Characters of a cursor: a queue's name. */
 const MAX_CURSOR = 8_192;
 
 export const listMeteredHeads = query({

@@ -1,6 +1,6 @@
 /**
- * What the end of an ownership does to admissions: whatever ends it, the slots that it held are given back. Said once, by
- * what the execution was before and is after, so that an ending to come needs no line here.
+ * Returns the admission of an ownership that ends, however it ends. Decided here alone, by the execution before and
+ * after the event, so a new kind of ending needs no line here.
  */
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
@@ -9,14 +9,14 @@ import { shortIdOf, uuidOf } from '../short-id.js';
 import { memberOf } from '../ids.js';
 import type { View } from '../view.js';
 
-/** A metered ownership: its execution, its admission, and what it is metered by. */
+/** A metered ownership: execution, admission and meter set. */
 export interface MeteredOwnership {
   readonly executionId: string;
   readonly admissionId: string;
   readonly meters: readonly string[];
 }
 
-/** The metered ownership of an execution; nothing for work without meters. */
+/** The metered ownership of an execution, if it has one. */
 export function ownershipOf(execution: ReadonlyExecution): MeteredOwnership | undefined {
   const { executionId, situation, currentLeaseId, meters } = execution;
   if (meters.length === 0 || situation !== 'running' || currentLeaseId === undefined) return undefined;
@@ -24,8 +24,8 @@ export function ownershipOf(execution: ReadonlyExecution): MeteredOwnership | un
 }
 
 /**
- * What the end of an ownership brings with it, by its owner or by an operator; nothing when it goes on, or when its claim had
- * no admission.
+ * The events that follow when an ownership ends; none while it continues, or if its claim had no admission.
+ * `byOperator` means that an operator ended it.
  */
 export function returnedAfter(
   view: View,
@@ -37,8 +37,8 @@ export function returnedAfter(
   const situation = view.executions.get(executionId)?.situation;
   if (situation === 'running') return undefined;
   if (view.metering.admission(admissionId)?.admissionState !== 'bound') return undefined;
-  // A worker gives the slots of what it completes back by itself, with others, before the grace ends; those of an owner that
-  // does not are given back when it ends. All other endings, and an operator's completion, leave nobody who could.
+  // A worker frees the slots of completed work itself, many at a time, before the grace period ends. After any other
+  // ending, and after an operator's completion, there may be no worker to do so.
   const offerAt = situation === 'completed' && !byOperator ? at + RETURN_GRACE_MS : at;
   return { type: 'admission_returned', admissionId, at, owner: uuidOf(memberOf(executionId)), meters, offerAt };
 }

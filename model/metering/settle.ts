@@ -1,6 +1,6 @@
 /**
- * settleAdmissions: the quota policies of these admissions were told that they are free, and nothing is left to be done.
- * Those that are not in the outbox are passed over. Safe to repeat.
+ * settleAdmissions: the quota policies of these admissions have freed their slots, so the outbox forgets them.
+ * Admissions that are not in the outbox are skipped. Safe to repeat.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

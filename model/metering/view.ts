@@ -1,4 +1,4 @@
-/** What decisions and reads see of metered work, and the same by definition. */
+/** What decisions and reads see of metered work, and its definition. */
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isQueued } from '../execution/situation.js';
@@ -9,18 +9,18 @@ import { leastUrgentFrom, type Line } from './line.js';
 import { meterSetOf } from './meters.js';
 
 export interface MeteringView {
-  /** An admission that a claim used, or that was voided; by its short id. */
+  /** An admission that was used by a claim or voided, by its short id. */
   admission(admissionId: string): Readonly<Admission> | undefined;
-  /** The first of each metered queue of a lane that gives work, in the order of their places, behind one of them. */
+  /** The first entry of each metered queue of an open lane, in the order of the queues, after a given queue. */
   heads(laneId: string, after: string | undefined, limit: number): readonly ReadonlyExecution[];
-  /** The line of a metered queue, whatever the state of its lane. */
+  /** The line of a metered queue, also in a lane that is paused. */
   line(queue: MeteredQueue, now: number): Line;
 }
 
-/** What a metered queue is named by. */
+/** The name of a metered queue. */
 export type MeteredQueue = Pick<ReadonlyExecution, 'laneId' | 'meters' | 'requiredCapabilities' | 'executionKind'>;
 
-/** The place of a metered queue among those of its lane: by meter set first. */
+/** Sort key of a metered queue in its lane: the meter set first. */
 export function meteredPlaceOf(
   execution: Pick<ReadonlyExecution, 'meters' | 'requiredCapabilities' | 'executionKind'>,
 ): string {
@@ -59,7 +59,7 @@ export function meteringByDefinition({ state: { tables } }: Pick<Partition, 'sta
 const isBefore = (a: ReadonlyExecution, b: ReadonlyExecution): boolean =>
   (queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId)) < 0;
 
-/** Heads of queues in the order of their places, behind one of them, at most `limit`. */
+/** The first entries of queues, in the order of the queues, after a given queue, at most `limit`. */
 export function placed(
   heads: readonly ReadonlyExecution[],
   after: string | undefined,

@@ -1,6 +1,6 @@
 /**
- * voidAdmission: from now on no claim may use this admission, unless one did. By it the slots of an admission that was not
- * heard of for a while are found out to be free, under any delay of the claim that was to use it (ruling 19). Safe to repeat.
+ * voidAdmission: no claim may use this admission from now on, unless one has used it already. It makes sure that a slot
+ * without news is free, however late its claim arrives (ruling 19). Safe to repeat.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -12,11 +12,11 @@ export const voidAdmission = operation({
   name: 'voidAdmission',
   args: z.object({ partition: field.partitionKey, admissionId: field.uuid }),
   outcome: z.discriminatedUnion('kind', [
-    /** No claim used it, and none will. */
+    /** No claim used it or will use it. */
     z.object({ kind: z.literal('voided') }),
     /** An execution is owned by it. */
     z.object({ kind: z.literal('in_use'), executionId: field.executionId }),
-    /** It was used, and is in the outbox: its policies will be told. */
+    /** It was used and is in the outbox; its policies will be told. */
     z.object({ kind: z.literal('returned') }),
   ]),
   rejects: [],
@@ -32,7 +32,7 @@ export const voidAdmission = operation({
     if (executionId !== undefined && isOwnedBy(view, executionId, admissionId)) {
       return accept({ kind: 'in_use', executionId });
     }
-    // An admission whose execution is lost holds nothing any more.
+    // The admission of a lost execution holds no slot any more.
     return accept({ kind: 'voided' }, { type: 'admission_voided', admissionId: id, at: now });
   },
 });

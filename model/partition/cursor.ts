@@ -1,14 +1,13 @@
 /**
- * A position in a log, for its readers (ruling 15): the generation of the log, the position of an entry, and the time
- * of that entry. Callers keep it as one opaque text. What is gone is never "nothing new": the three tell a log that was
- * made anew, and a tail that was lost and grew again, from the log that the reader knew.
- *
- * A reader of many logs keeps marks in the place of generation and time, two and three bytes long (`markedCursor`).
+ * A position in a log, for readers (ruling 15): the generation of the log, the position of an entry, and the time of
+ * that entry. Callers store it as opaque text. It distinguishes a log without news from a log that was created anew,
+ * and from a log that lost its tail and grew again. Readers of many logs keep two- and three-byte marks instead of
+ * generation and time (`markedCursor`).
  */
 import { EngineError } from '../errors.js';
 
 export interface Cursor {
-  /** Empty before the first entry of a log. `~` and a number when it is a mark. */
+  /** Empty before the first entry of a log; `~` and a number for a mark. */
   readonly generation: string;
   readonly sequence: number;
   /** Time of the entry at this position, ms since the epoch; 0 before the first one, or when it is not known. */
@@ -17,7 +16,7 @@ export interface Cursor {
   readonly marked?: boolean;
 }
 
-/** In the place of a cursor: the end of the log as it is. */
+/** As a cursor: the current end of the log. */
 export const NOW = 'now';
 
 /** Before the first entry of any log. */
@@ -47,16 +46,16 @@ export function isExactCursor(text: string): boolean {
   return isCursor(text) && !text.startsWith('~');
 }
 
-/** The name of a log whose first entry has this time. */
+/** The generation of a log whose first entry has this time. */
 export function generationOf(firstEntryAt: number): string {
   return firstEntryAt.toString(36);
 }
 
-/** Marks are below these; 0 marks what is not known. */
+/** Marks are below these numbers; 0 marks an unknown value. */
 const GENERATION_MARKS = 2 ** 16;
 const TIME_MARKS = 2 ** 24;
 
-/** The same position with marks: another log in the place of this one is taken for it once in 65 536 times. */
+/** The same position with marks. Another log passes for this one in 1 of 65 536 cases. */
 export function markedCursor(cursor: Cursor): Cursor {
   if (cursor.marked) return cursor;
   const { generation, sequence, time } = cursor;
@@ -73,12 +72,12 @@ function markOfGeneration(generation: string): string {
 
 const markOfTime = (time: number): number => (time === 0 ? 0 : (time % (TIME_MARKS - 1)) + 1);
 
-/** Whether the cursor is of this log, as far as it says. */
+/** Whether the cursor is of this log, as far as it can tell. */
 export function isOfGeneration(cursor: Cursor, generation: string): boolean {
   return cursor.generation === '' || cursor.generation === (cursor.marked ? markOfGeneration(generation) : generation);
 }
 
-/** Whether the entry at the cursor has this time, as far as it says. */
+/** Whether the entry at the cursor has this time, as far as it can tell. */
 export function isOfTime(cursor: Cursor, time: number): boolean {
   return cursor.time === 0 || cursor.time === (cursor.marked ? markOfTime(time) : time);
 }

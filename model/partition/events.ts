@@ -8,18 +8,18 @@ const PARTITION = subject('partition', 'partition');
 
 export const partitionEvents = {
   /**
-   * The clock stood far behind the last entry of the log: it had jumped ahead before. Time stepped back, once. Operators
-   * are told: leases and delays of the time between are longer than they should be. Ruling 14.
+   * The clock was far behind the last entry of the log, so it must have jumped ahead before. Time stepped back once.
+   * Operators are told, because leases and delays set in between are too long. Ruling 14.
    */
   clock_stepped_back: event('clock_stepped_back', 't', PARTITION, {
     step: { from: fact.number(), to: fact.number() },
   }),
   /**
-   * A record that could not be read any more was given up by an operator: of any kind but executions, which have
-   * `execution_dropped`. It can be gone already, as records are that were lost.
+   * An operator gave up an unreadable record of any kind except executions, which have `execution_dropped`. The record
+   * may have been lost already.
    */
   record_dropped: event('record_dropped', 'Kr', PARTITION, {
-    /** The id as it is stored: short where ids of the kind are. */
+    /** The id as stored: short if ids of the kind are. */
     record: { droppedKind: fact.text(), droppedId: fact.text(), requestedBy: fact.words() },
     long: { dropReason: fact.words() },
   }),

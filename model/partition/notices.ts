@@ -1,10 +1,9 @@
 /**
- * Who wants to hear of a partition without asking it. A mark in the header says so: it is no state, a reader that it was
- * lost of asks again after a while. A partition that nobody marked pays nothing.
- *
- * - `appends`: the next entry of the log is announced, and the mark is gone. A reader that died costs one announcement.
+ * Which notices a partition has to send. A mark in the header says so. It is not state: a reader whose mark was lost
+ * sets it again after a while. A partition without marks pays nothing.
+ * - `appends`: the next entry of the log is announced, and the mark is cleared. A dead reader costs one announcement.
  * - `endsUntil`: until this time, executions that end are announced by their ids.
- * - `streamsUntil`: until this time, some execution's streams are watched (`model/stream/watch.ts`).
+ * - `streamsUntil`: until this time, the streams of some execution are watched (`model/stream/watch.ts`).
  */
 import type { Header } from '../state.js';
 
@@ -18,7 +17,7 @@ export interface Notices {
 
 export const NO_NOTICES: Notices = Object.freeze({ appends: false, endsUntil: undefined, streamsUntil: undefined });
 
-/** What is left of the marks once an entry with this time is appended. */
+/** The marks that remain after an entry with this time. */
 export function noticesAfter(notices: Notices, at: number): Notices {
   const endsUntil = leftOf(notices.endsUntil, at);
   const streamsUntil = leftOf(notices.streamsUntil, at);
@@ -30,7 +29,7 @@ export function noticesAfter(notices: Notices, at: number): Notices {
 const leftOf = (until: number | undefined, at: number): number | undefined =>
   until !== undefined && until > at ? until : undefined;
 
-/** Notes a new entry of the log. */
+/** Updates the marks for a new entry of the log. */
 export function passNotices(header: Header, at: number): void {
   if (header.notices !== NO_NOTICES) header.notices = noticesAfter(header.notices, at);
 }

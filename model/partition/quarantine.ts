@@ -1,6 +1,6 @@
 /**
- * Quarantine: what could not be read is set aside, so that it keeps nothing else waiting (rulings 35 and 40). Only the
- * server can hold such records: in the model, and in memory, nothing is ever set aside, and that is what these answer.
+ * Quarantine: records that cannot be read are set aside, so that they do not block others (rulings 35 and 40). Only a
+ * server can have such records; the model and the memory backend answer that there are none.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -9,11 +9,11 @@ import { withWireForm } from '../core/wire-form.js';
 import { executionIdIn, memberOf } from '../ids.js';
 import { PUBLIC_STATES } from '../execution/situation.js';
 
-/** An entity that was set aside. */
+/** A quarantined entity. */
 export interface Quarantined {
   /** `<kind>:<id>`, as `applyDue` names it. */
   readonly name: string;
-  /** When it was set aside last, ms since the epoch. */
+  /** When it was last set aside, ms since the epoch. */
   readonly at: number;
   /** What is wrong with it. */
   readonly reason: string;
@@ -26,11 +26,11 @@ export interface QuarantinedPage {
 }
 
 export interface QuarantineView {
-  /** At least a few entries, from a cursor on; the order is free, and one that came meanwhile may be told twice. */
+  /** A few entries from a cursor on, in any order. An entry added meanwhile may appear twice. */
   list(cursor: string | undefined, limit: number): QuarantinedPage;
 }
 
-/** The view by definition: whatever the model holds can be read. */
+/** The definition: the model holds no unreadable record. */
 export const quarantineByDefinition = (): QuarantineView => ({
   list: () => ({ entries: [], nextCursor: undefined }),
 });
@@ -38,7 +38,7 @@ export const quarantineByDefinition = (): QuarantineView => ({
 const MAX_NAME_BYTES = 512;
 const EXECUTION = 'execution:';
 
-/** The name of an entity. The id of an execution travels in its short form. */
+/** The name of an entity. Ids of executions are in their short form. */
 const entityName = withWireForm(
   z.string().refine((name) => name.length <= MAX_NAME_BYTES && isEntityName(name), {
     error: 'must be the name of an entity, like "execution:{fp:0}:<uuid>"',
@@ -51,7 +51,7 @@ function isEntityName(name: string): boolean {
   return field.executionId.safeParse(name.slice(EXECUTION.length)).success;
 }
 
-/** The name that an entity of a partition has outside of it. */
+/** The name of an entity as callers see it. */
 export function entityNameIn(partition: string, member: string): string {
   return member.startsWith(EXECUTION) ? EXECUTION + executionIdIn(partition, member.slice(EXECUTION.length)) : member;
 }
@@ -86,14 +86,14 @@ export const listQuarantined = query({
   },
 });
 
-/** retryQuarantined: the record was mended; what can be read now takes its places in queues, timers and lists again. */
+/** retryQuarantined: the record was repaired; if it can be read, it returns to its queues, timers and lists. */
 export const retryQuarantined = operation({
   name: 'retryQuarantined',
   family: 'any',
   args,
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('retried'), publicState: z.enum(PUBLIC_STATES).optional() }),
-    /** It stays where it is. */
+    /** It stays in quarantine. */
     z.object({ kind: z.literal('still_damaged'), damage: z.string() }),
     notQuarantined,
   ]),
@@ -106,28 +106,26 @@ export const retryQuarantined = operation({
 });
 
 /**
- * dropQuarantined: what was set aside is given up, with all that is left of it: its record, its places in lists and timers,
- * and of a flow its members, a bounded number a call. Members of a flow that wait for an execution that is dropped are told
- * that it failed; while their flow cannot be read, nobody can tell them: the call fails with `corruption` and changes nothing,
- * and the flow is mended or dropped first. What is about it and cannot go on without it is set aside by itself, like the
- * open reservations of a budget.
- *
- * While the answer is `dropped_in_part`, some of those that wait have been told already, and stay told: call again until it is
- * `dropped`, and retry neither the entry nor what waits for it meanwhile. An execution that is retried then runs for those
- * alone that were not told; one that waits for it and is retried then still waits for it.
+ * dropQuarantined: gives up a quarantined entity: its record, its places in lists and timers, and the members of a
+ * flow, a bounded number per call. Members that wait for a dropped execution are told that it failed. While their flow
+ * cannot be read they cannot be told: the call fails with `corruption` and changes nothing, and the flow must be
+ * repaired or dropped first. Records that depend on the entity, such as open reservations of a budget, are quarantined
+ * themselves. While the answer is `dropped_in_part`, some waiting members have been told already, which is final: call
+ * again until the answer is `dropped`, and meanwhile retry neither this entry nor a member that waits for it. A retried
+ * execution would run for the untold members only, and a retried member would still wait for it.
  */
 export const dropQuarantined = operation({
   name: 'dropQuarantined',
   family: 'any',
   args: args.extend({
-    /** Why, for the log. */
+    /** The reason, for the log. */
     reason: field.reason.default(''),
-    /** Who asks for it. */
+    /** The requester, for the log. */
     requestedBy: field.requester,
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('dropped') }),
-    /** Of a flow with many members, or a member that many wait for: so many are left. Call it again. */
+    /** A flow with many members, or an execution that many wait for: this many remain. Call again. */
     z.object({ kind: z.literal('dropped_in_part'), left: field.count }),
     notQuarantined,
   ]),

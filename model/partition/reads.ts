@@ -33,7 +33,7 @@ export const listPartitionLanes = query({
   args: z.object({ partition: field.partitionKey }),
   rejects: [],
   partition,
-  /** Lanes that ever had work in this partition, ascending. */
+  /** Lanes that had work in this partition, ascending. */
   read(view) {
     return accept<readonly string[]>(view.schedule.lanes());
   },
@@ -45,7 +45,7 @@ export interface LogPage {
   readonly next: string;
   /** Position of the newest entry of the log. */
   readonly end: string;
-  /** Whether the page reaches the end. */
+  /** Whether the page reaches the end of the log. */
   readonly atEnd: boolean;
 }
 
@@ -54,7 +54,7 @@ export const readLog = query({
   family: 'any',
   args: z.object({
     partition: field.anyPartitionKey,
-    /** A cursor that a page answered; `now` for the end as it is; absent starts at the first entry that there ever was. */
+    /** A cursor from a page, or `now` for the current end; absent: the first entry that was ever written. */
     after: z
       .string()
       .refine((text) => text === NOW || isCursor(text), { error: 'must be a cursor that a read answered, or "now"' })
@@ -69,14 +69,14 @@ export const readLog = query({
     if (after === NOW) return accept<LogPage>({ events: [], next: end, end, atEnd: true });
     const cursor = after === undefined ? undefined : decodeCursor(after);
     const known = cursor?.sequence ?? 0;
-    // The entry of the cursor is read too: it must be the one that the reader saw.
+    // Reads the entry of the cursor too, to check that it is the one that the reader saw.
     const page = view.log.read(Math.max(0, known - 1), limit + 1);
     const [first] = page;
     const cursorOf = ({ sequence, event }: LoggedEvent) => encodeCursor({ generation, sequence, time: event.at });
     if (cursor !== undefined && !isOfGeneration(cursor, generation)) return reject('cursor_lost');
     if (known > last) return reject('cursor_lost');
     const later = known === 0 ? page.slice(0, limit) : page.filter(({ sequence }) => sequence > known).slice(0, limit);
-    // A page ends before what is lost inside the log: the next one is refused, and readers are told.
+    // A page ends before a gap in the log; the next page is refused, so readers are told.
     const gap = later.findIndex(({ sequence }, i) => i > 0 && sequence !== (later[i - 1]?.sequence ?? 0) + 1);
     const events = gap < 0 ? later : later.slice(0, gap);
     const oldest = events[0]?.sequence ?? last + 1;

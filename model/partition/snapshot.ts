@@ -1,13 +1,11 @@
 /**
- * readSnapshot: executions and flows of a partition as they are, page by page, each page with the position of the log at
- * which it was read. It is where a reader begins whose place in the log is gone: state first, then what happens to it.
- *
- * Pages are read at different moments, and each is whole at its own. So an event is in the state of an entity already when
- * its sequence is not above that of the page that has, or would have, the entity. A reader that leaves such events out and
- * applies the others has the state of the partition (`SnapshotSpans`; `model/specification/fold-snapshot.ts` proves it).
- *
- * What is not in it: bytes, which the facts name (sizes and encodings; `readExecutionContext`, `getExecutionResult`,
- * `readStream` and `readSteps` read them); and what other reads tell whole: lanes, readers, signing keys.
+ * readSnapshot: the executions and flows of a partition, page by page, each page with the log position at which it was
+ * read. A reader whose log position is gone starts here: state first, then the log. Pages are read at different
+ * moments, and each is consistent by itself. An event is already in an entity if its sequence is not above that of the
+ * page that contains, or would contain, the entity. A reader that skips such events and applies the others arrives at
+ * the state of the partition (`SnapshotSpans`; `model/specification/fold-snapshot.ts` proves it). Not in a snapshot:
+ * bytes (`readExecutionContext`, `getExecutionResult`, `readStream` and `readSteps` return them), and lanes, readers
+ * and signing keys, which have complete reads of their own.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -18,27 +16,27 @@ import { compareBytes, isExecutionId, uuidOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 
-/** Kinds of entities that a snapshot has, in the order in which it has them. */
+/** The kinds of entities in a snapshot, in order. */
 export const SNAPSHOT_KINDS = ['flow', 'execution'] as const;
 export type SnapshotKind = (typeof SNAPSHOT_KINDS)[number];
 
 export interface SnapshotPage {
-  /** By UUID, ascending. A page has entities of one kind. */
+  /** By UUID, ascending. All entities of a page are of one kind. */
   readonly flows: readonly ReadonlyFlow[];
-  /** By id, ascending. Those whose records cannot be read are left out; `listQuarantined` shows them. */
+  /** By id, ascending. Unreadable ones are left out; `listQuarantined` shows them. */
   readonly executions: readonly ReadonlyExecution[];
-  /** Cursor of the log: what the page says holds behind this entry, and before the next one. */
+  /** Cursor of the log: the page is the state after this entry. */
   readonly position: string;
   /** Present when more may follow: the `cursor` of the next page. */
   readonly nextCursor: string | undefined;
 }
 
-/** `<kind>:`, and behind it the id after which the page begins. */
+/** `<kind>:` and the id after which the page begins. */
 const CURSOR = /^(flow|execution):(.*)$/;
 
 interface SnapshotPlace {
   readonly kind: SnapshotKind;
-  /** In the form of the id of an execution, that of a flow too; absent before the first. */
+  /** In the form of an execution id, also for flows; absent before the first. */
   readonly after: string | undefined;
 }
 
@@ -48,7 +46,7 @@ function placeIn(cursor: string): SnapshotPlace | undefined {
   return { kind: kind as SnapshotKind, after: id === '' ? undefined : id };
 }
 
-/** Where a page begins. @param cursor one that was checked */
+/** Where a page begins. @param cursor a validated cursor */
 export const snapshotPlaceOf = (cursor: string | undefined): SnapshotPlace =>
   (cursor === undefined ? undefined : placeIn(cursor)) ?? { kind: SNAPSHOT_KINDS[0], after: undefined };
 
@@ -83,7 +81,7 @@ export const readSnapshot = query({
     const { executions, next } = view.executions.whole(after && `${partition}:${uuidOfExecution(after)}`, limit);
     return accept<SnapshotPage>({
       flows: [],
-      // They go on changing where the state is kept in this process.
+      // A copy, because the entities in this process continue to change.
       executions: structuredClone(executions),
       position,
       nextCursor: next === undefined ? undefined : `execution:${next}`,
@@ -91,18 +89,18 @@ export const readSnapshot = query({
   },
 });
 
-/** What one page of a snapshot covers: entities of its kind up to an id, and at which sequence it was read. */
+/** What one page covers: entities of its kind up to an id, at a sequence. */
 interface Span {
-  /** The last id; absent when it reaches the end of the kind. */
+  /** The last id; absent when the page reaches the end of the kind. */
   readonly upTo: string | undefined;
   readonly sequence: number;
 }
 
-/** Which entries of a log the pages of a snapshot have in them. It grows with the pages: a number and an id for each. */
+/** Which log entries the pages of a snapshot include. Stores a number and an id per page. */
 export class SnapshotSpans {
   private readonly spans: Record<SnapshotKind, Span[]> = { flow: [], execution: [] };
 
-  /** @param cursor with which the page was asked for. Pages come in order. */
+  /** @param cursor the cursor that requested the page. Pages must come in order. */
   note(cursor: string | undefined, { nextCursor, position }: SnapshotPage): void {
     const { kind } = snapshotPlaceOf(cursor);
     const next = nextCursor === undefined ? undefined : snapshotPlaceOf(nextCursor);
@@ -111,8 +109,8 @@ export class SnapshotSpans {
   }
 
   /**
-   * The sequence up to which an entity has what happened to it; 0 when no page covers it.
-   * @param id the id of an execution, or that of a flow in the same form
+   * The sequence up to which an entity includes its events; 0 when no page covers it.
+   * @param id the id of an execution, or of a flow in the same form
    */
   sequenceOf(kind: SnapshotKind, id: string): number {
     const spans = this.spans[kind];

@@ -1,4 +1,4 @@
-/** What reads see of the log of a partition, and the same by definition. */
+/** What reads see of the log of a partition, and its definition. */
 import type { LoggedEvent } from '../events.js';
 import type { Reader } from '../reader/entity.js';
 import type { Header, Partition } from '../state.js';
@@ -6,7 +6,10 @@ import type { Header, Partition } from '../state.js';
 export interface LogView {
   readonly header: Readonly<Header>;
   readonly readers: ReadonlyMap<string, Readonly<Reader>>;
-  /** Entries after a position, oldest first, at most `limit`; the first is later than `after + 1` behind a trim. */
+  /**
+   * Entries after a position, oldest first, at most `limit`; the first is later than `after + 1` if the log was
+   * trimmed.
+   */
   read(after: number, limit: number): readonly LoggedEvent[];
 }
 

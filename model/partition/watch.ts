@@ -1,6 +1,6 @@
 /**
- * watchLog and watchEnds: a caller says that it waits for what happens in a partition, and is told by a notice that can
- * be lost. Neither is an event: what is marked stands in the header, see `notices.ts`. Spec 13 section A5.
+ * watchLog and watchEnds: a caller asks to be notified about a partition; notices can be lost. Neither writes an event:
+ * the marks are in the header, see `notices.ts`. Spec 13 section A5.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -17,9 +17,9 @@ export const watchLog = operation({
     after: z.string().refine(isCursor, { error: 'must be a cursor that a read answered' }),
   }),
   outcome: z.discriminatedUnion('kind', [
-    /** The next entry of the log is announced. */
+    /** The next entry will be announced. */
     z.object({ kind: z.literal('watching') }),
-    /** The log is not what the reader knows: there is something to read. */
+    /** The log has entries that the reader has not seen. */
     z.object({ kind: z.literal('behind') }),
   ]),
   rejects: [],

@@ -1,9 +1,8 @@
 /**
- * checkAdmission: admits as many of these admissions as fit, in their order, and takes a slot for each. An admission that
- * has a slot keeps it. A claimer that is refused, and says that it waits, is remembered: the next room that there is wakes
- * as many as fit. Spec 09 section 5.2, ruling 19.
- *
- * The limits are those of the policy; a policy for a key is made by the first call that brings them.
+ * checkAdmission: admits as many of these admissions as fit, in their order, and takes a slot for each. An admission
+ * that has a slot keeps it. A refused claimer that asks to wait is remembered, and woken when there is room; no more
+ * are woken than fit. Spec 09 section 5.2, ruling 19. The policy's own limits apply; the first call that names a policy
+ * for a key brings the limits to create it with.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -20,13 +19,13 @@ import { inWindow, rateRetryMs, roomOf, slotsOf, waitersOf } from './room.js';
 
 const args = z.object({
   quotaPolicyId,
-  /** Ids that the caller minted: the lease ids of the claims to come. */
+  /** Minted by the caller: the lease ids of the claims that will follow. */
   admissionIds,
-  /** Where they will be used. */
+  /** The partition of those claims. */
   partition: field.partitionKey,
-  /** Limits by which the policy is made if there is none. */
+  /** Limits with which the policy is created if it does not exist. */
   limits: keyedLimits.optional(),
-  /** The claimer waits when none fits: it is told at once when there is room again. */
+  /** Present: the claimer waits if none fits, and is told when there is room. */
   laneId: field.laneId.optional(),
   workerInstanceId: field.workerInstanceId.optional(),
   meters: meterSet.optional(),
@@ -35,7 +34,7 @@ const args = z.object({
 });
 type CheckArgs = z.output<typeof args>;
 
-/** The claimer that waits, as policies remember it; nothing when it does not say all of what it is. */
+/** The waiting claimer as the policy stores it; undefined when a part of its description is missing. */
 function waiterOf({ laneId, partition, meters, workerInstanceId }: CheckArgs): string | undefined {
   if (laneId === undefined || meters === undefined || workerInstanceId === undefined) return undefined;
   return `${laneId}\t${partition}\t${meters}\t${workerInstanceId}`;
@@ -46,7 +45,7 @@ export const checkAdmission = operation({
   family: 'quota',
   args,
   outcome: z.discriminatedUnion('kind', [
-    /** The first of the admissions have slots: so many. */
+    /** How many of the admissions, from the first on, have slots. */
     z.object({ kind: z.literal('admitted'), count: field.count }),
     /** The rate is used up; after this time there is room again, ms. */
     z.object({ kind: z.literal('rate_exceeded'), retryAfterMs: field.durationMs }),
@@ -98,7 +97,7 @@ export const checkAdmission = operation({
   },
 });
 
-/** How many of the first admissions have slots or fit, those that need one, and what keeps the next one out. */
+/** How many of the first admissions have or get a slot, which of them are new, and what refuses the next one. */
 function admissible(
   policy: ReadonlyQuotaPolicy,
   ids: readonly string[],
@@ -106,7 +105,7 @@ function admissible(
 ): { readonly count: number; readonly fresh: readonly string[]; readonly limit: 'rate' | 'cap' | undefined } {
   const slots = slotsOf(policy);
   const { rate, cap } = roomOf(policy, now);
-  // An admission that counts already does not count against itself.
+  // An admission that counts already does not compete with itself.
   const counted = new Set(inWindow(policy, now).map(([id]) => id));
   const fresh: string[] = [];
   let added = 0;
@@ -120,7 +119,7 @@ function admissible(
   return { count: ids.length, fresh, limit: undefined };
 }
 
-/** A policy remembers a bounded number of claimers; those beyond it come again by themselves. */
+/** A policy remembers a bounded number of claimers; any others ask again by themselves. */
 function mayWait(policy: ReadonlyQuotaPolicy, waiter: string, now: number): boolean {
   const live = Object.entries(waitersOf(policy)).filter(([name, { expiresAt }]) => name !== waiter && expiresAt > now);
   return live.length < LIMITS.maxQuotaWaiters;

@@ -5,7 +5,7 @@ import { partitionOfId } from '../families.js';
 import type { QuotaLimits, ReadonlyQuotaPolicy } from './facts.js';
 import { limitsOf, namedLimits, quotaPolicyId } from './fields.js';
 
-/** Whether a policy has other limits. */
+/** Whether two sets of limits differ. */
 const differs = (policy: ReadonlyQuotaPolicy, wanted: QuotaLimits): boolean =>
   (Object.keys(wanted) as (keyof QuotaLimits)[]).some((name) => policy[name] !== wanted[name]);
 
@@ -15,7 +15,7 @@ export const createQuotaPolicy = operation({
   args: z.object({ quotaPolicyId, limits: namedLimits }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('created') }),
-    /** There is a policy of this id: it stays as it is. */
+    /** The policy exists and stays as it is. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_exists', 'definition_differs']) }),
   ]),
   rejects: [],

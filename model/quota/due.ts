@@ -1,4 +1,4 @@
-/** What time does to quota policies: slots are asked whether they are in use, windows move, idle ones are forgotten. */
+/** Due work of quota policies: asking whether slots are in use, moving the window, forgetting idle policies. */
 import { compareBytes } from '../ids.js';
 import type { Event } from '../events.js';
 import { SLOTS_PER_CHECK } from '../limits.js';
@@ -6,7 +6,7 @@ import type { DueContext } from '../schedule/due.js';
 import type { ReadonlyQuotaPolicy } from './facts.js';
 import { fitting, forgottenAt, slotsOf, windowMovesAt } from './room.js';
 
-/** Slots that are to be asked now, those that wait longest first. */
+/** Slots whose use must be confirmed now, the longest waiting first. */
 const overdueOf = (policy: ReadonlyQuotaPolicy, now: number): { readonly id: string; readonly holder: string }[] =>
   Object.entries(slotsOf(policy))
     .filter(([, { checkAt }]) => checkAt <= now)
@@ -29,6 +29,6 @@ export function dueOfQuotaPolicy(policy: ReadonlyQuotaPolicy, { now }: DueContex
   return hasCome(forgottenAt(policy), now) ? [{ type: 'quota_policy_forgotten', quotaPolicyId, at: now }] : [];
 }
 
-/** Slots that are to be asked in their partitions: an admission and the partition each. */
+/** Slots to confirm: each admission with the partition to ask. */
 export const owedOfQuotaPolicy = (policy: ReadonlyQuotaPolicy, now: number): string[] =>
   overdueOf(policy, now).map(({ id, holder }) => `${id}\t${holder}`);

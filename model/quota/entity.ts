@@ -12,7 +12,7 @@ const woken = { woken: fact.words() };
 
 export const quotaEvents = {
   quota_policy_created: event('quota_policy_created', 'qc', QUOTA_POLICY, { limits }),
-  /** Admissions were granted: each has a slot, and counts in the window. */
+  /** Admissions were granted: each takes a slot and counts in the window. */
   quota_admitted: event('quota_admitted', 'qa', QUOTA_POLICY, {
     admitted: { holder: fact.text(), admissions: fact.list() },
   }),
@@ -21,14 +21,14 @@ export const quotaEvents = {
     refused: { wanted: fact.number(), expiresAt: fact.number() },
     long: { waiter: fact.words() },
   }),
-  /** Slots are free. Those that were not used do not count for the rate either. */
+  /** Slots are free again. Unused ones do not count for the rate either. */
   quota_released: event('quota_released', 'ql', QUOTA_POLICY, {
     released: { unused: fact.flag(), admissions: fact.list() },
     long: woken,
   }),
-  /** Slots were not heard of for a while: they are asked whether they are in use. */
+  /** Slots have not been confirmed for a while: their partitions are asked whether they are in use. */
   quota_slots_checked: event('quota_slots_checked', 'qo', QUOTA_POLICY, { checked: { admissions: fact.list() } }),
-  /** The window has room for claimers that wait. */
+  /** The window has room for waiting claimers again. */
   quota_window_moved: event('quota_window_moved', 'qw', QUOTA_POLICY, { long: woken }),
   quota_policy_forgotten: event('quota_policy_forgotten', 'qf', QUOTA_POLICY, {}),
 } as const;
@@ -48,7 +48,7 @@ const created = (event: EventNamed<'quota_policy_created'>): QuotaPolicy => ({
   waiters: {},
 });
 
-/** Names in a text of names. */
+/** The names in a list of names. */
 export const namesIn = (text: string): string[] => (text === '' ? [] : text.split('\n'));
 
 function admit(policy: QuotaPolicy, { admissions, holder, at }: EventNamed<'quota_admitted'>): void {

@@ -1,7 +1,7 @@
 /**
- * What is stored of a quota policy: its limits; the slots of admissions that were granted and not given back; the times of
- * those in the window; and the claimers that were refused and wait. Concurrency is how many slots there are, and the rate
- * how many admissions are in the window: sets, so that nothing can drift (spec 09 section 5.3).
+ * What is stored of a quota policy: its limits, the slots of admissions that are held, the times of admissions in the
+ * window, and the refused claimers that wait. Concurrency is the number of slots, rate the number of times in the
+ * window; both are sets, so neither can drift (spec 09 section 5.3).
  */
 import type { EntityState } from '../core/entity.js';
 import * as fact from '../core/facts.js';
@@ -9,11 +9,11 @@ import { subject } from '../core/subject.js';
 
 export const QUOTA_POLICY = subject('quota_policy', 'quotaPolicyId');
 
-/** An admission that was granted and not given back. */
+/** An admission that holds a slot. */
 export interface Slot {
-  /** The partition in which a claim uses it. */
+  /** The partition of the claim that uses it. */
   readonly holder: string;
-  /** When it is asked there whether it is in use. */
+  /** When that partition is asked whether it is in use. */
   readonly checkAt: number;
 }
 
@@ -32,11 +32,11 @@ export const limits = {
   maxRequests: fact.counter(),
   /** Slots at once; 0 for any number. */
   concurrencyCap: fact.counter(),
-  /** What is added at most to the time after which a refused caller comes again, ms. */
+  /** Upper bound of the random time added to a refused caller's retry, ms. */
   jitterMs: fact.counter(),
-  /** How long a slot waits for its claim before it is asked whether it was used, ms. */
+  /** How long a slot waits for its claim before its use must be confirmed, ms. */
   slotTtlMs: fact.number(),
-  /** Made for a key, at its first use: forgotten when nothing uses it any more. */
+  /** Created for a key at its first use; forgotten when unused. */
   keyed: fact.flag(),
 };
 

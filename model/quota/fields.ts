@@ -8,15 +8,15 @@ import type { QuotaLimits } from './facts.js';
 export const quotaPolicyId = field.plainUuid;
 
 const members = {
-  /** Length of the sliding window, s; at least 1 where there is a rate limit. */
+  /** Length of the sliding window, s; at least 1 with a rate limit. */
   windowSeconds: field.integer(0, LIMITS.maxQuotaWindowSeconds).default(0),
   /** Admissions in any window of this length; 0 for any number. */
   maxRequestsPerWindow: field.integer(0, LIMITS.maxQuotaRate).default(0),
-  /** Admissions that are held at once; 0 for any number. */
+  /** Admissions held at once; 0 for any number. */
   maxConcurrent: field.integer(0, LIMITS.maxQuotaConcurrency).default(0),
-  /** What is added at most to the time after which a refused caller comes again, ms, so that not all come at once. */
+  /** Upper bound of the random time added to a refused caller's retry, ms, so that not all retry at once. */
   jitterMs: field.integer(0, LIMITS.maxWaiterTtlMs).default(0),
-  /** How long an admission may wait for its claim before it is asked whether it was used, ms. */
+  /** How long an admission may wait for its claim before its use must be confirmed, ms. */
   slotTtlMs: field.integer(LIMITS.minSlotTtlMs, LIMITS.maxSlotTtlMs).default(DEFAULTS.slotTtlMs),
 };
 
@@ -42,7 +42,7 @@ const NONE = '';
 const texts = (values: readonly (number | string)[]): string =>
   values.map((value) => (value === 0 ? NONE : String(value))).join('\t');
 
-/** Limits as they are stored: the facet, but for the time. */
+/** The facet with the limits, without its time. */
 function limitsText(given: GivenLimits, keyed: boolean): string {
   const { windowMs, maxRequests, concurrencyCap, jitterMs, slotTtlMs } = limitsOf(given, keyed);
   return texts([windowMs, maxRequests, concurrencyCap, jitterMs, slotTtlMs, keyed ? '1' : NONE]);
@@ -62,7 +62,7 @@ const quotaLimits = (keyed: boolean) =>
     },
   );
 
-/** The limits of a policy that is created by name. */
+/** Limits of a policy that is created by name. */
 export const namedLimits = quotaLimits(false);
-/** The limits of a policy that is made for a key, at its first use. */
+/** Limits of a policy that is created for a key at its first use. */
 export const keyedLimits = quotaLimits(true);

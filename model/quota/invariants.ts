@@ -19,7 +19,7 @@ function everyPolicy(
   };
 }
 
-/** Times at which admissions of a policy were granted, by the log: those that were given back unused left no trace. */
+/** When admissions of a policy were granted, according to the log. Admissions returned unused are left out. */
 function grantedTimes({ log }: World, quotaPolicyId: string): Map<string, number> {
   const granted = new Map<string, number>();
   for (const { event } of log) {

@@ -13,14 +13,14 @@ export interface QuotaStatus {
   readonly maxConcurrent: number;
   readonly jitterMs: number;
   readonly slotTtlMs: number;
-  /** Made for a key, at its first use. */
+  /** Created for a key at its first use. */
   readonly keyed: boolean;
   readonly createdAt: number;
-  /** Admissions that are held: of work that runs, and of claims that are about to be made. */
+  /** Admissions held: by running work, and by claims about to be made. */
   readonly held: number;
   /** Admissions in the window that ends now. */
   readonly inWindow: number;
-  /** When the rate has room, ms since the epoch; absent when it has. */
+  /** When the rate has room again, ms since the epoch; absent when it has room. */
   readonly roomAt: number | undefined;
   /** Claimers that were refused and wait. */
   readonly waiting: number;

@@ -1,7 +1,7 @@
 /**
- * releaseAdmission: the slots of these admissions are free again, and waiting claimers are woken, as many as fit. An
- * admission that has no slot is passed over, so it is safe to repeat. One that no claim used does not count for the rate
- * either. Spec 09 section 5.3.
+ * releaseAdmission: frees the slots of these admissions, and wakes as many waiting claimers as now fit. Admissions
+ * without a slot are skipped, so the call is safe to repeat. An admission that no claim used does not count for the
+ * rate either. Spec 09 section 5.3.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -19,7 +19,7 @@ export const releaseAdmission = operation({
   args: z.object({
     quotaPolicyId,
     admissionIds,
-    /** No claim used them, and none will. */
+    /** Admissions that no claim used or will use. */
     unused: z.boolean().default(false),
   }),
   outcome: z.discriminatedUnion('kind', [z.object({ kind: z.literal('released'), released: field.count })]),
@@ -42,7 +42,7 @@ export const releaseAdmission = operation({
   },
 });
 
-/** The policy once these are released. */
+/** The policy after the release. */
 function without(policy: ReadonlyQuotaPolicy, ids: readonly string[], unused: boolean): ReadonlyQuotaPolicy {
   const keep = <Value>(record: Record<string, Value>): Record<string, Value> =>
     Object.fromEntries(Object.entries(record).filter(([id]) => !ids.includes(id)));

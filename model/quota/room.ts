@@ -22,13 +22,13 @@ export function roomOf(policy: ReadonlyQuotaPolicy, now: number): { readonly rat
   };
 }
 
-/** When the rate has room again, ms from now; 0 when it has. */
+/** Time until the rate has room, ms; 0 when it has. */
 export function rateRetryMs(policy: ReadonlyQuotaPolicy, now: number): number {
   const times = inWindow(policy, now).map(([, at]) => at);
   return times.length === 0 ? 0 : Math.max(0, Math.min(...times) + policy.windowMs - now);
 }
 
-/** Takes what left the window out of it. */
+/** Removes times that have left the window. */
 export function trim(policy: QuotaPolicy, now: number): void {
   policy.window = Object.fromEntries(inWindow(policy, now));
 }
@@ -36,7 +36,7 @@ export function trim(policy: QuotaPolicy, now: number): void {
 const inTurn = ([a, { since: x }]: [string, Waiter], [b, { since: y }]: [string, Waiter]): number =>
   x - y || compareBytes(a, b);
 
-/** Waiting claimers that fit now, those that wait longest first: as many as there is room for, and no more. */
+/** Waiting claimers that fit now, the longest waiting first. */
 export function fitting(policy: ReadonlyQuotaPolicy, now: number): string[] {
   const { rate, cap } = roomOf(policy, now);
   let room = Math.min(rate, cap);
@@ -50,14 +50,14 @@ export function fitting(policy: ReadonlyQuotaPolicy, now: number): string[] {
   return woken;
 }
 
-/** Those that were woken, and those that wait no longer, are forgotten. */
+/** Forgets woken claimers, and those whose waiting time is over. */
 export function forgetWaiters(policy: QuotaPolicy, woken: readonly string[], now: number): void {
   policy.waiters = Object.fromEntries(
     Object.entries(waitersOf(policy)).filter(([name, { expiresAt }]) => expiresAt > now && !woken.includes(name)),
   );
 }
 
-/** When the window has room for claimers that wait, where it is full. */
+/** When the window will have room for waiting claimers, if it is full. */
 export function windowMovesAt(policy: ReadonlyQuotaPolicy): number | undefined {
   const window = Object.values(windowOf(policy));
   if (policy.maxRequests === 0 || window.length < policy.maxRequests || sizeOf(waitersOf(policy)) === 0)
@@ -65,13 +65,13 @@ export function windowMovesAt(policy: ReadonlyQuotaPolicy): number | undefined {
   return Math.min(...window) + policy.windowMs;
 }
 
-/** When a policy that was made for a key is forgotten, if nothing uses it. */
+/** When an unused policy for a key is forgotten. */
 export function forgottenAt(policy: ReadonlyQuotaPolicy): number | undefined {
   if (!policy.keyed || sizeOf(slotsOf(policy)) > 0) return undefined;
   return policy.lastUsedAt + policy.windowMs + IDLE_QUOTA_MS;
 }
 
-/** When something is due for a policy: a slot is asked, the window moves, it is forgotten. */
+/** When the next due work of a policy is: confirming a slot, moving the window, forgetting it. */
 export function quotaTimerAt(policy: ReadonlyQuotaPolicy): number | undefined {
   const times = [
     ...Object.values(slotsOf(policy)).map(({ checkAt }) => checkAt),

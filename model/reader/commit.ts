@@ -1,6 +1,6 @@
 /**
- * commitReader: a reader says how far it is with the log of a partition. It never goes back: a late or repeated commit
- * changes nothing. The first commit makes the reader known. Spec 13 section A5.
+ * commitReader: a reader stores how far it has read the log of a partition. The position never moves back: a late or
+ * repeated commit changes nothing. The first commit registers the reader. Spec 13 section A5.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -15,12 +15,12 @@ export const commitReader = operation({
   args: z.object({
     partition: field.anyPartitionKey,
     readerId: field.readerId,
-    /** A cursor of this partition, as `readLog` answers them. */
+    /** A cursor of this partition, from `readLog`. */
     position: z.string().refine(isExactCursor, { error: 'must be a cursor that a read of this partition answered' }),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('committed') }),
-    /** The reader was there before, or further on. */
+    /** The reader was at or beyond this position. */
     z.object({ kind: z.literal('unchanged') }),
   ]),
   rejects: ['cursor_lost', 'too_many_readers'],

@@ -1,6 +1,6 @@
 /**
- * Readers: those that follow the log of a partition from where they left off, across their own deaths. Where each is holds
- * back the trim of the log, up to a bound. Spec 13 section A5.
+ * Readers that follow the log of a partition and continue after a crash where they stopped. Their positions hold back
+ * the trim of the log, up to a bound. Spec 13 section A5.
  */
 import { entity, makes, removes, type EntityState } from '../core/entity.js';
 import { event } from '../core/event.js';
@@ -11,7 +11,7 @@ import { encodeCursor } from '../partition/cursor.js';
 
 export const READER = subject('reader', 'readerId');
 
-/** A place in the log, see `Cursor`. */
+/** A position in the log, see `Cursor`. */
 const position = { generation: fact.words(), sequence: fact.number(), time: fact.number() };
 
 export const readerFacts = fact.factTable({ position: { ...position, committedAt: fact.number() } });
@@ -19,7 +19,7 @@ export const readerFacts = fact.factTable({ position: { ...position, committedAt
 export type Reader = EntityState<typeof READER, typeof readerFacts>;
 
 export const readerEvents = {
-  /** Everything up to this place is done with, as far as this reader goes. */
+  /** The reader has processed everything up to this position. */
   reader_committed: event('reader_committed', 'I', READER, { position }),
   reader_forgotten: event('reader_forgotten', 'J', READER, {}),
 } as const;
@@ -39,11 +39,11 @@ export const readerEntity = entity({
   },
 });
 
-/** Whether the reader knows the log of this generation: one that stands before all entries knows any. */
+/** Whether the reader's position is in the log of this generation; a position before the first entry always is. */
 export const knowsLog = (reader: Readonly<Reader>, generation: string): boolean =>
   reader.generation === '' || reader.generation === generation;
 
-/** The position up to which no reader needs the log any more; nothing when there is no reader. */
+/** The position up to which no reader needs the log; undefined without readers. */
 export function trimFloor(readers: Iterable<Readonly<Reader>>, generation: string): number | undefined {
   let floor: number | undefined;
   for (const reader of readers) {
@@ -53,6 +53,6 @@ export function trimFloor(readers: Iterable<Readonly<Reader>>, generation: strin
   return floor;
 }
 
-/** Where a reader goes on. */
+/** Where a reader continues. */
 export const cursorOf = ({ generation, sequence, time }: Readonly<Reader>): string =>
   encodeCursor({ generation, sequence, time });

@@ -1,4 +1,4 @@
-/** forgetReader: a reader is not coming back; its place holds the log back no longer. */
+/** forgetReader: removes a reader that will not return; its position no longer holds back the log. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation } from '../core/operation.js';
@@ -9,7 +9,7 @@ export const forgetReader = operation({
   args: z.object({ partition: field.anyPartitionKey, readerId: field.readerId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('forgotten') }),
-    /** There was no such reader. */
+    /** There is no such reader. */
     z.object({ kind: z.literal('unknown') }),
   ]),
   rejects: [],

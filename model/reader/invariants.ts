@@ -10,7 +10,7 @@ export const readerInvariants: readonly Invariant[] = [
       const [first, last] = [log[0], log.at(-1)];
       if (first === undefined || last === undefined) return undefined;
       for (const { readerId, generation, sequence } of state.tables.reader.values()) {
-        // What a log that was trimmed is called does not show.
+        // A trimmed log does not show its generation.
         const isOfLog = first.sequence === 1 ? generation === generationOf(first.event.at) : true;
         if (isOfLog && sequence > last.sequence)
           return `${readerId} is at ${sequence}, the log ends at ${last.sequence}`;

@@ -7,11 +7,11 @@ import { cursorOf, knowsLog } from './entity.js';
 
 export interface ReaderPlace {
   readonly readerId: string;
-  /** The cursor behind which it goes on. */
+  /** The cursor after which it continues. */
   readonly position: string;
   /** Ms since the epoch. */
   readonly committedAt: number;
-  /** Entries that it has not committed; absent when the log is another one by now. */
+  /** Entries not committed yet; absent when the log was created anew. */
   readonly lagEntries: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export const listReaders = query({
   args: z.object({ partition: field.anyPartitionKey }),
   rejects: [],
   partition: (args) => args.partition,
-  /** In the order of their ids. */
+  /** Ascending by id. */
   read(view) {
     const { header, readers } = view.log;
     const places = [...readers.values()].sort((a, b) => compareBytes(a.readerId, b.readerId));
