@@ -422,7 +422,7 @@ export const BOUNDARY_ERRORS = {
 export type RejectionCode = keyof typeof REJECTIONS;
 export type ErrorCode = RejectionCode | keyof typeof BOUNDARY_ERRORS;
 
-/** Facts that a refusal adds to its code: plain strings, which cross the wire unchanged. */
+/** Facts of a refusal beside its code: strings, which cross the wire unchanged. */
 export type ErrorDetail = Readonly<Record<string, string>>;
 
 /** The catalogue entry of a code. */
@@ -430,7 +430,7 @@ function describeCode(code: ErrorCode): CatalogueEntry {
   return code in REJECTIONS ? REJECTIONS[code as RejectionCode] : BOUNDARY_ERRORS[code as keyof typeof BOUNDARY_ERRORS];
 }
 
-/** Whether a text from the wire is a rejection this version knows. */
+/** Whether a text from the wire is a rejection code of this version. */
 export function isRejectionCode(text: string): text is RejectionCode {
   return Object.hasOwn(REJECTIONS, text);
 }
@@ -447,7 +447,7 @@ export class EngineError extends Error {
   readonly hint: string;
   readonly detail: ErrorDetail;
 
-  /** The cause is replaced by an error that quotes no data (see `safeCause`). */
+  /** Replaced by an error that quotes no data (see `safeCause`). */
   constructor(code: ErrorCode, message: string, options: { detail?: ErrorDetail; cause?: unknown } = {}) {
     const { family, retryable, hint } = describeCode(code);
     const { cause } = options;
@@ -463,7 +463,7 @@ export class EngineError extends Error {
   }
 }
 
-/** Throws when an assumption of the code does not hold: a defect of the engine, never of its caller. */
+/** Throws when an assumption of the engine does not hold: always a defect of the engine, never of a caller. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new EngineError('invariant_violation', `${message}.`);
 }

@@ -1,6 +1,6 @@
 /**
- * Every event, by domain. An event is a fact in the past tense; the log of a partition, folded through `evolve`,
- * is its state.
+ * Every event, by domain. An event is a fact in the past tense; the state of a partition is its log, folded through
+ * `evolve`.
  */
 import type { EventDeclaration, EventOf } from './core/event.js';
 import { budgetEvents } from './budget/events.js';
@@ -40,23 +40,23 @@ export const EVENTS = {
 export type EventType = keyof typeof EVENTS;
 export type Event = { [Type in EventType]: EventOf<(typeof EVENTS)[Type]> }[EventType];
 export type EventNamed<Type extends EventType> = Extract<Event, { type: Type }>;
-/** Events that are about an execution. */
+/** Events of an execution. */
 export type ExecutionEvent = Extract<Event, { executionId: string }>;
 
 /** An event with its place in the log of its partition. */
 export interface LoggedEvent {
-  /** Dense, from 1. */
+  /** Consecutive, from 1. */
   readonly sequence: number;
   readonly event: Event;
 }
 
-/** What an event is about. */
+/** The subject of an event. */
 export function subjectOf(event: Event): { readonly kind: string; readonly id: string } {
   const { kind, key } = (EVENTS[event.type] as EventDeclaration).subject;
   return { kind, id: (event as unknown as Record<string, string>)[key] as string };
 }
 
-/** Whether the event is about an execution. */
+/** Whether the subject is an execution. */
 export function isOfExecution(event: Event): event is ExecutionEvent {
   return (event as Partial<ExecutionEvent>).executionId !== undefined;
 }

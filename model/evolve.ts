@@ -9,7 +9,7 @@ import { EVENTS, type Event, type EventNamed, type EventType } from './events.js
 import { isShortId, uuidOf } from './short-id.js';
 import { ENTITIES, entityNamed, type EntityKind, type PartitionState } from './state.js';
 
-/** One thing that an event does. */
+/** One effect of an event. */
 export interface Effect {
   readonly kind: EntityKind;
   /** Name of the fact that holds the entity's id, in the entity. */
@@ -26,7 +26,7 @@ const factNamed =
   (event: object): string =>
     (event as Record<string, string>)[key] as string;
 
-/** The one event that can be about a record of any kind: it says of which, and an id of another kind is nobody's here. */
+/** The one event whose subject can be of any kind: ids of other kinds match no entity here. */
 function dropOf(kind: EntityKind, { subject }: Entity): Effect {
   const idIn = (event: Event): string => {
     const { droppedKind, droppedId } = event as EventNamed<'record_dropped'>;
@@ -46,7 +46,7 @@ function effectsOf(type: string): readonly Effect[] {
   });
 }
 
-/** What each event does, the entity that it is about first. */
+/** The effects of each event, its subject first. */
 export const EFFECTS: Readonly<Record<EventType, readonly Effect[]>> = Object.fromEntries(
   Object.keys(EVENTS).map((type) => [type, effectsOf(type)]),
 ) as Record<EventType, readonly Effect[]>;
@@ -54,7 +54,7 @@ export const EFFECTS: Readonly<Record<EventType, readonly Effect[]>> = Object.fr
 const ALL_BYTES: readonly ByteSlot[] = ['input', 'result', 'secret'];
 const NO_BYTES: readonly ByteSlot[] = [];
 
-/** The bytes of an entity that a recipe drops: all of them with the entity. */
+/** Payload bytes that a recipe drops: all of them with the entity. */
 export function droppedBy(recipe: Recipe<unknown, Event>): readonly ByteSlot[] {
   if (recipe.does === 'removes') return ALL_BYTES;
   return recipe.does === 'changes' ? (recipe.drops ?? NO_BYTES) : NO_BYTES;
@@ -66,8 +66,8 @@ export function fold(state: PartitionState, event: Event): void {
 }
 
 /**
- * Applies one effect to its table, and gives the entity that it made, changed or removed. `found`: the one that it is
- * about, where the caller has looked it up.
+ * Applies one effect to its table, and returns the entity that it created, changed or removed. `found`: the entity, if
+ * the caller has looked it up.
  */
 export function applyEffect(state: PartitionState, event: Event, effect: Effect, found?: object): unknown {
   const { kind, key, idIn, recipe } = effect;
@@ -78,7 +78,7 @@ export function applyEffect(state: PartitionState, event: Event, effect: Effect,
   const table = state.tables[kind] as Map<string, unknown>;
   if (recipe.does === 'enters') return enter(table, event, key, idIn(event), recipe);
   if (recipe.does === 'makes') {
-    // What stays as it is need not be made.
+    // An unchanged entity need not be copied.
     const there = recipe.ifThere === 'keep' ? table.get(idIn(event)) : undefined;
     if (there !== undefined) return there;
     const made = recipe.make(event);

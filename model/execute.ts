@@ -20,30 +20,30 @@ import type { SignalPayload } from './suspension/payloads.js';
 import type { View } from './view.js';
 
 export interface Store {
-  /** The partition whose store it is. */
+  /** The partition of the store. */
   readonly partitionKey: string;
   readonly view: View;
   /** Appends the event to the log and applies it to the state. */
   record(event: Event): void;
-  /** Keeps bytes of an execution. */
+  /** Stores bytes of an execution. */
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void;
   /** Appends a frame to a stream. */
   appendFrame(frame: Append): void;
-  /** Keeps what a signal brings with it. */
+  /** Stores the payload of a signal. */
   keepPayload(payload: SignalPayload): void;
-  /** Adds a step to those of its execution. */
+  /** Adds a recorded step. */
   addStep(recording: Recording): void;
-  /** Notes which loop applies due work. */
+  /** Records which loop applies due work. */
   leaveTo(applier: Applier | undefined): void;
-  /** Notes what is to be announced. */
+  /** Records which notices to send. */
   announce(notices: Notices): void;
-  /** Notes until when the streams of an execution are watched. */
+  /** Records until when the streams of an execution are watched. */
   watch(executionId: string, until: number): void;
 }
 
 /**
- * The time of a transition (ruling 14): time in a partition does not go back, unless the last entry is so far ahead of
- * the clock that the clock must have jumped.
+ * The time of a transition (ruling 14): time in a partition does not go back, unless the last entry is so far ahead
+ * that the clock must have jumped.
  */
 export function transitionTime({ time }: Pick<Header, 'time'>, clock: number): number {
   return time > clock + MAX_CLOCK_LEAD_MS ? clock : Math.max(clock, time);
@@ -54,8 +54,8 @@ const isKept = (slot: ByteSlot, bytes: Uint8Array | undefined): bytes is Uint8Ar
   bytes !== undefined && (slot === 'result' || bytes.byteLength > 0);
 
 /**
- * Carries out one command at its transition time, or refuses it and changes nothing. `unitsAtOnce` bounds what it does of
- * what it means for others in a flow; proofs cut that shorter than the engine does.
+ * Runs one command at its transition time, or refuses it and changes nothing. `unitsAtOnce` bounds how many
+ * consequences in a flow the call handles; proofs use a lower bound than the engine.
  */
 export function execute(
   store: Store,
@@ -91,7 +91,7 @@ export function execute(
   return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
 }
 
-/** Keeps the bytes that came as arguments of a command. */
+/** Stores the bytes among the arguments of a command. */
 function keepBytes(
   store: Store,
   slots: Readonly<Record<string, ByteSlot>>,
@@ -105,7 +105,7 @@ function keepBytes(
   }
 }
 
-/** Records the events of a command, and behind all of them what became of the metered ownerships that they ended. */
+/** Records the events of a command, then returns the admissions of the ownerships that they ended. */
 class Recorder implements CascadeContext {
   private ownerships: MeteredOwnership[] | undefined;
 
@@ -127,7 +127,7 @@ class Recorder implements CascadeContext {
     return this.store.view;
   }
 
-  /** Records an event, and what it brings with it; that is judged by the execution as it was before. */
+  /** Records an event and its consequences, which are judged by the execution before it. */
   record(event: Event): void {
     const { store } = this;
     const execution = isOfExecution(event) ? store.view.executions.get(event.executionId) : undefined;
@@ -143,7 +143,7 @@ class Recorder implements CascadeContext {
     for (const consequence of later) store.record(consequence);
   }
 
-  /** What ends and returns mean in their flows: `units` of it are done at once. */
+  /** Handles at most `units` consequences of endings and returns in flows. */
   recordAll(events: readonly Event[], units: number): void {
     for (const event of events) {
       this.record(event);

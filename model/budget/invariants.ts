@@ -173,7 +173,7 @@ const ledgersOf = ({ budgetId, resetCount }: ReadonlyBudget, { state }: World) =
     ({ name, generation }) => generation === resetCount && name.startsWith(`${budgetId}:`),
   );
 
-/** The log entry since which the limits are unchanged, or at which they were lowered below the usage. */
+/** Whether every amount that was accepted had room under the hard limits of its time. */
 function keptUnderLimits({ budgetId }: ReadonlyBudget, log: readonly LoggedEvent[]): boolean {
   let budget: ReadonlyBudget | undefined;
   for (const { event } of log) {

@@ -1,8 +1,8 @@
 /**
- * blockExecutionForAdmission, blockRoute, unblockExecution: a scheduler outside the engine takes work out of its queue,
- * because a budget, a quota, the lack of a capable worker or a lane's state keeps it from being run, and puts it back.
- * Only what anybody could claim can be blocked, so that nothing is forgotten: neither a delay nor a dependency nor a grant.
- * Spec 01 section 3.5, spec 09 section 6.2; rulings 19 and 23.
+ * blockExecutionForAdmission, blockRoute, unblockExecution: a scheduler outside the engine takes work out of its queue
+ * because a budget, a quota, missing capabilities or the state of a lane prevents it from running, and puts it back.
+ * Only claimable work can be blocked, so a block never overwrites a delay, a dependency or a grant. Spec 01 section
+ * 3.5, spec 09 section 6.2; rulings 19 and 23.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -18,7 +18,7 @@ import { BLOCKS, isBlocked, isHeld, isTerminal, SITUATIONS, type BlockReason } f
 const REJECTIONS = ['execution_not_found', 'execution_not_active', 'execution_not_eligible'] as const;
 type Refusal = Rejected<(typeof REJECTIONS)[number]>;
 
-/** Why an execution cannot be blocked, if it cannot: a worker was granted it, or an operator holds it. */
+/** Why an execution cannot be blocked, if so: it is granted to a worker, or an operator holds it. */
 function refusalOf(execution: ReadonlyExecution | undefined, now: number): Refusal | undefined {
   if (execution === undefined) return reject('execution_not_found');
   if (isTerminal(execution.situation)) return notActive(execution);
@@ -35,12 +35,12 @@ export const blockExecutionForAdmission = operation({
   args: z.object({
     executionId: field.executionId,
     blockingReason: field.wordOf(BLOCKS),
-    /** The same in words, for those who ask. */
+    /** A description for readers. */
     blockingDetail: field.reason.default(''),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('blocked'), executionId: echoed(field.executionId) }),
-    /** It was blocked for this reason before; its detail stays as it is. */
+    /** It is blocked for this reason already; its detail is unchanged. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_blocked']) }),
   ]),
   rejects: REJECTIONS,
@@ -61,12 +61,12 @@ export const blockRoute = operation({
   name: 'blockRoute',
   args: z.object({
     executionId: field.executionId,
-    /** Which capabilities nobody offers, for those who ask. */
+    /** The capabilities that no worker offers, for readers. */
     reasonDetail: field.reason.default(''),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('blocked'), executionId: echoed(field.executionId) }),
-    /** It moved on between the look at it and this call: a scheduler goes on to the next one. */
+    /** The execution has moved on since the caller looked; a scheduler continues with the next one. */
     z.object({ kind: z.literal('not_blocked'), reason: z.enum(REJECTIONS) }),
   ]),
   rejects: [],
@@ -87,7 +87,7 @@ export const unblockExecution = operation({
   name: 'unblockExecution',
   args: z.object({
     executionId: field.executionId,
-    /** Refuse unless this blocks it: a caller that looked at something else does not lift it. */
+    /** Refuse unless this is the current block: a caller that saw another one must not lift it. */
     expectedBlockingReason: field.wordOf(BLOCKS).optional(),
   }),
   outcome: z.object({

@@ -15,7 +15,7 @@ export const completeExecution = operation({
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
     source: field.source,
-    /** Absent and empty differ: what is passed is what `getExecutionResult` gives back. */
+    /** Absent and empty differ: `getExecutionResult` returns exactly what was passed. */
     resultPayload: field.bytes.optional(),
     resultEncoding: field.encoding.optional(),
   }),
@@ -39,7 +39,7 @@ export const completeExecution = operation({
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     const { namespace, laneId, executionKind, creatorIdentity } = execution;
-    // Written out: this is made for every execution, and a spread costs as much as the rest of the decision.
+    // A literal, because a spread costs as much as the rest of this decision, for every execution.
     return accept(outcome, {
       type: 'execution_completed',
       executionId: args.executionId,

@@ -18,7 +18,7 @@ const NO_NEEDS: readonly string[] = Object.freeze([]);
 const needsOf = (policy: ExecutionPolicy | undefined): readonly string[] =>
   policy?.routingRequirements?.requiredCapabilities ?? NO_NEEDS;
 
-/** What says when, and by whom, an execution can be claimed that is made. */
+/** The facts that decide when, and by which worker, a new execution can be claimed. */
 interface Offered {
   readonly laneId: string;
   readonly executionKind: string;
@@ -27,7 +27,7 @@ interface Offered {
   readonly delayUntil?: number | undefined;
 }
 
-/** The work that a creation makes claimable at once, if it does. */
+/** The queue that a new execution joins at once, if it does. */
 export function offerOf({ laneId, executionKind, policy, priority, delayUntil }: Offered): readonly OfferedWork[] {
   if (delayUntil !== undefined || policy?.delayUntil !== undefined) return [];
   if (metersOf(policy).length > 0) return [];
@@ -54,7 +54,7 @@ export const createExecution = operation({
     executionDeadlineAt: field.timestampMs.optional(),
     tags: field.tags.default({}),
     policy: executionPolicy.optional(),
-    /** What becomes of it when its quota is full. Default: it waits. */
+    /** What to do while its quota is full. Default: it waits. */
     whenFull: whenFull.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
@@ -64,11 +64,11 @@ export const createExecution = operation({
       publicState: z.enum(['waiting', 'delayed']),
       priority: field.count,
     }),
-    /** The execution that the key, or the id, already names. */
+    /** The key, or the id, names this execution already. */
     z.object({ kind: z.literal('duplicate'), executionId: field.executionId }),
-    /** Its quota is full: it was not made, and its id names nothing. */
+    /** Its quota is full: it was not created, and its id is unknown. */
     z.object({ kind: z.literal('dropped'), executionId: echoed(field.executionId) }),
-    /** It was made, and another one that waited was cancelled: its quota is full. */
+    /** It was created, and a waiting execution was cancelled, because its quota is full. */
     z.object({
       kind: z.literal('replaced'),
       executionId: echoed(field.executionId),
@@ -98,7 +98,7 @@ export const createExecution = operation({
     const { executionId, namespace, whenFull } = args;
     const idempotencyKey = args.idempotencyKey || undefined;
     const first = idempotencyKey === undefined ? undefined : view.executions.ofKey(namespace, idempotencyKey, now);
-    // A key outlives its execution only where the clock has jumped: then it names nothing.
+    // A key outlives its execution only after a jump of the clock. Then it names nothing.
     if (first !== undefined && view.executions.get(first) !== undefined) {
       return accept({ kind: 'duplicate', executionId: first });
     }
@@ -124,7 +124,7 @@ export const createExecution = operation({
   },
 });
 
-/** The end of one that waited and made room. */
+/** Cancels the waiting execution that made room. */
 const cancellationOf = (
   oldest: ReadonlyExecution,
   now: number,
@@ -139,7 +139,7 @@ const cancellationOf = (
   purgeAt: purgeAtOf(oldest, now, retentionMs),
 });
 
-/** What an execution is given when it is made. */
+/** Facts that a creation can give an execution. */
 type Creation = Pick<
   z.output<typeof createExecution.args>,
   | 'executionId'
@@ -156,7 +156,7 @@ type Creation = Pick<
   | 'policy'
 > & { readonly idempotencyKey?: string | undefined };
 
-/** The event by which an execution comes to be. An empty key is none. */
+/** The creation event. An empty key is none. */
 export function creationOf(args: Creation, now: number): EventNamed<'execution_created'> {
   const { executionId, namespace, laneId, executionKind, creatorIdentity, policy, tags } = args;
   const idempotencyKey = args.idempotencyKey || undefined;

@@ -5,11 +5,11 @@ import { bounds, EXECUTION, filter, given, naming } from './facts.js';
 import type { ExecutionPolicy } from './policy.js';
 import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
 
-/** Why time ended an execution, and the letter under which that is logged. */
+/** Which limit expired an execution, and its letter in the log. */
 export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd', suspension_timeout: 's' } as const;
 export type ExpireReason = keyof typeof EXPIRE_REASONS;
 
-/** Reasons of a block are logged under the letters of their situations. */
+/** Reasons of a block have the letters of their situations. */
 const BLOCK_LETTERS = Object.fromEntries(
   Object.entries(BLOCKS).map(([reason, situation]) => [reason, SITUATIONS[situation].letter]),
 ) as Readonly<Record<BlockReason, string>>;
@@ -31,17 +31,17 @@ export const executionEvents = {
   }),
   execution_completed: event('execution_completed', 'd', EXECUTION, {
     naming,
-    /** `purgeAt` is absent when the execution is kept for good; so in every event that ends one. */
+    /** `purgeAt` is absent when the execution is kept for good; so in every event that ends an execution. */
     ending: { purgeAt: purgeAt(), resultBytes: fact.optionalNumber(), resultEncoding: fact.optionalText() },
     filter,
   }),
-  /** An attempt ended in failure and another one will follow. */
+  /** An attempt failed and a retry will follow. */
   retry_scheduled: event('retry_scheduled', 'r', EXECUTION, {
-    /** `overridden`: an operator brought the retry policy. */
+    /** `overridden`: an operator supplied the retry policy. */
     failure: { failureCategory: fact.text(), delayUntil: fact.number(), overridden: fact.flag() },
     long: { failureReason: fact.words(), failureDetail: fact.optionalText() },
   }),
-  /** The execution ended in failure: no try is left, or its lease lapsed too often. */
+  /** The execution failed: no retry is left, or its lease lapsed too often. */
   execution_failed: event('execution_failed', 'f', EXECUTION, {
     naming,
     failure: { failureCategory: fact.text(), purgeAt: purgeAt() },
@@ -59,7 +59,7 @@ export const executionEvents = {
     expiry: { expireReason: fact.word(EXPIRE_REASONS), purgeAt: purgeAt() },
     filter,
   }),
-  /** The worker parked its attempt until a time; the attempt goes on afterwards. */
+  /** The worker parked its attempt until a time, after which the attempt resumes. */
   execution_delayed: event('execution_delayed', 'y', EXECUTION, {
     delay: { delayUntil: fact.number(), attemptTimeoutRemainingMs: fact.optionalNumber() },
   }),
@@ -73,19 +73,19 @@ export const executionEvents = {
     hold: { releasedBy: fact.text() },
     long: { releaseReason: fact.words() },
   }),
-  /** What it was given at its creation is worth more or less now. */
+  /** The priority was changed. */
   priority_changed: event('priority_changed', 'C', EXECUTION, {
     change: { priority: fact.counter(), requestedBy: fact.text() },
   }),
-  /** A terminal execution runs again; what its last run left is cleared. */
+  /** A terminal execution runs again; the results of its last run are cleared. */
   execution_replayed: event('execution_replayed', 'D', EXECUTION, {
     replay: {
       /** Replays so far, this one included. */
       replayCount: fact.number(),
       requestedBy: fact.text(),
-      /** The deadline that holds from now on; absent when there is none or it was over. */
+      /** The deadline from now on; absent when there is none or it is over. */
       executionDeadlineAt: fact.optionalNumber(),
-      /** Whether recorded steps, waits and signals are gone; else the new run finds them. */
+      /** Whether recorded steps, waits and signals were discarded; otherwise the new run finds them. */
       checkpointsDiscarded: fact.flag(),
     },
     long: { replayReason: fact.words() },
@@ -99,7 +99,7 @@ export const executionEvents = {
   }),
   execution_unblocked: event('execution_unblocked', 'G', EXECUTION, {}),
   execution_purged: event('execution_purged', 'g', EXECUTION, {}),
-  /** It could not be read any more, and an operator gave it up. It can be gone already, as records are that were lost. */
+  /** An operator gave up an unreadable record, which may have been lost already. */
   execution_dropped: event('execution_dropped', 'K', EXECUTION, {
     request: { requestedBy: fact.text() },
     long: { dropReason: fact.words() },

@@ -1,6 +1,6 @@
 /**
- * expireExecution: an attempt ran out of time, or the execution did. The same transition as the one that `applyDue`
- * makes when it is due; safe at any time, because it looks again whether it is due. Spec 04 section 4.7.
+ * expireExecution: ends an attempt, or an execution, whose time is over. `applyDue` makes the same transition when it
+ * is due. Safe at any time, because it checks the time itself. Spec 04 section 4.7.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -14,7 +14,7 @@ export const expireExecution = operation({
   name: 'expireExecution',
   args: z.object({
     executionId: field.executionId,
-    /** A suspension that is over is `expireSuspension`'s. */
+    /** `expireSuspension` ends a suspension. */
     expireReason: z.enum(['attempt_timeout', 'execution_deadline']),
     /** Factor for a policy with jitter, drawn by the caller. */
     jitter: field.unitFactor.optional(),
@@ -26,7 +26,7 @@ export const expireExecution = operation({
       delayUntil: field.timestampMs,
       nextAttemptIndex: field.attemptIndex,
     }),
-    /** Also when the execution does not exist any more. */
+    /** Also when the execution does not exist. */
     z.object({ kind: z.literal('already_terminal') }),
     z.object({ kind: z.literal('not_yet_due') }),
   ]),

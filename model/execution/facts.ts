@@ -1,6 +1,6 @@
 /**
- * What is stored of an execution: one run of some work, from its creation to its purge. Everything else that the
- * contract shows (state vector, completion time, lease times) is derived in `projections.ts`.
+ * What is stored of an execution, from its creation to its purge. Everything else in the contract (state vector,
+ * completion time, lease times) is derived in `projections.ts`.
  */
 import type { EntityState } from '../core/entity.js';
 import * as fact from '../core/facts.js';
@@ -19,7 +19,7 @@ const lettersOf = <Word extends string>(rows: Readonly<Record<Word, { readonly l
     string
   >;
 
-/** Where it belongs and what it is; never changes. Repeated by the events that begin and end a life. */
+/** Identity and placement; never changes. Repeated in the events that begin and end an execution. */
 export const naming = {
   namespace: fact.text(),
   laneId: fact.text(),
@@ -27,10 +27,10 @@ export const naming = {
   creatorIdentity: fact.text(),
 };
 
-/** Those of its tags that the deployment has indexed, beside what it is called. Comes last: most have none. */
+/** The naming and the indexed tags. The tags come last, because most executions have none. */
 export const filter = { filterTags: fact.map() };
 
-/** What its creation gave it. */
+/** Set at creation. */
 export const given = {
   priority: fact.counter(),
   /** Size of the input payload, bytes; the bytes themselves live beside the state. */
@@ -38,17 +38,19 @@ export const given = {
   payloadEncoding: fact.optionalText(),
 };
 
-/** What bounds its life; most executions have none of it. */
+/** Bounds of its life; most executions have none. */
 export const bounds = {
-  /** Time at which the execution ends `expired` whatever it does. */
+  /** The execution expires at this time in any state. */
   executionDeadlineAt: fact.optionalNumber(),
-  /** Until when its idempotency key points to it: it is not forgotten before. */
+  /** Its idempotency key is valid until then, and it is not purged before. */
   idempotencyExpiresAt: fact.optionalNumber(),
 };
 
-/** What an owner proves itself by. Epoch and attempt outlive the lease, so that a repeated final call is recognised. */
+/**
+ * The owner's proof of ownership. Epoch and attempt id outlive the lease, so that a repeated final call is recognised.
+ */
 const fence = {
-  /** Acquisitions so far; never decreases. */
+  /** Number of acquisitions; never decreases. */
   currentLeaseEpoch: fact.counter(),
   currentLeaseId: fact.ofOwner(fact.optionalId()),
   currentAttemptId: fact.optionalId(),
@@ -59,25 +61,25 @@ export const executionFacts = fact.factTable({
   given: { ...given, createdAt: fact.number() },
   bounds: {
     ...bounds,
-    /** When the next waitpoint that no suspension has used yet is over; unset while there is none. */
+    /** When the next unused waitpoint expires; unset without one. */
     pendingExpiresAt: fact.optionalNumber(),
   },
   needs: {
     /** Ascending by bytes. A worker may run the execution if it offers all of them. */
     requiredCapabilities: fact.list(),
-    /** Tokens of what it is metered by, see `model/metering/meters.ts`. Most executions have none. */
+    /** Tokens of its meters, see `model/metering/meters.ts`. Most executions have none. */
     meters: fact.list(),
   },
   life: {
     situation: fact.word(lettersOf(SITUATIONS)),
-    /** What the next claim starts; meaningful while runnable, `first` otherwise. */
+    /** What the next claim starts, while runnable; `first` otherwise. */
     nextAttempt: fact.choice(NEXT_ATTEMPTS),
     /**
-     * The time that belongs to the situation: expiry of the lease while active, end of the delay while delayed, time of
-     * the purge while terminal (unset when it is kept for good), unset while ready.
+     * The time of the situation: expiry of the lease while active, end of the delay while delayed, purge while terminal
+     * (unset when kept for good), unset while ready.
      */
     dueAt: fact.optionalNumber(),
-    /** Last change of the situation: also the time of completion, of a noticed lapse, of a revocation. */
+    /** Last change of the situation, which includes completion, a recorded lapse and a revocation. */
     lastTransitionAt: fact.number(),
     /** Time of the first claim. */
     startedAt: fact.optionalNumber(),
@@ -85,7 +87,7 @@ export const executionFacts = fact.factTable({
     totalAttemptCount: fact.counter(),
   },
   wait: {
-    /** End of the delay that its creator, its worker or its policy asked for; kept until it is over. */
+    /** End of the delay set by its creator, worker or policy; kept until it is over. */
     delayUntil: fact.optionalNumber(),
   },
   fence,
@@ -94,9 +96,9 @@ export const executionFacts = fact.factTable({
     currentWorkerInstanceId: fact.ofOwner(fact.optionalText()),
   },
   timing: {
-    /** When the current attempt times out; set while active, once its handler could begin. */
+    /** When the current attempt times out; set while active, from when its handler could start. */
     attemptTimeoutAt: fact.ofOwner(fact.optionalNumber()),
-    /** What is left of the attempt's time while its clock stands (parked, or claimed ahead), ms. */
+    /** Remaining timeout of the attempt while it is stopped (parked, or claimed ahead), ms. */
     attemptTimeoutRemainingMs: fact.optionalNumber(),
     leaseLastRenewedAt: fact.ofOwner(fact.optionalNumber()),
   },
@@ -107,7 +109,7 @@ export const executionFacts = fact.factTable({
     failureCategory: fact.optionalText(),
   },
   hold: {
-    /** Since when an operator keeps it from being claimed; unset while nobody does (ruling 23). */
+    /** Since when an operator holds it; unset while not held (ruling 23). */
     heldAt: fact.optionalNumber(),
     heldBy: fact.optionalText(),
   },
@@ -116,19 +118,19 @@ export const executionFacts = fact.factTable({
     lastStreamIndex: fact.optionalNumber(),
   },
   edits: {
-    /** How often it was run again after it had ended. */
+    /** Number of replays. */
     replayCount: fact.counter(),
-    /** Last change by an operator or a user that is no transition: of priority, tags, a hold's end. */
+    /** Last edit by an operator or a user that is no transition: priority, tags, end of a hold. */
     editedAt: fact.optionalNumber(),
   },
-  /** Who may take it, and until when; there is one only while nobody else can (spec 05 section 8.1). */
+  /** The worker with a grant. Granted work is in no queue (spec 05 section 8.1). */
   grant: {
-    /** The last millisecond in which it may be taken; unset while there is no grant. */
+    /** The last millisecond in which the grant can be used; unset without a grant. */
     grantExpiresAt: fact.optionalNumber(),
     grantId: fact.optionalId(),
     grantWorkerId: fact.optionalText(),
     grantWorkerInstanceId: fact.optionalText(),
-    /** Whether no other instance of the worker may take it. */
+    /** Whether other instances of the worker are excluded. */
     grantIsStrict: fact.flag(),
   },
   progress: {
@@ -136,13 +138,13 @@ export const executionFacts = fact.factTable({
     progressUpdatedAt: fact.optionalNumber(),
   },
   pause: {
-    /** Why its worker suspended it last. */
+    /** The reason of its last suspension. */
     suspendReason: fact.choice(SUSPEND_REASONS),
   },
   membership: membershipFacet,
   group: groupFacet,
   kept: {
-    /** Signals that came while nothing listened to them. */
+    /** Number of signals that arrived while nothing waited for them. */
     keptSignalCount: fact.counter(),
   },
   ending: {
@@ -155,34 +157,34 @@ export const executionFacts = fact.factTable({
     /** In key order. */
     tags: fact.map(),
     policy: fact.tree<ExecutionPolicy>(),
-    /** Reasons can be empty: whether there was a failure or a cancellation, category and canceller say. */
+    /** Reasons can be empty: category and canceller tell whether there was a failure or a cancellation. */
     failureReason: fact.words(),
-    /** Bytes for programs beside the reason, as base64. */
+    /** Failure details for programs, base64. */
     failureDetail: fact.optionalText(),
     cancellationReason: fact.words(),
     holdReason: fact.words(),
-    /** Why it is blocked, in the words of the scheduler; kept while it is. */
+    /** The scheduler's description of the block; kept while blocked. */
     blockingDetail: fact.words(),
     progressMessage: fact.optionalText(),
     leaseRevokeReason: fact.ofOwner(fact.words()),
   },
   beside: {
-    /** Recorded steps, and the bytes of their values (ruling 47); the steps themselves are no facts. */
+    /** Number of recorded steps, and bytes of their values (ruling 47). The steps themselves are beside the state. */
     stepCount: fact.counter(),
     stepBytes: fact.counter(),
-    /** What it waits for, and waited for: see `model/suspension/facts.ts`. Nothing when it never did. */
+    /** Suspension, waitpoints and signals, see `model/suspension/facts.ts`. Unset when it never waited. */
     waiting: fact.tree<Waiting>(),
-    /** What it depends on, by edge: see `model/flow/facts.ts`. Nothing when no edge ever led to it. */
+    /** Dependencies by edge, see `model/flow/facts.ts`. Unset when no edge ever led to it. */
     dependencies: fact.tree<Dependencies>(),
   },
 });
 
 export type Execution = EntityState<typeof EXECUTION, typeof executionFacts>;
 
-/** The execution as decisions see it. */
+/** The execution as decisions see it: read-only. */
 export type ReadonlyExecution = Readonly<Execution>;
 
-/** An execution that has an owner, or had one that was lost. */
+/** An execution with an owner, or with an owner that was lost. */
 export type ActiveExecution = ReadonlyExecution & {
   readonly situation: 'running' | 'lease_expired' | 'lease_revoked';
   readonly dueAt: number;
@@ -192,17 +194,17 @@ export type ActiveExecution = ReadonlyExecution & {
   readonly currentWorkerInstanceId: string;
 };
 
-/** What an execution is called, for the events that repeat it. */
+/** The identity of an execution, for the events that repeat it. */
 export function namesOf({ namespace, laneId, executionKind, creatorIdentity }: ReadonlyExecution) {
   return { namespace, laneId, executionKind, creatorIdentity };
 }
 
-/** Of what has none. */
+/** For an execution without any. */
 export const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
- * What the events that end an execution, and signals, repeat, so that their readers can filter after a purge (ruling 16).
- * The tags that the deployment has indexed are filled in where events are recorded, see `filter-tags.ts`.
+ * The identity that the events which end an execution, and signals, repeat, so that their readers can filter after a
+ * purge (ruling 16). The indexed tags are added where events are recorded, see `filter-tags.ts`.
  */
 export function namingOf({ namespace, laneId, executionKind, creatorIdentity }: ReadonlyExecution) {
   return { namespace, laneId, executionKind, creatorIdentity, filterTags: NO_TAGS };

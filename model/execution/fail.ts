@@ -1,4 +1,6 @@
-/** failExecution: a lease holder gives up its attempt; the policy decides what follows. Spec 04 section 4.2. */
+/**
+ * failExecution: a lease holder reports that its attempt failed; the policy decides what follows. Spec 04 section 4.2.
+ */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
@@ -23,16 +25,16 @@ export const failExecution = operation({
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
     failureReason: field.reason,
-    /** What programs need to know of it, kept as it is. */
+    /** Failure details for programs; stored unchanged. */
     failureDetail: field.smallBytes(LIMITS.maxFailureDetailBytes).optional(),
-    /** What kind of failure it was; the class name when absent. */
+    /** The category of the failure; default the name of the class. */
     failureCategory: field.category.optional(),
     failureClass: z.enum(FAILURE_CLASSES).default('transient'),
     /** Factor for a policy with jitter, drawn by the caller. */
     jitter: field.unitFactor.optional(),
     /** Replaces the policy's backoff, never its count of retries. */
     retryAfterMs: field.durationMs.optional(),
-    /** Instead of the stored policy's, for this failure: an operator may bring one. */
+    /** Replaces the stored retry policy for this failure; operators only. */
     retryPolicy: retryPolicyOverride.optional(),
     source: field.source,
   }),
@@ -83,7 +85,7 @@ export const failExecution = operation({
   },
 });
 
-/** What this very call answered when it ran before, if it did (spec 04 section 6). */
+/** The outcome of this same call when it ran before, if it did (spec 04 section 6). */
 function earlierOutcome(execution: ReadonlyExecution, fence: Fence | undefined): z.output<typeof outcome> | undefined {
   if (!wasLastOwner(execution, fence)) return undefined;
   if (execution.situation === 'failed') return { kind: 'terminal_failed' };

@@ -1,12 +1,12 @@
 /**
- * Which tags the ends of executions and their signals carry: those that the deployment has indexed, so that subscribers can
- * filter by them after the execution is gone (rulings 16 and 45). Filled in where events are recorded: no decision knows of
- * them, and what is not tagged pays nothing.
+ * Adds the indexed tags of an execution to its final event and to its signals, so that subscribers can filter by them
+ * after the execution is gone (rulings 16 and 45). Done where events are recorded, so decisions do not handle it, and
+ * executions without tags pay nothing.
  */
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from './facts.js';
 
-/** The event with the indexed tags that its execution has. */
+/** The event with the indexed tags of its execution. */
 export function withFilterTags(
   event: Event,
   { tags }: ReadonlyExecution,

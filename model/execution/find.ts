@@ -6,14 +6,16 @@ import { accept, query } from '../core/operation.js';
 export const findExecution = query({
   name: 'findExecution',
   args: z.object({
-    /** Where the key points to (see `placementOf`). */
+    /** The partition of the key (see `placementOf`). */
     partition: field.partitionKey,
     namespace: field.namespace,
     idempotencyKey: field.idempotencyKey,
   }),
   rejects: [],
   partition: ({ partition }) => partition,
-  /** Its id: what a further creation with this key would be a duplicate of. Nothing when it would be a new execution. */
+  /**
+   * The id that a further creation with this key would be a duplicate of; absent when it would create a new execution.
+   */
   read(view, { namespace, idempotencyKey }, { now }) {
     return accept<string | undefined>(
       idempotencyKey === '' ? undefined : view.executions.ofKey(namespace, idempotencyKey, now),

@@ -1,8 +1,8 @@
 /**
- * holdExecution, releaseHold: an operator keeps an execution from being claimed, and lets it go again. A hold is a fact
- * beside the situation (rulings 23, 34): held work keeps its situation, its delay and its place, and stands in no queue.
- * Owned work can be held; its owner goes on, and the hold takes effect when the ownership ends. The end of the execution
- * ends the hold.
+ * holdExecution, releaseHold: an operator keeps an execution from being claimed, and releases it again. A hold is a
+ * fact beside the situation (rulings 23, 34): a held execution keeps its situation, delay and score, and is in no
+ * queue. An owned execution can be held; its owner continues, and the hold takes effect when the ownership ends. The
+ * end of the execution ends the hold.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -14,9 +14,9 @@ import { isHeld, isTerminal, LIVE_PUBLIC_STATES, SITUATIONS } from './situation.
 
 const args = z.object({
   executionId: field.executionId,
-  /** Why, for the log and for those who ask. */
+  /** The reason, for the log and for readers. */
   reason: field.reason.default(''),
-  /** Who asks for it. */
+  /** The requester. */
   requestedBy: field.requester,
 });
 
@@ -27,10 +27,10 @@ export const holdExecution = operation({
     z.object({
       kind: z.literal('held'),
       executionId: echoed(field.executionId),
-      /** `active` when the hold takes effect once the owner is done. */
+      /** `active` when the hold takes effect after the current owner. */
       publicState: z.enum(LIVE_PUBLIC_STATES),
     }),
-    /** It was held before; by whom and why stays as it is. */
+    /** It was held already; requester and reason are unchanged. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_held']) }),
   ]),
   rejects: ['execution_not_found', 'execution_not_active'],
@@ -59,7 +59,7 @@ export const releaseHold = operation({
       executionId: echoed(field.executionId),
       publicState: z.enum(LIVE_PUBLIC_STATES),
     }),
-    /** Nobody held it: also when it ended meanwhile. */
+    /** It is not held; perhaps it has ended. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['not_held']) }),
   ]),
   rejects: ['execution_not_found'],

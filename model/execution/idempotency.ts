@@ -1,6 +1,6 @@
 /**
- * Idempotency keys: a creator's own name for an execution, good for a time of its own (ruling 5). An entry past its
- * time counts as absent and may be dropped at any moment.
+ * Idempotency keys: a creator's own name for an execution, valid for a limited time (ruling 5). An entry past its time
+ * counts as absent and may be dropped at any moment.
  */
 import { entity, type EntityState, makes } from '../core/entity.js';
 import * as fact from '../core/facts.js';
@@ -15,7 +15,7 @@ export const idempotencyFacts = fact.factTable({
 
 export type IdempotencyEntry = EntityState<typeof IDEMPOTENCY_KEY, typeof idempotencyFacts>;
 
-/** One name for a (namespace, key) pair; a namespace holds no colon, so no two pairs share it. */
+/** The entry of a (namespace, key) pair. A namespace contains no colon, so pairs do not collide. */
 export function idempotencyId(namespace: string, key: string): string {
   return `${namespace}:${key}`;
 }

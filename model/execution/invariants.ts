@@ -40,7 +40,7 @@ function publicStateOf({ lifecyclePhase, eligibilityState, terminalOutcome }: St
   return eligibilityState === 'not_eligible_until_time' ? 'delayed' : 'waiting';
 }
 
-/** What a scheduler blocks by, by the eligibility that comes of it (spec 01 section 3.5). */
+/** The reason of a block by its eligibility (spec 01 section 3.5). */
 const BLOCKED_BY: Readonly<Partial<Record<EligibilityState, BlockReason>>> = {
   blocked_by_budget: 'waiting_for_budget',
   blocked_by_quota: 'waiting_for_quota',
@@ -49,7 +49,7 @@ const BLOCKED_BY: Readonly<Partial<Record<EligibilityState, BlockReason>>> = {
 };
 const isBlockReason = (reason: BlockingReason): reason is BlockReason => Object.hasOwn(BLOCKS, reason);
 
-/** Whether what is blocked says by what. */
+/** Whether every blocked execution has a reason for it. */
 function isBlockedAsNamed({ eligibilityState, blockingReason }: StateVector): boolean {
   return (
     BLOCKED_BY[eligibilityState] === (isBlockReason(blockingReason) ? blockingReason : undefined) &&
@@ -92,7 +92,7 @@ function ownershipIsNamed(it: ReadonlyExecution): boolean {
   );
 }
 
-/** Whether a terminal execution is purged at the end of the slot in which nobody keeps it any longer (ruling 24). */
+/** Whether a terminal execution is purged at the end of the retention slot in which its retention ends (ruling 24). */
 function retentionHolds(it: ReadonlyExecution): boolean {
   const retentionMs = it.policy?.streamPolicy?.retentionTtlMs;
   const { dueAt: purgeAt } = it;
@@ -104,7 +104,7 @@ function retentionHolds(it: ReadonlyExecution): boolean {
   return purgeAt >= least && (retentionMs === undefined || purgeAt < least + RETENTION_SLOT_MS);
 }
 
-/** Whether nothing is known of an execution but what it was created with, what was done to it, and that it had owners. */
+/** Whether the execution has only been created, claimed and edited: its history follows from its facts. */
 function isBlank(it: ReadonlyExecution): boolean {
   return (
     it.retryCount + it.leaseReclaimCount + it.leaseReleaseCount === 0 &&
@@ -116,9 +116,9 @@ function isBlank(it: ReadonlyExecution): boolean {
   );
 }
 
-/** Attempts are begun by the first claim, by every retry that was claimed, and by every reclaim (spec 04 invariant 12). */
+/** Attempts begin with the first claim, with every claimed retry, and with every reclaim (spec 04 invariant 12). */
 function attemptsAddUp(it: ReadonlyExecution): boolean {
-  // A replay begins the counts anew: then the events alone know.
+  // A replay resets the counts; then only the log has the sum.
   if (it.replayCount > 0) return true;
   const begun = it.totalAttemptCount - Number(it.startedAt !== undefined) - it.leaseReclaimCount;
   if (!isTerminal(it.situation)) return begun === it.retryCount - Number(it.nextAttempt === 'retry');
@@ -140,7 +140,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
   },
   {
     name: 'a delay is kept while it is waited for, and no longer',
-    // What waits for others keeps its own time.
+    // Blocked by a dependency, it keeps its remaining time.
     holds: (it) =>
       it.situation === 'blocked_dependencies' || it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
   },
@@ -418,7 +418,7 @@ export const executionRules: readonly LogRule[] = [
   },
   {
     name: 'an execution is not owned while its delay runs',
-    // An operator may take up an interrupted attempt before its time.
+    // An operator may take an interrupted attempt before its time.
     holds: ({ event, past }) =>
       past?.delayUntil === undefined ||
       !OF_OWNERS.has(event.type) ||
@@ -433,7 +433,7 @@ export const executionRules: readonly LogRule[] = [
     name: 'an execution expires when its attempt or its deadline is due',
     holds({ event, past }) {
       if (event.type !== 'execution_expired' || past === undefined) return true;
-      // What was due was its suspension, which the entry before this one closed.
+      // The suspension was due; the previous entry closed it.
       if (event.expireReason === 'suspension_timeout') return past.ownership === 'none';
       const dueAt = event.expireReason === 'execution_deadline' ? past.executionDeadlineAt : past.attemptTimeoutAt;
       return dueAt !== undefined && event.at >= dueAt;
@@ -483,7 +483,7 @@ const AFTER_AN_END: ReadonlySet<string> = new Set([
   'tags_set',
   'stream_closed',
   'stream_removed',
-  // Its upstreams end whatever it did.
+  // Its upstreams end whether or not it has ended.
   'dependency_resolved',
   'dependency_reopened',
   'edge_group_fired',

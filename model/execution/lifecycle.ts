@@ -1,11 +1,11 @@
-/** The few moves that recipes are made of. The Lua twins are in `lua/execution/lifecycle.lua`. */
+/** The moves that recipes consist of. The Lua twins are in `lua/execution/lifecycle.lua`. */
 import { closePending } from '../suspension/pending.js';
 import type { Execution } from './facts.js';
 import type { Situation } from './situation.js';
 
 /**
- * Moves the execution into a situation. `dueAt` is the time that belongs to it, see `Execution.dueAt`. A grant was given
- * for the situation before.
+ * Moves the execution into a situation. `dueAt` is the time of the situation, see `Execution.dueAt`. A grant applies to
+ * the previous situation only, so it ends.
  */
 export function become(execution: Execution, situation: Situation, at: number, dueAt: number | undefined): void {
   endGrant(execution);
@@ -14,7 +14,7 @@ export function become(execution: Execution, situation: Situation, at: number, d
   execution.lastTransitionAt = at;
 }
 
-/** Ends the ownership of the last owner: one routine for every way out (spec 04 section 2.4). */
+/** Ends the ownership; the same for every way out (spec 04 section 2.4). */
 export function endOwnership(execution: Execution): void {
   execution.currentLeaseId = undefined;
   execution.currentWorkerId = undefined;
@@ -24,14 +24,14 @@ export function endOwnership(execution: Execution): void {
   execution.attemptTimeoutAt = undefined;
 }
 
-/** Nobody keeps the execution from being claimed any longer. */
+/** Ends a hold. */
 export function endHold(execution: Execution): void {
   execution.heldAt = undefined;
   execution.heldBy = undefined;
   execution.holdReason = '';
 }
 
-/** Clears what a run that has ended left behind, so that the next one begins without it. */
+/** Clears the results of a run that has ended, for the next run. */
 export function forgetRun(execution: Execution): void {
   execution.retryCount = 0;
   execution.leaseReclaimCount = 0;
@@ -48,7 +48,7 @@ export function forgetRun(execution: Execution): void {
   execution.progressUpdatedAt = undefined;
 }
 
-/** Steps, waits and signals are gone: whoever runs it next finds none. */
+/** Discards steps, waits and signals, so the next run finds none. */
 export function forgetCheckpoints(execution: Execution): void {
   execution.stepCount = 0;
   execution.stepBytes = 0;
@@ -57,7 +57,7 @@ export function forgetCheckpoints(execution: Execution): void {
   execution.suspendReason = 'waiting_for_signal';
 }
 
-/** Nobody in particular may take the execution any longer. */
+/** Ends a grant. */
 export function endGrant(execution: Execution): void {
   if (execution.grantExpiresAt === undefined) return;
   execution.grantExpiresAt = undefined;
@@ -79,7 +79,7 @@ export function end(execution: Execution, situation: Situation, at: number, purg
   become(execution, situation, at, purgeAt);
 }
 
-/** Makes the execution wait until a time, for the next claim to start what is said. */
+/** Makes the execution wait until a time, and sets what the next claim starts. */
 export function wait(
   execution: Execution,
   situation: 'delayed' | 'retry_backoff',

@@ -1,10 +1,10 @@
-/** What an attempt keeps while nobody works on it. */
+/** The timeout of an attempt while no worker runs it. */
 import type { ReadonlyExecution } from './facts.js';
 
-/** The attempt's time that is left when it is parked now, ms; nothing when the attempt has no timeout. */
+/** Remaining timeout of the attempt when it is parked now, ms; undefined without a timeout. */
 export function attemptTimeRemaining(execution: ReadonlyExecution, now: number): number | undefined {
   const { attemptTimeoutAt, attemptTimeoutRemainingMs } = execution;
-  // Claimed ahead and not begun: the whole of it is left.
+  // Claimed ahead and not begun: all of it remains.
   if (attemptTimeoutAt === undefined) return attemptTimeoutRemainingMs;
   return Math.max(0, attemptTimeoutAt - now);
 }

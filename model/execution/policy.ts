@@ -1,6 +1,6 @@
 /**
- * The policy of an execution: frozen at create, kept as it was given, and consulted by the transitions through
- * its rules. Source: spec 01 section 8, spec 04 section 4.2.
+ * The policy of an execution: fixed at creation, stored as given, and read by transitions through its rules. Source:
+ * spec 01 section 8, spec 04 section 4.2.
  */
 import { z } from 'zod';
 import {
@@ -43,11 +43,11 @@ export const retryPolicy = z.strictObject({
   /** Tries after the first one. */
   maxRetries: integer(0, LIMITS.maxRetries).default(DEFAULTS.maxRetries),
   backoff: z.discriminatedUnion('type', [fixedBackoff, exponentialBackoff]).prefault({ type: 'exponential' }),
-  /** Categories worth another try; empty means all. */
+  /** Categories that are retried; empty means all. */
   retryableCategories: z.array(category).max(LIMITS.maxRetryableCategories).default([]),
 });
 
-/** A retry policy that travels with a call, as its rules. */
+/** The rules of a retry policy that travels with a call. */
 export const retryPolicyOverride = withWireForm(retryPolicy, {
   texts: ['retry_rules'],
   encode: (value) => [value === undefined ? '' : policyRules({ retryPolicy: value as RetryPolicy })],
@@ -63,26 +63,26 @@ const policySchema = z.strictObject({
   retryPolicy: retryPolicy.optional(),
   timeoutPolicy: z
     .strictObject({
-      /** Per attempt, from its claim; the remaining time is kept while the attempt is parked. */
+      /** Per attempt, from its claim; stopped while the attempt is parked. */
       attemptTimeoutMs: positiveDurationMs.optional(),
       /** Below 10^12 a duration from creation, else an absolute time (the contract allows both readings). */
       executionDeadlineMs: integer(1, LIMITS.maxInteger).optional(),
-      /** The contracts repeat it here and read it nowhere: `maxReclaimCount` of the policy counts. */
+      /** Part of the contract, which reads it nowhere: `maxReclaimCount` of the policy applies. */
       maxReclaimCount: notYet(integer(0, LIMITS.maxReclaimCount)),
     })
     .optional(),
-  /** Reclaims before the execution ends failed. */
+  /** Reclaims before the execution fails. */
   maxReclaimCount: integer(0, LIMITS.maxReclaimCount).optional(),
   /** Replays of the execution after it ended. */
   maxReplayCount: integer(0, LIMITS.maxReplayCount).optional(),
-  /** Hand-backs by draining workers before another one is refused. */
+  /** Hand-backs by draining workers before a further one is refused. */
   maxReleaseCount: integer(0, LIMITS.maxReleaseCount).optional(),
-  /** Of suspensions that name no time of their own. */
+  /** For suspensions that set no time of their own. */
   suspensionPolicy: z
     .strictObject({
-      /** From the suspension on. Absent: they wait for ever. */
+      /** From the start of the suspension. Absent: no limit. */
       defaultTimeoutMs: positiveDurationMs.optional(),
-      /** What comes of it when they name no behaviour either. */
+      /** What a timeout does, for suspensions that do not say. */
       timeoutBehavior: z.enum(['fail', 'cancel']).default('fail'),
     })
     .optional(),
@@ -91,13 +91,13 @@ const policySchema = z.strictObject({
       tiers: z.array(z.strictObject({ provider: hint, model: hint, timeoutMs: positiveDurationMs.optional() })),
     }),
   ),
-  /** Budgets that its work is charged to: it waits while one of them is exhausted. */
+  /** Budgets to charge: the execution waits while one of them is exhausted. */
   budgetIds: z
     .array(uuid)
     .max(LIMITS.maxBudgetsPerExecution)
     .transform((ids) => [...new Set(ids)])
     .optional(),
-  /** Quota policies that admit it before a claim takes it; all of them, or none. */
+  /** Quota policies that must all admit it before it is claimed. */
   quotaPolicyIds: z
     .array(uuid)
     .transform((ids) => [...new Set(ids)].sort(compareBytes))
@@ -105,7 +105,7 @@ const policySchema = z.strictObject({
       error: `must have at most ${LIMITS.maxQuotaPoliciesPerExecution} policies`,
     })
     .optional(),
-  /** The same for policies that are made for a key: the first claimer that needs one makes it by these limits. */
+  /** The same for policies per key: the first claimer creates them with these limits. */
   keyedQuotas: z
     .array(
       z.strictObject({
@@ -123,7 +123,7 @@ const policySchema = z.strictObject({
       error: 'a rate limit needs a window of at least a second',
     })
     .optional(),
-  /** Signals from which on a further one is refused; whoever sends one may ask for fewer. */
+  /** Signals after which a further one is refused; a sender may ask for a lower number. */
   maxSignalsPerExecution: integer(1, LIMITS.maxSignals).optional(),
   routingRequirements: z
     .strictObject({
@@ -136,20 +136,20 @@ const policySchema = z.strictObject({
   dedupWindowMs: positiveDurationMs.optional(),
   streamPolicy: z
     .strictObject({
-      /** Overrides the deployment's retention of this execution, ms after it ended; -1 keeps it. */
+      /** Overrides the retention of the deployment, ms after the end; -1 keeps the execution. */
       retentionTtlMs: integer(KEEP_FOR_GOOD, LIMITS.maxDurationMs).optional(),
       durabilityMode: notYet(z.enum(['buffered', 'durable'])),
-      /** Durable frames that a stream of it keeps, the newest ones. */
+      /** Durable frames kept in each of its streams; the newest ones. */
       retentionMaxlen: integer(1, LIMITS.maxStreamMaxlen).optional(),
-      /** Bytes that a stream of it may be given in all. */
+      /** Total bytes that each of its streams accepts. */
       maxBytes: integer(1, LIMITS.maxStreamBytes).optional(),
     })
     .optional(),
 });
 
 /**
- * A policy travels as itself, which is only kept; its rules, which are read; and where its work waits: the capabilities that
- * it asks for, and behind a tab what it is metered by, if it is.
+ * The wire form of a policy: the policy itself, which is only stored; its rules, which are read; and the queue: the
+ * required capabilities, then a tab and the meter set, if any.
  */
 export const executionPolicy = withWireForm(policySchema, {
   texts: ['policy', 'rules', 'needs'],
@@ -168,7 +168,7 @@ export type RetryPolicy = z.output<typeof retryPolicy>;
 /** From this value on an execution deadline is read as an absolute time. */
 export const ABSOLUTE_TIME_FROM = 1_000_000_000_000;
 
-/** Classes of a failure. The class decides with the category whether another try makes sense. */
+/** Classes of a failure. Class and category together decide whether a retry makes sense. */
 export const FAILURE_CLASSES = ['transient', 'permanent', 'infra_crash', 'timeout', 'cancelled'] as const;
 export type FailureClass = (typeof FAILURE_CLASSES)[number];
 
@@ -179,7 +179,7 @@ export interface Failure {
   readonly category: string;
 }
 
-/** Whether the policy allows one more try after `retryCount` retries. */
+/** Whether the policy allows another retry after `retryCount` retries. */
 export function mayRetry(policy: RetryPolicy | undefined, retryCount: number, failure: Failure): policy is RetryPolicy {
   if (policy === undefined || retryCount >= policy.maxRetries) return false;
   if (NEVER_RETRIED.has(failure.failureClass) || NEVER_RETRIED.has(failure.category)) return false;
@@ -203,13 +203,13 @@ export function backoffDelayOf(policy: RetryPolicy, retryCount: number, jitter: 
 
 const NONE = '-';
 
-/** Words that the rules of every policy have. */
+/** Values in the rules of every policy. */
 const FIRST_WORDS = 14;
 
 /**
- * The rules of a policy in the form that the Lua library stores and reads: fourteen words or more, then the
- * retryable categories. No JSON has to be decoded inside the server (8 microseconds a policy).
- * The twin that reads it is `lua/execution/policy.lua`.
+ * The rules of a policy in the form that the Lua library stores and reads: fourteen values or more, then the retryable
+ * categories. The server does not have to decode JSON (8 microseconds a policy). The Lua twin is
+ * `lua/execution/policy.lua`.
  */
 export function policyRules(policy: ExecutionPolicy): string {
   const retry = policy.retryPolicy;
@@ -230,7 +230,7 @@ export function policyRules(policy: ExecutionPolicy): string {
     policy.suspensionPolicy?.defaultTimeoutMs ?? NONE,
     policy.suspensionPolicy?.timeoutBehavior === 'cancel' ? TIMEOUT_BEHAVIORS.cancel : NONE,
   ];
-  // Words that came later stand only where they say something: most policies stay as short as they were.
+  // Later values are written only when set, so most policies stay short.
   while (words.length > FIRST_WORDS && words.at(-1) === NONE) words.pop();
   return `${words.join(' ')}|${retry?.retryableCategories.join(',') ?? ''}`;
 }

@@ -1,6 +1,6 @@
 /**
- * changePriority: work that waits becomes more or less urgent. It keeps its age; what waits in a queue takes its new place
- * there at once, and is announced when that is the first. Spec 04 section 4.9; rulings 4 and 28.
+ * changePriority: changes the urgency of waiting work. It keeps its age; queued work moves to its new place at once,
+ * which is announced if it is the first. Spec 04 section 4.9; rulings 4 and 28.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -17,7 +17,7 @@ export const changePriority = operation({
     executionId: field.executionId,
     /** Clamped into 0 to 9 000. */
     newPriority: field.priority,
-    /** Who asks for it. */
+    /** The requester. */
     requestedBy: field.requester,
   }),
   outcome: z.object({

@@ -1,4 +1,4 @@
-/** updateProgress: a lease holder says how far it is. Spec 04 section 4.10. */
+/** updateProgress: a lease holder reports its progress. Spec 04 section 4.10. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
@@ -12,9 +12,9 @@ export const updateProgress = operation({
     leaseId: field.uuid,
     leaseEpoch: field.leaseEpoch,
     attemptId: field.uuid,
-    /** Absent leaves the last value. */
+    /** Absent: keeps the last value. */
     progressPct: field.percent.optional(),
-    /** Absent or empty leaves the last message. */
+    /** Absent or empty: keeps the last message. */
     progressMessage: field.progressMessage.optional(),
   }),
   outcome: z.object({ kind: z.literal('updated') }),

@@ -1,4 +1,4 @@
-/** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
+/** The contract's view of an execution, derived from its stored facts. Spec 04 section 4.13. */
 import { groupSnapshotOf, type EdgeGroupSnapshot } from '../flow/group.js';
 import { partitionOfExecution } from '../ids.js';
 import { meterSetOf } from '../metering/meters.js';
@@ -33,17 +33,17 @@ export interface LeaseSummary {
 /** What describeExecution answers. Times are ms since the epoch. */
 export interface ExecutionSnapshot {
   readonly executionId: string;
-  /** The flow that it is a member of. */
+  /** The flow that it belongs to. */
   readonly flowId: string | undefined;
   readonly laneId: string;
   readonly namespace: string;
   readonly publicState: PublicState;
-  /** Why it does not run; absent while it runs and after it ended. */
+  /** Why it does not run; absent while it runs and after its end. */
   readonly blockingReason: string | undefined;
   /** The same in words. */
   readonly blockingDetail: string | undefined;
   readonly currentAttempt: AttemptSummary | undefined;
-  /** Shown while active, also when the lease lapsed or was revoked. */
+  /** Present while active, even if the lease lapsed or was revoked. */
   readonly currentLease: LeaseSummary | undefined;
   readonly createdAt: number;
   readonly lastMutationAt: number;
@@ -61,14 +61,14 @@ export interface GrantSummary {
   readonly grantId: string;
   readonly workerId: string;
   readonly workerInstanceId: string;
-  /** The last millisecond in which it may be used. */
+  /** The last millisecond in which it can be used. */
   readonly expiresAt: number;
 }
 
 /** What readExecutionInfo answers. Times are ms since the epoch. */
 export interface ExecutionInfo {
   readonly executionId: string;
-  /** The flow that it is a member of. */
+  /** The flow that it belongs to. */
   readonly flowId: string | undefined;
   readonly namespace: string;
   readonly laneId: string;
@@ -76,7 +76,7 @@ export interface ExecutionInfo {
   readonly executionKind: string;
   readonly creatorIdentity: string;
   readonly requiredCapabilities: readonly string[];
-  /** The meter set by which it is claimed; empty when it is not metered. */
+  /** The meter set that a claim must name; empty when not metered. */
   readonly meters: string;
   readonly stateVector: StateVector;
   readonly publicState: PublicState;
@@ -87,7 +87,7 @@ export interface ExecutionInfo {
   readonly delayUntil: number | undefined;
   readonly executionDeadlineAt: number | undefined;
   readonly attemptTimeoutAt: number | undefined;
-  /** Time at which the terminal execution is forgotten. */
+  /** When the terminal execution is purged. */
   readonly purgeAt: number | undefined;
   /** 0 before the first claim. */
   readonly currentAttemptIndex: number;
@@ -95,16 +95,16 @@ export interface ExecutionInfo {
   readonly retryCount: number;
   readonly leaseReclaimCount: number;
   readonly leaseReleaseCount: number;
-  /** How often it was run again after it had ended. */
+  /** Number of replays. */
   readonly replayCount: number;
   readonly blockingDetail: string;
-  /** An operator keeps it from being claimed: since when, by whom and why. */
+  /** Present while an operator holds it. */
   readonly hold: HoldSummary | undefined;
-  /** One worker may take it, and no other does. */
+  /** Present while a grant reserves it for one worker. */
   readonly grant: GrantSummary | undefined;
   readonly failureReason: string | undefined;
   readonly failureCategory: string | undefined;
-  /** What the failure said for programs. */
+  /** Failure details for programs. */
   readonly failureDetail: Uint8Array | undefined;
   readonly cancellationReason: string | undefined;
   readonly cancelledBy: string | undefined;
@@ -115,7 +115,7 @@ export interface ExecutionInfo {
   readonly payloadEncoding: string | undefined;
   readonly resultBytes: number | undefined;
   readonly resultEncoding: string | undefined;
-  /** What it waits for, or waited for, of its flow; absent when nothing leads to it. */
+  /** Its dependencies in its flow; absent without any. */
   readonly group: EdgeGroupSnapshot | undefined;
 }
 
@@ -191,11 +191,11 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
   };
 }
 
-/** A flow is in the partition of its members, and its id says so as theirs do. */
+/** A flow is in the partition of its members. */
 const flowIdOf = ({ executionId, flow }: ReadonlyExecution): string | undefined =>
   flow === undefined ? undefined : `${partitionOfExecution(executionId)}:${flow}`;
 
-/** Time of the last change of anything: of the situation, of the lease's end, of the progress, by operators. */
+/** Last change of anything: situation, end of the lease, progress, edits by operators. */
 function lastMutationAt(execution: ReadonlyExecution): number {
   const { lastTransitionAt, leaseLastRenewedAt, progressUpdatedAt, heldAt, editedAt } = execution;
   return Math.max(lastTransitionAt, leaseLastRenewedAt ?? 0, progressUpdatedAt ?? 0, heldAt ?? 0, editedAt ?? 0);

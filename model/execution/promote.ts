@@ -1,4 +1,4 @@
-/** promoteDelayed: a delay is over. Applied by the engine when due; safe at any time. Spec 04 section 4.6. */
+/** promoteDelayed: ends a delay. The engine applies it when due; safe at any time. Spec 04 section 4.6. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation } from '../core/operation.js';

@@ -1,4 +1,4 @@
-/** purgeExecution: a terminal execution's retention is over; it is forgotten whole. Spec 04 section 4.11. */
+/** purgeExecution: removes a terminal execution whose retention is over. Spec 04 section 4.11. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation } from '../core/operation.js';
@@ -22,7 +22,7 @@ export const purgeExecution = operation({
     const execution = view.executions.get(executionId);
     if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'not_found' });
     if (!isTerminal(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_terminal' });
-    // What is in a flow is forgotten with it.
+    // Members of a flow are purged with the flow.
     const { flow } = execution;
     if (flow !== undefined) return accept({ kind: 'not_yet_due', purgeAt: view.flows.get(flow)?.purgeAt });
     const purgeAt = execution.dueAt;

@@ -1,4 +1,7 @@
-/** Reads of one execution. A missing execution is an answer (`undefined`), not an error, except where work needs it. */
+/**
+ * Reads of one execution. A missing execution is an answer (`undefined`), not an error, except in reads that a handler
+ * needs.
+ */
 import { z } from 'zod';
 import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
@@ -43,7 +46,7 @@ export const readExecutionState = query({
   },
 });
 
-/** What a handler needs to begin. */
+/** What a handler needs to start. */
 export interface ExecutionContext {
   /** Empty when there is none. */
   readonly inputPayload: Uint8Array;
@@ -69,7 +72,7 @@ export const getExecutionResult = query({
   args: byId,
   rejects: [],
   partition,
-  /** The bytes that completeExecution was given; nothing before, and nothing when it was given none. */
+  /** The bytes passed to completeExecution; undefined before that, or when it was given none. */
   read(view, { executionId }) {
     return accept<Uint8Array | undefined>(view.executions.result(executionId));
   },

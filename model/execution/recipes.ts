@@ -166,7 +166,7 @@ export const executionRecipes: Recipes = {
   }),
   execution_replayed: changes(
     (execution, event) => {
-      // What it depends on may still be undecided: it was cancelled, or its time was over.
+      // Its dependencies may still be undecided: it was cancelled, or expired.
       become(execution, awaitsOthers(execution) ? 'blocked_dependencies' : 'ready', event.at, undefined);
       execution.nextAttempt = 'replay';
       execution.replayCount = event.replayCount;

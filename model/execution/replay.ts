@@ -1,7 +1,8 @@
 /**
- * replayExecution: a terminal execution runs again, as often as its policy allows. What its earlier run left is cleared:
- * result, failure, cancellation, progress, and the counts that bound retries, reclaims and hand-backs; attempts, epochs
- * and the start go on; so do recorded steps, unless the caller discards them. A deadline that is over is dropped, one that lies ahead holds again. Spec 04 section 4.8, ruling 50.
+ * replayExecution: runs a terminal execution again, as often as its policy allows. Cleared: result, failure,
+ * cancellation, progress, and the counts that bound retries, reclaims and hand-backs. Kept: attempts, epochs, start
+ * time, and recorded steps unless the caller discards them. A deadline that is over is dropped; a later one applies
+ * again. Spec 04 section 4.8, ruling 50.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -23,15 +24,17 @@ export const replayExecution = operation({
   name: 'replayExecution',
   args: z.object({
     executionId: field.executionId,
-    /** Why, for the log. */
+    /** The reason, for the log. */
     reason: field.reason.default(''),
-    /** Who asks for it. */
+    /** The requester. */
     requestedBy: field.requester,
-    /** Replays that the caller knows of: with it, a call that is repeated after a lost reply replays once. */
+    /**
+     * The number of replays that the caller has seen; with it, a call that is repeated after a lost reply replays once.
+     */
     expectedReplayCount: field.count.optional(),
     /**
-     * Whether the new run finds what the earlier ones passed, and so does not do it again (ruling 47): recorded steps, waits with
-     * their outcomes, signals. `discard` takes all of it, signals that no wait has taken too.
+     * Whether the new run keeps recorded steps, waits with their outcomes, and signals (ruling 47). `discard` drops all
+     * of them, including signals that no wait has consumed.
      */
     steps: z.enum(['keep', 'discard']).default('keep'),
   }),
@@ -39,12 +42,12 @@ export const replayExecution = operation({
     z.object({
       kind: z.literal('replayed'),
       executionId: echoed(field.executionId),
-      /** `waiting_children` when what it depends on is undecided. */
+      /** `waiting_children` when its dependencies are undecided. */
       publicState: z.enum(['waiting', 'waiting_children']),
       /** Replays so far, this one included. */
       replayCount: field.count,
     }),
-    /** It was replayed more often than the caller knew of. */
+    /** It was replayed more often than the caller had seen. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_replayed']), replayCount: field.count }),
   ]),
   rejects: [
@@ -93,10 +96,10 @@ export const replayExecution = operation({
   },
 });
 
-/** Whether an execution passed something that a handler finds when it runs again. */
+/** Whether an execution has checkpoints that a new run of its handler would find. */
 const hasPassed = ({ stepCount, waiting }: ReadonlyExecution): boolean => stepCount > 0 || waiting !== undefined;
 
-/** Why a member of a flow cannot run again, if it cannot (spec 08 section 10, ruling 50). */
+/** Why a member of a flow cannot run again, if so (spec 08 section 10, ruling 50). */
 function flowRefusal(
   view: View,
   execution: ReadonlyExecution,
@@ -105,8 +108,8 @@ function flowRefusal(
 ) {
   if (flow === undefined) return undefined;
   if (flow.flowState === 'cancelled' || flow.isPurging) return reject('flow_already_terminal');
-  // What its end means for others is still to be done; its flow is not sealed; what it depends on cannot be any more,
-  // which a parent goes on with.
+  // Consequences of its end are still pending, its flow is not sealed, or its dependencies can no longer be met. The
+  // last does not stop a parent, which can continue without its children.
   const { flow: id } = flow;
   const siblings = { kind: 'siblings', flow: id, about: execution.executionId, cursor: '' } as const;
   const isOpen =
@@ -115,7 +118,7 @@ function flowRefusal(
   return isOpen && !isHopeless ? undefined : notEligible(execution);
 }
 
-/** The deadline that holds for the new run, ms since the epoch; none when it is over. */
+/** The deadline of the new run, ms since the epoch; undefined when it is over. */
 function deadlineAfter({ executionDeadlineAt }: ReadonlyExecution, now: number): number | undefined {
   return executionDeadlineAt !== undefined && executionDeadlineAt > now ? executionDeadlineAt : undefined;
 }

@@ -1,4 +1,4 @@
-/** What becomes of an execution whose attempt failed: another try, or the end. Spec 04 section 4.2. */
+/** What follows a failed attempt: a retry, or the end. Spec 04 section 4.2. */
 import type { Event } from '../events.js';
 import { LIMITS } from '../limits.js';
 import type { ReadonlyExecution } from './facts.js';
@@ -6,15 +6,15 @@ import { backoffDelayOf, mayRetry, type Failure, type RetryPolicy } from './poli
 
 export interface FailedAttempt extends Failure {
   readonly reason: string;
-  /** Bytes for programs, as base64. */
+  /** Failure details for programs, base64. */
   readonly detail?: string | undefined;
-  /** Drawn by the caller, 0..1; all of the backoff when absent. */
+  /** Random factor drawn by the caller, 0..1; default 1, the whole backoff. */
   readonly jitter: number | undefined;
-  /** What the handler asked for instead of the policy's backoff, ms. */
+  /** The delay that the handler asked for instead of the policy's backoff, ms. */
   readonly retryAfterMs: number | undefined;
 }
 
-/** The next try as an event, or nothing when none is left. */
+/** The event of the retry, or undefined when none is left. */
 export function retryOf(
   execution: ReadonlyExecution,
   failure: FailedAttempt,

@@ -57,7 +57,7 @@ export type PublicState =
   | 'skipped';
 
 interface Row {
-  /** Under which the situation is stored; never given to another one. */
+  /** The stored letter of the situation; never reused. */
   readonly letter: string;
   readonly phase: LifecyclePhase;
   readonly ownership: OwnershipState;
@@ -101,18 +101,18 @@ const terminal = (letter: string, outcome: TerminalOutcome, publicState: PublicS
 });
 
 /**
- * Every situation and its row in the table of legal combinations. Two rows have no situation of their own: a delay asked
- * for at creation and one asked for by a worker (R2, R3) differ in `nextAttempt`, and operator hold (R11) is a fact
- * beside the situation (ruling 23).
+ * Every situation and its row in the table of legal combinations. Two rows share a situation with another: a delay set
+ * at creation and one set by a worker (R2, R3) differ in `nextAttempt`, and operator hold (R11) is a fact beside the
+ * situation (ruling 23).
  */
 export const SITUATIONS = {
-  /** Waits in its lane's queue for a worker (R1). */
+  /** Waits in the queue of its lane for a worker (R1). */
   ready: runnable('r', 'eligible_now', 'waiting_for_worker', 'waiting'),
-  /** Waits until a time that its creator or its worker asked for (R2, R3). */
+  /** Waits until a time set by its creator or its worker (R2, R3). */
   delayed: runnable('d', 'not_eligible_until_time', 'waiting_for_delay', 'delayed'),
-  /** Waits until its next try is due (R4). */
+  /** Waits for the time of its next retry (R4). */
   retry_backoff: runnable('b', 'not_eligible_until_time', 'waiting_for_retry_backoff', 'delayed'),
-  /** Was resumed, and waits until its resume policy lets it go on (R5). */
+  /** Was resumed, and waits until its resume policy allows it to continue (R5). */
   resume_delay: runnable('s', 'not_eligible_until_time', 'waiting_for_resume_delay', 'delayed'),
   /** Waits for executions that it depends on (R6). */
   blocked_dependencies: runnable('e', 'blocked_by_dependencies', 'waiting_for_children', 'waiting_children'),
@@ -126,7 +126,7 @@ export const SITUATIONS = {
   blocked_lane: runnable('l', 'blocked_by_lane_state', 'paused_by_policy', 'waiting'),
   /** A worker holds its lease (A1). The lease may have lapsed unnoticed: time decides, not this word. */
   running: active('a', 'leased', 'none'),
-  /** Its lease ran out and that was noticed; waits to be reclaimed (A2). */
+  /** The end of its lease was recorded; waits to be reclaimed (A2). */
   lease_expired: active('x', 'lease_expired_reclaimable', 'waiting_for_worker'),
   /** An operator took the lease away; waits to be reclaimed (A3). */
   lease_revoked: active('v', 'lease_revoked', 'waiting_for_worker'),
@@ -139,7 +139,7 @@ export const SITUATIONS = {
   failed: terminal('F', 'failed', 'failed'),
   cancelled: terminal('X', 'cancelled', 'cancelled'),
   expired: terminal('E', 'expired', 'expired'),
-  /** Ended because what it depended on can no longer be (T5). */
+  /** Ended because its dependencies can no longer be met (T5). */
   skipped: terminal('S', 'skipped', 'skipped'),
 } as const satisfies Record<string, Row>;
 
@@ -152,7 +152,7 @@ export const PUBLIC_STATES = [...new Set(Object.values<Row>(SITUATIONS).map(({ p
 ];
 export const SITUATION_NAMES = Object.keys(SITUATIONS) as Situation[];
 
-/** What a scheduler can block work by, and the situation that the work is in then (spec 01 section 3.5). */
+/** The reasons for which a scheduler can block work, and the situation of each (spec 01 section 3.5). */
 export const BLOCKS = {
   waiting_for_budget: 'blocked_budget',
   waiting_for_quota: 'blocked_quota',
@@ -171,7 +171,7 @@ export const LIVE_PUBLIC_STATES = [
   ),
 ] as [PublicState, ...PublicState[]];
 
-/** What the next claim of a runnable execution starts, and the letter under which that is stored. */
+/** What the next claim of a runnable execution starts, and its stored letter. */
 export const NEXT_ATTEMPTS = {
   /** Its first attempt. */
   first: 'f',
@@ -204,7 +204,7 @@ const PENDING: Record<NextAttempt, AttemptState> = {
 type Placed = Pick<ReadonlyExecution, 'situation' | 'nextAttempt' | 'totalAttemptCount' | 'heldAt'> &
   Partial<Pick<ReadonlyExecution, 'suspendReason'>>;
 
-/** What an operator's hold makes of work that could be claimed without it (R11). Other situations keep their vector. */
+/** The public vector of claimable work under an operator's hold (R11). Other situations keep their own vector. */
 const HELD = { eligibility: 'blocked_by_operator', blocking: 'paused_by_operator' } as const;
 
 /** What a suspended execution waits for, by the reason that its worker gave (spec 01 section 3.6). */
@@ -242,7 +242,8 @@ function attemptState(execution: Placed, row: Row): AttemptState {
   return row.ownership === 'leased' ? 'running_attempt' : 'attempt_interrupted';
 }
 
-// Compared and not looked up in the table: every transition asks these several times. A test holds them to the table.
+// Comparisons instead of table look-ups, because every transition asks several times. A test compares them with the
+// table.
 export const isActiveSituation = (situation: Situation): situation is ActiveExecution['situation'] =>
   situation === 'running' || isReclaimable(situation);
 export const isTerminal = (situation: Situation): boolean =>
@@ -253,28 +254,28 @@ export const isTerminal = (situation: Situation): boolean =>
   situation === 'skipped';
 export const isRunnable = (situation: Situation): boolean =>
   situation !== 'suspended' && !isActiveSituation(situation) && !isTerminal(situation);
-/** Whether the situation ends by itself at a time that was asked for. */
+/** Whether the situation ends by itself at a set time. */
 export const isDelayed = (situation: Situation): boolean =>
   situation === 'delayed' || situation === 'retry_backoff' || situation === 'resume_delay';
-/** Whether a scheduler keeps it out of its queue until it says otherwise. */
+/** Whether a scheduler keeps it out of its queue. */
 export const isBlocked = (situation: Situation): situation is (typeof BLOCKS)[BlockReason] =>
   situation === 'blocked_budget' ||
   situation === 'blocked_quota' ||
   situation === 'blocked_route' ||
   situation === 'blocked_lane';
-/** Whether its last owner lost it. */
+/** Whether its last owner was lost. */
 export const isReclaimable = (situation: Situation): situation is 'lease_expired' | 'lease_revoked' =>
   situation === 'lease_expired' || situation === 'lease_revoked';
-/** Whether the situation is one in which a claim takes executions: it waits for a worker, or its last owner lost it. */
+/** Whether claims take executions in this situation: it waits for a worker, or its last owner was lost. */
 export const isClaimable = (situation: Situation): boolean => situation === 'ready' || isReclaimable(situation);
-/** Whether an operator keeps the execution from being claimed. While it is owned, the hold takes effect afterwards. */
+/** Whether an operator holds the execution. While it is owned, the hold takes effect afterwards. */
 export const isHeld = ({ heldAt }: Pick<ReadonlyExecution, 'heldAt'>): boolean => heldAt !== undefined;
-/** Whether a worker has a grant to take the execution, and no other claim takes it. */
+/** Whether a worker has a grant for the execution, so that other claims skip it. */
 export const isGranted = ({ grantExpiresAt }: Pick<ReadonlyExecution, 'grantExpiresAt'>): boolean =>
   grantExpiresAt !== undefined;
 /**
- * Whether the execution stands in its queue, so that a claim may take it: its situation is one for that, and nothing
- * beside the situation keeps it out. Queues, claims and canonical states all ask this; the Lua twin is `ff.is_queued`.
+ * Whether the execution is in its queue, where claims find it: the situation allows it, and neither a hold nor a grant
+ * prevents it. Queues, claims and canonical states all use this; the Lua twin is `ff.is_queued`.
  */
 export const isQueued = (execution: Pick<ReadonlyExecution, 'situation' | 'heldAt' | 'grantExpiresAt'>): boolean =>
   isClaimable(execution.situation) && !isHeld(execution) && !isGranted(execution);

@@ -1,6 +1,6 @@
 /**
- * setExecutionTags, getExecutionTags: labels of an execution that its users own. Tags are merged: those given replace
- * those of the same key, the others stay. Possible in every situation. Spec 04 section 4.12, spec 01 section 10.
+ * setExecutionTags, getExecutionTags: labels that users put on an execution. Tags are merged: given ones replace those
+ * with the same key, the others stay. Possible in every situation. Spec 04 section 4.12, spec 01 section 10.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -11,7 +11,7 @@ import { namesOf } from './facts.js';
 
 type Tags = Readonly<Record<string, string>>;
 
-/** Tags with others put over them, in key order. */
+/** Tags merged with newer ones, in key order. */
 export function mergedTags(known: Tags, given: Tags): Tags {
   const merged = { ...known, ...given };
   return Object.fromEntries(
@@ -26,7 +26,7 @@ export const setExecutionTags = operation({
   args: z.object({ executionId: field.executionId, tags: field.someTags }),
   outcome: z.object({
     kind: z.literal('tags_set'),
-    /** How many of its tags the call gave. */
+    /** Number of tags in the call. */
     count: field.count,
   }),
   rejects: ['execution_not_found', 'too_many_tags'],
@@ -52,7 +52,7 @@ export const getExecutionTags = query({
   args: z.object({ executionId: field.executionId }),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  /** In key order; nothing when there is no such execution. */
+  /** In key order; undefined when there is no such execution. */
   read(view, { executionId }) {
     return accept<Tags | undefined>(view.executions.get(executionId)?.tags);
   },

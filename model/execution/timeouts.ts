@@ -1,4 +1,4 @@
-/** What happens to an execution whose attempt, or whose whole time, is over. */
+/** What a timeout of an attempt, or the deadline of an execution, does. */
 import type { Event } from '../events.js';
 import { purgeAtOf } from '../schedule/retention.js';
 import type { ExpireReason } from './events.js';
@@ -8,7 +8,7 @@ import { isActiveSituation } from './situation.js';
 
 type TimeoutReason = Exclude<ExpireReason, 'suspension_timeout'>;
 
-/** The time at which the execution is over for a reason; nothing when it cannot be. */
+/** The time at which the execution expires for a reason; undefined when it cannot. */
 export function timeoutOf(execution: ReadonlyExecution, reason: TimeoutReason): number | undefined {
   if (reason === 'execution_deadline') return execution.executionDeadlineAt;
   return isActiveSituation(execution.situation) ? execution.attemptTimeoutAt : undefined;

@@ -1,4 +1,4 @@
-/** What decisions and reads see of executions, and the same by definition. */
+/** What decisions and reads see of executions, and its definition. */
 import { compareBytes } from '../ids.js';
 import { lostByDefinition, type LostPart } from '../lease/expired.js';
 import type { Position } from '../listing/position.js';
@@ -9,11 +9,11 @@ import { suspendedByDefinition, type SuspendedFilter, type SuspendedPart } from 
 import type { ReadonlyExecution } from './facts.js';
 import { idempotencyId } from './idempotency.js';
 
-/** A part of all executions. */
+/** One page of executions. */
 export interface WholePart {
   /** By id, ascending. */
   readonly executions: readonly ReadonlyExecution[];
-  /** The id behind which more may follow; absent at the end. */
+  /** The id to continue after; absent at the end. */
   readonly next: string | undefined;
 }
 
@@ -21,25 +21,25 @@ export interface ExecutionView {
   get(executionId: string): ReadonlyExecution | undefined;
   /** Ids after `after`, ascending, at most `limit`. */
   ids(after: string | undefined, limit: number): readonly string[];
-  /** Executions with all their facts after `after`, ascending, at most `limit`: fewer where much stands beside them. */
+  /** Executions with all facts after `after`, ascending, at most `limit`; fewer if they are large. */
   whole(after: string | undefined, limit: number): WholePart;
-  /** Executions that match, by id, highest first, behind an id of any partition; `next` when more may follow. */
+  /** Executions that match, highest id first, after an id of any partition; `next` when more may follow. */
   listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart;
-  /** What waits for a worker in a lane, in the order in which claims take it, behind a position. */
+  /** Waiting executions of a lane in the order of claims, after a position. */
   queued(filter: QueuedFilter, after: Position | undefined, limit: number): QueuedPart;
-  /** What was lost by a time and can be taken over, of a namespace or any, by when it was lost, behind a position. */
+  /** Executions lost by a time and reclaimable, in a namespace or all, by the time of the loss, after a position. */
   lost(namespace: string | undefined, asOf: number, after: Position | undefined, limit: number): LostPart;
-  /** Suspended executions that match, by when their waits are over, behind a position. */
+  /** Suspended executions that match, by the time of their timeouts, after a position. */
   suspended(filter: SuspendedFilter, after: Position | undefined, limit: number): SuspendedPart;
-  /** The execution that a live idempotency key points to. */
+  /** The execution that a valid idempotency key points to. */
   ofKey(namespace: string, key: string, now: number): string | undefined;
   input(executionId: string): Uint8Array | undefined;
   result(executionId: string): Uint8Array | undefined;
-  /** What a signal brought with it. */
+  /** The payload of a signal. */
   payload(executionId: string, signalId: string): Uint8Array | undefined;
 }
 
-/** Whole executions, from their ids and from each. */
+/** Functions that read executions by id, built from an iteration over all of them. */
 export function wholeOf(
   { ids, get }: Pick<ExecutionView, 'ids' | 'get'>,
   after: string | undefined,

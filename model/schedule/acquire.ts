@@ -1,6 +1,6 @@
 /**
- * How a worker comes to own an execution: what kind of claim it is, what the owner gets, and the event that says so.
- * Claims of a lane and claims by id share it. Spec 04 sections 3.2 to 3.4.
+ * How a worker becomes the owner of an execution: the kind of claim, what the owner gets, and the event. Shared by
+ * claims of a lane and claims by id. Spec 04 sections 3.2 to 3.4.
  */
 import { NO_BYTES } from '../core/bytes.js';
 import type { Event } from '../events.js';
@@ -13,7 +13,7 @@ import { earlierOf } from './earlier.js';
 import { MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
 import { purgeAtOf } from './retention.js';
 
-/** Ends an execution that was lost too often. */
+/** Ends an execution that reached its reclaim cap. */
 export function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
   return {
     type: 'execution_failed',
@@ -37,18 +37,18 @@ const isResumed = (execution: ReadonlyExecution): boolean =>
 
 const PENDING_TYPES = { first: 'initial', retry: 'retry', replay: 'replay', resume: undefined } as const;
 
-/** What kind of attempt a claim begins; nothing when the interrupted one goes on. */
+/** The type of attempt that a claim begins; undefined when it resumes the interrupted one. */
 function attemptTypeOf({ situation, nextAttempt }: ReadonlyExecution): ClaimedExecution['attemptType'] {
   return isReclaimable(situation) ? 'reclaim' : PENDING_TYPES[nextAttempt];
 }
 
-/** The time that the attempt has, ms; nothing when it has no timeout. */
+/** The timeout of the attempt, ms; undefined without one. */
 export function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
   if (isResumed(execution)) return execution.attemptTimeoutRemainingMs;
   return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
 }
 
-/** What a claim says of its new owner. */
+/** Facts of a claim about its new owner. */
 interface Owner {
   readonly workerId: string;
   readonly workerInstanceId: string;
@@ -57,7 +57,7 @@ interface Owner {
   readonly claims: readonly ClaimIds[];
 }
 
-/** What an owner gets of the execution that it takes: what upstreams gave it, where there is room for that. */
+/** What the new owner gets, including results of upstreams as far as there is room. */
 export function acquire(
   view: View,
   execution: ReadonlyExecution,
@@ -96,7 +96,7 @@ export function acquisitionOf(
   now: number,
   admitted = false,
 ): Event {
-  // One literal for both types: this is made for every claim. A resumed attempt has no type.
+  // One literal for both types, because every claim makes one. A resumed attempt has no type.
   return {
     type: claimed.attemptType === undefined ? 'execution_resumed' : 'execution_claimed',
     executionId: claimed.executionId,

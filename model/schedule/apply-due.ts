@@ -1,9 +1,8 @@
 /**
- * applyDue: applies what is due in a partition, where it is listed (rulings 12 and 35). Delays end, lapsed leases are
- * noticed, attempts and executions run out of time; when nothing of that is due, what nobody keeps any longer is purged.
- * The loop that applies due work calls nothing else; nobody holds a list that has gone stale.
- *
- * While there is more than one pass can do, other loops leave the partition to the one that is at it.
+ * applyDue: applies the due work of a partition (rulings 12 and 35). Delays end, lapsed leases are recorded, attempts
+ * and executions time out; when none of that is due, executions past their retention are purged. The timer loop calls
+ * nothing else, and no caller holds a list that can go stale. If a pass leaves work behind, other loops leave the
+ * partition to the loop that made it.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -23,28 +22,28 @@ const applied = z.object({
   promoted: field.count,
   /** Leases that ran out. */
   leasesExpired: field.count,
-  /** Grants that nobody used in time. */
+  /** Grants that were not used in time. */
   grantsLapsed: field.count,
-  /** Waitpoints that no suspension used in time. */
+  /** Waitpoints that were not used in time. */
   waitpointsExpired: field.count,
   purged: field.count,
-  /** Executions whose attempt ran out of time; another one follows. */
+  /** Executions whose attempt timed out and will be retried. */
   attemptsTimedOut: z.array(field.executionId),
-  /** Executions that time ended, and why. */
+  /** Executions that expired, and why. */
   expired: z.array(
     z.object({ executionId: field.executionId, expireReason: z.enum(['attempt_timeout', 'execution_deadline']) }),
   ),
-  /** Executions whose suspension ran out of time, whatever came of it. */
+  /** Executions whose suspension timed out, with any outcome. */
   suspensionsTimedOut: z.array(
     z.object({ executionId: field.executionId, behaviorApplied: field.wordOf(TIMEOUT_BEHAVIORS) }),
   ),
-  /** How many entities of other kinds than executions had something due, by kind. */
+  /** Number of due entities of kinds other than executions, by kind. */
   others: z.record(z.string(), field.count),
-  /** What is to be told to other partitions, by the kind of the entity that owes it: at least once, until it is settled. */
+  /** Deliveries to other partitions, by the kind of the entity: repeated until they are settled. */
   deliveries: z.array(z.object({ kind: z.string(), id: z.string(), text: z.string() })),
-  /** Entities whose records could not be read: they are in quarantine. `<kind>:<id>`. */
+  /** Entities with unreadable records, now in quarantine: `<kind>:<id>`. */
   setAside: z.array(z.string()),
-  /** The earliest time at which anything is due now, ms since the epoch. */
+  /** The time of the next due work, ms since the epoch. */
   nextDueAt: field.timestampMs.optional(),
 });
 type AppliedOutcome = z.output<typeof applied>;
@@ -54,16 +53,18 @@ export const applyDue = operation({
   family: 'any',
   args: z.object({
     partition: field.anyPartitionKey,
-    /** Units of work of this pass at most: a purge costs four, anything else one. */
+    /** Units of work in this pass, at most: a purge costs four, anything else one. */
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
-    /** Factor for policies with jitter, drawn by the caller; each execution's is derived from it and the id. */
+    /**
+     * Random factor for policies with jitter, drawn by the caller; each execution derives its own from it and the id.
+     */
     jitter: field.unitFactor.optional(),
-    /** The loop that calls. */
+    /** The calling loop. */
     owner: field.workerInstanceId.default('operator'),
   }),
   outcome: z.discriminatedUnion('kind', [
     withReader(applied, readApplied),
-    /** Another loop is at it. */
+    /** Another loop is at work on the partition. */
     z.object({ kind: z.literal('left_to_other'), until: field.timestampMs }),
   ]),
   rejects: [],
@@ -98,7 +99,10 @@ export const applyDue = operation({
     outcome.kind === 'applied' ? { ...outcome, nextDueAt: view.schedule.nextDueAt() } : outcome,
 });
 
-/** Whether a loop still applies. One that seems to be at it for longer was, before the clock stepped back. */
+/**
+ * Whether a loop still reserves the partition. A reservation longer than any loop makes is from before the clock
+ * stepped back.
+ */
 const isAtIt = ({ until }: Applier, now: number): boolean => until > now && until <= now + APPLIER_MS;
 
 function outcomeOf(due: readonly DueEntity[], events: readonly Event[], now: number): AppliedOutcome {
@@ -131,7 +135,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[], now: num
   return outcome;
 }
 
-/** A suspension that is over, and what comes of it. */
+/** Closes a suspension that timed out. */
 function suspensionIn({ kind, entity }: DueEntity): AppliedOutcome['suspensionsTimedOut'] {
   if (kind !== 'execution' || nextTimer(entity)?.kind !== 'suspension') return [];
   const behaviorApplied = entity.waiting?.suspension?.timeoutBehavior ?? 'fail';
@@ -146,7 +150,7 @@ function othersAmong(due: readonly DueEntity[]): Record<string, number> {
 
 const EXECUTION_MEMBER = 'execution:';
 
-/** `<kind>:<id>` as callers know it: the id of an execution is short where it is stored. */
+/** `<kind>:<id>` for callers; ids of executions are stored in their short form. */
 function asideName(partition: string, member: string): string {
   if (!member.startsWith(EXECUTION_MEMBER)) return member;
   return EXECUTION_MEMBER + executionIdIn(partition, member.slice(EXECUTION_MEMBER.length));

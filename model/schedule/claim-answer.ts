@@ -1,4 +1,4 @@
-/** How what a claim took is read from a server's answer: facets as they are stored, and what the claim made of them. */
+/** Decodes the server's answer to a claim: stored facets, and what the claim changed. */
 import { factReader } from '../core/codec.js';
 import type { AnswerReader } from '../core/wire-form.js';
 import { executionFacts } from '../execution/facts.js';
@@ -8,7 +8,7 @@ import type { Earlier } from './earlier.js';
 import { uuidOf } from '../short-id.js';
 import { CLAIM_KINDS, type ClaimedExecution, type ClaimIds } from './claimed.js';
 
-/** What is told of a claim of which the caller knows the rest: the first one of an execution without anything special. */
+/** The row of a first claim without anything special: the caller knows the rest. */
 export const PLAIN_CLAIM = 'p';
 
 const kindIn = factReader(executionFacts.naming, 'executionKind');
@@ -25,12 +25,12 @@ const wordsOf = (letters: Readonly<Record<string, string>>): ReadonlyMap<string,
 export const CLAIM_KIND_OF = wordsOf(CLAIM_KINDS);
 const TYPE_OF = wordsOf(ATTEMPT_TYPES);
 
-/** Ids that an answer ends with, after how many they are. */
+/** The ids at the end of an answer, preceded by their number. */
 export function readIds(answer: AnswerReader): string[] {
   return Array.from({ length: answer.number() }, () => executionIdIn(answer.partition, answer.text()));
 }
 
-/** What the answer says of an execution. `ids` are those of the next claim. */
+/** Reads one claimed execution. `ids` are those of its claim. */
 export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids: ClaimIds): ClaimedExecution {
   const executionId = executionIdIn(answer.partition, answer.text());
   const how = answer.text();
@@ -40,7 +40,7 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   const payloadEncoding = encodingIn(given);
   const inputPayload = answer.bytes() as Uint8Array;
   if (how === PLAIN_CLAIM) {
-    // One literal: this is read for every claim.
+    // One literal, because every claim reads one.
     return {
       executionId,
       leaseId: ids.leaseId,
@@ -91,7 +91,7 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   };
 }
 
-/** What upstreams gave it: how many results there are, whether there are more, and four parts of each. */
+/** Results of upstreams: their number, whether there are more, and four values each. */
 function readGiven(answer: AnswerReader): Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'> {
   const count = answer.optionalNumber();
   if (count === undefined) return {};

@@ -1,10 +1,8 @@
 /**
- * claimForWorker: takes the best work of a lane that a worker can do, in one step: selection, admission, attempt
- * and lease. Lapsed work comes first and starts a new attempt; interrupted work goes on with its attempt.
- * Spec 04 sections 3.2 to 3.4, spec 05 sections 6 to 9.
- *
- * Metered work is claimed by its meter set, with lease ids that every quota policy of the set has admitted before
- * (ruling 19); a claim without a set takes none of it.
+ * claimForWorker: takes the best work of a lane that a worker can do, in one step: selection, admission, attempt and
+ * lease. Lapsed work comes first and starts a new attempt; interrupted work resumes its attempt. Spec 04 sections 3.2
+ * to 3.4, spec 05 sections 6 to 9. Metered work is claimed by its meter set, with lease ids that every quota policy of
+ * the set has admitted (ruling 19); a claim without a set takes only unmetered work.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -26,7 +24,7 @@ import { claimedExecution, claimIds, type ClaimedExecution, type ClaimIds } from
 import { queueScore, type Offer } from './queue.js';
 import { isBeyondReclaim } from './reclaim-cap.js';
 
-/** A claim that took something took one at least. */
+/** A claim that took something took at least one. */
 type Taken = [ClaimedExecution, ...ClaimedExecution[]];
 
 const args = z.object({
@@ -38,15 +36,15 @@ const args = z.object({
   /** Kinds that the worker can run; any when absent (ruling 27). */
   kinds: field.kinds.optional(),
   leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
-  /** The handlers begin later: `beginAttempt` starts the time of each attempt (ruling 25). */
+  /** The handlers start later: `beginAttempt` starts each attempt's timeout (ruling 25). */
   ahead: z.boolean().default(false),
-  /** Whether what is claimed comes with handles. */
+  /** Whether the answer includes handles. */
   handles: z.boolean().default(false),
-  /** Takes nothing less urgent, but for lapsed work, which comes before every priority. Absent: takes any. */
+  /** Takes nothing less urgent, except lapsed work, which precedes every priority. Absent: takes any. */
   minPriority: field.priority.optional(),
-  /** Takes work of this meter set only, with lease ids that its policies have admitted; absent: unmetered work only. */
+  /** Takes only work of this meter set, with lease ids that its policies have admitted; absent: only unmetered work. */
   meters: meterSet.optional(),
-  /** Ids for as many executions as the worker wants at most; minted by the caller. */
+  /** Ids for as many executions as the worker wants; minted by the caller. */
   claims: z.array(claimIds).min(1).max(LIMITS.maxClaimCount),
 });
 type ClaimArgs = z.output<typeof args>;
@@ -60,10 +58,10 @@ const cancelled = z.array(field.executionId).optional();
 const claimed = z.object({
   kind: z.literal('claimed'),
   executions: z.array(claimedExecution).min(1) as unknown as z.ZodType<Taken>,
-  /** Executions that this call ended `failed` because their leases lapsed too often. */
+  /** Executions that this call ended `failed`, because they reached their reclaim cap. */
   reclaimCapExceeded: z.array(field.executionId),
   cancelled,
-  /** Priority of the best work that `minPriority` kept this claim from; absent when there is none. */
+  /** Priority of the best work that `minPriority` excluded; absent when there is none. */
   nextPriority: field.priority.optional(),
 });
 const noWork = z.object({
@@ -145,12 +143,12 @@ export const claimForWorker = operation({
   },
 });
 
-/** Whether one of these admissions is known here: it was used before, or voided. An admission is good once. */
+/** Whether one of these admissions was used before or voided. An admission is good for one claim. */
 function namesUsedAdmission(view: View, claims: readonly ClaimIds[]): boolean {
   return claims.some(({ leaseId }) => view.metering.admission(shortIdOf(leaseId)) !== undefined);
 }
 
-/** Of work in the order of its scores, what is as urgent as that. */
+/** Of work in score order, the part that is at least this urgent. */
 function urgentOf(
   executions: readonly ReadonlyExecution[],
   minPriority: number | undefined,
@@ -161,7 +159,7 @@ function urgentOf(
   return executions.filter((execution) => queueScore(execution) <= bound);
 }
 
-/** Gives claims that were made as one their own: what a claim takes carries the lease id that was brought for it. */
+/** Splits the answer to joined claims: each execution goes to the claim that brought its lease id. */
 function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome[] {
   const all = joined.kind === 'claimed' ? joined.executions : [];
   let next = 0;
@@ -174,13 +172,13 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
       next++;
     }
     const { reclaimCapExceeded, cancelled, nextPriority } = joined;
-    // What the claim ended is told once.
+    // Ended executions are reported to one of the claims.
     const ended = index === 0 ? { reclaimCapExceeded, cancelled } : { reclaimCapExceeded: [], cancelled: undefined };
     return told(executions, { ...ended, nextPriority });
   });
 }
 
-/** What an answer says beside what was taken. */
+/** The parts of an answer beside the executions. */
 interface Rest {
   readonly reclaimCapExceeded: string[];
   readonly cancelled: string[] | undefined;
@@ -194,7 +192,7 @@ const told = (executions: ClaimedExecution[], rest: Rest): Outcome =>
 
 const someOf = (ids: string[]): string[] | undefined => (ids.length === 0 ? undefined : ids);
 
-/** What an answer ends with: what the claim ended, and what a bounded one was kept from. */
+/** The end of an answer: ended executions, and the priority that a bounded claim left behind. */
 function readRest(answer: AnswerReader, { minPriority }: ClaimArgs): Rest {
   const reclaimCapExceeded = readIds(answer);
   const cancelled = someOf(readIds(answer));

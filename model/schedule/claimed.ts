@@ -1,16 +1,16 @@
-/** What a claim gives to the new owner of an execution, and how it came by it. */
+/** What a claim gives to the new owner of an execution. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
 import type { Earlier } from './earlier.js';
 
-/** How a claim took an execution, and the letter under which that travels. */
+/** How a claim took an execution, and its wire letter. */
 export const CLAIM_KINDS = {
   /** A first attempt, a retry, or the first after a replay. */
   fresh: 'f',
-  /** A new attempt after a lost owner. */
+  /** A new attempt after the last owner was lost. */
   reclaimed: 'c',
-  /** The same attempt goes on. */
+  /** The interrupted attempt is resumed. */
   resumed: 's',
 } as const;
 
@@ -24,26 +24,26 @@ export const claimedExecution = z.object({
   claimKind: field.wordOf(CLAIM_KINDS),
   leaseExpiresAt: field.timestampMs,
   executionKind: field.executionKind,
-  /** How urgent it is: nothing that waited for the same lane and could be claimed with it is more so. */
+  /** Its priority: the highest that was claimable in the lane. */
   priority: field.priority,
   inputPayload: field.bytes,
   payloadEncoding: field.encoding.optional(),
   /** Absent when an attempt is resumed. */
   attemptType: field.wordOf(ATTEMPT_TYPES).optional(),
-  /** Absent when the attempt has no timeout, or was claimed ahead: its time runs from `beginAttempt` on. */
+  /** Absent without a timeout, or when claimed ahead: the timeout starts with `beginAttempt`. */
   attemptTimeoutAt: field.timestampMs.optional(),
   /**
-   * Of a claim that was made ahead: the time of the attempt, ms, which runs from `beginAttempt` on. Absent when the
-   * attempt has no timeout, and so need not be begun.
+   * For a claim made ahead: the timeout of the attempt, ms, which starts with `beginAttempt`. Absent without a timeout;
+   * then `beginAttempt` is not needed.
    */
   attemptTimeoutRemainingMs: field.durationMs.optional(),
   executionDeadlineAt: field.timestampMs.optional(),
   tags: field.tags,
-  /** What earlier owners left; absent for the first one, and when it is too much for a claim: it is read then. */
+  /** What earlier owners left; absent for the first owner, and when it is too large for a claim and must be read. */
   earlier: z.custom<Earlier>().optional(),
   /**
-   * Of what depends on others, claimed by `claimForWorker`: the results that were given with a `dataPassingRef`, by the ids of
-   * the edges. A claim brings 1 MiB of them at most.
+   * For claims of dependent work by `claimForWorker`: the upstream results with a `dataPassingRef`, by edge id. At most
+   * 1 MiB per claim.
    */
   upstreamResults: z
     .array(
@@ -51,18 +51,21 @@ export const claimedExecution = z.object({
         edgeId: field.plainUuid,
         dataPassingRef: z.string(),
         resultEncoding: field.encoding.optional(),
-        /** Absent when its upstream completed without one. */
+        /** Absent when the upstream completed without a result. */
         result: field.bytes.optional(),
       }),
     )
     .optional(),
-  /** There are results that the claim does not bring: `listEdges` and `getExecutionResult` have them. */
+  /** The claim does not include all results: read the others with `listEdges` and `getExecutionResult`. */
   moreUpstreamResults: z.boolean().optional(),
-  /** Stands for the execution and its fence in every owner operation; there when the claim asked for handles. */
+  /**
+   * A handle for the execution and its fence, accepted by every owner operation; present when the claim asked for
+   * handles.
+   */
   handle: z.string().optional(),
 });
 export type ClaimedExecution = z.output<typeof claimedExecution>;
 
-/** Ids for one execution, minted by the caller of a claim. */
+/** Ids for one execution, minted by the caller. */
 export const claimIds = z.object({ leaseId: field.uuid, attemptId: field.uuid });
 export type ClaimIds = z.output<typeof claimIds>;

@@ -1,17 +1,17 @@
 /**
- * How many executions a lane has in each situation: exact, and kept by the events that change them. What dashboards show
- * and alarms are set on. What each number means is said here; backends keep them as the events come.
+ * Exact numbers of executions per lane and situation, updated by events, for dashboards and alarms. This defines each
+ * number; backends maintain them.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isHeld, SITUATIONS, type BlockingReason, type PublicState, type Situation } from '../execution/situation.js';
 
-/** Executions of one lane by situation, and how many of them an operator holds. A situation that is not there has none. */
+/** Executions of one lane by situation, and the number of held ones. An absent situation has none. */
 export interface Tally {
   readonly situations: ReadonlyMap<Situation, number>;
   readonly held: number;
 }
 
-/** A tally while it is counted. */
+/** A tally that can be changed. */
 export interface MutableTally {
   readonly situations: Map<Situation, number>;
   held: number;
@@ -19,13 +19,13 @@ export interface MutableTally {
 
 export const emptyTally = (): MutableTally => ({ situations: new Map(), held: 0 });
 
-/** Counts one more, or one less, in a situation. */
+/** Adds or subtracts one execution. */
 export function count(tally: MutableTally, situation: Situation, change: 1 | -1): void {
-  // Zeros stay: situations come and go, and there are few of them.
+  // Zeros stay, because situations come and go and there are few.
   tally.situations.set(situation, (tally.situations.get(situation) ?? 0) + change);
 }
 
-/** The tallies by definition: every execution is looked at. Lanes of which none is left are not there. */
+/** The definition: counts all executions. Lanes without any are left out. */
 export function talliesByDefinition(executions: Iterable<ReadonlyExecution>): ReadonlyMap<string, Tally> {
   const tallies = new Map<string, MutableTally>();
   for (const execution of executions) {
@@ -42,16 +42,16 @@ export function talliesByDefinition(executions: Iterable<ReadonlyExecution>): Re
 export interface LaneCounts {
   readonly laneId: string;
   readonly total: number;
-  /** By public state; states in which there are none are left out. */
+  /** By public state; states without executions are left out. */
   readonly states: Readonly<Partial<Record<PublicState, number>>>;
   /**
-   * Why those that do not run, and have not ended, do not; reasons of which there are none are left out. What waits for a
-   * worker includes what lost its owner and what is held.
+   * By reason, for executions that neither run nor have ended; reasons without executions are left out. Waiting for a
+   * worker includes lost and held executions.
    */
   readonly reasons: Readonly<Partial<Record<BlockingReason, number>>>;
-  /** Of the active ones: those whose lease lapsed or was revoked, and that nobody has taken over yet. */
+  /** Active executions whose lease lapsed or was revoked, and that are not reclaimed yet. */
   readonly ownerless: number;
-  /** Held by an operator, whatever their state. */
+  /** Held by an operator, in any state. */
   readonly held: number;
 }
 
@@ -66,7 +66,7 @@ export function countsOf(laneId: string, { situations, held }: Tally): LaneCount
   const states: Counted<PublicState> = {};
   const reasons: Counted<BlockingReason> = {};
   let [total, ownerless] = [0, 0];
-  // In the order of the table, so that two equal tallies read the same.
+  // In the order of the table, so that equal tallies look the same.
   for (const [situation, { publicState, blocking, phase, ownership }] of ROWS) {
     const number = situations.get(situation) ?? 0;
     if (number === 0) continue;

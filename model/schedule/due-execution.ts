@@ -1,4 +1,4 @@
-/** What time does to an execution: delays end, lapsed leases are noticed, grants lapse, attempts and lives run out. */
+/** Due work of an execution: ends of delays, lapsed leases and grants, timeouts of attempts and deadlines. */
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { timedOut } from '../execution/timeouts.js';
@@ -8,7 +8,7 @@ import { suspensionTimeout } from '../suspension/timeout.js';
 import type { DueContext } from './due.js';
 import { nextTimer } from './timers.js';
 
-/** What is due for an execution whose timer has come. */
+/** Handles an execution whose timer is due. */
 export function dueOfExecution(execution: ReadonlyExecution, context: DueContext): readonly Event[] {
   const kind = nextTimer(execution)?.kind;
   if (kind === 'suspension') return suspensionTimeout(execution, context);
@@ -44,7 +44,7 @@ function dueEvent(execution: ReadonlyExecution, { now, jitter, retentionMs }: Du
 
 const JITTER_STEPS = 1_000;
 
-/** An execution's share of one drawn factor, 0 to 1: the call's, moved by what the id says. */
+/** The random factor of one execution, 0 to 1: the factor of the call, shifted by the id. */
 export function jitterOf(executionId: string, jitter: number | undefined): number | undefined {
   if (jitter === undefined) return undefined;
   const id = memberOf(executionId);

@@ -1,6 +1,6 @@
 /**
- * What earlier owners of an execution left for the next one. A claim carries it while it is little, so that a handler
- * that runs again finds its steps and its signals in hand, and asks for nothing.
+ * What earlier owners of an execution left for the next one. A claim carries it while it is small, so that a handler
+ * that runs again has its steps and signals without a further call.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
@@ -13,11 +13,11 @@ export interface Earlier {
   /** Every recorded step with its value, in the order of recording. */
   readonly steps: readonly StepRecord[];
   readonly waits: WaitsRead;
-  /** Every signal with what it brought, in the order of acceptance. */
+  /** Every signal with its payload, in the order of acceptance. */
   readonly signals: readonly SignalSummary[];
 }
 
-/** All of it, however much. */
+/** All of it, of any size. */
 export function earlierIn(view: View, executionId: string): Earlier {
   const { steps } = view.steps.page(executionId, { from: 0, limit: LIMITS.maxCarried, values: true });
   const execution = view.executions.get(executionId);
@@ -25,7 +25,7 @@ export function earlierIn(view: View, executionId: string): Earlier {
   return { steps, waits: waitsOf(execution), signals };
 }
 
-/** What a claim carries; nothing for a first owner, and when there is more than travels with a claim: it is read then. */
+/** What a claim carries; undefined for a first owner, and when it is too large: then it is read. */
 export function earlierOf(view: View, execution: ReadonlyExecution, leaseEpoch: number): Earlier | undefined {
   if (leaseEpoch === 1) return undefined;
   const { stepCount, stepBytes, waiting } = execution;

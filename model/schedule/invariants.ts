@@ -29,7 +29,7 @@ function inServiceOrder(a: ReadonlyExecution, b: ReadonlyExecution): boolean {
 const byScore = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
   queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
 
-/** Executions up to which the order of claims is looked at: it costs a look at all of them per claim. */
+/** The order of claims is checked up to this number of executions, because each claim checks all of them. */
 const MAX_LOOKED_AT = 256;
 
 export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
@@ -41,7 +41,7 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       nextTimer(it) !== undefined ||
       it.situation === 'suspended' ||
       isHeld(it) ||
-      // What it waits for is told by `flow/invariants.ts`.
+      // `flow/invariants.ts` covers its dependencies.
       it.situation === 'blocked_dependencies' ||
       isBlocked(it.situation),
   },
@@ -79,9 +79,9 @@ export const scheduleRules: readonly LogRule[] = [
     holds({ event, before }) {
       if (!isAcquisition(event) || before.tables.execution.size > MAX_LOOKED_AT) return true;
       const taken = before.tables.execution.get(event.executionId);
-      // What a worker was granted it takes by name.
+      // A granted execution is taken by id.
       if (taken === undefined || isGranted(taken)) return true;
-      // What the worker offered is not known, but it covers the kind and the capabilities of the work that it took.
+      // The worker's offer is not logged, but it covers the kind and the capabilities of the work that it took.
       const offered = new Set(taken.requiredCapabilities);
       for (const other of before.tables.execution.values()) {
         if (

@@ -1,7 +1,7 @@
 /**
- * listQueueHeads: what is first in each queue of some lanes of a partition: one read tells where there is work and how
- * urgent it is. Workers that begin, and those whose wakes may have been lost, so go for the most urgent work of all
- * partitions first (ruling 28).
+ * listQueueHeads: the first entry of each queue of some lanes of a partition: one read says where work is and how
+ * urgent it is. Workers read it at their start, and after they may have missed wakes, to begin with the most urgent
+ * work of all partitions (ruling 28).
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -9,12 +9,12 @@ import { accept, query } from '../core/operation.js';
 import { compareBytes } from '../ids.js';
 import { LIMITS } from '../limits.js';
 
-/** The first of a queue. */
+/** The first entry of a queue. */
 export interface QueueHead {
   readonly laneId: string;
   readonly requiredCapabilities: readonly string[];
   readonly executionKind: string;
-  /** Its priority; lapsed work, which comes before every priority, has its own too. */
+  /** The priority of the execution, also for lapsed work, which precedes every priority. */
   readonly priority: number;
 }
 
@@ -31,7 +31,7 @@ export const listQueueHeads = query({
   }),
   rejects: [],
   partition: (args) => args.partition,
-  /** By lane, needs and kind; queues without work are left out. */
+  /** By lane, needs and kind; empty queues are left out. */
   read(view, { laneIds }) {
     const heads = [...new Set(laneIds)].flatMap((laneId) => view.schedule.heads(laneId));
     return accept<readonly QueueHead[]>(heads.sort(inOrder));

@@ -1,8 +1,8 @@
 /**
- * Where claimable work waits. Each lane of a partition has one queue per kind and set of required capabilities, so that
- * a claim looks only at queues whose work its worker can do. Lapsed work sits in the same queue, in a band below
- * every priority, so that it is taken first. What metered work is metered by is a further part of the name: a claim takes
- * work of one meter set. Source: spec 05 sections 6.3 and 8.2; rulings 19, 27 and 34.
+ * Queues of claimable work. Each lane of a partition has one queue per kind and set of required capabilities, so that a
+ * claim reads only queues whose work its worker can do. Lapsed work is in the same queue, in a band below every
+ * priority, so it is taken first. The meter set of metered work is part of the queue's name: a claim takes work of one
+ * meter set. Source: spec 05 sections 6.3 and 8.2; rulings 19, 27 and 34.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
@@ -16,23 +16,23 @@ export function needsOf({ requiredCapabilities }: Pick<ReadonlyExecution, 'requi
   return requiredCapabilities.length === 0 ? '' : requiredCapabilities.join(',');
 }
 
-/** What all work of a queue has in common. None of it holds a tab. */
+/** What all executions of a queue have in common. No value contains a tab. */
 export interface QueueParts {
   readonly needs: Needs;
-  /** The meter set; empty of unmetered work. */
+  /** The meter set; empty for unmetered work. */
   readonly meters: string;
   readonly executionKind: string;
 }
 
 type Queued = Pick<ReadonlyExecution, 'requiredCapabilities' | 'executionKind' | 'meters'>;
 
-/** The queue of its lane in which an execution waits. */
+/** The queue of an execution in its lane. */
 export function partsOf(execution: Queued): QueueParts {
   const { executionKind, meters } = execution;
   return { needs: needsOf(execution), meters: meters.length === 0 ? '' : meterSetOf(meters), executionKind };
 }
 
-/** The name of that queue: its needs, its meter set if it has one, and its kind. */
+/** The name of the queue: the needs, the meter set if there is one, and the kind. */
 export function queueNameOf(execution: Queued): string {
   return nameOfQueue(partsOf(execution));
 }
@@ -41,7 +41,7 @@ export function nameOfQueue({ needs, meters, executionKind }: QueueParts): strin
   return meters === '' ? `${needs}\t${executionKind}` : `${needs}\t${meters}\t${executionKind}`;
 }
 
-/** The needs, the meter set and the kind of a queue, by its name. */
+/** Needs, meter set and kind from the name of a queue. */
 export function partsOfQueue(name: string): QueueParts {
   const [first, last] = [name.indexOf('\t'), name.lastIndexOf('\t')];
   return {
@@ -51,45 +51,45 @@ export function partsOfQueue(name: string): QueueParts {
   };
 }
 
-/** What a claim can take: kinds (any, when absent), capabilities, and the meter set (empty for unmetered work). */
+/** What a claim can take: kinds (absent: any), capabilities, and the meter set (empty for unmetered work). */
 export interface Offer {
   readonly meters: string;
   readonly kinds: ReadonlySet<string> | undefined;
   readonly capabilities: ReadonlySet<string>;
 }
 
-/** Whether a worker that offers these capabilities can do all work of the queue. */
+/** Whether a worker with these capabilities can do all work of the queue. */
 export function covers(offered: ReadonlySet<string>, needs: Needs): boolean {
   return needs === '' || needs.split(',').every((token) => offered.has(token));
 }
 
-/** Whether an offer can do all work of a queue. */
+/** Whether an offer covers all work of a queue. */
 export function serves({ meters, kinds, capabilities }: Offer, queue: QueueParts): boolean {
   const { needs, executionKind, meters: own } = queue;
   return own === meters && (kinds === undefined || kinds.has(executionKind)) && covers(capabilities, needs);
 }
 
-/** What a scheduler looks for: kinds (any, when absent), and work that needs no more than these capabilities (or any). */
+/** A scheduler's filter: kinds (absent: any), and the capabilities that work may need at most (absent: any). */
 export interface Wanted {
   readonly kinds: ReadonlySet<string> | undefined;
   readonly capabilities: ReadonlySet<string> | undefined;
 }
 
-/** Whether the work of a queue is what is looked for. */
+/** Whether a filter matches the work of a queue. */
 export function fits({ kinds, capabilities }: Wanted, { needs, executionKind }: QueueParts): boolean {
   return (
     (kinds === undefined || kinds.has(executionKind)) && (capabilities === undefined || covers(capabilities, needs))
   );
 }
 
-/** The score that lies between lost work and everything else: whatever waits has it or a higher one. */
+/** The boundary between lost work, below it, and waiting work. */
 export const FIRST_WAITING_SCORE = -LIMITS.maxPriority * PRIORITY_STEP;
 
-/** Lower is served first: lapsed work by the time of its lapse, then higher priority, then older. */
+/** Lower scores are served first: lapsed work by the time of its lapse, then higher priority, then older. */
 export function queueScore(execution: ReadonlyExecution): number {
   return isReclaimable(execution.situation) ? RECLAIM_BAND + execution.lastTransitionAt : waitingScore(execution);
 }
 
-/** The score of what waits and was not lost. */
+/** The score of waiting work that was not lost. */
 export const waitingScore = ({ createdAt, priority }: Pick<ReadonlyExecution, 'createdAt' | 'priority'>): number =>
   createdAt - priority * PRIORITY_STEP;

@@ -6,7 +6,7 @@ import { compareBytes } from '../ids.js';
 import { countsOf, emptyTally, type LaneCounts } from './counts.js';
 
 export interface CountsPage {
-  /** Lanes ascending; every lane that ever had work in the partition. */
+  /** Ascending; every lane that had work in the partition. */
   readonly lanes: readonly LaneCounts[];
   /** Present iff more lanes follow: the `cursor` of the next page. */
   readonly nextCursor: string | undefined;
@@ -18,7 +18,7 @@ export const readCounts = query({
   name: 'readCounts',
   args: z.object({
     partition: field.partitionKey,
-    /** A lane: the page begins behind it. */
+    /** The lane after which the page begins. */
     cursor: field.laneId.optional(),
     limit: field.pageSize,
   }),

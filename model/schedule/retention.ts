@@ -1,13 +1,13 @@
 /**
- * How long a terminal execution is kept (ruling 24): its retention, a minute at least, and as long as an idempotency
- * key points to it. Purges are due in slots, so that this index costs a list entry per execution.
+ * How long a terminal execution is kept (ruling 24): its retention, at least a minute, and at least as long as its
+ * idempotency key is valid. Purges are due in slots, so this index costs one list entry per execution.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { KEEP_FOR_GOOD, LIMITS, MIN_RETENTION_MS, RETENTION_SLOT_MS } from '../limits.js';
 
 type Kept = Pick<ReadonlyExecution, 'policy' | 'idempotencyExpiresAt'>;
 
-/** Time of the purge of an execution that ends now: the end of a slot; nothing when it is kept for good. */
+/** When an execution that ends now is purged: the end of a slot; undefined when it is kept for good. */
 export function purgeAtOf(execution: Kept, now: number, defaultRetentionMs: number): number | undefined {
   const retentionMs = execution.policy?.streamPolicy?.retentionTtlMs ?? defaultRetentionMs;
   if (retentionMs === KEEP_FOR_GOOD) return undefined;

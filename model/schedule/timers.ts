@@ -1,7 +1,7 @@
 /**
- * What happens by itself. An entity has at most one entry in its partition's timers index: the earliest time at which
- * something is due for it. What that is follows from the entity, so the loop that applies due work knows no kinds.
- * Terminal executions are due in retention slots instead (`retention.ts`).
+ * Timers. An entity has at most one entry in the timers index of its partition: its earliest due time. What is due then
+ * follows from the entity, so the timer loop is generic. Terminal executions are due in retention slots instead
+ * (`retention.ts`).
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isActiveSituation, isDelayed, isGranted, isTerminal, type Situation } from '../execution/situation.js';
@@ -31,13 +31,13 @@ export function nextTimerAt(execution: ReadonlyExecution): number | undefined {
   return isTimed(situation) ? earlier(at, execution.dueAt) : at;
 }
 
-/** Whether the time of a situation is one at which something happens by itself. */
+/** Whether something is due at the time of a situation. */
 const isTimed = (situation: Situation): boolean =>
   situation === 'running' || isDelayed(situation) || situation === 'suspended';
 
 /**
- * The next timer of an execution. On equal times the deadline wins, then the attempt timeout, then the rest: what
- * ends more comes first.
+ * The next timer of an execution. At equal times the deadline comes first, then the attempt timeout, then the rest: the
+ * one that ends more wins.
  */
 export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
   const at = nextTimerAt(execution);
@@ -52,7 +52,7 @@ export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
   return { kind: isDelayed(execution.situation) ? 'delay' : 'lease', at };
 }
 
-/** When a grant is over: it is good up to and including its last millisecond (spec 05 section 8.1). */
+/** When a grant ends: one millisecond after its last usable one (spec 05 section 8.1). */
 const lapseOf = ({ grantExpiresAt }: ReadonlyExecution): number => (grantExpiresAt as number) + 1;
 
 /** The name of an entity in the timers index. */

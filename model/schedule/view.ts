@@ -1,4 +1,4 @@
-/** What decisions and reads see of waiting and due work, and the same by definition. */
+/** What decisions and reads see of waiting and due work, and its definition. */
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
@@ -10,17 +10,17 @@ import type { Lane } from '../lane/lane.js';
 import type { QueueHead } from './queue-heads.js';
 import { timerMember } from './timers.js';
 
-/** Whether a scheduler looks for work that waits for its first owner or the next, or for what an owner lost. */
+/** Whether a scheduler looks for waiting work, or for work that its last owner lost. */
 export type Among = 'waiting' | 'lost';
 
 export interface ScheduleView {
-  /** A lane that ever had work or a state here. */
+  /** Whether a lane had work, or a state, here. */
   lane(laneId: string): Readonly<Lane> | undefined;
-  /** Work of a lane that an offer can take, none when the lane is paused, in the order of the queue scores, at most `limit`. */
+  /** Work of a lane that an offer can take, in score order, at most `limit`; none while the lane is paused. */
   claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[];
-  /** What is first in each unmetered queue of a lane that gives work, in any order. */
+  /** The first entry of each unmetered queue of an open lane, in any order. */
   heads(laneId: string): readonly QueueHead[];
-  /** Ids of work that waits, or that its last owner lost, in the same order, at most `limit`; none of a paused lane. */
+  /** Ids of waiting or lost work in the same order, at most `limit`; none of a paused lane. */
   eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[];
   /** Entities with a timer at or before `now`, by (time, kind, id), at most `limit`. */
   due(now: number, limit: number): readonly DueEntity[];
@@ -28,21 +28,21 @@ export interface ScheduleView {
   purgeable(now: number, limit: number): readonly string[];
   /** The earliest time at which anything is due. */
   nextDueAt(): number | undefined;
-  /** Lanes that ever had work here, ascending. */
+  /** Lanes that had work here, ascending. */
   lanes(): readonly string[];
-  /** Executions by lane and situation, of these lanes at least; a lane without executions may be left out. */
+  /** Executions by lane and situation, for at least these lanes; a lane without executions may be left out. */
   tallies(laneIds: readonly string[]): ReadonlyMap<string, Tally>;
 }
 
 const inQueueOrder = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
   queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
 
-/** What a queue shows of its first execution. */
+/** What callers see of the first execution of a queue. */
 export function headOf({ laneId, requiredCapabilities, executionKind, priority }: ReadonlyExecution): QueueHead {
   return { laneId, requiredCapabilities, executionKind, priority };
 }
 
-/** What stands in an order of times, under its name in that order. */
+/** An entry of an index ordered by time, with its name. */
 interface Timed<Item> {
   readonly item: Item;
   readonly member: string;
@@ -51,7 +51,7 @@ interface Timed<Item> {
 
 const inTimeOrder = (a: Timed<unknown>, b: Timed<unknown>): number => a.at - b.at || compareBytes(a.member, b.member);
 
-/** Every entity that has a timer, in the order of the timers index. */
+/** Every entity with a timer, in the order of the timers index. */
 export function timersByDefinition({ tables }: PartitionState): Timed<DueEntity>[] {
   return TIMED_KINDS.flatMap((kind) =>
     Array.from(tables[kind] as ReadonlyMap<string, object>).flatMap(([id, entity]): Timed<DueEntity>[] => {

@@ -1,4 +1,4 @@
-/** Reads of signing keys, and of a waitpoint's token. No secret is ever among them. Spec 06 sections 13 and 14. */
+/** Reads of signing keys, and of a waitpoint's token. They never return a secret. Spec 06 sections 13 and 14. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
@@ -8,7 +8,7 @@ import { currentTokenOf, type WaitpointToken } from './token.js';
 /** A key as operators see it. */
 export interface KidSummary {
   readonly kid: string;
-  /** Of its secret. */
+  /** Fingerprint of the secret. */
   readonly fingerprint: string;
   readonly current: boolean;
   readonly installedAt: number;
@@ -21,7 +21,7 @@ export const listWaitpointHmacKids = query({
   args: z.object({ partition: field.partitionKey }),
   rejects: [],
   partition: (args) => args.partition,
-  /** Keys whose tokens verify now: the current one, then those that end next, by id where they end together. */
+  /** Keys whose tokens verify now: the current one, then by the end of their grace period, then by id. */
   read(view, _, { now }) {
     return accept<readonly KidSummary[]>(
       view.signing
@@ -44,7 +44,7 @@ export const readWaitpointToken = query({
   args: z.object({ executionId: field.executionId, waitpointId: field.plainUuid }),
   rejects: ['hmac_secret_not_initialized'],
   partition: (args) => partitionOfExecution(args.executionId),
-  /** The token of an open waitpoint under the current key; nothing when there is no such waitpoint, or it is closed. */
+  /** The token of an open waitpoint under the current key; undefined when there is no open waitpoint of this id. */
   read(view, { executionId, waitpointId }) {
     const waitpoint = view.executions.get(executionId)?.waiting?.waitpoints[waitpointId];
     if (waitpoint === undefined || waitpoint.closedAt !== undefined)

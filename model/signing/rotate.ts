@@ -1,7 +1,6 @@
 /**
- * rotateWaitpointHmacSecret: a new signing key takes the place of the current one, whose tokens verify for a grace. The
- * first one of a partition takes nobody's place. A key that is known comes back with its own secret only. Safe to repeat.
- * Spec 06 section 13, ruling 30.
+ * rotateWaitpointHmacSecret: makes a new signing key current. Tokens of the previous key verify for a grace period. A
+ * known key is accepted only with its own secret. Safe to repeat. Spec 06 section 13, ruling 30.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -15,11 +14,11 @@ export const rotateWaitpointHmacSecret = operation({
   args: z.object({
     partition: field.partitionKey,
     newKid: field.kid,
-    /** The secret itself, 32 bytes or more of chance. */
+    /** The secret: at least 32 random bytes. */
     newSecret: field.secret,
-    /** How long tokens of the key that was current verify from now on, ms. */
+    /** How long tokens of the previous key continue to verify, ms. */
     graceMs: field.integer(0, LIMITS.maxTokenGraceMs).default(DEFAULTS.tokenGraceMs),
-    /** Installs it only where there is no key yet: what a process does when it starts. */
+    /** Installs the key only if there is none yet: for processes that start. */
     onlyFirst: z.boolean().default(false),
   }),
   outcome: z.discriminatedUnion('kind', [
@@ -28,10 +27,10 @@ export const rotateWaitpointHmacSecret = operation({
       newKid: field.kid,
       /** Absent when this is the first key. */
       previousKid: field.kid.optional(),
-      /** Keys that were dropped, because their grace was over. */
+      /** Keys that were deleted because their grace period was over. */
       gcCount: field.count,
     }),
-    /** It is the current key already; or another one is, which `onlyFirst` leaves. */
+    /** The key is current already, or another key is and `onlyFirst` was set. */
     z.object({
       kind: z.literal('already_satisfied'),
       reason: z.enum(['already_current', 'other_current']),

@@ -7,7 +7,7 @@ import type { View } from '../view.js';
 /** Characters of the digest that a listing shows. */
 export const FINGERPRINT_LENGTH = 16;
 
-/** What a token is bound to: the waitpoint, its key and its creation. */
+/** The text that a token signs: the waitpoint, its key and its creation. */
 export interface Bound {
   readonly waitpointId: string;
   readonly waitpointKey: string;
@@ -20,28 +20,28 @@ export const messageOf = ({ waitpointId, waitpointKey, createdAt }: Bound): stri
 export const digestOf = (secret: Uint8Array, message: string): string =>
   createHmac('sha1', secret).update(message).digest('hex');
 
-/** What is shown of a secret, and the sum of a text that is to be known again. */
+/** Fingerprint of a secret, and digest of a text that has to be recognised. */
 export const fingerprintOf = (secret: Uint8Array): string =>
   createHash('sha1').update(secret).digest('hex').slice(0, FINGERPRINT_LENGTH);
 
-/** Of a digest in hex. */
+/** Characters of a hex digest. */
 const DIGEST_BYTES = 40;
 
-/** The parts of a token; nothing when it is none. */
+/** The parts of a token; undefined when it is not one. */
 function partsOfToken(token: string): { readonly kid: string; readonly digest: string } | undefined {
   const end = token.indexOf(':');
   const digest = token.slice(end + 1);
-  // Bytes, as the server counts them.
+  // Length in bytes, as the server counts.
   return end > 0 && Buffer.byteLength(digest) === DIGEST_BYTES ? { kid: token.slice(0, end), digest } : undefined;
 }
 
-/** Whether two digests are the same, in a time that does not say where they differ. */
+/** Whether two digests are equal, in constant time. */
 function isSameDigest(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-/** Why a token says nothing of a waitpoint, whatever waitpoint that is. */
+/** Why a token is invalid for every waitpoint. */
 export function tokenFault(view: View, token: string, now: number) {
   if (token === '') return 'missing_token';
   const parts = partsOfToken(token);
@@ -52,21 +52,21 @@ export function tokenFault(view: View, token: string, now: number) {
   return key.expiresAt !== undefined && key.expiresAt < now ? 'token_expired' : undefined;
 }
 
-/** Whether the token is that of the waitpoint. Needs a token without fault. */
+/** Whether a well-formed token is that of the waitpoint. */
 export function isTokenOf(view: View, token: string, bound: Bound): boolean {
   const parts = partsOfToken(token);
   const expected = parts && view.signing.digest(parts.kid, messageOf(bound));
   return parts !== undefined && expected !== undefined && isSameDigest(parts.digest, expected);
 }
 
-/** The token of a waitpoint under the current key; nothing while there is no key. */
+/** The token of a waitpoint under the current key; undefined without a key. */
 export function currentTokenOf(view: View, bound: Bound): WaitpointToken | undefined {
   const kid = view.signing.current()?.kid;
   const digest = kid === undefined ? undefined : view.signing.digest(kid, messageOf(bound));
   return kid === undefined || digest === undefined ? undefined : new WaitpointToken(`${kid}:${digest}`);
 }
 
-/** A token in the hands of a program: it prints redacted, and gives itself away only when it is asked to. */
+/** A token that prints redacted, and reveals itself only on request. */
 export class WaitpointToken {
   readonly #token: string;
 
@@ -74,7 +74,7 @@ export class WaitpointToken {
     this.#token = token;
   }
 
-  /** The token itself: whoever has it can send the signal. */
+  /** The token itself. Anyone who has it can send the signal. */
   reveal(): string {
     return this.#token;
   }
@@ -93,7 +93,7 @@ export class WaitpointToken {
   }
 }
 
-/** A token in an answer. */
+/** A token in an outcome. */
 export const handedOut = withWireForm(z.instanceof(WaitpointToken), {
   encode: (token) => [(token as WaitpointToken).reveal()],
   decode: (text) => new WaitpointToken(text),

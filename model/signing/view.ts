@@ -1,20 +1,20 @@
-/** What decisions and reads see of signing keys, and the same by definition. */
+/** What decisions and reads see of signing keys, and its definition. */
 import { compareBytes } from '../ids.js';
 import type { Partition } from '../state.js';
 import type { SigningKey } from './entity.js';
 import { digestOf } from './token.js';
 
 export interface SigningView {
-  /** The key by which tokens are made; nothing before the first one. */
+  /** The current key; undefined before the first one. */
   current(): Readonly<SigningKey> | undefined;
   get(kid: string): Readonly<SigningKey> | undefined;
   /** Every key, by id. */
   all(): readonly Readonly<SigningKey>[];
-  /** The digest of a message under a key; nothing when there is no such key. */
+  /** The digest of a message under a key; undefined when there is no such key. */
   digest(kid: string, message: string): string | undefined;
 }
 
-/** The view by definition. A partition has a few keys: there is no index of them. */
+/** The definition. A partition has few keys, so they have no index. */
 export function signingByDefinition({ state: { tables }, bytes }: Partition): SigningView {
   const keys = tables.signing_key;
   return {

@@ -1,4 +1,4 @@
-/** The recorded steps of executions. They stand beside the state, like payloads; no event carries their values. */
+/** The recorded steps of executions: beside the state, like payloads. No event carries their values. */
 import type { Event } from '../events.js';
 import { stepKeyOf, type StepRecord } from './facts.js';
 
@@ -6,14 +6,14 @@ import { stepKeyOf, type StepRecord } from './facts.js';
 export interface Steps {
   /** In the order in which they were recorded. */
   readonly records: readonly StepRecord[];
-  /** Places in that order, by `stepKeyOf`. */
+  /** Index into that order, by `stepKeyOf`. */
   readonly places: ReadonlyMap<string, number>;
 }
 
-/** Steps by execution; nothing of one that has none. */
+/** Steps by execution; no entry for an execution without steps. */
 export type StepTable = Map<string, Steps>;
 
-/** What a command adds beside the state. */
+/** What a command adds. */
 export interface Recording {
   readonly executionId: string;
   readonly record: StepRecord;
@@ -24,7 +24,7 @@ interface Growing {
   readonly places: Map<string, number>;
 }
 
-/** Adds a step behind those that there are. */
+/** Appends a step. */
 export function addStep(table: StepTable, { executionId, record }: Recording): void {
   const steps = (table.get(executionId) ?? { records: [], places: new Map() }) as Growing;
   steps.places.set(stepKeyOf(record), steps.records.length);
@@ -38,7 +38,7 @@ export function stepIn(steps: Steps | undefined, key: string): StepRecord | unde
   return place === undefined ? undefined : steps?.records[place];
 }
 
-/** The execution whose steps, and payloads of signals, an event takes with it. */
+/** The execution whose steps and signal payloads an event removes. */
 export function losesCheckpoints(event: Event): string | undefined {
   switch (event.type) {
     case 'execution_replayed':
@@ -51,7 +51,7 @@ export function losesCheckpoints(event: Event): string | undefined {
   }
 }
 
-/** Drops the steps that an event takes with it. */
+/** Removes the steps that an event discards. */
 export function dropSteps(table: StepTable, event: Event): void {
   if (table.size > 0) table.delete(losesCheckpoints(event) ?? '');
 }

@@ -4,6 +4,6 @@ import { EXECUTION } from '../execution/facts.js';
 import { stepGiven } from './facts.js';
 
 export const stepEvents = {
-  /** A handler passed a checkpoint. The value is payload. */
+  /** A handler completed a checkpoint. The value is payload. */
   step_recorded: event('step_recorded', 'ms', EXECUTION, { step: stepGiven }),
 } as const;

@@ -1,4 +1,4 @@
-/** What holds for steps, by the state and by the log. Their values are beside both: backends are compared for them. */
+/** What holds for steps in the state and the log. Their values are beside both; backends are compared for them. */
 import { LIMITS } from '../limits.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import type { LogRule } from '../specification/replay.js';

@@ -8,7 +8,7 @@ import type { StepRecord } from './facts.js';
 
 export interface StepsPage {
   readonly steps: readonly StepRecord[];
-  /** How many the execution has. */
+  /** Number of recorded steps. */
   readonly stepCount: number;
   /** Where the next page begins; absent when no step follows. */
   readonly next: number | undefined;
@@ -18,15 +18,15 @@ export const readSteps = query({
   name: 'readSteps',
   args: z.object({
     executionId: field.executionId,
-    /** The place of the first step of the page, from 0. */
+    /** Index of the first step of the page, from 0. */
     from: field.count.default(0),
     limit: field.integer(1, LIMITS.maxStepsPerRead).default(LIMITS.maxStepsPerRead),
-    /** Whether the values come too. A page of values ends where they would be more than 1 MiB; it has one step at least. */
+    /** Whether values are included. A page with values has at least one step and otherwise at most 1 MiB. */
     values: z.boolean().default(true),
   }),
   rejects: [],
   partition: ({ executionId }) => partitionOfExecution(executionId),
-  /** Nothing of an execution that has no steps, or does not exist. */
+  /** Undefined for an execution that has no steps or does not exist. */
   read(view, { executionId, ...page }) {
     const { steps, stepCount } = view.steps.page(executionId, page);
     const end = page.from + steps.length;

@@ -1,4 +1,4 @@
-/** What a recorded step does to its execution: it is counted. The Lua twin is in `lua/step/events.lua`. */
+/** Counts a recorded step in its execution. The Lua twin is in `lua/step/events.lua`. */
 import { changes } from '../core/entity.js';
 import type { ExecutionRecipe } from '../execution/recipes.js';
 import type { stepEvents } from './events.js';

@@ -1,6 +1,6 @@
 /**
- * recordStep: the owner of an attempt stores with what a checkpoint of its handler was passed, before the handler goes on.
- * Of two records of one step the first stands: the later one is told so, unless it says the same. Rulings 32, 39 and 47.
+ * recordStep: the owner of an attempt stores the value or error of a checkpoint before its handler continues. The first
+ * record of a step is kept; a different one is told so. Rulings 32, 39 and 47.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -16,14 +16,14 @@ const args = z
     executionId: field.executionId,
     fence: field.fence.optional(),
     stepName: field.stepName,
-    /** Which use of the name it is, from 0, in the order of the handler's calls. */
+    /** How often the name was used before, in the order of the handler's calls; from 0. */
     stepIndex: field.count,
     stepKind: field.wordOf(STEP_KINDS).default('step'),
     /** Whether the value is an error, as data. */
     failed: z.boolean().default(false),
-    /** What is given back to a handler that is run again. Absent and empty differ. */
+    /** The value returned to the handler when it runs again. Absent and empty differ. */
     value: field.bytes.optional(),
-    /** Goes with a value, and only with one. */
+    /** Present exactly when there is a value. */
     encoding: field.encoding.optional(),
   })
   .refine((it) => (it.value === undefined) === (it.encoding === undefined), {
@@ -36,9 +36,9 @@ export const recordStep = operation({
   name: 'recordStep',
   args,
   outcome: z.discriminatedUnion('kind', [
-    /** It stands: by this call, or by the same one before. */
+    /** Recorded, by this call or an earlier equal one. */
     z.object({ kind: z.literal('recorded') }),
-    /** The step was recorded before with something else, which stands: read it (`readSteps`). */
+    /** The step was recorded before with something else, which is kept: read it (`readSteps`). */
     z.object({ kind: z.literal('already_recorded') }),
   ]),
   rejects: ['execution_not_found', ...WORK_REJECTIONS, 'step_changed', 'step_limit_exceeded'],
@@ -85,7 +85,7 @@ export const recordStep = operation({
   },
 });
 
-/** Whether a step was recorded with just this: a call that is repeated after a lost reply. */
+/** Whether the step was recorded with exactly this, so that the call is a repetition after a lost reply. */
 function saysTheSame(known: StepRecord, { failed, value, encoding }: RecordArgs): boolean {
   if (known.stepFailed !== failed || known.valueEncoding !== encoding) return false;
   if (known.value === undefined || value === undefined) return known.value === value;

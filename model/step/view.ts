@@ -11,9 +11,9 @@ export interface PageArgs {
 }
 
 export interface StepView {
-  /** The recorded steps of an execution; nothing when it has none. */
+  /** The recorded steps of an execution; undefined without any. */
   of(executionId: string): Steps | undefined;
-  /** Some of them, in their order, and how many there are. */
+  /** A range of steps in order, and their total number. */
   page(executionId: string, page: PageArgs): { readonly steps: readonly StepRecord[]; readonly stepCount: number };
 }
 
@@ -34,10 +34,10 @@ export function stepsByDefinition({ steps }: Partition): StepView {
   };
 }
 
-/** A copy: what a handler does to the bytes that it is given must not reach the next attempt. */
+/** A copy: a handler that changes its bytes must not affect the next attempt. */
 const copyOf = (value: Uint8Array | undefined): Uint8Array | undefined => value && Buffer.from(value);
 
-/** How many steps have values that go into one page: one at least. */
+/** Number of steps with values that fit into a page; at least one. */
 function endOfPage(steps: readonly StepRecord[]): number {
   let bytes = 0;
   const end = steps.findIndex(({ valueBytes = 0 }, place) => {

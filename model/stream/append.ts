@@ -1,6 +1,6 @@
 /**
- * appendFrame: the owner of an attempt adds a frame to its stream. Three modes: a durable frame, a patch of the rolling
- * summary, or one that matters for moments only. Spec 07 sections 2 to 4, ruling 32.
+ * appendFrame: the owner of an attempt adds a frame to its stream, in one of three modes: durable, a patch of the
+ * rolling summary, or best effort for a limited time. Spec 07 sections 2 to 4, ruling 32.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -24,17 +24,19 @@ const args = z
     executionId: field.executionId,
     fence: field.fence,
     attemptIndex: field.attemptIndex,
-    /** The frame's bytes. */
+    /** The bytes of the frame. */
     payload: field.bytes.optional(),
-    /** In their place: a JSON merge patch of the attempt's rolling summary; `"__ff_null__"` stands for a null that is set. */
+    /**
+     * Instead of bytes: a JSON merge patch of the attempt's rolling summary; `"__ff_null__"` stands for a null value.
+     */
     patch: mergePatch.optional(),
-    /** Keeps the frame for moments only. Absent: it is kept with the newest of its stream. */
+    /** Best effort: keeps the frame for a limited time. Absent: durable. */
     bestEffort: bestEffort.optional(),
     frameType: field.frameLabel.default('event'),
     encoding: field.encoding.default('utf8'),
-    /** When the writer made it, ms since the epoch. Default the time of the append. */
+    /** When the writer made it, ms since the epoch. Default: the time of the append. */
     ts: field.timestampMs.optional(),
-    /** The writer's own number of the frame: a repeated one is not appended again, a lower one is refused. */
+    /** The writer's own number of the frame: a repeated number is not appended again, a lower one is refused. */
     seq: field.count.optional(),
     correlationId: field.frameLabel.optional(),
   })
@@ -52,9 +54,9 @@ const outcome = z.object({
   kind: z.literal('appended'),
   /** `<ms>-<seq>`. */
   frameId: z.string(),
-  /** Frames that were ever appended to the stream. */
+  /** Number of frames ever appended to the stream. */
   frameCount: field.count,
-  /** The version of the summary that the patch made. */
+  /** The version of the summary after the patch. */
   summaryVersion: field.count.optional(),
 });
 
@@ -123,7 +125,7 @@ export const appendFrame = operation({
   },
 });
 
-/** Refuses a writer that does not own the attempt at this moment. */
+/** Refuses a writer that does not own the attempt now. */
 function writerVerdict(
   execution: ReadonlyExecution,
   { fence, attemptIndex }: AppendArgs,
@@ -141,7 +143,7 @@ function writerVerdict(
   return isOwner ? timeVerdict(execution, now) : reject('stale_owner_cannot_append');
 }
 
-/** What a writer's own number says: a frame that is there already, or one that comes too late. */
+/** Compares a writer's own number: the frame exists already, or comes too late. */
 function seqVerdict(
   known: Counters | undefined,
   { seq, patch }: AppendArgs,
@@ -161,12 +163,12 @@ function seqVerdict(
 const keepOf = ({ policy }: ReadonlyExecution): number =>
   policy?.streamPolicy?.retentionMaxlen ?? DEFAULTS.streamMaxlen;
 
-/** Bytes that a stream of the execution may be given. */
+/** Bytes that a stream of the execution accepts. */
 const maxBytesOf = ({ policy }: ReadonlyExecution): number => policy?.streamPolicy?.maxBytes ?? DEFAULTS.streamMaxBytes;
 
 interface Summary {
   readonly version: number;
-  /** Nothing when the document would be too large. */
+  /** Undefined when the document would be too large. */
   readonly document: string | undefined;
   readonly bytes: number;
   readonly digest: string;
@@ -193,7 +195,7 @@ interface Appending {
 
 function appendOf({ streamId, contents, args, payload, now, summary, keep }: Appending): Append {
   const known = contents?.counters;
-  // Ids rise although the clock may not.
+  // Ids ascend even when the clock steps back.
   const lastMs = Math.max(now, known?.lastMs ?? 0);
   const lastSeq = known?.lastMs === lastMs ? known.lastSeq + 1 : 0;
   const { bestEffort } = args;
@@ -228,7 +230,7 @@ function appendOf({ streamId, contents, args, payload, now, summary, keep }: App
   };
 }
 
-/** Best-effort frames are gone a while after the last of them; one that has no time of its own keeps them. */
+/** Best-effort frames expire a while after the newest one; a frame without a time of its own keeps them. */
 function expiryOf(known: number | undefined, ttlMs: number | undefined, now: number): number | undefined {
   if (ttlMs === undefined) return known;
   return ttlMs === 0 ? undefined : now + 2 * ttlMs;

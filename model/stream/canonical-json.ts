@@ -1,28 +1,28 @@
 /**
- * JSON in one canonical form: what equals is one text, so that the server can merge documents without reading a number
- * or a text of theirs. Keys ascend by their UTF-8 bytes, numbers are written as ECMAScript writes them, there is no white
- * space. Source: spec 07 section 4.2.
+ * Canonical JSON: equal values are equal texts, so that the server can merge documents without parsing numbers or
+ * strings. Keys ascend by UTF-8 bytes, numbers are written as ECMAScript writes them, and there is no white space.
+ * Source: spec 07 section 4.2.
  */
 import { compareBytes } from '../ids.js';
 
 /** The members of an object, ascending by key. */
 export type Members = readonly (readonly [key: string, value: Node])[];
 
-/** A value: the text of what is no object, or the members of one. */
+/** A value: the members of an object, or the text of any other value. */
 export type Node = string | Members;
 
 export const isMembers = (node: Node | undefined): node is Members => typeof node === 'object';
 
-/** Stands for a null that a patch sets, where a null alone would remove the member. */
+/** Stands for a null in a patch, where a plain null removes the member. */
 const NULL_SENTINEL = '__ff_null__';
 export const SENTINEL_TEXT = JSON.stringify(NULL_SENTINEL);
 
-/** Levels of objects, and of objects and arrays together, the root counted; members of one object. */
+/** Limits: depth of objects, depth of objects and arrays together (including the root), members of one object. */
 const MAX_OBJECT_LEVELS = 17;
 const MAX_LEVELS = 32;
 export const MAX_MEMBERS = 4_096;
 
-/** Why a text is no document: the words of the contract. */
+/** Why a text is not a valid document, in the words of the contract. */
 export class JsonFault extends Error {
   override readonly name = 'JsonFault';
 }
@@ -31,20 +31,20 @@ const NOT_JSON = 'patch payload is not valid JSON';
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 const WHITE_SPACE = /[ \t\n\r]*/y;
-/** A string up to its end; what it holds is looked at afterwards. */
+/** A string up to its end; its content is checked afterwards. */
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 
-/** Reads a text from front to back. */
+/** A parser that reads a text from front to back. */
 class Parser {
   private at = 0;
-  /** Objects, and objects and arrays, around the place. */
+  /** Depth of objects, and of objects and arrays, at the position. */
   private objects = 0;
   private levels = 0;
   private arrays = 0;
 
   constructor(
     private readonly text: string,
-    /** Whether it is canonical already: whole numbers that were written with an exponent are there in full. */
+    /** Whether the text is canonical already: large whole numbers written without an exponent are not. */
     private readonly isCanonical: boolean,
   ) {}
 
@@ -79,13 +79,13 @@ class Parser {
       this.skipSpace();
       if (this.text[this.at++] !== ':') throw new JsonFault(NOT_JSON);
       this.skipSpace();
-      // The last of equal keys counts, wholly.
+      // Of duplicate keys, the last one replaces the others entirely.
       members.set(key, this.value());
       if (members.size > MAX_MEMBERS) throw new JsonFault(`an object has more than ${MAX_MEMBERS} members`);
     });
     this.leave(1);
     const sorted = [...members].sort(([a], [b]) => compareBytes(a, b));
-    // Inside an array nothing is merged: what stands there is a text.
+    // Arrays are not merged, so an element is a text.
     return this.arrays > 0 ? (printed(sorted) as unknown as Members) : sorted;
   }
 
@@ -99,7 +99,7 @@ class Parser {
     return `[${items.join(',')}]`;
   }
 
-  /** What stands between brackets, separated by commas. */
+  /** Comma-separated items in brackets. */
   private list(end: string, item: () => void): void {
     this.at++;
     this.skipSpace();
@@ -117,7 +117,7 @@ class Parser {
     }
   }
 
-  /** The canonical text of a string. A sentinel in an array is a null. */
+  /** The canonical text of a string. A sentinel in an array becomes a null. */
   private string(isValue = true): string {
     const raw = this.match(STRING)?.[0];
     if (raw === undefined) throw new JsonFault(NOT_JSON);
@@ -163,12 +163,12 @@ class Parser {
   }
 }
 
-/** The members of a JSON object. @throws JsonFault when it is none, or beyond a limit */
+/** The members of a JSON object. @throws JsonFault if it is not one, or beyond a limit */
 export function parseObject(text: string): Members {
   return new Parser(text, false).document();
 }
 
-/** The members of a document that is stored in its canonical form. */
+/** The members of a stored canonical document. */
 export function parseCanonical(text: string): Members {
   return new Parser(text, true).document();
 }

@@ -1,6 +1,6 @@
 /**
- * What the end of an attempt, and of an execution, does to streams: an attempt that ended has no open stream, whatever
- * ended it; an execution that is purged has none at all. Spec 07 sections 6 and 7.
+ * What ends of attempts and executions do to streams: the stream of an ended attempt is closed, however it ended, and a
+ * purged execution has none. Spec 07 sections 6 and 7.
  */
 import type { Event, EventType, ExecutionEvent } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
@@ -9,7 +9,7 @@ import type { View } from '../view.js';
 import { frameIdOf } from './contents.js';
 import { streamIdOf, type ClosedReason } from './facts.js';
 
-/** Events that end an attempt, and what its stream is closed with. */
+/** Events that end an attempt, and the close reason of each. */
 const CLOSES: Partial<Record<EventType, ClosedReason>> = {
   execution_completed: 'attempt_success',
   retry_scheduled: 'attempt_failure',
@@ -23,7 +23,7 @@ const CLOSES: Partial<Record<EventType, ClosedReason>> = {
 
 const NONE: readonly Event[] = [];
 
-/** Whether an attempt of an execution is over: nothing is appended to its stream any more. False before it began. */
+/** Whether an attempt of an execution is over, so that its stream accepts nothing. False before it began. */
 export function isAttemptOver(execution: ReadonlyExecution, attemptIndex: number): boolean {
   const { situation, nextAttempt, totalAttemptCount } = execution;
   const current = totalAttemptCount - 1;
@@ -32,16 +32,16 @@ export function isAttemptOver(execution: ReadonlyExecution, attemptIndex: number
   return attemptIndex === current && isInterrupted;
 }
 
-/** Whether an attempt, or its execution, ends by an event. */
+/** Whether an event ends an attempt or its execution. */
 export const endsAttempt = ({ type }: Event): boolean => CLOSES[type] !== undefined;
 
-/** Whether a wait that ran out of its time ends an execution by this: nothing else fails one that waits. */
+/** Whether an event ends a suspended execution because its wait timed out; nothing else fails a suspended execution. */
 const isTimeout = (event: Event): boolean =>
   event.type === 'execution_failed' ||
   (event.type === 'execution_cancelled' && event.cancelledBy === 'suspension_timeout') ||
   (event.type === 'execution_expired' && event.expireReason === 'suspension_timeout');
 
-/** What an event brings with it, once it is recorded; judged by the execution before it. */
+/** What follows from an event after it is recorded, judged by the execution before it. */
 export function closedBy(view: View, event: ExecutionEvent, execution: ReadonlyExecution): readonly Event[] {
   const attemptIndex = execution.lastStreamIndex;
   const closes = attemptIndex === undefined ? undefined : CLOSES[event.type];
@@ -57,7 +57,7 @@ export function closedBy(view: View, event: ExecutionEvent, execution: ReadonlyE
   return [{ type: 'stream_closed', executionId, at, attemptIndex, closedReason, frameCount, totalBytes, lastFrameId }];
 }
 
-/** What has to happen before an event to an execution. */
+/** What must happen before an event of an execution. */
 export function removedBefore(
   view: View,
   event: ExecutionEvent,

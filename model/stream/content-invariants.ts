@@ -1,4 +1,4 @@
-/** What holds for what streams hold beside the state: frames, counters, summaries. Spec 07, Invariants. */
+/** What holds for the contents of streams beside the state: frames, counters, summaries. Spec 07, Invariants. */
 import { createHash } from 'node:crypto';
 import type { PartitionState } from '../state.js';
 import { MAX_MEMBERS, parseCanonical, printed } from './canonical-json.js';
@@ -12,8 +12,7 @@ import { DEFAULTS, LIMITS } from '../limits.js';
 export interface ContentInvariant {
   readonly name: string;
   /**
-   * Whether it holds for a stream and what is beside its record; one of the two can be missing.
-   *
+   * Whether the rule holds for a stream and its contents; one of them can be missing.
    * @param window durable frames that the stream keeps
    */
   holds(stream: ReadonlyStream | undefined, contents: Readonly<StreamContents> | undefined, window: number): boolean;
@@ -21,7 +20,7 @@ export interface ContentInvariant {
 
 const UTF8 = new TextDecoder();
 
-/** What holds where both are there. */
+/** A rule for streams with both a record and contents. */
 const both = (
   name: string,
   holds: (stream: ReadonlyStream, contents: Readonly<StreamContents>, window: number) => boolean,
@@ -37,14 +36,14 @@ const ascends = (frames: readonly Frame[]): boolean =>
 
 const framesOf = ({ frames }: Readonly<StreamContents>): Frame[] => FRAME_MODES.flatMap((mode) => frames[mode]);
 
-/** The sentinel as a value: texts inside of texts have their quotes escaped. */
+/** The sentinel as a value; inside nested strings its quotes are escaped. */
 const SENTINEL_VALUE = /[[,:]"__ff_null__"[\],}]/;
 
-/** What holds of a document that is there. */
+/** A rule for an existing document. */
 const ofDocument = (name: string, holds: (document: string, stream: ReadonlyStream) => boolean): ContentInvariant =>
   both(name, (stream, { document }) => document === '' || holds(document, stream));
 
-/** The fold of patches from nothing. */
+/** Applies patches to an empty document. */
 const folded = (patches: readonly Frame[]): string =>
   printed(
     patches.reduce(
@@ -86,7 +85,7 @@ export const contentInvariants: readonly ContentInvariant[] = [
     'no mode drops frames of another one, nor any that its window holds',
     ({ summaryVersion }, { frames, rate, counters: { frameCount } }, window) =>
       frames.summary.length === Math.min(summaryVersion, SUMMARY_FRAMES) &&
-      // Where none was of the third mode, the others are all that there were.
+      // Without best-effort frames, all frames ever appended are of the other two modes.
       (rate !== undefined || frames.durable.length === Math.min(frameCount - summaryVersion, window)),
   ),
   both('a frame is of the mode under which it stands', (_, { frames }) =>
@@ -140,7 +139,7 @@ export const contentInvariants: readonly ContentInvariant[] = [
   ),
 ];
 
-/** What does not hold: the name of the invariant, and the stream. */
+/** The broken invariants: each name, with the stream. */
 export function contentViolations({ tables }: PartitionState, streams: StreamTable): string[] {
   const ids = new Set([...tables.stream.keys(), ...streams.keys()]);
   return [...ids].flatMap((id) => {

@@ -1,24 +1,24 @@
-/** What a stream holds: frames, counters, the summary. It stands beside the state, like payloads; no event carries it. */
+/** The contents of a stream: frames, counters, the summary. Beside the state, like payloads; no event carries them. */
 import type { Rate } from './retention.js';
 
-/** How long a frame is kept: with the newest of its mode, as a patch of the summary, or for moments. */
+/** How long a frame is kept: with the newest of its mode, as a patch of the summary, or for a limited time. */
 export const FRAME_MODES = ['durable', 'summary', 'best_effort'] as const;
 export type FrameMode = (typeof FRAME_MODES)[number];
 
 export interface Frame {
-  /** `<ms>-<seq>`: ascending in a stream. */
+  /** `<ms>-<seq>`; ascending in a stream. */
   readonly id: string;
   readonly mode: FrameMode;
   readonly frameType: string;
-  /** When its writer says that it was made, ms since the epoch. */
+  /** When its writer made it, ms since the epoch. */
   readonly ts: number;
   readonly encoding: string;
-  /** Of a summary frame: the patch in its canonical form. */
+  /** Summary frames: the patch in its canonical form. */
   readonly payload: Uint8Array;
   readonly correlationId?: string | undefined;
-  /** Of a summary frame: the version that it made. */
+  /** Summary frames: the version of the summary after the patch. */
   readonly summaryVersion?: number | undefined;
-  /** Of a best-effort frame. */
+  /** Best-effort frames only. */
   readonly ttlMs?: number | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface Counters {
   /** The id of the newest frame. */
   readonly lastMs: number;
   readonly lastSeq: number;
-  /** The newest number that its writer gave a frame. */
+  /** The highest number that the writer gave a frame. */
   readonly writerSeq: number | undefined;
   readonly lastFrameAt: number;
 }
@@ -38,7 +38,7 @@ export interface Counters {
 export interface StreamContents {
   counters: Counters;
   rate: Rate | undefined;
-  /** From when on best-effort frames are not shown any more. */
+  /** From when on best-effort frames are hidden. */
   bestEffortExpiresAt: number | undefined;
   /** Frames of each mode, oldest first. */
   readonly frames: Record<FrameMode, Frame[]>;
@@ -46,22 +46,22 @@ export interface StreamContents {
   document: string;
 }
 
-/** What an append does beside the state. */
+/** What an append changes. */
 export interface Append {
   readonly streamId: string;
   readonly frame: Frame;
   readonly counters: Counters;
   readonly rate: Rate | undefined;
   readonly bestEffortExpiresAt: number | undefined;
-  /** Frames of its mode that are kept. */
+  /** Frames kept of its mode. */
   readonly keep: number;
-  /** The summary, when it changed. */
+  /** The new summary, if it changed. */
   readonly document: string | undefined;
 }
 
 export type StreamTable = Map<string, StreamContents>;
 
-/** Appends a frame, and drops the oldest of its mode beyond what is kept, or all of them once their time is over. */
+/** Appends a frame and drops those beyond the window of its mode, or all best-effort frames once their time is over. */
 export function append(table: StreamTable, { streamId, frame, keep, document, ...rest }: Append): void {
   const known = table.get(streamId);
   const frames = known?.frames ?? { durable: [], summary: [], best_effort: [] };
@@ -72,7 +72,7 @@ export function append(table: StreamTable, { streamId, frame, keep, document, ..
   table.set(streamId, { ...rest, frames, document: document ?? known?.document ?? '' });
 }
 
-/** How many frames can be seen. */
+/** Number of visible frames. */
 export function retainedOf(
   contents: Pick<StreamContents, 'frames' | 'bestEffortExpiresAt'> | undefined,
   now: number,
@@ -82,7 +82,7 @@ export function retainedOf(
   return durable.length + summary.length + (areOver(contents, now) ? 0 : best_effort.length);
 }
 
-/** Whether best-effort frames are not shown any more. */
+/** Whether best-effort frames are hidden. */
 export function areOver(contents: Pick<StreamContents, 'bestEffortExpiresAt'> | undefined, now: number): boolean {
   return contents?.bestEffortExpiresAt !== undefined && contents.bestEffortExpiresAt <= now;
 }

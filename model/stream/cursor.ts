@@ -1,20 +1,20 @@
 /** Positions in a stream as callers write them (spec 07 section 5): `start`, `end`, `<ms>` or `<ms>-<seq>`. */
 
-/** The id of a frame, as two whole numbers: they can be larger than what a number holds. */
+/** The two numbers of a frame's id; they can exceed an exact JavaScript number. */
 export interface Position {
   readonly ms: bigint;
   readonly seq: bigint;
 }
 
 const CONCRETE = /^(\d+)(?:-(\d+))?$/;
-/** The largest number of a frame's id. */
+/** The largest number in a frame's id. */
 const MAX = 2n ** 64n - 1n;
 
-/** Before every frame, and behind every one. */
+/** Before all frames, and after all. */
 const FIRST: Position = { ms: 0n, seq: 0n };
 const LAST: Position = { ms: MAX, seq: MAX };
 
-/** What is wrong with a cursor, in the words of the contract; nothing when it is one. */
+/** What is wrong with a cursor, in the words of the contract; undefined when it is valid. */
 export function cursorFault(text: string): string | undefined {
   if (text === '') return 'stream cursor must not be empty';
   if (text === '-' || text === '+') {
@@ -27,7 +27,7 @@ export function cursorFault(text: string): string | undefined {
   return isLarge ? `invalid stream cursor: its numbers go up to ${MAX}` : undefined;
 }
 
-/** The position of a cursor that has no fault; one without a sequence number begins, or ends, with its millisecond. */
+/** The position of a valid cursor; without a sequence number it is the start, or the end, of its millisecond. */
 export function positionOf(text: string, side: 'from' | 'to'): Position {
   if (text === 'start') return FIRST;
   if (text === 'end') return LAST;
@@ -35,10 +35,10 @@ export function positionOf(text: string, side: 'from' | 'to'): Position {
   return { ms: BigInt(ms), seq: seq === undefined ? (side === 'from' ? 0n : MAX) : BigInt(seq) };
 }
 
-/** Whether a cursor that has no fault names the place of a frame. */
+/** Whether a valid cursor names the position of a frame. */
 export const isConcreteCursor = (text: string): boolean => CONCRETE.test(text);
 
-/** The first position behind a cursor that names the place of a frame. */
+/** The first position after a cursor that names a frame. */
 export function positionAfter(text: string): Position {
   const { ms, seq } = positionOf(text, 'from');
   if (seq < MAX) return { ms, seq: seq + 1n };

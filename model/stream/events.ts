@@ -5,11 +5,11 @@ import { EXECUTION } from '../execution/facts.js';
 import { CLOSED_REASONS } from './facts.js';
 
 export const streamEvents = {
-  /** The first frame of an attempt came. */
+  /** The first frame of an attempt was appended. */
   stream_opened: event('stream_opened', 'zo', EXECUTION, {
     stream: { attemptIndex: fact.counter(), attemptId: fact.id() },
   }),
-  /** The rolling summary changed; the document itself is payload. */
+  /** The rolling summary changed; the document is payload. */
   summary_patched: event('summary_patched', 'zp', EXECUTION, {
     stream: {
       attemptIndex: fact.counter(),
@@ -18,7 +18,7 @@ export const streamEvents = {
       summaryDigest: fact.text(),
     },
   }),
-  /** The attempt ended: nothing is appended any more. */
+  /** The attempt ended: nothing can be appended. */
   stream_closed: event('stream_closed', 'zc', EXECUTION, {
     stream: {
       attemptIndex: fact.counter(),
@@ -28,6 +28,6 @@ export const streamEvents = {
       lastFrameId: fact.text(),
     },
   }),
-  /** Its execution is purged. */
+  /** The execution was purged. */
   stream_removed: event('stream_removed', 'zr', EXECUTION, { stream: { attemptIndex: fact.counter() } }),
 } as const;

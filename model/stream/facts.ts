@@ -1,6 +1,6 @@
 /**
  * What is stored of an attempt's stream (spec 07). Frames, and the counters of an open stream, are beside the state
- * (`contents.ts`, ruling 39): the log says that a stream was opened, how its summary changed, and with what it was closed.
+ * (`contents.ts`, ruling 39): the log has the opening, the changes of the summary, and the final counts.
  */
 import type { EntityState } from '../core/entity.js';
 import * as fact from '../core/facts.js';
@@ -8,7 +8,7 @@ import { subject } from '../core/subject.js';
 
 export const STREAM = subject('stream', 'streamId');
 
-/** Why a stream was closed, and the letter under which that is stored: what ended its attempt. */
+/** Why a stream was closed, by what ended its attempt, and the stored letter. */
 export const CLOSED_REASONS = {
   attempt_success: 's',
   attempt_failure: 'f',
@@ -16,7 +16,7 @@ export const CLOSED_REASONS = {
   expired: 'e',
   lease_expired: 'l',
   reclaimed: 'r',
-  /** What its execution depends on can no longer be. */
+  /** Its execution was skipped: its dependencies can no longer be met. */
   dependency_impossible: 'd',
   suspension_timeout: 't',
 } as const;
@@ -25,9 +25,9 @@ export type ClosedReason = keyof typeof CLOSED_REASONS;
 export const streamFacts = fact.factTable({
   given: { attemptId: fact.id(), openedAt: fact.number() },
   summary: {
-    /** Patches that were accepted. */
+    /** Number of accepted patches. */
     summaryVersion: fact.counter(),
-    /** Size of the document in its canonical form, bytes. */
+    /** Size of the canonical document, bytes. */
     summaryBytes: fact.counter(),
     /** SHA-1 of the document. */
     summaryDigest: fact.optionalText(),
@@ -37,7 +37,7 @@ export const streamFacts = fact.factTable({
   closing: {
     closedAt: fact.optionalNumber(),
     closedReason: fact.optionalText(),
-    /** Frames that were ever appended, and bytes of their payloads. */
+    /** Frames ever appended, and bytes of their payloads. */
     frameCount: fact.optionalNumber(),
     totalBytes: fact.optionalNumber(),
     lastFrameId: fact.optionalText(),

@@ -1,4 +1,4 @@
-/** Kinds of arguments that only streams have. */
+/** Arguments that only streams have. */
 import { z } from 'zod';
 import { isBytes } from '../core/bytes.js';
 import { integer } from '../core/fields.js';
@@ -19,7 +19,7 @@ function textOf(patch: string | Uint8Array): string {
   }
 }
 
-/** A JSON merge patch, as text or as bytes; its canonical text afterwards. */
+/** A JSON merge patch, as text or bytes; validated into its canonical text. */
 export const mergePatch = withWireForm(
   z
     .custom<string | Uint8Array>(
@@ -39,11 +39,11 @@ export const mergePatch = withWireForm(
   { encode: (value) => [(value as string | undefined) ?? ''] },
 );
 
-/** How a best-effort frame is kept, with its defaults. */
+/** How a best-effort frame is kept. */
 export const bestEffort = withWireForm(
   z
     .object({
-      /** How long a frame matters, ms; 0: until newer ones push it out. */
+      /** How long a frame is kept, ms; 0: until newer ones displace it. */
       ttlMs: integer(0, LIMITS.maxBestEffortTtlMs).refine((ms) => ms === 0 || ms >= LIMITS.minBestEffortTtlMs, {
         error: `must be 0, or ${LIMITS.minBestEffortTtlMs} to ${LIMITS.maxBestEffortTtlMs}`,
       }),
@@ -75,7 +75,7 @@ export const streamCursor = z.string().superRefine((text, context) => {
   if (fault !== undefined) context.addIssue(fault);
 });
 
-/** The place of a frame, behind which a reader goes on. */
+/** The position of a frame, after which a reader continues. */
 export const framePosition = streamCursor.refine((text) => cursorFault(text) !== undefined || isConcreteCursor(text), {
   error: "must be the id of a frame, '<ms>' or '<ms>-<seq>'; '0-0' stands before every frame",
 });

@@ -1,4 +1,7 @@
-/** What holds for streams, by the state and by the log. Frames are beside both: backends are compared for them. Spec 07, Invariants. */
+/**
+ * What holds for streams in the state and the log. Frames are beside both; backends are compared for them. Spec 07,
+ * Invariants.
+ */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import type { Invariant, World } from '../specification/invariant.js';
 import type { LogRule } from '../specification/replay.js';

@@ -1,6 +1,6 @@
 /**
- * JSON merge patch (RFC 7396) with a sentinel for the null that is meant: spec 07 section 4.1. The Lua twin, which merges
- * texts, is `lua/stream/merge.lua`.
+ * JSON merge patch (RFC 7396) with a sentinel for null values: spec 07 section 4.1. The Lua twin, which merges texts,
+ * is `lua/stream/merge.lua`.
  */
 import { compareBytes } from '../ids.js';
 import { isMembers, SENTINEL_TEXT, type Members, type Node } from './canonical-json.js';
@@ -25,7 +25,7 @@ export function merged(document: Members, patch: Members): Members {
   return [...result, ...document.slice(next)];
 }
 
-/** The most members that any object of a value has. */
+/** The largest number of members of any object in a value. */
 export function widest(node: Node): number {
   if (!isMembers(node)) return 0;
   return node.reduce((most, [, value]) => Math.max(most, widest(value)), node.length);

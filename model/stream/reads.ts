@@ -1,4 +1,4 @@
-/** Reads of streams: their frames, and the rolling summary. They need no lease, and go on when the stream is closed. */
+/** Reads of streams: frames, and the rolling summary. They need no lease, and work after the stream is closed. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
@@ -17,18 +17,18 @@ const partition = ({ executionId }: { executionId: string }): string => partitio
 export interface StreamFrames {
   /** Ascending by id. */
   readonly frames: readonly Frame[];
-  /** Whether nothing will be appended any more: the attempt is over. */
+  /** Whether the stream is complete: the attempt is over. */
   readonly isClosed: boolean;
-  /** When a stream that had frames was closed, ms since the epoch, and why. */
+  /** When and why a stream with frames was closed; ms since the epoch. */
   readonly closedAt: number | undefined;
   readonly closedReason: string | undefined;
-  /** The id of the last frame of the page: the next one begins behind it. Absent when no frame follows. */
+  /** The id of the last frame of the page; the next page begins after it. Absent when no frame follows. */
   readonly nextCursor: string | undefined;
-  /** Attempts of the execution that began; absent where there is no such execution. */
+  /** Number of attempts of the execution; absent when there is no such execution. */
   readonly attemptCount: number | undefined;
-  /** Whether the execution has ended: no attempt follows, unless it is replayed. */
+  /** Whether the execution has ended, so that no attempt follows unless it is replayed. */
   readonly isEnded: boolean;
-  /** Frames that are not kept any more. */
+  /** Number of frames that are no longer kept. */
   readonly droppedFrames: number;
 }
 
@@ -39,7 +39,7 @@ export const readStream = query({
     /** Inclusive: `start`, `end`, `<ms>` or `<ms>-<seq>`. */
     from: streamCursor.default('start'),
     to: streamCursor.default('end'),
-    /** Exclusive, the place of a frame: only what is behind it. A page's `nextCursor` goes here. */
+    /** Exclusive, the position of a frame: only later frames. Takes a page's `nextCursor`. */
     after: framePosition.optional(),
     limit: field.integer(1, LIMITS.maxFramesPerRead).default(LIMITS.defaultFramesPerRead),
     visibility: z.enum(['all', 'exclude_best_effort']).default('all'),
@@ -68,7 +68,7 @@ export const readStream = query({
 });
 
 interface Wanted {
-  /** Whether frames that are kept for moments are. */
+  /** Whether best-effort frames are included. */
   readonly all: boolean;
   readonly now: number;
   readonly first: Position;
@@ -76,7 +76,7 @@ interface Wanted {
   readonly count: number;
 }
 
-/** The first frames that can be seen between two positions, ascending by id. */
+/** The first visible frames between two positions, ascending by id. */
 function visible(contents: Readonly<StreamContents> | undefined, wanted: Wanted): readonly Frame[] {
   if (contents === undefined) return [];
   const { durable, summary, best_effort } = contents.frames;
@@ -88,7 +88,7 @@ function visible(contents: Readonly<StreamContents> | undefined, wanted: Wanted)
     .map(({ frame }) => frame);
 }
 
-/** The first frames of a mode between two positions: what is before them is not looked at one by one. */
+/** The first frames of a mode between two positions, found without scanning earlier ones. */
 function between(
   frames: readonly Frame[],
   { first, last, count }: Wanted,
@@ -113,9 +113,9 @@ export function firstOf({ from, after }: { readonly from: string; readonly after
 }
 
 export interface StreamSummary {
-  /** The document in its canonical form: a JSON object. */
+  /** The canonical document: a JSON object. */
   readonly documentJson: string;
-  /** Patches that were accepted. */
+  /** Number of accepted patches. */
   readonly version: number;
   readonly patchKind: 'json-merge-patch';
   readonly firstAppliedAt: number;
@@ -127,7 +127,7 @@ export const readSummary = query({
   args: z.object(ofAttempt),
   rejects: [],
   partition,
-  /** Nothing before the first patch. */
+  /** Undefined before the first patch. */
   read(view, { executionId, attemptIndex }) {
     const streamId = streamIdOf(executionId, attemptIndex);
     const stream = view.streams.get(streamId);

@@ -1,11 +1,14 @@
-/** How many frames of each mode a stream keeps, and how the window of short-lived ones follows their rate. Spec 07 section 3. */
+/**
+ * How many frames of each mode a stream keeps. The window of best-effort frames adapts to their rate. Spec 07 section
+ * 3.
+ */
 
-/** Frames of a rolling summary that are kept: the document says the rest. */
+/** Patches of the rolling summary that are kept: the document has the result of all of them. */
 export const SUMMARY_FRAMES = 64;
 
-/** How a best-effort append wants its stream to be kept. */
+/** How an append wants best-effort frames to be kept. */
 export interface BestEffort {
-  /** How long a frame matters, ms; 0: until it is pushed out. */
+  /** How long a frame is kept, ms; 0: until displaced. */
   readonly ttlMs: number;
   readonly maxlenFloor: number;
   readonly maxlenCeiling: number;
@@ -13,7 +16,7 @@ export interface BestEffort {
   readonly emaAlpha: number;
 }
 
-/** What is known of the rate of best-effort frames. */
+/** The estimated rate of best-effort frames. */
 export interface Rate {
   readonly hz: number;
   readonly lastAppendAt: number;
@@ -21,7 +24,10 @@ export interface Rate {
   readonly maxlen: number;
 }
 
-/** The rate after one more append; the order of operations is part of the contract, so that both sides agree bit for bit. */
+/**
+ * The rate after one more append. The order of the arithmetic operations is fixed, so that both sides agree bit for
+ * bit.
+ */
 export function rateAfter(rate: Rate | undefined, options: BestEffort, now: number): Rate {
   const { ttlMs, maxlenFloor, maxlenCeiling, emaAlpha } = options;
   const seconds = Math.max(ttlMs, 1) / 1_000;

@@ -1,13 +1,13 @@
-/** What decisions and reads see of streams, and the same by definition. */
+/** What decisions and reads see of streams, and its definition. */
 import type { Partition } from '../state.js';
 import { retainedOf, type StreamContents } from './contents.js';
 import type { ReadonlyStream } from './facts.js';
 
 export interface StreamView {
   get(streamId: string): ReadonlyStream | undefined;
-  /** What it holds; all frames that are stored, also those whose time is over. */
+  /** The contents; all stored frames, even hidden ones. */
   contents(streamId: string): Readonly<StreamContents> | undefined;
-  /** How many frames can be seen. */
+  /** Number of visible frames. */
   retained(streamId: string, now: number): number;
   /** Until when the streams of an execution are watched. */
   watchedUntil(executionId: string): number | undefined;

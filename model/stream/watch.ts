@@ -1,7 +1,7 @@
 /**
- * watchStream: a caller says that it waits for the streams of an execution. Until the time is over, appends to them and
- * ends of its attempts are announced, by notices that can be lost. It is no event: what is noted stands beside the state,
- * and an append to a stream that nobody watches announces nothing. Spec 07 section 5.
+ * watchStream: a caller asks for notices about the streams of an execution. For a limited time, appends and ends of
+ * attempts are announced; notices can be lost. It writes no event: the mark is beside the state, and an append to an
+ * unwatched stream announces nothing. Spec 07 section 5.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

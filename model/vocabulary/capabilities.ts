@@ -1,13 +1,13 @@
 /**
- * Capabilities as pure values: what a worker must offer, and what it lacks. Matching is exact: tokens are compared as
- * they are, and what needs nothing fits any worker. Source: spec 05 section 10.1.
+ * Capabilities as values: the tokens that work requires and workers offer. Matching is exact, and work without
+ * requirements fits every worker. Source: spec 05 section 10.1.
  */
 import { EngineError } from '../errors.js';
 import { fnv1a64 } from '../ids.js';
 import { capabilities } from '../core/fields.js';
 
 /**
- * A set of tokens in the form in which it is stored: without duplicates, ascending by bytes.
+ * A set of tokens in its stored form: no duplicates, ascending by bytes.
  * @throws EngineError `invalid_capabilities` that names the fault
  */
 export function parseCapabilities(tokens: readonly string[]): readonly string[] {
@@ -16,19 +16,19 @@ export function parseCapabilities(tokens: readonly string[]): readonly string[] 
   throw new EngineError('invalid_capabilities', `capabilities: ${parsed.error.issues[0]?.message ?? 'invalid'}.`);
 }
 
-/** The tokens that are required and not offered, ascending by bytes; empty when a worker can do the work. */
+/** The required tokens that are not offered, ascending by bytes; empty when a worker can do the work. */
 export function missingCapabilities(required: readonly string[], offered: readonly string[]): readonly string[] {
   const has = new Set(offered);
   return parseCapabilities(required).filter((token) => !has.has(token));
 }
 
-/** Whether a worker that offers these can do work that requires those. */
+/** Whether a worker with the first set can do work that requires the second. */
 export function coversCapabilities(offered: readonly string[], required: readonly string[]): boolean {
   const has = new Set(offered);
   return required.every((token) => has.has(token));
 }
 
-/** A short name for a set of tokens, for logs: eight hexadecimal digits. Two sets can have the same one. */
+/** A short hash of a set of tokens, for logs: eight hexadecimal digits. Different sets can share one. */
 export function capabilityDigest(tokens: readonly string[]): string {
   const hash = fnv1a64(parseCapabilities(tokens).join(','));
   return ((hash >> 32n) ^ (hash & 0xffffffffn)).toString(16).padStart(8, '0');

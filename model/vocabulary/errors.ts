@@ -1,7 +1,6 @@
 /**
- * The errors of the contract by name: which family each code belongs to, and what its caller should do about it. Codes
- * of domains that are not built yet are here too, so that a caller can write down today what it will do. Source: spec 03
- * sections 1, 2 and 4.
+ * The errors of the contract by name: the family of each code, and what a caller should do. Includes codes of domains
+ * that are not built yet, so that callers can handle them today. Source: spec 03 sections 1, 2 and 4.
  */
 import { BOUNDARY_ERRORS, REJECTIONS, type EngineError, type ErrorFamily } from '../errors.js';
 
@@ -22,8 +21,8 @@ export type ContractFamily = (typeof ERROR_FAMILIES)[number];
 
 /**
  * What an error means for its caller. `terminal`: stop. `retryable`: the same call can succeed later. `cooperative`: do
- * what is named, then stop. `informational`: skip, it is no failure. `expected`: a normal empty state. `soft_error`: log
- * and go on. `bug`: must not happen; alert.
+ * what the error names, then stop. `informational`: skip it, it is no failure. `expected`: a normal empty state.
+ * `soft_error`: log it and continue. `bug`: must not happen; alert.
  */
 export const ERROR_CLASSES = [
   'terminal',
@@ -99,7 +98,9 @@ const CATALOGUE: Readonly<Record<ContractFamily, Codes>> = {
   timeout: { retryable: 'call_timeout' },
 };
 
-/** Codes that say that what was asked for is so already: a caller that repeated its call may take them for success. */
+/**
+ * Codes that say that the requested state exists already: a caller that repeated its call may treat them as success.
+ */
 const IDEMPOTENT: ReadonlySet<string> = new Set([
   'execution_not_suspended',
   'already_suspended',
@@ -114,7 +115,7 @@ const IDEMPOTENT: ReadonlySet<string> = new Set([
 export interface ErrorMeaning {
   readonly family: ContractFamily;
   readonly errorClass: ErrorClass;
-  /** Whether it says that what was asked for is so already. */
+  /** Whether a code says that the requested state exists already. */
   readonly idempotent: boolean;
 }
 
@@ -129,13 +130,13 @@ const MEANINGS: ReadonlyMap<string, ErrorMeaning> = new Map(
   ),
 );
 
-/** Codes of ours that the contract does not have, by what our catalogue says of them. */
+/** Codes that only this product has, from its catalogue. */
 const OURS: Readonly<Record<string, { readonly family: ErrorFamily; readonly retryable: boolean }>> = {
   ...REJECTIONS,
   ...BOUNDARY_ERRORS,
 };
 
-/** What a code means; nothing for one that neither the contract nor this version has. */
+/** The meaning of a code; undefined when neither the contract nor this version has it. */
 export function meaningOfCode(code: string): ErrorMeaning | undefined {
   const known = MEANINGS.get(code);
   if (known !== undefined || !Object.hasOwn(OURS, code)) return known;
@@ -144,7 +145,7 @@ export function meaningOfCode(code: string): ErrorMeaning | undefined {
   return { family, errorClass, idempotent: false };
 }
 
-/** What an error means for its caller. One that this version has no word for is a bug. */
+/** What an error means for its caller. An unknown code is a bug. */
 export function classOfError({ code }: Pick<EngineError, 'code'>): ErrorClass {
   return meaningOfCode(code)?.errorClass ?? 'bug';
 }

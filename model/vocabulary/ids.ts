@@ -1,6 +1,6 @@
 /**
- * Ids as pure values: how an execution's id is made and taken apart, and which texts name lanes. `newId` of
- * `flowfabric/engine` mints UUIDs; with one of the caller's own, an id is the same on every try. Source: spec 01 section 7.
+ * Ids as values: making and parsing execution ids, and checking lane names. `newId` of `flowfabric/engine` mints UUIDs;
+ * with a UUID of the caller's own, an id is the same on every try. Source: spec 01 section 7.
  */
 import { EngineError } from '../errors.js';
 import { crc16, executionIdOf, isUuid, uuidBytes } from '../ids.js';
@@ -8,7 +8,7 @@ import { LIMITS } from '../limits.js';
 import { placementOf, type PartitionConfig, type Placed } from '../partition.js';
 import { partitionOfFlow } from './partitions.js';
 
-/** An execution's id as its parts. */
+/** The parts of an execution id. */
 export interface ExecutionIdParts {
   /** Index of its partition. */
   readonly partition: number;
@@ -21,7 +21,7 @@ const invalid = (field: string, message: string): EngineError =>
 const TAG = '{fp:';
 
 /**
- * The parts of an execution's id. The index is not compared with a deployment: ids outlive configurations.
+ * The parts of an execution id. The index is not checked against a deployment, because ids outlive configurations.
  * @throws EngineError `invalid_input`: missing tag, invalid partition index, or invalid uuid
  */
 export function parseExecutionId(text: string): ExecutionIdParts {
@@ -36,7 +36,7 @@ export function parseExecutionId(text: string): ExecutionIdParts {
   return { partition: Number(digits), uuid };
 }
 
-/** The id that the parts make. @throws EngineError `invalid_input` */
+/** The id with these parts. @throws EngineError `invalid_input` */
 export function formatExecutionId({ partition, uuid }: ExecutionIdParts): string {
   const id = executionIdOf(partition, uuid);
   parseExecutionId(id);
@@ -49,8 +49,8 @@ function checked(uuid: string): string {
 }
 
 /**
- * The id of an execution that belongs to no flow: where its key or its lane points to, else where its UUID points to.
- * Of one UUID there is one id, as long as the deployment keeps its count of partitions.
+ * The id of a standalone execution: in the partition of its key or lane, otherwise in that of its UUID. The same UUID
+ * always gives the same id while the deployment keeps its count of partitions.
  * @throws EngineError `invalid_input`
  */
 export function soloExecutionId(
@@ -69,12 +69,12 @@ export function flowExecutionId(flowId: string, count: number, uuid: string): st
 
 const FIRST_PRINTABLE = 0x20;
 const LAST_PRINTABLE = 0x7e;
-/** They build keys and lists. */
+/** Lane names become parts of keys and lists. */
 const RESERVED = '{}:,';
 
 /**
- * The name of a lane, as the engine takes it; the app escapes others.
- * @throws EngineError `invalid_input`: empty, too long, or a character that a name cannot hold, and where
+ * A checked lane name; the app escapes other names.
+ * @throws EngineError `invalid_input`: empty, too long, or with a character that a name cannot contain, and where
  */
 export function parseLaneId(text: string): string {
   if (text === '') throw invalid('laneId', 'empty');

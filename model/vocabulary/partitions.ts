@@ -1,16 +1,16 @@
 /**
- * Partition keys and the functions that say which partition something belongs to, as pure values: for callers that mint
- * ids themselves, or that have to know where something is kept. Source: spec 02 sections 1 to 3.
+ * Partition keys, and the functions that map ids to partitions, as values: for callers that mint ids themselves or need
+ * to know where something is stored. Source: spec 02 sections 1 to 3.
  */
 import { EngineError } from '../errors.js';
 import { crc16, fnv1a64, isUuid, uuidBytes } from '../ids.js';
 import { LIMITS } from '../limits.js';
 
-/** Families of partitions, and the prefix in the key of each. Executions live with their flows: both share `fp`. */
+/** Families of partitions, and their key prefixes. Executions live with their flows: both use `fp`. */
 export const PARTITION_FAMILIES = { flow: 'fp', execution: 'fp', budget: 'b', quota: 'q' } as const;
 export type PartitionFamily = keyof typeof PARTITION_FAMILIES;
 
-/** A partition as its parts. */
+/** The parts of a partition key. */
 export interface PartitionName {
   readonly family: PartitionFamily;
   /** From 0. */
@@ -28,7 +28,7 @@ export function formatPartitionKey({ family, index }: PartitionName): string {
 }
 
 /**
- * The partition that a key names. `execution` reads back as `flow`: both are the same partitions.
+ * The partition of a key. `execution` reads back as `flow`: they share partitions.
  * @throws EngineError `invalid_input`: missing braces, malformed body, unknown family prefix, or invalid index
  */
 export function parsePartitionKey(text: string): PartitionName {
@@ -61,7 +61,7 @@ function partitionOfUuid(name: string, uuid: string, count: number): number {
   return crc16(uuidBytes(uuid)) % checkedCount(count);
 }
 
-/** The partition of a flow, and of everything in it, of so many. @throws EngineError `invalid_input` */
+/** The partition of a flow and everything in it, given the number of partitions. @throws EngineError `invalid_input` */
 export const partitionOfFlow = (flowId: string, count: number): number => partitionOfUuid('flowId', flowId, count);
 
 /** The partition of a budget. @throws EngineError `invalid_input` */
@@ -72,14 +72,17 @@ export const partitionOfBudget = (budgetId: string, count: number): number =>
 export const partitionOfQuotaPolicy = (quotaPolicyId: string, count: number): number =>
   partitionOfUuid('quotaPolicyId', quotaPolicyId, count);
 
-/** The partition of all standalone executions of a lane, where a deployment places by lane. @throws EngineError `invalid_input` */
+/**
+ * The partition of all standalone executions of a lane, in a deployment that places by lane. @throws EngineError
+ * `invalid_input`
+ */
 export function partitionOfLane(laneId: string, count: number): number {
   return crc16(utf8.encode(laneId)) % checkedCount(count);
 }
 
 /**
- * The partition at which a scheduler begins its scan, so that many of them do not begin at the same one. No routing: any
- * other start is as right. @throws EngineError `invalid_input`
+ * The partition where a scheduler starts its scan, so that several schedulers start at different ones. Any other start
+ * is correct too. @throws EngineError `invalid_input`
  */
 export function scanStartOf(workerInstanceId: string, count: number): number {
   return Number(fnv1a64(workerInstanceId) & 0xffffn) % checkedCount(count);

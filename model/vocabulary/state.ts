@@ -1,7 +1,6 @@
 /**
- * The state vector as a pure value: for those who get one from elsewhere, a row of a table, another engine, and want to
- * know what it means. The engine itself stores situations, from which only legal vectors follow. Source: spec 01 sections
- * 3.9 and 4.
+ * The state vector as a value, for callers that get one from elsewhere, such as a database row or another engine. The
+ * engine itself stores situations, from which only legal vectors follow. Source: spec 01 sections 3.9 and 4.
  */
 import {
   SITUATIONS,
@@ -12,7 +11,7 @@ import {
   type TerminalOutcome,
 } from '../execution/situation.js';
 
-/** What `derivePublicState` looks at. */
+/** The dimensions that `derivePublicState` reads. */
 export type PublicDimensions = Pick<StateVector, 'lifecyclePhase' | 'eligibilityState' | 'terminalOutcome'>;
 
 const OF_OUTCOME: Readonly<Record<TerminalOutcome, PublicState>> = {
@@ -38,7 +37,7 @@ const OF_ELIGIBILITY: Readonly<Record<EligibilityState, PublicState>> = {
   not_applicable: 'waiting',
 };
 
-/** What callers see of a state: a function of three of its dimensions. Never throws; what is corrupt reads as the table of the contract says. */
+/** The public state: a function of three dimensions. Never throws; a corrupt state maps as in the contract's table. */
 export function derivePublicState({
   lifecyclePhase,
   eligibilityState,
@@ -56,7 +55,7 @@ export function derivePublicState({
   }
 }
 
-/** Why what is suspended waits (spec 01 section 3.6). */
+/** The blocking reason of suspended work, by what it waits for (spec 01 section 3.6). */
 const SUSPENSIONS: ReadonlySet<BlockingReason> = new Set<BlockingReason>([
   'waiting_for_signal',
   'paused_by_operator',
@@ -64,13 +63,13 @@ const SUSPENSIONS: ReadonlySet<BlockingReason> = new Set<BlockingReason>([
   'waiting_for_budget',
 ]);
 
-/** Rows of the table of legal combinations; what an operator holds is a row without a situation of its own (R11). */
+/** Rows of the table of legal combinations; an operator's hold is a row without a situation of its own (R11). */
 const ROWS = [
   ...Object.values(SITUATIONS),
   { ...SITUATIONS.ready, eligibility: 'blocked_by_operator', blocking: 'paused_by_operator' } as const,
 ];
 
-/** Attempts that can be pending in a row, by what it waits for. */
+/** Attempt states that can be pending in a row, by what the row waits for. */
 function isPossibleAttempt({ lifecyclePhase, ownershipState, blockingReason, attemptState }: StateVector): boolean {
   switch (lifecyclePhase) {
     case 'terminal':
@@ -89,7 +88,7 @@ function isPossibleAttempt({ lifecyclePhase, ownershipState, blockingReason, att
   }
 }
 
-/** An attempt that ended with success or failure was one; only work that was never begun ends without. */
+/** Success and failure need an attempt; other endings may come before the first one. */
 const isPossibleEnd = ({ terminalOutcome, attemptState }: StateVector): boolean =>
   (terminalOutcome !== 'success' && terminalOutcome !== 'failed') || attemptState === 'attempt_terminal';
 

@@ -1,4 +1,4 @@
-/** Workers as entities: what can happen to one, and what that does to its record. A worker that is dead has none. */
+/** Workers as entities: events and recipes. A dead worker has no record. */
 import { changes, entity, makes, removes } from '../core/entity.js';
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
@@ -6,15 +6,15 @@ import type { Event, EventNamed } from '../events.js';
 import { expiryOf, HEARD, REGISTERED, WORKER, workerFacts, type WorkerRecord } from './facts.js';
 
 export const workerEvents = {
-  /** It said what it takes: for the first time, or anew. `registeredAt` stays while it lives. */
+  /** It registered: for the first time, or again. `registeredAt` is kept while it lives. */
   worker_registered: event('worker_registered', 'wr', WORKER, REGISTERED),
   worker_heard: event('worker_heard', 'wh', WORKER, HEARD),
-  /** It ended in good order, or an operator knows that it is gone. */
+  /** It shut down, or an operator marked it dead. */
   worker_marked_dead: event('worker_marked_dead', 'wd', WORKER, {
     request: { requestedBy: fact.words() },
     long: { reason: fact.words() },
   }),
-  /** It was not heard in time. */
+  /** It sent no heartbeat in time. */
   worker_lapsed: event('worker_lapsed', 'wl', WORKER, {}),
 } as const;
 
@@ -49,7 +49,7 @@ export const workerEntity = entity({
   timerOf: expiryOf,
 });
 
-/** What is due for a worker that was not heard. */
+/** Ends a worker without a heartbeat. */
 export const dueOfWorker = (
   { workerInstanceId }: WorkerRecord,
   { now }: { readonly now: number },

@@ -1,6 +1,6 @@
 /**
- * heartbeatWorker: a worker is heard, and counts as alive for its time again. One that lapsed or was marked dead does not
- * come back by it: it registers again. Spec 05 section 12.
+ * heartbeatWorker: a worker reports that it is alive. A worker that lapsed or was marked dead must register again. Spec
+ * 05 section 12.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -13,9 +13,9 @@ export const heartbeatWorker = operation({
   args: z.object({
     namespace: field.namespace,
     workerInstanceId: field.workerInstanceId,
-    /** Executions in hand. */
+    /** Executions that it holds. */
     running: field.count.default(0),
-    /** Whether it finishes what it has and takes nothing more. */
+    /** Whether it is draining. */
     draining: z.boolean().default(false),
   }),
   outcome: z.discriminatedUnion('kind', [

@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.js';
 import type { Invariant } from '../specification/invariant.js';
 import { WORKER } from './facts.js';
 
-/** What the events say of a worker: since when it is registered, and until when it counts as alive. */
+/** A worker according to the events: its registration, and until when it counts as alive. */
 interface Life {
   readonly since: number;
   readonly ttlMs: number;
@@ -13,7 +13,7 @@ interface Life {
 
 type WorkerEvent = Extract<Event, { workerInstanceId: string; type: `worker_${string}` }>;
 
-/** Says what breaks a rule; `life` is what was known of the worker before, nothing where the log does not tell. */
+/** Returns the rule that an event breaks; `life` is undefined when the log does not show it. */
 type Rule = (event: WorkerEvent, life: Life | 'gone' | undefined) => string | undefined;
 
 const isOfWorker = (event: Event): event is WorkerEvent => event.type.startsWith(`${WORKER.kind}_`);
@@ -31,7 +31,7 @@ function lifeAfter(event: WorkerEvent, life: Life | 'gone' | undefined): Life | 
   }
 }
 
-/** A rule over the events of each worker. It compares times, so it says nothing once the clock stepped back. */
+/** A rule over the events of each worker. It compares times, so it holds once the clock has stepped back. */
 function overLives(name: string, rule: Rule): Invariant {
   return {
     name,

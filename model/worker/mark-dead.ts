@@ -1,6 +1,6 @@
 /**
- * markWorkerDead: a worker is gone, and known to be so before its time to live is over. Its leases are not touched: they
- * lapse, or a composition revokes them (ruling 43). Spec 05 section 12.
+ * markWorkerDead: a worker is known to be gone before its time to live is over. Its leases are untouched: they lapse,
+ * or a composition revokes them (ruling 43). Spec 05 section 12.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -12,7 +12,7 @@ export const markWorkerDead = operation({
   args: z.object({
     namespace: field.namespace,
     workerInstanceId: field.workerInstanceId,
-    /** Why, for the log. */
+    /** The reason, for the log. */
     reason: field.reason.default(''),
     requestedBy: field.requester,
   }),

@@ -1,4 +1,4 @@
-/** listWorkers: the workers of a namespace that live. Spec 05 section 12. */
+/** listWorkers: the live workers of a namespace. Spec 05 section 12. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
@@ -6,24 +6,24 @@ import { partitionIn } from '../families.js';
 import { LIMITS, DEFAULTS } from '../limits.js';
 import { expiryOf, type ReadonlyWorker } from './facts.js';
 
-/** A worker that lives. Times are ms since the epoch. */
+/** A live worker. Times are ms since the epoch. */
 export interface WorkerInfo {
   readonly workerInstanceId: string;
-  /** The pool that it is of. */
+  /** Its pool. */
   readonly workerId: string;
   readonly lanes: readonly string[];
   readonly capabilities: readonly string[];
   /** Kinds that it can run; any when absent. */
   readonly kinds: readonly string[] | undefined;
-  /** Executions that it runs at once at most; absent when it did not say. */
+  /** Executions that it runs at once, at most; absent when it did not say. */
   readonly slots: number | undefined;
-  /** Executions in hand, when it was heard last. */
+  /** Executions that it held at its last heartbeat. */
   readonly running: number;
-  /** Whether it finishes what it has and takes nothing more. */
+  /** Whether it is draining. */
   readonly draining: boolean;
   readonly registeredAt: number;
   readonly lastHeartbeatAt: number;
-  /** It counts as dead from then on, unless it is heard before. */
+  /** When it counts as dead without another heartbeat. */
   readonly expiresAt: number;
 }
 
@@ -52,14 +52,14 @@ export const listWorkers = query({
   name: 'listWorkers',
   args: z.object({
     namespace: field.namespace,
-    /** The list goes on behind this instance id. */
+    /** The instance id to continue after. */
     cursor: field.workerInstanceId.optional(),
     limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
   }),
   rejects: [],
   family: 'worker',
   partition: ({ namespace }) => partitionIn('worker', namespace),
-  /** Workers that were not heard in time are left out, noticed or not. */
+  /** Workers without a heartbeat in time are left out, recorded or not. */
   read(view, { cursor, limit }, { now }) {
     const { workers, next } = view.workers.alive(cursor, limit, now);
     return accept<WorkersPage>({ workers: workers.map(infoOf), nextCursor: next });

@@ -1,7 +1,7 @@
 /**
- * registerWorker: a worker says that it lives, and what it takes. It is a help for people and schedulers: no claim asks
- * for a registration. Doing it again says it anew; another pool cannot take over the name of an instance that lives.
- * Spec 05 section 12.
+ * registerWorker: a worker announces itself and what it takes. It informs people and schedulers: claims need no
+ * registration. Repeating it updates the facts; another pool cannot take the name of a live instance. Spec 05 section
+ * 12.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -11,7 +11,7 @@ import { withWireForm } from '../core/wire-form.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { isAlive } from './facts.js';
 
-/** As they are stored: a kind can hold what separates other lists. */
+/** As stored: a kind can contain the separator of other lists. */
 const kinds = withWireForm(field.kinds.optional(), {
   texts: ['kinds'],
   encode: (value) => [value === undefined ? '' : JSON.stringify(value)],
@@ -21,23 +21,23 @@ export const registerWorker = operation({
   name: 'registerWorker',
   args: z.object({
     namespace: field.namespace,
-    /** One process, one life. */
+    /** One process; never reused after a restart. */
     workerInstanceId: field.workerInstanceId,
-    /** The pool that it is of. */
+    /** Its pool. */
     workerId: field.workerId,
-    /** For how long it counts as alive without a heartbeat, ms. */
+    /** How long it counts as alive without a heartbeat, ms. */
     livenessTtlMs: field.integer(LIMITS.minLivenessTtlMs, LIMITS.maxLivenessTtlMs).default(DEFAULTS.livenessTtlMs),
-    /** The lanes whose work it takes. */
+    /** Lanes that it takes work from. */
     lanes: field.lanes,
     capabilities: field.capabilities.default([]),
     /** Kinds that it can run; any when absent. */
     kinds,
-    /** Executions that it runs at once at most. */
+    /** Executions that it runs at once, at most. */
     slots: field.count.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('registered'), expiresAt: field.timestampMs }),
-    /** It was alive. */
+    /** It was registered and alive. */
     z.object({ kind: z.literal('refreshed'), expiresAt: field.timestampMs }),
   ]),
   rejects: ['invalid_input', 'too_many_workers'],

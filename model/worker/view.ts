@@ -1,24 +1,24 @@
-/** What decisions and reads see of workers, and the same by definition. */
+/** What decisions and reads see of workers, and its definition. */
 import { compareBytes } from '../ids.js';
 import type { Partition } from '../state.js';
 import { isAlive, type ReadonlyWorker } from './facts.js';
 
-/** A part of a list of workers. */
+/** One page of workers. */
 export interface WorkersPart {
   readonly workers: readonly ReadonlyWorker[];
-  /** The instance id behind which more may follow; absent at the end. */
+  /** The instance id to continue after; absent at the end. */
   readonly next: string | undefined;
 }
 
 export interface WorkerView {
   get(workerInstanceId: string): ReadonlyWorker | undefined;
-  /** Workers that have a record, those that lapsed and were not noticed yet included. */
+  /** Workers with a record, including lapsed ones that are not recorded yet. */
   readonly count: number;
-  /** Of the records behind an id, in the order of ids, at most `limit`: those of workers that live. */
+  /** Live workers among at most `limit` records after an id, ascending by id. */
   alive(after: string | undefined, limit: number, now: number): WorkersPart;
 }
 
-/** The view by definition. A namespace has some workers, and only people look at all of them: there is no index. */
+/** The definition. A namespace has few workers, and only people list them, so there is no index. */
 export function workersByDefinition({ state: { tables } }: Partition): WorkerView {
   const workers = tables.worker;
   return {
