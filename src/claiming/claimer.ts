@@ -8,6 +8,7 @@ import { partitionKeyOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, CommandResult, Wake } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
+import { localOffers, type LocalOffer } from '../engine/local-offers.js';
 import { isRetryable } from '../engine/retry.js';
 import { InFlight } from '../util/in-flight.js';
 import { Abilities } from './abilities.js';
@@ -61,6 +62,7 @@ export class Claimer {
   private readonly lanes: Set<string>;
   private claimant: Claimant;
   private readonly leave: () => void;
+  private stopTaking: () => void = () => undefined;
   private readonly timer: PollTimer;
   private readonly metered: MeteredClaims;
   private started = false;
@@ -122,6 +124,7 @@ export class Claimer {
     if (this.stopped) return;
     this.planner.start(this.options.clock.now());
     this.metered.start();
+    this.stopTaking = localOffers(this.options.backend).listen((offer) => this.takes(offer));
     this.pump();
   }
 
@@ -204,6 +207,7 @@ export class Claimer {
     this.planner.stop();
     this.metered.stop();
     this.leave();
+    this.stopTaking();
     this.timer.cancel();
     this.subscription.close();
     await this.flights.settled();
@@ -262,6 +266,14 @@ export class Claimer {
       return;
     }
     this.pump();
+  }
+
+  /** Claims work that a command of this process may make claimable, in the call that carries the command. */
+  private takes(offer: LocalOffer): boolean {
+    if (this.isSilent) return false;
+    const claim = this.planner.arriving({ kind: 'work', ...offer, arriving: 1 }, this.options.clock.now());
+    if (claim !== undefined) this.launch(claim);
+    return claim !== undefined;
   }
 
   private launch(claim: PlannedClaim): void {

@@ -1,0 +1,73 @@
+/** A signal and the worker that waits for it in one process: the claim travels with the signal. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { app, memory, type App, type Backend, type TaskContext } from '../../src/index.js';
+import { pause } from '../app/support.js';
+
+let a: App | undefined;
+afterEach(async () => {
+  await a?.close();
+  a = undefined;
+});
+
+/** A store that wakes nobody, and tells of every claim that is made. */
+function withoutWakes(claims: string[]): Backend {
+  const store = memory();
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'onWake') return async () => () => undefined;
+      if (name === 'execute')
+        return (commands: Parameters<Backend['execute']>[0]) => {
+          for (const command of commands) if (command.name === 'claimForWorker') claims.push(command.args.laneId);
+          return target.execute(commands);
+        };
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+const suspended = async (run: { state(): Promise<string> }): Promise<void> => {
+  while ((await run.state()) !== 'suspended') await pause(1);
+};
+
+const waits = ({ waitFor }: TaskContext): Promise<unknown> => waitFor('go');
+
+describe('a run that is signalled by the process that works on it', () => {
+  it('goes on although no wake arrives', async () => {
+    a = app({ backend: withoutWakes([]) });
+    const task = a.task('t', waits);
+    const run = await task.run(undefined);
+    await a.worker();
+    await suspended(run);
+    await run.signal('go', 'now');
+    // The next look of the worker is seconds away.
+    expect(await run.result({ timeout: '1s' })).toBe('now');
+  });
+
+  it('is claimed by one of several workers', async () => {
+    const claims: string[] = [];
+    a = app({ backend: withoutWakes(claims) });
+    const task = a.task('t', async ({ waitFor }: TaskContext) => {
+      await waitFor('go');
+      await waitFor('never');
+    });
+    const run = await task.run(undefined);
+    await Promise.all([a.worker(), a.worker(), a.worker()]);
+    await suspended(run);
+    claims.length = 0;
+    await run.signal('go');
+    expect(claims).toEqual(['t']);
+  });
+
+  it('is not claimed with a signal where work needs an admission', async () => {
+    const claims: string[] = [];
+    a = app({ backend: withoutWakes(claims) });
+    const task = a.task('t', { quota: { concurrency: 5 } }, waits);
+    const run = await task.run(undefined);
+    await a.worker({ slots: 2 });
+    await suspended(run);
+    claims.length = 0;
+    await run.signal('go');
+    expect(claims).toEqual([]);
+  });
+});
