@@ -3,19 +3,19 @@ import { seededUuids, testEngine } from '../src/testing/index.js';
 import type { Action } from './actions/index.js';
 import { INDEXED_TAGS, runDifferential, type Step, type Subject } from './differential.js';
 
-/** The time at which every run begins, ms since the epoch. Policies in `actions.ts` name times after it. */
+/** The time at which every run begins, ms since the epoch. Policies in `actions/policies.ts` name times after it. */
 export const START_AT = 1_700_000_000_000;
 
-/** How the backends of runs are set up. */
+/** The configuration of the backends. */
 export const DEPLOYMENT = { startAt: START_AT, indexedTags: INDEXED_TAGS };
 
 export interface Arena {
-  /** One run, from nothing. @throws Divergence */
+  /** One run on empty backends. @throws Divergence */
   run(actions: readonly Action[]): Promise<Step[]>;
   close(): Promise<void>;
 }
 
-/** Steps between two comparisons of the whole state: often enough to name the guilty step, seldom enough to be fast. */
+/** Steps between two comparisons of the whole state: few enough to name the guilty step, many enough to be fast. */
 const CHECKPOINT_EVERY = 12;
 
 /** The memory backend, the embedded one on a disk in memory, and a server, side by side. */
@@ -25,7 +25,8 @@ export async function openArena(url: string): Promise<Arena> {
     { name: 'embedded', engine: await testEngine({ ...DEPLOYMENT, backend: 'embedded' }), restarts: true },
     { name: 'valkey', engine: await testEngine({ ...DEPLOYMENT, backend: { url } }) },
   ];
-  // The first use of a family is noted before it is used: in runs, a call and a look at the log go out together.
+  // The first use of a family is recorded before it is used, because runs send a command and a read of the log
+  // together.
   for (const { engine } of subjects) await engine.backend.createBudget({ budgetId: engine.uuid() });
   return {
     async run(actions) {

@@ -1,6 +1,6 @@
 /**
- * Whatever a caller passes, both backends answer with the same typed error, nothing is written, nothing crashes or
- * hangs, and no message holds what must stay secret. Input that is odd but valid must work on both alike.
+ * For any input of a caller, both backends answer with the same typed error, write nothing, neither crash nor hang, and
+ * put no secret into a message. Odd but valid input must work alike on both.
  */
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
@@ -24,7 +24,7 @@ const BUDGET = 'b0b0b0b0-0000-4000-a000-000000000001';
 const LIMIT_MS = 10_000;
 /** Tries for every member of the arguments of an operation. */
 const RUNS_PER_MEMBER = Number(process.env['FUZZ_BAD_INPUT'] ?? 6);
-/** Longest message that an error may have, whatever it is about. */
+/** Longest message of an error. */
 const MAX_MESSAGE = 1_000;
 
 const uuid = (n: number): string => `00000000-0000-4000-a000-${String(n).padStart(12, '0')}`;
@@ -36,7 +36,7 @@ let engines: readonly { label: BackendLabel; engine: TestEngine }[];
 const RUNNING = idOf(1);
 const FENCE = { leaseId: uuid(901), leaseEpoch: 1, attemptId: uuid(902) };
 
-/** The same small world on both: one running execution, one ready, one delayed, one cancelled. */
+/** The same small world on both backends: one running execution, one ready, one delayed, one cancelled. */
 async function populate({ backend }: TestEngine): Promise<void> {
   const base = { namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' };
   await backend.createExecution({ ...base, executionId: RUNNING, inputPayload: text(SECRET), tags: { 'a.b': SECRET } });
@@ -114,7 +114,7 @@ const CLAIM = {
 
 const METERS = meterSetOf(metersOf({ quotaPolicyIds: [uuid(400)] }));
 
-/** Two members, of which the second waits for the first. */
+/** Two members; the second depends on the first. */
 const GRAPH = {
   members: [
     { executionId: idOf(61), laneId: 'lane', executionKind: 'k', inputPayload: text(SECRET), priority: 3 },
@@ -131,7 +131,7 @@ const GRAPH = {
   groups: [{ downstreamExecutionId: idOf(62), policy: { kind: 'quorum', k: 1, onSatisfied: 'let_run' } }],
 } as const;
 
-/** Valid arguments of everything that can be called. */
+/** Valid arguments of every operation and read. */
 const VALID: { [Name in OperationName | QueryName]: object } = {
   suspendExecution: { ...owner, ...suspension },
   createPendingWaitpoint: {
@@ -511,7 +511,7 @@ type Answer =
   | { readonly ok: true; readonly outcome: unknown }
   | { readonly ok: false; readonly code: string; readonly detail: unknown; readonly message: string };
 
-/** The answer of a call: an outcome or a typed error, in time. Anything else throws. */
+/** The answer to a call: an outcome or a typed error, in time. Throws otherwise. */
 async function answerOf(call: () => Promise<unknown>): Promise<Answer> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -527,13 +527,13 @@ async function answerOf(call: () => Promise<unknown>): Promise<Answer> {
   }
 }
 
-/** What both backends store as long as nothing was called since; undefined when that is to be read again. */
+/** The state of both backends since the last call that may have changed it; undefined when it must be read again. */
 let stored: readonly CanonicalState[] | undefined;
 
 const readStored = (): Promise<CanonicalState[]> =>
   Promise.all(engines.map(({ engine }) => engine.canonicalState(PARTITION)));
 
-/** Asks both backends and holds them to the rules. Answers what they said. */
+/** Asks both backends, checks the rules, and returns their answers. */
 async function bothAnswer(call: (engine: TestEngine) => Promise<unknown>): Promise<Answer> {
   const before = stored ?? (await readStored());
   stored = undefined;
@@ -551,7 +551,7 @@ async function bothAnswer(call: (engine: TestEngine) => Promise<unknown>): Promi
     expect(answer.code).not.toBe('function_failed');
   }
   const after = await readStored();
-  // What is as it was is also alike on both: that was looked at before.
+  // An unchanged state is equal on both, which was checked before.
   const isUnchanged = isDeepStrictEqual(after, before);
   if (!memory.ok) expect(isUnchanged, 'a refusal writes nothing').toBe(true);
   if (!isUnchanged) expect(plain(after[1])).toEqual(plain(after[0]));
@@ -581,7 +581,7 @@ afterAll(() => Promise.all((engines ?? []).map(({ engine }) => engine.close())))
 test('the arguments that the tests start from are valid', async () => {
   for (const name of NAMES) {
     const answer = await bothAnswer(({ backend }) => backend[name](VALID[name] as never));
-    // What is valid can still come at the wrong time, or for what is not there, and no token is right before it was read.
+    // Valid arguments can come at the wrong time or name something unknown, and no token is correct before it was read.
     if (!answer.ok && !['invalid_token', 'hmac_secret_not_initialized', 'invalid_dependency'].includes(answer.code))
       expect(['state', 'contention', 'not_found'], `${name}: ${answer.code}`).toContain(
         meaningOfCode(answer.code)?.family,
@@ -600,7 +600,7 @@ test.each(NAMES)(`%s refuses spoilt arguments alike everywhere (FUZZ_SEED=${seed
           cause: error,
         });
       });
-      // Odd, but valid, and it changed something: begin again.
+      // Odd but valid input changed something: start again.
       if (answer.ok && name in OPERATIONS) await reset();
     }),
     { seed, numRuns: RUNS_PER_MEMBER * pathsOf(VALID[name]).length },

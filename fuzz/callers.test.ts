@@ -1,7 +1,7 @@
 /**
- * Callers at once: several of them send batches in one turn of the event loop, through one backend on a real server. What
- * travels together must look as if it had not: there is an order of all commands, which keeps each caller's own, in which
- * a backend that knows only one caller gives the same answers; and every answer reaches the caller that it belongs to.
+ * Concurrent callers: several callers send batches in one turn of the event loop, through one backend on a real server.
+ * Their commands travel together, but must behave as if they did not: some order of all commands, which keeps each
+ * caller's own order, gives the same answers on a backend with a single caller, and every answer reaches its caller.
  */
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
@@ -14,7 +14,7 @@ import { fuzzEnvironment } from './environment.js';
 const START_AT = 1_700_000_000_000;
 const LANE = 'lane';
 const PARTITION = '{fp:0}';
-/** Executions that are there before the callers come: some wait, some are in the hands of a worker. */
+/** Executions that exist before: some wait, some are owned. */
 const WAITING = 3;
 const HELD = 3;
 
@@ -31,7 +31,7 @@ afterAll(async () => {
   await server.close();
 });
 
-/** What a caller sends, by choice: everything that it names follows from small numbers. */
+/** A caller's command, by choice: everything that it names follows from small numbers. */
 interface Intent {
   readonly do:
     | 'create'
@@ -65,12 +65,12 @@ const intent: fc.Arbitrary<Intent> = fc.record({
   which: fc.nat({ max: 5 }),
   count: fc.integer({ min: 1, max: 3 }),
 });
-/** What each caller sends: one batch. Calls that one function makes without awaiting are callers of their own. */
+/** One batch per caller. Calls that one function makes without awaiting count as separate callers. */
 const callers = fc.array(fc.array(intent, { minLength: 1, maxLength: 2 }), { minLength: 2, maxLength: 5 });
 
 const uuidOf = (kind: string, which: number): string => seededUuids(`${kind}-${which}`)();
 const idOf = (kind: string, which: number): string => `${PARTITION}:${uuidOf(kind, which)}`;
-/** In the order in which they are claimed: they are as old as each other. */
+/** In the order of claims, because all have the same age. */
 const heldIds = Array.from({ length: HELD }, (_, which) => idOf('held', which)).sort();
 const leaseOf = (which: number) => ({ leaseId: uuidOf('lease', which), attemptId: uuidOf('attempt', which) });
 
@@ -83,7 +83,7 @@ const claim = (worker: string, claims: readonly { leaseId: string; attemptId: st
   args: { partition: PARTITION, laneId: LANE, workerId: 'w', workerInstanceId: worker, claims: [...claims] },
 });
 
-/** The same on both sides: what is there before the callers come. */
+/** The same preparation on both sides. */
 const before: readonly Command[] = [
   ...heldIds.map((executionId) => creation(executionId)),
   claim(
@@ -93,7 +93,7 @@ const before: readonly Command[] = [
   ...Array.from({ length: WAITING }, (_, which) => creation(idOf('waiting', which))),
 ];
 
-/** The commands of an intent; `place` makes what a caller brings its own. */
+/** The commands of an intent; `place` makes the ids of a caller its own. */
 function commandsOf({ do: what, which, count }: Intent, caller: number, place: string): Command[] {
   const held = which % HELD;
   const executionId = heldIds[held] as string;
@@ -148,11 +148,11 @@ function commandsOf({ do: what, which, count }: Intent, caller: number, place: s
   }
 }
 
-/** A number that differs for texts that differ, as far as a test needs it. */
+/** A number that differs for different texts, well enough for a test. */
 const hash = (text: string): number =>
   [...text].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) % 1_000_003, 7);
 
-/** What can be compared of an answer: bytes are bytes, whatever their class. */
+/** The comparable part of an answer: bytes are equal in any class. */
 const plain = (result: CommandResult | undefined): unknown =>
   withoutClasses(result?.ok === false ? { code: result.error.code, detail: result.error.detail } : result);
 
@@ -170,13 +170,14 @@ function withoutClasses(value: unknown): unknown {
 interface Sequence {
   readonly commands: readonly Command[];
   readonly answers: readonly unknown[];
-  /** Where the log says that each command came; nothing where it does not say. */
+  /** Positions of commands according to the log; absent where the log does not show them. */
   readonly ranks: readonly (number | undefined)[];
 }
 
 /**
- * An order of all commands, each caller's own kept, in which one caller alone gets the same answers; nothing if there is
- * none. The log is the order of those that it can tell apart; where the others were is searched for.
+ * An order of all commands that keeps each caller's own order and gives the same answers to a single caller; undefined
+ * if there is none. The log gives the order of the commands that it can tell apart; positions of the others are
+ * searched for.
  */
 async function orderOf(sequences: readonly Sequence[]): Promise<number[] | undefined> {
   let left = MAX_TRIES;
@@ -194,7 +195,7 @@ async function orderOf(sequences: readonly Sequence[]): Promise<number[] | undef
     }
     return undefined;
   };
-  /** What the command is answered behind the commands of this order. */
+  /** The answer to the command after the commands of this order. */
   const answerAfter = async (order: readonly number[], command: Command): Promise<unknown> => {
     await alone.clear();
     const sent = sequences.map(({ commands }) => commands.values());
@@ -211,7 +212,7 @@ async function orderOf(sequences: readonly Sequence[]): Promise<number[] | undef
   return found;
 }
 
-/** Where the log has the event of a command that brings new ids. Others can be repeats of each other, so it cannot tell. */
+/** Positions of events with new ids. Other events can be repeats of each other, so the log cannot tell. */
 function rankOf(command: Command, result: CommandResult, log: readonly LoggedEvent[]): number | undefined {
   if (!result.ok) return undefined;
   const isOf = ({ event }: LoggedEvent): boolean =>
@@ -224,7 +225,7 @@ function rankOf(command: Command, result: CommandResult, log: readonly LoggedEve
 }
 
 const MAX_TRIES = 5_000;
-/** Longest time for making one failure short, ms. */
+/** Longest time for shrinking one failure, ms. */
 const SHRINK_LIMIT_MS = 30_000;
 
 async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]> {
@@ -234,7 +235,7 @@ async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]
   const sent = batches.map((batch, caller) =>
     batch.flatMap((each, position) => commandsOf(each, caller, String(position))),
   );
-  // All of it in one turn.
+  // All commands in one turn.
   const answered = await Promise.all(
     sent.map((commands) => server.backend.execute(commands) as Promise<CommandResult[]>),
   );
@@ -246,7 +247,7 @@ async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]
   }));
 }
 
-/** Runs that one seed stands for. */
+/** Runs per seed. */
 const PER_SEED = 20;
 
 test(

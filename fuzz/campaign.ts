@@ -1,6 +1,6 @@
 /**
- * A campaign: many runs within a budget, in a few lanes at a time, until the budget is used up or something differs.
- * What it finds is shrunk, told as a story, and comes with the one command that repeats it.
+ * A campaign: many runs within a budget, a few at a time, until the budget is used up or a difference is found. A
+ * difference is shrunk, told as a story, and comes with the one command that repeats it.
  */
 import fc from 'fast-check';
 import { flowRun } from './actions/flow-run.js';
@@ -14,15 +14,15 @@ import { shrink } from './shrink.js';
 import { storyOf } from './story.js';
 
 export interface Budget {
-  /** Wall time, ms; shrinking a failure is not counted. */
+  /** Wall time, ms, without the time for shrinking. */
   readonly timeMs: number;
   /** Runs at most. */
   readonly runs: number;
-  /** How much longer to go on while something that is declared was not reached, ms: a busy machine needs more time. */
+  /** Extra time while a declared answer is not reached, ms: a busy machine needs more. */
   readonly patienceMs: number;
 }
 
-/** What runs are about: anything, or flows of many members. The corpus is replayed where they are about anything. */
+/** The subject of runs: anything, or flows with many members. The corpus is replayed only with `anything`. */
 export type Subject = 'anything' | 'flows';
 
 export interface CampaignOptions extends Budget {
@@ -30,7 +30,7 @@ export interface CampaignOptions extends Budget {
   /** Default anything. */
   readonly about?: Subject;
   readonly seed: number;
-  /** Place of a counterexample below the seed, as a failure printed it: only that run is repeated. */
+  /** Path of a counterexample below the seed, as printed by a failure: repeats only that run. */
   readonly path?: string;
   /** Whether a new counterexample is written into the corpus. */
   readonly keepFailures: boolean;
@@ -40,7 +40,7 @@ export interface Failure {
   readonly seed: number;
   readonly path: string;
   readonly actions: readonly Action[];
-  /** Everything that a person needs. */
+  /** The whole report for a person. */
   readonly report: string;
 }
 
@@ -55,9 +55,9 @@ export interface CampaignResult {
 
 /** Runs under way at a time: while one waits for the server, the others compute. */
 const LANES = 3;
-/** Runs that one seed stands for: small enough that a budget is kept, large enough that starting costs nothing. */
+/** Runs per seed: few enough to keep a budget, many enough that starting costs nothing. */
 const RUNS_PER_SEED: Readonly<Record<Subject, number>> = { anything: 25, flows: 3 };
-/** Longest time given to shrinking, ms. */
+/** Longest time for shrinking, ms. */
 const SHRINK_LIMIT_MS = 60_000;
 
 /** Many short runs, for breadth and quick shrinking; some long ones, because deep states take many steps. */
@@ -78,7 +78,7 @@ class Campaign {
   private steps = 0;
   private nextSeed: number;
   private failure: Failure | undefined;
-  /** The lane in which something differed; the others stop, so that it can be shrunk at full speed. */
+  /** The lane with the difference; the others stop, so that shrinking has the machine. */
   private failing: Arena | undefined;
 
   constructor(private readonly options: CampaignOptions) {
@@ -171,7 +171,7 @@ class Campaign {
   }
 }
 
-/** Runs a campaign. A difference is a result, not an exception. */
+/** Runs a campaign. A difference is a result and not an exception. */
 export function campaign(options: CampaignOptions): Promise<CampaignResult> {
   return new Campaign(options).go();
 }

@@ -1,4 +1,4 @@
-/** Runs that once found something, or that reach what random runs seldom do: replayed before anything new is tried. */
+/** Runs that once found a defect, or that reach rare states: replayed before new ones are drawn. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ const FOLDER = fileURLToPath(new URL('./corpus/', import.meta.url));
 
 export interface CorpusEntry {
   readonly name: string;
-  /** What it found, in a sentence. */
+  /** The defect, or the state, in a sentence. */
   readonly why: string;
   readonly actions: readonly Action[];
 }
@@ -24,7 +24,7 @@ export function corpus(): CorpusEntry[] {
     }));
 }
 
-/** Keeps a run under a name that follows from its actions. Answers the file, relative to the repository. */
+/** Saves a run under a name that follows from its actions. Returns the file, relative to the repository. */
 export function keep(why: string, actions: readonly Action[]): string {
   const text = JSON.stringify({ why, actions }, undefined, 2);
   const name = `${createHash('sha256').update(JSON.stringify(actions)).digest('hex').slice(0, 12)}.json`;

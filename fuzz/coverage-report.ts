@@ -2,7 +2,7 @@
 import { summaryOf, type CampaignResult } from './campaign.js';
 import type { Coverage } from './coverage.js';
 
-/** `.` nothing, else the count, in at most four characters. */
+/** `.` for 0, otherwise the count in at most four characters. */
 const compact = (count: number): string =>
   count === 0 ? '.' : count < 10_000 ? String(count) : `${Math.floor(count / 1_000)}k`;
 

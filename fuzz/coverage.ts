@@ -1,6 +1,6 @@
 /**
- * What the runs reached: operation x state class x answer. What can be answered follows from the declarations: every
- * refusal, every kind of outcome, and every value of an outcome's fields that are one of a few words.
+ * What runs reached: operation x state class x answer. The possible answers follow from the declarations: every
+ * refusal, every kind of outcome, and every value of the enumerated fields of outcomes.
  */
 import type { z } from 'zod';
 import { EVENTS } from '../model/events.js';
@@ -17,7 +17,7 @@ const refusalOf = (code: string): Answer => `${code}!`;
 type Definition = { readonly type: string; readonly innerType?: z.ZodType; readonly element?: z.ZodType };
 const definitionOf = (schema: z.ZodType): Definition => (schema as unknown as { _zod: { def: Definition } })._zod.def;
 
-/** Paths and words of the members that are one of a few words, rows included. */
+/** Paths and values of enumerated fields, those in rows included. */
 function wordsOf(schema: z.ZodType, path: string): [string, string][] {
   const definition = definitionOf(schema);
   switch (definition.type) {
@@ -58,16 +58,19 @@ const DECLARED: ReadonlyMap<OperationName, readonly Answer[]> = new Map(
   OPERATION_NAMES.map((name) => [name, declaredAnswers(name)]),
 );
 
-/** Events that no campaign leads to: time only grows (`test/model/clock.test.ts`), nothing is damaged (`test/valkey`). */
+/**
+ * Events that no campaign can reach: time only grows (`test/model/clock.test.ts`), no record is damaged
+ * (`test/valkey`).
+ */
 const OF_OTHER_TESTS: ReadonlySet<string> = new Set(['clock_stepped_back', 'execution_dropped', 'record_dropped']);
 
-/** Answers that only very much of something leads to, and where they are shown instead. */
+/** Answers that need large amounts, and the tests that cover them instead. */
 const ANSWERS_OF_OTHER_TESTS: ReadonlySet<string> = new Set([
   // test/model/worker.test.ts, test/app/registry.test.ts
   'registerWorker too_many_workers!',
 ]);
 
-/** The answers that a decision amounts to: its kind, and each of its words. */
+/** Answers of a decision: its kind, and each enumerated value. */
 function answersOf(name: OperationName, decision: AnyDecision): Answer[] {
   if (!decision.ok) return [refusalOf(decision.code)];
   const { outcome } = decision;
@@ -101,7 +104,7 @@ export class Coverage {
     for (const { type } of events) this.events.set(type, (this.events.get(type) ?? 0) + 1);
   }
 
-  /** Declared answers and events that no run reached. */
+  /** Declared answers and events that were not reached. */
   missing(): string[] {
     const answers = OPERATION_NAMES.flatMap((name) =>
       (DECLARED.get(name) ?? [])
@@ -148,7 +151,7 @@ export class Coverage {
     });
   }
 
-  /** Operations, answers and (answer, class) pairs reached. */
+  /** Number of operations, answers and (answer, class) pairs reached. */
   size(): { answers: number; declared: number; cells: number } {
     const all = [...this.counts.values()];
     return {

@@ -1,4 +1,4 @@
-/** Where two plain values differ: a long state is read by a person only where it does. */
+/** Finds where two plain values differ, because a person reads only the differences of a long state. */
 
 const MAX_SHOWN = 12;
 
@@ -14,7 +14,7 @@ function* walk(a: unknown, b: unknown, path: string): Generator<string> {
   }
 }
 
-/** The first differences, one a line. */
+/** The first differences, one per line. */
 export function differencesOf(expected: unknown, got: unknown): string[] {
   const lines: string[] = [];
   for (const line of walk(expected, got, '')) {

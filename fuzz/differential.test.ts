@@ -8,10 +8,10 @@ import { campaign, summaryOf } from './campaign.js';
 import { fuzzEnvironment } from './environment.js';
 
 const DEFAULT_SECONDS = 40;
-/** Time for opening, the corpus, and shrinking what is found, ms. */
+/** Time for starting, replaying the corpus, and shrinking, ms. */
 const SLACK_MS = 300_000;
 
-/** How much longer to look for what is declared and was not reached yet, ms. */
+/** Extra time to reach declared answers, ms. */
 const PATIENCE_MS = 200_000;
 
 const environment = fuzzEnvironment(DEFAULT_SECONDS);

@@ -45,23 +45,23 @@ import { chosenId, resolveMoment, type World } from './actions/world.js';
 import { RunningSnapshot, snapshotTables } from './snapshots.js';
 import { stateClassOf, type StateClass } from './state-class.js';
 
-/** One thing that was done, and what it came to: for the story of a failure and for coverage. */
+/** One executed action and its result, for the story of a failure and for coverage. */
 export interface Step {
   readonly at: number;
   readonly action: Action['do'];
   readonly command: Command | undefined;
-  /** Class of the execution that the command names, before it; `-` when it names none. */
+  /** Class of the execution that the command names, before the command; `-` when it names none. */
   readonly situation: StateClass | '-';
   /** The kind of the outcome, or the code of the refusal. */
   readonly result: string;
   readonly decision: AnyDecision | undefined;
-  /** What it recorded: the events of its decision, and what they brought with them. */
+  /** The recorded events, with those that follow from them. */
   readonly events: readonly Event[];
-  /** Classes of the executions that a claim took or ended, before it. */
+  /** Classes, before the call, of the executions that a claim took or ended. */
   readonly taken: readonly (readonly [string, StateClass])[];
 }
 
-/** A difference between the specification and a backend, with the way that led there. */
+/** A difference between the specification and a backend, with the steps that led to it. */
 export class Divergence extends Error {
   override readonly name = 'Divergence';
   constructor(
@@ -78,7 +78,7 @@ export class Divergence extends Error {
 export interface Subject {
   readonly name: string;
   readonly engine: TestEngine;
-  /** Whether it can die and be started anew in the middle of a run. */
+  /** Whether it can crash and restart in the middle of a run. */
   readonly restarts?: true;
 }
 
@@ -88,10 +88,10 @@ export interface RunOptions {
   readonly retentionMs?: number;
 }
 
-/** Where executions of runs live. */
+/** The partition of executions. */
 const PARTITION = partitionKeyOf(0);
 
-/** What the arena has: one partition of each family. */
+/** The partitions of the arena: one per family. */
 const ARENA: Readonly<Record<Family, string>> = {
   flow: PARTITION,
   budget: partitionIn('budget', 0),
@@ -99,7 +99,7 @@ const ARENA: Readonly<Record<Family, string>> = {
   worker: partitionIn('worker', 'n'),
 };
 
-/** Tags that the deployments of runs have indexed. */
+/** The indexed tags of all deployments. */
 export const INDEXED_TAGS = ['team.name', 'z.a'] as const;
 
 /** Calls that can be repeated. */
@@ -119,14 +119,14 @@ export function plain(value: unknown): unknown {
   );
 }
 
-/** What a caller sees of a decision. */
+/** A decision as a caller sees it. */
 function visible(decision: AnyDecision): unknown {
   return decision.ok
     ? { ok: true, outcome: decision.outcome }
     : { ok: false, code: decision.code, detail: decision.detail };
 }
 
-/** A refusal as it is compared. What is no refusal shows its words: they belong into the story. */
+/** A refusal in comparable form. Other errors show their messages, for the story. */
 function failed(error: EngineError): unknown {
   const { code, detail, message } = error;
   return isRejectionCode(code) ? { ok: false, code, detail } : { ok: false, code, detail, message };
@@ -170,18 +170,18 @@ class DifferentialRun {
   readonly steps: Step[] = [];
   /** By partition. */
   private readonly specs = new Map<string, SpecMachine>();
-  /** That of executions. */
+  /** The state of the partition of executions. */
   private readonly spec: SpecMachine;
-  /** Partitions that commands ran in: these are compared. */
+  /** Partitions in which commands ran: only these are compared. */
   private readonly used = new Set([PARTITION]);
   private readonly fences = new Map<string, FullFence[]>();
   private readonly created: string[] = [];
   private readonly recent: Command[] = [];
-  /** Where each subject's log was read to, by partition. */
+  /** The log position read so far, per subject and partition. */
   private readonly cursors = new Map<string, string>();
-  /** Entries that were compared, by partition. */
+  /** Number of compared entries, per partition. */
   private readonly seen = new Map<string, number>();
-  /** Of each subject, the snapshot that is read while the run goes on. */
+  /** Per subject, the snapshot that is read during the run. */
   private readonly snapshots = new Map<string, RunningSnapshot>();
   private sinceCheckpoint = 0;
 
@@ -231,7 +231,7 @@ class DifferentialRun {
     await this.compareSnapshots((snapshot) => snapshot.finish());
   }
 
-  /** What was answered is there afterwards. */
+  /** An acknowledged change must still be there after the restart. */
   private async restart(): Promise<void> {
     for (const { engine, restarts } of this.subjects) if (restarts) await engine.restart();
     this.note('restart', 'started anew');
@@ -249,7 +249,7 @@ class DifferentialRun {
       now: this.now,
       partition: PARTITION,
       places: Object.values(ARENA),
-      // Of each kind, the table of its family; what lives in every family is that of executions here.
+      // For each kind, the table in its family; kinds of every family are compared in that of executions.
       tables: Object.fromEntries(
         ENTITY_KINDS.map((kind) => [kind, this.specOf(arenaOf(kind)).partition.state.tables[kind]]),
       ) as unknown as Tables,
@@ -267,7 +267,7 @@ class DifferentialRun {
     for (const { engine } of this.subjects) engine.setTime(at);
   }
 
-  /** Runs commands everywhere: one by one, or as one batch. */
+  /** Runs commands on all sides: one by one, or as one batch. */
   private async command(action: Action, commands: readonly Command[], asBatch: boolean): Promise<void> {
     if (commands.length === 0) return;
     const partition = partitionOf(commands[0] as Command);
@@ -295,9 +295,9 @@ class DifferentialRun {
     const logged = spec.partition.log.slice(seen);
     await this.onEach(async (subject) => {
       const answers = asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command);
-      // The first use of a family is noted before the command is sent.
+      // The first use of a family is recorded before the command is sent.
       if (partition !== PARTITION || commands.some(needsFamily)) await answers;
-      // Both are sent at once and run in this order: one connection, one round trip.
+      // Both are sent together on one connection, and run in this order: one round trip.
       const [got, entries] = await Promise.all([answers, this.newEvents(subject, partition)]);
       got.forEach((result, i) =>
         this.expectEqual(subject, `the outcome of ${(commands[i] as Command).name}`, expected[i], plain(result)),
@@ -347,7 +347,7 @@ class DifferentialRun {
     this.note('read', 'reads agree');
   }
 
-  /** Log entries that the specification has not been compared with yet. */
+  /** Log entries that have not been compared yet. */
   private async newEvents(subject: Subject, partition: string): Promise<readonly LoggedEvent[]> {
     const place = `${subject.name} ${partition}`;
     const after = this.cursors.get(place);
@@ -360,7 +360,7 @@ class DifferentialRun {
     return events;
   }
 
-  /** A cursor as the specification would have given it: of an entry, or past the end. */
+  /** A cursor as the specification would return it: of an entry, or past the end. */
   private cursorAt(partition: string, sequence: number): string {
     const { log, header } = this.specOf(partition).partition;
     const time = log[sequence - 1]?.event.at ?? 0;
@@ -392,7 +392,7 @@ class DifferentialRun {
     });
   }
 
-  /** The log of a backend, read back and folded, is its state: by recipes in place and by immer alike. */
+  /** The log of a backend, folded in place and with immer, gives its state. */
   private async compareReplay(): Promise<void> {
     for (const partition of this.used) await this.compareReplayOf(partition);
   }
@@ -409,7 +409,7 @@ class DifferentialRun {
     });
   }
 
-  /** A snapshot of which all pages were read, brought to the present by the log, is what the partition holds. */
+  /** A complete snapshot, updated by the log, equals the state of the partition. */
   private async compareSnapshots(read: (snapshot: RunningSnapshot) => Promise<unknown>): Promise<void> {
     const expected = plain(snapshotTables(this.spec.partition.state));
     await this.onEach(async (subject) => {
@@ -457,7 +457,7 @@ class DifferentialRun {
   }
 }
 
-/** Where entities of a kind are, in the arena. */
+/** The partition in the arena for a kind of entity. */
 function arenaOf(kind: EntityKind): string {
   const { family = 'flow' } = entityNamed(kind);
   return ARENA[family === 'any' ? 'flow' : family];
@@ -466,7 +466,7 @@ function arenaOf(kind: EntityKind): string {
 const partitionOf = ({ name, args }: Command): string =>
   partitionOfCommand(parseCommand(name, args, 'memory'), ONE_OF_EACH);
 
-/** Commands that can be one batch: as long as they stay in one partition. */
+/** Commands that fit into one batch: those of one partition. */
 function byPartition(commands: readonly Command[]): readonly (readonly Command[])[] {
   const runs: { readonly partition: string; readonly commands: Command[] }[] = [];
   for (const command of commands) {
@@ -478,13 +478,13 @@ function byPartition(commands: readonly Command[]): readonly (readonly Command[]
   return runs.map((run) => run.commands);
 }
 
-/** What a worker owns by an answer. */
+/** The fences of the executions in an answer. */
 function claimsOf(outcome: OutcomeOf<OperationName>): readonly ClaimedExecution[] {
   if (outcome.kind === 'claimed') return outcome.executions;
   return outcome.kind === 'acquired' ? [outcome] : [];
 }
 
-/** Every execution that a claim took or, at its cap, ended. */
+/** Every execution that a claim took or ended. */
 function takenBy(decision: AnyDecision): string[] {
   if (!decision.ok || (decision.outcome.kind !== 'claimed' && decision.outcome.kind !== 'no_work')) return [];
   const taken =
@@ -508,10 +508,10 @@ async function wholeLog({ backend }: TestEngine, partition: string): Promise<Log
   }
 }
 
-/** What a purge records: the streams that go, and the execution. Which of one slot's executions goes first is free. */
+/** The events of a purge: removed streams, and the execution. The order within a slot is free. */
 const isOfPurge = ({ type }: Event): boolean => type === 'execution_purged' || type === 'stream_removed';
 
-/** Events as they are compared: what purges record comes last, by execution. */
+/** Events in comparable order: those of purges last, by execution. */
 function inAnyPurgeOrder(log: readonly LoggedEvent[]): unknown[] {
   const events = log.map(({ event }) => event);
   const idOf = (event: Event): string => ('executionId' in event ? event.executionId : '');
@@ -520,7 +520,7 @@ function inAnyPurgeOrder(log: readonly LoggedEvent[]): unknown[] {
   return [...others, ...purges.sort((a, b) => compareBytes(idOf(a), idOf(b)))];
 }
 
-/** An answer without what purges recorded: a page of the log may end inside a slot, where the order is free. */
+/** An answer without events of purges: a page of the log may end inside a slot, where the order is free. */
 function inAnyPurge(answer: unknown): unknown {
   const entries = (answer as { outcome?: { events?: readonly LoggedEvent[] } }).outcome?.events;
   if (entries === undefined) return answer;
@@ -530,5 +530,5 @@ function inAnyPurge(answer: unknown): unknown {
   return { ...(answer as object), outcome: { ...(answer as { outcome: object }).outcome, events } };
 }
 
-/** Whether what a command makes needs another family, whose first use is noted before. */
+/** Whether a command makes another family necessary, whose first use is recorded before. */
 const needsFamily = ({ name, args }: Command): boolean => operationNamed(name).needs?.(args as never) !== undefined;

@@ -6,7 +6,7 @@ export interface FuzzEnvironment {
   readonly runs: number;
   readonly timeMs: number;
   readonly keepFailures: boolean;
-  /** How long a failure of the worker machine is shrunk, ms; with 0 its story is not told either. */
+  /** Longest time for shrinking a failure of the worker machine, ms; 0 also suppresses its story. */
   readonly shrinkMs: number;
 }
 
@@ -20,7 +20,7 @@ const numberOf = (name: string): number | undefined => {
   return value;
 };
 
-/** A new seed: any integer that a person can type. */
+/** A new seed: an integer short enough to type. */
 const randomSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** The settings of a campaign; `defaultSeconds` bounds it when neither runs nor seconds are given. */

@@ -1,7 +1,7 @@
 /**
- * The two ways to run a recipe agree after every event of any run: through immer, where the state before stays as it
- * was, and in place, as the memory backend does. What the log folds to is the state that answered. Runs are walks
- * through the explorer's small worlds, so that every operation takes part, and every kind of caller.
+ * Recipes give the same result through immer, where the previous state stays as it was, and in place, as in the memory
+ * backend. The folded log is the state that answered. Runs are walks through the explorer's small worlds, so that all
+ * operations and all kinds of callers take part.
  */
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
@@ -19,10 +19,10 @@ import { fuzzEnvironment } from './environment.js';
 
 const { seed } = fuzzEnvironment(0);
 
-/** Moves of one walk at most. */
+/** Maximum number of moves in a walk. */
 const LENGTH = 60;
 
-/** Where a walk leads: the moves that change something are as likely as the many that do not. */
+/** The next move of a walk: moves that change something are as likely as the many that do not. */
 function eventsOf(scenario: Scenario, choices: readonly number[]): { events: Event[]; state: PartitionState } {
   let node = rootNode();
   for (const choice of choices) {
@@ -59,7 +59,7 @@ test(`in place and through immer (FUZZ_SEED=${seed})`, () => {
           expect(isDeepStrictEqual(pure, before), `${event.type} leaves the state before as it was`).toBe(true);
           fold(inPlace, event);
           expect(isDeepStrictEqual(inPlace, next), `${event.type} in place and through immer`).toBe(true);
-          // Immer freezes what it made; go on with a copy, so that the next event shows what it changes.
+          // Continue with a copy, because immer freezes its results.
           pure = copyOf(next);
         }
         expect(isDeepStrictEqual(inPlace, state), 'the log folds to the state that answered').toBe(true);

@@ -1,6 +1,6 @@
-/** A value in a form that two sides can be compared in. */
+/** A value in comparable form. */
 
-/** The value as JSON has it: members that are undefined are left out, and bytes are texts. */
+/** The value as JSON represents it: undefined members are left out, and bytes are texts. */
 export function plain(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_key, member: unknown) => {

@@ -1,16 +1,16 @@
 /**
- * Makes a failing run short: leaves out ever smaller pieces of it for as long as it fails. Actions refer to things by
- * choice, so what is left always means something. Far fewer tries than shrinking values one by one.
+ * Shortens a failing run by leaving out ever smaller pieces while it still fails. Actions refer to things by choice, so
+ * any remaining action still has a meaning. Needs far fewer tries than shrinking values one by one.
  */
 import type { Action } from './actions/index.js';
 
 export interface Shrunk {
   readonly actions: readonly Action[];
-  /** How the short run fails. */
+  /** The failure of the short run. */
   readonly error: unknown;
 }
 
-/** The shortest failing run that was found within the time limit, ms. `attempt` rejects when a run fails. */
+/** The shortest failing run found within the time limit, ms. `attempt` rejects when a run fails. */
 export async function shrink(
   failing: readonly Action[],
   error: unknown,

@@ -1,6 +1,6 @@
 /**
- * Snapshots that are read while a run goes on, a page now and then, and then brought to the present by the log: they must
- * be what the partition holds.
+ * Snapshots that are read during a run, one page now and then, and then updated by the log: the result must equal the
+ * state of the partition.
  */
 import { canonicalTables } from '../src/testing/canonical/index.js';
 import type { TestEngine } from '../src/testing/engine.js';
@@ -11,22 +11,22 @@ import type { PartitionState } from '../model/state.js';
 
 interface Open {
   readonly fold: SnapshotFold;
-  /** Position of the first page: from here the log is read. */
+  /** Position of the first page: the log is read from here. */
   from: string | undefined;
   cursor: string | undefined;
 }
 
-/** The snapshot of one partition that is read at present. */
+/** The snapshot of one partition that is being read. */
 export class RunningSnapshot {
   private open: Open | undefined;
 
   constructor(
-    /** Of a subject that may be started anew between two pages. */
+    /** Returns the current subject, which may restart between two pages. */
     private readonly engine: Pick<TestEngine, 'backend'>,
     private readonly partition: string,
   ) {}
 
-  /** Reads one page; answers the state when that was the last one. */
+  /** Reads one page; returns the state after the last one. */
   async step(limit: number): Promise<unknown> {
     const { partition } = this;
     this.open ??= { fold: new SnapshotFold(partition), from: undefined, cursor: undefined };
@@ -60,7 +60,7 @@ export class RunningSnapshot {
   }
 }
 
-/** What a snapshot has of a state, in a comparable form. */
+/** The entities of a state that snapshots contain, in comparable form. */
 export function snapshotTables(state: PartitionState): unknown {
   const tables = canonicalTables({ state }, Number.NEGATIVE_INFINITY);
   return Object.fromEntries(SNAPSHOT_KINDS.map((kind) => [kind, tables[kind]]));

@@ -1,4 +1,4 @@
-/** Bad input: valid arguments with a member or two replaced by something that does not belong there. */
+/** Bad input: valid arguments with one or two members replaced by unsuitable values. */
 import fc from 'fast-check';
 
 /** Payloads, capabilities and tag values that must not appear in any message. */
@@ -6,7 +6,7 @@ export const SECRET = 'hush-7f3a';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** A value that is wrong somewhere, or everywhere. `undefined` leaves the member out. */
+/** A value that is wrong for some or all members. `undefined` removes the member. */
 const BAD_VALUES: readonly (readonly [string, unknown])[] = [
   ['missing', undefined],
   ['null', null],
@@ -68,7 +68,7 @@ const BAD_VALUES: readonly (readonly [string, unknown])[] = [
   ['bytes one over the limit', new Uint8Array(8 * 1024 * 1024 + 1)],
 ];
 
-/** One replacement: which member (by place among all of them), and with what. */
+/** One replacement: the member (by its position among all of them), and the new value. */
 export interface Spoiling {
   readonly at: number;
   readonly value: (typeof BAD_VALUES)[number];
@@ -82,7 +82,7 @@ const isPlain = (value: unknown): value is Plain =>
   value !== null &&
   (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype);
 
-/** Paths of every member, nested ones included. */
+/** Paths of all members, including nested ones. */
 export function pathsOf(value: unknown): string[][] {
   if (!isPlain(value)) return [];
   return Object.keys(value).flatMap((key) => [[key], ...pathsOf(value[key]).map((rest) => [key, ...rest])]);
@@ -98,7 +98,7 @@ function withMember(value: unknown, [head, ...rest]: readonly string[], replacem
   return copy;
 }
 
-/** Arguments with the spoilings applied, and what was done to them in words. */
+/** The spoilt arguments, and a description of the changes. */
 export function spoil(
   args: object,
   spoilings: readonly Spoiling[],

@@ -1,4 +1,4 @@
-/** The state classes of the contract: what a table row of the lifecycle is about. */
+/** The state classes of the contract: rows of its lifecycle table. */
 import type { ReadonlyExecution } from '../model/execution/facts.js';
 import { isHeld, isTerminal } from '../model/execution/situation.js';
 

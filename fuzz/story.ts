@@ -1,4 +1,4 @@
-/** A failure as a story that a person can follow: time, what was done to what, what came of it. */
+/** A failure as a readable story: time, command, result. */
 import { differencesOf } from './differences.js';
 import type { Divergence, Step } from './differential.js';
 

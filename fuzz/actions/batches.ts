@@ -1,4 +1,4 @@
-/** Calls of several commands, by what they are about: anything, much new work, all that runs, a log that is watched. */
+/** Calls of several commands: unrelated commands, a lot of new work, all running work, a watched log. */
 import fc from 'fast-check';
 import { LIMITS } from '../../model/limits.js';
 import { holder } from './choices.js';
@@ -10,7 +10,7 @@ const claim = drawn('claim');
 /** One call of several commands. */
 export const batchOf = (actions: readonly Action[]): Action => ({ do: 'batch', actions });
 
-/** Any calls in one batch. */
+/** Unrelated calls in one batch. */
 export const mixedBatch = fc
   .array(
     simple.filter(
@@ -20,7 +20,7 @@ export const mixedBatch = fc
   )
   .map(batchOf);
 
-/** Much work of one kind at once, and perhaps a claim behind it: index entries of one queue are written together. */
+/** Many creations of one kind, and perhaps a claim after them: index entries of one queue are written together. */
 export const bulkCreation = fc
   .tuple(create, fc.array(create, { minLength: 1, maxLength: 3 }), fc.option(claim))
   .map(([first, more, last]) =>
@@ -38,7 +38,7 @@ export const bulkCreation = fc
     ]),
   );
 
-/** What a busy worker or the engine does with all that runs, and perhaps a claim behind it. */
+/** Commands of a busy worker, or of the engine, for all running work, and perhaps a claim after them. */
 export const bulkEnd = fc
   .tuple(
     fc.array(fc.constantFrom('complete', 'cancel', 'release', 'mark', 'revoke'), { minLength: 2, maxLength: 4 }),
@@ -66,7 +66,7 @@ export const bulkEnd = fc
     ]),
   );
 
-/** A mark that is set behind an entry of the same batch, and the entry behind it. */
+/** A watch mark set after an entry of the same batch, and the next entry. */
 export const watchedBatch = fc.tuple(create, create).map(([first, second]) =>
   batchOf([
     { ...first, again: null, key: null },
@@ -75,7 +75,7 @@ export const watchedBatch = fc.tuple(create, create).map(([first, second]) =>
   ]),
 );
 
-/** One reader more than a partition knows. */
+/** One reader more than a partition accepts. */
 export const crowdOfReaders = fc.constant(
   batchOf(
     Array.from({ length: LIMITS.maxReaders + 1 }, (_, reader) => ({ do: 'commit', reader, back: 0, log: 'this' })),

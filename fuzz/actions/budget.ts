@@ -1,4 +1,4 @@
-/** How random runs call the operations of `model/budget`: two budgets, few dimensions, limits that are soon reached. */
+/** How random runs call the operations of `model/budget`: two budgets, few dimensions, limits that are reached soon. */
 import fc from 'fast-check';
 import { partitionIn } from '../../model/families.js';
 import { LIMITS } from '../../model/limits.js';
@@ -8,7 +8,7 @@ import { choose, chosenId, type World } from './world.js';
 
 const budgetIdOf = (index: number): string => `b0b0b0b0-0000-4000-a000-00000000000${index}`;
 
-/** Mostly one of the two that are created. */
+/** Usually one of the two existing budgets. */
 const which = fc.constantFrom(0, 0, 0, 0, 1, 1, 1, 2);
 
 const DIMENSIONS = ['tokens', 'Cents', 'a.b/c-d'] as const;
@@ -19,7 +19,7 @@ const amount = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(0, 10, 11, LIMITS.maxInteger) },
 );
 
-/** Amounts by dimension; one at least is more than nothing. */
+/** Amounts by dimension; at least one above 0. */
 const amounts: fc.Arbitrary<Record<string, number>> = fc.oneof(
   {
     weight: 16,
@@ -43,7 +43,7 @@ const manyLimits = Object.fromEntries(Array.from({ length: LIMITS.maxDimensions 
 
 const key = seldom(fc.constantFrom('k1', 'k2', 'Größe'), 3);
 
-/** An execution, and an epoch of its own or one that is over. */
+/** An execution, with its epoch or an older one. */
 interface Spender {
   readonly pick: Pick;
   readonly back: number | null;
@@ -60,7 +60,7 @@ function spenderOf(world: World, { pick, back }: Spender): { executionId: string
 
 const reservationIdOf = (index: number): string => `cafecafe-0000-4000-a000-00000000000${index}`;
 
-/** A reservation that there is, or the next one. */
+/** An existing reservation, or the next one. */
 function reservationOf(world: World, budget: number, index: number): { budgetId: string; reservationId: string } {
   const known = [...world.tables.reservation.keys()];
   const name = known[index % Math.max(1, known.length)];
@@ -227,7 +227,7 @@ export const budgetActions = {
   }),
 };
 
-/** An execution that used something of the budget, if one did. */
+/** An execution that used the budget, if there is one. */
 function spenderIn({ tables, partition }: World, budgetId: string, index: number): string {
   const names = [...tables.ledger.keys()].filter((name) => name.startsWith(budgetId));
   const name = names[index % Math.max(1, names.length)];

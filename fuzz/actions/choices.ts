@@ -8,7 +8,7 @@ import fc from 'fast-check';
 export const LANES = ['alpha', 'beta'] as const;
 export const CAPABILITY_SETS = [[], ['gpu'], ['eu', 'gpu'], ['eu']] as const;
 
-/** Which executions a choice is made among. */
+/** The executions that a choice selects from. */
 export type Among =
   | 'any'
   | 'running'
@@ -40,7 +40,7 @@ export type FenceChoice =
   | 'wrong_attempt';
 export type Source = 'lease_holder' | 'operator_override';
 
-/** A time: an offset from now, or from the n-th time that matters to the world. */
+/** A time: an offset from now, or from the n-th timer of the world. */
 export interface Moment {
   readonly from: 'now' | 'timer';
   readonly index: number;
@@ -120,16 +120,16 @@ export const owner: fc.Arbitrary<Owner> = fc.record({
   attemptIndex: fc.constantFrom('none', 'none', 'current', 'current', 'wrong'),
 });
 
-/** Mostly nothing: what is rare in life, or would keep runs from getting anywhere. */
+/** Usually absent: the option is rare in practice, or would stop a run from making progress. */
 export const seldom = <Value>(arbitrary: fc.Arbitrary<Value>, oneIn: number): fc.Arbitrary<Value | null> =>
   fc.oneof({ weight: oneIn - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary });
 
-/** Where what can run in any partition runs: mostly where executions are. */
+/** The partition of operations that exist in every family: usually that of executions. */
 export const on = fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1, 2, 3);
 export const ttlMs = fc.constantFrom(1_000, 1_000, 1_001, 3_000);
 export const unit = fc.option(fc.constantFrom(0, 0.25, 1 / 3, 1));
 
-/** The owner of the n-th that runs, with its right. */
+/** The owner of the n-th running execution, with its fence. */
 export const holder = (index: number): Owner => ({
   pick: { among: 'running', index },
   fence: 'current',

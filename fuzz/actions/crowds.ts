@@ -1,7 +1,7 @@
 /**
- * Callers at once: a call whose commands are all about one thing, so that each meets what the one before it did to it. What
- * a command brings about for others, and the next command of the call should see, is found here; runs of single commands
- * seldom show it.
+ * Concurrent callers: one call whose commands all concern the same entity, so that each meets the effects of the
+ * previous one. This finds effects of a command on other entities that the next command of the call must see; runs of
+ * single commands rarely do.
  */
 import fc from 'fast-check';
 import { batchOf } from './batches.js';
@@ -11,7 +11,7 @@ import { drawn, type Action } from './index.js';
 
 type Named<Name extends Action['do']> = Extract<Action, { readonly do: Name }>;
 
-/** What an owner does with what it owns. */
+/** Commands of an owner. */
 const owned = fc.oneof(
   { weight: 2, arbitrary: drawn('complete') },
   { weight: 2, arbitrary: drawn('fail') },
@@ -31,7 +31,7 @@ const owned = fc.oneof(
   { weight: 2, arbitrary: drawn('await_children') },
 );
 
-/** What others do to an execution, whatever it does. */
+/** Commands of other callers. */
 const done = fc.oneof(
   ...(['hold', 'release_hold', 'priority', 'tags', 'revoke', 'mark', 'replay', 'expire_attempt'] as const).map((name) =>
     drawn(name),
@@ -39,7 +39,7 @@ const done = fc.oneof(
   ...(['expire_deadline', 'purge', 'send', 'approve', 'join_flow', 'watch_stream'] as const).map((name) => drawn(name)),
 );
 
-/** What comes to a wait. */
+/** Commands that affect a wait. */
 const toWait = fc.oneof(
   { weight: 4, arbitrary: drawn('approve') },
   { weight: 4, arbitrary: drawn('send') },
@@ -52,7 +52,7 @@ const toWait = fc.oneof(
   { weight: 1, arbitrary: drawn('cancel') },
 );
 
-/** What takes up work, or takes it away from those who would. */
+/** Commands that take up work, or prevent others from doing so. */
 const toQueued = fc.oneof(
   { weight: 3, arbitrary: drawn('issue_grant') },
   { weight: 3, arbitrary: drawn('claim_granted') },
@@ -66,7 +66,7 @@ const toQueued = fc.oneof(
   { weight: 1, arbitrary: drawn('cancel') },
 );
 
-/** The same action, of that execution: its owner acts, or an operator where nobody owns it. */
+/** The same action on that execution, by its owner, or by an operator if it has none. */
 function about<Of extends object>(action: Of, pick: Pick): Action {
   if ('owner' in action) {
     const isOwned = pick.among === 'running';
@@ -77,7 +77,7 @@ function about<Of extends object>(action: Of, pick: Pick): Action {
   return { ...action, pick } as never;
 }
 
-/** Several of one execution, in one call. */
+/** Several commands on one execution, in one call. */
 const ofOne = (among: Among, what: fc.Arbitrary<object>): fc.Arbitrary<readonly Action[]> =>
   fc
     .tuple(fc.nat(2), fc.array(what, { minLength: 2, maxLength: 4 }))
@@ -87,7 +87,7 @@ const row = (from: readonly number[], policy: number | null): Row => ({
   ...{ lane: 0, kind: 0, from, policy, bytes: 0, delayMs: null, deadlineMs: null },
 });
 
-/** Some that can begin, and some behind them. */
+/** A few independent members, and a few that depend on them. */
 const rows = fc
   .tuple(
     fc.integer({ min: 1, max: 3 }),
@@ -101,7 +101,7 @@ const rows = fc
     ...rest.map(([from, policy]) => row(from, policy)),
   ]);
 
-/** What changes a flow while its members are worked on. */
+/** Commands that change a flow while its members run. */
 const toFlow = fc.oneof(
   { weight: 3, arbitrary: drawn('cancel_flow') },
   { weight: 1, arbitrary: drawn('depend') },
@@ -110,12 +110,12 @@ const toFlow = fc.oneof(
   { weight: 1, arbitrary: drawn('grow_flow') },
 );
 
-/** Mostly the one that lets go on what runs: the others leave little to work on in a small flow. */
+/** Usually the least destructive one: the others leave little to do in a small flow. */
 const cancelling = fc
   .tuple(drawn('cancel_flow'), fc.constantFrom('cancel_pending', 'cancel_pending', 'cancel_all', 'flow_only'))
   .map(([it, policy]): Action => ({ ...it, flow: 0, policy }));
 
-/** Members of one flow are worked on in one call, perhaps after the flow was cancelled, or while it is. */
+/** Commands on members of one flow in one call, perhaps with its cancellation before or among them. */
 const ofMembers: fc.Arbitrary<readonly Action[]> = fc
   .tuple(
     drawn('create_flow'),
@@ -136,7 +136,7 @@ const ofMembers: fc.Arbitrary<readonly Action[]> = fc
     ];
   });
 
-/** What is spent on one budget in one call. */
+/** Reports to one budget in one call. */
 const ofBudget: fc.Arbitrary<readonly Action[]> = fc
   .array(
     fc.oneof(
@@ -161,7 +161,7 @@ const ofQuota: fc.Arbitrary<readonly Action[]> = fc
   )
   .map(([policy, all]) => [batchOf(all.map((it): Action => ({ ...it, policy })))]);
 
-/** Callers at once, of any kind. */
+/** Concurrent callers of any kind. */
 export const crowd: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 3, arbitrary: ofMembers },
   { weight: 3, arbitrary: ofOne('running', fc.oneof({ weight: 3, arbitrary: owned }, { weight: 2, arbitrary: done })) },

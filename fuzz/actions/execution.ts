@@ -37,7 +37,7 @@ interface Creation {
   readonly kind: number;
   readonly capabilities: number;
   readonly policy: number;
-  /** What it is metered by: `METERS`; nothing when null, or absent as in runs of before. */
+  /** The meter set, from `METERS`; none when null, or absent as in older corpus files. */
   readonly meters?: number | null;
   readonly priority: number | null;
   readonly delay: Moment | null;
@@ -45,9 +45,9 @@ interface Creation {
   readonly key: number | null;
   readonly payloadBytes: number;
   readonly tags: number;
-  /** The id of an execution that is there. */
+  /** The id of an existing execution. */
   readonly again: Pick | null;
-  /** What becomes of it when its quota is full, and how much room there is. */
+  /** The strategy for a full quota, and its remaining room. */
   readonly whenFull?: readonly ['drop' | 'cancel_oldest', room: number] | null;
 }
 

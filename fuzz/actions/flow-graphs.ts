@@ -1,6 +1,6 @@
 /**
- * How random runs make flows of many members and work on all of them: a graph is drawn as a shape and a salt, and what
- * runs is ended in one batch, so that a flow of sixty members costs a run a handful of choices. Drawn by `flowRun` alone.
+ * How random runs create and process flows with many members. A graph is drawn as a shape and a salt, and running
+ * members are ended in one batch, so a flow of sixty members takes only a handful of choices. Used by `flowRun` only.
  */
 import fc from 'fast-check';
 import type { Command } from '../../model/machine.js';
@@ -10,7 +10,7 @@ import { flowOfRows, POLICIES, type Row } from './flows.js';
 import { generator } from './generator.js';
 import type { World } from './world.js';
 
-/** Members of a flow that comes whole, at most. */
+/** Members of a flow that is created whole, at most. */
 export const MAX_MEMBERS = 60;
 
 const SHAPES = ['chain', 'fan_out', 'fan_in', 'layers', 'any'] as const;
@@ -18,13 +18,13 @@ const SHAPES = ['chain', 'fan_out', 'fan_in', 'layers', 'any'] as const;
 interface Graph {
   readonly shape: (typeof SHAPES)[number];
   readonly members: number;
-  /** What is left of the shape to chance. */
+  /** Random choices within the shape. */
   readonly salt: number;
   readonly building: true | null;
   readonly closed: true | null;
 }
 
-/** Which of the members before it lead to the one at a place: distances, from 0 for the last one. */
+/** Which earlier members lead to the member at an index: distances, 0 for the previous one. */
 function sourcesOf({ shape, members }: Graph, at: number, random: () => number): number[] {
   const some = (most: number, within: number): number[] => [
     ...new Set(Array.from({ length: Math.floor(random() * (most + 1)) }, () => Math.floor(random() * within))),
@@ -48,7 +48,10 @@ const CANCELLING = POLICIES.flatMap((policy, i) =>
   'onSatisfied' in policy && policy.onSatisfied === 'cancel_remaining' ? [i] : [],
 );
 
-/** Which policy a member has. What many lead to mostly needs few of them: most are cancelled, more than a call does at once. */
+/**
+ * The policy of a member. Members with many upstreams usually need few of them, so most are cancelled, more than one
+ * call can do.
+ */
 function policyAt({ shape }: Graph, random: () => number): number | null {
   const among = shape === 'fan_in' ? CANCELLING : [...POLICIES.keys()];
   return random() < 0.8 ? (among[Math.floor(random() * among.length)] as number) : null;
@@ -71,7 +74,7 @@ const ENDS = ['complete', 'fail', 'cancel', 'release', 'retry', 'delay', 'leave'
 type End = (typeof ENDS)[number];
 
 interface Ends {
-  /** What becomes of those that run: of the first, the second, and so on, again and again. */
+  /** The endings of running members, repeated in order. */
   readonly pattern: readonly End[];
 }
 
@@ -112,7 +115,7 @@ function endsOf({ executions, fences, now }: World, { pattern }: Ends): Command[
     });
 }
 
-/** Mostly well: where much fails, nothing is left to look at. */
+/** Usually success: after many failures little is left to check. */
 const end: fc.Arbitrary<End> = fc.oneof(
   { weight: 12, arbitrary: fc.constant('complete' as const) },
   { weight: 4, arbitrary: fc.constantFrom(...ENDS) },

@@ -1,4 +1,7 @@
-/** Runs about flows of many members: they come whole or grow, work is done on all of them at once, and everything else interferes. */
+/**
+ * Runs about flows with many members: created whole or grown, with work on all members at once and interference from
+ * everything else.
+ */
 import fc from 'fast-check';
 import { step, type Owner } from './choices.js';
 import { drawn, type Action } from './index.js';
@@ -12,7 +15,7 @@ const onAny = (
 ): fc.Arbitrary<Action> =>
   fc.tuple(arbitrary, anyIndex).map(([it, index]): Action => ({ ...it, pick: { ...it.pick, index } }));
 
-/** A worker that takes much at once. */
+/** A worker that claims many executions at once. */
 const claim: fc.Arbitrary<Action> = fc
   .tuple(drawn('claim'), fc.constantFrom(1, 8, 40), anyIndex)
   .map(([it, count, index]) => ({
@@ -25,17 +28,17 @@ const claim: fc.Arbitrary<Action> = fc
     kinds: null,
   }));
 
-/** An operator cancels any member, in whatever situation it is. */
+/** An operator cancels a member in any situation. */
 const cancel: fc.Arbitrary<Action> = fc.tuple(drawn('cancel'), anyIndex).map(([it, index]) => ({
   ...it,
   owner: { ...it.owner, pick: { among: 'any', index }, fence: 'none', source: 'operator_override' },
 }));
 
 const due = fc.constantFrom(1, 2, 7, 100, 100).map((limit): Action => ({ do: 'due', limit, loop: 0, jitter: null }));
-/** The engine goes on with what is due, bit by bit. */
+/** The engine applies due work in small passes. */
 const passes = fc.array(due, { minLength: 1, maxLength: 4 });
 
-/** Owners make children, and wait for them. */
+/** Owners create children and wait for them. */
 const parenting: fc.Arbitrary<readonly Action[]> = fc
   .tuple(claim, fc.array(fc.tuple(drawn('spawn'), anyIndex, fc.boolean()), { minLength: 1, maxLength: 3 }))
   .map(([claimed, all]): Action[] => [
@@ -55,7 +58,7 @@ const again: fc.Arbitrary<Action> = fc
   .tuple(drawn('replay'), anyIndex)
   .map(([it, index]) => ({ ...it, pick: { among: 'terminal', index } }));
 
-/** A day later what has ended is forgotten, piece by piece. */
+/** A day later, ended executions are purged in small passes. */
 const purging: fc.Arbitrary<readonly Action[]> = fc
   .tuple(fc.constantFrom(86_400_000, 86_399_999, 90_000_000), fc.array(due, { minLength: 1, maxLength: 6 }))
   .map(([offsetMs, passes]): Action[] => [{ do: 'time', to: { from: 'now', index: 0, offsetMs } }, ...passes]);
@@ -101,7 +104,7 @@ const turn: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 2, arbitrary: purging },
 );
 
-/** A flow of many members, and what becomes of it. */
+/** A flow with many members and its processing. */
 export const flowRun: fc.Arbitrary<Action[]> = fc
   .tuple(drawn('create_graph'), fc.array(turn, { minLength: 8, maxLength: 40, size: 'max' }))
   .map(([graph, turns]) => [graph, ...turns.flat()]);

@@ -1,4 +1,4 @@
-/** How random runs call the operations of `model/flow`: flows that come whole or grow, edges, groups, cancellations. */
+/** How random runs call the operations of `model/flow`: flows created whole or grown, edges, groups, cancellations. */
 import fc from 'fast-check';
 import type { ReadonlyFlow } from '../../model/flow/facts.js';
 import type { Command } from '../../model/machine.js';
@@ -6,7 +6,7 @@ import { KINDS, LANES, owner, pick, seldom, type Owner, type Pick } from './choi
 import { generator, type Reads } from './generator.js';
 import { bytesOf, choose, chosenId, claimantOf, type World } from './world.js';
 
-/** Which flow: the n-th that there is, or one that is not there. */
+/** The n-th existing flow, or an unknown one. */
 type FlowPick = number | null;
 
 const flowPick: fc.Arbitrary<FlowPick> = fc.oneof(
@@ -36,7 +36,7 @@ const policy = fc.nat(POLICIES.length - 1);
 export interface Row {
   readonly lane: number;
   readonly kind: number;
-  /** Which of those before it lead to it. */
+  /** Which earlier members lead to it. */
   readonly from: readonly number[];
   readonly policy: number | null;
   readonly bytes: number;
@@ -54,7 +54,7 @@ const row: fc.Arbitrary<Row> = fc.record({
   deadlineMs: seldom(fc.constantFrom(800, 4_000), 10),
 });
 
-/** A graph of members that are minted now; edges lead from earlier ones, or from members of a flow that is there. */
+/** A graph of new members; edges lead from earlier ones, or from members of an existing flow. */
 function graphOf(world: World, rows: readonly Row[], others: readonly string[]) {
   const ids = rows.map(() => `${world.partition}:${world.uuid()}`);
   const edges = rows.flatMap(({ from }, at) =>
@@ -89,7 +89,7 @@ function graphOf(world: World, rows: readonly Row[], others: readonly string[]) 
   };
 }
 
-/** A flow that is new, with a graph of its own. */
+/** A new flow with its graph. */
 export const flowOfRows = (
   world: World,
   rows: readonly Row[],
@@ -109,7 +109,7 @@ export const flowOfRows = (
 const isMember = (world: World, id: string, flow: ReadonlyFlow | undefined): boolean =>
   flow !== undefined && world.tables.execution.get(id)?.flow === flow.flow;
 
-/** An execution of a flow, or any other one. */
+/** A member of a flow, or any other execution. */
 function memberId(world: World, flow: ReadonlyFlow | undefined, choice: Pick): string {
   const members = world.executions.filter(({ executionId }) => isMember(world, executionId, flow));
   const found = members.length === 0 ? choose(world, choice) : members[choice.index % members.length];
@@ -122,7 +122,7 @@ interface Depend {
   readonly flow: FlowPick;
   readonly upstream: Pick;
   readonly downstream: Pick;
-  /** The id of an edge that is there, and its ends. */
+  /** The id of an existing edge, and its ends. */
   readonly again: 'no' | 'same' | 'other';
   readonly revision: 'none' | 'current' | 'old';
   readonly way: 'addDependency' | 'stageDependencyEdge' | 'applyDependencyToChild';
@@ -165,11 +165,11 @@ interface Spawn {
   readonly owner: Owner;
   readonly rows: readonly Row[];
   readonly policy: number;
-  /** Children that are there. */
+  /** Existing children. */
   readonly again: true | null;
-  /** The id of a flow that is there. */
+  /** The id of an existing flow. */
   readonly taken: FlowPick;
-  /** The id of an edge that is there. */
+  /** The id of an existing edge. */
   readonly edge: true | null;
 }
 
@@ -241,9 +241,9 @@ export const flowActions = {
     choices: {
       flow: flowPick,
       rows: fc.array(row, { minLength: 1, maxLength: 4 }),
-      /** Edges from members that are there, or from any other execution. */
+      /** Edges from existing members, or from other executions. */
       from: fc.constantFrom('members' as const, 'members' as const, 'members' as const, 'any' as const),
-      /** Its first member is there; an execution of its id is; an edge of its id is. */
+      /** Collisions: its first member exists; an execution with its id exists; an edge with its id exists. */
       again: seldom(fc.constantFrom('same' as const, 'execution' as const, 'edge' as const), 5),
       pick: anyMember,
     },

@@ -1,13 +1,13 @@
-/** How a random run comes to call an operation: what it chooses, how often, and what the choices mean. */
+/** How a random run calls an operation: its choices, their weights, and the commands that they mean. */
 import fc from 'fast-check';
 import type { Command, QueryName } from '../../model/machine.js';
 import type { World } from './world.js';
 
 export interface Generator<Choices extends object> {
-  /** How often it is drawn, among all others. */
+  /** Weight of the action among all others. */
   readonly weight: number;
   readonly arbitrary: fc.Arbitrary<Choices>;
-  /** The commands that the choices amount to; none when the world has nothing to choose from. */
+  /** The commands for the choices; none when the world has nothing to choose from. */
   resolve(world: World, choices: Choices): Command[];
 }
 
@@ -21,12 +21,12 @@ export function generator<Choices extends object>(declaration: {
   return { weight, arbitrary: fc.record(choices) as fc.Arbitrary<Choices>, resolve };
 }
 
-/** What is chosen where a run reads. */
+/** The choices of a run's reads. */
 export interface ReadChoices {
   readonly executionId: string;
   readonly index: number;
   readonly limit: number;
 }
 
-/** Reads of a domain that are compared, by what was chosen. */
+/** The compared reads of a domain, for given choices. */
 export type Reads = (world: World, choices: ReadChoices) => readonly (readonly [name: QueryName, args: object])[];

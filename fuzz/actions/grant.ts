@@ -1,4 +1,6 @@
-/** How random runs call the operations of `model/grant`: schedulers that grant, and workers that claim what they were granted. */
+/**
+ * How random runs call the operations of `model/grant`: schedulers that issue grants, and workers that claim with them.
+ */
 import fc from 'fast-check';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isReclaimable } from '../../model/execution/situation.js';
@@ -7,7 +9,7 @@ import { CAPABILITY_SETS, KINDS, LANES, pick, seldom, ttlMs, type Pick } from '.
 import { generator, type Reads } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
 
-/** Workers, each with instances. One has a name that is too long for the core of a record. */
+/** Workers, each with several instances. One name is too long for the core of a record. */
 const POOLS = ['pool', `pool-${'x'.repeat(70)}`] as const;
 
 const laneOf = (execution: ReadonlyExecution | undefined, lane: 'none' | 'own' | 'other'): string | undefined => {
@@ -22,7 +24,7 @@ interface Issue {
   readonly worker: number;
   readonly instance: number;
   readonly strict: boolean;
-  /** The capabilities that the execution needs; else those that follow. */
+  /** The capabilities that the execution needs; otherwise the following ones. */
   readonly capable: boolean;
   readonly capabilities: number;
   readonly kinds: readonly number[] | null;
@@ -78,20 +80,20 @@ interface Claim {
   readonly pick: Pick;
   readonly grant: 'none' | 'own' | 'wrong';
   readonly lane: 'none' | 'own' | 'other';
-  /** The worker that was granted it; else the one that follows. */
+  /** The worker that has the grant; otherwise the following one. */
   readonly granted: boolean;
   readonly worker: number;
   readonly instance: number;
-  /** The way in which its situation wants it; else the one that follows. */
+  /** The operation that fits its situation; otherwise the following one. */
   readonly fitting: boolean;
   readonly way: 'claimExecution' | 'claimResumedExecution' | 'reclaimExecution';
   readonly ttlMs: number;
   readonly cap: number | null;
-  /** The lease that is in force, as after a lost reply. */
+  /** The lease in force, as after a lost reply. */
   readonly again: boolean;
 }
 
-/** The operation that takes an execution as it is. */
+/** The operation that takes an execution in this state. */
 function wayOf(execution: ReadonlyExecution | undefined): Claim['way'] {
   if (execution === undefined) return 'claimExecution';
   if (isReclaimable(execution.situation)) return 'reclaimExecution';

@@ -1,6 +1,6 @@
 /**
- * Actions: what a run is made of. An action is a name and choices; its generator turns it into commands. What is no
- * command stands here: time, reads, repeated calls, batches.
+ * Actions, the parts of a run. An action is a name and choices; its generator turns them into commands. Actions that
+ * are not commands are here: time, reads, repeated calls, batches.
  */
 import fc from 'fast-check';
 import type { Command } from '../../model/machine.js';
@@ -25,7 +25,7 @@ import { streamActions, streamReads } from './stream.js';
 import { workerActions, workerReads } from './workers.js';
 import type { World } from './world.js';
 
-/** Every generator, by the name of what it does. */
+/** Every generator, by the name of its action. */
 const GENERATORS = {
   ...executionActions,
   ...leaseActions,
@@ -74,7 +74,7 @@ export type Action =
   | Drawn
   | { readonly do: 'time'; readonly to: Moment }
   | { readonly do: 'read'; readonly pick: Pick; readonly limit: number }
-  /** The process that has its state in files dies and is started anew. */
+  /** The process with the embedded store dies and starts again. */
   | { readonly do: 'restart' }
   /** The same call as `back` calls ago, as after a lost reply. */
   | { readonly do: 'repeat'; readonly back: number }
@@ -89,7 +89,7 @@ export function resolve(world: World, action: Action): Command[] {
       return [];
     case 'repeat': {
       const again = world.recent.at(-1 - action.back);
-      // How many are due is looked at when a pass is drawn, see `due`: one of before can be of another world.
+      // The number of due entities is read when a pass is drawn, see `due`: a stored one can be of another world.
       return again === undefined || again.name === 'applyDue' ? [] : [again];
     }
     case 'batch':

@@ -1,9 +1,9 @@
-/** How random runs call what operators do to lanes, and read their states. */
+/** How random runs pause, drain and resume lanes, and read their states. */
 import fc from 'fast-check';
 import { LANES } from './choices.js';
 import { generator, type Reads } from './generator.js';
 
-/** The lanes that runs create work in, and one that stays empty. */
+/** The lanes of created work, and one that stays empty. */
 const NAMES = [...LANES, 'a-lane-without-any-work'] as const;
 const WORDS = ['', 'the shop is closed', 'because '.repeat(12)] as const;
 const REQUESTERS = [undefined, 'ann', `${'team/'.repeat(14)}ann`] as const;
@@ -27,7 +27,7 @@ export const laneActions = {
     choices,
     resolve: ({ partition }, chosen) => [{ name: 'drainLane', args: asked(partition, chosen) }],
   }),
-  // More often than the others together: a lane that gives nothing lets a run learn little.
+  // More often than the others together: a closed lane leaves a run little to do.
   resume_lane: generator({
     weight: 4,
     choices,

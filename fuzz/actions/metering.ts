@@ -18,7 +18,7 @@ export const METERS = [
   { budgetIds: [meterId(5), meterId(4), meterId(5), meterId(6)] },
 ] as const;
 
-/** The meter set by which an execution is claimed. */
+/** The meter set with which an execution is claimed. */
 export const meterSetFor = (execution: ReadonlyExecution | undefined): string | undefined =>
   execution === undefined || execution.meters.length === 0 ? undefined : meterSetOf(execution.meters);
 
@@ -51,7 +51,7 @@ export const meteringActions = {
   }),
 };
 
-/** Which meters a creation names; mostly none. */
+/** The meters of a creation; usually none. */
 export const meters = seldom(fc.nat(METERS.length - 1), 3);
 
 export const meteringReads: Reads = ({ partition, executions }, { index, limit }) => {

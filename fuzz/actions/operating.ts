@@ -1,15 +1,17 @@
-/** How random runs call what operators and users do to one execution: holds, blocks, priority, replays, tags. */
+/**
+ * How random runs call the operations of operators and users on one execution: holds, blocks, priority, replays, tags.
+ */
 import fc from 'fast-check';
 import { BLOCKS, type BlockReason } from '../../model/execution/situation.js';
 import { pick, seldom, type Pick } from './choices.js';
 import { generator } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
 
-/** What callers pass as `requestedBy` and `reason`: short, or too long for the core of a record. */
+/** Values of `requestedBy` and `reason`: short, or too long for the core of a record. */
 const WORDS = ['', 'shop is closed', 'because '.repeat(12)] as const;
 const REASONS = Object.keys(BLOCKS) as BlockReason[];
 
-/** Tags that are set: values of every kind that JSON writes in another form, keys before and behind each other. */
+/** Tags: values of every kind that JSON writes differently, and keys that sort before and after each other. */
 const TAG_SETS = [
   { 'team.name': 'core' },
   { 'a.b': 'Größe "x"', 'a.b_c': '\\', 'a.b.c': '"' },

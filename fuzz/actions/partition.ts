@@ -6,7 +6,7 @@ import { on } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { placeOf } from './world.js';
 
-/** Which partition; that of executions when absent. */
+/** The partition; default: that of executions. */
 interface On {
   readonly on?: number;
 }
@@ -14,7 +14,7 @@ interface On {
 export const partitionActions = {
   watch_log: generator<{ ahead: number } & On>({
     weight: 3,
-    // The end as it is, and beside it: one entry back, or where it may be once a call before this one in a batch has run.
+    // The current end, and positions beside it: one entry back, or where it may be after an earlier call of the batch.
     choices: { ahead: fc.constantFrom(0, 0, 0, -1, 1), on },
     resolve(world, { ahead, on }) {
       const { now } = world;
@@ -61,7 +61,7 @@ export const partitionReads: Reads = ({ places, partition }, { executionId, inde
   const args = { partition, limit: Math.max(1, limit) };
   return [
     ...places.map((partition) => ['listReaders', { partition }] as const),
-    // A page from the beginning of a kind, and one behind an id that may be gone.
+    // The first page of a kind, and a page after an id that may be gone.
     ...[`${SNAPSHOT_KINDS[index % 2]}:`, `${SNAPSHOT_KINDS[(index + 1) % 2]}:${executionId}`].map(
       (cursor) => ['readSnapshot', { ...args, cursor }] as const,
     ),

@@ -1,7 +1,7 @@
-/** Policies that executions of a random run are created with. */
+/** Policies of created executions in random runs. */
 export const CATEGORIES = ['io', 'rate', 'permanent'] as const;
 
-/** Retry policies that operators bring. */
+/** Retry policies supplied by operators. */
 export const OVERRIDES = [
   { maxRetries: 0 },
   { maxRetries: 9, backoff: { type: 'fixed' as const, delayMs: 15 } },
@@ -37,7 +37,7 @@ export const POLICIES = [
     timeoutPolicy: { attemptTimeoutMs: 1_300 },
     retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 20 } },
   },
-  // The backoff is cut at the second retry; attempts time out in the millisecond in which the shortest lease ends.
+  // The backoff is capped at the second retry; attempts time out in the millisecond in which the shortest lease ends.
   {
     timeoutPolicy: { attemptTimeoutMs: 1_000 },
     retryPolicy: {
@@ -50,7 +50,7 @@ export const POLICIES = [
     timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 },
     retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 }, retryableCategories: ['timeout'] },
   },
-  // Attempts time out while their lease is good, and only some failures are worth a retry.
+  // Attempts time out while their lease is valid, and only some failures are retried.
   {
     timeoutPolicy: { attemptTimeoutMs: 800 },
     retryPolicy: {
@@ -59,9 +59,9 @@ export const POLICIES = [
       retryableCategories: ['timeout', 'transient', 'io'],
     },
   },
-  // What waits and names no time is over soon; signals are few.
+  // Suspensions without a time of their own end soon; signals are few.
   { suspensionPolicy: { defaultTimeoutMs: 600 }, maxSignalsPerExecution: 2 },
   { suspensionPolicy: { defaultTimeoutMs: 600, timeoutBehavior: 'cancel' }, maxReplayCount: 9 },
-  // Kept for longer than others, and than the flow that it is in.
+  // Kept longer than other executions, and than its flow.
   { streamPolicy: { retentionTtlMs: 90_000_000 } },
 ] as const;

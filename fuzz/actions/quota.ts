@@ -1,4 +1,4 @@
-/** How random runs create quota policies, have admissions checked, and give them back. */
+/** How random runs create quota policies, and check and release admissions. */
 import fc from 'fast-check';
 import { LIMITS } from '../../model/limits.js';
 import { meterSetOf, metersOf } from '../../model/metering/meters.js';
@@ -9,7 +9,7 @@ import type { World } from './world.js';
 
 const policyId = (index: number): string => `00000000-0000-4000-a000-0000000000f${index}`;
 
-/** Small limits, so that few steps reach them. */
+/** Limits that few steps reach. */
 const SPECS = [
   { maxConcurrent: 1 },
   { windowSeconds: 1, maxRequestsPerWindow: 2, jitterMs: 10 },
@@ -19,7 +19,7 @@ const SPECS = [
 
 const policy = fc.nat(2);
 
-/** The n-th admission that has a slot somewhere, or one that nothing knows. */
+/** The n-th admission with a slot, or an unknown one. */
 function admissionOf({ tables, uuid }: World, index: number | null): string {
   const ids = [...tables.quota_policy.values()].flatMap(({ slots }) => Object.keys(slots ?? {}));
   const id = index === null ? undefined : ids[index % Math.max(1, ids.length)];

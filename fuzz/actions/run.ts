@@ -1,4 +1,4 @@
-/** A run about anything: which actions, scenes and calls of several commands it is made of, and how often. */
+/** A run about anything: its actions, scenes and batches, and their weights. */
 import fc from 'fast-check';
 import { bulkCreation, bulkEnd, crowdOfReaders, mixedBatch, watchedBatch } from './batches.js';
 import { crowd } from './crowds.js';
@@ -27,7 +27,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: watchedBatch },
 );
 
-/** An action, and now and then the same call again at once, as after a lost reply. */
+/** An action, sometimes followed at once by the same call, as after a lost reply. */
 const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 8, arbitrary: action.map((it) => [it]) },
   { weight: 1, arbitrary: simple.map((it): Action[] => [it, { do: 'repeat', back: 0 }]) },
@@ -45,7 +45,7 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 4, arbitrary: crowd },
 );
 
-/** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */
+/** A run: usually some work first, then anything. `maxLength` bounds the second part. */
 export const run = (maxLength: number): fc.Arbitrary<Action[]> =>
   fc
     .tuple(fc.array<Action>(create, { maxLength: 3 }), fc.array(once, { minLength: 1, maxLength, size: 'max' }))

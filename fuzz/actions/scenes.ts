@@ -1,4 +1,4 @@
-/** Actions that follow each other: what one leaves is what the next one meets. */
+/** Sequences of actions: each meets the effects of the previous one. */
 import fc from 'fast-check';
 import { LIMITS } from '../../model/limits.js';
 import { batchOf } from './batches.js';
@@ -10,7 +10,7 @@ const claim = drawn('claim');
 
 const toTimer = (index: number): Action => ({ do: 'time', to: { from: 'timer', index, offsetMs: 0 } });
 
-/** What the owner of something asks for in the millisecond in which something is due: often its own lease or attempt. */
+/** Commands of an owner in the millisecond in which something is due: often its own lease or attempt. */
 export const late = fc
   .tuple(
     fc.nat(2),
@@ -27,7 +27,7 @@ export const late = fc
   )
   .map(([timer, act, index]): Action[] => [toTimer(timer), { ...act, owner: holder(index) }]);
 
-/** An execution that fails, is tried again, and fails otherwise: what the first failure left meets the second. */
+/** An execution that fails, is retried, and fails differently: traces of the first failure meet the second. */
 export const twice = fc
   .tuple(drawn('fail'), claim, drawn('fail'))
   .map(([first, again, second]): Action[] => [
@@ -38,14 +38,14 @@ export const twice = fc
     { ...second, owner: holder(0) },
   ]);
 
-/** A grant, and a claim by it or beside it; a parking, and an operator who takes up what is parked. */
+/** A grant, and a claim that uses or ignores it; a delay, and an operator who takes the delayed work. */
 export const inTurn: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(drawn('issue_grant'), drawn('claim_granted')) },
   { weight: 3, arbitrary: fc.tuple(drawn('issue_reclaim'), drawn('claim_granted')) },
   { weight: 1, arbitrary: fc.tuple(drawn('delay'), drawn('operator_claim')) },
 );
 
-/** Frames that the owner of something writes, and how it comes to its end: after the last of them, or by its purge. */
+/** Frames of an owner, and an end of its attempt after the last of them, or its purge. */
 export const writing: fc.Arbitrary<readonly Action[]> = fc
   .tuple(
     create,
@@ -69,7 +69,7 @@ export const writing: fc.Arbitrary<readonly Action[]> = fc
     ...(isPurged ? [toTimer(0), { do: 'due', limit: 100, loop: 0, jitter: null } as const] : []),
   ]);
 
-/** Steps that the owner of something records, an end of its run, and the run after it, which finds them or does not. */
+/** Steps of an owner, an end of its run, and the next run, which finds them or does not. */
 export const stepping: fc.Arbitrary<readonly Action[]> = fc
   .tuple(
     create,
@@ -101,7 +101,7 @@ export const stepping: fc.Arbitrary<readonly Action[]> = fc
     ];
   });
 
-/** Work that is suspended, and what becomes of it: signals, time, an operator. */
+/** Suspended work and its end: by signals, time or an operator. */
 export const waitingWork: fc.Arbitrary<readonly Action[]> = fc
   .tuple(
     create,
@@ -143,7 +143,7 @@ export const waitingWork: fc.Arbitrary<readonly Action[]> = fc
 
 const waited: Pick = { among: 'waited', index: 5 };
 
-/** A waitpoint that is made before its suspension, what comes to it meanwhile, and what uses it. */
+/** A waitpoint created before its suspension, events meanwhile, and its use. */
 export const prepared: fc.Arbitrary<readonly Action[]> = fc
   .tuple(
     create,
@@ -185,7 +185,7 @@ export const prepared: fc.Arbitrary<readonly Action[]> = fc
     ...rest,
   ]);
 
-/** One waitpoint more than may wait for a suspension. */
+/** One waitpoint more than the limit of unused ones. */
 export const crowdOfWaitpoints: fc.Arbitrary<readonly Action[]> = fc
   .tuple(create, claim, drawn('rotate'), drawn('create_pending'))
   .map(([work, claimed, key, made]): Action[] => [
@@ -202,7 +202,7 @@ export const crowdOfWaitpoints: fc.Arbitrary<readonly Action[]> = fc
     ),
   ]);
 
-/** A budget and those that spend on it, for a while: what one leaves is what the next one meets. */
+/** A budget and its users, for a while. */
 export const spending: fc.Arbitrary<readonly Action[]> = fc
   .tuple(
     drawn('create_budget'),
@@ -228,7 +228,7 @@ export const spending: fc.Arbitrary<readonly Action[]> = fc
   .map(([made, rest, days]): Action[] => [
     { ...made, budget: 0 },
     ...rest,
-    // Days later, what was kept long enough is dropped.
+    // Days later, records past their retention are dropped.
     ...Array.from({ length: Math.max(0, days) }, (): Action[] => [
       { do: 'time', to: { from: 'timer', index: 0, offsetMs: 0 } },
       { do: 'due', limit: 100, loop: 0, jitter: null, on: 1 },

@@ -10,7 +10,7 @@ import { meterSetFor } from './metering.js';
 import { CATEGORIES } from './policies.js';
 import { choose, chosenId, placeOf } from './world.js';
 
-/** The kinds that a claim names: one that it wants to take is always among them. */
+/** The kinds that a claim names; always includes that of the wanted execution. */
 function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | undefined): string[] | undefined {
   if (chosen === null) return undefined;
   const kinds = chosen.map((index) => KINDS[index] as string);
@@ -18,7 +18,7 @@ function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | u
 }
 
 interface Claim {
-  /** The lane and the capabilities that this execution needs; else those that follow. */
+  /** The lane and capabilities that this execution needs; otherwise the following ones. */
   readonly wants: Pick | null;
   readonly lane: number;
   readonly worker: number;
@@ -27,7 +27,7 @@ interface Claim {
   readonly ttlMs: number;
   readonly ahead: boolean;
   readonly minPriority?: number | null;
-  /** Kinds that it takes; any when null. */
+  /** Kinds that it takes; null for any. */
   readonly kinds: readonly number[] | null;
 }
 
@@ -35,7 +35,7 @@ interface Due {
   readonly limit: number;
   readonly loop: number;
   readonly jitter: number | null;
-  /** Which partition; that of executions when absent. */
+  /** The partition; default: that of executions. */
   readonly on?: number;
 }
 
@@ -96,8 +96,8 @@ export const scheduleActions = {
     resolve(world, { limit, loop, jitter, on }) {
       const { executions, now } = world;
       const partition = placeOf(world, on);
-      // Which of one slot's executions goes first is free: all that are due go at once. What comes before this in a batch
-      // may be the last that is due: few at once only where nothing can be purged.
+      // The order of purges within a slot is free, so all due ones go at once. An earlier command of the batch may make
+      // the last due one, so small passes are drawn only where no purge is possible.
       const purges = executions.some(({ situation, dueAt }) => isTerminal(situation) && (dueAt ?? Infinity) <= now);
       const args = { partition, owner: `loop-${loop}`, jitter: jitter ?? undefined };
       return [{ name: 'applyDue', args: { ...args, limit: purges ? LIMITS.maxPageSize : limit } }];
@@ -107,7 +107,7 @@ export const scheduleActions = {
 
 const STATES = ['waiting', 'delayed', 'active', 'failed', 'cancelled', 'expired', 'completed', 'rate_limited'] as const;
 
-/** Lists that are in the order of numbers, and go on behind any place. */
+/** Lists ordered by numbers, which can continue after any position. */
 const orderedReads: Reads = ({ partition, now, executions }, { executionId, index, limit }) => {
   const place = executions[index % Math.max(1, executions.length)];
   const scores = [place && queueScore(place), now, place?.lastTransitionAt];
@@ -124,7 +124,7 @@ const orderedReads: Reads = ({ partition, now, executions }, { executionId, inde
   ];
 };
 
-/** Those that cancel, and one that never does. */
+/** Sources that cancel, and one that never does. */
 const CANCELLERS = ['operator_override', 'lease_holder', 'flow_cascade', 'nobody'];
 
 const listReads: Reads = ({ partition }, { executionId, index, limit }) => {

@@ -1,4 +1,4 @@
-/** How random runs install signing keys, and send signals with tokens of every kind. */
+/** How random runs install signing keys, and send signals with all kinds of tokens. */
 import fc from 'fast-check';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { digestOf, messageOf } from '../../model/signing/token.js';
@@ -6,7 +6,7 @@ import { bytesOf, choose, chosenId, type World } from './world.js';
 import { pick, seldom, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 
-/** By id: one is longer than a block of the hash. */
+/** Secrets by id: one is longer than a block of the hash. */
 const SECRETS: Readonly<Record<string, Uint8Array>> = {
   k1: bytesOf(32),
   k2: Uint8Array.from({ length: 70 }, (_, i) => 255 - i),
@@ -35,7 +35,7 @@ interface Signal {
   readonly source: number;
   readonly key: number;
   readonly cap: 1 | null;
-  /** Bytes that it brings. */
+  /** Its payload. */
   readonly bytes: number;
   readonly carries: true | null;
   readonly delayMs: number;
@@ -45,7 +45,7 @@ const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
 const SOURCES = ['', 'web', 'web:1'] as const;
 const KEYS = ['', 'once', 'a:b'] as const;
 
-/** A waitpoint of an execution, by choice: mostly one that is open. */
+/** A waitpoint of a chosen execution; usually an open one. */
 function waitpointOf(execution: ReadonlyExecution | undefined, index: number): string | undefined {
   const { suspension, pendingIds = [] } = execution?.waiting ?? {};
   const open = [...pendingIds, ...(suspension?.closing === undefined ? (suspension?.waitpointIds ?? []) : [])];
@@ -75,10 +75,10 @@ function tokenOf(
     case 'no_colon':
       return `:${digest}`;
     case 'wide':
-      // As many characters as a digest has, and more bytes.
+      // As many characters as a digest, and more bytes.
       return `${kid}:${'ü'.repeat(40)}`;
     case 'narrow':
-      // As many bytes, and fewer characters.
+      // As many bytes as a digest, and fewer characters.
       return `${kid}:${'ü'.repeat(20)}`;
     case 'short':
       return `${kid}:${digest.slice(1)}`;

@@ -6,10 +6,10 @@ import { owner, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { bytesOf, claimantOf } from './world.js';
 
-/** Few names, so that steps meet again; one looks like the key of another, one is long. */
+/** Few names, so that steps meet; one looks like the key of another, one is long. */
 const NAMES = ['pay', 'pay:1', 'größe', 'n'.repeat(LIMITS.maxStepNameBytes)] as const;
 
-/** Values of these lengths; nothing is none. */
+/** Lengths of values; undefined for none. */
 const LENGTHS = [undefined, 0, 1, 70] as const;
 
 export const stepActions = {
@@ -44,7 +44,7 @@ export const stepActions = {
         failed,
         ...value,
       };
-      // The same step again, in the same call: as it was, or with another outcome.
+      // The same step again in the same call: identical, or with another outcome.
       const second = again === null ? [] : [{ ...args, failed: again ? failed : !failed }];
       return [args, ...second].map((each) => ({ name: 'recordStep' as const, args: each }));
     },

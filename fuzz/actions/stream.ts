@@ -5,7 +5,7 @@ import { owner, pick, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { bytesOf, chosenId, claimantOf } from './world.js';
 
-/** Patches that make, change and remove members of every kind, in few words, so that runs meet the same members. */
+/** Patches that create, change and remove members of every kind, with few names, so that runs meet the same members. */
 const PATCHES = [
   '{"a":1}',
   '{"a":null,"b":{"c":[1,null,"__ff_null__"]}}',
@@ -15,21 +15,21 @@ const PATCHES = [
   '{}',
 ] as const;
 
-/** Times to live of best-effort frames, and the bounds of their window. */
+/** Lifetimes of best-effort frames, and bounds of their window. */
 const BEST_EFFORT = [
   { ttlMs: 100, maxlenFloor: 1, maxlenCeiling: 3 },
   { ttlMs: 0, maxlenFloor: 2, maxlenCeiling: 2, emaAlpha: 1 },
   { ttlMs: 700 },
 ] as const;
 
-/** Frames that follow another one in its call. */
+/** Frames after another one in the same call. */
 const MORE = [
   { payload: bytesOf(3) },
   { patch: PATCHES[1] },
   { payload: bytesOf(1), bestEffort: BEST_EFFORT[0] },
 ] as const;
 
-/** Longer than any frame may be. */
+/** Longer than the limit. */
 const TOO_LONG = 65_537;
 
 export const streamActions = {
@@ -45,7 +45,7 @@ export const streamActions = {
       bestEffort: seldom(fc.nat(BEST_EFFORT.length - 1), 3),
       seq: seldom(fc.nat(2), 3),
       labels: fc.boolean(),
-      // More frames of the same call, by their modes, and whether the attempt ends with it.
+      // More frames of the call, by mode, and whether the attempt ends with it.
       more: seldom(fc.array(fc.nat(2), { minLength: 1, maxLength: 4 }), 3),
       ends: seldom(fc.constant(true), 8),
     },

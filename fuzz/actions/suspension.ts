@@ -1,4 +1,4 @@
-/** How random runs suspend executions, send them signals and let them go on. */
+/** How random runs suspend executions, send signals to them and resume them. */
 import fc from 'fast-check';
 import { LIMITS } from '../../model/limits.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -15,9 +15,9 @@ import { generator, type Reads } from './generator.js';
 import { choose, chosenId, claimantOf, resolveMoment, type World } from './world.js';
 
 const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
-/** Of waitpoints: two are of one channel, one is as long as can be. */
+/** Keys of waitpoints: two belong to one channel, one has the maximum length. */
 const KEYS = ['wpk:a', 'wpk:a#|b', 'w'.repeat(256)] as const;
-/** Of signals that need no waitpoint: some are those of a channel. */
+/** Names of signals that need no waitpoint: some are those of a channel. */
 const CHANNELS = ['wpk:a', KEYS[2], 'wpk:a#|b', 'approved'] as const;
 const DECIDERS = ['', 'ann', 'ann:b', 'b'] as const;
 
@@ -27,14 +27,14 @@ const of = (key: number) => ({ type: 'single', waitpointKey: KEYS[key] as string
 
 interface Shape {
   readonly condition: ResumeCondition;
-  /** How many waitpoints it has. */
+  /** Number of waitpoints. */
   readonly keys: number;
 }
 
 const counted = (countKind: 'distinct_waitpoints' | 'distinct_signals' | 'distinct_sources', n: number, keys: number) =>
   ({ type: 'count', n, countKind, waitpoints: KEYS.slice(0, keys) }) as const;
 
-/** Conditions of every kind, some inside others. */
+/** Conditions of every kind, some of them nested. */
 const SHAPES: readonly Shape[] = [
   { condition: of(0), keys: 1 },
   { condition: { ...of(0), matcher: any }, keys: 1 },
@@ -44,7 +44,7 @@ const SHAPES: readonly Shape[] = [
   { condition: { ...counted('distinct_waitpoints', 2, 3), matcher: byName(0) }, keys: 3 },
   { condition: counted('distinct_signals', 3, 2), keys: 2 },
   { condition: counted('distinct_sources', 2, 1), keys: 1 },
-  // One signal is enough, and the inner parts are what the outer ones are made of.
+  // One signal is enough, and the outer parts contain the inner ones.
   { condition: { type: 'all_of', members: [{ type: 'all_of', members: [{ ...of(0), matcher: any }] }] }, keys: 1 },
   {
     condition: {
@@ -59,7 +59,7 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-/** Ids of the waitpoints that an execution has had. */
+/** Ids of all waitpoints that an execution has had. */
 const waitpointsOf = (execution: ReadonlyExecution | undefined): string[] =>
   Object.keys(execution?.waiting?.waitpoints ?? {});
 
@@ -72,13 +72,13 @@ interface Suspend {
   readonly delayMs: number;
   /** Uses a waitpoint again. */
   readonly reuse: true | null;
-  /** Uses a waitpoint that was made before: one that waits for it, or any. */
+  /** Uses a waitpoint that was created before: an unused one, or any. */
   readonly pending: 'waiting' | 'any' | null;
-  /** The name that the caller gives it. */
+  /** The caller's idempotency key. */
   readonly key: number;
   readonly tokens: true | null;
   readonly cap: 1 | 2 | null;
-  /** Which policy of resumption it has. */
+  /** The resume policy. */
   readonly policy: number;
 }
 
@@ -99,7 +99,7 @@ const ON_ONE: readonly ((key: string) => ResumeCondition)[] = [
   () => ({ type: 'operator_only' }),
 ];
 
-/** A waitpoint that was made before, and a condition on its key or, now and then, on another one. */
+/** An earlier waitpoint, and a condition on its key or, sometimes, on another one. */
 function ofPending(world: World, execution: ReadonlyExecution | undefined, { pending, shape, key }: Suspend) {
   const { pendingIds = [], waitpoints = {} } = execution?.waiting ?? {};
   const ids = pending === 'waiting' && pendingIds.length > 0 ? pendingIds : Object.keys(waitpoints);
@@ -123,7 +123,7 @@ interface Approve {
   readonly ttlMs: number;
 }
 
-/** A signal to a waitpoint of an execution: mostly one that is open. */
+/** A signal to a waitpoint of an execution; usually an open one. */
 function approval(world: World, choices: Approve): Command {
   const execution = choose(world, choices.pick);
   const { suspension, pendingIds = [] } = execution?.waiting ?? {};
@@ -166,7 +166,7 @@ const sent = {
   carries: seldom(fc.constant(true as const), 3),
 };
 
-/** A signal by a name, some of them those of waitpoints. */
+/** A signal by name; some names are those of waitpoints. */
 function named(
   world: World,
   executionId: string,
@@ -267,7 +267,7 @@ export const suspensionActions = {
     },
     resolve: (world, { pick, ...choices }) => [named(world, chosenId(world, pick), choose(world, pick), choices)],
   }),
-  /** A signal comes to what runs; then its worker suspends it, and has seen the signal or not. */
+  /** A signal to running work, whose worker then suspends it, having seen the signal or not. */
   arrive: generator<Omit<Send, 'pick'> & { readonly owner: Owner; readonly unseen: 0 | 1 }>({
     weight: 6,
     choices: { owner, unseen: fc.constantFrom(0 as const, 1 as const), ...sent },
@@ -309,11 +309,11 @@ export const suspensionActions = {
 interface OfWaitpoint {
   readonly owner: Owner;
   readonly index: number;
-  /** One that there is, or was. */
+  /** An existing or former one. */
   readonly known: boolean;
 }
 
-/** A waitpoint that waits for a suspension, or another one. */
+/** An unused waitpoint, or another one. */
 function pendingOf(
   world: World,
   execution: ReadonlyExecution | undefined,
@@ -388,7 +388,7 @@ export const suspensionReads: Reads = (world, { executionId, index, limit }) => 
   const reason = index === 0 ? undefined : REASON_NAMES[index % REASON_NAMES.length];
   const { partition } = world;
   const open = execution?.waiting?.suspension?.waitpointIds[0];
-  // The place of an execution, or one beside it.
+  // The position of an execution, or one next to it.
   const place = (execution?.waiting?.suspension?.timeoutAt ?? LIMITS.maxInteger) - (index % 2);
   return [
     ['listSuspended', { partition, reason, limit: Math.max(1, Math.min(limit, 200)) }],

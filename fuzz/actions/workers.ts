@@ -1,11 +1,11 @@
-/** How random runs register workers, hear of them, and give them up; and how they list them. */
+/** How random runs register workers, send their heartbeats, mark them dead and list them. */
 import fc from 'fast-check';
 import { CAPABILITY_SETS, KINDS, LANES, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 
-/** That of the partition of the arena. */
+/** The namespace of the arena's partition. */
 const NAMESPACE = 'n';
-/** A few instances that come again, with names that are close to each other in order. */
+/** A few instances that recur, with names that are neighbours in order. */
 const INSTANCES = ['i-1', 'i-10', 'i-2', 'I 2', 'i-a'] as const;
 const POOLS = ['pool', 'pool', 'pool', 'another pool'] as const;
 const OFFERED_LANES = [[LANES[0]], [LANES[1], LANES[0], LANES[1]], ['of nobody']] as const;

@@ -1,4 +1,4 @@
-/** What a choice means in a world: which execution, whose fence, what time. */
+/** The meaning of a choice in a world: which execution, which fence, what time. */
 import {
   isActiveSituation,
   isBlocked,
@@ -18,7 +18,7 @@ import { nextTimerAt } from '../../model/schedule/timers.js';
 import { ENTITY_KINDS, entityNamed, type Header, type Tables } from '../../model/state.js';
 import type { Among, Moment, Owner, Pick } from './choices.js';
 
-/** What a resolution may look at. */
+/** What the resolution of a choice may read. */
 export interface World {
   readonly now: number;
   readonly partition: string;
@@ -30,7 +30,7 @@ export interface World {
   readersOf(partition: string): readonly string[];
   /** In the order of their creation. */
   readonly executions: readonly ReadonlyExecution[];
-  /** Every fence that a claim gave out, oldest first. */
+  /** Every fence from a claim, oldest first. */
   readonly fences: ReadonlyMap<string, readonly FullFence[]>;
   /** The last calls, oldest first. */
   readonly recent: readonly Command[];
@@ -66,11 +66,11 @@ export function chosenId(world: World, pick: Pick): string {
   );
 }
 
-/** A partition: mostly that of executions. What was kept before there were others names none. */
+/** A partition; usually that of executions. Older corpus files name none. */
 export const placeOf = ({ partition, places }: World, on: number | undefined): string =>
   places[(on ?? 0) % places.length] ?? partition;
 
-/** Every time at which something changes by itself, ascending. */
+/** Every time at which a timer is due, ascending. */
 function momentsOf(world: World): number[] {
   const times = world.executions.flatMap((execution) => [
     ...(isTerminal(execution.situation) ? [execution.dueAt ?? 0] : []),
@@ -100,7 +100,7 @@ export function fenceOf(
   owner: Owner,
 ): Partial<FullFence> | undefined {
   const known = execution === undefined ? [] : (world.fences.get(execution.executionId) ?? []);
-  // Whoever never owned it can still guess the epoch.
+  // A caller that never owned it can still guess the epoch.
   const latest = known.at(-1) ?? {
     leaseId: world.uuid(),
     leaseEpoch: execution?.currentLeaseEpoch ?? 1,
@@ -128,7 +128,7 @@ export function fenceOf(
   }
 }
 
-/** A reason may be empty; which is follows from the pick, so that runs stay reproducible. */
+/** A reason may be empty; the choice decides which, so that runs are reproducible. */
 export const reasonFor = ({ index }: Pick, reason: string): string => (index % 3 === 2 ? '' : reason);
 
 export interface Claimant {
@@ -157,10 +157,10 @@ export function claimantOf(world: World, owner: Owner): Claimant {
   };
 }
 
-/** Bytes that differ from place to place. */
+/** Bytes that differ from position to position. */
 export const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 37 + 200) % 256);
 
-/** An object without the members that are not there. */
+/** An object without its undefined members. */
 export function withoutUndefined<Value extends object>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Value;
 }

@@ -1,4 +1,4 @@
-/** The audit must see what is wrong: a record that is true passes, and every lie in it is found. */
+/** The audit must detect errors: a correct record passes, and every falsified one is reported. */
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
@@ -12,7 +12,7 @@ import { GO, type Ran } from './work.js';
 import { callsOf, entriesOf, lineOf, recorded, type Entry, type RecordedCall } from './recording.js';
 
 const LANE = 'lane';
-/** Values of the same length: the log, which knows sizes alone, agrees with them. */
+/** Values of the same length, because the log, which only has sizes, agrees with both. */
 const OTHER = { value: Buffer.from('"before by 2"'), payload: Buffer.from('8') };
 
 /** A short history: one execution completes, one fails for good, and a late worker is refused. */
@@ -23,7 +23,7 @@ async function history(): Promise<{
     change?: (stored: CanonicalState) => CanonicalState,
     ran?: readonly Ran[],
   ) => Promise<Audit>;
-  /** The steps that ran, as a process writes them down. */
+  /** The steps that ran, as a process records them. */
   ran: readonly Ran[];
 }> {
   const store = memory({ partitions: { count: 1 } });

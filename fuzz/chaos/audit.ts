@@ -1,6 +1,6 @@
 /**
- * The audit of a deployment after a run: its logs are folded through the model, its stored state is compared with the
- * fold, and every recorded answer is held against both. What it finds is told as stories that a person can follow.
+ * Audits a deployment after a run: folds its logs through the model, compares its stored state with the result, and
+ * checks every recorded answer against both. Findings are told as stories that a person can follow.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { compareBytes, partitionKeyOf } from '../../model/ids.js';
@@ -28,39 +28,39 @@ import { Timeline, type Span } from './timeline.js';
 export interface AuditOptions {
   readonly backend: Backend;
   readonly calls: readonly RecordedCall[];
-  /** Reads what is stored in a partition, past the backend. */
+  /** Reads the stored state of a partition directly, not through the backend. */
   readonly stored: (partition: string, now: number) => Promise<CanonicalState>;
-  /** Steps that handlers began to run. Default none. */
+  /** Steps that handlers started. Default none. */
   readonly ran?: readonly Ran[];
-  /** What each process of a durable reader was given and told, in the order of their starts. Default: there was none. */
+  /** What each process of a durable reader received, in the order of their starts. Default: there was no reader. */
   readonly readings?: readonly (readonly Reading[])[];
-  /** Times in which the server may have lost what it had acknowledged, ms since the epoch. Default none. */
+  /** Intervals in which the server may have lost acknowledged writes, ms since the epoch. Default none. */
   readonly losses?: readonly Span[];
-  /** Whether every execution has to be terminal by now. Default true. */
+  /** Whether every execution must be terminal. Default true. */
   readonly expectTerminal?: boolean;
   readonly retentionMs: number;
 }
 
 export interface Audit {
-  /** What must not be, each as a story. */
+  /** Violations, each as a story. */
   readonly violations: readonly string[];
   /** Answers from the tails that the server lost. */
   readonly lost: readonly Deed[];
-  /** What became of executions whose acknowledged completion was in a lost tail. */
+  /** The later fate of executions whose acknowledged completion was in a lost tail. */
   readonly lostCompletions: { readonly attemptedAgain: number; readonly endedOtherwise: number; readonly gone: number };
-  /** Lease epochs of lost claims that were given out again, to another owner. */
+  /** Lease epochs of lost claims that another owner got again. */
   readonly epochsGivenTwice: number;
   readonly events: readonly LoggedEvent[];
   readonly answers: number;
   readonly ranUnanswered: number;
   readonly neverAnswered: number;
-  /** How often executions were attempted: attempts -> executions. */
+  /** Number of attempts -> number of executions. */
   readonly attempts: ReadonlyMap<number, number>;
-  /** Terminal situations -> executions. */
+  /** Terminal situation -> number of executions. */
   readonly endings: ReadonlyMap<string, number>;
 }
 
-/** Longest list of findings of one kind in a report. */
+/** Maximum number of findings of one kind in a report. */
 const MAX_STORIES = 10;
 
 export async function audit(options: AuditOptions): Promise<Audit> {
@@ -96,7 +96,7 @@ class Auditor implements Audit {
     this.byPartition = byPartition;
   }
 
-  /** Calls may fail for want of a connection; anything else is a defect. */
+  /** Calls may fail for lack of a connection; any other failure is a defect. */
   faults(): void {
     const defects = this.options.calls.filter(
       ({ fault }) => fault !== undefined && !fault.retryable && fault.code !== 'backend_closed',
@@ -151,7 +151,7 @@ class Auditor implements Audit {
     );
   }
 
-  /** A completion that was acknowledged and lost must not pass unnoticed: its work is done again, or ends in another way. */
+  /** A completion that was acknowledged and lost must show: its work is done again, or ends in another way. */
   private follow({ call, command, answer }: Deed, timeline: Timeline): void {
     const claimed =
       answer?.ok === true ? ((answer.outcome as { executions?: readonly ClaimedExecution[] }).executions ?? []) : [];
@@ -174,7 +174,7 @@ class Auditor implements Audit {
     else this.lostCompletions.endedOtherwise++;
   }
 
-  /** What is stored must be what the log folds to, bytes included. */
+  /** The stored state must equal the folded log, including bytes. */
   private compareStored(
     partition: string,
     timeline: Timeline,
@@ -207,7 +207,7 @@ class Auditor implements Audit {
       generation: first === undefined ? '' : generationOf(first.event.at),
       sequence: last?.sequence ?? 0,
       time: last?.event.at ?? 0,
-      // Which loop applies due work, and what is announced, follows from no log.
+      // No log contains which loop applies due work, or which notices are due.
       applier: stored.header.applier,
       notices: stored.header.notices,
     };
@@ -252,7 +252,7 @@ class Auditor implements Audit {
   }
 }
 
-/** A call that is not explained, with all that happened to its execution around it. */
+/** An unexplained call, with the events of its execution around it. */
 function storyOf({ call, command, answer }: Deed, timeline: Timeline): string {
   const args = command.args as { executionId?: string };
   const named = (

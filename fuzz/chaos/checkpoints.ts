@@ -1,10 +1,10 @@
-/** What a run shows of its checkpoints: steps that are done once, and waits that get what was sent, and get it once. */
+/** Checks of checkpoints in a run: each step is done once, and each wait gets the signal sent to it, once. */
 import { isOfExecution, type LoggedEvent } from '../../model/events.js';
 import type { Deed } from './explain.js';
 import type { Timeline } from './timeline.js';
 import { GO, type Ran } from './work.js';
 
-/** How far the clocks of two processes of one machine were seen apart, with some room, ms. */
+/** Largest observed difference between the clocks of two processes of one machine, with a margin, ms. */
 const SLACK_MS = 50;
 
 export interface CheckpointFindings {
@@ -12,8 +12,7 @@ export interface CheckpointFindings {
 }
 
 /**
- * Everything that must not be, by what it is. Invariants over the log say the rest: nothing closes two suspensions.
- *
+ * All violations, by kind. Invariants over the log cover the rest, for example that nothing closes two suspensions.
  * @param lost answers from the tails that the server lost
  */
 export function judgeCheckpoints(
@@ -29,8 +28,8 @@ export function judgeCheckpoints(
 }
 
 /**
- * Steps that a later owner ran although a value was stored. An owner before the one who stored it may still run, frozen
- * as it was: what it stores is refused.
+ * Steps that a later owner ran although a value was stored. An owner from before the one that stored it may still run,
+ * because it was frozen: its value is refused.
  */
 function* runAgain(timeline: Timeline, ran: readonly Ran[]): Generator<string> {
   for (const run of ran) {
@@ -43,10 +42,10 @@ function* runAgain(timeline: Timeline, ran: readonly Ran[]): Generator<string> {
   }
 }
 
-/** What the completion of a job said that slept or waited. */
+/** What a job that slept or waited reports at its completion. */
 interface Said {
   readonly index: number;
-  /** What its first step gave, its wait, and its second step. */
+  /** The values of its first step, its wait, and its second step. */
   readonly steps?: readonly [before: string, waited: number | null, after: string];
 }
 
@@ -56,7 +55,8 @@ function* wrongResults(
   lost: readonly Deed[],
 ): Generator<string> {
   const values = valuesOf(timeline.log, causes);
-  // Where the server lost calls of an execution, its steps can have given values that the log does not have: it is not judged.
+  // Where the server lost calls of an execution, its steps can have values that the log does not have, so it is not
+  // checked.
   const shaken = new Set(lost.map(({ command }) => (command.args as { executionId?: string }).executionId));
   for (const [sequence, { command }] of causes) {
     if (command.name !== 'completeExecution' || shaken.has(command.args.executionId)) continue;
@@ -71,7 +71,7 @@ function* wrongResults(
   }
 }
 
-/** What was recorded of steps and sent as signals, by execution and name. */
+/** Recorded steps and sent signals, by execution and name. */
 function valuesOf(log: readonly LoggedEvent[], causes: ReadonlyMap<number, Deed>): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (const { sequence, event } of log) {

@@ -1,4 +1,7 @@
-/** A process of a chaos run: a worker, the engine loop, an operator, or a durable reader. It writes down every call before it makes it. */
+/**
+ * A process of a chaos run: a worker, the engine loop, an operator, or a durable reader. It records every call before
+ * it makes it.
+ */
 import { openSync, writeSync } from 'node:fs';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../../src/backend.js';
@@ -22,18 +25,18 @@ export interface ChildConfig {
   readonly leaseTtlMs: number;
   readonly slots: number;
   readonly claimAhead: number;
-  /** Where the record goes. */
+  /** The file of the record. */
   readonly file: string;
-  /** Executions that the operator cancels or takes away per second. */
+  /** Executions per second that the operator cancels or whose lease it revokes. */
   readonly operationsPerSecond: number;
 }
 
-/** How far back the operator looks for executions to interfere with. */
+/** How far back the operator searches for executions to interfere with. */
 const RECENT_EVENTS = 20;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Opens the backend, however long the server is away. */
+/** Opens the backend, retrying until the server is reachable. */
 async function opened({ url, prefix, partitions, callTimeoutMs, logMaxEntries }: ChildConfig): Promise<Backend> {
   for (;;) {
     try {
@@ -50,7 +53,7 @@ async function operate(backend: Backend, { operationsPerSecond, partitions }: Ch
     await pause(1_000 / operationsPerSecond);
     const partition = Math.floor(Math.random() * partitions);
     try {
-      // What happened last concerns those that most likely still go on.
+      // The newest log entries are about executions that are most likely still running.
       const partitionKey = partitionKeyOf(partition);
       const { end } = await backend.readLog({ partition: partitionKey, limit: 1 });
       const { generation, sequence } = decodeCursor(end);
@@ -66,18 +69,18 @@ async function operate(backend: Backend, { operationsPerSecond, partitions }: Ch
         await backend.cancelExecution({ executionId, source: 'operator_override', reason: 'by an operator' });
       else await backend.revokeLease({ executionId, reason: 'by an operator' });
     } catch {
-      // What a refusal or a fault means is judged from the record.
+      // The audit judges refusals and faults from the record.
     }
   }
 }
 
 async function main(config: ChildConfig): Promise<void> {
-  // Without its parent the run is over.
+  // Without its parent process the run is over.
   process.on('disconnect', () => process.exit(0));
   const file = openSync(config.file, 'a');
   const write = (entry: Entry): void => void writeSync(file, lineOf(entry));
   const plain = await opened(config);
-  // What a reader writes is where it is: the audit has that from the log.
+  // A reader writes only its position, which the audit has from the log.
   if (config.role === 'reader') {
     process.send?.('ready');
     return follow(plain, write);

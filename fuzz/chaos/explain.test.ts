@@ -1,4 +1,4 @@
-/** Passes over due work are explained like any other call: by entries of one time that such a pass makes, and no others. */
+/** Passes over due work are explained like other calls: by entries of one time that such a pass makes. */
 import { describe, expect, it } from 'vitest';
 import { DEFAULTS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
@@ -12,7 +12,7 @@ const START = 1_700_000_000_000;
 const PARTITION = '{fp:0}';
 const idOf = (n: number): string => `${PARTITION}:00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
-/** Runs commands one after another and writes down what a caller would see. */
+/** Runs commands one after another and records a caller's view of them. */
 class Recorder {
   readonly machine = new SpecMachine({ retentionMs: DEFAULTS.retentionMs });
   readonly calls: RecordedCall[] = [];
@@ -51,7 +51,7 @@ class Recorder {
   }
 }
 
-/** Two delays and a deadline that end, in two passes; one of another loop between; a purge. */
+/** Two delays and a deadline that end in two passes, a pass of another loop between them, and a purge. */
 function story(): Recorder {
   const recorder = new Recorder();
   recorder.create(1, { delayUntil: START + 1_000 });
@@ -68,7 +68,7 @@ const GOOD = { unexplained: 0, orphans: 0, ranUnanswered: 0 };
 const passAt = (calls: readonly RecordedCall[], index: number): RecordedCall =>
   calls.filter(({ commands }) => commands[0]?.name === 'applyDue')[index] as RecordedCall;
 
-/** The record, with something else said of a call. */
+/** The record with a falsified answer to one call. */
 const said = (calls: readonly RecordedCall[], call: RecordedCall, facts: object): RecordedCall[] =>
   calls.map((one) => (one === call ? { ...one, ...facts } : one));
 

@@ -1,6 +1,6 @@
 /**
- * Whether recorded calls and the log of a partition explain each other. Every answer must follow, by the model's own
- * decision, from a state in which the execution was during the call; every event must be the deed of exactly one call.
+ * Checks that recorded calls and the log of a partition explain each other. Every answer must follow, by the model's
+ * own decision, from a state of the execution during the call, and every event must be caused by exactly one call.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isOfExecution, type LoggedEvent } from '../../model/events.js';
@@ -13,7 +13,7 @@ import { entriesOf, summaryOfAnswer, summaryOfRun } from './passes.js';
 import type { Answer, RecordedCall } from './recording.js';
 import type { Moment, Span, Timeline } from './timeline.js';
 
-/** How far the clocks of two processes of one machine were seen apart, with some room, ms. */
+/** Largest observed difference between the clocks of two processes of one machine, with a margin, ms. */
 const SLACK_MS = 50;
 
 /** One command of a call, with its answer. */
@@ -31,13 +31,13 @@ type ClaimAnswer = {
 };
 
 export interface Explanation {
-  /** Answers that no state of the log gives. */
+  /** Answers that no state in the log gives. */
   readonly unexplained: readonly Deed[];
-  /** Events that no call did. */
+  /** Events that no call caused. */
   readonly orphans: readonly LoggedEvent[];
-  /** Calls without an answer that did run. */
+  /** Calls without an answer that were executed. */
   readonly ranUnanswered: number;
-  /** Whose deed each event was, by its position. */
+  /** The call that caused each event, by its position. */
   readonly causes: ReadonlyMap<number, Deed>;
 }
 
@@ -50,11 +50,11 @@ export function explain(timeline: Timeline, deeds: readonly Deed[], retentionMs:
 
 const spanOf = ({ sentAt, endedAt, answers }: RecordedCall): Span => ({
   from: sentAt - SLACK_MS,
-  // A call whose answer nobody saw may have run later: a stopped server finds it when it goes on.
+  // A call without an answer may have run later: a stopped server finds it when it continues.
   until: answers === undefined ? Infinity : (endedAt ?? Infinity) + SLACK_MS,
 });
 
-/** Names the value that an owner recorded of a step. */
+/** The key of the value that an owner recorded for a step. */
 const valueKey = (executionId: string, leaseId: string | undefined, step: Parameters<typeof stepKeyOf>[0]): string =>
   [executionId, leaseId, stepKeyOf(step)].join('\t');
 
@@ -63,9 +63,9 @@ const signalKey = (executionId: string, signalId: string): string => `${executio
 class Explainer {
   private readonly causes = new Map<number, Deed>();
 
-  /** Inputs by execution, as whoever created it sent them. */
+  /** Inputs by execution, as their creators sent them. */
   private readonly payloads = new Map<string, Uint8Array>();
-  /** What signals brought, by execution and signal. */
+  /** Payloads of signals, by execution and signal. */
   private readonly brought = new Map<string, Uint8Array>();
   /** Values of steps, by `valueKey`. */
   private readonly values = new Map<string, Uint8Array>();
@@ -85,15 +85,16 @@ class Explainer {
       if (value !== undefined) this.values.set(valueKey(executionId, fence?.leaseId, command.args), value);
     }
     const unexplained: Deed[] = [];
-    // Equal answers of several calls can fit several events. Who ended first takes the earliest that fits: if any
-    // assignment explains all of them, this one does (points and intervals, by the ends of the intervals).
+    // Equal answers of several calls can match several events. The call that ended first gets the earliest match: if
+    // any assignment explains all of them, this one does (points and intervals, sorted by the ends of the intervals).
     const byEnd = [...deeds].sort((a, b) => (a.call.endedAt ?? Infinity) - (b.call.endedAt ?? Infinity));
-    // Answers first: what they did is known. Events that are left were done by calls without an answer.
+    // Calls with answers come first, because their effect is known. The remaining events were caused by calls without
+    // an answer.
     for (const deed of byEnd)
       if (deed.answer !== undefined && !this.explained(deed, deed.answer)) unexplained.push(deed);
     let ranUnanswered = 0;
     for (const deed of byEnd) if (deed.answer === undefined && this.attribute(deed)) ranUnanswered++;
-    // That the clock stepped back is nobody's deed.
+    // No call causes the clock to step back.
     const orphans = this.timeline.log.filter(
       ({ sequence, event }) => isOfExecution(event) && !this.causes.has(sequence),
     );
@@ -107,7 +108,7 @@ class Explainer {
     return this.did(deed, answer) || this.left(deed, answer);
   }
 
-  /** Whether the command caused an event during its call, and would have been answered so. */
+  /** Whether the command could have caused an event during its call, with this answer. */
   private did(deed: Deed, answer: Answer | undefined): boolean {
     const span = spanOf(deed.call);
     const { executionId } = deed.command.args as { executionId: string };
@@ -123,7 +124,7 @@ class Explainer {
     return false;
   }
 
-  /** Whether the command would have changed nothing and been answered so, in a state and at a time of its call. */
+  /** Whether the command could have changed nothing, with this answer, in a state and at a time of its call. */
   private left(deed: Deed, answer: Answer): boolean {
     const span = spanOf(deed.call);
     const { executionId } = deed.command.args as { executionId: string };
@@ -151,7 +152,7 @@ class Explainer {
     return taken && reclaimCapExceeded.every((executionId) => this.took(deed, command, executionId, 0, undefined));
   }
 
-  /** Whether the claim caused the next event of an execution, and was answered so. */
+  /** Whether the claim could have caused the next event of an execution, with this answer. */
   private took(
     deed: Deed,
     { name, args }: Claim,
@@ -174,7 +175,7 @@ class Explainer {
     return false;
   }
 
-  /** Whether a run of entries, all of one time, is what a pass over due work says it did. */
+  /** Whether a run of entries, all of one time, matches the answer of a pass over due work. */
   private passExplained(deed: Deed, answer: Answer): boolean {
     if (!answer.ok) return false;
     const outcome = answer.outcome as OutcomeOf<'applyDue'>;
@@ -186,7 +187,9 @@ class Explainer {
     );
   }
 
-  /** Gives a pass the first run of entries that it can have made, up to its limit and as long as `fits` wants it. */
+  /**
+   * Assigns to a pass the first run of entries that it can have made, up to its limit and as long as `fits` accepts it.
+   */
   private passOf(deed: Deed, fits: (run: readonly LoggedEvent[]) => boolean): boolean {
     const { log } = this.timeline;
     const span = spanOf(deed.call);
@@ -207,7 +210,7 @@ class Explainer {
     return false;
   }
 
-  /** Gives a call without an answer the events that it alone can have caused. */
+  /** Assigns to a call without an answer the events that only it can have caused. */
   private attribute(deed: Deed): boolean {
     const { command } = deed;
     if (command.name === 'applyDue') return this.attributePass(deed);
@@ -228,7 +231,7 @@ class Explainer {
     return ran;
   }
 
-  /** Gives a pass without an answer the longest run that begins where one of its can begin. */
+  /** Assigns to a pass without an answer the longest run that starts where one of its runs can start. */
   private attributePass(deed: Deed): boolean {
     let longest = 0;
     this.passOf(deed, (run) => {
@@ -243,14 +246,17 @@ class Explainer {
     return next !== undefined && next.event.at >= from && next.event.at <= until && !this.causes.has(next.sequence);
   }
 
-  /** Whether a decision is what stands in the log from an entry on. A signal that is enough lets its execution go on at once. */
+  /**
+   * Whether a decision matches the log from an entry on. A signal that satisfies its wait resumes the execution at
+   * once.
+   */
   private caused(decision: AnyDecision, first: LoggedEvent): decision is Extract<AnyDecision, { ok: true }> {
     if (!decision.ok || decision.events.length === 0) return false;
     const found = this.timeline.from(first.sequence, decision.events.length).map(({ event }) => event);
     return isDeepStrictEqual(plain(decision.events), plain(found));
   }
 
-  /** The steps of a moment with their values, as their owners sent them. */
+  /** The steps at a moment with their values, as their owners sent them. */
   private stepsOf({ state, steps }: Moment): Steps | undefined {
     if (state === undefined || steps.length === 0) return undefined;
     const table: StepTable = new Map();
@@ -269,7 +275,7 @@ class Explainer {
     const own = name === 'createExecution' ? args.executionId : undefined;
     const ofKey = (namespace: string, key: string, at: number): string | undefined =>
       this.timeline.idempotent(namespace, key, at, own);
-    // What earlier owners left comes with a claim, and is compared with what an owner records.
+    // Checkpoints of earlier owners come with a claim; they are compared with what an owner records.
     const steps = name === 'recordStep' || name === 'claimForWorker' ? this.stepsOf(moment) : undefined;
     const payload = (executionId: string, signalId: string): Uint8Array | undefined =>
       this.brought.get(signalKey(executionId, signalId));
@@ -281,12 +287,12 @@ class Explainer {
   }
 }
 
-/** What was claimed, without what earlier owners left: values of steps and payloads of signals are not in the log. */
+/** A claim's answer without checkpoints of earlier owners: the log has no values of steps and payloads of signals. */
 function asLogged(claimed: object | undefined): object {
   return { ...claimed, earlier: undefined };
 }
 
-/** Times of a stretch at which a decision can differ: its ends, and just before, at and after what was due. */
+/** Times in a span at which a decision can differ: its ends, and just before, at and after each due time. */
 function timesOf({ state }: Moment, from: number, until: number): number[] {
   const low = Math.max(0, Number.isFinite(from) ? from : 0);
   const high = Number.isFinite(until) ? until : low;
@@ -296,7 +302,7 @@ function timesOf({ state }: Moment, from: number, until: number): number[] {
   return [low, high, ...due.filter((at) => at >= low && at <= high)];
 }
 
-/** What a caller sees of a decision. */
+/** A decision as a caller sees it. */
 function visible(decision: AnyDecision): unknown {
   return decision.ok
     ? { ok: true, outcome: decision.outcome }

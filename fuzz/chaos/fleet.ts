@@ -1,4 +1,4 @@
-/** The processes of a run: started, killed, frozen, thawed, and started again under a new record. */
+/** The processes of a run: started, killed, frozen, thawed, and restarted with a new record. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 export interface Member {
   readonly role: ChildConfig['role'];
   readonly name: string;
-  /** What is other than in the rest of the fleet. */
+  /** Differences from the rest of the fleet. */
   readonly own: Partial<ChildConfig>;
   process: ChildProcess;
   frozen: boolean;
@@ -23,7 +23,7 @@ export class Fleet {
   readonly members: Member[] = [];
   private readonly files: { name: string; file: string }[] = [];
   private ending = false;
-  /** Ends of processes that nobody brought about, with what they said. */
+  /** Processes that ended by themselves, with their output. */
   readonly crashes: string[] = [];
 
   constructor(
@@ -31,7 +31,7 @@ export class Fleet {
     private readonly dir: string,
   ) {}
 
-  /** Starts a process; resolves when it is connected. */
+  /** Starts a process; resolves when it has connected. */
   async add(role: ChildConfig['role'], name: string, own: Partial<ChildConfig> = {}): Promise<Member> {
     const member: Member = { role, name, own, process: this.start(role, name, own), frozen: false };
     this.members.push(member);
@@ -44,14 +44,14 @@ export class Fleet {
     return member;
   }
 
-  /** Ends a process at once, and starts its successor. */
+  /** Kills a process and starts its successor. */
   async replace(member: Member): Promise<void> {
     await kill(member.process);
     member.frozen = false;
     member.process = this.start(member.role, member.name, member.own);
   }
 
-  /** Stops a process where it stands, for a time. */
+  /** Freezes a process for a time. */
   async freeze(member: Member, ms: number): Promise<void> {
     const { process } = member;
     member.frozen = true;
@@ -67,8 +67,7 @@ export class Fleet {
   }
 
   /**
-   * Everything that the processes wrote down: their calls, the steps that they began to run, and what a reader was given, by
-   * process in the order of their starts.
+   * All records of the processes: calls, started steps, and received events, by process in the order of their starts.
    */
   async record(): Promise<{
     readonly calls: RecordedCall[];

@@ -1,4 +1,7 @@
-/** `npm run chaos:flows`: flows with races under kills, freezes, a restart, a power cut and a failover. Exits with 1 when anything is wrong. */
+/**
+ * `npm run chaos:flows`: flows with races under kills, freezes, a restart, a power cut and a failover. Exits with 1
+ * after any violation.
+ */
 import { parseArgs } from 'node:util';
 import { runFlowChaos } from './flows.js';
 
@@ -21,7 +24,7 @@ if (values.help || [seed, flows, seconds, workers].some((number) => !Number.isFi
 }
 
 console.log(`chaos of flows: --seed ${seed} --flows ${flows} --seconds ${seconds} --workers ${workers}`);
-// The servers' processes do not hold this one: without it, waiting for their end would be its end.
+// The server processes do not keep this process alive, so it would end while it waits for them.
 const alive = setInterval(() => undefined, 1_000);
 const { violations, events, endings, runAgain } = await runFlowChaos({
   ...{ seed, flows, workers, durationMs: seconds * 1_000 },

@@ -1,6 +1,6 @@
 /**
- * Flows with races in chaos: workers are killed and frozen, the server restarts, loses its tail, and is replaced. At the end
- * every flow has ended, no edge was lost or resolved twice, and what is stored is what the log folds to.
+ * Flows with races in chaos: workers are killed and frozen; the server restarts, loses its tail, and is replaced. At
+ * the end every flow has ended, no edge was lost or resolved twice, and the stored state equals the folded log.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,28 +26,28 @@ import { Servers } from './servers.js';
 import { chaosApp, jobOf, type Job } from './work.js';
 
 export interface FlowChaosOptions {
-  /** Seed of the choices: the members of the flows, and which process has which fault at which time. */
+  /** Seed of the choices: the members of the flows, and the faults of each process with their times. */
   readonly seed: number;
   readonly flows: number;
-  /** Time over which flows are submitted and faults happen, ms. */
+  /** How long flows are submitted and faults happen, ms. */
   readonly durationMs: number;
   /** Worker processes. */
   readonly workers: number;
-  /** Told of every fault. */
+  /** Called at every fault. */
   readonly onFault: (what: string) => void;
 }
 
 export interface FlowChaosResult {
-  /** Everything that must not be; empty when all is well. */
+  /** Violations; empty when all is well. */
   readonly violations: readonly string[];
   readonly events: number;
-  /** Situations of members -> how many. */
+  /** Situations of members -> number of members. */
   readonly endings: ReadonlyMap<string, number>;
-  /** Flows that were acknowledged, lost by the server, and run again. */
+  /** Flows that were acknowledged, lost by the server, and submitted again. */
   readonly runAgain: number;
 }
 
-/** What a race consists of. */
+/** The layout of a race. */
 interface Race {
   readonly members: readonly Job[];
   readonly needs: number;
@@ -60,13 +60,13 @@ const LEASE_TTL_MS = 1_000;
 const PARTITIONS = 2;
 /** Mean time between two faults of processes, ms. */
 const FAULT_EVERY_MS = 1_500;
-/** Time for everything to end once the faults are over, ms. */
+/** Time for everything to end after the last fault, ms. */
 const SETTLE_MS = 90_000;
 const LONG_LOG = 10_000_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Three races, each behind the one before. Nobody sends a signal here. */
+/** Three races, one after another. No race waits for a signal. */
 function racesOf(random: () => number): Race[] {
   return Array.from({ length: 3 }, () => {
     const members = Array.from({ length: 1 + Math.floor(random() * 12) }, (_, index): Job => {
@@ -78,7 +78,7 @@ function racesOf(random: () => number): Race[] {
   });
 }
 
-/** The client: starts the flows under ids of its own, and starts those again that the server lost. */
+/** The client: submits flows under its own ids, and again those that the server lost. */
 class FlowSubmitter {
   runAgain = 0;
   private readonly flow;
@@ -123,10 +123,10 @@ class FlowSubmitter {
     }
   }
 
-  /** Waits until every flow has ended; answers those that had not when the time was over. */
+  /** Waits until every flow has ended; returns those that have not when the time is over. */
   async settled(): Promise<readonly string[]> {
     const endAt = performance.now() + SETTLE_MS;
-    // Everything is asked once more at the end: what had ended may have come back with a lost tail.
+    // Every flow is checked once more at the end, because one that had ended may have returned with a lost tail.
     let pending = [...this.races.keys()];
     while (pending.length > 0 && performance.now() < endAt) {
       const ended = await Promise.all(pending.map((index) => this.hasEnded(index)));
@@ -184,7 +184,7 @@ export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaos
   }
 }
 
-/** What is done to processes and servers while flows are submitted. */
+/** The faults of processes and servers while flows are submitted. */
 class Faults {
   private readonly endsAt: number;
 
@@ -197,7 +197,7 @@ class Faults {
     this.endsAt = performance.now() + options.durationMs;
   }
 
-  /** A restart, a power cut and a failover, at even distances; the last leaves no replica behind. */
+  /** A restart, a power cut and a failover, evenly spaced; after the failover there is no replica. */
   async ofServers(): Promise<void> {
     for (const act of ['restart', 'powerCut', 'failover'] as const) {
       await pause(this.options.durationMs / 4);
@@ -273,13 +273,13 @@ const liveOf = ({ tables }: PartitionState): string[] =>
     .filter(({ situation }) => !isTerminal(situation))
     .map(({ executionId, situation }) => `${executionId} is ${situation}`);
 
-/** What has to be stored, by its log. Bytes are not in it. */
+/** The state that must be stored, according to its log, without bytes. */
 const foldedTo = (state: PartitionState, log: readonly LoggedEvent[], now: number): CanonicalState =>
   canonicalByDefinition({ ...emptyPartition(), state, log: [...log] }, now);
 
 const COMPARED = ['tables', 'queues', 'timers', 'suspended', 'counts', 'slots', 'shelves', 'ids', 'strays'] as const;
 
-/** Parts that are stored in another way than the log folds to. */
+/** Parts of the stored state that differ from the folded log. */
 const differencesOf = (partition: string, folded: CanonicalState, stored: CanonicalState): string[] =>
   COMPARED.filter((part) => !isDeepStrictEqual(plain(folded[part]), plain(stored[part]))).map(
     (part) => `${partition}: the stored ${part} differ from the log`,

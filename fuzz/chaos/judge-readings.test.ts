@@ -1,4 +1,6 @@
-/** What a durable reader was given is judged: each lie in its record is found, and no truth is taken for one. */
+/**
+ * The events that a durable reader received are checked: each falsified record is reported, and a correct one passes.
+ */
 import { describe, expect, it } from 'vitest';
 import { executionIdOf } from '../../model/ids.js';
 import type { LoggedEvent } from '../../model/events.js';

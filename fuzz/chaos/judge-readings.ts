@@ -1,7 +1,7 @@
 /**
- * What a durable reader must have been given by the end: every entry of the log at least once; in the order of the log
- * within a subscription; and of a tail that the server lost, nothing that was followed by more without a word. What was
- * trimmed in front of it is what it was told of, and no entry more.
+ * What a durable reader must have received at the end: every entry of the log at least once, in the order of the log
+ * within a subscription; and after reading a tail that the server lost, no further entry without notice of the loss.
+ * Entries trimmed before the reader reached them are exactly those that it was told about.
  */
 import { partitionIndexOf } from '../../model/ids.js';
 import type { LoggedEvent } from '../../model/events.js';
@@ -12,7 +12,7 @@ type Seen = Extract<Reading, { entry: 'seen' }>;
 
 const nameOf = ({ sequence, at, type }: Pick<Seen, 'sequence' | 'at' | 'type'>): string => `${sequence} ${at} ${type}`;
 
-/** Faults of one partition, by what they are. @param lives what each process of the reader wrote down, in order */
+/** Violations in one partition, by kind. @param lives the records of the reader's processes, in order */
 export function judgeReadings(
   partition: string,
   log: readonly LoggedEvent[],
@@ -48,13 +48,13 @@ export function judgeReadings(
   };
 }
 
-/** Within so long a reader commits what it was given, ms. */
+/** A reader commits received entries within this time, ms. */
 const COMMITTED_MS = 2_000;
 
 /**
- * What the reader was told that is gone: behind the last entry that it was given and the log has, up to where it went on.
- * Told of a loss, it gives up its place in all logs, and has none before its next commit: if it dies meanwhile, its
- * successor begins where the log does.
+ * The range that the reader was told is gone: after the last entry that it received and the log has, up to where it
+ * continued. A reader that is told of a loss gives up its position in all logs, and has none before its next commit: if
+ * it dies meanwhile, its successor begins at the start of the log.
  */
 function lostTo(
   partition: string,
@@ -86,7 +86,7 @@ function lostTo(
   return lost;
 }
 
-/** What was seen in each subscription of a life; being told of a loss ends one. */
+/** The entries of each subscription of a life; notice of a loss ends a subscription. */
 function subscriptionsIn(life: readonly Reading[]): Seen[][] {
   const subscriptions: Seen[][] = [[]];
   for (const reading of life) {

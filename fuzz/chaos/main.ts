@@ -1,6 +1,6 @@
 /**
- * `npm run chaos`: worker processes on one server, under kills, freezes, restarts, power cuts and a failover; then the
- * audit. Exits with 1 when anything is wrong.
+ * `npm run chaos`: worker processes on one server, under kills, freezes, restarts, power cuts and a failover, and then
+ * the audit. Exits with 1 after any violation.
  */
 import { parseArgs } from 'node:util';
 import { runChaos } from './scenario.js';
@@ -40,7 +40,7 @@ const [seed, executions, seconds, workers] = numbers as [number, number, number,
 console.log(
   `chaos: --seed ${seed} --executions ${executions} --seconds ${seconds} --workers ${workers} --fsync ${values.fsync}`,
 );
-// The servers' processes do not hold this one: without it, waiting for their end would be its end.
+// The server processes do not keep this process alive, so it would end while it waits for them.
 const alive = setInterval(() => undefined, 1_000);
 const result = await runChaos({
   seed,
@@ -51,7 +51,7 @@ const result = await runChaos({
   partitions: 4,
   restarts: 2,
   freezes: 1,
-  // An fsync before every answer leaves a power cut nothing to take.
+  // With an fsync before every answer, a power cut loses nothing.
   powerCuts: values.fsync === 'always' ? 0 : 2,
   failover: true,
   faultEveryMs: 1_500,

@@ -1,4 +1,4 @@
-/** What a decision sees of a partition when only one execution is looked at, as it was in a stretch of its life. */
+/** The view of a partition in which only one execution is known, as it was in a span of its life. */
 import { budgetsByDefinition } from '../../model/budget/view.js';
 import { emptyPartition } from '../../model/state.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -10,16 +10,16 @@ import { emptyHeader } from '../../model/state.js';
 import type { Steps } from '../../model/step/contents.js';
 import type { View } from '../../model/view.js';
 
-/** What is known of the execution. */
+/** The facts about the execution. */
 export interface KnownMoment {
-  /** Nothing before the creation. */
+  /** Undefined before the creation. */
   readonly state: ReadonlyExecution | undefined;
   /** The bytes that it was created with. */
   readonly input: Uint8Array | undefined;
   readonly ofKey: View['executions']['ofKey'];
-  /** What was recorded. */
+  /** Recorded steps. */
   readonly steps: Steps | undefined;
-  /** What signals brought. */
+  /** Payloads of signals. */
   readonly payload: View['executions']['payload'];
 }
 
@@ -41,7 +41,7 @@ export function viewOfMoment({ state, input, ofKey, steps, payload }: KnownMomen
       lost: () => ({ executions: [], next: undefined }),
     },
     schedule: {
-      // Nothing is paused there.
+      // No lane is paused in these runs.
       lane: () => undefined,
       claimable: (_, offer) => (state !== undefined && serves(offer, partsOf(state)) ? [state] : []),
       heads: () => [],
@@ -62,11 +62,11 @@ export function viewOfMoment({ state, input, ofKey, steps, payload }: KnownMomen
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     budgets: budgetsByDefinition(emptyPartition()),
     quarantine: quarantineByDefinition(),
-    // Nothing is metered there.
+    // No work is metered in these runs.
     quotas: { policy: () => undefined },
     metering: { admission: () => undefined, heads: () => [], line: () => ({ waiting: 0, oldest: undefined }) },
     workers: { get: () => undefined, count: 0, alive: () => ({ workers: [], next: undefined }) },
-    // Nothing that a moment explains looks at flows.
+    // Decisions explained here read no flows.
     flows: {
       get: () => undefined,
       walk: () => undefined,

@@ -1,4 +1,4 @@
-/** What a pass over due work says that it did, found again in the entries of the log. */
+/** Finds the answer of a pass over due work in the entries of the log. */
 import type { EventType, LoggedEvent } from '../../model/events.js';
 import type { OutcomeOf } from '../../model/machine.js';
 
@@ -10,7 +10,7 @@ export type PassSummary = Pick<
   'promoted' | 'leasesExpired' | 'grantsLapsed' | 'purged' | 'attemptsTimedOut' | 'expired' | 'suspensionsTimedOut'
 >;
 
-/** What a pass would say that made these entries. */
+/** The answer of a pass that made these entries. */
 export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
   const events = run.map(({ event }) => event);
   const count = (type: EventType): number => events.filter((event) => event.type === type).length;
@@ -32,13 +32,13 @@ export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
   };
 }
 
-/** What a pass said that it did. */
+/** The counts in the answer of a pass. */
 export function summaryOfAnswer(applied: Applied): PassSummary {
   const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, suspensionsTimedOut } = applied;
   return { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, suspensionsTimedOut };
 }
 
-/** How many entries a pass made, by what it said. */
+/** Number of entries of a pass, from its answer. */
 export function entriesOf(pass: PassSummary): number {
   const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, suspensionsTimedOut } = pass;
   const lists = [attemptsTimedOut, expired, suspensionsTimedOut];

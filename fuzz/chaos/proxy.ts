@@ -1,6 +1,6 @@
 /**
- * An address that stays while the server behind it changes: what a virtual address or a service name does for a pair
- * of servers. It passes bytes on, and can be cut off.
+ * An address that stays while the server behind it changes, like a virtual address or a service name in front of a pair
+ * of servers. It forwards bytes, and can be cut off.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { freePort } from '../../test/support/valkey/index.js';
@@ -15,7 +15,7 @@ export class Proxy {
     private target: number,
   ) {}
 
-  /** Listens on 127.0.0.1 and passes every connection on to a port there. */
+  /** Listens on 127.0.0.1 and forwards every connection to a local port. */
   static async open(target: number): Promise<Proxy> {
     const port = await freePort();
     const server = createServer();
@@ -29,18 +29,18 @@ export class Proxy {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Breaks every connection; new ones are refused until they have a target again. */
+  /** Breaks every connection and refuses new ones until there is a target again. */
   cut(): void {
     this.cutOff = true;
     for (const socket of this.sockets) socket.destroy();
   }
 
-  /** Passes nothing more over the connections that stand, without a word to either side; new ones work. */
+  /** Silently stops forwarding on existing connections; new ones work. */
   hold(): void {
     for (const socket of this.sockets) socket.unpipe().pause();
   }
 
-  /** New connections lead to this port; those that stand are broken. */
+  /** New connections lead to this port; existing ones are broken. */
   lead(target: number): void {
     this.cut();
     this.target = target;

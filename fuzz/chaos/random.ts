@@ -1,4 +1,4 @@
-/** Chance from a seed (mulberry32). */
+/** Random numbers from a seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

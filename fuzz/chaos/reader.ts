@@ -1,6 +1,6 @@
 /**
- * A durable reader of a chaos run: it writes down everything that it is given before it asks for more, and what it is told
- * when events are gone. It dies with its process, and goes on in the next one where the engine says that it was.
+ * A durable reader of a chaos run. It records every event before it asks for the next one, and every notice that events
+ * are gone. It dies with its process; the next one continues where the engine says.
  */
 import { EngineError } from '../../model/errors.js';
 import { partitionIndexOf } from '../../model/ids.js';
@@ -9,19 +9,19 @@ import type { Backend } from '../../src/backend.js';
 import { decodePositions } from '../../src/subscribing/positions.js';
 import { Subscriptions, type Event, type Subscription } from '../../src/engine/index.js';
 
-/** What a reader writes down. */
+/** One line of a reader's record. */
 export type Reading =
-  /** A subscription began: what comes after it is in order again. */
+  /** A subscription began; order holds from here on. */
   | { readonly entry: 'subscribed' }
   | {
       readonly entry: 'seen';
       readonly partition: number;
       readonly sequence: number;
-      /** Time of the entry, ms since the epoch: with its place it tells entries apart. */
+      /** Time of the entry, ms since the epoch: together with its position it identifies an entry. */
       readonly at: number;
       readonly type: string;
     }
-  /** It was told that events of a partition are gone, by a code, and behind which sequence it goes on. */
+  /** Notice that events of a partition are gone: a code, and the sequence after which the reader continues. */
   | { readonly entry: 'told'; readonly code: string; readonly partition: string; readonly sequence: number };
 
 const GROUP = 'chaos';
@@ -41,7 +41,7 @@ async function patiently<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   }
 }
 
-/** Follows all logs, until nothing came for a time where one is given. */
+/** Follows all logs; with a time given, until nothing arrives for that long. */
 export async function follow(backend: Backend, write: (what: Reading) => void, quietMs?: number): Promise<void> {
   const feeds = new Subscriptions(backend);
   for (let from = 'earliest'; ; ) {

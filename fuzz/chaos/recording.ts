@@ -1,6 +1,6 @@
 /**
- * What a process sent and what it was answered, written down before and after every call. A process that is killed
- * leaves what it wrote: a call without an answer may or may not have run.
+ * Records every call before it is sent, and every answer. A process that is killed leaves its record: a call without an
+ * answer may or may not have been executed.
  */
 import { EngineError, isRejectionCode, type ErrorDetail, type RejectionCode } from '../../model/errors.js';
 import { OPERATIONS, type Command, type OperationName, type ParsedCommand } from '../../model/machine.js';
@@ -18,7 +18,7 @@ export type Answer =
 export type Entry =
   | { readonly entry: 'sent'; readonly call: number; readonly at: number; readonly commands: readonly ParsedCommand[] }
   | { readonly entry: 'answered'; readonly call: number; readonly at: number; readonly answers: readonly Answer[] }
-  /** No answer came, and the error says why. */
+  /** No answer came; the error says why. */
   | {
       readonly entry: 'unanswered';
       readonly call: number;
@@ -26,28 +26,28 @@ export type Entry =
       readonly code: string;
       readonly retryable: boolean;
     }
-  /** A step of a handler began to run. */
+  /** A step of a handler started. */
   | ({ readonly entry: 'ran' } & Ran)
-  /** What a durable reader was given and told. */
+  /** Events and notices of a durable reader. */
   | Reading;
 
 export const isReading = (entry: Entry): entry is Reading =>
   entry.entry === 'subscribed' || entry.entry === 'seen' || entry.entry === 'told';
 
-/** A call as the record tells it. */
+/** A call in the record. */
 export interface RecordedCall {
   readonly process: string;
   readonly call: number;
   readonly sentAt: number;
-  /** When the answer, or the error, came; unset when the process did not live to see either. */
+  /** When the answer, or the error, came; unset when the process died before. */
   readonly endedAt: number | undefined;
   readonly commands: readonly ParsedCommand[];
   readonly answers: readonly Answer[] | undefined;
-  /** Code of the error that came in place of an answer. */
+  /** Code of the error that came instead of an answer. */
   readonly fault: { readonly code: string; readonly retryable: boolean } | undefined;
 }
 
-/** The same backend; every operation is written down. Reads are not: they change nothing. */
+/** The same backend, with every operation recorded. Reads change nothing and are not recorded. */
 export function recorded(backend: Backend, write: (entry: Entry) => void): Backend {
   let calls = 0;
   const track = async <Result>(
@@ -131,16 +131,16 @@ export function callsOf(process: string, entries: Iterable<Entry>): RecordedCall
 /** An entry as a line of text; bytes as base64. */
 export function lineOf(entry: Entry): string {
   return `${JSON.stringify(entry, function (this: Record<string, unknown>, key: string, value: unknown) {
-    // A Buffer has turned itself into a list of numbers by now: look at the member itself.
+    // A Buffer has become a list of numbers by now, so read the member itself.
     const member = this[key];
     return member instanceof Uint8Array ? { bytes64: Buffer.from(member).toString('base64') } : value;
   })}\n`;
 }
 
-/** The entries of a file; a last line that the writer did not finish is left out. */
+/** The entries of a file, without an unfinished last line. */
 export function entriesOf(text: string): Entry[] {
   const lines = text.split('\n');
-  // What follows the last line end was not finished.
+  // Text after the last line end is an unfinished entry.
   lines.pop();
   return lines.map(
     (line) =>

@@ -18,40 +18,43 @@ import { TRIMMED, TrimmedLogs, type TrimmedResult } from './trimmed.js';
 import type { Span } from './timeline.js';
 
 export interface ChaosOptions {
-  /** Seed of the choices: which process has which fault at which time. The interleaving of processes is never the same twice. */
+  /**
+   * Seed of the choices: the faults of each process with their times. The interleaving of processes differs in every
+   * run.
+   */
   readonly seed: number;
   readonly executions: number;
-  /** Time over which work is submitted and faults happen, ms. */
+  /** How long work is submitted and faults happen, ms. */
   readonly durationMs: number;
   /** Worker processes. */
   readonly workers: number;
   readonly partitions: number;
   readonly fsync: Fsync;
-  /** Kills of the server with a restart on its files. */
+  /** Number of kills of the server with a restart on its files. */
   readonly restarts: number;
-  /** Power cuts, simulated by taking the end off the append-only file. */
+  /** Number of power cuts, simulated by truncating the append-only file. */
   readonly powerCuts: number;
-  /** Freezes of the server, longer than a call may take. */
+  /** Number of freezes of the server, longer than the timeout of a call. */
   readonly freezes: number;
   /** Whether a replica takes over once. */
   readonly failover: boolean;
   /** Mean time between two faults of processes, ms. */
   readonly faultEveryMs: number;
-  /** Told of every fault. */
+  /** Called at every fault. */
   readonly onFault?: (what: string) => void;
 }
 
 export interface ChaosResult {
   readonly audit: Audit;
-  /** Everything that must not be; empty when all is well. */
+  /** Violations; empty when all is well. */
   readonly violations: readonly string[];
   readonly faults: ReadonlyMap<string, number>;
   /** Executions that were acknowledged, lost by the server, and created again. */
   readonly recreated: number;
   readonly tookMs: number;
-  /** Entries that the durable reader was given, and losses that it was told of, by code. */
+  /** Entries that the durable reader received, and notices of losses by code. */
   readonly readings: Readings;
-  /** The same of the logs that are trimmed meanwhile, and what was written to them. */
+  /** The same for the trimmed logs, with the number of entries written to them. */
   readonly trimmed: TrimmedResult & { readonly readings: Readings };
 }
 
@@ -65,10 +68,10 @@ const CALL_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
 /** Entries that a log keeps: all of them, for the audit. */
 const WHOLE_LOG = 10_000_000;
-/** Time for everything to end once the faults are over, ms. */
+/** Time for everything to end after the last fault, ms. */
 const SETTLE_MS = 90_000;
 
-/** Nothing comes any more when nothing came for so long, ms. */
+/** A reader has reached the end when nothing arrives for this long, ms. */
 const QUIET_MS = 700;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -146,7 +149,7 @@ class Run {
     await trimmedLogs.end();
     const unended = await submitter.settled(SETTLE_MS);
     await fleet.end();
-    // A second reader of each group reads what the first one left.
+    // The second reader of each group continues where the first one stopped.
     const [rest, restOfTrimmed]: [Reading[], Reading[]] = [[], []];
     await Promise.all([
       follow(backend, (what) => rest.push(what), QUIET_MS),
@@ -193,7 +196,7 @@ class Run {
     this.options.onFault?.(`${Math.round(performance.now() - this.startedAt)} ms: ${what} ${whom}`);
   }
 
-  /** Kills and freezes processes of the fleet, one after another, freezes beside the rest. */
+  /** Kills and freezes processes of the fleet, one after another; a freeze does not delay the next fault. */
   private async hitProcesses(): Promise<void> {
     const freezes = new Set<Promise<void>>();
     while (!this.over) {
@@ -215,7 +218,7 @@ class Run {
     await Promise.all(freezes);
   }
 
-  /** Hits the server, at even distances; the failover comes last, since it leaves no replica behind. */
+  /** Faults of the server, evenly spaced; the failover comes last, because there is no replica after it. */
   private async hitServers(): Promise<void> {
     const { restarts, powerCuts, freezes, failover, durationMs } = this.options;
     const acts: (() => Promise<void>)[] = [];

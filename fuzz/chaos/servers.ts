@@ -1,6 +1,6 @@
 /**
- * The server of a run and what is done to it: killed and restarted on its files, bereft of what a power cut would have
- * taken, and replaced by its replica. Each act answers in which time acknowledged writes may have been lost.
+ * The server of a run and its faults: killed and restarted on its files, truncated as by a power cut, replaced by its
+ * replica. Each fault returns the interval in which acknowledged writes may have been lost.
  */
 import { readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,11 +14,11 @@ export type Fsync = 'everysec' | 'always';
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * A killed server loses what it had not yet handed to the operating system: under everysec it holds writes back for up
+ * A killed server loses writes that it has not handed to the operating system: with everysec it holds them back for up
  * to two seconds while the disk is slow, ms.
  */
 const HELD_BACK_MS = 2_000;
-/** How long an asynchronous replica may be behind before its link is cut, ms. */
+/** How far an asynchronous replica may be behind before its link is cut, ms. */
 const REPLICA_BEHIND_MS = 1_000;
 
 export class Servers {
@@ -56,7 +56,7 @@ export class Servers {
     return this.fsync === 'always' ? undefined : { from, until };
   }
 
-  /** What a power cut does under everysec: the last writes of the append-only file are gone. */
+  /** The effect of a power cut with everysec: the last writes of the append-only file are lost. */
   async powerCut(): Promise<Span> {
     const file = await this.appendOnlyFile();
     const { size } = await stat(file);
@@ -64,14 +64,14 @@ export class Servers {
     await pause(400);
     await this.primary.kill('SIGKILL');
     const until = Date.now();
-    // A rewrite may have begun a new file meanwhile; then nothing is cut.
+    // If a rewrite has started a new file meanwhile, nothing is cut.
     if ((await this.appendOnlyFile()) === file) await truncate(file, size);
     await pause(300);
     await this.primary.restart();
     return { from, until };
   }
 
-  /** The primary dies, its replica takes over the address. The link breaks before, so that a tail is lost. */
+  /** The primary dies and its replica takes over the address. The link breaks first, so that a tail is lost. */
   async failover(): Promise<Span> {
     const { replica, link } = this;
     if (replica === undefined || link === undefined) throw new Error('There is no replica to fail over to.');
@@ -83,7 +83,7 @@ export class Servers {
     await pause(150);
     await this.primary.kill('SIGKILL');
     const until = Date.now();
-    // Clients find the replica before it is promoted, and are refused: READONLY.
+    // Clients reach the replica before its promotion, and are refused: READONLY.
     this.address.lead(replica.port);
     await pause(300);
     await control.call('REPLICAOF', 'NO', 'ONE');
@@ -94,7 +94,7 @@ export class Servers {
     return { from, until };
   }
 
-  /** Freezes the server: connections stand, nothing answers. */
+  /** Freezes the server: connections stay open, nothing answers. */
   async freeze(ms: number): Promise<void> {
     await this.primary.kill('SIGSTOP');
     await pause(ms);

@@ -1,6 +1,6 @@
 /**
- * Whoever creates the executions of a run and wants to see them all end. It keeps an id for each and creates again what
- * the server says it does not know: after a server lost its tail, that is all a user has to do.
+ * The client that creates the executions of a run and waits for their ends. It keeps an id for each, and creates those
+ * again that the server does not know: after a server lost its tail, a user has to do no more than this.
  */
 import type { Backend } from '../../src/backend.js';
 import { EngineError } from '../../model/errors.js';
@@ -9,13 +9,13 @@ import { jobOf, chaosApp, GO, type Job } from './work.js';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Executions that one call creates. */
+/** Executions per call. */
 const BATCH = 20;
-/** States read at once. */
+/** States read in parallel. */
 const PARALLEL_READS = 100;
 
 export class Submitter {
-  /** Executions that were acknowledged and then unknown to the server. */
+  /** Executions that were acknowledged and later unknown to the server. */
   recreated = 0;
   private readonly runs = new Map<number, string>();
   private readonly jobs: Job[];
@@ -37,16 +37,17 @@ export class Submitter {
     for (let from = 0; from < this.jobs.length; from += BATCH) {
       const due = startedAt + (overMs * from) / this.jobs.length;
       await pause(Math.max(0, due - performance.now()));
-      // Signals of the batch before come while their jobs run, or wait; some of the next one come before them.
+      // Signals of the previous batch arrive while their jobs run or wait; some of the next batch arrive before their
+      // jobs.
       await this.create(this.jobs.slice(from, from + BATCH));
       await this.signal(this.jobs.slice(Math.max(0, from - BATCH), from + BATCH / 2));
     }
   }
 
-  /** Waits until every execution has ended; answers those that had not when the time was over. */
+  /** Waits until every execution has ended; returns those that have not when the time is over. */
   async settled(timeoutMs: number): Promise<string[]> {
     const endAt = performance.now() + timeoutMs;
-    // Everything is asked once more at the end: what had ended may have come back with a lost tail.
+    // Every execution is checked once more at the end, because one that had ended may have returned with a lost tail.
     let pending = [...this.runs.keys()];
     while (pending.length > 0 && performance.now() < endAt) {
       pending = await this.unended(pending);
@@ -75,7 +76,7 @@ export class Submitter {
     }
     if (info !== undefined) {
       const ended = info.stateVector.lifecyclePhase === 'terminal';
-      // What was sent may have been in a lost tail; the key makes sure that it counts once.
+      // The signal may have been in a lost tail; its key makes sure that it counts once.
       if (!ended) await this.signal([this.jobs[index] as Job]);
       return ended;
     }
@@ -84,20 +85,20 @@ export class Submitter {
     return false;
   }
 
-  /** Sends those that wait what they wait for: their index. Sending it again is the same signal. */
+  /** Sends the waiting jobs their signals. Repeating it sends the same signals. */
   private async signal(jobs: readonly Job[]): Promise<void> {
     for (const { index } of jobs.filter(({ plan }) => plan === 'wait')) {
       try {
         await this.app.get(this.runs.get(index) as string).signal(GO, index, { idempotencyKey: 'the one' });
       } catch (error) {
-        // The run is unknown, has ended, or the call got no answer: the loop that waits for its end creates it again where it was lost.
+        // The run is unknown or has ended, or the call got no answer; the waiting loop creates it again if it was lost.
         const isExpected = error instanceof RunStateError || error instanceof RunNotFoundError;
         if (!isExpected && !(error instanceof EngineError && error.retryable)) throw error;
       }
     }
   }
 
-  /** Creates executions under ids of their own, however often it takes. */
+  /** Creates executions under their own ids, with retries. */
   private async create(jobs: readonly Job[]): Promise<void> {
     for (;;) {
       try {

@@ -1,4 +1,4 @@
-/** What a chaos run came to, as a table for people. */
+/** The results of a chaos run as a table for people. */
 import type { ChaosResult } from './scenario.js';
 
 export function summaryOf({ audit, faults, recreated, readings, trimmed, tookMs }: ChaosResult): string {

@@ -1,4 +1,4 @@
-/** The log of a partition as a timeline: what was true of each execution from when to when, and what happened then. */
+/** The log of a partition as a timeline: the state of each execution from when to when, and the event that ended it. */
 import { fold } from '../../model/evolve.js';
 import { isOfExecution, type EventNamed, type LoggedEvent } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -6,23 +6,23 @@ import { isClaimable } from '../../model/execution/situation.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
 import { emptyState, type PartitionState } from '../../model/state.js';
 
-/** A stretch of time, ms since the epoch by the server. */
+/** A span of time, ms since the epoch by the server's clock. */
 export interface Span {
   readonly from: number;
   readonly until: number;
 }
 
-/** A stretch in which an execution stayed as it was. */
+/** A span in which an execution did not change. */
 export interface Moment extends Span {
-  /** Nothing before the creation. */
+  /** Undefined before the creation. */
   readonly state: ReadonlyExecution | undefined;
-  /** What ended the stretch; the last one has not ended. */
+  /** The event that ended the span; absent for the last one. */
   readonly next: LoggedEvent | undefined;
-  /** Steps that were recorded by then. */
+  /** Steps recorded by then. */
   readonly steps: readonly StepAt[];
 }
 
-/** A recorded step, and the owner who recorded it. */
+/** A recorded step, with the owner that recorded it. */
 export interface StepAt {
   readonly event: EventNamed<'step_recorded'>;
   readonly leaseId: string | undefined;
@@ -31,20 +31,20 @@ export interface StepAt {
 
 const NO_STEPS: readonly StepAt[] = [];
 
-/** A copy that stays as it is when the execution goes on. */
+/** A copy that does not change with the execution. */
 const copyOf = (known: ReadonlyExecution): ReadonlyExecution => ({
   ...known,
   ...(known.waiting !== undefined && { waiting: structuredClone(known.waiting) }),
 });
 
 export class Timeline {
-  /** What the log folds to. */
+  /** The folded log. */
   readonly state: PartitionState = emptyState();
   private readonly moments = new Map<string, Moment[]>();
   private readonly keys = new Map<string, { executionId: string; from: number; until: number }[]>();
   /** By queue: when it was empty. */
   private readonly idle = new Map<string, Span[]>();
-  /** By lane: the kinds that ever waited without asking for a capability. */
+  /** By lane: the kinds of work that has waited there without required capabilities. */
   private readonly kinds = new Map<string, Set<string>>();
 
   constructor(readonly log: readonly LoggedEvent[]) {
@@ -80,7 +80,7 @@ export class Timeline {
       if (count === 0) push(this.idle, queue, { from: emptyFrom, until: Infinity });
   }
 
-  /** Every stretch of an execution; one that says nothing when it was never created. */
+  /** Every span of an execution; one without facts if it was never created. */
   of(executionId: string): readonly Moment[] {
     return (
       this.moments.get(executionId) ?? [
@@ -93,28 +93,28 @@ export class Timeline {
     return this.moments.keys();
   }
 
-  /** The execution, other than the one excepted, that an idempotency key pointed to at a time. */
+  /** The execution, other than the excepted one, that an idempotency key pointed to at a time. */
   idempotent(namespace: string, key: string, at: number, except?: string): string | undefined {
     const entries = this.keys.get(idempotencyId(namespace, key)) ?? [];
     return entries.find(({ executionId, from, until }) => executionId !== except && from <= at && at < until)
       ?.executionId;
   }
 
-  /** As many entries as asked for, from a position on; fewer at the end of the log. */
+  /** The requested number of entries after a position; fewer at the end of the log. */
   from(sequence: number, count: number): readonly LoggedEvent[] {
     const at = sequence - (this.log[0]?.sequence ?? 0);
     return this.log.slice(at, at + count);
   }
 
-  /** The stretch that an entry of the log ended. */
+  /** The span that an entry of the log ended. */
   endedBy({ sequence, event }: LoggedEvent): Moment | undefined {
     if (!isOfExecution(event)) return undefined;
     return this.of(event.executionId).find(({ next }) => next?.sequence === sequence);
   }
 
   /**
-   * Whether a lane was without work that asks for no capability, of any of the kinds (every one when absent), at some
-   * time of the span.
+   * Whether a lane had no work without required capabilities, of any of these kinds (default all), at some time of the
+   * span.
    */
   wasIdle(laneId: string, kinds: readonly string[] | undefined, span: Span): boolean {
     const wanted = kinds ?? [...(this.kinds.get(laneId) ?? [])];

@@ -1,7 +1,7 @@
 /**
- * A deployment of its own on the server of a chaos run, whose logs are short and busy: they are trimmed all the time while
- * a durable reader reads them, and when it is away for long, in front of it. What it must have been given is known from an
- * archive, which follows the logs without ever being hit.
+ * A second deployment on the server of a chaos run, with short and busy logs: they are trimmed constantly while a
+ * durable reader reads them, and ahead of it when it is away for long. An archive that follows the logs and is never
+ * hit by a fault knows what the reader must have received.
  */
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
@@ -18,22 +18,22 @@ import type { Reading } from './reader.js';
 export const TRIMMED = {
   prefix: 'trimmed:',
   partitions: 2,
-  /** A group holds back ten times as many: what a reader misses in a second is more. */
+  /** A group holds back ten times as many: fewer than a reader misses in a second. */
   logMaxEntries: 100,
 } as const;
 
-/** Entries that one call writes, and the pause before the next one, ms. */
+/** Entries per call, and the pause before the next call, ms. */
 const BATCH = 50;
 const PAUSE_MS = 40;
-/** Between two looks at a log that is read to its end, ms. */
+/** Pause between two reads at the end of a log, ms. */
 const LOOK_MS = 20;
 
-/** The group that the archive is. */
+/** The reader group of the archive. */
 const ARCHIVE = 'archive';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What a call answers; nothing while the store does not. */
+/** The answer to a call; undefined while the store does not answer. */
 async function unlessAway<Answer>(call: Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await call;
@@ -44,11 +44,11 @@ async function unlessAway<Answer>(call: Promise<Answer>): Promise<Answer | undef
   }
 }
 
-/** Everything that one log ever had, but for tails that the server lost. */
+/** Everything that one log ever contained, except tails that the server lost. */
 class Archive {
   private readonly entries = new Map<number, LoggedEvent>();
   private after: string | undefined;
-  /** The archive itself was too slow: it says nothing then. */
+  /** The archive itself was too slow; its result is void. */
   missed = false;
 
   constructor(
@@ -56,7 +56,7 @@ class Archive {
     private readonly partition: string,
   ) {}
 
-  /** Reads on; answers whether it came to the end. */
+  /** Reads further; returns whether it reached the end. */
   async step(): Promise<boolean> {
     const { backend, partition, after } = this;
     try {
@@ -64,20 +64,20 @@ class Archive {
       for (const logged of page?.events ?? []) this.entries.set(logged.sequence, logged);
       if (page === undefined) return false;
       this.after = page.next;
-      // The log waits for the archive: what it has read can go.
+      // The log waits for the archive; what it has read can be trimmed.
       const place = { partition, readerId: ARCHIVE, position: page.next };
       if (page.events.some(({ event }) => !isOfReader(event.type))) await unlessAway(backend.commitReader(place));
       return page.atEnd;
     } catch (error) {
       if (!(error instanceof EngineError) || !error.code.startsWith('cursor_')) throw error;
       this.missed ||= error.code === 'cursor_too_old';
-      // A tail was lost: what stands in its place is read over it.
+      // A tail was lost: the entries that replace it overwrite it here.
       this.after = await unlessAway(earliestOf(backend, partition));
       return false;
     }
   }
 
-  /** All of it, once the log is read to its end, and how many entries of it the log still has. */
+  /** All entries once the log is read to its end, and how many of them the log still has. */
   async whole(): Promise<{ readonly log: readonly LoggedEvent[]; readonly left: number }> {
     const { backend, partition } = this;
     while (!(await this.step()));
@@ -90,15 +90,15 @@ class Archive {
   }
 }
 
-/** What a run on trimmed logs came to. */
+/** The results of a run on trimmed logs. */
 export interface TrimmedResult {
   readonly violations: readonly string[];
-  /** Entries that were written, and of these the ones that the logs have left. */
+  /** Number of entries written, and of entries trimmed. */
   readonly written: number;
   readonly left: number;
 }
 
-/** Writes to the short logs, and archives them, until it is ended. */
+/** Writes to the short logs, and archives them, until stopped. */
 export class TrimmedLogs {
   private readonly archives: readonly Archive[];
   private over = false;
@@ -111,11 +111,11 @@ export class TrimmedLogs {
       ...partitions.map((_, index) => this.write(index)),
       ...this.archives.map((archive) => this.archive(archive)),
     ]);
-    // It is awaited at the end; until then nobody is there to hear of a fault.
+    // It is awaited at the end; until then a fault must not be an unhandled rejection.
     this.going.catch(() => undefined);
   }
 
-  /** One execution whose priority goes up and down: many entries, and nothing that stays. */
+  /** One execution whose priority alternates: many entries, and no lasting data. */
   private async write(index: number): Promise<void> {
     for (let executionId = await this.created(index), round = 0; !this.over; round++) {
       const commands = Array.from(
@@ -144,13 +144,13 @@ export class TrimmedLogs {
     while (!this.over) if (await archive.step()) await pause(LOOK_MS);
   }
 
-  /** Ends the writing. */
+  /** Stops the writing. */
   async end(): Promise<void> {
     this.over = true;
     await this.going;
   }
 
-  /** @param lives what each process of the durable reader wrote down, once it has read everything */
+  /** @param lives the records of the durable reader's processes, once it has read everything */
   async judge(lives: readonly (readonly Reading[])[]): Promise<TrimmedResult> {
     const violations: string[] = [];
     let [written, left] = [0, 0];

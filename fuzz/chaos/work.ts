@@ -12,11 +12,11 @@ import {
 } from '../../src/index.js';
 import type { Backend } from '../../src/backend.js';
 
-/** What an execution does. */
+/** The behaviour of an execution. */
 const job = z.object({
   index: z.number(),
   plan: z.enum(['succeed', 'fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report', 'sleep', 'wait']),
-  /** Length of the work of an attempt, ms. */
+  /** Duration of an attempt, ms. */
   workMs: z.number(),
 });
 export type Job = z.infer<typeof job>;
@@ -24,23 +24,23 @@ export type Job = z.infer<typeof job>;
 const LANE = 'chaos';
 const NAMESPACE = 'chaos';
 
-/** A step that began to run, as its process writes it down before anything comes of it. */
+/** A started step, recorded by its process before it has any effect. */
 export interface Ran {
   readonly executionId: string;
   readonly step: string;
-  /** Of the owner for whom it ran. */
+  /** The owner that ran it. */
   readonly leaseEpoch: number;
   /** Ms since the epoch, on the clock of the machine. */
   readonly at: number;
 }
 
-/** The name of the signal that a job waits for; it brings the job's index. */
+/** The name of the signal that a job waits for; its payload is the job's index. */
 export const GO = 'go';
 const NAP_MS = 60;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The first try of a work that fails once or parks once: the fence counts owners, the first one is 1. */
+/** The first try of work that fails or delays once. The fence counts owners; the first one is 1. */
 async function perform(context: TaskContext<Job>, ran: (what: Ran) => void): Promise<unknown> {
   const { input, fence, progress, signal, executionId } = context;
   const first = fence.leaseEpoch === 1;
@@ -79,7 +79,7 @@ async function perform(context: TaskContext<Job>, ran: (what: Ran) => void): Pro
   return { index: input.index, by: fence.token };
 }
 
-/** The app of a process of the run, with its one task. `ran` is told of every step that begins to run. */
+/** The app of a process of the run, with its one task. `ran` is called for every started step. */
 export function chaosApp(
   backend: Backend,
   ran: (what: Ran) => void = () => undefined,
@@ -89,7 +89,7 @@ export function chaosApp(
   return { app: chaos, task: chaos.task('job', { input: job, lane: LANE, retry }, (context) => perform(context, ran)) };
 }
 
-/** The plan of the n-th execution; `random` is from 0 to 1. */
+/** The behaviour of the n-th execution; `random` is from 0 to 1. */
 export function jobOf(index: number, random: number): Job {
   const plans = ['fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report', 'sleep', 'wait'] as const;
   // Two thirds succeed at once.

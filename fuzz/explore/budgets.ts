@@ -1,6 +1,7 @@
 /**
- * A small world of one budget and two holders, explored whole to a depth: they reserve, report, settle, give back, time
- * passes, the budget is reset. Every invariant is asked of every state, and what must be reachable is reached.
+ * A small world of one budget and two holders, explored exhaustively to a depth: they reserve, report, settle and
+ * release; time passes; the budget is reset. Every invariant is checked in every state, and everything that must be
+ * reachable is reached.
  */
 import type { AnyDecision, Command } from '../../model/machine.js';
 import { violations } from '../../model/specification/invariants.js';
@@ -11,7 +12,7 @@ const BUDGET = idOf(700);
 const RUN = `{fp:0}:${idOf(1)}`;
 const RESERVATIONS = { A: idOf(801), B: idOf(802) } as const;
 const HOLDERS = ['A', 'B'] as const;
-/** Tokens that there are, what a holder reserves, and what it can have used. */
+/** Tokens in the budget, the amount of a reservation, and possible amounts of usage. */
 const LIMIT = 3;
 const HELD = 2;
 const USED = [0, 1, 3] as const;
@@ -22,7 +23,7 @@ interface State extends Small {
   readonly path: readonly string[];
 }
 
-/** A move in words, and what it comes to; nothing when it cannot be made. */
+/** A move in words, and its result; undefined when it is not possible. */
 type Move = readonly [words: string, command: Command];
 
 function commandsAt({ state }: State): readonly Move[] {
@@ -54,7 +55,7 @@ function movesOf(holder: keyof typeof RESERVATIONS): readonly Move[] {
   ];
 }
 
-/** What two states that are one have in common: all but the log, and times as they lie ahead. */
+/** What makes two states equal: everything except the log, with times relative to now. */
 function keyOf({ state: { tables }, now }: State): string {
   const relative = (name: string, value: unknown): unknown =>
     /At$/.test(name) && typeof value === 'number' ? value - now : value;
@@ -64,7 +65,7 @@ function keyOf({ state: { tables }, now }: State): string {
   );
 }
 
-/** Later states of one in which time passes: to the next that is due. */
+/** Later states of one: time passes to the next timer. */
 function later(state: State): State | undefined {
   const times = [...state.state.tables.budget.values()].map(({ nextResetAt }) => nextResetAt ?? Infinity);
   for (const { endsAt, reservationState } of state.state.tables.reservation.values())
@@ -76,18 +77,18 @@ function later(state: State): State | undefined {
 
 export interface BudgetExploration {
   readonly states: number;
-  /** Answers that were reached: `<operation> <kind or code>`. */
+  /** Reached answers: `<operation> <kind or code>`. */
   readonly reached: ReadonlySet<string>;
-  /** What does not hold, with the way that led there. */
+  /** Violations, each with the path to it. */
   readonly broken: { readonly name: string; readonly path: readonly string[] } | undefined;
 }
 
-/** Decides on a command; a test may put a broken decision in its place. */
+/** Decides on a command; tests can replace it with a broken decision. */
 export type Decider = (state: State, command: Command) => AnyDecision;
 
 const honest: Decider = (state, command) => decide(state, command);
 
-/** Explores to a depth, breadth first: a way that is told is a shortest one. */
+/** Explores to a depth, breadth first, so every reported path is a shortest one. */
 export function exploreBudgets(depth: number, decider: Decider = honest): BudgetExploration {
   const reached = new Set<string>();
   const seen = new Set<string>();

@@ -1,4 +1,4 @@
-/** The canonical form of a state misses no fact: what tells states apart follows from the table of facts. */
+/** The canonical form of a state omits no fact: it follows from the table of facts. */
 import { describe, expect, it } from 'vitest';
 import { factsOf, flag, optionalNumber } from '../../model/core/facts.js';
 import { executionFacts } from '../../model/execution/facts.js';
@@ -8,7 +8,7 @@ const NOW = 1_000;
 const live = { now: NOW, ended: false };
 const table = { ...executionFacts, later: { heldAt: optionalNumber(), held: flag() } };
 
-/** A value of each kind, and another one. */
+/** A value of each kind, and a different one. */
 const VALUES: Readonly<Record<string, readonly [unknown, unknown]>> = {
   text: ['a', 'b'],
   id: [undefined, '00000000-0000-4000-8000-000000000001'],

@@ -1,7 +1,7 @@
 /**
- * What tells two states apart, and nothing else. It follows from the table of facts: every fact of an execution counts
- * by its kind, so that a new one cannot be missed. Times are relative to now, those in the past are all the same; ids
- * count by whether there is one. What counts for less is named below, with the reason.
+ * The part of a state that distinguishes it from others, derived from the table of facts: every fact of an execution
+ * counts by its kind, so that a new one cannot be forgotten. Times are relative to now, and all past times are equal;
+ * ids count by their presence. Exceptions are listed below with their reasons.
  */
 import { factsOf, type FactKind, type FactTable } from '../../model/core/facts.js';
 import { executionFacts, type Execution, type ReadonlyExecution } from '../../model/execution/facts.js';
@@ -13,12 +13,12 @@ type Facts = Readonly<Record<string, unknown>>;
 
 const ahead = (at: number | undefined, now: number): number | '' => (at === undefined ? '' : Math.max(0, at - now));
 
-/** Counters that no cap looks at: it matters whether they are zero. The fences say who the last owners were. */
+/** Counters without a cap: only whether they are zero matters. The fences say which owners were the last ones. */
 const UNCAPPED: ReadonlySet<string> = new Set<FactName>(['currentLeaseEpoch', 'totalAttemptCount']);
 
 /**
- * What was given to an execution and never changes: in a world, its number says all of it. Deadlines and lifetimes of
- * keys are given too, but come nearer as time passes.
+ * Facts given at creation that never change: the number of the execution in its world stands for all of them. Deadlines
+ * and lifetimes of keys are given too, but come nearer as time passes.
  */
 const GIVEN: ReadonlySet<string> = new Set<FactName>([
   'namespace',
@@ -34,9 +34,9 @@ const GIVEN: ReadonlySet<string> = new Set<FactName>([
   'policy',
 ]);
 
-/** What no decision and no rule looks at once the execution has ended, but that it is there. */
+/** Facts that no decision and no rule reads after the execution has ended, except for their presence. */
 const PAST: ReadonlySet<string> = new Set<FactName>([
-  // A purge that is not due is like any other: the order of purges does not matter.
+  // All purges that are not due are equal, because the order of purges does not matter.
   'dueAt',
   'executionDeadlineAt',
   'idempotencyExpiresAt',
@@ -49,10 +49,10 @@ const PAST: ReadonlySet<string> = new Set<FactName>([
   'progressPct',
 ]);
 
-/** Names of facts that count for less than their kind says. */
+/** Facts that count for less than their kind says. */
 export const LESSENED: ReadonlySet<string> = new Set([...UNCAPPED, ...GIVEN, ...PAST]);
 
-/** Times that are good up to and including themselves: they are over a millisecond later. */
+/** Times that are inclusive: they are over a millisecond later. */
 const INCLUSIVE: ReadonlySet<string> = new Set<FactName>(['grantExpiresAt']);
 
 const isTime = (name: string): boolean => name.endsWith('At') || name.endsWith('Until');
@@ -64,7 +64,7 @@ function textOf(name: string, kind: FactKind, value: unknown, now: number): unkn
   return typeof value === 'object' ? JSON.stringify(value) : value;
 }
 
-/** The facts of an entity that tell it apart, in the order of its table. */
+/** The distinguishing facts of an entity, in the order of its table. */
 export function canonicalFacts(
   table: FactTable,
   entity: Facts,
@@ -81,7 +81,7 @@ export function canonicalFacts(
   return texts.join(' ');
 }
 
-/** Whether a purge is due; nothing when there is none to come. */
+/** Whether a purge is due; undefined when none will come. */
 const isOver = (purgeAt: unknown, now: number): boolean | '' => purgeAt !== undefined && (purgeAt as number) <= now;
 
 function ofExecution(node: Node, n: number): string {
@@ -93,7 +93,7 @@ function ofExecution(node: Node, n: number): string {
   return `${holders.join('')} ${canonicalFacts(executionFacts, execution as Facts, { now: node.now, ended })}`;
 }
 
-/** Which comes first in the queue, as far as it can change. */
+/** The order of the queue, as far as it can change. */
 function order(executions: readonly ReadonlyExecution[]): string {
   const [a, b] = executions;
   if (a === undefined || b === undefined) return '';
@@ -113,7 +113,7 @@ export function canonicalOf(node: Node): string {
   const recorded = [...steps.values()].map(({ records }) =>
     records.map(({ stepName, stepKind, stepFailed, value }) => [stepName, stepKind, stepFailed, value?.[0]]),
   );
-  // Ids and times of frames do not matter to what can happen: how much there is, and what the summary says, does.
+  // Ids and times of frames do not affect what can happen; the number of frames and the summary do.
   const said = [...streams.values()].map(({ counters, document, frames: { best_effort }, bestEffortExpiresAt }) => {
     const { totalBytes, writerSeq } = counters;
     return [totalBytes, writerSeq, document, best_effort.length, ahead(bestEffortExpiresAt, now)];

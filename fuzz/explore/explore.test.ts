@@ -1,6 +1,6 @@
 /**
- * The small worlds, explored whole to a depth: nothing that must hold is broken, everything that must be reachable is
- * reached, and from everywhere an honest worker comes to an end. Planted defects show that each kind can fail.
+ * The small worlds, explored exhaustively to a depth: no invariant is broken, everything that must be reachable is
+ * reached, and from every state an honest worker reaches an end. Planted defects show that each kind of check can fail.
  */
 import { describe, expect, it } from 'vitest';
 import { accept, reject, type Operation } from '../../model/core/operation.js';

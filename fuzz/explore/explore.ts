@@ -1,6 +1,6 @@
 /**
- * Bounded exhaustive exploration: every state of a small world that can be reached within some moves, breadth first,
- * so that the way to anything found is a shortest one. In every state everything is tried.
+ * Bounded exhaustive exploration: every state of a small world that is reachable within a number of moves, breadth
+ * first, so that each reported path is a shortest one. In every state every move is tried.
  */
 import { isActive } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
@@ -14,7 +14,7 @@ import { unsettled } from './settle.js';
 
 export interface Limits {
   readonly depth: number;
-  /** States visited at most; a world that is larger is not explored to its depth, and says so. */
+  /** Maximum number of states; a larger world is not explored to its depth, and the result says so. */
   readonly states?: number;
 }
 
@@ -27,9 +27,9 @@ export interface Exploration {
   readonly effects: number;
   /** Depth to which every state was visited. */
   readonly depth: number;
-  /** By name of the property: the shortest way that shows it. */
+  /** By name of the property: the shortest path that shows it. */
   readonly reached: ReadonlyMap<string, string>;
-  /** The first property that does not hold, with the shortest way that breaks it. */
+  /** The first violated property, with the shortest path to it. */
   readonly counterexample: Counterexample | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface Counterexample {
   readonly path: string;
 }
 
-/** Properties that hold of every answer, whatever the state. */
+/** Properties of every answer in any state. */
 function faultOf(
   node: Node,
   move: CommandMove,
@@ -63,7 +63,7 @@ function faultOf(
       property: 'nobody but the newest owner changes anything',
       because: `${move.words}: ${JSON.stringify(args)}`,
     };
-  // Giving up is allowed as long as nobody has taken over.
+  // An owner may give up as long as no other worker has taken over.
   const inTime =
     name === 'cancelExecution' || (execution?.situation === 'running' && (execution.dueAt ?? 0) > node.now);
   return inTime
@@ -85,13 +85,13 @@ function withClaims(fences: Node['fences'], decision: AnyDecision, worker: strin
   return next;
 }
 
-/** Ids that a claim brought. One by an execution's id that took nothing used none. */
+/** The ids of a claim. A claim by execution id that took nothing has used none. */
 function mintedBy({ name, args }: Command, decision: AnyDecision): number {
   if (name === 'claimForWorker') return 2 * args.claims.length;
   return decision.ok && decision.outcome.kind === 'acquired' && decision.events.length > 0 ? 2 : 0;
 }
 
-/** Makes one move: what was decided, nothing when time passed, and where it led. */
+/** Makes one move: the decision (undefined when time passed), and the resulting state. */
 export function step(node: Node, move: Move, registry: Registry): { decision: AnyDecision | undefined; to: Node } {
   const next = { ...node, parent: node, depth: node.depth + 1, move: move.words };
   if (move.kind === 'time') return { decision: undefined, to: { ...next, answer: '', now: move.to } };
@@ -165,7 +165,7 @@ class Explorer {
     const fault = faultOf(node, move, decision, this.registry);
     if (fault !== undefined) return this.refute(fault.property, fault.because, to);
     if (to.state === node.state) {
-      // Which loop is at it is no state, but decides what the next one may do.
+      // Which loop is at work is not state, but decides what the next one may do.
       if (to.applier !== node.applier) this.arrive(to);
       return;
     }
@@ -194,7 +194,7 @@ export function explore(scenario: Scenario, limits: Limits, registry: Registry =
   return new Explorer(scenario, limits, registry).go();
 }
 
-/** Properties asked after every change. */
+/** Properties checked after every change. */
 export const ALWAYS = INVARIANTS.length + 3;
 
 /** The figures of an exploration in one line. */

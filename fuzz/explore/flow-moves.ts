@@ -1,4 +1,4 @@
-/** What can be done in a small world of one flow, and the worlds there are. */
+/** The moves in a small world of one flow, and the worlds. */
 import type { Command } from '../../model/machine.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -7,10 +7,10 @@ import { executionOf, idOf, PARTITION } from './node.js';
 
 export const FLOW = `${PARTITION}:${idOf(900)}`;
 
-/** An edge, from one member to another, by their numbers. */
+/** An edge between two members, by number. */
 type Edge = readonly [from: number, to: number];
 
-/** What is done in a world beside claiming, finishing and failing. */
+/** Moves of a world besides claiming, completing and failing. */
 type Deed = 'cancels' | 'cancels_flow' | 'seals' | 'closes' | 'replays' | 'spawns' | 'releases' | 'grants';
 
 export interface FlowWorld {
@@ -22,10 +22,10 @@ export interface FlowWorld {
   readonly isBuilding?: boolean;
   /** Edges that can be added, and the policy that can be set before them. */
   readonly later?: { readonly edges: readonly Edge[]; readonly policy: GroupPolicyArgs };
-  /** What a parent, the first member, makes children for; it makes two. */
+  /** The group for which a parent, the first member, creates its two children. */
   readonly children?: GroupPolicyArgs;
   readonly deeds: readonly Deed[];
-  /** Moves from the beginning that `npm test` looks at. */
+  /** Depth in `npm test`. */
   readonly depth: number;
 }
 
@@ -94,7 +94,7 @@ export const FLOW_WORLDS: readonly FlowWorld[] = [
 /** A state as moves see it. */
 export interface Sight {
   readonly executions: readonly ReadonlyExecution[];
-  /** Ids that were minted so far. */
+  /** Number of minted ids. */
   readonly minted: number;
   readonly isThere: boolean;
   readonly isBuilding: boolean;
@@ -220,7 +220,7 @@ const fenceOf = ({
   attemptId,
 });
 
-/** Children are members like others: they have the numbers behind those that there are. */
+/** Children are members too, numbered after the existing ones. */
 function spawning({ executions, edges }: Sight, policy: GroupPolicyArgs): Command {
   const first = executions.length + 1;
   return {

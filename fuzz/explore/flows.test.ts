@@ -1,4 +1,4 @@
-/** Flows in small worlds, explored whole to a depth; and planted mistakes, which are found by a shortest way. */
+/** Flows in small worlds, explored exhaustively to a depth; planted defects are found with a shortest path. */
 import { expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import { FLOW_WORLDS, type FlowWorld } from './flow-moves.js';
@@ -22,7 +22,7 @@ test('everything that happens in flows was reached', () => {
   expect(wanted.filter((type) => !reached.has(type))).toEqual([]);
 });
 
-/** An engine that forgets some of what happens. */
+/** An engine that drops some consequences. */
 const forgetting =
   (isForgotten: (event: Event) => boolean): Carrier =>
   (machine, command) => {
@@ -51,7 +51,7 @@ test('a group that is satisfied, and whose execution is not let go on, is found'
     4,
     forgetting(({ type }) => type === 'dependencies_met'),
   );
-  // An honest worker comes to it.
+  // An honest worker reaches it.
   expect(broken?.property).toMatch(/^a satisfied group lets its execution go on/);
   expect(broken?.path).toEqual(['create']);
 });

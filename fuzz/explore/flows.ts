@@ -1,8 +1,8 @@
 /**
- * Small worlds of one flow, explored whole to a depth. A call does a single unit of what an end means for others, so that
- * every cascade is cut everywhere, and its rest lies about as walks while workers, operators and the engine go on. Every
- * invariant is asked of every state; and from every state, once the engine has done what is due, what is decided has
- * happened, and once an honest worker works, everything ends.
+ * Small worlds of one flow, explored exhaustively to a depth. A call handles a single unit of an ending's consequences,
+ * so that every cascade is interrupted everywhere, and its rest remains as walks while workers, operators and the
+ * engine continue. Every invariant is checked in every state. From every state, once the engine has applied what is
+ * due, the consequences of every decision have happened; and once an honest worker works, everything ends.
  */
 import { execute } from '../../model/execute.js';
 import type { Event } from '../../model/events.js';
@@ -26,10 +26,10 @@ interface State {
   readonly path: readonly string[];
 }
 
-/** Carries out a command in a world of its own. A test may put one in its place that spoils something. */
+/** Runs a command in a world of its own. Tests can replace it with a broken one. */
 export type Carrier = (machine: SpecMachine, command: Command) => AnyDecision;
 
-/** The engine as it is, but for the units that a call does at once. */
+/** The real engine, except for the number of units per call. */
 export const honest: Carrier = (machine, command) =>
   execute(machine, parseCommand(command.name, command.args, 'memory'), { now: START_AT, settings: SETTINGS }, 1);
 
@@ -41,7 +41,7 @@ const copyOf = (partition: Partition): Partition => ({
   header: { ...partition.header },
 });
 
-/** Another world that begins as this one is. */
+/** A second world with the same beginning. */
 function machineAt(partition: Partition): SpecMachine {
   const machine = new SpecMachine(SETTINGS, PARTITION);
   machine.partition = copyOf(partition);
@@ -63,7 +63,7 @@ function sightOf({ partition, minted }: State): Sight {
   };
 }
 
-/** What tells two states apart: everything but who owns what under which ids, and when. */
+/** What distinguishes two states: everything except owners, ids and times. */
 function keyOf({ state }: Partition): string {
   const { execution, flow, walk } = state.tables;
   const rows = [...execution.values(), ...flow.values(), ...walk.values()];
@@ -73,7 +73,7 @@ function keyOf({ state }: Partition): string {
   });
 }
 
-/** What has to have happened where the engine has nothing left to do. */
+/** What must have happened when the engine has nothing left to do. */
 function undone(partition: Partition): string | undefined {
   const flow = [...partition.state.tables.flow.values()][0];
   if (flow === undefined) return undefined;
@@ -92,7 +92,7 @@ function undone(partition: Partition): string | undefined {
   return partition.state.tables.walk.size > 0 ? 'walks come to their end' : undefined;
 }
 
-/** Why something does not come to its end, or nothing. What leads to a state that does is settled with it. */
+/** Why a state does not reach an end, if so. States that lead to a settled one are settled with it. */
 function unsettled({ partition, minted }: State, carry: Carrier, settled: Set<string>): string | undefined {
   const machine = machineAt(partition);
   const passed: string[] = [];
@@ -116,7 +116,7 @@ function unsettled({ partition, minted }: State, carry: Carrier, settled: Set<st
       return undefined;
     }
     const before = length();
-    // What is built is finished in the end, and no more comes.
+    // Flows under construction are sealed in the end, without further members.
     run({ name: 'sealFlow', args: { flowId: FLOW } });
     run({ name: 'closeFlow', args: { flowId: FLOW } });
     run(claim(ids, 10));
@@ -130,9 +130,9 @@ function unsettled({ partition, minted }: State, carry: Carrier, settled: Set<st
 
 export interface FlowExploration {
   readonly states: number;
-  /** Events that were reached. */
+  /** Reached events. */
   readonly reached: ReadonlySet<Event['type']>;
-  /** What does not hold, with a shortest way that leads there. */
+  /** Violations, each with a shortest path. */
   readonly broken: { readonly property: string; readonly path: readonly string[] } | undefined;
 }
 

@@ -11,7 +11,7 @@ import { SOMETIMES } from './reached.js';
 import { SCENARIOS } from './scenarios.js';
 import { exploreWaits } from './waits.js';
 
-/** Moves in the world of waits: one more than `npm test` makes. */
+/** Depth in the world of waits: one more than in `npm test`. */
 const WAITS_DEPTH = 5;
 
 const { values } = parseArgs({

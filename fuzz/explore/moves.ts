@@ -1,4 +1,4 @@
-/** Every move that is possible in a state: all operations, with every fence that a caller could hold or invent, and time. */
+/** Every possible move in a state: all operations, with every fence that a caller could hold or invent, and time. */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
@@ -11,21 +11,23 @@ import { stepMoves } from './step-moves.js';
 
 const WORKERS = ['A', 'B'] as const;
 
-/** How long a worker parks its attempt, ms. */
+/** How long a worker delays its attempt, ms. */
 const DELAY_MS = 400;
 
-/** The newest fence; or its epoch and attempt beside another lease, which is as good once the lease is gone; or less. */
+/**
+ * The newest fence; its epoch and attempt with another lease, which is valid once the lease is gone; or an older one.
+ */
 export type Proof = 'newest' | 'another_lease' | 'none';
 
 export interface CommandMove {
   readonly kind: 'command';
   readonly words: string;
   readonly command: Command;
-  /** What the caller shows, compared with the newest fence that a claim gave out for this execution. */
+  /** The caller's fence, compared with the newest one that a claim returned for this execution. */
   readonly proof: Proof;
-  /** Whether the caller acts by a fence (and not as an operator or as the engine). */
+  /** Whether the caller is an owner with a fence (and not an operator or the engine). */
   readonly fenced: boolean;
-  /** Whose claim it is. */
+  /** The worker of a claim. */
   readonly worker?: string;
 }
 
@@ -45,7 +47,7 @@ export function* movesOf(node: Node, scenario: Scenario): Generator<Move> {
 
 const suffixOf = ({ creations }: Scenario, n: number): string => (creations.length > 1 ? ` ${n}` : '');
 
-/** What schedulers, operators and readers do. */
+/** Moves of schedulers, operators and readers. */
 function* outside(node: Node, scenario: Scenario): Generator<Move> {
   const { outside = [] } = scenario;
   for (let n = 1; n <= Math.max(1, node.created); n++) {
@@ -66,7 +68,7 @@ const engine = (words: string, command: Command): CommandMove => ({
 });
 
 function* creations(node: Node, { creations }: Scenario): Generator<Move> {
-  // The next one, and the one before again.
+  // A new claim, and a repetition of the last one.
   for (const n of [node.created + 1, node.created]) {
     const wanted = creations[n - 1];
     if (wanted === undefined) continue;
@@ -122,7 +124,7 @@ interface Claim {
   readonly proof: Proof;
 }
 
-/** Everything that somebody could show as a proof of ownership. */
+/** All fences that a caller could present. */
 function claimantsOf(node: Node, executionId: string, execution: ReadonlyExecution | undefined): Claim[] {
   const given = node.fences.get(executionId) ?? [];
   const newest = given.at(-1);
@@ -231,7 +233,7 @@ function* movesOn(node: Node, n: number, suffix: string, { outside = [] }: Scena
   yield engine(`the engine purges${suffix}`, { name: 'purgeExecution', args: { executionId } });
 }
 
-/** What loops do that apply due work. */
+/** Moves of the loops that apply due work. */
 function* passes({ loops = { owners: ['L1'], limit: 100 } }: Scenario): Generator<Move> {
   for (const owner of loops.owners) {
     const args = { partition: PARTITION, limit: loops.limit, jitter: 1, owner };
@@ -239,11 +241,11 @@ function* passes({ loops = { owners: ['L1'], limit: 100 } }: Scenario): Generato
   }
 }
 
-/** A worker that parks again asks for the same time. */
+/** A worker that delays again asks for the same time. */
 const repeatedDelay = (execution: ReadonlyExecution | undefined): number | undefined =>
   execution?.situation === 'delayed' && execution.nextAttempt === 'resume' ? execution.dueAt : undefined;
 
-/** Future times at which something changes by itself, ascending. */
+/** Future times of timers, ascending. */
 function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
   const running = [...state.tables.execution.values()].filter(({ situation }) => !isTerminal(situation));
   const times = running.flatMap(({ dueAt, attemptTimeoutAt, executionDeadlineAt, grantExpiresAt }) => [
@@ -254,7 +256,7 @@ function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
   ]);
   for (const { expiresAt } of state.tables.idempotency_key.values()) times.push(expiresAt);
   const ahead = [...new Set(times)].filter((at): at is number => at !== undefined && at > now).sort((a, b) => a - b);
-  // Purges wait until nothing else can happen: they are far away, and their order does not matter.
+  // Purges wait until nothing else can happen: they are far in the future, and their order does not matter.
   return ahead.length > 0
     ? ahead
     : [...state.tables.execution.values()]
@@ -262,7 +264,7 @@ function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
         .slice(0, 1);
 }
 
-/** Time goes to the next moment, or to just before it; or past it to the one after, as under a late engine. */
+/** Time advances to the next timer, to just before it, or past it to the one after, as with a late engine. */
 function* times(node: Node): Generator<Move> {
   const [next, later] = momentsOf(node);
   for (const to of [next === undefined ? undefined : next - 1, next, later]) {

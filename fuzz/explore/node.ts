@@ -1,4 +1,4 @@
-/** A state of a small world, with the way that led there. Nothing in it is ever changed: every move makes a new one. */
+/** A state of a small world, with the path to it. Immutable: every move creates a new one. */
 import { parseCommand } from '../../src/boundary.js';
 import type { Applier, Operation } from '../../model/core/operation.js';
 import { evolve } from '../../model/specification/evolve.js';
@@ -15,40 +15,40 @@ import { append, type StreamTable } from '../../model/stream/contents.js';
 import { streamIdOf } from '../../model/stream/facts.js';
 import { viewByDefinition, type View } from '../../model/view.js';
 
-/** A fence as a worker keeps it. */
+/** A fence as a worker stores it. */
 export interface Held {
   readonly worker: string;
   readonly fence: FullFence;
 }
 
-/** What a partition amounts to. */
+/** The state and contents of a partition. */
 export interface Small {
   readonly state: PartitionState;
   readonly log: readonly LoggedEvent[];
-  /** The loop that is at the due work. */
+  /** The loop that applies due work. */
   readonly applier: Applier | undefined;
   readonly steps: StepTable;
-  /** What streams hold. */
+  /** Contents of streams. */
   readonly streams: StreamTable;
 }
 
 export interface Node extends Small {
   readonly parent: Node | undefined;
-  /** What led here, in words. */
+  /** The move that led here, in words. */
   readonly move: string;
-  /** What was answered. */
+  /** Its answer. */
   readonly answer: string;
   readonly depth: number;
   readonly now: number;
-  /** By execution: every fence that a claim gave out, oldest first. */
+  /** By execution: every fence from a claim, oldest first. */
   readonly fences: ReadonlyMap<string, readonly Held[]>;
-  /** Ids made so far. */
+  /** Number of minted ids. */
   readonly minted: number;
-  /** Executions made so far. */
+  /** Number of created executions. */
   readonly created: number;
 }
 
-/** Finds the declaration of an operation; a test may put a broken one in its place. */
+/** Finds the declaration of an operation; tests can substitute a broken one. */
 export type Registry = (name: OperationName) => Operation;
 
 export const START_AT = 1_700_000_000_000;
@@ -81,7 +81,7 @@ export function rootNode(): Node {
 
 const NOTHING = new Map<string, Uint8Array>();
 
-/** The signing keys that a world can install. */
+/** The signing keys of a world. */
 export const SECRETS: ReadonlyMap<string, Uint8Array> = new Map(
   ['k1', 'k2'].map((kid, i) => [kid, new Uint8Array(LIMITS.minSecretBytes).fill(i + 1)]),
 );
@@ -112,7 +112,7 @@ function viewOf({
   });
 }
 
-/** What a command would come to. */
+/** The decision on a command. */
 export function decide(
   node: Small & { readonly now: number },
   command: Command,
@@ -125,7 +125,7 @@ export function decide(
   }) as AnyDecision;
 }
 
-/** What the partition amounts to after a decision. */
+/** The partition after a decision. */
 export function apply({ state, log, applier, steps, streams }: Small, decision: AnyDecision): Small {
   if (!decision.ok) return { state, log, applier, steps, streams };
   const next = 'applier' in decision ? decision.applier : applier;
@@ -137,12 +137,12 @@ export function apply({ state, log, applier, steps, streams }: Small, decision: 
     entries.push({ sequence: log.length + entries.length + 1, event });
     after = evolve(after, event);
     if (event.type === 'stream_removed') kept.delete(streamIdOf(event.executionId, event.attemptIndex));
-    // A decision that changed what it looked at would be seen at once: everything is frozen.
+    // Everything is frozen, so a decision that changes its input fails at once.
     const execution = isOfExecution(event) ? after.tables.execution.get(event.executionId) : undefined;
     if (execution !== undefined) Object.freeze(execution);
   };
   for (const event of decision.events) {
-    // What an event brings with it is judged by the state before it.
+    // Consequences of an event are judged by the state before it.
     const view = viewOf({ state: after, log, steps, streams });
     const execution = isOfExecution(event) ? view.executions.get(event.executionId) : undefined;
     if (!isOfExecution(event) || execution === undefined) {
@@ -157,7 +157,7 @@ export function apply({ state, log, applier, steps, streams }: Small, decision: 
   return { state: after, log: [...log, ...entries], applier: next, steps: stepsAfter(steps, decision), streams: kept };
 }
 
-/** What streams hold after a decision: a copy where it changed. */
+/** The contents of streams after a decision; copied if changed. */
 function streamsAfter(streams: StreamTable, { append: frame }: AnyDecision & { ok: true }): StreamTable {
   if (streams.size === 0 && frame === undefined) return streams;
   const after: StreamTable = new Map(
@@ -170,7 +170,7 @@ function streamsAfter(streams: StreamTable, { append: frame }: AnyDecision & { o
   return after;
 }
 
-/** The recorded steps after a decision: a copy where they changed. */
+/** The recorded steps after a decision; copied if changed. */
 function stepsAfter(steps: StepTable, { events, recording }: AnyDecision & { ok: true }): StepTable {
   if (steps.size === 0 && recording === undefined) return steps;
   const after: StepTable = new Map(
@@ -181,7 +181,7 @@ function stepsAfter(steps: StepTable, { events, recording }: AnyDecision & { ok:
   return after;
 }
 
-/** The way from the beginning to a node, one line a move. */
+/** The path from the beginning to a node, one move per line. */
 export function pathTo(node: Node): string {
   const lines: string[] = [];
   for (let at: Node = node; at.parent !== undefined; at = at.parent) {

@@ -1,7 +1,7 @@
 /**
- * What operators and readers do beside the course of executions, whole in a small world: a lane that is paused, drained and
- * resumed while work is created, claimed and ended; a reader that commits and is forgotten; what nobody has set aside. In
- * every order up to a depth every rule holds, and every answer is reached.
+ * Moves of operators and readers in a small world, explored exhaustively: a lane is paused, drained and resumed while
+ * work is created, claimed and ended; a reader commits and is forgotten; commands name entries that are not in
+ * quarantine. In every order up to a depth every rule holds, and every answer is reached.
  */
 import { expect, test } from 'vitest';
 import { partitionKeyOf } from '../../model/ids.js';
@@ -18,7 +18,7 @@ const X = `${PARTITION}:00000000-0000-4000-a000-000000000001`;
 const LANE = { partition: PARTITION, laneId: 'lane', requestedBy: 'ann' };
 const READER = { partition: PARTITION, readerId: 'r' };
 
-/** A move: a command, which can follow from the machine as it is. */
+/** A move: a command, which may depend on the state. */
 type Move = readonly [words: string, command: (machine: SpecMachine) => Command];
 
 const endOf = ({ partition }: SpecMachine): string => encodeCursor(partition.header);
@@ -70,7 +70,7 @@ function worldAfter(path: readonly Move[]): World {
   return { machine, last, name };
 }
 
-/** What is to come depends on nothing else: the lane, the execution, and how far behind the reader is. */
+/** The future depends only on the lane, the execution, and how far behind the reader is. */
 function stateOf({ machine }: World): string {
   const { execution, lane, reader } = machine.partition.state.tables;
   const it = execution.get(X);

@@ -1,6 +1,6 @@
 /**
- * Moves from outside the workers: a scheduler that grants and workers that claim what they were granted, an operator who
- * holds, takes, blocks and replays. A world has those that it names, so that the others stay small.
+ * Moves from outside the workers: a scheduler that grants, workers that claim with grants, an operator who holds,
+ * takes, blocks and replays. A world has only the ones that it names, so that other worlds stay small.
  */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { LIMITS } from '../../model/limits.js';
@@ -8,10 +8,10 @@ import type { Command } from '../../model/machine.js';
 import { encodeCursor } from '../../model/partition/cursor.js';
 import { executionOf, idOf, PARTITION, type Node } from './node.js';
 
-/** What callers outside do in a world. */
+/** Moves of outside callers. */
 export type Outside = 'steps' | 'streams' | 'grants' | 'holds' | 'blocks' | 'edits' | 'replays' | 'watches';
 
-/** One of their calls: what it is, in words, and whose claim it would be. */
+/** A call: its description, and the worker of a claim. */
 export interface OutsideMove {
   readonly words: string;
   readonly command: Command;
@@ -20,7 +20,7 @@ export interface OutsideMove {
 
 const WORKERS = ['A', 'B'] as const;
 
-/** For how long grants are good, ms: shorter than the shortest lease. */
+/** Lifetime of grants, ms: shorter than the shortest lease. */
 const GRANT_TTL_MS = 500;
 
 /** The calls on one execution. */

@@ -1,4 +1,7 @@
-/** Properties of the kind "sometimes": what must be reachable, or the machine (or this explorer) does less than it says. */
+/**
+ * "Sometimes" properties: what must be reachable, because otherwise the machine (or this explorer) does less than it
+ * claims.
+ */
 import { variantsOf } from '../../model/core/kinds.js';
 import { isOfExecution, type Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -7,7 +10,7 @@ import { operationNamed, OPERATIONS, type AnyDecision, type OperationName } from
 import type { CommandMove } from './moves.js';
 import type { Node } from './node.js';
 
-/** One move that was made: where from, what was answered, where it led. */
+/** One move: the state before it, the answer, and the state after it. */
 export interface Transition {
   readonly from: Node;
   readonly move: CommandMove;
@@ -30,7 +33,7 @@ const refuses = ({ decision }: Transition, code: string): boolean => !decision.o
 const answersAgain = (step: Transition): boolean =>
   step.move.fenced && step.decision.ok && step.decision.events.length === 0;
 
-/** Situations that a person would ask about. */
+/** Situations of interest to a person. */
 const STORIES: Readonly<Record<string, (step: Transition) => boolean>> = {
   'an owner that paused too long is refused before anybody noticed': (step) =>
     step.move.proof === 'newest' && refuses(step, 'lease_expired') && targetOf(step)?.situation === 'running',
@@ -180,7 +183,7 @@ const executionsOf = ({ state }: Node): ReadonlyExecution[] => [...state.tables.
 const executionIn = ({ state }: Node, event: Event): ReadonlyExecution | undefined =>
   isOfExecution(event) ? state.tables.execution.get(event.executionId) : undefined;
 
-/** Whether a worker holds it whose handler did not begin. */
+/** Whether a worker owns it whose handler has not started. */
 const isAhead = (it: ReadonlyExecution | undefined): boolean =>
   it?.situation === 'running' && it.attemptTimeoutRemainingMs !== undefined;
 
@@ -194,12 +197,12 @@ const OF_BUDGETS = (Object.keys(OPERATIONS) as OperationName[]).filter(
   (name) => operationNamed(name).family === 'budget',
 );
 
-/** So has the registry of workers, see `workers.test.ts`. */
+/** So do registered workers, see `workers.test.ts`. */
 const OF_WORKERS = (Object.keys(OPERATIONS) as OperationName[]).filter(
   (name) => operationNamed(name).family === 'worker',
 );
 
-/** So has waiting, see `waits.test.ts`. */
+/** So do waits, see `waits.test.ts`. */
 const OF_WAITS: readonly OperationName[] = [
   'createPendingWaitpoint',
   'closeWaitpoint',
@@ -214,8 +217,8 @@ const OF_WAITS: readonly OperationName[] = [
 ];
 
 /**
- * Operations for which no world has a move yet. Random runs reach every answer of theirs, or the build fails
- * (`fuzz/differential.test.ts`); what is missing here is the proof that no short sequence of them breaks a rule.
+ * Operations without moves in any world. Random runs reach each of their answers, or the build fails
+ * (`fuzz/differential.test.ts`); what is missing is the proof that no short sequence of them breaks a rule.
  */
 const UNEXPLORED: readonly OperationName[] = [
   ...OF_BUDGETS,
@@ -248,7 +251,7 @@ const UNEXPLORED: readonly OperationName[] = [
   'moveToWaitingChildren',
 ];
 
-/** What only the operations above lead to, or limits: in small worlds nothing has meters. */
+/** Answers that need the operations above, or limits: in small worlds nothing is metered. */
 const UNREACHED: readonly string[] = [
   'createExecution answers dropped',
   'createExecution answers replaced',
@@ -262,7 +265,7 @@ const UNREACHED: readonly string[] = [
   'claimForWorker is refused with admission_void',
 ];
 
-/** What follows from the declarations: every situation, every answer and every refusal of every operation. */
+/** Properties that follow from the declarations: every situation, every answer and every refusal of every operation. */
 function declared(): string[] {
   const names = (Object.keys(OPERATIONS) as OperationName[]).filter((name) => !UNEXPLORED.includes(name));
   const properties = [
@@ -278,7 +281,7 @@ function declared(): string[] {
 /** Everything that must be reached, by name. */
 export const SOMETIMES: readonly string[] = [...declared(), ...Object.keys(STORIES)];
 
-/** Which of the properties a transition shows. */
+/** The properties that a transition shows. */
 export function shownBy(step: Transition): string[] {
   const { name } = step.move.command;
   const { decision, to } = step;

@@ -1,4 +1,6 @@
-/** The small worlds: what is created in them, and who works. Short times and low caps, so that few steps reach far. */
+/**
+ * The small worlds: their executions, workers and callers. Times are short and caps low, so that few steps reach far.
+ */
 import { KEEP_FOR_GOOD, LIMITS } from '../../model/limits.js';
 import type { Outside } from './outside-moves.js';
 import type { ArgsOf } from '../../model/machine.js';
@@ -7,17 +9,17 @@ export interface Scenario {
   readonly name: string;
   /** Created in this order, if at all. */
   readonly creations: readonly Partial<ArgsOf<'createExecution'>>[];
-  /** What each of the two workers offers. */
+  /** The capabilities of the two workers. */
   readonly capabilities: readonly [readonly string[], readonly string[]];
-  /** Kinds that each of the two workers can run; any when absent. */
+  /** The kinds of the two workers; absent: any. */
   readonly kinds?: readonly [readonly string[], readonly string[]];
   /** Whether workers also claim ahead of their handlers. */
   readonly ahead?: boolean;
-  /** Loops that apply due work, and how much one pass of theirs applies at most. Default one that applies everything. */
+  /** Loops that apply due work, with the limit of a pass. Default: one without a limit. */
   readonly loops?: { readonly owners: readonly string[]; readonly limit: number };
-  /** What is done from outside the workers. Default nothing. */
+  /** Moves from outside the workers. Default none. */
   readonly outside?: readonly Outside[];
-  /** Moves from the beginning that `npm test` looks at. */
+  /** Depth in `npm test`. */
   readonly depth: number;
 }
 

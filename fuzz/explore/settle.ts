@@ -1,6 +1,6 @@
 /**
- * The property of the kind "eventually": from any state, when time passes, the engine applies what is due, and one
- * honest worker takes what it can and completes it, every execution ends.
+ * The "eventually" property: from any state, when time passes, the engine applies due work, and an honest worker takes
+ * and completes what it can, every execution ends.
  */
 import { isBlocked, isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
@@ -8,13 +8,13 @@ import type { Command } from '../../model/machine.js';
 import { nextTimer } from '../../model/schedule/timers.js';
 import { apply, decide, idOf, PARTITION, type Node, type Registry, type Small } from './node.js';
 
-/** Rounds within which everything must have ended: each ends, claims or promotes something, or lets time pass. */
+/** Rounds within which everything must have ended: each one ends, claims or promotes something, or lets time pass. */
 const MAX_ROUNDS = 40;
 const ALL = ['gpu'];
 
-/** Why something does not come to its end, or nothing. */
+/** Why a state does not reach an end, if so. */
 export function unsettled(node: Node, registry: Registry): string | undefined {
-  // A loop of before is gone: time passes until the others need not wait for it.
+  // An earlier loop is gone: time passes until the others need not wait for it.
   let world: Small & { readonly now: number } = { ...node, applier: undefined };
   let minted = node.minted;
   const run = (command: Command): void => {
@@ -24,7 +24,7 @@ export function unsettled(node: Node, registry: Registry): string | undefined {
     const open = [...world.state.tables.execution.values()].filter(({ situation }) => !isTerminal(situation));
     if (open.length === 0) return undefined;
     const before = world.state;
-    // What operators and schedulers keep back they let go in the end.
+    // Operators and schedulers release in the end what they hold or block.
     for (const { executionId, situation, heldAt } of open) {
       if (heldAt !== undefined) run({ name: 'releaseHold', args: { executionId } });
       if (isBlocked(situation)) run({ name: 'unblockExecution', args: { executionId } });

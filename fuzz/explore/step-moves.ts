@@ -1,4 +1,7 @@
-/** Moves of handlers that pass checkpoints: one step, that comes back, comes back otherwise, or as something else; and one too many. */
+/**
+ * Moves of handlers that pass checkpoints: one step, repeated with the same value, another value or another kind; and
+ * one too many.
+ */
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 
@@ -6,7 +9,7 @@ const VALUE = Uint8Array.of(1);
 
 type Fence = ArgsOf<'recordStep'>['fence'];
 
-/** The calls of one claimant. */
+/** The calls of one caller. */
 export function* stepMoves(executionId: string, fence: Fence): Generator<[doing: string, command: Command]> {
   const step = { executionId, fence, stepName: 'pay', stepIndex: 0, value: VALUE, encoding: 'bytes' };
   const recorded = (args: Partial<ArgsOf<'recordStep'>>): Command => ({

@@ -1,10 +1,10 @@
-/** What owners say in a world, and those that listen. */
+/** Moves of owners that write to streams, and of readers that watch them. */
 import type { Command } from '../../model/machine.js';
 
 type StreamMove = readonly [doing: string, command: Command];
 type Fence = { leaseId?: string; leaseEpoch?: number; attemptId?: string };
 
-/** Calls of one who shows a fence, for an attempt. */
+/** Calls with a fence, for an attempt. */
 export function* streamMoves(executionId: string, fence: Fence, attemptIndex = 0): Generator<StreamMove> {
   const owner = { executionId, fence, attemptIndex };
   const payload = Uint8Array.of(1);

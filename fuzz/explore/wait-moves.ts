@@ -1,4 +1,4 @@
-/** The moves of the small world of waits: what an owner, senders, operators and the engine can do in a state. */
+/** The moves of the small world of waits: those of an owner, senders, operators and the engine. */
 import type { FullFence } from '../../model/lease/fence.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import { digestOf, messageOf } from '../../model/signing/token.js';
@@ -9,21 +9,21 @@ import { claimOf, WAITER, waiterOf, type WaitState } from './waits.js';
 /** A move in words, and its command. */
 export type WaitMove = readonly [words: string, command: Command];
 
-/** The waitpoint that is made before its suspension, and its key, which is that of others too. */
+/** The waitpoint created before its suspension, and its key, which others share. */
 const EARLY = idOf(600);
 const KEY = 'go';
-/** How long a pending waitpoint, a suspension and an old key last, ms. */
+/** Lifetimes of a pending waitpoint, a suspension and an old key, ms. */
 const PENDING_MS = 500;
 const WAIT_MS = 400;
 const GRACE_MS = 300;
-/** Suspensions and signals of a life at most. */
+/** Maximum number of suspensions and signals. */
 const MAX_SUSPENSIONS = 2;
 const MAX_SIGNALS = 4;
 
 const any = { type: 'wildcard' } as const;
 const on = (waitpointKey: string): ResumeCondition => ({ type: 'single', waitpointKey, matcher: any });
 
-/** What can be done in a state. */
+/** The moves of a state. */
 export function waitMoves(state: WaitState): readonly WaitMove[] {
   return [...ownersMoves(state), ...sendersMoves(state), ...operatorsMoves(state)];
 }
@@ -42,7 +42,7 @@ function ownersMoves(state: WaitState): readonly WaitMove[] {
   ];
 }
 
-/** The ways in which an owner suspends: on one new waitpoint, on two, or on the pending one. */
+/** The ways to suspend: on one new waitpoint, on two, or on the pending one. */
 function suspensions(state: WaitState, fence: FullFence | undefined, who: string): readonly WaitMove[] {
   const { waiting, keptSignalCount = 0 } = waiterOf(state) ?? {};
   const n = Object.keys(waiting?.waitpoints ?? {}).length;
@@ -81,7 +81,7 @@ function sendersMoves(state: WaitState): readonly WaitMove[] {
     const again = sent.includes(signalId) ? ' again' : '';
     const what = { executionId: WAITER, signalId, signalName: KEY };
     if (early !== undefined) {
-      // Made when the waitpoint was, under the key of then.
+      // Signed at the creation of the waitpoint, with the key of that time.
       const digest = digestOf(SECRETS.get('k1') as Uint8Array, messageOf({ waitpointId: EARLY, ...early }));
       const args = { ...what, waitpointId: EARLY, waitpointToken: `k1:${digest}`, idempotencyKey: 'key' };
       moves.push([`the holder of the token sends a signal${again}`, { name: 'deliverSignal', args }]);

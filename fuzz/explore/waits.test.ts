@@ -3,7 +3,7 @@ import type { AnyDecision } from '../../model/machine.js';
 import { decide } from './node.js';
 import { exploreWaits, type Decider } from './waits.js';
 
-/** Moves from where the execution is owned. */
+/** Number of moves after the first claim. */
 const DEPTH = 4;
 
 test('one execution that waits: whatever races, nothing is lost and everything ends', { timeout: 60_000 }, () => {

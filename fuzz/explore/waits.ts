@@ -1,7 +1,8 @@
 /**
- * A small world of one execution that waits, explored whole to a depth: its owner makes waitpoints, suspends in every way
- * and gives up; senders with a token, by name and as operators signal; keys rotate, time passes, and another worker takes
- * over. Every invariant is asked of every state, everything that was accepted stays, and everything comes to its end.
+ * A small world of one waiting execution, explored exhaustively to a depth: its owner creates waitpoints, suspends in
+ * every way and gives up; senders signal with a token, by name and as operators; keys rotate, time passes, and another
+ * worker takes over. Every invariant is checked in every state, accepted signals are kept, and every state reaches an
+ * end.
  */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
@@ -13,19 +14,19 @@ import { apply, decide, executionOf, idOf, PARTITION, rootNode, SECRETS, START_A
 import { waitMoves } from './wait-moves.js';
 
 export const WAITER = executionOf(1);
-/** The world ends here, ms from its start: times beyond it show nothing new. */
+/** The world ends here, ms from its start, because later times show nothing new. */
 const END_MS = 2_500;
 
 export interface WaitState extends Small {
   readonly now: number;
   readonly path: readonly string[];
-  /** Fences that claims gave out, oldest first. */
+  /** Fences from claims, oldest first. */
   readonly fences: readonly FullFence[];
-  /** The last suspension that was asked for, to be asked for again. */
+  /** The last requested suspension, to be repeated. */
   readonly asked: Command | undefined;
 }
 
-/** Decides on a command; a test may put a broken decision in its place. */
+/** Decides on a command; tests can replace it with a broken decision. */
 export type Decider = (state: WaitState, command: Command) => AnyDecision;
 const honest: Decider = (state, command) => decide(state, command);
 
@@ -33,7 +34,7 @@ export const waiterOf = ({ state }: Small): ReadonlyExecution | undefined => sta
 
 const WORKER = { workerId: 'pool', workerInstanceId: 'w', leaseTtlMs: LIMITS.minLeaseTtlMs };
 
-/** A claim of the only execution, under ids that follow from how many there were. */
+/** A claim of the only execution, with ids that follow from the number of claims. */
 export const claimOf = ({ fences: { length: n } }: WaitState): Command => ({
   name: 'claimForWorker',
   args: {
@@ -42,7 +43,7 @@ export const claimOf = ({ fences: { length: n } }: WaitState): Command => ({
   },
 });
 
-/** The state after a decision, with what its callers remember. */
+/** The state after a decision, with what its callers know. */
 function after(state: WaitState, words: string, command: Command, decision: AnyDecision): WaitState {
   const answer = decision.ok ? decision.outcome.kind : decision.code;
   const claimed = decision.ok && decision.outcome.kind === 'claimed' ? decision.outcome.executions : [];
@@ -58,7 +59,7 @@ function after(state: WaitState, words: string, command: Command, decision: AnyD
   };
 }
 
-/** One execution that is owned, in a partition that has a signing key. */
+/** One owned execution, in a partition with a signing key. */
 function beginning(): WaitState {
   const naming = { namespace: 'explore', laneId: 'main', executionKind: 'kind', creatorIdentity: 'explorer' };
   const policy = { maxReclaimCount: 1, maxSignalsPerExecution: 3, streamPolicy: { retentionTtlMs: 0 } };
@@ -74,10 +75,10 @@ function beginning(): WaitState {
   return commands.reduce((state, command) => after(state, command.name, command, decide(state, command)), first);
 }
 
-/** What tells two states apart: all but the log, and times as they lie ahead. */
+/** What distinguishes two states: everything except the log, with times relative to now. */
 function keyOf({ state: { tables }, now, fences, asked }: WaitState): string {
   const relative = (name: string, value: unknown): unknown => {
-    // What is past is past; when a waitpoint was made is in its token.
+    // Past times are equal; the creation time of a waitpoint is in its token.
     if (typeof value !== 'number' || !/(At|Until)$/.test(name)) return value;
     return value > now ? value - now : 'past';
   };
@@ -85,7 +86,7 @@ function keyOf({ state: { tables }, now, fences, asked }: WaitState): string {
   return JSON.stringify(rows, relative);
 }
 
-/** The next moment at which something is due. */
+/** The next time at which something is due. */
 function later(state: WaitState): WaitState | undefined {
   const it = waiterOf(state);
   const keys = [...state.state.tables.signing_key.values()].map(({ expiresAt = Infinity }) => expiresAt + 1);
@@ -95,7 +96,7 @@ function later(state: WaitState): WaitState | undefined {
   return { ...state, now: next, path: [...state.path, `time passes, it is +${next - START_AT} ms`] };
 }
 
-/** What does not hold of a step, beside the invariants of the state that it led to. */
+/** Violations of a step, besides the invariants of the resulting state. */
 function faultOf(from: WaitState, command: Command, to: WaitState): string | undefined {
   const [before, now] = [waiterOf(from), waiterOf(to)];
   const kept = Object.keys(before?.waiting?.signals ?? {});
@@ -103,11 +104,11 @@ function faultOf(from: WaitState, command: Command, to: WaitState): string | und
     return 'no signal that was accepted is lost';
   if (command.name !== 'suspendExecution' || now?.situation !== 'suspended' || before?.situation === 'suspended')
     return undefined;
-  // What came while nothing listened, and the worker did not look at, has to be looked at first.
+  // Signals that arrived earlier, and that the worker has not seen, must be seen first.
   return now.keptSignalCount > (command.args.seenSignals ?? Infinity) ? 'no wake-up is lost' : undefined;
 }
 
-/** Why an execution does not come to its end when an operator lets it go on and an honest worker takes it; or nothing. */
+/** Why an execution does not reach an end when an operator resumes it and an honest worker takes it, if so. */
 function unsettled(from: WaitState, decider: Decider): string | undefined {
   let state = from;
   const run = (command: Command): void => {
@@ -130,9 +131,9 @@ function unsettled(from: WaitState, decider: Decider): string | undefined {
 
 export interface WaitExploration {
   readonly states: number;
-  /** Answers that were reached: `<operation> <kind or code>`, with effect or reason behind a space where there is one. */
+  /** Reached answers: `<operation> <kind or code>`, followed by an effect or reason if there is one. */
   readonly reached: ReadonlySet<string>;
-  /** What does not hold, with the way that led there. */
+  /** Violations, each with the path to it. */
   readonly broken: { readonly name: string; readonly path: readonly string[] } | undefined;
 }
 
@@ -172,7 +173,7 @@ class Exploration {
     return next;
   }
 
-  /** Whether a state was not seen before; what is wrong with it is noted. */
+  /** Whether a state is new; its violations are recorded. */
   private isNew(state: WaitState): boolean {
     const key = keyOf(state);
     if (this.seen.has(key)) return false;
@@ -184,6 +185,6 @@ class Exploration {
   }
 }
 
-/** Explores to a depth, breadth first: a way that is told is a shortest one. */
+/** Explores to a depth, breadth first, so every reported path is a shortest one. */
 export const exploreWaits = (depth: number, decider: Decider = honest): WaitExploration =>
   new Exploration(decider).go(depth);

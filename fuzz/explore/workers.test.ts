@@ -1,6 +1,7 @@
 /**
- * The registry of workers, whole in a small world: two instances that register for one of two pools, are heard, are marked
- * dead and lapse, in every order up to a depth. Every rule holds everywhere, and every answer is reached.
+ * Registered workers in a small world, explored exhaustively: two instances that register for one of two pools, send
+ * heartbeats, are marked dead and lapse, in every order up to a depth. Every rule always holds, and every answer is
+ * reached.
  */
 import { expect, test } from 'vitest';
 import type { EventType } from '../../model/events.js';
@@ -52,7 +53,7 @@ function worldAfter(moves: readonly Move[]): World {
   return { machine, now, last };
 }
 
-/** What is to come depends on nothing else: the records, with their times seen from now. */
+/** The future depends only on the records, with times relative to now. */
 function stateOf({ machine, now }: World): string {
   const workers = [...machine.partition.state.tables.worker.values()].map((worker) => [
     ...[worker.workerInstanceId, worker.workerId, now - worker.lastHeartbeatAt, now - worker.registeredAt],

@@ -1,4 +1,4 @@
-/** The audit of meters finds what it is there to find. */
+/** The audit of meters detects the violations that it looks for. */
 import { expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import { auditBudget, auditHandlers, auditSettlements, auditSlots } from './audit.js';

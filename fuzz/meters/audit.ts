@@ -1,6 +1,7 @@
 /**
- * What holds for meters whatever dies, judged by the logs of their partitions and by what the processes wrote down: a hard
- * limit is never exceeded, usage is the sum of what was settled, no more hold a slot than may, nothing is left behind.
+ * What holds for meters when processes die, judged by the logs of the partitions and the records of the processes: no
+ * hard limit is exceeded, usage is the sum of settlements, no more slots are held than allowed, and nothing is left
+ * behind.
  */
 import type { Event } from '../../model/events.js';
 import type { MeterRecord } from './records.js';
@@ -13,7 +14,7 @@ export interface Account {
   readonly reserved: number;
 }
 
-/** How a budget stands after its events, and everything that was wrong on the way. */
+/** A budget after its events, with all violations on the way. */
 export function auditBudget(
   budgetId: string,
   events: readonly Event[],
@@ -47,7 +48,7 @@ export function auditBudget(
   return { account: { usage, reserved: reserved() }, settled, faults };
 }
 
-/** What was settled is what was said, and what was answered is kept. */
+/** Settlements match their requests, and acknowledged ones are stored. */
 export function auditSettlements(settled: ReadonlyMap<string, number>, records: readonly MeterRecord[]): string[] {
   const faults: string[] = [];
   const said = new Map<string, number>();
@@ -85,13 +86,13 @@ export function auditSlots(events: readonly Event[]): string[] {
   return faults;
 }
 
-/** A process that was killed, and when it was known to be gone, ms since the epoch. */
+/** A killed process, and when its end was observed, ms since the epoch. */
 export interface Killed {
   readonly records: readonly MeterRecord[];
   readonly goneAt: number;
 }
 
-/** No more handlers of a tenant run at once than its cap: a handler runs until it ends, or its process is gone. */
+/** No more handlers of a tenant run at once than its cap: a handler runs until it ends, or its process does. */
 export function auditHandlers(processes: readonly Killed[], cap: number): string[] {
   const changes = new Map<string, { readonly at: number; readonly change: 1 | -1 }[]>();
   const note = (tenant: string, at: number, change: 1 | -1): void => {
@@ -112,7 +113,7 @@ export function auditHandlers(processes: readonly Killed[], cap: number): string
   const faults: string[] = [];
   for (const [tenant, of] of changes) {
     let running = 0;
-    // Within a millisecond ends come first: nothing says in which order things happened there.
+    // Within a millisecond the order is unknown, so ends come first.
     for (const { at, change } of of.sort((a, b) => a.at - b.at || a.change - b.change)) {
       running += change;
       if (running > cap) faults.push(`${running} handlers of ${tenant} run at ${at}, and ${cap} may`);

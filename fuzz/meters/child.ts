@@ -1,4 +1,6 @@
-/** A process of a run of meters, to be killed at any moment: holders of one budget, or a worker whose runs are metered. */
+/**
+ * A process of a run of meters that can be killed at any moment: holders of one budget, or a worker with metered runs.
+ */
 import { randomUUID } from 'node:crypto';
 import { openSync, writeSync } from 'node:fs';
 import { EngineError } from '../../model/errors.js';
@@ -14,18 +16,18 @@ export interface MetersChild {
   readonly prefix: string;
   readonly budgetId: string;
   readonly seed: number;
-  /** Holders of the process, each of which reserves and settles on its own. */
+  /** Number of holders in the process; each reserves and settles independently. */
   readonly holders: number;
   readonly file: string;
 }
 
-/** The shortest that a reservation can have, ms. */
+/** The shortest lifetime of a reservation, ms. */
 const TTL_MS = 1_000;
 const MOST = 40;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Reserves, and then settles, gives back, renews or leaves it to lapse, again and again. */
+/** Repeatedly reserves, and then settles, releases, renews, or lets the reservation lapse. */
 async function hold(backend: Backend, budgetId: string, random: () => number, write: (record: MeterRecord) => void) {
   for (;;) {
     const reservationId = randomUUID();
@@ -42,7 +44,7 @@ async function hold(backend: Backend, budgetId: string, random: () => number, wr
       await pause((choice < 0.1 ? 2 * TTL_MS : 40) * random());
       if (choice > 0.9) await backend.renewReservation({ budgetId, reservationId, ttlMs: TTL_MS });
       if (choice < 0.15) await backend.releaseReservation({ budgetId, reservationId });
-      // Some more than was reserved, some late, some not at all.
+      // Some settlements exceed the reservation, some are late, some never happen.
       if (choice > 0.25 || choice < 0.05) {
         const used = Math.floor(random() * 1.3 * amount);
         write({ entry: 'settles', reservationId, used });
@@ -50,7 +52,7 @@ async function hold(backend: Backend, budgetId: string, random: () => number, wr
         write({ entry: 'settled', reservationId });
       }
     } catch (error) {
-      // It lapsed before it was renewed, or no answer came: the audit finds out which.
+      // It lapsed before its renewal, or no answer came; the audit finds out which.
       if (!(error instanceof EngineError)) throw error;
     }
   }

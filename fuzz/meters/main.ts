@@ -16,7 +16,7 @@ const [seed, seconds, holders, workers, runs] = [
 ].map(Number) as [number, number, number, number, number];
 
 console.log(`meters: --seed ${seed} --seconds ${seconds} --holders ${holders} --workers ${workers} --runs ${runs}`);
-// The processes of servers do not hold this one: without it, waiting for their end would be its end.
+// The server processes do not keep this process alive, so it would end while it waits for them.
 const alive = setInterval(() => undefined, 1_000);
 const result = await runMeters({ seed, durationMs: seconds * 1_000, holders, workers, runs });
 clearInterval(alive);

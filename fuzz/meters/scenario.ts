@@ -1,6 +1,6 @@
 /**
- * Holders of one budget and workers with limits on a real server, killed at random moments and started anew, while limits
- * rise; then the audit. The server itself lives: what it loses when it dies is the business of `npm run chaos`.
+ * Holders of one budget, and workers with limits, on a real server; their processes are killed at random moments and
+ * restarted while limits rise; then the audit. The server stays up: `npm run chaos` covers its failures.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -41,16 +41,16 @@ export interface MetersResult {
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 const HOLDERS_PER_PROCESS = 5;
 const TENANTS = 4;
-/** The budget of the holders begins with this, and gets as much again each second: it is nearly always exhausted. */
+/** Initial limit of the holders' budget, raised by the same amount every second: it is nearly always exhausted. */
 const LIMIT_STEP = 500;
-/** Between two kills, on average, ms. */
+/** Mean time between two kills, ms. */
 const KILL_EVERY_MS = 300;
-/** Reservations and leases of the dead have lapsed, and slots that nobody used were asked for, ms. */
+/** By now reservations and leases of dead processes have lapsed, and unused slots were confirmed or freed, ms. */
 const SETTLE_MS = 25_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The processes of a run, under their files. */
+/** The processes of a run, by their files. */
 class Processes {
   readonly living: { role: MetersChild['role']; child: ChildProcess; file: string }[] = [];
   private readonly ended: { file: string; goneAt: number }[] = [];
@@ -77,7 +77,7 @@ class Processes {
     });
   }
 
-  /** Kills one at once; answers what it was. */
+  /** Kills one and returns its role. */
   async kill(index: number): Promise<MetersChild['role']> {
     const [{ role, child, file }] = this.living.splice(index, 1) as [(typeof this.living)[number]];
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -92,7 +92,7 @@ class Processes {
       if (role === undefined || this.living[index]?.role === role) await this.kill(index);
   }
 
-  /** What all of them wrote down; all are dead. */
+  /** All records, once every process is dead. */
   written(): Promise<Killed[]> {
     return Promise.all(
       this.ended.map(async ({ file, goneAt }) => ({
@@ -192,7 +192,7 @@ async function attack(
   return kills;
 }
 
-/** Waits until nothing is reserved and no slot is held; what stays is a fault. */
+/** Waits until nothing is reserved and no slot is held; what remains is a violation. */
 async function leftBehind(backend: Backend, budgetIds: readonly string[]): Promise<string[]> {
   const until = Date.now() + SETTLE_MS;
   for (;;) {
@@ -207,7 +207,7 @@ async function leftBehind(backend: Backend, budgetIds: readonly string[]): Promi
   }
 }
 
-/** What is stored of a budget is what its events say. */
+/** The stored budget equals its folded events. */
 async function differences(backend: Backend, budgetId: string, usage: number): Promise<string[]> {
   const status = await backend.getBudgetStatus({ budgetId });
   const stored = status.usage['tokens'] ?? 0;

@@ -1,4 +1,4 @@
-/** The work of workers in a run of meters: each tenant runs a few at once, and all of them spend from one budget. */
+/** The work of workers in a run of meters: a few runs of each tenant at once, all charged to one budget. */
 import { app, backoff, type App, type Task, type TaskContext } from '../../src/index.js';
 import type { Backend } from '../../src/backend.js';
 import type { MeterRecord } from './records.js';
@@ -8,14 +8,14 @@ export interface MeteredJob {
   readonly workMs: number;
 }
 
-/** Runs of a tenant at once. */
+/** Concurrent runs of a tenant. */
 export const TENANT_CAP = 3;
-/** Short, so that the work of a worker that was killed goes on soon. */
+/** Short, so that work of a killed worker continues soon. */
 export const LEASE_TTL = '1s';
-/** What every run reserves of the budget of all runs, and spends. */
+/** Reserved and spent by every run from the common budget. */
 export const RUN_TOKENS = 5;
 const RUN_BUDGET = 'runs';
-/** Nothing of it is left once every run has spent its share, and what died with its process. */
+/** Exhausted once every run has spent its share, together with what died with its process. */
 const RUN_BUDGET_LIMIT = 1_000_000;
 
 export function meteredApp(

@@ -1,4 +1,4 @@
-/** The groups that mutants are judged in: what each breaks, and what is to notice it. */
+/** The groups of mutants: the sources that each breaks, and the tests that should notice. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { filesUnder, ROOT } from './tree.js';
 
@@ -6,8 +6,8 @@ import { filesUnder, ROOT } from './tree.js';
 export const MACHINE_GROUPS = ['lua', 'model'] as const;
 
 /**
- * Judged by tests: those of the longest path that a file begins with. They are few, and fast ones: what runs under
- * virtual time, and the worker machine. A path that ends in a slash means the tests of that folder.
+ * Judged by tests: those of the longest matching path. They are few and fast: tests under virtual time, and the worker
+ * machine. A path that ends in a slash means the tests of that folder.
  */
 const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   worker: {
@@ -57,7 +57,7 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
 /** The groups of `src/`. */
 export const SOURCE_GROUPS: readonly string[] = Object.keys(NEAR);
 
-/** Sources that no mutant is made of: they declare, or list what other files export. */
+/** Sources without mutants: they only declare, or export from other files. */
 const DECLARING = /\/(?:index|options|api)\.ts$/;
 
 /** The sources that a group breaks. */
@@ -79,7 +79,7 @@ export function testsNear(group: string, file: string): string[] {
   return (near[folder] ?? []).flatMap(testFiles);
 }
 
-/** @throws Error for a path that is not there: a test that was moved would be missed in silence */
+/** @throws Error for a path that does not exist, because a moved test would otherwise be skipped silently */
 function testFiles(path: string): string[] {
   if (!existsSync(ROOT + path)) throw new Error(`fuzz/mutate/groups.ts names ${path}, which is not there.`);
   if (!statSync(ROOT + path).isDirectory()) return [path];

@@ -12,7 +12,7 @@ import type { Verdict } from './verdict.js';
 export interface Budget {
   readonly runs: number;
   readonly seed: number;
-  /** Whether the kept runs come behind them. Default true. */
+  /** Whether the corpus is replayed after the random runs. Default true. */
   readonly corpus?: boolean;
 }
 
@@ -27,7 +27,7 @@ export async function judge(engine: TestEngine, budget: Budget): Promise<Verdict
     ...fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed }),
     ...(budget.corpus === false ? [] : corpus().map(({ actions }) => actions)),
   ];
-  // The first use of a family is noted before it is used: a mutant is not judged by it.
+  // The first use of a family is recorded before it is used: mutants are not judged by it.
   await engine.backend.createBudget({ budgetId: engine.uuid() });
   const coverage = new Coverage();
   for (const [i, actions] of runs.entries()) {

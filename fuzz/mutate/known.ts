@@ -1,4 +1,4 @@
-/** Verdicts that are known already, so that a run that was interrupted goes on where it was. */
+/** Verdicts of earlier runs, so that an interrupted run continues where it stopped. */
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,20 +10,20 @@ const FILE = `${ROOT}node_modules/.cache/mutate.jsonl`;
 
 interface Entry {
   readonly mutant: string;
-  /** The tests that were asked. */
+  /** The tests that gave the verdict. */
   readonly tests: string;
   readonly verdict: Verdict;
 }
 
 /**
- * What was noticed once stays known for this text of the file: tests are added rather than removed. What survived is
- * judged anew when a test has changed.
+ * A killed mutant stays killed for the same text of the file, because tests are rarely removed. A survivor is judged
+ * again when a test has changed.
  */
 export class Known {
   private readonly entries = new Map<string, Entry>();
   private readonly tests = testsDigest();
 
-  /** @param fresh forgets what is known */
+  /** @param fresh ignores earlier verdicts */
   constructor(fresh: boolean) {
     if (fresh || !existsSync(FILE)) return;
     for (const line of readFileSync(FILE, 'utf8').split('\n')) {

@@ -62,7 +62,7 @@ const seconds = (): string => `${((performance.now() - started) / 1_000).toFixed
 const known = new Known(values.fresh);
 const judges: { readonly machine: Judge[]; readonly sources: Judge[] } = { machine: [], sources: [] };
 
-/** Judges are made when they are needed, and serve all groups of their kind. */
+/** Judges are created when needed, and serve all groups of their kind. */
 function judgesOf(group: string): Judge[] {
   const isMachine = (MACHINE_GROUPS as readonly string[]).includes(group);
   const own = isMachine ? judges.machine : judges.sources;

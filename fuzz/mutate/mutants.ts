@@ -1,4 +1,4 @@
-/** The mutants of the engine: which files are broken, and what each mutant looks like to a person. */
+/** The mutants of the engine: the files to break, and how a mutant is shown to a person. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { luaFiles } from '../../lua/files.js';
 import type { Language } from '../../lua/tokens.js';
@@ -14,23 +14,20 @@ export interface Mutant {
   readonly file: string;
   /** From 1. */
   readonly line: number;
-  /** The line before and after, trimmed; an empty text is a line that was dropped. */
+  /** The line before and after, trimmed; empty for a deleted line. */
   readonly before: string;
   readonly after: string;
   /** The whole text of the broken file. */
   readonly source: string;
 }
 
-/**
- * Lua that the differential run cannot judge: clocks are what a test build exchanges, and `main.lua` registers
- * functions.
- */
+/** Lua that the differential run cannot judge: test builds replace the clocks, and `main.lua` registers functions. */
 const UNJUDGED_LUA = new Set(['core/clock.lua', 'core/virtual-clock.lua', 'main.lua']);
 
 /**
- * What the model decides and folds. Left out are declarations that both sides are made of (schemas, limits, ids,
- * errors), and what both sides run on what they stored (`execution/projections.ts`, `execution/reads.ts`): a change
- * there is the same change on both sides.
+ * What the model decides and folds. Not included: declarations from which both sides are made (schemas, limits, ids,
+ * errors), and code that both sides run on their stored facts (`execution/projections.ts`, `execution/reads.ts`),
+ * because a change there affects both sides equally.
  */
 const MODEL_FILES = [
   'evolve.ts',
@@ -67,7 +64,7 @@ const MODEL_FILES = [
   'schedule/timers.ts',
 ];
 
-/** Domains of which every file is broken, but for those that both sides are made of. */
+/** Domains of which every file is broken, except those shared by both sides. */
 const MODEL_DOMAINS = [
   'budget',
   'flow',
@@ -117,7 +114,7 @@ function mutantsOf(group: string, language: Language, file: string, source: stri
 
 const lineAt = (source: string, line: number): string => (source.split('\n')[line - 1] ?? '').trim();
 
-/** A reproducible choice of mutants: every n-th of an order that the seed shuffles. */
+/** A reproducible sample: every n-th of a shuffled order. */
 export function sampleOf<Item>(items: readonly Item[], count: number, seed: number): Item[] {
   const shuffled = [...items];
   let state = seed >>> 0;

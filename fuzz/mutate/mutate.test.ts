@@ -1,4 +1,4 @@
-/** The mutation run itself: what its operators make of a text, and that a few mutants which must never survive do not. */
+/** The mutation run itself: the edits that its operators make, and a few mutants that must never survive. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SOURCE_GROUPS, sourcesOf, testsNear } from './groups.js';
 import { BUDGET } from './judge.js';
@@ -61,7 +61,7 @@ describe('the groups of src/', () => {
   });
 });
 
-/** Mistakes that would cost somebody their work: found in the sources by what they do to a line. */
+/** Mistakes that would lose a user's work, found in the sources by their effect on a line. */
 const GRAVE: readonly (readonly [file: string, before: RegExp, after: RegExp])[] = [
   ['lua/lease/fence.lua', /'lease_expired'/, /if not \(ff\.has_come/],
   ['lua/lease/renew.lua', /math\.max\(/, /math\.min\(/],

@@ -1,7 +1,7 @@
-/** What a mutant changes: one place of one file, by one of a few operators that look like mistakes people make. */
+/** A mutant changes one place of one file by one of a few operators that resemble common mistakes. */
 import { tokensOf, type Language, type Token } from '../../lua/tokens.js';
 
-/** A change of a text: what stands from `start` to `end` becomes `text`. */
+/** An edit: the range from `start` to `end` becomes `text`. */
 export interface Edit {
   readonly start: number;
   readonly end: number;
@@ -53,7 +53,7 @@ const SWAPS: Readonly<Record<Language, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** Lines that say something about types, schemas or modules: a change there is no change of behaviour, or one on both sides. */
+/** Lines about types, schemas or modules: an edit there changes no behaviour, or changes both sides alike. */
 const DECLARATIVE: Readonly<Record<Language, RegExp>> = {
   lua: /^\s*--/,
   ts: /^\s*(?:import|export type|type|export interface|interface|readonly|\||\*|\/\*|\/\/|name:|rejects:|args:|partition[:(]|execution[:(])|\bz\.|\bfield\./,
@@ -61,7 +61,7 @@ const DECLARATIVE: Readonly<Record<Language, RegExp>> = {
 
 const STATEMENTS: Readonly<Record<Language, readonly RegExp[]>> = {
   lua: [
-    // A call or an assignment to something that exists already; dropping a declaration would only be an undefined name.
+    // A call or an assignment to an existing name; deleting a declaration would only leave an undefined name.
     /^(?!return\b|local\b|end\b|function\b|if\b|for\b|while\b|else|do\b)[\w.]+(?:\[[^\]]*\])?\s*(?:\(.*\)|=[^=].*[^,{(])$/,
     /^if .* then .* end$/,
   ],
@@ -124,7 +124,7 @@ function tokenEdits(source: string, tokens: readonly Token[], i: number, languag
 function swapOf(source: string, token: Token, language: Language, applies: boolean): Edit[] {
   const other = SWAPS[language][token.text];
   if (other === undefined || !Object.hasOwn(SWAPS[language], token.text) || !applies) return [];
-  // Operators stand between spaces; without them it is a sign, a type argument or a pattern.
+  // Operators are surrounded by spaces; otherwise the character is a sign, a type argument or part of a pattern.
   const spaced = token.kind === 'name' || (source[token.start - 1] === ' ' && source[token.end] === ' ');
   return spaced ? [replaced(token, other)] : [];
 }
@@ -132,7 +132,7 @@ function swapOf(source: string, token: Token, language: Language, applies: boole
 function numberEdits(tokens: readonly Token[], i: number): Edit[] {
   const token = tokens[i] as Token;
   const value = Number(token.text.replaceAll('_', ''));
-  // The count of a list of pairs: one less would still be the same pairs.
+  // The length of a list of pairs: one less gives the same pairs.
   const isPairCount = tokens[i - 1]?.text === ',' && tokens[i - 2]?.text === '}' && tokens[i + 1]?.text === ')';
   if (isPairCount) return value === 0 ? [] : [replaced(token, String(value - 2))];
   return [value + 1, ...(value >= 1 ? [value - 1] : [])].map((other) => replaced(token, String(other)));
@@ -160,7 +160,7 @@ function stringEdits(source: string, tokens: readonly Token[], i: number, langua
   return edits;
 }
 
-/** Whether a text is a further member of a list of facts to load or to clear. */
+/** Whether a text is an item of a list of facts to load or clear, other than the first. */
 function isListed(tokens: readonly Token[], i: number): boolean {
   if (tokens[i - 1]?.text !== ',') return false;
   for (let at = i - 1; at > 0; at--) {
@@ -203,7 +203,7 @@ function lineEdits({ start, text }: Line, language: Language): Edit[] {
   return edits;
 }
 
-/** Whether swapping the one operator of a condition, or dropping its `not`, negates it already. */
+/** Whether swapping the only operator of a condition, or dropping its `not`, already negates it. */
 function isSwappable(condition: string, language: Language): boolean {
   const texts = tokensOf(condition, language).map(({ text }) => text);
   if (texts.some((text) => ['and', 'or', '&&', '||', '??', '(', '<', '>', '<=', '>='].includes(text))) return false;

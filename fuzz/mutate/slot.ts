@@ -1,6 +1,6 @@
 /**
- * A place where mutants are judged one after the other: a private server, and a copy of the sources in which one
- * file at a time is broken. Lua is exchanged on the server; a broken model runs in a process of its own.
+ * Judges mutants one after another: a private server, and a copy of the sources in which one file at a time is broken.
+ * Lua is replaced on the server; a broken model runs in a separate process.
  */
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
@@ -15,13 +15,13 @@ import type { Mutant } from './mutants.js';
 import { Tree } from './tree.js';
 import { HANGS, type Verdict } from './verdict.js';
 
-/** A mutant may take this many times as long as the unbroken engine: beyond it, it hangs, and that was noticed. */
+/** A mutant that takes this many times as long as the unbroken engine counts as hanging, and as noticed. */
 const PATIENCE = 6;
 const LEAST_TIME_LIMIT_MS = 60_000;
-/** Time in which an idle server answers, ms. */
+/** Time within which an idle server answers, ms. */
 const PING_MS = 1_000;
 
-/** What the work gives, or `late` when that takes longer. */
+/** The result of the work, or `late` when it takes longer. */
 async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<Value>((resolve) => (timer = setTimeout(resolve, ms, late)));
@@ -41,8 +41,8 @@ export class Slot {
   constructor(private readonly budget: Budget) {}
 
   /**
-   * Judges the sources as they are, and answers how long that took, ms.
-   * @throws Error when they do not pass: then no verdict means anything.
+   * Judges the unbroken sources, and returns the time that took, ms.
+   * @throws Error when they do not pass, because no verdict would mean anything
    */
   async judgeOriginal(): Promise<number> {
     this.timeLimitMs = Number.POSITIVE_INFINITY;
@@ -55,7 +55,7 @@ export class Slot {
   }
 
   /**
-   * Judges one mutant. `originalMs` is what the sources as they are take; without it they are judged before the first
+   * Judges one mutant. `originalMs` is the time for the unbroken sources; without it they are judged before the first
    * mutant.
    */
   async judge(mutant: Mutant, originalMs?: number): Promise<Verdict> {
@@ -70,7 +70,7 @@ export class Slot {
         return { kind: 'stillborn', because: String(error) };
       }
       if (broken.hash === this.original.hash) throw new Error(`${mutant.file}: the mutant is no other library`);
-      // It goes by the hash of the original, so that the backend takes it for that.
+      // It keeps the hash of the original, so that the backend accepts it.
       return this.judgeLibrary(broken.source.replaceAll(broken.hash, this.original.hash));
     }
     this.tree.break(mutant.file, mutant.source);
@@ -130,7 +130,7 @@ export class Slot {
       : verdict;
   }
 
-  /** A server that answers; one that a mutant hung is replaced. */
+  /** A responsive server; replaced when a mutant made it hang. */
   async open(): Promise<{ client: Valkey; engine: TestEngine }> {
     const answers =
       this.client !== undefined &&

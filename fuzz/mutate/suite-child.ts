@@ -1,18 +1,18 @@
 /**
- * Runs test files of the tree that this process was started in, as it is told, and answers which test failed first.
- * One process for many mutants: what a mutant did not change is compiled once. Files share one thread and its modules,
- * so that these are loaded once for each mutant.
+ * Runs test files of the tree in which this process was started, on request, and answers which test failed first. One
+ * process serves many mutants, so that unchanged files are compiled once. The test files share one thread and its
+ * modules, so that these are loaded once per mutant.
  */
 import type { TestModule, TestSpecification } from 'vitest/node';
 import { createVitest } from 'vitest/node';
 
-/** What to run, in this order; `changed` were written since the last time. */
+/** The files to run, in this order; `changed` files were written since the last request. */
 export interface SuiteRequest {
   readonly changed: readonly string[];
   readonly tests: readonly string[];
 }
 
-/** The first failure in words, or nothing; and how long each file took, ms. */
+/** The first failure in words, if any; and the duration of each file, ms. */
 export interface SuiteReply {
   readonly failure: string | undefined;
   readonly tookMs: Readonly<Record<string, number>>;

@@ -1,6 +1,6 @@
 /**
- * A place where mutants of `src/` are judged one after the other, by the tests near them: the fastest first, and no
- * further than to the first that fails. What no test notices is shown to the compiler.
+ * Judges mutants of `src/` one after another by the tests near them: the fastest tests first, up to the first failure.
+ * Mutants that no test notices are compiled.
  */
 import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -11,32 +11,32 @@ import type { SuiteReply, SuiteRequest } from './suite-child.js';
 import { Tree } from './tree.js';
 import { HANGS } from './verdict.js';
 
-/** The tests may take this many times as long as they do on the unbroken sources: beyond it, the mutant hangs. */
+/** Tests may take this many times as long as on the unbroken sources; beyond it, the mutant hangs. */
 const PATIENCE = 5;
 const LEAST_TIME_LIMIT_MS = 30_000;
-/** Tests that take longer on the unbroken sources are no tests for mutants. */
+/** Slower tests on the unbroken sources are not used for mutants. */
 const ORIGINAL_LIMIT_MS = 600_000;
 
-/** The worker machine plays the same programs for every mutant, and tells no stories. */
+/** The worker machine plays the same programs for every mutant, without stories. */
 const ENVIRONMENT = { CI: '1', FUZZ_SEED: '1', FUZZ_RUNS: '60', FUZZ_SECONDS: '600', FUZZ_SHRINK_SECONDS: '0' };
 
-/** Tests in the order in which they are run, and how long they take on the unbroken sources, ms. */
+/** Tests in the order of execution, and their durations on the unbroken sources, ms. */
 interface Near {
   readonly tests: readonly string[];
   readonly totalMs: number;
 }
 
-/** How a text that is no TypeScript is refused. */
+/** Messages with which the transformer rejects invalid TypeScript. */
 const NOT_LOADED = /(?:Parse|Transform) (?:error|failed)|Unexpected token|PARSE_ERROR/i;
 
 export class Suite {
   private readonly tree = new Tree();
   private child: ChildProcess | undefined;
   private readonly near = new Map<string, Near>();
-  /** Written since the child compiled them. */
+  /** Files written since the child compiled them. */
   private readonly changed = new Set<string>();
 
-  /** @throws Error when a test does not pass on the unbroken sources: then no verdict means anything */
+  /** @throws Error when a test fails on the unbroken sources, because no verdict would mean anything */
   async judge(mutant: Mutant): Promise<Verdict> {
     const { tests, totalMs } = await this.nearOf(testsNear(mutant.group, mutant.file));
     this.tree.break(mutant.file, mutant.source);
@@ -55,7 +55,7 @@ export class Suite {
     }
   }
 
-  /** What fails twice: a test that fails once on a busy machine has noticed nothing. */
+  /** A kill needs two failures, because a test that fails once on a busy machine proves nothing. */
   private async firstFailure(tests: readonly string[], limitMs: number): Promise<string | undefined> {
     for (let left = tests; left.length > 0; ) {
       const { failure } = await this.run(left, limitMs);
@@ -132,7 +132,7 @@ export class Suite {
   }
 }
 
-/** The next message of a child; nothing when it does not come in time, or the child ends. */
+/** The next message of a child; undefined when it does not come in time, or the child ends. */
 function answerOf<Message>(child: ChildProcess, limitMs: number): Promise<Message | undefined> {
   return new Promise((resolve) => {
     const settle = (message: Message | undefined): void => {

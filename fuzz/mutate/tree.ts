@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 /** The top of the project. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Everything that a test may read. */
+/** Everything that tests may read. */
 const COPIED = [
   ...['.ci', 'bench', 'docs', 'examples', 'fuzz', 'lua', 'model', 'src', 'test'],
   ...['CHANGELOG.md', 'README.md', 'package.json', 'tsconfig.json', 'vitest.config.ts'],
@@ -22,7 +22,7 @@ export class Tree {
     symlinkSync(`${ROOT}node_modules`, join(this.path, 'node_modules'));
   }
 
-  /** Writes another text into a file. */
+  /** Replaces the text of a file. */
   break(file: string, source: string): void {
     writeFileSync(join(this.path, file), source);
   }

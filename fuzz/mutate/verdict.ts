@@ -1,10 +1,10 @@
-/** What became of a mutant. */
+/** The verdict on a mutant. */
 export type Verdict =
-  /** It was noticed: by the differential run, in this run (from 1; the corpus comes last), or by a test (0). */
+  /** It was noticed by the differential run (number of the run, from 1; the corpus comes last), or by a test (0). */
   | { readonly kind: 'killed'; readonly run: number; readonly by: string }
   | { readonly kind: 'survived' }
-  /** It does not even load: says nothing. */
+  /** It does not load, so it says nothing. */
   | { readonly kind: 'stillborn'; readonly because: string };
 
-/** What a mutant is killed by that takes too long. */
+/** The reason for mutants that take too long. */
 export const HANGS = 'it hangs';
