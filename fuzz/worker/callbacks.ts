@@ -1,6 +1,6 @@
 /**
- * Callbacks: handlers hand out envelopes, and strangers who have nothing else deliver to them: before the handler waits,
- * late, twice, and to runs that have ended. A token is good for its wait, as long as that lasts, and for nothing else.
+ * Callbacks: handlers create envelopes, and senders with nothing else deliver to them: before the handler waits, late,
+ * twice, and to ended runs. A token is valid for its wait, while it lasts, and for nothing else.
  */
 import { EngineError } from '../../src/engine/index.js';
 import { InvalidDefinitionError, type SignalReceipt, type TaskContext, type Waitpoint } from '../../src/index.js';
@@ -9,9 +9,9 @@ import { partitionKeyOf } from '../../model/ids.js';
 import type { Input, Node } from './node.js';
 import type { World } from './world.js';
 
-/** What the signals of callbacks are called. */
+/** Names of the signals of callbacks. */
 export const CALLBACK = 'callback';
-/** Refusals of what is over. Every other one of a token that was handed out is a fault. */
+/** Refusals because the wait or the run is over. Any other refusal of a valid token is a defect. */
 const OVER: ReadonlySet<string> = new Set(['waitpoint_closed', 'pending_waitpoint_expired', 'target_not_signalable']);
 
 interface Envelope {
@@ -20,11 +20,11 @@ interface Envelope {
   readonly waitpointId: string;
 }
 
-/** A signal that was delivered, with all that its sender was told of it. */
+/** A delivered signal, with all answers to its sender. */
 interface Delivery {
   readonly envelope: Envelope;
   readonly number: number;
-  /** When it was told that it came too late, if it was. */
+  /** When it was refused as too late, if it was. */
   refusedAt: number | undefined;
   accepted: boolean;
 }
@@ -35,7 +35,7 @@ export class Callbacks {
 
   constructor(private readonly world: World) {}
 
-  /** Gives every partition a key to sign with. */
+  /** Gives every partition a signing key. */
   async begin(): Promise<void> {
     const { partitions } = this.world.program.setup;
     for (let index = 0; index < partitions; index++)
@@ -44,7 +44,7 @@ export class Callbacks {
       });
   }
 
-  /** Makes the waitpoint of a wait, and hands its envelope out unless the wait is over. */
+  /** Creates the waitpoint of a wait and publishes its envelope, unless the wait is over. */
   async made({ executionId, waitpoint }: TaskContext<Input>, timeoutMs: number): Promise<Waitpoint> {
     const made = await waitpoint(CALLBACK, { timeout: timeoutMs });
     try {
@@ -57,7 +57,7 @@ export class Callbacks {
     return made;
   }
 
-  /** Delivers to an envelope; `again`: what was delivered to it before, if anything was. */
+  /** Delivers to an envelope; `again`: a repetition of the previous delivery, if there was one. */
   deliver(node: Node, which: number, again: boolean): void {
     const { world, envelopes, deliveries } = this;
     const envelope = envelopes[which % Math.max(1, envelopes.length)];
@@ -82,14 +82,14 @@ export class Callbacks {
   }
 
   private refused(node: Node, delivery: Delivery, error: unknown): void {
-    // Nobody knows what became of it.
+    // The result of the delivery is unknown.
     if (!(error instanceof EngineError) || error.retryable || error.code === 'backend_closed') return;
     this.world.tell(node.name, `delivery ${delivery.number} is refused: ${error.code}`);
     if (OVER.has(error.code)) delivery.refusedAt ??= this.world.scheduler.now();
     else this.world.broken('a token that was handed out is good', `delivery ${delivery.number}: ${error.code}`);
   }
 
-  /** At the end: what became of what was delivered to the callbacks of an execution. */
+  /** At the end: checks the deliveries to the callbacks of an execution. */
   async check(executionId: string): Promise<void> {
     const { world } = this;
     const own = this.deliveries.filter(({ envelope }) => envelope.executionId === executionId);

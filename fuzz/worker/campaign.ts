@@ -1,6 +1,6 @@
 /**
- * A campaign of the worker machine: the corpus first, then new programs until the budget is used up or something breaks.
- * What it finds is shrunk, told as a story, and comes with the one command that repeats it.
+ * A campaign of the worker machine: the corpus first, then new programs until the budget is used up or an invariant
+ * breaks. A failure is shrunk, told as a story, and comes with the one command that repeats it.
  */
 import fc from 'fast-check';
 import { corpus, keep } from './corpus.js';
@@ -10,16 +10,16 @@ import { shrink } from './shrink.js';
 import { Broken } from './world.js';
 
 export interface CampaignOptions {
-  /** Wall time, ms; shrinking a failure is not counted. */
+  /** Wall time, ms, without the time for shrinking. */
   readonly timeMs: number;
   /** Programs at most. */
   readonly runs: number;
   readonly seed: number;
-  /** Only this one of the programs of the seed, as a failure printed it. */
+  /** Plays only this program of the seed, as printed by a failure. */
   readonly path?: string | undefined;
   /** Whether a new failure is written into the corpus. */
   readonly keepFailures: boolean;
-  /** How long a failure is shrunk, ms; with 0 it is reported as it was found, without its story. */
+  /** Longest time for shrinking, ms; with 0 a failure is reported unshrunk, without its story. */
   readonly shrinkMs: number;
 }
 
@@ -34,11 +34,11 @@ export interface CampaignResult {
 export interface Failure {
   readonly invariant: string;
   readonly program: Program;
-  /** Everything that a person needs. */
+  /** The whole report for a person. */
   readonly report: string;
 }
 
-/** Programs drawn from one seed; small enough that a budget is kept. */
+/** Programs per seed: few enough to keep a budget. */
 const PER_SEED = 20;
 
 /** Plays programs. A broken invariant is a result, not an exception. */
@@ -83,7 +83,7 @@ async function brokenBy(program: Program, onPlayed?: (played: Played) => void): 
   }
 }
 
-/** Plays it once more, and writes its story down. */
+/** Plays a program again and records its story. */
 async function told(program: Program, error: Broken): Promise<Broken> {
   try {
     await play(program, true);

@@ -1,4 +1,4 @@
-/** What must hold at all times in a run of the machine. What must hold at its end is in finish.ts. */
+/** Invariants at all times of a run. Those at its end are in finish.ts. */
 import { EngineError, type Event } from '../../src/engine/index.js';
 import type { WorkerEvents } from '../../src/index.js';
 import type { ObservedCall } from '../../src/testing/simulation/index.js';
@@ -8,7 +8,7 @@ import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js
 import { short } from './story.js';
 import type { World } from './world.js';
 
-/** Endings of one lease, as they were sent. */
+/** Reported endings of one lease. */
 export interface Endings {
   readonly names: Set<string>;
   sent: number;
@@ -19,7 +19,7 @@ export interface Endings {
   node: Node;
 }
 
-/** A worker with a free slot, at a moment. */
+/** A worker with a free slot, and the time. */
 interface Idle {
   readonly node: Node;
   readonly seen: NodeWorker['seen'];
@@ -27,12 +27,12 @@ interface Idle {
   readonly wellSince: number;
 }
 
-/** A wake is followed in this time: its way, a claim and its way back, giving way to others, ms. */
+/** A worker follows a wake within this time: the wake, a claim and its answer, with yields to other workers, ms. */
 const WAKE_BOUND_MS = 600;
-/** Calls of the app are repeated for 10 s, ms; after a few faults the next wait alone can be as long. */
+/** Calls of the app are retried for 10 s, ms; after a few faults the next pause alone can be as long. */
 const CREATION_PATIENCE_MS = 9_000;
 const CREATION_FAULTS = 3;
-/** How often it is looked at what time makes wrong, ms. */
+/** Interval of the checks that depend on time, ms. */
 const CHECK_EVERY_MS = 50;
 const ENDING_NAMES: ReadonlySet<string> = new Set([
   'completeExecution',
@@ -42,21 +42,24 @@ const ENDING_NAMES: ReadonlySet<string> = new Set([
   'moveToWaitingChildren',
   'releaseLease',
 ]);
-/** Chance moves a worker's sweep and the loop's poll by a fifth. */
+/** Random factors move a worker's sweep and the loop's poll by a fifth. */
 const SPREAD = 1.2;
-/** What a look at everything takes at most besides waiting, ms: its calls, and the claims in flight before it. */
+/** Duration of a sweep besides its pauses, at most, ms: its calls, and the claims in flight before it. */
 const LOOK_MS = 300;
-/** Where nothing is due within a minute, the loop looks every 2 s, two and a half times as long, and a fifth. */
+/** With nothing due within a minute, the loop polls every 2 s, with backoff up to 2.5 times, plus a fifth. */
 const LOOP_BOUND_MS = 2_000 * 2.5 * SPREAD + LOOK_MS;
-/** A worker whose handler does not stop in this time after it was told may give its slot to others, ms. */
+/** After this time, a worker may give the slot of a handler that does not stop to other work. */
 const ABANDON_MS = 30_000;
-/** The share of a lease for which its worker may be held up without losing it: two thirds, less what calls take. */
+/** The share of a lease for which its worker may be blocked without losing it: two thirds, less the time of calls. */
 const BLOCKED_SHARE = 0.6;
 const FAULTY_SHARE = 0.35;
-/** A handler hears of what happened to its work with the next renewal, or by its own clock, ms beyond a third of the lease. */
+/**
+ * A handler is told that its work was taken away by the next renewal, or by its own clock, ms beyond a third of the
+ * lease.
+ */
 const TOLD_SLACK_MS = 3_000;
 
-/** Answers to a suspension, and to a wait for children, that leave the attempt with its worker. */
+/** Answers to a suspension, or to a wait for children, that leave the attempt with its worker. */
 const GOES_ON: ReadonlySet<string> = new Set(['not_waiting', 'already_satisfied']);
 
 const stateAfter = (error: unknown): Endings['last'] => {
@@ -65,7 +68,7 @@ const stateAfter = (error: unknown): Endings['last'] => {
 };
 
 export class Checks {
-  /** Leases whose claims were answered: their workers know of them. */
+  /** Leases from answered claims, which their workers therefore know. */
   readonly received = new Set<string>();
   readonly endings = new Map<string, Endings>();
   private readonly partitions: readonly string[];
@@ -74,7 +77,7 @@ export class Checks {
   /** Leases that their workers gave up as lost. */
   private readonly givenUp = new Set<string>();
   private readonly tokens = new Set<string>();
-  /** What steps gave, once it was stored. */
+  /** Values of steps, once stored. */
   private readonly given = new Map<string, string>();
 
   constructor(private readonly world: World) {
@@ -109,7 +112,7 @@ export class Checks {
     const leaseId = leaseOf(args);
     const now = this.world.scheduler.now();
     const endings = this.endings.get(leaseId);
-    // A handler waits also where its frames could not be kept, and its run fails in the place of being suspended.
+    // A handler also waits if its frames could not be stored; then its run fails instead of being suspended.
     if (name === 'suspendExecution' || name === 'moveToWaitingChildren' || args.failureCategory === 'stream_refused')
       this.suspends(leaseId);
     if (endings?.last === 'accepted')
@@ -133,7 +136,7 @@ export class Checks {
     }
   }
 
-  /** The handler does not know: the call of it that waits ends when the worker says so. */
+  /** The handler does not know: the waiting call ends when the worker says so. */
   private suspends(leaseId: string): void {
     const call = this.world.facts.calls.find((each) => each.leaseId === leaseId);
     if (call === undefined || call.endedAt !== undefined || !call.waits) return;
@@ -149,7 +152,7 @@ export class Checks {
         const endings = this.endings.get(leaseOf((command as EndingCommand).args));
         const error = call.error ?? (answer?.ok === false ? answer.error : undefined);
         if (endings === undefined) return;
-        // Where nothing is waited for any more the attempt goes on, as after a refusal.
+        // If there is nothing to wait for any more, the attempt continues, as after a refusal.
         const goesOn = answer?.ok === true && GOES_ON.has(answer.outcome.kind);
         endings.last = goesOn ? 'refused' : stateAfter(error);
         endings.lastSettledAt = this.world.scheduler.now();
@@ -160,7 +163,7 @@ export class Checks {
     });
   }
 
-  /** A creation is repeated for ten seconds before its caller is told that it failed. */
+  /** A creation is retried for ten seconds before its caller gets the error. */
   creationFailed(node: Node, { number }: RunFacts, askedAt: number, error: unknown): void {
     const now = this.world.scheduler.now();
     const faults = node.troubles.filter(({ kind, to }) => kind === 'fault' && to >= askedAt).length;
@@ -172,7 +175,7 @@ export class Checks {
       );
   }
 
-  /** A cancellation by a process is heard by the handlers of that process at once. */
+  /** Handlers of the same process are told of a cancellation at once. */
   cancelled(node: Node, executionId: string): void {
     for (const call of this.world.facts.callsOf(executionId))
       if (call.process === node.name && call.looks && call.endedAt === undefined && call.toldAt() === undefined)
@@ -214,7 +217,7 @@ export class Checks {
     }
   }
 
-  /** An owner that has the steps of those before it runs none of them again. One that was overtaken cannot know. */
+  /** An owner that has the steps of earlier owners repeats none of them. One that was overtaken cannot know. */
   stepCalled(call: HandlerCall, name: string): void {
     if (this.owns(call) && this.isRecorded(call.executionId, name))
       this.world.broken(
@@ -223,7 +226,7 @@ export class Checks {
       );
   }
 
-  /** What a step has given once, when it is stored, it gives in every later call. */
+  /** A stored value of a step is returned in every later call. */
   stepGave(call: HandlerCall, name: string, key: string, value: string): void {
     if (!this.owns(call) || !this.isRecorded(call.executionId, name)) return;
     const known = this.given.get(key) ?? value;
@@ -249,7 +252,7 @@ export class Checks {
     if (reason !== 'lease_lost') return;
     const own = this.leasesOf(each, executionId);
     const lease = own.at(-1);
-    // What the server has ended is judged there; and an earlier attempt that is still here is the one that is lost.
+    // Server-side endings are judged by the log; an earlier attempt that is still running here has been lost.
     if (lease === undefined || lease.endedAt !== undefined || this.endings.has(lease.leaseId)) return;
     if ((each.finished.get(executionId) ?? 0) < own.length - 1) return;
     this.givenUp.add(lease.leaseId);
@@ -261,7 +264,7 @@ export class Checks {
     return leases.filter(({ workerInstanceId }) => workerInstanceId === worker.workerInstanceId);
   }
 
-  /** Told of every event. */
+  /** Called for every event. */
   logged(event: Event): void {
     const execution = 'executionId' in event ? this.world.facts.executions.get(event.executionId) : undefined;
     if (execution === undefined) return;
@@ -271,13 +274,13 @@ export class Checks {
       event.type === 'lease_expired' || (event.type === 'execution_claimed' && lease?.endedBy === 'execution_claimed');
     if (lapsed && lease !== undefined) {
       const node = this.nodeOf(lease.workerInstanceId);
-      // What its worker gave up was judged then, although a renewal without an answer may have made it longer.
+      // Leases that their worker gave up were judged then, even if an unanswered renewal extended them.
       const isHeld = this.received.has(lease.leaseId) && !this.givenUp.has(lease.leaseId);
       if (node?.alive && isHeld) this.lostLease(node, lease, 'it lapsed');
     }
   }
 
-  /** What its handler has behind it is stored before it waits. */
+  /** Completed steps of its handler are stored before it waits. */
   private suspended({ executionId, leases }: ExecutionFacts): void {
     const call = this.world.facts.callsOf(executionId).find(({ leaseId }) => leaseId === leases.at(-1)?.leaseId);
     const lost = call?.passedFailures.find((name) => !this.isRecorded(executionId, name));
@@ -299,13 +302,13 @@ export class Checks {
     );
   }
 
-  /** Whether its process was held up for so long that it may have lost the lease by this time. */
+  /** Whether its process was blocked long enough to lose the lease by this time. */
   isExcused(node: Node, lease: LeaseFacts, to: number): boolean {
     const { blockedMs, faultMs } = node.troubleWithin(this.troubleFrom(node, lease, to), to);
     return blockedMs + faultMs >= (faultMs > 0 ? FAULTY_SHARE : BLOCKED_SHARE) * node.setup.leaseTtlMs;
   }
 
-  /** From when on trouble can have cost the lease. Renewals that ran without an answer did its worker no good. */
+  /** From when on faults can have cost the lease. Renewals that ran without an answer did not help its worker. */
   private troubleFrom(node: Node, { claimedAt }: LeaseFacts, to: number): number {
     return Math.max(claimedAt, to - node.setup.leaseTtlMs) - CALL_TIMEOUT_MS;
   }
@@ -319,7 +322,7 @@ export class Checks {
     for (const lease of world.facts.leases.values()) {
       const own = lease.workerInstanceId === worker.workerInstanceId && this.received.has(lease.leaseId);
       const deadlineAt = world.facts.executions.get(lease.executionId)?.deadlineAt;
-      // What has run out of time is left to the loop.
+      // The loop handles expired executions.
       const over = Math.min(lease.expiresAt, lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity) <= now;
       if (own && !over && lease.endedAt === undefined)
         world.broken(
@@ -329,20 +332,20 @@ export class Checks {
     }
   }
 
-  // At rest, before time moves on.
+  // Checks at rest, before time advances.
 
   beforeTimeMoves(next: number): void {
     const { world } = this;
     const now = world.scheduler.now();
     for (const node of world.living) for (const each of node.workers) this.capacity(node, each);
-    // The rest is about time that passes: it need not be looked at every millisecond.
+    // The remaining checks depend on time, so they need not run every millisecond.
     if (next - this.checkedAt < CHECK_EVERY_MS) return;
     this.checkedAt = now;
     const idle = this.idleWorkers();
-    // What is metered waits for room too.
+    // Metered work also waits for room.
     for (const execution of world.facts.executions.values()) {
       if (execution.situation === 'eligible') {
-        // What is metered waits for room too.
+        // Metered work also waits for room.
         if (quotaOf(world, execution.kind) === undefined) this.undone(execution, idle, next);
       } else if (execution.situation !== 'ended') this.late(execution, next);
     }
@@ -378,7 +381,7 @@ export class Checks {
       this.world.broken('no more handlers than slots', `${calls} calls run on ${node.name}, which has ${slots} slots`);
   }
 
-  /** No task has more in the hands of workers than its limit says. */
+  /** No task has more owned executions than its limit. */
   private withinQuotas(): void {
     for (const [which, { quota }] of this.world.program.setup.tasks.entries()) {
       if (quota === undefined) continue;
@@ -389,14 +392,14 @@ export class Checks {
     }
   }
 
-  /** Work that can be done is not left while a worker that can do it is idle. */
+  /** Claimable work does not wait while a capable worker is idle. */
   private undone(execution: ExecutionFacts, idle: readonly Idle[], next: number): void {
     const { world } = this;
     const now = world.scheduler.now();
     for (const { node, seen, boundMs, wellSince } of idle) {
       if (!canDo(node, execution)) continue;
       const before = seen.get(execution);
-      // Idle each time that it was looked at since the execution is in this situation.
+      // The worker was idle at every check since the execution has been in this situation.
       const since = before !== undefined && before.since >= execution.since ? before.since : now;
       seen.set(execution, { since, at: now });
       const heardOf =
@@ -415,13 +418,13 @@ export class Checks {
     }
   }
 
-  /** The workers that have a free slot; those that have none begin anew. */
+  /** Workers with a free slot; all others start anew. */
   private idleWorkers(): Idle[] {
     const idle: Idle[] = [];
     for (const node of this.world.living) {
       for (const each of node.workers) {
         const { running, ahead, slots, state, claimed } = each.worker.stats();
-        // A worker that got something meanwhile was not idle, however short it took.
+        // A worker that received work meanwhile was not idle, however briefly it ran.
         if (claimed !== each.seenClaimed) each.seen.clear();
         each.seenClaimed = claimed;
         const stuck = this.unsettled(each) > running;
@@ -433,7 +436,7 @@ export class Checks {
     return idle;
   }
 
-  /** Handlers of this worker that have not settled; more than it counts, when it gave up on one that does not stop. */
+  /** Handlers of this worker that have not settled; more than its own count when it gave up on one. */
   private unsettled({ worker }: NodeWorker): number {
     const { calls, leases } = this.world.facts;
     return calls.filter(
@@ -446,12 +449,12 @@ export class Checks {
     return node.setup.sweepMs * SPREAD + LOOK_MS + this.claimsUnderWayMs(node);
   }
 
-  /** Claims that will not be answered hold room until they time out. */
+  /** Claims without an answer occupy room until they time out. */
   private claimsUnderWayMs(node: Node): number {
     return [...node.connection.inFlight].some(({ fault }) => fault !== undefined) ? Infinity : 0;
   }
 
-  /** What time makes due is applied while a healthy loop runs. */
+  /** Due work is applied while a healthy loop runs. */
   private late(execution: ExecutionFacts, next: number): void {
     const lease = execution.leases.at(-1);
     const ends =
@@ -467,7 +470,7 @@ export class Checks {
       );
   }
 
-  /** Since when a healthy loop runs; never, if none does. */
+  /** Since when a healthy loop has been running; undefined without one. */
   private loopsSince(): number {
     const healthy = this.world.living
       .filter(({ setup, workers, closing }) => setup.loop && !closing && workers.length > 0)
@@ -493,7 +496,7 @@ export class Checks {
     }
   }
 
-  /** An idle worker looks for work within its sweep interval, whatever wakes do. */
+  /** An idle worker looks for work within its sweep interval, even without wakes. */
   private looks(node: Node, idle: readonly Idle[], next: number): void {
     if (!idle.some((each) => each.node === node)) {
       node.lookedAt = this.world.scheduler.now();
@@ -507,7 +510,7 @@ export class Checks {
       );
   }
 
-  /** A handler hears soon that its work is not its own any more. */
+  /** A handler is soon told that it has lost its work. */
   private told(call: HandlerCall, next: number): void {
     const node = this.world.nodes.find(({ name }) => name === call.process);
     const lease = this.world.facts.leases.get(call.leaseId);
@@ -528,7 +531,7 @@ export class Checks {
   }
 }
 
-/** The limit of the task with a name, if it has one. */
+/** The limit of a task, if it has one. */
 const quotaOf = ({ program }: World, kind: string): number | undefined =>
   program.setup.tasks.find((_, which) => taskName(which) === kind)?.quota;
 

@@ -1,4 +1,4 @@
-/** Programs that once broke something, kept as files and played before anything new is tried. */
+/** Programs that once broke an invariant, played before new ones are drawn. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ const FOLDER = fileURLToPath(new URL('./corpus/', import.meta.url));
 
 export interface CorpusEntry {
   readonly name: string;
-  /** What it found, in a sentence. */
+  /** The defect, in a sentence. */
   readonly why: string;
   readonly program: Program;
 }
@@ -25,7 +25,7 @@ export function corpus(): CorpusEntry[] {
     }));
 }
 
-/** Keeps a program under a name that follows from it. Answers the file, relative to the repository. */
+/** Saves a program under a name that follows from it. Returns the file, relative to the repository. */
 export function keep(why: string, program: Program): string {
   const text = JSON.stringify({ why, program }, undefined, 2);
   const name = `${createHash('sha256').update(JSON.stringify(program)).digest('hex').slice(0, 12)}.json`;

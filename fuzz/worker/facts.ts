@@ -1,4 +1,4 @@
-/** What is known about a run of the machine: what the server logged, what handlers did, what callers asked for. */
+/** Facts about a run of the machine: the server's log, the actions of handlers, the requests of callers. */
 import type { Event, LoggedEvent } from '../../src/engine/index.js';
 import type { RunSetup } from './program.js';
 
@@ -9,9 +9,9 @@ export interface LeaseFacts {
   readonly attemptId: string;
   readonly workerInstanceId: string;
   readonly claimedAt: number;
-  /** Absent while the clock of the attempt stands: its handler has not begun. */
+  /** Absent while the attempt's timeout is stopped, because its handler has not started. */
   attemptTimeoutAt: number | undefined;
-  /** Claim and renewals, as the server carried them out. */
+  /** Claim and renewals, as executed by the server. */
   grantedAt: number;
   expiresAt: number;
   endedAt: number | undefined;
@@ -27,18 +27,18 @@ export interface HandlerCall {
   readonly token: string;
   readonly process: string;
   readonly startedAt: number;
-  /** Whether it has its signal in hand. */
+  /** Whether it has received its signal. */
   readonly looks: boolean;
   readonly toldAt: () => number | undefined;
-  /** Whether it awaits a wait: its slot may be free by then. */
+  /** Whether it awaits a wait, so that its slot may be free. */
   waits: boolean;
   endedAt: number | undefined;
   end: 'returned' | 'threw' | 'delayed' | 'suspended' | 'heeded' | undefined;
-  /** The message of what it threw. */
+  /** The message of the error that it threw. */
   reason: string | undefined;
-  /** Frames that it has written. */
+  /** Number of frames written. */
   frames: number;
-  /** Steps of whose failure it was told, and after which it went on. */
+  /** Steps whose failure it was told before it continued. */
   readonly passedFailures: string[];
 }
 
@@ -53,13 +53,13 @@ export interface ExecutionFacts {
   readonly leases: LeaseFacts[];
   readonly events: Event[];
   situation: 'eligible' | 'delayed' | 'active' | 'ended';
-  /** Since when it is in this situation. */
+  /** Since when it has been in this situation. */
   since: number;
-  /** When it is due, while it is delayed. */
+  /** When a delay ends. */
   dueAt: number | undefined;
 }
 
-/** One run that a caller asked for. */
+/** A run that a caller requested. */
 export interface RunFacts {
   readonly number: number;
   readonly setup: RunSetup;
@@ -91,7 +91,7 @@ export class Facts {
   readonly leases = new Map<string, LeaseFacts>();
   readonly calls: HandlerCall[] = [];
   readonly runs: RunFacts[] = [];
-  /** Which run an execution was created for; known when the creation is sent. */
+  /** The run for which an execution was created; known once the creation is sent. */
   private readonly runOf = new Map<string, number>();
 
   creationSent(executionId: string, run: number): void {

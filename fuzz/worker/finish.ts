@@ -1,6 +1,6 @@
 /**
- * The end of a run: everything is healed, all work comes to its end, and then nothing may be left: no open run, no taken
- * room, no timer, no listener, no call under way. What happened must be explained by what handlers and callers did.
+ * The end of a run: all faults are healed, all work ends, and then nothing may be left: no open run, no occupied room,
+ * no timer, no listener, no call under way. The log must be explained by the actions of handlers and callers.
  */
 import type { Event } from '../../src/engine/index.js';
 import { WALKER } from '../../model/flow/cascade.js';
@@ -14,7 +14,7 @@ import { said } from './said.js';
 import { short } from './story.js';
 import type { World } from './world.js';
 
-/** A worker that can do everything, for work that no other one can do. */
+/** A worker that can do everything, for work that no other worker can do. */
 const RESCUER: WorkerSetup = {
   slots: 4,
   claimAhead: 0,
@@ -25,12 +25,12 @@ const RESCUER: WorkerSetup = {
   without: undefined,
   loop: true,
 };
-/** Time in which everything comes to its end once all is well, ms: retries, delays, lapses, one after the other. */
+/** Time for everything to end once all is well, ms: retries, delays and lapses, one after another. */
 const END_MS = 15 * 60_000;
 const STEP_MS = 5_000;
 const QUIET_MS = 2 * CALL_TIMEOUT_MS;
 const CLOSE_MS = 60_000;
-/** Longest wait between two tries of a call, ms. */
+/** Longest pause between two tries of a call, ms. */
 const MAX_BACKOFF_MS = 10_000;
 
 /** Brings a played world to its end, and checks it. @throws Broken */
@@ -39,7 +39,7 @@ export async function finish(world: World): Promise<void> {
   for (const node of world.living) world.heal(node);
   world.release();
   world.hurries = true;
-  // What is on its way arrives.
+  // Calls and messages under way arrive.
   await world.pass(QUIET_MS);
   await untilEnded(world);
   await world.pass(QUIET_MS);
@@ -86,7 +86,7 @@ async function untilEnded(world: World): Promise<void> {
     );
 }
 
-/** Whether the living workers have a handler for every task, and one of them runs the loop. */
+/** Whether the live workers have handlers for all tasks, and one of them runs the loop. */
 function canDoAll(world: World): boolean {
   const working = world.living.filter(
     ({ workers }) => workers.length === 0 || workers.some(({ drainedAt }) => drainedAt === undefined),
@@ -131,7 +131,7 @@ const END_TYPES: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'execution_expired',
 ]);
 
-/** An ending whose fate is unknown is sent again until it is known, or its lease is over. */
+/** An ending with an unknown result is reported again until the result is known, or its lease is over. */
 function repeated(
   world: World,
   [leaseId, endings]: [string, World['checks']['endings'] extends Map<string, infer E> ? E : never],
@@ -155,7 +155,7 @@ function repeated(
     );
 }
 
-/** What a handler ended with is reported, if its work was still its own. */
+/** The result of a handler is reported if it still owned its work. */
 function reported(world: World, call: HandlerCall): void {
   const { end, endedAt, leaseId } = call;
   const node = world.nodes.find(({ name }) => name === call.process);
@@ -214,7 +214,7 @@ function atRest(world: World, node: Node, each: NodeWorker): void {
 /** Every slot of every limit is free again: none outlives its holder. */
 async function slotsAreFree(world: World): Promise<void> {
   if (world.program.setup.tasks.every(({ quota }) => quota === undefined)) return;
-  // Policies are told by the loop. A slot of which nothing was heard is asked for after its time to live.
+  // The loop tells the policies. The use of a silent slot is confirmed after its time to live.
   if (!canDoAll(world)) world.start(RESCUER);
   await world.pass(3 * DEFAULTS.slotTtlMs);
   for (const [which, { quota }] of world.program.setup.tasks.entries()) {
@@ -225,14 +225,14 @@ async function slotsAreFree(world: World): Promise<void> {
   }
 }
 
-/** All slots can be taken again, at once. */
+/** All slots can be taken again at once. */
 async function roomIsFree(world: World): Promise<void> {
   const nodes = world.living.filter(({ workers }) => workers.some(({ drainedAt }) => drainedAt === undefined));
   const slots = nodes.map(
     ({ setup, workers }) => setup.slots * workers.filter(({ drainedAt }) => drainedAt === undefined).length,
   );
   nodes.forEach((node, index) => {
-    // What is taken ahead takes no slot.
+    // Work claimed ahead occupies no slot.
     const probes = (slots[index] as number) + node.setup.claimAhead * node.workers.length;
     for (let probe = 0; probe < probes; probe++)
       node.probe
@@ -269,7 +269,7 @@ async function closed(world: World): Promise<void> {
   await Promise.all(closing);
 }
 
-/** At once, when an app says that it is closed. */
+/** At once, if the app says that it is closed. */
 function nothingLeft(world: World, { name, connection, process }: Node): void {
   const left = {
     'listeners of wakes': connection.leftAtClose,
@@ -280,7 +280,7 @@ function nothingLeft(world: World, { name, connection, process }: Node): void {
     if (count > 0) world.broken('nothing is left behind', `${name}: ${count} ${what}`);
 }
 
-// Why everything ended as it did.
+// The reasons for all endings.
 
 async function explained(world: World, execution: ExecutionFacts): Promise<void> {
   execution.events.forEach((event, index) => {
@@ -303,7 +303,7 @@ async function explained(world: World, execution: ExecutionFacts): Promise<void>
     );
 }
 
-/** What does not fit between an event and what handlers and callers did, in words. */
+/** A mismatch between an event and the actions of handlers and callers, in words. */
 function problemWith(
   world: World,
   execution: ExecutionFacts,
@@ -326,7 +326,7 @@ function problemWith(
     case 'execution_failed':
       return failureProblem(event, call, lease?.attemptTimeoutAt);
     case 'execution_cancelled':
-      // A child is cancelled when others have decided, and with its parent.
+      // A child is cancelled with its parent, or when its group is decided by others.
       if (execution.kind === CHILD && event.cancelledBy === WALKER) return undefined;
       return world.facts.runs[execution.run]?.cancelled ? undefined : 'nobody cancelled it';
     case 'execution_expired':
@@ -345,7 +345,7 @@ function failureProblem(
   attemptTimeoutAt: number | undefined,
 ): string | undefined {
   if (failureCategory === 'max_reclaims_exceeded') return undefined;
-  // One frame of a call met a fault, and those behind it are there: its place is gone.
+  // One frame of a call met a fault, and later ones are stored: its position is gone.
   if (failureCategory === 'stream_refused' && (call?.frames ?? 0) > 1) return undefined;
   if (failureCategory === 'handler_error')
     return call?.end === 'threw' && failureReason.includes(call.reason ?? '')

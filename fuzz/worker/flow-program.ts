@@ -1,23 +1,23 @@
-/** Flows of a program: races behind each other, whose members take their time, and fail. */
+/** Flows of a program: races in sequence, whose members take time, and fail. */
 import fc from 'fast-check';
 
 /** One member of a race. */
 export interface MemberSetup {
   readonly takesMs: number;
   readonly fails: boolean;
-  /** Whether a member of its own waits for it, and for nothing else. */
+  /** Whether a member of its own depends on it, and on nothing else. */
   readonly isFollowed: boolean;
 }
 
-/** Members that begin together, and one behind them that waits for as many of them as are needed. */
+/** Members that start together, and one that depends on a group of them. */
 export interface Stage {
   readonly members: readonly MemberSetup[];
-  /** How many have to complete: all of them, the first one, or so many, counted round. */
+  /** How many have to complete: all, the first one, or a number (modulo the size). */
   readonly needs: 'all' | 'any' | number;
   readonly onSatisfied: 'cancel_remaining' | 'let_run';
 }
 
-/** Each stage begins when the one before it is decided. */
+/** Each stage starts when the previous one is decided. */
 export interface FlowSetup {
   readonly stages: readonly Stage[];
 }
@@ -40,7 +40,7 @@ export const flowSetup: fc.Arbitrary<FlowSetup> = fc.record({
   stages: fc.array(stage, { minLength: 1, maxLength: 3 }),
 });
 
-/** The same with one thing less, or plainer. */
+/** The same with one part removed or simplified. */
 export function* simplerFlows({ stages }: FlowSetup): Generator<FlowSetup> {
   for (let at = 0; stages.length > 1 && at < stages.length; at++) yield { stages: stages.toSpliced(at, 1) };
   for (const [at, { members, ...rest }] of stages.entries()) {

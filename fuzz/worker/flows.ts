@@ -1,7 +1,7 @@
 /**
- * Flows of a run of the machine: what is known of them by the log, and what must hold. A group is decided by how those end
- * that lead to it, whatever the order: it is satisfied if as many of them complete as it needs, and then what waits for it
- * runs; else that is skipped, and so is everything behind it.
+ * Flows of a run of the machine: their state by the log, and their invariants. A group is decided by the ends of its
+ * upstreams in any order: if enough of them complete, it is satisfied and its downstream runs; otherwise the downstream
+ * is skipped, with everything that depends on it.
  */
 import { WALKER } from '../../model/flow/cascade.js';
 import { besideOf } from '../../model/flow/view.js';
@@ -15,7 +15,7 @@ import { NO_RUN, type Input, type Node } from './node.js';
 import { short } from './story.js';
 import type { World } from './world.js';
 
-/** A flow that a caller asked for. */
+/** A flow that a caller requested. */
 export interface FlowFacts {
   readonly number: number;
   readonly process: string;
@@ -26,14 +26,14 @@ export interface FlowFacts {
   isCancelled: boolean;
 }
 
-/** What leads to a member. */
+/** The dependencies of a member. */
 interface Group {
   readonly downstream: string;
   readonly isParent: boolean;
   policy: EventNamed<'edge_group_policy_set'>['groupPolicy'];
   onSatisfied: EventNamed<'edge_group_policy_set'>['onSatisfied'];
   k: number;
-  /** UUIDs of those that it waits for, by the ids of the edges. */
+  /** UUIDs of its upstreams, by edge id. */
   readonly upstreams: Map<string, string>;
   readonly resolved: Map<string, EventNamed<'dependency_resolved'>['edgeOutcome']>;
   fired: EventNamed<'edge_group_fired'> | undefined;
@@ -45,12 +45,12 @@ const neededOf = ({ policy, k, upstreams }: Group): number =>
 export class Flows {
   readonly asked: FlowFacts[] = [];
   private readonly groups = new Map<string, Group>();
-  /** Whether a flow has said that it has ended, by its UUID. */
+  /** Whether the end of a flow has been logged, by its UUID. */
   private readonly finished = new Map<string, boolean>();
 
   constructor(private readonly world: World) {}
 
-  /** What a process declares. */
+  /** The flow that a process declares. */
   static declare({ app, child }: Pick<Node, 'app' | 'child'>): Flow<FlowSetup, unknown> {
     return app.flow('stages', (f, { stages }: FlowSetup) => {
       const inputOf = ({ takesMs, fails }: Pick<MemberSetup, 'takesMs' | 'fails'>): Input => ({
@@ -134,7 +134,7 @@ export class Flows {
   }
 
   private staged({ executionId, isChild, edgeId, upstream }: EventNamed<'dependency_staged'>): void {
-    // What a parent waits for is looked at by what its handler is given.
+    // The results given to a parent's handler show what it waited for.
     if (!isChild) this.groupOf(executionId, false).upstreams.set(edgeId, upstream);
     else this.groups.set(executionId, { ...this.groupOf(executionId, true), isParent: true });
   }
@@ -162,7 +162,7 @@ export class Flows {
 
   // Handlers.
 
-  /** What a member is given comes from as many of those that it waits for as it needs, each of which has completed. */
+  /** The inputs of a member come from enough of its upstreams, all of which have completed. */
   given(call: HandlerCall, given: unknown): void {
     const group = this.groups.get(call.executionId);
     if (group === undefined || group.isParent || !Array.isArray(given)) return;
@@ -224,7 +224,7 @@ export class Flows {
       );
   }
 
-  /** Those that a decided group does not need any more end with its decision. */
+  /** Members that a decided group no longer needs end with the decision. */
   private judgeSibling(fired: EventNamed<'edge_group_fired'>, sibling: ExecutionFacts): void {
     const end = sibling.events.findLast(({ type }) => ENDS.has(type));
     if (end !== undefined && end.at > fired.at)

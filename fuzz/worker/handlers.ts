@@ -1,4 +1,4 @@
-/** Handlers that do what a script says, and write down what they did. */
+/** Handlers that follow a script and record their actions. */
 import type { Cancel } from '../../src/engine/index.js';
 import {
   child,
@@ -15,7 +15,7 @@ import type { ChildrenSetup, Step, StepsSetup } from './program.js';
 import { isWait } from './waits.js';
 import type { World } from './world.js';
 
-/** What a handler does once its script is at its end. */
+/** What a handler does at the end of its script. */
 const LAST: Step = {
   takesMs: 0,
   end: 'return',
@@ -27,12 +27,12 @@ const LAST: Step = {
 /** What a child does. */
 const lastOf = ({ child: asked }: Input): Step =>
   asked === undefined ? LAST : { ...LAST, takesMs: asked.takesMs, end: asked.fails ? 'throw_for_good' : 'return' };
-/** The most that a handler takes once a run is to end, ms. */
+/** Longest duration of a handler while a run ends, ms. */
 const HURRIED_MS = 500;
 const RETRY_AFTER_MS = 2_000;
 const DELAY_MS = 3_000;
 
-/** What a completed run answers: which call of a handler made it. */
+/** The result of a completed run: the call of the handler that produced it. */
 export interface Result {
   readonly run: number;
   readonly call: number;
@@ -46,7 +46,7 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
     const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? lastOf(input);
     const call = begin(world, node, context, step);
     try {
-      // The same ones in every call, as handlers do.
+      // The same steps in every call, as real handlers have.
       await pass(world, node, context, call, run?.setup.script[0]?.steps);
       await spawn(world, node, context, call, run?.setup.script[0]?.children);
       await world.waits.again(call, context);
@@ -112,7 +112,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
   return call;
 }
 
-/** Passes the steps of a script: what they do, and what they give, is looked at. */
+/** Runs the steps of a script, and checks their calls and values. */
 async function pass(
   world: World,
   node: Node,
@@ -143,7 +143,7 @@ async function pass(
   else for (const index of indexes) await one(index);
 }
 
-/** Has children, and waits for them: what they give is the same in every call. */
+/** Creates children and waits for them; their results are the same in every call. */
 async function spawn(
   world: World,
   node: Node,
@@ -167,7 +167,7 @@ async function spawn(
   world.checks.stepGave(call, 'children', `${executionId}/children`, JSON.stringify(results));
 }
 
-/** Writes frames that say which call of a handler wrote them, and which of it they are. */
+/** Writes frames that name the call of the handler and their own number. */
 function say(context: TaskContext<Input>, call: HandlerCall, until: number): void {
   while (call.frames < until) void context.stream.text(`${call.number}.${call.frames++}`);
 }
@@ -195,7 +195,7 @@ async function sleeping(step: Step, context: TaskContext<Input>, { process }: No
   }
 }
 
-/** Waits, or stops when the signal says so and the handler heeds it. */
+/** Waits, or stops when its signal aborts and the handler reacts to it. */
 async function heeding(step: Step, { signal }: TaskContext<Input>, waited: Promise<void>): Promise<void> {
   if (!step.heeds) return waited;
   signal.throwIfAborted();

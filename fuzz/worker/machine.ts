@@ -4,7 +4,7 @@ import type { Program } from './program.js';
 import { Broken, World } from './world.js';
 
 export interface Played {
-  /** Virtual time that passed, ms. */
+  /** Elapsed virtual time, ms. */
   readonly virtualMs: number;
   readonly runs: number;
   readonly handlerCalls: number;
@@ -12,7 +12,7 @@ export interface Played {
 }
 
 /**
- * Plays a program. @param told whether its story is written down, for a failure to tell
+ * Plays a program. @param told whether to record its story, for the report of a failure
  * @throws Broken when an invariant does not hold
  */
 export async function play(program: Program, told: boolean): Promise<Played> {

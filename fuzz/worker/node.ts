@@ -1,4 +1,4 @@
-/** One process of the deployment: an app over a connection of its own, its workers, and what is seen of them. */
+/** One process of the deployment: an app over its own connection, its workers, and observations of them. */
 import { app, backoff, type App, type Flow, type Task, type Worker, type WorkerEvents } from '../../src/index.js';
 import { seededUuids } from '../../src/testing/index.js';
 import { SimulatedConnection, SimulatedProcess, type ObservedCall } from '../../src/testing/simulation/index.js';
@@ -12,15 +12,15 @@ import type { World } from './world.js';
 
 export interface Input {
   readonly run: number;
-  /** Of a child: how long it takes, and whether it fails. */
+  /** For a child: its duration, and whether it fails. */
   readonly child?: { readonly takesMs: number; readonly fails: boolean };
-  /** Of a member of a flow: what those gave that it waited for. */
+  /** For a member of a flow: the results of its upstreams. */
   readonly given?: unknown;
 }
-/** The run of a child: nobody asked for it but its parent. */
+/** The run of a child: requested only by its parent. */
 export const NO_RUN = -1;
 
-/** Something that can hold up what a process does. */
+/** A cause that can block a process. */
 export interface Trouble {
   readonly kind: 'blocked' | 'fault';
   readonly from: number;
@@ -29,22 +29,22 @@ export interface Trouble {
 
 export interface NodeWorker {
   readonly worker: Worker;
-  /** Counted by events, by execution. */
+  /** Counted from events, by execution. */
   readonly claimed: Map<string, number>;
   readonly finished: Map<string, number>;
-  /** Work that it could do whenever it was seen idle, and since when that is so. */
+  /** Work that it could do at every check while it was idle, and since when. */
   readonly seen: Map<ExecutionFacts, { readonly since: number; readonly at: number }>;
   seenClaimed: number;
-  /** Whether it has said that it is idle since it finished something. */
+  /** Whether it has reported idle since it finished something. */
   saidIdle: boolean;
-  /** It had claimed before anybody could listen. */
+  /** It claimed before listeners could be attached. */
   readonly missedEvents: boolean;
   drainedAt: number | undefined;
   drained: boolean;
 }
 
 export const CALL_TIMEOUT_MS = 5_000;
-/** Backed-off calls come back within this time after a fault, ms. */
+/** Calls with backoff are repeated within this time after a fault, ms. */
 const RECOVERY_MS = 12_000;
 
 export class Node {
@@ -63,7 +63,7 @@ export class Node {
   /** When it last looked for work. */
   lookedAt: number;
   probing = 0;
-  /** It has been asked to close: its loop may have ended. */
+  /** It was asked to close: its loop may have ended. */
   closing = false;
   closed = false;
   private wellAgainAt = -Infinity;
@@ -79,7 +79,7 @@ export class Node {
     const { scheduler, server, program } = world;
     const { seed, latencyMs } = program.setup;
     this.startedAt = this.lookedAt = this.hearsSince = scheduler.now();
-    // An origin of its own, with a fraction, as real monotonic clocks have.
+    // Its own origin, with a fraction, as for real monotonic clocks.
     this.process = new SimulatedProcess(name, scheduler, {
       seed: seed * 31 + index,
       clockOffsetMs: -scheduler.now() + 1_234.25 * index,
@@ -124,7 +124,7 @@ export class Node {
     return !this.process.dead && !this.closed;
   }
 
-  /** Starts a worker; it stands when its promise resolves, which takes time. */
+  /** Starts a worker; it runs when its promise resolves, which takes time. */
   startWorker(): void {
     const { slots, claimAhead, leaseTtlMs, sweepMs, drainMs, gpu, loop } = this.setup;
     this.world.tell(
@@ -213,7 +213,7 @@ export class Node {
     this.wellAgainAt = Math.max(this.wellAgainAt, trouble.to + RECOVERY_MS);
   }
 
-  /** Handlers that hang go on. */
+  /** Hanging handlers continue. */
   release(): void {
     this.gate();
     this.opened = new Promise((resolve) => (this.gate = resolve));
@@ -229,7 +229,7 @@ export class Node {
     return this.opened;
   }
 
-  /** Time within this span in which the process was held up, ms; a fault counts with the time that a repeat takes. */
+  /** How long the process was blocked within this span, ms; a fault counts with the time of a retry. */
   troubleWithin(from: number, to: number): { blockedMs: number; faultMs: number } {
     const sums = { blockedMs: 0, faultMs: 0 };
     let faults = 0;
@@ -246,7 +246,7 @@ export class Node {
     return sums;
   }
 
-  /** Since when nothing held it up, and everything that was backed off has come back. */
+  /** Since when nothing has blocked it, and all backed-off calls have been repeated. */
   get wellSince(): number {
     return this.wellAgainAt;
   }
@@ -265,11 +265,11 @@ export class Node {
   }
 }
 
-/** What a drain may take beyond the time given to handlers: their grace, the last calls, the last renewals, ms. */
+/** Duration of a drain beyond the time for handlers: their grace period, the last calls, the last renewals, ms. */
 const DRAIN_BOUND_MS = 2_000 + 5_000 + 5_000 + 100;
 
 const SHARED_LANE = 'shared';
-/** The task of all children and of members of flows, and its lane. */
+/** The task of all children and members of flows, and its lane. */
 export const CHILD = 'child';
 export const taskName = (which: number): string => `task-${which}`;
 

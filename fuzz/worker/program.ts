@@ -1,55 +1,54 @@
 /**
- * What a run of the worker machine consists of: a deployment, and moves. Everything in it is small and plain data, and
- * refers to things by choice ("the third of those that there are"), so that whatever shrinking leaves still means
- * something.
+ * The content of a run of the worker machine: a deployment, and moves. Everything is small plain data that refers to
+ * things by choice ("the third of the existing ones"), so that a shrunk program still has a meaning.
  */
 import fc from 'fast-check';
 import type { CallGroup, Fault, WakeFault } from '../../src/testing/simulation/index.js';
 import { flowSetup, type FlowSetup } from './flow-program.js';
 import { COMPOSITE_KINDS, SIGNAL_NAMES, type SignalName, type WaitFacts } from './waits.js';
 
-/** Steps that a handler passes before anything else. They have one name each in every call of a handler. */
+/** Steps that a handler runs first, under the same names in every call. */
 export interface StepsSetup {
   readonly count: number;
   readonly takesMs: number;
-  /** Whether they are begun together. */
+  /** Whether they start together. */
   readonly together: boolean;
-  /** Whether the first of them fails, and the handler goes on all the same. */
+  /** Whether the first one fails, and the handler continues nevertheless. */
   readonly fails: boolean;
 }
 
-/** What a handler does when it is called. */
+/** What a handler does in one call. */
 export interface Step {
-  /** How long it takes, ms of virtual time. */
+  /** Duration, ms of virtual time. */
   readonly takesMs: number;
   readonly end: 'return' | 'throw' | 'throw_for_good' | 'retry_after' | 'delay' | 'hang' | WaitFacts['kind'];
-  /** Whether it stops when its signal says so. */
+  /** Whether it stops when its signal aborts. */
   readonly heeds: boolean;
-  /** Computes in so many stretches before anything else, with one turn of the event loop between them. */
+  /** Number of stretches of computation at its start, with one turn of the event loop between them. */
   readonly stretches: number;
   /** Length of a stretch as a share of the lease. */
   readonly stretchShare: number;
-  /** Progress that it tells; in passing, without waiting for the answer. */
+  /** Number of progress reports that it does not await. */
   readonly progress: 'none' | 'awaited' | 'in_passing';
-  /** Frames that it writes, half of them before it does anything else. */
+  /** Number of frames; half of them are written at the start. */
   readonly frames?: number;
-  /** Absent in programs that are older than steps. */
+  /** Absent in programs from before steps existed. */
   readonly steps?: StepsSetup | undefined;
-  /** Absent in programs that are older than children. */
+  /** Absent in programs from before children existed. */
   readonly children?: ChildrenSetup | undefined;
 }
 
-/** What a handler has others do, in every call of it. */
+/** Children of a handler, the same in every call. */
 export interface ChildrenSetup {
   readonly count: number;
   readonly needs: 'all' | 'any';
   readonly takesMs: number;
-  /** Whether the first of them fails. */
+  /** Whether the first one fails. */
   readonly fails: boolean;
 }
 
 export interface TaskSetup {
-  /** Whether it shares one lane with the other tasks that do. */
+  /** Whether it shares a lane with other such tasks. */
   readonly sharesLane: boolean;
   readonly needsGpu: boolean;
   readonly failures: number;
@@ -57,7 +56,7 @@ export interface TaskSetup {
   readonly attemptTimeoutMs: number | undefined;
   readonly totalMs: number | undefined;
   readonly backoffMs: number;
-  /** Runs that may be in the hands of workers at once, if there is such a limit. */
+  /** Concurrency limit, if any. */
   readonly quota?: number | undefined;
 }
 
@@ -68,7 +67,7 @@ export interface WorkerSetup {
   readonly sweepMs: number;
   readonly drainMs: number;
   readonly gpu: boolean;
-  /** The task that it has no handler for, if any. */
+  /** The task without a handler here, if any. */
   readonly without: number | undefined;
   readonly loop: boolean;
 }
@@ -76,7 +75,7 @@ export interface WorkerSetup {
 export interface Setup {
   readonly seed: number;
   readonly partitions: number;
-  /** One way, ms. */
+  /** Latency of one way, ms. */
   readonly latencyMs: number;
   readonly tasks: readonly TaskSetup[];
   /** One worker each, in a process of its own. */
@@ -101,13 +100,13 @@ export type Move =
   | { readonly do: 'flow'; readonly process: number; readonly count: number; readonly flow: FlowSetup }
   | { readonly do: 'cancel_flow'; readonly process: number; readonly which: number }
   | { readonly do: 'wait'; readonly ms: number }
-  /** To the nth time at which something is to happen, or 1 ms before or after it. */
+  /** Advances to the nth timer, or 1 ms before or after it. */
   | { readonly do: 'jump'; readonly to: number; readonly offsetMs: number }
   | { readonly do: 'cancel'; readonly process: number; readonly run: number }
   | { readonly do: 'revoke'; readonly run: number }
-  /** A signal to a run that waits for one, or will. */
+  /** A signal to a run that waits for one, now or later. */
   | { readonly do: 'signal'; readonly process: number; readonly run: number; readonly name?: SignalName }
-  /** A stranger delivers a signal with an envelope; `again`: the signal that it delivered before. */
+  /** A sender with nothing but an envelope delivers a signal; `again`: the signal that it delivered before. */
   | { readonly do: 'deliver'; readonly process: number; readonly envelope: number; readonly again: boolean }
   | {
       readonly do: 'fault';
@@ -119,7 +118,7 @@ export type Move =
   | { readonly do: 'wakes'; readonly process: number; readonly fault: WakeFault; readonly count: number }
   | { readonly do: 'foreign_wake'; readonly process: number; readonly what: number }
   | { readonly do: 'disconnect' | 'reconnect' | 'heal'; readonly process: number }
-  /** The event loop of the process stands still, for this share of its lease. */
+  /** The event loop of the process is blocked for this share of its lease. */
   | { readonly do: 'block'; readonly process: number; readonly share: number }
   | { readonly do: 'kill' | 'restart' | 'second_worker'; readonly process: number }
   | { readonly do: 'drain'; readonly process: number; readonly ms: number }
@@ -130,7 +129,7 @@ export type Move =
       readonly count: number;
       readonly waitMs: number;
     }
-  /** Handlers that hang come to their end. */
+  /** Hanging handlers end. */
   | { readonly do: 'release' };
 
 export interface Program {
@@ -230,7 +229,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
   fc.record({ kind: fc.constant('one_faulty' as const), position: choice, ran: fc.boolean() }),
 );
 
-/** Those whose faults matter most to a worker come up more often. */
+/** Operations whose faults matter most to a worker are drawn more often. */
 const GROUPS: readonly CallGroup[] = [
   ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
   ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step', 'admission', 'admission'] as const),
@@ -314,7 +313,7 @@ const steppingStep = fc
   .tuple(step, fc.integer({ min: 1, max: 3 }), fc.boolean())
   .map(([each, count, together]): Step => ({ ...each, steps: { count, takesMs: 5, together, fails: each.heeds } }));
 const signalMove: fc.Arbitrary<Move> = moveOf('signal', { process: choice, run: choice, name: signalName });
-/** The same run each time, as long as there are no more of them. */
+/** The same run while there are no more of them. */
 const decisionMove = (name: SignalName): fc.Arbitrary<Move> =>
   moveOf('signal', { process: choice, run: fc.constant(0), name: fc.constant(name) });
 const deciding = step.map((each): Step => ({ ...each, takesMs: 5, stretches: 0, end: 'approval' }));
@@ -342,18 +341,18 @@ const flowMove: fc.Arbitrary<Move> = moveOf('flow', {
   flow: flowSetup,
 });
 
-/** Moves that belong together, in the order in which they matter: they lead where single moves seldom meet. */
+/** Scenes: moves that belong together, in a fixed order, to reach states that single moves rarely reach. */
 const storyline: fc.Arbitrary<Move[]> = fc.oneof(
-  // A lease that is to be renewed, and renewals that fail.
+  // A lease due for renewal, and failing renewals.
   fc.tuple(faultOn('renew'), runMove(longStep), waitMove(2_500, 6_000, 35_000)),
   fc.tuple(runMove(longStep), jumpMove, faultOn('renew'), waitMove(6_000, 35_000)),
-  // Admissions that fail, come late, or are not given back.
+  // Admissions that fail, come late, or are not released.
   fc.tuple(faultOn('admission'), runMove(step), jumpMove, faultOn('admission'), waitMove(700, 6_000)),
   fc.tuple(runMove(step), faultOn('admission'), moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
-  // Endings that fail.
+  // Failing reports of endings.
   fc.tuple(faultOn('ending'), runMove(step), waitMove(700, 6_000)),
   fc.tuple(runMove(step), jumpMove, faultOn('ending'), jumpMove, waitMove(700, 6_000)),
-  // Steps whose records fail, and handlers that are called again behind them.
+  // Steps whose records fail, and handlers that run again afterwards.
   fc.tuple(faultOn('step'), runMove(steppingStep), waitMove(700, 6_000)),
   fc.tuple(
     runMove(steppingStep),
@@ -364,18 +363,18 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
     waitMove(6_000),
   ),
   fc.tuple(runMove(steppingStep), jumpMove, moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
-  // Claims that fail, and wakes that do not come.
+  // Failing claims, and lost wakes.
   fc.tuple(faultOn('claim'), runMove(step), waitMove(20, 700)),
   fc.tuple(moveOf('disconnect', { process: choice }), runMove(step), waitMove(700, 6_000)),
-  // Work that is taken away from those who have it.
+  // Work that its owners lose.
   fc.tuple(runMove(longStep), jumpMove, moveOf('revoke', { run: choice }), waitMove(20, 2_500)),
   fc.tuple(runMove(longStep), jumpMove, moveOf('cancel', { process: choice, run: choice }), waitMove(20, 2_500)),
   fc.tuple(runMove(longStep), jumpMove, moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
-  // Handlers that wait, signals that come before, in between and after, and suspensions that fail.
+  // Handlers that wait, signals before, during and after the wait, and failing suspensions.
   fc.tuple(runMove(waiting), signalMove, waitMove(20, 2_500), signalMove, jumpMove, waitMove(2_500, 6_000)),
   fc.tuple(faultOn('ending'), runMove(waiting), signalMove, waitMove(700, 6_000), signalMove),
   fc.tuple(runMove(waiting), waitMove(700), moveOf('kill', { process: choice }), signalMove, waitMove(6_000)),
-  // Conditions of several signals, some of which come before, and faults between them.
+  // Conditions of several signals, some of which arrive early, and faults between them.
   fc.tuple(runMove(composed), signalMove, waitMove(20, 2_500), signalMove, waitMove(700, 6_000), signalMove),
   fc.tuple(runMove(composed), waitMove(700), signalMove, faultOn('wait'), signalMove, jumpMove, waitMove(6_000)),
   fc.tuple(faultOn('ending'), runMove(composed), signalMove, signalMove, moveOf('kill', { process: choice }), jumpMove),
@@ -388,11 +387,11 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
     decisionMove('yes'),
     waitMove(6_000),
   ),
-  // What was waited for cannot be read, and signals whose senders do not know whether they came.
+  // Reads of signals that fail, and senders that do not know whether their signals arrived.
   fc.tuple(runMove(waiting), signalMove, faultOn('wait'), waitMove(2_500, 6_000), jumpMove, waitMove(6_000)),
   fc.tuple(runMove(waiting), faultOn('signal'), signalMove, signalMove, waitMove(2_500, 6_000)),
   fc.tuple(runMove(waiting), waitMove(20), moveOf('revoke', { run: choice }), signalMove, waitMove(2_500, 6_000)),
-  // Envelopes that are handed out: deliveries before the handler waits, late, twice, and to what has ended.
+  // Envelopes: deliveries before the handler waits, late, twice, and to ended runs.
   fc.tuple(runMove(calledBack), waitMove(20, 700), deliverMove, deliverMove, waitMove(700, 2_500), deliverMove),
   fc.tuple(
     runMove(calledBack),
@@ -420,21 +419,21 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
     waitMove(6_000, 35_000),
     deliverMove,
   ),
-  // Children that cannot be made, or waited for, and parents that go away meanwhile.
+  // Children that cannot be created or waited for, and parents that disappear meanwhile.
   fc.tuple(faultOn('children'), runMove(spawning), waitMove(700, 6_000)),
   fc.tuple(faultOn('ending'), runMove(spawning), waitMove(700, 6_000)),
   fc.tuple(runMove(spawning), waitMove(20, 700), moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
   fc.tuple(runMove(spawning), waitMove(20, 700), moveOf('cancel', { process: choice, run: choice }), waitMove(6_000)),
   fc.tuple(runMove(spawning), jumpMove, moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
-  // Races whose members end badly, are lost, or are not needed any more, and flows that are cancelled.
+  // Races whose members fail, are lost, or are no longer needed, and cancelled flows.
   fc.tuple(flowMove, waitMove(20, 700), moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
   fc.tuple(faultOn('flow'), flowMove, faultOn('ending'), waitMove(700, 6_000), jumpMove),
   fc.tuple(flowMove, jumpMove, moveOf('revoke', { run: choice }), waitMove(2_500, 6_000), jumpMove),
   fc.tuple(flowMove, waitMove(20, 700, 2_500), moveOf('cancel_flow', { process: choice, which: choice }), jumpMove),
-  // Frames whose appends fail, of handlers that are called again.
+  // Failing appends of frames, and handlers that run again.
   fc.tuple(faultOn('frame'), runMove(speaking), waitMove(700, 6_000)),
   fc.tuple(runMove(speaking), faultOn('frame'), moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
-  // Ends in good order, with work in hand.
+  // Shuts down with work in hand.
   fc.tuple(
     runMove(longStep),
     jumpMove,

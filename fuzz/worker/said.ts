@@ -1,4 +1,4 @@
-/** What handlers said is there once, in its order, and whole behind a result. */
+/** The frames of handlers are stored once, in order, and completely before a result. */
 import type { ExecutionFacts } from './facts.js';
 import type { Result } from './handlers.js';
 import { short } from './story.js';

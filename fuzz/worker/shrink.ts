@@ -1,6 +1,6 @@
 /**
- * Makes a failing program short: leaves out moves, then workers and tasks, then makes what is left simpler, for as long
- * as the same invariant breaks. Programs refer to things by choice, so what is left always means something.
+ * Shortens a failing program: removes moves, then workers and tasks, then simplifies the rest, while the same invariant
+ * still breaks. Programs refer to things by choice, so any remaining program still has a meaning.
  */
 import { simplerFlows } from './flow-program.js';
 import type { Move, Program, RunSetup, Step, TaskSetup, WorkerSetup } from './program.js';
@@ -113,7 +113,7 @@ function* simplerMoves(move: Move): Generator<Move> {
       yield { ...move, run: { ...run, script: run.script.with(at, plainer) } };
 }
 
-/** The same with one member as plain as it can be; a number also halfway there. */
+/** The same with one member simplified as far as possible; for a number, also halfway. */
 function* plainerThan<T extends object>(value: T, plain: Partial<T>): Generator<T> {
   for (const key of Object.keys(plain) as (keyof T)[]) {
     const [from, to] = [value[key], plain[key]];

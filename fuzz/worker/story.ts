@@ -1,4 +1,4 @@
-/** What happened in a run, as a story that a person can follow: time, actor, what. */
+/** A run as a readable story: time, actor, action. */
 import type { CommandResult } from '../../src/engine/index.js';
 import type { Fault, ObservedCall, WakeFault } from '../../src/testing/simulation/index.js';
 import type { Heard } from '../../src/wake-listeners.js';
@@ -9,13 +9,13 @@ interface Line {
   readonly text: string;
 }
 
-/** Lines told at the end of a long story; what came before is seldom what matters. */
+/** Lines printed from the end of a long story; earlier ones rarely matter. */
 const MAX_LINES = 400;
 const ACTOR_WIDTH = 8;
 
 export class Story {
   private readonly lines: Line[] = [];
-  /** Nothing is told in runs that nobody reads. */
+  /** Nothing is recorded in runs without a reader. */
   constructor(
     private readonly startAt: number,
     private readonly told: boolean,

@@ -1,6 +1,6 @@
 /**
- * Waits of handlers, and signals from outside: what was waited for, what was sent, and what has to become of it. A signal
- * that was accepted is taken once and in its order, or it is still there; the same wait ends alike in every run.
+ * Checks of waits in handlers, and of signals from outside. An accepted signal is consumed once and in order, or is
+ * still stored; the same wait ends alike in every run.
  */
 import { keyOf } from '../../src/worker/waits/keys.js';
 import {
@@ -22,7 +22,10 @@ import type { World } from './world.js';
 const SLEEP_MS = 3_000;
 const WAIT_MS = 9_000;
 
-/** What is waited for together: the names that count, and whether signals of these names, in their order, are enough. */
+/**
+ * Waits for several signals: the names that count, and whether signals with these names, in their order, satisfy the
+ * wait.
+ */
 interface Together {
   readonly names: readonly string[];
   isEnough(names: readonly string[]): boolean;
@@ -33,19 +36,19 @@ const COMPOSITES = {
   all: { names: [A, B], isEnough: (names) => names.includes(A) && names.includes(B) },
   any: { names: [A, B], isEnough: (names) => names.length > 0 },
   count: { names: [A, B], isEnough: (names) => names.length > 1 },
-  // Every decision is that of another person.
+  // Every decision is made by another person.
   approval: {
     names: ['yes', 'no'],
     isEnough: (names) => names.includes('no') || names.filter((name) => name === 'yes').length > 1,
   },
 } as const satisfies Record<string, Together>;
 const CONDITIONS = { all: all(A, B), any: any(A, B), count: count(2, [A, B]) } as const;
-/** What people decide on. */
+/** The subjects of decisions. */
 const SUBJECT = 'release';
 export type Composite = keyof typeof COMPOSITES;
 export const COMPOSITE_KINDS = Object.keys(COMPOSITES) as readonly Composite[];
 
-/** The names of signals: what is waited for alone, and what is waited for together; decisions are called by what they say. */
+/** Names of signals: those of single waits, those of waits for several, and decisions, named by their answers. */
 export const SIGNAL_NAMES = ['go', 'a', 'b', 'yes', 'no'] as const;
 export type SignalName = (typeof SIGNAL_NAMES)[number];
 const ALONE: SignalName = 'go';
@@ -59,16 +62,16 @@ interface Taken {
 /** A wait of one execution. */
 export interface WaitFacts {
   readonly kind: 'sleep' | 'wait' | typeof CALLBACK | Composite;
-  /** What it gave: the signals that were enough; none of a sleep; nothing when its time was over. */
+  /** Its outcome: the signals that satisfied it; none for a sleep; undefined after a timeout. */
   outcome: readonly Taken[] | null | undefined;
 }
 
-/** A signal that was sent. */
+/** A sent signal. */
 export interface SignalFacts extends Taken {
   readonly executionId: string;
 }
 
-/** A signal as it is stored: its number is what it brought, and what a decision has as its note. */
+/** A stored signal: its number is its payload, or the note of a decision. */
 function saidBy(name: string, payload: string): Taken {
   if (name !== SUBJECT) return { name, number: Number(payload) };
   const { approved, note } = JSON.parse(payload) as { approved: boolean; note: string };
@@ -78,7 +81,7 @@ function saidBy(name: string, payload: string): Taken {
 const textOf = (outcome: readonly Taken[] | null): string =>
   outcome === null ? 'nothing in time' : outcome.map(({ name, number }) => `${name} ${number}`).join(', ');
 
-/** Whether signals of these names end a wait. */
+/** Whether signals with these names end a wait. */
 function isEnough(kind: WaitFacts['kind'], names: readonly string[]): boolean {
   if (kind === 'sleep') return false;
   if (kind === 'wait') return names.includes(ALONE);
@@ -87,13 +90,13 @@ function isEnough(kind: WaitFacts['kind'], names: readonly string[]): boolean {
   return suffices(names.filter((name) => counting.includes(name)));
 }
 
-/** What a callback gave. */
+/** The outcome of a callback. */
 async function calledBack(point: Waitpoint): Promise<readonly Taken[] | null> {
   const number = (await point.wait<number>({ onTimeout: 'value' })) as number | null;
   return number === null ? null : [{ name: CALLBACK, number }];
 }
 
-/** Whether a handler ends so that it waits first. */
+/** Whether an ending of a handler begins with a wait. */
 export const isWait = (end: string): end is WaitFacts['kind'] =>
   end === 'sleep' || end === 'wait' || end === CALLBACK || Object.hasOwn(COMPOSITES, end);
 
@@ -109,12 +112,12 @@ export class Waits {
     return waits;
   }
 
-  /** Passes the waits of earlier calls of the handler. */
+  /** Repeats the waits of earlier calls of the handler. */
   async again(call: HandlerCall, context: TaskContext<Input>): Promise<void> {
     for (const [index, wait] of [...this.of(context.executionId)].entries()) await this.one(call, context, wait, index);
   }
 
-  /** A wait that no call had before. `pause`: what the handler does between handing an envelope out and the wait. */
+  /** A new wait. `pause`: what the handler does between creating an envelope and waiting. */
   async further(
     call: HandlerCall,
     context: TaskContext<Input>,
@@ -199,7 +202,7 @@ export class Waits {
     return name === 'no' ? run.reject(SUBJECT, decision) : run.signal(name, number);
   }
 
-  /** At the end: what became of the signals of each execution. */
+  /** At the end: checks the signals of each execution. */
   async check(executionId: string): Promise<void> {
     const { world } = this;
     const { signals } = await world.server.store.listSignals({ executionId });
@@ -225,7 +228,7 @@ export class Waits {
     await this.checkTimeouts(executionId, accepted);
   }
 
-  /** A wait whose time was over had not enough by then of what no wait before it had taken. */
+  /** A wait that timed out had too few signals left over from earlier waits by then. */
   private async checkTimeouts(
     executionId: string,
     accepted: readonly (Taken & { readonly acceptedAt: number })[],

@@ -1,4 +1,4 @@
-/** A deployment under virtual time, played by a program, and watched by the checks. */
+/** A deployment under virtual time, driven by a program and observed by the checks. */
 import type { Wake } from '../../src/engine/index.js';
 import { Scheduler, SimulatedServer } from '../../src/testing/simulation/index.js';
 import { partitionOfExecution } from '../../model/ids.js';
@@ -12,11 +12,11 @@ import { faultText, short, Story } from './story.js';
 import { Waits, type SignalName } from './waits.js';
 
 const START_AT = 1_700_000_000_000;
-/** A failed subscription is made again in this time once calls are answered, ms. */
+/** A failed subscription is restored within this time once calls succeed, ms. */
 const RESUBSCRIBE_MS = 15_000;
-/** A jump goes to something near, ms: far timers are backstops. */
+/** Time jumps to nearby events only, ms: later timers are backstops. */
 const MAX_JUMP_MS = 60_000;
-/** Processes that live at a time. */
+/** Maximum number of live processes. */
 const MAX_LIVING = 4;
 
 /** An invariant does not hold. */
@@ -42,7 +42,7 @@ export class World {
   readonly flows = new Flows(this);
   readonly nodes: Node[] = [];
   readonly story: Story;
-  /** Handlers that are called from now on take little time. */
+  /** Handlers called from now on are short. */
   hurries = false;
   private failure: Broken | undefined;
 
@@ -67,7 +67,7 @@ export class World {
     this.story.tell(this.scheduler.now(), actor, text);
   }
 
-  /** An invariant does not hold; the first one that is found ends the run. */
+  /** An invariant does not hold; the first violation ends the run. */
   broken(invariant: string, detail: string): void {
     this.failure ??= new Broken(invariant, detail, `${this.story}\n\nBroken: ${invariant}\n        ${detail}`);
   }
@@ -280,7 +280,7 @@ export class World {
   }
 }
 
-/** Wakes that mean nothing here: of lanes, partitions and kinds that this deployment does not have. */
+/** Irrelevant wakes: of lanes, partitions and kinds that this deployment does not have. */
 const FOREIGN = [
   { kind: 'work', laneId: 'elsewhere', partition: '{fp:0}', requiredCapabilities: [] },
   { kind: 'work', laneId: 'shared', partition: '{fp:0}', requiredCapabilities: [] },
@@ -291,7 +291,7 @@ const FOREIGN = [
   { kind: 'news' },
 ] as readonly unknown[] as readonly Wake[];
 
-/** The nth of these, counted round. */
+/** The nth element, modulo their number. */
 function pick<T>(items: readonly T[], which: number): T | undefined {
   return items[which % Math.max(1, items.length)];
 }

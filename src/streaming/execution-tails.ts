@@ -1,6 +1,6 @@
 /**
- * All tails of a process on the streams of one execution. Those that are at the same place share one read, and all share
- * the notices: however many they are, an append costs one notice and one read.
+ * All tails of a process on the streams of one execution. Tails at the same place share a read, and all share the
+ * notices: an append costs one notice and one read, for any number of tails.
  */
 import type { StreamFrames } from '../../model/stream/reads.js';
 import type { Backend } from '../backend.js';
@@ -10,7 +10,7 @@ import { onAbort } from '../shared/abort-listeners.js';
 import { ExecutionWatch } from './execution-watch.js';
 import { pageOf, placeKey, type TailPage, type TailPlace } from './page.js';
 
-/** Notices are kept up for so long after the last tail, ms: a reader comes back for its next page. */
+/** Notices continue for this time after the last tail, ms, because a reader returns for its next page. */
 const LINGER_MS = 1_000;
 const MAX_BACKOFF_MS = 1_000;
 
@@ -21,19 +21,19 @@ export interface Wanted extends TailPlace {
   readonly isNews: (page: StreamFrames) => boolean;
 }
 
-/** Tails at one place, which want the same: they are served together. */
+/** Tails at one place with the same filter, which are served together. */
 interface Spot {
   readonly key: string;
   readonly place: TailPlace;
   readonly isNews: (page: StreamFrames) => boolean;
   readonly waiters: Set<Waiter>;
-  /** Takes no more waiters: those that come now have a spot of their own. */
+  /** Accepts no more waiters; new ones get another spot. */
   readonly shut: () => void;
-  /** What was there at the last look, and why the last look failed. */
+  /** The page of the last read, and why the last read failed. */
   last: StreamFrames | undefined;
   trouble: unknown;
   failures: number;
-  /** Goes on, while it rests. */
+  /** Ends the pause between two reads. */
   wake: (() => void) | undefined;
 }
 
@@ -46,17 +46,17 @@ export interface ExecutionTailsOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly executionId: string;
-  /** Nobody has used this for a while. */
+  /** No tail has used this for a while. */
   readonly onUnused: () => void;
 }
 
 export class ExecutionTails {
-  /** By what they want to be told of, then by place. */
+  /** By filter, then by place. */
   private readonly spots = new Map<Spot['isNews'], Map<string, Spot>>();
   private readonly reads = new Map<string, { readonly at: number; readonly page: Promise<StreamFrames> }>();
-  /** By place: what was read there while notices stood, and of which notice that was. */
+  /** By place: the page read while notices were active, and the number of notices by then. */
   private readonly ends = new Map<string, { readonly at: number; readonly page: StreamFrames }>();
-  /** Notices so far. */
+  /** Number of notices so far. */
   private notices = 0;
   private users = 0;
   private watch: ExecutionWatch | undefined;
@@ -64,7 +64,7 @@ export class ExecutionTails {
 
   constructor(private readonly options: ExecutionTailsOptions) {}
 
-  /** One user more. The returned function, called once, takes it away; with the last one, and after a while, notices end. */
+  /** Adds a user. The returned function, called once, removes it; some time after the last one, notices end. */
   use(): () => void {
     this.lingering?.();
     this.users++;
@@ -75,7 +75,9 @@ export class ExecutionTails {
     };
   }
 
-  /** The page behind a place, as soon as there is news or the time is over. Faults that pass are waited out till then. */
+  /**
+   * The page after a place, as soon as there is news or the time is over. Temporary faults are waited out until then.
+   */
   next(wanted: Wanted): Promise<TailPage> {
     const { blockMs, signal } = wanted;
     if (blockMs === 0) return this.read(wanted, placeKey(wanted)).then((page) => pageOf(page, wanted));
@@ -102,7 +104,7 @@ export class ExecutionTails {
     });
   }
 
-  /** Where those wait that want this; made, and looked at, when nobody did. */
+  /** The spot of tails with this filter at this place; created if there is none. */
   private spotOf({ isNews, attemptIndex, after, limit, visibility }: Wanted): Spot {
     let byPlace = this.spots.get(isNews);
     if (byPlace === undefined) this.spots.set(isNews, (byPlace = new Map<string, Spot>()));
@@ -135,7 +137,7 @@ export class ExecutionTails {
     else this.read(place, key).then((page) => waiter.settle(pageOf(page, place)), waiter.fail);
   }
 
-  /** Looks at a place as often as there may be news, until all that wait there are served. Never rejects. */
+  /** Reads a place whenever there may be news, until all waiters are served. Never rejects. */
   private async serve(spot: Spot): Promise<void> {
     while (spot.waiters.size > 0) {
       const seen = this.notices;
@@ -193,7 +195,7 @@ export class ExecutionTails {
     });
   }
 
-  /** What is behind a place, where it was read to its end and no notice came since. */
+  /** The page after a place, if it was read to its end and no notice came since. */
   private knownEnd(key: string): StreamFrames | undefined {
     const known = this.ends.get(key);
     return known?.at === this.notices && this.watch?.stands ? known.page : undefined;
@@ -218,7 +220,7 @@ export class ExecutionTails {
     return page;
   }
 
-  /** Nothing is behind the last frame of this page, as long as no notice comes. */
+  /** There is nothing after the last frame of this page until a notice comes. */
   private noteEnd(place: TailPlace, at: number, page: StreamFrames): void {
     if (at !== this.notices) return;
     const after = page.frames.at(-1)?.id ?? place.after;

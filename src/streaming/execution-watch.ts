@@ -1,17 +1,17 @@
 /**
- * Notices of the streams of one execution: a subscription of the process, and the word to the store that somebody listens,
- * said again before its time is over. Notices are hints: there is a look now and then, rarely while notices come, and
- * often where they cannot.
+ * Notices of the streams of one execution: a subscription of the process, and a watch in the store, renewed before it
+ * expires. Notices are hints, so there are also reads at intervals: long ones while notices arrive, short ones where
+ * they cannot.
  */
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 
-/** How long the store is asked to give notices, ms. */
+/** Length of a watch, ms. */
 const TTL_MS = Math.min(30_000, LIMITS.maxWatchTtlMs);
-/** Between two looks while notices come, ms: each asks for notices anew. */
+/** Interval of reads while notices arrive, ms: each renews the watch. */
 const LOOK_MS = 10_000;
-/** Between two looks where they do not, ms: doubled each time. */
+/** Interval of reads without notices, ms: doubled each time. */
 const FIRST_POLL_MS = 50;
 const MAX_POLL_MS = 1_000;
 
@@ -19,7 +19,7 @@ export interface WatchOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly executionId: string;
-  /** There may be more: a notice came, or it is time for a look. */
+  /** There may be news: a notice came, or it is time for a read. */
   readonly onNotice: () => void;
 }
 
@@ -34,7 +34,7 @@ export class ExecutionWatch {
 
   constructor(private readonly options: WatchOptions) {}
 
-  /** Whether whatever happens from now on is announced. */
+  /** Whether everything that happens from now on is announced. */
   get stands(): boolean {
     return this.subscribed && this.watched;
   }
@@ -44,7 +44,7 @@ export class ExecutionWatch {
     this.lookLater();
   }
 
-  /** Something came: where notices do not, the next look is soon. */
+  /** There was news: without notices, the next read follows soon. */
   hasten(): void {
     if (this.pollMs === FIRST_POLL_MS) return;
     this.pollMs = FIRST_POLL_MS;
@@ -60,14 +60,14 @@ export class ExecutionWatch {
   private ask(): void {
     const { backend, executionId } = this.options;
     if (!this.subscribed && !this.subscribing) void this.subscribe();
-    // What is read after this turn is read after it: the store carries calls out in their order.
+    // A read in this turn comes after the watch, because the store runs calls in order.
     backend.watchStream({ executionId, ttlMs: TTL_MS }).then(
       () => this.standing(() => (this.watched = true)),
       () => (this.watched = false),
     );
   }
 
-  /** What happened before notices stood was not announced: once they do, all look. */
+  /** Frames from before the watch were not announced, so everyone reads once it is active. */
   private standing(change: () => void): void {
     const before = this.stands;
     change();
@@ -89,7 +89,7 @@ export class ExecutionWatch {
       this.leave = leave;
       this.standing(() => (this.subscribed = true));
     } catch {
-      // Tried again with the next look.
+      // Repeated with the next read.
     } finally {
       this.subscribing = false;
     }

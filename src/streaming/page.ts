@@ -1,19 +1,19 @@
-/** What a tail answers, and whether that is worth an answer. */
+/** The answer to a tail, and whether it is worth returning. */
 import type { StreamFrames } from '../../model/stream/reads.js';
 
 export interface TailPage extends StreamFrames {
-  /** Where to go on: the id of the last frame of the page, or where the tail began. */
+  /** Where to continue: the id of the last frame of the page, or where the tail began. */
   readonly nextCursor: string;
-  /** Whether frames that are there already follow. */
+  /** Whether more frames follow already. */
   readonly hasMore: boolean;
 }
 
-/** Where a tail is, and what it wants to see. */
+/** The place of a tail, and its filter. */
 export interface TailPlace {
   readonly attemptIndex: number;
-  /** The id of a frame; `0-0` stands before all of them. */
+  /** The id of a frame; `0-0` is before all frames. */
   readonly after: string;
-  /** Frames of a page. */
+  /** Maximum number of frames in a page. */
   readonly limit: number;
   readonly visibility: 'all' | 'exclude_best_effort';
 }
@@ -27,8 +27,8 @@ export const pageOf = (frames: StreamFrames, { after }: TailPlace): TailPage => 
   hasMore: frames.nextCursor !== undefined,
 });
 
-/** Whether a reader that waits at a place is told of this: there is a frame, or none will come. */
+/** Whether the page ends a wait: it has a frame, or none will come. */
 export const isNews = ({ frames, isClosed }: StreamFrames): boolean => frames.length > 0 || isClosed;
 
-/** The same for one that goes on with later attempts: of an execution that has ended, none follows. */
+/** The same for a reader that continues with later attempts: an ended execution has none. */
 export const isNewsOfRun = (page: StreamFrames): boolean => isNews(page) || page.isEnded;

@@ -1,6 +1,6 @@
 /**
- * Tails of streams: reads that wait for what comes. However many there are in a process, they use the connections that
- * the backend has anyway: one for calls, one for notices. Spec 07 section 5.
+ * Tails of streams: reads that wait for new frames. All tails of a process share the connections of the backend: one
+ * for calls, one for notices. Spec 07 section 5.
  */
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
@@ -37,7 +37,7 @@ class StreamTails {
     private readonly clock: Clock,
   ) {}
 
-  /** One reader of the streams of an execution. Notices come for it until it says that it is done. */
+  /** A reader of the streams of one execution. Notices arrive until it is closed. */
   reader(executionId: string): StreamReader {
     const tails = this.of(executionId);
     return { next: (wanted) => this.counted(() => tails.next(wanted)), done: tails.use() };
@@ -71,7 +71,7 @@ class StreamTails {
 }
 
 export interface StreamReader {
-  /** The page behind a place, as soon as there is news. */
+  /** The page after a place, as soon as there is news. */
   next(wanted: Wanted): Promise<TailPage>;
   done(): void;
 }

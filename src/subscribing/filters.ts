@@ -1,4 +1,4 @@
-/** What a subscriber wants to hear of (ruling 45). Filters are checked before anything is read: what is not known is refused. */
+/** Filters of subscribers (ruling 45), checked before anything is read: unknown members are refused. */
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, isOfExecution, type Event, type EventType } from '../../model/events.js';
 import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
@@ -14,7 +14,7 @@ export interface EventFilter {
   readonly flowId?: string | undefined;
 }
 
-/** Filters of what carries the names of its work. */
+/** Filters of events that carry the names of their work. */
 export interface WorkFilter {
   /** Only of this namespace. */
   readonly namespace?: string | undefined;
@@ -30,7 +30,7 @@ const refuse = (field: string, what: string): never => {
   throw new EngineError('invalid_input', `${field}: ${what}`, { detail: { field } });
 };
 
-/** Refuses members that are none, so that a filter with a typing mistake does not hear of everything. */
+/** Refuses unknown members, because a filter with a misspelt member would match everything. */
 export function checkMembers(options: object, known: readonly string[]): void {
   const stranger = Object.keys(options).find((name) => !known.includes(name));
   if (stranger !== undefined)
@@ -55,7 +55,7 @@ export function checkWorkFilter(filter: WorkFilter, indexedTags: readonly string
   if (typeof tag !== 'object' || tag === null) refuse('tag', 'must be an object, like { "team.name": "core" }.');
   for (const [key, value] of Object.entries(tag)) {
     if (typeof value !== 'string') refuse('tag', `the value of "${key}" must be a string.`);
-    // Others are not in the log: a subscriber would wait for ever.
+    // Other tags are not in the log: a subscriber would wait for ever.
     if (!indexedTags.includes(key))
       refuse('tag', `"${key}" is not among the indexedTags of the deployment; configureDeployment adds it.`);
   }
@@ -68,7 +68,7 @@ export function checkNames(filter: Omit<WorkFilter, 'tag'>): void {
   }
 }
 
-/** Whether events of this type tell how far a reader is. */
+/** Whether events of this type are positions of readers. */
 export const isOfReader = (type: EventType): boolean => EVENTS[type].subject.kind === 'reader';
 
 export function passesEventFilter({ types, executionId }: EventFilter): (event: Event) => boolean {
@@ -93,7 +93,7 @@ export const passesWorkFilter =
     (lane === undefined || work.laneId === lane) &&
     (kind === undefined || work.executionKind === kind);
 
-/** The partition that a filter leaves; nothing when it can be any. */
+/** The only partition that a filter matches; undefined when it can be any. */
 export function partitionWanted({
   executionId,
   flowId,

@@ -1,4 +1,4 @@
-/** Which events are of a flow: its own, and those of its members, which carry their flow only when they join. */
+/** Finds the events of a flow: its own, and those of its members, which carry their flow only when they join it. */
 import { isOfExecution, type Event } from '../../model/events.js';
 import { uuidOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
@@ -12,7 +12,7 @@ export class FlowMembers {
     this.flow = uuidOfExecution(flowId);
   }
 
-  /** Reads who is a member now; who joins later is told by the log. Members of a flow that was purged are not known. */
+  /** Reads the current members; later ones are in the log. Members of a purged flow are unknown. */
   async load(backend: Backend): Promise<void> {
     const { flowId } = this;
     let cursor: number | undefined = 0;
@@ -23,7 +23,7 @@ export class FlowMembers {
     }
   }
 
-  /** Whether an event is of the flow. Events are to be asked for in the order of the log. */
+  /** Whether an event belongs to the flow. Must be called in the order of the log. */
   has(event: Event): boolean {
     if (!isOfExecution(event)) return 'flow' in event && event.flow === this.flow;
     if (event.type === 'flow_member_added' && event.flow === this.flow) this.ids.add(event.executionId);

@@ -1,9 +1,7 @@
 /**
- * A durable reader: where it is in each partition is kept in the engine (`commitReader`), so that it goes on there after
- * its death, and holds back the trim of the logs meanwhile.
- *
- * A commit is an event of the log that it is about. So what only was passed over is committed seldom: a reader that
- * committed every commit would never come to rest.
+ * A durable reader: its position in each partition is stored in the engine (`commitReader`), so that it continues there
+ * after a crash, and holds back the trim of the logs. A commit is itself an event of that log, so skipped entries are
+ * committed only rarely: a reader that committed every commit would never come to rest.
  */
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -12,13 +10,13 @@ import { partitionKeyOf } from '../../model/ids.js';
 import { decodeCursor, isExactCursor } from '../../model/partition/cursor.js';
 import type { Beginning } from './subscription.js';
 
-/** Entries that are passed over before their place is committed. */
+/** Number of skipped entries after which their position is committed. */
 const PASSED_OVER_ENTRIES = 1_000;
-/** Between two commits, ms. */
+/** Interval of commits, ms. */
 const COMMIT_EVERY_MS = 1_000;
 
 interface Place {
-  /** Up to here everything is done with. */
+  /** Everything up to here has been processed. */
   cursor: string;
   committed: string;
   /** Something was delivered since the last commit. */
@@ -30,7 +28,7 @@ export interface GroupOptions {
   readonly clock: Clock;
   readonly name: string;
   readonly firstPartition: number;
-  /** Where it is in each partition. */
+  /** Its position in each partition. */
   readonly cursors: readonly string[];
 }
 
@@ -43,8 +41,8 @@ export class Group {
   }
 
   /**
-   * Everything up to these cursors is done with; `partition` is the one of which something was delivered, if that is why.
-   * Committed within a second; `onFault` is told of what does not pass, and of which cursor.
+   * Everything up to these cursors has been processed; `partition` is the one of a delivery, if there was one.
+   * Committed within a second; `onFault` gets permanent errors, with the cursor.
    */
   reach(
     cursors: readonly string[],
@@ -57,7 +55,7 @@ export class Group {
       this.timer = undefined;
       this.places.forEach((place, index) => {
         this.commitPlace(place, index).catch((error: unknown) => {
-          // What passes is tried again when something more is done with, or at the end.
+          // Temporary faults are retried with the next progress, or at the end.
           if (!isRetryable(error)) onFault(error, index);
         });
       });
@@ -71,7 +69,7 @@ export class Group {
     });
   }
 
-  /** Commits what is worth a commit. @throws what the backend throws */
+  /** Commits positions that are worth a commit. @throws what the backend throws */
   async commit(): Promise<void> {
     this.timer?.();
     this.timer = undefined;
@@ -93,13 +91,13 @@ export class Group {
   }
 }
 
-/** A cursor with marks is where the reader began: nothing was read behind it. */
+/** A cursor with marks is where the reader began: nothing was read after it. */
 const isDue = ({ cursor, committed, isDelivered }: Place): boolean =>
   cursor !== committed &&
   isExactCursor(cursor) &&
   (isDelivered || decodeCursor(cursor).sequence - decodeCursor(committed).sequence >= PASSED_OVER_ENTRIES);
 
-/** Where a group is in each partition, or is to begin: there it is made known, so that the log waits for it. */
+/** The position of a group in each partition. A new group is registered there, so that the log waits for it. */
 export function joinGroup(
   { backend, firstPartition, name }: Pick<GroupOptions, 'backend' | 'firstPartition' | 'name'>,
   beginnings: readonly (() => Promise<Beginning>)[],

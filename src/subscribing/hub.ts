@@ -1,13 +1,13 @@
 /**
- * What all subscribers of a process that work with the same backend share: a tail for each partition, one subscription to
- * announcements, and a look every 5 s. Only there while there are subscribers.
+ * Shared by all subscribers of a process on the same backend: a tail for each partition, one subscription to
+ * announcements, and a read every 5 s. Exists only while there are subscribers.
  */
 import { isPartitionKey, partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { PartitionTail } from './tail.js';
 
-/** In case an announcement was lost, ms (ruling 51). */
+/** A read in case an announcement was lost, ms (ruling 51). */
 const LOOK_EVERY_MS = 5_000;
 
 export type TroubleListener = (error: unknown) => void;
@@ -39,12 +39,12 @@ export class LogHub {
     return tail;
   }
 
-  /** Resolves when the subscription to announcements stands, or cannot be made at present. */
+  /** Resolves when the subscription to announcements is active, or has failed for now. */
   async standing(): Promise<void> {
     await this.leave;
   }
 
-  /** One subscriber more, which hears when the store stops answering and when it answers again. */
+  /** Adds a subscriber, which is told when the store stops answering and when it answers again. */
   use(onTrouble: TroubleListener): () => void {
     const entry: TroubleListener = (error) => onTrouble(error);
     this.troubleListeners.add(entry);
@@ -73,7 +73,7 @@ export class LogHub {
   private look(): void {
     this.looking = this.clock.after(LOOK_EVERY_MS, () => {
       this.look();
-      // A subscription that failed is tried again: without it, this look is all that there is.
+      // A failed subscription is retried; until it succeeds, these reads find all news.
       this.leave ??= this.subscribe();
       for (const tail of this.tails.values()) tail.check();
     });
@@ -86,7 +86,7 @@ export class LogHub {
           this.tails.get(partitionIndexOf(announcement.partition))?.announced();
         else this.resync();
       });
-      // What was announced before the subscription stood was not heard.
+      // Announcements from before the subscription was active were missed.
       this.resync();
       return leave;
     } catch {

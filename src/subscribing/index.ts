@@ -1,6 +1,6 @@
 /**
- * Subscriptions: readers of the log. Every event is in the log, in order, and nothing is published besides: a
- * subscriber reads what it missed. Spec 13 section A5.
+ * Subscriptions: readers of the log. Every event is in the log, in order, and nothing is published elsewhere, so a
+ * subscriber can read everything that it missed. Spec 13 section A5.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
@@ -90,7 +90,7 @@ export class Subscriptions {
     return this.subscribe(options, undefined, readCompletion(options));
   }
 
-  /** Who owned which execution, when, and why that ended. @throws as `events` */
+  /** The owners of executions: from when, until when, and why an ownership ended. @throws as `events` */
   leaseHistory(options: LeaseFilter & SubscribeOptions = {}): Promise<Subscription<LeaseHistoryEntry>> {
     checkMembers(options, ['types', 'executionId', 'flowId', 'renewals', ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId, flowId: options.flowId });
@@ -98,7 +98,7 @@ export class Subscriptions {
     return this.subscribe(options, partitionWanted(options), readLeases(options));
   }
 
-  /** The tags that executions are given. @throws as `events` */
+  /** Tags given to executions. @throws as `events` */
   tags(options: TagFilter & SubscribeOptions = {}): Promise<Subscription<TagsSet>> {
     checkMembers(options, ['executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
@@ -106,7 +106,7 @@ export class Subscriptions {
     return this.subscribe(options, partitionWanted(options), readTags(options));
   }
 
-  /** Signals that were accepted, and what they did. @throws as `events` */
+  /** Accepted signals and their effects. @throws as `events` */
   signals(options: SignalFilter & SubscribeOptions = {}): Promise<Subscription<SignalTold>> {
     checkMembers(options, ['effects', 'executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
@@ -156,11 +156,11 @@ export class Subscriptions {
       const beginnings = await (name === undefined
         ? Promise.all(wanted.map((beginning) => beginning()))
         : joinGroup({ backend, firstPartition, name }, wanted));
-      // The signal can have come meanwhile.
+      // The signal can have aborted meanwhile.
       if (signal?.aborted) throw signal.reason;
       const cursors = beginnings.map(({ cursor }) => cursor);
       const members = flowId === undefined ? undefined : new FlowMembers(flowId);
-      // After the place is known: who joins behind it is told by the log.
+      // After the position is known, because later members are in the log.
       await members?.load(backend);
       const ofMembers = members === undefined ? reading : ofFlow(members, reading);
       const readingOf = from instanceof Snapshot ? behind(from, ofMembers) : ofMembers;
@@ -184,19 +184,19 @@ export class Subscriptions {
   }
 }
 
-/** What is read of a flow and its members. */
+/** Filters of subscriptions to a flow and its members. */
 const ofFlow =
   <Said>(members: FlowMembers, reading: Reading<Said>): Reading<Said> =>
   (entry, partition) =>
     members.has(entry.event) ? reading(entry, partition) : undefined;
 
-/** What is read of what a snapshot does not have in it. */
+/** Filters of the events that a snapshot does not include. */
 const behind =
   <Said>(snapshot: Snapshot, reading: Reading<Said>): Reading<Said> =>
   (entry, partition) =>
     snapshot.has(entry, partition) ? undefined : reading(entry, partition);
 
-/** How to find where to begin in each partition. @throws EngineError `invalid_input` */
+/** Finds where to begin in each partition. @throws EngineError `invalid_input` */
 function beginningsIn(
   hub: LogHub,
   from: string | Snapshot,
@@ -215,7 +215,7 @@ function beginningsIn(
   return cursors.map((cursor) => () => Promise.resolve({ cursor, isEarliest: false }));
 }
 
-/** A group that heard of its own commits would commit them, and so on. */
+/** A group that received its own commits would commit them, and so on. */
 function checkNoEcho({ types, group }: EventFilter & SubscribeOptions): void {
   if (group === undefined || !types?.some(isOfReader)) return;
   throw new EngineError('invalid_input', 'types: a group does not hear of commits.', { detail: { field: 'types' } });

@@ -1,14 +1,14 @@
 /**
- * Where a reader of several partitions is, as one opaque text of at most 4 KiB at 256 partitions (ruling 51): a version,
- * the first partition and how many follow it, then of each the position, and marks of its log and of the time of its entry
- * (see `markedCursor`).
+ * Positions of a reader in several partitions as one opaque text, at most 4 KiB for 256 partitions (ruling 51): a
+ * version, the first partition and the number of partitions, then for each the position, and marks of its log and of
+ * the entry's time (see `markedCursor`).
  */
 import { EngineError } from '../../model/errors.js';
 import { decodeCursor, encodeCursor, markedCursor } from '../../model/partition/cursor.js';
 
 const VERSION = 1;
 
-/** Numbers are written seven bits a byte, the lowest first; the highest bit says that more follow. */
+/** Numbers are written with seven bits per byte, lowest first; the highest bit says that more bytes follow. */
 class ByteWriter {
   private readonly bytes: number[] = [];
 
@@ -77,7 +77,7 @@ export function encodePositions(firstPartition: number, cursors: readonly string
   for (const text of cursors) {
     const { generation, sequence, time } = markedCursor(decodeCursor(text));
     writer.number(sequence);
-    // Nothing comes before a position 0, of whatever log.
+    // Position 0 is the same in every log.
     if (sequence === 0) continue;
     writer.fixed(generation === '' ? 0 : Number.parseInt(generation, 36), 2);
     writer.fixed(time, 3);

@@ -1,7 +1,7 @@
 /**
- * Where to begin when the log does not reach back far enough: the executions and flows that there are, then what happens to
- * them. Nothing stands still for it. Each page is read at a moment of its own; a subscription from the snapshot leaves out,
- * execution by execution, what the rows have in them already (see `model/partition/snapshot.ts`).
+ * Where to begin when the log does not reach back far enough: the current executions and flows, then the events after
+ * them. Nothing is locked. Pages are read at different moments; a subscription from the snapshot skips, per execution,
+ * the events that its rows include (see `model/partition/snapshot.ts`).
  */
 import { EngineError } from '../../model/errors.js';
 import { subjectOf, type LoggedEvent } from '../../model/events.js';
@@ -17,30 +17,30 @@ import type { Backend } from '../backend.js';
 interface Read {
   /** Number of the partition. */
   readonly partition: number;
-  /** Place in the log of the partition: the row has what happened up to it, and nothing behind it. */
+  /** Position in the log of the partition: the row includes the events up to it. */
   readonly sequence: number;
 }
 
-/** An execution or a flow as it was. Facts are named as in the events; times are ms since the epoch. */
+/** An execution or a flow. Facts are named as in the events; times are ms since the epoch. */
 export type SnapshotRow =
   | (Read & { readonly kind: 'execution'; readonly execution: ReadonlyExecution; readonly publicState: PublicState })
   | (Read & { readonly kind: 'flow'; readonly flowId: string; readonly flow: ReadonlyFlow });
 
 export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
   private readonly spans: readonly SnapshotSpans[];
-  /** Of each partition, the entries at which pages were read: their sequences and times. */
+  /** For each partition, the entries at which pages were read: sequences and times. */
   private readonly times: readonly Map<number, number>[];
-  /** Of each partition, the position of the last page. */
+  /** For each partition, the position of the last page. */
   private readonly ends: string[];
   private rows: SnapshotRow[] = [];
-  /** The partition that is read at present, and where in it. */
+  /** The partition that is being read, and where in it. */
   private partition = 0;
   private page: string | undefined;
   private pulling: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly backend: Pick<Backend, 'readSnapshot'>,
-    /** Of each partition, where its log ended before anything was read. */
+    /** For each partition, the end of its log before the first read. */
     readonly cursors: readonly string[],
   ) {
     this.spans = cursors.map(() => new SnapshotSpans());
@@ -48,7 +48,7 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
     this.ends = [...cursors];
   }
 
-  /** Whether every row was given out: a subscription can begin from it then. */
+  /** Whether every row was returned, so that a subscription can begin after the snapshot. */
   get isWhole(): boolean {
     return this.partition === this.cursors.length && this.rows.length === 0;
   }
@@ -57,7 +57,7 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
     return this;
   }
 
-  /** The next row; it can be asked for again when it fails. @throws what the backend throws */
+  /** The next row; after an error it can be requested again. @throws what the backend throws */
   next(): Promise<IteratorResult<SnapshotRow, undefined>> {
     const next = this.pulling.then(() => this.pull());
     this.pulling = next.catch(() => undefined);
@@ -83,15 +83,16 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
     if (page.nextCursor === undefined) this.partition += 1;
   }
 
-  /** @throws EngineError `cursor_lost` when a log has lost what the rows have in them; what the backend throws */
+  /** @throws EngineError `cursor_lost` when a log has lost events that the rows include; what the backend throws */
   async check(backend: Pick<Backend, 'readLog'>): Promise<void> {
     const looks = this.ends.map((after, i) => backend.readLog({ partition: partitionKeyOf(i), after, limit: 1 }));
     await Promise.all(looks);
   }
 
   /**
-   * Whether the rows have in them what an entry of the log tells.
-   * @throws EngineError `cursor_lost` when the entry is not the one that they were read behind: a failover lost a tail
+   * Whether the rows include an entry of the log.
+   * @throws EngineError `cursor_lost` when the entry is not the one at which they were read, because a failover lost a
+   * tail
    */
   has({ sequence, event }: LoggedEvent, partition: number): boolean {
     const time = this.times[partition]?.get(sequence);
@@ -118,7 +119,7 @@ function rowsOf({ flows, executions, position }: SnapshotPage, partition: number
   ];
 }
 
-/** A snapshot that begins now. A group, if one is named, stands here from now on: the logs are kept for it. */
+/** A snapshot that begins now. A named group is registered here from now on, so that the logs are kept for it. */
 export async function beginSnapshot(backend: Backend, count: number, group: string | undefined): Promise<Snapshot> {
   const cursors = await Promise.all(
     Array.from({ length: count }, async (_, i) => {
@@ -132,7 +133,7 @@ export async function beginSnapshot(backend: Backend, count: number, group: stri
   return new Snapshot(backend, cursors);
 }
 
-/** @throws EngineError `invalid_input` when rows are missing: what happened to them would be told and they would not */
+/** @throws EngineError `invalid_input` when rows are missing, because later events would refer to them */
 export function checkWhole(snapshot: Snapshot): void {
   if (snapshot.isWhole) return;
   throw new EngineError('invalid_input', 'from: the snapshot must be read to its end first.', {

@@ -1,6 +1,6 @@
 /**
- * A reader of the logs of several partitions, as one async iterator. It pulls: a page is read when the one before has been
- * taken, so that a slow consumer holds up nothing but itself, and has at most one page in hand.
+ * A reader of the logs of several partitions, as one async iterator. It pulls: a page is read when the previous one has
+ * been consumed, so a slow consumer delays only itself, and holds at most one page.
  */
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { LoggedEvent } from '../../model/events.js';
@@ -13,16 +13,16 @@ import type { LogHub } from './hub.js';
 import { encodePositions } from './positions.js';
 import type { PartitionTail } from './tail.js';
 
-/** What an entry of a log means to a subscriber; nothing when it is not for that subscriber. */
+/** The meaning of a log entry for a subscriber; undefined when it does not match. */
 export type Reading<Said> = (entry: LoggedEvent, partition: number) => Said | undefined;
 
-/** Whether the store answers at present. While it does not, a subscription waits and tries again. */
+/** Whether the store answers. While it does not, a subscription waits and retries. */
 export type SubscriptionState = 'live' | 'interrupted';
 
 /** Where a subscription begins in a partition. */
 export interface Beginning {
   readonly cursor: string;
-  /** It is that of the oldest entry, whichever that is by the time that it is read. */
+  /** The position of the oldest entry at the time of the first read. */
   readonly isEarliest: boolean;
 }
 
@@ -33,7 +33,7 @@ export interface SubscriptionSettings<Said> {
   readonly beginnings: readonly Beginning[];
   /** Reads entries, each partition's in order. */
   readonly reading: Reading<Said>;
-  /** Keeps in the engine what is done with. */
+  /** Stores in the engine what has been processed. */
   readonly group: Group | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onStateChange: ((state: SubscriptionState, error?: unknown) => void) | undefined;
@@ -48,7 +48,7 @@ export class Delivery<Said> {
     /** Position in the log of the partition. */
     readonly sequence: number,
     private readonly firstPartition: number,
-    /** Where every partition was read to by then. */
+    /** The positions in all partitions by then. */
     readonly cursors: readonly string[],
   ) {}
 
@@ -61,35 +61,35 @@ export class Delivery<Said> {
 /** Before the first entry of any log. */
 const BEFORE_ALL = encodeCursor(BEGINNING);
 
-/** Errors of a log that is not what the reader knows. */
+/** Errors of a log that is not the one that the reader knows. */
 const LOSSES: ReadonlySet<ErrorCode> = new Set(['cursor_too_old', 'cursor_lost']);
 
 interface Source {
   readonly index: number;
   readonly tail: PartitionTail;
-  /** Where it was read to. */
+  /** The position read so far. */
   cursor: string;
-  /** Nothing was read of it, and whatever is oldest will do. */
+  /** Nothing was read yet, and any oldest entry will do. */
   fromEarliest: boolean;
   stopWaiting: () => void;
 }
 
 export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>, AsyncDisposable {
   private readonly sources: readonly Source[];
-  /** Sources that may have more. */
+  /** Partitions that may have more. */
   private readonly ready: Source[];
   private buffer: Delivery<Said>[] = [];
-  /** Where the logs were read to, and where the last delivery was. */
+  /** Positions read so far, and of the last delivery. */
   private reached: readonly string[];
   private delivered: readonly string[];
   private readonly atEnd: (() => void)[] = [];
   private over: { readonly error: unknown } | undefined;
-  /** Ends the wait for a source that may have more. */
+  /** Ends the wait for a partition with more. */
   private wake: () => void = () => undefined;
   /** End the waits for answers. */
   private readonly stops = new Set<() => void>();
   private pulling: Promise<unknown> = Promise.resolve();
-  /** The partition of the delivery that the consumer has in hand. */
+  /** The partition of the last delivery, which the consumer is processing. */
   private inHand: number | undefined;
 
   constructor(private readonly settings: SubscriptionSettings<Said>) {
@@ -107,7 +107,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     );
   }
 
-  /** Behind what was delivered, and behind what was passed over since: where to go on later. */
+  /** After the last delivery and the entries skipped since: where to continue later. */
   get cursor(): string {
     return encodePositions(this.settings.firstPartition, this.delivered);
   }
@@ -163,7 +163,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   private async pull(): Promise<IteratorResult<Delivery<Said>, undefined>> {
     for (;;) {
       if (this.over !== undefined) return this.finish(this.over);
-      // Who asks for the next one is done with the one before.
+      // A consumer that asks for the next event has processed the previous one.
       this.settings.group?.reach(
         this.delivered,
         this.inHand,
@@ -220,7 +220,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     });
   }
 
-  /** The answer, or nothing when the subscription ends before it comes. */
+  /** The answer; undefined when the subscription ends before it arrives. */
   private interrupted<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
     return new Promise((resolve, reject) => {
       const stop = (): void => resolve(undefined);
@@ -235,7 +235,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     const earliest =
       error.detail['earliest'] ?? (await this.interrupted(source.tail.place('earliest')).catch(() => undefined));
     if (source.fromEarliest && earliest !== undefined) {
-      // From the oldest entry that there is.
+      // From the oldest entry.
       source.cursor = earliest;
       this.ready.unshift(source);
       return;
@@ -246,7 +246,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   private lossOf(source: Source, error: EngineError, earliest = BEFORE_ALL): EngineError {
     const { firstPartition } = this.settings;
     const partition = partitionKeyOf(firstPartition + source.index);
-    // What was read and not delivered is given up with the subscription: it is read again.
+    // Events that were read and not delivered are read again later.
     const cursors = this.delivered.with(source.index, earliest);
     return new EngineError(
       error.code,

@@ -1,7 +1,7 @@
 /**
- * The log of one partition, read for all subscribers of a process: those that are at the same place share one read, and
- * all that wait at the end share one mark in the partition (`watchLog`). Nothing is read that no subscriber asks for, and
- * nothing is polled but a look every 5 s in case an announcement was lost.
+ * The log of one partition, read for all subscribers of a process: subscribers at the same place share one read, and
+ * all that wait at the end share one mark in the partition (`watchLog`). Only requested pages are read, and nothing is
+ * polled except every 5 s, in case an announcement was lost.
  */
 import { EngineError } from '../../model/errors.js';
 import { BEGINNING, encodeCursor, NOW } from '../../model/partition/cursor.js';
@@ -10,9 +10,9 @@ import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 
-/** Entries of a page: what a subscriber has in hand at most. */
+/** Entries of a page: the most that a subscriber holds. */
 const PAGE_ENTRIES = 256;
-/** Pages kept for subscribers that come to the same place a little later. */
+/** Pages kept for subscribers that reach the same place a little later. */
 const KEPT_PAGES = 4;
 const MAX_BACKOFF_MS = 5_000;
 
@@ -20,7 +20,7 @@ export interface TailOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly partition: string;
-  /** Told of a fault that is waited out, and with `undefined` when the partition answers again. */
+  /** Called with a fault that is waited out, and with `undefined` when the partition answers again. */
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -32,18 +32,18 @@ export class PartitionTail {
   private readonly pages = new Map<string, Promise<LogPage>>();
   private readonly waiters = new Set<Waiter>();
   private readonly sleepers = new Set<{ readonly cancel: Cancel; readonly wake: () => void }>();
-  /** The end of the log as it was read last. */
+  /** The end of the log at the last read. */
   private end: string | undefined;
   private marked = false;
   private marking = false;
   private announcements = 0;
-  /** The user of the server may not mark, say: then the log is looked at now and then. */
+  /** The user may have no right to set marks; then the log is read at intervals. */
   private refusesMarks = false;
   private users = 0;
 
   constructor(private readonly options: TailOptions) {}
 
-  /** One subscriber more. The returned function takes it away, and with the last one all that goes on here. */
+  /** Adds a subscriber. The returned function removes it; with the last one everything here stops. */
   use(): () => void {
     this.users += 1;
     let used = true;
@@ -63,8 +63,8 @@ export class PartitionTail {
   }
 
   /**
-   * The page behind a cursor. Faults that pass are waited out, as long as there are subscribers.
-   * @throws EngineError `cursor_too_old`, `cursor_lost`, and what does not pass
+   * The page after a cursor. Temporary faults are waited out while there are subscribers.
+   * @throws EngineError `cursor_too_old`, `cursor_lost`, and permanent errors
    */
   read(after: string): Promise<LogPage> {
     const known = this.pages.get(after);
@@ -84,7 +84,7 @@ export class PartitionTail {
     return page;
   }
 
-  /** The end of the log as it is, or the place before its oldest entry. */
+  /** The current end of the log, or the position before its oldest entry. */
   place(which: 'now' | 'earliest'): Promise<string> {
     const { backend, partition } = this.options;
     return this.patiently(async () => {
@@ -101,8 +101,8 @@ export class PartitionTail {
   }
 
   /**
-   * Calls `more` once there may be something behind this end of the log, which a page answered; at once when the end is
-   * another one by now. The returned function takes the wish back.
+   * Calls `more` once there may be something after this end of the log, which a page returned; at once if the end has
+   * moved. The returned function cancels this.
    */
   whenMore(end: string, more: () => void): () => void {
     if (this.end !== end) {
@@ -115,7 +115,7 @@ export class PartitionTail {
     return () => void this.waiters.delete(waiter);
   }
 
-  /** The log has more, or what was announced may have been lost. */
+  /** The log has more, or an announcement may have been lost. */
   announced(): void {
     this.marked = false;
     this.announcements += 1;
@@ -124,7 +124,7 @@ export class PartitionTail {
     for (const { more } of waiting) more();
   }
 
-  /** Makes sure that the partition still knows that it is waited for; where it cannot be marked, reads instead. */
+  /** Makes sure that the partition still has the mark; where it cannot be set, reads instead. */
   check(): void {
     this.marked = false;
     if (this.refusesMarks) this.announced();

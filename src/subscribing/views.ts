@@ -1,4 +1,4 @@
-/** Readings of the log: what its entries mean to those that follow completions, leases or tags. Spec 13 section A5. */
+/** Readings of the log for subscribers to completions, leases, tags or signals. Spec 13 section A5. */
 import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
 import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
 import type { SignalEffect } from '../../model/suspension/facts.js';
@@ -14,18 +14,18 @@ export interface Completion {
   readonly namespace: string;
   readonly lane: string;
   readonly kind: string;
-  /** Why, as it is stored; absent on success. */
+  /** The stored reason; absent on success. */
   readonly reason: string | undefined;
   /** Category of a failure. */
   readonly category: string | undefined;
-  /** Who cancelled it, a `CancelSource`; absent when nobody did. */
+  /** The source of a cancellation, a `CancelSource`; absent when it was not cancelled. */
   readonly cancelledBy: string | undefined;
-  /** Size of the result, bytes; absent when there is none. */
+  /** Size of the result, bytes; absent without one. */
   readonly resultBytes: number | undefined;
   readonly resultEncoding: string | undefined;
 }
 
-/** What an execution was tagged with, when it was created or later. */
+/** Tags given to an execution, at its creation or later. */
 export interface TagsSet {
   readonly type: 'set';
   readonly executionId: string;
@@ -34,13 +34,16 @@ export interface TagsSet {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** What a signal did: `satisfied` when the work goes on by it, `buffered` when it is kept for a suspension to come. */
+/**
+ * The effect of a signal: `satisfied` if the work continues because of it, `buffered` if it is kept for a later
+ * suspension.
+ */
 export type SignalSaid =
   | 'satisfied'
   | 'buffered'
   | Exclude<SignalEffect, 'resume_condition_satisfied' | 'buffered_for_pending_waitpoint'>;
 
-/** A signal that was accepted. One that came again is not told: it changed nothing. */
+/** An accepted signal. Repetitions change nothing and are not reported. */
 export interface SignalTold {
   readonly signalId: string;
   readonly executionId: string;
@@ -53,7 +56,7 @@ export interface SignalTold {
   readonly effect: SignalSaid;
   /** Ms since the epoch. */
   readonly at: number;
-  /** Size of what it brought, bytes; `listSignals` reads it. */
+  /** Size of the payload, bytes; `listSignals` reads it. */
   readonly payloadBytes: number;
   readonly namespace: string;
   readonly lane: string;
@@ -63,7 +66,7 @@ export interface SignalTold {
 export interface SignalFilter extends WorkFilter {
   /** Only with these effects. Default all. */
   readonly effects?: readonly SignalSaid[] | undefined;
-  /** Only to this execution. One partition is read then. */
+  /** Only to this execution. Then only one partition is read. */
   readonly executionId?: string | undefined;
 }
 
@@ -103,18 +106,18 @@ export interface CompletionFilter extends WorkFilter {
 export interface LeaseFilter {
   /** Only of these types. Default all, renewals as `renewals` says. */
   readonly types?: readonly LeaseHistoryEntry['type'][] | undefined;
-  /** Only of this execution. One partition is read then. */
+  /** Only of this execution. Then only one partition is read. */
   readonly executionId?: string | undefined;
-  /** Only what is about members of this flow. One partition is read then. */
+  /** Only of members of this flow. Then only one partition is read. */
   readonly flowId?: string | undefined;
-  /** Whether renewals are told, which are many. Default false. */
+  /** Whether renewals, which are frequent, are included. Default false. */
   readonly renewals?: boolean | undefined;
 }
 
 export interface TagFilter extends Omit<WorkFilter, 'tag'> {
-  /** Only where this tag is among them, with any value. */
+  /** Only changes that include this tag, with any value. */
   readonly tag?: string | undefined;
-  /** Only of this execution. One partition is read then. */
+  /** Only of this execution. Then only one partition is read. */
   readonly executionId?: string | undefined;
 }
 
@@ -139,7 +142,7 @@ export const readEvent =
   ({ event }) =>
     passes(event) ? event : undefined;
 
-/** How the event ends an execution, and why; nothing when it does not. */
+/** How and why an event ends an execution; undefined when it does not. */
 function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'category'> | undefined {
   switch (event.type) {
     case 'execution_completed':
@@ -150,7 +153,7 @@ function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'catego
       return { outcome: 'cancelled', reason: event.cancellationReason, category: undefined };
     case 'execution_expired':
       return { outcome: 'expired', reason: event.expireReason, category: undefined };
-    // What it depended on can no longer be.
+    // Its dependencies can no longer be met.
     case 'execution_skipped':
       return { outcome: 'skipped', reason: undefined, category: undefined };
     default:
@@ -158,7 +161,7 @@ function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'catego
   }
 }
 
-/** The end of an execution that an event tells; nothing when it tells none. */
+/** The completion in an event; undefined for other events. */
 function completionOf(event: Event): Completion | undefined {
   const ending = endingOf(event);
   if (ending === undefined) return undefined;
@@ -193,7 +196,7 @@ export function readCompletion({ outcomes, ...work }: CompletionFilter): Reading
   };
 }
 
-/** Ends of leases whose beginning came before the first entry that is read are left out. */
+/** Ends of leases that began before the first entry are left out. */
 export function readLeases({ types, executionId, renewals = false }: LeaseFilter): Reading<LeaseHistoryEntry> {
   const readers = new Map<number, LeaseHistoryReader>();
   const wanted = types && new Set(types);

@@ -6,7 +6,7 @@ import { SimulatedDisk } from './simulation/disk.js';
 
 export interface Place {
   open(): Promise<Backend>;
-  /** What is there after the death of the process. */
+  /** The files after the death of the process. */
   died(): void;
   remove(): void;
 }

@@ -71,7 +71,7 @@ export interface TestEngine {
 
 const DEFAULT_START = 1_700_000_000_000;
 const READER_TIMEOUT_MS = 5_000;
-/** Rounds over due work at one instant before we say that it does not come to rest. */
+/** Rounds of due work at one instant before the engine counts as never coming to rest. */
 const MAX_ROUNDS = 10_000;
 
 /** UUIDs generated from a seed. */
@@ -96,7 +96,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   };
   const opened = await openTarget(target, options.prefix, shared, now);
 
-  /** Applies what is due now; answers how much that was, and when the next thing is due. */
+  /** Applies what is due now; returns how much that was, and the next due time. */
   const applyDue = async (): Promise<{ applied: number; nextDueAt: number | undefined }> => {
     let applied = 0;
     let nextDueAt: number | undefined;
@@ -156,7 +156,7 @@ function openTarget(
     : openServer(target.url, prefix, shared, now);
 }
 
-/** How much one pass over due work did. */
+/** Number of changes in one pass over due work. */
 function countOf(due: Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>): number {
   const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, setAside } = due;
   const executions = promoted + leasesExpired + grantsLapsed + purged + attemptsTimedOut.length + expired.length;
@@ -207,9 +207,9 @@ async function openEmbedded(place: Place, now: () => number): Promise<Opened> {
       place.died();
       abandon(backend);
       backend = await place.open();
-      // They are no state, and gone with the process. Carried over, the machine can be compared with others.
+      // Not part of the state, and lost with the process. Copied, so that machines stay comparable.
       for (const [partition, { applier, notices }] of courtesies) {
-        // What was never written to is not there any more.
+        // Partitions that were never written to do not exist any more.
         await backend.watchLog({ partition, after: BEGINNING });
         Object.assign(headerOf(backend, partition), { applier, notices });
       }
@@ -263,7 +263,7 @@ async function openServer(
   };
 }
 
-/** A client that reads what is stored, past the backend: of the server, or of the whole cluster that it belongs to. */
+/** A client that reads the stored keys directly, from the server or from the whole cluster. */
 async function openReader(url: string): Promise<Client> {
   const address = addressOf({ url });
   const server = new Valkey(url, { lazyConnect: true, enableAutoPipelining: true });

@@ -1,6 +1,6 @@
 /**
- * Fake timers of a test runner, detected. Under them nothing comes to rest any more, and a test that mixes both kinds of
- * virtual time would hang without a word.
+ * Detects fake timers of a test runner. With them nothing comes to rest, and a test that mixes both kinds of virtual
+ * time would hang silently.
  */
 import { InvalidDefinitionError } from '../shared/errors.js';
 

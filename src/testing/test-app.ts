@@ -50,7 +50,7 @@ export interface TestApp {
 
 const DEFAULT_START = 1_700_000_000_000;
 const RARELY = '7d';
-/** Time that passes at once while the app drains, ms. */
+/** Steps of time while the app drains, ms. */
 const CLOSING_STEP_MS = 1_000;
 const TEST_OPTIONS = { startAt: true, seed: true, retention: true, log: true } as const;
 
@@ -97,7 +97,8 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
     clock,
     ids: seededUuids(String(seed)),
     ...(options.log === undefined ? {} : { log: options.log }),
-    // Wakes inside one process are not lost, so nothing has to be polled for; and every poll costs time that does not pass.
+    // Wakes inside one process are not lost, so polling is unnecessary; and each poll costs work while time stands
+    // still.
     workerDefaults: { sweepInterval: RARELY, liveness: '21d', engine: { pollIntervalMs: durationMs(RARELY) } },
   });
   let closing: Promise<void> | undefined;

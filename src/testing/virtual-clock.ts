@@ -1,6 +1,6 @@
 /**
- * A clock that stands still until it is moved. Timers fire in the order of their times when it passes them, and
- * everything they set off comes to rest before the next one fires.
+ * A clock that stands still until it is moved. Timers fire in the order of their times as it passes them, and
+ * everything that they start comes to rest before the next one fires.
  */
 import type { Cancel, Clock } from '../engine/clock.js';
 import { realSetImmediate } from './real-timers.js';
@@ -47,7 +47,10 @@ export class VirtualClock implements Clock {
     return () => this.timers.delete(timer);
   };
 
-  /** Lets time pass; timers fire at their times, in order. Handlers that wait for the outside world are not waited for. */
+  /**
+   * Lets time pass; timers fire at their times, in order. It does not wait for handlers that wait for the outside
+   * world.
+   */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
     for (;;) {

@@ -1,4 +1,4 @@
-/** Indexes of flows on a server: what they must say follows from the records. */
+/** Indexes of flows on a server: their correct content follows from the records. */
 import { COUNTED_FLOW } from '../../../lua/layout.js';
 import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { memberOf } from '../../../model/ids.js';
@@ -7,7 +7,7 @@ import { countSituations } from '../../../model/flow/view.js';
 import { shortIdOf } from '../../../model/short-id.js';
 import type { Tally } from '../../../model/schedule/counts.js';
 
-/** What was read of the indexes of flows, by their names without the beginning. */
+/** The indexes of flows, by their names without the prefix. */
 export class FlowIndexes {
   flows: readonly string[] = [];
   /** Flow -> rank and member. */
@@ -17,7 +17,7 @@ export class FlowIndexes {
   /** Upstream -> edge and downstream as one text. */
   readonly leading = new Map<string, readonly string[]>();
 
-  /** What does not follow from the records. An entry that leads to what was purged counts no longer. */
+  /** Entries that do not follow from the records. Entries for purged executions are ignored. */
   strays(executions: readonly ReadonlyExecution[], flows: readonly Flow[], tallies: Map<string, Tally>): string[] {
     const said = {
       flows: this.flows,

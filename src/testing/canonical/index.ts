@@ -1,6 +1,6 @@
 /**
- * The canonical state of a partition: everything that is stored, in one comparable form. The specification's is derived
- * from the entities by definition; a backend's is read back from its tables and indexes. They must be equal.
+ * The canonical state of a partition: everything stored, in one comparable form. For the specification it is derived
+ * from the entities; for a backend it is read back from its tables and indexes. They must be equal.
  */
 import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { isQueued, isTerminal } from '../../../model/execution/situation.js';
@@ -15,15 +15,15 @@ import { suspendedUntil } from '../../../model/suspension/listings.js';
 import { ENTITY_KINDS, live, type EntityKind, type Header, type Partition } from '../../../model/state.js';
 
 export interface CanonicalState {
-  /** By kind: every entity, by id. Idempotency keys past their life are left out. */
+  /** By kind: every entity, by id. Expired idempotency keys are left out. */
   readonly tables: Readonly<Record<EntityKind, readonly object[]>>;
-  /** `lane<tab>needs<tab>kind` -> (id, score) in order; queues without work are left out. */
+  /** `lane<tab>needs<tab>kind` -> (id, score) in order; empty queues are left out. */
   readonly queues: Readonly<Record<string, readonly (readonly [string, number])[]>>;
   /** (`<kind>:<id>`, time) in order. */
   readonly timers: readonly (readonly [string, number])[];
-  /** What is suspended, by when its wait is over: (id, time) in order. */
+  /** Suspended executions by timeout: (id, time) in order. */
   readonly suspended: readonly (readonly [string, number])[];
-  /** By lane: executions by situation, and how many are held; zeros are left out. */
+  /** By lane: number of executions by situation, and of held ones; zeros are left out. */
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Time of the purge -> ids in order. */
   readonly slots: Readonly<Record<string, readonly string[]>>;
@@ -33,14 +33,14 @@ export interface CanonicalState {
   /** Bytes as base64, by execution. */
   readonly inputs: Readonly<Record<string, string>>;
   readonly results: Readonly<Record<string, string>>;
-  /** What streams hold, by stream; payloads as base64. */
+  /** Contents of streams, by stream; payloads as base64. */
   readonly streams: Readonly<Record<string, object>>;
-  /** What signals brought with them, by execution and signal, as base64. */
+  /** Payloads of signals, by execution and signal, as base64. */
   readonly payloads: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Recorded steps by execution, in their order; values as base64. */
   readonly steps: Readonly<Record<string, readonly object[]>>;
   readonly header: Readonly<Header>;
-  /** Things that are stored and belong to nothing. */
+  /** Stored items that belong to nothing. */
   readonly strays: readonly string[];
 }
 
@@ -62,7 +62,7 @@ export function canonicalCounts(tallies: ReadonlyMap<string, Tally>): CanonicalS
   return sortedRecord(counts.filter(([, numbers]) => Object.keys(numbers).length > 0));
 }
 
-/** What stands on each shelf, of executions in the order of their ids. */
+/** The ids on each shelf, given executions in the order of their ids. */
 export function shelvesByDefinition(
   executions: readonly ReadonlyExecution[],
   indexedTags: readonly string[],
@@ -87,7 +87,7 @@ export function canonicalTables(
   >;
 }
 
-/** The canonical state of a partition by definition: indexes are derived from the entities. */
+/** The canonical state of a partition by definition: indexes derived from the entities. */
 export function canonicalByDefinition(
   partition: Partition,
   now: number,

@@ -32,7 +32,7 @@ export function canonicalOfMemory(
     suspended: entriesOf(suspended),
     counts: canonicalCounts(counts),
     slots: sortedRecord([...slots].map(([at, members]) => [String(at), [...members].sort(compareBytes)] as const)),
-    // This backend keeps none: its lists look at all executions.
+    // This backend has none: its lists scan all executions.
     shelves: shelvesByDefinition(tables.execution as readonly ReadonlyExecution[], indexedTags),
     ids: [...ids],
     inputs: base64Of(bytes.input),

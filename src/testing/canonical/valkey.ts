@@ -1,6 +1,6 @@
 /**
- * Reads the canonical state of a partition back from a server, key by key. It looks at every key of the partition,
- * so a key that nothing accounts for is found too. Slow; for tests and inspection only.
+ * Reads the canonical state of a partition back from a server, key by key. It reads every key of the partition, so it
+ * also finds keys that nothing accounts for. Slow; for tests and inspection only.
  */
 import {
   FIELDS,
@@ -52,7 +52,7 @@ import type { Flow } from '../../../model/flow/facts.js';
 
 const SHORT_LENGTH = 22;
 
-/** What follows the id in the key of bytes that are staged beside a call. */
+/** The suffix of the keys of bytes that are staged beside a call. */
 const STAGED = new RegExp(`^(?:${SUFFIXES.input}|${SUFFIXES.result}.{${SHORT_LENGTH}})${STAGED_SEPARATOR}.`);
 
 const scoredPairs = (flat: readonly string[]): [string, number][] => {
@@ -61,7 +61,7 @@ const scoredPairs = (flat: readonly string[]): [string, number][] => {
   return pairs;
 };
 
-/** Names of every key that begins with a text, on every primary. */
+/** Names of all keys with a prefix, on every primary. */
 export async function keysUnder(client: Client, start: string): Promise<string[]> {
   const pattern = `${start.replace(/[[\]?*\\]/g, (c) => `\\${c}`)}*`;
   const keys = new Set<string>();
@@ -83,7 +83,7 @@ class PartitionReader {
   private readonly others = new Map<EntityKind, object[]>(RECORD_KINDS.map(({ kind }) => [kind, []]));
   private readonly streams = new Map<string, StreamContents>();
   private readonly steps = new Map<string, { readonly records: StepRecord[] }>();
-  /** Facts of executions that stand with their steps. */
+  /** Facts of executions that are stored with their steps. */
   private readonly stepTotals = new Map<string, Pick<ReadonlyExecution, 'stepCount' | 'stepBytes'>>();
   private readonly queues: [string, [string, number][]][] = [];
   private readonly slots: [string, string[]][] = [];
@@ -101,26 +101,26 @@ class PartitionReader {
   private lanes: string[] = [];
   private admissions: readonly Admission[] = [];
   private readers: ReadonlyMap<string, Reader> = new Map();
-  /** The position up to which no reader needs the log, as the header has it. */
+  /** The position up to which no reader needs the log, from the header. */
   private floor: number | undefined;
-  /** `<leaf>:<shelf>` -> ids; and the same names as the shelves have them. */
+  /** `<leaf>:<shelf>` -> ids; and these names without the leaf, as the shelves have them. */
   private readonly shelved = new Map<string, string[]>();
   private readonly shelfLeaves: string[] = [];
-  /** Suspended executions, and by when their waits are over. */
+  /** Suspended executions, with the times of their timeouts. */
   private suspended: [string, number][] = [];
   private readonly tallies = new Map<string, Tally>();
-  /** What executions wait for, by id. */
+  /** Suspensions and waitpoints of executions, by id. */
   private readonly waits = new Map<string, ReadonlyMap<string, string>>();
-  /** What signals brought with them, by execution. */
+  /** Payloads of signals, by execution. */
   private readonly payloads = new Map<string, ReadonlyMap<string, Uint8Array>>();
   private readonly dependencies = new Map<string, ReadonlyMap<string, string>>();
   private readonly flowIndexes = new FlowIndexes();
-  /** Signing keys, and until when each verifies. */
+  /** Signing keys, with the end of each grace period. */
   private kids: Readonly<Record<string, string>> = {};
-  /** Instance ids as they are listed. */
+  /** Instance ids in the list of workers. */
   private workerIds: string[] = [];
   private header: Header = emptyHeader();
-  /** How many lanes are paused or draining, as the header says. */
+  /** Number of paused or draining lanes, from the header. */
   private statedLanes = 0;
   private logEnd: [sequence: number, time: number] = [0, 0];
 
@@ -203,7 +203,7 @@ class PartitionReader {
     };
   }
 
-  /** Those with a record, and those that were always open. */
+  /** Lanes with a record, and lanes that were always open. */
   private allLanes(): readonly object[] {
     const stated = new Map((this.others.get('lane') as Lane[]).map((lane) => [lane.laneId, lane]));
     this.strays.push(...[...stated.keys()].filter((id) => !this.lanes.includes(id)).map((id) => `lane ${id}`));
@@ -212,7 +212,7 @@ class PartitionReader {
     return this.lanes.sort(compareBytes).map((laneId) => stated.get(laneId) ?? openLane(laneId));
   }
 
-  /** By name: what stands on each shelf. */
+  /** By name: the ids on each shelf. */
   private shelves(): [string, string[]][] {
     const shelves = new Map<string, string[]>();
     for (const [leaf, members] of [...this.shelved].sort(([a], [b]) => compareBytes(a, b))) {
@@ -307,7 +307,7 @@ class PartitionReader {
       if (result && result.toString() !== SPILLED) this.results.push([executionId, result]);
       return;
     }
-    // Of all that belongs to an execution, only bytes that no call took over go away by themselves.
+    // Bytes that no call took over expire by themselves; everything else of an execution must be accounted for.
     if (STAGED.test(suffix) === (await client.pttl(key)) < 0) this.strays.push(key);
     else if (suffix === SUFFIXES.input) this.inputs.push([executionId, (await client.getBuffer(key)) as Buffer]);
     else if (suffix === SUFFIXES.dependencies)
@@ -373,7 +373,7 @@ class PartitionReader {
     if (entity !== undefined) this.others.get(kind)?.push({ ...entity, ...beside });
   }
 
-  /** Whether a key is one of those beside the record of a quota policy. */
+  /** Whether a key is beside the record of a quota policy. */
   private async isBesideQuota(key: string, id: string): Promise<boolean> {
     const suffix = Object.values(QUOTA_SUFFIXES).find((each) => id.endsWith(each));
     if (suffix === undefined) return false;
@@ -394,14 +394,16 @@ class PartitionReader {
     return quotaSetsOf(holders, times, scoredPairs(window), waiters);
   }
 
-  /** The id of an entity, as the model knows it: a stream is named after its execution. */
+  /** The id of an entity in the model: a stream is named after its execution. */
   private idOfOther(kind: EntityKind, stored: string): string {
     if (entityNamed(kind).subject.shortId && isShortId(stored)) return uuidOf(stored);
     if (kind !== 'stream') return stored;
     return this.idOf(stored.slice(0, SHORT_LENGTH)) + stored.slice(SHORT_LENGTH);
   }
 
-  /** Frames and the summary of a stream, and what its record holds beside facts. Answers false for what is a record too. */
+  /**
+   * Frames and the summary of a stream, and the part of its record that is not facts. Returns false for other records.
+   */
   private async readStreamKey(key: string, id: string): Promise<boolean> {
     const { client } = this;
     const suffix = Object.values(STREAM_SUFFIXES).find((each) => id.endsWith(each));
@@ -454,7 +456,7 @@ class PartitionReader {
     return pairs.map(([member, score]) => [this.idOf(member), score]);
   }
 
-  /** Keys that repeat what others say must say the same. */
+  /** Redundant keys must agree with their sources. */
   private checkAgreement(): void {
     const { strays } = this;
     const slotTimes = this.slots.map(([at]) => at);
@@ -502,7 +504,10 @@ function sortedById(kind: EntityKind, entities: readonly object[]): object[] {
   return [...entities].sort((a, b) => compareBytes(idOf(a), idOf(b)));
 }
 
-/** An entry of a slot counts only while the record's purge time names the slot (ruling 24); a replay can make two of it. */
+/**
+ * An entry of a slot counts only while the record's purge time names the slot (ruling 24); a replay can leave a second
+ * one.
+ */
 function keptIn(members: readonly string[], known: ReadonlyMap<string, ReadonlyExecution>, at: number): string[] {
   return [...new Set(members)].filter((id) => {
     const execution = known.get(id);

@@ -1,4 +1,4 @@
-/** Conformance of budgets: limits that hold, reservations, resets by themselves, bills. */
+/** Conformance of budgets: enforced limits, reservations, scheduled resets, bills. */
 import assert from 'node:assert/strict';
 import type { ConformanceScenario } from './steps.js';
 

@@ -1,4 +1,4 @@
-/** Conformance of recorded steps: what is stored, who may store it, what a replay does to it. */
+/** Conformance of recorded steps: their values, the right to record, the effect of a replay. */
 import assert from 'node:assert/strict';
 import { LIMITS } from '../../../model/limits.js';
 import { bytes, create, fenceOf, refused, stateOf, take, TTL_MS, type ConformanceScenario } from './steps.js';
@@ -57,7 +57,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       await refused(backend.recordStep(late), 'stale_lease');
       await backend.recordStep({ ...late, fence: fenceOf(second), stepName: 'next' });
       const page = await backend.readSteps({ executionId });
-      // Two of them are more than one page takes.
+      // Two of them do not fit into one page.
       assert.deepEqual([page.steps.length, page.next, page.stepCount], [1, 1, 4]);
       const rest = await backend.readSteps({ executionId, from: 2, limit: 2 });
       assert.deepEqual(
@@ -94,7 +94,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       assert.deepEqual(await backend.readSteps({ executionId }), { steps: [], stepCount: 0, next: undefined });
       assert.deepEqual((await backend.listSignals({ executionId })).signals, []);
       const third = await take(engine);
-      // The id of a signal that is gone is a new one.
+      // The id of a discarded signal can be used again.
       assert.deepEqual(await backend.signalExecution(sent), {
         ...{ kind: 'accepted', signalId: sent.signalId, effect: 'kept_for_a_wait' },
       });

@@ -1,4 +1,4 @@
-/** What every backend must do for schedulers outside: grants, and claims of what was granted. */
+/** Conformance of outside schedulers: grants, and claims with grants. */
 import assert from 'node:assert/strict';
 import { claimFromGrant, claimFromResumeGrant } from '../../engine/grants.js';
 import {
@@ -33,7 +33,7 @@ const issue = (engine: TestEngine, executionId: string, facts: object = {}) =>
 const scan = (engine: TestEngine, facts: object = {}): Promise<readonly string[]> =>
   engine.backend.scanEligibleExecutions({ partition: PARTITION, laneId: LANE, ...facts });
 
-/** Of input that does not fit beside the facts of an execution. */
+/** Large input that is stored apart from the facts of an execution. */
 const LONG_INPUT = bytes(...Array.from({ length: 300 }, (_, i) => i % 256));
 
 export const grantScenarios: readonly ConformanceScenario[] = [

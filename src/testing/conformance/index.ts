@@ -32,7 +32,7 @@ import {
 
 export type { ConformanceScenario } from './steps.js';
 
-/** Whether the wake speaks of work that is there, not of work that this process is about to create. */
+/** Whether the wake announces existing work, not work that this process is about to create. */
 const isStored = (wake: Wake): boolean => wake.kind !== 'work' || wake.arriving === undefined;
 
 /** The scenarios. */
@@ -241,7 +241,7 @@ export const conformance: readonly ConformanceScenario[] = [
         { ...(await engine.backend.revokeLease({ executionId })) },
         { kind: 'already_satisfied', reason: 'already_revoked' },
       );
-      // No reason is a reason too, also where it is the last that is said.
+      // An absent reason is empty, also as the last value of a record.
       await create(engine, { laneId: 'other' });
       const other = await take(engine, { laneId: 'other' });
       await refused(
@@ -325,7 +325,7 @@ export const conformance: readonly ConformanceScenario[] = [
       await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(owner) }), 'execution_not_active');
       const info = await engine.backend.readExecutionInfo({ executionId });
       assert.deepEqual([info?.cancellationReason, info?.cancelledBy], ['no longer wanted', 'operator_override']);
-      // Epoch 0 is what an execution has that nobody ever owned: without an attempt it says nothing of the caller.
+      // Epoch 0 belongs to an execution that never had an owner: without an attempt id it proves nothing.
       const untouched = {
         executionId: await create(engine),
         reason: 'r',
@@ -494,7 +494,7 @@ export const conformance: readonly ConformanceScenario[] = [
     async run(engine) {
       const executionId = await create(engine);
       const owner = fenceOf(await take(engine));
-      // Far more than are kept: a backend may trim its log in large pieces.
+      // Far more than are kept, because a backend may trim its log in large pieces.
       for (let i = 0; i < 20; i++)
         await engine.backend.execute(
           Array.from({ length: 100 }, () => ({ name: 'renewLease' as const, args: { executionId, fence: owner } })),
@@ -542,7 +542,7 @@ export const conformance: readonly ConformanceScenario[] = [
       );
       const whole = last.executions.find(({ executionId }) => executionId === ids[0]);
       assert.deepEqual([whole?.payloadBytes, { ...whole?.tags }], [70, { 'a.b': 'c' }]);
-      // Each page says where the log was: what came behind the second is what the third has more.
+      // Each page has a log position: events after that of the second page explain the difference in the third.
       const { events, end } = await backend.readLog({ partition: PARTITION, after: second.position });
       assert.deepEqual(
         events.map(({ event }) => event.type),

@@ -1,4 +1,4 @@
-/** Conformance of what operators look at: counts and lists. */
+/** Conformance of lists and counts for operators. */
 import assert from 'node:assert/strict';
 import type { ArgsOf } from '../../../model/machine.js';
 import { create, fenceOf, LANE, PARTITION, take, type ConformanceScenario } from './steps.js';
@@ -105,7 +105,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
     async run(engine) {
       const { backend } = engine;
       const ids: string[] = [];
-      // Most are alike: their order is that of ids.
+      // Most have equal keys, so they are ordered by id.
       for (const priority of [1, 5, 1, 1, 9, 1])
         ids.push(await create(engine, { priority, namespace: priority === 5 ? 'other' : 'conformance' }));
       await create(engine, { laneId: 'b', priority: 7 });

@@ -1,4 +1,4 @@
-/** What every backend must do when operators change the course of work: holds, blocks, priority, replays, tags. */
+/** Conformance of operators' commands: holds, blocks, priority, replays, tags. */
 import assert from 'node:assert/strict';
 import { decodeHandle } from '../../../model/handle.js';
 import { OPERATIONS, QUERIES } from '../../../model/machine.js';
@@ -37,7 +37,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
         (path) => path.endsWith('isolationLevel') && path.startsWith('createExecution.'),
       );
       assert.equal(member, 'createExecution.policy.routingRequirements.isolationLevel');
-      // Stores on a server are shared, and last as the server does; others belong to one process.
+      // Stores on a server are shared and outlive the process; others belong to one process.
       assert.deepEqual([shared, durability === 'server'], [server !== undefined, server !== undefined]);
     },
   },
@@ -425,7 +425,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
         [['eu', 'gpu'], createdAt + 5_000, createdAt + 60_000],
       );
       await backend.completeExecution({ executionId, fence: fenceOf(claimed) });
-      // Rounded up: what is forgotten at about the same time is forgotten at once.
+      // Rounded up to a slot: executions that end at about the same time are purged together.
       const { purgeAt = 0 } = { ...(await backend.readExecutionInfo({ executionId })) };
       assert.ok(purgeAt >= createdAt + 90_000 && purgeAt <= createdAt + 120_000);
     },

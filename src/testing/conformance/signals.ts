@@ -1,4 +1,4 @@
-/** What every backend must do with signals that are sent by name. */
+/** Conformance of signals sent by name. */
 import assert from 'node:assert/strict';
 import { bytes, create, fenceOf, refused, stateOf, take, type ConformanceScenario } from './steps.js';
 

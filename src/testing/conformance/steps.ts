@@ -1,4 +1,4 @@
-/** What scenarios of the conformance suite are made of. */
+/** Building blocks of the conformance scenarios. */
 import assert from 'node:assert/strict';
 import { EngineError, type ErrorCode } from '../../../model/errors.js';
 import { partitionKeyOf } from '../../../model/ids.js';
@@ -6,12 +6,12 @@ import type { ArgsOf, OutcomeOf } from '../../../model/machine.js';
 import type { ClaimedExecution } from '../../../model/schedule/claimed.js';
 import type { TestEngine, TestEngineOptions } from '../engine.js';
 
-/** One thing that a backend must do. */
+/** One requirement of a backend. */
 export interface ConformanceScenario {
   readonly name: string;
-  /** What the engine must be opened with, besides the choice of the backend. */
+  /** Options that the engine must be opened with, besides the choice of the backend. */
   readonly options?: Pick<TestEngineOptions, 'retentionMs' | 'logMaxEntries' | 'partitions'>;
-  /** Rejects with an `AssertionError` where the backend does something else. The engine must be new or cleared. */
+  /** Rejects with an `AssertionError` if the backend deviates. The engine must be new or cleared. */
   run(engine: TestEngine): Promise<void>;
 }
 
@@ -90,10 +90,10 @@ export async function eventTypes(engine: TestEngine): Promise<string[]> {
   return events.map(({ event }) => event.type);
 }
 
-/** Longest wait for something that happens in real time, ms: a wake that takes longer is lost. */
+/** Longest wait for something in real time, ms: a wake that takes longer is lost. */
 const WAKE_LIMIT_MS = 5_000;
 
-/** Resolves when it holds; fails in these words when it does not soon. */
+/** Resolves when the condition holds; fails with this message when it does not soon. */
 export async function soon(holds: () => boolean, otherwise: string): Promise<void> {
   const deadline = performance.now() + WAKE_LIMIT_MS;
   while (!holds()) {

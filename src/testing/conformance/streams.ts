@@ -1,4 +1,4 @@
-/** Conformance of streams: frames, the rolling summary, what ends of attempts do. */
+/** Conformance of streams: frames, the rolling summary, effects of the end of an attempt. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tailStream, type TailPage } from '../../streaming/tails.js';
@@ -6,11 +6,11 @@ import type { TestEngine } from '../engine.js';
 import { create, fenceOf, take, type ConformanceScenario } from './steps.js';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-/** Lets tails come to wait. */
+/** Gives tails time to start waiting. */
 const settled = (): Promise<void> => sleep(30);
 const textOf = (payload: Uint8Array): string => new TextDecoder().decode(payload);
 
-/** An attempt that has begun, and what its owner proves itself by. */
+/** A started attempt, and its owner's fence. */
 async function begun(engine: TestEngine) {
   await create(engine);
   const taken = await take(engine);
@@ -56,7 +56,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
       const { executionId, attemptIndex, owner } = await begun(engine);
       const start = engine.now();
       const ids: string[] = [];
-      // Frames are no entries of the log, which would hold time: it goes back between them.
+      // Frames are no log entries, which would fix the time, so the clock can go back between them.
       for (const [at, bestEffort] of [[0], [500], [300], [300, { ttlMs: 60_000 }], [501]] as const) {
         engine.setTime(start + at);
         const payload = bytes(String(ids.length));
@@ -102,7 +102,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
       await backend.completeExecution({ executionId, fence: owner.fence });
       const { isClosed, closedReason, nextCursor, isEnded } = await end;
       assert.deepEqual([isClosed, closedReason, nextCursor, isEnded], [true, 'attempt_success', last.nextCursor, true]);
-      // What is closed is answered at once; so is what another reader left behind.
+      // Closed streams are answered at once; so is a page that another reader left unread.
       assert.deepEqual(textsOf(await tailStream(backend, { ...place, limit: 1 })), ['soon gone']);
     },
   },

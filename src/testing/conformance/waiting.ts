@@ -1,4 +1,4 @@
-/** What every backend must do with executions that wait for signals. */
+/** Conformance of executions that wait for signals. */
 import assert from 'node:assert/strict';
 import { handleOf } from '../../../model/handle.js';
 import type { ArgsOf } from '../../../model/machine.js';
@@ -9,7 +9,7 @@ import type { TestEngine } from '../engine.js';
 const KEY = 'release';
 type Waiting = Partial<Omit<ArgsOf<'suspendExecution'>, 'waitpoints'>>;
 
-/** An execution whose owner waits for two people; answers the owner, the waitpoint and the suspension. */
+/** An execution whose owner waits for two people; returns the owner, the waitpoint and the suspension. */
 async function suspended(engine: TestEngine, facts: Waiting = {}) {
   const executionId = await create(engine);
   const owner = await take(engine);
@@ -59,7 +59,7 @@ const resumed = async (engine: TestEngine): Promise<ClaimedExecution> => {
   return owner;
 };
 
-/** 64 characters of hex are 32 bytes of chance. */
+/** 64 hex characters are 32 random bytes. */
 const SECRETS = [new Uint8Array(32).fill(7), new Uint8Array(80).fill(9)] as const;
 
 export const waitingScenarios: readonly ConformanceScenario[] = [
@@ -186,7 +186,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       assert.equal((await claim(engine)).kind, 'no_work');
       const snapshot = await backend.describeExecution({ executionId });
       assert.deepEqual([snapshot?.publicState, snapshot?.blockingReason], ['suspended', 'waiting_for_approval']);
-      // The reply was lost: the same call answers the same.
+      // After a lost reply, the same call gives the same answer.
       assert.equal((await backend.suspendExecution(args)).kind, 'suspended');
       const effects = [await approve(engine, target, 'ann'), await approve(engine, target, 'ann')];
       effects.push(await approve(engine, target, 'bob', 'rejected'), await approve(engine, target, 'bob'));
@@ -325,7 +325,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
         ['"yes"'],
       );
       assert.equal(await stateOf(engine, executionId), 'active');
-      // Nobody used the other one in time.
+      // The other one was not used in time.
       await backend.renewLease({ executionId, fence: fenceOf(next), leaseTtlMs: 86_400_000 });
       await engine.advance(31_000);
       await refused(send(unused, '1'), 'waitpoint_closed');

@@ -1,9 +1,7 @@
 /**
- * A backend as one process has it: the store of the simulated server behind a connection on which calls take time, meet
- * faults, and travel together as they do to a real server.
- *
- * What a caller may rely on holds here too, and nothing more: every call settles by its deadline, and an error that says
- * "retryable" leaves open whether the call ran. Wakes can be lost.
+ * A backend as one process sees it: the simulated server behind a connection on which calls take time, meet faults, and
+ * are combined as on a real connection. Only the guarantees of a real backend hold: every call settles by its deadline,
+ * and an error that says "retryable" leaves open whether the call ran. Wakes can be lost.
  */
 import type { FamilyCounts } from '../../../model/families.js';
 import {
@@ -25,13 +23,13 @@ import type { SimulatedProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimulatedServer } from './server.js';
 
-/** One call of the process, as it is seen from outside. */
+/** One call of the process, as seen from outside. */
 export interface ObservedCall {
   /** Counts the calls of this connection, from 1. */
   readonly number: number;
-  /** Calls that travel together have the same number here. */
+  /** Calls that are sent together share this number. */
   trip: number;
-  /** The operations, or the read, that it asks for. */
+  /** The operations, or the read. */
   readonly names: readonly string[];
   /** Its commands; none for a read. */
   readonly commands: readonly Command[];
@@ -48,7 +46,7 @@ export interface ConnectionObserver {
   settled?(call: ObservedCall): void;
   /** A wake reaches a listener. */
   woken?(wake: Heard): void;
-  /** A listener of wakes threw, which none may. */
+  /** A listener of wakes threw, which is forbidden. */
   listenerThrew?(error: unknown): void;
 }
 
@@ -56,9 +54,9 @@ export interface ConnectionOptions {
   readonly scheduler: Scheduler;
   readonly process: SimulatedProcess;
   readonly server: SimulatedServer;
-  /** One way, ms. */
+  /** Latency of one way, ms. */
   readonly latencyMs: number;
-  /** When the process gives a call up, ms. */
+  /** When the process gives up a call, ms. */
   readonly callTimeoutMs: number;
   readonly observer?: ConnectionObserver;
 }
@@ -73,7 +71,7 @@ interface Subscription {
   leave: () => void;
 }
 
-/** Commands of one caller on their way. */
+/** Commands of one caller under way. */
 interface Entry extends Gathered {
   readonly call: ObservedCall;
   readonly resolve: (results: CommandResult[]) => void;
@@ -83,7 +81,7 @@ interface Entry extends Gathered {
 const unanswered = (): EngineError => new EngineError('call_timeout', 'Simulated: no answer in time.');
 const broken = (): EngineError => new EngineError('transport_failed', 'Simulated: the connection failed.');
 
-/** Says that anything may have changed: the subscription was made again. */
+/** Says that anything may have changed, because the subscription was restored. */
 const RESYNC: Wake = { kind: 'resync' };
 
 export class SimulatedConnection {
@@ -91,9 +89,9 @@ export class SimulatedConnection {
   readonly plan = new FaultPlan();
   /** Whether wakes arrive. */
   connected = true;
-  /** Subscriptions that were still there when the backend was closed. */
+  /** Subscriptions that were still active when the backend was closed. */
   leftAtClose = 0;
-  /** Calls that the process has given up and that are still to run. */
+  /** Calls that the process has given up and that have not run yet. */
   strays = 0;
   private readonly gathering = new Map<string, Entry[]>();
   private readonly subscriptions = new Set<Subscription>();
@@ -133,7 +131,7 @@ export class SimulatedConnection {
     for (const subscription of this.subscriptions) this.deliver(subscription, wake, this.options.latencyMs);
   }
 
-  /** The process is gone: the server forgets its subscriptions. */
+  /** The process is gone: the server drops its subscriptions. */
   kill(): void {
     for (const subscription of this.subscriptions) this.remove(subscription);
     this.open.clear();
@@ -210,7 +208,7 @@ export class SimulatedConnection {
     this.options.observer?.settled?.(call);
   }
 
-  // Commands: those of one turn that go to one partition travel together.
+  // Commands of one turn for one partition are sent together.
 
   private async send(commands: readonly Command[]): Promise<CommandResult[]> {
     const call = this.call(
@@ -235,7 +233,7 @@ export class SimulatedConnection {
     if (entries === undefined) return;
     // A process that was killed in this turn sends nothing.
     if (this.options.process.dead) return;
-    // What listeners claim before they return goes along.
+    // Claims that listeners make before they return are sent along.
     offer(partition, entries, this.subscriptions, (error) => this.options.observer?.listenerThrew?.(error));
     this.gathering.delete(partition);
     const creations = entries.filter(({ commands }) => commands.every(({ name }) => name === 'createExecution'));
@@ -274,7 +272,7 @@ export class SimulatedConnection {
     reject(error);
   }
 
-  // Reads travel alone.
+  // Reads are sent alone.
 
   private async ask<T>(name: string, partition: string, run: () => Promise<T>): Promise<T> {
     const call = this.call([name], []);
@@ -285,7 +283,7 @@ export class SimulatedConnection {
         fault,
         async () => {
           const [settled] = await Promise.allSettled([run()]);
-          // A read can be more than one: what it changed is to be seen.
+          // Some reads also change something, which observers need to see.
           await this.options.server.follow(partition);
           return settled;
         },
@@ -302,7 +300,7 @@ export class SimulatedConnection {
     );
   }
 
-  /** There and back, with what happens on the way. */
+  /** A round trip, with its faults. */
   private travel<T>(
     fault: Fault | undefined,
     run: () => Promise<T>,
@@ -428,7 +426,7 @@ function skippedIn(entries: readonly Entry[], { position, ran }: Extract<Fault, 
   return { command: all[position % all.length] as Command, ran };
 }
 
-/** The results of an entry, one for each of its commands, with the fault in the place of the command that met it. */
+/** The results of an entry, one per command; a command that met a fault has the fault. */
 function withFault(
   commands: readonly Command[],
   results: CommandResult[],
@@ -439,7 +437,7 @@ function withFault(
   return results.toSpliced(position, skipped.ran ? 1 : 0, { ok: false, error: unanswered() });
 }
 
-/** The partition of a batch; none for one that is malformed, which the server refuses. */
+/** The partition of a batch; undefined for a malformed batch, which the server refuses. */
 function partitionOf([first]: readonly Command[], counts: FamilyCounts): string {
   try {
     return first === undefined ? '' : partitionOfCommand(first as ParsedCommand, counts);

@@ -1,10 +1,10 @@
 /**
- * A disk in memory that can be full, be stopped after any byte, and lose its power: what was written since the last
- * fsync is then there in parts, in any of them.
+ * A disk in memory that can be full, stop after any byte, and lose power: then any part of the writes since the last
+ * fsync is there.
  */
 import type { Disk } from '../../embedded/disk.js';
 
-/** A page of the medium: it holds all of what was written to it, or nothing. */
+/** A page of the medium: a write to it is there as a whole, or not at all. */
 const PAGE_BYTES = 512;
 
 type Change =
@@ -67,7 +67,7 @@ class File {
   }
 }
 
-/** A name that goes, and a file that gets one. */
+/** A removed name, and a file that takes a name. */
 interface NameChange {
   readonly goes?: string;
   readonly comes?: { readonly path: string; readonly file: File };
@@ -78,7 +78,7 @@ function applyTo(names: Map<string, File>, { goes, comes }: NameChange): void {
   if (comes !== undefined) names.set(comes.path, comes.file);
 }
 
-/** The disk stopped: nothing can be done on it any more. */
+/** The disk stopped: nothing can be done with it any more. */
 export class DiskStopped extends Error {
   override readonly name = 'DiskStopped';
 }
@@ -88,19 +88,19 @@ function fault(code: string): NodeJS.ErrnoException {
 }
 
 export interface SimulatedDiskOptions {
-  /** Bytes of all files together. Default no bound. */
+  /** Capacity of all files together, bytes. Default unlimited. */
   readonly capacity?: number;
 }
 
 export class SimulatedDisk implements Disk {
-  /** Bytes written and other changes made so far: where it can be stopped. */
+  /** Bytes written and other changes made so far: the points at which it can stop. */
   done = 0;
-  /** Stops after so much was done. */
+  /** Stops after this many changes. */
   stopAt = Number.POSITIVE_INFINITY;
   capacity: number;
-  /** What every write meets while it is set. */
+  /** The error of every write while set. */
   writesFail: string | undefined;
-  /** What every fsync meets while it is set. */
+  /** The error of every fsync while set. */
   syncsFail: string | undefined;
   private names = new Map<string, File>();
   private namesOnMedium = new Map<string, File>();
@@ -109,7 +109,7 @@ export class SimulatedDisk implements Disk {
   private nextFile = 3;
   private isStopped = false;
   private tellStopped!: () => void;
-  /** Resolves when it stops: an fsync that was under way is never answered. */
+  /** Resolves when it stops: an fsync under way is never answered. */
   readonly stopped = new Promise<void>((resolve) => (this.tellStopped = resolve));
 
   constructor({ capacity = Number.POSITIVE_INFINITY }: SimulatedDiskOptions = {}) {
@@ -135,7 +135,7 @@ export class SimulatedDisk implements Disk {
     throw new DiskStopped('The disk stops here.');
   }
 
-  /** Stops for what was using it; its files can be had by `afterKill` or `afterPowerLoss`. */
+  /** Stops for its current user; its files are available from `afterKill` or `afterPowerLoss`. */
   halt(): void {
     this.isStopped = true;
     this.tellStopped();
@@ -229,7 +229,7 @@ export class SimulatedDisk implements Disk {
 
   syncLater(file: number, done: (error: Error | null) => void): void {
     const target = this.file(file);
-    // What is written while it runs need not be on the medium when it ends.
+    // Writes during an fsync need not be on the medium when it ends.
     const { length } = target.unsynced;
     setImmediate(() => {
       if (this.isStopped) return;
@@ -266,7 +266,7 @@ export class SimulatedDisk implements Disk {
     this.changeNames({ goes: path });
   }
 
-  /** The same files, as the next process finds them: what was not on the medium is not there yet either. */
+  /** The files as the next process finds them: writes that are not on the medium may still be lost later. */
   afterKill(): SimulatedDisk {
     const copies = new Map<File, File>();
     const copyOf = (file: File): File => {
@@ -285,7 +285,7 @@ export class SimulatedDisk implements Disk {
   }
 
   /**
-   * The files as they are found after a loss of power.
+   * The files after a loss of power.
    * @param random a number from 0 up to 1
    */
   afterPowerLoss(random: () => number): SimulatedDisk {
@@ -307,7 +307,7 @@ export class SimulatedDisk implements Disk {
     return disk;
   }
 
-  /** The bytes of a file, which can be changed in place. */
+  /** The bytes of a file; changing them changes the file. */
   bytesOf(path: string): Buffer {
     const { bytes, size } = (this.names.get(path) as File).now;
     return bytes.subarray(0, size);
@@ -319,7 +319,7 @@ export class SimulatedDisk implements Disk {
   }
 }
 
-/** What was synced, and any part of what came later: of all of it, of a beginning, or of single pages. */
+/** The synced content, and any part of later writes: all of them, the first ones, or single pages. */
 function afterLoss({ onMedium, unsynced }: File, random: () => number): Content {
   const content = onMedium.copy();
   const how = random();
@@ -329,7 +329,7 @@ function afterLoss({ onMedium, unsynced }: File, random: () => number): Content 
     if (how < 0.3 && index >= count) return;
     if (how >= 0.3 && random() > share) {
       if ('size' in change) return;
-      // The file can have grown without what was written into it.
+      // The file can have grown without the bytes written into it.
       if (random() < 0.5 && change.at + change.bytes.length > content.size)
         content.apply({ size: change.at + change.bytes.length });
       return;

@@ -1,19 +1,19 @@
-/** What can happen to a call between a process and its server, and to the wakes that come the other way. */
+/** Faults of a call between a process and its server, and of wakes on their way back. */
 
 export type Fault =
   /** The connection fails before the call leaves: it never runs. */
   | { readonly kind: 'not_sent' }
   /** The call runs, and the connection fails before its answer is there. */
   | { readonly kind: 'answer_lost' }
-  /** The call never arrives, and the process waits for its answer in vain. */
+  /** The call never arrives, and the process waits for its answer until the timeout. */
   | { readonly kind: 'never_arrives' }
-  /** The call runs, and the process waits for its answer in vain. */
+  /** The call runs, and its answer never arrives. */
   | { readonly kind: 'never_answered' }
-  /** The process has given the call up when it runs, so long after. */
+  /** The call runs so long after the process has given it up. */
   | { readonly kind: 'arrives_late'; readonly byMs: number }
-  /** Both ways take so much longer. */
+  /** Both ways take this much longer. */
   | { readonly kind: 'slow'; readonly byMs: number }
-  /** Of the commands that travel together, one is answered with a fault that passes; it has run, or it has not. */
+  /** Of the commands sent together, one is answered with a temporary fault, whether or not it ran. */
   | { readonly kind: 'one_faulty'; readonly position: number; readonly ran: boolean };
 
 /** Groups of calls that a fault can be aimed at. */
@@ -46,7 +46,7 @@ export const CALL_GROUPS = {
 } as const satisfies Record<string, readonly string[]>;
 export type CallGroup = keyof typeof CALL_GROUPS;
 
-/** What happens to the next `count` calls of a group. */
+/** A fault for the next `count` calls of a group. */
 export interface FaultRule {
   readonly on: CallGroup;
   readonly fault: Fault;
@@ -58,7 +58,7 @@ export type WakeFault =
   | { readonly kind: 'twice' }
   | { readonly kind: 'late'; readonly byMs: number };
 
-/** The faults that are to come, in the order in which they were planned. */
+/** The planned faults, in the order in which they were planned. */
 export class FaultPlan {
   private calls: { readonly rule: FaultRule; left: number }[] = [];
   private wakes: { readonly fault: WakeFault; left: number }[] = [];
@@ -77,7 +77,7 @@ export class FaultPlan {
     this.wakes = [];
   }
 
-  /** The fault that a call with these names meets, if any. */
+  /** The planned fault that a call with these names meets, if any. */
   takeForCall(names: readonly string[]): Fault | undefined {
     const entry = this.calls.find(({ rule: { on } }) => on === 'any' || names.some((name) => isIn(on, name)));
     if (entry === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** Work on its way out of a process is offered to the listeners of that process first: what they claim travels along. */
+/** Work about to be created is offered to listeners of its own process first: their claims are sent along. */
 import type { Command, Wake } from '../../engine/index.js';
 
 export interface Gathered {
@@ -19,7 +19,7 @@ interface Arrival {
   count: number;
 }
 
-/** Offers the creations among these; what listeners send before they return is added to `gathered` by their calls. */
+/** Offers the creations among these; commands that listeners send before they return are added to `gathered`. */
 export function offer(
   partition: string,
   gathered: readonly Gathered[],

@@ -1,13 +1,13 @@
 /**
- * One process of a simulated deployment: its clock, its event loop, which can be blocked, and its death. Time in it is
- * that of the scheduler, but counted from an origin of its own, as the monotonic clock of a real process is.
+ * One process of a simulated deployment: its clock, its event loop, which can be blocked, and its death. Its monotonic
+ * clock has an origin of its own, like that of a real process.
  */
 import type { Cancel, Clock } from '../../engine/index.js';
 import type { Loop, Scheduler } from './scheduler.js';
 import { seededRandom } from './random.js';
 
 export interface SimulatedProcessOptions {
-  /** Of its chance: jitter, and where it begins to look for work. */
+  /** Seed of its random choices: jitter, and where it starts to look for work. */
   readonly seed: number;
   /** Where its monotonic clock stands when virtual time is 0, ms. Fractions are welcome: real clocks have them. */
   readonly clockOffsetMs?: number;
@@ -45,8 +45,8 @@ export class SimulatedProcess implements Clock, Loop {
   }
 
   /**
-   * Blocks the event loop, as a computation does: no timer, no answer and no other handler of this process runs until it
-   * resolves. What the process has begun to send before is on its way.
+   * Blocks the event loop like a computation: until it resolves, no timer, answer or other handler of this process
+   * runs. What the process has begun to send before is under way.
    */
   block(ms: number): Promise<void> {
     // A second computation begins when the first one is done.

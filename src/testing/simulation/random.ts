@@ -1,6 +1,6 @@
-/** Chance that follows from a seed, so that a run can be repeated. */
+/** Random numbers from a seed, so that a run can be repeated. */
 
-/** Numbers from 0 (inclusive) to 1 (exclusive) that follow from a seed (mulberry32). */
+/** Numbers from 0 (inclusive) to 1 (exclusive) from a seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -15,11 +15,11 @@ import type { Cancel } from '../../engine/index.js';
 export const PHASES = ['resume', 'timer', 'network', 'immediate'] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** Whose event loop runs an event. */
+/** The process whose event loop runs an event. */
 export interface Loop {
-  /** Until when it stands still, in virtual ms. */
+  /** Until when it is blocked, in virtual ms. */
   readonly blockedUntil: number;
-  /** The process is gone: nothing of it runs any more. */
+  /** The process is dead: none of its events run. */
   readonly dead: boolean;
 }
 
@@ -31,11 +31,11 @@ interface Scheduled {
   readonly fn: () => void;
 }
 
-/** Rounds of promise callbacks and next ticks between two events: chains that long come to rest before the next event. */
+/** Rounds of promise callbacks and next ticks between two events: longer chains are not awaited. */
 const TICKS_BETWEEN_EVENTS = 3;
 /** Turns of the real event loop given to code that uses `setImmediate`, at most. */
 const MAX_IMMEDIATE_TURNS = 10;
-/** Turns at one instant before we say that time cannot go on. */
+/** Turns at one instant before time counts as stuck. */
 const MAX_TURNS_AT_ONCE = 5_000;
 
 export class Scheduler {
@@ -56,19 +56,19 @@ export class Scheduler {
     return () => this.events.delete(event);
   }
 
-  /** What waits in this loop, by phase: for leak checks. */
+  /** The waiting events of this loop, by phase: for leak checks. */
   pendingOf(loop: Loop): Record<Phase, number> {
     const counts = { resume: 0, timer: 0, network: 0, immediate: 0 };
     for (const event of this.events) if (event.loop === loop) counts[event.phase]++;
     return counts;
   }
 
-  /** Forgets everything that waits in this loop. */
+  /** Forgets all waiting events of this loop. */
   drop(loop: Loop): void {
     for (const event of this.events) if (event.loop === loop) this.events.delete(event);
   }
 
-  /** The times at which something is to happen, ascending, without repeats. */
+  /** The times of future events, ascending, without repeats. */
   times(): number[] {
     return [...new Set([...this.events].map(timeOf))].sort((a, b) => a - b);
   }
@@ -139,13 +139,13 @@ const NOTHING: readonly Scheduled[] = [];
 
 const timeOf = ({ at, loop }: Scheduled): number => Math.max(at, loop.blockedUntil);
 
-/** Resolves when the promise callbacks and next ticks that are due have run, before the event loop turns. */
+/** Resolves when all promise callbacks and next ticks have run, before the event loop turns. */
 async function promisesRun(): Promise<void> {
   for (let tick = 0; tick < TICKS_BETWEEN_EVENTS; tick++)
     await new Promise<void>((resolve) => process.nextTick(resolve));
 }
 
-/** Resolves when nothing runs any more: promise callbacks, next ticks and what waits for the end of the turn. */
+/** Resolves when nothing runs any more: promise callbacks, next ticks and events at the end of the turn. */
 async function comeToRest(): Promise<void> {
   for (let turn = 0; turn < MAX_IMMEDIATE_TURNS; turn++) {
     await new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,4 +1,4 @@
-/** The server of a simulated deployment: the memory backend under virtual time, and what is seen from inside it. */
+/** The server of a simulated deployment: the memory backend under virtual time, and observers of its events. */
 import type { Backend, Command, CommandResult, LoggedEvent } from '../../engine/index.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { memory } from '../../memory/index.js';
@@ -7,16 +7,16 @@ import type { Loop, Scheduler } from './scheduler.js';
 export interface SimulatedServerOptions {
   readonly scheduler: Scheduler;
   readonly partitions: number;
-  /** Told of every event in the order of the partition's log, right after the call that caused it. */
+  /** Called for every event in the order of the partition's log, right after the call that caused it. */
   readonly onEvent?: (event: LoggedEvent, partition: string) => void;
 }
 
 export class SimulatedServer implements Loop {
   readonly blockedUntil = -Infinity;
   readonly dead = false;
-  /** The store itself, past every connection: for operators and checks. Its answers take no time. */
+  /** The store itself, not behind a connection: for operators and checks. Its answers take no time. */
   readonly store: Backend;
-  /** Where the log of each partition was read to. */
+  /** The log position read so far, per partition. */
   private readonly read = new Map<string, string>();
   private readonly partitions: ReadonlySet<string>;
 
@@ -40,7 +40,7 @@ export class SimulatedServer implements Loop {
     return settled;
   }
 
-  /** Tells of what happened in a partition since the last time. */
+  /** Reports the events of a partition since the last time. */
   async follow(partition: string): Promise<void> {
     const { onEvent } = this.options;
     if (onEvent === undefined || !this.partitions.has(partition)) return;
