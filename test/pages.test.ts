@@ -35,7 +35,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'docs/lists.md': [
     /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,
-    /^mail waiting \{ to: 'ann' \}$/,
+    /^mail waiting welcome ann 7 \{ to: 'ann' \}$/,
     /^\{fp:\d+\}:[0-9a-f-]{36} 5\n\{fp:\d+\}:[0-9a-f-]{36} 0$/,
     /^would replay 3 \{ bank_down: 3 \}\nreplayed 3 failed 0 true\n\[ 1, 2, 3 \]$/,
     /^0 indexes mended$/,
@@ -61,7 +61,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'docs/subscribing.md': [
     // Listeners and iterators hear of it side by side.
-    /^(completed charge charge\n)?execution_created\n(completed charge charge\n)?execution_claimed\n(completed charge charge\n)?execution_completed(\ncompleted charge charge)?$/,
+    /^(completed charge o1 eu\n)?execution_created\n(completed charge o1 eu\n)?execution_claimed\n(completed charge o1 eu\n)?execution_completed(\ncompleted charge o1 eu)?$/,
     /^success mail\nsuccess\nsuccess$/,
     /^order success\nsuccess$/,
     /^\[ 'waiting', 'waiting' \]\n\[ 'success', 'success' \]$/,

@@ -220,10 +220,10 @@ function ff.wanted_row(call, id, want)
   return execution
 end
 
-local ROW = 12
+local ROW = 13
 
 -- Appends a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence,
--- who cancelled it.
+-- who cancelled it, tags.
 function ff.add_row(rows, id, execution)
   local size = #rows
   rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
@@ -231,6 +231,7 @@ function ff.add_row(rows, id, execution)
   rows[size + 7], rows[size + 8] = execution.failure_category, execution.replay_count
   rows[size + 9] = ff.is_held(execution) and '1' or ''
   rows[size + 10], rows[size + 11], rows[size + 12] = execution.worker, execution.fence, execution.cancelled_by
+  rows[size + 13] = execution.tags
 end
 
 -- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category,

@@ -31,6 +31,7 @@ export type ListedExecution = Pick<
   | 'failureCategory'
   | 'replayCount'
   | 'cancelledBy'
+  | 'tags'
 > & {
   readonly held: boolean;
   readonly workerInstanceId: string | undefined;
@@ -61,6 +62,7 @@ export interface ExecutionSummary {
   readonly workerInstanceId: string | undefined;
   /** The lease of that owner. */
   readonly leaseId: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
 }
 
 /** A filter; absent members match everything. */
@@ -157,6 +159,7 @@ export const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSu
   held: facts.held,
   workerInstanceId: facts.workerInstanceId,
   leaseId: facts.leaseId,
+  tags: facts.tags,
 });
 
 export const listExecutionSummaries = query({

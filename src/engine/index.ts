@@ -29,7 +29,7 @@ export type { Event, LoggedEvent } from '../../model/events.js';
 export { Subscriptions, type SubscribeOptions } from '../subscribing/index.js';
 export { tailStream, type TailPage, type TailStreamArgs } from '../streaming/tails.js';
 export type { Frame } from '../../model/stream/contents.js';
-export { Delivery, Subscription, type SubscriptionState } from '../subscribing/subscription.js';
+export { Delivery, Subscription, type DamageListener, type SubscriptionState } from '../subscribing/subscription.js';
 export { Snapshot, type SnapshotRow } from '../subscribing/snapshot.js';
 export type { SnapshotPage } from '../../model/partition/snapshot.js';
 export type { EventFilter, WorkFilter } from '../subscribing/filters.js';

@@ -23,7 +23,13 @@ import { Group, joinGroup } from './group.js';
 import { hubOf, type LogHub } from './hub.js';
 import { decodePositions } from './positions.js';
 import { beginSnapshot, checkWhole, Snapshot } from './snapshot.js';
-import { Subscription, type Beginning, type Reading, type SubscriptionState } from './subscription.js';
+import {
+  Subscription,
+  type Beginning,
+  type DamageListener,
+  type Reading,
+  type SubscriptionState,
+} from './subscription.js';
 import {
   COMPLETION_OUTCOMES,
   LEASE_TYPES,
@@ -59,10 +65,15 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called when the store stops answering, and when it answers again. The subscription waits meanwhile. */
   readonly onStateChange?: ((state: SubscriptionState, error?: unknown) => void) | undefined;
+  /**
+   * With it, an entry that cannot be read (`corruption`) does not end the subscription: the other partitions go on, and
+   * that one is tried again every 1 to 60 s. It is called once when that begins, and without an error when the log can be read again.
+   */
+  readonly onDamage?: DamageListener | undefined;
 }
 
 const WORK = ['namespace', 'lane', 'kind', 'tag'] as const;
-const OPTIONS = ['from', 'group', 'signal', 'onStateChange'] as const;
+const OPTIONS = ['from', 'group', 'signal', 'onStateChange', 'onDamage'] as const;
 
 /** The feeds of a backend. All subscriptions share the connections of the backend. */
 export class Subscriptions {
@@ -138,7 +149,14 @@ export class Subscriptions {
   }
 
   private async subscribe<Said>(
-    { from = 'now', group: name, signal, onStateChange, flowId }: SubscribeOptions & Pick<EventFilter, 'flowId'>,
+    {
+      from = 'now',
+      group: name,
+      signal,
+      onStateChange,
+      onDamage,
+      flowId,
+    }: SubscribeOptions & Pick<EventFilter, 'flowId'>,
     partition: string | undefined,
     reading: Reading<Said>,
   ): Promise<Subscription<Said>> {
@@ -165,7 +183,10 @@ export class Subscriptions {
       const ofMembers = members === undefined ? reading : ofFlow(members, reading);
       const readingOf = from instanceof Snapshot ? behind(from, ofMembers) : ofMembers;
       const group = name === undefined ? undefined : new Group({ backend, clock, name, firstPartition, cursors });
-      return new Subscription({ hub, firstPartition, beginnings, reading: readingOf, group, signal, onStateChange });
+      return new Subscription({
+        ...{ hub, firstPartition, beginnings, reading: readingOf, group },
+        ...{ signal, onStateChange, onDamage },
+      });
     } finally {
       release();
     }

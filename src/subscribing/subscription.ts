@@ -7,6 +7,7 @@ import type { LoggedEvent } from '../../model/events.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import { BEGINNING, encodeCursor } from '../../model/partition/cursor.js';
 import type { LogPage } from '../../model/partition/reads.js';
+import { spread } from '../engine/clock.js';
 import { onAbort } from '../shared/abort-listeners.js';
 import type { Group } from './group.js';
 import type { LogHub } from './hub.js';
@@ -18,6 +19,9 @@ export type Reading<Said> = (entry: LoggedEvent, partition: number) => Said | un
 
 /** Whether the store answers. While it does not, a subscription waits and retries. */
 export type SubscriptionState = 'live' | 'interrupted';
+
+/** Told that the log of a partition is damaged; without an error, that it can be read again. */
+export type DamageListener = (partition: string, error: EngineError | undefined) => void;
 
 /** Where a subscription begins in a partition. */
 export interface Beginning {
@@ -37,6 +41,8 @@ export interface SubscriptionSettings<Said> {
   readonly group: Group | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onStateChange: ((state: SubscriptionState, error?: unknown) => void) | undefined;
+  /** With it, a damaged log does not end the subscription: see `SubscribeOptions`. */
+  readonly onDamage: DamageListener | undefined;
 }
 
 /** One event and its position. Partition and sequence identify it; events of a partition come in order. */
@@ -61,6 +67,10 @@ export class Delivery<Said> {
 /** Before the first entry of any log. */
 const BEFORE_ALL = encodeCursor(BEGINNING);
 
+/** Between two tries of a damaged log, ms: each wait is twice the one before. */
+const FIRST_TRY_MS = 1_000;
+const LAST_TRY_MS = 60_000;
+
 /** Errors of a log that is not the one that the reader knows. */
 const LOSSES: ReadonlySet<ErrorCode> = new Set(['cursor_too_old', 'cursor_lost']);
 
@@ -71,6 +81,8 @@ interface Source {
   cursor: string;
   /** Nothing was read yet, and any oldest entry will do. */
   fromEarliest: boolean;
+  /** How often in a row its log was found to be damaged. */
+  damages: number;
   stopWaiting: () => void;
 }
 
@@ -98,7 +110,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     this.sources = beginnings.map(({ cursor, isEarliest }, index) => {
       const tail = hub.tail(firstPartition + index);
       this.atEnd.push(tail.use());
-      return { index, tail, cursor, fromEarliest: isEarliest, stopWaiting: () => undefined };
+      return { index, tail, cursor, fromEarliest: isEarliest, damages: 0, stopWaiting: () => undefined };
     });
     this.ready = [...this.sources];
     this.atEnd.push(
@@ -212,12 +224,13 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     }
     source.cursor = page.next;
     source.fromEarliest = false;
+    if (source.damages > 0) {
+      source.damages = 0;
+      this.settings.onDamage?.(partitionKeyOf(partition), undefined);
+    }
     this.reached = this.reached.with(source.index, page.next);
     if (!page.atEnd) return void this.ready.push(source);
-    source.stopWaiting = source.tail.whenMore(page.end, () => {
-      this.ready.push(source);
-      this.wake();
-    });
+    source.stopWaiting = source.tail.whenMore(page.end, () => this.offer(source));
   }
 
   /** The answer; undefined when the subscription ends before it arrives. */
@@ -231,7 +244,9 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
 
   private async fail(source: Source, error: unknown): Promise<void> {
     if (this.over !== undefined) return;
-    if (!(error instanceof EngineError) || !LOSSES.has(error.code)) return this.end({ error });
+    if (!(error instanceof EngineError)) return this.end({ error });
+    if (error.code === 'corruption' && this.settings.onDamage !== undefined) return this.tryLater(source, error);
+    if (!LOSSES.has(error.code)) return this.end({ error });
     const earliest =
       error.detail['earliest'] ?? (await this.interrupted(source.tail.place('earliest')).catch(() => undefined));
     if (source.fromEarliest && earliest !== undefined) {
@@ -241,6 +256,20 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
       return;
     }
     this.end({ error: this.lossOf(source, error, earliest) });
+  }
+
+  /** The other partitions go on meanwhile. */
+  private tryLater(source: Source, error: EngineError): void {
+    const { hub, firstPartition, onDamage } = this.settings;
+    if (source.damages++ === 0) onDamage?.(partitionKeyOf(firstPartition + source.index), error);
+    const waitMs = Math.min(LAST_TRY_MS, FIRST_TRY_MS * 2 ** (source.damages - 1));
+    source.stopWaiting = hub.clock.after(spread(hub.clock, waitMs, 0.2), () => this.offer(source));
+  }
+
+  /** The source may have more. */
+  private offer(source: Source): void {
+    this.ready.push(source);
+    this.wake();
   }
 
   private lossOf(source: Source, error: EngineError, earliest = BEFORE_ALL): EngineError {

@@ -70,7 +70,12 @@ export class PartitionTail {
     const known = this.pages.get(after);
     if (known !== undefined) return known;
     const { backend, partition } = this.options;
-    const page = this.patiently(() => backend.readLog({ partition, after, limit: PAGE_ENTRIES }));
+    const ofAtMost = (limit: number) => this.patiently(() => backend.readLog({ partition, after, limit }));
+    const page = ofAtMost(PAGE_ENTRIES).catch((error: unknown) => {
+      if (!(error instanceof EngineError) || error.code !== 'corruption') throw error;
+      // The damaged entry must not hold back those before it.
+      return ofAtMost(1);
+    });
     this.pages.set(after, page);
     const forget = (): void => void (this.pages.get(after) === page && this.pages.delete(after));
     page.then(({ events, end, atEnd }) => {

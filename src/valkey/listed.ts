@@ -1,5 +1,5 @@
 /** Lists of executions, as the library answers them: a filter goes out, rows of stored texts come back. */
-import { facetCodec } from '../../model/core/codec.js';
+import { facetCodec, factCodec } from '../../model/core/codec.js';
 import { executionFacts } from '../../model/execution/facts.js';
 import {
   BLOCKS,
@@ -21,6 +21,7 @@ const NAMING = facetCodec(executionFacts.naming);
 const GIVEN = facetCodec(executionFacts.given);
 const WORKER = facetCodec(executionFacts.worker);
 const FENCE = facetCodec(executionFacts.fence);
+const TAGS = factCodec('tags', executionFacts.long.tags);
 
 const SITUATION_OF: ReadonlyMap<string, Situation> = new Map(
   SITUATION_NAMES.map((situation) => [SITUATIONS[situation].letter, situation]),
@@ -52,16 +53,28 @@ const membersOf = (tags: Readonly<Record<string, string>>): readonly string[] =>
 
 const rowsOf = (partition: string, parts: readonly WireReply[]): readonly ListedExecution[] => {
   const texts = parts.map(textOf);
-  return Array.from({ length: texts.length / ROW }, (_, i) => rowOf(partition, texts.slice(i * ROW, (i + 1) * ROW)));
+  return Array.from({ length: texts.length / ROW }, (_, i) => texts.slice(i * ROW, (i + 1) * ROW)).flatMap((row) => {
+    const tags = tagsIn(row.at(-1));
+    return tags === undefined ? [] : [rowOf(partition, row, tags)];
+  });
 };
 
 /**
  * Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence, who
- * cancelled it.
+ * cancelled it, tags.
  */
-const ROW = 12;
+const ROW = 13;
 
-function rowOf(partition: string, texts: readonly string[]): ListedExecution {
+/** Nothing when they are damaged: such an execution is left out, as one whose record the library cannot read. */
+function tagsIn(json = ''): ListedExecution['tags'] | undefined {
+  try {
+    return TAGS.decode(json) as ListedExecution['tags'];
+  } catch {
+    return undefined;
+  }
+}
+
+function rowOf(partition: string, texts: readonly string[], tags: ListedExecution['tags']): ListedExecution {
   const [
     id = '',
     naming = '',
@@ -73,7 +86,7 @@ function rowOf(partition: string, texts: readonly string[]): ListedExecution {
     replays,
     held,
   ] = texts;
-  const [worker = '', fence = '', cancelledBy = ''] = texts.slice(9);
+  const [worker = '', fence = '', cancelledBy = ''] = texts.slice(9, 12);
   const facts: Record<string, unknown> = {};
   NAMING.decode(naming, facts);
   GIVEN.decode(given, facts);
@@ -95,6 +108,7 @@ function rowOf(partition: string, texts: readonly string[]): ListedExecution {
     held: held === '1',
     workerInstanceId: owner['currentWorkerInstanceId'] as string | undefined,
     leaseId: owner['currentLeaseId'] as string | undefined,
+    tags,
   };
 }
 

@@ -389,6 +389,7 @@ describe('a run', () => {
     await a.worker();
     await Promise.all(runs.map((run) => run.result()));
     expect(order).toEqual(['high y', 'low x']);
+    // @ts-expect-error: a key has a dot
     expect(await rejectionOf(task.run('bad', { tags: { plain: 'x' } }))).toMatchObject({ code: 'invalid_tag_key' });
   });
 });

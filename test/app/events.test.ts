@@ -1,9 +1,23 @@
 /** What users are told of runs: `app.on` and `run.events()`. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, memory, NonRetryableError, RunNotFoundError, type App, type Backend } from '../../src/index.js';
+import { Valkey } from 'iovalkey';
+import { KEYS } from '../../lua/layout.js';
+import { partitionOfExecution } from '../../model/ids.js';
+import { systemClock } from '../../src/engine/clock.js';
+import {
+  app,
+  EngineError,
+  memory,
+  NonRetryableError,
+  RunNotFoundError,
+  type App,
+  type AppEvents,
+  type Backend,
+  type Clock,
+} from '../../src/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
-import { collectingLog, rejectionOf } from './support.js';
+import { collectingLog, deferred, pause, rejectionOf } from './support.js';
 
 const apps: App[] = [];
 afterEach(async () => {
@@ -63,6 +77,47 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     expect(told).toHaveLength(3);
   });
 
+  it('ends are told in their order, with the own ids and the tags of their runs', async () => {
+    const a = opened({ backend: await backendOf(label) });
+    const task = a.task('t', { lane: 'mail:send' }, ({ input }: { input: number }) => {
+      if (input % 2 === 1) throw new NonRetryableError('odd');
+    });
+    const told: unknown[] = [];
+    for (const name of ['completed', 'failed'] as const)
+      await a.on(name, ({ ownId, tags, lane }) => told.push([name, ownId, tags, lane]));
+    await a.worker();
+    const expected: unknown[] = [];
+    for (let i = 0; i < 4; i++) {
+      // One partition has an order of its own: both backends have more than one, so each end is waited for.
+      const tags = i < 2 ? { 'team.name': `t${i}` } : undefined;
+      await task
+        .run(i, { id: i === 3 ? undefined : `o${i}`, tags })
+        .result()
+        .catch(() => undefined);
+      await expect.poll(() => told.length).toBe(i + 1);
+      expected.push([i % 2 === 1 ? 'failed' : 'completed', i === 3 ? undefined : `o${i}`, tags ?? {}, 'mail:send']);
+    }
+    expect(told).toEqual(expected);
+  });
+
+  it('hundreds of ends at once are told each once, in the order of their partition', async () => {
+    const a = opened({ backend: await backendOf(label) });
+    const task = a.task('t', ({ input }: { input: number }) => input);
+    const told: (string | undefined)[] = [];
+    const times: number[] = [];
+    await a.on('completed', ({ tags, at }) => {
+      told.push(tags['order.number']);
+      times.push(at);
+    });
+    await a.worker({ slots: 20 });
+    const inputs = Array.from({ length: 300 }, (_, i) => i);
+    const runs = await task.runMany(inputs, (i) => ({ tags: { 'order.number': String(i) } }));
+    await Promise.all(runs.map((run) => run.result()));
+    await expect.poll(() => told.length).toBe(300);
+    expect([...told].map(Number).sort((x, y) => x - y)).toEqual(inputs);
+    if (label === 'memory') expect(times).toEqual([...times].sort((x, y) => x - y));
+  });
+
   it('a run tells its whole life, while it lives and after it', async () => {
     const a = opened({ backend: await backendOf(label) });
     let finish = (): void => undefined;
@@ -93,6 +148,109 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     await expect(run.events({ signal: controller.signal }).next()).rejects.toThrow('enough');
     const nobody = '{fp:0}:00000000-0000-4000-8000-000000000001';
     expect(await rejectionOf(a.get(nobody).events().next())).toBeInstanceOf(RunNotFoundError);
+  });
+});
+
+/** A clock whose waits of a second and more take a few milliseconds. */
+const hurried: Clock = {
+  now: systemClock.now,
+  random: systemClock.random,
+  after: (ms, fn) => systemClock.after(ms >= 500 ? ms / 100 : ms, fn),
+};
+
+describe('a damaged log', () => {
+  it('on a server holds up its own partition alone, which is told once, and heard of again when it is mended', async () => {
+    const { url } = await sharedValkey();
+    const admin = new Valkey(url);
+    const prefix = `spoilt-${process.pid}-${Date.now()}:`;
+    const { log, lines } = collectingLog();
+    const backend = await valkey({ url, prefix, partitions: { count: 2 } });
+    let mayRead = Promise.resolve();
+    const readLog: Backend['readLog'] = async (args) => mayRead.then(() => backend.readLog(args));
+    const slow = new Proxy(backend, { get: (of, name) => (name === 'readLog' ? readLog : Reflect.get(of, name)) });
+    const a = opened({ backend: slow, log, clock: hurried });
+    const task = a.task('t', ({ input }: { input: number }) => input);
+    const [told, faults]: [(string | undefined)[], AppEvents['error'][]] = [[], []];
+    await a.on('completed', ({ ownId }) => told.push(ownId));
+    await a.on('error', (fault) => faults.push(fault));
+    // The log is spoilt before the listeners read that far.
+    const gate = deferred();
+    mayRead = gate.promise;
+    const runs = await Promise.all(Array.from({ length: 12 }, (_, i) => task.run(i, { id: `o${i}` })));
+    const partition = partitionOfExecution(runs[0]?.id as string);
+    const key = `${prefix}${partition}:${KEYS.log}`;
+    const entries = await admin.xrange(key, '-', '+');
+    const rewrite = async (change: (fields: string[]) => string[]): Promise<void> => {
+      const now = await admin.xrange(key, '-', '+');
+      const kept = now.map(([id, fields]) => [id, id === entries[0]?.[0] ? change(fields) : fields] as const);
+      const batch = admin.multi().del(key);
+      for (const [id, fields] of kept) batch.xadd(key, id, ...fields);
+      await batch.exec();
+    };
+    const whole = entries[0]?.[1] as string[];
+    await rewrite(([, ...rest]) => ['?', ...rest]);
+    gate.resolve();
+    await a.worker();
+    await Promise.all(runs.map((run) => run.result()));
+    const spoilt = runs.filter(({ id }) => partitionOfExecution(id) === partition);
+    expect(spoilt.length).toBeGreaterThan(0);
+    await expect.poll(() => told.length).toBe(12 - spoilt.length);
+    await pause(100);
+    expect(faults).toEqual([{ error: expect.objectContaining({ code: 'corruption' }), partition }]);
+    expect(lines.filter((line) => line.includes('is damaged'))).toHaveLength(1);
+    await rewrite(() => whole);
+    await expect.poll(() => told.length).toBe(12);
+    expect(new Set(told).size).toBe(12);
+    expect(lines.some((line) => line.includes('can be read again'))).toBe(true);
+    admin.disconnect();
+  });
+
+  it('does not hold back what its partition told before the damage', async () => {
+    const backend = memory();
+    let damagedFrom = Infinity;
+    const readLog: Backend['readLog'] = async (args) => {
+      const page = await backend.readLog(args);
+      if (page.events.some(({ sequence }) => sequence >= damagedFrom)) throw new EngineError('corruption', 'spoilt');
+      return page;
+    };
+    const spoilt = new Proxy(backend, { get: (of, name) => (name === 'readLog' ? readLog : Reflect.get(of, name)) });
+    const a = opened({ backend: spoilt, clock: hurried });
+    const task = a.task('t', ({ input }: { input: number }) => input);
+    const told: (string | undefined)[] = [];
+    await a.on('completed', ({ ownId }) => told.push(ownId));
+    await a.worker();
+    await task.run(1, { id: 'before' }).result();
+    const { end } = await backend.readLog({ partition: '{fp:0}', limit: 1_000 });
+    damagedFrom = Number(end.split('.')[1]) + 1;
+    await task.run(2, { id: 'behind' }).result();
+    await expect.poll(() => told).toEqual(['before']);
+    damagedFrom = Infinity;
+    await expect.poll(() => told).toEqual(['before', 'behind']);
+  });
+});
+
+describe('the feed of a listener', () => {
+  it('is begun again after a fault that is not of one partition, from where it was', async () => {
+    const backend = memory();
+    let refuses = false;
+    const readLog: Backend['readLog'] = (args) =>
+      refuses ? Promise.reject(new EngineError('server_refused', 'no right')) : backend.readLog(args);
+    const refusing = new Proxy(backend, { get: (of, name) => (name === 'readLog' ? readLog : Reflect.get(of, name)) });
+    const { log, lines } = collectingLog();
+    const a = opened({ backend: refusing, clock: hurried, log });
+    const task = a.task('t', ({ input }: { input: number }) => input);
+    const [told, faults]: [(string | undefined)[], AppEvents['error'][]] = [[], []];
+    await a.on('completed', ({ ownId }) => told.push(ownId));
+    await a.on('error', (fault) => faults.push(fault));
+    await a.worker();
+    refuses = true;
+    await task.run(1, { id: 'o1' }).result();
+    await expect.poll(() => faults.length).toBe(1);
+    await pause(60);
+    refuses = false;
+    await expect.poll(() => told).toEqual(['o1']);
+    expect(faults).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('do not hear'))).toHaveLength(1);
   });
 });
 

@@ -51,7 +51,10 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
       Array.from({ length: 40 }, (_, i) => i),
       (i) => ({ tags: { 'order.part': String(i % 2) } }),
     );
-    const mailed = await mail.runMany(Array.from({ length: 10 }, (_, i) => i));
+    const mailed = await mail.runMany(
+      Array.from({ length: 10 }, (_, i) => i),
+      (i) => ({ id: `mail ${i}` }),
+    );
     await Promise.all(charged.map((run) => run.result().catch(() => undefined)));
     const failed = charged.filter((_, i) => i % 2 === 1).map(({ id }) => id);
     return { a, backend, failed, waiting: mailed.map(({ id }) => id), mended };
@@ -65,6 +68,11 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     expect(idsOf(await all(a.runs({ state: 'failed' })))).toEqual(newestFirst(failed));
     expect(idsOf(await all(a.runs({ kind: 'mail' })))).toEqual(newestFirst(waiting));
     expect(idsOf(await all(a.runs({ state: 'waiting', lane: 'mail' })))).toEqual(newestFirst(waiting));
+    const own = [...waiting].map((id, i) => ({ id, ownId: `mail ${i}`, tags: {} }));
+    for (const order of ['newest', 'priority'] as const)
+      expect(await all(a.runs({ lane: 'mail', order }))).toEqual(
+        expect.arrayContaining(own.map((row) => expect.objectContaining(row))),
+      );
     expect(idsOf(await all(a.runs({ tag: { 'order.part': '1' } })))).toEqual(newestFirst(failed));
     const declined = await all(a.runs({ lane: 'Größe', failure: 'declined' }));
     expect(declined).toHaveLength(10);
@@ -75,6 +83,8 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
       attempts: 1,
       replays: 0,
       held: false,
+      tags: { 'order.part': '1' },
+      ownId: undefined,
     });
     // A reader that stops goes on behind the last that it saw.
     const rows = newestFirst(failed);

@@ -1,7 +1,8 @@
 /** Lists by tag: read off an index where the deployment has the tag indexed and the index has all, else by looking. */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { KEYS, MAX_LOOKED_AT } from '../../lua/layout.js';
+import { FIELDS, KEYS, MAX_LOOKED_AT } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
@@ -84,4 +85,13 @@ test('after the settings changed, lists are right at once, and short again once 
   // What is indexed no longer takes no room.
   expect((await shelves()).sort()).toEqual([`${KEYS.shelf}t:a.b="even"`, `${KEYS.shelf}t:a.b="odd"`]);
   expect((await engine.canonicalState(PARTITION)).strays).toEqual([]);
+});
+
+test('an execution whose tags are damaged is left out of lists, which go on', async () => {
+  const { ids: before } = await listed({});
+  const victim = rare[1] as string;
+  await admin.hset(`${PREFIX}${PARTITION}:${memberOf(victim)}`, FIELDS.tags, '{');
+  const { ids } = await listed({});
+  expect(ids).toEqual(before.filter((id) => id !== victim));
+  expect(ids).toHaveLength(before.length - 1);
 });

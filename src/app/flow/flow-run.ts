@@ -18,7 +18,8 @@ import { CALL_PATIENCE_MS } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
 import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState } from './flow.js';
 import { memberId } from './members.js';
-import { ownTags, storedIn } from './stored.js';
+import { calledBy } from '../runs/tags.js';
+import { storedIn } from './stored.js';
 
 const CANCEL_OPTIONS = { reason: true, running: true, wait: true } as const;
 
@@ -152,13 +153,12 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const flow = await this.snapshot();
     return {
       id: this.id,
-      ownId: storedIn(flow.tags).ownId,
+      ...calledBy(flow.tags),
       flow: flow.flowKind,
       state: await this.stateOf(flow),
-      tags: ownTags(flow.tags),
       members: flow.members,
-      createdAt: new Date(flow.createdAt),
-      cancelledAt: flow.cancelledAt === undefined ? undefined : new Date(flow.cancelledAt),
+      createdAt: flow.createdAt,
+      cancelledAt: flow.cancelledAt,
       cancelReason: flow.cancelReason,
     };
   }

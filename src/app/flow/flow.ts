@@ -1,6 +1,7 @@
 /** A flow, as its users see it. */
 import type { Duration } from '../../shared/duration.js';
 import type { ResultOptions } from '../runs/run.js';
+import type { Called, Tags } from '../runs/tags.js';
 import type { FlowBuilder } from './nodes.js';
 
 /**
@@ -16,7 +17,7 @@ export interface FlowRunOptions {
    */
   readonly id?: string | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */
-  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly tags?: Tags | undefined;
 }
 
 /**
@@ -26,23 +27,20 @@ export interface FlowRunOptions {
  */
 export type FlowState = 'open' | 'running' | 'blocked' | 'completed' | 'failed' | 'cancelled';
 
-export interface FlowInfo {
+/** Everything about a flow. Times are ms since the epoch. */
+export interface FlowInfo extends Called {
   /** The flow id. */
   readonly id: string;
-  /** Your own id, if the flow was given one. */
-  readonly ownId: string | undefined;
   /** The name of its declaration. */
   readonly flow: string;
   /** Where it is, see `FlowState`. */
   readonly state: FlowState;
-  /** The tags that it was created with. */
-  readonly tags: Readonly<Record<string, string>>;
   /** How many members are in each state; states without members are left out. */
   readonly members: Readonly<Record<string, number>>;
   /** When it was created. */
-  readonly createdAt: Date;
+  readonly createdAt: number;
   /** When it was cancelled; absent if it was not. */
-  readonly cancelledAt: Date | undefined;
+  readonly cancelledAt: number | undefined;
   /** Why it was cancelled; absent if it was not. */
   readonly cancelReason: string | undefined;
 }

@@ -1,6 +1,7 @@
 /** What a flow is declared with: nodes, groups of nodes, and inputs that contain them. */
 import type { Duration } from '../../shared/duration.js';
 import type { Task } from '../tasks/task.js';
+import type { Tags } from '../runs/tags.js';
 
 declare const RESULT: unique symbol;
 
@@ -50,7 +51,7 @@ export interface NodeOptions {
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */
-  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly tags?: Tags | undefined;
 }
 
 type NodeArguments<Input> = undefined extends Input

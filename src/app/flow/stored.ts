@@ -4,11 +4,10 @@ import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { templateOf, type Template } from '../../shared/template.js';
 import { tried } from '../../util/thrown.js';
-import { RESERVED_TAGS } from '../tasks/task-checks.js';
+import { OWN_ID_TAG, RESERVED_TAGS } from '../runs/tags.js';
 
 const OUTPUT = `${RESERVED_TAGS}output`;
 const INPUT = `${RESERVED_TAGS}input`;
-const OWN_ID = `${RESERVED_TAGS}id`;
 
 export interface StoredOfFlow {
   readonly output: Template | undefined;
@@ -20,7 +19,7 @@ export interface StoredOfFlow {
 /** @throws InvalidDefinitionError when the output is too large to be kept */
 export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): Record<string, string> {
   const tags: Record<string, string> = { [INPUT]: input };
-  if (ownId !== undefined) tags[OWN_ID] = ownId;
+  if (ownId !== undefined) tags[OWN_ID_TAG] = ownId;
   if (output === undefined) return tags;
   const text = tried(() => JSON.stringify(output));
   if (text === undefined)
@@ -39,7 +38,7 @@ export function storedIn(tags: Readonly<Record<string, string>>): StoredOfFlow {
   return {
     output: text === undefined ? undefined : templateOf(JSON.parse(text)),
     input: tags[INPUT] ?? '',
-    ownId: tags[OWN_ID],
+    ownId: tags[OWN_ID_TAG],
   };
 }
 
@@ -53,7 +52,3 @@ function inKeyOrder(_: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
-
-/** The tags that its caller gave a flow. */
-export const ownTags = (tags: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(tags).filter(([key]) => !key.startsWith(RESERVED_TAGS)));

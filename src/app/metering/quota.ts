@@ -62,8 +62,8 @@ export interface QuotaUse {
   readonly held: number;
   /** Runs that were admitted within the window up to now. */
   readonly started: number;
-  /** When the next run may start, if the rate is used up. */
-  readonly roomAt: Date | undefined;
+  /** When the next run may start, ms since the epoch, if the rate is used up. */
+  readonly roomAt: number | undefined;
 }
 
 const QUOTA = { per: true, concurrency: true, rate: true, name: true, whenFull: true } as const;
@@ -169,7 +169,7 @@ export async function usesOf(backend: Backend, namespace: string, quotas: readon
         rate: limit === 0 ? undefined : { limit, windowMs: windowSeconds * 1_000 },
         held: status?.held ?? 0,
         started: status?.inWindow ?? 0,
-        roomAt: status?.roomAt === undefined ? undefined : new Date(status.roomAt),
+        roomAt: status?.roomAt,
       };
     }),
   );

@@ -16,8 +16,8 @@ export interface LaneRequest {
 export interface AppLaneState {
   /** `mixed` if a change was made in some partitions only: repeat it. */
   readonly state: LaneState | 'mixed';
-  /** When it entered this state; absent if it was always open. */
-  readonly since: Date | undefined;
+  /** When it entered this state, ms since the epoch; absent if it was always open. */
+  readonly since: number | undefined;
   readonly requestedBy: string | undefined;
   readonly reason: string | undefined;
 }
@@ -79,7 +79,7 @@ export class LaneOfApp implements AppLane {
     const { laneState, stateChangedAt, stateChangedBy, stateReason }: Lane = last;
     return {
       state: lanes.every((lane) => lane.laneState === laneState) ? laneState : 'mixed',
-      since: stateChangedAt === undefined ? undefined : new Date(stateChangedAt),
+      since: stateChangedAt,
       requestedBy: stateChangedBy || undefined,
       reason: stateReason || undefined,
     };

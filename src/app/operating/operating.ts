@@ -9,6 +9,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import { RunNotFoundError, RunStateError, type RunStateProblem } from '../../shared/errors.js';
 import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
+import type { Tags } from '../runs/tags.js';
 import { checkTags } from '../tasks/task-checks.js';
 
 /** Why an operator acts on a run, and who: both are recorded in the log, and with a hold. */
@@ -51,7 +52,7 @@ export interface RunOperating {
    */
   replay(options?: RunReplayOptions): Promise<number>;
   /** Adds or replaces tags, also after the run has ended. @throws RunNotFoundError, InvalidDefinitionError */
-  setTags(tags: Readonly<Record<string, string>>): Promise<void>;
+  setTags(tags: Tags): Promise<void>;
 }
 
 export interface OperatingSurroundings {
@@ -114,7 +115,7 @@ export class Operating implements RunOperating {
     return replayCount;
   }
 
-  async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+  async setTags(tags: Tags): Promise<void> {
     checkTags('setTags', tags ?? null);
     if (Object.keys(tags).length === 0) return;
     await this.ask((backend, executionId) => backend.setExecutionTags({ executionId, tags: { ...tags } }));

@@ -6,6 +6,7 @@ import type { ListQuery, QueuedQuery } from '../../engine/lists.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
+import { calledBy, type Called, type Tags } from '../runs/tags.js';
 
 /** Selects runs; an absent member matches all. */
 export interface RunFilter {
@@ -16,7 +17,7 @@ export interface RunFilter {
   /** The name of the task. */
   readonly kind?: string | undefined;
   /** Tags with their values, all of which a run must have. */
-  readonly tag?: Readonly<Record<string, string>> | undefined;
+  readonly tag?: Tags | undefined;
   /** The category of the last failure: `handler_error`, `timeout`, or one that the handler chose. */
   readonly failure?: string | undefined;
   /** Only what was cancelled by this source: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
@@ -76,7 +77,7 @@ export function isByPriority(where: string, { order = 'newest' }: RunQuery): boo
 }
 
 /** One run of a list. Times are ms since the epoch. */
-export interface RunRow {
+export interface RunRow extends Called {
   /** The execution id: `app.get(id)` is the run. */
   readonly id: string;
   /** The name of its task. */
@@ -133,6 +134,7 @@ export function queryOf(where: string, namespace: string, filter: RunFilter): Li
 
 export const runRowOf = (summary: ExecutionSummary): RunRow => ({
   id: summary.executionId,
+  ...calledBy(summary.tags),
   task: summary.executionKind,
   lane: laneNameOf(summary.laneId),
   state: summary.publicState,

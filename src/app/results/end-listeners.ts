@@ -3,15 +3,18 @@
  * listeners, there while there are any.
  */
 import type { Backend } from '../../backend.js';
-import { sleep, type Clock } from '../../engine/clock.js';
+import { sleep, spread, type Clock } from '../../engine/clock.js';
+import { withRetries } from '../../engine/retry.js';
 import { EngineError } from '../../../model/errors.js';
+import { laneNameOf } from '../../shared/lane-names.js';
 import type { Logger } from '../../shared/logger.js';
-import type { Subscription } from '../../subscribing/subscription.js';
+import type { DamageListener, Subscription } from '../../subscribing/subscription.js';
 import type { Completion } from '../../subscribing/views.js';
 import { failureOf, type Failure } from '../runs/failure.js';
+import { calledBy, type Called } from '../runs/tags.js';
 
-/** A run that ended. */
-export interface EndedRun {
+/** A run that ended. If the store no longer has it, `ownId` and `tags` are unknown: absent and empty. */
+export interface EndedRun extends Called {
   /** The execution id: `app.get(id)` is the run, `task.get(id)` the typed run. */
   readonly id: string;
   /** The name of its task. */
@@ -29,13 +32,24 @@ export interface AppEvents {
   expired: EndedRun & { readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout' };
   /** A member of a flow that did not run, because something it depends on did not complete. */
   skipped: EndedRun;
+  error: AppEventsFault;
 }
 
-export type AppEventListener<Name extends keyof AppEvents> = (ended: AppEvents[Name]) => void;
+/** Listeners do not hear of some ends of runs, for now or for good. */
+export interface AppEventsFault {
+  /**
+   * `corruption`: the log of a partition has an entry that cannot be read. Its ends are told once it can be; those of
+   * other partitions are told meanwhile. `cursor_too_old`, `cursor_lost`: ends that were not told yet are gone from the
+   * log. Any other code: the feed ended, and is begun again.
+   */
+  readonly error: EngineError;
+  /** The key of the partition; absent if it is not a matter of one. */
+  readonly partition: string | undefined;
+}
 
-export const APP_EVENTS: readonly (keyof AppEvents)[] = ['completed', 'failed', 'cancelled', 'expired', 'skipped'];
+export type AppEventListener<Name extends keyof AppEvents> = (event: AppEvents[Name]) => void;
 
-const NAMES: { readonly [Outcome in Completion['outcome']]: keyof AppEvents } = {
+const ENDS: { readonly [Outcome in Completion['outcome']]: Exclude<keyof AppEvents, 'error'> } = {
   success: 'completed',
   failed: 'failed',
   cancelled: 'cancelled',
@@ -43,8 +57,13 @@ const NAMES: { readonly [Outcome in Completion['outcome']]: keyof AppEvents } = 
   skipped: 'skipped',
 };
 
-/** Wait before a subscription that ended is made anew, ms. */
+export const APP_EVENTS: readonly (keyof AppEvents)[] = [...Object.values(ENDS), 'error'];
+
+/** Wait before a subscription that ended is made anew, ms; it doubles with each fault in a row. */
 const AGAIN_MS = 1_000;
+const LAST_AGAIN_MS = 60_000;
+/** Ends whose tags are read at once. */
+const MAX_READ = 64;
 
 export interface EndListenersOptions {
   readonly backend: () => Promise<Backend>;
@@ -53,7 +72,7 @@ export interface EndListenersOptions {
   readonly namespace: string;
 }
 
-type AnyListener = (ended: never) => void;
+type AnyListener = (event: never) => void;
 
 /** The subscription while there are listeners. */
 interface Following {
@@ -108,31 +127,84 @@ export class EndListeners {
   private async subscribe(from: string, signal: AbortSignal): Promise<Subscription<Completion>> {
     const { namespace, clock } = this.options;
     const { Subscriptions } = await import('../../subscribing/index.js');
-    return new Subscriptions(await this.options.backend(), clock).completions({ namespace, from, signal });
+    const onDamage: DamageListener = (partition, error) => this.noteDamage(partition, error);
+    return new Subscriptions(await this.options.backend(), clock).completions({ namespace, from, signal, onDamage });
   }
 
-  private async readOn(feed: Subscription<Completion>, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.options;
-    for (let current = feed; ; ) {
+  /** Goes on where a feed broke off. @throws EngineError `backend_closed`; a mistake of this library */
+  private async readOn(first: Subscription<Completion>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.options;
+    let [feed, from] = [first as Subscription<Completion> | undefined, first.cursor];
+    let [fault, waitMs] = ['', AGAIN_MS];
+    for (;;) {
       try {
-        for await (const { event } of current) this.tell(event);
+        feed ??= await this.subscribe(from, signal);
+        await this.tellAll(feed, signal, () => ([fault, waitMs] = ['', AGAIN_MS]));
         return;
       } catch (error) {
-        const earliest = error instanceof EngineError ? error.detail['earliest'] : undefined;
-        if (signal.aborted || earliest === undefined) throw error;
-        log.warn('Listeners missed the ends of some runs: the log no longer has them.', error);
-        await sleep(clock, AGAIN_MS);
-        current = await this.subscribe(earliest, signal);
+        if (signal.aborted || !(error instanceof EngineError) || error.code === 'backend_closed') throw error;
+        from = error.detail['earliest'] ?? feed?.cursor ?? from;
+        feed = undefined;
+        // A fault that stays is told once.
+        if (error.code !== fault) this.noteFault(error);
+        fault = error.code;
+        await sleep(clock, spread(clock, waitMs, 0.2), signal);
+        signal.throwIfAborted();
+        waitMs = Math.min(2 * waitMs, LAST_AGAIN_MS);
       }
     }
   }
 
-  private tell(completion: Completion): void {
-    const name = NAMES[completion.outcome];
-    const ended = endedRunOf(completion);
-    for (const { listener } of [...(this.listeners.get(name) ?? [])]) {
+  /** Tells ends in their order. Tags are read at once for those that came together. */
+  private async tellAll(feed: Subscription<Completion>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
+    let told: Promise<void> = Promise.resolve();
+    let reading = 0;
+    for await (const { event } of feed) {
+      onDelivery();
+      const name = ENDS[event.outcome];
+      if (this.listenersOf(name).length === 0) continue;
+      const [before, called] = [told, this.calledBy(event.executionId, signal)];
+      reading += 1;
+      told = before.then(async () => {
+        const ended = endedRunOf(event, await called);
+        if (!signal.aborted) this.emit(name, ended);
+        reading -= 1;
+      });
+      if (reading === MAX_READ) await told;
+    }
+  }
+
+  private async calledBy(executionId: string, signal: AbortSignal): Promise<Called> {
+    const { backend, clock } = this.options;
+    const read = async () => (await backend()).getExecutionTags({ executionId });
+    // An end is told, whatever became of the record of its run.
+    const tags = await withRetries(clock, Infinity, read, signal).catch(() => undefined);
+    return calledBy(tags ?? {});
+  }
+
+  private noteFault(error: EngineError): void {
+    const { code, detail } = error;
+    const isLoss = code === 'cursor_too_old' || code === 'cursor_lost';
+    if (isLoss) this.options.log.warn('Listeners missed the ends of some runs: the log no longer has them.', error);
+    else this.options.log.error('Listeners do not hear of the ends of runs until their feed can be read again.', error);
+    this.emit('error', { error, partition: detail['partition'] });
+  }
+
+  private noteDamage(partition: string, error: EngineError | undefined): void {
+    const { log } = this.options;
+    if (error === undefined) return log.info(`The log of ${partition} can be read again: listeners hear of its runs.`);
+    log.error(`The log of ${partition} is damaged: until it can be read, listeners do not hear of its runs.`, error);
+    this.emit('error', { error, partition });
+  }
+
+  private listenersOf(name: keyof AppEvents): readonly { readonly listener: AnyListener }[] {
+    return [...(this.listeners.get(name) ?? [])];
+  }
+
+  private emit<Name extends keyof AppEvents>(name: Name, event: AppEvents[Name]): void {
+    for (const { listener } of this.listenersOf(name)) {
       try {
-        listener(ended as never);
+        listener(event as never);
       } catch (error) {
         this.options.log.error(`A listener of "${name}" failed.`, error);
       }
@@ -140,9 +212,9 @@ export class EndListeners {
   }
 }
 
-function endedRunOf(completion: Completion): AppEvents[keyof AppEvents] {
-  const { executionId: id, kind: task, lane, at, reason = '', category = '' } = completion;
-  const run: EndedRun = { id, task, lane, at };
+function endedRunOf(completion: Completion, called: Called): AppEvents[Exclude<keyof AppEvents, 'error'>] {
+  const { executionId: id, kind: task, at, reason = '', category = '' } = completion;
+  const run: EndedRun = { id, ...called, task, lane: laneNameOf(completion.lane), at };
   switch (completion.outcome) {
     case 'success':
     case 'skipped':

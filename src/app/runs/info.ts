@@ -8,8 +8,7 @@ import { laneNameOf } from '../../shared/lane-names.js';
 import { TEMPLATE_ENCODING } from '../../shared/template.js';
 import { failureOf, type Failure } from './failure.js';
 import { memberInput } from './member-input.js';
-import { OWN_ID_TAG } from './own-ids.js';
-import { RESERVED_TAGS } from '../tasks/task-checks.js';
+import { calledBy, type Called } from './tags.js';
 
 /** What a run waits for, while it has not ended and no handler runs it. */
 export interface RunWait {
@@ -20,17 +19,13 @@ export interface RunWait {
 }
 
 /** Everything about a run. Times are ms since the epoch. */
-export interface RunInfo<Output = unknown> {
+export interface RunInfo<Output = unknown> extends Called {
   /** The execution id. */
   readonly id: string;
-  /** Your own id, if the run was given one. */
-  readonly ownId: string | undefined;
   /** The name of its task. */
   readonly task: string;
   /** The lane, as named by the task. */
   readonly lane: string;
-  /** Its tags; those that the library adds are left out. */
-  readonly tags: Readonly<Record<string, string>>;
   /** Higher starts first within the lane; 0 to 9 000. */
   readonly priority: number;
   /** Its state, as `run.state()` gives it. */
@@ -103,8 +98,7 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
   const output = { sizeBytes: info.resultBytes ?? 0, bytes: result, encoding: info.resultEncoding };
   return {
     id: executionId,
-    ownId: snapshot.tags[OWN_ID_TAG],
-    tags: withoutReserved(snapshot.tags),
+    ...calledBy(snapshot.tags),
     worker: snapshot.currentLease?.workerId,
     ...factsOf(info),
     input: await readable('input', input),
@@ -147,8 +141,4 @@ async function inputOf(backend: Backend, executionId: string): Promise<Uint8Arra
     if (error instanceof EngineError && !error.retryable) return undefined;
     throw error;
   }
-}
-
-function withoutReserved(tags: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(tags).filter(([key]) => !key.startsWith(RESERVED_TAGS)));
 }

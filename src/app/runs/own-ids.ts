@@ -10,10 +10,7 @@ import { RunIdConflictError } from '../../shared/errors.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from './run.js';
 import type { RunOptions, TaskDefinition } from '../tasks/task.js';
-import { checkKeyLength, RESERVED_TAGS } from '../tasks/task-checks.js';
-
-/** The tag that keeps an own id beside the execution, so that `info` can tell it. */
-export const OWN_ID_TAG = `${RESERVED_TAGS}id`;
+import { checkKeyLength } from '../tasks/task-checks.js';
 
 /** What stands before an own id in the engine's key: no two tasks have the same, since the length says where a name ends. */
 const beforeId = (taskName: string): string => `id:${taskName.length}:${taskName}:`;

@@ -8,6 +8,7 @@ import type { OperatorOptions } from '../operating/operating.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from '../signals/signalling.js';
 import type { PendingRun, Run } from './run.js';
 import { Started } from './started.js';
+import type { Tags } from './tags.js';
 import { Iteration } from '../iteration.js';
 import { checkEventsOptions, type RunEvent, type RunEventsOptions } from './events.js';
 import type { RunFrame } from '../streams/frames.js';
@@ -43,7 +44,7 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
     return (await this.run).replay(options);
   }
 
-  async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+  async setTags(tags: Tags): Promise<void> {
     return (await this.run).setTags(tags);
   }
 

@@ -9,6 +9,7 @@ import type { RunSurroundings } from '../runs/run.js';
 import type { Task } from './task.js';
 import { budgetsReady } from '../metering/task-budget.js';
 import { taskNamed } from './task-checks.js';
+import type { Tags } from '../runs/tags.js';
 
 export interface ChildOptions {
   /** When the child ends as `expired`: a duration from its creation, or a time. Default: the task's `timeout.total`. */
@@ -18,7 +19,7 @@ export interface ChildOptions {
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */
-  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly tags?: Tags | undefined;
 }
 
 type ChildArguments<Input> = undefined extends Input

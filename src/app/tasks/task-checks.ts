@@ -8,6 +8,7 @@ import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { AnySchema } from '../../shared/schema.js';
 import { isTime } from './policy.js';
+import { RESERVED_TAGS } from '../runs/tags.js';
 import { checkWaitName } from '../../worker/waits/names.js';
 import type { RetryOptions, RunOptions, TaskOptions, TaskSettings } from './task.js';
 
@@ -37,9 +38,6 @@ const RUN_OPTIONS = {
 } as const;
 
 const flowKind = label(LIMITS.maxFlowKindBytes);
-
-/** Tags that begin so are the library's own. */
-export const RESERVED_TAGS = 'flowfabric.';
 
 /** How messages name a task. */
 export const taskNamed = (name: unknown): string => `Task ${shown(name)}`;

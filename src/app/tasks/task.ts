@@ -9,6 +9,7 @@ import type { PolicyInput } from './policy.js';
 import type { QuotaDefinition, QuotaInput, TaskQuota } from '../metering/quota.js';
 import type { PendingRun, Run } from '../runs/run.js';
 import type { TaskBudget, TaskBudgetDefinition, TaskBudgets } from '../metering/task-budget.js';
+import type { Tags } from '../runs/tags.js';
 
 export interface RetryOptions {
   /** Retries after attempts that fail. Default 3, at most 1 000. */
@@ -102,7 +103,7 @@ export interface RunOptions {
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. Keys that begin with `flowfabric.` are reserved. */
-  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly tags?: Tags | undefined;
   /**
    * When the run ends as `expired`, whatever its state: a duration from its creation, or a time (a `Date`, or ms since
    * the epoch). Default: the task's `timeout.total`.

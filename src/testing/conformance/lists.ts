@@ -71,7 +71,10 @@ export const listScenarios: readonly ConformanceScenario[] = [
         held: false,
         workerInstanceId: undefined,
         leaseId: undefined,
+        tags: {},
       });
+      const [tagged] = (await backend.listExecutionSummaries({ partition: PARTITION, laneId: 'b' })).executions;
+      assert.deepEqual(tagged?.tags, { 'team.name': 'Größe' });
       const first = await backend.listExecutionSummaries({ partition: PARTITION, limit: 3 });
       assert.equal(first.nextCursor, newest[2]);
       assert.deepEqual(await list({ cursor: first.nextCursor }), newest.slice(3));

@@ -1,0 +1,27 @@
+/** Tags of runs and flows: those that callers give, and among those that are stored, the ones that the library adds. */
+
+/** The prefix of tags that the library adds. */
+export const RESERVED_TAGS = 'flowfabric.';
+
+/** The tag that keeps an own id beside the execution, so that whatever shows the run can show the id. */
+export const OWN_ID_TAG = `${RESERVED_TAGS}id`;
+
+/**
+ * Tags as callers give them: a key has a part before and after a dot (`team.name`) in lower-case letters, digits and
+ * `_`, at most 128 characters; a value has at most 1 024 bytes. Keys that begin with `flowfabric.` are reserved.
+ */
+export type Tags = Readonly<Record<`${string}.${string}`, string>>;
+
+/** What its caller called a run. */
+export interface Called {
+  /** Your own id, if the run was given one. */
+  readonly ownId: string | undefined;
+  /** Its tags; those that the library adds are left out. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What stored tags say. */
+export const calledBy = (stored: Readonly<Record<string, string>>): Called => ({
+  ownId: stored[OWN_ID_TAG],
+  tags: Object.fromEntries(Object.entries(stored).filter(([key]) => !key.startsWith(RESERVED_TAGS))),
+});
