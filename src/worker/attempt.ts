@@ -21,6 +21,8 @@ export interface AttemptHooks {
   readonly lost: (attempt: Attempt, code: TaskAbortCode) => void;
   /** Its handler is told to stop. */
   readonly told: (attempt: Attempt) => void;
+  /** Its run ends because its handler waits. */
+  readonly suspended: (attempt: Attempt, suspension: Suspension) => void;
   /** A listener that the handler put on its signal failed. */
   readonly listenerFailed: (attempt: Attempt, error: unknown) => void;
 }
@@ -53,7 +55,7 @@ export class Attempt implements HeldLease, Member {
   private left = false;
   private stopped = false;
   private suspended = false;
-  private endRun: ((suspension: Suspension) => void) | undefined;
+  private hasSettled = false;
 
   constructor(
     readonly claimed: ClaimedExecution,
@@ -122,15 +124,14 @@ export class Attempt implements HeldLease, Member {
   suspend(request: SuspensionRequest | 'children'): void {
     if (!this.isLive || this.suspended) return;
     this.suspended = true;
-    this.endRun?.(new Suspension(request));
+    if (this.settled()) this.hooks.suspended(this, new Suspension(request));
   }
 
-  /** Settles as the value of the handler does, or with the suspension of its run, whichever is first. */
-  settles(value: unknown): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.endRun = resolve;
-      Promise.resolve(value).then(resolve, reject);
-    });
+  /** Its handler has settled, or waits, whichever is first: false when the other was. */
+  settled(): boolean {
+    if (this.hasSettled) return false;
+    this.hasSettled = true;
+    return true;
   }
 
   /** The handler is called now; from here on the attempt's own end is watched. */

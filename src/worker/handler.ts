@@ -4,7 +4,7 @@ import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { decode, encode, JSON_ENCODING } from '../shared/codec.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import type { Logger } from '../shared/logger.js';
-import { validate, type AnySchema } from '../shared/schema.js';
+import { validate, type AnySchema, type Validated } from '../shared/schema.js';
 import { fill, TEMPLATE_ENCODING, templateOf } from '../shared/template.js';
 import type { Travelled } from '../shared/travel.js';
 import { asEngineError } from '../util/engine-error.js';
@@ -17,7 +17,7 @@ import type { SpendingOn } from './budgets/spending.js';
 import type { Step } from './steps/step.js';
 import { categoryOf } from './text.js';
 import type { WaitingContext } from './waits/context.js';
-import { Suspension, type SuspensionRequest } from './waits/suspension.js';
+import type { Suspension, SuspensionRequest } from './waits/suspension.js';
 import type { NoSignals, SignalSchemas } from './waits/wait-for.js';
 
 /** The proof that this attempt owns the execution, for the engine and for the user's own stores. */
@@ -135,54 +135,116 @@ export interface Runner {
   readonly abortCode: string | undefined;
   /** What its handler passes once, if it asked for it. */
   readonly checkpoints: { close(): Promise<void> } | undefined;
-  /** Settles as the handler's value does, or with its suspension. */
-  settles(value: unknown): Promise<unknown>;
+  /** The handler has given its value or its error. False when its run had ended before, because it waits. */
+  settled(): boolean;
 }
 
-/** Calls a function and returns what it returns; a place to measure the call. */
-export type Caller = <T>(fn: () => T) => T;
+/** What the runs of the handlers of a worker have in common. */
+export interface RunnerHost<Of extends Runner> {
+  /** Calls the handler with its context. */
+  call(attempt: Of, task: TaskHandler, input: unknown): unknown;
+  /** The results that belong in the input of an attempt; asked for where some do. */
+  results(attempt: Of): Promise<ReadonlyMap<string, unknown>>;
+  /** The run has ended. Called once for every run. */
+  ended(attempt: Of, ending: Ending): void;
+}
 
-/** Runs the handler on a claimed execution. Never rejects, whatever the handler throws or returns. */
-export async function runHandler(
-  task: TaskHandler,
-  attempt: Runner,
-  contextWith: (input: unknown) => TaskContext,
-  /** The results that belong in its input; asked for where some do. */
-  results: () => Promise<ReadonlyMap<string, unknown>>,
-  call: Caller = (fn) => fn(),
-): Promise<Ending> {
-  let input: unknown;
+const LOST: Ending = { kind: 'lost' };
+
+/**
+ * Runs the handler on a claimed execution, and says how that ended. Never throws, whatever the handler throws or returns.
+ *
+ * It waits for nothing that is there: a promise in an attempt costs more than most of what is done for it.
+ */
+export function runHandler<Of extends Runner>(task: TaskHandler, attempt: Of, host: RunnerHost<Of>): void {
+  let input: Validated | Promise<Validated>;
   try {
-    const { inputPayload: bytes, payloadEncoding: encoding } = attempt.claimed;
-    const given = encoding === TEMPLATE_ENCODING ? await filled(bytes, results) : decode({ bytes, encoding });
-    const validated = await validate(task.input, given);
-    if (!validated.ok) return permanent('invalid_input_payload', new Error(validated.problem));
-    input = validated.value;
+    input = inputOf(task, attempt, host);
   } catch (error) {
-    const wait = delayed(error);
-    if (wait !== undefined) return wait;
-    // The store could not be asked for as long as the work was this worker's.
-    if (attempt.abortCode !== undefined) return { kind: 'lost' };
-    // A result that belongs in it is gone: that has a category of its own.
-    if (outcomeBrandOf(error) === OUTCOME.non_retryable) return failureOf(error);
-    return permanent('invalid_input_payload', error);
+    host.ended(attempt, unreadable(attempt, error));
+    return;
+  }
+  if (!(input instanceof Promise)) call(task, attempt, input, host);
+  else {
+    input.then(
+      (validated) => call(task, attempt, validated, host),
+      (error: unknown) => host.ended(attempt, unreadable(attempt, error)),
+    );
+  }
+}
+
+function inputOf<Of extends Runner>(
+  task: TaskHandler,
+  attempt: Of,
+  host: RunnerHost<Of>,
+): Validated | Promise<Validated> {
+  const { inputPayload: bytes, payloadEncoding: encoding } = attempt.claimed;
+  if (encoding !== TEMPLATE_ENCODING) return validate(task.input, decode({ bytes, encoding }));
+  return filled(bytes, () => host.results(attempt)).then((given) => validate(task.input, given));
+}
+
+/** The ending of an attempt whose input could not be made. */
+function unreadable({ abortCode }: Runner, error: unknown): Ending {
+  const wait = delayed(error);
+  if (wait !== undefined) return wait;
+  // The store could not be asked for as long as the work was this worker's.
+  if (abortCode !== undefined) return LOST;
+  // A result that belongs in it is gone: that has a category of its own.
+  if (outcomeBrandOf(error) === OUTCOME.non_retryable) return failureOf(error);
+  return permanent('invalid_input_payload', error);
+}
+
+function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validated, host: RunnerHost<Of>): void {
+  if (!input.ok) {
+    host.ended(attempt, permanent('invalid_input_payload', new Error(input.problem)));
+    return;
   }
   // The validation may have taken its time.
-  if (attempt.abortCode !== undefined) return { kind: 'lost' };
+  if (attempt.abortCode !== undefined) {
+    host.ended(attempt, LOST);
+    return;
+  }
   let value: unknown;
   try {
-    value = await attempt.settles(call(() => task.handler(contextWith(input))));
+    value = host.call(attempt, task, input.value);
   } catch (error) {
-    if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
-    return attempt.abortCode === undefined ? failureOf(error) : { kind: 'lost' };
+    threw(attempt, error, host);
+    return;
   }
-  if (value instanceof Suspension) return attempt.abortCode === undefined ? waiting(value) : { kind: 'lost' };
-  if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
-  return delayed(value) ?? (await resultOf(task, value));
+  // What could be a promise is adopted, which reads its `then`: that can throw.
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) gave(task, attempt, value, host);
+  else {
+    Promise.resolve(value).then(
+      (settled) => gave(task, attempt, settled, host),
+      (error: unknown) => threw(attempt, error, host),
+    );
+  }
 }
 
-const waiting = ({ request }: Suspension): Ending =>
-  request === 'children' ? { kind: 'await_children' } : { kind: 'suspend', request };
+function threw<Of extends Runner>(attempt: Of, error: unknown, host: RunnerHost<Of>): void {
+  if (!attempt.settled()) return;
+  const end = (): void => host.ended(attempt, attempt.abortCode === undefined ? failureOf(error) : LOST);
+  if (attempt.checkpoints === undefined) end();
+  else void attempt.checkpoints.close().then(end);
+}
+
+function gave<Of extends Runner>(task: TaskHandler, attempt: Of, value: unknown, host: RunnerHost<Of>): void {
+  if (!attempt.settled()) return;
+  if (attempt.checkpoints === undefined) end(task, attempt, value, host);
+  else void attempt.checkpoints.close().then(() => end(task, attempt, value, host));
+}
+
+function end<Of extends Runner>(task: TaskHandler, attempt: Of, value: unknown, host: RunnerHost<Of>): void {
+  const ending = delayed(value) ?? resultOf(task, value);
+  if (ending instanceof Promise) void ending.then((validated) => host.ended(attempt, validated));
+  else host.ended(attempt, ending);
+}
+
+/** The ending of a run whose handler waits. */
+export function suspended({ abortCode }: Runner, { request }: Suspension): Ending {
+  if (abortCode !== undefined) return LOST;
+  return request === 'children' ? { kind: 'await_children' } : { kind: 'suspend', request };
+}
 
 /** An input with results in it. @throws EngineError what asking for them throws, and `corruption` */
 async function filled(bytes: Uint8Array, results: () => Promise<ReadonlyMap<string, unknown>>): Promise<unknown> {
@@ -201,15 +263,21 @@ function delayed(value: unknown): Ending | undefined {
   );
 }
 
-async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
+function resultOf(task: TaskHandler, value: unknown): Ending | Promise<Ending> {
+  if (task.output === undefined) return completed(value);
+  return Promise.resolve(validate(task.output, value)).then(
+    (validated) =>
+      validated.ok
+        ? completed(validated.value)
+        : permanent('invalid_result', new Error(`The result does not match the output schema: ${validated.problem}`)),
+    (error: unknown) => permanent('invalid_result', error),
+  );
+}
+
+function completed(value: unknown): Ending {
   try {
-    const validated = await validate(task.output, value);
-    if (!validated.ok)
-      return permanent(
-        'invalid_result',
-        new Error(`The result does not match the output schema: ${validated.problem}`),
-      );
-    return { kind: 'complete', ...encode(validated.value, 'result') };
+    const { bytes, encoding } = encode(value, 'result');
+    return { kind: 'complete', bytes, encoding };
   } catch (error) {
     return permanent('invalid_result', error);
   }

@@ -15,6 +15,11 @@ export interface LoopWatchOptions {
   readonly onBlocked: (forMs: number, tasks: readonly string[]) => void;
 }
 
+export interface MeasuredTask<Context, T> {
+  readonly name: string;
+  handler(context: Context): T;
+}
+
 /** Beats in a lease: a stretch is known to a twelfth of the lease. */
 const BEATS = 12;
 /** Two thirds of the lease, less what a beat does not see. */
@@ -42,16 +47,16 @@ export class LoopWatch {
     this.beat = undefined;
   }
 
-  /** Calls `fn` for a task, remembers how long the call took, and watches as long as handlers run. */
-  measure<T>(task: string, fn: () => T): T {
+  /** Calls the handler of a task, remembers how long the call took, and watches as long as handlers run. */
+  measure<Context, T>(task: MeasuredTask<Context, T>, context: Context): T {
     this.start();
-    this.called.add(task);
+    this.called.add(task.name);
     const startedAt = this.options.clock.now();
     try {
-      return fn();
+      return task.handler(context);
     } finally {
       const ms = this.options.clock.now() - startedAt;
-      if (ms > this.longest.ms) this.longest = { ms, task };
+      if (ms > this.longest.ms) this.longest = { ms, task: task.name };
     }
   }
 

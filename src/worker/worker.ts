@@ -28,7 +28,7 @@ import { Beginner } from './begin.js';
 import type { ChildRowOf } from './children/child.js';
 import { HandlerContext, progressArgs, type ContextDependencies } from './context.js';
 import { EndsWatch } from './ends-watch.js';
-import { runHandler, type Ending, type TaskHandler } from './handler.js';
+import { runHandler, suspended, type Ending, type RunnerHost, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { LoopWatch } from './loop-watch.js';
@@ -57,6 +57,8 @@ export interface WorkerDependencies {
 
 /** Handlers that were told to stop at the end of a drain get this long before their work is handed back, ms. */
 const STOP_GRACE_MS = 2_000;
+/** The lease of an attempt is as it should be. */
+const KEPT = Promise.resolve(true);
 /** The last calls of a drain get this long, ms; an engine that cannot be reached must not hold up the exit. */
 const LAST_CALLS_MS = 5_000;
 
@@ -80,6 +82,7 @@ export class TaskWorker implements Worker {
   private readonly patience: Patience;
   private readonly endsWatch: EndsWatch;
   private readonly hooks: AttemptHooks;
+  private readonly runs: RunnerHost<Attempt>;
   private readonly forHandlers: ContextDependencies;
   private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0, lost: 0 };
   private readonly stopListening: () => void;
@@ -100,6 +103,9 @@ export class TaskWorker implements Worker {
       told: (attempt) => {
         if (this.running.has(attempt)) this.stuck.told(attempt);
       },
+      // What is left of the handler's turn comes first.
+      suspended: (attempt, suspension) =>
+        void Promise.resolve().then(() => this.runs.ended(attempt, suspended(attempt, suspension))),
       listenerFailed: (attempt, error) => announcer.signalListenerFailed(attempt, error),
     };
     const onError = (error: unknown): void => announcer.failedCall(error);
@@ -154,6 +160,17 @@ export class TaskWorker implements Worker {
             running: () => [...this.running].map(({ claimed }) => claimed.executionKind),
             onBlocked: (forMs, tasks) => announcer.loopBlocked(forMs, tasks),
           });
+    this.runs = {
+      call: (attempt, task, input) => {
+        const context = new HandlerContext(attempt, input, this.forHandlers);
+        return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(task, context);
+      },
+      results: (attempt) => resultsFor(attempt, backend, clock),
+      ended: (attempt, ending) => {
+        if (attempt.frames === undefined) this.ended(attempt, ending);
+        else void endingBehind(attempt.frames, ending, attempt).then((final) => this.ended(attempt, final));
+      },
+    };
     this.patience = new Patience(clock, () => this.running.size === 0);
     this.endsWatch = new EndsWatch({
       backend,
@@ -219,7 +236,7 @@ export class TaskWorker implements Worker {
     else if (task === undefined && settings.onUnhandled === 'fail')
       this.giveBack(attempt, unhandled(claimed.executionKind));
     else if (task === undefined) this.handBackOrphan(attempt);
-    else if (this.running.size < settings.slots) void this.run(attempt, task);
+    else if (this.running.size < settings.slots) this.run(attempt, task);
     else this.ahead.add(attempt);
   }
 
@@ -230,30 +247,26 @@ export class TaskWorker implements Worker {
     this.giveBack(attempt, this.orphans.endingFor(executionId));
   }
 
-  /** Runs the handler of an attempt in a slot. Never rejects. */
-  private async run(attempt: Attempt, task: TaskHandler): Promise<void> {
+  /** Runs the handler of an attempt in a slot. */
+  private run(attempt: Attempt, task: TaskHandler): void {
     this.running.add(attempt);
     this.ahead.started();
     this.watchTurns();
     // A handler that holds the event loop would lose a lease whose grant was read so late.
-    if (this.keeper.isStale(attempt) && !(await this.keeper.confirm(attempt))) {
-      this.ended(attempt, { kind: 'lost' });
-      return;
-    }
+    const isKept = this.keeper.isStale(attempt) ? this.keeper.confirm(attempt) : KEPT;
+    // Not in this turn: what was claimed together is in hand before the first of it runs.
+    void isKept.then((kept) => {
+      if (kept) this.begin(attempt, task);
+      else this.ended(attempt, { kind: 'lost' });
+    });
+  }
+
+  private begin(attempt: Attempt, task: TaskHandler): void {
     attempt.start();
     this.endsWatch.started();
     // An attempt without a timeout need not be begun; one whose timeout the claim has armed runs already.
     if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
-    const { backend, clock } = this.deps;
-    const ending = await runHandler(
-      task,
-      attempt,
-      (input) => new HandlerContext(attempt, input, this.forHandlers),
-      () => resultsFor(attempt, backend, clock),
-      (fn) => (this.loopWatch === undefined ? fn() : this.loopWatch.measure(task.name, fn)),
-    );
-    const { frames } = attempt;
-    this.ended(attempt, frames === undefined ? ending : await endingBehind(frames, ending, attempt));
+    runHandler(task, attempt, this.runs);
   }
 
   /** As long as handlers run, leases are looked after before each of them can hold the event loop again. */
@@ -314,7 +327,7 @@ export class TaskWorker implements Worker {
       if (next === undefined) return;
       const task = this.deps.taskNamed(next.claimed.executionKind);
       if (task === undefined) this.handBackOrphan(next);
-      else void this.run(next, task);
+      else this.run(next, task);
     }
   }
 

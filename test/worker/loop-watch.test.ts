@@ -22,7 +22,7 @@ describe('the watch on the event loop', () => {
   it('is silent about stretches that cost no lease', async () => {
     const { clock, running, said, watch } = setUp();
     running.push('t');
-    watch.measure('t', () => undefined);
+    watch.measure({ name: 't', handler: () => undefined }, undefined);
     for (let stretch = 0; stretch < 20; stretch++) {
       await clock.block(6_900);
       await clock.pass(stretch * 100);
@@ -34,7 +34,7 @@ describe('the watch on the event loop', () => {
     for (let phase = 0; phase < 1_000; phase += 90) {
       const { clock, running, said, watch } = setUp();
       running.push('a', 'b', 'a');
-      watch.measure('a', () => undefined);
+      watch.measure({ name: 'a', handler: () => undefined }, undefined);
       await clock.pass(phase);
       await clock.block(8_000);
       expect(said).toHaveLength(1);
@@ -48,10 +48,16 @@ describe('the watch on the event loop', () => {
   it('knows the task that computed when it was called, also when it has ended by then', async () => {
     const { clock, running, said, watch } = setUp();
     running.push('other');
-    watch.measure('other', () => undefined);
-    watch.measure('culprit', () => {
-      clock.time += 9_000;
-    });
+    watch.measure({ name: 'other', handler: () => undefined }, undefined);
+    watch.measure(
+      {
+        name: 'culprit',
+        handler: () => {
+          clock.time += 9_000;
+        },
+      },
+      undefined,
+    );
     await clock.block(0);
     expect(said).toEqual([[9_000, ['culprit']]]);
   });
@@ -59,7 +65,7 @@ describe('the watch on the event loop', () => {
   it('does not beat when no handler runs', async () => {
     const { clock, running, watch } = setUp();
     running.push('t');
-    watch.measure('t', () => undefined);
+    watch.measure({ name: 't', handler: () => undefined }, undefined);
     await clock.pass(5_000);
     expect(clock.pending).toBe(1);
     running.pop();

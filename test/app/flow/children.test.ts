@@ -23,6 +23,8 @@ beforeAll(async () => {
     if (input === 'fail') throw new NonRetryableError('it is broken', { category: 'broken' });
     if (input === 'hang')
       await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+    // One that fails ends before its siblings that do not.
+    await undefined;
     return input;
   });
   await t.app.worker({ slots: 50 });
