@@ -95,7 +95,8 @@ export const SUFFIXES = {
   steps: ':steps',
   /** What it depends on: id of the edge -> its facts. */
   dependencies: ':deps',
-  /** What leads out of it: the id of the edge and of the downstream, in one text. */
+  /** What leads out of it: the id of the edge and of the downstream, in one text; a set when that is more than one edge. */
+  only: ':to',
   leading: ':next',
 } as const;
 

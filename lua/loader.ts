@@ -26,6 +26,9 @@ function fieldOf(name: string): string {
   return field;
 }
 
+/** Before the name of an extra: it is read with the rest, by an execution that mostly has it. */
+const WITH = 'with:';
+
 /** Facets that every execution has. */
 const ALWAYS_THERE: ReadonlySet<string> = new Set(['naming', 'given']);
 
@@ -73,15 +76,19 @@ const everyName = (table: FactTable): string[] =>
   ].map(snakeCase);
 
 /**
- * The text of a loader of executions. One that refills takes as its third argument a table that it filled before and that
+ * The text of a loader of executions. An extra is read by a command of its own where its letter is there; one that is named
+ * `with:` is read with the rest. A loader that refills takes as its third argument a table that it filled before and that
  * got no more facts since; the fence is left to be checked by what compares it. @throws Error when a name is no field */
-export function loaderText(table: FactTable, names: readonly string[], refills: boolean): string {
-  if (names[0] === EVERYTHING) return loaderText(table, everyName(table), refills);
+export function loaderText(table: FactTable, wanted: readonly string[], refills: boolean): string {
+  if (wanted[0] === EVERYTHING) return loaderText(table, everyName(table), refills);
+  const names = wanted.map((name) => name.replace(WITH, ''));
+  const together = names.filter((_, i) => wanted[i]?.startsWith(WITH));
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
   const values = facts.map((_, i) => `f${i + 1}`).join(', ');
   const patterns = facetPatterns(table);
   const always = names.filter((name) => !IS_EXTRA.has(name));
-  const extras = names.filter((name) => IS_EXTRA.has(name));
+  const extras = names.filter((name) => IS_EXTRA.has(name) && !together.includes(name));
+  const read = [...always, ...together];
   const field = (name: string): string => JSON.stringify(fieldOf(name));
   // Whatever is read of it later can be read: nothing that is damaged reaches what writes.
   const checked = (name: string): string[] => {
@@ -94,7 +101,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
   };
   // Of two fields each is looked at for itself: that costs less than both together.
-  const [only] = always.length === 1 ? always : [];
+  const [only] = read.length === 1 ? read : [];
   const locals = always.flatMap((name, i) => {
     const value = only === undefined ? `values[${i + 2}]` : `command('HGET', key, ${field(only)})`;
     const read = `  local ${name} = ${value} or ''`;
@@ -114,7 +121,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   const life =
     only === undefined
       ? [
-          `  local values = attempted('HMGET', key, ${['life', ...always].map(field).join(', ')})`,
+          `  local values = attempted('HMGET', key, ${['life', ...read].map(field).join(', ')})`,
           '  if values.err then ff.no_hash(values) end',
           '  local life = values[1]',
         ]
@@ -122,6 +129,14 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
           `  local life = attempted('HGET', key, ${field('life')})`,
           "  if life and type(life) ~= 'string' then ff.no_hash(life) end",
         ];
+  const taken = together.flatMap((name, i) => [
+    `  local ${name} = ''`,
+    `  if extras ~= '' and string.find(extras, ${field(name)}, 1, true) then`,
+    `    ${name} = values[${always.length + i + 2}] or ff.damaged('${fieldOf(name)} is missing')`,
+    `    if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${field(name)}) end`,
+    ...checked(name).map((line) => `  ${line}`),
+    '  end',
+  ]);
   const more = [
     `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
     // Their letters say which there are.
@@ -163,6 +178,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     ...locals,
     ...(refills ? refillAlike : []),
     `  local ${values}, extras = ff.parse_life(life)`,
+    ...taken,
     ...(extras.length > 0 ? more : []),
     ...ownedIf(attempts),
     ...(refills ? refill : []),

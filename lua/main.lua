@@ -147,7 +147,7 @@ local function run_group(call, argv, replies)
   local shape = shapes[signature] or read_shape(signature)
   local heading = known_headings[text] or read_heading(text)
   group, next_at, left = false, next_at + 2, heading.count
-  call.are_completions = shape[3] == 'complete_execution'
+  call.completions = shape[3] == 'complete_execution' and heading.count
   while left > 0 and not is_cut do
     local ran, why = pcall(run_commands, call, argv, replies, shape, heading)
     if not ran then

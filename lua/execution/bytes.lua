@@ -39,6 +39,12 @@ function ff.discard_bytes(key, place)
   if is_staged(place) then command('UNLINK', staged_key(key, place)) end
 end
 
+-- Keeps the result of an execution that has a fence: a short one needs no key.
+function ff.keep_result(execution, place, text)
+  if place == LIMIT.bytes_here and #text <= LIMIT.max_field_bytes and text ~= LIMIT.spilled then return text end
+  return ff.keep_bytes(ff.result_key(execution), '', place, text)
+end
+
 -- The key of the result of an execution that has a fence.
 function ff.result_key(execution)
   local attempt = string.match(execution.fence, '\t([^\t]*)$')

@@ -98,6 +98,27 @@ function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   end
 end
 
+-- A completion of a member that has nothing besides: it is forgotten with its flow.
+function ff.apply.member_completion(call, execution, purge_text, result_at, result, result_encoding)
+  local key, id, flow_id = execution.key, execution.id, ff.flow_of(execution)
+  local in_hand = call.downstream
+  if in_hand and in_hand.id == id then ff.leave_downstream(call) end
+  local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
+  local life, ending = completed_life(call, execution, purge_text), ff.fit(key, FIELD.ending, ff.ending_text('', bytes, result_encoding))
+  if result_at == '' then
+    command('HSET', key, FIELD.life, life, FIELD.ending, ending)
+  else
+    command('HSET', key, FIELD.life, life, FIELD.ending, ending, FIELD.result, ff.keep_result(execution, result_at, result))
+  end
+  ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
+  if flow_id then ff.tally(call, LIMIT.counted_flow .. flow_id, SITUATION.running, SITUATION.completed) end
+  ff.remove(call.timers, TIMER.execution .. id)
+  if call.ends then ff.note_end(call, id) end
+  ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text .. '\t' .. bytes .. '\t' .. result_encoding)
+  if call.streams_until then ff.note_stream(call, id) end
+  if flow_id then ff.settle_completion(call, execution, flow_id) end
+end
+
 function ff.apply.execution_completed(call, execution, purge_at, purge_text, result_at, result, result_encoding)
   forget_failure(execution)
   local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
@@ -105,7 +126,7 @@ function ff.apply.execution_completed(call, execution, purge_at, purge_text, res
   if result_at == '' then
     ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending)
   else
-    local kept = ff.keep_bytes(ff.result_key(execution), '', result_at, result)
+    local kept = ff.keep_result(execution, result_at, result)
     ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending, FIELD.result, kept)
   end
   ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming,

@@ -57,8 +57,7 @@ local ID_LENGTH = 22
 -- Steps of a task: the cursor behind it, the execution that it is about, and the edge.
 local function leading_steps(call, task, limit)
   if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
-  local from = task.cursor == '' and '-' or '(' .. task.cursor .. '~'
-  local found = command('ZRANGEBYLEX', call.base .. task.about .. SUFFIX.leading, from, '+', 'LIMIT', 0, limit)
+  local found = ff.leading_of(call, task.about, task.cursor, limit)
   local steps = {}
   for i = 1, #found do
     local edge_id = string.sub(found[i], 1, ID_LENGTH)
@@ -176,10 +175,26 @@ local function decide(call, flow, execution)
   return siblings, go_on(call, flow, execution, outcome)
 end
 
+-- An edge that leads to an execution. Where the completions of the call can be most of what leads there, all edges are read
+-- together once the second of them is resolved.
+local function edge_to(call, execution, edge_id)
+  local texts = execution.edge_texts
+  if not texts and execution.resolved and call.completions and execution.leading <= 2 * call.completions then
+    local found = command('HGETALL', execution.key .. SUFFIX.dependencies)
+    texts = {}
+    for i = 1, #found, 2 do texts[found[i]] = found[i + 1] end
+    execution.edge_texts = texts
+  end
+  if not texts then return ff.edge_of(execution.key, edge_id) end
+  local edge = texts[edge_id] and { id = edge_id, dependency = texts[edge_id] }
+  if edge then ff.read_edge_dependency(edge) end
+  return edge
+end
+
 local function resolve_edge(call, flow, bucket, execution, edge_id)
   if not bucket then return nil end
   if execution.resolved and execution.resolved[edge_id] then return nil end
-  local edge = ff.edge_of(execution.key, edge_id)
+  local edge = edge_to(call, execution, edge_id)
   if not edge or edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
   local outcome = bucket == BUCKET.succeeded and EDGE_STATE.satisfied or EDGE_STATE.impossible
   ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
@@ -282,7 +297,7 @@ local function cascade(call, tasks, units)
     end
   end
   -- Completions of one call mostly lead to one execution: what becomes of it is written behind the last of them.
-  if not call.are_completions then ff.leave_downstream(call) end
+  if not call.completions then ff.leave_downstream(call) end
   local rest = {}
   for i = 1, #stack do
     local entry = stack[i]
@@ -310,6 +325,8 @@ local function finish(call, flow)
   if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
   if ff.is_unsealed(flow) then return end
   if flow.nodes == 0 and flow.flow_state == FLOW_STATE.open and flow.is_closed == '' then return end
+  local in_hand = call.downstream
+  if in_hand and in_hand.flow == flow.id and not ff.is_terminal(in_hand.situation) then return end
   if ff.live_members(call, flow.id) > 0 then return end
   ff.apply.flow_finished(call, flow, ff.plain_purge_time(call))
 end
@@ -327,6 +344,25 @@ end
 local function is_orphaning(call, execution)
   if execution.situation == SITUATION.completed or not string.find(execution.extras, FIELD.group, 1, true) then return false end
   return ff.has_orphaned(ff.group_of(call, execution.id))
+end
+
+-- What a completion does first: tables that each one uses anew.
+local completed, its_edge = { kind = WALK_KIND.resolve, bucket = BUCKET.succeeded }, {}
+
+-- What the completion of a member means for others. Mostly one edge leads out of it, and nothing follows yet.
+function ff.settle_completion(call, execution, flow_id)
+  local edge_id, downstream = ff.only_edge_of(execution)
+  if later or not edge_id then return ff.settle_end(call, execution) end
+  local flow = ff.readable_flow(call, flow_id)
+  if not flow then return end
+  completed.flow, its_edge.edge, its_edge.id = flow, edge_id, downstream
+  local first, second, third = try(call, completed, its_edge)
+  if first or second or third then
+    local tasks = {}
+    list(tasks, first, second, third)
+    leave(call, cascade(call, tasks, LIMIT.units_at_once - 1))
+  end
+  finish(call, flow)
 end
 
 -- What the end of an execution means for others, if it is in a flow.

@@ -9,8 +9,7 @@ local function cycle_of(call, from, to)
   local met, waiting, count, edges = { [from] = true }, { from }, 1, 0
   local at = 1
   while waiting[at] do
-    local leading = command('ZRANGEBYLEX', call.base .. waiting[at] .. SUFFIX.leading, '-', '+', 'LIMIT', 0,
-      LIMIT.max_searched_edges - edges + 1)
+    local leading = ff.leading_of(call, waiting[at], '', LIMIT.max_searched_edges - edges + 1)
     edges = edges + #leading
     if edges > LIMIT.max_searched_edges then return 'too_large' end
     for i = 1, #leading do
@@ -38,7 +37,7 @@ function ff.apply.dependency_staged(call, flow, execution, edge, is_backward, ha
   if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
   local round = execution.group_round
   command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.staged_edge(call, edge, round))
-  command('ZADD', call.base .. edge.upstream .. SUFFIX.leading, '0', edge.id .. edge.downstream)
+  ff.lead(call, { edge }, {})
   command('HSET', call.base .. KEY.edges .. flow.id, edge.id, edge.downstream)
   execution.leading = execution.leading + 1
   execution.group_state = GROUP_STATE.pending

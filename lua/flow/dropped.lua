@@ -11,6 +11,8 @@ local ID_LENGTH = 22
 -- nobody; and how many more entries there are.
 function ff.edges_out_of(call, id)
   local key = call.base .. id .. SUFFIX.leading
+  local edge, only_downstream = ff.only_edge_of({ key = call.base .. id })
+  if edge then return { { edge = edge, downstream = only_downstream, bucket = BUCKET.failed } }, {}, 0 end
   local entries = guarded('ZRANGE', key, 0, LIMIT.units_at_once - 1)
   local edges = {}
   for i = 1, #entries do

@@ -5,7 +5,7 @@ function ff.settle_downstream(call)
   local execution = call.downstream
   local resolved = execution and execution.resolved
   if not resolved then return end
-  execution.resolved = false
+  execution.resolved, execution.edge_texts = false, nil
   ff.set_all(execution.key .. SUFFIX.dependencies, resolved)
   if not execution.is_group_stale then return end
   execution.is_group_stale = false
@@ -114,7 +114,7 @@ end
 function ff.forget_member(call, execution)
   local flow = ff.flow_of(execution)
   ff.tally_member(call, execution, execution.situation, nil)
-  command('UNLINK', execution.key .. SUFFIX.dependencies, execution.key .. SUFFIX.leading)
+  command('UNLINK', execution.key .. SUFFIX.dependencies, execution.key .. SUFFIX.only, execution.key .. SUFFIX.leading)
   if flow then command('ZREM', call.base .. KEY.members .. flow, execution.id) end
 end
 

@@ -28,7 +28,7 @@ local function read_member(call, known, namespace, creator_identity, at, ...)
   local creation = creation_of(call, known, naming, options, policy, rules, capabilities, tags)
   return {
     id = id, key = call.base .. id, creation = creation, naming = naming, given = text_of_given(creation, input_at, input),
-    input_at = input_at, input = input, edges = {}, policy = false, is_new = true,
+    input_at = input_at, input = input, edges = {}, outgoing = 0, policy = false,
   }
 end
 
@@ -39,6 +39,7 @@ function ff.read_children(call, namespace, creator_identity, parent, ...)
     local child = read_member(call, known, namespace, creator_identity, at, ...)
     local edge = { upstream = child.id, downstream = parent }
     edge.id, edge.ref = string.match((select(at + TEXTS_OF_MEMBER, ...)), '^([^\t]*)\t(.*)$')
+    child.outgoing = 1
     local i = #members + 1
     members[i], by_id[child.id], edges[i] = child, child, edge
   end
@@ -59,8 +60,9 @@ function ff.read_graph(call, namespace, creator_identity, ...)
     local edge = {}
     edge.id, edge.upstream, edge.downstream, edge.ref = string.match((select(at, ...)), '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
     edges[i] = edge
-    local list = by_id[edge.downstream].edges
+    local list, upstream = by_id[edge.downstream].edges, by_id[edge.upstream]
     list[#list + 1] = edge
+    if upstream then upstream.outgoing = upstream.outgoing + 1 end
     at = at + 1
   end
   for i = at, select('#', ...) do
@@ -152,20 +154,63 @@ function ff.set_all(key, entries)
   end
 end
 
--- What leads out of each upstream.
-function ff.lead(call, edges)
-  local leading = {}
+local ID_LENGTH = 22
+
+-- Of a key beside an upstream, what it says of its only edge; nil when it says nothing.
+local function only_edge_at(key)
+  local only = guarded('GET', key .. SUFFIX.only)
+  return type(only) == 'string' and #only == 2 * ID_LENGTH and only or nil
+end
+
+-- The only edge that leads out of an execution: ids of the edge and of its downstream; nil when it has none, or several.
+function ff.only_edge_of(execution)
+  local only = only_edge_at(execution.key)
+  if not only then return nil end
+  return string.sub(only, 1, ID_LENGTH), string.sub(only, ID_LENGTH + 1)
+end
+
+-- Edges that lead out of an execution behind a cursor, in order, at most `limit`: the id of each and of its downstream, in one
+-- text.
+function ff.leading_of(call, id, cursor, limit)
+  local key = call.base .. id
+  local only = only_edge_at(key)
+  if only then return (cursor == '' or ff.is_before(cursor, string.sub(only, 1, ID_LENGTH))) and { only } or {} end
+  return command('ZRANGEBYLEX', key .. SUFFIX.leading, cursor == '' and '-' or '(' .. cursor .. '~', '+', 'LIMIT', 0, limit)
+end
+
+-- Further edges lead out of an execution that was there before: entries and their scores. One that was alone joins them.
+function ff.lead_out(call, upstream, entries)
+  local key = call.base .. upstream
+  local only = only_edge_at(key)
+  if only then entries[#entries + 1], entries[#entries + 2] = '0', only end
+  command('UNLINK', key .. SUFFIX.only)
+  add_all(key .. SUFFIX.leading, entries)
+end
+
+-- What leads out of each upstream. Of a new one, of `members` by id, all edges are known.
+function ff.lead(call, edges, members)
+  local leading, alone = {}, { 'MSET' }
   for i = 1, #edges do
     local edge = edges[i]
-    local list = leading[edge.upstream]
-    if not list then
-      list = {}
+    local member, entry = members[edge.upstream], edge.id .. edge.downstream
+    if member and member.outgoing == 1 then
+      local size = #alone
+      alone[size + 1], alone[size + 2] = member.key .. SUFFIX.only, entry
+      if size + 2 > LIMIT.max_unsettled then
+        command(unpack(alone))
+        alone = { 'MSET' }
+      end
+    else
+      local list = leading[edge.upstream] or {}
       leading[edge.upstream] = list
+      list[#list + 1] = '0'
+      list[#list + 1] = entry
     end
-    list[#list + 1] = '0'
-    list[#list + 1] = edge.id .. edge.downstream
   end
-  for upstream, list in pairs(leading) do add_all(call.base .. upstream .. SUFFIX.leading, list) end
+  if alone[2] then command(unpack(alone)) end
+  for upstream, list in pairs(leading) do
+    if members[upstream] then add_all(call.base .. upstream .. SUFFIX.leading, list) else ff.lead_out(call, upstream, list) end
+  end
 end
 
 -- The entry of an edge beside its downstream.
@@ -249,7 +294,7 @@ function ff.grow(call, flow, graph)
   for i = 1, #edges do leads[2 * i - 1], leads[2 * i] = edges[i].id, edges[i].downstream end
   add_all(call.base .. KEY.members .. flow.id, ranks)
   ff.set_all(call.base .. KEY.edges .. flow.id, leads)
-  ff.lead(call, edges)
+  ff.lead(call, edges, graph.by_id)
   flow.edges, flow.revision = flow.edges + #edges, flow.revision + #edges
   flow.last_mutation_at = call.now_text
 end

@@ -53,8 +53,7 @@ local ID_LENGTH = 22
 function ff.query.list_edges(call, execution_id, direction, after, limit)
   local rows = {}
   if direction == 'outgoing' then
-    local from = after == '' and '-' or '(' .. after .. '~'
-    local found = command('ZRANGEBYLEX', call.base .. execution_id .. SUFFIX.leading, from, '+', 'LIMIT', 0, limit)
+    local found = ff.leading_of(call, execution_id, after, limit)
     for i = 1, #found do
       rows[#rows + 1] = edge_row(call, string.sub(found[i], 1, ID_LENGTH), string.sub(found[i], ID_LENGTH + 1))
     end

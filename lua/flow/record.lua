@@ -2,14 +2,18 @@
 
 local load = ff.record('flow', 'life', 'cancel')
 
--- The id of the flow of a member; false when that cannot be read.
+local function flow_in(membership)
+  return type(membership) == 'string' and string.match(membership, '^[^\t]+') or false
+end
+
+-- The id of the flow of a member; false when that cannot be read. Of a record that says it nothing more is noted: its table may
+-- be taken for the next one.
 function ff.flow_of(execution)
   local flow = execution.flow
-  if flow == nil then
-    local text = execution.membership or guarded('HGET', execution.key, FIELD.membership)
-    flow = type(text) == 'string' and string.match(text, '^[^\t]+') or false
-    execution.flow = flow
-  end
+  if flow ~= nil then return flow end
+  if execution.membership then return flow_in(execution.membership) end
+  flow = flow_in(guarded('HGET', execution.key, FIELD.membership))
+  execution.flow = flow
   return flow
 end
 
@@ -176,7 +180,7 @@ function ff.owed_cancel(call, execution)
   if not flow then return nil end
   if ff.owes_cancel(flow, execution.situation) then return ff.cancel_reason_of(flow) end
   if flow.owing_groups == '' then return nil end
-  local leading = command('ZRANGEBYLEX', execution.key .. SUFFIX.leading, '-', '+')
+  local leading = ff.leading_of(call, execution.id, '', -1)
   for i = 1, #leading do
     local downstream = string.sub(leading[i], ID_LENGTH + 1)
     if command('EXISTS', call.base .. WALK.key .. WALK_KIND.siblings .. downstream) == 1 then

@@ -47,7 +47,7 @@ local function spawn(call, flow, execution, graph, edges, policy, is_same)
   end
   ff.set_all(execution.key .. SUFFIX.dependencies, entries)
   ff.set_all(call.base .. KEY.edges .. flow.id, leads)
-  ff.lead(call, edges)
+  ff.lead(call, edges, graph.by_id)
   ff.note_extra(execution, FIELD.group)
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.group, ff.text_of_group(execution))
   flow.edges, flow.revision, flow.is_unordered = flow.edges + #edges, flow.revision + #edges, '1'

@@ -16,6 +16,7 @@ local function in_order(key, member, score)
   return 1
 end
 
+
 -- Enters an execution among the members of its flow. Answers the name of the index when it was not there. Needs membership
 -- loaded.
 function ff.mend_membership(call, execution)
@@ -47,6 +48,38 @@ function ff.verify_members(call, flow, from, count)
   return { #ids, wrong }
 end
 
+-- Whether an edge leads from an upstream, or from any, to a downstream; so does one to what is gone, as far as can be known.
+local function leads(call, edge_id, downstream, upstream)
+  if command('EXISTS', call.base .. downstream) == 0 then return true end
+  local ran, edge = pcall(ff.edge_of, call.base .. downstream, edge_id)
+  if not ran then ff.contain(edge) end
+  return not ran or edge ~= nil and (not upstream or edge.upstream == upstream)
+end
+
+-- An execution. Takes away what is said of its only edge when there is no such edge, or no such execution. Answers how many were
+-- taken away.
+function ff.verify_only_edge(call, id)
+  local execution = { key = call.base .. id }
+  local edge_id, downstream = ff.only_edge_of(execution)
+  if edge_id and command('EXISTS', execution.key) == 1 and leads(call, edge_id, downstream, id) then return 0 end
+  return command('UNLINK', execution.key .. SUFFIX.only)
+end
+
+-- Enters an edge that leads out of an execution, where it is not said yet. Answers how many entries were missing, or wrong.
+local function enter_leading(call, id, entry)
+  local key, wrong = call.base .. id, ff.verify_only_edge(call, id)
+  local edge_id, downstream = ff.only_edge_of({ key = key })
+  if edge_id and edge_id .. downstream == entry or not edge_id and command('ZSCORE', key .. SUFFIX.leading, entry) then
+    return wrong
+  end
+  if edge_id or command('EXISTS', key .. SUFFIX.leading) == 1 then
+    ff.lead_out(call, id, { '0', entry })
+  else
+    command('SET', key .. SUFFIX.only, entry)
+  end
+  return wrong + 1
+end
+
 -- An execution, a cursor, count. Enters the edges that lead to it in the index of its flow and beside their upstreams.
 -- Answers the next cursor, how many were missing in each, and the flow.
 function ff.verify_edges(call, id, cursor, count)
@@ -58,21 +91,12 @@ function ff.verify_edges(call, id, cursor, count)
     local edge_id, edge = found[2][i], { dependency = found[2][i + 1] }
     if pcall(ff.read_edge_dependency, edge) then
       of_flow = of_flow + in_hash(call.base .. KEY.edges .. execution.flow, edge_id, id)
-      local upstream = call.base .. edge.upstream
-      if command('EXISTS', upstream) == 1 then
-        of_upstream = of_upstream + in_order(upstream .. SUFFIX.leading, edge_id .. id, '0')
+      if command('EXISTS', call.base .. edge.upstream) == 1 then
+        of_upstream = of_upstream + enter_leading(call, edge.upstream, edge_id .. id)
       end
     end
   end
   return { found[1], of_flow, of_upstream, execution.flow }
-end
-
--- Whether an edge leads from an upstream, or from any, to a downstream; so does one to what is gone, as far as can be known.
-local function leads(call, edge_id, downstream, upstream)
-  if command('EXISTS', call.base .. downstream) == 0 then return true end
-  local ran, edge = pcall(ff.edge_of, call.base .. downstream, edge_id)
-  if not ran then ff.contain(edge) end
-  return not ran or edge ~= nil and (not upstream or edge.upstream == upstream)
 end
 
 -- Flow, a cursor, count. Takes away edges that there are not. Answers the next cursor, and how many were taken away.

@@ -101,7 +101,8 @@ function ff.apply.execution_dropped(call, drop, requested_by, reason)
   ff.note_let_go(call, execution or { id = id, key = key, extras = FIELD.needs })
   forget(call, id, execution, drop.flow_id)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
-    key .. SUFFIX.payloads, key .. SUFFIX.steps, key .. SUFFIX.dependencies, key .. SUFFIX.leading)
+    key .. SUFFIX.payloads, key .. SUFFIX.steps, key .. SUFFIX.dependencies, key .. SUFFIX.only,
+    key .. SUFFIX.leading)
   if execution then command('UNLINK', ff.result_key(execution)) end
   command('HDEL', quarantine_key(call), TIMER.execution .. id)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)

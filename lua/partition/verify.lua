@@ -175,6 +175,7 @@ end
 function steps.members(...) return ff.verify_members(...) end
 function steps.edges(...) return ff.verify_edges(...) end
 function steps.flow_edges(...) return ff.verify_flow_edges(...) end
+function steps.only_edge(...) return ff.verify_only_edge(...) end
 function steps.leading(...) return ff.verify_leading(...) end
 
 -- Slot, first place, count. Answers ids.

@@ -2,7 +2,8 @@
 --
 -- Everything is read before anything is written: the queues, and the executions that they name.
 
-local load_first = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'input')
+local load_first = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'membership', 'input')
+local load_member = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'with:membership', 'input')
 -- What only work that was claimed before needs besides.
 local load_later = ff.loader('fence', 'retries', 'timing', 'progress', 'streams')
 
@@ -280,22 +281,29 @@ end
 -- What a plain claim tells of an execution with tags, beside its fence.
 local plain_take = { kind = CLAIM.fresh, attempt_type = '', index = '0', timeout_at = '', remaining_ms = '', earlier = '' }
 
--- Whether nobody had an execution before, and all that it has besides is tags, and rules that set its attempt no time.
-local function is_plain(execution)
+-- Whether nobody had an execution before, and all that it has besides is tags, rules that set its attempt no time, and a flow
+-- that owes it no cancellation.
+local function is_plain(call, execution)
   if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
-  if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.rules .. ']') then return false end
-  return not ff.rules(execution.rules).attempt_timeout_ms
+  if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.rules .. FIELD.membership .. ']') then return false end
+  if ff.rules(execution.rules).attempt_timeout_ms then return false end
+  return not ff.is_owed_cancel(call, execution)
 end
+
+-- Whether the last one that was looked at is in a flow: what waits together is mostly alike.
+local was_member = false
 
 -- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
 -- special, its fence says it all. A ticket is the id of a lease and of an attempt; those that are left begin at `at`.
 local function plan_one(call, group, id, queue, tickets, at)
   local size = plan.size + 1
   -- The record of a plain one has no facts but those that its loader gave it: it takes the next one.
-  local execution = load_first(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
+  local load = was_member and load_member or load_first
+  local execution = load(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
   local take = false
+  was_member = ff.is_member(execution)
   -- Most have the life that their creation left them.
-  if group.worker_fits and (execution.life == SITUATION.ready or is_plain(execution)) then
+  if group.worker_fits and (execution.life == SITUATION.ready or is_plain(call, execution)) then
     if execution.input == LIMIT.spilled then load_input(call, execution) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
@@ -352,12 +360,14 @@ local function claim_plain(call, group, execution)
   ff.remove(group.queue or execution.queue, execution.id)
   ff.add_noted(call.timers, group.expires_at, group.expiry, TIMER.execution .. execution.id, group.expires_at)
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running)
+  if execution.extras ~= '' then ff.tally_member(call, execution, SITUATION.ready, SITUATION.running) end
   ff.apply.plain_claim(call, group, execution)
 end
 
 -- Plain ones leave their queue together, and get their timers together.
 local function claim_many(call, group)
   local executions, takes = plan.executions, plan.takes
+  ff.gather(call)
   -- All that was looked at in the only queue, from its first entry on.
   local is_whole_head = group.queue and plan.plain == plan.size and not plan.broken[1]
   if is_whole_head then ff.remove_head(group.queue, plan.size) end
@@ -370,6 +380,7 @@ local function claim_many(call, group)
       plain = plain + 1
       if not is_whole_head then ff.remove(group.queue or execution.queue, execution.id) end
       timed[2 * plain - 1], timed[2 * plain] = group.expires_at, TIMER.execution .. execution.id
+      if execution.extras ~= '' then ff.tally_member(call, execution, SITUATION.ready, SITUATION.running) end
       ff.apply.plain_claim(call, group, execution)
     elseif take.is_end then
       ff.settle_later(true)

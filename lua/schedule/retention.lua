@@ -40,7 +40,8 @@ end
 -- Needs rules, bounds and streams loaded.
 function ff.check_ending(call, execution)
   ff.timers_of(call)
-  if execution.extras == '' and call.ended and first.is_plain then return first.at, first.text end
+  local extras = execution.extras
+  if (extras == '' or extras == FIELD.membership) and call.ended and first.is_plain then return first.at, first.text end
   if execution.situation == SITUATION.suspended then execution.suspension = ff.check_suspension(execution) end
   if execution.bounds ~= '' then
     ff.read_bounds(execution)

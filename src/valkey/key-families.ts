@@ -54,7 +54,7 @@ export function familyOf(name: string): IndexKey | undefined {
 const SHORT_LENGTH = 22;
 
 /** The execution that a key beside a record belongs to; nothing for keys of another kind. */
-export function besideOf(name: string, kind: 'dependencies' | 'leading'): string | undefined {
+export function besideOf(name: string, kind: 'dependencies' | 'leading' | 'only'): string | undefined {
   const id = name.slice(0, SHORT_LENGTH);
   return name.slice(SHORT_LENGTH) === SUFFIXES[kind] && isShortId(id) ? id : undefined;
 }

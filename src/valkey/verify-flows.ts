@@ -11,6 +11,8 @@ export interface FlowKeys {
   /** Executions that edges lead to, and those that edges lead out of. */
   readonly dependent: readonly string[];
   readonly leading: readonly string[];
+  /** Those that one edge leads out of. */
+  readonly onlyEdges: readonly string[];
   find(index: string, count: number): void;
 }
 
@@ -22,11 +24,12 @@ const textsOf = (reply: WireReply): string[] => (reply as WireReply[]).map(textO
 /** Members and edges that records tell of are entered when the records are gone over; what nothing tells of goes. */
 export async function mendFlows(
   link: VerifyLink,
-  { members, edges, dependent, leading, find }: FlowKeys,
+  { members, edges, dependent, leading, onlyEdges, find }: FlowKeys,
 ): Promise<void> {
   for (const id of dependent) await enterEdges(link, id, find);
   for (const flow of members) await byRank(link, 'members', flow, KEYS.members + flow, find);
   for (const id of leading) await byRank(link, 'leading', id, id + SUFFIXES.leading, find);
+  for (const id of onlyEdges) find(id + SUFFIXES.only, Number(await link.step('only_edge', id)));
   for (const flow of edges) {
     for (let cursor = '0'; ; ) {
       const answer = textsOf(await link.step('flow_edges', flow, cursor, String(AT_ONCE)));

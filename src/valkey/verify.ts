@@ -45,6 +45,7 @@ export class Verification {
   /** Executions that edges lead to, and those that edges lead out of. */
   private readonly dependent: string[] = [];
   private readonly leading: string[] = [];
+  private readonly onlyEdges: string[] = [];
   /** Names of keys that are none of all these: records of other kinds, mostly. */
   private readonly others: string[] = [];
   private readonly setAside: string[] = [];
@@ -63,7 +64,7 @@ export class Verification {
   async run(): Promise<VerifyReport> {
     await this.sortKeys();
     await this.mendTypes();
-    for (const list of [this.records, this.dependent, this.leading, this.others]) list.length = 0;
+    for (const list of [this.records, this.dependent, this.leading, this.onlyEdges, this.others]) list.length = 0;
     this.byFamily.clear();
     // What comes while the records are listed is told by the log.
     const [position, , settingsVersion] = await this.now();
@@ -91,8 +92,8 @@ export class Verification {
 
   /** What of the keys is of flows. */
   private flowKeys() {
-    const { dependent, leading } = this;
-    return { members: this.named('members'), edges: this.named('edges'), dependent, leading };
+    const { dependent, leading, onlyEdges } = this;
+    return { members: this.named('members'), edges: this.named('edges'), dependent, leading, onlyEdges };
   }
 
   private named(family: KeyFamily): readonly string[] {
@@ -133,9 +134,11 @@ export class Verification {
 
   private sortOther(name: string, records: Set<string>): void {
     const [dependent, leading] = [besideOf(name, 'dependencies'), besideOf(name, 'leading')];
+    const onlyEdge = besideOf(name, 'only');
     if (isShortId(name)) records.add(name);
     else if (dependent !== undefined) this.dependent.push(dependent);
     else if (leading !== undefined) this.leading.push(leading);
+    else if (onlyEdge !== undefined) this.onlyEdges.push(onlyEdge);
     else this.others.push(name);
   }
 
@@ -144,6 +147,7 @@ export class Verification {
       rests.map((rest) => [keyNameIn({ family, rest }), typeOf(family)] as const),
     );
     for (const id of this.leading) pairs.push([id + SUFFIXES.leading, 'zset']);
+    for (const id of this.onlyEdges) pairs.push([id + SUFFIXES.only, 'string']);
     for (const some of chunksOf(pairs, ENTRIES_AT_ONCE)) {
       const wrong = textsOf(await this.link.step('types', ...some.flat()));
       for (const name of wrong) {

@@ -170,6 +170,7 @@ const BY_VARIABLE: ReadonlySet<string> = new Set(['execution_claimed', 'executio
 /** Ways of an event for what is common, and what is done beside the state. */
 const SHORT_WAYS: ReadonlySet<string> = new Set([
   'frame_appended',
+  'member_completion',
   'plain_claim',
   'plain_completion',
   'plain_creation',

@@ -107,25 +107,27 @@ const INDEXES = [
 async function indexesOf(partition: string): Promise<string[]> {
   const start = `${PREFIX}${partition}:`;
   const names = (await admin.keys(`${start}*`)).map((key) => key.slice(start.length));
-  return names.filter(
-    (name) => INDEXES.includes(familyOf(name)?.family ?? '') || besideOf(name, 'leading') !== undefined,
-  );
+  const leads = (name: string) => besideOf(name, 'leading') !== undefined || besideOf(name, 'only') !== undefined;
+  return names.filter((name) => INDEXES.includes(familyOf(name)?.family ?? '') || leads(name));
 }
 
 const DAMAGES: Readonly<Record<string, (key: string, type: string) => Promise<unknown>>> = {
   lost: (key) => admin.del(key),
   'of a wrong type': async (key) => {
+    const type = await admin.type(key);
     await admin.del(key);
-    await admin.set(key, 'something else');
+    await (type === 'string' ? admin.sadd(key, 'something else') : admin.set(key, 'something else'));
   },
   'without its first entry': async (key, type) => {
     if (type === 'zset') return admin.zpopmin(key);
     if (type === 'set') return admin.spop(key);
+    if (type === 'string') return admin.set(key, ((await admin.get(key)) as string).slice(1));
     return admin.hdel(key, (await admin.hkeys(key))[0] as string);
   },
   'that says something else': async (key, type) => {
     // Lists by name are in the order of names alone.
     if (type === 'zset') return admin.zincrby(key, 7, (await admin.zrange(key, 0, 0))[0] as string);
+    if (type === 'string') return admin.set(key, ((await admin.get(key)) as string).replace(/.$/, '_'));
     if (type === 'hash') return admin.hset(key, (await admin.hkeys(key))[0] as string, '77');
     return admin.srem(key, (await admin.smembers(key))[0] as string);
   },

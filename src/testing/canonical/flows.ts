@@ -15,7 +15,12 @@ export class FlowIndexes {
   /** Flow -> edge and downstream. */
   readonly edges = new Map<string, Readonly<Record<string, string>>>();
   /** Upstream -> edge and downstream as one text. */
-  readonly leading = new Map<string, readonly string[]>();
+  private readonly leading = new Map<string, readonly string[]>();
+
+  /** Further entries of what leads out of an execution: it has one alone, or a set of several. */
+  lead(upstream: string, entries: readonly string[]): void {
+    this.leading.set(upstream, [...(this.leading.get(upstream) ?? []), ...entries]);
+  }
 
   /** Entries that do not follow from the records. Entries for purged executions are ignored. */
   strays(executions: readonly ReadonlyExecution[], flows: readonly Flow[], tallies: Map<string, Tally>): string[] {

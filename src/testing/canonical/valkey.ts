@@ -312,7 +312,8 @@ class PartitionReader {
     else if (suffix === SUFFIXES.input) this.inputs.push([executionId, (await client.getBuffer(key)) as Buffer]);
     else if (suffix === SUFFIXES.dependencies)
       this.dependencies.set(executionId, new Map(Object.entries(await client.hgetall(key))));
-    else if (suffix === SUFFIXES.leading) this.flowIndexes.leading.set(member, await client.zrange(key, 0, -1));
+    else if (suffix === SUFFIXES.leading) this.flowIndexes.lead(member, await client.zrange(key, 0, -1));
+    else if (suffix === SUFFIXES.only) this.flowIndexes.lead(member, [(await client.get(key)) ?? '']);
     else if (suffix === SUFFIXES.waits) this.waits.set(executionId, new Map(Object.entries(await client.hgetall(key))));
     else if (suffix === SUFFIXES.payloads)
       this.payloads.set(executionId, new Map(Object.entries(await client.hgetallBuffer(key))));
