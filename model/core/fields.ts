@@ -251,6 +251,11 @@ export const tagKey = z.string().refine((key) => key.length <= LIMITS.maxTagKeyB
 });
 
 function refuseProto<Value>(value: Value, context: z.RefinementCtx): Value {
+  // Zod would wait for it, and throw because its caller does not.
+  if (value instanceof Promise) {
+    context.addIssue({ code: 'custom', message: 'must be a map, not a promise', input: value });
+    return z.NEVER;
+  }
   if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__'))
     context.addIssue({ code: 'invalid_key', origin: 'record', issues: [], input: value, path: ['__proto__'] });
   return value;

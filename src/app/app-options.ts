@@ -5,7 +5,7 @@ import { refuse } from '../shared/checks.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
-import type { BackendSource } from './connection.js';
+import { checkBackend, isPromise, type BackendSource } from './connection.js';
 
 export interface AppOptions {
   /**
@@ -61,6 +61,7 @@ export function checkAppOptions(options: AppOptions | undefined): void {
     throw new InvalidDefinitionError(
       'An app needs a backend: app({ backend: memory() }) or app({ backend: valkey(...) })',
     );
+  if (typeof backend === 'object' && !isPromise(options.backend)) checkBackend(backend);
   const where = 'The app';
   knownOnly<AppOptions>(where, options, APP_OPTIONS);
   const { connect, namespace, creatorIdentity, log } = options;

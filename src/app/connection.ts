@@ -7,9 +7,10 @@ import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
-import { AppClosedError } from '../shared/errors.js';
+import { AppClosedError, InvalidDefinitionError } from '../shared/errors.js';
 import { anew } from '../shared/lazy.js';
 import type { Logger } from '../shared/logger.js';
+import { shown } from '../shared/shown.js';
 
 /** A backend, a promise of one, or a function that opens one: the function is called again after a failure. */
 export type BackendSource = Backend | PromiseLike<Backend> | (() => Backend | PromiseLike<Backend>);
@@ -97,6 +98,7 @@ export class Connection {
     for (;;) {
       try {
         const backend = await this.tryOnce();
+        checkBackend(backend);
         return this.use(backend);
       } catch (error) {
         if (this.isClosed()) throw new AppClosedError();
@@ -181,6 +183,16 @@ export class Connection {
   }
 }
 
-function isPromise(source: BackendSource): source is PromiseLike<Backend> {
+/** @throws InvalidDefinitionError for what is no backend, whatever made it */
+export function checkBackend(backend: unknown): asserts backend is Backend {
+  const { execute, close } = Object(backend) as Partial<Backend>;
+  if (typeof execute === 'function' && typeof close === 'function') return;
+  throw new InvalidDefinitionError(
+    `The app: backend must be a backend, not ${shown(backend)}`,
+    'Make one: memory(), embedded({ path }) or valkey(url).',
+  );
+}
+
+export function isPromise(source: BackendSource): source is PromiseLike<Backend> {
   return typeof (source as { then?: unknown }).then === 'function';
 }

@@ -127,7 +127,8 @@ export class AppRuntime {
       this.checkOpen();
       needList(`runMany of task ${shown(task.name)}`, 'the inputs', inputs);
       const requested = await Promise.all(
-        inputs.map((input, index) =>
+        // Not `map`, which passes over the holes of a list.
+        Array.from(inputs, (input, index) =>
           requestedRun(task, input, typeof options === 'function' ? options(input, index) : options),
         ),
       );
@@ -193,7 +194,7 @@ export class AppRuntime {
   /** A run of a flow, by its id or by the one that its caller gave it. @throws RunNotFoundError */
   async knownFlow(flow: FlowDefinition, run: string | OwnId): Promise<KnownFlowRun<unknown>> {
     const { surroundings, flows } = this.equipped(await this.connection.ready());
-    if (typeof run !== 'string') checkOwnId(`Run of flow "${flow.name}"`, run.id);
+    if (typeof run === 'object' && run !== null) checkOwnId(`Run of flow "${flow.name}"`, run.id);
     else checkExecutionId('flow.get', 'flow.get', run);
     const known = new KnownFlowRun(
       surroundings,

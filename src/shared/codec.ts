@@ -17,7 +17,7 @@ const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * A value as bytes: a `Uint8Array` as it is, anything else as JSON, `undefined` as nothing.
+ * A value as bytes: a copy of a `Uint8Array`, anything else as JSON, `undefined` as nothing.
  *
  * @param what is written, as a message begins
  * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a function, thousands of levels) or too large
@@ -42,7 +42,8 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
   const within = (bytes: Uint8Array): Uint8Array =>
     bytes.byteLength <= LIMITS.maxPayloadBytes ? bytes : tooLarge(bytes.byteLength);
   if (isUint8Array(value)) {
-    if (isBytes(value)) return { bytes: within(value), encoding: BYTES_ENCODING };
+    // The copy: its maker may fill the buffer anew before it is sent.
+    if (isBytes(value)) return { bytes: Uint8Array.from(within(value)), encoding: BYTES_ENCODING };
     throw new EngineError('invalid_input', `${what}: the buffer of the bytes was transferred, and they are gone.`);
   }
   let json: string | undefined;

@@ -1,5 +1,6 @@
 /** Validation by whatever library the user brought, through the Standard Schema interface. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { propertyOf, textOf } from '../util/thrown.js';
 
 /** A schema of zod, valibot, arktype or any other library that implements Standard Schema. */
 export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
@@ -15,18 +16,34 @@ export type Validated =
 /** The most issues named in a message. */
 const MAX_ISSUES = 5;
 
-/** The value as the schema wants it, or what is wrong with it. Without a schema every value is right, at once. */
+/**
+ * The value as the schema wants it, or what is wrong with it. Without a schema every value is right.
+ * At once, unless the schema is asynchronous.
+ * @throws what the schema throws
+ */
 export function validate(schema: AnySchema | undefined, value: unknown): Validated | Promise<Validated> {
-  return schema === undefined ? { ok: true, value } : validatedBy(schema, value);
+  if (schema === undefined) return { ok: true, value };
+  const result = schema['~standard'].validate(value);
+  const isPromise = typeof propertyOf(result, 'then') === 'function';
+  return isPromise ? Promise.resolve(result).then(validatedOf) : validatedOf(result);
 }
 
-async function validatedBy(schema: AnySchema, value: unknown): Promise<Validated> {
-  const result = await schema['~standard'].validate(value);
-  if (result.issues === undefined) return { ok: true, value: result.value };
-  const issues = result.issues.slice(0, MAX_ISSUES).map(({ message, path }) => {
-    const place = (path ?? []).map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.');
-    return place === '' ? message : `${place}: ${message}`;
-  });
-  const more = result.issues.length - issues.length;
-  return { ok: false, problem: issues.join('; ') + (more > 0 ? `; and ${more} more` : '') };
+function validatedOf(result: unknown): Validated {
+  if (typeof result !== 'object' || result === null) return { ok: false, problem: 'the schema gives no result' };
+  const { issues, value } = result as { readonly issues?: unknown; readonly value?: unknown };
+  if (issues === undefined) return { ok: true, value };
+  const list: readonly unknown[] = Array.isArray(issues) ? issues : [issues];
+  const texts = list.slice(0, MAX_ISSUES).map(issueText);
+  const more = list.length - texts.length;
+  return { ok: false, problem: texts.join('; ') + (more > 0 ? `; and ${more} more` : '') };
+}
+
+/** An issue as text, whatever a schema that a user wrote puts there. */
+function issueText(issue: unknown): string {
+  const message = textOf(propertyOf(issue, 'message') ?? 'it does not match');
+  const path = propertyOf(issue, 'path');
+  const place = Array.isArray(path)
+    ? path.map((segment) => textOf(propertyOf(segment, 'key') ?? segment)).join('.')
+    : '';
+  return place === '' ? message : `${place}: ${message}`;
 }

@@ -49,7 +49,7 @@ describe('payloads', () => {
 
   it('are bytes of whatever realm, and none whose buffer was transferred', () => {
     const foreign = vm.runInNewContext('new Uint8Array([1, 2])') as Uint8Array;
-    expect(encode(foreign)).toEqual({ bytes: foreign, encoding: BYTES_ENCODING });
+    expect(encode(foreign)).toEqual({ bytes: new Uint8Array([1, 2]), encoding: BYTES_ENCODING });
     expect(encode(Object.create(Uint8Array.prototype)).encoding).toBe(JSON_ENCODING);
     const gone = new Uint8Array(8);
     structuredClone(gone, { transfer: [gone.buffer] });

@@ -8,6 +8,7 @@ import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Schema } from '../../shared/schema.js';
+import { reasonOf } from '../../util/failure-text.js';
 
 /** The input that the functions of a quota receive: that with which a run is created. */
 export type QuotaInput<Input> = Input extends Schema<infer In, infer _> ? In : unknown;
@@ -124,10 +125,7 @@ function keyOf(taskName: string, per: (input: unknown) => unknown, input: unknow
   try {
     key = per(input);
   } catch (error) {
-    throw new InvalidInputError(
-      taskName,
-      `quota.per failed for it: ${error instanceof Error ? error.message : 'it threw'}`,
-    );
+    throw new InvalidInputError(taskName, `quota.per failed for it: ${reasonOf(error)}`);
   }
   if (typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
   throw new InvalidInputError(taskName, `quota.per must return a string of 1 to ${MAX_KEY_BYTES} bytes for it`);

@@ -8,6 +8,7 @@ import { withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { reasonOf } from '../../util/failure-text.js';
 import { BudgetExceededError } from '../../worker/budgets/errors.js';
 import type { AppBudget } from './budget.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
@@ -66,14 +67,12 @@ function listed(value: unknown): readonly AppBudget[] | undefined {
 /** The budgets of a run with this input, each once. @throws InvalidInputError when the input has none */
 export function budgetsOfRun(taskName: string, budget: TaskBudgetDefinition | undefined, input: unknown): AppBudget[] {
   if (budget === undefined) return [];
-  let found: unknown;
+  let budgets: readonly AppBudget[] | undefined;
   try {
-    found = typeof budget.of === 'function' ? budget.of(input) : budget.of;
+    budgets = listed(typeof budget.of === 'function' ? budget.of(input) : budget.of);
   } catch (error) {
-    const why = error instanceof Error ? error.message : 'it threw';
-    throw new InvalidInputError(taskName, `the function for its budget failed: ${why}`);
+    throw new InvalidInputError(taskName, `the function for its budget failed: ${reasonOf(error)}`);
   }
-  const budgets = listed(found);
   if (budgets === undefined)
     throw new InvalidInputError(
       taskName,

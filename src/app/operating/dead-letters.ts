@@ -5,6 +5,7 @@ import type { Backend } from '../../backend.js';
 import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
 import { checkSignal, checkWhole } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { askedBy } from './asked-by.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 
 /** Selects dead letters. */
@@ -79,11 +80,12 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
     async replay(filter = {}, options = {}) {
       const where = 'deadLetters.replay';
       knownOnly<ReplayOptions>(where, options, REPLAY_OPTIONS);
-      const { dryRun = false, limit = MAX_REPLAYED, reason = '', requestedBy, signal } = options;
+      const { dryRun = false, limit = MAX_REPLAYED, signal } = options;
+      const { reason, requestedBy } = askedBy(where, options);
       checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);
       checkSignal(where, 'signal', signal);
       const rows = source.rows(where, DEAD, filter);
-      const { after } = filter;
+      const { after } = Object(filter) as DeadLetterFilter;
       const call: DeadLetterSource['call'] = (command) => source.call(command);
       return replayMany(await source.backend(), rows, { dryRun, limit, reason, requestedBy, signal, after, call });
     },

@@ -4,6 +4,7 @@ import type { Backend } from '../../backend.js';
 import { changeLane, readLaneEverywhere } from '../../engine/change-lane.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf } from '../../shared/lane-names.js';
+import { askedBy } from './asked-by.js';
 
 /** Who changes a lane, and why; both are recorded in the log. */
 export interface LaneRequest {
@@ -88,7 +89,7 @@ export class LaneOfApp implements AppLane {
   private async change(to: LaneState, request: LaneRequest): Promise<void> {
     const { source, laneId } = this;
     knownOnly<LaneRequest>(`The lane "${this.name}"`, request, REQUEST);
-    const { reason, requestedBy } = request;
-    await changeLane(await source.backend(), { laneId, to, reason, requestedBy }, (command) => source.call(command));
+    const asked = askedBy(`The lane "${this.name}"`, request);
+    await changeLane(await source.backend(), { laneId, to, ...asked }, (command) => source.call(command));
   }
 }

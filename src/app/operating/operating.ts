@@ -7,18 +7,10 @@ import { withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { RunNotFoundError, RunStateError, type RunStateProblem } from '../../shared/errors.js';
-import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { Tags } from '../runs/tags.js';
 import { checkTags } from '../tasks/task-checks.js';
-
-/** Why an operator acts on a run, and who: both are recorded in the log, and with a hold. */
-export interface OperatorOptions {
-  /** Default none. Truncated after 4 096 bytes, and marked with "…". */
-  readonly reason?: string | undefined;
-  /** Who requests it: a person, a script, a service; at most 256 bytes. Default `operator`. */
-  readonly requestedBy?: string | undefined;
-}
+import { askedBy, type OperatorOptions } from './asked-by.js';
 
 export interface RunReplayOptions extends OperatorOptions {
   /**
@@ -81,11 +73,13 @@ export class Operating implements RunOperating {
   ) {}
 
   async hold(options: OperatorOptions = {}): Promise<void> {
+    knownOnly<OperatorOptions>('hold', options, OPTIONS);
     const asked = askedBy('hold', options);
     await this.ask((backend, executionId) => backend.holdExecution({ executionId, ...asked }));
   }
 
   async release(options: OperatorOptions = {}): Promise<void> {
+    knownOnly<OperatorOptions>('release', options, OPTIONS);
     const asked = askedBy('release', options);
     await this.ask((backend, executionId) => backend.releaseHold({ executionId, ...asked }));
   }
@@ -94,6 +88,7 @@ export class Operating implements RunOperating {
     const { minPriority: least, maxPriority: most } = LIMITS;
     if (!Number.isInteger(priority) || priority < least || priority > most)
       throw refuse('setPriority', 'the priority', `a whole number from ${least} to ${most}`, priority);
+    knownOnly<OperatorOptions>('setPriority', options, OPTIONS);
     const { requestedBy } = askedBy('setPriority', options);
     await this.ask((backend, executionId) =>
       backend.changePriority({ executionId, newPriority: priority, requestedBy }),
@@ -138,13 +133,3 @@ export class Operating implements RunOperating {
 
 const OPTIONS = { reason: true, requestedBy: true } as const;
 const REPLAY_OPTIONS = { ...OPTIONS, steps: true } as const;
-
-/** @throws InvalidDefinitionError for what is no text, and for options that there are not */
-function askedBy(what: string, options: OperatorOptions): { reason: string; requestedBy?: string } {
-  knownOnly(what, options, OPTIONS);
-  const { reason = '', requestedBy } = options;
-  if (typeof reason !== 'string') throw refuse(what, 'the reason', 'a string', reason);
-  if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === ''))
-    throw refuse(what, 'requestedBy', 'a name', requestedBy);
-  return { reason: boundText(reason, LIMITS.maxReasonBytes), ...(requestedBy === undefined ? {} : { requestedBy }) };
-}

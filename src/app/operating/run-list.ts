@@ -71,7 +71,9 @@ export function queuedQueryOf(where: string, namespace: string, { order: _, ...f
 }
 
 /** Whether the list is by priority. @throws InvalidDefinitionError for an invalid order */
-export function isByPriority(where: string, { order = 'newest' }: RunQuery): boolean {
+export function isByPriority(where: string, query: RunQuery): boolean {
+  knownOnly<RunQuery>(where, query, { ...FILTER, order: true });
+  const { order = 'newest' } = query;
   if (order !== 'newest' && order !== 'priority') throw refuse(where, 'order', '"newest" or "priority"', order);
   return order === 'priority';
 }

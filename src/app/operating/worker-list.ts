@@ -1,12 +1,11 @@
 /** The workers of a namespace, in all processes. */
-import { LIMITS } from '../../../model/limits.js';
 import type { WorkerInfo } from '../../../model/worker/reads.js';
 import type { Backend } from '../../backend.js';
 import { livingWorkers, markDead, takes, type DeadWorkerReport } from '../../engine/workers.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
-import { boundText } from '../../util/text.js';
+import { askedBy } from './asked-by.js';
 
 /** Selects workers; an absent member matches all. */
 export interface WorkerFilter {
@@ -103,12 +102,11 @@ export async function markWorkerDead(
 ): Promise<DeadWorkerReport> {
   const where = 'markWorkerDead';
   knownOnly<MarkDeadOptions>(where, options, MARK_OPTIONS);
-  const { revoke = false, reason = '', requestedBy } = options;
+  const { revoke = false } = options;
   if (typeof id !== 'string' || id === '') throw refuse(where, 'the id', 'the id of a worker', id);
-  if (typeof reason !== 'string') throw refuse(where, 'the reason', 'a string', reason);
   const dead = {
-    ...{ namespace: source.namespace, workerInstanceId: id, requestedBy, revoke },
-    reason: boundText(reason, LIMITS.maxReasonBytes),
+    ...{ namespace: source.namespace, workerInstanceId: id, requestedBy: undefined, revoke },
+    ...askedBy(where, options),
   };
   return markDead(await source.backend(), dead, (command) => source.call(command));
 }

@@ -4,7 +4,7 @@ import type { Explanation } from '../../engine/explain.js';
 import type { FlowChild } from '../flow/flow.js';
 import { printed } from '../../util/printed.js';
 import type { RunInfo } from './info.js';
-import type { OperatorOptions } from '../operating/operating.js';
+import type { OperatorOptions } from '../operating/asked-by.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from '../signals/signalling.js';
 import type { PendingRun, Run } from './run.js';
 import { Started } from './started.js';

@@ -1,6 +1,6 @@
 /** What a handler can wait for: one signal, or a combination of several. */
 import { InvalidDefinitionError } from '../../shared/errors.js';
-import { shown } from '../../shared/checks.js';
+import { needList, shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { checkWaitName } from './names.js';
 
@@ -62,6 +62,7 @@ export function count(
 ): WaitCondition {
   knownOnly('count', options, { distinct: true });
   const { distinct = 'signal' } = options;
+  if (typeof names !== 'string') needList('count', 'names', names);
   const list = typeof names === 'string' ? [names] : [...names];
   if (!Number.isInteger(n) || n < 1 || n > 10_000)
     throw new InvalidDefinitionError(`count: the number must be a whole number from 1 to 10000, not ${shown(n)}`);

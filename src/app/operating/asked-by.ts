@@ -1,0 +1,22 @@
+/** Why an operator does something, and who it is: kept in the log with what was done. */
+import { LIMITS } from '../../../model/limits.js';
+import { refuse } from '../../shared/checks.js';
+import { boundText } from '../../util/text.js';
+
+export interface OperatorOptions {
+  /** Default none. Truncated after 4 096 bytes, and marked with "…". */
+  readonly reason?: string | undefined;
+  /** Who requests it: a person, a script, a service; at most 256 bytes. Default `operator`. */
+  readonly requestedBy?: string | undefined;
+}
+
+/** @throws InvalidDefinitionError for a reason or a name that is no text */
+export function askedBy(
+  where: string,
+  { reason = '', requestedBy }: OperatorOptions,
+): { reason: string; requestedBy?: string } {
+  if (typeof reason !== 'string') throw refuse(where, 'the reason', 'a string', reason);
+  if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === ''))
+    throw refuse(where, 'requestedBy', 'a name', requestedBy);
+  return { reason: boundText(reason, LIMITS.maxReasonBytes), ...(requestedBy === undefined ? {} : { requestedBy }) };
+}

@@ -1,0 +1,172 @@
+/** What users hand to an app at its other boundaries than a handler: it is refused in words, or taken as it was when it was given. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { app, count, InvalidDefinitionError, type App, type RunQuery, type TaskContext } from '../../src/index.js';
+import type { AnySchema } from '../../src/shared/schema.js';
+import { memoryApp, rejectionOf } from './support.js';
+
+const apps: App[] = [];
+const opened = (): App => {
+  const a = memoryApp();
+  apps.push(a);
+  return a;
+};
+afterEach(async () => {
+  for (const a of apps.splice(0)) await a.close();
+});
+
+const revoked = (target: object = {}): object => {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+};
+
+describe('what callers give', () => {
+  it('is what it was when the call was made, whatever becomes of the object', async () => {
+    const a = opened();
+    const echo = a.task('echo', ({ input }: TaskContext<{ n: number }>) => input.n);
+    const bytes = a.task('bytes', ({ input }: TaskContext<Uint8Array>) => [...input]);
+    const asks = a.task('asks', ({ waitFor }) => waitFor<{ n: number }>('go'));
+    const checked = a.task(
+      'checked',
+      {
+        input: {
+          '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as { n: number } }) },
+        } satisfies AnySchema as never,
+      },
+      ({ input }: { input: unknown }) => input,
+    );
+    await a.worker({ slots: 10 });
+    const reused = { n: 0 };
+    const runs = [1, 2, 3].map((n) => {
+      reused.n = n;
+      return [echo.run(reused), checked.run(reused as never)] as const;
+    });
+    const many = echo.runMany([reused]);
+    const waits = await asks.run(undefined);
+    const sent = waits.signal('go', reused);
+    const pooled = new Uint8Array([1, 2]);
+    const ofBytes = bytes.run(pooled);
+    reused.n = 9;
+    pooled.fill(9);
+    expect(await Promise.all(runs.map(([run]) => run.result()))).toEqual([1, 2, 3]);
+    expect(await Promise.all(runs.map(([, run]) => run.result()))).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
+    expect(await (await many)[0]?.result()).toBe(3);
+    await sent;
+    expect(await waits.result()).toEqual({ n: 3 });
+    expect(await ofBytes.result()).toEqual([1, 2]);
+  });
+
+  it('and bytes that handlers give are theirs again once they have returned', async () => {
+    const a = opened();
+    const pooled = new Uint8Array([1, 2]);
+    const task = a.task('t', async ({ step }) => {
+      const stored = await step('s', () => pooled);
+      pooled.fill(7);
+      expect([...stored]).toEqual([1, 2]);
+      // As a pool does that hands the buffer to the next handler: the result is still on its way.
+      setImmediate(() => pooled.fill(9));
+      return pooled;
+    });
+    const slow = (await a.backend()) as { execute: (...args: never[]) => unknown };
+    const execute = slow.execute.bind(slow);
+    slow.execute = async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return execute(...args);
+    };
+    await a.worker();
+    expect([...(await task.run().result())]).toEqual([7, 7]);
+  });
+});
+
+describe('is refused in words:', () => {
+  it('what is no backend, where it is given or where it is made', async () => {
+    for (const wrong of [{}, [], new Map(), { execute: 1 }])
+      expect(() => app({ backend: wrong as never })).toThrow(InvalidDefinitionError);
+    for (const wrong of [() => ({}) as never, Promise.resolve(undefined as never)]) {
+      const a = app({ backend: wrong });
+      apps.push(a);
+      const task = a.task('t', () => 1);
+      expect(await rejectionOf(task.run())).toMatchObject({ code: 'invalid_definition' });
+    }
+  });
+
+  it('a filter that is none, a run that is none, and names that are no list', async () => {
+    const a = opened();
+    const first = async (rows: AsyncIterable<unknown>): Promise<void> => {
+      for await (const _ of rows) break;
+    };
+    const flow = a.flow('f', (f) => f.run(a.task('t', () => 1)));
+    const all = [
+      first(a.runs(null as never)),
+      first(a.runs({ order: 'newest', limit: 5 } as RunQuery)),
+      a.deadLetters.replay(null as never),
+      flow.get(undefined as never).state(),
+      flow.get(null as never).state(),
+      a.lane('z').pause({ reason: 1 as never }),
+      a.deadLetters.replay({}, { reason: 1 as never }),
+      a.markWorkerDead('w', { requestedBy: '' }),
+    ];
+    for (const one of all) expect(await rejectionOf(one)).toMatchObject({ code: 'invalid_definition' });
+    for (const wrong of [undefined, 5, new Set(['a']), revoked(Object)])
+      expect(() => count(1, wrong as never)).toThrow();
+    expect(() => count(1, 5 as never)).toThrow(InvalidDefinitionError);
+    expect(() => a.budget('b', { limits: Promise.resolve({ tokens: { hard: 1 } }) as never })).toThrow(
+      InvalidDefinitionError,
+    );
+  });
+
+  it('a list with holes: they are inputs that are not there', async () => {
+    const a = opened();
+    const task = a.task('t', ({ input }: TaskContext<number | undefined>) => input ?? 'none');
+    await a.worker({ slots: 3 });
+    const holes: number[] = [1];
+    holes[2] = 3;
+    const runs = await task.runMany(holes);
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual([1, 'none', 3]);
+  });
+
+  it('what a function of the input throws, whatever that is', async () => {
+    const a = opened();
+    for (const thrown of [revoked(), revoked(new Error('x')), Symbol('s'), null, { message: { status: 500 } }]) {
+      const failing = (): never => {
+        throw thrown;
+      };
+      const ofQuota = a.task(`q${Math.random()}`, { quota: { concurrency: 1, per: failing } }, () => 1);
+      const ofBudget = a.task(`b${Math.random()}`, { budget: failing }, () => 1);
+      expect(await rejectionOf(ofQuota.run())).toMatchObject({ code: 'invalid_task_input' });
+      expect(await rejectionOf(ofBudget.run())).toMatchObject({ code: 'invalid_task_input' });
+    }
+  });
+
+  it.each([
+    ['nothing', () => undefined],
+    ['a text', () => 'x'],
+    ['issues that are none', () => ({ issues: 5 })],
+    ['an issue of nothing', () => ({ issues: [null] })],
+    ['a path of anything', () => ({ issues: [{ message: {}, path: [Symbol('s'), null, {}, revoked()] }] })],
+    [
+      'issues of a promise that is not the language’s own',
+      () => ({ then: (done: (x: unknown) => void) => done({ issues: [] }) }),
+    ],
+  ])('a schema that answers with %s', async (_name, answer) => {
+    const a = opened();
+    const schema = { '~standard': { version: 1, vendor: 'test', validate: answer } } as unknown as AnySchema;
+    const task = a.task('t', { input: schema }, () => 1);
+    expect(await rejectionOf(task.run('x' as never))).toMatchObject({ code: 'invalid_task_input' });
+  });
+});
+
+describe('a reason that is too long', () => {
+  it('is cut wherever operators give one', async () => {
+    const a = opened();
+    const task = a.task('t', () => {
+      throw new Error('x');
+    });
+    const long = 'r'.repeat(10_000);
+    await a.worker();
+    await rejectionOf(task.run().result());
+    await a.lane('t').pause({ reason: long });
+    expect((await a.lane('t').state()).reason).toMatch(/r…$/);
+    expect(await a.deadLetters.replay({}, { reason: long })).toMatchObject({ replayed: 1, failed: 0 });
+  });
+});
