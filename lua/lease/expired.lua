@@ -4,12 +4,21 @@
 
 local load = ff.loader('naming', 'fence', 'worker')
 
-local function lost_of(call, id, as_of, namespace)
+-- The execution if its lease is lost, for one of its entries: with a timer and a place in a queue it is listed once, by the queue.
+local function lost_of(call, id, as_of, namespace, is_unnoticed)
   local execution = load(call, id)
   if not execution or not ff.is_active(execution.situation) or ff.is_held(execution) then return nil end
-  if not ff.is_reclaimable(execution.situation) and tonumber(execution.due_at) > as_of then return nil end
+  if ff.is_reclaimable(execution.situation) == is_unnoticed then return nil end
+  if is_unnoticed and tonumber(execution.due_at) > as_of then return nil end
   if namespace ~= '' and ff.split_naming(execution.naming) ~= namespace then return nil end
   return execution
+end
+
+local function add_row(rows, id, execution, at)
+  local size = #rows
+  rows[size + 1], rows[size + 2], rows[size + 3] = id, ff.digits(at), execution.naming
+  rows[size + 4], rows[size + 5], rows[size + 6] = execution.situation, execution.due_at, execution.total_attempt_count
+  rows[size + 7], rows[size + 8] = execution.fence, execution.worker
 end
 
 local function sources_of(call, as_of)
@@ -23,6 +32,7 @@ local function sources_of(call, as_of)
       sources[#sources + 1] = {
         key = call.base .. KEY.queue .. lanes[i] .. '\t' .. names[j],
         from = LIMIT.reclaim_band, to = LIMIT.reclaim_band + as_of, offset = LIMIT.reclaim_band, prefix = '',
+        is_unnoticed = false,
       }
     end
   end
@@ -34,25 +44,6 @@ end
 -- naming, situation, end of the lease, attempts, fence, worker.
 function ff.query.list_expired_leases(call, score, before, limit_text, as_of_text, namespace)
   local as_of = math.min(tonumber(as_of_text) or call.now, call.now)
-  local next_one = ff.walk(sources_of(call, as_of), tonumber(score), before)
-  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
-  while true do
-    local id, at, source = next_one()
-    if not id then return { false, rows } end
-    if looked_at == LIMIT.max_looked_at then return { last, rows } end
-    looked_at = looked_at + 1
-    local ran, execution = pcall(lost_of, call, id, as_of, namespace)
-    if not ran then ff.contain(execution) end
-    -- What was noticed can have a timer too: it is told once, where it stands in its queue.
-    local is_row = ran and execution and ff.is_reclaimable(execution.situation) ~= (source.is_unnoticed or false)
-    if is_row and count == limit then return { last, rows } end
-    if is_row then
-      local size = #rows
-      rows[size + 1], rows[size + 2], rows[size + 3] = id, ff.digits(at), execution.naming
-      rows[size + 4], rows[size + 5], rows[size + 6] = execution.situation, execution.due_at, execution.total_attempt_count
-      rows[size + 7], rows[size + 8] = execution.fence, execution.worker
-      count = count + 1
-    end
-    if count < limit or is_row then last = { ff.digits(at), id } end
-  end
+  local function wanted(id, source) return lost_of(call, id, as_of, namespace, source.is_unnoticed) end
+  return ff.page(ff.walk(sources_of(call, as_of), tonumber(score), before), limit_text, wanted, add_row)
 end

@@ -16,21 +16,6 @@ function ff.query.list_queued(call, score, before, limit_text, lane_id, namespac
       sources[#sources + 1] = { key = key, from = tonumber(LIMIT.first_waiting_score), to = math.huge, offset = 0, prefix = '' }
     end
   end
-  local next_one = ff.walk(sources, tonumber(score), before)
-  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
-  while true do
-    local id, at = next_one()
-    if not id then return { false, rows } end
-    if looked_at == LIMIT.max_looked_at then return { last, rows } end
-    looked_at = looked_at + 1
-    local execution = ff.wanted_row(call, id, want)
-    if execution then
-      if count == limit then return { last, rows } end
-      count = count + 1
-      ff.add_row(rows, id, execution)
-      last = { ff.digits(at), id }
-    elseif count < limit then
-      last = { ff.digits(at), id }
-    end
-  end
+  local function wanted(id) return ff.wanted_row(call, id, want) end
+  return ff.page(ff.walk(sources, tonumber(score), before), limit_text, wanted, ff.add_row)
 end

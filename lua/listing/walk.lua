@@ -73,3 +73,27 @@ function ff.queue_names(call, lane_id)
   for i = 1, #metered do names[#names + 1] = metered[i] end
   return names
 end
+
+-- One page of a walk. `wanted(id, source)` answers the row of an entry, or nothing when it does not match; `add(rows, id, row, at)`
+-- writes a row. An entry that cannot be read is no row: quarantine shows it. Answers the place behind which the list goes on,
+-- or false at its end, and the rows.
+function ff.page(next_one, limit_text, wanted, add)
+  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
+  while true do
+    local id, at, source = next_one()
+    if not id then return { false, rows } end
+    if looked_at == LIMIT.max_looked_at then return { last, rows } end
+    looked_at = looked_at + 1
+    local ran, row = pcall(wanted, id, source)
+    if not ran then
+      ff.contain(row)
+      row = nil
+    end
+    if row and count == limit then return { last, rows } end
+    if row then
+      add(rows, id, row, at)
+      count = count + 1
+    end
+    if row or count < limit then last = { ff.digits(at), id } end
+  end
+end

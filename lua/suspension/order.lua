@@ -17,7 +17,7 @@ function ff.reorder_suspended(call, id, before, after, due_at)
   end
 end
 
--- The text of the suspension of an execution, if the list is to have it.
+-- The execution with the text of its suspension, if the list is to have it.
 local function wanted_of(call, id, reason, namespace, lane_id)
   local execution = load(call, id)
   if not execution or execution.situation ~= SITUATION.suspended then return nil end
@@ -28,7 +28,13 @@ local function wanted_of(call, id, reason, namespace, lane_id)
   local suspension = { suspension = text }
   ff.read_waits_suspension(suspension)
   if reason ~= '' and reason ~= '=' .. suspension.reason_code then return nil end
-  return text, execution.naming
+  execution.suspension = text
+  return execution
+end
+
+local function add_row(rows, id, execution)
+  local size = #rows
+  rows[size + 1], rows[size + 2], rows[size + 3] = id, execution.naming, execution.suspension
 end
 
 -- list_suspended: score and id of the place behind which the page begins (or nothing, twice), limit, reason (`=` and its letter,
@@ -37,21 +43,6 @@ end
 -- suspension.
 function ff.query.list_suspended(call, score, before, limit_text, reason, namespace, lane_id)
   local source = { key = call.base .. KEY.suspended, from = 0, to = math.huge, offset = 0, prefix = '' }
-  local next_one = ff.walk({ source }, tonumber(score), before)
-  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
-  while true do
-    local id, at = next_one()
-    if not id then return { false, rows } end
-    if looked_at == LIMIT.max_looked_at then return { last, rows } end
-    looked_at = looked_at + 1
-    local ran, text, naming = pcall(wanted_of, call, id, reason, namespace, lane_id)
-    if not ran then ff.contain(text) end
-    local is_row = ran and text ~= nil
-    if is_row and count == limit then return { last, rows } end
-    if is_row then
-      count = count + 1
-      rows[3 * count - 2], rows[3 * count - 1], rows[3 * count] = id, naming, text
-    end
-    if count < limit or is_row then last = { ff.digits(at), id } end
-  end
+  local function wanted(id) return wanted_of(call, id, reason, namespace, lane_id) end
+  return ff.page(ff.walk({ source }, tonumber(score), before), limit_text, wanted, add_row)
 end
