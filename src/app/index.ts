@@ -10,6 +10,7 @@ export type {
   FlowCancelOptions,
   FlowChild,
   FlowDeclaration,
+  FlowExplanation,
   FlowInfo,
   FlowRun,
   FlowRunActions,
@@ -77,9 +78,10 @@ export {
   RunSkippedError,
   RunStateError,
   type AppErrorCode,
+  type FailedMember,
 } from '../shared/errors.js';
 export type { Logger } from '../shared/logger.js';
-export type { PendingRun, ResultOptions, Run, RunActions } from './runs/run.js';
+export type { PendingRun, ResultOptions, Run, RunActions, RunCancelOptions } from './runs/run.js';
 export type { AnySchema, Schema } from '../shared/schema.js';
 export type { CannotTravel, Jsonify, Travelled } from '../shared/travel.js';
 export type {

@@ -48,6 +48,8 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   /** What workers are told that say nothing else. */
   readonly workerDefaults?: WorkerOptions | undefined;
+  /** See `RunSurroundings`. */
+  readonly standstill?: RunSurroundings['standstill'];
 }
 
 export interface CloseOptions {
@@ -242,13 +244,13 @@ export class AppRuntime {
 
   private equipped(backend: Backend): Equipment {
     if (this.equipment !== undefined) return this.equipment;
-    const { namespace, creatorIdentity, ids, clock } = this.options;
+    const { namespace, creatorIdentity, ids, clock, standstill } = this.options;
     const results = new ResultWaiter(backend, clock, this.log);
     const onWait: RunSurroundings['onWait'] =
       this.log === silentLogger
         ? () => () => undefined
         : (executionId, task) => (task === undefined ? () => undefined : this.stuck.add(executionId, task));
-    const surroundings = { backend, clock, ids, results, closing: this.readers.signal, onWait };
+    const surroundings = { backend, clock, ids, results, closing: this.readers.signal, onWait, standstill };
     const creator = new Creator({ surroundings, namespace, creatorIdentity, ids });
     const flows = new FlowCreator({ surroundings, namespace, creatorIdentity, ids });
     this.equipment = { surroundings, creator, flows, results };

@@ -98,10 +98,36 @@ export class RunSkippedError extends RunError {
   readonly hint =
     'Find the member of its flow that failed: `children` of the flow lists all members with their states.';
 
-  constructor(executionId: string, task?: string | undefined) {
-    super(executionId, '', 'was skipped: what it depends on did not complete', task);
+  constructor(
+    executionId: string,
+    task?: string | undefined,
+    /** Members of its flow that did not complete, at most ten; `result()` of the flow names them. */
+    readonly members: readonly FailedMember[] = [],
+  ) {
+    super(executionId, toldMembers(members), 'was skipped: what it depends on did not complete', task);
   }
 }
+
+/** A member of a flow that did not complete. */
+export interface FailedMember {
+  /** Its execution id: `app.get(id)` gives the run. */
+  readonly id: string;
+  readonly task: string;
+  /** `failed`, `expired` or `cancelled`. */
+  readonly state: string;
+  /** What it failed with, or why it expired or was cancelled, at most 500 bytes. */
+  readonly message: string;
+  /** The category of its failure; absent unless it failed. */
+  readonly category: string | undefined;
+}
+
+const toldMembers = (members: readonly FailedMember[]): string =>
+  members
+    .map(({ task, state, message, category }) => {
+      const why = [message, category === undefined ? '' : `(${category})`].filter((part) => part !== '').join(' ');
+      return `${task} ${state}${why === '' ? '' : `: ${why}`}`;
+    })
+    .join('; ');
 
 /** `flow_failed`: all members of a flow without a value have ended, and not all of them completed. */
 export class FlowFailedError extends RunError {
@@ -113,9 +139,9 @@ export class FlowFailedError extends RunError {
   constructor(
     flowId: string,
     /** Members that did not complete, at most ten. */
-    readonly members: readonly { readonly id: string; readonly task: string; readonly state: string }[],
+    readonly members: readonly FailedMember[],
   ) {
-    super(flowId, members.map(({ task, state }) => `${task} ${state}`).join(', '), 'failed');
+    super(flowId, toldMembers(members), 'failed');
   }
 }
 

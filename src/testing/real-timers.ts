@@ -4,10 +4,12 @@
  */
 import { InvalidDefinitionError } from '../shared/errors.js';
 
-const { setTimeout: realSetTimeout, setImmediate: realSetImmediate } = globalThis;
-
-/** `setImmediate` as it was when this module was loaded. */
-export { realSetImmediate };
+/** Timers as they were when this module was loaded. */
+export const {
+  setTimeout: realSetTimeout,
+  clearTimeout: realClearTimeout,
+  setImmediate: realSetImmediate,
+} = globalThis;
 
 interface Faked {
   /** What @sinonjs/fake-timers (vitest, jest, sinon) leaves on the functions that it replaces. */

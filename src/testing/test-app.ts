@@ -11,6 +11,7 @@ import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
 import { seededUuids } from './engine.js';
 import { refuseFakeTimers } from './real-timers.js';
+import { Standstill } from './standstill.js';
 import { VirtualClock } from './virtual-clock.js';
 
 export interface TestAppOptions {
@@ -99,6 +100,7 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
     ...(options.log === undefined ? {} : { log: options.log }),
     // Wakes inside one process are not lost, so polling is unnecessary; and each poll costs work while time stands
     // still.
+    standstill: new Standstill(backend, clock).watch,
     workerDefaults: { sweepInterval: RARELY, liveness: '21d', engine: { pollIntervalMs: durationMs(RARELY) } },
   });
   let closing: Promise<void> | undefined;

@@ -28,6 +28,7 @@ function seededRandom(seed: number): () => number {
 export class VirtualClock implements Clock {
   private readonly timers = new Set<Timer>();
   private order = 0;
+  private moves = 0;
   readonly random: () => number;
 
   constructor(
@@ -35,6 +36,11 @@ export class VirtualClock implements Clock {
     seed = 1,
   ) {
     this.random = seededRandom(seed);
+  }
+
+  /** Grows with everything that happens by this clock. */
+  get activity(): number {
+    return this.order + this.moves;
   }
 
   /** Ms since the epoch. */
@@ -54,6 +60,7 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
     for (;;) {
+      this.moves += 1;
       await settle();
       const next = this.earliest();
       if (next === undefined || next.at > end) break;

@@ -41,7 +41,11 @@ const ERRORS: readonly (readonly [Made, code: string, retryable: boolean])[] = [
   [new RunCancelledError(ID, 'changed mind'), 'run_cancelled', false],
   [new RunExpiredError(ID, 'execution_deadline'), 'run_expired', false],
   [new RunSkippedError(ID), 'run_skipped', false],
-  [new FlowFailedError(ID, [{ id: ID, task: 'charge', state: 'failed' }]), 'flow_failed', false],
+  [
+    new FlowFailedError(ID, [{ id: ID, task: 'charge', state: 'failed', message: 'no funds', category: 'declined' }]),
+    'flow_failed',
+    false,
+  ],
   [new FlowCancelledError(ID, ''), 'flow_cancelled', false],
   [new RunNotFoundError(ID), 'run_not_found', false],
   [new RunStateError(ID, 'ended'), 'run_state', false],

@@ -80,6 +80,50 @@ it('gives the same run for the same seed', async () => {
   expect(await ids(5)).not.toBe(await ids(6));
 });
 
+describe('a wait for a result under a clock that stands still', () => {
+  it('ends with a sentence that names advance and what is missing, for runs and flows', async () => {
+    await using t = testApp();
+    const nap = t.app.task('nap', async ({ sleep }) => sleep('1d'));
+    const naps = t.app.flow('naps', (f) => void f.run(nap, undefined));
+    const idle = t.app.task('idle', { lane: 'nobody' }, () => 1);
+    await t.app.worker({ tasks: [nap] });
+    const waits = [nap.run(), nap.run(undefined, { delay: '1h' }), naps.run(), idle.run()];
+    const errors = await Promise.all(waits.map((run) => rejectionOf(run.result())));
+    for (const error of errors)
+      expect(error).toMatchObject({
+        code: 'invalid_definition',
+        hint: expect.stringContaining('t.advance(') as string,
+      });
+    const messages = errors.map((error) => (error as Error).message);
+    expect(messages[0]).toMatch(/waits, no handler runs, and the clock of testApp stands still\. It sleeps until/);
+    expect(messages[1]).toMatch(/It is delayed until/);
+    expect(messages[2]).toMatch(/nap: It sleeps until/);
+    expect(messages[3]).toMatch(/It waits for a worker of lane nobody/);
+    await t.advance('2d');
+    expect(await waits[0]?.state()).toBe('completed');
+  });
+
+  it('goes on while a handler runs or time passes, and says once what the handler may wait for', async () => {
+    await using t = testApp();
+    const warnings: string[] = [];
+    const hear = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', hear);
+    const slow = t.app.task('slow', () => new Promise((resolve) => setTimeout(resolve, 5_000, 'done')));
+    const nap = t.app.task('nap', async ({ sleep }) => sleep('1m'));
+    await t.app.worker({ slots: 2 });
+    const napping = nap.run().result();
+    expect(await slow.run().result()).toBe('done');
+    for (let i = 0; i < 6; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await t.advance('10s');
+    }
+    await t.advance('1m');
+    await napping;
+    process.off('warning', hear);
+    expect(warnings.filter((warning) => warning.includes('t.advance('))).toHaveLength(1);
+  }, 20_000);
+});
+
 describe('advance', () => {
   it('forgets nothing that a test looks at, unless a task says how long its runs are kept', async () => {
     await using t = testApp();

@@ -7,16 +7,26 @@ import type { AnswerOf } from '../../../model/machine.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
 import { sleep, spread } from '../../engine/clock.js';
 import { isRetryable, withRetries } from '../../engine/retry.js';
+import { onAbort } from '../../shared/abort-listeners.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs } from '../../shared/duration.js';
-import { FlowCancelledError, FlowFailedError, ResultTimeoutError, RunNotFoundError } from '../../shared/errors.js';
+import {
+  FlowCancelledError,
+  FlowFailedError,
+  ResultTimeoutError,
+  RunNotFoundError,
+  RunSkippedError,
+} from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { fill, labelsOf } from '../../shared/template.js';
 import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
-import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState } from './flow.js';
+import { explain } from '../../engine/explain.js';
+import { explainFlow } from './explain.js';
+import { childOfMember } from './child-rows.js';
+import type { FlowCancelOptions, FlowChild, FlowExplanation, FlowInfo, FlowRun, FlowState } from './flow.js';
 import { memberId } from './members.js';
 import { calledBy } from '../runs/tags.js';
 import { storedIn } from './stored.js';
@@ -28,16 +38,11 @@ const FIRST_LOOK_MS = 20;
 const LAST_LOOK_MS = 1_000;
 /** Members that one call lists. */
 const PAGE = 100;
-/** Members that an error names. */
+/** Members that an error names, and bytes of the message of each. */
 const MAX_NAMED = 10;
+const MAX_MESSAGE_BYTES = 500;
 
 type Snapshot = NonNullable<AnswerOf<'describeFlow'>>;
-
-const childOf = ({ executionId, executionKind, publicState }: FlowMember): FlowChild => ({
-  id: executionId,
-  task: executionKind,
-  state: publicState,
-});
 
 const BAD_ENDS: ReadonlySet<string> = new Set(['failed', 'cancelled', 'expired']);
 const ENDS: ReadonlySet<string> = new Set(['completed', 'skipped', ...BAD_ENDS]);
@@ -70,16 +75,44 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const { output } = storedIn(this.stored ?? (await this.looked(() => true, leftMs, options)).tags);
     if (output === undefined) {
       const isOver = (flow: Snapshot): boolean => !isLive(flow);
-      return this.judged(await this.looked(isOver, leftMs, options)) as Promise<Output>;
+      const flow = await this.whileMoving(signal, (limit) => this.looked(isOver, leftMs, { timeout, signal: limit }));
+      return this.judged(flow) as Promise<Output>;
     }
     const place = { uuid: uuidOfExecution(this.id), partition: partitionIndexOf(this.id) };
-    const results = await Promise.all(
-      labelsOf(output).map(async (label): Promise<[string, unknown]> => {
-        const run = new KnownRun<unknown>(this.surroundings, memberId(place, Number(label)), true);
-        return [label, await run.result({ signal, timeout: timeout === undefined ? undefined : leftMs() })];
-      }),
-    );
-    return fill(output, new Map(results)) as Output;
+    const results = labelsOf(output).map(async (label): Promise<[string, unknown]> => {
+      const run = new KnownRun<unknown>(this.surroundings, memberId(place, Number(label)), true);
+      return [label, await run.result({ signal, timeout: timeout === undefined ? undefined : leftMs() })];
+    });
+    try {
+      return fill(output, new Map(await Promise.all(results))) as Output;
+    } catch (error) {
+      throw error instanceof RunSkippedError ? await this.explained(error) : error;
+    }
+  }
+
+  /** Waits until nothing can end the wait any more: see `standstill`. */
+  private async whileMoving<T>(
+    signal: AbortSignal | undefined,
+    wait: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> {
+    const { standstill } = this.surroundings;
+    if (standstill === undefined) return wait(signal);
+    const limit = new AbortController();
+    const stopListening = signal && onAbort(signal, () => limit.abort(signal.reason));
+    const giveUp = (error: unknown): void => limit.abort(error);
+    const stopWatching = standstill({ id: this.id, explain: () => this.explain(), giveUp });
+    try {
+      return await wait(limit.signal);
+    } finally {
+      stopWatching();
+      stopListening?.();
+    }
+  }
+
+  /** A skipped member with the members that are to blame, where they can be read. */
+  private async explained(error: RunSkippedError): Promise<RunSkippedError> {
+    const failed = await this.badlyEnded(MAX_NAMED).catch(() => []);
+    return new RunSkippedError(error.executionId, error.task, failed);
   }
 
   /** The flow, as soon as it is what is waited for. While the store cannot be reached, the wait goes on. */
@@ -110,15 +143,25 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     if (failed.length > 0) throw new FlowFailedError(this.id, failed);
   }
 
-  /** Members that make a flow a failed one, at most so many. Those that a race has outrun do not. */
+  /** Members that make a flow a failed one, at most so many. */
   private async failedOf({ publicFlowState }: Snapshot, limit: number): Promise<readonly FlowChild[]> {
-    const failed: FlowChild[] = [];
-    if (publicFlowState !== 'failed') return failed;
+    return publicFlowState === 'failed' ? this.badlyEnded(limit) : [];
+  }
+
+  /** Members that did not complete, at most so many: without those that a race has outrun, or that were skipped. */
+  private async badlyEnded(limit: number): Promise<readonly FlowChild[]> {
+    const ended: FlowMember[] = [];
     for await (const member of this.membersListed()) {
-      const endedBadly = BAD_ENDS.has(member.publicState) && member.cancellationReason !== OUTRUN;
-      if (endedBadly && failed.push(childOf(member)) === limit) break;
+      const isBad = BAD_ENDS.has(member.publicState) && member.cancellationReason !== OUTRUN;
+      if (isBad && ended.push(member) === limit) break;
     }
-    return failed;
+    const rows = await Promise.all(ended.map((member) => this.rowOf(member)));
+    return rows.map((row) => ({ ...row, message: boundText(row.message, MAX_MESSAGE_BYTES) }));
+  }
+
+  private rowOf(member: FlowMember): Promise<FlowChild> {
+    const { backend } = this.surroundings;
+    return childOfMember(member, (executionId) => this.call(() => backend.readExecutionInfo({ executionId })));
   }
 
   /** To the engine a flow with a cancelled member has failed; to whoever ran a race, it has not. */
@@ -127,8 +170,9 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     return publicFlowState === 'failed' && (await this.failedOf(flow, 1)).length === 0 ? 'completed' : publicFlowState;
   }
 
-  async cancel(options: FlowCancelOptions = {}): Promise<boolean> {
+  async cancel(given: FlowCancelOptions | string = {}): Promise<boolean> {
     const where = 'cancel of a flow';
+    const options = typeof given === 'string' ? { reason: given } : given;
     knownOnly<FlowCancelOptions>(where, options, CANCEL_OPTIONS);
     const { reason = '', running = 'cancel', wait = false } = options;
     if (typeof reason !== 'string') throw refuse(where, 'reason', 'a string', reason);
@@ -163,6 +207,14 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     };
   }
 
+  async explain(): Promise<FlowExplanation> {
+    const { backend, clock } = this.surroundings;
+    const flow = await this.snapshot();
+    return explainFlow(await this.stateOf(flow), this.liveMembers(flow), (executionId) =>
+      withRetries(clock, CALL_PATIENCE_MS, () => explain(backend, executionId)),
+    );
+  }
+
   get children(): AsyncIterable<FlowChild> {
     return { [Symbol.asyncIterator]: () => this.listed() };
   }
@@ -173,15 +225,24 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   private async *listed(): AsyncGenerator<FlowChild, void, undefined> {
-    for await (const member of this.membersListed()) yield childOf(member);
+    for await (const page of this.pages()) yield* await Promise.all(page.map((member) => this.rowOf(member)));
   }
 
   private async *membersListed(): AsyncGenerator<FlowMember, void, undefined> {
+    for await (const page of this.pages()) yield* page;
+  }
+
+  private async *liveMembers(flow: Snapshot): AsyncGenerator<FlowMember, void, undefined> {
+    if (!isLive(flow)) return;
+    for await (const member of this.membersListed()) if (!ENDS.has(member.publicState)) yield member;
+  }
+
+  private async *pages(): AsyncGenerator<readonly FlowMember[], void, undefined> {
     const { backend } = this.surroundings;
     let cursor: number | undefined;
     do {
       const page = await this.call(() => backend.listFlowMembers({ flowId: this.id, cursor, limit: PAGE }));
-      yield* page.members;
+      yield page.members;
       cursor = page.nextCursor;
     } while (cursor !== undefined);
   }

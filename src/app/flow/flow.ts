@@ -1,4 +1,6 @@
 /** A flow, as its users see it. */
+import type { PublicState } from '../../../model/execution/situation.js';
+import type { Explanation } from '../../engine/explain.js';
 import type { Duration } from '../../shared/duration.js';
 import type { ResultOptions } from '../runs/run.js';
 import type { Called, Tags } from '../runs/tags.js';
@@ -45,12 +47,32 @@ export interface FlowInfo extends Called {
   readonly cancelReason: string | undefined;
 }
 
-/** One member of a flow. */
+/** One member of a flow, or child of a handler. */
 export interface FlowChild {
   /** Its execution id: `app.get(id)` gives the run. */
   readonly id: string;
   readonly task: string;
-  readonly state: string;
+  readonly state: PublicState;
+  /** What it failed with, or why it expired or was cancelled; else empty. */
+  readonly message: string;
+  /** The category of its failure; absent unless it failed. */
+  readonly category: string | undefined;
+}
+
+/** Why a flow does not go on. */
+export interface FlowExplanation {
+  readonly state: FlowState;
+  /** What the first members that could run wait for, or how the flow ended. */
+  readonly sentence: string;
+  /**
+   * Members that have not ended and wait for no other member, each with its own explanation, at most ten; those of a
+   * flow that is still being built all wait for that.
+   */
+  readonly members: readonly (Explanation & { readonly id: string; readonly task: string })[];
+  /** How many more such members there are. */
+  readonly more: number;
+  /** How many members wait for others of the flow. */
+  readonly waiting: number;
 }
 
 export interface FlowCancelOptions {
@@ -71,12 +93,21 @@ export interface FlowRunActions<Output> {
    *   AppClosedError; the signal's reason
    */
   result(options?: ResultOptions): Promise<Output>;
-  /** Cancels the flow and its members. False if it had already been cancelled. @throws RunNotFoundError */
-  cancel(options?: FlowCancelOptions): Promise<boolean>;
+  /**
+   * Cancels the flow and its members. False if it had already been cancelled. A text is the reason, as with a run.
+   * @throws RunNotFoundError
+   */
+  cancel(options?: FlowCancelOptions | string): Promise<boolean>;
   /** @throws RunNotFoundError */
   state(): Promise<FlowState>;
   /** @throws RunNotFoundError */
   info(): Promise<FlowInfo>;
+  /**
+   * Why the flow does not go on: what its members that could run wait for, as `run.explain()` tells it.
+   * @throws RunNotFoundError
+   * @example console.log((await run.explain()).sentence);
+   */
+  explain(): Promise<FlowExplanation>;
   /** Its members, in the order in which they joined. */
   readonly children: AsyncIterable<FlowChild>;
 }

@@ -1,7 +1,15 @@
 /** A flow before it is there: while it is being created, or looked up. */
 import { printed } from '../../util/printed.js';
 import { Started } from '../runs/started.js';
-import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState, PendingFlowRun } from './flow.js';
+import type {
+  FlowCancelOptions,
+  FlowChild,
+  FlowExplanation,
+  FlowInfo,
+  FlowRun,
+  FlowState,
+  PendingFlowRun,
+} from './flow.js';
 
 /** A flow that is being created or looked up. */
 export class StartedFlow<Output> extends Started<FlowRun<Output>, Output> implements PendingFlowRun<Output> {
@@ -9,7 +17,7 @@ export class StartedFlow<Output> extends Started<FlowRun<Output>, Output> implem
     printed(StartedFlow.prototype, 'PendingFlowRun');
   }
 
-  async cancel(options?: FlowCancelOptions): Promise<boolean> {
+  async cancel(options?: FlowCancelOptions | string): Promise<boolean> {
     return (await this.run).cancel(options);
   }
 
@@ -19,6 +27,10 @@ export class StartedFlow<Output> extends Started<FlowRun<Output>, Output> implem
 
   async info(): Promise<FlowInfo> {
     return (await this.run).info();
+  }
+
+  async explain(): Promise<FlowExplanation> {
+    return (await this.run).explain();
   }
 
   get children(): AsyncIterable<FlowChild> {

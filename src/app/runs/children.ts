@@ -3,6 +3,7 @@ import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
+import { childOf } from '../flow/child-rows.js';
 import type { FlowChild } from '../flow/flow.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 
@@ -21,8 +22,7 @@ export async function* childrenOfRun(
     // What leads to it from elsewhere in its flow is no child of it.
     const ids = page.edges.filter(({ round }) => round > 0).map(({ upstreamExecutionId }) => upstreamExecutionId);
     const infos = await Promise.all(ids.map((id) => call(() => backend.readExecutionInfo({ executionId: id }))));
-    for (const info of infos)
-      if (info !== undefined) yield { id: info.executionId, task: info.executionKind, state: info.publicState };
+    for (const info of infos) if (info !== undefined) yield childOf(info);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
 }

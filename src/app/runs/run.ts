@@ -52,6 +52,11 @@ export interface ResultOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface RunCancelOptions {
+  /** Why: in the log, in `info()`, and in the error of `result()`. Default empty. */
+  readonly reason?: string | undefined;
+}
+
 /** @throws InvalidDefinitionError for an unknown or invalid option */
 export function checkResultOptions(options: ResultOptions): void {
   knownOnly<ResultOptions>('result', options, { timeout: true, signal: true });
@@ -71,10 +76,11 @@ export interface RunActions<Output> extends RunOperating, RunSignalling {
    */
   result(options?: ResultOptions): Promise<Output>;
   /**
-   * Cancels the run and aborts the `signal` of a running handler. False if the run had already ended otherwise. A
-   * reason of more than 4 096 bytes is truncated and marked with "…".
+   * Cancels the run and aborts the `signal` of a running handler. False if the run had already ended otherwise. A text
+   * is the reason; one of more than 4 096 bytes is truncated and marked with "…".
+   * @example await run.cancel({ reason: 'the order was withdrawn' });
    */
-  cancel(reason?: string): Promise<boolean>;
+  cancel(options?: RunCancelOptions | string): Promise<boolean>;
   /** `waiting`, `delayed`, `rate_limited`, `suspended`, `active`, `completed`, `failed`, `cancelled`, `expired` or `skipped`. @throws RunNotFoundError */
   state(): Promise<PublicState>;
   /**
@@ -140,6 +146,14 @@ export interface PendingRun<Output> extends RunActions<Output>, Promise<Run<Outp
   readonly deduplicated: Promise<boolean>;
 }
 
+/** A wait for a result. */
+export interface ResultWait {
+  readonly id: string;
+  /** Why there is no result yet. */
+  readonly explain: () => Promise<{ readonly sentence: string }>;
+  readonly giveUp: (error: unknown) => void;
+}
+
 /** What runs of one app have in common. */
 export interface RunSurroundings {
   readonly backend: Backend;
@@ -150,6 +164,8 @@ export interface RunSurroundings {
   readonly closing: AbortSignal;
   /** Told of every wait for a result; returns what to call at its end. */
   readonly onWait: (executionId: string, task: TaskDefinition | undefined) => () => void;
+  /** Ends waits that nothing can end any more, in tests; returns what to call at the end of the wait. */
+  readonly standstill?: ((wait: ResultWait) => () => void) | undefined;
 }
 
 /** A run by its id. */
@@ -171,7 +187,8 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     checkResultOptions(options);
     const { timeout, signal } = options;
     const waitEnded = this.shared.onWait(this.id, this.task);
-    const limit = timeout === undefined ? { signal, lift: () => undefined } : this.limitOf(durationMs(timeout), signal);
+    const isLimited = timeout !== undefined || this.shared.standstill !== undefined;
+    const limit = isLimited ? this.limitOf(timeout, signal) : { signal, lift: () => undefined };
     try {
       const ended = await this.shared.results.wait(this.id, limit.signal);
       if (ended.kind === 'completed') return this.decoded(ended.result, ended.encoding);
@@ -204,8 +221,13 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     }
   }
 
-  async cancel(...[reason = '', ...others]: readonly [reason?: string, ...others: unknown[]]): Promise<boolean> {
-    if (others.length > 0) throw new InvalidDefinitionError('cancel: it takes the reason, and nothing else');
+  async cancel(
+    ...[given = {}, ...others]: readonly [options?: RunCancelOptions | string, ...others: unknown[]]
+  ): Promise<boolean> {
+    if (others.length > 0) throw new InvalidDefinitionError('cancel: it takes one argument');
+    const options = typeof given === 'string' ? { reason: given } : given;
+    knownOnly<RunCancelOptions>('cancel', options, { reason: true });
+    const { reason = '' } = options;
     if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a string', reason);
     const { backend, clock } = this.shared;
     const executionId = this.id;
@@ -290,16 +312,26 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 
   /** A signal that aborts when the time is over, or when the caller's does. */
-  private limitOf(timeoutMs: number, signal: AbortSignal | undefined): { signal: AbortSignal; lift: () => void } {
-    const { clock, results } = this.shared;
+  private limitOf(
+    timeout: Duration | undefined,
+    signal: AbortSignal | undefined,
+  ): { signal: AbortSignal; lift: () => void } {
+    const { clock, results, standstill } = this.shared;
     const controller = new AbortController();
-    const cancelTimer = afterAndIo(clock, timeoutMs, () =>
-      controller.abort(new ResultTimeoutError(this.id, timeoutMs, results.troubleWith(this.id))),
-    );
+    const giveUp = (error: unknown): void => controller.abort(error);
+    const stopWatching = standstill?.({ id: this.id, explain: () => this.explain(), giveUp });
+    const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
+    const cancelTimer =
+      timeoutMs === undefined
+        ? undefined
+        : afterAndIo(clock, timeoutMs, () =>
+            giveUp(new ResultTimeoutError(this.id, timeoutMs, results.troubleWith(this.id))),
+          );
     if (signal?.aborted) controller.abort(signal.reason);
     const stopListening = signal && onAbort(signal, () => controller.abort(signal.reason));
     const lift = (): void => {
-      cancelTimer();
+      stopWatching?.();
+      cancelTimer?.();
       stopListening?.();
     };
     return { signal: controller.signal, lift };

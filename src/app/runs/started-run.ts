@@ -6,7 +6,7 @@ import { printed } from '../../util/printed.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from '../operating/asked-by.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from '../signals/signalling.js';
-import type { PendingRun, Run } from './run.js';
+import type { PendingRun, Run, RunCancelOptions } from './run.js';
 import { Started } from './started.js';
 import type { Tags } from './tags.js';
 import { Iteration } from '../iteration.js';
@@ -24,7 +24,7 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
     printed(StartedRun.prototype, 'PendingRun');
   }
 
-  async cancel(...args: [reason?: string]): Promise<boolean> {
+  async cancel(...args: [options?: RunCancelOptions | string]): Promise<boolean> {
     return (await this.run).cancel(...args);
   }
 

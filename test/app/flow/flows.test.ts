@@ -4,6 +4,12 @@ import { z } from 'zod';
 import { backoff, EngineError, NonRetryableError, type TaskContext } from '../../../src/index.js';
 import { FlowFailedError, RunIdConflictError, RunNotFoundError, RunSkippedError } from '../../../src/shared/errors.js';
 
+async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
+  const found: Row[] = [];
+  for await (const row of rows) found.push(row);
+  return found;
+}
+
 describe('flows in memory, under a virtual clock', () => {
   let t: TestApp;
   beforeAll(() => {
@@ -107,7 +113,7 @@ describe('flows in memory, under a virtual clock', () => {
 
   test('what depends on a failure is skipped; what does not goes on', async () => {
     const bad = t.app.task('bad', (): number => {
-      throw new NonRetryableError('no');
+      throw new NonRetryableError(`no${' funds'.repeat(1_000)}`, { category: 'declined' });
     });
     const good = t.app.task('good', ({ input }: TaskContext<number>) => input + 1);
     const nightly = t.app.flow('nightly', (f) => {
@@ -124,10 +130,63 @@ describe('flows in memory, under a virtual clock', () => {
       (error: unknown) => error,
     );
     expect(failure).toBeInstanceOf(FlowFailedError);
-    expect((failure as FlowFailedError).members).toMatchObject([{ task: 'bad', state: 'failed' }]);
+    const { members, message } = failure as FlowFailedError;
+    expect(members).toMatchObject([{ task: 'bad', state: 'failed', category: 'declined' }]);
+    expect(Buffer.byteLength(members[0]?.message as string)).toBeLessThanOrEqual(500);
+    expect(message).toMatch(/ failed: bad failed: no funds.*… \(declined\)$/);
+    const rows = await all(whole.children);
+    expect(rows.map(({ task, state, message: why, category }) => [task, state, why.slice(0, 8), category])).toEqual([
+      ['bad', 'failed', 'no funds', 'declined'],
+      ['good', 'skipped', '', undefined],
+      ['good', 'skipped', '', undefined],
+      ['good', 'completed', '', undefined],
+    ]);
     expect((await whole.info()).members).toEqual({ failed: 1, skipped: 2, completed: 1 });
     expect(await whole.state()).toBe('failed');
-    await expect(single.result()).rejects.toThrow(RunSkippedError);
+    const skipped = await single.result().catch((error: unknown) => error);
+    expect(skipped).toBeInstanceOf(RunSkippedError);
+    expect((skipped as RunSkippedError).message).toMatch(
+      /\(task "good"\) was skipped: what it depends on did not complete: bad failed: no funds.*\(declined\)$/,
+    );
+    expect((skipped as RunSkippedError).members).toMatchObject([{ task: 'bad', category: 'declined' }]);
+  });
+
+  test('a member that expired or was cancelled says why', async () => {
+    const nap = t.app.task('nap', async ({ sleep }: TaskContext<number>) => sleep('30d'));
+    const short = t.app.task('short', { timeout: { total: '1h' } }, async ({ sleep }) => sleep('30d'));
+    const naps = t.app.flow('naps', (f) => {
+      f.run(short, undefined);
+      f.run(nap, 2);
+    });
+    await t.app.worker({ slots: 2 });
+    const run = await naps.run();
+    await t.advance('1m');
+    const [, second] = await all(run.children);
+    await t.app.get(second?.id as string).cancel({ reason: 'not needed' });
+    await t.advance('2h');
+    const error = await run.result().catch((failure: unknown) => failure);
+    expect(String(error)).toMatch(/short expired: execution_deadline; nap cancelled: not needed$/);
+    expect(await run.explain()).toMatchObject({ sentence: 'It ended failed.', members: [], more: 0, waiting: 0 });
+  });
+
+  test('a flow explains itself by its members', async () => {
+    const first = t.app.task('first', { needs: ['gpu'] }, ({ input }: TaskContext<number>) => input);
+    const last = t.app.task('last', ({ input }: TaskContext<number[]>) => input.length);
+    const wide = t.app.flow('wide', (f, n: number) =>
+      f.run(last, Array.from({ length: n }, (_, i) => f.run(first, i)) as never),
+    );
+    const run = await wide.run(12);
+    const why = await run.explain();
+    expect(why).toMatchObject({ more: 2, waiting: 1 });
+    expect(why.members).toHaveLength(10);
+    expect(why.members[0]).toMatchObject({ task: 'first', because: 'worker', remedy: 'Start such a worker.' });
+    expect(why.sentence).toMatch(
+      /^first: It waits for a worker .*9 more members have not ended. 1 member waits for these.$/,
+    );
+    await t.app.worker({ capabilities: ['gpu'], slots: 20 });
+    await t.advance('1s');
+    expect(await run.result()).toBe(12);
+    expect((await wide.get(run.id).explain()).sentence).toBe('It ended completed.');
   });
 
   test('a flow with an id is one flow, wherever it is asked for', async () => {
