@@ -206,6 +206,9 @@ export const MAX_PROBED_STREAMS = 100;
 /** Suffixes of the keys beside the record of a stream: frames by their mode, and the summary. */
 export const STREAM_SUFFIXES = { durable: ':d', summary: ':s', best_effort: ':b', document: ':doc' } as const;
 
+/** So many recorded steps are a compact list; more are a table, in which each is found at once. */
+export const LISTED_STEPS = 32;
+
 /** Longest list of a retention slot that one entry is taken out of: the server looks at all before it. */
 export const SHORT_SLOT = 128;
 

@@ -97,6 +97,7 @@ import {
   LEAF_IDS_IN_ORDER,
   KNOWN_SETTINGS,
   KNOWN_THOUSANDS,
+  LISTED_STEPS,
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
   MAX_UNSETTLED_LEAF_IDS,
@@ -316,7 +317,10 @@ function literalsOf(functionPrefix: string): Literals {
       stream_maxlen: DEFAULTS.streamMaxlen,
       stream_max_bytes: DEFAULTS.streamMaxBytes,
       max_steps: LIMITS.maxSteps,
+      listed_steps: LISTED_STEPS,
       max_steps_bytes: LIMITS.maxStepsBytes,
+      /** Behind a value, it is too long for a compact list. */
+      padding: ' '.repeat(MAX_FIELD_BYTES),
       max_step_bytes_per_read: LIMITS.maxStepBytesPerRead,
       max_dimensions: LIMITS.maxDimensions,
       usage_key_ms: USAGE_KEY_MS,

@@ -148,12 +148,14 @@ local function run_group(call, argv, replies)
   local heading = known_headings[text] or read_heading(text)
   group, next_at, left = false, next_at + 2, heading.count
   call.completions = shape[3] == 'complete_execution' and heading.count
+  call.records_steps = false
   while left > 0 and not is_cut do
     local ran, why = pcall(run_commands, call, argv, replies, shape, heading)
     if not ran then
       -- It may have broken off among many that it was changing.
       ff.settle_later(false)
       ff.leave_downstream(call)
+      call.records_steps = false
       if group or shape[1] == 0 then
         replies[answered] = ff.fault(why)
       else

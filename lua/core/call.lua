@@ -106,6 +106,8 @@ local function begin(call, argv, at)
   -- The flow that was looked at last; that of which it is known how many members had not ended before the call, by the name of
   -- its counts; and the execution that edges led to last, which stays in hand between completions, with how many there are.
   call.flow, call.counted, call.live, call.downstream, call.completions = false, false, 0, false, false
+  -- Whether the execution of the step before is in hand, see lua/step/record.lua.
+  call.records_steps = false
   ff.no_moves()
   -- What is announced, see lua/core/notices.lua.
   call.mended, call.marked, call.is_told, call.ends, call.told_streams = false, false, false, false, false

@@ -10,16 +10,16 @@ end
 function ff.totals_of_steps(execution, key)
   if not ff.has_steps(execution) then return 0, 0 end
   local totals = guarded('HGET', key, STEP.totals)
-  local count, bytes = string.match(type(totals) == 'string' and totals or '', '^(%d+)\t(%d+)$')
+  local count, bytes = string.match(type(totals) == 'string' and totals or '', '^(%d+)\t(%d+) *$')
   if not count then ff.damaged('the steps are missing') end
   return tonumber(count), tonumber(bytes)
 end
 
--- What stands under the key of a step, or nil; how many steps there are, and the bytes of their values.
-function ff.find_step(execution, key, id)
-  local count, bytes = ff.totals_of_steps(execution, key)
-  -- Two looks cost less than one for both.
-  return count > 0 and command('HGET', key, STEP.key .. id) or nil, count, bytes
+-- A compact list is searched from its start, which costs more than the rest of a step once there are many: one long value makes
+-- the hash a table.
+local function totals_text(count, bytes)
+  local text = ff.digits(count) .. '\t' .. ff.digits(bytes)
+  return count < LIMIT.listed_steps and text or text .. LIMIT.padding
 end
 
 -- What is said of a step beside its value and the time.
@@ -27,7 +27,9 @@ function ff.steps_given_text(name, index, kind, failed, bytes, encoding)
   return name .. '\t' .. index .. '\t' .. kind .. '\t' .. failed .. '\t' .. bytes .. '\t' .. encoding
 end
 
-function ff.apply.step_recorded(call, execution, key, id, text, value, count, bytes)
+-- `steps` is what lua/step/record.lua has in hand.
+function ff.apply.step_recorded(call, steps, id, text, value)
+  local execution, key, count = steps.execution, steps.key, steps.count
   if count == 0 then
     -- Nothing of ours is there yet.
     command('UNLINK', key)
@@ -35,7 +37,8 @@ function ff.apply.step_recorded(call, execution, key, id, text, value, count, by
     command('HSET', execution.key, FIELD.life, ff.same_life(execution))
   end
   local place = ff.digits(count)
-  command('HSET', key, STEP.totals, ff.digits(count + 1) .. '\t' .. ff.digits(bytes), STEP.key .. id, place .. '\n' .. value,
+  steps.count, steps.bytes = count + 1, steps.bytes + #value
+  command('HSET', key, STEP.totals, totals_text(count + 1, steps.bytes), STEP.key .. id, place .. '\n' .. value,
     place, text .. '\t' .. call.now_text)
   ff.append(call, EVENT.step_recorded, execution.id, text, '')
 end

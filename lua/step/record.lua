@@ -15,23 +15,39 @@ local function recorded_before(key, known, kind, failed, encoding, value, name, 
   return KIND.already_recorded
 end
 
-function ff.decide.record_step(call, execution_id, fence, step, value)
+-- The execution whose steps are recorded, and what they come to: one table for all calls. Steps of one handler that are recorded
+-- together find in hand what the first one read.
+local steps = { execution = false, fence = '', key = '', count = 0, bytes = 0 }
+
+-- Takes the execution of a step in hand that its owner may record; answers the refusal otherwise.
+local function take_up(call, execution_id, fence)
+  if call.records_steps and steps.execution.id == execution_id and steps.fence == fence then return nil end
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local refusal = ff.fence_shape(fence, '', execution) or ff.work_verdict(call, execution, fence, '')
   if refusal then return refusal end
+  local key = execution.key .. SUFFIX.steps
+  steps.count, steps.bytes = ff.totals_of_steps(execution, key)
+  steps.execution, steps.fence, steps.key = execution, fence, key
+  call.records_steps = true
+  return nil
+end
+
+function ff.decide.record_step(call, execution_id, fence, step, value)
+  local refusal = take_up(call, execution_id, fence)
+  if refusal then return refusal end
   local step_name, step_index, step_kind, failed, encoding = string.match(step, '^([^\t]*)\t(%d*)\t(%a*)\t(1?)\t(.*)$')
-  local kind, key, id = WORDS.step_kind[step_kind], execution.key .. SUFFIX.steps, step_name .. ':' .. step_index
-  local known, count, bytes = ff.find_step(execution, key, id)
-  if known then return recorded_before(key, known, kind, failed, encoding, value, step_name, step_index) end
-  if count >= LIMIT.max_steps or tonumber(step_index) >= LIMIT.max_steps then
+  local kind, id = WORDS.step_kind[step_kind], step_name .. ':' .. step_index
+  local known = steps.count > 0 and command('HGET', steps.key, STEP.key .. id)
+  if known then return recorded_before(steps.key, known, kind, failed, encoding, value, step_name, step_index) end
+  if steps.count >= LIMIT.max_steps or tonumber(step_index) >= LIMIT.max_steps then
     return ff.reject('step_limit_exceeded', 'maxSteps', ff.digits(LIMIT.max_steps))
   end
-  if bytes + #value > LIMIT.max_steps_bytes then
+  if steps.bytes + #value > LIMIT.max_steps_bytes then
     return ff.reject('step_limit_exceeded', 'maxBytes', ff.digits(LIMIT.max_steps_bytes))
   end
   -- Absent and empty differ: only a value has an encoding.
   local size = encoding ~= '' and ff.digits(#value) or ''
   local text = ff.steps_given_text(step_name, step_index == '0' and '' or step_index, kind, failed, size, encoding)
-  return KIND.recorded, ff.apply.step_recorded, execution, key, id, text, value, count, bytes + #value
+  return KIND.recorded, ff.apply.step_recorded, steps, id, text, value
 end

@@ -1,7 +1,7 @@
 /** Recorded steps on a server: what is lost of them is missed (ruling 40), and what a call may carry. */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { STEP_FIELDS, SUFFIXES } from '../../lua/layout.js';
+import { LISTED_STEPS, STEP_FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -80,4 +80,45 @@ test('the largest values, many in one turn, up to all that an execution may have
   const { steps, next } = await read();
   expect([steps.length, next]).toEqual([1, 1]);
   expect(Buffer.compare(steps[0]?.value as Uint8Array, large)).toBe(0);
+});
+
+test('steps that travel together are judged one by one', async () => {
+  const { executionId } = taken;
+  await create(engine);
+  const other = await take(engine);
+  const fence = fenceOf(taken);
+  const command = (stepName: string, more: object = {}) => ({
+    name: 'recordStep' as const,
+    args: { executionId, fence, stepName, stepIndex: 0, value: Uint8Array.of(1), encoding: 'bytes', ...more },
+  });
+  const results = await engine.backend.execute([
+    command('a'),
+    command('b'),
+    command('a'),
+    command('a', { value: Uint8Array.of(2) }),
+    command('a', { stepKind: 'sleep' }),
+    command('d', { fence: fenceOf(other) }),
+    command('c', { executionId: other.executionId }),
+    command('c', { executionId: other.executionId, fence: fenceOf(other) }),
+    command('e'),
+    { name: 'completeExecution', args: { executionId, fence } },
+    command('f'),
+  ]);
+  expect(results.map((result) => (result.ok ? result.outcome.kind : result.error.code))).toEqual([
+    ...['recorded', 'recorded', 'recorded', 'already_recorded', 'step_changed'],
+    ...['stale_lease', 'stale_lease', 'recorded', 'recorded', 'completed', 'execution_not_active'],
+  ]);
+  const { steps } = await read();
+  expect(steps.map(({ stepName }) => stepName)).toEqual(['a', 'b', 'e']);
+});
+
+test('many steps are a table, in which none is searched for', async () => {
+  const names = Array.from({ length: LISTED_STEPS }, (_, i) => `s${i}`);
+  for (const name of names.slice(1)) await record(name);
+  expect(await admin.call('OBJECT', 'ENCODING', key())).toBe('listpack');
+  await record('s0');
+  expect(await admin.call('OBJECT', 'ENCODING', key())).toBe('hashtable');
+  const { steps, stepCount } = await read();
+  expect(stepCount).toBe(LISTED_STEPS);
+  expect(steps.map(({ stepName }) => stepName)).toEqual([...names.slice(1), 's0']);
 });
