@@ -3,6 +3,7 @@
 
 -- Writes what waits.
 function ff.settle_all(call)
+  if call.returned then ff.settle_returned(call) end
   if call.gathers then
     for _, index in pairs(call.indexes) do ff.settle(index) end
   end
@@ -143,6 +144,7 @@ end
 -- Runs the group that begins at `next_at`: its signature, its heading, what each of its commands has.
 local function run_group(call, argv, replies)
   if call.stream then ff.settle_stream(call) end
+  if call.returned then ff.settle_returned(call) end
   local signature, text = argv[next_at], argv[next_at + 1]
   local shape = shapes[signature] or read_shape(signature)
   local heading = known_headings[text] or read_heading(text)

@@ -100,9 +100,9 @@ local function begin(call, argv, at)
   call.indexes, call.gathers = ff.no_indexes(call), false
   -- The leaf of the index of ids and the one of a shelf, the retention slots, and the timers, that the call has in hand.
   call.leaf, call.shelf_leaf, call.ended, call.timers = false, false, false, false
-  -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended. A stream whose record has not been
-  -- written yet.
-  call.budgets, call.let_go, call.stream = false, false, false
+  -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended, and admissions that were returned, and a
+  -- stream, that have not been written yet.
+  call.budgets, call.let_go, call.returned, call.stream = false, false, false, false
   -- The flow that was looked at last; that of which it is known how many members had not ended before the call, by the name of
   -- its counts; and the execution that edges led to last, which stays in hand between completions, with how many there are.
   call.flow, call.counted, call.live, call.downstream, call.completions = false, false, 0, false, false

@@ -8,7 +8,12 @@ function ff.apply.plain_claim(call, group, execution)
   local life, extras = group.first_life, execution.extras
   if extras ~= '' then life = life .. extras end
   command('HSET', execution.key, FIELD.life, life, FIELD.fence, fence, FIELD.worker, group.worker)
-  ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease)
+  if group.binding then
+    ff.bind_admission(group.binding, execution, fence)
+    ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease, '', '1')
+  else
+    ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease)
+  end
 end
 
 -- Makes a worker the owner of a candidate, see lua/schedule/claim.lua: `take` says what the claim gave it.

@@ -74,16 +74,32 @@ function ff.note_let_go(call, execution, situation)
   call.let_go = let_go
 end
 
+-- Notes it for `ff.settle_returned`; the log has it at once.
 function ff.apply.admission_returned(call, let_go)
-  local id = let_go.id
+  local id, returned = let_go.id, call.returned or {}
   local offer_at = let_go.has_grace and call.now + LIMIT.return_grace_ms or call.now
   local text = ff.digits(offer_at)
-  write(call, id, ADMISSION_STATE.returned, let_go.owner, let_go.meters, text)
-  set_timer(call, id, offer_at)
+  returned[#returned + 1] = { id = id, owner = let_go.owner, meters = let_go.meters, at = offer_at, text = text }
+  call.returned = returned
   ff.append(call, EVENT.admission_returned, id, let_go.owner .. '\t' .. let_go.meters, text)
 end
 
--- Puts the admissions of what the command let go into the outbox.
+-- Writes what was returned.
+function ff.settle_returned(call)
+  local returned, change = call.returned, {}
+  call.returned = false
+  local timers = ff.timers_of(call)
+  if #returned > 1 then ff.gather(call) end
+  for i = 1, #returned do
+    local it = returned[i]
+    change[2 * i - 1] = it.id
+    change[2 * i] = ADMISSION_STATE.returned .. '\t' .. it.owner .. '\t' .. it.meters .. '\t' .. it.text
+    ff.add_noted(timers, it.text, it.at, TIMER.admission .. it.id, it.text)
+  end
+  command('HSET', call.base .. KEY.admissions, unpack(change))
+end
+
+-- Puts the admissions of what the command let go into the outbox. Completions that follow one another are written together.
 function ff.return_admissions(call)
   local let_go = call.let_go
   call.let_go = false
@@ -92,6 +108,7 @@ function ff.return_admissions(call)
     local text = guarded('HGET', call.base .. KEY.admissions, it.id)
     if type(text) == 'string' and string.sub(text, 1, 1) == ADMISSION_STATE.bound then ff.apply.admission_returned(call, it) end
   end
+  if call.returned and not call.completions then ff.settle_returned(call) end
 end
 
 function ff.apply.admission_offered(call, admission)
@@ -103,6 +120,8 @@ end
 
 local function forget(call, ids)
   command('HDEL', call.base .. KEY.admissions, unpack(ids))
+  -- A call that names many in one text is short.
+  if #ids > 1 then ff.gather(call) end
   local timers = ff.timers_of(call)
   for i = 1, #ids do ff.remove(timers, TIMER.admission .. ids[i]) end
 end

@@ -281,11 +281,11 @@ end
 -- What a plain claim tells of an execution with tags, beside its fence.
 local plain_take = { kind = CLAIM.fresh, attempt_type = '', index = '0', timeout_at = '', remaining_ms = '', earlier = '' }
 
--- Whether nobody had an execution before, and all that it has besides is tags, rules that set its attempt no time, and a flow
--- that owes it no cancellation.
+-- Whether nobody had an execution before, and all that it has besides is tags, what it needs, which its queue says, rules that
+-- set its attempt no time, and a flow that owes it no cancellation.
 local function is_plain(call, execution)
   if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
-  if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.rules .. FIELD.membership .. ']') then return false end
+  if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.needs .. FIELD.rules .. FIELD.membership .. ']') then return false end
   if ff.rules(execution.rules).attempt_timeout_ms then return false end
   return not ff.is_owed_cancel(call, execution)
 end
@@ -371,8 +371,6 @@ local function claim_many(call, group)
   -- All that was looked at in the only queue, from its first entry on.
   local is_whole_head = group.queue and plan.plain == plan.size and not plan.broken[1]
   if is_whole_head then ff.remove_head(group.queue, plan.size) end
-  -- Its own list: a claim that breaks off leaves nothing to the next one, which may be of another partition.
-  group.binding = group.meters ~= '' and {}
   local timed, plain = {}, 0
   for i = 1, plan.size do
     local execution, take = executions[i], takes[i]
@@ -395,7 +393,6 @@ local function claim_many(call, group)
       ff.apply.acquired(call, group, take)
     end
   end
-  if group.binding then ff.bind_admissions(call, group.binding) end
   if plain == 0 then return end
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running, plain)
   ff.add_alike(call.timers, timed, 2 * plain, group.expiry, group.expires_at)
@@ -403,7 +400,10 @@ end
 
 -- Carries out what a claim came to, in the order of the candidates.
 local function claim(call, group)
+  -- Its own list: a claim that breaks off leaves nothing to the next one, which may be of another partition.
+  group.binding = group.meters ~= '' and {}
   if plan.size == 1 and plan.plain == 1 then claim_plain(call, group, plan.executions[1]) else claim_many(call, group) end
+  if group.binding then ff.bind_admissions(call, group.binding) end
   local broken = plan.broken
   for i = 1, #broken do
     ff.dequeue(call, broken[i])
