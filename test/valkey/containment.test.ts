@@ -234,6 +234,30 @@ it('a metered claim that breaks off leaves its admissions to no other partition'
   expect(await admin.hkeys(`ff:${other}:${KEYS.admissions}`)).toEqual([shortIdOf(leaseId)]);
 });
 
+it('slots that completions give back are there for what follows in their call, and for what is due', async () => {
+  const { admin, backend } = deployed;
+  const policy = { quotaPolicyIds: [randomUUID()] };
+  for (let n = 0; n < 3; n++) await backend.createExecution(creation({ policy }).args);
+  const outcome = await backend.claimForWorker({ ...claim(3).args, meters: meterSetOf(metersOf(policy)) });
+  const taken = outcome.kind === 'claimed' ? outcome.executions : [];
+  const complete = (execution: ClaimedExecution) => ({
+    name: 'completeExecution' as const,
+    args: { executionId: execution.executionId, fence: fenceOf(execution) },
+  });
+  const [one, two, three] = taken as [ClaimedExecution, ClaimedExecution, ClaimedExecution];
+  const admissionIds = taken.map(({ leaseId }) => leaseId);
+  const [, , settled] = await backend.execute([
+    complete(one),
+    complete(two),
+    { name: 'settleAdmissions', args: { partition: P, admissionIds } },
+    complete(three),
+  ]);
+  expect(settled).toMatchObject({ ok: true, outcome: { kind: 'settled', settled: 2 } });
+  const left = shortIdOf(three.leaseId);
+  expect(await admin.hgetall(`ff:${P}:${KEYS.admissions}`)).toEqual({ [left]: expect.stringMatching(/^r\t/) });
+  expect(await admin.zrange(`ff:${P}:${KEYS.timers}`, 0, -1)).toEqual([`admission:${left}`]);
+});
+
 it('commands keep their order when bytes did not arrive beside their call', async () => {
   const { args } = creation();
   await deployed.backend.createExecution(args);
