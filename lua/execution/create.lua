@@ -13,7 +13,7 @@ end
 -- them.
 local plain = {
   is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
-  needs = '', tags = '', policy = '', extras = '', more = {}, life = SITUATION.ready,
+  needs = '', tags = '', policy_text = '', extras = '', more = {}, life = SITUATION.ready,
   reply = ANSWER.created .. 'waiting\t' .. LIMIT.default_priority,
   naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '', is_checked = false,
   lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
@@ -84,12 +84,14 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
     .. (needs ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
   -- Behind what is given alike come the size of the input and the time, and the priority can grow.
   local fits = #empty_given + 36 <= LIMIT.max_field_bytes
-  local is_plain = fits and #naming <= LIMIT.max_field_bytes and extras == '' and policy == ''
+  local is_plain = fits and #naming <= LIMIT.max_field_bytes and extras == ''
   return {
     is_plain = is_plain, life = is_plain and SITUATION.ready or first_life(call, delay, extras, fits),
     naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
-    lane_id = lane_id, needs = needs, tags = tags, policy = policy, extras = extras, more = more_fields(delay, needs, rules, tags, policy),
+    lane_id = lane_id, needs = needs, tags = tags, extras = extras,
+    -- What the log says of the policy: rules that say all of it are its text.
+    policy_text = policy ~= '' and policy or rules, more = more_fields(delay, needs, rules, tags, policy),
   }
 end
 

@@ -40,7 +40,7 @@ function ff.apply.execution_created(call, group, new)
     ff.remember(new.idempotency_name, new.idempotency_expires_at .. '\t' .. id, new.idempotency_expires_at)
   end
   ff.append(call, EVENT.execution_created, id, group.naming, new.given, new.bounds, group.delay, group.needs,
-    new.idempotency_key, group.tags, group.policy)
+    new.idempotency_key, group.tags, group.policy_text)
 end
 
 function ff.apply.progress_updated(call, execution, progress_pct, progress_message)

@@ -1,5 +1,5 @@
--- The rules of a policy, as `policyRules` in model/execution/policy.ts writes them: fourteen words or more, then "|" and the
--- retryable categories.
+-- The rules of a policy, as `policyRules` in model/execution/policy-text.ts writes them: six words or more, then "|" and the
+-- retryable categories; behind another "|" can stand what is only kept.
 
 local WORDS = {
   'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
@@ -7,7 +7,7 @@ local WORDS = {
   'max_replay_count', 'stream_maxlen', 'stream_max_bytes', 'max_signals', 'wait_timeout_ms', 'wait_behavior',
 }
 local IS_WORD = { backoff = true, wait_behavior = true }
-local FIRST_WORDS = 14
+local FIRST_WORDS = 6
 local NEVER_RETRIED = { permanent = true, cancelled = true }
 local NO_RULES = {}
 
@@ -18,7 +18,7 @@ local last_text, last_rules
 function ff.rules(text)
   if text == '' then return NO_RULES end
   if text == last_text then return last_rules end
-  local words, categories = string.match(text, '^([^|]*)|(.*)$')
+  local words, categories = string.match(text, '^([^|]*)|([^|]*)')
   if not words then ff.damaged('the rules are unreadable') end
   local rules = { categories = categories }
   local i = 0

@@ -266,7 +266,7 @@ local function make_member(call, flow_id, rank, awaits_seal, member)
     ff.set_timer(call, times)
   end
   ff.append(call, EVENT.execution_created, id, member.naming, member.given, bounds, creation.delay, creation.needs, '',
-    creation.tags, creation.policy)
+    creation.tags, creation.policy_text)
   ff.append(call, EVENT.flow_member_added, id, flow_id .. '\t' .. rank_text .. '\t' .. awaits_seal, '')
   if member.policy then ff.append(call, EVENT.edge_group_policy_set, id, flow_id .. '\t' .. member.policy, '') end
   if not has_group then return end

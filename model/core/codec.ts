@@ -4,18 +4,10 @@
  */
 import { EngineError } from '../errors.js';
 import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
-import type { Facet, Fact, FactKind, ValueOf } from './facts.js';
+import type { Facet, Fact, FactKind, ValueCodec, ValueOf } from './facts.js';
 
 /** Between two values. Texts that share a facet are names and labels, which have no control characters. */
 const SEPARATOR = '\t';
-
-type Encode = (value: unknown) => string;
-type Decode = (text: string) => unknown;
-
-export interface ValueCodec {
-  readonly encode: Encode;
-  readonly decode: Decode;
-}
 
 const corrupt = (what: string): EngineError => new EngineError('corruption', `${what}.`);
 
@@ -84,9 +76,9 @@ function choiceCodec(letters: Readonly<Record<string, string>>): ValueCodec {
   };
 }
 
-/** How a value of a kind is written and read. Absent values, and empty ones, are the empty text. */
-export function codecOf({ kind, letters }: Pick<Fact, 'kind' | 'letters'>): ValueCodec {
-  return kind === 'choice' ? choiceCodec(letters ?? {}) : CODECS[kind];
+/** How a fact that is there is written and read. Absent values, and empty ones, are the empty text. */
+export function codecOf({ kind, letters, codec }: Pick<Fact, 'kind' | 'letters' | 'codec'>): ValueCodec {
+  return codec ?? (kind === 'choice' ? choiceCodec(letters ?? {}) : CODECS[kind]);
 }
 
 /** Lists and maps without members are what stands while nothing is stored. An empty tree is a value like any other. */

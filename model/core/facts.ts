@@ -28,8 +28,16 @@ export type FactKind =
   /** A list of records, kept as canonical JSON. */
   | 'records';
 
+/** How a value is written as a text, and read. */
+export interface ValueCodec<Value = unknown> {
+  readonly encode: (value: Value) => string;
+  readonly decode: (text: string) => Value;
+}
+
 export interface Fact<Value = unknown> {
   readonly kind: FactKind;
+  /** How it is written and read where that is not as every fact of its kind is. */
+  readonly codec?: ValueCodec;
   /** The value while nothing is stored; a fact without one must always be stored. */
   readonly fallback?: Value;
   readonly required: boolean;
@@ -85,6 +93,11 @@ export const counts = (): Fact<Readonly<Record<string, number>>> => ({
   fallback: {},
 });
 export const tree = <Value>(): Fact<Value | undefined> => optional('tree');
+/** A JSON value that has a shorter text. */
+export const treeAs = <Value>(codec: ValueCodec<Value>): Fact<Value | undefined> => ({
+  ...optional<Value>('tree'),
+  codec: codec as ValueCodec,
+});
 export const records = <Row extends object>(): Fact<readonly Row[]> => ({
   kind: 'records',
   required: false,

@@ -2,7 +2,7 @@
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { bounds, EXECUTION, filter, given, naming } from './facts.js';
-import type { ExecutionPolicy } from './policy.js';
+import { policyText } from './policy-text.js';
 import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
 
 /** Which limit expired an execution, and its letter in the log. */
@@ -23,7 +23,7 @@ export const executionEvents = {
     bounds,
     delay: { delayUntil: fact.optionalNumber() },
     needs: { requiredCapabilities: fact.list(), meters: fact.list() },
-    long: { idempotencyKey: fact.optionalText(), tags: fact.map(), policy: fact.tree<ExecutionPolicy>() },
+    long: { idempotencyKey: fact.optionalText(), tags: fact.map(), policy: fact.treeAs(policyText) },
   }),
   progress_updated: event('progress_updated', 'p', EXECUTION, {
     progress: { progressPct: fact.optionalNumber() },

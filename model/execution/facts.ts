@@ -7,7 +7,7 @@ import * as fact from '../core/facts.js';
 import { subject } from '../core/subject.js';
 import { groupFacet, membershipFacet, type Dependencies } from '../flow/facts.js';
 import { SUSPEND_REASONS, type Waiting } from '../suspension/facts.js';
-import type { ExecutionPolicy } from './policy.js';
+import { policyText } from './policy-text.js';
 import { NEXT_ATTEMPTS, SITUATIONS } from './situation.js';
 
 /** Executions, as subjects of events. */
@@ -156,7 +156,7 @@ export const executionFacts = fact.factTable({
   long: {
     /** In key order. */
     tags: fact.map(),
-    policy: fact.tree<ExecutionPolicy>(),
+    policy: fact.treeAs(policyText),
     /** Reasons can be empty: category and canceller tell whether there was a failure or a cancellation. */
     failureReason: fact.words(),
     /** Failure details for programs, base64. */

@@ -18,7 +18,7 @@ import { withWireForm } from '../core/wire-form.js';
 import { compareBytes } from '../ids.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS } from '../limits.js';
 import { meterSetOf, metersOf } from '../metering/meters.js';
-import { TIMEOUT_BEHAVIORS } from '../suspension/facts.js';
+import { policyRules, policyTextOf } from './policy-text.js';
 
 const backoffDelayMs = integer(0, LIMITS.maxBackoffMs);
 
@@ -148,7 +148,7 @@ const policySchema = z.strictObject({
 });
 
 /**
- * The wire form of a policy: the policy itself, which is only stored; its rules, which are read; and the queue: the
+ * The wire form of a policy: the policy itself, unless its rules say all of it; its rules, which are read; and the queue: the
  * required capabilities, then a tab and the meter set, if any.
  */
 export const executionPolicy = withWireForm(policySchema, {
@@ -158,7 +158,9 @@ export const executionPolicy = withWireForm(policySchema, {
     if (policy === undefined) return ['', '', ''];
     const needs = policy.routingRequirements?.requiredCapabilities.join(',') ?? '';
     const meters = meterSetOf(metersOf(policy));
-    return [JSON.stringify(policy), policyRules(policy), meters === '' ? needs : `${needs}\t${meters}`];
+    const rules = policyRules(policy);
+    const text = policyTextOf(policy, rules);
+    return [text === rules ? '' : text, rules, meters === '' ? needs : `${needs}\t${meters}`];
   },
 });
 
@@ -199,52 +201,4 @@ export function backoffDelayOf(policy: RetryPolicy, retryCount: number, jitter: 
   for (let i = 0; i < retryCount && delay < backoff.maxDelayMs; i++) delay *= backoff.multiplier;
   delay = Math.min(delay, backoff.maxDelayMs);
   return Math.floor(backoff.jitter ? delay * (0.5 + 0.5 * jitter) : delay);
-}
-
-const NONE = '-';
-
-/** Values in the rules of every policy. */
-const FIRST_WORDS = 14;
-
-/**
- * The rules of a policy in the form that the Lua library stores and reads: fourteen values or more, then the retryable
- * categories. The server does not have to decode JSON (8 microseconds a policy). The Lua twin is
- * `lua/execution/policy.lua`.
- */
-export function policyRules(policy: ExecutionPolicy): string {
-  const retry = policy.retryPolicy;
-  const words = [
-    ...retryWords(retry),
-    policy.timeoutPolicy?.attemptTimeoutMs ?? NONE,
-    policy.maxReclaimCount ?? NONE,
-    policy.maxReleaseCount ?? NONE,
-    policy.streamPolicy?.retentionTtlMs ?? NONE,
-    policy.timeoutPolicy?.executionDeadlineMs ?? NONE,
-    policy.dedupWindowMs ?? NONE,
-    policy.priority ?? NONE,
-    policy.delayUntil ?? NONE,
-    policy.maxReplayCount ?? NONE,
-    policy.streamPolicy?.retentionMaxlen ?? NONE,
-    policy.streamPolicy?.maxBytes ?? NONE,
-    policy.maxSignalsPerExecution ?? NONE,
-    policy.suspensionPolicy?.defaultTimeoutMs ?? NONE,
-    policy.suspensionPolicy?.timeoutBehavior === 'cancel' ? TIMEOUT_BEHAVIORS.cancel : NONE,
-  ];
-  // Later values are written only when set, so most policies stay short.
-  while (words.length > FIRST_WORDS && words.at(-1) === NONE) words.pop();
-  return `${words.join(' ')}|${retry?.retryableCategories.join(',') ?? ''}`;
-}
-
-function retryWords(retry: RetryPolicy | undefined): (string | number)[] {
-  if (retry === undefined) return [NONE, NONE, NONE, NONE, NONE, NONE];
-  const { backoff, maxRetries } = retry;
-  if (backoff.type === 'fixed') return [maxRetries, 'fixed', backoff.delayMs, NONE, NONE, NONE];
-  return [
-    maxRetries,
-    'exponential',
-    backoff.initialDelayMs,
-    backoff.maxDelayMs,
-    backoff.multiplier,
-    backoff.jitter ? 1 : 0,
-  ];
 }

@@ -3,9 +3,9 @@
  * A file carries the schema that it was written with, and is read by it: facts that came later have their fallback.
  * What only a newer package knows is not understood by halves: such a file is refused (`library_mismatch`).
  */
-import { factCodec, type ValueCodec } from '../../model/core/codec.js';
+import { factCodec } from '../../model/core/codec.js';
 import { textsOf, type EventDeclaration } from '../../model/core/event.js';
-import { factsOf, LONG, type Facet, type FactTable } from '../../model/core/facts.js';
+import { factsOf, LONG, type Facet, type FactTable, type ValueCodec } from '../../model/core/facts.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS } from '../../model/events.js';
 import { entityNamed, ENTITY_KINDS, type EntityKind } from '../../model/state.js';

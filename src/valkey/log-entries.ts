@@ -1,6 +1,7 @@
 /** Log entries as events. An entry is the letter of its event, its subject, and its facts as texts (lua/core/log.lua). */
-import { factCodec, type ValueCodec } from '../../model/core/codec.js';
+import { factCodec } from '../../model/core/codec.js';
 import { textsOf, type EventDeclaration } from '../../model/core/event.js';
+import type { ValueCodec } from '../../model/core/facts.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event, type LoggedEvent } from '../../model/events.js';
 import { executionIdIn } from '../../model/ids.js';

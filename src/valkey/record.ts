@@ -76,9 +76,20 @@ export function lifeOf(core: ReadonlyMap<string, string>): Record<string, unknow
   return facts;
 }
 
+/** A policy that its rules say all of is kept as these alone. */
+function wholePolicy({ core, details }: StoredRecord): StoredRecord {
+  const rules = core.get(FIELDS.rules);
+  if (rules === undefined || core.has(FIELDS.policy)) return { core, details };
+  const spilled = details.get(FIELDS.rules);
+  return {
+    core: new Map(core).set(FIELDS.policy, rules),
+    details: spilled === undefined ? details : new Map(details).set(FIELDS.policy, spilled),
+  };
+}
+
 /** An execution as the model knows it. @throws EngineError `corruption` that names the fact */
 export function decodeRecord(executionId: string, record: StoredRecord): ReadonlyExecution | undefined {
-  const execution = readExecution(executionId, { ...record, core: wholeLife(record.core) });
+  const execution = readExecution(executionId, wholePolicy({ ...record, core: wholeLife(record.core) }));
   if (execution === undefined) return undefined;
   // What is left of the last owner means nothing.
   if (!isActiveSituation(execution['situation'] as ReadonlyExecution['situation'])) {

@@ -1,14 +1,15 @@
 /** The retry decision: counts, classes, categories, backoff, jitter; and when terminal work is purged. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { z } from 'zod';
 import {
   backoffDelayOf,
   executionPolicy,
-  policyRules,
   retryPolicy,
   type ExecutionPolicy,
   type RetryPolicy,
 } from '../../model/execution/policy.js';
+import { policyRules, policyText } from '../../model/execution/policy-text.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { claimArgs, claimed, created, event, FENCE, given, NOW, RETENTION_MS, slotEnd, START, uuid, X } from './dsl.js';
 
@@ -191,30 +192,83 @@ describe('how long it waits', () => {
   });
 });
 
-describe('the rules of a policy as text', () => {
-  test('fourteen words and the categories', () => {
-    expect(policyRules({})).toBe('- - - - - - - - - - - - - -|');
+describe('the text of a policy', () => {
+  const textOf = (input: z.input<typeof executionPolicy>): string => policyText.encode(executionPolicy.parse(input));
+
+  test('is its rules: six words and more, and the lists', () => {
+    expect(policyRules({})).toBe('- - - - - -|');
     expect(
-      policyRules(
-        executionPolicy.parse({
-          retryPolicy: { retryableCategories: ['io', 'two words'] },
-          maxReclaimCount: 0,
-          timeoutPolicy: { attemptTimeoutMs: 5 },
-        }),
-      ),
-    ).toBe('3 exponential 1000 60000 2 0 5 0 - - - - - -|io,two words');
+      textOf({
+        retryPolicy: { retryableCategories: ['io', 'two words'] },
+        maxReclaimCount: 0,
+        timeoutPolicy: { attemptTimeoutMs: 5 },
+      }),
+    ).toBe('3 exponential 1000 60000 2 0 5 0|io,two words');
     expect(
-      policyRules(
-        executionPolicy.parse({
-          retryPolicy: { backoff: { type: 'fixed', delayMs: 9 } },
-          streamPolicy: { retentionTtlMs: -1 },
-          dedupWindowMs: 8,
-          priority: 4,
-          delayUntil: 5,
-          maxReleaseCount: 6,
+      textOf({
+        retryPolicy: { backoff: { type: 'fixed', delayMs: 9 } },
+        streamPolicy: { retentionTtlMs: -1 },
+        dedupWindowMs: 8,
+        priority: 4,
+        delayUntil: 5,
+        maxReleaseCount: 6,
+        routingRequirements: { requiredCapabilities: ['gpu', 'eu'] },
+      }),
+    ).toBe('3 fixed 9 - - - - - 6 -1 - 8 4 5||eu,gpu');
+    expect(textOf({ maxReplayCount: 2 })).toBe('- - - - - - - - - - - - - - 2|');
+  });
+
+  test('is JSON where they do not say all of it', () => {
+    const budgetId = '01890a5d-ac96-774b-bcce-b302099a8057';
+    for (const input of [{ budgetIds: [budgetId] }, { streamPolicy: {} }, { suspensionPolicy: {} }, { budgetIds: [] }]) {
+      const policy = executionPolicy.parse(input);
+      expect(policyText.encode(policy)).toBe(JSON.stringify(policy));
+      expect(policyText.decode(JSON.stringify(policy))).toEqual(policy);
+    }
+  });
+
+  test('says what the policy says', () => {
+    const number = fc.integer({ min: 1, max: 9_000 });
+    const maybe = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: undefined });
+    const backoff = fc.oneof(
+      fc.record({ type: fc.constant('fixed' as const), delayMs: number }),
+      fc.record({
+        type: fc.constant('exponential' as const),
+        initialDelayMs: number,
+        maxDelayMs: fc.integer({ min: 9_000, max: 86_400_000 }),
+        multiplier: fc.double({ min: 1, max: 10, noNaN: true }),
+        jitter: fc.boolean(),
+      }),
+    );
+    const tokens = (...words: string[]) => fc.subarray(words);
+    const input = fc.record(
+      {
+        priority: fc.integer({ min: 0, max: 9_000 }),
+        delayUntil: number,
+        retryPolicy: fc.record({ maxRetries: number.map((n) => n % 9), backoff, retryableCategories: tokens('io', 'a b', '-') }),
+        timeoutPolicy: fc.record({ attemptTimeoutMs: maybe(number), executionDeadlineMs: maybe(number) }),
+        maxReclaimCount: number.map((n) => n % 9),
+        maxReplayCount: number.map((n) => n % 9),
+        maxReleaseCount: number.map((n) => n % 9),
+        suspensionPolicy: fc.record({
+          defaultTimeoutMs: maybe(number),
+          timeoutBehavior: fc.constantFrom('fail' as const, 'cancel' as const),
         }),
-      ),
-    ).toBe('3 fixed 9 - - - - - 6 -1 - 8 4 5|');
-    expect(policyRules({ maxReplayCount: 2 })).toBe('- - - - - - - - - - - - - - 2|');
+        maxSignalsPerExecution: number,
+        routingRequirements: fc.record({ requiredCapabilities: tokens('gpu', 'eu', '-') }),
+        dedupWindowMs: number,
+        streamPolicy: fc.record({ retentionTtlMs: maybe(number), retentionMaxlen: maybe(number), maxBytes: maybe(number) }),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(input, (given) => {
+        const policy = executionPolicy.parse(given);
+        expect(policyText.decode(policyText.encode(policy))).toEqual(policy);
+        const members = [given.timeoutPolicy, given.streamPolicy, given.suspensionPolicy, given.routingRequirements];
+        // Objects without members are no rules.
+        if (members.every((member) => member === undefined)) expect(policyText.encode(policy)).not.toContain('{');
+      }),
+    );
   });
 });
