@@ -26,9 +26,6 @@ function fieldOf(name: string): string {
   return field;
 }
 
-/** Before the name of an extra: it is read with the rest, by an execution that mostly has it. */
-const WITH = 'with:';
-
 /** Facets that every execution has. */
 const ALWAYS_THERE: ReadonlySet<string> = new Set(['naming', 'given']);
 
@@ -76,19 +73,15 @@ const everyName = (table: FactTable): string[] =>
   ].map(snakeCase);
 
 /**
- * The text of a loader of executions. An extra is read by a command of its own where its letter is there; one that is named
- * `with:` is read with the rest. A loader that refills takes as its third argument a table that it filled before and that
+ * The text of a loader of executions. One that refills takes as its third argument a table that it filled before and that
  * got no more facts since; the fence is left to be checked by what compares it. @throws Error when a name is no field */
-export function loaderText(table: FactTable, wanted: readonly string[], refills: boolean): string {
-  if (wanted[0] === EVERYTHING) return loaderText(table, everyName(table), refills);
-  const names = wanted.map((name) => name.replace(WITH, ''));
-  const together = names.filter((_, i) => wanted[i]?.startsWith(WITH));
+export function loaderText(table: FactTable, names: readonly string[], refills: boolean): string {
+  if (names[0] === EVERYTHING) return loaderText(table, everyName(table), refills);
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
   const values = facts.map((_, i) => `f${i + 1}`).join(', ');
   const patterns = facetPatterns(table);
   const always = names.filter((name) => !IS_EXTRA.has(name));
-  const extras = names.filter((name) => IS_EXTRA.has(name) && !together.includes(name));
-  const read = [...always, ...together];
+  const extras = names.filter((name) => IS_EXTRA.has(name));
   const field = (name: string): string => JSON.stringify(fieldOf(name));
   // Whatever is read of it later can be read: nothing that is damaged reaches what writes.
   const checked = (name: string): string[] => {
@@ -101,7 +94,7 @@ export function loaderText(table: FactTable, wanted: readonly string[], refills:
     return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
   };
   // Of two fields each is looked at for itself: that costs less than both together.
-  const [only] = read.length === 1 ? read : [];
+  const [only] = always.length === 1 ? always : [];
   const locals = always.flatMap((name, i) => {
     const value = only === undefined ? `values[${i + 2}]` : `command('HGET', key, ${field(only)})`;
     const read = `  local ${name} = ${value} or ''`;
@@ -121,7 +114,7 @@ export function loaderText(table: FactTable, wanted: readonly string[], refills:
   const life =
     only === undefined
       ? [
-          `  local values = attempted('HMGET', key, ${['life', ...read].map(field).join(', ')})`,
+          ...(refills ? askedFor(['life', ...always].map(field)) : [`  local values = attempted('HMGET', key, ${['life', ...always].map(field).join(', ')})`]),
           '  if values.err then ff.no_hash(values) end',
           '  local life = values[1]',
         ]
@@ -129,20 +122,15 @@ export function loaderText(table: FactTable, wanted: readonly string[], refills:
           `  local life = attempted('HGET', key, ${field('life')})`,
           "  if life and type(life) ~= 'string' then ff.no_hash(life) end",
         ];
-  const taken = together.flatMap((name, i) => [
-    `  local ${name} = ''`,
-    `  if extras ~= '' and string.find(extras, ${field(name)}, 1, true) then`,
-    `    ${name} = values[${always.length + i + 2}] or ff.damaged('${fieldOf(name)} is missing')`,
-    `    if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${field(name)}) end`,
-    ...checked(name).map((line) => `  ${line}`),
-    '  end',
-  ]);
   const more = [
     `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
     // Their letters say which there are.
     `  if extras ~= '' and string.find(extras, '[${extras.map(fieldOf).join('')}]') then`,
-    ...extras.map((name) => `    ${name} = ff.load_extra(key, extras, ${field(name)})`),
-    ...extras.flatMap(checked).map((line) => `  ${line}`),
+    ...(refills
+      ? expectedExtras(extras, always.length + 1)
+      : extras.map((name) => `    ${name} = ff.load_extra(key, extras, ${field(name)})`)),
+    ...extras.flatMap((name) => (refills ? checkedAnew(name, checked(name)) : checked(name))).map((line) => `  ${line}`),
+    ...(refills ? ["  elseif extras == '' then", "    expected = ''"] : []),
     '  end',
   ];
   const attempts = `f${facts.indexOf('total_attempt_count') + 1}`;
@@ -170,7 +158,7 @@ export function loaderText(table: FactTable, wanted: readonly string[], refills:
     '    return record',
     '  end',
   ];
-  return [
+  const body = [
     refills ? 'function(call, id, record)' : 'function(call, id)',
     '  local key = call.base .. id',
     ...life,
@@ -178,14 +166,55 @@ export function loaderText(table: FactTable, wanted: readonly string[], refills:
     ...locals,
     ...(refills ? refillAlike : []),
     `  local ${values}, extras = ff.parse_life(life)`,
-    ...taken,
     ...(extras.length > 0 ? more : []),
     ...ownedIf(attempts),
     ...(refills ? refill : []),
     `  return { ${members.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
     'end',
+  ];
+  if (!refills) return body.join('\n');
+  const checkedExtras = extras.filter((name) => checked(name).length > 0).map(knownText);
+  return [
+    '(function()',
+    // The extras of the record before, the fields that were asked for with it, and the places of these in the answer.
+    "local expected, fields, places = '', {}, {}",
+    `local ${checkedExtras.join(', ')}`,
+    `return ${body.join('\n')}`,
+    'end)()',
   ].join('\n');
 }
+
+/** A record mostly has the extras of the one before: they are asked for with the rest. */
+const askedFor = (fields: readonly string[]): string[] => [
+  '  local values',
+  "  if expected == '' then",
+  `    values = attempted('HMGET', key, ${fields.join(', ')})`,
+  '  else',
+  `    values = attempted('HMGET', key, ${fields.join(', ')}, unpack(fields))`,
+  '  end',
+];
+
+/** Extras of a record, those that were asked for; `before` is how many fields stand before them in the answer. */
+function expectedExtras(extras: readonly string[], before: number): string[] {
+  const field = (name: string): string => JSON.stringify(fieldOf(name));
+  return [
+    '    if extras == expected then',
+    ...extras.map((name, i) => `      if places[${i + 1}] then ${name} = ff.found_extra(key, ${field(name)}, values[places[${i + 1}]]) end`),
+    '    else',
+    `      expected = extras`,
+    `      fields, places = ff.places_of_extras(extras, '${extras.map(fieldOf).join('')}', ${before})`,
+    ...extras.map((name) => `      ${name} = ff.load_extra(key, extras, ${field(name)})`),
+    '    end',
+  ];
+}
+
+const knownText = (name: string): string => `known_${name}`;
+
+/** A text is not checked again while records have the same. */
+const checkedAnew = (name: string, check: readonly string[]): string[] =>
+  check.length === 0
+    ? []
+    : [`  if ${name} ~= ${knownText(name)} then`, ...check.map((line) => `  ${line}`), `    ${knownText(name)} = ${name}`, '  end'];
 
 /**
  * The text of a loader of another kind's records, `ff.record('<kind>', ...)`: a function of a call and an id that answers

@@ -83,8 +83,8 @@ function ff.remove(index, member)
   index.size = size
 end
 
--- Adds entries that have one score and are told of alike. `entries` are scores and members, `size` of both.
-function ff.add_alike(index, entries, size, number, note)
+-- Adds entries of which the first alone is told: its score is `number`. `entries` are scores and members, `size` of both.
+function ff.add_many(index, entries, size, number, note)
   ff.settle(index)
   command('ZADD', index.key, unpack(entries, 1, size))
   local lowest = index.new_score

@@ -81,20 +81,37 @@ local function completed_life(call, execution, purge_text)
   return last_life
 end
 
--- A completion that leaves nothing but its time: most are so.
-function ff.apply.plain_completion(call, execution, purge_at, purge_text)
-  local id = execution.id
-  if execution.extras ~= '' then ff.note_let_go(call, execution, SITUATION.completed) end
-  command('HSET', execution.key, FIELD.life, completed_life(call, execution, purge_text))
+-- What the completion says of the result: its size and its encoding.
+local function result_facts(group, result_at, result)
+  local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
+  if bytes == '' and group.result_encoding == '' then return '' end
+  return '\t' .. bytes .. '\t' .. group.result_encoding
+end
+
+-- A completion that leaves nothing but its time and its result: most are so.
+function ff.apply.plain_completion(call, execution, group, result_at, result)
+  local id, key, extras = execution.id, execution.key, execution.extras
+  local purge_at, purge_text = group.purge_at, group.purge_text
+  if extras ~= '' then ff.note_let_go(call, execution, SITUATION.completed) end
+  local life = completed_life(call, execution, purge_text)
+  local ending = result_facts(group, result_at, result)
+  if ending == '' then
+    command('HSET', key, FIELD.life, life)
+  elseif result_at == '' then
+    command('HSET', key, FIELD.life, life, FIELD.ending, ff.fit(key, FIELD.ending, ending))
+  else
+    command('HSET', key, FIELD.life, life, FIELD.ending, ff.fit(key, FIELD.ending, ending),
+      FIELD.result, ff.keep_bytes(ff.result_key(execution), '', result_at, result))
+  end
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   ff.remove(call.timers, TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
   if call.streams_until then ff.note_stream(call, id) end
-  if execution.extras == '' then
-    ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
+  if extras == '' then
+    ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text .. ending)
   else
-    ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming, purge_text)
+    ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming, purge_text .. ending)
   end
 end
 

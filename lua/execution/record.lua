@@ -11,12 +11,30 @@ function ff.spilled(key, field)
   return value
 end
 
+-- An extra that was looked for and must be there.
+function ff.found_extra(key, field, value)
+  if not value then ff.damaged(field .. ' is missing') end
+  if value == LIMIT.spilled then return ff.spilled(key, field) end
+  return value
+end
+
 -- The value of an extra; the empty text when there is none, which costs no look.
 function ff.load_extra(key, extras, field)
   if not string.find(extras, field, 1, true) then return '' end
-  local value = command('HGET', key, field) or ff.damaged(field .. ' is missing')
-  if value == LIMIT.spilled then return ff.spilled(key, field) end
-  return value
+  return ff.found_extra(key, field, command('HGET', key, field))
+end
+
+-- Those of the fields `wanted` that extras name, and the place of each of `wanted` in an answer that has them behind `before`
+-- others; false where it is not among them.
+function ff.places_of_extras(extras, wanted, before)
+  local fields, places = {}, {}
+  for i = 1, #wanted do
+    local field = string.sub(wanted, i, i)
+    local is_there = string.find(extras, field, 1, true) ~= nil
+    if is_there then fields[#fields + 1] = field end
+    places[i] = is_there and before + #fields
+  end
+  return fields, places
 end
 
 -- The extras of an execution, and one more.

@@ -1,16 +1,26 @@
 -- What each event of a lease does. The twins of model/lease/recipes.ts.
 
--- Makes a worker the owner of an execution that nobody had before, and that has no other time than its lease. What else it
--- has stays named at the end of its life. The claim takes it out of its queue, counts it and sets its timer, with those of
--- the other candidates.
+-- Makes a worker the owner of an execution that nobody had before; `execution.take` says what tags and rules it has bring with
+-- them, see `plain_take_of`. What it has stays named at the end of its life. The claim takes it out of its queue, counts it and
+-- sets its timer, with those of the other candidates.
 function ff.apply.plain_claim(call, group, execution)
-  local fence = execution.fence
-  local life, extras = group.first_life, execution.extras
-  if extras ~= '' then life = life .. extras end
-  command('HSET', execution.key, FIELD.life, life, FIELD.fence, fence, FIELD.worker, group.worker)
+  local fence, extras, times = execution.fence, execution.extras, false
+  local life = group.first_life
+  if extras ~= '' then
+    times = execution.take.attempt
+    life = life .. extras
+  end
+  if times then
+    command('HSET', execution.key, FIELD.life, life .. FIELD.timing, FIELD.fence, fence, FIELD.worker, group.worker,
+      FIELD.timing, execution.take.timing)
+  else
+    command('HSET', execution.key, FIELD.life, life, FIELD.fence, fence, FIELD.worker, group.worker)
+  end
   if group.binding then
     ff.bind_admission(group.binding, execution, fence)
-    ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease, '', '1')
+    ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease, times or '', '1')
+  elseif times then
+    ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease, times, '')
   else
     ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease)
   end

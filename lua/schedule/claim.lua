@@ -3,7 +3,6 @@
 -- Everything is read before anything is written: the queues, and the executions that they name.
 
 local load_first = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'membership', 'input')
-local load_member = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'with:membership', 'input')
 -- What only work that was claimed before needs besides.
 local load_later = ff.loader('fence', 'retries', 'timing', 'progress', 'streams')
 
@@ -116,7 +115,7 @@ function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities,
   offer.bound = min_priority ~= '' and call.now - min_priority * LIMIT.priority_step
   offer.first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', '')
   -- The only queue, and whether the claim leaves something there.
-  offer.queue, offer.leaves_some = false, false
+  offer.queue, offer.leaves_some, offer.take = false, false, false
   return offer
 end
 
@@ -209,15 +208,19 @@ local function timing_of(timeout_at, remaining_ms)
   return ff.timing_text(timeout_at, remaining_ms, '')
 end
 
+-- The end of an attempt that has so much time and begins now, or what is kept of it while work that was claimed ahead waits.
+local function times_of(call, group, time_ms)
+  if not time_ms then return '', '' end
+  if group.ahead then return '', ff.digits(time_ms) end
+  return ff.digits(call.now + time_ms), ''
+end
+
 -- What the worker gets of an execution that nobody had before.
 function ff.take_first(call, group, execution, ticket)
   local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
   -- It can have ended before anybody had it, and be replayed.
   local attempt_type = execution.next_attempt == NEXT.replay and ATTEMPT.replay or ''
-  local timeout_at, remaining_ms = '', ''
-  if timeout_ms then
-    if group.ahead then remaining_ms = ff.digits(timeout_ms) else timeout_at = ff.digits(call.now + timeout_ms) end
-  end
+  local timeout_at, remaining_ms = times_of(call, group, timeout_ms)
   local attempt = (timeout_ms or attempt_type ~= '') and attempt_type .. '\t\t' .. timeout_at .. '\t' .. remaining_ms or ''
   return {
     execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. ticket,
@@ -240,10 +243,7 @@ function ff.take_again(call, group, execution, ticket)
   local resumed = not reclaimed and execution.next_attempt == NEXT.resume
   local time_ms
   if resumed then time_ms = ff.time(execution.attempt_timeout_remaining_ms) else time_ms = ff.rules(execution.rules).attempt_timeout_ms end
-  local timeout_at, remaining_ms = '', ''
-  if time_ms then
-    if group.ahead then remaining_ms = ff.digits(time_ms) else timeout_at = ff.digits(call.now + time_ms) end
-  end
+  local timeout_at, remaining_ms = times_of(call, group, time_ms)
   local index = resumed and attempts - 1 or attempts
   local index_text = index == 0 and '' or ff.digits(index)
   local take = {
@@ -278,35 +278,45 @@ local function begin_plan()
   plan.size, plan.plain, plan.room = 0, 0, nil
 end
 
--- What a plain claim tells of an execution with tags, beside its fence.
-local plain_take = { kind = CLAIM.fresh, attempt_type = '', index = '0', timeout_at = '', remaining_ms = '', earlier = '' }
+-- What a plain claim tells of an execution with tags or rules, beside its fence; `expiry` is when its timer is due, as a number
+-- and as a text. Those of a claim mostly have the same rules.
+local function plain_take_of(call, group, rules)
+  local take = group.take
+  if take and take.rules == rules then return take end
+  local timeout_ms = rules ~= '' and ff.rules(rules).attempt_timeout_ms
+  local timeout_at, remaining_ms = times_of(call, group, timeout_ms)
+  take = {
+    is_plain = true, rules = rules, kind = CLAIM.fresh, attempt_type = '', index = '0', timeout_at = timeout_at, remaining_ms = remaining_ms, earlier = '',
+    timing = timing_of(timeout_at, remaining_ms), attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms,
+    expiry = group.expiry, expires_at = group.expires_at,
+  }
+  -- One entry stands for the end of the lease and of the attempt.
+  if timeout_at ~= '' and call.now + timeout_ms < group.expiry then take.expiry, take.expires_at = call.now + timeout_ms, timeout_at end
+  group.take = take
+  return take
+end
 
--- Whether nobody had an execution before, and all that it has besides is tags, what it needs, which its queue says, rules that
--- set its attempt no time, and a flow that owes it no cancellation.
+-- Whether nobody had an execution before, and all that it has besides is tags, what it needs, which its queue says, rules, and
+-- a flow that owes it no cancellation.
 local function is_plain(call, execution)
   if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
   if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.needs .. FIELD.rules .. FIELD.membership .. ']') then return false end
-  if ff.rules(execution.rules).attempt_timeout_ms then return false end
   return not ff.is_owed_cancel(call, execution)
 end
-
--- Whether the last one that was looked at is in a flow: what waits together is mostly alike.
-local was_member = false
 
 -- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
 -- special, its fence says it all. A ticket is the id of a lease and of an attempt; those that are left begin at `at`.
 local function plan_one(call, group, id, queue, tickets, at)
   local size = plan.size + 1
   -- The record of a plain one has no facts but those that its loader gave it: it takes the next one.
-  local load = was_member and load_member or load_first
-  local execution = load(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
+  local execution = load_first(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
   local take = false
-  was_member = ff.is_member(execution)
   -- Most have the life that their creation left them.
   if group.worker_fits and (execution.life == SITUATION.ready or is_plain(call, execution)) then
     if execution.input == LIMIT.spilled then load_input(call, execution) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
+    if execution.extras ~= '' then execution.take = plain_take_of(call, group, execution.rules) end
     plan.plain = plan.plain + 1
   else
     if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
@@ -358,7 +368,8 @@ end
 
 local function claim_plain(call, group, execution)
   ff.remove(group.queue or execution.queue, execution.id)
-  ff.add_noted(call.timers, group.expires_at, group.expiry, TIMER.execution .. execution.id, group.expires_at)
+  local due = execution.extras == '' and group or execution.take
+  ff.add_noted(call.timers, due.expires_at, due.expiry, TIMER.execution .. execution.id, due.expires_at)
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running)
   if execution.extras ~= '' then ff.tally_member(call, execution, SITUATION.ready, SITUATION.running) end
   ff.apply.plain_claim(call, group, execution)
@@ -371,14 +382,19 @@ local function claim_many(call, group)
   -- All that was looked at in the only queue, from its first entry on.
   local is_whole_head = group.queue and plan.plain == plan.size and not plan.broken[1]
   if is_whole_head then ff.remove_head(group.queue, plan.size) end
-  local timed, plain = {}, 0
+  local timed, plain, first = {}, 0, group
   for i = 1, plan.size do
     local execution, take = executions[i], takes[i]
     if not take then
       plain = plain + 1
       if not is_whole_head then ff.remove(group.queue or execution.queue, execution.id) end
-      timed[2 * plain - 1], timed[2 * plain] = group.expires_at, TIMER.execution .. execution.id
-      if execution.extras ~= '' then ff.tally_member(call, execution, SITUATION.ready, SITUATION.running) end
+      local due = group
+      if execution.extras ~= '' then
+        due = execution.take
+        if due.expiry < first.expiry then first = due end
+        ff.tally_member(call, execution, SITUATION.ready, SITUATION.running)
+      end
+      timed[2 * plain - 1], timed[2 * plain] = due.expires_at, TIMER.execution .. execution.id
       ff.apply.plain_claim(call, group, execution)
     elseif take.is_end then
       ff.settle_later(true)
@@ -395,7 +411,7 @@ local function claim_many(call, group)
   end
   if plain == 0 then return end
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running, plain)
-  ff.add_alike(call.timers, timed, 2 * plain, group.expiry, group.expires_at)
+  ff.add_many(call.timers, timed, 2 * plain, first.expiry, first.expires_at)
 end
 
 -- Carries out what a claim came to, in the order of the candidates.
@@ -416,12 +432,12 @@ end
 function ff.tell_claim(reply, size, execution, take)
   reply[size + 1] = execution.id
   reply[size + 3], reply[size + 4], reply[size + 5] = execution.naming, execution.given, execution.input
-  if not take and execution.tags == '' then
+  if not take and execution.extras ~= '' then take = execution.take end
+  if not take or take.is_plain and execution.tags == '' and not take.attempt then
     -- The caller knows the rest: it brought the ids.
     reply[size + 2] = CLAIM_ROW.plain
     return size + 5
   end
-  take = take or plain_take
   reply[size + 2] = take.kind .. take.attempt_type
   reply[size + 6], reply[size + 7], reply[size + 8] = take.fence or execution.fence, take.index, take.timeout_at
   reply[size + 9], reply[size + 10], reply[size + 11] = take.remaining_ms, execution.bounds, execution.tags
