@@ -114,7 +114,9 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   const life =
     only === undefined
       ? [
-          ...(refills ? askedFor(['life', ...always].map(field)) : [`  local values = attempted('HMGET', key, ${['life', ...always].map(field).join(', ')})`]),
+          ...(refills
+            ? askedFor(['life', ...always].map(field))
+            : [`  local values = attempted('HMGET', key, ${['life', ...always].map(field).join(', ')})`]),
           '  if values.err then ff.no_hash(values) end',
           '  local life = values[1]',
         ]
@@ -129,7 +131,9 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     ...(refills
       ? expectedExtras(extras, always.length + 1)
       : extras.map((name) => `    ${name} = ff.load_extra(key, extras, ${field(name)})`)),
-    ...extras.flatMap((name) => (refills ? checkedAnew(name, checked(name)) : checked(name))).map((line) => `  ${line}`),
+    ...extras
+      .flatMap((name) => (refills ? checkedAnew(name, checked(name)) : checked(name)))
+      .map((line) => `  ${line}`),
     ...(refills ? ["  elseif extras == '' then", "    expected = ''"] : []),
     '  end',
   ];
@@ -199,7 +203,10 @@ function expectedExtras(extras: readonly string[], before: number): string[] {
   const field = (name: string): string => JSON.stringify(fieldOf(name));
   return [
     '    if extras == expected then',
-    ...extras.map((name, i) => `      if places[${i + 1}] then ${name} = ff.found_extra(key, ${field(name)}, values[places[${i + 1}]]) end`),
+    ...extras.map(
+      (name, i) =>
+        `      if places[${i + 1}] then ${name} = ff.found_extra(key, ${field(name)}, values[places[${i + 1}]]) end`,
+    ),
     '    else',
     `      expected = extras`,
     `      fields, places = ff.places_of_extras(extras, '${extras.map(fieldOf).join('')}', ${before})`,
@@ -214,7 +221,12 @@ const knownText = (name: string): string => `known_${name}`;
 const checkedAnew = (name: string, check: readonly string[]): string[] =>
   check.length === 0
     ? []
-    : [`  if ${name} ~= ${knownText(name)} then`, ...check.map((line) => `  ${line}`), `    ${knownText(name)} = ${name}`, '  end'];
+    : [
+        `  if ${name} ~= ${knownText(name)} then`,
+        ...check.map((line) => `  ${line}`),
+        `    ${knownText(name)} = ${name}`,
+        '  end',
+      ];
 
 /**
  * The text of a loader of another kind's records, `ff.record('<kind>', ...)`: a function of a call and an id that answers

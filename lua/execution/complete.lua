@@ -42,7 +42,7 @@ local function note_plain(group, execution, purge_at, purge_text)
   group.life, group.rules, group.timing = execution.life, execution.rules, execution.timing
 end
 
-function ff.decide.complete_execution(call, group, execution_id, fence, result_at, result)
+function ff.decide.complete_execution(call, group, execution_id, fence, result_payload_at, result_payload)
   local record = plain_record
   plain_record = false
   local execution = load(call, execution_id, record)
@@ -50,9 +50,11 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_a
   if execution.life == group.life and execution.rules == group.rules and execution.timing == group.timing
     and fence == execution.fence and fence ~= '' then
     -- Its fence alone is its own.
-    if result_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_at, result) then return LIMIT.not_staged end
+    if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
+      return LIMIT.not_staged
+    end
     if execution.extras == '' then plain_record = execution end
-    return KIND.completed, ff.apply.plain_completion, execution, group, result_at, result
+    return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload
   end
   if fence ~= execution.fence or fence == '' then
     ff.check_fence(execution)
@@ -62,16 +64,20 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_a
   if execution.situation == SITUATION.completed and ff.was_last_owner(execution, fence) then return KIND.completed end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
-  if result_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_at, result) then return LIMIT.not_staged end
+  if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
+    return LIMIT.not_staged
+  end
   if IS_MEMBER_ALONE[execution.extras] then
     local _, purge_text = ff.check_ending(call, execution)
-    return KIND.completed, ff.apply.member_completion, execution, purge_text, result_at, result, group.result_encoding
+    return KIND.completed, ff.apply.member_completion, execution, purge_text, result_payload_at, result_payload,
+      group.result_encoding
   end
   if execution.extras ~= '' then execution.by_operator = group.source == 'operator_override' end
   local purge_at, purge_text = ff.check_ending(call, execution)
   if is_plain(execution) then
     note_plain(group, execution, purge_at, purge_text)
-    return KIND.completed, ff.apply.plain_completion, execution, group, result_at, result
+    return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload
   end
-  return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_at, result, group.result_encoding
+  return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_payload_at, result_payload,
+    group.result_encoding
 end

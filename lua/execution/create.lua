@@ -50,6 +50,14 @@ local function more_fields(delay, needs, rules, tags, policy)
   return more
 end
 
+-- Whether all these texts fit into the core.
+local function all_fit(more)
+  for i = 2, #more, 2 do
+    if #more[i] > LIMIT.max_field_bytes or more[i] == LIMIT.spilled then return false end
+  end
+  return true
+end
+
 -- Writes the record of a creation: a key, then its own fields and texts, and behind them those that it shares.
 function ff.write_creation(change, creation)
   local key, size, more = change[1], #change, creation.more
@@ -84,14 +92,15 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
     .. (needs ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
   -- Behind what is given alike come the size of the input and the time, and the priority can grow.
   local fits = #empty_given + 36 <= LIMIT.max_field_bytes
-  local is_plain = fits and #naming <= LIMIT.max_field_bytes and extras == ''
+  local more = more_fields(delay, needs, rules, tags, policy)
+  local is_plain = fits and #naming <= LIMIT.max_field_bytes and delay == '' and deadline == '' and all_fit(more)
   return {
-    is_plain = is_plain, life = is_plain and SITUATION.ready or first_life(call, delay, extras, fits),
+    is_plain = is_plain, life = is_plain and extras == '' and SITUATION.ready or first_life(call, delay, extras, fits),
     naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
     lane_id = lane_id, needs = needs, tags = tags, extras = extras,
     -- What the log says of the policy: rules that say all of it are its text.
-    policy_text = policy ~= '' and policy or rules, more = more_fields(delay, needs, rules, tags, policy),
+    policy_text = policy ~= '' and policy or rules, more = more,
   }
 end
 
@@ -204,7 +213,8 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end
   if name and group.deadline == '' then
     local life = group.life
-    if group.is_plain then life = first_life(call, '', '', true) end
+    -- The letter alone names no extras.
+    if life == SITUATION.ready then life = first_life(call, '', '', true) end
     new.life = life .. FIELD.bounds
   end
   if oldest then

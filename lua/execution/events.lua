@@ -11,18 +11,25 @@ local function place(call, group, id, situation)
   if group.delay == '' then ff.add_noted(group.queue, group.score_text, group.score, id, group.priority) end
 end
 
--- A creation without anything that only some have: most are so.
+-- A creation without a time of its own and without a key: most are so. What its group has besides stands behind what every
+-- execution has.
 function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
   ff.enter_id(call, id)
   if group.given ~= given then group.given, group.stored_given = given, given .. '\t' .. call.now_text end
+  local more = group.more
   if input_at == '' then
-    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given)
+    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given, unpack(more))
   else
     command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given,
-      FIELD.input, ff.keep_bytes(key, SUFFIX.input, input_at, input))
+      FIELD.input, ff.keep_bytes(key, SUFFIX.input, input_at, input), unpack(more))
   end
   place(call, group, id, SITUATION.ready)
-  ff.append(call, EVENT.execution_created, id, group.naming, given)
+  if not more[1] then
+    ff.append(call, EVENT.execution_created, id, group.naming, given)
+  else
+    if group.tags ~= '' then ff.reshelve_tags(call, id, '', group.tags) end
+    ff.append(call, EVENT.execution_created, id, group.naming, given, '', '', group.needs, '', group.tags, group.policy_text)
+  end
 end
 
 function ff.apply.execution_created(call, group, new)
@@ -81,37 +88,39 @@ local function completed_life(call, execution, purge_text)
   return last_life
 end
 
--- What the completion says of the result: its size and its encoding.
-local function result_facts(group, result_at, result)
-  local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
-  if bytes == '' and group.result_encoding == '' then return '' end
-  return '\t' .. bytes .. '\t' .. group.result_encoding
+-- Writes the record of a plain completion. Answers what its event says of the result: its size and its encoding.
+local function write_completion(call, execution, group, result_at, result)
+  local key, life, encoding = execution.key, completed_life(call, execution, group.purge_text), group.result_encoding
+  if result_at == '' and encoding == '' then
+    command('HSET', key, FIELD.life, life)
+    return ''
+  end
+  local ending = '\t' .. (result_at ~= '' and ff.count_bytes(result_at, result) or '') .. '\t' .. encoding
+  local stored = ff.fit(key, FIELD.ending, ending)
+  if result_at == '' then
+    command('HSET', key, FIELD.life, life, FIELD.ending, stored)
+  else
+    command('HSET', key, FIELD.life, life, FIELD.ending, stored,
+      FIELD.result, ff.keep_result(execution, result_at, result))
+  end
+  return ending
 end
 
 -- A completion that leaves nothing but its time and its result: most are so.
 function ff.apply.plain_completion(call, execution, group, result_at, result)
-  local id, key, extras = execution.id, execution.key, execution.extras
-  local purge_at, purge_text = group.purge_at, group.purge_text
-  if extras ~= '' then ff.note_let_go(call, execution, SITUATION.completed) end
-  local life = completed_life(call, execution, purge_text)
-  local ending = result_facts(group, result_at, result)
-  if ending == '' then
-    command('HSET', key, FIELD.life, life)
-  elseif result_at == '' then
-    command('HSET', key, FIELD.life, life, FIELD.ending, ff.fit(key, FIELD.ending, ending))
-  else
-    command('HSET', key, FIELD.life, life, FIELD.ending, ff.fit(key, FIELD.ending, ending),
-      FIELD.result, ff.keep_bytes(ff.result_key(execution), '', result_at, result))
-  end
+  local id, purge_at = execution.id, group.purge_at
+  local is_common = execution.extras == ''
+  if not is_common then ff.note_let_go(call, execution, SITUATION.completed) end
+  local ending = write_completion(call, execution, group, result_at, result)
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   ff.remove(call.timers, TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
   if call.streams_until then ff.note_stream(call, id) end
-  if extras == '' then
-    ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text .. ending)
+  if is_common then
+    ff.append(call, EVENT.execution_completed, id, execution.naming, group.purge_text .. ending)
   else
-    ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming, purge_text .. ending)
+    ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming, group.purge_text .. ending)
   end
 end
 

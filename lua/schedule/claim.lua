@@ -286,8 +286,8 @@ local function plain_take_of(call, group, rules)
   local timeout_ms = rules ~= '' and ff.rules(rules).attempt_timeout_ms
   local timeout_at, remaining_ms = times_of(call, group, timeout_ms)
   take = {
-    is_plain = true, rules = rules, kind = CLAIM.fresh, attempt_type = '', index = '0', timeout_at = timeout_at, remaining_ms = remaining_ms, earlier = '',
-    timing = timing_of(timeout_at, remaining_ms), attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms,
+    is_plain = true, rules = rules, kind = CLAIM.fresh, attempt_type = '', index = '0', earlier = '',
+    timeout_at = timeout_at, remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms), attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms,
     expiry = group.expiry, expires_at = group.expires_at,
   }
   -- One entry stands for the end of the lease and of the attempt.

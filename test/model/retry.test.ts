@@ -220,7 +220,12 @@ describe('the text of a policy', () => {
 
   test('is JSON where they do not say all of it', () => {
     const budgetId = '01890a5d-ac96-774b-bcce-b302099a8057';
-    for (const input of [{ budgetIds: [budgetId] }, { streamPolicy: {} }, { suspensionPolicy: {} }, { budgetIds: [] }]) {
+    for (const input of [
+      { budgetIds: [budgetId] },
+      { streamPolicy: {} },
+      { suspensionPolicy: {} },
+      { budgetIds: [] },
+    ]) {
       const policy = executionPolicy.parse(input);
       expect(policyText.encode(policy)).toBe(JSON.stringify(policy));
       expect(policyText.decode(JSON.stringify(policy))).toEqual(policy);
@@ -245,7 +250,11 @@ describe('the text of a policy', () => {
       {
         priority: fc.integer({ min: 0, max: 9_000 }),
         delayUntil: number,
-        retryPolicy: fc.record({ maxRetries: number.map((n) => n % 9), backoff, retryableCategories: tokens('io', 'a b', '-') }),
+        retryPolicy: fc.record({
+          maxRetries: number.map((n) => n % 9),
+          backoff,
+          retryableCategories: tokens('io', 'a b', '-'),
+        }),
         timeoutPolicy: fc.record({ attemptTimeoutMs: maybe(number), executionDeadlineMs: maybe(number) }),
         maxReclaimCount: number.map((n) => n % 9),
         maxReplayCount: number.map((n) => n % 9),
@@ -257,7 +266,11 @@ describe('the text of a policy', () => {
         maxSignalsPerExecution: number,
         routingRequirements: fc.record({ requiredCapabilities: tokens('gpu', 'eu', '-') }),
         dedupWindowMs: number,
-        streamPolicy: fc.record({ retentionTtlMs: maybe(number), retentionMaxlen: maybe(number), maxBytes: maybe(number) }),
+        streamPolicy: fc.record({
+          retentionTtlMs: maybe(number),
+          retentionMaxlen: maybe(number),
+          maxBytes: maybe(number),
+        }),
       },
       { requiredKeys: [] },
     );
