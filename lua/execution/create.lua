@@ -204,7 +204,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     given = given_of(group, ff.count_bytes(input_payload_at, input_payload))
   end
   check_places(call, group, execution_id)
-  if group.is_plain and not name then
+  if group.is_plain and not name and not oldest then
     return group.reply, ff.apply.plain_creation, group, execution_id, key, given, input_payload_at, input_payload
   end
   local new = record_of(group, execution_id, key, given)

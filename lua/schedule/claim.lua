@@ -287,8 +287,9 @@ local function plain_take_of(call, group, rules)
   local timeout_at, remaining_ms = times_of(call, group, timeout_ms)
   take = {
     is_plain = true, rules = rules, kind = CLAIM.fresh, attempt_type = '', index = '0', earlier = '',
-    timeout_at = timeout_at, remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms), attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms,
-    expiry = group.expiry, expires_at = group.expires_at,
+    timeout_at = timeout_at, remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms),
+    -- What the event says of the times; false when there are none.
+    attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms, expiry = group.expiry, expires_at = group.expires_at,
   }
   -- One entry stands for the end of the lease and of the attempt.
   if timeout_at ~= '' and call.now + timeout_ms < group.expiry then take.expiry, take.expires_at = call.now + timeout_ms, timeout_at end
