@@ -1,0 +1,135 @@
+/**
+ * One call reads a record as the one before was, and decides what is like the one before as that was decided. What differs
+ * in one fact is read and decided by itself.
+ */
+import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { FIELDS } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
+import type { ArgsOf, Command } from '../../model/machine.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+const PARTITION = '{fp:0}';
+const PREFIX = `alike-${process.pid}:`;
+
+let engine: TestEngine;
+let admin: Valkey;
+beforeAll(async () => {
+  const { url } = await sharedValkey();
+  admin = new Valkey(url);
+  engine = await testEngine({ backend: { url }, prefix: PREFIX, retentionMs: 3_600_000 });
+});
+afterAll(async () => {
+  admin?.disconnect();
+  await engine?.close();
+});
+beforeEach(() => engine.clear());
+
+type Given = Partial<ArgsOf<'createExecution'>>;
+
+const slowly = (attemptTimeoutMs: number): Given => ({ policy: { timeoutPolicy: { attemptTimeoutMs } } });
+
+/** Creates one execution for each; they are claimed in their order. */
+async function create(each: readonly Given[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const more of each) {
+    const executionId = engine.executionId();
+    const given = { namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' };
+    await engine.backend.createExecution({ executionId, ...given, ...more });
+    ids.push(executionId);
+    engine.setTime(engine.now() + 1);
+  }
+  return ids;
+}
+
+async function claimAll(): Promise<readonly ClaimedExecution[]> {
+  const outcome = await engine.backend.claimForWorker({
+    partition: PARTITION,
+    laneId: 'l',
+    kinds: ['k'],
+    workerId: 'w',
+    workerInstanceId: 'w-1',
+    claims: Array.from({ length: 10 }, () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() })),
+  });
+  return outcome.kind === 'claimed' ? outcome.executions : [];
+}
+
+const complete = (executions: readonly ClaimedExecution[], resultPayload?: Uint8Array) =>
+  engine.backend.execute(
+    executions.map(
+      ({ executionId, leaseId, leaseEpoch, attemptId }): Command => ({
+        name: 'completeExecution',
+        args: { executionId, fence: { leaseId, leaseEpoch, attemptId }, resultPayload },
+      }),
+    ),
+  );
+
+const infoOf = (executionId: string) => engine.backend.readExecutionInfo({ executionId });
+const coreOf = (executionId: string) => `${PREFIX}${PARTITION}:${memberOf(executionId)}`;
+
+describe('work of one claim', () => {
+  it('has the times of its own rules, and the earliest of all is told', async () => {
+    const ids = await create([
+      slowly(9_000),
+      {},
+      slowly(2_000),
+      slowly(60_000),
+      { tags: { 'a.b': 'c' } },
+      slowly(2_000),
+    ]);
+    const start = engine.now();
+    const claimed = await claimAll();
+    expect(claimed.map(({ executionId }) => executionId)).toEqual(ids);
+    expect(claimed.map(({ attemptTimeoutAt }) => (attemptTimeoutAt ?? start) - start)).toEqual([
+      9_000, 0, 2_000, 60_000, 0, 2_000,
+    ]);
+    await engine.advance(2_000);
+    const states = await Promise.all(ids.map(infoOf));
+    expect(states.map((info) => info?.stateVector.publicState)).toEqual([
+      'active',
+      'active',
+      'expired',
+      'active',
+      'active',
+      'expired',
+    ]);
+  });
+
+  it('is completed with the retention of its own rules, and ends no attempt afterwards', async () => {
+    const ids = await create([
+      slowly(5_000),
+      { policy: { timeoutPolicy: { attemptTimeoutMs: 5_000 }, streamPolicy: { retentionTtlMs: 120_000 } } },
+      slowly(5_000),
+    ]);
+    for (const result of await complete(await claimAll(), Buffer.from('done'))) expect(result.ok).toBe(true);
+    await engine.advance(300_000);
+    const [first, second, third] = await Promise.all(ids.map(infoOf));
+    expect([first?.stateVector.publicState, second, third?.stateVector.publicState]).toEqual([
+      'completed',
+      undefined,
+      'completed',
+    ]);
+    const result = await engine.backend.getExecutionResult({ executionId: ids[0] as string });
+    expect(Buffer.from(result ?? []).toString()).toBe('done');
+  });
+
+  it.each(['rules', 'tags'] as const)('of which one has lost its %s is taken, but for that one', async (lost) => {
+    const given = { ...slowly(5_000), tags: { 'a.b': 'c' } };
+    const ids = await create([given, given, given]);
+    await admin.hdel(coreOf(ids[1] as string), FIELDS[lost]);
+    const claimed = await claimAll();
+    expect(claimed.map(({ executionId }) => executionId)).toEqual([ids[0], ids[2]]);
+    const quarantined = await engine.backend.listQuarantined({ partition: PARTITION });
+    expect(JSON.stringify(quarantined)).toContain(ids[1]);
+  });
+
+  it('of which one has lost its timing is completed, but for that one', async () => {
+    const ids = await create([slowly(5_000), slowly(5_000), slowly(5_000)]);
+    const claimed = await claimAll();
+    await admin.hdel(coreOf(ids[1] as string), FIELDS.timing);
+    const results = await complete(claimed);
+    expect(results.map(({ ok }) => ok)).toEqual([true, false, true]);
+  });
+});
