@@ -58,6 +58,7 @@ type Place = keyof typeof places;
 export const groups = {
   instructionsTiny: 'Server instructions per lifecycle, tiny payload',
   instructionsLarge: 'Server instructions per lifecycle, 4 KiB',
+  instructionsTask: 'Server instructions per lifecycle, with retries, an attempt timeout and a tag',
   latency: (place: Place, percentile: 'p50' | 'p99') =>
     `Idle latency, submit to completed, ${places[place]}: ${percentile}`,
   result: (percentile: 'p50' | 'p99') => `Result of work of another process, submit to result: ${percentile}`,

@@ -1,3 +1,4 @@
+import type { ArgsOf } from '../../model/machine.js';
 import { valkey } from '../../src/valkey/index.js';
 import { completeAndClaim, createMany } from '../calls.js';
 import { CallgrindServer } from '../callgrind.js';
@@ -37,6 +38,21 @@ const WARM_UP_JOBS = 100;
 const TINY = [groups.instructionsTiny, TINY_PAYLOAD_BYTES] as const;
 const LARGE = [groups.instructionsLarge, LARGE_PAYLOAD_BYTES] as const;
 
+/** What a task of an app usually has. */
+const TASK: Partial<ArgsOf<'createExecution'>> = {
+  policy: {
+    retryPolicy: {
+      maxRetries: 5,
+      backoff: { type: 'exponential', initialDelayMs: 1_000, maxDelayMs: 300_000, multiplier: 2, jitter: true },
+      retryableCategories: [],
+    },
+    timeoutPolicy: { attemptTimeoutMs: 30_000 },
+  },
+  tags: { 'shop.region': 'eu' },
+};
+
+const TASK_CALL_SIZES = [1, 16] as const;
+
 /**
  * Instructions of the whole server process for one lifecycle: a creation, then its completion together with the claim
  * of the next. Commands go through `backend.execute`, as batches of the product's worker do, one call at a time: calls
@@ -55,6 +71,9 @@ export const instructionsScenario: Scenario = {
         for (const size of CALL_SIZES) rows.push(...(await countLifecycles(server, group, size, count, payload)));
         if (!context.quick) rows.push(await countBullmq(server, group, count, bytes));
       }
+      const payload = Buffer.from('{}');
+      for (const size of TASK_CALL_SIZES)
+        rows.push(...(await countLifecycles(server, groups.instructionsTask, size, count, payload, TASK)));
       return rows;
     } finally {
       await server.stop();
@@ -68,17 +87,18 @@ async function countLifecycles(
   size: number,
   count: number,
   payload: Buffer,
+  more: Partial<ArgsOf<'createExecution'>> = {},
 ): Promise<Row[]> {
   // A prefix of its own is an empty deployment.
   const backend = await valkey({
     url: server.address.url,
-    prefix: `${payload.byteLength}-${size}:`,
+    prefix: `${payload.byteLength}-${size}-${Object.keys(more).length}:`,
     partitions: { count: 1 },
     callTimeoutMs: CALL_TIMEOUT_MS,
   });
   try {
     const calls = Math.max(2, Math.floor(count / size));
-    const work = { inputPayload: payload };
+    const work = { inputPayload: payload, ...more };
     for (let stored = 0; stored < WAITING; stored += FILL_CALL) await createMany(backend, FILL_CALL, work);
     for (let call = 0; call < WARM_UP_CALLS; call += 1) await createMany(backend, size, work);
     const created = await server.measure(async () => {
