@@ -18,8 +18,8 @@ const NO_TALLY: ReadonlyMap<Situation, number> = new Map();
 
 export class FlowIndex {
   private readonly flows = new Map<string, Members>();
-  /** By upstream: its edges, in the order of their ids once they were asked for. */
-  private readonly leading = new Map<string, { edges: Outgoing[]; isSorted: boolean }>();
+  /** By upstream: its edges, in the order of their ids. */
+  private readonly leading = new Map<string, Outgoing[]>();
   private situation: Situation | undefined;
   private flow: string | undefined;
 
@@ -85,35 +85,26 @@ export class FlowIndex {
   }
 
   private outgoing(executionId: string, after: string, limit: number): readonly Outgoing[] {
-    const leading = this.leading.get(executionId);
-    if (leading === undefined) return [];
-    const { edges } = leading;
-    if (!leading.isSorted) edges.sort((a, b) => compareBytes(a.edgeId, b.edgeId));
-    leading.isSorted = true;
-    let [low, high] = [0, edges.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (compareBytes((edges[middle] as Outgoing).edgeId, after) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return edges.slice(low, low + limit);
+    const edges = this.leading.get(executionId) ?? [];
+    const from = placeBehind(edges, after);
+    return edges.slice(from, from + limit);
   }
 
   private lead({ executionId }: ReadonlyExecution, { edges }: Members, edgeId: string, upstream: string): void {
     edges.set(edgeId, executionId);
     const from = besideOf(executionId, upstream);
-    const leading = this.leading.get(from) ?? { edges: [], isSorted: true };
+    const leading = this.leading.get(from) ?? [];
     this.leading.set(from, leading);
-    leading.edges.push({ edgeId, downstream: executionId });
-    leading.isSorted = false;
+    leading.splice(placeBehind(leading, edgeId), 0, { edgeId, downstream: executionId });
   }
 
   private forget({ executionId, dependencies = {} }: ReadonlyExecution, members: Members): void {
     this.leading.delete(executionId);
     for (const [edgeId, { upstream }] of Object.entries(dependencies)) {
       members.edges.delete(edgeId);
-      const leading = this.leading.get(besideOf(executionId, upstream));
-      if (leading !== undefined) leading.edges = leading.edges.filter((edge) => edge.edgeId !== edgeId);
+      const leading = this.leading.get(besideOf(executionId, upstream)) ?? [];
+      const at = placeBehind(leading, edgeId) - 1;
+      if (leading[at]?.edgeId === edgeId) leading.splice(at, 1);
     }
   }
 
@@ -122,6 +113,17 @@ export class FlowIndex {
     if (members === undefined) this.flows.set(flow, (members = { byRank: [], tally: new Map(), edges: new Map() }));
     return members;
   }
+}
+
+/** Index of the first edge whose id comes after this one. */
+function placeBehind(edges: readonly Outgoing[], edgeId: string): number {
+  let [low, high] = [0, edges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareBytes((edges[middle] as Outgoing).edgeId, edgeId) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function count(tally: Map<Situation, number>, situation: Situation, change: 1 | -1): void {

@@ -1,7 +1,7 @@
 /** Wakes of the memory backend: no work is left unannounced, whatever happens before listeners are told. */
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { memory } from '../../src/index.js';
+import { memory } from '../../src/memory/index.js';
 
 it('announces what is first behind work that was taken before anybody heard of it', async () => {
   const backend = memory();
