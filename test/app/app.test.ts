@@ -3,7 +3,6 @@ import { z } from 'zod';
 import {
   app,
   backoff,
-  memory,
   EngineError,
   InvalidDefinitionError,
   InvalidInputError,
@@ -19,6 +18,7 @@ import {
   type Backend,
   type TaskContext,
 } from '../../src/index.js';
+import { memory } from '../../src/memory/index.js';
 import { deferred, memoryApp, pause, rejectionOf, until } from './support.js';
 
 let a: App;

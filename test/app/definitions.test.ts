@@ -1,7 +1,8 @@
 /** Tasks that are defined in one place, run from a web process, and handled in another. */
 import { afterEach, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { app, memory, type App, type Backend, type Task } from '../../src/index.js';
+import { app, type App, type Backend, type Task } from '../../src/index.js';
+import { memory } from '../../src/memory/index.js';
 import { memoryApp, rejectionOf } from './support.js';
 
 const apps: App[] = [];

@@ -9,7 +9,8 @@ import {
   partitionsOf,
 } from '../../model/families.js';
 import { runDue, startTimerLoop } from '../../src/engine/index.js';
-import { memory, valkey } from '../../src/index.js';
+import { valkey } from '../../src/index.js';
+import { memory } from '../../src/memory/index.js';
 import type { Backend } from '../../src/backend.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 

@@ -1,6 +1,7 @@
 /** A signal and the worker that waits for it in one process: the claim travels with the signal. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, memory, type App, type Backend, type TaskContext } from '../../src/index.js';
+import { app, type App, type Backend, type TaskContext } from '../../src/index.js';
+import { memory } from '../../src/memory/index.js';
 import { pause } from '../app/support.js';
 
 let a: App | undefined;
