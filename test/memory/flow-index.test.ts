@@ -13,29 +13,29 @@ const idOf = (member: string): string => `{fp:0}:${member}`;
 function opened() {
   const index = new FlowIndex();
   const { outgoing } = index.view(emptyPartition().state);
-  const downstreams = new Map<number, ReadonlyExecution>();
-  /** The downstream of an edge with this number. */
+  const targets = new Map<number, ReadonlyExecution>();
+  /** The target of an edge with this number. */
   const stage = (number: number): void => {
     const edgeId = uuid(number);
-    const downstream = {
+    const target = {
       executionId: idOf(uuid(1_000 + number)),
       flow: FLOW,
       rank: number,
       situation: 'blocked_dependencies',
       dependencies: { [edgeId]: { upstream: UPSTREAM } },
     } as unknown as ReadonlyExecution;
-    downstreams.set(number, downstream);
+    targets.set(number, target);
     index.before(undefined);
-    index.after(downstream, false, {
+    index.after(target, false, {
       type: 'dependency_staged',
       edgeId,
       upstream: UPSTREAM,
     } as EventNamed<'dependency_staged'>);
   };
   const forget = (number: number): void => {
-    const downstream = downstreams.get(number) as ReadonlyExecution;
-    index.before(downstream);
-    index.after(downstream, true);
+    const target = targets.get(number) as ReadonlyExecution;
+    index.before(target);
+    index.after(target, true);
   };
   return {
     stage,
