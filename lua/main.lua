@@ -14,7 +14,7 @@ function ff.settle_all(call)
 end
 
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
-local function close(call)
+local function settle_and_tell(call)
   if call.stream then ff.settle_stream(call) end
   ff.settle_all(call)
   ff.settle_tallies(call)
@@ -28,6 +28,15 @@ local function close(call)
   ff.announce_timers(call)
   if call.budgets then ff.leave_budgets(call) end
   if call.marks then ff.announce_log(call) end
+end
+
+-- Where the server refuses something halfway, entries of the log may stand there that the header does not tell of: the next call
+-- looks at the log itself.
+local function close(call)
+  local ran, why = pcall(settle_and_tell, call)
+  if ran then return end
+  ff.forget_header(call)
+  error(type(why) == 'table' and why or { err = tostring(why) })
 end
 
 local function handler_of(handlers, name)

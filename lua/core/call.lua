@@ -61,6 +61,19 @@ function ff.forget_header(call)
   call.text = false
 end
 
+-- The newest entry of the log: its sequence, its time, its position.
+local function newest_entry(call)
+  local position = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
+  local sequence, time = string.match(position, '^(%d+)-(%d+)$')
+  return tonumber(sequence), tonumber(time), position
+end
+
+-- A call that broke off can have left entries behind the position that the header has. No entry could be written before them.
+local function pass_untold(call)
+  local sequence, time, position = newest_entry(call)
+  if sequence > call.sequence then call.sequence, call.time, call.position = sequence, time, position end
+end
+
 -- Reads the generation, the position and the time of the newest entry of the log. A log that is there without a header, or
 -- a header without its log, begins a new generation: readers are told that what they knew is lost. Behind the position
 -- stand the marks of those that wait for news, if there are any.
@@ -79,13 +92,12 @@ local function read_position(call)
     call.generation, call.sequence, call.time, call.position = generation, tonumber(sequence), tonumber(time), position
     if marks ~= '' then ff.read_marks(call, marks) end
     call.text = text
+    pass_untold(call)
   elseif length == 0 then
     local marks = text and string.match(text, '^\t0%-0(.*)$')
     if marks then ff.read_marks(call, marks) elseif text then ff.count_stated(call) end
   else
-    local newest = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
-    local sequence, time = string.match(newest, '^(%d+)-(%d+)$')
-    call.sequence, call.time, call.position = tonumber(sequence), tonumber(time), newest
+    call.sequence, call.time, call.position = newest_entry(call)
     ff.count_stated(call)
   end
 end

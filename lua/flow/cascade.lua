@@ -404,9 +404,43 @@ function ff.settle_flow(call, flow, meetings, tasks)
   finish(call, flow)
 end
 
+local function is_left(call, kind, about)
+  return command('EXISTS', call.base .. WALK.key .. kind .. about) == 1
+end
+
+-- Whether the upstream of an edge has ended, and nothing has come of that, nor is left to come.
+function ff.is_unmet_end(call, edge)
+  return edge.edge_state == EDGE_STATE.unsatisfied and ff.bucket_of(call, edge.upstream) ~= nil
+    and not is_left(call, WALK_KIND.resolve, edge.upstream)
+end
+
+-- A member goes on whose group is decided, where a call that should have let it go broke off.
+local function let_go(call, flow, id)
+  local execution = look_at(call, { kind = WALK_KIND.evaluate, flow = flow }, id)
+  if not execution or execution.situation ~= SITUATION.blocked_dependencies or execution.leading == 0 then return nil end
+  if ff.owes_cancel(flow, execution.situation) then return nil end
+  if execution.group_state == GROUP_STATE.pending then return decide(call, flow, execution) end
+  local siblings = execution.on_satisfied == ON_SATISFIED.cancel_remaining and siblings_of(flow, id) or nil
+  return siblings, go_on(call, flow, execution, execution.group_state)
+end
+
 -- Members that have the flow's state to wait for are asked anew.
 function ff.evaluation_of(flow)
   return { kind = WALK_KIND.evaluate, flow = flow, about = flow.id, cursor = '' }
+end
+
+-- What calls that broke off left undone for a member: to go on itself, and what the ends of its upstreams (`ended`) mean. What
+-- follows is left as walks: counts may be damaged at this moment. Answers 1 when there was anything. For `verifyPartition`.
+function ff.resume_member(call, flow_id, id, ended)
+  local flow = ff.readable_flow(call, flow_id)
+  if not flow then return 0 end
+  local before, tasks = call.sequence, {}
+  for i = 1, #ended do tasks[i] = { kind = WALK_KIND.resolve, flow = flow, about = ended[i], cursor = '' } end
+  local ran, first, second = pcall(let_go, call, flow, id)
+  if ran then list(tasks, first, second) else ff.contain(first) end
+  if call.sequence > before then tasks[#tasks + 1] = ff.evaluation_of(flow) end
+  leave(call, tasks)
+  return call.sequence > before and 1 or 0
 end
 
 function ff.cancellation_of(flow)

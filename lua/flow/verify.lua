@@ -80,23 +80,25 @@ local function enter_leading(call, id, entry)
   return wrong + 1
 end
 
--- An execution, a cursor, count. Enters the edges that lead to it in the index of its flow and beside their upstreams.
--- Answers the next cursor, how many were missing in each, and the flow.
+-- An execution, a cursor, count. Enters the edges that lead to it in the index of its flow and beside their upstreams, and does
+-- what calls that broke off have left undone for it. Answers the next cursor, how many were missing in each, the flow, and
+-- whether anything was left undone.
 function ff.verify_edges(call, id, cursor, count)
   local execution = member_of(call, id)
-  if not execution then return { '0', 0, 0, '' } end
+  if not execution then return { '0', 0, 0, '', 0 } end
   local found = command('HSCAN', call.base .. id .. SUFFIX.dependencies, cursor, 'COUNT', count)
-  local of_flow, of_upstream = 0, 0
+  local of_flow, of_upstream, ended = 0, 0, {}
   for i = 1, #found[2], 2 do
     local edge_id, edge = found[2][i], { dependency = found[2][i + 1] }
     if pcall(ff.read_edge_dependency, edge) then
+      if ff.is_unmet_end(call, edge) then ended[#ended + 1] = edge.upstream end
       of_flow = of_flow + in_hash(call.base .. KEY.edges .. execution.flow, edge_id, id)
       if command('EXISTS', call.base .. edge.upstream) == 1 then
         of_upstream = of_upstream + enter_leading(call, edge.upstream, edge_id .. id)
       end
     end
   end
-  return { found[1], of_flow, of_upstream, execution.flow }
+  return { found[1], of_flow, of_upstream, execution.flow, ff.resume_member(call, execution.flow, id, ended) }
 end
 
 -- Flow, a cursor, count. Takes away edges that there are not. Answers the next cursor, and how many were taken away.

@@ -43,9 +43,11 @@ export async function mendFlows(
 async function enterEdges(link: VerifyLink, id: string, find: FlowKeys['find']): Promise<void> {
   let cursor = '0';
   do {
-    const [next = '0', ofFlow, ofUpstreams, flow] = textsOf(await link.step('edges', id, cursor, String(AT_ONCE)));
+    const answer = textsOf(await link.step('edges', id, cursor, String(AT_ONCE)));
+    const [next = '0', ofFlow, ofUpstreams, flow, undone] = answer;
     find(KEYS.edges + flow, Number(ofFlow));
     find(SUFFIXES.leading.slice(1), Number(ofUpstreams));
+    find('waiting members', Number(undone));
     cursor = next;
   } while (cursor !== '0');
 }

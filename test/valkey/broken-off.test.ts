@@ -1,0 +1,135 @@
+/**
+ * Calls that break off halfway, as when a right is taken from the user at work: the partition goes on, and `verifyPartition`
+ * does for members of flows what those calls have left undone.
+ */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { EngineError } from '../../model/errors.js';
+import type { Backend } from '../../src/backend.js';
+import { aclOf, valkey } from '../../src/valkey/index.js';
+import { deployment } from '../support/valkey/deployment.js';
+
+const PARTITION = '{fp:0}';
+const shared = deployment();
+const { rules } = aclOf({ user: 'worker', verify: true });
+let backend: Backend;
+
+const grant = (...more: string[]): Promise<unknown> =>
+  shared.admin.call('ACL', 'SETUSER', 'worker', '>secret', ...rules, ...more);
+
+beforeAll(async () => {
+  await grant();
+  const url = shared.server.url.replace('//', '//worker:secret@');
+  backend = await valkey({ url, partitions: { count: 1 }, callTimeoutMs: 2_000 });
+});
+afterAll(() => backend.close());
+
+const newId = (): string => `${PARTITION}:${randomUUID()}`;
+const common = { executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
+
+/** What a call answers, or the code with which it failed. */
+const answerOf = (call: Promise<{ readonly kind: string }>): Promise<string> =>
+  call.then(
+    ({ kind }) => kind,
+    (error: EngineError) => error.code,
+  );
+
+/** Two members of a flow that are running, and a third that waits for one of them, or for both. */
+async function race(group: 'any_of' | 'all_of') {
+  const [laneId, flowId, winner, other, joining] = [randomUUID(), newId(), newId(), newId(), newId()];
+  const edgeFrom = (upstreamExecutionId: string) => ({
+    edgeId: randomUUID(),
+    upstreamExecutionId,
+    downstreamExecutionId: joining,
+  });
+  await backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: {
+      members: [winner, other, joining].map((executionId) => ({ executionId, laneId, ...common })),
+      edges: [edgeFrom(winner), edgeFrom(other)],
+      groups:
+        group === 'all_of'
+          ? []
+          : [{ downstreamExecutionId: joining, policy: { kind: group, onSatisfied: 'cancel_remaining' as const } }],
+    },
+  });
+  const claimed = await backend.claimForWorker({
+    ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
+    claims: [1, 2].map(() => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+  });
+  const owned = (executionId: string) => {
+    const found =
+      claimed.kind === 'claimed' ? claimed.executions.find((one) => one.executionId === executionId) : undefined;
+    const { leaseId = '', leaseEpoch = 0, attemptId = '' } = found ?? {};
+    return { executionId, fence: { leaseId, leaseEpoch, attemptId } };
+  };
+  return { winner: owned(winner), other: owned(other), joining };
+}
+type Race = Awaited<ReturnType<typeof race>>;
+
+const ENDINGS = {
+  complete: ({ winner }: Race) => backend.completeExecution({ ...winner, resultPayload: Buffer.alloc(300, 1) }),
+  fail: ({ winner }: Race) => backend.failExecution({ ...winner, failureReason: 'r', failureClass: 'permanent' }),
+  cancel: ({ winner: { executionId } }: Race) =>
+    backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' }),
+};
+
+/** What becomes of the member that waits, once the other one has ended too and due work is applied. */
+async function outcomeOf({ other, joining }: Race): Promise<string | undefined> {
+  await answerOf(backend.completeExecution(other));
+  for (let pass = 0; pass < 4; pass++) await backend.applyDue({ partition: PARTITION, limit: 100, owner: 'test' });
+  return backend.readExecutionState({ executionId: joining });
+}
+
+const WRITES = rules.filter((rule) => /^\+(del|h|l|r|s|unlink|x|z|exists)/.test(rule)).map((rule) => rule.slice(1));
+
+describe('a right that is taken away for one call', () => {
+  test('leaves the partition going, without a gap in its log', async () => {
+    // An entry that could not be written is lost, and readers are told so.
+    for (const right of WRITES.filter((one) => one !== 'xadd')) {
+      const running = await race('any_of');
+      await grant(`-${right}`);
+      await answerOf(ENDINGS.complete(running));
+      await answerOf(backend.createExecution({ executionId: newId(), laneId: 'lane', ...common }));
+      await backend.applyDue({ partition: PARTITION, owner: 'test' }).catch(() => undefined);
+      await grant();
+      const created = await answerOf(backend.createExecution({ executionId: newId(), laneId: 'lane', ...common }));
+      expect([right, created]).toEqual([right, 'created']);
+    }
+    for (let after: string | undefined, atEnd = false; !atEnd; )
+      ({ next: after, atEnd } = await backend.readLog({ partition: PARTITION, after, limit: 1_000 }));
+    await backend.verifyPartition({ partition: PARTITION });
+    expect((await backend.listQuarantined({ partition: PARTITION })).entries).toEqual([]);
+  });
+
+  test.each(
+    (['any_of', 'all_of'] as const).flatMap((group) =>
+      (Object.keys(ENDINGS) as (keyof typeof ENDINGS)[]).map((ending) => [group, ending] as const),
+    ),
+  )('strands nothing that waits for %s of a flow in a %s: a verification lets it go', async (group, ending) => {
+    const whole = await race(group);
+    await ENDINGS[ending](whole);
+    const expected = await outcomeOf(whole);
+    const broken: (readonly [right: string, race: Race])[] = [];
+    for (const right of WRITES) {
+      const one = await race(group);
+      await grant(`-${right}`);
+      if ((await answerOf(ENDINGS[ending](one))) === 'server_refused') broken.push([right, one]);
+      await grant();
+      await answerOf(ENDINGS[ending](one));
+    }
+    expect(broken.length).toBeGreaterThan(3);
+    await backend.verifyPartition({ partition: PARTITION });
+    for (const [right, one] of broken) expect([right, await outcomeOf(one)]).toEqual([right, expected]);
+  });
+});
+
+test('a verification finds nothing undone where nothing broke off', async () => {
+  for (const group of ['any_of', 'all_of'] as const) {
+    const running = await race(group);
+    await ENDINGS.complete(running);
+    await race(group);
+  }
+  const { findings } = await backend.verifyPartition({ partition: PARTITION });
+  expect(findings.filter(({ index }) => index === 'waiting members')).toEqual([]);
+});
