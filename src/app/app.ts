@@ -81,18 +81,18 @@ export interface App {
       readonly output: Schema<Out, Output>;
     } & IfAcceptable<Input, Parsed>,
     handler: Handler<Input, Out, Parsed, NoInfer<Signals>>,
-  ): Task<Input, Travelled<Output>>;
+  ): Task<Input, Travelled<Output>, Signals>;
   task<Parsed, Output, Input = Parsed, Signals extends SignalSchemas = NoSignals>(
     name: string,
     options: TaskOptions<Schema<Input, Parsed>, undefined, Signals> & IfAcceptable<Input, Parsed>,
     handler: Handler<Input, Output, Parsed, NoInfer<Signals>> & IfSendable<Input> & IfSendable<Output>,
-  ): Task<Input, Travelled<Output>>;
+  ): Task<Input, Travelled<Output>, Signals>;
   // Adds nothing but better messages: it is the last overload that the compiler explains.
   task<Parsed, Out, Output, Input = Parsed, Signals extends SignalSchemas = NoSignals>(
     name: string,
     options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>, Signals> & IfAcceptable<Input, Parsed>,
     handler: Handler<Input, NoInfer<Out>, Parsed, NoInfer<Signals>> & IfDescribed<Out>,
-  ): Task<Input, Travelled<Output>>;
+  ): Task<Input, Travelled<Output>, Signals>;
 
   /**
    * Defines a flow: a graph of runs of this app's tasks, in which results are inputs of others. The declaration is

@@ -83,6 +83,7 @@ export {
 export type { Logger } from '../shared/logger.js';
 export type { PendingRun, ResultOptions, Run, RunActions, RunCancelOptions } from './runs/run.js';
 export type { AnySchema, Schema } from '../shared/schema.js';
+export type { NoSignals, SignalSchemas } from '../worker/waits/wait-for.js';
 export type { CannotTravel, Jsonify, Travelled } from '../shared/travel.js';
 export type {
   ManyRunOptions,

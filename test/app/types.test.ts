@@ -7,10 +7,12 @@ import { inspect } from 'node:util';
 import { expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import {
+  child,
   delay,
   type App,
   type CallStep,
   type CannotTravel,
+  type Child,
   type Handler,
   type Jsonify,
   type PendingFlowRun,
@@ -77,7 +79,29 @@ it('a wait for a declared signal gives what its sender gives, or what the schema
     await waitFor('another');
     return { r: input.n.toFixed() };
   });
-  expectTypeOf(waits).toEqualTypeOf<Task<{ n: string }, { r: string; d: number }>>();
+  expectTypeOf(waits).toEqualTypeOf<Task<{ n: string }, { r: string; d: number }, typeof signals>>();
+  const run = await waits.run({ n: '1' });
+  expectTypeOf(run).toEqualTypeOf<Run<{ r: string; d: number }, typeof signals>>();
+  const sent = async (): Promise<void> => {
+    for (const each of [run, waits.run({ n: '1' }), waits.get('id'), ...(await waits.runMany([]))]) {
+      await each.signal('paid', { n: '1' }, { from: 'bank' });
+      await each.signal('due', new Date());
+      await each.signal('any');
+      // @ts-expect-error -- the task declares its signals, and this is none of them
+      await each.signal('another');
+      // @ts-expect-error -- the schema takes a text
+      await each.signal('paid', { n: 1 });
+      // @ts-expect-error -- the payload is missing
+      await each.signal('paid');
+    }
+    await a.get('id').signal('whatever', 7);
+  };
+  expectTypeOf(sent).toBeFunction();
+  // Where signals do not matter, a task that declares some is a task.
+  const plain: Task<{ n: string }, { r: string; d: number }> = waits;
+  a.flow('of such a task', (f) => f.run(plain, { n: '1' }));
+  a.flow('of a task with signals', (f) => f.run(waits, { n: '1' }));
+  expectTypeOf(child(waits, { n: '1' })).toEqualTypeOf<Child<{ r: string; d: number }>>();
   a.task<number, string>('later', { signals: { paid: IN } }).handle(async ({ input }) => String(input));
   a.task('handled later', { signals }).handle(async ({ waitFor }) => {
     expectTypeOf(await waitFor('paid')).toEqualTypeOf<{ n: string }>();

@@ -145,7 +145,7 @@ describe('waitFor', () => {
     });
     await t.app.worker();
     const run = await task.run(undefined);
-    const refused = await rejectionOf(run.signal('paid', { cents: '5' }));
+    const refused = await rejectionOf(run.signal('paid', { cents: '5' as never }));
     expect(refused).toBeInstanceOf(InvalidInputError);
     expect(refused).toMatchObject({ task: 't', signal: 'paid' });
     expect(String(refused)).toContain('Payload of signal "paid": cents: ');
@@ -170,8 +170,8 @@ describe('waitFor', () => {
     const name = typeof what === 'string' ? what : 'refund';
     const message = `Task "t": there is no signal "${name}"; its definition has "paid"`;
     const refused = { name: 'InvalidDefinitionError', message };
-    expect(await rejectionOf(run.signal(name))).toMatchObject(refused);
-    expect(await rejectionOf(task.get(run.id).signal(name))).toMatchObject(refused);
+    expect(await rejectionOf(run.signal(name as 'paid'))).toMatchObject(refused);
+    expect(await rejectionOf(task.get(run.id).signal(name as 'paid'))).toMatchObject(refused);
     await t.advance(10);
     expect(await rejectionOf(run.result())).toMatchObject({ failureClass: 'InvalidDefinitionError', reason: message });
     expect((await run.info()).attempts).toBe(1);

@@ -42,6 +42,7 @@ import { checkSummaryOptions, readRunSummary, type RunSummary, type RunSummaryOp
 import { usageOfRun, type RunUsage } from './usage.js';
 import type { FlowChild } from '../flow/flow.js';
 import { childrenOfRun } from './children.js';
+import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
 
@@ -65,7 +66,9 @@ export function checkResultOptions(options: ResultOptions): void {
 }
 
 /** What can be done with a run. */
-export interface RunActions<Output> extends RunOperating, RunSignalling {
+export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
+  extends RunOperating,
+    RunSignalling<Signals> {
   /**
    * Waits for the result, whichever process completes the run. Polls every 50 ms to 1 s back up lost or forbidden
    * notifications. If the store is unreachable, the wait continues; the log says so once, and a timeout has the error
@@ -128,8 +131,8 @@ export interface RunActions<Output> extends RunOperating, RunSignalling {
   readonly children: AsyncIterable<FlowChild>;
 }
 
-/** A run that the engine knows. */
-export interface Run<Output> extends RunActions<Output> {
+/** A run that the engine knows. `Signals` are those that its task declares. */
+export interface Run<Output, Signals extends SignalSchemas = NoSignals> extends RunActions<Output, Signals> {
   /** Its execution id. */
   readonly id: string;
   /** Whether the id or idempotency key matched an existing run. */
@@ -141,7 +144,9 @@ export interface Run<Output> extends RunActions<Output> {
  * to know that it is stored. If its creation fails and nothing of it is awaited, the error is an unhandled rejection, so
  * it does not go unseen.
  */
-export interface PendingRun<Output> extends RunActions<Output>, Promise<Run<Output>> {
+export interface PendingRun<Output, Signals extends SignalSchemas = NoSignals>
+  extends RunActions<Output, Signals>,
+    Promise<Run<Output, Signals>> {
   readonly id: Promise<string>;
   readonly deduplicated: Promise<boolean>;
 }

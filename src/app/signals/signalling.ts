@@ -8,8 +8,9 @@ import { encode } from '../../shared/codec.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { validate } from '../../shared/schema.js';
+import { validate, type InputOf } from '../../shared/schema.js';
 import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
+import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
@@ -37,8 +38,18 @@ export interface SignalReceipt {
   readonly effect: 'taken' | 'kept' | 'duplicate';
 }
 
+/** The names of the signals that a task declares; any name where it declares none. */
+type SignalName<Signals extends SignalSchemas> = [keyof Signals] extends [never] ? string : keyof Signals & string;
+
+/** What follows the name of a signal: the payload, as the schema of the task takes it, can be left out if it may be `undefined`. */
+type SignalArguments<Signals extends SignalSchemas, Name> = Name extends keyof Signals
+  ? undefined extends InputOf<Signals[Name]>
+    ? [payload?: InputOf<Signals[Name]>, options?: SignalOptions]
+    : [payload: InputOf<Signals[Name]>, options?: SignalOptions]
+  : [payload?: unknown, options?: SignalOptions];
+
 /** Signals and decisions that can be sent to a run. */
-export interface RunSignalling {
+export interface RunSignalling<Signals extends SignalSchemas = NoSignals> {
   /**
    * Sends a signal to the handler's wait for this name, present or future: you can send it before the handler runs. The
    * payload is JSON or bytes, at most 64 KiB.
@@ -46,7 +57,7 @@ export interface RunSignalling {
    *   definition rejects; InvalidDefinitionError for a name that it does not have; EngineError `payload_too_large`, `signal_limit_exceeded`
    * @example await run.signal('paid', { cents: 500 }, { from: 'bank', idempotencyKey: event.id });
    */
-  signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt>;
+  signal<Name extends SignalName<Signals>>(name: Name, ...rest: SignalArguments<Signals, Name>): Promise<SignalReceipt>;
   /**
    * Approves what the handler waits for with `approval(name)`. Each person counts once.
    * @throws as `signal`

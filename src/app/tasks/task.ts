@@ -132,33 +132,34 @@ export type RunArguments<Input> = undefined extends Input
   ? [input?: Input, options?: RunOptions]
   : [input: Input, options?: RunOptions];
 
-export interface Task<Input, Output> extends TaskReference {
+/** `Signals` are the schemas of its `signals`: runs take those names alone, with these payloads. */
+export interface Task<Input, Output, Signals extends SignalSchemas = NoSignals> extends TaskReference {
   /**
    * Creates a run of this task in one round trip. Use the returned run at once, or await it to know that it is stored.
    * @throws InvalidInputError, EngineError, AppClosedError, by rejecting what is awaited
    */
-  run(...args: RunArguments<Input>): PendingRun<Output>;
+  run(...args: RunArguments<Input>): PendingRun<Output, Signals>;
   /**
    * Creates many runs, with one round trip per partition and 500 runs. Resolves once all are stored, with the runs in
    * the order of the inputs. After an error some may be stored: give ids to make the call repeatable.
    */
-  runMany(inputs: readonly Input[], options?: ManyRunOptions<Input>): Promise<Run<Output>[]>;
+  runMany(inputs: readonly Input[], options?: ManyRunOptions<Input>): Promise<Run<Output, Signals>[]>;
   /**
    * A run of this task, by its execution id or by your own `id` (the run that another `run` with this id would return).
    * Nothing is read until you await something of it.
    * @throws RunNotFoundError, RunOfAnotherTaskError, by rejecting what is awaited
    */
-  get(run: string | OwnId): PendingRun<Output>;
+  get(run: string | OwnId): PendingRun<Output, Signals>;
 }
 
 /** A task without a handler, for processes that only create runs. */
 export interface UnhandledTask<Input, Output, Parsed, Out, Signals extends SignalSchemas = NoSignals>
-  extends Task<Input, Output> {
+  extends Task<Input, Output, Signals> {
   /**
    * Adds the handler, in a process that runs the task, before its worker starts.
    * @throws InvalidDefinitionError when the task already has one
    */
-  handle(handler: Handler<Input, Out, Parsed, Signals> & IfSendable<Out>): Task<Input, Output>;
+  handle(handler: Handler<Input, Out, Parsed, Signals> & IfSendable<Out>): Task<Input, Output, Signals>;
 }
 
 /** A task as the app keeps it. */
