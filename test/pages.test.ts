@@ -51,6 +51,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^worker - It waits for a worker of lane film with gpu that runs render: none is registered\. Start such a worker\.\nbob holds it: checking the scene\. Release the hold\.\n\[\s*\{\s*kind: 'call',\s*call: 'releaseHold',\s*of: '.*',\s*task: 'render'\s*\},\s*\{ kind: 'call', call: 'resumeLane', of: 'film' \},\s*\{\s*kind: 'call',\s*call: 'claimForWorker',\s*of: '.*',\s*task: 'render'\s*\}\s*\]\nThe lane film is paused by ann\.\nrendered It ended completed\.$/,
   ],
   'docs/quotas.md': [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
+  'docs/recurring.md': [/^true true$/],
   'docs/scheduling.md': [/^light, light\n0 more: what is blocked is scanned no longer$/],
   'docs/steps.md': [/^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/, /^undone, then failed: card$/],
   'docs/streaming.md': [
@@ -70,6 +71,9 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^reminded Ann twice 2$/,
     /^kept\n\{ commit: '4b9df81', approved: true, by: \[ 'ann', 'bea' \] \}$/,
     /^paid 500$/,
+  ],
+  'docs/wrapping.md': [
+    /^00-4bf92f35-01 pay o1\n00-4bf92f35-01 charge suspended\n(00-4bf92f35-01 charge completed\no1 paid|o1 paid\n00-4bf92f35-01 charge completed)$/,
   ],
 };
 

@@ -15,7 +15,7 @@ import type { Worker } from '../worker/api.js';
 import type { NoSignals, SignalSchemas } from '../worker/waits/wait-for.js';
 import { appSignalsOf, type AppSignals } from './signals/app-signals.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
-import { billRows, type BillFilter, type BillRow } from './metering/bills.js';
+import { BudgetNames, billRows, type BillFilter, type BillRow } from './metering/bills.js';
 import {
   BudgetOfApp,
   type AppBudget,
@@ -225,6 +225,7 @@ class FriendlyApp implements App {
   }
 
   readonly [INSIDE] = this;
+  private readonly budgetNames = new BudgetNames();
   readonly tasks = new TaskRegistry((task) => this.runtime?.onHandled(task));
   /** Made when the app is used first. */
   private runtime: AppRuntime | undefined;
@@ -363,15 +364,18 @@ class FriendlyApp implements App {
   }
 
   budget(name: string, definition?: BudgetDefinition): AppBudget {
-    return new BudgetOfApp(name, definition, {
+    const budget = new BudgetOfApp(name, definition, {
       namespace: this.options.namespace ?? 'default',
       backend: () => this.used.backend(),
       call: (command) => this.used.call(command),
     });
+    if (definition === undefined || definition.scope !== undefined) this.budgetNames.note(budget.id, name);
+    return budget;
   }
 
   bills(filter: BillFilter = {}): AsyncIterable<BillRow> {
     const source = {
+      names: this.budgetNames,
       backend: () => this.used.backend(),
       call: <T>(command: () => Promise<T>) => this.used.call(command),
     };

@@ -68,7 +68,6 @@ export {
   ResultTimeoutError,
   ResultUnavailableError,
   RunCancelledError,
-  RunDroppedError,
   RunError,
   RunExpiredError,
   RunFailedError,
@@ -80,6 +79,8 @@ export {
   type AppErrorCode,
   type FailedMember,
 } from '../shared/errors.js';
+export { RunDroppedError } from './runs/dropped.js';
+export type { RunSignal } from './signals/received.js';
 export type { Logger } from '../shared/logger.js';
 export type { PendingRun, ResultOptions, Run, RunActions, RunCancelOptions } from './runs/run.js';
 export type { AnySchema, Schema } from '../shared/schema.js';

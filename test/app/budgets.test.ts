@@ -82,14 +82,18 @@ test('a budget for each tenant: what a run used of it is known, over all attempt
   await of('acme').reset();
   await t.advance('10s');
   await run.result();
-  expect(await run.usage()).toEqual([{ budgetId: of('acme').id, used: { tokens: 9 }, releasable: {} }]);
+  expect(await run.usage()).toEqual([
+    { budgetId: of('acme').id, name: of('acme').name, used: { tokens: 9 }, releasable: {} },
+  ]);
+  // A process that does not know the task does not know what it calls its budget.
+  expect(await t.app.get(run.id).usage()).toMatchObject([{ name: undefined }]);
   const other = of('umbrella');
   expect(await answer.get(run.id).usage(other)).toHaveLength(2);
   await other.report({ tokens: 1 });
   const rows = [];
-  for await (const { scope, date, spent } of t.app.bills({ scope: 'tenant', of: 'acme' }))
-    rows.push([scope.id, date, spent]);
-  expect(rows).toEqual([['acme', '2023-11-14', { tokens: 9 }]]);
+  for await (const { name, scope, date, spent } of t.app.bills({ scope: 'tenant', of: 'acme' }))
+    rows.push([name, scope.id, date, spent]);
+  expect(rows).toEqual([[of('acme').name, 'acme', '2023-11-14', { tokens: 9 }]]);
   const all = [];
   for await (const { scope } of t.app.bills()) all.push(scope.id);
   expect(all.sort()).toEqual(['acme', 'umbrella']);

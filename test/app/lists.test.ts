@@ -67,7 +67,10 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     expect(new Set(failed.map((id) => id.slice(0, id.indexOf('}')))).size).toBeGreaterThan(1);
     expect(await all(a.runs())).toHaveLength(50);
     expect(idsOf(await all(a.runs({ state: 'failed' })))).toEqual(newestFirst(failed));
-    expect(idsOf(await all(a.runs({ kind: 'mail' })))).toEqual(newestFirst(waiting));
+    for (const filter of [{ kind: 'mail' }, { task: 'mail' }, { task: { name: 'mail', lane: 'mail' } }])
+      expect(idsOf(await all(a.runs(filter)))).toEqual(newestFirst(waiting));
+    await expect(all(a.runs({ kind: 'mail', task: 'mail' }))).rejects.toThrow('left out beside `task`');
+    await expect(all(a.runs({ task: 7 as never }))).rejects.toThrow('a task, or the name of one');
     expect(idsOf(await all(a.runs({ state: 'waiting', lane: 'mail' })))).toEqual(newestFirst(waiting));
     const own = [...waiting].map((id, i) => ({ id, ownId: `mail ${i}`, tags: {} }));
     for (const order of ['newest', 'priority'] as const)

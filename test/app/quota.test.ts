@@ -1,6 +1,6 @@
 /** Limits of tasks at the user's level: how many at once, how many in a window, per key; in memory and on a server. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { app, memory, type App, type Run, type RunDroppedError, type TaskContext } from '../../src/index.js';
+import { app, memory, type App, type RunDroppedError, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../src/shared/errors.js';
@@ -96,7 +96,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     const newest = it.task('newest', { quota: { per, concurrency: 1, whenFull: 'cancel_oldest' } }, wait);
     const kept = await drop.runMany([a, a, b]).then(
       () => [],
-      (error) => (error as RunDroppedError<Run<string>>).runs,
+      (error) => (error as RunDroppedError<string>).runs,
     );
     expect(kept.map((run) => run !== undefined)).toEqual([true, false, true]);
     const first = await newest.run(a);

@@ -156,6 +156,26 @@ describe('waitFor', () => {
     expect(caught).toEqual([['refund', 'shop']]);
   });
 
+  it('a run lists its signals, and which of them came before anything waited', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitFor }: TaskContext) => [await waitFor('a'), await waitFor('b')]);
+    const run = task.run(undefined);
+    await run.signal('a', { n: 1 }, { from: 'early' });
+    await t.app.worker();
+    await t.advance(10);
+    await run.signal('b', 2);
+    const listed = [];
+    for await (const { name, payload, from, kept } of run.signals()) listed.push([name, payload, from, kept]);
+    expect(listed).toEqual([
+      ['a', { n: 1 }, 'early', true],
+      ['b', 2, '', false],
+    ]);
+    await t.advance(10);
+    expect(await run.result()).toEqual([{ n: 1 }, 2]);
+    const nobody = t.app.get('{fp:0}:00000000-0000-4000-8000-000000000001').signals();
+    await expect(nobody[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'run_not_found' });
+  });
+
   it.each([
     ['a name', 'refund'],
     ['what every object has', 'constructor'],

@@ -4,7 +4,7 @@ import type { Backend } from '../../backend.js';
 import { checkWhole, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { LIMITS } from '../../../model/limits.js';
-import { daysOf, type BudgetDay } from './budget.js';
+import { budgetIdOf, daysOf, type BudgetDay } from './budget.js';
 
 /** Selects budgets; an absent member matches all. */
 export interface BillFilter {
@@ -20,11 +20,35 @@ export interface BillFilter {
 export interface BillRow extends BudgetDay {
   /** The id of the budget. */
   readonly budgetId: string;
+  /**
+   * The name of the budget; absent if its definition has a `scope` of its own, and this process has not called
+   * `app.budget` with the name.
+   */
+  readonly name: string | undefined;
   /** Who or what the budget is for. */
   readonly scope: { readonly type: string; readonly id: string };
 }
 
+/** Budgets with a scope of their own whose names are remembered. */
+const MAX_NAMES = 10_000;
+
+/** The names of budgets by id. The store has the scope of a budget, which is its name unless the definition says otherwise. */
+export class BudgetNames {
+  private readonly names = new Map<string, string>();
+
+  note(id: string, name: string): void {
+    this.names.delete(id);
+    this.names.set(id, name);
+    if (this.names.size > MAX_NAMES) this.names.delete(this.names.keys().next().value as string);
+  }
+
+  of(id: string, scope: BillRow['scope']): string | undefined {
+    return id === budgetIdOf(scope.type, scope.id) ? scope.id : this.names.get(id);
+  }
+}
+
 interface BillSource {
+  readonly names: BudgetNames;
   backend(): Promise<Backend>;
   call<T>(command: () => Promise<T>): Promise<T>;
 }
@@ -47,7 +71,8 @@ export async function* billRows(source: BillSource, filter: BillFilter): AsyncGe
       for (const { budgetId, scopeType: type, scopeId: id } of page.budgets) {
         if ((scope !== undefined && type !== scope) || (of !== undefined && id !== of)) continue;
         const rows = await source.call(() => daysOf(backend, budgetId, days));
-        for (const row of rows) yield { budgetId, scope: { type, id }, ...row };
+        const name = source.names.of(budgetId, { type, id });
+        for (const row of rows) yield { budgetId, name, scope: { type, id }, ...row };
       }
       cursor = page.nextCursor;
     } while (cursor !== undefined);

@@ -73,17 +73,17 @@ const nameField = label(MAX_NAME_BYTES);
 const DEFAULT_DAYS = 31;
 
 /** The id of a budget by name: the same in every process. */
-function idOf(namespace: string, name: string): string {
+export function budgetIdOf(namespace: string, name: string): string {
   if (isUuid(name)) return name;
   const hex = createHash('sha1').update(`budget:${namespace}:${name}`).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** @throws InvalidDefinitionError for limits that the engine would not take */
 /** Limits without those that stand for none. */
 const thoseSet = (limits: Amounts): Amounts =>
   Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit > 0));
 
+/** @throws InvalidDefinitionError for limits that the engine would not take */
 function checkLimits(where: string, limits: unknown): void {
   const parsed = limitsField.safeParse(limits);
   const issue = parsed.error?.issues[0];
@@ -122,7 +122,7 @@ export class BudgetOfApp implements AppBudget {
         name,
       );
     if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);
-    this.id = idOf(source.namespace, name);
+    this.id = budgetIdOf(source.namespace, name);
     const dimensions = Object.keys(definition?.limits ?? {});
     this.dimensions = dimensions.length === 0 ? undefined : dimensions;
   }

@@ -4,24 +4,46 @@ import type { Backend } from '../../backend.js';
 import { decode } from '../../shared/codec.js';
 import { shown } from '../../shared/checks.js';
 import type { TaskDefinition } from '../tasks/task.js';
-import { metersOfRun } from './meters.js';
+import { metersOfRun, type RunMeters } from './meters.js';
 import { quotaNames } from './quota.js';
 
-/** By id; empty where nothing is known of its task, and where that has other budgets and quotas by now. */
+/** What the budgets and quotas of a run are; nothing where its task is not known, or has others by now. */
+async function metersOf(
+  backend: Backend,
+  task: TaskDefinition | undefined,
+  { executionId, payloadEncoding }: ExecutionInfo,
+): Promise<RunMeters> {
+  if (task === undefined) return NONE;
+  const { inputPayload } = await backend.readExecutionContext({ executionId });
+  try {
+    return metersOfRun(task, decode({ bytes: inputPayload, encoding: payloadEncoding }));
+  } catch {
+    // A definition that has changed since may not take the input.
+    return NONE;
+  }
+}
+
+const NONE: RunMeters = { budgets: [], quotas: [] };
+
+/** By id. */
 export async function meterNamesOf(
   backend: Backend,
   task: TaskDefinition | undefined,
-  { executionId, namespace, payloadEncoding }: ExecutionInfo,
+  info: ExecutionInfo,
 ): Promise<ReadonlyMap<string, string>> {
-  if (task === undefined) return new Map();
-  const { inputPayload } = await backend.readExecutionContext({ executionId });
-  try {
-    const input = decode({ bytes: inputPayload, encoding: payloadEncoding });
-    const { budgets, quotas } = metersOfRun(task, input);
-    const named = budgets.map(({ id, name }): [string, string] => [id, shown(name)]);
-    return new Map([...named, ...quotaNames(namespace, quotas)]);
-  } catch {
-    // A definition that has changed since may not take the input.
-    return new Map();
-  }
+  const { budgets, quotas } = await metersOf(backend, task, info);
+  return new Map([
+    ...budgets.map(({ id, name }): [string, string] => [id, shown(name)]),
+    ...quotaNames(info.namespace, quotas),
+  ]);
+}
+
+/** The names of its budgets, by id. */
+export async function budgetNamesOf(
+  backend: Backend,
+  task: TaskDefinition | undefined,
+  info: ExecutionInfo,
+): Promise<readonly (readonly [id: string, name: string])[]> {
+  const { budgets } = await metersOf(backend, task, info);
+  return budgets.map(({ id, name }) => [id, name]);
 }

@@ -6,6 +6,7 @@ import type { ListQuery, QueuedQuery } from '../../engine/lists.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
+import type { TaskReference } from '../tasks/task.js';
 import { calledBy, type Called, type Tags } from '../runs/tags.js';
 
 /** Selects runs; an absent member matches all. */
@@ -14,7 +15,9 @@ export interface RunFilter {
   readonly state?: PublicState | undefined;
   /** The name of the lane. */
   readonly lane?: string | undefined;
-  /** The name of the task. */
+  /** A task, or its name. */
+  readonly task?: TaskReference | string | undefined;
+  /** The same, as the engine calls it: give one of the two. */
   readonly kind?: string | undefined;
   /** Tags with their values, all of which a run must have. */
   readonly tag?: Tags | undefined;
@@ -34,7 +37,7 @@ export interface RunFilter {
 export interface RunQuery extends RunFilter {
   /**
    * `newest` first (default), or by `priority`: the runs that wait for a worker in a lane, in the order in which they
-   * will start. `priority` requires a `lane`, since priorities hold within a lane, and allows `kind` and `tag`. Held,
+   * will start. `priority` requires a `lane`, since priorities hold within a lane, and allows `task`, `kind` and `tag`. Held,
    * blocked and granted runs are left out.
    */
   readonly order?: 'newest' | 'priority' | undefined;
@@ -43,6 +46,7 @@ export interface RunQuery extends RunFilter {
 const FILTER = {
   state: true,
   lane: true,
+  task: true,
   kind: true,
   tag: true,
   failure: true,
@@ -111,12 +115,12 @@ export interface RunRow extends Called {
 /** What the engine is asked for. @throws InvalidDefinitionError for an invalid filter */
 export function queryOf(where: string, namespace: string, filter: RunFilter): ListQuery {
   knownOnly<RunFilter>(where, filter, FILTER);
-  const { state, lane, kind, tag = {}, failure, cancelledBy, held, worker, after } = filter;
+  const { state, lane, tag = {}, failure, cancelledBy, held, worker, after } = filter;
+  const kind = kindOf(where, filter);
   if (after !== undefined && (typeof after !== 'string' || !isExecutionId(after)))
     throw refuse(where, 'after', 'the id of a run', after);
   if (state !== undefined && !PUBLIC_STATES.includes(state))
     throw refuse(where, 'state', `one of ${PUBLIC_STATES.join(', ')}`, state);
-  if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
   if (worker !== undefined && (typeof worker !== 'string' || worker === ''))
     throw refuse(where, 'worker', 'the id of a worker', worker);
   if (typeof tag !== 'object' || tag === null)
@@ -132,6 +136,19 @@ export function queryOf(where: string, namespace: string, filter: RunFilter): Li
     workerInstanceId: worker,
     tags: { ...tag },
   };
+}
+
+/** The kind of a task that a filter names. @throws InvalidDefinitionError */
+export function kindOf(
+  where: string,
+  { task, kind }: { readonly task?: TaskReference | string | undefined; readonly kind?: string | undefined },
+): string | undefined {
+  if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
+  if (task === undefined) return kind;
+  const name = typeof task === 'string' ? task : task?.name;
+  if (typeof name !== 'string') throw refuse(where, 'task', 'a task, or the name of one', task);
+  if (kind !== undefined) throw refuse(where, 'kind', 'left out beside `task`', kind);
+  return name;
 }
 
 export const runRowOf = (summary: ExecutionSummary): RunRow => ({

@@ -6,18 +6,22 @@ import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 import { askedBy } from './asked-by.js';
+import type { TaskReference } from '../tasks/task.js';
+import { kindOf } from './run-list.js';
 
 /** Selects workers; an absent member matches all. */
 export interface WorkerFilter {
   /** A lane that the worker serves. */
   readonly lane?: string | undefined;
-  /** The name of a task that the worker runs. */
+  /** A task that the worker runs, or its name. */
+  readonly task?: TaskReference | string | undefined;
+  /** The same, as the engine calls it: give one of the two. */
   readonly kind?: string | undefined;
   /** Capabilities, all of which the worker must have. */
   readonly capabilities?: readonly string[] | undefined;
 }
 
-const FILTER = { lane: true, kind: true, capabilities: true } as const;
+const FILTER = { lane: true, task: true, kind: true, capabilities: true } as const;
 
 /** A live worker. Times are ms since the epoch. */
 export interface WorkerRow {
@@ -72,8 +76,8 @@ export async function* workerRows(
 ): AsyncGenerator<WorkerRow, void, undefined> {
   const where = 'workers';
   knownOnly<WorkerFilter>(where, filter, FILTER);
-  const { lane, kind, capabilities } = filter;
-  if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
+  const { lane, capabilities } = filter;
+  const kind = kindOf(where, filter);
   if (capabilities !== undefined && !Array.isArray(capabilities))
     throw refuse(where, 'capabilities', 'a list', capabilities);
   const laneId = lane === undefined ? undefined : laneIdOf(lane, where);

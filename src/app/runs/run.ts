@@ -28,6 +28,7 @@ import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
 import { failureOf } from './failure.js';
 import type { RunOperating } from '../operating/operating.js';
+import { signalsOfRun, type RunSignal } from '../signals/received.js';
 import { Signalling, type RunSignalling } from '../signals/signalling.js';
 import { Iteration } from '../iteration.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
@@ -129,6 +130,13 @@ export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
   summary(options?: RunSummaryOptions): Promise<RunSummary | undefined>;
   /** The runs that its handler has started with `children`, in no order. */
   readonly children: AsyncIterable<FlowChild>;
+  /**
+   * The signals that it has received, in the order in which they were accepted; `kept` are those that came before
+   * anything waited for them.
+   * @throws RunNotFoundError, when the iteration begins
+   * @example for await (const { name, payload, kept } of run.signals()) console.log(name, payload, kept);
+   */
+  signals(): AsyncIterable<RunSignal>;
 }
 
 /** A run that the engine knows. `Signals` are those that its task declares. */
@@ -284,7 +292,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
     await Promise.all(budgets.map((budget) => budget.ready()));
-    return this.read((backend, executionId) => usageOfRun(backend, executionId, budgets));
+    return this.read((backend, executionId) => usageOfRun(backend, executionId, this.task, budgets));
   }
 
   async summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
@@ -296,6 +304,10 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   get children(): AsyncIterable<FlowChild> {
     const { backend, clock } = this.shared;
     return { [Symbol.asyncIterator]: () => childrenOfRun(backend, clock, this.id) };
+  }
+
+  signals(): AsyncIterable<RunSignal> {
+    return { [Symbol.asyncIterator]: () => signalsOfRun(this.shared, this.id) };
   }
 
   /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */

@@ -5,6 +5,7 @@ import type { FlowChild } from '../flow/flow.js';
 import { printed } from '../../util/printed.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from '../operating/asked-by.js';
+import type { RunSignal } from '../signals/received.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from '../signals/signalling.js';
 import type { PendingRun, Run, RunCancelOptions } from './run.js';
 import { Started } from './started.js';
@@ -83,6 +84,14 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
 
   private async *listedChildren(): AsyncGenerator<FlowChild, void, undefined> {
     yield* (await this.run).children;
+  }
+
+  signals(): AsyncIterable<RunSignal> {
+    return { [Symbol.asyncIterator]: () => this.listedSignals() };
+  }
+
+  private async *listedSignals(): AsyncGenerator<RunSignal, void, undefined> {
+    yield* (await this.run).signals();
   }
 
   stream(options: RunStreamOptions = {}): RunStream {

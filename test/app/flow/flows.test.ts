@@ -167,6 +167,9 @@ describe('flows in memory, under a virtual clock', () => {
     const error = await run.result().catch((failure: unknown) => failure);
     expect(String(error)).toMatch(/short expired: execution_deadline; nap cancelled: not needed$/);
     expect(await run.explain()).toMatchObject({ sentence: 'It ended failed.', members: [], more: 0, waiting: 0 });
+    const another = await naps.run();
+    await another.cancel('changed my mind');
+    expect((await another.info()).cancelReason).toBe('changed my mind');
   });
 
   test('a flow explains itself by its members', async () => {

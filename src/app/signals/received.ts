@@ -1,0 +1,35 @@
+/** The signals that a run has received. */
+import type { Backend } from '../../backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { withRetries } from '../../engine/retry.js';
+import { RunNotFoundError } from '../../shared/errors.js';
+import { receivedOf, type Signal } from '../../worker/waits/signals.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+
+/** A signal that a run has received. */
+export interface RunSignal extends Signal {
+  /**
+   * Whether it came before anything waited for it: the next wait for its name takes it, or has taken it. Otherwise a wait
+   * took it when it came.
+   */
+  readonly kept: boolean;
+}
+
+/** In the order in which they were accepted. @throws RunNotFoundError; EngineError `corruption` for an unreadable payload */
+export async function* signalsOfRun(
+  { backend, clock }: { readonly backend: Backend; readonly clock: Clock },
+  executionId: string,
+): AsyncGenerator<RunSignal, void, undefined> {
+  const call = <T>(read: () => Promise<T>): Promise<T> => withRetries(clock, CALL_PATIENCE_MS, read);
+  if ((await call(() => backend.readExecutionState({ executionId }))) === undefined)
+    throw new RunNotFoundError(executionId);
+  let cursor: string | undefined;
+  do {
+    const page = await call(() => backend.listSignals({ executionId, cursor }));
+    for (const summary of page.signals) {
+      const { id, name, payload, from, at, isKept: kept } = receivedOf(summary);
+      yield { id, name, payload: payload(), from, at, kept };
+    }
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+}
