@@ -208,7 +208,9 @@ describe('a damaged log', () => {
   it('does not hold back what its partition told before the damage', async () => {
     const backend = memory();
     let damagedFrom = Infinity;
+    let mayRead = Promise.resolve();
     const readLog: Backend['readLog'] = async (args) => {
+      await mayRead;
       const page = await backend.readLog(args);
       if (page.events.some(({ sequence }) => sequence >= damagedFrom)) throw new EngineError('corruption', 'spoilt');
       return page;
@@ -219,10 +221,14 @@ describe('a damaged log', () => {
     const told: (string | undefined)[] = [];
     await a.on('completed', ({ ownId }) => told.push(ownId));
     await a.worker();
+    // Both ends are of one page of the log when the listeners read it.
+    const gate = deferred();
+    mayRead = gate.promise;
     await task.run(1, { id: 'before' }).result();
     const { end } = await backend.readLog({ partition: '{fp:0}', limit: 1_000 });
     damagedFrom = Number(end.split('.')[1]) + 1;
     await task.run(2, { id: 'behind' }).result();
+    gate.resolve();
     await expect.poll(() => told).toEqual(['before']);
     damagedFrom = Infinity;
     await expect.poll(() => told).toEqual(['before', 'behind']);
