@@ -209,7 +209,14 @@ describe('a run', () => {
       await rejectionOf(run.result({ timeout: '1 minute' as never })),
       'result: timeout must be a duration',
     );
-    expectMistake(await rejectionOf(run.cancel({} as never)), 'cancel: the reason must be a string, not an object');
+    expectMistake(
+      await rejectionOf(run.cancel({ reason: {} } as never)),
+      'cancel: the reason must be a string, not an object',
+    );
+    for (const given of [5, null])
+      expectMistake(await rejectionOf(run.cancel(given as never)), 'cancel: the options must be an object');
+    expectMistake(await rejectionOf(run.cancel({ why: 'x' } as never)), 'cancel: there is no option "why"');
+    expect(await run.state()).toBe('waiting');
   });
 
   it('refuses what is no signal, no priority and no list, at once', async () => {

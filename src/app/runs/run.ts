@@ -237,7 +237,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   async cancel(
     ...[given = {}, ...others]: readonly [options?: RunCancelOptions | string, ...others: unknown[]]
   ): Promise<boolean> {
-    if (others.length > 0) throw new InvalidDefinitionError('cancel: it takes one argument');
+    if (others.length > 0) throw new InvalidDefinitionError('cancel: it takes the reason, and nothing else');
     const options = typeof given === 'string' ? { reason: given } : given;
     knownOnly<RunCancelOptions>('cancel', options, { reason: true });
     const { reason = '' } = options;
