@@ -10,7 +10,7 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Everything that tests may read. */
 const COPIED = [
   ...['.ci', 'bench', 'docs', 'examples', 'fuzz', 'lua', 'model', 'src', 'test'],
-  ...['CHANGELOG.md', 'README.md', 'package.json', 'tsconfig.json', 'vitest.config.ts'],
+  ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'tsconfig.json', 'vitest.config.ts'],
 ];
 
 export class Tree {
