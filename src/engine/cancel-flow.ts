@@ -1,7 +1,7 @@
 /**
- * cancelFlow: cancels a flow and, if its caller wants that, waits until every member that is cancelled has ended. A composition:
- * the header is one command, after which no member that is owed a cancel can begin; what it leaves to be done is done by the
- * timer loops of the deployment, whatever becomes of this process. Spec 08 section 9, ruling 43.
+ * cancelFlow: cancels a flow and optionally waits until every cancelled member has ended. It is a composition: the
+ * header is one command, after which no member that is to be cancelled can begin; the timer loops of the deployment do
+ * the rest, even if this process ends. Spec 08 section 9, ruling 43.
  */
 import type { AnswerOf, OutcomeOf } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
@@ -11,27 +11,28 @@ import { withRetries } from './retry.js';
 export interface CancelFlowOptions {
   /** The flow. */
   readonly flowId: string;
-  /** Why, for the log and for the members that it ends. Default empty. */
+  /** The reason, for the log and for cancelled members. Default empty. */
   readonly reason?: string | undefined;
   /**
-   * `cancel_all`: every member that has not ended. `cancel_pending`: those that do not run and are not suspended, and these
-   * where they come back without having finished. `flow_only`: none; the flow takes no further members. Default `cancel_all`.
+   * `cancel_all`: every member that has not ended. `cancel_pending`: members that are neither running nor suspended,
+   * and those that come back without having finished. `flow_only`: none; the flow accepts no further members. Default
+   * `cancel_all`.
    */
   readonly cancellationPolicy?: 'cancel_all' | 'cancel_pending' | 'flow_only' | undefined;
-  /** Whether to wait until what is cancelled has ended, or for how long at most, ms. Default: not at all. */
+  /** Whether to wait until all cancelled members have ended, or for how long at most, ms. Default: not at all. */
   readonly wait?: boolean | number | undefined;
   /** The clock of retries and waits. Default that of the system. */
   readonly clock?: Clock | undefined;
 }
 
 export type CancelFlowOutcome = OutcomeOf<'cancelFlowHeader'> & {
-  /** Whether all that was to be cancelled has ended, as far as this call has waited. */
+  /** Whether all members to cancel had ended when this call returned. */
   readonly complete: boolean;
 };
 
-/** How long a call is tried again that cannot reach the store, ms. */
+/** How long a call is retried while the store is unreachable, ms. */
 const PATIENCE_MS = 10_000;
-/** Longest wait of a call that is told no limit, ms (spec 08 section 9.3). */
+/** Longest wait without a limit from the caller, ms (spec 08 section 9.3). */
 const MAX_WAIT_MS = 300_000;
 const FIRST_LOOK_MS = 20;
 const LAST_LOOK_MS = 500;
@@ -49,7 +50,7 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
   const header = await withRetries(clock, PATIENCE_MS, () =>
     backend.cancelFlowHeader({ flowId, reason, cancellationPolicy }),
   );
-  // The policy that was told first stands.
+  // The policy of the first cancellation applies.
   const policy = header.kind === 'already_terminal' ? header.storedCancellationPolicy : cancellationPolicy;
   const isOver = async (): Promise<boolean> =>
     hasEnded(policy, await withRetries(clock, PATIENCE_MS, () => backend.describeFlow({ flowId })));
@@ -63,7 +64,7 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
   }
 }
 
-/** Whether no member is left that the policy ends. A flow that is gone has none. */
+/** Whether no member remains that the policy ends. A flow that is gone has none. */
 function hasEnded(
   policy: NonNullable<CancelFlowOptions['cancellationPolicy']>,
   flow: AnswerOf<'describeFlow'>,

@@ -1,6 +1,6 @@
 /**
- * What is done to a lane in all partitions (rulings 43, 44). A partition changes at a moment of its own; the same change
- * again changes nothing where it was made, so what failed in some partitions is made by making it again.
+ * Changes a lane in all partitions (rulings 43, 44), each at a moment of its own. Repeating a change is harmless, so
+ * after a failure in some partitions the call is simply repeated.
  */
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
@@ -23,8 +23,9 @@ const partitionsOf = ({ partitions: { count } }: Backend): string[] =>
   Array.from({ length: count }, (_, index) => partitionKeyOf(index));
 
 /**
- * Gives a lane a state in every partition; answers in how many it had another one.
- * @throws EngineError of the first partition where it failed; the detail says in how many it was made, and where not
+ * Sets the state of a lane in every partition; returns in how many it was different.
+ * @throws EngineError of the first partition that failed; the detail has the number of changed partitions, and names
+ * the others
  */
 export async function changeLane(backend: Backend, change: ChangeOfLane, call: Call): Promise<number> {
   const { to, ...args } = change;

@@ -1,32 +1,32 @@
 /**
- * What the loops take from the world: monotonic time, timers and chance. Everything that waits goes through it, so
- * that a test can put its own in and own the time.
+ * The clock of the loops: monotonic time, timers and randomness. Everything that waits uses it, so that a test can
+ * substitute its own.
  */
 import { onAbort } from '../shared/abort-listeners.js';
 
-/** Undoes a timer; harmless when the timer has fired. */
+/** Cancels a timer; harmless after it has fired. */
 export type Cancel = () => void;
 
 export interface Clock {
-  /** Monotonic time, ms. Only differences mean anything. */
+  /** Monotonic time, ms. Only differences are meaningful. */
   now(): number;
-  /** Calls `fn` once, `ms` from now or as soon after as the event loop turns. */
+  /** Calls `fn` once, in `ms` or as soon after as the event loop turns. */
   after(ms: number, fn: () => void): Cancel;
   /** A number from 0 (inclusive) to 1 (exclusive), for jitter. */
   random(): number;
   /**
-   * Calls `fn` once, when the answers that have arrived by now have been read. Default: `setImmediate`, which runs after
-   * the event loop has looked at its sockets.
+   * Calls `fn` once the answers that have arrived by now have been read. Default: `setImmediate`, which runs after the
+   * event loop has polled its sockets.
    */
   afterIo?(fn: () => void): void;
   /**
-   * Calls `fn` in every turn of the event loop, between its sockets and what others left to `setImmediate`, as long as it
-   * answers true. It does not make the loop turn. Default: never, for clocks that know of no loop.
+   * Calls `fn` in every turn of the event loop, between its sockets and other `setImmediate` callbacks, as long as it
+   * returns true. It does not make the loop turn. Default: never, for clocks without a loop.
    */
   eachTurn?(fn: () => boolean): void;
 }
 
-/** Longest wait that `setTimeout` can hold; longer ones are cut into pieces. */
+/** Longest delay of `setTimeout`; longer ones are split. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** The clock of this process. */
@@ -49,7 +49,7 @@ export const systemClock: Clock = {
     const turned = (): void => {
       if (fn()) arm();
     };
-    // One that is not referenced runs in every turn, and lets the loop sleep all the same.
+    // An unreferenced immediate runs in every turn without keeping the loop awake.
     const arm = (): void => void setImmediate(turned).unref();
     arm();
   },
@@ -69,16 +69,16 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
 }
 
 /**
- * Calls `fn` once, when the answers that have arrived by now have been read. The event loop fires timers before it looks
- * at its sockets: after a stretch in which it stood still, a timer that judges by an answer finds unread what has been
- * there for long. So such a timer never judges by itself, but by this.
+ * Calls `fn` once the answers that have arrived by now have been read. The event loop fires timers before it polls its
+ * sockets: after it was blocked, a timer would judge while answers that arrived long ago are still unread. Such a timer
+ * must therefore judge only through this function.
  */
 export function afterIo(clock: Clock, fn: () => void): void {
   if (clock.afterIo === undefined) setImmediate(fn);
   else clock.afterIo(fn);
 }
 
-/** Calls `fn` once, `ms` from now at the earliest, and not before the answers that have arrived by then have been read. */
+/** Calls `fn` once, in `ms` at the earliest, after the answers that have arrived by then have been read. */
 export function afterAndIo(clock: Clock, ms: number, fn: () => void): Cancel {
   let cancelled = false;
   const cancel = clock.after(ms, () =>
@@ -92,7 +92,7 @@ export function afterAndIo(clock: Clock, ms: number, fn: () => void): Cancel {
   };
 }
 
-/** Resolves when the work settles, or after `ms` without it. Never rejects. */
+/** Resolves when the work settles, or after `ms`. Never rejects. */
 export async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
   await new Promise<void>((resolve) => {
     const cancel = afterAndIo(clock, ms, resolve);
@@ -104,7 +104,7 @@ export async function within(clock: Clock, ms: number, work: Promise<unknown>): 
   });
 }
 
-/** `ms`, moved by up to `share` of it in either direction. */
+/** `ms`, changed by up to `share` of it in either direction. */
 export function spread(clock: Clock, ms: number, share: number): number {
   return ms * (1 + share * (2 * clock.random() - 1));
 }

@@ -1,9 +1,7 @@
 /**
- * What entities of one partition owe to others, carried there by the loop that applies due work: at least once, and safe to
- * repeat. What fails is owed again a little later, so a fault is reported and holds nothing up.
- *
- * Admissions that were given back are released by their quota policies; slots that were not heard of for a while are asked
- * for where their claims were to be made (ruling 19).
+ * Delivers what entities of one partition owe to other partitions, for the loop that applies due work: at least once,
+ * safe to repeat. A failed delivery becomes due again a little later, so a fault is reported and delays nothing. Quota
+ * policies release returned admissions; partitions are asked whether silent slots are in use (ruling 19).
  */
 import { EngineError } from '../../model/errors.js';
 import type { OutcomeOf } from '../../model/machine.js';
@@ -13,10 +11,10 @@ import type { Backend } from '../backend.js';
 
 type Delivery = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>['deliveries'][number];
 
-/** How what an entity of a kind owes is carried. */
+/** How deliveries of a kind are made. */
 type Carrier = (backend: Backend, partition: string, deliveries: readonly Delivery[]) => Promise<void>;
 
-/** Every quota policy that a meter set names. */
+/** Every quota policy in a meter set. */
 export const policiesOf = (meters: string): string[] => {
   const { quotaPolicyIds, keyedQuotas } = partsOfMeterSet(meters);
   return [...quotaPolicyIds, ...keyedQuotas.map(({ quotaPolicyId }) => quotaPolicyId)].sort();
@@ -36,7 +34,7 @@ export async function released(
   }
 }
 
-/** Admissions that executions gave back: first their policies are told, then their partition that they were. */
+/** Returned admissions: first their policies release them, then their partition settles them. */
 const returnAdmissions: Carrier = async (backend, partition, deliveries) => {
   const byPolicy = new Map<string, string[]>();
   for (const { id, text } of deliveries) {
@@ -46,7 +44,7 @@ const returnAdmissions: Carrier = async (backend, partition, deliveries) => {
   await backend.settleAdmissions({ partition, admissionIds: deliveries.map(({ id }) => uuidOf(id)) });
 };
 
-/** Slots of a policy: those that no claim used, and none will, are free. */
+/** Frees the slots of a policy that no claim has used or will use. */
 const askForSlots: Carrier = async (backend, _, deliveries) => {
   const free = new Map<string, string[]>();
   await Promise.all(
@@ -62,7 +60,7 @@ const askForSlots: Carrier = async (backend, _, deliveries) => {
 
 const CARRIERS: Readonly<Record<string, Carrier>> = { admission: returnAdmissions, quota_policy: askForSlots };
 
-/** Carries what a pass over a partition found to be owed. @throws EngineError what the backend throws */
+/** Makes the deliveries found by a pass over a partition. @throws EngineError what the backend throws */
 export async function deliver(backend: Backend, partition: string, deliveries: readonly Delivery[]): Promise<void> {
   for (const [kind, carry] of Object.entries(CARRIERS)) {
     const own = deliveries.filter((delivery) => delivery.kind === kind);

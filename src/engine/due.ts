@@ -1,4 +1,4 @@
-/** One pass over what is due in a partition: the store selects it and applies it, in one step. */
+/** One pass over the due work of a partition: the store selects and applies it in one step. */
 import { DEFAULTS, PURGE_UNITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { TimeoutBehavior } from '../../model/suspension/facts.js';
@@ -12,21 +12,24 @@ import { localNews, type News } from './local-news.js';
 export const DUE_LIMIT = DEFAULTS.pageSize;
 
 export interface DuePass {
-  /** How much was due and was applied. */
+  /** Amount of due work that was applied. */
   readonly applied: number;
   /** Whether more is due. */
   readonly more: boolean;
-  /** When something is due next, ms since the epoch by the server. */
+  /** The next due time, ms since the epoch by the server's clock. */
   readonly nextDueAt: number | undefined;
-  /** Until when another loop is at it, ms since the epoch by the server; this one did nothing. */
+  /**
+   * Until when another loop has reserved the partition, ms since the epoch by the server's clock; this pass did
+   * nothing.
+   */
   readonly leftUntil: number | undefined;
-  /** Entities whose records could not be read: they are in quarantine. */
+  /** Entities with unreadable records, now in quarantine. */
   readonly setAside: readonly string[];
 }
 
 type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
 
-/** Units of work that a pass took. */
+/** Units of work in a pass. */
 function unitsOf(applied: Applied): number {
   const {
     promoted,
@@ -53,7 +56,7 @@ export async function applyDuePass(
   partition: string,
   { limit, owner, random }: { limit: number; owner: string; random: () => number },
 ): Promise<DuePass> {
-  // Chance enters here, at the edge, so that the transition itself stays deterministic.
+  // Randomness enters here, so that the transition itself is deterministic.
   const outcome = await backend.applyDue({ partition, limit, owner, jitter: random() });
   if (outcome.kind === 'left_to_other') {
     return { applied: 0, more: false, nextDueAt: undefined, leftUntil: outcome.until, setAside: [] };
@@ -69,7 +72,7 @@ export async function applyDuePass(
   }
   if (outcome.deliveries.length > 0) await deliver(backend, partition, outcome.deliveries);
   const { nextDueAt, setAside } = outcome;
-  // A pass that has room left found all there was; purges wait until nothing else is due.
+  // A pass with room left found all due work; purges come only when nothing else is due.
   const foundOthers = countOf(outcome) > outcome.purged;
   return {
     applied: countOf(outcome),
@@ -80,7 +83,7 @@ export async function applyDuePass(
   };
 }
 
-/** How a suspension that ran out of time ended its execution; nothing when it did not. */
+/** The ending of an execution whose suspension timed out; undefined when it continues. */
 function endOfSuspension(executionId: string, behavior: TimeoutBehavior): News | undefined {
   const reason = `${SUSPENSION_TIMEOUT}:${behavior}`;
   if (behavior === 'fail') return { kind: 'failed', executionId, reason, category: SUSPENSION_TIMEOUT };
@@ -91,15 +94,14 @@ function endOfSuspension(executionId: string, behavior: TimeoutBehavior): News |
 export interface RunDueOptions {
   /** Units of work per partition. Default 100, at most 1 000; a purge costs four. */
   readonly limitPerPartition?: number;
-  /** Source of jitter, 0 to 1. Default `Math.random`. */
+  /** Random numbers for jitter, 0 to 1. Default `Math.random`. */
   readonly random?: () => number;
 }
 
 /**
- * Applies what is due now, once: one pass per partition, for tests and for callers that bring their own loop. What a
- * transition makes due in turn is left for the next call.
- *
- * @returns how much was applied
+ * Applies what is due now, once: one pass per partition, for tests and for callers with their own loop. Work that
+ * becomes due by a transition is left for the next call.
+ * @returns the amount of applied work
  * @throws EngineError what the backend throws
  */
 export async function runDue(backend: Backend, options: RunDueOptions = {}): Promise<number> {

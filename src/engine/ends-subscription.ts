@@ -1,6 +1,7 @@
 /**
- * Word of ends of runs that other processes carry out. A partition announces them for a time to callers that said that
- * they wait (`watchEnds`); one subscription of the process hears of all partitions. A hint: whoever waits polls besides.
+ * Notices of runs that end in other processes. A partition announces ends for a limited time to callers that asked for
+ * them (`watchEnds`); one subscription of the process receives those of all partitions. Notices are hints, so waiting
+ * callers also poll.
  */
 import { LIMITS } from '../../model/limits.js';
 import type { Announcement, Backend } from '../backend.js';
@@ -12,11 +13,11 @@ const TTL_MS = Math.min(20_000, LIMITS.maxWatchTtlMs);
 export class EndsSubscription {
   private standing: Promise<void> | undefined;
   private leave: (() => void) | undefined;
-  /** By partition: when it is to be asked again. */
+  /** By partition: when to ask again. */
   private readonly askAgainAt = new Map<string, number>();
   private closed = false;
 
-  /** `heard` is told of everything that is announced, and of nothing once this is closed. */
+  /** `heard` receives everything that is announced until this is closed. */
   constructor(
     private readonly backend: Backend,
     private readonly clock: Clock,
@@ -24,15 +25,15 @@ export class EndsSubscription {
   ) {}
 
   /**
-   * Asks a partition, unless it was asked a short while ago. What is sent to it later in the same turn comes after that: a
-   * read that finds a run not ended is made before its end is announced.
+   * Asks a partition, unless it was asked recently. Later calls of the same turn come after it: a read that finds a run
+   * unfinished is made before its end is announced.
    */
   ask(partition: string): void {
     this.standing ??= this.subscribe();
     const now = this.clock.now();
     if (now < (this.askAgainAt.get(partition) ?? 0)) return;
     this.askAgainAt.set(partition, now + TTL_MS / 2);
-    // What comes of it shows in polls.
+    // A failure shows in polls.
     this.backend.watchEnds({ partition, ttlMs: TTL_MS }).catch(() => undefined);
   }
 
@@ -50,10 +51,10 @@ export class EndsSubscription {
       });
       if (this.closed) return leave();
       this.leave = leave;
-      // What was announced before the subscription stood was not heard.
+      // Announcements from before the subscription was active were missed.
       this.heard({ kind: 'resync' });
     } catch {
-      // Tried again with the next run that is waited for.
+      // Retried with the next waiting caller.
       this.standing = undefined;
     }
   }

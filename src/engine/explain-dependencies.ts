@@ -1,4 +1,4 @@
-/** What work waits for that others have to do first. */
+/** Explains work that depends on other executions. */
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { EdgeGroupSnapshot } from '../../model/flow/group.js';
 import type { AnswerOf } from '../../model/machine.js';
@@ -6,13 +6,13 @@ import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import { callStep, said, type Obstacle, type UnblockStep } from './obstacle.js';
 
-/** Of so many of those that it waits for, the way is told. */
+/** Number of dependencies that are explained in detail. */
 const MAX_TOLD = 10;
 
-/** What is seen of an execution that another one waits for. */
+/** An execution that another one depends on. */
 export interface Seen {
   readonly info: ExecutionInfo;
-  /** How it can be made to run; nothing when it cannot be any more. */
+  /** How to make it run; undefined when that is impossible. */
   readonly unblock: readonly UnblockStep[] | undefined;
 }
 export type LookAt = (executionId: string) => Promise<Seen>;
@@ -23,7 +23,7 @@ const completionOf = ({ executionId: of, executionKind: task }: ExecutionInfo): 
   return callStep('completeExecution', of, task);
 };
 
-/** What a member of a flow waits for that is still being built. */
+/** Obstacle of a member whose flow is still being built. */
 async function ofBuilding(backend: Backend, { flowId }: ExecutionInfo): Promise<Obstacle[]> {
   const flow = flowId === undefined ? undefined : await backend.describeFlow({ flowId });
   if (flow?.buildDeadlineAt === undefined) return [];
@@ -33,7 +33,7 @@ async function ofBuilding(backend: Backend, { flowId }: ExecutionInfo): Promise<
   return [said('waiting_for_children', sentence, remedy, { steps: [callStep('sealFlow', flow.flowId)] })];
 }
 
-/** What work that depends on others waits for. */
+/** Obstacles of work that depends on others. */
 export async function ofDependencies(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Obstacle[]> {
   const { executionId, group } = info;
   const building = await ofBuilding(backend, info);
@@ -41,7 +41,7 @@ export async function ofDependencies(backend: Backend, info: ExecutionInfo, look
   const isOpen = (edge: Edge): boolean => edge.edgeState === 'unsatisfied' && edge.round === group.round;
   const open = await incoming(backend, executionId, isOpen);
   const seen = await Promise.all(open.map(({ upstreamExecutionId }) => lookAt(upstreamExecutionId)));
-  // Those whose ways are the shortest, as many as have to complete.
+  // The dependencies with the shortest remedies, as many as have to complete.
   const ways = seen.map(wayToEnd).sort((a, b) => a.length - b.length);
   const steps = ways.slice(0, group.missingCount).flat();
   return [...building, said('waiting_for_children', sentenceOf(group, seen), remedyOf(group), { steps })];
@@ -54,7 +54,7 @@ const NOT_ASKED = said(
   { steps: [callStep('applyDue')] },
 );
 
-/** What lets one end well that another one waits for. One that has ended is told of by due work. */
+/** How a dependency can complete. Due work reports those that have ended. */
 function wayToEnd({ info, unblock = [] }: Seen): readonly UnblockStep[] {
   if (info.stateVector.lifecyclePhase === 'terminal') return [callStep('applyDue', info.executionId)];
   return [...unblock, completionOf(info)];
@@ -70,14 +70,14 @@ function sentenceOf({ policy, runningCount, totalDeps, missingCount }: EdgeGroup
 const remedyOf = ({ policy, missingCount }: EdgeGroupSnapshot): string =>
   policy === 'all_of' ? 'Let them complete.' : `Let ${missingCount} of them complete.`;
 
-/** The tasks of some executions, and how many there are of each. */
+/** The tasks of some executions, with their numbers. */
 function tasksOf(seen: readonly Seen[]): string {
   const counts = new Map<string, number>();
   for (const { info } of seen) counts.set(info.executionKind, (counts.get(info.executionKind) ?? 0) + 1);
   return Array.from(counts, ([task, count]) => (count === 1 ? task : `${task} (${count})`)).join(', ');
 }
 
-/** The first edges that lead to an execution and are wanted. */
+/** The first matching edges that lead to an execution. */
 async function incoming(backend: Backend, executionId: string, isWanted: (edge: Edge) => boolean): Promise<Edge[]> {
   const found: Edge[] = [];
   let cursor: string | undefined;
@@ -89,7 +89,7 @@ async function incoming(backend: Backend, executionId: string, isWanted: (edge: 
   return found.slice(0, MAX_TOLD);
 }
 
-/** What has to end well before an ended execution can be replayed; nothing when that cannot be any more. */
+/** What has to complete before an ended execution can be replayed; undefined when that is impossible. */
 export async function beforeReplay(
   backend: Backend,
   { executionId, publicState }: ExecutionInfo,
@@ -109,7 +109,7 @@ export async function beforeReplay(
   return steps;
 }
 
-/** A cancelled flow has no place for a member that runs again. */
+/** A member of a cancelled flow cannot run again. */
 export async function isOfCancelledFlow(backend: Backend, { flowId }: ExecutionInfo): Promise<boolean> {
   if (flowId === undefined) return false;
   return (await backend.describeFlow({ flowId }))?.publicFlowState === 'cancelled';

@@ -6,10 +6,10 @@ import type { Backend } from '../backend.js';
 import { policiesOf } from './deliveries.js';
 import { callStep, said, waitStep, type Obstacle } from './obstacle.js';
 
-/** What users call budgets and quotas, by id; those that are not there are called by their ids. */
+/** The users' names of budgets and quotas, by id; others are shown by id. */
 export type MeterNames = ReadonlyMap<string, string>;
 
-/** Every budget of a meter set that is exhausted, and every quota policy that has no room. */
+/** Every exhausted budget and every full quota policy of a meter set. */
 export async function meterObstacles(
   backend: Backend,
   meters: string,
@@ -30,7 +30,7 @@ async function ofBudget(backend: Backend, budgetId: string, called: string): Pro
   try {
     room = await backend.readBudgetRoom({ budgetId });
   } catch (error) {
-    // One that nobody created limits nothing.
+    // A policy that was never created limits nothing.
     if (error instanceof EngineError && error.code === 'budget_not_found') return undefined;
     throw error;
   }

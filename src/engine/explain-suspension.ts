@@ -1,4 +1,4 @@
-/** What suspended work waits for: which signals, and until when. */
+/** Explains suspended work: the signals that it waits for, and until when. */
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import { channelOf } from '../../model/suspension/channel.js';
@@ -6,17 +6,17 @@ import type { OpenWaitpoint } from '../../model/suspension/listings.js';
 import type { Backend } from '../backend.js';
 import { callStep, said, type Obstacle } from './obstacle.js';
 
-/** Signals that a sentence names; of more it says how many. */
+/** Signals named in a sentence; of more it gives the number. */
 const MAX_NAMED = 5;
 
-/** What it waits for, and what gives it that, by the reason of its suspension. */
+/** What it waits for and how to provide that, by the reason of its suspension. */
 const KINDS: Readonly<Partial<Record<BlockingReason, readonly [what: string, remedy: (name: string) => string]>>> = {
   waiting_for_approval: ['approval', (name) => `Decide: run.approve(${name}, { by }), or run.reject.`],
   waiting_for_callback: ['callback', () => 'Deliver it.'],
   waiting_for_tool_result: ['tool result', () => 'Deliver it.'],
 };
 
-/** What a suspended execution waits for. It is read after the execution, which can go on meanwhile. */
+/** Obstacles of a suspended execution. Read after the execution, which can have resumed meanwhile. */
 export async function ofSuspension(
   backend: Backend,
   { executionId, stateVector: { blockingReason }, blockingDetail }: ExecutionInfo,
@@ -29,7 +29,7 @@ export async function ofSuspension(
   const until = suspension?.closedAt === undefined ? suspension?.timeoutAt : undefined;
   const [sentence, remedy] = wordsOf(blockingReason, signals, until === undefined ? '' : ` until ${timeText(until)}`);
   const detail = blockingDetail === '' ? '' : ` ${blockingDetail}.`;
-  // A handler that is resumed without its signals waits for them again. Those of other programs need not.
+  // A handler that is resumed without its signals waits for them again. Other programs may continue.
   const isOfHandler = signals.length > 0 && waitpoints.every(isHeardByChannel);
   const steps = [callStep(isOfHandler ? 'signalExecution' : 'resumeExecution')];
   return [said(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
@@ -45,15 +45,18 @@ function wordsOf(reason: BlockingReason, signals: readonly string[], end: string
   return ['It waits for an operator.', 'Resume it.'];
 }
 
-/** Whether any signal is heard that was sent to the execution under the name of the waitpoint's channel: so handlers wait. */
+/** Whether the waitpoint receives signals sent to the execution by the name of its channel, as those of handlers do. */
 const isHeardByChannel = ({ state, requiredSignalNames }: OpenWaitpoint): boolean =>
   state !== 'active' || requiredSignalNames.length === 0;
 
-/** The names of the signals that are heard at a waitpoint of the suspension. One that takes any hears those of its channel. */
+/**
+ * Names of the signals that a waitpoint of the suspension receives. A waitpoint without names receives those of its
+ * channel.
+ */
 function namesAt({ state, waitpointKey, requiredSignalNames }: OpenWaitpoint): readonly string[] {
   if (state !== 'active') return [];
   const names = requiredSignalNames.length === 0 ? [channelOf(waitpointKey)] : requiredSignalNames;
-  // Names that begin so are of no signal: they say that none is waited for.
+  // Prefix of names that are not signals: nothing is waited for.
   return names.filter((name) => name !== '' && !name.startsWith('__'));
 }
 
@@ -63,7 +66,7 @@ function named(signals: readonly string[]): string {
   return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** A time as people read it. One that no calendar reaches stays a number. */
+/** A time for people. A time beyond every calendar stays a number. */
 export function timeText(ms: number): string {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? `${ms} ms after 1970` : date.toISOString();

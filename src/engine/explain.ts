@@ -1,6 +1,6 @@
 /**
- * Why an execution does not run, as data and in a sentence, and what would make it run. Composed of reads of what it is, of
- * its lane, of its budgets and quota policies, and of the workers that are registered: each is of a moment of its own.
+ * Why an execution does not run, as data and in a sentence, and what would make it run. Combines reads of the
+ * execution, its lane, its budgets and quota policies, and the registered workers, each at its own moment.
  */
 import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
@@ -24,11 +24,11 @@ import { takersOf, type Takers } from './workers.js';
 
 export interface Explanation extends Omit<Obstacle, 'steps'> {
   /**
-   * What would make it run, in order: everything that stands in its way is taken away, and a worker claims it. Empty while
-   * it runs; absent when nothing can make it run any more.
+   * Steps to make it run, in order: they remove every obstacle, and then a worker claims it. Empty while it runs;
+   * absent when nothing can make it run.
    */
   readonly unblock: readonly UnblockStep[] | undefined;
-  /** Who could take it, of the workers that are registered; where it waits for one. */
+  /** Registered workers that could take it; present when it waits for a worker. */
   readonly takers: Takers | undefined;
 }
 
@@ -47,10 +47,10 @@ const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
   waiting_for_retry_backoff: 'Its last attempt failed, and the next one waits',
 };
 
-/** So far back what it depends on is explained too. */
+/** Depth to which dependencies are explained. */
 const MAX_DEPTH = 5;
 
-/** The names that the app gave to the budgets and quotas of an execution. Called only for an execution with meters. */
+/** The app's names of the budgets and quotas of an execution. Called only for metered executions. */
 export type NameMeters = (info: ExecutionInfo) => Promise<MeterNames>;
 
 const noNames: NameMeters = () => Promise.resolve(new Map());
@@ -95,7 +95,7 @@ async function explainTo(
   return ofWaiting(backend, info);
 }
 
-/** The first obstacle is why; what takes away all of them makes it run. */
+/** The first obstacle is the reason; removing all of them makes it run. */
 function explained(
   { executionId: of, executionKind: task }: ExecutionInfo,
   [first, ...others]: readonly Obstacle[],
@@ -107,7 +107,7 @@ function explained(
   return { ...why, unblock: onceEach(own), takers };
 }
 
-/** What several of those need that it waits for is done once. Times come one after the other, and what is due with each. */
+/** A remedy that several dependencies need is listed once. Times come in order, each followed by what is due then. */
 function onceEach(steps: readonly UnblockStep[]): readonly UnblockStep[] {
   const done = new Set<string>();
   return steps.filter((step) => {
@@ -119,7 +119,7 @@ function onceEach(steps: readonly UnblockStep[]): readonly UnblockStep[] {
   });
 }
 
-/** What ended can be run again, unless its flow was cancelled. What was skipped comes after those that it depends on. */
+/** Ended executions can run again unless their flow was cancelled. Skipped ones come after their dependencies. */
 async function ofEnded(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Explanation> {
   const ended = `It ended ${info.publicState}`;
   const before = (await isOfCancelledFlow(backend, info)) ? undefined : await beforeReplay(backend, info, lookAt);
@@ -132,7 +132,7 @@ async function ofEnded(backend: Backend, info: ExecutionInfo, lookAt: LookAt): P
   return explained(info, [said('ended', `${ended}.`, remedy, { steps })], undefined);
 }
 
-/** A lease can be over and nobody has noticed. */
+/** A lease can be over without the engine having recorded it. */
 async function ofOwned(backend: Backend, info: ExecutionInfo, now: number): Promise<Explanation> {
   const { executionId } = info;
   const lease = (await backend.describeExecution({ executionId }))?.currentLease;
@@ -151,7 +151,7 @@ function ofHold({ hold }: ExecutionInfo): Obstacle[] {
   return [said('hold', `${hold.heldBy} holds it${why}.`, 'Release the hold.', { steps })];
 }
 
-/** What its situation says. */
+/** The obstacle of its situation. */
 async function ofSituation(backend: Backend, info: ExecutionInfo, now: number, lookAt: LookAt): Promise<Obstacle[]> {
   const { lifecyclePhase, blockingReason } = info.stateVector;
   if (blockingReason === 'waiting_for_children') return ofDependencies(backend, info, lookAt);
@@ -198,7 +198,7 @@ function ofGrant({ grant }: ExecutionInfo): Obstacle[] {
   return [said('granted', `It is granted to ${grant.workerId}.`, 'Wait for that worker.', { until, steps })];
 }
 
-/** Nothing stands in its way but that no worker takes it. */
+/** No obstacle except that no worker takes it. */
 async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explanation> {
   const { laneId, namespace, requiredCapabilities, executionKind } = info;
   const needs = requiredCapabilities.length === 0 ? '' : ` with ${requiredCapabilities.join(', ')}`;
@@ -211,7 +211,7 @@ async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explana
   return explained(info, [said('worker', sentence, remedy)], takers);
 }
 
-/** Where the workers that are registered fall short. */
+/** Which requirement the registered workers do not meet. */
 function counted({ live, onLane, ofKind, capable, missing }: Takers): string {
   if (capable > 0) return `${capable} registered ${capable === 1 ? 'worker' : 'workers'} can take it`;
   if (live === 0) return 'none is registered';

@@ -1,6 +1,6 @@
 /**
- * What a worker does with a grant that a scheduler gave it: one call, whatever the grant is for. The scheduler and the
- * worker may be different processes; a grant is plain data and can travel as JSON.
+ * Using a grant from a scheduler: one call for every kind of grant. Scheduler and worker may be different processes,
+ * because a grant is plain data and can travel as JSON.
  */
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Grant } from '../../model/grant/grant.js';
@@ -51,9 +51,9 @@ export async function claimFromGrant(backend: Backend, token: GrantToken): Promi
 }
 
 /**
- * Claims the execution whose interrupted attempt was granted; nothing when there is none to go on with any more.
- *
- * @throws EngineError `invalid_claim_grant` or `claim_grant_expired`: the grant is not good any more; and what the backend throws
+ * Claims the execution whose interrupted attempt was granted; undefined when it has no interrupted attempt any more.
+ * @throws EngineError `invalid_claim_grant` or `claim_grant_expired`: the grant is not good any more; and what the
+ * backend throws
  */
 export async function claimFromResumeGrant(backend: Backend, token: GrantToken): Promise<GrantedWork | undefined> {
   const { grant, workerId, workerInstanceId, leaseTtlMs = DEFAULTS.leaseTtlMs } = token;
@@ -70,7 +70,7 @@ export async function claimFromResumeGrant(backend: Backend, token: GrantToken):
 
 type ClaimArgs = Parameters<Backend['claimExecution']>[0];
 
-/** The grant says how it was when it was issued: it may have been interrupted since, or replayed. */
+/** The grant describes the execution at its issue; it may have been interrupted or replayed since. */
 async function claim(
   backend: Backend,
   { attemptId, ...args }: ClaimArgs,

@@ -1,7 +1,7 @@
 /** New ids: UUIDs of version 7, which sort by time. */
 import { V7Generator } from 'uuidv7';
 
-/** Random words fetched at once: asking the system for a few at a time costs more than all else about an id. */
+/** Random words fetched at once, because each request to the system costs more than the rest of an id. */
 const POOL_WORDS = 2_048;
 
 const pool = new Uint32Array(POOL_WORDS);
@@ -20,7 +20,7 @@ const generator = new V7Generator({
 const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
 const text = Buffer.alloc(36, '-');
 
-/** In one piece: one that is joined digit by digit takes ten times the memory, and is copied when it is read. */
+/** One template literal: joining digit by digit takes ten times the memory, and a copy when it is read. */
 function textOf(bytes: Uint8Array): string {
   let at = 0;
   for (let i = 0; i < bytes.length; i++) {

@@ -1,4 +1,4 @@
-/** Lists of executions over all partitions: the newest first, or what waits in a lane in the order of claims. */
+/** Lists of executions over all partitions: newest first, or the waiting work of a lane in the order of claims. */
 import { partitionsOf } from '../../model/families.js';
 import type { ExpiredLease } from '../../model/lease/expired.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
@@ -8,26 +8,26 @@ import { waitingScore } from '../../model/schedule/queue.js';
 import type { Backend } from '../backend.js';
 import { mergedLists, type ReadPage } from './merged.js';
 
-/** What executions of a list have in common. */
+/** A filter on executions. */
 export type ListQuery = Omit<ArgsOf<'listExecutionSummaries'>, 'partition' | 'cursor' | 'limit'>;
-/** Which work of a lane is meant. */
+/** A filter on the waiting work of a lane. */
 export type QueuedQuery = Omit<ArgsOf<'listQueued'>, 'partition' | 'cursor' | 'limit'>;
 
-/** How calls are made, when not at once. */
+/** Makes a read, for example with retries. */
 export type CallRead = <T>(read: () => Promise<T>) => Promise<T>;
 const atOnce: CallRead = (read) => read();
 
 const UUID_LENGTH = 36;
-/** What a list over partitions is in the order of. */
+/** The key that lists over partitions are ordered by. */
 const orderOf = ({ executionId }: ExecutionSummary): string => executionId.slice(-UUID_LENGTH);
 
-/** A list of each partition. */
+/** One list per partition. */
 const everywhere = <Row>(backend: Backend, listOf: (partition: string) => ReadPage<Row>): readonly ReadPage<Row>[] =>
   partitionsOf('flow', backend.partitions).map(listOf);
 
 /**
- * Executions that match one of the queries, newest first. What stays as it is while the list is read is told once; what
- * changes meanwhile is told or not. `after`: an id; the list goes on behind it.
+ * Executions that match one of the queries, newest first. Executions that do not change during the read are listed
+ * once; changing ones may be missed. `after`: the id to continue after.
  */
 export function newestFirst(
   backend: Backend,
@@ -45,7 +45,7 @@ export function newestFirst(
   return mergedLists(lists, (a, b) => orderOf(a) > orderOf(b), after);
 }
 
-/** What waits in a lane of all partitions, in the order in which claims take it. */
+/** The waiting work of a lane in all partitions, in the order of claims. */
 export function nextFirst(
   backend: Backend,
   query: QueuedQuery,
@@ -59,7 +59,7 @@ export function nextFirst(
   return mergedLists(lists, (a, b) => comparePositions(placeOf(a), placeOf(b)) < 0);
 }
 
-/** Leases of all partitions that ended without their owners, the one that was lost first first. */
+/** Lost leases of all partitions, longest lost first. */
 export function expiredLeases(
   backend: Backend,
   filter: { readonly asOf?: number | undefined; readonly namespace?: string | undefined } = {},

@@ -1,7 +1,6 @@
 /**
- * News inside one process: who carries out a command that ends an execution tells everybody here that works with the
- * same backend, so that nobody in the process waits for a poll. Never the truth, always a hint about it: other
- * processes' news come from the store.
+ * News inside one process: code that ends an execution tells all other users of the same backend in this process, so
+ * that none of them waits for a poll. News are hints; those of other processes come from the store.
  */
 import type { Backend } from '../backend.js';
 
@@ -20,9 +19,9 @@ export type News =
       readonly executionId: string;
       readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout';
     }
-  /** What it depends on in its flow did not complete. */
+  /** Its dependencies in its flow did not complete. */
   | { readonly kind: 'skipped'; readonly executionId: string }
-  /** The attempt ran out of time; another one follows. */
+  /** The attempt timed out; another one follows. */
   | { readonly kind: 'attempt_timeout'; readonly executionId: string };
 
 export class LocalNews {

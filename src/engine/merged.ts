@@ -9,7 +9,7 @@ export interface Page<Row> {
 /** Reads a page of one list. */
 export type ReadPage<Row> = (page: { cursor: string | undefined; limit: number }) => Promise<Page<Row>>;
 
-/** Rows of a first page: most readers look at the beginning only. */
+/** Size of the first page: most readers look at the beginning only. */
 const FIRST_PAGE = 10;
 const MAX_PAGE = 100;
 
@@ -33,7 +33,7 @@ class Source<Row> {
     this.at++;
   }
 
-  /** Resolves when there is a head, or the end. Pages can be empty and not the last. */
+  /** Resolves when there is a head, or at the end. A page can be empty and not the last. */
   async ready(): Promise<void> {
     while (this.head === undefined && !this.atEnd) {
       const { rows, nextCursor } = await this.read({ cursor: this.cursor, limit: this.limit });
@@ -46,7 +46,7 @@ class Source<Row> {
   }
 }
 
-/** Lists, each in an order, as one in this order. Each goes on behind `after`, a cursor. */
+/** Ordered lists merged into one list of the same order. Each continues after `after`, a cursor. */
 export async function* mergedLists<Row extends { readonly executionId: string }>(
   lists: readonly ReadPage<Row>[],
   isBefore: (a: Row, b: Row) => boolean,
@@ -55,7 +55,7 @@ export async function* mergedLists<Row extends { readonly executionId: string }>
   const sources = lists.map((read) => new Source(read, after));
   let last: string | undefined;
   for (;;) {
-    // Only those without a head are asked.
+    // Reads only lists without a head.
     await Promise.all(sources.filter(({ head }) => head === undefined).map((source) => source.ready()));
     let first: Source<Row> | undefined;
     for (const source of sources) {
@@ -65,7 +65,7 @@ export async function* mergedLists<Row extends { readonly executionId: string }>
     const row = first?.head;
     if (first === undefined || row === undefined) return;
     first.take();
-    // It can have changed from one list to another while they were read.
+    // An execution can move between two lists while they are read.
     if (row.executionId !== last) yield row;
     last = row.executionId;
   }

@@ -1,31 +1,31 @@
-/** What can keep work from running. */
+/** Obstacles that keep work from running. */
 import type { BlockingReason } from '../../model/execution/situation.js';
 import type { OperationName } from '../../model/machine.js';
 
-/** A call of the engine that makes work run. */
+/** A call that removes an obstacle. */
 export interface CallStep {
   readonly kind: 'call';
   readonly call: OperationName;
-  /** What is called for: the id of an execution, a flow, a budget or a quota policy, or the name of a lane. */
+  /** The id of the execution, flow, budget or quota policy to call it for, or the name of the lane. */
   readonly of: string;
-  /** The task, where that is an execution. */
+  /** The task, if that is an execution. */
   readonly task?: string | undefined;
 }
 
-/** A time that has to come. */
+/** A time to wait for. */
 export interface WaitStep {
   readonly kind: 'wait';
   /** Ms since the epoch. */
   readonly until: number;
 }
 
-/** What makes work run: `kind` says which of the two it is. */
+/** A step that makes work run; `kind` distinguishes the two. */
 export type UnblockStep = CallStep | WaitStep;
 
-/** A step of an obstacle: where nothing else is said, it is about the execution that has the obstacle. */
+/** A step of an obstacle; by default it concerns the execution with the obstacle. */
 export type ObstacleStep = UnblockStep | (Pick<CallStep, 'kind' | 'call'> & { readonly of?: undefined });
 
-/** A call for the execution that has the obstacle, or for something else. */
+/** A call for the execution with the obstacle, or for something else. */
 export function callStep(call: OperationName): ObstacleStep;
 export function callStep(call: OperationName, of: string, task?: string): CallStep;
 export function callStep(call: OperationName, of?: string, task?: string): ObstacleStep {
@@ -35,12 +35,12 @@ export function callStep(call: OperationName, of?: string, task?: string): Obsta
 
 export const waitStep = (until: number): WaitStep => ({ kind: 'wait', until });
 
-/** One thing that keeps work from running. */
+/** One obstacle. */
 export interface Obstacle {
   /**
-   * `nothing` while it runs, `ended` after its end, `hold`, `lane_paused`, `budget`, `quota`, `not_promoted` when its time
-   * has come and nobody has applied it, `granted`, `worker` when any worker that can run it may take it, else the blocking
-   * reason of the contract.
+   * `nothing` while it runs, `ended` after its end, `hold`, `lane_paused`, `budget`, `quota`, `not_promoted` when its
+   * time has come and no loop has applied it, `granted`, `worker` when any capable worker may take it, otherwise the
+   * blocking reason of the contract.
    */
   readonly because:
     | 'nothing'
@@ -54,19 +54,22 @@ export interface Obstacle {
     | 'worker'
     | BlockingReason;
   readonly sentence: string;
-  /** What would take it away. */
+  /** How to remove it. */
   readonly remedy: string;
-  /** When it goes by itself, ms since the epoch, where that is known. */
+  /** When it ends by itself, ms since the epoch, if known. */
   readonly until: number | undefined;
-  /** The budget or quota policy that has no room. */
+  /** The budget or quota policy without room. */
   readonly meterId: string | undefined;
-  /** The names of the signals that its handler waits for, each once; empty where it waits for none, or for an operator. */
+  /**
+   * Names of the signals that its handler waits for, without duplicates; empty if it waits for none, or for an
+   * operator.
+   */
   readonly signals: readonly string[];
-  /** What takes it away, in order. */
+  /** Steps to remove it, in order. */
   readonly steps: readonly ObstacleStep[];
 }
 
-/** An obstacle, with what little is known of it. */
+/** An obstacle with few known facts. */
 export const said = (
   because: Obstacle['because'],
   sentence: string,
@@ -74,7 +77,7 @@ export const said = (
   facts: Partial<Pick<Obstacle, 'until' | 'meterId' | 'signals' | 'steps'>> = {},
 ): Obstacle => ({ because, sentence, remedy, until: undefined, meterId: undefined, signals: [], steps: [], ...facts });
 
-/** Its time has come, and no process has applied that. */
+/** Its time has come, and no process has applied it. */
 export const notApplied = (sentence: string, until: number): Obstacle =>
   said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startTimerLoop`.', {
     until,

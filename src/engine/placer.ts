@@ -1,8 +1,8 @@
 /**
- * Where new executions live. What has a key, or a lane of one partition, has its place (model/partition.ts); all else
- * may live anywhere, and then it pays to keep it together: commands of one turn of the event loop that go to one
- * partition travel and run as one call. So the executions of one turn go to one partition, up to 16 or 256 KiB, and
- * those that follow to the next: evenly over all, whatever comes.
+ * Chooses the partition of new executions. An execution with a key, or in a lane with one partition, has its place
+ * (model/partition.ts); any other may be anywhere. Executions created together are placed together, because commands of
+ * one turn of the event loop for one partition travel and run as one call: those of one turn go to one partition, up to
+ * 16 or 256 KiB, and further ones to the next, which spreads them evenly.
  */
 import { executionIdOf } from '../../model/ids.js';
 import { placementOf, type PartitionConfig, type Placed } from '../../model/partition.js';
@@ -10,13 +10,13 @@ import { MAX_BYTES_TOGETHER } from '../together.js';
 import { newId } from './ids.js';
 
 /**
- * Most executions that are placed together. More in one call would cost hardly less each, and what one process creates at
- * a moment would be one call: with several, the store works at one while the process prepares the next.
+ * Executions placed together, at most. Larger groups would hardly be cheaper, and everything that a process creates at
+ * one moment would be one call: with several, the store works on one while the process prepares the next.
  */
 const MAX_PLACED_TOGETHER = 16;
 
 export interface NewExecution extends Placed {
-  /** Its UUID, unique for all time. Default a new one. */
+  /** Its UUID, unique for ever. Default a new one. */
   readonly uuid?: string;
   /** Size of its input; default 0. */
   readonly inputBytes?: number | undefined;
@@ -33,11 +33,13 @@ export class Placer {
     private readonly partitions: Pick<PartitionConfig, 'count' | 'placement'>,
     random: () => number = Math.random,
   ) {
-    // Processes that start together begin at different places.
+    // Processes that start together begin at different partitions.
     this.partition = Math.floor(random() * partitions.count);
   }
 
-  /** The id of a new execution, and with it its place; to be created in this turn of the event loop, or soon after. */
+  /**
+   * The id of a new execution, which includes its partition; create it in this turn of the event loop or soon after.
+   */
   executionId(execution: NewExecution): string {
     return executionIdOf(
       placementOf(this.partitions, execution) ?? this.next(execution.inputBytes ?? 0),
@@ -51,7 +53,7 @@ export class Placer {
     this.bytes += bytes;
     if (!this.inTurn) {
       this.inTurn = true;
-      // From inside a promise's reaction, this runs when all reactions of the turn have run.
+      // Called in a promise's reaction, this runs after all reactions of the turn.
       process.nextTick(() => {
         this.inTurn = false;
         if (this.count > 0) this.move();

@@ -1,71 +1,71 @@
 /**
- * Replaying many executions at once: no operation but a composition of them (ruling 43). Each replay stands alone: what
- * fails is reported and does not end the rest. A repeated run replays nothing twice, since every call says how often its
- * execution was replayed when it was listed.
+ * Replays many executions: a composition, not an operation (ruling 43). Each replay is independent: failures are
+ * reported and do not end the rest. Repeating the call replays nothing twice, because every replay names the number of
+ * replays that the list showed.
  */
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend.js';
 import { asEngineError } from '../util/engine-error.js';
 import { isRetryable } from './retry.js';
 
-/** Replays that are under way at once. */
+/** Concurrent replays. */
 const TOGETHER = 50;
 
-/** Replays that could not be made, and are named one by one. */
+/** Failures that are listed one by one. */
 const MAX_NAMED = 100;
 
 export interface ReplayFault {
   readonly executionId: string;
   readonly code: string;
   readonly message: string;
-  /** What to do next; nothing for what is no error of the engine. */
+  /** What to do next; absent for errors that are not the engine's. */
   readonly hint: string | undefined;
 }
 
 export interface ReplayReport {
-  /** Executions that were looked at. */
+  /** Number of executions that matched. */
   readonly matched: number;
-  /** The same by failure category; `''` when there is none. */
+  /** The same by failure category; `''` without one. */
   readonly categories: Readonly<Record<string, number>>;
-  /** Executions that run again; 0 in a dry run. */
+  /** Number of executions that run again; 0 in a dry run. */
   readonly replayed: number;
-  /** Executions that ran again already, or are gone. */
+  /** Number of executions that were running again already, or are gone. */
   readonly skipped: number;
-  /** Executions that could not be replayed. */
+  /** Number of executions that could not be replayed. */
   readonly failed: number;
-  /** The first hundred of these, and why. */
+  /** The first hundred failures. */
   readonly faults: readonly ReplayFault[];
-  /** Whether everything that matched was looked at. */
+  /** Whether all matching executions were processed. */
   readonly complete: boolean;
-  /** Where a further call goes on (`after`), when this one is not complete; absent where that is the beginning. */
+  /** Where another call continues (`after`) when this one is not complete; absent for the beginning. */
   readonly next: string | undefined;
 }
 
 export interface ReplayManyOptions {
   /** Counts what would be replayed, and replays nothing. */
   readonly dryRun: boolean;
-  /** Executions that are looked at, at most. */
+  /** Executions to process, at most. */
   readonly limit: number;
   readonly reason: string;
   readonly requestedBy: string | undefined;
   readonly signal: AbortSignal | undefined;
-  /** Where the list began. */
+  /** Where the list begins. */
   readonly after: string | undefined;
   call<T>(command: () => Promise<T>): Promise<T>;
 }
 
-/** Refusals that say that there is nothing to do. */
+/** Refusals that need no action. */
 const NOTHING_TO_DO: ReadonlySet<string> = new Set(['execution_not_found', 'execution_not_terminal']);
 
-/** Counts what became of each. */
+/** Counts results. */
 class Tally {
   matched = 0;
   replayed = 0;
   skipped = 0;
   failed = 0;
-  /** The store could not be reached: there is no use in going on. */
+  /** The store became unreachable, so the rest is not tried. */
   isCutOff = false;
-  /** By words of users: no object, in which some words mean something already. */
+  /** A map, because users choose the words. */
   private readonly categories = new Map<string, number>();
   readonly faults: ReplayFault[] = [];
 
@@ -101,8 +101,8 @@ class Tally {
 }
 
 /**
- * Replays what is listed, in its order. A store that cannot be reached for longer than `call` tries ends it early, with a
- * report of what was done.
+ * Replays the listed executions, in order. If the store is unreachable for longer than `call` retries, it ends early
+ * with a report.
  * @throws the signal's reason
  */
 export async function replayMany(

@@ -1,34 +1,34 @@
 /**
- * Signing keys of all partitions (ruling 43, spec 06 section 13). Every partition has keys of its own, all meant to be equal.
- * A partition changes at a moment of its own; the same call again changes nothing where it was made, so what failed in some
- * partitions is made by making it again. The report says what became of each.
+ * Signing keys of all partitions (ruling 43, spec 06 section 13). Every partition has its own keys, which should all be
+ * equal. Partitions change one by one, and repeating a call is harmless, so after a failure in some partitions the call
+ * is simply repeated. The report has the result of each.
  */
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 
-/** Partitions that are changed at once. */
+/** Partitions that are changed concurrently. */
 const AT_ONCE = 16;
 
 export interface RotateAllArgs {
   /** Id of the new key: a name without `:`. */
   readonly newKid: string;
-  /** The secret itself, 32 bytes or more of chance. */
+  /** The secret: at least 32 random bytes. */
   readonly newSecret: Uint8Array;
-  /** How long tokens of the key that was current verify, ms. Default a day. */
+  /** How long tokens of the previous key continue to verify, ms. Default a day. */
   readonly graceMs?: number;
 }
 
-/** What became of one partition. */
+/** The result in one partition. */
 export type PartitionRotation =
   | { readonly partition: string; readonly ok: true; readonly outcome: OutcomeOf<'rotateWaitpointHmacSecret'> }
   | { readonly partition: string; readonly ok: false; readonly error: EngineError };
 
 export interface RotationReport {
-  /** By partition, in their order. */
+  /** By partition, in order. */
   readonly entries: readonly PartitionRotation[];
-  /** Whether the key is the current one everywhere: else make the call again for the others. */
+  /** Whether the key is current everywhere; otherwise repeat the call for the rest. */
   readonly complete: boolean;
 }
 
@@ -51,11 +51,11 @@ async function inEach(
 }
 
 /**
- * A new key takes the place of the current one in every partition; tokens of the one before verify for a grace.
- * @returns what became of each partition: the call does not fail when some do
+ * Makes a new key current in every partition; tokens of the previous one verify for a grace period.
+ * @returns the result of each partition; failures in some do not throw
  * @throws EngineError `invalid_input`
- * @example
- * const { complete, entries } = await rotateWaitpointHmacSecretAll(backend, { newKid: '2030-01', newSecret: randomBytes(32) });
+ * @example const { complete, entries } = await rotateWaitpointHmacSecretAll(backend, { newKid: '2030-01', newSecret:
+ * randomBytes(32) });
  */
 export async function rotateWaitpointHmacSecretAll(backend: Backend, args: RotateAllArgs): Promise<RotationReport> {
   const entries = await inEach(backend, (partition) => backend.rotateWaitpointHmacSecret({ partition, ...args }));
@@ -65,18 +65,18 @@ export async function rotateWaitpointHmacSecretAll(backend: Backend, args: Rotat
 }
 
 export interface SeedReport {
-  /** Partitions that had no key and have this one now. */
+  /** Partitions that had no key and now have this one. */
   readonly installed: number;
-  /** Partitions whose current key is another one: it was left. */
+  /** Partitions with another current key, which is kept. */
   readonly different: readonly { readonly partition: string; readonly currentKid: string }[];
-  /** Partitions that could not be asked, or that know the id with another secret (`rotation_conflict`). */
+  /** Partitions that could not be reached, or that know the id with another secret (`rotation_conflict`). */
   readonly failed: readonly { readonly partition: string; readonly error: EngineError }[];
-  /** Whether the key is the current one everywhere. */
+  /** Whether the key is current everywhere. */
   readonly complete: boolean;
 }
 
 /**
- * Installs a key in every partition that has none: what a process does when it starts. Keys that are there stay.
+ * Installs a key in every partition without one: for processes that start. Existing keys are kept.
  * @throws EngineError `invalid_input`
  */
 export async function seedWaitpointHmacSecret(

@@ -44,18 +44,18 @@ export interface TimerLoop {
 
 const POLL_INTERVAL_MS = 2_000;
 const POLL_SPREAD = 0.2;
-/** A partition in which nothing is due for this long is quiet, and looked at less often: idle processes cost little. */
+/** A partition in which nothing is due for this long is polled less often, so that idle processes cost little. */
 const QUIET_FROM_MS = 60_000;
 const QUIET_FACTOR = 2.5;
-/** Partitions looked at at once, so that one slow node does not hold up the others, nor a start flood the store. */
+/** Concurrent passes, so that one slow node does not delay the others, and a start does not flood the store. */
 const PARALLEL_LOOKS = 8;
 /** Passes over one partition in a row before the others get their turn. */
 const MAX_PASSES = 20;
-/** Passes over a backlog follow each other for so long without a rest, ms: somebody may wait for what is due. */
+/** How long passes over a backlog continue without a rest, ms, because a caller may wait for the due work. */
 const EAGER_MS = 100;
 /** Longest rest between two passes, ms; also what it can add to `close`. */
 const MAX_REST_MS = 1_000;
-/** Names of one report. */
+/** Names in one report. */
 const MAX_NAMED = 5;
 
 /** One partition as the loop sees it. Times are of the local clock, ms. */
@@ -63,12 +63,12 @@ interface Place {
   readonly partition: string;
   lookAt: number;
   failures: number;
-  /** Looks in a row that found nothing to do, though by the clock something was due. */
+  /** Consecutive passes that found nothing although something was due by the clock. */
   early: number;
   looking: boolean;
-  /** How long the passes took since nothing more was due, ms. */
+  /** Total time of the passes since something was left, ms. */
   busyMs: number;
-  /** The earliest due time that a wake named during a look, ms since the epoch by the server. */
+  /** The earliest due time in a wake during a pass, ms since the epoch by the server's clock. */
   wokenFor: number | undefined;
 }
 
@@ -76,7 +76,7 @@ class PartitionTimerLoop implements TimerLoop {
   applied = 0;
   private readonly owner = `timers-${randomUUID()}`;
   private readonly places = new Map<string, Place>();
-  /** What the places were made of: the backend tells when there are more. */
+  /** What the places were made from: the backend says when there are more. */
   private known: readonly string[] = [];
   private readonly clock: Clock;
   private readonly serverClock: ServerClock;
@@ -96,7 +96,7 @@ class PartitionTimerLoop implements TimerLoop {
     this.findPlaces();
   }
 
-  /** A partition that came into use is looked at from then on. */
+  /** A partition that came into use is watched from then on. */
   private findPlaces(): void {
     const partitions = this.backend.partitionsInUse();
     if (partitions === this.known) return;
@@ -117,11 +117,11 @@ class PartitionTimerLoop implements TimerLoop {
     try {
       this.unsubscribe = await this.backend.onWake([], (wake) => {
         if (wake.kind === 'resync') this.lookEverywhere();
-        // Also of a partition that this process has not used: a family can have come into use elsewhere.
+        // Also for a partition that this process has not used: a family can have come into use elsewhere.
         if (wake.kind === 'timer') this.bringForward(this.placeOf(wake.partition), wake.at);
       });
     } catch (error) {
-      // Wakes only make it faster: the poll finds everything.
+      // Wakes only speed things up: the poll finds everything.
       this.report(error);
     }
     if (this.closing) this.unsubscribe?.();
@@ -154,7 +154,7 @@ class PartitionTimerLoop implements TimerLoop {
     this.track(
       this.serverClock.now().then(
         (serverNow) => {
-          // A look under way sets the time of the next one when it ends, and would overwrite this.
+          // A pass under way sets the next time when it ends, and would overwrite this.
           if (place.looking) place.wokenFor = Math.min(place.wokenFor ?? dueAt, dueAt);
           else place.lookAt = Math.min(place.lookAt, this.clock.now() + Math.max(0, dueAt - serverNow));
           this.turn();
@@ -164,7 +164,7 @@ class PartitionTimerLoop implements TimerLoop {
     );
   }
 
-  /** Looks at every partition whose time has come, and sleeps until the next one's. */
+  /** Makes passes over every partition that is due, and sleeps until the next one is. */
   private turn(): void {
     this.timer?.();
     if (this.closing) return;
@@ -175,7 +175,7 @@ class PartitionTimerLoop implements TimerLoop {
     const due = waiting.filter((place) => place.lookAt <= now).sort((a, b) => a.lookAt - b.lookAt);
     const room = PARALLEL_LOOKS - places.filter((place) => place.looking).length;
     for (const place of due.slice(0, Math.max(0, room))) this.track(this.look(place));
-    // Those that found no room are looked at when a look ends: every end of a look is a turn.
+    // Partitions without room now get it when a pass ends: every end of a pass starts a turn.
     const next = Math.min(...waiting.filter((place) => place.lookAt > now).map((place) => place.lookAt));
     if (Number.isFinite(next)) this.timer = this.clock.after(next - now, () => this.turn());
   }
@@ -187,7 +187,7 @@ class PartitionTimerLoop implements TimerLoop {
       place.failures = 0;
     } catch (error) {
       place.failures += 1;
-      // An error that will not go away by itself is not worth hurry, but the loop never ends: an operator may mend it.
+      // A permanent error needs no hurry, but the loop never ends, because an operator may fix the cause.
       const delayMs = retryDelayMs(this.clock, isRetryable(error) ? place.failures : place.failures + 6);
       place.lookAt = this.clock.now() + delayMs;
       this.report(error);
@@ -199,7 +199,7 @@ class PartitionTimerLoop implements TimerLoop {
     this.turn();
   }
 
-  /** Applies all that is due, and says how long nothing will be, ms. */
+  /** Applies all due work; returns for how long nothing will be due, ms. */
   private async apply(place: Place): Promise<number> {
     const limit = this.options.pageSize ?? DUE_LIMIT;
     const pass = { limit, owner: this.owner, random: this.clock.random };
@@ -213,14 +213,14 @@ class PartitionTimerLoop implements TimerLoop {
       if (more) {
         const tookMs = this.clock.now() - begun;
         place.busyMs += tookMs;
-        // The store has others to serve: over a long backlog a loop rests as long as its last call took. It may have been
-        // this process that took long, with its event loop blocked: then there is no reason to rest for as long again.
+        // The store has other callers to serve: over a long backlog a loop rests as long as its last call took. If this
+        // process itself was slow, because its event loop was blocked, that would be too long a rest.
         if (place.busyMs > EAGER_MS) await this.rest(Math.min(tookMs, MAX_REST_MS));
         continue;
       }
       place.busyMs = 0;
       const leftMs = nextDueAt === undefined ? Infinity : await this.leftMs(place, nextDueAt);
-      // Work waits for no worker that lapses: reads tell by the time who lives.
+      // No work waits for the lapse of a worker: reads decide by the time which workers are alive.
       const isQuiet = leftMs > QUIET_FROM_MS || familyOf(place.partition) === 'worker';
       const pollMs = this.pollIntervalMs * (isQuiet ? QUIET_FACTOR : 1);
       return Math.min(spread(this.clock, pollMs, POLL_SPREAD), leftMs);
@@ -229,9 +229,9 @@ class PartitionTimerLoop implements TimerLoop {
   }
 
   /**
-   * How long it is until a time of the server, after a look that found nothing to do. Where by the clock the time has come
-   * already, the clock of the server has stepped back since it was measured, or that of this node lags behind: it is
-   * measured anew, and looks that find nothing again rest longer each time, so that none of this makes the loop spin.
+   * Time until a server time, after a pass that found nothing. If the time has come by the clock, the server's clock
+   * has stepped back since it was measured, or that of this node lags behind: it is measured again, and passes that
+   * find nothing again rest longer each time, so that the loop never spins.
    */
   private async leftMs(place: Place, serverAt: number): Promise<number> {
     const leftMs = serverAt - (await this.serverClock.now());
@@ -257,7 +257,7 @@ class PartitionTimerLoop implements TimerLoop {
     try {
       listener?.(said);
     } catch {
-      // A listener that fails has nobody to report to; the loop must not end for it.
+      // The error of a listener cannot be reported anywhere, and must not end the loop.
     }
   }
 
@@ -267,7 +267,7 @@ class PartitionTimerLoop implements TimerLoop {
   }
 }
 
-/** What operators are told of records that could not be read. */
+/** The message for operators about unreadable records. */
 function setAsideError(partition: string, setAside: readonly string[]): EngineError {
   const names = setAside.slice(0, MAX_NAMED).join(', ');
   const more = setAside.length > MAX_NAMED ? ` and ${setAside.length - MAX_NAMED} more` : '';

@@ -1,6 +1,6 @@
 /**
- * Workers of a namespace as people and schedulers ask for them: who lives, whether any of them can take some work, and what
- * is done about one that is known to be gone (rulings 43 and 44).
+ * Workers of a namespace for people and schedulers: which are alive, whether any of them can take some work, and what
+ * to do about a dead one (rulings 43 and 44).
  */
 import { coversCapabilities } from '../../model/vocabulary/capabilities.js';
 import { partitionsOf } from '../../model/families.js';
@@ -53,19 +53,19 @@ export function takes(worker: WorkerInfo, { laneId, executionKind, requiredCapab
 export interface Takers {
   /** Live workers that are not draining. */
   readonly live: number;
-  /** Those that serve the lane. */
+  /** Those that also serve the lane. */
   readonly onLane: number;
-  /** Those that run the kind. */
+  /** Those that also run the kind. */
   readonly ofKind: number;
-  /** Those that have all required capabilities: these can take it. */
+  /** Those that also have all required capabilities: they can take it. */
   readonly capable: number;
-  /** The required capabilities that none of those has which serve the lane and run the kind. */
+  /** Required capabilities that no worker with the lane and the kind has. */
   readonly missing: readonly string[];
 }
 
 /**
- * How many registered workers can take some work, and where the others fall short. Workers need not register: `capable` 0
- * says that no registered one can.
+ * How many registered workers can take some work, and which requirement the others miss. Workers need not register:
+ * `capable` 0 means that no registered worker can.
  */
 export async function takersOf(backend: Backend, namespace: string, work: WantedWork, call?: Call): Promise<Takers> {
   const { laneId, executionKind, requiredCapabilities = [] } = work;
@@ -87,9 +87,9 @@ export async function takersOf(backend: Backend, namespace: string, work: Wanted
 export interface DeadWorkerReport {
   /** Whether it was registered. */
   readonly wasRegistered: boolean;
-  /** How many of its leases were revoked: other workers take over their executions. */
+  /** Number of revoked leases: other workers take over their executions. */
   readonly revoked: number;
-  /** Whether all partitions were reached. If not, repeat the call, which repeats nothing that was done. */
+  /** Whether all partitions were reached. If not, repeat the call, which continues where it failed. */
   readonly complete: boolean;
 }
 
@@ -102,12 +102,12 @@ export interface DeadWorker {
   readonly revoke: boolean;
 }
 
-/** Partitions that are gone through at a time. */
+/** Partitions processed concurrently. */
 const TOGETHER = 16;
 
 /**
- * Gives a worker up, and takes its work away if that is wanted. Its running work is looked for partition by partition, a
- * page at a time. @throws what `call` throws when the worker cannot be marked
+ * Marks a worker dead, and optionally revokes its leases. Its running work is searched partition by partition, a page
+ * at a time. @throws what `call` throws when the worker cannot be marked
  */
 export async function markDead(backend: Backend, dead: DeadWorker, call: Call = once): Promise<DeadWorkerReport> {
   const { namespace, workerInstanceId, reason, requestedBy, revoke } = dead;
@@ -127,7 +127,10 @@ export async function markDead(backend: Backend, dead: DeadWorker, call: Call = 
   return { wasRegistered, revoked, complete };
 }
 
-/** Revokes what a worker owns in a partition, of whichever namespace. A lease that another worker has by now is left alone. */
+/**
+ * Revokes a worker's leases in a partition, in every namespace. A lease that another worker has taken over is left
+ * alone.
+ */
 async function revokeIn(backend: Backend, partition: string, dead: DeadWorker, call: Call): Promise<number> {
   const { workerInstanceId, reason } = dead;
   let cursor: string | undefined;
@@ -150,13 +153,13 @@ async function revokeIn(backend: Backend, partition: string, dead: DeadWorker, c
   return revoked;
 }
 
-/** What a worker offers, as far as the work that it can take is concerned. */
+/** The part of a worker's registration that decides which work it can take. */
 export type RouteOffer = Pick<WorkerInfo, 'lanes' | 'capabilities' | 'kinds'>;
 
 /**
  * Lifts the blocks of work that waited for a capable worker (`blockRoute`) and that this worker can take. Call it after
- * a registration; workers of an app do so themselves. Answers how many blocks were lifted. Work that another scheduler
- * has unblocked meanwhile, or blocked for another reason, is left alone.
+ * a registration; workers of an app do so themselves. Returns the number of lifted blocks. Work that another scheduler
+ * has unblocked, or blocked for another reason, is left alone.
  * @throws what `call` throws
  */
 export async function liftRouteBlocks(
