@@ -1,4 +1,4 @@
-/** Who may import whom. The machine stands alone; everything else leans on it, never the other way round. */
+/** Import directions, as docs/architecture.md states them. The machine stands alone; everything else imports it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, posix, relative, resolve, sep } from 'node:path';
@@ -94,16 +94,36 @@ describe('imports', () => {
   });
 
   test('what all layers share leans on the machine and on the interface of schemas alone', () => {
+    expect(strangers('src/util', [/^src\/util\//, /^model\//, /^node:/])).toEqual([]);
     expect(strangers('src/shared', [/^src\/(shared|util)\//, /^model\//, /^@standard-schema\/spec$/])).toEqual([]);
   });
 
-  test('backends know nothing of workers and apps', () => {
-    const upward = ['memory', 'embedded', 'valkey'].flatMap((folder) =>
-      sourcesIn(`src/${folder}`)
-        .flatMap(importsOf)
-        .filter(({ target }) => /^src\/(engine|claiming|worker|app|testing)\//.test(target)),
+  test('what all backends share leans on the machine and on zod', () => {
+    const isDoor = (file: string): boolean => file === 'src/index.ts';
+    const isInFolder = (file: string): boolean => file.split('/').length > 2;
+    expect(strangers('src', [/^src\/[^/]+$/, /^model\//, /^zod$/], (file) => isDoor(file) || isInFolder(file))).toEqual(
+      [],
     );
-    expect(upward.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
+  });
+
+  test.each([
+    ['memory', []],
+    ['embedded', [/^src\/memory\//]],
+    ['valkey', [/^lua\//, /^iovalkey$/, /^zod$/]],
+  ])('the %s backend knows no other backend, no worker and no app', (backend, more) => {
+    const own = new RegExp(`^src/${backend}/`);
+    const common = [own, /^src\/[^/]+$/, /^src\/(util|shared)\//, /^model\//, /^node:/];
+    expect(strangers(`src/${backend}`, [...common, ...more])).toEqual([]);
+  });
+
+  test('the layers above the backends are given one, and import none', () => {
+    const layers = ['engine', 'subscribing', 'streaming', 'claiming', 'worker', 'app'];
+    const named = layers.flatMap((layer) =>
+      sourcesIn(`src/${layer}`)
+        .flatMap(importsOf)
+        .filter(({ target }) => /^src\/(memory|embedded|valkey)\/|^lua\//.test(target)),
+    );
+    expect(named.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
   });
 
   test('only flowfabric/testing may lean on the optional peer fast-check', () => {
