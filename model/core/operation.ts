@@ -139,8 +139,8 @@ export interface Operation<
   readonly memory: 'adds' | 'frees';
   /** Where it stands among the commands of different callers in one call; `any` keeps its place. Default `any`. */
   readonly order?: 'first' | 'any' | 'last';
-  /** Work that it makes claimable at once, one by one. */
-  offers?(args: z.output<Args>): readonly OfferedWork[];
+  /** Work that it makes claimable at once, one by one. It may answer `before`, what another command offered, where that is equal. */
+  offers?(args: z.output<Args>, before?: readonly OfferedWork[]): readonly OfferedWork[];
   /** The family, beside that of its partition, of which what it makes needs the partitions. */
   needs?(args: z.output<Args>): Family | undefined;
   /** Work that it may take. */

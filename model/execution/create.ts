@@ -27,12 +27,24 @@ interface Offered {
   readonly delayUntil?: number | undefined;
 }
 
-/** The queue that a new execution joins at once, if it does. */
-export function offerOf({ laneId, executionKind, policy, priority, delayUntil }: Offered): readonly OfferedWork[] {
-  if (delayUntil !== undefined || policy?.delayUntil !== undefined) return [];
-  if (metersOf(policy).length > 0) return [];
-  const work = { laneId, executionKind, requiredCapabilities: needsOf(policy) };
-  return [{ ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority }];
+const NO_WORK: readonly OfferedWork[] = Object.freeze([]);
+
+/** The queue that a new execution joins at once, if it does: `before` itself when that names the same. */
+export function offerOf(
+  { laneId, executionKind, policy, priority: wanted, delayUntil }: Offered,
+  before = NO_WORK,
+): readonly OfferedWork[] {
+  if (delayUntil !== undefined || policy?.delayUntil !== undefined) return NO_WORK;
+  if (metersOf(policy).length > 0) return NO_WORK;
+  const requiredCapabilities = needsOf(policy);
+  const priority = wanted ?? policy?.priority ?? DEFAULTS.priority;
+  const [work] = before;
+  const isSame =
+    work?.laneId === laneId &&
+    work.executionKind === executionKind &&
+    work.priority === priority &&
+    work.requiredCapabilities === requiredCapabilities;
+  return isSame ? before : [{ laneId, executionKind, requiredCapabilities, priority }];
 }
 
 export const createExecution = operation({
@@ -92,7 +104,7 @@ export const createExecution = operation({
   bytes: { inputPayload: 'input' },
   memory: 'adds',
   order: 'first',
-  offers: (args) => offerOf(args),
+  offers: offerOf,
   needs: ({ policy }) => (metersOf(policy).length > 0 ? 'quota' : undefined),
   decide(view, args, { now, settings }) {
     const { executionId, namespace, whenFull } = args;

@@ -56,7 +56,7 @@ export const createFlow = operation({
   offers({ building, graph: { members, edges } }) {
     if (building) return [];
     const waiting = new Set(edges.map(({ downstreamExecutionId }) => downstreamExecutionId));
-    return members.filter(({ executionId }) => !waiting.has(executionId)).flatMap(offerOf);
+    return members.filter(({ executionId }) => !waiting.has(executionId)).flatMap((member) => offerOf(member));
   },
   decide(view, args, { now }) {
     const { flowId, flowKind, namespace } = args;

@@ -18,6 +18,8 @@ export class Parties {
   /** The one that was used least lately first. */
   private readonly parties = new Map<string, Party>();
 
+  private latest: Party | undefined;
+
   constructor(private readonly plannerFor: (abilities: Abilities) => Planner) {}
 
   get size(): number {
@@ -36,6 +38,8 @@ export class Parties {
       this.forget();
       party = { planner: this.plannerFor(new Abilities(capabilities, kinds)), sweptAt: -Infinity, waiting: 0 };
     }
+    if (party === this.latest) return party;
+    this.latest = party;
     this.parties.delete(key);
     this.parties.set(key, party);
     return party;

@@ -1,5 +1,5 @@
 /** What commands are answered: each for itself, whatever becomes of the others in its call. */
-import type { Accepted, Rejected } from '../../model/core/operation.js';
+import type { Rejected } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import type { OperationName, OutcomeOf } from '../../model/machine.js';
 
@@ -9,7 +9,13 @@ export interface Fault {
   readonly fault: EngineError;
 }
 
-export type Answer = Accepted<OutcomeOf<OperationName>> | Rejected | Fault;
+/** The command ran. What it did besides stays in the log of the server. */
+export interface Done<Outcome> {
+  readonly ok: true;
+  readonly outcome: Outcome;
+}
+
+export type Answer = Done<OutcomeOf<OperationName>> | Rejected | Fault;
 
 export const faulty = (fault: EngineError): Fault => ({ ok: false, fault });
 

@@ -24,6 +24,7 @@ import { refusal } from '../refusal.js';
 import type { DeploymentSettings, GivenSettings } from '../settings.js';
 import type { DeploymentRecord } from './boot/deployment.js';
 import type { Client } from './connection/clients.js';
+import { callFunction } from './connection/function-call.js';
 import { inOneWrite, primariesOf } from './connection/clients.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
@@ -35,7 +36,7 @@ import { FETCHES } from './reads.js';
 import type { WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { Verification } from './verify.js';
-import { CallWriter, decodeReply, isNotStaged, type WireArgument } from './wire.js';
+import { CallWriter, decodeReply, isNotStaged, type Stage, type WireArgument } from './wire.js';
 
 /** What a test build needs besides: the time of every call. */
 export interface TestClock {
@@ -65,12 +66,6 @@ export const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromCla
 
 /** Commands that the client library has and its types lack. */
 interface Commands extends StagingClient {
-  fcallBuffer(
-    name: string,
-    keyCount: number,
-    keys: readonly string[],
-    args: readonly WireArgument[],
-  ): Promise<WireReply>;
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
@@ -153,11 +148,12 @@ export class ValkeyBackend {
   async runBatch(commands: readonly Command[]): Promise<CommandResult[]> {
     const parsed = parseBatch(commands, this.label, this.partitions);
     const answers = await this.send(parsed);
-    return answers.map((answer, i) =>
-      answer.ok
-        ? { ok: true, outcome: issued(parsed[i] as ParsedCommand, answer.outcome, this.label) }
-        : { ok: false, error: errorOf(answer, (rejected) => refusal((parsed[i] as ParsedCommand).name, rejected)) },
-    );
+    return answers.map((answer, i): CommandResult => {
+      const command = parsed[i] as ParsedCommand;
+      if (!answer.ok) return { ok: false, error: errorOf(answer, (rejected) => refusal(command.name, rejected)) };
+      const outcome = issued(command, answer.outcome, this.label);
+      return outcome === answer.outcome ? answer : { ok: true, outcome };
+    });
   }
 
   /** Commands of one partition, to the server. The first use of a family is noted before it is used. */
@@ -335,11 +331,11 @@ export class ValkeyBackend {
     const claims = claimsIn(commands);
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
     const call = new CallWriter(argv);
+    let own: Parameters<typeof bytesKey>[2];
+    const stage: Stage = (slot, bytes) => staging.place(bytesKey(this.prefix, slot, own), bytes);
     for (const { name, args } of commands) {
-      const own = args as unknown as Parameters<typeof bytesKey>[2];
-      call.push(name, args as unknown as Record<string, unknown>, (slot, bytes) =>
-        staging.place(bytesKey(this.prefix, slot, own), bytes),
-      );
+      own = args as unknown as typeof own;
+      call.push(name, args as unknown as Record<string, unknown>, stage);
     }
     const keys = this.declaredKeys(partition);
     // A server whose memory is full refuses new work and takes everything that ends work.
@@ -355,10 +351,12 @@ export class ValkeyBackend {
       if (isNotStaged(reply)) break;
       answers.push(this.answerOf(commands[answers.length] as ParsedCommand, reply, partition));
     }
-    if (claims > 0)
-      await fillPayloads(this.prefix, answers, (keys) =>
+    if (claims > 0) {
+      const filled = fillPayloads(this.prefix, answers, (keys) =>
         this.attempts.read(() => this.commands.mgetBuffer(keys), deadline),
       );
+      if (filled !== undefined) await filled;
+    }
     if (answers.length < commands.length) {
       // Bytes that were in the call are not found beside it: the library reads the arguments in another way.
       if (stagedFromBytes === Infinity) throw libraryMismatch(this.connection.label);
@@ -438,13 +436,10 @@ export class ValkeyBackend {
       // They may have been read anew since the call was made the first time.
       const leaves = (argv[settingsAt] as string).endsWith(LEAVES_PAYLOADS) ? LEAVES_PAYLOADS : '';
       argv[settingsAt] = `${this.record.settingsText}${leaves}`;
-      const { commands } = this;
-      // Lists, which the client library joins: so many arguments can be too many for a call in JavaScript.
-      const send = (): Promise<WireReply> => commands.fcallBuffer(name, keys.length, keys, argv);
-      if (staging === undefined || staging.isEmpty) return send();
+      if (staging === undefined || staging.isEmpty) return callFunction(this.client, name, keys, argv);
       return inOneWrite(this.client, () => {
-        staging.send(commands);
-        return send();
+        staging.send(this.commands);
+        return callFunction(this.client, name, keys, argv);
       });
     }, deadline);
   }

@@ -196,14 +196,25 @@ function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; 
 /** Work that the entries make claimable at once, by its queue. */
 function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; count: number }> {
   const arrivals = new Map<string, { work: OfferedWork; count: number }>();
+  // Commands that follow each other mostly offer the same, and that alone.
+  let offered: readonly OfferedWork[] | undefined;
+  let arrival: { work: OfferedWork; count: number } | undefined;
   for (const { commands } of entries) {
     for (const { name, args } of commands) {
-      for (const work of operationNamed(name).offers?.(args as never) ?? []) {
-        const key = `${work.laneId}\t${queueNameOf({ ...work, meters: [] })}`;
-        const known = arrivals.get(key);
-        if (known === undefined) arrivals.set(key, { work, count: 1 });
-        else known.count++;
+      const operation = operationNamed(name);
+      if (operation.offers === undefined) continue;
+      const works = operation.offers(args as never, offered);
+      if (works === offered && arrival !== undefined) {
+        arrival.count++;
+        continue;
       }
+      for (const work of works) {
+        const key = `${work.laneId}\t${queueNameOf({ ...work, meters: [] })}`;
+        arrival = arrivals.get(key);
+        if (arrival === undefined) arrivals.set(key, (arrival = { work, count: 1 }));
+        else arrival.count++;
+      }
+      offered = works.length === 1 ? works : undefined;
     }
   }
   return arrivals.values();

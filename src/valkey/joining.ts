@@ -13,7 +13,7 @@ type AnyJoining = Joining<Args, object>;
 /** Commands of which equal ones are one, and how their answers become those of the originals. */
 export interface Joined {
   readonly commands: readonly ParsedCommand[];
-  readonly answersOf: (answers: readonly Answer[]) => Answer[];
+  readonly answersOf: (answers: readonly Answer[]) => readonly Answer[];
 }
 
 /** Originals that are one command. */
@@ -24,6 +24,10 @@ interface Group {
   readonly lists: (readonly unknown[])[];
   length: number;
 }
+
+/** Whether a command could be joined to the one before it. */
+const followsAlike = ({ name }: ParsedCommand, index: number, all: readonly ParsedCommand[]): boolean =>
+  index > 0 && all[index - 1]?.name === name && operationNamed(name).joins !== undefined;
 
 const listOf = (args: Args, { list }: AnyJoining): readonly unknown[] => args[list] as readonly unknown[];
 
@@ -36,7 +40,11 @@ function isEqual(a: unknown, b: unknown): boolean {
 const differInListOnly = (a: Args, b: Args, list: string): boolean =>
   Object.keys(a).every((name) => name === list || isEqual(a[name], b[name]));
 
+const ALONE = (answers: readonly Answer[]): readonly Answer[] => answers;
+
 export function joined(originals: readonly ParsedCommand[]): Joined {
+  // Mostly there is nothing to join.
+  if (!originals.some(followsAlike)) return { commands: originals, answersOf: ALONE };
   const groups: (Group | ParsedCommand)[] = [];
   /** For each original, which command it became, and which part of it. */
   const places: { readonly index: number; readonly part: number }[] = [];
@@ -64,7 +72,7 @@ export function joined(originals: readonly ParsedCommand[]): Joined {
       places.push({ index: groups.push(group) - 1, part: 0 });
     }
   }
-  if (groups.length === originals.length) return { commands: originals, answersOf: (answers) => [...answers] };
+  if (groups.length === originals.length) return { commands: originals, answersOf: ALONE };
   return { commands: groups.map(commandOf), answersOf: (answers) => shared(groups, places, answers) };
 }
 

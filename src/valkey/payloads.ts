@@ -29,24 +29,39 @@ interface Claim {
   executions?: Unfilled[];
 }
 
+/** A claim and the place of its answer. */
+interface PlacedClaim {
+  readonly claim: Claim & { executions: Unfilled[] };
+  readonly place: number;
+}
+
 const isUnfilled = ({ inputPayload }: Unfilled): boolean => inputPayload === undefined;
 
 /**
  * Gives the claimed executions their payloads. One whose payload is gone is left out: somebody else ended it and it
  * was purged, or something outside removed what it was to work on. When they cannot be fetched, the claims that wait
- * for them are answered by that fault, and no others.
+ * for them are answered by that fault, and no others. Nothing is waited for when all came with their claims.
  */
-export async function fillPayloads(
+export function fillPayloads(
   prefix: string,
   answers: Answer[],
   fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>,
-): Promise<void> {
-  const claims = answers.flatMap((answer, place) => {
-    if (!answer.ok || answer.outcome.kind !== 'claimed') return [];
-    const claim = answer.outcome as unknown as Claim & { executions: Unfilled[] };
-    return claim.executions.some(isUnfilled) ? [{ claim, place }] : [];
+): Promise<void> | undefined {
+  const claims: PlacedClaim[] = [];
+  answers.forEach((answer, place) => {
+    if (!answer.ok || answer.outcome.kind !== 'claimed') return;
+    const claim = answer.outcome as unknown as PlacedClaim['claim'];
+    if (claim.executions.some(isUnfilled)) claims.push({ claim, place });
   });
-  if (claims.length === 0) return;
+  return claims.length === 0 ? undefined : fill(prefix, claims, answers, fetch);
+}
+
+async function fill(
+  prefix: string,
+  claims: readonly PlacedClaim[],
+  answers: Answer[],
+  fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>,
+): Promise<void> {
   const unfilled = claims.flatMap(({ claim }) => claim.executions.filter(isUnfilled));
   try {
     const payloads = await fetch(unfilled.map(({ executionId }) => inputKey(prefix, executionId)));

@@ -11,12 +11,13 @@ import { BYTES_HERE, NOT_STAGED } from '../../lua/layout.js';
 import { SHAPES, type WirePart } from '../../lua/parameters.js';
 import { outcomeNumber, SIGNATURES } from '../../lua/signatures.js';
 import { fieldsOf, variantSchemasOf, type Field } from '../../model/core/kinds.js';
-import type { ByteSlot, Decision } from '../../model/core/operation.js';
+import type { ByteSlot, Rejected } from '../../model/core/operation.js';
 import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../model/machine.js';
 import { serverWords } from '../../model/safe-cause.js';
 import { isShortId, uuidOf } from '../../model/short-id.js';
+import type { Done } from './answers.js';
 import { codeOfWords } from './connection/faults.js';
 import { ReplyReader } from './reply-reader.js';
 import { textOf, type AnswerPart, type WireReply } from './reply.js';
@@ -225,12 +226,20 @@ const OUTCOMES = byName((name) => {
   return decoders;
 });
 
-const NO_EVENTS: readonly never[] = Object.freeze([]);
 const NO_PARTS: readonly AnswerPart[] = Object.freeze([]);
 
+let lastText = '';
+let lastParts: readonly AnswerPart[] = [''];
+
 function partsOf(reply: WireReply): readonly AnswerPart[] {
-  if (Buffer.isBuffer(reply)) return textOf(reply).split('\t');
-  return typeof reply === 'number' ? NO_PARTS : (reply as WireReply[]);
+  if (!Buffer.isBuffer(reply)) return typeof reply === 'number' ? NO_PARTS : (reply as WireReply[]);
+  const text = textOf(reply);
+  // Commands of one call are mostly answered alike.
+  if (text !== lastText) {
+    lastText = text;
+    lastParts = text.split('\t');
+  }
+  return lastParts;
 }
 
 /** First parts of answers that are no outcome: a refusal, an error inside the command. */
@@ -243,7 +252,7 @@ export function isNotStaged(reply: WireReply): boolean {
 }
 
 /**
- * The answer to one command. The events stay in the server's log.
+ * The answer to one command.
  * @throws EngineError when the command met an error: `corruption` of a record, what the server refuses, or `function_failed`
  */
 export function decodeReply<Name extends OperationName>(
@@ -251,7 +260,7 @@ export function decodeReply<Name extends OperationName>(
   args: Args,
   reply: WireReply,
   partition: string,
-): Decision<OutcomeOf<Name>> {
+): Done<OutcomeOf<Name>> | Rejected {
   const parts = partsOf(reply);
   const number = typeof reply === 'number' ? reply : Number(parts[0]);
   if (number === FAULT) throw faultInside(name, textOf(parts[1] ?? null));
@@ -259,7 +268,7 @@ export function decodeReply<Name extends OperationName>(
   const decode = OUTCOMES[name].get(number);
   if (decode === undefined) throw new EngineError('unknown_code', `${name} answered kind ${number}.`);
   const outcome = decode(new ReplyReader(parts, 1, partition), args) as OutcomeOf<Name>;
-  return { ok: true, outcome, events: NO_EVENTS };
+  return { ok: true, outcome };
 }
 
 /** How the library says that a record cannot be read (lua/core/call.lua). */
@@ -284,7 +293,7 @@ function wholeIdOf(value: string): string {
   return isShortId(id) ? value.slice(0, at) + uuidOf(id) : value;
 }
 
-function decodeRefusal(name: string, parts: readonly AnswerPart[]): Decision<never> {
+function decodeRefusal(name: string, parts: readonly AnswerPart[]): Rejected {
   const code = textOf(parts[1] ?? null);
   if (!isRejectionCode(code)) throw new EngineError('unknown_code', `${name} was refused with "${code}".`);
   const detail: Record<string, string> = {};

@@ -15,7 +15,8 @@ export class Emitter<Events extends object> {
   }
 
   emit<Type extends keyof Events>(type: Type, event: Events[Type]): void {
-    for (const listener of (this.listeners.get(type) ?? []) as Iterable<(event: Events[Type]) => unknown>)
-      quietly(() => listener(event), this.onListenerError);
+    const listeners = this.listeners.get(type) as ReadonlySet<(event: Events[Type]) => unknown> | undefined;
+    if (listeners === undefined) return;
+    for (const listener of listeners) quietly(() => listener(event), this.onListenerError);
   }
 }
