@@ -147,11 +147,24 @@ const SHARED = byName((name) => {
     return texts.map((text) => `\n${text as string}`).join('');
   };
 });
+/** Whether what a command shares is written as it is for another one of its kind. */
+const SHARES_ALIKE = byName((name) => {
+  const fields = SHAPES[name].shared.flatMap((part) => (part.kind === 'joined' ? part.fields : [part.field]));
+  const names = fields.map((field) => field.name);
+  return (a: Args, b: Args): boolean =>
+    names.every((each) => a[each] === b[each] || (isEmpty(a[each]) && isEmpty(b[each])));
+});
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+const NO_ARGS: Args = {};
+
 const EACH = byName((name) => encoderOf(name, SHAPES[name].each));
 
 /** Writes the commands of one call. */
 export class CallWriter {
   private name: OperationName | undefined;
+  private args = NO_ARGS;
   private shared = '';
   private headingAt = 0;
   private count = 0;
@@ -160,8 +173,10 @@ export class CallWriter {
 
   push(name: OperationName, args: Args, stage: Stage): void {
     const { argv } = this;
-    const shared = SHARED[name](args);
-    if (name === this.name && shared === this.shared) {
+    const isAlike = name === this.name && SHARES_ALIKE[name](args, this.args);
+    const shared = isAlike ? this.shared : SHARED[name](args);
+    this.args = args;
+    if (isAlike || (name === this.name && shared === this.shared)) {
       argv[this.headingAt] = `${++this.count}${shared}`;
     } else {
       this.name = name;

@@ -12,7 +12,9 @@ import type { WireArgument } from '../wire.js';
 import type { Client } from './clients.js';
 
 const NAME = 'fcall';
-const START = `$${NAME.length}\r\n${NAME}\r\n`;
+const LINE = '\r\n';
+/** What stands before a text of so many bytes, for those that are short. */
+const LENGTHS = Array.from({ length: 256 }, (_, bytes) => `$${bytes}`);
 /** Answers stay bytes. */
 const AS_BYTES = { replyEncoding: null };
 
@@ -28,24 +30,31 @@ export class FunctionCall extends Command {
   /** What is written to the socket; called again when the call is made again on another node. */
   override toWritable(): string | Buffer {
     const { args, argv } = this;
-    let text = `*${1 + args.length + argv.length}\r\n${START}`;
-    for (const argument of args) text += bulk(argument as string);
+    // Joined at once: texts that are added one by one are a tree of pieces first.
+    let lines = [`*${1 + args.length + argv.length}`, lengthOf(NAME), NAME];
+    for (const argument of args as string[]) lines.push(lengthOf(argument), argument);
     let chunks: Buffer[] | undefined;
     for (const argument of argv) {
       if (typeof argument === 'string') {
-        text += bulk(argument);
+        lines.push(lengthOf(argument), argument);
         continue;
       }
-      (chunks ??= []).push(Buffer.from(`${text}$${argument.length}\r\n`), argument);
-      text = '\r\n';
+      lines.push(`$${argument.length}`, '');
+      (chunks ??= []).push(Buffer.from(lines.join(LINE)), argument);
+      lines = [''];
     }
+    lines.push('');
+    const text = lines.join(LINE);
     if (chunks === undefined) return text;
     chunks.push(Buffer.from(text));
     return Buffer.concat(chunks);
   }
 }
 
-const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+function lengthOf(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  return LENGTHS[bytes] ?? `$${bytes}`;
+}
 
 /** Calls a function of the library. */
 export function callFunction(
