@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import type { Backend } from '../../src/backend.js';
+import { parseCommand } from '../../src/boundary.js';
+import { Coalescer } from '../../src/valkey/coalescer.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const deployed = deployment(2);
@@ -198,4 +200,26 @@ it('gives nothing to two, not even when they bring the same ids', async () => {
   const outcomes = await Promise.all([deployed.backend.claimForWorker(args), deployed.backend.claimForWorker(args)]);
   expect(outcomes.map((outcome) => claimed(outcome).length)).toEqual([1, 1]);
   expect(new Set(outcomes.flatMap(claimed)).size).toBe(2);
+});
+
+it('counts what is offered by its queue, whatever stands between equal creations', async () => {
+  const offered: unknown[] = [];
+  const coalescer = new Coalescer({
+    send: async (_partition, commands) => commands.map(() => ({ ok: true, outcome: {} as never })),
+    onArrival: ({ executionKind, priority, requiredCapabilities, unclaimed }) =>
+      offered.push([executionKind, priority, requiredCapabilities, unclaimed()]),
+  });
+  const needs = (...requiredCapabilities: string[]) => ({ policy: { routingRequirements: { requiredCapabilities } } });
+  const changes = [{}, {}, { executionKind: 'other' }, {}, needs('gpu'), needs('gpu'), { priority: 7 }, {}];
+  // A delayed one is no work yet, and ends no row of equal ones.
+  const commands = [...changes, { delayUntil: 5 }, {}].map((change) =>
+    parseCommand('createExecution', { ...creation(), ...change }, 'valkey'),
+  );
+  await Promise.all([coalescer.run('{fp:0}', commands.slice(0, 5)), coalescer.run('{fp:0}', commands.slice(5))]);
+  expect(offered).toEqual([
+    // Of every priority: they wait in one queue.
+    ['k', 0, [], 6],
+    ['other', 0, [], 1],
+    ['k', 0, ['gpu'], 2],
+  ]);
 });
