@@ -16,12 +16,16 @@ end
 function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
   ff.enter_id(call, id)
   if group.given ~= given then group.given, group.stored_given = given, given .. '\t' .. call.now_text end
-  local more = group.more
+  local more, life, naming, stored = group.more, group.life, group.naming, group.stored_given
   if input_at == '' then
-    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given, unpack(more))
+    command('HSET', key, FIELD.life, life, FIELD.naming, naming, FIELD.given, stored, unpack(more))
   else
-    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given,
-      FIELD.input, ff.keep_bytes(key, SUFFIX.input, input_at, input), unpack(more))
+    local kept = ff.keep_bytes(key, SUFFIX.input, input_at, input)
+    if more[1] then
+      command('HSET', key, FIELD.life, life, FIELD.naming, naming, FIELD.given, stored, FIELD.input, kept, unpack(more))
+    else
+      command('HSET', key, FIELD.life, life, FIELD.naming, naming, FIELD.given, stored, FIELD.input, kept)
+    end
   end
   place(call, group, id, SITUATION.ready)
   if not more[1] then
@@ -110,10 +114,10 @@ end
 function ff.apply.plain_completion(call, execution, group, result_at, result)
   local id, purge_at = execution.id, group.purge_at
   local is_common = execution.extras == ''
+  if call.timers then ff.remove(call.timers, TIMER.execution .. id) else ff.leave_timers_first(call, TIMER.execution .. id) end
   if not is_common then ff.note_let_go(call, execution, SITUATION.completed) end
   local ending = write_completion(call, execution, group, result_at, result)
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
-  ff.remove(call.timers, TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
   if call.streams_until then ff.note_stream(call, id) end

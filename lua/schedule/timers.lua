@@ -38,6 +38,14 @@ function ff.timers_of(call)
   return timers
 end
 
+-- Takes an entry away as the first thing that a command writes: where the timers are none, the command fails here as it does at
+-- a look.
+function ff.leave_timers_first(call, member)
+  local timers = ff.index(call, call.timers_key)
+  ff.remove(timers, member)
+  call.timers = timers
+end
+
 -- Reads what the next timer depends on, where it was loaded and not read.
 local function read_times(execution)
   if not execution.attempt_timeout_at and execution.timing then ff.read_timing(execution) end
