@@ -209,6 +209,7 @@ function recordLookUp(kind: EntityKind, { key, list }: RecordLayout): string {
 }
 
 /** What model/ and the layout say, by the names that the Lua has for it. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one table, of which nothing is left out
 function literalsOf(functionPrefix: string): Literals {
   return {
     ...recordLiterals(),

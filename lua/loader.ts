@@ -75,6 +75,7 @@ const everyName = (table: FactTable): string[] =>
 /**
  * The text of a loader of executions. One that refills takes as its third argument a table that it filled before and that
  * got no more facts since; the fence is left to be checked by what compares it. @throws Error when a name is no field */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one text, in the order in which it is generated
 export function loaderText(table: FactTable, names: readonly string[], refills: boolean): string {
   if (names[0] === EVERYTHING) return loaderText(table, everyName(table), refills);
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);

@@ -74,6 +74,7 @@ class Program {
 }
 
 /** Kinds of schema without a straight line are run by zod, as members of the compiled whole. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one program, whose parts share its variables
 function compile(schema: Schema): Compiled {
   const program = new Program();
   const refused = program.bind(REFUSED);

@@ -238,146 +238,161 @@ const END_GRANT: ReadonlySet<EventType> = new Set<EventType>([
   'dependency_staged',
 ]);
 
+type Count<Type extends ExecutionEvent['type']> = (tally: Tally, event: EventNamed<Type>) => void;
+
+const ignore = (): void => {};
+
+/** What a tally counts of an event. Complete by its type: a new event does not compile without a line here. */
+const COUNTS: { readonly [Type in ExecutionEvent['type']]: Count<Type> } = {
+  execution_claimed(tally, event) {
+    acquired(tally, event);
+    tally.attempts += 1;
+    if (event.attemptType === 'reclaim') tally.reclaims += 1;
+  },
+  execution_resumed: acquired,
+  attempt_begun(tally, event) {
+    tally.attemptTimeoutAt = event.attemptTimeoutAt;
+    tally.remainingMs = undefined;
+  },
+  lease_renewed(tally, event) {
+    if (tally.lease !== undefined) tally.lease.expiresAt = event.leaseExpiresAt;
+  },
+  lease_expired: (tally) => lost(tally, 'expired'),
+  lease_revoked: (tally) => lost(tally, 'revoked'),
+  execution_suspended(tally, event) {
+    park(tally, 'resume');
+    tally.remainingMs = event.attemptTimeoutRemainingMs;
+    tally.suspension = { dueAt: event.timeoutAt };
+    tally.waited = true;
+  },
+  suspension_closed(tally, event) {
+    tally.suspension = undefined;
+    if (event.closerSignalId !== '') tally.closers.add(event.closerSignalId);
+    tally.delayUntil = event.delayUntil;
+  },
+  suspension_escalated(tally) {
+    tally.suspension = { dueAt: undefined };
+  },
+  children_awaited(tally, event) {
+    park(tally, 'resume');
+    tally.remainingMs = event.attemptTimeoutRemainingMs;
+  },
+  lease_released(tally, event) {
+    tally.releases += 1;
+    park(tally, 'resume');
+    tally.remainingMs = event.attemptTimeoutRemainingMs;
+  },
+  execution_delayed(tally, event) {
+    tally.delayUntil = event.delayUntil;
+    park(tally, 'resume');
+    tally.remainingMs = event.attemptTimeoutRemainingMs;
+  },
+  retry_scheduled(tally, event) {
+    tally.retries += 1;
+    if (event.overridden) tally.overrides += 1;
+    tally.delayUntil = event.delayUntil;
+    park(tally, 'retry');
+  },
+  execution_promoted(tally) {
+    tally.delayUntil = undefined;
+  },
+  execution_completed: ended,
+  execution_failed: ended,
+  execution_cancelled: ended,
+  execution_expired: ended,
+  execution_skipped: ended,
+  execution_replayed: replayed,
+  priority_changed(tally, event) {
+    tally.priority = event.priority;
+  },
+  tags_set(tally, event) {
+    tally.tags = { ...tally.tags, ...event.tags };
+  },
+  execution_blocked(tally) {
+    tally.blocked = true;
+  },
+  execution_unblocked(tally) {
+    tally.blocked = false;
+  },
+  execution_held(tally) {
+    tally.held = true;
+  },
+  hold_released(tally) {
+    tally.held = false;
+  },
+  flow_member_added(tally, event) {
+    if (event.awaitsSeal) awaitOthers(tally);
+  },
+  dependency_staged: awaitOthers,
+  dependencies_met(tally, event) {
+    if (tally.delayUntil !== undefined && tally.delayUntil <= event.at) tally.delayUntil = undefined;
+  },
+  grant_issued(tally, event) {
+    tally.grant = { workerId: event.grantWorkerId, expiresAt: event.grantExpiresAt };
+  },
+  step_recorded(tally, event) {
+    tally.steps.keys.add(stepKeyOf(event));
+    tally.steps.bytes += event.valueBytes ?? 0;
+  },
+  signal_accepted: waited,
+  suspension_skipped: waited,
+  pending_waitpoint_created: waited,
+  edge_group_policy_set: ignore,
+  dependency_resolved: ignore,
+  dependency_reopened: ignore,
+  edge_group_fired: ignore,
+  grant_lapsed: ignore,
+  progress_updated: ignore,
+  pending_waitpoint_closed: ignore,
+  pending_waitpoint_expired: ignore,
+  execution_created: ignore,
+  execution_purged: ignore,
+  execution_dropped: ignore,
+  stream_opened: ignore,
+  summary_patched: ignore,
+  stream_closed: ignore,
+  stream_removed: ignore,
+};
+
 function count(tally: Tally, event: ExecutionEvent): void {
   if (END_GRANT.has(event.type)) tally.grant = undefined;
-  switch (event.type) {
-    case 'execution_claimed':
-    case 'execution_resumed':
-      tally.acquisitions += 1;
-      if (event.type === 'execution_claimed') {
-        tally.attempts += 1;
-        if (event.attemptType === 'reclaim') tally.reclaims += 1;
-      }
-      tally.ownership = 'held';
-      tally.lease = {
-        leaseId: event.leaseId,
-        leaseEpoch: event.leaseEpoch,
-        attemptId: event.attemptId,
-        expiresAt: event.leaseExpiresAt,
-      };
-      tally.changes = [];
-      // An operator takes up what is parked or blocked before its time.
-      tally.delayUntil = undefined;
-      tally.blocked = false;
-      tally.attemptTimeoutAt = event.attemptTimeoutAt;
-      tally.remainingMs = event.attemptTimeoutRemainingMs;
-      return;
-    case 'attempt_begun':
-      tally.attemptTimeoutAt = event.attemptTimeoutAt;
-      tally.remainingMs = undefined;
-      return;
-    case 'lease_renewed':
-      if (tally.lease !== undefined) tally.lease.expiresAt = event.leaseExpiresAt;
-      return;
-    case 'lease_expired':
-    case 'lease_revoked':
-      tally.ownership = event.type === 'lease_expired' ? 'expired' : 'revoked';
-      tally.changes.push(tally.ownership);
-      tally.next = 'reclaim';
-      return;
-    case 'execution_suspended':
-      park(tally, 'resume');
-      tally.remainingMs = event.attemptTimeoutRemainingMs;
-      tally.suspension = { dueAt: event.timeoutAt };
-      tally.waited = true;
-      return;
-    case 'suspension_closed':
-      tally.suspension = undefined;
-      if (event.closerSignalId !== '') tally.closers.add(event.closerSignalId);
-      tally.delayUntil = event.delayUntil;
-      return;
-    case 'suspension_escalated':
-      tally.suspension = { dueAt: undefined };
-      return;
-    case 'children_awaited':
-      park(tally, 'resume');
-      tally.remainingMs = event.attemptTimeoutRemainingMs;
-      return;
-    case 'lease_released':
-    case 'execution_delayed':
-      if (event.type === 'lease_released') tally.releases += 1;
-      else tally.delayUntil = event.delayUntil;
-      park(tally, 'resume');
-      tally.remainingMs = event.attemptTimeoutRemainingMs;
-      return;
-    case 'retry_scheduled':
-      tally.retries += 1;
-      if (event.overridden) tally.overrides += 1;
-      tally.delayUntil = event.delayUntil;
-      park(tally, 'retry');
-      return;
-    case 'execution_promoted':
-      tally.delayUntil = undefined;
-      return;
-    case 'execution_completed':
-    case 'execution_failed':
-    case 'execution_cancelled':
-    case 'execution_expired':
-    case 'execution_skipped':
-      tally.end = event;
-      tally.ownership = 'none';
-      tally.held = false;
-      tally.blocked = false;
-      tally.suspension = undefined;
-      return;
-    case 'execution_replayed':
-      replayed(tally, event);
-      return;
-    case 'priority_changed':
-      tally.priority = event.priority;
-      return;
-    case 'tags_set':
-      tally.tags = { ...tally.tags, ...event.tags };
-      return;
-    case 'execution_blocked':
-    case 'execution_unblocked':
-      tally.blocked = event.type === 'execution_blocked';
-      return;
-    case 'execution_held':
-    case 'hold_released':
-      tally.held = event.type === 'execution_held';
-      return;
-    case 'flow_member_added':
-      if (event.awaitsSeal) awaitOthers(tally);
-      return;
-    case 'dependency_staged':
-      awaitOthers(tally);
-      return;
-    case 'dependencies_met':
-      if (tally.delayUntil !== undefined && tally.delayUntil <= event.at) tally.delayUntil = undefined;
-      return;
-    case 'edge_group_policy_set':
-    case 'dependency_resolved':
-    case 'dependency_reopened':
-    case 'edge_group_fired':
-      return;
-    case 'grant_issued':
-      tally.grant = { workerId: event.grantWorkerId, expiresAt: event.grantExpiresAt };
-      return;
-    case 'step_recorded':
-      tally.steps.keys.add(stepKeyOf(event));
-      tally.steps.bytes += event.valueBytes ?? 0;
-      return;
-    case 'signal_accepted':
-    case 'suspension_skipped':
-    case 'pending_waitpoint_created':
-      tally.waited = true;
-      return;
-    case 'grant_lapsed':
-    case 'progress_updated':
-    case 'pending_waitpoint_closed':
-    case 'pending_waitpoint_expired':
-    case 'execution_created':
-    case 'execution_purged':
-    case 'execution_dropped':
-    case 'stream_opened':
-    case 'summary_patched':
-    case 'stream_closed':
-    case 'stream_removed':
-      return;
-    default:
-      event satisfies never;
-  }
+  const counted = COUNTS[event.type] as (tally: Tally, event: ExecutionEvent) => void;
+  counted(tally, event);
+}
+
+function acquired(tally: Tally, event: EventNamed<'execution_claimed' | 'execution_resumed'>): void {
+  tally.acquisitions += 1;
+  tally.ownership = 'held';
+  tally.lease = {
+    leaseId: event.leaseId,
+    leaseEpoch: event.leaseEpoch,
+    attemptId: event.attemptId,
+    expiresAt: event.leaseExpiresAt,
+  };
+  tally.changes = [];
+  // An operator may take parked or blocked work before its time.
+  tally.delayUntil = undefined;
+  tally.blocked = false;
+  tally.attemptTimeoutAt = event.attemptTimeoutAt;
+  tally.remainingMs = event.attemptTimeoutRemainingMs;
+}
+
+function lost(tally: Tally, how: 'expired' | 'revoked'): void {
+  tally.ownership = how;
+  tally.changes.push(how);
+  tally.next = 'reclaim';
+}
+
+function ended(tally: Tally, event: NonNullable<Tally['end']>): void {
+  tally.end = event;
+  tally.ownership = 'none';
+  tally.held = false;
+  tally.blocked = false;
+  tally.suspension = undefined;
+}
+
+function waited(tally: Tally): void {
+  tally.waited = true;
 }
 
 /** The caps of a run begin anew; its end took the place of the owner's. */

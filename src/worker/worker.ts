@@ -91,6 +91,7 @@ export class TaskWorker implements Worker {
   private closed = false;
   private watchesTurns = false;
 
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the parts of a worker are made and joined in one place
   constructor(private readonly deps: WorkerDependencies) {
     const { backend, settings, clock, ids, childRow, taskNamed } = deps;
     const { leaseTtlMs, slots, claimAhead } = settings;
