@@ -715,7 +715,7 @@ test('pages of lanes refuse bad limits and cursors', async () => {
   }
 });
 
-test('what listens, and what it listens to, is refused by name', async () => {
+test('invalid listeners and their arguments are refused by name', async () => {
   const listen = (): void => undefined;
   for (const { engine } of engines) {
     const { backend } = engine;

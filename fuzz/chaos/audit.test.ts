@@ -95,7 +95,7 @@ describe('the audit', () => {
     expect(result.answers).toBe(9);
   });
 
-  it('accepts a call whose answer nobody saw', async () => {
+  it('accepts a call without an answer that was executed', async () => {
     const { calls, check } = await history();
     const claim = named(calls, 'claimForWorker');
     const result = await check(

@@ -89,13 +89,13 @@ describe('a pass over due work', () => {
     expect(recorder.explained()).toEqual(GOOD);
   });
 
-  it('is found when nobody saw its answer', () => {
+  it('is found by its entries when its answer was lost', () => {
     const recorder = story();
     const calls = said(recorder.calls, passAt(recorder.calls, 0), { answers: undefined, endedAt: undefined });
     expect(recorder.explained(calls)).toEqual({ ...GOOD, ranUnanswered: 1 });
   });
 
-  it('that says less than it did leaves an event that no call caused', () => {
+  it('with too small an answer leaves an unexplained event', () => {
     const recorder = story();
     const call = passAt(recorder.calls, 0);
     expect(recorder.explained(said(recorder.calls, call, answering(call, { promoted: 1 })))).toMatchObject({
@@ -112,7 +112,7 @@ describe('a pass over due work', () => {
     },
   );
 
-  it('that did something at another time is not explained', () => {
+  it('whose entries have another time is not explained', () => {
     const recorder = story();
     const call = passAt(recorder.calls, 2);
     const late = { sentAt: START + 900_000, endedAt: START + 900_000 };
@@ -147,7 +147,7 @@ describe('a claim of some kinds', () => {
     expect(recorder.explained()).toEqual(GOOD);
   });
 
-  it('that says so while work of its kind waits is not explained', () => {
+  it('that answers so while work of its kind waits is not explained', () => {
     const recorder = new Recorder();
     recorder.create(1, {});
     recorder.run(claimOf(['other']), START + 1_000);

@@ -2,7 +2,9 @@ import { expect, test } from 'vitest';
 import { decide } from './node.js';
 import { exploreBudgets } from './budgets.js';
 
-test('one budget and two holders: whatever they do, and whatever lapses, the limit holds', { timeout: 60_000 }, () => {
+test('one budget and two holders: the limit holds in every order of their calls and lapses', {
+  timeout: 60_000,
+}, () => {
   const { states, reached, broken } = exploreBudgets(5);
   console.log(`${states} states`);
   expect(broken).toBeUndefined();
@@ -22,7 +24,7 @@ test('one budget and two holders: whatever they do, and whatever lapses, the lim
     expect(reached).toContain(answer);
 });
 
-test('a reservation that does not look at what is held is found, by a shortest way', { timeout: 60_000 }, () => {
+test('a reservation that ignores other reservations is found, by a shortest path', { timeout: 60_000 }, () => {
   const { broken } = exploreBudgets(4, (state, command) => {
     const decision = decide(state, command);
     if (command.name !== 'reserveBudget' || !decision.ok || decision.outcome.kind !== 'hard_breach') return decision;

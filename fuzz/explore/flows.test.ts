@@ -35,7 +35,7 @@ const forgetting =
 
 const [race, , diamond, , parent] = FLOW_WORLDS as [FlowWorld, FlowWorld, FlowWorld, FlowWorld, FlowWorld];
 
-test('a cascade whose rest is forgotten is found', { timeout: 60_000 }, () => {
+test('a cascade that loses its remaining work is found', { timeout: 60_000 }, () => {
   const { broken } = exploreFlow(
     race,
     5,
@@ -45,7 +45,7 @@ test('a cascade whose rest is forgotten is found', { timeout: 60_000 }, () => {
   expect(broken?.path).toEqual(['create', 'cancel_all']);
 });
 
-test('a group that is satisfied, and whose execution is not let go on, is found', { timeout: 60_000 }, () => {
+test('a satisfied group whose downstream is not released is found', { timeout: 60_000 }, () => {
   const { broken } = exploreFlow(
     diamond,
     4,
@@ -56,7 +56,7 @@ test('a group that is satisfied, and whose execution is not let go on, is found'
   expect(broken?.path).toEqual(['create']);
 });
 
-test('what comes back to a cancelled flow, and is not ended, is found', { timeout: 60_000 }, () => {
+test('a member that returns to a cancelled flow and is not ended is found', { timeout: 60_000 }, () => {
   const isOfWalk = (event: Event): boolean =>
     event.type === 'execution_cancelled' && event.cancelledBy === 'flow_cascade';
   const { broken } = exploreFlow(parent, 4, (machine, command) =>

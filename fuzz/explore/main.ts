@@ -14,14 +14,21 @@ import { exploreWaits } from './waits.js';
 /** Depth in the world of waits: one more than in `npm test`. */
 const WAITS_DEPTH = 5;
 
+const USAGE = 'npx tsx fuzz/explore/main.ts [--depth N] [--states N] [--world TEXT] [--paths]';
+
 const { values } = parseArgs({
   options: {
     depth: { type: 'string' },
     states: { type: 'string', default: '2000000' },
     world: { type: 'string', default: '' },
     paths: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 
 const secondsSince = (at: number): string => ((performance.now() - at) / 1_000).toFixed(1);
 

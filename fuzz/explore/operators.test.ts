@@ -78,7 +78,7 @@ function stateOf({ machine }: World): string {
   return JSON.stringify([it?.situation, it?.nextAttempt, it?.replayCount, lane.get('lane')?.laneState, isAtEnd]);
 }
 
-test('no order of what operators and readers do breaks a rule, and every answer is reached', () => {
+test("no order of operators' and readers' commands breaks a rule, and every answer is reached", () => {
   const reached = new Set<string>();
   const known = new Set([stateOf(worldAfter([]))]);
   let frontier: (readonly Move[])[] = [[]];

@@ -6,7 +6,9 @@ import { exploreWaits, type Decider } from './waits.js';
 /** Number of moves after the first claim. */
 const DEPTH = 4;
 
-test('one execution that waits: whatever races, nothing is lost and everything ends', { timeout: 60_000 }, () => {
+test('one waiting execution: in every order of events no signal is lost and everything ends', {
+  timeout: 60_000,
+}, () => {
   const { states, reached, broken } = exploreWaits(DEPTH);
   console.log(`${states} states`);
   expect(broken).toBeUndefined();

@@ -31,7 +31,7 @@ test('a limit that is exceeded, an amount that comes back twice, and a settlemen
   ]);
 });
 
-test('a slot too many, a slot that is left, and a handler too many', () => {
+test('an excess slot, a slot that is never freed, and an excess handler', () => {
   const of = (type: string, admissions: string[]) =>
     ({ type, quotaPolicyId: 'q', at: 3, admissions, concurrencyCap: 1 }) as unknown as Event;
   const events = [of('quota_policy_created', []), of('quota_admitted', ['a']), of('quota_released', ['a'])];

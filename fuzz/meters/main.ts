@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util';
 import { runMeters } from './scenario.js';
 
+const USAGE = 'npx tsx fuzz/meters/main.ts [--seconds 60] [--holders 50] [--workers 3] [--runs 1000] [--seed N]';
+
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
@@ -9,8 +11,13 @@ const { values } = parseArgs({
     holders: { type: 'string', default: '50' },
     workers: { type: 'string', default: '3' },
     runs: { type: 'string', default: '1000' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const [seed, seconds, holders, workers, runs] = [
   ...[values.seed, values.seconds, values.holders, values.workers, values.runs],
 ].map(Number) as [number, number, number, number, number];

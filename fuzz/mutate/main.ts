@@ -1,10 +1,7 @@
 /**
- * `npm run mutate`: breaks the sources one place at a time and asks the tests whether they notice: the differential run
- * for `lua/` and `model/`, the tests near a file for `src/` (`groups.ts`). Options: `--group NAMES` (with commas; `src`
- * for all of its groups; default all), `--sample N` of each group (default 40), `--seed S` (default 1), `--all`,
- * `--only TEXT` (part of the file name), `--jobs N` (default 2), `--runs N` (budget of a mutant of the machine),
- * `--fresh` (verdicts of earlier runs are not used), `--by` (tells what killed each). Ends with status 1 when the score
- * of a group is below 90 %.
+ * `npm run mutate`: breaks the sources one place at a time and checks that a test notices: the differential run for
+ * `lua/` and `model/`, the tests near a file for `src/` (`groups.ts`). Ends with status 1 when the score of a group is
+ * below 90 %.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -15,6 +12,18 @@ import { mutantsOfGroup, sampleOf, type Mutant } from './mutants.js';
 import { Slot } from './slot.js';
 import { Suite } from './suite.js';
 import { HANGS, type Verdict } from './verdict.js';
+
+const USAGE = `npm run mutate -- [options]
+  --group <names>     groups, separated by commas; src means all groups of src/; default all:
+                      ${[...MACHINE_GROUPS, ...SOURCE_GROUPS].join(', ')}
+  --sample <number>   mutants of each group; default 40
+  --all               every mutant instead of a sample
+  --only <text>       only files whose path contains the text
+  --seed <number>     of the sample; default 1
+  --jobs <number>     mutants judged at once; default 2
+  --runs <number>     differential runs for a mutant of the machine; default ${BUDGET.runs}
+  --fresh             ignore the verdicts of earlier runs
+  --by                also print which test noticed each mutant`;
 
 const { values } = parseArgs({
   options: {
@@ -27,8 +36,13 @@ const { values } = parseArgs({
     runs: { type: 'string', default: String(BUDGET.runs) },
     fresh: { type: 'boolean', default: false },
     by: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 
 const GOAL = 0.9;
 const PROGRESS_EVERY = 25;

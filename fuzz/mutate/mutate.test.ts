@@ -77,7 +77,7 @@ describe('the differential run notices', () => {
   });
   afterAll(() => slot.close());
 
-  it('nothing in the engine as it is, without which no verdict means anything', { timeout: 120_000 }, async () => {
+  it('nothing in the unbroken engine, because otherwise no verdict means anything', { timeout: 120_000 }, async () => {
     const few = new Slot({ ...BUDGET, runs: 8, corpus: false });
     await few.judgeOriginal().finally(() => few.close());
   });

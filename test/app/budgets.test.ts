@@ -50,7 +50,7 @@ test('a run waits while its budget is exhausted, and a reset, a release or a hig
   expect(await run.result()).toBe('spent');
 });
 
-test('a run is refused where its task says so, and a budget that nobody made is no budget', async () => {
+test('a run is refused if its task says so, and a budget that was never created limits nothing', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: LIMITS });
   const spend = t.app.task('spend', { budget: { of: [tokens], whenExhausted: 'refuse' } }, () => 1);
@@ -209,7 +209,7 @@ test('status() shows the limits that are set, and counts reports above a soft li
   expect((await account.status()).softLimits).toEqual({ cents: 7 });
 });
 
-test('who is refused for want of room is told of which budget, what was asked and how it stands', async () => {
+test('a refusal names the budget, the requested amount and the current usage', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: LIMITS });
   await tokens.report({ tokens: 6 });

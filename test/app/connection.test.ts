@@ -67,7 +67,7 @@ function leavingStore() {
 }
 
 describe('a store that is away for a while', () => {
-  it('is waited for by all who read of a run or a flow, and by those who wait for its result', async () => {
+  it('is awaited by all reads of a run or a flow, and by callers that wait for its result', async () => {
     const store = leavingStore();
     const { clock } = clockedApp({ backend: store.backend });
     const task = a.task('t', async ({ stream }: TaskContext<undefined>) => stream.text('word'));
@@ -276,7 +276,7 @@ it('what an operator should mend is said in the log, also where only a worker ru
 });
 
 describe('closing', () => {
-  it('ends soon and without an error when the backend never opened, and tells those who wait', async () => {
+  it('ends soon and without an error when the backend never opened, and rejects the waiting callers', async () => {
     const { state, open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });
     const task = a.task('t', () => 1);

@@ -98,7 +98,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     expect([...some, ...rest]).toEqual(rows);
   });
 
-  test('what waits in a lane is listed by priority, over all partitions, whatever the lane gives', async () => {
+  test('waiting work of a lane is listed by priority, over all partitions, also while the lane is paused', async () => {
     await using a = app({ backend: await open() });
     const mail = a.task<number, void>('mail');
     const priorities = [3, 900, 0, 3, 77, 900, 3];
@@ -158,7 +158,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
   });
 });
 
-test('what cannot be replayed is named, and the rest is replayed; a store that is away ends it early, with a report', async () => {
+test('failures are named, and the rest is replayed; an unreachable store ends it early, with a report', async () => {
   const inner = memory();
   let [refused, away] = [undefined as string | undefined, false];
   const backend: Backend = {
@@ -194,7 +194,7 @@ test('what cannot be replayed is named, and the rest is replayed; a store that i
   expect(cutOff).toMatchObject({ matched: 1, replayed: 0, failed: 1, complete: false, next: undefined });
 });
 
-test('what is no filter is refused in the words of the user', async () => {
+test('an invalid filter is refused in the words of the user', async () => {
   await using a = app({ backend: memory() });
   const first = (filter: object): Promise<unknown> => all(a.runs(filter));
   await expect(first({ status: 'failed' })).rejects.toThrow(/there is no option "status"/);

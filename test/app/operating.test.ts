@@ -13,7 +13,7 @@ const start = async (backend: 'memory' | 'valkey'): Promise<void> => {
 };
 
 describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
-  it('a held run is not started, says who holds it and why, and goes on when it is released', async () => {
+  it('a held run is not started, names the holder and the reason, and continues when it is released', async () => {
     await start(backend);
     const started: string[] = [];
     const task = a.task('t', ({ input }: TaskContext<string>) => void started.push(input));

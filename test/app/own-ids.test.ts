@@ -22,7 +22,7 @@ const backends: [string, () => Promise<Backend>][] = [
 ];
 
 describe.each(backends)('by an own id, on %s', (_name, open) => {
-  it('a run is found by each process, for its task alone, whatever the characters', async () => {
+  it('a run is found by each process, for its task alone, with any characters in its id', async () => {
     const backend = await open();
     const web = app({ backend, closeBackend: false });
     a = app({ backend });

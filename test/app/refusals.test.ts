@@ -338,7 +338,7 @@ describe('an app', () => {
     );
   });
 
-  it('is refused in the same words for a value that nobody can look into', () => {
+  it('is refused in the same words for a value that cannot be inspected', () => {
     const { proxy: namespace, revoke } = Proxy.revocable({}, {});
     revoke();
     expectMistake(

@@ -89,7 +89,7 @@ describe('pino', () => {
   });
 });
 
-it('a logger that throws hurts nobody', async () => {
+it('a logger that throws affects no run', async () => {
   const fails = (): never => {
     throw new Error('the disk is full');
   };
@@ -182,7 +182,7 @@ describe('errors', () => {
     expect(source).not.toContain('new.target');
   });
 
-  it('of a backend that is closed under an app reach those who wait', async () => {
+  it('of a backend that is closed under an app reach the waiting callers', async () => {
     const backend: Backend = memory();
     const a = app({ backend });
     const run = await a.task('t', () => 1).run();

@@ -126,7 +126,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(text).toBe(Array.from({ length: 60 }, (_, i) => `${i} `).join(''));
   });
 
-  it('a reader that leaves is gone at once, and one of a run that nobody knows is told', async () => {
+  it('a reader that leaves is removed at once, and one of an unknown run gets an error', async () => {
     await using a = open();
     const go = deferred();
     const task = a.task('quiet', async () => go.promise);

@@ -85,7 +85,7 @@ it('waits for work, and is answered in time when none comes', async () => {
   expect(await ended).toEqual([]);
 });
 
-it('gives work only to those who can do it', async () => {
+it('gives work only to callers that can do it', async () => {
   const backend = memory({ partitions: { count: 4 } });
   const finder = await finderOf(backend);
   const [plain, able] = [
@@ -121,7 +121,7 @@ it('passes the failure of a claim on, and goes on', async () => {
   expect(await finder.claim(claimOf())).toHaveLength(1);
 });
 
-it('tells those who can do least first, then the others, each in turn', () => {
+it('tells the least capable listeners first, then the others in turn', () => {
   const wake = (...requiredCapabilities: string[]): Wake => ({
     kind: 'work',
     laneId: 'l',

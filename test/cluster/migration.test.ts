@@ -82,7 +82,7 @@ describe('a slot that moves under load', () => {
     expect(result.events.length).toBeGreaterThan(500);
   });
 
-  it('is nothing but slowness to those who use the app', async () => {
+  it('only slows down callers of the app', async () => {
     const { url } = cluster.nodes[1] as { url: string };
     await using a = app({ backend: valkey({ url, prefix: 'app:', partitions: { count: 2, quotas: 1, budgets: 1 } }) });
     const calls = new Map<string, number>();

@@ -110,7 +110,7 @@ describe('a disk that fails', () => {
     await store.backend.close();
   });
 
-  test('an fsync that fails ends it: nobody is told that all is well', async () => {
+  test('an fsync that fails ends it: no write is acknowledged', async () => {
     const disk = new SimulatedDisk();
     const { backend } = openStore(disk, SCRIPT, { fsync: 'always' });
     await backend.createExecution(creation(1));

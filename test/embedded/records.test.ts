@@ -63,7 +63,7 @@ const readBack = (event: Event, schema: Schema = SCHEMA): unknown => {
 };
 
 describe('records', () => {
-  test('are read as they were written, whatever their texts hold', async () => {
+  test('are read as they were written, with any text in them', async () => {
     const { events, tables } = await world();
     expect(events.length).toBeGreaterThanOrEqual(3);
     for (const event of events) {

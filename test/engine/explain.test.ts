@@ -112,7 +112,7 @@ test('a quota without room', async () => {
   ]);
 });
 
-test('a budget that is exhausted, and one that nobody made', async () => {
+test('an exhausted budget, and one that was never created', async () => {
   const backend = await created({ policy: { budgetIds: [POLICY, uuid(8)] } });
   await because(backend, { because: 'worker' });
   await backend.createBudget({ budgetId: POLICY, limits: { tokens: { hard: 1 } } });

@@ -206,7 +206,7 @@ describe('whose turn it is', () => {
       .answers({ kind: 'left_to_other', until: NOW + 2 * APPLIER_MS });
   });
 
-  test('when nothing is left, everybody may look', () => {
+  test('when nothing is left, every loop may look', () => {
     given(...world)
       .when('applyDue', pass('one', 5))
       .answers({ promoted: 4 })

@@ -234,7 +234,7 @@ describe('resets', () => {
     expect(story.status).toMatchObject({ usage: { tokens: 0 }, exhausted: [], nextResetAt: START + 4_000 });
   });
 
-  test('by hand move the schedule; who expects the old time finds that it has moved', () => {
+  test('by hand move the schedule; a caller that expects the old time is told', () => {
     const story = new Story({ resetIntervalMs: 1_000 });
     story.now += 400;
     const expected = { budgetId: BUDGET, expectedNextResetAt: START + 1_000 };
@@ -242,7 +242,7 @@ describe('resets', () => {
     expect(story.outcome('resetBudget', expected)).toMatchObject({ reason: 'already_moved' });
   });
 
-  test('by whoever sees that it is due are those of the schedule', () => {
+  test('that are due count as scheduled, whichever caller applies them', () => {
     const story = new Story({ resetIntervalMs: 1_000 });
     story.now = START + 3_400;
     const expected = { budgetId: BUDGET, expectedNextResetAt: START + 1_000 };

@@ -264,7 +264,7 @@ describe('growFlow', () => {
     expect(story.states(2, 3)).toEqual(['blocked_dependencies', 'blocked_dependencies']);
   });
 
-  test('a flow that nobody builds to its end is cancelled, and says why', () => {
+  test('a flow that is never sealed is cancelled, with the reason', () => {
     const story = new Story();
     const members = Array.from({ length: 100 }, (_, i) => member(i + 1));
     story.run('createFlow', flowOf({ members }, { building: true, buildTimeoutMs: 1_000 }));
@@ -280,7 +280,7 @@ describe('growFlow', () => {
     expect(story.flow?.purgeAt).toBeDefined();
   });
 
-  test('one that is sealed in time, and one that was never built, know no deadline', () => {
+  test('one that is sealed in time, and one that was created whole, have no deadline', () => {
     for (const building of [true, false]) {
       const story = new Story();
       story.run('createFlow', flowOf({ members: [member(1)] }, { building, buildTimeoutMs: 1_000 }));
@@ -598,7 +598,7 @@ describe('children', () => {
     expect(story.answer('spawnChildren', other)).toMatch(/^edge_group_policy_fixed/);
   });
 
-  test('whoever parked it and lost the answer is told the same again; others are not', () => {
+  test('a repeated call after a lost answer gets the same answer; other callers do not', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     const fence = story.fence(1);

@@ -151,7 +151,7 @@ describe('issueClaimGrant', () => {
       .then({ type: 'grant_issued', ...notes });
   });
 
-  test('is shown to those who ask why it waits', () => {
+  test('is shown by explain', () => {
     const result = given(created(), ISSUED).when('issueClaimGrant', issue());
     expect(result.reads('describeExecution', { executionId: X }, NOW)).toMatchObject({
       outcome: { blockingReason: 'waiting_for_worker', blockingDetail: `granted to w2 until ${LAST}` },
@@ -201,7 +201,7 @@ describe('a grant ends', () => {
       .refuses('invalid_claim_grant');
   });
 
-  test('with a block, which comes only when nobody can use the grant any more', () => {
+  test('with a block, which is possible only when the grant is no longer usable', () => {
     const block = { executionId: X, blockingReason: 'waiting_for_quota' } as const;
     given(created(), ISSUED).when('blockExecutionForAdmission', block, LAST).refuses('execution_not_eligible');
     given(created(), ISSUED)
@@ -387,7 +387,7 @@ describe('issueReclaimGrant', () => {
       .answers({ kind: 'not_reclaimable', detail: 'execution_not_reclaimable' });
   });
 
-  test('ends what was lost too often, also when nobody had noticed', () => {
+  test('ends work at the reclaim cap, also when its lapse was not recorded yet', () => {
     const policy = { maxReclaimCount: 0 } as never;
     const capped = { kind: 'reclaim_cap_exceeded', executionId: X, reclaimCount: 0 };
     const failed = { type: 'execution_failed', failureCategory: 'max_reclaims_exceeded' } as const;

@@ -67,7 +67,7 @@ describe('holdExecution', () => {
       .leavesState({ ownershipState: 'lease_expired_reclaimable', publicState: 'active' });
   });
 
-  test('says who holds it and why', () => {
+  test('says the holder and the reason', () => {
     const result = given(created(), HELD).when('holdExecution', hold);
     expect(result.reads('describeExecution', { executionId: X }, NOW)).toMatchObject({
       outcome: { blockingReason: 'paused_by_operator', blockingDetail: 'held by ann: why', lastMutationAt: NOW },

@@ -36,7 +36,7 @@ describe('the state of a lane', () => {
     given().when('resumeLane', asked, NOW).answers({ kind: 'already_satisfied', reason: 'already_open' });
   });
 
-  test('is read with who gave it, when and why; a lane that is not known is open', () => {
+  test('is read with its requester, time and reason; an unknown lane is open', () => {
     const read = { partition: PARTITION, laneId: 'lane' };
     const paused = given(PAUSED).when('purgeExecution', { executionId: X }, NOW).reads('readLane', read, NOW);
     expect(paused).toMatchObject({

@@ -125,7 +125,7 @@ describe('an ownership that ends', () => {
     ended.when('applyDue', due, NOW + 30_000).answers({ deliveries: [] });
   });
 
-  test('by an operator who completes it is left to nobody', () => {
+  test("by an operator's completion is due at once", () => {
     const ended = held().when('completeExecution', { executionId: X, source: 'operator_override' }, NOW + 1);
     ended.when('applyDue', due, NOW + 1).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
   });

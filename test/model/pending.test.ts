@@ -283,7 +283,7 @@ describe('closeWaitpoint', () => {
 describe('time', () => {
   const expire = { executionId: X, waitpointId: W };
 
-  test('ends what no suspension used, whoever notices', () => {
+  test('ends unused waitpoints, whichever call notices first', () => {
     const facts = { situation: 'running', pendingExpiresAt: undefined } as const;
     made()
       .when('expirePendingWaitpoint', expire, NOW + 1_000)

@@ -36,7 +36,7 @@ describe('members of domains to come', () => {
     expect(reservedIn(OPERATIONS.renewLease.args)).toEqual([]);
   });
 
-  test('a member that nobody knows, or of another form, is a mistake', () => {
+  test('an unknown member, or one of another type, is refused', () => {
     expect(codeOf({ maxRetires: 1 })).toEqual(['invalid_policy_json', 'policy']);
     expect(codeOf({ budgetIds: 5 })).toEqual(['invalid_policy_json', 'policy.budgetIds']);
     expect(codeOf({ maxReplayCount: -1 })).toEqual(['invalid_policy_json', 'policy.maxReplayCount']);

@@ -86,7 +86,7 @@ describe('replayExecution', () => {
   const second = { leaseId: uuid(102), leaseEpoch: 2, attemptId: uuid(202) };
   const third = { leaseId: uuid(103), leaseEpoch: 3, attemptId: uuid(203) };
 
-  test('of work that nobody ever had', () => {
+  test('of work that was never claimed', () => {
     given(created(), event('execution_cancelled', { cancellationReason: '', cancelledBy: 'operator_override' }))
       .when('replayExecution', replay)
       .when('claimForWorker', claimArgs(), NOW)

@@ -184,7 +184,7 @@ describe('a server that is gone', () => {
     expect(await backend.describeExecution({ executionId })).toBeUndefined();
   });
 
-  it('tells those who wait for work again after its return', async () => {
+  it('wakes waiting workers again after its return', async () => {
     const gone = await server({ appendonly: true });
     const backend = await engine(gone.url);
     const wakes: Wake[] = [];
@@ -198,7 +198,7 @@ describe('a server that is gone', () => {
     await until(() => wakes.some(({ kind }) => kind === 'work'));
   });
 
-  it('stops nobody: a worker goes on where it was', async () => {
+  it('ends no worker: it continues where it was', async () => {
     const gone = await server({ appendonly: true });
     const tasks = app({ backend: engine(gone.url) });
     const task = tasks.task('double', async ({ input }: { input: number }) => {

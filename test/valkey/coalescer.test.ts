@@ -100,7 +100,7 @@ async function claimants(
   return { got, published: () => published, stop: () => stops.forEach((stop) => stop()) };
 }
 
-it('offers new work to those who wait for it in this process, in the call that creates it', async () => {
+it('offers new work to waiting workers of this process, in the call that creates it', async () => {
   const { got, published, stop } = await claimants('near', [2, 0, 2, 2]);
   const before = await calls();
   const all = Array.from({ length: 3 }, () => ({ ...creation(), laneId: 'near' }));
@@ -135,7 +135,7 @@ it('offers those members of a new flow that wait for nothing', async () => {
   stop();
 });
 
-it('wakes by the server for what nobody in this process took', async () => {
+it('wakes other processes for work that this process did not take', async () => {
   const { got, published, stop } = await claimants('left', [1]);
   await Promise.all(
     [creation(), creation()].map((args) => deployed.backend.createExecution({ ...args, laneId: 'left' })),
@@ -194,7 +194,7 @@ it('asks once for what several slots of one worker claim at once, and gives each
   );
 });
 
-it('gives nothing to two, not even when they bring the same ids', async () => {
+it('gives no execution to two callers, not even when they bring the same ids', async () => {
   for (let i = 0; i < 2; i++) await deployed.backend.createExecution({ ...creation(), laneId: 'same' });
   const args = { ...claimArgs(1), laneId: 'same' };
   const outcomes = await Promise.all([deployed.backend.claimForWorker(args), deployed.backend.claimForWorker(args)]);

@@ -299,7 +299,7 @@ it('payloads that a broken connection lost are asked for again; when they cannot
   expect((refused as PromiseRejectedResult).reason).toMatchObject({ code: 'server_refused' });
 });
 
-it('a listener that throws is heard of, and nobody else hears less', () => {
+it('a listener that throws is reported, and the other listeners are called', () => {
   const later: (() => void)[] = [];
   vi.stubGlobal('queueMicrotask', (fn: () => void) => later.push(fn));
   const listeners = new WakeListeners();

@@ -363,7 +363,7 @@ describe('of the log', () => {
   };
   const cursorAtEnd = async () => (await world.engine.backend.readLog({ partition: PARTITION, after: 'now' })).next;
 
-  test('that is gone: its readers are told, new ones read the new one, work goes on', async () => {
+  test('that is gone: its readers are told, new readers read the new one, work continues', async () => {
     await world.reset();
     const known = await cursorAtEnd();
     await world.admin.del(keyOf(KEYS.log));
@@ -386,7 +386,7 @@ describe('of the log', () => {
     expect(await pages()).toMatchObject({ atEnd: true });
   });
 
-  test('of which the tail is gone: nobody takes that for silence', async () => {
+  test('of which the tail is gone: its readers are told', async () => {
     await world.reset();
     const known = await cursorAtEnd();
     const tail = await world.admin.xrevrange(keyOf(KEYS.log), '+', '-', 'COUNT', 3);

@@ -231,7 +231,7 @@ describe('of a member that is given up', () => {
     expect(new Set(await Promise.all(told))).toEqual(new Set(['skipped']));
   });
 
-  test('an entry that leads to nobody is passed over', async () => {
+  test('an entry without a downstream is skipped', async () => {
     const flow = await flowOf('ab', 'ab');
     await world.admin.del(flow.core('a'));
     await meet('a');

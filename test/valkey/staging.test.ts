@@ -116,7 +116,7 @@ it('of a completion that is refused leave nothing that stays', async () => {
   expect(staged?.[0]).toContain(`${coreKey('ff:', executionId)}:out:`);
 });
 
-it('an execution whose payload something else deleted is handed to nobody: it is set aside', async () => {
+it('an execution whose payload was deleted from outside is not claimed: it is quarantined', async () => {
   const quarantined = () => deployed.admin.hkeys('ff:{fp:0}:quarantine');
   const lost = await create(long());
   const kept = await create(randomBytes(MAX_FIELD_BYTES + 1));

@@ -58,7 +58,7 @@ describe('TLS', () => {
     await works({ nodes: [{ host: 'localhost', port }], tls: { ca: authority.ca } });
   });
 
-  test('with an authority that nobody knows is refused, and the node named', async () => {
+  test('with an unknown authority is refused, and the node named', async () => {
     const port = await tlsServer(['DNS:localhost']);
     const error = await refused({ url: `valkeys://localhost:${port}` });
     expect(error.message).toContain(`localhost:${port}`);

@@ -197,7 +197,7 @@ describe('waitFor', () => {
     expect((await run.info()).attempts).toBe(1);
   });
 
-  it('who does not know the task can send any signal, and approvals need no declaration', async () => {
+  it('a sender that does not know the task can send any signal, and approvals need no declaration', async () => {
     t = testApp();
     const task = t.app.task('t', { signals: { paid: z.any() } }, ({ approval }: TaskContext) => approval('deploy'));
     await t.app.worker();
@@ -394,7 +394,7 @@ describe('waitFor', () => {
 });
 
 describe('approval', () => {
-  it('needs so many different people, or one who rejects, and says who, when and why', async () => {
+  it('needs so many different people, or one rejection, and returns the decisions with person, time and reason', async () => {
     t = testApp();
     const task = t.app.task('t', ({ approval }: TaskContext) => approval('deploy', { approvals: 2, timeout: '3d' }));
     await t.app.worker();

@@ -44,7 +44,7 @@ const codeOf = async (promise: PromiseLike<unknown>): Promise<unknown> => {
 };
 
 describe('waitpoint', () => {
-  it('is sent to by whoever has its address, which is handed out once and good over the suspension', async () => {
+  it('is signalled by any holder of its address, which is created once and stays valid over the suspension', async () => {
     const { run, urls, envelope } = await opened();
     expect(urls).toEqual([expect.stringMatching(/^https:\/\/shop\.example\/paid\/[\w-]+$/)]);
     expect(await run.state()).toBe('suspended');

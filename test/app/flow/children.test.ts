@@ -183,7 +183,7 @@ describe('children', () => {
     expect(await run.result()).toBe(501);
   });
 
-  test('none are none', async () => {
+  test('of an empty list is an empty list', async () => {
     const parent = t.app.task('alone', ({ children }: TaskContext<null>) => children.all([]));
     const run = await parent.run(null);
     await t.advance('1s');
