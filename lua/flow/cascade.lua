@@ -180,7 +180,8 @@ end
 local function edge_to(call, execution, edge_id)
   local texts = execution.edge_texts
   if not texts and execution.resolved and call.completions and execution.leading <= 2 * call.completions then
-    local found = command('HGETALL', execution.key .. SUFFIX.dependencies)
+    local found = guarded('HGETALL', execution.key .. SUFFIX.dependencies)
+    if found.err then ff.no_hash(found) end
     texts = {}
     for i = 1, #found, 2 do texts[found[i]] = found[i + 1] end
     execution.edge_texts = texts
@@ -195,7 +196,8 @@ local function resolve_edge(call, flow, bucket, execution, edge_id)
   if not bucket then return nil end
   if execution.resolved and execution.resolved[edge_id] then return nil end
   local edge = edge_to(call, execution, edge_id)
-  if not edge or edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
+  if not edge then ff.damaged('what leads to it is missing') end
+  if edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
   local outcome = bucket == BUCKET.succeeded and EDGE_STATE.satisfied or EDGE_STATE.impossible
   ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
   return decide(call, flow, execution)

@@ -79,8 +79,9 @@ end
 
 -- An edge as it is stored beside its downstream, read; nil when there is none.
 function ff.edge_of(key, edge_id)
-  local text = command('HGET', key .. SUFFIX.dependencies, edge_id)
+  local text = guarded('HGET', key .. SUFFIX.dependencies, edge_id)
   if not text then return nil end
+  if type(text) == 'table' then ff.no_hash(text) end
   local edge = { id = edge_id, dependency = text }
   ff.read_edge_dependency(edge)
   return edge

@@ -1,0 +1,45 @@
+/** An edge that is lost: what waits for its upstream is set aside and reported, instead of waiting for ever. */
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { SUFFIXES } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
+import { deployment } from '../support/valkey/deployment.js';
+
+const PARTITION = '{fp:0}';
+const shared = deployment();
+const newId = (): string => `${PARTITION}:${randomUUID()}`;
+
+test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member that are lost: %s', async (how) => {
+  const { backend, admin } = shared;
+  const [laneId, flowId, first, second, joining, healthy] = [randomUUID(), newId(), newId(), newId(), newId(), newId()];
+  const common = { laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
+  const edges = [
+    [first, joining],
+    [second, joining],
+    [first, healthy],
+  ].map(([upstreamExecutionId = '', downstreamExecutionId = '']) => ({
+    ...{ edgeId: randomUUID(), upstreamExecutionId, downstreamExecutionId },
+  }));
+  await backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: { members: [first, second, joining, healthy].map((executionId) => ({ executionId, ...common })), edges },
+  });
+  const claimed = await backend.claimForWorker({
+    ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
+    claims: [1, 2].map(() => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+  });
+  const key = `ff:${PARTITION}:${memberOf(joining)}${SUFFIXES.dependencies}`;
+  if (how === 'one of them') await admin.hdel(key, (await admin.hkeys(key))[0] as string);
+  else await admin.del(key);
+  if (how === 'in a wrong type') await admin.set(key, 'something else');
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of claimed.kind === 'claimed' ? claimed.executions : [])
+    expect(await backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } })).toMatchObject({
+      kind: 'completed',
+    });
+  for (let pass = 0; pass < 3; pass++) await backend.applyDue({ partition: PARTITION, owner: 'test' });
+  expect(await backend.readExecutionState({ executionId: healthy })).toBe('waiting');
+  const { entries } = await backend.listQuarantined({ partition: PARTITION });
+  const name = `execution:${joining}`;
+  expect(entries.map((entry) => entry.name)).toContain(name);
+  expect(await backend.dropQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'dropped' });
+});
