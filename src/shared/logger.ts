@@ -1,5 +1,6 @@
 /** Loggers of users, and how the package calls them. */
 import { quietly } from '../util/quietly.js';
+import { textOf, tried } from '../util/thrown.js';
 
 /** Where messages go. `console` and pino satisfy it; nothing is written unless one is given. */
 export interface Logger {
@@ -64,8 +65,11 @@ function mergedFor(details: readonly unknown[]): object {
 const isError = (value: unknown): boolean =>
   value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
 
+const wordsOf = (message: unknown): string => tried(() => String(message)) ?? textOf(message);
+
 /** A logger that says of whom it speaks. */
 export function prefixed(log: Logger, prefix: string): Logger {
   if (log === silentLogger) return log;
-  return made((level, message, details) => log[level](`${prefix} ${message}`, ...details));
+  // What handlers log can be anything, and logging it must not fail them.
+  return made((level, message, details) => log[level](`${prefix} ${wordsOf(message)}`, ...details));
 }

@@ -284,6 +284,38 @@ describe('what handlers get', () => {
     await h.close();
   });
 
+  it.each(Object.keys(ODD))('logs whatever it is given as a message: %s', async (name) => {
+    await survives(({ log }) => {
+      log.info(make(name) as string, make(name));
+      log.error(make(name) as string);
+    });
+  });
+
+  it('refuses names of steps and conditions of waits that are none, in words', async () => {
+    const h = harness();
+    const errors: unknown[] = [];
+    const task = h.a.task('t', async ({ step, waitFor }) => {
+      const names: unknown[] = [10n, cyclic(), Symbol('s'), trap(), undefined];
+      for (const name of names) errors.push(await rejectionOf(step(name as string, () => 1)));
+      const conditions: unknown[] = [
+        { type: 'all', of: 5 },
+        { type: 'any', of: [{ type: 'all', of: {} }] },
+        { type: 'count', n: 1, names: Symbol('s') },
+        { type: 'count', n: 0, names: ['a'] },
+        { type: 'name', name: 7 },
+      ];
+      for (const condition of conditions)
+        errors.push(await rejectionOf(Promise.resolve().then(() => waitFor(condition as never))));
+    });
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(10);
+    await result;
+    expect(errors).toHaveLength(10);
+    for (const error of errors) expect(error).toMatchObject({ code: 'invalid_definition' });
+    await h.close();
+  });
+
   it('takes dates of another realm', async () => {
     const h = harness();
     const date = (): Date => vm.runInNewContext('new Date(0)') as Date;

@@ -76,8 +76,8 @@ export class Checkpoints {
    * @throws TaskAbort when the work is not this worker's any more
    */
   async use(kind: StepKind, name: string): Promise<Checkpoint> {
-    const what = `${kind} ${JSON.stringify(name)}`;
     checkName(kind, name);
+    const what = `${kind} ${JSON.stringify(name)}`;
     refuseInside(this.attempt, what);
     if (this.open.has(name))
       throw new EngineError('step_misused', `${what} is called while the one before of this name is under way.`);

@@ -1,7 +1,7 @@
 /** Options of a step. */
 import { LIMITS } from '../../../model/limits.js';
 import { retryPolicy, type RetryPolicy } from '../../../model/execution/policy.js';
-import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
+import { checkDuration, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { propertyOf } from '../../util/thrown.js';
@@ -58,7 +58,7 @@ export function rulesOf(
   fn: unknown,
   options: (StepOptions & { readonly schema?: unknown }) | undefined,
 ): StepRules {
-  const where = `step ${JSON.stringify(name)}`;
+  const where = `step ${shown(name)}`;
   if (typeof fn !== 'function') throw refuse(where, 'the function', 'a function', fn);
   if (options === undefined) return ONCE;
   knownOnly<StepOptions & { readonly schema?: unknown }>(where, options, STEP_OPTIONS);

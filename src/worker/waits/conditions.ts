@@ -24,12 +24,37 @@ const partOf =
       checkWaitName(where, part);
       return { type: 'name', name: part };
     }
-    const types: unknown[] = ['name', 'all', 'any', 'count', 'approval'];
-    if (types.includes((part as WaitCondition | undefined)?.type)) return part;
+    const checked = rebuilt(where, part);
+    if (checked !== undefined) return checked;
     throw new InvalidDefinitionError(
       `${where}: a part must be the name of a signal, or a condition, not ${shown(part)}`,
     );
   };
+
+/** A condition of the same parts, each checked: users can have written it by hand. Nothing for what is none. */
+function rebuilt(where: string, part: WaitCondition): WaitCondition | undefined {
+  switch ((part as WaitCondition | null | undefined)?.type) {
+    case 'name':
+      return partOf(where)((part as Extract<WaitCondition, { type: 'name' }>).name);
+    case 'all':
+    case 'any': {
+      const { type, of } = part as Extract<WaitCondition, { type: 'all' | 'any' }>;
+      needList(where, `the parts of ${type}`, of);
+      return several(type, of);
+    }
+    case 'count': {
+      const { n, names, distinct } = part as Extract<WaitCondition, { type: 'count' }>;
+      return count(n, names, { distinct });
+    }
+    case 'approval': {
+      const { n, name } = part as Extract<WaitCondition, { type: 'approval' }>;
+      checkWaitName(where, name);
+      return { type: 'approval', n, name };
+    }
+    default:
+      return undefined;
+  }
+}
 
 function several(where: 'all' | 'any', parts: readonly Part[]): WaitCondition {
   if (parts.length === 0) throw new InvalidDefinitionError(`${where}: name a signal at least`);
