@@ -143,6 +143,9 @@ export const MAX_LEAF_IDS = 120;
 /** Most ids that wait for a leaf of a shelf before they are written: a leaf holds hardly more than its most. */
 export const MAX_UNSETTLED_LEAF_IDS = 8;
 
+/** Most leaves of shelves that a call keeps in hand. */
+export const SHELF_LEAVES_IN_HAND = 8;
+
 /** How many a leaf has when ids that come in order begin the next one. */
 export const LEAF_IDS_IN_ORDER = 100;
 

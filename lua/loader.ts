@@ -12,8 +12,8 @@ const FIELD_OF: ReadonlyMap<string, string> = new Map(
   Object.entries(FIELDS).map(([name, field]) => [snakeCase(name), field]),
 );
 
-/** A long input has a key of its own: the sign in its place is told to the caller of the loader. */
-const KEPT_AS_SIGN: ReadonlySet<string> = new Set(['input']);
+/** Long ones have keys of their own: the sign in their place is told to the caller of the loader. */
+const KEPT_AS_SIGN: ReadonlySet<string> = new Set(['input', 'result']);
 
 const IS_EXTRA: ReadonlySet<string> = new Set(EXTRAS.map(snakeCase));
 

@@ -110,8 +110,8 @@ local function begin(call, argv, at)
   call.appended = false
   -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
   call.indexes, call.gathers = ff.no_indexes(call), false
-  -- The leaf of the index of ids and the one of a shelf, the retention slots, and the timers, that the call has in hand.
-  call.leaf, call.shelf_leaf, call.ended, call.timers = false, false, false, false
+  -- The leaf of the index of ids and those of shelves, the retention slots, and the timers, that the call has in hand.
+  call.leaf, call.shelf_leaves, call.ended, call.timers = false, false, false, false
   -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended, and admissions that were returned, and a
   -- stream, that have not been written yet.
   call.budgets, call.let_go, call.returned, call.stream = false, false, false, false
@@ -120,6 +120,8 @@ local function begin(call, argv, at)
   call.flow, call.counted, call.live, call.downstream, call.completions = false, false, 0, false, false
   -- Whether the execution of the step before is in hand, see lua/step/record.lua.
   call.records_steps = false
+  -- Edges that lead to one execution, as they were read.
+  call.edges = false
   ff.no_moves()
   -- What is announced, see lua/core/notices.lua.
   call.mended, call.marked, call.is_told, call.ends, call.told_streams = false, false, false, false, false

@@ -57,7 +57,7 @@ local ID_LENGTH = 22
 -- Steps of a task: the cursor behind it, the execution that it is about, and the edge.
 local function leading_steps(call, task, limit)
   if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
-  local found = ff.leading_of(call, task.about, task.cursor, limit)
+  local found = task.only and { task.only } or ff.leading_of(call, task.about, task.cursor, limit)
   local steps = {}
   for i = 1, #found do
     local edge_id = string.sub(found[i], 1, ID_LENGTH)
@@ -76,6 +76,22 @@ local function incoming_after(call, id, cursor)
   return after
 end
 
+-- What is read of edges that lead to an execution serves until some of them are written.
+local function keep_edges(call, id, ids, texts)
+  local by_id = {}
+  for i = 1, #ids do by_id[ids[i]] = texts[i] end
+  call.edges = { of = id, texts = by_id }
+end
+
+-- Reads the edges that lead out of those that steps are about, where that is one of each.
+local function read_only_edges(call, steps)
+  if not steps[2] then return end
+  local keys = {}
+  for i = 1, #steps do keys[i] = call.base .. steps[i].id .. SUFFIX.only end
+  local found = guarded('MGET', unpack(keys))
+  for i = 1, #steps do steps[i].only = found[i] and #found[i] == 2 * ID_LENGTH and found[i] or nil end
+end
+
 -- Those that lead to a group; all children of a parent that ended badly, of whichever group. Of the edges only those are read
 -- that are looked at now: a group has up to thousands.
 local function sibling_steps(call, task, limit)
@@ -84,7 +100,7 @@ local function sibling_steps(call, task, limit)
   local group = ff.group_of(call, task.about)
   task.reason = ff.sibling_reason(group)
   local is_for_all = ff.has_orphaned(group)
-  local ids, steps = incoming_after(call, task.about, task.cursor), {}
+  local ids, steps, kept_ids, kept_texts = incoming_after(call, task.about, task.cursor), {}, {}, {}
   for from = 1, #ids, limit do
     local last = math.min(from + limit - 1, #ids)
     local texts = command('HMGET', call.base .. task.about .. SUFFIX.dependencies, unpack(ids, from, last))
@@ -93,10 +109,17 @@ local function sibling_steps(call, task, limit)
       ff.read_edge_dependency(edge)
       local counts = edge.edge_round == group.group_round
       if is_for_all then counts = edge.edge_round ~= '' end
-      if counts then steps[#steps + 1] = { cursor = ids[i], edge = ids[i], id = edge.upstream } end
-      if #steps == limit then return steps end
+      if counts then
+        local size = #steps + 1
+        steps[size] = { cursor = ids[i], edge = ids[i], id = edge.upstream }
+        kept_ids[size], kept_texts[size] = ids[i], edge.dependency
+      end
+      if #steps == limit then break end
     end
+    if #steps == limit then break end
   end
+  keep_edges(call, task.about, kept_ids, kept_texts)
+  read_only_edges(call, steps)
   return steps
 end
 
@@ -178,17 +201,18 @@ end
 -- An edge that leads to an execution. Where the completions of the call can be most of what leads there, all edges are read
 -- together once the second of them is resolved.
 local function edge_to(call, execution, edge_id)
-  local texts = execution.edge_texts
+  local known = call.edges
+  local texts = known and known.of == execution.id and known.texts
   if not texts and execution.resolved and call.completions and execution.leading <= 2 * call.completions then
     local found = guarded('HGETALL', execution.key .. SUFFIX.dependencies)
     if found.err then ff.no_hash(found) end
     texts = {}
     for i = 1, #found, 2 do texts[found[i]] = found[i + 1] end
-    execution.edge_texts = texts
+    call.edges = { of = execution.id, texts = texts }
   end
-  if not texts then return ff.edge_of(execution.key, edge_id) end
-  local edge = texts[edge_id] and { id = edge_id, dependency = texts[edge_id] }
-  if edge then ff.read_edge_dependency(edge) end
+  if not texts or not texts[edge_id] then return ff.edge_of(execution.key, edge_id) end
+  local edge = { id = edge_id, dependency = texts[edge_id] }
+  ff.read_edge_dependency(edge)
   return edge
 end
 
@@ -224,11 +248,15 @@ local function look_at(call, task, id)
   end
   local execution = load(call, id)
   if not execution then return nil end
-  ff.count_group(execution)
+  if execution.group ~= '' or is_of_edge then
+    ff.count_group(execution)
+  else
+    execution.group_state, execution.is_parent, execution.leading = GROUP_STATE.none, '', 0
+  end
   if execution.grant ~= '' then ff.read_grant(execution) end
   execution.flow = task.flow.id
   if is_of_edge then
-    ff.leave_downstream(call)
+    ff.settle_downstream(call)
     call.downstream = execution
   end
   return execution
@@ -242,7 +270,9 @@ local function carry_out(call, task, step)
   if task.kind == WALK_KIND.evaluate then return evaluate(call, flow, execution) end
   if task.kind == WALK_KIND.siblings then
     if ff.is_terminal(execution.situation) then return nil end
-    return cancel(call, flow, execution, task.reason)
+    local children, its_end = cancel(call, flow, execution, task.reason)
+    its_end.only = step.only
+    return children, its_end
   end
   if not ff.owes_cancel(flow, execution.situation) then return nil end
   return cancel(call, flow, execution, ff.cancel_reason_of(flow))

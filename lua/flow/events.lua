@@ -5,7 +5,8 @@ function ff.settle_downstream(call)
   local execution = call.downstream
   local resolved = execution and execution.resolved
   if not resolved then return end
-  execution.resolved, execution.edge_texts = false, nil
+  execution.resolved = false
+  if call.edges and call.edges.of == execution.id then call.edges = false end
   ff.set_all(execution.key .. SUFFIX.dependencies, resolved)
   if not execution.is_group_stale then return end
   execution.is_group_stale = false
@@ -14,7 +15,7 @@ end
 
 function ff.leave_downstream(call)
   ff.settle_downstream(call)
-  call.downstream = false
+  call.downstream, call.edges = false, false
 end
 
 -- What is written of it waits for that of other edges.

@@ -1,9 +1,12 @@
 -- What upstreams give to an execution that is claimed; the twin of model/flow/given.ts.
 
-local load_upstream = ff.loader('ending', 'fence')
+local load_upstream = ff.refilling_loader('ending', 'result', 'fence')
+
+-- The record of the upstream that was looked at last: its table is used for the next one.
+local last_upstream = false
 
 local function result_of(upstream)
-  local result = command('HGET', upstream.key, FIELD.result)
+  local result = upstream.result
   if result == LIMIT.spilled then result = guarded('GET', ff.result_key(upstream)) end
   return type(result) == 'string' and result or nil
 end
@@ -14,7 +17,8 @@ local function given_by(call, room, id, text)
   local edge = { id = id, dependency = text }
   ff.read_edge_dependency(edge)
   if edge.edge_state ~= EDGE_STATE.satisfied or edge.is_late ~= '' or edge.data_passing_ref == '' then return nil end
-  local ran, upstream = pcall(load_upstream, call, edge.upstream)
+  local ran, upstream = pcall(load_upstream, call, edge.upstream, last_upstream)
+  last_upstream = ran and upstream or false
   -- The damage of another one is told when that is looked at.
   if not ran then
     ff.contain(upstream)

@@ -92,13 +92,24 @@ local function limit_exceeded(name)
   return ff.reject('flow_limit_exceeded', 'limit', name)
 end
 
+-- Whether a key of some members is there already: most are looked at together.
+local function are_new(members)
+  for from = 1, #members, LIMIT.max_unsettled do
+    local keys = {}
+    for i = from, math.min(#members, from + LIMIT.max_unsettled - 1) do keys[#keys + 1] = members[i].key end
+    if command('EXISTS', unpack(keys)) > 0 then return false end
+  end
+  return true
+end
+
 -- Why members cannot join a flow with so many edges, if they cannot. Looks at all that is written when they do.
 function ff.members_refusal(call, nodes, edge_count, members, new_edges)
   if nodes + #members > LIMIT.max_flow_members then return limit_exceeded('maxFlowMembers') end
   if edge_count + new_edges > LIMIT.max_flow_edges then return limit_exceeded('maxFlowEdges') end
+  local are_all_new = are_new(members)
   for i = 1, #members do
     local member = members[i]
-    if command('EXISTS', member.key) == 1 then
+    if not are_all_new and command('EXISTS', member.key) == 1 then
       return ff.reject('invalid_input', 'field', 'graph.members', 'reason', 'execution_exists')
     end
     local lane_id = member.creation.lane_id
@@ -265,8 +276,12 @@ local function make_member(call, flow_id, rank, awaits_seal, member)
     times.execution_deadline_at = creation.deadline
     ff.set_timer(call, times)
   end
-  ff.append(call, EVENT.execution_created, id, member.naming, member.given, bounds, creation.delay, creation.needs, '',
-    creation.tags, creation.policy_text)
+  if creation.extras == '' and creation.policy_text == '' then
+    ff.append(call, EVENT.execution_created, id, member.naming, member.given)
+  else
+    ff.append(call, EVENT.execution_created, id, member.naming, member.given, bounds, creation.delay, creation.needs, '',
+      creation.tags, creation.policy_text)
+  end
   ff.append(call, EVENT.flow_member_added, id, flow_id .. '\t' .. rank_text .. '\t' .. awaits_seal, '')
   if member.policy then ff.append(call, EVENT.edge_group_policy_set, id, flow_id .. '\t' .. member.policy, '') end
   if not has_group then return end

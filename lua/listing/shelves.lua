@@ -34,7 +34,7 @@ local function split(call, shelf, leaf, key)
   command('ZADD', names, '0', next_leaf)
 end
 
--- Whether the leaf in hand is the one for an id. Where the next one begins is asked for when a second id comes.
+-- Whether a leaf in hand is the one for an id. Where the next one begins is asked for when a second id comes.
 local function holds(call, leaf, shelf, id)
   if leaf.shelf ~= shelf or ff.is_before(id, leaf.name) then return false end
   if leaf.up_to == nil then
@@ -56,36 +56,52 @@ local function open_leaf(call, shelf, id)
   return { shelf = shelf, name = name, key = ff.shelf_leaf_key(call, shelf, name), up_to = nil, size = 0 }
 end
 
--- Writes the ids that wait for the leaf in hand.
-function ff.settle_shelf(call)
-  local leaf = call.shelf_leaf
+-- Writes the ids that wait for a leaf. One that is made two is in hand no more, and those beside it are looked for anew.
+local function settle_leaf(call, leaf)
   if leaf.size == 0 then return end
   local count = guarded('RPUSH', leaf.key, unpack(leaf, 1, leaf.size))
   leaf.size = 0
   if type(count) ~= 'number' or count <= LIMIT.leaf_ids then return end
-  call.shelf_leaf = false
   split(call, leaf.shelf, leaf.name, leaf.key)
+  leaf.shelf = false
 end
 
--- Puts an execution on a shelf on which it does not stand. Ids of one leaf wait for each other, as entries of indexes do.
-function ff.shelve(call, shelf, id)
-  local leaf = call.shelf_leaf
-  if not (leaf and holds(call, leaf, shelf, id)) then
-    if leaf then ff.settle_shelf(call) end
-    leaf = open_leaf(call, shelf, id)
-    call.shelf_leaf = leaf or false
-    if not leaf then return end
-  end
-  local size = leaf.size + 1
-  leaf.size, leaf[size] = size, id
-  if not call.gathers or size == LIMIT.unsettled_leaf_ids then ff.settle_shelf(call) end
+-- Writes the ids that wait for leaves in hand.
+function ff.settle_shelves(call)
+  local leaves = call.shelf_leaves
+  for i = 1, #leaves do settle_leaf(call, leaves[i]) end
 end
 
 -- What a look at a shelf has to find is written.
 local function leave_hand(call)
-  if not call.shelf_leaf then return end
-  ff.settle_shelf(call)
-  call.shelf_leaf = false
+  if not call.shelf_leaves then return end
+  ff.settle_shelves(call)
+  call.shelf_leaves = false
+end
+
+-- The leaf in hand for an id: members of one flow, in any order, go to few leaves.
+local function leaf_in_hand(call, shelf, id)
+  local leaves = call.shelf_leaves
+  if leaves then
+    for i = #leaves, 1, -1 do
+      if holds(call, leaves[i], shelf, id) then return leaves[i] end
+    end
+    if #leaves >= LIMIT.shelf_leaves_in_hand then leave_hand(call) end
+  end
+  local leaf = open_leaf(call, shelf, id)
+  if not leaf then return nil end
+  leaves = call.shelf_leaves or {}
+  leaves[#leaves + 1], call.shelf_leaves = leaf, leaves
+  return leaf
+end
+
+-- Puts an execution on a shelf on which it does not stand. Ids of one leaf wait for each other, as entries of indexes do.
+function ff.shelve(call, shelf, id)
+  local leaf = leaf_in_hand(call, shelf, id)
+  if not leaf then return end
+  local size = leaf.size + 1
+  leaf.size, leaf[size] = size, id
+  if not call.gathers or size == LIMIT.unsettled_leaf_ids then settle_leaf(call, leaf) end
 end
 
 -- Takes an execution off a shelf.
