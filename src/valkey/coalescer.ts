@@ -67,6 +67,7 @@ export const addsToStore = ({ name }: ParsedCommand): boolean => operationNamed(
 
 const orderOf = ({ name }: ParsedCommand): 'first' | 'any' | 'last' => operationNamed(name).order ?? 'any';
 const comesFirst = (command: ParsedCommand): boolean => orderOf(command) === 'first';
+const comesLast = (command: ParsedCommand): boolean => orderOf(command) === 'last';
 
 export class Coalescer {
   private readonly waiting = new Map<string, Gathering>();
@@ -167,8 +168,9 @@ export class Coalescer {
 }
 
 /**
- * Interleaves callers' commands so that like ones are adjacent; each caller's order is kept. What goes first comes first;
- * of the rest the first commands, then the second ones, and what goes last behind the others.
+ * Interleaves callers' commands so that like ones are adjacent; each caller's order is kept. Callers whose commands all go
+ * first come first, and those whose commands all go last come last: a claim finds what every command of the call made
+ * claimable. Of the rest the first commands come, then the second ones, and what goes last behind the others.
  */
 function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; places: number[][] } {
   const interleaved: ParsedCommand[] = [];
@@ -178,18 +180,23 @@ function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; 
     interleaved.push(command);
   };
   let longest = 0;
+  const trails = group.map(({ commands, leads }) => !leads && commands.every(comesLast));
   group.forEach(({ commands, leads }, index) => {
     if (leads) for (const command of commands) add(index, command);
-    else longest = Math.max(longest, commands.length);
+    else if (trails[index] === false) longest = Math.max(longest, commands.length);
   });
   for (let stage = 0; stage < longest; stage++) {
     for (const last of [false, true]) {
       group.forEach(({ commands, leads }, index) => {
         const command = commands[stage];
-        if (command !== undefined && !leads && (orderOf(command) === 'last') === last) add(index, command);
+        if (command !== undefined && !leads && trails[index] === false && comesLast(command) === last)
+          add(index, command);
       });
     }
   }
+  group.forEach(({ commands }, index) => {
+    if (trails[index] === true) for (const command of commands) add(index, command);
+  });
   return { interleaved, places };
 }
 

@@ -38,6 +38,8 @@ export interface ReporterOptions {
   readonly slotIsIdle: () => boolean;
   /** Endings leave when this turn ends; a claim for what they make room for can leave with them. */
   readonly onLeaving: () => void;
+  /** A completion left: what it makes claimable can be claimed in the same call. */
+  readonly onCompleting: (attempt: Attempt) => void;
   /** Such a call was answered, or failed. */
   readonly onAnswered: () => void;
   /** The engine's word on an ending, or that it was given up. Called once for every ending, with what was sent last. */
@@ -146,7 +148,9 @@ export class Reporter {
   private launch(finals: readonly Final[]): void {
     // Before the call, which leaves when the turn ends: the claim is to leave with it.
     this.options.onLeaving();
-    const flight = this.send(finals).then((again) => {
+    const sent = this.send(finals);
+    for (const { attempt, ending } of finals) if (ending.kind === 'complete') this.options.onCompleting(attempt);
+    const flight = sent.then((again) => {
       this.options.onAnswered();
       return again.length === 0 ? undefined : this.repeat(again);
     });

@@ -18,6 +18,7 @@ import { printed } from '../util/printed.js';
 import type { Backend } from '../backend.js';
 import { Claimer } from '../claiming/claimer.js';
 import { systemClock, within, type Clock } from '../engine/clock.js';
+import { localFlows } from '../engine/local-flows.js';
 import { localNews, type News } from '../engine/local-news.js';
 import type { TaskAbortCode } from './abort.js';
 import { Ahead } from './ahead.js';
@@ -133,6 +134,7 @@ export class TaskWorker implements Worker {
       collect: claimAhead > 0,
       slotIsIdle: () => this.running.size < slots,
       onLeaving: () => this.claimer.pumpSoon(),
+      onCompleting: ({ executionId }) => localFlows(backend).completing(executionId),
       onAnswered: () => this.claimer.pump(),
       onSettled: (attempt, ending, settlement) => this.settled(attempt, ending, settlement),
     });

@@ -1,4 +1,7 @@
-/** A signal and the worker that waits for it in one process: the claim travels with the signal. */
+/**
+ * What makes work claimable and the worker that waits for it in one process: the claim travels with a signal, and with the
+ * completion of the last one that a member of a flow waits for.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import { app, type App, type Backend, type TaskContext } from '../../src/index.js';
 import { memory } from '../../src/memory/index.js';
@@ -70,5 +73,50 @@ describe('a run that is signalled by the process that works on it', () => {
     claims.length = 0;
     await run.signal('go');
     expect(claims).toEqual([]);
+  });
+});
+
+describe('a member of a flow whose upstreams are completed by the process that created it', () => {
+  /** Tasks of lanes `up` and `down`; each upstream ends when its gate is opened. */
+  function withGates(claims: string[]) {
+    const opened = new Map<number, () => void>();
+    const it = (a = app({ backend: withoutWakes(claims) }));
+    const up = it.task('up', async ({ input }: TaskContext<number>) => {
+      await new Promise<void>((resolve) => opened.set(input, resolve));
+      return input;
+    });
+    const down = it.task('down', ({ input }: TaskContext<readonly number[]>) => input);
+    const begun = async (count: number): Promise<void> => {
+      while (opened.size < count) await pause(1);
+      claims.length = 0;
+    };
+    return { it, up, down, begun, open: (n: number) => opened.get(n)?.() };
+  }
+
+  it('begins although no wake arrives, once the last of them has ended', async () => {
+    const claims: string[] = [];
+    const { it: its, up, down, begun, open } = withGates(claims);
+    const flow = its.flow('f', (f) => f.run(down, [f.run(up, 1), f.run(up, 2)]));
+    const run = await flow.run(undefined);
+    await its.worker({ slots: 3 });
+    await begun(2);
+    open(1);
+    while ((await run.info()).members.completed !== 1) await pause(1);
+    expect(claims).not.toContain('down');
+    open(2);
+    expect(await run.result({ timeout: '1s' })).toEqual([1, 2]);
+    expect(claims.filter((lane) => lane === 'down')).toHaveLength(1);
+  });
+
+  it('begins with the ending that decides its quorum', async () => {
+    const claims: string[] = [];
+    const { it: its, up, down, begun, open } = withGates(claims);
+    const flow = its.flow('f', (f) => f.run(down, f.quorum(2, [f.run(up, 1), f.run(up, 2), f.run(up, 3)])));
+    const run = await flow.run(undefined);
+    await its.worker({ slots: 4 });
+    await begun(3);
+    open(3);
+    open(1);
+    expect(await run.result({ timeout: '1s' })).toEqual([1, 3]);
   });
 });

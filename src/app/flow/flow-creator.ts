@@ -3,6 +3,7 @@ import { executionIdOf } from '../../../model/ids.js';
 import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
+import { localFlows } from '../../engine/local-flows.js';
 import { withRetries } from '../../engine/retry.js';
 import { ServerClock } from '../../engine/server-clock.js';
 import { RunIdConflictError } from '../../shared/errors.js';
@@ -14,6 +15,7 @@ import { ownFlowUuid } from './ids.js';
 import type { RequestedFlow } from './requested-flow.js';
 import { partsOf, type Part } from './members.js';
 import { storedIn } from './stored.js';
+import { waitingMembersOf } from './waiting-members.js';
 
 export interface FlowCreatorOptions {
   readonly surroundings: RunSurroundings;
@@ -47,6 +49,7 @@ export class FlowCreator {
     // Members wait for their budgets: a flow is created whole.
     if (budgets.length > 0) await budgetsReady(this.options.surroundings, budgets, false);
     const parts = partsOf(graph, requested.members, { namespace, uuid, partition, now });
+    if (parts.length === 1) localFlows(this.backend).add(waitingMembersOf(graph, { namespace, uuid, partition, now }));
     const isNew = await this.begin(flowId, requested, parts);
     const isBuilding = isNew ? parts.length > 1 : await this.checkSame(flowId, requested);
     if (isBuilding) await this.build(flowId, requested, parts);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { looseLabel, signalText } from '../../../model/core/fields.js';
 import { partitionOfExecution } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
-import { localOffers, type LocalOffer } from '../../engine/local-offers.js';
+import { localOffers } from '../../engine/local-offers.js';
 import { encode } from '../../shared/codec.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidInputError } from '../../shared/errors.js';
@@ -12,6 +12,7 @@ import { validate, type InputOf } from '../../shared/schema.js';
 import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
+import { offerOf } from '../tasks/offer.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
 export interface SignalOptions {
@@ -158,21 +159,13 @@ export class Signalling extends Operating implements RunSignalling {
         payloadEncoding: encoding,
       });
       // Most signals are what their run waits for: an idle worker of this process goes on with it after one round trip.
-      const work = offerOf(executionId, this.ofTask);
+      const work = this.ofTask && offerOf(partitionOfExecution(executionId), this.ofTask);
       if (work !== undefined) localOffers(backend).offer(work);
       return answered;
     });
     if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
     return { id, effect: answer.effect === 'kept_for_a_wait' ? 'kept' : 'taken' };
   }
-}
-
-/** Where a run waits once it goes on; nothing when that is not known, or work is claimed with admissions there. */
-function offerOf(executionId: string, task: TaskDefinition | undefined): LocalOffer | undefined {
-  if (task === undefined || task.quotas.length > 0 || task.budget !== undefined) return undefined;
-  const { laneId, name: executionKind, policy } = task;
-  const { requiredCapabilities = [] } = policy?.routingRequirements ?? {};
-  return { laneId, partition: partitionOfExecution(executionId), executionKind, requiredCapabilities };
 }
 
 /** @throws InvalidDefinitionError for a sender that cannot be one; an empty one is none */
