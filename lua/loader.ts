@@ -183,7 +183,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     '(function()',
     // The extras of the record before, the fields that were asked for with it, and the places of these in the answer.
     "local expected, fields, places = '', {}, {}",
-    `local ${checkedExtras.join(', ')}`,
+    ...(checkedExtras.length > 0 ? [`local ${checkedExtras.join(', ')}`] : []),
     `return ${body.join('\n')}`,
     'end)()',
   ].join('\n');
