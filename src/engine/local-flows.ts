@@ -1,7 +1,7 @@
 /**
  * Flows that this process has created: which of their members wait for how many others. When the completion that decides such
  * a member is sent here, the member is offered (local-offers.ts), so that its claim travels in the same call. A hint like the
- * offer: members that other processes complete are not counted, and their downstreams are found by their wakes.
+ * offer: members that other processes complete are not counted, and members that wait for them are found by wakes.
  */
 import type { Backend } from '../backend.js';
 import { localOffers, type LocalOffer } from './local-offers.js';
