@@ -19,6 +19,9 @@ import { sharedValkey } from '../support/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { collectingLog, deferred, pause, rejectionOf } from './support.js';
 
+/** Machines can be busy. */
+const SOON = { timeout: 20_000 };
+
 const apps: App[] = [];
 afterEach(async () => {
   for (const a of apps.splice(0)) await a.close();
@@ -63,7 +66,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     const bad = await task.run('bad');
     await good.result();
     await bad.result().catch(() => undefined);
-    await expect.poll(() => told.length).toBe(3);
+    await expect.poll(() => told.length, SOON).toBe(3);
     expect(told).toEqual(
       expect.arrayContaining([
         ['cancelled', 'changed my mind', late.id],
@@ -94,7 +97,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
         .run(i, { id: i === 3 ? undefined : `o${i}`, tags })
         .result()
         .catch(() => undefined);
-      await expect.poll(() => told.length).toBe(i + 1);
+      await expect.poll(() => told.length, SOON).toBe(i + 1);
       expected.push([i % 2 === 1 ? 'failed' : 'completed', i === 3 ? undefined : `o${i}`, tags ?? {}, 'mail:send']);
     }
     expect(told).toEqual(expected);
@@ -113,7 +116,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     const inputs = Array.from({ length: 300 }, (_, i) => i);
     const runs = await task.runMany(inputs, (i) => ({ tags: { 'order.number': String(i) } }));
     await Promise.all(runs.map((run) => run.result()));
-    await expect.poll(() => told.length).toBe(300);
+    await expect.poll(() => told.length, SOON).toBe(300);
     expect([...told].map(Number).sort((x, y) => x - y)).toEqual(inputs);
     if (label === 'memory') expect(times).toEqual([...times].sort((x, y) => x - y));
   });
@@ -194,12 +197,12 @@ describe('a damaged log', () => {
     await Promise.all(runs.map((run) => run.result()));
     const spoilt = runs.filter(({ id }) => partitionOfExecution(id) === partition);
     expect(spoilt.length).toBeGreaterThan(0);
-    await expect.poll(() => told.length).toBe(12 - spoilt.length);
+    await expect.poll(() => told.length, SOON).toBe(12 - spoilt.length);
     await pause(100);
     expect(faults).toEqual([{ error: expect.objectContaining({ code: 'corruption' }), partition }]);
     expect(lines.filter((line) => line.includes('is damaged'))).toHaveLength(1);
     await rewrite(() => whole);
-    await expect.poll(() => told.length).toBe(12);
+    await expect.poll(() => told.length, SOON).toBe(12);
     expect(new Set(told).size).toBe(12);
     expect(lines.some((line) => line.includes('can be read again'))).toBe(true);
     admin.disconnect();
@@ -229,9 +232,9 @@ describe('a damaged log', () => {
     damagedFrom = Number(end.split('.')[1]) + 1;
     await task.run(2, { id: 'behind' }).result();
     gate.resolve();
-    await expect.poll(() => told).toEqual(['before']);
+    await expect.poll(() => told, SOON).toEqual(['before']);
     damagedFrom = Infinity;
-    await expect.poll(() => told).toEqual(['before', 'behind']);
+    await expect.poll(() => told, SOON).toEqual(['before', 'behind']);
   });
 });
 
@@ -251,10 +254,10 @@ describe('the feed of a listener', () => {
     await a.worker();
     refuses = true;
     await task.run(1, { id: 'o1' }).result();
-    await expect.poll(() => faults.length).toBe(1);
+    await expect.poll(() => faults.length, SOON).toBe(1);
     await pause(60);
     refuses = false;
-    await expect.poll(() => told).toEqual(['o1']);
+    await expect.poll(() => told, SOON).toEqual(['o1']);
     expect(faults).toHaveLength(1);
     expect(lines.filter((line) => line.includes('do not hear'))).toHaveLength(1);
   });
@@ -272,7 +275,7 @@ describe('listeners', () => {
     await a.on('completed', () => (heard += 1));
     await a.worker();
     await task.run().result();
-    await expect.poll(() => heard).toBe(1);
+    await expect.poll(() => heard, SOON).toBe(1);
     expect(lines.some((line) => line.includes('A listener of "completed" failed.'))).toBe(true);
   });
 
