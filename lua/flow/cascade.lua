@@ -57,7 +57,7 @@ local ID_LENGTH = 22
 -- Steps of a task: the cursor behind it, the execution that it is about, and the edge.
 local function leading_steps(call, task, limit)
   if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
-  local found = task.only and { task.only } or ff.leading_of(call, task.about, task.cursor, limit)
+  local found = task.only and { task.only } or ff.leading_of(call, task.about, task.cursor, limit, task.are_several)
   local steps = {}
   for i = 1, #found do
     local edge_id = string.sub(found[i], 1, ID_LENGTH)
@@ -383,10 +383,15 @@ local completed, its_edge = { kind = WALK_KIND.resolve, bucket = BUCKET.succeede
 
 -- What the completion of a member means for others. Mostly one edge leads out of it, and nothing follows yet.
 function ff.settle_completion(call, execution, flow_id)
-  local edge_id, downstream = ff.only_edge_of(execution)
-  if later or not edge_id then return ff.settle_end(call, execution) end
   local flow = ff.readable_flow(call, flow_id)
   if not flow then return end
+  local edge_id, downstream = ff.only_edge_of(execution)
+  if not edge_id then
+    local task = end_of(flow, execution)
+    task.are_several = true
+    leave(call, cascade(call, { task }, LIMIT.units_at_once))
+    return finish(call, flow)
+  end
   completed.flow, its_edge.edge, its_edge.id = flow, edge_id, downstream
   local first, second, third = try(call, completed, its_edge)
   if first or second or third then

@@ -181,10 +181,10 @@ function ff.only_edge_of(execution)
 end
 
 -- Edges that lead out of an execution behind a cursor, in order, at most `limit`: the id of each and of its downstream, in one
--- text.
-function ff.leading_of(call, id, cursor, limit)
+-- text. `are_several` says that it was looked for an only one, and there is none.
+function ff.leading_of(call, id, cursor, limit, are_several)
   local key = call.base .. id
-  local only = only_edge_at(key)
+  local only = not are_several and only_edge_at(key)
   if only then return (cursor == '' or ff.is_before(cursor, string.sub(only, 1, ID_LENGTH))) and { only } or {} end
   return command('ZRANGEBYLEX', key .. SUFFIX.leading, cursor == '' and '-' or '(' .. cursor .. '~', '+', 'LIMIT', 0, limit)
 end
