@@ -54,6 +54,15 @@ const row: fc.Arbitrary<Row> = fc.record({
   deadlineMs: seldom(fc.constantFrom(800, 4_000), 10),
 });
 
+/** Policies of members by their place: neighbours that are alike besides have different ones. */
+const MEMBER_POLICIES = [
+  undefined,
+  { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed' as const, delayMs: 50 } }, maxReclaimCount: 1 },
+  undefined,
+  undefined,
+  { timeoutPolicy: { attemptTimeoutMs: 1_500 } },
+];
+
 /** A graph of new members; edges lead from earlier ones, or from members of an existing flow. */
 function graphOf(world: World, rows: readonly Row[], others: readonly string[]) {
   const ids = rows.map(() => `${world.partition}:${world.uuid()}`);
@@ -78,6 +87,7 @@ function graphOf(world: World, rows: readonly Row[], others: readonly string[]) 
       executionDeadlineAt: deadlineMs === null ? undefined : world.now + deadlineMs,
       tags: (at % 3 === 2 ? { 'team.name': 'red' } : {}) as Record<string, string>,
       priority: at % 4 === 3 ? 5 : undefined,
+      policy: MEMBER_POLICIES[at % MEMBER_POLICIES.length],
     })),
     edges: edges.map((edge, at) => (at % 3 === 1 ? { ...edge, dataPassingRef: 'result' } : edge)),
     groups: rows.flatMap(({ policy }, at) => {

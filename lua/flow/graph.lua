@@ -5,7 +5,7 @@ local TEXTS_OF_MEMBER = 8
 
 -- What the creations of members share that are alike. The table that plain creations share is copied.
 local function creation_of(call, known, naming, options, policy, rules, capabilities, tags)
-  local name = naming .. '\n' .. options .. '\n' .. policy .. '\n' .. tags
+  local name = table.concat({ naming, options, policy, rules, capabilities, tags }, '\n')
   local shared = known[name]
   if shared then return shared end
   local prepared = ff.shared_creation(call, naming, options, policy, rules, capabilities, tags)

@@ -133,3 +133,36 @@ describe('work of one claim', () => {
     expect(results.map(({ ok }) => ok)).toEqual([true, false, true]);
   });
 });
+
+/** What the record of an execution says of its policy and its needs. */
+const saidOf = async (executionId: string) =>
+  (await admin.hmget(coreOf(executionId), FIELDS.rules, FIELDS.needs)) as unknown;
+
+describe('members that join a flow in one call', () => {
+  const policies = [
+    { maxReclaimCount: 1 },
+    undefined,
+    { maxReclaimCount: 7 },
+    { maxReclaimCount: 1, routingRequirements: { requiredCapabilities: ['gpu'] } },
+  ];
+
+  it('have rules and needs of their own where nothing else about them differs', async () => {
+    const members = policies.map((policy) => ({
+      executionId: engine.executionId(),
+      laneId: 'l',
+      executionKind: 'k',
+      policy,
+    }));
+    await engine.backend.createFlow({
+      flowId: engine.executionId(),
+      flowKind: 'f',
+      namespace: 'n',
+      creatorIdentity: 'c',
+      graph: { members, edges: [] },
+    });
+    const alone = await create(policies.map((policy) => ({ policy })));
+    const expected = await Promise.all(alone.map(saidOf));
+    expect(await Promise.all(members.map(({ executionId }) => saidOf(executionId)))).toEqual(expected);
+    expect(new Set(expected.map((said) => JSON.stringify(said))).size).toBe(policies.length);
+  });
+});
