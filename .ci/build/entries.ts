@@ -17,20 +17,11 @@ export const ENTRIES = [
 ] as const;
 
 /**
- * Sources in the package, and after a `!` what of them is not, as `files` in package.json says it: what users program
- * against, to which the source maps lead. All of them would be half of the package; writers of a backend have the rest.
+ * Sources in the package, as `files` in package.json says it: what users program against, to which the source maps lead.
+ * All of them would be half of the package; writers of a backend have the rest.
  */
-export const SOURCES = [
-  ...['src/index.ts', 'src/app', 'src/worker', 'src/shared', 'src/testing'],
-  ...['!src/testing/canonical', '!src/testing/conformance', '!src/testing/simulation'],
-] as const;
+export const SOURCES = ['src/index.ts', 'src/app', 'src/worker', 'src/shared'] as const;
 
 /** Whether a source, as its path from the root, is in the package. */
-export function isShipped(path: string): boolean {
-  const isIn = (place: string): boolean => path === place || path.startsWith(`${place}/`);
-  const [kept, out] = [
-    SOURCES.filter((place) => !place.startsWith('!')),
-    SOURCES.filter((place) => place.startsWith('!')),
-  ];
-  return kept.some(isIn) && !out.some((place) => isIn(place.slice(1)));
-}
+export const isShipped = (path: string): boolean =>
+  SOURCES.some((place) => path === place || path.startsWith(`${place}/`));
