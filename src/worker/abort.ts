@@ -5,7 +5,7 @@ export type TaskAbortCode = 'cancelled' | 'lease_lost' | 'lease_revoked' | 'dead
 
 const ABORT_BRAND = 'task_abort';
 
-/** What happened, and what a handler should do. */
+/** The message of each abort, and the hint for the handler. */
 const SENTENCES: Record<TaskAbortCode, readonly [what: string, hint: string]> = {
   cancelled: ['The execution was cancelled.', 'Stop, and undo what should not stay.'],
   lease_lost: [
@@ -18,7 +18,7 @@ const SENTENCES: Record<TaskAbortCode, readonly [what: string, hint: string]> = 
   shutdown: ['The worker shuts down.', 'Stop: the work is handed back and continues elsewhere.'],
 };
 
-/** Codes after which another attempt, or the same one elsewhere, can complete the run. */
+/** Codes after which another attempt, or the same one on another worker, can complete the run. */
 const GOES_ON: ReadonlySet<TaskAbortCode> = new Set(['lease_lost', 'lease_revoked', 'attempt_timeout', 'shutdown']);
 
 /** The `signal.reason` of a handler. Once aborted, a handler may throw anything: it does not count as a failure. */

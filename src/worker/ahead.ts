@@ -1,7 +1,7 @@
 /**
- * Work that was claimed ahead and waits for a slot. Claiming ahead takes work away from others: what has waited for a
- * third of its lease, or for 5 seconds if that is less, is handed back. Then it was too much, and the worker claims ahead
- * no more than it could start in that time; the limit grows again, by a quarter each time that as many have started.
+ * Work that was claimed ahead and waits for a slot. Claiming ahead takes work away from other workers, so work that has
+ * waited for a third of its lease, or for 5 seconds if that is less, is handed back. The worker then limits claim-ahead
+ * to as many executions as it started in that time. The limit grows by a quarter each time that as many have started.
  */
 import type { Cancel, Clock } from '../engine/clock.js';
 import type { Attempt } from './attempt.js';
@@ -11,27 +11,27 @@ const MAX_HOLD_MS = 5_000;
 export interface AheadOptions {
   readonly clock: Clock;
   readonly leaseTtlMs: number;
-  /** Executions that may wait at most. */
+  /** Most executions that may wait. */
   readonly claimAhead: number;
-  /** So many may wait from now on. */
+  /** Called when the limit of waiting executions changes. */
   readonly onLimit: (count: number) => void;
-  /** It waited too long. */
+  /** Called for an execution that waited too long. */
   readonly onOverdue: (attempt: Attempt) => void;
 }
 
 interface Waiting {
   readonly attempt: Attempt;
   readonly since: number;
-  /** Executions that had been started before it came. */
+  /** Number of handlers started before it was added. */
   readonly startedBefore: number;
 }
 
 export class Ahead {
-  /** In the order in which they start: the most urgent first, among equals the oldest. */
+  /** In the order in which they start: highest priority first, then oldest first. */
   private waiting: Waiting[] = [];
   private timer: Cancel | undefined;
   private limit: number;
-  /** Handlers that were called, in all. */
+  /** Number of handlers started so far. */
   private startedInAll = 0;
   private growsAt = Infinity;
 
@@ -39,7 +39,7 @@ export class Ahead {
     this.limit = options.claimAhead;
   }
 
-  /** Executions that wait. */
+  /** Number of waiting executions. */
   get size(): number {
     return this.waiting.length;
   }
@@ -55,26 +55,26 @@ export class Ahead {
     this.timer ??= this.options.clock.after(this.holdMs, () => this.handBack());
   }
 
-  /** The one that starts next; it waits no more. */
+  /** Removes the next attempt to start. */
   next(): Attempt | undefined {
     return this.waiting.shift()?.attempt;
   }
 
-  /** Takes it out; false when it does not wait here. */
+  /** Removes an attempt; false if it was not waiting. */
   remove(attempt: Attempt): boolean {
     const index = this.waiting.findIndex((each) => each.attempt === attempt);
     if (index !== -1) this.waiting.splice(index, 1);
     return index !== -1;
   }
 
-  /** Takes all of them out, to be handed back because the worker ends. */
+  /** Removes all attempts, for a worker that ends. */
   takeAll(): Attempt[] {
     this.timer?.();
     this.timer = undefined;
     return this.waiting.splice(0).map(({ attempt }) => attempt);
   }
 
-  /** A handler was called: after enough of them, more may wait again. */
+  /** Call this when a handler is started; after enough of them, the limit grows. */
   started(): void {
     if (++this.startedInAll >= this.growsAt) this.limitTo(this.limit + Math.max(1, Math.floor(this.limit / 4)));
   }
@@ -90,7 +90,7 @@ export class Ahead {
     const until = this.options.clock.now() - this.holdMs;
     const overdue = this.waiting.filter(({ since }) => since <= until);
     this.waiting = this.waiting.filter(({ since }) => since > until);
-    // Before they leave, or they are claimed again at once.
+    // Before they are handed back, or the worker claims them again at once.
     if (overdue.length > 0)
       this.limitTo(this.startedInAll - Math.min(...overdue.map(({ startedBefore }) => startedBefore)));
     for (const { attempt } of overdue) this.options.onOverdue(attempt);

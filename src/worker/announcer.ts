@@ -1,4 +1,4 @@
-/** What a worker tells its user: events for the program, and messages for a person. */
+/** Reports what happens in a worker: events for the program, and log messages for people. */
 import type { Logger } from '../shared/logger.js';
 import type { TaskAbortCode } from './abort.js';
 import type { FinishedOutcome, WorkerEvents } from './api.js';
@@ -10,7 +10,7 @@ import type { ReportedEnding } from './reporter.js';
 const nameOf = ({ claimed, executionId }: Attempt): string => `"${claimed.executionKind}", ${executionId}`;
 
 export class Announcer {
-  /** The user's logger, which cannot hurt. */
+  /** The user's logger, guarded against its own errors. */
   readonly log: Logger;
   private readonly emitter: Emitter<WorkerEvents>;
 
@@ -67,7 +67,7 @@ export class Announcer {
     this.log.error(`A listener that the handler of ${nameOf(attempt)} put on its signal failed.`, error);
   }
 
-  /** The engine refused the ending for a reason that does not speak of ownership. */
+  /** The engine refused the ending for a reason other than lost ownership. */
   unreported(attempt: Attempt, error: unknown): void {
     this.log.error(
       `The ending of ${nameOf(attempt)} could not be reported; its lease will lapse, and it will be attempted again.`,

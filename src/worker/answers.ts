@@ -1,11 +1,10 @@
 /**
- * What the answer to a command of a worker means. Everything that a worker asks for under a fence can be repeated, so
- * there are three kinds of answers and no fourth: whether a fault met the whole call or this command alone makes no
- * difference.
+ * Classifies the answers to a worker's commands. Every command under a fence can be repeated, so three kinds are
+ * enough: it makes no difference whether a fault met the whole call or only this command.
  *
- *     accepted   the engine did it, now or when it was asked before
- *     refused    the engine's word on this command; repeating it gives the same
- *     unknown    a fault: it may have been done or not, and is asked again until its time is over
+ *     accepted   the engine applied the command, now or in an earlier call
+ *     refused    final: repeating the command gives the same answer
+ *     unknown    a fault: the command may have been applied, and is repeated until its time is over
  */
 import type { EngineError, ErrorCode } from '../../model/errors.js';
 import type { OperationName, OutcomeOf } from '../../model/machine.js';
@@ -18,7 +17,7 @@ export type Answer<Name extends OperationName = OperationName> =
   | { readonly kind: 'refused'; readonly error: EngineError }
   | { readonly kind: 'unknown'; readonly error: unknown };
 
-/** Families whose errors are the engine's word on the command; the others speak of the server or of the way to it. */
+/** Families of errors about the command itself; the others are about the server or the connection. */
 const FINAL_FAMILIES: ReadonlySet<string> = new Set([
   'validation',
   'bug',
@@ -27,10 +26,10 @@ const FINAL_FAMILIES: ReadonlySet<string> = new Set([
   'conflict',
   'not_found',
 ]);
-/** Codes that are final too: nothing that happens on the server while the lease holds changes them. */
+/** Other final codes: their cause does not go away while the lease lasts. */
 const FINAL_CODES: ReadonlySet<string> = new Set<ErrorCode>(['backend_closed', 'hmac_secret_not_initialized']);
 
-/** What an error says, whether it is the answer to one command or that of a whole call. */
+/** Classifies the error of a command, or of a whole call. */
 export function answerOfError(error: unknown): Exclude<Answer, { kind: 'accepted' }> {
   const engineError = asEngineError(error);
   if (engineError === undefined || isRetryable(engineError)) return { kind: 'unknown', error };
@@ -39,14 +38,14 @@ export function answerOfError(error: unknown): Exclude<Answer, { kind: 'accepted
 }
 
 /**
- * Whether the call was not answered, and is to be made again: a fault of the server or of the way to it, such as rights
- * that are missing for a moment. A handler never fails of one; it goes on, or loses its lease.
+ * Whether the call must be repeated, because the server or the connection failed, or because rights are missing for a
+ * moment. Such faults never fail a handler: it continues, or loses its lease.
  */
 export function isUnanswered(error: unknown): boolean {
   return asEngineError(error) === undefined ? isRetryable(error) : answerOfError(error).kind === 'unknown';
 }
 
-/** What the answer to one command says; one that is missing says nothing. */
+/** Classifies the result of a command. A missing result is unknown. */
 export function answerOf(result: CommandResult | undefined): Answer {
   if (result === undefined) return { kind: 'unknown', error: new Error('The call was answered without this command.') };
   return result.ok ? { kind: 'accepted', outcome: result.outcome } : answerOfError(result.error);

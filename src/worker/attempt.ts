@@ -1,4 +1,4 @@
-/** One execution in a worker's hand: its lease, its clock, and the signal of its handler. */
+/** An attempt in hand: its lease, its timeout, and the signal of its handler. */
 import type { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
@@ -17,36 +17,36 @@ import { Suspension, type SuspensionRequest } from './waits/suspension.js';
 
 /** What an attempt tells its worker. */
 export interface AttemptHooks {
-  /** The work is not this worker's any more. */
+  /** The worker no longer owns the execution. */
   readonly lost: (attempt: Attempt, code: TaskAbortCode) => void;
-  /** Its handler is told to stop. */
+  /** The handler was aborted. */
   readonly told: (attempt: Attempt) => void;
-  /** Its run ends because its handler waits. */
+  /** The handler's run ended because the handler waits. */
   readonly suspended: (attempt: Attempt, suspension: Suspension) => void;
   /** A listener that the handler put on its signal failed. */
   readonly listenerFailed: (attempt: Attempt, error: unknown) => void;
 }
 
 export class Attempt implements HeldLease, Member {
-  /** Among those that run. */
+  /** Its index in the bag of running attempts. */
   place = -1;
   lease: Lease | undefined;
   readonly executionId: string;
   readonly partition: string;
   readonly fence: LeaseFence;
-  /** When its handler was called, on the worker's clock; undefined while it waits for a slot. */
+  /** When the handler was called, on the worker's clock; undefined while the attempt waits for a slot. */
   startedAt: number | undefined;
-  /** Priority of the work, as far as is known: of what was claimed ahead, the highest starts first. */
+  /** Priority of the execution when it was claimed; among work claimed ahead, the highest starts first. */
   priority = 0;
-  /** How far it is; there once its handler has said so. */
+  /** Progress; set when the handler first reports some. */
   progress: Progress | undefined;
-  /** What it says; there once its handler has asked for its stream. */
+  /** Writer of stream frames; set when the handler first uses its stream. */
   frames: FrameWriter | undefined;
-  /** What its handler passes once; there once the handler has asked for it. */
+  /** Checkpoints of the handler; set when the handler first uses one. */
   checkpoints: Checkpoints | undefined;
-  /** Its ending is on its way to the engine. */
+  /** The ending has been handed to the reporter. */
   reported = false;
-  /** The engine said that the work is not this worker's any more: there is nothing left to report. */
+  /** The engine said that the worker no longer owns the execution, so there is nothing to report. */
   gone = false;
   private aborted: TaskAbort | undefined;
   private controller: AbortController | undefined;
@@ -62,7 +62,7 @@ export class Attempt implements HeldLease, Member {
     readonly laneId: string,
     private readonly clock: Clock,
     private readonly leaseTtlMs: number,
-    /** When the answer of the claim was there, on the worker's clock. */
+    /** When the answer to the claim arrived, on the worker's clock. */
     private readonly receivedAt: number,
     private readonly hooks: AttemptHooks,
   ) {
@@ -73,7 +73,7 @@ export class Attempt implements HeldLease, Member {
     this.endsAt = claimed.attemptTimeoutAt ?? Infinity;
   }
 
-  /** Made when the handler asks for it. */
+  /** Created on first use. */
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
@@ -83,7 +83,7 @@ export class Attempt implements HeldLease, Member {
     return this.controller.signal;
   }
 
-  /** Why the handler was told to stop. */
+  /** Why the handler was aborted, if it was. */
   get abortCode(): TaskAbortCode | undefined {
     return this.aborted?.code;
   }
@@ -93,54 +93,55 @@ export class Attempt implements HeldLease, Member {
   }
 
   /**
-   * For what is to be stored: a handler that is told to stop because its worker ends still owns its work. What it says until
-   * then counts, or its result would hide what is missing.
+   * The check before a handler's write. A handler that is aborted because its worker shuts down still owns the
+   * execution,
+   * and its writes are accepted: otherwise it could complete with a result while earlier writes are missing.
    */
   throwIfLost(): void {
     if (this.abortCode !== 'shutdown') this.throwIfAborted();
   }
 
-  /** The time of the engine as the claim told it and as it went on since, ms since the epoch. */
+  /** The engine's time, from the answer to the claim and the time passed since, ms since the epoch. */
   serverNow(): number {
     return Math.round(this.claimed.leaseExpiresAt - this.leaseTtlMs + this.clock.now() - this.receivedAt);
   }
 
-  /** Whether its handler runs, and nothing has told it to stop. */
+  /** Whether the handler has not settled and was not aborted. */
   get isLive(): boolean {
     return !this.stopped && this.aborted === undefined;
   }
 
-  /** Whether its handler has settled, or will not be called. */
+  /** Whether the handler has settled, or will not be called. */
   get isOver(): boolean {
     return this.stopped;
   }
 
-  /** Whether its run ended because its handler waits. What is left of that run is held up for good. */
+  /** Whether the run ended because the handler waits. The promises of that run never settle. */
   get isSuspended(): boolean {
     return this.suspended;
   }
 
-  /** Ends the run of the handler, which waits and does not settle by itself. */
+  /** Ends the run of a handler that waits, and so does not settle by itself. */
   suspend(request: SuspensionRequest | 'children'): void {
     if (!this.isLive || this.suspended) return;
     this.suspended = true;
     if (this.settled()) this.hooks.suspended(this, new Suspension(request));
   }
 
-  /** Its handler has settled, or waits, whichever is first: false when the other was. */
+  /** Records that the handler settled or waits. Only the first call returns true. */
   settled(): boolean {
     if (this.hasSettled) return false;
     this.hasSettled = true;
     return true;
   }
 
-  /** The handler is called now; from here on the attempt's own end is watched. */
+  /** Call this when the handler is called: the attempt's timeout and deadline are watched from now on. */
   start(): void {
     this.startedAt = this.clock.now();
     this.watchEnd();
   }
 
-  /** The attempt ends at this time of the engine, as the engine said after the claim. */
+  /** Sets the end of the attempt, in the engine's time, that the engine gave after the claim. */
   endAt(attemptTimeoutAt: number): void {
     this.endsAt = attemptTimeoutAt;
     if (this.isLive) this.watchEnd();
@@ -152,17 +153,17 @@ export class Attempt implements HeldLease, Member {
     const endsAt = Math.min(this.endsAt, executionDeadlineAt);
     if (endsAt === Infinity) return;
     const code = executionDeadlineAt <= this.endsAt ? 'deadline' : 'attempt_timeout';
-    // What the handler waits for may be in the socket already.
+    // The answer that the handler waits for may have arrived, still unread.
     this.cancelTimer = afterAndIo(this.clock, endsAt - this.serverNow(), () => this.abort(code));
   }
 
-  /** The handler has settled, or will not be called. */
+  /** Call this when the handler has settled, or will not be called. */
   stop(): void {
     this.stopped = true;
     this.cancelTimer?.();
   }
 
-  /** Tells the handler to stop; the first reason stays. */
+  /** Aborts the handler; only the first reason counts. */
   abort(code: TaskAbortCode, detail?: string): void {
     if (this.aborted !== undefined) return;
     this.aborted = new TaskAbort(code, detail);
@@ -174,7 +175,10 @@ export class Attempt implements HeldLease, Member {
     this.refused(refusal);
   }
 
-  /** The engine, or the worker's own clock when there is no refusal, says that the work is not this worker's any more. */
+  /**
+   * Handles a refusal by the engine; without one, a lease that is over by the worker's own clock. @returns the reason
+   * for the abort, or undefined if the worker still owns the execution
+   */
   refused(refusal: EngineError | undefined): TaskAbortCode | undefined {
     const now = this.serverNow();
     const timeouts = {
@@ -183,13 +187,13 @@ export class Attempt implements HeldLease, Member {
     };
     const code = refusal === undefined ? 'lease_lost' : abortCodeOf(refusal, timeouts);
     if (code === undefined) return undefined;
-    // By its own clock a worker only suspects: if a result is there in time after all, the fence decides.
+    // The worker's own clock is only a suspicion: a result that is still reported is judged by its fence.
     if (refusal === undefined) this.leave(code);
     else this.takenAway(code);
     return code;
   }
 
-  /** The engine, by whatever way, says that the work is not this worker's any more. */
+  /** The engine has said that the worker no longer owns the execution. */
   takenAway(code: TaskAbortCode, detail?: string): void {
     this.gone = true;
     this.leave(code, detail);
@@ -202,7 +206,7 @@ export class Attempt implements HeldLease, Member {
     this.hooks.lost(this, code);
   }
 
-  /** Whether its attempt's time is over. */
+  /** Whether the attempt's timeout has passed. */
   get timedOut(): boolean {
     return this.endsAt <= this.serverNow();
   }

@@ -1,8 +1,8 @@
 /**
- * The start of an attempt's time. Work that is claimed ahead waits inside the worker, and that time must not count
- * against the attempt: such a claim (`ahead: true`) arms no attempt timeout, and `beginAttempt` arms it when the handler
- * has been called. The begins of one turn of the event loop travel together, those of a partition in one call. A handler
- * that has ended by then needs none: short tasks cost nothing.
+ * Starts attempt timeouts. Work that was claimed ahead waits inside the worker, and that time must not count against
+ * its attempt timeout: such a claim (`ahead: true`) does not start the timeout, and `beginAttempt` starts it once the
+ * handler is called. Begins in one turn of the event loop share a call for each partition. A handler that has ended by
+ * then needs no begin, so short tasks cost nothing.
  */
 import type { Command } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
@@ -26,7 +26,7 @@ export class Beginner {
 
   constructor(private readonly options: BeginnerOptions) {}
 
-  /** The handler of an attempt that was claimed ahead is called now. */
+  /** Call this when the handler of an attempt that was claimed ahead is called. */
   begin(attempt: Attempt): void {
     this.called.push(attempt);
     if (this.called.length === 1) afterIo(this.options.clock, () => this.flush());
@@ -41,7 +41,7 @@ export class Beginner {
     }
   }
 
-  /** Sends them until each is answered, or has ended. Never rejects. */
+  /** Repeats the begins until each is answered or its attempt has ended. Never rejects. */
   private async send(attempts: readonly Attempt[]): Promise<void> {
     const { clock, onError } = this.options;
     let pending = attempts;
@@ -62,7 +62,7 @@ export class Beginner {
       const endsAt = propertyOf(answer.outcome, 'attemptTimeoutAt');
       if (typeof endsAt === 'number') attempt.endAt(endsAt);
     } else if (answer.kind === 'refused') {
-      // One that does not speak of ownership leaves the attempt without a timeout: the deadline still holds.
+      // If the refusal is not about ownership, the attempt runs without a timeout; its deadline still applies.
       attempt.refused(answer.error);
     }
   }

@@ -1,4 +1,4 @@
-/** What a handler is called with. */
+/** The context of a handler, its one argument. */
 import { EngineError } from '../../model/errors.js';
 import { prefixed, type Logger } from '../shared/logger.js';
 import type { Backend } from '../backend.js';
@@ -35,8 +35,9 @@ export function progressArgs({ executionId, fence }: Attempt, facts: ProgressFac
 const { attemptOf, dependenciesOf, waitingOf } = HandlerFence;
 
 /**
- * The context of an attempt's handler. What is more than a fact of the attempt is made when the handler asks for it: many ask
- * for none. (As a class: an object of accessors costs more than all the rest of an attempt.)
+ * The context of an attempt's handler. Everything except facts of the attempt is created on first use, because many
+ * handlers use nothing else. It is a class, because an object literal with accessors costs more than the rest of an
+ * attempt.
  */
 export class HandlerContext implements TaskContext {
   readonly executionId: string;
@@ -53,11 +54,11 @@ export class HandlerContext implements TaskContext {
     this.executionId = executionId;
     this.fence = new HandlerFence(attempt, dependencies);
     this.attempt = claimed.attemptIndex + 1;
-    // Every claim raises the epoch, and every one that does not go on with an attempt begins the next.
+    // Every claim raises the epoch; a claim that does not continue an attempt begins the next one.
     this.resumes = claimed.leaseEpoch - claimed.attemptIndex - 1;
   }
 
-  /** A copy: in memory they are the store's own. */
+  /** A copy: with the memory backend, the tags belong to the store. */
   get tags(): Readonly<Record<string, string>> {
     return Object.freeze({ ...attemptOf(this).claimed.tags });
   }
@@ -110,7 +111,7 @@ export class HandlerContext implements TaskContext {
   get progress(): TaskContext['progress'] {
     return (percent, message) => {
       const said = say(attemptOf(this), percent, message, dependenciesOf(this));
-      // A handler need not wait for it: then its failure is no unhandled rejection. One that waits is told.
+      // A handler need not await the promise; its rejection must not be an unhandled one then.
       said.catch(() => undefined);
       return said;
     };

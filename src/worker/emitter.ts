@@ -1,4 +1,4 @@
-/** Typed events. A listener that throws, or whose promise rejects, hurts neither other listeners nor the emitter. */
+/** Typed events. A listener that throws, or whose promise rejects, affects neither other listeners nor the emitter. */
 import { quietly } from '../util/quietly.js';
 
 export class Emitter<Events extends object> {

@@ -1,7 +1,9 @@
 /**
- * Word that work in hand has ended elsewhere: it was cancelled by an operator, or by its flow, whose group has what it needs.
- * Without it, a handler is told with the next renewal of its lease, up to a third of that later. Only handlers that have run
- * for a while are watched for: a partition that is asked announces the ends of all its executions.
+ * Notices when work in hand was ended elsewhere, for example cancelled by an operator, or by its flow when a group has
+ * enough results. Otherwise the handler is aborted only at the next renewal of its lease, up to a third of the TTL
+ * later.
+ * Only partitions of handlers that have run for a while are watched, because a watched partition announces the ends of
+ * all its executions.
  */
 import { EndsSubscription } from '../engine/ends-subscription.js';
 import type { Announcement, Backend } from '../backend.js';
@@ -9,7 +11,7 @@ import type { Cancel, Clock } from '../engine/clock.js';
 import type { Bag } from '../util/bag.js';
 import type { Attempt } from './attempt.js';
 
-/** How long a handler runs before it is watched for, and how often it is looked for such ones, ms. */
+/** How long a handler runs before its partition is watched, and the interval of the check for such handlers, ms. */
 const WATCHED_FROM_MS = 250;
 
 export interface EndsWatchOptions {
@@ -18,7 +20,7 @@ export interface EndsWatchOptions {
   readonly running: Bag<Attempt>;
   /** The attempts of an execution. */
   readonly attemptsOf: (executionId: string) => readonly Attempt[];
-  /** Work may be gone: its leases are to be asked for. */
+  /** Called for attempts that may have ended: their leases must be renewed now. */
   readonly doubt: (attempts: readonly Attempt[]) => void;
 }
 
@@ -32,7 +34,7 @@ export class EndsWatch {
     this.ends = new EndsSubscription(options.backend, options.clock, (announcement) => this.heard(announcement));
   }
 
-  /** A handler was started. */
+  /** Call this when a handler was started. */
   started(): void {
     if (this.timer !== undefined || this.closed) return;
     this.timer = this.options.clock.after(WATCHED_FROM_MS, () => this.look());
@@ -56,7 +58,7 @@ export class EndsWatch {
       asked.add(attempt.partition);
       if (this.watched.has(attempt)) continue;
       this.watched.add(attempt);
-      // It may have ended before its partition was asked to tell.
+      // It may have ended before its partition was watched.
       doubted.push(attempt);
     }
     if (doubted.length > 0) doubt(doubted);

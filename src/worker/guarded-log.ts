@@ -1,8 +1,8 @@
-/** A logger of a user that cannot hurt: what it throws, or rejects with, ends there. A worker has no other place to tell. */
+/** A guard for the user's logger: its errors are dropped, because a worker has no other place to report them. */
 import { silentLogger, type Logger } from '../shared/logger.js';
 import { quietly } from '../util/quietly.js';
 
-/** The same logger, of which no call throws or leaves a rejection unhandled. */
+/** The same logger, but its methods never throw and leave no rejection unhandled. */
 export function guardedLog(log: Logger): Logger {
   if (log === silentLogger) return log;
   return {

@@ -1,7 +1,8 @@
 /**
- * The signal that a handler gets. Node makes an uncaught exception of what a listener of an event target throws or
- * rejects with, and that ends the process: here it goes to the log of the worker instead. Many waits on one signal are
- * no leak, so Node is told not to warn of them.
+ * The signal of a handler. When a listener of an event target throws or rejects, Node raises an uncaught exception,
+ * which
+ * ends the process; the guarded signal passes the error to the worker's log instead. Many listeners on one signal are
+ * not a leak, so Node's warning is switched off.
  */
 import { setMaxListeners } from 'node:events';
 import { quietly } from '../util/quietly.js';

@@ -41,8 +41,8 @@ export interface Fence {
  * The argument of a handler: one object, to be destructured. `TaskContext<X>` is for a task whose callers pass an X;
  * the handler gets it as JSON brings it, with a string where they passed a `Date`.
  *
- * Only facts (`input`, `executionId`, `fence`, `attempt`, `resumes`) survive in a spread copy; everything else is made when
- * it is asked for. The type says so: it is a class, of which TypeScript does not spread accessors.
+ * Only plain facts (`input`, `executionId`, `fence`, `attempt`, `resumes`) survive in a spread copy; all other members
+ * are accessors, created on first use. The type shows this: it is a class, and TypeScript does not spread accessors.
  */
 export declare abstract class TaskContext<
   Input = unknown,
@@ -86,13 +86,13 @@ export type Handler<Input, Output, Parsed = Travelled<Input>, Signals extends Si
   context: TaskContext<Input, Parsed, Signals>,
 ) => Output | Delay | Promise<Output | Delay>;
 
-/** A task as a worker needs it. */
+/** The parts of a task that a worker needs. */
 export interface TaskHandler {
   /** The kind of the executions that it handles. */
   readonly name: string;
   readonly input: AnySchema | undefined;
   readonly output: AnySchema | undefined;
-  /** Schemas of the signals that it declares, by name. */
+  /** Schemas of the declared signals, by name. */
   readonly signals?: SignalSchemas | undefined;
   readonly handler: Handler<unknown, unknown>;
 }
@@ -106,44 +106,44 @@ export type Ending =
       readonly category: string;
       readonly permanent: boolean;
       readonly retryAfterMs?: number | undefined;
-      /** What was thrown, for the log and the listeners of this process. */
+      /** The thrown value, for the log and the listeners of this process. */
       readonly error: unknown;
     }
   | { readonly kind: 'delay'; readonly until: DelayUntil }
-  /** Its handler waits, and runs again when the wait may be over. */
+  /** The handler waits, and runs again when the wait may be over. */
   | { readonly kind: 'suspend'; readonly request: SuspensionRequest }
-  /** Its handler waits for its children, and runs again when they are decided. */
+  /** The handler waits for its children, and runs again when they are decided. */
   | { readonly kind: 'await_children' }
-  /** Given back unfinished. */
+  /** The execution is handed back unfinished. */
   | { readonly kind: 'release' }
-  /** Nothing to say: the execution is not this worker's any more. */
+  /** Nothing to report: the worker no longer owns the execution. */
   | { readonly kind: 'lost' };
 
 const permanent = (category: string, error: unknown): Extract<Ending, { kind: 'fail' }> => ({
   kind: 'fail',
-  // What is no error of the engine was made here, and its message says everything.
+  // An error that is not the engine's was created here, and its message is complete.
   reason: asEngineError(error) === undefined ? reasonOf(error) : failureTextOf(error),
   category,
   permanent: true,
   error,
 });
 
-/** What a handler's run needs of its attempt. */
+/** What running a handler needs of its attempt. */
 export interface Runner {
   readonly claimed: ClaimedExecution;
-  /** Why the handler was told to stop, if it was. */
+  /** Why the handler was aborted, if it was. */
   readonly abortCode: string | undefined;
-  /** What its handler passes once, if it asked for it. */
+  /** Checkpoints of the handler, if it used any. */
   readonly checkpoints: { close(): Promise<void> } | undefined;
-  /** The handler has given its value or its error. False when its run had ended before, because it waits. */
+  /** Records that the handler returned or threw. False when its run has ended already, because it waits. */
   settled(): boolean;
 }
 
-/** What the runs of the handlers of a worker have in common. */
+/** Shared by all handler runs of a worker. */
 export interface RunnerHost<Of extends Runner> {
   /** Calls the handler with its context. */
   call(attempt: Of, task: TaskHandler, input: unknown): unknown;
-  /** The results that belong in the input of an attempt; asked for where some do. */
+  /** The results that the input of an attempt refers to; called only if there are any. */
   results(attempt: Of): Promise<ReadonlyMap<string, unknown>>;
   /** The run has ended. Called once for every run. */
   ended(attempt: Of, ending: Ending): void;
@@ -152,9 +152,10 @@ export interface RunnerHost<Of extends Runner> {
 const LOST: Ending = { kind: 'lost' };
 
 /**
- * Runs the handler on a claimed execution, and says how that ended. Never throws, whatever the handler throws or returns.
+ * Runs the handler on a claimed execution, and passes its ending to the host. Never throws, whatever the handler throws
+ * or returns.
  *
- * It waits for nothing that is there: a promise in an attempt costs more than most of what is done for it.
+ * Values that are available are not awaited: one promise costs more than most of the work per attempt.
  */
 export function runHandler<Of extends Runner>(task: TaskHandler, attempt: Of, host: RunnerHost<Of>): void {
   let input: Validated | Promise<Validated>;
@@ -183,13 +184,13 @@ function inputOf<Of extends Runner>(
   return filled(bytes, () => host.results(attempt)).then((given) => validate(task.input, given));
 }
 
-/** The ending of an attempt whose input could not be made. */
+/** The ending of an attempt whose input could not be read. */
 function unreadable({ abortCode }: Runner, error: unknown): Ending {
   const wait = delayed(error);
   if (wait !== undefined) return wait;
-  // The store could not be asked for as long as the work was this worker's.
+  // The store did not answer while the worker owned the execution.
   if (abortCode !== undefined) return LOST;
-  // A result that belongs in it is gone: that has a category of its own.
+  // A result that the input refers to is gone; the error has a category of its own.
   if (outcomeBrandOf(error) === OUTCOME.non_retryable) return failureOf(error);
   return permanent('invalid_input_payload', error);
 }
@@ -199,7 +200,7 @@ function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validate
     host.ended(attempt, permanent('invalid_input_payload', new Error(input.problem)));
     return;
   }
-  // The validation may have taken its time.
+  // The handler may have been aborted during the validation.
   if (attempt.abortCode !== undefined) {
     host.ended(attempt, LOST);
     return;
@@ -211,7 +212,7 @@ function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validate
     threw(attempt, error, host);
     return;
   }
-  // What could be a promise is adopted, which reads its `then`: that can throw.
+  // A value that could be a promise is adopted, which reads its `then`; reading it can throw.
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) gave(task, attempt, value, host);
   else {
     Promise.resolve(value).then(
@@ -246,13 +247,13 @@ export function suspended({ abortCode }: Runner, { request }: Suspension): Endin
   return request === 'children' ? { kind: 'await_children' } : { kind: 'suspend', request };
 }
 
-/** An input with results in it. @throws EngineError what asking for them throws, and `corruption` */
+/** The input with the results filled in. @throws EngineError the errors of fetching them, and `corruption` */
 async function filled(bytes: Uint8Array, results: () => Promise<ReadonlyMap<string, unknown>>): Promise<unknown> {
   const template = templateOf(decode({ bytes, encoding: JSON_ENCODING }));
   return template.holes.length === 0 ? template.value : fill(template, await results());
 }
 
-/** The ending that a delay means; nothing for any other value. */
+/** The ending for a delay; undefined for any other value. */
 function delayed(value: unknown): Ending | undefined {
   const until = delayUntilOf(value);
   if (until === undefined) return undefined;
@@ -283,7 +284,7 @@ function completed(value: unknown): Ending {
   }
 }
 
-/** What a thrown value means. Whatever says nothing about itself may go away by itself. Never throws. */
+/** The ending for a thrown value: an unmarked error is retryable. Never throws. */
 function failureOf(error: unknown): Ending {
   const delay = delayed(error);
   if (delay !== undefined) return delay;
@@ -300,14 +301,14 @@ function failureOf(error: unknown): Ending {
   };
 }
 
-/** Whole milliseconds within the engine's bounds, of a number or a duration; nothing of what is neither. */
+/** A number or a duration as whole milliseconds within the engine's bounds; undefined for anything else. */
 function wholeMs(wanted: unknown): number | undefined {
   const ms = typeof wanted === 'string' ? tried(() => durationMs(wanted as Duration)) : wanted;
   if (typeof ms !== 'number' || Number.isNaN(ms)) return undefined;
   return Math.round(Math.min(LIMITS.maxDurationMs, Math.max(0, ms)));
 }
 
-/** The ending that takes the place of one which the engine will not take as it is. */
+/** The ending that replaces one that the engine refused as invalid. */
 export function unacceptable(error: unknown): Extract<Ending, { kind: 'fail' }> {
   return permanent('invalid_result', error);
 }

@@ -1,13 +1,12 @@
 /**
- * The attempts that a worker has in hand and that have not settled: waiting, running, or reported. Mostly one per
- * execution. Work that was taken away and comes back to the same worker is there twice, as long as the handler of the
- * attempt that lost it has not returned.
+ * The attempts that a worker has in hand: waiting for a slot, running, or reported and not settled. Mostly one per
+ * execution; there are two when the worker lost an execution and claimed it again while the first handler still runs.
  */
 import type { Attempt } from './attempt.js';
 
 const NONE: readonly Attempt[] = [];
 
-/** The attempts of one execution. Emptied when it leaves: tables that the map has outgrown keep it (see util/bag.ts). */
+/** The attempts of one execution. Emptied on removal, because a map can retain removed values (see util/bag.ts). */
 interface Holder {
   attempts: readonly Attempt[];
 }

@@ -1,19 +1,19 @@
 /**
- * Keeps the leases of everything that a worker has in hand: one timer renews them, those of a partition in one call. It
- * also keeps a deadline of its own for each, on the monotonic clock, so that a worker that cannot reach the engine,
- * or whose event loop stood still, knows that it lost its work before another worker starts on it.
+ * Keeps the leases of all work in hand. One timer renews them, with one call for each partition. Each lease also has
+ * a deadline on the worker's monotonic clock, so that a worker that cannot reach the engine, or whose event loop was
+ * blocked, knows that it lost its work before another worker starts on it.
  *
  *     0 ------------- 1/3 TTL -------------------------------- 90 % ------- TTL
  *     granted         renewal is sent                          lost          the engine may give it away
  *
- * All times count from the start of the request that got the lease, which is earlier than the engine's own count. A
- * renewal whose answer is a fault is sent again, until the lease is over.
+ * All times count from the start of the request that was granted the lease, which is earlier than the engine's own
+ * count. A renewal that met a fault is sent again until the lease is over.
  *
- * A handler that holds the event loop for less than two thirds of the TTL loses nothing, again and again, with a single
- * `setImmediate` in between. A turn of the loop has two places where handlers go on, behind the sockets and behind
- * `setImmediate`; before each of them the renewals that are due leave (a timer, and `turned`), also when the answer to
- * the one before has not been read. And no lease is judged before the answers that are there have been read. When a
- * renewal left only just now, the last tenth is used to wait for its answer.
+ * A handler may block the event loop for less than two thirds of the TTL, repeatedly, with a single `setImmediate` in
+ * between, and its worker loses no lease. In a turn of the loop, handlers continue in two places: after the sockets and
+ * after `setImmediate`. Before each of them due renewals are sent (by a timer, and by `turned`), even if the answer to
+ * the previous renewal is unread. No lease is judged before the answers that have arrived are read. If a renewal was
+ * sent just before, the keeper waits for its answer during the last tenth of the TTL.
  */
 import type { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
@@ -32,14 +32,16 @@ export interface LeaseFence {
   readonly attemptId: string;
 }
 
-/** A lease in hand, and whom to tell when it is gone. */
+/** Work whose lease is kept. */
 export interface HeldLease {
   readonly executionId: string;
   readonly partition: string;
   readonly fence: LeaseFence;
-  /** The keeper's own, while it keeps the lease. */
+  /** State of the keeper while it keeps the lease. */
   lease?: Lease | undefined;
-  /** The lease is gone: by the engine's word, or by the worker's own clock when there is no error. */
+  /**
+   * Called when the lease is lost: the engine refused it, or without an error, it is over by the worker's own clock.
+   */
   onLost(refusal: EngineError | undefined): void;
 }
 
@@ -47,39 +49,39 @@ export interface LeaseKeeperOptions {
   readonly backend: Backend;
   readonly leaseTtlMs: number;
   readonly clock: Clock;
-  /** A renewal, or a call with renewals, met a fault; what it was for is tried again. */
+  /** Called when a renewal, or a call with renewals, met a fault; the renewals are sent again. */
   readonly onError: (error: unknown) => void;
 }
 
-/** What the keeper knows of a lease. */
+/** The state of a kept lease. */
 export interface Lease extends Member {
   readonly held: HeldLease;
   /** Start of the request that granted or last renewed the lease. */
   grantedAt: number;
-  /** When the next renewal is due, whether the last one is answered or not. */
+  /** When the next renewal is due, whether or not the last one was answered. */
   renewAt: number;
   /** Start of the last renewal. */
   sentAt: number;
   /** Renewals under way. */
   inFlight: number;
-  /** When the worker gives the lease up for lost. */
+  /** When the worker considers the lease lost. */
   loseAt: number;
-  /** Called when the lease is renewed or gone. */
+  /** Called when the lease is renewed (true) or gone (false). */
   onNews: ((kept: boolean) => void) | undefined;
 }
 
-/** Shorter by up to this share, so that workers do not renew in step; never longer, see above. */
+/** Intervals are shorter by up to this share, so that workers do not renew in step; never longer, see above. */
 const RENEWAL_JITTER = 0.1;
 const SAFETY_MARGIN = 0.1;
-/** Renewals that are due this soon travel along, as a share of the time between two. */
+/** Renewals that are due within this share of the renewal interval join a call. */
 const TOGETHER = 0.25;
 const MAX_RETRY_MS = 1_000;
 const RENEWALS_PER_CALL = 500;
-/** A renewal sent this recently when its lease is about to be given up was held back by a stall, ms. */
+/** A renewal sent this shortly before its lease is judged was delayed by a blocked event loop, ms. */
 const STALL_NOTICE_MS = 50;
 
 export class LeaseKeeper {
-  /** By the lease, not by its execution: work that was lost can be in hand again under another lease. */
+  /** Leases, not executions: a lost execution can be in hand again under another lease. */
   private readonly leases = new Bag<Lease>();
   private readonly calls = new InFlight((error) => this.options.onError(error));
   private timer: Cancel | undefined;
@@ -89,7 +91,7 @@ export class LeaseKeeper {
 
   constructor(private readonly options: LeaseKeeperOptions) {}
 
-  /** Takes care of a lease that a request which started at `requestedAt` was granted. */
+  /** Keeps a lease granted to a request that started at `requestedAt`. */
   add(held: HeldLease, requestedAt: number): void {
     const lease: Lease = {
       place: -1,
@@ -106,7 +108,7 @@ export class LeaseKeeper {
     this.arm(lease.renewAt);
   }
 
-  /** The work is over, or given back: its lease is not renewed any more. */
+  /** Stops renewing a lease, because the work is over or handed back. */
   remove(held: HeldLease): void {
     const { lease } = held;
     if (lease === undefined) return;
@@ -114,14 +116,14 @@ export class LeaseKeeper {
     lease.onNews?.(false);
   }
 
-  /** Until when the lease is in force, on the worker's clock; -Infinity when it is not in hand. */
+  /** End of the lease, on the worker's clock; -Infinity when it is not kept. */
   lastsUntil(held: HeldLease): number {
     return held.lease === undefined ? -Infinity : held.lease.grantedAt + this.options.leaseTtlMs;
   }
 
   /**
-   * Whether the lease is older than it gets between two renewals: the answer that granted it was read late. Work must
-   * not start on it: a handler that holds the event loop then would lose it.
+   * Whether the lease is older than the renewal interval, because the answer that granted it was read late. Renew it
+   * before a handler starts: a handler that blocks the event loop would lose it.
    */
   isStale(held: HeldLease): boolean {
     const { clock, leaseTtlMs } = this.options;
@@ -137,13 +139,15 @@ export class LeaseKeeper {
     return confirmed;
   }
 
-  /** These may be gone: asks for them now, those of a partition in one call. */
+  /** Renews leases now that may be gone, with one call for each partition. */
   doubt(held: Iterable<HeldLease>): void {
     const leases = [...held].flatMap(({ lease }) => lease ?? []);
     this.renew(leases.filter(({ inFlight }) => inFlight === 0));
   }
 
-  /** The event loop has come to a point where handlers go on: what is due by now is not left to the timer. */
+  /**
+   * Call this where handlers continue in a turn of the event loop: sends due renewals without waiting for the timer.
+   */
   turned(): void {
     if (this.options.clock.now() < this.timerAt) return;
     this.timer?.();
@@ -162,7 +166,7 @@ export class LeaseKeeper {
     return (this.options.leaseTtlMs / 3) * (1 - RENEWAL_JITTER * this.options.clock.random());
   }
 
-  /** Sees to it that the timer fires at this time at the latest. */
+  /** Makes the timer fire at this time at the latest. */
   private arm(at: number): void {
     if (this.closed || at >= this.timerAt) return;
     const { clock } = this.options;
@@ -171,7 +175,7 @@ export class LeaseKeeper {
     this.timer = clock.after(at - clock.now(), () => this.tick());
   }
 
-  /** First sends what is due, then judges, once the answers that are there have been read. */
+  /** Sends due renewals first, then judges leases after the answers that have arrived are read. */
   private tick(): void {
     this.timerAt = Infinity;
     const { clock, leaseTtlMs } = this.options;
@@ -180,12 +184,12 @@ export class LeaseKeeper {
     const leases = [...this.leases];
     if (leases.some(({ renewAt }) => renewAt <= now))
       this.renew(leases.filter(({ renewAt, inFlight }) => renewAt <= (inFlight === 0 ? soon : now)));
-    // As of now: what happens until the answers are read must not count against those who wait for one.
+    // Judged as of now: the time until the answers are read must not count against leases that wait for one.
     if (leases.some(({ loseAt }) => loseAt <= now)) afterIo(clock, () => this.judge(now));
     this.armForNext(now);
   }
 
-  /** Comes back for the next renewal, and for the next verdict after the one at `judgedAt`. */
+  /** Sets the timer for the next renewal, and for the next lease to judge after `judgedAt`. */
   private armForNext(judgedAt: number): void {
     let next = Infinity;
     for (const { renewAt, loseAt } of this.leases)
@@ -195,8 +199,9 @@ export class LeaseKeeper {
 
   private renew(leases: readonly Lease[]): void {
     const now = this.options.clock.now();
-    // A lease that is over by our own clock is not asked for again: it may be renewed, and then nobody has it. Unless a
-    // renewal is under way, whose answer may only be unread.
+    // A lease that is over by the worker's clock is not renewed: if the engine still granted it, no worker would run
+    // its
+    // work. Except while a renewal is in flight, whose answer may have arrived unread.
     const { leaseTtlMs } = this.options;
     const live = leases.filter(({ grantedAt, inFlight }) => inFlight > 0 || now < grantedAt + leaseTtlMs);
     for (const group of groupBy(live, ({ held }) => held.partition).values()) {
@@ -248,7 +253,7 @@ export class LeaseKeeper {
     lease.onNews = undefined;
   }
 
-  /** Nothing is known of the renewal: it is sent again soon. */
+  /** Schedules a renewal again soon, since the fate of the last one is unknown. */
   private again(lease: Lease): void {
     const { clock, leaseTtlMs } = this.options;
     lease.inFlight--;
@@ -257,20 +262,20 @@ export class LeaseKeeper {
   }
 
   private lose(lease: Lease, refusal: EngineError | undefined): void {
-    // Only if it is still in hand: its work may have ended while the call was under way.
+    // Only if it is still kept: the work may have ended while the call was in flight.
     if (!this.drop(lease)) return;
     lease.onNews?.(false);
     lease.held.onLost(refusal);
   }
 
-  /** Whether it was kept. */
+  /** Stops keeping the lease. False if it was not kept. */
   private drop(lease: Lease): boolean {
-    // It may be held under a newer lease by now.
+    // The work may be held under a newer lease by now.
     if (lease.held.lease === lease) lease.held.lease = undefined;
     return this.leases.delete(lease);
   }
 
-  /** Gives up the leases whose time was over at `asOf`, and comes back when the next one's would be. */
+  /** Gives up the leases that were over at `asOf`, and sets the timer for the next one. */
   private judge(asOf: number): void {
     if (this.closed) return;
     for (const lease of [...this.leases]) {

@@ -1,8 +1,8 @@
 /**
- * Notices that the event loop stood still: a handler that computes without a break keeps the worker from renewing its
- * leases. Less than two thirds of a lease are made good; what was longer, the worker tells, so that its user learns
- * which task it was. A beat that comes late is the sign; calls of handlers are measured besides, so that one which
- * computes right away is known by name.
+ * Detects a blocked event loop: while a handler computes without a break, the worker cannot renew its leases. Blocks of
+ * less than two thirds of a lease are harmless (see lease-keeper.ts); longer ones are reported with the task. They are
+ * detected by a timer that fires late. Calls of handlers are measured as well, so that the report can name a handler
+ * that blocks right after its start.
  */
 import type { Cancel, Clock } from '../engine/clock.js';
 
@@ -11,7 +11,7 @@ export interface LoopWatchOptions {
   readonly leaseTtlMs: number;
   /** The tasks whose handlers run now. */
   readonly running: () => Iterable<string>;
-  /** The loop stood still for at least so long, and one of these tasks was it. */
+  /** The loop was blocked for at least `forMs`, by one of these tasks. */
   readonly onBlocked: (forMs: number, tasks: readonly string[]) => void;
 }
 
@@ -20,11 +20,11 @@ export interface MeasuredTask<Context, T> {
   handler(context: Context): T;
 }
 
-/** Beats in a lease: a stretch is known to a twelfth of the lease. */
+/** Timers per lease: a block is measured with a precision of a twelfth of the lease. */
 const BEATS = 12;
-/** Two thirds of the lease, less what a beat does not see. */
+/** Two thirds of the lease, less that precision. */
 const LIMIT = 2 / 3 - 1 / BEATS;
-/** A call of a handler that took this share of the stretch is what held the loop. */
+/** A handler call that took this share of the block is its cause. */
 const CULPRIT_SHARE = 0.5;
 
 export class LoopWatch {
@@ -47,7 +47,7 @@ export class LoopWatch {
     this.beat = undefined;
   }
 
-  /** Calls the handler of a task, remembers how long the call took, and watches as long as handlers run. */
+  /** Calls the handler of a task and records the duration of the call; watches the loop while handlers run. */
   measure<Context, T>(task: MeasuredTask<Context, T>, context: Context): T {
     this.start();
     this.called.add(task.name);

@@ -1,19 +1,20 @@
 /**
- * Work of a kind that this worker has no handler for: a worker with more kinds than a claim can name gets it. It is never
- * destroyed: the first few times it is handed back at once, for a worker that can do it. If it keeps coming back to this
- * worker, there may be none; then it is parked for a while, longer each time, so that it is not passed round and round,
- * and does not stand in the way of other work.
+ * Work of a kind that this worker has no handler for. A worker with more kinds than a claim can name receives some. It
+ * is
+ * never failed: the first few times it is handed back at once, for a worker that has the task. If it keeps coming back,
+ * there may be no such worker; then it is parked for a while, longer each time, so that it does not circulate and delay
+ * other work.
  */
 import type { ReportedEnding } from './reporter.js';
 
-/** Handed back this often before it is parked. */
+/** Number of hand-backs before an execution is parked. */
 const HAND_BACKS = 3;
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 10_000;
 /** Executions remembered; the oldest is forgotten. */
 const MAX_REMEMBERED = 1_000;
 
-/** The ending of work that the worker was told to end when it has no handler for it. */
+/** The ending for work without a handler under `onUnhandled: 'fail'`. */
 export const unhandled = (kind: string): ReportedEnding => {
   const error = new Error(`No task of this worker is named "${kind}".`);
   return { kind: 'fail', reason: error.message, category: 'no_handler', permanent: true, error };
@@ -23,7 +24,7 @@ export class Orphans {
   private readonly seen = new Map<string, number>();
   private readonly kinds = new Set<string>();
 
-  /** How to hand the execution back. */
+  /** The ending that hands the execution back, or parks it. */
   endingFor(executionId: string): ReportedEnding {
     const times = this.seen.get(executionId) ?? 0;
     this.seen.delete(executionId);
@@ -37,7 +38,7 @@ export class Orphans {
     };
   }
 
-  /** Whether this kind is met for the first time. */
+  /** Whether this kind has not been seen before. */
   isNews(kind: string): boolean {
     const news = !this.kinds.has(kind);
     if (this.kinds.size < MAX_REMEMBERED) this.kinds.add(kind);

@@ -1,6 +1,6 @@
 /**
- * What a handler can end with besides a value: errors that say how to go on, and a delay. They are recognised by brand,
- * so that one made by another copy of the package, or in another realm, means the same.
+ * Handler outcomes besides a value: errors that decide about retries, and a delay. They are recognised by brand, so
+ * that outcomes made by another copy of the package, or in another realm, work too.
  */
 import { types } from 'node:util';
 import { LIMITS } from '../../model/limits.js';
@@ -14,10 +14,12 @@ import { propertyOf } from '../util/thrown.js';
 /** Brands of the outcomes; part of the contract between copies of the package. */
 export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retryable_error', delay: 'delay' } as const;
 
-/** Codes of errors by which a handler learns that it is written wrongly: it will be in the next attempt too. */
+/** Codes of errors that mean a mistake in the handler, which the next attempt would repeat. */
 const MISUSES: ReadonlySet<unknown> = new Set(['invalid_definition', 'step_misused']);
 
-/** The brand by which an error says how its attempt, or its try, ends; a mistake of a handler is one that no retry can fix. */
+/**
+ * The brand by which an error decides how its attempt, or its try, ends; mistakes of a handler count as non-retryable.
+ */
 export function outcomeOf(error: unknown): string | undefined {
   const branded = brandOf(error);
   if (branded !== undefined) return branded;
@@ -25,7 +27,7 @@ export function outcomeOf(error: unknown): string | undefined {
   return MISUSES.has(code) ? OUTCOME.non_retryable : undefined;
 }
 
-/** The category of a failure that names none. */
+/** The default category of a failure. */
 export const HANDLER_ERROR = 'handler_error';
 
 export interface FailureOptions {
@@ -67,7 +69,7 @@ export class RetryableError extends Error {
   }
 }
 
-/** When an error says to try again. Those of a copy of the package that is older than the option say it in milliseconds. */
+/** When an error asks for the retry. Older copies of the package have only `retryAfterMs`. */
 export const retryAfterOf = (error: unknown): unknown =>
   propertyOf(error, 'retryAfter') ?? propertyOf(error, 'retryAfterMs');
 
@@ -92,7 +94,7 @@ export class NonRetryableError extends Error {
   }
 }
 
-/** The attempt is parked until a time; made by `delay`. */
+/** Parks the attempt until a time; made by `delay`. */
 export class Delay {
   static {
     brand(Delay, OUTCOME.delay);
@@ -115,12 +117,12 @@ export function delay(until: Duration | Date): Delay {
   return new Delay(isDate ? { at: until.getTime() } : { inMs: durationMs(until) });
 }
 
-/** A time until which to park an attempt: so long from now, or at a time in ms since the epoch. */
+/** The end of a delay: a duration from now, or a time in ms since the epoch. */
 export type DelayUntil = Delay['until'];
 
 /**
- * What a value says as a delay: until when, or that it is one which says nothing of use; nothing when it is no delay.
- * Never throws.
+ * The end of a delay; `'invalid'` for a delay without a valid one, and undefined for a value that is no delay. Never
+ * throws.
  */
 export function delayUntilOf(value: unknown): DelayUntil | 'invalid' | undefined {
   if (brandOf(value) !== OUTCOME.delay) return undefined;

@@ -1,4 +1,4 @@
-/** Waiting for something to end, with a limit that can move. */
+/** Waits for a condition, with a time limit that can change. */
 import { afterAndIo, type Clock } from '../engine/clock.js';
 
 export class Patience {
@@ -6,16 +6,16 @@ export class Patience {
 
   constructor(
     private readonly clock: Clock,
-    /** Whether what is waited for has ended. */
+    /** The condition. */
     private readonly isOver: () => boolean,
   ) {}
 
-  /** Something has ended, or the limit has moved: looks again. */
+  /** Call this when the condition or the limit may have changed. */
   changed(): void {
     this.look?.();
   }
 
-  /** Resolves when it is over, or at the time that `limit` says, whichever comes first. */
+  /** Resolves when the condition holds, or at the time `limit()` on the worker's clock, whichever is first. */
   async wait(limit: () => number): Promise<void> {
     while (!this.isOver() && limit() > this.clock.now()) {
       await new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * How far a run is, as its handler says. The store gets at most one call a second per run, and the latest before the
- * run ends: what comes sooner takes the place of what waits to be sent.
+ * Progress reported by handlers. The store gets at most one call a second per run, and the latest progress before the
+ * run ends. In between, newer progress replaces progress that waits to be sent.
  */
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
@@ -8,7 +8,7 @@ import type { Cancel, Clock } from '../engine/clock.js';
 import { refuse } from '../shared/checks.js';
 import { boundText } from '../util/text.js';
 
-/** What is said: percent and message, fit for the engine. */
+/** Progress in the form of the engine. */
 export interface ProgressFacts {
   readonly progressPct: number;
   readonly progressMessage: string | undefined;
@@ -16,10 +16,10 @@ export interface ProgressFacts {
 
 export type ProgressArgs = ArgsOf<'updateProgress'>;
 
-/** Time between two calls of a run, ms. */
+/** Shortest time between two calls of a run, ms. */
 const PERIOD_MS = 1_000;
 
-/** @throws InvalidDefinitionError for what is no percentage or no text */
+/** @throws InvalidDefinitionError for an invalid percentage or message */
 export function progressFacts(taskName: string, percent: unknown, message: unknown): ProgressFacts {
   const where = `Task "${taskName}"`;
   if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100))
@@ -27,7 +27,7 @@ export function progressFacts(taskName: string, percent: unknown, message: unkno
   if (message !== undefined && typeof message !== 'string')
     throw refuse(where, 'the message of progress', 'a string', message);
   return {
-    // Plus zero: what rounds to -0 is 0.
+    // Adding zero turns -0 into 0.
     progressPct: Math.round(percent) + 0,
     progressMessage: message === undefined ? undefined : boundText(message, LIMITS.maxProgressMessageBytes),
   };
@@ -41,11 +41,11 @@ export class Progress {
 
   constructor(
     private readonly clock: Clock,
-    /** Sends it; rejects with what the handler is to be told. */
+    /** Sends progress; rejects with the error for the handler. */
     private readonly send: (facts: ProgressFacts) => Promise<void>,
   ) {}
 
-  /** Sends it now, or keeps it for the next call of this run. Resolves when it is sent, or kept. */
+  /** Sends progress now, or keeps it for the next call of this run. Resolves when it is sent or kept. */
   async say(facts: ProgressFacts): Promise<void> {
     const leftMs = this.lastSentAt + PERIOD_MS - this.clock.now();
     if (leftMs <= 0) {
@@ -57,12 +57,12 @@ export class Progress {
     this.latest = facts;
     this.timer ??= this.clock.after(leftMs, () => {
       const kept = this.take();
-      // Whether it arrived, the handler hears from the next call, or from its signal.
+      // If it fails, the handler learns that from its next call or from its signal.
       if (kept !== undefined) this.say(kept).catch(() => undefined);
     });
   }
 
-  /** What waits to be sent, for its last chance; from here on it is not sent by this any more. */
+  /** Removes progress that waits to be sent, so that the caller can send it with the ending. */
   take(): ProgressFacts | undefined {
     const { latest } = this;
     this.timer?.();

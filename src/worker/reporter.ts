@@ -1,11 +1,11 @@
 /**
- * Final calls: says how attempts ended. Endings of one partition that come in one turn of the event loop are one call; with
- * claim-ahead they are collected until 50 are there, a slot stands idle, or 2 ms are over.
+ * Reports the endings of attempts. Endings of a partition in one turn of the event loop share a call; with claim-ahead
+ * they are collected until there are 50, a slot is idle, or 2 ms have passed.
  *
- * An ending is kept until the engine has said a word on it: one that met a fault is sent again (the fence makes that
- * safe), also when the lease is over by now, for the engine may have taken it the first time. After a minute, or two
- * leases if that is longer, it is given up, however well the renewals go: a result that cannot get through in that time
- * would hold its execution for ever. What the engine refuses to take as it is becomes a failure that says so.
+ * An ending is kept until the engine has accepted or refused it. After a fault it is sent again, which the fence makes
+ * safe, even if the lease is over by now: the engine may have accepted it the first time. After a minute, or two leases
+ * if that is longer, it is given up even while renewals succeed: a result that cannot get through would hold its
+ * execution for ever. An ending that the engine refuses as invalid is replaced by a failure that says so.
  */
 import type { EngineError } from '../../model/errors.js';
 import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
@@ -21,28 +21,28 @@ import { HANDLER_ERROR } from './outcome.js';
 
 export type ReportedEnding = Exclude<Ending, { kind: 'lost' }>;
 
-/** What became of an ending. */
+/** The result of reporting an ending. */
 export type Settlement =
   | { readonly kind: 'accepted'; readonly outcome: OutcomeOf<OperationName> }
   | { readonly kind: 'refused'; readonly error: EngineError }
-  /** Its time was over, and the engine had said nothing. */
+  /** The engine did not answer within the time for it. */
   | { readonly kind: 'given_up'; readonly error: unknown; readonly afterMs: number };
 
 export interface ReporterOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly leaseTtlMs: number;
-  /** Collect endings for longer than a turn. */
+  /** Whether endings are collected for longer than a turn. */
   readonly collect: boolean;
   /** Whether a slot waits for work. */
   readonly slotIsIdle: () => boolean;
-  /** Endings leave when this turn ends; a claim for what they make room for can leave with them. */
+  /** Called before endings are sent, when this turn ends; a claim for the freed slots can join their call. */
   readonly onLeaving: () => void;
-  /** A completion left: what it makes claimable can be claimed in the same call. */
+  /** Called for each completion that leaves: work that it makes claimable can be claimed in the same call. */
   readonly onCompleting: (attempt: Attempt) => void;
-  /** Such a call was answered, or failed. */
+  /** Called when a call with endings was answered, or failed. */
   readonly onAnswered: () => void;
-  /** The engine's word on an ending, or that it was given up. Called once for every ending, with what was sent last. */
+  /** Called once for every ending, in the form that was sent last, when it was accepted, refused or given up. */
   readonly onSettled: (attempt: Attempt, ending: ReportedEnding, settlement: Settlement) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -50,14 +50,14 @@ export interface ReporterOptions {
 interface Final {
   readonly attempt: Attempt;
   readonly ending: ReportedEnding;
-  /** What goes before it in the same call, such as the latest progress. */
+  /** Commands before it in the same call, such as the latest progress. */
   readonly before: readonly Command[];
   readonly command: Command;
-  /** When it was sent first, on the worker's clock. */
+  /** When it was first sent, on the worker's clock. */
   readonly since: number;
-  /** It is sent in a call of its own. */
+  /** Whether it is sent in a call of its own. */
   readonly alone: boolean;
-  /** How often it took the place of an ending that the engine did not take. */
+  /** How often the ending was replaced because the engine refused it as invalid. */
   readonly replaced: number;
 }
 
@@ -65,21 +65,21 @@ interface Final {
 interface Batch {
   readonly partition: string;
   readonly finals: Final[];
-  /** Of their results. */
+  /** Bytes of their results. */
   bytes: number;
 }
 
 const MAX_COLLECTED = 50;
 const COLLECT_MS = 2;
-/** A result becomes a failure, and that the plainest one. */
+/** First a result is replaced by a failure, then that by the plainest failure. */
 const MAX_REPLACED = 2;
-/** How long an ending is sent again, ms; two leases if that is longer. */
+/** How long an ending is retried, ms; two leases if that is longer. */
 const PATIENCE_MS = 60_000;
 
 export class Reporter {
   /** Calls made. */
   calls = 0;
-  /** By partition: few. */
+  /** At most one for each partition, so few. */
   private readonly batches: Batch[] = [];
   private readonly flights = new InFlight((error) => this.options.onError(error));
   private turnEnds = false;
@@ -87,7 +87,7 @@ export class Reporter {
 
   constructor(private readonly options: ReporterOptions) {}
 
-  /** Sends the ending, with others; what is to go before it in the same call goes along. */
+  /** Sends the ending, with others; commands in `before` precede it in the same call. */
   report(attempt: Attempt, ending: ReportedEnding, before: readonly Command[] = []): void {
     const final = this.finalOf(attempt, ending, { before, since: this.options.clock.now(), alone: false, replaced: 0 });
     const batch = this.batchOf(attempt.partition);
@@ -101,7 +101,7 @@ export class Reporter {
     this.launch(batch.finals);
   }
 
-  /** Sends what was collected. */
+  /** Sends the collected endings. */
   flush(): void {
     this.timer?.();
     this.timer = undefined;
@@ -126,13 +126,13 @@ export class Reporter {
     if (this.turnEnds) return;
     this.turnEnds = true;
     if (this.options.collect) setImmediate(() => this.turnEnded());
-    // From inside a promise's reaction, this runs when all reactions of the turn have run.
+    // Inside a promise's reaction, this runs after all reactions of the turn.
     else process.nextTick(() => this.turnEnded());
   }
 
   private turnEnded(): void {
     this.turnEnds = false;
-    // A slot that waits for work is worth more than a larger batch.
+    // An idle slot costs more than a larger batch saves.
     if (!this.options.collect || this.options.slotIsIdle()) this.flush();
     else this.timer ??= this.options.clock.after(COLLECT_MS, () => this.flush());
   }
@@ -146,7 +146,7 @@ export class Reporter {
   }
 
   private launch(finals: readonly Final[]): void {
-    // Before the call, which leaves when the turn ends: the claim is to leave with it.
+    // Before the call, which leaves when the turn ends, so that the claim can join it.
     this.options.onLeaving();
     const sent = this.send(finals);
     for (const { attempt, ending } of finals) if (ending.kind === 'complete') this.options.onCompleting(attempt);
@@ -157,7 +157,7 @@ export class Reporter {
     this.flights.track(flight);
   }
 
-  /** Sends endings once, in one call. Returns those that have to be sent again. */
+  /** Sends endings once, in one call. @returns the endings to send again */
   private async send(finals: readonly Final[]): Promise<Final[]> {
     const { backend, onError } = this.options;
     this.calls++;
@@ -178,7 +178,9 @@ export class Reporter {
     return again;
   }
 
-  /** A call failed as a whole. Of one that was refused, each ending gets a word of its own: it is sent alone, at once. */
+  /**
+   * Handles a call that failed as a whole. If it was refused, each ending is sent alone at once, for its own answer.
+   */
   private async failed(finals: readonly Final[], error: unknown): Promise<Final[]> {
     const answer = answerOfError(error);
     const isOne = finals.length === 1 && finals[0]?.before.length === 0;
@@ -191,7 +193,7 @@ export class Reporter {
     return again;
   }
 
-  /** What an answer means for an ending: it is settled, or sent again in one form or another. */
+  /** Handles the answer to an ending: settles it, or adds it, perhaps replaced, to `again`. */
   private take(final: Final, answer: Answer, again: Final[]): void {
     const replacement = answer.kind === 'refused' ? this.replacementOf(final, answer.error) : undefined;
     if (replacement !== undefined) again.push(replacement);
@@ -199,7 +201,7 @@ export class Reporter {
     else if (this.isPatient(final, answer.error)) again.push(final);
   }
 
-  /** Sends endings again until each of them is settled. */
+  /** Resends endings until all are settled. */
   private async repeat(finals: Final[]): Promise<void> {
     const { clock } = this.options;
     let pending = finals;
@@ -215,16 +217,16 @@ export class Reporter {
     }
   }
 
-  /** What is sent in the place of an ending that the engine does not take as it is: every attempt ends somehow. */
+  /** The ending to send in place of one that the engine refused as invalid, so that every attempt ends. */
   private replacementOf({ attempt, ending, since, replaced }: Final, error: EngineError): Final | undefined {
     if (error.family !== 'validation' || ending.kind === 'release' || replaced >= MAX_REPLACED) return undefined;
     const failure = unacceptable(error);
-    // Where the failure itself was refused, the plainest one that there is.
+    // If a failure was refused, send the plainest one.
     const plain = ending.kind === 'fail' ? { category: HANDLER_ERROR, permanent: ending.permanent } : {};
     return this.finalOf(attempt, { ...failure, ...plain }, { before: [], since, alone: true, replaced: replaced + 1 });
   }
 
-  /** Whether the ending is sent again; one whose time is over is given up here. */
+  /** Whether the ending is sent again; settles it as given up when its time is over. */
   private isPatient({ attempt, ending, since }: Final, error: unknown): boolean {
     const { clock, leaseTtlMs, onSettled } = this.options;
     const afterMs = clock.now() - since;

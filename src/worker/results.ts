@@ -1,4 +1,4 @@
-/** The results of other members of a flow, for an attempt in whose input they belong. */
+/** Results of other members of a flow, for an input that refers to them. */
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { decode } from '../shared/codec.js';
@@ -6,15 +6,15 @@ import type { Attempt } from './attempt.js';
 import { untilAnswered } from './checkpoints/calls.js';
 import { delay, NonRetryableError } from './outcome.js';
 
-/** Edges of one page. */
+/** Edges per page. */
 const PAGE = 100;
-/** Between two looks at an upstream that runs again, ms. */
+/** Delay before an attempt looks again at an upstream that runs again, ms. */
 const LOOK_AGAIN_MS = 1_000;
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'expired', 'skipped']);
 
 /**
- * What its upstreams gave to the execution of an attempt, by label: what came with the claim, and the rest from the store.
- * @throws EngineError what calls throw
+ * The results of the upstreams of an attempt's execution, by label. Some came with the claim; the rest are read.
+ * @throws EngineError the errors of the calls
  */
 export async function resultsFor(
   attempt: Attempt,
@@ -44,9 +44,9 @@ export async function resultsFor(
 }
 
 /**
- * The result of an execution that completed.
- * @throws Delay while it runs again, since an operator replayed it; NonRetryableError when it ended badly then; EngineError what
- *   calls throw
+ * The result of an execution that completed once.
+ * @throws Delay while it runs again because an operator replayed it; NonRetryableError if it did not complete then;
+ *   EngineError the errors of the calls
  */
 export async function resultOf(
   executionId: string,

@@ -2,16 +2,16 @@
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
-/** A launcher may pass on a signal that the terminal has sent already: what follows this soon is the same one, ms. */
+/** A launcher may repeat a signal that the terminal has sent already; repetitions within this time are ignored, ms. */
 const SAME_SIGNAL_MS = 200;
 
-/** All that wait for a signal in this process share one listener: Node takes more than ten for a leak, and says so. */
+/** The workers of a process share one listener, because Node warns about a leak above ten. */
 const waiting = new Set<(signal: NodeJS.Signals) => void>();
 const heard = (signal: NodeJS.Signals): void => {
   for (const listener of [...waiting]) listener(signal);
 };
 
-/** Calls `first` on the first signal and `again` on every later one; the returned function takes the handlers away. */
+/** Calls `first` on the first signal and `again` on every later one. The returned function removes the handlers. */
 export function onTermination(
   first: (signal: NodeJS.Signals) => void,
   again: (signal: NodeJS.Signals) => void,

@@ -1,7 +1,7 @@
 /**
- * Handlers that do not settle although they were told to stop. After a grace they lose their slot: the worker goes on
- * without them. They still run, though, and use what they use: when there are more of them than the worker has slots, it
- * claims nothing more until some of them have settled.
+ * Handlers that were aborted and do not settle. After a grace period they lose their slot, and the worker continues
+ * without them. They still run and use memory and connections: when more handlers are stuck than the worker has slots,
+ * it stops claiming until some of them have settled.
  */
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import type { Attempt } from './attempt.js';
@@ -9,11 +9,11 @@ import type { Attempt } from './attempt.js';
 export interface StuckOptions {
   readonly clock: Clock;
   readonly slots: number;
-  /** How long a handler has from the signal to its end. */
+  /** How long a handler may run after its abort, ms. */
   readonly graceMs: number;
-  /** The grace is over: the handler loses its slot. */
+  /** Called when the grace period of a handler is over: it loses its slot. */
   readonly onStuck: (attempt: Attempt) => void;
-  /** There are more of them than slots (true), or not any more (false). */
+  /** Called when more handlers than slots are stuck (true), and when they no longer are (false). */
   readonly onTooMany: (tooMany: boolean) => void;
 }
 
@@ -23,12 +23,12 @@ export class StuckHandlers {
 
   constructor(private readonly options: StuckOptions) {}
 
-  /** Handlers that run without a slot. */
+  /** Number of stuck handlers. */
   get size(): number {
     return this.stuck.size;
   }
 
-  /** Whether there are more of them than slots. */
+  /** Whether more handlers are stuck than there are slots. */
   get tooMany(): boolean {
     return this.stuck.size > this.options.slots;
   }
@@ -37,11 +37,11 @@ export class StuckHandlers {
     return this.stuck.has(attempt);
   }
 
-  /** A running handler was told to stop. */
+  /** Call this when a running handler was aborted. */
   told(attempt: Attempt): void {
     const { clock, graceMs } = this.options;
     if (this.graces.has(attempt) || this.stuck.has(attempt)) return;
-    // It may have settled meanwhile, and what it waited for may be in the socket.
+    // The answer that the handler waits for may have arrived unread, so sockets are read first.
     this.graces.set(
       attempt,
       afterAndIo(clock, graceMs, () => {
@@ -54,7 +54,9 @@ export class StuckHandlers {
     );
   }
 
-  /** The handler has settled. How long it ran without a slot, ms; nothing when it did not. */
+  /**
+   * Call this when a handler has settled. @returns how long it ran without a slot, ms; undefined if it was not stuck
+   */
   settled(attempt: Attempt): number | undefined {
     this.graces.get(attempt)?.();
     this.graces.delete(attempt);
@@ -66,7 +68,7 @@ export class StuckHandlers {
     return this.options.clock.now() - since;
   }
 
-  /** The worker ends: nobody waits for them any more. */
+  /** Cancels all grace periods, because the worker ends. */
   close(): void {
     for (const cancel of this.graces.values()) cancel();
     this.graces.clear();

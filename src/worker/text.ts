@@ -1,9 +1,9 @@
-/** Texts that come from handlers, made fit for the engine's limits: a worker must be able to report any failure. */
+/** Bounds texts of handlers to the engine's limits, so that a worker can report any failure. */
 import { LIMITS } from '../../model/limits.js';
 import { boundText } from '../util/text.js';
 import { textOf } from '../util/thrown.js';
 
-/** A failure category that the engine accepts, of whatever a handler gave for one: what is forbidden becomes "_". */
+/** Makes a valid failure category of any value; forbidden characters become "_". */
 export function categoryOf(wanted: unknown, fallback: string): string {
   const text = wanted === undefined || wanted === null ? '' : boundText(textOf(wanted), LIMITS.maxCategoryBytes);
   if (text === '') return fallback;

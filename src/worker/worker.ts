@@ -1,6 +1,6 @@
 /**
- * The worker: claims work, runs handlers, keeps leases, reports endings, and hands back what it cannot finish. Its
- * parts each do one of these; here they meet.
+ * The worker: claims work, runs handlers, keeps leases, reports endings, and hands back work that it cannot finish.
+ * Each of these is a part with its own file; this class connects them.
  *
  * Every claimed execution ends in exactly one way: completed, failed (for good, or to be retried), delayed, handed
  * back, or lost to another owner.
@@ -52,15 +52,15 @@ export interface WorkerDependencies {
   readonly ids: () => string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Makes children of what handlers ask for. Default: they cannot have any. */
+  /** Makes the rows of the children that handlers create. Default: handlers cannot create children. */
   readonly childRow?: ChildRowOf | undefined;
 }
 
-/** Handlers that were told to stop at the end of a drain get this long before their work is handed back, ms. */
+/** At the end of a drain, aborted handlers get this long to stop before their work is handed back, ms. */
 const STOP_GRACE_MS = 2_000;
-/** The lease of an attempt is as it should be. */
+/** The answer for a lease that needs no renewal before its handler starts. */
 const KEPT = Promise.resolve(true);
-/** The last calls of a drain get this long, ms; an engine that cannot be reached must not hold up the exit. */
+/** Limit of the last calls of a drain, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
 
 export class TaskWorker implements Worker {
@@ -105,7 +105,7 @@ export class TaskWorker implements Worker {
       told: (attempt) => {
         if (this.running.has(attempt)) this.stuck.told(attempt);
       },
-      // What is left of the handler's turn comes first.
+      // The rest of the handler's turn runs first.
       suspended: (attempt, suspension) =>
         void Promise.resolve().then(() => this.runs.ended(attempt, suspended(attempt, suspension))),
       listenerFailed: (attempt, error) => announcer.signalListenerFailed(attempt, error),
@@ -153,7 +153,7 @@ export class TaskWorker implements Worker {
       onStuck: (attempt) => this.becameStuck(attempt),
       onTooMany: (tooMany) => this.tooManyStuck(tooMany),
     });
-    // A clock that a test moves says nothing of the event loop.
+    // A virtual clock does not show whether the event loop is blocked.
     this.loopWatch =
       clock !== systemClock
         ? undefined
@@ -185,7 +185,7 @@ export class TaskWorker implements Worker {
     this.stopListening = localNews(backend).listen((news) => this.heard(news));
   }
 
-  /** Starts claiming; resolves when wakes arrive. */
+  /** Starts claiming; resolves when the worker is subscribed to wakes. */
   start(): Promise<void> {
     return this.claimer.start();
   }
@@ -195,7 +195,7 @@ export class TaskWorker implements Worker {
     this.claimer.serve(laneId);
   }
 
-  /** A task was defined, or got its handler, that this worker may run. */
+  /** Call this when a task that this worker may run was defined, or got its handler. */
   tasksChanged(): void {
     this.claimer.kindsChanged();
   }
@@ -227,8 +227,8 @@ export class TaskWorker implements Worker {
     const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), this.hooks);
     attempt.priority = claimed.priority;
     this.counts.claimed++;
-    // An attempt of the same execution that is still here has lost it: its handler is to know before the new one runs.
-    // What is reported already gets its answer from the engine.
+    // An earlier attempt of the same execution that is still in hand has lost it; its handler must learn that before
+    // the new handler runs. An attempt that was reported gets its answer from the engine.
     for (const displaced of this.attempts.of(attempt.executionId))
       if (!displaced.reported) displaced.takenAway('lease_lost');
     this.attempts.add(attempt);
@@ -255,9 +255,9 @@ export class TaskWorker implements Worker {
     this.running.add(attempt);
     this.ahead.started();
     this.watchTurns();
-    // A handler that holds the event loop would lose a lease whose grant was read so late.
+    // When the grant was read late, a handler that blocks the event loop would lose the lease.
     const isKept = this.keeper.isStale(attempt) ? this.keeper.confirm(attempt) : KEPT;
-    // Not in this turn: what was claimed together is in hand before the first of it runs.
+    // Not in this turn: all executions of a claim are accepted before the first handler runs.
     void isKept.then((kept) => {
       if (kept) this.begin(attempt, task);
       else this.ended(attempt, { kind: 'lost' });
@@ -267,12 +267,12 @@ export class TaskWorker implements Worker {
   private begin(attempt: Attempt, task: TaskHandler): void {
     attempt.start();
     this.endsWatch.started();
-    // An attempt without a timeout need not be begun; one whose timeout the claim has armed runs already.
+    // `beginAttempt` is needed only for a timeout that the claim did not start.
     if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
     runHandler(task, attempt, this.runs);
   }
 
-  /** As long as handlers run, leases are looked after before each of them can hold the event loop again. */
+  /** While handlers run, due renewals are sent in every turn, before a handler can block the event loop again. */
   private watchTurns(): void {
     if (this.watchesTurns) return;
     this.watchesTurns = true;
@@ -292,14 +292,14 @@ export class TaskWorker implements Worker {
       this.vacate(attempt, ending);
       return;
     }
-    // It lost its slot, and its attempt was over with that.
+    // The attempt was over when its stuck handler lost the slot.
     this.announcer.stuckSettled(attempt, stuckMs);
   }
 
-  /** The attempt leaves its slot, and the slot goes to the next one. */
+  /** Frees the slot of the attempt for the next one, and reports its ending. */
   private vacate(attempt: Attempt, ending: Ending): void {
     this.running.delete(attempt);
-    // Handed back already, at the end of a drain.
+    // A reported attempt was handed back at the end of a drain.
     if (!attempt.reported) {
       this.claimer.finished(attempt.partition);
       this.fill();
@@ -323,7 +323,7 @@ export class TaskWorker implements Worker {
     this.reporter.report(attempt, ending, before);
   }
 
-  /** Work that was claimed ahead takes the slots that are free. */
+  /** Starts work that was claimed ahead in free slots. */
   private fill(): void {
     while (this.running.size < this.deps.settings.slots) {
       const next = this.ahead.next();
@@ -349,13 +349,16 @@ export class TaskWorker implements Worker {
     this.forget(attempt, 'lost');
   }
 
-  /** Signals came between the look of the handler and its suspension: it goes on at once. */
+  /**
+   * The wait is over already, for example because signals arrived before the suspension: the handler runs again at
+   * once.
+   */
   private lookAgain(attempt: Attempt): void {
     this.report(attempt, { kind: 'delay', until: { inMs: 0 } });
   }
 
   private accepted(attempt: Attempt, ending: ReportedEnding, answer: OutcomeOf<OperationName>): void {
-    // What it waits for is there already.
+    // The wait is satisfied already.
     const isThere = answer.kind === 'already_satisfied' && ending.kind === 'suspend';
     if (isThere || answer.kind === 'not_waiting') {
       this.lookAgain(attempt);
@@ -377,7 +380,7 @@ export class TaskWorker implements Worker {
       news.publish({ kind: 'failed', executionId, reason: ending.reason, category: ending.category });
   }
 
-  /** The attempt is over for this worker. */
+  /** Removes an attempt that is over for this worker. */
   private forget(attempt: Attempt, outcome: FinishedOutcome, failure: { readonly error?: unknown } = {}): void {
     const { startedAt } = attempt;
     attempt.progress?.take();
@@ -396,13 +399,13 @@ export class TaskWorker implements Worker {
     this.keeper.remove(attempt);
     this.claimer.ended(attempt.claimed.leaseId, false);
     this.announcer.leaseLost(attempt, code);
-    // Work that waits for a slot is simply dropped; a running handler was told, and keeps its slot until it heeds.
+    // Work that waits for a slot is dropped. A running handler was aborted, and keeps its slot until it settles.
     if (!this.ahead.remove(attempt)) return;
     this.claimer.finished(attempt.partition);
     this.forget(attempt, 'lost');
   }
 
-  /** A handler that was told to stop has not, and its grace is over: its slot goes to others. */
+  /** A handler has not settled within its grace after the abort: it loses its slot. */
   private becameStuck(attempt: Attempt): void {
     const { size, tooMany } = this.stuck;
     this.announcer.handlerStuck(attempt, size, !tooMany, this.deps.settings.abortGraceMs);
@@ -416,7 +419,7 @@ export class TaskWorker implements Worker {
   }
 
   private heard(news: News): void {
-    // Of most of the news, the work that ended well here, this worker is the author.
+    // This worker publishes these itself.
     if (news.kind === 'completed' || news.kind === 'failed') return;
     for (const attempt of this.attempts.of(news.executionId)) {
       if (attempt.reported) continue;
@@ -493,7 +496,7 @@ export class TaskWorker implements Worker {
   }
 }
 
-/** How an attempt ended, by the answer to what was said of it. */
+/** The outcome of an attempt, by the answer to its final call. */
 const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {
   completed: 'completed',
   retry_scheduled: 'retry_scheduled',

@@ -1,4 +1,4 @@
-/** Amounts of a budget as users write them: by dimension, whole numbers, of dimensions that the budget has. */
+/** Amounts of a budget as users write them: whole numbers by dimension. */
 import { amounts as amountsField } from '../../../model/budget/fields.js';
 import { issueWords } from '../../../model/core/issue-words.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -11,16 +11,17 @@ export type Amounts = Readonly<Record<string, number>>;
 /** Amounts of some of the dimensions of a budget. */
 export type AmountsOf<Dimension extends string> = Readonly<Partial<Record<Dimension, number>>>;
 
-/** What is known of a budget where it is used. */
+/** The name and the dimensions of a budget, for checks and messages. */
 export interface BudgetWords<Dimension extends string = string> {
   readonly name: string;
-  /** The dimensions that its definition names; any dimension when it names none. */
+  /** The dimensions in its definition; undefined allows any. */
   readonly dimensions: readonly Dimension[] | undefined;
 }
 
 /**
- * The amounts of a call, checked in the user's words.
- * @throws InvalidDefinitionError for a dimension that the budget does not have, and for what is no whole number
+ * Checks the amounts of a call; messages use the names of the user's code.
+ * @throws InvalidDefinitionError for a dimension that the budget does not have, and for an amount that is no whole
+ * number
  */
 export function amountsFor(where: string, { name, dimensions }: BudgetWords, given: unknown): Amounts {
   const call = `Budget ${shown(name)}, ${where}`;
@@ -37,14 +38,14 @@ export function amountsFor(where: string, { name, dimensions }: BudgetWords, giv
   return counted;
 }
 
-/** The same of what is recorded or reserved: something has to be. @throws InvalidDefinitionError also when nothing is above 0 */
+/** The same for amounts to record or reserve. @throws InvalidDefinitionError also when no amount is above 0 */
 export function someAmountsFor(where: string, budget: BudgetWords, given: unknown): Amounts {
   const counted = amountsFor(where, budget, given);
   if (Object.values(counted).some((amount) => amount > 0)) return counted;
   throw new InvalidDefinitionError(`Budget ${shown(budget.name)}, ${where}: one amount at least must be above 0`);
 }
 
-/** @throws InvalidDefinitionError for limits of dimensions that a definition does not name */
+/** @throws InvalidDefinitionError for limits of dimensions that are not in the definition */
 export function checkDimensions(where: string, { name, dimensions }: BudgetWords, given: object): void {
   const unknown = Object.keys(given).find((dimension) => dimensions?.includes(dimension) === false);
   if (unknown !== undefined) throw unknownDimension(`Budget ${shown(name)}, ${where}`, unknown, dimensions ?? []);

@@ -1,14 +1,14 @@
 /** The error of a budget without room. */
 import { RetryableError } from '../outcome.js';
 
-/** How it stood with a dimension that had no room. */
+/** The state of a dimension that had no room. */
 export interface BudgetShortage {
   readonly budgetId: string;
   /** The name of the budget in the app. */
   readonly budget: string;
   /** The dimension that has no room. */
   readonly dimension: string;
-  /** What was to be recorded or reserved; absent where a run was refused because the budget is exhausted. */
+  /** The amount to record or reserve; undefined if a run was refused because the budget is exhausted. */
   readonly asked: number | undefined;
   readonly usage: number;
   readonly reserved: number;

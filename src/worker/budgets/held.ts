@@ -1,4 +1,4 @@
-/** An amount of a budget that is held for a handler: renewed while the handler runs, given back when it ends without saying. */
+/** A reservation of a handler: renewed while the handler runs, released when it ends without settling. */
 import type { Backend } from '../../backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
@@ -7,9 +7,9 @@ import { amountsFor, type Amounts, type AmountsOf, type BudgetWords } from './am
 export interface BudgetReservation<Dimension extends string = string> extends AsyncDisposable {
   readonly amounts: Amounts;
   /**
-   * Records what was used: less than was reserved, or more. Resolves with the overrun, for which there was no room;
-   * normally nothing.
-   * @throws InvalidDefinitionError for a dimension that the budget does not have; EngineError what calls throw
+   * Records the usage, which may be less or more than the reserved amount. Resolves with the overrun: usage beyond the
+   * room of the budget, normally empty.
+   * @throws InvalidDefinitionError for a dimension that the budget does not have; EngineError the errors of the call
    */
   settle(used: AmountsOf<Dimension>): Promise<Amounts>;
   /** Returns all of it; `await using` does so at the end of its block. Does nothing if it was settled or released. */
@@ -19,7 +19,7 @@ export interface BudgetReservation<Dimension extends string = string> extends As
 export interface HeldOptions {
   readonly backend: Backend;
   readonly clock: Clock;
-  /** Makes a call until it is answered, as long as the work is this worker's. */
+  /** Repeats a call until it is answered, while the worker owns the execution. */
   readonly ask: <T>(call: () => Promise<T>) => Promise<T>;
   readonly budgetId: string;
   readonly words: BudgetWords;
@@ -27,11 +27,11 @@ export interface HeldOptions {
   readonly amounts: Amounts;
   readonly ttlMs: number;
   readonly leaseEpoch: number;
-  /** Whether the handler has ended, or its work is another worker's. */
+  /** Whether the handler has ended, or lost its execution. */
   readonly isOver: () => boolean;
 }
 
-/** Looks at the handler so often at least, ms. */
+/** Longest interval between two checks of the handler, ms. */
 const MAX_TICK_MS = 1_000;
 
 export class Held implements BudgetReservation {
@@ -81,7 +81,7 @@ export class Held implements BudgetReservation {
   private async tick(): Promise<void> {
     const { clock, ttlMs, isOver } = this.options;
     if (isOver()) {
-      // What is not given back now lapses.
+      // If the release fails, the reservation lapses.
       await this.release().catch(() => undefined);
       return;
     }
@@ -89,7 +89,7 @@ export class Held implements BudgetReservation {
     if (!this.isClosed) this.wait();
   }
 
-  /** Whether there is something left to hold. A call that failed is made again with the next look. */
+  /** Whether the reservation still exists. A failed call is repeated with the next tick. */
   private async renew(): Promise<boolean> {
     const { backend, clock, budgetId, reservationId, ttlMs } = this.options;
     try {

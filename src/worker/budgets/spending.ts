@@ -16,7 +16,7 @@ import { Held, type BudgetReservation } from './held.js';
 /** A budget of an app. */
 export interface BudgetRef<Dimension extends string = string> extends BudgetWords<Dimension> {
   readonly id: string;
-  /** Resolves when it exists. */
+  /** Resolves when the budget exists. */
   ready(): Promise<void>;
 }
 
@@ -36,8 +36,8 @@ export interface ReportOptions {
 export interface RunBudget<Dimension extends string = string> {
   /**
    * Reserves an amount before you use it. Settle it with what you used.
-   * @throws BudgetExceededError if a hard limit has no room for it; InvalidDefinitionError for a dimension that the budget
-   *   does not have
+   * @throws BudgetExceededError if a hard limit has no room for it; InvalidDefinitionError for a dimension that the
+   *   budget does not have
    * @example await using held = await budget(tokens).reserve({ tokens: 500 });
    */
   reserve(amounts: AmountsOf<Dimension>, options?: ReserveOptions): Promise<BudgetReservation<Dimension>>;
@@ -51,7 +51,7 @@ export interface SpendingDependencies {
   readonly ids: () => string;
 }
 
-/** Throws where a hard limit refused. */
+/** @throws BudgetExceededError if a hard limit refused the amounts */
 export function assertRoom(
   { id: budgetId, name: budget }: Pick<BudgetRef, 'id' | 'name'>,
   amounts: Amounts,
@@ -65,7 +65,7 @@ export function assertRoom(
 /** `budget` of the context of an attempt. */
 export type SpendingOn = <Dimension extends string>(budget: BudgetRef<Dimension>) => RunBudget<Dimension>;
 
-/** @throws InvalidDefinitionError for what is no budget */
+/** The `budget` member of the context. It throws InvalidDefinitionError for a value that is no budget. */
 export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDependencies): SpendingOn {
   const { executionId, fence } = attempt;
   const by = { executionId, leaseEpoch: fence.leaseEpoch };

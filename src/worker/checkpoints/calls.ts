@@ -1,4 +1,4 @@
-/** Calls of a running attempt that must be answered: repeated over what passes by, as long as the work is this worker's. */
+/** Repeats calls of a running attempt over transient faults, while the worker owns the execution. */
 import { retryDelayMs } from '../../engine/retry.js';
 import { sleep, type Clock } from '../../engine/clock.js';
 import { asEngineError } from '../../util/engine-error.js';
@@ -7,8 +7,9 @@ import { isUnanswered } from '../answers.js';
 import type { Attempt } from '../attempt.js';
 
 /**
- * The answer of a call that can be repeated. @throws TaskAbort when the work is not this worker's any more, and what the
- * call was refused with
+ * The answer of a call that can be repeated. @throws TaskAbort when the worker no longer owns the execution; otherwise
+ * the
+ * refusal of the call
  */
 export async function untilAnswered<T>(attempt: Attempt, clock: Clock, call: () => Promise<T>): Promise<T> {
   for (let failures = 1; ; failures++) {

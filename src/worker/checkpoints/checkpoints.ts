@@ -1,6 +1,7 @@
 /**
- * The checkpoints of one run of a handler: the places that it passes once, whatever happens to its worker. Names find
- * what is stored; the n-th use of a name finds its n-th value. Steps, and the outcomes of waits, are checkpoints.
+ * The checkpoints of one run of a handler: places that an execution passes once, even if its worker crashes. Stored
+ * values
+ * are found by name; the n-th use of a name gets its n-th value. Steps and uses of `children` are checkpoints.
  */
 import { stepKeyOf, type StepKind, type StepRecord } from '../../../model/step/facts.js';
 import { EngineError } from '../../../model/errors.js';
@@ -19,7 +20,7 @@ export interface CheckpointsDependencies {
   readonly clock: Clock;
 }
 
-/** How a checkpoint was passed: with a value, or with an error as data. */
+/** The outcome of a checkpoint: a value, or an error as data. */
 export interface Passed {
   readonly failed: boolean;
   /** A JSON value, or bytes. */
@@ -32,13 +33,13 @@ export interface Checkpoint {
   readonly name: string;
   /** From 0, counted in the order of the calls, over all kinds together. */
   readonly index: number;
-  /** Of the execution, the name and the number of its use: the same in every attempt. ASCII. */
+  /** Made of the execution id, the name and the index: the same in every attempt. ASCII. */
   readonly idempotencyKey: string;
-  /** What an earlier run stored; nothing when it was not passed yet. */
+  /** The outcome that an earlier run stored; undefined if there is none. */
   readonly passed: Passed | undefined;
 }
 
-/** A failure that the handler was told of. It is stored when the handler goes on. */
+/** A failure that the handler received. It is stored when the handler continues. */
 interface Failure {
   readonly checkpoint: Checkpoint;
   readonly passed: Passed;
@@ -63,17 +64,19 @@ export class Checkpoints {
     const { executionId, claimed } = attempt;
     const read = (from: number) =>
       untilAnswered(attempt, deps.clock, () => deps.backend.readSteps({ executionId, from }));
-    // What the claim did not bring is read. The first owner of an execution finds nothing.
+    // Records that did not come with the claim are read. The first owner of an execution has none.
     const isKnown = claimed.leaseEpoch === 1 || claimed.earlier !== undefined;
     this.stored = new StoredSteps(read, isKnown ? undefined : 0, claimed.earlier?.steps);
   }
 
   /**
-   * Takes the next use of a name. It is numbered in the call; then what is stored is awaited: one read for the whole run
-   * where the claim did not bring it, and none in the first run of an execution. Ends with `leave`.
-   * @throws EngineError `step_changed` when it is stored as something else, `step_misused` inside a step or beside another
-   *   use of the name, `step_limit_exceeded`
-   * @throws TaskAbort when the work is not this worker's any more
+   * Begins the next use of a name, which ends with `leave`. The use is numbered synchronously. Stored outcomes are then
+   * read
+   * once for the whole run, unless they came with the claim or this is the first run of the execution.
+   * @throws EngineError `step_changed` if another kind of checkpoint is stored under the name, `step_misused` inside a
+   * step
+   *   or during another use of the name, `step_limit_exceeded`
+   * @throws TaskAbort when the worker no longer owns the execution
    */
   async use(kind: StepKind, name: string): Promise<Checkpoint> {
     checkName(kind, name);
@@ -114,27 +117,28 @@ export class Checkpoints {
   }
 
   /**
-   * The handler has settled. Resolves when what it left under way has come to its end: a step that runs is stored, for what
-   * it did would be done twice; none begins, and none is tried again.
+   * Call this when the handler has settled. Resolves when its running steps have ended and are stored, since their
+   * effects
+   * would be repeated otherwise. No step starts or is retried any more.
    */
   async close(): Promise<void> {
     this.isClosed = true;
     if (this.isBusy) await this.settled();
   }
 
-  /** What arrives of a value that is stored. @throws EngineError `invalid_input`, `step_limit_exceeded` */
+  /** The value as a later run reads it. @throws EngineError `invalid_input`, `step_limit_exceeded` */
   travelled(checkpoint: Checkpoint, value: unknown): unknown {
     return decode(encodedOf(checkpoint, value));
   }
 
-  /** The name of a checkpoint may be used again. */
+  /** Ends a use of a name, so that the name can be used again. */
   leave({ name }: Checkpoint): void {
     this.open.delete(name);
   }
 
   /**
-   * Stores how a checkpoint was passed, under the fence, and gives what stands from now on: of two records the first.
-   * @throws EngineError `invalid_input` for a value that is no JSON, `step_limit_exceeded`; TaskAbort
+   * Stores the outcome of a checkpoint under the fence. If one is stored already, it stays. @returns the stored outcome
+   * @throws EngineError `invalid_input` for a value that is not JSON, `step_limit_exceeded`; TaskAbort
    */
   record(checkpoint: Checkpoint, passed: Passed): Promise<Passed> {
     return this.during(async () => {
@@ -157,20 +161,21 @@ export class Checkpoints {
       };
       attempt.throwIfLost();
       const outcome = await untilAnswered(attempt, deps.clock, () => deps.backend.recordStep(args));
-      // What the handler gets now is what it gets when it is run again: a text in the place of a date.
+      // The handler gets the same value as later runs: for example a string in place of a Date.
       if (outcome.kind === 'recorded') return { failed: passed.failed, value: decode({ bytes, encoding }) };
       return this.standing(checkpoint);
     });
   }
 
-  /** Notes a failure that the handler is told of: it is stored if the handler goes on to another checkpoint. */
+  /** Keeps a failure that the handler receives, to be stored if the handler continues to another checkpoint. */
   fail(failure: Failure): void {
     this.failures.push(failure);
   }
 
   /**
-   * Refuses the use of a name for something that is not stored as a checkpoint: an earlier run passed a step there, which
-   * this one has not asked for. @throws EngineError `step_changed`
+   * Checks a use of a name that is not itself stored, such as a wait. @throws EngineError `step_changed` if an earlier
+   * run
+   * stored another kind of checkpoint under the name
    */
   async refuseOther(kind: StepKind, name: string, index: number): Promise<void> {
     const recorded = await this.stored.kindOf(stepKeyOf({ stepName: name, stepIndex: index }));
@@ -178,12 +183,12 @@ export class Checkpoints {
       throw changed({ kind, name, index }, `${kind} ${JSON.stringify(name)}`, recorded);
   }
 
-  /** Whether the handler was told of a failure that is not stored yet. */
+  /** Whether the handler received a failure that is not stored yet. */
   get hasFailures(): boolean {
     return this.failures.length > 0;
   }
 
-  /** Runs what must not be cut off by a suspension. */
+  /** Runs work that a suspension must not interrupt. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.busy += 1;
     try {
@@ -194,12 +199,12 @@ export class Checkpoints {
     }
   }
 
-  /** Whether a step runs, or a record is on its way. */
+  /** Whether a step runs, or a record is being stored. */
   get isBusy(): boolean {
     return this.busy > 0;
   }
 
-  /** Resolves when no step runs and no record is on its way, and what followed has had its turn. */
+  /** Resolves when no step runs and no record is being stored, and the code that awaited them has run. */
   async settled(): Promise<void> {
     while (this.isBusy) {
       await new Promise<void>((resolve) => this.idle.push(resolve));
@@ -207,7 +212,7 @@ export class Checkpoints {
     }
   }
 
-  /** The handler goes on: what it has behind it is stored. */
+  /** Call this when the handler continues: stores the failures that it received. */
   async goOn(): Promise<void> {
     if (this.failures.length === 0) return;
     await Promise.all(
@@ -218,7 +223,7 @@ export class Checkpoints {
     );
   }
 
-  /** What was recorded before, by a run that this one did not know of. */
+  /** The outcome that is stored already, by a run that this one has not read. */
   private async standing({ name, index }: Checkpoint): Promise<Passed> {
     const { attempt, deps } = this;
     const { executionId } = attempt;
@@ -244,7 +249,7 @@ function changed({ kind, name, index }: Pick<Checkpoint, 'kind' | 'name' | 'inde
   );
 }
 
-/** @throws EngineError `invalid_input` for a value that is no JSON, `step_limit_exceeded` for one that is too large */
+/** @throws EngineError `invalid_input` for a value that is not JSON, `step_limit_exceeded` for one that is too large */
 function encodedOf({ kind, name }: Checkpoint, value: unknown): Encoded {
   const what = `${kind} ${JSON.stringify(name)}`;
   return encodeWithin(value, what, (bytes) => {
@@ -255,7 +260,7 @@ function encodedOf({ kind, name }: Checkpoint, value: unknown): Encoded {
   });
 }
 
-/** The checkpoints of an attempt, made when they are asked for first. */
+/** The checkpoints of an attempt, created on first use. */
 export function checkpointsOf(attempt: Attempt, deps: CheckpointsDependencies): Checkpoints {
   attempt.checkpoints ??= new Checkpoints(attempt, deps);
   return attempt.checkpoints;

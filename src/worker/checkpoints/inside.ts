@@ -1,4 +1,7 @@
-/** Whether code runs inside the function of a step: what is durable there is not seen by later runs of the handler. */
+/**
+ * Detects code inside the function of a step. Checkpoints and waits are refused there, because later runs of the
+ * handler do not call the function and so would not reach them.
+ */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { EngineError } from '../../../model/errors.js';
 import type { Attempt } from '../attempt.js';
@@ -14,7 +17,7 @@ const inside = new AsyncLocalStorage<Inside>();
 export const runInside = <T>(attempt: Attempt, name: string, fn: () => T): T => inside.run({ attempt, name }, fn);
 
 /**
- * @param what is asked for: `step "b"`
+ * @param what the refused use, for the message: `step "b"`
  * @throws EngineError `step_misused` inside the function of a step of the same handler
  */
 export function refuseInside(attempt: Attempt, what: string): void {

@@ -1,4 +1,4 @@
-/** The checkpoints that earlier runs of a handler passed, read page by page as far as they are asked for. */
+/** The checkpoints that earlier runs of a handler stored. Pages are read only as far as needed. */
 import { stepKeyOf, type StepKind, type StepRecord } from '../../../model/step/facts.js';
 import type { StepsPage } from '../../../model/step/reads.js';
 
@@ -8,14 +8,14 @@ export class StoredSteps {
 
   constructor(
     private readonly read: (from: number) => Promise<StepsPage>,
-    /** Where the page begins that was not read yet; nothing when there is none. */
+    /** Start of the next unread page; undefined when all are read. */
     private next: number | undefined,
     known: readonly StepRecord[] = [],
   ) {
     this.add(known);
   }
 
-  /** What is stored under a key. The value of a step is given once: it is not kept in memory for longer. */
+  /** The record of a key. The record of a step is then removed, so that its value does not stay in memory. */
   async take(key: string): Promise<StepRecord | undefined> {
     for (;;) {
       const record = this.records.get(key);
@@ -25,13 +25,13 @@ export class StoredSteps {
     }
   }
 
-  /** What is stored under a key, and was not taken as a step. */
+  /** The kind stored under a key, unless `take` removed the record. */
   async kindOf(key: string): Promise<StepKind | undefined> {
     while (!this.records.has(key) && this.next !== undefined) await this.readOn();
     return this.records.get(key)?.stepKind;
   }
 
-  /** Several that ask at once are answered by one read. */
+  /** Concurrent callers share one read. */
   private readOn(): Promise<void> {
     this.reading ??= this.readPage().finally(() => (this.reading = undefined));
     return this.reading;

@@ -1,4 +1,4 @@
-/** Child runs, as a handler asks for them. */
+/** Child runs as a handler describes them. */
 import type { ArgsOf } from '../../../model/machine.js';
 import { brand } from '../../util/brand.js';
 
@@ -10,7 +10,7 @@ export class Child<Output> {
     brand(Child, 'child');
   }
 
-  /** Only a type: there is nothing to read. */
+  /** Exists only in the type. */
   declare readonly [OUTPUT]: Output;
 
   /** @param task the name of its task */
@@ -26,11 +26,11 @@ export type OutputOf<Of> = Of extends Child<infer Output> ? Output : never;
 
 type Row = ArgsOf<'spawnChildren'>['children'][number];
 
-/** A child as the engine is told of it, without its ids. */
+/** A child in the form of the engine, without its ids. */
 export type ChildRow = Omit<Row, 'executionId' | 'edgeId' | 'dataPassingRef'>;
 
 /**
- * Makes the row of a child; `now` is the time of the store, ms since the epoch.
+ * Makes the row of a child; `now` is the time of the engine, ms since the epoch.
  * @throws InvalidInputError, InvalidDefinitionError
  */
 export type ChildRowOf = (child: Child<unknown>, now: number) => Promise<ChildRow>;

@@ -1,7 +1,8 @@
 /**
- * The children of one run of a handler. A use of `children` is a checkpoint, recorded when its children are made; what
- * became of them follows from the edges that lead from them to their parent. So a handler that runs again finds the same,
- * and nothing has to be recorded when they have ended.
+ * The children of one run of a handler. A use of `children` is a checkpoint, recorded when its children are created.
+ * Their
+ * outcome follows from the edges that lead from them to their parent, so every later run finds the same outcome, and
+ * nothing is recorded when the children have ended.
  */
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -22,11 +23,11 @@ import { childIds, flowOfChildren, type ChildIds } from './ids.js';
 import { decidedBy, type Decided, type Edge, type Needed } from './outcome.js';
 
 export interface ChildrenDependencies extends WaitsDependencies {
-  /** Nothing where no tasks are known. */
+  /** Undefined where no tasks are known. */
   readonly childRow?: ChildRowOf | undefined;
 }
 
-/** What a use of `children` asks for. */
+/** A use of `children`. */
 export interface Asked {
   readonly name: string;
   readonly children: readonly Child<unknown>[];
@@ -38,15 +39,15 @@ interface Own extends ChildIds {
   readonly child: Child<unknown>;
 }
 
-/** Edges of one page. */
+/** Edges per page. */
 const PAGE = LIMITS.maxListPage;
-/** Most bytes of inputs that one call carries. */
+/** Most bytes of inputs per call. */
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Before children are made again while those of the use before are still being cancelled, ms. */
+/** Delay before a retry while the children of the previous use are still being cancelled, ms. */
 const BEFORE_NEXT_MS = 20;
 
 export class ChildrenOfRun {
-  /** The edges that lead to the execution, as an earlier run left them. Read once. */
+  /** The incoming edges of the execution by edge id, as earlier runs left them. Read once. */
   private known: Promise<ReadonlyMap<string, Edge>> | undefined;
   private isWaiting = false;
 
@@ -56,7 +57,7 @@ export class ChildrenOfRun {
     private readonly deps: ChildrenDependencies,
   ) {}
 
-  /** The results that decided it, with the places of their children. Begins when it is awaited. */
+  /** The results that decided the use, by index of the child. Begins when the promise is awaited. */
   run(asked: Asked): Promise<ReadonlyMap<number, unknown>> {
     return whenAwaited(async () => {
       if (this.isWaiting) throw new InvalidDefinitionError(...AT_ONCE);
@@ -84,7 +85,7 @@ export class ChildrenOfRun {
     }
   }
 
-  /** Makes what is not there yet. Answers what has been decided, if anything has. */
+  /** Creates missing children. @returns the decision, if all children existed and it is made */
   private async begin(checkpoint: Checkpoint, asked: Asked, own: readonly Own[]): Promise<Decided | undefined> {
     const checkpoints = checkpointsOf(this.attempt, this.deps);
     const { passed } = checkpoint;
@@ -117,7 +118,7 @@ export class ChildrenOfRun {
     );
   }
 
-  /** Makes children, under the fence. They are there at once and together, or not at all. */
+  /** Creates children under the fence, atomically. */
   private async spawn(children: Awaited<ReturnType<ChildrenOfRun['rowsOf']>>, needed: Needed): Promise<void> {
     const { attempt, deps } = this;
     const { executionId, fence } = attempt;
@@ -145,7 +146,7 @@ export class ChildrenOfRun {
     const edges = new Map<string, Edge>();
     const { attempt, deps } = this;
     const { executionId, claimed } = attempt;
-    // The first owner of an execution finds nothing.
+    // The first owner of an execution has no edges.
     if (claimed.leaseEpoch === 1) return edges;
     for (let cursor: string | undefined; ; ) {
       const from = cursor;
@@ -171,7 +172,7 @@ export class ChildrenOfRun {
     return new Map(await Promise.all(results));
   }
 
-  /** Waits for a child that was replayed meanwhile. */
+  /** The result of a child. If the child was replayed since, waits for its end. */
   private async resultOf(executionId: string): Promise<unknown> {
     const { attempt, deps } = this;
     for (;;) {
@@ -202,7 +203,7 @@ export class ChildrenOfRun {
   }
 }
 
-/** What is recorded of a use: by it a handler whose code was changed is found out. */
+/** The record of a use, which reveals a handler whose code was changed. */
 function planOf({ children, needed }: Asked) {
   return { needed: needed.kind === 'all' ? 'all' : `${needed.k}`, tasks: children.map(({ task }) => task) };
 }

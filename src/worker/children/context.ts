@@ -59,7 +59,7 @@ export interface Children {
 const OPTIONS = { name: true } as const;
 const GROUP_OPTIONS = { name: true, onSatisfied: true } as const;
 
-/** What a use gives, once it is awaited. */
+/** The value of a use, computed when it is awaited. */
 const given = <T>(results: Promise<ReadonlyMap<number, unknown>>, take: (values: unknown[]) => T): Promise<T> =>
   whenAwaited(async () => take([...(await results).values()]));
 

@@ -1,4 +1,4 @@
-/** Errors of children. The parent is not retried: another attempt would find the same. */
+/** Errors of children. They are not retried, because another attempt would find the same outcome. */
 import type { PublicState } from '../../../model/execution/situation.js';
 import { NonRetryableError } from '../outcome.js';
 

@@ -1,6 +1,7 @@
 /**
- * Ids of children. They follow from the execution, the name of the use, its number, and the place in the list, so that a
- * handler that runs again finds the children that it has.
+ * Ids of children. They are derived from the execution, the name and index of the use, and the index in the list, so
+ * that
+ * a handler that runs again finds its children.
  */
 import { executionIdOf, partitionIndexOf } from '../../../model/ids.js';
 import { uuidFrom } from '../../util/uuid-from.js';
@@ -18,7 +19,7 @@ export interface ChildIds {
   readonly edgeId: string;
 }
 
-/** The ids of the child at this place of the list. */
+/** The ids of the child at this index of the list. */
 export function childIds(parentId: string, { name, index }: ChildrenUse, place: number): ChildIds {
   const what = JSON.stringify([parentId, name, index, place]);
   return {
@@ -27,6 +28,6 @@ export function childIds(parentId: string, { name, index }: ChildrenUse, place: 
   };
 }
 
-/** The flow that comes to be when an execution that is in none has children. */
+/** The flow that is created when an execution outside of flows has children. */
 export const flowOfChildren = (parentId: string): string =>
   executionIdOf(partitionIndexOf(parentId), uuidFrom(`children\t${parentId}`));

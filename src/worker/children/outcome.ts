@@ -1,17 +1,19 @@
-/** What a use of `children` has come to, by its edges. They do not change any more, so every run finds the same. */
+/**
+ * The outcome of a use of `children`, by its edges. Resolved edges do not change, so every run finds the same outcome.
+ */
 import type { AnswerOf } from '../../../model/machine.js';
 
 export type Edge = AnswerOf<'listEdges'>['edges'][number];
 
-/** How many children have to complete. */
+/** How many children must complete. */
 export type Needed =
   | { readonly kind: 'all' }
   | { readonly kind: 'any' | 'quorum'; readonly k: number; readonly onSatisfied: 'cancel_remaining' | 'let_run' };
 
-/** Places in the list of children, ascending, and when that was decided, ms since the epoch. */
+/** The decision: which children made it, and when, ms since the epoch. */
 export interface Decided {
   readonly kind: 'satisfied' | 'impossible';
-  /** Those that completed, or those that did not. */
+  /** Indexes of the children that completed, or did not, ascending. */
   readonly places: readonly number[];
   readonly at: number;
 }
@@ -21,7 +23,7 @@ interface Resolved {
   readonly at: number;
 }
 
-/** Nothing as long as it is undecided. `edges` are in the order of the children. */
+/** The decision; undefined while there is none. `edges` are in the order of the children. */
 export function decidedBy(edges: readonly Edge[], needed: Needed): Decided | undefined {
   const k = needed.kind === 'all' ? edges.length : needed.k;
   const resolvedAs = (state: Edge['edgeState']): Resolved[] =>

@@ -10,18 +10,18 @@ import { categoryOf } from '../text.js';
 const STEP_ERROR = 'step_error';
 const MAX_NAME_BYTES = 128;
 
-/** What is stored of an error. */
+/** The stored form of an error. */
 export interface FailureData {
   readonly name: string;
   readonly message: string;
   readonly category: string;
-  /** What to do about it, where an error of the engine says so. */
+  /** The hint of an error of the engine. */
   readonly hint?: string | undefined;
-  /** The brand of an error that says how to go on. */
+  /** The brand of a retryable or non-retryable error. */
   readonly outcome?: string | undefined;
 }
 
-/** The step ran out of its time. */
+/** A try of the step took longer than its timeout. */
 export class StepTimeoutError extends Error {
   override readonly name = 'StepTimeoutError';
   readonly code = 'step_timeout';
@@ -49,9 +49,9 @@ export class StepError extends Error {
   readonly category: string;
   /** The wait that a `RetryableError` asked for. */
   readonly retryAfter: unknown;
-  /** What to do about an error of the engine that it stands for, without the error; the `cause` has its own. */
+  /** The hint of the original error, when that error is not the `cause`. */
   readonly failureHint: string | undefined;
-  /** Whether it is stored: then every later run gets it, and a retry would not change it. */
+  /** Whether the failure is stored. Then every later run gets it, and a retry changes nothing. */
   isStored: boolean;
 
   constructor(
@@ -67,7 +67,7 @@ export class StepError extends Error {
     this.isStored = options.isStored;
   }
 
-  /** Whether another attempt calls the function again: a stored failure stays what it is. */
+  /** Whether another attempt calls the function again; false once the failure is stored. */
   get retryable(): boolean {
     return !this.isStored;
   }
@@ -80,7 +80,7 @@ export class StepError extends Error {
   }
 }
 
-/** What is stored of an error. Never throws, whatever was thrown. */
+/** The stored form of a thrown value. Never throws. */
 export function dataOf(error: unknown): FailureData {
   const outcome = outcomeOf(error);
   return {
@@ -92,7 +92,7 @@ export function dataOf(error: unknown): FailureData {
   };
 }
 
-/** The error that stands for a stored failure. One that no try can mend is one of its kind again. */
+/** The error for a stored failure: a NonRetryableError if it was one, otherwise a StepError. */
 export function errorOf(stepName: string, stored: unknown): Error {
   const data = dataIn(stored);
   if (data.outcome === OUTCOME.non_retryable) {
@@ -118,7 +118,7 @@ function dataIn(stored: unknown): FailureData {
   };
 }
 
-/** The brand by which an error says how its run ends: of a step's error, that of what it stands for. */
+/** The brand by which an error decides how its run ends. A StepError is non-retryable once it is stored. */
 export function outcomeBrandOf(error: unknown): string | undefined {
   const own = outcomeOf(error);
   if (own !== STEP_ERROR) return own;

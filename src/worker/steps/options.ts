@@ -6,7 +6,7 @@ import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { propertyOf } from '../../util/thrown.js';
 
-/** Longest wait between two tries of a step, ms: the slot is held meanwhile. */
+/** Longest wait between two tries of a step, ms; bounded because the step keeps its slot meanwhile. */
 export const MAX_WAIT_MS = 300_000;
 
 export interface StepRetryOptions {
@@ -32,9 +32,9 @@ export interface StepOptions {
   readonly timeout?: Duration | undefined;
 }
 
-/** The same, with all that was left out. */
+/** The options with their defaults. */
 export interface StepRules {
-  /** Nothing when the step is tried once. */
+  /** Undefined when the step is tried once. */
   readonly retry: RetryPolicy | undefined;
   readonly timeoutMs: number | undefined;
 }

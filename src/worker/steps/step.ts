@@ -54,7 +54,7 @@ export function stepOf(attempt: Attempt, deps: CheckpointsDependencies): Step {
   const step = (name: string, fn: StepFunction, options?: AnyOptions): Promise<unknown> => {
     const checkpoints = checkpointsOf(attempt, deps);
     const passed = checkpoints.during(() => pass(attempt, deps.clock, checkpoints, { name, fn, options }));
-    // A handler need not wait for it: then its failure is no unhandled rejection. One that waits is told.
+    // A handler need not await the promise; its rejection must not be an unhandled one then.
     passed.catch(() => undefined);
     return passed;
   };
@@ -69,7 +69,7 @@ interface Asked {
 
 async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, asked: Asked): Promise<unknown> {
   const { name, fn, options } = asked;
-  // Before the use is counted: a call that cannot be meant is none.
+  // Before the use is counted, so that an invalid call does not shift later uses of the name.
   const rules = rulesOf(name, fn, options);
   const checkpoint = await checkpoints.use('step', name);
   try {
@@ -80,7 +80,7 @@ async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, as
     try {
       value = await tryStep(attempt, clock, { name, idempotencyKey, fn, rules }, () => checkpoints.throwIfClosed(name));
       if (brandOf(value) === OUTCOME.delay) throw value;
-      // What does not match is not stored.
+      // A value that does not match the schema is not stored.
       if (options?.schema !== undefined) await checked(asked, checkpoints.travelled(checkpoint, value));
     } catch (error) {
       throw failed(attempt, checkpoints, checkpoint, error);
@@ -94,9 +94,9 @@ async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, as
   }
 }
 
-/** What the handler is told of a failure, which is stored if it goes on. */
+/** The error for the handler. The failure is stored if the handler continues. */
 function failed(attempt: Attempt, checkpoints: Checkpoints, checkpoint: Checkpoint, error: unknown): unknown {
-  // A handler that must stop, or that parks, does not go on.
+  // A handler that was aborted, or that returns a delay, does not continue.
   if (attempt.abortCode !== undefined || brandOf(error) === OUTCOME.delay) return error;
   const data = dataOf(error);
   const told =
@@ -110,7 +110,7 @@ function failed(attempt: Attempt, checkpoints: Checkpoints, checkpoint: Checkpoi
   return told;
 }
 
-/** The value as the schema makes it. What was stored is checked again: the schema can have changed since. */
+/** The value parsed by the schema. Stored values are checked in every run, because the schema may have changed. */
 async function checked({ name, options }: Asked, value: unknown): Promise<unknown> {
   if (options?.schema === undefined) return value;
   const validated = await validate(options.schema, value);

@@ -1,4 +1,4 @@
-/** The tries of a step's function, in one run of the handler. Nothing is stored between them. */
+/** Tries of a step's function within one run of the handler. Nothing is stored between them. */
 import { backoffDelayOf } from '../../../model/execution/policy.js';
 import type { Clock } from '../../engine/clock.js';
 import { onAbort } from '../../shared/abort-listeners.js';
@@ -53,13 +53,13 @@ export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check
   }
 }
 
-/** How long to wait for the next try, ms; nothing when there is none. */
+/** Delay before the next try, ms; undefined when there is no further try. */
 function waitAfter(clock: Clock, { retry }: StepRules, error: unknown, failures: number): number | undefined {
   const brand = outcomeOf(error);
   if (retry === undefined || failures > retry.maxRetries) return undefined;
   if (brand === OUTCOME.non_retryable || brand === OUTCOME.delay) return undefined;
   const asked = brand === OUTCOME.retryable ? msOf(retryAfterOf(error)) : undefined;
-  // For what takes longer the slot is not held: the handler is told.
+  // A step does not keep its slot for a longer wait: the handler gets the error.
   if (asked !== undefined && asked > MAX_WAIT_MS) return undefined;
   return asked ?? backoffDelayOf(retry, failures - 1, clock.random());
 }
@@ -97,7 +97,7 @@ function tryOnce(attempt: Attempt, clock: Clock, step: Tried, number: number): u
   return runInside(attempt, name, () => fn(context));
 }
 
-/** A try that is over after so long, whether its function has settled or not. */
+/** A try that fails after `timeoutMs`, whether or not its function has settled. */
 async function tryInTime(
   attempt: Attempt,
   clock: Clock,

@@ -1,7 +1,7 @@
 /**
- * Sends the frames of one attempt, in the order in which its handler wrote them: one call at a time, with all that was
- * written meanwhile. Each frame has a number, so a call whose answer was lost can be repeated: what is there already is
- * not appended again.
+ * Sends the frames of one attempt in the order in which its handler wrote them: one call at a time, with all frames
+ * that were written meanwhile. Frames are numbered, so a call whose answer was lost can be repeated: the store does not
+ * append a frame twice.
  */
 import { EngineError } from '../../../model/errors.js';
 import type { ArgsOf, Command } from '../../../model/machine.js';
@@ -16,7 +16,7 @@ import type { Attempt } from '../attempt.js';
 
 type FrameArgs = Omit<ArgsOf<'appendFrame'>, 'executionId' | 'fence' | 'attemptIndex' | 'seq'>;
 
-/** What a handler wrote, and how large it is. */
+/** A frame that a handler wrote, and its size. */
 export interface WrittenFrame {
   readonly args: FrameArgs;
   readonly bytes: number;
@@ -26,10 +26,10 @@ interface Queued extends WrittenFrame {
   readonly seq: number | undefined;
 }
 
-/** What may wait to be stored before a writer has to wait itself. */
+/** Above these amounts of unsent frames, writers wait. */
 const HIGH_WATER_BYTES = 256 * 1024;
 const HIGH_WATER_FRAMES = 1_000;
-/** Numbers of frames that one lease has: those of the next one are above all of them. */
+/** Range of frame numbers per lease; the numbers of the next lease are above it. */
 const NUMBERS_PER_LEASE = 2 ** 32;
 
 export class FrameWriter {
@@ -38,10 +38,10 @@ export class FrameWriter {
   private waitingFrames = 0;
   private written = 0;
   private sending = false;
-  /** Why nothing is taken any more. */
+  /** The error after which no frames are accepted. */
   private failure: { readonly error: unknown } | undefined;
   private over = false;
-  /** Those that wait for room, or until all is stored. */
+  /** Callers that wait for room, or for all frames to be stored. */
   private waiting: (() => void)[] = [];
 
   constructor(
@@ -51,8 +51,8 @@ export class FrameWriter {
   ) {}
 
   /**
-   * Takes frames; resolves when there is room for more.
-   * @throws TaskAbort when the work is not this worker's any more; what an earlier frame met
+   * Accepts frames; resolves when there is room for more.
+   * @throws TaskAbort when the worker no longer owns the execution; the error of an earlier frame
    */
   async write(frames: readonly WrittenFrame[]): Promise<void> {
     this.throwIfFailed();
@@ -64,7 +64,7 @@ export class FrameWriter {
     }
     if (!this.sending) {
       this.sending = true;
-      // What else is written in this turn goes along.
+      // At the end of the turn, so that all its frames share a call.
       process.nextTick(() => void this.send());
     }
     while (this.waitingBytes > HIGH_WATER_BYTES || this.waitingFrames > HIGH_WATER_FRAMES) {
@@ -73,19 +73,19 @@ export class FrameWriter {
     }
   }
 
-  /** Resolves when all that was written is stored. @throws the same as `write` */
+  /** Resolves when all written frames are stored. @throws the errors of `write` */
   async flush(): Promise<void> {
     while (this.waitingFrames > 0 && this.failure === undefined) await this.progress();
     this.throwIfFailed();
   }
 
-  /** The handler has ended: stores what is left, and takes no more. */
+  /** Call this when the handler has ended: stores the remaining frames, and accepts no more. */
   close(): Promise<void> {
     this.over = true;
     return this.flush();
   }
 
-  /** Numbers rise with the lease: one that took the attempt up again goes on above those of the one before. */
+  /** Numbers grow with the lease epoch, so a later owner of the same attempt continues above the earlier numbers. */
   private nextNumber(): number | undefined {
     const number = this.attempt.fence.leaseEpoch * NUMBERS_PER_LEASE + this.written++;
     return Number.isSafeInteger(number) && this.written < NUMBERS_PER_LEASE ? number : undefined;
@@ -122,7 +122,7 @@ export class FrameWriter {
     this.waitingFrames = 0;
   }
 
-  /** The next frames, as many as one call takes. */
+  /** The next frames, as many as fit a call. */
   private batch(): readonly Queued[] {
     let bytes = 0;
     let count = 0;
@@ -134,7 +134,9 @@ export class FrameWriter {
     return this.queue.splice(0, count);
   }
 
-  /** Appends frames in one call, repeated until the store has answered or the work is lost. @throws what refuses one of them */
+  /**
+   * Appends frames in one call, repeated until the store answers or the lease is lost. @throws the refusal of a frame
+   */
   private async store(batch: readonly Queued[]): Promise<void> {
     let left = batch;
     for (let failures = 0; ; ) {
@@ -158,23 +160,26 @@ export class FrameWriter {
     return batch.map(({ args, seq }) => ({ name: 'appendFrame', args: { ...owner, ...args, seq } }));
   }
 
-  /** How many frames are stored, from the first on; what follows them is sent again. @throws Refused, or a fault of all */
+  /**
+   * The number of leading frames that are stored; the rest is sent again. @throws Refused, or the fault of the first
+   * frame
+   */
   private storedOf(batch: readonly Queued[], results: readonly CommandResult[], isRepeated: boolean): number {
     const isThere = (result: CommandResult, index: number): boolean =>
       result.ok ||
-      // Since a call before this one.
+      // Stored by an earlier call.
       (isRepeated && result.error.code === 'frame_seq_out_of_order' && batch[index]?.seq !== undefined);
     const faulty = results.findIndex((result, index) => !isThere(result, index));
     const fault = results[faulty];
     if (fault === undefined || fault.ok) return batch.length;
-    // One behind it that is there leaves no room for it: what comes again would be out of order.
+    // If a later frame is stored, this one can no longer be: its number would be out of order.
     const leavesGap = results.some((result, index) => index > faulty && isThere(result, index));
     if (leavesGap || !isUnanswered(fault.error)) throw new Refused(fault.error);
     if (faulty === 0) throw fault.error;
     return faulty;
   }
 
-  /** What a refusal means for the handler: that it has to stop, or the refusal itself. */
+  /** The error for the handler: a TaskAbort if the execution is lost, otherwise the refusal itself. */
   private meaning(error: unknown): unknown {
     const refusal = asEngineError(error);
     const code = refusal === undefined ? undefined : this.attempt.refused(refusal);
@@ -182,7 +187,7 @@ export class FrameWriter {
   }
 }
 
-/** A frame will not be taken, however often it is sent. */
+/** The final refusal of a frame. */
 class Refused extends Error {
   constructor(readonly refusal: EngineError) {
     super(refusal.message);

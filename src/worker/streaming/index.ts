@@ -1,4 +1,4 @@
-/** The stream of an attempt: what its handler gets of it, and how an ending waits for it. */
+/** The stream of an attempt: created for its handler, and closed before its ending. */
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
@@ -8,15 +8,16 @@ import type { Ending } from '../handler.js';
 import { FrameWriter } from './frame-writer.js';
 import { StreamOfTask, type TaskStream } from './task-stream.js';
 
-/** The stream of an attempt, made when its handler asks for it. */
+/** The stream of an attempt, created on first use. */
 export function streamOf(attempt: Attempt, backend: Backend, clock: Clock): TaskStream {
   attempt.frames ??= new FrameWriter(attempt, backend, clock);
   return new StreamOfTask(attempt.claimed.executionKind, attempt.frames);
 }
 
 /**
- * The ending of an attempt that wrote frames, once these are stored. What cannot be stored makes a failure of it: a result
- * must not hide that what its readers were to see is not there.
+ * The ending of an attempt that wrote frames, after these are stored. If they cannot be stored, the attempt fails: it
+ * must
+ * not complete while its readers miss frames.
  */
 export async function endingBehind(frames: FrameWriter, ending: Ending, attempt: Attempt): Promise<Ending> {
   try {

@@ -101,7 +101,7 @@ export class StreamOfTask implements TaskStream {
     return this.put(() => {
       if (!isBytes(bytes)) throw this.refuse('write', 'a Uint8Array', bytes);
       checkSize('write', bytes);
-      // The copy: what the handler does to its bytes must not reach the frame.
+      // A copy, because the handler may change its bytes after the call.
       const payload = Uint8Array.from(bytes);
       return [{ args: { ...this.labelsOf('bytes', 'binary', options), payload }, bytes: payload.byteLength }];
     });
@@ -127,7 +127,7 @@ export class StreamOfTask implements TaskStream {
     });
   }
 
-  /** A handler need not wait for it: then its failure is no unhandled rejection. One that waits is told. */
+  /** A handler need not await the promise; its rejection must not be an unhandled one then. */
   private put(frames: () => readonly WrittenFrame[]): Promise<void> {
     return quiet((async () => this.sink.write(frames()))());
   }
@@ -174,7 +174,7 @@ function jsonOf(value: unknown): string {
   try {
     text = JSON.stringify(value);
   } catch {
-    // Not the fault itself, as the cause: it can quote the value.
+    // The fault is not used as the cause, because it can quote the value.
   }
   if (text === undefined)
     throw new EngineError(
@@ -203,13 +203,13 @@ function checkSize(what: string, { byteLength }: Uint8Array): void {
   );
 }
 
-/** A text in parts that fit a frame each, cut between characters. An empty text is one empty frame. */
+/** Splits a text between characters into parts that fit a frame. An empty text is one empty frame. */
 function partsOf(bytes: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let from = 0;
   do {
     let to = Math.min(bytes.length, from + LIMITS.maxFrameBytes);
-    // Bytes of the form 10xxxxxx go on with a character.
+    // Bytes of the form 10xxxxxx continue a character.
     while (to < bytes.length && ((bytes[to] as number) & 0xc0) === 0x80) to--;
     parts.push(bytes.subarray(from, to));
     from = to;

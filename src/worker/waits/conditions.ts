@@ -1,10 +1,10 @@
-/** What a handler can wait for: one signal, or a combination of several. */
+/** Wait conditions: one signal, or a combination of several. */
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { needList, shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { checkWaitName } from './names.js';
 
-/** What `count` counts: every signal, or every sender once. */
+/** Whether `count` counts every signal, or every sender once. */
 export type Distinct = 'signal' | 'source';
 
 /** A combination of signals; made by `all`, `any`, `count`. */
@@ -98,7 +98,7 @@ export function count(
   return { type: 'count', n, names: list, distinct };
 }
 
-/** @throws InvalidDefinitionError for what is neither a name nor a condition */
+/** @throws InvalidDefinitionError for a value that is neither a name nor a condition */
 export const conditionOf = (where: string, what: Part): WaitCondition => partOf(where)(what);
 
 /** The names that a condition listens to, each once. */
@@ -114,7 +114,7 @@ export function namesOf(condition: WaitCondition): readonly string[] {
   }
 }
 
-/** How a wait is called that has no name of its own. */
+/** The default name of a wait. */
 export function titleOf(condition: WaitCondition): string {
   switch (condition.type) {
     case 'all':

@@ -8,7 +8,7 @@ import { approvalOf, waitForOf, type Approve, type NoSignals, type SignalSchemas
 import { waitpointOf, type MakeWaitpoint } from './waitpoint.js';
 import { Waits } from './waits.js';
 
-/** What the waiting members need of a worker. */
+/** Dependencies of the waiting members. */
 export interface WaitingDependencies extends ChildrenDependencies {
   /** The signals that a task declares. */
   readonly signalsOf?: ((kind: string) => SignalSchemas | undefined) | undefined;
@@ -29,8 +29,8 @@ export declare abstract class WaitingContext<Signals extends SignalSchemas = NoS
   /**
    * Waits without a slot for a signal of this name (`run.signal(name, payload)`), and gives its payload. A signal that
    * has already come is taken at once. Each signal is taken by one wait, in the order in which they came.
-   * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for invalid options, and for a name that is not
-   *   among the `signals` of a task that declares some
+   * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for invalid options, and for a name that is
+   *   not among the `signals` of a task that declares some
    * @example const { approved } = await waitFor('approval', { schema, timeout: '7d' });
    */
   get waitFor(): WaitFor<Signals>;

@@ -1,4 +1,4 @@
-/** Errors of waits. Neither is retried: another attempt would find the same. */
+/** Errors of waits. They are not retried, because another attempt would find the same signals. */
 import { NonRetryableError } from '../outcome.js';
 
 /** The wait timed out before it was satisfied. If not caught, the run fails with the category `wait_timeout`. */

@@ -1,26 +1,26 @@
 /**
- * Whether signals are what a wait waits for. Signals are offered in the order of their acceptance; what a wait was
- * satisfied by belongs to it, and no other wait gets it.
+ * Decides whether signals satisfy a wait. Signals are offered in the order of their acceptance. The signals that
+ * satisfy a wait belong to it, and no other wait gets them.
  */
 import type { WaitCondition } from './conditions.js';
 
-/** What a wait sees of a signal. */
+/** The parts of a signal that conditions read. */
 export interface Offered {
   readonly id: string;
-  /** The name under which it is waited for. */
+  /** The name by which waits select it. */
   readonly name: string;
-  /** Its sender: of what type, and who. */
+  /** Type and identity of its sender. */
   readonly source: string;
-  /** Of an approval: what was decided. */
+  /** The decision, for signals of an approval. */
   readonly approved: boolean | undefined;
 }
 
-/** One part of a condition, as far as it has come. */
+/** The progress of one part of a condition. */
 interface Part<Signal extends Offered> {
-  /** Takes a signal, or leaves it. */
+  /** Takes a signal, or ignores it. */
   offer(signal: Signal): void;
   isSatisfied(): boolean;
-  /** What it took, as far as it counts; with what said the same again. */
+  /** The signals that it took, including repetitions of the same sender. */
   taken(): readonly Signal[];
 }
 
@@ -99,7 +99,7 @@ function partOf<Signal extends Offered>(condition: WaitCondition): Part<Signal> 
   }
 }
 
-/** The signals that satisfy a condition, in the order in which they were offered; nothing when it is not satisfied. */
+/** The signals that satisfy a condition, in the order of the offers; undefined when it is not satisfied. */
 export function satisfiedBy<Signal extends Offered>(
   condition: WaitCondition,
   signals: readonly Signal[],

@@ -1,7 +1,7 @@
 /**
- * Keys of the waitpoints that handlers wait at: `<channel>#<wait>:<use>@<until>`. The channel is the name of the signals
- * that are heard there, and empty for a sleep. The rest says which wait of the handler it is, and until when that lasts:
- * a handler that runs again finds by it what it has begun.
+ * Keys of the waitpoints of handlers: `<channel>#<wait>:<use>@<until>`. The channel is the name of the signals for the
+ * waitpoint, and empty for a sleep. The rest identifies the wait in the handler and its end, so that a handler that
+ * runs again recognises the waits that it has begun.
  */
 
 /** A wait of a handler: its name, and which use of the name it is, from 0. */
@@ -11,10 +11,10 @@ export interface WaitId {
 }
 
 export interface WaitKey extends WaitId {
-  /** The waitpoint that was made for it before. */
+  /** The id of the waitpoint that was created before the wait. */
   readonly pendingId?: string | undefined;
   readonly channel: string;
-  /** Ms since the epoch; nothing for a wait that has no end. */
+  /** End of the wait, ms since the epoch; undefined without an end. */
   readonly until: number | undefined;
 }
 
@@ -24,12 +24,12 @@ export function keyText({ channel, name, use, until }: WaitKey): string {
   return `${channel}#${name}:${use}${until === undefined ? '' : `@${until}`}`;
 }
 
-/** What a key says; nothing of the key of a waitpoint that no handler waited at. */
+/** Parses a key; undefined for a waitpoint that is not of a handler. */
 export function keyOf(text: string): WaitKey | undefined {
   const [, channel, name, use, until] = PATTERN.exec(text) ?? [];
   if (channel === undefined || name === undefined) return undefined;
   return { channel, name, use: Number(use), until: until === undefined ? undefined : Number(until) };
 }
 
-/** One text for a wait. */
+/** The wait as a map key. */
 export const waitText = ({ name, use }: WaitId): string => `${name}:${use}`;

@@ -1,25 +1,27 @@
 /**
- * What earlier runs of a handler waited for, and what came, as the engine keeps it. A wait is found by its key, and what
- * became of it follows from what is stored: from its end, and from the signals that came before that. So nothing more has
- * to be recorded when a wait is over, and every run of the handler finds the same.
+ * The waits of earlier runs of a handler, and the signals received, as the engine stores them. A wait is found by its
+ * key.
+ * Its outcome follows from its end and from the signals that came before, so nothing is recorded when a wait is over,
+ * and
+ * every run of the handler finds the same outcome.
  */
 import type { WaitsRead } from '../../../model/suspension/read-waits.js';
 import { keyOf, waitText, type WaitId } from './keys.js';
 import type { Received } from './signals.js';
 
-/** How a suspension ends that lets its execution go on: by a signal or an operator, and by time. */
+/** Close reasons after which the execution continues: by a signal or an operator, and by time. */
 const BY_TIME = 'timed_out_auto_resume';
 const WENT_ON: ReadonlySet<string> = new Set(['resumed', BY_TIME]);
 
 /** A wait that was begun. */
 interface Begun {
-  /** When it ends, ms since the epoch; nothing for one without an end. */
+  /** When it ends, ms since the epoch; undefined without an end. */
   readonly until: number | undefined;
-  /** The suspensions that it was part of: when they ended, and whether time ended them. */
+  /** When the suspensions for this wait ended, and whether by time. */
   readonly closings: { readonly at: number; readonly byTime: boolean }[];
 }
 
-/** A waitpoint that was made before its wait. */
+/** A waitpoint that was created before its wait. */
 interface Made {
   readonly until: number | undefined;
   readonly isPending: boolean;
@@ -30,7 +32,7 @@ export class KnownWaits {
   private readonly begun = new Map<string, Begun>();
   /** When an operator ended sleeps, ms since the epoch. */
   private readonly ended = new Map<string, number>();
-  /** Signals that belong to a wait of this run. */
+  /** Ids of signals that belong to a wait of this run. */
   private readonly taken = new Set<string>();
   /** In the order of their acceptance. */
   private readonly all: Received[] = [];
@@ -41,9 +43,9 @@ export class KnownWaits {
     for (const { waitpointId, waitpointKey, state, closeReason = '', closedAt = 0 } of waitpoints) {
       const key = keyOf(waitpointKey);
       if (key !== undefined) this.made.set(waitpointId, { until: key.until, isPending: state === 'pending' });
-      // What ended with its execution does not count for one that was replayed.
+      // Waits that ended with the execution do not count after a replay.
       if (key === undefined || !WENT_ON.has(closeReason)) continue;
-      // No signal comes to a sleep: where nothing else was waited for, an operator made it go on before its time.
+      // A sleep gets no signals: if the suspension had no other waits, an operator ended the sleep early.
       if (closeReason === 'resumed' && !heardAt.has(closedAt)) this.ended.set(waitText(key), closedAt);
       const begun = this.begun.get(waitText(key)) ?? { until: key.until, closings: [] };
       begun.closings.push({ at: closedAt, byTime: closeReason === BY_TIME });
@@ -51,39 +53,40 @@ export class KnownWaits {
     }
   }
 
-  /** What is known of a wait; nothing of one that was not begun. */
+  /** The state of a wait; undefined if it was not begun. */
   of(wait: WaitId): Begun | undefined {
     return this.begun.get(waitText(wait));
   }
 
-  /** What is known of a waitpoint; nothing of one that was not made. */
+  /** The state of a waitpoint; undefined if it was not created. */
   waitpoint(waitpointId: string): Made | undefined {
     return this.made.get(waitpointId);
   }
 
-  /** When an operator ended the sleep before its time, ms since the epoch; nothing when none has. */
+  /** When an operator ended the sleep early, ms since the epoch; undefined if none did. */
   endedAt(wait: WaitId): number | undefined {
     return this.ended.get(waitText(wait));
   }
 
-  /** Adds signals that came behind those that are known. */
+  /** Adds later signals. */
   add(signals: readonly Received[]): void {
     this.all.push(...signals);
   }
 
-  /** The id of the last signal that is known. */
+  /** The id of the last known signal. */
   get lastSignal(): string | undefined {
     return this.all.at(-1)?.id;
   }
 
-  /** Signals that came while nothing listened to them, as far as they are known. */
+  /** Number of known signals that came while no wait listened to them. */
   get keptSignals(): number {
     return this.all.filter(({ isKept }) => isKept).length;
   }
 
   /**
-   * The signals that a wait may take: they came in its time, and no other wait has them. A wait lasts to its end, or to
-   * that of the suspension that it was part of then: a signal that came late and was taken all the same counts.
+   * The signals that a wait may take: they came in time, and belong to no other wait. A wait lasts to its end, or to
+   * the end
+   * of its suspension if that ended later and not by time: a late signal that the engine accepted counts.
    */
   open(wait: WaitId, until: number | undefined): readonly Received[] {
     const late = this.of(wait)?.closings.find(({ at }) => at >= (until ?? Infinity));
@@ -94,7 +97,7 @@ export class KnownWaits {
     return this.all.filter(({ id, at }) => !this.taken.has(id) && isInTime(at));
   }
 
-  /** They belong to a wait from now on. */
+  /** Assigns signals to a wait. */
   take(signals: readonly Received[]): void {
     for (const { id } of signals) this.taken.add(id);
   }

@@ -1,6 +1,8 @@
-/** A promise whose work begins when it is awaited first. One that is never awaited does nothing, and rejects for nobody. */
+/**
+ * A promise whose work begins when it is first awaited. A promise that is never awaited does nothing and never rejects.
+ */
 class LazyPromise<T> extends Promise<T> {
-  /** What is derived from it is an ordinary promise. */
+  /** Derived promises are ordinary ones. */
   static override get [Symbol.species](): PromiseConstructor {
     return Promise;
   }
@@ -18,7 +20,7 @@ class LazyPromise<T> extends Promise<T> {
   }
 }
 
-/** A promise of what the work gives; the work begins when the promise is awaited, in whichever way. */
+/** A promise of the work's value; the work begins when the promise is first awaited. */
 export function whenAwaited<T>(work: () => Promise<T>): Promise<T> {
   let settle: { resolve: (value: T | PromiseLike<T>) => void } | undefined;
   const promise = new LazyPromise<T>((resolve) => (settle = { resolve }));

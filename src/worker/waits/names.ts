@@ -2,10 +2,10 @@
 import { refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 
-/** A key holds the names of a wait and of its signals, and a time. */
+/** Short enough for a waitpoint key, which contains the names of a wait and of its signals, and a time. */
 const MAX_BYTES = 96;
 
-/** @throws InvalidDefinitionError for anything but a short text that is fit for a name */
+/** @throws InvalidDefinitionError for anything but a short text that is a valid name */
 export function checkWaitName(where: string, name: unknown): asserts name is string {
   const isFit =
     typeof name === 'string' &&
@@ -23,9 +23,9 @@ export function checkWaitName(where: string, name: unknown): asserts name is str
 }
 
 /**
- * Of a task that declares its signals, a name that is not among them is most often misspelt: nobody would ever send it, or
- * wait for it.
- * @throws InvalidDefinitionError
+ * Checks a name against the signals that a task declares. An undeclared name is most often misspelt, and would never be
+ * sent or waited for.
+ * @throws InvalidDefinitionError for an undeclared name, if the task declares any
  */
 export function checkDeclared(task: string, signals: object | undefined, name: string): void {
   const declared = Object.keys(signals ?? {});

@@ -1,4 +1,4 @@
-/** Signals, as handlers get them. */
+/** Signals as handlers receive them. */
 import { channelOf } from '../../../model/suspension/channel.js';
 import type { SignalSummary } from '../../../model/suspension/reads.js';
 import { decode } from '../../shared/codec.js';
@@ -22,13 +22,13 @@ export interface Signal<Payload = unknown> {
 export interface Received extends Offered {
   readonly at: number;
   readonly from: string;
-  /** Came while nothing listened to it. */
+  /** Whether it came while no wait listened to it. */
   readonly isKept: boolean;
-  /** What came with it. @throws EngineError `corruption` when it is not what its sender called it */
+  /** The decoded payload. @throws EngineError `corruption` when it does not match its declared encoding */
   readonly payload: () => unknown;
 }
 
-/** A signal of the engine as a wait sees it. */
+/** A signal of the engine in the form of waits. */
 export function receivedOf(summary: SignalSummary): Received {
   const { signalId: id, signalName, waitpointKey, sourceType, sourceIdentity: from, acceptedAt: at } = summary;
   const payload = (): unknown =>
@@ -38,7 +38,7 @@ export function receivedOf(summary: SignalSummary): Received {
     id,
     name: waitpointKey === '' ? signalName : channelOf(waitpointKey),
     source: JSON.stringify([sourceType, from]),
-    // An operator of the engine decides by the name of the signal.
+    // An operator's decision is in the name of the signal.
     approved: typeof approved === 'boolean' ? approved : DECISIONS.get(signalName),
     at,
     from,

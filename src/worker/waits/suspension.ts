@@ -1,4 +1,4 @@
-/** How the run of a handler ends that waits: what its execution is suspended on. */
+/** The suspension that ends the run of a waiting handler. */
 import type { ArgsOf } from '../../../model/machine.js';
 import type { ResumeCondition } from '../../../model/suspension/condition.js';
 import type { WaitCondition } from './conditions.js';
@@ -6,27 +6,28 @@ import { keyText, type WaitKey } from './keys.js';
 
 type Asked = ArgsOf<'suspendExecution'>;
 
-/** What the engine is asked for, without whose execution it is. The same for every time that it is asked. */
+/** The arguments of the suspension without the execution. The same in every repetition of the call. */
 export type SuspensionRequest = Pick<
   Asked,
   'suspensionId' | 'waitpoints' | 'resumeCondition' | 'timeoutAt' | 'seenSignals' | 'reasonCode'
 >;
 
-/** The end of a run whose handler waits, for what it asks or for its children: it takes the place of what the handler gives. */
+/** The end of a run whose handler waits for signals, time or children, in place of the handler's value. */
 export class Suspension {
   constructor(readonly request: SuspensionRequest | 'children') {}
 }
 
-/** A wait that an execution is to be suspended on. */
+/** A wait of the suspension. */
 interface Waiting {
   readonly keys: readonly WaitKey[];
-  /** Nothing for a sleep. */
+  /** Undefined for a sleep. */
   readonly condition: WaitCondition | undefined;
 }
 
 /**
- * What all of the waits together ask for: the execution goes on as soon as one of them may be over. `seenSignals` are the
- * kept signals that the waits have looked at.
+ * The suspension for several waits: the execution resumes as soon as one of them may be over. `seenSignals` is the
+ * number
+ * of kept signals that the waits have read.
  */
 export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: () => string): SuspensionRequest {
   const keys = waits.flatMap((wait) => wait.keys);
@@ -47,7 +48,7 @@ export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: 
   };
 }
 
-/** Any signal to any of them: whether a wait is over, the next run of the handler looks by itself. */
+/** Resumes on any signal to any of the waitpoints; the next run of the handler decides which wait is over. */
 function wakeOn(keys: readonly WaitKey[]): ResumeCondition {
   if (keys.length === 1 && keys[0]?.channel === '') return { type: 'timeout_only' };
   return { type: 'count', n: 1, countKind: 'distinct_signals', waitpoints: keys.map(keyText) };

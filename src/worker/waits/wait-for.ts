@@ -42,7 +42,7 @@ export type NoSignals = Readonly<Record<never, AnySchema>>;
 
 type Undeclared = { readonly schema?: undefined };
 
-/** A signal that the task declares: its payload, as its sender gives it and the store brings it. */
+/** For declared signals: the payload has the type that its sender passes, after its trip as JSON. */
 interface WaitForDeclared<Signals extends SignalSchemas> {
   <Name extends keyof Signals & string>(
     name: Name,
@@ -136,11 +136,11 @@ async function signalOf({ id, name, from, at, payload }: Received, schema: AnySc
   return { id, name, payload: validated.value, from, at };
 }
 
-/** The rest of a wait, once that is awaited: a promise that is never awaited must not reject. */
+/** Chains lazily: a promise that is never awaited must not reject. */
 const then = <T, U>(outcome: Promise<T>, next: (value: T) => Promise<U>): Promise<U> =>
   whenAwaited(async () => next(await outcome));
 
-/** What a wait for one signal gives, by its options. */
+/** The value of a wait, by its options: the payload, if it is for one signal; otherwise all signals. */
 export function resolved(
   outcome: Promise<Outcome>,
   name: string,

@@ -1,11 +1,11 @@
 /**
- * The waits of one run of a handler. A wait that is not over yet ends the run: the execution is suspended, its slot is
- * free, and the handler runs again from the beginning when the wait may be over.
+ * The waits of one run of a handler. A wait that is not over yet ends the run: the execution is suspended, its slot
+ * becomes free, and the handler runs again from the beginning when the wait may be over.
  *
- * A handler never sees that: the promise that it awaits does not settle any more, so that no `catch` and no `finally`
- * runs. The run ends one turn of the event loop after the first wait that holds it up, so that waits side by side
- * (`Promise.all`) are waited for together, and not while a step runs. What else the handler has under way goes on
- * unwatched, and is done again when the handler runs again: it belongs in a step.
+ * The handler does not notice: the promise that it awaits never settles, so no `catch` and no `finally` runs. The run
+ * ends one turn of the event loop after the first wait that blocks it, so that concurrent waits (`Promise.all`) are
+ * suspended together, and never while a step runs. Other work that the handler has started continues unobserved and is
+ * repeated when the handler runs again; such work belongs in a step.
  */
 import type { Backend } from '../../backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
@@ -32,35 +32,35 @@ export interface WaitsDependencies {
   readonly ids: () => string;
 }
 
-/** A wait that holds its handler up. */
+/** A wait that blocks its handler. */
 interface Blocked {
-  /** One for each channel that it listens to; none where it waits for children. */
+  /** One for each channel that it listens to; empty for children. */
   readonly keys: readonly WaitKey[];
-  /** What it waits for; nothing for a sleep, and for children. */
+  /** Undefined for a sleep and for children. */
   readonly condition: WaitCondition | undefined;
-  /** When it was over, ms since the epoch; nothing as long as it is not. */
+  /** When it was over, ms since the epoch; undefined while it is not. */
   readonly overAt: (now: number) => number | undefined;
   readonly go: () => void;
   readonly fail: (error: unknown) => void;
 }
 
-/** What a wait for signals asks for. */
+/** A wait for signals. */
 export interface Wanted {
   readonly condition: WaitCondition;
   /** Names the wait. */
   readonly name: string;
-  /** When it ends, by when it is called; nothing for one without an end. */
+  /** Its end, ms since the epoch, from the time of the call; undefined without an end. */
   readonly untilOf: ((now: number) => number) | undefined;
 }
 
 /** A waitpoint that can be handed out. */
 export interface MadeWaitpoint {
-  /** Where to send. @throws InvalidDefinitionError when the wait is over */
+  /** The address for senders. @throws InvalidDefinitionError when the wait is over */
   readonly address: () => { readonly executionId: string; readonly waitpointId: string; readonly token: string };
   readonly wait: () => Promise<Outcome>;
 }
 
-/** How a wait for signals ended: what satisfied it, in the order of acceptance, or by time. */
+/** The outcome of a wait for signals: the signals that satisfied it, in the order of acceptance, or a timeout. */
 export type Outcome = { readonly signals: readonly Received[] } | { readonly timedOutAt: number };
 
 const NEVER = new Promise<never>(() => undefined);
@@ -69,7 +69,7 @@ export class Waits {
   private readonly uses = new Map<string, number>();
   private readonly blocked = new Set<Blocked>();
   private known: Promise<KnownWaits> | undefined;
-  /** Signals were read once. */
+  /** The first read of signals, once it has begun. */
   private heard: Promise<void> | undefined;
   private isDeciding = false;
   private listens = false;
@@ -79,7 +79,7 @@ export class Waits {
     private readonly deps: WaitsDependencies,
   ) {}
 
-  /** Sleeps until a time that is told when the sleep is called; the one that was told first stands. */
+  /** Sleeps until a time that is computed in the call; later runs keep the time of the first call. */
   sleep(name: string, untilOf: (now: number) => number): Promise<void> {
     const wait = this.next(name);
     const asked = this.endOf(untilOf);
@@ -97,12 +97,12 @@ export class Waits {
     return this.wait(condition, this.next(name), untilOf && this.endOf(untilOf));
   }
 
-  /** Waits for children. `decidedAt` is when they were decided, ms since the epoch; nothing when they are not. */
+  /** Waits for children. `decidedAt` is when they were decided, ms since the epoch; undefined while they are not. */
   children(decidedAt: number | undefined): Promise<void> {
     return this.block({ keys: [], condition: undefined, overAt: () => decidedAt });
   }
 
-  /** Makes the waitpoint of a wait to come, or finds the one that an earlier run made. */
+  /** Creates the waitpoint of a later wait, or finds the one that an earlier run created. */
   async waitpoint(name: string, timeoutMs: number): Promise<MadeWaitpoint> {
     const wait = this.next(name);
     const asked = this.endOf((now) => now + timeoutMs);
@@ -136,7 +136,7 @@ export class Waits {
     };
   }
 
-  /** Asks for something that can be asked for again. */
+  /** Repeats a call until it is answered. */
   private asked<T>(call: () => Promise<T>): Promise<T> {
     return untilAnswered(this.attempt, this.deps.clock, call);
   }
@@ -179,12 +179,12 @@ export class Waits {
     return { name, use };
   }
 
-  /** What a wait begins with. In a run that is over it never does. */
+  /** The known waits, at the start of a wait. Never resolves in a suspended run. */
   private async begin(withSignals = false): Promise<KnownWaits> {
     if (this.attempt.isSuspended) return NEVER;
     this.attempt.throwIfAborted();
     if (this.attempt.isOver) throw new EngineError('execution_not_active', 'wait: the handler of this run has ended.');
-    // What the handler has behind it is stored before it waits.
+    // Failures that the handler received are stored before it waits.
     await this.attempt.checkpoints?.goOn();
     this.known ??= this.read();
     const known = await this.known;
@@ -192,7 +192,10 @@ export class Waits {
     return this.attempt.isSuspended ? NEVER : known;
   }
 
-  /** A wait that no run has begun yet. Its name must not be that of a step which an earlier run passed here. */
+  /**
+   * Begins a wait that no earlier run has begun. @throws EngineError `step_changed` if one has stored a step under its
+   * name
+   */
   private async first(
     kind: StepKind,
     { name, use }: WaitId,
@@ -208,17 +211,17 @@ export class Waits {
       executionId,
       claimed: { leaseEpoch, earlier },
     } = this.attempt;
-    // The first owner of an execution finds nothing.
+    // The first owner of an execution has no earlier waits.
     if (leaseEpoch === 1) return new KnownWaits();
     if (earlier !== undefined) return new KnownWaits(earlier.waits);
     return new KnownWaits(await this.asked(() => backend.readWaits({ executionId })));
   }
 
-  /** Reads the signals that came since they were read last. */
+  /** Reads the signals that came since the last read. */
   private async readSignals(known: KnownWaits): Promise<void> {
     const { backend } = this.deps;
     const { executionId, claimed } = this.attempt;
-    // Those that came before the claim came with it.
+    // Earlier signals came with the claim.
     if (this.heard === undefined && claimed.earlier !== undefined) {
       known.add(claimed.earlier.signals.map(receivedOf));
       return;
@@ -232,7 +235,7 @@ export class Waits {
     }
   }
 
-  /** Holds the handler up. Resolves when the wait is over in this run. */
+  /** Blocks the handler. Resolves if the wait is over in this run. */
   private block(wait: Omit<Blocked, 'go' | 'fail'>): Promise<void> {
     if (this.attempt.isSuspended) return NEVER;
     return new Promise((go, fail) => {
@@ -242,7 +245,7 @@ export class Waits {
     });
   }
 
-  /** A handler that is told to stop is told where it waits, too. */
+  /** Rejects the waits when the handler is aborted. */
   private listen(): void {
     if (this.listens) return;
     this.listens = true;
@@ -267,7 +270,7 @@ export class Waits {
     });
   }
 
-  /** Lets the wait go that was over first; when none is over, the run ends here. */
+  /** Resolves the wait that was over first; if none is over, ends the run. */
   private decide(): void {
     if (!this.attempt.isLive || this.blocked.size === 0) return;
     const { checkpoints } = this.attempt;
@@ -276,7 +279,7 @@ export class Waits {
       return;
     }
     if (checkpoints?.hasFailures) {
-      // A step failed beside the wait, and the handler waits on.
+      // A step failed beside the wait, and the handler still waits.
       void checkpoints.goOn().then(
         () => this.decideSoon(),
         (error: unknown) => this.failAll(error),
@@ -302,8 +305,9 @@ export class Waits {
   }
 
   /**
-   * Of waits that are over, the one that was over first. They go one by one and in the order of their ends, however late
-   * the handler runs: a race of waits has the same winner in every run.
+   * Of the waits that are over, the one that was over first. Waits resolve one by one in the order of their ends,
+   * however
+   * late the handler runs, so that a race of waits has the same winner in every run.
    */
   private firstOver(): Blocked | undefined {
     const now = this.attempt.serverNow();
@@ -317,7 +321,7 @@ export class Waits {
   }
 }
 
-/** Children are waited for alone: an execution waits for others, or is suspended. */
+/** The error for children beside other waits: an execution either waits for children or is suspended. */
 export const AT_ONCE = [
   'The handler waits for children and for something else at once',
   'Put all children into one call. What sleeps or waits for a signal beside them can be a child too, of a task that does only that.',
@@ -325,7 +329,7 @@ export const AT_ONCE = [
 
 const isForChildren = ({ keys }: Blocked): boolean => keys.length === 0;
 
-/** Why a run cannot end with these waits, if it cannot. */
+/** The error if a run cannot be suspended on these waits together. */
 function misuseOf(waits: readonly Blocked[]): InvalidDefinitionError | undefined {
   if (waits.length > 1 && waits.some(isForChildren)) return new InvalidDefinitionError(...AT_ONCE);
   const keys = waits.flatMap((blocked) => blocked.keys);
