@@ -1,35 +1,35 @@
 /**
- * What a claim can bring, and what work needs. A worker has capabilities, and may be limited to some kinds of work. A
- * *need* says what a lead's work asks for; a worker covers it when a claim by that worker would find the work.
+ * Matches claims with work. A worker has capabilities, and may be limited to some kinds of work. A *need* is what the
+ * work of a lead requires; a worker covers it if its claims would find that work.
  */
 
-/** What the work of a lead asks for: capabilities, and one kind or one of several. */
+/** The requirements of a lead's work: capabilities, and a kind out of the list. */
 export interface Need {
-  /** Equal for equal needs. */
+  /** Identifies the need; equal for equal needs. */
   readonly key: string;
   readonly capabilities: readonly string[];
   /** Absent: work of any kind. */
   readonly kinds: readonly string[] | undefined;
 }
 
-/** Answers kept; beyond it all are worked out anew. */
+/** Most cached answers; the cache is cleared when it is full. */
 const MAX_REMEMBERED = 1_000;
 
 export class Abilities {
-  /** Anything that these abilities can do. */
+  /** The need that stands for all work of these abilities. */
   readonly need: Need;
   private readonly capabilities: ReadonlySet<string>;
   private readonly kinds: ReadonlySet<string> | undefined;
   private readonly covered = new Map<string, boolean>();
 
-  /** @param kinds the kinds of work that a claim names; absent when claims bring work of any kind */
+  /** @param kinds the kinds of work that claims name; undefined for work of any kind */
   constructor(capabilities: Iterable<string>, kinds?: Iterable<string>) {
     this.capabilities = new Set(capabilities);
     this.kinds = kinds === undefined ? undefined : new Set(kinds);
     this.need = needOf([...this.capabilities], this.kinds === undefined ? undefined : [...this.kinds]);
   }
 
-  /** The need of work that a wake announces: its own kind where the wake names it, else any kind that these abilities run. */
+  /** The need of announced work: of the announced kind if there is one, otherwise of the kinds of these abilities. */
   needFor(capabilities: readonly string[], kind: string | undefined): Need {
     return needOf(capabilities, kind === undefined ? this.need.kinds : [kind]);
   }
@@ -52,7 +52,7 @@ export class Abilities {
   private hasKinds({ kinds }: Need): boolean {
     const own = this.kinds;
     if (own === undefined) return true;
-    // Work of any kind: a claim that is limited to some kinds does not find all of it.
+    // A need of any kind is not covered: a claim limited to some kinds does not find all of its work.
     return kinds?.every((kind) => own.has(kind)) ?? false;
   }
 }

@@ -1,34 +1,34 @@
 /**
- * Obtains admissions for a meter set, in one call per quota policy and for several claims at once: all policies of the set
- * admit, or none keeps a slot.
+ * Obtains admissions for a meter set, for several claims at once, in one call per quota policy. If one policy of the
+ * set refuses, the slots of the others are returned.
  */
 import { EngineError } from '../../model/errors.js';
 import { partsOfMeterSet } from '../../model/metering/meters.js';
 import type { Backend } from '../backend.js';
 import { policiesOf, released } from '../engine/deliveries.js';
 
-/** A meter set of a lane in a partition: what a claim of metered work names. */
+/** A meter set of a lane in a partition, as a claim of metered work names it. */
 export interface MeteredPlace {
   readonly laneId: string;
   readonly partition: string;
   readonly meters: string;
 }
 
-/** What came of asking: how many of the ids are admitted by all; or how long to leave the set alone, ms. */
+/** How many of the ids were admitted by all policies; or after a refusal, how long to skip the set, ms. */
 export type Admitted = { readonly count: number } | { readonly count: 0; readonly retryAfterMs: number };
 
-/** Limits of a policy that is made for a key. */
+/** The limits of keyed policies, by policy id. */
 const limitsOf = (meters: string): ReadonlyMap<string, object> =>
   new Map(partsOfMeterSet(meters).keyedQuotas.map(({ quotaPolicyId, ...limits }) => [quotaPolicyId, limits]));
 
-/** The claimer that asks. */
+/** The claimer. */
 export interface Asker {
   readonly workerInstanceId: string;
-  /** When it asks again at the latest, ms, told of room or not: a wake can be lost, or go to a worker that died. */
+  /** Delay until it retries without a wake, ms: a wake can be lost, or go to a worker that died. */
   readonly silenceMs: number;
 }
 
-/** Asks every policy of a set, one after the other, for as many as those before it admitted. */
+/** Requests admissions of every policy of a set, one after another, each for the number admitted so far. */
 export async function admit(
   backend: Backend,
   { laneId, partition, meters }: MeteredPlace,
@@ -43,11 +43,11 @@ export async function admit(
   let count = ids.length;
   for (const quotaPolicyId of policiesOf(meters)) {
     const admissionIds = ids.slice(0, count);
-    // One that died does not ask again, so the policy soon stops telling it of room.
+    // The registration expires, so that the policy stops announcing room to a worker that died.
     const waiter = { laneId, meters, workerInstanceId, waiterTtlMs: 2 * silenceMs };
     const args = { quotaPolicyId, admissionIds, partition, limits: limits.get(quotaPolicyId), ...waiter };
     const outcome = await checked(backend, args);
-    // A policy that nobody created limits nothing.
+    // A policy that does not exist limits nothing.
     if (outcome === undefined) continue;
     if (outcome.kind !== 'admitted') {
       await handBack(backend, asked, admissionIds);
@@ -61,7 +61,7 @@ export async function admit(
   return { count };
 }
 
-/** Whether a budget has something left; one that nobody created limits nothing (spec 09 section 2). */
+/** Whether a budget is not exhausted; a budget that does not exist limits nothing (spec 09 section 2). */
 async function hasLeft(backend: Backend, budgetId: string): Promise<boolean> {
   try {
     return (await backend.readBudgetRoom({ budgetId })).exhausted.length === 0;
@@ -82,7 +82,7 @@ async function checked(backend: Backend, args: CheckArgs) {
   }
 }
 
-/** Gives back admissions that no claim used, and none will. */
+/** Returns unused admissions. */
 export async function handBack(backend: Backend, policies: readonly string[], ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await Promise.all(policies.map((quotaPolicyId) => released(backend, quotaPolicyId, [...ids], true)));

@@ -1,4 +1,4 @@
-/** Which place a claim goes to next, and how much it asks for there. */
+/** Chooses the place of the next claim, and its size. */
 import type { Abilities } from './abilities.js';
 import { Focus } from './focus.js';
 import type { Leads } from './leads.js';
@@ -11,13 +11,13 @@ import type { Yields } from './yields.js';
 export class Choice {
   readonly open = new OpenPlaces();
   readonly focus: Focus;
-  /** Why the last search found nothing: until when faults keep it from a place, and whether enough claims are under way. */
+  /** Why the last search found no place: the end of the shortest back-off, and whether the leads have enough claims. */
   backsOffUntil = Infinity;
   isCrowded = false;
   private now = -Infinity;
   private readonly isAllowed = (place: Place): boolean => this.allows(place);
 
-  /** @param turn executions that are asked for in a partition before others get their turn */
+  /** @param turn executions requested in a partition before other partitions get their turn */
   constructor(
     private readonly leads: Leads,
     private readonly room: Room,
@@ -28,16 +28,16 @@ export class Choice {
     this.focus = new Focus(turn);
   }
 
-  /** Keeps the index of open places: the leads of the place came, went, or changed in priority. */
+  /** Updates the index of open places, after leads of the place were added, removed, or changed in priority. */
   changed(place: Place): void {
     const { priority, unseen } = this.standingOf(place);
     if (priority < 0) this.open.close(place);
     else this.open.open(place, priority, unseen);
   }
 
-  /** The next claim of a worker: one place, and the other lanes of its partition for which there is room. */
+  /** The next claim of a worker: a place, with other lanes of its partition as far as there is room. */
   next(now: number): readonly LaneClaim[] | undefined {
-    // Better work than what is being worked does not wait until there is enough room to be worth a call.
+    // More urgent work does not wait until there is enough room to be worth a call.
     const onlyRaised = !this.room.isWorthAClaim;
     if (onlyRaised && (this.room.capacity <= 0 || !this.open.hasRaised)) return undefined;
     const place = this.search(now, undefined, onlyRaised);
@@ -49,16 +49,16 @@ export class Choice {
     return this.split(places, capacity);
   }
 
-  /** What is worth asking for of so many lanes of a partition, whatever room there is. */
+  /** Most executions to request of `lanes` lanes of a partition, regardless of room. */
   private mostAt(place: Place, isRaised: boolean, lanes: number): number {
-    // Urgent work is not hoarded: another worker may have a slot for it.
+    // Urgent work is claimed for free slots only, not ahead: another worker may have a slot for it.
     if (isRaised) return Math.max(1, this.room.freeSlots);
-    // A look tells what a place has; the slots are for the best of what all looks tell.
+    // A check only finds out the work of a place; the slots are kept for the most urgent work of all checked places.
     if (this.standingOf(place).unseen && this.open.hasElsewhere(place.partition)) return lanes;
     return Infinity;
   }
 
-  /** The next claim of a caller with room of its own, for one place; one in the partition `near` is as good as one in focus. */
+  /** The next claim, at one place, for a caller with its own room; the partition `near` is preferred like the focus. */
   nextFor(count: number, near: string | undefined, now: number): readonly LaneClaim[] | undefined {
     const place = this.search(now, near, false);
     if (place === undefined) return undefined;
@@ -91,7 +91,7 @@ export class Choice {
     return false;
   }
 
-  /** The focus leaves a partition that has nothing left, or that had its turn while others may have work. */
+  /** Removes partitions from the focus that have no leads, or whose turn is over while others have leads. */
   private endTurns(): void {
     for (const partition of this.focus.partitions) {
       const isOver = this.focus.isTurnOver(partition) && this.open.hasElsewhere(partition);
@@ -99,7 +99,10 @@ export class Choice {
     }
   }
 
-  /** A claim goes to the place. The focus takes its partition when it has room, and yields where its own work is less urgent. */
+  /**
+   * A claim goes to the place: its partition enters the focus if there is room, or in place of one with less urgent
+   * work.
+   */
   private focusOn(place: Place): void {
     const { partition } = place;
     const { focus, open } = this;
@@ -112,9 +115,9 @@ export class Choice {
     open.served(place, isInFocus);
   }
 
-  /** The places that one claim goes to: this one, and those of other lanes in its partition. */
+  /** The places of one claim: this one, and other lanes of its partition. */
   private company(place: Place): readonly Place[] {
-    // After a fault a lane goes alone: what one of them asks for may be what the others suffer from.
+    // After a fault a lane is claimed alone, since the arguments for one lane may be the cause of the fault.
     if (this.yields.hasFault(place)) return [place];
     let places: Place[] | undefined;
     for (const other of this.open.at(place.partition)) {
@@ -124,7 +127,7 @@ export class Choice {
     return places ?? [place];
   }
 
-  /** Splits so much capacity among the places, the first of them before the others. */
+  /** Divides the capacity among the places; the first gets the remainder. */
   private split(places: readonly Place[], capacity: number): readonly LaneClaim[] {
     const asked = places.length > capacity ? places.slice(0, capacity) : places;
     const share = Math.floor(capacity / asked.length);
@@ -135,7 +138,7 @@ export class Choice {
     });
   }
 
-  /** The best lead of the place that can be followed; a negative priority when there is none. */
+  /** Priority of the best covered lead of the place, negative without one; and whether only checks are due there. */
   private standingOf(place: Place): { readonly priority: number; readonly unseen: boolean } {
     let priority = -1;
     let unseen = false;
@@ -149,18 +152,21 @@ export class Choice {
 
   private claimAt(place: Place, count: number): LaneClaim {
     const priority = Math.max(0, this.standingOf(place).priority);
-    // What is as urgent elsewhere comes before what is less urgent here (ruling 28).
+    // Equally urgent work elsewhere comes before less urgent work here (ruling 28).
     const minPriority = Math.min(priority, this.open.urgencyElsewhere(place));
     return { place, count, priority, minPriority, leads: this.leads.follow(place, this.abilities) };
   }
 
-  /** Executions that may still be asked for at a place: half of the room stays for others with an equal claim to it. */
+  /** Executions that may still be requested at a place: half of the room stays free for rival places. */
   private capacityAt(place: Place): number {
     const most = this.open.hasRival(place) ? this.room.share : this.room.size;
     return this.room.capacityAt(place.partition, most);
   }
 
-  /** Of so many, how many the inputs of the lane allow: half of these stay for others as long as nothing is known of the place. */
+  /**
+   * How many of `most` executions the input sizes of the lane allow; half while other places may have work and no claim
+   * here came back full.
+   */
   private allowanceAt(place: Place, most: number): number {
     const allowance = this.room.allowance(place.laneId);
     if (allowance >= 2 * most) return most;

@@ -1,26 +1,26 @@
-/** One claim as commands, and what its answers mean. */
+/** Converts a claim to commands, and their answers to results. */
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { CommandResult } from '../backend.js';
 import type { LeaseIds } from './lease-ids.js';
 import type { LaneAnswer, PlannedClaim } from './plan.js';
 
-/** What every claim of a worker says. */
+/** The arguments that all claims of a worker share. */
 export interface Claimant {
   readonly workerId: string;
   readonly workerInstanceId: string;
   readonly workerCapabilities: string[];
   readonly leaseTtlMs: number;
-  /** The kinds of work that it runs; any when absent. */
+  /** The kinds of work that it runs; undefined for any. */
   readonly kinds?: string[];
-  /** The time of its attempts begins when it says so. */
+  /** Whether attempt timeouts start with `beginAttempt`. */
   readonly ahead?: boolean;
 }
 
-/** What a lane's part of a claim brought. */
+/** The result of a lane's part of a claim. */
 export interface Brought extends LaneAnswer {
   readonly executions: readonly ClaimedExecution[];
-  /** Executions that the claim ended because their workers were lost too often. */
+  /** Executions that the claim failed because they lost their workers too often. */
   readonly reclaimCapExceeded: readonly string[];
 }
 
@@ -43,7 +43,7 @@ export function commandsOf(
   );
 }
 
-/** Nothing for an answer that says nothing of the lane's work. */
+/** The result of one lane; undefined after a fault, when the lane's work is unknown. */
 export function broughtBy(result: CommandResult): Brought | undefined {
   if (!result.ok) return undefined;
   const { outcome } = result;

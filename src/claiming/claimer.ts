@@ -1,6 +1,6 @@
 /**
- * Claims for a worker: sends what the planner plans, and tells it what became of it. A wake says where work is; the sweep
- * of the planner finds what a lost wake did not say.
+ * Claims for a worker: sends the claims of the planner, and passes it the answers. Wakes tell where work is; the
+ * planner's sweep finds work whose wake was lost.
  */
 import { LIMITS } from '../../model/limits.js';
 import { EngineError } from '../../model/errors.js';
@@ -31,27 +31,27 @@ export interface ClaimerOptions {
   readonly lanes: readonly string[];
   readonly capabilities: readonly string[];
   /**
-   * The kinds of work that the worker can run now; undefined for work of any kind, which more than 256 are taken for.
-   * Asked again by `serve` and `kindsChanged`.
+   * The kinds of work that the worker can run now; undefined for any kind. More than 256 kinds count as any. Read again
+   * by `serve` and `kindsChanged`.
    */
   readonly kinds: () => readonly string[] | undefined;
   readonly slots: number;
   readonly claimAhead: number;
   readonly leaseTtlMs: number;
-  /** The time of an attempt begins when the worker says so, by `beginAttempt`. Default false: with the claim. */
+  /** Whether attempt timeouts start with `beginAttempt`. Default false: with the claim. */
   readonly beginsLater?: boolean;
   readonly sweepIntervalMs: number;
-  /** Work came; with its priority, as far as that is known. */
+  /** Called for every claimed execution. */
   readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
-  /** Executions that a claim ended because their workers were lost too often. */
+  /** Called with executions that a claim failed because they lost their workers too often. */
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
-  /** A slot is free, and nothing says that there is work. Answers false to be asked again. */
+  /** Called when a slot is free and no work is known. Return false to be called again. */
   readonly onIdle: () => boolean;
 }
 
 export class Claimer {
-  /** Claims made; most of them travel with other calls. */
+  /** Number of claims sent; most share a call with other commands. */
   calls = 0;
   private readonly planner: Planner;
   private readonly leads: Leads;
@@ -117,7 +117,9 @@ export class Claimer {
     return this.planner.mode;
   }
 
-  /** Subscribes, and looks everywhere once; resolves when the subscription stands or has failed once. */
+  /**
+   * Subscribes to wakes, and checks every place once; resolves when the subscription is established or has failed once.
+   */
   async start(): Promise<void> {
     this.started = true;
     await this.subscription.add([...this.lanes]);
@@ -128,36 +130,36 @@ export class Claimer {
     this.pump();
   }
 
-  /** Serves the lane from now on, and the kinds of work that the worker can run by now. */
+  /** Adds a lane, and reads the kinds of work again. */
   serve(laneId: string): void {
     if (!this.lanes.has(laneId)) {
       this.lanes.add(laneId);
       this.planner.serve(laneId, this.options.clock.now());
-      // What came while nobody listened was not announced.
+      // Work that came before the subscription was not announced.
       if (this.started) void this.subscription.add([laneId]).then(() => this.look([laneId]));
     }
     this.kindsChanged();
   }
 
-  /** Claims the kinds of work that the worker can run by now. */
+  /** Call this when `kinds` may have changed. */
   kindsChanged(): void {
     this.claimant = this.claimantNow();
     this.planner.become(this.abilities(), this.options.clock.now());
     if (this.started) this.pump();
   }
 
-  /** The place has work that this worker cannot run: others get a head start, now and for some minutes. */
+  /** The place has work that this worker cannot run: other workers get a head start in the lane, for some minutes. */
   yieldTo(laneId: string, partition: string): void {
     this.planner.yieldTo({ laneId, partition }, this.options.clock.now());
     this.pumpSoon();
   }
 
-  /** Executions that may wait in the worker from now on; more than `claimAhead` are never allowed. */
+  /** Limits the executions that wait in the worker; never above `claimAhead`. */
   limitAhead(count: number): void {
     this.planner.limitAhead(count);
   }
 
-  /** Claims nothing (true), or goes on (false). */
+  /** Pauses (true) or resumes (false) claiming. */
   rest(resting: boolean): void {
     if (resting) {
       this.planner.rest();
@@ -167,12 +169,12 @@ export class Claimer {
     this.pump();
   }
 
-  /** The worker is done with a lease; its execution is completed, or is not its own any more. */
+  /** Call this when a lease is over: its execution completed, or the worker no longer owns it. */
   ended(leaseId: string, isCompleted: boolean): void {
     this.metered.ended(leaseId, isCompleted);
   }
 
-  /** An execution in hand came to its end: its slot is free. */
+  /** Call this when an execution in hand has ended: its slot is free. */
   finished(partition: string): void {
     this.planner.finished(partition);
   }
@@ -181,7 +183,7 @@ export class Claimer {
   pump(): void {
     this.metered.flush();
     if (this.isSilent) return;
-    // Metered work takes what its policies admit; the rest of the room is for all others.
+    // Metered work first, as far as its policies admit it; other work gets the remaining room.
     this.metered.pump();
     const { claims, reads, pollAt } = this.planner.plan(this.options.clock.now());
     if (reads.length > 0) this.track(this.read(reads));
@@ -191,7 +193,10 @@ export class Claimer {
     this.wasIdle = this.mode === 'idle' && (this.wasIdle || this.options.onIdle());
   }
 
-  /** The same at the end of this turn: what all tasks that end in it make room for is one claim, and travels with their endings. */
+  /**
+   * `pump` at the end of this turn, so that the slots freed in it are filled by one claim, in the call with their
+   * endings.
+   */
   pumpSoon(): void {
     if (this.pumpsSoon) return;
     this.pumpsSoon = true;
@@ -201,7 +206,7 @@ export class Claimer {
     });
   }
 
-  /** No more claims; resolves when those under way are answered. */
+  /** Stops claiming; resolves when the claims in flight are answered. */
   async stop(): Promise<void> {
     this.stopped = true;
     this.planner.stop();
@@ -213,13 +218,13 @@ export class Claimer {
     await this.flights.settled();
   }
 
-  /** Gives back the slots of everything that completed; resolves when the policies know. */
+  /** Returns the quota slots of completed executions; resolves when the policies have them. */
   async close(): Promise<void> {
     this.metered.close();
     await this.flights.settled();
   }
 
-  /** What the claims of the worker say from now on. */
+  /** The arguments that all claims of the worker share, as of now. */
   private claimantNow(): Claimant {
     const { workerId, workerInstanceId, capabilities, leaseTtlMs, beginsLater = false } = this.options;
     const kinds = this.options.kinds();
@@ -237,7 +242,7 @@ export class Claimer {
     return new Abilities(this.claimant.workerCapabilities, this.claimant.kinds);
   }
 
-  /** Whether no claim is to be made: the worker has stopped, or has nothing that it could run. */
+  /** Whether nothing may be claimed: the worker has stopped, or cannot run anything. */
   private get isSilent(): boolean {
     return this.stopped || this.claimant.kinds?.length === 0;
   }
@@ -251,7 +256,7 @@ export class Claimer {
   private woken(wake: Wake): void {
     if (this.isSilent) return;
     const now = this.options.clock.now();
-    // Backends tell of a subscription that was made anew by a wake of its own.
+    // Backends send this wake when they had to subscribe again.
     if ((wake.kind as string) === 'resync') {
       this.planner.resynced(now);
       this.metered.resynced();
@@ -260,7 +265,7 @@ export class Claimer {
     else if (wake.kind !== 'work') return;
     else if (wake.arriving === undefined) this.planner.woken(wake, now);
     else {
-      // Claims work on its way out of this process in the call that carries it.
+      // Claims work that is leaving this process in the call that carries it.
       const claim = this.planner.arriving(wake, now);
       if (claim !== undefined) this.launch(claim);
       return;
@@ -285,7 +290,9 @@ export class Claimer {
     this.flights.track(flight);
   }
 
-  /** Reads the queues of partitions, all of them before any of their work is claimed: the most urgent comes first. */
+  /**
+   * Reads the queues of partitions, all before any of their work is claimed, so that the most urgent work comes first.
+   */
   private async read(partitions: readonly string[]): Promise<void> {
     const { backend, clock, onError } = this.options;
     const lanes = [...this.lanes];
@@ -297,7 +304,7 @@ export class Claimer {
     if (this.stopped) return;
     const now = clock.now();
     answers.forEach((answer, index) => {
-      // What could not be read is read again when the sweep comes round.
+      // A partition that could not be read is read again by the sweep.
       if (answer.status === 'rejected') onError(answer.reason);
       else this.planner.read((reads[index] as (typeof reads)[number]).partition, answer.value, now);
     });
@@ -316,7 +323,7 @@ export class Claimer {
       this.failed(claim, error);
     }
     if (results !== undefined) this.answered(claim, ids, results, requestedAt);
-    // Others may follow the leads now, and so may this one.
+    // Other claimers, and this one, may follow the leads now.
     this.leads.released();
   }
 
@@ -336,7 +343,7 @@ export class Claimer {
       this.sizes.came(claim.lanes[index]?.place.laneId as string, each.executions);
       this.stock.giveBack(ids[index] as LeaseIds[], each.executions);
     });
-    // First the books, then the work: a handler that returns at once must find its slot counted.
+    // The planner is updated before the work is handed on: a handler that returns at once must find its slot counted.
     this.planner.answered(claim, brought, this.options.clock.now());
     brought.forEach((each, index) => {
       const { place } = claim.lanes[index] as LaneClaim;
@@ -344,7 +351,7 @@ export class Claimer {
     });
   }
 
-  /** The call of a claim failed. What it claimed, if it ran, comes back when its leases lapse. */
+  /** Handles a failed call. If it claimed work all the same, that work returns when its leases lapse. */
   private failed(claim: PlannedClaim, error: unknown): void {
     if (error instanceof EngineError && error.code === 'call_timeout')
       for (const { place, count } of claim.lanes) this.sizes.late(place.laneId, count);

@@ -1,6 +1,6 @@
 /**
- * Claiming without a worker: finds the partition in which there is work, by the same planner as a worker. For those who
- * call the backend themselves.
+ * Claiming without a worker, for callers that use the backend directly: finds the partitions with work, by the same
+ * planner as a worker.
  */
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ArgsOf } from '../../model/machine.js';
@@ -19,23 +19,23 @@ import { SWEEP_INTERVAL_MS } from './sweep.js';
 export interface WorkFinderOptions {
   /** The lane to claim from. */
   readonly laneId: string;
-  /** How often every partition is searched although nothing points to work there, ms: what a lost wake can cost. Default 5 000. */
+  /** How often every partition is checked without a wake, ms; bounds the cost of a lost wake. Default 5 000. */
   readonly sweepIntervalMs?: number;
-  /** Time; for tests. */
+  /** For tests. Default: the system clock. */
   readonly clock?: Clock;
 }
 
-/** A claim that does not say where. */
+/** A claim without its place. */
 export type ClaimAnywhere = Omit<ArgsOf<'claimForWorker'>, 'partition' | 'laneId'>;
 
 export interface FindOptions {
-  /** The partition of something that is sent in this turn too: it is looked at first, so that both travel together. */
+  /** The partition of another command sent in this turn; it is preferred, so that the claim can share its call. */
   readonly near?: string;
   /** How long to wait for work when there is none, ms. Default 0. */
   readonly waitMs?: number;
 }
 
-/** Executions that are claimed in one partition before others that may have work get their turn. */
+/** Executions claimed in one partition before other partitions with leads get their turn. */
 const TURN = 1_024;
 /** A claim that waits for work. */
 interface Waiter {
@@ -44,7 +44,7 @@ interface Waiter {
   readonly resolve: (executions: readonly ClaimedExecution[]) => void;
   readonly reject: (error: unknown) => void;
   cancel: Cancel;
-  /** Its time is over, or it had none: it waits only for claims under way that may leave something for it. */
+  /** Its wait is over, or it had none: it only waits for claims in flight whose leads it may follow afterwards. */
   late: boolean;
 }
 
@@ -74,7 +74,7 @@ export class WorkFinder {
     this.stopListening = this.leads.onRelease(() => this.serveWaiters());
   }
 
-  /** Resolves when wakes arrive. @throws EngineError when the subscription fails */
+  /** Resolves when the finder is subscribed to wakes. @throws EngineError when the subscription fails */
   static async start(backend: Backend, options: WorkFinderOptions): Promise<WorkFinder> {
     const finder = new WorkFinder(backend, options);
     finder.unsubscribe = await backend.onWake([options.laneId], (wake) => {
@@ -85,11 +85,11 @@ export class WorkFinder {
   }
 
   /**
-   * Claims where there is work, as far as this process knows. Empty when nothing points to work, and nothing came while
-   * it waited. The first call to the store is made before this returns; where enough others look already, what they find
-   * is awaited.
+   * Claims where this process knows of work. Empty when there are no leads, and no work came during the wait. The first
+   * call to the store is made before this returns, unless enough other claims follow the leads already; then their
+   * answers are awaited.
    *
-   * @throws EngineError as `claimForWorker` does
+   * @throws EngineError the errors of `claimForWorker`
    */
   async claim(args: ClaimAnywhere, { near, waitMs = 0 }: FindOptions = {}): Promise<readonly ClaimedExecution[]> {
     const { workerCapabilities = [], kinds }: ClaimAnywhere & { readonly kinds?: readonly string[] } = args;
@@ -103,7 +103,7 @@ export class WorkFinder {
       if (waitMs > 0) {
         waiter.cancel = this.clock.after(waitMs, () => {
           waiter.late = true;
-          // One whose claim is under way is answered when that is.
+          // A waiter with a claim in flight gets the answer to that claim.
           if (this.waiters.has(waiter)) this.giveUp(waiter);
         });
       }
@@ -112,7 +112,7 @@ export class WorkFinder {
     });
   }
 
-  /** Ends the subscription, and every wait. */
+  /** Ends the subscription and all waits. */
   close(): void {
     this.closed = true;
     this.unsubscribe?.();
@@ -128,7 +128,7 @@ export class WorkFinder {
       this.serveWaiters();
       return;
     }
-    // Work that is only on its way, in a call that takes claims along. What nobody takes is announced when it is there.
+    // This work is still in a call, which can carry claims for it. If it is not claimed, the store announces it.
     let arriving = wake.arriving;
     for (const waiter of leastCapableFirst(this.waiters)) {
       if (arriving <= 0) return;
@@ -146,7 +146,7 @@ export class WorkFinder {
     this.serveWaiters();
   }
 
-  /** Claims that wait look wherever another claim may follow a lead. */
+  /** Lets waiting claims follow leads with room for another claim. */
   private serveWaiters(): void {
     const inVain = new Set<Party>();
     for (const waiter of this.waiters) {
@@ -156,7 +156,7 @@ export class WorkFinder {
     this.pollLater();
   }
 
-  /** Lets a claim look if it may, wait if it can, and give up otherwise. */
+  /** Sends a claim if a lead allows it; otherwise lets it wait, or gives up. */
   private wait(waiter: Waiter): void {
     const { party, args, late } = waiter;
     this.waiters.add(waiter);
@@ -194,7 +194,7 @@ export class WorkFinder {
     return planner.claimFor(claims.length, near, this.clock.now());
   }
 
-  /** Follows one lead after the other until one brings work. */
+  /** Follows one lead after another until one brings work. */
   private async search(
     party: Party,
     args: ClaimAnywhere,
@@ -220,7 +220,7 @@ export class WorkFinder {
       const outcome = await this.backend.claimForWorker({ ...args, partition, laneId, minPriority });
       const executions = outcome.kind === 'claimed' ? outcome.executions : [];
       const got = executions.length;
-      // What the claim ended took places that work behind it could have had: it looks again.
+      // Executions that the claim ended used up part of its count, so there may be more work.
       const { nextPriority, reclaimCapExceeded, cancelled } = outcome;
       const endedOthers = reclaimCapExceeded.length > 0 || cancelled !== undefined;
       planner.answered(claim, [{ got, nextPriority, endedOthers }], this.clock.now());
@@ -234,7 +234,7 @@ export class WorkFinder {
     }
   }
 
-  /** As long as a claim waits, what a wake did not say is found by the sweep. */
+  /** While a claim waits, the sweep runs, in case a wake is lost. */
   private pollLater(): void {
     let at = Infinity;
     if (!this.closed && this.waiters.size > 0)
@@ -242,7 +242,7 @@ export class WorkFinder {
     this.timer.by(at);
   }
 
-  /** A wait is over. A timer for nobody would keep the process alive. */
+  /** Ends a wait. Without waits no timer runs, since it would keep the process alive. */
   private ended({ cancel, party }: Waiter): void {
     cancel();
     party.waiting--;
@@ -274,7 +274,7 @@ export class WorkFinder {
   }
 }
 
-/** Workers with more capabilities stay free for work that no other worker can do. */
+/** Claimers with more capabilities stay free for work that no other claimer can run. */
 function leastCapableFirst(waiters: Iterable<Waiter>): Waiter[] {
   return [...waiters].sort(
     (a, b) => (a.args.workerCapabilities?.length ?? 0) - (b.args.workerCapabilities?.length ?? 0),

@@ -1,19 +1,20 @@
 /**
- * The focus: the two partitions being worked. What ends in one of them at the same moment, and the claim for what comes
- * next, are then one call; and while the store works at the calls to one, the worker works at those of the other.
+ * The focus: the two partitions whose work is preferred. Endings in one partition, and the claim for the next work
+ * there, can then share a call; and while the store handles calls of one partition, the worker runs the work of the
+ * other.
  *
- * A partition leaves the focus when it has nothing left, when its turn is over while others may have work, and when it
- * yields to a place of a higher priority.
+ * A partition leaves the focus when it has no leads, when its turn is over while others have leads, and when a place of
+ * a higher priority takes over.
  */
 const MAX_IN_FOCUS = 2;
 
 export class Focus {
-  /** The partitions, the one that came first before the other. */
+  /** The partitions, oldest first. */
   partitions: readonly string[] = [];
-  /** Executions asked for since the turn of a partition began. */
+  /** Executions requested in the current turn of a partition. */
   private readonly asked = new Map<string, number>();
 
-  /** @param turn executions that are asked for in a partition before others get their turn */
+  /** @param turn executions requested in a partition before other partitions get their turn */
   constructor(private readonly turn: number) {}
 
   get hasRoom(): boolean {
@@ -28,7 +29,7 @@ export class Focus {
     return (this.asked.get(partition) ?? 0) >= this.turn;
   }
 
-  /** The partition is worked from now on, if there is room for it. */
+  /** Adds a partition, if there is room. */
   enter(partition: string): void {
     if (this.has(partition) || !this.hasRoom) return;
     this.asked.set(partition, 0);
@@ -40,7 +41,7 @@ export class Focus {
     this.partitions = this.partitions.filter((each) => each !== partition);
   }
 
-  /** So many executions are asked for in a partition. */
+  /** Counts executions requested in a partition. */
   count(partition: string, executions: number): void {
     const asked = this.asked.get(partition);
     if (asked !== undefined) this.asked.set(partition, asked + executions);

@@ -1,39 +1,40 @@
 /**
- * Where work may be, as far as this process knows. A *place* is a partition of a lane. A *lead* is a dated hint that a
- * place has work of some need: a wake makes one, and so does a look that is owed to the place. All workers and finders on
- * one backend share the leads, so that a hundred of them do not all look for one piece of work.
+ * Where this process knows of work. A *place* is a partition of a lane. A *lead* is a dated hint that a place may have
+ * work of some need; wakes create leads, and so do checks by the sweep. All workers and finders on a backend share the
+ * leads, so that a hundred of them do not all claim for one piece of work.
  *
- * At first one claim may follow a lead at a time. Each claim that comes back full doubles that maximum; one that comes
- * back short sets it to one again and removes every lead whose work it would have found. A lead carries a number that
- * grows with every hint, and a claim removes only leads with numbers that it knew when it was sent: work that arrived
- * while the claim was under way is not forgotten.
+ * At first one claim may follow a lead at a time. Each claim that comes back full doubles that maximum. A claim that
+ * comes back short resets it to one and removes every lead whose work it would have found. A lead has a number that
+ * grows with every hint, and a claim removes only leads whose numbers existed when it was sent, so that work that
+ * arrived while the claim was in flight is not forgotten.
  *
- * Nothing is kept for ever: leads are forgotten ten minutes after the last hint, and the oldest when there are too many.
- * What is forgotten too early, the safety sweep finds again.
+ * Leads are forgotten ten minutes after the last hint, and the oldest when there are too many. The sweep finds work
+ * whose lead was forgotten.
  */
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import type { Abilities, Need } from './abilities.js';
 import { Lead, Place, placeKey, type PlaceName } from './place.js';
 
-/** A lead without a hint for so long is forgotten, ms. */
+/** How long a lead is kept after its last hint, ms. */
 const LEAD_LIFE_MS = 600_000;
-/** How exact the dates of places are, ms. */
+/** Precision of the dates of places, ms. */
 const DATE_STEP_MS = 1_000;
-/** Places with leads; beyond it the oldest is forgotten. */
+/** Most places with leads; beyond it the oldest is forgotten. */
 const MAX_PLACES = 10_000;
-/** Places remembered as looked at in vain. */
+/** Most places remembered as checked without finding work. */
 const MAX_QUIET = 10_000;
 const MAX_IN_FLIGHT = 1_000_000;
-/** Claims that may follow a lead at once when it tells of urgent work at a place that had leads already. */
+/** Claims that may follow a new lead to urgent work at a place that has leads already. */
 const RAISED_IN_FLIGHT = 16;
 
-/** What a hint says besides the place and the need. */
+/** Details of a hint. */
 export interface Hint {
   /** Default 0. */
   readonly priority?: number | undefined;
-  /** Whether it is only a look that is owed. Default false. */
+  /** Whether the hint is only a due check, not news of work. Default false. */
   readonly unseen?: boolean;
+  /** The wake that gave the hint: repeated calls with the same one count once. */
   readonly source?: object;
 }
 
@@ -41,21 +42,21 @@ export interface Hint {
 export class Leads {
   /** The number of the last hint; a claim carries it. */
   lastNumber = 0;
-  /** The one with the oldest date comes first. */
+  /** Oldest date first. */
   private readonly places = new Map<string, Place>();
-  /** When a look at a place found nothing for some abilities; the oldest comes first. */
+  /** When a check of a place found no work for some abilities; oldest first. */
   private readonly quiet = new Map<string, { readonly at: number; readonly by: Abilities }>();
   private readonly changeListeners = new Set<(place: Place) => void>();
   private readonly releaseListeners = new Set<() => void>();
 
-  /** Places with leads. */
+  /** Number of places with leads. */
   get size(): number {
     return this.places.size;
   }
 
   /**
-   * Calls the listener when leads of a place came, went, or changed in priority, until the returned function is called.
-   * It hears of all places that have leads at once.
+   * Calls the listener when leads of a place were added, removed, or changed in priority, until the returned function
+   * is called. All places with leads are passed at once.
    */
   onChange(listener: (place: Place) => void): () => void {
     this.changeListeners.add(listener);
@@ -63,13 +64,16 @@ export class Leads {
     return () => this.changeListeners.delete(listener);
   }
 
-  /** Calls the listener when a claim was answered and another one may follow its leads, until the returned function is called. */
+  /**
+   * Calls the listener when a claim was answered, so that others may follow its leads, until the returned function is
+   * called.
+   */
   onRelease(listener: () => void): () => void {
     this.releaseListeners.add(listener);
     return () => this.releaseListeners.delete(listener);
   }
 
-  /** Something says that a place may have work of this need. */
+  /** Records a hint that a place may have work of this need. */
   note({ laneId, partition }: PlaceName, need: Need, now: number, hint: Hint = {}): void {
     const { priority = 0, unseen = false, source } = hint;
     const place = this.placeAt(laneId, partition, now);
@@ -81,9 +85,9 @@ export class Leads {
       known.source = source;
       return;
     }
-    // Claims under way were sent before better work was there: they do not keep others from going for it.
+    // A new lead for more urgent work: claims in flight were sent before that came, and must not count against it.
     const lead = new Lead(need, this.lastNumber, priority, unseen);
-    // Where other work is known of, claims for the better work do not come back empty.
+    // The place has other work too, so several claims at once do not come back empty.
     if (priority > 0 && place.leads.size > 0) lead.maxInFlight = RAISED_IN_FLIGHT;
     if (known !== undefined) lead.maxInFlight = Math.max(known.maxInFlight, lead.maxInFlight);
     lead.source = source;
@@ -91,7 +95,7 @@ export class Leads {
     this.changed(place);
   }
 
-  /** A claim follows the leads that it covers and that have room for one more; undone by `release`. */
+  /** Adds a claim to the leads that it covers and that have room for another; undone by `release`. */
   follow(place: Place, abilities: Abilities): readonly Lead[] {
     const followed: Lead[] = [];
     for (const lead of place.leads.values()) {
@@ -102,19 +106,19 @@ export class Leads {
     return followed;
   }
 
-  /** The claim that followed these leads was answered or failed. */
+  /** Call this when the claim that followed these leads was answered or failed. */
   release(leads: readonly Lead[]): void {
     for (const lead of leads) lead.inFlight--;
   }
 
-  /** Tells all who share the leads, when the books of an answer are done, that others may follow now. */
+  /** Call this after an answer was processed: notifies all claimers that they may follow the leads. */
   released(): void {
     for (const listener of this.releaseListeners) listener();
   }
 
   /**
-   * A claim came back full: more may be there, of no higher priority than the last execution that came. Where claims do
-   * not tell priorities, a raised one is believed for `trust` executions.
+   * A claim came back full: there may be more work, of no higher priority than its last execution. If claims do not
+   * report priorities, a priority above 0 stays valid for `trust` executions.
    */
   foundAll(
     name: PlaceName,
@@ -135,7 +139,7 @@ export class Leads {
       if (lead.number <= claim.number) lead.priority = remaining(lead, claim, trust);
       isChanged ||= lead.priority !== priority || unseen;
     }
-    // Its leads may be gone by the answer to an older claim.
+    // The answer to an older claim may have removed the leads.
     if (!isCovered) this.note(name, abilities.need, now, { priority: claim.lastPriority });
     else if (isChanged) this.changed(place);
   }
@@ -158,7 +162,7 @@ export class Leads {
     this.changed(place);
   }
 
-  /** A claim that knew the hints up to `number` left work of this priority: it was not urgent enough. */
+  /** A claim that knew the hints up to `number` left work of this priority, because it was not urgent enough. */
   foundLess({ laneId, partition }: PlaceName, abilities: Abilities, number: number, priority: number): void {
     const place = this.places.get(placeKey(laneId, partition));
     if (place === undefined) return;
@@ -171,7 +175,7 @@ export class Leads {
     this.changed(place);
   }
 
-  /** Whether another planner with equal abilities looked at the place since that time, and found nothing. */
+  /** Whether another planner with equal abilities has checked the place since that time, and found no work. */
   isQuiet({ laneId, partition }: PlaceName, abilities: Abilities, since: number): boolean {
     const look = this.quiet.get(placeKey(laneId, partition) + abilities.need.key);
     return look !== undefined && look.at >= since && look.by !== abilities;
@@ -192,7 +196,7 @@ export class Leads {
     return place;
   }
 
-  /** Makes room for one more place: drops what has grown old, or else the oldest when there are too many. */
+  /** Makes room for another place: drops old places, or the oldest if there are too many. */
   private forget(now: number): void {
     for (const [key, place] of this.places) {
       const isOld = now - place.notedAt > LEAD_LIFE_MS;
@@ -217,7 +221,7 @@ export class Leads {
   }
 }
 
-/** The priority of what a full claim left behind. */
+/** The priority of the work that a full claim left. */
 function remaining(
   lead: Lead,
   { got, lastPriority }: { readonly got: number; readonly lastPriority: number | undefined },
@@ -230,7 +234,7 @@ function remaining(
 
 const byBackend = new WeakMap<Backend, WeakMap<Clock, Leads>>();
 
-/** The leads that are shared by all who claim on a backend by one clock. */
+/** The leads of all claimers that share a backend and a clock. */
 export function leadsOf(backend: Backend, clock: Clock): Leads {
   let byClock = byBackend.get(backend);
   if (byClock === undefined) byBackend.set(backend, (byClock = new WeakMap()));

@@ -1,6 +1,6 @@
 /**
- * Ids for the executions that claims may bring. A claim names a lease and an attempt for each execution that it would
- * take; what it does not use is used by the next one, so that looking in vain makes no ids.
+ * Lease and attempt ids for claims. A claim names both for every execution that it may return; later claims use the ids
+ * that it did not need, so that claims without work mint no ids.
  */
 
 /** Ids for one execution. */
@@ -9,7 +9,7 @@ export interface LeaseIds {
   readonly attemptId: string;
 }
 
-/** Pairs kept for later claims. */
+/** Most pairs kept for later claims. */
 const MAX_KEPT = 1_000;
 
 export class LeaseIdStock {
@@ -17,7 +17,7 @@ export class LeaseIdStock {
 
   constructor(private readonly mint: () => string) {}
 
-  /** Ids for so many executions. */
+  /** Ids for `count` executions. */
   take(count: number): LeaseIds[] {
     const ids = this.kept.splice(-count);
     while (ids.length < count) ids.push({ leaseId: this.mint(), attemptId: this.mint() });
@@ -25,8 +25,8 @@ export class LeaseIdStock {
   }
 
   /**
-   * A claim was answered: what it took carries the lease ids that it used, in their order. The others are kept. Ids of a
-   * claim whose answer is not known, or is out of order, are not used again.
+   * A claim was answered: the claimed executions have the used lease ids, in order; the other ids are kept. Ids of a
+   * claim whose answer is unknown, or out of order, are not used again.
    */
   giveBack(ids: readonly LeaseIds[], taken: readonly { readonly leaseId: string }[]): void {
     let used = 0;

@@ -1,8 +1,8 @@
 /**
- * Claims metered work for a worker: a set of meters at a time, with admissions that were obtained before (ruling 19). Many
- * sets are asked for side by side, none for more than its limits can admit. A set that was refused is left alone until its
- * policy has room for this worker, which it says, or for some seconds: so tenants at their limits cost little while they
- * wait, work of one with room is found by its wake, and room that was told to a worker that died is not lost.
+ * Claims metered work for a worker: one meter set per claim, with admissions that were obtained before (ruling 19).
+ * Many sets are handled concurrently, none for more than its limits can admit. After a refusal a set is skipped until
+ * its policy announces room for this worker, or for some seconds. So tenants at their limits cost little, work of a
+ * tenant with room is found by its wake, and room that was announced to a worker that died is not lost.
  */
 import { familyOf } from '../../model/families.js';
 import { partitionKeyOf } from '../../model/ids.js';
@@ -26,53 +26,55 @@ export interface MeteredClaimsOptions {
   readonly claimant: () => Claimant;
   readonly abilities: () => Abilities;
   readonly sweepIntervalMs: number;
-  /** Room for so many executions at most; what is not used is given back by `settle`. */
+  /** Reserves room for at most `wanted` executions; `settle` returns the unused part. */
   readonly reserve: (place: MeteredPlace, wanted: number) => number;
   readonly settle: (place: MeteredPlace, count: number, got: number) => void;
-  /** What one claim brought: called before its work is handed on. */
+  /** Called with the executions of a claim, before they are handed on. */
   readonly onAnswer: (laneId: string, executions: readonly ClaimedExecution[]) => void;
   readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
-  /** Room that was reserved may be free again, for work of every kind: it is to be planned anew. */
+  /** Called when reserved room may be free again, also for other work. */
   readonly onRoom: () => void;
-  /** A claim is under way. */
+  /** Called with every claim in flight. */
   readonly track: (flight: Promise<void>) => void;
 }
 
-/** A set that may have work. */
+/** A meter set of a lane in a partition that may have work. */
 interface KnownSet extends MeteredPlace {
-  /** Nothing is asked for it before this time, by the clock; it was refused. */
+  /** The set was refused, and is skipped until this time, on the worker's clock. */
   quietUntil: number;
   asking: boolean;
-  /** What was heard of it since it was last asked for: that work came, that its meters have room. */
+  /** Whether new work, or room of its meters, was announced since the last request for admissions. */
   hasNewWork: boolean;
   hasNewRoom: boolean;
 }
 
 const keyOf = ({ laneId, partition, meters }: MeteredPlace): string => `${partition}\t${laneId}\t${meters}`;
 
-/** Sets that are remembered; those beyond are found again by the next look. */
+/** Most remembered sets; further ones are found by the next sweep. */
 const MAX_KNOWN = 10_000;
-/** How long a set that was refused is left alone until a wake, ms: at least, for each set that is known, and at most. */
+/** How long a refused set is skipped without a wake, ms: the minimum, the part per known set, and the maximum. */
 const SILENCE_MS = 5_000;
 const SILENCE_PER_SET_MS = 10;
 const MAX_SILENCE_MS = 30_000;
-/** How long a set is left alone after a fault, ms. */
+/** How long a set is skipped after a fault, ms. */
 const AFTER_FAULT_MS = 1_000;
 
 export class MeteredClaims {
   private readonly sets = new Map<string, KnownSet>();
-  /** Those that may be asked for now, in the order in which they get their turn. */
+  /** Sets to request admissions for now, in turn. */
   private readonly ready = new Set<KnownSet>();
-  /** Those of which as many are in hand or asked for here as may run at once, by meter set: ready when that number falls. */
+  /**
+   * By meter set: sets with as many executions in hand or requested as may run at once; ready when that number falls.
+   */
   private readonly full = new Map<string, Set<KnownSet>>();
-  /** The set that was heard of last: it gets every second turn, so it does not wait until all others were refused. */
+  /** The set announced last. It gets every second turn, so that it does not wait until all others were refused. */
   private newest: KnownSet | undefined;
   private wasNewest = false;
   /** Executions in hand, by lease. */
   private readonly held = new Map<string, MeteredPlace>();
-  /** How many of them, and of those that are asked for, a meter set has. */
+  /** Executions in hand and requested, by meter set. */
   private readonly load = new Map<string, number>();
   private readonly returns: Returns;
   private timer: Cancel | undefined;
@@ -87,12 +89,12 @@ export class MeteredClaims {
     this.returns = new Returns(options);
   }
 
-  /** Looks for metered work from now on, once the deployment has any: until then nothing is asked and no timer runs. */
+  /** Sweeps for metered work, once the deployment has any; until then there are no calls and no timer. */
   start(): void {
     this.started = true;
   }
 
-  /** Asks for nothing any more; slots of what completes from now on are given back all the same. */
+  /** Stops claiming. Slots of executions that complete later are still returned. */
   stop(): void {
     this.stopped = true;
     this.timer?.();
@@ -102,17 +104,19 @@ export class MeteredClaims {
     this.full.clear();
   }
 
-  /** Gives back the slots of what completed. Before the asks of a pump: in one call with them, they find the slots free. */
+  /**
+   * Returns the slots of completed executions. Call it before `pump`: in the same call, its requests find them free.
+   */
   flush(): void {
     this.returns.flush();
   }
 
-  /** Says everything that is left to be said of slots, at once. */
+  /** Returns all remaining slots at once. */
   close(): void {
     this.returns.close();
   }
 
-  /** Takes what a wake says of metered work. */
+  /** Handles a wake about metered work. */
   woken(wake: Wake): void {
     if (wake.kind === 'metered') {
       const abilities = this.options.abilities();
@@ -126,12 +130,12 @@ export class MeteredClaims {
     }
   }
 
-  /** Wakes may have been lost: what was refused is asked for again. */
+  /** Wakes may have been lost: requests admissions for refused sets again. */
   resynced(): void {
     for (const set of this.sets.values()) this.rouse(set);
   }
 
-  /** An execution that was claimed here is over. Its slot is given back here when it is completed, and else by the timer loop. */
+  /** Call this when an execution is over. The slot of a completed one is returned here, any other by the timer loop. */
   ended(leaseId: string, isCompleted: boolean): void {
     const place = this.held.get(leaseId);
     if (place === undefined) return;
@@ -141,7 +145,7 @@ export class MeteredClaims {
     if (isCompleted) this.returns.add({ partition, meters, admissionId: leaseId });
   }
 
-  /** Asks for admissions for the sets that may have work, while there is room. */
+  /** Requests admissions for the sets that may have work, while there is room. */
   pump(): void {
     if (this.stopped) return;
     if (this.started && this.sweeping === undefined && this.hasMeters) this.sweep();
@@ -166,7 +170,7 @@ export class MeteredClaims {
     yield* this.ready;
   }
 
-  /** More of a meter set is in hand or asked for, or less: then those that waited for it may be asked for. */
+  /** Changes the load of a meter set; when it falls, sets that waited for that are ready. */
   private count(meters: string, change: number): void {
     const sum = (this.load.get(meters) ?? 0) + change;
     if (sum === 0) this.load.delete(meters);
@@ -176,13 +180,13 @@ export class MeteredClaims {
     this.full.delete(meters);
   }
 
-  /** A set may be asked for, unless that is under way, it is to be left alone, or nothing is known of it any more. */
+  /** Makes a set ready, unless a request for it is in flight, or it is skipped or forgotten. */
   private makeReady(set: KnownSet): void {
     if (set.asking || set.quietUntil > this.options.clock.now() || this.sets.get(keyOf(set)) !== set) return;
     this.ready.add(set);
   }
 
-  /** Whether the deployment has metered work: it uses quota policies, or did. */
+  /** Whether the deployment uses, or used, quota policies, and so can have metered work. */
   private get hasMeters(): boolean {
     const inUse = this.options.backend.partitionsInUse();
     if (inUse !== this.inUse) this.isMetered = inUse.some((partition) => familyOf(partition) === 'quota');
@@ -190,7 +194,7 @@ export class MeteredClaims {
     return this.isMetered;
   }
 
-  /** Looks at all metered queues, and again later: a wake can be lost. */
+  /** Reads all metered queues, now and periodically, because wakes can be lost. */
   private sweep(): void {
     if (this.stopped) return;
     this.options.track(this.look());
@@ -221,7 +225,7 @@ export class MeteredClaims {
     } while (cursor !== undefined && !this.stopped);
   }
 
-  /** There may be work of a set. */
+  /** Records that a set may have work. */
   private note({ laneId, partition, meters }: MeteredPlace): KnownSet | undefined {
     const key = keyOf({ laneId, partition, meters });
     let set = this.sets.get(key);
@@ -236,14 +240,14 @@ export class MeteredClaims {
     return set;
   }
 
-  /** The meters of a set may have room. */
+  /** Records that the meters of a set may have room. */
   private rouse(set: KnownSet): void {
     set.quietUntil = 0;
     set.hasNewRoom = true;
     this.makeReady(set);
   }
 
-  /** Obtains admissions for a set and claims with them. */
+  /** Obtains admissions for a set, and claims with them. */
   private async take(set: KnownSet, count: number): Promise<void> {
     const { backend, clock, ids, settle, onAnswer, onClaimed, onError, onRoom, workerInstanceId } = this.options;
     const requestedAt = clock.now();
@@ -254,17 +258,17 @@ export class MeteredClaims {
     try {
       const minted = Array.from({ length: count }, () => ids());
       const admitted = await admit(backend, set, { workerInstanceId, silenceMs: this.silenceMs }, minted);
-      // What was heard meanwhile can be that there is room: the wake overtakes the refusal.
+      // A wake that announces room can overtake the refusal.
       if ('retryAfterMs' in admitted) this.hush(set, set.hasNewRoom ? 0 : admitted.retryAfterMs);
       else executions = await this.claimWith(set, minted.slice(0, admitted.count));
     } catch (error) {
-      // What was admitted and not claimed lapses: the policy finds out that it was not used.
+      // Unused admissions lapse, because the policy checks whether they are used.
       this.hush(set, AFTER_FAULT_MS);
       onError(error);
     }
     set.asking = false;
     this.count(set.meters, executions.length - count);
-    // Behind the others: each gets its turn.
+    // At the end of the order, so that each set gets its turn.
     this.makeReady(set);
     settle(set, count, executions.length);
     onAnswer(set.laneId, executions);
@@ -275,29 +279,31 @@ export class MeteredClaims {
     onRoom();
   }
 
-  /** Claims with admissions, and gives back those that no work came for. */
+  /** Claims with admissions, and returns those without work. */
   private async claimWith(set: KnownSet, admissions: readonly string[]): Promise<readonly ClaimedExecution[]> {
     const outcome = await this.claim(set, admissions);
     const executions = outcome.kind === 'claimed' ? outcome.executions : [];
     if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
-    // What the claim ended took places that work behind it could have had.
+    // Executions that the claim ended used up part of its count, so there may be more work.
     if (outcome.reclaimCapExceeded.length > 0 || outcome.cancelled !== undefined) set.hasNewWork = true;
     const used = new Set(executions.map(({ leaseId }) => leaseId));
     const unused = admissions.filter((id) => !used.has(id));
     if (unused.length > 0) {
-      // Less than was asked for: nothing is left there, until a wake says otherwise.
+      // The claim came back short, so the set has no work until a wake announces some.
       if (!set.hasNewWork && !set.hasNewRoom) this.sets.delete(keyOf(set));
       this.options.track(this.giveBack(set, unused));
     }
     return executions;
   }
 
-  /** Grows with the sets that are known: many tenants at their limits cost a hundred asks a second, not thousands. */
+  /**
+   * Grows with the known sets, so that many tenants at their limits cost a hundred requests a second, not thousands.
+   */
   private get silenceMs(): number {
     return Math.min(Math.max(SILENCE_MS, this.sets.size * SILENCE_PER_SET_MS), MAX_SILENCE_MS);
   }
 
-  /** Leaves a set alone for a while. */
+  /** Skips a set for a while. */
   private hush(set: KnownSet, forMs: number): void {
     if (forMs === 0) return;
     set.quietUntil = this.options.clock.now() + forMs;
@@ -323,7 +329,7 @@ export class MeteredClaims {
     this.timer = clock.after(Math.max(1, at - clock.now()), () => this.endSilence());
   }
 
-  /** Sets that were left alone long enough are ready. */
+  /** Makes sets ready that were skipped long enough. */
   private endSilence(): void {
     const now = this.options.clock.now();
     let next = Infinity;

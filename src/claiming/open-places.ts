@@ -1,16 +1,16 @@
 /**
- * The places that one planner has leads for, and whose turn it is. Lanes take turns; within a lane the highest priority
- * comes first; among equals come places that are owed a look, then those in focus, then the others in turn.
+ * The places that a planner has leads for, in the order of their turns. Lanes take turns. Within a lane the highest
+ * priority comes first; among equals, places due for a check, then places in focus, then the others in turn.
  *
  * Priorities of different lanes are not compared: a lane whose work is all urgent must not starve the others.
  */
 import type { Place } from './place.js';
 
-/** Places of a lane that come up together. */
+/** Places of a lane with equal priority. */
 interface Tier {
   readonly priority: number;
   readonly unseen: boolean;
-  /** By partition, in turn. */
+  /** By partition, in the order of their turns. */
   readonly places: Map<string, Place>;
 }
 
@@ -19,17 +19,17 @@ interface OpenLane {
   /** Best first; few. */
   tiers: Tier[];
   readonly tierOf: Map<string, Tier>;
-  /** The priority that the last claim in the lane went for. */
+  /** The priority of the last claim in the lane. */
   working: number;
 }
 
 const NO_TIERS: readonly Tier[] = [];
 
 export class OpenPlaces {
-  /** In turn. */
+  /** In the order of their turns. */
   private readonly lanes = new Map<string, OpenLane>();
   private readonly byPartition = new Map<string, Set<Place>>();
-  /** Lanes that have work of a higher priority than they had when a claim was last made for them: they come first. */
+  /** Lanes with work of a higher priority than their last claim. They come first. */
   private readonly raised = new Set<string>();
 
   get isEmpty(): boolean {
@@ -40,13 +40,13 @@ export class OpenPlaces {
     return this.raised.size > 0;
   }
 
-  /** Whether the place is one of those that make its lane come first. */
+  /** Whether the place has work of a higher priority than the last claim of its lane. */
   isRaised({ laneId, partition }: Place): boolean {
     const lane = this.lanes.get(laneId);
     return this.raised.has(laneId) && (lane?.tierOf.get(partition)?.priority ?? 0) > (lane?.working ?? 0);
   }
 
-  /** The place has leads, of this priority at best. */
+  /** Adds or moves a place; `priority` is that of its best lead. */
   open(place: Place, priority: number, unseen: boolean): void {
     const { laneId, partition } = place;
     let lane = this.lanes.get(laneId);
@@ -63,7 +63,7 @@ export class OpenPlaces {
     neighbours.add(place);
   }
 
-  /** The place has no leads any more. */
+  /** Removes a place without leads. */
   close(place: Place): void {
     const lane = this.lanes.get(place.laneId);
     const tier = lane?.tierOf.get(place.partition);
@@ -74,7 +74,7 @@ export class OpenPlaces {
     this.raised.delete(place.laneId);
   }
 
-  /** The place whose turn it is among those that are allowed; one in focus before its equals. */
+  /** The next allowed place; among equals one in the focus. */
   next(allowed: (place: Place) => boolean, focus: readonly string[], onlyRaised: boolean): Place | undefined {
     for (const laneId of this.raised) {
       const lane = this.lanes.get(laneId);
@@ -89,7 +89,10 @@ export class OpenPlaces {
     return undefined;
   }
 
-  /** A claim goes to the place. Its lane has had its turn and, unless it is in focus, so has the place within the lane. */
+  /**
+   * A claim goes to the place. This ends the turn of its lane and, outside of the focus, the turn of the place in the
+   * lane.
+   */
   served(place: Place, inFocus: boolean): void {
     const { laneId, partition } = place;
     const lane = this.lanes.get(laneId);
@@ -117,12 +120,14 @@ export class OpenPlaces {
     return this.lanes.get(laneId)?.tierOf.has(partition) === true;
   }
 
-  /** Whether any partition but this one has an open place. */
+  /** Whether another partition has an open place. */
   hasElsewhere(partition: string): boolean {
     return this.byPartition.size > (this.byPartition.has(partition) ? 1 : 0);
   }
 
-  /** Whether other partitions have a place with an equal claim to the room: of another lane, or of no lower priority. */
+  /**
+   * Whether another partition has a place with an equal right to the room: of another lane, or of no lower priority.
+   */
   hasRival({ laneId, partition }: Place): boolean {
     if (!this.hasElsewhere(partition)) return false;
     const lane = this.lanes.get(laneId);
@@ -135,14 +140,17 @@ export class OpenPlaces {
     return false;
   }
 
-  /** Priority of the best work that the lane has in other partitions; 0 when nothing there is urgent. */
+  /** Priority of the lane's best work in other partitions; 0 if none is urgent. */
   urgencyElsewhere({ laneId, partition }: Place): number {
     for (const { priority, places } of this.lanes.get(laneId)?.tiers ?? NO_TIERS)
       if (places.size > (places.has(partition) ? 1 : 0)) return Math.max(0, priority);
     return 0;
   }
 
-  /** Of these partitions, one in which the lane has no work as urgent as at the place; none when the place is not urgent. */
+  /**
+   * One of the partitions in which the lane's work is less urgent than at the place; undefined if the place is not
+   * urgent.
+   */
   lessUrgent({ laneId, partition }: Place, partitions: readonly string[]): string | undefined {
     const lane = this.lanes.get(laneId);
     const priority = lane?.tierOf.get(partition)?.priority ?? 0;

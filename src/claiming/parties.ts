@@ -1,21 +1,21 @@
-/** Callers that look for the same work: for each set of abilities the planner that serves them, as long as it is used. */
+/** Groups of callers that look for the same work: a planner for each set of abilities in use. */
 import { Abilities } from './abilities.js';
 import type { Planner } from './planner.js';
 
 /** Callers with equal abilities. */
 export interface Party {
   readonly planner: Planner;
-  /** When every place was looked at last. */
+  /** When the last sweep of every place began. */
   sweptAt: number;
-  /** Claims that wait for work. */
+  /** Number of claims that wait for work. */
   waiting: number;
 }
 
-/** Sets of abilities that are kept; beyond it the one that was used least lately is forgotten, unless claims wait there. */
+/** Most sets of abilities kept. The least recently used one without waiting claims is dropped. */
 const MAX_PARTIES = 100;
 
 export class Parties {
-  /** The one that was used least lately first. */
+  /** Least recently used first. */
   private readonly parties = new Map<string, Party>();
 
   private latest: Party | undefined;
@@ -30,7 +30,7 @@ export class Parties {
     return this.parties.values();
   }
 
-  /** The party of callers with these capabilities, for these kinds of work, or any. */
+  /** The party of callers with these capabilities and kinds; without kinds, any. */
   of(capabilities: readonly string[], kinds: readonly string[] | undefined): Party {
     const key = kinds === undefined ? capabilities.join() : `${capabilities.join()}\n${kinds.join('\n')}`;
     let party = this.parties.get(key);

@@ -11,22 +11,24 @@ export const placeKey = (laneId: string, partition: string): string => `${partit
 
 /** A dated hint that a place has work. */
 export class Lead {
-  /** Claims under way that follow it. */
+  /** Claims in flight that follow it. */
   inFlight = 0;
-  /** Claims that may follow it at once. */
+  /** Most claims that may follow it at once. */
   maxInFlight = 1;
-  /** Executions claimed on the word of its priority; where claims do not tell priorities, that word is not believed for ever. */
+  /**
+   * Executions claimed by its priority. If claims do not report priorities, the priority is dropped after some of them.
+   */
   believed = 0;
-  /** What told of it; the same wake reaches every worker of the process and is one hint. */
+  /** The wake that gave the hint: it reaches every worker of the process, and counts once. */
   source: object | undefined;
 
   constructor(
     readonly need: Need,
     /** Grows with every hint. */
     public number: number,
-    /** Priority of the best work there, as far as is known. */
+    /** Priority of the best known work. */
     public priority: number,
-    /** Nobody knows whether there is work: a look is owed to the place. */
+    /** The place is only due for a check; whether it has work is unknown. */
     public unseen: boolean,
   ) {}
 }

@@ -1,4 +1,4 @@
-/** What a planner is told, and what it answers. */
+/** Input and output types of the planner. */
 import type { Wake } from '../backend.js';
 import type { Abilities } from './abilities.js';
 import type { Leads } from './leads.js';
@@ -6,7 +6,7 @@ import type { Lead, PlaceName } from './place.js';
 
 type Work = Extract<Wake, { kind: 'work' }>;
 
-/** News of work, as backends tell it. Those that do not know kind and priority of the new head leave them out. */
+/** A wake for work. Backends that do not know the kind and priority of the work leave them out. */
 export type WorkWake = Omit<Work, 'executionKind' | 'priority'> & {
   readonly executionKind?: string;
   readonly priority?: number;
@@ -15,70 +15,76 @@ export type WorkWake = Omit<Work, 'executionKind' | 'priority'> & {
 /** The part of a claim that is for one lane. */
 export interface LaneClaim {
   readonly place: PlaceName;
-  /** Executions that are asked for. */
+  /** Number of executions requested. */
   readonly count: number;
-  /** Priority of the best work there, as far as is known. */
+  /** Priority of the best known work there. */
   readonly priority: number;
-  /** Less urgent work is left, since as urgent work waits elsewhere in the lane; 0 when nothing is. */
+  /**
+   * Work below this priority is not claimed, because more urgent work waits elsewhere in the lane; 0 claims all work.
+   */
   readonly minPriority: number;
-  /** The leads that it follows. */
+  /** The leads that the claim follows. */
   readonly leads: readonly Lead[];
 }
 
-/** Claims of one or more lanes of one partition, made together. */
+/** A claim for one or more lanes of a partition. */
 export interface PlannedClaim {
   readonly partition: string;
   readonly lanes: readonly LaneClaim[];
-  /** It travels with new work. That it is answered in full then says nothing: what nobody takes is announced. */
+  /**
+   * Whether it shares a call with new work. A full answer then is no hint at more, since unclaimed work is announced.
+   */
   readonly along: boolean;
-  /** The number of the last hint when it was made. */
+  /** The number of the last hint at the time of the plan. */
   readonly number: number;
-  /** What it can bring. */
+  /** The abilities of the claimer. */
   readonly abilities: Abilities;
 }
 
-/** What a lane's part of a claim brought. */
+/** The result of a lane's part of a claim. */
 export interface LaneAnswer {
   readonly got: number;
-  /** Priority of the last execution that came, where the backend tells it. */
+  /** Priority of the last claimed execution, if the backend reports it. */
   readonly lastPriority?: number | undefined;
-  /** Priority of the best work that the claim left because it was not urgent enough. */
+  /** Priority of the best work that was below the claim's minimum. */
   readonly nextPriority?: number | undefined;
-  /** The claim ended executions in the places of which work behind them could have come: it is worth another look. */
+  /** The claim ended executions, which used up part of its count, so there may be more work. */
   readonly endedOthers?: boolean;
 }
 
 export interface Plan {
-  /** To be sent now. */
+  /** Claims to send now. */
   readonly claims: readonly PlannedClaim[];
-  /** Partitions whose queues are to be read now. */
+  /** Partitions whose queues must be read now. */
   readonly reads: readonly string[];
-  /** When to plan again although nothing happened; infinite when only an event can change anything. */
+  /** When to plan again without an event; infinite if only an event can change the plan. */
   readonly pollAt: number;
 }
 
 export interface PlannerOptions {
-  /** Where work may be, shared with others on the same backend. */
+  /** Shared with other claimers on the same backend. */
   readonly leads: Leads;
   readonly abilities: Abilities;
   readonly lanes: readonly string[];
   readonly partitions: readonly string[];
-  /** Executions that may run at once. */
+  /** Most executions that run at once. */
   readonly slots: number;
-  /** Executions that may wait in the worker besides those that run. */
+  /** Most executions that wait in the worker for a slot. */
   readonly claimAhead: number;
-  /** Executions that are asked for in a partition before others that may have work get their turn. Default 16 rounds of its share. */
+  /**
+   * Executions requested in a partition before other partitions get their turn. Default 16 times its share of the room.
+   */
   readonly turn?: number;
   readonly sweepIntervalMs: number;
   /**
-   * How a place is looked at that nothing points to: by a claim, or by a read of all queues of a partition, which tells how
-   * urgent the work is before any of it is claimed. Default by claims.
+   * How places without leads are checked: by claims, or by reads of all queues of a partition, which show the priority
+   * of the work before any of it is claimed. Default: claims.
    */
   readonly looks?: 'claims' | 'reads';
-  /** Looks of a round that are made at once. Default 64. */
+  /** Checks of a round made at once. Default 64. */
   readonly burst?: number;
-  /** A number from 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   readonly chance: () => number;
-  /** Most executions of a lane that may be asked for at once, in all claims under way. Default no limit. */
+  /** Most executions of a lane to request at once, in all claims in flight. Default: no limit. */
   readonly maxAtOnce?: (laneId: string) => number;
 }

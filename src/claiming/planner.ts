@@ -1,8 +1,8 @@
 /**
- * Decides where to claim next. Pure: it is told what happened (a wake, an answer, a fault, an execution that ended) and
- * the time, and answers which claims to send now and when to plan again. The claimer and the finder do the rest.
+ * Decides where to claim next. It does no I/O: callers pass events (a wake, an answer, a fault, an ended execution) and
+ * the time, and get the claims to send now and the time of the next plan. The claimer and the finder do the rest.
  *
- * With every plan it comes to rest in a mode; each is described where it is entered, in `settleDown` and after it.
+ * Every plan ends in a mode. Each mode is described where it is entered, in `settleDown` and the methods after it.
  */
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import type { Abilities } from './abilities.js';
@@ -15,9 +15,9 @@ import { Yields } from './yields.js';
 
 export type ClaimingMode = 'idle' | 'asking' | 'full' | 'backing_off' | 'resting' | 'stopped';
 
-/** Rounds of the share of a partition before others get their turn. */
+/** The default turn of a partition, as a multiple of its share of the room. */
 const TURN_ROUNDS = 16;
-/** Places with leads beyond which rounds of looks wait. */
+/** With more places with leads than this, rounds of the sweep pause. */
 const MANY_LEADS = 2_000;
 const NO_LEADS: readonly Lead[] = [];
 const NOTHING: Plan = { claims: [], reads: [], pollAt: Infinity };
@@ -33,9 +33,9 @@ export class Planner {
   private readonly lanes: Set<string>;
   private readonly partitions: ReadonlySet<string>;
   private readonly turn: number;
-  /** Claims under way. */
+  /** Number of claims in flight. */
   private claims = 0;
-  /** Partitions whose queues are to be read. */
+  /** Partitions to read with the next plan. */
   private readonly reads = new Set<string>();
   private stopListening: () => void;
 
@@ -52,22 +52,22 @@ export class Planner {
     this.stopListening = this.listen();
   }
 
-  /** What it came to rest in. */
+  /** The mode in which the last plan ended. */
   get mode(): ClaimingMode {
     return this.currentMode;
   }
 
-  /** Whether any place has a lead that it can follow. */
+  /** Whether any place has a lead that this planner can follow. */
   get hasLeads(): boolean {
     return !this.choice.open.isEmpty;
   }
 
-  /** When to plan again although nothing happened. */
+  /** When to plan again without an event. */
   get pollAt(): number {
     return Math.min(this.sweep.nextAt, this.yields.nextLookAt, this.choice.backsOffUntil);
   }
 
-  // What to do.
+  // Plans.
 
   /** Every claim for which there is room and reason. */
   plan(now: number): Plan {
@@ -81,7 +81,10 @@ export class Planner {
     return { claims, reads, pollAt: this.settleDown() };
   }
 
-  /** One claim at one place for so many executions, of a caller with room of its own; `near` is preferred like the focus. */
+  /**
+   * One claim of up to `count` executions at one place, for a caller with its own room; `near` is preferred like the
+   * focus.
+   */
   claimFor(count: number, near: string | undefined, now: number): PlannedClaim | undefined {
     if (this.isSilent) return undefined;
     this.lookAround(now);
@@ -90,8 +93,8 @@ export class Planner {
   }
 
   /**
-   * Work is about to leave this process for a place. Answers the claim that is to travel along, if there is room for it:
-   * an idle worker so has its work after one round trip.
+   * Work is about to leave this process for a place. Returns the claim to send in the same call, if there is room, so
+   * that an idle worker gets the work after one round trip.
    */
   arriving(wake: WorkWake, now: number): PlannedClaim | undefined {
     const { laneId, partition, arriving = 0, priority = 0 } = wake;
@@ -101,7 +104,7 @@ export class Planner {
     return this.send([{ place: { laneId, partition }, count, priority, minPriority: 0, leads: NO_LEADS }], true);
   }
 
-  /** Takes room for so many executions of a lane that are claimed beside the plan; answers how many there is room for. */
+  /** Reserves room for executions that are claimed outside the plan. @returns how many fit, up to `wanted` */
   reserve(partition: string, laneId: string, wanted: number): number {
     if (this.isSilent || this.room.freeSlots <= 0) return 0;
     const count = Math.max(0, Math.min(wanted, this.room.capacity, this.room.allowance(laneId)));
@@ -109,43 +112,45 @@ export class Planner {
     return count;
   }
 
-  /** What was claimed with that room came: so many. */
+  /** Settles such a reservation of `count`, of which `got` were claimed. */
   settleAside(partition: string, laneId: string, count: number, got: number): void {
     this.room.settle(partition, laneId, count, got);
   }
 
-  /** Comes to rest in a mode; answers when to plan again although nothing happened. */
+  /** Enters a mode. @returns when to plan again without an event */
   private settleDown(): number {
     const hasRoom = this.room.isWorthAClaim;
     if (this.claims > 0 || (hasRoom && this.choice.isCrowded)) {
-      // Claims are under way, or those of others in this process are, as many as may be at every place with a lead. An
-      // answer ends it; while there is room, news does too.
+      // Claims are in flight, or other claimers of this process have as many in flight as every place with a lead
+      // allows.
+      // An answer ends the mode; while there is room, a new lead does too.
       this.currentMode = 'asking';
     } else if (!hasRoom) {
-      // Work is in hand for every slot, and more than half of the room for work claimed ahead is taken. An execution that
-      // ends makes room; until then nothing is looked for, and no timer runs.
+      // Every slot has work, and more than half of the room for work claimed ahead is taken. An execution that ends
+      // makes
+      // room; until then nothing is claimed, and no timer runs.
       this.currentMode = 'full';
     } else if (this.choice.backsOffUntil < Infinity) {
-      // Every place with a lead met a fault a moment ago. The end of the shortest back-off ends it, or news.
+      // Every place with a lead met a fault recently. The end of the shortest back-off ends the mode, or a new lead.
       this.currentMode = 'backing_off';
     } else {
-      // Nothing points to work, but at places yielded to others. A wake ends it, or the next look of the sweep.
+      // No lead, except at yielded places. A wake ends the mode, or the next step of the sweep.
       this.currentMode = 'idle';
     }
     return hasRoom ? this.pollAt : Infinity;
   }
 
-  /** The worker wants no claims for a while, whatever room there is; it ends that itself. Leads are kept meanwhile. */
+  /** Pauses claims until `goOn`, whatever room there is. Leads are kept meanwhile. */
   rest(): void {
     if (this.currentMode !== 'stopped') this.currentMode = 'resting';
   }
 
-  /** Claims go on; the next plan says where. */
+  /** Resumes claims with the next plan. */
   goOn(): void {
     if (this.currentMode === 'resting') this.currentMode = 'idle';
   }
 
-  /** No more claims, for good. */
+  /** Stops claims for good. */
   stop(): void {
     this.currentMode = 'stopped';
     this.stopListening();
@@ -159,14 +164,14 @@ export class Planner {
     return this.currentMode === 'resting' || this.currentMode === 'stopped';
   }
 
-  // What happened.
+  // Events.
 
-  /** Claims begin with a look at every place; from then on the sweep comes round. */
+  /** Starts the sweep with a check of every place. */
   start(now: number): void {
     this.sweep.start(now);
   }
 
-  /** One more lane is served. */
+  /** Adds a lane. */
   serve(laneId: string, now: number): void {
     if (this.lanes.has(laneId)) return;
     this.lanes.add(laneId);
@@ -174,7 +179,7 @@ export class Planner {
     else this.sweep.add(laneId, now);
   }
 
-  /** Claims bring other work from now on: the lanes are worth a look. */
+  /** Claims find other work from now on, so the lanes are checked again. */
   become(abilities: Abilities, now: number): void {
     if (abilities.need.key === this.choice.abilities.need.key) return;
     this.choice.abilities = abilities;
@@ -183,17 +188,17 @@ export class Planner {
     this.look([...this.lanes], now);
   }
 
-  /** Lanes are worth a look: what came while nobody listened was not announced. */
+  /** Checks lanes whose work may not have been announced, because there was no subscription. */
   look(laneIds: readonly string[], now: number): void {
     this.sweep.look(this.isReading ? [ALL_LANES] : laneIds, now);
   }
 
-  /** The subscription to wakes was made anew: anything may have changed. */
+  /** The subscription to wakes was renewed: wakes may have been lost. */
   resynced(now: number): void {
     this.sweep.resync(now);
   }
 
-  /** A place has work that it had not before, or work of a higher priority. */
+  /** A place has new work, or work of a higher priority. */
   woken(wake: WorkWake, now: number): void {
     if (!this.concerns(wake)) return;
     const { laneId, requiredCapabilities, executionKind, priority } = wake;
@@ -202,12 +207,12 @@ export class Planner {
     else this.options.leads.note(wake, need, now, { priority, source: wake });
   }
 
-  /** The queues of a partition were read: these have work. */
+  /** The queues of a partition were read; `heads` are those with work. */
   read(partition: string, heads: readonly QueueHead[], now: number): void {
     for (const head of heads) this.woken({ kind: 'work', partition, ...head }, now);
   }
 
-  /** The answer to a claim, lane by lane; nothing for a lane whose part met a fault, which says nothing of its work. */
+  /** The answer to a claim, lane by lane; undefined for a lane whose part met a fault, so its work is unknown. */
   answered(claim: PlannedClaim, answers: readonly (LaneAnswer | undefined)[], now: number): void {
     this.claims--;
     this.yields.recovered(claim.partition);
@@ -219,11 +224,11 @@ export class Planner {
     });
   }
 
-  /** A claim failed as a whole; `wide` when the fault concerns its partition rather than what was asked for. */
+  /** A claim failed as a whole; `wide` if the fault concerns its partition rather than the arguments. */
   failed(claim: PlannedClaim, wide: boolean, now: number): void {
     this.claims--;
     const [only] = claim.lanes;
-    // Of several lanes nobody knows which one was at fault: the next claims there are for one lane alone.
+    // With several lanes the one at fault is unknown: the next claims there are for one lane each.
     const isWide = wide || claim.lanes.length > 1;
     for (const lane of claim.lanes) {
       this.settle(claim, lane, 0);
@@ -235,17 +240,20 @@ export class Planner {
     );
   }
 
-  /** Executions that may wait in the worker from now on; more than `claimAhead` are never allowed. */
+  /** Limits the executions that wait in the worker; never above `claimAhead`. */
   limitAhead(count: number): void {
     this.room.limitAhead(count);
   }
 
-  /** Executions in hand came to their end. */
+  /** Executions in hand have ended. */
   finished(partition: string, count = 1): void {
     this.room.finished(partition, count);
   }
 
-  /** The place has work that this worker cannot run: others look first, now and for some minutes when the lane has news. */
+  /**
+   * The place has work that this worker cannot run: other workers get a head start there, and in the lane for some
+   * minutes.
+   */
   yieldTo(place: PlaceName, now: number): void {
     this.yields.yieldTo(place, now);
   }
@@ -256,14 +264,17 @@ export class Planner {
     });
   }
 
-  /** Whether the wake is of work that this planner could claim. Channels carry what others publish: the rest is dropped. */
+  /**
+   * Whether this planner could claim the work of the wake. Others can publish to the channel, so all fields are
+   * checked.
+   */
   private concerns({ laneId, partition, requiredCapabilities, executionKind }: WorkWake): boolean {
     const { abilities } = this.choice;
     if (!this.lanes.has(laneId) || !this.partitions.has(partition)) return false;
     return abilities.covers(abilities.needFor(requiredCapabilities, executionKind));
   }
 
-  /** Owes looks to the places whose time has come. */
+  /** Notes leads for the places that are due for a check. */
   private lookAround(now: number): void {
     const { leads, sweepIntervalMs } = this.options;
     const { abilities, open } = this.choice;
@@ -276,7 +287,7 @@ export class Planner {
         return;
       }
       if (open.has(place.laneId, place.partition)) return;
-      // Of two workers that sweep the same places each needs to look at half of them.
+      // When two workers sweep the same places, each has to check only half of them.
       if (reason === 'sweep' && leads.isQuiet(place, abilities, now - sweepIntervalMs / 2)) return;
       owe(place);
     });
@@ -292,7 +303,7 @@ export class Planner {
     return { partition, lanes, along, number: this.options.leads.lastNumber, abilities: this.choice.abilities };
   }
 
-  /** A lane's part of a claim is over: what it reserved is in hand or free again. */
+  /** Ends a lane's part of a claim: its reserved room is in use or free again. */
   private settle({ partition }: PlannedClaim, { place, count, leads }: LaneClaim, got: number): void {
     this.room.settle(partition, place.laneId, count, got);
     this.options.leads.release(leads);
@@ -309,7 +320,7 @@ export class Planner {
     if (answer.endedOthers === true) leads.note(place, abilities.need, now);
   }
 
-  /** The lead stays, and is followed again when the fault of this place or partition is old enough. */
+  /** Keeps the lead, which is followed again after the back-off of the place or partition. */
   private metFault(place: PlaceName, key: string | undefined, now: number): void {
     if (key !== undefined) this.yields.fault(key, now);
     this.choice.focus.leave(place.partition);

@@ -1,4 +1,4 @@
-/** One timer for the next plan. Set again all the time, it is only moved when the plan is wanted sooner. */
+/** A timer for the next plan. It is set with every plan, and only restarted if it must fire sooner. */
 import type { Cancel, Clock } from '../engine/clock.js';
 
 export class PollTimer {
@@ -10,13 +10,13 @@ export class PollTimer {
     private readonly fn: () => void,
   ) {}
 
-  /** Calls the function at that time or earlier; not at all when the time is infinite. */
+  /** Calls the function at that time or earlier; never for an infinite time. */
   by(at: number): void {
     if (this.cancelTimer !== undefined && this.at <= at && at < Infinity) return;
     this.cancel();
     if (at === Infinity) return;
     this.at = at;
-    // Never at once: a plan that asks for itself again would be a busy loop.
+    // After 1 ms at least, so that a plan that asks for another at once is no busy loop.
     this.cancelTimer = this.clock.after(Math.max(1, at - this.clock.now()), () => {
       this.cancelTimer = undefined;
       this.fn();

@@ -1,7 +1,7 @@
 /**
- * Gives back the slots of executions that this worker completed: the policies of all that ended in one turn are told in
- * one call each, and the outbox of their partitions afterwards, many at a time. What does not get through is told by the
- * timer loop a second after the completion.
+ * Returns the quota slots of executions that this worker completed. For the completions of one turn, each policy gets
+ * one call; afterwards the admissions are settled in the outbox of their partitions, many at a time. If a call fails,
+ * the timer loop returns the slots a second after the completion.
  */
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -13,23 +13,23 @@ export interface ReturnsOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
-  /** A call is under way. */
+  /** Called with every call in flight. */
   readonly track: (flight: Promise<void>) => void;
 }
 
-/** An admission whose execution is completed. */
+/** The admission of a completed execution. */
 export interface Returned {
   readonly partition: string;
   readonly meters: string;
   readonly admissionId: string;
 }
 
-/** How long settlements of a partition are collected, ms: well before the timer loop offers them. */
+/** How long settlements of a partition are collected, ms; well below the delay of the timer loop. */
 const SETTLE_AFTER_MS = 250;
 
 export class Returns {
   private returned: Returned[] = [];
-  /** Admissions that the policies know to be free, by partition. */
+  /** Admissions whose slots were returned and that must be settled, by partition. */
   private readonly told = new Map<string, string[]>();
   private timer: Cancel | undefined;
   private isClosed = false;
@@ -40,7 +40,7 @@ export class Returns {
     this.returned.push(returned);
   }
 
-  /** Tells the policies of everything that was added. */
+  /** Returns the slots of all added admissions. */
   flush(): void {
     if (this.returned.length === 0) return;
     const { returned } = this;
@@ -48,7 +48,7 @@ export class Returns {
     this.options.track(this.tell(returned).catch((error: unknown) => this.options.onError(error)));
   }
 
-  /** Says all that is left to be said, and what comes later, at once. */
+  /** Returns and settles everything at once, including admissions added later. */
   close(): void {
     this.isClosed = true;
     this.flush();
@@ -74,7 +74,7 @@ export class Returns {
     if (this.told.size > 0) this.timer ??= clock.after(SETTLE_AFTER_MS, () => this.settle(1));
   }
 
-  /** Settles the admissions of partitions that have at least so many. */
+  /** Settles the admissions of partitions that have at least `atLeast`. */
   private settle(atLeast: number): void {
     for (const [partition, ids] of [...this.told]) {
       if (ids.length < atLeast) continue;

@@ -1,16 +1,16 @@
 /**
- * The room of a worker: slots, and places for work claimed ahead. What is asked for is reserved until the answer is
- * there, so that the room can never be exceeded. Of a lane with large inputs, fewer are asked for at once than there is
- * room for: answers must be there in time.
+ * The room of a worker: its slots, and the places for work claimed ahead. Requested executions are reserved until the
+ * answer arrives, so the room is never exceeded. A lane with large inputs gets smaller requests than there is room for,
+ * so that answers arrive in time.
  */
 import { LIMITS } from '../../model/limits.js';
 
 export interface RoomOptions {
-  /** Executions that run at once. */
+  /** Most executions that run at once. */
   readonly slots: number;
-  /** Executions that may wait in the worker besides. */
+  /** Most executions that wait in the worker for a slot. */
   readonly claimAhead: number;
-  /** Most executions of a lane that may be asked for at once, in all claims under way. Default no limit. */
+  /** Most executions of a lane to request at once, in all claims in flight. Default: no limit. */
   readonly maxAtOnce?: (laneId: string) => number;
 }
 
@@ -18,30 +18,33 @@ export class Room {
   private aheadLimit = Infinity;
   private held = 0;
   private reserved = 0;
-  /** Executions in hand and asked for, by partition. */
+  /** Executions in hand and requested, by partition. */
   private readonly load = new Map<string, number>();
-  /** Executions asked for, by lane. */
+  /** Executions requested, by lane. */
   private readonly asked = new Map<string, number>();
 
   constructor(private readonly options: RoomOptions) {}
 
-  /** All of it, in executions. */
+  /** The whole room, in executions. */
   get size(): number {
     const { slots, claimAhead } = this.options;
     return slots + Math.min(claimAhead, this.aheadLimit);
   }
 
-  /** What one partition may take while others may have work: one that does not answer must not hold up all. */
+  /**
+   * Most executions of one partition while others may have work, because a partition that does not answer must not
+   * block all.
+   */
   get share(): number {
     return Math.ceil(this.size / 2);
   }
 
-  /** Executions that may still be asked for. */
+  /** Executions that may still be requested. */
   get capacity(): number {
     return Math.min(this.size - this.held - this.reserved, LIMITS.maxClaimCount);
   }
 
-  /** Slots for which no execution is in hand and none was asked for. */
+  /** Slots without an execution in hand or requested. */
   get freeSlots(): number {
     return this.options.slots - this.held - this.reserved;
   }
@@ -52,17 +55,17 @@ export class Room {
     return this.capacity > 0 && this.capacity >= Math.min(this.size, LIMITS.maxClaimCount) / 2;
   }
 
-  /** Executions that may wait in the worker from now on; more than `claimAhead` are never allowed. */
+  /** Limits the executions that wait in the worker; never above `claimAhead`. */
   limitAhead(count: number): void {
     this.aheadLimit = count;
   }
 
-  /** Executions that may still be asked for in a partition that may take so many. */
+  /** Executions that may still be requested in a partition with this maximum. */
   capacityAt(partition: string, most: number): number {
     return Math.min(this.capacity, most - (this.load.get(partition) ?? 0));
   }
 
-  /** Executions of the lane that may still be asked for. */
+  /** Executions of the lane that may still be requested. */
   allowance(laneId: string): number {
     return (this.options.maxAtOnce?.(laneId) ?? Infinity) - (this.asked.get(laneId) ?? 0);
   }
@@ -73,7 +76,7 @@ export class Room {
     addTo(this.asked, laneId, count);
   }
 
-  /** Of what was reserved, `got` came and is in hand. */
+  /** Ends a reservation of `count`, of which `got` executions are in hand now. */
   settle(partition: string, laneId: string, count: number, got: number): void {
     this.reserved -= count;
     this.held += got;
@@ -81,14 +84,14 @@ export class Room {
     addTo(this.asked, laneId, -count);
   }
 
-  /** Executions in hand came to their end. */
+  /** Executions in hand have ended. */
   finished(partition: string, count: number): void {
     this.held -= count;
     addTo(this.load, partition, -count);
   }
 }
 
-/** Adds to a count; one of nothing is not kept. */
+/** Adds to a count, and removes it when it is 0. */
 function addTo(counts: Map<string, number>, key: string, count: number): void {
   const sum = (counts.get(key) ?? 0) + count;
   if (sum === 0) counts.delete(key);

@@ -1,28 +1,28 @@
 /**
- * Looks at places although nothing points to work there. Wakes can be lost, so every place comes up again and again; a
- * *round* besides looks at some places once, soon: at the start, when a lane is added, and when the subscription was made
- * anew.
+ * Checks places without leads, because wakes can be lost. The safety sweep checks every place periodically. A *round*
+ * checks some places once and soon: at the start, when a lane is added, and when the subscription was renewed.
  *
- * The safety sweep is spread evenly over its interval, and makes at most twenty looks a second. A worker's look is a read of
- * a partition, for all of its lanes: with more than a hundred partitions in 5 s a whole sweep takes longer than the interval.
+ * The safety sweep is spread evenly over its interval, and makes at most twenty checks a second. A worker checks a
+ * partition with one read for all of its lanes, so with an interval of 5 s and more than a hundred partitions, a whole
+ * sweep takes longer than the interval.
  */
 import type { PlaceName } from './place.js';
 
-/** How often every place is looked at although nothing points to work there, ms: what a lost wake can cost. */
+/** Default interval of the safety sweep, ms, which bounds the cost of a lost wake. */
 export const SWEEP_INTERVAL_MS = 5_000;
 
 const MAX_LOOKS_PER_S = 20;
-/** Shortest time between two steps of the sweep, ms: looks of one step travel together where they can. */
+/** Shortest time between two steps of the sweep, ms; checks of one step share calls if possible. */
 const STEP_MS = 250;
-/** A step comes earlier than it has to by up to this share, so that workers do not march in step. */
+/** A step is early by up to this share of its interval, so that workers do not sweep in step. */
 const EARLY = 0.2;
-/** Looks of a round that are made at once, and the time between two such bursts, ms. */
+/** Checks of a round made at once, and the time between two such bursts, ms. */
 const BURST = 64;
 const BURST_MS = 64;
-/** A subscription that broke did so for many processes at once: each waits for up to this long, ms. */
+/** A subscription breaks for many processes at once; each delays its round by a random time up to this, ms. */
 const RESYNC_SPREAD_MS = 250;
 
-/** Places that are looked at once. */
+/** Places to check once. */
 interface Round {
   readonly laneIds: readonly string[];
   readonly notBefore: number;
@@ -33,9 +33,9 @@ export interface SweepOptions {
   readonly lanes: readonly string[];
   readonly partitions: readonly string[];
   readonly intervalMs: number;
-  /** Looks of a round that are made at once. Default 64. */
+  /** Checks of a round made at once. Default 64. */
   readonly burst?: number;
-  /** A number from 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   readonly chance: () => number;
 }
 
@@ -45,25 +45,25 @@ export class Sweep {
   private rounds: Round[] = [];
   private lane = 0;
   private partition = 0;
-  /** The next step of the safety sweep. */
+  /** Time of the next step of the safety sweep. */
   private stepAt = Infinity;
-  /** The next burst of the rounds. */
+  /** Earliest time of the next burst. */
   private burstAt = -Infinity;
 
   constructor(private readonly options: SweepOptions) {
     this.lanes = [...options.lanes];
-    // Workers that start together begin at different places.
+    // Workers that start together begin with different places.
     const from = Math.floor(options.chance() * options.partitions.length);
     this.partitions = [...options.partitions.slice(from), ...options.partitions.slice(0, from)];
   }
 
-  /** When there is something to look at next. */
+  /** When the next check is due. */
   get nextAt(): number {
     const [round] = this.rounds;
     return Math.min(this.stepAt, round === undefined ? Infinity : Math.max(this.burstAt, round.notBefore));
   }
 
-  /** Begins with a round over everything. */
+  /** Starts with a round of all places. */
   start(now: number): void {
     this.rounds = [{ laneIds: [...this.lanes], notBefore: now, next: 0 }];
     this.burstAt = now;
@@ -71,7 +71,7 @@ export class Sweep {
     this.stepLater(now);
   }
 
-  /** One more lane is served; it is looked at once. */
+  /** Adds a lane, and starts a round for it. */
   add(laneId: string, now: number): void {
     this.lanes.push(laneId);
     this.look([laneId], now);
@@ -80,17 +80,17 @@ export class Sweep {
     this.stepLater(now);
   }
 
-  /** These lanes are looked at once. */
+  /** Starts a round for these lanes. */
   look(laneIds: readonly string[], now: number): void {
     this.rounds.push({ laneIds, notBefore: now, next: 0 });
   }
 
-  /** Anything may have changed: a round over everything takes the place of those that are under way. */
+  /** Replaces all rounds by a round of all places, because wakes may have been lost. */
   resync(now: number): void {
     this.rounds = [{ laneIds: [...this.lanes], notBefore: now + this.options.chance() * RESYNC_SPREAD_MS, next: 0 }];
   }
 
-  /** Hands out the places to look at by now: those of the safety sweep, and as many of the rounds as `mayBurst` allows. */
+  /** Passes the places that are due: those of the safety sweep, and with `mayBurst` a burst of the rounds. */
   due(now: number, mayBurst: boolean, look: (place: PlaceName, reason: 'sweep' | 'round') => void): void {
     if (now >= this.stepAt) {
       for (let looks = this.looksPerStep; looks > 0 && this.lanes.length > 0; looks--) look(this.advance(), 'sweep');
@@ -118,7 +118,7 @@ export class Sweep {
     return undefined;
   }
 
-  /** The next place of the sweep, partition by partition: looks at one partition can travel together. */
+  /** The next place of the sweep, partition by partition, so that checks of a partition can share a call. */
   private advance(): PlaceName {
     const place = {
       laneId: this.lanes[this.lane] as string,
@@ -129,7 +129,7 @@ export class Sweep {
     return place;
   }
 
-  /** The time of the next step. A step that came late does not make the next ones late, nor too many. */
+  /** Sets the time of the next step. A late step delays no later ones, and does not bunch them up. */
   private stepLater(now: number): void {
     const { intervalMs, chance } = this.options;
     const looks = this.looksPerStep;

@@ -1,4 +1,4 @@
-/** A subscription to wakes that is tried again until it stands. What came while nobody listened was not announced. */
+/** A subscription to wakes that is retried until it is established. Work that came before is not announced. */
 import type { Backend, Wake } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
@@ -8,9 +8,9 @@ export interface WakeSubscriptionOptions {
   readonly clock: Clock;
   readonly capabilities: readonly string[];
   readonly onWake: (wake: Wake) => void;
-  /** A subscription stands that had failed before: these lanes are worth a look. */
+  /** Called when a subscription is established after a failure: these lanes must be checked for work. */
   readonly onLate: (lanes: readonly string[]) => void;
-  /** A try failed; another one follows. */
+  /** Called when a try failed; another follows. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -21,7 +21,7 @@ export class WakeSubscription {
 
   constructor(private readonly options: WakeSubscriptionOptions) {}
 
-  /** Listens to more lanes; resolves when the subscription stands or has failed once. */
+  /** Subscribes to more lanes; resolves when the subscription is established or has failed once. */
   async add(lanes: readonly string[], tries = 1): Promise<void> {
     if (this.closed) return;
     const { backend, capabilities, onWake, onLate, onError } = this.options;
@@ -40,7 +40,7 @@ export class WakeSubscription {
     }
   }
 
-  /** Listens to nothing any more. */
+  /** Ends all subscriptions and retries. */
   close(): void {
     this.closed = true;
     for (const cancel of this.retries) cancel();

@@ -1,20 +1,20 @@
 /**
- * Places that this worker leaves alone for a while: places where claims met a fault, longer each time, and places that
- * it *yields* to others because it cannot run the work that it found there.
+ * Places that this worker avoids for a while: places where claims met a fault, longer each time, and places that it
+ * *yields* to other workers because it cannot run the work that it found there.
  */
 import { retryDelayMs } from '../engine/retry.js';
 import { placeKey, type PlaceName } from './place.js';
 
 /**
- * Head start that a worker gives to others at a place that it yields, ms; drawn anew each time from a half to the double,
- * so that of two workers that meet each other's work it is not always the same one that comes first.
+ * Head start of other workers at a yielded place, ms; each time multiplied by a random factor from a half to two, so
+ * that of two workers that find each other's work, the same one is not always first.
  */
 const HEAD_START_MS = 50;
 const MIN_SHARE = 0.5;
 const MAX_SHARE = 2;
-/** How long a worker gives a head start in a lane after it found work there that it cannot run, ms. */
+/** How long a worker yields in a lane after it found work there that it cannot run, ms. */
 const YIELDING_MS = 600_000;
-/** A place whose last fault is this much older than its retry has no faults to remember, ms. */
+/** Faults are forgotten this long after their retry was due, ms. */
 const FAULT_LIFE_MS = 60_000;
 
 interface Fault {
@@ -23,22 +23,22 @@ interface Fault {
 }
 
 export class Yields {
-  /** Faults by place or, where all of a partition is concerned, by partition. */
+  /** Faults by place or, if they concern a whole partition, by partition. */
   private readonly faults = new Map<string, Fault>();
   private readonly looks = new Map<string, { readonly place: PlaceName; readonly at: number }>();
   private readonly lanes = new Map<string, number>();
 
-  /** @param chance a number from 0 to 1 */
+  /** @param chance returns a random number from 0 to 1 */
   constructor(private readonly chance: () => number) {}
 
-  /** When the next yielded place is looked at again. */
+  /** When the next yielded place must be checked. */
   get nextLookAt(): number {
     let next = Infinity;
     for (const { at } of this.looks.values()) next = Math.min(next, at);
     return next;
   }
 
-  /** A claim met a fault; key of a place or a partition. */
+  /** Records a fault of a claim; `key` is that of a place or a partition. */
   fault(key: string, now: number): void {
     for (const [other, { retryAt }] of this.faults) if (retryAt + FAULT_LIFE_MS < now) this.faults.delete(other);
     const fault = this.faults.get(key) ?? { count: 0, retryAt: 0 };
@@ -47,7 +47,7 @@ export class Yields {
     this.faults.set(key, fault);
   }
 
-  /** A claim went through. */
+  /** Forgets the faults after a successful claim. */
   recovered(key: string): void {
     this.faults.delete(key);
   }
@@ -57,20 +57,20 @@ export class Yields {
     return this.faults.size > 0 && (this.faults.has(partition) || this.faults.has(placeKey(laneId, partition)));
   }
 
-  /** Whether the last claims in the lane found work that this worker cannot run. */
+  /** Whether this worker yields in the lane, because it found work there that it cannot run. */
   yieldsIn(laneId: string, now: number): boolean {
     const until = this.lanes.get(laneId);
     if (until !== undefined && until <= now) this.lanes.delete(laneId);
     return until !== undefined && until > now;
   }
 
-  /** Work was found at the place that this worker cannot run. */
+  /** Records that the place has work that this worker cannot run. */
   yieldTo(place: PlaceName, now: number): void {
     this.lanes.set(place.laneId, now + YIELDING_MS);
     this.headStart(place, now);
   }
 
-  /** Others may look at the place first; more news of it does not make this worker's look sooner, nor later. */
+  /** Gives other workers a head start at the place. Further wakes do not move the time of this worker's check. */
   headStart(place: PlaceName, now: number): void {
     const key = placeKey(place.laneId, place.partition);
     if (this.looks.has(key)) return;
@@ -78,7 +78,7 @@ export class Yields {
     this.looks.set(key, { place, at: now + HEAD_START_MS * share });
   }
 
-  /** Yielded places whose time has come; each is told once. */
+  /** Passes yielded places that are due for a check, each once. */
   due(now: number, look: (place: PlaceName) => void): void {
     if (this.looks.size === 0) return;
     for (const [key, { place, at }] of this.looks) {
@@ -88,12 +88,12 @@ export class Yields {
     }
   }
 
-  /** Whether the place is yielded to others at the moment. */
+  /** Whether the place is yielded now. */
   isYielded({ laneId, partition }: PlaceName): boolean {
     return this.looks.size > 0 && this.looks.has(placeKey(laneId, partition));
   }
 
-  /** Until when faults keep claims from the place; in the past when none do. */
+  /** End of the back-off of the place; in the past without one. */
   backsOffUntil({ laneId, partition }: PlaceName): number {
     if (this.faults.size === 0) return -Infinity;
     const own = this.faults.get(placeKey(laneId, partition))?.retryAt ?? -Infinity;

@@ -31,7 +31,7 @@ const partOf =
     );
   };
 
-/** A condition of the same parts, each checked: users can have written it by hand. Nothing for what is none. */
+/** Checks a condition that users may have written by hand, part by part. Undefined for a value that is no condition. */
 function rebuilt(where: string, part: WaitCondition): WaitCondition | undefined {
   switch ((part as WaitCondition | null | undefined)?.type) {
     case 'name':
