@@ -1,20 +1,20 @@
 /**
  * The Lua that reads and writes facets, from the table of facts; the twin of `model/core/codec.ts`. For each facet:
- * `ff.read_<facet>(entity)` sets its facts, absent ones to the empty text; `ff.<facet>_text(...)` joins them. Those of
- * kinds other than executions have the kind in their names: `ff.read_<kind>_<facet>`, `ff.<kind>_<facet>_text`.
+ * `ff.read_<facet>(entity)` sets its facts, absent ones to the empty text; `ff.<facet>_text(...)` joins them. For kinds
+ * other than executions the names include the kind: `ff.read_<kind>_<facet>`, `ff.<kind>_<facet>_text`.
  */
 import { facetsOf, type Fact, type Facet, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
 
 const CAPTURE = '([^\\t]*)';
 
-/** What a value can be: a number that is none is damage, found where it is read. */
+/** The pattern of a value. A number that does not match is damage, which the reader finds. */
 const valuePattern = ({ kind, required }: Fact): string =>
   `${kind === 'number' ? '%d' : '[^\\t]'}${required ? '+' : '*'}`;
 
 const valuePatterns = (facet: Facet): string[] => Object.values(facet).map(valuePattern);
 
-/** Patterns of the texts of an entity's facets, by facet. Values behind those that are known are passed over. */
+/** Patterns of the texts of an entity's facets, by facet. Further values at the end are ignored. */
 export function facetPatterns(table: FactTable): ReadonlyMap<string, string> {
   return new Map(facetsOf(table).map(([facet, facts]) => [facet, `^${valuePatterns(facts).join('\\t')}`]));
 }
@@ -22,12 +22,12 @@ export function facetPatterns(table: FactTable): ReadonlyMap<string, string> {
 /** Whether the library calls a function. */
 type Uses = (name: string) => boolean;
 
-/** `prefix` stands before the name of the facet in the names of the functions. */
+/** `prefix` precedes the name of the facet in the names of the functions. */
 function facetCodec(facet: string, facts: Facet, prefix: string, uses: Uses): string[] {
   const named = `${prefix}${snakeCase(facet)}`;
-  // What stands behind the facts of an execution's `life` is the library's own, see `EXTRAS`.
+  // The last value of an execution's `life` is no fact: the library adds it, see `EXTRAS`.
   const isLife = prefix === '' && facet === 'life';
-  // Most texts of these end before their last values: a search that fails costs as much as one that does not.
+  // Most of these texts omit their last values: a match that fails costs as much as one that succeeds.
   const isCut = prefix === 'waits_' && (facet === 'waitpoint' || facet === 'signal');
   const names = [...Object.keys(facts).map(snakeCase), ...(isLife ? ['extras'] : [])];
   const targets = names.map((name) => `entity.${name}`).join(', ');
@@ -45,7 +45,7 @@ function facetCodec(facet: string, facts: Facet, prefix: string, uses: Uses): st
       ? [`  local ${locals} = string.match(text .. '${pad}', '${pattern}')`]
       : [
           `  local ${locals} = string.match(text, '${pattern}')`,
-          // A build that knew fewer facts wrote fewer values.
+          // An older build, with fewer facts, wrote fewer values.
           `  if not v1 then ${locals} = string.match(text .. '${pad}', '${pattern}') end`,
         ]),
     `  if not v1 then ff.damaged('${facet} is unreadable') end`,
@@ -62,14 +62,14 @@ function facetCodec(facet: string, facts: Facet, prefix: string, uses: Uses): st
   return [...(uses(`ff.read_${named}`) ? read : []), ...(uses(`ff.${named}_text`) ? write : [])];
 }
 
-/** The file of the codecs of a kind's facets, those that are used. */
+/** The Lua file with the codecs of a kind's facets that the library uses. */
 export function recordCodecFile(kind: string, table: FactTable, uses: Uses): string {
   return facetsOf(table)
     .flatMap(([facet, facts]) => facetCodec(facet, facts, `${kind}_`, uses))
     .join('\n');
 }
 
-/** The file of the codecs of an execution's facets, those that are used. */
+/** The Lua file with the codecs of an execution's facets that the library uses. */
 export function codecFile(table: FactTable, uses: Uses): string {
   return [
     '-- Written from the table of facts (lua/codec.ts).',

@@ -1,24 +1,24 @@
 /** The commands of the server that the library runs, read off its text. */
 
-/** Functions of the Lua that run a command; its name is their first argument, written out. */
+/** Lua functions that run a command, whose name is their first argument, always a literal. */
 const COMMAND_FUNCTIONS = ['store', 'command', 'guarded', 'attempted', 'server.call', 'server.pcall'] as const;
 
-/** Commands of which only one form is used: its second word is part of the right. */
+/** Commands with subcommands: the right is for the subcommand. */
 const CONTAINERS: ReadonlySet<string> = new Set(['cluster', 'function', 'object', 'script', 'xinfo', 'memory', 'acl']);
 
-/** A comment, a text, a number or name, or any other character: of these the scan is made, so that texts hide nothing. */
+/** A comment, a string, a name, white space or any other character; so the scan sees no names inside strings. */
 const TOKEN = /--\[\[[\s\S]*?\]\]|--[^\n]*|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\[\[[\s\S]*?\]\]|[A-Za-z_][\w.]*|\s+|./g;
 
 const isBlank = (token: string): boolean => /^\s|^--/.test(token);
 const textOf = (token: string | undefined): string | undefined => /^(['"])([\s\S]*)\1$/.exec(token ?? '')?.[2];
 
-/** A command that is gathered in a table before it runs: `{ 'HSET', key }`. */
+/** A command that is built in a table before it runs: `{ 'HSET', key }`. */
 const GATHERED = /^[A-Z][A-Z_]{2,}$/;
 
 /**
- * The names of the commands in a Lua text, lower case, ascending; of a container `container|command`. A command is the
- * first argument of a function that runs one, or the first word of a table whose words become its arguments.
- * @throws Error when a command is neither, since then nothing could say which rights are needed
+ * The names of the commands in a Lua text, lower case, ascending; subcommands as `command|subcommand`. A command is the
+ * first argument of a function that runs one, or the first word of a table that becomes its arguments.
+ * @throws Error for a call without a literal name, because its rights could not be told
  */
 export function commandsIn(lua: string): readonly string[] {
   const tokens = (lua.match(TOKEN) ?? []).filter((token) => !isBlank(token));

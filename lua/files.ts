@@ -10,13 +10,11 @@ const list = (folder: string, prefix: string): string[] =>
   });
 
 /**
- * The text of every `.lua` file in this folder and below, keyed by its path
- * relative to this folder, in the order of those paths (by code unit, so the
- * same on every machine).
+ * The text of every `.lua` file in this folder and below, keyed by its path relative to this folder, in the order of
+ * those paths (by code unit, so the same on every machine).
  *
- * This is the only place that reads Lua from disk. The build replaces this
- * module with one that holds the text itself, so the package works under a
- * bundler, where no file lies next to the code.
+ * Only this module reads Lua from disk. The build replaces it with a module that contains the texts, so the package
+ * works under a bundler, where no file lies next to the code.
  *
  * @throws the error of `node:fs` if a file cannot be read
  */

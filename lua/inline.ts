@@ -1,7 +1,6 @@
 /**
- * Build step of the benchmarks, run after the compiler: replaces the compiled disk reader
- * `lua/files.js` with a module that holds the text of the Lua files. The
- * argument is the folder that the compiler wrote to.
+ * Build step of the benchmarks, run after the compiler: replaces the compiled `lua/files.js`, which reads from disk,
+ * with a module that contains the text of the Lua files. The argument is the output folder of the compiler.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -11,8 +10,7 @@ const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('say which folder the compiler wrote to: tsx lua/inline.ts <folder>');
 const target = resolve(folder, 'lua/files.js');
 
-// A missing target means that the compiler put its output elsewhere; writing
-// the file anyway would hide that.
+// A missing target means that the compiler wrote to another folder; writing the file anyway would hide that.
 if (!existsSync(target)) {
   throw new Error(`${target} is not there: run the compiler before this step`);
 }

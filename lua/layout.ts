@@ -1,7 +1,7 @@
 /**
  * How entities are stored on the server: the names of keys and fields. The core hash of an execution holds short values
- * only (ruling 38): one value over 64 bytes would turn the hash from a compact list into a table four times its size. A
- * longer value lives in a second hash, which exists only when there is one, and the core says so.
+ * only (ruling 38): one value over 64 bytes would turn the hash from a compact list into a table four times its size.
+ * Longer values are stored in a second hash, which exists only when needed; the core has a mark in their place.
  */
 import { HELD_SHELF } from '../model/listing/shelves.js';
 import { TIMED_KINDS } from '../model/schedule/due.js';
@@ -11,12 +11,12 @@ import type { EntityKind } from '../model/state.js';
 /** Longest value of a core hash, bytes. */
 export const MAX_FIELD_BYTES = 64;
 
-/** Stands in the core for a value that is in the second hash. */
+/** The mark in the core for a value that is stored in the second hash. */
 export const SPILLED = '>';
 
 /**
- * Fields of the core hash: a facet each, then facts that can be long, then what is no fact. Letters are never given to
- * something else; a facet that is an extra has one letter, a long fact may have two.
+ * Fields of the core hash: facets, then facts that can be long, then values that are no facts. A letter is never reused
+ * for another field. A facet that is an extra has one letter; a long fact may have two.
  */
 export const FIELDS = {
   naming: 'n',
@@ -50,16 +50,16 @@ export const FIELDS = {
   leaseRevokeReason: 'V',
   /** The policy's rules, see `policyRules`. */
   rules: 'R',
-  /** Never a field: an extra by this name says that there are steps beside the record. */
+  /** Never a field: an extra with this letter means that the execution has recorded steps. */
   steps: 'S',
-  /** The input and the result, when they are short. */
+  /** The input and the result, if short. */
   input: 'i',
   result: 'o',
 } as const;
 
 /**
- * Facets and facts that most executions do not have. The last value of `life` names those that there are, by their
- * fields: so what an execution needs is read by one command, and what is lost is missed.
+ * Facets and facts that most executions do not have. The last value of `life` lists the letters of those present, so
+ * one command reads everything that is needed, and a missing field is noticed.
  */
 export const EXTRAS = [
   'bounds',
@@ -83,24 +83,24 @@ export const EXTRAS = [
 /** Suffixes of the keys beside the core hash of an execution. */
 export const SUFFIXES = {
   details: ':details',
-  /** The input, when it is long. */
+  /** The input, if long. */
   input: ':in',
-  /** + the attempt id: the result, when it is long. Only the owner of an attempt can name it (ruling 37). */
+  /** + attempt id: the result, if long. Only the owner of the attempt can name it (ruling 37). */
   result: ':out:',
-  /** What it waits for, and waited for: exists once it was suspended, or sent a signal. */
+  /** Suspensions, waitpoints and signals, past and present: exists once it was suspended or was sent a signal. */
   waits: ':waits',
-  /** By signal id: what signals brought with them. */
+  /** Payloads of signals, by signal id. */
   payloads: ':payloads',
-  /** Its recorded steps: exists once it has one. */
+  /** Recorded steps: exists from the first step on. */
   steps: ':steps',
-  /** What it depends on: id of the edge -> its facts. */
+  /** Dependencies on upstreams: edge id -> its facts. */
   dependencies: ':deps',
-  /** What leads out of it: the id of the edge and of the downstream, in one text; a set when that is more than one edge. */
+  /** Edges to downstreams: for one edge, a text with the ids of the edge and the downstream; for more, a set. */
   only: ':to',
   leading: ':next',
 } as const;
 
-/** Fields of what an execution waits for, see `model/suspension/facts.ts`. Those that end in a colon are continued. */
+/** Fields of the hash under `waits`, see `model/suspension/facts.ts`. Names that end in a colon are prefixes. */
 export const WAITS_FIELDS = {
   suspension: 's',
   /** Ids of the waitpoints of the suspension, in order. */
@@ -110,13 +110,13 @@ export const WAITS_FIELDS = {
   satisfiers: 'f',
   closing: 'o',
   signal_count: 'n',
-  /** Of all payloads of signals together; absent while there are none. */
+  /** Total bytes of all payloads of signals; absent without any. */
   payload_bytes: 'y',
-  /** How many waitpoints there ever were. */
+  /** Number of waitpoints ever created. */
   waitpoint_count: 'm',
-  /** Ids of waitpoints that no suspension has used yet, in order. */
+  /** Ids of unused waitpoints, in order. */
   pending: 'q',
-  /** + the name of a suspension: what it answered. */
+  /** + idempotency key of a suspension: its answer. */
   suspend_key: 'i:',
   /** + waitpoint id */
   waitpoint: 'w:',
@@ -127,41 +127,41 @@ export const WAITS_FIELDS = {
 } as const;
 
 /**
- * Fields of the steps of an execution, see `model/step/facts.ts`. What is said of a step stands under its place in the order
- * of recording, a number.
+ * Fields of the hash under `steps`, see `model/step/facts.ts`. The facts of a step are stored under its position in the
+ * order of recording, a number.
  */
 export const STEP_FIELDS = {
-  /** How many there are, and the bytes of their values. */
+  /** Number of steps, and total bytes of their values. */
   totals: 't',
-  /** + `stepKeyOf`: its place, a line's end, its value. */
+  /** + `stepKeyOf`: position, a line feed, value. */
   key: 'k',
 } as const;
 
-/** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */
+/** Most ids in a leaf of the index of ids: the server stores up to 128 entries as one compact text. */
 export const MAX_LEAF_IDS = 120;
 
-/** Most ids that wait for a leaf of a shelf before they are written: a leaf holds hardly more than its most. */
+/** Most ids buffered for a leaf of a shelf before they are written; so a leaf exceeds its maximum only by a few. */
 export const MAX_UNSETTLED_LEAF_IDS = 8;
 
-/** Most leaves of shelves that a call keeps in hand. */
+/** Most leaves of shelves that a call caches. */
 export const SHELF_LEAVES_IN_HAND = 8;
 
-/** How many a leaf has when ids that come in order begin the next one. */
+/** Ids in a leaf when ascending ids start the next leaf. */
 export const LEAF_IDS_IN_ORDER = 100;
 
-/** How entities of a kind other than executions are stored: a hash each, whose fields are facets and facts that can be long. */
+/** How entities other than executions are stored: one hash each, with facets and facts that can be long as fields. */
 export interface RecordLayout {
-  /** What their keys begin with, after `<prefix>{fp:<n>}:`; then the id. Ends in a colon, and begins like no other key. */
+  /** Prefix of their keys, after `<prefix>{fp:<n>}:` and before the id. Ends in a colon; unique among all keys. */
   readonly key: string;
-  /** Facets, and facts of the facet `long`, and their fields. The first facet of the table is in every record. */
+  /** Facets and facts of the facet `long` -> field. Every record has the first facet of the table. */
   readonly fields: Readonly<Record<string, string>>;
-  /** The list in which each of them stands, and its type. */
+  /** The list that contains every entity of the kind, and its type. */
   readonly list?: { readonly key: keyof typeof KEYS; readonly type: 'zset' | 'hash' };
 }
 
-/** Kinds that have records of their own. Letters are never given to something else. */
+/** Kinds with records of their own. A letter is never reused for another field. */
 export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
-  /** Only of lanes that were ever paused or drained. */
+  /** Exists only for lanes that were paused or drained at some time. */
   lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
   quota_policy: { key: 'quota:', fields: { limits: 'l', use: 'u' } },
   signing_key: {
@@ -177,7 +177,7 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   reservation: { key: 'rsv:', fields: { given: 'g', state: 's' } },
   ledger: { key: 'ledger:', fields: { totals: 't' } },
   bill: { key: 'bill:', fields: { totals: 't' } },
-  /** Counters and rate are beside the state (ruling 39): they are no facts. */
+  /** Counters and rate are stored beside the state (ruling 39), because they are no facts. */
   worker: {
     key: 'worker:',
     fields: { identity: 'i', offer: 'o', beat: 'b' },
@@ -192,163 +192,163 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   stream: { key: 'st:', fields: { given: 'g', summary: 's', closing: 'z', counters: 'c', rate: 'e' } },
 };
 
-/** Stands in a wake of a lane in the place of a priority: there is room for a claimer of metered work. */
+/** Replaces the priority in a wake of a lane: metered work can be admitted again. */
 export const ADMIT = 'admit';
-/** What a message says of a budget that has room again, in the place of a time. */
+/** Replaces the time in a message about timers: a budget has room again. */
 export const ROOM = 'room';
 
-/** Suffixes of the keys beside the record of a quota policy: holders of slots, when each is asked, the window, who waits. */
+/** Suffixes of the keys beside the record of a quota policy: slot holders, times of their checks, window, waiters. */
 export const QUOTA_SUFFIXES = { slots: ':s', checks: ':c', window: ':w', waiters: ':q' } as const;
 
-/** Fields of a signing key beside its facts: its secret, with the two paddings of HMAC. */
+/** Fields of a signing key beside its facts: the secret with each of the two paddings of HMAC. */
 export const SIGNING_FIELDS = { inner: 'i', outer: 'o' } as const;
 
-/** Attempts of an execution that cannot be read, among which its streams are looked for. */
+/** Attempts that are probed for streams when the record of their execution is unreadable. */
 export const MAX_PROBED_STREAMS = 100;
 
-/** Suffixes of the keys beside the record of a stream: frames by their mode, and the summary. */
+/** Suffixes of the keys beside the record of a stream: frames by mode, and the summary document. */
 export const STREAM_SUFFIXES = { durable: ':d', summary: ':s', best_effort: ':b', document: ':doc' } as const;
 
-/** So many recorded steps are a compact list; more are a table, in which each is found at once. */
+/** Up to this number, recorded steps are stored as a compact list; more are a hash table with fast lookups. */
 export const LISTED_STEPS = 32;
 
-/** Longest list of a retention slot that one entry is taken out of: the server looks at all before it. */
+/** Longest list of a retention slot from which one entry is removed: the server scans all entries before it. */
 export const SHORT_SLOT = 128;
 
-/** A call with fewer arguments has a command or two: nothing that it writes waits for more of its kind. */
+/** A call with fewer arguments has a command or two, so its index writes are not gathered. */
 export const GATHER_FROM_ARGUMENTS = 40;
 
-/** Entries of a log after which it is trimmed. */
+/** The log is trimmed every so many entries. */
 export const TRIM_EVERY = 64;
 
-/** Most executions of a claim whose tables are left to the next one. */
+/** Most executions of a claim whose tables are reused by the next claim. */
 export const KEPT_CLAIMS = 64;
 
-/** Most tables of indexes that a call leaves to the next one. */
+/** Most tables of indexes that are reused by the next call. */
 export const KEPT_INDEXES = 16;
 
-/** Most partitions of which the library remembers what it wrote into their headers. */
+/** Most partitions whose headers the library caches. */
 export const KNOWN_PARTITIONS = 1_024;
 
-/** Most beginnings of numbers that the library remembers as texts. */
+/** Most thousands whose leading digits the library caches. */
 export const KNOWN_THOUSANDS = 256;
 
-/** Most beginnings of groups that the library remembers taken apart, and the longest, in bytes. */
+/** Most parsed headings of groups that the library caches, and the longest of them in bytes. */
 export const KNOWN_HEADINGS = 256;
 export const KNOWN_HEADING_BYTES = 1_024;
 
-/** Most budgets of which the library remembers what it wrote. */
+/** Most budgets whose records the library caches. */
 export const KNOWN_BUDGETS = 256;
 
-/** Most settings of deployments that the library remembers as it read them. */
+/** Most parsed settings of deployments that the library caches. */
 export const KNOWN_SETTINGS = 64;
 
-/** Most texts of where executions belong that the library remembers as readable. */
+/** Most texts of the facet `naming` that the library caches as well formed. */
 export const KNOWN_NAMINGS = 1_024;
 
-/** Most arguments that wait for one index before they are written: Lua hands about 8 000 at once to a command. */
+/** Most arguments buffered for one index before they are written: Lua can pass about 8 000 to one command. */
 export const MAX_UNSETTLED = 2_000;
 
-/** Between the key that bytes will have and the name under which they are staged meanwhile. */
+/** Separates the final key of bytes from the name under which they are staged. */
 export const STAGED_SEPARATOR = ':';
 
-/** Answers a command whose bytes are not found beside the call: nothing was done, of it or behind it. */
+/** The answer to a command whose staged bytes are missing: neither it nor any command after it was run. */
 export const NOT_STAGED = -2;
 
-/** Says that bytes come with the command: no name is like it. */
+/** The place of bytes that are in the command itself; no staging name equals it. */
 export const BYTES_HERE = '=';
 
-/** Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Those that end in a colon are continued. */
+/** Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Names that end in a colon are prefixes. */
 export const KEYS = {
   log: 'log',
-  /** Signing keys by id, and until when each verifies; nothing for the current one. */
+  /** Id of a signing key -> when it stops verifying; empty for the current key. */
   kids: 'kids',
-  /** What every call knows of its partition (ruling 36). */
+  /** The state of the partition that every call reads (ruling 36). */
   header: 'header',
   /**
-   * Never exists. On a cluster every call declares it: while a slot migrates, the server answers TRYAGAIN to a call that names a
-   * key which is not there, before the call runs. So a partition waits for the end of the migration of its slot, and
-   * no call can meet a key that has moved away after it began to write.
+   * Never exists. On a cluster every call declares it: while a slot migrates, the server answers TRYAGAIN to a call
+   * that declares a missing key, before the call runs. So a partition waits for the end of the migration of its slot,
+   * and no call can meet a key that moved away after the call began to write.
    */
   absent: 'absent',
   timers: 'timers',
-  /** Times at which a retention slot is due. */
+  /** The due times of retention slots. */
   retention: 'retention',
-  /** Names of the leaves of the index of ids, and + name: a leaf, at most 120 ids in order. */
+  /** Names of the leaves of the index of ids; `leaf` + name: the ids in a leaf, at most 120. */
   ids: 'ids',
   leaf: 'ids:',
   lanes: 'lanes',
-  /** Suspended executions by when their waits are over, in the greatest of all numbers where they never are. */
+  /** Suspended executions by the end of their suspension; the largest integer if it has none. */
   suspended: 'suspended',
   /** Ids of flows. */
   flows: 'flows',
-  /** + flow: its members by rank. */
+  /** + flow id: its members by rank. */
   members: 'members:',
-  /** + flow: id of the edge -> its downstream. */
+  /** + flow id: edge id -> downstream. */
   edges: 'edges:',
-  /** The version of the settings for which the shelves of tags have all, once they changed. */
+  /** The version of the settings for which the shelves of tags are complete; absent until the settings change. */
   tagged: 'tagged',
-  /** + name of a shelf: names of its leaves. */
+  /** + shelf name: names of its leaves. */
   shelf: 'shelf:',
-  /** + name of a leaf + ':' + name of the shelf: the ids of the leaf. */
+  /** + leaf name + ':' + shelf name: the ids in the leaf. */
   shelved: 'shelved:',
-  /** + lane: how many of its executions are in each situation, by its letter, and how many are held. */
+  /** + lane: number of its executions by letter of the situation, and number of held ones. */
   counts: 'counts:',
-  /** + lane + tab + needs + tab + (meter set + tab, where there is one) + kind */
+  /** + lane + tab + needs + tab + (meter set + tab, if metered) + kind */
   queue: 'queue:',
-  /** + lane: the names of its unmetered queues that have work. */
+  /** + lane: the names of its unmetered queues with work. */
   queues: 'queues:',
-  /** + lane: its metered queues that have work, by meter set, needs and kind. */
+  /** + lane: its metered queues with work, by meter set, needs and kind. */
   metered: 'metered:',
-  /** Short lease id -> what became of the admission, see `model/metering/entity.ts`. */
+  /** Short lease id -> state of the admission, see `model/metering/entity.ts`. */
   admissions: 'admissions',
-  /** + time of the purge */
+  /** + purge time */
   slot: 'slot:',
   /** + namespace + ":" + key */
   idempotency: 'idem:',
-  /** + id: until when the streams of an execution are watched. */
+  /** + execution id: until when its streams are watched. */
   watch: 'watch:',
   /** Ids of budgets. */
   budgets: 'budgets',
-  /** + budget + ':' + a key under which usage was reported: until when it counts. */
+  /** + budget id + ':' + idempotency key of a usage report: until when the key counts. */
   usage: 'usage:',
-  /** `<kind>:<id>` of what could not be read -> when and why. */
+  /** `<kind>:<id>` of an unreadable record -> when and why it was set aside. */
   quarantine: 'quarantine',
-  /** Id of a reader -> where it is. */
+  /** Reader id -> its position in the log. */
   readers: 'readers',
-  /** Instance ids of workers, all with one score: in order. */
+  /** Instance ids of workers, all with the same score, so they are ordered by id. */
   workers: 'workers',
 } as const;
 
-/** Behind `counts` and this stands a flow: how many of its members are in each situation. No lane has such a name. */
+/** Prefix of a flow id after `counts`: the number of its members by situation. No lane has such a name. */
 export const COUNTED_FLOW = 'flow:';
 
-/** Field of a lane's counts, beside the letters of situations: how many are held. No situation has such a letter. */
+/** Field of the number of held executions in the counts of a lane. No situation has this letter. */
 export const COUNTED_HELD = HELD_SHELF;
 
-/** A list is read off queues and timers when they hold no more than this: all of it is sorted. */
+/** Listings are read from queues and timers up to this number of entries, all of which are sorted. */
 export const MAX_LIVE = 1_000;
 
-/** Executions that one page of a list looks at. */
+/** Most executions that one page of a listing examines. */
 export const MAX_LOOKED_AT = 500;
 
-/** Most members that are given up with their flow in one call. */
+/** Most members that one call drops with their flow. */
 export const MAX_DROPPED_MEMBERS = 100;
 
-/** Texts beside executions (what they wait for and depend on) after which a page of a snapshot ends. */
+/** Texts beside executions (suspensions and dependencies) after which a page of a snapshot ends. */
 export const MAX_SNAPSHOT_TEXTS = 10_000;
 
 /** Fields of the header. */
 export const HEADER_FIELDS = { position: 'p', applier: 'a' } as const;
 
-/** Members of the timers index: the kind of the entity, and its id. */
+/** Prefixes of the members of the timers index, by kind of entity; the id follows. */
 export const TIMER_KINDS: Readonly<Record<string, string>> = Object.fromEntries(
   TIMED_KINDS.map((kind) => [kind, timerMember(kind, '')]),
 );
 
 /**
- * Channels after the prefix: wakes, one per lane and one for timers; and what is said of partitions to those that asked for
- * it: that their log has more, which executions ended, and, one per execution, that its streams have more.
+ * Channels after the prefix: wakes, one per lane and one for timers; and notices to subscribers of a partition: new log
+ * entries, executions that ended, and, per execution, new frames of its streams.
  */
 export const CHANNELS = {
   work: 'wake:',
@@ -358,5 +358,5 @@ export const CHANNELS = {
   frames: 'frames:',
 } as const;
 
-/** Most ids that one notice of ends names. */
+/** Most ids in one notice of ended executions. */
 export const MAX_NOTICED_ENDS = 500;

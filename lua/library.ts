@@ -1,6 +1,6 @@
 /**
- * Makes the function library: a header, the tables that model/ owns, then every file of this folder, linked. A test
- * build differs in one file, its clock; a production build cannot be told the time.
+ * Builds the function library: a header, the tables from model/, then every file of this folder, linked. A test build
+ * differs only in the file of its clock; callers of a production build cannot set the time.
  */
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
@@ -131,9 +131,9 @@ import { lifeParser, loaderText, recordLoaderText } from './loader.js';
 import { SHAPES } from './parameters.js';
 import { outcomeNumber, SIGNATURES } from './signatures.js';
 
-/** Major version of what client and library say to each other. Two contracts can live on one server. */
+/** Major version of the protocol between client and library. Libraries of two versions can share a server. */
 export const CONTRACT = 2;
-/** Raised with every release that changes the Lua; a server is never taken back to a lower build. */
+/** Raised with every release that changes the Lua; a client never replaces a library by a lower build. */
 const BUILD = 2;
 
 export type LibraryKind = 'production' | 'test';
@@ -141,15 +141,15 @@ export type LibraryKind = 'production' | 'test';
 export interface Library {
   /** Name of the library on the server. */
   readonly name: string;
-  /** What the names of its functions start with. */
+  /** Prefix of the names of its functions. */
   readonly functionPrefix: string;
   readonly contract: number;
   readonly build: number;
   /** Hash of its contents. */
   readonly hash: string;
-  /** What FUNCTION LOAD is given. */
+  /** The argument of FUNCTION LOAD. */
   readonly source: string;
-  /** The commands that it runs, lower case: the user of a client needs the right to each. */
+  /** The commands that it runs, lower case: the server user of a client needs the right to each. */
   readonly commands: readonly string[];
 }
 
@@ -157,19 +157,19 @@ const CLOCKS: Record<LibraryKind, string> = { production: 'core/clock.lua', test
 
 const NAMES = Object.keys(OPERATIONS) as OperationName[];
 
-/** Kinds of outcomes, which travel as numbers. */
+/** Kinds of outcomes, which are sent as numbers. */
 const OUTCOME_KINDS: readonly string[] = [
   ...new Set(NAMES.flatMap((name) => [...variantsOf(operationNamed(name).outcome as z.ZodType).keys()])),
 ].sort();
 
-/** Files that others build on come first; `main.lua` comes last; the order of the rest does not matter. */
+/** Files that other files use while loading come first, `main.lua` last; the order of the rest does not matter. */
 function inOrder(paths: readonly string[]): string[] {
   const rank = (path: string): number =>
     path === 'main.lua' ? 3 : path.startsWith('core/') ? 0 : path === 'execution/record.lua' ? 1 : 2;
   return [...paths].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
-/** @throws Error when two words have one number: then one of them needs another name */
+/** @throws Error when two kinds have the same number: one of them needs another name */
 function numbersOfKinds(): Record<string, number> {
   const numbers = Object.fromEntries(OUTCOME_KINDS.map((kind) => [kind, outcomeNumber(kind)]));
   if (new Set(Object.values(numbers)).size < OUTCOME_KINDS.length) throw new Error('lua: two outcomes have one number');
@@ -185,23 +185,23 @@ const snakeKeys = <Value>(table: Readonly<Record<string, Value>>): Record<string
 const lettersOf = (table: Readonly<Record<string, { readonly letter: string }>>): Record<string, string> =>
   Object.fromEntries(Object.entries(table).map(([name, { letter }]) => [name, letter]));
 
-/** Letters as they are stored: nothing for the first word. */
+/** Letters as they are stored: the first word is stored as the empty text. */
 const storedLetters = <Word extends string>(letters: Readonly<Record<Word, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries<string>(letters).map(([word, letter], i) => [word, i === 0 ? '' : letter]));
 
 /** Kinds with records of their own, and how they are stored. */
 const RECORD_KINDS = Object.entries(RECORDS) as [EntityKind, RecordLayout][];
 
-/** `<KIND>.<facet>` for the fields of a kind's records, `<KIND>.key` for what their keys begin with. */
+/** `<KIND>.<facet>` for the fields of a kind's records, `<KIND>.key` for the prefix of their keys. */
 const recordLiterals = (): Literals =>
   Object.fromEntries(
     RECORD_KINDS.map(([kind, { key, fields }]) => [kind.toUpperCase(), { ...snakeKeys(fields), key }]),
   );
 
-/** Keys beside the record of a kind, by what follows its id. */
+/** Suffixes of the keys beside the records of a kind. */
 const BESIDE: { readonly [Kind in EntityKind]?: Readonly<Record<string, string>> } = { quota_policy: QUOTA_SUFFIXES };
 
-/** What of a kind goes with a record: what its key begins with, what stands beside it, and its place in the list of its kind. */
+/** What is removed with a record of a kind: its prefix, the suffixes beside it, and the list that contains it. */
 function recordLookUp(kind: EntityKind, { key, list }: RecordLayout): string {
   const suffixes = [SUFFIXES.details, ...Object.values(BESIDE[kind] ?? {})].map((suffix) => JSON.stringify(suffix));
   const leaving =
@@ -209,8 +209,8 @@ function recordLookUp(kind: EntityKind, { key, list }: RecordLayout): string {
   return `{ key = ${JSON.stringify(key)}, beside = { ${suffixes.join(', ')} }, ${leaving ?? 'list = false'} }`;
 }
 
-/** What model/ and the layout say, by the names that the Lua has for it. */
-// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one table, of which nothing is left out
+/** The constants of model/ and of the layout, by their names in the Lua. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one complete table
 function literalsOf(functionPrefix: string): Literals {
   return {
     ...recordLiterals(),
@@ -322,7 +322,7 @@ function literalsOf(functionPrefix: string): Literals {
       max_steps: LIMITS.maxSteps,
       listed_steps: LISTED_STEPS,
       max_steps_bytes: LIMITS.maxStepsBytes,
-      /** Behind a value, it is too long for a compact list. */
+      /** Makes a value too long for a compact list. */
       padding: ' '.repeat(MAX_FIELD_BYTES),
       max_step_bytes_per_read: LIMITS.maxStepBytesPerRead,
       max_dimensions: LIMITS.maxDimensions,
@@ -360,14 +360,14 @@ function literalsOf(functionPrefix: string): Literals {
 const luaTable = (entries: Iterable<readonly [string, string]>): string =>
   `{ ${Array.from(entries, ([key, value]) => `[${JSON.stringify(key)}] = ${value}`).join(', ')} }`;
 
-/** The words of a choice and what stands for each where it is stored: nothing for the first. */
+/** A Lua table from the words of a choice to their stored letters; the first word is stored as the empty text. */
 const stored = (letters: Readonly<Record<string, string>>): string =>
   luaTable(Object.entries(letters).map(([word, letter], i) => [word, JSON.stringify(i === 0 ? '' : letter)]));
 
 const words = (letters: Readonly<Record<string, string>>): string =>
   luaTable(Object.entries(letters).map(([word, letter], i) => [i === 0 ? '' : letter, JSON.stringify(word)]));
 
-/** Tables that are looked up while a call runs. */
+/** Tables that the Lua reads at run time. */
 function lookUps(): string[] {
   const situations = Object.values(SITUATIONS);
   const terminal = situations.filter(({ outcome }) => outcome !== 'none');
@@ -404,13 +404,13 @@ function lookUps(): string[] {
   ];
 }
 
-/** Stands for the hash in a text of which the hash is still to be made. */
+/** Placeholder for the hash in the text that is hashed. */
 const HASH_TO_COME = '@hash@';
 
-/** What was made of the files that come with this module: every backend of a process asks for it more than once. */
+/** Libraries built from the files of this package: every backend of a process needs them more than once. */
 const made = new Map<LibraryKind, Library>();
 
-/** The library of a kind, from the files that come with this module. */
+/** The library of a kind, built from the files of this package. */
 export function library(kind: LibraryKind = 'production'): Library {
   const known = made.get(kind);
   if (known !== undefined) return known;
@@ -419,7 +419,7 @@ export function library(kind: LibraryKind = 'production'): Library {
   return fresh;
 }
 
-/** The library of a kind, made from other files. Pure: the same files give the same text. */
+/** The library of a kind, built from the given files. Pure: the same files give the same text. */
 export function libraryOf(kind: LibraryKind, files: Readonly<Record<string, string>>): Library {
   const name = `flowfabric_v${CONTRACT}${kind === 'test' ? '_test' : ''}`;
   const functionPrefix = `${name}_`;

@@ -1,12 +1,11 @@
 /**
- * Links the files of the library into one text. What the files write as members of tables becomes what is fast on the
- * server: `LIMIT.max_integer` a literal, `ff.load` a local function, `string.sub` a local that is set once. Looking these
- * up in tables took an eighth of the time that a transition spends in Lua. Works on tokens, so that words in texts and
- * comments stay as they are.
+ * Links the files of the library into one text. Members of tables are replaced by faster forms: `LIMIT.max_integer` by
+ * a literal, `ff.load` by a local function, `string.sub` by a local that is set once. Table lookups took an eighth of
+ * the time that a transition spends in Lua. The linker works on tokens, so strings and comments are left unchanged.
  */
 import { tokensOf, type Token } from './tokens.js';
 
-/** Tables of literals, by the name that the Lua has for each. */
+/** Tables of literals, by their names in the Lua. */
 export type Literals = Readonly<Record<string, Readonly<Record<string, string | number>>>>;
 
 export interface LuaFile {
@@ -15,15 +14,17 @@ export interface LuaFile {
   readonly text: string;
 }
 
-/** Lua allows 200 locals in the body of a library. The rest are those of the file with the most, tables, and built-in functions. */
+/**
+ * Lua allows 200 locals in the body of a library: the others are tables, built-in functions, and locals of one file.
+ */
 const MAX_SHARED_LOCALS = 110;
 
-/** The table of the shared functions that are no locals: one for all, since locals are scarce. */
+/** The one table of all shared functions that are not locals, because locals are scarce. */
 const COLD = 'cold';
 
 /**
- * What runs in every call, what runs in the life of every execution, and what often does: the shared functions that these
- * files mention most are locals, and a mention counts the more the oftener its file runs.
+ * Files that run in every call, in the life of every execution, or often. The shared functions that they mention most
+ * become locals; a mention counts more, the more often its file runs.
  */
 const HOT_FILES: readonly { readonly path: RegExp; readonly weight: number }[] = [
   { path: /^(?:core\/(?:call|log|index|ids)|main)\./, weight: 6 },
@@ -34,13 +35,13 @@ const HOT_FILES: readonly { readonly path: RegExp; readonly weight: number }[] =
   },
 ];
 
-/** Members of `ff` that are looked up by name while a call runs. */
+/** Members of `ff` that are looked up by name at run time. */
 const DISPATCHED: ReadonlySet<string> = new Set(['decide', 'prepare', 'apply', 'query', 'due']);
 
-/** What loaders are written out by: of executions, the same with tables of before, and of records of a kind. */
+/** Functions that declare loaders: of executions, of executions into a reused table, and of records of a kind. */
 const LOADERS: ReadonlySet<string> = new Set(['loader', 'refilling_loader', 'record']);
 
-/** The text of a loader, from the name of what writes it and what it is given. */
+/** Generates the text of a loader from the name and the arguments of the function that declares it. */
 export type WriteLoader = (writer: string, names: readonly string[]) => string;
 
 const LIBRARIES: ReadonlySet<string> = new Set(['string', 'math', 'table', 'bit']);
@@ -56,15 +57,15 @@ const GLOBALS: ReadonlySet<string> = new Set([
   'error',
 ]);
 
-/** Made here, not defined in a file. */
+/** Generated here, not defined in a file. */
 const BIND = 'bind';
-/** Makes `guarded`, which answers an error, of `attempted`, which answers every error. */
+/** Makes `guarded` from `attempted`: it returns errors about the data and raises refusals of the server. */
 const GUARD = 'guard';
 
 /** Whether a token is a symbol. */
 const is = (token: Token | undefined, text: string): boolean => token?.kind === 'symbol' && token.text === text;
 
-/** A file with what it is made of. */
+/** A file and its tokens. */
 interface SplitFile extends LuaFile {
   readonly tokens: readonly Token[];
 }
@@ -77,7 +78,7 @@ function definedIn({ tokens }: SplitFile): string[] {
   });
 }
 
-/** Names of the shared functions that a file calls or hands on; where it defines one is no mention. */
+/** Names of the shared functions that a file calls or passes on; a definition is no mention. */
 function namedIn({ tokens }: SplitFile): string[] {
   return tokens.flatMap((token, i) => {
     const isMention = token.text === 'ff' && is(tokens[i + 1], '.') && tokens[i - 1]?.text !== 'function';
@@ -85,7 +86,7 @@ function namedIn({ tokens }: SplitFile): string[] {
   });
 }
 
-/** The shared functions that are locals. */
+/** The shared functions that become locals. */
 function hotOf(files: readonly SplitFile[]): ReadonlySet<string> {
   const mentions = new Map<string, number>();
   for (const file of files) {
@@ -97,7 +98,7 @@ function hotOf(files: readonly SplitFile[]): ReadonlySet<string> {
   return new Set(names.slice(0, MAX_SHARED_LOCALS));
 }
 
-/** Where each shared function is found, by its name. */
+/** The expression for each shared function, by its name. */
 function placesOf(files: readonly SplitFile[]): Map<string, string> {
   const hot = hotOf(files);
   const places = new Map<string, string>([[BIND, `ff_${BIND}`]]);
@@ -114,7 +115,7 @@ const literal = (value: string | number): string => (typeof value === 'number' ?
 
 const builtInName = (reference: string): string => `lua_${reference.replace('.', '_')}`;
 
-/** `ff.loader('a', 'b')` and `ff.record('kind', 'a')` written out. */
+/** Replaces `ff.loader('a', 'b')` and `ff.record('kind', 'a')` by generated functions. */
 function withLoaders({ path, text }: LuaFile, loader: WriteLoader): SplitFile {
   const tokens = tokensOf(text, 'lua');
   let written = '';
@@ -143,7 +144,7 @@ interface Linked {
   readonly builtIns: ReadonlySet<string>;
 }
 
-/** A file with every reference replaced. @throws Error for a reference to nothing: it would be nil on the server */
+/** A file with every reference replaced. @throws Error for an undefined reference: it would be nil on the server */
 function linkFile({ path, text, tokens }: SplitFile, literals: Literals, places: ReadonlyMap<string, string>): Linked {
   const builtIns = new Set<string>();
   let linked = '';
@@ -178,8 +179,8 @@ function linkFile({ path, text, tokens }: SplitFile, literals: Literals, places:
 }
 
 /**
- * The lines that declare what is shared, then the files, each in a block of its own. `ff.bind` sets what comes from the
- * server: while a library is loaded nothing of Lua is in reach, so the first call does it.
+ * The lines that declare shared names, then the files, each in a block of its own. `ff.bind` sets the locals for Lua's
+ * built-in functions: these are not available while a library is loaded, so the first call sets them.
  */
 export function link(sources: readonly LuaFile[], literals: Literals, loader: WriteLoader): readonly string[] {
   const files = sources.map((file) => withLoaders(file, loader));

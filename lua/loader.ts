@@ -1,23 +1,23 @@
 /**
- * Writes out `ff.loader('naming', ...)`: a function that reads an execution's life and some facets, by one command, into
- * one table that is made in one piece. A loop over names made a table that grew five times.
+ * Generates the function for `ff.loader('naming', ...)`, which reads an execution's life and some facets with one
+ * command into one table constructor. A loop over names made a table that grew five times.
  */
 import { facetPatterns } from './codec.js';
 import { facetsOf, LONG, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
 import { EXTRAS, FIELDS, SPILLED, type RecordLayout } from './layout.js';
 
-/** The field that a facet, or a fact that can be long, is stored in, by its name in the Lua. */
+/** The field of a facet, or of a fact that can be long, by its name in the Lua. */
 const FIELD_OF: ReadonlyMap<string, string> = new Map(
   Object.entries(FIELDS).map(([name, field]) => [snakeCase(name), field]),
 );
 
-/** Long ones have keys of their own: the sign in their place is told to the caller of the loader. */
+/** Long values of these have keys of their own, so the loader returns the mark in their place unchanged. */
 const KEPT_AS_SIGN: ReadonlySet<string> = new Set(['input', 'result']);
 
 const IS_EXTRA: ReadonlySet<string> = new Set(EXTRAS.map(snakeCase));
 
-/** What `life` holds besides letters is digits; then the letters of the extras. */
+/** `life` is letters, then digits, then the letters of the extras. */
 const lifePattern = (count: number): string => `^(.)\\t(.?)${'\\t(%d*)'.repeat(count - 2)}\\t(%a*)$`;
 
 function fieldOf(name: string): string {
@@ -26,15 +26,16 @@ function fieldOf(name: string): string {
   return field;
 }
 
-/** Facets that every execution has. */
+/** Facets of every execution. */
 const ALWAYS_THERE: ReadonlySet<string> = new Set(['naming', 'given']);
 
-/** Long enough for the values that an older build did not know. */
+/** Enough for the values that an older build did not write. */
 const PAD = '\\t'.repeat(8);
 
 /**
- * `ff.parse_life(text)` answers the facts of `life`, and the extras. Executions that were claimed in one call have one life,
- * and are mostly ended in one: the last text is not parsed again. One letter is a life as its creation left it.
+ * `ff.parse_life(text)` returns the facts of `life` and the extras. Executions that were claimed in one call have the
+ * same life, and mostly end in one call, so the last text is not parsed again. A single letter is a life unchanged
+ * since the creation.
  */
 export function lifeParser(table: FactTable): string {
   const facts = Object.keys(table['life'] ?? {});
@@ -60,7 +61,7 @@ export function lifeParser(table: FactTable): string {
   ].join('\n');
 }
 
-/** `ff.loader('*')`: all that can matter to where an execution belongs, whatever facets there will be. */
+/** `ff.loader('*')`: every facet that can affect where an execution is filed, including facets added later. */
 const EVERYTHING = '*';
 
 const everyName = (table: FactTable): string[] =>
@@ -84,17 +85,17 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   const always = names.filter((name) => !IS_EXTRA.has(name));
   const extras = names.filter((name) => IS_EXTRA.has(name));
   const field = (name: string): string => JSON.stringify(fieldOf(name));
-  // Whatever is read of it later can be read: nothing that is damaged reaches what writes.
+  // Every text is checked at once, so damage is found before anything is written.
   const checked = (name: string): string[] => {
     const pattern = patterns.get(name);
-    // What compares the fence checks it.
+    // The code that compares the fence checks it.
     if (pattern === undefined || (refills && name === 'fence')) return [];
     if (name === 'naming') return ['  ff.check_naming(naming)'];
     const mayBeAbsent = ALWAYS_THERE.has(name) ? '' : `${name} ~= '' and `;
     const isReadable = `string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")`;
     return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
   };
-  // Of two fields each is looked at for itself: that costs less than both together.
+  // Two fields are compared one by one, which costs less than their concatenation.
   const [only] = always.length === 1 ? always : [];
   const locals = always.flatMap((name, i) => {
     const value = only === undefined ? `values[${i + 2}]` : `command('HGET', key, ${field(only)})`;
@@ -103,7 +104,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${field(name)}) end`;
     const check = checked(name);
     if (!refills || check.length === 0) return [read, whole, ...check];
-    // The same text was read before.
+    // This text was checked before.
     return [
       read,
       `  if not record or ${name} ~= record.${name} then`,
@@ -127,7 +128,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
         ];
   const more = [
     `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
-    // Their letters say which there are.
+    // The extras list the letters of the fields that are present.
     `  if extras ~= '' and string.find(extras, '[${extras.map(fieldOf).join('')}]') then`,
     ...(refills
       ? expectedExtras(extras, always.length + 1)
@@ -148,7 +149,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     ...facts.map((fact, i) => [fact, `f${i + 1}`] as const),
     ...['extras', ...names].map((name) => [name, name] as const),
   ];
-  // Executions that were claimed together, and go on together, mostly have one life: what it says stands in the table.
+  // Executions that were claimed together mostly have the same life, whose facts the reused table has already.
   const own = ['id', 'key', ...always].map((name) => [name, name] as const);
   const refillAlike = [
     "  if record and life == record.life and record.extras == '' then",
@@ -181,7 +182,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   const checkedExtras = extras.filter((name) => checked(name).length > 0).map(knownText);
   return [
     '(function()',
-    // The extras of the record before, the fields that were asked for with it, and the places of these in the answer.
+    // The extras of the previous record, the fields that were requested for it, and their positions in the answer.
     "local expected, fields, places = '', {}, {}",
     ...(checkedExtras.length > 0 ? [`local ${checkedExtras.join(', ')}`] : []),
     `return ${body.join('\n')}`,
@@ -189,7 +190,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   ].join('\n');
 }
 
-/** A record mostly has the extras of the one before: they are asked for with the rest. */
+/** A record mostly has the extras of the previous one, so they are requested with the other fields. */
 const askedFor = (fields: readonly string[]): string[] => [
   '  local values',
   "  if expected == '' then",
@@ -199,7 +200,7 @@ const askedFor = (fields: readonly string[]): string[] => [
   '  end',
 ];
 
-/** Extras of a record, those that were asked for; `before` is how many fields stand before them in the answer. */
+/** The requested extras of a record; `before` is the number of fields before them in the answer. */
 function expectedExtras(extras: readonly string[], before: number): string[] {
   const field = (name: string): string => JSON.stringify(fieldOf(name));
   return [
@@ -218,7 +219,7 @@ function expectedExtras(extras: readonly string[], before: number): string[] {
 
 const knownText = (name: string): string => `known_${name}`;
 
-/** A text is not checked again while records have the same. */
+/** A text equal to that of the previous record is not checked again. */
 const checkedAnew = (name: string, check: readonly string[]): string[] =>
   check.length === 0
     ? []
@@ -230,8 +231,9 @@ const checkedAnew = (name: string, check: readonly string[]): string[] =>
       ];
 
 /**
- * The text of a loader of another kind's records, `ff.record('<kind>', ...)`: a function of a call and an id that answers
- * the record with the named facets as texts, checked, or nil when there is none. @throws Error when a name is no field
+ * The text of a loader of another kind's records, `ff.record('<kind>', ...)`: a function of a call and an id that
+ * returns the record with the named facets as texts, checked, or nil if it does not exist. @throws Error when a name is
+ * no field
  */
 export function recordLoaderText(
   kind: string,

@@ -1,13 +1,13 @@
 /**
- * What an operation's Lua is given, from its declaration: first what a group of commands shares, then what each
- * command has. The client writes calls by it, the library reads them by it, and a test holds the Lua to it.
+ * The parameters of an operation's Lua, from its declaration: first those that a group of commands shares, then those
+ * of each command. The client writes calls and the library reads them accordingly; a test compares the Lua with it.
  */
 import type { z } from 'zod';
 import { fieldsOf, snakeCase, type Field } from '../model/core/kinds.js';
 import type { WireText } from '../model/core/operation.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
 
-/** A text of a call, or several: an argument, or several arguments joined by tabs. */
+/** One or more texts of a call: an argument, or several arguments joined by tabs. */
 export type WirePart =
   | { readonly kind: 'argument'; readonly field: Field }
   | { readonly kind: 'joined'; readonly name: string; readonly fields: readonly Field[] };
@@ -15,13 +15,13 @@ export type WirePart =
 export interface Shape {
   readonly shared: readonly WirePart[];
   readonly each: readonly WirePart[];
-  /** How many texts are shared. */
+  /** Number of shared texts. */
   readonly sharedCount: number;
-  /** How many texts each command has; nothing when that differs, and is said before them. */
+  /** Number of texts of each command; undefined when it varies, and is sent before them. */
   readonly eachCount: number | undefined;
 }
 
-/** Names of the texts of an argument. Bytes of a slot are two: where they are, and what they are. */
+/** Names of the texts of an argument. Bytes of a slot are two texts: where they are, and the text. */
 function textNamesOf(field: Field, slots: Readonly<Record<string, unknown>>): readonly string[] {
   const name = snakeCase(field.name);
   switch (field.kind) {
@@ -69,7 +69,7 @@ export const SHAPES: Readonly<Record<OperationName, Shape>> = Object.fromEntries
   (Object.keys(OPERATIONS) as OperationName[]).map((name) => [name, shapeOf(name)]),
 ) as Record<OperationName, Shape>;
 
-/** Parameters of an operation's Lua: of `prepare`, which sees what is shared, and of `decide`, which sees each command. */
+/** Parameters of an operation's Lua: of `prepare`, which gets the shared texts, and of `decide`, called per command. */
 export function parametersOf(name: OperationName): { readonly prepare: string[]; readonly decide: string[] } {
   const { shared, each } = SHAPES[name];
   const slots = operationNamed(name).bytes ?? {};

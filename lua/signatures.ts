@@ -1,8 +1,8 @@
 /**
- * What a client and a library must agree on, operation by operation (ruling 31). A signature is what begins a group of
- * commands: the operation's name, a hash of the arguments that must be given and of what it answers, and how many texts are
- * shared and each command's own. A further optional argument at the end makes only the counts larger: a library takes calls
- * of clients that do not know it yet. A further operation changes nothing.
+ * What a client and a library must agree on, operation by operation (ruling 31). Every group of commands starts with a
+ * signature: the name of the operation, a hash of its required arguments and of its answers, and the numbers of texts
+ * that are shared and that each command has. A new optional argument at the end only increases the numbers, so a
+ * library accepts calls of clients that do not know it yet. A new operation changes no signature.
  */
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
@@ -14,10 +14,10 @@ import { SHAPES, type WirePart } from './parameters.js';
 const NAMES = Object.keys(OPERATIONS) as OperationName[];
 
 const HASH_LENGTH = 6;
-/** Stands for the count of texts where that differs from command to command. */
+/** Replaces the number of texts where it varies from command to command. */
 const ANY_COUNT = '*';
 
-/** What stands up to the last that must be there. */
+/** The items up to the last required one. */
 function upToRequired<Item>(items: readonly Item[], isOptional: (item: Item) => boolean): readonly Item[] {
   let end = items.length;
   while (end > 0 && isOptional(items[end - 1] as Item)) end--;
@@ -42,10 +42,10 @@ const describeParts = (parts: readonly WirePart[]): string =>
     .map((part) => (part.kind === 'joined' ? `${part.name}[${describeFields(part.fields)}]` : describe(part.field)))
     .join(' ');
 
-/** The number under which the kind of an outcome travels: of the word alone, so that further kinds change none. */
+/** The number that is sent for a kind of outcome: made from the word alone, so new kinds do not change it. */
 export const outcomeNumber = (kind: string): number => 1 + crc16(new TextEncoder().encode(kind));
 
-/** What is hashed, in words. */
+/** The text that is hashed. */
 export function describeOperation(name: OperationName): string {
   const { shared, each } = SHAPES[name];
   const outcomes = [...variantsOf(operationNamed(name).outcome as z.ZodType)]
@@ -54,7 +54,7 @@ export function describeOperation(name: OperationName): string {
   return `${describeParts(shared)}|${describeParts(each)}|${outcomes.join(' ')}`;
 }
 
-/** The text that begins a group of commands. */
+/** The text at the start of a group of commands. */
 function signatureText(name: OperationName, described: string): string {
   const { sharedCount, eachCount } = SHAPES[name];
   const hash = createHash('sha256').update(described).digest('hex').slice(0, HASH_LENGTH);
@@ -65,13 +65,13 @@ export const SIGNATURES: Readonly<Record<OperationName, string>> = Object.fromEn
   NAMES.map((name) => [name, signatureText(name, describeOperation(name))]),
 ) as Record<OperationName, string>;
 
-/** The texts that a command of a client may have at most, of those that a library takes. */
+/** Whether a library accepts as many texts as a client sends. */
 const takes = (theirs: string, own: string): boolean =>
   theirs === own || (theirs !== ANY_COUNT && own !== ANY_COUNT && Number(theirs) >= Number(own));
 
 /**
- * Operations of this client that a library with these signatures does not have, or has in another form.
- * Those that the library has besides do not matter.
+ * Operations of this client that a library with these signatures lacks, or has in another form.
+ * Further operations of the library do not matter.
  */
 export function unlike(found: readonly string[], own: readonly string[] = Object.values(SIGNATURES)): string[] {
   const theirs = new Map(found.map((signature) => [signature.split(':')[0], signature.split(':')]));

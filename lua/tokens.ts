@@ -1,4 +1,6 @@
-/** Splits source text into tokens: for the linker, and for mutation. Comments are left out, everything keeps its place. */
+/**
+ * Splits source text into tokens, for the linker and for mutation. Comments are skipped; offsets are those of the text.
+ */
 export type Language = 'lua' | 'ts';
 
 export interface Token {
@@ -61,5 +63,5 @@ export function tokensOf(source: string, language: Language): Token[] {
   return tokens;
 }
 
-/** Lua without the lines that are comments only: neither servers nor packages need them. */
+/** Lua without comment lines, which neither servers nor packages need. */
 export const withoutCommentLines = (lua: string): string => lua.replace(/^[ ]*--[^\n]*\n/gm, '');
