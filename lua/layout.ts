@@ -95,7 +95,7 @@ export const SUFFIXES = {
   steps: ':steps',
   /** Dependencies on upstreams: edge id -> its facts. */
   dependencies: ':deps',
-  /** Edges to downstreams: for one edge, a text with the ids of the edge and the downstream; for more, a set. */
+  /** Outgoing edges: for one edge, a text with the ids of the edge and the downstream; for more, a set. */
   only: ':to',
   leading: ':next',
 } as const;
