@@ -1,19 +1,8 @@
 /** `flowfabric`: durable execution. Tasks, runs and workers over a backend; the engine itself is `flowfabric/engine`. */
 import type { Backend } from './backend.js';
 import type { EmbeddedOptions } from './embedded/index.js';
-import type { MemoryOptions } from './memory/index.js';
 import { Lazy } from './shared/lazy.js';
 import type { ValkeyOptions } from './valkey/index.js';
-
-/**
- * The engine in this process's memory: `app({ backend: memory() })`. For tests, and for work that need not outlive the
- * process. It is loaded on first use of the app, or when the promise is awaited; `flowfabric/memory` has it at once.
- *
- * @throws EngineError `invalid_input`, by rejecting
- */
-export function memory(options: MemoryOptions = {}): Promise<Backend> {
-  return new Lazy(async () => (await import('./memory/index.js')).memory(options));
-}
 
 /**
  * The engine on a Valkey server or cluster: `app({ backend: valkey('valkey://localhost:6379') })`. The client is loaded
@@ -99,8 +88,8 @@ export {
   type WorkerSettings,
   type WorkerStats,
 } from './worker/index.js';
+export { memory, type MemoryOptions } from './memory/index.js';
 export type { EmbeddedOptions, FsyncMode } from './embedded/index.js';
-export type { MemoryOptions } from './memory/index.js';
 export type { ValkeyOptions } from './valkey/index.js';
 export { EngineError, type ErrorCode } from '../model/errors.js';
 export type { ExecutionInfo } from '../model/execution/projections.js';

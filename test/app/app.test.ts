@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   app,
   backoff,
+  memory,
   EngineError,
   InvalidDefinitionError,
   InvalidInputError,
@@ -18,7 +19,6 @@ import {
   type Backend,
   type TaskContext,
 } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
 import { deferred, memoryApp, pause, rejectionOf, until } from './support.js';
 
 let a: App;

@@ -5,13 +5,13 @@ import { z } from 'zod';
 import {
   app,
   EngineError,
+  memory,
   valkey,
   type App,
   type AppOptions,
   type Backend,
   type TaskContext,
 } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
 import { Lazy } from '../../src/shared/lazy.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { collectingLog, deferred, rejectionOf } from './support.js';

@@ -1,8 +1,7 @@
 /** Tasks that are defined in one place, run from a web process, and handled in another. */
 import { afterEach, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { app, type App, type Backend, type Task } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, memory, type App, type Backend, type Task } from '../../src/index.js';
 import { memoryApp, rejectionOf } from './support.js';
 
 const apps: App[] = [];

@@ -7,6 +7,7 @@ import { systemClock } from '../../src/engine/clock.js';
 import {
   app,
   EngineError,
+  memory,
   NonRetryableError,
   RunNotFoundError,
   type App,
@@ -14,7 +15,6 @@ import {
   type Backend,
   type Clock,
 } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { collectingLog, deferred, pause, rejectionOf } from './support.js';

@@ -2,10 +2,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { laneId } from '../../model/core/fields.js';
-import type { App } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, memory, type App } from '../../src/index.js';
 import { laneIdOf, laneNameOf } from '../../src/shared/lane-names.js';
-import { app } from '../../src/index.js';
 import { memoryApp } from './support.js';
 
 const NAMES = [

@@ -1,7 +1,6 @@
 /** The registry of workers as an app keeps it and shows it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { app, type App, type TaskContext, type WorkerRow } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, memory, type App, type TaskContext, type WorkerRow } from '../../src/index.js';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';

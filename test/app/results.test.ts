@@ -5,13 +5,13 @@ import { inspect } from 'node:util';
 import {
   app,
   EngineError,
+  memory,
   NonRetryableError,
   ResultTimeoutError,
   ResultUnavailableError,
   type App,
   type Backend,
 } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { collectingLog, memoryApp, rejectionOf } from './support.js';
 

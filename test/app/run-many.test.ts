@@ -3,8 +3,7 @@ import { expect, test } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../../src/backend.js';
-import { app } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, memory } from '../../src/index.js';
 
 /** A backend on which creations fail as told, each by its place among all that are sent. */
 function failing(faultOf: (sent: number) => ErrorCode | undefined): { backend: Backend; calls: number[] } {

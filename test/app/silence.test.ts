@@ -2,8 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { app, EngineError, type Backend, type Logger } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, EngineError, memory, type Backend, type Logger } from '../../src/index.js';
 import { guarded, prefixed } from '../../src/shared/logger.js';
 import { testApp } from '../../src/testing/test-app.js';
 import { collectingLog, rejectionOf } from './support.js';

@@ -1,7 +1,6 @@
 /** A process of its own in which creations fail; it tells its parent what became unhandled rejections. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { app, EngineError, type Backend, type Schema } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, EngineError, memory, type Backend, type Schema } from '../../src/index.js';
 
 const seen: string[] = [];
 process.on('unhandledRejection', (error) => seen.push((error as { code?: string }).code ?? String(error)));

@@ -6,8 +6,7 @@ import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/en
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
 import { ServerClock } from '../../src/engine/server-clock.js';
 import { sleep, systemClock } from '../../src/engine/clock.js';
-import { EngineError, type Backend } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { EngineError, memory, type Backend } from '../../src/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { pause, rejectionOf, until } from '../app/support.js';
 

@@ -1,8 +1,7 @@
 /** The deployment gate, on memory and on a server: three workers die, and each effect happens once. */
 import { describe, expect, it } from 'vitest';
 import { gate, type Effects } from '../../examples/deployment-gate.js';
-import { app, valkey, type App, type Backend } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, memory, valkey, type App, type Backend } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
 import { pause, until } from '../app/support.js';
 import { sharedValkey } from '../support/valkey/index.js';

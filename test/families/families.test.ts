@@ -9,8 +9,7 @@ import {
   partitionsOf,
 } from '../../model/families.js';
 import { runDue, startTimerLoop } from '../../src/engine/index.js';
-import { valkey } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { memory, valkey } from '../../src/index.js';
 import type { Backend } from '../../src/backend.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 

@@ -3,8 +3,7 @@
  * completion of the last one that a member of a flow waits for.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, type App, type Backend, type TaskContext } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, memory, type App, type Backend, type TaskContext } from '../../src/index.js';
 import { pause } from '../app/support.js';
 
 let a: App | undefined;

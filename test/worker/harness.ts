@@ -1,6 +1,5 @@
 /** An app on the memory backend under a clock that the test moves, with faults of the test's choice on the way between. */
-import { app, type App, type AppOptions, type Backend, type MemoryOptions } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
+import { app, memory, type App, type AppOptions, type Backend, type MemoryOptions } from '../../src/index.js';
 import type { WorkerOptions } from '../../src/app/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 

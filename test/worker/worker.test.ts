@@ -8,13 +8,13 @@ import {
   app,
   backoff,
   delay,
+  memory,
   EngineError,
   type App,
   type Backend,
   type FinishedOutcome,
   type TaskContext,
 } from '../../src/index.js';
-import { memory } from '../../src/memory/index.js';
 import { block, deferred, memoryApp, pause, rejectionOf, until } from '../app/support.js';
 import { altered, harness, type Commands, type Execute, type Harness, type Override } from './harness.js';
 

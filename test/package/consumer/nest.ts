@@ -1,6 +1,5 @@
 /** How NestJS compiles its users: decorators of the old kind, with the types of constructor parameters as metadata. */
-import { EngineError, app, type App, type Backend } from 'flowfabric';
-import { memory } from 'flowfabric/memory';
+import { EngineError, memory, app, type App, type Backend } from 'flowfabric';
 import { testApp, type TestApp } from 'flowfabric/testing';
 import { Placer, startTimerLoop } from 'flowfabric/engine';
 
