@@ -220,7 +220,11 @@ local function resolve_edge(call, flow, bucket, execution, edge_id)
   if not bucket then return nil end
   if execution.resolved and execution.resolved[edge_id] then return nil end
   local edge = edge_to(call, execution, edge_id)
-  if not edge then ff.damaged('what leads to it is missing') end
+  if not edge then
+    -- The edge can have led to an execution that was dropped, and whose id is used again.
+    if ff.is_in_flow(call, execution.id, flow.id) then ff.damaged('what leads to it is missing') end
+    return nil
+  end
   if edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
   local outcome = bucket == BUCKET.succeeded and EDGE_STATE.satisfied or EDGE_STATE.impossible
   ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)

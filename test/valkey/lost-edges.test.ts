@@ -1,7 +1,7 @@
 /** An edge that is lost: what waits for its upstream is set aside and reported, instead of waiting for ever. */
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { SUFFIXES } from '../../lua/layout.js';
+import { FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import { deployment } from '../support/valkey/deployment.js';
 
@@ -42,4 +42,31 @@ test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member 
   const name = `execution:${joining}`;
   expect(entries.map((entry) => entry.name)).toContain(name);
   expect(await backend.dropQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'dropped' });
+});
+
+test('an execution that has the id of a dropped member is not what its upstream leads to', async () => {
+  const { backend, admin } = shared;
+  const [laneId, flowId, first, joining] = [randomUUID(), newId(), newId(), newId()];
+  const common = { laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
+  const edge = { edgeId: randomUUID(), upstreamExecutionId: first, downstreamExecutionId: joining };
+  await backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: { members: [first, joining].map((executionId) => ({ executionId, ...common })), edges: [edge] },
+  });
+  const claimed = await backend.claimForWorker({
+    ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
+    claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+  });
+  await admin.hdel(`ff:${PARTITION}:${memberOf(joining)}`, FIELDS.naming);
+  await backend.verifyPartition({ partition: PARTITION });
+  const name = `execution:${joining}`;
+  expect(await backend.dropQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'dropped' });
+  expect(await backend.createExecution({ executionId: joining, ...common })).toMatchObject({ kind: 'created' });
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of claimed.kind === 'claimed' ? claimed.executions : [])
+    expect(await backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } })).toMatchObject({
+      kind: 'completed',
+    });
+  const { entries } = await backend.listQuarantined({ partition: PARTITION });
+  expect(entries.map((entry) => entry.name)).not.toContain(name);
+  expect(await backend.readExecutionState({ executionId: joining })).toBe('waiting');
 });
