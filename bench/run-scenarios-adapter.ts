@@ -1,9 +1,10 @@
 /**
- * This engine behind the small adapter interface by which any engine can be run through scenarios S1 and S5 beside
- * another: `submit`, `claim`, `complete`, their fused and batched forms. The id of a task travels as the kind of its
- * execution, which is the cheapest text that a claim brings back.
+ * This engine behind the small adapter interface by which any engine can be run through scenarios S1, S2 and S5 beside
+ * another: `submit`, `claim`, `complete`, their fused and batched forms; `suspend`, `pending` and `signal`. The id of a task
+ * travels as the kind of its execution, which is the cheapest text that a claim brings back.
  */
-import { partitionOfExecution } from '../model/ids.js';
+import { randomBytes } from 'node:crypto';
+import { partitionKeyOf, partitionOfExecution } from '../model/ids.js';
 import type { Command } from '../model/machine.js';
 import type { ClaimedExecution } from '../model/schedule/claimed.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../src/engine/index.js';
@@ -18,6 +19,9 @@ interface Task {
 
 const LANE = 'bench';
 const PREFIX = 'ff:';
+const SIGNAL = 'go';
+/** How long suspended work waits for its signal, in milliseconds. */
+const WAIT_MS = 60_000;
 /** How long a claim waits for work, in milliseconds. */
 const CLAIM_WAIT_MS = 50;
 
@@ -73,6 +77,16 @@ export default async function open({ port }: { port: number }): Promise<object> 
     name: 'completeExecution',
     args: { executionId, fence: { leaseId, leaseEpoch, attemptId } },
   });
+  /** Where those that were suspended last wait, by the ids of their tasks. */
+  const waiting = new Map<string, { readonly executionId: string; readonly waitpointId: string }>();
+  const newSecret = randomBytes(32);
+  /** Signals are sent with tokens, which take a key in each partition. */
+  const installKeys = (): Promise<unknown> =>
+    Promise.all(
+      Array.from({ length: backend.partitions.count }, (_, index) =>
+        backend.rotateWaitpointHmacSecret({ partition: partitionKeyOf(index), newKid: 'bench', newSecret }),
+      ),
+    );
   const tasksOf = (executions: readonly ClaimedExecution[]): Task[] =>
     executions.map((claimed) => ({ id: claimed.executionKind, payload: claimed.inputPayload, claimed }));
 
@@ -102,9 +116,34 @@ export default async function open({ port }: { port: number }): Promise<object> 
     completeMany: async (tasks: readonly Task[]) => {
       for (const result of await backend.execute(tasks.map(completion))) if (!result.ok) throw result.error;
     },
+    suspend: async (task: Task) => {
+      const { executionId } = task.claimed;
+      const waitpointId = newId();
+      waiting.set(task.id, { executionId, waitpointId });
+      await backend.suspendExecution({
+        ...completion(task).args,
+        suspensionId: newId(),
+        waitpoints: [{ waitpointId, waitpointKey: SIGNAL }],
+        resumeCondition: { type: 'single', waitpointKey: SIGNAL, matcher: { type: 'wildcard' } },
+        timeoutAt: Date.now() + WAIT_MS,
+      });
+    },
+    pending: async (id: string) => {
+      const place = waiting.get(id);
+      const token = place && (await backend.readWaitpointToken(place));
+      return { waitpoint: place?.waitpointId, token: token?.reveal() };
+    },
+    signal: async (id: string, waitpointId: string, waitpointToken: string) => {
+      const { executionId = '' } = waiting.get(id) ?? {};
+      waiting.delete(id);
+      await backend.deliverSignal({
+        ...{ executionId, waitpointId, waitpointToken, signalId: newId(), signalName: SIGNAL },
+      });
+    },
     reset: async () => {
       // The functions survive, and the partitioning was settled when the backend was opened.
       await admin.flushall();
+      await installKeys();
     },
     close: async () => {
       finder.close();
