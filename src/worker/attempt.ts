@@ -55,6 +55,7 @@ export class Attempt implements HeldLease, Member {
   private left = false;
   private stopped = false;
   private suspended = false;
+  private onAbort: ((reason: TaskAbort) => void) | undefined;
   private hasSettled = false;
 
   constructor(
@@ -169,6 +170,13 @@ export class Attempt implements HeldLease, Member {
     this.aborted = new TaskAbort(code, detail);
     this.hooks.told(this);
     this.controller?.abort(this.aborted);
+    this.onAbort?.(this.aborted);
+  }
+
+  /** Calls a function once when the handler is told to stop, at once if it was. For one caller: a signal would cost every wait. */
+  whenAborted(tell: (reason: TaskAbort) => void): void {
+    if (this.aborted === undefined) this.onAbort = tell;
+    else tell(this.aborted);
   }
 
   onLost(refusal: EngineError | undefined): void {

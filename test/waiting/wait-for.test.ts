@@ -524,3 +524,24 @@ describe('a replay', () => {
     expect([await run.state(), got]).toEqual(['completed', ['step', 1, 'step', 3]]);
   });
 });
+
+describe('a handler that is told to stop while it waits beside a step', () => {
+  it('is told where it waits, whether it looks at its signal or not', async () => {
+    t = testApp();
+    const told: unknown[] = [];
+    const task = t.app.task('t', async ({ waitFor, step }: TaskContext) => {
+      let end = (): void => undefined;
+      const slow = step('slow', () => new Promise<void>((resolve) => (end = resolve)));
+      await waitFor('never').catch((error: unknown) => told.push((error as { code?: string }).code));
+      end();
+      await slow;
+    });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance(50);
+    expect([await run.state(), told]).toEqual(['active', []]);
+    await run.cancel('no more');
+    await t.advance(50);
+    expect(told).toEqual(['cancelled']);
+  });
+});

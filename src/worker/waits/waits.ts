@@ -249,10 +249,7 @@ export class Waits {
   private listen(): void {
     if (this.listens) return;
     this.listens = true;
-    const { signal } = this.attempt;
-    const stop = (): void => this.failAll(signal.reason);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
+    this.attempt.whenAborted((reason) => this.failAll(reason));
   }
 
   private failAll(error: unknown): void {
