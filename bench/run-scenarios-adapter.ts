@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { partitionKeyOf, partitionOfExecution } from '../model/ids.js';
 import type { Command } from '../model/machine.js';
 import type { ClaimedExecution } from '../model/schedule/claimed.js';
+import type { Backend } from '../src/backend.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../src/engine/index.js';
 import { valkey } from '../src/valkey/index.js';
 import { Valkey } from 'iovalkey';
@@ -25,6 +26,51 @@ const WAIT_MS = 60_000;
 /** How long a claim waits for work, in milliseconds. */
 const CLAIM_WAIT_MS = 50;
 
+const completion = ({
+  claimed: { executionId, leaseId, leaseEpoch, attemptId },
+}: Task): Extract<Command, { name: 'completeExecution' }> => ({
+  name: 'completeExecution',
+  args: { executionId, fence: { leaseId, leaseEpoch, attemptId } },
+});
+
+/** Suspended work that goes on by a signal with a token, which takes a key in each partition. */
+function waitsOn(backend: Backend) {
+  /** Where those that were suspended last wait, by the ids of their tasks. */
+  const waiting = new Map<string, { readonly executionId: string; readonly waitpointId: string }>();
+  const newSecret = randomBytes(32);
+  const installKeys = (): Promise<unknown> =>
+    Promise.all(
+      Array.from({ length: backend.partitions.count }, (_, index) =>
+        backend.rotateWaitpointHmacSecret({ partition: partitionKeyOf(index), newKid: 'bench', newSecret }),
+      ),
+    );
+  const suspend = async (task: Task): Promise<void> => {
+    const { executionId } = task.claimed;
+    const waitpointId = newId();
+    waiting.set(task.id, { executionId, waitpointId });
+    await backend.suspendExecution({
+      ...completion(task).args,
+      suspensionId: newId(),
+      waitpoints: [{ waitpointId, waitpointKey: SIGNAL }],
+      resumeCondition: { type: 'single', waitpointKey: SIGNAL, matcher: { type: 'wildcard' } },
+      timeoutAt: Date.now() + WAIT_MS,
+    });
+  };
+  const pending = async (id: string) => {
+    const place = waiting.get(id);
+    const token = place && (await backend.readWaitpointToken(place));
+    return { waitpoint: place?.waitpointId, token: token?.reveal() };
+  };
+  const signal = async (id: string, waitpointId: string, waitpointToken: string): Promise<void> => {
+    const { executionId = '' } = waiting.get(id) ?? {};
+    waiting.delete(id);
+    await backend.deliverSignal({
+      ...{ executionId, waitpointId, waitpointToken, signalId: newId(), signalName: SIGNAL },
+    });
+  };
+  return { installKeys, legs: { suspend, pending, signal } };
+}
+
 export default async function open({ port }: { port: number }): Promise<object> {
   const backend = await valkey({
     url: `valkey://127.0.0.1:${port}`,
@@ -34,6 +80,7 @@ export default async function open({ port }: { port: number }): Promise<object> 
       : { partitions: { count: Number(process.env['BENCH_PARTITIONS']) } }),
   });
   const placer = new Placer(backend.partitions);
+  const waits = waitsOn(backend);
   const admin = new Valkey({ host: '127.0.0.1', port });
   /** Shared by all workers of this process: what one finds out, the others know. */
   const finder = await WorkFinder.start(backend, { laneId: LANE });
@@ -71,22 +118,6 @@ export default async function open({ port }: { port: number }): Promise<object> 
     workerCapabilities: capabilities.map((capability) => `c${capability}`),
     claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
   });
-  const completion = ({
-    claimed: { executionId, leaseId, leaseEpoch, attemptId },
-  }: Task): Extract<Command, { name: 'completeExecution' }> => ({
-    name: 'completeExecution',
-    args: { executionId, fence: { leaseId, leaseEpoch, attemptId } },
-  });
-  /** Where those that were suspended last wait, by the ids of their tasks. */
-  const waiting = new Map<string, { readonly executionId: string; readonly waitpointId: string }>();
-  const newSecret = randomBytes(32);
-  /** Signals are sent with tokens, which take a key in each partition. */
-  const installKeys = (): Promise<unknown> =>
-    Promise.all(
-      Array.from({ length: backend.partitions.count }, (_, index) =>
-        backend.rotateWaitpointHmacSecret({ partition: partitionKeyOf(index), newKid: 'bench', newSecret }),
-      ),
-    );
   const tasksOf = (executions: readonly ClaimedExecution[]): Task[] =>
     executions.map((claimed) => ({ id: claimed.executionKind, payload: claimed.inputPayload, claimed }));
 
@@ -116,34 +147,11 @@ export default async function open({ port }: { port: number }): Promise<object> 
     completeMany: async (tasks: readonly Task[]) => {
       for (const result of await backend.execute(tasks.map(completion))) if (!result.ok) throw result.error;
     },
-    suspend: async (task: Task) => {
-      const { executionId } = task.claimed;
-      const waitpointId = newId();
-      waiting.set(task.id, { executionId, waitpointId });
-      await backend.suspendExecution({
-        ...completion(task).args,
-        suspensionId: newId(),
-        waitpoints: [{ waitpointId, waitpointKey: SIGNAL }],
-        resumeCondition: { type: 'single', waitpointKey: SIGNAL, matcher: { type: 'wildcard' } },
-        timeoutAt: Date.now() + WAIT_MS,
-      });
-    },
-    pending: async (id: string) => {
-      const place = waiting.get(id);
-      const token = place && (await backend.readWaitpointToken(place));
-      return { waitpoint: place?.waitpointId, token: token?.reveal() };
-    },
-    signal: async (id: string, waitpointId: string, waitpointToken: string) => {
-      const { executionId = '' } = waiting.get(id) ?? {};
-      waiting.delete(id);
-      await backend.deliverSignal({
-        ...{ executionId, waitpointId, waitpointToken, signalId: newId(), signalName: SIGNAL },
-      });
-    },
+    ...waits.legs,
     reset: async () => {
       // The functions survive, and the partitioning was settled when the backend was opened.
       await admin.flushall();
-      await installKeys();
+      await waits.installKeys();
     },
     close: async () => {
       finder.close();
