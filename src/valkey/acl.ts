@@ -1,6 +1,6 @@
 /**
- * The rights that a user of the server needs: exactly those, generated from what the library and the client run, so that
- * they cannot fall behind. A user with them can use one deployment and nothing beside it.
+ * The exact rights that a user of the server needs, generated from the commands of the library and the client, so that
+ * they are always complete. A user with them can use one deployment and nothing else.
  */
 import { CHANNELS } from '../../lua/layout.js';
 import { library } from '../../lua/library.js';
@@ -8,7 +8,7 @@ import { EngineError } from '../../model/errors.js';
 import { buildsKey, deploymentKey } from './keys.js';
 import { parsePrefix, type LibraryMode } from './options.js';
 
-/** Commands that the client runs, beside those of the library. */
+/** Commands that the client runs; those of the library come on top. */
 export const CLIENT_COMMANDS = [
   'fcall',
   'get',
@@ -23,33 +23,38 @@ export const CLIENT_COMMANDS = [
   'zscore',
 ] as const;
 
-/** And in a cluster: to find the nodes, and to follow a slot that moves. */
+/** Further commands in a cluster, to find the nodes and to follow a slot that moves. */
 export const CLUSTER_COMMANDS = ['asking', 'client|setname', 'cluster|slots', 'readonly', 'readwrite'] as const;
 
 export interface AclOptions {
   /** Prefix of the deployment. Default `ff:`. */
   readonly prefix?: string;
-  /** Whether the server is a cluster; the user is then made on every node. Default false. */
+  /** Whether the server is a cluster; create the user on every node then. Default false. */
   readonly cluster?: boolean;
   /** Name of the user. Default `flowfabric`. */
   readonly user?: string;
-  /** As in the options of `valkey()`: with `verify`, the user may not load the library. Default `load`. */
+  /** The same as in the options of `valkey()`: with `verify`, the user may not load the library. Default `load`. */
   readonly library?: LibraryMode;
-  /** Lets the user run `verifyPartition`, which lists keys: with `SCAN` it sees the names of all keys of the server. Default false. */
+  /**
+   * Lets the user run `verifyPartition`. It needs `SCAN`, which shows the names of all keys of the server. Default
+   * false.
+   */
   readonly verify?: boolean;
-  /** Database, as in the URL; another than 0 needs one right more. Default 0. */
+  /** Database, as in the URL; a database other than 0 needs one more right. Default 0. */
   readonly database?: number;
 }
 
 export interface Acl {
   readonly user: string;
-  /** What `ACL SETUSER <user>` is given, without the password: add `>password` or `#hash`. It takes away all other rights. */
+  /**
+   * The rules for `ACL SETUSER <user>`, without the password: add `>password` or `#hash`. They remove all other rights.
+   */
   readonly rules: readonly string[];
-  /** The same for a person: a line for `valkey-cli`. */
+  /** The same as a line for `valkey-cli`. */
   readonly command: string;
 }
 
-/** Keys and channels of a deployment, as patterns of the ACL. No other prefix has keys or channels like them. */
+/** Keys and channels of a deployment, as ACL patterns. They match none of a deployment with another prefix. */
 function aclPatterns(prefix: string): {
   readonly keys: readonly string[];
   readonly channels: readonly string[];
@@ -61,13 +66,13 @@ function aclPatterns(prefix: string): {
   };
 }
 
-/** Characters that mean something in a pattern stand for themselves. */
+/** Escapes the special characters of a pattern. */
 const escaped = (text: string): string => text.replace(/[*?[\]\\]/g, '\\$&');
 
 /**
- * The least rights with which a deployment works: every operation, and nothing of the server beside it.
+ * The least rights for all operations of a deployment.
  *
- * @throws EngineError `invalid_input` for a prefix or a name that cannot be
+ * @throws EngineError `invalid_input` for an invalid prefix or user name
  * @example
  * const { user, rules } = aclOf({ prefix: 'ff:', cluster: false, user: 'app' });
  * await admin.call('ACL', 'SETUSER', user, ...rules, '>password');

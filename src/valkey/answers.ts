@@ -1,15 +1,15 @@
-/** What commands are answered: each for itself, whatever becomes of the others in its call. */
+/** Answers to commands, each independent of the other commands in its call. */
 import type { Rejected } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import type { OperationName, OutcomeOf } from '../../model/machine.js';
 
-/** The command met a fault, of the server or of the way to it: it may have run, unless the error says that it did not. */
+/** A fault of the server or the connection: the command may have run, unless the error says that it did not. */
 export interface Fault {
   readonly ok: false;
   readonly fault: EngineError;
 }
 
-/** The command ran. What it did besides stays in the log of the server. */
+/** The command ran. Its events are only in the log on the server. */
 export interface Done<Outcome> {
   readonly ok: true;
   readonly outcome: Outcome;
@@ -19,7 +19,7 @@ export type Answer = Done<OutcomeOf<OperationName>> | Rejected | Fault;
 
 export const faulty = (fault: EngineError): Fault => ({ ok: false, fault });
 
-/** The error that a command's caller gets when it was not accepted. */
+/** The error for the caller of a command that was not accepted. */
 export function errorOf(
   answer: Exclude<Answer, { ok: true }>,
   refusalOf: (rejected: Rejected) => EngineError,
@@ -27,7 +27,7 @@ export function errorOf(
   return 'fault' in answer ? answer.fault : refusalOf(answer);
 }
 
-/** The library on the server and this process do not speak of the same arguments. Making the call again changes nothing. */
+/** The library on the server and this process differ in the form of the arguments. A retry does not help. */
 export function libraryMismatch(label: string): EngineError {
   return new EngineError(
     'library_mismatch',

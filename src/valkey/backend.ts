@@ -38,33 +38,36 @@ import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { Verification } from './verify.js';
 import { CallWriter, decodeReply, isNotStaged, type Stage, type WireArgument } from './wire.js';
 
-/** What a test build needs besides: the time of every call. */
+/** The clock of a test build, which sends the time with every call. */
 export interface TestClock {
   readonly now: () => number;
 }
 
-/** From which sizes on bytes travel beside a call; tests lower them, so that short bytes take every way. */
+/**
+ * Thresholds above which bytes are sent or fetched outside of a call. Tests lower them, to cover all ways with short
+ * bytes.
+ */
 export interface Sizes {
   readonly stagedFromBytes: number;
   readonly fetchedFromClaims: number;
 }
 
-/** Keys that one look of the server at its key space goes over. */
+/** `COUNT` of a `SCAN`. */
 const SCANNED_AT_ONCE = 1_000;
 
-/** Behind the settings of a call: payloads stay where they are, and are fetched beside it. */
+/** Follows the settings of a call: its claims leave payloads in their keys, and the client fetches them. */
 const LEAVES_PAYLOADS = '\t1';
 
-/** How bytes of a call travel, and until when it may last. */
+/** How a call sends its bytes, and its deadline. */
 interface Attempt {
   readonly stagedFromBytes: number;
-  /** As `Deadlines.fromNow` gives it. */
+  /** A deadline of `Deadlines.fromNow`. */
   readonly deadline: number;
 }
 
 export const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FETCHED_FROM_CLAIMS };
 
-/** Commands that the client library has and its types lack. */
+/** Commands that the types of the client library lack. */
 interface Commands extends StagingClient {
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
@@ -74,13 +77,13 @@ export interface BackendParts {
   readonly partitions: PartitionConfig;
   readonly prefix: string;
   readonly kind: LibraryKind;
-  /** Settled. */
+  /** Has been read or created. */
   readonly record: DeploymentRecord;
   readonly clock: TestClock | undefined;
   readonly sizes: Sizes;
 }
 
-/** Partitions that are told of changed settings at once. */
+/** Partitions that get changed settings concurrently. */
 const TOLD_AT_ONCE = 64;
 
 export class ValkeyBackend {
@@ -130,7 +133,7 @@ export class ValkeyBackend {
     });
   }
 
-  /** Offers work that is about to be created to those who wait for it in this process, until all of it is claimed. */
+  /** Offers work that is about to be created to waiting claimers in this process, until all of it is claimed. */
   private offer({ unclaimed, ...work }: Arrival): void {
     this.connection.wakes.tell(work.laneId, () => {
       const arriving = unclaimed();
@@ -156,7 +159,7 @@ export class ValkeyBackend {
     });
   }
 
-  /** Commands of one partition, to the server. The first use of a family is noted before it is used. */
+  /** Sends commands of one partition. The first use of a partition family is recorded before the call. */
   private send(commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
     const partition = this.checked(partitionOfCommand(commands[0] as ParsedCommand, this.partitions));
     const family = familyToNote(partition, commands, this.settings.families);
@@ -167,7 +170,10 @@ export class ValkeyBackend {
     return this.noteFamily(family).then(() => this.calls.run(partition, commands));
   }
 
-  /** Once in the life of a deployment: its processes learn of it with their next calls, and look at what is due there. */
+  /**
+   * Once in the life of a deployment: other processes learn of the family with their next calls, and apply due work
+   * there.
+   */
   private async noteFamily(family: Family): Promise<void> {
     const noting = this.noting.get(family) ?? this.attempts.make(() => this.record.noteFamily(family));
     this.noting.set(family, noting);
@@ -237,7 +243,7 @@ export class ValkeyBackend {
     return new Verification({ keys: () => this.keysOf(partition), step }, partition).run();
   }
 
-  /** Names of the keys of a partition, behind what all begin with, page by page. */
+  /** Names of the keys of a partition without their common prefix, page by page. */
   private async *keysOf(partition: string): AsyncGenerator<readonly string[]> {
     const start = partitionStart(this.prefix, partition);
     const pattern = `${start.replace(/[[\]?*\\]/g, (character) => `\\${character}`)}*`;
@@ -264,14 +270,14 @@ export class ValkeyBackend {
     return this.record.settings;
   }
 
-  /** Changes the record, then brings the new settings to every partition: a call without commands does it. */
+  /** Changes the deployment record, then sends the settings to every partition with a call without commands. */
   async configureDeployment(changes: GivenSettings): Promise<DeploymentSettings> {
     await this.attempts.make(() => this.record.change(changes));
     await this.tellSettings();
     return this.settings;
   }
 
-  /** Brings the settings to every partition in use. */
+  /** Sends the settings to every partition in use. */
   private async tellSettings(): Promise<void> {
     const partitions = this.partitionsInUse();
     for (let from = 0; from < partitions.length; from += TOLD_AT_ONCE) {
@@ -305,7 +311,7 @@ export class ValkeyBackend {
     return this.connection.wakes.addForFrames(executionId, listener);
   }
 
-  /** The error of the interface for whatever a call met. */
+  /** The EngineError for a fault of a call. */
   faultOf(error: unknown): EngineError {
     return this.attempts.faultOf(error);
   }
@@ -321,7 +327,9 @@ export class ValkeyBackend {
     this.connection.close();
   }
 
-  /** Runs commands in one call, and answers each of them. @throws EngineError when nothing is known of any of them */
+  /**
+   * Runs commands in one call. @returns an answer to each @throws EngineError if the fate of all commands is unknown
+   */
   private async decide(
     partition: string,
     commands: readonly ParsedCommand[],
@@ -338,7 +346,7 @@ export class ValkeyBackend {
       call.push(name, args as unknown as Record<string, unknown>, stage);
     }
     const keys = this.declaredKeys(partition);
-    // A server whose memory is full refuses new work and takes everything that ends work.
+    // When its memory is full, the server refuses calls with new work, and accepts calls that only end work.
     const name = commands.some(addsToStore) ? this.functionExecute : this.functionAdvance;
     let replies: WireReply[];
     try {
@@ -358,14 +366,14 @@ export class ValkeyBackend {
       if (filled !== undefined) await filled;
     }
     if (answers.length < commands.length) {
-      // Bytes that were in the call are not found beside it: the library reads the arguments in another way.
+      // All bytes were in the call, so the library reads the arguments in another form.
       if (stagedFromBytes === Infinity) throw libraryMismatch(this.connection.label);
       answers.push(...(await this.decideRest(partition, commands.slice(answers.length), deadline)));
     }
     return answers;
   }
 
-  /** A server whose memory is full refuses creations, and with them the call that carries them; the rest it takes. */
+  /** A server whose memory is full refused the call because of its creations: sends the other commands without them. */
   private async withoutCreations(
     partition: string,
     commands: readonly ParsedCommand[],
@@ -378,7 +386,7 @@ export class ValkeyBackend {
     return commands.map((command) => (addsToStore(command) ? faulty(refused) : (answers.shift() as Answer)));
   }
 
-  /** Runs commands behind others that have their answers: with all bytes in the call, and a fault is theirs alone. */
+  /** Runs the remaining commands of a call, with all bytes in the call. A fault affects only these commands. */
   private async decideRest(partition: string, commands: readonly ParsedCommand[], deadline: number): Promise<Answer[]> {
     try {
       return await this.decide(partition, commands, { stagedFromBytes: Infinity, deadline });
@@ -396,7 +404,7 @@ export class ValkeyBackend {
   }
 
   private fetch(partition: string, request: readonly WireArgument[]): Promise<WireReply> {
-    // What was sent before it reaches the server before it.
+    // Commands that were sent earlier must reach the server first.
     this.calls.flush(partition);
     return this.call(
       this.functionRead,
@@ -433,7 +441,7 @@ export class ValkeyBackend {
   ): Promise<WireReply> {
     const settingsAt = this.clock === undefined ? 0 : 1;
     return this.attempts.make(() => {
-      // They may have been read anew since the call was made the first time.
+      // The settings may have changed since the first try of this call.
       const leaves = (argv[settingsAt] as string).endsWith(LEAVES_PAYLOADS) ? LEAVES_PAYLOADS : '';
       argv[settingsAt] = `${this.record.settingsText}${leaves}`;
       if (staging === undefined || staging.isEmpty) return callFunction(this.client, name, keys, argv);
@@ -445,7 +453,7 @@ export class ValkeyBackend {
   }
 }
 
-/** The engine as the interface has it. */
+/** The public interface of the backend. */
 export function asBackend(engine: ValkeyBackend): Backend {
   const backend = {
     label: engine.label,
@@ -476,7 +484,7 @@ export function asBackend(engine: ValkeyBackend): Backend {
   for (const name of Object.keys(QUERIES) as QueryName[])
     backend[name] = (args: never) =>
       engine.read(name, args).catch((error: unknown) => {
-        // What does not decode is a fault with a code, and quotes nothing.
+        // A decoding error becomes a fault with a code, which quotes no data.
         throw engine.faultOf(error);
       });
   return backend as unknown as Backend;

@@ -1,11 +1,11 @@
 /**
- * Joins calls that are made at the same moment. Commands of one partition that different callers send in one turn of
- * the event loop travel, and run, as one function call: the server pays for one call, and commands of one kind share
- * their index writes. Each caller gets the answers to its own commands; its commands keep their order, others' may
- * run between them. Nobody waits: what is joined is what is there when the turn ends.
+ * Joins concurrent calls. Commands of one partition that different callers send in one turn of the event loop become
+ * one function call: the server has the cost of one call, and commands of one kind share their index writes. Each
+ * caller gets the answers to its own commands. Its commands keep their order; commands of other callers may run between
+ * them. There is no extra delay: the call leaves when the turn ends.
  *
- * Creations go first, and before they leave, those who wait for such work in this process are told: what they claim
- * then travels behind the creations and finds them.
+ * Creations come first. Before they are sent, claimers in this process that wait for such work are notified; their
+ * claims join the call behind the creations and find the new work.
  */
 import type { OfferedWork } from '../../model/core/operation.js';
 import { SHAPES } from '../../lua/parameters.js';
@@ -15,35 +15,35 @@ import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../together.js';
 import type { Answer } from './answers.js';
 import { joined } from './joining.js';
 
-/** New work of one kind that is about to leave for a partition. */
+/** New work of one queue that is about to be sent to a partition. */
 export interface Arrival extends OfferedWork {
   readonly partition: string;
-  /** How much of it nobody has claimed so far. */
+  /** How many executions of it have no claim yet. */
   readonly unclaimed: () => number;
 }
 
 export interface CoalescerOptions {
   readonly send: (partition: string, commands: readonly ParsedCommand[]) => Promise<Answer[]>;
-  /** Called with new work before it is sent; what it sends to the partition before it returns goes along. */
+  /** Called with new work before it is sent; commands that it sends to the partition synchronously join the call. */
   readonly onArrival?: (arrival: Arrival) => void;
 }
 
 interface Waiting {
   readonly commands: readonly ParsedCommand[];
-  /** All of it goes before what others send. */
+  /** Whether all its commands come before those of other callers. */
   readonly leads: boolean;
   readonly bytes: number;
   readonly resolve: (answers: Answer[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** What waits for one partition. */
+/** Commands gathered for a partition. */
 interface Gathering {
   entries: Waiting[];
   announced: boolean;
 }
 
-/** Arguments that are bytes, by operation. */
+/** Names of bytes arguments, by operation. */
 const BYTE_ARGUMENTS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   Object.entries(SHAPES).map(([name, { each }]) => [
     name,
@@ -51,7 +51,7 @@ const BYTE_ARGUMENTS: Readonly<Record<string, readonly string[]>> = Object.fromE
   ]),
 );
 
-/** Bytes that commands carry beside their facts. */
+/** Total bytes in the bytes arguments of commands. */
 function bytesOf(commands: readonly ParsedCommand[]): number {
   let bytes = 0;
   for (const { name, args } of commands) {
@@ -74,7 +74,7 @@ export class Coalescer {
 
   constructor(private readonly options: CoalescerOptions) {}
 
-  /** Sends commands with whatever else goes to their partition in this turn. */
+  /** Sends commands in one call with all others of their partition in this turn. */
   run(partition: string, commands: readonly ParsedCommand[]): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
       const entry = { commands, leads: commands.every(comesFirst), bytes: bytesOf(commands), resolve, reject };
@@ -84,17 +84,17 @@ export class Coalescer {
         return;
       }
       this.waiting.set(partition, { entries: [entry], announced: false });
-      // From inside a promise's reaction, this runs when all reactions of the turn have run.
+      // Inside a promise's reaction, this runs after all reactions of the turn.
       process.nextTick(() => this.flush(partition));
     });
   }
 
-  /** Sends what waits for a partition now, so that a read made after it sees it. */
+  /** Sends the gathered commands of a partition now, so that a later read sees their effects. */
   flush(partition: string): void {
     const gathering = this.waiting.get(partition);
     if (gathering === undefined) return;
     try {
-      // A listener that reads from this partition comes back here.
+      // A listener that reads from this partition calls this method again.
       if (!gathering.announced) {
         gathering.announced = true;
         this.announce(partition, gathering.entries);
@@ -103,7 +103,7 @@ export class Coalescer {
       if (this.waiting.get(partition) === gathering) {
         this.waiting.delete(partition);
         const { entries } = gathering;
-        // Tables that the map has outgrown keep the gathering (see util/bag.ts).
+        // The map can retain the removed gathering (see util/bag.ts).
         gathering.entries = [];
         this.dispatch(partition, entries);
       }
@@ -124,7 +124,7 @@ export class Coalescer {
     }
   }
 
-  /** Sends entries in as few calls as may be, creations first. */
+  /** Sends entries in as few calls as possible, creations first. */
   private dispatch(partition: string, entries: readonly Waiting[]): void {
     let group: Waiting[] = [];
     let count = 0;
@@ -168,9 +168,10 @@ export class Coalescer {
 }
 
 /**
- * Interleaves callers' commands so that like ones are adjacent; each caller's order is kept. Callers whose commands all go
- * first come first, and those whose commands all go last come last: a claim finds what every command of the call made
- * claimable. Of the rest the first commands come, then the second ones, and what goes last behind the others.
+ * Interleaves callers' commands so that like ones are adjacent; each caller's order is kept. Callers whose commands are
+ * all of order `first` come first, and callers whose commands are all of order `last` come last, so that a claim finds
+ * all work that its call makes claimable. Between them come the first commands of the other callers, then their second
+ * commands and so on; in each of these rounds, commands of order `last` come last.
  */
 function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; places: number[][] } {
   const interleaved: ParsedCommand[] = [];
@@ -200,10 +201,10 @@ function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; 
   return { interleaved, places };
 }
 
-/** Work that the entries make claimable at once, by its queue. */
+/** Work that the entries make claimable at once, by queue. */
 function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; count: number }> {
   const arrivals = new Map<string, { work: OfferedWork; count: number }>();
-  // Commands that follow each other mostly offer the same, and that alone.
+  // Adjacent commands mostly offer the same single work.
   let offered: readonly OfferedWork[] | undefined;
   let arrival: { work: OfferedWork; count: number } | undefined;
   for (const { commands } of entries) {
@@ -227,7 +228,7 @@ function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; 
   return arrivals.values();
 }
 
-/** How much of a lane an entry may take. */
+/** How many executions of a lane an entry may claim. */
 function takenBy({ commands }: Waiting, laneId: string): number {
   let count = 0;
   for (const { name, args } of commands) {

@@ -1,11 +1,11 @@
-/** What an execution depends on, from the hash beside its record. */
+/** Dependencies of an execution, from the hash beside its record. */
 import { facetCodec } from '../../model/core/codec.js';
 import { dependencyFacts, type Dependencies, type Dependency } from '../../model/flow/facts.js';
 import { uuidOf } from '../../model/short-id.js';
 
 const CODEC = facetCodec(dependencyFacts);
 
-/** Nothing when there is no edge. @throws EngineError `corruption` */
+/** Undefined without edges. @throws EngineError `corruption` */
 export function decodeDependencies(fields: ReadonlyMap<string, string>): Dependencies | undefined {
   if (fields.size === 0) return undefined;
   return Object.fromEntries(

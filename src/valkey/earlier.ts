@@ -1,4 +1,4 @@
-/** What earlier owners of an execution left, as a claim's answer brings it. */
+/** The steps, waits and signals of earlier owners of an execution, from the answer to a claim. */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { earlierIn, type Earlier } from '../../model/schedule/earlier.js';
 import { pairsOf, viewOf } from './fetch.js';
@@ -7,8 +7,8 @@ import { stepOf, withValue } from './steps.js';
 import { decodeWaits } from './waits.js';
 
 /**
- * Steps and their values, pairs of what it waited for, pairs of what signals brought (`lua/schedule/earlier.lua`). Nothing
- * when it did not come, and when it cannot be read: the owner's own read says what is wrong.
+ * Decodes steps with their values, waits, and signal payloads (`lua/schedule/earlier.lua`). Undefined if they are
+ * absent or unreadable: the owner then reads them itself, and gets the error.
  */
 export function earlierOf(part: WireReply, executionId: string): Earlier | undefined {
   if (!Array.isArray(part)) return undefined;

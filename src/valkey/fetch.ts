@@ -1,4 +1,4 @@
-/** How a read fetches what it needs from the server: what it asks, and the view that it makes of the answer. */
+/** How a read fetches its data from the server. */
 import type { BudgetView } from '../../model/budget/view.js';
 import type { ExecutionView } from '../../model/execution/view.js';
 import type { MeteringView } from '../../model/metering/view.js';
@@ -15,13 +15,13 @@ import type { View } from '../../model/view.js';
 import { textOf, type WireReply } from './reply.js';
 import type { WireArgument } from './wire.js';
 
-/** What the library is asked, and the view made of its answer. */
+/** The request to the library, and the view made of its answer. */
 export interface Fetch<Args> {
   request(args: Args): readonly WireArgument[];
   view(reply: WireReply, args: Args): View;
 }
 
-/** A view of what was fetched, and of nothing else. */
+/** A view of the fetched parts only. */
 export function viewOf(parts: {
   executions?: Partial<ExecutionView>;
   schedule?: Partial<ScheduleView>;

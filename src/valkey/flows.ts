@@ -1,4 +1,4 @@
-/** Flows as they are stored, and as the reads of the model see them. */
+/** Converts stored flows to views for the reads of the model. */
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import { facetCodec } from '../../model/core/codec.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -58,7 +58,7 @@ export const listFlowMembers: Fetch<ParsedArgsOf<'listFlowMembers'>> = {
 const EDGE = facetCodec(dependencyFacts);
 const MEMBERSHIP = facetCodec(membershipFacet);
 
-/** Edges beside their executions, of which no more is known. */
+/** Edges with their downstream executions, of which only the membership and dependencies are known. */
 function edgesFrom(partition: string, rows: readonly WireReply[][]) {
   const executions = new Map<string, Record<string, unknown>>();
   const edges = rows.map(([edge = null, downstream = null, membership = null, text = null]) => {

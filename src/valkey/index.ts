@@ -5,8 +5,8 @@ import { valkey as connect } from './boot/open.js';
 import type { ValkeyOptions } from './options.js';
 
 /**
- * The engine on a Valkey server or cluster. It is connected to when the promise is awaited, or the app that got it is
- * used first; an app can begin anew when that fails.
+ * The engine on a Valkey server or cluster. It connects when the promise is first awaited, or when the app that got it
+ * is first used; an app can retry a failed connection.
  *
  * @param options a connection string, or options; default the environment variable `VALKEY_URL`
  * @throws EngineError by rejecting, see `flowfabric`

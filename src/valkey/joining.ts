@@ -1,7 +1,7 @@
 /**
- * Commands that meet in a call and differ in one list only are one command: slots of a process that claim one by one, at
- * the same moment, for the same work. One costs the server less, and each caller gets its own. Which operations can be
- * joined, and how their outcomes are shared, their declarations say.
+ * Joins adjacent commands of a call that differ in one list only, such as concurrent claims of one execution each for
+ * the same work. One command costs the server less, and each caller gets its share of the outcome. The declarations of
+ * the operations define which can be joined, and how their outcomes are shared.
  */
 import type { Joining } from '../../model/core/operation.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
@@ -10,13 +10,13 @@ import type { Answer } from './answers.js';
 type Args = Readonly<Record<string, unknown>>;
 type AnyJoining = Joining<Args, object>;
 
-/** Commands of which equal ones are one, and how their answers become those of the originals. */
+/** The joined commands, and the mapping of their answers to the original commands. */
 export interface Joined {
   readonly commands: readonly ParsedCommand[];
   readonly answersOf: (answers: readonly Answer[]) => readonly Answer[];
 }
 
-/** Originals that are one command. */
+/** Original commands that become one. */
 interface Group {
   readonly name: ParsedCommand['name'];
   readonly args: Args;
@@ -25,7 +25,7 @@ interface Group {
   length: number;
 }
 
-/** Whether a command could be joined to the one before it. */
+/** Whether a command might be joined to the previous one. */
 const followsAlike = ({ name }: ParsedCommand, index: number, all: readonly ParsedCommand[]): boolean =>
   index > 0 && all[index - 1]?.name === name && operationNamed(name).joins !== undefined;
 
@@ -46,7 +46,7 @@ export function joined(originals: readonly ParsedCommand[]): Joined {
   // Mostly there is nothing to join.
   if (!originals.some(followsAlike)) return { commands: originals, answersOf: ALONE };
   const groups: (Group | ParsedCommand)[] = [];
-  /** For each original, which command it became, and which part of it. */
+  /** For each original, its command and its part of it. */
   const places: { readonly index: number; readonly part: number }[] = [];
   for (const original of originals) {
     const joining = operationNamed(original.name).joins as AnyJoining | undefined;

@@ -1,8 +1,10 @@
-/** Keys of a partition beside its records: what they begin with, and their types. */
+/** Index keys of a partition: their prefixes and types. */
 import { KEYS, SUFFIXES } from '../../lua/layout.js';
 import { isShortId } from '../../model/short-id.js';
 
-/** Types by what keys begin with; what does not end in a colon is all of the name. Longer beginnings come first. */
+/**
+ * Types by prefix; a prefix without a final colon is the whole name. Longer prefixes come before their own prefixes.
+ */
 const TYPE_OF = {
   log: 'stream',
   header: 'hash',
@@ -34,13 +36,13 @@ export type KeyFamily = keyof typeof TYPE_OF;
 
 const FAMILIES = Object.keys(TYPE_OF) as KeyFamily[];
 
-/** A key that is no record: its family, and what is special about it. */
+/** An index key: its family, and the rest of its name. */
 export interface IndexKey {
   readonly family: KeyFamily;
   readonly rest: string;
 }
 
-/** What a name is the key of; nothing for records, and for what this build does not know. */
+/** Parses the name of an index key; undefined for records, and for keys that this build does not know. */
 export function familyOf(name: string): IndexKey | undefined {
   for (const family of FAMILIES) {
     const start = KEYS[family];
@@ -53,7 +55,7 @@ export function familyOf(name: string): IndexKey | undefined {
 /** Length of the short id of an execution. */
 const SHORT_LENGTH = 22;
 
-/** The execution that a key beside a record belongs to; nothing for keys of another kind. */
+/** The execution of a key beside its record; undefined for keys of another kind. */
 export function besideOf(name: string, kind: 'dependencies' | 'leading' | 'only'): string | undefined {
   const id = name.slice(0, SHORT_LENGTH);
   return name.slice(SHORT_LENGTH) === SUFFIXES[kind] && isShortId(id) ? id : undefined;

@@ -1,43 +1,43 @@
-/** Names of keys. Every key of a partition shares its tag, so that a call touches one slot. */
+/** Names of keys. All keys of a partition have the same hash tag, so that a call touches one slot. */
 import { KEYS, SUFFIXES } from '../../lua/layout.js';
 import type { ByteSlot } from '../../model/core/operation.js';
 import { memberOf, partitionOfExecution } from '../../model/ids.js';
 import { shortIdOf } from '../../model/short-id.js';
 
-/** What the names of all keys of a partition begin with. */
+/** The common prefix of all keys of a partition. */
 export const partitionStart = (prefix: string, partition: string): string => `${prefix}${partition}:`;
 
 /**
- * The keys that every call declares: the log, which names the partition, and where slots can migrate one that never exists.
- * All others have the same tag, and the library knows their names: each that is declared besides costs as much as a look at
- * it.
+ * The keys that every call declares: the log, which names the partition, and in a cluster, where slots can migrate, a
+ * key that never exists. All other keys have the same tag, and the library knows their names; declaring one costs as
+ * much as reading it.
  */
 export function callKeys(prefix: string, partition: string, isCluster: boolean): string[] {
   const start = partitionStart(prefix, partition);
   return isCluster ? [start + KEYS.log, start + KEYS.absent] : [start + KEYS.log];
 }
 
-/** Where the deployment's record is kept. */
+/** Key of the deployment record. */
 export function deploymentKey(prefix: string): string {
   return `${prefix}deployment`;
 }
 
-/** Where the newest build of each library is kept that the deployment ever had. */
+/** Key with the newest build of each library that the deployment has had. */
 export function buildsKey(prefix: string): string {
   return `${prefix}builds`;
 }
 
-/** Core hash of an execution. Its other keys are this one and a suffix. */
+/** Key of the core hash of an execution. Its other keys add a suffix. */
 export function coreKey(prefix: string, executionId: string): string {
   return `${prefix}${partitionOfExecution(executionId)}:${memberOf(executionId)}`;
 }
 
-/** Where an input that is not short is kept. */
+/** Key of an input that is not short. */
 export function inputKey(prefix: string, executionId: string): string {
   return coreKey(prefix, executionId) + SUFFIXES.input;
 }
 
-/** Where the bytes of a command are kept when they are not short; nothing when the caller cannot name that key. */
+/** Key of the bytes of a command that are not short; undefined if the caller cannot know that key. */
 export function bytesKey(
   prefix: string,
   slot: ByteSlot,

@@ -1,4 +1,4 @@
-/** Lists of executions, as the library answers them: a filter goes out, rows of stored texts come back. */
+/** Lists of executions: the request has a filter, and the answer has rows of stored texts. */
 import { facetCodec, factCodec } from '../../model/core/codec.js';
 import { executionFacts } from '../../model/execution/facts.js';
 import {
@@ -27,10 +27,10 @@ const SITUATION_OF: ReadonlyMap<string, Situation> = new Map(
   SITUATION_NAMES.map((situation) => [SITUATIONS[situation].letter, situation]),
 );
 
-/** Stands for no situation at all. */
+/** A filter that matches no situation. */
 const NO_SITUATION = '-';
 
-/** Letters of the situations that read as a public state and are blocked for a reason; none for any. */
+/** Letters of the situations with a public state and a block reason; empty for any. */
 function lettersOf(state: PublicState | undefined, blockedBy: BlockReason | undefined): string {
   if (state === undefined && blockedBy === undefined) return '';
   const wanted = SITUATION_NAMES.filter(
@@ -41,7 +41,9 @@ function lettersOf(state: PublicState | undefined, blockedBy: BlockReason | unde
   return wanted.map((situation) => SITUATIONS[situation].letter).join('') || NO_SITUATION;
 }
 
-/** The state that a filter leaves: what a worker owns is active, and only what is cancelled was cancelled by somebody. */
+/**
+ * The public state that other filters imply: an owned execution is active, and only a cancelled one has `cancelledBy`.
+ */
 function stateOf(workerInstanceId: string | undefined, cancelledBy: string | undefined): PublicState | undefined {
   if (workerInstanceId !== undefined) return 'active';
   return cancelledBy === undefined ? undefined : 'cancelled';
@@ -60,12 +62,12 @@ const rowsOf = (partition: string, parts: readonly WireReply[]): readonly Listed
 };
 
 /**
- * Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence, who
- * cancelled it, tags.
+ * Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker,
+ * fence, cancelled by, tags.
  */
 const ROW = 13;
 
-/** Nothing when they are damaged: such an execution is left out, as one whose record the library cannot read. */
+/** Undefined for damaged tags: such an execution is omitted, like one whose record the library cannot read. */
 function tagsIn(json = ''): ListedExecution['tags'] | undefined {
   try {
     return TAGS.decode(json) as ListedExecution['tags'];
@@ -99,7 +101,7 @@ function rowOf(partition: string, texts: readonly string[], tags: ListedExecutio
     ...(facts as Pick<ListedExecution, 'namespace' | 'laneId' | 'executionKind' | 'priority' | 'createdAt'>),
     executionId: executionIdIn(partition, id),
     situation: SITUATION_OF.get(letter) as Situation,
-    // What nothing has happened to since its creation has no other time.
+    // Unchanged since its creation, the execution has no time of a transition.
     lastTransitionAt: lastTransitionAt === '' ? (facts['createdAt'] as number) : Number(lastTransitionAt),
     totalAttemptCount: Number(attempts),
     failureCategory: failureCategory || undefined,
@@ -148,13 +150,13 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
   },
 };
 
-/** The texts of a place in a list: its number and its id; both empty when there is none. */
+/** The texts of a position in a list: score and id; both empty for none. */
 export function placeOf(partition: string, cursor: string | undefined): readonly [string, string] {
   const position = positionFor(partition, cursor);
   return position === undefined ? ['', ''] : [String(position.score), memberOf(position.executionId)];
 }
 
-/** The place that the library answers, if it does. */
+/** The position in an answer of the library, if any. */
 export function positionOf(partition: string, reply: WireReply): Position | undefined {
   if (reply === null) return undefined;
   const [score, id] = (reply as WireReply[]).map(textOf) as [string, string];
@@ -178,7 +180,7 @@ export const listQueued: Fetch<ParsedArgsOf<'listQueued'>> = {
   },
 };
 
-/** Texts of a row: id, since when it is lost, naming, situation, end of the lease, attempts, fence, worker. */
+/** Texts of a row: id, time of the loss, naming, situation, end of the lease, attempts, fence, worker. */
 const LOST_ROW = 8;
 
 function lostRowOf(partition: string, texts: readonly string[]): LostExecution {

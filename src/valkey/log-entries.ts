@@ -32,7 +32,7 @@ const CODECS: ReadonlyMap<string, EventCodec> = new Map(
   ]),
 );
 
-/** A log entry as an event. @throws EngineError `corruption` when it is none */
+/** Decodes a log entry. @throws EngineError `corruption` for an invalid one */
 export function decodeEntry([id, pairs]: [WireReply, WireReply[]], partition: string): LoggedEvent {
   const [sequence, at] = textOf(id).split('-') as [string, string];
   const letter = textOf(pairs[0] ?? null);
@@ -49,7 +49,7 @@ export function decodeEntry([id, pairs]: [WireReply, WireReply[]], partition: st
   codec.texts.forEach(({ names, codecs }, index) => {
     const part = pairs[index + 2];
     const text = part === undefined ? '' : textOf(part);
-    // A fact alone is a text that can hold anything.
+    // The text of a single fact can contain tabs.
     const values = names.length === 1 ? [text] : text.split('\t');
     for (let i = 0; i < names.length; i++) {
       event[names[i] as string] = (codecs[i] as ValueCodec).decode(values[i] ?? '');

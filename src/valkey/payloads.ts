@@ -1,35 +1,38 @@
 /**
- * Payloads of claimed executions that stayed in their keys: fetched by one command for all that a call claimed, since
- * what the scripting engine hands over is hashed and copied by it.
+ * Fetches payloads of claimed executions from their keys, with one command for all executions of a call, because the
+ * scripting engine would hash and copy every payload that it returns.
  */
 import type { EngineError } from '../../model/errors.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { faulty, type Answer } from './answers.js';
 import { inputKey } from './keys.js';
 
-/** From so many claims in one call on, their payloads are fetched: with 8 the second round trip costs more than it saves, with 50 less. */
+/**
+ * With this many claims in a call, payloads are fetched: with 8 the second round trip costs more than it saves, with 50
+ * less.
+ */
 export const FETCHED_FROM_CLAIMS = 20;
 
-/** Executions that the commands ask for at most. */
+/** Most executions that the commands may claim. */
 export function claimsIn(commands: readonly ParsedCommand[]): number {
   let claims = 0;
   for (const { name, args } of commands) claims += operationNamed(name).takes?.(args as never)?.count ?? 0;
   return claims;
 }
 
-/** An execution whose payload the server left where it is. */
+/** An execution whose payload the server left in its key. */
 interface Unfilled {
   readonly executionId: string;
   inputPayload: Buffer | undefined;
 }
 
-/** A claim's outcome, as it is made from the reply. */
+/** The mutable outcome of a claim. */
 interface Claim {
   kind: 'claimed' | 'no_work';
   executions?: Unfilled[];
 }
 
-/** A claim and the place of its answer. */
+/** A claim and the index of its answer. */
 interface PlacedClaim {
   readonly claim: Claim & { executions: Unfilled[] };
   readonly place: number;
@@ -38,9 +41,9 @@ interface PlacedClaim {
 const isUnfilled = ({ inputPayload }: Unfilled): boolean => inputPayload === undefined;
 
 /**
- * Gives the claimed executions their payloads. One whose payload is gone is left out: somebody else ended it and it
- * was purged, or something outside removed what it was to work on. When they cannot be fetched, the claims that wait
- * for them are answered by that fault, and no others. Nothing is waited for when all came with their claims.
+ * Sets the payloads of claimed executions. Executions whose payload is gone are omitted: they were ended and purged, or
+ * their key was removed by other software. If the fetch fails, only the claims that need it are answered with the
+ * fault. Undefined, with nothing to await, if all payloads came with the claims.
  */
 export function fillPayloads(
   prefix: string,

@@ -1,10 +1,10 @@
-/** Quota policies as the server has them: a record, and sets beside it. */
+/** Quota policies as they are stored: a record, and sets beside it. */
 import type { QuotaPolicy, ReadonlyQuotaPolicy, Slot, Waiter } from '../../model/quota/facts.js';
 import { pairsOf } from './fetch.js';
 import { decodeEntity } from './record.js';
 import { textOf, type WireReply } from './reply.js';
 
-/** What stands beside the record of a policy. */
+/** The sets beside the record of a policy. */
 export interface QuotaSets {
   readonly slots: Record<string, Slot>;
   readonly window: Record<string, number>;
@@ -16,7 +16,7 @@ const waiterIn = (text: string): Waiter => {
   return { since, wanted, expiresAt };
 };
 
-/** The sets of a policy: holders of slots, when each is asked, times in the window, claimers that wait. */
+/** The sets of a policy: holders of slots, times of their checks, admissions in the window, and waiting claimers. */
 export function quotaSetsOf(
   holders: Readonly<Record<string, string>>,
   checks: ReadonlyMap<string, number>,
@@ -32,11 +32,11 @@ export function quotaSetsOf(
   };
 }
 
-/** As many as were counted, under made-up names: a read shows numbers only. */
+/** A table with `count` entries under invented names, because the read returns only their number. */
 const counted = <Value>(count: number, value: Value): Record<string, Value> =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [String(index), value]));
 
-/** A policy as the library answers it: its record, and how many slots, admissions, and claimers that wait there are. */
+/** A policy from an answer: its record, and the numbers of slots, admissions and waiting claimers. */
 export function policyAnswered(quotaPolicyId: string, reply: WireReply): ReadonlyQuotaPolicy {
   const [record, held, live, first, waiters] = reply as WireReply[];
   const number = (text: WireReply | undefined): number => Number(textOf(text ?? null));
@@ -48,7 +48,7 @@ export function policyAnswered(quotaPolicyId: string, reply: WireReply): Readonl
     ...facts,
     slots: counted(number(held), { holder: '', checkAt: 0 }),
     window: counted(number(live), number(first)),
-    // The server left out those that wait no longer.
+    // The server has not counted expired ones.
     waiters: counted(number(waiters), { since: 0, wanted: 1, expiresAt: Number.POSITIVE_INFINITY }),
   };
 }

@@ -26,14 +26,14 @@ import { listWorkers } from './workers.js';
 import { listPendingWaitpoints, listSuspended, signalPage } from './waiting.js';
 import { decodeWaits } from './waits.js';
 
-/** The head of a queue, from its lane, its name and its priority. */
+/** The head of a queue, from its lane, name and priority. */
 function headOf([laneId = '', name = '', priority = '']: readonly string[]): QueueHead {
   const { needs, executionKind } = partsOfQueue(name);
   const requiredCapabilities = needs === '' ? [] : needs.split(',');
   return { laneId, requiredCapabilities, executionKind, priority: Number(priority) };
 }
 
-/** What the head of a metered queue shows, from the name of the queue and its priority. */
+/** The facts of the head of a metered queue, from the name of the queue and its priority. */
 function meteredHeadOf(laneId: string, name: string, priority: string): MeteredHeadFacts {
   const { needs, meters, executionKind } = partsOfQueue(name);
   return {
@@ -45,7 +45,7 @@ function meteredHeadOf(laneId: string, name: string, priority: string): MeteredH
   };
 }
 
-/** An entry of the quarantine: its name as callers know it, when it was set aside, and why. */
+/** An entry of the quarantine: its name in the API, the time, and the reason. */
 function quarantinedOf(partition: string, member: string, value: string): Quarantined {
   const tab = value.indexOf('\t');
   return { name: entityNameIn(partition, member), at: Number(value.slice(0, tab)), reason: value.slice(tab + 1) };
@@ -74,7 +74,7 @@ function executionFetch(input: boolean, result: boolean): Fetch<{ executionId: s
 
 const facts = executionFetch(false, false);
 
-/** An execution with what it waits for. */
+/** An execution with its waits. */
 const waiting: Fetch<{ executionId: string }> = {
   request: ({ executionId }) => ['read_waiting', memberOf(executionId)],
   view(reply, { executionId }) {
@@ -88,7 +88,7 @@ const waiting: Fetch<{ executionId: string }> = {
 /** Sorts after every short id. */
 const AFTER_ALL = '~';
 
-/** Where a listing goes on inside a partition; the cursor may be of another one. */
+/** Where a listing continues inside a partition; the cursor may be in another one. */
 function memberAfter(partition: string, cursor: string | undefined): string {
   if (cursor === undefined) return '';
   if (partitionOfExecution(cursor) === partition) return memberOf(cursor);
@@ -112,7 +112,7 @@ export const FETCHES: Fetches = {
   readWaits: waiting,
   findExecution: {
     request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
-    // The library has judged by its own clock whether the key lives.
+    // The library has checked by the server's clock whether the key is valid.
     view: (reply, { partition }) =>
       viewOf({ executions: { ofKey: () => (reply === null ? undefined : executionIdIn(partition, textOf(reply))) } }),
   },
@@ -184,7 +184,7 @@ export const FETCHES: Fetches = {
     },
   },
   scanEligibleExecutions: {
-    // Capabilities and kinds behind a sign that they were given: an empty list is not the same as none.
+    // A sign before the capabilities tells an empty list from an absent one.
     request: ({ laneId, among, workerCapabilities, kinds, limit }) => [
       'scan_eligible_executions',
       laneId,
@@ -210,7 +210,7 @@ export const FETCHES: Fetches = {
     request({ after, limit }) {
       if (after === NOW) return ['read_log', String(LIMITS.maxInteger), '1'];
       const known = after === undefined ? 0 : decodeCursor(after).sequence;
-      // The entry of the cursor is read too: it must be the one that the reader saw.
+      // The entry of the cursor is read too, to check that it is the one that the reader saw.
       return ['read_log', String(Math.max(0, known - 1)), String(limit + 1)];
     },
     view(reply, { partition }) {

@@ -1,4 +1,4 @@
-/** Records of entities as they are stored, read by their tables of facts. */
+/** Decodes stored records of entities by their tables of facts. */
 import { FIELDS, RECORDS, SPILLED, type RecordLayout } from '../../lua/layout.js';
 import { codecOf, facetCodec } from '../../model/core/codec.js';
 import { BESIDE, facetsOf, factsOf, LONG, type Fact, type FactTable } from '../../model/core/facts.js';
@@ -9,16 +9,16 @@ import { admissionFacts, type Admission } from '../../model/metering/entity.js';
 import { readerFacts, type Reader } from '../../model/reader/entity.js';
 import { entityNamed, type EntityKind } from '../../model/state.js';
 
-/** The texts of one record: of its core, and of what did not fit there. */
+/** The texts of a record: its core, and the details that did not fit there. */
 export interface StoredRecord {
   readonly core: ReadonlyMap<string, string>;
   readonly details: ReadonlyMap<string, string>;
 }
 
-/** Reads records of a kind: the facts of one, or nothing when there is none. @throws EngineError `corruption` that names the fact */
+/** Decodes a record of a kind; undefined if it does not exist. @throws EngineError `corruption` that names the fact */
 type RecordReader = (id: string, record: StoredRecord) => Record<string, unknown> | undefined;
 
-/** How the records of a kind are read: its table of facts, and the fields that facets and long facts stand in. */
+/** The decoder of a kind, from its table of facts, and the field names of its facets and long facts. */
 function recordReader(table: FactTable, fields: Readonly<Record<string, string>>): RecordReader {
   const facets = facetsOf(table).map(([facet, facts]) => [facet, facetCodec(facts)] as const);
   const beside = Object.entries<Fact>(table[BESIDE] ?? {});
@@ -39,7 +39,7 @@ function recordReader(table: FactTable, fields: Readonly<Record<string, string>>
       for (const [facet, codec] of facets) codec.decode(stored(facet) ?? '', entity);
       for (const [name, fact] of long) {
         const value = stored(name);
-        // A long text can be empty and still be there.
+        // An empty long text differs from an absent one.
         entity[name] = value === undefined ? fact.fallback : codecOf(fact).decode(value);
       }
     } catch (error) {
@@ -58,7 +58,7 @@ const [AT_LAST_TRANSITION, AT_CREATED] = [
   Object.keys(executionFacts.given).indexOf('createdAt'),
 ];
 
-/** A life without a time of its last change has been what it is since its creation. */
+/** Completes the field `life`: without a time of the last transition, the execution is unchanged since its creation. */
 function wholeLife(core: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const parts = core.get(FIELDS.life)?.split('\t');
   if (parts === undefined || (parts[AT_LAST_TRANSITION] ?? '') !== '') return core;
@@ -69,14 +69,14 @@ function wholeLife(core: ReadonlyMap<string, string>): ReadonlyMap<string, strin
 
 const LIFE = facetCodec(executionFacts.life);
 
-/** Where an execution is in its life, from the fields `life` and `given`. @throws EngineError `corruption` */
+/** The lifecycle facts of an execution, from the fields `life` and `given`. @throws EngineError `corruption` */
 export function lifeOf(core: ReadonlyMap<string, string>): Record<string, unknown> {
   const facts: Record<string, unknown> = {};
   LIFE.decode(wholeLife(core).get(FIELDS.life) ?? '', facts);
   return facts;
 }
 
-/** A policy that its rules say all of is kept as these alone. */
+/** Completes the policy: if its rules contain all of it, only these are stored. */
 function wholePolicy({ core, details }: StoredRecord): StoredRecord {
   const rules = core.get(FIELDS.rules);
   if (rules === undefined || core.has(FIELDS.policy)) return { core, details };
@@ -87,11 +87,11 @@ function wholePolicy({ core, details }: StoredRecord): StoredRecord {
   };
 }
 
-/** An execution as the model knows it. @throws EngineError `corruption` that names the fact */
+/** Decodes an execution. @throws EngineError `corruption` that names the fact */
 export function decodeRecord(executionId: string, record: StoredRecord): ReadonlyExecution | undefined {
   const execution = readExecution(executionId, wholePolicy({ ...record, core: wholeLife(record.core) }));
   if (execution === undefined) return undefined;
-  // What is left of the last owner means nothing.
+  // Facts of the last owner are not cleared in the record, and have no meaning.
   if (!isActiveSituation(execution['situation'] as ReadonlyExecution['situation'])) {
     for (const [name, { fallback }] of OWNERS_FACTS) execution[name] = fallback;
   }
@@ -114,16 +114,16 @@ export const RECORD_KINDS: readonly RecordKind[] = (Object.entries(RECORDS) as [
   },
 );
 
-/** An entity of a kind with records of its own. @throws EngineError `corruption` that names the fact */
+/** Decodes an entity of a kind with records of its own. @throws EngineError `corruption` that names the fact */
 export function decodeEntity(kind: EntityKind, id: string, record: StoredRecord): object | undefined {
   return RECORD_KINDS.find((declared) => declared.kind === kind)?.decode(id, record);
 }
 
 interface RecordKind {
   readonly kind: EntityKind;
-  /** What the names of their keys begin with; then the id. */
+  /** The prefix of their keys, before the id. */
   readonly key: string;
-  /** The entity as the model knows it. @throws EngineError `corruption` that names the fact */
+  /** Decodes an entity. @throws EngineError `corruption` that names the fact */
   decode(id: string, record: StoredRecord): object | undefined;
 }
 

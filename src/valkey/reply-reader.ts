@@ -1,4 +1,4 @@
-/** How an answer of the server is read. */
+/** Reads answers of the server. */
 import type { AnswerReader } from '../../model/core/wire-form.js';
 import type { Earlier } from '../../model/schedule/earlier.js';
 import { earlierOf } from './earlier.js';

@@ -1,4 +1,4 @@
-/** Reads of signing keys and tokens, as the library answers them. */
+/** Reads of signing keys and tokens. */
 import { facetCodec } from '../../model/core/codec.js';
 import { compareBytes, memberOf } from '../../model/ids.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
@@ -23,7 +23,7 @@ export const listWaitpointHmacKids: Fetch<ParsedArgsOf<'listWaitpointHmacKids'>>
   request: () => ['list_kids'],
   view(reply) {
     const keys = (reply as WireReply[]).map(keyOf).sort((a, b) => compareBytes(a.kid, b.kid));
-    // The library has judged by its own clock which of them verify.
+    // The library has filtered them by the server's clock: these verify.
     return viewOf({ signing: { all: () => keys } });
   },
 };
@@ -37,7 +37,7 @@ export const readWaitpointToken: Fetch<ParsedArgsOf<'readWaitpointToken'>> = {
     const waitpoints = text === undefined ? {} : { [waitpointId]: facts as unknown as Waitpoint };
     return viewOf({
       executions: { get: () => ({ waiting: { waitpoints } }) as never },
-      // The secret stays where it is: the library has made the digest of the one message that is asked for.
+      // The secret stays on the server: the library has computed the digest of the one message.
       signing: {
         current: () => (kid === undefined ? undefined : ({ kid } as SigningKey)),
         digest: () => digest || undefined,

@@ -1,4 +1,4 @@
-/** Pages of a snapshot, as the library answers them. */
+/** Pages of a snapshot. */
 import { EngineError } from '../../model/errors.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { executionIdIn, memberOf } from '../../model/ids.js';
@@ -12,10 +12,10 @@ import { decodeRecord } from './record.js';
 import { textOf, type WireReply } from './reply.js';
 import { decodeWaits } from './waits.js';
 
-/** An execution with everything that is stored of it; nothing when it cannot be read. */
+/** An execution with all its stored facts; undefined if it is unreadable. */
 function executionOf(partition: string, row: WireReply): ReadonlyExecution | undefined {
   const [id = null, ...parts] = row as WireReply[];
-  // Something else stands where one of its hashes should.
+  // One of its keys has the wrong type.
   if (parts.slice(0, 4).includes(null)) return undefined;
   try {
     const [core, details, waits, dependencies] = parts.slice(0, 4).map(pairsOf) as unknown as readonly [

@@ -1,4 +1,4 @@
-/** Recorded steps as they are stored, and as the read of the model sees them. */
+/** Decodes recorded steps. */
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
@@ -9,7 +9,7 @@ import { textOf, type WireReply } from './reply.js';
 
 const CODEC = facetCodec(stepFacts.step);
 
-/** A step from what is said of it. @throws EngineError `corruption` */
+/** Decodes a step without its value. @throws EngineError `corruption` */
 export function stepOf(text: string | undefined): StepRecord {
   if (text === undefined) throw new EngineError('corruption', 'A recorded step is missing.');
   const facts: Record<string, unknown> = {};
@@ -17,7 +17,9 @@ export function stepOf(text: string | undefined): StepRecord {
   return { ...(facts as unknown as StepFacts), value: undefined };
 }
 
-/** A step with what stands under its key: its place, a line's end, its value. @throws EngineError `corruption` */
+/**
+ * Adds the value, which its key stores after the place of the step and a line break. @throws EngineError `corruption`
+ */
 export function withValue(step: StepRecord, stored: Buffer | undefined): StepRecord {
   const value = stored?.subarray(stored.indexOf('\n') + 1);
   if (value?.byteLength !== (step.valueBytes ?? 0))
@@ -30,7 +32,7 @@ const bufferOf = (reply: WireReply | undefined): Buffer | undefined => {
   return Buffer.isBuffer(reply) ? reply : Buffer.from(textOf(reply));
 };
 
-/** How `readSteps` is answered: the server has chosen the page. */
+/** The fetch of `readSteps`; the server chooses the page. */
 export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
   request: ({ executionId, from, limit, values }) => [
     'read_steps',

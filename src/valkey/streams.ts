@@ -1,4 +1,4 @@
-/** Streams as they are stored, and as the reads of the model see them. */
+/** Converts stored streams to views for the reads of the model. */
 import { FIELDS as EXECUTION_FIELDS, RECORDS } from '../../lua/layout.js';
 import { EngineError } from '../../model/errors.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -27,7 +27,7 @@ const STREAMS = RECORD_KINDS.find(({ kind }) => kind === 'stream');
 const optional = (text: string | undefined): number | undefined =>
   text === undefined || text === '' ? undefined : Number(text);
 
-/** The counters of a stream, from their field. @throws EngineError `corruption` */
+/** Decodes the counters of a stream. @throws EngineError `corruption` */
 export function countersOf(text: string | undefined): Counters {
   const parts = (text ?? '').split('\t');
   const [frameCount, totalBytes, lastMs, lastSeq, writerSeq, lastFrameAt] = parts;
@@ -43,7 +43,7 @@ export function countersOf(text: string | undefined): Counters {
   };
 }
 
-/** The rate of best-effort frames, and from when on they are not shown. */
+/** Decodes the rate of best-effort frames, and when they expire. */
 export function rateOf(text: string | undefined): Pick<StreamContents, 'rate' | 'bestEffortExpiresAt'> {
   if (text === undefined) return { rate: undefined, bestEffortExpiresAt: undefined };
   const [hz, lastAppendAt, maxlen, expiresAt] = text.split('\t');
@@ -51,7 +51,7 @@ export function rateOf(text: string | undefined): Pick<StreamContents, 'rate' | 
   return { rate, bestEffortExpiresAt: optional(expiresAt) };
 }
 
-/** A frame, from its labels and its payload. */
+/** Makes a frame from its labels and its payload. */
 export function frameOf(id: string, mode: FrameMode, labels: string, payload: Uint8Array): Frame {
   const [frameType = '', ts, encoding = '', correlationId, summaryVersion, ttlMs] = labels.split('\t');
   return {
@@ -80,7 +80,7 @@ interface OfAttempt {
   readonly attemptIndex: number;
 }
 
-/** Where an execution is in its life: all that is read of it beside its stream. */
+/** An execution with its lifecycle facts only. */
 function executionOf(
   executionId: string,
   [life, given]: readonly (WireReply | undefined)[],
@@ -96,7 +96,7 @@ function executionOf(
 const streamIn = (id: string, core: ReadonlyMap<string, string>): ReadonlyStream | undefined =>
   STREAMS?.decode(id, { core, details: NO_DETAILS }) as ReadonlyStream | undefined;
 
-/** How `readStream` is answered. */
+/** The fetch of `readStream`. */
 export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
   request({ executionId, attemptIndex, from, after, to, limit, visibility }) {
     const [first, last] = [textOfPosition(firstOf({ from, after })), textOfPosition(positionOf(to, 'to'))];
@@ -115,7 +115,7 @@ export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
         ? undefined
         : ({
             counters: countersOf(fields.get(FIELDS['counters'] as string)),
-            // The server has judged by its own clock what is still shown.
+            // The server has left out expired frames by its own clock.
             rate: undefined,
             bestEffortExpiresAt: undefined,
             frames,
@@ -128,7 +128,7 @@ export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
   },
 };
 
-/** How `readSummary` is answered. */
+/** The fetch of `readSummary`. */
 export const streamSummary: Fetch<OfAttempt> = {
   request: ({ executionId, attemptIndex }) => ['read_summary', memberOf(executionId), String(attemptIndex)],
   view(reply, { executionId, attemptIndex }) {

@@ -1,4 +1,4 @@
-/** The counts of a lane as they are stored: a number by the letter of a situation, and how many are held. */
+/** Decodes the stored counts of a lane: a number by the letter of a situation, and the number of held executions. */
 import { COUNTED_HELD } from '../../lua/layout.js';
 import { EngineError } from '../../model/errors.js';
 import { SITUATIONS, SITUATION_NAMES, type Situation } from '../../model/execution/situation.js';
@@ -9,8 +9,8 @@ const SITUATION_OF: ReadonlyMap<string, Situation> = new Map(
 );
 
 /**
- * The tally of a lane. What a newer build counts besides is passed over.
- * @throws EngineError `corruption` for what cannot be a count: the hash was lost, or something else has written to it
+ * The tally of a lane. Letters of a newer build are ignored.
+ * @throws EngineError `corruption` for an invalid count: the hash was damaged, or other software wrote to it
  */
 export function decodeTally(laneId: string, stored: ReadonlyMap<string, string>): Tally {
   const situations = new Map<Situation, number>();

@@ -1,7 +1,7 @@
 /**
- * Compares indexes whose entries follow from one record each: lists of budgets, workers, flows and signing keys, and the timers
- * of all kinds but executions. What an entry must be follows from the declarations of the kinds; an entry is set only while its
- * record is what was read, so work can go on.
+ * Repairs indexes whose entries follow from one record each: lists of budgets, workers, flows and signing keys, and the
+ * timers of all kinds except executions. The declarations of the kinds define the expected entries. An entry is only
+ * set while its record is unchanged since it was read, so other work can continue.
  */
 import { KEYS, QUOTA_SUFFIXES, RECORDS, STREAM_SUFFIXES, SUFFIXES } from '../../lua/layout.js';
 import { EngineError } from '../../model/errors.js';
@@ -12,49 +12,52 @@ import { decodeEntity } from './record.js';
 import { textOf, type WireReply } from './reply.js';
 import type { VerifyLink } from './verify.js';
 
-/** A list of a kind: its key, and what it says of an entity; its score is 0 otherwise. */
+/** A list of a kind: its key and type, and the value of an entity in it. */
 interface List {
   readonly index: string;
   readonly type: 'zset' | 'hash';
   readonly valueOf: (entity: never) => string;
 }
 
-/** Kinds that one record tells all of. */
+/** Kinds whose entries follow from one record. */
 const KINDS: readonly EntityKind[] = [
   ...(['budget', 'worker', 'flow', 'signing_key', 'reservation'] as const),
   ...(['ledger', 'bill', 'walk'] as const),
 ];
 
-/** What is said of a signing key in its list: until when it verifies. Other lists are in order, and say nothing else. */
+/** The value of a signing key in its list: the end of its validity. Entries of other lists have no value. */
 const verifiesUntil = ({ expiresAt }: { expiresAt?: number }): string => String(expiresAt ?? '');
 
-/** The list that a kind stands in. */
+/** The list of a kind, if it has one. */
 function listOf(kind: EntityKind): List | undefined {
   const list = RECORDS[kind]?.list;
   return list && { index: KEYS[list.key], type: list.type, valueOf: list.type === 'hash' ? verifiesUntil : () => '0' };
 }
 
-/** Records, or entries, of one step. */
+/** Records, or entries, per step. */
 const AT_ONCE = 40;
 const ENTRIES_AT_ONCE = 200;
 
-/** Behind the name of a record: what else is stored of it. */
+/** Suffixes of further keys of a record. */
 const BESIDE = [SUFFIXES.details, ...Object.values(QUOTA_SUFFIXES), ...Object.values(STREAM_SUFFIXES)];
 
-/** Stands for no value. */
+/** Means no value. */
 const NONE = '-';
 
-/** An entry that must be there, and the record that says so. */
+/** An expected entry, and its record. */
 interface Due {
   readonly value: string;
   readonly id: string;
-  /** The fields of the record as they were read. */
+  /** The fields of the record when it was read. */
   readonly fields: readonly string[];
 }
 
 type Find = (index: string, count: number) => void;
 
-/** Mends these indexes. `names`: those of all keys that may be records. Answers what was set aside, as `<kind>:<id>`. */
+/**
+ * Repairs these indexes. `names` are all keys that may be records. @returns records that were set aside, as
+ * `<kind>:<id>`
+ */
 export async function mendEntries(link: VerifyLink, names: readonly string[], find: Find): Promise<string[]> {
   const setAside: string[] = [];
   const timers = new Map<string, Due>();
@@ -88,7 +91,7 @@ function recordsOf(names: readonly string[], start: string): readonly string[] {
   return [...found].filter((name) => !isBeside(name)).map((name) => name.slice(start.length));
 }
 
-/** What a record asks for. What cannot be read is set aside. */
+/** The expected entries of a record. Sets an unreadable record aside. */
 async function dueOf(
   link: VerifyLink,
   kind: EntityKind,
@@ -107,7 +110,7 @@ async function dueOf(
       return text === null ? [] : ([[name, textOf(text)]] as const);
     });
     const entity = decodeEntity(kind, id, { core: new Map(stored), details: pairsOf(parts[1]) });
-    // It went away since the keys were listed.
+    // The record was removed after the keys were listed.
     if (entity === undefined) return undefined;
     const timer = entityNamed(kind).timerOf?.(entity as never);
     return {
@@ -123,7 +126,7 @@ async function dueOf(
   }
 }
 
-/** Members and values of an index, a few at a time. */
+/** Members and values of an index, read page by page. */
 async function* listed(link: VerifyLink, index: string, type: string): AsyncGenerator<readonly [string, string]> {
   let cursor = '0';
   do {
@@ -133,7 +136,7 @@ async function* listed(link: VerifyLink, index: string, type: string): AsyncGene
   } while (cursor !== '0');
 }
 
-/** What is looked at of a record, as arguments of a step: its key, the names of its fields, what was read. */
+/** Arguments of a step for a record: its key, the names of its fields, and their values when it was read. */
 function recordArgs(kind: EntityKind, id: string, fields?: readonly string[]): readonly string[] {
   const layout = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
   const names = Object.values(layout.fields);
@@ -150,7 +153,7 @@ async function mendList(
     find(index, Number(textOf(await link.step('entry', index, type, id, value, ...recordArgs(kind, id, fields)))));
   const there = new Map<string, string>();
   for await (const [id, value] of listed(link, index, type)) there.set(id, value);
-  // One whose record is there but cannot be read is left alone: `entry` compares with a record that is not there.
+  // This expects an absent record, so entries of unreadable records are not changed.
   for (const id of there.keys()) if (!due.has(id)) await set(id, NONE);
   for (const [id, { value, fields }] of due) if (there.get(id) !== value) await set(id, value, fields);
 }

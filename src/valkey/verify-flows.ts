@@ -1,27 +1,27 @@
-/** Compares the indexes of flows with the records of their members: members by rank, edges, what leads out of an execution. */
+/** Repairs the indexes of flows from the records of their members: members by rank, edges, and outgoing edges. */
 import { KEYS, SUFFIXES } from '../../lua/layout.js';
 import { textOf, type WireReply } from './reply.js';
 import type { VerifyLink } from './verify.js';
 
-/** Names that were found, and what is told of differences. */
+/** Names of the keys of flows, and the listener for differences. */
 export interface FlowKeys {
-  /** Flows that have an index of members, and of edges. */
+  /** Flows with an index of members, and of edges. */
   readonly members: readonly string[];
   readonly edges: readonly string[];
-  /** Executions that edges lead to, and those that edges lead out of. */
+  /** Executions with incoming edges, and with outgoing edges. */
   readonly dependent: readonly string[];
   readonly leading: readonly string[];
-  /** Those that one edge leads out of. */
+  /** Executions with a single outgoing edge. */
   readonly onlyEdges: readonly string[];
   find(index: string, count: number): void;
 }
 
-/** Entries of one step. */
+/** Entries per step. */
 const AT_ONCE = 100;
 
 const textsOf = (reply: WireReply): string[] => (reply as WireReply[]).map(textOf);
 
-/** Members and edges that records tell of are entered when the records are gone over; what nothing tells of goes. */
+/** Adds missing edges of the records, and removes entries without a record. Members are added with their records. */
 export async function mendFlows(
   link: VerifyLink,
   { members, edges, dependent, leading, onlyEdges, find }: FlowKeys,

@@ -1,7 +1,7 @@
 /**
- * Rebuilds the indexes of a partition from its records (ruling 40). Keys are listed by the server (`SCAN`), then looked at
- * a few at a time: each step is one short call that compares and mends in one moment, so work goes on meanwhile. Counts
- * are compared at one moment too: what was read before is corrected by what the log tells since.
+ * Rebuilds the indexes of a partition from its records (ruling 40). Keys are listed by the server (`SCAN`) and checked
+ * a few at a time: each step is one short call that compares and repairs atomically, so other work continues meanwhile.
+ * Counts are compared atomically too: records that were read earlier are brought up to date from the log.
  */
 import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
 import { entityNameIn } from '../../model/partition/quarantine.js';
@@ -12,22 +12,22 @@ import { textOf, type WireReply } from './reply.js';
 import { mendEntries } from './verify-entries.js';
 import { mendFlows } from './verify-flows.js';
 
-/** What the steps need of the backend. */
+/** Access of the steps to the backend. */
 export interface VerifyLink {
-  /** Names of the keys of the partition, without what all begin with; each once at least. */
+  /** Names of the keys of the partition without their common prefix; each at least once. */
   keys(): AsyncIterable<readonly string[]>;
   step(name: string, ...args: readonly string[]): Promise<WireReply>;
 }
 
-/** Keys, or records, of one step: a few milliseconds at most. */
+/** Keys or records per step, for a few milliseconds at most. */
 const AT_ONCE = 40;
-/** Entries of one step, where a look at one is short. */
+/** Entries per step, for short checks. */
 const ENTRIES_AT_ONCE = 200;
-/** Ids that a step reads. */
+/** Ids per step. */
 const IDS_AT_ONCE = 1_000;
-/** A count that is exact as a number here. The server counts on with longer ones too: those are set, not added to. */
+/** Counts that are exact as JavaScript numbers. The server may hold longer ones, which are set instead of added to. */
 const WHOLE = /^(0|-?[1-9]\d{0,14})$/;
-/** Log entries between two looks, at most, when the counts are compared; and how often that is tried. */
+/** Counts are compared when at most this many log entries are unread; and the number of tries. */
 const MAX_BETWEEN = 200;
 const ROUNDS = 50;
 
@@ -42,14 +42,14 @@ export class Verification {
   private readonly findings = new Map<string, VerifyFinding>();
   private readonly byFamily = new Map<KeyFamily, string[]>();
   private readonly records: string[] = [];
-  /** Executions that edges lead to, and those that edges lead out of. */
+  /** Executions with incoming edges, with outgoing edges, and with a single outgoing edge. */
   private readonly dependent: string[] = [];
   private readonly leading: string[] = [];
   private readonly onlyEdges: string[] = [];
-  /** Names of keys that are none of all these: records of other kinds, mostly. */
+  /** Names of all other keys, mostly records of other kinds. */
   private readonly others: string[] = [];
   private readonly setAside: string[] = [];
-  /** Ids in long slots, by slot: a list of many is not searched by the server. */
+  /** Ids in long retention slots, by slot; long lists are not searched on the server. */
   private readonly longSlots = new Map<string, Set<string>>();
   /** `<lane><tab><letter><tab><held><tab><flow>` of each record. */
   private readonly counted = new Map<string, string>();
@@ -66,7 +66,7 @@ export class Verification {
     await this.mendTypes();
     for (const list of [this.records, this.dependent, this.leading, this.onlyEdges, this.others]) list.length = 0;
     this.byFamily.clear();
-    // What comes while the records are listed is told by the log.
+    // Changes during the listing are read from the log later.
     const [position, , settingsVersion] = await this.now();
     this.position = position;
     await this.sortKeys();
@@ -90,7 +90,7 @@ export class Verification {
     };
   }
 
-  /** What of the keys is of flows. */
+  /** The keys of flows. */
   private flowKeys() {
     const { dependent, leading, onlyEdges } = this;
     return { members: this.named('members'), edges: this.named('edges'), dependent, leading, onlyEdges };
@@ -107,13 +107,13 @@ export class Verification {
     this.findings.set(key, { index, problem, count: (known?.count ?? 0) + count });
   }
 
-  /** The position of the log, the time, and the version of the settings, from a look at no record. */
+  /** The position of the log, the time, and the version of the settings, from a step without records. */
   private async now(): Promise<readonly [position: number, time: number, settingsVersion: number]> {
     const answer = (await this.link.step('records')) as WireReply[];
     return [numberOf(answer[0] ?? null), numberOf(answer[5] ?? null), numberOf(answer[6] ?? null)];
   }
 
-  /** Which keys there are: records by their ids, indexes by family and by what is special about each. */
+  /** Sorts all keys: records by id, indexes by family and the rest of their name. */
   private async sortKeys(): Promise<void> {
     const records = new Set<string>();
     const names = new Map<KeyFamily, Set<string>>();
@@ -156,7 +156,9 @@ export class Verification {
     }
   }
 
-  /** Leaves of the index of ids, or of a shelf: what their zset does not name goes, and so do names without leaves. */
+  /**
+   * Repairs the leaves of the index of ids, or of a shelf: drops leaves that their zset does not name, and the reverse.
+   */
   private async mendLeaves(zset: string, shelf: string): Promise<void> {
     const [before, behind] = shelf === '' ? [KEYS.leaf, ''] : [KEYS.shelved, `:${shelf}`];
     const all = this.named(shelf === '' ? 'leaf' : 'shelved');
@@ -200,7 +202,7 @@ export class Verification {
     }
   }
 
-  /** A lane of which no execution is left is known by its counts alone. */
+  /** Lanes are found by their counts, because a lane may have no executions left. */
   private async mendLanes(): Promise<void> {
     const lanesCounted = this.named('counts').filter((name) => !name.startsWith(COUNTED_FLOW));
     for (const lanes of chunksOf(lanesCounted, ENTRIES_AT_ONCE))
@@ -224,7 +226,7 @@ export class Verification {
     this.find(KEYS.timers, 'entries', numberOf(await this.link.step('admissions')));
   }
 
-  /** Entries of a queue, of what is suspended, or of the timers when there is no name. */
+  /** Repairs the entries of a queue, of the suspended executions, or without a name, of the timers. */
   private async mendScored(queue: string): Promise<void> {
     for (let from = 0; ; ) {
       const answer = await this.link.step('scored', queue, String(from), String(AT_ONCE));
@@ -251,7 +253,7 @@ export class Verification {
     }
   }
 
-  /** Files what a long slot does not have. What ended after the slots were read stands there by itself. */
+  /** Adds missing executions to long slots. Executions that ended after the slots were read have been added already. */
   private async fileUnsure(unsure: readonly string[]): Promise<void> {
     const missing = new Map<string, string[]>();
     for (let i = 0; i + 2 < unsure.length; i += 3) {
@@ -268,7 +270,7 @@ export class Verification {
       this.counted.set(rows[i] as string, rows.slice(i + 1, i + 5).join('\t'));
   }
 
-  /** Compares the counts of lanes, then those of flows, with the records. Whether quiet enough moments were found. */
+  /** Compares the counts of lanes, then of flows, with the records. False if the partition was never quiet enough. */
   private async mendCounts(): Promise<boolean> {
     if (!(await this.recount([]))) return false;
     const flows = new Set<string>();
@@ -283,12 +285,12 @@ export class Verification {
     return true;
   }
 
-  /** Compares the counts of some flows, or of all lanes, with the records at one moment, and corrects them. */
+  /** Compares the counts of some flows, or of all lanes, with the records atomically, and corrects them. */
   private async recount(flows: readonly string[]): Promise<boolean> {
     for (let round = 0; round < ROUNDS; round++) {
       const answer = await this.link.step('recount', String(this.position), String(MAX_BETWEEN), ...flows);
       if (answer === null) {
-        // Too much happened: what it happened to is read again, from the log, a part at a time.
+        // Too many log entries are unread: the changed records are read again, part by part.
         if (!(await this.catchUp())) return false;
         continue;
       }
@@ -302,7 +304,7 @@ export class Verification {
     return false;
   }
 
-  /** Reads what changed since the position again. False when the log was trimmed past it. */
+  /** Reads the records that changed since the position again. False if the log was trimmed past it. */
   private async catchUp(): Promise<boolean> {
     const [position, ids, isWhole] = (await this.link.step('changed', String(this.position), String(IDS_AT_ONCE))) as [
       WireReply,
@@ -332,7 +334,7 @@ export class Verification {
       add(lane, letter, 1);
       if (held === '1') add(lane, COUNTED_HELD, 1);
     }
-    /** Letters whose counts are no numbers. */
+    /** Lanes and letters whose counts are no whole numbers. */
     const unreadable = new Set<string>();
     for (const [name, pairs] of counts) {
       const [lane, parts] = [textOf(name), textsOf(pairs)];

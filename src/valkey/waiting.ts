@@ -1,4 +1,4 @@
-/** Reads of what waits, as the library answers them. */
+/** Reads of suspensions, waitpoints and signals. */
 import { facetCodec } from '../../model/core/codec.js';
 import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { executionIdIn, memberOf } from '../../model/ids.js';
@@ -15,7 +15,7 @@ const NAMING = facetCodec(executionFacts.naming);
 const SUSPENSION = facetCodec(waitsFacts.suspension);
 const REASON = facetCodec({ reasonCode: waitsFacts.suspension.reasonCode });
 
-/** A page of signals, with what they brought. */
+/** The fetch of a page of signals, with their payloads. */
 export const signalPage = (
   name: string,
 ): Fetch<{ executionId: string; cursor?: string | undefined; limit: number }> => ({
@@ -75,7 +75,7 @@ export const listPendingWaitpoints: Fetch<ParsedArgsOf<'listPendingWaitpoints'>>
       executions: { get: () => execution },
       signing: {
         current: () => (current === '' ? undefined : ({ kid: current } as SigningKey)),
-        // A message begins with the id of its waitpoint.
+        // A message begins with the id of its waitpoint, then "|".
         digest: (_, message) => digestOf.get(message.slice(0, message.indexOf('|'))),
       },
     });

@@ -1,4 +1,4 @@
-/** What an execution waits for, as it is stored beside its record: see `model/suspension/facts.ts`. */
+/** Decodes the waits of an execution, which are stored beside its record: see `model/suspension/facts.ts`. */
 import { WAITS_FIELDS } from '../../lua/layout.js';
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
@@ -30,7 +30,7 @@ function read<Facts>(codec: keyof typeof CODECS, text: string): Facts {
 const partsOf = (text: string | undefined, separator: string): string[] =>
   text === undefined || text === '' ? [] : text.split(separator);
 
-/** Fields that begin with a text: what follows it, and the value. */
+/** Fields with a prefix: the rest of the name, and the value. */
 function under(fields: ReadonlyMap<string, string>, start: string): [string, string][] {
   return [...fields].flatMap(([name, value]): [string, string][] =>
     name.startsWith(start) ? [[name.slice(start.length), value]] : [],
@@ -53,7 +53,7 @@ function suspensionOf(fields: ReadonlyMap<string, string>): Suspension | undefin
   };
 }
 
-/** What an execution waits for; nothing when it never did. @throws EngineError `corruption` */
+/** The waits of an execution; undefined if it never had any. @throws EngineError `corruption` */
 export function decodeWaits(fields: ReadonlyMap<string, string>): Waiting | undefined {
   if (fields.size === 0) return undefined;
   const all = <Facts>(codec: keyof typeof CODECS, start: string): Record<string, Facts> =>

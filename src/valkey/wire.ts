@@ -1,9 +1,13 @@
 /**
- * What travels between client and server, derived from the declarations. Commands of a call that follow each other and
- * agree in what they share are a group: the signature of the operation; one text with how many they are and what they
- * share, line by line, since every text of a call has its price; what each has. Every argument is one text, an absent one is empty; bytes are two, where they are, and themselves or, when they travel
- * beside the call, how many (lua/execution/bytes.lua). An answer is a number, the kind of its outcome; or one text that
- * begins with it, where what follows is texts without tabs, for a list costs the server ten times as much; or a list.
+ * The format of calls and answers, derived from the declarations of the operations.
+ *
+ * Adjacent commands of a call with equal shared arguments form a group: the signature of the operation; one text with
+ * the number of commands and, line by line, the shared arguments (one text, because every text of a call has a price);
+ * then the other arguments of each command. An argument is one text, empty if absent. Bytes are two texts: their place,
+ * and the bytes themselves or, if they are sent outside of the call, their number (lua/execution/bytes.lua).
+ *
+ * An answer is a number, the kind of its outcome; or a text that begins with that number, followed by texts without
+ * tabs, because a list costs the server ten times as much; or a list.
  */
 import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
@@ -26,7 +30,7 @@ export type WireArgument = string | Buffer;
 
 type Args = Readonly<Record<string, unknown>>;
 
-/** The place of bytes that travel beside the call, if they do. */
+/** Stages bytes outside of the call. @returns their place, or undefined if they stay in the call */
 export type Stage = (slot: ByteSlot, bytes: Buffer) => string | undefined;
 
 type Encoder = (argv: WireArgument[], args: Args, stage: Stage) => void;
@@ -35,7 +39,10 @@ const NAMES = Object.keys(OPERATIONS) as OperationName[];
 const byName = <Value>(make: (name: OperationName) => Value): Record<OperationName, Value> =>
   Object.fromEntries(NAMES.map((name) => [name, make(name)])) as Record<OperationName, Value>;
 
-/** Up to here, ASCII bytes travel as text: a command of texts alone is written in one piece, and a copy is cheap. */
+/**
+ * ASCII bytes up to this length are sent as text: the client writes a command of texts in one piece, and the copy is
+ * cheap.
+ */
 const TEXT_MAX_BYTES = 16 * 1024;
 
 const asText = (buffer: Buffer): WireArgument =>
@@ -44,7 +51,7 @@ const asText = (buffer: Buffer): WireArgument =>
 const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Bytes as arguments; the client library would write an array that is no Buffer as text. */
+/** Encodes bytes; a Uint8Array becomes a Buffer, because the client library would write it as text. */
 function bytesEncoder({ name, optional }: Field, slot: ByteSlot): Encoder {
   return (argv, args, stage) => {
     const bytes = args[name] as Uint8Array | undefined;
@@ -59,7 +66,7 @@ function bytesEncoder({ name, optional }: Field, slot: ByteSlot): Encoder {
   };
 }
 
-/** Bytes that belong to no slot: they travel in the call, as they are. */
+/** Encodes bytes without a slot, which always stay in the call. */
 function inlineEncoder({ name }: Field): Encoder {
   return (argv, args) => {
     const bytes = args[name] as Uint8Array | undefined;
@@ -67,7 +74,7 @@ function inlineEncoder({ name }: Field): Encoder {
   };
 }
 
-/** The one text of a value. */
+/** Encodes a value as one text. */
 function textEncoder(field: Field): (value: unknown) => string {
   switch (field.kind) {
     case 'text':
@@ -138,7 +145,7 @@ function encoderOf(name: OperationName, parts: readonly WirePart[]): Encoder {
 
 const NEVER_STAGED: Stage = () => undefined;
 
-/** What commands share, each text behind a line break: none holds one, which a test makes sure of. */
+/** The shared arguments of a command, each after a line break; a test makes sure that none contains one. */
 const SHARED = byName((name) => {
   const encode = encoderOf(name, SHAPES[name].shared);
   return (args: Args): string => {
@@ -147,7 +154,7 @@ const SHARED = byName((name) => {
     return texts.map((text) => `\n${text as string}`).join('');
   };
 });
-/** Whether what a command shares is written as it is for another one of its kind. */
+/** Whether the shared arguments of two commands of an operation have the same encoding. */
 const SHARES_ALIKE = byName((name) => {
   const fields = SHAPES[name].shared.flatMap((part) => (part.kind === 'joined' ? part.fields : [part.field]));
   const names = fields.map((field) => field.name);
@@ -249,7 +256,7 @@ let lastParts: readonly AnswerPart[] = [''];
 function partsOf(reply: WireReply): readonly AnswerPart[] {
   if (!Buffer.isBuffer(reply)) return typeof reply === 'number' ? NO_PARTS : (reply as WireReply[]);
   const text = textOf(reply);
-  // Commands of one call are mostly answered alike.
+  // Commands of one call mostly have the same answer.
   if (text !== lastText) {
     lastText = text;
     lastParts = text.split('\t');
@@ -257,18 +264,19 @@ function partsOf(reply: WireReply): readonly AnswerPart[] {
   return lastParts;
 }
 
-/** First parts of answers that are no outcome: a refusal, an error inside the command. */
+/** First parts of answers without an outcome: a refusal, and an error inside the command. */
 const REFUSED = 0;
 const FAULT = -1;
 
-/** Whether a command did not run, and none behind it, for want of its bytes. */
+/** Whether a command, and all commands after it, did not run because its bytes were missing. */
 export function isNotStaged(reply: WireReply): boolean {
   return reply === NOT_STAGED;
 }
 
 /**
  * The answer to one command.
- * @throws EngineError when the command met an error: `corruption` of a record, what the server refuses, or `function_failed`
+ * @throws EngineError for an error inside the command: `corruption` of a record, a refusal by the server, or
+ *   `function_failed`
  */
 export function decodeReply<Name extends OperationName>(
   name: Name,
@@ -286,12 +294,12 @@ export function decodeReply<Name extends OperationName>(
   return { ok: true, outcome };
 }
 
-/** How the library says that a record cannot be read (lua/core/call.lua). */
+/** The library's error for an unreadable record (lua/core/call.lua). */
 const DAMAGED = /DAMAGED (.*)$/;
 
 function faultInside(name: string, message: string): EngineError {
   if (message.startsWith('WRONGTYPE')) {
-    // The records of a partition are read in a way that cannot fail so: it is a key that they share.
+    // Reads of records cannot fail like this, so the key is an index.
     return new EngineError('corruption', `${name}: an index of the partition is not what it should be.`);
   }
   if (message.startsWith('MISMATCH'))
@@ -301,7 +309,7 @@ function faultInside(name: string, message: string): EngineError {
   return new EngineError(codeOfWords(message) ?? 'function_failed', `${name}: ${serverWords(message)}.`);
 }
 
-/** An id as callers know it. Other texts stay as they are. */
+/** Converts a short id to the form of the API; other texts are unchanged. */
 function wholeIdOf(value: string): string {
   const at = value.lastIndexOf(':') + 1;
   const id = value.slice(at);
@@ -315,7 +323,7 @@ function decodeRefusal(name: string, parts: readonly AnswerPart[]): Rejected {
   for (let i = 2; i + 1 < parts.length; i += 2) {
     const value = textOf(parts[i + 1] as AnswerPart);
     const name = textOf(parts[i] as AnswerPart);
-    // Other words can look like one.
+    // Other texts can look like a short id.
     detail[name] = name.endsWith('Id') ? wholeIdOf(value) : value;
   }
   return { ok: false, code, detail };

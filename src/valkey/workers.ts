@@ -1,4 +1,4 @@
-/** Reads of workers, as the library answers them. */
+/** Reads of workers. */
 import { facetCodec } from '../../model/core/codec.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { workerFacts, type WorkerRecord } from '../../model/worker/facts.js';
@@ -18,7 +18,7 @@ export const listWorkers: Fetch<ParsedArgsOf<'listWorkers'>> = {
   request: ({ cursor, limit }) => ['list_workers', cursor ?? '', String(limit)],
   view(reply) {
     const [rows, next] = reply as [WireReply[], WireReply];
-    // The library has judged by its own clock which of them live.
+    // The library has filtered them by the server's clock: these are alive.
     return viewOf({ workers: { alive: () => ({ workers: rows.map(workerOf), next: textOf(next) || undefined }) } });
   },
 };

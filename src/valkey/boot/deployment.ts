@@ -1,7 +1,7 @@
 /**
- * The record of a deployment, which the first process writes and every later one agrees with: how it is partitioned, the
- * contract of its data, and the settings that all processes share (ruling 17). Beside it, the newest build of the library
- * that the deployment ever had. Both are written again when a server comes back empty while processes live.
+ * The record of a deployment: its partitioning, the contract of its data, and the settings that all processes share
+ * (ruling 17). The first process writes it, and later ones must agree with it. Another key has the newest build of the
+ * library that the deployment has had. Running processes restore both when a server comes back empty.
  */
 import { CONTRACT } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
@@ -26,50 +26,50 @@ import {
 import type { Client } from '../connection/clients.js';
 import { buildsKey, deploymentKey } from '../keys.js';
 
-/** Records that were written before they named it are of this contract. */
+/** The contract of records without one, which earlier versions wrote. */
 const FIRST_CONTRACT = 1;
-/** Partitions of a record that does not name them. */
+/** Partition counts of records without them. */
 const FIRST_PARTITIONS: Partial<PartitionConfig> = {
   budgets: DEFAULTS.meterPartitionCount,
   quotas: DEFAULTS.meterPartitionCount,
 };
-/** Settings of a record that names no version. */
+/** The version of settings in records without one. */
 const FIRST_VERSION = 1;
-/** A change meets another one at most so often. */
+/** Most tries of a change that meets concurrent changes. */
 const MAX_CHANGES = 16;
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** What the record says: its text, and what was read in it. */
+/** The text of the record, and its parsed contents. */
 interface Known {
-  /** Members that this process does not know included. */
+  /** Includes members that this process does not know. */
   readonly text: string;
   readonly partitions: PartitionConfig;
   readonly settings: DeploymentSettings;
-  /** The settings as calls carry them. */
+  /** The settings in the form of calls. */
   readonly settingsText: string;
 }
 
-/** Changes the record where it is as it is known. Answers whether it was. */
+/** Replaces the record if its text is `known`. @returns whether it was replaced */
 export type ReplaceRecord = (key: string, known: string, text: string) => Promise<boolean>;
 
 export class DeploymentRecord {
   private known: Known | undefined;
-  /** The newest build that this process knows of, by library. */
+  /** The newest known build, by library. */
   private readonly newest = new Map<string, number>();
   private readonly key: string;
 
   constructor(
     private readonly client: Client,
     private readonly prefix: string,
-    /** The contract that this process speaks. */
+    /** The contract of this process. */
     private readonly contract = CONTRACT,
     private readonly replace: ReplaceRecord = () => Promise.resolve(false),
   ) {
     this.key = deploymentKey(prefix);
   }
 
-  /** The settings as this process knows them. */
+  /** The settings known to this process. */
   get settings(): DeploymentSettings {
     return this.current.settings;
   }
@@ -79,7 +79,7 @@ export class DeploymentRecord {
   }
 
   /**
-   * Settles partitioning and settings: the first process writes them, every later one must agree with what it names.
+   * Writes partitioning and settings if this is the first process; otherwise checks those that the caller gave.
    * @throws EngineError `partition_mismatch`, `settings_mismatch`, `library_mismatch`, `invalid_input`, `corruption`
    */
   async settle(wanted: Partial<PartitionConfig> | undefined, given: GivenSettings = {}): Promise<PartitionConfig> {
@@ -101,9 +101,8 @@ export class DeploymentRecord {
   }
 
   /**
-   * Makes sure that settings are known that are at least of the version that a partition has seen. Of calls that wait for
-   * the same ones, those that come later find them known.
-   * @throws EngineError `settings_changed` when the record is older
+   * Reads the settings again unless this process knows at least the version that a partition has seen.
+   * @throws EngineError `settings_changed` if the record is older than that
    */
   async learn(version: number): Promise<void> {
     if (this.settings.version >= version) return;
@@ -117,8 +116,8 @@ export class DeploymentRecord {
   }
 
   /**
-   * Changes settings for all processes. Those that know older ones learn of it with their next call.
-   * @throws EngineError `invalid_input`, `settings_changed` when others change them all the time
+   * Changes settings for all processes. The others learn of it with their next call.
+   * @throws EngineError `invalid_input`, `settings_changed` after too many concurrent changes
    */
   async change(changes: GivenSettings): Promise<void> {
     for (let tries = 0; tries < MAX_CHANGES; tries++) {
@@ -140,8 +139,8 @@ export class DeploymentRecord {
   }
 
   /**
-   * Notes that a family of partitions is in use. It raises the version, like a change of settings: so every process
-   * learns of it. @throws EngineError `settings_changed` when others change the record all the time
+   * Records that a family of partitions is in use. This raises the version, like a change of settings, so that every
+   * process learns of it. @throws EngineError `settings_changed` after too many concurrent changes
    */
   async noteFamily(family: Family): Promise<void> {
     for (let tries = 0; tries < MAX_CHANGES; tries++) {
@@ -162,8 +161,8 @@ export class DeploymentRecord {
   }
 
   /**
-   * Writes the record again where it is gone, or of older settings; takes newer ones over.
-   * @throws EngineError `partition_mismatch` when another one is there by now
+   * Writes the record again if it is missing or has older settings; reads it if it has newer ones.
+   * @throws EngineError `partition_mismatch` if it was replaced by a different one
    */
   async restore(): Promise<void> {
     const own = this.known;
@@ -189,13 +188,13 @@ export class DeploymentRecord {
     else if (there.settings.version < own.settings.version) await this.replace(this.key, text, own.text);
   }
 
-  /** The newest build of a library that this deployment ever had, 0 when it had none. */
+  /** The newest build of a library that this deployment has had, 0 without any. */
   async newestBuild(library: string): Promise<number> {
     const stored = Number((await this.client.zscore(buildsKey(this.prefix), library)) ?? 0);
     return Math.max(stored, this.newest.get(library) ?? 0);
   }
 
-  /** Notes a build that a server has; the record keeps the newest. */
+  /** Records a build that a server has; the newest is kept. */
   async noteBuild(library: string, build: number): Promise<void> {
     const newest = Math.max(build, this.newest.get(library) ?? 0);
     this.newest.set(library, newest);
@@ -226,7 +225,7 @@ export class DeploymentRecord {
   }
 }
 
-/** What a record says of something that is settled, as text; records of before it was have what they were made with. */
+/** The text of a fixed member of a record; old records without it have its first value. */
 function settledIn(members: Members | undefined, name: string): string {
   const fallback: unknown = name === 'contract' ? FIRST_CONTRACT : FIRST_PARTITIONS[name as keyof PartitionConfig];
   return String(members?.[name] ?? (members === undefined ? '' : fallback));
@@ -243,7 +242,7 @@ function settingsIn(key: string, members: Members | undefined): DeploymentSettin
   }
 }
 
-/** The settings as the library reads them. */
+/** The settings in the form of the library. */
 const textOf = ({ version, logMaxEntries, retentionMs, indexedTags }: DeploymentSettings): string =>
   [version, logMaxEntries, retentionMs, indexedTags.join(',')].join('\t');
 
@@ -255,7 +254,7 @@ const mismatch = (
 ): EngineError =>
   new EngineError(code, `${field}: stored=${stored}, config=${config}.`, { detail: { field, stored, config } });
 
-/** The members of a record; nothing when it is none. */
+/** The members of a record; undefined if it is not a JSON object. */
 function membersOf(text: string): Members | undefined {
   try {
     const value: unknown = JSON.parse(text);

@@ -1,6 +1,6 @@
 /**
- * The function library on the server: brought where it is missing, raised where it is older, refused where it is another
- * one. A server is never taken back to an older build, also not after its functions were flushed.
+ * Loads the function library onto the server if it is missing or older, and refuses to run with a different library. A
+ * server never gets an older build than the deployment has had, even after its functions were flushed.
  */
 import type { Valkey } from 'iovalkey';
 import { unlike } from '../../../lua/signatures.js';
@@ -13,18 +13,18 @@ import { nameOf } from '../connection/node-faults.js';
 import type { LibraryMode } from '../options.js';
 import type { DeploymentRecord } from './deployment.js';
 
-/** Operations that an error names. */
+/** Most operations that an error names. */
 const MAX_NAMED = 5;
 
 interface Installed {
   readonly build: number;
   readonly hash: string;
-  /** Of its operations. */
+  /** Signatures of its operations. */
   readonly signatures: readonly string[];
 }
 
 export class LibraryKeeper {
-  /** The library that this process brings. */
+  /** The library of this process. */
   readonly wanted: Library;
   private running: Promise<void> | undefined;
 
@@ -37,9 +37,9 @@ export class LibraryKeeper {
   }
 
   /**
-   * Brings the library onto every primary; callers at the same time share one try.
+   * Loads the library onto every primary if needed; concurrent callers share one run.
    * @throws EngineError `library_mismatch`
-   * @throws NotYet when the library is missing and only a newer process may load it
+   * @throws NotYet if the library is missing and only a newer process may load it
    */
   bring(mode: LibraryMode): Promise<void> {
     this.running ??= this.bringNow(mode).finally(() => (this.running = undefined));
@@ -51,7 +51,7 @@ export class LibraryKeeper {
     await this.record.noteBuild(this.wanted.name, Math.max(...builds));
   }
 
-  /** Answers the build that the node has then. */
+  /** @returns the build that the node has afterwards */
   private async bringTo(node: Valkey, mode: LibraryMode): Promise<number> {
     const { wanted } = this;
     const host = nameOf(node);
@@ -63,7 +63,7 @@ export class LibraryKeeper {
     }
     if (found === undefined)
       throw new NotYet(new EngineError('library_mismatch', `${host} has no library ${wanted.name}.`));
-    // A newer build of the same contract speaks our language: leave it there.
+    // A newer build of the same contract is compatible, so it stays.
     if (found.build > wanted.build) {
       checkSignatures(found, host);
       return found.build;
@@ -76,7 +76,7 @@ export class LibraryKeeper {
 
   private async loadOn(node: Valkey, mode: LibraryMode, isMissing: boolean): Promise<number> {
     const { name, build, source } = this.wanted;
-    // Noted before it is there: an older process that looks now does not load its own.
+    // Recorded before the load, so that an older process does not load its own build meanwhile.
     await this.record.noteBuild(name, build);
     if (mode === 'replace' || !isMissing) {
       await node.call('FUNCTION', 'LOAD', 'REPLACE', source);
@@ -86,13 +86,13 @@ export class LibraryKeeper {
       await node.call('FUNCTION', 'LOAD', source);
       return build;
     } catch (error) {
-      // Another process was faster; it may have brought a newer one.
+      // Another process has loaded a library meanwhile, perhaps a newer one.
       if (isReply(error) && /already exists/i.test(error.message)) return this.bringTo(node, mode);
       throw error;
     }
   }
 
-  /** A deployment that had a newer build gets that one back, from a process that has it. */
+  /** @throws NotYet if the deployment has had a newer build, which a process that has it must load */
   private async checkNewest(host: string): Promise<void> {
     const { name, build } = this.wanted;
     const newest = await this.record.newestBuild(name);
@@ -117,7 +117,9 @@ export class LibraryKeeper {
   }
 }
 
-/** @throws EngineError `library_mismatch` when the library has an operation of this process not, or in another form */
+/**
+ * @throws EngineError `library_mismatch` if an operation of this process is missing in the library, or differs in form
+ */
 function checkSignatures({ build, signatures }: Installed, host: string): void {
   const others = unlike(signatures);
   if (others.length === 0) return;

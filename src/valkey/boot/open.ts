@@ -1,6 +1,6 @@
 /**
- * What happens before the first call: is this a server that can be trusted with work, is the library on it, may the user
- * do what it needs, and is it partitioned as this process thinks. Each refusal says what to do. Source: spec 13 part B.
+ * The checks before the first call: that the server is suitable, that it has the library, that the user has all rights,
+ * and that the partitioning agrees with this process. Each refusal has a hint. Source: spec 13 part B.
  */
 import type { FamilyCounts } from '../../../model/families.js';
 import { ONE_OF_EACH } from '../../../model/partition.js';
@@ -34,15 +34,16 @@ import { checkServer, serverInfo, versionOf } from './server-check.js';
 import { Upkeep } from './upkeep.js';
 
 /**
- * Opens the engine on a Valkey server, a cluster, or the primary that Sentinels name: checks the server and the rights of
- * the user, brings the function library, settles the partitioning. Two connections at most (per node of a cluster): one
- * for commands, one for wakes.
+ * Opens the engine on a Valkey server, a cluster, or the primary that Sentinels name: checks the server and the rights
+ * of the user, loads the function library, and reads or writes the partitioning. It uses at most two connections (per
+ * node of a cluster): one for commands, one for wakes.
  *
- * @throws EngineError `transport_failed`, `call_timeout`, `certificate_refused`, `server_refused`, `server_clients_full`,
- * `server_not_ready`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch`, `partition_mismatch`,
- * `settings_mismatch`, `invalid_input`
+ * @throws EngineError `transport_failed`, `call_timeout`, `certificate_refused`, `server_refused`,
+ *   `server_clients_full`, `server_not_ready`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch`,
+ *   `partition_mismatch`, `settings_mismatch`, `invalid_input`
  * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
- * @example const backend = await valkey({ url: 'valkeys://cache.example:6379', tls: { ca: await readFile('ca.pem') } });
+ * @example const backend = await valkey({ url: 'valkeys://cache.example:6379', tls: { ca: await readFile('ca.pem') }
+ *   });
  * @example const backend = await valkey({ sentinels: ['s1:26379', 's2:26379', 's3:26379'], name: 'main' });
  */
 export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
@@ -51,10 +52,10 @@ export async function valkey(options: ValkeyOptions | string = {}): Promise<Back
   return asBackend(await open(given, 'production'));
 }
 
-/** Sizes by which the short bytes of tests take every way that bytes can take. */
+/** Sizes with which the short bytes of tests cover all ways to send and fetch bytes. */
 const TEST_SIZES: Sizes = { stagedFromBytes: MAX_FIELD_BYTES + 4, fetchedFromClaims: 2 };
 
-/** The same on a test build of the library, whose clock the caller holds. For tests only. */
+/** The same with a test build of the library, whose clock the caller controls. For tests only. */
 export async function valkeyUnderTest(options: ValkeyOptions, clock: TestClock): Promise<Backend> {
   return asBackend(await open({ library: 'replace', ...options }, 'test', clock, TEST_SIZES));
 }
@@ -84,14 +85,14 @@ async function open(
   }
 }
 
-/** A server that is connected to. */
+/** A connected server. */
 interface Server {
   readonly client: Client;
-  /** As it reports it; of a cluster, that of the node that answered first. */
+  /** The version that it reports; in a cluster, that of the node that answered first. */
   readonly version: string;
 }
 
-/** A client that is connected, of the kind that the server needs. */
+/** Connects the kind of client that the server needs. */
 async function connected(address: Address, deadlines: Deadlines): Promise<Server> {
   const { timeoutMs } = deadlines;
   const node = await firstOf(address, deadlines);
@@ -125,10 +126,10 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
   }
 }
 
-/** The node that answers first. Where nobody listens, whoever opens the backend tries again, or is told at once. */
+/** The node that answers first. With nodes, a refused connection fails at once; with Sentinels it is retried. */
 async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> {
   const nodes = address.nodes.length === 0 ? [address] : address.nodes.map((node) => ({ ...address, nodes: [node] }));
-  // Behind Sentinels, a primary that is gone has a successor soon.
+  // Sentinels soon name a successor of a dead primary.
   const isInVain = address.nodes.length === 0 ? isLasting : (fault: unknown) => isLasting(fault) || isRefused(fault);
   const tried = nodes.map((each) => connectNode(each, deadlines.timeoutMs, deadlines));
   const found = new AbortController();
@@ -153,7 +154,7 @@ async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> 
   }
 }
 
-/** The steps behind the connection. Each is made again within its time when the server cannot take it for a moment. */
+/** The steps after the connection. Each is retried within its time while the server is not ready. */
 class Boot {
   readonly record: DeploymentRecord;
   private readonly keeper: LibraryKeeper;
@@ -194,7 +195,7 @@ class Boot {
     if (client.isCluster) {
       for (const node of primariesOf(client)) checkServer(await retrier.make(() => serverInfo(node)), nameOf(node));
     }
-    // Refused before the library changes anything for those who use the deployment already.
+    // Before the library is loaded, so that a refused process changes nothing for the running ones.
     const partitions = await retrier.make(() => record.settle(options.partitions, options));
     await retrier.make(() => this.bringOnce());
     this.counts = partitions;
@@ -202,7 +203,7 @@ class Boot {
     return partitions;
   }
 
-  /** Answers the rights that not every user has. @throws EngineError `server_refused` for any other right */
+  /** @returns the optional rights of the user @throws EngineError `server_refused` if another right is missing */
   private async proveRights(): Promise<FoundRights> {
     const { client, prefix, counts, keeper } = this;
     const options = { prefix, counts, isCluster: client.isCluster, library: keeper.wanted };
@@ -213,7 +214,7 @@ class Boot {
     };
   }
 
-  /** What the running backend waits for is refused at once when it opens. */
+  /** Loads the library. A condition that a running backend would wait for is an error here. */
   private async bringOnce(): Promise<void> {
     try {
       await this.keeper.bring(this.mode);

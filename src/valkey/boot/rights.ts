@@ -1,6 +1,6 @@
 /**
- * Proves, before the first command, that the user may do everything that a command can need. A right that is missing
- * inside a function would end that function half way. Only channels can be done without: work is found by polling then.
+ * Checks, before the first command, that the user has every right that a command can need, because a missing right ends
+ * a function halfway. Only the rights to channels are optional: without them, work is found by polling.
  */
 import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
@@ -11,23 +11,23 @@ import { CLIENT_COMMANDS, CLUSTER_COMMANDS } from '../acl.js';
 import { isFunctionMissing } from '../connection/faults.js';
 import { nameOf } from '../connection/node-faults.js';
 
-/** One right: words that the server judges, and what an error calls it. */
+/** A right: the words of a command that the server checks, and its name in errors. */
 interface Right {
   readonly words: readonly string[];
   readonly name: string;
-  /** What needs it: every deployment, wakes only, or the call that lists keys. */
+  /** What needs it: every deployment, only wakes, or only the call that lists keys. */
   readonly neededFor: 'work' | 'wakes' | 'listing';
 }
 
-/** What was found of the rights that a deployment can do without. */
+/** The optional rights of a user. */
 export interface FoundRights {
-  /** The notice about channels that the user may not use, if there are any. */
+  /** The notice about channels without a right, if there are any. */
   readonly channelsMissing: EngineError | undefined;
   /** Whether the user may list keys, which `verifyPartition` needs. */
   readonly canList: boolean;
 }
 
-/** What `verifyPartition` needs beside the rest. */
+/** The further right that `verifyPartition` needs. */
 const LISTING: Right = { words: ['scan', '0'], name: 'scan', neededFor: 'listing' };
 
 export interface RightsOptions {
@@ -39,7 +39,7 @@ export interface RightsOptions {
 
 const FAMILY_NAMES = Object.keys(FAMILIES) as Family[];
 
-/** Partitions of a family that stand for all: its first and its last; of one that is not counted, one with a name. */
+/** Example partitions of a family: the first and the last; an invented one if the family has no count. */
 function examplesOf(family: Family, counts: FamilyCounts): string[] {
   const all = partitionsOf(family, counts);
   const [first = partitionIn(family, 'rights'), last = first] = [all[0], all.at(-1)];
@@ -48,10 +48,10 @@ function examplesOf(family: Family, counts: FamilyCounts): string[] {
 
 /** Commands whose first argument is a channel. */
 const OF_CHANNELS: ReadonlySet<string> = new Set(['publish', 'subscribe']);
-/** Of commands that are named, so many at most. */
+/** Most commands that an error names. */
 const MAX_NAMED = 10;
 
-/** Every right that the library and the client need. Keys and channels are judged by examples. */
+/** Every right that the library and the client need. Rights to keys and channels are checked by examples. */
 export function neededRights({ prefix, counts, isCluster, library }: RightsOptions): readonly Right[] {
   const partitions = FAMILY_NAMES.flatMap((family) => examplesOf(family, counts));
   const keys = partitions.map((partition) => `${prefix}${partition}:rights`);
@@ -76,8 +76,8 @@ export function neededRights({ prefix, counts, isCluster, library }: RightsOptio
 }
 
 /**
- * Answers what the user may do of that which a deployment can do without.
- * @throws EngineError `server_refused` that names every other right that is missing
+ * The optional rights of the user.
+ * @throws EngineError `server_refused` that names every other missing right
  */
 export async function proveRights(node: Valkey, options: RightsOptions): Promise<FoundRights> {
   const rights = [LISTING, ...neededRights(options)];
@@ -86,7 +86,7 @@ export async function proveRights(node: Valkey, options: RightsOptions): Promise
   try {
     refused = (await node.call('FCALL', `${options.library.functionPrefix}rights`, 0, ...argv)) as number[];
   } catch (error) {
-    // Another build of the library is there that cannot say.
+    // Another build of the library cannot check rights.
     if (isFunctionMissing(error)) return { channelsMissing: undefined, canList: false };
     throw error;
   }
@@ -112,7 +112,7 @@ function refusal(node: Valkey, missing: readonly Right[], consequence: string): 
   );
 }
 
-/** A command that is not allowed at all is not allowed on any key: that is said once. */
+/** Drops the examples of a command that is not allowed at all. */
 function withoutRepetitions(missing: readonly Right[]): readonly Right[] {
   const whole = new Set(missing.filter(({ words, name }) => words.join('|') === name).map(({ name }) => name));
   return missing.filter(({ words, name }) => {

@@ -1,10 +1,10 @@
-/** Whether a server can be trusted with work. Source: spec 13 part B. */
+/** Checks that a server is suitable. Source: spec 13 part B. */
 import type { Valkey } from 'iovalkey';
 import { EngineError } from '../../../model/errors.js';
 
 const MIN_MAJOR = 8;
 
-/** What INFO says, by name. */
+/** The fields of INFO, by name. */
 export async function serverInfo(node: Valkey, ...sections: string[]): Promise<Map<string, string>> {
   const text = await node.info(...sections);
   return new Map(
@@ -28,7 +28,7 @@ export function checkServer(info: ReadonlyMap<string, string>, host: string): vo
       `${host} is not a Valkey server (it reports redis_version ${info.get('redis_version') ?? 'nothing'}).`,
     );
   }
-  // Valkey 7.2 calls itself 7.2 and says no `valkey_version`.
+  // Valkey 7.2 reports no `valkey_version`.
   if (Number(version.split('.')[0]) < MIN_MAJOR)
     throw new EngineError('unsupported_server', `${host} runs Valkey ${version}.`);
   checkEviction(info, host);

@@ -1,6 +1,6 @@
 /**
- * What was right at boot has to stay right: looked at again after every reconnection, and every few minutes. A server
- * that came back empty gets its record and its library; what only an operator can mend is told once.
+ * Repeats the checks of the boot after every reconnection, and every few minutes. A server that came back empty gets
+ * its record and its library again. Faults that only an operator can fix are reported once.
  */
 import type { EngineError } from '../../../model/errors.js';
 import type { LibraryMode } from '../options.js';
@@ -13,11 +13,11 @@ import type { LibraryKeeper } from './library.js';
 import type { FoundRights } from './rights.js';
 import { checkEviction, serverInfo } from './server-check.js';
 
-/** Between two looks at a server that stays connected, ms. */
+/** Interval of checks while the connection lasts, ms. */
 const INTERVAL_MS = 120_000;
-/** After a reconnection, ms: the nodes of a cluster come back together. */
+/** Delay of the check after a reconnection, ms, because the nodes of a cluster reconnect one after another. */
 const SETTLE_MS = 100;
-/** Between two looks at the least, ms: while a primary is dead, its connection is tried again and again. */
+/** Shortest time between two checks, ms, because the connection to a dead primary is retried all the time. */
 const MIN_GAP_MS = 500;
 
 export interface UpkeepOptions {
@@ -26,7 +26,7 @@ export interface UpkeepOptions {
   readonly record: DeploymentRecord;
   readonly keeper: LibraryKeeper;
   readonly mode: LibraryMode;
-  /** Answers the rights that not every user has; throws what else is missing. */
+  /** Returns the optional rights of the user; throws if another right is missing. */
   readonly proveRights: () => Promise<FoundRights>;
   readonly connection: Connection;
 }
@@ -52,7 +52,9 @@ export class Upkeep {
     clearTimeout(this.soon);
   }
 
-  /** Looks once; at the same time as another call, with it. Faults of the way there are not told: calls meet them. */
+  /**
+   * Runs the checks; concurrent callers share one run. Transient faults are not reported, since calls meet them too.
+   */
   look(): Promise<void> {
     this.looking ??= this.lookNow().finally(() => {
       this.looking = undefined;

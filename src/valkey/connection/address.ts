@@ -1,43 +1,43 @@
-/** Where the server is: a URL, the nodes of a cluster, or the Sentinels that know the primary. */
+/** The address of the server: a URL, the nodes of a cluster, or the Sentinels that know the primary. */
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import { EngineError } from '../../../model/errors.js';
 
-/** `host:port`, `host` (port 6379, of a Sentinel 26379), or the two as an object. IPv6 addresses stand in brackets. */
+/** `host:port`, `host` (port 6379, for a Sentinel 26379), or an object. IPv6 addresses in strings have brackets. */
 export type NodeAddress = string | { readonly host: string; readonly port?: number | undefined };
 
-/** Certificates and names, as `tls.connect` of Node takes them: `ca`, `cert`, `key`, `passphrase`, `servername`, ... */
+/** Certificates and names for Node's `tls.connect`: `ca`, `cert`, `key`, `passphrase`, `servername`, ... */
 export type TlsOptions = Omit<TlsConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
 
-/** Everything that says how the server is reached. */
+/** How to reach the server. */
 export interface ConnectionOptions {
   /**
-   * `valkey://[user:password@]host[:port][/database]`, `valkeys://` with TLS; several nodes of a cluster are separated by
-   * commas. Default the environment variable `VALKEY_URL`, or `valkey://localhost:6379`.
+   * `valkey://[user:password@]host[:port][/database]`, `valkeys://` with TLS; several nodes of a cluster are separated
+   * by commas. Default: the environment variable `VALKEY_URL`, or `valkey://localhost:6379`.
    */
   readonly url?: string | undefined;
-  /** Nodes of a cluster, in the place of `url`: any of them that answers leads to the others. */
+  /** Nodes of a cluster, instead of `url`; one that answers is enough to find all others. */
   readonly nodes?: readonly NodeAddress[] | undefined;
-  /** Sentinels, in the place of `url`: they are asked where the primary is, again after each lost connection. */
+  /** Sentinels, instead of `url`. They are asked for the primary, again after each lost connection. */
   readonly sentinels?: readonly NodeAddress[] | undefined;
-  /** What the Sentinels call the primary. */
+  /** The name of the primary at the Sentinels. */
   readonly name?: string | undefined;
-  /** User of the server. Default that of the URL, or `default`. */
+  /** User of the server. Default: that of the URL, or `default`. */
   readonly username?: string | undefined;
-  /** Password of the server. Default that of the URL, or none. */
+  /** Password of the server. Default: that of the URL, or none. */
   readonly password?: string | undefined;
-  /** Number of the database. Default that of the URL, or 0; a cluster has no other. */
+  /** Number of the database. Default: that of the URL, or 0. A cluster has only database 0. */
   readonly database?: number | undefined;
   /** User of the Sentinels. Default none. */
   readonly sentinelUsername?: string | undefined;
   /** Password of the Sentinels. Default none. */
   readonly sentinelPassword?: string | undefined;
   /**
-   * TLS, with these certificates and names. Default on for `valkeys://`, off otherwise. The certificate of a node has to
-   * bear the name that the URL or the cluster gives it, or `servername`.
+   * TLS, with these certificates and names. Default: on for `valkeys://`, off otherwise. The certificate of a node must
+   * have the name of the node in the URL or the cluster, or `servername`.
    */
   readonly tls?: boolean | TlsOptions | undefined;
-  /** Resolves host names, as the option of `net.connect` does. Default `dns.lookup`. */
+  /** Resolves host names, like the option of `net.connect`. Default: `dns.lookup`. */
   readonly lookup?: LookupFunction | undefined;
 }
 
@@ -46,9 +46,9 @@ export interface HostAndPort {
   readonly port: number;
 }
 
-/** The options, checked and with their defaults. */
+/** The checked options with their defaults. */
 export interface Address {
-  /** Nodes to begin with; empty when Sentinels name the node. */
+  /** Nodes to connect to first; empty with Sentinels. */
   readonly nodes: readonly HostAndPort[];
   readonly sentinels: readonly HostAndPort[];
   readonly name: string | undefined;
@@ -59,7 +59,7 @@ export interface Address {
   readonly database: number;
   readonly tls: TlsOptions | undefined;
   readonly lookup: LookupFunction | undefined;
-  /** What an error may say of it: `host:port`, without user and password. */
+  /** The address in errors: `host:port`, without user and password. */
   readonly label: string;
 }
 
@@ -74,7 +74,7 @@ const SCHEMES: ReadonlyMap<string, { readonly tls: boolean }> = new Map([
   ['rediss', { tls: true }],
 ]);
 
-/** Names of the options, for the check that none is misspelt. */
+/** Names of the options, for the check against misspelt ones. */
 export const CONNECTION_OPTIONS = [
   'url',
   'nodes',
@@ -93,7 +93,7 @@ function invalid(field: string, what: string): EngineError {
   return new EngineError('invalid_input', `${field}: ${what}`, { detail: { field } });
 }
 
-/** The address that the options name. @throws EngineError `invalid_input`, which never repeats a user or password */
+/** The address in the options. @throws EngineError `invalid_input`, which never quotes a user or password */
 export function addressOf(options: ConnectionOptions): Address {
   const { url, nodes, sentinels, name, lookup } = options;
   const ways = [url, nodes, sentinels].filter((way) => way !== undefined).length;
@@ -200,7 +200,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Names the parameter unless it can be a piece of a password. */
+/** Names the parameter, unless it might be part of a password. */
 function parameterFault(parameters: string): string {
   const name = /^\?([a-zA-Z_]{1,32})=[\w.-]*(&|$)/.exec(parameters)?.[1];
   const which = name === undefined ? 'it has parameters' : `its parameter "${name}" is unknown`;

@@ -1,37 +1,37 @@
 /**
- * The addresses that the nodes of a cluster announce, as we have to read them. A node can announce none, which means the
- * address by which it was asked; or an IP address beside the name that its certificate bears.
+ * Interprets the addresses that the nodes of a cluster announce. A node can announce none, which means the address at
+ * which it was asked; or an IP address together with the name in its certificate.
  */
 import { isIP } from 'node:net';
 import type { Valkey } from 'iovalkey';
 import type { Address, HostAndPort } from './address.js';
 
-/** Of a node: its endpoint, port, id, and more of its addresses as a list of names and values. */
+/** A node: its endpoint, port, id, and further addresses as a list of names and values. */
 type AnnouncedNode = [endpoint: string | null, port: number, id?: string, more?: readonly string[]];
-/** A range of slots, and the nodes that have it. */
+/** A range of slots, and its nodes. */
 type AnnouncedRange = [first: number, last: number, ...nodes: AnnouncedNode[]];
 type SlotsCallback = (error: unknown, ranges?: AnnouncedRange[]) => void;
 
-/** What the client library calls when it asks a node for the slots, on a connection made for that. */
+/** The method by which the client library asks a node for the slots, on a connection made for that. */
 interface Asking {
   cluster(command: string, done: SlotsCallback): unknown;
 }
 
 export class AnnouncedAddresses {
-  /** Nodes that are better reached by another name than the announced one, by `host:port`. */
+  /** Better addresses than the announced ones, by `host:port`. */
   private readonly better = new Map<string, HostAndPort>();
 
   constructor(private readonly address: Address) {}
 
-  /** The address meant by one in a redirection, `host:port`; null when it is that. */
+  /** The address to use for one in a redirection, `host:port`; null for the same one. */
   meantBy(key: string): HostAndPort | null {
-    // Without a host, it is a port of the host that was asked; which one that was is not told.
+    // Without a host, the port belongs to the host that was asked, which is unknown here: the first node is used.
     const [first] = this.address.nodes;
     if (key.startsWith(':') && first !== undefined) return { host: first.host, port: Number(key.slice(1)) };
     return this.better.get(key) ?? null;
   }
 
-  /** Answers of this node about slots are read as they are meant from now on. */
+  /** Interprets all further answers of this node about slots. */
   heed(node: Valkey): void {
     const duplicate = node.duplicate.bind(node);
     node.duplicate = (override) => {
@@ -54,11 +54,11 @@ export class AnnouncedAddresses {
   }
 
   private readNode([endpoint, port, id, more = []]: AnnouncedNode, askedHost: string): AnnouncedNode {
-    // "?" is a name that was not set; nothing is the address by which the node was asked.
+    // "?" is an unset name; an empty endpoint means the address at which the node was asked.
     const host = (endpoint === '?' ? memberOf(more, 'ip') : endpoint) || askedHost;
     const name = memberOf(more, 'hostname');
     const { tls } = this.address;
-    // A certificate bears names: connect by the name, unless the caller says what the certificate has to bear.
+    // Certificates contain names: connect by the name, unless the caller has set `servername`.
     const byName =
       tls !== undefined && tls.servername === undefined && isIP(host) !== 0 && name !== undefined && name !== '';
     if (byName) this.better.set(`${host}:${port}`, { host: name, port });

@@ -1,30 +1,30 @@
 /**
- * Makes calls until they ran or their time is over. A server can be unable to take a call for a moment (a failover, a
- * slot that moves, a library that is gone): such a call did not run, and is made again. A call that may have run is not
- * made again here: only its caller knows whether that is safe.
+ * Retries calls until they run or their time is over. A server can be unable to run a call for a moment (a failover, a
+ * slot that moves, a missing library): such a call did not run, and is retried. A call that may have run is not retried
+ * here, because only its caller knows whether that is safe.
  *
- * Whether a call is made again depends on the fault alone, never on what the call carries or which calls it shares the
- * connection with. Nothing is sent past a deadline.
+ * The decision depends on the fault alone, never on the contents of the call or on other calls of the connection.
+ * Nothing is sent after a deadline.
  */
 import { EngineError } from '../../../model/errors.js';
 import type { Deadlines } from './deadlines.js';
 import { CallTimeout, faultOf, isFunctionMissing, isNotNow, isUnconnected, settingsSeen } from './faults.js';
 
-/** Pause before a call is made again, ms: doubled each time. */
+/** Pause before a retry, ms; doubled each time. */
 const PAUSE_MS = 10;
 const MAX_PAUSE_MS = 160;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface CallRetrierOptions {
-  /** What errors call the server. */
+  /** The name of the server in errors. */
   readonly label: string;
   readonly deadlines: Deadlines;
-  /** Puts the function library on a server that has lost it. */
+  /** Loads the function library onto a server that has lost it. */
   readonly bringLibrary: () => Promise<unknown>;
-  /** Learns settings of the deployment that are at least of this version. */
+  /** Reads settings of the deployment with at least this version. */
   readonly learnSettings: (version: number) => Promise<unknown>;
-  /** Why there is no connection, if an error was met since there last was one. */
+  /** Why there is no connection, if an error has occurred since the last one. */
   readonly connectionFault: () => unknown;
 }
 
@@ -33,7 +33,7 @@ export class CallRetrier {
 
   constructor(private readonly options: CallRetrierOptions) {}
 
-  /** No more calls; those that wait to be made again end. */
+  /** Refuses further calls and retries. */
   close(): void {
     this.closed = true;
   }
@@ -42,12 +42,12 @@ export class CallRetrier {
     return this.closed;
   }
 
-  /** When a call that begins now has to be answered: a deadline for the methods below. */
+  /** The deadline of a call that begins now. */
   fromNow(): number {
     return this.options.deadlines.fromNow();
   }
 
-  /** Makes a call until it ran or its time is over. Only calls that did not run are made again. @throws EngineError */
+  /** Makes a call, and retries it while it did not run and its time is not over. @throws EngineError */
   async make<Value>(call: () => Promise<Value>, deadline = this.fromNow()): Promise<Value> {
     try {
       return await this.send(call, deadline);
@@ -56,7 +56,9 @@ export class CallRetrier {
     }
   }
 
-  /** Makes a read until it is answered or its time is over, whatever becomes of the connection. @throws EngineError */
+  /**
+   * Makes a read, and retries it until its time is over, even if the connection is lost during it. @throws EngineError
+   */
   async read<Value>(read: () => Promise<Value>, deadline = this.fromNow()): Promise<Value> {
     for (;;) {
       try {
@@ -69,7 +71,7 @@ export class CallRetrier {
     }
   }
 
-  /** The error of the interface for what a call met. */
+  /** The EngineError for a fault of a call. */
   faultOf(error: unknown): EngineError {
     return faultOf(error, this.options.label, this.options.connectionFault());
   }
@@ -78,9 +80,9 @@ export class CallRetrier {
     const { deadlines, bringLibrary, learnSettings, connectionFault } = this.options;
     let error = first;
     let brought = false;
-    /** The version of the settings that was learned of. */
+    /** The last version of the settings that was read. */
     let learned = 0;
-    /** The last fault that says more than that there is no connection, or that the library is missing. */
+    /** The last fault with more information than a missing connection or library. */
     let telling: unknown;
     for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       if (!isNotNow(error, connectionFault())) throw this.faultOf(error);
@@ -90,7 +92,7 @@ export class CallRetrier {
       if (!missing && !isUnconnected(error)) telling = error;
       if (deadlines.leftMs(deadline) <= pauseMs) throw this.faultOf(telling ?? error);
       try {
-        // A library that is missing although it was brought a moment ago gets the server a pause, too.
+        // If the library is missing again right after it was loaded, pause too.
         if (seen === undefined && (!missing || brought)) await pause(pauseMs);
         if (missing) {
           brought = true;
@@ -102,7 +104,7 @@ export class CallRetrier {
         }
         return await this.send(call, deadline);
       } catch (next) {
-        // Of a call that could not be sent in time, why it did not run says more than the time.
+        // If a retry could not be sent in time, the earlier fault says more than the timeout.
         if (!(next instanceof CallTimeout) || next.sent) error = next;
       }
     }

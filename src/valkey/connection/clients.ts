@@ -1,6 +1,6 @@
 /**
- * Connections to the server: one for commands, and one for wakes once a caller listens. The client library does the
- * protocol, the slots and the reconnecting; here is what we ask of it.
+ * Connections to the server: one for commands, and one for wakes once a caller listens. The client library handles the
+ * protocol, the slots and reconnections; this file configures it.
  */
 import { Cluster, Valkey, type ClusterOptions, type RedisOptions } from 'iovalkey';
 import { EngineError } from '../../../model/errors.js';
@@ -14,30 +14,29 @@ import { CallNotSent, connectionFault, forgetFault, nameFaults, nameOf, NodeFaul
 /** A client for one node or for a cluster. */
 export type Client = Valkey | Cluster;
 
-/** Wait between tries to reach a server that is gone, ms: quick at first, a second at most. */
+/** Delay between tries to reach a lost server, ms: short at first, a second at most. */
 const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), 1_000);
 
 function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
   const { username, password, tls, lookup } = address;
   return {
     lazyConnect: true,
-    // The backend repeats calls, within their deadline; the client library never does, and keeps none for later. So a
-    // call that its caller has given up does not reach the server after an outage, and no call runs twice behind
-    // its caller's back. What was under way when a connection breaks fails at once: it may or may not have run.
+    // The backend retries calls within their deadline. The client library must neither retry nor queue them, so that a
+    // call that its caller has given up does not reach the server after an outage, and no call runs twice without its
+    // caller's knowledge. Calls in flight when a connection breaks fail at once: they may or may not have run.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    // The timeouts of calls, and of connections whose peer went away without a word, are the backend's too
-    // (deadlines.ts): the client library's would fire after a pause of the event loop, before the answers that came
-    // meanwhile are read.
+    // The backend also handles timeouts of calls and of dead connections (deadlines.ts): those of the client library
+    // would fire after a pause of the event loop, before the answers that arrived meanwhile are read.
     connectTimeout: callTimeoutMs,
     keepAlive: 10_000,
     noDelay: true,
-    // Whichever family a name resolves to; Node tries both.
+    // Any address family; Node tries both.
     family: 0,
     familyFallback: { enabled: false },
     retryStrategy: reconnectDelayMs,
-    // With its name, a password for a user that needs none is no reason for a warning.
+    // With the user's name, the library does not warn about a password that the user does not need.
     ...(password === undefined ? {} : { username: username ?? 'default', password }),
     ...(tls === undefined ? {} : { tls: { ...tls, ...(lookup === undefined ? {} : { lookup }) } }),
     ...(tls === undefined && lookup !== undefined ? { Connector: connectorWith(lookup) } : {}),
@@ -45,8 +44,9 @@ function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
 }
 
 /**
- * Leaves a replica that was a primary a moment ago: the address may lead to the new primary by then. The first refusal of a
- * connection ends it; the client library would end it again for each of the others, with a listener and a timer every time.
+ * Reconnects when the node has become a replica, because the address may lead to the new primary by then. Only the
+ * first refusal on a connection counts: the client library would end the connection again for each further one, with a
+ * listener and a timer every time.
  */
 function leaveReplicas(client: Valkey): void {
   let isLeaving = false;
@@ -54,7 +54,7 @@ function leaveReplicas(client: Valkey): void {
   client.options.reconnectOnError = ({ message }) => !isLeaving && message.startsWith('READONLY') && (isLeaving = true);
 }
 
-/** A connection to one node, or to the primary that Sentinels name; `deadlines` notice when it is dead. */
+/** A connection to one node, or to the primary that Sentinels name; `deadlines` detects a dead connection. */
 export function connectNode(address: Address, callTimeoutMs: number, deadlines?: Deadlines): Valkey {
   const [node] = address.nodes;
   const common = { ...commonOptions(address, callTimeoutMs), db: address.database };
@@ -75,21 +75,21 @@ function sentinelOptions({ sentinels, name, sentinelUsername, sentinelPassword, 
   };
 }
 
-/** A client for the cluster that the nodes belong to; `deadlines` notice when a connection is dead. */
+/** A client for the cluster of the nodes; `deadlines` detects dead connections. */
 export function connectCluster(address: Address, callTimeoutMs: number, deadlines?: Deadlines): Cluster {
   const announced = new AnnouncedAddresses(address);
   const options: ClusterOptions = {
     lazyConnect: true,
     clusterRetryStrategy: reconnectDelayMs,
     enableOfflineQueue: false,
-    // A cluster that is down says so to the calls, which wait then; to ask for its state would need a right more.
+    // A cluster that is down refuses calls, which are then retried; asking for its state would need another right.
     enableReadyCheck: false,
-    // Redirections are followed; what may have run is not sent again, and waiting is the backend's.
+    // Redirections are followed; calls that may have run are not sent again, and the backend does the waiting.
     retryDelayOnFailover: 0,
     retryDelayOnTryAgain: 20,
     retryDelayOnClusterDown: 100,
     maxRedirections: 8,
-    // Names stay names until a connection is made: its certificate bears the name.
+    // Names are resolved only by the connection, because the certificate contains the name.
     dnsLookup: (name, done) => done(null, name),
     natMap: (key) => announced.meantBy(key),
     redisOptions: commonOptions(address, callTimeoutMs),
@@ -103,7 +103,7 @@ export function connectCluster(address: Address, callTimeoutMs: number, deadline
   client.on('node error', (error: unknown) => noteFault(client, error));
   client.on('error', (error: Error & { lastNodeError?: unknown }) => noteFault(client, error.lastNodeError ?? error));
   client.on('ready', () => forgetFault(client));
-  // A node that went away may have been replaced: ask the others who has its slots.
+  // A removed node may have a successor: ask the other nodes for its slots.
   client.on('-node', () => {
     if (client.status === 'ready') client.refreshSlotsCache();
   });
@@ -111,8 +111,8 @@ export function connectCluster(address: Address, callTimeoutMs: number, deadline
 }
 
 /**
- * A connection of its own for wakes, to any one node: a cluster passes every message on to all of them. It does not
- * reconnect by itself, since its node may be gone for good: at its end another one is made.
+ * A separate connection for wakes, to any node, because a cluster forwards every message to all nodes. It does not
+ * reconnect, because its node may be gone for good: when it ends, the subscriber creates another.
  */
 export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
   const nodes = primariesOf(client);
@@ -124,9 +124,9 @@ export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
 }
 
 /**
- * Connects; resolves when the server takes commands. With a signal that says that nobody waits any more, no timer is left.
- * @throws CallNotSent with the last fault that was met, at the end of the time; at once when waiting is in vain. CallTimeout
- * when none was met
+ * Connects; resolves when the server accepts commands. Aborting the signal ends the wait and its timer.
+ * @throws CallNotSent with the last fault when the time is over, or at once for a fault that lasts; CallTimeout without
+ *   a fault
  */
 export async function established(
   client: Client,
@@ -152,14 +152,16 @@ export async function established(
       if (isInVain(connectionFault(client))) ended();
     });
     signal?.addEventListener('abort', ended, { once: true });
-    // Its own failure is told by the event above, and tried again until the time is over.
+    // The event above reports its failure, and the connection is retried until the time is over.
     client.connect().catch(() => undefined);
   });
 }
 
-/** Does what sends several commands at once; those to a single node leave in one write, as every write is a call of the system. */
+/**
+ * Runs a function that sends several commands; to a single node they leave in one write, because each is a system call.
+ */
 export function inOneWrite<T>(client: Client, send: () => T): T {
-  // There is none before the first connection.
+  // Undefined before the first connection.
   const stream = client instanceof Cluster ? undefined : (client.stream as Valkey['stream'] | undefined);
   if (stream === undefined) return send();
   stream.cork();

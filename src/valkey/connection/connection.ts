@@ -1,4 +1,4 @@
-/** Everything that a backend has open towards its server. */
+/** The connections of a backend, and the services on them. */
 import type { EngineError } from '../../../model/errors.js';
 import type { WakeSubscriber } from '../wakes/subscriber.js';
 import type { CallRetrier } from './call-retrier.js';
@@ -9,12 +9,12 @@ import type { Deadlines } from './deadlines.js';
 type NoticeListener = (notice: EngineError) => void;
 
 export interface ConnectionParts {
-  /** What errors call the server. */
+  /** The name of the server in errors. */
   readonly label: string;
   readonly client: Client;
-  /** As the server reported it at boot. */
+  /** The version that the server reported at boot. */
   readonly serverVersion: string;
-  /** As they were found at boot. */
+  /** The optional rights found at boot. */
   readonly rights: FoundRights;
   readonly deadlines: Deadlines;
   readonly retrier: CallRetrier;
@@ -29,7 +29,7 @@ export class Connection {
   readonly wakes: WakeSubscriber;
   private readonly deadlines: Deadlines;
   private readonly noticeListeners = new Set<NoticeListener>();
-  /** By code, what is wrong at the moment. */
+  /** Current notices, by code. */
   private standing: ReadonlyMap<string, EngineError> = new Map();
   private found: FoundRights;
   private readonly atClose: (() => void)[] = [];
@@ -45,24 +45,24 @@ export class Connection {
     this.rights = rights;
   }
 
-  /** Rights that not every user has, as they were found last. */
+  /** The optional rights in the last check. */
   get rights(): FoundRights {
     return this.found;
   }
 
-  /** Wakes come when the user gets the rights to their channels. */
+  /** Wakes are enabled while the user has the rights to their channels. */
   set rights(found: FoundRights) {
     this.found = found;
     this.wakes.enable(found.channelsMissing === undefined);
   }
 
-  /** Calls the listener for every notice, those included that stand already, until the returned function is called. */
+  /** Calls the listener for every current and future notice, until the returned function is called. */
   onNotice(listener: NoticeListener): () => void {
     const own: NoticeListener = (notice) => {
       try {
         listener(notice);
       } catch (error) {
-        // A fault of the listener is its own, and not lost.
+        // An error of the listener becomes an uncaught exception, and does not affect other listeners.
         queueMicrotask(() => {
           throw error;
         });
@@ -73,7 +73,7 @@ export class Connection {
     return () => void this.noticeListeners.delete(own);
   }
 
-  /** What is wrong now; listeners are told of what was not wrong before. */
+  /** Replaces the current notices; listeners get the new ones. */
   notices(now: readonly EngineError[]): void {
     const before = this.standing;
     this.standing = new Map(now.map((notice) => [notice.code, notice]));

@@ -1,10 +1,10 @@
-/** Connectors of the client library that resolve names as the caller wants it. */
+/** Connectors for the client library that resolve names with the caller's `lookup`. */
 import { createConnection, type LookupFunction, type Socket } from 'node:net';
 import { AbstractConnector, SentinelConnector, type RedisOptions } from 'iovalkey';
 
 type ConnectorClass = NonNullable<RedisOptions['Connector']>;
 
-/** A TCP connection to the host and port of the options. (One with TLS takes `lookup` among its own options.) */
+/** Connects by TCP to the host and port of the options. (TLS connections take `lookup` as an option.) */
 export function connectorWith(lookup: LookupFunction): ConnectorClass {
   return class LookupConnector extends AbstractConnector {
     constructor(private readonly options: RedisOptions) {
@@ -22,12 +22,12 @@ export function connectorWith(lookup: LookupFunction): ConnectorClass {
   } as unknown as ConnectorClass;
 }
 
-/** What the client library has and its types hide. */
+/** Members that the types of the client library hide. */
 interface SentinelClients {
   connectToSentinel(endpoint: object, options?: RedisOptions): unknown;
 }
 
-/** Finds the primary by Sentinels; their names and its name are resolved alike. */
+/** Finds the primary by Sentinels; all names are resolved with `lookup`. */
 export function sentinelConnectorWith(lookup: LookupFunction): ConnectorClass {
   const Connector = connectorWith(lookup);
   return class extends SentinelConnector {

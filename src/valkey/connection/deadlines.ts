@@ -1,9 +1,9 @@
 /**
- * Ends calls that got no answer in time, and connections that give none.
+ * Times out calls without an answer, and breaks connections without answers.
  *
- * Time counts in ticks of the event loop: ten of them in the time of a call. A loop that stood still (a handler that
- * computes) has read no answers either, so its pause counts as one tick however long it was, and answers that are
- * there when it goes on are read before a call is given up. One timer serves all calls; a call costs a place in a list.
+ * Time is counted in ticks of the event loop, ten per call timeout. A blocked loop (a handler that computes) has not
+ * read answers either, so a pause counts as one tick, however long it was, and answers that have arrived are read
+ * before a call is given up. One timer serves all calls; a call costs one entry in a list.
  */
 import type { Valkey } from 'iovalkey';
 import { Bag, type Member } from '../../util/bag.js';
@@ -12,7 +12,7 @@ import { QuietWatch } from './quiet-watch.js';
 
 class Call implements Member {
   place = -1;
-  /** It had its last tick twice, since the loop stood still before it. */
+  /** It got one more tick, because the loop was blocked before its last one. */
   spared = false;
 
   constructor(
@@ -27,39 +27,39 @@ const MIN_TICK_MS = 5;
 
 export class Deadlines {
   private readonly tickMs: number;
-  /** Calls under way. */
+  /** Calls in flight. */
   private readonly calls = new Bag<Call>();
   private readonly watches = new Set<QuietWatch>();
   private readonly timer: ReturnType<typeof setInterval>;
   private nextTickAt: number;
   private ticks = 0;
 
-  /** `timeoutMs` is the longest time that a call may take. */
+  /** @param timeoutMs limit of a call */
   constructor(readonly timeoutMs: number) {
     this.tickMs = Math.max(MIN_TICK_MS, timeoutMs / TICKS_PER_CALL);
     this.nextTickAt = performance.now() + this.tickMs;
     this.timer = setInterval(() => this.tick(), this.tickMs);
-    // Connections keep the process alive, not their supervision.
+    // Only connections keep the process alive.
     this.timer.unref();
   }
 
-  /** When a call that begins now has to be answered: a time for `leftMs`, which counts pauses of the loop as one tick. */
+  /** The deadline of a call that begins now: a time for `leftMs`, which counts pauses of the loop as one tick. */
   fromNow(): number {
     return this.now() + this.timeoutMs;
   }
 
-  /** Time until a deadline, ms; 0 or less when it has passed. */
+  /** Time until a deadline, ms; 0 or less after it. */
   leftMs(deadline: number): number {
     return deadline - this.now();
   }
 
-  /** Ticks that passed and the part of the one under way, ms. */
+  /** The passed ticks and the elapsed part of the current one, ms. */
   private now(): number {
     const untilNextTickMs = Math.min(this.tickMs, Math.max(0, this.nextTickAt - performance.now()));
     return (this.ticks + 1) * this.tickMs - untilNextTickMs;
   }
 
-  /** What the work gives, if it comes within the time. @throws CallTimeout */
+  /** The value of the work, if it settles in time. @throws CallTimeout */
   within<Value>(work: Promise<Value>, ms: number = this.timeoutMs): Promise<Value> {
     return new Promise((resolve, reject) => {
       const call = new Call(this.ticksOf(ms), reject);
@@ -77,19 +77,19 @@ export class Deadlines {
     });
   }
 
-  /** Breaks the connection whenever it leaves calls unanswered for a tick longer than a call may take. */
+  /** Breaks the connection when calls on it have no answer for a tick longer than the timeout. */
   watch(node: Valkey): void {
     const watch = new QuietWatch(node, this.ticksOf(this.timeoutMs) + 1);
     this.watches.add(watch);
     node.once('end', () => this.watches.delete(watch));
   }
 
-  /** The end of the supervision; calls under way end with their connections. */
+  /** Stops the timer; calls in flight end with their connections. */
   close(): void {
     clearInterval(this.timer);
   }
 
-  /** The tick that is under way is not a whole one: one more. */
+  /** Adds one tick, because the current one is not complete. */
   private ticksOf(ms: number): number {
     return Math.ceil(ms / this.tickMs) + 1;
   }
@@ -109,7 +109,7 @@ export class Deadlines {
         due.push(call);
       }
     }
-    // After the next turn's reading: what is in the socket already is an answer in time.
+    // After the sockets are read: answers that have arrived are in time.
     if (due.length > 0) setImmediate(() => this.giveUp(due));
     for (const watch of this.watches) watch.tick();
   }

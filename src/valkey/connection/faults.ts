@@ -1,25 +1,25 @@
 /**
- * The faults of servers and of the way to them: which error of the interface each is, and whether the call that met it
- * is made again within its time. A call is made again only when it is known not to have run.
+ * Faults of servers and connections: the EngineError of each, and whether the call is retried within its time. A call
+ * is retried only if it certainly did not run.
  */
 import { EngineError, type ErrorCode } from '../../../model/errors.js';
 import { CallLost, CallNotSent, NodeFault, reasonOf } from './node-faults.js';
 import { isCertificateFault, isCoded, isReply, serverWords } from '../../../model/safe-cause.js';
 
-/** A fault that the server tells. */
+/** A fault that the server reports. */
 interface ServerFault {
-  /** What its reply looks like, or the error inside the function. */
+  /** Matches its reply, or the error inside the function. */
   readonly says: RegExp;
   readonly code: ErrorCode;
-  /** The call did not run and can in a moment: it is made again. */
+  /** Whether the call did not run and may run soon, so that it is retried. */
   readonly passes: boolean;
-  /** Every further call would meet it too, so no connection is worth waiting for. */
+  /** Whether every further call would meet the fault, so that waiting for a connection is useless. */
   readonly lasts?: boolean;
 }
 
-/** In this order: the first that fits. */
+/** The first match counts. */
 const SERVER_FAULTS: readonly ServerFault[] = [
-  // A replica without the library takes none; a new primary without it gets it from the next call.
+  // A replica without the library cannot load it; a new primary without it gets it from the next retry.
   { says: /function not found/i, code: 'server_not_ready', passes: true },
   { says: /max number of clients/i, code: 'server_clients_full', passes: true },
   { says: /^OOM\b/, code: 'server_memory_full', passes: false },
@@ -44,23 +44,25 @@ const SERVER_FAULTS: readonly ServerFault[] = [
   // The partition has seen newer settings of the deployment (lua/core/call.lua): the call did not run.
   { says: /^SETTINGS\b/, code: 'settings_changed', passes: true },
   { says: /^MISMATCH\b/, code: 'library_mismatch', passes: false },
-  // An index, a log or a header that is none (lua/core/call.lua): nothing was written.
+  // An index, a log or a header of the wrong type (lua/core/call.lua): nothing was written.
   { says: /^(WRONGTYPE|DAMAGED)\b/, code: 'corruption', passes: false },
   { says: /unknown (command|subcommand)/i, code: 'unsupported_server', passes: false },
 ];
 
-/** The client library's words for: no connection, not sent. */
+/** The client library's messages for calls that were not sent. */
 const NOT_CONNECTED = /enableOfflineQueue options is false|^Connection is closed|^Cluster is ended/;
 
-/** A call got no answer within its time, or its time was over before it could be sent. */
+/** A call got no answer in time, or could not be sent in time. */
 export class CallTimeout extends Error {
-  /** `sent` says whether the call may have run. */
+  /** @param sent whether the call may have run */
   constructor(readonly sent: boolean) {
     super('No answer in time');
   }
 }
 
-/** A condition of ours that passes by itself: the call is made again, and this is its error when its time is over. */
+/**
+ * A condition of the client that passes by itself: the call is retried, and `fault` is its error when its time is over.
+ */
 export class NotYet extends Error {
   constructor(readonly fault: EngineError) {
     super(fault.message);
@@ -73,14 +75,14 @@ const faultIn = (words: string): ServerFault | undefined => SERVER_FAULTS.find((
 
 const serverFault = (error: unknown): ServerFault | undefined => faultIn(messageOf(error));
 
-/** What the words of a server mean, where a function met them inside; nothing when they are not known. */
+/** The code for a message of the server inside a function; undefined for an unknown one. */
 export const codeOfWords = (words: string): ErrorCode | undefined => faultIn(words)?.code;
 
 export function isFunctionMissing(error: unknown): boolean {
   return isReply(error) && /function not found/i.test(error.message);
 }
 
-/** The version of the settings that a partition has seen, where the call knew older ones; nothing otherwise. */
+/** The version of the settings that a partition has seen, if the call was refused for older ones. */
 export function settingsSeen(error: unknown): number | undefined {
   const version = isReply(error) ? /^SETTINGS are of version (\d+)/.exec(error.message)?.[1] : undefined;
   return version === undefined ? undefined : Number(version);
@@ -91,7 +93,7 @@ export function isUnconnected(error: unknown): boolean {
   return error instanceof Error && NOT_CONNECTED.test(error.message);
 }
 
-/** Why a connection cannot come about until something is changed: a refused login or certificate. */
+/** The code of a fault that lasts until an operator changes something: a refused login or certificate. */
 function lastingReason(fault: unknown): ErrorCode | undefined {
   const reason = reasonOf(fault);
   if (isCertificateFault(reason)) return 'certificate_refused';
@@ -99,21 +101,21 @@ function lastingReason(fault: unknown): ErrorCode | undefined {
   return said?.lasts === true ? said.code : undefined;
 }
 
-/** Whether nobody listens at the address of a server, nor at any other of its name. */
+/** Whether the connection was refused at every address of the server. */
 export function isRefused(fault: unknown): boolean {
   const reason = reasonOf(fault);
   const each = reason instanceof AggregateError ? reason.errors : [reason];
   return each.every((error) => (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED');
 }
 
-/** Whether waiting for the connection is in vain. */
+/** Whether waiting for the connection is useless. */
 export function isLasting(reason: unknown): boolean {
   return lastingReason(reason) !== undefined;
 }
 
 /**
- * Whether the call did not run, for want of a connection or by the server's refusal, and can run in a moment.
- * `connection` is why the client has no connection, if that is known.
+ * Whether the call did not run, because of a missing connection or a refusal of the server, and may run soon.
+ * `connection` is the known reason why the client has no connection.
  */
 export function isNotNow(error: unknown, connection?: unknown): boolean {
   if (error instanceof EngineError || error instanceof CallLost || error instanceof CallTimeout) return false;
@@ -125,8 +127,8 @@ export function isNotNow(error: unknown, connection?: unknown): boolean {
 }
 
 /**
- * The error of the interface for whatever a call met. `node` is what the server is called; `connection` is why the
- * client has no connection, if that is known.
+ * The EngineError for a fault of a call. `node` is the name of the server; `connection` is the known reason why the
+ * client has no connection.
  */
 export function faultOf(error: unknown, node: string, connection?: unknown): EngineError {
   if (error instanceof EngineError) return error;
@@ -142,15 +144,15 @@ export function faultOf(error: unknown, node: string, connection?: unknown): Eng
   if (isCoded(error)) return unreachable(node, error);
   const isWords = isReply(error) || (error instanceof Error && error.constructor === Error);
   if (isWords) return serverFaultOf(error as Error, node);
-  // Not the server's fault: a reply or a stored value that this version cannot read.
+  // The client could not read a reply or a stored value.
   return new EngineError('corruption', `What ${node} answered does not decode.`, { cause: error });
 }
 
-/** What a function wrote before it met a command that its caller may not run stays. */
+/** Writes of a function before a command without a right are not undone. */
 const LEFT_HALF_DONE =
   ' Once the user has this permission again, run `verifyPartition`: what the call had begun may be half done.';
 
-/** The error for the words of a server, or of a function in it. */
+/** The error for a message of the server, or of a function on it. */
 function serverFaultOf(error: Error, node: string): EngineError {
   const code = serverFault(error)?.code ?? 'function_failed';
   const left = /\bACL failure in script\b/.test(error.message) ? LEFT_HALF_DONE : '';

@@ -1,10 +1,10 @@
 /**
- * The call of a library function as a command of the client library. Such a call has hundreds of arguments; the client
- * library's own command copies the list, asks of each argument what it is, and joins each piece by piece.
+ * The call of a library function as a command of the client library. Such a call has hundreds of arguments. The client
+ * library's own command copies the list, checks the type of each argument, and joins the text piece by piece.
  *
- * A subclass may do this: `Command`, `toWritable` and `sendCommand` are declared and exported by the client library, and the
- * arguments that it looks at itself (to find the node of a key) are given to it. `test/valkey/function-call.test.ts` compares
- * what is written with what the client library would write.
+ * The subclass uses public API only: the client library declares and exports `Command`, `toWritable` and `sendCommand`.
+ * It gets the arguments that it reads itself, to find the node of a key. `test/valkey/function-call.test.ts` compares
+ * the written bytes with those of the client library.
  */
 import { Command } from 'iovalkey';
 import type { WireReply } from '../reply.js';
@@ -13,9 +13,9 @@ import type { Client } from './clients.js';
 
 const NAME = 'fcall';
 const LINE = '\r\n';
-/** What stands before a text of so many bytes, for those that are short. */
+/** Length prefixes of short texts, by their bytes. */
 const LENGTHS = Array.from({ length: 256 }, (_, bytes) => `$${bytes}`);
-/** Answers stay bytes. */
+/** Answers are not decoded. */
 const AS_BYTES = { replyEncoding: null };
 
 export class FunctionCall extends Command {
@@ -27,10 +27,10 @@ export class FunctionCall extends Command {
     super(NAME, [functionName, String(keys.length), ...keys], AS_BYTES);
   }
 
-  /** What is written to the socket; called again when the call is made again on another node. */
+  /** The bytes for the socket; called again after a redirection to another node. */
   override toWritable(): string | Buffer {
     const { args, argv } = this;
-    // Joined at once: texts that are added one by one are a tree of pieces first.
+    // Joined at once, because repeated concatenation would first build a tree of pieces.
     let lines = [`*${1 + args.length + argv.length}`, lengthOf(NAME), NAME];
     for (const argument of args as string[]) lines.push(lengthOf(argument), argument);
     let chunks: Buffer[] | undefined;

@@ -1,7 +1,7 @@
 /**
- * How the end of a connection reaches the calls on it. The client library gives all of them one error, whether they were
- * sent or only waited for the connection, and names no node. Here they get one of two errors, with the node and the
- * reason: a call that was not sent did not run, one that was may have.
+ * The errors of calls whose connection ends. The client library gives all of them the same error, without the node,
+ * whether or not they were sent. Here they get one of two errors, with the node and the reason: a call that was not
+ * sent did not run; a call that was sent may have run.
  */
 import type { Valkey } from 'iovalkey';
 import { isReply } from '../../../model/safe-cause.js';
@@ -10,7 +10,7 @@ import { isReply } from '../../../model/safe-cause.js';
 export abstract class NodeFault extends Error {
   constructor(
     readonly node: string,
-    /** Why, when that is known. Never shown as it is: it can carry a command. */
+    /** The reason, if known. Never shown unchanged, because it can contain a command. */
     readonly reason: unknown,
     message: string,
   ) {
@@ -18,27 +18,27 @@ export abstract class NodeFault extends Error {
   }
 }
 
-/** The call waited for a connection that did not come about: it did not run. */
+/** The call waited for a connection that was not established: it did not run. */
 export class CallNotSent extends NodeFault {
   constructor(node: string, reason: unknown) {
     super(node, reason, `${node}: not sent`);
   }
 }
 
-/** The call was under way when the connection ended: it may have run. */
+/** The call was in flight when the connection ended: it may have run. */
 export class CallLost extends NodeFault {
   constructor(node: string, reason: unknown) {
     super(node, reason, `${node}: lost`);
   }
 }
 
-/** Which of the waiting calls get an error. */
+/** Which calls get an error. */
 interface Flushed {
   readonly offlineQueue?: boolean;
   readonly commandQueue?: boolean;
 }
 
-/** What the client library has and its types hide. */
+/** Members that the types of the client library hide. */
 interface Inner {
   flushQueue(error: unknown, which?: Flushed): void;
   info(...args: unknown[]): Promise<unknown>;
@@ -46,38 +46,38 @@ interface Inner {
 
 const reasons = new WeakMap<object, unknown>();
 
-/** `host:port` of a node, or the name by which Sentinel knows it: what an error may say of it. */
+/** The name of a node in errors: `host:port`, or its name at the Sentinels. */
 export function nameOf(node: Valkey): string {
   const { sentinels, name, host, port } = node.options;
   return sentinels && name ? `the primary "${name}"` : `${host ?? 'localhost'}:${port ?? 6379}`;
 }
 
-/** Why a client has no connection, if it met an error since it last had one. */
+/** Why a client has no connection, if an error has occurred since the last one. */
 export function connectionFault(client: object): unknown {
   return reasons.get(client);
 }
 
-/** Remembers why a client has no connection; of a cluster's node, with its name. */
+/** Records why a client has no connection; for a node of a cluster, with its name. */
 export function noteFault(client: object, error: unknown): void {
   if (reasonOf(error) !== undefined) reasons.set(client, error);
 }
 
-/** What is behind the end of a connection. */
+/** The reason of a NodeFault; any other error unchanged. */
 export function reasonOf(error: unknown): unknown {
   return error instanceof NodeFault ? error.reason : error;
 }
 
-/** The client has a connection: what was is over. */
+/** Call this when the client has a connection: earlier faults are over. */
 export function forgetFault(client: object): void {
   reasons.delete(client);
 }
 
-/** From now on, calls on this node end with one of the errors above when its connection does. */
+/** Makes calls on this node fail with one of the errors above when its connection ends. */
 export function nameFaults(node: Valkey): Valkey {
-  // With a listener the library prints nothing; the calls are told of the fault.
+  // Without a listener, the library would print the error; calls get the fault.
   node.on('error', (error: unknown) => {
     noteFault(node, error);
-    // The library would go on in database 0.
+    // Otherwise the library would continue in database 0.
     if (isRefusedDatabase(error)) node.disconnect(true);
   });
   node.on('ready', () => {
@@ -97,13 +97,13 @@ export function nameFaults(node: Valkey): Valkey {
   return node;
 }
 
-/** Whether the server refused to go to the database of the address. */
+/** Whether the server refused to select the database of the address. */
 function isRefusedDatabase(error: unknown): boolean {
   const { command } = error as { readonly command?: { readonly name?: string } };
   return isReply(error) && command?.name === 'select';
 }
 
-/** Without the right to INFO, the library would print that it does not know whether the server is loading. */
+/** Without the right to INFO, the library would print that it cannot check whether the server is loading. */
 function skipReadyCheckInSilence(node: Valkey, inner: Inner): void {
   const info = inner.info.bind(node);
   inner.info = (...args) => {

@@ -1,11 +1,11 @@
 /**
- * Notices that a connection is dead although nobody said so: calls wait for an answer, and nothing is received. Its
- * calls were given up by then; with the connection ends what of them is still in its buffers, so that it does not run
- * later. The client library connects anew.
+ * Detects a dead connection that was not closed: calls wait for an answer, and nothing is received. The calls have been
+ * given up by then. Breaking the connection also drops their bytes that are still in its buffers, so that they do not
+ * run later. The client library reconnects.
  */
 import type { Valkey } from 'iovalkey';
 
-/** What the client library has and its types lack. */
+/** Members that the types of the client library lack. */
 interface CommandQueue {
   readonly commandQueue: { readonly length: number };
 }
@@ -21,7 +21,7 @@ export class QuietWatch {
   ) {}
 
   tick(): void {
-    // There is none before the first connection.
+    // Undefined before the first connection.
     const stream = this.node.stream as Valkey['stream'] | undefined;
     const isQuiet =
       stream !== undefined && stream === this.stream && stream.bytesRead === this.bytesRead && this.unanswered > 0;
@@ -31,14 +31,14 @@ export class QuietWatch {
     if (stream === undefined || this.quietTicks < this.maxQuietTicks) return;
     this.quietTicks = 0;
     const { bytesRead } = this;
-    // What came while the event loop stood still is read first.
+    // Data that arrived while the event loop was blocked is read first.
     setImmediate(() => {
       if (stream.bytesRead === bytesRead)
         stream.destroy(new Error('Nothing was received although calls waited for an answer'));
     });
   }
 
-  /** Calls that were sent and have no answer. */
+  /** Number of sent calls without an answer. */
   private get unanswered(): number {
     return (this.node as unknown as CommandQueue).commandQueue.length;
   }

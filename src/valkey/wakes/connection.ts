@@ -1,17 +1,17 @@
-/** One subscribed connection, from its beginning to its end. */
+/** A subscribed connection; it does not reconnect. */
 import type { Valkey } from 'iovalkey';
 import { NodeFault } from '../connection/node-faults.js';
 
-/** What a caller is told whose channels the connection did not keep. */
+/** The connection ended before it confirmed the channels of a caller. */
 export class SubscriptionEnded extends Error {
-  /** `reason` is what a call on the connection met, if one did. */
+  /** @param reason the error of a call on the connection, if there was one */
   constructor(readonly reason: unknown) {
     super('The connection for wakes ended.');
   }
 }
 
 export class WakeConnection {
-  /** Per channel the one confirmation that all who wait for it share. */
+  /** The confirmation of each channel, which all its callers share. */
   private readonly confirmations = new Map<string, Promise<void>>();
   private ended = false;
 
@@ -29,11 +29,11 @@ export class WakeConnection {
 
   /**
    * Resolves when the server has confirmed every channel on this connection.
-   * @throws SubscriptionEnded when the connection ended before that, or what the server answered
+   * @throws SubscriptionEnded if the connection ended before that; otherwise the error of the server
    */
   async subscribe(channels: Iterable<string>): Promise<void> {
     try {
-      // A channel that is refused is refused alone.
+      // One call per channel, so that a refusal affects one channel only.
       await Promise.all([...channels].map((channel) => this.confirmation(channel)));
     } catch (error) {
       throw this.ended || error instanceof NodeFault ? new SubscriptionEnded(error) : error;
@@ -43,11 +43,11 @@ export class WakeConnection {
 
   unsubscribe(channels: readonly string[]): void {
     const known = channels.filter((channel) => this.confirmations.delete(channel));
-    // A failure to unsubscribe costs messages that nothing listens to, and nothing else.
+    // After a failure to unsubscribe, messages without listeners arrive, which is harmless.
     if (known.length > 0) this.client.unsubscribe(...known).catch(() => undefined);
   }
 
-  /** Asks for a sign of life. */
+  /** Sends a ping, so that a dead connection is detected. */
   ping(): void {
     this.client.ping().catch(() => undefined);
   }
@@ -61,7 +61,7 @@ export class WakeConnection {
     if (known !== undefined) return known;
     const confirmed = this.client.subscribe(channel).then(() => undefined);
     this.confirmations.set(channel, confirmed);
-    // The next caller asks again.
+    // The next caller subscribes again.
     confirmed.catch(() => {
       if (this.confirmations.get(channel) === confirmed) this.confirmations.delete(channel);
     });

@@ -1,8 +1,8 @@
 /**
- * Reads the messages of the wake channels. Anyone with access to the server can publish there, and channels do not know
- * databases: another deployment of the same prefix in another database is heard too. So a message is believed only when
- * it has the exact form and speaks of a partition that this deployment has; everything else is dropped. What a stranger
- * can cause is a claim or a look that finds nothing.
+ * Parses the messages of the wake channels. Any client of the server can publish there, and channels are shared by all
+ * databases, so messages of a deployment with the same prefix in another database arrive too. A message is accepted
+ * only if it has the exact form and names a partition of this deployment; all others are dropped. A foreign message can
+ * at most cause a claim or a read that finds nothing.
  */
 import { ADMIT, CHANNELS, ROOM } from '../../../lua/layout.js';
 import { familyOf, hasPartition, isPartitionOfAnyFamily, type FamilyCounts } from '../../../model/families.js';
@@ -12,10 +12,10 @@ import { isShortId } from '../../../model/short-id.js';
 import type { Announcement } from '../../backend.js';
 import type { Heard } from '../../wake-listeners.js';
 
-/** Longest message that is looked at, characters. */
+/** Longest accepted message, characters. */
 const MAX_LENGTH = 16_384;
 const WHOLE = /^\d{1,16}$/;
-/** A capability, as the boundary admits it. */
+/** A valid capability. */
 const TOKEN = /^[^\s,\u0000-\u001f\u007f]+$/;
 
 export interface ParsedChannel {
@@ -23,7 +23,7 @@ export interface ParsedChannel {
   readonly counts: FamilyCounts;
 }
 
-/** What a message says, or undefined when it says nothing that concerns this deployment. */
+/** Parses a message; undefined if it does not concern this deployment. */
 export function parseWake({ prefix, counts }: ParsedChannel, channel: string, message: string): Heard | undefined {
   if (!channel.startsWith(prefix) || message.length > MAX_LENGTH) return undefined;
   const name = channel.slice(prefix.length);

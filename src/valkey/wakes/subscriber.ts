@@ -1,10 +1,10 @@
 /**
- * Wakes from the server: one subscribed connection per process, made when a caller first listens. When it breaks, another
- * one takes over its channels. What was published meanwhile is lost: a `resync` wake says so to every listener once the
- * new subscription stands.
+ * Wakes from the server: one subscribed connection per process, created when a caller first listens. When it breaks, a
+ * new one takes over its channels. Messages that were published meanwhile are lost, so every listener gets a `resync`
+ * wake once the new subscription is established.
  *
- * A listener is added wholly or not at all: `add` resolves when the server has confirmed all its channels, and removes
- * the listener when that fails or takes too long.
+ * A listener is added to all its channels or to none: `add` resolves when the server has confirmed all of them, and
+ * removes the listener if that fails or takes too long.
  */
 import type { FamilyCounts } from '../../../model/families.js';
 import type { Valkey } from 'iovalkey';
@@ -19,12 +19,12 @@ import { NodeFault } from '../connection/node-faults.js';
 import { SubscriptionEnded, WakeConnection } from './connection.js';
 import { parseWake } from './parse.js';
 
-/** Between two signs of life that are asked of a quiet connection, ms: a peer can go away without a word. */
+/** Interval of pings, ms, which detect a peer that disappeared without closing the connection. */
 const PING_INTERVAL_MS = 10_000;
-/** Wait before a lost connection is replaced, ms: doubled each time up to the second. */
+/** Delay before a lost connection is replaced, ms; doubled each time up to the maximum. */
 const RECONNECT_MS = 50;
 const MAX_RECONNECT_MS = 1_000;
-/** Dropped messages are counted up to here. */
+/** Limit of the count of dropped messages. */
 const MAX_DROPPED = 1_000_000_000;
 
 type Resync = Extract<Wake, { kind: 'resync' }>;
@@ -32,26 +32,26 @@ type Resync = Extract<Wake, { kind: 'resync' }>;
 export interface WakeSubscriberOptions {
   readonly prefix: string;
   readonly counts: FamilyCounts;
-  /** What errors call the server. */
+  /** The name of the server in errors. */
   readonly label: string;
   readonly deadlines: Deadlines;
-  /** Makes a connection that ends for good when it breaks. */
+  /** Creates a connection that does not reconnect. */
   readonly connect: () => Valkey;
 }
 
 export class WakeSubscriber {
-  /** Messages that said no wake of this deployment. */
+  /** Number of messages that were no wake of this deployment. */
   dropped = 0;
   private connection: WakeConnection | undefined;
   private readonly channels = new Map<string, WakeListeners>();
-  /** Every listener once, however many channels it hears. */
+  /** Every listener once, regardless of its channels. */
   private readonly listeners = new Set<{ readonly listener: (resync: Resync) => void }>();
   private readonly pinging: ReturnType<typeof setInterval>;
   private reconnecting: ReturnType<typeof setTimeout> | undefined;
   /** Callers that wait for the next connection. */
   private waiting: (() => void)[] = [];
   private failures = 0;
-  /** Wakes may have been lost since the last subscription that stood. */
+  /** Whether wakes may have been lost since the last established subscription. */
   private interrupted = false;
   private enabled = true;
   private closed = false;
@@ -62,14 +62,15 @@ export class WakeSubscriber {
   }
 
   /**
-   * Resolves when the server has confirmed the subscription: a wake sent from then on arrives, or a `resync` in its place.
-   * @throws EngineError; the listener is then not called any more
+   * Resolves when the server has confirmed the subscription: every wake sent from then on arrives, or a `resync`
+   * instead.
+   * @throws EngineError after which the listener is not called
    */
   add(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): Promise<() => void> {
     return this.listen([...lanes.map((lane) => this.channelOf(lane)), this.timersChannel], listener, capabilities);
   }
 
-  /** The same for what partitions announce. */
+  /** The same for announcements of partitions. */
   addForAnnouncements(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void> {
     return this.listen([this.options.prefix + CHANNELS[kind]], listener);
   }
@@ -105,8 +106,8 @@ export class WakeSubscriber {
   }
 
   /**
-   * Whether there are wakes of the server. Without, listeners hear of the work of this process only, and `add` resolves at
-   * once; when they come back, listeners are told that they may have missed some.
+   * Enables or disables wakes of the server. While they are disabled, listeners only get the work of this process, and
+   * `add` resolves at once. When they are enabled again, listeners get a `resync` wake.
    */
   enable(enabled: boolean): void {
     if (this.enabled === enabled || this.closed) return;
@@ -119,7 +120,7 @@ export class WakeSubscriber {
     }
   }
 
-  /** Tells the listeners of a lane in this process, one after the other, as long as there is something to say. */
+  /** Calls the listeners of a lane in this process, one after another, while `wakeNow` returns a wake. */
   tell(laneId: string, wakeNow: () => Wake | undefined): void {
     this.channels.get(this.channelOf(laneId))?.tell(wakeNow);
   }
@@ -134,7 +135,7 @@ export class WakeSubscriber {
     this.connected();
   }
 
-  /** Resolves when the channels are confirmed on the connection that is there then. */
+  /** Resolves when the channels are confirmed on the current connection. */
   private async stand(channels: readonly string[]): Promise<void> {
     const { deadlines } = this.options;
     const deadline = deadlines.fromNow();
@@ -160,14 +161,14 @@ export class WakeSubscriber {
     }
   }
 
-  /** Makes the connection, unless there is one or one is about to be made. */
+  /** Creates the connection, unless it exists or is scheduled. */
   private open(): void {
     if (!this.enabled || this.closed || this.connection !== undefined || this.reconnecting !== undefined) return;
     let client: Valkey;
     try {
       client = this.options.connect();
     } catch {
-      // No node of the cluster is known at this moment.
+      // No node of the cluster is known now.
       this.openLater();
       return;
     }
@@ -181,7 +182,7 @@ export class WakeSubscriber {
     this.connected();
   }
 
-  /** Subscribes a new connection to every channel that has listeners, and says that wakes may have been lost. */
+  /** Subscribes a new connection to every channel with listeners, and sends `resync` if wakes may have been lost. */
   private async takeOver(connection: WakeConnection): Promise<void> {
     const results = await Promise.allSettled(
       [...this.channels.keys()].map((channel) => connection.subscribe([channel])),
@@ -231,7 +232,7 @@ export class WakeSubscriber {
     return known;
   }
 
-  /** Unsubscribes from the channels that have no listener any more. */
+  /** Unsubscribes from channels without listeners. */
   private forget(channels: readonly string[]): void {
     const empty = channels.filter((channel) => this.channels.get(channel)?.isEmpty && this.channels.delete(channel));
     this.connection?.unsubscribe(empty);
