@@ -1,19 +1,19 @@
 /**
- * The stored form of facets and of the facts of events: values joined by tabs, which no value can hold. The Lua that
- * `lua/codec.ts` writes from the same tables reads and writes the same texts.
+ * The stored form of facets and of the facts of events: values joined by tabs, which no value can contain. The Lua that
+ * `lua/codec.ts` generates from the same tables reads and writes the same texts.
  */
 import { EngineError } from '../errors.js';
 import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
 import type { Facet, Fact, FactKind, ValueCodec, ValueOf } from './facts.js';
 
-/** Between two values. Texts that share a facet are names and labels, which have no control characters. */
+/** Separates two values. Texts that share a facet are names and labels, which have no control characters. */
 const SEPARATOR = '\t';
 
 const corrupt = (what: string): EngineError => new EngineError('corruption', `${what}.`);
 
 function numberOf(text: string): number {
   const value = Number(text);
-  // Also refuses what is a number in another form, and so was not written by us.
+  // Also rejects other notations of a number, which the engine never writes.
   if (!Number.isSafeInteger(value) || String(value) !== text) throw corrupt(`"${text.slice(0, 40)}" is not an integer`);
   return value;
 }
@@ -76,20 +76,23 @@ function choiceCodec(letters: Readonly<Record<string, string>>): ValueCodec {
   };
 }
 
-/** How a fact that is there is written and read. Absent values, and empty ones, are the empty text. */
+/** How a fact that is present is written and read. Absent and empty values are the empty text. */
 export function codecOf({ kind, letters, codec }: Pick<Fact, 'kind' | 'letters' | 'codec'>): ValueCodec {
   return codec ?? (kind === 'choice' ? choiceCodec(letters ?? {}) : CODECS[kind]);
 }
 
-/** Lists and maps without members are what stands while nothing is stored. An empty tree is a value like any other. */
+/**
+ * Whether a value is stored as the empty text: empty lists and maps are the default. An empty tree is a value like any
+ * other.
+ */
 function isAbsent(kind: FactKind, value: unknown): boolean {
   if (value === undefined) return true;
   return kind !== 'tree' && typeof value === 'object' && Object.keys(value as object).length === 0;
 }
 
 /**
- * How a fact is written and read, made once: the empty text stands for what is absent, and for what stands while
- * nothing is stored. Reading throws EngineError `corruption`.
+ * How a fact is written and read, created once. The empty text means an absent value, or the default. Reading throws
+ * EngineError `corruption`.
  */
 export function factCodec(name: string, fact: Fact): ValueCodec {
   const { kind, required, fallback } = fact;
@@ -113,12 +116,12 @@ export function factCodec(name: string, fact: Fact): ValueCodec {
 
 export interface FacetCodec {
   readonly encode: (entity: Readonly<Record<string, unknown>>) => string;
-  /** Sets the facts of the facet. Values behind those that are known (of a newer build) are passed over. */
+  /** Sets the facts of the facet. Further values at the end, of a newer build, are ignored. */
   readonly decode: (text: string, entity: Record<string, unknown>) => void;
 }
 
 /**
- * How a facet is written and read. A text that stands alone is all of what is stored: it may hold tabs, as free texts
+ * How a facet is written and read. A facet with a single text is stored unchanged and may contain tabs, as free texts
  * do. Any other facet can get further facts later.
  */
 export function facetCodec(facet: Facet): FacetCodec {
@@ -137,7 +140,7 @@ export function facetCodec(facet: Facet): FacetCodec {
   };
 }
 
-/** Reads one fact in the text of its facet, and makes nothing of the others. */
+/** Reads one fact from the text of its facet without decoding the others. */
 export function factReader<Facts extends Facet, Name extends keyof Facts & string>(
   facet: Facts,
   name: Name,

@@ -1,19 +1,19 @@
 /**
- * How an entity is declared: what is stored of it, what each event does to it, and when something is due for it. State
- * is a table per kind; folding, replaying, indexes, timers and the canonical form are loops over these declarations.
+ * How an entity is declared: its stored facts, the effect of each event on it, and its timers. State is a table per
+ * kind; folding, replaying, indexes, timers and the canonical form are loops over these declarations.
  */
 import type { FamilyScope } from '../families.js';
 import type { FactTable, StateOf } from './facts.js';
 import type { ByteSlot } from './operation.js';
 import type { Subject } from './subject.js';
 
-/** What an event does to one entity of a kind. */
+/** The effect of an event on one entity of a kind. */
 export type Recipe<State, Event> =
-  /** Makes it, unless the recipe gives nothing. What is there already is a fault, stays, or is replaced. */
+  /** Creates it, unless the recipe returns undefined. An existing entity is a fault, is kept, or is replaced. */
   | { readonly does: 'makes'; readonly ifThere: 'fail' | 'keep' | 'replace'; make(event: Event): State | undefined }
-  /** Changes it in place, or through immer; its bytes of these slots are dropped. */
+  /** Changes it in place, or through immer, and drops its bytes in these slots. */
   | { readonly does: 'changes'; readonly drops?: readonly ByteSlot[]; change(state: State, event: Event): void }
-  /** Changes the one that there is, or makes it, unless it gives nothing. */
+  /** Changes the existing entity, or creates it unless `make` returns undefined. */
   | { readonly does: 'enters'; make(event: Event): State | undefined; change(state: State, event: Event): void }
   | { readonly does: 'removes'; readonly ifGone?: 'keep' };
 
@@ -30,7 +30,7 @@ export const makesOrChanges = <State, Event>(
   change: (state: State, event: Event) => void,
 ): Recipe<State, Event> => ({ does: 'enters', make, change });
 export const removes = { does: 'removes' } as const;
-/** What is gone already stays so. */
+/** Removes an entity if it exists; a missing one is no fault. */
 export const removesIfThere = { does: 'removes', ifGone: 'keep' } as const;
 
 /** An entity of a table: its facts and its id. */
@@ -40,16 +40,19 @@ export type EntityState<About extends Subject, Table extends FactTable> = StateO
 
 export interface Entity<About extends Subject = Subject, Table extends FactTable = FactTable> {
   readonly subject: About;
-  /** The family of the partitions that hold entities of the kind. Default that of executions and flows. */
+  /** The family of the partitions that hold entities of the kind. Default: that of executions and flows. */
   readonly family?: FamilyScope;
   readonly facts: Table;
-  /** By event type: those that it is the subject of, and those that name it among their facts. */
+  /** By event type: events whose subject it is, and events that name it among their facts. */
   readonly recipes: Readonly<Record<string, Recipe<unknown, never>>>;
-  /** The id of the entity that an event changes or removes. Default the fact of the event that bears the subject's key. */
+  /**
+   * The id of the entity that an event changes or removes. Default: the event's fact with the name of the subject's
+   * key.
+   */
   idIn?(event: object): string;
-  /** The time from which on it counts as absent, ms since the epoch: it may be dropped at any moment then. */
+  /** The time from which it counts as absent and may be dropped at any moment, ms since the epoch. */
   lapsesAt?(state: Readonly<EntityState<About, Table>>): number;
-  /** The time at which something is due for it, ms since the epoch; nothing when nothing is. */
+  /** The time of its timer, ms since the epoch; undefined without one. */
   timerOf?(state: Readonly<EntityState<About, Table>>): number | undefined;
 }
 
@@ -58,5 +61,5 @@ export const entity = <About extends Subject, Table extends FactTable>(
   declaration: Entity<About, Table>,
 ): Entity<About, Table> => declaration;
 
-/** The entity that a declaration is about. */
+/** The state type of an entity declaration. */
 export type StateOfEntity<D> = D extends Entity<infer About, infer Table> ? EntityState<About, Table> : never;

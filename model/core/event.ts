@@ -1,7 +1,7 @@
 /**
- * How an event is declared: a past-tense name, the letter under which it is logged, its subject, and the facts it
- * carries. Facts stand in groups: a group is one text of the log entry, and where it repeats what is stored anyway
- * (a facet, a fence), the entry costs no new text.
+ * How an event is declared: a name in the past tense, its letter in the log, its subject, and its facts. Facts are
+ * divided into groups, each of which is one text of the log entry. A group that repeats a stored text (a facet, a
+ * fence) costs no new text.
  */
 import type { Facet, FactTable, StateOf } from './facts.js';
 import type { Subject } from './subject.js';
@@ -12,13 +12,13 @@ export interface EventDeclaration<
   Table extends FactTable = FactTable,
 > {
   readonly type: Type;
-  /** One letter; never given to another event, also when this one is gone. */
+  /** One letter; never reused for another event, even after this one is removed. */
   readonly letter: string;
   readonly subject: About;
   readonly facts: Table;
 }
 
-/** Declares an event. Besides its facts it names its subject and the time at which it happened. */
+/** Declares an event. Besides its facts, an event has the id of its subject and its time. */
 export function event<const Type extends string, About extends Subject, const Table extends FactTable>(
   type: Type,
   letter: string,
@@ -36,7 +36,7 @@ export type EventOf<D> =
         >
     : never;
 
-/** Texts of a log entry: the facts of a group together, long facts each alone. */
+/** The texts of a log entry: one per group of facts, and one per long fact. */
 export function textsOf(facts: FactTable): readonly { readonly name: string; readonly facts: Facet }[] {
   return Object.entries(facts).flatMap(([name, group]) =>
     name === 'long'

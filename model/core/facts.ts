@@ -1,21 +1,21 @@
 /**
- * Tables of facts: what is stored of an entity, said once. A table gives the TypeScript type of the entity, its stored
- * form on both sides (`model/core/codec.ts`, and the Lua that `lua/codec.ts` writes), its canonical form, and what a
- * fact is while nothing was said of it.
+ * Tables of facts: a single declaration of what is stored of an entity. A table determines the TypeScript type of the
+ * entity, its stored form on both sides (`model/core/codec.ts`, and the Lua that `lua/codec.ts` generates), its
+ * canonical form, and the defaults of its facts.
  *
  * A table is divided into *facets*: facts that are written together. A facet is one short text on the server, so that a
- * transition reads and writes only the facets that it touches. Facts of the facet `long` are texts without a bound
- * on their length that matters; each is kept by itself, beside the facets.
+ * transition reads and writes only the facets that it touches. Facts of the facet `long` are texts that can be long;
+ * each is stored by itself, beside the facets.
  */
 
-/** Kinds of values that can be stored. */
+/** Kinds of stored values. */
 export type FactKind =
   | 'text'
-  /** A UUID: 22 characters where it is stored, see `shortIdOf`. */
+  /** A UUID; stored as 22 characters, see `shortIdOf`. */
   | 'id'
   | 'number'
   | 'boolean'
-  /** One of a few words, each with a letter under which it is stored. */
+  /** One of a few words, each with its stored letter. */
   | 'choice'
   /** A list of tokens without commas. */
   | 'list'
@@ -23,12 +23,12 @@ export type FactKind =
   | 'map'
   /** A map of numbers. */
   | 'counts'
-  /** Any JSON value, kept as canonical JSON. */
+  /** Any JSON value, stored as canonical JSON. */
   | 'tree'
-  /** A list of records, kept as canonical JSON. */
+  /** A list of records, stored as canonical JSON. */
   | 'records';
 
-/** How a value is written as a text, and read. */
+/** Writes a value as a text, and reads it. */
 export interface ValueCodec<Value = unknown> {
   readonly encode: (value: Value) => string;
   readonly decode: (text: string) => Value;
@@ -36,14 +36,14 @@ export interface ValueCodec<Value = unknown> {
 
 export interface Fact<Value = unknown> {
   readonly kind: FactKind;
-  /** How it is written and read where that is not as every fact of its kind is. */
+  /** Replaces the codec of the kind. */
   readonly codec?: ValueCodec;
   /** The value while nothing is stored; a fact without one must always be stored. */
   readonly fallback?: Value;
   readonly required: boolean;
-  /** Letters under which the words of a choice are stored. */
+  /** The stored letters of the words of a choice. */
   readonly letters?: Readonly<Record<string, string>>;
-  /** Counts only while the entity is in use by an owner; what is stored otherwise is left over and means nothing. */
+  /** Valid only while the entity has an owner; a stored value is ignored at other times. */
   readonly ofOwner: boolean;
 }
 
@@ -66,14 +66,14 @@ const optional = <Value>(kind: FactKind): Fact<Value | undefined> => ({
   fallback: undefined,
 });
 
-/** A text that is always there. */
+/** A text that is always present. */
 export const text = (): Fact<string> => required('text');
 export const optionalText = (): Fact<string | undefined> => optional('text');
-/** A text that can be empty, and is when nothing is stored. */
+/** A text that can be empty; the default is empty. */
 export const words = (): Fact<string> => ({ kind: 'text', required: false, ofOwner: false, fallback: '' });
 export const id = (): Fact<string> => required('id');
 export const optionalId = (): Fact<string | undefined> => optional('id');
-/** A number that is always there: a time, a size. */
+/** A number that is always present: a time, a size. */
 export const number = (): Fact<number> => required('number');
 export const optionalNumber = (): Fact<number | undefined> => optional('number');
 /** A number that starts at zero. */
@@ -93,7 +93,7 @@ export const counts = (): Fact<Readonly<Record<string, number>>> => ({
   fallback: {},
 });
 export const tree = <Value>(): Fact<Value | undefined> => optional('tree');
-/** A JSON value that has a shorter text. */
+/** A JSON value with a shorter text of its own. */
 export const treeAs = <Value>(codec: ValueCodec<Value>): Fact<Value | undefined> => ({
   ...optional<Value>('tree'),
   codec: codec as ValueCodec,
@@ -105,13 +105,13 @@ export const records = <Row extends object>(): Fact<readonly Row[]> => ({
   fallback: [],
 });
 
-/** One of some words, always stored. */
+/** A word that is always stored. */
 export const word = <const Word extends string>(letters: Readonly<Record<Word, string>>): Fact<Word> => ({
   ...choice(letters),
   required: true,
 });
 
-/** One of some words. The first one stands while nothing is stored. */
+/** A word whose default is the first one. */
 export function choice<const Word extends string>(letters: Readonly<Record<Word, string>>): Fact<Word> {
   const [first] = Object.keys(letters) as Word[];
   if (first === undefined) throw new TypeError('A choice needs words.');
@@ -121,10 +121,10 @@ export function choice<const Word extends string>(letters: Readonly<Record<Word,
   return { kind: 'choice', required: false, ofOwner: false, fallback: first, letters };
 }
 
-/** The fact counts only while the entity has an owner. */
+/** Makes a fact valid only while the entity has an owner. */
 export const ofOwner = <Value>(fact: Fact<Value>): Fact<Value> => ({ ...fact, ofOwner: true });
 
-/** Declares a table. @throws TypeError when two facets hold a fact of one name */
+/** Declares a table. @throws TypeError when two facets have a fact of the same name */
 export function factTable<const Table extends FactTable>(table: Table): Table {
   const seen = new Set<string>();
   for (const facet of Object.values(table)) {
@@ -141,12 +141,12 @@ export function factsOf(table: FactTable): ReadonlyMap<string, Fact> {
   return new Map(Object.values(table).flatMap((facet) => Object.entries(facet)));
 }
 
-/** The facet whose facts are each kept by themselves. */
+/** The facet whose facts are stored one by one. */
 export const LONG = 'long';
 
-/** The facet whose facts are kept beside the record, in a form of their own. */
+/** The facet whose facts are stored beside the record, in forms of their own. */
 export const BESIDE = 'beside';
 
-/** The facets of a table that are texts of the record. */
+/** The facets that are texts of the record. */
 export const facetsOf = (table: FactTable): [string, Facet][] =>
   Object.entries(table).filter(([facet]) => facet !== LONG && facet !== BESIDE);

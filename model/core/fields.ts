@@ -1,6 +1,6 @@
 /**
- * The vocabulary of arguments: one schema per kind of value, with its bounds. Everything that a caller can send is
- * made of these, so that both backends refuse the same input with the same code.
+ * The vocabulary of arguments: one schema per kind of value, with its bounds. All input of callers is made of these, so
+ * both backends refuse the same input with the same code.
  */
 import { z } from 'zod';
 import { isBytes } from './bytes.js';
@@ -23,7 +23,7 @@ import {
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const WHITE_SPACE = /\s/u;
 
-// Most texts are short and ASCII: a loop over them is faster than entering a pattern.
+// Most texts are short and ASCII: a loop is faster than a regular expression for them.
 
 function isPrintableAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
@@ -33,7 +33,7 @@ function isPrintableAscii(text: string): boolean {
   return true;
 }
 
-/** `{ } : ,` build keys and lists; a name that holds one of them could imitate another key. */
+/** `{ } : ,` separate the parts of keys and lists; a name with one of them could imitate another key. */
 function isName(text: string, maxBytes: number): boolean {
   if (text.length === 0 || text.length > maxBytes) return false;
   for (let i = 0; i < text.length; i++) {
@@ -71,7 +71,7 @@ const text = (maxBytes: number) =>
     .string()
     .refine((value) => fitsBytes(value, maxBytes), { error: `must be well-formed text of at most ${maxBytes} bytes` });
 
-/** What a computation rounds to -0 is meant as 0, and stored as 0. */
+/** Normalises -0, which can result from rounding, to 0. */
 const number = z.number().overwrite((value) => value + 0);
 
 const integer = (min: number, max: number) =>
@@ -80,7 +80,7 @@ const integer = (min: number, max: number) =>
   });
 
 export const laneId = name(LIMITS.maxLaneIdBytes);
-/** Lanes that something serves: duplicates removed, ascending by bytes. */
+/** Served lanes: duplicates removed, ascending by bytes. */
 export const lanes = z
   .array(laneId)
   .min(1)
@@ -92,7 +92,7 @@ export const readerId = name(LIMITS.maxReaderIdBytes);
 export const workerInstanceId = name(LIMITS.maxWorkerIdBytes);
 export const executionKind = label(LIMITS.maxExecutionKindBytes);
 export const creatorIdentity = label(LIMITS.maxCreatorIdentityBytes);
-/** A word for what a frame is, or what it belongs to. */
+/** A label of a frame's type or subject. */
 export const frameLabel = label(LIMITS.maxFrameLabelBytes);
 export const encoding = label(LIMITS.maxEncodingBytes);
 /** The name of a step. */
@@ -103,33 +103,33 @@ export const idempotencyKey = z.string().refine((text) => text === '' || isLabel
 });
 export const reason = text(LIMITS.maxReasonBytes);
 export const progressMessage = text(LIMITS.maxProgressMessageBytes);
-/** A label that can be empty, where an empty one is refused in other words. */
+/** A label that can be empty; operations that require one refuse an empty label themselves. */
 export const looseLabel = z.string().refine((value) => value === '' || isLabel(value, LIMITS.maxSignalTextBytes), {
   error: `must be at most ${LIMITS.maxSignalTextBytes} bytes of well-formed text without control characters`,
 });
-/** A label of a signal: its name, its category, its source, its sender's key. */
+/** A label of a signal: its name, category, source, or idempotency key. */
 export const signalText = label(LIMITS.maxSignalTextBytes);
-/** The name of a signal. Those that begin with two underscores are the engine's own. */
+/** The name of a signal. Names with a prefix of two underscores are reserved for the engine. */
 export const signalName = signalText.refine((name) => !name.startsWith('__'), { error: 'must not begin with "__"' });
-/** How many waitpoints an execution may have over its life. */
+/** Most waitpoints of an execution over its life. */
 export const maxWaitpoints = integer(1, LIMITS.maxWaitpointsOfExecution).default(LIMITS.maxWaitpointsOfExecution);
-/** The id of a signing key: a name, which is all that stands before the colon of its tokens. */
+/** The id of a signing key: a name, so the first colon of a token ends it. */
 export const kid = name(LIMITS.maxKidBytes);
-/** A secret by which tokens are signed. */
+/** A secret for signing tokens. */
 export const secret = z.custom<Uint8Array>(
   (value) => isBytes(value) && value.byteLength >= LIMITS.minSecretBytes && value.byteLength <= LIMITS.maxSecretBytes,
   { error: `must be a Uint8Array of ${LIMITS.minSecretBytes} to ${LIMITS.maxSecretBytes} bytes` },
 );
-/** A token as it was handed out, or what is taken for one. */
+/** A token as it was issued, or any text that claims to be one. */
 export const token = text(LIMITS.maxTokenBytes);
-/** A UUID that is stored as it is. */
+/** A UUID that is stored unchanged. */
 export const plainUuid = z.string().refine(isUuid, { error: 'must be a lower-case UUID with hyphens' });
-/** A failure category: a label without comma, so that lists of them can be joined. */
+/** A failure category: a label without `,` and `|`, so that lists of them can be joined. */
 export const category = label(LIMITS.maxCategoryBytes).refine((value) => !value.includes(',') && !value.includes('|'), {
   error: 'must not contain "," or "|"',
 });
 
-/** One of the words that a table knows. */
+/** One of the words of a table. */
 export const wordOf = <const Word extends string>(table: Readonly<Record<Word, unknown>>) =>
   z.enum(Object.keys(table) as [Word, ...Word[]]);
 
@@ -138,7 +138,7 @@ export const uuid = withWireForm(z.string().refine(isUuid, { error: 'must be a l
   decode: (text) => uuidOf(text),
 });
 
-/** The index in the key of a counted family. */
+/** The index in a partition key of a counted family. */
 const indexOf = (key: string): number => Number(key.slice(key.indexOf(':') + 1, -1));
 const inRange = (key: string): boolean => partitionIndexOf(key) <= LIMITS.maxPartitions;
 const rangeError = { error: `must name a partition from 0 to ${LIMITS.maxPartitions}` };
@@ -155,7 +155,7 @@ export const executionId = withWireForm(
     .refine(inRange, rangeError),
   executionIdForm,
 );
-/** The id of a flow, in the form of an execution's: it names the partition of the flow and of all its members. */
+/** The id of a flow, in the form of an execution id: it determines the partition of the flow and of all its members. */
 export const flowId = withWireForm(executionId.clone(), executionIdForm);
 export const partitionKey = z
   .string()
@@ -178,7 +178,7 @@ export const budgetPartition = anyPartitionKey.refine((key) => key.startsWith('{
 export const timestampMs = integer(0, LIMITS.maxInteger);
 export const count = integer(0, LIMITS.maxInteger);
 export const durationMs = integer(0, LIMITS.maxDurationMs);
-/** How long a process may take to build and seal a flow, ms. */
+/** How long the building of a flow may take until it is sealed, ms. */
 export const buildTimeoutMs = integer(1, LIMITS.maxDurationMs).default(DEFAULTS.flowBuildTimeoutMs);
 export const positiveDurationMs = integer(1, LIMITS.maxDurationMs);
 export const leaseTtlMs = integer(LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
@@ -188,7 +188,7 @@ export const percent = integer(0, 100);
 export const pageSize = integer(0, LIMITS.maxPageSize).default(DEFAULTS.pageSize);
 export { integer };
 
-/** A factor from 0 to 1 that the caller draws, so that the transition stays deterministic. */
+/** A factor from 0 to 1 that the caller draws, so that the transition is deterministic. */
 export const unitFactor = number.refine((value) => value >= 0 && value <= 1, { error: 'must be a number from 0 to 1' });
 
 /** Any integer, clamped into 0..9000: out-of-range priorities are a preference, not an error (spec 01, question 2). */
@@ -242,7 +242,7 @@ export const kinds = withWireForm(
     .min(1)
     .max(LIMITS.maxClaimKinds)
     .transform((names) => (names.length < 2 ? names : [...new Set(names)].sort(compareBytes))),
-  // A kind can hold a comma; a tab it cannot.
+  // A kind can contain a comma, but no tab.
   { texts: ['kinds'], encode: (value) => [((value as readonly string[] | undefined) ?? []).join('\t')] },
 );
 
@@ -251,7 +251,7 @@ export const tagKey = z.string().refine((key) => key.length <= LIMITS.maxTagKeyB
 });
 
 function refuseProto<Value>(value: Value, context: z.RefinementCtx): Value {
-  // Zod would wait for it, and throw because its caller does not.
+  // Zod would await it, and throw because the parse is synchronous.
   if (value instanceof Promise) {
     context.addIssue({ code: 'custom', message: 'must be a map, not a promise', input: value });
     return z.NEVER;
@@ -261,11 +261,11 @@ function refuseProto<Value>(value: Value, context: z.RefinementCtx): Value {
   return value;
 }
 
-/** A map whose keys are a caller's words. Zod leaves out `__proto__` without a word; here it is refused. */
+/** A map with caller-defined keys. Zod drops `__proto__` silently; here it is refused. */
 export const mapOf = <Key extends z.ZodType<string, string>, Value extends z.ZodType>(key: Key, value: Value) =>
   z.preprocess(refuseProto<Record<string, z.input<Value>>>, z.record(key, value));
 
-/** A map of tags; keys are kept in byte order so that two equal maps are one text. */
+/** A map of tags; keys are in byte order so that equal maps have the same text. */
 export const tags = mapOf(tagKey, text(LIMITS.maxTagValueBytes))
   .refine((map) => Object.keys(map).length <= LIMITS.maxTags, { error: `must have at most ${LIMITS.maxTags} tags` })
   .transform((map) => {
@@ -273,17 +273,17 @@ export const tags = mapOf(tagKey, text(LIMITS.maxTagValueBytes))
     return keys.length < 2 ? map : Object.fromEntries(keys.sort(compareBytes).map((key) => [key, map[key] as string]));
   });
 
-/** Tags, one at least. */
+/** At least one tag. */
 export const someTags = tags.refine((map) => Object.keys(map).length > 0, { error: 'must have a tag' });
 
-/** Members are optional so that a partial triple is refused by name. */
+/** Members are optional so that a partial triple gets its own refusal. */
 const fenceTriple = z.object({
   leaseId: uuid.optional(),
   leaseEpoch: leaseEpoch.optional(),
   attemptId: uuid.optional(),
 });
 
-/** A fence as the text in which it is stored: epoch, lease and attempt. Empty when there is none of them. */
+/** The stored text of a fence: epoch, lease and attempt. Empty when all of them are absent. */
 function fenceText(value: { leaseId?: string; leaseEpoch?: number; attemptId?: string } | undefined): string {
   if (value === undefined) return '';
   const { leaseId, leaseEpoch, attemptId } = value;
@@ -298,22 +298,24 @@ export const fence = withWireForm(fenceTriple, {
   encode: (value) => [fenceText(value as z.output<typeof fenceTriple> | undefined)],
 });
 
-/** Who asks for an operator's change, for the log: a person, a script, a service. */
+/** The requester of an operator's change, for the log: a person, a script, a service. */
 export const requester = creatorIdentity.default('operator');
 
-/** Who asks for a change of somebody's work (spec 04 section 2.3; the default fails closed). */
+/** The authority for a change of an owned execution (spec 04 section 2.3). The default fails closed. */
 export const source = z.enum(['lease_holder', 'operator_override']).default('lease_holder');
 
-/** Who cancels: also the cascade of a flow that is cancelled, and a timeout of the system. Both act like an operator. */
+/**
+ * The authority for a cancellation: also a flow that is cancelled, or a timeout of the system. Both act as operators.
+ */
 export const cancelSource = z
   .enum(['lease_holder', 'operator_override', 'flow_cascade', 'system_timeout'])
   .default('lease_holder');
 
-/** Bytes as the text in which they are stored; nothing when there are none. */
+/** Bytes as the text in which they are stored; undefined without bytes. */
 export const base64Of = (bytes: Uint8Array | undefined): string | undefined =>
   bytes === undefined || bytes.byteLength === 0 ? undefined : Buffer.from(bytes).toString('base64');
 
-/** A few bytes that are kept in the record, as text: `maxBytes` at most. */
+/** A few bytes, at most `maxBytes`, that are stored in the record as text. */
 export const smallBytes = (maxBytes: number) =>
   withWireForm(
     z.custom<Uint8Array>((value) => isBytes(value) && value.byteLength <= maxBytes, {

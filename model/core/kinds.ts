@@ -1,13 +1,13 @@
 /**
- * What kind of value a schema describes, found out from the schema itself. The wire form of arguments, outcomes and
- * events follows from it, so that a declaration says everything once.
+ * The kind of value that a schema describes, derived from the schema. The wire form of arguments, outcomes and events
+ * follows from it, so a declaration is the only source.
  */
 import type { z } from 'zod';
 import { isEcho, wireFormOf, type WireForm } from './wire-form.js';
 
 export type FieldKind =
   | { readonly kind: 'text' }
-  /** A text that is always the same. */
+  /** A constant text. */
   | { readonly kind: 'literal'; readonly value: string }
   | { readonly kind: 'number' }
   | { readonly kind: 'bytes' }
@@ -16,7 +16,7 @@ export type FieldKind =
   /** A flat map of texts. */
   | { readonly kind: 'map' }
   | { readonly kind: 'boolean' }
-  /** The schema says itself how its values travel. */
+  /** The schema has a wire form of its own. */
   | { readonly kind: 'form'; readonly form: WireForm }
   | { readonly kind: 'object'; readonly fields: readonly Field[] }
   | { readonly kind: 'rows'; readonly fields: readonly Field[] };
@@ -45,7 +45,7 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
   let current = schema;
   let optional = false;
   for (;;) {
-    // What a schema says of itself holds, whatever it is made of.
+    // A declared wire form or echo applies, whatever the schema wraps.
     if (wireFormOf(current) !== undefined || isEcho(current)) return { schema: current, optional };
     const definition = definitionOf(current);
     if (WRAPPERS.has(definition.type)) {
@@ -53,7 +53,7 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
       current = definition.innerType as z.ZodType;
     } else if (definition.type === 'pipe') {
       const from = definition.in as z.ZodType;
-      // What comes before a schema says nothing of its values.
+      // A preprocessing step says nothing about the values of the schema.
       current = definitionOf(from).type === 'transform' ? (definition.out as z.ZodType) : from;
     } else {
       return { schema: current, optional };
@@ -61,7 +61,7 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
   }
 }
 
-/** Sizes of which bytes of every kind may have one: secrets cannot be empty. */
+/** Sample sizes, of which every bytes schema accepts one: secrets cannot be empty. */
 const SIZES = [0, 64] as const;
 
 function kindOf(schema: z.ZodType): FieldKind {
@@ -89,7 +89,7 @@ function kindOf(schema: z.ZodType): FieldKind {
         : { kind: 'list' };
     }
     case 'custom':
-      // A check written by hand says nothing of its type: ask it.
+      // A custom check does not tell its type, so samples are tested.
       if (SIZES.some((size) => schema.safeParse(new Uint8Array(size)).success)) return { kind: 'bytes' };
       return schema.safeParse(1).success ? { kind: 'number' } : { kind: 'text' };
     default:

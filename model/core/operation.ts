@@ -1,7 +1,7 @@
 /**
- * How an operation is declared. From a declaration everything else is derived: the type of both backends, the
+ * How an operation is declared. Everything else is derived from the declaration: the type of both backends, the
  * validation at the boundary, the wire form, the keys of a call, how calls are joined, the fuzzer's coverage report.
- * What the code must know of an operation stands here; no operation is known to it by name.
+ * All that other code must know of an operation is declared here; no code refers to an operation by name.
  */
 import type { z } from 'zod';
 import type { ErrorDetail, RejectionCode } from '../errors.js';
@@ -15,50 +15,50 @@ import type { Append } from '../stream/contents.js';
 import type { SignalPayload } from '../suspension/payloads.js';
 import type { View } from '../view.js';
 
-/** What a deployment sets and a transition may read. */
+/** The settings of a deployment that a transition may read. */
 export interface Settings {
-  /** Life of a terminal execution before it is purged, unless its policy says otherwise, ms; -1 keeps it. */
+  /** How long a terminal execution is kept unless its policy says otherwise, ms; -1 keeps it. */
   readonly retentionMs: number;
-  /** Keys of tags by which executions are indexed, and ends and signals can be filtered. Absent: none. */
+  /** Keys of tags by which executions are indexed and by which ends and signals can be filtered. Absent: none. */
   readonly indexedTags?: readonly string[] | undefined;
 }
 
-/** What a decision may look at besides its arguments. */
+/** The inputs of a decision besides its arguments. */
 export interface Context {
-  /** The one clock value of the transition, ms since the epoch. */
+  /** The time of the transition, its only clock value, ms since the epoch. */
   readonly now: number;
   readonly settings: Settings;
 }
 
-/** Which loop applies due work in a partition, and until when the others leave it to that loop. */
+/** The loop that applies due work in a partition, and until when the other loops leave it to that loop. */
 export interface Applier {
   readonly owner: string;
   readonly until: number;
 }
 
-/** The command was carried out: these facts happened, and this is the answer to its caller. */
+/** The command was accepted: its events and its outcome. */
 export interface Accepted<Outcome> {
   readonly ok: true;
   readonly outcome: Outcome;
   readonly events: readonly Event[];
-  /** A frame that is appended to a stream, beside the state. */
+  /** A frame to append to a stream, beside the state. */
   readonly append?: Append;
-  /** What a signal brings with it, beside the state. */
+  /** The payload of a signal, beside the state. */
   readonly payload?: SignalPayload;
-  /** A step that is added beside the state. */
+  /** A step to add, beside the state. */
   readonly recording?: Recording;
   /** Beside the state, see the header of a partition. */
   readonly applier?: Applier | undefined;
   readonly notices?: Notices;
   /** Until when the streams of an execution are watched. */
   readonly watch?: { readonly executionId: string; readonly until: number };
-  /** Inputs of executions that the command makes besides the one that its first event is about. */
+  /** Inputs of executions that the command creates, except the subject of its first event. */
   readonly inputs?: readonly (readonly [executionId: string, input: Uint8Array])[];
-  /** What it means for others of a flow. */
+  /** The consequences for other executions of a flow. */
   readonly aftermath?: Aftermath;
 }
 
-/** The command was refused: nothing happened. */
+/** The command was refused without any effect. */
 export interface Rejected<Code extends RejectionCode = RejectionCode> {
   readonly ok: false;
   readonly code: Code;
@@ -87,10 +87,10 @@ type ObjectSchema = z.ZodObject;
 /** A text of a call: an argument, or several joined by tabs under a name. */
 export type WireText = string | Readonly<Record<string, readonly string[]>>;
 
-/** Bytes of an execution, or of a signing key, that live beside its facts. */
+/** Bytes of an execution, or of a signing key, that are stored beside its facts. */
 export type ByteSlot = 'input' | 'result' | 'secret';
 
-/** Unmetered work of one kind, as far as its takers must know. */
+/** The facts of new unmetered work that its possible claimers need. */
 export interface OfferedWork {
   readonly laneId: string;
   readonly executionKind: string;
@@ -98,17 +98,17 @@ export interface OfferedWork {
   readonly priority: number;
 }
 
-/** Commands of one call that differ in one list only can be one command. */
+/** Commands of one call that differ only in one list can be joined into one. */
 export interface Joining<Args, Outcome> {
-  /** The list; everything else must be equal. */
+  /** The list; all other arguments must be equal. */
   readonly list: keyof Args & string;
   /** Longest list of a joined command. */
   readonly maxLength: number;
-  /** The outcomes of the commands that were joined, from theirs. */
+  /** Splits the outcome of the joined command into the outcomes of the original commands. */
   share(outcome: Outcome, lists: readonly (readonly unknown[])[]): readonly Outcome[];
 }
 
-/** An operation: what it takes, what it can answer, why it can refuse, where it runs, and what it does. */
+/** An operation: its arguments, its outcomes, its refusals, where it runs, and its effect. */
 export interface Operation<
   Args extends ObjectSchema = ObjectSchema,
   Outcome extends z.ZodType = z.ZodType,
@@ -121,43 +121,52 @@ export interface Operation<
   readonly outcome: Outcome;
   /** Every code with which `decide` can refuse. */
   readonly rejects: readonly Code[];
-  /** The family of the partitions in which it runs. Default those of executions and flows. */
+  /** The family of the partitions in which it runs. Default: that of executions and flows. */
   readonly family?: FamilyScope;
-  /** Key of the partition in which the operation runs. What is placed by its id is found by the counts. */
+  /**
+   * Key of the partition in which the operation runs. Entities that are placed by their ids are located with `counts`.
+   */
   partition(args: z.output<Args>, counts: FamilyCounts): string;
   /**
-   * How its arguments travel, see `lua/parameters.ts`. Commands of one call that agree in what is shared travel as a
-   * group: what is shared once, then what each has. Several under a name are one text, joined by tabs.
+   * The wire form of its arguments, see `lua/parameters.ts`. Commands of one call with equal shared arguments are sent
+   * as a group: the shared arguments once, then those of each command. Several arguments under a name are one text,
+   * joined by tabs.
    */
   readonly wire: {
     readonly shared: readonly WireText[];
     readonly each: readonly WireText[];
   };
-  /** Arguments that are bytes of an execution, and which. */
+  /** Arguments that are bytes of an execution, and their slots. */
   readonly bytes?: Readonly<Record<string, ByteSlot>>;
-  /** Whether a server whose memory is full refuses it: what adds to the store waits, what ends work goes on. */
+  /** `adds`: a server whose memory is full refuses it. `frees`: it ends work and is accepted even then. */
   readonly memory: 'adds' | 'frees';
-  /** Where it stands among the commands of different callers in one call; `any` keeps its place. Default `any`. */
+  /** Its position among the commands of different callers in one call; `any` keeps it. Default `any`. */
   readonly order?: 'first' | 'any' | 'last';
-  /** Work that it makes claimable at once, one by one. It may answer `before`, what another command offered, where that is equal. */
+  /**
+   * Work that it makes claimable at once, one item each. It may return `before`, the offer of another command, if that
+   * is equal.
+   */
   offers?(args: z.output<Args>, before?: readonly OfferedWork[]): readonly OfferedWork[];
-  /** The family, beside that of its partition, of which what it makes needs the partitions. */
+  /** A further family whose partitions the created entities need. */
   needs?(args: z.output<Args>): Family | undefined;
-  /** Work that it may take. */
+  /** Work that it may claim. */
   takes?(args: z.output<Args>): { readonly laneId: string; readonly count: number } | undefined;
   readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;
-  /** Arguments that the caller's edge draws when they are absent. */
+  /** Random values that the caller's side draws when absent. */
   readonly edge?: Readonly<Record<string, 'unit'>>;
-  /** What it ends means nothing for others before a later call: it looked at several executions before it changed one. */
+  /**
+   * The consequences of its endings are left to a later call, because it reads several executions before it changes
+   * one.
+   */
   readonly cascadesLater?: true;
-  /** Refusals of worlds that are too large for random runs: tests of sizes lead to them. */
+  /** Refusals that need states too large for random runs: tests of sizes reach them. */
   readonly ofSize?: readonly Code[];
-  /** Kinds of outcomes that only damaged records lead to: the model, which has none, never answers them. */
+  /** Kinds of outcomes that only damaged records cause: the model, which has none, never returns them. */
   readonly ofDamage?: readonly string[];
   decide(view: View, args: z.output<Args>, context: Context): Decision<z.output<Outcome>, Code>;
-  /** Adds to an outcome what its backend issues: handles. */
+  /** Adds values that only a backend can issue to an outcome: handles. */
   issue?(args: z.output<Args>, outcome: z.output<Outcome>, backend: BackendLabel): z.output<Outcome>;
-  /** Completes an outcome that says something of the state after the events. */
+  /** Completes an outcome with facts of the state after the events. */
   after?(view: View, outcome: z.output<Outcome>): z.output<Outcome>;
 }
 
@@ -176,7 +185,7 @@ export interface Query<
   readonly name: string;
   readonly args: Args;
   readonly rejects: readonly Code[];
-  /** As of an operation. */
+  /** As in an operation. */
   readonly family?: FamilyScope;
   partition(args: z.output<Args>, counts: FamilyCounts): string;
   read(view: View, args: z.output<Args>, context: Context): Decision<Answer, Code>;

@@ -1,12 +1,12 @@
 /**
- * Members of domains to come: declared as the contracts have them, and refused with `not_supported_yet`, so that nobody
- * relies on what nothing acts on (ruling 42).
+ * Members of future domains: declared as in the contracts, and refused with `not_supported_yet`, so that no caller
+ * relies on a member without effect (ruling 42).
  */
 import type { z } from 'zod';
 
 const RESERVED = new WeakSet<z.ZodType>();
 
-/** Declares a member that is refused until its domain is there. */
+/** Declares a member that is refused until its domain is supported. */
 export function notYet<Schema extends z.ZodType>(schema: Schema): z.ZodOptional<Schema> {
   const refused = schema
     .refine(() => false, { error: 'is not supported yet', params: { code: 'not_supported_yet' } })
@@ -24,7 +24,9 @@ interface Definition {
   readonly out?: z.ZodType;
 }
 
-/** Paths of the reserved members of a schema: `policy.fallbackPolicy`; those of a list stand behind the list's own path. */
+/**
+ * Paths of the reserved members of a schema: `policy.fallbackPolicy`; members of list items have the path of the list.
+ */
 export function reservedIn(schema: z.ZodType, path: readonly string[] = []): string[] {
   if (RESERVED.has(schema)) return [path.join('.')];
   const { shape = {}, innerType, element, options = [], ...pipe } = schema.def as unknown as Definition;

@@ -1,10 +1,10 @@
-/** What events are about. Every event has one subject, named by its kind and its id. */
+/** The subject of an event. Every event has exactly one, identified by its kind and its id. */
 export interface Subject<Kind extends string = string, Key extends string = string> {
   /** Wire literal of the kind. */
   readonly kind: Kind;
-  /** Name of the fact that holds the id, in the events and in the entity. */
+  /** Name of the fact with the id, in the events and in the entity. */
   readonly key: Key;
-  /** The id is a UUID: where it is stored it is short. */
+  /** The id is a UUID, stored in its short form. */
   readonly shortId?: boolean;
 }
 

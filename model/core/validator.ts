@@ -1,22 +1,21 @@
 /**
- * Validation at the speed of hand-written code, derived from the declaration. A zod schema stays the one place that
- * says what an argument is; from the kinds of schema that arguments are made of, a straight line of checks is
- * compiled. Whatever that line refuses goes to zod, which finds the fault and words it: the compiled code decides
- * only that input is good.
+ * Validation at the speed of hand-written code, derived from the declaration. A zod schema stays the only definition of
+ * an argument; the common kinds of schema are compiled to straight-line checks. Input that these refuse is passed to
+ * zod, which finds the fault and words it: the compiled code only decides that input is valid.
  */
 import { z } from 'zod';
 
 type Schema = z.core.$ZodType;
 
-/** Gives the normalised value, or `REFUSED`. */
+/** Returns the normalised value, or `REFUSED`. */
 type Compiled = (value: unknown) => unknown;
 
 const REFUSED: unique symbol = Symbol('refused');
 
 /**
- * A function that answers like `schema.safeParse`, only faster; one difference: an optional member that is absent
- * is present as `undefined`, so that all values of a schema have one shape. Compiles at its first call. Where code
- * cannot be compiled (a strict content security policy, zod's `jitless`) it is `safeParse`.
+ * A function that answers like `schema.safeParse`, but faster, with one difference: an absent optional member is
+ * present as `undefined`, so that all values of a schema have one shape. Compiles at its first call. Where code cannot
+ * be compiled (a strict content security policy, zod's `jitless`) it is `safeParse`.
  */
 export function validator<S extends z.ZodType>(schema: S): (value: unknown) => z.ZodSafeParseResult<z.output<S>> {
   let compiled: Compiled | undefined;
@@ -29,12 +28,12 @@ export function validator<S extends z.ZodType>(schema: S): (value: unknown) => z
   };
 }
 
-/** Members without a meaning that a refusal names; more than any message shows. */
+/** Most unknown members that a refusal names; more than any message shows. */
 const MAX_NAMED = 100;
 
 /**
- * The value, with bytes cut short where the schema has an object. Zod words a refusal by naming every member that it
- * does not know: of 8 MiB that stand where a policy belongs these are eight million, and seconds.
+ * The value, with bytes cut short where the schema has an object. Zod's refusal names every unknown member: 8 MiB of
+ * bytes in the place of a policy would be eight million names, and take seconds.
  */
 function withBytesCut(schema: Schema, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
@@ -50,13 +49,13 @@ function withBytesCut(schema: Schema, value: unknown): unknown {
   return cut.length === 0 ? value : { ...members, ...Object.fromEntries(cut) };
 }
 
-/** The source of one validator, and the values that its source names. */
+/** The source of one validator, and the values that the source refers to. */
 class Program {
   private readonly lines: string[] = [];
   private readonly names: string[] = [];
   private readonly values: unknown[] = [];
 
-  /** The name under which the source refers to a value. */
+  /** The name of a value in the source. */
   bind(value: unknown): string {
     this.names.push(`bound${this.names.length}`);
     this.values.push(value);
@@ -73,14 +72,14 @@ class Program {
   }
 }
 
-/** Kinds of schema without a straight line are run by zod, as members of the compiled whole. */
+/** Kinds of schema that are not compiled are run by zod, as parts of the compiled validator. */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: one program, whose parts share its variables
 function compile(schema: Schema): Compiled {
   const program = new Program();
   const refused = program.bind(REFUSED);
   let variables = 0;
 
-  /** Writes the checks of a schema on a source expression; gives the expression of the normalised value. */
+  /** Writes the checks of a schema for a source expression; returns the expression of the normalised value. */
   function emit(schema: Schema, source: string): string {
     const { def } = (schema as z.core.$ZodTypes)._zod;
     const checks = stepsOf(def.checks);
@@ -90,7 +89,7 @@ function compile(schema: Schema): Compiled {
         case 'string':
         case 'number':
           if ('format' in def || ('coerce' in def && def.coerce === true)) break;
-          // A number that is not finite is no number to zod.
+          // Zod accepts only finite numbers.
           refuseUnless(
             def.type === 'string'
               ? `typeof ${source} === 'string'`
@@ -106,7 +105,7 @@ function compile(schema: Schema): Compiled {
           refuseUnless(`typeof ${source} === 'boolean'`);
           return source;
         case 'pipe': {
-          // A change of what was found good; one with a second parameter can refuse, in words of its own.
+          // A transform of a valid value; one with a second parameter can refuse with a message of its own.
           const change = (def.out as z.core.$ZodTypes)._zod.def;
           if (change.type !== 'transform' || change.transform.length > 1) break;
           const value = variable();
@@ -121,7 +120,7 @@ function compile(schema: Schema): Compiled {
         }
         case 'optional':
         case 'default':
-          // What is absent is the default, whatever would become of it without one.
+          // An absent value becomes the default, whatever the inner schema would make of it.
           if (checks.length > 0 || (def.type === 'optional' && def.innerType._zod.optin !== undefined)) break;
           return emitAbsent(source, def.innerType, def.type === 'default' ? defaultOf(def) : 'undefined');
         case 'object':
@@ -155,7 +154,7 @@ function compile(schema: Schema): Compiled {
     return result;
   }
 
-  /** A copy of a default that a caller may change is made for every call. */
+  /** Mutable defaults are copied for every call, because callers may change them. */
   function defaultOf(def: z.core.$ZodDefaultDef): string {
     const value = def.defaultValue;
     if (Array.isArray(value) && value.length === 0) return '[]';
@@ -187,7 +186,7 @@ function compile(schema: Schema): Compiled {
     program.write(
       `if (!Array.isArray(${source}) || ${source}.length < ${min} || ${source}.length > ${max}) return ${refused};`,
     );
-    // A copy has the size it needs; an empty array that grows reserves sixteen places.
+    // A copy has exactly the size it needs; an empty array that grows reserves sixteen places.
     program.write(
       `const ${elements} = [...${source}]; for (let ${index} = 0; ${index} < ${elements}.length; ${index}++) {`,
     );
@@ -213,13 +212,13 @@ function compile(schema: Schema): Compiled {
 
 type Checks = readonly z.core.$ZodCheck<never>[] | undefined;
 
-/** What a schema does with a value of its type: a test that it must pass, or a change. */
+/** One step of a schema for a value of its type: a test that it must pass, or a change. */
 interface Step {
   readonly kind: 'test' | 'change';
   readonly fn: (value: unknown) => unknown;
 }
 
-/** The functions behind a schema's refinements and changes; nothing when one of its checks is something else. */
+/** The functions of a schema's refinements and changes; undefined when one of its checks is of another kind. */
 function stepsOf(checks: Checks): readonly Step[] | undefined {
   const steps: Step[] = [];
   for (const check of checks ?? []) {
@@ -236,7 +235,7 @@ interface Bounds {
   readonly max: number;
 }
 
-/** The bounds of an array's length; nothing when it has other checks. */
+/** The bounds of an array's length; undefined when it has other checks. */
 function boundsOf(checks: Checks): Bounds | undefined {
   let min = 0;
   let max = Infinity;

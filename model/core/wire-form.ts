@@ -1,45 +1,45 @@
 /**
- * How a schema's values travel when its type does not say it. A schema carries its own form, so that the code that
- * writes calls and reads answers knows no domain.
+ * The wire form of a schema whose type does not determine it. The schema carries its own form, so the code that writes
+ * calls and reads answers knows no domain.
  */
 import type { z } from 'zod';
 
 export interface WireForm {
   /**
-   * Names of its texts, in snake_case: the parameters of the Lua. Absent: one text, named after the argument. `...`: any
-   * number of them.
+   * Names of its texts, in snake_case: the parameters of the Lua. Absent: one text, named after the argument. `...`:
+   * any number of texts.
    */
   readonly texts?: readonly string[];
-  /** The texts of a value; as many empty ones when it is absent. Bytes only where there can be any number. */
+  /** The texts of a value; as many empty texts when it is absent. Bytes are allowed only with any number of texts. */
   encode(value: unknown): readonly (string | Uint8Array)[];
   /** The value of a text in an answer of a partition. */
   decode?(text: string, partition: string): unknown;
 }
 
-/** An answer, read from front to back. */
+/** An answer, read from start to end. */
 export interface AnswerReader {
   /** Key of the partition that answered. */
   readonly partition: string;
   text(): string;
   number(): number;
-  /** Nothing when the text is empty. */
+  /** Undefined when the text is empty. */
   optionalNumber(): number | undefined;
-  /** Bytes as they are; nothing when they did not come with the answer. */
+  /** The bytes unchanged; undefined when they did not come with the answer. */
   bytes(): Uint8Array | undefined;
   /** A list of texts. */
   texts(): string[];
-  /** What stands beside the record of an execution, read by the backend; nothing when it did not come. */
+  /** The data beside the record of an execution, read by the backend; undefined when absent from the answer. */
   beside(executionId: string): unknown;
 }
 
-/** Reads an outcome whose fields do not simply follow each other. */
+/** Reads an outcome whose texts are not simply its fields in order. */
 export type OutcomeReader = (answer: AnswerReader, args: never) => object;
 
 const forms = new WeakMap<z.ZodType, WireForm>();
 const readers = new WeakMap<z.ZodType, OutcomeReader>();
 const echoes = new WeakSet<z.ZodType>();
 
-/** The schema, with the way in which its values travel. */
+/** The schema with a wire form. */
 export function withWireForm<Schema extends z.ZodType>(schema: Schema, form: WireForm): Schema {
   forms.set(schema, form);
   return schema;
@@ -49,7 +49,7 @@ export function wireFormOf(schema: z.ZodType): WireForm | undefined {
   return forms.get(schema);
 }
 
-/** The schema of an outcome, with the way in which it is read. */
+/** The schema of an outcome with its reader. */
 export function withReader<Schema extends z.ZodType>(schema: Schema, reader: OutcomeReader): Schema {
   readers.set(schema, reader);
   return schema;
@@ -60,8 +60,8 @@ export function readerOf(schema: z.ZodType): OutcomeReader | undefined {
 }
 
 /**
- * For a member of an outcome that repeats the argument of the same name: it does not travel back, the caller's side
- * fills it in.
+ * For a member of an outcome that repeats the argument of the same name: it is not sent back; the caller's side fills
+ * it in.
  */
 export function echoed<Schema extends z.ZodType>(schema: Schema): Schema {
   const copy = schema.clone() as Schema;

@@ -1,4 +1,4 @@
-/** addExecutionToFlow: an execution that is there already joins a flow, for ever. Spec 08 section 3.2. */
+/** addExecutionToFlow: an existing execution joins a flow permanently. Spec 08 section 3.2. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../core/operation.js';
@@ -50,7 +50,7 @@ export const addExecutionToFlow = operation({
     if (known.isClosed) return reject('flow_closed');
     if (execution.namespace !== known.namespace) return reject('invalid_input', { field: 'namespace' });
     if (nodeCount >= LIMITS.maxFlowMembers) return reject('flow_limit_exceeded', { limit: 'maxFlowMembers' });
-    // What has ended is forgotten at a time of its own.
+    // A terminal execution has a purge time of its own, so it cannot join.
     if (isTerminal(execution.situation)) return notEligible(execution);
     const added = {
       type: 'flow_member_added',

@@ -1,7 +1,7 @@
 /**
- * cancelFlowHeader: a flow is cancelled, and with it, as the policy says, all members that have not ended, or those that
- * do not run. Its first members are ended at once, the last that joined first; the others are left to `applyDue`, and until
- * then no claim starts them. Spec 08 section 9, rulings 29 and 43.
+ * cancelFlowHeader: cancels a flow and, depending on its policy, all members that have not ended, or those that are not
+ * running. The first members end in this call, in reverse order of joining; the others are left to `applyDue`, and no
+ * claim starts them meanwhile. Spec 08 section 9, rulings 29 and 43.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -19,7 +19,7 @@ export const cancelFlowHeader = operation({
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('cancelled'), memberCount: field.count }),
-    /** It was cancelled before, as the policy that is told says. */
+    /** It was cancelled before, with the policy in this outcome. */
     z.object({
       kind: z.literal('already_terminal'),
       storedCancellationPolicy: field.wordOf(CANCELLATION_POLICIES),

@@ -1,8 +1,8 @@
 /**
- * What an end means for others. Edges that lead out of it are resolved; a group that is decided lets its execution go on,
- * or ends it too; an end of that kind means something for others again. All of it is one stack of things to do, so that
- * nothing recurs and nothing is too deep. A call does a bounded part of it, and leaves the rest as walks, which `applyDue`
- * takes up: nothing else has to look for what was left (spec 08 sections 5, 6 and 8; rulings 29 and 35).
+ * The consequences of an end for other executions. Outgoing edges are resolved; a decided group lets its execution
+ * continue, or ends it, which can have further consequences. All of them are one stack of tasks, so there is no
+ * recursion and no limit of depth. A call does a bounded part of the tasks and records the rest as walks, which
+ * `applyDue` continues; no other code has to find them (spec 08 sections 5, 6 and 8; rulings 29 and 35).
  */
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
@@ -16,9 +16,9 @@ import { WALK_KINDS, type ReadonlyFlow, type WalkKind } from './facts.js';
 import { isUnsealed } from './state.js';
 import { besideOf, liveCountOf } from './view.js';
 
-/** Units that a call does at once: an edge, or a member, that is looked at. */
+/** Most units that a call does at once. A unit is one edge or member that is examined. */
 export const UNITS_AT_ONCE = 64;
-/** Units that one walk does in a pass over due work. */
+/** Most units of one walk in a pass over due work. */
 export const UNITS_OF_A_WALK = 100;
 
 export const WALKER = 'flow_cascade';
@@ -27,43 +27,43 @@ export interface CascadeContext {
   readonly view: View;
   readonly now: number;
   readonly retentionMs: number;
-  /** Records an event, with what it brings to streams. */
+  /** Records an event and its effects on streams. */
   record(event: Event): void;
 }
 
-/** Something that is to be done, and how far it is. */
+/** A task and its progress. */
 export interface Task {
   readonly kind: WalkKind;
-  /** The flow, by its UUID. */
+  /** UUID of the flow. */
   readonly flow: string;
-  /** The execution that it is about, or any other of the partition where it is about the flow. */
+  /** The execution that the task concerns; any execution of the partition if it concerns the flow. */
   readonly about: string;
   cursor: string;
 }
 
-/** What is next of a task, read ahead. */
+/** The next steps of a task, read ahead. */
 interface Ahead {
   readonly task: Task;
   readonly steps: readonly Step[];
   at: number;
-  /** Whether there may be more than what was read. */
+  /** Whether more steps may follow those that were read. */
   readonly isCut: boolean;
 }
 
 interface Step {
-  /** What the cursor is behind it. */
+  /** The cursor after this step. */
   readonly cursor: string;
   readonly executionId: string;
   readonly edgeId?: string;
 }
 
 /**
- * Whether a step of a task ends a member. It needs room for an edge that leads out of it too, or calls would leave two walks
- * where one is enough, and each costs a pass of its own.
+ * Whether a step of a task ends a member. Such a step also needs a unit for an outgoing edge: otherwise a call would
+ * leave two walks instead of one, and each takes a pass of its own.
  */
 const endsMembers = ({ kind }: Task): boolean => kind === 'siblings' || kind === 'cancel';
 
-/** Does what is to be done, at most so many units of it. What is left stays on the stack, the last one first. */
+/** Does at most `units` units of the tasks. Returns the remaining tasks, the next one last. */
 export function cascade(context: CascadeContext, tasks: readonly Task[], units: number): readonly Task[] {
   const stack: Ahead[] = tasks.map((task) => readAhead(context, task, units));
   let left = units;
@@ -89,7 +89,7 @@ export function cascade(context: CascadeContext, tasks: readonly Task[], units: 
   return stack.filter(({ steps, at, isCut }) => at < steps.length || isCut).map(({ task }) => task);
 }
 
-/** One more than what can be done tells whether anything is left. */
+/** Reads one step more than can be done, to know whether any is left. */
 function readAhead(context: CascadeContext, task: Task, units: number): Ahead {
   const steps = stepsOf(context.view, task, units + 1);
   return { task, steps, at: 0, isCut: steps.length > units };
@@ -114,10 +114,10 @@ function stepsOf(view: View, { kind, flow, about, cursor }: Task, limit: number)
   }
 }
 
-/** A cursor behind an edge names it as it is stored. */
+/** The edge id of a cursor, which contains the stored form. */
 const edgeOf = (cursor: string): string => (cursor === '' ? '' : uuidOf(cursor));
 
-/** Those that lead to a group; all children of a parent that ended badly, of whichever group. */
+/** The upstreams of the current round of a group; for a parent that ended badly, its children of every round. */
 function siblingsOf(view: View, downstream: string, after: string, limit: number): readonly Step[] {
   const execution = view.executions.get(downstream);
   if (execution === undefined) return [];
@@ -134,7 +134,7 @@ function siblingsOf(view: View, downstream: string, after: string, limit: number
     }));
 }
 
-/** Does one step. Answers what it means for others. */
+/** Does one step. Returns the tasks that follow from it. */
 function carryOut(context: CascadeContext, task: Task, step: Step): readonly Task[] {
   const execution = context.view.executions.get(step.executionId);
   const flow = context.view.flows.get(task.flow);
@@ -153,30 +153,30 @@ function carryOut(context: CascadeContext, task: Task, step: Step): readonly Tas
   }
 }
 
-/** Whether an execution that has children ended badly: nobody needs them any more. */
+/** Whether a parent ended badly, so its children are no longer needed. */
 function hasOrphaned({ isParent, situation }: ReadonlyExecution): boolean {
   return isParent && isTerminal(situation) && bucketOf(situation) !== 'succeeded';
 }
 
-/** Of members that a race has outrun: the group that they lead to was satisfied without them. */
+/** The reason for members that are cancelled because their group was satisfied without them. */
 export const OUTRUN = 'sibling_quorum_satisfied';
 
-/** The words in which upstreams are cancelled that a group, or a parent, does not need any more. */
+/** The cancellation reason of upstreams that a group or a parent no longer needs. */
 export function siblingReason(group: ReadonlyExecution | undefined): string {
   if (group !== undefined && hasOrphaned(group)) return `parent_${group.situation}`;
   return group?.groupState === 'satisfied' ? OUTRUN : 'sibling_quorum_impossible';
 }
 
-/** That the members of a cancelled flow end. `about` is any execution id of the partition. */
+/** The task that ends the members of a cancelled flow. `about` is any execution id of the partition. */
 export const cancellingOf = (flow: string, about: string): Task => ({ kind: 'cancel', flow, about, cursor: '' });
 
-/** Whether a flow that was cancelled has still to end this member. */
+/** Whether a cancelled flow has yet to end this member. */
 export function owesCancel({ flowState, cancellationPolicy }: ReadonlyFlow, { situation }: ReadonlyExecution): boolean {
   if (flowState !== 'cancelled' || cancellationPolicy === 'flow_only' || isTerminal(situation)) return false;
   return cancellationPolicy === 'cancel_all' || isRunnable(situation);
 }
 
-/** An edge becomes what the end of its upstream makes of it, once. */
+/** Resolves an edge by the end of its upstream, once. */
 function resolveEdge(
   context: CascadeContext,
   flow: ReadonlyFlow,
@@ -199,14 +199,14 @@ function resolveEdge(
   return decide(context, flow, execution.executionId);
 }
 
-/** A new edge whose upstream has ended already. */
+/** A new edge whose upstream has already ended. */
 export interface Meeting {
   readonly edgeId: string;
   readonly upstream: string;
   readonly downstream: string;
 }
 
-/** Resolves a new edge whose upstream has ended already; nothing when it has not. */
+/** Resolves a new edge if its upstream has already ended; returns nothing otherwise. */
 export function meet(
   context: CascadeContext,
   flow: string,
@@ -218,7 +218,7 @@ export function meet(
   return resolveEdge(context, known, upstream, execution, edgeId);
 }
 
-/** The group of a member decides, if it can. */
+/** Decides the group of a member, if it can be decided. */
 function decide(context: CascadeContext, flow: ReadonlyFlow, executionId: string): readonly Task[] {
   const execution = context.view.executions.get(executionId) as ReadonlyExecution;
   const groupOutcome = decisionOf(execution, flow);
@@ -231,7 +231,7 @@ function decide(context: CascadeContext, flow: ReadonlyFlow, executionId: string
   return [...siblings, ...goOn(context, flow, execution, groupOutcome)];
 }
 
-/** What becomes of a member whose group was decided. */
+/** The consequence of a decided group for its member. */
 function goOn(
   context: CascadeContext,
   flow: ReadonlyFlow,
@@ -249,7 +249,7 @@ function goOn(
   return [];
 }
 
-/** The flow decides from now on, or will not grow: a member that waits is asked whether it still has to. */
+/** Checks a waiting member again after the flow was sealed or closed. */
 function evaluate(context: CascadeContext, flow: ReadonlyFlow, execution: ReadonlyExecution): readonly Task[] {
   const { executionId, situation, dependencyCount } = execution;
   if (situation === 'blocked_dependencies' && dependencyCount === 0) {
@@ -266,7 +266,7 @@ function cancel(context: CascadeContext, execution: ReadonlyExecution, reason: s
   return endsOf(context.view.executions.get(execution.executionId) as ReadonlyExecution);
 }
 
-/** A member is ended because its flow, or a group, needs it no more. */
+/** Cancels a member that its flow or a group no longer needs. */
 export function cancellationOf(execution: ReadonlyExecution, reason: string, now: number, retentionMs: number): Event {
   return {
     type: 'execution_cancelled',
@@ -291,19 +291,19 @@ function skip(context: CascadeContext, execution: ReadonlyExecution): readonly T
   return [endOf(execution)];
 }
 
-/** What the end of a member brings with it: its children end too if it ended badly, and what waits for it is told. */
+/** Tasks after the end of a member: its children end if it ended badly, and its downstream members are informed. */
 export function endsOf(execution: ReadonlyExecution): readonly Task[] {
   const { executionId: about, flow } = execution;
   const orphans: Task[] = hasOrphaned(execution) ? [{ kind: 'siblings', flow: flow as string, about, cursor: '' }] : [];
   return [...orphans, endOf(execution)];
 }
 
-/** That what waits for a member is told of its end. */
+/** The task that informs the downstream members of an end. */
 export function endOf({ executionId, flow }: ReadonlyExecution): Task {
   return { kind: 'resolve', flow: flow as string, about: executionId, cursor: '' };
 }
 
-/** The name of a walk: there is one of a kind for each execution, or flow, at most. */
+/** The id of a walk: at most one of each kind per execution or flow. */
 export function walkIdOf({ kind, flow, about }: Task): string {
   const of = isOfFlow(kind) ? shortIdOf(flow) : memberOf(about);
   return WALK_KINDS[kind] + of;
@@ -311,12 +311,13 @@ export function walkIdOf({ kind, flow, about }: Task): string {
 
 export const isOfFlow = (kind: WalkKind): boolean => kind === 'cancel' || kind === 'evaluate';
 
-/** Leaves what a call could not do. */
+/** Records the tasks that a call could not do as walks. */
 export function leave(context: CascadeContext, tasks: readonly Task[]): void {
   for (const task of tasks) {
     const walkId = walkIdOf(task);
     const isThere = context.view.flows.walk(walkId) !== undefined;
-    // Members that were asked before the flow changed again are asked once more, and so are children whose parent ended since.
+    // Members that were checked before the flow changed again are checked once more, as are children whose parent ended
+    // since.
     if (isThere && task.kind !== 'evaluate' && task.kind !== 'siblings') continue;
     const type = isThere ? 'walk_advanced' : 'walk_begun';
     context.record({ type, walkId, at: context.now, ...factsOfTask(task) });
@@ -327,7 +328,7 @@ export function factsOfTask({ kind, flow, about, cursor }: Task) {
   return { walkKind: kind, flow, walkOf: isOfFlow(kind) ? undefined : uuidOfExecution(about), cursor };
 }
 
-/** Says so when a flow has come to its end: its members are forgotten from a time on. */
+/** Records that a flow has finished: from then on its members have a purge time. */
 export function finish(context: CascadeContext, flow: string): void {
   const { view, now, retentionMs } = context;
   const known = view.flows.get(flow);

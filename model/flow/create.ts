@@ -1,7 +1,7 @@
 /**
- * createFlow: makes a flow, and with it up to 500 members, what they wait for, and how much of it they need, in one step:
- * none of them can be claimed before all that it waits for is known. A larger one is made while it is `building`: its
- * members cannot be claimed, and nothing is decided, before it is sealed. Spec 08 section 3.1, ruling 29.
+ * createFlow: creates a flow with up to 500 members, their edges and their group policies, in one step, so that no
+ * member can be claimed before all its dependencies are known. A larger flow is created as `building`: until it is
+ * sealed, its members cannot be claimed and no group is decided. Spec 08 section 3.1, ruling 29.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -17,24 +17,24 @@ export const createFlow = operation({
   name: 'createFlow',
   args: z.object({
     flowId: field.flowId,
-    /** What it is, for its users; never interpreted. */
+    /** A label for users; never interpreted. */
     flowKind: field.label(LIMITS.maxFlowKindBytes),
-    /** Of the flow, and of every member. */
+    /** The namespace of the flow and of every member. */
     namespace: field.namespace,
-    /** Who makes the members that come with it. */
+    /** Creator of the members in this call. */
     creatorIdentity: field.requester,
-    /** Members wait, and nothing is decided, until the flow is sealed. */
+    /** Members wait, and no group is decided, until the flow is sealed. */
     building: z.boolean().default(false),
-    /** Of a flow that is built: it is cancelled unless it is sealed within this time, ms. */
+    /** For a building flow: it is cancelled unless it is sealed within this time, ms. */
     buildTimeoutMs: field.buildTimeoutMs,
-    /** It takes no members and edges but those that come with it. */
+    /** It accepts no members and edges after this call. */
     closed: z.boolean().default(false),
     tags: field.tags.default({}),
     graph,
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('created'), flowId: echoed(field.flowId), graphRevision: field.count }),
-    /** It was there before; whatever the call brings besides is not looked at. */
+    /** The flow exists already; the rest of the request is not compared. */
     z.object({ kind: z.literal('already_satisfied'), flowId: echoed(field.flowId), graphRevision: field.count }),
   ]),
   rejects: ['flow_exists_differently', ...MEMBER_REJECTIONS, 'execution_not_in_flow'],

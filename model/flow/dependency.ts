@@ -1,7 +1,7 @@
 /**
- * addDependency, stageDependencyEdge, applyDependencyToChild: an execution waits for another one. An edge holds from the
- * moment at which it is staged, so the last of the three has nothing to do: it is there for callers that know the two
- * steps of the contract. Spec 08 sections 3.3 and 3.5, ruling 29.
+ * addDependency, stageDependencyEdge, applyDependencyToChild: make an execution wait for another one. An edge takes
+ * effect when it is staged, so the last operation does nothing: it exists for callers that use the two steps of the
+ * contract. Spec 08 sections 3.3 and 3.5, ruling 29.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -36,9 +36,9 @@ const inOnePartition = [
 
 const stageArgs = {
   ...edgeArgs,
-  /** The only kind there is: the downstream needs the success of its upstream. */
+  /** The only kind: the downstream needs the success of its upstream. */
   dependencyKind: z.literal('success_only').default('success_only'),
-  /** What the upstream gives the downstream. */
+  /** A label for the data that the upstream passes to the downstream. */
   dataPassingRef: dataPassingRef.optional(),
 };
 
@@ -73,7 +73,7 @@ type Verdict =
       readonly isBackward: boolean;
     };
 
-/** Whether an edge can be staged, and what of it is there already. */
+/** Whether an edge can be staged, or exists already. */
 function verdictOn(view: View, args: StageArgs): Verdict | Rejected<(typeof STAGE_REJECTIONS)[number]> {
   const { upstreamExecutionId, downstreamExecutionId, expectedGraphRevision } = args;
   if (upstreamExecutionId === downstreamExecutionId) return reject('self_referencing_edge');
@@ -102,7 +102,7 @@ function verdictOn(view: View, args: StageArgs): Verdict | Rejected<(typeof STAG
     : reject('cycle_detected', { reason: closes });
 }
 
-/** Whether an edge of this id is the one that is asked for. */
+/** Whether the existing edge with this id equals the requested one. */
 function isSame(view: View, args: StageArgs, downstreamId: string): boolean {
   const edge = view.executions.get(downstreamId)?.dependencies?.[args.edgeId];
   return (
@@ -113,8 +113,8 @@ function isSame(view: View, args: StageArgs, downstreamId: string): boolean {
 }
 
 /**
- * Whether a path leads from one execution to another: breadth first, in the order of the edges. A graph that is too large
- * to be looked at is taken for one that has it.
+ * Whether a path leads from one execution to another: breadth first, in the order of the edges. A graph that is too
+ * large to search is refused like a cycle.
  */
 function cycleOf(view: View, from: string, to: string): 'cycle' | 'too_large' | undefined {
   const met = new Set([from]);
@@ -135,16 +135,16 @@ function cycleOf(view: View, from: string, to: string): 'cycle' | 'too_large' | 
   return undefined;
 }
 
-/** What both ways to stage an edge answer. */
+/** The outcomes of both operations that stage an edge. */
 const stagedAs = <const Kind extends string>(kind: Kind) =>
   z.object({
     kind: z.literal(kind),
     edgeId: echoed(field.uuid),
-    /** The one that holds now, also when the edge was there. */
+    /** The current revision, also if the edge existed already. */
     newGraphRevision: field.count,
   });
 
-/** Stages an edge, and resolves it at once when its upstream has ended. */
+/** Stages an edge, and resolves it at once if its upstream has ended. */
 function stage<const Kind extends string>(
   kind: Kind,
   view: View,
@@ -184,7 +184,7 @@ export const stageDependencyEdge = operation({
   args: z
     .object({
       ...stageArgs,
-      /** Refuse unless the graph is as it was when the caller looked at it. */
+      /** Refuse unless the graph still has this revision, which the caller has seen. */
       expectedGraphRevision: field.count,
     })
     .refine(...inOnePartition),

@@ -1,7 +1,7 @@
 /**
- * What time does to flows: walks go on, a flow that nobody has built to its end is cancelled, and the members of one that has
- * finished are forgotten, the last that joined first, then the flow itself. Each is alone in its pass over due work: what it
- * does changes what else is due.
+ * What is due for flows: walks continue, a flow that was not sealed in time is cancelled, and the members of a finished
+ * flow are purged in reverse order of joining, then the flow itself. Each of these is alone in its pass over due work,
+ * because it changes what else is due.
  */
 import type { Event } from '../events.js';
 import type { Context } from '../core/operation.js';
@@ -13,17 +13,17 @@ import type { ReadonlyFlow, Walk } from './facts.js';
 import type { Aftermath } from './settle.js';
 import { isUnsealed } from './state.js';
 
-/** Why a flow is cancelled whose build deadline has come. */
+/** The cancellation reason of a flow that was not sealed before its build deadline. */
 export const BUILD_TIMED_OUT = 'flow_build_timed_out';
 
-/** How a walk goes on. */
+/** How a walk continues. */
 export function walkOn(walk: Readonly<Walk>, partition: string, limit: number): Aftermath {
   const { walkKind: kind, walkFlow: flow, walkOf, cursor } = walk;
   const about = executionIdOf(partitionIndexOf(partition), isOfFlow(kind) ? flow : (walkOf as string));
   return { flow, walk: { task: { kind, flow, about, cursor }, units: Math.min(limit, UNITS_OF_A_WALK) } };
 }
 
-/** What happens to a flow whose time has come. */
+/** What is due for a flow. */
 export function dueOfFlow(
   view: View,
   flow: ReadonlyFlow,
@@ -39,7 +39,7 @@ export function dueOfFlow(
   };
 }
 
-/** What is forgotten of a flow that has finished: some members, or, when there is none left, the flow. */
+/** Purges part of a finished flow: some members, or the flow if no members are left. */
 function forgetting(view: View, { flow, isPurging }: ReadonlyFlow, now: number, limit: number): readonly Event[] {
   const count = Math.max(1, Math.floor(limit / PURGE_UNITS));
   const members = view.flows.members(flow, Number.MAX_SAFE_INTEGER, count, true);
@@ -49,7 +49,7 @@ function forgetting(view: View, { flow, isPurging }: ReadonlyFlow, now: number, 
   return [
     ...(isPurging || gone.length === 0 ? [] : [{ type: 'flow_purge_begun' as const, flow, at: now }]),
     ...gone.map(({ executionId }) => ({ type: 'execution_purged' as const, executionId, at: now })),
-    // Another one is to be kept for longer, or for good.
+    // A further member has a longer retention, or is kept for good.
     ...(kept === -1 ? [] : [{ type: 'flow_finished' as const, flow, at: now, purgeAt: members[kept]?.dueAt }]),
   ];
 }

@@ -28,14 +28,14 @@ const created = (event: EventNamed<'flow_created'>): Flow => ({
   tags: event.tags,
 });
 
-/** A change of the flow itself. */
+/** A recipe that changes the flow itself. */
 const mutates = <Type extends Event['type']>(change: (flow: Flow, event: EventNamed<Type>) => void) =>
   changes((flow: Flow, event: EventNamed<Type>) => {
     change(flow, event);
     flow.lastMutationAt = event.at;
   });
 
-/** A change of its graph. */
+/** A recipe that changes the graph of the flow. */
 const grows = <Type extends Event['type']>(change: (flow: Flow, event: EventNamed<Type>) => void) =>
   mutates<Type>((flow, event) => {
     change(flow, event);

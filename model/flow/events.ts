@@ -1,10 +1,10 @@
-/** What can happen to a flow, and to its members as such. */
+/** Events of flows, and of executions as their members. */
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { EXECUTION, filter, naming } from '../execution/facts.js';
 import { BUCKETS, CANCELLATION_POLICIES, FLOW, GROUP_POLICIES, ON_SATISFIED, WALK, WALK_KINDS } from './facts.js';
 
-/** Letters of what an edge, and a group, can come to. */
+/** Letters of the outcomes of edges and groups. */
 const OUTCOMES = { satisfied: 's', impossible: 'i' } as const;
 
 const walkFacet = {
@@ -27,25 +27,25 @@ export const flowEvents = {
     long: { cancelReason: fact.words() },
   }),
   flow_tags_set: event('flow_tags_set', 'at', FLOW, { long: { tags: fact.map() } }),
-  /** All members have ended. They are forgotten from then on; never when there is no time. */
+  /** All members have ended. They are purged from this time on; never when it is absent. */
   flow_finished: event('flow_finished', 'az', FLOW, { finish: { purgeAt: fact.optionalNumber() } }),
-  /** A member begins anew, or another one joined. */
+  /** A member runs again, or a further one joined. */
   flow_reopened: event('flow_reopened', 'ao', FLOW, {}),
   flow_purge_begun: event('flow_purge_begun', 'aq', FLOW, {}),
   flow_purged: event('flow_purged', 'ak', FLOW, {}),
 
-  /** An execution belongs to a flow from now on. `awaitsSeal`: it cannot be claimed before the flow is sealed. */
+  /** An execution joined a flow. `awaitsSeal`: it cannot be claimed before the flow is sealed. */
   flow_member_added: event('flow_member_added', 'am', EXECUTION, {
     membership: { flow: fact.id(), rank: fact.counter(), awaitsSeal: fact.flag() },
   }),
-  /** An edge leads to the execution from now on; it waits for it if it waited for a worker or a time. */
+  /** An edge leads to the execution; if it was waiting for a worker or a time, it now waits for the upstream. */
   dependency_staged: event('dependency_staged', 'ad', EXECUTION, {
     edge: {
       flow: fact.id(),
       edgeId: fact.id(),
       upstream: fact.id(),
       isBackward: fact.flag(),
-      /** The upstream is a child that the execution has spawned. */
+      /** The upstream is a child that the execution spawned. */
       isChild: fact.flag(),
       edgeRound: fact.counter(),
     },
@@ -59,27 +59,27 @@ export const flowEvents = {
       quorumK: fact.counter(),
     },
   }),
-  /** An upstream ended: the edge is what it will be. */
+  /** An upstream ended, which determines the state of the edge. */
   dependency_resolved: event('dependency_resolved', 'ar', EXECUTION, {
     edge: { edgeId: fact.id(), edgeOutcome: fact.word(OUTCOMES), bucket: fact.word(BUCKETS) },
   }),
-  /** The execution runs again, and what made this edge impossible may come to be after all: it waits for it anew. */
+  /** The execution runs again, and the impossible edge may still be satisfied: the execution waits for it again. */
   dependency_reopened: event('dependency_reopened', 'ab', EXECUTION, { edge: { edgeId: fact.id() } }),
   edge_group_fired: event('edge_group_fired', 'ae', EXECUTION, { group: { groupOutcome: fact.word(OUTCOMES) } }),
-  /** What it waited for is there: it waits for a worker, or for its time. */
+  /** The dependencies are satisfied: it waits for a worker, or for its time. */
   dependencies_met: event('dependencies_met', 'au', EXECUTION, {}),
-  /** Its owner parked its attempt until what it depends on is decided. */
+  /** The owner parked its attempt until the dependencies are decided. */
   children_awaited: event('children_awaited', 'ah', EXECUTION, {
     parking: { attemptTimeoutRemainingMs: fact.optionalNumber() },
   }),
-  /** It ended because what it depends on can no longer be. */
+  /** It ended because its dependencies can no longer be satisfied. */
   execution_skipped: event('execution_skipped', 'as', EXECUTION, {
     naming,
     skip: { purgeAt: fact.optionalNumber() },
     filter,
   }),
 
-  /** A call left work to be done later. */
+  /** A call left tasks for later. */
   walk_begun: event('walk_begun', 'aw', WALK, { walk: walkFacet }),
   walk_advanced: event('walk_advanced', 'av', WALK, { walk: walkFacet }),
   walk_ended: event('walk_ended', 'ay', WALK, { walk: walkFacet }),

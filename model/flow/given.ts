@@ -1,6 +1,6 @@
 /**
- * What upstreams give to an execution that is claimed: it travels with the claim, up to a bound; the worker reads the rest.
- * The Lua twin is `lua/flow/given.lua`. Ruling 48.
+ * Results of upstreams that are sent with the claim of an execution, up to a bound; the worker reads the rest. The Lua
+ * twin is `lua/flow/given.lua`. Ruling 48.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
@@ -11,7 +11,7 @@ import { besideOf } from './view.js';
 type Given = Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'>;
 type UpstreamResult = NonNullable<Given['upstreamResults']>[number];
 
-/** What one claim can still bring. */
+/** How much a claim can still carry. */
 export interface Room {
   bytes: number;
   edges: number;
@@ -24,7 +24,7 @@ export const roomOfClaim = (): Room => ({
 
 const NOTHING: Given = {};
 
-/** What those that lead to an execution give it, by the ids of the edges. Takes what it needs of the room. */
+/** The results that upstreams pass to an execution, by edge id. Takes the bytes that it uses from `room`. */
 export function givenTo(view: View, execution: ReadonlyExecution, room: Room): Given {
   if (execution.groupState === 'none') return NOTHING;
   const edges = Object.entries(execution.dependencies ?? {});
@@ -37,7 +37,7 @@ export function givenTo(view: View, execution: ReadonlyExecution, room: Room): G
   )) {
     if (edgeState !== 'satisfied' || isLate || dataPassingRef === '') continue;
     const upstream = view.executions.get(besideOf(execution.executionId, uuid));
-    // One that was replayed has none for now; the worker waits for it.
+    // An upstream that was replayed has no result at present; the worker waits for it.
     if (upstream?.situation !== 'completed' || (upstream.resultBytes ?? 0) > room.bytes) {
       moreUpstreamResults = true;
       continue;

@@ -1,4 +1,4 @@
-/** A part of a graph, as one call brings it: members, the edges that lead to them, and what they need of those. */
+/** A part of a graph in one call: members, the edges to them, and their group policies. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { wireFormOf, withWireForm, type WireForm } from '../core/wire-form.js';
@@ -12,7 +12,7 @@ const NO_PAYLOAD = new Uint8Array(0);
 
 const onSatisfied = z.enum(['cancel_remaining', 'let_run']).default('cancel_remaining');
 
-/** How many successes of its upstreams an execution needs, and what becomes of the others (spec 08 section 5). */
+/** How many successes of its upstreams an execution needs, and the treatment of the others (spec 08 section 5). */
 export const groupPolicy = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('all_of') }),
   z.object({ kind: z.literal('any_of'), onSatisfied }),
@@ -20,7 +20,7 @@ export const groupPolicy = z.discriminatedUnion('kind', [
 ]);
 export type GroupPolicyArgs = z.output<typeof groupPolicy>;
 
-/** A policy as events and facts have it. */
+/** A policy in the form of events and facts. */
 export function policyFacts(policy: GroupPolicyArgs) {
   return {
     groupPolicy: policy.kind,
@@ -29,12 +29,12 @@ export function policyFacts(policy: GroupPolicyArgs) {
   };
 }
 
-/** A policy as the texts of a call: its letters, and k. */
+/** The texts of a policy in a call: its letters, and k. */
 export function policyTexts(policy: GroupPolicyArgs): string {
   const facts = policyFacts(policy);
   const letter = (letters: Readonly<Record<string, string>>, word: string): string =>
     Object.keys(letters)[0] === word ? '' : (letters[word] as string);
-  // The letter of a policy is always told, as events tell it.
+  // The letter of the policy is always written, as in events.
   return [
     GROUP_POLICIES[facts.groupPolicy],
     letter(ON_SATISFIED, facts.onSatisfied),
@@ -48,7 +48,7 @@ export const member = z.object({
   executionKind: field.executionKind,
   inputPayload: field.bytes.default(NO_PAYLOAD),
   payloadEncoding: field.encoding.optional(),
-  /** Clamped into 0..9000; the policy's applies when absent. */
+  /** Clamped into 0..9000. Default: the priority of the policy. */
   priority: field.priority.optional(),
   /** A time in the past means now. */
   delayUntil: field.timestampMs.optional(),
@@ -59,7 +59,7 @@ export const member = z.object({
 });
 export type MemberArgs = z.output<typeof member>;
 
-/** What an upstream gives its downstream: a word for it. */
+/** A label for the data that an upstream passes to its downstream. */
 export const dataPassingRef = field.label(LIMITS.maxDataPassingRefBytes);
 
 const edge = z.object({
@@ -73,16 +73,16 @@ export type EdgeArgs = z.output<typeof edge>;
 const group = z.object({ downstreamExecutionId: field.executionId, policy: groupPolicy });
 
 const shape = z.object({
-  /** In topological order: an edge leads to one that comes later. */
+  /** In topological order: an edge leads to a later member. */
   members: z.array(member).max(LIMITS.maxMembersPerCall).default([]),
-  /** Each leads to one of the members, from an earlier one, or from one that the flow has already. */
+  /** Each edge leads to one of these members, from an earlier one or from an existing member of the flow. */
   edges: z.array(edge).max(LIMITS.maxEdgesPerCall).default([]),
-  /** Of members of this call that do not need all of their upstreams. */
+  /** Policies of members in this call that do not need all of their upstreams. */
   groups: z.array(group).max(LIMITS.maxMembersPerCall).default([]),
 });
 export type Graph = z.output<typeof shape>;
 
-/** What is wrong with a graph, whatever the flow has: where, and why. */
+/** The first fault of a graph that does not depend on the flow: its path and a message. */
 function faultOf({ members, edges, groups }: Graph): readonly [path: (string | number)[], message: string] | undefined {
   const places = new Map(members.map(({ executionId }, place) => [executionId, place]));
   if (places.size < members.length) return [['members'], 'must not name an execution twice'];
@@ -118,7 +118,7 @@ const joined = (...texts: readonly string[]): string => (texts.every((text) => t
 
 const POLICY_FORM = wireFormOf(executionPolicy) as WireForm;
 
-/** The texts of a member: those of a creation, with what all members share left out. */
+/** The texts of a member: those of a creation without the texts that all members share. */
 export function textsOfMember(row: MemberArgs): (string | Uint8Array)[] {
   const { tags, inputPayload } = row;
   return [
@@ -134,7 +134,7 @@ export function textsOfMember(row: MemberArgs): (string | Uint8Array)[] {
 const textOfEdge = ({ edgeId, upstreamExecutionId, downstreamExecutionId, dataPassingRef = '' }: EdgeArgs): string =>
   [shortIdOf(edgeId), memberOf(upstreamExecutionId), memberOf(downstreamExecutionId), dataPassingRef].join('\t');
 
-/** Members, edges and groups, after how many of each there are. */
+/** The wire form of a graph: the numbers of members, edges and groups, then their texts. */
 export const graph = withWireForm(
   shape
     .superRefine((value, context) => {

@@ -1,4 +1,4 @@
-/** What a group comes to. Spec 08 section 5. */
+/** The state of a group. Spec 08 section 5. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { SITUATIONS, type Situation } from '../execution/situation.js';
 import type { Bucket, GroupPolicy, ReadonlyFlow } from './facts.js';
@@ -8,15 +8,15 @@ type Group = Pick<
   'groupPolicy' | 'quorumK' | 'dependencyCount' | 'succeededCount' | 'failedCount' | 'skippedCount'
 >;
 
-/** How many successes a group needs. */
+/** Number of successes that a group needs. */
 function neededOf({ groupPolicy, quorumK, dependencyCount }: Group): number {
   if (groupPolicy === 'all_of') return dependencyCount;
   return groupPolicy === 'any_of' ? 1 : Math.max(1, quorumK);
 }
 
 /**
- * What a group of these counts is. With fewer edges than it needs it is undecided for as long as edges can come:
- * `isClosed` says that none will.
+ * The state of a group with these counts. A group with fewer edges than it needs stays undecided while edges can be
+ * added; `isClosed` says that none can be.
  */
 export function verdictOf(group: Group, isClosed: boolean): 'pending' | 'satisfied' | 'impossible' {
   const { dependencyCount, succeededCount, failedCount, skippedCount } = group;
@@ -27,7 +27,7 @@ export function verdictOf(group: Group, isClosed: boolean): 'pending' | 'satisfi
   return failedCount + skippedCount > dependencyCount - needed ? 'impossible' : 'pending';
 }
 
-/** What the group of a member comes to now: nothing while it is undecided, or was decided before. */
+/** The new decision about the group of a member; undefined while it is undecided, or if it was decided before. */
 export function decisionOf(
   execution: ReadonlyExecution,
   { isBuilding, isClosed }: ReadonlyFlow,
@@ -37,23 +37,23 @@ export function decisionOf(
   return verdict === 'pending' ? undefined : verdict;
 }
 
-/** How groups count an end. */
+/** How groups count the end of an execution. */
 export function bucketOf(situation: Situation): Bucket {
   const { outcome } = SITUATIONS[situation];
   if (outcome === 'success') return 'succeeded';
   return outcome === 'skipped' ? 'skipped' : 'failed';
 }
 
-/** Whether what leads to an execution is undecided. */
+/** Whether the dependencies of an execution are undecided. */
 export const awaitsOthers = ({ groupState, dependencyCount }: ReadonlyExecution): boolean =>
   groupState === 'pending' && dependencyCount > 0;
 
-/** What an execution waits for, counted (spec 08 section 11). */
+/** The counts of an execution's dependencies (spec 08 section 11). */
 export interface EdgeGroupSnapshot {
   readonly policy: GroupPolicy;
   readonly k: number | undefined;
   readonly onSatisfied: 'cancel_remaining' | 'let_run' | undefined;
-  /** 0 for what leads to it from outside; of children, which of the groups that it has spawned, from 1. */
+  /** 0: dependencies from outside; from 1: the number of the group of spawned children. */
   readonly round: number;
   readonly totalDeps: number;
   readonly satisfiedCount: number;
@@ -61,13 +61,13 @@ export interface EdgeGroupSnapshot {
   readonly skippedCount: number;
   /** Upstreams that have not ended. */
   readonly runningCount: number;
-  /** How many of those have to complete until it goes on; 0 once it was decided. */
+  /** How many more upstreams have to complete before it continues; 0 once it is decided. */
   readonly missingCount: number;
   readonly groupState: 'pending' | 'satisfied' | 'impossible';
   readonly satisfiedAt: number | undefined;
 }
 
-/** Nothing when nothing leads to it. */
+/** Undefined when the execution has no dependencies. */
 export function groupSnapshotOf(it: ReadonlyExecution): EdgeGroupSnapshot | undefined {
   if (it.groupState === 'none') return undefined;
   const resolved = it.succeededCount + it.failedCount + it.skippedCount;

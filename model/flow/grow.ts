@@ -1,6 +1,7 @@
 /**
- * growFlow: a part of a graph joins a flow that is there, in one step: members, what they wait for, and how much of it they
- * need. A flow that is too large for one call is created `building`, grown part by part, and sealed. Spec 08 section 3, ruling 29.
+ * growFlow: adds a part of a graph to an existing flow in one step: members, their edges and their group policies. A
+ * flow that is too large for one call is created `building`, grown part by part, and sealed. Spec 08 section 3, ruling
+ * 29.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -15,7 +16,7 @@ export const growFlow = operation({
   args: z
     .object({
       flowId: field.flowId,
-      /** Who makes the members that come with it. */
+      /** Creator of the members in this call. */
       creatorIdentity: field.requester,
       graph,
     })
@@ -27,7 +28,7 @@ export const growFlow = operation({
     ),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('grown'), flowId: echoed(field.flowId), graphRevision: field.count }),
-    /** The first of its members is there: so are all. */
+    /** The first of these members exists, which implies that all do. */
     z.object({ kind: z.literal('already_satisfied'), flowId: echoed(field.flowId), graphRevision: field.count }),
   ]),
   rejects: [

@@ -1,4 +1,4 @@
-/** What holds for every flow, and for what waits in it. Source: spec 08, the section named Invariants. */
+/** Invariants of flows and their members. Source: spec 08, the section named Invariants. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isRunnable, isTerminal } from '../execution/situation.js';
 import { executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
@@ -17,7 +17,7 @@ const flowOf = (it: ReadonlyExecution, { state }: World): ReadonlyFlow | undefin
 const edgesOf = (it: ReadonlyExecution): readonly (readonly [string, Dependency])[] =>
   Object.entries(it.dependencies ?? {});
 
-/** Edges of the group that counts now. */
+/** Edges of the current round of the group. */
 const counted = (it: ReadonlyExecution): readonly Dependency[] =>
   edgesOf(it)
     .map(([, edge]) => edge)
@@ -25,7 +25,7 @@ const counted = (it: ReadonlyExecution): readonly Dependency[] =>
 
 const hasWalk = ({ state }: World, task: Task): boolean => state.tables.walk.has(walkIdOf(task));
 
-/** What a member that is blocked waits for: one of these will let it go on, or end it. */
+/** Whether something will let a blocked member continue, or end it. */
 function isAwaited(it: ReadonlyExecution, world: World): boolean {
   const flow = flowOf(it, world);
   if (flow === undefined) return false;
@@ -37,11 +37,11 @@ function isAwaited(it: ReadonlyExecution, world: World): boolean {
     const upstream = upstreamOf(it, edge, world);
     return upstream !== undefined && (!isTerminal(upstream.situation) || hasWalk(world, endOf(upstream)));
   });
-  // Fewer edges than it needs: others may come.
+  // It has fewer edges than it needs, and more may be added.
   return isComing || (!flow.isClosed && verdictOf(it, false) !== verdictOf(it, true));
 }
 
-/** Members of a flow by their states add up to what joined and was not purged. */
+/** The members of a flow that have not been purged. */
 function membersOf(flow: ReadonlyFlow, { state }: World): readonly ReadonlyExecution[] {
   return [...state.tables.execution.values()].filter((it) => it.flow === flow.flow);
 }
@@ -49,7 +49,7 @@ function membersOf(flow: ReadonlyFlow, { state }: World): readonly ReadonlyExecu
 const isLimited = (flow: ReadonlyFlow): boolean =>
   flow.nodeCount <= LIMITS.maxFlowMembers && flow.edgeCount <= LIMITS.maxFlowEdges;
 
-/** Whether no path leads from an execution back to it. */
+/** Whether no execution can reach itself along the edges. */
 function isAcyclic(members: readonly ReadonlyExecution[]): boolean {
   const leading = new Map(
     members.map((it) => [uuidOfExecution(it.executionId), edgesOf(it).map(([, { upstream }]) => upstream)]),
@@ -212,7 +212,7 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       if (hasWalk(world, { kind: 'siblings', flow: it.flow, about: it.executionId, cursor: '' })) return true;
       return edgesOf(it).every(([, edge]) => {
         const upstream = upstreamOf(it, edge, world);
-        // One that had ended before may have been replayed since.
+        // An upstream that had ended may have been replayed since.
         const isOpen = edge.edgeRound > 0 && edge.edgeState === 'unsatisfied';
         return !isOpen || upstream === undefined || isTerminal(upstream.situation);
       });
@@ -231,7 +231,7 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       membersOf(flow, world).every(
         ({ situation }) =>
           isTerminal(situation) ||
-          // What ran, or was suspended, may finish; where it comes back without, it is ended there.
+          // Members that were running or suspended may finish; if they return without finishing, they are ended then.
           (flow.cancellationPolicy === 'cancel_pending' && !isRunnable(situation)),
       ),
   ),

@@ -1,4 +1,4 @@
-/** How members and edges join a flow: what can be wrong with them, and the events that say so. */
+/** How members and edges join a flow: refusals and events. */
 import { reject, type Rejected } from '../core/operation.js';
 import type { Event } from '../events.js';
 import { creationOf } from '../execution/create.js';
@@ -10,13 +10,13 @@ import type { Meeting } from './cascade.js';
 import type { ReadonlyFlow } from './facts.js';
 import { policyFacts, type Graph } from './graph.js';
 
-/** The flow as a graph joins it. */
+/** The facts of a flow that its growth depends on. */
 type Growing = Pick<ReadonlyFlow, 'flow' | 'namespace' | 'isBuilding' | 'nodeCount' | 'edgeCount'>;
 
 export const MEMBER_REJECTIONS = ['invalid_input', 'lane_draining', 'flow_limit_exceeded'] as const;
 type MemberRefusal = Rejected<(typeof MEMBER_REJECTIONS)[number]>;
 
-/** Why members cannot join a flow with so many edges, if they cannot. */
+/** Why members with this many edges cannot join a flow, if so. */
 export function membersRefusal(
   view: View,
   flow: Growing,
@@ -34,7 +34,7 @@ export function membersRefusal(
   return undefined;
 }
 
-/** Why an edge of a part of a graph cannot be: its upstream is nowhere in the flow. */
+/** Why an edge is refused: its upstream is not in the flow. */
 export function edgesRefusal(
   view: View,
   flow: string,
@@ -47,14 +47,14 @@ export function edgesRefusal(
   return stray === undefined ? undefined : reject('execution_not_in_flow', { executionId: stray });
 }
 
-/** What a part of a graph brings: what happens, the inputs, and edges whose upstreams have ended already. */
+/** The result of adding a part of a graph: events, inputs, and edges whose upstreams have already ended. */
 export interface Growth {
   readonly events: readonly Event[];
   readonly inputs: readonly (readonly [executionId: string, input: Uint8Array])[];
   readonly meetings: readonly Meeting[];
 }
 
-/** The events by which a part of a graph joins a flow: each member, what it needs, what leads to it. */
+/** The events by which a part of a graph joins a flow: for each member its creation, its policy, its edges. */
 export function growthOf(
   view: View,
   { flow, namespace, isBuilding, nodeCount }: Growing,
@@ -104,7 +104,7 @@ export const meetingOf = ({ edgeId, upstreamExecutionId, downstreamExecutionId }
   downstream: downstreamExecutionId,
 });
 
-/** The event by which an edge comes to be. */
+/** The event that creates an edge. */
 export function stagingOf(
   edge: Edge & {
     readonly flow: string;
@@ -128,6 +128,6 @@ export function stagingOf(
   };
 }
 
-/** A flow begins anew: what forgets its members is put off. */
+/** Reopens a finished flow, which postpones the purge of its members. */
 export const reopening = (flow: ReadonlyFlow, now: number): readonly Event[] =>
   flow.purgeAt === undefined ? [] : [{ type: 'flow_reopened', flow: flow.flow, at: now }];

@@ -1,17 +1,17 @@
 /**
- * Whether a member is owed a cancellation that a walk has not come to yet: its flow was cancelled, or a group that it leads
- * to needs it no more. Nobody writes that down for each member: it follows from the flow, and is asked before a claim
- * would start it, or a scheduler would give it away (ruling 29).
+ * Whether a member is to be cancelled by a walk that has not reached it yet: its flow was cancelled, or its group no
+ * longer needs it. This is not stored for each member; it follows from the flow, and is checked before a claim starts
+ * the member or a scheduler grants it (ruling 29).
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import { owesCancel, siblingReason, walkIdOf } from './cascade.js';
 
-/** Why an outside scheduler gets no grant, and no claim, of such a member. */
+/** The reason why an outside scheduler gets no grant or claim for such a member. */
 export const CANCEL_OWED = 'cancel_owed';
 
-/** The words in which it will be cancelled; nothing when it is owed none. */
+/** The reason with which it will be cancelled; undefined when it is not to be cancelled. */
 export function owedCancel(view: View, execution: ReadonlyExecution): string | undefined {
   if (execution.flow === undefined) return undefined;
   const flow = view.flows.get(execution.flow);

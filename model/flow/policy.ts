@@ -1,4 +1,7 @@
-/** setEdgeGroupPolicy: how many of its upstreams an execution needs; fixed by its first edge. Spec 08 section 3.4. */
+/**
+ * setEdgeGroupPolicy: sets how many upstreams an execution needs; not possible after its first edge. Spec 08 section
+ * 3.4.
+ */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';

@@ -27,23 +27,23 @@ export interface FlowSnapshot {
   readonly flowId: string;
   readonly flowKind: string;
   readonly namespace: string;
-  /** Derived from the members; `cancelled` once it was cancelled, whatever they do. */
+  /** Derived from the members; `cancelled` once the flow was cancelled, whatever the state of its members. */
   readonly publicFlowState: PublicFlowState;
   readonly building: boolean;
-  /** When it is cancelled unless it is sealed before; there while it is being built. */
+  /** The flow is cancelled at this time unless it is sealed before; present while it is building. */
   readonly buildDeadlineAt: number | undefined;
   readonly closed: boolean;
   readonly graphRevision: number;
   readonly nodeCount: number;
   readonly edgeCount: number;
-  /** Members by public state, exact; those that were forgotten are not counted. */
+  /** Exact numbers of members by public state; purged members are not counted. */
   readonly members: MemberCounts;
   readonly createdAt: number;
   readonly lastMutationAt: number;
   readonly cancelledAt: number | undefined;
   readonly cancelReason: string | undefined;
   readonly cancellationPolicy: CancellationPolicy | undefined;
-  /** When its members are forgotten; absent while some have not ended, and when they are kept for good. */
+  /** When its members are purged; absent while some have not ended, and when they are kept for good. */
   readonly purgeAt: number | undefined;
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -80,7 +80,7 @@ export const describeFlow = query({
   args: z.object({ flowId: field.flowId }),
   rejects: [],
   partition: partitionOfFlow,
-  /** Nothing when there is no such flow. */
+  /** Undefined when there is no such flow. */
   read(view, { flowId }) {
     const flow = view.flows.get(uuidOfExecution(flowId));
     return accept<FlowSnapshot | undefined>(flow && snapshotOf(view, flowId, flow));
@@ -96,11 +96,11 @@ export interface EdgeSnapshot {
   readonly dependencyKind: 'success_only';
   readonly dataPassingRef: string | undefined;
   readonly edgeState: EdgeState;
-  /** 0 for what leads to its downstream from outside; of children, which of the groups that it has spawned, from 1. */
+  /** 0: a dependency from outside; from 1: the number of the group of spawned children. */
   readonly round: number;
   readonly createdAt: number;
   readonly resolvedAt: number | undefined;
-  /** It was resolved when the group that it leads to was decided already, and has no part in that. */
+  /** It was resolved after its group was decided, and did not take part in the decision. */
   readonly late: boolean;
 }
 
@@ -128,7 +128,7 @@ export const describeEdge = query({
   args: z.object({ flowId: field.flowId, edgeId: field.plainUuid }),
   rejects: [],
   partition: partitionOfFlow,
-  /** Nothing when the flow has no such edge. */
+  /** Undefined when the flow has no such edge. */
   read(view, { flowId, edgeId }) {
     const downstream = view.flows.downstreamOf(uuidOfExecution(flowId), edgeId);
     return accept<EdgeSnapshot | undefined>(downstream === undefined ? undefined : edgeOf(view, edgeId, downstream));
@@ -138,7 +138,7 @@ export const describeEdge = query({
 /** A page of edges, by id. */
 export interface EdgePage {
   readonly edges: readonly EdgeSnapshot[];
-  /** Where the next page begins; absent on the last one. */
+  /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: string | undefined;
 }
 
@@ -148,7 +148,7 @@ export const listEdges = query({
   name: 'listEdges',
   args: z.object({
     executionId: field.executionId,
-    /** Edges that lead out of it, or that lead to it. */
+    /** Outgoing or incoming edges of the execution. */
     direction: z.enum(['outgoing', 'incoming']),
     cursor: field.plainUuid.optional(),
     limit: rowLimit,
@@ -183,7 +183,7 @@ export interface FlowSummary {
 
 export interface FlowPage {
   readonly flows: readonly FlowSummary[];
-  /** Where the next page begins; absent on the last one. */
+  /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: string | undefined;
 }
 
@@ -191,10 +191,10 @@ export const listFlows = query({
   name: 'listFlows',
   args: z.object({
     partition: field.partitionKey,
-    /** Flows behind this one. */
+    /** Lists flows after this one. */
     cursor: field.flowId.optional(),
     limit: rowLimit,
-    /** Only flows of this state: a page may then hold fewer, or none, and the next one still follow. */
+    /** Only flows in this state. A page can then have fewer rows, or none, and not be the last. */
     status: z.enum(PUBLIC_FLOW_STATES).optional(),
   }),
   rejects: [],
@@ -220,20 +220,20 @@ export const listFlows = query({
 
 export interface FlowMember {
   readonly executionId: string;
-  /** Its place in the order in which members joined. */
+  /** Its position in the order of joining. */
   readonly rank: number;
   readonly laneId: string;
   readonly executionKind: string;
   readonly publicState: PublicState;
-  /** Of a cancelled member. */
+  /** Only for cancelled members. */
   readonly cancellationReason: string | undefined;
-  /** Absent when nothing leads to it. */
+  /** Absent when it has no dependencies. */
   readonly group: EdgeGroupSnapshot | undefined;
 }
 
 export interface MemberPage {
   readonly members: readonly FlowMember[];
-  /** Where the next page begins; absent on the last one. */
+  /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: number | undefined;
 }
 
@@ -241,7 +241,7 @@ export const listFlowMembers = query({
   name: 'listFlowMembers',
   args: z.object({
     flowId: field.flowId,
-    /** Members from this rank on. */
+    /** Lists members from this rank on. */
     cursor: field.count.default(0),
     limit: rowLimit,
   }),
@@ -269,14 +269,14 @@ export const resolveExecutionFlowId = query({
   args: z.object({ executionId: field.executionId }),
   rejects: [],
   partition: ({ executionId }) => partitionOfExecution(executionId),
-  /** Nothing when the execution is in no flow, or is not there. */
+  /** Undefined when the execution is in no flow, or does not exist. */
   read(view, { executionId }) {
     const flow = view.executions.get(executionId)?.flow;
     return accept<string | undefined>(flow === undefined ? undefined : besideOf(executionId, flow));
   },
 });
 
-/** Whether what leads to an execution lets it run. */
+/** Whether the dependencies of an execution let it run. */
 export type FlowEligibility =
   | 'not_found'
   | 'not_runnable'

@@ -1,4 +1,4 @@
-/** What the events of flows do to executions. The Lua twins are in `lua/flow/events.lua`. */
+/** The effects of flow events on executions. The Lua twins are in `lua/flow/events.lua`. */
 import { changes } from '../core/entity.js';
 import type { Execution } from '../execution/facts.js';
 import { become, end, endOwnership } from '../execution/lifecycle.js';
@@ -19,14 +19,14 @@ type OfExecution =
   | 'execution_skipped';
 type Recipes = { [Type in OfExecution & keyof typeof flowEvents]: ExecutionRecipe<Type> };
 
-/** It waits for others: its own time goes on, and counts when they are done. */
+/** Blocks it on its dependencies. Its own delay keeps running, and applies when they are satisfied. */
 function block(execution: Execution, at: number): void {
   if (!isRunnable(execution.situation) || execution.situation === 'blocked_dependencies') return;
   become(execution, 'blocked_dependencies', at, undefined);
   execution.blockingDetail = '';
 }
 
-/** Nothing keeps it from being run any more but its own time. */
+/** Unblocks it; only its own delay still applies. */
 function unblock(execution: Execution, at: number): void {
   const { delayUntil, nextAttempt } = execution;
   if (delayUntil !== undefined && delayUntil > at) {

@@ -1,6 +1,6 @@
 /**
- * What a member depends on, when it is to run again: what made its group impossible may have been replayed since. The Lua
- * twin is in `lua/execution/replay.lua`. Spec 08 section 10.
+ * The dependencies of a member that is replayed: upstreams that made its group impossible may have been replayed since.
+ * The Lua twin is in `lua/execution/replay.lua`. Spec 08 section 10.
  */
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
@@ -12,15 +12,15 @@ import { bucketOf, verdictOf } from './group.js';
 import { besideOf } from './view.js';
 
 export interface Renewal {
-  /** Edges that are open again. */
+  /** Edges that are reopened. */
   readonly reopened: readonly Meeting[];
-  /** Those of them whose upstreams have completed meanwhile. */
+  /** Reopened edges whose upstreams have completed meanwhile. */
   readonly met: readonly Meeting[];
-  /** What the group comes to then. */
+  /** The state of the group after the renewal. */
   readonly verdict: 'pending' | 'satisfied' | 'impossible';
 }
 
-/** The group of a member as it would be if it were asked anew. */
+/** The group of a member after a fresh look at its upstreams. */
 export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }: ReadonlyFlow): Renewal {
   const { executionId: downstream, dependencies = {}, groupRound } = execution;
   const counts = { failed: 0, skipped: 0 };
@@ -46,7 +46,7 @@ export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }
     skippedCount: execution.skippedCount - counts.skipped,
   };
   const verdict = verdictOf(group, isClosed);
-  // What is impossible all the same stays so, with its edges as they are: a parent goes on with what it knows.
+  // A group that is still impossible is not changed: a parent continues with the results that it has.
   return verdict === 'impossible' ? { reopened: [], met: [], verdict } : { reopened, met, verdict };
 }
 

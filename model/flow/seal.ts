@@ -1,7 +1,7 @@
 /**
- * sealFlow: a flow that was being built is complete enough to run: its members wait for nothing but what leads to them.
- * closeFlow: it takes no further members and edges, so a group that waits for more edges than there are waits in vain.
- * Each member is asked anew; what a call cannot do is left to `applyDue`. Ruling 29.
+ * sealFlow: ends the building of a flow: from now on its members wait only for their dependencies. closeFlow: the flow
+ * accepts no further members and edges, so a group that needs more edges than it has becomes impossible. Each member is
+ * checked again; checks beyond the bound of the call are left to `applyDue`. Ruling 29.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

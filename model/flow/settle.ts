@@ -1,4 +1,4 @@
-/** What a command means for others in its flow, beyond its own events. The Lua twin is `lua/flow/cascade.lua`. */
+/** The consequences of a command in its flow, beyond its own events. The Lua twin is `lua/flow/cascade.lua`. */
 import type { Event } from '../events.js';
 import { isRunnable } from '../execution/situation.js';
 import {
@@ -16,18 +16,18 @@ import {
   type Task,
 } from './cascade.js';
 
-/** What a decision leaves to be done once its events are recorded. */
+/** The consequences of a decision, handled after its events are recorded. */
 export interface Aftermath {
   /** UUID of the flow. */
   readonly flow: string;
-  /** New edges whose upstreams have ended already. */
+  /** New edges whose upstreams have already ended. */
   readonly meetings?: readonly Meeting[];
   readonly tasks?: readonly Task[];
-  /** A walk that goes on, so many units of it. */
+  /** A walk to continue, with its number of units. */
   readonly walk?: { readonly task: Task; readonly units: number };
 }
 
-/** What the end of an execution means for others, if it is in a flow. `units` are done at once. */
+/** Handles the end of an execution in its flow, if it is in one; at most `units` units at once. */
 function settleEnd(context: CascadeContext, executionId: string, units: number): void {
   const execution = context.view.executions.get(executionId);
   if (execution?.flow === undefined) return;
@@ -36,20 +36,20 @@ function settleEnd(context: CascadeContext, executionId: string, units: number):
 }
 
 /**
- * A member that was let finish because it ran when its flow was cancelled has come back without having finished: it is
- * ended here. The walk over the members is past it, and nobody may ever claim it.
+ * Ends a member that was left running by the cancellation of its flow and has returned without finishing. The walk over
+ * the members has passed it, and no claim would ever take it.
  */
 function settleReturn(context: CascadeContext, executionId: string, units: number): void {
   const execution = context.view.executions.get(executionId);
   const flow = execution?.flow === undefined ? undefined : context.view.flows.get(execution.flow);
   if (execution === undefined || flow === undefined || !owesCancel(flow, execution)) return;
-  // Still suspended: the timeout that closed the suspension ends it behind this.
+  // Still suspended: the timeout that closed the suspension ends it in the next event.
   if (!isRunnable(execution.situation)) return;
   context.record(cancellationOf(execution, flow.cancelReason, context.now, context.retentionMs));
   settleEnd(context, executionId, units);
 }
 
-/** What is done about an execution at an event of it, so many units of it at once. */
+/** Handles an event of an execution; at most `units` units at once. */
 type Consequence = (context: CascadeContext, executionId: string, units: number) => void;
 
 const CONSEQUENCES: ReadonlyMap<Event['type'], Consequence> = new Map<Event['type'], Consequence>([
@@ -57,7 +57,7 @@ const CONSEQUENCES: ReadonlyMap<Event['type'], Consequence> = new Map<Event['typ
   ['execution_failed', settleEnd],
   ['execution_cancelled', settleEnd],
   ['execution_expired', settleEnd],
-  // Behind these nobody owns it, and it is not suspended: it waits to be taken up.
+  // After these events it has no owner and is not suspended: it waits for a claim.
   ['lease_released', settleReturn],
   ['retry_scheduled', settleReturn],
   ['execution_delayed', settleReturn],
@@ -65,10 +65,10 @@ const CONSEQUENCES: ReadonlyMap<Event['type'], Consequence> = new Map<Event['typ
   ['children_awaited', settleReturn],
 ]);
 
-/** What an event means in the flow of its execution; nothing for most. */
+/** The handler of an event's consequences in a flow; undefined for most events. */
 export const consequenceOf = ({ type }: Event): Consequence | undefined => CONSEQUENCES.get(type);
 
-/** What a decision left to be done: `units` of it at once, but for a walk, which brings its own. */
+/** Handles the aftermath of a decision: at most `units` units, except for a walk, which has its own number. */
 export function settle(
   context: CascadeContext,
   { flow, meetings = [], tasks = [], walk }: Aftermath,

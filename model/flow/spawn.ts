@@ -1,8 +1,8 @@
 /**
- * spawnChildren: an owner makes children that its execution will wait for, under its fence and in one step: the children,
- * the flow that all of them are in, and an edge from each child. A parent whose children cannot come to what it needs goes on
- * and sees them: it is not skipped. A parent that ends badly takes its children with it. A closed flow takes the children of its
- * members: nobody waits for them but their parent. Rulings 29 and 48.
+ * spawnChildren: an owner creates children that its execution will wait for, under its fence and in one step: the
+ * children, the flow that contains them, and an edge from each child. When a parent can no longer get the successes
+ * that it needs, it continues and sees the results: it is not skipped. When a parent ends badly, its children end too.
+ * A closed flow still accepts the children of its members, because only their parent waits for them. Rulings 29 and 48.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -63,7 +63,7 @@ const args = z
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
     source: field.source,
-    /** The flow that is made when the parent is in none. */
+    /** The flow that is created if the parent is in none. */
     flowId: field.flowId,
     policy: withWireForm(groupPolicy.default({ kind: 'all_of' }), {
       texts: ['policy'],
@@ -84,7 +84,7 @@ const args = z
   });
 type Args = z.output<typeof args>;
 
-/** The kind of flows that come to be because an execution that was in none has children. */
+/** The kind of a flow that is created for the children of an execution without a flow. */
 const CHILDREN = 'children';
 
 const REJECTIONS = [
@@ -102,7 +102,7 @@ export const spawnChildren = operation({
   args,
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('spawned'), flowId: field.flowId }),
-    /** The first of them is there: so are all. */
+    /** The first of the children exists, which implies that all do. */
     z.object({ kind: z.literal('already_spawned'), flowId: field.flowId }),
   ]),
   rejects: REJECTIONS,
@@ -138,7 +138,7 @@ export const spawnChildren = operation({
   },
 });
 
-/** The children, as a graph of their own: what leads from them to their parent comes behind. */
+/** The children as a graph; the edges from them to their parent are added separately. */
 const graphOf = ({ children }: Args) => ({ members: children, edges: [], groups: [] });
 
 const creatorOf = ({ creatorIdentity }: ReadonlyExecution): string => creatorIdentity;
@@ -148,14 +148,14 @@ type Growing = Pick<
   'flow' | 'namespace' | 'isBuilding' | 'isClosed' | 'flowState' | 'nodeCount' | 'edgeCount'
 >;
 
-/** The flow that comes to be with the parent as its first member; nothing when the id is that of another one. */
+/** A new flow with the parent as its first member; undefined when the id belongs to another flow. */
 function newFlow(view: View, { flowId }: Args, { namespace }: ReadonlyExecution): Growing | undefined {
   const flow = uuidOfExecution(flowId);
   if (view.flows.get(flow) !== undefined) return undefined;
   return { flow, namespace, isBuilding: false, isClosed: false, flowState: 'open', nodeCount: 1, edgeCount: 0 };
 }
 
-/** Whether the children go to those that the parent waits for already. */
+/** Whether the children join the set that the parent already waits for. */
 const isSameRound = ({ groupState, isParent, dependencyCount }: ReadonlyExecution): boolean =>
   groupState === 'pending' && isParent && dependencyCount > 0;
 
@@ -181,7 +181,7 @@ function spawnRefusal(
   return isKnown ? reject('dependency_already_exists') : undefined;
 }
 
-/** A flow comes to be, and the parent is its first member. */
+/** Events that create the flow and make the parent its first member. */
 function beginning(flow: string, { executionId, namespace }: ReadonlyExecution, at: number): Event[] {
   const given = {
     flowKind: CHILDREN,
@@ -197,7 +197,7 @@ function beginning(flow: string, { executionId, namespace }: ReadonlyExecution, 
   ];
 }
 
-/** What the parent waits for, and how much of it it needs. */
+/** The edges to the parent, and its group policy. */
 function edgesOf(flow: string, execution: ReadonlyExecution, { children, policy }: Args, at: number): Event[] {
   const { executionId, groupRound } = execution;
   const isSame = isSameRound(execution);

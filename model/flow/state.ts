@@ -1,12 +1,12 @@
-/** What a flow is, derived from its members whenever it is asked for. Spec 08 section 2. */
+/** The state of a flow, derived from its members on every read. Spec 08 section 2. */
 import { SITUATIONS, type PublicState, type Situation } from '../execution/situation.js';
 import type { ReadonlyFlow } from './facts.js';
 
-/** States of a flow, as callers see them. */
+/** Public states of a flow. */
 export const PUBLIC_FLOW_STATES = ['open', 'running', 'blocked', 'completed', 'failed', 'cancelled'] as const;
 export type PublicFlowState = (typeof PUBLIC_FLOW_STATES)[number];
 
-/** How many members are in each public state; states in which there are none are left out. */
+/** Number of members by public state; states without members are omitted. */
 export type MemberCounts = Readonly<Partial<Record<PublicState, number>>>;
 
 export function memberCountsOf(tally: ReadonlyMap<Situation, number>): MemberCounts {
@@ -22,11 +22,11 @@ const ENDED_WELL: readonly PublicState[] = ['completed', 'skipped'];
 const ENDED_BADLY: readonly PublicState[] = ['failed', 'cancelled', 'expired'];
 const WAITING: readonly PublicState[] = ['suspended', 'delayed', 'rate_limited', 'waiting_children'];
 
-/** Whether a flow is still being built: nothing of it begins, and it does not come to an end by itself. */
+/** Whether a flow is still building: none of its members starts, and it does not finish by itself. */
 export const isUnsealed = ({ isBuilding, flowState }: Pick<ReadonlyFlow, 'isBuilding' | 'flowState'>): boolean =>
   isBuilding && flowState === 'open';
 
-/** The first rule that fits. */
+/** The first rule that matches applies. */
 export function publicStateOf({ flowState }: Pick<ReadonlyFlow, 'flowState'>, counts: MemberCounts): PublicFlowState {
   if (flowState === 'cancelled') return 'cancelled';
   const any = (states: readonly PublicState[]): boolean => states.some((state) => counts[state] !== undefined);

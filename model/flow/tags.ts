@@ -1,4 +1,4 @@
-/** setFlowTags, getFlowTag: labels of a flow, which are part of it. Possible in every state. Spec 08 section 12. */
+/** setFlowTags, getFlowTag: labels of a flow, which are part of it. Allowed in every state. Spec 08 section 12. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, query, reject } from '../core/operation.js';
@@ -11,7 +11,7 @@ export const setFlowTags = operation({
   args: z.object({ flowId: field.flowId, tags: field.someTags }),
   outcome: z.object({
     kind: z.literal('tags_set'),
-    /** How many of its tags the call gave. */
+    /** Number of tags in the call. */
     count: field.count,
   }),
   rejects: ['flow_not_found', 'too_many_tags'],
@@ -35,6 +35,6 @@ export const getFlowTag = query({
   args: z.object({ flowId: field.flowId, key: field.tagKey }),
   rejects: [],
   partition: ({ flowId }) => partitionOfExecution(flowId),
-  /** Nothing when the flow has no such tag, or is not there. */
+  /** Undefined when the flow does not exist or has no such tag. */
   read: (view, { flowId, key }) => accept<string | undefined>(view.flows.get(uuidOfExecution(flowId))?.tags[key]),
 });

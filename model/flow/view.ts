@@ -1,11 +1,11 @@
-/** What decisions and reads see of flows, and the same by definition. */
+/** The view of flows for decisions and reads, and its definition. */
 import { compareBytes, executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal, type Situation } from '../execution/situation.js';
 import type { Partition } from '../state.js';
 import type { ReadonlyFlow, Walk } from './facts.js';
 
-/** An edge, seen from its upstream. */
+/** An edge as seen from its upstream. */
 export interface Outgoing {
   readonly edgeId: string;
   readonly downstream: string;
@@ -15,30 +15,30 @@ export interface FlowView {
   /** By UUID. */
   get(flow: string): ReadonlyFlow | undefined;
   walk(walkId: string): Readonly<Walk> | undefined;
-  /** UUIDs of flows after one, ascending, at most `limit`. */
+  /** UUIDs of flows after one, ascending; at most `limit`. */
   ids(after: string | undefined, limit: number): readonly string[];
-  /** Members in the order in which they joined, from a rank on, at most `limit`; backwards, those before it. */
+  /** Members in the order of joining, from a rank on, at most `limit`; `backwards`: those before the rank. */
   members(flow: string, from: number, limit: number, backwards: boolean): readonly ReadonlyExecution[];
-  /** How many of its members are in each situation; those that were purged are not counted. */
+  /** Number of members in each situation; purged members are not counted. */
   tally(flow: string): ReadonlyMap<Situation, number>;
-  /** Edges that lead out of an execution, in the order of their ids, after one, at most `limit`. */
+  /** Outgoing edges of an execution after an edge, ordered by id; at most `limit`. */
   outgoing(executionId: string, after: string, limit: number): readonly Outgoing[];
-  /** The downstream of an edge, by the UUIDs of both. */
+  /** The downstream of an edge; both by UUID. */
   downstreamOf(flow: string, edgeId: string): string | undefined;
 }
 
-/** The id of an execution beside another one. */
+/** The id of an execution in the partition of another one. */
 export const besideOf = (executionId: string, uuid: string): string =>
   executionIdOf(partitionIndexOf(executionId), uuid);
 
-/** How many members have not ended. */
+/** Number of members that have not ended. */
 export function liveCountOf(tally: ReadonlyMap<Situation, number>): number {
   let live = 0;
   for (const [situation, count] of tally) if (!isTerminal(situation)) live += count;
   return live;
 }
 
-/** How many executions are in each situation. */
+/** Number of executions in each situation. */
 export function countSituations(executions: readonly ReadonlyExecution[]): Map<Situation, number> {
   const tally = new Map<Situation, number>();
   for (const { situation } of executions) tally.set(situation, (tally.get(situation) ?? 0) + 1);

@@ -1,6 +1,6 @@
 /**
- * moveToWaitingChildren: an owner parks its attempt until what its execution depends on is decided, and its slot is free
- * meanwhile. What is decided already is not waited for: the owner is told so, and goes on. Ruling 48.
+ * moveToWaitingChildren: an owner parks its attempt, which frees its slot, until the dependencies of its execution are
+ * decided. If they are decided already, the call says so, and the attempt continues. Ruling 48.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -25,7 +25,7 @@ export const moveToWaitingChildren = operation({
       executionId: echoed(field.executionId),
       publicState: z.literal('waiting_children'),
     }),
-    /** There is nothing to wait for: the attempt goes on. */
+    /** There is nothing to wait for: the attempt continues. */
     z.object({ kind: z.literal('not_waiting'), groupState: z.enum(['none', 'satisfied', 'impossible']) }),
   ]),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],

@@ -1,6 +1,7 @@
 /**
- * deliverApprovalSignal: an operator, who holds no token, sends a signal to a waitpoint. It carries a decision and no
- * payload. The same decision with the same suffix is taken once; other people are other sources. Spec 06 section 7.
+ * deliverApprovalSignal: an operator, who has no token, sends a signal to a waitpoint. It carries a decision and no
+ * payload. The same decision with the same suffix is accepted once; each operator is a separate source. Spec 06 section
+ * 7.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -9,10 +10,10 @@ import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { deliver, deliveryOutcome, NOTHING_SENT } from './deliver.js';
 
-/** The sender's key of a decision. */
+/** The idempotency key of a decision. */
 const approvalKey = (signalName: string, suffix: string): string => `approval:${signalName}:${suffix}`;
 
-/** An approval's key begins with its name and ends with the suffix: together they are no longer than any key. */
+/** Bounds the key of an approval, which contains its name and the suffix, to the length of any key. */
 const MAX_SUFFIX_BYTES = 64;
 
 export const deliverApprovalSignal = operation({
@@ -22,17 +23,17 @@ export const deliverApprovalSignal = operation({
     waitpointId: field.plainUuid,
     /** Minted by the caller. */
     signalId: field.plainUuid,
-    /** The decision: `approved`, `rejected`, or what the handler waits for. */
+    /** The decision: `approved`, `rejected`, or another name that the handler waits for. */
     signalName: field.signalName,
-    /** Distinguishes decisions of one name; the same one again is a duplicate. */
+    /** Distinguishes decisions of the same name; a repeated suffix is a duplicate. */
     idempotencySuffix: field.signalText.refine((text) => text.length <= MAX_SUFFIX_BYTES, {
       error: `must be at most ${MAX_SUFFIX_BYTES} characters`,
     }),
-    /** How long the decision is known, ms. */
+    /** How long a repeated decision is recognised, ms. */
     signalDedupTtlMs: field.positiveDurationMs.default(DEFAULTS.signalDedupTtlMs),
-    /** Signals of the execution from which on a further one is refused; its policy may say fewer. */
+    /** Most signals of the execution: a further one is refused. Its policy may set a lower number. */
     maxSignalsPerExecution: field.integer(1, LIMITS.maxSignals).default(LIMITS.maxSignals),
-    /** Who decided; each is a source of its own. */
+    /** The operator; each identity is a separate source. */
     decidedBy: field.looseLabel.default(''),
   }),
   outcome: deliveryOutcome,

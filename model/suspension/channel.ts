@@ -1,8 +1,8 @@
-/** Channels: what signals that are sent by name reach. */
+/** Channels: the names by which signals reach waitpoints. */
 
 /**
- * The name of the signals that are heard at a waitpoint: its key up to the first `#`. What follows that distinguishes
- * waitpoints at which the same signals are heard. The Lua twin is `ff.channel_of`.
+ * The name of the signals that a waitpoint receives: its key up to the first `#`. The rest of the key distinguishes
+ * waitpoints that receive the same signals. The Lua twin is `ff.channel_of`.
  */
 export function channelOf(waitpointKey: string): string {
   const end = waitpointKey.indexOf('#');

@@ -1,5 +1,5 @@
 /**
- * closeWaitpoint: an owner gives up a waitpoint that no suspension has used. Signals to it are refused from then on. Safe to
+ * closeWaitpoint: an owner closes a waitpoint that no suspension has used. Later signals to it are refused. Safe to
  * repeat. Spec 06 section 10, ruling 21.
  */
 import { z } from 'zod';

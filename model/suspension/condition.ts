@@ -1,13 +1,13 @@
 /**
- * What a suspended execution waits for. A condition is compiled to a flat list of nodes, parents first, which the Lua
- * (`lua/suspension/condition.lua`) walks as well: no JSON is decoded on the server. Progress is a list of entries, one
- * for each satisfier that a node has; nothing is ever taken back. Spec 06 section 5.
+ * Resume conditions of suspended executions. A condition is compiled to a flat list of nodes, parents first, which the
+ * Lua (`lua/suspension/condition.lua`) evaluates as well, so the server decodes no JSON. Progress is a list of entries,
+ * one for each satisfier of a node; entries are never removed. Spec 06 section 5.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { LIMITS } from '../limits.js';
 
-/** Which signals a part takes: those of a name, or any. */
+/** Which signals a part accepts: those with a name, or all. */
 const matcher = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('by_name'), name: field.looseLabel }),
   z.strictObject({ type: z.literal('wildcard') }),
@@ -20,7 +20,7 @@ const COUNT_KINDS = { distinct_waitpoints: 'w', distinct_signals: 'g', distinct_
 const single = z.strictObject({ type: z.literal('single'), waitpointKey: field.looseLabel, matcher });
 const count = z.strictObject({
   type: z.literal('count'),
-  /** How many distinct satisfiers it takes. */
+  /** Number of distinct satisfiers required. */
   n: z.number().int().min(0).max(LIMITS.maxCountedSignals),
   countKind: z.enum(Object.keys(COUNT_KINDS) as [keyof typeof COUNT_KINDS, ...(keyof typeof COUNT_KINDS)[]]),
   /** Any signal when absent. */
@@ -39,7 +39,7 @@ export type ResumeCondition =
   | z.output<typeof timeoutOnly>
   | { readonly type: 'all_of'; readonly members: readonly ResumeCondition[] };
 
-/** Deeper ones are refused by name; beyond this a condition is not even looked at. */
+/** Conditions that are too deep are refused by name up to this depth; the schema refuses deeper ones unread. */
 const MAX_PARSED_DEPTH = 16;
 
 const allOfAt = (depth: number): z.ZodType<ResumeCondition> =>
@@ -61,11 +61,11 @@ export const resumeConditionSchema = allOfAt(MAX_PARSED_DEPTH);
 /** One part of a condition. */
 interface Node {
   readonly type: 's' | 'o' | 't' | 'a' | 'w' | 'g' | 'r';
-  /** Place of the part that it belongs to, from 1; 0 for the whole. */
+  /** Position of the parent node, from 1; 0 for the root. */
   readonly parent: number;
-  /** How many satisfiers, or members, it takes. */
+  /** Number of satisfiers, or of satisfied members, required. */
   readonly n: number;
-  /** Empty: any. */
+  /** Name of the accepted signals; empty: any. */
   readonly name: string;
   readonly keys: readonly string[];
 }
@@ -104,7 +104,7 @@ export function compileCondition(condition: ResumeCondition): string {
     .join('\n');
 }
 
-/** How many nodes a condition has. */
+/** Number of nodes of a condition. */
 export const nodeCountOf = (condition: ResumeCondition): number => nodesOf(condition, 0, []).length;
 
 function parse(condition: string): Node[] {
@@ -114,7 +114,7 @@ function parse(condition: string): Node[] {
   });
 }
 
-/** What a condition sees of a signal. */
+/** The facts of a signal that a condition evaluates. */
 export interface Evidence {
   readonly signalId: string;
   readonly signalName: string;
@@ -130,7 +130,7 @@ function satisfierOf({ type }: Node, evidence: Evidence): string {
   return type === 'r' ? `${evidence.sourceType}\t${evidence.sourceIdentity}` : '';
 }
 
-/** Whether the whole is satisfied: from the last node to the first, so that members come before what they are of. */
+/** Whether the root is satisfied. Nodes are evaluated last to first, so members come before their parents. */
 function isSatisfied(nodes: readonly Node[], satisfiers: readonly number[]): boolean {
   const counts = [...satisfiers];
   for (let i = nodes.length - 1; i > 0; i--) {
@@ -152,11 +152,11 @@ export interface Evaluation {
   readonly added: readonly string[];
 }
 
-/** A condition on its way: it takes one signal after the other, until it is satisfied. */
+/** The evaluation of a condition: it accepts one signal after another until the condition is satisfied. */
 class Progress {
   private readonly nodes: readonly Node[];
   private readonly known: Set<string>;
-  /** How many satisfiers each node has. */
+  /** Number of satisfiers of each node. */
   private readonly counts: number[];
 
   constructor(condition: string, progress: readonly string[]) {
@@ -195,18 +195,18 @@ class Progress {
   }
 }
 
-/** What one more signal means for a condition that is not satisfied yet. */
+/** Evaluates one more signal for a condition that is not satisfied yet. */
 export const evaluate = (condition: string, progress: readonly string[], evidence: Evidence): Evaluation =>
   new Progress(condition, progress).take(evidence);
 
 export interface Fold {
-  /** What became of each signal that was looked at, in order: the first one that satisfies the condition is the last. */
+  /** The effect of each evaluated signal, in order. Evaluation stops at the signal that satisfies the condition. */
   readonly effects: readonly (readonly [signalId: string, effect: Evaluation['effect']])[];
   readonly progress: readonly string[];
   readonly isSatisfied: boolean;
 }
 
-/** What signals that were kept mean for a condition, in the order of their acceptance. */
+/** Evaluates buffered signals for a condition, in the order of their acceptance. */
 export function foldSignals(condition: string, signals: readonly Evidence[]): Fold {
   const state = new Progress(condition, []);
   const effects: [string, Evaluation['effect']][] = [];
@@ -223,10 +223,13 @@ export function foldSignals(condition: string, signals: readonly Evidence[]): Fo
 /** Keys that a compiled condition names, in the order of the tree. */
 export const keysOfCompiled = (condition: string): readonly string[] => parse(condition).flatMap(({ keys }) => keys);
 
-/** What stands for the names of signals where none is waited for. */
+/** Placeholders for the signal name of conditions that no signal satisfies. */
 const NO_SIGNAL: Readonly<Record<string, string>> = { o: '__operator_only__', t: '__timeout_only__' };
 
-/** Names of signals that a compiled condition takes at a waitpoint, in the order of the tree, each once; none: any. */
+/**
+ * Names of signals that a compiled condition accepts at a waitpoint, in the order of the tree, without duplicates. An
+ * empty list means any name.
+ */
 export function signalNamesOf(condition: string, waitpointKey: string): readonly string[] {
   const nodes = parse(condition);
   const none = NO_SIGNAL[nodes[0]?.type ?? ''];

@@ -1,7 +1,7 @@
 /**
- * createPendingWaitpoint: an owner makes a waitpoint before it suspends, so that it can hand out the token and early signals
- * are kept. A suspension of the execution uses it later (`usePending`). The same id and key again is the same waitpoint.
- * Spec 06 section 4.
+ * createPendingWaitpoint: an owner creates a waitpoint before it suspends, so that it can hand out the token and early
+ * signals are buffered. A later suspension of the execution uses it (`usePending`). A repeated call with the same id
+ * and key returns the same waitpoint. Spec 06 section 4.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -21,9 +21,9 @@ export const createPendingWaitpoint = operation({
     /** Minted by the caller. */
     waitpointId: field.plainUuid,
     waitpointKey: field.signalText,
-    /** How long it waits for a suspension to use it, ms: seven days at most. */
+    /** It expires unless a suspension uses it within this time, ms; at most seven days. */
     expiresInMs: field.integer(1, LIMITS.maxPendingMs),
-    /** Waitpoints of the execution, over its life, from which on a further one is refused. */
+    /** Most waitpoints of the execution over its life: a further one is refused. */
     maxWaitpointsPerExecution: field.maxWaitpoints,
   }),
   outcome: z.object({
@@ -32,7 +32,7 @@ export const createPendingWaitpoint = operation({
     waitpointId: echoed(field.plainUuid),
     waitpointKey: echoed(field.signalText),
     expiresAt: field.timestampMs,
-    /** Under the key that is current. */
+    /** Signed with the current key. */
     token: handedOut,
   }),
   rejects: [

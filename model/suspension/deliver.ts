@@ -1,4 +1,4 @@
-/** What becomes of a signal whose sender may send it. Spec 06 section 7. */
+/** Delivers a signal whose sender is authorised. Spec 06 section 7. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, reject, type Context } from '../core/operation.js';
@@ -20,7 +20,7 @@ export const deliveryOutcome = z.discriminatedUnion('kind', [
     signalId: echoed(field.plainUuid),
     effect: field.wordOf(EFFECTS_AT_WAITPOINTS),
   }),
-  /** It was taken before, under this id. */
+  /** The signal was accepted before, under this id. */
   z.object({ kind: z.literal('duplicate'), existingSignalId: field.plainUuid }),
 ]);
 
@@ -32,11 +32,11 @@ export interface Delivery {
   readonly signalCategory: string;
   readonly sourceType: string;
   readonly sourceIdentity: string;
-  /** The sender's own name for it; none when empty. */
+  /** The sender's idempotency key; none when empty. */
   readonly signalKey: string;
   readonly keyTtlMs: number;
   readonly maxSignals: number;
-  /** How long what it resumes waits before it can be claimed, ms; what the suspension says when 0. */
+  /** How long a resumed execution is delayed before it can be claimed, ms. 0: the delay of the suspension. */
   readonly resumeDelayMs: number;
   /** None when empty. */
   readonly correlationId: string;
@@ -46,7 +46,7 @@ export interface Delivery {
   readonly createdAt: number | undefined;
 }
 
-/** What a signal brings whose sender gives nothing with it. */
+/** The optional parts of a signal when its sender gives none. */
 export const NOTHING_SENT = {
   correlationId: '',
   payload: undefined,
@@ -54,7 +54,7 @@ export const NOTHING_SENT = {
   createdAt: undefined,
 } as const;
 
-/** The id under which a signal was taken before. */
+/** The id under which a signal was accepted before. */
 function earlierId(waiting: Waiting, { waitpointId, signalId, signalKey }: Delivery, now: number): string | undefined {
   const ofKey = signalKey === '' ? undefined : waiting.signalKeys[signalKeyOf(waitpointId, signalKey)];
   const expiresAt = ofKey === undefined ? undefined : waiting.signals[ofKey]?.signalKeyExpiresAt;
@@ -62,7 +62,7 @@ function earlierId(waiting: Waiting, { waitpointId, signalId, signalKey }: Deliv
   return waiting.signals[signalId] === undefined ? undefined : signalId;
 }
 
-/** What becomes of a signal to a waitpoint that no suspension has used yet. */
+/** The effect of a signal to a waitpoint that no suspension has used yet. */
 const KEPT = { effect: 'buffered_for_pending_waitpoint', added: [] as readonly string[] } as const;
 
 /** Which limit a further signal would exceed. */

@@ -1,6 +1,6 @@
 /**
- * expirePendingWaitpoint: no suspension used a waitpoint in time. The same transition as the one that `applyDue` makes when
- * it is due; safe at any time, because it looks again whether it is due. Spec 06 section 10.
+ * expirePendingWaitpoint: expires a waitpoint that no suspension used in time. `applyDue` makes the same transition
+ * when it is due. Safe at any time, because it checks the time itself. Spec 06 section 10.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

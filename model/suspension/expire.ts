@@ -1,6 +1,6 @@
 /**
- * expireSuspension: nothing came in time. The same transition as the one that `applyDue` makes when it is due; safe at any
- * time, because it looks again whether it is due. Spec 06 section 10.
+ * expireSuspension: applies the timeout of a suspension. `applyDue` makes the same transition when it is due. Safe at
+ * any time, because it checks the time itself. Spec 06 section 10.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

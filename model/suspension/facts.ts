@@ -1,13 +1,13 @@
 /**
- * What is stored of the waiting of an execution, beside its record: its last suspension, its waitpoints, its signals.
- * Most executions never wait, and have none of it. All of it goes with the execution when that is purged.
+ * Stored beside the record of an execution: its last suspension, its waitpoints, its signals. Most executions have none
+ * of these. They are purged with the execution.
  *
- * A suspension stays readable after it closed, until the next one replaces it; waitpoints and signals stay for good, so
- * that a late or repeated signal is told what became of it. Spec 06 section 1.
+ * A suspension stays readable after it is closed, until the next one replaces it. Waitpoints and signals are never
+ * removed, so the sender of a late or repeated signal learns what became of it. Spec 06 section 1.
  */
 import * as fact from '../core/facts.js';
 
-/** Why a worker suspends its execution, and the letter under which that is stored. The first one is the common one. */
+/** Reasons of a suspension and their stored letters. The first is the most common. */
 export const SUSPEND_REASONS = {
   waiting_for_signal: 's',
   waiting_for_approval: 'a',
@@ -23,7 +23,7 @@ export type SuspendReason = keyof typeof SUSPEND_REASONS;
 
 export const SUSPEND_REQUESTERS = { worker: 'w', operator: 'o', policy: 'p', system_timeout_policy: 's' } as const;
 
-/** What happens when nothing came in time. `auto_resume` goes on with no signal, the other one with one that says so. */
+/** The effect of a timeout. `auto_resume` resumes without a signal, `auto_resume_with_timeout_signal` with one. */
 export const TIMEOUT_BEHAVIORS = {
   fail: 'f',
   cancel: 'c',
@@ -34,87 +34,87 @@ export const TIMEOUT_BEHAVIORS = {
 } as const;
 export type TimeoutBehavior = keyof typeof TIMEOUT_BEHAVIORS;
 
-/** What made an execution go on. */
+/** What resumed an execution. */
 export const RESUME_TRIGGERS = { signal: 's', operator: 'o', timeout: 't' } as const;
 
 export const WAITPOINT_STATES = {
-  /** Of the open suspension: its signals are evaluated. */
+  /** Belongs to the open suspension: its signals are evaluated. */
   active: 'a',
   closed: 'c',
-  /** Made before the suspension that will use it: its signals are kept. */
+  /** Created before the suspension that will use it: its signals are buffered. */
   pending: 'p',
   /** No suspension used it in time. */
   expired: 'x',
 } as const;
 
-/** What a signal did. */
+/** The effect of a signal. */
 export const SIGNAL_EFFECTS = {
-  /** It is not the one that is waited for. */
+  /** The condition does not wait for it. */
   no_op: 'n',
-  /** No part of the condition takes a signal of this name. */
+  /** No part of the condition accepts a signal of this name. */
   signal_ignored_matcher_failed: 'm',
-  /** It satisfied nothing that was not satisfied before. */
+  /** It only satisfied parts that were satisfied before. */
   appended_to_waitpoint_duplicate: 'd',
   /** It satisfied a part of the condition. */
   appended_to_waitpoint: 'a',
-  /** It satisfied the condition: the execution goes on. */
+  /** It satisfied the condition: the execution resumes. */
   resume_condition_satisfied: 's',
-  /** It is kept for the suspension that will use its waitpoint. */
+  /** It is buffered for the suspension that will use its waitpoint. */
   buffered_for_pending_waitpoint: 'b',
-  /** Nothing listens to it yet: it is kept for a wait to come. */
+  /** No waitpoint receives its name yet: it is kept for a later wait. */
   kept_for_a_wait: 'k',
 } as const;
 export type SignalEffect = keyof typeof SIGNAL_EFFECTS;
 
-/** What a suspension is made with; repeated by its event. */
+/** Facts of a suspension from its creation; repeated in its event. */
 export const suspensionGiven = {
   suspensionId: fact.text(),
-  /** Of the attempt that waits. */
+  /** The suspended attempt. */
   attemptIndex: fact.counter(),
   reasonCode: fact.choice(SUSPEND_REASONS),
   suspendedBy: fact.choice(SUSPEND_REQUESTERS),
   timeoutAt: fact.optionalNumber(),
   timeoutBehavior: fact.choice(TIMEOUT_BEHAVIORS),
-  /** How long what was resumed waits before it can be claimed, ms. */
+  /** Delay of a resumed execution before it can be claimed, ms. */
   resumeDelayMs: fact.counter(),
-  /** Signals that satisfied it do not count as consumed. */
+  /** Signals that satisfied it are not marked as consumed. */
   keepsSignals: fact.flag(),
-  /** What its caller asked for; nothing follows from it, since every resumption closes its waitpoints. */
+  /** As the caller requested; without effect, because every resumption closes the waitpoints. */
   retainsBuffer: fact.flag(),
-  /** The caller's word for where it goes on; none when empty. */
+  /** The caller's label of the continuation; none when empty. */
   continuationPointer: fact.words(),
 };
 
-/** What a signal is; repeated by its event. */
+/** Identity of a signal; repeated in its event. */
 export const signalGiven = {
-  /** None of a signal that was kept for its name. */
+  /** Empty for a signal that was kept for its name. */
   waitpointId: fact.words(),
   signalName: fact.text(),
   signalCategory: fact.text(),
   sourceType: fact.text(),
   sourceIdentity: fact.words(),
-  /** The sender's own name for it, and until when that is known. */
+  /** The sender's idempotency key, and until when it is known. */
   signalKey: fact.words(),
   signalKeyExpiresAt: fact.optionalNumber(),
   effect: fact.choice(SIGNAL_EFFECTS),
 };
 
-/** What a signal was sent to: a waitpoint by its token, or an execution by an operator. */
+/** The target of a signal: a waitpoint by its token, or an execution by an operator. */
 export const SIGNAL_SCOPES = { waitpoint: 'w', execution: 'e' } as const;
 
-/** What a signal brings with it; repeated by its event, which does not carry the payload itself. */
+/** The optional parts of a signal; repeated in its event, which does not carry the payload itself. */
 export const signalCarried = {
-  /** The sender's word for what it belongs to. */
+  /** The sender's label of the subject. */
   correlationId: fact.words(),
-  /** Size of the payload, bytes; none when 0. */
+  /** Size of the payload, bytes; 0: no payload. */
   payloadBytes: fact.counter(),
   payloadEncoding: fact.optionalText(),
   targetScope: fact.choice(SIGNAL_SCOPES),
-  /** When its sender says that it was made; when it was accepted, if the sender says nothing. */
+  /** Time of creation according to the sender. Default: the time of acceptance. */
   createdAt: fact.optionalNumber(),
 };
 
-/** What a signal brings that brings nothing. */
+/** The optional parts of a signal that has none. */
 export const NOTHING_CARRIED = {
   correlationId: '',
   payloadBytes: 0,
@@ -123,14 +123,14 @@ export const NOTHING_CARRIED = {
   createdAt: undefined,
 } as const;
 
-/** The stored texts, by what they are of. A waitpoint and a signal have one each. */
+/** The facets of the stored texts. Each waitpoint and each signal has one text. */
 export const waitsFacts = {
   suspension: { ...suspensionGiven, suspendedAt: fact.number() },
   /** Absent while the suspension is open. */
   closing: {
     closedAt: fact.number(),
     closeReason: fact.text(),
-    /** Absent when the execution did not go on. */
+    /** Absent when the execution did not resume. */
     resumeTrigger: fact.words(),
     closerSignalId: fact.words(),
   },
@@ -143,25 +143,25 @@ export const waitsFacts = {
     signalCount: fact.counter(),
     matchedSignalCount: fact.counter(),
     lastSignalAt: fact.optionalNumber(),
-    /** Until when a suspension can use it; only of one that was made before its suspension. */
+    /** A suspension can use it until then; only for waitpoints that were created before their suspension. */
     expiresAt: fact.optionalNumber(),
-    /** When a suspension came to use such a one. */
+    /** When a suspension used such a waitpoint. */
     activatedAt: fact.optionalNumber(),
-    /** Its suspension does not consume the signals that satisfy it. */
+    /** Its suspension does not mark the signals that satisfy it as consumed. */
     keepsSignals: fact.flag(),
   },
   /** `place`: its number among the signals of the execution, from 1. */
   signal: { ...signalGiven, acceptedAt: fact.number(), place: fact.number(), ...signalCarried },
-  /** What a suspension answered whose caller gave it a name. */
+  /** The answer to a suspension with an idempotency key. */
   suspendKey: {
-    /** Of what its caller asked for. */
+    /** Digest of the request. */
     digest: fact.text(),
     suspensionId: fact.text(),
-    /** Until when the name is known. */
+    /** Until when the key is known. */
     keyExpiresAt: fact.number(),
-    /** Signals were there already: nothing was suspended. */
+    /** Buffered signals satisfied the condition at once: nothing was suspended. */
     isSkipped: fact.flag(),
-    /** In the order in which they were given. */
+    /** In the order of the request. */
     waitpointIds: fact.list(),
   },
 } as const;
@@ -173,13 +173,13 @@ export type SuspendKey = fact.StateOf<{ readonly suspendKey: typeof waitsFacts.s
 export type Signal = fact.StateOf<{ readonly signal: typeof waitsFacts.signal }>;
 
 export interface Suspension extends SuspensionFacts {
-  /** In the order in which they were given; the first is the primary one. */
+  /** In the order of the request; the first is the primary one. */
   waitpointIds: string[];
-  /** As it is walked, see `condition.ts`. */
+  /** Compiled, see `condition.ts`. */
   condition: string;
-  /** What satisfied which part of the condition, in order. */
+  /** Satisfiers of the parts of the condition, in order. */
   progress: string[];
-  /** Signals that satisfied something, in the order of their acceptance. */
+  /** Signals that satisfied a part, in the order of their acceptance. */
   satisfierSignalIds: string[];
   closing: ClosingFacts | undefined;
 }
@@ -187,38 +187,38 @@ export interface Suspension extends SuspensionFacts {
 export interface Waiting {
   suspension: Suspension | undefined;
   waitpoints: Record<string, Waitpoint>;
-  /** How many there ever were. */
+  /** Number of waitpoints ever created. */
   waitpointCount: number;
-  /** Those that wait for a suspension to use them, oldest first. */
+  /** Unused waitpoints, oldest first. */
   pendingIds: string[];
   signals: Record<string, Signal>;
-  /** The last signal of a sender's key, by `signalKeyOf`. */
+  /** The last signal with an idempotency key, by `signalKeyOf`. */
   signalKeys: Record<string, string>;
-  /** By the name that the caller of a suspension gave it. */
+  /** By the idempotency key of the suspension. */
   suspendKeys: Record<string, SuspendKey>;
   signalCount: number;
-  /** Of all payloads together. */
+  /** Total bytes of all payloads. */
   payloadBytes: number;
 }
 
-/** Effects of signals that a condition took, and of those that added to it. */
+/** Effects of signals that satisfied a part; then those of all signals that a condition accepted. */
 export const SATISFYING: ReadonlySet<SignalEffect> = new Set(['appended_to_waitpoint', 'resume_condition_satisfied']);
 export const MATCHING: ReadonlySet<SignalEffect> = new Set([...SATISFYING, 'appended_to_waitpoint_duplicate']);
 
-/** The signal that stands for the time that is over, and that is observed in the place of one. */
+/** The signal that represents a timeout; handlers observe it like any other signal. */
 export const TIMEOUT_SIGNAL = '__timeout__';
 
-/** Why a waitpoint is closed whose execution went on. */
+/** Close reasons of waitpoints whose execution resumed. */
 const WENT_ON: ReadonlySet<string | undefined> = new Set(['resumed', 'timed_out_auto_resume']);
 
 /**
- * When a signal was consumed: when the suspension of its waitpoint went on, if that consumes what satisfied it (spec 06
- * section 12). It follows from what is stored of both, so it is not stored again.
+ * When a signal was consumed: at the resumption of its waitpoint's suspension, if that consumes signals (spec 06
+ * section 12). Derived from the stored facts of both, so it is not stored.
  */
 export function consumedAt({ effect, signalName }: Signal, waitpoint: Waitpoint | undefined): number | undefined {
   if (waitpoint === undefined || waitpoint.keepsSignals || !WENT_ON.has(waitpoint.closeReason)) return undefined;
   return SATISFYING.has(effect) || signalName === TIMEOUT_SIGNAL ? waitpoint.closedAt : undefined;
 }
 
-/** A sender's key belongs to a waitpoint. */
+/** Idempotency keys of signals are scoped to a waitpoint. */
 export const signalKeyOf = (waitpointId: string, signalKey: string): string => `${waitpointId}:${signalKey}`;

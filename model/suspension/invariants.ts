@@ -1,4 +1,4 @@
-/** What holds for suspensions, waitpoints and signals. Source: spec 06, the section named Invariants. */
+/** Invariants of suspensions, waitpoints and signals. Source: spec 06, the section named Invariants. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import { foldSignals } from './condition.js';
@@ -24,7 +24,7 @@ function signalsOf({ waiting }: ReadonlyExecution): [string, Signal][] {
   );
 }
 
-/** Whether signals satisfy a condition, by its meaning: node by node from the whole down, each over all signals. */
+/** Whether signals satisfy a condition, by definition: node by node from the root down, each over all signals. */
 function isSatisfiedBy(it: ReadonlyExecution, signals: readonly [string, Signal][]): boolean {
   const { waiting } = it;
   const nodes = (suspensionOf(it)?.condition ?? '').split('\n').map((line) => line.split('\t'));

@@ -1,4 +1,4 @@
-/** Lists of what waits: suspended executions of a partition, and open waitpoints of an execution. Spec 06 section 14. */
+/** Lists of suspended executions of a partition, and of open waitpoints of an execution. Spec 06 section 14. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
@@ -19,7 +19,7 @@ export interface SuspendedExecution {
   readonly suspensionId: string;
   readonly reason: SuspendReason;
   readonly suspendedAt: number;
-  /** When waiting is over; absent when it waits for ever. */
+  /** When the suspension times out; absent without a timeout. */
   readonly timeoutAt: number | undefined;
   readonly timeoutBehavior: TimeoutBehavior;
 }
@@ -30,13 +30,13 @@ export interface SuspendedFilter {
   readonly laneId?: string | undefined;
 }
 
-/** A part of the list; `next`: the position behind which more may follow. */
+/** A part of the list; `next`: the position after which more may follow. */
 export interface SuspendedPart {
   readonly executions: readonly SuspendedExecution[];
   readonly next: Position | undefined;
 }
 
-/** A suspended execution as a row, when the filter wants it. */
+/** The row of a suspended execution that matches the filter. */
 export function suspendedRow(it: ReadonlyExecution, filter: SuspendedFilter): SuspendedExecution | undefined {
   const suspension = it.waiting?.suspension;
   if (it.situation !== 'suspended' || suspension === undefined) return undefined;
@@ -54,11 +54,11 @@ export function suspendedRow(it: ReadonlyExecution, filter: SuspendedFilter): Su
   };
 }
 
-/** Where suspended work stands in the list: by when its wait is over, what waits for ever behind all others. */
+/** The sort key of a suspended execution: its timeout; executions without one come last. */
 export const suspendedUntil = ({ waiting }: ReadonlyExecution): number =>
   waiting?.suspension?.timeoutAt ?? LIMITS.maxInteger;
 
-/** The list by definition; ids decide where the times are equal. */
+/** The list by definition; ties are ordered by id. */
 export function suspendedByDefinition(
   executions: Iterable<ReadonlyExecution>,
   filter: SuspendedFilter,
@@ -86,32 +86,35 @@ export const listSuspended = query({
     reason: field.wordOf(SUSPEND_REASONS).optional(),
     namespace: field.namespace.optional(),
     laneId: field.laneId.optional(),
-    /** The list goes on behind this place; it may be of another partition, so that lists of several can be merged. */
+    /**
+     * The list continues after this position, which may be of another partition, so that lists of several can be
+     * merged.
+     */
     cursor: positionCursor.optional(),
     limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
   }),
   rejects: [],
   partition: ({ partition }) => partition,
-  /** What is over first comes first, then what waits for ever; ids decide where that is equal. */
+  /** Ordered by timeout, executions without one last; ties by id. */
   read(view, { cursor, limit, partition, ...filter }) {
     const { executions, next } = view.executions.suspended(filter, positionFor(partition, cursor), limit);
     return accept<SuspendedPage>({ executions, nextCursor: next === undefined ? undefined : cursorOf(next) });
   },
 });
 
-/** A waitpoint to which signals can be sent. Its token is not among this. Times are ms since the epoch. */
+/** A waitpoint to which signals can be sent, without its token. Times are ms since the epoch. */
 export interface OpenWaitpoint {
   readonly executionId: string;
   readonly waitpointId: string;
   readonly waitpointKey: string;
   readonly state: 'pending' | 'active';
-  /** Names of the signals that its condition takes; none: any, or its condition is not known yet. */
+  /** Names of the signals that its condition accepts; empty: any, or its condition is not known yet. */
   readonly requiredSignalNames: readonly string[];
   readonly createdAt: number;
-  /** When its suspension began; absent while none uses it. */
+  /** When its suspension began; absent while no suspension uses it. */
   readonly activatedAt: number | undefined;
   readonly expiresAt: number | undefined;
-  /** The key under which its token would be read now, and the start of that token's digest; absent without a key. */
+  /** The current signing key, and the start of the token's digest under it; absent without a key. */
   readonly tokenKid: string | undefined;
   readonly tokenFingerprint: string | undefined;
 }
@@ -131,13 +134,13 @@ export const listPendingWaitpoints = query({
   name: 'listPendingWaitpoints',
   args: z.object({
     executionId: field.executionId,
-    /** The `nextCursor` of the page before. */
+    /** The `nextCursor` of the previous page. */
     cursor: field.plainUuid.optional(),
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
   }),
   rejects: ['execution_not_found'],
   partition: (args) => partitionOfExecution(args.executionId),
-  /** Waitpoints that wait for a suspension, and those of the open one, by id. */
+  /** Unused waitpoints and those of the open suspension, by id. */
   read(view, { executionId, cursor, limit }) {
     const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');

@@ -1,6 +1,6 @@
 /**
- * The name that a caller gives a suspension: the same request under the same name is answered like the first one, for as
- * long as the name is known. What its caller minted (ids) is not part of what it asked for. Spec 06 section 6.
+ * The idempotency key of a suspension: the same request with the same key gets the same answer, for as long as the key
+ * is known. Ids, which the caller mints, are not part of the comparison. Spec 06 section 6.
  */
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../limits.js';
@@ -24,11 +24,11 @@ interface Asked {
   readonly continuationMetadataPointer: string;
 }
 
-/** The letter under which a word is stored: nothing for the first. */
+/** The stored letter of a word; empty for the first. */
 const letterOf = (letters: Readonly<Record<string, string>>, word: string): string =>
   Object.keys(letters)[0] === word ? '' : (letters[word] as string);
 
-/** What was asked for, as a digest. The Lua makes the same text (`lua/suspension/suspend.lua`). */
+/** A digest of the request. The Lua hashes the same text (`lua/suspension/suspend.lua`). */
 export function digestOfRequest(asked: Asked, condition: string): string {
   const text = [
     letterOf(SUSPEND_REASONS, asked.reasonCode),
@@ -42,10 +42,10 @@ export function digestOfRequest(asked: Asked, condition: string): string {
   return createHash('sha1').update(`${text}\n${condition}`).digest('hex');
 }
 
-/** How much longer than the suspension its name is known, ms. */
+/** How long the key is known after the timeout of the suspension, ms. */
 export const SUSPEND_KEY_AFTER_MS = 60_000;
 
-/** Until when the name is known, ms since the epoch. */
+/** Until when the key is known, ms since the epoch. */
 export function keyExpiryOf(timeoutAt: number | undefined, now: number): number {
   const waitMs = timeoutAt === undefined ? LIMITS.maxSuspendKeyMs : Math.max(timeoutAt - now, 0) + SUSPEND_KEY_AFTER_MS;
   return Math.min(now + Math.min(waitMs, LIMITS.maxSuspendKeyMs), LIMITS.maxInteger);

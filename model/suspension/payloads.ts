@@ -1,4 +1,4 @@
-/** What signals bring with them: bytes beside the state, which events name and do not carry (ruling 39). */
+/** Payloads of signals: bytes beside the state, which events refer to but do not carry (ruling 39). */
 import type { Event } from '../events.js';
 import { losesCheckpoints } from '../step/contents.js';
 
@@ -9,15 +9,15 @@ export interface SignalPayload {
   readonly bytes: Uint8Array;
 }
 
-/** By execution, then by signal. They go with their execution when that is purged. */
+/** By execution, then by signal. Payloads are purged with their execution. */
 export type PayloadTable = Map<string, Map<string, Uint8Array>>;
 
-/** Drops the payloads that an event takes with it. */
+/** Drops the payloads that an event discards. */
 export function dropPayloads(table: PayloadTable, event: Event): void {
   if (table.size > 0) table.delete(losesCheckpoints(event) ?? '');
 }
 
-/** Keeps a payload. */
+/** Stores a payload. */
 export function keepPayload(table: PayloadTable, { executionId, signalId, bytes }: SignalPayload): void {
   const known = table.get(executionId);
   if (known === undefined) table.set(executionId, new Map([[signalId, bytes]]));

@@ -1,6 +1,5 @@
 /**
- * What a suspension says of its resumption, and what the policy of its execution says where it is silent. Spec 06
- * sections 6 and 12.
+ * The resume policy of a suspension, and the defaults from the policy of its execution. Spec 06 sections 6 and 12.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -11,15 +10,15 @@ import type { SuspensionFacts, TimeoutBehavior } from './facts.js';
 
 const schema = z
   .strictObject({
-    /** Where the execution goes: back to its queue. */
+    /** A resumed execution returns to its queue; there is no other target. */
     resumeTarget: z.literal('runnable').default('runnable'),
-    /** How long what a signal resumed waits before it can be claimed, ms. */
+    /** Delay before an execution that a signal resumed can be claimed, ms. */
     resumeDelayMs: field.durationMs.default(0),
-    /** Signals that satisfied it are shown as consumed once the execution goes on. */
+    /** Signals that satisfied it are shown as consumed once the execution resumes. */
     consumeMatchedSignals: z.boolean().default(true),
-    /** Kept and shown; nothing follows from it, since every resumption closes the waitpoints. */
+    /** Stored and shown, but without effect, because every resumption closes the waitpoints. */
     retainSignalBufferUntilClosed: z.boolean().default(false),
-    /** A waitpoint is used once: only `true` is taken. */
+    /** A waitpoint is used once: only `true` is accepted. */
     closeWaitpointOnResume: z
       .boolean()
       .refine((closes) => closes, {
@@ -31,7 +30,7 @@ const schema = z
   .prefault({});
 export type ResumePolicy = z.output<typeof schema>;
 
-/** The policy in the form in which it is stored: delay, whether signals are kept as they are, whether the buffer is. */
+/** The stored form of the policy: the delay, whether signals stay unconsumed, whether the buffer is retained. */
 export const resumePolicyText = (it: ResumePolicy): string =>
   [
     it.resumeDelayMs === 0 ? '' : it.resumeDelayMs,
@@ -48,10 +47,10 @@ export const resumePolicyOf = (it: Readonly<SuspensionFacts>): ResumePolicy => (
   closeWaitpointOnResume: true,
 });
 
-/** An argument; its text on the wire is the one that is stored. */
+/** The schema of the argument; its wire form is its stored form. */
 export const resumePolicy = withWireForm(schema, { encode: (value) => [resumePolicyText(value as ResumePolicy)] });
 
-/** When a suspension is over, and what comes of it: as its caller says, else as the policy of the execution says. */
+/** The timeout of a suspension and its effect: from the request, or by default from the policy of the execution. */
 export function timeoutOf(
   { policy }: ReadonlyExecution,
   asked: { readonly timeoutAt?: number | undefined; readonly timeoutBehavior?: TimeoutBehavior | undefined },

@@ -1,4 +1,4 @@
-/** readWaits: all that an execution waited for, in one read: what a handler that runs again has to know. */
+/** readWaits: all suspensions, waitpoints and signals that a handler needs when it runs again, in one read. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
@@ -7,13 +7,13 @@ import { compareBytes, partitionOfExecution } from '../ids.js';
 import { summaryOf, type SuspensionSummary, type WaitpointSummary } from './reads.js';
 
 export interface WaitsRead {
-  /** The last suspension; nothing when there was none. */
+  /** The last suspension; undefined when there was none. */
   readonly suspension: SuspensionSummary | undefined;
-  /** Every waitpoint that the execution ever had, by its creation and its id. */
+  /** Every waitpoint of the execution, ordered by creation, then id. */
   readonly waitpoints: readonly WaitpointSummary[];
 }
 
-/** Nothing of an execution that never waited, or does not exist. */
+/** Empty for an execution that never waited, or does not exist. */
 export function waitsOf(execution: ReadonlyExecution | undefined): WaitsRead {
   const waitpoints = Object.entries(execution?.waiting?.waitpoints ?? {})
     .map(

@@ -1,4 +1,4 @@
-/** Reads of what an execution waits for, and of what came. No token is ever among it. Spec 06 sections 11 and 14. */
+/** Reads of suspensions and signals. They never return tokens. Spec 06 sections 11 and 14. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
@@ -30,36 +30,36 @@ export interface ResumeSignal {
   readonly signalCategory: string;
   readonly sourceType: string;
   readonly sourceIdentity: string;
-  /** The waitpoint that it came to. */
+  /** The waitpoint that received it. */
   readonly waitpointId: string;
   readonly waitpointKey: string;
-  /** The sender's word for what it belongs to. */
+  /** The sender's label of the subject. */
   readonly correlationId: string | undefined;
   readonly targetScope: keyof typeof SIGNAL_SCOPES;
-  /** When its sender says that it was made. Times are ms since the epoch. */
+  /** Time of creation according to the sender. Times are ms since the epoch. */
   readonly createdAt: number;
   readonly acceptedAt: number;
   readonly payload: Uint8Array | undefined;
   readonly payloadEncoding: string | undefined;
-  /** When the suspension that it satisfied went on, if that consumes signals. */
+  /** When the suspension that it satisfied resumed, if that consumes signals. */
   readonly consumedAt: number | undefined;
 }
 
 /** Signals in the order of their acceptance. */
 export interface SignalPage<Each> {
   readonly signals: readonly Each[];
-  /** What the next page begins behind; absent on the last one. */
+  /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: string | undefined;
 }
 
 const pageArgs = {
-  /** The `nextCursor` of the page before. */
+  /** The `nextCursor` of the previous page. */
   cursor: field.plainUuid.optional(),
-  /** Signals of a page. A page ends earlier when their payloads come to 4 MiB. */
+  /** Most signals per page. A page ends earlier when their payloads reach 4 MiB. */
   limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
 };
 
-/** The ids of a page, of all in their order; a cursor that is none of them has nothing behind it. */
+/** The ids of a page; empty if the cursor is not among the ids. */
 function pageOf(
   ids: readonly string[],
   { cursor, limit }: { readonly cursor?: string | undefined; readonly limit: number },
@@ -75,7 +75,7 @@ function pageOf(
   return { page: ids.slice(start, end), nextCursor: end < ids.length ? ids[end - 1] : undefined };
 }
 
-/** A signal with what it brought. */
+/** A signal with its payload. */
 function signalOf(view: View, executionId: string, waiting: Waiting, signalId: string): ResumeSignal[] {
   const signal = waiting.signals[signalId];
   if (signal === undefined) return [];
@@ -101,9 +101,9 @@ export interface WaitpointSummary {
   readonly waitpointKey: string;
   readonly state: keyof typeof WAITPOINT_STATES;
   readonly createdAt: number;
-  /** When a suspension came to use it; absent while none has. */
+  /** When a suspension used it; absent before that. */
   readonly activatedAt: number | undefined;
-  /** Until when a suspension can use it; only of one that was made before its suspension. */
+  /** A suspension can use it until then; only for waitpoints that were created before their suspension. */
   readonly expiresAt: number | undefined;
   readonly closedAt: number | undefined;
   readonly closeReason: string | undefined;
@@ -115,7 +115,7 @@ export interface WaitpointSummary {
 /** The last suspension of an execution. Times are ms since the epoch. */
 export interface SuspensionSummary {
   readonly suspensionId: string;
-  /** Of the attempt that waited. */
+  /** The suspended attempt. */
   readonly attemptIndex: number;
   readonly reasonCode: SuspendReason;
   readonly requestedBy: keyof typeof SUSPEND_REQUESTERS;
@@ -123,17 +123,17 @@ export interface SuspensionSummary {
   readonly timeoutAt: number | undefined;
   readonly timeoutBehavior: TimeoutBehavior;
   readonly resumePolicy: ResumePolicy;
-  /** The caller's word for where it goes on. */
+  /** The caller's label of the continuation. */
   readonly continuationMetadataPointer: string | undefined;
   readonly lastSignalAt: number | undefined;
   /** Absent while it is open. */
   readonly closedAt: number | undefined;
   readonly closeReason: string | undefined;
-  /** `signal`, `operator` or `timeout`; absent when the execution did not go on. */
+  /** `signal`, `operator` or `timeout`; absent when the execution did not resume. */
   readonly resumeTrigger: string | undefined;
   readonly closerSignalId: string | undefined;
   readonly satisfierSignalIds: readonly string[];
-  /** In the order in which they were given. */
+  /** In the order of the request. */
   readonly waitpoints: readonly WaitpointSummary[];
 }
 
@@ -142,13 +142,13 @@ export const describeSuspension = query({
   args: byId,
   rejects: [],
   partition,
-  /** The last one; nothing when there was none. */
+  /** The last suspension; undefined when there was none. */
   read(view, { executionId }) {
     return accept<SuspensionSummary | undefined>(summaryOf(view.executions.get(executionId)));
   },
 });
 
-/** What is told of the last suspension of an execution. */
+/** The summary of the last suspension of an execution. */
 export function summaryOf(execution: ReadonlyExecution | undefined): SuspensionSummary | undefined {
   const waiting = execution?.waiting;
   const suspension = waiting?.suspension;
@@ -186,7 +186,7 @@ function waitpointSummary(waitpointId: string, waitpoint: Waitpoint): WaitpointS
   const { waitpointState: state, activatedAt, expiresAt, createdAt, ...facts } = waitpoint;
   return {
     ...{ waitpointId, waitpointKey: facts.waitpointKey, state, createdAt },
-    // What was made with its suspension has no time of its own.
+    // A waitpoint that was created with its suspension has no expiry and was active from the start.
     activatedAt: expiresAt === undefined ? createdAt : activatedAt,
     expiresAt,
     closedAt: facts.closedAt,
@@ -197,9 +197,9 @@ function waitpointSummary(waitpointId: string, waitpoint: Waitpoint): WaitpointS
   };
 }
 
-/** What a worker that was resumed goes on with. */
+/** The signals with which a resumed worker continues. */
 export interface ObservedSignals extends SignalPage<ResumeSignal> {
-  /** What made it go on: `signal`, `operator` or `timeout`; absent while it has not. */
+  /** What resumed it: `signal`, `operator` or `timeout`; absent before that. */
   readonly resumeTrigger: string | undefined;
 }
 
@@ -207,13 +207,13 @@ export const observeSignals = query({
   name: 'observeSignals',
   args: z.object({
     executionId: field.executionId,
-    /** Of the attempt that goes on: signals of an earlier one are not its own. */
+    /** The resumed attempt: signals of earlier attempts are not returned. */
     attemptIndex: field.attemptIndex,
     ...pageArgs,
   }),
   rejects: [],
   partition,
-  /** Signals that satisfied the last suspension of the attempt, with what they brought; none before it went on. */
+  /** Signals that satisfied the last suspension of the attempt, with payloads; none before it resumed. */
   read(view, { executionId, attemptIndex, ...page }) {
     const waiting = view.executions.get(executionId)?.waiting;
     const suspension = waiting?.suspension;
@@ -232,7 +232,7 @@ export interface SignalSummary extends ResumeSignal {
   readonly effect: SignalEffect;
 }
 
-/** A page of the signals of an execution, in the order of their acceptance; none of one that never waited. */
+/** A page of the signals of an execution, in the order of their acceptance; empty if it never waited. */
 export function signalsOf(
   view: View,
   execution: ReadonlyExecution | undefined,
@@ -259,7 +259,7 @@ export const listSignals = query({
   args: byId.extend(pageArgs),
   rejects: [],
   partition,
-  /** Every signal of the execution with what it brought. */
+  /** Every signal of the execution with its payload. */
   read: (view, { executionId, ...page }) =>
     accept<SignalPage<SignalSummary>>(signalsOf(view, view.executions.get(executionId), executionId, page)),
 });

@@ -1,4 +1,4 @@
-/** What each event does to an execution and to its waiting. The Lua twins are in `lua/suspension/events.lua`. */
+/** The effects of events on executions and their suspensions. The Lua twins are in `lua/suspension/events.lua`. */
 import { changes } from '../core/entity.js';
 import type { EventNamed } from '../events.js';
 import type { Execution } from '../execution/facts.js';
@@ -17,7 +17,7 @@ import {
 } from './facts.js';
 import { closePending, leavePending, noteNextExpiry } from './pending.js';
 
-/** Bindings as events carry them: a line for each. */
+/** The text of waitpoints in events: a line for each. */
 export const bindingsText = (
   waitpoints: readonly { waitpointId: string; waitpointKey?: string | undefined }[],
 ): string => waitpoints.map(({ waitpointId, waitpointKey = '' }) => `${waitpointId}\t${waitpointKey}`).join('\n');
@@ -33,17 +33,17 @@ const EFFECT_OF = new Map<string, SignalEffect>(
   Object.entries(SIGNAL_EFFECTS).map(([effect, letter]) => [letter, effect as SignalEffect]),
 );
 
-/** What became of kept signals as events carry it: a line for each. */
+/** The text of the effects of buffered signals in events: a line for each. */
 export const foldedText = (effects: readonly (readonly [string, SignalEffect])[]): string =>
   effects.map(([id, effect]) => `${id}\t${SIGNAL_EFFECTS[effect]}`).join('\n');
 
-/** Closes all that an ended execution waits for: its suspension, and waitpoints that no suspension has used. */
+/** Closes the suspension and the unused waitpoints of an ended execution. */
 export function closeAll(execution: Execution, at: number, closeReason: string): void {
   closeWaits(execution, at, closeReason);
   closePending(execution, at, closeReason);
 }
 
-/** Closes what an execution waits for, if it waits: its suspension, and every waitpoint of it. */
+/** Closes the open suspension of an execution, if any, and every waitpoint of it. */
 function closeWaits(
   { waiting }: Execution,
   at: number,
@@ -53,7 +53,7 @@ function closeWaits(
   const suspension = waiting?.suspension;
   if (waiting === undefined || suspension === undefined || suspension.closing !== undefined) return;
   suspension.closing = { closedAt: at, closeReason, resumeTrigger, closerSignalId };
-  // Nothing is evaluated any more.
+  // A closed suspension evaluates no further signals.
   suspension.progress = [];
   for (const id of suspension.waitpointIds) {
     end(waiting.waitpoints[id], 'closed', at, closeReason);
@@ -90,7 +90,7 @@ type Suspending = EventNamed<'execution_suspended' | 'suspension_skipped'>;
 
 const linesOf = (text: string): string[] => (text === '' ? [] : text.split('\n'));
 
-/** The suspension that takes the place of the last one, with its waitpoints, and with what signals that were kept did. */
+/** Replaces the last suspension: sets the new one, its waitpoints, and the effects of buffered signals. */
 function begin(execution: Execution, event: Suspending): void {
   execution.waiting ??= nothingYet();
   const { waiting } = execution;
@@ -128,7 +128,7 @@ function begin(execution: Execution, event: Suspending): void {
   noteKey(waiting, event);
 }
 
-/** What became of the signals that were kept. */
+/** Sets the effects of buffered signals. */
 function foldIn(waiting: Waiting, suspension: Suspension, folded: string): void {
   for (const line of linesOf(folded)) {
     const [id = '', letter = ''] = line.split('\t');
@@ -142,7 +142,7 @@ function foldIn(waiting: Waiting, suspension: Suspension, folded: string): void 
   }
 }
 
-/** Notes under the name that its caller gave it what a suspension answered. */
+/** Stores the answer to a suspension under its idempotency key. */
 function noteKey(waiting: Waiting, event: Suspending): void {
   if (event.suspendKey === '') return;
   waiting.suspendKeys[event.suspendKey] = {
@@ -239,7 +239,7 @@ export const suspensionRecipes: Recipes = {
     const { closerSignalId, resumeTrigger, delayUntil } = event;
     closeWaits(execution, event.at, event.closeReason, { resumeTrigger, closerSignalId });
     const suspension = execution.waiting?.suspension;
-    // What time says in the place of a signal is observed as one.
+    // A timeout signal is observed like any other signal.
     if (suspension !== undefined && resumeTrigger === 'timeout' && closerSignalId !== '')
       suspension.satisfierSignalIds.push(closerSignalId);
     if (resumeTrigger === '') return;

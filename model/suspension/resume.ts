@@ -1,4 +1,4 @@
-/** resumeExecution: an operator lets a suspended execution go on, whatever it waits for. Spec 06 section 9. */
+/** resumeExecution: an operator resumes a suspended execution, whatever its condition. Spec 06 section 9. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
@@ -10,7 +10,7 @@ export const resumeExecution = operation({
   name: 'resumeExecution',
   args: z.object({
     executionId: field.executionId,
-    /** How long it waits before it can be claimed, ms. */
+    /** Delay before it can be claimed, ms. */
     resumeDelayMs: field.durationMs.default(0),
   }),
   outcome: z.object({

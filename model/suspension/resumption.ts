@@ -1,9 +1,9 @@
-/** How a suspended execution goes on. Spec 06 sections 7 and 9. */
+/** How a suspended execution resumes. Spec 06 sections 7 and 9. */
 import type { Event } from '../events.js';
 import { LIMITS } from '../limits.js';
 import type { RESUME_TRIGGERS } from './facts.js';
 
-/** The event by which it goes on, after a delay when there is one, ms. */
+/** The event that resumes an execution, after an optional delay, ms. */
 export function resumption(
   executionId: string,
   now: number,

@@ -1,8 +1,8 @@
 /**
- * signalExecution: a signal by its name, from a sender that may send the execution anything; it needs no waitpoint and no
- * token. A suspended execution that listens to the name takes it as if it had come to its waitpoint. In any other state,
- * also before the execution ran at all, it is kept: handlers read what was kept before they wait (`listSignals`), and a
- * suspension that has not seen all of it is refused (`signals_arrived`).
+ * signalExecution: sends a signal by name, without a waitpoint or a token, from a sender that may signal the execution.
+ * If the open suspension has a waitpoint for the name, the signal is delivered there. In any other state, even before
+ * the first attempt, it is kept: handlers read kept signals before they wait (`listSignals`), and a suspension whose
+ * worker has not seen all of them is refused (`signals_arrived`).
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -16,12 +16,12 @@ import { channelOf } from './channel.js';
 import { deliver } from './deliver.js';
 import { SIGNAL_EFFECTS } from './facts.js';
 
-/** What is heard by name is a waitpoint of an open suspension: none that is only prepared. */
+/** Signals by name reach only waitpoints of an open suspension, never unused ones. */
 const { buffered_for_pending_waitpoint: _, ...EFFECTS_BY_NAME } = SIGNAL_EFFECTS;
 
 const outcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('accepted'), signalId: echoed(field.plainUuid), effect: field.wordOf(EFFECTS_BY_NAME) }),
-  /** It was taken before, under this id. */
+  /** The signal was accepted before, under this id. */
   z.object({ kind: z.literal('duplicate'), existingSignalId: field.plainUuid }),
 ]);
 
@@ -32,22 +32,22 @@ export const signalExecution = operation({
   name: 'signalExecution',
   args: z.object({
     executionId: field.executionId,
-    /** Minted by the caller: the same id again is a duplicate. */
+    /** Minted by the caller: a repeated id is a duplicate. */
     signalId: field.plainUuid,
-    /** What waits for it listens to this name: that of its waitpoint's key, up to a `#`. */
+    /** Received by waitpoints whose key up to the first `#` is this name. */
     signalName: field.signalName,
     signalCategory: field.signalText.default('external'),
     sourceType: field.signalText.default('external'),
-    /** Who sends it; each is a source of its own. */
+    /** The sender; each identity is a separate source. */
     sourceIdentity: field.looseLabel.default(''),
-    /** Signals of the execution from which on a further one is refused; its policy may say fewer. */
+    /** Most signals of the execution: a further one is refused. Its policy may set a lower number. */
     maxSignalsPerExecution: field.integer(1, LIMITS.maxSignals).default(LIMITS.maxSignals),
-    /** The sender's word for what it belongs to: a request, a case. */
+    /** The sender's label of the subject: a request, a case. */
     correlationId: field.looseLabel.default(''),
-    /** When its sender says that it was made, ms since the epoch. Default: when it is accepted. */
+    /** Time of creation according to the sender, ms since the epoch. Default: the time of acceptance. */
     createdAt: field.timestampMs.optional(),
     payloadEncoding: field.encoding.default('json'),
-    /** What the handler is given, at most 64 KiB; an empty one is none. */
+    /** Payload for the handler, at most 64 KiB; an empty one counts as absent. */
     payload: field.signalPayload.optional(),
   }),
   outcome,
@@ -95,7 +95,7 @@ export const signalExecution = operation({
         },
         context,
       );
-      // It is there, and open: that was looked at.
+      // These refusals cannot occur: the waitpoint was found above, and is open.
       if (!decision.ok && (decision.code === 'waitpoint_not_found' || decision.code === 'waitpoint_closed'))
         return reject('target_not_signalable');
       return decision as Sent;
@@ -128,7 +128,7 @@ export const signalExecution = operation({
   },
 });
 
-/** The first waitpoint of an open suspension at which signals of a name are heard. */
+/** The first waitpoint of an open suspension that receives signals of a name. */
 function listeningAt({ situation, waiting }: ReadonlyExecution, signalName: string): string | undefined {
   if (situation !== 'suspended') return undefined;
   return waiting?.suspension?.waitpointIds.find(

@@ -1,6 +1,6 @@
 /**
- * deliverSignal: whoever holds the token of a waitpoint sends it a signal. To a caller without the right token an unknown
- * execution, an unknown waitpoint and a wrong token look alike (ruling 21). Spec 06 section 7.
+ * deliverSignal: a caller with the token of a waitpoint sends it a signal. A caller without the right token cannot
+ * distinguish an unknown execution, an unknown waitpoint and a wrong token (ruling 21). Spec 06 section 7.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -17,29 +17,29 @@ export const deliverSignal = operation({
     executionId: field.executionId,
     waitpointId: field.plainUuid,
     waitpointToken: field.token,
-    /** Minted by the caller: the same id again is a duplicate. */
+    /** Minted by the caller: a repeated id is a duplicate. */
     signalId: field.plainUuid,
     signalName: field.signalName,
     signalCategory: field.signalText.default('external'),
     sourceType: field.signalText.default('external'),
-    /** Who sends it; each is a source of its own. */
+    /** The sender; each identity is a separate source. */
     sourceIdentity: field.looseLabel.default(''),
-    /** The sender's own name for it: the same one again is a duplicate while it is known. */
+    /** A repeated key is a duplicate while it is known. */
     idempotencyKey: field.looseLabel.default(''),
-    /** How long that name is known, ms. */
+    /** How long the key is known, ms. */
     dedupTtlMs: field.positiveDurationMs.default(DEFAULTS.signalDedupTtlMs),
-    /** Signals of the execution from which on a further one is refused; its policy may say fewer. */
+    /** Most signals of the execution: a further one is refused. Its policy may set a lower number. */
     maxSignalsPerExecution: field.integer(1, LIMITS.maxSignals).default(LIMITS.maxSignals),
-    /** How long what it resumes waits before it can be claimed, ms; what the suspension says when 0. */
+    /** How long a resumed execution is delayed before it can be claimed, ms. 0: the delay of the suspension. */
     resumeDelayMs: field.durationMs.default(0),
-    /** The sender's word for what it belongs to: a request, a case. */
+    /** The sender's label of the subject: a request, a case. */
     correlationId: field.looseLabel.default(''),
-    /** When its sender says that it was made, ms since the epoch. Default: when it is accepted. */
+    /** Time of creation according to the sender, ms since the epoch. Default: the time of acceptance. */
     createdAt: field.timestampMs.optional(),
-    /** What it was sent to; kept, and nothing follows from it. */
+    /** The target of the signal; stored, but without effect. */
     targetScope: field.wordOf(SIGNAL_SCOPES).default('waitpoint'),
     payloadEncoding: field.encoding.default('json'),
-    /** What the handler is given, at most 64 KiB; an empty one is none. */
+    /** Payload for the handler, at most 64 KiB; an empty one counts as absent. */
     payload: field.signalPayload.optional(),
   }),
   outcome: deliveryOutcome,
@@ -98,7 +98,7 @@ export const deliverSignal = operation({
       },
       context,
     );
-    // Both are there: that was looked at.
+    // These refusals cannot occur: both were found above.
     if (!decision.ok && (decision.code === 'execution_not_found' || decision.code === 'waitpoint_not_found'))
       return reject('invalid_token');
     return decision;

@@ -1,8 +1,8 @@
 /**
- * suspendExecution: a worker lets go of its attempt until a condition is satisfied. The attempt goes on when the execution
- * is claimed again; the rest of its time is kept. Where signals that were kept for its waitpoint satisfy the condition
- * already, the worker keeps its lease and goes on at once. A call that is repeated after a lost reply is known by its
- * suspension id, or by the name that its caller gave it. Spec 06 section 6.
+ * suspendExecution: a worker suspends its attempt until a condition is satisfied. The attempt resumes when the
+ * execution is claimed again, with the remaining time of its timeout. If buffered signals of its waitpoint already
+ * satisfy the condition, the worker keeps its lease and continues at once. A call that is repeated after a lost reply
+ * is recognised by its suspension id or its idempotency key. Spec 06 section 6.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -25,7 +25,7 @@ import { faultOf, faultOfKey, type Binding } from './validation.js';
 
 const binding = z.union([
   z.strictObject({ waitpointId: field.plainUuid, waitpointKey: field.looseLabel }),
-  /** One that \`createPendingWaitpoint\` made. */
+  /** A waitpoint of `createPendingWaitpoint`. */
   z.strictObject({ waitpointId: field.plainUuid, usePending: z.literal(true) }),
 ]);
 
@@ -46,29 +46,29 @@ const args = z
     attemptIndex: field.attemptIndex.optional(),
     /** Minted by the caller. */
     suspensionId: field.plainUuid,
-    /** New waitpoints, ids minted by the caller, the first is the primary one; or one that was made before. */
+    /** New waitpoints with ids minted by the caller, the primary one first; or one existing unused waitpoint. */
     waitpoints,
     resumeCondition,
     reasonCode: field.wordOf(SUSPEND_REASONS).default('waiting_for_signal'),
     requestedBy: field.wordOf(SUSPEND_REQUESTERS).default('worker'),
     /**
-     * When waiting is over, ms since the epoch; when the execution's policy says (`suspensionPolicy`), or never, when absent. One in
-     * the past is over at the next pass.
+     * When the suspension times out, ms since the epoch. Default: as the policy of the execution says
+     * (`suspensionPolicy`), or never. A time in the past takes effect at the next pass over due work.
      */
     timeoutAt: field.timestampMs.optional(),
     timeoutBehavior: field.wordOf(TIMEOUT_BEHAVIORS).optional(),
     resumePolicy,
-    /** The caller's word for where it goes on: kept, shown, and not read. */
+    /** The caller's label of the continuation: stored and shown, never interpreted. */
     continuationMetadataPointer: field.looseLabel.default(''),
-    /** Kept signals that the worker has looked at. When there are more, it is refused: look at them first. */
+    /** Number of kept signals that the worker has read. The suspension is refused while there are more. */
     seenSignals: field.count.optional(),
-    /** The caller's own name for it, none when empty: the same request again is answered like the first one. */
+    /** A repeated request with the same key gets the same answer; no key when empty. */
     idempotencyKey: field.looseLabel.default(''),
-    /** Waitpoints of the execution, over its life, from which on a further one is refused. */
+    /** Most waitpoints of the execution over its life: a further one is refused. */
     maxWaitpointsPerExecution: field.maxWaitpoints,
-    /** Answers the tokens of the waitpoints, under the key that is current. */
+    /** Return the tokens of the waitpoints, signed with the current key. */
     tokens: z.boolean().default(false),
-    /** Of the owner, where the caller passed one: it is answered in its suspended form. */
+    /** The owner's handle, if the caller uses one; the outcome has its suspended form. */
     handle: z.string().optional(),
     handleKind: z.enum(HANDLE_KINDS).optional(),
   })
@@ -86,24 +86,24 @@ type Args = z.output<typeof args>;
 const answered = {
   executionId: echoed(field.executionId),
   suspensionId: field.plainUuid,
-  /** In the order in which they were given; tokens when they were asked for. */
+  /** In the order of the request; with tokens if requested. */
   waitpoints: z.array(
     z.object({ waitpointId: z.string(), waitpointKey: z.string(), token: z.instanceof(WaitpointToken).optional() }),
   ),
-  /** For `observeSignals` once the attempt goes on; where the caller passed a handle and let go. */
+  /** For `observeSignals` once the attempt resumes; if the caller passed a handle and was suspended. */
   handle: z.string().optional(),
-  /** A repeated request whose suspension is over. */
+  /** The request is a repetition, and its suspension is over. */
   superseded: z.boolean(),
 };
 
 const suspended = z.object({ kind: z.literal('suspended'), publicState: z.literal('suspended'), ...answered });
-/** Signals that were kept satisfied the condition: the caller owns the execution as before. \`observeSignals\` gives them. */
+/** Buffered signals satisfied the condition: the caller still owns the execution. `observeSignals` returns them. */
 const satisfied = z.object({ kind: z.literal('already_satisfied'), ...answered });
 type Outcome = z.output<typeof suspended> | z.output<typeof satisfied>;
 
 type Kind = Outcome['kind'];
 
-/** What a suspension answers. */
+/** The outcome of a suspension. */
 function outcomeOf(
   kind: Kind,
   executionId: string,
@@ -114,7 +114,7 @@ function outcomeOf(
   return outcome;
 }
 
-/** An answer says what the caller does not know: nothing more of a new suspension of new waitpoints without tokens. */
+/** An answer omits what the caller knows, which is all of a new suspension of new waitpoints without tokens. */
 const reads = (kind: Kind) => (answer: AnswerReader, request: Args) => {
   const suspensionId = answer.text();
   if (suspensionId === '') {
@@ -133,7 +133,7 @@ const reads = (kind: Kind) => (answer: AnswerReader, request: Args) => {
   return outcomeOf(kind, request.executionId, { suspensionId, waitpoints, superseded });
 };
 
-/** Waitpoints as they are answered. */
+/** The waitpoints of the outcome. */
 function told(view: View, waiting: Waiting | undefined, bindings: readonly Told[], tokens: boolean, now: number) {
   return bindings.map(({ waitpointId, waitpointKey }) => {
     const createdAt = waiting?.waitpoints[waitpointId]?.createdAt ?? now;
@@ -150,12 +150,12 @@ interface Told {
 const keysIn = (waiting: Waiting | undefined, ids: readonly string[]): Told[] =>
   ids.map((waitpointId) => ({ waitpointId, waitpointKey: waiting?.waitpoints[waitpointId]?.waitpointKey ?? '' }));
 
-/** What this very call was answered before, if it was. */
+/** The kind of the earlier answer, if this call is a repetition. */
 function earlier({ situation, waiting }: ReadonlyExecution, { suspensionId }: Args): Kind | undefined {
   const suspension = waiting?.suspension;
   if (suspension?.suspensionId !== suspensionId) return undefined;
   if (situation === 'suspended') return 'suspended';
-  // Who resumed it has another epoch: this owner never let go.
+  // A resumed attempt has another epoch, so this owner was never suspended.
   return situation === 'running' ? 'already_satisfied' : undefined;
 }
 
@@ -181,7 +181,7 @@ function bindingsOf(waiting: Waiting | undefined, args: Args, now: number) {
   return [{ waitpointId: primary.waitpointId, waitpointKey: pending.waitpointKey }];
 }
 
-/** What signals that were kept for the waitpoint mean for the condition. */
+/** Evaluates the buffered signals of the waitpoint for the condition. */
 function folded(waiting: Waiting | undefined, condition: string, [primary]: readonly Told[]) {
   const { waitpointId = '', waitpointKey = '' } = primary ?? {};
   const kept = Object.entries(waiting?.signals ?? {})
@@ -299,6 +299,6 @@ export const suspendExecution = operation({
   },
 });
 
-/** Whether what a suspension answered is no longer so. */
+/** Whether an earlier answer is out of date. */
 const isOver = ({ situation, waiting }: ReadonlyExecution, isSkipped: boolean): boolean =>
   isSkipped ? situation !== 'running' : waiting?.suspension?.closing !== undefined;

@@ -1,18 +1,18 @@
-/** What comes of a suspension that ran out of time, by what its worker asked for. Spec 06 section 10. */
+/** Applies the timeout of a suspension, with the effect that its worker requested. Spec 06 section 10. */
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { purgeAtOf } from '../schedule/retention.js';
 import { NOTHING_CARRIED, TIMEOUT_SIGNAL, type TimeoutBehavior } from './facts.js';
 
-/** Category and source of what a suspension that ran out of time ends with. */
+/** Failure category, and signal source, of a suspension that timed out. */
 export const SUSPENSION_TIMEOUT = 'suspension_timeout';
 
-/** What a suspended execution has in its hands. */
+/** The open suspension of a suspended execution. */
 export function suspensionIn({ situation, waiting }: ReadonlyExecution) {
   return situation === 'suspended' ? waiting?.suspension : undefined;
 }
 
-/** The events of a timeout. For a suspended execution. */
+/** The events of a timeout. The execution must be suspended. */
 export function suspensionTimeout(
   execution: ReadonlyExecution,
   { now, retentionMs }: { now: number; retentionMs: number },
@@ -63,7 +63,7 @@ export function suspensionTimeout(
   }
 }
 
-/** The signal that says that no other one came: its id is the suspension's. */
+/** The signal that represents the timeout; its id is that of the suspension. */
 function timeoutSignal(execution: ReadonlyExecution, at: number, signalId: string, waitpointId: string): Event {
   return {
     type: 'signal_accepted',

@@ -1,8 +1,10 @@
-/** What is wrong with a suspension before anything is stored: the first fault, by its exact words. Spec 06 section 5.2. */
+/**
+ * Validation of a suspension before anything is stored; faults have the exact words of the spec. Spec 06 section 5.2.
+ */
 import { LIMITS } from '../limits.js';
 import { keysOfCompiled, nodeCountOf, type ResumeCondition } from './condition.js';
 
-/** A waitpoint that is made with its suspension, or one that was made before. */
+/** A waitpoint that is created with its suspension, or an existing unused one. */
 export type Binding =
   | { readonly waitpointId: string; readonly waitpointKey: string; readonly usePending?: undefined }
   | { readonly waitpointId: string; readonly usePending: true; readonly waitpointKey?: undefined };
@@ -13,13 +15,13 @@ export interface SuspensionRequest {
   readonly timeoutAt?: number | undefined;
 }
 
-/** Composites inside each other. */
+/** Deepest nesting of composites. */
 const MAX_DEPTH = 4;
 const EMPTY_NAME = 'resume_condition: empty signal name (use Wildcard instead)';
-/** Names that begin so are the engine's own. */
+/** Prefix of names that are reserved for the engine. */
 const RESERVED = '__';
 
-/** The first fault of a request, or nothing. */
+/** The first fault of a request, or undefined. */
 export function faultOf({ waitpoints, resumeCondition, timeoutAt }: SuspensionRequest): string | undefined {
   if (waitpoints.length === 0) return 'waitpoints_empty';
   const [primary] = waitpoints as readonly [Binding];
@@ -28,7 +30,7 @@ export function faultOf({ waitpoints, resumeCondition, timeoutAt }: SuspensionRe
     return 'waitpoint_key_mismatch';
   return (
     faultOfBindings(waitpoints) ??
-    // The key of one that was made before is looked at where it is known.
+    // The key of an existing waitpoint is checked later, when it is known.
     (isFresh ? faultOfReferences(waitpoints, resumeCondition) : undefined) ??
     (resumeCondition.type === 'timeout_only' && timeoutAt === undefined
       ? 'timeout_only_without_deadline'
@@ -53,7 +55,7 @@ function faultOfBindings(waitpoints: readonly Binding[]): string | undefined {
   return undefined;
 }
 
-/** What is wrong with a condition on the key of the one waitpoint that there is. */
+/** The fault of a condition that names another key than that of the only waitpoint. */
 export function faultOfKey(condition: string, waitpointKey: string): string | undefined {
   const missing = keysOfCompiled(condition).find((key) => key !== waitpointKey);
   if (missing === undefined) return undefined;
