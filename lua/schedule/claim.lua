@@ -309,8 +309,11 @@ end
 -- special, its fence says it all. A ticket is the id of a lease and of an attempt; those that are left begin at `at`.
 local function plan_one(call, group, id, queue, tickets, at)
   local size = plan.size + 1
-  -- The record of a plain one has no facts but those that its loader gave it: it takes the next one.
-  local execution = load_first(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
+  -- The record of a plain one has no facts but those that its loader gave it: it takes the next one. That of a candidate which
+  -- turns out to be broken has more, and takes none.
+  local record = plan.takes[size] == false and plan.executions[size]
+  plan.takes[size] = nil
+  local execution = load_first(call, id, record) or ff.damaged('the record is missing')
   local take = false
   -- Most have the life that their creation left them.
   if group.worker_fits and (execution.life == SITUATION.ready or is_plain(call, execution)) then

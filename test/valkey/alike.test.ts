@@ -4,7 +4,7 @@
  */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FIELDS } from '../../lua/layout.js';
+import { FIELDS, KEYS, TIMER_KINDS } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -123,6 +123,38 @@ describe('work of one claim', () => {
     expect(claimed.map(({ executionId }) => executionId)).toEqual([ids[0], ids[2]]);
     const quarantined = await engine.backend.listQuarantined({ partition: PARTITION });
     expect(JSON.stringify(quarantined)).toContain(ids[1]);
+  });
+
+  it('leaves nothing of a candidate that is broken to the next one', async () => {
+    // Plain work before it: its tables are used again.
+    await create([{}, {}, {}]);
+    await claimAll();
+    const start = engine.now();
+    const [broken, ...others] = Array.from({ length: 80 }, () => engine.executionId());
+    const flowId = engine.executionId();
+    const place = { laneId: 'l', executionKind: 'k' };
+    await engine.backend.createFlow({
+      ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+      graph: {
+        edges: [],
+        members: [
+          {
+            ...{ executionId: broken as string, ...place, priority: 100 },
+            executionDeadlineAt: start + 5_000,
+            policy: { maxReclaimCount: 3 },
+          },
+          ...others.map((executionId) => ({ executionId, ...place })),
+        ],
+      },
+    });
+    const [healthy = ''] = await create([{ priority: 50, executionDeadlineAt: start + 900_000 }]);
+    // A cancellation that has not come to the first member yet: the claim looks at how it would end, and meets its rules.
+    await engine.backend.cancelFlowHeader({ flowId });
+    await admin.hset(coreOf(broken as string), FIELDS.rules, 'unreadable');
+    const claimed = await claimAll();
+    expect(claimed.map(({ executionId }) => executionId)).toEqual([healthy]);
+    const timer = `${TIMER_KINDS['execution'] ?? ''}${memberOf(healthy)}`;
+    expect(await admin.zscore(`${PREFIX}${PARTITION}:${KEYS.timers}`, timer)).toBe(String(claimed[0]?.leaseExpiresAt));
   });
 
   it('of which one has lost its timing is completed, but for that one', async () => {
