@@ -51,7 +51,7 @@ export type CommandResults<Commands extends readonly Command[]> = {
   [I in keyof Commands]: CommandResult<Commands[I]['name']>;
 };
 
-/** Operations of an owner, which take a handle in the place of the execution and its fence. */
+/** Operations of an owner, which take a handle instead of the execution and its fence. */
 export type OwnerOperation =
   | 'renewLease'
   | 'beginAttempt'
@@ -65,10 +65,10 @@ export type OwnerOperation =
   | 'createPendingWaitpoint'
   | 'closeWaitpoint';
 
-/** Reads of an owner, which take a handle likewise. */
+/** Reads of an owner, which also take a handle. */
 export type OwnerQuery = 'observeSignals';
 
-/** Arguments with a handle (see `handleOf`) in the place of the execution and its fence. */
+/** Arguments with a handle (see `handleOf`) instead of the execution and its fence. */
 export type HandleArgs<Name extends OwnerOperation | OwnerQuery> = Omit<
   ArgsOf<Name>,
   'executionId' | 'fence' | 'leaseId' | 'leaseEpoch' | 'attemptId' | 'attemptIndex'
@@ -88,27 +88,27 @@ export type QueryMethods = {
   ) => Promise<AnswerOf<Name>>;
 };
 
-/** Says that something may have become possible. It can be lost; whoever waits for it must also poll. */
+/** A hint that something may have become possible. Wakes can be lost, so their listeners must also poll. */
 export type Wake =
   | {
       readonly kind: 'work';
-      /** A lane of this partition has work that it had not before, */
+      /** A lane of this partition has new work, */
       readonly laneId: string;
       readonly partition: string;
-      /** for workers that have these capabilities, ascending. */
+      /** for workers with these capabilities, ascending. */
       readonly requiredCapabilities: readonly string[];
-      /** Kind of the work that is now first of its queue. */
+      /** Kind of the first work in its queue. */
       readonly executionKind: string;
-      /** Its priority: higher is served first. */
+      /** Its priority; a higher one is claimed first. */
       readonly priority: number;
       /**
-       * This process is about to create so many executions, and nobody has claimed them. A claim that the listener makes
-       * before it returns travels with them and finds them. Absent when the work is there already.
+       * Number of unclaimed executions that this process is about to create. A claim that the listener makes
+       * synchronously joins their call and finds them. Absent if the work exists already.
        */
       readonly arriving?: number;
     }
   | {
-      /** The same for metered work: claimers that have admissions for its meter set take it. */
+      /** The same for metered work, which claimers with admissions for its meter set can claim. */
       readonly kind: 'metered';
       readonly laneId: string;
       readonly partition: string;
@@ -118,7 +118,7 @@ export type Wake =
       readonly meters: string;
     }
   | {
-      /** A quota policy has room for a claimer that it refused: for this worker instance, and so many admissions. */
+      /** A quota policy has room for a claimer that it refused: this worker instance, for `wanted` admissions. */
       readonly kind: 'room_for';
       readonly laneId: string;
       readonly partition: string;
@@ -130,24 +130,24 @@ export type Wake =
   | { readonly kind: 'budget_room'; readonly partition: string; readonly budgetId: string }
   /** A partition has something due earlier than before. */
   | { readonly kind: 'timer'; readonly partition: string; readonly at: number }
-  /** The subscription was made anew: wakes may have been lost, and anything may have changed. */
+  /** The subscription was renewed: wakes may have been lost, and anything may have changed. */
   | { readonly kind: 'resync' };
 
-/** What a partition says of itself, once a caller has asked for it by `watchLog` or `watchEnds`. It can be lost. */
+/** A notice of a partition while it is watched (`watchLog`, `watchEnds`). It can be lost. */
 export type Announcement =
-  /** Its log has an entry more. */
+  /** Its log has new entries. */
   | { readonly kind: 'appended'; readonly partition: string }
   /** Executions ended. */
   | { readonly kind: 'ended'; readonly partition: string; readonly executionIds: readonly string[] }
-  /** The subscription was made anew: what was announced meanwhile is lost. */
+  /** The subscription was renewed: notices in between are lost. */
   | { readonly kind: 'resync' };
 export type AnnouncementKind = 'appended' | 'ended';
 
-/** What an execution says of its streams while it is watched (`watchStream`). It can be lost. */
+/** A notice about the streams of an execution while it is watched (`watchStream`). It can be lost. */
 export type StreamNotice =
-  /** A stream has a frame more, or an attempt ended. */
+  /** A stream has new frames, or an attempt ended. */
   | { readonly kind: 'frames'; readonly executionId: string }
-  /** The subscription was made anew: what was announced meanwhile is lost. */
+  /** The subscription was renewed: notices in between are lost. */
   | { readonly kind: 'resync' };
 export type AnnouncementListener = (announcement: Announcement) => void;
 
@@ -156,65 +156,66 @@ export interface ListLanesPage {
   readonly nextCursor: string | undefined;
 }
 
-/** An index that did not agree with the records, and was mended. */
+/** An index that disagreed with the records, and was repaired. */
 export interface VerifyFinding {
-  /** Name of the index, as the server has it after the partition: `timers`, `queue:mail`, `counts:mail`. */
+  /** Name of the index, as in its key after the partition: `timers`, `queue:mail`, `counts:mail`. */
   readonly index: string;
-  /** Of another type, so that it was deleted and made anew; or with entries that were missing, wrong or too many. */
+  /** The key had another type and was rebuilt; or entries were missing, wrong or superfluous. */
   readonly problem: 'wrong_type' | 'entries';
   readonly count: number;
 }
 
-/** What `verifyPartition` found. */
+/** The result of `verifyPartition`. */
 export interface VerifyReport {
-  /** Executions that were looked at. */
+  /** Number of executions checked. */
   readonly executions: number;
-  /** What was mended; empty when all agreed. */
+  /** The repaired indexes; empty if all were correct. */
   readonly findings: readonly VerifyFinding[];
-  /** Entities whose records could not be read: they are in quarantine now. */
+  /** Entities with unreadable records, which are in quarantine now. */
   readonly setAside: readonly string[];
-  /** Whether the counts were compared; false when the partition was too busy for it. */
+  /** Whether the counts were compared; false if the partition was too busy. */
   readonly countsVerified: boolean;
 }
 
 export interface Backend extends OperationMethods, QueryMethods {
-  /** Which kind of backend this is; part of every handle it issues. */
+  /** The kind of backend; part of every handle that it issues. */
   readonly label: BackendLabel;
   /**
-   * What this backend can do, as data: the calls that it carries out, arguments that are reserved, what answered calls
-   * survive, and what the mode of the server and the rights of its user allow.
+   * What this backend can do, as data: supported calls, reserved arguments, durability, and what the mode of the server
+   * and the rights of its user allow.
    * @example if (!backend.capabilities().supports.verifyPartition) console.log('the user may not list keys');
    */
   capabilities(): Capabilities;
   /** How the deployment is partitioned, as stored at its first boot. */
   readonly partitions: PartitionConfig;
-  /** What all processes of the deployment share, as this one knows it: a process learns of a change with its next call. */
+  /** The shared settings of the deployment, as known to this process: it learns of a change with its next call. */
   readonly settings: DeploymentSettings;
   /**
-   * Changes settings for all processes of the deployment, running ones included, and answers them. What stays out stays as
-   * it is; the same change again changes nothing, and brings partitions that were not reached up to date.
-   * @throws EngineError `invalid_input`, and what calls throw
+   * Changes settings for all processes of the deployment, including running ones, and returns all settings. Omitted
+   * ones are unchanged. Repeating a change brings partitions up to date that it did not reach.
+   * @throws EngineError `invalid_input`, and the errors of calls
    * @example await backend.configureDeployment({ retentionMs: 3 * 86_400_000 });
    */
   configureDeployment(changes: GivenSettings): Promise<DeploymentSettings>;
   /**
-   * The partitions in which something can be due, as far as this process knows: all of executions and flows, those of
-   * families that the deployment uses (budgets, quota policies), and of workers those of the namespaces that this process
-   * writes to. The same array until there are more.
+   * The partitions in which something can be due, as far as this process knows: all partitions of executions and flows,
+   * those of families that the deployment uses (budgets, quota policies), and the worker partitions of namespaces that
+   * this process writes to. The same array until there are more.
    */
   partitionsInUse(): readonly string[];
   /**
-   * Carries out commands of one partition in order, each with its own answer, in one atomic step and one round
-   * trip. Commands that others send at the same moment can share the step, and run between these. @throws EngineError `invalid_input` before anything ran when a command is malformed, the batch is empty,
-   * too long, or spans partitions.
+   * Runs commands of one partition in order, each with its own answer, in one atomic step and one round trip. Commands
+   * of other callers can share the step, and run in between.
+   * @throws EngineError `invalid_input`, before anything runs, if a command is malformed, or the batch is empty, too
+   *   long, or spans partitions
    */
   execute<const Commands extends readonly Command[]>(commands: Commands): Promise<CommandResults<Commands>>;
-  /** Lanes that ever had work, ascending, strictly after the cursor. */
+  /** Lanes that have had work, ascending, strictly after the cursor. */
   listLanes(page?: { cursor?: string; limit?: number }): Promise<ListLanesPage>;
   /**
-   * Rebuilds the indexes of a partition from its records, after damage: queues, timers, slots, lists, counts. It goes
-   * step by step, each a few milliseconds, while work goes on; ended halfway, it can be begun again. A lost log cannot be
-   * made again: its readers are told. On a server it needs the right to `SCAN` (`aclOf({ verify: true })`).
+   * Rebuilds the indexes of a partition from its records, after damage: queues, timers, slots, lists, counts. It runs
+   * in steps of a few milliseconds while other work continues; after an interruption, run it again. A lost log cannot
+   * be rebuilt; its readers get an error. On a server it needs the right to `SCAN` (`aclOf({ verify: true })`).
    * @throws EngineError `server_refused` without that right
    */
   verifyPartition(args: { readonly partition: string }): Promise<VerifyReport>;
@@ -223,9 +224,10 @@ export interface Backend extends OperationMethods, QueryMethods {
   /** The clock of the store, ms since the epoch. */
   serverTime(): Promise<number>;
   /**
-   * Calls the listener for work of these lanes, and for timers; resolves when the subscription stands. When it fails, the
-   * listener is not called any more. With capabilities, only for work that needs no more than these. Work that this process creates is offered to its own listeners first:
-   * to those with the fewest capabilities before the others, until claims for all of it are made.
+   * Calls the listener for work of these lanes, and for timers; resolves when the subscription is established. If that
+   * fails, the listener is not called. With capabilities, it is only called for work that needs no others. Work that
+   * this process creates is first offered to its own listeners, those with the fewest capabilities first, until all of
+   * it is claimed.
    */
   onWake(
     lanes: readonly string[],
@@ -233,19 +235,20 @@ export interface Backend extends OperationMethods, QueryMethods {
     capabilities?: readonly string[],
   ): Promise<() => void>;
   /**
-   * Calls the listener for what partitions announce, those that other callers asked included; resolves when the
-   * subscription stands.
+   * Calls the listener for the announcements of partitions, including those that other callers watch; resolves when the
+   * subscription is established.
    */
   onAnnouncement(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void>;
   /**
-   * Calls the listener when the streams of an execution have more, or an attempt of it ended, while a caller watches it
-   * (`watchStream`); resolves when the subscription stands.
+   * Calls the listener when streams of an execution have new frames, or an attempt of it ended, while a caller watches
+   * it (`watchStream`); resolves when the subscription is established.
    * @throws EngineError `invalid_input`
    */
   onFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void>;
   /**
-   * Calls the listener for faults that an operator should mend while the backend works: an eviction policy that became
-   * unsafe, a library of another kind. Each is told once until it is over. Absent where there is nothing of the kind.
+   * Calls the listener for faults that an operator should fix while the backend works, such as an eviction policy that
+   * became unsafe, or another library. Each is reported once until it is over. Absent if the backend has no such
+   * faults.
    */
   onNotice?(listener: (notice: EngineError) => void): () => void;
   /** Ends all connections; every later call throws `backend_closed`. */

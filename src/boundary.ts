@@ -1,6 +1,6 @@
 /**
- * Where arguments come in. Both backends validate here and nowhere else, so they refuse the same input with the
- * same code before anything runs.
+ * Validates arguments. All backends validate here and nowhere else, so they refuse the same input with the same code
+ * before anything runs.
  */
 import type { z } from 'zod';
 import { issueWords } from '../model/core/issue-words.js';
@@ -35,14 +35,14 @@ const validatorsOf = <Name extends string>(
 const validateCommand = validatorsOf<OperationName>(OPERATIONS);
 const validateQuery = validatorsOf<QueryName>(QUERIES);
 
-/** Arguments of an operation, validated and normalised. @throws EngineError with the code of the first fault. */
+/** Validates and normalises the arguments of an operation. @throws EngineError with the code of the first fault */
 export function parseCommand(name: OperationName, args: unknown, label: BackendLabel): ParsedCommand {
   const parsed = validateCommand[name](withoutHandle(args, label));
   if (!parsed.success) throw inputError(name, parsed.error);
   return { name, args: parsed.data } as ParsedCommand;
 }
 
-/** Arguments of a read, validated. @throws EngineError with the code of the first fault. */
+/** Validates the arguments of a read. @throws EngineError with the code of the first fault */
 export function parseQuery<Name extends QueryName>(
   name: Name,
   args: ArgsOf<Name>,
@@ -53,12 +53,12 @@ export function parseQuery<Name extends QueryName>(
   return parsed.data as ParsedArgsOf<Name>;
 }
 
-/** The partition of an execution whose streams are to be listened to. @throws EngineError `invalid_input` */
+/** The partition of an execution whose streams are watched. @throws EngineError `invalid_input` */
 export function partitionOfWatched(executionId: string, label: BackendLabel): string {
   return partitionOfExecution(parseQuery('readExecutionState', { executionId }, label).executionId);
 }
 
-/** A batch, validated whole before any of it runs. */
+/** Validates a whole batch before any of it runs. */
 export function parseBatch(commands: readonly Command[], label: BackendLabel, counts: FamilyCounts): ParsedCommand[] {
   if (!Array.isArray(commands) || commands.length === 0 || commands.length > LIMITS.maxBatchCommands) {
     throw new EngineError('invalid_input', `commands: must be 1 to ${LIMITS.maxBatchCommands} commands.`);
@@ -76,19 +76,19 @@ export function parseBatch(commands: readonly Command[], label: BackendLabel, co
   return parsed;
 }
 
-/** An outcome with what the backend adds to it: handles, for those who asked for them. */
+/** Adds handles to an outcome, if the caller asked for them. */
 export function issued<Outcome>(command: ParsedCommand, outcome: Outcome, label: BackendLabel): Outcome {
   const { issue } = operationNamed(command.name);
   return issue === undefined ? outcome : (issue(command.args as never, outcome as never, label) as Outcome);
 }
 
-/** Characters of a caller's own words that a message repeats. */
+/** Most characters of a caller's text in a message. */
 const MAX_QUOTED = 300;
 
-/** What a handle stands for. */
+/** Arguments that a handle replaces. */
 const STANDS_FOR = ['executionId', 'fence', 'leaseId', 'leaseEpoch', 'attemptId', 'attemptIndex'] as const;
 
-/** A handle stands for the fence it was made of: expands it, where a caller passes one. */
+/** Expands a handle to the execution and the fence it was made of. */
 function withoutHandle(args: unknown, label: BackendLabel): unknown {
   if (typeof args !== 'object' || args === null || (args as { handle?: unknown }).handle === undefined) return args;
   const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex, kind } = decodeHandle(
@@ -96,7 +96,7 @@ function withoutHandle(args: unknown, label: BackendLabel): unknown {
     label,
   );
   for (const name of STANDS_FOR) {
-    // Which of the two would be meant? A mistake here acts on the wrong execution.
+    // Both are refused, because a wrong choice would act on the wrong execution.
     if ((args as Record<string, unknown>)[name] !== undefined) {
       throw new EngineError('invalid_input', `${name}: must not be given beside a handle, which stands for it.`, {
         detail: { field: name },
@@ -124,16 +124,16 @@ function inputError(name: string, error: z.ZodError): EngineError {
   });
 }
 
-/** What is wrong in words that are part of the contract. */
+/** The reason of an issue, if it is part of the contract. */
 function reasonOf(issue: z.core.$ZodIssue | undefined): { readonly reason?: string } {
   const reason: unknown = issue?.code === 'custom' ? issue.params?.['reason'] : undefined;
   return typeof reason === 'string' ? { reason: bounded(reason) } : {};
 }
 
-/** A name that a caller made up can be of any length; a message must not be. */
+/** Bounds a caller's name, which can have any length, for a message. */
 const bounded = (text: string): string => (text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`);
 
-/** Codes that a declaration names itself. */
+/** Codes that declarations set themselves. */
 const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>([
   'not_supported_yet',
   'invalid_quota_spec',

@@ -1,9 +1,9 @@
-/** Which partitions of a deployment are in use: what loops of due work look at. */
+/** The partitions in use of a deployment, which timer loops check for due work. */
 import { FAMILIES, familyOf, NOTED_FAMILIES, partitionsOf, type Family, type FamilyCounts } from '../model/families.js';
 import { EngineError } from '../model/errors.js';
 import { operationNamed, type ParsedCommand } from '../model/machine.js';
 
-/** The family whose first use has to be noted before these commands run; nothing when it is noted, or need not be. */
+/** The family whose first use must be recorded before these commands run; undefined if there is none. */
 export function familyToNote(
   partition: string,
   commands: readonly ParsedCommand[],
@@ -15,7 +15,7 @@ export function familyToNote(
   return commands.some(({ name }) => operationNamed(name).memory === 'adds') ? family : undefined;
 }
 
-/** A family that what these commands make needs. */
+/** The family that new entities of these commands need. */
 function neededBy(commands: readonly ParsedCommand[]): Family | undefined {
   for (const { name, args } of commands) {
     const family = operationNamed(name).needs?.(args as never);
@@ -24,7 +24,7 @@ function neededBy(commands: readonly ParsedCommand[]): Family | undefined {
   return undefined;
 }
 
-/** A partition that this deployment does not have. */
+/** The error for a partition that this deployment does not have. */
 export function outOfRange(partition: string, counts: FamilyCounts): EngineError {
   const { countedBy } = FAMILIES[familyOf(partition)];
   const count = countedBy === undefined ? 0 : counts[countedBy];
@@ -38,19 +38,19 @@ export function outOfRange(partition: string, counts: FamilyCounts): EngineError
 export class PartitionsInUse {
   private list: readonly string[] | undefined;
   private families: readonly Family[] = [];
-  /** Those that are known by name: families that are not counted. */
+  /** Partitions of families without a fixed count. */
   private readonly named = new Set<string>();
 
   constructor(private readonly counts: FamilyCounts) {}
 
-  /** A partition that was written to, or that something is due in. */
+  /** Records a partition that was written to, or in which something is due. */
   note(partition: string): void {
     if (familyOf(partition) !== 'worker' || this.named.has(partition)) return;
     this.named.add(partition);
     this.list = undefined;
   }
 
-  /** All of them: the same array until there are more. */
+  /** All partitions in use; the same array until there are more. */
   partitions(families: readonly Family[]): readonly string[] {
     if (families !== this.families) this.list = undefined;
     this.families = families;

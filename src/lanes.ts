@@ -1,11 +1,11 @@
-/** Listing lanes: every partition knows its own; a page merges them. */
+/** Lists lanes. Every partition has its own; a page merges them. */
 import { anyPartitionKey } from '../model/core/fields.js';
 import { EngineError } from '../model/errors.js';
 import { compareBytes } from '../model/ids.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
 import type { ListLanesPage } from './backend.js';
 
-/** Which page of the lanes is wanted. */
+/** The request of a page of lanes. */
 export interface LanesPage {
   readonly cursor: string | undefined;
   readonly limit: number;
@@ -14,7 +14,7 @@ export interface LanesPage {
 const refused = (field: string, rule: string): EngineError =>
   new EngineError('invalid_input', `listLanes: ${field}: ${rule}.`, { detail: { field } });
 
-/** The page that a caller asked for. @throws EngineError `invalid_input` */
+/** Validates the request of a page. @throws EngineError `invalid_input` */
 export function parseLanesPage(page: unknown): LanesPage {
   if (typeof page !== 'object' || page === null) throw refused('arguments', 'must be an object');
   const { cursor, limit = DEFAULTS.pageSize } = page as { cursor?: unknown; limit?: unknown };
@@ -25,7 +25,7 @@ export function parseLanesPage(page: unknown): LanesPage {
   return { cursor, limit };
 }
 
-/** The partition that is the one argument of a call. @throws EngineError `invalid_input` */
+/** Validates the only argument of a call, a partition. @throws EngineError `invalid_input` */
 export function parsePartitionArgs(name: string, args: unknown): string {
   const partition = (args as { partition?: unknown } | null | undefined)?.partition;
   if (anyPartitionKey.safeParse(partition).success) return partition as string;
@@ -38,7 +38,7 @@ export function parsePartitionArgs(name: string, args: unknown): string {
   );
 }
 
-/** One page of lanes, merged from what the partitions know. */
+/** One page of lanes, merged from those of the partitions. */
 export function pageOfLanes(perPartition: readonly (readonly string[])[], { cursor, limit }: LanesPage): ListLanesPage {
   const all = [...new Set(perPartition.flat())].sort(compareBytes);
   const rest = cursor === undefined ? all : all.filter((lane) => compareBytes(lane, cursor) > 0);

@@ -1,4 +1,4 @@
-/** Arguments of the methods of a backend that call a listener. Both backends check them here. */
+/** Checks the arguments of backend methods with a listener; shared by all backends. */
 import { EngineError } from '../model/errors.js';
 import type { AnnouncementKind } from './backend.js';
 

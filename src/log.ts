@@ -6,14 +6,14 @@ import { LIMITS } from '../model/limits.js';
 import type { Backend } from './backend.js';
 import { partitionOfExecution } from '../model/ids.js';
 
-/** What reading a log needs of a backend. */
+/** The part of a backend that reads logs. */
 export type LogSource = Pick<Backend, 'readLog'>;
 
 /**
- * Every log entry of a partition after a cursor, oldest first, up to the end as it is when it is reached. Cursors come
- * from `readLog`; without one, it begins at the first entry that there ever was.
- * @throws EngineError `cursor_too_old` when the log was trimmed past the cursor, `cursor_lost` when the log behind it
- * was lost or made anew: never a silent gap.
+ * Every log entry of a partition after a cursor, oldest first, until the end is reached. Cursors come from `readLog`;
+ * without one, reading starts at the very first entry.
+ * @throws EngineError `cursor_too_old` if the log was trimmed past the cursor, `cursor_lost` if the log after it was
+ *   lost or created again; there is never a silent gap
  */
 export async function* readEvents(
   backend: LogSource,
@@ -30,11 +30,10 @@ export async function* readEvents(
 }
 
 /**
- * Who owned an execution, from when to when, and why it ended. Renewals are included only when asked for. Without
- * `after`, a cursor that `readLog` answered, it begins where the log does: the history is whole if the creation of the
- * execution is still there.
- * @throws EngineError `cursor_too_old` when the log was trimmed past `after`, or so that the creation of the execution
- * is not in it; `cursor_lost` when the log behind `after` was lost or made anew.
+ * The owners of an execution, with begin, end and the reason of the end. Renewals are optional. `after` is a cursor of
+ * `readLog`; without it, the history starts with the log, which must still contain the creation of the execution.
+ * @throws EngineError `cursor_too_old` if the log was trimmed past `after`, or past the creation of the execution;
+ *   `cursor_lost` if the log after `after` was lost or created again
  */
 export async function* leaseHistory(
   backend: LogSource,
@@ -52,14 +51,14 @@ export async function* leaseHistory(
     const said = reader.read(entry);
     if (said !== undefined && (renewals || said.type !== 'renewed')) yield said;
   }
-  // Also when nothing of the execution is left: that it was never owned would be a guess.
+  // Also without any entry of the execution: the log cannot show that it was never owned.
   if (!whole)
     throw new EngineError('cursor_too_old', `The log was trimmed past the creation of ${executionId}.`, {
       detail: { earliest: trimmedTo ?? '' },
     });
 }
 
-/** The cursor from which a trimmed log can be read; nothing when it is whole. */
+/** The first readable cursor of a trimmed log; undefined for a complete log. */
 export async function earliestOf(backend: LogSource, partition: string): Promise<string | undefined> {
   try {
     await backend.readLog({ partition, limit: 1 });

@@ -1,4 +1,4 @@
-/** Refusals of the machine as errors of the interface. */
+/** Converts refusals of commands to errors. */
 import type { Rejected } from '../model/core/operation.js';
 import { EngineError } from '../model/errors.js';
 

@@ -1,6 +1,6 @@
 /**
- * What a deployment sets, whichever backend it is on. What changes shared state is settled once for all processes
- * (ruling 17); how long a call may take is each process's own.
+ * Settings of a deployment, on any backend. Settings that affect shared state are the same for all processes (ruling
+ * 17); the call timeout is set per process.
  */
 import { z } from 'zod';
 import { durationMs, integer, tagKey } from '../model/core/fields.js';
@@ -25,19 +25,19 @@ const settings = z.object({
 
 /** Settings that all processes of a deployment share. */
 export interface SharedSettings {
-  /** Life of a terminal execution before it is purged, ms; 24 h unless set. */
+  /** How long an ended execution is kept, ms. Default 24 h. */
   readonly retentionMs: number;
-  /** Log entries kept per partition, approximately; 100,000 unless set. */
+  /** Log entries kept per partition, approximately. Default 100 000. */
   readonly logMaxEntries: number;
-  /** Keys of tags by which executions are indexed when they get them, ascending; at most 16, none unless set. */
+  /** Tag keys by which executions are indexed from then on, ascending; at most 16. Default none. */
   readonly indexedTags: readonly string[];
 }
 
-/** The settings of a deployment, and how often they were changed. */
+/** The settings of a deployment, with their version. */
 export interface DeploymentSettings extends SharedSettings {
-  /** 1 at first boot; raised by every change. */
+  /** 1 at first boot; every change raises it. */
   readonly version: number;
-  /** Families of partitions that are in use besides executions and flows; they only become more. */
+  /** Families of partitions in use besides executions and flows; a family is never removed. */
   readonly families: readonly Family[];
 }
 
@@ -55,7 +55,7 @@ export const SHARED_SETTINGS = [
   'indexedTags',
 ] as const satisfies readonly (keyof SharedSettings)[];
 
-/** The text of a setting: equal ones have equal texts. */
+/** A text to compare settings by: equal values have equal texts. */
 export const settingText = (value: SharedSettings[keyof SharedSettings] | undefined): string => String(value ?? '');
 
 function checked<Value>(parsed: z.ZodSafeParseResult<Value>): Value {
@@ -66,8 +66,8 @@ function checked<Value>(parsed: z.ZodSafeParseResult<Value>): Value {
 }
 
 /**
- * The options of a backend are known, or refused: a misspelt one would silently be left out.
- * @param of the function that takes them, as the message names it
+ * Refuses unknown options of a backend, because a misspelt one would be ignored silently.
+ * @param of the function that takes the options, for the message
  * @throws EngineError `invalid_input`
  */
 export function checkOptionNames(of: string, options: object, names: readonly string[]): void {
@@ -90,11 +90,11 @@ export function parseSharedSettings(given: unknown): SharedSettings {
   return checked(sharedSettings.safeParse(given));
 }
 
-/** The families that a record names as in use; what this process does not know is left out. */
+/** The families in use in a record, without those that this process does not know. */
 export const familiesIn = (named: unknown): readonly Family[] =>
   Array.isArray(named) ? NOTED_FAMILIES.filter((family) => named.includes(family)) : [];
 
-/** Settings after a change. @throws EngineError `invalid_input` for a name that is no setting, or a value that cannot be */
+/** Settings after a change. @throws EngineError `invalid_input` for an unknown name or an invalid value */
 export function changedSettings(now: SharedSettings, changes: GivenSettings): SharedSettings {
   if (typeof changes !== 'object' || changes === null || Array.isArray(changes))
     throw new EngineError('invalid_input', 'changes: must be an object of settings.', { detail: { field: 'changes' } });

@@ -1,9 +1,9 @@
 /**
- * How much goes to one partition in one call of many callers. Enough that a command costs little more than its own
- * work; not so much that the server is held up, or that copying the call costs more than it saves.
+ * Limits of a joined call to one partition. They are large enough that a command costs little more than its own work,
+ * and small enough that the call does not delay the server, or cost more to copy than it saves.
  */
 
-/** Most commands that are joined: a call of this many holds the server for about a millisecond. */
+/** Most commands of a joined call; this many occupy the server for about a millisecond. */
 export const MAX_TOGETHER = 64;
 /** Most bytes of their payloads. */
 export const MAX_BYTES_TOGETHER = 256 * 1024;

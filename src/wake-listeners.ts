@@ -1,22 +1,22 @@
 /**
- * Those who wait for the same wakes. Whoever can do least is told first, so that those who can do more stay free for what
- * nobody else can do; among equals it goes round: whoever was told of some work is told of the next last.
+ * The listeners of the same wakes. Least capable listeners come first, so that more capable ones stay free for work
+ * that only they can run. Ties are served round-robin: the listener that got the last work comes last for the next.
  */
 import type { Announcement, StreamNotice, Wake } from './backend.js';
 
 export type WakeListener = (wake: Wake) => void;
 
-/** What a channel says. */
+/** A message of a channel. */
 export type Heard = Wake | Announcement | StreamNotice;
 type Listener = (heard: Heard) => void;
 
 interface Entry {
   readonly listener: Listener;
-  /** Absent when it hears of everything. */
+  /** Capabilities of the listener; undefined for all wakes. */
   readonly offered: ReadonlySet<string> | undefined;
 }
 
-/** Listeners with equally many capabilities, and whose turn it is. */
+/** Listeners with equally many capabilities, and the index of the next one. */
 interface Rank {
   readonly size: number;
   entries: readonly Entry[];
@@ -31,11 +31,11 @@ export class WakeListeners {
   }
 
   /**
-   * Adds one more, which hears of work that needs no more than these capabilities, or of all work; the returned function
-   * takes it away. A channel says only what its listeners take.
+   * Adds a listener for work that needs no other capabilities than these, or for all work; the returned function
+   * removes it. The caller makes sure that the channel only has messages of the listener's type.
    */
   add<Said extends Heard>(listener: (said: Said) => void, capabilities?: readonly string[]): () => void {
-    // Each addition is one of its own, also of a listener that is there already.
+    // A listener that is added twice has two entries.
     const entry: Entry = { listener: listener as Listener, offered: capabilities && new Set(capabilities) };
     const size = entry.offered?.size ?? 0;
     let rank = this.ranks.find((each) => each.size === size);
@@ -44,7 +44,7 @@ export class WakeListeners {
       this.ranks = [...this.ranks, rank].sort((a, b) => a.size - b.size);
     }
     const own = rank;
-    // Copies: a wake can be on its way through the list.
+    // A copy, because the list may be in use for a wake.
     own.entries = [...own.entries, entry];
     return () => {
       own.entries = own.entries.filter((each) => each !== entry);
@@ -52,13 +52,13 @@ export class WakeListeners {
     };
   }
 
-  /** Tells one after the other as long as there is something to say. */
+  /** Calls one listener after another, while `wakeNow` returns a wake. */
   tell(wakeNow: () => Heard | undefined): void {
     for (const rank of this.ranks) if (!tellRank(rank, wakeNow)) return;
   }
 }
 
-/** False when there is nothing more to say. */
+/** Returns false when there is no further wake. */
 function tellRank(rank: Rank, wakeNow: () => Heard | undefined): boolean {
   const { entries, turn } = rank;
   for (let step = 0; step < entries.length; step++) {

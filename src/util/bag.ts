@@ -1,15 +1,16 @@
 /**
- * What is put in and taken out all the time, thousands of times a second: members in no order, each with its place.
+ * An unordered collection for members that are added and removed thousands of times a second. Each member knows its
+ * index.
  *
- * A `Map` or a `Set` is wrong for that. V8 links every table that one of them outgrows, or clears of what was deleted, to the
- * next one. Once a full collection has moved a table to the old generation, it keeps the next one alive, and that the next:
- * all of them, with all that ever stood in them, stay until the next full collection. Sixteen members at a time were a tenth
- * of all that the worker allocated.
+ * A `Map` or a `Set` is unsuitable. When V8 grows its table, or clears it of deleted entries, it links the old table to
+ * the new one. Once a full collection has moved a table to the old generation, that table keeps its successor alive,
+ * and so on: all tables and their former entries stay until the next full collection. With sixteen members at a time,
+ * this was a tenth of all allocations of a worker.
  */
 
-/** What can be in a bag: in one at a time. */
+/** A member of a bag; it can be in one bag at a time. */
 export interface Member {
-  /** The bag's own; -1 when it is in none. */
+  /** Set by the bag: the index in it; -1 outside of a bag. */
   place: number;
 }
 
@@ -28,7 +29,7 @@ export class Bag<T extends Member> {
     return place !== -1;
   }
 
-  /** Takes a member out; the last one takes its place. Whether it was in. */
+  /** Removes a member; the last one takes its place. False if it was not in the bag. */
   delete(member: T): boolean {
     const { place } = member;
     if (place === -1) return false;
@@ -41,7 +42,7 @@ export class Bag<T extends Member> {
     return true;
   }
 
-  /** Nothing may be taken out meanwhile. */
+  /** No member may be removed during an iteration. */
   [Symbol.iterator](): Iterator<T> {
     return this.members[Symbol.iterator]();
   }

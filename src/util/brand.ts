@@ -1,12 +1,12 @@
 /**
- * Brands: how values are recognised that another copy of this package made, or another realm. `instanceof` compares
- * classes, and each copy and each realm has its own; symbols of the global registry are the same everywhere.
+ * Brands identify values made by another copy of this package, or in another realm. `instanceof` compares classes,
+ * which every copy and realm has of its own; symbols of the global registry are the same everywhere.
  */
 const BRAND = Symbol.for('flowfabric.brand');
 
 /**
- * Gives all instances of a class, and of its subclasses, this brand, and makes `instanceof` of the class go by it. For
- * its subclasses `instanceof` stays what it is.
+ * Gives all instances of a class and of its subclasses a brand, and makes `instanceof` of the class compare brands. For
+ * subclasses, `instanceof` works as usual.
  */
 export function brand(branded: { readonly prototype: object }, name: string): void {
   Object.defineProperty(branded.prototype, BRAND, { value: name });
@@ -18,7 +18,7 @@ export function brand(branded: { readonly prototype: object }, name: string): vo
   });
 }
 
-/** The brand of a value, or nothing. Never throws, whatever the value is. */
+/** The brand of a value, or undefined. Never throws. */
 export function brandOf(value: unknown): string | undefined {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined;
   try {

@@ -1,7 +1,7 @@
 /**
  * Failures as text. The engine stores one text per failure, its reason. It begins with a summary, the messages of the
- * error and of its causes; below a line of its own follow the details: classes, stacks (their first frames) and inner
- * errors. Whatever was thrown, and however long it is, there is a text that the engine takes.
+ * error and its causes. After a divider line follow the details: classes, the first frames of stacks, and inner errors.
+ * Any thrown value has a valid text within the engine's limits.
  */
 import { LIMITS } from '../../model/limits.js';
 import { brandOf } from './brand.js';
@@ -9,13 +9,13 @@ import { asEngineError, asInvalidDefinition } from './engine-error.js';
 import { boundText } from './text.js';
 import { errorName, isErrorLike, messageOf, propertyOf } from './thrown.js';
 
-/** Causes that are named; a chain can be a circle. */
+/** Most causes in the text; a chain can be a circle. */
 const MAX_CAUSES = 8;
-/** Inner errors of an aggregate that are named. */
+/** Most inner errors of an aggregate in the text. */
 const MAX_INNER = 5;
 const MAX_FRAMES = 8;
 const MAX_INNER_FRAMES = 2;
-/** The summary leaves as much for the details. */
+/** Half of the limit; the details get the rest. */
 const MAX_SUMMARY_BYTES = LIMITS.maxReasonBytes / 2;
 const DIVIDER = '\n\n--- details ---\n';
 
@@ -35,13 +35,13 @@ export function reasonOf(error: unknown): string {
   const messages: string[] = [];
   for (const each of chainOf(error)) {
     const message = boundText(messageOf(each), LIMITS.maxReasonBytes);
-    // Wrappers often repeat what they wrap.
+    // Wrappers often repeat the message of their cause.
     if (message !== '' && !messages.at(-1)?.includes(message)) messages.push(message);
   }
   return boundText(messages.join(': ') || 'unknown error', LIMITS.maxReasonBytes);
 }
 
-/** What to do about it, where an error of the engine is in it or caused it; that is not in its message. */
+/** The hint of the first engine error among the error and its causes; messages do not contain hints. */
 export function hintOf(error: unknown): string | undefined {
   for (const each of chainOf(error)) {
     const hint = ownHintOf(each);
@@ -50,21 +50,21 @@ export function hintOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Of an error of the engine, or of one that stands for it: see `failureHint` of a `StepError`. */
+/** The hint of an engine error, or of an error that represents one: see `failureHint` of `StepError`. */
 function ownHintOf(error: unknown): string | undefined {
   const hint =
     (asEngineError(error) ?? asInvalidDefinition(error))?.hint ?? (brandOf(error) && propertyOf(error, 'failureHint'));
   return typeof hint === 'string' ? hint : undefined;
 }
 
-/** The text under which a failure is stored: the summary, and the details of what is an error. */
+/** The stored text of a failure: the summary, and for errors the details. */
 export function failureTextOf(error: unknown): string {
   const details = detailsOf(error);
   if (details === '') return reasonOf(error);
   return boundText(boundText(reasonOf(error), MAX_SUMMARY_BYTES) + DIVIDER + details, LIMITS.maxReasonBytes);
 }
 
-/** The two parts of a stored failure; the details are empty when there are none. */
+/** The two parts of a stored failure; the details may be empty. */
 export function partsOfFailure(stored: string): { readonly summary: string; readonly details: string } {
   const at = stored.indexOf(DIVIDER);
   if (at === -1) return { summary: stored, details: '' };

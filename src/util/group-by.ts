@@ -1,4 +1,4 @@
-/** The items by their keys: keys in the order in which they first appear, items in their own order. */
+/** Groups items by key; keys in the order of their first item, items in their own order. */
 export function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
   const groups = new Map<Key, Item[]>();
   for (const item of items) {

@@ -1,17 +1,17 @@
-/** Work that is under way, so that its owner can wait for the last of it. */
+/** Tracks pending promises, so that their owner can wait for all of them. */
 export class InFlight {
   private count = 0;
   private waiting: (() => void)[] = [];
 
-  /** What any of it rejects with goes to `onError`. */
+  /** @param onError gets the rejections */
   constructor(private readonly onError: (error: unknown) => void) {}
 
-  /** How many are under way. */
+  /** Number of pending promises. */
   get size(): number {
     return this.count;
   }
 
-  /** Counts the promise until it settles. */
+  /** Tracks a promise until it settles. */
   track(promise: Promise<unknown>): void {
     this.count++;
     void promise.then(this.ended, (error: unknown) => {
@@ -20,7 +20,7 @@ export class InFlight {
     });
   }
 
-  /** Resolves when nothing is under way, also of what began meanwhile. Never rejects. */
+  /** Resolves when no promise is pending, including those tracked meanwhile. Never rejects. */
   async settled(): Promise<void> {
     while (this.count > 0) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }

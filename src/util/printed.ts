@@ -1,12 +1,12 @@
-/** Objects that users print show what they are, not what they are made of. */
+/** Readable prints of objects, without their internals. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 interface Printable {
-  /** What is to be seen of it, in logs and in JSON. */
+  /** The visible facts, in logs and in JSON. */
   toJSON(): object;
 }
 
-/** Gives a class its print: `Run { id: '...' }`. Call it in a static block of the class. */
+/** Sets the print of a class: `Run { id: '...' }`. Call it in a static block of the class. */
 export function printed(prototype: Printable, name: string): void {
   Object.defineProperty(prototype, INSPECT, {
     value(this: Printable, _depth: number, options: object, inspect: (value: object, options: object) => string) {

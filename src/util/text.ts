@@ -1,14 +1,14 @@
-/** Texts of any length and content, made fit for a limit. */
+/** Bounds texts to a length. */
 import { utf8Bytes } from '../../model/ids.js';
 
-/** Ends a text that was cut. */
+/** The end of a truncated text. */
 const MARK = '…';
 
-/** Well-formed text of at most `maxBytes` bytes of UTF-8 (3 or more), cut at the end of a character and marked with "…". */
+/** Truncates a text to well-formed UTF-8 of at most `maxBytes` (3 or more), between characters, with "…" at the end. */
 export function boundText(text: string, maxBytes: number): string {
-  // A unit takes a byte at least: of a huge text, no more than can fit is looked at.
+  // A unit takes at least one byte, so no more units than `maxBytes` can fit.
   const wellFormed = text.slice(0, maxBytes + 1).toWellFormed();
-  // Most texts are short: three bytes a unit is the most that UTF-8 takes.
+  // Most texts are short, and UTF-8 takes at most three bytes a unit.
   if (wellFormed.length * 3 <= maxBytes || utf8Bytes(wellFormed) <= maxBytes) return wellFormed;
   const room = maxBytes - utf8Bytes(MARK);
   let bytes = 0;

@@ -1,10 +1,10 @@
 /**
- * Reading values that users threw or returned. They can be anything: getters that throw, revoked proxies, circles,
- * errors of another realm. Nothing here throws.
+ * Reads values that users threw or returned. They can have getters that throw, be revoked proxies, contain circles, or
+ * be errors of another realm. Nothing here throws.
  */
 import { inspect, types } from 'node:util';
 
-/** What `read` returns, or nothing when it throws. */
+/** The value of `read`, or undefined if it throws. */
 export function tried<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -13,19 +13,19 @@ export function tried<T>(read: () => T): T | undefined {
   }
 }
 
-/** A property of a value, or nothing when there is none or it cannot be read. */
+/** A property of a value, or undefined if it is missing or cannot be read. */
 export function propertyOf(value: unknown, key: string): unknown {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined;
   return tried(() => Reflect.get(value, key) as unknown);
 }
 
-/** Whether it is an error, of whatever realm, or at least carries a message and a stack like one. */
+/** Whether the value is an error of any realm, or has a message and a stack like one. */
 export function isErrorLike(value: unknown): boolean {
   if (types.isNativeError(value) || tried(() => value instanceof Error) === true) return true;
   return typeof propertyOf(value, 'stack') === 'string' && typeof propertyOf(value, 'message') === 'string';
 }
 
-/** The name of an error's class: what its `name` says, unless that is only `Error` and its constructor knows better. */
+/** The name of an error's class: its `name`, or the name of its constructor if `name` is only `Error`. */
 export function errorName(error: unknown): string {
   const name = propertyOf(error, 'name');
   const constructorName = propertyOf(propertyOf(error, 'constructor'), 'name');
@@ -35,7 +35,7 @@ export function errorName(error: unknown): string {
 
 const INSPECT = { depth: 2, breakLength: Infinity, maxArrayLength: 20, maxStringLength: 1_000, customInspect: false };
 
-/** Any value as text: a text as it is, an object as JSON where it can be, else as a person would want to see it. */
+/** Any value as text: a string unchanged, an object as JSON if possible, otherwise as Node would print it. */
 export function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'object' && value !== null) {
@@ -44,7 +44,7 @@ export function textOf(value: unknown): string {
   return tried(() => String(value)) ?? typeof value;
 }
 
-/** The message of an error; the text of what is thrown in the place of one. Empty when it says nothing. */
+/** The message of an error, or the text of any other thrown value. May be empty. */
 export function messageOf(thrown: unknown): string {
   if (!isErrorLike(thrown)) return textOf(thrown);
   const message = propertyOf(thrown, 'message');

@@ -1,7 +1,7 @@
-/** Ids that follow from what they are of, so that whoever makes them again makes the same. */
+/** Deterministic ids. */
 import { createHash } from 'node:crypto';
 
-/** A UUID (version 8) made of a text; the same for the same text. */
+/** A UUID (version 8) derived from a text: equal texts give equal ids. */
 export function uuidFrom(text: string): string {
   const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
