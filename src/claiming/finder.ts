@@ -48,9 +48,12 @@ interface Waiter {
   late: boolean;
 }
 
-/** @example
+/**
+ * Claims from one lane for callers without a worker.
+ * @example
  * const finder = await WorkFinder.start(backend, { laneId: 'mail' });
- * const claimed = await finder.claim({ workerId: 'w', workerInstanceId: id, claims: [{ leaseId: newId(), attemptId: newId() }] });
+ * const claims = [{ leaseId: newId(), attemptId: newId() }];
+ * const claimed = await finder.claim({ workerId: 'w', workerInstanceId: id, claims });
  */
 export class WorkFinder {
   private readonly leads: Leads;

@@ -1,4 +1,4 @@
-/** Tells those that asked what happened to a partition, after the step in which it did: a listener may call the backend. */
+/** Sends announcements of partitions and streams, after the step that caused them: a listener may call the backend. */
 import type { Announcement, AnnouncementListener, AnnouncementKind, StreamNotice } from '../backend.js';
 import { told } from '../wake-listeners.js';
 
@@ -6,7 +6,7 @@ export class Announcer {
   private readonly listeners = { appended: new Set<Entry>(), ended: new Set<Entry>() } as const;
   private readonly frames = new Map<string, Set<{ readonly listener: (notice: StreamNotice) => void }>>();
   private readonly toldFrames = new Set<string>();
-  /** By partition: what ended since the last turn. */
+  /** Ids of ended executions to announce, by partition. */
   private readonly ended = new Map<string, string[]>();
 
   add(kind: AnnouncementKind, listener: AnnouncementListener): () => void {
@@ -24,7 +24,7 @@ export class Announcer {
     };
   }
 
-  /** What happens to a stream in one step is told once. */
+  /** Announces new frames, once per step. */
   tellFrames(executionId: string): void {
     if (!this.frames.has(executionId) || this.toldFrames.has(executionId)) return;
     this.toldFrames.add(executionId);
@@ -39,7 +39,7 @@ export class Announcer {
     queueMicrotask(() => this.tell('appended', { kind: 'appended', partition }));
   }
 
-  /** Ends of one step are told together. */
+  /** Announces the ends of one step together. */
   tellEnded(partition: string, executionId: string): void {
     const known = this.ended.get(partition);
     if (known !== undefined) return void known.push(executionId);
@@ -56,7 +56,7 @@ export class Announcer {
   }
 }
 
-/** Each addition is one of its own, also of a listener that is there already. */
+/** An object of its own, because a listener can be added twice. */
 interface Entry {
   readonly listener: AnnouncementListener;
 }

@@ -1,5 +1,5 @@
 /**
- * The memory backend: the model itself, with indexes. For unit tests and for work that need not outlive the process.
+ * The memory backend: the model with indexes. For unit tests, and for work that need not outlive the process.
  */
 import { ONE_OF_EACH, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
@@ -8,7 +8,7 @@ import { IndexedStore } from './indexed-store.js';
 import { backendOf, Machine, type Answering } from './machine.js';
 
 export interface MemoryOptions {
-  /** Partitions of this engine; 1 partition unless told otherwise. */
+  /** Partitions of this engine. Default: one. */
   readonly partitions?: Partial<PartitionConfig> | undefined;
   /** Life of a terminal execution before it is purged, ms. Default 24 h. */
   readonly retentionMs?: number | undefined;
@@ -36,7 +36,8 @@ const atOnce: Answering = async (call) => call();
  *
  * @example
  * const backend = memory();
- * await backend.createExecution({ executionId, namespace: 'shop', laneId: 'default', executionKind: 'mail', creatorIdentity: 'docs' });
+ * const execution = { executionId, namespace: 'shop', laneId: 'default', executionKind: 'mail', creatorIdentity: 'docs' };
+ * await backend.createExecution(execution);
  */
 export function memory(options: MemoryOptions = {}): Backend {
   checkOptionNames('memory()', options, OPTION_NAMES);

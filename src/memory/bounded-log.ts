@@ -1,4 +1,4 @@
-/** The log of a partition in memory: append at the end, forget at the front, read from a position. */
+/** The log of a partition in memory: appended at the end, trimmed at the front. */
 import type { Event, LoggedEvent } from '../../model/events.js';
 import { HELD_LOG_FACTOR } from '../../model/limits.js';
 
@@ -6,18 +6,18 @@ export class BoundedLog {
   /** A ring: the event with sequence `s` sits at `(s - 1) % size`. */
   private ring: Event[] = [];
   private size: number;
-  /** Position of the newest entry, and of the newest that is forgotten. */
+  /** Position of the newest entry, and of the newest trimmed one. */
   private last = 0;
   private forgotten = 0;
-  /** The position up to which no reader needs the log. */
+  /** The position up to which no reader needs the log; undefined if readers need no more than `maxEntries`. */
   private floor: number | undefined;
 
-  /** `maxEntries`: entries kept, at least 1; `Infinity` keeps all. Readers can hold it back to ten times as many. */
+  /** @param maxEntries entries kept, at least 1; `Infinity` keeps all. Readers can hold back up to ten times as many */
   constructor(private maxEntries: number) {
     this.size = maxEntries;
   }
 
-  /** Keeps so many entries from now on; what is more, and no reader needs, is forgotten at once. */
+  /** Changes `maxEntries`, and trims further entries that no reader needs. */
   limit(maxEntries: number): void {
     this.maxEntries = maxEntries;
     this.resize(Math.max(maxEntries, this.needed()));
@@ -28,41 +28,41 @@ export class BoundedLog {
       if (this.needed() > this.size) this.resize(Math.min(this.size * 2, this.maxEntries * HELD_LOG_FACTOR));
       else this.forgotten += 1;
     }
-    // While the ring is not full, this is its end.
+    // While the ring is not full, this index is its end.
     this.ring[this.last % this.size] = event;
     this.last += 1;
   }
 
-  /** How many entries there is room for. */
+  /** Number of entries that fit. */
   get room(): number {
     return this.size;
   }
 
-  /** Makes the room that there was. */
+  /** Restores the room of a stored log. */
   restoreRoom(room: number): void {
     this.resize(room);
   }
 
-  /** Puts back an entry that was stored; where it does not follow the last one, the log begins with it. */
+  /** Restores a stored entry; if it does not follow the last one, the log begins with it. */
   restore({ sequence, event }: LoggedEvent): void {
     this.endAt(sequence - 1);
     this.append(event);
   }
 
-  /** Puts back where the log ended: where that is not where it ends, none of its entries is kept. */
+  /** Restores the end of the log; if it ends elsewhere, all entries are dropped. */
   endAt(sequence: number): void {
     if (this.last === sequence) return;
     this.last = sequence;
     this.forgotten = sequence;
   }
 
-  /** Keeps what is behind this position, within bounds; nothing when no reader needs more than others do. */
+  /** Keeps the entries after this position, within bounds; undefined keeps `maxEntries`. */
   holdBack(floor: number | undefined): void {
     this.floor = floor;
     if (this.size > this.maxEntries && this.needed() <= this.maxEntries) this.resize(this.maxEntries);
   }
 
-  /** Entries after a position, oldest first; the first one is later than `after + 1` when the log was trimmed past it. */
+  /** Entries after a position, oldest first; the first is later than `after + 1` if the log was trimmed past that. */
   read(after: number, limit: number): readonly LoggedEvent[] {
     const from = Math.max(after, this.forgotten) + 1;
     const to = Math.min(this.last, from + limit - 1);
@@ -73,12 +73,12 @@ export class BoundedLog {
     return entries;
   }
 
-  /** Position of the newest entry, 0 when nothing was ever appended. */
+  /** Position of the newest entry; 0 if nothing was ever appended. */
   get end(): number {
     return this.last;
   }
 
-  /** How many entries there must be room for once another one is appended. */
+  /** Number of entries that must fit after the next append. */
   private needed(): number {
     if (this.floor === undefined) return this.maxEntries;
     return Math.min(this.last + 1 - this.floor, this.maxEntries * HELD_LOG_FACTOR);

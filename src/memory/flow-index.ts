@@ -1,4 +1,4 @@
-/** What leads where, and who belongs to what, in memory: kept as the events come, so that nothing looks at all executions. */
+/** Edges and members of flows in memory, updated with every event, so that no read scans all executions. */
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Situation } from '../../model/execution/situation.js';
@@ -6,11 +6,11 @@ import { besideOf, type FlowView, type Outgoing } from '../../model/flow/view.js
 import { compareBytes } from '../../model/ids.js';
 import type { PartitionState } from '../../model/state.js';
 
-/** Members of a flow, by rank; those that were purged are gaps. */
+/** Members of a flow by rank, with gaps for purged ones. */
 interface Members {
   readonly byRank: (ReadonlyExecution | undefined)[];
   readonly tally: Map<Situation, number>;
-  /** Downstream of each edge, by the id of the edge. */
+  /** The downstream execution of each edge, by edge id. */
   readonly edges: Map<string, string>;
 }
 
@@ -18,18 +18,18 @@ const NO_TALLY: ReadonlyMap<Situation, number> = new Map();
 
 export class FlowIndex {
   private readonly flows = new Map<string, Members>();
-  /** By upstream: its edges, in the order of their ids. */
+  /** Outgoing edges by upstream, ascending by edge id. */
   private readonly leading = new Map<string, Outgoing[]>();
   private situation: Situation | undefined;
   private flow: string | undefined;
 
-  /** Remembers what an execution is before an event; nothing when there is none yet. */
+  /** Records an execution before an event; undefined if it does not exist yet. */
   before(execution: ReadonlyExecution | undefined): void {
     this.situation = execution?.situation;
     this.flow = execution?.flow;
   }
 
-  /** Notes what it is after it. `removed`: there is none any more. */
+  /** Updates the index for the execution after the event. @param removed whether the event removed it */
   after(execution: ReadonlyExecution, removed: boolean, event?: Event): void {
     if (execution.flow === undefined) return;
     const members = this.of(execution.flow);
@@ -44,14 +44,14 @@ export class FlowIndex {
     else if (event?.type === 'dependency_staged') this.lead(execution, members, event.edgeId, event.upstream);
   }
 
-  /** Takes up an execution that was stored. */
+  /** Adds the edges of a stored execution. */
   restore(execution: ReadonlyExecution): void {
     if (execution.flow === undefined) return;
     for (const [edgeId, { upstream }] of Object.entries(execution.dependencies ?? {}))
       this.lead(execution, this.of(execution.flow), edgeId, upstream);
   }
 
-  /** A flow is gone. */
+  /** Drops a removed flow. */
   drop(flow: string): void {
     this.flows.delete(flow);
   }
@@ -115,7 +115,7 @@ export class FlowIndex {
   }
 }
 
-/** Index of the first edge whose id comes after this one. */
+/** Index of the first edge with a greater id. */
 function placeBehind(edges: readonly Outgoing[], edgeId: string): number {
   let [low, high] = [0, edges.length];
   while (low < high) {

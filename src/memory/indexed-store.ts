@@ -1,6 +1,6 @@
 /**
- * One partition in memory: the model's tables, and the indexes that make every operation cheap however many
- * executions there are. Indexes follow from the execution before and after an event, so no event knows of them.
+ * One partition in memory: the model's tables, and indexes that keep every operation cheap with any number of
+ * executions. Indexes are updated from the execution before and after each event, independently of the kind of event.
  */
 import type { Applier, ByteSlot } from '../../model/core/operation.js';
 import { budgetsByDefinition } from '../../model/budget/view.js';
@@ -56,22 +56,22 @@ import { RetentionSlots } from './retention-slots.js';
 import { Timers } from './timers.js';
 import { inQueueOrder, WorkQueues, type WorkQueue } from './work-queues.js';
 
-/** Keys looked at, and dropped when lapsed, with each new one. */
+/** Keys checked with each new one, and dropped if lapsed. */
 const LAPSED_SWEEP = 2;
 
-/** Watches looked at, and dropped when lapsed, per call. */
+/** Watches checked per call, and dropped if lapsed. */
 const WATCHES_SWEPT = 2;
 
-/** Executions that one page of a list looks at. */
+/** Most executions checked for one page of a list. */
 const MAX_LOOKED_AT = 10_000;
 
-/** The one score of the index of ids. */
+/** The score of every entry in the index of ids. */
 const ID_ALONE = 0;
 
-/** No score and no time is infinite. */
+/** Stands for no entry; no score and no time is infinite. */
 const NONE = Number.POSITIVE_INFINITY;
 
-/** Where an execution stands in the indexes, derived from its state; filled anew for every event. */
+/** The index entries of an execution, derived from its state; reused for every event. */
 class Standing {
   queueScore = NONE;
   timerAt = NONE;
@@ -87,7 +87,7 @@ class Standing {
     this.ended = false;
     if (execution === undefined) return;
     if (isTerminal(execution.situation)) {
-      // What is in a flow is forgotten with it.
+      // Members of a flow are purged with the flow.
       this.purgeAt = execution.flow === undefined ? (execution.dueAt ?? NONE) : NONE;
       this.ended = true;
       return;
@@ -98,29 +98,29 @@ class Standing {
   }
 }
 
-/** A copy: what a caller does to its bytes must not reach the next attempt. */
+/** Copies bytes, because callers may change theirs. */
 const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
   bytes === undefined ? undefined : Buffer.from(bytes);
 
-/** What a store tells of: work that became the first of its queue, a timer that became the first of all, and more when asked. */
+/** Notices of a store; appends, ends and frames only while they are watched. */
 export interface StoreListener {
   onHead(execution: ReadonlyExecution): void;
   onTimer(at: number): void;
-  /** The log has an entry more; told when it was asked for. */
+  /** The log has a new entry. Called while the log is watched. */
   onAppended(): void;
-  /** There is room for a claimer of metered work that waits. */
+  /** There is room for a waiting claimer of metered work. */
   onRoom(waiter: string, wanted: number): void;
   /** A budget that was exhausted has room again. */
   onBudgetRoom(budgetId: string): void;
-  /** Told while it is asked for. */
+  /** An execution ended. Called while ends are watched. */
   onEnded(executionId: string): void;
-  /** The same of an execution whose streams have more, or of which an attempt ended. */
+  /** A stream of an execution has new frames, or an attempt of it ended. Called while the execution is watched. */
   onFrames(executionId: string): void;
 }
 
-/** What is stored of the header and of the log beside its entries. */
+/** The stored facts of the header and the log. */
 export interface StoredHeader extends Pick<Header, 'generation' | 'sequence' | 'time'> {
-  /** How many entries the log has room for: readers can have held it back. */
+  /** Number of entries that fit the log, which readers may have increased. */
   readonly room: number;
 }
 
@@ -132,9 +132,9 @@ export class IndexedStore implements Store {
   private readonly slots = new RetentionSlots();
   private readonly counts = new LaneCounts();
   private readonly flows = new FlowIndex();
-  /** What is suspended, by when its wait is over. */
+  /** Suspended executions, by the end of the suspension. */
   private readonly suspended = new OrderedIndex<ReadonlyExecution>();
-  /** Every execution, by id alone. */
+  /** All executions by id. */
   private readonly ids = new OrderedIndex<ReadonlyExecution>();
   private readonly log: BoundedLog;
   private readonly before = new Standing();
@@ -154,7 +154,7 @@ export class IndexedStore implements Store {
       streams: streamsByDefinition(this.partition),
       steps: stepsByDefinition(this.partition),
       log: this.logView(),
-      // Found by name; only their list is a look at all.
+      // Found by id; only their list scans all of them.
       budgets: budgetsByDefinition(this.partition),
       quarantine: quarantineByDefinition(),
       metering: this.meteringView(),
@@ -192,14 +192,14 @@ export class IndexedStore implements Store {
     for (const slot of droppedBy(effect.recipe)) this.partition.bytes[slot].delete(executionId);
   }
 
-  /** Notes where an execution stands before it changes; nothing when there is none yet. */
+  /** Records the index entries of an execution before a change; undefined if it does not exist yet. */
   private standBefore(known: ReadonlyExecution | undefined): void {
     this.before.read(known);
     this.counts.before(known);
     this.flows.before(known);
   }
 
-  /** Brings the indexes to where it stands then. */
+  /** Updates the indexes after the change. */
   private standAfter(execution: ReadonlyExecution, removed: boolean, event?: Event): void {
     this.after.read(removed ? undefined : execution);
     this.counts.after(execution, removed);
@@ -207,14 +207,14 @@ export class IndexedStore implements Store {
     this.reindex(execution);
   }
 
-  /** Tells the claimers that an event of a quota policy wakes; before it, for it forgets them. */
+  /** Notifies the claimers that an event of a quota policy wakes. Call it before the event, which removes them. */
   private wakeWaiters(event: Event): void {
     if (event.type !== 'quota_released' && event.type !== 'quota_window_moved') return;
     const { waiters } = this.partition.state.tables.quota_policy.get(event.quotaPolicyId) ?? {};
     for (const name of namesIn(event.woken)) this.listener.onRoom(name, waiters?.[name]?.wanted ?? 1);
   }
 
-  /** Whether the budget of an event has no room in a dimension. */
+  /** Whether the budget of an event is exhausted in a dimension. */
   private isExhausted(event: Event): boolean {
     const budget = 'budgetId' in event ? this.partition.state.tables.budget.get(event.budgetId) : undefined;
     return budget !== undefined && exhaustedIn(budget).length > 0;
@@ -235,13 +235,13 @@ export class IndexedStore implements Store {
     if (effect.kind === 'flow' && effect.recipe.does === 'removes') this.flows.drop(id);
   }
 
-  /** What readers still need of the log stays. */
+  /** Keeps the log entries that readers need. */
   private holdBack(): void {
     const { header, state } = this.partition;
     this.log.holdBack(trimFloor(state.tables.reader.values(), header.generation));
   }
 
-  /** The state of a lane changed: what waits there came while it gave nothing, and none was told of it. */
+  /** After a state change of a lane: announces waiting work, which is not announced while the lane is paused. */
   private announceLane(laneId: string): void {
     if (this.gives(laneId)) for (const first of headsOf(this.queues.ofLane(laneId))) this.listener.onHead(first);
   }
@@ -254,7 +254,7 @@ export class IndexedStore implements Store {
 
   watch(executionId: string, until: number): void {
     const { watches } = this.partition;
-    // The map is in the order of the calls: those that lapsed come round, so they cannot pile up.
+    // Every call moves some of the oldest watches to the end of the map or drops them, so lapsed ones cannot pile up.
     watches.delete(executionId);
     let looked = 0;
     for (const [other, otherUntil] of watches) {
@@ -274,7 +274,7 @@ export class IndexedStore implements Store {
     keepPayload(this.partition.payloads, { ...of, bytes: Buffer.from(bytes) });
   }
 
-  /** Keeps a copy of the value: what the caller does to its bytes must not reach the next attempt. */
+  /** Stores a copy of the value, because the caller may change its bytes. */
   addStep({ executionId, record }: Recording): void {
     addStep(this.partition.steps, { executionId, record: { ...record, value: copyOf(record.value) } });
   }
@@ -283,12 +283,12 @@ export class IndexedStore implements Store {
     this.partition.bytes[slot].set(executionId, Buffer.from(bytes));
   }
 
-  /** How many entries the log keeps from now on. */
+  /** Changes the number of entries that the log keeps. */
   limitLog(maxEntries: number): void {
     this.log.limit(maxEntries);
   }
 
-  /** Puts back an entity that was stored, with its place in the indexes. */
+  /** Restores a stored entity, with its index entries. */
   restore(kind: EntityKind, id: string, entity: object): void {
     const table = this.partition.state.tables[kind] as Map<string, object>;
     if (table.has(id)) return;
@@ -304,18 +304,18 @@ export class IndexedStore implements Store {
     this.ids.add(ID_ALONE, id, execution);
   }
 
-  /** Puts back an entry of the log that was stored. */
+  /** Restores a stored log entry. */
   restoreEntry(entry: LoggedEvent): void {
     this.log.restore(entry);
   }
 
-  /** Puts back what the header said, and how much room the log had. */
+  /** Restores the header and the room of the log. */
   restoreHeader({ generation, sequence, time, room }: StoredHeader): void {
     Object.assign(this.partition.header, { generation, sequence, time });
     this.log.restoreRoom(room);
   }
 
-  /** Everything was put back. */
+  /** Call this when everything is restored. */
   restored(): void {
     this.log.endAt(this.partition.header.sequence);
     this.holdBack();
@@ -334,7 +334,7 @@ export class IndexedStore implements Store {
     this.partition.header.notices = notices;
   }
 
-  /** The first of the queue that this execution is in, or was in. */
+  /** The first execution of the queue that this one is or was in. */
   headOf(execution: ReadonlyExecution): ReadonlyExecution | undefined {
     return this.queues.queueOf(execution)?.work.first;
   }
@@ -382,14 +382,14 @@ export class IndexedStore implements Store {
       line: (queue, now) => {
         const known = this.queues.queueOf(queue)?.work;
         const from = leastUrgentFrom(known?.lastScore, now);
-        // Scores are whole numbers: what is above one is at the next, or behind it.
+        // Scores are whole numbers, so entries after `from + 0.5` have greater scores.
         const oldest = from === undefined ? undefined : known?.after(from + 0.5, '', 1)[0];
         return { waiting: known?.size ?? 0, oldest };
       },
     };
   }
 
-  /** Looks at the entries that waited longest for a look; each comes round again, so lapsed ones cannot pile up. */
+  /** Checks the entries with the oldest check; checked ones move to the end, so lapsed ones cannot pile up. */
   private sweep(kind: 'idempotency_key' | 'usage_key', now: number): void {
     const table = this.partition.state.tables[kind] as Map<string, { readonly expiresAt: number }>;
     let looked = 0;
@@ -426,11 +426,11 @@ export class IndexedStore implements Store {
     };
   }
 
-  /** Rows of executions from the highest id down, behind an id; a page looks at a bounded number of them. */
+  /** Rows of executions in descending order of ids, before an id; a page checks a bounded number of executions. */
   private listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart {
     const anyId = this.ids.first?.executionId;
     if (anyId === undefined) return { executions: [], next: undefined };
-    // Ids of one partition are in the order of their UUIDs; the bound may be of another one.
+    // Ids of a partition are ordered by UUID; the bound may be an id of another partition.
     const bound = before && executionIdIn(partitionOfExecution(anyId), memberOf(before));
     const executions: ListedExecution[] = [];
     let [lookedAt, last] = [0, anyId];
@@ -476,7 +476,9 @@ export class IndexedStore implements Store {
     return { executions, next: undefined };
   }
 
-  /** Executions that can have been lost by a time: what stands in the bands of lost work, and what has a timer that is due. */
+  /**
+   * Executions that may be lost at a time: those in the score bands of lost work, and running ones with a due timer.
+   */
   private lost(asOf: number): ReadonlyExecution[] {
     const due = this.timers.due(asOf, NONE).flatMap(({ kind, entity }) => (kind === 'execution' ? [entity] : []));
     const unnoticed = due.filter(({ situation }) => situation === 'running');
@@ -520,7 +522,7 @@ export class IndexedStore implements Store {
     return this.partition.state.tables.execution.size;
   }
 
-  /** The tables and indexes as they are, for the canonical state. */
+  /** The tables and indexes, for the canonical state. */
   inspect(): Inspection {
     return {
       partition: this.partition,
@@ -539,7 +541,7 @@ export class IndexedStore implements Store {
   }
 }
 
-/** What a partition in memory holds; the iterables are in order and read the indexes as they go. */
+/** The contents of a partition in memory; the iterables are ordered and read the indexes lazily. */
 export interface Inspection {
   readonly partition: Partition;
   /** By lane, tab and name of the queue. */
@@ -547,12 +549,12 @@ export interface Inspection {
   readonly timers: Iterable<Position>;
   readonly suspended: Iterable<Position>;
   readonly counts: ReadonlyMap<string, Tally>;
-  /** Time of the purge, and the ids in no order. */
+  /** Time of the purge, and the unordered ids. */
   readonly slots: Iterable<readonly [number, Iterable<string>]>;
   readonly ids: Iterable<string>;
 }
 
-/** What is first in each of these queues. */
+/** The first execution of each queue. */
 function* headsOf(queues: Iterable<WorkQueue>): Generator<ReadonlyExecution, void, undefined> {
   for (const { work } of queues) if (work.first !== undefined) yield work.first;
 }

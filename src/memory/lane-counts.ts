@@ -1,4 +1,4 @@
-/** How many executions each lane has in each situation, kept as the events come. */
+/** Counts of executions by lane and situation, updated with every event. */
 import { isHeld, type Situation } from '../../model/execution/situation.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { count, emptyTally, type MutableTally, type Tally } from '../../model/schedule/counts.js';
@@ -8,13 +8,13 @@ export class LaneCounts {
   private situation: Situation | undefined;
   private wasHeld = false;
 
-  /** Remembers what an execution is before an event; nothing when there is none yet. */
+  /** Records an execution before an event; undefined if it does not exist yet. */
   before(execution: ReadonlyExecution | undefined): void {
     this.situation = execution?.situation;
     this.wasHeld = execution !== undefined && isHeld(execution);
   }
 
-  /** Counts what it is after it. `removed`: there is none any more. */
+  /** Updates the counts for the execution after the event. @param removed whether the event removed it */
   after(execution: ReadonlyExecution, removed: boolean): void {
     const situation = removed ? undefined : execution.situation;
     const held = !removed && isHeld(execution);
@@ -28,7 +28,7 @@ export class LaneCounts {
     if (held !== this.wasHeld) tally.held += held ? 1 : -1;
   }
 
-  /** By lane; lanes that never had work are not there. */
+  /** The counts by lane; lanes that never had work are absent. */
   entries(): ReadonlyMap<string, Tally> {
     return this.tallies;
   }

@@ -1,6 +1,6 @@
 /**
- * The model with its indexes as a backend, all in this process: commands are carried out in the turn in which they are
- * called. What keeps them, and when their callers are answered, is left to the backends that are made of it.
+ * The model with its indexes as a backend in this process. Commands run synchronously in the call. The memory and
+ * embedded backends are made of it; they define the durability and when callers are answered.
  */
 import { meterSetOf } from '../../model/metering/meters.js';
 import { EngineError } from '../../model/errors.js';
@@ -40,7 +40,7 @@ import { Announcer } from './announcer.js';
 import { IndexedStore, type StoreListener } from './indexed-store.js';
 import { Wakes } from './wakes.js';
 
-/** Of a store that is only looked at. */
+/** The listener of a store that is only read. */
 const SILENT: StoreListener = {
   onHead() {},
   onTimer() {},
@@ -51,21 +51,21 @@ const SILENT: StoreListener = {
   onFrames() {},
 };
 
-/** What a machine in memory is made of. */
+/** Parts of a machine. */
 export interface MachineOptions {
   readonly label: BackendLabel;
   readonly partitions: PartitionConfig;
   readonly settings: DeploymentSettings;
   readonly now: () => number;
-  /** Makes the store of a partition, whose log keeps so many entries. */
+  /** Creates the store of a partition. */
   store(partition: string, logMaxEntries: number, listener: StoreListener): IndexedStore;
   /** Called when settings have changed. */
   configured?(settings: DeploymentSettings): void;
-  /** Called with the commands of a step before it begins. @throws EngineError when they cannot be carried out now */
+  /** Called with the commands of a step before it begins. @throws EngineError if they cannot run now */
   admit?(commands: readonly ParsedCommand[]): void;
 }
 
-/** The model with its indexes, in this process: commands are carried out at once. */
+/** The model with its indexes, in this process. Commands run synchronously. */
 export class Machine {
   readonly label: BackendLabel;
   readonly partitions: PartitionConfig;
@@ -86,12 +86,12 @@ export class Machine {
     this.makeStores();
   }
 
-  /** Those of executions; a store of another family is made when it is first written to. */
+  /** Creates the stores of executions; those of other families are created by their first write. */
   private makeStores(): void {
     for (const partition of partitionsOf('flow', this.partitions)) this.stores.set(partition, this.newStore(partition));
   }
 
-  /** Forgets all state: the stores are made anew. */
+  /** Discards all state, and creates new stores. */
   forget(): void {
     this.stores.clear();
     this.makeStores();
@@ -102,7 +102,7 @@ export class Machine {
       onHead: (execution) => {
         const { laneId, executionKind, requiredCapabilities, meters } = execution;
         this.wakes.work(laneId, () => {
-          // Once this one is taken, what is first behind it may never have been announced: only new heads are.
+          // If this one was claimed, the next head may not have been announced, because only new heads are.
           const head = store.headOf(execution);
           if (head === undefined) return undefined;
           const work = { laneId, partition, executionKind, priority: head.priority, requiredCapabilities };
@@ -134,7 +134,7 @@ export class Machine {
     return this.settings;
   }
 
-  /** Takes settings as they are. */
+  /** Applies settings without recording a change. */
   use(settings: DeploymentSettings): void {
     if (settings.version === this.settings.version && sameSettings(settings, this.settings)) return;
     this.settings = settings;
@@ -161,7 +161,7 @@ export class Machine {
   runBatch(commands: readonly Command[]): CommandResult[] {
     const parsed = parseBatch(commands, this.label, this.partitions);
     const store = this.storeFor(parsed);
-    // One step, so one time for all of it.
+    // All commands of a step have the same time.
     const context = this.context(store);
     return parsed.map((command) => {
       const decision = execute(store, command, context);
@@ -179,7 +179,7 @@ export class Machine {
     );
   }
 
-  /** Nothing can be damaged here: indexes follow from what is in the tables. */
+  /** Indexes in memory always follow from the tables, so there is nothing to repair. */
   verifyPartition(args: unknown): VerifyReport {
     const executions = this.readable(parsePartitionArgs('verifyPartition', args)).executionCount;
     return { executions, findings: [], setAside: [], countsVerified: true };
@@ -216,11 +216,11 @@ export class Machine {
     return this.inUse.partitions(this.settings.families);
   }
 
-  /** The store in which commands run. */
+  /** The store for commands. */
   private storeFor(commands: readonly ParsedCommand[]): IndexedStore {
     this.assertOpen();
     const partition = partitionOfCommand(commands[0] as ParsedCommand, this.partitions);
-    // A partition of executions is there: the others are looked at more closely.
+    // Partitions of executions always exist; only others need the check.
     const known = this.stores.get(partition);
     if (known === undefined) this.assertHas(partition);
     const family = familyToNote(partition, commands, this.settings.families);
@@ -235,7 +235,7 @@ export class Machine {
     this.options.configured?.(this.settings);
   }
 
-  /** The store of a partition, to be read: nothing is kept of one that was never written to. */
+  /** The store of a partition for reads; a temporary empty one if the partition was never written to. */
   readable(partition: string): IndexedStore {
     const known = this.stores.get(partition);
     if (known === undefined) this.assertHas(partition);
@@ -243,7 +243,7 @@ export class Machine {
     return known ?? new IndexedStore(partition, this.settings.logMaxEntries, SILENT);
   }
 
-  /** The store of a partition; made where there is none yet. */
+  /** The store of a partition; created if it is missing. */
   store(partition: string): IndexedStore {
     const known = this.stores.get(partition);
     if (known !== undefined) return known;
@@ -270,10 +270,10 @@ export class Machine {
 
 const machines = new WeakMap<Backend, Machine>();
 
-/** How a caller comes to the answer of a call: at once, or when what it promises is true. */
+/** Runs a call and answers it: at once, or when the promised durability is reached. */
 export type Answering = <Value>(call: () => Value) => Promise<Value>;
 
-/** A machine as a backend. */
+/** The public interface of a machine. */
 export function backendOf(
   machine: Machine,
   durability: Capabilities['durability'],
@@ -317,12 +317,12 @@ export function backendOf(
   return typed;
 }
 
-/** The tables and indexes behind a backend in this process, or nothing when the backend is of another kind. */
+/** The store of a partition of a backend in this process; undefined for other backends. */
 export function memoryStore(backend: Backend, partition: string): IndexedStore | undefined {
   return machines.get(backend)?.readable(partition);
 }
 
-/** The partitions of a backend in this process that anything was ever asked to note; none when it is of another kind. */
+/** The partitions with stores of a backend in this process; empty for other backends. */
 export function memoryPartitions(backend: Backend): readonly string[] {
   return [...(machines.get(backend)?.stores.keys() ?? [])];
 }

@@ -1,26 +1,26 @@
 /**
- * Items in order of a score, ties by id: what a sorted set of the server is. A list of small sorted arrays: work
- * mostly arrives at the end and leaves at the front, and both cost the same however long the list is; anything else
- * costs two binary searches and a move inside one small array. Nothing is allocated per entry.
+ * Items ordered by score, ties by id, like a sorted set of the server. It is a list of small sorted arrays: work mostly
+ * arrives at the end and leaves at the front, at a cost that does not depend on the size; other changes cost two binary
+ * searches and a move inside one small array. Nothing is allocated per entry.
  */
-/** Entries of one array: moving half of them must stay cheap, and so must the list of arrays. */
+/** Most entries of one array, so that both moving half of them and searching the list of arrays are cheap. */
 const MAX_CHUNK = 512;
 
 interface Chunk<Item> {
   readonly scores: number[];
-  /** Beside the scores; apart, so that a search touches numbers, and texts where they are equal. */
+  /** Parallel to the scores, so that a search only reads numbers, and ids only for equal scores. */
   readonly ids: string[];
   readonly items: Item[];
 }
 
-/** An entry as it is shown outside. */
+/** The position of an entry. */
 export interface Position {
   readonly score: number;
   readonly id: string;
 }
 
 export class OrderedIndex<Item> {
-  /** Never an empty chunk. */
+  /** Without empty chunks. */
   private readonly chunks: Chunk<Item>[] = [];
   private count = 0;
 
@@ -28,17 +28,17 @@ export class OrderedIndex<Item> {
     return this.count;
   }
 
-  /** The entry that comes first. */
+  /** The first item. */
   get first(): Item | undefined {
     return this.chunks[0]?.items[0];
   }
 
-  /** Score of the entry that comes first. */
+  /** Score of the first entry. */
   get firstScore(): number | undefined {
     return this.chunks[0]?.scores[0];
   }
 
-  /** Score of the entry that comes last. */
+  /** Score of the last entry. */
   get lastScore(): number | undefined {
     return this.chunks.at(-1)?.scores.at(-1);
   }
@@ -64,11 +64,11 @@ export class OrderedIndex<Item> {
     }
   }
 
-  /** Removes an item that was added under this score; does nothing when it is not there. */
+  /** Removes an item that was added under this score, if it is in the index. */
   remove(score: number, id: string): void {
     const first = this.chunks[0];
     if (first === undefined) return;
-    // What leaves is mostly what comes first: then nothing has to be searched.
+    // Mostly the first entry is removed, which needs no search.
     if (isAt(first, 0, score, id)) {
       this.removeAt(0, 0);
       return;
@@ -80,10 +80,10 @@ export class OrderedIndex<Item> {
     if (isAt(chunk, at, score, id)) this.removeAt(index, at);
   }
 
-  /** The first items in order, at most `limit`, as long as their score is at most `maxScore`. */
+  /** The first items, at most `limit`, with scores up to `maxScore`. */
   head(limit: number, maxScore = Infinity): Item[] {
     const first = this.chunks[0];
-    // The common case, without an array that grows.
+    // The common case, without growing an array.
     if (first !== undefined && limit <= first.scores.length && maxScore === Infinity)
       return first.items.slice(0, limit);
     const head: Item[] = [];
@@ -96,7 +96,7 @@ export class OrderedIndex<Item> {
     return head;
   }
 
-  /** The first entries in order, at most `limit`, as long as their score is at most `maxScore`. */
+  /** The first entries, at most `limit`, with scores up to `maxScore`. */
   entries(limit: number, maxScore: number): (Position & { readonly item: Item })[] {
     const found: (Position & { readonly item: Item })[] = [];
     for (const { scores, ids, items } of this.chunks) {
@@ -108,7 +108,7 @@ export class OrderedIndex<Item> {
     return found;
   }
 
-  /** Items strictly after a position, one by one; the index must not change meanwhile. */
+  /** Items strictly after a position, lazily; the index must not change during the iteration. */
   *behind(score: number, id: string): Generator<Item, void, undefined> {
     for (let index = this.chunkFor(score, id), first = true; index < this.chunks.length; index++, first = false) {
       const chunk = this.chunks[index] as Chunk<Item>;
@@ -133,7 +133,7 @@ export class OrderedIndex<Item> {
     return found;
   }
 
-  /** Items strictly before a position, or all, last one first. */
+  /** Items strictly before a position, or all, in descending order. */
   *backwards(score: number, id: string | undefined): Generator<Item> {
     const from = id === undefined ? this.chunks.length - 1 : this.chunkFor(score, id);
     for (let index = Math.min(from, this.chunks.length - 1); index >= 0; index--) {
@@ -150,7 +150,7 @@ export class OrderedIndex<Item> {
     }
   }
 
-  /** Index of the first chunk that does not end before the position; the number of chunks when all do. */
+  /** Index of the first chunk that does not end before the position; the number of chunks if all do. */
   private chunkFor(score: number, id: string): number {
     let low = 0;
     let high = this.chunks.length;
@@ -197,12 +197,12 @@ function append<Item>(chunk: Chunk<Item>, score: number, id: string, item: Item)
   chunk.items.push(item);
 }
 
-/** Whether the entry at this place is the one of the position. */
+/** Whether the entry at this index has the position. */
 function isAt(chunk: Chunk<unknown>, at: number, score: number, id: string): boolean {
   return chunk.scores[at] === score && chunk.ids[at] === id;
 }
 
-/** Whether the entry comes strictly before the position. Ids are ASCII: the order of texts is the order of bytes. */
+/** Whether the entry is strictly before the position. Ids are ASCII, so text order is byte order. */
 function isBefore(chunk: Chunk<unknown>, at: number, score: number, id: string): boolean {
   const entryScore = chunk.scores[at] as number;
   return entryScore < score || (entryScore === score && (chunk.ids[at] as string) < id);
@@ -220,7 +220,7 @@ function placeIn(chunk: Chunk<unknown>, score: number, id: string): number {
   return low;
 }
 
-/** Items of several sources, each in order, as one. */
+/** Merges several ordered sources. */
 export function* merged<Item>(
   sources: readonly Iterator<Item, void, undefined>[],
   compare: (a: Item, b: Item) => number,

@@ -1,6 +1,6 @@
 /**
- * Terminal executions by the slot in which they are purged. A slot is a list that only grows at its end: an
- * execution that left it is skipped, and the list is cleaned when more of it is gone than is there.
+ * Terminal executions by the slot in which they are purged. A slot is a list that only grows at its end; removed
+ * executions are skipped, and the list is cleaned when more than half of it is removed.
  */
 
 export class RetentionSlots {
@@ -8,7 +8,7 @@ export class RetentionSlots {
   /** Times of the slots, ascending. */
   private readonly times: number[] = [];
 
-  /** The earliest slot that holds anything. */
+  /** The time of the earliest slot. */
   get first(): number | undefined {
     return this.times[0];
   }
@@ -52,9 +52,9 @@ export class RetentionSlots {
 
 class Slot {
   private list: string[] = [];
-  /** Where the list begins: what is due leaves from the front. */
+  /** Start of the list, because due executions are removed from the front. */
   private start = 0;
-  /** What left from anywhere else. */
+  /** Executions removed from elsewhere in the list. */
   private readonly gone = new Set<string>();
 
   get size(): number {
@@ -62,7 +62,7 @@ class Slot {
   }
 
   add(id: string): void {
-    // An id that left and comes back would be in the list twice.
+    // Otherwise an id that is removed and added again would be in the list twice.
     if (this.gone.size > 0) this.clean();
     this.list.push(id);
   }
@@ -88,7 +88,7 @@ class Slot {
   }
 }
 
-/** Index of the first time that is not before this one. */
+/** Index of the first time that is not earlier. */
 function placeOf(times: readonly number[], time: number): number {
   let low = 0;
   let high = times.length;

@@ -1,4 +1,4 @@
-/** The timers of a partition in memory: the earliest time at which something is due, for each entity that has one. */
+/** The timers of a partition in memory: for each entity, the earliest time at which something is due. */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { compareBytes } from '../../model/ids.js';
 import type { DueEntity } from '../../model/schedule/due.js';
@@ -9,13 +9,13 @@ import { OrderedIndex, type Position } from './ordered-index.js';
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class Timers {
-  /** Apart from the others, because there are many: by execution id. */
+  /** Executions have an index of their own, because there are many. */
   private readonly executions = new OrderedIndex<ReadonlyExecution>();
-  /** By kind and id. */
+  /** Other entities, by kind and id. */
   private readonly others = new OrderedIndex<DueEntity>();
   private readonly timesOfOthers = new Map<string, number>();
 
-  /** `onFirst` is called when a timer comes to be the first of all. */
+  /** @param onFirst called when a timer becomes the earliest of all */
   constructor(private readonly onFirst: (at: number) => void) {}
 
   add(at: number, execution: ReadonlyExecution): void {
@@ -27,7 +27,7 @@ export class Timers {
     this.executions.remove(at, executionId);
   }
 
-  /** Notes what an entity of another kind waits for now. `entity` is what an event made or changed; nothing when it is gone. */
+  /** Updates the timer of an entity of another kind; `entity` is undefined if it was removed. */
   note(kind: EntityKind, id: string, entity: object | undefined): void {
     const declaration = entityNamed(kind);
     if (declaration.timerOf === undefined) return;
@@ -39,7 +39,7 @@ export class Timers {
       this.timesOfOthers.delete(member);
       return;
     }
-    // Another entity can stand in the place of the one before, also at the same time.
+    // The entity object can differ from the indexed one even if its time is the same.
     const item = { kind, entity } as unknown as DueEntity;
     this.timesOfOthers.set(member, after);
     this.others.add(after, member, item);
@@ -47,12 +47,12 @@ export class Timers {
     if (isFirst && before !== after) this.onFirst(after);
   }
 
-  /** The earliest time of all. */
+  /** The time of the earliest timer. */
   get firstAt(): number {
     return Math.min(this.executions.firstScore ?? NEVER, this.others.firstScore ?? NEVER);
   }
 
-  /** Entities whose time has come, by (time, kind, id), at most `limit`. */
+  /** Due entities ordered by (time, kind, id), at most `limit`. */
   due(now: number, limit: number): readonly DueEntity[] {
     if ((this.others.firstScore ?? NEVER) > now) return this.executions.head(limit, now).map(asDue);
     const executions = this.executions.entries(limit, now).map(({ score, id, item }) => ({

@@ -1,8 +1,8 @@
-/** Wakes of one process: who waits for work of which lanes, and for timers. */
+/** Wakes within one process, for work of lanes and for timers. */
 import type { Wake } from '../backend.js';
 import { WakeListeners, type WakeListener } from '../wake-listeners.js';
 
-/** Calls the listeners of wakes, after the step that caused them: a listener may call the backend. */
+/** Sends wakes after the step that caused them, because a listener may call the backend. */
 export class Wakes {
   private readonly lanes = new Map<string, WakeListeners>();
   private readonly timers = new WakeListeners();
@@ -17,19 +17,19 @@ export class Wakes {
     };
   }
 
-  /** Work goes to one listener after the other as long as some of it waits. */
+  /** Offers work to one listener of the lane after another, while `wakeNow` returns a wake. */
   work(laneId: string, wakeNow: () => Wake | undefined): void {
     const listeners = this.lanes.get(laneId);
     if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(wakeNow));
   }
 
-  /** Tells every listener of a lane: what is said is meant for one of them. */
+  /** Sends a wake to every listener of a lane; one of them is its target. */
   all(laneId: string, wake: Wake): void {
     const listeners = this.lanes.get(laneId);
     if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(() => wake));
   }
 
-  /** What every listener hears, whatever its lanes. */
+  /** Sends a wake to every listener of any lane. */
   timer(wake: Wake): void {
     if (!this.timers.isEmpty) queueMicrotask(() => this.timers.tell(() => wake));
   }

@@ -1,6 +1,6 @@
 /**
- * Where the work of a partition waits, in memory: a queue for each lane, meter set, kind and set of needs. A claim looks
- * only at the queues of its lane and meter set.
+ * The work queues of a partition in memory: one for each lane, meter set, kind and set of needs. A claim reads only the
+ * queues of its lane and meter set.
  */
 import { compareBytes } from '../../model/ids.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -18,7 +18,7 @@ import {
 import type { Among } from '../../model/schedule/view.js';
 import { OrderedIndex } from './ordered-index.js';
 
-/** A queue, and what all of its work has in common. */
+/** A queue, and the facts that all of its work shares. */
 export interface WorkQueue {
   readonly parts: QueueParts;
   readonly work: OrderedIndex<ReadonlyExecution>;
@@ -35,14 +35,14 @@ interface LaneQueues {
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
-/** Most work needs nothing: its kind alone is its key then, and no text has to be made. No kind holds a tab. */
+/** The key of a queue: for work without needs, the kind alone, which needs no new text. No kind contains a tab. */
 const keyOf = ({ needs, executionKind }: QueueParts): string =>
   needs === '' ? executionKind : `${needs}\t${executionKind}`;
 
 export class WorkQueues {
   private readonly lanes = new Map<string, LaneQueues>();
 
-  /** Puts work into its queue. Gives whether it is the first there. */
+  /** Adds work to its queue. @returns whether it is the first there */
   join(score: number, execution: ReadonlyExecution): boolean {
     const parts = partsOf(execution);
     const queues = this.queuesFor(execution.laneId, parts.meters);
@@ -62,23 +62,23 @@ export class WorkQueues {
     const work = queues?.get(key)?.work;
     work?.remove(score, executionId);
     if (queues === undefined || work === undefined || work.size > 0) return;
-    // One empty queue may stay, for the common lane of one kind; more of them would pile up, and so would meter sets.
+    // One empty queue may stay, for the common lane of one kind. Others are deleted, or queues and meter sets pile up.
     if (queues.size > 1) queues.delete(key);
     else if (parts.meters !== '') lane?.metered.delete(parts.meters);
   }
 
-  /** The queue of work like this; nothing where there is none. */
+  /** The queue of work like this; undefined if it does not exist. */
   queueOf(like: MeteredQueue): WorkQueue | undefined {
     const parts = partsOf(like);
     return this.ofSet(like.laneId, parts.meters).get(keyOf(parts));
   }
 
-  /** The queues of a lane that hold work without meters. */
+  /** The queues of a lane for work without meters. */
   unmetered(laneId: string): Iterable<WorkQueue> {
     return this.ofSet(laneId, '').values();
   }
 
-  /** The queues of a lane that hold metered work. */
+  /** The queues of a lane for metered work. */
   *metered(laneId: string): Generator<WorkQueue, void, undefined> {
     for (const queues of this.lanes.get(laneId)?.metered.values() ?? []) yield* queues.values();
   }
@@ -94,7 +94,7 @@ export class WorkQueues {
     for (const laneId of this.lanes.keys()) for (const queue of this.ofLane(laneId)) yield [laneId, queue];
   }
 
-  /** What an offer can take, in the order of the queue scores, at most `limit`. */
+  /** Executions that an offer can claim, in the order of the queue scores, at most `limit`. */
   claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {
     let claimable: readonly ReadonlyExecution[] = [];
     let sources = 0;
@@ -106,7 +106,7 @@ export class WorkQueues {
     return sources < 2 ? claimable : [...claimable].sort(inQueueOrder).slice(0, limit);
   }
 
-  /** Ids of what waits, or was lost, in the same order, at most `limit`. */
+  /** Ids of waiting, or of lost, executions in the same order, at most `limit`. */
   eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[] {
     const found: ReadonlyExecution[] = [];
     for (const { parts, work } of this.ofLane(laneId)) {

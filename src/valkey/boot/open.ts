@@ -42,8 +42,9 @@ import { Upkeep } from './upkeep.js';
  *   `server_clients_full`, `server_not_ready`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch`,
  *   `partition_mismatch`, `settings_mismatch`, `invalid_input`
  * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
- * @example const backend = await valkey({ url: 'valkeys://cache.example:6379', tls: { ca: await readFile('ca.pem') }
- *   });
+ * @example
+ * const tls = { ca: await readFile('ca.pem') };
+ * const backend = await valkey({ url: 'valkeys://cache.example:6379', tls });
  * @example const backend = await valkey({ sentinels: ['s1:26379', 's2:26379', 's3:26379'], name: 'main' });
  */
 export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
