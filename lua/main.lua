@@ -1,7 +1,7 @@
 -- The functions that the library registers: one for commands, one for reads, one for the handshake.
--- KEYS[1] is the log of the partition and names it; the other keys are those that the call is known to touch.
+-- KEYS[1] is the log of the partition and identifies it; the other keys are those that the call is known to touch.
 
--- Writes what waits.
+-- Writes everything that was gathered.
 function ff.settle_all(call)
   if call.returned then ff.settle_returned(call) end
   if call.gathers then
@@ -13,7 +13,7 @@ function ff.settle_all(call)
   if call.budgets then ff.settle_budgets(call) end
 end
 
--- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
+-- Ends a call: writes what was gathered, then sends notices. Hints are sent last.
 local function settle_and_tell(call)
   if call.stream then ff.settle_stream(call) end
   ff.settle_all(call)
@@ -30,8 +30,8 @@ local function settle_and_tell(call)
   if call.marks then ff.announce_log(call) end
 end
 
--- Where the server refuses something halfway, entries of the log may stand there that the header does not tell of: the next call
--- looks at the log itself.
+-- If the server refuses a command midway, the log can have entries that the header does not include: the next call then
+-- reads the end of the log.
 local function close(call)
   local ran, why = pcall(settle_and_tell, call)
   if ran then return end
@@ -43,19 +43,19 @@ local function handler_of(handlers, name)
   return handlers[name] or error({ err = 'ERR flowfabric: no such operation: ' .. tostring(name) })
 end
 
--- Of the group that is being run: what its commands share, once it is prepared; where its next command begins, how many are
--- left, how many of the call are answered, and whether the caller has to send the rest again. When a command fails, the
--- group goes on from here.
+-- The current group: the arguments that its commands share, once prepared; the index of its next command; how many
+-- commands are left; how many of the call are answered; and whether the caller has to send the rest again. After a
+-- command fails, the group continues from here.
 local group, next_at, left, answered, is_cut = false, 0, 0, 0, false
 
--- Does what was decided, and hands the answer on.
+-- Carries out a decision, and returns the answer.
 local function carry_out(call, reply, apply, ...)
   if apply then apply(call, ...) end
   return reply
 end
 
--- Runs the commands of a group that are left. A command looks and decides, which can fail and writes nothing; then what
--- was decided is done, which cannot fail.
+-- Runs the remaining commands of a group. First a command reads and decides, which can fail and writes nothing; then
+-- the decision is carried out, which cannot fail.
 local function run_commands(call, argv, replies, shape, heading)
   local shared, each, decide = shape[1], shape[2], shape[4]
   if shared > 0 and not group then group = shape[5](call, unpack(heading, 1, shared)) end
@@ -81,7 +81,7 @@ local function run_commands(call, argv, replies, shape, heading)
   end
 end
 
--- Answers every command that is left with the same error.
+-- Answers every remaining command with the same error.
 local function fail_group(argv, replies, each, reply)
   for _ = 1, left do
     next_at = next_at + (each or tonumber(argv[next_at]) + 1)
@@ -91,7 +91,8 @@ local function fail_group(argv, replies, each, reply)
   left = 0
 end
 
--- A function that is called with fewer texts than it takes: those at the end are empty. `first` arguments are no texts.
+-- A function that accepts fewer texts than it takes: missing ones at the end are empty. The `first` arguments are no
+-- texts.
 local function filled_up(call_it, first, count)
   return function(...)
     local given, arguments = select('#', ...), { ... }
@@ -104,8 +105,8 @@ local function refuse(name)
   return function() error({ err = 'MISMATCH of ' .. name }) end
 end
 
--- How a group is run that a client of another build sends: its operation may have got optional arguments since, which are
--- empty then. Anything else is a mismatch of each of its commands. Nothing when the text is no signature.
+-- How to run a group from a client of another build: the operation may have got optional arguments since, which are
+-- then empty. Any other difference is a mismatch of each of its commands. Nothing when the text is no signature.
 local function shape_of_other(signature)
   local name, hash, shared, each = string.match(signature, '^([%l_]+):(%x+):(%d+):([%d*]+)$')
   if not name then return nil end
@@ -124,10 +125,10 @@ local function shape_of_other(signature)
   return shape
 end
 
--- What groups begin with, by its text: the same ones come again and again.
+-- Parsed headings of groups, by their texts, which repeat.
 local known_headings, headings_count = {}, 0
 
--- How many commands a group has, and what they share, line by line.
+-- The number of commands of a group, and their shared arguments, line by line.
 local function read_heading(text)
   local heading = {}
   for line in string.gmatch(text .. '\n', '([^\n]*)\n') do heading[#heading + 1] = line end
@@ -139,7 +140,7 @@ local function read_heading(text)
   return heading
 end
 
--- The shapes of operations with what runs their commands and prepares what they share, by their signatures.
+-- The shapes of operations with their `decide` and `prepare`, by signature.
 local shapes = {}
 
 local function read_shape(signature)
@@ -150,7 +151,7 @@ local function read_shape(signature)
   return shape
 end
 
--- Runs the group that begins at `next_at`: its signature, its heading, what each of its commands has.
+-- Runs the group that starts at `next_at`: its signature, its heading, the texts of each command.
 local function run_group(call, argv, replies)
   if call.stream then ff.settle_stream(call) end
   if call.returned then ff.settle_returned(call) end
@@ -163,7 +164,7 @@ local function run_group(call, argv, replies)
   while left > 0 and not is_cut do
     local ran, why = pcall(run_commands, call, argv, replies, shape, heading)
     if not ran then
-      -- It may have broken off among many that it was changing.
+      -- It may have failed in the middle of several changes.
       ff.settle_later(false)
       ff.leave_downstream(call)
       call.records_steps = false
@@ -189,13 +190,13 @@ local function execute(keys, argv)
   return replies
 end
 
--- A server whose memory is full refuses new work and takes everything that ends work: `advance` is the same function
+-- A server whose memory is full refuses new work and accepts everything that ends work: `advance` is the same function
 -- for calls without creations.
 server.register_function(LIBRARY.prefix .. 'execute', execute)
 server.register_function({ function_name = LIBRARY.prefix .. 'advance', callback = execute, flags = { 'allow-oom' } })
 
--- KEYS[1] is the record of the deployment. ARGV: its text as the caller knows it, its text from now on.
--- Answers 1, or 0 when the record is another one: nothing was done.
+-- KEYS[1] is the record of the deployment. ARGV: its text as the caller knows it, and its new text. Answers 1, or 0
+-- when the record has another text: nothing was done.
 server.register_function({
   function_name = LIBRARY.prefix .. 'configure',
   callback = function(keys, argv)
@@ -217,8 +218,8 @@ server.register_function({
   flags = { 'no-writes' },
 })
 
--- A step of `verifyPartition` (lua/partition/verify.lua). ARGV: what `ff.open_call` takes, then the name of the step and what
--- it takes.
+-- A step of `verifyPartition` (lua/partition/verify.lua). ARGV: what `ff.open_call` takes, then the name of the step
+-- and its arguments.
 server.register_function({
   function_name = LIBRARY.prefix .. 'verify',
   callback = function(keys, argv)

@@ -1,7 +1,7 @@
--- Amounts: numbers by dimension, in the byte order of the names; the twin of model/budget/amounts.ts. They are stored as
--- JSON, which is read and written here: names need no escapes, and numbers keep all their digits.
+-- Amounts: numbers by dimension, in the byte order of the names; the twin of model/budget/amounts.ts. They are stored
+-- as JSON, which is read and written here: names need no escapes, and numbers keep all their digits.
 
--- Texts in the order of their bytes; the server's own order can be that of a language.
+-- Compares texts by bytes; the order of `<` can be that of a language.
 local function before(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)
@@ -10,7 +10,7 @@ local function before(a, b)
   return #a < #b
 end
 
--- `names` in order, `of` by name.
+-- `names` are in order; `of` is by name.
 function ff.read_amounts(text)
   local names, of = {}, {}
   if text ~= '' then
@@ -33,7 +33,7 @@ function ff.amounts_text(amounts)
   return '{' .. table.concat(parts, ',') .. '}'
 end
 
--- Sets one; a new name takes its place in the order.
+-- Sets an amount; a new name is inserted in order.
 function ff.set_amount(amounts, name, number)
   local names, of = amounts.names, amounts.of
   if not of[name] then
@@ -51,7 +51,7 @@ function ff.add_amounts(amounts, more)
   end
 end
 
--- The dimensions of which nothing is left are gone, unless they are kept.
+-- Subtracts amounts. Dimensions that become zero are removed unless `keeps` is set.
 function ff.take_amounts(amounts, less, keeps)
   local names, of = {}, {}
   for i = 1, #amounts.names do

@@ -71,7 +71,7 @@ function ff.decide.release_budget(call, budget_id, execution_id)
   local budget = ff.budget_of(call, budget_id)
   if not budget then return ff.reject('budget_not_found') end
   local ledger = ff.ledger_of(call, budget_id, execution_id)
-  -- What was spent before the last reset is not in the usage any more.
+  -- Spending before the last reset is no longer part of the usage.
   if not ledger or ledger.generation ~= budget.reset_count or #ledger.spend.names == 0 then return { KIND.released, '' } end
   return { KIND.released, ff.amounts_text(ledger.spend) }, ff.apply.budget_released, budget, ledger, execution_id,
     ff.check_day(call, budget)
@@ -88,7 +88,7 @@ function ff.apply.budget_reset(call, budget, next_reset_at, requested_by)
   ff.append(call, EVENT.budget_reset, budget.id, next_reset_at, requested_by)
 end
 
--- The first time on the schedule that has not come.
+-- The first time of the schedule after now.
 local function next_after(due, interval, now)
   return due + (math.floor((now - due) / interval) + 1) * interval
 end
@@ -109,7 +109,7 @@ function ff.decide.reset_budget(call, budget_id, expected_next_reset_at, request
   return { KIND.reset, next_reset_at == '' and '0' or next_reset_at }, ff.apply.budget_reset, budget, next_reset_at, requested_by
 end
 
--- What is due for an entity at a time; one whose time has not come is entered anew.
+-- The step for a due entity. If its time has not come, its timer is set again.
 function ff.due_step(call, member, entity, at, apply, a, b)
   if at <= call.now then return { entity = entity, kind = member, apply = apply, a = a, b = b } end
   local function enter_anew()

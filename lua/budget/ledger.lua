@@ -1,10 +1,10 @@
--- Ledgers: what an execution used of a budget; see model/budget/entities.ts.
+-- Ledgers: the usage of a budget by one execution; see model/budget/entities.ts.
 
 local load = ff.record('ledger')
 
 local DAY_MS = 86400000
 
--- The ledger of an execution, or false when there is none or no execution.
+-- The ledger of an execution; false without a ledger or an execution.
 function ff.ledger_of(call, budget_id, spender)
   if spender == '' then return false end
   ff.timers_of(call)
@@ -17,7 +17,7 @@ function ff.ledger_of(call, budget_id, spender)
   return ledger
 end
 
--- Whether an epoch is not the highest that came.
+-- Whether an epoch is lower than the highest one received.
 function ff.is_stale(ledger, epoch)
   return ledger and epoch ~= '' and tonumber(epoch) < ledger.highest_epoch
 end
@@ -34,7 +34,7 @@ local function new_ledger(call, budget, spender)
     attributed = ff.no_amounts(), highest_epoch = 0, drop_at = 0 }
 end
 
--- None above what a number holds exactly.
+-- Bounds amounts to what a number holds exactly.
 local function bound(amounts)
   for i = 1, #amounts.names do
     local name = amounts.names[i]
@@ -42,7 +42,7 @@ local function bound(amounts)
   end
 end
 
--- Enters amounts on one side of a ledger. What was spent before the last reset cannot be taken back any more.
+-- Enters amounts on one side of a ledger. Spending before the last reset cannot be corrected any more.
 function ff.enter_ledger(call, budget, ledger, spender, epoch, side, deltas, overrun)
   if spender == '' then return end
   ledger = ledger or new_ledger(call, budget, spender)

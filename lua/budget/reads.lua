@@ -1,5 +1,5 @@
--- read_budget: budget_id, first day of its bill or nothing, days
--- Answers the pairs of its record, those of its long values, and the totals of days, nothing where there are none.
+-- read_budget: budget_id, first day of its bill (or empty), days. Answers the pairs of its record, those of its long
+-- values, and the totals of the days; nothing for days without totals.
 function ff.query.read_budget(call, budget_id, from_day, days)
   local key = call.base .. BUDGET.key .. budget_id
   local bills = {}

@@ -1,6 +1,6 @@
--- The budgets in the hands of a call; the twin of what model/budget/recipes.ts does. Many reports on one budget come in one
--- call: it is read once, and written once, when the call ends. What is due at one moment can concern one budget twice:
--- both find it as the first has left it.
+-- The budgets that a call has in hand; the twin of model/budget/recipes.ts. A call can have many reports on one budget:
+-- it is read once, and written once at the end of the call. Two due steps of one call can concern the same budget: the
+-- second finds it as the first left it.
 
 local load = ff.record('budget', 'limits', 'usage', 'breaches', 'resets', 'today', 'touched', 'scope_id')
 
@@ -10,7 +10,7 @@ function ff.day_of(at)
   return math.floor(at / DAY_MS)
 end
 
--- A counter as it is stored: nothing for 0.
+-- The stored text of a counter: empty for 0.
 function ff.counter_text(number)
   return number == 0 and '' or ff.digits(number)
 end
@@ -35,7 +35,7 @@ local function read(budget)
   budget.interval = ff.count(budget.reset_interval_ms)
 end
 
--- Whether a dimension has no room: something was refused and would be again, or everything is used or held.
+-- Whether a dimension has no room: an amount was refused and would be again, or everything is used or held.
 function ff.is_exhausted(budget)
   if not budget.is_strict then return false end
   for i = 1, #budget.hard.names do
@@ -47,8 +47,8 @@ function ff.is_exhausted(budget)
   return false
 end
 
--- Budgets as calls before left them, by their keys: one that reads so need not be taken apart again. One that is in the
--- hands of a call is not among them, for what the call has in mind is written when it ends.
+-- Budgets as previous calls left them, by key: one that is unchanged need not be parsed again. A budget in hand is not
+-- among them, because it is written when the call ends.
 local known, known_count = {}, 0
 
 local function take_known(key, values)
@@ -56,7 +56,7 @@ local function take_known(key, values)
   if not budget then return nil end
   known[key], known_count = nil, known_count - 1
   local stored = budget.stored
-  -- An error in the place of the values has none: something else stands there.
+  -- An error in the place of the values: the key is of another type.
   if #values ~= #stored then return nil end
   for i = 1, #values do
     if values[i] ~= stored[i] then return nil end
@@ -92,7 +92,7 @@ function ff.budget_of(call, id)
   return budget
 end
 
--- What can change of a budget, in the order in which it is read.
+-- The fields of a budget that can change, in the order in which they are read.
 local CHANGING = { BUDGET.usage, BUDGET.breaches, BUDGET.resets, BUDGET.today, BUDGET.touched }
 
 local function texts_of(budget)
@@ -118,7 +118,7 @@ local function write(budget)
   if size > 1 then command('HSET', unpack(change, 1, size)) end
 end
 
--- Writes what changed.
+-- Writes the changed budgets.
 function ff.settle_budgets(call)
   for _, budget in pairs(call.budgets) do
     if budget.is_changed then
@@ -128,10 +128,10 @@ function ff.settle_budgets(call)
   end
 end
 
--- Once everything is written.
+-- Runs after everything is written.
 function ff.leave_budgets(call)
   for id, budget in pairs(call.budgets) do
-    -- Those that were exhausted have room.
+    -- A budget that was exhausted has room again.
     if budget.was_exhausted and not ff.is_exhausted(budget) then
       ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. LIMIT.room .. '\t' .. id)
     end
@@ -139,7 +139,7 @@ function ff.leave_budgets(call)
   end
 end
 
--- The totals of a day begin with the first that happens on it.
+-- Starts the totals of a day with its first event.
 function ff.begin_day(call, budget)
   budget.bill_day = math.max(budget.bill_day, ff.day_of(call.now))
   budget.is_changed = true
@@ -150,7 +150,7 @@ function ff.touch_budget(call, budget)
   ff.begin_day(call, budget)
 end
 
--- The first dimension in which so much more does not fit.
+-- The first dimension in which these amounts do not fit.
 function ff.offending(budget, amounts)
   for i = 1, #amounts.names do
     local name = amounts.names[i]
@@ -160,7 +160,7 @@ function ff.offending(budget, amounts)
   return nil
 end
 
--- Dimensions with room for what was refused last are exhausted no longer.
+-- Removes the refusals of dimensions in which the refused amount would now fit.
 function ff.clear_refusals(budget)
   local refusals = budget.refusals
   local kept = ff.no_amounts()
@@ -174,14 +174,14 @@ function ff.clear_refusals(budget)
   budget.refusals = kept
 end
 
--- Whether so much more of a dimension is still stored exactly.
+-- Whether a dimension can grow by this much and still be stored exactly.
 local function fits(budget, name, more)
   local counted = (budget.used.of[name] or 0) + (budget.held.of[name] or 0) + (budget.over.of[name] or 0)
   local today = (budget.spent.of[name] or 0) + (budget.over_day.of[name] or 0)
   return counted + more <= LIMIT.max_integer and today + more <= LIMIT.max_integer
 end
 
--- Whether nothing that is counted becomes too large to be stored exactly.
+-- Whether all counted numbers can still be stored exactly.
 function ff.fits_numbers(budget, deltas, overrun)
   local lists = { deltas.names, overrun.names, budget.used.names, budget.held.names, budget.over.names, budget.spent.names,
     budget.over_day.names }
@@ -203,7 +203,7 @@ function ff.are_exact(amounts)
   return true
 end
 
--- Looks at where the totals of a day that is over go; nothing when there is none.
+-- Checks the key for the totals of a past day; answers false when no day has ended.
 function ff.check_day(call, budget)
   if ff.day_of(call.now) <= budget.bill_day then return false end
   if #budget.spent.names + #budget.over_day.names + #budget.back.names == 0 then return false end
@@ -239,7 +239,7 @@ function ff.apply.budget_hard_breached(call, budget, dimension, amount, spender,
     dimension .. '\t' .. ff.digits(amount) .. '\t' .. spender .. '\t' .. epoch, '')
 end
 
--- The answer of a refusal, and what is noted of it.
+-- The answer of a refusal, and the step that records it.
 function ff.hard_breach(budget, dimension, amounts, spender, epoch)
   return { KIND.hard_breach, dimension, ff.digits(budget.used.of[dimension] or 0), ff.digits(budget.held.of[dimension] or 0),
     ff.digits(budget.hard.of[dimension]) },

@@ -33,7 +33,7 @@ function ff.apply.spend_recorded(call, budget, used)
   record(call, 'spend', budget, used)
 end
 
--- The first dimension that is above its soft limit then.
+-- The first dimension that would be above its soft limit.
 local function above_soft(budget, deltas)
   if budget.on_soft_limit ~= '' then return nil end
   for i = 1, #deltas.names do

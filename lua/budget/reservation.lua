@@ -16,14 +16,14 @@ local function reservation_of(call, budget_id, reservation_id)
   return reservation
 end
 
--- Its state and its time are written, and when something is due for it.
+-- Writes the state and the time of a reservation, and its timer.
 local function set_state(call, reservation, state, ends_at)
   local text = ff.digits(ends_at)
   command('HSET', reservation.key, RESERVATION.state, ff.reservation_state_text(state, text))
   ff.add_noted(ff.timers_of(call), text, ends_at, TIMER.reservation .. reservation.id, text)
 end
 
--- What was closed before is forgotten no later.
+-- A reservation that was closed before keeps the time of its removal.
 local function close(call, reservation, state)
   local is_open = reservation.reservation_state == ''
   set_state(call, reservation, state, is_open and call.now + LIMIT.reservation_kept_ms or tonumber(reservation.ends_at))
@@ -68,7 +68,7 @@ end
 function ff.decide.renew_reservation(call, budget_id, reservation_id, ttl_ms)
   local known = reservation_of(call, budget_id, reservation_id)
   if not known then return ff.reject('reservation_not_found') end
-  -- Until its end is applied, what it holds is held: it goes on.
+  -- Until its end is applied, its amounts are held, so it can be renewed.
   if known.reservation_state ~= '' then return ff.reject('reservation_closed', 'state', WORD[known.reservation_state]) end
   local ends_at = call.now + tonumber(ttl_ms)
   return { KIND.renewed, ff.digits(ends_at) }, ff.apply.reservation_renewed, budget_id, known, ends_at
@@ -104,7 +104,7 @@ function ff.decide.release_reservation(call, budget_id, reservation_id)
   return KIND.reservation_released, ff.apply.reservation_released, budget, known
 end
 
--- What of a settlement is covered by the budget, and what is not.
+-- Splits a settlement into the part that the budget covers and the rest.
 local function split(budget, used, held)
   local deltas, overrun = ff.no_amounts(), ff.no_amounts()
   for i = 1, #used.names do
@@ -114,7 +114,7 @@ local function split(budget, used, held)
     if hard > 0 and budget.is_strict then
       room = math.max(0, hard - ((budget.used.of[name] or 0) + (budget.held.of[name] or 0) - own))
     end
-    -- What was held for it is covered whatever became of the limit since.
+    -- Amounts that were held for it are covered, even if the limit was changed since.
     local covered = math.min(amount, math.max(own, room))
     if covered > 0 then ff.set_amount(deltas, name, covered) end
     if amount > covered then ff.set_amount(overrun, name, amount - covered) end

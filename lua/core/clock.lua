@@ -1,8 +1,8 @@
--- The clock of a production build: the server's own. A caller cannot tell it the time.
+-- The clock of a production build: the server's own. A caller cannot set the time.
 
 local last_seconds, last_ms
 
--- Answers the time as a number and as a text, and the place of the first argument.
+-- Answers the time as a number and as a text, and the index of the first argument.
 function ff.read_clock()
   local time = command('TIME')
   local seconds, micros = time[1], tonumber(time[2])
@@ -11,12 +11,12 @@ function ff.read_clock()
   return last_ms + ms, seconds .. ff.three_digits(ms), 1
 end
 
--- Lets the server collect a key once its time is over; what is shown is decided by the time alone. Nothing: it stays.
+-- Lets the server collect a key after a time; reads decide by the time alone. Without a time the key stays.
 function ff.collect_at(key, at)
   if at then command('PEXPIREAT', key, at) else command('PERSIST', key) end
 end
 
--- Keeps an idempotency entry. The time in the value decides; the server's own expiry only collects what lapsed.
+-- Stores an idempotency entry. The time in its value decides; the server's expiry only collects it later.
 function ff.remember(key, value, expires_at)
   command('SET', key, value, 'PXAT', expires_at)
 end

@@ -1,9 +1,9 @@
--- Whole numbers as texts. The server's own way to write one costs as much as a command. Numbers of a call are mostly times
--- and positions, which share all but their last three digits: those before are written once.
+-- Whole numbers as texts. The server's own conversion costs as much as a command. Numbers of a call are mostly times
+-- and positions, which share all but their last three digits: the leading digits are converted once.
 
 local three = {}
 
--- Three digits. Made when first asked for: nothing of Lua is in reach while a library is loaded.
+-- Three digits. Made on first use, because built-in functions are not available while a library is loaded.
 function ff.three_digits(rest)
   local digits = three[rest]
   if not digits then
@@ -38,7 +38,7 @@ end
 
 local last_number, last_text
 
--- A whole number as text. Concatenation alone would round beyond 14 digits. The same one is often asked for again.
+-- A whole number as text. Concatenation would round beyond 14 digits. The same number is often requested again.
 function ff.digits(number)
   if number ~= last_number then last_number, last_text = number, below_thousand[number] or write(number) end
   return last_text

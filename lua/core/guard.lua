@@ -1,7 +1,7 @@
--- Errors of commands: which of them speak of one record, and which of the server or of what records share.
+-- Errors of commands: those about one record, and those of the server or of shared keys.
 
--- Words with which a server refuses whatever the key is. They say nothing of the data: who takes them for damage sets aside,
--- or deletes, what is healthy.
+-- Words of refusals that do not depend on the key. They say nothing about the data: treating them as damage would set
+-- aside, or delete, healthy records.
 local REFUSALS = { 'ACL failure', 'NOPERM', 'OOM ', 'READONLY', 'MISCONF', 'NOREPLICAS' }
 
 local function is_refusal(words)
@@ -11,7 +11,7 @@ local function is_refusal(words)
   return false
 end
 
--- What `guarded` is: runs a command by `run`, answers what it answers, and raises a refusal of the server.
+-- Makes `guarded` from `run`: it runs a command, answers its result, and raises a refusal of the server.
 function ff.guard(run)
   return function(...)
     local answer = run(...)
@@ -20,14 +20,14 @@ function ff.guard(run)
   end
 end
 
--- Raises what `attempted` was answered in the place of a record: a refusal of the server, or that the record is none.
+-- Raises an error that `attempted` answered instead of a record: a refusal of the server, or damage of the record.
 function ff.no_hash(answer)
   if is_refusal(answer.err) then error(answer) end
   ff.damaged('the record is none')
 end
 
--- Raises again what is no fault of one record: a refusal, and an index that is not what it should be, which concerns all of
--- them. `pcall` of the server gives the words of an error in the place of its table.
+-- Raises again an error that is no fault of one record: a refusal, or an index of another type, which affects all
+-- records. The server's `pcall` answers the words of an error instead of its table.
 function ff.contain(why)
   local words = type(why) == 'table' and why.err or tostring(why)
   if string.sub(words, 1, 9) == 'WRONGTYPE' or is_refusal(words) then error({ err = words }) end

@@ -1,8 +1,9 @@
 -- The index of all executions of a partition. It is a list of leaves; a leaf is named after the lowest id that it can
--- hold, and the first one is named `-`, which comes before all ids. Inside a leaf ids stand as they came: a listing sorts
--- what it reads. So an id takes 24 bytes instead of 130, and entering one costs the end of a list. Ids mostly come in
--- order: where the last leaf and the highest id are known (lua/core/call.lua), no leaf has to be looked for. The index says
--- where an id is entered, never whether its execution is there: the index may be lost, the record says it.
+-- hold, and the first one is named `-`, which comes before all ids. Inside a leaf ids are in the order of their
+-- arrival: a listing sorts what it reads. So an id takes 24 bytes instead of 130, and entering one costs an append to a
+-- list. Ids mostly arrive in order: while the last leaf and the highest id are known (lua/core/call.lua), no leaf has
+-- to be searched. The index decides where an id is entered, never whether its execution exists: the index may be lost,
+-- so only the record decides that.
 
 local FIRST_LEAF = '-'
 
@@ -10,18 +11,18 @@ local function next_leaf(call, name)
   return command('ZRANGEBYLEX', call.base .. KEY.ids, '(' .. name, '+', 'LIMIT', 0, 1)[1]
 end
 
--- A leaf in the hands of a call. `up_to` is the name of the next leaf: false for the last one, nil when that was not asked
--- for yet. `is_looked_at` says whether this call has looked at it; `count` is that of then.
+-- A leaf in hand. `up_to` is the name of the next leaf: false for the last one, nil while unknown. `is_looked_at` says
+-- whether this call has read its length, which is then in `count`.
 local function open_leaf(call, name, up_to, is_new)
   local key = call.base .. KEY.leaf .. name
   return {
     name = name, key = key, count = command('LLEN', key), is_looked_at = true, is_new = is_new, up_to = up_to, size = 0,
-    -- The id that was looked for last, and whether it is above all others.
+    -- The id that was checked last, and whether it is above all others.
     checked = false, is_highest = false,
   }
 end
 
--- Learns which leaf is the last, and which id the highest. A leaf that has lost its ids tells neither.
+-- Learns which leaf is the last, and which id is the highest. A leaf that has lost its ids tells neither.
 local function learn_highest(call, leaf)
   if call.newest_leaf or leaf.count == 0 then return end
   leaf.up_to = next_leaf(call, leaf.name) or false
@@ -34,7 +35,7 @@ local function learn_highest(call, leaf)
   call.newest_leaf, call.highest_id = leaf, highest
 end
 
--- The leaf that an id belongs to which is not above all others.
+-- The leaf of an id that is not above all others.
 local function find_leaf(call, id)
   local newest = call.newest_leaf
   local name = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. id, '-', 'LIMIT', 0, 1)[1]
@@ -48,7 +49,7 @@ local function find_leaf(call, id)
   return leaf
 end
 
--- Whether the leaf holds an id. Where the next one begins is asked for when a second id comes.
+-- Whether an id belongs to the leaf. The name of the next leaf is read when a second id arrives.
 local function holds(call, leaf, id)
   if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end
   return not ff.is_before(id, leaf.name) and (not leaf.up_to or ff.is_before(id, leaf.up_to))
@@ -60,7 +61,7 @@ local function settle(leaf)
   leaf.size = 0
 end
 
--- The leaf of an id: mostly the one that was looked at last, or that of the newest ids, which is kept from call to call.
+-- The leaf of an id: mostly the last one used, or that of the newest ids, which is kept between calls.
 local function leaf_of(call, id)
   local leaf = call.leaf
   if leaf and leaf.checked == id then return leaf end
@@ -80,8 +81,8 @@ local function leaf_of(call, id)
   return leaf
 end
 
--- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be. Where entering it is the first
--- thing that is written, the command fails there as well as here, and a leaf that has room is not looked at.
+-- Checks the keys to which an id will be written. If entering the id is the first write of the command, the command
+-- would fail there as well, so a leaf with room is not checked.
 function ff.check_ids(call, id, is_written_first)
   local leaf = leaf_of(call, id)
   if not leaf.is_looked_at then
@@ -97,7 +98,7 @@ function ff.settle_ids(call)
   if call.leaf then settle(call.leaf) end
 end
 
--- Makes a full leaf two. What comes behind the last one mostly goes on: it keeps nearly all.
+-- Splits a full leaf. Ids at the end mostly continue in order, so the last leaf keeps nearly all of its ids.
 local function split(call, leaf)
   settle(leaf)
   local ids = command('LRANGE', leaf.key, 0, -1)
@@ -113,7 +114,7 @@ local function split(call, leaf)
   call.leaf = false
 end
 
--- Begins a leaf behind all others. Those before it have room for ids that come late.
+-- Starts a leaf after all others. Earlier leaves keep room for ids that arrive late.
 local function begin_leaf(call, leaf, id)
   settle(leaf)
   local new = open_leaf(call, id, false, true)
@@ -136,7 +137,7 @@ function ff.enter_id(call, id)
     if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end
     command('ZADD', call.base .. KEY.ids, '0', leaf.name)
     leaf.is_new = false
-    -- A key that has ids although nothing led to it may have higher ones.
+    -- A key that has ids although no leaf was listed may have higher ones.
     if not leaf.up_to then call.newest_leaf, call.highest_id = leaf.count == 0 and leaf, id end
   elseif leaf.is_highest then
     call.highest_id = id

@@ -1,11 +1,11 @@
--- Sorted sets in the hands of a call. What is added and removed waits, so that commands of one kind write together: one
--- large command is cheaper than many small ones. A read settles first.
+-- Sorted sets in hand. Additions and removals are gathered, so that one large command replaces many small ones, which
+-- is cheaper. A read settles them first.
 
--- Tables of calls before this one, which its indexes take.
+-- Tables of earlier calls, which are reused for indexes.
 local pool = {}
 local indexes, count = {}, 0
 
--- A call begins with none. What a call of very many indexes has left is not kept.
+-- A call starts without indexes. The tables of a call with very many are not kept.
 function ff.no_indexes()
   if count > LIMIT.kept_indexes then
     indexes = {}
@@ -25,7 +25,7 @@ local function new_index()
   return index
 end
 
--- From now on what is written to indexes waits for more of its kind.
+-- From now on writes to indexes are gathered.
 function ff.gather(call)
   if call.gathers then return end
   call.gathers = true
@@ -38,11 +38,12 @@ function ff.index(call, key)
   if index then return index end
   index = new_index()
   index.key, index.gathers, index.size = key, call.gathers, 0
-  -- Of its first entry before the call: nil while that was not looked at, false where there was none. Whether any has left.
+  -- The score of its first entry before the call: nil while unread, false if there was none. Whether an entry was
+  -- removed.
   index.first_score, index.has_left = nil, false
-  -- The lowest score that the call added; `new_note` is what is to be told of it.
+  -- The lowest score that the call added; `new_note` is its note for announcements.
   index.new_score = false
-  -- Of a queue, see lua/schedule/queue.lua. Whether it is known to have something left.
+  -- For a queue, see lua/schedule/queue.lua; `stays`: whether it is known to keep entries.
   index.lane_id, index.stays = false, false
   call.indexes[key] = index
   return index
@@ -58,7 +59,7 @@ function ff.settle(index)
   index.size = 0
 end
 
--- The index under a key, after a look at its first entry: the key is what it should be.
+-- The index under a key after a read of its first entry, which checks the type of the key.
 function ff.seen_index(call, key)
   local index = ff.index(call, key)
   if index.first_score == nil then
@@ -83,7 +84,8 @@ function ff.remove(index, member)
   index.size = size
 end
 
--- Adds entries of which the first alone is told: its score is `number`. `entries` are scores and members, `size` of both.
+-- Adds entries of which only the first, with the score `number`, can be announced. `entries` are scores and members,
+-- `size` their number.
 function ff.add_many(index, entries, size, number, note)
   ff.settle(index)
   command('ZADD', index.key, unpack(entries, 1, size))
@@ -91,14 +93,14 @@ function ff.add_many(index, entries, size, number, note)
   if not lowest or number < lowest then index.new_score, index.new_note = number, note end
 end
 
--- Removes the first entries of all: those that `ff.head_of` answered, before anything else is written.
+-- Removes the first entries, those that `ff.head_of` answered, before any other write.
 function ff.remove_head(index, size)
   index.has_left, index.stays = true, false
   command('ZREMRANGEBYRANK', index.key, 0, size - 1)
 end
 
--- Adds an entry that is told of when it comes to be the first: a worker or a timer loop may wait for it. `score` is a text,
--- since the server would be given one anyway, and `number` the same; `note` is what is told.
+-- Adds an entry that is announced if it becomes the first: a worker or a timer loop may wait for it. `score` is a text,
+-- as the command needs one, and `number` the same; `note` is the content of the announcement.
 function ff.add_noted(index, score, number, member, note)
   if index.gathers then
     local size = index.size
@@ -115,8 +117,8 @@ function ff.add_noted(index, score, number, member, note)
   if not lowest or number < lowest then index.new_score, index.new_note = number, note end
 end
 
--- What is told of the first entry of all, once everything is written, if the call added one that no other comes before. The
--- lowest that it added may have left since: then nothing is known of what is first now but its id and its score.
+-- The note of the first entry after everything is written, if the call added an entry that no other precedes. The
+-- lowest added entry may have been removed since: then only the id and the score of the first entry are known.
 function ff.new_first(index)
   local lowest = index.new_score
   if not index.has_left then
@@ -130,7 +132,7 @@ function ff.new_first(index)
   return score == lowest and index.new_note, head[1], head[2]
 end
 
--- The first entries, as the server has them once everything is written.
+-- The first entries, as the server has them after all writes.
 function ff.head_of(index, limit)
   ff.settle(index)
   return command('ZRANGE', index.key, '0', limit - 1)

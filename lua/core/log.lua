@@ -1,11 +1,11 @@
 -- The log of the partition: one entry per event, written in the same call as the state that it explains. The id of an
--- entry is its position and its time: `<sequence>-<time>`. Positions have no gap; trimming takes whole nodes at a time.
--- An entry is the letter of its event, its subject, and its facts as texts, most of which are there anyway.
+-- entry is its position and its time: `<sequence>-<time>`. Positions have no gaps; trimming removes whole nodes. An
+-- entry is the letter of its event, its subject, and its facts as texts, most of which exist already.
 
--- Where the thousand of the last position begins, and its digits; three digits by their number. None below the first thousand.
+-- The start of the current thousand and its digits; three digits by number. None below the first thousand.
 local thousand, thousand_digits, three = -1000, '', {}
 
--- The last digits of a position that is not of the thousand before.
+-- The last digits of a position in another thousand.
 local function begin_thousand(sequence)
   local rest = sequence % 1000
   if rest == sequence then
@@ -27,7 +27,7 @@ local function next_position(call, sequence)
   return position
 end
 
--- Begins the entries of a call: names the log when it is a new one, and says so when time steps back.
+-- Starts the entries of a call: identifies a new log, and records a step back in time.
 local function begin(call)
   local from = call.time
   call.appended, call.text = true, false
@@ -40,8 +40,8 @@ local function begin(call)
   end
 end
 
--- Appends an event about a subject. What follow are its texts, an even number of them. The log is trimmed now and then: the
--- server takes whole nodes away anyway.
+-- Appends an event of a subject. The further arguments are its texts, an even number of them. The log is trimmed only
+-- now and then, because the server removes whole nodes anyway.
 function ff.append(call, event, subject, ...)
   if not call.appended then begin(call) end
   local sequence = call.sequence + 1
@@ -66,7 +66,7 @@ function ff.base36(number)
   return text
 end
 
--- The end of the log as readers know it.
+-- The end of the log in the form that readers use.
 function ff.cursor(call)
   return call.generation .. '.' .. ff.digits(call.sequence) .. '.' .. ff.digits(call.time)
 end

@@ -1,8 +1,8 @@
--- What a partition tells of itself without being asked, to those that said so; the twin of model/partition/notices.ts.
--- Their marks stand behind the position in the header: `w` when the next entry of the log is to be announced, then the time
--- until which ends of executions are, then `s` and the time until which streams of some execution are. A partition without
--- marks runs none of this. Behind the marks stands what lasts: the version of the deployment's settings, once they were
--- changed; how many lanes are paused or draining, while some are; and the position up to which no reader needs the log.
+-- Notices of a partition to its watchers; the twin of model/partition/notices.ts. Their marks follow the position in
+-- the header: `w` when the next entry of the log is to be announced, then the time until which ends of executions are,
+-- then `s` and the time until which streams of some execution are. A partition without marks runs none of this code.
+-- After the marks follow lasting values: the version of the deployment's settings, once they were changed; the number
+-- of lanes that are paused or draining, if any; and the position up to which no reader needs the log.
 
 function ff.read_marks(call, marks)
   local watched, ends_until, streams_until, standing, stated, version =
@@ -26,8 +26,8 @@ function ff.marks_text(call)
     .. (call.streams_until and 's' .. ff.digits(call.streams_until) or '') .. standing
 end
 
--- What lasts has changed: the header is written, whatever else the call does, and the log is trimmed with its next entry.
--- `floor` is a text that can be empty.
+-- A lasting value has changed: the header is written in any case, and the log is trimmed with its next entry. `floor`
+-- is a text that can be empty.
 local function stand(call, floor)
   local lanes = call.stated > 0 and 'l' .. ff.digits(call.stated) or ''
   local standing = lanes .. (call.version > 1 and 'v' .. ff.digits(call.version) or '')
@@ -41,17 +41,17 @@ local function floor_of(call)
   return string.match(call.standing, '\tf(%d+)$') or ''
 end
 
--- The settings of the deployment are of another version, or lanes got another state.
+-- The version of the settings, or the number of lanes with a state, has changed.
 function ff.stand(call)
   stand(call, floor_of(call))
 end
 
--- Readers need the log behind this position; nil when there are none.
+-- Readers need the log after this position; nil when there are no readers.
 function ff.hold_back(call, floor)
   stand(call, floor and ff.digits(floor) or '')
 end
 
--- Most entries of the log: what readers still need is not trimmed, up to a bound.
+-- Most entries of the log: entries that readers still need are not trimmed, up to a bound.
 function ff.log_limit(call)
   local max_entries = call.settings.log_max_entries
   if call.standing == '' then return max_entries end
@@ -61,7 +61,7 @@ function ff.log_limit(call)
   return needed > tonumber(max_entries) and ff.digits(needed) or max_entries
 end
 
--- The first entry of a call uses a mark up, and ends one whose time is over.
+-- The first entry of a call uses up its mark, and removes a mark that has expired.
 function ff.pass_marks(call)
   if call.watched then
     call.watched = false
@@ -71,15 +71,15 @@ function ff.pass_marks(call)
   if call.streams_until and call.streams_until <= call.now then call.streams_until = false end
 end
 
--- Notes an execution that ended. Only where ends are announced.
+-- Records an execution that ended. Called only while ends are watched.
 function ff.note_end(call, id)
   local ends = call.ends
   ends[#ends + 1] = id
 end
 
--- Once everything is written.
+-- Runs after everything is written.
 function ff.announce_log(call)
-  -- Marks that are used up are none for the next call.
+  -- Marks that are used up do not apply to the next call.
   call.marks = call.watched or call.ends_until ~= false or call.streams_until ~= false
   if call.told_streams then ff.announce_streams(call) end
   local partition = call.partition

@@ -1,5 +1,5 @@
--- The order of texts. `<` of two texts is that of the server's locale, in which "a" can come before "B"; all that is stored is
--- in the order of bytes, as sorted sets are, whatever the locale.
+-- The order of texts. `<` compares texts in the server's locale, in which "a" can come before "B"; all stored data is
+-- in the order of bytes, as sorted sets are, in every locale.
 
 local function bytes_before(a, b)
   for i = 1, math.min(#a, #b) do
@@ -9,14 +9,14 @@ local function bytes_before(a, b)
   return #a < #b
 end
 
--- Whether a text comes before another. A locale that has "B" before "a" has the order of bytes, and compares faster. It is
--- looked at each time, since a server can be given another one while it runs.
+-- Whether a text comes before another. A locale with "B" before "a" has the order of bytes, and compares faster. It is
+-- tested each time, since the locale of a running server can change.
 function ff.is_before(a, b)
   if 'B' < 'a' then return a < b end
   return bytes_before(a, b)
 end
 
--- Puts texts in order.
+-- Sorts texts by bytes.
 function ff.sort(texts)
   if 'B' < 'a' then table.sort(texts) else table.sort(texts, bytes_before) end
 end

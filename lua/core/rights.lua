@@ -1,11 +1,12 @@
--- Which commands the caller may not run: asked when a backend opens, so that a missing right is named then and not met
--- by a command half of whose work is done.
+-- Commands that the caller has no right to run: checked when a backend opens, so that a missing right is reported then,
+-- and not in the middle of a command's writes.
 
--- ARGV: per command the count of its words, and these. Answers the numbers of those that are refused, the first is 1.
+-- ARGV: for each command the number of its words, then the words. Answers the numbers of the commands that are refused,
+-- from 1.
 server.register_function({
   function_name = LIBRARY.prefix .. 'rights',
   callback = function(_, argv)
-    -- It can be the first call of all.
+    -- It can be the first call of the server.
     ff.bind()
     local refused = {}
     local at, number = 1, 0

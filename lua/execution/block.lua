@@ -2,7 +2,7 @@
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'grant')
 
--- Why an execution cannot be blocked, if it cannot.
+-- Why an execution cannot be blocked, if so.
 local function obstacle_of(call, execution)
   if not execution then return 'execution_not_found' end
   if ff.is_terminal(execution.situation) then return 'execution_not_active' end

@@ -1,6 +1,6 @@
--- Inputs and results: bytes of the caller that are given back as they are. They come as two arguments, where they are
--- and a text: `=` and the bytes; or, when they are long, the name under which they were staged beside the call, for
--- Lua would hash every one of them, and how many they are; or nothing, twice.
+-- Inputs and results: bytes of callers that are returned unchanged. They are two arguments, place and text: `=` and the
+-- bytes; or, for long ones, the name under which they were staged beside the call, because Lua would hash every byte,
+-- and their length; or both empty when absent.
 
 local function is_staged(place)
   return place ~= '' and place ~= LIMIT.bytes_here
@@ -10,7 +10,7 @@ local function staged_key(key, place)
   return key .. LIMIT.staged_separator .. place
 end
 
--- Whether bytes that should have been staged are not: the caller has to send them with the command.
+-- Whether staged bytes are missing: the caller then sends them with the command.
 function ff.lacks_bytes(key, place, text)
   return is_staged(place) and command('STRLEN', staged_key(key, place)) ~= tonumber(text)
 end
@@ -20,8 +20,8 @@ function ff.count_bytes(place, text)
   return tonumber(text) or 0
 end
 
--- Keeps bytes in a key of their own, which is named by two texts, unless they are so short that they go into the record:
--- answers them then.
+-- Stores bytes in a key of their own, named by two texts. Bytes that are short enough for the record are answered
+-- instead.
 function ff.keep_bytes(key, suffix, place, text)
   if place == LIMIT.bytes_here then
     if #text <= LIMIT.max_field_bytes and text ~= LIMIT.spilled then return text end
@@ -34,12 +34,12 @@ function ff.keep_bytes(key, suffix, place, text)
   return LIMIT.spilled
 end
 
--- Staged bytes that nobody needs. Those that no command came for expire.
+-- Removes staged bytes that are not needed. Bytes without a command expire.
 function ff.discard_bytes(key, place)
   if is_staged(place) then command('UNLINK', staged_key(key, place)) end
 end
 
--- Keeps the result of an execution that has a fence: a short one needs no key.
+-- Stores the result of an execution that has a fence: a short one needs no key.
 function ff.keep_result(execution, place, text)
   if place == LIMIT.bytes_here and #text <= LIMIT.max_field_bytes and text ~= LIMIT.spilled then return text end
   return ff.keep_bytes(ff.result_key(execution), '', place, text)

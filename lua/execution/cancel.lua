@@ -19,7 +19,7 @@ function ff.decide.cancel_execution(call, group, execution_id, fence, reason)
   end
   if not operator then
     if execution.situation == SITUATION.lease_revoked then return ff.reject('lease_revoked') end
-    -- A lapsed lease does not matter as long as nobody has taken over: giving up is the fast way out.
+    -- A lapsed lease does not matter until another worker takes over: giving up is the fast way out.
     local owner = last_owner
     if ff.is_active(execution.situation) then owner = ff.holds_lease(execution, fence) end
     if not owner then return ff.reject('stale_lease') end

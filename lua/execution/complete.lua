@@ -2,13 +2,13 @@
 
 local load = ff.refilling_loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'streams', 'membership')
 
--- The extras of members that have nothing else: most have none but these.
+-- The extras of members without any other extra.
 local IS_MEMBER_ALONE = {
   [FIELD.membership] = true, [FIELD.membership .. FIELD.group] = true, [FIELD.group .. FIELD.membership] = true,
 }
 
--- What completions share: one table for all groups, which run one after another. With it is the last one of its group that had
--- nothing but what many have: its life, rules and timing, and when it is purged.
+-- Facts shared by completions: one table for all groups, which run one after another. It also has the life, rules and
+-- timing of the last plain completion of its group, and its purge time.
 local shared = {
   source = '', attempt_index = '', result_encoding = '', life = false, rules = '', timing = '', purge_at = false, purge_text = '',
 }
@@ -18,22 +18,22 @@ function ff.prepare.complete_execution(_, source, attempt_index, result_encoding
   return shared
 end
 
--- The record of the last completion, if it got no facts but those that its loader gave it.
+-- The record of the last completion, if it got no facts beyond those of its loader.
 local plain_record = false
 
--- What many have, and a completion leaves as it is.
+-- Extras that many executions have, and that a completion does not change.
 local COMMON = '[^' .. FIELD.tags .. FIELD.rules .. FIELD.timing .. ']'
 
--- Whether an execution leaves nothing that its completion has to take away.
+-- Whether an execution has nothing that its completion must remove.
 local function is_plain(execution)
   if execution.extras == '' then return true end
   if execution.retries ~= '' or execution.stream or execution.kept then return false end
-  -- Of the timing of an attempt, its end means nothing without an owner.
+  -- In the timing of an attempt, its end has no meaning without an owner.
   if execution.timing ~= '' and execution.attempt_timeout_remaining_ms ~= '' then return false end
   return not (ff.is_held(execution) or ff.is_member(execution))
 end
 
--- Notes how a plain one was decided: those that are like it are decided alike.
+-- Remembers the decision on a plain completion for executions that are like it.
 local function note_plain(group, execution, purge_at, purge_text)
   group.purge_at, group.purge_text, group.life = purge_at, purge_text, false
   local extras = execution.extras
@@ -49,7 +49,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   if not execution then return ff.reject('execution_not_found') end
   if execution.life == group.life and execution.rules == group.rules and execution.timing == group.timing
     and fence == execution.fence and fence ~= '' then
-    -- Its fence alone is its own.
+    -- Only its fence differs.
     if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
       return LIMIT.not_staged
     end

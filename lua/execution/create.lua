@@ -2,15 +2,15 @@
 
 local load_waiting = ff.loader('naming', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait', 'streams')
 
--- The end of an execution's time by its rules: below the bound a duration, else a time.
+-- The deadline from the rules: below the bound a duration, else a time.
 local function deadline_of(call, rules)
   local deadline_ms = rules.deadline_ms
   if not deadline_ms or deadline_ms >= LIMIT.absolute_time_from then return deadline_ms end
   return math.min(call.now + deadline_ms, LIMIT.max_integer)
 end
 
--- What creations share that have nothing but what every execution has, and are as urgent as most: one table does for all of
--- them.
+-- Facts shared by creations with nothing but the facts of every execution and the default priority: one table for all
+-- of them.
 local plain = {
   is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
   needs = '', tags = '', policy_text = '', extras = '', more = {}, life = SITUATION.ready,
@@ -25,21 +25,21 @@ local function plain_group(call, naming, namespace, lane_id, queue)
   return plain
 end
 
--- The life of what is delayed, or has more than every execution. What is ready has no time of its last change yet where what
--- it was given says it, in the core: so executions that are alike have one life.
+-- The life of a new execution that is delayed, or has more than every execution. The life of a ready one has no time of
+-- its last change if the creation time in the core says it, so executions that are alike have the same life.
 local function first_life(call, delay, extras, fits)
   if delay == '' then return ff.life_text(SITUATION.ready, '', '', fits and '' or call.now_text, '', '', extras) end
   return ff.life_text(SITUATION.delayed, '', delay, call.now_text, '', '', extras)
 end
 
--- A field of a creation that most do not have.
+-- A field that most creations do not have.
 function ff.also(change, field, text)
   if text == '' then return end
   local size = #change
   change[size + 1], change[size + 2] = field, text
 end
 
--- What only some creations have, and those of a group share: fields and texts.
+-- Fields and texts that only some creations have, shared by a group.
 local function more_fields(delay, needs, rules, tags, policy)
   local more = {}
   ff.also(more, FIELD.wait, delay)
@@ -58,14 +58,14 @@ local function all_fit(more)
   return true
 end
 
--- Writes the record of a creation: a key, then its own fields and texts, and behind them those that it shares.
+-- Writes the record of a creation: the key, its own fields and texts, then those that the group shares.
 function ff.write_creation(change, creation)
   local key, size, more = change[1], #change, creation.more
   for i = 1, #more, 2 do change[size + i], change[size + i + 1] = more[i], ff.fit(key, more[i], more[i + 1]) end
   command('HSET', unpack(change))
 end
 
--- What all creations of a group share: who, what, where, and the policy.
+-- Facts that all creations of a group share.
 function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   local namespace, lane_id, execution_kind = ff.split_naming(naming)
   local queue = ff.queue_of(call, lane_id, needs, execution_kind)
@@ -90,7 +90,7 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   local empty_given = (priority == 0 and '' or priority) .. '\t\t' .. payload_encoding
   local extras = (deadline ~= '' and FIELD.bounds or '') .. (delay ~= '' and FIELD.wait or '') .. (tags ~= '' and FIELD.tags or '')
     .. (needs ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
-  -- Behind what is given alike come the size of the input and the time, and the priority can grow.
+  -- The shared part of `given` is followed by the size of the input, the time and the priority.
   local fits = #empty_given + 36 <= LIMIT.max_field_bytes
   local more = more_fields(delay, needs, rules, tags, policy)
   local is_plain = fits and #naming <= LIMIT.max_field_bytes and delay == '' and deadline == '' and all_fit(more)
@@ -99,7 +99,7 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
     naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
     lane_id = lane_id, needs = needs, tags = tags, extras = extras,
-    -- What the log says of the policy: rules that say all of it are its text.
+    -- The text of the policy in the log: the rules, when they contain all of the policy.
     policy_text = policy ~= '' and policy or rules, more = more,
   }
 end
@@ -116,7 +116,7 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, needs
   return group
 end
 
--- The execution that a live idempotency key points to, or nil.
+-- The execution to which a live idempotency key points, or nil.
 local function first_of_key(call, name)
   local entry = command('GET', name)
   if not entry then return nil end
@@ -131,7 +131,7 @@ local function duplicate(key, input_at, id)
   return ANSWER.duplicate .. id
 end
 
--- The oldest that waits where the quota of a creation is full, ready to be cancelled; nil when none is.
+-- The oldest waiting execution of a full quota, ready to be cancelled; nil when none waits.
 local function made_room(call, group)
   local id = ff.oldest_in(call, group.queue)
   local oldest = id and load_waiting(call, id)
@@ -146,7 +146,7 @@ local function replace(call, group, new, oldest)
   ff.apply.execution_cancelled(call, oldest, LIMIT.replacer, LIMIT.replaced_reason, oldest.purge_at, oldest.purge_text)
 end
 
--- Looks at every key that the creation writes to: each is what it should be. The id is entered first.
+-- Checks every key to which the creation writes. The id is entered first.
 local function check_places(call, group, id)
   ff.check_ids(call, id, true)
   if group.is_checked then return end
@@ -155,7 +155,7 @@ local function check_places(call, group, id)
   group.is_checked = true
 end
 
--- The record of a creation that says more than every one does.
+-- The record of a creation with more than the plain facts.
 local function record_of(group, id, key, given)
   return {
     id = id, key = key, given = given, situation = group.delay == '' and SITUATION.ready or SITUATION.delayed,
@@ -164,7 +164,7 @@ local function record_of(group, id, key, given)
   }
 end
 
--- What is given with an input of so many bytes: mostly as many as before.
+-- The facet `given` for an input of this size, which is mostly that of the previous creation.
 local function given_of(group, bytes)
   if bytes ~= group.bytes then
     group.bytes = bytes
@@ -179,7 +179,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if idempotency_key ~= '' then
     name = call.base .. KEY.idempotency .. group.namespace .. ':' .. idempotency_key
     local first = first_of_key(call, name)
-    -- A key outlives its execution only where the clock has jumped: then it names nothing.
+    -- A key outlives its execution only after a jump of the clock. Then it names nothing.
     if first and command('EXISTS', call.base .. first) == 1 then return duplicate(key, input_payload_at, first) end
     expires_at = ff.digits(call.now + (group.rules.dedup_window_ms or LIMIT.default_dedup_window_ms))
   end
@@ -213,7 +213,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end
   if name and group.deadline == '' then
     local life = group.life
-    -- The letter alone names no extras.
+    -- A life of one letter has no extras.
     if life == SITUATION.ready then life = first_life(call, '', '', true) end
     new.life = life .. FIELD.bounds
   end
@@ -223,8 +223,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   return group.reply, ff.apply.execution_created, group, new
 end
 
--- find_execution: namespace, idempotency_key
--- Answers the id that a live key names, or nothing.
+-- find_execution: namespace, idempotency_key. Answers the id that a live key names, or nothing.
 function ff.query.find_execution(call, namespace, idempotency_key)
   return first_of_key(call, call.base .. KEY.idempotency .. namespace .. ':' .. idempotency_key) or false
 end

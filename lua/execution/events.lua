@@ -1,7 +1,7 @@
--- What each event of an execution does: the record, the indexes, the log entry. The twins of
--- model/execution/recipes.ts. Nothing here can fail: what is written was read and computed before.
+-- The effect of each event of an execution: the record, the indexes, the log entry. The twins of
+-- model/execution/recipes.ts. Nothing here can fail: everything was read and computed before.
 
--- What every creation does besides entering its id, which comes first, and writing the record.
+-- The effects of every creation besides entering its id, which comes first, and writing the record.
 local function place(call, group, id, situation)
   ff.tally(call, group.lane_id, nil, situation)
   if group.lane_is_new then
@@ -11,8 +11,8 @@ local function place(call, group, id, situation)
   if group.delay == '' then ff.add_noted(group.queue, group.score_text, group.score, id, group.priority) end
 end
 
--- A creation without a time of its own and without a key: most are so. What its group has besides stands behind what every
--- execution has.
+-- A creation without a delay and without a key, as most are. The further fields of its group follow those of every
+-- execution.
 function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
   ff.enter_id(call, id)
   if group.given ~= given then group.given, group.stored_given = given, given .. '\t' .. call.now_text end
@@ -70,7 +70,7 @@ function ff.apply.progress_updated(call, execution, progress_pct, progress_messa
   ff.append(call, EVENT.progress_updated, execution.id, progress_pct, progress_message)
 end
 
--- A failure that was followed by success is not the last word.
+-- A failure that was followed by success is cleared.
 local function forget_failure(execution)
   if execution.retries == '' then return end
   ff.read_retries(execution)
@@ -82,7 +82,7 @@ end
 
 local last_started, last_attempts, last_now, last_purge, last_extras, last_life
 
--- The life of a completed execution. Executions that were claimed together and end together have one.
+-- The life of a completed execution. Executions that were claimed together and end together have the same life.
 local function completed_life(call, execution, purge_text)
   local started, attempts, now, extras = execution.started_at, execution.total_attempt_count, call.now_text, execution.extras
   if now ~= last_now or started ~= last_started or attempts ~= last_attempts or purge_text ~= last_purge or extras ~= last_extras then
@@ -92,7 +92,7 @@ local function completed_life(call, execution, purge_text)
   return last_life
 end
 
--- Writes the record of a plain completion. Answers what its event says of the result: its size and its encoding.
+-- Writes the record of a plain completion. Answers the size and the encoding of the result, for its event.
 local function write_completion(call, execution, group, result_at, result)
   local key, life, encoding = execution.key, completed_life(call, execution, group.purge_text), group.result_encoding
   if result_at == '' and encoding == '' then
@@ -110,7 +110,7 @@ local function write_completion(call, execution, group, result_at, result)
   return ending
 end
 
--- A completion that leaves nothing but its time and its result: most are so.
+-- A completion that only sets its time and its result, as most do.
 function ff.apply.plain_completion(call, execution, group, result_at, result)
   local id, purge_at = execution.id, group.purge_at
   local is_common = execution.extras == ''
@@ -128,7 +128,7 @@ function ff.apply.plain_completion(call, execution, group, result_at, result)
   end
 end
 
--- A completion of a member that has nothing besides: it is forgotten with its flow.
+-- A completion of a member with nothing else to change: it is purged with its flow.
 function ff.apply.member_completion(call, execution, purge_text, result_at, result, result_encoding)
   local key, id, flow_id = execution.key, execution.id, ff.flow_of(execution)
   local in_hand = call.downstream
@@ -171,8 +171,8 @@ local function fitted_retries(execution, retry_count, failure_category)
     execution.lease_release_count, failure_category))
 end
 
--- What a failure says for programs takes the place of what the one before said, if it said something: then, and where
--- that was not looked at, it is taken away.
+-- The failure detail replaces that of the previous failure; without one, the previous detail is removed if there is
+-- one, or if that is unknown.
 local function note_detail(execution, failure_detail)
   if failure_detail and failure_detail ~= '' then
     command('HSET', execution.key, FIELD.failure_detail, ff.fit(execution.key, FIELD.failure_detail, failure_detail))
@@ -215,7 +215,7 @@ function ff.apply.execution_failed(call, execution, failure_category, failure_re
   if execution.extras ~= '' then ff.settle_end(call, execution) end
 end
 
--- A cancellation, without what it means for others.
+-- A cancellation, without its consequences for other executions.
 function ff.cancel_quietly(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'cancelled', '', '') end
   if execution.kept then ff.close_pending(call, execution, 'cancelled') end
@@ -253,7 +253,7 @@ function ff.apply.execution_promoted(call, execution)
   ff.append(call, EVENT.execution_promoted, execution.id)
 end
 
--- Notes that something was changed beside the situation. Needs edits loaded.
+-- Records an edit that does not change the situation. Needs edits loaded.
 local function edited(call, execution)
   ff.read_edits(execution)
   ff.note_extra(execution, FIELD.edits)
@@ -273,7 +273,7 @@ function ff.apply.execution_held(call, execution, held_by, reason)
   ff.append(call, EVENT.execution_held, execution.id, held_by, reason)
 end
 
--- The execution returns to its place.
+-- The execution returns to its queue.
 function ff.apply.hold_released(call, execution, released_by, reason)
   ff.end_hold(call, execution)
   local edits = edited(call, execution)
@@ -290,7 +290,7 @@ function ff.apply.priority_changed(call, execution, priority, requested_by)
     ff.fit(key, FIELD.given, ff.given_text(priority, execution.payload_bytes, execution.payload_encoding, execution.created_at)))
   if ff.is_queued(execution) then
     ff.enqueue(execution)
-    -- Its new place is announced if it is the first, whatever stood there before.
+    -- Its new position is announced if it is the first, whatever was there before.
     execution.queue.has_left = true
   end
   ff.append(call, EVENT.priority_changed, execution.id, priority .. '\t' .. requested_by, '')
@@ -305,7 +305,7 @@ function ff.apply.tags_set(call, execution, merged, tags)
   ff.append(call, EVENT.tags_set, execution.id, tags, execution.naming)
 end
 
--- Facets that tell of a run and of nothing else, and the long facts.
+-- Facets that belong to one run only; beside them, the long facts.
 local OF_A_RUN = { FIELD.retries, FIELD.progress }
 
 function ff.apply.execution_replayed(call, execution, reason, requested_by, discards)
@@ -340,7 +340,7 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by, disc
   ff.append(call, EVENT.execution_replayed, execution.id, facts, reason)
 end
 
--- What follows it, and its time, stay as they are.
+-- Its next attempt and its time stay unchanged.
 function ff.apply.execution_blocked(call, execution, situation, detail)
   local key = execution.key
   if ff.is_queued(execution) then ff.dequeue(call, execution) end

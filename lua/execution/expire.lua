@@ -6,7 +6,7 @@ function ff.prepare.expire_execution(_, expire_reason)
   return { reason = expire_reason }
 end
 
--- The time at which the execution is over for a reason, or nil when it cannot be.
+-- The time at which the execution expires for a reason, or nil when it cannot.
 local function timeout_of(execution, reason)
   if reason == 'execution_deadline' then
     ff.read_bounds(execution)

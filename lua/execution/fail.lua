@@ -8,7 +8,7 @@ function ff.prepare.fail_execution(_, source, attempt_index, failure_class, retr
   }
 end
 
--- What this very call answered when it ran before, if it did.
+-- The answer to this same call when it ran before, if it did.
 local function earlier_outcome(execution, fence)
   if not ff.was_last_owner(execution, fence) then return nil end
   if execution.situation == SITUATION.failed then return KIND.terminal_failed end

@@ -1,4 +1,4 @@
--- The few moves that events are made of; the twins of model/execution/lifecycle.ts.
+-- The moves that events consist of; the twins of model/execution/lifecycle.ts.
 
 function ff.is_active(situation)
   return situation == SITUATION.running or ff.is_reclaimable(situation)
@@ -12,24 +12,24 @@ function ff.is_claimable(situation)
   return situation == SITUATION.ready or ff.is_reclaimable(situation)
 end
 
--- Whether an operator keeps an execution from being claimed: an extra that is there only while it holds.
+-- Whether an operator holds an execution. The extra exists only during the hold.
 function ff.is_held(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.hold, 1, true) ~= nil
 end
 
--- Whether a worker has a grant to take an execution, and no other claim takes it: an extra too.
+-- Whether an execution is granted to one worker, so that no other claim takes it. Also an extra.
 function ff.is_granted(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.grant, 1, true) ~= nil
 end
 
--- Whether an execution stands in its queue: the one place that says so, with `isQueued` of the model.
+-- Whether an execution belongs in its queue: the only definition, with `isQueued` of the model.
 function ff.is_queued(execution)
   if not ff.is_claimable(execution.situation) then return false end
   -- Both are extras: most executions have none.
   return execution.extras == '' or not (ff.is_held(execution) or ff.is_granted(execution))
 end
 
--- Whether an execution is in a flow: an extra too.
+-- Whether an execution is in a flow. Also an extra.
 function ff.is_member(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.membership, 1, true) ~= nil
 end
@@ -51,8 +51,8 @@ function ff.is_runnable(situation)
   return PHASE[situation] == 'runnable'
 end
 
--- Moves an execution into a situation; `due_at` is a text. Needs naming loaded. Answers the facet `life`, for the caller to
--- write.
+-- Moves an execution into a situation; `due_at` is a text. Needs naming loaded. Answers the facet `life`, which the
+-- caller writes.
 function ff.become(call, execution, situation, due_at)
   local in_hand = call.downstream
   if in_hand and in_hand ~= execution and in_hand.id == execution.id then ff.leave_downstream(call) end
@@ -68,8 +68,8 @@ function ff.become(call, execution, situation, due_at)
     execution.total_attempt_count, execution.extras)
 end
 
--- Writes what an execution is once nobody owns it any more: `life`, and what else changes. Facts of an owner count only
--- while there is one, so they stay as they are; the rest of the attempt's time is written, or taken away.
+-- Writes an execution that lost its owner: `life`, and the given changes. Facts of an owner only count while there is
+-- one, so they are left; the remaining time of the attempt is written, or removed.
 local function disown(execution, life, delay_until, remaining_ms, ...)
   local change = { execution.key, FIELD.life, life, ... }
   local size = #change
@@ -83,7 +83,7 @@ local function disown(execution, life, delay_until, remaining_ms, ...)
   command('HSET', unpack(change))
 end
 
--- Takes an execution out of its queue, if it stands in one. Why its lease was revoked, or it was blocked, is told no longer.
+-- Removes an execution from its queue, if it is in one. The reason of a revocation or a block is cleared.
 local function leave_queue(call, execution)
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   local situation = execution.situation
@@ -94,13 +94,13 @@ local function leave_queue(call, execution)
   end
 end
 
--- The facet `life` of an execution whose situation stays as it is.
+-- The facet `life` of an execution whose situation does not change.
 function ff.same_life(execution)
   return ff.life_text(execution.situation, execution.next_attempt, execution.due_at, execution.last_transition_at,
     execution.started_at, execution.total_attempt_count, execution.extras)
 end
 
--- Nobody keeps an execution from being claimed any longer. The caller writes `life`.
+-- Ends a hold. The caller writes `life`.
 function ff.end_hold(call, execution)
   if not ff.is_held(execution) then return end
   ff.tally(call, ff.lane_of(execution), LIMIT.held, nil)
@@ -109,7 +109,7 @@ function ff.end_hold(call, execution)
   command('HDEL', execution.key, FIELD.hold, FIELD.hold_reason)
 end
 
--- Nobody in particular may take an execution any longer. The caller writes `life`, and the timer.
+-- Ends a grant. The caller writes `life`, and the timer.
 function ff.end_grant(execution)
   if not ff.is_granted(execution) then return end
   ff.drop_extra(execution, FIELD.grant)
@@ -117,7 +117,7 @@ function ff.end_grant(execution)
   command('HDEL', execution.key, FIELD.grant)
 end
 
--- Takes a grant away before its time. The caller writes `life`. Needs bounds and timing loaded.
+-- Withdraws a grant before its time. The caller writes `life`. Needs bounds and timing loaded.
 function ff.withdraw_grant(call, execution)
   if not ff.is_granted(execution) then return end
   ff.end_grant(execution)
@@ -125,7 +125,7 @@ function ff.withdraw_grant(call, execution)
 end
 
 -- Ends an execution: one routine for every ending. Needs naming, bounds, needs, wait and timing loaded; `purge_at` is a
--- number or nil, `purge_text` the same as a text. What follow are further fields and values.
+-- number or nil, `purge_text` the same as a text. The further arguments are fields and values.
 function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   leave_queue(call, execution)
   ff.stop_timer(call, execution)
@@ -134,12 +134,12 @@ function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   if execution.kept then ff.close_pending(call, execution, 'attempt_ended') end
   execution.next_attempt = ''
   disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
-  -- What is in a flow is forgotten with it.
+  -- Members of a flow are purged with the flow.
   if purge_at and not ff.is_member(execution) then ff.retain(call, execution.id, purge_at) end
   if call.ends then ff.note_end(call, execution.id) end
 end
 
--- Makes an execution wait until a time; `until_at` is a number. What follow are further fields and values.
+-- Delays an execution; `until_at` is a number. The further arguments are fields and values.
 function ff.wait(call, execution, situation, next_attempt, until_at, remaining_ms, ...)
   leave_queue(call, execution)
   ff.end_grant(execution)
@@ -152,7 +152,7 @@ function ff.wait(call, execution, situation, next_attempt, until_at, remaining_m
   ff.set_timer(call, execution)
 end
 
--- Makes an execution wait for any worker that can run it. What follow are further fields and values.
+-- Makes an execution claimable. The further arguments are fields and values.
 function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = next_attempt
@@ -161,7 +161,7 @@ function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   ff.set_timer(call, execution)
 end
 
--- Makes an execution that was owned wait for what it depends on.
+-- Parks an owned execution until its dependencies are decided.
 function ff.park_for_others(call, execution, remaining_ms)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = NEXT.resume
@@ -169,7 +169,8 @@ function ff.park_for_others(call, execution, remaining_ms)
   ff.set_timer(call, execution)
 end
 
--- Makes an execution wait for what satisfies its condition; `timeout_at` is a text. What follow are further fields and values.
+-- Suspends an execution until its condition is satisfied; `timeout_at` is a text. The further arguments are fields and
+-- values.
 function ff.suspend(call, execution, timeout_at, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   ff.note_extra(execution, FIELD.pause)

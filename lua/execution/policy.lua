@@ -1,5 +1,5 @@
--- The rules of a policy, as `policyRules` in model/execution/policy-text.ts writes them: six words or more, then "|" and the
--- retryable categories; behind another "|" can stand what is only kept.
+-- The rules of a policy, as `policyRules` in model/execution/policy-text.ts writes them: six words or more, then "|"
+-- and the retryable categories; after another "|" can follow words that are only stored.
 
 local WORDS = {
   'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
@@ -14,7 +14,7 @@ local NO_RULES = {}
 -- Executions of a call mostly have the same rules.
 local last_text, last_rules
 
--- The rules as a table, which nobody changes; words that the policy leaves open are nil.
+-- The rules as a table that must not be changed; words that the policy leaves open are nil.
 function ff.rules(text)
   if text == '' then return NO_RULES end
   if text == last_text then return last_rules end
@@ -40,14 +40,14 @@ local function lists(categories, category)
   return false
 end
 
--- Whether the rules allow one more try.
+-- Whether the rules allow another retry.
 local function may_retry(rules, retry_count, failure)
   if not rules.max_retries or retry_count >= rules.max_retries then return false end
   if NEVER_RETRIED[failure.class] or NEVER_RETRIED[failure.category] then return false end
   return rules.categories == '' or lists(rules.categories, failure.category)
 end
 
--- Delay before the next try. The power is a loop, so that it gives the same double as in the model.
+-- Delay before the next retry. The power is a loop, so that it gives the same double as the model.
 local function backoff_delay(rules, retry_count, jitter)
   if rules.backoff == 'fixed' then return rules.delay_ms end
   local delay = rules.delay_ms
@@ -61,8 +61,8 @@ local function backoff_delay(rules, retry_count, jitter)
   return math.floor(delay)
 end
 
--- Time of the next try after a failure {class, category, jitter, retry_after_ms, rules}, or nil when none is left. Needs
--- rules and retries loaded; `rules`, when there are any, stand in the place of the execution's.
+-- Time of the next retry after a failure {class, category, jitter, retry_after_ms, rules}, or nil when none is left.
+-- Needs rules and retries loaded; `rules`, if given, replace those of the execution.
 function ff.next_try_at(call, execution, failure)
   local rules = ff.rules(failure.rules or execution.rules)
   if not rules.max_retries then return nil end

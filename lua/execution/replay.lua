@@ -3,7 +3,7 @@
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'edits', 'progress', 'rules', 'wait',
   'membership', 'group')
 
--- The execution leaves the list of its slot at once when that is short, see `execution_purged`.
+-- The execution is removed from the list of its slot at once if that is short, see `execution_purged`.
 local function replay(call, execution, reason, requested_by, discards)
   if execution.slot_length then ff.leave_short_slot(call, execution) end
   local flow = execution.flow_to_reopen
@@ -22,8 +22,8 @@ local function by_id(a, b)
   return ff.is_before(a.id, b.id)
 end
 
--- The group of a member as it would be if it were asked anew: what made it impossible may have been replayed since. The twin
--- of `renewalOf`.
+-- The group of a member after a fresh look at its upstreams: upstreams that made it impossible may have been replayed
+-- since. The twin of `renewalOf`.
 local function renewal_of(call, execution, flow)
   local pairs_of = command('HGETALL', execution.key .. SUFFIX.dependencies)
   local reopened, met, failed, skipped = {}, {}, execution.failed, execution.skipped
@@ -49,18 +49,18 @@ local function renewal_of(call, execution, flow)
     group_policy = execution.group_policy, needs_of_quorum = execution.needs_of_quorum, group_state = GROUP_STATE.pending,
     leading = execution.leading, succeeded = execution.succeeded + #met, failed = failed, skipped = skipped,
   }, flow)
-  -- What is impossible all the same stays so, with its edges as they are: a parent goes on with what it knows.
+  -- A group that is still impossible is not changed: a parent continues with the results that it has.
   if decision == GROUP_STATE.impossible then reopened, met = {}, {} end
   return { flow = flow, reopened = reopened, met = met, decision = decision }
 end
 
--- Whether what a call left to be done about a member has been done.
+-- Whether all walks that concern a member are done.
 local function is_settled(call, id)
   local base = call.base .. WALK.key
   return command('EXISTS', base .. WALK_KIND.resolve .. id, base .. WALK_KIND.siblings .. id) == 0
 end
 
--- Why a member of a flow cannot run again, if it cannot. What forgets its flow is put off.
+-- Why a member of a flow cannot be replayed, if so. The purge of its flow is postponed.
 local function flow_refusal(call, execution)
   local flow = ff.load_flow(call, ff.flow_of(execution))
   if flow and (flow.flow_state == FLOW_STATE.cancelled or flow.is_purging ~= '') then

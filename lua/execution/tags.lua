@@ -1,7 +1,7 @@
 -- set_execution_tags: see model/execution/tags.ts
 --
--- Tags are stored as the client wrote them, a flat JSON object of texts in key order. Merging takes the texts of values
--- as they are: what is written here is what the client would have written.
+-- Tags are stored as the client wrote them, a flat JSON object of texts in key order. Merging copies the texts of
+-- values, so the result is what the client would have written.
 
 local load = ff.loader('naming', 'tags', 'edits')
 
@@ -11,8 +11,8 @@ local function json_of(keys, values)
   return '{' .. table.concat(parts, ',') .. '}'
 end
 
--- Tags with others put over them: how many were given, whether that changes anything, and what comes of it; nil when these
--- are too many.
+-- Tags with others merged over them: the number of given tags, whether they change anything, and the result; nil when
+-- there are too many.
 function ff.merged_tags(stored, tags)
   local keys, values = ff.tags_of(stored)
   local given, news = ff.tags_of(tags)

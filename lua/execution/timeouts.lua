@@ -1,6 +1,6 @@
--- What happens to an execution whose attempt, or whose whole time, is over; the twin of model/execution/timeouts.ts.
+-- The end of an execution whose attempt, or whose whole time, is over; the twin of model/execution/timeouts.ts.
 
--- Decides it: the event, and what it needs. Needs rules, retries, given and naming loaded.
+-- Answers the event, and its arguments. Needs rules, retries, given and naming loaded.
 function ff.timed_out(call, execution, reason, jitter)
   if reason == 'attempt_timeout' then
     local delay_until = ff.next_try_at(call, execution, { class = 'timeout', category = 'timeout', jitter = jitter })

@@ -3,7 +3,7 @@
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'tags', 'rules', 'input', 'fence', 'retries', 'timing',
   'progress', 'edits', 'grant', 'streams')
 
--- Whether the execution waits for a worker, and no operator keeps it.
+-- Whether the execution is claimable and not held.
 local function is_waiting(execution)
   return execution.situation == SITUATION.ready and not ff.is_held(execution)
 end

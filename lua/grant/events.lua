@@ -1,6 +1,6 @@
 -- What each event of a grant does. The twins of model/grant/recipes.ts.
 
--- `grant` is the facet as it is stored. Texts of the log follow.
+-- `grant` is the stored facet. The further arguments are texts of the log.
 function ff.apply.grant_issued(call, execution, grant, grant_expires_at, capability_hash, route_snapshot_json, admission_summary)
   local key = execution.key
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
@@ -15,7 +15,7 @@ function ff.apply.grant_issued(call, execution, grant, grant_expires_at, capabil
   end
 end
 
--- The execution returns to its place.
+-- The execution returns to its queue.
 function ff.apply.grant_lapsed(call, execution)
   ff.end_grant(execution)
   command('HSET', execution.key, FIELD.life, ff.same_life(execution))

@@ -8,7 +8,7 @@ function ff.has_live_grant(call, execution)
   return ff.count(execution.grant_expires_at) >= call.now
 end
 
--- Whether the live grant is of the same worker and instance.
+-- Whether the live grant is for the same worker and instance.
 function ff.is_of_same(execution, worker)
   return execution.grant_worker_id .. '\t' .. execution.grant_worker_instance_id == string.match(worker, '^[^\t]*\t[^\t]*')
 end
@@ -18,21 +18,21 @@ local function claim_letter(execution)
   return execution.next_attempt == NEXT.resume and CLAIM.resumed or CLAIM.fresh
 end
 
--- The answer that hands a grant to its worker.
+-- The answer that tells a worker of its grant.
 function ff.granted(execution, grant_id, expires_at)
   local _, lane_id = ff.split_naming(execution.naming)
   return { KIND.granted, grant_id, claim_letter(execution), lane_id, expires_at }
 end
 
--- Whether a caller named a lane, and it is another one.
+-- Whether the caller named another lane.
 function ff.is_other_lane(execution, lane_id)
   if lane_id == '' then return false end
   local _, lane = ff.split_naming(execution.naming)
   return lane ~= lane_id
 end
 
--- What a worker lacks for an execution: capabilities, joined by commas, and the kind when it cannot run that; nil when it
--- can run it. Needs naming and needs loaded.
+-- What a worker lacks for an execution: missing capabilities, joined by commas, and the kind if it cannot run that; nil
+-- when it can run it. Needs naming and needs loaded.
 function ff.mismatch(execution, capabilities, kinds)
   local missing = {}
   local offered = ff.tokens_of(capabilities, '[^,]+')

@@ -9,12 +9,12 @@ local function group_of(call, worker, lane_id, worker_capabilities, kinds, grant
   }
 end
 
--- What follow are texts by which the scheduler decided.
+-- The further arguments are texts on which the scheduler decided.
 local function issue(call, group, execution, grant_id, ...)
   ff.apply.grant_issued(call, execution, group.expires_at .. '\t' .. grant_id .. '\t' .. group.worker, group.expires_at, ...)
 end
 
--- Whether the lane of an execution gives no work now.
+-- Whether the lane of an execution is paused.
 local function is_paused(call, execution)
   return call.stated > 0 and ff.state_of_lane(call, ff.lane_of(execution)) == LANE_STATE.paused
 end
@@ -68,7 +68,7 @@ function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id, capa
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
-  -- A lease that ran out and that nobody noticed is noticed here.
+  -- A lease that lapsed unnoticed is recorded as lapsed here.
   local lapses = execution.situation == SITUATION.running and ff.has_come(call, execution.due_at)
   if not (lapses or ff.is_reclaimable(execution.situation)) or ff.is_held(execution) then
     return { KIND.not_reclaimable, 'execution_not_reclaimable' }

@@ -12,7 +12,7 @@ end
 local function grant_and_take(call, owner, take, lease_id)
   ff.apply.grant_issued(call, take.execution, call.now_text .. '\t' .. lease_id .. '\t' .. OPERATOR .. '\t', call.now_text,
     '', '', '')
-  -- Blocked work whose attempt was interrupted stands on a shelf.
+  -- Blocked work whose attempt was interrupted is on a shelf.
   ff.reshelve(call, take.execution.id, take.execution.situation, SITUATION.running)
   ff.apply.acquired(call, owner, take)
 end

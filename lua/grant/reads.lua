@@ -1,7 +1,7 @@
 -- Reads of schedulers.
 
 -- scan_eligible_executions: lane_id, among, capabilities (`*`, or `=` and a list), kinds, limit
--- Answers ids, the one that comes first first.
+-- Answers ids in the order of the queues.
 function ff.query.scan_eligible_executions(call, lane_id, among, capabilities, kinds, limit)
   local offered = capabilities ~= '*' and ff.tokens_of(string.sub(capabilities, 2), '[^,]+')
   local wanted = kinds ~= '' and ff.tokens_of(kinds, '[^\t]+')

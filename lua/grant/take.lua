@@ -1,6 +1,6 @@
 -- How a worker takes an execution by its id; the twin of what model/grant/claim.ts shares.
 
--- What the claims of one call share: the new owner, as the event of an acquisition needs it.
+-- The new owner, which the claims of one call share, in the form that the event of an acquisition needs.
 function ff.new_owner(call, worker, lane_id, lease_ttl_ms)
   local expires_at = ff.digits(call.now + lease_ttl_ms)
   return {
@@ -9,8 +9,8 @@ function ff.new_owner(call, worker, lane_id, lease_ttl_ms)
   }
 end
 
--- What is wrong with the grant of a claimant: 'none', 'over', or nil. Needs grant loaded. `any_instance`: the grant may be
--- strict.
+-- The fault of a claimant's grant: 'none', 'over', or nil. Needs grant loaded. `any_instance`: also accepts a strict
+-- grant of another instance.
 function ff.fault_of_grant(call, execution, owner, grant_id, any_instance)
   if not ff.is_granted(execution) then return 'none' end
   ff.read_grant(execution)
@@ -24,7 +24,7 @@ function ff.fault_of_grant(call, execution, owner, grant_id, any_instance)
   return ff.count(execution.grant_expires_at) < call.now and 'over' or nil
 end
 
--- The input comes with the answer, however long it is.
+-- The answer contains the input, whatever its size.
 local function bring_input(execution)
   if execution.input ~= LIMIT.spilled then return end
   local input = guarded('GET', execution.key .. SUFFIX.input)
@@ -32,14 +32,15 @@ local function bring_input(execution)
   execution.input = input
 end
 
--- Whether this very call took the execution before: its lease is in force. Answers its fence in parts too.
+-- Whether an earlier run of this call took the execution, and its lease is in force. Answers the parts of its fence
+-- too.
 function ff.is_owned_by(call, execution, lease_id)
   if execution.situation ~= SITUATION.running or ff.has_come(call, execution.due_at) then return false end
   local lease, attempt = string.match(execution.fence, '^%d+\t([^\t]*)\t([^\t]*)$')
   return lease == lease_id, attempt
 end
 
--- The type of the attempt that the last claim began. The counts of a run begin anew with every replay.
+-- The type of the attempt that the last claim started. The counts of a run start again with every replay.
 local function type_of(execution, kind)
   if kind == CLAIM.reclaimed then return ATTEMPT.reclaim end
   if kind == CLAIM.resumed then return '' end
@@ -49,7 +50,7 @@ local function type_of(execution, kind)
   return execution.replay_count ~= '' and ATTEMPT.replay or ''
 end
 
--- What that call was answered. Needs timing, bounds, tags, retries, edits and input loaded.
+-- The answer to that earlier call. Needs timing, bounds, tags, retries, edits and input loaded.
 function ff.taken_before(execution, kind)
   bring_input(execution)
   ff.read_timing(execution)
@@ -67,7 +68,7 @@ local function become_owner(call, owner, take)
   ff.apply.acquired(call, owner, take)
 end
 
--- Makes the caller the owner: the answer, and what to do. Needs everything loaded that a claim looks at.
+-- Makes the caller the owner: the answer, and the step. Needs everything loaded that a claim reads.
 function ff.take_over(call, execution, owner, lease_id, attempt_id)
   bring_input(execution)
   ff.timers_of(call)

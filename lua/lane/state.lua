@@ -1,5 +1,5 @@
--- pause_lane, drain_lane, resume_lane: see model/lane/state.ts. A lane has a record only if it ever had a state. The
--- header says how many lanes are paused or draining: where none is, no call looks for a record.
+-- pause_lane, drain_lane, resume_lane: see model/lane/state.ts. A lane has a record only if it was ever paused or
+-- drained. The header has the number of paused and draining lanes: while it is zero, no call reads a record.
 
 local load = ff.record('lane', 'state')
 
@@ -9,7 +9,7 @@ local function is_stated(letter)
   return letter == LANE_STATE.paused or letter == LANE_STATE.draining
 end
 
--- The letter of a lane's state; nothing when it is open. Asked where some lane has one.
+-- The letter of a lane's state; nothing when it is open. Called only while some lane has a state.
 function ff.state_of_lane(call, lane_id)
   local lane = load(call, lane_id)
   if not lane then return '' end
@@ -17,18 +17,18 @@ function ff.state_of_lane(call, lane_id)
   return lane.lane_state
 end
 
--- The letter as it stands; what is damaged is nothing. For hints, and for counting.
+-- The stored letter; nothing when it is damaged. For hints, and for counting.
 local function stored_letter(call, lane_id)
   local text = guarded('HGET', call.base .. LANE.key .. lane_id, LANE.state)
   return type(text) == 'string' and string.match(text, '^[^\t]*') or ''
 end
 
--- Whether a lane gives no work, so that no worker is told of it.
+-- Whether a lane is paused, so that no worker is told of its work.
 function ff.is_silent(call, lane_id)
   return call.stated > 0 and stored_letter(call, lane_id) == LANE_STATE.paused
 end
 
--- How many lanes are paused or draining is counted anew where the header that said it is lost.
+-- Counts the paused and draining lanes again after the header with their number was lost.
 function ff.count_stated(call)
   local lanes, count = command('SMEMBERS', call.base .. KEY.lanes), 0
   for i = 1, #lanes do
@@ -38,7 +38,7 @@ function ff.count_stated(call)
   if count > 0 then ff.stand(call) end
 end
 
--- Tells of all work of a lane that gave none.
+-- Announces all work of a lane that was paused.
 local function wake(call, lane_id)
   local names = guarded('SMEMBERS', call.base .. KEY.queues .. lane_id)
   local metered = ff.metered_names(call, lane_id)
@@ -49,10 +49,10 @@ local function wake(call, lane_id)
   end
 end
 
--- The state of the lane is written, and the header says how many have one.
+-- Writes the state of a lane, and the number of lanes with a state in the header.
 local function change(call, lane_id, from, to, requested_by, reason)
   local key = call.base .. LANE.key .. lane_id
-  -- What a longer text of before left there.
+  -- A longer earlier text can be in the second hash.
   command('DEL', key .. SUFFIX.details)
   command('HSET', key, LANE.state, ff.lane_state_text(is_stated(to) and to or '', call.now_text),
     LANE.state_changed_by, ff.fit(key, LANE.state_changed_by, requested_by), LANE.state_reason, ff.fit(key, LANE.state_reason, reason))
@@ -77,7 +77,7 @@ function ff.apply.lane_resumed(call, lane_id, from, requested_by, reason)
   change(call, lane_id, from, LANE_STATE.open, requested_by, reason)
 end
 
--- The state that a lane has, after a look at all that its change writes to.
+-- The current state of a lane, after checking all keys that its change writes.
 local function state_before(call, lane_id)
   command('SISMEMBER', call.base .. KEY.lanes, lane_id)
   command('ZCARD', call.base .. KEY.metered .. lane_id)
@@ -103,8 +103,7 @@ function ff.decide.resume_lane(call, lane_id, reason, requested_by)
   return { KIND.lane_resumed, WORD[from] }, ff.apply.lane_resumed, lane_id, from, requested_by, reason
 end
 
--- read_lane: lane_id
--- Answers the pairs of its record, and those of its long values.
+-- read_lane: lane_id. Answers the pairs of its record, and those of its long values.
 function ff.query.read_lane(call, lane_id)
   local key = call.base .. LANE.key .. lane_id
   return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details) }

@@ -1,8 +1,8 @@
 -- What each event of a lease does. The twins of model/lease/recipes.ts.
 
--- Makes a worker the owner of an execution that nobody had before; `execution.take` says what tags and rules it has bring with
--- them, see `plain_take_of`. What it has stays named at the end of its life. The claim takes it out of its queue, counts it and
--- sets its timer, with those of the other candidates.
+-- Makes a worker the first owner of an execution; `execution.take` has the facts that its tags and rules add, see
+-- `plain_take_of`. Its extras stay listed at the end of its life. The claim removes it from its queue, counts it and
+-- sets its timer, together with the other candidates.
 function ff.apply.plain_claim(call, group, execution)
   local fence, extras, times = execution.fence, execution.extras, false
   local life = group.first_life
@@ -26,7 +26,7 @@ function ff.apply.plain_claim(call, group, execution)
   end
 end
 
--- Makes a worker the owner of a candidate, see lua/schedule/claim.lua: `take` says what the claim gave it.
+-- Makes a worker the owner of a candidate, see lua/schedule/claim.lua: `take` has the facts of the claim.
 function ff.apply.acquired(call, owner, take)
   local execution = take.execution
   local key, situation = execution.key, execution.situation
@@ -48,7 +48,7 @@ function ff.apply.acquired(call, owner, take)
     change[size + 1], change[size + 2] = FIELD.retries, ff.fit(key, FIELD.retries, take.retries)
     size = size + 2
   end
-  -- An operator takes up parked or blocked work before its time.
+  -- An operator can take parked or blocked work before its time.
   if (execution.wait or '') ~= '' then change[size + 1], change[size + 2] = FIELD.wait, '' end
   command('HSET', unpack(change))
   -- Progress belongs to an attempt, not to the execution.
@@ -94,7 +94,7 @@ function ff.apply.lease_renewed(call, execution, expires_at)
   ff.append(call, EVENT.lease_renewed, execution.id, expires_at, '')
 end
 
--- The lease is over for its owner; the execution waits to be reclaimed. What follow are further fields and values.
+-- Ends the lease of an owner; the execution waits to be reclaimed. The further arguments are fields and values.
 local function lapse(call, execution, situation, ...)
   command('HSET', execution.key, FIELD.life, ff.become(call, execution, situation, execution.due_at), ...)
   ff.enqueue(execution)

@@ -7,13 +7,13 @@ local function presence_of(fence)
   return string.find(fence, '^%d+\t[^\t]+\t[^\t]+$') and 'full' or 'partial'
 end
 
--- A stored fence that is not the one of the caller may be unreadable.
+-- A stored fence that differs from the caller's may be unreadable.
 function ff.check_fence(execution)
   local fence = execution.fence
   if fence ~= '' and not string.find(fence, '^%d*\t[^\t]*\t[^\t]*') then ff.damaged('fence is unreadable') end
 end
 
--- Refuses a fence that is incomplete, or absent without an operator's authority. One that is stored is neither.
+-- Refuses a fence that is incomplete, or absent without an operator's authority. A stored fence is neither.
 function ff.fence_shape(fence, source, execution)
   if fence ~= '' and fence == execution.fence then return nil end
   local presence = presence_of(fence)
@@ -22,12 +22,13 @@ function ff.fence_shape(fence, source, execution)
   return nil
 end
 
--- Whether the triple is the one of the current lease; for an execution that is active.
+-- Whether the triple is that of the current lease; for an active execution.
 function ff.holds_lease(execution, fence)
   return fence == execution.fence
 end
 
--- Whether nobody has owned the execution since this owner: epoch and attempt outlive the lease. A replay parts from it.
+-- Whether no other worker has owned the execution since this owner: epoch and attempt outlive the lease. A replay ends
+-- that.
 function ff.was_last_owner(execution, fence)
   if fence == '' or execution.fence == '' or execution.next_attempt == NEXT.replay then return false end
   if fence == execution.fence then return true end
@@ -39,13 +40,13 @@ end
 
 local last_index, last_attempts
 
--- How many attempts there are while the one with an index is the last. Mostly asked for the same one.
+-- The number of attempts when the last one has this index. The same index is mostly requested again.
 local function attempts_with(index)
   if index ~= last_index then last_index, last_attempts = index, ff.digits(index + 1) end
   return last_attempts
 end
 
--- Refuses a claimant that does not own the execution at this moment. Needs fence loaded.
+-- Refuses a claimant that does not own the execution at present. Needs fence loaded.
 function ff.ownership_verdict(call, execution, fence, attempt_index)
   local situation = execution.situation
   if situation ~= SITUATION.running then
@@ -60,7 +61,7 @@ function ff.ownership_verdict(call, execution, fence, attempt_index)
   return nil
 end
 
--- Time ends an attempt and an execution, whether that was noticed or not. Needs timing and bounds loaded.
+-- The end of an attempt and of an execution by time, recorded or not. Needs timing and bounds loaded.
 function ff.time_verdict(call, execution)
   if execution.timing ~= '' then
     ff.read_timing(execution)
@@ -75,7 +76,7 @@ function ff.time_verdict(call, execution)
   return nil
 end
 
--- Refuses a claimant that may not work on the execution: it is not the owner, or its time is over.
+-- Refuses a claimant that may not work on the execution: it is not the owner, or the time is over.
 function ff.work_verdict(call, execution, fence, attempt_index)
   local refusal = ff.ownership_verdict(call, execution, fence, attempt_index)
   -- Both are extras: most executions have none.
@@ -83,7 +84,7 @@ function ff.work_verdict(call, execution, fence, attempt_index)
   return ff.time_verdict(call, execution)
 end
 
--- The refusal of a call that needs an execution in another state: the detail says in which it is.
+-- The refusal of a call that needs an execution in another state; the details have its state.
 function ff.not_eligible(execution)
   return ff.reject('execution_not_eligible', 'lifecyclePhase', PHASE[execution.situation],
     'publicState', PUBLIC_STATE[execution.situation])
@@ -94,7 +95,8 @@ local PENDING = {
   [NEXT.resume] = 'attempt_interrupted',
 }
 
--- The refusal of a call that needs an active execution, with the facts that a caller reconciles by. Needs fence loaded.
+-- The refusal of a call that needs an active execution, with the facts by which a caller reconciles. Needs fence
+-- loaded.
 function ff.not_active(execution)
   local outcome = TERMINAL_OUTCOME[execution.situation]
   local attempt_state

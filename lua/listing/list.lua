@@ -1,17 +1,17 @@
 -- list_execution_summaries: see model/listing/list.ts
 --
--- A list is walked from the highest id down: over a shelf where one has all that can match; over what stands in queues and
--- timers where that is little; else over all ids. A page looks at a bounded number of executions.
+-- A list is walked from the highest id down: over a shelf that contains all possible matches; over queues and timers
+-- when they have few entries; otherwise over all ids. A page examines a bounded number of executions.
 
 local load = ff.loader('naming', 'given')
--- What only some have: looked at when the rest matches.
+-- Facets that only some executions have: read when the rest matches.
 local load_more = ff.loader('retries', 'edits', 'tags')
--- Of what was cancelled.
+-- For cancelled executions.
 local load_ending = ff.loader('ending')
--- Of what is active.
+-- For active executions.
 local load_owner = ff.loader('worker', 'fence')
 
--- Ids of leaves, from a bound down. `key_of` names the list of a leaf.
+-- Ids from leaves, below a bound, descending. `key_of` names the list of a leaf.
 local function leaves(names, key_of, before)
   local bound = before == '' and '+' or '(' .. before
   local source = { ids = {}, at = 0 }
@@ -42,7 +42,7 @@ local function shelf(call, name, before)
   return leaves(ff.shelf_key(call, name), function(leaf) return ff.shelf_leaf_key(call, name, leaf) end, before)
 end
 
--- A few ids that are in hand.
+-- A few ids in a table.
 local function array(ids, before)
   local below = {}
   for i = 1, #ids do
@@ -58,7 +58,7 @@ local function append_all(to, ids)
   for i = 1, #ids do to[#to + 1] = ids[i] end
 end
 
--- What stands in the queues of a lane, or of all; nil when it is more than is worth a sort.
+-- The entries of the queues of a lane, or of all lanes; nil when they are too many to sort.
 local function queued(call, lane_id, room)
   local ids = {}
   local lanes = lane_id ~= '' and { lane_id } or command('SMEMBERS', call.base .. KEY.lanes)
@@ -75,7 +75,7 @@ local function queued(call, lane_id, room)
   return ids
 end
 
--- What has a timer: all that is owned or delayed, and more; nil when it is too much.
+-- The entities with timers: all owned or delayed executions, and more; nil when they are too many.
 local function timed(call)
   local key = call.timers_key
   if command('ZCARD', key) > LIMIT.max_live then return nil end
@@ -87,8 +87,8 @@ local function timed(call)
   return ids
 end
 
--- The shelf of one of these tags, if one is indexed and its shelves have all: they have from the first boot on, and after a
--- change of the settings once `verify_partition` went over the records.
+-- The shelf of one of these tags, if one is indexed and its shelves are complete: they are from the first boot on, and
+-- after a change of the settings once `verify_partition` has passed all records.
 local function tag_shelf_of(call, tags)
   local indexed, version = call.settings.indexed_tags, ff.digits(call.settings.version)
   for i = 1, indexed and #tags or 0 do
@@ -100,7 +100,7 @@ local function tag_shelf_of(call, tags)
   return nil
 end
 
--- Where to look for executions in one of these situations.
+-- The sources that contain the executions in these situations.
 local function sources_of(call, letters, held, lane_id, before, tags)
   local of_tag = tag_shelf_of(call, tags)
   if of_tag then return { shelf(call, of_tag, before) } end
@@ -116,7 +116,7 @@ local function sources_of(call, letters, held, lane_id, before, tags)
     end
   end
   if on_shelves then return sources end
-  -- What is neither in a queue nor on a shelf, nor held, has a timer.
+  -- An execution that is neither in a queue nor on a shelf, nor held, has a timer.
   local live = timed(call)
   local waiting = live and queued(call, lane_id, LIMIT.max_live)
   if not waiting then return { all_ids(call, before) } end
@@ -126,7 +126,7 @@ local function sources_of(call, letters, held, lane_id, before, tags)
   return sources
 end
 
--- The highest id that any source has, taken from all that have it.
+-- The highest id of any source, removed from all sources that have it.
 local function take(sources)
   local highest
   for i = 1, #sources do
@@ -148,7 +148,7 @@ local function is_there(naming, want)
   return want.execution_kind == '' or want.execution_kind == execution_kind
 end
 
--- Whether an execution of this naming is wanted. Few namings come again and again: `want.namings` has the answers.
+-- Whether executions with this naming match. Few namings recur, so `want.namings` caches the answers.
 local function is_named(naming, want)
   local answer = want.namings[naming]
   if answer == nil then
@@ -158,14 +158,14 @@ local function is_named(naming, want)
   return answer
 end
 
--- Whether what every execution has is as it should be.
+-- Whether the facts of every execution match.
 local function is_alike(execution, want)
   if want.letters ~= '' and not string.find(want.letters, execution.situation, 1, true) then return false end
   if want.held == '1' and not ff.is_held(execution) then return false end
   return is_named(execution.naming, want)
 end
 
--- Whether a look at its naming alone tells that an execution is not wanted: where one lane of many is listed, most are not.
+-- Whether the naming alone tells that an execution does not match: when one lane of many is listed, most do not.
 local function is_elsewhere(call, id, want)
   if not want.is_of_some then return false end
   local naming = guarded('HGET', call.base .. id, FIELD.naming)
@@ -174,7 +174,7 @@ end
 
 local function has_all(execution, want)
   for i = 1, #want.tags do
-    -- A member of a JSON object with its quotes stands nowhere else in it: inside a text, quotes are escaped.
+    -- A member of a JSON object with its quotes occurs only there: inside texts, quotes are escaped.
     if not string.find(execution.tags, want.tags[i], 1, true) then return false end
   end
   if want.cancelled_by ~= '' and want.cancelled_by ~= execution.cancelled_by then return false end
@@ -182,7 +182,7 @@ local function has_all(execution, want)
   return want.category == '' or want.category == execution.failure_category
 end
 
--- The execution of an id when it is wanted.
+-- The execution of an id if it matches.
 local function wanted_of(call, id, want)
   if is_elsewhere(call, id, want) then return nil end
   local execution = load(call, id)
@@ -210,7 +210,7 @@ local function wanted_of(call, id, want)
   return has_all(more, want) and more
 end
 
--- One that cannot be read is shown elsewhere.
+-- Unreadable records are shown in the quarantine instead.
 function ff.wanted_row(call, id, want)
   local ran, execution = pcall(wanted_of, call, id, want)
   if not ran then

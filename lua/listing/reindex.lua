@@ -1,12 +1,12 @@
--- Puts an execution where it belongs: into the index of ids, its lane, its queue, the timers, its slot, its shelves; and
--- takes it out of those where it does not. For records that were mended, and for indexes that were lost.
+-- Files an execution in the index of ids, its lane, its queue, the timers, its slot and its shelves; and removes it
+-- from those where it does not belong. For records that were mended, and for indexes that were lost.
 
--- Looks at what will be written to. Needs naming, needs, timing and bounds loaded.
+-- Checks the keys that will be written. Needs naming, needs, timing and bounds loaded.
 function ff.check_reindex(call, execution)
   ff.check_ids(call, execution.id)
   command('SCARD', call.base .. KEY.lanes)
   ff.check_queue_of(call, execution)
-  -- What is in a flow is in no slot: it is forgotten with the flow.
+  -- Members of a flow are in no slot: they are purged with the flow.
   local is_kept_by_itself = not ff.is_member(execution)
   if not is_kept_by_itself then command('ZCARD', call.base .. KEY.members .. (ff.flow_of(execution) or '')) end
   if is_kept_by_itself and ff.is_terminal(execution.situation) and execution.due_at ~= '' then ff.check_slot(call, execution) end
@@ -38,7 +38,7 @@ local function mend_timer(call, execution, mended)
   ff.set_timer(call, execution)
 end
 
--- A list of many is not searched: an entry too many counts for nothing.
+-- A long list is not searched: a superfluous entry does not count.
 local function mend_slot(call, execution, mended)
   if not execution.slot_length then return end
   local key = call.base .. KEY.slot .. execution.due_at

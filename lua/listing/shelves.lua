@@ -1,6 +1,7 @@
--- Shelves: executions that are few and that people look for, by id; the twin of model/listing/shelves.ts. A shelf is made
--- of leaves, as the index of ids is (lua/core/ids.lua): a name and 24 bytes an id. Nothing is decided by them: what is
--- written to is not looked at before, a shelf that is none holds no work up, and `verify_partition` makes it anew.
+-- Shelves: executions in situations that are rare and often searched for, by id; the twin of model/listing/shelves.ts.
+-- A shelf consists of leaves, like the index of ids (lua/core/ids.lua): a name and 24 bytes per id. No decision depends
+-- on shelves: their keys are not checked before a write, a key of another type stops nothing, and `verify_partition`
+-- rebuilds them.
 
 local FIRST_LEAF = '-'
 
@@ -12,14 +13,14 @@ function ff.shelf_leaf_key(call, shelf, leaf)
   return call.base .. KEY.shelved .. leaf .. ':' .. shelf
 end
 
--- The leaf that an id belongs to; nothing when there is none yet, false when the shelf is none.
+-- The leaf of an id; nothing when there are no leaves yet, false when the key has another type.
 local function leaf_of(names, id)
   local found = guarded('ZREVRANGEBYLEX', names, '[' .. id, '-', 'LIMIT', 0, 1)
   if found.err then return false end
   return found[1]
 end
 
--- Makes a full leaf two. Ids mostly come in order: then the last leaf keeps nearly all, so that leaves stay full.
+-- Splits a full leaf. Ids mostly arrive in order, so the last leaf keeps nearly all of its ids and stays full.
 local function split(call, shelf, leaf, key)
   local names = ff.shelf_key(call, shelf)
   local ids = command('LRANGE', key, 0, -1)
@@ -34,7 +35,7 @@ local function split(call, shelf, leaf, key)
   command('ZADD', names, '0', next_leaf)
 end
 
--- Whether a leaf in hand is the one for an id. Where the next one begins is asked for when a second id comes.
+-- Whether a leaf in hand is the one for an id. The name of the next leaf is read when a second id arrives.
 local function holds(call, leaf, shelf, id)
   if leaf.shelf ~= shelf or ff.is_before(id, leaf.name) then return false end
   if leaf.up_to == nil then
@@ -44,7 +45,7 @@ local function holds(call, leaf, shelf, id)
   return not leaf.up_to or ff.is_before(id, leaf.up_to)
 end
 
--- The leaf for an id, in the hands of the call; nil when the shelf is none.
+-- The leaf for an id, in hand; nil when the key of the shelf has another type.
 local function open_leaf(call, shelf, id)
   local names = ff.shelf_key(call, shelf)
   local name = leaf_of(names, id)
@@ -56,7 +57,8 @@ local function open_leaf(call, shelf, id)
   return { shelf = shelf, name = name, key = ff.shelf_leaf_key(call, shelf, name), up_to = nil, size = 0 }
 end
 
--- Writes the ids that wait for a leaf. One that is made two is in hand no more, and those beside it are looked for anew.
+-- Writes the ids that were gathered for a leaf. A leaf that is split is no longer in hand, and its neighbours are
+-- searched again.
 local function settle_leaf(call, leaf)
   if leaf.size == 0 then return end
   local count = guarded('RPUSH', leaf.key, unpack(leaf, 1, leaf.size))
@@ -66,20 +68,20 @@ local function settle_leaf(call, leaf)
   leaf.shelf = false
 end
 
--- Writes the ids that wait for leaves in hand.
+-- Writes the ids that were gathered for leaves in hand.
 function ff.settle_shelves(call)
   local leaves = call.shelf_leaves
   for i = 1, #leaves do settle_leaf(call, leaves[i]) end
 end
 
--- What a look at a shelf has to find is written.
+-- Writes what a read of a shelf must find.
 local function leave_hand(call)
   if not call.shelf_leaves then return end
   ff.settle_shelves(call)
   call.shelf_leaves = false
 end
 
--- The leaf in hand for an id: members of one flow, in any order, go to few leaves.
+-- The leaf in hand for an id: members of one flow, in any order, belong to few leaves.
 local function leaf_in_hand(call, shelf, id)
   local leaves = call.shelf_leaves
   if leaves then
@@ -95,7 +97,7 @@ local function leaf_in_hand(call, shelf, id)
   return leaf
 end
 
--- Puts an execution on a shelf on which it does not stand. Ids of one leaf wait for each other, as entries of indexes do.
+-- Adds an execution to a shelf that does not contain it. Ids of a leaf are gathered, like entries of indexes.
 function ff.shelve(call, shelf, id)
   local leaf = leaf_in_hand(call, shelf, id)
   if not leaf then return end
@@ -104,7 +106,7 @@ function ff.shelve(call, shelf, id)
   if not call.gathers or size == LIMIT.unsettled_leaf_ids then settle_leaf(call, leaf) end
 end
 
--- Takes an execution off a shelf.
+-- Removes an execution from a shelf.
 function ff.unshelve(call, shelf, id)
   leave_hand(call)
   local names = ff.shelf_key(call, shelf)
@@ -115,7 +117,7 @@ function ff.unshelve(call, shelf, id)
   if command('EXISTS', key) == 0 then command('ZREM', names, leaf) end
 end
 
--- Whether an execution stands on a shelf.
+-- Whether a shelf contains an execution.
 function ff.is_on_shelf(call, shelf, id)
   leave_hand(call)
   local leaf = leaf_of(ff.shelf_key(call, shelf), id)
@@ -128,12 +130,12 @@ function ff.reshelve(call, id, before, after)
   if SHELVED[after] then ff.shelve(call, after, id) end
 end
 
--- The shelf of a tag: its key, and its value as it stands in JSON.
+-- The shelf of a tag: its key, and its value in JSON.
 function ff.tag_shelf(key, value)
   return LIMIT.tag_shelf .. key .. '=' .. value
 end
 
--- Moves an execution between the shelves of its tags before and behind a change, both as JSON texts; only tags that the
+-- Moves an execution between the shelves of its tags before and after a change, both as JSON texts; only tags that the
 -- deployment has indexed have shelves.
 function ff.reshelve_tags(call, id, before, after)
   local was, is = ff.indexed_tags(call, before).shelves, ff.indexed_tags(call, after).shelves

@@ -1,6 +1,6 @@
 -- Tags as they are stored: a flat JSON object of texts in key order, as the client wrote it.
 
--- Where the text that begins at a place ends: at a quotation mark that no backslash stands before.
+-- The index of the quotation mark that ends the text at an index: one without a backslash before it.
 local function end_of_text(json, from)
   local at = from + 1
   while true do
@@ -30,8 +30,8 @@ local NONE = { text = '', shelves = {} }
 -- Executions of a call mostly have the same tags.
 local last_json, last_settings, last_indexed
 
--- Those of the tags of a JSON text that the deployment has indexed: `text` is them as JSON, empty when there are none, and
--- `shelves` the set of their shelves. What is unreadable has none: it is said where it is read for itself.
+-- The tags of a JSON text that the deployment has indexed: `text` is these as JSON, empty without any, and `shelves`
+-- the set of their shelves. An unreadable text has none: its own read reports it.
 function ff.indexed_tags(call, json)
   local settings = call.settings
   if json == '' or not settings.indexed_tags then return NONE end
@@ -51,7 +51,8 @@ function ff.indexed_tags(call, json)
   return last_indexed
 end
 
--- The indexed tags of an execution, for the log. Read where they are needed: few have tags, and the record is in hand anyway.
+-- The indexed tags of an execution, for the log. Read only here, because few executions have tags and the record is in
+-- hand.
 local function filter_tags(call, execution)
   if not call.settings.indexed_tags or not string.find(execution.extras, FIELD.tags, 1, true) then return '' end
   local json = command('HGET', execution.key, FIELD.tags)
@@ -59,8 +60,8 @@ local function filter_tags(call, execution)
   return type(json) == 'string' and ff.indexed_tags(call, json).text or ''
 end
 
--- Appends an event whose last text is the tags by which its readers can filter. What follow are the texts before them, `count`
--- of them, and an empty one where that is an odd number.
+-- Appends an event whose last text is the tags by which readers can filter. The further arguments are the texts before
+-- them, `count` of them; an empty one is added if `count` is odd.
 function ff.append_filtered(call, event, execution, count, ...)
   local tags = filter_tags(call, execution)
   if tags == '' then return ff.append(call, event, execution.id, ...) end

@@ -1,9 +1,9 @@
--- A walk through several sorted sets side by side, in the order of (score, id). What a call looks at is bounded by its caller:
--- a set is read a few entries at a time, wherever the walk begins in it.
+-- Walks several sorted sets in parallel, in the order of (score, id). Callers bound how many entries a call examines: a
+-- set is read a few entries at a time, from any position.
 
 local AT_ONCE = 64
 
--- How many entries of a set come before a position or stand there. Of entries with one score there can be many.
+-- Number of entries of a set up to and including a position. Many entries can have the same score.
 local function rank_behind(key, score, member)
   local text = ff.digits(score)
   local low = command('ZCOUNT', key, '-inf', '(' .. text)
@@ -22,8 +22,7 @@ local function fill(source)
   source.ended = #entries < 2 * AT_ONCE
 end
 
--- The entry that comes next in a set, as its id and its score in the list; nothing at the end. Members of another kind are
--- passed over.
+-- The next entry of a set, as its id and its score in the list; nothing at the end. Members of other kinds are skipped.
 local function head_of(source)
   while true do
     if not source.entries or source.at > #source.entries then
@@ -42,9 +41,9 @@ local function head_of(source)
   end
 end
 
--- Walks sets `{ key, from, to, offset, prefix }`: scores from and to, what a score in the set is more than in the list, and what
--- members begin with. `score` and `id` are a position behind which it begins, or nothing. Answers a function that answers the
--- next id, its score and its set.
+-- Walks sets `{ key, from, to, offset, prefix }`: the range of scores, the difference between a score in the set and in
+-- the list, and the prefix of members. The walk starts after the position `score` and `id`, if given. Answers a
+-- function that answers the next id, its score and its set.
 function ff.walk(sources, score, id)
   for i = 1, #sources do
     local source = sources[i]
@@ -67,16 +66,16 @@ function ff.walk(sources, score, id)
   end
 end
 
--- The names of all queues of a lane that have work.
+-- The names of all queues of a lane with work.
 function ff.queue_names(call, lane_id)
   local names, metered = command('SMEMBERS', call.base .. KEY.queues .. lane_id), ff.metered_names(call, lane_id)
   for i = 1, #metered do names[#names + 1] = metered[i] end
   return names
 end
 
--- One page of a walk. `wanted(id, source)` answers the row of an entry, or nothing when it does not match; `add(rows, id, row, at)`
--- writes a row. An entry that cannot be read is no row: quarantine shows it. Answers the place behind which the list goes on,
--- or false at its end, and the rows.
+-- One page of a walk. `wanted(id, source)` answers the row of an entry, or nothing when it does not match; `add(rows,
+-- id, row, at)` writes a row. An unreadable entry has no row: the quarantine shows it. Answers the position after which
+-- the list continues, or false at its end, and the rows.
 function ff.page(next_one, limit_text, wanted, add)
   local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
   while true do

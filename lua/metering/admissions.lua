@@ -1,5 +1,5 @@
--- Admissions that metered claims used: one hash of the partition, by short lease id. The twins of model/metering/entity.ts and
--- returning.ts. Work without meters never comes here.
+-- Admissions that metered claims used: one hash per partition, by short lease id. The twins of model/metering/entity.ts
+-- and returning.ts. Unmetered work does not use this file.
 
 local HOLDING = '^(%a)\t([^\t]*)\t([^\t]*)\t(%d*)$'
 
@@ -10,7 +10,7 @@ function ff.listed(text)
   return ids
 end
 
--- State, owner, meters, and when something is due for each of these; false in the place of one that there is none of.
+-- State, owner, meters and due time of each admission; false in the place of a missing one.
 function ff.admissions_of(call, ids)
   local texts, found = command('HMGET', call.base .. KEY.admissions, unpack(ids)), {}
   for i = 1, #ids do
@@ -37,8 +37,8 @@ local function set_timer(call, id, at)
   ff.add_noted(ff.timers_of(call), text, at, TIMER.admission .. id, text)
 end
 
--- A claim binds the admission that its lease id is; it is written with those of the other candidates. `binding` is what the
--- claim binds: admissions and what they are, one behind the other.
+-- A claim binds the admission whose id is its lease id; it is written with those of the other candidates. `binding` is
+-- a list of the admissions and their texts, alternating.
 function ff.bind_admission(binding, execution, fence)
   local size = #binding
   binding[size + 1] = string.match(fence, '^%d+\t([^\t]*)')
@@ -49,8 +49,8 @@ function ff.bind_admissions(call, binding)
   if #binding > 0 then command('HSET', call.base .. KEY.admissions, unpack(binding)) end
 end
 
--- What the record says of an execution that is let go, where it was not loaded. Nothing that is damaged is waited for: its
--- slots are found to be free when their policies ask.
+-- A field of an execution that lost its owner, where it was not loaded. A damaged one is treated as absent: its
+-- policies free the slots when they check.
 local function stored(execution, field)
   local value = guarded('HGET', execution.key, field)
   if value == LIMIT.spilled then value = guarded('HGET', execution.key .. SUFFIX.details, field) end
@@ -74,7 +74,7 @@ function ff.note_let_go(call, execution, situation)
   call.let_go = let_go
 end
 
--- Notes it for `ff.settle_returned`; the log has it at once.
+-- Records it for `ff.settle_returned`; the log has it at once.
 function ff.apply.admission_returned(call, let_go)
   local id, returned = let_go.id, call.returned or {}
   local offer_at = let_go.has_grace and call.now + LIMIT.return_grace_ms or call.now
@@ -84,7 +84,7 @@ function ff.apply.admission_returned(call, let_go)
   ff.append(call, EVENT.admission_returned, id, let_go.owner .. '\t' .. let_go.meters, text)
 end
 
--- Writes what was returned.
+-- Writes the returned admissions.
 function ff.settle_returned(call)
   local returned, change = call.returned, {}
   call.returned = false
@@ -99,7 +99,7 @@ function ff.settle_returned(call)
   command('HSET', call.base .. KEY.admissions, unpack(change))
 end
 
--- Puts the admissions of what the command let go into the outbox. Completions that follow one another are written together.
+-- Puts the admissions of ended ownerships into the outbox. Those of consecutive completions are written together.
 function ff.return_admissions(call)
   local let_go = call.let_go
   call.let_go = false
@@ -120,7 +120,7 @@ end
 
 local function forget(call, ids)
   command('HDEL', call.base .. KEY.admissions, unpack(ids))
-  -- A call that names many in one text is short.
+  -- A call with many ids in one text has few arguments.
   if #ids > 1 then ff.gather(call) end
   local timers = ff.timers_of(call)
   for i = 1, #ids do ff.remove(timers, TIMER.admission .. ids[i]) end
@@ -143,7 +143,7 @@ function ff.apply.admission_voided(call, id)
   ff.append(call, EVENT.admission_voided, id)
 end
 
--- Those that were returned are offered until they are settled, void ones are forgotten.
+-- Returned admissions are offered until they are settled; void ones are removed.
 function ff.due.admission(call, id)
   local admission = ff.admission_of(call, id) or ff.damaged('the admission is missing')
   if admission.state == ADMISSION_STATE.returned then

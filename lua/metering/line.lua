@@ -1,12 +1,12 @@
--- The line in which work of one metered queue waits; the twin of model/metering/line.ts.
+-- The waiting work of one metered queue; the twin of model/metering/line.ts.
 
--- How many wait, lost work included.
+-- Number of waiting executions, including reclaimable ones.
 function ff.waiting_in(queue)
   ff.settle(queue)
   return command('ZCARD', queue.key)
 end
 
--- The id of the oldest of the least urgent ones; nil when all that waits was started before.
+-- The id of the oldest among the least urgent executions; nil when all waiting ones were started before.
 function ff.oldest_in(call, queue)
   local last = tonumber(command('ZRANGE', queue.key, -1, -1, 'WITHSCORES')[2])
   if not last or last < tonumber(LIMIT.first_waiting_score) then return nil end

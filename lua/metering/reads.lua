@@ -1,7 +1,7 @@
 -- Reads of metered work; see model/metering/reads.ts
 
--- list_metered_heads: lane id, place after which it begins or nothing, limit
--- Answers name and priority of each queue, in the order of their places.
+-- list_metered_heads: lane id, position after which it starts (or empty), limit. Answers name and priority of each
+-- queue, in the order of their positions.
 function ff.query.list_metered_heads(call, lane_id, after, limit)
   local heads = {}
   if ff.is_silent(call, lane_id) then return heads end
@@ -12,7 +12,7 @@ function ff.query.list_metered_heads(call, lane_id, after, limit)
     local name = needs and needs .. '\t' .. kind
     local id = name and command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. name, 0, 0)[1]
     if id then
-      -- A record that cannot be read tells no priority; a claim will set it aside.
+      -- An unreadable record has no priority; a claim will set it aside.
       local given = guarded('HGET', call.base .. id, FIELD.given)
       heads[#heads + 1] = name
       heads[#heads + 1] = type(given) == 'string' and string.match(given, '^%d+') or ''

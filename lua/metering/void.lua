@@ -2,7 +2,7 @@
 
 local load = ff.loader('fence')
 
--- Whether an execution is owned by a lease: one that cannot be read is.
+-- Whether a lease owns an execution; assumed for an unreadable one.
 local function is_owned_by(call, id, lease_id)
   local ran, execution = pcall(load, call, id)
   if not ran then

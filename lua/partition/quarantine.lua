@@ -6,7 +6,7 @@ local function quarantine_key(call)
   return call.base .. KEY.quarantine
 end
 
--- Looks at an entry: nothing when there is none. Answers its kind and its id.
+-- Reads an entry: nothing when there is none. Answers its kind and its id.
 local function entry_of(call, name)
   if not command('HGET', quarantine_key(call), name) then return nil end
   return string.match(name, '^([%a_]+):(.*)$')
@@ -18,7 +18,7 @@ function ff.query.list_quarantined(call, cursor, limit)
   return command('HSCAN', quarantine_key(call), cursor, 'COUNT', limit)
 end
 
--- How the group of a member counts an upstream that has ended, or was given up; nil while it has not.
+-- How the group of a member counts an upstream that ended or was dropped; nil for others.
 local function bucket_of_missed(call, upstream)
   local bucket = ff.bucket_of(call, upstream)
   if bucket or command('EXISTS', call.base .. upstream) == 1 then return bucket end
@@ -26,8 +26,8 @@ local function bucket_of_missed(call, upstream)
   return not may_return and BUCKET.failed or nil
 end
 
--- What a member waits for and has ended while it was set aside: nobody has told it. The flow, and its edges; nothing where
--- it is in none.
+-- Upstreams that ended while their member was set aside, so that the member was not told. Answers the flow and the
+-- edges; nothing when it is in no flow.
 local function missed_by(call, execution)
   local flow = ff.is_member(execution) and ff.load_flow(call, ff.flow_of(execution))
   if not flow then return nil end
@@ -49,7 +49,7 @@ local function retry_execution(call, reply, name, execution, flow, missed)
   reply[2] = PUBLIC_STATE[string.sub(command('HGET', execution.key, FIELD.life), 1, 1)]
 end
 
--- It is looked at again when due work is applied next.
+-- It is tried again when due work is applied next.
 local function retry_other(call, name)
   command('HDEL', quarantine_key(call), name)
   local timers = ff.timers_of(call)
@@ -73,7 +73,7 @@ function ff.decide.retry_quarantined(call, name)
   return reply, retry_execution, reply, name, execution, missed_by(call, execution)
 end
 
--- What can still be read of an execution is taken out of what it stands in.
+-- Removes an execution from its indexes, as far as its record can be read.
 local function forget(call, id, execution, flow)
   ff.leave_id(call, id)
   ff.remove(ff.timers_of(call), TIMER.execution .. id)
@@ -97,7 +97,7 @@ function ff.apply.execution_dropped(call, drop, requested_by, reason)
   local id, execution = drop.id, drop.execution
   local key = call.base .. id
   ff.remove_streams(call, { id = id }, drop.streams)
-  -- What can be read of its lease and its meters gives its slots back at once.
+  -- If its lease and its meters can be read, its slots are returned at once.
   ff.note_let_go(call, execution or { id = id, key = key, extras = FIELD.needs })
   forget(call, id, execution, drop.flow_id)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
@@ -108,7 +108,7 @@ function ff.apply.execution_dropped(call, drop, requested_by, reason)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)
 end
 
--- Looks at what goes with an execution, which may be unreadable.
+-- Checks the keys that belong to an execution, which may be unreadable.
 local function drop_of_execution(call, id)
   ff.check_ids(call, id)
   local ran, execution = pcall(load, call, id)
@@ -120,7 +120,7 @@ local function drop_of_execution(call, id)
   return { id = id, execution = execution, streams = ff.streams_of_damaged(call, id) }
 end
 
--- The last call that tells others of it takes it away; each one before takes the entries that it has told.
+-- The last call that informs others of it removes it; earlier calls remove the entries that they have handled.
 local function drop_execution(call, drop, edges, entries, is_last, requested_by, reason)
   if is_last then ff.apply.execution_dropped(call, drop, requested_by, reason)
   else command('ZREM', call.base .. drop.id .. SUFFIX.leading, unpack(entries)) end
@@ -131,13 +131,14 @@ local function decide_execution(call, id, requested_by, reason)
   local drop = drop_of_execution(call, id)
   local edges, entries, left = ff.edges_out_of(call, id)
   drop.flow_id = ff.flow_of_dropped(call, id, edges)
-  -- Nobody can be told while the flow is unreadable: this fails then, and all stays until the flow is mended or dropped.
+  -- Others cannot be informed while the flow is unreadable: then this fails, and everything stays until the flow is
+  -- mended or dropped.
   if drop.flow_id and #edges > 0 then ff.load_flow(call, drop.flow_id) end
   local answer = left == 0 and KIND.dropped or { KIND.dropped_in_part, ff.digits(left) }
   return answer, drop_execution, drop, edges, entries, left == 0, requested_by, reason
 end
 
--- Everything that is stored of it goes; what is of another type goes as well, or has no place for it.
+-- Removes all that is stored of it; keys of another type are removed as well.
 function ff.apply.record_dropped(call, kind, id, requested_by, reason)
   local stored, name = RECORD_OF[kind], kind .. ':' .. id
   if stored then
@@ -154,7 +155,7 @@ function ff.apply.record_dropped(call, kind, id, requested_by, reason)
   ff.append(call, EVENT.record_dropped, call.partition, kind .. '\t' .. id .. '\t' .. requested_by, reason)
 end
 
--- Walks of a flow that are not done: of itself, and of members.
+-- Unfinished walks of a flow: its own, and those of members.
 local function walks_of(call, flow_id, members)
   local walks = {}
   local function look(kind, about)

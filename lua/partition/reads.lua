@@ -1,7 +1,7 @@
--- Reads. Each answers plain values; their meaning is given to them by the reads of model/, which run on what these return.
+-- Reads. Each answers plain values; the reads of model/ interpret them.
 
--- read_execution: execution_id, with_input, with_result
--- Answers core pairs, detail pairs, input, result; empty lists when the execution does not exist.
+-- read_execution: execution_id, with_input, with_result. Answers core pairs, detail pairs, input, result; empty lists
+-- when the execution does not exist.
 function ff.query.read_execution(call, execution_id, with_input, with_result)
   local key = call.base .. execution_id
   local input, result = false, false
@@ -52,7 +52,7 @@ function ff.query.list_queue_heads(call, ...)
     for j = 1, #names do
       local id = command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[j], 0, 0)[1]
       if id then
-        -- A record that cannot be read tells no priority; a claim will set it aside.
+        -- An unreadable record has no priority; a claim will set it aside.
         local given = guarded('HGET', call.base .. id, FIELD.given)
         local priority = type(given) == 'string' and string.match(given, '^%d+') or ''
         heads[#heads + 1], heads[#heads + 2], heads[#heads + 3] = lane_id, names[j], priority
@@ -62,8 +62,8 @@ function ff.query.list_queue_heads(call, ...)
   return heads
 end
 
--- read_log: after, limit
--- Answers entries after the position, and the header: generation, position and time of the newest one.
+-- read_log: after, limit. Answers the entries after the position, and the header: generation, position and time of the
+-- newest entry.
 function ff.query.read_log(call, after, limit)
   return {
     command('XRANGE', call.log_key, '(' .. after .. '-18446744073709551615', '+', 'COUNT', limit),
@@ -84,8 +84,8 @@ function ff.query.read_counts(call, after, limit_text)
   return answer
 end
 
--- Everything that is stored of an execution: id, its two hashes, what it waits for, what it depends on, the totals of its steps.
--- What is of another type is false.
+-- Everything that is stored of an execution: id, its two hashes, its waits, its dependencies, the totals of its steps.
+-- Keys of another type are false.
 local function whole_row(call, id)
   local key = call.base .. id
   local row = { id, guarded('HGETALL', key), guarded('HGETALL', key .. SUFFIX.details), guarded('HGETALL', key .. SUFFIX.waits),
@@ -96,7 +96,8 @@ local function whole_row(call, id)
   return row, #(row[4] or '') + #(row[5] or '')
 end
 
--- Executions, whole: rows, and the id behind which more may follow. Much that stands beside some ends the page early.
+-- Complete executions: rows, and the id after which more may follow. Large data beside some of them ends the page
+-- early.
 local function whole_executions(call, after, limit)
   local ids, rows, beside = ff.query.list_executions(call, after, limit + 1), {}, 0
   for i = 1, math.min(limit, #ids) do

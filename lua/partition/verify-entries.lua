@@ -1,6 +1,6 @@
--- Entries of indexes that follow from one record of a kind of its own: budgets, workers, flows, signing keys, and the timers of
--- all kinds but executions. What they must be is known to the client, by the declarations of the kinds
--- (src/valkey/verify-entries.ts); here an entry is set only while its record is what the client has read.
+-- Entries of indexes that are derived from one record of another kind than executions: budgets, workers, flows, signing
+-- keys, and all timers but those of executions. The client knows what they must be from the declarations of the kinds
+-- (src/valkey/verify-entries.ts); here an entry is set only while its record is unchanged since the client read it.
 
 local function words_of(list)
   local words = {}
@@ -8,8 +8,8 @@ local function words_of(list)
   return words
 end
 
--- What the keys of a kind begin with, names of fields, ids. Answers for each its fields, and what did not fit there; nothing
--- where something else stands.
+-- Prefix of the keys of a kind, names of fields, ids. Answers for each its fields, and those in the second hash;
+-- nothing where the key has another type.
 function ff.verify_stored(call, start, field_list, ...)
   local fields, ids, rows = words_of(field_list), { ... }, {}
   for i = 1, #ids do
@@ -20,20 +20,20 @@ function ff.verify_stored(call, start, field_list, ...)
   return rows
 end
 
--- An index, its type, a place in it, count. Answers a cursor, and members and values.
+-- An index, its type, a cursor, count. Answers the next cursor, and members and values.
 function ff.verify_listed(call, index, kind, from, count)
   if kind == 'hash' then return command('HSCAN', call.base .. index, from, 'COUNT', count) end
   local entries = command('ZRANGE', call.base .. index, from, from + count - 1, 'WITHSCORES')
   return { #entries < 2 * count and '0' or ff.digits(from + count), entries }
 end
 
--- An index, its type, a member, its value (`-` for none), and the record that says so: its key, the names of its fields, and
--- the fields as they were read. Answers 1 when the entry was another one.
+-- An index, its type, a member, its value (`-` for none), and the record that determines it: its key, the names of its
+-- fields, and the fields as they were read. Answers 1 when the entry differed.
 function ff.verify_entry(call, index, kind, member, value, record, field_list, ...)
   local fields, was = words_of(field_list), { ... }
   local stored = guarded('HMGET', call.base .. record, unpack(fields))
   for i = 1, #fields do
-    -- It changed meanwhile, and its entry with it.
+    -- The record changed meanwhile, and its entry with it.
     if (stored[i] or '') ~= was[i] then return 0 end
   end
   local key = call.base .. index

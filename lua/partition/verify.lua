@@ -1,12 +1,12 @@
--- The steps of `verifyPartition` (src/valkey/verify.ts): each looks at a few keys or records, and mends what does not agree
--- with the records. A step is one call, so nothing changes while it looks.
+-- The steps of `verifyPartition` (src/valkey/verify.ts): each examines a few keys or records, and mends what does not
+-- agree with the records. A step is one call, so nothing changes meanwhile.
 
 local load = ff.loader('*')
 
 local steps = {}
 
--- zset, then names of leaves and of their keys. Leaves that their zset does not name are taken away; their ids are entered
--- anew. Answers how many.
+-- zset, then names of leaves and of their keys. Removes leaves that the zset does not list; their ids are entered
+-- again. Answers how many.
 function steps.leaves(call, names, ...)
   local found = { ... }
   local orphans = 0
@@ -19,8 +19,8 @@ function steps.leaves(call, names, ...)
   return orphans
 end
 
--- zset, first rank, count, what keys begin and end with. Names whose keys are not there are taken away; the others have one
--- score, but times, which are their own. Answers how many were looked at, how many taken away, and how many were misplaced.
+-- zset, first rank, count, prefix and suffix of keys. Removes names whose keys do not exist; the others have one score,
+-- except times, which are their own. Answers how many were examined, removed, and misplaced.
 function steps.names(call, names, from, count, before, behind)
   local members = command('ZRANGE', call.base .. names, from, from + count - 1, 'WITHSCORES')
   local gone, moved = 0, 0
@@ -51,8 +51,8 @@ local function belongs(call, names, leaf, shelf, id)
   return execution.situation == shelf
 end
 
--- zset, name of a leaf, its key, name of the shelf or nothing. Takes away what does not belong there, and what is there
--- twice. Answers how many.
+-- zset, name of a leaf, its key, name of the shelf or nothing. Removes entries that do not belong there, and
+-- duplicates. Answers how many.
 function steps.leaf(call, names, leaf, key, shelf)
   local ids, seen, wrong = command('LRANGE', call.base .. key, 0, -1), {}, 0
   for i = 1, #ids do
@@ -67,8 +67,8 @@ function steps.leaf(call, names, leaf, key, shelf)
   return wrong
 end
 
--- Whether an entry of a queue, of what is suspended, or of the timers when there is neither, can be right. Its place in the
--- order is looked at with its record.
+-- Whether an entry can be right in a queue, in the list of suspended executions, or, without either, in the timers. Its
+-- score is checked with its record.
 local function can_stand(call, queue, member)
   local id = member
   if queue == '' then
@@ -91,8 +91,8 @@ local function can_stand(call, queue, member)
   return ff.is_queued(execution) and queue == KEY.queue .. lane_id .. '\t' .. execution.needs .. '\t' .. execution_kind
 end
 
--- Name of a queue's key or nothing, first rank, count. Takes away what cannot stand there. Answers how many were looked at,
--- and how many taken away.
+-- Name of a queue's key or nothing, first rank, count. Removes entries that cannot belong there. Answers how many were
+-- examined, and how many removed.
 function steps.scored(call, queue, from, count)
   local key = queue == '' and call.timers_key or call.base .. queue
   local members, wrong = command('ZRANGE', key, from, from + count - 1), 0
@@ -105,14 +105,14 @@ function steps.scored(call, queue, from, count)
   return { #members, wrong }
 end
 
--- Times of slots that there are: each is known where purges begin. Answers how many were not.
+-- Times of existing slots: each is entered where purges start. Answers how many were missing.
 function steps.slots(call, ...)
   local times, mended = { ... }, 0
   for i = 1, #times do mended = mended + command('ZADD', call.base .. KEY.retention, 'CH', times[i], times[i]) end
   return mended
 end
 
--- Lane, and names of its queues that there are. Answers how many names were missing or too many.
+-- Lane, and names of its existing queues. Answers how many names were missing or superfluous.
 function steps.queues(call, lane_id, ...)
   local key, metered = call.base .. KEY.queues .. lane_id, call.base .. KEY.metered .. lane_id
   local names, wrong = { ... }, 0
@@ -142,7 +142,7 @@ function steps.queues(call, lane_id, ...)
   return wrong
 end
 
--- Admissions for which something is due have a timer. Answers how many had none, or another one.
+-- Admissions with a due time must have a timer. Answers how many had none, or another one.
 function steps.admissions(call)
   local entries, mended = command('HGETALL', call.base .. KEY.admissions), 0
   for i = 1, #entries, 2 do
@@ -154,7 +154,7 @@ function steps.admissions(call)
   return mended
 end
 
--- Id of a quota policy. Answers whether its timer was another one.
+-- Id of a quota policy. Answers whether its timer differed.
 function steps.quota(call, id)
   return ff.verify_quota(call, id)
 end
@@ -164,7 +164,7 @@ function steps.stored(...) return ff.verify_stored(...) end
 function steps.listed(...) return ff.verify_listed(...) end
 function steps.entry(...) return ff.verify_entry(...) end
 
--- A kind and an id, with a colon between, and what is wrong with the record. It is set aside.
+-- A kind and an id, separated by a colon, and what is wrong with the record. Sets it aside.
 function steps.aside(call, name, why)
   ff.timers_of(call)
   ff.quarantine(call, name, why)
@@ -178,12 +178,12 @@ function steps.flow_edges(...) return ff.verify_flow_edges(...) end
 function steps.only_edge(...) return ff.verify_only_edge(...) end
 function steps.leading(...) return ff.verify_leading(...) end
 
--- Slot, first place, count. Answers ids.
+-- Slot, first index, count. Answers ids.
 function steps.slot(call, at, from, count)
   return command('LRANGE', call.base .. KEY.slot .. at, from, from + count - 1)
 end
 
--- Slot and ids that are missing in it. Answers how many were.
+-- Slot and ids that are missing from it. Answers how many were.
 function steps.file(call, at, ...)
   local ids, filed = { ... }, 0
   for i = 1, #ids do
@@ -198,7 +198,7 @@ function steps.file(call, at, ...)
   return filed
 end
 
--- What counts see of an execution: id, lane, situation, held, flow.
+-- The row of an execution for the counts: id, lane, situation, held, flow.
 local function count_row(rows, id, execution)
   local size = #rows
   local _, lane_id = ff.split_naming(execution.naming)
@@ -220,9 +220,9 @@ local function mend_one(call, id, rows, mended, unsure)
   end
 end
 
--- Ids of records. Each is put where it belongs; what cannot be read is set aside. Answers the position of the log, rows for
--- the counts, the indexes that were mended, what was set aside, and what may be missing in a long slot (ids, slots, times of
--- their ends), and the time.
+-- Ids of records. Files each where it belongs, or sets it aside when it is unreadable. Answers the position of the log,
+-- rows for the counts, the indexes that were mended, what was set aside, ids that may be missing from a long slot (ids,
+-- slots, times of their ends), and the time.
 function steps.records(call, ...)
   local ids, rows, mended, aside, unsure = { ... }, {}, {}, {}, {}
   for i = 1, #ids do
@@ -236,7 +236,7 @@ function steps.records(call, ...)
   return { ff.digits(call.sequence), rows, mended, aside, unsure, call.now_text, ff.digits(call.settings.version) }
 end
 
--- Lanes. Answers how many were not known.
+-- Lanes. Answers how many were unknown.
 function steps.lanes(call, ...)
   return command('SADD', call.base .. KEY.lanes, ...)
 end
@@ -247,8 +247,8 @@ local function entries_behind(call, position, count)
   return entries, not first or tonumber(first) == position + 1
 end
 
--- A position of the log, and how many entries behind it. Answers the position of the last of them, the executions that they
--- are about, and `1` when none is missing between.
+-- A position of the log, and a number of entries after it. Answers the position of the last of these, the executions
+-- that are their subjects, and `1` when no entry between is missing.
 function steps.changed(call, position, count)
   local entries, is_whole = entries_behind(call, position, count)
   local ids = {}
@@ -259,9 +259,9 @@ function steps.changed(call, position, count)
   return { last, ids, is_whole and '1' or '' }
 end
 
--- A position of the log, the most entries behind it, and flows; no flows mean all lanes. Answers nothing when there are more
--- entries, or some are missing; else the position now, rows of the executions of these entries, ids of those that are gone,
--- and the counts of these flows, or of every lane: all of one moment.
+-- A position of the log, the most entries after it, and flows; no flows mean all lanes. Answers nothing when there are
+-- more entries, or some are missing; otherwise the current position, rows of the executions of these entries, ids of
+-- those that no longer exist, and the counts of these flows, or of every lane: all at the same moment.
 function steps.recount(call, position, most, ...)
   local entries, is_whole = entries_behind(call, position, most + 1)
   if not is_whole or #entries > tonumber(most) then return false end
@@ -284,8 +284,8 @@ function steps.recount(call, position, most, ...)
   return { ff.digits(call.sequence), rows, gone, counts }
 end
 
--- Lanes, letters of situations, and numbers: by how much their counts are wrong (`add`), or what they are instead of what
--- cannot be read there (`set`).
+-- Lanes, letters of situations, and numbers: the correction of a count (`add`), or the count that replaces an
+-- unreadable one (`set`).
 function steps.correct(call, ...)
   local parts = { ... }
   for i = 1, #parts, 4 do
@@ -295,8 +295,8 @@ function steps.correct(call, ...)
   return #parts / 4
 end
 
--- Flows whose counts are right now. One that has ended, which its counts hid, is said to have; while anything is set aside,
--- that could be a member that comes back.
+-- Flows with correct counts. Marks a flow as finished if its wrong counts hid that; not while anything is set aside,
+-- which could be a member.
 function steps.ended(call, ...)
   if command('HLEN', call.base .. KEY.quarantine) > 0 then return 0 end
   local flows = { ... }
@@ -307,14 +307,15 @@ function steps.ended(call, ...)
   return 0
 end
 
--- The version of the settings under which all records were gone over. Lists of tags are read off their shelves from now on.
+-- The version of the settings under which all records were checked. From now on lists of tags are read from their
+-- shelves.
 function steps.tagged(call, version)
   if ff.digits(call.settings.version) == version then command('SET', call.base .. KEY.tagged, version) end
   return 0
 end
 
--- Names of keys and the types that they should have. Keys of another type are deleted. Answers their names. Nothing else can
--- be done while the log or the header is one of them.
+-- Names of keys and the types that they should have. Deletes keys of another type, and answers their names. Nothing
+-- else can be done while the log or the header is one of them.
 function ff.mend_types(keys, argv, at)
   local base = string.sub(keys[1], 1, -1 - #KEY.log)
   local wrong = {}
@@ -328,7 +329,7 @@ function ff.mend_types(keys, argv, at)
   return wrong
 end
 
--- The answer of a step, by its name.
+-- Runs a step by its name and answers its result.
 function ff.verify_step(call, name, ...)
   call.mended = true
   return steps[name](call, ...)

@@ -1,7 +1,7 @@
--- watch_log and watch_ends: see model/partition/watch.ts. What they mark stands behind the position in the header, so that
--- a call reads and writes it with the position, and a partition without marks has nothing of it.
+-- watch_log and watch_ends: see model/partition/watch.ts. Their marks follow the position in the header, so a call
+-- reads and writes them with the position, and a partition without marks stores nothing.
 
--- Later entries of this call are announced too: the next one begins the call's entries anew.
+-- Later entries of this call are announced too: the next entry is treated as the first of the call.
 function ff.mark(call)
   call.appended = false
   call.marks, call.marked, call.text = true, true, false

@@ -1,6 +1,6 @@
 -- check_admission: see model/quota/check.ts
 
--- How many of the first admissions have slots or fit, those that need one, and what keeps the next one out.
+-- How many of the first admissions have slots or fit, which of them need one, and what refuses the next one.
 local function admissible(policy, ids)
   local rate, cap = ff.quota_room(policy)
   local holders = ff.holders_of(policy, ids)
@@ -9,7 +9,7 @@ local function admissible(policy, ids)
     local id = ids[i]
     if not holders[i] then
       local at = policy.max_requests > 0 and tonumber(command('ZSCORE', policy.window, id) or '')
-      -- An admission that counts already does not count against itself.
+      -- An admission that is in the window already is not counted twice.
       local counts = at and at > tonumber(policy.bound)
       if not counts and policy.max_requests > 0 and added >= rate then return i - 1, fresh, 'rate' end
       if #fresh >= cap then return i - 1, fresh, 'cap' end
@@ -20,7 +20,7 @@ local function admissible(policy, ids)
   return #ids, fresh
 end
 
--- The policy that this call makes, if it makes one; slots for admissions, if any need one; a claimer that waits, if it does.
+-- Creates the policy if it is new, gives slots to the admissions that need one, and adds a waiting claimer, if any.
 local function carry_out(call, policy, is_new, holder, fresh, waiter, over)
   if is_new then ff.apply.quota_policy_created(call, policy) end
   if #fresh > 0 then ff.apply.quota_admitted(call, policy, holder, fresh) end

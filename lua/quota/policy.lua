@@ -1,5 +1,5 @@
--- What is stored of a quota policy: its record, and beside it the slots (a hash of holders, and when each is asked), the
--- window and the claimers that wait. The twins of model/quota/entity.ts, room.ts and due.ts.
+-- What is stored of a quota policy: its record, and beside it the slots (a hash of holders, and the times of their
+-- checks), the window and the waiting claimers. The twins of model/quota/entity.ts, room.ts and due.ts.
 
 local load = ff.record('quota_policy', 'limits', 'use')
 
@@ -7,7 +7,7 @@ local function number_of(text)
   return tonumber(text) or 0
 end
 
--- Makes what is read of a policy ready to be decided on, after a look at all that is written to.
+-- Prepares a policy for decisions, after checking all keys that are written.
 local function opened(call, policy, id)
   local key = call.base .. QUOTA_POLICY.key .. id
   policy.id, policy.key = id, key
@@ -18,7 +18,7 @@ local function opened(call, policy, id)
   policy.slot_ttl_ms, policy.keyed = tonumber(policy.slot_ttl_ms), policy.keyed == '1'
   policy.held = command('HLEN', policy.slots)
   command('ZCARD', policy.checks)
-  -- What is older has left the window.
+  -- Older entries have left the window.
   policy.bound = ff.digits(call.now - policy.window_ms)
   policy.live = policy.max_requests > 0 and command('ZCOUNT', policy.window, '(' .. policy.bound, '+inf') or 0
   command('HLEN', policy.waiters)
@@ -35,19 +35,19 @@ function ff.quota_of(call, id)
   return opened(call, policy, id)
 end
 
--- A policy that this call makes, with these limits.
+-- A policy that this call creates with these limits.
 function ff.new_quota(call, id, limits)
   local policy = { limits = limits .. '\t' .. call.now_text, last_used_at = call.now_text }
   ff.read_quota_policy_limits(policy)
   return opened(call, policy, id)
 end
 
--- Who holds each of these admissions; false in the place of one that has no slot.
+-- The holders of these admissions; false in the place of one without a slot.
 function ff.holders_of(policy, ids)
   return command('HMGET', policy.slots, unpack(ids))
 end
 
--- How many more admissions fit, by the rate and by the cap.
+-- How many more admissions the rate and the cap allow.
 function ff.quota_room(policy)
   local rate = policy.max_requests > 0 and policy.max_requests - policy.live or math.huge
   local cap = policy.concurrency_cap > 0 and policy.concurrency_cap - policy.held or math.huge
@@ -60,7 +60,7 @@ function ff.rate_retry_ms(call, policy)
   return first and math.max(0, tonumber(first) + policy.window_ms - call.now) or 0
 end
 
--- The claimers that wait: those that wait still, in turn, and the names of the others.
+-- The waiting claimers that have not expired, in turn, and the names of the expired ones.
 local function waiters_of(call, policy)
   local entries, live, over = command('HGETALL', policy.waiters), {}, {}
   for i = 1, #entries, 2 do
@@ -80,7 +80,7 @@ function ff.count_waiters(call, policy)
   return #waiters_of(call, policy)
 end
 
--- Whether one more claimer may wait; one that waits may always.
+-- Whether a claimer may wait; one that waits already always may.
 function ff.may_wait(call, policy, name)
   local live = waiters_of(call, policy)
   for i = 1, #live do
@@ -89,7 +89,7 @@ function ff.may_wait(call, policy, name)
   return #live < LIMIT.max_quota_waiters
 end
 
--- Claimers that are woken when there is this much room, and those that are forgotten with them.
+-- The claimers to wake for this much room, and the expired ones to remove.
 function ff.fitting(call, policy, room)
   local live, over = waiters_of(call, policy)
   local woken, at = {}, 1
@@ -105,7 +105,7 @@ local function trim(policy)
   command('ZREMRANGEBYSCORE', policy.window, '-inf', policy.bound)
 end
 
--- Writes when something is due for a policy.
+-- Writes the timer of a policy.
 local function timer_at(policy)
   local at = tonumber(command('ZRANGE', policy.checks, 0, 0, 'WITHSCORES')[2])
   if policy.max_requests > 0 and command('ZCARD', policy.window) >= policy.max_requests
@@ -136,7 +136,7 @@ local function used(call, policy)
   command('HSET', policy.key, QUOTA_POLICY.use, call.now_text)
 end
 
--- Takes claimers that are woken, and those that wait no longer, out of those that wait. Answers the names of the woken.
+-- Removes claimers that are woken or have expired. Answers the names of the woken ones.
 local function forget_waiters(policy, woken, over)
   local names = {}
   for i = 1, #woken do names[i] = woken[i].name end
@@ -145,7 +145,7 @@ local function forget_waiters(policy, woken, over)
   return table.concat(names, '\n')
 end
 
--- Says to each that there is room for it.
+-- Wakes claimers.
 local function wake(call, woken)
   for i = 1, #woken do
     local lane_id, partition, meters, instance = string.match(woken[i].name, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
@@ -224,7 +224,7 @@ function ff.apply.quota_policy_forgotten(call, policy)
   ff.append(call, EVENT.quota_policy_forgotten, policy.id)
 end
 
--- Whether the window is full, is waited for, and has moved.
+-- Whether the window was full, claimers wait, and the window has moved.
 local function has_moved(call, policy)
   if policy.max_requests == 0 or command('HLEN', policy.waiters) == 0 then return false end
   if command('ZCARD', policy.window) < policy.max_requests then return false end
@@ -249,7 +249,7 @@ function ff.due.quota_policy(call, id)
   return { entity = policy, apply = ff.apply.quota_policy_forgotten }
 end
 
--- Gives a policy the timer that it must have, as `verifyPartition` asks it to. Answers 1 when it had another one.
+-- Sets the correct timer of a policy, for `verifyPartition`. Answers 1 when it had another one.
 function ff.verify_quota(call, id)
   local policy = ff.quota_of(call, id)
   if not policy then return 0 end

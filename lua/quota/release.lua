@@ -1,6 +1,6 @@
 -- release_admission: see model/quota/release.ts
 
--- How much room there is once these are released.
+-- How much room there is after these are released.
 local function room_without(policy, ids, unused)
   local rate, cap = ff.quota_room(policy)
   if unused ~= '' and policy.max_requests > 0 then

@@ -1,4 +1,4 @@
--- Readers of a partition are one hash: where each is, and since when. The twin of model/reader/entity.ts.
+-- The readers of a partition are one hash: the position of each, and its time. The twin of model/reader/entity.ts.
 
 function ff.place_of_reader(text)
   local generation, sequence = string.match(text, '^(%w*)\t(%d+)\t%d+\t%d+$')
@@ -6,12 +6,12 @@ function ff.place_of_reader(text)
   return generation, tonumber(sequence)
 end
 
--- One that stands before all entries knows any log.
+-- A reader before all entries fits any log.
 function ff.knows_log(call, generation)
   return generation == '' or generation == call.generation
 end
 
--- The position up to which no reader needs the log any more, or nil.
+-- The position up to which no reader needs the log, or nil.
 local function trim_floor(call, places)
   local floor
   for i = 1, #places do
@@ -21,7 +21,7 @@ local function trim_floor(call, places)
   return floor
 end
 
--- Where all readers but one are.
+-- The positions of all readers but one.
 function ff.readers_beside(call, reader_id)
   local pairs_of_all = command('HGETALL', call.base .. KEY.readers)
   local places, own = {}, nil

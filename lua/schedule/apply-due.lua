@@ -4,7 +4,7 @@ local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries'
   'failure_detail', 'streams')
 local load_for_purge = ff.loader('naming', 'fence', 'tags', 'streams')
 
--- What happens when one of these is due.
+-- The event for each kind of due step.
 local EVENT_OF = { delay = 'execution_promoted', lease = 'lease_expired', grant = 'grant_lapsed' }
 
 local JITTER_STEPS = 1000
@@ -22,8 +22,9 @@ local function expire_waitpoints(call, execution, kept, lapsed)
   for i = 1, #lapsed do ff.apply.pending_waitpoint_expired(call, execution, kept, lapsed[i]) end
 end
 
--- What is due for an entity whose timer has come, by its kind. A step has `apply`, which is given the call, `entity`, `a`,
--- `b` and `c`, and for executions the kind of their timer; it is made before anything is written, and can fail.
+-- Makes the step for an entity whose timer is due, by its kind. A step has `apply`, which is called with the call,
+-- `entity`, `a`, `b` and `c`, and for executions the kind of their timer. It is made before anything is written, and
+-- can fail.
 function ff.due.execution(call, id, jitter)
   local execution = load(call, id) or ff.damaged('the record is missing')
   if execution.naming == '' then ff.damaged('naming is missing') end
@@ -81,10 +82,10 @@ local function try(steps, broken, member, make, call, ...)
   end
 end
 
--- Kinds of which one alone is looked at in a pass, for what it does can change what else is due.
+-- Kinds whose step is alone in a pass, because it can change what else is due.
 local ALONE = { flow = true, walk = true }
 
--- Leaves what belongs to one pass; the twin of `ofOnePass`. Answers whether anything is left for the next one.
+-- Keeps the steps of one pass; the twin of `ofOnePass`. Answers whether any are left for the next pass.
 local function of_one_pass(due)
   for i = 1, #due do
     if ALONE[string.match(due[i], '^[%a_]+')] then
@@ -95,11 +96,11 @@ local function of_one_pass(due)
   return false
 end
 
--- Steps of executions that nobody keeps any longer, and how much of each slot they are.
+-- Steps that purge executions after their retention, and how much of each slot they are.
 local function purges(call, limit, steps, broken)
   local slots = command('ZRANGEBYSCORE', call.base .. KEY.retention, '-inf', call.now_text, 'LIMIT', 0, limit)
   local used = {}
-  -- What was replayed and ended again in the same minute stands in its slot twice.
+  -- An execution that was replayed and ended again in the same minute is in its slot twice.
   local seen = {}
   local looked_at = 0
   for i = 1, #slots do
@@ -128,7 +129,7 @@ local function leave_slots(call, used)
   end
 end
 
--- The earliest time at which anything is due; the loop looks again then.
+-- The earliest time at which anything is due, when the loop looks again.
 local function next_due_at(call)
   local timer = tonumber(command('ZRANGE', call.timers_key, 0, 0, 'WITHSCORES')[2])
   local slot = tonumber(command('ZRANGE', call.base .. KEY.retention, 0, 0)[1])
@@ -156,13 +157,13 @@ local function carry_out(call, reply, steps, broken, used, owner, is_more, was_l
   elseif was_left then
     command('HDEL', call.header_key, HEADER.applier)
   end
-  -- What was let go has a timer too.
+  -- Ended ownerships have timers too.
   if call.let_go then ff.return_admissions(call) end
   ff.settle_all(call)
   reply[2] = next_due_at(call)
 end
 
--- Counts, then what the caller's side needs to know by name. The first place is for the time of what is due next.
+-- Counts, then the names that the caller's side needs. The first place is for the time of the next due work.
 local function reply_of(steps, broken)
   local counts = { delay = 0, lease = 0, grant = 0, waitpoint = 0, purge = 0 }
   local timed_out, expired, suspended, others, deliveries = {}, {}, {}, {}, {}
@@ -202,7 +203,7 @@ function ff.decide.apply_due(call, limit, jitter, owner)
   local applier = command('HGET', call.header_key, HEADER.applier)
   if applier then
     local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
-    -- What stands further ahead was written before the clock stepped back.
+    -- A time further ahead was written before the clock stepped back.
     local ahead_ms = other and tonumber(until_at) - call.now or 0
     if other ~= owner and ahead_ms > 0 and ahead_ms <= LIMIT.applier_ms then
       ff.note_look(call, tonumber(until_at))

@@ -3,13 +3,13 @@
 -- Everything is read before anything is written: the queues, and the executions that they name.
 
 local load_first = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'membership', 'input')
--- What only work that was claimed before needs besides.
+-- Facets that only work with earlier attempts needs besides.
 local load_later = ff.loader('fence', 'retries', 'timing', 'progress', 'streams')
 
--- What kind of attempt a claim begins; an initial one is said by nothing.
+-- The type of attempt that a claim starts; empty for an initial one.
 local PENDING_TYPE = { [NEXT.retry] = ATTEMPT.retry, [NEXT.replay] = ATTEMPT.replay }
 
--- Queues that are looked at without asking which of them have work.
+-- Most queues that are read without asking which of them have work.
 local FEW_KINDS = 4
 
 -- The tokens of a list, as a set.
@@ -25,7 +25,7 @@ local function set_of(list)
   return set
 end
 
--- Whether a worker that offers these tokens can do what needs those.
+-- Whether the offered tokens include all needed ones.
 function ff.covers(offered, needs)
   for token in string.gmatch(needs, '[^,]+') do
     if not offered[token] then return false end
@@ -39,7 +39,7 @@ local function count_of(set)
   return count
 end
 
--- Queues that commands of this call have put work into are not listed yet.
+-- Queues that commands of this call have filled are not listed yet.
 local function add_opened(call, lane_id, names)
   local listed
   for _, queue in pairs(call.indexes) do
@@ -50,7 +50,7 @@ local function add_opened(call, lane_id, names)
   end
 end
 
--- Metered queues of a lane and a meter set that have work, those that commands of this call have opened among them, as needs
+-- Metered queues of a lane and a meter set with work, including those that commands of this call have filled, as needs
 -- and kinds.
 local function metered_queues(call, lane_id, meters)
   local places = command('ZRANGEBYLEX', call.base .. KEY.metered .. lane_id, '[' .. meters .. '\t', '(' .. meters .. '\n')
@@ -102,7 +102,7 @@ local function served_queues(call, lane_id, capabilities, kinds)
   return queues
 end
 
--- What the claims of a group share: one table for all groups, which run one after another.
+-- Facts that the claims of a group share: one table for all groups, which run one after another.
 local offer = {}
 
 function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead, min_priority, meters)
@@ -114,7 +114,7 @@ function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities,
   offer.meters = meters
   offer.bound = min_priority ~= '' and call.now - min_priority * LIMIT.priority_step
   offer.first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', '')
-  -- The only queue, and whether the claim leaves something there.
+  -- The only queue, and whether the claim leaves entries in it.
   offer.queue, offer.leaves_some, offer.take = false, false, false
   return offer
 end
@@ -125,7 +125,7 @@ function ff.by_position(a, b)
   return ff.is_before(a.id, b.id)
 end
 
--- The only queue that a worker can serve, where that is known without a look.
+-- The only queue that a worker can serve, if that is known without a read.
 local function only_queue(call, group)
   local kinds = group.kinds
   if group.capabilities ~= '' or kinds == '' or group.meters ~= '' or string.find(kinds, '\t', 1, true) then return nil end
@@ -135,7 +135,7 @@ end
 -- The best work that an offer can take, at most `limit`, in the order of its scores: ids, and the queue of each. Behind what is
 -- as urgent as the claim wants stands, in the fourth place, the id of what it left.
 local function candidates(call, group, limit)
-  -- A command before this one in the call may have made a queue, or taken the last out of one.
+  -- An earlier command of the call may have created a queue, or removed its last entry.
   local only = only_queue(call, group)
   local queues
   if only then
@@ -147,7 +147,7 @@ local function candidates(call, group, limit)
   end
   if not group.bound and #queues == 1 then
     local queue = queues[1]
-    -- One more tells whether the claim leaves anything.
+    -- One more entry tells whether the claim leaves any.
     local ids = ff.head_of(queue, limit + 1)
     group.leaves_some, group.queue = ids[limit + 1] ~= nil, queue
     ids[limit + 1] = nil
@@ -169,7 +169,7 @@ local function candidates(call, group, limit)
   return ids, nil, of
 end
 
--- What was lost cannot be worked on. Many inputs at once are left where they are, and fetched beside this call.
+-- Work whose input is lost cannot run. Many inputs at once are left in their keys, and fetched beside this call.
 local function load_input(call, execution)
   local key = execution.key .. SUFFIX.input
   if call.settings.leaves_inputs then
@@ -182,7 +182,7 @@ local function load_input(call, execution)
   execution.input = input
 end
 
--- What only work that was claimed before needs, or work that has more than every execution.
+-- Facets that only work with earlier attempts, or with more than every execution has, needs.
 local function load_rest(call, execution, queue)
   execution.queue, execution.needs = queue, queue.needs
   if execution.total_attempt_count == '' then
@@ -194,8 +194,8 @@ local function load_rest(call, execution, queue)
   execution.streams = later.streams
 end
 
--- Whether a lapsed execution has been reclaimed as often as it may be: as its policy says, or `or_cap`. One that
--- `lapses` counts as lapsed. Needs retries and rules.
+-- Whether a lapsed execution has been reclaimed as often as allowed: by its policy, or by `or_cap`. `lapses` counts it
+-- as lapsed. Needs retries and rules.
 function ff.exceeds_reclaim_cap(execution, or_cap, lapses)
   if not (lapses or ff.is_reclaimable(execution.situation)) then return false end
   ff.read_retries(execution)
@@ -208,17 +208,18 @@ local function timing_of(timeout_at, remaining_ms)
   return ff.timing_text(timeout_at, remaining_ms, '')
 end
 
--- The end of an attempt that has so much time and begins now, or what is kept of it while work that was claimed ahead waits.
+-- The end of an attempt with this timeout that starts now, or the stored remaining time for work that was claimed
+-- ahead.
 local function times_of(call, group, time_ms)
   if not time_ms then return '', '' end
   if group.ahead then return '', ff.digits(time_ms) end
   return ff.digits(call.now + time_ms), ''
 end
 
--- What the worker gets of an execution that nobody had before.
+-- What a worker gets of an execution without earlier attempts.
 function ff.take_first(call, group, execution, ticket)
   local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
-  -- It can have ended before anybody had it, and be replayed.
+  -- It can have ended before its first attempt, and been replayed.
   local attempt_type = execution.next_attempt == NEXT.replay and ATTEMPT.replay or ''
   local timeout_at, remaining_ms = times_of(call, group, timeout_ms)
   local attempt = (timeout_ms or attempt_type ~= '') and attempt_type .. '\t\t' .. timeout_at .. '\t' .. remaining_ms or ''
@@ -230,7 +231,7 @@ function ff.take_first(call, group, execution, ticket)
   }
 end
 
--- What the worker gets of an execution that was claimed before.
+-- What a worker gets of an execution with earlier attempts.
 function ff.take_again(call, group, execution, ticket)
   local lease_id, attempt_id = string.match(ticket, '^([^\t]*)\t([^\t]*)$')
   local epoch, last_attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
@@ -268,8 +269,8 @@ function ff.take_again(call, group, execution, ticket)
   return take
 end
 
--- What comes of the candidates: of each its execution and what is taken of it, `false` when it is plain; how many are; and
--- what is broken. One table for all claims, but for the lists that a claim of very many has made.
+-- The plan for the candidates: of each its execution and its take, `false` when it is plain; the number of plain ones;
+-- and broken records. One table for all claims, except for the lists of a claim with very many candidates.
 local plan = { size = 0, plain = 0, executions = {}, takes = {}, broken = {} }
 
 local function begin_plan()
@@ -278,8 +279,8 @@ local function begin_plan()
   plan.size, plan.plain, plan.room = 0, 0, nil
 end
 
--- What a plain claim tells of an execution with tags or rules, beside its fence; `expiry` is when its timer is due, as a number
--- and as a text. Those of a claim mostly have the same rules.
+-- The take of a plain claim for an execution with tags or rules, beside its fence; `expiry` is the time of its timer,
+-- as a number and as a text. Executions of a claim mostly have the same rules.
 local function plain_take_of(call, group, rules)
   local take = group.take
   if take and take.rules == rules then return take end
@@ -288,34 +289,34 @@ local function plain_take_of(call, group, rules)
   take = {
     is_plain = true, rules = rules, kind = CLAIM.fresh, attempt_type = '', index = '0', earlier = '',
     timeout_at = timeout_at, remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms),
-    -- What the event says of the times; false when there are none.
+    -- The times in the text of the event; false without any.
     attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms, expiry = group.expiry, expires_at = group.expires_at,
   }
-  -- One entry stands for the end of the lease and of the attempt.
+  -- One timer serves the end of the lease and of the attempt.
   if timeout_at ~= '' and call.now + timeout_ms < group.expiry then take.expiry, take.expires_at = call.now + timeout_ms, timeout_at end
   group.take = take
   return take
 end
 
--- Whether nobody had an execution before, and all that it has besides is tags, what it needs, which its queue says, rules, and
--- a flow that owes it no cancellation.
+-- Whether an execution has no earlier attempts, and nothing besides tags, needs (which its queue tells), rules, and a
+-- flow that has no cancellation left to do.
 local function is_plain(call, execution)
   if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
   if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.needs .. FIELD.rules .. FIELD.membership .. ']') then return false end
   return not ff.is_owed_cancel(call, execution)
 end
 
--- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
--- special, its fence says it all. A ticket is the id of a lease and of an attempt; those that are left begin at `at`.
+-- Plans a candidate: it is taken, or it lapsed too often. For one without earlier attempts and without special facts
+-- the fence is enough. A ticket is the ids of a lease and an attempt; the remaining tickets start at `at`.
 local function plan_one(call, group, id, queue, tickets, at)
   local size = plan.size + 1
-  -- The record of a plain one has no facts but those that its loader gave it: it takes the next one. That of a candidate which
-  -- turns out to be broken has more, and takes none.
+  -- A plain record has no facts beyond those of its loader, so its table is reused. The record of a candidate that turns
+  -- out to be broken has more, and its table is not.
   local record = plan.takes[size] == false and plan.executions[size]
   plan.takes[size] = nil
   local execution = load_first(call, id, record) or ff.damaged('the record is missing')
   local take = false
-  -- Most have the life that their creation left them.
+  -- Most have the life of their creation.
   if group.worker_fits and (execution.life == SITUATION.ready or is_plain(call, execution)) then
     if execution.input == LIMIT.spilled then load_input(call, execution) end
     if not group.queue then execution.queue = queue end
@@ -354,7 +355,7 @@ local function plan_all(call, group, ids, queue, of, tickets)
   for i = 1, #ids do at = plan_one(call, group, ids[i], queue or of[i], tickets, at) end
 end
 
--- One by one: what comes of those that can be read, and what is wrong with the others.
+-- One by one: plans the readable candidates, and records what is wrong with the others.
 local function plan_readable(call, group, ids, queue, of, tickets)
   begin_plan()
   local broken, at = plan.broken, 1
@@ -379,11 +380,11 @@ local function claim_plain(call, group, execution)
   ff.apply.plain_claim(call, group, execution)
 end
 
--- Plain ones leave their queue together, and get their timers together.
+-- Plain candidates leave their queue together, and get their timers together.
 local function claim_many(call, group)
   local executions, takes = plan.executions, plan.takes
   ff.gather(call)
-  -- All that was looked at in the only queue, from its first entry on.
+  -- All candidates come from the start of the only queue.
   local is_whole_head = group.queue and plan.plain == plan.size and not plan.broken[1]
   if is_whole_head then ff.remove_head(group.queue, plan.size) end
   local timed, plain, first = {}, 0, group
@@ -418,9 +419,9 @@ local function claim_many(call, group)
   ff.add_many(call.timers, timed, 2 * plain, first.expiry, first.expires_at)
 end
 
--- Carries out what a claim came to, in the order of the candidates.
+-- Carries out the plan of a claim, in the order of the candidates.
 local function claim(call, group)
-  -- Its own list: a claim that breaks off leaves nothing to the next one, which may be of another partition.
+  -- A list of its own: a claim that fails leaves nothing to the next one, which may be of another partition.
   group.binding = group.meters ~= '' and {}
   if plan.size == 1 and plan.plain == 1 then claim_plain(call, group, plan.executions[1]) else claim_many(call, group) end
   if group.binding then ff.bind_admissions(call, group.binding) end
@@ -432,13 +433,13 @@ local function claim(call, group)
   if group.leaves_some then group.queue.stays = true end
 end
 
--- What the caller is told of one that it took. Bytes that are left where they are stand as nothing.
+-- The row of a taken execution in the answer. Bytes that are left in their keys are empty.
 function ff.tell_claim(reply, size, execution, take)
   reply[size + 1] = execution.id
   reply[size + 3], reply[size + 4], reply[size + 5] = execution.naming, execution.given, execution.input
   if not take and execution.extras ~= '' then take = execution.take end
   if not take or take.is_plain and execution.tags == '' and not take.attempt then
-    -- The caller knows the rest: it brought the ids.
+    -- The caller knows the rest: it passed the ids.
     reply[size + 2] = CLAIM_ROW.plain
     return size + 5
   end
@@ -449,7 +450,8 @@ function ff.tell_claim(reply, size, execution, take)
   return ff.tell_given(reply, size + 12, take.given, take.gives_more)
 end
 
--- How many the claim ended, and their ids: those that their flow had still to cancel, or those that were lost too often.
+-- The number and the ids of executions that the claim ended: those that their flow had yet to cancel, or those that
+-- lapsed too often.
 local function tell_ended(reply, size, is_cancelled)
   local executions, takes, count_at = plan.executions, plan.takes, size + 1
   size = count_at
@@ -487,7 +489,7 @@ local function answer(group)
   return reply, tell_ended(reply, size, true)
 end
 
--- Whether one of the lease ids was an admission before, or was voided.
+-- Whether one of the lease ids was used as an admission before, or was voided.
 local function names_used_admission(call, tickets)
   local ids = {}
   for i = 1, #tickets do ids[i] = string.match(tickets[i], '^[^\t]*') end
@@ -503,7 +505,7 @@ function ff.decide.claim_for_worker(call, group, ...)
   if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then return { KIND.no_work, 0, 0, '' } end
   local tickets = { ... }
   local ids, queue, of, left = candidates(call, group, #tickets)
-  -- Of what a bounded claim left.
+  -- The priority of the work that a bounded claim left.
   local priority = group.bound and left and ff.priority_of(call, left) or ''
   if not ids[1] then return { KIND.no_work, 0, 0, priority } end
   ff.timers_of(call)

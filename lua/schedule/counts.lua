@@ -1,10 +1,10 @@
--- How many executions a lane has in each situation; the twin of model/schedule/counts.ts. What the transitions of a call
--- change is summed, and written when it ends: a number per lane and situation that changed. Numbers are shown and nothing
--- is decided by them: a hash that is none holds no work up, and is named by `verify_partition`.
+-- Number of executions of a lane in each situation; the twin of model/schedule/counts.ts. The changes of a call are
+-- summed, and written when it ends: a number per lane and situation that changed. The counts are only shown, no
+-- decision depends on them: a hash of another type stops nothing, and `verify_partition` reports it.
 
 local last_naming, last_lane_id
 
--- The lane of an execution. Many executions of a call mostly have one naming.
+-- The lane of an execution. Executions of a call mostly have the same naming.
 function ff.lane_of(execution)
   local naming = execution.naming
   if naming ~= last_naming then
@@ -14,11 +14,11 @@ function ff.lane_of(execution)
   return last_lane_id
 end
 
--- By lane, how many more executions are in each situation than before the call, by its letter. A table that a call leaves is
--- used by the next.
+-- By lane, the change of the number of executions in each situation during the call, by letter. The table is reused by
+-- the next call.
 local sums, spare = {}, nil
 
--- A call begins with none.
+-- A call starts without changes.
 function ff.no_moves()
   if next(sums) then sums = {} end
 end
@@ -29,8 +29,8 @@ local function letters_of(lane_id)
   return letters
 end
 
--- Executions of a lane leave one situation for another: they come from nil when they are new, and go to nil when they are
--- purged. One, if not said otherwise.
+-- Moves executions of a lane from one situation to another: `from` is nil for new ones, `to` is nil for purged ones.
+-- `moved` defaults to one.
 function ff.tally(_, lane_id, from, to, moved)
   local letters = sums[lane_id] or letters_of(lane_id)
   moved = moved or 1
@@ -45,7 +45,7 @@ function ff.tally_member(call, execution, from, to)
   if flow then ff.tally(call, LIMIT.counted_flow .. flow, from, to) end
 end
 
--- What moved so far among the situations of what is counted under a name: how many more have not ended.
+-- The change so far in the number of executions under a name that have not ended.
 function ff.live_moves(name)
   local live = 0
   for letter, change in pairs(sums[name] or {}) do

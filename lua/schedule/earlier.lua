@@ -1,6 +1,6 @@
--- What earlier owners of an execution left for the next one: see model/schedule/earlier.ts.
+-- What earlier attempts left for the next one: see model/schedule/earlier.ts.
 
--- Adds what is said of each step, and what stands under its key. Needs to know how many there are.
+-- Adds the facts of each step, and the values under its key. Needs the number of steps.
 local function add_steps(left, key, count)
   local places, names = {}, {}
   for place = 1, count do places[place] = ff.digits(place - 1) end
@@ -23,8 +23,8 @@ local function all_of(key, what)
   return pairs_of_it
 end
 
--- Steps and their values, pairs of what it waited for, pairs of what signals brought; '' when it is too much for a claim. An
--- empty list stands for what there is none of. Everything that tells how much there is is looked at first.
+-- Steps and their values, pairs of waits, pairs of payloads of signals; '' when that is too much for a claim. Absent
+-- parts are empty lists. All sizes are read first.
 function ff.earlier_of(execution)
   local left = { {}, {}, {}, {} }
   local steps = execution.key .. SUFFIX.steps

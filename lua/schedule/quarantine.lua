@@ -1,11 +1,11 @@
--- What could not be read is set aside: it keeps nothing else waiting, and is shown to operators.
+-- Unreadable records are set aside: they stop no other work, and are shown to operators.
 
--- Looks at where it will be noted.
+-- Checks the key of the quarantine.
 function ff.check_quarantine(call)
   command('HLEN', call.base .. KEY.quarantine)
 end
 
--- What is wrong with a record, in words.
+-- The damage of a record as a text.
 function ff.words_of(why)
   local words = type(why) == 'table' and why.err or tostring(why)
   return string.match(words, 'DAMAGED (.*)$') or words

@@ -1,19 +1,19 @@
--- Where claimable work waits; the twin of model/schedule/queue.ts. A queue is named by its needs and its kind, inside its
--- lane; what metered work is metered by stands behind a tab in its needs, and so between the two. The set `queues:<lane>`
--- has the names of unmetered queues that have work; `metered:<lane>` has the others, by meter set first.
+-- Queues of claimable work; the twin of model/schedule/queue.ts. A queue is named by its needs and its kind, inside its
+-- lane; the meter set of metered work follows a tab in its needs, and so is between the two. The set `queues:<lane>`
+-- has the names of unmetered queues with work; `metered:<lane>` has the others, by meter set first.
 
--- The meter set that needs end with; nothing of unmetered work.
+-- The meter set at the end of needs; nothing for unmetered work.
 function ff.meters_of(needs)
   if needs == '' then return nil end
   return string.match(needs, '\t(.*)$')
 end
 
--- The capabilities that needs begin with.
+-- The capabilities at the start of needs.
 function ff.capabilities_of(needs)
   return string.match(needs, '^[^\t]*')
 end
 
--- The place of a metered queue among those of its lane, and the needs and the kind that a place says.
+-- The name of a metered queue in the list of its lane, and the needs and the kind in such a name.
 function ff.metered_place(needs, execution_kind)
   local capabilities, meters = string.match(needs, '^(.*)\t(.*)$')
   return meters .. '\t' .. capabilities .. '\t' .. execution_kind
@@ -25,7 +25,7 @@ function ff.parts_of_place(place)
   return capabilities .. '\t' .. meters, kind
 end
 
--- The names of the metered queues of a lane that have work.
+-- The names of the metered queues of a lane with work.
 function ff.metered_names(call, lane_id)
   local places, names = command('ZRANGE', call.base .. KEY.metered .. lane_id, 0, -1), {}
   for i = 1, #places do
@@ -35,7 +35,7 @@ function ff.metered_names(call, lane_id)
   return names
 end
 
--- A queue of a lane in the hands of the call.
+-- A queue of a lane, in hand.
 function ff.queue_of(call, lane_id, needs, execution_kind)
   local name = needs .. '\t' .. execution_kind
   local queue = ff.index(call, call.base .. KEY.queue .. lane_id .. '\t' .. name)
@@ -43,8 +43,8 @@ function ff.queue_of(call, lane_id, needs, execution_kind)
   return queue
 end
 
--- Looks at a queue that work will be put into: it is what it should be, and so is the set of the lane's queues when the
--- queue has to be entered there. Answers whether the lane is a new one.
+-- Checks a queue to which work will be added, and the set of the lane's queues when the queue has to be entered there.
+-- Answers whether the lane is new.
 function ff.check_queue(call, queue)
   ff.seen_index(call, queue.key)
   if queue.first_score then return false end
@@ -64,8 +64,8 @@ function ff.check_queue_of(call, execution)
   ff.check_queue(call, execution.queue)
 end
 
--- The place of an execution in its queue, and its priority: lapsed work by the time of its lapse, before everything else;
--- other work by priority, then age. Needs given loaded, or priority and created_at.
+-- The score of an execution in its queue, and its priority: lapsed work by the time of its lapse, before everything
+-- else; other work by priority, then age. Needs given loaded, or priority and created_at.
 function ff.queue_score(execution)
   if not execution.created_at then ff.read_given(execution) end
   local priority = tonumber(execution.priority) or 0
@@ -73,14 +73,14 @@ function ff.queue_score(execution)
   return execution.created_at - priority * LIMIT.priority_step, priority
 end
 
--- Puts an execution into its queue, if it is to stand there. Needs given loaded, or priority and created_at.
+-- Adds an execution to its queue, if it belongs there. Needs given loaded, or priority and created_at.
 function ff.enqueue(execution)
   if not ff.is_queued(execution) then return end
   local score, priority = ff.queue_score(execution)
   ff.add_noted(execution.queue, ff.digits(score), score, execution.id, priority)
 end
 
--- Takes an execution out of its queue.
+-- Removes an execution from its queue.
 function ff.dequeue(_, execution)
   ff.remove(execution.queue, execution.id)
 end
@@ -89,7 +89,7 @@ local function place_of(queue)
   return ff.metered_place(queue.needs, string.match(queue.name, '[^\t]*$'))
 end
 
--- Enters a queue among those of its lane that have work.
+-- Enters a queue in the list of its lane.
 local function open_queue(call, queue)
   if ff.meters_of(queue.needs) then
     command('ZADD', call.base .. KEY.metered .. queue.lane_id, '0', place_of(queue))
@@ -98,7 +98,8 @@ local function open_queue(call, queue)
   end
 end
 
--- A claim of a few kinds does not look at the names of queues: where these are no set, there is none to take away.
+-- A claim of a few kinds does not read the names of queues, so their key can be of another type here. The error is
+-- ignored, because there is no name to remove.
 local function close_queue(call, queue)
   if ff.meters_of(queue.needs) then
     guarded('ZREM', call.base .. KEY.metered .. queue.lane_id, place_of(queue))
@@ -107,20 +108,20 @@ local function close_queue(call, queue)
   end
 end
 
--- The priority of an execution, as it stands; for hints.
+-- The stored priority of an execution; for hints.
 function ff.priority_of(call, id)
   local given = guarded('HGET', call.base .. id, FIELD.given)
   local priority = type(given) == 'string' and string.match(given, '^%d+')
   return priority or '0'
 end
 
--- Wakes the workers that can do what stands first in a queue.
+-- Wakes workers that can run the first work of a queue.
 function ff.announce_work(call, lane_id, name, priority)
   ff.publish(call, CHANNEL.work .. lane_id, call.partition .. '\t' .. priority .. '\t' .. name)
 end
 
--- Once everything is written: enters queues that have work now, takes away those that have none, and wakes the workers
--- that can do the work that came to be first.
+-- After everything is written: enters queues that have got work, removes empty ones, and wakes the workers that can run
+-- work that became the first.
 local function settle_queue(call, queue)
   if queue.has_left and not queue.stays and command('EXISTS', queue.key) == 0 then return close_queue(call, queue) end
   if not queue.new_score then return end
@@ -136,7 +137,8 @@ function ff.settle_queues(call)
   end
 end
 
--- Sends a hint. Whatever comes of it, what was written stands: a user without rights on channels is served all the same.
+-- Sends a hint. A failure is ignored, because the data is written: a user without rights on channels is served all the
+-- same.
 function ff.publish(call, channel, message)
   attempted('PUBLISH', call.prefix .. channel, message)
 end

@@ -7,17 +7,17 @@ end
 
 local last_slot, last_slot_text
 
--- All that ends within a minute is mostly purged in one slot.
+-- Executions that end within a minute mostly have the same slot.
 local function slot_text(purge_at)
   if purge_at ~= last_slot then last_slot, last_slot_text = purge_at, ff.digits(purge_at) end
   return last_slot_text
 end
 
--- The slot that the call has in hand first, which most calls need alone: its table is kept for the next call. `others` are by
--- their times; `is_plain` says whether nothing special keeps those who end with it.
+-- The first slot in hand, the only one in most calls: its table is kept for the next call. `others` are by their times;
+-- `is_plain` tells whether the executions that end with it have no special retention.
 local first = { at = false, text = '', key = '', size = 0, is_plain = false, others = false }
 
--- Looks at what an ending writes to: it is what it should be. What this library wrote last is.
+-- Checks the key to which an ending writes. A key that this library wrote last is not checked again.
 local function check_slot(call, purge_at, text)
   local slot = first
   if not call.ended then
@@ -43,7 +43,7 @@ function ff.check_ending(call, execution)
   return ff.check_purge(call, execution)
 end
 
--- The same for an ending that takes its timer away before it writes anything else: no look at the timers is needed.
+-- The same for an ending that removes its timer before any other write, so that the timers need no check.
 function ff.check_purge(call, execution)
   local extras = execution.extras
   if (extras == '' or extras == FIELD.membership) and call.ended and first.is_plain then return first.at, first.text end
@@ -66,7 +66,7 @@ function ff.check_purge(call, execution)
   return purge_at, text
 end
 
--- When something that ends now, and has no rules of its own, is forgotten; the empty text when it is kept for good.
+-- The purge time of something that ends now without rules of its own; empty when it is kept for good.
 function ff.plain_purge_time(call)
   local retention_ms = call.settings.retention_ms
   if retention_ms == LIMIT.keep_for_good then return '' end
@@ -76,7 +76,7 @@ end
 local function settle_slot(call, slot)
   local length = guarded('RPUSH', slot.key, unpack(slot, 1, slot.size))
   if type(length) == 'table' then
-    -- Something else stands where only ours can stand, and what did is lost.
+    -- A foreign key stands in the place of the slot, whose ids are lost.
     command('DEL', slot.key)
     length = command('RPUSH', slot.key, unpack(slot, 1, slot.size))
   end
@@ -84,7 +84,7 @@ local function settle_slot(call, slot)
   slot.size, call.slot_at = 0, slot.at
 end
 
--- Files a terminal execution under the time of its purge, when the call settles.
+-- Files a terminal execution in the slot of its purge time, when the call settles.
 function ff.retain(call, id, purge_at)
   local slot = first.at == purge_at and first or first.others[purge_at]
   local size = slot.size + 1
@@ -100,15 +100,15 @@ function ff.settle_endings(call)
   end
 end
 
--- Looks at what a purge takes an execution out of.
+-- Checks the slot from which a purge removes an execution.
 function ff.check_slot(call, execution)
-  -- It may have ended in this very call: then the list does not have it yet.
+  -- It may have ended in this same call: then it is not in the list yet.
   if call.ended then ff.settle_endings(call) end
   execution.slot_length = command('LLEN', call.base .. KEY.slot .. execution.due_at)
   command('ZCARD', call.base .. KEY.retention)
 end
 
--- Takes an execution out of the list of its slot, if that costs next to nothing. Needs `ff.check_slot`.
+-- Removes an execution from the list of its slot, if the list is short. Needs `ff.check_slot`.
 function ff.leave_short_slot(call, execution)
   if execution.slot_length > LIMIT.short_slot then return end
   local key = call.base .. KEY.slot .. execution.due_at

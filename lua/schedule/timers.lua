@@ -1,5 +1,5 @@
--- What happens by itself; the twin of model/schedule/timers.ts. An entity has at most one entry in the timers index: the
--- earliest time at which something is due for it.
+-- Timers; the twin of model/schedule/timers.ts. An entity has at most one entry in the timers index: the earliest time
+-- at which something is due for it.
 
 -- The next timer of an execution as kind and time, or nil. Needs life read, and attempt_timeout_at,
 -- execution_deadline_at, pending_expires_at and grant_expires_at where they can be set.
@@ -17,10 +17,10 @@ function ff.next_timer(execution)
   end
   local pending_until = tonumber(execution.pending_expires_at)
   if pending_until and (not at or pending_until < at) then kind, at = 'waitpoint', pending_until end
-  -- A grant is good up to and including its last millisecond.
+  -- A grant is valid up to and including its last millisecond.
   local grant_until = tonumber(execution.grant_expires_at)
   if grant_until and (not at or grant_until + 1 <= at) then kind, at = 'grant', grant_until + 1 end
-  -- Of two that are due at once, the one that ends more comes first.
+  -- Of two that are due at the same time, the one that ends more comes first.
   local timeout_at = tonumber(execution.attempt_timeout_at)
   if timeout_at and (not at or timeout_at <= at) and ff.is_active(situation) then kind, at = 'attempt_timeout', timeout_at end
   local deadline_at = tonumber(execution.execution_deadline_at)
@@ -28,7 +28,7 @@ function ff.next_timer(execution)
   return kind, at
 end
 
--- The timers in the hands of the call, after a look at them: they are what they should be.
+-- The timers in hand, after a check of their key.
 function ff.timers_of(call)
   local timers = call.timers
   if timers then return timers end
@@ -38,22 +38,22 @@ function ff.timers_of(call)
   return timers
 end
 
--- Takes an entry away as the first thing that a command writes: where the timers are none, the command fails here as it does at
--- a look.
+-- Removes an entry as the first write of a command: if the key has another type, the command fails here as it would at
+-- a check.
 function ff.leave_timers_first(call, member)
   local timers = ff.index(call, call.timers_key)
   ff.remove(timers, member)
   call.timers = timers
 end
 
--- Reads what the next timer depends on, where it was loaded and not read.
+-- Reads the facts of the next timer that were loaded and not read.
 local function read_times(execution)
   if not execution.attempt_timeout_at and execution.timing then ff.read_timing(execution) end
   if not execution.execution_deadline_at and execution.bounds then ff.read_bounds(execution) end
   if not execution.grant_expires_at and execution.grant then ff.read_grant(execution) end
 end
 
--- Writes the entry of an execution: its next timer, or none.
+-- Writes the timer of an execution: the next one, or none.
 function ff.set_timer(call, execution)
   read_times(execution)
   local _, at = ff.next_timer(execution)
@@ -67,21 +67,21 @@ function ff.set_timer(call, execution)
   end
 end
 
--- Takes the entry of an execution that ends away, if it can have one.
+-- Removes the timer of an execution that ends, if it can have one.
 function ff.stop_timer(call, execution)
   if execution.situation == SITUATION.ready and execution.bounds == '' and not ff.is_granted(execution) then return end
   ff.remove(ff.timers_of(call), TIMER.execution .. execution.id)
 end
 
--- A loop is told what is due next, or when to look again: it looks by then. Loops that were told of an earlier time look
--- before.
+-- A loop was told the next due time, or when to check again: it checks by then. Loops that were told an earlier time
+-- check before.
 function ff.note_look(call, at)
   local looks_by = call.looks_by
   if not at or looks_by and looks_by < at then call.looks_by = at or false end
 end
 
--- Once everything is written: says so when a timer is due before every loop looks again, so that none sleeps past it. Which
--- timers stood there before need not be known for that.
+-- After everything is written: announces a timer that is due before every loop checks again, so that none sleeps past
+-- it. The earlier entries of the index do not matter for that.
 function ff.announce_timers(call)
   local at, looks_by = call.timers and call.timers.new_score, call.looks_by
   if not at or looks_by and looks_by <= at then return end

@@ -1,4 +1,4 @@
--- What each event does to a signing key; the twins of model/signing/entity.ts. Secrets are in no entry.
+-- The effects of events on signing keys; the twins of model/signing/entity.ts. No log entry contains a secret.
 
 local function key_of(call, kid)
   return call.base .. SIGNING_KEY.key .. kid

@@ -1,5 +1,4 @@
--- list_kids
--- Answers every key whose tokens verify now: its id, and the texts of its identity and its expiry.
+-- list_kids. Answers every key whose tokens are valid now: its id, and the texts of its identity and its expiry.
 function ff.query.list_kids(call)
   local kids, answer = ff.known_kids(call), {}
   for kid, expires_at in pairs(kids) do
@@ -11,8 +10,8 @@ function ff.query.list_kids(call)
   return answer
 end
 
--- read_token: execution_id, waitpoint_id
--- Answers the state of the waitpoint, then the current key and the digest, where there are such.
+-- read_token: execution_id, waitpoint_id. Answers the state of the waitpoint, then the current key and the digest, if
+-- they exist.
 function ff.query.read_token(call, execution_id, waitpoint_id)
   local waitpoint = ff.waitpoint_of({ key = call.base .. execution_id }, waitpoint_id)
   if not waitpoint then return {} end

@@ -2,14 +2,14 @@
 
 local load = ff.record('signing_key', 'identity')
 
--- Applies what a rotation comes to: the new key, then the one whose place it takes, then those that are dropped.
+-- Applies a rotation: the new key, then the key that it replaces, then the dropped keys.
 local function rotate(call, new, current, expires_at, dropped)
   ff.apply.signing_key_installed(call, new)
   if current then ff.apply.signing_key_retired(call, current, expires_at) end
   for i = 1, #dropped do ff.apply.signing_key_dropped(call, dropped[i]) end
 end
 
--- Keys whose grace is over, in order.
+-- Keys whose grace period is over, in order.
 local function lapsed(call, kids, new_kid)
   local found = {}
   for kid, expires_at in pairs(kids) do

@@ -1,5 +1,5 @@
--- Tokens of waitpoints; the twin of model/signing/token.ts. A digest is HMAC-SHA1, made of what the server offers. Of each key
--- two blocks are kept, the secret with the two paddings, so that a digest costs two hashes.
+-- Tokens of waitpoints; the twin of model/signing/token.ts. A digest is HMAC-SHA1, built from the server's SHA-1
+-- function. For each key the secret is stored with each of the two paddings, so that a digest takes two hashes.
 
 local BLOCK_BYTES = 64
 
@@ -30,12 +30,12 @@ function ff.digest(call, kid, message)
   return server.sha1hex(blocks[2] .. bytes_of(server.sha1hex(blocks[1] .. message)))
 end
 
--- What a token of a waitpoint is bound to.
+-- The message that a waitpoint's token signs.
 function ff.token_message(waitpoint)
   return waitpoint.id .. '|' .. waitpoint.waitpoint_key .. '|' .. waitpoint.created_at
 end
 
--- Whether two digests are the same, in a time that does not say where they differ.
+-- Whether two digests are equal, in a time that does not depend on where they differ.
 function ff.is_same_digest(a, b)
   if #a ~= #b then return false end
   local difference = 0
@@ -43,7 +43,7 @@ function ff.is_same_digest(a, b)
   return difference == 0
 end
 
--- Every key and until when it verifies, nothing for the current one; and the current one.
+-- Every key and until when it is valid, empty for the current one; and the current one.
 function ff.known_kids(call)
   local pairs_of = command('HGETALL', call.base .. KEY.kids)
   local kids, current = {}, nil
@@ -54,7 +54,7 @@ function ff.known_kids(call)
   return kids, current
 end
 
--- Takes a token apart; answers why it says nothing of any waitpoint, if it does not, then the key and the digest.
+-- Parses a token; answers why it is invalid for any waitpoint, if so, then the key and the digest.
 function ff.token_fault(call, token)
   if token == '' then return 'missing_token' end
   local at = string.find(token, ':', 1, true)

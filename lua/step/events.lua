@@ -1,12 +1,12 @@
--- The steps of an execution: a hash beside its record (lua/layout.ts), which exists once it has one. The twins of
--- model/step/recipes.ts and contents.ts.
+-- The steps of an execution: a hash beside its record (lua/layout.ts), which exists from the first step on. The twins
+-- of model/step/recipes.ts and contents.ts.
 
 -- Whether an execution has recorded steps.
 function ff.has_steps(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.steps, 1, true) ~= nil
 end
 
--- How many steps there are under a key, and the bytes of their values.
+-- Number of steps under a key, and total bytes of their values.
 function ff.totals_of_steps(execution, key)
   if not ff.has_steps(execution) then return 0, 0 end
   local totals = guarded('HGET', key, STEP.totals)
@@ -15,23 +15,23 @@ function ff.totals_of_steps(execution, key)
   return tonumber(count), tonumber(bytes)
 end
 
--- A compact list is searched from its start, which costs more than the rest of a step once there are many: one long value makes
--- the hash a table.
+-- A compact list is searched from its start, which costs more than the rest of a step when it is long: one long value
+-- makes the server convert it to a table.
 local function totals_text(count, bytes)
   local text = ff.digits(count) .. '\t' .. ff.digits(bytes)
   return count < LIMIT.listed_steps and text or text .. LIMIT.padding
 end
 
--- What is said of a step beside its value and the time.
+-- The facts of a step beside its value and the time.
 function ff.steps_given_text(name, index, kind, failed, bytes, encoding)
   return name .. '\t' .. index .. '\t' .. kind .. '\t' .. failed .. '\t' .. bytes .. '\t' .. encoding
 end
 
--- `steps` is what lua/step/record.lua has in hand.
+-- `steps` is the table in lua/step/record.lua.
 function ff.apply.step_recorded(call, steps, id, text, value)
   local execution, key, count = steps.execution, steps.key, steps.count
   if count == 0 then
-    -- Nothing of ours is there yet.
+    -- A foreign key stands in the place of the steps.
     command('UNLINK', key)
     ff.note_extra(execution, FIELD.steps)
     command('HSET', execution.key, FIELD.life, ff.same_life(execution))

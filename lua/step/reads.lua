@@ -1,8 +1,8 @@
--- read_steps: execution_id, from, limit, `1` with their values; its meaning is given to it by model/step/reads.ts
--- Answers how many there are, what is said of each, and what stands under the keys of those whose values are on the page.
+-- read_steps: execution_id, from, limit, `1` with their values; model/step/reads.ts interprets the answer. Answers the
+-- number of steps, the facts of each, and the values on the page by their keys.
 function ff.query.read_steps(call, execution_id, from, limit, with_values)
   local key = call.base .. execution_id
-  -- Steps of an execution that is gone are none.
+  -- A missing execution has no steps.
   if command('EXISTS', key) == 0 then return { 0, {}, {} } end
   key = key .. SUFFIX.steps
   local totals = command('HGET', key, STEP.totals)
@@ -14,7 +14,7 @@ function ff.query.read_steps(call, execution_id, from, limit, with_values)
   for place = first, last do places[#places + 1] = ff.digits(place) end
   local steps = command('HMGET', key, unpack(places))
   if with_values ~= '1' then return { count, steps, {} } end
-  -- The first steps whose values go into one page: one at least.
+  -- The first steps whose values fit into one page: at least one.
   local total, names = 0, {}
   for i = 1, #places do
     local name, index, bytes = string.match(steps[i] or '', '^([^\t]*)\t(%d*)\t[^\t]*\t[^\t]*\t(%d*)')

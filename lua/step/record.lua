@@ -2,7 +2,7 @@
 
 local load = ff.loader('bounds', 'fence', 'timing')
 
--- What a step that was recorded before is to a call that records it again.
+-- How a recorded step answers a call that records it again.
 local function recorded_before(key, known, kind, failed, encoding, value, name, index)
   local place, known_value = string.match(known, '^(%d+)\n(.*)$')
   local step = { step = place and command('HGET', key, place) or ff.damaged('a step is missing') }
@@ -15,11 +15,11 @@ local function recorded_before(key, known, kind, failed, encoding, value, name, 
   return KIND.already_recorded
 end
 
--- The execution whose steps are recorded, and what they come to: one table for all calls. Steps of one handler that are recorded
--- together find in hand what the first one read.
+-- The execution whose steps are recorded, and their totals: one table for all calls. Consecutive steps of one handler
+-- reuse what the first one read.
 local steps = { execution = false, fence = '', key = '', count = 0, bytes = 0 }
 
--- Takes the execution of a step in hand that its owner may record; answers the refusal otherwise.
+-- Reads the execution of a step whose owner may record it; answers the refusal otherwise.
 local function take_up(call, execution_id, fence)
   if call.records_steps and steps.execution.id == execution_id and steps.fence == fence then return nil end
   local execution = load(call, execution_id)

@@ -2,10 +2,10 @@
 
 local load = ff.loader('bounds', 'fence', 'timing', 'rules', 'streams')
 local load_stream = ff.record('stream', 'closing', 'counters')
--- What only some appends need.
+-- For some appends only.
 local load_summary, load_rate = ff.record('stream', 'summary'), ff.record('stream', 'rate')
 
--- Refuses a writer that does not own the attempt at this moment.
+-- Refuses a writer that does not own the attempt at present.
 local function writer_verdict(call, execution, fence, attempt_index)
   if ff.is_terminal(execution.situation) then
     return ff.reject('stream_closed', 'terminalOutcome', TERMINAL_OUTCOME[execution.situation])
@@ -16,7 +16,7 @@ local function writer_verdict(call, execution, fence, attempt_index)
   return ff.time_verdict(call, execution)
 end
 
--- The stream of the attempt, or what a stream is before its first frame.
+-- The stream of the attempt, or the initial state of a stream.
 local function stream_of(call, execution, attempt_index)
   local id = execution.id .. ':' .. attempt_index
   if ff.last_stream_of(execution) == attempt_index then
@@ -30,12 +30,12 @@ local function stream_of(call, execution, attempt_index)
   }
 end
 
--- The appends of a group share the owner and the stream: each finds the stream as the one before it left it.
+-- The appends of a group share the owner and the stream: each finds the stream as the previous one left it.
 function ff.prepare.append_frame(_, execution_id, fence, attempt_index)
   return { execution_id = execution_id, fence = fence, attempt_index = attempt_index, stream = false }
 end
 
--- The stream of the group for its first append, or why there is none.
+-- The stream of the group for its first append, or the refusal.
 local function owned_stream(call, group)
   local attempt_index = group.attempt_index
   local execution = load(call, group.execution_id)
@@ -60,7 +60,7 @@ local function version_of(call, stream)
   return ff.count(stream.summary_version)
 end
 
--- What a writer's own number says: a frame that is there already, or one that comes too late.
+-- Compares the writer's own number: the frame exists already, or is too late.
 local function seq_verdict(call, stream, seq, patch)
   if seq == '' or stream.writer_seq == '' then return nil end
   local number, last = tonumber(seq), tonumber(stream.writer_seq)
@@ -83,7 +83,7 @@ local function patched(call, stream, patch)
   return { version = version + 1, document = text, digest = server.sha1hex(text) }
 end
 
--- The rate of best-effort frames after one more; the twin of `rateAfter`, operation by operation.
+-- The rate of best-effort frames after a further one; the twin of `rateAfter`, operation by operation.
 local function rate_after(call, stream, best_effort)
   local ttl_ms, floor, ceiling, alpha = string.match(best_effort, '^(%d+)\t(%d+)\t(%d+)\t(.+)$')
   ttl_ms, floor, ceiling, alpha = tonumber(ttl_ms), tonumber(floor), tonumber(ceiling), tonumber(alpha)
@@ -125,7 +125,7 @@ function ff.decide.append_frame(call, group, best_effort, seq, labels, patch, pa
     frame.rate = rate_after(call, stream, best_effort)
     frame.suffix, frame.keep = STREAM_SUFFIX.best_effort, frame.rate.maxlen
   end
-  -- Ids rise although the clock may not.
+  -- Ids increase even if the clock does not.
   frame.ms = math.max(call.now, stream.last_ms)
   frame.number = frame.ms == stream.last_ms and stream.last_seq + 1 or 0
   frame.id = ff.digits(frame.ms) .. '-' .. ff.digits(frame.number)

@@ -1,7 +1,7 @@
--- What happens to streams: their records, their frames, what the log says of them. The twins of model/stream/entity.ts and
--- contents.ts. The keys of a stream are its own: where something else stands, it gives way.
+-- Events of streams: their records, their frames, their log entries. The twins of model/stream/entity.ts and
+-- contents.ts. A foreign key in the place of a stream's key is removed.
 
--- Whether a write met something that is none of ours: it is gone now.
+-- Whether a write met a key of another type; it is removed then.
 local function met_stranger(written, key)
   if type(written) ~= 'table' or not written.err then return false end
   command('DEL', key)
@@ -15,7 +15,7 @@ function ff.last_stream_of(execution)
   return execution.last_stream_index
 end
 
--- Reads the counters of a stream: they are no facts.
+-- Reads the counters of a stream, which are no facts.
 function ff.read_counters(stream)
   local frames, bytes, last_ms, last_seq, writer_seq =
     string.match(stream.counters, '^(%d+)\t(%d+)\t(%d+)\t(%d+)\t(%d*)\t%d+$')
@@ -46,14 +46,14 @@ function ff.apply.summary_patched(call, execution, stream, summary, attempt_inde
     (attempt_index == '0' and '' or attempt_index) .. '\t' .. version .. '\t' .. bytes .. '\t' .. summary.digest, '')
 end
 
--- The labels of a frame as they are stored: what its writer said, the version that it made, its time to live.
+-- The stored labels of a frame: those of its writer, its version, its time to live.
 local function labels_of(call, frame)
   local frame_type, ts, rest = string.match(frame.labels, '^([^\t]*)\t([^\t]*)\t(.*)$')
   return frame_type .. '\t' .. (ts == '' and call.now_text or ts) .. '\t' .. rest .. '\t'
     .. (frame.summary and ff.digits(frame.summary.version) or '') .. '\t' .. (frame.rate and ff.digits(frame.rate.ttl_ms) or '')
 end
 
--- Frames for moments only: those before this one are gone when their time was over.
+-- Best-effort frames: earlier ones are removed when their time is over.
 local function keep_for_moments(call, stream, frame)
   local key = stream.key .. frame.suffix
   local expires_at = string.match(stream.rate, '\t(%d+)$')
@@ -64,7 +64,7 @@ local function keep_for_moments(call, stream, frame)
   stream.has_rate = true
 end
 
--- Writes what appends of a group left: counters, the rate and the summary, once for all of them.
+-- Writes the state of the stream after the appends of a group: counters, rate and summary, once.
 function ff.settle_stream(call)
   local stream = call.stream
   call.stream = false
@@ -107,7 +107,7 @@ end
 
 local load_closing = ff.record('stream', 'closing', 'counters')
 
--- Looks at the stream that the end of an attempt will close. Needs streams loaded.
+-- Checks the stream that the end of an attempt will close. Needs streams loaded.
 function ff.check_stream(call, execution)
   local index = ff.last_stream_of(execution)
   if index == '' then return end
@@ -126,7 +126,7 @@ function ff.apply.stream_closed(call, execution, stream, reason)
     index .. '\t' .. reason .. '\t' .. frames .. '\t' .. (bytes == '0' and '' or bytes) .. '\t' .. last_id, '')
 end
 
--- Closes the stream of an attempt that ended, if it has an open one. Needs `ff.check_stream`.
+-- Closes the open stream of an attempt that ended, if any. Needs `ff.check_stream`.
 function ff.close_stream(call, execution, reason)
   if call.streams_until then ff.note_stream(call, execution.id) end
   local stream = execution.stream
@@ -145,13 +145,13 @@ local function streams_up_to(call, id, last)
   return streams
 end
 
--- Looks at which streams go with a purge. Needs streams loaded.
+-- Checks which streams a purge removes. Needs streams loaded.
 function ff.check_streams(call, execution)
   local last = ff.last_stream_of(execution)
   if last ~= '' then execution.all_streams = streams_up_to(call, execution.id, tonumber(last)) end
 end
 
--- The streams of an execution whose record may be unreadable: nobody knows how many attempts it had.
+-- The streams of an execution whose record may be unreadable, so that its number of attempts is unknown.
 function ff.streams_of_damaged(call, id)
   return streams_up_to(call, id, LIMIT.max_probed_streams - 1)
 end

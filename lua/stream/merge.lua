@@ -1,5 +1,5 @@
--- Merges a JSON patch into a document; the twin of model/stream/merge-patch.ts. Both are canonical texts: what is no object
--- is copied as it stands, so no number and no string is ever read or written anew.
+-- Merges a JSON patch into a document; the twin of model/stream/merge-patch.ts. Both are canonical texts: values other
+-- than objects are copied unchanged, so no number and no string is ever parsed or written.
 
 local SENTINEL = '"__ff_null__"'
 
@@ -7,7 +7,7 @@ local function not_canonical()
   error({ err = 'DAMAGED the patch or the document is not canonical' })
 end
 
--- The place behind a string that begins at a place.
+-- The index after a string.
 local function string_end(text, at)
   at = at + 1
   while true do
@@ -17,7 +17,7 @@ local function string_end(text, at)
   end
 end
 
--- The place behind an array that begins at a place.
+-- The index after an array.
 local function array_end(text, at)
   local depth = 0
   while true do
@@ -35,7 +35,7 @@ end
 
 local ESCAPES = { b = '\b', f = '\f', n = '\n', r = '\r', t = '\t', ['"'] = '"', ['\\'] = '\\' }
 
--- The key that a text between quotes stands for: keys are ordered by their bytes, not by those of their escapes.
+-- The decoded key of a quoted text: keys are ordered by their bytes, not by those of their escapes.
 local function key_of(text)
   if not string.find(text, '\\', 1, true) then return text end
   text = string.gsub(text, '\\(u?)(.)(%x?%x?%x?)', function(is_unicode, first, rest)
@@ -47,7 +47,7 @@ end
 
 local parse_object
 
--- A value that begins at a place: its members, or its text; and the place behind it.
+-- Parses the value at an index: its members, or its text; and the index after it.
 local function parse_value(text, at)
   local byte = string.byte(text, at)
   if byte == 123 then return parse_object(text, at) end
@@ -62,7 +62,7 @@ local function parse_value(text, at)
   return string.sub(text, at, behind - 1), behind
 end
 
--- The members of an object that begins at a place: keys, their texts and their values, in order; and the place behind it.
+-- Parses the object at an index: keys, their texts and their values, in order; and the index after it.
 function parse_object(text, at)
   local members = { keys = {}, quoted = {}, values = {}, size = 0 }
   at = at + 1
@@ -128,7 +128,7 @@ local function merge(document, patch)
   return result
 end
 
--- Writes the text of an object in pieces; answers how many there are, and the most members that any of its objects has.
+-- Writes the text of an object in pieces; answers their number, and the most members of any of its objects.
 local function write(members, pieces, count)
   local widest = members.size
   pieces[count + 1] = '{'
@@ -152,7 +152,7 @@ local function write(members, pieces, count)
   return count, widest
 end
 
--- The document after a patch, and the most members that an object of it has.
+-- The document after a patch, and the most members of any of its objects.
 function ff.merge_patch(document, patch)
   local pieces = {}
   local _, widest = write(merge(parse(document), parse(patch)), pieces, 0)

@@ -1,16 +1,16 @@
--- Reads of streams; their meaning is given to them by model/stream/reads.ts.
+-- Reads of streams; model/stream/reads.ts interprets their answers.
 
 local function frames(key, from, to, count)
   return command('XRANGE', key, from, to, 'COUNT', count)
 end
 
--- read_stream: execution_id, attempt_index, from, to, count, `1` with the frames that matter for moments only
--- Answers the situation of the execution, the record of the stream, frames by mode, and how many are stored.
+-- read_stream: execution_id, attempt_index, from, to, count, `1` with best-effort frames. Answers the situation of the
+-- execution, the record of the stream, frames by mode, and how many are stored.
 function ff.query.read_stream(call, execution_id, attempt_index, from, to, count, with_best_effort)
   local key = call.base .. STREAM.key .. execution_id .. ':' .. attempt_index
   local rate = command('HGET', key, STREAM.rate)
   local expires_at = rate and string.match(rate, '\t(%d+)$')
-  -- What matters for moments only is not shown once its time is over, whether it was collected or not.
+  -- Best-effort frames are not shown after their time is over, whether they were collected or not.
   local is_over = expires_at and ff.has_come(call, expires_at)
   local durable, summary, best_effort = key .. STREAM_SUFFIX.durable, key .. STREAM_SUFFIX.summary, key .. STREAM_SUFFIX.best_effort
   return {
@@ -21,8 +21,7 @@ function ff.query.read_stream(call, execution_id, attempt_index, from, to, count
   }
 end
 
--- read_summary: execution_id, attempt_index
--- Answers the record of the stream, and the document.
+-- read_summary: execution_id, attempt_index. Answers the record of the stream, and the document.
 function ff.query.read_summary(call, execution_id, attempt_index)
   local key = call.base .. STREAM.key .. execution_id .. ':' .. attempt_index
   return { command('HGETALL', key), command('GET', key .. STREAM_SUFFIX.document) }

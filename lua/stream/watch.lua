@@ -1,5 +1,5 @@
--- watch_stream: see model/stream/watch.ts. Until when an execution is watched stands under a key of its own, which the server
--- collects. The header says until when any execution of the partition is: where none is, nobody looks for the keys.
+-- watch_stream: see model/stream/watch.ts. Until when an execution is watched is stored under a key of its own, which
+-- the server collects. The header has the latest such time of the partition: after it, no call reads the keys.
 
 local function watch_key(call, id)
   return call.base .. KEY.watch .. id
@@ -28,7 +28,8 @@ function ff.decide.watch_stream(call, execution_id, ttl_ms)
   return KIND.watching, watch_stream, execution_id, until_ms
 end
 
--- Notes that the streams of an execution have more, or that an attempt of it ended. Only where streams are watched.
+-- Records that the streams of an execution have new frames, or that an attempt of it ended. Called only while streams
+-- are watched.
 function ff.note_stream(call, id)
   local told = call.told_streams or {}
   call.told_streams = told
@@ -37,7 +38,7 @@ function ff.note_stream(call, id)
   told[id] = at ~= '' and not ff.has_come(call, at)
 end
 
--- Once everything is written.
+-- Runs after everything is written.
 function ff.announce_streams(call)
   local partition = call.partition
   for id, is_watched in pairs(call.told_streams) do

@@ -1,8 +1,8 @@
--- What a suspended execution waits for; the twin of model/suspension/condition.ts. A condition is a line for each node,
--- parents first: its type, the place of what it belongs to, how many it takes, a name, and keys. Progress is a line for each
--- satisfier of a node.
+-- Resume conditions of suspended executions; the twin of model/suspension/condition.ts. A condition is a line for each
+-- node, parents first: its type, the position of its parent, the number of required satisfiers, a name, and keys.
+-- Progress is a line for each satisfier of a node.
 
--- Types that signals satisfy, but for composites.
+-- Node types that are not composite. Signals never satisfy those in `NEVER`.
 local IS_SINGLE = { s = true, o = true, t = true }
 local NEVER = { o = true, t = true }
 
@@ -10,7 +10,7 @@ local function damaged()
   ff.damaged('the condition is unreadable')
 end
 
--- The nodes as a table; the keys of a node stand with a tab before and behind each.
+-- The nodes as a table; each key of a node is surrounded by tabs.
 local function parse(condition)
   local nodes, size = {}, 0
   for line in string.gmatch(condition, '[^\n]+') do
@@ -29,7 +29,7 @@ local function satisfier_of(kind, signal)
   return ''
 end
 
--- Whether the whole is satisfied: from the last node to the first, so that members come before what they are of.
+-- Whether the root is satisfied. Nodes are evaluated last to first, so members come before their parents.
 local function is_satisfied(nodes)
   for i = 1, #nodes do nodes[i].sum = nodes[i].count end
   for i = #nodes, 2, -1 do
@@ -43,7 +43,7 @@ local function is_satisfied(nodes)
   return not NEVER[whole.kind] and whole.sum >= whole.n
 end
 
--- A condition on its way: `ff.take_signal` gives it one signal after the other, until it is satisfied.
+-- The evaluation of a condition: `ff.take_signal` gives it one signal after another, until it is satisfied.
 function ff.condition_of(condition, progress)
   local nodes, known = parse(condition), {}
   for line in string.gmatch(progress, '[^\n]+') do
@@ -55,8 +55,8 @@ function ff.condition_of(condition, progress)
   return { nodes = nodes, known = known }
 end
 
--- What one more signal means for a condition that is not satisfied yet: its effect, and the lines that it adds. A signal has
--- id, name, source_type, source_identity, waitpoint_id and waitpoint_key.
+-- Evaluates one more signal for a condition that is not satisfied yet: its effect, and the lines that it adds. A signal
+-- has id, name, source_type, source_identity, waitpoint_id and waitpoint_key.
 function ff.take_signal(state, signal)
   local nodes, known = state.nodes, state.known
   local added, is_taken = {}, false
@@ -82,7 +82,7 @@ function ff.take_signal(state, signal)
   return is_satisfied(nodes) and WORDS.effect.resume_condition_satisfied or WORDS.effect.appended_to_waitpoint, lines
 end
 
--- What is wrong with a condition on the key of the one waitpoint that there is; nil when nothing is.
+-- The fault of a condition that names another key than that of the only waitpoint; nil when there is none.
 function ff.fault_of_key(condition, waitpoint_key)
   local nodes = parse(condition)
   for i = 1, #nodes do

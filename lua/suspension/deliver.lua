@@ -1,8 +1,8 @@
--- What becomes of a signal whose sender may send it; the twin of model/suspension/deliver.ts.
+-- Delivers a signal whose sender is authorised; the twin of model/suspension/deliver.ts.
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait', 'rules')
 
--- The id under which a signal was taken before.
+-- The id under which a signal was accepted before.
 local function earlier_id(call, key, signal)
   local values = ff.fields_of_waits(key, WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key, WAITS.signal .. signal.id)
   local of_key = values[1]
@@ -19,7 +19,7 @@ end
 local function accept(call, execution, suspension, signal)
   ff.apply.signal_accepted(call, execution, suspension, signal)
   if signal.effect ~= WORDS.effect.resume_condition_satisfied then return end
-  -- What the signal was counted at stands in the waitpoint that is closed now.
+  -- The counts of the signal are in the waitpoint, which is closed now.
   if signal.added ~= '' then
     suspension.satisfiers = suspension.satisfiers == '' and signal.id or suspension.satisfiers .. ',' .. signal.id
   end
@@ -28,19 +28,19 @@ local function accept(call, execution, suspension, signal)
   ff.apply.suspension_closed(call, execution, suspension, 'resumed', TRIGGER.signal, signal.id, delay_until)
 end
 
--- The execution that a signal is for, and its waitpoint; nil for what there is not.
+-- The execution and the waitpoint that a signal is for; nil for each that does not exist.
 function ff.signal_target(call, execution_id, waitpoint_id)
   local execution = load(call, execution_id)
   if not execution or not ff.has_waited(execution) then return execution, nil end
   return execution, ff.waitpoint_of(execution, waitpoint_id)
 end
 
--- How many signals an execution takes. Needs rules loaded.
+-- Most signals that an execution accepts. Needs rules loaded.
 function ff.most_signals(execution, signal)
   return math.min(signal.max_signals, ff.rules(execution.rules).max_signals or signal.max_signals)
 end
 
--- Which limit a further signal would exceed. `kept` is how many wait for a suspension to use their waitpoint.
+-- The limit that a further signal would exceed. `kept` is the number of signals at unused waitpoints.
 local function limit_reached(execution, known, signal, kept)
   if known.signal_count >= ff.most_signals(execution, signal) then return 'signals' end
   if signal.payload ~= '' and known.payload_bytes + #signal.payload > LIMIT.max_signal_payloads_bytes then
@@ -49,7 +49,7 @@ local function limit_reached(execution, known, signal, kept)
   return kept >= LIMIT.max_buffered_signals and 'buffered' or nil
 end
 
--- What a signal does to an open suspension.
+-- Evaluates a signal for an open suspension.
 local function evaluate(suspension, waitpoint, signal)
   for i = 1, #suspension.waitpoints do
     if suspension.waitpoints[i].id == signal.waitpoint_id then signal.waitpoint = suspension.waitpoints[i] end
@@ -61,7 +61,7 @@ local function evaluate(suspension, waitpoint, signal)
 end
 
 -- A signal has id, name, category, source_type, source_identity, key, key_ttl_ms, waitpoint_id, max_signals,
--- resume_delay_ms, payload, and what it carries besides, as a text.
+-- resume_delay_ms, payload, and its optional parts as a text.
 function ff.deliver(call, execution, waitpoint, signal)
   local existing = earlier_id(call, execution.key .. SUFFIX.waits, signal)
   if existing then return { KIND.duplicate, existing } end
@@ -77,7 +77,7 @@ function ff.deliver(call, execution, waitpoint, signal)
   return ff.receive(call, execution, kept, waitpoint, signal)
 end
 
--- A signal that was not taken before, to a waitpoint of the open suspension, or to one that no suspension has used.
+-- Accepts a new signal to a waitpoint of the open suspension, or to an unused one.
 function ff.receive(call, execution, suspension, waitpoint, signal)
   local is_pending = waitpoint.waitpoint_state == WAITPOINT_STATE.pending
   local limit = limit_reached(execution, suspension, signal, is_pending and ff.count(waitpoint.signal_count) or 0)

@@ -1,6 +1,6 @@
--- What each event does to an execution and to its waiting; the twins of model/suspension/recipes.ts.
+-- The effects of events on executions and their suspensions; the twins of model/suspension/recipes.ts.
 
--- A waitpoint is over.
+-- Closes a waitpoint.
 local function over(call, it, state, reason)
   it.waitpoint_state, it.closed_at, it.close_reason = state, call.now_text, reason
   return ff.waitpoint_text(it)
@@ -8,7 +8,7 @@ end
 
 -- Closes a suspension and all of its waitpoints. Needs `ff.check_suspension`.
 function ff.close_suspension(call, suspension, reason, trigger, closer)
-  -- Nothing is evaluated any more.
+  -- A closed suspension evaluates no further signals.
   local change = { suspension.key, WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer), WAITS.progress, '' }
   for i = 1, #suspension.waitpoints do
     local it = suspension.waitpoints[i]
@@ -18,8 +18,8 @@ function ff.close_suspension(call, suspension, reason, trigger, closer)
   command('HSET', unpack(change))
 end
 
--- Writes which waitpoints no suspension has used yet: in the hash of what it waits for, and when the next is over. Needs bounds
--- loaded; what follow are further fields and values of the record.
+-- Writes the ids of the unused waitpoints to the hash of waits, and the earliest expiry of these to the record. Needs
+-- bounds loaded; the further arguments are fields and values of the record.
 local function write_pending(execution, key, ids, next_at, ...)
   ff.read_bounds(execution)
   execution.pending_expires_at = next_at
@@ -28,7 +28,7 @@ local function write_pending(execution, key, ids, next_at, ...)
   if ids == '' then command('HDEL', key, WAITS.pending) else command('HSET', key, WAITS.pending, ids) end
 end
 
--- Closes all waitpoints that no suspension has used, of an execution that ends. Needs `ff.check_ending`.
+-- Closes all unused waitpoints of an execution that ends. Needs `ff.check_ending`.
 function ff.close_pending(call, execution, reason)
   local kept = execution.kept
   execution.kept = nil
@@ -81,7 +81,7 @@ function ff.apply.pending_waitpoint_expired(call, execution, kept, waitpoint)
   ff.append(call, EVENT.pending_waitpoint_expired, execution.id, waitpoint.id, '')
 end
 
--- Writes a suspension that takes the place of the last one. `ask` is what the command gave: see lua/suspension/suspend.lua.
+-- Replaces the last suspension. `ask` is the table of the command: see lua/suspension/suspend.lua.
 local function begin(call, execution, ask)
   local key, kept = ask.kept.key, ask.kept
   local change = {
@@ -107,7 +107,7 @@ local function begin(call, execution, ask)
     also(WAITS.suspend_key .. ask.suspend_key, ff.waits_suspend_key_text(ask.digest, ask.suspension_id, ask.key_expires_at,
       ask.is_satisfied and '1' or '', table.concat(ids, ',')))
   end
-  -- Of the suspension before.
+  -- Fields of the previous suspension.
   if ff.has_waited(execution) then command('HDEL', key, WAITS.closing, WAITS.progress, WAITS.satisfiers) end
   command('HSET', unpack(change))
   if not ask.is_fresh then write_pending(execution, key, ff.leave_pending(kept, ask.waitpoints[1])) end
@@ -130,7 +130,7 @@ function ff.apply.execution_suspended(call, execution, ask)
   end
 end
 
--- The owner goes on as before; only the timer of the waitpoint that was used is gone.
+-- The owner keeps its lease; only the timer of the used waitpoint is removed.
 function ff.apply.suspension_skipped(call, execution, ask)
   begin(call, execution, ask)
   local used = ask.waitpoints[1]
@@ -141,7 +141,7 @@ function ff.apply.suspension_skipped(call, execution, ask)
     once_text(ask))
 end
 
--- `signal` as lua/suspension/deliver.lua makes it; `text` is what its event says of it.
+-- `signal` is the table of lua/suspension/deliver.lua; `text` is its text in the event.
 function ff.apply.signal_accepted(call, execution, suspension, signal)
   local waitpoint, key = signal.waitpoint, suspension.key
   local change = {
@@ -158,7 +158,7 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     change[#change + 1] = field
     change[#change + 1] = value
   end
-  -- What ends the suspension writes its waitpoints and its progress.
+  -- If the suspension ends, its waitpoints and its progress are written then.
   local goes_on = signal.effect == WORDS.effect.resume_condition_satisfied
   if not goes_on then also(waitpoint.field, ff.waitpoint_text(waitpoint)) end
   if signal.key ~= '' then also(WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key, signal.id) end
@@ -177,7 +177,7 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     execution.naming, '')
 end
 
--- The execution goes on when there is a trigger; without one it is ended behind this.
+-- The execution resumes if there is a trigger; otherwise the next event ends it.
 function ff.apply.suspension_closed(call, execution, suspension, reason, trigger, closer, delay_until)
   ff.close_suspension(call, suspension, reason, trigger, closer)
   execution.suspension = false
@@ -209,7 +209,7 @@ function ff.apply.suspension_escalated(call, execution, suspension)
   ff.append(call, EVENT.suspension_escalated, execution.id)
 end
 
--- Drops what an execution waited for, and every signal. The caller writes `life`.
+-- Removes all waits and signals of an execution. The caller writes `life`.
 function ff.discard_waits(execution)
   command('UNLINK', execution.key .. SUFFIX.waits, execution.key .. SUFFIX.payloads)
   local fields = { FIELD.pause, FIELD.kept }

@@ -2,7 +2,7 @@
 
 local load = ff.loader('bounds', 'timing', 'grant')
 
--- What is due for an execution with waitpoints that no suspension has used in time: those, oldest first.
+-- What is due for an execution with expired unused waitpoints: these, oldest first.
 function ff.lapsed_pending(call, execution)
   local kept, lapsed = ff.kept_of(execution), {}
   for i = 1, #kept.pending do

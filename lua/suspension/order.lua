@@ -1,14 +1,14 @@
--- Suspended executions in the order in which their waits are over. Nothing is decided by it, as with shelves
--- (lua/listing/shelves.lua): what is written to is not looked at before, and `verify_partition` makes it anew.
+-- Suspended executions in the order of their timeouts. As with shelves (lua/listing/shelves.lua), no decision depends
+-- on the list: its key is not checked before a write, and `verify_partition` rebuilds it.
 
 local load = ff.loader('naming')
 
--- The place of an execution that is suspended until a time, a text; of one that waits for ever when that is empty.
+-- The score of an execution that is suspended until a time, a text; the largest integer when that is empty.
 function ff.place_of_suspended(due_at)
   return due_at == '' and ff.digits(LIMIT.max_integer) or due_at
 end
 
--- An execution moves from one situation to another, or stays suspended until another time.
+-- Updates the list when the situation of an execution, or the timeout of its suspension, changes.
 function ff.reorder_suspended(call, id, before, after, due_at)
   if after == SITUATION.suspended then
     guarded('ZADD', call.base .. KEY.suspended, ff.place_of_suspended(due_at), id)
@@ -17,7 +17,7 @@ function ff.reorder_suspended(call, id, before, after, due_at)
   end
 end
 
--- The execution with the text of its suspension, if the list is to have it.
+-- The execution with the text of its suspension, if it matches.
 local function wanted_of(call, id, reason, namespace, lane_id)
   local execution = load(call, id)
   if not execution or execution.situation ~= SITUATION.suspended then return nil end

@@ -5,7 +5,7 @@ function ff.query.read_waiting(call, execution_id)
   return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), command('HGETALL', key .. SUFFIX.waits) }
 end
 
--- Adds a field of what an execution waits for to an answer, where there is one.
+-- Adds a field of the waits to an answer, if it exists.
 local function also(answer, field, value)
   if not value then return end
   answer[#answer + 1] = field
@@ -19,7 +19,7 @@ local function add_fields(answer, key, names)
   for i = 1, #names do also(answer, names[i], values[i]) end
 end
 
--- Of ids in their order, those of the page that begins behind one of them: where it begins, where it ends.
+-- The indexes of the first and last id on the page after a cursor.
 local function page_of(ids, cursor, limit)
   local first = 1
   if cursor ~= '' then
@@ -31,7 +31,7 @@ local function page_of(ids, cursor, limit)
   return first, math.min(#ids, first + tonumber(limit) - 1)
 end
 
--- Adds to an answer what signals brought: of a page as long as its bytes fit. Signals are known by their ids.
+-- Adds payloads of signals on a page to an answer, as long as their bytes fit. Payloads are stored by signal id.
 local function add_payloads(answer, key, ids, first, last, size_of)
   local names, bytes = {}, 0
   for i = first, last do
@@ -60,7 +60,7 @@ local function ids_in(text)
 end
 
 -- observe_signals: execution_id, cursor, limit
--- Answers pairs of the last suspension and of a page of the signals that satisfied it, and pairs of what these brought.
+-- Answers pairs of the last suspension and of a page of the signals that satisfied it, and pairs of their payloads.
 function ff.query.observe_signals(call, execution_id, cursor, limit)
   local key = call.base .. execution_id
   local waits, pairs_of_waits, payloads = key .. SUFFIX.waits, {}, {}
@@ -81,8 +81,8 @@ function ff.query.observe_signals(call, execution_id, cursor, limit)
 end
 
 -- list_signals: execution_id, cursor, limit
--- Answers pairs of the waitpoints, of a page of signals, of the one before it and of the one behind it; and pairs of what
--- these brought.
+-- Answers pairs of the waitpoints, of a page of signals, of the signals before and after it; and pairs of their
+-- payloads.
 function ff.query.list_signals(call, execution_id, cursor, limit)
   local key = call.base .. execution_id
   local all = guarded('HGETALL', key .. SUFFIX.waits)
@@ -112,8 +112,8 @@ function ff.query.list_signals(call, execution_id, cursor, limit)
 end
 
 -- list_waitpoints: execution_id
--- Answers whether there is such an execution, pairs of its open waitpoints and of its suspension, the current key, and pairs of
--- waitpoint and digest.
+-- Answers whether the execution exists, pairs of its open waitpoints and of its suspension, the current key, and pairs
+-- of waitpoint and digest.
 function ff.query.list_waitpoints(call, execution_id)
   local key = call.base .. execution_id
   if command('EXISTS', key) == 0 then return { 0 } end

@@ -1,30 +1,30 @@
--- Reading what an execution waits for: a hash beside its record (lua/layout.ts), which exists once it waited. Only what a
--- command needs is read, all of it before anything is written.
+-- Reading the waits of an execution: a hash beside its record (lua/layout.ts), which exists from the first wait on. A
+-- command reads only what it needs, all of it before anything is written.
 
 local function waits_key(execution)
   return execution.key .. SUFFIX.waits
 end
 
--- Fields of the hash, false where there is none.
+-- Fields of the hash, false for missing ones.
 function ff.fields_of_waits(key, ...)
   local values = guarded('HMGET', key, ...)
   if values.err then ff.damaged('what it waits for is unreadable') end
   return values
 end
 
--- How many signals came while nothing listened to them. Needs kept loaded.
+-- The number of signals that were kept for later waits. Needs kept loaded.
 function ff.kept_count(execution)
   if execution.kept == '' then return 0 end
   ff.read_kept(execution)
   return ff.count(execution.kept_signal_count)
 end
 
--- Whether anything stands beside the record of what an execution waits for.
+-- Whether an execution has a hash of waits.
 function ff.has_waits(execution)
   return ff.has_waited(execution) or execution.extras ~= '' and string.find(execution.extras, FIELD.kept, 1, true) ~= nil
 end
 
--- Whether an execution ever waited.
+-- Whether an execution was ever suspended or had a waitpoint.
 function ff.has_waited(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.pause, 1, true) ~= nil
 end
@@ -48,8 +48,8 @@ function ff.waitpoint_text(it)
   return (string.gsub(text, '\t+$', ''))
 end
 
--- What is counted of an execution that can have waited: signals, their bytes, waitpoints; and the waitpoints that no suspension
--- has used yet, with their facts, oldest first.
+-- The counts of an execution's waits: signals, their bytes, waitpoints; and the unused waitpoints, with their facts,
+-- oldest first.
 function ff.kept_of(execution)
   local kept = { key = waits_key(execution), signal_count = 0, payload_bytes = 0, count = 0, pending = {} }
   if not ff.has_waits(execution) then return kept end
@@ -66,8 +66,8 @@ function ff.kept_of(execution)
   return kept
 end
 
--- One of the waitpoints that no suspension has used is no longer one. Answers what is written of the others: their ids, and
--- the earliest time at which one of them is over.
+-- Removes a waitpoint from the unused ones. Answers what is written of the others: their ids, and their earliest
+-- expiry.
 function ff.leave_pending(kept, waitpoint)
   local left, ids, next_at = {}, {}, nil
   for i = 1, #kept.pending do
@@ -82,18 +82,18 @@ function ff.leave_pending(kept, waitpoint)
   return table.concat(ids, ','), ff.text_of(next_at)
 end
 
--- The fields of a suspension, and what else is named.
+-- The fields of a suspension, and the other given fields.
 local function fields_of_suspension(key, ...)
   return ff.fields_of_waits(key, WAITS.suspension, WAITS.waitpoints, WAITS.condition, WAITS.progress, WAITS.satisfiers,
     WAITS.signal_count, WAITS.closing, WAITS.payload_bytes, ...)
 end
 
--- The last suspension, with its facts read, and another field of the hash, if one is named; nil when there is none.
+-- The last suspension, with its facts read, and another field of the hash, if given; nil without a suspension.
 function ff.suspension_of(execution, field)
   if not ff.has_waited(execution) then return nil end
   local key = waits_key(execution)
   local values = field and fields_of_suspension(key, field) or fields_of_suspension(key)
-  -- It can have made waitpoints and never let go.
+  -- It can have created waitpoints without being suspended.
   if not (values[1] or values[2] or values[3]) then return nil end
   local suspension = {
     key = key, suspension = values[1] or ff.damaged('the suspension is missing'),

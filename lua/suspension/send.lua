@@ -7,7 +7,7 @@ function ff.channel_of(waitpoint_key)
   return string.match(waitpoint_key, '^[^#]*')
 end
 
--- The first waitpoint of a suspension at which signals of a name are heard.
+-- The first waitpoint of a suspension that receives signals of a name.
 local function listening_at(suspension, name)
   local waitpoints = suspension and suspension.waitpoints or {}
   for i = 1, #waitpoints do
@@ -16,7 +16,7 @@ local function listening_at(suspension, name)
   return nil
 end
 
--- Nothing listens to it yet.
+-- Keeps a signal for which there is no waitpoint yet.
 local function keep(call, execution, signal, counts)
   local key = execution.key .. SUFFIX.waits
   local change = {

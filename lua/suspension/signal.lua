@@ -8,7 +8,7 @@ local function refused(fault)
   return ff.reject('invalid_token')
 end
 
--- What is stored of what a signal brings; nothing of what brings nothing.
+-- The stored optional parts of a signal; empty without any.
 function ff.carried_of(correlation_id, payload, payload_encoding, target_scope, created_at)
   local size, encoding = '', ''
   if payload ~= '' then size, encoding = ff.digits(#payload), payload_encoding end

@@ -2,7 +2,7 @@
 
 local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait', 'kept', 'rules')
 
--- What a suspension answers: nothing more of a new one of new waitpoints without tokens.
+-- The answer of a suspension: only its kind for a new suspension of new waitpoints without tokens.
 local function answer(call, kind, suspension_id, superseded, waitpoints, tokens)
   local texts = {}
   for i = 1, #waitpoints do
@@ -13,7 +13,7 @@ local function answer(call, kind, suspension_id, superseded, waitpoints, tokens)
   return { kind, suspension_id, superseded and '1' or '', texts }
 end
 
--- What was asked for, as a digest: what the caller minted is no part of it. The twin of `digestOfRequest`.
+-- A digest of the request, without the ids that the caller mints. The twin of `digestOfRequest`.
 local function digest_of(asked, bindings, condition)
   local keys = {}
   for key in string.gmatch(bindings, '[^\n\t]+\t([^\n]*)') do keys[#keys + 1] = key end
@@ -28,7 +28,7 @@ local function waitpoints_named(execution, ids)
   return waitpoints
 end
 
--- The answer to a name that is known, or nil.
+-- The answer to a known idempotency key, or nil.
 local function known_answer(call, execution, name, digest, tokens)
   if name == '' or not ff.has_waited(execution) then return nil end
   local text = ff.fields_of_waits(execution.key .. SUFFIX.waits, WAITS.suspend_key .. name)[1]
@@ -48,14 +48,14 @@ local function known_answer(call, execution, name, digest, tokens)
   return answer(call, kind, known.suspension_id, is_over, waitpoints_named(execution, known.waitpoint_ids), tokens)
 end
 
--- What this very call was answered before, or nil.
+-- The earlier answer to this same call, or nil.
 local function earlier_answer(call, execution, fence, suspension_id, tokens)
   local situation = execution.situation
   if situation ~= SITUATION.suspended and situation ~= SITUATION.running then return nil end
   if not ff.was_last_owner(execution, fence) then return nil end
   local suspension = ff.suspension_of(execution)
   if not suspension or suspension.suspension_id ~= suspension_id then return nil end
-  -- Who resumed it has another epoch: this owner never let go.
+  -- A resumed attempt has another epoch, so this owner was never suspended.
   local kind = situation == SITUATION.suspended and KIND.suspended or KIND.already_satisfied
   return answer(call, kind, suspension_id, false, ff.waitpoints_of(suspension), tokens)
 end
@@ -78,7 +78,7 @@ local function bind_fresh(call, execution, kept, bindings, most, keeps)
   return waitpoints
 end
 
--- The waitpoint that was made before, or the refusal.
+-- The existing unused waitpoint, or the refusal.
 local function bind_pending(call, execution, id, condition, keeps)
   local waitpoint = ff.has_waited(execution) and ff.waitpoint_of(execution, id)
   if not waitpoint then return nil, ff.reject('waitpoint_not_found') end
@@ -90,7 +90,7 @@ local function bind_pending(call, execution, id, condition, keeps)
   return { waitpoint }
 end
 
--- The signals that were kept for a waitpoint, in the order of their acceptance.
+-- The buffered signals of a waitpoint, in the order of their acceptance.
 local function kept_signals(key, waitpoint)
   if waitpoint.signal_count == '' then return {} end
   local all, found = command('HGETALL', key), {}
@@ -108,7 +108,7 @@ local function kept_signals(key, waitpoint)
   return found
 end
 
--- What signals that were kept mean for the condition: notes it in `ask`.
+-- Evaluates buffered signals for the condition, and records the result in `ask`.
 local function fold(ask)
   local waitpoint, progress, lines, satisfiers, matched = ask.waitpoints[1], {}, {}, {}, 0
   local signals = kept_signals(ask.kept.key, waitpoint)
@@ -135,21 +135,22 @@ local function fold(ask)
   if matched > 0 then waitpoint.matched_signal_count = ff.digits(matched) end
 end
 
--- The lines of waitpoints as events carry them.
+-- The lines of waitpoints in events.
 local function lines_of(waitpoints)
   local lines = {}
   for i = 1, #waitpoints do lines[i] = waitpoints[i].id .. '\t' .. waitpoints[i].waitpoint_key end
   return table.concat(lines, '\n')
 end
 
--- Until when the name of a suspension is known.
+-- Until when the idempotency key of a suspension is known.
 local function key_expiry(call, timeout_at)
   local wait_ms = LIMIT.max_suspend_key_ms
   if timeout_at ~= '' then wait_ms = math.min(wait_ms, math.max(tonumber(timeout_at) - call.now, 0) + LIMIT.suspend_key_after_ms) end
   return ff.digits(math.min(call.now + wait_ms, LIMIT.max_integer))
 end
 
--- When a suspension is over and the letter of what comes of it: as its caller says, else as the policy of the execution does.
+-- The timeout of a suspension and the letter of its effect: from the request, or by default from the policy of the
+-- execution.
 local function timeout_of(call, execution, timeout_at, behavior)
   local letter, rules = WORDS.behavior[behavior], timeout_at == '' and ff.rules(execution.rules)
   if not (rules and rules.wait_timeout_ms) then return timeout_at, letter or '' end

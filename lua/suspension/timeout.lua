@@ -1,4 +1,4 @@
--- What comes of a suspension that ran out of time; the twin of model/suspension/timeout.ts.
+-- Applies the timeout of a suspension; the twin of model/suspension/timeout.ts.
 
 local TIMEOUT = 'suspension_timeout'
 
@@ -24,7 +24,7 @@ local function end_it(call, execution, suspension, ending)
   ENDS[behavior](call, execution, ending)
 end
 
--- The signal that says that no other one came.
+-- The signal that represents the timeout.
 local function timeout_signal(suspension)
   local first = suspension.waitpoints[1]
   local waitpoint_id = first.id
@@ -44,8 +44,8 @@ local function go_on(call, execution, suspension)
   ff.apply.suspension_closed(call, execution, suspension, 'timed_out_auto_resume', TRIGGER.timeout, closer, nil)
 end
 
--- Decides it: what is to be done, what for, and with what. Needs naming, given, bounds, needs, timing, retries, rules and wait
--- loaded.
+-- Decides the timeout: the event to apply, and its arguments. Needs naming, given, bounds, needs, timing, retries,
+-- rules and wait loaded.
 function ff.suspension_timeout(call, execution)
   local suspension = ff.check_suspension(execution)
   local behavior = suspension.timeout_behavior

@@ -1,15 +1,15 @@
--- What each event does to a worker; the twins of model/worker/entity.ts. A worker that is dead has no record.
+-- The effects of events on workers; the twins of model/worker/entity.ts. A dead worker has no record.
 
 local function key_of(call, id)
   return call.base .. WORKER.key .. id
 end
 
--- When it counts as dead, unless it is heard before. Needs identity and beat read.
+-- When it counts as dead without a further heartbeat. Needs identity and beat read.
 function ff.expiry_of_worker(worker)
   return tonumber(worker.last_heartbeat_at) + tonumber(worker.liveness_ttl_ms)
 end
 
--- A look at all that a change of a worker writes to, beside its record.
+-- Checks all keys beside its record that a change of a worker writes.
 function ff.check_workers(call)
   ff.timers_of(call)
   return command('ZCARD', call.base .. KEY.workers)

@@ -13,7 +13,8 @@ function ff.decide.heartbeat_worker(call, worker_instance_id, load)
   return { KIND.refreshed, ff.digits(expires_at) }, ff.apply.worker_heard, worker_instance_id, load, expires_at
 end
 
--- What is due for a worker that was not heard. One that was, and was set aside by mistake, gets its place again.
+-- What is due for a worker without a heartbeat. A worker that had one, and was set aside by mistake, gets its timer
+-- again.
 function ff.due.worker(call, id)
   ff.check_workers(call)
   local worker = load_worker(call, id) or ff.damaged('the record is missing')

@@ -2,7 +2,7 @@
 
 local load = ff.record('worker', 'identity', 'offer', 'beat')
 
--- Adds the row of a worker that lives.
+-- Adds the row of a live worker.
 local function add_row(call, rows, id)
   local worker = load(call, id)
   if not worker then return end
@@ -12,8 +12,8 @@ local function add_row(call, rows, id)
   rows[#rows + 1] = { id, worker.identity, worker.offer, worker.beat }
 end
 
--- list_workers: an instance id or nothing, limit
--- Answers rows of those that live: the id, and the texts of the facets. Then the id behind which more may follow, or nothing.
+-- list_workers: an instance id or nothing, limit. Answers rows of live workers: the id, and the texts of the facets.
+-- Then the id after which more may follow, or nothing.
 function ff.query.list_workers(call, after, limit)
   local from = after == '' and '-' or '(' .. after
   limit = tonumber(limit)
