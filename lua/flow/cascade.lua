@@ -1,10 +1,10 @@
--- What an end means for others in its flow; the twin of model/flow/cascade.ts and model/flow/settle.ts. One stack of things
--- to do, of which a call does a bounded part; the rest is left as walks. Each step looks at one execution, and writes what
--- it decides before the next one looks: a record that cannot be read is set aside alone.
+-- The consequences of an end in its flow; the twin of model/flow/cascade.ts and model/flow/settle.ts. Tasks are a
+-- stack, of which a call does a bounded part; the rest becomes walks. Each step reads one execution, and writes its
+-- decision before the next step reads: so an unreadable record is set aside alone.
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait', 'streams', 'grant', 'group')
 
--- Of a call that looked at several executions before it changes one: what ends means nothing for others before a later one.
+-- Set while a command that read several executions changes them: the consequences are left to later calls.
 local later = false
 
 function ff.settle_later(is_later)
@@ -30,7 +30,7 @@ local function bucket_in(situation)
   return situation == SITUATION.skipped and BUCKET.skipped or BUCKET.failed
 end
 
--- Of an execution that has just ended.
+-- The task for an execution that has just ended.
 local function end_of(flow, execution)
   return {
     kind = WALK_KIND.resolve, flow = flow, about = execution.id, cursor = '', bucket = bucket_in(execution.situation),
@@ -41,7 +41,7 @@ local function siblings_of(flow, id)
   return { kind = WALK_KIND.siblings, flow = flow, about = id, cursor = '' }
 end
 
--- What the end of a member brings with it; the twin of `endsOf`. Needs its group read. Answers at most two tasks.
+-- The tasks after the end of a member, at most two; the twin of `endsOf`. Needs its group read.
 local function ends_of(flow, execution)
   return ff.has_orphaned(execution) and siblings_of(flow, execution.id) or nil, end_of(flow, execution)
 end
@@ -54,7 +54,7 @@ end
 
 local ID_LENGTH = 22
 
--- Steps of a task: the cursor behind it, the execution that it is about, and the edge.
+-- The steps of a task: for each outgoing edge the cursor after it, the downstream, and the edge.
 local function leading_steps(call, task, limit)
   if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
   local found = task.only and { task.only } or ff.leading_of(call, task.about, task.cursor, limit, task.are_several)
@@ -66,7 +66,7 @@ local function leading_steps(call, task, limit)
   return steps
 end
 
--- Ids of what leads to an execution behind a cursor, in order.
+-- Ids of the incoming edges of an execution after a cursor, in order.
 local function incoming_after(call, id, cursor)
   local ids, after = command('HKEYS', call.base .. id .. SUFFIX.dependencies), {}
   for i = 1, #ids do
@@ -76,14 +76,14 @@ local function incoming_after(call, id, cursor)
   return after
 end
 
--- What is read of edges that lead to an execution serves until some of them are written.
+-- Edges to an execution that were read are cached until some of them are written.
 local function keep_edges(call, id, ids, texts)
   local by_id = {}
   for i = 1, #ids do by_id[ids[i]] = texts[i] end
   call.edges = { of = id, texts = by_id }
 end
 
--- Reads the edges that lead out of those that steps are about, where that is one of each.
+-- Reads the outgoing edge of each step's execution, if it has exactly one.
 local function read_only_edges(call, steps)
   if not steps[2] then return end
   local keys = {}
@@ -92,10 +92,10 @@ local function read_only_edges(call, steps)
   for i = 1, #steps do steps[i].only = found[i] and #found[i] == 2 * ID_LENGTH and found[i] or nil end
 end
 
--- Those that lead to a group; all children of a parent that ended badly, of whichever group. Of the edges only those are read
--- that are looked at now: a group has up to thousands.
+-- The upstreams of the current round of a group; for a parent that ended badly, its children of every round. Only the
+-- edges of these steps are read, because a group can have thousands.
 local function sibling_steps(call, task, limit)
-  -- Its edges and its group are read as they stand.
+  -- The edges and the group are read from their keys, so they are written first.
   ff.settle_downstream(call)
   local group = ff.group_of(call, task.about)
   task.reason = ff.sibling_reason(group)
@@ -138,7 +138,7 @@ local function member_steps(call, task, limit)
   return steps
 end
 
--- One more than what can be done tells whether anything is left.
+-- Reads one step more than can be done, to know whether any is left.
 local function read_ahead(call, task, units)
   local steps
   if task.kind == WALK_KIND.resolve then
@@ -148,12 +148,12 @@ local function read_ahead(call, task, units)
   else
     steps = member_steps(call, task, units + 1)
   end
-  -- What they write to lists is written together.
+  -- Index writes of several steps are gathered.
   if steps[2] then ff.gather(call) end
   return { task = task, steps = steps, at = 1, is_cut = #steps > units }
 end
 
--- Looks at all that an ending writes to.
+-- Checks all keys that an ending writes.
 local function check_ending(call, execution)
   local purge_at, purge_text = ff.check_ending(call, execution)
   if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
@@ -171,7 +171,7 @@ local function meet(call, execution)
   ff.apply.dependencies_met(call, execution)
 end
 
--- What becomes of a member whose group was decided. Answers what its end means for others, if it ends.
+-- The consequence of a decided group for its member. Answers the task for its end, if it ends.
 local function go_on(call, flow, execution, outcome)
   local situation = execution.situation
   if outcome == GROUP_STATE.impossible and execution.is_parent == '' then
@@ -186,7 +186,7 @@ local function go_on(call, flow, execution, outcome)
   return nil
 end
 
--- The group of a member decides, if it can. Answers at most three tasks.
+-- Decides the group of a member, if it can be decided. Answers at most three tasks.
 local function decide(call, flow, execution)
   local outcome = ff.group_decision(execution, flow)
   if not outcome then return nil end
@@ -198,7 +198,7 @@ local function decide(call, flow, execution)
   return siblings, go_on(call, flow, execution, outcome)
 end
 
--- An edge that leads to an execution. Where the completions of the call can be most of what leads there, all edges are read
+-- An incoming edge of an execution. If the completions of the call can be most of its upstreams, all edges are read
 -- together once the second of them is resolved.
 local function edge_to(call, execution, edge_id)
   local known = call.edges
@@ -242,8 +242,8 @@ local function evaluate(call, flow, execution)
   return decide(call, flow, execution)
 end
 
--- The execution that a step is about. The one that an edge led to last stays in the hands of the call: where many end at
--- once, most lead to one, and what becomes of their edges is written together, before anything else looks at it.
+-- The execution of a step. The downstream of the last edge stays in hand: when many upstreams end at once, most lead to
+-- one execution, and their edges are written together, before any other read of it.
 local function look_at(call, task, id)
   local in_hand, is_of_edge = call.downstream, task.kind == WALK_KIND.resolve
   if in_hand and in_hand.id == id then
@@ -282,7 +282,7 @@ local function carry_out(call, task, step)
   return cancel(call, flow, execution, ff.cancel_reason_of(flow))
 end
 
--- A step that meets a record that cannot be read sets it aside, and goes on with the others.
+-- Runs a step; an unreadable record is set aside, and the other steps go on.
 local function try(call, task, step)
   local ran, first, second, third = pcall(carry_out, call, task, step)
   if ran then return first, second, third end
@@ -292,7 +292,7 @@ local function try(call, task, step)
   return nil
 end
 
--- Adds what a step answered: at most three tasks, of which any may be none.
+-- Adds the tasks of a step: at most three, any of which may be nil.
 local function list(tasks, first, second, third)
   tasks[#tasks + 1] = first
   tasks[#tasks + 1] = second
@@ -303,12 +303,12 @@ local function push(call, stack, task, units)
   if task then stack[#stack + 1] = read_ahead(call, task, units) end
 end
 
--- Whether a step of a task ends a member, and needs room for an edge that leads out of it; the twin of `endsMembers`.
+-- Whether a step of a task ends a member, and so needs a unit for an outgoing edge; the twin of `endsMembers`.
 local function ends_members(task)
   return task.kind == WALK_KIND.siblings or task.kind == WALK_KIND.cancel
 end
 
--- Does what is to be done, at most so many units of it. Answers what is left, the last one first.
+-- Does at most `units` units of the tasks. Answers the remaining tasks, the next one last.
 local function cascade(call, tasks, units)
   local stack = {}
   for i = 1, #tasks do push(call, stack, tasks[i], units) end
@@ -332,7 +332,7 @@ local function cascade(call, tasks, units)
       push(call, stack, third, left)
     end
   end
-  -- Completions of one call mostly lead to one execution: what becomes of it is written behind the last of them.
+  -- Completions of one call mostly lead to one execution, which is written after the last of them.
   if not call.completions then ff.leave_downstream(call) end
   local rest = {}
   for i = 1, #stack do
@@ -342,7 +342,7 @@ local function cascade(call, tasks, units)
   return rest
 end
 
--- Leaves what a call could not do.
+-- Records the tasks that a call could not do as walks.
 local function leave(call, tasks)
   for i = 1, #tasks do
     local task = tasks[i]
@@ -356,7 +356,7 @@ local function leave(call, tasks)
   end
 end
 
--- Says so when a flow has come to its end.
+-- Records that a flow has finished.
 local function finish(call, flow)
   if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
   if ff.is_unsealed(flow) then return end
@@ -367,7 +367,7 @@ local function finish(call, flow)
   ff.apply.flow_finished(call, flow, ff.plain_purge_time(call))
 end
 
--- A flow that can be read; nil when it cannot: it is set aside.
+-- A readable flow; an unreadable one is set aside, and the answer is nil.
 function ff.readable_flow(call, id)
   local ran, flow = pcall(ff.flow_in_hand, call, id)
   if ran then return flow end
@@ -376,16 +376,16 @@ function ff.readable_flow(call, id)
   return nil
 end
 
--- Whether a member that has just ended leaves children behind.
+-- Whether a member that has just ended leaves children that are no longer needed.
 local function is_orphaning(call, execution)
   if execution.situation == SITUATION.completed or not string.find(execution.extras, FIELD.group, 1, true) then return false end
   return ff.has_orphaned(ff.group_of(call, execution.id))
 end
 
--- What a completion does first: tables that each one uses anew.
+-- The first task and step of a completion: tables that are reused.
 local completed, its_edge = { kind = WALK_KIND.resolve, bucket = BUCKET.succeeded }, {}
 
--- What the completion of a member means for others. Mostly one edge leads out of it, and nothing follows yet.
+-- Handles the completion of a member in its flow. It mostly has one outgoing edge, and no further tasks follow.
 function ff.settle_completion(call, execution, flow_id)
   local flow = ff.readable_flow(call, flow_id)
   if not flow then return end
@@ -406,7 +406,7 @@ function ff.settle_completion(call, execution, flow_id)
   finish(call, flow)
 end
 
--- What the end of an execution means for others, if it is in a flow.
+-- Handles the end of an execution in its flow, if it is in one.
 function ff.settle_end(call, execution)
   if not ff.is_member(execution) then return end
   local id = ff.flow_of(execution)
@@ -419,7 +419,7 @@ function ff.settle_end(call, execution)
   finish(call, flow)
 end
 
--- A member that was let finish because it ran when its flow was cancelled has come back without having finished: it is ended.
+-- Ends a member that was left running by the cancellation of its flow and has returned without finishing.
 function ff.settle_return(call, execution)
   if not ff.is_member(execution) then return end
   local id = ff.flow_of(execution)
@@ -431,8 +431,8 @@ function ff.settle_return(call, execution)
   finish(call, flow)
 end
 
--- What a command left to be done: edges whose upstreams have ended already (edge, downstream, and the upstream or how it
--- counts), and tasks.
+-- Handles the aftermath of a command: edges whose upstreams have already ended (edge, downstream, and the upstream or
+-- its bucket), and tasks.
 function ff.settle_flow(call, flow, meetings, tasks)
   local all = tasks or {}
   for i = 1, #meetings do
@@ -449,13 +449,13 @@ local function is_left(call, kind, about)
   return command('EXISTS', call.base .. WALK.key .. kind .. about) == 1
 end
 
--- Whether the upstream of an edge has ended, and nothing has come of that, nor is left to come.
+-- Whether the upstream of an edge has ended, but the edge is not resolved and no walk will resolve it.
 function ff.is_unmet_end(call, edge)
   return edge.edge_state == EDGE_STATE.unsatisfied and ff.bucket_of(call, edge.upstream) ~= nil
     and not is_left(call, WALK_KIND.resolve, edge.upstream)
 end
 
--- A member goes on whose group is decided, where a call that should have let it go broke off.
+-- Lets a member of a decided group continue, if a failed call did not.
 local function let_go(call, flow, id)
   local execution = look_at(call, { kind = WALK_KIND.evaluate, flow = flow }, id)
   if not execution or execution.situation ~= SITUATION.blocked_dependencies or execution.leading == 0 then return nil end
@@ -465,13 +465,14 @@ local function let_go(call, flow, id)
   return siblings, go_on(call, flow, execution, execution.group_state)
 end
 
--- Members that have the flow's state to wait for are asked anew.
+-- The task that checks the waiting members of a flow again.
 function ff.evaluation_of(flow)
   return { kind = WALK_KIND.evaluate, flow = flow, about = flow.id, cursor = '' }
 end
 
--- What calls that broke off left undone for a member: to go on itself, and what the ends of its upstreams (`ended`) mean. What
--- follows is left as walks: counts may be damaged at this moment. Answers 1 when there was anything. For `verifyPartition`.
+-- Completes for a member what failed calls have left: its own continuation, and the consequences of the ends of its
+-- upstreams (`ended`). Further tasks become walks, because counts may be damaged at present. Answers 1 when anything
+-- was left. For `verifyPartition`.
 function ff.resume_member(call, flow_id, id, ended)
   local flow = ff.readable_flow(call, flow_id)
   if not flow then return 0 end
@@ -488,7 +489,7 @@ function ff.cancellation_of(flow)
   return { kind = WALK_KIND.cancel, flow = flow, about = flow.id, cursor = '' }
 end
 
--- A walk goes on.
+-- Continues a walk.
 function ff.walk_on(call, flow, walk, units)
   local task = { kind = walk.walk_kind, flow = flow, about = walk.walk_of ~= '' and walk.walk_of or flow.id, cursor = walk.cursor }
   local rest = cascade(call, { task }, units)

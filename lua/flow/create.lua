@@ -7,7 +7,7 @@ function ff.apply.flow_created(call, flow, given, tags, phase, build_deadline_at
   command('ZADD', call.base .. KEY.flows, '0', flow.id)
   ff.append(call, EVENT.flow_created, flow.id, given, phase .. '\t' .. build_deadline_at, tags, '')
   if build_deadline_at ~= '' then ff.set_flow_timer(call, flow, build_deadline_at) end
-  -- Nothing was counted of it yet.
+  -- A new flow has no members yet.
   call.counted, call.live = LIMIT.counted_flow .. flow.id, 0
   ff.grow(call, flow, graph)
   ff.write_flow(call, flow)

@@ -4,7 +4,7 @@ local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 
 
 local ID_LENGTH = 22
 
--- Why an edge from one execution to another cannot be, if a path leads back; the twin of `cycleOf`.
+-- Why an edge from one execution to another is refused: a path leads back; the twin of `cycleOf`.
 local function cycle_of(call, from, to)
   local met, waiting, count, edges = { [from] = true }, { from }, 1, 0
   local at = 1
@@ -26,7 +26,7 @@ local function cycle_of(call, from, to)
   return nil
 end
 
--- Whether an edge of this id is the one that is asked for.
+-- Whether the existing edge with this id equals the requested one.
 local function is_same(call, edge, downstream)
   if downstream ~= edge.downstream then return false end
   local known = ff.edge_of(call.base .. downstream, edge.id)
@@ -58,7 +58,7 @@ local function rank_of(execution)
   return ff.count(execution.rank)
 end
 
--- Whether an edge can be staged, and what of it is there already; the twin of `verdictOn`.
+-- Whether an edge can be staged, or exists already; the twin of `verdictOn`.
 local function decide(call, kind, flow_id, edge, expected_graph_revision)
   if edge.upstream == edge.downstream then return ff.reject('self_referencing_edge') end
   local flow = ff.load_flow(call, flow_id)

@@ -1,5 +1,5 @@
--- What a member leaves behind that is given up (model/partition/quarantine.ts). Its record may be unreadable, or gone: what is
--- about it is found by its keys, and its flow by those that it leads to, or that lead to it.
+-- The flow of a dropped member (model/partition/quarantine.ts). Its record may be unreadable or missing: the data about
+-- it is found by its keys, and its flow through its upstreams and downstream members.
 
 local function flow_beside(call, id)
   return ff.flow_of({ id = id, key = call.base .. id })
@@ -7,8 +7,8 @@ end
 
 local ID_LENGTH = 22
 
--- Edges that lead out of it, a bounded number of them; the entries that were read, of which one that is no edge leads to
--- nobody; and how many more entries there are.
+-- Its outgoing edges, a bounded number; the entries that were read, of which malformed ones have no edge; and the
+-- number of further entries.
 function ff.edges_out_of(call, id)
   local key = call.base .. id .. SUFFIX.leading
   local edge, only_downstream = ff.only_edge_of({ key = call.base .. id })
@@ -43,12 +43,12 @@ local function flow_upstream(call, id)
   return false
 end
 
--- The id of its flow; false when nothing says it.
+-- The id of its flow; false when no record tells it.
 function ff.flow_of_dropped(call, id, edges)
   return flow_beside(call, id) or flow_downstream(call, edges) or flow_upstream(call, id)
 end
 
--- A member whose record cannot be read leaves its flow.
+-- Removes a member with an unreadable record from its flow.
 function ff.forget_unreadable(call, id, flow)
   local life = guarded('HGET', call.base .. id, FIELD.life)
   local situation = type(life) == 'string' and string.sub(life, 1, 1)
@@ -56,7 +56,7 @@ function ff.forget_unreadable(call, id, flow)
   guarded('ZREM', call.base .. KEY.members .. flow, id)
 end
 
--- Those that wait for it are told that it ended badly: nobody else will, and they would wait for ever.
+-- Resolves the edges of a dropped member as if it had ended badly: otherwise its downstream members would wait forever.
 function ff.tell_of_drop(call, flow_id, edges)
   local flow = ff.readable_flow(call, flow_id)
   if flow then ff.settle_flow(call, flow, edges) end

@@ -1,4 +1,4 @@
--- What time does to flows; the twin of model/flow/due.ts.
+-- What is due for flows; the twin of model/flow/due.ts.
 
 local load_walk = ff.record('walk', 'walk')
 local load_member = ff.loader('naming', 'fence', 'tags', 'streams')
@@ -18,7 +18,7 @@ end
 local function forget(call, flow, members, kept_until)
   if members[1] and flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
   for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
-  -- Another one is to be kept for longer, or for good.
+  -- A further member has a longer retention, or is kept for good.
   if kept_until then ff.apply.flow_finished(call, flow, kept_until) end
 end
 
@@ -26,8 +26,8 @@ local function time_out(call, flow)
   ff.apply.flow_cancelled(call, flow, LIMIT.build_timed_out, CANCELLATION_LETTER.cancel_all)
 end
 
--- A flow that nobody has built to its end is cancelled. Of one that has finished some members are forgotten, the last that
--- joined first; or, when there is none left, the flow.
+-- Cancels a flow that was not sealed in time. Of a finished flow it purges some members, in reverse order of joining;
+-- or the flow, if no members are left.
 function ff.due.flow(call, id, _, limit)
   local flow = ff.load_flow(call, id) or ff.damaged('the record is missing')
   ff.timers_of(call)

@@ -1,6 +1,7 @@
--- What the events of flows do: records, indexes, log entries; the twins of model/flow/recipes.ts and model/flow/entity.ts.
+-- The effects of flow events: records, indexes, log entries; the twins of model/flow/recipes.ts and
+-- model/flow/entity.ts.
 
--- Writes what became of edges that lead to the execution in the hands of the call (lua/flow/cascade.lua).
+-- Writes the resolved edges of the downstream in hand (lua/flow/cascade.lua).
 function ff.settle_downstream(call)
   local execution = call.downstream
   local resolved = execution and execution.resolved
@@ -18,11 +19,11 @@ function ff.leave_downstream(call)
   call.downstream, call.edges = false, false
 end
 
--- What is written of it waits for that of other edges.
+-- Its writes are gathered with those of other edges.
 function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
   local is_counted = edge.edge_round == execution.group_round
   local is_late = (not is_counted or execution.group_state ~= GROUP_STATE.pending) and '1' or ''
-  -- Edges and their texts, and which edges these are.
+  -- Edges and their texts, then a set of the edges.
   local resolved = execution.resolved or {}
   local size = #resolved
   resolved[size + 1], resolved[size + 2] = edge.id, ff.edge_dependency_text(edge.upstream, outcome, edge.edge_round,
@@ -42,7 +43,7 @@ function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
   ff.append(call, EVENT.dependency_resolved, execution.id, edge.id .. '\t' .. outcome .. '\t' .. bucket, '')
 end
 
--- The execution runs again, and waits anew for what made an edge impossible. Needs its group counted.
+-- The execution runs again, and waits again for an impossible edge. Needs its group counted.
 function ff.apply.dependency_reopened(call, execution, edge)
   if edge.bucket == BUCKET.skipped then
     execution.skipped = execution.skipped - 1
@@ -64,7 +65,7 @@ function ff.apply.edge_group_fired(call, execution, outcome)
   ff.append(call, EVENT.edge_group_fired, execution.id, outcome, '')
 end
 
--- Nothing keeps it from being run any more but its own time. Its queue was looked at.
+-- Unblocks it; only its own delay still applies. Its queue was checked.
 function ff.apply.dependencies_met(call, execution)
   local until_at = execution.wait
   if until_at ~= '' and not ff.has_come(call, until_at) then
@@ -92,15 +93,15 @@ function ff.apply.execution_skipped(call, execution, purge_at, purge_text)
   ff.close_stream(call, execution, CLOSED.dependency_impossible)
 end
 
--- An execution that could be run, or waited for its time, waits for others; its own time goes on. What follow are further
--- fields and values.
+-- Blocks an execution that was claimable or delayed on its dependencies; its own delay keeps running. The further
+-- arguments are fields and values.
 function ff.wait_for_others(call, execution, next_attempt, ...)
   execution.next_attempt = next_attempt
   command('HSET', execution.key, FIELD.life, ff.become(call, execution, SITUATION.blocked_dependencies, ''), ...)
   ff.set_timer(call, execution)
 end
 
--- Does the same to an execution of any situation, where it is one for that.
+-- The same for an execution in any situation; does nothing where it does not apply.
 function ff.block_for_others(call, execution)
   local situation = execution.situation
   if not ff.is_runnable(situation) or situation == SITUATION.blocked_dependencies then return false end
@@ -111,7 +112,8 @@ function ff.block_for_others(call, execution)
   return true
 end
 
--- A member that is purged. What leads to it is forgotten by its upstreams and by the flow when those are.
+-- Removes a member that is purged. Its incoming edges are removed from the records of its upstreams and of the flow
+-- when those are purged.
 function ff.forget_member(call, execution)
   local flow = ff.flow_of(execution)
   ff.tally_member(call, execution, execution.situation, nil)
@@ -119,7 +121,7 @@ function ff.forget_member(call, execution)
   if flow then command('ZREM', call.base .. KEY.members .. flow, execution.id) end
 end
 
--- Walks.
+-- The effects of events on walks.
 
 local function walk_text(walk, at)
   return ff.walk_walk_text(walk.kind, walk.flow, walk.of, at, walk.cursor)
@@ -155,7 +157,7 @@ function ff.apply.walk_ended(call, flow, walk)
   ff.append(call, EVENT.walk_ended, walk.id, facts_of(walk), '')
 end
 
--- The flow itself.
+-- The effects of events on flows.
 
 function ff.apply.flow_finished(call, flow, purge_at)
   flow.purge_at = purge_at

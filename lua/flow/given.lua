@@ -1,8 +1,8 @@
--- What upstreams give to an execution that is claimed; the twin of model/flow/given.ts.
+-- Results of upstreams for an execution that is claimed; the twin of model/flow/given.ts.
 
 local load_upstream = ff.refilling_loader('ending', 'result', 'fence')
 
--- The record of the upstream that was looked at last: its table is used for the next one.
+-- The record of the last upstream: its table is reused.
 local last_upstream = false
 
 local function result_of(upstream)
@@ -11,15 +11,15 @@ local function result_of(upstream)
   return type(result) == 'string' and result or nil
 end
 
--- Edge, ref, encoding and bytes of what an edge gives; `false` where there is room for it no more, or it is not there.
--- Nothing when the edge gives nothing.
+-- Edge, ref, encoding and bytes of the result of an edge; `false` if there is no room for it, or it does not exist.
+-- Nothing when the edge passes no data.
 local function given_by(call, room, id, text)
   local edge = { id = id, dependency = text }
   ff.read_edge_dependency(edge)
   if edge.edge_state ~= EDGE_STATE.satisfied or edge.is_late ~= '' or edge.data_passing_ref == '' then return nil end
   local ran, upstream = pcall(load_upstream, call, edge.upstream, last_upstream)
   last_upstream = ran and upstream or false
-  -- The damage of another one is told when that is looked at.
+  -- Damage of another record is reported when that record is used.
   if not ran then
     ff.contain(upstream)
     return false
@@ -41,8 +41,8 @@ function ff.room_of_claim()
   return { bytes = LIMIT.max_result_bytes_per_claim, edges = LIMIT.max_result_edges_per_claim }
 end
 
--- What those that lead to an execution give it, and whether there is more; nil when nothing leads to it. Takes what it needs of
--- the room.
+-- The results that upstreams pass to an execution, and whether there are more; nil without dependencies. Takes the
+-- bytes that it uses from the room.
 function ff.given_to(call, execution, room)
   if not string.find(execution.extras, FIELD.group, 1, true) then return nil end
   local key = execution.key .. SUFFIX.dependencies
@@ -63,7 +63,7 @@ function ff.given_to(call, execution, room)
   return given, is_more
 end
 
--- Tells of it behind what a claim says of an execution. Answers how long the reply is then.
+-- Adds the results to the row of a claim. Answers the new length of the reply.
 function ff.tell_given(reply, size, given, is_more)
   if not given then
     reply[size + 1] = ''

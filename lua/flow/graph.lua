@@ -1,9 +1,9 @@
--- Members and edges that join a flow; the twin of model/flow/graph.ts and model/flow/members.ts. They come as texts: how many
--- members and edges there are, then eight of each member, one of each edge, one of each group.
+-- Members and edges that join a flow; the twin of model/flow/graph.ts and model/flow/members.ts. They are sent as
+-- texts: the numbers of members and edges, then eight texts of each member, one of each edge, one of each group.
 
 local TEXTS_OF_MEMBER = 8
 
--- What the creations of members share that are alike. The table that plain creations share is copied.
+-- The shared part of the creations of similar members: a copy of the table of plain creations.
 local function creation_of(call, known, naming, options, policy, rules, capabilities, tags)
   local name = table.concat({ naming, options, policy, rules, capabilities, tags }, '\n')
   local shared = known[name]
@@ -32,7 +32,8 @@ local function read_member(call, known, namespace, creator_identity, at, ...)
   }
 end
 
--- Reads children: eight texts of each as a member, and one of its edge. Answers a graph of members alone, and their edges.
+-- Parses children: eight texts of each as a member, and one of its edge. Answers a graph with members only, and their
+-- edges.
 function ff.read_children(call, namespace, creator_identity, parent, ...)
   local members, by_id, edges, known = {}, {}, {}, {}
   for at = 1, select('#', ...), TEXTS_OF_MEMBER + 1 do
@@ -46,7 +47,7 @@ function ff.read_children(call, namespace, creator_identity, parent, ...)
   return { members = members, by_id = by_id, edges = {} }, edges
 end
 
--- Reads a graph. Answers members in order and by id, and edges.
+-- Parses a graph. Answers members in order and by id, and edges.
 function ff.read_graph(call, namespace, creator_identity, ...)
   local member_count, edge_count = tonumber((select(1, ...))), tonumber((select(2, ...)))
   local members, by_id, edges, known = {}, {}, {}, {}
@@ -72,7 +73,7 @@ function ff.read_graph(call, namespace, creator_identity, ...)
   return { members = members, by_id = by_id, edges = edges }
 end
 
--- The downstream of an edge; nil when there is none.
+-- The downstream of an edge; nil when it does not exist.
 function ff.downstream_of(call, flow_id, edge_id)
   return command('HGET', call.base .. KEY.edges .. flow_id, edge_id) or nil
 end
@@ -92,7 +93,7 @@ local function limit_exceeded(name)
   return ff.reject('flow_limit_exceeded', 'limit', name)
 end
 
--- Whether a key of some members is there already: most are looked at together.
+-- Whether a key of some members exists already: most are checked together.
 local function are_new(members)
   for from = 1, #members, LIMIT.max_unsettled do
     local keys = {}
@@ -102,7 +103,7 @@ local function are_new(members)
   return true
 end
 
--- Why members cannot join a flow with so many edges, if they cannot. Looks at all that is written when they do.
+-- Why members with this many edges cannot join a flow, if so. Checks all keys that are written when they do.
 function ff.members_refusal(call, nodes, edge_count, members, new_edges)
   if nodes + #members > LIMIT.max_flow_members then return limit_exceeded('maxFlowMembers') end
   if edge_count + new_edges > LIMIT.max_flow_edges then return limit_exceeded('maxFlowEdges') end
@@ -130,7 +131,7 @@ function ff.members_refusal(call, nodes, edge_count, members, new_edges)
   return nil
 end
 
--- Why an edge of a part of a graph cannot be: its upstream is nowhere in the flow. Notes edges whose upstreams have ended.
+-- Why an edge is refused: its upstream is not in the flow. Records edges whose upstreams have ended.
 function ff.edges_refusal(call, flow_id, graph)
   graph.meetings = {}
   for i = 1, #graph.edges do
@@ -147,7 +148,7 @@ function ff.edges_refusal(call, flow_id, graph)
   return nil
 end
 
--- The id of an execution as callers know it.
+-- The full id of an execution, as callers use it.
 function ff.execution_name(call, id)
   return call.partition .. ':' .. id
 end
@@ -167,13 +168,13 @@ end
 
 local ID_LENGTH = 22
 
--- Of a key beside an upstream, what it says of its only edge; nil when it says nothing.
+-- The only outgoing edge in the text of its key; nil when the text is none.
 local function only_edge_at(key)
   local only = guarded('GET', key .. SUFFIX.only)
   return type(only) == 'string' and #only == 2 * ID_LENGTH and only or nil
 end
 
--- The only edge that leads out of an execution: ids of the edge and of its downstream; nil when it has none, or several.
+-- The only outgoing edge of an execution: ids of the edge and of its downstream; nil when it has none, or several.
 function ff.only_edge_of(execution)
   local only = only_edge_at(execution.key)
   if not only then return nil end
@@ -189,7 +190,7 @@ function ff.leading_of(call, id, cursor, limit, are_several)
   return command('ZRANGEBYLEX', key .. SUFFIX.leading, cursor == '' and '-' or '(' .. cursor .. '~', '+', 'LIMIT', 0, limit)
 end
 
--- Further edges lead out of an execution that was there before: entries and their scores. One that was alone joins them.
+-- Adds outgoing edges to an existing execution: entries and their scores. A previous only edge is moved to them.
 function ff.lead_out(call, upstream, entries)
   local key = call.base .. upstream
   local only = only_edge_at(key)
@@ -198,7 +199,7 @@ function ff.lead_out(call, upstream, entries)
   add_all(key .. SUFFIX.leading, entries)
 end
 
--- What leads out of each upstream. Of a new one, of `members` by id, all edges are known.
+-- Writes the outgoing edges of each upstream. For a new one, among `members` by id, all edges are known.
 function ff.lead(call, edges, members)
   local leading, alone = {}, { 'MSET' }
   for i = 1, #edges do
@@ -224,7 +225,7 @@ function ff.lead(call, edges, members)
   end
 end
 
--- The entry of an edge beside its downstream.
+-- The stored text of an edge beside its downstream.
 function ff.staged_edge(call, edge, round)
   return ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', '', '', edge.ref)
 end
@@ -241,7 +242,7 @@ local function group_of(member)
   return ff.group_text(policy, on_satisfied, quorum_k, ff.digits(#member.edges), '', '', '', GROUP_STATE.pending, '', '', '')
 end
 
--- Makes a member: its record as it is once all that comes with it is known, then the entries of the log.
+-- Creates a member: its record with all its edges counted, then the entries of the log.
 local function make_member(call, flow_id, rank, awaits_seal, member)
   local creation, key, id = member.creation, member.key, member.id
   local has_group = member.edges[1] ~= nil
@@ -294,7 +295,7 @@ local function make_member(call, flow_id, rank, awaits_seal, member)
   ff.set_all(key .. SUFFIX.dependencies, entries)
 end
 
--- A part of a graph joins a flow: the flow's own counts are the caller's to write.
+-- Adds a part of a graph to a flow; the caller writes the flow's own counts.
 function ff.grow(call, flow, graph)
   local members, edges = graph.members, graph.edges
   local ranks, leads = {}, {}

@@ -1,4 +1,4 @@
--- Reads of flows: see model/flow/reads.ts. Each answers what is stored; what it means is said there.
+-- Reads of flows: see model/flow/reads.ts, which interprets the stored values in their answers.
 
 local function pairs_of(key)
   return command('HGETALL', key)

@@ -1,4 +1,4 @@
--- Reading flows and their members; the twin of what model/flow/view.ts shows.
+-- Reading flows and their members; the twin of model/flow/view.ts.
 
 local load = ff.record('flow', 'life', 'cancel')
 
@@ -6,8 +6,8 @@ local function flow_in(membership)
   return type(membership) == 'string' and string.match(membership, '^[^\t]+') or false
 end
 
--- The id of the flow of a member; false when that cannot be read. Of a record that says it nothing more is noted: its table may
--- be taken for the next one.
+-- The id of the flow of a member; false when it cannot be read. Nothing else of the record is kept, because its table
+-- may be reused for the next one.
 function ff.flow_of(execution)
   local flow = execution.flow
   if flow ~= nil then return flow end
@@ -17,7 +17,7 @@ function ff.flow_of(execution)
   return flow
 end
 
--- A flow with its life and its end read, or nil when there is none.
+-- A flow with its life and its end read, or nil when it does not exist.
 function ff.load_flow(call, id)
   local flow = load(call, id)
   if not flow then return nil end
@@ -27,8 +27,8 @@ function ff.load_flow(call, id)
   return flow
 end
 
--- The flow that the call looked at last, as it stands: of many executions of a call, most are in one flow. What is written of
--- a flow takes it out of hand.
+-- The last flow of the call, in its current state: executions of one call are mostly in one flow. A write to a flow
+-- clears it.
 function ff.flow_in_hand(call, id)
   local flow = call.flow
   if flow and flow.id == id then return flow end
@@ -37,21 +37,21 @@ function ff.flow_in_hand(call, id)
   return flow
 end
 
--- The fields of the facet `life`. Numbers that grow stand beside the texts that were read.
+-- The values of the facet `life`. Growing numbers are kept beside the texts that were read.
 local function life_of(flow)
   return ff.flow_life_text(flow.flow_state, flow.is_building, flow.is_closed, flow.revision == 0 and '' or ff.digits(flow.revision),
     flow.nodes == 0 and '' or ff.digits(flow.nodes), flow.edges == 0 and '' or ff.digits(flow.edges), flow.is_unordered,
     flow.last_mutation_at, flow.purge_at, flow.is_purging, flow.owing_groups)
 end
 
--- Writes what changes of a flow.
+-- Writes the changes of a flow.
 function ff.write_flow(call, flow)
   call.flow = false
   command('HSET', flow.key, FLOW.life, life_of(flow))
 end
 
--- Sets when something is due for a flow: it is cancelled if it is still being built, or its members are forgotten. The empty
--- text when nothing is.
+-- Sets the timer of a flow: for its cancellation while it is building, or for the purge of its members. An empty text
+-- removes it.
 function ff.set_flow_timer(call, flow, at)
   local timers, member = ff.timers_of(call), TIMER.flow .. flow.id
   if at == '' then
@@ -61,12 +61,12 @@ function ff.set_flow_timer(call, flow, at)
   end
 end
 
--- Whether a flow is still being built; the twin of `isUnsealed`.
+-- Whether a flow is still building; the twin of `isUnsealed`.
 function ff.is_unsealed(flow)
   return flow.is_building ~= '' and flow.flow_state == FLOW_STATE.open
 end
 
--- How many members of a flow have not ended.
+-- Number of members of a flow that have not ended.
 function ff.live_members(call, flow_id)
   local name = LIMIT.counted_flow .. flow_id
   if call.counted ~= name then
@@ -77,7 +77,7 @@ function ff.live_members(call, flow_id)
   return call.live + ff.live_moves(name)
 end
 
--- An edge as it is stored beside its downstream, read; nil when there is none.
+-- An edge, read from its text beside its downstream; nil when it does not exist.
 function ff.edge_of(key, edge_id)
   local text = guarded('HGET', key .. SUFFIX.dependencies, edge_id)
   if not text then return nil end
@@ -99,14 +99,14 @@ local function counted(number)
   return number == 0 and '' or ff.digits(number)
 end
 
--- The facet `group`, as it is now.
+-- The current text of the facet `group`.
 function ff.text_of_group(execution)
   return ff.fit(execution.key, FIELD.group, ff.group_text(execution.group_policy, execution.on_satisfied, execution.quorum_k,
     counted(execution.leading), counted(execution.succeeded), counted(execution.failed), counted(execution.skipped),
     execution.group_state, execution.satisfied_at, execution.is_parent, execution.group_round))
 end
 
--- What a group comes to; the twin of `decisionOf`: nil while it is undecided or was decided before.
+-- The state of a group; the twin of `decisionOf`: nil while it is undecided or was decided before.
 function ff.group_decision(execution, flow)
   if flow.is_building ~= '' or execution.group_state ~= GROUP_STATE.pending then return nil end
   local count = execution.leading
@@ -131,7 +131,7 @@ function ff.group_of(call, id)
   return group
 end
 
--- Whether an execution that has children ended badly: nobody needs them any more. Needs its group read.
+-- Whether a parent ended badly, so its children are no longer needed. Needs its group read.
 function ff.has_orphaned(execution)
   local situation = execution.situation
   return execution.is_parent ~= '' and ff.is_terminal(situation) and situation ~= SITUATION.completed
@@ -142,40 +142,40 @@ local PARENT_REASON = {
   [SITUATION.skipped] = 'parent_skipped',
 }
 
--- The words in which upstreams are cancelled that a group, or a parent, does not need any more; the twin of `siblingReason`.
+-- The cancellation reason of upstreams that a group or a parent no longer needs; the twin of `siblingReason`.
 function ff.sibling_reason(group)
   if ff.has_orphaned(group) then return PARENT_REASON[group.situation] end
   return group.group_state == GROUP_STATE.satisfied and 'sibling_quorum_satisfied' or 'sibling_quorum_impossible'
 end
 
--- Whether a flow that was cancelled has still to end a member; the twin of `owesCancel`.
+-- Whether a cancelled flow has yet to end a member; the twin of `owesCancel`.
 function ff.owes_cancel(flow, situation)
   if flow.flow_state ~= FLOW_STATE.cancelled or ff.is_terminal(situation) then return false end
   if flow.cancellation_policy == CANCELLATION.flow_only then return false end
   return flow.cancellation_policy == CANCELLATION.cancel_all or ff.is_runnable(situation)
 end
 
--- The words in which a flow was cancelled.
+-- The reason with which a flow was cancelled.
 function ff.cancel_reason_of(flow)
   local text = command('HGET', flow.key, FLOW.cancel_reason)
   if text == LIMIT.spilled then return ff.spilled(flow.key, FLOW.cancel_reason) end
   return text or ''
 end
 
--- When the members of the flow of an execution are forgotten; the empty text when that is not known.
+-- When the members of an execution's flow are purged; empty when unknown.
 function ff.purge_time_of_flow(call, execution)
   local flow = ff.load_flow(call, ff.flow_of(execution))
   return flow and flow.purge_at or ''
 end
 
--- Whether an execution is owed one. Needs nothing loaded.
+-- Whether a cancellation of an execution is due. Needs nothing loaded.
 function ff.is_owed_cancel(call, execution)
   return ff.is_member(execution) and ff.owed_cancel(call, execution) ~= nil
 end
 
 local ID_LENGTH = 22
 
--- Whether a member is owed a cancellation that a walk has not come to yet: the words of it, or nil; the twin of `owedCancel`.
+-- The reason of a member's cancellation by a walk that has not reached it yet, or nil; the twin of `owedCancel`.
 function ff.owed_cancel(call, execution)
   local flow = ff.flow_in_hand(call, ff.flow_of(execution))
   if not flow then return nil end

@@ -8,7 +8,7 @@ function ff.prepare.spawn_children(_, source, attempt_index)
   return { source = source, attempt_index = attempt_index }
 end
 
--- A flow comes to be, and the parent is its first member.
+-- Creates a flow with the parent as its first member.
 local function begin(call, flow, execution)
   local given = CHILDREN .. '\t' .. flow.namespace
   command('HSET', flow.key, FLOW.given, ff.fit(flow.key, FLOW.given, given .. '\t' .. call.now_text))
@@ -62,7 +62,7 @@ local function new_flow(call, flow_id, namespace)
   }
 end
 
--- Whether the children go to those that the parent waits for already.
+-- Whether the children join the set that the parent already waits for.
 local function is_same_round(execution)
   return execution.group_state == GROUP_STATE.pending and execution.is_parent ~= '' and execution.leading > 0
 end

@@ -1,6 +1,6 @@
--- Indexes of flows, as `verifyPartition` looks at them (src/valkey/verify-flows.ts): members by rank, edges, and what leads out
--- of an execution. What they must say follows from the records of members and the edges beside them. A look at one entry is
--- short, and a step looks at few.
+-- Indexes of flows for `verifyPartition` (src/valkey/verify-flows.ts): members by rank, edges, and outgoing edges of
+-- executions. Their correct contents follow from the records of members and the edges beside them. Each check is short,
+-- and a step makes few.
 
 local load = ff.loader('membership')
 
@@ -17,7 +17,7 @@ local function in_order(key, member, score)
 end
 
 
--- Enters an execution among the members of its flow. Answers the name of the index when it was not there. Needs membership
+-- Adds an execution to the members of its flow. Answers the name of the index if it was missing there. Needs membership
 -- loaded.
 function ff.mend_membership(call, execution)
   ff.read_membership(execution)
@@ -34,7 +34,7 @@ local function member_of(call, id)
   return execution
 end
 
--- Flow, first rank, count. Takes away what is no member. Answers how many were looked at, and how many taken away.
+-- Flow, first rank, count. Removes entries that are no members. Answers how many were examined, and how many removed.
 function ff.verify_members(call, flow, from, count)
   local key = call.base .. KEY.members .. flow
   local ids, wrong = command('ZRANGE', key, from, from + count - 1), 0
@@ -48,7 +48,7 @@ function ff.verify_members(call, flow, from, count)
   return { #ids, wrong }
 end
 
--- Whether an edge leads from an upstream, or from any, to a downstream; so does one to what is gone, as far as can be known.
+-- Whether an edge leads from an upstream, or from any, to a downstream; assumed when the downstream does not exist.
 local function leads(call, edge_id, downstream, upstream)
   if command('EXISTS', call.base .. downstream) == 0 then return true end
   local ran, edge = pcall(ff.edge_of, call.base .. downstream, edge_id)
@@ -56,8 +56,8 @@ local function leads(call, edge_id, downstream, upstream)
   return not ran or edge ~= nil and (not upstream or edge.upstream == upstream)
 end
 
--- An execution. Takes away what is said of its only edge when there is no such edge, or no such execution. Answers how many were
--- taken away.
+-- An execution. Removes its only outgoing edge if there is no such edge, or no such execution. Answers how many were
+-- removed.
 function ff.verify_only_edge(call, id)
   local execution = { key = call.base .. id }
   local edge_id, downstream = ff.only_edge_of(execution)
@@ -65,7 +65,7 @@ function ff.verify_only_edge(call, id)
   return command('UNLINK', execution.key .. SUFFIX.only)
 end
 
--- Enters an edge that leads out of an execution, where it is not said yet. Answers how many entries were missing, or wrong.
+-- Adds an outgoing edge to an execution, if missing. Answers how many entries were missing or wrong.
 local function enter_leading(call, id, entry)
   local key, wrong = call.base .. id, ff.verify_only_edge(call, id)
   local edge_id, downstream = ff.only_edge_of({ key = key })
@@ -80,9 +80,9 @@ local function enter_leading(call, id, entry)
   return wrong + 1
 end
 
--- An execution, a cursor, count. Enters the edges that lead to it in the index of its flow and beside their upstreams, and does
--- what calls that broke off have left undone for it. Answers the next cursor, how many were missing in each, the flow, and
--- whether anything was left undone.
+-- An execution, a cursor, count. Adds its incoming edges to the index of its flow and to its upstreams, and completes
+-- what failed calls have left for it. Answers the next cursor, how many were missing in each, the flow, and whether
+-- anything was left.
 function ff.verify_edges(call, id, cursor, count)
   local execution = member_of(call, id)
   if not execution then return { '0', 0, 0, '', 0 } end
@@ -101,7 +101,7 @@ function ff.verify_edges(call, id, cursor, count)
   return { found[1], of_flow, of_upstream, execution.flow, ff.resume_member(call, execution.flow, id, ended) }
 end
 
--- Flow, a cursor, count. Takes away edges that there are not. Answers the next cursor, and how many were taken away.
+-- Flow, a cursor, count. Removes edges that do not exist. Answers the next cursor, and how many were removed.
 function ff.verify_flow_edges(call, flow, cursor, count)
   local key, wrong = call.base .. KEY.edges .. flow, 0
   local found = command('HSCAN', key, cursor, 'COUNT', count)
@@ -113,8 +113,8 @@ end
 
 local ID_LENGTH = 22
 
--- An execution, first rank, count. Takes away what does not lead out of it, and all of it where there is no such execution.
--- Answers how many were looked at, and how many taken away.
+-- An execution, first rank, count. Removes entries that are not its outgoing edges, or all of them if it does not
+-- exist. Answers how many were examined, and how many removed.
 function ff.verify_leading(call, id, from, count)
   local key = call.base .. id .. SUFFIX.leading
   if command('EXISTS', call.base .. id) == 0 then return { 0, command('UNLINK', key) } end
