@@ -65,7 +65,10 @@ function checkOptions(options: EmbeddedOptions): void {
     throw invalid('snapshotEveryBytes', 'must be a whole number of bytes, at least 1');
 }
 
-/** Opens a store on a disk; the lock is the caller's. @throws EngineError `corruption`, `library_mismatch`, `partition_mismatch`, `storage_failed` */
+/**
+ * Opens a store on a disk; the caller holds the lock. @throws EngineError `corruption`, `library_mismatch`,
+ * `partition_mismatch`, `storage_failed`
+ */
 export function openOn(disk: Disk, options: EmbeddedOptions, onClosed: () => void = () => undefined): Backend {
   const wanted = new Wanted(options);
   let engine: EmbeddedEngine;
@@ -105,14 +108,14 @@ async function open(options: EmbeddedOptions): Promise<Backend> {
 }
 
 /**
- * The engine in this process, with its state in a folder: what was answered is still there when the process is started
- * again. The folder is opened when the app is used first or the promise is awaited.
+ * The engine in this process, with its state in a folder: answered calls survive a restart of the process. The folder
+ * is opened when the app is first used, or the promise is awaited.
  *
  * @example
  * const a = app({ backend: embedded({ path: './jobs' }) });
- * @throws EngineError by rejecting: `storage_locked` while another process has the store open, `corruption` when what is
- *   stored does not read, `library_mismatch` when a newer package wrote it, `partition_mismatch`,
- *   `settings_mismatch`, `storage_full`, `storage_failed`, `invalid_input`
+ * @throws EngineError by rejecting: `storage_locked` while another process has the store open, `corruption` if files
+ *   are damaged, `library_mismatch` if a newer package wrote them, `partition_mismatch`, `settings_mismatch`,
+ *   `storage_full`, `storage_failed`, `invalid_input`
  */
 export function embedded(options: EmbeddedOptions): Promise<Backend> {
   return new Lazy(() => open(options));
@@ -125,14 +128,14 @@ function engineOf(backend: Backend): EmbeddedEngine {
 }
 
 /**
- * Writes a snapshot of everything now, and removes the journal before it: what is stored takes the least room, and
- * reading it back the least time. It happens by itself as the journal grows.
+ * Writes a snapshot of everything now and removes the older journal, which minimises the size of the store and the time
+ * to open it. This also happens automatically as the journal grows.
  */
 export async function compact(backend: Backend): Promise<void> {
   await engineOf(backend).compact();
 }
 
-/** Ends a backend as the death of its process does: what was not written is gone. For tests. */
+/** Ends a backend like the death of its process: data that was not written is lost. For tests. */
 export function abandon(backend: Backend): void {
   engineOf(backend).abandon();
 }

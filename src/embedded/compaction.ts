@@ -1,6 +1,6 @@
 /**
- * Keeps the journal short: when it has grown by as much as the last snapshot is large, it goes on in a new segment, and
- * a snapshot of the state at that moment takes the place of everything before.
+ * Keeps the journal short: when it has grown by the size of the last snapshot, a new segment begins, and a snapshot of
+ * the state at that moment replaces everything before it.
  */
 import { join } from 'node:path';
 import type { Disk } from './disk.js';
@@ -15,14 +15,14 @@ export interface CompactionOptions {
   readonly folder: string;
   readonly deployment: () => Deployment;
   readonly stores: () => readonly JournaledStore[];
-  /** The journal grows by so much at least between two snapshots, bytes. */
+  /** Least growth of the journal between two snapshots, bytes. */
   readonly leastBytes: number;
 }
 
 export class Compaction {
   private snapshot: Snapshot | undefined;
   private isWanted = false;
-  /** What the journal had written when the last snapshot began, or failed. */
+  /** Bytes of the journal when the last snapshot began or failed. */
   private begunAt = 0;
   private listeners: ((failure: unknown) => void)[] = [];
 
@@ -30,18 +30,18 @@ export class Compaction {
     private readonly options: CompactionOptions,
     private readonly journal: Journal,
     private snapshotBytes: number,
-    /** Bytes of segments that were read when the store was opened. */
+    /** Bytes of the segments read when the store was opened. */
     private readonly readBytes: number,
   ) {}
 
-  /** Whether a new segment is to begin as soon as nothing is under way. */
+  /** Whether a new segment must begin as soon as no write is pending. */
   get isDue(): boolean {
     if (this.snapshot !== undefined) return false;
     const grown = this.journal.written + this.readBytes - this.begunAt;
     return this.isWanted || grown >= Math.max(this.options.leastBytes, this.snapshotBytes);
   }
 
-  /** Makes a snapshot as soon as can be. @throws what goes wrong with it */
+  /** Makes a snapshot as soon as possible. @throws the error of the snapshot */
   compact(): Promise<void> {
     this.isWanted = true;
     return new Promise((resolve, reject) => {
@@ -49,7 +49,7 @@ export class Compaction {
     });
   }
 
-  /** Begins the new segment and the snapshot; only when nothing is under way. */
+  /** Begins the new segment and the snapshot; only while no write is pending. */
   begin(): void {
     const { disk, folder, deployment, stores } = this.options;
     this.isWanted = false;
@@ -74,7 +74,7 @@ export class Compaction {
       next = beginFile(disk, folder, { kind: 'journal', number, ...deployment() });
       disk.sync(next.file);
     } catch (error) {
-      // The journal goes on where it is, and it is tried again when it has grown.
+      // The journal continues in its segment, and this is retried after further growth.
       if (next !== undefined) dropFile(disk, folder, 'journal', next);
       this.tell(error);
       return undefined;
@@ -83,7 +83,7 @@ export class Compaction {
       nameFile(disk, folder, 'journal', number);
       return next;
     } catch (error) {
-      // Whether it has its name is not known: nothing may be written to the segment before it any more.
+      // The new segment may or may not have its name, so the old one must not be written any more.
       disk.close(next.file);
       this.journal.stop(failureOf(error));
       this.tell(error);
@@ -100,7 +100,7 @@ export class Compaction {
     this.tell(failure);
   }
 
-  /** Removes what the snapshot stands for. What cannot be removed now is removed when the store is opened next. */
+  /** Removes the files that the snapshot replaces. After a failure, the next opening of the store removes them. */
   private removeBefore(number: number): void {
     const { disk, folder } = this.options;
     try {
@@ -111,7 +111,7 @@ export class Compaction {
       ];
       for (const name of names) disk.remove(join(folder, name));
     } catch {
-      // Files that are too many cost room and nothing else.
+      // Superfluous files only take space.
     }
   }
 
@@ -121,12 +121,12 @@ export class Compaction {
     for (const listener of listeners) listener(failure);
   }
 
-  /** Gives up the snapshot that is being made. */
+  /** Aborts a running snapshot. */
   abort(reason: unknown): void {
     this.snapshot?.abort(reason);
   }
 
-  /** Lets go of its files as they are. */
+  /** Closes the files unfinished. */
   abandon(): void {
     this.snapshot?.abandon();
     this.snapshot = undefined;

@@ -1,4 +1,6 @@
-/** CRC-32 (IEEE 802.3), continued from an earlier value: Node's own where it has one, from 20.15 and 22.2 on. */
+/**
+ * CRC-32 (IEEE 802.3), continued from an earlier value. Uses Node's own function, which exists since 20.15 and 22.2.
+ */
 import * as zlib from 'node:zlib';
 
 type Crc32 = (bytes: Uint8Array, before: number) => number;
@@ -21,7 +23,7 @@ function tablesOf(count: number): readonly Uint32Array[] {
 
 const [T0, T1, T2, T3] = tablesOf(4) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
 
-/** Four bytes at a time, by tables. */
+/** Table-driven, four bytes at a time. */
 export function crc32ByTable(bytes: Uint8Array, before: number): number {
   let crc = ~before;
   const whole = bytes.length - (bytes.length % 4);

@@ -1,42 +1,42 @@
 /**
- * What the journal needs of an operating system, so that a test can stop it after any byte. Errors are those of Node,
- * with their `code`.
+ * The file operations of the journal; tests replace them, to stop after any byte. Errors are those of Node, with their
+ * `code`.
  */
 import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-/** Only the user of the process may read what is stored. */
+/** Only the user of the process may read the files. */
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
 export interface Disk {
-  /** Makes the folder, and those above it, if it is not there. */
+  /** Creates the folder and its parents, if missing. */
   makeFolder(path: string): void;
-  /** Names in a folder, in no order. */
+  /** Names in a folder, unordered. */
   list(folder: string): readonly string[];
-  /** Makes an empty file. @throws `EEXIST` */
+  /** Creates an empty file. @throws `EEXIST` */
   create(path: string): number;
-  /** Opens a file that is there, for reading and writing. */
+  /** Opens an existing file for reading and writing. */
   open(path: string): number;
   close(file: number): void;
   size(file: number): number;
-  /** Reads into the buffer; answers how many bytes there were. */
+  /** Reads into the buffer. @returns the number of bytes read */
   read(file: number, into: Uint8Array, length: number, position: number): number;
-  /** Writes all of `length` bytes from the start of the buffer. */
+  /** Writes `length` bytes from the start of the buffer. */
   write(file: number, from: Uint8Array, length: number, position: number): void;
   truncate(file: number, size: number): void;
-  /** Returns when what was written is on the medium. */
+  /** Returns when written data is on the medium. */
   sync(file: number): void;
-  /** The same without waiting. */
+  /** The same, asynchronously. */
   syncLater(file: number, done: (error: Error | null) => void): void;
-  /** Returns when the names in the folder are on the medium. */
+  /** Returns when the names in the folder are on the medium too. */
   syncFolder(folder: string): void;
-  /** Gives a file another name, in the place of what had that name. */
+  /** Renames a file, and replaces a file of the new name. */
   rename(from: string, to: string): void;
   remove(path: string): void;
 }
 
-/** Writes all of it: the operating system may take a part of it and then have no room for the rest. */
+/** Writes all bytes, because one call of the operating system may write only a part. */
 function writeAll(file: number, from: Uint8Array, length: number, position: number): void {
   let written = 0;
   while (written < length) written += fs.writeSync(file, from, written, length - written, position + written);
@@ -47,7 +47,7 @@ function syncFolder(folder: string): void {
   try {
     file = fs.openSync(folder, 'r');
   } catch (error) {
-    // Windows does not open folders, and keeps names by itself.
+    // Windows cannot open folders, and stores names by itself.
     if (process.platform === 'win32') return;
     throw error;
   }
@@ -59,8 +59,8 @@ function syncFolder(folder: string): void {
 }
 
 /**
- * Makes a folder, and those above it first. Node does that too, and on file systems that take no folders, like `/proc`,
- * Node 20 tries for ever.
+ * Creates a folder after its parents. Node's own recursive creation never returns in Node 20 on file systems without
+ * folder creation, like `/proc`.
  */
 function makeFolder(path: string): void {
   if (isFolder(path)) return;
@@ -69,7 +69,7 @@ function makeFolder(path: string): void {
   try {
     fs.mkdirSync(path, FOLDER_MODE);
   } catch (error) {
-    // Another process made it meanwhile.
+    // Another process created it meanwhile.
     if (isFolder(path)) return;
     throw error;
   }

@@ -1,4 +1,4 @@
-/** The machine of the memory backend with its journal: what happens, when it is answered, and what becomes of it at an end. */
+/** The machine of the memory backend with a journal: recovery, answers, notices, and the end. */
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
 import { hasPartition } from '../../model/families.js';
@@ -23,13 +23,13 @@ export interface EngineOptions {
   readonly disk: Disk;
   readonly folder: string;
   readonly fsync: FsyncMode;
-  /** As asked for: what a store that is there already says must agree with it. */
+  /** The requested deployment; an existing store must agree with it. */
   readonly wanted: Wanted;
   readonly snapshotEveryBytes: number;
   readonly now: () => number;
 }
 
-/** Payloads of one step: it is written in one piece. */
+/** Most bytes of payloads per step, which is written in one piece. */
 const MAX_STEP_BYTES = MAX_BODY_BYTES / 2;
 
 type NoticeListener = (notice: EngineError) => void;
@@ -40,7 +40,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   private readonly journal: Journal;
   private readonly compaction: Compaction;
   private readonly stores = new Map<string, JournaledStore>();
-  /** While stores are filled from files, nobody is woken. */
+  /** While stores are filled from files, no listener is called. */
   private isReading = true;
   private readonly noticeListeners = new Set<NoticeListener>();
   private readonly notices = new Map<string, EngineError>();
@@ -48,7 +48,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
 
   constructor(
     private readonly options: EngineOptions,
-    /** Called once the files are closed. */
+    /** Called after the files are closed. */
     private readonly onClosed: () => void,
   ) {
     const { disk, folder, now, fsync, snapshotEveryBytes, wanted } = options;
@@ -139,7 +139,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
     try {
       return call();
     } finally {
-      // Also a refusal tells of what happened before.
+      // A refusal also depends on earlier changes, so it waits for their durability too.
       const { settled } = this.journal;
       if (settled !== undefined) await settled;
     }
@@ -170,7 +170,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   event: Records['event'] = (place, event) => this.journal.event(place, event);
   bytes: Records['bytes'] = (place, slot, subject, bytes) => this.journal.bytes(place, slot, subject, bytes);
 
-  // What the journal tells.
+  // Calls of the journal.
 
   readBack(): void {
     this.compaction.abort(new EngineError('storage_failed', 'The store is read back.'));
@@ -234,7 +234,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
     }
   }
 
-  /** Another process took the store over, while this one stood still. */
+  /** Stops the journal, because another process took the store over while this one was blocked, or its lock is gone. */
   lostLock(loss: LockLoss): void {
     this.journal.stop(
       loss === 'taken'
@@ -243,7 +243,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
     );
   }
 
-  /** Leaves everything as it is, as the death of the process does. */
+  /** Leaves everything as it is, like the death of the process. */
   abandon(): void {
     this.closing ??= Promise.resolve();
     this.machine.close();
@@ -253,7 +253,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   }
 }
 
-/** Begins a store in a folder that has none. */
+/** Creates a store in an empty folder. */
 function begin(disk: Disk, folder: string, deployment: Deployment): Deployment {
   try {
     for (const name of filesOf(disk.list(folder)).unfinished) disk.remove(join(folder, name));

@@ -1,10 +1,10 @@
-/** What goes wrong with a disk, as errors that callers know. */
+/** Converts errors of the file system to errors of the engine. */
 import { EngineError } from '../../model/errors.js';
 
-/** No room: on the disk, in the quota of the user, in what a file may grow to. */
+/** No space: on the disk, in the user's quota, or within the file size limit. */
 const NO_ROOM: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** The error for callers of what the operating system said. */
+/** Converts an error of the operating system. */
 export function failureOf(error: unknown): EngineError {
   if (error instanceof EngineError) return error;
   const { code } = error as NodeJS.ErrnoException;
@@ -13,7 +13,7 @@ export function failureOf(error: unknown): EngineError {
     : new EngineError('storage_failed', `The store cannot be written (${code ?? 'unknown'}).`, { cause: error });
 }
 
-/** What is wrong with the folder itself, and stays so. */
+/** Lasting errors of the folder itself. */
 const NOT_USABLE: ReadonlySet<unknown> = new Set([
   'EACCES',
   'EPERM',
@@ -23,12 +23,12 @@ const NOT_USABLE: ReadonlySet<unknown> = new Set([
   'EEXIST',
   'ELOOP',
   'ENAMETOOLONG',
-  // A file system that takes no folders; a path that no file system takes.
+  // A file system without folder creation; an invalid path.
   'ENOENT',
   'ERR_INVALID_ARG_VALUE',
 ]);
 
-/** The error for callers of what the operating system said while the store was opened. */
+/** Converts an error of the operating system during the opening of the store. */
 export function openingFailureOf(error: unknown, path: string): EngineError {
   const { code } = error as NodeJS.ErrnoException;
   return NOT_USABLE.has(code)

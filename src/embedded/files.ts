@@ -1,4 +1,4 @@
-/** The files of a store: their names, how one is begun, and what its first frame says. */
+/** The files of a store: their names, creation, and headers. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
@@ -8,13 +8,13 @@ import type { Disk } from './disk.js';
 import { FRAME, FrameBuilder, PREAMBLE_BYTES, preambleOf, type FrameReader } from './frames.js';
 import { SCHEMA, type Schema } from './schema.js';
 
-/** A segment of the journal, or the state before the segment of the same number. */
+/** A segment of the journal, or a snapshot of the state before the segment of the same number. */
 export type FileKind = 'journal' | 'snapshot';
 
-/** What all of a store has in common. */
+/** Partitions and settings of a store. */
 export interface Deployment {
   readonly partitions: PartitionConfig;
-  /** As they were when the file was begun. */
+  /** The settings when the file was created. */
   readonly settings: DeploymentSettings;
 }
 
@@ -26,12 +26,12 @@ export interface FileHeader extends Deployment {
 }
 
 const NAME = /^(\d{8})\.(journal|snapshot)$/;
-/** Behind the name of a file that is being made. */
+/** Suffix of unfinished files. */
 const UNFINISHED = '.new';
 
 export const nameOf = (kind: FileKind, number: number): string => `${String(number).padStart(8, '0')}.${kind}`;
 
-/** The files of a folder: numbers of each kind, ascending, and names of those that were never finished. */
+/** The files of a folder: numbers of each kind, ascending, and names of unfinished files. */
 export function filesOf(names: readonly string[]): {
   readonly journal: readonly number[];
   readonly snapshot: readonly number[];
@@ -48,22 +48,22 @@ export function filesOf(names: readonly string[]): {
   return files;
 }
 
-/** A file that can be written to. */
+/** A writable file. */
 export interface OpenFile {
   readonly file: number;
   readonly number: number;
   readonly builder: FrameBuilder;
-  /** Where the next frame goes. */
+  /** Position of the next frame. */
   position: number;
   /** Frames so far. */
   frames: number;
 }
 
-/** Begins a file under the name of an unfinished one, with its preamble and its header. */
+/** Creates a file with its preamble and header, under the name of an unfinished file. */
 export function beginFile(disk: Disk, folder: string, header: Omit<FileHeader, 'schema'>): OpenFile {
   const name = nameOf(header.kind, header.number) + UNFINISHED;
   const path = join(folder, name);
-  // What an earlier try left.
+  // A file of an earlier failed try.
   if (disk.list(folder).includes(name)) disk.remove(path);
   const file = disk.create(path);
   try {
@@ -79,14 +79,14 @@ export function beginFile(disk: Disk, folder: string, header: Omit<FileHeader, '
   }
 }
 
-/** Gives a file that is on the medium its name, for good. */
+/** Gives a finished file, which is on the medium, its final name. */
 export function nameFile(disk: Disk, folder: string, kind: FileKind, number: number): void {
   const name = nameOf(kind, number);
   disk.rename(join(folder, name + UNFINISHED), join(folder, name));
   disk.syncFolder(folder);
 }
 
-/** Removes a file that was begun and will not be finished. What cannot be removed now is when the store is opened next. */
+/** Removes an unfinished file. After a failure, the next opening of the store removes it. */
 export function dropFile(
   disk: Disk,
   folder: string,
@@ -97,17 +97,17 @@ export function dropFile(
   try {
     disk.remove(join(folder, nameOf(kind, number) + UNFINISHED));
   } catch {
-    // It counts for nothing under this name.
+    // A file with this name is ignored.
   }
 }
 
-/** The header of a file that begins here. @throws EngineError `corruption` */
+/** Reads the header at the start of a file. @throws EngineError `corruption` */
 export function headerOf(reader: FrameReader): FileHeader {
   const frame = reader.next();
   if (frame === undefined || frame.type !== FRAME.header || frame.number !== 1)
     throw new EngineError('corruption', `${reader.name} has no header that reads.`);
   const header = JSON.parse(frame.text) as FileHeader;
-  // Files of before there were families say nothing of them.
+  // Files of earlier versions have no families.
   return {
     ...header,
     partitions: { ...ONE_OF_EACH, ...header.partitions },

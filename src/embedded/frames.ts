@@ -1,15 +1,15 @@
 /**
- * Frames: what files are made of. A frame is written in one piece and read whole or not at all.
+ * Files consist of frames. A frame is written in one piece, and read completely or not at all.
  *
- *     u32 checksum (of all that follows, from the salt of the file on)
+ *     u32 checksum (of the rest of the frame, starting from the salt of the file)
  *     u32 length of the body
  *     u32 number: 1, 2, 3, ... in its file
- *     u32 how much of the file was on the medium for certain when this frame was written, bytes
- *     u8  what it is
+ *     u32 bytes of the file that were certainly on the medium when this frame was written
+ *     u8  type
  *     body: u32 length of the text, the text in UTF-8, bytes
  *
- * Numbers are little-endian. A file begins with a preamble of 16 bytes: eight that say what it is, the version of the
- * format (u32) and the salt (u32), which is random: bytes of a payload cannot pass for a frame.
+ * Numbers are little-endian. A file begins with a preamble of 16 bytes: eight fixed bytes, the version of the format
+ * (u32) and a random salt (u32), which prevents the bytes of a payload from being taken for a frame.
  */
 import { EngineError } from '../../model/errors.js';
 import { crc32 } from './crc32.js';
@@ -21,14 +21,14 @@ export const PREAMBLE_BYTES = 16;
 
 const HEAD_BYTES = 17;
 const TEXT_LENGTH_BYTES = 4;
-/** Bytes of a frame beside its text and its bytes. */
+/** Bytes of a frame without its text and its bytes. */
 const FRAME_BYTES = HEAD_BYTES + TEXT_LENGTH_BYTES;
-/** A frame is never longer: what is read as a length can be anything. */
+/** Limit of a frame's length, which rejects most invalid lengths. */
 export const MAX_BODY_BYTES = 1024 * 1024 * 1024;
 /** Bytes read at a time. */
 const WINDOW_BYTES = 1024 * 1024;
 
-/** What a frame is, and the code under which it is stored. */
+/** Types of frames, with their stored codes. */
 export const FRAME = { header: 1, records: 2, end: 3 } as const;
 
 export interface Frame {
@@ -36,9 +36,9 @@ export interface Frame {
   readonly number: number;
   readonly synced: number;
   readonly text: string;
-  /** Part of a buffer that is used again. */
+  /** Part of a reused buffer. */
   readonly bytes: Buffer;
-  /** Bytes of all of it. */
+  /** Total bytes of the frame. */
   readonly size: number;
 }
 
@@ -60,13 +60,13 @@ function saltIn(preamble: Buffer, name: string): number {
   return preamble.readUInt32LE(12);
 }
 
-/** Makes frames in a buffer that grows and is used again. */
+/** Builds frames in a reused, growing buffer. */
 export class FrameBuilder {
   private buffer: Buffer = Buffer.allocUnsafe(64 * 1024);
 
   constructor(private readonly salt: number) {}
 
-  /** The frame: valid until the next one is made. */
+  /** Builds a frame, which is valid until the next one. */
   frame(type: number, number: number, synced: number, text: string, bytes: readonly Uint8Array[]): Buffer {
     let size = 0;
     for (const part of bytes) size += part.byteLength;
@@ -92,9 +92,9 @@ export class FrameBuilder {
   }
 }
 
-/** Reads the frames of a file one after the other. */
+/** Reads the frames of a file in order. */
 export class FrameReader {
-  /** Where the next frame begins. */
+  /** Start of the next frame. */
   position = PREAMBLE_BYTES;
   readonly salt: number;
   readonly size: number;
@@ -110,7 +110,7 @@ export class FrameReader {
     this.salt = saltIn(this.bytesAt(0, PREAMBLE_BYTES), name);
   }
 
-  /** The next frame, or nothing where none is that reads. */
+  /** The next frame; undefined if there is no valid one. */
   next(): Frame | undefined {
     const frame = this.frameAt(this.position);
     if (frame === undefined) return undefined;
@@ -118,7 +118,7 @@ export class FrameReader {
     return frame;
   }
 
-  /** Whether nothing but zeros follows: room that was taken ahead. */
+  /** Whether only zeros follow, which are preallocated. */
   isBlankFrom(position: number): boolean {
     for (let at = position; at < this.size; at += WINDOW_BYTES) {
       if (this.bytesAt(at, Math.min(WINDOW_BYTES, this.size - at)).some((byte) => byte !== 0)) return false;
@@ -126,9 +126,9 @@ export class FrameReader {
     return true;
   }
 
-  /** Frames of these numbers or later ones that read, wherever they begin, from a position on. */
+  /** Finds valid frames with this number or a later one at any position from `from` on. */
   *search(from: number, number: number): Generator<Frame & { readonly at: number }> {
-    // Numbers are consecutive: what says another one is no frame, and need not be summed.
+    // Numbers are consecutive, so positions with an impossible number need no checksum.
     const last = number + Math.ceil((this.size - from) / FRAME_BYTES);
     let at = from;
     while (at + FRAME_BYTES <= this.size) {
@@ -162,7 +162,7 @@ export class FrameReader {
     };
   }
 
-  /** Bytes of the file; fewer where it ends. Valid until the next call. */
+  /** Bytes of the file, fewer at its end. Valid until the next call. */
   private bytesAt(position: number, length: number): Buffer {
     if (position < this.windowAt || position + length > this.windowAt + this.window.length) {
       const wanted = Math.min(Math.max(length, WINDOW_BYTES), Math.max(0, this.size - position));

@@ -1,14 +1,14 @@
 /**
- * Texts that come again: names of lanes, kinds, workers. Read from a file, each would be a text of its own, and a part of
- * the large text that was read, which then stays in memory as a whole.
+ * Deduplicates repeated texts: names of lanes, kinds and workers. Read from a file, each would be a separate slice of a
+ * large text, which would keep that whole text in memory.
  */
 const PLACES = 1024;
-/** Longer ones are rarely names. */
+/** Longer texts are rarely names. */
 const MAX_LENGTH = 64;
 
 const known = new Array<string>(PLACES).fill('');
 
-/** An equal text: the one that was met last time, as a rule. */
+/** An equal text, mostly the one of an earlier call. */
 export function interned(text: string): string {
   const { length } = text;
   if (length === 0 || length > MAX_LENGTH) return text;
@@ -17,7 +17,7 @@ export function interned(text: string): string {
     (PLACES - 1);
   const last = known[place] as string;
   if (last === text) return last;
-  // A copy, which is no part of anything.
+  // A copy that is not a slice.
   const own = Buffer.from(text).toString();
   known[place] = own;
   return own;

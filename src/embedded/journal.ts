@@ -1,13 +1,13 @@
 /**
- * The journal: what happened in a turn is one frame, written when the turn is over; then its callers are answered, as
- * soon as what `fsync` promises is true.
+ * The journal. The changes of one turn of the event loop are one frame, written when the turn is over. Its callers are
+ * answered when the promise of the `fsync` mode holds:
  *
- * - `always`: what was answered is on the medium. One fsync serves all turns that came in while the last one ran.
- * - `everysec`: it is with the operating system, and at most a second old when it is not on the medium yet.
- * - `never`: it is with the operating system.
+ * - `always`: the changes are on the medium. One fsync serves all turns that were written while the last one ran.
+ * - `everysec`: the operating system has them; changes that are not on the medium are at most a second old.
+ * - `never`: the operating system has them.
  *
- * Room is taken ahead, so that a full disk is met before a step begins and not when its frame is written. Should a
- * frame fail all the same, its turn never happened: the machine reads itself back from the files, which do not have it.
+ * Space is preallocated, so that a full disk is detected before a step begins and not when its frame is written. If
+ * writing a frame fails all the same, its turn is undone: the machine reads its state back from the files.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
@@ -21,14 +21,17 @@ import type { Records } from './store.js';
 
 export type FsyncMode = 'always' | 'everysec' | 'never';
 
-/** Room is taken for as much again as there is, within these bounds. */
+/** Preallocation doubles the file, within these bounds. */
 const LEAST_AHEAD_BYTES = 16 * 1024;
 const MOST_AHEAD_BYTES = 1024 * 1024;
-/** New work is refused when less than this part of it is left and no more can be had: it is kept for the end of what runs. */
+/**
+ * This share of the preallocation is reserved for ending work: new work is refused if only it is left and the file
+ * cannot grow.
+ */
 const RESERVE = 0.25;
-/** A turn is written before it is over when it has come to so much. */
+/** A larger turn is written before it is over. */
 const TURN_BYTES = 4 * 1024 * 1024;
-/** With `everysec`: the time between two fsyncs, and the age at which answers wait for one, ms. */
+/** With `everysec`: the interval of fsyncs, and the age of unsynced changes from which answers wait, ms. */
 const SYNC_EVERY_MS = 500;
 const MAX_UNSYNCED_MS = 1_000;
 
@@ -45,20 +48,20 @@ class Turn {
       this.resolve = resolve;
       this.reject = reject;
     });
-    // Every caller has a promise of its own that says so.
+    // Callers have promises of their own that reject.
     this.done.catch(() => undefined);
   }
 }
 
-/** What a journal tells the machine that it belongs to. */
+/** The engine of a journal. */
 export interface JournalOwner {
-  /** The turn that was under way never happened. @throws when the machine cannot be read back */
+  /** Undoes the current turn: reads the state back from the files. @throws if that fails */
   readBack(): void;
-  /** Nothing is carried out any more. */
+  /** The journal stopped: no command may run any more. */
   stopped(failure: EngineError): void;
-  /** Whether a new segment is wanted, as soon as nothing is under way. */
+  /** Whether a new segment is wanted, as soon as no write is pending. */
   wantsRest(): boolean;
-  /** Nothing is under way: a new segment can be begun. */
+  /** No write is pending, so a new segment can begin. */
   rest(): void;
 }
 
@@ -70,15 +73,15 @@ export class Journal implements Records {
   private parts: Uint8Array[] = [];
   private partBytes = 0;
   private turn: Turn | undefined;
-  /** Written, and not answered before the next fsync; and before the one that runs. */
+  /** Written turns that wait for the next fsync, and for the running one. */
   private waiting: Turn[] = [];
   private syncing: Turn[] = [];
-  /** What must be over before anything that is seen now may be told. */
+  /** The last turn without its promised durability; answers must wait for it. */
   private last: Turn | undefined;
   private allocated: number;
   private synced: number;
   private isSyncing = false;
-  /** Since when something waits for the next fsync; and since when, what the one that runs is for. */
+  /** Time of the oldest change that needs the next fsync, and of the oldest that the running one covers. */
   private unsyncedSince: number | undefined;
   private syncingSince: number | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -92,12 +95,12 @@ export class Journal implements Records {
     private segment: OpenFile,
   ) {
     this.allocated = Math.max(disk.size(segment.file), segment.position);
-    // What the last process wrote need not be on the medium yet.
+    // Data of the last process may not be on the medium yet.
     disk.sync(segment.file);
     this.synced = segment.position;
   }
 
-  // Records of the turn.
+  // Records of the current turn.
 
   event(place: string, event: Event): void {
     this.line(place, writeEvent(event));
@@ -136,15 +139,15 @@ export class Journal implements Records {
     });
   }
 
-  /** Resolves when everything that can be seen now may be told; nothing when that is so already. */
+  /** Resolves when all changes so far have the promised durability; undefined if they have it already. */
   get settled(): Promise<void> | undefined {
     return this.last?.done;
   }
 
   /**
-   * Makes sure of room for a step before it begins.
-   * @param bytes of its payloads
-   * @param adds whether it adds to the store, and so can wait
+   * Preallocates space for a step before it begins.
+   * @param bytes total of its payloads
+   * @param adds whether it adds to the store, so that it can be refused
    * @throws EngineError `storage_full`, `storage_failed`
    */
   makeRoom(bytes: number, adds: boolean): void {
@@ -156,7 +159,7 @@ export class Journal implements Records {
     try {
       this.allocate(end + ahead);
     } catch (error) {
-      // A part of it may be there now.
+      // The part that was allocated may be enough.
       if (this.allocated < (adds ? needed : end)) throw failureOf(error);
     }
   }
@@ -170,7 +173,7 @@ export class Journal implements Records {
         this.allocated += length;
       }
     } catch (error) {
-      // A part of it may have been written.
+      // A part may have been written.
       this.allocated = Math.max(this.allocated, this.disk.size(file));
       throw error;
     }
@@ -178,14 +181,14 @@ export class Journal implements Records {
 
   // Frames.
 
-  /** Writes what happened so far. */
+  /** Writes the changes so far. */
   flush(): void {
     if (this.text === '' || this.failure !== undefined) return;
     this.writeFrame();
     this.restIfWanted();
   }
 
-  /** What a new segment needs: everything is written, and no fsync runs. */
+  /** Lets a new segment begin, if one is wanted and no fsync runs; writes all changes before. */
   restIfWanted(): void {
     if (this.isSyncing || this.failure !== undefined || !this.owner.wantsRest()) return;
     if (this.text !== '') this.writeFrame();
@@ -212,7 +215,7 @@ export class Journal implements Records {
     this.promise(turn as Turn);
   }
 
-  /** Takes back what was written of a frame, and what it said. */
+  /** Undoes a frame that could not be written, and its changes. */
   private undo(turn: Turn, failure: EngineError): void {
     try {
       this.disk.truncate(this.segment.file, this.segment.position);
@@ -225,13 +228,13 @@ export class Journal implements Records {
     if (this.last === turn) this.last = this.waiting.at(-1) ?? this.syncing.at(-1);
   }
 
-  /** Answers the callers of a turn as soon as what was promised to them is true. */
+  /** Answers the callers of a turn as soon as the promise of the mode holds. */
   private promise(turn: Turn): void {
     const now = performance.now();
     this.unsyncedSince ??= now;
     if (this.mode === 'always') {
       this.waiting.push(turn);
-      // With a new segment that is wanted, this one is brought to the medium anyway.
+      // A new segment syncs this one anyway.
       if (!this.owner.wantsRest()) this.startSync();
       return;
     }
@@ -279,7 +282,7 @@ export class Journal implements Records {
     if (this.waiting.length > 0) this.startSync();
   }
 
-  /** Ends the segment, which is on the medium then, and goes on in the next one. Only when nothing is under way. */
+  /** Syncs and ends the segment, and continues in the next one. Only while no write is pending. */
   goOnIn(next: OpenFile): void {
     const { file, position } = this.segment;
     try {
@@ -310,7 +313,7 @@ export class Journal implements Records {
 
   // The end.
 
-  /** Nothing is carried out any more: what is on the disk is not known. */
+  /** Stops the journal for good, because the state of the disk is unknown. */
   stop(failure: EngineError): void {
     if (this.failure !== undefined) return;
     this.failure = failure;
@@ -328,7 +331,7 @@ export class Journal implements Records {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Writes everything, makes sure that it is on the medium, and closes the file. */
+  /** Writes and syncs everything, and closes the file. */
   async close(): Promise<void> {
     this.flush();
     while (this.last !== undefined) await this.last.done.catch(() => undefined);
@@ -341,7 +344,9 @@ export class Journal implements Records {
     }
   }
 
-  /** Says that everything before is there, so that damage to it is told from a torn tail. */
+  /**
+   * Writes an end frame, which marks everything before as synced, so that damage there is not taken for a torn tail.
+   */
   private seal(): void {
     const { file, position, frames, builder } = this.segment;
     this.disk.truncate(file, position);
@@ -351,11 +356,11 @@ export class Journal implements Records {
       this.disk.write(file, end, end.length, position);
       this.disk.sync(file);
     } catch {
-      // Nothing that was promised is in it: it is a torn tail then, or not there.
+      // Without the end frame nothing promised is lost; a partial one is a torn tail.
     }
   }
 
-  /** Lets go of the file as it is. */
+  /** Closes the file as it is. */
   abandon(): void {
     clearTimeout(this.timer);
     this.failure ??= new EngineError('backend_closed', 'The embedded backend is closed.');

@@ -1,4 +1,4 @@
-/** Puts the frames of a store back into memory. */
+/** Loads the frames of a store into memory. */
 import type { ByteSlot } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import type { EntityKind } from '../../model/state.js';
@@ -11,33 +11,33 @@ import { PAYLOAD_SLOT, readPayload } from './payloads.js';
 import { readStep, STEP_SLOT } from './steps.js';
 import { APPEND_SLOT, readAppend, readContents, STREAM_SLOT } from './streams.js';
 
-/** What is read into. */
+/** The stores to load into. */
 export interface Target {
-  /** The store of a partition; nothing when the deployment has no such one. */
+  /** The store of a partition; undefined if the deployment does not have it. */
   store(partition: string): JournaledStore | undefined;
-  /** Takes the settings that are in force from here on. */
+  /** Applies settings that are in force from this record on. */
   use(settings: DeploymentSettings): void;
 }
 
 export class Loader {
-  /** Events that were applied. */
+  /** Number of loaded events. */
   events = 0;
   private store!: JournaledStore;
   private partition = '';
   private place: string | undefined;
   private bytes!: Buffer;
   private bytesAt = 0;
-  /** In a snapshot: the position of the next entry of the log. */
+  /** In a snapshot: the position of the next log entry. */
   private nextEntry = 0;
 
   constructor(
     private readonly target: Target,
     private readonly codecs: SchemaCodecs,
-    /** Whether what is read is a snapshot: its events are entries of the log, and change nothing. */
+    /** Whether the file is a snapshot, whose events are log entries and change no state. */
     private readonly isSnapshot: boolean,
   ) {}
 
-  /** @throws EngineError `corruption` when it says what cannot be, `library_mismatch` when it says what is not known */
+  /** @throws EngineError `corruption` for an invalid record, `library_mismatch` for an unknown one */
   load({ text, bytes }: Frame): void {
     this.use(FIRST_PLACE);
     this.bytes = bytes;

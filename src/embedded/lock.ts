@@ -1,7 +1,8 @@
 /**
- * One process at a time: a file that names the process that has the store open, by its pid and the time of its start.
- * It is taken over from a process that is gone, also when another one has its pid by now. Of a process on another
- * machine, or in another container, only a sign of life can be seen: the time of the file, which its holder renews.
+ * Allows one process at a time. The lock file names the process that has the store open, by its pid and start time. The
+ * lock is taken over from a process that has ended, even if another process has the same pid by now. Whether a process
+ * on another machine, or in another container, is alive can only be seen from the time of the file, which its holder
+ * updates.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -21,20 +22,20 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../model/errors.js';
 
-/** What the locks say that this thread holds. */
+/** Contents of the lock files that this thread holds. */
 const heldHere = new Set<string>();
 
 const NAME = 'lock';
-/** A file of this name stands for the right to take the lock over. */
+/** A process that creates this file may take the lock over. */
 const NEXT = 'lock.next';
 const SIGN_OF_LIFE_MS = 2_000;
-/** So long without a sign of life, and a holder elsewhere is taken for gone, ms. */
+/** A remote holder without a sign of life for this long counts as ended, ms. */
 const PATIENCE_MS = 4 * SIGN_OF_LIFE_MS;
-/** So long a holder may take to write down who it is, ms. */
+/** How long a holder may take to write the contents of its file, ms. */
 const WRITING_MS = 500;
 const TRIES = 10;
 
-/** Another process took it, or it is not there any more. */
+/** Another process took the lock over, or its file was removed. */
 export type LockLoss = 'taken' | 'removed';
 
 export interface Lock {
@@ -43,9 +44,9 @@ export interface Lock {
 
 interface Holder {
   readonly pid: number;
-  /** When the process started, in the words of its operating system; empty where that cannot be known. */
+  /** When the process started, as text of its operating system; empty if unknown. */
   readonly started: string;
-  /** Where its pid means something: the machine, its last start, the container. */
+  /** The scope of its pid: the machine, its last boot, and the container. */
   readonly place: string;
 }
 
@@ -57,10 +58,10 @@ const quietly = (read: () => string): string => {
   }
 };
 
-/** When a process started; empty when that cannot be known. */
+/** When a process started; empty if unknown. */
 function startOf(pid: number): string {
   const stat = quietly(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  // The name of the program stands in parentheses and can hold anything; the time of its start is the 20th value behind.
+  // The name of the program is in parentheses and can contain any text; the start time is the 20th value after it.
   if (stat !== '') return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   if (process.platform === 'win32' || process.platform === 'linux') return '';
   return quietly(() => execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }));
@@ -81,12 +82,12 @@ function holderIn(text: string): Holder | undefined {
   }
 }
 
-/** Whether the process of a lock is gone, as far as it can be told from here. */
+/** Whether the process of a lock has certainly ended. */
 function isGone({ pid, started }: Holder): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // Any other error says that there is such a process, of another user.
+    // Other errors mean that the process exists and belongs to another user.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true;
   }
   const now = startOf(pid);
@@ -102,7 +103,7 @@ function textAt(path: string): string | undefined {
   }
 }
 
-/** Makes the file with the text; answers whether there was none. */
+/** Creates the file with the text. @returns false if it exists already */
 function make(path: string, text: string): boolean {
   let file: number;
   try {
@@ -119,7 +120,7 @@ function make(path: string, text: string): boolean {
   return true;
 }
 
-/** Whether the lock file with this text is of a process that is gone. */
+/** Whether the process of the lock file with this text has ended. */
 async function isStale(path: string, text: string): Promise<boolean> {
   const holder = holderIn(text);
   if (holder === undefined) {
@@ -128,7 +129,7 @@ async function isStale(path: string, text: string): Promise<boolean> {
   }
   if (heldHere.has(text)) return false;
   if (holder.place === placeOfThisProcess() && (holder.pid !== process.pid || isGone(holder))) return isGone(holder);
-  // Of another thread, too, only signs of life can be seen: it may have been ended while its process lives on.
+  // A thread of this process is also judged by its signs of life, because it may have ended while the process lives.
   const seenAt = timeOf(path);
   const deadline = performance.now() + PATIENCE_MS;
   while (performance.now() < deadline) {
@@ -147,9 +148,9 @@ const locked = (text: string): EngineError => {
 };
 
 /**
- * Takes the lock of a folder, or says which process has it. `onLost` is called when another process took it, which can
- * only be while this one stood still, and when it was removed, most often with its folder.
- * @throws EngineError `storage_locked`
+ * Takes the lock of a folder. `onLost` is called when another process took it over, which can only happen while this
+ * one is blocked, and when the file was removed, most often with its folder.
+ * @throws EngineError `storage_locked` that names the process with the lock
  */
 export async function takeLock(folder: string, onLost: (loss: LockLoss) => void): Promise<Lock> {
   const path = join(folder, NAME);
@@ -165,7 +166,7 @@ export async function takeLock(folder: string, onLost: (loss: LockLoss) => void)
     const text = textAt(path);
     if (text === undefined) continue;
     if (!(await isStale(path, text))) throw locked(text);
-    // One process at a time replaces it, and only what it has judged.
+    // One process at a time replaces the file, and only if it still has the checked text.
     if (!make(next, own)) {
       const other = textAt(next);
       if (other !== undefined && (await isStale(next, other))) unlinkSync(next);
@@ -178,7 +179,7 @@ export async function takeLock(folder: string, onLost: (loss: LockLoss) => void)
   throw locked(textAt(path) ?? '');
 }
 
-/** How a lock was lost; nothing when it was not, or when that cannot be seen now (a process out of files). */
+/** How a lock was lost; undefined if it was not, or if the file cannot be read now (too many open files). */
 function lossOf(path: string, own: string): LockLoss | undefined {
   let text: string | undefined;
   try {
@@ -202,7 +203,7 @@ function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock
     const loss = lossOf(path, own);
     if (loss !== undefined) {
       onLost(loss);
-      // The folder may have another name now: who opens it there is to find that nobody has it open.
+      // The folder may have been renamed: a process that opens it there must not find this lock.
       if (loss === 'removed') ftruncateSync(file);
       return end();
     }

@@ -1,8 +1,8 @@
-/** Payloads of signals as bytes of the store: the id of the signal, then what it brought. Their subject is the execution. */
+/** Stored bytes of signal payloads: the id of the signal, then the payload. Their subject is the execution. */
 import { EngineError } from '../../model/errors.js';
 import { isUuid } from '../../model/ids.js';
 
-/** Slot of the bytes of signals, beside those of executions. */
+/** Slot of signal payloads, besides those of executions. */
 export const PAYLOAD_SLOT = 'payload';
 
 const ID_LENGTH = 36;

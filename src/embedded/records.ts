@@ -1,17 +1,17 @@
 /**
- * Records: the lines of a frame. Each is a list of texts; the first one says what it is.
+ * Records are the lines of a frame. Each is a list of texts; the first one gives its type.
  *
- *     @7                              what follows is of partition 7 of executions, `@b:7` of budgets; a frame begins with `@0`
+ *     @7                              the next records are of partition 7 of executions; `@b:7` is one of budgets
  *     c|<subject>|<time>|<facts>...   an event, by its letter
- *     #0|<id>|<facts>...              an entity as a snapshot has it, by the number of its kind
+ *     #0|<id>|<facts>...              in a snapshot: an entity, by the number of its kind
  *     =input|<subject>|<length>       bytes, which follow the text of the frame in this order
  *     $<JSON>                         settings, from here on
- *     !<generation>|<sequence>|<time>|<room> in a snapshot: the header of a partition, and how long its log can be
- *     ^<sequence>                     in a snapshot: the events that follow are entries of the log, from this one on
- *     .                               in a snapshot: that was all of the partition
+ *     !<generation>|<sequence>|<time>|<room> in a snapshot: the header of a partition, and the room of its log
+ *     ^<sequence>                     in a snapshot: the next events are log entries, the first with this sequence
+ *     .                               in a snapshot: the end of the partition
  *
- * Between two texts stands U+001F, between two records a line feed, between the facts of a text a tab. Facts that stand
- * alone can hold any character: these are escaped.
+ * A frame begins in partition `@0`. Texts are separated by U+001F, records by a line feed, and the facts of a text by a
+ * tab. The text of a single fact can contain any character, so these separators are escaped there.
  */
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event } from '../../model/events.js';
@@ -25,19 +25,19 @@ const TO_ESCAPE = /[\\\n\x1f]/;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\x1f': '\\u' };
 const ESCAPED: Readonly<Record<string, string>> = { '\\\\': '\\', '\\n': '\n', '\\u': '\x1f' };
 
-/** A text without the characters that stand between texts. */
+/** Escapes the separators in a text. */
 const escaped = (text: string): string =>
   TO_ESCAPE.test(text) ? text.replace(/[\\\n\x1f]/g, (character) => ESCAPES[character] as string) : text;
 
 const plain = (text: string): string =>
   text.includes('\\') ? text.replace(/\\[\\nu]/g, (pair) => ESCAPED[pair] as string) : text;
 
-/** A partition as files name it: the index of one of executions, what stands in the braces of another. */
+/** The name of a partition in files: the index for executions, otherwise the text in its braces. */
 export function placeOf(partition: string): string {
   return isPartitionKey(partition) ? partition.slice('{fp:'.length, -1) : partition.slice(1, -1);
 }
 
-/** The place that every frame begins in. */
+/** The initial place of every frame. */
 export const FIRST_PLACE = '0';
 
 /** The partition of a place. @throws EngineError `corruption` */
@@ -56,7 +56,7 @@ function writeText({ facts: codecs }: TextCodec, facts: Facts): string {
   let gap = '';
   for (const { name, encode } of codecs) {
     const value = encode(facts[name]);
-    // Empty values at the end are left out.
+    // Empty values at the end are omitted.
     if (value !== '') {
       text += gap + value;
       gap = '';
@@ -79,7 +79,7 @@ function writeTexts(start: string, texts: readonly TextCodec[], facts: Facts): s
   return line;
 }
 
-/** Sets the facts of a record that are stored; its texts begin at a place of the list. */
+/** Sets the stored facts of a record, whose texts begin at index `from`. */
 function readTexts(
   texts: readonly TextCodec[],
   parts: readonly string[],
@@ -105,7 +105,7 @@ function readText(facts: readonly FactCodec[], text: string, into: Record<string
   }
 }
 
-/** What is empty stands as it is, unless it must be there. */
+/** An empty optional fact keeps its fallback. */
 function set(into: Record<string, unknown>, { name, required, decode }: FactCodec, text: string): void {
   if (text !== '' || required) into[name] = decode(text);
 }
@@ -130,14 +130,14 @@ const WRITTEN: ReadonlyMap<string, Written> = new Map(
   ]),
 );
 
-/** An event as a record. */
+/** Encodes an event. */
 export function writeEvent(event: Event): string {
   const { letter, codec } = WRITTEN.get(event.type) as Written;
   const subject = idText(codec.isExecution, (event as unknown as Record<string, string>)[codec.key] as string);
   return writeTexts(`${letter}${UNIT}${subject}${UNIT}${event.at}`, codec.texts, event as unknown as Facts);
 }
 
-/** The event of a record. @throws EngineError `corruption` */
+/** Decodes an event. @throws EngineError `corruption` */
 export function readEvent(codec: RecordCodec, parts: readonly string[], partition: string): Event {
   const event: Record<string, unknown> = { ...codec.blank };
   event['at'] = integerOf(parts[2]);
@@ -146,13 +146,13 @@ export function readEvent(codec: RecordCodec, parts: readonly string[], partitio
   return event as unknown as Event;
 }
 
-/** An entity as a record, by the number of its kind. */
+/** Encodes an entity, by the number of its kind. */
 export function writeEntity(kindIndex: number, id: string, entity: object): string {
   const codec = OWN_CODECS.entities[kindIndex] as RecordCodec;
   return writeTexts(`#${kindIndex}${UNIT}${idText(codec.isExecution, id)}`, codec.texts, entity as Facts);
 }
 
-/** The entity of a record, and its id. @throws EngineError `corruption` */
+/** Decodes an entity and its id. @throws EngineError `corruption` */
 export function readEntity(codec: RecordCodec, parts: readonly string[], partition: string): [string, object] {
   const id = idOf(codec.isExecution, parts[1] ?? '', partition);
   const entity: Record<string, unknown> = { ...codec.blank };
@@ -161,10 +161,10 @@ export function readEntity(codec: RecordCodec, parts: readonly string[], partiti
   return [id, entity];
 }
 
-/** Before the id of a subject of bytes that is no execution. */
+/** Prefix of a subject that is not an execution. */
 const OTHER = '~';
 
-/** The record of bytes, which themselves stand behind the text of the frame. */
+/** Encodes the record of bytes; the bytes themselves follow the text of the frame. */
 export function writeBytes(slot: string, subject: string, length: number): string {
   const id = isExecutionIdForm(subject) ? memberOf(subject) : OTHER + escaped(subject);
   return `=${slot}${UNIT}${id}${UNIT}${length}`;
@@ -183,7 +183,7 @@ export function readBytes(parts: readonly string[], partition: string): BytesRec
   return { slot: (parts[0] as string).slice(1), subject, length: integerOf(parts[2]) };
 }
 
-/** A whole number of a record. @throws EngineError `corruption` */
+/** Decodes a whole number. @throws EngineError `corruption` */
 export function integerOf(text: string | undefined): number {
   const value = Number(text);
   if (text === undefined || text === '' || !Number.isSafeInteger(value)) throw unreadable('a number');

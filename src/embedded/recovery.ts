@@ -1,9 +1,9 @@
 /**
- * Reading a store back: the newest snapshot, then every segment of the journal from the same number on.
+ * Reads a store back: the newest snapshot, then every segment of the journal from the same number on.
  *
- * What was being written when the process or the machine stopped may be there in part. Every frame says how much of its
- * file was on the medium for certain when it was written: what does not read behind the last such place is a torn tail,
- * was never promised, and is cut off. What does not read before it is damage, and the store is not opened.
+ * A write that was running when the process or the machine stopped may be partial. Every frame contains how much of its
+ * file was certainly on the medium when it was written. Unreadable data after the last such position is a torn tail,
+ * which was never promised, and is cut off. Unreadable data before it is damage, and the store is not opened.
  */
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
@@ -16,23 +16,23 @@ import { codecsOf } from './schema.js';
 /** A tail that was cut off. */
 export interface TornTail {
   readonly file: string;
-  /** Where the file ends now. */
+  /** The new end of the file. */
   readonly at: number;
 }
 
 export interface Recovered {
-  /** The last segment, to go on with. */
+  /** The last segment, in which the journal continues. */
   readonly segment: OpenFile;
   readonly torn: TornTail | undefined;
   /** Bytes of the newest snapshot; 0 without one. */
   readonly snapshotBytes: number;
-  /** Bytes of the segments behind it. */
+  /** Bytes of the later segments. */
   readonly journalBytes: number;
-  /** Events that were applied from the segments. */
+  /** Number of events applied from the segments. */
   readonly events: number;
 }
 
-/** What the newest file says of the store; nothing when there is no store yet. */
+/** Partitions and settings in the newest file; undefined without a store. */
 export function storedDeployment(disk: Disk, folder: string): Deployment | undefined {
   const number = filesOf(disk.list(folder)).journal.at(-1);
   if (number === undefined) return undefined;
@@ -44,7 +44,7 @@ export function storedDeployment(disk: Disk, folder: string): Deployment | undef
   }
 }
 
-/** The files that count, and those that are left over. @throws EngineError `corruption` when one is missing */
+/** The files to read, and leftover ones. @throws EngineError `corruption` if one is missing */
 function planOf(names: readonly string[]): {
   readonly snapshot: number | undefined;
   readonly segments: readonly number[];
@@ -73,8 +73,8 @@ const missing = (number: number): EngineError =>
   new EngineError('corruption', `${nameOf('journal', number)} is missing from the store.`);
 
 /**
- * Reads everything into what is empty.
- * @param mends whether leftover files are removed and a torn tail is cut: the first time a process opens the store
+ * Reads all files into an empty target.
+ * @param mends whether to remove leftover files and cut a torn tail; true the first time a process opens the store
  * @throws EngineError `corruption`, `library_mismatch`; errors of the disk
  */
 export function recover(disk: Disk, folder: string, target: Target, mends: boolean): Recovered {

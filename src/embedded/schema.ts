@@ -1,7 +1,7 @@
 /**
- * What the texts of a file mean: the facts of every event and every entity, by name, in the order in which they stand.
- * A file carries the schema that it was written with, and is read by it: facts that came later have their fallback.
- * What only a newer package knows is not understood by halves: such a file is refused (`library_mismatch`).
+ * The schema of a file: the facts of every event and every entity, by name, in their order in the texts. A file
+ * contains the schema that it was written with, and is read by it; facts that were added later get their fallback. A
+ * file with events or facts that only a newer package knows is refused (`library_mismatch`), not read in part.
  */
 import { factCodec } from '../../model/core/codec.js';
 import { textsOf, type EventDeclaration } from '../../model/core/event.js';
@@ -14,17 +14,17 @@ import { interned } from './interned.js';
 /** Names of the facts of each text, in their order. */
 type Texts = readonly (readonly string[])[];
 
-/** As it is stored, JSON. */
+/** The stored form, JSON. */
 export interface Schema {
   /** By the letter of the event. */
   readonly events: Readonly<Record<string, { readonly type: string; readonly texts: Texts }>>;
-  /** In the order of the numbers under which they are stored. */
+  /** In the order of their stored numbers. */
   readonly entities: readonly { readonly kind: string; readonly texts: Texts }[];
 }
 
 const namesOf = (texts: readonly { readonly facts: Facet }[]): Texts => texts.map(({ facts }) => Object.keys(facts));
 
-/** The texts of an entity: a facet each, and each long fact alone. */
+/** The texts of an entity: one for each facet, and one for each long fact. */
 const textsOfEntity = (facts: FactTable): readonly { readonly facts: Facet }[] => textsOf(facts);
 
 const DECLARED = Object.values(EVENTS) as readonly EventDeclaration[];
@@ -37,10 +37,10 @@ export const SCHEMA: Schema = {
   entities: ENTITY_KINDS.map((kind) => ({ kind, texts: namesOf(textsOfEntity(entityNamed(kind).facts)) })),
 };
 
-/** A fact of a text, and how it is read and written. */
+/** The codec of a fact. */
 export interface FactCodec extends ValueCodec {
   readonly name: string;
-  /** What stands for it while nothing is stored; a fact that is required has nothing. */
+  /** Its value when nothing is stored; undefined for a required fact. */
   readonly fallback: unknown;
   readonly required: boolean;
 }
@@ -48,11 +48,11 @@ export interface FactCodec extends ValueCodec {
 /** The facts of one text. */
 export interface TextCodec {
   readonly facts: readonly FactCodec[];
-  /** Whether one of them must be there. */
+  /** Whether one of them is required. */
   readonly required: boolean;
 }
 
-/** How an event or an entity of a file is read. */
+/** The codec of an event or an entity. */
 export interface RecordCodec {
   /** The type of the event, or the kind of the entity. */
   readonly name: string;
@@ -62,8 +62,8 @@ export interface RecordCodec {
   readonly isExecution: boolean;
   readonly texts: readonly TextCodec[];
   /**
-   * What a record is made from: all of its members, the facts with what stands for them while nothing is stored. To copy
-   * it and set what differs is several times as fast as to add a member to a copy.
+   * A template of the record with all members, the facts with their fallbacks. Copying it and setting the stored facts
+   * is several times as fast as adding members to a copy.
    */
   readonly blank: Readonly<Record<string, unknown>>;
 }
@@ -73,7 +73,7 @@ interface Declaration {
   readonly facts: FactTable;
 }
 
-/** Members that a record has besides its facts and the id of its subject. */
+/** Members of a record besides its facts and the id of its subject. */
 type Head = Readonly<Record<string, unknown>>;
 const headOfEvent = (type: string): Head => ({ type, at: 0 });
 const NO_HEAD: Head = {};
@@ -115,14 +115,17 @@ function newer(what: string): EngineError {
 }
 
 export interface SchemaCodecs {
-  /** By letter. An event that this package does not know has none: see `eventCodec`. */
+  /** By letter; events that this package does not know are absent: see `eventCodec`. */
   readonly events: ReadonlyMap<string, RecordCodec>;
   readonly entities: readonly RecordCodec[];
 }
 
 const SCHEMA_TEXT = JSON.stringify(SCHEMA);
 
-/** How what was written with a schema is read. @throws EngineError `library_mismatch` for what only a newer package knows */
+/**
+ * The codecs for a file with this schema. @throws EngineError `library_mismatch` for entities and facts that only a
+ * newer package knows
+ */
 export function codecsOf(schema: Schema): SchemaCodecs {
   return JSON.stringify(schema) === SCHEMA_TEXT ? OWN_CODECS : made(schema);
 }
@@ -152,5 +155,5 @@ export function eventCodec(codecs: SchemaCodecs, letter: string): RecordCodec {
   return codec;
 }
 
-/** How this package writes. */
+/** The codecs with which this package writes. */
 export const OWN_CODECS: SchemaCodecs = made(SCHEMA);

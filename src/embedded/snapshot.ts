@@ -1,7 +1,7 @@
 /**
- * Writes the state of all partitions as it was at one moment, in small pieces, while the machine goes on. An entity that
- * is about to change and was not written yet is written first, as it was. Entries of the log never change; those that
- * are trimmed meanwhile would be trimmed by what the journal says next.
+ * Writes the state of all partitions at one moment, in small pieces, while the machine continues. An entity that is
+ * about to change and is not written yet is written before the change. Log entries never change; entries that are
+ * trimmed meanwhile would also be trimmed by the next events of the journal.
  */
 import type { ByteSlot } from '../../model/core/operation.js';
 import type { Event } from '../../model/events.js';
@@ -17,14 +17,14 @@ import { PAYLOAD_SLOT, writePayload } from './payloads.js';
 import { STEP_SLOT, writeStep } from './steps.js';
 import { STREAM_SLOT, writeContents } from './streams.js';
 
-/** Texts and bytes of one frame, about. */
+/** Approximate size of the text and of the bytes of a frame. */
 const FRAME_TEXT = 256 * 1024;
 const FRAME_BYTES = 1024 * 1024;
-/** Entries of a log read at a time. */
+/** Log entries read at a time. */
 const LOG_PAGE = 256;
-/** The machine goes on after so long, ms. */
+/** How long a slice may block the machine, ms. */
 const SLICE_MS = 2;
-/** Records written between two looks at the clock. */
+/** Records written between two checks of the clock. */
 const STEPS = 32;
 
 type Seen = ReadonlyMap<EntityKind, Set<string>>;
@@ -34,7 +34,7 @@ interface Part {
   /** The header at the moment of the snapshot. */
   readonly header: string;
   readonly sequence: number;
-  /** Entities that changed since. */
+  /** Entities that have changed since. */
   readonly changed: Seen;
 }
 
@@ -49,7 +49,7 @@ export class Snapshot {
   private failure: unknown;
   private isOver = false;
 
-  /** `done` is called once: with what went wrong, or with the size of the file when it stands. */
+  /** `done` is called once: with the failure, or with the size of the finished file. */
   constructor(
     private readonly disk: Disk,
     private readonly folder: string,
@@ -128,7 +128,7 @@ export class Snapshot {
     this.writeIfLarge();
   }
 
-  /** Writes what the event is about to change, unless it was changed, and so written, before. */
+  /** Writes the entities that the event is about to change, unless they are written already. */
   private keepBefore(part: Part, event: Event): void {
     try {
       for (const { kind, key, idIn, recipe } of EFFECTS[event.type]) {
@@ -137,7 +137,7 @@ export class Snapshot {
         if (id !== undefined) this.keepEntity(part, kind, id);
       }
     } catch (error) {
-      // The step that is under way must not meet it.
+      // The failure must not affect the running step.
       this.failure ??= error;
     }
   }
@@ -171,7 +171,7 @@ export class Snapshot {
     this.writeIfLarge();
   }
 
-  /** Together they can be many times as large as a frame should be. */
+  /** Writes steps one by one, because all together they can be far larger than a frame should be. */
   private stepsOf(place: string, steps: readonly StepRecord[], id: string): void {
     for (const step of steps) {
       this.bytesOf(place, STEP_SLOT, id, writeStep(step));
@@ -231,7 +231,7 @@ export class Snapshot {
     });
   }
 
-  /** Gives it up; what was written of it is removed. */
+  /** Aborts the snapshot, and removes its file. */
   abort(reason: unknown): void {
     if (this.isOver) return;
     this.isOver = true;
@@ -243,7 +243,7 @@ export class Snapshot {
     this.done(reason, 0);
   }
 
-  /** Lets go of the file as it is. */
+  /** Closes the file as it is. */
   abandon(): void {
     if (this.isOver) return;
     this.isOver = true;

@@ -1,17 +1,17 @@
-/** A recorded step as bytes of the store: in the journal, and in a snapshot. */
+/** Stored bytes of recorded steps, in the journal and in snapshots. */
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
 import { stepFacts, type StepFacts, type StepRecord } from '../../model/step/facts.js';
 
-/** The slot of the bytes of steps, beside those of executions: one for each step, in the order in which they were recorded. */
+/** Slot of recorded steps, besides those of executions: one record for each step, in the order of the recordings. */
 export const STEP_SLOT = 'step';
 
 const CODEC = facetCodec(stepFacts.step);
 
-/** Length of the length of what stands before the value. */
+/** Bytes of the length field of the facts. */
 const LENGTH_BYTES = 2;
 
-/** A step as bytes: how long its facts are, its facts, its value. */
+/** Encodes a step: the length of its facts, its facts, its value. */
 export function writeStep({ value, ...facts }: StepRecord): Uint8Array {
   const head = Buffer.from(CODEC.encode(facts));
   const length = Buffer.alloc(LENGTH_BYTES);

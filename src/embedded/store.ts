@@ -1,4 +1,4 @@
-/** A partition in memory whose events and bytes go into the journal. */
+/** A partition in memory that writes its events and bytes to the journal. */
 import type { ByteSlot } from '../../model/core/operation.js';
 import type { Event } from '../../model/events.js';
 import { IndexedStore, type StoreListener } from '../memory/indexed-store.js';
@@ -11,13 +11,13 @@ import type { Recording } from '../../model/step/contents.js';
 import { STEP_SLOT, writeStep } from './steps.js';
 import { APPEND_SLOT, writeAppend } from './streams.js';
 
-/** Where what happens is noted. */
+/** The receiver of events and bytes. */
 export interface Records {
   event(place: string, event: Event): void;
   bytes(place: string, slot: string, subject: string, bytes: Uint8Array): void;
 }
 
-/** Looks at a partition before an event changes it. */
+/** Called before an event changes the partition. */
 export type Watcher = (event: Event) => void;
 
 export class JournaledStore extends IndexedStore {
@@ -25,7 +25,7 @@ export class JournaledStore extends IndexedStore {
   /** Called with the id of a stream before a frame is appended to it. */
   appendWatcher: ((streamId: string) => void) | undefined;
 
-  /** The partition as files name it. */
+  /** The name of the partition in files. */
   readonly place: string;
 
   constructor(
@@ -41,13 +41,13 @@ export class JournaledStore extends IndexedStore {
   override record(event: Event): void {
     this.watcher?.(event);
     super.record(event);
-    // After it was applied: what cannot be applied is not written.
+    // After the event was applied, so that an event that cannot be applied is not written.
     this.records.event(this.place, event);
   }
 
   override keep(slot: ByteSlot, subject: string, bytes: Uint8Array): void {
     super.keep(slot, subject, bytes);
-    // The copy: what the caller does to its bytes must not reach the file.
+    // The stored copy, because the caller may change its bytes.
     this.records.bytes(this.place, slot, subject, this.partition.bytes[slot].get(subject) as Uint8Array);
   }
 
@@ -62,7 +62,7 @@ export class JournaledStore extends IndexedStore {
     this.records.bytes(this.place, PAYLOAD_SLOT, payload.executionId, writePayload(payload.signalId, payload.bytes));
   }
 
-  /** Keeps a payload that is in the journal already. */
+  /** Restores a payload from the files. */
   restorePayload(payload: SignalPayload): void {
     super.keepPayload(payload);
   }
@@ -72,32 +72,32 @@ export class JournaledStore extends IndexedStore {
     this.records.bytes(this.place, STEP_SLOT, recording.executionId, writeStep(recording.record));
   }
 
-  /** Adds a step that is in the journal already. */
+  /** Restores a step from the files. */
   restoreStep(recording: Recording): void {
     super.addStep(recording);
   }
 
-  /** Appends a frame that is in the journal already. */
+  /** Restores an appended frame from the files. */
   restoreAppend(frame: Append): void {
     super.appendFrame(frame);
   }
 
-  /** Puts back what a stream held. */
+  /** Restores the contents of a stream. */
   restoreStream(streamId: string, contents: StreamContents): void {
     this.partition.streams.set(streamId, contents);
   }
 
-  /** Applies an event that is in the journal already. */
+  /** Applies an event from the files. */
   replay(event: Event): void {
     super.record(event);
   }
 
-  /** Keeps bytes that are in the journal already. */
+  /** Restores bytes from the files. */
   restoreBytes(slot: ByteSlot, subject: string, bytes: Uint8Array): void {
     super.keep(slot, subject, bytes);
   }
 
-  /** The tables themselves. */
+  /** The tables of the partition. */
   get contents(): Partition {
     return this.partition;
   }

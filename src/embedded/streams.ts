@@ -1,12 +1,12 @@
-/** Streams as bytes of the store: an append in the journal, and in a snapshot all that a stream holds. */
+/** Stored bytes of streams: an append in the journal, and the whole contents in a snapshot. */
 import { EngineError } from '../../model/errors.js';
 import { FRAME_MODES, type Append, type Frame, type StreamContents } from '../../model/stream/contents.js';
 
-/** Slots of the bytes of streams, beside those of executions. */
+/** Slots of streams, besides those of executions. */
 export const APPEND_SLOT = 'append';
 export const STREAM_SLOT = 'stream';
 
-/** What stands before the payloads: everything else, as JSON, and how long it is. */
+/** Encodes all facts as JSON, with its length in front, then the payloads. */
 function written(facts: object, payloads: readonly Uint8Array[]): Uint8Array {
   const head = Buffer.from(JSON.stringify(facts));
   const length = Buffer.alloc(4);
@@ -19,7 +19,7 @@ function read(bytes: Uint8Array): { facts: unknown; payloads: Buffer } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
     const length = buffer.readUInt32BE(0);
-    // The copy: what was read is let go of, and frames stay.
+    // A copy, so that frames, which stay in memory, do not retain the read buffer.
     return {
       facts: JSON.parse(buffer.toString('utf8', 4, 4 + length)),
       payloads: Buffer.from(buffer.subarray(4 + length)),
@@ -33,7 +33,7 @@ type Labels = Omit<Frame, 'payload'> & { readonly length: number };
 
 const labelsOf = ({ payload, ...labels }: Frame): Labels => ({ ...labels, length: payload.byteLength });
 
-/** An append as bytes. */
+/** Encodes an append. */
 export function writeAppend({ frame, ...rest }: Append): Uint8Array {
   return written({ ...rest, frame: labelsOf(frame) }, [frame.payload]);
 }
@@ -46,7 +46,7 @@ export function readAppend(bytes: Uint8Array): Append {
   return { ...rest, frame: { ...labels, payload: payloads } };
 }
 
-/** All that a stream holds, as bytes. */
+/** Encodes the contents of a stream. */
 export function writeContents({ frames, ...rest }: StreamContents): Uint8Array {
   const all = FRAME_MODES.flatMap((mode) => frames[mode]);
   return written(

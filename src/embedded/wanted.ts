@@ -1,4 +1,4 @@
-/** What the options ask of a store: it is written down when the store is made, and agreed with ever after. */
+/** The requested deployment of a store: stored when the store is created, and compared with it later. */
 import { EngineError } from '../../model/errors.js';
 import { ONE_OF_EACH, PARTITION_SETTINGS, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import { parseSharedSettings, SHARED_SETTINGS, settingText, type GivenSettings } from '../settings.js';
@@ -9,7 +9,7 @@ export interface WantedOptions extends GivenSettings {
 }
 
 export class Wanted {
-  /** What a new store is made with. */
+  /** The deployment of a new store. */
   readonly deployment: Deployment;
 
   /** @throws EngineError `invalid_input` */
@@ -21,7 +21,7 @@ export class Wanted {
     };
   }
 
-  /** @throws EngineError `partition_mismatch`, `settings_mismatch` when an option says something else than the store */
+  /** @throws EngineError `partition_mismatch`, `settings_mismatch` if an option differs from the store */
   agreesWith(stored: Deployment): void {
     for (const name of PARTITION_SETTINGS) {
       if (this.options.partitions?.[name] === undefined) continue;
