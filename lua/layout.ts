@@ -122,7 +122,7 @@ export const WAITS_FIELDS = {
   waitpoint: 'w:',
   /** + signal id */
   signal: 'g:',
-  /** + waitpoint id + ':' + the sender's key: a signal id. */
+  /** + waitpoint id + ':' + the sender's idempotency key: a signal id. */
   signal_key: 'k:',
 } as const;
 

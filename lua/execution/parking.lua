@@ -1,4 +1,4 @@
--- The attempt while no worker runs it. Needs timing loaded; answers texts.
+-- The remaining time of parked attempts, as texts. Needs timing loaded.
 
 -- The stored remaining time of the attempt.
 function ff.remaining_of(execution)

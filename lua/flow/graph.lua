@@ -181,8 +181,8 @@ function ff.only_edge_of(execution)
   return string.sub(only, 1, ID_LENGTH), string.sub(only, ID_LENGTH + 1)
 end
 
--- Edges that lead out of an execution behind a cursor, in order, at most `limit`: the id of each and of its downstream, in one
--- text. `are_several` says that it was looked for an only one, and there is none.
+-- Outgoing edges of an execution after a cursor, in order, at most `limit`: each as one text of the ids of the edge and
+-- of its downstream. `are_several`: the caller knows that the execution has no only edge.
 function ff.leading_of(call, id, cursor, limit, are_several)
   local key = call.base .. id
   local only = not are_several and only_edge_at(key)

@@ -1,4 +1,4 @@
--- What each event of a grant does. The twins of model/grant/recipes.ts.
+-- The effects of grant events. The twins of model/grant/recipes.ts.
 
 -- `grant` is the stored facet. The further arguments are texts of the log.
 function ff.apply.grant_issued(call, execution, grant, grant_expires_at, capability_hash, route_snapshot_json, admission_summary)

@@ -1,4 +1,4 @@
--- How a worker takes an execution by its id; the twin of what model/grant/claim.ts shares.
+-- How a worker takes an execution by its id; the twin of the shared part of model/grant/claim.ts.
 
 -- The new owner, which the claims of one call share, in the form that the event of an acquisition needs.
 function ff.new_owner(call, worker, lane_id, lease_ttl_ms)

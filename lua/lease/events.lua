@@ -1,4 +1,4 @@
--- What each event of a lease does. The twins of model/lease/recipes.ts.
+-- The effects of lease events. The twins of model/lease/recipes.ts.
 
 -- Makes a worker the first owner of an execution; `execution.take` has the facts that its tags and rules add, see
 -- `plain_take_of`. Its extras stay listed at the end of its life. The claim removes it from its queue, counts it and

@@ -1,10 +1,11 @@
 -- list_expired_leases: see model/lease/expired.ts
 --
--- What was noticed stands in queues, in a band before all that waits; what was not has a timer that is due.
+-- Recorded lapses are in queues, in a band before all other work; unrecorded ones have a timer that is due.
 
 local load = ff.loader('naming', 'fence', 'worker')
 
--- The execution if its lease is lost, for one of its entries: with a timer and a place in a queue it is listed once, by the queue.
+-- The execution of an entry if its lease is lost: one with a timer and an entry in a queue is listed once, by the
+-- queue.
 local function lost_of(call, id, as_of, namespace, is_unnoticed)
   local execution = load(call, id)
   if not execution or not ff.is_active(execution.situation) or ff.is_held(execution) then return nil end
@@ -39,9 +40,10 @@ local function sources_of(call, as_of)
   return sources
 end
 
--- score and id of the place behind which the page begins (or nothing, twice), limit, as_of (or nothing), namespace
--- Answers the score and the id of the place behind which the list goes on, or nothing, and rows: id, since when it is lost,
--- naming, situation, end of the lease, attempts, fence, worker.
+-- Score and id of the position after which the page starts (both empty at the start), limit, as_of (or empty),
+-- namespace.
+-- Answers the score and the id of the position after which the list continues, or nothing, and rows: id, time of the
+-- loss, naming, situation, end of the lease, attempts, fence, worker.
 function ff.query.list_expired_leases(call, score, before, limit_text, as_of_text, namespace)
   local as_of = math.min(tonumber(as_of_text) or call.now, call.now)
   local function wanted(id, source) return lost_of(call, id, as_of, namespace, source.is_unnoticed) end

@@ -1,5 +1,5 @@
--- The verdict on a caller that says it owns an execution; the twin of model/lease/fence.ts. A fence is one text: epoch,
--- lease and attempt, as it is stored; empty when the caller gave none.
+-- The verdict on a caller that claims to own an execution; the twin of model/lease/fence.ts. A fence is one text in its
+-- stored form: epoch, lease and attempt; empty when the caller gave none.
 
 -- 'none', 'partial' or 'full'.
 local function presence_of(fence)

@@ -222,8 +222,8 @@ end
 
 local ROW = 13
 
--- Appends a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence,
--- who cancelled it, tags.
+-- Appends a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker,
+-- fence, requester of the cancellation, tags.
 function ff.add_row(rows, id, execution)
   local size = #rows
   rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
@@ -234,9 +234,9 @@ function ff.add_row(rows, id, execution)
   rows[size + 13] = execution.tags
 end
 
--- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category,
--- cancelled_by, a worker instance, and a text for each tag
--- Answers the id behind which the list goes on, or nothing, and rows.
+-- Id before which the page starts (or empty), limit, namespace, lane_id, execution_kind, letters of situations, held,
+-- failure_category, cancelled_by, a worker instance, and a text for each tag.
+-- Answers the id after which the list continues, or nothing, and rows.
 function ff.query.list_execution_summaries(call, before, limit_text, namespace, lane_id, execution_kind, letters, held,
   category, cancelled_by, worker, ...)
   local want = {

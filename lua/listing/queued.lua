@@ -1,8 +1,8 @@
 -- list_queued: see model/listing/queued.ts
 
--- score and id of the place behind which the page begins (or nothing, twice), limit, lane_id, namespace, execution_kind, and a
--- text for each tag
--- Answers the score and the id of the place behind which the list goes on, or nothing, and rows as of
+-- Score and id of the position after which the page starts (both empty at the start), limit, lane_id, namespace,
+-- execution_kind, and a text for each tag.
+-- Answers the score and the id of the position after which the list continues, or nothing, and rows like those of
 -- `list_execution_summaries`.
 function ff.query.list_queued(call, score, before, limit_text, lane_id, namespace, execution_kind, ...)
   local want = {

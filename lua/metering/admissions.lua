@@ -57,9 +57,9 @@ local function stored(execution, field)
   return type(value) == 'string' and value or ''
 end
 
--- An owner lets go of an execution that has more than every one, and that is in a situation then; once all is done, its slots
--- are given back. A worker gives the slots of what it completes back by itself, with others, before the grace ends; those of
--- an owner that does not are given back when it ends. An operator's completion leaves nobody who could.
+-- Called when an owner loses an execution that has extras; `situation` is its new one. Its slots are returned after all
+-- else is done. A worker returns the slots of its completions itself, with others, before the grace ends; those of a
+-- worker that does not are returned when it ends. After an operator's completion no worker would return them.
 function ff.note_let_go(call, execution, situation)
   if not string.find(execution.extras, FIELD.needs, 1, true) then return end
   local needs = execution.needs or stored(execution, FIELD.needs)

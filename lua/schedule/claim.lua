@@ -132,8 +132,8 @@ local function only_queue(call, group)
   return ff.queue_of(call, group.lane_id, '', kinds)
 end
 
--- The best work that an offer can take, at most `limit`, in the order of its scores: ids, and the queue of each. Behind what is
--- as urgent as the claim wants stands, in the fourth place, the id of what it left.
+-- The best work that an offer can take, at most `limit`, in the order of scores. Answers ids; the queue, if only one
+-- was read; otherwise the queue of each id; and the id of the first work that a bounded claim left, if any.
 local function candidates(call, group, limit)
   -- An earlier command of the call may have created a queue, or removed its last entry.
   local only = only_queue(call, group)

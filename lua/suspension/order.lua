@@ -37,10 +37,10 @@ local function add_row(rows, id, execution)
   rows[size + 1], rows[size + 2], rows[size + 3] = id, execution.naming, execution.suspension
 end
 
--- list_suspended: score and id of the place behind which the page begins (or nothing, twice), limit, reason (`=` and its letter,
--- or nothing), namespace, lane_id
--- Answers the score and the id of the place behind which the list goes on, or nothing, and rows: id, naming, the text of the
--- suspension.
+-- list_suspended: score and id of the position after which the page starts (both empty at the start), limit, reason
+-- (`=` and its letter, or empty), namespace, lane_id.
+-- Answers the score and the id of the position after which the list continues, or nothing, and rows: id, naming, the
+-- text of the suspension.
 function ff.query.list_suspended(call, score, before, limit_text, reason, namespace, lane_id)
   local source = { key = call.base .. KEY.suspended, from = 0, to = math.huge, offset = 0, prefix = '' }
   local function wanted(id) return wanted_of(call, id, reason, namespace, lane_id) end

@@ -1,5 +1,5 @@
 -- read_waiting: execution_id
--- Answers core pairs, detail pairs, and pairs of what the execution waits for; empty lists where there is nothing.
+-- Answers core pairs, detail pairs, and pairs of the hash of waits; empty lists when they do not exist.
 function ff.query.read_waiting(call, execution_id)
   local key = call.base .. execution_id
   return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), command('HGETALL', key .. SUFFIX.waits) }

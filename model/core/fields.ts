@@ -19,7 +19,6 @@ import {
   utf8Bytes,
 } from '../ids.js';
 
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const WHITE_SPACE = /\s/u;
 

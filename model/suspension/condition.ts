@@ -58,7 +58,7 @@ const allOfAt = (depth: number): z.ZodType<ResumeCondition> =>
 
 export const resumeConditionSchema = allOfAt(MAX_PARSED_DEPTH);
 
-/** One part of a condition. */
+/** One node of a compiled condition. */
 interface Node {
   readonly type: 's' | 'o' | 't' | 'a' | 'w' | 'g' | 'r';
   /** Position of the parent node, from 1; 0 for the root. */
@@ -97,7 +97,7 @@ function nodesOf(condition: ResumeCondition, parent: number, nodes: Node[]): Nod
   }
 }
 
-/** The condition as it is stored: a line for each node. */
+/** The stored form of a condition: a line for each node. */
 export function compileCondition(condition: ResumeCondition): string {
   return nodesOf(condition, 0, [])
     .map(({ type, parent, n, name, keys }) => [type, parent, n, name, ...keys].join('\t'))
@@ -220,7 +220,7 @@ export function foldSignals(condition: string, signals: readonly Evidence[]): Fo
   return { effects, progress, isSatisfied: false };
 }
 
-/** Keys that a compiled condition names, in the order of the tree. */
+/** Keys in a compiled condition, in the order of the tree. */
 export const keysOfCompiled = (condition: string): readonly string[] => parse(condition).flatMap(({ keys }) => keys);
 
 /** Placeholders for the signal name of conditions that no signal satisfies. */

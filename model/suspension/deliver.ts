@@ -65,7 +65,7 @@ function earlierId(waiting: Waiting, { waitpointId, signalId, signalKey }: Deliv
 /** The effect of a signal to a waitpoint that no suspension has used yet. */
 const KEPT = { effect: 'buffered_for_pending_waitpoint', added: [] as readonly string[] } as const;
 
-/** Which limit a further signal would exceed. */
+/** The limit that a further signal would exceed, if any. */
 function limitReached(
   { policy }: ReadonlyExecution,
   { signalCount, payloadBytes: known }: Waiting,

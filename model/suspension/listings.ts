@@ -75,7 +75,9 @@ export function suspendedByDefinition(
 
 export interface SuspendedPage {
   readonly executions: readonly SuspendedExecution[];
-  /** Present when more may follow: the `cursor` of the next page. A page can be short, or empty, and still not be the last. */
+  /**
+   * The `cursor` of the next page; present when more may follow. A page can be short, or empty, and not be the last.
+   */
   readonly nextCursor: string | undefined;
 }
 

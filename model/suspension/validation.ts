@@ -70,7 +70,10 @@ function keysOf(condition: ResumeCondition): readonly string[] {
   return condition.type === 'all_of' ? condition.members.flatMap(keysOf) : [];
 }
 
-/** Every key that is waited for has a waitpoint, and every waitpoint is waited for. One that only time or an operator ends has one waitpoint all the same. */
+/**
+ * Every key of the condition must have a waitpoint, and every waitpoint must be used. A condition that only time or an
+ * operator satisfies has exactly one waitpoint all the same.
+ */
 function faultOfReferences(waitpoints: readonly Binding[], condition: ResumeCondition): string | undefined {
   const used = new Set(keysOf(condition));
   const bound = new Set(waitpoints.map(({ waitpointKey = '' }) => waitpointKey));
