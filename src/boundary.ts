@@ -98,7 +98,7 @@ function withoutHandle(args: unknown, label: BackendLabel): unknown {
   for (const name of STANDS_FOR) {
     // Both are refused, because a wrong choice would act on the wrong execution.
     if ((args as Record<string, unknown>)[name] !== undefined) {
-      throw new EngineError('invalid_input', `${name}: must not be given beside a handle, which stands for it.`, {
+      throw new EngineError('invalid_input', `${name}: must not be given together with a handle, which contains it.`, {
         detail: { field: name },
       });
     }

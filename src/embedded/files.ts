@@ -105,7 +105,7 @@ export function dropFile(
 export function headerOf(reader: FrameReader): FileHeader {
   const frame = reader.next();
   if (frame === undefined || frame.type !== FRAME.header || frame.number !== 1)
-    throw new EngineError('corruption', `${reader.name} has no header that reads.`);
+    throw new EngineError('corruption', `${reader.name} has no readable header.`);
   const header = JSON.parse(frame.text) as FileHeader;
   // Files of earlier versions have no families.
   return {

@@ -53,7 +53,7 @@ export function preambleOf(salt: number): Buffer {
 /** The salt of a file. @throws EngineError `corruption`, or `library_mismatch` for another version of the format */
 function saltIn(preamble: Buffer, name: string): number {
   if (preamble.length < PREAMBLE_BYTES || !preamble.subarray(0, 8).equals(MAGIC))
-    throw new EngineError('corruption', `${name} does not begin as a file of this store does.`);
+    throw new EngineError('corruption', `${name} does not begin like a file of a store.`);
   const version = preamble.readUInt32LE(8);
   if (version !== FORMAT_VERSION)
     throw new EngineError('library_mismatch', `${name} has format ${version}; this package reads ${FORMAT_VERSION}.`);

@@ -55,7 +55,7 @@ export class Loader {
     if (place === this.place) return;
     const partition = partitionAt(place);
     const store = this.target.store(partition);
-    if (store === undefined) throw new EngineError('corruption', `A record names ${partition}, which is none.`);
+    if (store === undefined) throw new EngineError('corruption', `A record names the unknown partition ${partition}.`);
     this.store = store;
     this.partition = partition;
     this.place = place;
@@ -105,7 +105,7 @@ export class Loader {
 
   private entity(kindIndex: number, parts: readonly string[]): void {
     const codec = this.codecs.entities[kindIndex] as RecordCodec | undefined;
-    if (codec === undefined) throw new EngineError('corruption', `An entity has the kind ${kindIndex}, which is none.`);
+    if (codec === undefined) throw new EngineError('corruption', `An entity has the unknown kind ${kindIndex}.`);
     const [id, entity] = readEntity(codec, parts, this.partition);
     this.store.restore(codec.name as EntityKind, id, entity);
   }

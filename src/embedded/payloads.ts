@@ -14,6 +14,6 @@ export function writePayload(signalId: string, bytes: Uint8Array): Uint8Array {
 /** @throws EngineError `corruption` */
 export function readPayload(bytes: Uint8Array): { readonly signalId: string; readonly bytes: Uint8Array } {
   const signalId = Buffer.from(bytes.subarray(0, ID_LENGTH)).toString('latin1');
-  if (!isUuid(signalId)) throw new EngineError('corruption', 'What a signal brought does not say of which it is.');
+  if (!isUuid(signalId)) throw new EngineError('corruption', 'The payload of a signal lacks the id of its signal.');
   return { signalId, bytes: bytes.subarray(ID_LENGTH) };
 }

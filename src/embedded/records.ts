@@ -43,7 +43,7 @@ export const FIRST_PLACE = '0';
 /** The partition of a place. @throws EngineError `corruption` */
 export function partitionAt(place: string): string {
   const partition = place.includes(':') ? `{${place}}` : `{fp:${place}}`;
-  if (!isPartitionOfAnyFamily(partition)) throw unreadable('the partition that it names');
+  if (!isPartitionOfAnyFamily(partition)) throw unreadable('a valid partition');
   return partition;
 }
 

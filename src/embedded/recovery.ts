@@ -100,7 +100,7 @@ export function recover(disk: Disk, folder: string, target: Target, mends: boole
 function openedAs(reader: FrameReader, kind: FileKind, number: number, target: Target): FileHeader {
   const header = headerOf(reader);
   if (header.kind !== kind || header.number !== number)
-    throw new EngineError('corruption', `${reader.name} says that it is ${nameOf(header.kind, header.number)}.`);
+    throw new EngineError('corruption', `${reader.name} has the header of ${nameOf(header.kind, header.number)}.`);
   target.use(header.settings);
   return header;
 }
@@ -169,6 +169,6 @@ function readSegment(
 }
 
 const damaged = (name: string, at: number): EngineError =>
-  new EngineError('corruption', `${name} does not read at byte ${at}, which was written and kept.`, {
+  new EngineError('corruption', `${name} does not read at byte ${at}, although that part was synced.`, {
     detail: { file: name, at: String(at) },
   });

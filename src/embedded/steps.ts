@@ -23,11 +23,11 @@ export function writeStep({ value, ...facts }: StepRecord): Uint8Array {
 export function readStep(bytes: Uint8Array): StepRecord {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = LENGTH_BYTES + (buffer.length < LENGTH_BYTES ? Infinity : buffer.readUInt16BE(0));
-  if (end > buffer.length) throw new EngineError('corruption', 'A recorded step does not read.');
+  if (end > buffer.length) throw new EngineError('corruption', 'A recorded step is unreadable.');
   const facts: Record<string, unknown> = {};
   CODEC.decode(buffer.toString('utf8', LENGTH_BYTES, end), facts);
   const { valueBytes } = facts as unknown as StepFacts;
   if ((valueBytes ?? 0) !== buffer.length - end)
-    throw new EngineError('corruption', 'A recorded step has a value of another size than it says.');
+    throw new EngineError('corruption', 'The value of a recorded step has the wrong size.');
   return { ...(facts as unknown as StepFacts), value: valueBytes === undefined ? undefined : buffer.subarray(end) };
 }

@@ -25,7 +25,7 @@ function read(bytes: Uint8Array): { facts: unknown; payloads: Buffer } {
       payloads: Buffer.from(buffer.subarray(4 + length)),
     };
   } catch (cause) {
-    throw new EngineError('corruption', 'What a stream holds does not read.', { cause });
+    throw new EngineError('corruption', 'The stored contents of a stream are unreadable.', { cause });
   }
 }
 

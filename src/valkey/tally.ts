@@ -18,7 +18,7 @@ export function decodeTally(laneId: string, stored: ReadonlyMap<string, string>)
   for (const [letter, text] of stored) {
     const number = Number(text);
     if (!Number.isSafeInteger(number) || number < 0 || text === '')
-      throw new EngineError('corruption', `The counts of lane "${laneId}" are not what they should be.`);
+      throw new EngineError('corruption', `The counts of lane "${laneId}" are invalid.`);
     const situation = SITUATION_OF.get(letter);
     if (letter === COUNTED_HELD) held = number;
     else if (situation !== undefined && number > 0) situations.set(situation, number);

@@ -104,7 +104,7 @@ async function dueOf(
   const parts = row as unknown as [WireReply[], WireReply] | null;
   const fields = parts === null ? [] : parts[0].map((text) => (text === null ? '' : textOf(text)));
   try {
-    if (parts === null) throw new EngineError('corruption', 'the record is of another type');
+    if (parts === null) throw new EngineError('corruption', 'the record has the wrong type');
     const stored = Object.values(names).flatMap((name, i) => {
       const text = parts[0][i] ?? null;
       return text === null ? [] : ([[name, textOf(text)]] as const);

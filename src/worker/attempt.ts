@@ -173,7 +173,10 @@ export class Attempt implements HeldLease, Member {
     this.onAbort?.(this.aborted);
   }
 
-  /** Calls a function once when the handler is told to stop, at once if it was. For one caller: a signal would cost every wait. */
+  /**
+   * Calls a function once when the handler is aborted, or now if it was. It supports one caller, and avoids creating a
+   * signal for every wait.
+   */
   whenAborted(tell: (reason: TaskAbort) => void): void {
     if (this.aborted === undefined) this.onAbort = tell;
     else tell(this.aborted);

@@ -258,10 +258,7 @@ function delayed(value: unknown): Ending | undefined {
   const until = delayUntilOf(value);
   if (until === undefined) return undefined;
   if (until !== 'invalid') return { kind: 'delay', until };
-  return permanent(
-    'invalid_result',
-    new Error('The delay says neither how long nor until when; make it with delay().'),
-  );
+  return permanent('invalid_result', new Error('The delay has no valid duration or time; make it with delay().'));
 }
 
 function resultOf(task: TaskHandler, value: unknown): Ending | Promise<Ending> {

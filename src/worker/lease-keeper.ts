@@ -62,7 +62,7 @@ export interface Lease extends Member {
   renewAt: number;
   /** Start of the last renewal. */
   sentAt: number;
-  /** Renewals under way. */
+  /** Renewals in flight. */
   inFlight: number;
   /** When the worker considers the lease lost. */
   loseAt: number;
@@ -154,7 +154,7 @@ export class LeaseKeeper {
     this.tick();
   }
 
-  /** Stops renewing; resolves when no renewal is under way. */
+  /** Stops renewing; resolves when no renewal is in flight. */
   async close(): Promise<void> {
     this.closed = true;
     this.timer?.();

@@ -125,7 +125,7 @@ function checkSignatures({ build, signatures }: Installed, host: string): void {
   if (others.length === 0) return;
   throw new EngineError(
     'library_mismatch',
-    `${host} has build ${build}, which does not speak with this process of ${others.slice(0, MAX_NAMED).join(', ')}.`,
+    `${host} has build ${build}, which is incompatible with this process in ${others.slice(0, MAX_NAMED).join(', ')}.`,
     { detail: { operations: others.join(' ') } },
   );
 }

@@ -102,7 +102,7 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
     info = await deadlines.within(serverInfo(node));
     if (info.get('cluster_enabled') !== '1') {
       if (address.nodes.length > 1)
-        throw new EngineError('invalid_input', 'url: several nodes are for a cluster, and this is none.', {
+        throw new EngineError('invalid_input', 'url: several nodes need a cluster, and this server is not one.', {
           detail: { field: 'url' },
         });
       checkServer(info, nameOf(node));

@@ -181,7 +181,7 @@ function parseUrl(url: string): ParsedUrl {
   if (fragment !== '') throw invalid('url', FORM);
   const nodes = hosts.split(',').map((text) => parseNode(text, NODE_PORT));
   if (nodes.some((node) => node === undefined || !isPort(node.port))) throw invalid('url', FORM);
-  if (!/^\d{0,4}$/.test(path)) throw invalid('url', 'what follows the host must be the number of a database.');
+  if (!/^\d{0,4}$/.test(path)) throw invalid('url', 'the path after the host must be the number of a database.');
   const [username, ...password] = login === undefined ? [] : login.split(':');
   return {
     nodes: nodes as HostAndPort[],

@@ -19,7 +19,7 @@ export declare abstract class WaitingContext<Signals extends SignalSchemas = NoS
   /**
    * Sleeps for milliseconds to years, without a slot or a process: this run of the handler ends, and after the duration
    * the handler runs again from the beginning and passes this sleep at once. The duration counts from the first call.
-   * When a handler suspends, only steps that are under way are waited for.
+   * When a handler suspends, only running steps are waited for.
    * @throws InvalidDefinitionError for an invalid duration
    * @example await sleep('3d');
    */

@@ -32,6 +32,6 @@ export function checkDeclared(task: string, signals: object | undefined, name: s
   if (declared.length === 0 || declared.includes(name)) return;
   throw new InvalidDefinitionError(
     `Task ${shown(task)}: there is no signal ${shown(name)}; its definition has ${declared.map(shown).join(', ')}`,
-    'Use a name that it has, or add this one to `signals` of the task.',
+    'Use a declared name, or add this one to `signals` of the task.',
   );
 }

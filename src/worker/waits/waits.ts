@@ -128,8 +128,8 @@ export class Waits {
       address: () => {
         if (token !== undefined) return { executionId, waitpointId, token: token.reveal() };
         throw new InvalidDefinitionError(
-          `The wait at "${name}" is over: its address is of no use any more`,
-          'Hand the address out in a step, which an earlier run of the handler has behind it.',
+          `The wait at "${name}" is over: its address can no longer be used`,
+          'Hand the address out in a step, which later runs of the handler do not repeat.',
         );
       },
       wait: () => this.wait({ type: 'name', name }, wait, until, token === undefined ? undefined : waitpointId),
@@ -321,7 +321,7 @@ export class Waits {
 /** The error for children beside other waits: an execution either waits for children or is suspended. */
 export const AT_ONCE = [
   'The handler waits for children and for something else at once',
-  'Put all children into one call. What sleeps or waits for a signal beside them can be a child too, of a task that does only that.',
+  'Put all children into one call. A sleep or a wait for a signal beside them can be a child too, of a task that only waits.',
 ] as const;
 
 const isForChildren = ({ keys }: Blocked): boolean => keys.length === 0;
@@ -333,7 +333,7 @@ function misuseOf(waits: readonly Blocked[]): InvalidDefinitionError | undefined
   if (keys.length > 1 && keys.some(({ pendingId }) => pendingId !== undefined))
     return new InvalidDefinitionError(
       'The handler waits at a waitpoint and elsewhere at once',
-      'Wait at a waitpoint alone, or use waitFor, to which run.signal sends.',
+      'Wait at one waitpoint alone, or use waitFor and send with run.signal.',
     );
   if (keys.length > LIMITS.maxWaitpoints)
     return new InvalidDefinitionError(
