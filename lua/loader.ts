@@ -74,8 +74,8 @@ const everyName = (table: FactTable): string[] =>
   ].map(snakeCase);
 
 /**
- * The text of a loader of executions. With `refills`, its third argument is a table that it filled before and that got no
- * further facts since, and the code that compares the fence must check it. @throws Error when a name is no field
+ * The text of a loader of executions. With `refills`, its third argument is a table that it filled before and that got
+ * no further facts since, and the code that compares the fence must check it. @throws Error when a name is no field
  */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: one text, in the order in which it is generated
 export function loaderText(table: FactTable, names: readonly string[], refills: boolean): string {

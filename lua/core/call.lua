@@ -146,7 +146,8 @@ function ff.open_call(keys, argv)
   begin(call, argv, at)
   read_position(call)
   local time = call.time
-  -- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped (ruling 14).
+  -- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped
+  -- (ruling 14).
   if time > now and time <= now + LIMIT.max_clock_lead_ms then now, now_text = time, ff.digits(time) end
   call.now, call.now_text = now, now_text
   if call.settings.version ~= call.version then compare_settings(call) end

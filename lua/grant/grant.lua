@@ -1,5 +1,5 @@
--- A grant: one worker may take one execution; the twin of model/grant/grant.ts. Its facet, and the worker of a call, are
--- texts: `<last ms>\t<grant>\t<worker>\t<instance>\t<1 when it is strict>`.
+-- A grant: one worker may take one execution; the twin of model/grant/grant.ts. Its facet, and the worker of a call,
+-- are texts: `<last ms>\t<grant>\t<worker>\t<instance>\t<1 when it is strict>`.
 
 -- Whether an execution has a grant that can still be used. Needs grant loaded.
 function ff.has_live_grant(call, execution)

@@ -310,8 +310,8 @@ end
 -- the fence is enough. A ticket is the ids of a lease and an attempt; the remaining tickets start at `at`.
 local function plan_one(call, group, id, queue, tickets, at)
   local size = plan.size + 1
-  -- A plain record has no facts beyond those of its loader, so its table is reused. The record of a candidate that turns
-  -- out to be broken has more, and its table is not.
+  -- A plain record has no facts beyond those of its loader, so its table is reused. The record of a candidate that
+  -- turns out to be broken has more, and its table is not.
   local record = plan.takes[size] == false and plan.executions[size]
   plan.takes[size] = nil
   local execution = load_first(call, id, record) or ff.damaged('the record is missing')

@@ -36,8 +36,8 @@ local function check_slot(call, purge_at, text)
   command('ZCARD', call.base .. KEY.retention)
 end
 
--- When an execution that ends now is purged, as a number and as a text; nil and the empty text when it is kept for good.
--- Needs rules, bounds and streams loaded.
+-- When an execution that ends now is purged, as a number and as a text; nil and the empty text when it is kept for
+-- good. Needs rules, bounds and streams loaded.
 function ff.check_ending(call, execution)
   ff.timers_of(call)
   return ff.check_purge(call, execution)
