@@ -73,8 +73,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
       group.result_encoding
   end
   if execution.extras ~= '' then execution.by_operator = group.source == 'operator_override' end
-  local is_alone = execution.extras == '' and not call.gathers
-  local purge_at, purge_text = (is_alone and ff.check_purge or ff.check_ending)(call, execution)
+  local purge_at, purge_text = ff.check_ending(call, execution)
   if is_plain(execution) then
     note_plain(group, execution, purge_at, purge_text)
     return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload

@@ -114,10 +114,11 @@ end
 function ff.apply.plain_completion(call, execution, group, result_at, result)
   local id, purge_at = execution.id, group.purge_at
   local is_common = execution.extras == ''
-  if call.timers then ff.remove(call.timers, TIMER.execution .. id) else ff.leave_timers_first(call, TIMER.execution .. id) end
   if not is_common then ff.note_let_go(call, execution, SITUATION.completed) end
   local ending = write_completion(call, execution, group, result_at, result)
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
+  -- After the record: if its write is refused, the lease still has its timer.
+  ff.remove(call.timers, TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
   if call.streams_until then ff.note_stream(call, id) end

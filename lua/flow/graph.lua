@@ -195,8 +195,9 @@ function ff.lead_out(call, upstream, entries)
   local key = call.base .. upstream
   local only = only_edge_at(key)
   if only then entries[#entries + 1], entries[#entries + 2] = '0', only end
-  command('UNLINK', key .. SUFFIX.only)
+  -- In this order, a refused write loses no edge.
   add_all(key .. SUFFIX.leading, entries)
+  command('UNLINK', key .. SUFFIX.only)
 end
 
 -- Writes the outgoing edges of each upstream. For a new one, among `members` by id, all edges are known.

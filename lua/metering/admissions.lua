@@ -96,7 +96,7 @@ function ff.settle_returned(call)
     change[2 * i] = ADMISSION_STATE.returned .. '\t' .. it.owner .. '\t' .. it.meters .. '\t' .. it.text
     ff.add_noted(timers, it.text, it.at, TIMER.admission .. it.id, it.text)
   end
-  command('HSET', call.base .. KEY.admissions, unpack(change))
+  ff.set_all(call.base .. KEY.admissions, change)
 end
 
 -- Puts the admissions of ended ownerships into the outbox. Those of consecutive completions are written together.

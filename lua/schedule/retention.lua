@@ -40,11 +40,6 @@ end
 -- good. Needs rules, bounds and streams loaded.
 function ff.check_ending(call, execution)
   ff.timers_of(call)
-  return ff.check_purge(call, execution)
-end
-
--- The same for an ending that removes its timer before any other write, so that the timers need no check.
-function ff.check_purge(call, execution)
   local extras = execution.extras
   if (extras == '' or extras == FIELD.membership) and call.ended and first.is_plain then return first.at, first.text end
   if execution.situation == SITUATION.suspended then execution.suspension = ff.check_suspension(execution) end

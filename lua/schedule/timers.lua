@@ -38,14 +38,6 @@ function ff.timers_of(call)
   return timers
 end
 
--- Removes an entry as the first write of a command: if the key has another type, the command fails here as it would at
--- a check.
-function ff.leave_timers_first(call, member)
-  local timers = ff.index(call, call.timers_key)
-  ff.remove(timers, member)
-  call.timers = timers
-end
-
 -- Reads the facts of the next timer that were loaded and not read.
 local function read_times(execution)
   if not execution.attempt_timeout_at and execution.timing then ff.read_timing(execution) end

@@ -81,7 +81,9 @@ async function outcomeOf({ other, joining }: Race): Promise<string | undefined> 
   return backend.readExecutionState({ executionId: joining });
 }
 
-const WRITES = rules.filter((rule) => /^\+(del|h|l|r|s|unlink|x|z|exists)/.test(rule)).map((rule) => rule.slice(1));
+const WRITES = rules
+  .filter((rule) => /^\+(del|h|l|mset|r|s|unlink|x|z|exists)/.test(rule))
+  .map((rule) => rule.slice(1));
 
 describe('a right that is taken away for one call', () => {
   test('leaves the partition going, without a gap in its log', async () => {
@@ -122,6 +124,29 @@ describe('a right that is taken away for one call', () => {
     await backend.verifyPartition({ partition: PARTITION });
     for (const [right, one] of broken) expect([right, await outcomeOf(one)]).toEqual([right, expected]);
   });
+});
+
+test('a completion whose record cannot be written leaves the lease its end', async () => {
+  const [executionId, laneId] = [newId(), randomUUID()];
+  await backend.createExecution({ executionId, laneId, ...common });
+  const claim = () =>
+    backend.claimForWorker({
+      ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 1_000 },
+      claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+    });
+  const claimed = await claim();
+  if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
+  const [{ leaseId, leaseEpoch, attemptId }] = claimed.executions;
+  await grant('-hset');
+  const answer = await answerOf(backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } }));
+  await grant();
+  expect([answer, await backend.readExecutionState({ executionId })]).toEqual(['server_refused', 'active']);
+  // The worker dies here. Without its timer, nothing would ever end the lease.
+  const reclaim = async (): Promise<string> => {
+    await backend.applyDue({ partition: PARTITION, limit: 100, owner: 'test' });
+    return (await claim()).kind;
+  };
+  await expect.poll(reclaim, { timeout: 10_000 }).toBe('claimed');
 });
 
 test('a verification finds nothing undone where nothing broke off', async () => {
