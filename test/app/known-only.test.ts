@@ -30,27 +30,27 @@ it('an app says that it needs a backend', () => {
 it('unknown options are refused by name, and the known ones are named', async () => {
   a = memoryApp();
   expect(() => app({ backend: memory(), logger: console } as AppOptions)).toThrow(
-    refused('The app: there is no option "logger"; known are backend, namespace, log,'),
+    refused('The app: there is no option "logger"; the options are backend, namespace, log,'),
   );
   const define = (options: unknown) => () => a.task('t', options as TaskSettings, () => 1);
   expect(define({ retries: 3 })).toThrow(
-    refused('Task "t": there is no option "retries"; known are input, output, lane,'),
+    refused('Task "t": there is no option "retries"; the options are input, output, lane,'),
   );
   expect(define({ retry: { attempts: 3 } })).toThrow(
-    refused('Task "t", retry: there is no option "attempts"; known are failures, crashes, backoff'),
+    refused('Task "t", retry: there is no option "attempts"; the options are failures, crashes, backoff'),
   );
   expect(define({ timeout: { run: '1s' } })).toThrow(
-    refused('Task "t", timeout: there is no option "run"; known are attempt, total'),
+    refused('Task "t", timeout: there is no option "run"; the options are attempt, total'),
   );
   expect(define({ retry: 3 })).toThrow(refused('Task "t", retry: the options must be an object'));
   expect(define(null)).toThrow(refused('Task "t": the options must be an object'));
   const task = a.task('t', { retry: { failures: 1 }, timeout: { total: '1m' } }, () => 1);
   const options = { dealy: '1s' } as RunOptions;
-  const message = 'Run of task "t": there is no option "dealy"; known are id, idempotencyKey,';
+  const message = 'Run of task "t": there is no option "dealy"; the options are id, idempotencyKey,';
   expect(await rejectionOf(task.run(undefined, options))).toEqual(refused(message));
   expect(await rejectionOf(task.runMany([undefined], () => options))).toEqual(refused(message));
   expect(await rejectionOf(a.worker({ concurrency: 5 } as WorkerOptions))).toEqual(
-    refused('The worker: there is no option "concurrency"; known are tasks, lanes,'),
+    refused('The worker: there is no option "concurrency"; the options are tasks, lanes,'),
   );
   expect(await rejectionOf(a.worker({ engine: { interval: 5 } } as WorkerOptions))).toBeInstanceOf(
     InvalidDefinitionError,

@@ -105,8 +105,8 @@ test('what is no budget, and options that there are not, are refused by name', a
   expect(told).toEqual([
     'budget(): pass what app.budget(...) gave, not "tokens"',
     'budget(): pass what app.budget(...) gave, not undefined',
-    'reserve: there is no option "tll"; known are ttl',
+    'reserve: there is no option "tll"; the only option is ttl',
     'reserve: ttl must be at least 1000 ms, not "10ms"',
-    'report: there is no option "dedupKey"; known are key',
+    'report: there is no option "dedupKey"; the only option is key',
   ]);
 });
