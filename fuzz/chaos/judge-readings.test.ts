@@ -17,8 +17,8 @@ const entry = (sequence: number): LoggedEvent => ({
 });
 const log = [1, 2, 3, 4].map(entry);
 const subscribed: Reading = { entry: 'subscribed' };
-const seen = (sequence: number, at = sequence): Reading => ({
-  ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged' },
+const seen = (sequence: number, at = sequence, readAt = 0): Reading => ({
+  ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged', readAt },
 });
 const told: Reading = { entry: 'told', code: 'cursor_lost', partition: '{fp:0}', sequence: 0 };
 const trimmed = (sequence: number): Reading => ({ ...told, code: 'cursor_too_old', sequence });
@@ -51,10 +51,25 @@ describe('the record of a durable reader', () => {
         [subscribed, seen(2), seen(3), seen(4)],
       ],
     ],
+    [
+      'of a reader that was told of a loss and died before it committed a place',
+      [
+        [subscribed, trimmed(0), subscribed, seen(1), seen(2, 2, 500)],
+        [subscribed, seen(4)],
+      ],
+    ],
   ])('is true: %s', (_, lives) => expect(faults(lives)).toEqual([]));
 
   it.each<[string, readonly (readonly Reading[])[], RegExp]>([
     ['an entry is missing', [[subscribed, seen(1), seen(2), seen(4)]], /never given/],
+    [
+      'an entry is missing behind a place that was committed after a loss',
+      [
+        [subscribed, trimmed(0), subscribed, seen(1), seen(2, 2, 10_000)],
+        [subscribed, seen(4)],
+      ],
+      /never given/,
+    ],
     ['more is missing than was told', [[subscribed, trimmed(2), subscribed, seen(4)]], /never given/],
     ['less was given before than was told', [[subscribed, seen(2), trimmed(3), subscribed, seen(4)]], /never given/],
     ['two entries come the other way round', [[subscribed, seen(1), seen(3), seen(2), seen(4)]], /out of order/],

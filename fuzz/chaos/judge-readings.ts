@@ -48,8 +48,11 @@ export function judgeReadings(
   };
 }
 
-/** A reader commits received entries within this time, ms. */
-const COMMITTED_MS = 2_000;
+/**
+ * A reader commits received entries within this time, ms. It is measured by the reader's clock: a reader that catches up
+ * reads entries of many seconds in a moment.
+ */
+const COMMITTED_MS = 3_000;
 
 /**
  * The range that the reader was told is gone: after the last entry that it received and the log has, up to where it
@@ -78,8 +81,8 @@ function lostTo(
       if (reading.entry !== 'seen' || reading.partition !== index) continue;
       if (beginsAnew) lost.push([last, reading.sequence - 1]);
       beginsAnew = false;
-      goesOnAt ??= reading.at;
-      if (reading.at > goesOnAt + COMMITTED_MS) hasNoPlace = false;
+      goesOnAt ??= reading.readAt;
+      if (reading.readAt > goesOnAt + COMMITTED_MS) hasNoPlace = false;
       if (isKept(reading)) last = Math.max(last, reading.sequence);
     }
   }

@@ -20,6 +20,8 @@ export type Reading =
       /** Time of the entry, ms since the epoch: together with its position it identifies an entry. */
       readonly at: number;
       readonly type: string;
+      /** When the reader got it, ms since the epoch on the reader's clock. */
+      readonly readAt: number;
     }
   /** Notice that events of a partition are gone: a code, and the sequence after which the reader continues. */
   | { readonly entry: 'told'; readonly code: string; readonly partition: string; readonly sequence: number };
@@ -53,7 +55,7 @@ export async function follow(backend: Backend, write: (what: Reading) => void, q
       write({ entry: 'subscribed' });
       for await (const { event, partition, sequence } of subscription) {
         timer?.refresh();
-        write({ entry: 'seen', partition, sequence, at: event.at, type: event.type });
+        write({ entry: 'seen', partition, sequence, at: event.at, type: event.type, readAt: Date.now() });
       }
     } catch (error) {
       if (quiet.signal.aborted) return;
