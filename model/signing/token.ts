@@ -74,7 +74,7 @@ export class WaitpointToken {
     this.#token = token;
   }
 
-  /** The token itself. Anyone who has it can send the signal. */
+  /** The secret token. A client that holds it can send the signal. */
   reveal(): string {
     return this.#token;
   }

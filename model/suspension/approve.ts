@@ -1,5 +1,5 @@
 /**
- * deliverApprovalSignal: an operator, who has no token, sends a signal to a waitpoint. It carries a decision and no
+ * deliverApprovalSignal: an operator sends a signal to a waitpoint without its token. It carries a decision and no
  * payload. The same decision with the same suffix is accepted once; each operator is a separate source. Spec 06 section
  * 7.
  */

@@ -31,8 +31,8 @@ export interface ClaimerOptions {
   readonly lanes: readonly string[];
   readonly capabilities: readonly string[];
   /**
-   * The kinds of work that the worker can run now; undefined for any kind. More than 256 kinds count as any. Read again
-   * by `serve` and `kindsChanged`.
+   * The kinds of work that the worker can run now; undefined stands for any kind. More than 256 kinds count as any.
+   * Read again by `serve` and `kindsChanged`.
    */
   readonly kinds: () => readonly string[] | undefined;
   readonly slots: number;

@@ -89,7 +89,7 @@ export class MeteredClaims {
     this.returns = new Returns(options);
   }
 
-  /** Sweeps for metered work, once the deployment has any; until then there are no calls and no timer. */
+  /** Starts the sweeps for metered work. A deployment without metered work gets no calls and no timer. */
   start(): void {
     this.started = true;
   }

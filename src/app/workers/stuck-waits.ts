@@ -1,9 +1,9 @@
 /**
  * Tasks that wait for each other: a handler awaits the result of a run that only its own worker could start, and keeps
- * the slot that this run needs. Nothing fails then, and nothing moves; so the log names the two. It is told by
- * counting: for a while, all slots that could start the run are taken by handlers that are older than the wait, and as
- * many results are waited for as there are such handlers. Who waits cannot be told without following every promise, so it
- * can be the main program, for handlers that only take long: the log says "if". Only done where there is a log to tell.
+ * the slot that this run needs. Nothing fails then, and nothing moves; so the log names both tasks. The app detects this
+ * by counting: for a while, handlers that are older than the wait occupy all slots that could start the run, and as many
+ * results are awaited as there are such handlers. The app cannot see whether a handler or the main program awaits a
+ * result, and slow handlers look the same: so the log says "if". The app counts only if it has a log.
  */
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
