@@ -2,7 +2,7 @@
 import { executionIdOf, partitionKeyOf } from '../model/ids.js';
 import type { ArgsOf } from '../model/machine.js';
 import type { ClaimedExecution } from '../model/schedule/claimed.js';
-import type { Backend } from '../src/backend.js';
+import type { Backend } from '../src/backend/backend.js';
 import { newId } from '../src/engine/index.js';
 
 const PARTITION = 0;

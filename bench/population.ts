@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
-import type { Backend } from '../src/backend.js';
+import type { Backend } from '../src/backend/backend.js';
 import { memory } from '../src/memory/index.js';
 import { median } from './statistics.js';
 

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { partitionKeyOf, partitionOfExecution } from '../model/ids.js';
 import type { Command } from '../model/machine.js';
 import type { ClaimedExecution } from '../model/schedule/claimed.js';
-import type { Backend } from '../src/backend.js';
+import type { Backend } from '../src/backend/backend.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../src/engine/index.js';
 import { valkey } from '../src/valkey/index.js';
 import { Valkey } from 'iovalkey';

@@ -3,7 +3,7 @@
  * must be equal; at checkpoints and at the end the whole canonical state, the reads, and every invariant.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { parseCommand } from '../src/boundary.js';
+import { parseCommand } from '../src/backend/boundary.js';
 import { canonicalByDefinition, canonicalTables } from '../src/testing/canonical/index.js';
 import type { TestEngine } from '../src/testing/engine.js';
 import { EngineError, isRejectionCode } from '../model/errors.js';

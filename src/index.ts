@@ -1,5 +1,5 @@
 /** `flowfabric`: durable execution. Tasks, runs and workers over a backend; the engine itself is `flowfabric/engine`. */
-import type { Backend } from './backend.js';
+import type { Backend } from './backend/backend.js';
 import type { EmbeddedOptions } from './embedded/index.js';
 import { Lazy } from './shared/lazy.js';
 import type { ValkeyOptions } from './valkey/index.js';
@@ -94,6 +94,6 @@ export type { ValkeyOptions } from './valkey/index.js';
 export { EngineError, type ErrorCode } from '../model/errors.js';
 export type { ExecutionInfo } from '../model/execution/projections.js';
 export type { PublicState } from '../model/execution/situation.js';
-export type { Backend } from './backend.js';
+export type { Backend } from './backend/backend.js';
 export type { Clock } from './engine/clock.js';
 export type { TimerLoopOptions } from './engine/timer-loop.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { leaseHistory } from '../src/log.js';
+import { leaseHistory } from '../src/engine/log.js';
 import { testEngine, type TestEngine } from '../src/testing/index.js';
 import { sharedValkey } from './support/valkey/index.js';
 

@@ -148,7 +148,7 @@ describe('the words of the project', () => {
     const table = readFileSync(join(root, 'README.md'), 'utf8').split('\n## Words\n')[1] as string;
     const rows = (table.split('\n## ')[0] as string).split('\n').filter((line) => line.startsWith('| '));
     const inReadme = rows.slice(1).map((row) => row.slice(2, -2).replace(' | ', ': ').replace(/[*`]/g, ''));
-    const top = readFileSync(join(root, 'src/backend.ts'), 'utf8').split(' */')[0] as string;
+    const top = readFileSync(join(root, 'src/backend/backend.ts'), 'utf8').split(' */')[0] as string;
     const inCode = [...top.matchAll(/^ \* - (.*(?:\n \* {3}.*)*)/gm)].map((match) =>
       (match[1] as string).replace(/\n \* {3}/g, ' '),
     );

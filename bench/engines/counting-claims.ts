@@ -1,4 +1,4 @@
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import type { Command } from '../../model/machine.js';
 
 /** The backend itself, but for a count of the claims that pass through it, alone or in batches. */

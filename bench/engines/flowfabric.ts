@@ -4,7 +4,7 @@ import type { ArgsOf, Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type App } from '../../src/app/app.js';
 import type { Task } from '../../src/app/tasks/task.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import type { TaskContext } from '../../src/worker/handler.js';

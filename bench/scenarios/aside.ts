@@ -1,7 +1,7 @@
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { newId } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { asideRows, groups } from '../names.js';

@@ -4,7 +4,7 @@ import { Redis as Valkey } from 'iovalkey';
 import { partitionKeyOf } from '../../model/ids.js';
 import { app, type App } from '../../src/app/app.js';
 import type { FlowNode } from '../../src/app/flow/nodes.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { newId } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { flowGroups, flowRows } from '../names.js';

@@ -1,6 +1,6 @@
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { newId, Subscriptions } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { groups, listRows, subscriberRows } from '../names.js';

@@ -1,6 +1,6 @@
 import { Redis as Valkey } from 'iovalkey';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { newId, tailStream } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { streamGroups, streamRows } from '../names.js';

@@ -3,7 +3,7 @@ import { Redis as Valkey } from 'iovalkey';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { app } from '../../src/app/app.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { newId } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { waitGroups, waitRows } from '../names.js';

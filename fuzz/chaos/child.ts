@@ -4,7 +4,7 @@
  */
 import { openSync, writeSync } from 'node:fs';
 import { partitionKeyOf } from '../../model/ids.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { startTimerLoop } from '../../src/engine/timer-loop.js';
 import { valkey } from '../../src/valkey/index.js';
 import { EngineError } from '../../model/errors.js';

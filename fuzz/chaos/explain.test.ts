@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULTS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { deedsOf, explain } from './explain.js';
 import type { Answer, RecordedCall } from './recording.js';
 import { Timeline } from './timeline.js';

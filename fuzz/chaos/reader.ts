@@ -5,7 +5,7 @@
 import { EngineError } from '../../model/errors.js';
 import { partitionIndexOf } from '../../model/ids.js';
 import { decodeCursor } from '../../model/partition/cursor.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { decodePositions } from '../../src/subscribing/positions.js';
 import { Subscriptions, type Event, type Subscription } from '../../src/engine/index.js';
 

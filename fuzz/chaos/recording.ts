@@ -4,8 +4,8 @@
  */
 import { EngineError, isRejectionCode, type ErrorDetail, type RejectionCode } from '../../model/errors.js';
 import { OPERATIONS, type Command, type OperationName, type ParsedCommand } from '../../model/machine.js';
-import type { Backend, CommandResult } from '../../src/backend.js';
-import { parseCommand } from '../../src/boundary.js';
+import type { Backend, CommandResult } from '../../src/backend/backend.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import type { Reading } from './reader.js';
 import type { Ran } from './work.js';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DEFAULTS } from '../../model/limits.js';
 import { Valkey } from 'iovalkey';
 import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { audit, type Audit } from './audit.js';
 import { Fleet } from './fleet.js';

@@ -2,7 +2,7 @@
  * The client that creates the executions of a run and waits for their ends. It keeps an id for each, and creates those
  * again that the server does not know: after a server lost its tail, a user has to do no more than this.
  */
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { EngineError } from '../../model/errors.js';
 import { RunNotFoundError, RunStateError } from '../../src/index.js';
 import { jobOf, chaosApp, GO, type Job } from './work.js';

@@ -10,7 +10,7 @@ import {
   type Task,
   type TaskContext,
 } from '../../src/index.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 
 /** The behaviour of an execution. */
 const job = z.object({

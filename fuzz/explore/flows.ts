@@ -8,7 +8,7 @@ import { execute } from '../../model/execute.js';
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isRunnable, isTerminal } from '../../model/execution/situation.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
 import type { AnyDecision, Command } from '../../model/machine.js';

@@ -1,5 +1,5 @@
 /** A state of a small world, with the path to it. Immutable: every move creates a new one. */
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import type { Applier, Operation } from '../../model/core/operation.js';
 import { evolve } from '../../model/specification/evolve.js';
 import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';

@@ -9,7 +9,7 @@ import type { AnyDecision, Command } from '../../model/machine.js';
 import { encodeCursor } from '../../model/partition/cursor.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 
 const PARTITION = partitionKeyOf(0);
 const START = 1_700_000_000_000;

@@ -9,7 +9,7 @@ import { partitionIn } from '../../model/families.js';
 import type { AnyDecision, Command } from '../../model/machine.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 
 const NAMESPACE = 'n';
 const PARTITION = partitionIn('worker', NAMESPACE);

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { openSync, writeSync } from 'node:fs';
 import { EngineError } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { seededRandom } from '../chaos/random.js';
 import type { MeterRecord } from './records.js';

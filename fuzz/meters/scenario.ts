@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { Event } from '../../model/events.js';
 import { familyOf } from '../../model/families.js';
 import { LIMITS } from '../../model/limits.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { startTimerLoop } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey } from '../../test/support/valkey/index.js';

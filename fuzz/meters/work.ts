@@ -1,6 +1,6 @@
 /** The work of workers in a run of meters: a few runs of each tenant at once, all charged to one budget. */
 import { app, backoff, type App, type Task, type TaskContext } from '../../src/index.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import type { MeterRecord } from './records.js';
 
 export interface MeteredJob {

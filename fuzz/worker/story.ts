@@ -1,7 +1,7 @@
 /** A run as a readable story: time, actor, action. */
 import type { CommandResult } from '../../src/engine/index.js';
 import type { Fault, ObservedCall, WakeFault } from '../../src/testing/simulation/index.js';
-import type { Heard } from '../../src/wake-listeners.js';
+import type { Heard } from '../../src/backend/wake-listeners.js';
 
 interface Line {
   readonly at: number;

@@ -1,5 +1,5 @@
 /** The app: tasks, their runs, and workers, over any backend. Written with the `Backend` interface alone. */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { quotasOfApp, type AppQuotas } from './metering/quotas.js';
 import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';

@@ -4,7 +4,7 @@
  * of the app tries again.
  */
 import { EngineError } from '../../model/errors.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 import { AppClosedError, InvalidDefinitionError } from '../shared/errors.js';

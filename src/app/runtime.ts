@@ -5,7 +5,7 @@
 import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { newestFirst, nextFirst } from '../engine/lists.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';

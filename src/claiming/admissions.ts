@@ -4,7 +4,7 @@
  */
 import { EngineError } from '../../model/errors.js';
 import { partsOfMeterSet } from '../../model/metering/meters.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { policiesOf, released } from '../engine/deliveries.js';
 
 /** A meter set of a lane in a partition, as a claim of metered work names it. */

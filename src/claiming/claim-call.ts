@@ -1,7 +1,7 @@
 /** Converts a claim to commands, and their answers to results. */
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import type { CommandResult } from '../backend.js';
+import type { CommandResult } from '../backend/backend.js';
 import type { LeaseIds } from './lease-ids.js';
 import type { LaneAnswer, PlannedClaim } from './plan.js';
 

@@ -6,7 +6,7 @@ import { LIMITS } from '../../model/limits.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import type { Backend, CommandResult, Wake } from '../backend.js';
+import type { Backend, CommandResult, Wake } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
 import { localOffers, type LocalOffer } from '../engine/local-offers.js';
 import { isRetryable } from '../engine/retry.js';

@@ -5,7 +5,7 @@
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import type { Abilities } from './abilities.js';

@@ -11,7 +11,7 @@
  * Leads are forgotten ten minutes after the last hint, and the oldest when there are too many. The sweep finds work
  * whose lead was forgotten.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
 import type { Abilities, Need } from './abilities.js';
 import { Lead, Place, placeKey, type PlaceName } from './place.js';

@@ -9,7 +9,7 @@ import { partitionKeyOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import { namesBudget, narrowestLimitsOf } from '../../model/metering/meters.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import type { Backend, Wake } from '../backend.js';
+import type { Backend, Wake } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { policiesOf } from '../engine/deliveries.js';
 import type { Abilities } from './abilities.js';

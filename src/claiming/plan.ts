@@ -1,5 +1,5 @@
 /** Input and output types of the planner. */
-import type { Wake } from '../backend.js';
+import type { Wake } from '../backend/backend.js';
 import type { Abilities } from './abilities.js';
 import type { Leads } from './leads.js';
 import type { Lead, PlaceName } from './place.js';

@@ -3,7 +3,7 @@
  * one call; afterwards the admissions are settled in the outbox of their partitions, many at a time. If a call fails,
  * the timer loop returns the slots a second after the completion.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { policiesOf, released } from '../engine/deliveries.js';
 import { LIMITS } from '../../model/limits.js';

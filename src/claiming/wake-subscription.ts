@@ -1,5 +1,5 @@
 /** A subscription to wakes that is retried until it is established. Work that came before is not announced. */
-import type { Backend, Wake } from '../backend.js';
+import type { Backend, Wake } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
 

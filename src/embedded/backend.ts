@@ -1,8 +1,8 @@
 /** `embedded()`: the engine in this process, with its state in files. */
 import { EngineError } from '../../model/errors.js';
 import type { PartitionConfig } from '../../model/partition.js';
-import type { Backend } from '../backend.js';
-import { checkOptionNames } from '../settings.js';
+import type { Backend } from '../backend/backend.js';
+import { checkOptionNames } from '../backend/settings.js';
 import { Lazy } from '../shared/lazy.js';
 import { nodeDisk, type Disk } from './disk.js';
 import { EmbeddedEngine } from './engine.js';

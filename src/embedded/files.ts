@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
 import { ONE_OF_EACH, type PartitionConfig } from '../../model/partition.js';
-import { familiesIn, type DeploymentSettings } from '../settings.js';
+import { familiesIn, type DeploymentSettings } from '../backend/settings.js';
 import type { Disk } from './disk.js';
 import { FRAME, FrameBuilder, PREAMBLE_BYTES, preambleOf, type FrameReader } from './frames.js';
 import { SCHEMA, type Schema } from './schema.js';

@@ -11,7 +11,7 @@
  */
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
-import type { DeploymentSettings } from '../settings.js';
+import type { DeploymentSettings } from '../backend/settings.js';
 import type { Disk } from './disk.js';
 import { FRAME } from './frames.js';
 import type { OpenFile } from './files.js';

@@ -2,7 +2,7 @@
 import type { ByteSlot } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import type { EntityKind } from '../../model/state.js';
-import { familiesIn, parseSharedSettings, type DeploymentSettings } from '../settings.js';
+import { familiesIn, parseSharedSettings, type DeploymentSettings } from '../backend/settings.js';
 import type { Frame } from './frames.js';
 import { FIRST_PLACE, integerOf, partitionAt, readBytes, readEntity, readEvent, UNIT } from './records.js';
 import { eventCodec, type RecordCodec, type SchemaCodecs } from './schema.js';

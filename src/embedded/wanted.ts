@@ -1,7 +1,7 @@
 /** The requested deployment of a store: stored when the store is created, and compared with it later. */
 import { EngineError } from '../../model/errors.js';
 import { ONE_OF_EACH, PARTITION_SETTINGS, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
-import { parseSharedSettings, SHARED_SETTINGS, settingText, type GivenSettings } from '../settings.js';
+import { parseSharedSettings, SHARED_SETTINGS, settingText, type GivenSettings } from '../backend/settings.js';
 import type { Deployment } from './files.js';
 
 export interface WantedOptions extends GivenSettings {

@@ -4,7 +4,7 @@
  * the rest, even if this process ends. Spec 08 section 9, ruling 43.
  */
 import type { AnswerOf, OutcomeOf } from '../../model/machine.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { sleep, spread, systemClock, type Clock } from './clock.js';
 import { withRetries } from './retry.js';
 

@@ -5,7 +5,7 @@
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { Lane, LaneState } from '../../model/lane/lane.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 const CHANGES = { paused: 'pauseLane', draining: 'drainLane', open: 'resumeLane' } as const;
 

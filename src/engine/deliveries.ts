@@ -7,7 +7,7 @@ import { EngineError } from '../../model/errors.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import { partsOfMeterSet } from '../../model/metering/meters.js';
 import { uuidOf } from '../../model/short-id.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 type Delivery = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>['deliveries'][number];
 

@@ -3,7 +3,7 @@ import { DEFAULTS, PURGE_UNITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { TimeoutBehavior } from '../../model/suspension/facts.js';
 import { SUSPENSION_TIMEOUT } from '../../model/suspension/timeout.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { systemClock } from './clock.js';
 import { deliver } from './deliveries.js';
 import { localNews, type News } from './local-news.js';

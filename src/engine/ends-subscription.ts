@@ -4,7 +4,7 @@
  * callers also poll.
  */
 import { LIMITS } from '../../model/limits.js';
-import type { Announcement, Backend } from '../backend.js';
+import type { Announcement, Backend } from '../backend/backend.js';
 import type { Clock } from './clock.js';
 
 /** How long a partition is asked to announce ends, ms. */

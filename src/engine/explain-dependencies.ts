@@ -3,7 +3,7 @@ import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { EdgeGroupSnapshot } from '../../model/flow/group.js';
 import type { AnswerOf } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { callStep, said, type Obstacle, type UnblockStep } from './obstacle.js';
 
 /** Number of dependencies that are explained in detail. */

@@ -2,7 +2,7 @@
 import { EngineError } from '../../model/errors.js';
 import { partsOfMeterSet } from '../../model/metering/meters.js';
 import type { QuotaStatus } from '../../model/quota/reads.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { policiesOf } from './deliveries.js';
 import { callStep, said, waitStep, type Obstacle } from './obstacle.js';
 

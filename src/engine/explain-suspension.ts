@@ -3,7 +3,7 @@ import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import { channelOf } from '../../model/suspension/channel.js';
 import type { OpenWaitpoint } from '../../model/suspension/listings.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { callStep, said, type Obstacle } from './obstacle.js';
 
 /** Signals named in a sentence; of more it gives the number. */

@@ -7,7 +7,7 @@ import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import { laneNameOf } from '../shared/lane-names.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { beforeReplay, isOfCancelledFlow, ofDependencies, type LookAt } from './explain-dependencies.js';
 import { meterObstacles, type MeterNames } from './explain-meters.js';
 import { ofSuspension, timeText } from './explain-suspension.js';

@@ -7,7 +7,7 @@ import type { Grant } from '../../model/grant/grant.js';
 import { handleOf } from '../../model/handle.js';
 import { DEFAULTS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { newId } from './ids.js';
 
 /** A grant, and the worker that it is for. */

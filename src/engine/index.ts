@@ -19,11 +19,11 @@ export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOption
 export { newId } from './ids.js';
 export { cancelFlow, type CancelFlowOptions, type CancelFlowOutcome } from './cancel-flow.js';
 export { systemClock, type Cancel, type Clock } from './clock.js';
-export type { Capabilities, ServerCapabilities, SupportedCall } from '../capabilities.js';
-export type { Backend, CommandResult, CommandResults, ListLanesPage, Wake } from '../backend.js';
+export type { Capabilities, ServerCapabilities, SupportedCall } from '../backend/capabilities.js';
+export type { Backend, CommandResult, CommandResults, ListLanesPage, Wake } from '../backend/backend.js';
 export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';
 export { EngineError, type ErrorCode } from '../../model/errors.js';
-export { leaseHistory, readEvents } from '../log.js';
+export { leaseHistory, readEvents } from './log.js';
 export type { LeaseHistoryEntry } from '../../model/lease/history.js';
 export type { Event, LoggedEvent } from '../../model/events.js';
 export { Subscriptions, type SubscribeOptions } from '../subscribing/index.js';
@@ -59,7 +59,7 @@ export {
 export { expiredLeases } from './lists.js';
 export type { ExpiredLease } from '../../model/lease/expired.js';
 export type { WorkerInfo } from '../../model/worker/reads.js';
-export type { HandleArgs, OwnerOperation } from '../backend.js';
+export type { HandleArgs, OwnerOperation } from '../backend/backend.js';
 
 // The vocabulary of the contract as pure values: ids, partitions, cursors, states, capabilities, errors.
 export {

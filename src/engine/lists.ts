@@ -5,7 +5,7 @@ import type { ExecutionSummary } from '../../model/listing/list.js';
 import { comparePositions } from '../../model/listing/position.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { waitingScore } from '../../model/schedule/queue.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { mergedLists, type ReadPage } from './merged.js';
 
 /** A filter on executions. */

@@ -3,7 +3,7 @@
  * a member is sent here, the member is offered (local-offers.ts), so that its claim travels in the same call. A hint like the
  * offer: members that other processes complete are not counted, and members that wait for them are found by wakes.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { localOffers, type LocalOffer } from './local-offers.js';
 
 /** A member that waits for others. */

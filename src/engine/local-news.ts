@@ -2,7 +2,7 @@
  * News inside one process: code that ends an execution tells all other users of the same backend in this process, so
  * that none of them waits for a poll. News are hints; those of other processes come from the store.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 /** How an execution, or its current attempt, ended. */
 export type News =

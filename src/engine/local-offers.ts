@@ -3,7 +3,7 @@
  * before its listener returns: the claim then travels behind the command, in the same call, and finds the work. Like local
  * news it is a hint: the store decides whether there is work, and wakes the others if nobody here takes it.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 /** Where the work would wait. */
 export interface LocalOffer {

@@ -6,7 +6,7 @@
  */
 import { executionIdOf } from '../../model/ids.js';
 import { placementOf, type PartitionConfig, type Placed } from '../../model/partition.js';
-import { MAX_BYTES_TOGETHER } from '../together.js';
+import { MAX_JOINED_BYTES } from '../backend/joined-calls.js';
 import { newId } from './ids.js';
 
 /**
@@ -48,7 +48,7 @@ export class Placer {
   }
 
   private next(bytes: number): number {
-    if (this.count === MAX_PLACED_TOGETHER || (this.count > 0 && this.bytes + bytes > MAX_BYTES_TOGETHER)) this.move();
+    if (this.count === MAX_PLACED_TOGETHER || (this.count > 0 && this.bytes + bytes > MAX_JOINED_BYTES)) this.move();
     this.count++;
     this.bytes += bytes;
     if (!this.inTurn) {

@@ -4,7 +4,7 @@
  * replays that the list showed.
  */
 import type { ExecutionSummary } from '../../model/listing/list.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { asEngineError } from '../util/engine-error.js';
 import { isRetryable } from './retry.js';
 

@@ -2,7 +2,7 @@
  * An estimate of the store's clock. Server time decides everything; the estimate only says when to look, and turns "in
  * 10 seconds" into a time.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Clock } from './clock.js';
 
 const REMEASURE_MS = 30_000;

@@ -6,7 +6,7 @@
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 /** Partitions that are changed concurrently. */
 const AT_ONCE = 16;

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
 import { familyOf } from '../../model/families.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
 import { isRetryable, retryDelayMs } from './retry.js';

@@ -8,7 +8,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ExecutionSummary, SummariesPage } from '../../model/listing/list.js';
 import type { WorkerInfo } from '../../model/worker/reads.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 /** Makes a call that can be repeated. */
 type Call = <T>(command: () => Promise<T>) => Promise<T>;

@@ -1,6 +1,6 @@
 /** Sends announcements of partitions and streams, after the step that caused them: a listener may call the backend. */
-import type { Announcement, AnnouncementListener, AnnouncementKind, StreamNotice } from '../backend.js';
-import { told } from '../wake-listeners.js';
+import type { Announcement, AnnouncementListener, AnnouncementKind, StreamNotice } from '../backend/backend.js';
+import { told } from '../backend/wake-listeners.js';
 
 export class Announcer {
   private readonly listeners = { appended: new Set<Entry>(), ended: new Set<Entry>() } as const;

@@ -2,8 +2,8 @@
  * The memory backend: the model with indexes. For unit tests, and for work that need not outlive the process.
  */
 import { ONE_OF_EACH, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
-import type { Backend } from '../backend.js';
-import { checkOptionNames, parseSharedSettings } from '../settings.js';
+import type { Backend } from '../backend/backend.js';
+import { checkOptionNames, parseSharedSettings } from '../backend/settings.js';
 import { IndexedStore } from './indexed-store.js';
 import { backendOf, Machine, type Answering } from './machine.js';
 

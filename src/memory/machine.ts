@@ -27,15 +27,15 @@ import type {
   ListLanesPage,
   StreamNotice,
   VerifyReport,
-} from '../backend.js';
-import { capabilitiesOf, type Capabilities } from '../capabilities.js';
-import { familyToNote, outOfRange, PartitionsInUse } from '../in-use.js';
-import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
-import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../listening.js';
-import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
-import { refusal } from '../refusal.js';
-import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../settings.js';
-import type { WakeListener } from '../wake-listeners.js';
+} from '../backend/backend.js';
+import { capabilitiesOf, type Capabilities } from '../backend/capabilities.js';
+import { familyToNote, outOfRange, PartitionsInUse } from '../backend/partitions-in-use.js';
+import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../backend/boundary.js';
+import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../backend/listener-arguments.js';
+import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../backend/lane-pages.js';
+import { refusal } from '../backend/refusal.js';
+import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../backend/settings.js';
+import type { WakeListener } from '../backend/wake-listeners.js';
 import { Announcer } from './announcer.js';
 import { IndexedStore, type StoreListener } from './indexed-store.js';
 import { Wakes } from './wakes.js';

@@ -1,6 +1,6 @@
 /** Wakes within one process, for work of lanes and for timers. */
-import type { Wake } from '../backend.js';
-import { WakeListeners, type WakeListener } from '../wake-listeners.js';
+import type { Wake } from '../backend/backend.js';
+import { WakeListeners, type WakeListener } from '../backend/wake-listeners.js';
 
 /** Sends wakes after the step that caused them, because a listener may call the backend. */
 export class Wakes {

@@ -3,7 +3,7 @@
  * notices: an append costs one notice and one read, for any number of tails.
  */
 import type { StreamFrames } from '../../model/stream/reads.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 import { onAbort } from '../shared/abort-listeners.js';

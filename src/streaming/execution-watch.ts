@@ -4,7 +4,7 @@
  * they cannot.
  */
 import { LIMITS } from '../../model/limits.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 
 /** Length of a watch, ms. */

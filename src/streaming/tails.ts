@@ -5,7 +5,7 @@
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { systemClock, type Clock } from '../engine/clock.js';
 import { ExecutionTails, type Wanted } from './execution-tails.js';
 import { isNews, type TailPage, type TailPlace } from './page.js';

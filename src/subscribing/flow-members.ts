@@ -2,7 +2,7 @@
 import { isOfExecution, type Event } from '../../model/events.js';
 import { uuidOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 export class FlowMembers {
   private readonly ids = new Set<string>();

@@ -3,7 +3,7 @@
  * after a crash, and holds back the trim of the logs. A commit is itself an event of that log, so skipped entries are
  * committed only rarely: a reader that committed every commit would never come to rest.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import { partitionKeyOf } from '../../model/ids.js';

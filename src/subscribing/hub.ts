@@ -3,7 +3,7 @@
  * announcements, and a read every 5 s. Exists only while there are subscribers.
  */
 import { isPartitionKey, partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { PartitionTail } from './tail.js';
 

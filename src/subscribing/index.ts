@@ -6,7 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import type { LeaseHistoryEntry } from '../../model/lease/history.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { systemClock, type Clock } from '../engine/clock.js';
 import {
   checkEventFilter,

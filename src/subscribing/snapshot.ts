@@ -12,7 +12,7 @@ import { partitionKeyOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, isExactCursor, NOW } from '../../model/partition/cursor.js';
 import { SnapshotSpans, type SnapshotPage } from '../../model/partition/snapshot.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 
 interface Read {
   /** Number of the partition. */

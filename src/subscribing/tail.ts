@@ -6,7 +6,7 @@
 import { EngineError } from '../../model/errors.js';
 import { BEGINNING, encodeCursor, NOW } from '../../model/partition/cursor.js';
 import type { LogPage } from '../../model/partition/reads.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 

@@ -1,6 +1,6 @@
 /** Where an embedded backend under test has its files. */
 import { rmSync } from 'node:fs';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { embedded, openOn, type EmbeddedOptions } from '../embedded/backend.js';
 import { SimulatedDisk } from './simulation/disk.js';
 

@@ -9,7 +9,7 @@ import { executionIdOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { Header } from '../../model/state.js';
 import type { PartitionConfig } from '../../model/partition.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { abandon } from '../embedded/backend.js';
 import { memory } from '../memory/backend.js';
 import { encodeCursor } from '../../model/partition/cursor.js';

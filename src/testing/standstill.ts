@@ -3,7 +3,7 @@
  * runner gives up, which says nothing of the reason; so after two seconds of real time in which nothing happened, it ends
  * with an error that names it.
  */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { countRuns } from '../app/operating/counts.js';
 import type { ResultWait } from '../app/runs/run.js';
 import { InvalidDefinitionError } from '../shared/errors.js';

@@ -2,7 +2,7 @@
 import { LIMITS } from '../../model/limits.js';
 import { insideOf } from '../app/app.js';
 import { app, type App } from '../app/index.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { memory } from '../memory/index.js';
 import { checkDuration } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';

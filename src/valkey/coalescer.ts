@@ -11,7 +11,7 @@ import type { OfferedWork } from '../../model/core/operation.js';
 import { SHAPES } from '../../lua/parameters.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { queueNameOf } from '../../model/schedule/queue.js';
-import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../together.js';
+import { MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../backend/joined-calls.js';
 import type { Answer } from './answers.js';
 import { joined } from './joining.js';
 
@@ -132,7 +132,7 @@ export class Coalescer {
     for (const entry of [...entries.filter(({ leads }) => leads), ...entries.filter(({ leads }) => !leads)]) {
       if (
         group.length > 0 &&
-        (count + entry.commands.length > MAX_TOGETHER || bytes + entry.bytes > MAX_BYTES_TOGETHER)
+        (count + entry.commands.length > MAX_JOINED_COMMANDS || bytes + entry.bytes > MAX_JOINED_BYTES)
       ) {
         this.send(partition, group);
         group = [];

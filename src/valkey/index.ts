@@ -1,5 +1,5 @@
 /** `flowfabric/valkey`: the engine on a Valkey server or cluster. */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { Lazy } from '../shared/lazy.js';
 import { valkey as connect } from './boot/open.js';
 import type { ValkeyOptions } from './options.js';

@@ -1,7 +1,7 @@
 /** The options of `valkey()`. */
 import { EngineError } from '../../model/errors.js';
 import type { PartitionConfig } from '../../model/partition.js';
-import { checkOptionNames } from '../settings.js';
+import { checkOptionNames } from '../backend/settings.js';
 import { CONNECTION_OPTIONS, type ConnectionOptions } from './connection/address.js';
 
 /** How the function library gets onto the server. */

@@ -6,7 +6,7 @@
 import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
 import { entityNameIn } from '../../model/partition/quarantine.js';
 import { isShortId } from '../../model/short-id.js';
-import type { VerifyFinding, VerifyReport } from '../backend.js';
+import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
 import { besideOf, familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
 import { textOf, type WireReply } from './reply.js';
 import { mendEntries } from './verify-entries.js';

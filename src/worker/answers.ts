@@ -8,7 +8,7 @@
  */
 import type { EngineError, ErrorCode } from '../../model/errors.js';
 import type { OperationName, OutcomeOf } from '../../model/machine.js';
-import type { CommandResult } from '../backend.js';
+import type { CommandResult } from '../backend/backend.js';
 import { isRetryable } from '../engine/retry.js';
 import { asEngineError } from '../util/engine-error.js';
 

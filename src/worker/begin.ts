@@ -5,7 +5,7 @@
  * then needs no begin, so short tasks cost nothing.
  */
 import type { Command } from '../../model/machine.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { afterAndIo, afterIo, type Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { groupBy } from '../util/group-by.js';

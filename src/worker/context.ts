@@ -1,7 +1,7 @@
 /** The context of a handler, its one argument. */
 import { EngineError } from '../../model/errors.js';
 import { prefixed, type Logger } from '../shared/logger.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
 import { asEngineError } from '../util/engine-error.js';
 import { TaskAbort } from './abort.js';

@@ -6,7 +6,7 @@
  * all its executions.
  */
 import { EndsSubscription } from '../engine/ends-subscription.js';
-import type { Announcement, Backend } from '../backend.js';
+import type { Announcement, Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import type { Bag } from '../util/bag.js';
 import type { Attempt } from './attempt.js';

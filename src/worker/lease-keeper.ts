@@ -17,7 +17,7 @@
  */
 import type { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
-import type { Backend, CommandResult } from '../backend.js';
+import type { Backend, CommandResult } from '../backend/backend.js';
 import { afterIo, type Cancel, type Clock } from '../engine/clock.js';
 import { groupBy } from '../util/group-by.js';
 import { Bag, type Member } from '../util/bag.js';

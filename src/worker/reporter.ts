@@ -9,11 +9,11 @@
  */
 import type { EngineError } from '../../model/errors.js';
 import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
-import type { Backend, CommandResult } from '../backend.js';
+import type { Backend, CommandResult } from '../backend/backend.js';
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { InFlight } from '../util/in-flight.js';
-import { MAX_BYTES_TOGETHER } from '../together.js';
+import { MAX_JOINED_BYTES } from '../backend/joined-calls.js';
 import { answerOf, answerOfError, type Answer } from './answers.js';
 import type { Attempt } from './attempt.js';
 import { unacceptable, type Ending } from './handler.js';
@@ -93,7 +93,7 @@ export class Reporter {
     const batch = this.batchOf(attempt.partition);
     batch.finals.push(final);
     if (ending.kind === 'complete') batch.bytes += ending.bytes?.byteLength ?? 0;
-    if (batch.finals.length < MAX_COLLECTED && batch.bytes < MAX_BYTES_TOGETHER) {
+    if (batch.finals.length < MAX_COLLECTED && batch.bytes < MAX_JOINED_BYTES) {
       this.leaveSoon();
       return;
     }

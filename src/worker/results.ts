@@ -1,5 +1,5 @@
 /** Results of other members of a flow, for an input that refers to them. */
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
 import { decode } from '../shared/codec.js';
 import type { Attempt } from './attempt.js';

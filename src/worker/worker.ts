@@ -15,7 +15,7 @@ import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
 import { Bag } from '../util/bag.js';
 import { printed } from '../util/printed.js';
-import type { Backend } from '../backend.js';
+import type { Backend } from '../backend/backend.js';
 import { Claimer } from '../claiming/claimer.js';
 import { systemClock, within, type Clock } from '../engine/clock.js';
 import { localFlows } from '../engine/local-flows.js';

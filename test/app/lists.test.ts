@@ -1,7 +1,7 @@
 /** Runs as an app lists, counts and replays them, on both backends and over several partitions. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { app, EngineError, memory, NonRetryableError, type App, type RunRow } from '../../src/index.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { newestFirst as newest } from '../../src/engine/lists.js';
 import { replayMany } from '../../src/engine/replay-many.js';
 import { valkey } from '../../src/valkey/index.js';

@@ -4,7 +4,7 @@ import { app, memory, type App, type TaskContext, type WorkerRow } from '../../s
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 import { harness, type Harness } from '../worker/harness.js';

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
-import type { Backend, CommandResult } from '../../src/backend.js';
+import type { Backend, CommandResult } from '../../src/backend/backend.js';
 import { app, memory } from '../../src/index.js';
 
 /** A backend on which creations fail as told, each by its place among all that are sent. */

@@ -6,7 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type App, type TaskContext } from '../../src/index.js';
-import type { CommandResult } from '../../src/backend.js';
+import type { CommandResult } from '../../src/backend/backend.js';
 import { Claimer, type ClaimerOptions } from '../../src/claiming/claimer.js';
 import { newId } from '../../src/engine/ids.js';
 import { CountingClock, watched, type Watched } from './support.js';

@@ -1,12 +1,12 @@
 /** Claiming without a worker. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { partitionOfExecution } from '../../model/ids.js';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Backend, Wake } from '../../src/backend/backend.js';
 import { newId } from '../../src/engine/ids.js';
 import { Placer } from '../../src/engine/placer.js';
 import { WorkFinder, type ClaimAnywhere } from '../../src/claiming/finder.js';
 import { memory } from '../../src/memory/index.js';
-import { WakeListeners } from '../../src/wake-listeners.js';
+import { WakeListeners } from '../../src/backend/wake-listeners.js';
 import { CountingClock, watched, type Watched } from './support.js';
 
 const finders: WorkFinder[] = [];

@@ -1,5 +1,5 @@
 /** What the tests of claiming share: a clock that counts its timers, and a backend that is watched and can misbehave. */
-import type { Backend, CommandResult, Wake } from '../../src/backend.js';
+import type { Backend, CommandResult, Wake } from '../../src/backend/backend.js';
 import type { WorkWake } from '../../src/claiming/plan.js';
 import type { Cancel, Clock } from '../../src/engine/clock.js';
 import { memory, type MemoryOptions } from '../../src/memory/index.js';

@@ -7,7 +7,7 @@ import { run } from '../../fuzz/actions/run.js';
 import { INDEXED_TAGS, runDifferential, type Subject } from '../../fuzz/differential.js';
 import { library } from '../../lua/library.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Backend, Wake } from '../../src/backend/backend.js';
 import { conformance, seededUuids, testEngine } from '../../src/testing/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';

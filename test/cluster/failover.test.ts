@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
-import type { Wake } from '../../src/backend.js';
+import type { Wake } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
 import { partitionOn, pause, slotOf, until } from './support.js';

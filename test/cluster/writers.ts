@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { FullFence } from '../../model/lease/fence.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { recorded, type Entry } from '../../fuzz/chaos/recording.js';
 
 /** Executions that each writer creates before it begins. */

@@ -1,7 +1,7 @@
 /** A disk without room, and one that fails: nothing that was refused was done, and nothing that was answered is lost. */
 import { describe, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { abandon, compact } from '../../src/embedded/backend.js';
 import { SimulatedDisk } from '../../src/testing/simulation/index.js';
 import { openStore, scriptOf, type Script } from './script.js';

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EmbeddedOptions } from '../../src/embedded/backend.js';
 import { abandon, openOn } from '../../src/embedded/backend.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
 import { EngineError, Subscriptions, type Event } from '../../src/engine/index.js';
 import { seededUuids } from '../../src/testing/index.js';

@@ -1,6 +1,6 @@
 /** What happens in a run: turns of commands, made once on the memory backend, with the state after every turn. */
 import { createHash } from 'node:crypto';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { openOn, type EmbeddedOptions } from '../../src/embedded/backend.js';
 import { canonicalOfMemory } from '../../src/testing/canonical/memory.js';
 import { memoryStore } from '../../src/memory/machine.js';

@@ -1,6 +1,6 @@
 /** Cancelling a flow and waiting for it: when that counts as complete. */
 import { describe, expect, it } from 'vitest';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { cancelFlow, type CancelFlowOptions } from '../../src/engine/cancel-flow.js';
 
 /** A backend whose flow has one member in a state, and another one that has ended. */

@@ -1,7 +1,7 @@
 /** A lane is changed in every partition; a failure names the partitions where it was not. */
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { changeLane, readLaneEverywhere } from '../../src/engine/change-lane.js';
 import { memory } from '../../src/memory/index.js';
 

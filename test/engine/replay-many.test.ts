@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { replayMany, type ReplayManyOptions } from '../../src/engine/replay-many.js';
 import { memory } from '../../src/memory/index.js';
 

@@ -1,6 +1,6 @@
 /** Signing keys of all partitions: installed once, rotated everywhere, with a report of what failed. */
 import { describe, expect, it } from 'vitest';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { memory } from '../../src/memory/index.js';
 import { rotateWaitpointHmacSecretAll, seedWaitpointHmacSecret } from '../../src/engine/signing-keys.js';
 import { EngineError } from '../../model/errors.js';

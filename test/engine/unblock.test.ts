@@ -8,8 +8,8 @@ import type { ArgsOf, Command, OperationName } from '../../model/machine.js';
 import { QUERIES } from '../../model/machine.js';
 import { SITUATION_NAMES, type Situation } from '../../model/execution/situation.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import type { Backend } from '../../src/backend.js';
-import { parseCommand } from '../../src/boundary.js';
+import type { Backend } from '../../src/backend/backend.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { explain, type UnblockStep } from '../../src/engine/index.js';
 import {
   CLASSES,

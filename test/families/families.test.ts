@@ -10,7 +10,7 @@ import {
 } from '../../model/families.js';
 import { runDue, startTimerLoop } from '../../src/engine/index.js';
 import { memory, valkey } from '../../src/index.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 const COUNTS = { count: 256, budgets: 32, quotas: 32 };

@@ -3,7 +3,7 @@ import type { Budget, Ledger, Reservation } from '../../model/budget/facts.js';
 import type { Event } from '../../model/events.js';
 import type { Command } from '../../model/machine.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import type { Broken } from './worlds.js';
 
 const START = 1_700_000_000_000;

@@ -6,7 +6,7 @@ import { SpecMachine } from '../../model/specification/machine.js';
 import type { ArgsOf, OperationName } from '../../model/machine.js';
 import type { PartitionState } from '../../model/state.js';
 import type { Stream } from '../../model/stream/facts.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 
 const START = 1_700_000_000_000;
 const uuid = (n: number): string => `00000000-0000-4000-a000-${n.toString(16).padStart(12, '0')}`;

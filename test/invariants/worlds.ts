@@ -1,5 +1,5 @@
 /** Good worlds to break: a machine that went through every situation, and the log that led there. */
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { flowing } from './flows.js';
 import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import { SpecMachine } from '../../model/specification/machine.js';

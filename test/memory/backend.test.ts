@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import type { Wake } from '../../src/backend.js';
+import type { Wake } from '../../src/backend/backend.js';
 import { memory } from '../../src/memory/index.js';
 import { memoryStore } from '../../src/memory/machine.js';
 

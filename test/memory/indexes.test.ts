@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { execute, type Store } from '../../model/execute.js';
 import type { ParsedCommand } from '../../model/machine.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { IndexedStore } from '../../src/memory/indexed-store.js';
 
 const LANES = ['alpha', 'beta'] as const;

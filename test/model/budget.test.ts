@@ -6,7 +6,7 @@ import { LIMITS } from '../../model/limits.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
 import type { LoggedEvent } from '../../model/events.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { idOf, START, uuid } from './dsl.js';
 
 const BUDGET = uuid(700);

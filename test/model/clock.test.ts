@@ -3,7 +3,7 @@ import { ONE_OF_EACH } from '../../model/partition.js';
 import { describe, expect, test } from 'vitest';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { parseBatch } from '../../src/boundary.js';
+import { parseBatch } from '../../src/backend/boundary.js';
 import { APPLIER_MS } from '../../model/limits.js';
 import { claimArgs, claimed, created, FENCE, given, idOf, PARTITION, RETENTION_MS, START, X } from './dsl.js';
 

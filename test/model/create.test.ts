@@ -3,7 +3,7 @@ import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { created, given, idOf, NOW, slotEnd, START, X } from './dsl.js';
 
 const args = (facts: Partial<ArgsOf<'createExecution'>> = {}): ArgsOf<'createExecution'> => ({

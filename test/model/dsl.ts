@@ -7,7 +7,7 @@ import type { Execution } from '../../model/execution/facts.js';
 import { stateVector, type StateVector } from '../../model/execution/situation.js';
 import type { AnyDecision, ArgsOf, OperationName, QueryName } from '../../model/machine.js';
 import { QUERIES } from '../../model/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { STATE_CLASSES, type StateClass } from '../../fuzz/state-class.js';
 
 /** When stories begin, ms since the epoch. */

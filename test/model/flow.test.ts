@@ -7,7 +7,7 @@ import type { ArgsOf, AnyDecision, OperationName } from '../../model/machine.js'
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { idOf, PARTITION, RETENTION_MS, START, uuid } from './dsl.js';
 
 const FLOW = idOf(900);

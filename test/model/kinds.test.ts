@@ -1,7 +1,7 @@
 /** Claims that name the kinds their worker can run: work of another kind is never taken, and never touched. */
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { claimArgs, created, given, idOf, IN_CLASS, minted, NOW, START, X } from './dsl.js';
 
 describe('kinds', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { reservedIn } from '../../model/core/reserved.js';
 import { EngineError } from '../../model/errors.js';
 import { OPERATIONS } from '../../model/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { X } from './dsl.js';
 
 const codeOf = (policy: object): unknown => {

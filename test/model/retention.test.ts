@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { DEFAULTS, KEEP_FOR_GOOD, MIN_RETENTION_MS } from '../../model/limits.js';
 import { SpecMachine } from '../../model/specification/machine.js';
 import { purgeAtOf } from '../../model/schedule/retention.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { claimed, created, given, NOW, PARTITION, RETENTION_MS, slotEnd, START, X } from './dsl.js';
 
 const kept = (

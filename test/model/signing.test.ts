@@ -6,7 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { digestOf, messageOf, WaitpointToken } from '../../model/signing/token.js';
 import { LIMITS } from '../../model/limits.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { CLASSES, event, FENCE, given, IN_CLASS, NOW, PARTITION, START, uuid, X, type Then } from './dsl.js';
 
 const SECRET = new Uint8Array(32).fill(1);

@@ -4,7 +4,7 @@ import type { Event } from '../../model/events.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { ResumeCondition } from '../../model/suspension/condition.js';
 import { faultOf } from '../../model/suspension/validation.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import {
   claimArgs,
   claimed,

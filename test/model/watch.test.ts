@@ -4,7 +4,7 @@ import { encodeCursor } from '../../model/partition/cursor.js';
 import { NO_NOTICES, noticesAfter } from '../../model/partition/notices.js';
 import { SpecMachine } from '../../model/specification/machine.js';
 import type { ArgsOf } from '../../model/machine.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { created, given, idOf, NOW, PARTITION, START } from './dsl.js';
 
 const AT_BEGINNING = '.0.0';

@@ -8,7 +8,7 @@ import { emptyPartition } from '../../model/state.js';
 import { viewByDefinition } from '../../model/view.js';
 import type { WorkersPage } from '../../model/worker/reads.js';
 import { registerWorker } from '../../model/worker/register.js';
-import { parseCommand } from '../../src/boundary.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { givenIn, NOW, START } from './dsl.js';
 
 const NAMESPACE = 'n';

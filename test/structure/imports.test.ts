@@ -79,7 +79,18 @@ describe('imports', () => {
 
   test('the folders of the product stand in layers: each imports those below it, never those above', () => {
     // Lowest first. A folder that is not named here stands beside these and is held by the tests above.
-    const layers = ['util', 'shared', 'engine', 'subscribing', 'streaming', 'claiming', 'worker', 'app', 'testing'];
+    const layers = [
+      'util',
+      'shared',
+      'backend',
+      'engine',
+      'subscribing',
+      'streaming',
+      'claiming',
+      'worker',
+      'app',
+      'testing',
+    ];
     // What users import as `flowfabric/engine`: a door to several layers, and part of none.
     const door = 'src/engine/index.ts';
     const above = (layer: string): string[] => layers.slice(layers.indexOf(layer) + 1);
@@ -99,11 +110,11 @@ describe('imports', () => {
   });
 
   test('what all backends share leans on the machine and on zod', () => {
-    const isDoor = (file: string): boolean => file === 'src/index.ts';
-    const isInFolder = (file: string): boolean => file.split('/').length > 2;
-    expect(strangers('src', [/^src\/[^/]+$/, /^model\//, /^zod$/], (file) => isDoor(file) || isInFolder(file))).toEqual(
-      [],
-    );
+    expect(strangers('src/backend', [/^src\/backend\//, /^model\//, /^zod$/])).toEqual([]);
+  });
+
+  test('every source of the product but its entry point belongs to a folder', () => {
+    expect(sourcesIn('src').filter((file) => file.split('/').length === 2)).toEqual(['src/index.ts']);
   });
 
   test.each([
@@ -112,7 +123,7 @@ describe('imports', () => {
     ['valkey', [/^lua\//, /^iovalkey$/, /^zod$/]],
   ])('the %s backend knows no other backend, no worker and no app', (backend, more) => {
     const own = new RegExp(`^src/${backend}/`);
-    const common = [own, /^src\/[^/]+$/, /^src\/(util|shared)\//, /^model\//, /^node:/];
+    const common = [own, /^src\/(backend|util|shared)\//, /^model\//, /^node:/];
     expect(strangers(`src/${backend}`, [...common, ...more])).toEqual([]);
   });
 
@@ -141,7 +152,15 @@ describe('imports', () => {
   test('proofs stand on the machine, on flowfabric/testing and on the boundary', () => {
     const proof = (file: string): boolean =>
       /^fuzz\/[^/]+$/.test(file) && !file.endsWith('.test.ts') && file !== 'fuzz/main.ts';
-    const allowed = [/^fuzz\//, /^model\//, /^src\/testing\//, /^src\/boundary$/, /^fast-check$/, /^zod$/, /^node:/];
+    const allowed = [
+      /^fuzz\//,
+      /^model\//,
+      /^src\/testing\//,
+      /^src\/backend\/boundary$/,
+      /^fast-check$/,
+      /^zod$/,
+      /^node:/,
+    ];
     expect(strangers('fuzz', allowed, (file) => !proof(file))).toEqual([]);
   });
 

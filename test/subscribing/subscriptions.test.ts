@@ -1,7 +1,7 @@
 /** Subscriptions on both backends: from where they begin, what they deliver, and how they end. */
 import { Valkey } from 'iovalkey';
 import { describe, expect, it } from 'vitest';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { EngineError } from '../../src/index.js';
 import { encodePositions } from '../../src/subscribing/positions.js';
 import { leakCheck } from '../support/leaks.js';

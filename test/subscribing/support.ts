@@ -1,6 +1,6 @@
 /** Engines with subscriptions under a clock that stands still: what arrives was announced, not polled for. */
 import { afterEach } from 'vitest';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { Subscriptions, type Delivery, type Subscription } from '../../src/engine/index.js';
 import { testEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';

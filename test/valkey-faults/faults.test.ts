@@ -6,7 +6,7 @@ import { Proxy } from '../../fuzz/chaos/proxy.js';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import { app } from '../../src/index.js';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Backend, Wake } from '../../src/backend/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { startValkey, type StartValkeyOptions, type ValkeyServer } from '../support/valkey/index.js';
 

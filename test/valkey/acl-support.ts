@@ -6,7 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import { OPERATIONS, QUERIES } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type TaskContext } from '../../src/index.js';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Backend, Wake } from '../../src/backend/backend.js';
 
 type Calls = Record<string, ((args: unknown) => Promise<unknown>) | undefined>;
 

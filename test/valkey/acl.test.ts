@@ -6,7 +6,7 @@ import { commandsIn } from '../../lua/commands.js';
 import { library } from '../../lua/library.js';
 import type { EngineError } from '../../model/errors.js';
 import { app } from '../../src/index.js';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Backend, Wake } from '../../src/backend/backend.js';
 import { aclOf, valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { neededRights } from '../../src/valkey/boot/rights.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Valkey } from 'iovalkey';
 import { library } from '../../lua/library.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { checkServer } from '../../src/valkey/boot/server-check.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';

@@ -1,8 +1,8 @@
 /** Calls made at one moment travel together, and nobody can tell but by their number. */
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { Backend } from '../../src/backend.js';
-import { parseCommand } from '../../src/boundary.js';
+import type { Backend } from '../../src/backend/backend.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { Coalescer } from '../../src/valkey/coalescer.js';
 import { deployment } from '../support/valkey/deployment.js';
 

@@ -10,7 +10,7 @@ import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
-import { WakeListeners } from '../../src/wake-listeners.js';
+import { WakeListeners } from '../../src/backend/wake-listeners.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const P = '{fp:0}';

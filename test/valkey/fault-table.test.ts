@@ -6,7 +6,7 @@ import { ReplyError, Valkey } from 'iovalkey';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { library } from '../../lua/library.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { CallTimeout, faultOf, isNotNow } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { valkey } from '../../src/valkey/index.js';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Backend, Wake } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { ReplyError, Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { faultOf, NotYet } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';

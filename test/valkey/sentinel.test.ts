@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { findValkeyProgram, freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 

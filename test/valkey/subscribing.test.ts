@@ -4,7 +4,7 @@ import { createServer, connect, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Backend, Wake } from '../../src/backend/backend.js';
 import { app } from '../../src/index.js';
 import { startTimerLoop } from '../../src/engine/index.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { certificateAuthority, tlsArgs, type CertificateAuthority } from '../support/certificates.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';

@@ -3,7 +3,7 @@ import { Valkey } from 'iovalkey';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plain } from '../../fuzz/plain.js';
-import type { Announcement, AnnouncementKind, Backend, StreamNotice, Wake } from '../../src/backend.js';
+import type { Announcement, AnnouncementKind, Backend, StreamNotice, Wake } from '../../src/backend/backend.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 

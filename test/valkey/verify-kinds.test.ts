@@ -8,7 +8,7 @@ import { KEYS, RECORDS, SUFFIXES } from '../../lua/layout.js';
 import { fold } from '../../model/evolve.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
 import { emptyState, live, type EntityKind } from '../../model/state.js';
-import { readEvents } from '../../src/log.js';
+import { readEvents } from '../../src/engine/log.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { besideOf, familyOf } from '../../src/valkey/key-families.js';

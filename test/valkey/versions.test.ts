@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { library } from '../../lua/library.js';
 import { SIGNATURES } from '../../lua/signatures.js';
 import type { EngineError } from '../../model/errors.js';
-import type { Backend } from '../../src/backend.js';
+import type { Backend } from '../../src/backend/backend.js';
 import { LibraryKeeper } from '../../src/valkey/boot/library.js';
 import { DeploymentRecord } from '../../src/valkey/boot/deployment.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { CHANNELS } from '../../lua/layout.js';
 import { metersOf, meterSetOf } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
-import type { Heard } from '../../src/wake-listeners.js';
+import type { Heard } from '../../src/backend/wake-listeners.js';
 import { parseWake } from '../../src/valkey/wakes/parse.js';
 
 const PREFIX = 'ff:';

@@ -1,7 +1,7 @@
 /** Members of flows and children of handlers as rows, with the reason of those that did not complete. */
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { FlowMember } from '../../../model/flow/reads.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { failureOf } from '../runs/failure.js';
 import type { FlowChild } from './flow.js';
 

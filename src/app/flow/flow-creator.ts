@@ -1,7 +1,7 @@
 /** Creating flows: where each goes, and how much of it goes in one call. */
 import { executionIdOf } from '../../../model/ids.js';
 import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { localFlows } from '../../engine/local-flows.js';
 import { withRetries } from '../../engine/retry.js';

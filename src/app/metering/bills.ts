@@ -1,6 +1,6 @@
 /** Bills of all budgets of a deployment, by scope. */
 import { partitionsOf } from '../../../model/families.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { checkWhole, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { LIMITS } from '../../../model/limits.js';

@@ -5,7 +5,7 @@ import { label } from '../../../model/core/fields.js';
 import { issueWords } from '../../../model/core/issue-words.js';
 import type { BudgetStatus } from '../../../model/budget/reads.js';
 import { isUuid } from '../../../model/ids.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';

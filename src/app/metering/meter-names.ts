@@ -1,6 +1,6 @@
 /** What a run's budgets and quotas are called where they are defined: by its task, for the input that it was created with. */
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { decode } from '../../shared/codec.js';
 import { shown } from '../../shared/checks.js';
 import type { TaskDefinition } from '../tasks/task.js';

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../../../model/limits.js';
 import type { KeyedQuota } from '../../../model/metering/meters.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { checkDuration, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';

@@ -1,5 +1,5 @@
 /** The quotas of tasks, as operators see them. */
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { quotasOfRun, usesOf, type QuotaUse } from './quota.js';
 import type { TaskRegistry } from '../tasks/registry.js';
 import type { TaskReference } from '../tasks/task.js';

@@ -2,7 +2,7 @@
 import type { LaneCounts } from '../../../model/schedule/counts.js';
 import { compareBytes, partitionKeyOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { laneNameOf } from '../../shared/lane-names.js';
 
 /** Counts of a lane, or of all lanes. States and reasons without runs are left out. */

@@ -1,7 +1,7 @@
 /** Dead letters: runs that failed without further retries, or expired. They can be listed and replayed by filter. */
 import type { Quarantined } from '../../../model/partition/quarantine.js';
 import type { ExecutionSummary } from '../../../model/listing/list.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
 import { checkSignal, checkWhole } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';

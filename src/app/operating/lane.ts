@@ -1,6 +1,6 @@
 /** A lane as operators see it: pause, drain and resume it for all processes of the deployment. */
 import type { Lane, LaneState } from '../../../model/lane/lane.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { changeLane, readLaneEverywhere } from '../../engine/change-lane.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf } from '../../shared/lane-names.js';

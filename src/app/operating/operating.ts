@@ -1,7 +1,7 @@
 /** What operators do with a run: hold, prioritise, replay and tag it. */
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';

@@ -1,6 +1,6 @@
 /** The workers of a namespace, in all processes. */
 import type { WorkerInfo } from '../../../model/worker/reads.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { livingWorkers, markDead, takes, type DeadWorkerReport } from '../../engine/workers.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';

@@ -2,7 +2,7 @@
  * `app.on('completed', ...)`: runs of the app's namespace that end, in whichever process. One subscription for all
  * listeners, there while there are any.
  */
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { sleep, spread, type Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { EngineError } from '../../../model/errors.js';

@@ -2,7 +2,7 @@
 import type { ExecutionEvent } from '../../../model/events.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { News } from '../../engine/local-news.js';
 import { ResultUnavailableError, RunNotFoundError } from '../../shared/errors.js';
 

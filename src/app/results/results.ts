@@ -5,7 +5,7 @@
  */
 import { EngineError } from '../../../model/errors.js';
 import { isExecutionId, partitionOfExecution } from '../../../model/ids.js';
-import type { Announcement, Backend } from '../../backend.js';
+import type { Announcement, Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { localNews } from '../../engine/local-news.js';
 import { onAbort } from '../../shared/abort-listeners.js';

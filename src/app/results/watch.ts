@@ -13,7 +13,7 @@
 import { EngineError } from '../../../model/errors.js';
 import { isOfExecution, type ExecutionEvent } from '../../../model/events.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { RunNotFoundError } from '../../shared/errors.js';

@@ -1,6 +1,6 @@
 /** The children that the handler of a run has begun. */
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { childOf } from '../flow/child-rows.js';

@@ -2,7 +2,7 @@
 import { partitionOfExecution } from '../../../model/ids.js';
 import type { EngineError } from '../../../model/errors.js';
 import type { ArgsOf, Command, OutcomeOf } from '../../../model/machine.js';
-import type { Backend, CommandResult } from '../../backend.js';
+import type { Backend, CommandResult } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { Placer } from '../../engine/placer.js';
 import { withRetries } from '../../engine/retry.js';

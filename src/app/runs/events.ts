@@ -1,10 +1,10 @@
 /** What happens to one run, from the log of its partition. */
 import { isOfExecution, type Event, type ExecutionEvent } from '../../../model/events.js';
 import { partitionOfExecution } from '../../../model/ids.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
-import { earliestOf, readEvents, type LogSource } from '../../log.js';
+import { earliestOf, readEvents, type LogSource } from '../../engine/log.js';
 import { checkSignal } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';

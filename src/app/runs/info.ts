@@ -2,7 +2,7 @@
 import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo, HoldSummary } from '../../../model/execution/projections.js';
 import type { BlockingReason, PublicState } from '../../../model/execution/situation.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { decode } from '../../shared/codec.js';
 import { laneNameOf } from '../../shared/lane-names.js';
 import { TEMPLATE_ENCODING } from '../../shared/template.js';

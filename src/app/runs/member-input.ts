@@ -2,7 +2,7 @@
 import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { AnswerOf } from '../../../model/machine.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { decode, JSON_ENCODING } from '../../shared/codec.js';
 import { fill, templateOf } from '../../shared/template.js';
 

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { assert, EngineError } from '../../../model/errors.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { placementOf } from '../../../model/partition.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { withRetries } from '../../engine/retry.js';
 import { decode, JSON_ENCODING, type Encoded } from '../../shared/codec.js';
 import { RunIdConflictError } from '../../shared/errors.js';

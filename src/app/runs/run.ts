@@ -3,7 +3,7 @@ import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { afterAndIo, type Clock } from '../../engine/clock.js';
 import { explain, type Explanation } from '../../engine/explain.js';
 import { localNews } from '../../engine/local-news.js';

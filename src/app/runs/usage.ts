@@ -1,7 +1,7 @@
 /** What a run used of budgets. */
 import type { ExecutionUsage } from '../../../model/budget/reads.js';
 import { partsOfMeterSet } from '../../../model/metering/meters.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { budgetNamesOf } from '../metering/meter-names.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';

@@ -2,7 +2,7 @@
 import { kid as kidField, secret as secretField } from '../../../model/core/fields.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { encode } from '../../shared/codec.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';

@@ -1,5 +1,5 @@
 /** The signals that a run has received. */
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { RunNotFoundError } from '../../shared/errors.js';

@@ -1,7 +1,7 @@
 /** Follows the streams of a run, attempt by attempt, to the end of the run. */
 import { EngineError } from '../../../model/errors.js';
 import type { StreamFrames } from '../../../model/stream/reads.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { checkSignal, checkWhole, refuse } from '../../shared/checks.js';

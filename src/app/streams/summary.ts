@@ -1,5 +1,5 @@
 /** The summary of a run. */
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { checkWhole } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';

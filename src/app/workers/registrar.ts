@@ -4,7 +4,7 @@
  * see who lives. No work depends on it: what fails here is tried again with the next heartbeat, and holds nothing up.
  */
 import type { ArgsOf } from '../../../model/machine.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { within, type Cancel, type Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { liftRouteBlocks } from '../../engine/workers.js';

@@ -1,6 +1,6 @@
 /** The workers of an app in this process, and the engine loop that goes along with them. */
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../../engine/timer-loop.js';
 import { refuse } from '../../shared/checks.js';

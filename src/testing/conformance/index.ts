@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { handleOf } from '../../../model/handle.js';
 import type { ArgsOf } from '../../../model/machine.js';
-import type { Wake } from '../../backend.js';
+import type { Wake } from '../../backend/backend.js';
 import { grantScenarios } from './grants.js';
 import { listScenarios } from './lists.js';
 import { stepScenarios } from './checkpoints.js';

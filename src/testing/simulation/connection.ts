@@ -15,8 +15,8 @@ import {
   type Wake,
 } from '../../engine/index.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type ParsedCommand } from '../../../model/machine.js';
-import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend.js';
-import type { Heard } from '../../wake-listeners.js';
+import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend/backend.js';
+import type { Heard } from '../../backend/wake-listeners.js';
 import { FaultPlan, type Fault } from './faults.js';
 import { offer, type Gathered } from './offers.js';
 import type { SimulatedProcess } from './process.js';

@@ -22,7 +22,7 @@ import {
   settingText,
   type DeploymentSettings,
   type GivenSettings,
-} from '../../settings.js';
+} from '../../backend/settings.js';
 import type { Client } from '../connection/clients.js';
 import { buildsKey, deploymentKey } from '../keys.js';
 

@@ -9,8 +9,8 @@ import { familyOf, hasPartition, isPartitionOfAnyFamily, type FamilyCounts } fro
 import { executionIdIn, isPartitionKey, isUuid } from '../../../model/ids.js';
 import { isMeterSet } from '../../../model/metering/meters.js';
 import { isShortId } from '../../../model/short-id.js';
-import type { Announcement } from '../../backend.js';
-import type { Heard } from '../../wake-listeners.js';
+import type { Announcement } from '../../backend/backend.js';
+import type { Heard } from '../../backend/wake-listeners.js';
 
 /** Longest accepted message, characters. */
 const MAX_LENGTH = 16_384;

@@ -1,5 +1,5 @@
 /** A reservation of a handler: renewed while the handler runs, released when it ends without settling. */
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { amountsFor, type Amounts, type AmountsOf, type BudgetWords } from './amounts.js';

@@ -1,7 +1,7 @@
 /** Budgets in a handler, charged to its run. */
 import type { OutcomeOf } from '../../../model/machine.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { checkDuration, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';

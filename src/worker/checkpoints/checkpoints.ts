@@ -6,7 +6,7 @@
 import { stepKeyOf, type StepKind, type StepRecord } from '../../../model/step/facts.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
 import { decode, encodeWithin, type Encoded } from '../../shared/codec.js';
 import type { Attempt } from '../attempt.js';

@@ -5,10 +5,10 @@
  */
 import { EngineError } from '../../../model/errors.js';
 import type { ArgsOf, Command } from '../../../model/machine.js';
-import type { Backend, CommandResult } from '../../backend.js';
+import type { Backend, CommandResult } from '../../backend/backend.js';
 import { afterAndIo, type Clock } from '../../engine/clock.js';
 import { retryDelayMs } from '../../engine/retry.js';
-import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../../together.js';
+import { MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../../backend/joined-calls.js';
 import { asEngineError } from '../../util/engine-error.js';
 import { TaskAbort } from '../abort.js';
 import { isUnanswered } from '../answers.js';
@@ -128,7 +128,7 @@ export class FrameWriter {
     let count = 0;
     for (const frame of this.queue) {
       bytes += frame.bytes;
-      if (count === MAX_TOGETHER || (count > 0 && bytes > MAX_BYTES_TOGETHER)) break;
+      if (count === MAX_JOINED_COMMANDS || (count > 0 && bytes > MAX_JOINED_BYTES)) break;
       count++;
     }
     return this.queue.splice(0, count);

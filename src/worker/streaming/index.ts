@@ -1,5 +1,5 @@
 /** The stream of an attempt: created for its handler, and closed before its ending. */
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { failureTextOf } from '../../util/failure-text.js';

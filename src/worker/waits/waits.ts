@@ -7,7 +7,7 @@
  * suspended together, and never while a step runs. Other work that the handler has started continues unobserved and is
  * repeated when the handler runs again; such work belongs in a step.
  */
-import type { Backend } from '../../backend.js';
+import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';

@@ -4,7 +4,7 @@ import { QUERIES, type AnyDecision, type ArgsOf, type OperationName } from '../.
 import { SpecMachine } from '../../../model/specification/machine.js';
 import { violations } from '../../../model/specification/invariants.js';
 import type { StreamFrames, StreamSummary } from '../../../model/stream/reads.js';
-import { parseCommand } from '../../../src/boundary.js';
+import { parseCommand } from '../../../src/backend/boundary.js';
 import { FENCE, RETENTION_MS, START, uuid, X } from '../dsl.js';
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);

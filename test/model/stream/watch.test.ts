@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { NO_NOTICES, noticesAfter } from '../../../model/partition/notices.js';
 import { SpecMachine } from '../../../model/specification/machine.js';
-import { parseCommand } from '../../../src/boundary.js';
+import { parseCommand } from '../../../src/backend/boundary.js';
 import { created, given, idOf, NOW, X } from '../dsl.js';
 
 describe('watchStream', () => {

@@ -1,7 +1,7 @@
 /** A server of its own for a test file, a backend on it, and a plain client that looks at it from outside. */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll } from 'vitest';
-import type { Backend } from '../../../src/backend.js';
+import type { Backend } from '../../../src/backend/backend.js';
 import { valkey } from '../../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from './index.js';
 

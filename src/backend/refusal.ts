@@ -1,6 +1,6 @@
 /** Converts refusals of commands to errors. */
-import type { Rejected } from '../model/core/operation.js';
-import { EngineError } from '../model/errors.js';
+import type { Rejected } from '../../model/core/operation.js';
+import { EngineError } from '../../model/errors.js';
 
 /** The error that a refused command throws. */
 export function refusal(name: string, { code, detail }: Rejected): EngineError {

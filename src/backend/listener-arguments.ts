@@ -1,5 +1,5 @@
 /** Checks the arguments of backend methods with a listener; shared by all backends. */
-import { EngineError } from '../model/errors.js';
+import { EngineError } from '../../model/errors.js';
 import type { AnnouncementKind } from './backend.js';
 
 const KINDS: Readonly<Record<AnnouncementKind, true>> = { appended: true, ended: true };

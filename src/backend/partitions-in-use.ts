@@ -1,7 +1,14 @@
 /** The partitions in use of a deployment, which timer loops check for due work. */
-import { FAMILIES, familyOf, NOTED_FAMILIES, partitionsOf, type Family, type FamilyCounts } from '../model/families.js';
-import { EngineError } from '../model/errors.js';
-import { operationNamed, type ParsedCommand } from '../model/machine.js';
+import {
+  FAMILIES,
+  familyOf,
+  NOTED_FAMILIES,
+  partitionsOf,
+  type Family,
+  type FamilyCounts,
+} from '../../model/families.js';
+import { EngineError } from '../../model/errors.js';
+import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 
 /** The family whose first use must be recorded before these commands run; undefined if there is none. */
 export function familyToNote(

@@ -1,8 +1,8 @@
 /** Lists lanes. Every partition has its own; a page merges them. */
-import { anyPartitionKey } from '../model/core/fields.js';
-import { EngineError } from '../model/errors.js';
-import { compareBytes } from '../model/ids.js';
-import { DEFAULTS, LIMITS } from '../model/limits.js';
+import { anyPartitionKey } from '../../model/core/fields.js';
+import { EngineError } from '../../model/errors.js';
+import { compareBytes } from '../../model/ids.js';
+import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import type { ListLanesPage } from './backend.js';
 
 /** The request of a page of lanes. */

@@ -4,6 +4,6 @@
  */
 
 /** Most commands of a joined call; this many occupy the server for about a millisecond. */
-export const MAX_TOGETHER = 64;
+export const MAX_JOINED_COMMANDS = 64;
 /** Most bytes of their payloads. */
-export const MAX_BYTES_TOGETHER = 256 * 1024;
+export const MAX_JOINED_BYTES = 256 * 1024;

@@ -34,10 +34,10 @@
  * - log: the events of a partition, in order
  * - outcome, refusal: the answer to a command: an expected result, or a code that says why nothing happened
  */
-import type { EngineError } from '../model/errors.js';
-import type { BackendLabel } from '../model/handle.js';
-import type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../model/machine.js';
-import type { PartitionConfig } from '../model/partition.js';
+import type { EngineError } from '../../model/errors.js';
+import type { BackendLabel } from '../../model/handle.js';
+import type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';
+import type { PartitionConfig } from '../../model/partition.js';
 import type { Capabilities } from './capabilities.js';
 import type { DeploymentSettings, GivenSettings } from './settings.js';
 

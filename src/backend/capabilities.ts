@@ -1,7 +1,7 @@
 /** Capabilities of backends, as data for operators and for programs that run on several backends. */
-import { reservedIn } from '../model/core/reserved.js';
-import type { BackendLabel } from '../model/handle.js';
-import { OPERATIONS, QUERIES, type OperationName, type QueryName } from '../model/machine.js';
+import { reservedIn } from '../../model/core/reserved.js';
+import type { BackendLabel } from '../../model/handle.js';
+import { OPERATIONS, QUERIES, type OperationName, type QueryName } from '../../model/machine.js';
 
 /** Optional calls of a backend that are not in the registry of operations and reads. */
 const OTHER_CALLS = ['verifyPartition', 'onNotice'] as const;

@@ -1,10 +1,10 @@
 /** Reading the log of a partition, page after page. */
-import { EngineError } from '../model/errors.js';
-import { isOfExecution, type LoggedEvent } from '../model/events.js';
-import { LeaseHistoryReader, type LeaseHistoryEntry } from '../model/lease/history.js';
-import { LIMITS } from '../model/limits.js';
-import type { Backend } from './backend.js';
-import { partitionOfExecution } from '../model/ids.js';
+import { EngineError } from '../../model/errors.js';
+import { isOfExecution, type LoggedEvent } from '../../model/events.js';
+import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Backend } from '../backend/backend.js';
+import { partitionOfExecution } from '../../model/ids.js';
 
 /** The part of a backend that reads logs. */
 export type LogSource = Pick<Backend, 'readLog'>;

@@ -3,13 +3,13 @@
  * before anything runs.
  */
 import type { z } from 'zod';
-import { issueWords } from '../model/core/issue-words.js';
-import { validator } from '../model/core/validator.js';
-import { EngineError, type ErrorCode } from '../model/errors.js';
-import type { FamilyCounts } from '../model/families.js';
-import { partitionOfExecution } from '../model/ids.js';
-import { decodeHandle, type BackendLabel } from '../model/handle.js';
-import { LIMITS } from '../model/limits.js';
+import { issueWords } from '../../model/core/issue-words.js';
+import { validator } from '../../model/core/validator.js';
+import { EngineError, type ErrorCode } from '../../model/errors.js';
+import type { FamilyCounts } from '../../model/families.js';
+import { partitionOfExecution } from '../../model/ids.js';
+import { decodeHandle, type BackendLabel } from '../../model/handle.js';
+import { LIMITS } from '../../model/limits.js';
 import {
   OPERATIONS,
   operationNamed,
@@ -21,7 +21,7 @@ import {
   type ParsedArgsOf,
   type ParsedCommand,
   type QueryName,
-} from '../model/machine.js';
+} from '../../model/machine.js';
 
 type Validator = (value: unknown) => z.ZodSafeParseResult<Record<string, unknown>>;
 

@@ -3,10 +3,10 @@
  * 17); the call timeout is set per process.
  */
 import { z } from 'zod';
-import { durationMs, integer, tagKey } from '../model/core/fields.js';
-import { EngineError } from '../model/errors.js';
-import { NOTED_FAMILIES, type Family } from '../model/families.js';
-import { DEFAULTS, LIMITS } from '../model/limits.js';
+import { durationMs, integer, tagKey } from '../../model/core/fields.js';
+import { EngineError } from '../../model/errors.js';
+import { NOTED_FAMILIES, type Family } from '../../model/families.js';
+import { DEFAULTS, LIMITS } from '../../model/limits.js';
 
 const shared = {
   retentionMs: durationMs.default(DEFAULTS.retentionMs),
