@@ -63,6 +63,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'docs/subscribing.md': [
     // Listeners and iterators hear of it side by side.
     /^(completed charge o1 eu\n)?execution_created\n(completed charge o1 eu\n)?execution_claimed\n(completed charge o1 eu\n)?execution_completed(\ncompleted charge o1 eu)?$/,
+    /^pages monday$/,
     /^success mail\nsuccess\nsuccess$/,
     /^order success\nsuccess$/,
     /^\[ 'waiting', 'waiting' \]\n\[ 'success', 'success' \]$/,

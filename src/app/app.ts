@@ -161,8 +161,8 @@ export interface App {
   bills(filter?: BillFilter): AsyncIterable<BillRow>;
 
   /**
-   * Calls the listener when a run of this app's namespace ends in any process. Resolves with a function that removes
-   * the listener; no run that ends after that is missed, even while connections are lost. Errors that a listener throws
+   * Calls the listener when a run or a flow of this app's namespace ends in any process. Resolves with a function that
+   * removes the listener; no end after that is missed, even while connections are lost. Errors that a listener throws
    * go to the log. To continue after a restart of this process, use `Subscriptions` of `flowfabric/engine`.
    * @throws InvalidDefinitionError for an unknown event or a listener that is not a function; AppClosedError
    * @example

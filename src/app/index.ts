@@ -42,6 +42,7 @@ export type { TaskBudget, TaskBudgets } from './metering/task-budget.js';
 export type { RunFilter, RunQuery, RunRow } from './operating/run-list.js';
 export type { MarkDeadOptions, WorkerFilter, WorkerRow } from './operating/worker-list.js';
 export type { DeadWorkerReport } from '../engine/workers.js';
+export type { EndedFlow, FlowEvents } from './flow/ended-flow.js';
 export type { AppEventListener, AppEvents, AppEventsFault, EndedRun } from './results/end-listeners.js';
 export type { Failure } from './runs/failure.js';
 export type { RunEvent, RunEventsOptions } from './runs/events.js';

@@ -31,6 +31,7 @@ import { CALL_PATIENCE_MS } from './patience.js';
 import { requestedRun } from './runs/requested-run.js';
 import { isByPriority, queryOf, queuedQueryOf, type RunFilter, type RunQuery } from './operating/run-list.js';
 import { KnownRun, type Run, type RunSurroundings } from './runs/run.js';
+import type { SignalledTasks } from './signals/signalling.js';
 import { StuckWaits } from './workers/stuck-waits.js';
 import type { ManyRunOptions, OwnId, RunOptions, TaskDefinition } from './tasks/task.js';
 import { checkExecutionId, checkOwnId } from './tasks/task-checks.js';
@@ -250,7 +251,11 @@ export class AppRuntime {
       this.log === silentLogger
         ? () => () => undefined
         : (executionId, task) => (task === undefined ? () => undefined : this.stuck.add(executionId, task));
-    const surroundings = { backend, clock, ids, results, closing: this.readers.signal, onWait, standstill };
+    const tasks: SignalledTasks = {
+      declareSignals: () => this.tasks.all().some(({ signals = {} }) => Object.keys(signals).length > 0),
+      taskOf: (info) => (info.namespace === namespace ? this.tasks.find(info.executionKind) : undefined),
+    };
+    const surroundings = { backend, clock, ids, tasks, results, closing: this.readers.signal, onWait, standstill };
     const creator = new Creator({ surroundings, namespace, creatorIdentity, ids });
     const flows = new FlowCreator({ surroundings, namespace, creatorIdentity, ids });
     this.equipment = { surroundings, creator, flows, results };

@@ -33,8 +33,8 @@ export { Delivery, Subscription, type DamageListener, type SubscriptionState } f
 export { Snapshot, type SnapshotRow } from '../subscribing/snapshot.js';
 export type { SnapshotPage } from '../../model/partition/snapshot.js';
 export type { EventFilter, WorkFilter } from '../subscribing/filters.js';
+export type { Completion } from '../subscribing/completion.js';
 export type {
-  Completion,
   CompletionFilter,
   LeaseFilter,
   SignalFilter,

@@ -96,12 +96,12 @@ export class RunSkippedError extends RunError {
   override readonly name = 'RunSkippedError';
   readonly code = 'run_skipped';
   readonly hint =
-    'Find the member of its flow that failed: `children` of the flow lists all members with their states.';
+    'Repair what the members failed with, replay them, and then this one; `children` of the flow lists all members.';
 
   constructor(
     executionId: string,
     task?: string | undefined,
-    /** Members of its flow that did not complete, at most ten; `result()` of the flow names them. */
+    /** The members of its flow that kept it from running, at most ten. */
     readonly members: readonly FailedMember[] = [],
   ) {
     super(executionId, toldMembers(members), 'was skipped: what it depends on did not complete', task);
@@ -121,7 +121,8 @@ export interface FailedMember {
   readonly category: string | undefined;
 }
 
-const toldMembers = (members: readonly FailedMember[]): string =>
+/** Members that did not complete, in a sentence. */
+export const toldMembers = (members: readonly FailedMember[]): string =>
   members
     .map(({ task, state, message, category }) => {
       const why = [message, category === undefined ? '' : `(${category})`].filter((part) => part !== '').join(' ');

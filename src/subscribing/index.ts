@@ -18,6 +18,7 @@ import {
   passesEventFilter,
   type EventFilter,
 } from './filters.js';
+import type { Completion } from './completion.js';
 import { FlowMembers } from './flow-members.js';
 import { Group, joinGroup } from './group.js';
 import { hubOf, type LogHub } from './hub.js';
@@ -39,7 +40,6 @@ import {
   readSignals,
   SIGNALS_SAID,
   readTags,
-  type Completion,
   type CompletionFilter,
   type LeaseFilter,
   type SignalFilter,

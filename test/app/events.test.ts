@@ -6,6 +6,7 @@ import { partitionOfExecution } from '../../model/ids.js';
 import { systemClock } from '../../src/engine/clock.js';
 import {
   app,
+  child,
   EngineError,
   memory,
   NonRetryableError,
@@ -14,6 +15,7 @@ import {
   type AppEvents,
   type Backend,
   type Clock,
+  type TaskContext,
 } from '../../src/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
@@ -136,6 +138,63 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     expect(await collected(live)).toEqual(expected.slice(2));
     expect(await collected(run.events())).toEqual(expected);
     expect(await collected(task.get(run.id).events())).toEqual(expected);
+  });
+
+  it('ends of flows are told once all their members have ended', async () => {
+    const backend = await backendOf(label);
+    const a = opened({ backend });
+    const other = opened({ backend, namespace: 'other', closeBackend: false });
+    const add = a.task('add', ({ input }: { input: number }) => {
+      if (input < 0) throw new NonRetryableError('negative', { category: 'declined' });
+      return input + 1;
+    });
+    const parent = a.task('parent', async ({ children }: TaskContext) => (await children.all([child(add, 1)]))[0]);
+    const both = a.flow('both', (f, n: number) => f.run(add, f.run(add, n)));
+    const race = a.flow('race', (f) => f.run(add, f.any([f.run(add, 1), f.run(add, 2)])));
+    const told: unknown[] = [];
+    const skips: string[] = [];
+    const called = { flow: 'both', tags: { 'team.name': 'docs' } };
+    await a.on('flowCompleted', ({ id, flow, ownId, tags }) => told.push(['flowCompleted', { id, flow, ownId, tags }]));
+    await a.on('flowFailed', ({ id, flow, tags, members }) => {
+      told.push(['flowFailed', { id, flow, tags }, members.map(({ task, message }) => [task, message])]);
+    });
+    await a.on('flowCancelled', ({ id, reason, at }) => told.push(['flowCancelled', id, reason, typeof at]));
+    await a.on('skipped', ({ task }) => skips.push(task));
+    for (const name of ['flowCompleted', 'flowFailed', 'flowCancelled'] as const)
+      await other.on(name, () => told.push('not mine'));
+    const tags = { 'team.name': 'docs' };
+    const cancelled = await both.run(1);
+    await cancelled.cancel('not wanted');
+    await expect.poll(() => told, SOON).toEqual([['flowCancelled', cancelled.id, 'not wanted', 'number']]);
+    await a.worker();
+    const good = await both.run(1, { id: 'good', tags });
+    await expect
+      .poll(() => told.slice(1), SOON)
+      .toEqual([['flowCompleted', { ...called, id: good.id, ownId: 'good' }]]);
+    const won = await race.run();
+    await expect.poll(() => told.slice(2), SOON).toMatchObject([['flowCompleted', { flow: 'race', id: won.id }]]);
+    // The children of a handler are a flow of the engine, and not one that anybody declared.
+    await parent.run(undefined).result();
+    const bad = await both.run(-1, { tags });
+    await expect
+      .poll(() => told.slice(3), SOON)
+      .toEqual([['flowFailed', { ...called, id: bad.id }, [['add', 'negative']]]]);
+    await expect.poll(() => skips, SOON).toEqual(['add']);
+  });
+
+  it('the events of a member that is skipped end with that', async () => {
+    const a = opened({ backend: await backendOf(label) });
+    const bad = a.task('bad', (): number => {
+      throw new NonRetryableError('no');
+    });
+    const add = a.task('add', ({ input }: { input: number }) => input + 1);
+    const pair = a.flow('pair', (f) => f.run(add, f.run(bad, undefined)));
+    const run = await pair.run();
+    let last = '';
+    for await (const { id, task } of run.children) if (task === 'add') last = id;
+    const events = collected(a.get(last).events());
+    await a.worker();
+    expect((await events).at(-1)).toBe('execution_skipped');
   });
 
   it('a wait for events ends with its signal, and a run that is not there has none', async () => {

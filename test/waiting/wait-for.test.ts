@@ -5,6 +5,7 @@ import { z } from 'zod';
 import {
   all,
   any,
+  app,
   count,
   InvalidDefinitionError,
   InvalidInputError,
@@ -192,18 +193,43 @@ describe('waitFor', () => {
     const refused = { name: 'InvalidDefinitionError', message };
     expect(await rejectionOf(run.signal(name as 'paid'))).toMatchObject(refused);
     expect(await rejectionOf(task.get(run.id).signal(name as 'paid'))).toMatchObject(refused);
+    expect(await rejectionOf(t.app.get(run.id).signal(name))).toMatchObject(refused);
     await t.advance(10);
     expect(await rejectionOf(run.result())).toMatchObject({ failureClass: 'InvalidDefinitionError', reason: message });
     expect((await run.info()).attempts).toBe(1);
   });
 
-  it('a sender that does not know the task can send any signal, and approvals need no declaration', async () => {
+  it('a payload is checked where the app defines the task of a run, however the run was found', async () => {
+    t = testApp();
+    const signals = { paid: z.object({ cents: z.int() }) };
+    const task = t.app.task('t', { signals }, async ({ waitFor }) => (await waitFor('paid')).cents);
+    await t.app.worker();
+    const run = await task.run(undefined);
+    const found = await t.app.get(run.id);
+    const refused = { name: 'InvalidInputError', message: expect.stringContaining('cents') };
+    expect(await rejectionOf(found.signal('paid', { cents: 'five' }))).toMatchObject(refused);
+    const payload = { cents: 5 };
+    const sent = found.signal('paid', payload);
+    payload.cents = 6;
+    await sent;
+    await t.advance(10);
+    expect(await run.result()).toBe(5);
+  });
+
+  it('an app without the task, or of another namespace, can send any signal, and approvals need no declaration', async () => {
     t = testApp();
     const task = t.app.task('t', { signals: { paid: z.any() } }, ({ approval }: TaskContext) => approval('deploy'));
     await t.app.worker();
     const run = await task.run(undefined);
-    expect(await t.app.get(run.id).signal('refund')).toMatchObject({ effect: 'kept' });
-    await run.approve('deploy', { by: 'ann' });
+    const backend = await t.app.backend();
+    const other = app({ backend, namespace: 'other', closeBackend: false });
+    other.task('t', { signals: { other: z.any() } });
+    expect(await other.get(run.id).signal('refund')).toMatchObject({ effect: 'kept' });
+    const stranger = app({ backend, closeBackend: false });
+    stranger.task('u', { signals: { other: z.any() } });
+    expect(await stranger.get(run.id).signal('refund')).toMatchObject({ effect: 'kept' });
+    await t.app.get(run.id).approve('deploy', { by: 'ann' });
+    await Promise.all([other.close(), stranger.close()]);
     await t.advance(10);
     expect(await run.result()).toMatchObject({ approved: true });
   });

@@ -1,34 +1,119 @@
-/** Members of flows and children of handlers as rows, with the reason of those that did not complete. */
+/**
+ * Members of flows and children of handlers as rows, with the reason of those that did not complete. A skipped one has
+ * no reason of its own: its row names the members that kept it from running.
+ */
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { FlowMember } from '../../../model/flow/reads.js';
+import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
+import { toldMembers, type FailedMember } from '../../shared/errors.js';
+import { boundText } from '../../util/text.js';
 import { failureOf } from '../runs/failure.js';
 import type { FlowChild } from './flow.js';
 
-/** The row of an execution. */
-export function childOf(info: ExecutionInfo): FlowChild {
-  const { executionId: id, executionKind: task, publicState: state, failureReason = '' } = info;
-  const row = { id, task, state, category: undefined };
-  switch (state) {
-    case 'failed': {
-      const { message, category } = failureOf(failureReason, info.failureCategory ?? '');
-      return { ...row, message, category };
+/** Bytes of the message of a member that others name. */
+const MAX_MESSAGE_BYTES = 500;
+/** Members that a skipped one names. */
+const MAX_NAMED = 10;
+
+/** A row for errors and explanations, which name several. */
+export const failedMemberOf = (row: FlowChild): FailedMember => ({
+  ...row,
+  message: boundText(row.message, MAX_MESSAGE_BYTES),
+});
+
+/** Makes the rows of one list. Members that are looked at for several rows are read once. */
+export class ChildRows {
+  private readonly blamed = new Map<string, Promise<readonly FailedMember[]>>();
+
+  constructor(
+    private readonly backend: Backend,
+    /** Repeats a read for a while when the store cannot be reached. */
+    private readonly call: <T>(read: () => Promise<T>) => Promise<T>,
+  ) {}
+
+  /** The row of an execution. */
+  async of(info: ExecutionInfo): Promise<FlowChild> {
+    const { executionId: id, executionKind: task, publicState: state, failureReason = '' } = info;
+    const row = { id, task, state, category: undefined };
+    switch (state) {
+      case 'failed': {
+        const { message, category } = failureOf(failureReason, info.failureCategory ?? '');
+        return { ...row, message, category };
+      }
+      case 'expired':
+        return { ...row, message: failureReason };
+      case 'cancelled':
+        return { ...row, message: cancellationOf(info) };
+      case 'skipped':
+        return { ...row, message: toldMembers(await this.culpritsOf(id)) };
+      default:
+        return { ...row, message: '' };
     }
-    case 'expired':
-      return { ...row, message: failureReason };
-    case 'cancelled':
-      return { ...row, message: info.cancellationReason ?? '' };
-    default:
-      return { ...row, message: '' };
+  }
+
+  /** The row of a member. More is read only where the list of members does not have its reason. */
+  async ofMember(member: FlowMember): Promise<FlowChild> {
+    const { executionId, executionKind, publicState, cancellationReason = '' } = member;
+    const row = { id: executionId, task: executionKind, state: publicState, category: undefined };
+    switch (publicState) {
+      case 'skipped':
+        return { ...row, message: toldMembers(await this.culpritsOf(executionId)) };
+      case 'failed':
+      case 'expired':
+        return this.read(row);
+      case 'cancelled':
+        return cancellationReason === '' ? this.read(row) : { ...row, message: cancellationReason };
+      default:
+        return { ...row, message: '' };
+    }
+  }
+
+  /** The members that kept a skipped one from running, at most ten. Between them and it, members can be skipped too. */
+  culpritsOf(executionId: string): Promise<readonly FailedMember[]> {
+    let found = this.blamed.get(executionId);
+    if (found === undefined) this.blamed.set(executionId, (found = this.blame(executionId)));
+    return found;
+  }
+
+  private async blame(executionId: string): Promise<readonly FailedMember[]> {
+    const culprits = new Map<string, FailedMember>();
+    for await (const upstream of this.impossibleUpstreams(executionId)) {
+      const info = await this.call(() => this.backend.readExecutionInfo({ executionId: upstream }));
+      if (info === undefined) continue;
+      const { publicState } = info;
+      const own =
+        publicState === 'skipped'
+          ? await this.culpritsOf(upstream)
+          : // One that was replayed since is to blame no longer.
+            publicState === 'failed' || publicState === 'cancelled' || publicState === 'expired'
+            ? [failedMemberOf(await this.of(info))]
+            : [];
+      for (const culprit of own) culprits.set(culprit.id, culprit);
+      if (culprits.size >= MAX_NAMED) break;
+    }
+    return [...culprits.values()].slice(0, MAX_NAMED);
+  }
+
+  /** The members whose results it needed, and that ended without. */
+  private async *impossibleUpstreams(executionId: string): AsyncGenerator<string, void, undefined> {
+    const { backend, call } = this;
+    let cursor: string | undefined;
+    do {
+      const page = await call(() =>
+        backend.listEdges({ executionId, direction: 'incoming', cursor, limit: LIMITS.maxListPage }),
+      );
+      for (const edge of page.edges) if (edge.edgeState === 'impossible') yield edge.upstreamExecutionId;
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+  }
+
+  private async read(row: Omit<FlowChild, 'message'>): Promise<FlowChild> {
+    const info = await this.call(() => this.backend.readExecutionInfo({ executionId: row.id }));
+    return info === undefined ? { ...row, message: '' } : this.of(info);
   }
 }
 
-/** The row of a member. Only of one that failed or expired more is read than the list of members has. */
-export async function childOfMember(
-  { executionId, executionKind, publicState, cancellationReason = '' }: FlowMember,
-  read: (executionId: string) => ReturnType<Backend['readExecutionInfo']>,
-): Promise<FlowChild> {
-  const row = { id: executionId, task: executionKind, state: publicState, message: cancellationReason };
-  const info = publicState === 'failed' || publicState === 'expired' ? await read(executionId) : undefined;
-  return info === undefined ? { ...row, category: undefined } : childOf(info);
-}
+/** Why a run was cancelled; a flow can have been cancelled without a reason. */
+const cancellationOf = ({ cancellationReason = '', cancelledBy }: ExecutionInfo): string =>
+  cancellationReason === '' && cancelledBy === 'flow_cascade' ? 'its flow was cancelled' : cancellationReason;

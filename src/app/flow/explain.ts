@@ -1,43 +1,74 @@
-/** Why a flow does not go on: what its members that could run wait for. */
+/** Why a flow does not go on: what its members that could run wait for, and which of them did not complete. */
 import type { FlowMember } from '../../../model/flow/reads.js';
 import type { Explanation } from '../../engine/explain.js';
+import { toldMembers } from '../../shared/errors.js';
 import type { FlowExplanation, FlowState } from './flow.js';
+import {
+  endedBadly,
+  hasEnded,
+  isLive,
+  MAX_NAMED,
+  memberPages,
+  named,
+  type FlowSnapshot,
+  type Listed,
+} from './listed-members.js';
 
-/** Members that are explained. */
-const MAX_EXPLAINED = 10;
 /** Members that the sentence is about. */
 const MAX_TOLD = 3;
 
 /** Whether other members have to complete before it goes on. */
 const waitsForOthers = ({ group }: FlowMember): boolean => group?.groupState === 'pending';
 
-/**
- * @param live members that have not ended
- * @param explained explains one of them
- */
+/** @param explained explains one member */
 export async function explainFlow(
+  listed: Listed,
+  flow: FlowSnapshot,
   state: FlowState,
-  live: AsyncIterable<FlowMember>,
   explained: (executionId: string) => Promise<Explanation>,
 ): Promise<FlowExplanation> {
-  const [free, waiting] = [[] as FlowMember[], [] as FlowMember[]];
-  for await (const member of live) (waitsForOthers(member) ? waiting : free).push(member);
+  const { free, waiting, bad } = await sorted(listed, flow);
   // Of a flow that is still being built, no member is free to run.
-  const told = (free.length > 0 ? free : waiting).slice(0, MAX_EXPLAINED);
-  const members = await Promise.all(
-    told.map(async ({ executionId: id, executionKind: task }) => ({ id, task, ...(await explained(id)) })),
-  );
-  const counts = { waiting: waiting.length, more: free.length - Math.min(free.length, MAX_EXPLAINED) };
-  return { state, members, ...counts, sentence: sentenceOf(state, members, free.length, waiting.length) };
+  const told = (free.length > 0 ? free : waiting).slice(0, MAX_NAMED);
+  const [members, failed] = await Promise.all([
+    Promise.all(told.map(async ({ executionId: id, executionKind: task }) => ({ id, task, ...(await explained(id)) }))),
+    named(listed, bad.slice(0, MAX_NAMED)),
+  ]);
+  const counts = { waiting: waiting.length, more: free.length - Math.min(free.length, MAX_NAMED) };
+  const sentence =
+    members.length === 0 ? endOf(flow, state, failed, bad.length) : sentenceOf(members, free.length, waiting.length);
+  return { state, members, ...counts, failed, sentence };
 }
 
-function sentenceOf(
+/** The members by what they say about the flow. */
+async function sorted(listed: Listed, flow: FlowSnapshot) {
+  const [free, waiting, bad] = [[] as FlowMember[], [] as FlowMember[], [] as FlowMember[]];
+  const found = { free, waiting, bad };
+  if (!isLive(flow) && flow.publicFlowState === 'completed') return found;
+  const isCancelled = flow.publicFlowState === 'cancelled';
+  for await (const page of memberPages(listed))
+    for (const member of page) {
+      if (!hasEnded(member)) (waitsForOthers(member) ? waiting : free).push(member);
+      // Of a cancelled flow, the members that it cancelled say nothing more.
+      else if (endedBadly(member) && !(isCancelled && member.publicState === 'cancelled')) bad.push(member);
+    }
+  return found;
+}
+
+function endOf(
+  { cancelReason = '', publicFlowState }: FlowSnapshot,
   state: FlowState,
-  members: FlowExplanation['members'],
-  freeCount: number,
-  waitingCount: number,
+  failed: FlowExplanation['failed'],
+  failedCount: number,
 ): string {
-  if (members.length === 0) return `It ended ${state}.`;
+  const why = publicFlowState === 'cancelled' ? cancelReason : '';
+  const shown = failed.slice(0, MAX_TOLD);
+  const more = failedCount - shown.length;
+  const members = [toldMembers(shown), ...(more > 0 ? [`${more} more`] : [])].filter((part) => part !== '');
+  return `It ended ${[state, why, members.join('; ')].filter((part) => part !== '').join(': ')}.`;
+}
+
+function sentenceOf(members: FlowExplanation['members'], freeCount: number, waitingCount: number): string {
   const shown = members.slice(0, MAX_TOLD).map(({ task, sentence }) => `${task}: ${sentence}`);
   const more = freeCount - shown.length;
   const others = [

@@ -1,22 +1,13 @@
 /** A flow that the engine knows. */
-import { OUTRUN } from '../../../model/flow/cascade.js';
-import type { FlowMember } from '../../../model/flow/reads.js';
 import { partitionIndexOf, uuidOfExecution } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { AnswerOf } from '../../../model/machine.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
 import { sleep, spread } from '../../engine/clock.js';
 import { isRetryable, withRetries } from '../../engine/retry.js';
 import { onAbort } from '../../shared/abort-listeners.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs } from '../../shared/duration.js';
-import {
-  FlowCancelledError,
-  FlowFailedError,
-  ResultTimeoutError,
-  RunNotFoundError,
-  RunSkippedError,
-} from '../../shared/errors.js';
+import { FlowCancelledError, FlowFailedError, ResultTimeoutError, RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { fill, labelsOf } from '../../shared/template.js';
 import { printed } from '../../util/printed.js';
@@ -25,8 +16,16 @@ import { CALL_PATIENCE_MS } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
 import { explain } from '../../engine/explain.js';
 import { explainFlow } from './explain.js';
-import { childOfMember } from './child-rows.js';
+import { ChildRows } from './child-rows.js';
 import type { FlowCancelOptions, FlowChild, FlowExplanation, FlowInfo, FlowRun, FlowState } from './flow.js';
+import {
+  failedOf,
+  isLive,
+  memberPages,
+  stateOf,
+  type FlowSnapshot as Snapshot,
+  type Listed,
+} from './listed-members.js';
 import { memberId } from './members.js';
 import { calledBy } from '../runs/tags.js';
 import { storedIn } from './stored.js';
@@ -36,20 +35,6 @@ const CANCEL_OPTIONS = { reason: true, running: true, wait: true } as const;
 /** Between two looks at a flow that is waited for as a whole, ms: each is longer than the one before. */
 const FIRST_LOOK_MS = 20;
 const LAST_LOOK_MS = 1_000;
-/** Members that one call lists. */
-const PAGE = 100;
-/** Members that an error names, and bytes of the message of each. */
-const MAX_NAMED = 10;
-const MAX_MESSAGE_BYTES = 500;
-
-type Snapshot = NonNullable<AnswerOf<'describeFlow'>>;
-
-const BAD_ENDS: ReadonlySet<string> = new Set(['failed', 'cancelled', 'expired']);
-const ENDS: ReadonlySet<string> = new Set(['completed', 'skipped', ...BAD_ENDS]);
-
-/** Whether something of it may still happen. */
-const isLive = ({ members, building }: Snapshot): boolean =>
-  building || Object.keys(members).some((state) => !ENDS.has(state));
 
 /** A flow by its id. */
 export class KnownFlowRun<Output> implements FlowRun<Output> {
@@ -83,11 +68,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       const run = new KnownRun<unknown>(this.surroundings, memberId(place, Number(label)), true);
       return [label, await run.result({ signal, timeout: timeout === undefined ? undefined : leftMs() })];
     });
-    try {
-      return fill(output, new Map(await Promise.all(results))) as Output;
-    } catch (error) {
-      throw error instanceof RunSkippedError ? await this.explained(error) : error;
-    }
+    return fill(output, new Map(await Promise.all(results))) as Output;
   }
 
   /** Waits until nothing can end the wait any more: see `standstill`. */
@@ -107,12 +88,6 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       stopWatching();
       stopListening?.();
     }
-  }
-
-  /** A skipped member with the members that are to blame, where they can be read. */
-  private async explained(error: RunSkippedError): Promise<RunSkippedError> {
-    const failed = await this.badlyEnded(MAX_NAMED).catch(() => []);
-    return new RunSkippedError(error.executionId, error.task, failed);
   }
 
   /** The flow, as soon as it is what is waited for. While the store cannot be reached, the wait goes on. */
@@ -139,35 +114,8 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
 
   private async judged(flow: Snapshot): Promise<undefined> {
     if (flow.publicFlowState === 'cancelled') throw new FlowCancelledError(this.id, flow.cancelReason ?? '');
-    const failed = await this.failedOf(flow, MAX_NAMED);
+    const failed = await failedOf(this.listed, flow);
     if (failed.length > 0) throw new FlowFailedError(this.id, failed);
-  }
-
-  /** Members that make a flow a failed one, at most so many. */
-  private async failedOf({ publicFlowState }: Snapshot, limit: number): Promise<readonly FlowChild[]> {
-    return publicFlowState === 'failed' ? this.badlyEnded(limit) : [];
-  }
-
-  /** Members that did not complete, at most so many: without those that a race has outrun, or that were skipped. */
-  private async badlyEnded(limit: number): Promise<readonly FlowChild[]> {
-    const ended: FlowMember[] = [];
-    for await (const member of this.membersListed()) {
-      const isBad = BAD_ENDS.has(member.publicState) && member.cancellationReason !== OUTRUN;
-      if (isBad && ended.push(member) === limit) break;
-    }
-    const rows = await Promise.all(ended.map((member) => this.rowOf(member)));
-    return rows.map((row) => ({ ...row, message: boundText(row.message, MAX_MESSAGE_BYTES) }));
-  }
-
-  private rowOf(member: FlowMember): Promise<FlowChild> {
-    const { backend } = this.surroundings;
-    return childOfMember(member, (executionId) => this.call(() => backend.readExecutionInfo({ executionId })));
-  }
-
-  /** To the engine a flow with a cancelled member has failed; to whoever ran a race, it has not. */
-  private async stateOf(flow: Snapshot): Promise<FlowState> {
-    const { publicFlowState } = flow;
-    return publicFlowState === 'failed' && (await this.failedOf(flow, 1)).length === 0 ? 'completed' : publicFlowState;
   }
 
   async cancel(given: FlowCancelOptions | string = {}): Promise<boolean> {
@@ -190,7 +138,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   async state(): Promise<FlowState> {
-    return this.stateOf(await this.snapshot());
+    return stateOf(this.listed, await this.snapshot());
   }
 
   async info(): Promise<FlowInfo> {
@@ -199,7 +147,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       id: this.id,
       ...calledBy(flow.tags),
       flow: flow.flowKind,
-      state: await this.stateOf(flow),
+      state: await stateOf(this.listed, flow),
       members: flow.members,
       createdAt: flow.createdAt,
       cancelledAt: flow.cancelledAt,
@@ -210,13 +158,13 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   async explain(): Promise<FlowExplanation> {
     const { backend, clock } = this.surroundings;
     const flow = await this.snapshot();
-    return explainFlow(await this.stateOf(flow), this.liveMembers(flow), (executionId) =>
+    return explainFlow(this.listed, flow, await stateOf(this.listed, flow), (executionId) =>
       withRetries(clock, CALL_PATIENCE_MS, () => explain(backend, executionId)),
     );
   }
 
   get children(): AsyncIterable<FlowChild> {
-    return { [Symbol.asyncIterator]: () => this.listed() };
+    return { [Symbol.asyncIterator]: () => this.rows() };
   }
 
   toJSON(): object {
@@ -224,27 +172,14 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     return { id, deduplicated };
   }
 
-  private async *listed(): AsyncGenerator<FlowChild, void, undefined> {
-    for await (const page of this.pages()) yield* await Promise.all(page.map((member) => this.rowOf(member)));
+  private async *rows(): AsyncGenerator<FlowChild, void, undefined> {
+    const rows = new ChildRows(this.surroundings.backend, this.listed.call);
+    for await (const page of memberPages(this.listed)) yield* await Promise.all(page.map((it) => rows.ofMember(it)));
   }
 
-  private async *membersListed(): AsyncGenerator<FlowMember, void, undefined> {
-    for await (const page of this.pages()) yield* page;
-  }
-
-  private async *liveMembers(flow: Snapshot): AsyncGenerator<FlowMember, void, undefined> {
-    if (!isLive(flow)) return;
-    for await (const member of this.membersListed()) if (!ENDS.has(member.publicState)) yield member;
-  }
-
-  private async *pages(): AsyncGenerator<readonly FlowMember[], void, undefined> {
-    const { backend } = this.surroundings;
-    let cursor: number | undefined;
-    do {
-      const page = await this.call(() => backend.listFlowMembers({ flowId: this.id, cursor, limit: PAGE }));
-      yield page.members;
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
+  private get listed(): Listed {
+    const { backend, clock } = this.surroundings;
+    return { backend, flowId: this.id, call: (read) => withRetries(clock, CALL_PATIENCE_MS, read) };
   }
 
   private async snapshot(patienceMs = CALL_PATIENCE_MS): Promise<Snapshot> {
@@ -252,9 +187,5 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const flow = await withRetries(clock, patienceMs, () => backend.describeFlow({ flowId: this.id }));
     if (flow === undefined) throw new RunNotFoundError(this.id);
     return flow;
-  }
-
-  private call<T>(read: () => Promise<T>): Promise<T> {
-    return withRetries(this.surroundings.clock, CALL_PATIENCE_MS, read);
   }
 }

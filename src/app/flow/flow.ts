@@ -2,6 +2,7 @@
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Explanation } from '../../engine/explain.js';
 import type { Duration } from '../../shared/duration.js';
+import type { FailedMember } from '../../shared/errors.js';
 import type { ResultOptions } from '../runs/run.js';
 import type { Called, Tags } from '../runs/tags.js';
 import type { FlowBuilder } from './nodes.js';
@@ -23,11 +24,12 @@ export interface FlowRunOptions {
 }
 
 /**
- * `running`: a member is running. `blocked`: none is running, and some wait for a time, a signal or their dependencies.
- * `open`: a member is ready to run. `completed`: every member has completed, was skipped, or lost a race (`f.any`,
- * `f.quorum`). `failed`: all have ended, and at least one of them failed, expired or was cancelled for another reason.
+ * `running`: a member is running. `waiting`: none is running, and one waits for a worker. `blocked`: all that have not
+ * ended wait for a time, a signal, a quota or other members. `completed`: every member has completed, was skipped, or
+ * lost a race (`f.any`, `f.quorum`). `failed`: all have ended, and at least one of them failed, expired or was cancelled
+ * for another reason.
  */
-export type FlowState = 'open' | 'running' | 'blocked' | 'completed' | 'failed' | 'cancelled';
+export type FlowState = 'waiting' | 'running' | 'blocked' | 'completed' | 'failed' | 'cancelled';
 
 /** Everything about a flow. Times are ms since the epoch. */
 export interface FlowInfo extends Called {
@@ -53,7 +55,10 @@ export interface FlowChild {
   readonly id: string;
   readonly task: string;
   readonly state: PublicState;
-  /** What it failed with, or why it expired or was cancelled; else empty. */
+  /**
+   * What it failed with, why it expired or was cancelled, or which members kept it from running if it was skipped; else
+   * empty.
+   */
   readonly message: string;
   /** The category of its failure; absent unless it failed. */
   readonly category: string | undefined;
@@ -73,6 +78,11 @@ export interface FlowExplanation {
   readonly more: number;
   /** How many members wait for others of the flow. */
   readonly waiting: number;
+  /**
+   * Members that failed, expired or were cancelled, at most ten, with what they failed with. Members that lost a race or
+   * that the cancellation of the flow ended are left out.
+   */
+  readonly failed: readonly FailedMember[];
 }
 
 export interface FlowCancelOptions {

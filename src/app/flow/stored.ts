@@ -32,6 +32,9 @@ export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): R
   return { ...tags, [OUTPUT]: text };
 }
 
+/** Whether a flow with these tags was run by an app; the children of a handler are a flow too. */
+export const isOfApp = (tags: Readonly<Record<string, string>>): boolean => Object.hasOwn(tags, INPUT);
+
 /** @throws EngineError `corruption` when what is stored is no template */
 export function storedIn(tags: Readonly<Record<string, string>>): StoredOfFlow {
   const text = tags[OUTPUT];

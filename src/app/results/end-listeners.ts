@@ -1,15 +1,18 @@
 /**
- * `app.on('completed', ...)`: runs of the app's namespace that end, in whichever process. One subscription for all
- * listeners, there while there are any.
+ * `app.on('completed', ...)`: runs and flows of the app's namespace that end, in whichever process. One subscription for
+ * all listeners, there while there are any.
  */
 import type { Backend } from '../../backend/backend.js';
 import { sleep, spread, type Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { EngineError } from '../../../model/errors.js';
+import type { Event, EventType } from '../../../model/events.js';
+import { executionIdOf } from '../../../model/ids.js';
 import { laneNameOf } from '../../shared/lane-names.js';
 import type { Logger } from '../../shared/logger.js';
-import type { DamageListener, Subscription } from '../../subscribing/subscription.js';
-import type { Completion } from '../../subscribing/views.js';
+import { completionOf, ENDING_TYPES, type Completion } from '../../subscribing/completion.js';
+import type { DamageListener, Delivery, Subscription } from '../../subscribing/subscription.js';
+import { flowEndOf, type FlowEvents } from '../flow/ended-flow.js';
 import { failureOf, type Failure } from '../runs/failure.js';
 import { calledBy, type Called } from '../runs/tags.js';
 
@@ -25,7 +28,7 @@ export interface EndedRun extends Called {
 }
 
 /** The events of an app and what their listeners receive. */
-export interface AppEvents {
+export interface AppEvents extends FlowEvents {
   completed: EndedRun;
   failed: EndedRun & { readonly failure: Failure };
   cancelled: EndedRun & { readonly reason: string };
@@ -49,7 +52,9 @@ export interface AppEventsFault {
 
 export type AppEventListener<Name extends keyof AppEvents> = (event: AppEvents[Name]) => void;
 
-const ENDS: { readonly [Outcome in Completion['outcome']]: Exclude<keyof AppEvents, 'error'> } = {
+type RunEventName = Exclude<keyof AppEvents, keyof FlowEvents | 'error'>;
+
+const ENDS: { readonly [Outcome in Completion['outcome']]: RunEventName } = {
   success: 'completed',
   failed: 'failed',
   cancelled: 'cancelled',
@@ -57,12 +62,17 @@ const ENDS: { readonly [Outcome in Completion['outcome']]: Exclude<keyof AppEven
   skipped: 'skipped',
 };
 
-export const APP_EVENTS: readonly (keyof AppEvents)[] = [...Object.values(ENDS), 'error'];
+const FLOW_EVENTS: readonly (keyof FlowEvents)[] = ['flowCompleted', 'flowFailed', 'flowCancelled'];
+
+export const APP_EVENTS: readonly (keyof AppEvents)[] = [...Object.values(ENDS), ...FLOW_EVENTS, 'error'];
+
+/** What is read of the log. */
+const TYPES: readonly EventType[] = [...ENDING_TYPES, 'flow_finished'];
 
 /** Wait before a subscription that ended is made anew, ms; it doubles with each fault in a row. */
 const AGAIN_MS = 1_000;
 const LAST_AGAIN_MS = 60_000;
-/** Ends whose tags are read at once. */
+/** Ends that are read at once. */
 const MAX_READ = 64;
 
 export interface EndListenersOptions {
@@ -73,6 +83,12 @@ export interface EndListenersOptions {
 }
 
 type AnyListener = (event: never) => void;
+
+/** An event for the listeners of its name. */
+interface End {
+  readonly name: keyof AppEvents;
+  readonly event: AppEvents[keyof AppEvents];
+}
 
 /** The subscription while there are listeners. */
 interface Following {
@@ -124,17 +140,17 @@ export class EndListeners {
     return { end, stands: begun };
   }
 
-  private async subscribe(from: string, signal: AbortSignal): Promise<Subscription<Completion>> {
-    const { namespace, clock } = this.options;
+  private async subscribe(from: string, signal: AbortSignal): Promise<Subscription<Event>> {
+    const { clock } = this.options;
     const { Subscriptions } = await import('../../subscribing/index.js');
     const onDamage: DamageListener = (partition, error) => this.noteDamage(partition, error);
-    return new Subscriptions(await this.options.backend(), clock).completions({ namespace, from, signal, onDamage });
+    return new Subscriptions(await this.options.backend(), clock).events({ types: TYPES, from, signal, onDamage });
   }
 
   /** Goes on where a feed broke off. @throws EngineError `backend_closed`; a mistake of this library */
-  private async readOn(first: Subscription<Completion>, signal: AbortSignal): Promise<void> {
+  private async readOn(first: Subscription<Event>, signal: AbortSignal): Promise<void> {
     const { clock } = this.options;
-    let [feed, from] = [first as Subscription<Completion> | undefined, first.cursor];
+    let [feed, from] = [first as Subscription<Event> | undefined, first.cursor];
     let [fault, waitMs] = ['', AGAIN_MS];
     for (;;) {
       try {
@@ -155,22 +171,52 @@ export class EndListeners {
     }
   }
 
-  /** Tells ends in their order. Tags are read at once for those that came together. */
-  private async tellAll(feed: Subscription<Completion>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
+  /** Tells ends in their order. What is read of those that came together is read at once. */
+  private async tellAll(feed: Subscription<Event>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
     let told: Promise<void> = Promise.resolve();
     let reading = 0;
-    for await (const { event } of feed) {
+    for await (const delivery of feed) {
       onDelivery();
-      const name = ENDS[event.outcome];
-      if (this.listenersOf(name).length === 0) continue;
-      const [before, called] = [told, this.calledBy(event.executionId, signal)];
+      const read = this.endOf(delivery, signal);
+      if (read === undefined) continue;
+      const before = told;
       reading += 1;
       told = before.then(async () => {
-        const ended = endedRunOf(event, await called);
-        if (!signal.aborted) this.emit(name, ended);
+        const end = await read;
+        if (end !== undefined && !signal.aborted) this.emit(end.name, end.event);
         reading -= 1;
       });
       if (reading === MAX_READ) await told;
+    }
+  }
+
+  /** The end that an entry of the log tells, where anything listens for it. */
+  private endOf({ event, partition }: Delivery<Event>, signal: AbortSignal): Promise<End | undefined> | undefined {
+    const { namespace } = this.options;
+    if (event.type === 'flow_finished') {
+      const isHeard = FLOW_EVENTS.some((name) => this.listenersOf(name).length > 0);
+      return isHeard ? this.flowEnd(executionIdOf(partition, event.flow), event.at, signal) : undefined;
+    }
+    const completion = completionOf(event);
+    if (completion?.namespace !== namespace) return undefined;
+    const name = ENDS[completion.outcome];
+    if (this.listenersOf(name).length === 0) return undefined;
+    return this.calledBy(completion.executionId, signal).then((called) => ({
+      name,
+      event: endedRunOf(completion, called),
+    }));
+  }
+
+  private async flowEnd(flowId: string, at: number, signal: AbortSignal): Promise<End | undefined> {
+    const { clock, namespace } = this.options;
+    const backend = await this.options.backend();
+    const call = <T>(read: () => Promise<T>): Promise<T> => withRetries(clock, Infinity, read, signal);
+    try {
+      return await flowEndOf({ backend, flowId, call }, namespace, at);
+    } catch (error) {
+      if (!signal.aborted)
+        this.options.log.error(`Listeners are not told of the end of flow ${flowId}: it cannot be read.`, error);
+      return undefined;
     }
   }
 
@@ -212,7 +258,7 @@ export class EndListeners {
   }
 }
 
-function endedRunOf(completion: Completion, called: Called): AppEvents[Exclude<keyof AppEvents, 'error'>] {
+function endedRunOf(completion: Completion, called: Called): AppEvents[RunEventName] {
   const { executionId: id, kind: task, at, reason = '', category = '' } = completion;
   const run: EndedRun = { id, ...called, task, lane: laneNameOf(completion.lane), at };
   switch (completion.outcome) {

@@ -3,7 +3,7 @@ import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
-import { childOf } from '../flow/child-rows.js';
+import { ChildRows } from '../flow/child-rows.js';
 import type { FlowChild } from '../flow/flow.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 
@@ -14,6 +14,7 @@ export async function* childrenOfRun(
   executionId: string,
 ): AsyncGenerator<FlowChild, void, undefined> {
   const call = <T>(read: () => Promise<T>): Promise<T> => withRetries(clock, CALL_PATIENCE_MS, read);
+  const rows = new ChildRows(backend, call);
   let cursor: string | undefined;
   do {
     const page = await call(() =>
@@ -22,7 +23,7 @@ export async function* childrenOfRun(
     // What leads to it from elsewhere in its flow is no child of it.
     const ids = page.edges.filter(({ round }) => round > 0).map(({ upstreamExecutionId }) => upstreamExecutionId);
     const infos = await Promise.all(ids.map((id) => call(() => backend.readExecutionInfo({ executionId: id }))));
-    for (const info of infos) if (info !== undefined) yield childOf(info);
+    for (const info of infos) if (info !== undefined) yield await rows.of(info);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
 }

@@ -8,6 +8,7 @@ import { earliestOf, readEvents, type LogSource } from '../../engine/log.js';
 import { checkSignal } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { ENDING_TYPES } from '../../subscribing/completion.js';
 import { isEnd } from '../results/ends.js';
 
 /** An event of a run: its `type`, its time `at` (ms since the epoch), and the facts of that type. */
@@ -19,12 +20,7 @@ export interface RunEventsOptions {
 }
 
 /** Types of events with which a run ends. */
-const ENDS: ReadonlySet<string> = new Set([
-  'execution_completed',
-  'execution_failed',
-  'execution_cancelled',
-  'execution_expired',
-]);
+const ENDS: ReadonlySet<string> = new Set(ENDING_TYPES);
 
 /** @throws InvalidDefinitionError */
 export function checkEventsOptions(options: RunEventsOptions): void {

@@ -29,7 +29,7 @@ import { boundText } from '../../util/text.js';
 import { failureOf } from './failure.js';
 import type { RunOperating } from '../operating/operating.js';
 import { signalsOfRun, type RunSignal } from '../signals/received.js';
-import { Signalling, type RunSignalling } from '../signals/signalling.js';
+import { Signalling, type RunSignalling, type SignalledTasks } from '../signals/signalling.js';
 import { Iteration } from '../iteration.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import { meterNamesOf } from '../metering/meter-names.js';
@@ -41,6 +41,7 @@ import { checkStreamOptions, readRun, type RunStreamOptions } from '../streams/r
 import { FramesOfRun, type RunStream } from '../streams/stream.js';
 import { checkSummaryOptions, readRunSummary, type RunSummary, type RunSummaryOptions } from '../streams/summary.js';
 import { usageOfRun, type RunUsage } from './usage.js';
+import { ChildRows } from '../flow/child-rows.js';
 import type { FlowChild } from '../flow/flow.js';
 import { childrenOfRun } from './children.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
@@ -172,6 +173,7 @@ export interface RunSurroundings {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly ids: () => string;
+  readonly tasks: SignalledTasks;
   readonly results: ResultWaiter;
   /** Aborts when the app closes. */
   readonly closing: AbortSignal;
@@ -205,11 +207,23 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     try {
       const ended = await this.shared.results.wait(this.id, limit.signal);
       if (ended.kind === 'completed') return this.decoded(ended.result, ended.encoding);
-      throw errorOf(this.id, ended, await this.taskName(limit.signal));
+      throw await this.errorOf(ended, limit.signal);
     } finally {
       limit.lift();
       waitEnded();
     }
+  }
+
+  /** Why the run has no result. What only a read tells is left out if it cannot be had before the signal aborts. */
+  private async errorOf(
+    ended: Exclude<Ended, { kind: 'completed' }>,
+    signal: AbortSignal | undefined,
+  ): Promise<RunError> {
+    const { backend, clock } = this.shared;
+    const task = await this.taskName(signal);
+    if (ended.kind !== 'skipped') return errorOf(this.id, ended, task);
+    const rows = new ChildRows(backend, (read) => withRetries(clock, CALL_PATIENCE_MS, read, signal));
+    return new RunSkippedError(this.id, task, await rows.culpritsOf(this.id).catch(() => []));
   }
 
   /** The name of its task, for errors; nothing when it cannot be read before the signal aborts. */
@@ -356,7 +370,11 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 }
 
 /** Why a run has no result. */
-function errorOf(id: string, ended: Exclude<Ended, { kind: 'completed' }>, task: string | undefined): RunError {
+function errorOf(
+  id: string,
+  ended: Exclude<Ended, { kind: 'completed' | 'skipped' }>,
+  task: string | undefined,
+): RunError {
   switch (ended.kind) {
     case 'failed': {
       const { message, category, class: className, details } = failureOf(ended.reason, ended.category);
@@ -366,7 +384,5 @@ function errorOf(id: string, ended: Exclude<Ended, { kind: 'completed' }>, task:
       return new RunCancelledError(id, ended.reason, task);
     case 'expired':
       return new RunExpiredError(id, ended.reason, task);
-    case 'skipped':
-      return new RunSkippedError(id, task);
   }
 }

@@ -1,14 +1,15 @@
 /** Signals and approvals sent to a run. */
 import { createHash } from 'node:crypto';
 import { looseLabel, signalText } from '../../../model/core/fields.js';
+import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import { partitionOfExecution } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import { localOffers } from '../../engine/local-offers.js';
-import { encode } from '../../shared/codec.js';
+import { decode, encode } from '../../shared/codec.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { validate, type InputOf } from '../../shared/schema.js';
+import { validate, type InputOf, type Validated } from '../../shared/schema.js';
 import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
@@ -90,10 +91,23 @@ export function signalIdOf(runId: string, name: string, key: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
+/** The tasks of the app, for signals to a run that is known by its id alone. */
+export interface SignalledTasks {
+  /** Whether any task declares signals. */
+  readonly declareSignals: () => boolean;
+  /** The task of a run; undefined if the app does not define it. */
+  readonly taskOf: (info: ExecutionInfo) => TaskDefinition | undefined;
+}
+
+export interface SignallingSurroundings extends OperatingSurroundings {
+  readonly ids: () => string;
+  readonly tasks: SignalledTasks;
+}
+
 /** The same on every kind of run: by its id. */
 export class Signalling extends Operating implements RunSignalling {
   constructor(
-    private readonly surroundings: OperatingSurroundings & { readonly ids: () => string },
+    private readonly surroundings: SignallingSurroundings,
     private readonly ofRun: string,
     private readonly ofTask: TaskDefinition | undefined,
   ) {
@@ -102,7 +116,6 @@ export class Signalling extends Operating implements RunSignalling {
 
   async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SignalReceipt> {
     checkWaitName('signal', name);
-    if (this.ofTask !== undefined) checkDeclared(this.ofTask.name, this.ofTask.signals, name);
     knownOnly<SignalOptions>('signal', options, SIGNAL_OPTIONS);
     const { from = '', idempotencyKey } = options;
     checkSender('signal', from);
@@ -133,20 +146,23 @@ export class Signalling extends Operating implements RunSignalling {
     return this.send(name, { payload, from: by, idempotencyKey, signalCategory: 'approval', sourceType: 'person' });
   }
 
+  /** The task of a run that is known by its id alone. Read only if it can declare the signal. */
+  private async readTask(): Promise<TaskDefinition | undefined> {
+    const { declareSignals, taskOf } = this.surroundings.tasks;
+    if (!declareSignals()) return undefined;
+    const info = await this.ask((backend, executionId) => backend.readExecutionInfo({ executionId }));
+    return info && taskOf(info);
+  }
+
   private async send(name: string, { payload, from, idempotencyKey, ...kind }: Sent): Promise<SignalReceipt> {
-    const schemas = this.ofTask?.signals ?? {};
-    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
-    // In the turn of the call, unless the schema is asynchronous: the caller may go on with the same object.
-    const validating = validate(schema, payload);
-    const validated = 'then' in validating ? await validating : validating;
-    if (!validated.ok)
-      throw new InvalidInputError(
-        this.ofTask?.name ?? '',
-        validated.problem,
-        'Send a payload that matches its schema in `signals` of the definition of the task.',
-        name,
-      );
-    const { bytes, encoding } = encode(payload);
+    // In the turn of the call, like the check without a read: the caller may go on with the same object.
+    const encoded = encode(payload);
+    const { bytes, encoding } = encoded;
+    if (this.ofTask !== undefined) await checked(this.ofTask, name, payload, kind.signalCategory);
+    else {
+      const task = await this.readTask();
+      if (task !== undefined) await checked(task, name, decode(encoded), kind.signalCategory);
+    }
     const id = idempotencyKey === undefined ? this.surroundings.ids() : signalIdOf(this.ofRun, name, idempotencyKey);
     const answer = await this.ask((backend, executionId) => {
       const answered = backend.signalExecution({
@@ -166,6 +182,24 @@ export class Signalling extends Operating implements RunSignalling {
     if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
     return { id, effect: answer.effect === 'kept_for_a_wait' ? 'kept' : 'taken' };
   }
+}
+
+/** @throws InvalidDefinitionError for a name, InvalidInputError for a payload that the task does not declare */
+function checked(task: TaskDefinition, name: string, payload: unknown, category: string): void | Promise<void> {
+  const { signals = {} } = task;
+  // An approval is a wait of its own kind, which is not declared.
+  if (category === 'external') checkDeclared(task.name, signals, name);
+  const validated = validate(Object.hasOwn(signals, name) ? signals[name] : undefined, payload);
+  const check = (found: Validated): void => {
+    if (!found.ok)
+      throw new InvalidInputError(
+        task.name,
+        found.problem,
+        'Send a payload that matches its schema in `signals` of the definition of the task.',
+        name,
+      );
+  };
+  return 'then' in validated ? validated.then(check) : check(validated);
 }
 
 /** @throws InvalidDefinitionError for a sender that cannot be one; an empty one is none */

@@ -137,10 +137,21 @@ describe('flows in memory, under a virtual clock', () => {
     const rows = await all(whole.children);
     expect(rows.map(({ task, state, message: why, category }) => [task, state, why.slice(0, 8), category])).toEqual([
       ['bad', 'failed', 'no funds', 'declined'],
-      ['good', 'skipped', '', undefined],
-      ['good', 'skipped', '', undefined],
+      ['good', 'skipped', 'bad fail', undefined],
+      ['good', 'skipped', 'bad fail', undefined],
       ['good', 'completed', '', undefined],
     ]);
+    const [, , last] = rows;
+    expect(last?.message).toMatch(/^bad failed: no funds.*… \(declined\)$/);
+    // The member alone names it too, although another skipped one is between the two.
+    const alone = await t.app
+      .get(last?.id as string)
+      .result()
+      .catch((error: unknown) => error);
+    expect(alone).toMatchObject({ name: 'RunSkippedError', members: [{ task: 'bad', category: 'declined' }] });
+    const why = await whole.explain();
+    expect(why).toMatchObject({ members: [], failed: [{ task: 'bad', state: 'failed', category: 'declined' }] });
+    expect(why.sentence).toMatch(/^It ended failed: bad failed: no funds.*… \(declined\)\.$/);
     expect((await whole.info()).members).toEqual({ failed: 1, skipped: 2, completed: 1 });
     expect(await whole.state()).toBe('failed');
     const skipped = await single.result().catch((error: unknown) => error);
@@ -166,10 +177,23 @@ describe('flows in memory, under a virtual clock', () => {
     await t.advance('2h');
     const error = await run.result().catch((failure: unknown) => failure);
     expect(String(error)).toMatch(/short expired: execution_deadline; nap cancelled: not needed$/);
-    expect(await run.explain()).toMatchObject({ sentence: 'It ended failed.', members: [], more: 0, waiting: 0 });
+    expect(await run.explain()).toMatchObject({
+      sentence: 'It ended failed: short expired: execution_deadline; nap cancelled: not needed.',
+      members: [],
+      more: 0,
+      waiting: 0,
+    });
     const another = await naps.run();
     await another.cancel('changed my mind');
     expect((await another.info()).cancelReason).toBe('changed my mind');
+    await t.advance('1m');
+    expect(await another.explain()).toMatchObject({ sentence: 'It ended cancelled: changed my mind.', failed: [] });
+    const unexplained = await naps.run();
+    await unexplained.cancel({ wait: true });
+    expect((await all(unexplained.children)).map(({ message }) => message)).toEqual([
+      'its flow was cancelled',
+      'its flow was cancelled',
+    ]);
   });
 
   test('a flow explains itself by its members', async () => {
@@ -179,6 +203,7 @@ describe('flows in memory, under a virtual clock', () => {
       f.run(last, Array.from({ length: n }, (_, i) => f.run(first, i)) as never),
     );
     const run = await wide.run(12);
+    expect(await run.state()).toBe('waiting');
     const why = await run.explain();
     expect(why).toMatchObject({ more: 2, waiting: 1 });
     expect(why.members).toHaveLength(10);

@@ -1,0 +1,43 @@
+/** Ends of flows, as listeners of the app are told of them. */
+import type { FailedMember } from '../../shared/errors.js';
+import { calledBy, type Called } from '../runs/tags.js';
+import { failedOf, isLive, stateOf, type Listed } from './listed-members.js';
+import { isOfApp } from './stored.js';
+
+/** A flow whose members have all ended. */
+export interface EndedFlow extends Called {
+  /** The flow id: `flow.get(id)` is its run. */
+  readonly id: string;
+  /** The name of its declaration. */
+  readonly flow: string;
+  /** Ms since the epoch. */
+  readonly at: number;
+}
+
+/** The events of flows and what their listeners receive. */
+export interface FlowEvents {
+  flowCompleted: EndedFlow;
+  /** `members`: those that failed, expired or were cancelled, at most ten. */
+  flowFailed: EndedFlow & { readonly members: readonly FailedMember[] };
+  /** The flow was cancelled, and all its members have ended. */
+  flowCancelled: EndedFlow & { readonly reason: string };
+}
+
+export type FlowEnd = {
+  [Name in keyof FlowEvents]: { readonly name: Name; readonly event: FlowEvents[Name] };
+}[keyof FlowEvents];
+
+/**
+ * The end of a flow that is said to have finished. Undefined for the flow of a handler's children, for a flow of another
+ * namespace, and if a member runs again or the flow has been purged since.
+ */
+export async function flowEndOf(listed: Listed, namespace: string, at: number): Promise<FlowEnd | undefined> {
+  const { backend, flowId, call } = listed;
+  const flow = await call(() => backend.describeFlow({ flowId }));
+  if (flow?.namespace !== namespace || !isOfApp(flow.tags) || isLive(flow)) return undefined;
+  const ended: EndedFlow = { id: flowId, ...calledBy(flow.tags), flow: flow.flowKind, at };
+  if (flow.publicFlowState === 'cancelled')
+    return { name: 'flowCancelled', event: { ...ended, reason: flow.cancelReason ?? '' } };
+  if ((await stateOf(listed, flow)) === 'completed') return { name: 'flowCompleted', event: ended };
+  return { name: 'flowFailed', event: { ...ended, members: await failedOf(listed, flow) } };
+}

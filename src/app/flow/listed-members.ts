@@ -1,0 +1,85 @@
+/** The members of a flow, and those of them that make it a failed one. */
+import { OUTRUN } from '../../../model/flow/cascade.js';
+import type { FlowMember } from '../../../model/flow/reads.js';
+import type { AnswerOf } from '../../../model/machine.js';
+import type { Backend } from '../../backend/backend.js';
+import type { FailedMember } from '../../shared/errors.js';
+import { ChildRows, failedMemberOf } from './child-rows.js';
+import type { FlowState } from './flow.js';
+
+/** Members that one call lists. */
+const PAGE = 100;
+/** Members that errors, events and explanations name. */
+export const MAX_NAMED = 10;
+
+const BAD_ENDS: ReadonlySet<string> = new Set(['failed', 'cancelled', 'expired']);
+const ENDS: ReadonlySet<string> = new Set(['completed', 'skipped', ...BAD_ENDS]);
+
+export type FlowSnapshot = NonNullable<AnswerOf<'describeFlow'>>;
+
+/** A flow whose members are read. */
+export interface Listed {
+  readonly backend: Backend;
+  readonly flowId: string;
+  /** Repeats a read for a while when the store cannot be reached. */
+  readonly call: <T>(read: () => Promise<T>) => Promise<T>;
+}
+
+/** Whether a member has ended. */
+export const hasEnded = ({ publicState }: Pick<FlowMember, 'publicState'>): boolean => ENDS.has(publicState);
+
+/** Whether members of a flow may still do something. */
+export const isLive = ({ members, building }: FlowSnapshot): boolean =>
+  building || Object.keys(members).some((state) => !ENDS.has(state));
+
+/** Whether a member did not complete, and neither lost a race nor was skipped. */
+export const endedBadly = ({ publicState, cancellationReason }: FlowMember): boolean =>
+  BAD_ENDS.has(publicState) && cancellationReason !== OUTRUN;
+
+/** Pages of members, in the order in which they joined. */
+export async function* memberPages({ backend, flowId, call }: Listed): AsyncGenerator<readonly FlowMember[], void> {
+  let cursor: number | undefined;
+  do {
+    const page = await call(() => backend.listFlowMembers({ flowId, cursor, limit: PAGE }));
+    yield page.members;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+}
+
+/** Members that ended badly, at most `limit`. */
+async function firstBadlyEnded(listed: Listed, limit: number): Promise<readonly FlowMember[]> {
+  const found: FlowMember[] = [];
+  for await (const page of memberPages(listed)) {
+    found.push(...page.filter(endedBadly));
+    if (found.length >= limit) break;
+  }
+  return found.slice(0, limit);
+}
+
+/** Members with the reasons of their ends, for errors, events and explanations. */
+export async function named({ backend, call }: Listed, members: readonly FlowMember[]): Promise<FailedMember[]> {
+  const rows = new ChildRows(backend, call);
+  return Promise.all(members.map(async (member) => failedMemberOf(await rows.ofMember(member))));
+}
+
+/** Members that make a flow a failed one, at most ten. */
+export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot): Promise<readonly FailedMember[]> {
+  return publicFlowState === 'failed' ? named(listed, await firstBadlyEnded(listed, MAX_NAMED)) : [];
+}
+
+/**
+ * The state of a flow for users of the app. In the engine, a flow with a cancelled member has failed, and one with a
+ * member that depends on others is blocked although another one is only waiting for a worker.
+ */
+export async function stateOf(listed: Listed, { publicFlowState, members }: FlowSnapshot): Promise<FlowState> {
+  switch (publicFlowState) {
+    case 'failed':
+      return (await firstBadlyEnded(listed, 1)).length === 0 ? 'completed' : 'failed';
+    case 'open':
+      return 'waiting';
+    case 'blocked':
+      return members.waiting === undefined ? 'blocked' : 'waiting';
+    default:
+      return publicFlowState;
+  }
+}
