@@ -20,7 +20,7 @@ local function settle_and_tell(call)
   ff.settle_tallies(call)
   local is_logged = call.appended or call.marked
   if not (is_logged or call.mended) then
-    if call.told_streams then ff.announce_streams(call) end
+    if call.noted_streams then ff.announce_streams(call) end
     return
   end
   if is_logged then ff.close_log(call) else ff.forget_header(call) end
@@ -72,7 +72,7 @@ local function run_commands(call, argv, replies, shape, heading)
     else
       reply = carry_out(call, decide(call, unpack(argv, at, next_at - 1)))
     end
-    if call.let_go then ff.return_admissions(call) end
+    if call.ended_owners then ff.return_admissions(call) end
     replies[answered] = reply
     if reply == LIMIT.not_staged then
       is_cut = true

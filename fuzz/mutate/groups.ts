@@ -32,10 +32,10 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
   },
   valkey: {
     'src/valkey/boot/': [
-      ...['boot', 'versions', 'acl', 'fault-table', 'told'].map((name) => `test/valkey/${name}.test.ts`),
+      ...['boot', 'versions', 'acl', 'fault-table', 'messages'].map((name) => `test/valkey/${name}.test.ts`),
     ],
     'src/valkey/connection/': [
-      ...['call-retrier', 'coalescer', 'fault-table', 'faults', 'boot', 'secrets', 'sentinel', 'tls', 'told'].map(
+      ...['call-retrier', 'coalescer', 'fault-table', 'faults', 'boot', 'secrets', 'sentinel', 'tls', 'messages'].map(
         (name) => `test/valkey/${name}.test.ts`,
       ),
       'test/valkey-faults/',

@@ -4,7 +4,7 @@
  * is skipped, with everything that depends on it.
  */
 import { WALKER } from '../../model/flow/cascade.js';
-import { besideOf } from '../../model/flow/view.js';
+import { siblingId } from '../../model/flow/view.js';
 import type { Event, EventNamed } from '../../model/events.js';
 import { uuidOfExecution } from '../../model/ids.js';
 import type { Flow } from '../../src/index.js';
@@ -195,7 +195,7 @@ export class Flows {
   private judge(group: Group): void {
     const { downstream, upstreams, fired } = group;
     const execution = this.world.facts.executions.get(downstream);
-    const leading = [...upstreams.values()].map((uuid) => this.world.facts.executions.get(besideOf(downstream, uuid)));
+    const leading = [...upstreams.values()].map((uuid) => this.world.facts.executions.get(siblingId(downstream, uuid)));
     if (execution === undefined || leading.some((each) => each === undefined))
       return this.world.broken('all that belongs to a flow is there', short(downstream));
     const completed = leading.filter((each) => endOf(each) === 'execution_completed').length;

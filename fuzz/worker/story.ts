@@ -1,7 +1,7 @@
 /** A run as a readable story: time, actor, action. */
 import type { CommandResult } from '../../src/engine/index.js';
 import type { Fault, ObservedCall, WakeFault } from '../../src/testing/simulation/index.js';
-import type { Heard } from '../../src/backend/wake-listeners.js';
+import type { ChannelMessage } from '../../src/backend/wake-listeners.js';
 
 interface Line {
   readonly at: number;
@@ -77,7 +77,7 @@ function resultText(result: CommandResult | undefined): string {
   return `claimed ${result.outcome.executions.map(({ executionId, leaseId }) => `${short(executionId)} (lease ${short(leaseId)})`).join(', ')}`;
 }
 
-export const wakeText = (wake: Heard): string => `wake ${JSON.stringify(wake)}`;
+export const wakeText = (wake: ChannelMessage): string => `wake ${JSON.stringify(wake)}`;
 
 const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);

@@ -32,7 +32,7 @@ local function forget(call)
   call.generation, call.sequence, call.time, call.position, call.trims_from = '', 0, 0, '0-0', 0
   -- The newest version of the settings that the partition has seen, the number of lanes that are paused or draining,
   -- and the text of both in the header.
-  call.version, call.stated, call.standing = 1, 0, ''
+  call.version, call.stated, call.lasting = 1, 0, ''
   -- Watchers of the partition, see lua/core/notices.lua.
   call.marks, call.watched, call.ends_until, call.streams_until = false, false, false, false
   -- The retention slot that was written last.
@@ -70,7 +70,7 @@ end
 
 -- A call that failed midway can have left entries after the position in the header. No entry could be written before
 -- them.
-local function pass_untold(call)
+local function recover_position(call)
   local sequence, time, position = newest_entry(call)
   if sequence > call.sequence then call.sequence, call.time, call.position = sequence, time, position end
 end
@@ -93,7 +93,7 @@ local function read_position(call)
     call.generation, call.sequence, call.time, call.position = generation, tonumber(sequence), tonumber(time), position
     if marks ~= '' then ff.read_marks(call, marks) end
     call.text = text
-    pass_untold(call)
+    recover_position(call)
   elseif length == 0 then
     local marks = text and string.match(text, '^\t0%-0(.*)$')
     if marks then ff.read_marks(call, marks) elseif text then ff.count_stated(call) end
@@ -115,7 +115,7 @@ local function begin(call, argv, at)
   call.leaf, call.shelf_leaves, call.ended, call.timers = false, false, false, false
   -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended; returned admissions and a
   -- stream that are still to be written.
-  call.budgets, call.let_go, call.returned, call.stream = false, false, false, false
+  call.budgets, call.ended_owners, call.returned, call.stream = false, false, false, false
   -- The last flow; the name of the counts whose number of live members before the call is in `live`; and the execution
   -- to which the last edges led, which stays in hand between completions, with the number of these.
   call.flow, call.counted, call.live, call.downstream, call.completions = false, false, 0, false, false
@@ -125,7 +125,7 @@ local function begin(call, argv, at)
   call.edges = false
   ff.no_moves()
   -- Notices to send, see lua/core/notices.lua.
-  call.mended, call.marked, call.is_told, call.ends, call.told_streams = false, false, false, false, false
+  call.mended, call.marked, call.announces_log, call.ends, call.noted_streams = false, false, false, false, false
 end
 
 -- A call from a process with older settings than the partition has seen is refused: the process reads the settings and
@@ -134,7 +134,7 @@ local function compare_settings(call)
   local version = call.settings.version
   if version < call.version then error({ err = 'SETTINGS are of version ' .. call.version }) end
   call.version = version
-  ff.stand(call)
+  ff.renew_lasting(call)
 end
 
 -- KEYS[1] is the log of the partition and identifies it. ARGV: [now, in a test build], the settings of the call, then
@@ -155,7 +155,7 @@ function ff.open_call(keys, argv)
 end
 
 -- Whether a time has come. Texts of equal length compare like their numbers, at lower cost.
-function ff.has_come(call, time)
+function ff.has_passed(call, time)
   local now = call.now_text
   if #time == #now then return time <= now end
   local at = tonumber(time) or ff.damaged('a time is missing')

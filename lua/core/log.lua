@@ -76,8 +76,8 @@ function ff.close_log(call)
   local text = call.generation .. '\t' .. call.position
   if call.marks then
     text = text .. ff.marks_text(call)
-  elseif call.standing ~= '' then
-    text = text .. '\t' .. call.standing
+  elseif call.lasting ~= '' then
+    text = text .. '\t' .. call.lasting
   end
   command('HSET', call.header_key, HEADER.position, text)
   call.text = text

@@ -5,10 +5,10 @@
 -- of lanes that are paused or draining, if any; and the position up to which no reader needs the log.
 
 function ff.read_marks(call, marks)
-  local watched, ends_until, streams_until, standing, stated, version =
+  local watched, ends_until, streams_until, lasting, stated, version =
     string.match(marks, '^\t(w?)(%d*)s?(%d*)(\t?l?(%d*)v?(%d*)\t?f?%d*)$')
   if not watched then return end
-  call.standing, call.version, call.stated = standing, tonumber(version) or 1, tonumber(stated) or 0
+  call.lasting, call.version, call.stated = lasting, tonumber(version) or 1, tonumber(stated) or 0
   if watched == '' and ends_until == '' and streams_until == '' then return end
   call.marks = true
   call.watched = watched == 'w'
@@ -20,41 +20,41 @@ function ff.read_marks(call, marks)
 end
 
 function ff.marks_text(call)
-  local standing = call.standing
-  if not call.watched and not call.ends_until and not call.streams_until and standing == '' then return '' end
+  local lasting = call.lasting
+  if not call.watched and not call.ends_until and not call.streams_until and lasting == '' then return '' end
   return '\t' .. (call.watched and 'w' or '') .. (call.ends_until and ff.digits(call.ends_until) or '')
-    .. (call.streams_until and 's' .. ff.digits(call.streams_until) or '') .. standing
+    .. (call.streams_until and 's' .. ff.digits(call.streams_until) or '') .. lasting
 end
 
 -- A lasting value has changed: the header is written in any case, and the log is trimmed with its next entry. `floor`
 -- is a text that can be empty.
-local function stand(call, floor)
+local function set_lasting(call, floor)
   local lanes = call.stated > 0 and 'l' .. ff.digits(call.stated) or ''
-  local standing = lanes .. (call.version > 1 and 'v' .. ff.digits(call.version) or '')
-  if standing ~= '' then standing = '\t' .. standing end
-  if floor ~= '' then standing = standing .. '\tf' .. floor end
-  call.standing, call.marks, call.marked, call.text = standing, true, true, false
+  local lasting = lanes .. (call.version > 1 and 'v' .. ff.digits(call.version) or '')
+  if lasting ~= '' then lasting = '\t' .. lasting end
+  if floor ~= '' then lasting = lasting .. '\tf' .. floor end
+  call.lasting, call.marks, call.marked, call.text = lasting, true, true, false
   call.trims_from = 0
 end
 
 local function floor_of(call)
-  return string.match(call.standing, '\tf(%d+)$') or ''
+  return string.match(call.lasting, '\tf(%d+)$') or ''
 end
 
 -- The version of the settings, or the number of lanes with a state, has changed.
-function ff.stand(call)
-  stand(call, floor_of(call))
+function ff.renew_lasting(call)
+  set_lasting(call, floor_of(call))
 end
 
 -- Readers need the log after this position; nil when there are no readers.
 function ff.hold_back(call, floor)
-  stand(call, floor and ff.digits(floor) or '')
+  set_lasting(call, floor and ff.digits(floor) or '')
 end
 
 -- Most entries of the log: entries that readers still need are not trimmed, up to a bound.
 function ff.log_limit(call)
   local max_entries = call.settings.log_max_entries
-  if call.standing == '' then return max_entries end
+  if call.lasting == '' then return max_entries end
   local floor = floor_of(call)
   if floor == '' then return max_entries end
   local needed = math.min(call.sequence + 1 - floor, max_entries * LIMIT.held_log_factor)
@@ -65,7 +65,7 @@ end
 function ff.pass_marks(call)
   if call.watched then
     call.watched = false
-    call.is_told = true
+    call.announces_log = true
   end
   if call.ends_until and call.ends_until <= call.now then call.ends_until = false end
   if call.streams_until and call.streams_until <= call.now then call.streams_until = false end
@@ -81,9 +81,9 @@ end
 function ff.announce_log(call)
   -- Marks that are used up do not apply to the next call.
   call.marks = call.watched or call.ends_until ~= false or call.streams_until ~= false
-  if call.told_streams then ff.announce_streams(call) end
+  if call.noted_streams then ff.announce_streams(call) end
   local partition = call.partition
-  if call.is_told then ff.publish(call, CHANNEL.appended, partition) end
+  if call.announces_log then ff.publish(call, CHANNEL.appended, partition) end
   if not call.ends_until then return end
   local ends = call.ends
   for from = 1, #ends, LIMIT.max_noticed_ends do

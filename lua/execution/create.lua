@@ -132,7 +132,7 @@ local function duplicate(key, input_at, id)
 end
 
 -- The oldest waiting execution of a full quota, ready to be cancelled; nil when none waits.
-local function made_room(call, group)
+local function load_replaced(call, group)
   local id = ff.oldest_in(call, group.queue)
   local oldest = id and load_waiting(call, id)
   if not oldest then return nil end
@@ -194,7 +194,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
       ff.discard_bytes(key .. SUFFIX.input, input_payload_at)
       return KIND.dropped
     end
-    oldest = made_room(call, group)
+    oldest = load_replaced(call, group)
   end
   local given = group.empty_given
   if input_payload_at ~= '' then

@@ -114,7 +114,7 @@ end
 function ff.apply.plain_completion(call, execution, group, result_at, result)
   local id, purge_at = execution.id, group.purge_at
   local is_common = execution.extras == ''
-  if not is_common then ff.note_let_go(call, execution, SITUATION.completed) end
+  if not is_common then ff.note_ownership_end(call, execution, SITUATION.completed) end
   local ending = write_completion(call, execution, group, result_at, result)
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   -- After the record: if its write is refused, the lease still has its timer.
@@ -346,14 +346,14 @@ function ff.apply.execution_blocked(call, execution, situation, detail)
   local key = execution.key
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.withdraw_grant(call, execution)
-  command('HSET', key, FIELD.life, ff.become(call, execution, situation, ''),
+  command('HSET', key, FIELD.life, ff.enter_situation(call, execution, situation, ''),
     FIELD.blocking_detail, ff.fit(key, FIELD.blocking_detail, detail))
   ff.append(call, EVENT.execution_blocked, execution.id, situation, detail)
 end
 
 function ff.apply.execution_unblocked(call, execution)
   command('HDEL', execution.key, FIELD.blocking_detail)
-  command('HSET', execution.key, FIELD.life, ff.become(call, execution, SITUATION.ready, ''))
+  command('HSET', execution.key, FIELD.life, ff.enter_situation(call, execution, SITUATION.ready, ''))
   ff.enqueue(execution)
   ff.append(call, EVENT.execution_unblocked, execution.id)
 end

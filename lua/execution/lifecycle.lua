@@ -53,14 +53,14 @@ end
 
 -- Moves an execution into a situation; `due_at` is a text. Needs naming loaded. Answers the facet `life`, which the
 -- caller writes.
-function ff.become(call, execution, situation, due_at)
+function ff.enter_situation(call, execution, situation, due_at)
   local in_hand = call.downstream
   if in_hand and in_hand ~= execution and in_hand.id == execution.id then ff.leave_downstream(call) end
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
   if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)
   ff.reorder_suspended(call, execution.id, execution.situation, situation, due_at)
-  if execution.extras ~= '' and execution.situation == SITUATION.running then ff.note_let_go(call, execution, situation) end
+  if execution.extras ~= '' and execution.situation == SITUATION.running then ff.note_ownership_end(call, execution, situation) end
   execution.situation = situation
   execution.due_at = due_at
   execution.last_transition_at = call.now_text
@@ -70,7 +70,7 @@ end
 
 -- Writes an execution that lost its owner: `life`, and the given changes. Facts of an owner only count while there is
 -- one, so they are left; the remaining time of the attempt is written, or removed.
-local function disown(execution, life, delay_until, remaining_ms, ...)
+local function write_without_owner(execution, life, delay_until, remaining_ms, ...)
   local change = { execution.key, FIELD.life, life, ... }
   local size = #change
   if (execution.wait or '') ~= delay_until then
@@ -133,7 +133,7 @@ function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   ff.end_grant(execution)
   if execution.kept then ff.close_pending(call, execution, 'attempt_ended') end
   execution.next_attempt = ''
-  disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
+  write_without_owner(execution, ff.enter_situation(call, execution, situation, purge_text), '', '', ...)
   -- Members of a flow are purged with the flow.
   if purge_at and not ff.is_member(execution) then ff.retain(call, execution.id, purge_at) end
   if call.ends then ff.note_end(call, execution.id) end
@@ -147,7 +147,7 @@ function ff.wait(call, execution, situation, next_attempt, until_at, remaining_m
   local text = ff.digits(until_at)
   ff.note_extra(execution, FIELD.wait)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
-  disown(execution, ff.become(call, execution, situation, text), text, remaining_ms, ...)
+  write_without_owner(execution, ff.enter_situation(call, execution, situation, text), text, remaining_ms, ...)
   execution.wait = text
   ff.set_timer(call, execution)
 end
@@ -156,7 +156,7 @@ end
 function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = next_attempt
-  disown(execution, ff.become(call, execution, SITUATION.ready, ''), '', remaining_ms, ...)
+  write_without_owner(execution, ff.enter_situation(call, execution, SITUATION.ready, ''), '', remaining_ms, ...)
   ff.enqueue(execution)
   ff.set_timer(call, execution)
 end
@@ -165,7 +165,7 @@ end
 function ff.park_for_others(call, execution, remaining_ms)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = NEXT.resume
-  disown(execution, ff.become(call, execution, SITUATION.blocked_dependencies, ''), '', remaining_ms)
+  write_without_owner(execution, ff.enter_situation(call, execution, SITUATION.blocked_dependencies, ''), '', remaining_ms)
   ff.set_timer(call, execution)
 end
 
@@ -175,6 +175,6 @@ function ff.suspend(call, execution, timeout_at, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   ff.note_extra(execution, FIELD.pause)
   execution.next_attempt = NEXT.resume
-  disown(execution, ff.become(call, execution, SITUATION.suspended, timeout_at), '', remaining_ms, ...)
+  write_without_owner(execution, ff.enter_situation(call, execution, SITUATION.suspended, timeout_at), '', remaining_ms, ...)
   ff.set_timer(call, execution)
 end

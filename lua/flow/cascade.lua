@@ -166,13 +166,13 @@ local function cancel(call, flow, execution, reason)
   return ends_of(flow, execution)
 end
 
-local function meet(call, execution)
+local function unblock(call, execution)
   ff.check_queue_of(call, execution)
   ff.apply.dependencies_met(call, execution)
 end
 
 -- The consequence of a decided group for its member. Answers the task for its end, if it ends.
-local function go_on(call, flow, execution, outcome)
+local function settle_member(call, flow, execution, outcome)
   local situation = execution.situation
   if outcome == GROUP_STATE.impossible and execution.is_parent == '' then
     if ff.is_terminal(situation) then return nil end
@@ -182,7 +182,7 @@ local function go_on(call, flow, execution, outcome)
   end
   if situation ~= SITUATION.blocked_dependencies then return nil end
   if ff.owes_cancel(flow, situation) then return cancel(call, flow, execution, ff.cancel_reason_of(flow)) end
-  meet(call, execution)
+  unblock(call, execution)
   return nil
 end
 
@@ -195,7 +195,7 @@ local function decide(call, flow, execution)
   if execution.on_satisfied == ON_SATISFIED.cancel_remaining then
     siblings = siblings_of(flow, execution.id)
   end
-  return siblings, go_on(call, flow, execution, outcome)
+  return siblings, settle_member(call, flow, execution, outcome)
 end
 
 -- An incoming edge of an execution. If the completions of the call can be most of its upstreams, all edges are read
@@ -236,7 +236,7 @@ local function evaluate(call, flow, execution)
     if ff.owes_cancel(flow, execution.situation) then
       return cancel(call, flow, execution, ff.cancel_reason_of(flow))
     end
-    meet(call, execution)
+    unblock(call, execution)
     return nil
   end
   return decide(call, flow, execution)
@@ -266,7 +266,7 @@ local function look_at(call, task, id)
   return execution
 end
 
-local function carry_out(call, task, step)
+local function run_step(call, task, step)
   local execution = look_at(call, task, step.id)
   if not execution then return nil end
   local flow = task.flow
@@ -283,8 +283,8 @@ local function carry_out(call, task, step)
 end
 
 -- Runs a step; an unreadable record is set aside, and the other steps go on.
-local function try(call, task, step)
-  local ran, first, second, third = pcall(carry_out, call, task, step)
+local function try_step(call, task, step)
+  local ran, first, second, third = pcall(run_step, call, task, step)
   if ran then return first, second, third end
   ff.leave_downstream(call)
   ff.contain(first)
@@ -326,7 +326,7 @@ local function cascade(call, tasks, units)
       left = left - 1
       top.at = top.at + 1
       top.task.cursor = step.cursor
-      local first, second, third = try(call, top.task, step)
+      local first, second, third = try_step(call, top.task, step)
       push(call, stack, first, left)
       push(call, stack, second, left)
       push(call, stack, third, left)
@@ -343,7 +343,7 @@ local function cascade(call, tasks, units)
 end
 
 -- Records the tasks that a call could not do as walks.
-local function leave(call, tasks)
+local function write_walks(call, tasks)
   for i = 1, #tasks do
     local task = tasks[i]
     local walk = walk_of(task)
@@ -393,15 +393,15 @@ function ff.settle_completion(call, execution, flow_id)
   if not edge_id then
     local task = end_of(flow, execution)
     task.are_several = true
-    leave(call, cascade(call, { task }, LIMIT.units_at_once))
+    write_walks(call, cascade(call, { task }, LIMIT.units_at_once))
     return finish(call, flow)
   end
   completed.flow, its_edge.edge, its_edge.id = flow, edge_id, downstream
-  local first, second, third = try(call, completed, its_edge)
+  local first, second, third = try_step(call, completed, its_edge)
   if first or second or third then
     local tasks = {}
     list(tasks, first, second, third)
-    leave(call, cascade(call, tasks, LIMIT.units_at_once - 1))
+    write_walks(call, cascade(call, tasks, LIMIT.units_at_once - 1))
   end
   finish(call, flow)
 end
@@ -415,7 +415,7 @@ function ff.settle_end(call, execution)
   local tasks = {}
   if is_orphaning(call, execution) then tasks[1] = siblings_of(flow, execution.id) end
   tasks[#tasks + 1] = end_of(flow, execution)
-  leave(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
+  write_walks(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
   finish(call, flow)
 end
 
@@ -426,43 +426,43 @@ function ff.settle_return(call, execution)
   local flow = id and ff.readable_flow(call, id)
   if not flow or not ff.owes_cancel(flow, execution.situation) then return end
   local tasks = {}
-  list(tasks, try(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id }))
-  leave(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
+  list(tasks, try_step(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id }))
+  write_walks(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
   finish(call, flow)
 end
 
 -- Handles the aftermath of a command: edges whose upstreams have already ended (edge, downstream, and the upstream or
 -- its bucket), and tasks.
-function ff.settle_flow(call, flow, meetings, tasks)
+function ff.settle_flow(call, flow, new_edges, tasks)
   local all = tasks or {}
-  for i = 1, #meetings do
-    local meeting = meetings[i]
-    local bucket = meeting.bucket or ff.bucket_of(call, meeting.upstream) or false
+  for i = 1, #new_edges do
+    local edge = new_edges[i]
+    local bucket = edge.bucket or ff.bucket_of(call, edge.upstream) or false
     local task = { kind = WALK_KIND.resolve, flow = flow, bucket = bucket }
-    list(all, try(call, task, { id = meeting.downstream, edge = meeting.edge }))
+    list(all, try_step(call, task, { id = edge.downstream, edge = edge.edge }))
   end
-  leave(call, cascade(call, all, LIMIT.units_at_once))
+  write_walks(call, cascade(call, all, LIMIT.units_at_once))
   finish(call, flow)
 end
 
-local function is_left(call, kind, about)
+local function has_walk(call, kind, about)
   return command('EXISTS', call.base .. WALK.key .. kind .. about) == 1
 end
 
 -- Whether the upstream of an edge has ended, but the edge is not resolved and no walk will resolve it.
-function ff.is_unmet_end(call, edge)
+function ff.is_unresolved_end(call, edge)
   return edge.edge_state == EDGE_STATE.unsatisfied and ff.bucket_of(call, edge.upstream) ~= nil
-    and not is_left(call, WALK_KIND.resolve, edge.upstream)
+    and not has_walk(call, WALK_KIND.resolve, edge.upstream)
 end
 
 -- Lets a member of a decided group continue, if a failed call did not.
-local function let_go(call, flow, id)
+local function continue_member(call, flow, id)
   local execution = look_at(call, { kind = WALK_KIND.evaluate, flow = flow }, id)
   if not execution or execution.situation ~= SITUATION.blocked_dependencies or execution.leading == 0 then return nil end
   if ff.owes_cancel(flow, execution.situation) then return nil end
   if execution.group_state == GROUP_STATE.pending then return decide(call, flow, execution) end
   local siblings = execution.on_satisfied == ON_SATISFIED.cancel_remaining and siblings_of(flow, id) or nil
-  return siblings, go_on(call, flow, execution, execution.group_state)
+  return siblings, settle_member(call, flow, execution, execution.group_state)
 end
 
 -- The task that checks the waiting members of a flow again.
@@ -478,10 +478,10 @@ function ff.resume_member(call, flow_id, id, ended)
   if not flow then return 0 end
   local before, tasks = call.sequence, {}
   for i = 1, #ended do tasks[i] = { kind = WALK_KIND.resolve, flow = flow, about = ended[i], cursor = '' } end
-  local ran, first, second = pcall(let_go, call, flow, id)
+  local ran, first, second = pcall(continue_member, call, flow, id)
   if ran then list(tasks, first, second) else ff.contain(first) end
   if call.sequence > before then tasks[#tasks + 1] = ff.evaluation_of(flow) end
-  leave(call, tasks)
+  write_walks(call, tasks)
   return call.sequence > before and 1 or 0
 end
 
@@ -502,6 +502,6 @@ function ff.walk_on(call, flow, walk, units)
   else
     ff.apply.walk_ended(call, flow, walk_of(task))
   end
-  leave(call, others)
+  write_walks(call, others)
   finish(call, flow)
 end

@@ -11,7 +11,7 @@ function ff.apply.flow_created(call, flow, given, tags, phase, build_deadline_at
   call.counted, call.live = LIMIT.counted_flow .. flow.id, 0
   ff.grow(call, flow, graph)
   ff.write_flow(call, flow)
-  ff.settle_flow(call, flow, graph.meetings)
+  ff.settle_flow(call, flow, graph.new_edges)
 end
 
 function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, tags, ...)

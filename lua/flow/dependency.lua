@@ -48,9 +48,9 @@ function ff.apply.dependency_staged(call, flow, execution, edge, is_backward, ha
   if is_backward then flow.is_unordered = '1' end
   ff.write_flow(call, flow)
   ff.log_edge(call, flow.id, edge.downstream, edge, is_backward and '1' or '', '', round)
-  local meetings = {}
-  if has_ended then meetings[1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream } end
-  ff.settle_flow(call, flow, meetings)
+  local new_edges = {}
+  if has_ended then new_edges[1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream } end
+  ff.settle_flow(call, flow, new_edges)
 end
 
 local function rank_of(execution)

@@ -3,7 +3,7 @@
 local load_walk = ff.record('walk', 'walk')
 local load_member = ff.loader('naming', 'fence', 'tags', 'streams')
 
-local function go_on(call, walk, flow, units)
+local function advance_walk(call, walk, flow, units)
   ff.walk_on(call, flow, walk, units)
 end
 
@@ -12,7 +12,7 @@ function ff.due.walk(call, id, _, limit)
   ff.read_walk_walk(walk)
   local flow = ff.load_flow(call, walk.walk_flow) or ff.damaged('its flow is missing')
   ff.timers_of(call)
-  return { entity = walk, kind = 'walk', apply = go_on, a = flow, b = math.min(limit, LIMIT.units_of_a_walk) }
+  return { entity = walk, kind = 'walk', apply = advance_walk, a = flow, b = math.min(limit, LIMIT.units_of_a_walk) }
 end
 
 local function forget(call, flow, members, kept_until)
@@ -38,7 +38,7 @@ function ff.due.flow(call, id, _, limit)
   local members, kept_until = {}, nil
   for i = 1, #ids do
     local member = load_member(call, ids[i]) or ff.damaged('a member is missing')
-    if member.due_at == '' or not ff.has_come(call, member.due_at) then
+    if member.due_at == '' or not ff.has_passed(call, member.due_at) then
       kept_until = member.due_at
       break
     end

@@ -68,12 +68,12 @@ end
 -- Unblocks it; only its own delay still applies. Its queue was checked.
 function ff.apply.dependencies_met(call, execution)
   local until_at = execution.wait
-  if until_at ~= '' and not ff.has_come(call, until_at) then
+  if until_at ~= '' and not ff.has_passed(call, until_at) then
     local situation = execution.next_attempt == NEXT.retry and SITUATION.retry_backoff or SITUATION.delayed
-    command('HSET', execution.key, FIELD.life, ff.become(call, execution, situation, until_at))
+    command('HSET', execution.key, FIELD.life, ff.enter_situation(call, execution, situation, until_at))
     ff.set_timer(call, execution)
   else
-    local life = ff.become(call, execution, SITUATION.ready, '')
+    local life = ff.enter_situation(call, execution, SITUATION.ready, '')
     if until_at ~= '' then
       command('HSET', execution.key, FIELD.life, life, FIELD.wait, '')
     else
@@ -97,7 +97,7 @@ end
 -- arguments are fields and values.
 function ff.wait_for_others(call, execution, next_attempt, ...)
   execution.next_attempt = next_attempt
-  command('HSET', execution.key, FIELD.life, ff.become(call, execution, SITUATION.blocked_dependencies, ''), ...)
+  command('HSET', execution.key, FIELD.life, ff.enter_situation(call, execution, SITUATION.blocked_dependencies, ''), ...)
   ff.set_timer(call, execution)
 end
 
@@ -131,7 +131,7 @@ local function facts_of(walk)
   return walk.kind .. '\t' .. walk.flow .. '\t' .. walk.of .. '\t' .. walk.cursor
 end
 
-local function owe(call, flow, change)
+local function count_owing(call, flow, change)
   flow.owing_groups = ff.count(flow.owing_groups) + change
   flow.owing_groups = flow.owing_groups == 0 and '' or ff.digits(flow.owing_groups)
   ff.write_flow(call, flow)
@@ -140,7 +140,7 @@ end
 function ff.apply.walk_begun(call, flow, walk)
   command('HSET', call.base .. WALK.key .. walk.id, WALK.walk, walk_text(walk, call.now_text))
   ff.add_noted(ff.timers_of(call), call.now_text, call.now, TIMER.walk .. walk.id, call.now_text)
-  if walk.kind == WALK_KIND.siblings then owe(call, flow, 1) end
+  if walk.kind == WALK_KIND.siblings then count_owing(call, flow, 1) end
   ff.append(call, EVENT.walk_begun, walk.id, facts_of(walk), '')
 end
 
@@ -153,7 +153,7 @@ end
 function ff.apply.walk_ended(call, flow, walk)
   command('UNLINK', call.base .. WALK.key .. walk.id)
   ff.remove(ff.timers_of(call), TIMER.walk .. walk.id)
-  if walk.kind == WALK_KIND.siblings then owe(call, flow, -1) end
+  if walk.kind == WALK_KIND.siblings then count_owing(call, flow, -1) end
   ff.append(call, EVENT.walk_ended, walk.id, facts_of(walk), '')
 end
 

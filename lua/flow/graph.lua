@@ -133,7 +133,7 @@ end
 
 -- Why an edge is refused: its upstream is not in the flow. Records edges whose upstreams have ended.
 function ff.edges_refusal(call, flow_id, graph)
-  graph.meetings = {}
+  graph.new_edges = {}
   for i = 1, #graph.edges do
     local edge = graph.edges[i]
     if not graph.by_id[edge.upstream] then
@@ -141,7 +141,7 @@ function ff.edges_refusal(call, flow_id, graph)
         return ff.reject('execution_not_in_flow', 'executionId', ff.execution_name(call, edge.upstream))
       end
       if has_ended(call, edge.upstream) then
-        graph.meetings[#graph.meetings + 1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream }
+        graph.new_edges[#graph.new_edges + 1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream }
       end
     end
   end

@@ -4,7 +4,7 @@ local function grow(call, flow, graph)
   if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
   ff.grow(call, flow, graph)
   ff.write_flow(call, flow)
-  ff.settle_flow(call, flow, graph.meetings)
+  ff.settle_flow(call, flow, graph.new_edges)
 end
 
 function ff.decide.grow_flow(call, flow_id, creator_identity, ...)

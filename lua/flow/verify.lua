@@ -91,7 +91,7 @@ function ff.verify_edges(call, id, cursor, count)
   for i = 1, #found[2], 2 do
     local edge_id, edge = found[2][i], { dependency = found[2][i + 1] }
     if pcall(ff.read_edge_dependency, edge) then
-      if ff.is_unmet_end(call, edge) then ended[#ended + 1] = edge.upstream end
+      if ff.is_unresolved_end(call, edge) then ended[#ended + 1] = edge.upstream end
       of_flow = of_flow + in_hash(call.base .. KEY.edges .. execution.flow, edge_id, id)
       if command('EXISTS', call.base .. edge.upstream) == 1 then
         of_upstream = of_upstream + enter_leading(call, edge.upstream, edge_id .. id)

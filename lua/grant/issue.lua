@@ -69,7 +69,7 @@ function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id, capa
   if not execution then return ff.reject('execution_not_found') end
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
   -- A lease that lapsed unnoticed is recorded as lapsed here.
-  local lapses = execution.situation == SITUATION.running and ff.has_come(call, execution.due_at)
+  local lapses = execution.situation == SITUATION.running and ff.has_passed(call, execution.due_at)
   if not (lapses or ff.is_reclaimable(execution.situation)) or ff.is_held(execution) then
     return { KIND.not_reclaimable, 'execution_not_reclaimable' }
   end

@@ -25,7 +25,7 @@ function ff.fault_of_grant(call, execution, owner, grant_id, any_instance)
 end
 
 -- The answer contains the input, whatever its size.
-local function bring_input(execution)
+local function fetch_input(execution)
   if execution.input ~= LIMIT.spilled then return end
   local input = guarded('GET', execution.key .. SUFFIX.input)
   if type(input) ~= 'string' then ff.damaged('the input is missing') end
@@ -35,7 +35,7 @@ end
 -- Whether an earlier run of this call took the execution, and its lease is in force. Answers the parts of its fence
 -- too.
 function ff.is_owned_by(call, execution, lease_id)
-  if execution.situation ~= SITUATION.running or ff.has_come(call, execution.due_at) then return false end
+  if execution.situation ~= SITUATION.running or ff.has_passed(call, execution.due_at) then return false end
   local lease, attempt = string.match(execution.fence, '^%d+\t([^\t]*)\t([^\t]*)$')
   return lease == lease_id, attempt
 end
@@ -52,7 +52,7 @@ end
 
 -- The answer to that earlier call. Needs timing, bounds, tags, retries, edits and input loaded.
 function ff.taken_before(execution, kind)
-  bring_input(execution)
+  fetch_input(execution)
   ff.read_timing(execution)
   local index = ff.count(execution.total_attempt_count) - 1
   local reply = { KIND.acquired, execution.due_at }
@@ -70,7 +70,7 @@ end
 
 -- Makes the caller the owner: the answer, and the step. Needs everything loaded that a claim reads.
 function ff.take_over(call, execution, owner, lease_id, attempt_id)
-  bring_input(execution)
+  fetch_input(execution)
   ff.timers_of(call)
   local _, lane_id, execution_kind = ff.split_naming(execution.naming)
   execution.queue = ff.queue_of(call, lane_id, execution.needs, execution_kind)

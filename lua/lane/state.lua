@@ -35,7 +35,7 @@ function ff.count_stated(call)
     if is_stated(stored_letter(call, lanes[i])) then count = count + 1 end
   end
   call.stated = count
-  if count > 0 then ff.stand(call) end
+  if count > 0 then ff.renew_lasting(call) end
 end
 
 -- Announces all work of a lane that was paused.
@@ -58,7 +58,7 @@ local function change(call, lane_id, from, to, requested_by, reason)
     LANE.state_changed_by, ff.fit(key, LANE.state_changed_by, requested_by), LANE.state_reason, ff.fit(key, LANE.state_reason, reason))
   command('SADD', call.base .. KEY.lanes, lane_id)
   call.stated = call.stated + (is_stated(to) and 1 or 0) - (is_stated(from) and 1 or 0)
-  ff.stand(call)
+  ff.renew_lasting(call)
   if from == LANE_STATE.paused then wake(call, lane_id) end
 end
 

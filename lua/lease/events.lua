@@ -96,7 +96,7 @@ end
 
 -- Ends the lease of an owner; the execution waits to be reclaimed. The further arguments are fields and values.
 local function lapse(call, execution, situation, ...)
-  command('HSET', execution.key, FIELD.life, ff.become(call, execution, situation, execution.due_at), ...)
+  command('HSET', execution.key, FIELD.life, ff.enter_situation(call, execution, situation, execution.due_at), ...)
   ff.enqueue(execution)
   ff.set_timer(call, execution)
 end

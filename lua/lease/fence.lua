@@ -53,7 +53,7 @@ function ff.ownership_verdict(call, execution, fence, attempt_index)
     if not ff.is_active(situation) then return ff.not_active(execution) end
     if situation == SITUATION.lease_revoked then return ff.reject('lease_revoked') end
   end
-  if ff.has_come(call, execution.due_at) then return ff.reject('lease_expired') end
+  if ff.has_passed(call, execution.due_at) then return ff.reject('lease_expired') end
   if attempt_index ~= '' and execution.total_attempt_count ~= attempts_with(attempt_index) then
     return ff.reject('stale_lease')
   end
@@ -66,12 +66,12 @@ function ff.time_verdict(call, execution)
   if execution.timing ~= '' then
     ff.read_timing(execution)
     local at = execution.attempt_timeout_at
-    if at ~= '' and ff.has_come(call, at) then return ff.reject('attempt_timed_out') end
+    if at ~= '' and ff.has_passed(call, at) then return ff.reject('attempt_timed_out') end
   end
   if execution.bounds ~= '' then
     ff.read_bounds(execution)
     local at = execution.execution_deadline_at
-    if at ~= '' and ff.has_come(call, at) then return ff.reject('execution_deadline_passed') end
+    if at ~= '' and ff.has_passed(call, at) then return ff.reject('execution_deadline_passed') end
   end
   return nil
 end

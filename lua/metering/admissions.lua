@@ -60,7 +60,7 @@ end
 -- Called when an owner loses an execution that has extras; `situation` is its new one. Its slots are returned after all
 -- else is done. A worker returns the slots of its completions itself, with others, before the grace ends; those of a
 -- worker that does not are returned when it ends. After an operator's completion no worker would return them.
-function ff.note_let_go(call, execution, situation)
+function ff.note_ownership_end(call, execution, situation)
   if not string.find(execution.extras, FIELD.needs, 1, true) then return end
   local needs = execution.needs or stored(execution, FIELD.needs)
   local meters = ff.meters_of(needs)
@@ -68,20 +68,20 @@ function ff.note_let_go(call, execution, situation)
   local fence = execution.fence or stored(execution, FIELD.fence)
   local lease_id = string.match(fence, '^%d*\t([^\t]*)')
   if not lease_id or lease_id == '' then return end
-  local let_go = call.let_go or {}
+  local ended_owners = call.ended_owners or {}
   local has_grace = situation == SITUATION.completed and not execution.by_operator
-  let_go[#let_go + 1] = { id = lease_id, owner = execution.id, meters = meters, has_grace = has_grace }
-  call.let_go = let_go
+  ended_owners[#ended_owners + 1] = { id = lease_id, owner = execution.id, meters = meters, has_grace = has_grace }
+  call.ended_owners = ended_owners
 end
 
 -- Records it for `ff.settle_returned`; the log has it at once.
-function ff.apply.admission_returned(call, let_go)
-  local id, returned = let_go.id, call.returned or {}
-  local offer_at = let_go.has_grace and call.now + LIMIT.return_grace_ms or call.now
+function ff.apply.admission_returned(call, ended)
+  local id, returned = ended.id, call.returned or {}
+  local offer_at = ended.has_grace and call.now + LIMIT.return_grace_ms or call.now
   local text = ff.digits(offer_at)
-  returned[#returned + 1] = { id = id, owner = let_go.owner, meters = let_go.meters, at = offer_at, text = text }
+  returned[#returned + 1] = { id = id, owner = ended.owner, meters = ended.meters, at = offer_at, text = text }
   call.returned = returned
-  ff.append(call, EVENT.admission_returned, id, let_go.owner .. '\t' .. let_go.meters, text)
+  ff.append(call, EVENT.admission_returned, id, ended.owner .. '\t' .. ended.meters, text)
 end
 
 -- Writes the returned admissions.
@@ -101,10 +101,10 @@ end
 
 -- Puts the admissions of ended ownerships into the outbox. Those of consecutive completions are written together.
 function ff.return_admissions(call)
-  local let_go = call.let_go
-  call.let_go = false
-  for i = 1, #let_go do
-    local it = let_go[i]
+  local ended_owners = call.ended_owners
+  call.ended_owners = false
+  for i = 1, #ended_owners do
+    local it = ended_owners[i]
     local text = guarded('HGET', call.base .. KEY.admissions, it.id)
     if type(text) == 'string' and string.sub(text, 1, 1) == ADMISSION_STATE.bound then ff.apply.admission_returned(call, it) end
   end

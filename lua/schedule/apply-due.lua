@@ -158,7 +158,7 @@ local function carry_out(call, reply, steps, broken, used, owner, is_more, was_l
     command('HDEL', call.header_key, HEADER.applier)
   end
   -- Ended ownerships have timers too.
-  if call.let_go then ff.return_admissions(call) end
+  if call.ended_owners then ff.return_admissions(call) end
   ff.settle_all(call)
   reply[2] = next_due_at(call)
 end

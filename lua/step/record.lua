@@ -20,7 +20,7 @@ end
 local steps = { execution = false, fence = '', key = '', count = 0, bytes = 0 }
 
 -- Reads the execution of a step whose owner may record it; answers the refusal otherwise.
-local function take_up(call, execution_id, fence)
+local function load_owned(call, execution_id, fence)
   if call.records_steps and steps.execution.id == execution_id and steps.fence == fence then return nil end
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
@@ -34,7 +34,7 @@ local function take_up(call, execution_id, fence)
 end
 
 function ff.decide.record_step(call, execution_id, fence, step, value)
-  local refusal = take_up(call, execution_id, fence)
+  local refusal = load_owned(call, execution_id, fence)
   if refusal then return refusal end
   local step_name, step_index, step_kind, failed, encoding = string.match(step, '^([^\t]*)\t(%d*)\t(%a*)\t(1?)\t(.*)$')
   local kind, id = WORDS.step_kind[step_kind], step_name .. ':' .. step_index

@@ -10,7 +10,7 @@ local function writer_verdict(call, execution, fence, attempt_index)
   if ff.is_terminal(execution.situation) then
     return ff.reject('stream_closed', 'terminalOutcome', TERMINAL_OUTCOME[execution.situation])
   end
-  local is_owner = execution.situation == SITUATION.running and not ff.has_come(call, execution.due_at)
+  local is_owner = execution.situation == SITUATION.running and not ff.has_passed(call, execution.due_at)
     and tonumber(attempt_index) == ff.count(execution.total_attempt_count) - 1 and ff.holds_lease(execution, fence)
   if not is_owner then return ff.reject('stale_owner_cannot_append') end
   return ff.time_verdict(call, execution)

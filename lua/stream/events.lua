@@ -2,7 +2,7 @@
 -- contents.ts. A foreign key in the place of a stream's key is removed.
 
 -- Whether a write met a key of another type; it is removed then.
-local function met_stranger(written, key)
+local function removed_foreign_key(written, key)
   if type(written) ~= 'table' or not written.err then return false end
   command('DEL', key)
   return true
@@ -30,7 +30,7 @@ function ff.apply.stream_opened(call, execution, stream, attempt_index)
   local index = attempt_index == '0' and '' or attempt_index
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.streams, ff.streams_text(attempt_index))
   local given = ff.stream_given_text(attempt, call.now_text)
-  if met_stranger(guarded('HSET', stream.key, STREAM.given, given), stream.key) then
+  if removed_foreign_key(guarded('HSET', stream.key, STREAM.given, given), stream.key) then
     command('HSET', stream.key, STREAM.given, given)
   end
   ff.append(call, EVENT.stream_opened, execution.id, index .. '\t' .. attempt, '')
@@ -57,7 +57,7 @@ end
 local function keep_for_moments(call, stream, frame)
   local key = stream.key .. frame.suffix
   local expires_at = string.match(stream.rate, '\t(%d+)$')
-  if expires_at and ff.has_come(call, expires_at) then command('UNLINK', key) end
+  if expires_at and ff.has_passed(call, expires_at) then command('UNLINK', key) end
   local rate = frame.rate
   stream.rate = string.format('%.17g', rate.hz) .. '\t' .. call.now_text .. '\t' .. ff.digits(rate.maxlen) .. '\t'
     .. ff.text_of(rate.expires_at)
@@ -94,7 +94,7 @@ function ff.apply.frame_appended(call, stream, frame)
   local key = stream.key .. frame.suffix
   local labels = labels_of(call, frame)
   local added = guarded('XADD', key, 'MAXLEN', '=', frame.keep, frame.id, 'm', labels, 'p', frame.payload)
-  if met_stranger(added, key) then
+  if removed_foreign_key(added, key) then
     command('XADD', key, 'MAXLEN', '=', frame.keep, frame.id, 'm', labels, 'p', frame.payload)
   end
   if frame.rate then ff.collect_at(key, frame.rate.expires_at) end

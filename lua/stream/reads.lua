@@ -11,7 +11,7 @@ function ff.query.read_stream(call, execution_id, attempt_index, from, to, count
   local rate = command('HGET', key, STREAM.rate)
   local expires_at = rate and string.match(rate, '\t(%d+)$')
   -- Best-effort frames are not shown after their time is over, whether they were collected or not.
-  local is_over = expires_at and ff.has_come(call, expires_at)
+  local is_over = expires_at and ff.has_passed(call, expires_at)
   local durable, summary, best_effort = key .. STREAM_SUFFIX.durable, key .. STREAM_SUFFIX.summary, key .. STREAM_SUFFIX.best_effort
   return {
     command('HMGET', call.base .. execution_id, FIELD.life, FIELD.given), command('HGETALL', key),

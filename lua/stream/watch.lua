@@ -31,17 +31,17 @@ end
 -- Records that the streams of an execution have new frames, or that an attempt of it ended. Called only while streams
 -- are watched.
 function ff.note_stream(call, id)
-  local told = call.told_streams or {}
-  call.told_streams = told
-  if told[id] ~= nil then return end
+  local noted = call.noted_streams or {}
+  call.noted_streams = noted
+  if noted[id] ~= nil then return end
   local at = watched_until(call, id)
-  told[id] = at ~= '' and not ff.has_come(call, at)
+  noted[id] = at ~= '' and not ff.has_passed(call, at)
 end
 
 -- Runs after everything is written.
 function ff.announce_streams(call)
   local partition = call.partition
-  for id, is_watched in pairs(call.told_streams) do
+  for id, is_watched in pairs(call.noted_streams) do
     if is_watched then ff.publish(call, CHANNEL.frames .. partition .. ':' .. id, partition) end
   end
 end

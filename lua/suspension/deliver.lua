@@ -71,7 +71,7 @@ function ff.deliver(call, execution, waitpoint, signal)
   if state ~= WAITPOINT_STATE.pending then
     return ff.receive(call, execution, ff.check_suspension(execution, waitpoint), waitpoint, signal)
   end
-  if ff.has_come(call, waitpoint.expires_at) then return ff.reject('pending_waitpoint_expired') end
+  if ff.has_passed(call, waitpoint.expires_at) then return ff.reject('pending_waitpoint_expired') end
   local kept = ff.kept_of(execution)
   kept.progress, kept.satisfiers = '', ''
   return ff.receive(call, execution, kept, waitpoint, signal)

@@ -35,7 +35,7 @@ local function known_answer(call, execution, name, digest, tokens)
   if not text then return nil end
   local known = { suspend_key = text }
   ff.read_waits_suspend_key(known)
-  if ff.has_come(call, known.key_expires_at) then return nil end
+  if ff.has_passed(call, known.key_expires_at) then return nil end
   if known.digest ~= digest then return ff.reject('idempotency_conflict') end
   local suspension = ff.suspension_of(execution)
   local is_over = not suspension or suspension.suspension_id ~= known.suspension_id
@@ -83,7 +83,7 @@ local function bind_pending(call, execution, id, condition, keeps)
   local waitpoint = ff.has_waited(execution) and ff.waitpoint_of(execution, id)
   if not waitpoint then return nil, ff.reject('waitpoint_not_found') end
   if waitpoint.waitpoint_state ~= WAITPOINT_STATE.pending then return nil, ff.reject('waitpoint_not_pending') end
-  if ff.has_come(call, waitpoint.expires_at) then return nil, ff.reject('pending_waitpoint_expired') end
+  if ff.has_passed(call, waitpoint.expires_at) then return nil, ff.reject('pending_waitpoint_expired') end
   local fault = ff.fault_of_key(condition, waitpoint.waitpoint_key)
   if fault then return nil, ff.reject('invalid_input', 'field', 'resumeCondition', 'reason', fault) end
   waitpoint.activated_at, waitpoint.keeps_signals = call.now_text, keeps

@@ -35,7 +35,7 @@ local function timeout_signal(suspension)
   }
 end
 
-local function go_on(call, execution, suspension)
+local function auto_resume(call, execution, suspension)
   local closer = ''
   if suspension.timeout_behavior == WORDS.behavior.auto_resume_with_timeout_signal then
     closer = suspension.suspension_id
@@ -58,5 +58,5 @@ function ff.suspension_timeout(call, execution)
     return end_it, suspension, { purge_at = purge_at, purge_text = purge_text }
   end
   ff.check_queue_of(call, execution)
-  return go_on, suspension
+  return auto_resume, suspension
 end

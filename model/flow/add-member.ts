@@ -8,7 +8,7 @@ import { isTerminal } from '../execution/situation.js';
 import { notEligible } from '../lease/fence.js';
 import { LIMITS } from '../limits.js';
 import { reopening } from './members.js';
-import { besideOf } from './view.js';
+import { siblingId } from './view.js';
 
 export const addExecutionToFlow = operation({
   name: 'addExecutionToFlow',
@@ -46,7 +46,7 @@ export const addExecutionToFlow = operation({
     const { nodeCount } = known;
     if (execution.flow === flow) return accept({ kind: 'already_member', executionId, nodeCount });
     if (execution.flow !== undefined)
-      return reject('execution_already_in_flow', { flowId: besideOf(executionId, execution.flow) });
+      return reject('execution_already_in_flow', { flowId: siblingId(executionId, execution.flow) });
     if (known.isClosed) return reject('flow_closed');
     if (execution.namespace !== known.namespace) return reject('invalid_input', { field: 'namespace' });
     if (nodeCount >= LIMITS.maxFlowMembers) return reject('flow_limit_exceeded', { limit: 'maxFlowMembers' });

@@ -14,7 +14,7 @@ import type { View } from '../view.js';
 import { bucketOf, decisionOf } from './group.js';
 import { WALK_KINDS, type ReadonlyFlow, type WalkKind } from './facts.js';
 import { isUnsealed } from './state.js';
-import { besideOf, liveCountOf } from './view.js';
+import { siblingId, liveCountOf } from './view.js';
 
 /** Most units that a call does at once. A unit is one edge or member that is examined. */
 export const UNITS_AT_ONCE = 64;
@@ -84,7 +84,7 @@ export function cascade(context: CascadeContext, tasks: readonly Task[], units: 
     left -= 1;
     top.at += 1;
     top.task.cursor = step.cursor;
-    for (const task of carryOut(context, top.task, step)) stack.push(readAhead(context, task, left));
+    for (const task of runStep(context, top.task, step)) stack.push(readAhead(context, task, left));
   }
   return stack.filter(({ steps, at, isCut }) => at < steps.length || isCut).map(({ task }) => task);
 }
@@ -130,12 +130,12 @@ function siblingsOf(view: View, downstream: string, after: string, limit: number
     .map(([edgeId, { upstream }]) => ({
       cursor: shortIdOf(edgeId),
       edgeId,
-      executionId: besideOf(downstream, upstream),
+      executionId: siblingId(downstream, upstream),
     }));
 }
 
 /** Does one step. Returns the tasks that follow from it. */
-function carryOut(context: CascadeContext, task: Task, step: Step): readonly Task[] {
+function runStep(context: CascadeContext, task: Task, step: Step): readonly Task[] {
   const execution = context.view.executions.get(step.executionId);
   const flow = context.view.flows.get(task.flow);
   if (execution === undefined || flow === undefined) return [];
@@ -159,12 +159,12 @@ function hasOrphaned({ isParent, situation }: ReadonlyExecution): boolean {
 }
 
 /** The reason for members that are cancelled because their group was satisfied without them. */
-export const OUTRUN = 'sibling_quorum_satisfied';
+export const SIBLING_SATISFIED = 'sibling_quorum_satisfied';
 
 /** The cancellation reason of upstreams that a group or a parent no longer needs. */
 export function siblingReason(group: ReadonlyExecution | undefined): string {
   if (group !== undefined && hasOrphaned(group)) return `parent_${group.situation}`;
-  return group?.groupState === 'satisfied' ? OUTRUN : 'sibling_quorum_impossible';
+  return group?.groupState === 'satisfied' ? SIBLING_SATISFIED : 'sibling_quorum_impossible';
 }
 
 /** The task that ends the members of a cancelled flow. `about` is any execution id of the partition. */
@@ -200,17 +200,17 @@ function resolveEdge(
 }
 
 /** A new edge whose upstream has already ended. */
-export interface Meeting {
+export interface NewEdge {
   readonly edgeId: string;
   readonly upstream: string;
   readonly downstream: string;
 }
 
 /** Resolves a new edge if its upstream has already ended; returns nothing otherwise. */
-export function meet(
+export function resolveNewEdge(
   context: CascadeContext,
   flow: string,
-  { edgeId, upstream, downstream }: Meeting,
+  { edgeId, upstream, downstream }: NewEdge,
 ): readonly Task[] {
   const known = context.view.flows.get(flow);
   const execution = context.view.executions.get(downstream);
@@ -228,11 +228,11 @@ function decide(context: CascadeContext, flow: ReadonlyFlow, executionId: string
     execution.onSatisfied === 'cancel_remaining'
       ? [{ kind: 'siblings', flow: flow.flow, about: executionId, cursor: '' }]
       : [];
-  return [...siblings, ...goOn(context, flow, execution, groupOutcome)];
+  return [...siblings, ...settleMember(context, flow, execution, groupOutcome)];
 }
 
 /** The consequence of a decided group for its member. */
-function goOn(
+function settleMember(
   context: CascadeContext,
   flow: ReadonlyFlow,
   execution: ReadonlyExecution,
@@ -312,7 +312,7 @@ export function walkIdOf({ kind, flow, about }: Task): string {
 export const isOfFlow = (kind: WalkKind): boolean => kind === 'cancel' || kind === 'evaluate';
 
 /** Records the tasks that a call could not do as walks. */
-export function leave(context: CascadeContext, tasks: readonly Task[]): void {
+export function writeWalks(context: CascadeContext, tasks: readonly Task[]): void {
   for (const task of tasks) {
     const walkId = walkIdOf(task);
     const isThere = context.view.flows.walk(walkId) !== undefined;

@@ -15,7 +15,7 @@ import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import type { ReadonlyFlow } from './facts.js';
 import { dataPassingRef } from './graph.js';
-import { meetingOf, reopening, stagingOf } from './members.js';
+import { newEdgeOf, reopening, stagingOf } from './members.js';
 
 const edgeArgs = {
   flowId: field.flowId,
@@ -117,7 +117,7 @@ function isSame(view: View, args: StageArgs, downstreamId: string): boolean {
  * large to search is refused like a cycle.
  */
 function cycleOf(view: View, from: string, to: string): 'cycle' | 'too_large' | undefined {
-  const met = new Set([from]);
+  const visited = new Set([from]);
   const waiting = [from];
   let edges = 0;
   for (let at = 0; at < waiting.length; at++) {
@@ -126,9 +126,9 @@ function cycleOf(view: View, from: string, to: string): 'cycle' | 'too_large' | 
     if (edges > LIMITS.maxSearchedEdges) return 'too_large';
     for (const { downstream } of leading) {
       if (downstream === to) return 'cycle';
-      if (met.has(downstream)) continue;
-      if (met.size === LIMITS.maxSearchedMembers) return 'too_large';
-      met.add(downstream);
+      if (visited.has(downstream)) continue;
+      if (visited.size === LIMITS.maxSearchedMembers) return 'too_large';
+      visited.add(downstream);
       waiting.push(downstream);
     }
   }
@@ -160,7 +160,7 @@ function stage<const Kind extends string>(
   const event = stagingOf({ ...args, flow: flow.flow, at: now, isBackward, isChild: false, edgeRound });
   return {
     ...acceptAll(outcomeOf(flow.graphRevision + 1), [...reopening(flow, now), event]),
-    aftermath: { flow: flow.flow, meetings: isTerminal(upstream.situation) ? [meetingOf(args)] : [] },
+    aftermath: { flow: flow.flow, newEdges: isTerminal(upstream.situation) ? [newEdgeOf(args)] : [] },
   };
 }
 

@@ -6,7 +6,7 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
 import type { ClaimedExecution } from '../schedule/claimed.js';
 import type { View } from '../view.js';
-import { besideOf } from './view.js';
+import { siblingId } from './view.js';
 
 type Given = Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'>;
 type UpstreamResult = NonNullable<Given['upstreamResults']>[number];
@@ -36,7 +36,7 @@ export function givenTo(view: View, execution: ReadonlyExecution, room: Room): G
     a < b ? -1 : 1,
   )) {
     if (edgeState !== 'satisfied' || isLate || dataPassingRef === '') continue;
-    const upstream = view.executions.get(besideOf(execution.executionId, uuid));
+    const upstream = view.executions.get(siblingId(execution.executionId, uuid));
     // An upstream that was replayed has no result at present; the worker waits for it.
     if (upstream?.situation !== 'completed' || (upstream.resultBytes ?? 0) > room.bytes) {
       moreUpstreamResults = true;

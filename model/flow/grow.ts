@@ -56,13 +56,13 @@ export const growFlow = operation({
     if (refusal !== undefined) return refusal;
     if (part.edges.some(({ edgeId }) => view.flows.downstreamOf(flow, edgeId) !== undefined))
       return reject('dependency_already_exists');
-    const { events, inputs, meetings } = growthOf(view, known, part, creatorIdentity, now);
+    const { events, inputs, newEdges } = growthOf(view, known, part, creatorIdentity, now);
     const { members, edges, groups } = part;
     const graphRevision = known.graphRevision + members.length + edges.length + groups.length;
     return {
       ...acceptAll({ kind: 'grown', flowId, graphRevision } as const, [...reopening(known, now), ...events]),
       inputs,
-      aftermath: { flow, meetings },
+      aftermath: { flow, newEdges },
     };
   },
 });

@@ -6,7 +6,7 @@ import { isTerminal } from '../execution/situation.js';
 import { uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import type { Meeting } from './cascade.js';
+import type { NewEdge } from './cascade.js';
 import type { ReadonlyFlow } from './facts.js';
 import { policyFacts, type Graph } from './graph.js';
 
@@ -51,7 +51,7 @@ export function edgesRefusal(
 export interface Growth {
   readonly events: readonly Event[];
   readonly inputs: readonly (readonly [executionId: string, input: Uint8Array])[];
-  readonly meetings: readonly Meeting[];
+  readonly newEdges: readonly NewEdge[];
 }
 
 /** The events by which a part of a graph joins a flow: for each member its creation, its policy, its edges. */
@@ -82,7 +82,7 @@ export function growthOf(
   return {
     events,
     inputs: members.map(({ executionId, inputPayload }) => [executionId, inputPayload] as const),
-    meetings: edges.filter((edge) => hasEnded(view, edge.upstreamExecutionId)).map(meetingOf),
+    newEdges: edges.filter((edge) => hasEnded(view, edge.upstreamExecutionId)).map(newEdgeOf),
   };
 }
 
@@ -98,7 +98,7 @@ export interface Edge {
   readonly dataPassingRef?: string | undefined;
 }
 
-export const meetingOf = ({ edgeId, upstreamExecutionId, downstreamExecutionId }: Edge): Meeting => ({
+export const newEdgeOf = ({ edgeId, upstreamExecutionId, downstreamExecutionId }: Edge): NewEdge => ({
   edgeId,
   upstream: upstreamExecutionId,
   downstream: downstreamExecutionId,

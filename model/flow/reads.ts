@@ -20,7 +20,7 @@ import {
   type MemberCounts,
   type PublicFlowState,
 } from './state.js';
-import { besideOf } from './view.js';
+import { siblingId } from './view.js';
 
 /** A flow as callers see it. Times are ms since the epoch. */
 export interface FlowSnapshot {
@@ -110,8 +110,8 @@ function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot 
   if (downstream?.flow === undefined || edge === undefined) return undefined;
   return {
     edgeId,
-    flowId: besideOf(downstreamId, downstream.flow),
-    upstreamExecutionId: besideOf(downstreamId, edge.upstream),
+    flowId: siblingId(downstreamId, downstream.flow),
+    upstreamExecutionId: siblingId(downstreamId, edge.upstream),
     downstreamExecutionId: downstreamId,
     dependencyKind: 'success_only',
     dataPassingRef: edge.dataPassingRef || undefined,
@@ -272,7 +272,7 @@ export const resolveExecutionFlowId = query({
   /** Undefined when the execution is in no flow, or does not exist. */
   read(view, { executionId }) {
     const flow = view.executions.get(executionId)?.flow;
-    return accept<string | undefined>(flow === undefined ? undefined : besideOf(executionId, flow));
+    return accept<string | undefined>(flow === undefined ? undefined : siblingId(executionId, flow));
   },
 });
 

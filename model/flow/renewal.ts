@@ -6,16 +6,16 @@ import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import type { View } from '../view.js';
-import type { Meeting } from './cascade.js';
+import type { NewEdge } from './cascade.js';
 import type { ReadonlyFlow } from './facts.js';
 import { bucketOf, verdictOf } from './group.js';
-import { besideOf } from './view.js';
+import { siblingId } from './view.js';
 
 export interface Renewal {
   /** Edges that are reopened. */
-  readonly reopened: readonly Meeting[];
+  readonly reopened: readonly NewEdge[];
   /** Reopened edges whose upstreams have completed meanwhile. */
-  readonly met: readonly Meeting[];
+  readonly resolvable: readonly NewEdge[];
   /** The state of the group after the renewal. */
   readonly verdict: 'pending' | 'satisfied' | 'impossible';
 }
@@ -24,13 +24,13 @@ export interface Renewal {
 export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }: ReadonlyFlow): Renewal {
   const { executionId: downstream, dependencies = {}, groupRound } = execution;
   const counts = { failed: 0, skipped: 0 };
-  const reopened: Meeting[] = [];
-  const met: Meeting[] = [];
+  const reopened: NewEdge[] = [];
+  const met: NewEdge[] = [];
   const impossible = Object.entries(dependencies)
     .filter(([, edge]) => edge.edgeRound === groupRound && edge.edgeState === 'impossible')
     .sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [edgeId, { upstream: uuid, bucket }] of impossible) {
-    const upstream = besideOf(downstream, uuid);
+    const upstream = siblingId(downstream, uuid);
     const situation = view.executions.get(upstream)?.situation;
     const hasEnded = situation === undefined || isTerminal(situation);
     const hasCompleted = situation !== undefined && hasEnded && bucketOf(situation) === 'succeeded';
@@ -47,10 +47,10 @@ export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }
   };
   const verdict = verdictOf(group, isClosed);
   // A group that is still impossible is not changed: a parent continues with the results that it has.
-  return verdict === 'impossible' ? { reopened: [], met: [], verdict } : { reopened, met, verdict };
+  return verdict === 'impossible' ? { reopened: [], resolvable: [], verdict } : { reopened, resolvable: met, verdict };
 }
 
-export const reopeningOf = ({ edgeId, downstream }: Meeting, at: number): Event => ({
+export const reopeningOf = ({ edgeId, downstream }: NewEdge, at: number): Event => ({
   type: 'dependency_reopened',
   executionId: downstream,
   at,

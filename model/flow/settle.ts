@@ -7,12 +7,12 @@ import {
   endsOf,
   factsOfTask,
   finish,
-  leave,
-  meet,
+  writeWalks,
+  resolveNewEdge,
   owesCancel,
   walkIdOf,
   type CascadeContext,
-  type Meeting,
+  type NewEdge,
   type Task,
 } from './cascade.js';
 
@@ -21,7 +21,7 @@ export interface Aftermath {
   /** UUID of the flow. */
   readonly flow: string;
   /** New edges whose upstreams have already ended. */
-  readonly meetings?: readonly Meeting[];
+  readonly newEdges?: readonly NewEdge[];
   readonly tasks?: readonly Task[];
   /** A walk to continue, with its number of units. */
   readonly walk?: { readonly task: Task; readonly units: number };
@@ -31,7 +31,7 @@ export interface Aftermath {
 function settleEnd(context: CascadeContext, executionId: string, units: number): void {
   const execution = context.view.executions.get(executionId);
   if (execution?.flow === undefined) return;
-  leave(context, cascade(context, endsOf(execution), units));
+  writeWalks(context, cascade(context, endsOf(execution), units));
   finish(context, execution.flow);
 }
 
@@ -71,25 +71,25 @@ export const consequenceOf = ({ type }: Event): Consequence | undefined => CONSE
 /** Handles the aftermath of a decision: at most `units` units, except for a walk, which has its own number. */
 export function settle(
   context: CascadeContext,
-  { flow, meetings = [], tasks = [], walk }: Aftermath,
+  { flow, newEdges = [], tasks = [], walk }: Aftermath,
   units: number,
 ): void {
   if (walk !== undefined) {
-    goOn(context, walk.task, walk.units);
+    continueWalk(context, walk.task, walk.units);
   } else {
-    const met = meetings.flatMap((meeting) => meet(context, flow, meeting));
-    leave(context, cascade(context, [...tasks, ...met], units));
+    const settled = newEdges.flatMap((edge) => resolveNewEdge(context, flow, edge));
+    writeWalks(context, cascade(context, [...tasks, ...settled], units));
   }
   finish(context, flow);
 }
 
-function goOn(context: CascadeContext, task: Task, units: number): void {
+function continueWalk(context: CascadeContext, task: Task, units: number): void {
   const walkId = walkIdOf(task);
   const left = cascade(context, [task], units);
   const more = left.find((other) => walkIdOf(other) === walkId);
   const type = more === undefined ? 'walk_ended' : 'walk_advanced';
   context.record({ type, walkId, at: context.now, ...factsOfTask(more ?? task) });
-  leave(
+  writeWalks(
     context,
     left.filter((other) => other !== more),
   );

@@ -27,7 +27,7 @@ import {
   type GroupPolicyArgs,
 } from './graph.js';
 import { growthOf, MEMBER_REJECTIONS, membersRefusal, stagingOf } from './members.js';
-import { besideOf } from './view.js';
+import { siblingId } from './view.js';
 
 const child = member.extend({
   /** The edge by which the parent waits for it. */
@@ -118,7 +118,7 @@ export const spawnChildren = operation({
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     const known = execution.flow === undefined ? undefined : view.flows.get(execution.flow);
-    const flowId = known === undefined ? args.flowId : besideOf(args.executionId, known.flow);
+    const flowId = known === undefined ? args.flowId : siblingId(args.executionId, known.flow);
     const [first] = args.children;
     if (known !== undefined && view.executions.get(first?.executionId ?? '')?.flow === known.flow)
       return accept({ kind: 'already_spawned', flowId });

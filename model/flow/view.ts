@@ -28,7 +28,7 @@ export interface FlowView {
 }
 
 /** The id of an execution in the partition of another one. */
-export const besideOf = (executionId: string, uuid: string): string =>
+export const siblingId = (executionId: string, uuid: string): string =>
   executionIdOf(partitionIndexOf(executionId), uuid);
 
 /** Number of members that have not ended. */

@@ -139,7 +139,10 @@ export const claimForWorker = operation({
       return acquisitionOf(claimed, args, now, args.meters !== undefined);
     });
     const nextPriority = claimable[candidates.length]?.priority;
-    return acceptAll(told(executions, { reclaimCapExceeded, cancelled: someOf(cancelled), nextPriority }), events);
+    return acceptAll(
+      claimOutcome(executions, { reclaimCapExceeded, cancelled: someOf(cancelled), nextPriority }),
+      events,
+    );
   },
 });
 
@@ -174,7 +177,7 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
     const { reclaimCapExceeded, cancelled, nextPriority } = joined;
     // Ended executions are reported to one of the claims.
     const ended = index === 0 ? { reclaimCapExceeded, cancelled } : { reclaimCapExceeded: [], cancelled: undefined };
-    return told(executions, { ...ended, nextPriority });
+    return claimOutcome(executions, { ...ended, nextPriority });
   });
 }
 
@@ -185,7 +188,7 @@ interface Rest {
   readonly nextPriority: number | undefined;
 }
 
-const told = (executions: ClaimedExecution[], rest: Rest): Outcome =>
+const claimOutcome = (executions: ClaimedExecution[], rest: Rest): Outcome =>
   executions.length === 0
     ? { kind: 'no_work', ...rest }
     : { kind: 'claimed', executions: executions as Taken, ...rest };

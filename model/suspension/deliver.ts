@@ -63,7 +63,7 @@ function earlierId(waiting: Waiting, { waitpointId, signalId, signalKey }: Deliv
 }
 
 /** The effect of a signal to a waitpoint that no suspension has used yet. */
-const KEPT = { effect: 'buffered_for_pending_waitpoint', added: [] as readonly string[] } as const;
+const BUFFERED = { effect: 'buffered_for_pending_waitpoint', added: [] as readonly string[] } as const;
 
 /** The limit that a further signal would exceed, if any. */
 function limitReached(
@@ -98,7 +98,7 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
   if (limit !== undefined) return reject('signal_limit_exceeded', { limit });
   const { effect, added } =
     isPending || suspension === undefined
-      ? KEPT
+      ? BUFFERED
       : evaluate(suspension.condition, suspension.progress, { ...delivery, waitpointKey: waitpoint.waitpointKey });
   const accepted: Event = {
     type: 'signal_accepted',

@@ -209,14 +209,15 @@ export const MATCHING: ReadonlySet<SignalEffect> = new Set([...SATISFYING, 'appe
 export const TIMEOUT_SIGNAL = '__timeout__';
 
 /** Close reasons of waitpoints whose execution resumed. */
-const WENT_ON: ReadonlySet<string | undefined> = new Set(['resumed', 'timed_out_auto_resume']);
+const RESUMED_REASONS: ReadonlySet<string | undefined> = new Set(['resumed', 'timed_out_auto_resume']);
 
 /**
  * When a signal was consumed: at the resumption of its waitpoint's suspension, if that consumes signals (spec 06
  * section 12). Derived from the stored facts of both, so it is not stored.
  */
 export function consumedAt({ effect, signalName }: Signal, waitpoint: Waitpoint | undefined): number | undefined {
-  if (waitpoint === undefined || waitpoint.keepsSignals || !WENT_ON.has(waitpoint.closeReason)) return undefined;
+  if (waitpoint === undefined || waitpoint.keepsSignals || !RESUMED_REASONS.has(waitpoint.closeReason))
+    return undefined;
   return SATISFYING.has(effect) || signalName === TIMEOUT_SIGNAL ? waitpoint.closedAt : undefined;
 }
 

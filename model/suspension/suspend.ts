@@ -118,7 +118,7 @@ function outcomeOf(
 const reads = (kind: Kind) => (answer: AnswerReader, request: Args) => {
   const suspensionId = answer.text();
   if (suspensionId === '') {
-    const waitpoints = (request.waitpoints as readonly Binding[] as readonly Told[]).map(
+    const waitpoints = (request.waitpoints as readonly Binding[] as readonly NamedWaitpoint[]).map(
       ({ waitpointId, waitpointKey }) => ({ waitpointId, waitpointKey }),
     );
     return outcomeOf(kind, request.executionId, { suspensionId: request.suspensionId, waitpoints, superseded: false });
@@ -134,7 +134,13 @@ const reads = (kind: Kind) => (answer: AnswerReader, request: Args) => {
 };
 
 /** The waitpoints of the outcome. */
-function told(view: View, waiting: Waiting | undefined, bindings: readonly Told[], tokens: boolean, now: number) {
+function waitpointsOf(
+  view: View,
+  waiting: Waiting | undefined,
+  bindings: readonly NamedWaitpoint[],
+  tokens: boolean,
+  now: number,
+) {
   return bindings.map(({ waitpointId, waitpointKey }) => {
     const createdAt = waiting?.waitpoints[waitpointId]?.createdAt ?? now;
     const token = tokens ? currentTokenOf(view, { waitpointId, waitpointKey, createdAt }) : undefined;
@@ -142,12 +148,12 @@ function told(view: View, waiting: Waiting | undefined, bindings: readonly Told[
   });
 }
 
-interface Told {
+interface NamedWaitpoint {
   readonly waitpointId: string;
   readonly waitpointKey: string;
 }
 
-const keysIn = (waiting: Waiting | undefined, ids: readonly string[]): Told[] =>
+const keysIn = (waiting: Waiting | undefined, ids: readonly string[]): NamedWaitpoint[] =>
   ids.map((waitpointId) => ({ waitpointId, waitpointKey: waiting?.waitpoints[waitpointId]?.waitpointKey ?? '' }));
 
 /** The kind of the earlier answer, if this call is a repetition. */
@@ -165,7 +171,7 @@ function bindingsOf(waiting: Waiting | undefined, args: Args, now: number) {
   const [primary] = waitpoints as readonly Binding[] as readonly [Binding];
   const known = (id: string) => waiting?.waitpoints[id];
   if (primary.usePending === undefined) {
-    const fresh = waitpoints as readonly Binding[] as readonly Told[];
+    const fresh = waitpoints as readonly Binding[] as readonly NamedWaitpoint[];
     const taken = fresh.find(({ waitpointId }) => known(waitpointId) !== undefined);
     if (taken !== undefined) return reject('waitpoint_already_exists', { waitpointId: taken.waitpointId });
     if ((waiting?.waitpointCount ?? 0) + fresh.length > maxWaitpointsPerExecution)
@@ -182,7 +188,7 @@ function bindingsOf(waiting: Waiting | undefined, args: Args, now: number) {
 }
 
 /** Evaluates the buffered signals of the waitpoint for the condition. */
-function folded(waiting: Waiting | undefined, condition: string, [primary]: readonly Told[]) {
+function folded(waiting: Waiting | undefined, condition: string, [primary]: readonly NamedWaitpoint[]) {
   const { waitpointId = '', waitpointKey = '' } = primary ?? {};
   const kept = Object.entries(waiting?.signals ?? {})
     .filter(([, signal]) => signal.waitpointId === waitpointId)
@@ -249,7 +255,7 @@ export const suspendExecution = operation({
     if (known !== undefined && known.keyExpiresAt > now) {
       if (known.digest !== digest) return reject('idempotency_conflict');
       const superseded = waiting?.suspension?.suspensionId !== known.suspensionId || isOver(execution, known.isSkipped);
-      const waitpoints = told(view, waiting, keysIn(waiting, known.waitpointIds), tokens, now);
+      const waitpoints = waitpointsOf(view, waiting, keysIn(waiting, known.waitpointIds), tokens, now);
       const facts = { suspensionId: known.suspensionId, waitpoints, superseded };
       return accept(outcomeOf(known.isSkipped ? 'already_satisfied' : 'suspended', executionId, facts));
     }
@@ -258,7 +264,7 @@ export const suspendExecution = operation({
     const repeated = wasLastOwner(execution, args.fence) ? earlier(execution, args) : undefined;
     if (repeated !== undefined) {
       const ids = waiting?.suspension?.waitpointIds ?? [];
-      const waitpoints = told(view, waiting, keysIn(waiting, ids), tokens, now);
+      const waitpoints = waitpointsOf(view, waiting, keysIn(waiting, ids), tokens, now);
       return accept(outcomeOf(repeated, executionId, { suspensionId, waitpoints, superseded: false }));
     }
     const refusal = workVerdict(execution, args, now);
@@ -289,7 +295,7 @@ export const suspendExecution = operation({
       suspendDigest: args.idempotencyKey === '' ? '' : digest,
       suspendKeyExpiresAt: args.idempotencyKey === '' ? undefined : keyExpiryOf(timeout.timeoutAt, now),
     };
-    const waitpoints = told(view, waiting, bindings, tokens, now);
+    const waitpoints = waitpointsOf(view, waiting, bindings, tokens, now);
     const outcome = outcomeOf(isSatisfied ? 'already_satisfied' : 'suspended', executionId, {
       ...{ suspensionId, waitpoints, superseded: false },
     });

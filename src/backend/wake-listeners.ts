@@ -7,13 +7,13 @@ import type { Announcement, StreamNotice, Wake } from './backend.js';
 export type WakeListener = (wake: Wake) => void;
 
 /** A message of a channel. */
-export type Heard = Wake | Announcement | StreamNotice;
-type Listener = (heard: Heard) => void;
+export type ChannelMessage = Wake | Announcement | StreamNotice;
+type Listener = (message: ChannelMessage) => void;
 
 interface Entry {
   readonly listener: Listener;
   /** Capabilities of the listener; undefined for all wakes. */
-  readonly offered: ReadonlySet<string> | undefined;
+  readonly capabilities: ReadonlySet<string> | undefined;
 }
 
 /** Listeners with equally many capabilities, and the index of the next one. */
@@ -34,10 +34,13 @@ export class WakeListeners {
    * Adds a listener for work that needs no other capabilities than these, or for all work; the returned function
    * removes it. The caller makes sure that the channel only has messages of the listener's type.
    */
-  add<Said extends Heard>(listener: (said: Said) => void, capabilities?: readonly string[]): () => void {
+  add<Message extends ChannelMessage>(
+    listener: (message: Message) => void,
+    capabilities?: readonly string[],
+  ): () => void {
     // A listener that is added twice has two entries.
-    const entry: Entry = { listener: listener as Listener, offered: capabilities && new Set(capabilities) };
-    const size = entry.offered?.size ?? 0;
+    const entry: Entry = { listener: listener as Listener, capabilities: capabilities && new Set(capabilities) };
+    const size = entry.capabilities?.size ?? 0;
     let rank = this.ranks.find((each) => each.size === size);
     if (rank === undefined) {
       rank = { size, entries: [], turn: 0 };
@@ -53,30 +56,30 @@ export class WakeListeners {
   }
 
   /** Calls one listener after another, while `wakeNow` returns a wake. */
-  tell(wakeNow: () => Heard | undefined): void {
-    for (const rank of this.ranks) if (!tellRank(rank, wakeNow)) return;
+  notify(wakeNow: () => ChannelMessage | undefined): void {
+    for (const rank of this.ranks) if (!notifyRank(rank, wakeNow)) return;
   }
 }
 
 /** Returns false when there is no further wake. */
-function tellRank(rank: Rank, wakeNow: () => Heard | undefined): boolean {
+function notifyRank(rank: Rank, wakeNow: () => ChannelMessage | undefined): boolean {
   const { entries, turn } = rank;
   for (let step = 0; step < entries.length; step++) {
     const wake = wakeNow();
     if (wake === undefined) return false;
     const place = (turn + step) % entries.length;
     const entry = entries[place] as Entry;
-    if (!hears(entry, wake)) continue;
+    if (!accepts(entry, wake)) continue;
     rank.turn = place + 1;
-    if (rank.entries === entries || rank.entries.includes(entry)) told(entry.listener, wake);
+    if (rank.entries === entries || rank.entries.includes(entry)) callListener(entry.listener, wake);
   }
   return true;
 }
 
 /** Calls a listener. Its exception must not reach other listeners, nor the call that caused the wake. */
-export function told<Said>(listener: (said: Said) => void, wake: Said): void {
+export function callListener<Message>(listener: (message: Message) => void, message: Message): void {
   try {
-    listener(wake);
+    listener(message);
   } catch (error) {
     queueMicrotask(() => {
       throw error;
@@ -84,8 +87,10 @@ export function told<Said>(listener: (said: Said) => void, wake: Said): void {
   }
 }
 
-function hears({ offered }: Entry, wake: Heard): boolean {
+function accepts({ capabilities }: Entry, wake: ChannelMessage): boolean {
   return (
-    offered === undefined || wake.kind !== 'work' || wake.requiredCapabilities.every((token) => offered.has(token))
+    capabilities === undefined ||
+    wake.kind !== 'work' ||
+    wake.requiredCapabilities.every((token) => capabilities.has(token))
   );
 }

@@ -43,7 +43,7 @@ export class Choice {
     const place = this.search(now, undefined, onlyRaised);
     if (place === undefined) return undefined;
     const isRaised = this.open.isRaised(place);
-    const places = isRaised ? [place] : this.company(place);
+    const places = isRaised ? [place] : this.placesOfClaim(place);
     const capacity = Math.min(this.capacityAt(place), this.mostAt(place, isRaised, places.length));
     this.focusOn(place);
     return this.split(places, capacity);
@@ -116,7 +116,7 @@ export class Choice {
   }
 
   /** The places of one claim: this one, and other lanes of its partition. */
-  private company(place: Place): readonly Place[] {
+  private placesOfClaim(place: Place): readonly Place[] {
     // After a fault a lane is claimed alone, since the arguments for one lane may be the cause of the fault.
     if (this.yields.hasFault(place)) return [place];
     let places: Place[] | undefined;

@@ -56,7 +56,7 @@ export class Claimer {
   private readonly planner: Planner;
   private readonly leads: Leads;
   private readonly sizes = new InputSizes();
-  private readonly stock: LeaseIdStock;
+  private readonly leaseIds: LeaseIdStock;
   private readonly subscription: WakeSubscription;
   private readonly flights = new InFlight((error) => this.options.onError(error));
   private readonly lanes: Set<string>;
@@ -74,7 +74,7 @@ export class Claimer {
     const { backend, clock, capabilities, onError, lanes } = options;
     this.lanes = new Set(lanes);
     this.claimant = this.claimantNow();
-    this.stock = new LeaseIdStock(options.ids);
+    this.leaseIds = new LeaseIdStock(options.ids);
     this.leads = leadsOf(backend, clock);
     this.planner = new Planner({
       ...options,
@@ -94,7 +94,7 @@ export class Claimer {
       claimant: () => this.claimant,
       abilities: () => this.abilities(),
       reserve: ({ partition, laneId }, wanted) => this.planner.reserve(partition, laneId, wanted),
-      settle: ({ partition, laneId }, count, got) => this.planner.settleAside(partition, laneId, count, got),
+      settle: ({ partition, laneId }, count, got) => this.planner.settleReserved(partition, laneId, count, got),
       onAnswer: (laneId, executions) => this.sizes.came(laneId, executions),
       onClaimed: (claimed, laneId, requestedAt) => {
         this.wasIdle = false;
@@ -126,7 +126,7 @@ export class Claimer {
     if (this.stopped) return;
     this.planner.start(this.options.clock.now());
     this.metered.start();
-    this.stopTaking = localOffers(this.options.backend).listen((offer) => this.takes(offer));
+    this.stopTaking = localOffers(this.options.backend).listen((offer) => this.claimOffer(offer));
     this.pump();
   }
 
@@ -144,7 +144,7 @@ export class Claimer {
   /** Call this when `kinds` may have changed. */
   kindsChanged(): void {
     this.claimant = this.claimantNow();
-    this.planner.become(this.abilities(), this.options.clock.now());
+    this.planner.setAbilities(this.abilities(), this.options.clock.now());
     if (this.started) this.pump();
   }
 
@@ -160,12 +160,12 @@ export class Claimer {
   }
 
   /** Pauses (true) or resumes (false) claiming. */
-  rest(resting: boolean): void {
+  setPaused(resting: boolean): void {
     if (resting) {
-      this.planner.rest();
+      this.planner.pause();
       return;
     }
-    this.planner.goOn();
+    this.planner.resume();
     this.pump();
   }
 
@@ -274,7 +274,7 @@ export class Claimer {
   }
 
   /** Claims work that a command of this process may make claimable, in the call that carries the command. */
-  private takes(offer: LocalOffer): boolean {
+  private claimOffer(offer: LocalOffer): boolean {
     if (this.isSilent) return false;
     const claim = this.planner.arriving({ kind: 'work', ...offer, arriving: 1 }, this.options.clock.now());
     if (claim !== undefined) this.launch(claim);
@@ -314,7 +314,7 @@ export class Claimer {
   private async send(claim: PlannedClaim): Promise<void> {
     const { backend, clock } = this.options;
     const requestedAt = clock.now();
-    const ids = claim.lanes.map(({ count }) => this.stock.take(count));
+    const ids = claim.lanes.map(({ count }) => this.leaseIds.take(count));
     this.calls++;
     let results: readonly CommandResult[] | undefined;
     try {
@@ -341,7 +341,7 @@ export class Claimer {
       if (each === undefined) return;
       if (each.reclaimCapExceeded.length > 0) onReclaimCapExceeded(each.reclaimCapExceeded);
       this.sizes.came(claim.lanes[index]?.place.laneId as string, each.executions);
-      this.stock.giveBack(ids[index] as LeaseIds[], each.executions);
+      this.leaseIds.giveBack(ids[index] as LeaseIds[], each.executions);
     });
     // The planner is updated before the work is handed on: a handler that returns at once must find its slot counted.
     this.planner.answered(claim, brought, this.options.clock.now());

@@ -151,10 +151,10 @@ export class WorkFinder {
 
   /** Lets waiting claims follow leads with room for another claim. */
   private serveWaiters(): void {
-    const inVain = new Set<Party>();
+    const withoutClaim = new Set<Party>();
     for (const waiter of this.waiters) {
-      if (!inVain.has(waiter.party) || waiter.late) this.wait(waiter);
-      if (this.waiters.has(waiter)) inVain.add(waiter.party);
+      if (!withoutClaim.has(waiter.party) || waiter.late) this.wait(waiter);
+      if (this.waiters.has(waiter)) withoutClaim.add(waiter.party);
     }
     this.pollLater();
   }

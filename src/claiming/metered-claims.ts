@@ -124,15 +124,15 @@ export class MeteredClaims {
       this.note(wake);
     } else if (wake.kind === 'room_for' && wake.workerInstanceId === this.options.workerInstanceId) {
       const set = this.note(wake);
-      if (set !== undefined) this.rouse(set);
+      if (set !== undefined) this.noteRoom(set);
     } else if (wake.kind === 'budget_room') {
-      for (const set of this.sets.values()) if (namesBudget(set.meters, wake.budgetId)) this.rouse(set);
+      for (const set of this.sets.values()) if (namesBudget(set.meters, wake.budgetId)) this.noteRoom(set);
     }
   }
 
   /** Wakes may have been lost: requests admissions for refused sets again. */
   resynced(): void {
-    for (const set of this.sets.values()) this.rouse(set);
+    for (const set of this.sets.values()) this.noteRoom(set);
   }
 
   /** Call this when an execution is over. The slot of a completed one is returned here, any other by the timer loop. */
@@ -149,7 +149,7 @@ export class MeteredClaims {
   pump(): void {
     if (this.stopped) return;
     if (this.started && this.sweeping === undefined && this.hasMeters) this.sweep();
-    for (const set of this.inTurn()) {
+    for (const set of this.setsToRequest()) {
       const { maxConcurrent, maxRequestsPerWindow } = narrowestLimitsOf(set.meters);
       const most = maxConcurrent - (this.load.get(set.meters) ?? 0);
       if (most <= 0) {
@@ -161,11 +161,11 @@ export class MeteredClaims {
       if (count === 0) return;
       this.ready.delete(set);
       this.wasNewest = set === this.newest;
-      this.options.track(this.take(set, count));
+      this.options.track(this.requestAndClaim(set, count));
     }
   }
 
-  private *inTurn(): Iterable<KnownSet> {
+  private *setsToRequest(): Iterable<KnownSet> {
     if (this.newest !== undefined && !this.wasNewest && this.ready.has(this.newest)) yield this.newest;
     yield* this.ready;
   }
@@ -206,13 +206,13 @@ export class MeteredClaims {
     const partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
     await Promise.all(
       lanes().flatMap((laneId) =>
-        partitions.map((partition) => this.lookAt(laneId, partition).catch((error: unknown) => onError(error))),
+        partitions.map((partition) => this.readHeads(laneId, partition).catch((error: unknown) => onError(error))),
       ),
     );
     this.pump();
   }
 
-  private async lookAt(laneId: string, partition: string): Promise<void> {
+  private async readHeads(laneId: string, partition: string): Promise<void> {
     const abilities = this.options.abilities();
     let cursor: string | undefined;
     do {
@@ -241,14 +241,14 @@ export class MeteredClaims {
   }
 
   /** Records that the meters of a set may have room. */
-  private rouse(set: KnownSet): void {
+  private noteRoom(set: KnownSet): void {
     set.quietUntil = 0;
     set.hasNewRoom = true;
     this.makeReady(set);
   }
 
   /** Obtains admissions for a set, and claims with them. */
-  private async take(set: KnownSet, count: number): Promise<void> {
+  private async requestAndClaim(set: KnownSet, count: number): Promise<void> {
     const { backend, clock, ids, settle, onAnswer, onClaimed, onError, onRoom, workerInstanceId } = this.options;
     const requestedAt = clock.now();
     set.asking = true;
@@ -259,11 +259,11 @@ export class MeteredClaims {
       const minted = Array.from({ length: count }, () => ids());
       const admitted = await admit(backend, set, { workerInstanceId, silenceMs: this.silenceMs }, minted);
       // A wake that announces room can overtake the refusal.
-      if ('retryAfterMs' in admitted) this.hush(set, set.hasNewRoom ? 0 : admitted.retryAfterMs);
+      if ('retryAfterMs' in admitted) this.silence(set, set.hasNewRoom ? 0 : admitted.retryAfterMs);
       else executions = await this.claimWith(set, minted.slice(0, admitted.count));
     } catch (error) {
       // Unused admissions lapse, because the policy checks whether they are used.
-      this.hush(set, AFTER_FAULT_MS);
+      this.silence(set, AFTER_FAULT_MS);
       onError(error);
     }
     set.asking = false;
@@ -304,7 +304,7 @@ export class MeteredClaims {
   }
 
   /** Skips a set for a while. */
-  private hush(set: KnownSet, forMs: number): void {
+  private silence(set: KnownSet, forMs: number): void {
     if (forMs === 0) return;
     set.quietUntil = this.options.clock.now() + forMs;
     this.wakeBy(set.quietUntil);

@@ -34,7 +34,7 @@ export interface PlannedClaim {
   /**
    * Whether it shares a call with new work. A full answer then is no hint at more, since unclaimed work is announced.
    */
-  readonly along: boolean;
+  readonly inOneCall: boolean;
   /** The number of the last hint at the time of the plan. */
   readonly number: number;
   /** The abilities of the claimer. */

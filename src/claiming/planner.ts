@@ -2,7 +2,7 @@
  * Decides where to claim next. It does no I/O: callers pass events (a wake, an answer, a fault, an ended execution) and
  * the time, and get the claims to send now and the time of the next plan. The claimer and the finder do the rest.
  *
- * Every plan ends in a mode. Each mode is described where it is entered, in `settleDown` and the methods after it.
+ * Every plan ends in a mode. Each mode is described where it is entered, in `enterMode` and the methods after it.
  */
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import type { Abilities } from './abilities.js';
@@ -72,13 +72,13 @@ export class Planner {
   /** Every claim for which there is room and reason. */
   plan(now: number): Plan {
     if (this.isSilent) return NOTHING;
-    this.lookAround(now);
+    this.noteDueChecks(now);
     const claims: PlannedClaim[] = [];
     for (let lanes = this.choice.next(now); lanes !== undefined; lanes = this.choice.next(now))
       claims.push(this.send(lanes, false));
     const reads = [...this.reads];
     this.reads.clear();
-    return { claims, reads, pollAt: this.settleDown() };
+    return { claims, reads, pollAt: this.enterMode() };
   }
 
   /**
@@ -87,7 +87,7 @@ export class Planner {
    */
   claimFor(count: number, near: string | undefined, now: number): PlannedClaim | undefined {
     if (this.isSilent) return undefined;
-    this.lookAround(now);
+    this.noteDueChecks(now);
     const lanes = this.choice.nextFor(count, near, now);
     return lanes && this.send(lanes, false);
   }
@@ -98,7 +98,7 @@ export class Planner {
    */
   arriving(wake: WorkWake, now: number): PlannedClaim | undefined {
     const { laneId, partition, arriving = 0, priority = 0 } = wake;
-    if (this.isSilent || !this.concerns(wake) || this.yields.yieldsIn(laneId, now)) return undefined;
+    if (this.isSilent || !this.isForUs(wake) || this.yields.yieldsIn(laneId, now)) return undefined;
     if (this.room.freeSlots <= 0 || this.room.allowance(laneId) <= 0) return undefined;
     const count = Math.min(this.room.capacity, arriving, this.room.allowance(laneId));
     return this.send([{ place: { laneId, partition }, count, priority, minPriority: 0, leads: NO_LEADS }], true);
@@ -113,12 +113,12 @@ export class Planner {
   }
 
   /** Settles such a reservation of `count`, of which `got` were claimed. */
-  settleAside(partition: string, laneId: string, count: number, got: number): void {
+  settleReserved(partition: string, laneId: string, count: number, got: number): void {
     this.room.settle(partition, laneId, count, got);
   }
 
   /** Enters a mode. @returns when to plan again without an event */
-  private settleDown(): number {
+  private enterMode(): number {
     const hasRoom = this.room.isWorthAClaim;
     if (this.claims > 0 || (hasRoom && this.choice.isCrowded)) {
       // Claims are in flight, or other claimers of this process have as many in flight as every place with a lead
@@ -140,13 +140,13 @@ export class Planner {
     return hasRoom ? this.pollAt : Infinity;
   }
 
-  /** Pauses claims until `goOn`, whatever room there is. Leads are kept meanwhile. */
-  rest(): void {
+  /** Pauses claims until `resume`, whatever room there is. Leads are kept meanwhile. */
+  pause(): void {
     if (this.currentMode !== 'stopped') this.currentMode = 'resting';
   }
 
   /** Resumes claims with the next plan. */
-  goOn(): void {
+  resume(): void {
     if (this.currentMode === 'resting') this.currentMode = 'idle';
   }
 
@@ -180,7 +180,7 @@ export class Planner {
   }
 
   /** Claims find other work from now on, so the lanes are checked again. */
-  become(abilities: Abilities, now: number): void {
+  setAbilities(abilities: Abilities, now: number): void {
     if (abilities.need.key === this.choice.abilities.need.key) return;
     this.choice.abilities = abilities;
     this.stopListening();
@@ -200,7 +200,7 @@ export class Planner {
 
   /** A place has new work, or work of a higher priority. */
   woken(wake: WorkWake, now: number): void {
-    if (!this.concerns(wake)) return;
+    if (!this.isForUs(wake)) return;
     const { laneId, requiredCapabilities, executionKind, priority } = wake;
     const need = this.choice.abilities.needFor(requiredCapabilities, executionKind);
     if (this.yields.yieldsIn(laneId, now)) this.yields.headStart(wake, now);
@@ -219,8 +219,8 @@ export class Planner {
     claim.lanes.forEach((lane, index) => {
       const answer = answers[index];
       this.settle(claim, lane, answer?.got ?? 0);
-      if (answer === undefined) this.metFault(lane.place, placeKey(lane.place.laneId, claim.partition), now);
-      else this.learn(claim, lane, answer, now);
+      if (answer === undefined) this.noteFault(lane.place, placeKey(lane.place.laneId, claim.partition), now);
+      else this.noteAnswer(claim, lane, answer, now);
     });
   }
 
@@ -232,7 +232,7 @@ export class Planner {
     const isWide = wide || claim.lanes.length > 1;
     for (const lane of claim.lanes) {
       this.settle(claim, lane, 0);
-      this.metFault(lane.place, undefined, now);
+      this.noteFault(lane.place, undefined, now);
     }
     this.yields.fault(
       isWide || only === undefined ? claim.partition : placeKey(only.place.laneId, claim.partition),
@@ -268,18 +268,18 @@ export class Planner {
    * Whether this planner could claim the work of the wake. Others can publish to the channel, so all fields are
    * checked.
    */
-  private concerns({ laneId, partition, requiredCapabilities, executionKind }: WorkWake): boolean {
+  private isForUs({ laneId, partition, requiredCapabilities, executionKind }: WorkWake): boolean {
     const { abilities } = this.choice;
     if (!this.lanes.has(laneId) || !this.partitions.has(partition)) return false;
     return abilities.covers(abilities.needFor(requiredCapabilities, executionKind));
   }
 
   /** Notes leads for the places that are due for a check. */
-  private lookAround(now: number): void {
+  private noteDueChecks(now: number): void {
     const { leads, sweepIntervalMs } = this.options;
     const { abilities, open } = this.choice;
-    const owe = (place: PlaceName): void => leads.note(place, abilities.need, now, { unseen: true });
-    this.yields.due(now, owe);
+    const noteLead = (place: PlaceName): void => leads.note(place, abilities.need, now, { unseen: true });
+    this.yields.due(now, noteLead);
     if (this.sweep.nextAt > now) return;
     this.sweep.due(now, leads.size < MANY_LEADS, (place, reason) => {
       if (this.isReading) {
@@ -289,18 +289,24 @@ export class Planner {
       if (open.has(place.laneId, place.partition)) return;
       // When two workers sweep the same places, each has to check only half of them.
       if (reason === 'sweep' && leads.isQuiet(place, abilities, now - sweepIntervalMs / 2)) return;
-      owe(place);
+      noteLead(place);
     });
   }
 
-  private send(lanes: readonly LaneClaim[], along: boolean): PlannedClaim {
+  private send(lanes: readonly LaneClaim[], inOneCall: boolean): PlannedClaim {
     const { partition } = (lanes[0] as LaneClaim).place;
     for (const { place, count } of lanes) {
       this.room.reserve(partition, place.laneId, count);
       this.choice.focus.count(partition, count);
     }
     this.claims++;
-    return { partition, lanes, along, number: this.options.leads.lastNumber, abilities: this.choice.abilities };
+    return {
+      partition,
+      lanes,
+      inOneCall: inOneCall,
+      number: this.options.leads.lastNumber,
+      abilities: this.choice.abilities,
+    };
   }
 
   /** Ends a lane's part of a claim: its reserved room is in use or free again. */
@@ -309,9 +315,9 @@ export class Planner {
     this.options.leads.release(leads);
   }
 
-  private learn(claim: PlannedClaim, { place, count }: LaneClaim, answer: LaneAnswer, now: number): void {
+  private noteAnswer(claim: PlannedClaim, { place, count }: LaneClaim, answer: LaneAnswer, now: number): void {
     const { leads } = this.options;
-    const { abilities, number, along } = claim;
+    const { abilities, number, inOneCall: along } = claim;
     const { got, lastPriority, nextPriority } = answer;
     this.yields.recovered(placeKey(place.laneId, place.partition));
     if (got < count && nextPriority !== undefined) leads.foundLess(place, abilities, number, nextPriority);
@@ -321,7 +327,7 @@ export class Planner {
   }
 
   /** Keeps the lead, which is followed again after the back-off of the place or partition. */
-  private metFault(place: PlaceName, key: string | undefined, now: number): void {
+  private noteFault(place: PlaceName, key: string | undefined, now: number): void {
     if (key !== undefined) this.yields.fault(key, now);
     this.choice.focus.leave(place.partition);
   }

@@ -30,7 +30,7 @@ const SETTLE_AFTER_MS = 250;
 export class Returns {
   private returned: Returned[] = [];
   /** Admissions whose slots were returned and that must be settled, by partition. */
-  private readonly told = new Map<string, string[]>();
+  private readonly unsettled = new Map<string, string[]>();
   private timer: Cancel | undefined;
   private isClosed = false;
 
@@ -66,22 +66,22 @@ export class Returns {
       ),
     );
     for (const { partition, admissionId } of returned) {
-      const told = this.told.get(partition);
-      if (told === undefined) this.told.set(partition, [admissionId]);
-      else told.push(admissionId);
+      const ids = this.unsettled.get(partition);
+      if (ids === undefined) this.unsettled.set(partition, [admissionId]);
+      else ids.push(admissionId);
     }
     this.settle(this.isClosed ? 1 : LIMITS.maxAdmissions);
-    if (this.told.size > 0) this.timer ??= clock.after(SETTLE_AFTER_MS, () => this.settle(1));
+    if (this.unsettled.size > 0) this.timer ??= clock.after(SETTLE_AFTER_MS, () => this.settle(1));
   }
 
   /** Settles the admissions of partitions that have at least `atLeast`. */
   private settle(atLeast: number): void {
-    for (const [partition, ids] of [...this.told]) {
+    for (const [partition, ids] of [...this.unsettled]) {
       if (ids.length < atLeast) continue;
-      this.told.delete(partition);
+      this.unsettled.delete(partition);
       for (const admissionIds of pagesOf(ids)) this.options.track(this.settled(partition, admissionIds));
     }
-    if (this.told.size > 0) return;
+    if (this.unsettled.size > 0) return;
     this.timer?.();
     this.timer = undefined;
   }

@@ -67,8 +67,8 @@ export async function applyDuePass(
     news.publish({ kind: 'expired', executionId, reason: expireReason });
   }
   for (const { executionId, behaviorApplied } of outcome.suspensionsTimedOut) {
-    const said = endOfSuspension(executionId, behaviorApplied);
-    if (said !== undefined) news.publish(said);
+    const ending = endOfSuspension(executionId, behaviorApplied);
+    if (ending !== undefined) news.publish(ending);
   }
   if (outcome.deliveries.length > 0) await deliver(backend, partition, outcome.deliveries);
   const { nextDueAt, setAside } = outcome;

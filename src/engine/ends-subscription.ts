@@ -11,17 +11,17 @@ import type { Clock } from './clock.js';
 const TTL_MS = Math.min(20_000, LIMITS.maxWatchTtlMs);
 
 export class EndsSubscription {
-  private standing: Promise<void> | undefined;
+  private subscription: Promise<void> | undefined;
   private leave: (() => void) | undefined;
   /** By partition: when to ask again. */
   private readonly askAgainAt = new Map<string, number>();
   private closed = false;
 
-  /** `heard` receives everything that is announced until this is closed. */
+  /** `listener` receives everything that is announced until this is closed. */
   constructor(
     private readonly backend: Backend,
     private readonly clock: Clock,
-    private readonly heard: (announcement: Announcement) => void,
+    private readonly listener: (announcement: Announcement) => void,
   ) {}
 
   /**
@@ -29,7 +29,7 @@ export class EndsSubscription {
    * unfinished is made before its end is announced.
    */
   ask(partition: string): void {
-    this.standing ??= this.subscribe();
+    this.subscription ??= this.subscribe();
     const now = this.clock.now();
     if (now < (this.askAgainAt.get(partition) ?? 0)) return;
     this.askAgainAt.set(partition, now + TTL_MS / 2);
@@ -47,15 +47,15 @@ export class EndsSubscription {
       const leave = await this.backend.onAnnouncement('ended', (announcement) => {
         if (this.closed) return;
         if (announcement.kind === 'resync') this.askAgainAt.clear();
-        this.heard(announcement);
+        this.listener(announcement);
       });
       if (this.closed) return leave();
       this.leave = leave;
       // Announcements from before the subscription was active were missed.
-      this.heard({ kind: 'resync' });
+      this.listener({ kind: 'resync' });
     } catch {
       // Retried with the next waiting caller.
-      this.standing = undefined;
+      this.subscription = undefined;
     }
   }
 }

@@ -4,7 +4,7 @@ import type { EdgeGroupSnapshot } from '../../model/flow/group.js';
 import type { AnswerOf } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend/backend.js';
-import { callStep, said, type Obstacle, type UnblockStep } from './obstacle.js';
+import { callStep, obstacleOf, type Obstacle, type UnblockStep } from './obstacle.js';
 
 /** Number of dependencies that are explained in detail. */
 const MAX_TOLD = 10;
@@ -30,7 +30,7 @@ async function ofBuilding(backend: Backend, { flowId }: ExecutionInfo): Promise<
   const by = new Date(flow.buildDeadlineAt).toISOString();
   const sentence = `Its flow is still being built; if that is not done by ${by}, the flow is cancelled.`;
   const remedy = 'Build it to its end: create it again by its id, or seal it.';
-  return [said('waiting_for_children', sentence, remedy, { steps: [callStep('sealFlow', flow.flowId)] })];
+  return [obstacleOf('waiting_for_children', sentence, remedy, { steps: [callStep('sealFlow', flow.flowId)] })];
 }
 
 /** Obstacles of work that depends on others. */
@@ -44,10 +44,10 @@ export async function ofDependencies(backend: Backend, info: ExecutionInfo, look
   // The dependencies with the shortest remedies, as many as have to complete.
   const ways = seen.map(wayToEnd).sort((a, b) => a.length - b.length);
   const steps = ways.slice(0, group.missingCount).flat();
-  return [...building, said('waiting_for_children', sentenceOf(group, seen), remedyOf(group), { steps })];
+  return [...building, obstacleOf('waiting_for_children', sentenceOf(group, seen), remedyOf(group), { steps })];
 }
 
-const NOT_ASKED = said(
+const NOT_ASKED = obstacleOf(
   'not_promoted',
   'What it waits for is there, and nobody has let it go.',
   'Run a process that applies due work: a worker, or `startTimerLoop`.',

@@ -4,7 +4,7 @@ import { partsOfMeterSet } from '../../model/metering/meters.js';
 import type { QuotaStatus } from '../../model/quota/reads.js';
 import type { Backend } from '../backend/backend.js';
 import { policiesOf } from './deliveries.js';
-import { callStep, said, waitStep, type Obstacle } from './obstacle.js';
+import { callStep, obstacleOf, waitStep, type Obstacle } from './obstacle.js';
 
 /** The users' names of budgets and quotas, by id; others are shown by id. */
 export type MeterNames = ReadonlyMap<string, string>;
@@ -38,7 +38,7 @@ async function ofBudget(backend: Backend, budgetId: string, called: string): Pro
   const sentence = `Budget ${called} is exhausted: ${room.exhausted.join(', ')}.`;
   const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
   const steps = [callStep('resetBudget', budgetId)];
-  return said('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId, steps });
+  return obstacleOf('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId, steps });
 }
 
 async function ofQuota(backend: Backend, quotaPolicyId: string, called: string): Promise<Obstacle | undefined> {
@@ -50,11 +50,11 @@ function ofFull(status: QuotaStatus, called: string): Obstacle | undefined {
   const { quotaPolicyId: meterId, maxRequestsPerWindow, windowSeconds, maxConcurrent, held, roomAt: until } = status;
   if (until !== undefined) {
     const sentence = `Quota ${called} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
-    return said('quota', sentence, 'Wait until the window moves.', { until, meterId, steps: [waitStep(until)] });
+    return obstacleOf('quota', sentence, 'Wait until the window moves.', { until, meterId, steps: [waitStep(until)] });
   }
   if (maxConcurrent === 0 || held < maxConcurrent) return undefined;
   const sentence = `All ${maxConcurrent} slots of quota ${called} are held.`;
-  return said('quota', sentence, 'Wait for an end.', {
+  return obstacleOf('quota', sentence, 'Wait for an end.', {
     meterId,
     steps: [callStep('releaseAdmission', meterId)],
   });

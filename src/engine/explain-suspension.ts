@@ -4,7 +4,7 @@ import type { BlockingReason } from '../../model/execution/situation.js';
 import { channelOf } from '../../model/suspension/channel.js';
 import type { OpenWaitpoint } from '../../model/suspension/listings.js';
 import type { Backend } from '../backend/backend.js';
-import { callStep, said, type Obstacle } from './obstacle.js';
+import { callStep, obstacleOf, type Obstacle } from './obstacle.js';
 
 /** Signals named in a sentence; of more it gives the number. */
 const MAX_NAMED = 5;
@@ -32,7 +32,7 @@ export async function ofSuspension(
   // A handler that is resumed without its signals waits for them again. Other programs may continue.
   const isOfHandler = signals.length > 0 && waitpoints.every(isHeardByChannel);
   const steps = [callStep(isOfHandler ? 'signalExecution' : 'resumeExecution')];
-  return [said(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
+  return [obstacleOf(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
 }
 
 function wordsOf(reason: BlockingReason, signals: readonly string[], end: string): [sentence: string, remedy: string] {

@@ -14,7 +14,7 @@ import { ofSuspension, timeText } from './explain-suspension.js';
 import {
   callStep,
   notApplied,
-  said,
+  obstacleOf,
   waitStep,
   type Obstacle,
   type ObstacleStep,
@@ -124,12 +124,12 @@ async function ofEnded(backend: Backend, info: ExecutionInfo, lookAt: LookAt): P
   const ended = `It ended ${info.publicState}`;
   const before = (await isOfCancelledFlow(backend, info)) ? undefined : await beforeReplay(backend, info, lookAt);
   if (before === undefined) {
-    const { steps: _, ...why } = said('ended', `${ended}: its flow was cancelled.`, 'Run its flow again.');
+    const { steps: _, ...why } = obstacleOf('ended', `${ended}: its flow was cancelled.`, 'Run its flow again.');
     return { ...why, unblock: undefined, takers: undefined };
   }
   const remedy = before.length === 0 ? 'Replay it.' : 'Replay what it depends on, then replay it.';
   const steps = [...before, callStep('replayExecution')];
-  return explained(info, [said('ended', `${ended}.`, remedy, { steps })], undefined);
+  return explained(info, [obstacleOf('ended', `${ended}.`, remedy, { steps })], undefined);
 }
 
 /** A lease can be over without the engine having recorded it. */
@@ -137,7 +137,7 @@ async function ofOwned(backend: Backend, info: ExecutionInfo, now: number): Prom
   const { executionId } = info;
   const lease = (await backend.describeExecution({ executionId }))?.currentLease;
   if (lease === undefined || lease.expiresAt > now) {
-    const { steps: _, ...nothing } = said('nothing', 'A worker runs it.', 'Nothing is needed.');
+    const { steps: _, ...nothing } = obstacleOf('nothing', 'A worker runs it.', 'Nothing is needed.');
     return { ...nothing, unblock: [], takers: undefined };
   }
   const sentence = 'The lease of its worker is over, but no process has noticed.';
@@ -148,7 +148,7 @@ function ofHold({ hold }: ExecutionInfo): Obstacle[] {
   if (hold === undefined) return [];
   const why = hold.reason === '' ? '' : `: ${hold.reason}`;
   const steps = [callStep('releaseHold')];
-  return [said('hold', `${hold.heldBy} holds it${why}.`, 'Release the hold.', { steps })];
+  return [obstacleOf('hold', `${hold.heldBy} holds it${why}.`, 'Release the hold.', { steps })];
 }
 
 /** The obstacle of its situation. */
@@ -170,13 +170,18 @@ function ofState(
     if (until <= now) return [notApplied(`${delay}: its time has come, but no process has applied it.`, until)];
     const steps = [waitStep(until), callStep('applyDue')];
     return [
-      said(blockingReason, `${delay} until ${timeText(until)}.`, 'Wait until the time has come.', { until, steps }),
+      obstacleOf(blockingReason, `${delay} until ${timeText(until)}.`, 'Wait until the time has come.', {
+        until,
+        steps,
+      }),
     ];
   }
   const block = BLOCKS[blockingReason];
   if (block === undefined) return [];
   const [sentence, remedy, steps] = block;
-  return [said(blockingReason, blockingDetail === '' ? sentence : `${sentence} ${blockingDetail}.`, remedy, { steps })];
+  return [
+    obstacleOf(blockingReason, blockingDetail === '' ? sentence : `${sentence} ${blockingDetail}.`, remedy, { steps }),
+  ];
 }
 
 async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo): Promise<Obstacle[]> {
@@ -185,7 +190,7 @@ async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo):
   const why = lane.stateReason === '' ? '' : `: ${lane.stateReason}`;
   const sentence = `The lane ${laneNameOf(laneId)} is paused by ${lane.stateChangedBy}${why}.`;
   return [
-    said('lane_paused', sentence, 'Resume the lane.', {
+    obstacleOf('lane_paused', sentence, 'Resume the lane.', {
       steps: [callStep('resumeLane', laneNameOf(laneId))],
     }),
   ];
@@ -195,7 +200,7 @@ function ofGrant({ grant }: ExecutionInfo): Obstacle[] {
   if (grant === undefined) return [];
   const until = grant.expiresAt + 1;
   const steps = [waitStep(until), callStep('applyDue')];
-  return [said('granted', `It is granted to ${grant.workerId}.`, 'Wait for that worker.', { until, steps })];
+  return [obstacleOf('granted', `It is granted to ${grant.workerId}.`, 'Wait for that worker.', { until, steps })];
 }
 
 /** No obstacle except that no worker takes it. */
@@ -208,7 +213,7 @@ async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explana
     takers.capable === 0
       ? 'Start such a worker.'
       : 'Wait until one has a free slot, give them more slots, or start another one.';
-  return explained(info, [said('worker', sentence, remedy)], takers);
+  return explained(info, [obstacleOf('worker', sentence, remedy)], takers);
 }
 
 /** Which requirement the registered workers do not meet. */

@@ -48,8 +48,8 @@ export async function* leaseHistory(
     if (!isOfExecution(entry.event) || entry.event.executionId !== executionId) continue;
     whole ||= entry.event.type === 'execution_created';
     if (!whole) break;
-    const said = reader.read(entry);
-    if (said !== undefined && (renewals || said.type !== 'renewed')) yield said;
+    const leaseEntry = reader.read(entry);
+    if (leaseEntry !== undefined && (renewals || leaseEntry.type !== 'renewed')) yield leaseEntry;
   }
   // Also without any entry of the execution: the log cannot show that it was never owned.
   if (!whole)

@@ -70,7 +70,7 @@ export interface Obstacle {
 }
 
 /** An obstacle with few known facts. */
-export const said = (
+export const obstacleOf = (
   because: Obstacle['because'],
   sentence: string,
   remedy: string,
@@ -79,7 +79,7 @@ export const said = (
 
 /** Its time has come, and no process has applied it. */
 export const notApplied = (sentence: string, until: number): Obstacle =>
-  said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startTimerLoop`.', {
+  obstacleOf('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startTimerLoop`.', {
     until,
     steps: [callStep('applyDue')],
   });

@@ -91,7 +91,7 @@ class PartitionTimerLoop implements TimerLoop {
     private readonly options: TimerLoopOptions,
   ) {
     this.clock = options.clock ?? systemClock;
-    this.serverClock = new ServerClock(backend, this.clock, (ms) => this.tell(options.onClockJump, ms));
+    this.serverClock = new ServerClock(backend, this.clock, (ms) => this.notify(options.onClockJump, ms));
     this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
     this.findPlaces();
   }
@@ -249,13 +249,13 @@ class PartitionTimerLoop implements TimerLoop {
   }
 
   private report(error: unknown): void {
-    this.tell(this.options.onError, error);
+    this.notify(this.options.onError, error);
   }
 
-  private tell<Said>(listener: ((said: Said) => void) | undefined, said: Said): void {
+  private notify<Value>(listener: ((value: Value) => void) | undefined, value: Value): void {
     if (this.closing) return;
     try {
-      listener?.(said);
+      listener?.(value);
     } catch {
       // The error of a listener cannot be reported anywhere, and must not end the loop.
     }

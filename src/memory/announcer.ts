@@ -1,11 +1,11 @@
 /** Sends announcements of partitions and streams, after the step that caused them: a listener may call the backend. */
 import type { Announcement, AnnouncementListener, AnnouncementKind, StreamNotice } from '../backend/backend.js';
-import { told } from '../backend/wake-listeners.js';
+import { callListener } from '../backend/wake-listeners.js';
 
 export class Announcer {
   private readonly listeners = { appended: new Set<Entry>(), ended: new Set<Entry>() } as const;
   private readonly frames = new Map<string, Set<{ readonly listener: (notice: StreamNotice) => void }>>();
-  private readonly toldFrames = new Set<string>();
+  private readonly scheduledFrames = new Set<string>();
   /** Ids of ended executions to announce, by partition. */
   private readonly ended = new Map<string, string[]>();
 
@@ -25,34 +25,34 @@ export class Announcer {
   }
 
   /** Announces new frames, once per step. */
-  tellFrames(executionId: string): void {
-    if (!this.frames.has(executionId) || this.toldFrames.has(executionId)) return;
-    this.toldFrames.add(executionId);
+  announceFrames(executionId: string): void {
+    if (!this.frames.has(executionId) || this.scheduledFrames.has(executionId)) return;
+    this.scheduledFrames.add(executionId);
     queueMicrotask(() => {
-      this.toldFrames.delete(executionId);
+      this.scheduledFrames.delete(executionId);
       for (const { listener } of [...(this.frames.get(executionId) ?? [])])
-        told(listener, { kind: 'frames', executionId });
+        callListener(listener, { kind: 'frames', executionId });
     });
   }
 
-  tellAppended(partition: string): void {
-    queueMicrotask(() => this.tell('appended', { kind: 'appended', partition }));
+  announceAppended(partition: string): void {
+    queueMicrotask(() => this.callListeners('appended', { kind: 'appended', partition }));
   }
 
   /** Announces the ends of one step together. */
-  tellEnded(partition: string, executionId: string): void {
+  announceEnded(partition: string, executionId: string): void {
     const known = this.ended.get(partition);
     if (known !== undefined) return void known.push(executionId);
     const executionIds = [executionId];
     this.ended.set(partition, executionIds);
     queueMicrotask(() => {
       this.ended.delete(partition);
-      this.tell('ended', { kind: 'ended', partition, executionIds });
+      this.callListeners('ended', { kind: 'ended', partition, executionIds });
     });
   }
 
-  private tell(kind: AnnouncementKind, announcement: Announcement): void {
-    for (const { listener } of [...this.listeners[kind]]) told(listener, announcement);
+  private callListeners(kind: AnnouncementKind, announcement: Announcement): void {
+    for (const { listener } of [...this.listeners[kind]]) callListener(listener, announcement);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Situation } from '../../model/execution/situation.js';
-import { besideOf, type FlowView, type Outgoing } from '../../model/flow/view.js';
+import { siblingId, type FlowView, type Outgoing } from '../../model/flow/view.js';
 import { compareBytes } from '../../model/ids.js';
 import type { PartitionState } from '../../model/state.js';
 
@@ -92,7 +92,7 @@ export class FlowIndex {
 
   private lead({ executionId }: ReadonlyExecution, { edges }: Members, edgeId: string, upstream: string): void {
     edges.set(edgeId, executionId);
-    const from = besideOf(executionId, upstream);
+    const from = siblingId(executionId, upstream);
     const leading = this.leading.get(from) ?? [];
     this.leading.set(from, leading);
     leading.splice(placeBehind(leading, edgeId), 0, { edgeId, downstream: executionId });
@@ -102,7 +102,7 @@ export class FlowIndex {
     this.leading.delete(executionId);
     for (const [edgeId, { upstream }] of Object.entries(dependencies)) {
       members.edges.delete(edgeId);
-      const leading = this.leading.get(besideOf(executionId, upstream)) ?? [];
+      const leading = this.leading.get(siblingId(executionId, upstream)) ?? [];
       const at = placeBehind(leading, edgeId) - 1;
       if (leading[at]?.edgeId === edgeId) leading.splice(at, 1);
     }

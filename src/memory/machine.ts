@@ -117,9 +117,9 @@ export class Machine {
       },
       onBudgetRoom: (budgetId) => this.wakes.timer({ kind: 'budget_room', partition, budgetId }),
       onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
-      onAppended: () => this.announcer.tellAppended(partition),
-      onEnded: (executionId) => this.announcer.tellEnded(partition, executionId),
-      onFrames: (executionId) => this.announcer.tellFrames(executionId),
+      onAppended: () => this.announcer.announceAppended(partition),
+      onEnded: (executionId) => this.announcer.announceEnded(partition, executionId),
+      onFrames: (executionId) => this.announcer.announceFrames(executionId),
     });
     return store;
   }

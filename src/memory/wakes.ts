@@ -20,18 +20,18 @@ export class Wakes {
   /** Offers work to one listener of the lane after another, while `wakeNow` returns a wake. */
   work(laneId: string, wakeNow: () => Wake | undefined): void {
     const listeners = this.lanes.get(laneId);
-    if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(wakeNow));
+    if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.notify(wakeNow));
   }
 
   /** Sends a wake to every listener of a lane; one of them is its target. */
   all(laneId: string, wake: Wake): void {
     const listeners = this.lanes.get(laneId);
-    if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(() => wake));
+    if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.notify(() => wake));
   }
 
   /** Sends a wake to every listener of any lane. */
   timer(wake: Wake): void {
-    if (!this.timers.isEmpty) queueMicrotask(() => this.timers.tell(() => wake));
+    if (!this.timers.isEmpty) queueMicrotask(() => this.timers.notify(() => wake));
   }
 
   private lane(laneId: string): WakeListeners {

@@ -19,9 +19,9 @@ function listenTo(signal: AbortSignal): Set<() => void> {
   signal.addEventListener(
     'abort',
     () => {
-      const told = [...listeners];
+      const called = [...listeners];
       listeners.clear();
-      for (const listener of told) listener();
+      for (const listener of called) listener();
     },
     { once: true },
   );

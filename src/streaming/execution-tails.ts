@@ -156,8 +156,8 @@ export class ExecutionTails {
       spot.trouble = undefined;
       spot.failures = 0;
       if (isNews(page)) {
-        const told = pageOf(page, place);
-        for (const { settle } of [...spot.waiters]) settle(told);
+        const answer = pageOf(page, place);
+        for (const { settle } of [...spot.waiters]) settle(answer);
       } else this.watched();
     } catch (error) {
       spot.failures++;
@@ -198,7 +198,7 @@ export class ExecutionTails {
   /** The page after a place, if it was read to its end and no notice came since. */
   private knownEnd(key: string): StreamFrames | undefined {
     const known = this.ends.get(key);
-    return known?.at === this.notices && this.watch?.stands ? known.page : undefined;
+    return known?.at === this.notices && this.watch?.isActive ? known.page : undefined;
   }
 
   private read(place: TailPlace, key: string): Promise<StreamFrames> {
@@ -206,7 +206,7 @@ export class ExecutionTails {
     const known = this.reads.get(key);
     if (known?.at === at) return known.page;
     const { backend, executionId } = this.options;
-    const stood = this.watch?.stands ?? false;
+    const wasActive = this.watch?.isActive ?? false;
     const { attemptIndex, after, limit, visibility } = place;
     const page = backend.readStream({ executionId, attemptIndex, after, limit, visibility });
     const reading = { at, page };
@@ -214,8 +214,8 @@ export class ExecutionTails {
     const forget = (): void => void (this.reads.get(key) === reading && this.reads.delete(key));
     page.then((frames) => {
       forget();
-      if (frames.frames.length > 0) this.watch?.hasten();
-      if (stood && frames.nextCursor === undefined) this.noteEnd(place, at, frames);
+      if (frames.frames.length > 0) this.watch?.pollSoon();
+      if (wasActive && frames.nextCursor === undefined) this.noteEnd(place, at, frames);
     }, forget);
     return page;
   }

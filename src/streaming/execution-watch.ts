@@ -28,51 +28,51 @@ export class ExecutionWatch {
   private subscribing = false;
   private subscribed = false;
   private watched = false;
-  private looking: Cancel | undefined;
+  private timer: Cancel | undefined;
   private pollMs = FIRST_POLL_MS;
   private ended = false;
 
   constructor(private readonly options: WatchOptions) {}
 
   /** Whether everything that happens from now on is announced. */
-  get stands(): boolean {
+  get isActive(): boolean {
     return this.subscribed && this.watched;
   }
 
   begin(): void {
-    this.ask();
-    this.lookLater();
+    this.renewWatch();
+    this.schedulePoll();
   }
 
   /** There was news: without notices, the next read follows soon. */
-  hasten(): void {
+  pollSoon(): void {
     if (this.pollMs === FIRST_POLL_MS) return;
     this.pollMs = FIRST_POLL_MS;
-    if (!this.stands) this.lookLater();
+    if (!this.isActive) this.schedulePoll();
   }
 
   end(): void {
     this.ended = true;
-    this.looking?.();
+    this.timer?.();
     this.leave?.();
   }
 
-  private ask(): void {
+  private renewWatch(): void {
     const { backend, executionId } = this.options;
     if (!this.subscribed && !this.subscribing) void this.subscribe();
     // A read in this turn comes after the watch, because the store runs calls in order.
     backend.watchStream({ executionId, ttlMs: TTL_MS }).then(
-      () => this.standing(() => (this.watched = true)),
+      () => this.notifyWhenActive(() => (this.watched = true)),
       () => (this.watched = false),
     );
   }
 
   /** Frames from before the watch were not announced, so everyone reads once it is active. */
-  private standing(change: () => void): void {
-    const before = this.stands;
+  private notifyWhenActive(change: () => void): void {
+    const before = this.isActive;
     change();
-    if (this.ended || before || !this.stands) return;
-    this.lookLater();
+    if (this.ended || before || !this.isActive) return;
+    this.schedulePoll();
     this.options.onNotice();
   }
 
@@ -82,12 +82,12 @@ export class ExecutionWatch {
       const { backend, executionId, onNotice } = this.options;
       const leave = await backend.onFrames(executionId, (notice) => {
         if (this.ended) return;
-        if (notice.kind === 'resync') this.ask();
+        if (notice.kind === 'resync') this.renewWatch();
         onNotice();
       });
       if (this.ended) return leave();
       this.leave = leave;
-      this.standing(() => (this.subscribed = true));
+      this.notifyWhenActive(() => (this.subscribed = true));
     } catch {
       // Repeated with the next read.
     } finally {
@@ -95,13 +95,13 @@ export class ExecutionWatch {
     }
   }
 
-  private lookLater(): void {
-    this.looking?.();
-    const ms = this.stands ? LOOK_MS : this.pollMs;
-    this.looking = this.options.clock.after(ms, () => {
-      if (!this.stands) this.pollMs = Math.min(MAX_POLL_MS, 2 * this.pollMs);
-      this.ask();
-      this.lookLater();
+  private schedulePoll(): void {
+    this.timer?.();
+    const ms = this.isActive ? LOOK_MS : this.pollMs;
+    this.timer = this.options.clock.after(ms, () => {
+      if (!this.isActive) this.pollMs = Math.min(MAX_POLL_MS, 2 * this.pollMs);
+      this.renewWatch();
+      this.schedulePoll();
       this.options.onNotice();
     });
   }

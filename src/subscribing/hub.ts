@@ -17,7 +17,7 @@ export class LogHub {
   private readonly troubleListeners = new Set<TroubleListener>();
   private readonly troubled = new Set<number>();
   private users = 0;
-  private looking: Cancel | undefined;
+  private timer: Cancel | undefined;
   private leave: Promise<(() => void) | undefined> | undefined;
 
   constructor(
@@ -40,7 +40,7 @@ export class LogHub {
   }
 
   /** Resolves when the subscription to announcements is active, or has failed for now. */
-  async standing(): Promise<void> {
+  async whenSubscribed(): Promise<void> {
     await this.leave;
   }
 
@@ -56,23 +56,23 @@ export class LogHub {
   }
 
   private begin(): void {
-    this.look();
+    this.checkPeriodically();
     const leave = this.subscribe();
     this.leave = leave;
   }
 
   private end(): void {
-    this.looking?.();
-    this.looking = undefined;
+    this.timer?.();
+    this.timer = undefined;
     void this.leave?.then((leave) => leave?.());
     this.leave = undefined;
     this.tails.clear();
     this.troubled.clear();
   }
 
-  private look(): void {
-    this.looking = this.clock.after(LOOK_EVERY_MS, () => {
-      this.look();
+  private checkPeriodically(): void {
+    this.timer = this.clock.after(LOOK_EVERY_MS, () => {
+      this.checkPeriodically();
       // A failed subscription is retried; until it succeeds, these reads find all news.
       this.leave ??= this.subscribe();
       for (const tail of this.tails.values()) tail.check();

@@ -38,7 +38,7 @@ import {
   readEvent,
   readLeases,
   readSignals,
-  SIGNALS_SAID,
+  SUBSCRIBED_EFFECTS,
   readTags,
   type CompletionFilter,
   type LeaseFilter,
@@ -122,7 +122,7 @@ export class Subscriptions {
     checkMembers(options, ['effects', 'executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
     checkWorkFilter(options, this.backend.settings.indexedTags);
-    checkWords('effects', options.effects, SIGNALS_SAID);
+    checkWords('effects', options.effects, SUBSCRIBED_EFFECTS);
     return this.subscribe(options, partitionWanted(options), readSignals(options));
   }
 
@@ -148,7 +148,7 @@ export class Subscriptions {
     await Promise.all(partitions.map((partition) => backend.forgetReader({ partition, readerId: group })));
   }
 
-  private async subscribe<Said>(
+  private async subscribe<Item>(
     {
       from = 'now',
       group: name,
@@ -158,8 +158,8 @@ export class Subscriptions {
       flowId,
     }: SubscribeOptions & Pick<EventFilter, 'flowId'>,
     partition: string | undefined,
-    reading: Reading<Said>,
-  ): Promise<Subscription<Said>> {
+    reading: Reading<Item>,
+  ): Promise<Subscription<Item>> {
     const [firstPartition, count] = partition === undefined ? [0, this.count] : [this.numberOf(partition), 1];
     if (from instanceof Snapshot) checkWhole(from);
     else if (typeof from !== 'string') decodePositions('', 0, 0);
@@ -167,7 +167,7 @@ export class Subscriptions {
     const hub = hubOf(this.backend, this.clock);
     const release = hub.use(() => undefined);
     try {
-      await hub.standing();
+      await hub.whenSubscribed();
       if (from instanceof Snapshot) await from.check(this.backend);
       const { backend, clock } = this;
       const wanted = beginningsIn(hub, from, firstPartition, count);
@@ -207,13 +207,13 @@ export class Subscriptions {
 
 /** Filters of subscriptions to a flow and its members. */
 const ofFlow =
-  <Said>(members: FlowMembers, reading: Reading<Said>): Reading<Said> =>
+  <Item>(members: FlowMembers, reading: Reading<Item>): Reading<Item> =>
   (entry, partition) =>
     members.has(entry.event) ? reading(entry, partition) : undefined;
 
 /** Filters of the events that a snapshot does not include. */
 const behind =
-  <Said>(snapshot: Snapshot, reading: Reading<Said>): Reading<Said> =>
+  <Item>(snapshot: Snapshot, reading: Reading<Item>): Reading<Item> =>
   (entry, partition) =>
     snapshot.has(entry, partition) ? undefined : reading(entry, partition);
 

@@ -15,7 +15,7 @@ import { encodePositions } from './positions.js';
 import type { PartitionTail } from './tail.js';
 
 /** The meaning of a log entry for a subscriber; undefined when it does not match. */
-export type Reading<Said> = (entry: LoggedEvent, partition: number) => Said | undefined;
+export type Reading<Item> = (entry: LoggedEvent, partition: number) => Item | undefined;
 
 /** Whether the store answers. While it does not, a subscription waits and retries. */
 export type SubscriptionState = 'live' | 'interrupted';
@@ -30,13 +30,13 @@ export interface Beginning {
   readonly isEarliest: boolean;
 }
 
-export interface SubscriptionSettings<Said> {
+export interface SubscriptionSettings<Item> {
   readonly hub: LogHub;
   readonly firstPartition: number;
   /** Where to begin in each partition. */
   readonly beginnings: readonly Beginning[];
   /** Reads entries, each partition's in order. */
-  readonly reading: Reading<Said>;
+  readonly reading: Reading<Item>;
   /** Stores in the engine what has been processed. */
   readonly group: Group | undefined;
   readonly signal: AbortSignal | undefined;
@@ -46,9 +46,9 @@ export interface SubscriptionSettings<Said> {
 }
 
 /** One event and its position. Partition and sequence identify it; events of a partition come in order. */
-export class Delivery<Said> {
+export class Delivery<Item> {
   constructor(
-    readonly event: Said,
+    readonly event: Item,
     /** Number of the partition. */
     readonly partition: number,
     /** Position in the log of the partition. */
@@ -86,11 +86,11 @@ interface Source {
   stopWaiting: () => void;
 }
 
-export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>, AsyncDisposable {
+export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>, AsyncDisposable {
   private readonly sources: readonly Source[];
   /** Partitions that may have more. */
   private readonly ready: Source[];
-  private buffer: Delivery<Said>[] = [];
+  private buffer: Delivery<Item>[] = [];
   /** Positions read so far, and of the last delivery. */
   private reached: readonly string[];
   private delivered: readonly string[];
@@ -104,7 +104,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   /** The partition of the last delivery, which the consumer is processing. */
   private inHand: number | undefined;
 
-  constructor(private readonly settings: SubscriptionSettings<Said>) {
+  constructor(private readonly settings: SubscriptionSettings<Item>) {
     const { hub, firstPartition, beginnings, signal, onStateChange } = settings;
     this.reached = this.delivered = beginnings.map(({ cursor }) => cursor);
     this.sources = beginnings.map(({ cursor, isEarliest }, index) => {
@@ -133,7 +133,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
    * @throws EngineError `cursor_too_old` or `cursor_lost` when events are gone, with `detail.earliest` to continue
    *   from; what the store refuses for good; the reason of the signal. The subscription is then over.
    */
-  next(): Promise<IteratorResult<Delivery<Said>, undefined>> {
+  next(): Promise<IteratorResult<Delivery<Item>, undefined>> {
     const next = this.pulling.then(() => this.pull());
     this.pulling = next.catch(() => undefined);
     return next;
@@ -153,7 +153,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   }
 
   /** Ends the subscription and a pending `next`. Leaving a `for await` does the same. */
-  async return(): Promise<IteratorResult<Delivery<Said>, undefined>> {
+  async return(): Promise<IteratorResult<Delivery<Item>, undefined>> {
     await this.close();
     return { done: true, value: undefined };
   }
@@ -172,7 +172,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     return this.close();
   }
 
-  private async pull(): Promise<IteratorResult<Delivery<Said>, undefined>> {
+  private async pull(): Promise<IteratorResult<Delivery<Item>, undefined>> {
     for (;;) {
       if (this.over !== undefined) return this.finish(this.over);
       // A consumer that asks for the next event has processed the previous one.
@@ -194,7 +194,7 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   }
 
   /** An error is thrown once. */
-  private finish(over: { readonly error: unknown }): IteratorResult<Delivery<Said>, undefined> {
+  private finish(over: { readonly error: unknown }): IteratorResult<Delivery<Item>, undefined> {
     this.over = { error: undefined };
     if (over.error !== undefined) throw over.error;
     return { done: true, value: undefined };
@@ -216,11 +216,11 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     const partition = firstPartition + source.index;
     const generation = page.end.slice(0, page.end.indexOf('.'));
     for (const entry of page.events) {
-      const said = reading(entry, partition);
-      if (said === undefined) continue;
+      const item = reading(entry, partition);
+      if (item === undefined) continue;
       const cursor = encodeCursor({ generation, sequence: entry.sequence, time: entry.event.at });
       this.reached = this.reached.with(source.index, cursor);
-      this.buffer.push(new Delivery(said, partition, entry.sequence, firstPartition, this.reached));
+      this.buffer.push(new Delivery(item, partition, entry.sequence, firstPartition, this.reached));
     }
     source.cursor = page.next;
     source.fromEarliest = false;

@@ -19,7 +19,7 @@ export interface TagsSet {
  * The effect of a signal: `satisfied` if the work continues because of it, `buffered` if it is kept for a later
  * suspension.
  */
-export type SignalSaid =
+export type SubscribedEffect =
   | 'satisfied'
   | 'buffered'
   | Exclude<SignalEffect, 'resume_condition_satisfied' | 'buffered_for_pending_waitpoint'>;
@@ -34,7 +34,7 @@ export interface SignalTold {
   readonly sourceType: string;
   readonly sourceIdentity: string;
   readonly correlationId: string | undefined;
-  readonly effect: SignalSaid;
+  readonly effect: SubscribedEffect;
   /** Ms since the epoch. */
   readonly at: number;
   /** Size of the payload, bytes; `listSignals` reads it. */
@@ -46,12 +46,12 @@ export interface SignalTold {
 
 export interface SignalFilter extends WorkFilter {
   /** Only with these effects. Default all. */
-  readonly effects?: readonly SignalSaid[] | undefined;
+  readonly effects?: readonly SubscribedEffect[] | undefined;
   /** Only to this execution. Then only one partition is read. */
   readonly executionId?: string | undefined;
 }
 
-const SAID: Readonly<Record<SignalEffect, SignalSaid>> = {
+const EFFECT_NAMES: Readonly<Record<SignalEffect, SubscribedEffect>> = {
   resume_condition_satisfied: 'satisfied',
   buffered_for_pending_waitpoint: 'buffered',
   kept_for_a_wait: 'buffered',
@@ -60,7 +60,7 @@ const SAID: Readonly<Record<SignalEffect, SignalSaid>> = {
   appended_to_waitpoint_duplicate: 'appended_to_waitpoint_duplicate',
   appended_to_waitpoint: 'appended_to_waitpoint',
 };
-export const SIGNALS_SAID = [...new Set(Object.values(SAID))];
+export const SUBSCRIBED_EFFECTS = [...new Set(Object.values(EFFECT_NAMES))];
 
 export function readSignals({ effects, executionId, ...work }: SignalFilter): Reading<SignalTold> {
   const isWanted = passesWorkFilter(work);
@@ -68,7 +68,7 @@ export function readSignals({ effects, executionId, ...work }: SignalFilter): Re
   return ({ event }) => {
     if (event.type !== 'signal_accepted' || (executionId !== undefined && event.executionId !== executionId))
       return undefined;
-    const effect = SAID[event.effect];
+    const effect = EFFECT_NAMES[event.effect];
     if ((wanted !== undefined && !wanted.has(effect)) || !isWanted(event)) return undefined;
     const { signalId, waitpointId, signalName, sourceType, sourceIdentity, at, payloadBytes, namespace } = event;
     return {
@@ -142,10 +142,10 @@ export function readLeases({ types, executionId, renewals = false }: LeaseFilter
       return undefined;
     let reader = readers.get(partition);
     if (reader === undefined) readers.set(partition, (reader = new LeaseHistoryReader()));
-    const said = reader.read(entry);
-    if (said === undefined) return undefined;
-    const isWanted = wanted === undefined ? said.type !== 'renewed' || renewals : wanted.has(said.type);
-    return isWanted ? said : undefined;
+    const leaseEntry = reader.read(entry);
+    if (leaseEntry === undefined) return undefined;
+    const isWanted = wanted === undefined ? leaseEntry.type !== 'renewed' || renewals : wanted.has(leaseEntry.type);
+    return isWanted ? leaseEntry : undefined;
   };
 }
 

@@ -135,7 +135,7 @@ export class ValkeyBackend {
 
   /** Offers work that is about to be created to waiting claimers in this process, until all of it is claimed. */
   private offer({ unclaimed, ...work }: Arrival): void {
-    this.connection.wakes.tell(work.laneId, () => {
+    this.connection.wakes.notifyLane(work.laneId, () => {
       const arriving = unclaimed();
       return arriving > 0 ? { kind: 'work', ...work, arriving } : undefined;
     });

@@ -56,7 +56,7 @@ export function familyOf(name: string): IndexKey | undefined {
 const SHORT_LENGTH = 22;
 
 /** The execution of a key beside its record; undefined for keys of another kind. */
-export function besideOf(name: string, kind: 'dependencies' | 'leading' | 'only'): string | undefined {
+export function executionOfKey(name: string, kind: 'dependencies' | 'leading' | 'only'): string | undefined {
   const id = name.slice(0, SHORT_LENGTH);
   return name.slice(SHORT_LENGTH) === SUFFIXES[kind] && isShortId(id) ? id : undefined;
 }

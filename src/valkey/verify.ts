@@ -7,7 +7,7 @@ import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lu
 import { entityNameIn } from '../../model/partition/quarantine.js';
 import { isShortId } from '../../model/short-id.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
-import { besideOf, familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
+import { executionOfKey, familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
 import { textOf, type WireReply } from './reply.js';
 import { mendEntries } from './verify-entries.js';
 import { mendFlows } from './verify-flows.js';
@@ -133,8 +133,8 @@ export class Verification {
   }
 
   private sortOther(name: string, records: Set<string>): void {
-    const [dependent, leading] = [besideOf(name, 'dependencies'), besideOf(name, 'leading')];
-    const onlyEdge = besideOf(name, 'only');
+    const [dependent, leading] = [executionOfKey(name, 'dependencies'), executionOfKey(name, 'leading')];
+    const onlyEdge = executionOfKey(name, 'only');
     if (isShortId(name)) records.add(name);
     else if (dependent !== undefined) this.dependent.push(dependent);
     else if (leading !== undefined) this.leading.push(leading);

@@ -19,7 +19,12 @@ const SENTENCES: Record<TaskAbortCode, readonly [what: string, hint: string]> = 
 };
 
 /** Codes after which another attempt, or the same one on another worker, can complete the run. */
-const GOES_ON: ReadonlySet<TaskAbortCode> = new Set(['lease_lost', 'lease_revoked', 'attempt_timeout', 'shutdown']);
+const RETRYABLE_CODES: ReadonlySet<TaskAbortCode> = new Set([
+  'lease_lost',
+  'lease_revoked',
+  'attempt_timeout',
+  'shutdown',
+]);
 
 /** The `signal.reason` of a handler. Once aborted, a handler may throw anything: it does not count as a failure. */
 export class TaskAbort extends Error {
@@ -42,6 +47,6 @@ export class TaskAbort extends Error {
     const [what, hint] = SENTENCES[code];
     super(`${code}: ${detail === '' ? '' : `${detail}. `}${what}`);
     this.hint = hint;
-    this.retryable = GOES_ON.has(code);
+    this.retryable = RETRYABLE_CODES.has(code);
   }
 }

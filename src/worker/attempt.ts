@@ -20,7 +20,7 @@ export interface AttemptHooks {
   /** The worker no longer owns the execution. */
   readonly lost: (attempt: Attempt, code: TaskAbortCode) => void;
   /** The handler was aborted. */
-  readonly told: (attempt: Attempt) => void;
+  readonly aborted: (attempt: Attempt) => void;
   /** The handler's run ended because the handler waits. */
   readonly suspended: (attempt: Attempt, suspension: Suspension) => void;
   /** A listener that the handler put on its signal failed. */
@@ -52,7 +52,7 @@ export class Attempt implements HeldLease, Member {
   private controller: AbortController | undefined;
   private cancelTimer: Cancel | undefined;
   private endsAt = Infinity;
-  private left = false;
+  private ownershipEnded = false;
   private stopped = false;
   private suspended = false;
   private onAbort: ((reason: TaskAbort) => void) | undefined;
@@ -168,7 +168,7 @@ export class Attempt implements HeldLease, Member {
   abort(code: TaskAbortCode, detail?: string): void {
     if (this.aborted !== undefined) return;
     this.aborted = new TaskAbort(code, detail);
-    this.hooks.told(this);
+    this.hooks.aborted(this);
     this.controller?.abort(this.aborted);
     this.onAbort?.(this.aborted);
   }
@@ -177,9 +177,9 @@ export class Attempt implements HeldLease, Member {
    * Calls a function once when the handler is aborted, or now if it was. It supports one caller, and avoids creating a
    * signal for every wait.
    */
-  whenAborted(tell: (reason: TaskAbort) => void): void {
-    if (this.aborted === undefined) this.onAbort = tell;
-    else tell(this.aborted);
+  whenAborted(listener: (reason: TaskAbort) => void): void {
+    if (this.aborted === undefined) this.onAbort = listener;
+    else listener(this.aborted);
   }
 
   onLost(refusal: EngineError | undefined): void {
@@ -199,21 +199,21 @@ export class Attempt implements HeldLease, Member {
     const code = refusal === undefined ? 'lease_lost' : abortCodeOf(refusal, timeouts);
     if (code === undefined) return undefined;
     // The worker's own clock is only a suspicion: a result that is still reported is judged by its fence.
-    if (refusal === undefined) this.leave(code);
-    else this.takenAway(code);
+    if (refusal === undefined) this.endOwnership(code);
+    else this.lose(code);
     return code;
   }
 
   /** The engine has said that the worker no longer owns the execution. */
-  takenAway(code: TaskAbortCode, detail?: string): void {
+  lose(code: TaskAbortCode, detail?: string): void {
     this.gone = true;
-    this.leave(code, detail);
+    this.endOwnership(code, detail);
   }
 
-  private leave(code: TaskAbortCode, detail?: string): void {
+  private endOwnership(code: TaskAbortCode, detail?: string): void {
     this.abort(code, detail);
-    if (this.left) return;
-    this.left = true;
+    if (this.ownershipEnded) return;
+    this.ownershipEnded = true;
     this.hooks.lost(this, code);
   }
 

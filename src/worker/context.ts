@@ -110,15 +110,15 @@ export class HandlerContext implements TaskContext {
 
   get progress(): TaskContext['progress'] {
     return (percent, message) => {
-      const said = say(attemptOf(this), percent, message, dependenciesOf(this));
+      const reported = reportProgress(attemptOf(this), percent, message, dependenciesOf(this));
       // A handler need not await the promise; its rejection must not be an unhandled one then.
-      said.catch(() => undefined);
-      return said;
+      reported.catch(() => undefined);
+      return reported;
     };
   }
 }
 
-async function say(
+async function reportProgress(
   attempt: Attempt,
   percent: number,
   message: string | undefined,

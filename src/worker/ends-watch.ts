@@ -21,7 +21,7 @@ export interface EndsWatchOptions {
   /** The attempts of an execution. */
   readonly attemptsOf: (executionId: string) => readonly Attempt[];
   /** Called for attempts that may have ended: their leases must be renewed now. */
-  readonly doubt: (attempts: readonly Attempt[]) => void;
+  readonly onDoubt: (attempts: readonly Attempt[]) => void;
 }
 
 export class EndsWatch {
@@ -31,13 +31,15 @@ export class EndsWatch {
   private closed = false;
 
   constructor(private readonly options: EndsWatchOptions) {
-    this.ends = new EndsSubscription(options.backend, options.clock, (announcement) => this.heard(announcement));
+    this.ends = new EndsSubscription(options.backend, options.clock, (announcement) =>
+      this.onAnnouncement(announcement),
+    );
   }
 
   /** Call this when a handler was started. */
   started(): void {
     if (this.timer !== undefined || this.closed) return;
-    this.timer = this.options.clock.after(WATCHED_FROM_MS, () => this.look());
+    this.timer = this.options.clock.after(WATCHED_FROM_MS, () => this.checkRunning());
   }
 
   close(): void {
@@ -46,12 +48,12 @@ export class EndsWatch {
     this.ends.close();
   }
 
-  private look(): void {
+  private checkRunning(): void {
     this.timer = undefined;
-    const { clock, running, doubt } = this.options;
+    const { clock, running, onDoubt: doubt } = this.options;
     const since = clock.now() - WATCHED_FROM_MS;
     const asked = new Set<string>();
-    const doubted: Attempt[] = [];
+    const unchecked: Attempt[] = [];
     for (const attempt of running) {
       if (attempt.startedAt === undefined || attempt.startedAt > since) continue;
       if (!asked.has(attempt.partition)) this.ends.ask(attempt.partition);
@@ -59,15 +61,15 @@ export class EndsWatch {
       if (this.watched.has(attempt)) continue;
       this.watched.add(attempt);
       // It may have ended before its partition was watched.
-      doubted.push(attempt);
+      unchecked.push(attempt);
     }
-    if (doubted.length > 0) doubt(doubted);
+    if (unchecked.length > 0) doubt(unchecked);
     if (running.size > 0) this.started();
   }
 
-  private heard(announcement: Announcement): void {
+  private onAnnouncement(announcement: Announcement): void {
     if (announcement.kind !== 'ended') return;
-    const { attemptsOf, doubt } = this.options;
+    const { attemptsOf, onDoubt: doubt } = this.options;
     const ended = announcement.executionIds.flatMap(attemptsOf).filter(({ reported }) => !reported);
     if (ended.length > 0) doubt(ended);
   }

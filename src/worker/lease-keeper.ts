@@ -74,7 +74,7 @@ export interface Lease extends Member {
 const RENEWAL_JITTER = 0.1;
 const SAFETY_MARGIN = 0.1;
 /** Renewals that are due within this share of the renewal interval join a call. */
-const TOGETHER = 0.25;
+const JOIN_SHARE = 0.25;
 const MAX_RETRY_MS = 1_000;
 const RENEWALS_PER_CALL = 500;
 /** A renewal sent this shortly before its lease is judged was delayed by a blocked event loop, ms. */
@@ -112,7 +112,7 @@ export class LeaseKeeper {
   remove(held: HeldLease): void {
     const { lease } = held;
     if (lease === undefined) return;
-    this.drop(lease);
+    this.stopKeeping(lease);
     lease.onNews?.(false);
   }
 
@@ -140,7 +140,7 @@ export class LeaseKeeper {
   }
 
   /** Renews leases now that may be gone, with one call for each partition. */
-  doubt(held: Iterable<HeldLease>): void {
+  renewNow(held: Iterable<HeldLease>): void {
     const leases = [...held].flatMap(({ lease }) => lease ?? []);
     this.renew(leases.filter(({ inFlight }) => inFlight === 0));
   }
@@ -148,7 +148,7 @@ export class LeaseKeeper {
   /**
    * Call this where handlers continue in a turn of the event loop: sends due renewals without waiting for the timer.
    */
-  turned(): void {
+  sendDue(): void {
     if (this.options.clock.now() < this.timerAt) return;
     this.timer?.();
     this.tick();
@@ -180,7 +180,7 @@ export class LeaseKeeper {
     this.timerAt = Infinity;
     const { clock, leaseTtlMs } = this.options;
     const now = clock.now();
-    const soon = now + (leaseTtlMs / 3) * TOGETHER;
+    const soon = now + (leaseTtlMs / 3) * JOIN_SHARE;
     const leases = [...this.leases];
     if (leases.some(({ renewAt }) => renewAt <= now))
       this.renew(leases.filter(({ renewAt, inFlight }) => renewAt <= (inFlight === 0 ? soon : now)));
@@ -228,9 +228,9 @@ export class LeaseKeeper {
       group.forEach((lease, index) => this.answered(lease, results[index], requestedAt));
     } catch (error) {
       onError(error);
-      for (const lease of group) this.again(lease);
+      for (const lease of group) this.retryLater(lease);
     }
-    if (!this.closed) this.turned();
+    if (!this.closed) this.sendDue();
   }
 
   private answered(lease: Lease, result: CommandResult | undefined, requestedAt: number): void {
@@ -241,7 +241,7 @@ export class LeaseKeeper {
       this.lose(lease, answer.error);
     } else {
       this.options.onError(answer.error);
-      this.again(lease);
+      this.retryLater(lease);
     }
   }
 
@@ -254,7 +254,7 @@ export class LeaseKeeper {
   }
 
   /** Schedules a renewal again soon, since the fate of the last one is unknown. */
-  private again(lease: Lease): void {
+  private retryLater(lease: Lease): void {
     const { clock, leaseTtlMs } = this.options;
     lease.inFlight--;
     lease.renewAt = Math.min(lease.renewAt, clock.now() + Math.min(leaseTtlMs / 10, MAX_RETRY_MS));
@@ -263,13 +263,13 @@ export class LeaseKeeper {
 
   private lose(lease: Lease, refusal: EngineError | undefined): void {
     // Only if it is still kept: the work may have ended while the call was in flight.
-    if (!this.drop(lease)) return;
+    if (!this.stopKeeping(lease)) return;
     lease.onNews?.(false);
     lease.held.onLost(refusal);
   }
 
   /** Stops keeping the lease. False if it was not kept. */
-  private drop(lease: Lease): boolean {
+  private stopKeeping(lease: Lease): boolean {
     // The work may be held under a newer lease by now.
     if (lease.held.lease === lease) lease.held.lease = undefined;
     return this.leases.delete(lease);

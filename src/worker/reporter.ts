@@ -82,7 +82,7 @@ export class Reporter {
   /** At most one for each partition, so few. */
   private readonly batches: Batch[] = [];
   private readonly flights = new InFlight((error) => this.options.onError(error));
-  private turnEnds = false;
+  private flushScheduled = false;
   private timer: Cancel | undefined;
 
   constructor(private readonly options: ReporterOptions) {}
@@ -94,7 +94,7 @@ export class Reporter {
     batch.finals.push(final);
     if (ending.kind === 'complete') batch.bytes += ending.bytes?.byteLength ?? 0;
     if (batch.finals.length < MAX_COLLECTED && batch.bytes < MAX_JOINED_BYTES) {
-      this.leaveSoon();
+      this.flushSoon();
       return;
     }
     this.batches.splice(this.batches.indexOf(batch), 1);
@@ -122,16 +122,16 @@ export class Reporter {
     return batch;
   }
 
-  private leaveSoon(): void {
-    if (this.turnEnds) return;
-    this.turnEnds = true;
-    if (this.options.collect) setImmediate(() => this.turnEnded());
+  private flushSoon(): void {
+    if (this.flushScheduled) return;
+    this.flushScheduled = true;
+    if (this.options.collect) setImmediate(() => this.flushIfIdle());
     // Inside a promise's reaction, this runs after all reactions of the turn.
-    else process.nextTick(() => this.turnEnded());
+    else process.nextTick(() => this.flushIfIdle());
   }
 
-  private turnEnded(): void {
-    this.turnEnds = false;
+  private flushIfIdle(): void {
+    this.flushScheduled = false;
     // An idle slot costs more than a larger batch saves.
     if (!this.options.collect || this.options.slotIsIdle()) this.flush();
     else this.timer ??= this.options.clock.after(COLLECT_MS, () => this.flush());
@@ -173,7 +173,7 @@ export class Reporter {
     for (const final of finals) {
       const answer = answerOf(results[(place += final.before.length + 1)]);
       if (answer.kind === 'unknown') onError(answer.error);
-      this.take(final, answer, again);
+      this.handleAnswer(final, answer, again);
     }
     return again;
   }
@@ -189,16 +189,16 @@ export class Reporter {
       return (await Promise.all(sent)).flat();
     }
     const again: Final[] = [];
-    for (const final of finals) this.take(final, answer, again);
+    for (const final of finals) this.handleAnswer(final, answer, again);
     return again;
   }
 
   /** Handles the answer to an ending: settles it, or adds it, perhaps replaced, to `again`. */
-  private take(final: Final, answer: Answer, again: Final[]): void {
+  private handleAnswer(final: Final, answer: Answer, again: Final[]): void {
     const replacement = answer.kind === 'refused' ? this.replacementOf(final, answer.error) : undefined;
     if (replacement !== undefined) again.push(replacement);
     else if (answer.kind !== 'unknown') this.options.onSettled(final.attempt, final.ending, answer);
-    else if (this.isPatient(final, answer.error)) again.push(final);
+    else if (this.mayRetry(final, answer.error)) again.push(final);
   }
 
   /** Resends endings until all are settled. */
@@ -227,7 +227,7 @@ export class Reporter {
   }
 
   /** Whether the ending is sent again; settles it as given up when its time is over. */
-  private isPatient({ attempt, ending, since }: Final, error: unknown): boolean {
+  private mayRetry({ attempt, ending, since }: Final, error: unknown): boolean {
     const { clock, leaseTtlMs, onSettled } = this.options;
     const afterMs = clock.now() - since;
     if (afterMs < Math.max(PATIENCE_MS, 2 * leaseTtlMs)) return true;

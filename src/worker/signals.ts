@@ -7,7 +7,7 @@ const SAME_SIGNAL_MS = 200;
 
 /** The workers of a process share one listener, because Node warns about a leak above ten. */
 const waiting = new Set<(signal: NodeJS.Signals) => void>();
-const heard = (signal: NodeJS.Signals): void => {
+const onSignal = (signal: NodeJS.Signals): void => {
   for (const listener of [...waiting]) listener(signal);
 };
 
@@ -25,9 +25,9 @@ export function onTermination(
       again(signal);
     }
   };
-  if (waiting.size === 0) for (const signal of SIGNALS) process.on(signal, heard);
+  if (waiting.size === 0) for (const signal of SIGNALS) process.on(signal, onSignal);
   waiting.add(listener);
   return () => {
-    if (waiting.delete(listener) && waiting.size === 0) for (const signal of SIGNALS) process.off(signal, heard);
+    if (waiting.delete(listener) && waiting.size === 0) for (const signal of SIGNALS) process.off(signal, onSignal);
   };
 }

@@ -38,7 +38,7 @@ export class StuckHandlers {
   }
 
   /** Call this when a running handler was aborted. */
-  told(attempt: Attempt): void {
+  startGrace(attempt: Attempt): void {
     const { clock, graceMs } = this.options;
     if (this.graces.has(attempt) || this.stuck.has(attempt)) return;
     // The answer that the handler waits for may have arrived unread, so sockets are read first.

@@ -59,7 +59,7 @@ export interface WorkerDependencies {
 /** At the end of a drain, aborted handlers get this long to stop before their work is handed back, ms. */
 const STOP_GRACE_MS = 2_000;
 /** The answer for a lease that needs no renewal before its handler starts. */
-const KEPT = Promise.resolve(true);
+const NO_RENEWAL_NEEDED = Promise.resolve(true);
 /** Limit of the last calls of a drain, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
 
@@ -84,7 +84,7 @@ export class TaskWorker implements Worker {
   private readonly endsWatch: EndsWatch;
   private readonly hooks: AttemptHooks;
   private readonly runs: RunnerHost<Attempt>;
-  private readonly forHandlers: ContextDependencies;
+  private readonly contextDependencies: ContextDependencies;
   private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0, lost: 0 };
   private readonly stopListening: () => void;
   private draining: Promise<void> | undefined;
@@ -99,11 +99,11 @@ export class TaskWorker implements Worker {
     this.workerInstanceId = ids();
     const announcer = (this.announcer = new Announcer(deps.log));
     const signalsOf = (kind: string) => taskNamed(kind)?.signals;
-    this.forHandlers = { backend, clock, ids, childRow, signalsOf, log: announcer.log };
+    this.contextDependencies = { backend, clock, ids, childRow, signalsOf, log: announcer.log };
     this.hooks = {
       lost: (attempt, code) => this.lost(attempt, code),
-      told: (attempt) => {
-        if (this.running.has(attempt)) this.stuck.told(attempt);
+      aborted: (attempt) => {
+        if (this.running.has(attempt)) this.stuck.startGrace(attempt);
       },
       // The rest of the handler's turn runs first.
       suspended: (attempt, suspension) =>
@@ -124,7 +124,7 @@ export class TaskWorker implements Worker {
       beginsLater: claimAhead > 0,
       onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
-      onIdle: () => this.becameIdle(),
+      onIdle: () => this.onIdle(),
     });
     this.reporter = new Reporter({
       backend,
@@ -150,7 +150,7 @@ export class TaskWorker implements Worker {
       clock,
       slots,
       graceMs: settings.abortGraceMs,
-      onStuck: (attempt) => this.becameStuck(attempt),
+      onStuck: (attempt) => this.onStuck(attempt),
       onTooMany: (tooMany) => this.tooManyStuck(tooMany),
     });
     // A virtual clock does not show whether the event loop is blocked.
@@ -165,7 +165,7 @@ export class TaskWorker implements Worker {
           });
     this.runs = {
       call: (attempt, task, input) => {
-        const context = new HandlerContext(attempt, input, this.forHandlers);
+        const context = new HandlerContext(attempt, input, this.contextDependencies);
         return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(task, context);
       },
       results: (attempt) => resultsFor(attempt, backend, clock),
@@ -180,9 +180,9 @@ export class TaskWorker implements Worker {
       clock,
       running: this.running,
       attemptsOf: (executionId) => this.attempts.of(executionId),
-      doubt: (attempts) => this.keeper.doubt(attempts),
+      onDoubt: (attempts) => this.keeper.renewNow(attempts),
     });
-    this.stopListening = localNews(backend).listen((news) => this.heard(news));
+    this.stopListening = localNews(backend).listen((news) => this.onNews(news));
   }
 
   /** Starts claiming; resolves when the worker is subscribed to wakes. */
@@ -230,7 +230,7 @@ export class TaskWorker implements Worker {
     // An earlier attempt of the same execution that is still in hand has lost it; its handler must learn that before
     // the new handler runs. An attempt that was reported gets its answer from the engine.
     for (const displaced of this.attempts.of(attempt.executionId))
-      if (!displaced.reported) displaced.takenAway('lease_lost');
+      if (!displaced.reported) displaced.lose('lease_lost');
     this.attempts.add(attempt);
     this.keeper.add(attempt, requestedAt);
     this.announcer.claimed(attempt);
@@ -256,7 +256,7 @@ export class TaskWorker implements Worker {
     this.ahead.started();
     this.watchTurns();
     // When the grant was read late, a handler that blocks the event loop would lose the lease.
-    const isKept = this.keeper.isStale(attempt) ? this.keeper.confirm(attempt) : KEPT;
+    const isKept = this.keeper.isStale(attempt) ? this.keeper.confirm(attempt) : NO_RENEWAL_NEEDED;
     // Not in this turn: all executions of a claim are accepted before the first handler runs.
     void isKept.then((kept) => {
       if (kept) this.begin(attempt, task);
@@ -277,7 +277,7 @@ export class TaskWorker implements Worker {
     if (this.watchesTurns) return;
     this.watchesTurns = true;
     this.deps.clock.eachTurn?.(() => {
-      this.keeper.turned();
+      this.keeper.sendDue();
       this.watchesTurns = this.running.size > 0 && !this.closed;
       return this.watchesTurns;
     });
@@ -341,7 +341,7 @@ export class TaskWorker implements Worker {
     }
     const { error } = settlement;
     if (settlement.kind === 'refused' && settlement.error.code === 'signals_arrived') {
-      this.lookAgain(attempt);
+      this.runAgain(attempt);
       return;
     }
     if (settlement.kind === 'given_up') this.announcer.reportGivenUp(attempt, ending.kind, settlement.afterMs, error);
@@ -353,15 +353,15 @@ export class TaskWorker implements Worker {
    * The wait is over already, for example because signals arrived before the suspension: the handler runs again at
    * once.
    */
-  private lookAgain(attempt: Attempt): void {
+  private runAgain(attempt: Attempt): void {
     this.report(attempt, { kind: 'delay', until: { inMs: 0 } });
   }
 
   private accepted(attempt: Attempt, ending: ReportedEnding, answer: OutcomeOf<OperationName>): void {
     // The wait is satisfied already.
-    const isThere = answer.kind === 'already_satisfied' && ending.kind === 'suspend';
-    if (isThere || answer.kind === 'not_waiting') {
-      this.lookAgain(attempt);
+    const isSatisfied = answer.kind === 'already_satisfied' && ending.kind === 'suspend';
+    if (isSatisfied || answer.kind === 'not_waiting') {
+      this.runAgain(attempt);
       return;
     }
     const outcome = FINISHED[answer.kind];
@@ -406,7 +406,7 @@ export class TaskWorker implements Worker {
   }
 
   /** A handler has not settled within its grace after the abort: it loses its slot. */
-  private becameStuck(attempt: Attempt): void {
+  private onStuck(attempt: Attempt): void {
     const { size, tooMany } = this.stuck;
     this.announcer.handlerStuck(attempt, size, !tooMany, this.deps.settings.abortGraceMs);
     attempt.stop();
@@ -415,18 +415,17 @@ export class TaskWorker implements Worker {
 
   private tooManyStuck(tooMany: boolean): void {
     this.announcer.tooManyStuck(tooMany, this.deps.settings.slots);
-    this.claimer.rest(tooMany);
+    this.claimer.setPaused(tooMany);
   }
 
-  private heard(news: News): void {
+  private onNews(news: News): void {
     // This worker publishes these itself.
     if (news.kind === 'completed' || news.kind === 'failed') return;
     for (const attempt of this.attempts.of(news.executionId)) {
       if (attempt.reported) continue;
-      if (news.kind === 'cancelled') attempt.takenAway('cancelled', news.reason);
-      if (news.kind === 'expired')
-        attempt.takenAway(news.reason === 'attempt_timeout' ? 'attempt_timeout' : 'deadline');
-      if (news.kind === 'attempt_timeout' && attempt.timedOut) attempt.takenAway('attempt_timeout');
+      if (news.kind === 'cancelled') attempt.lose('cancelled', news.reason);
+      if (news.kind === 'expired') attempt.lose(news.reason === 'attempt_timeout' ? 'attempt_timeout' : 'deadline');
+      if (news.kind === 'attempt_timeout' && attempt.timedOut) attempt.lose('attempt_timeout');
     }
   }
 
@@ -438,7 +437,7 @@ export class TaskWorker implements Worker {
     }
   }
 
-  private becameIdle(): boolean {
+  private onIdle(): boolean {
     if (this.attempts.size > 0) return false;
     this.announcer.idle();
     return true;

@@ -141,7 +141,7 @@ it('tells the least capable listeners first, then the others in turn', () => {
   const tell = (count: number, each: Wake): string[] => {
     told.length = 0;
     let left = count;
-    listeners.tell(() => (left-- > 0 ? each : undefined));
+    listeners.notify(() => (left-- > 0 ? each : undefined));
     return [...told];
   };
   expect(tell(1, wake('x'))).toEqual(['x1']);

@@ -585,7 +585,7 @@ describe('kinds', () => {
     const s = new Situation({ leads, abilities: new Abilities([], ['mail']) });
     other.wake('a', 'p1', { executionKind: 'sms' });
     expect(s.claims()).toEqual([]);
-    s.planner.become(new Abilities([], ['mail', 'sms']), 0);
+    s.planner.setAbilities(new Abilities([], ['mail', 'sms']), 0);
     const claim = s.claim();
     s.answer(claim, 0);
     const seen = [claim.partition];
@@ -603,7 +603,7 @@ describe('kinds', () => {
     const s = new Situation({ abilities: new Abilities([], ['mail']) });
     s.wake('a', 'p0', { executionKind: 'mail' });
     const sent = s.claim();
-    s.planner.become(new Abilities([], ['mail', 'sms']), 0);
+    s.planner.setAbilities(new Abilities([], ['mail', 'sms']), 0);
     s.leads.note({ laneId: 'a', partition: 'p0' }, new Abilities([], ['sms']).need, 0);
     const late = { ...sent, number: s.leads.lastNumber };
     s.answer(late, 0);
@@ -652,15 +652,15 @@ describe('a worker that wants less', () => {
   it('gets no claims while it rests, and goes on where the leads are', () => {
     const s = new Situation();
     s.wake('a', 'p0');
-    s.planner.rest();
+    s.planner.pause();
     expect(s.planner.plan(0)).toEqual({ claims: [], reads: [], pollAt: Infinity });
     expect(s.mode).toBe('resting');
     s.wake('a', 'p1');
-    s.planner.goOn();
+    s.planner.resume();
     expect(s.claim().partition).toBe('p0');
     s.planner.stop();
-    s.planner.goOn();
-    s.planner.rest();
+    s.planner.resume();
+    s.planner.pause();
     expect(s.mode).toBe('stopped');
   });
 

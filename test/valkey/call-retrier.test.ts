@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { CallRetrier } from '../../src/valkey/connection/call-retrier.js';
 import { Deadlines } from '../../src/valkey/connection/deadlines.js';
-import { NotYet } from '../../src/valkey/connection/faults.js';
+import { TransientFault } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 
 const CALL_TIMEOUT_MS = 1_000;
@@ -26,7 +26,7 @@ beforeEach(() => {
     label: 'node:1',
     deadlines,
     learnSettings: (version) => Promise.resolve(learned.push(version)),
-    bringLibrary: () => bringing(),
+    loadLibrary: () => bringing(),
     connectionFault: () => connection,
   });
 });
@@ -160,7 +160,7 @@ test('a library that stays missing although it is brought is no busy loop', asyn
 test('a library that only another process may bring is waited for, and said to be so in the end', async () => {
   const fault = new EngineError('library_mismatch', 'node:1 has lost it.');
   bringing = async () => {
-    throw new NotYet(fault);
+    throw new TransientFault(fault);
   };
   const met = await made([reply('ERR Function not found')]);
   expect(met.outcome).toBe(fault);

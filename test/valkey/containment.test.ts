@@ -308,7 +308,7 @@ it('a listener that throws is reported, and the other listeners are called', () 
     throw new Error('mine');
   });
   listeners.add(heard);
-  listeners.tell(() => ({
+  listeners.notify(() => ({
     kind: 'work',
     laneId: 'l',
     partition: P,

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { library } from '../../lua/library.js';
 import type { Backend } from '../../src/backend/backend.js';
-import { CallTimeout, faultOf, isNotNow } from '../../src/valkey/connection/faults.js';
+import { CallTimeout, faultOf, mayRunSoon } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -103,7 +103,7 @@ test.each(TABLE.map((each) => [`${each.met.constructor.name}: ${each.met.message
     expect(error).toMatchObject({ code, retryable });
     expect(error.message).toContain('node:1');
     expect(error.hint).toMatch(hint);
-    expect(isNotNow(met)).toBe(again);
+    expect(mayRunSoon(met)).toBe(again);
   },
 );
 
@@ -118,10 +118,10 @@ test('a right that a function lacks halfway: what it left is to be verified', ()
 test('a call without a connection says why there is none, if that is known', () => {
   const met = new Error("Stream isn't writeable and enableOfflineQueue options is false");
   expect(faultOf(met, 'node:1')).toMatchObject({ code: 'transport_failed' });
-  expect(isNotNow(met)).toBe(true);
+  expect(mayRunSoon(met)).toBe(true);
   const login = reply('WRONGPASS invalid username-password pair.');
   expect(faultOf(met, 'node:1', login)).toMatchObject({ code: 'server_refused' });
-  expect(isNotNow(met, login)).toBe(false);
+  expect(mayRunSoon(met, login)).toBe(false);
 });
 
 describe('on a server', () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
-import { faultOf, NotYet } from '../../src/valkey/connection/faults.js';
+import { faultOf, TransientFault } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
@@ -276,7 +276,7 @@ describe('whatever is thrown inside', () => {
           thrown,
           new CallLost('host:1', thrown),
           new CallNotSent('host:1', thrown),
-          new NotYet(new EngineError('corruption', 'x.', { cause: thrown })),
+          new TransientFault(new EngineError('corruption', 'x.', { cause: thrown })),
         ][wrapping];
         // A plain error is the server's own words, which hold no data of a command.
         if (

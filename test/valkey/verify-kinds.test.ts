@@ -11,7 +11,7 @@ import { emptyState, live, type EntityKind } from '../../model/state.js';
 import { readEvents } from '../../src/engine/log.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { shortIdOf } from '../../model/short-id.js';
-import { besideOf, familyOf } from '../../src/valkey/key-families.js';
+import { executionOfKey, familyOf } from '../../src/valkey/key-families.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
 const PREFIX = `verify-kinds-${process.pid}:`;
@@ -107,7 +107,8 @@ const INDEXES = [
 async function indexesOf(partition: string): Promise<string[]> {
   const start = `${PREFIX}${partition}:`;
   const names = (await admin.keys(`${start}*`)).map((key) => key.slice(start.length));
-  const leads = (name: string) => besideOf(name, 'leading') !== undefined || besideOf(name, 'only') !== undefined;
+  const leads = (name: string) =>
+    executionOfKey(name, 'leading') !== undefined || executionOfKey(name, 'only') !== undefined;
   return names.filter((name) => INDEXES.includes(familyOf(name)?.family ?? '') || leads(name));
 }
 

@@ -119,7 +119,7 @@ test('a newer build that comes between the look and the loading stays', async ()
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  await new LibraryKeeper(racing, new DeploymentRecord(racing, 'ff:'), 'production').bring('load');
+  await new LibraryKeeper(racing, new DeploymentRecord(racing, 'ff:'), 'production').ensureLoaded('load');
   expect(await loadedBuild()).toBe(own.build + 1);
 });
 

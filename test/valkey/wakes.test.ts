@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { CHANNELS } from '../../lua/layout.js';
 import { metersOf, meterSetOf } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
-import type { Heard } from '../../src/backend/wake-listeners.js';
+import type { ChannelMessage } from '../../src/backend/wake-listeners.js';
 import { parseWake } from '../../src/valkey/wakes/parse.js';
 
 const PREFIX = 'ff:';
@@ -12,7 +12,7 @@ const ID = '00000000-0000-4000-a000-000000000007';
 const METERS = meterSetOf(metersOf({ budgetIds: [ID] }));
 const LANE = `${CHANNELS.work}mail`;
 
-const heard = (name: string, ...parts: readonly string[]): Heard | undefined =>
+const heard = (name: string, ...parts: readonly string[]): ChannelMessage | undefined =>
   parseWake({ prefix: PREFIX, counts: COUNTS }, PREFIX + name, parts.join('\t'));
 
 const work = { laneId: 'mail', partition: '{fp:1}', executionKind: 'k', priority: 7, requiredCapabilities: [] };
@@ -21,7 +21,7 @@ const work = { laneId: 'mail', partition: '{fp:1}', executionKind: 'k', priority
 const NAMES: ReadonlySet<string> = new Set(['k', 'w1']);
 
 /** Channel, parts of the message, and what it says. */
-const SAID: readonly (readonly [string, readonly string[], Heard])[] = [
+const SAID: readonly (readonly [string, readonly string[], ChannelMessage])[] = [
   [LANE, ['{fp:1}', '7', '', 'k'], { kind: 'work', ...work }],
   [LANE, ['{fp:1}', '7', 'eu,gpu', 'k'], { kind: 'work', ...work, requiredCapabilities: ['eu', 'gpu'] }],
   [LANE, ['{fp:1}', '7', '', METERS, 'k'], { kind: 'metered', ...work, meters: METERS }],

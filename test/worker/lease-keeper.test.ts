@@ -259,7 +259,7 @@ describe('the lease keeper', () => {
             hold('a', '{fp:0}');
             hold('b', '{fp:1}');
             clock.eachTurn(() => {
-              keeper.turned();
+              keeper.sendDue();
               return true;
             });
             for (let turn = 0; turn < 30; turn++) await clock.blockTwice(first * TTL, second * TTL);

@@ -1,6 +1,6 @@
 /**
  * Waiting for results: one waiter per app, however many runs are waited for. Whatever brings news of an end comes in
- * here: a command of this process through the local news (`settle`), an announcement of its partition (`told`), and the
+ * here: a command of this process through the local news (`settle`), an announcement of its partition (`onAnnouncement`), and the
  * polls of `results-watch.ts`, which find all else. A hint from elsewhere that a run may have ended is `look`.
  */
 import { EngineError } from '../../../model/errors.js';
@@ -31,7 +31,7 @@ export class ResultWaiter {
     this.stopListening = localNews(backend).listen((news) => {
       if (news.kind !== 'attempt_timeout') this.settle(news);
     });
-    this.ends = new EndsSubscription(backend, clock, (announcement) => this.told(announcement));
+    this.ends = new EndsSubscription(backend, clock, (announcement) => this.onAnnouncement(announcement));
   }
 
   /**
@@ -78,8 +78,8 @@ export class ResultWaiter {
     this.watches.get(partitionOfExecution(executionId))?.look(executionId);
   }
 
-  private told(announcement: Announcement): void {
-    if (announcement.kind === 'ended') this.watches.get(announcement.partition)?.told(announcement.executionIds);
+  private onAnnouncement(announcement: Announcement): void {
+    if (announcement.kind === 'ended') this.watches.get(announcement.partition)?.onEnded(announcement.executionIds);
     else for (const watch of this.watches.values()) watch.lookAtAll();
   }
 

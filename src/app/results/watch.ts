@@ -87,7 +87,7 @@ export class PartitionWatch {
   }
 
   /** These runs ended: those that are waited for are asked for their ends. */
-  told(executionIds: readonly string[]): void {
+  onEnded(executionIds: readonly string[]): void {
     for (const executionId of executionIds) {
       if (!this.has(executionId)) continue;
       this.mark(executionId);

@@ -231,12 +231,12 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     if (this.task !== undefined) return this.task.name;
     return new Promise((resolve) => {
       const stopListening = signal && onAbort(signal, () => resolve(undefined));
-      const told = (info?: ExecutionInfo): void => {
+      const settle = (info?: ExecutionInfo): void => {
         stopListening?.();
         resolve(info?.executionKind);
       };
-      if (signal?.aborted) told();
-      else this.shared.backend.readExecutionInfo({ executionId: this.id }).then(told, () => told());
+      if (signal?.aborted) settle();
+      else this.shared.backend.readExecutionInfo({ executionId: this.id }).then(settle, () => settle());
     });
   }
 

@@ -37,7 +37,7 @@ export class StuckWaits {
   private readonly places = new Set<Place>();
   private readonly running = new Set<Running>();
   private readonly waits = new Set<Wait>();
-  private readonly told = new Set<string>();
+  private readonly warned = new Set<string>();
   private timer: Cancel | undefined;
 
   constructor(
@@ -71,10 +71,10 @@ export class StuckWaits {
   }
 
   /** A result is waited for; returns what to call at the end of the wait. */
-  add(executionId: string, task: TaskDefinition): () => void {
+  watchWait(executionId: string, task: TaskDefinition): () => void {
     const wait: Wait = { executionId, task, since: this.clock.now() };
     this.waits.add(wait);
-    this.timer ??= this.clock.after(LOOK_MS, () => void this.look());
+    this.timer ??= this.clock.after(LOOK_MS, () => void this.check());
     return () => {
       this.waits.delete(wait);
       if (this.waits.size > 0) return;
@@ -83,15 +83,16 @@ export class StuckWaits {
     };
   }
 
-  private async look(): Promise<void> {
+  private async check(): Promise<void> {
     this.timer = undefined;
     for (const wait of [...this.waits]) {
       const holders = this.holdersAgainst(wait);
       if (holders === undefined) continue;
       const names = [...new Set(holders.map(({ taskName }) => `"${taskName}"`))].sort().join(', ');
       const pair = `${names} ${wait.task.name}`;
-      if (this.told.has(pair) || (await this.stateOf(wait.executionId).catch(() => undefined)) !== 'waiting') continue;
-      this.told.add(pair);
+      if (this.warned.has(pair) || (await this.stateOf(wait.executionId).catch(() => undefined)) !== 'waiting')
+        continue;
+      this.warned.add(pair);
       this.log.warn(
         `A run of task "${wait.task.name}" has not started: every slot that could run it is taken by task ${names}. If ` +
           `that is what waits for its result, neither will end: give the worker more slots than tasks that wait, or run ` +
@@ -99,7 +100,7 @@ export class StuckWaits {
         { executionId: wait.executionId },
       );
     }
-    if (this.waits.size > 0) this.timer ??= this.clock.after(LOOK_MS, () => void this.look());
+    if (this.waits.size > 0) this.timer ??= this.clock.after(LOOK_MS, () => void this.check());
   }
 
   /** The handlers that stand in the way of the run that is waited for; nothing when it has a way. */

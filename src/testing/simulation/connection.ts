@@ -16,7 +16,7 @@ import {
 } from '../../engine/index.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type ParsedCommand } from '../../../model/machine.js';
 import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend/backend.js';
-import type { Heard } from '../../backend/wake-listeners.js';
+import type { ChannelMessage } from '../../backend/wake-listeners.js';
 import { FaultPlan, type Fault } from './faults.js';
 import { offer, type Gathered } from './offers.js';
 import type { SimulatedProcess } from './process.js';
@@ -45,7 +45,7 @@ export interface ConnectionObserver {
   made?(call: ObservedCall): void;
   settled?(call: ObservedCall): void;
   /** A wake reaches a listener. */
-  woken?(wake: Heard): void;
+  woken?(wake: ChannelMessage): void;
   /** A listener of wakes threw, which is forbidden. */
   listenerThrew?(error: unknown): void;
 }
@@ -61,7 +61,7 @@ export interface ConnectionOptions {
   readonly observer?: ConnectionObserver;
 }
 
-type Listener = (heard: Heard) => void;
+type Listener = (heard: ChannelMessage) => void;
 
 interface Subscription {
   readonly lanes: readonly string[];
@@ -393,7 +393,7 @@ export class SimulatedConnection {
     this.subscriptions.delete(subscription);
   }
 
-  private wake(subscription: Subscription, wake: Heard): void {
+  private wake(subscription: Subscription, wake: ChannelMessage): void {
     if (!this.connected) return;
     const fault = this.plan.takeForWake();
     if (fault?.kind === 'lost') return;
@@ -402,7 +402,7 @@ export class SimulatedConnection {
     if (fault?.kind === 'twice') this.deliver(subscription, wake, latencyMs);
   }
 
-  private deliver(subscription: Subscription, wake: Heard, afterMs: number): void {
+  private deliver(subscription: Subscription, wake: ChannelMessage, afterMs: number): void {
     const { scheduler, process: own, observer } = this.options;
     scheduler.at(own, 'network', scheduler.now() + afterMs, () => {
       if (!subscription.active || !this.connected) return;

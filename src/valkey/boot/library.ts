@@ -7,7 +7,7 @@ import { unlike } from '../../../lua/signatures.js';
 import { library, type Library, type LibraryKind } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
 import { primariesOf, type Client } from '../connection/clients.js';
-import { isFunctionMissing, NotYet } from '../connection/faults.js';
+import { isFunctionMissing, TransientFault } from '../connection/faults.js';
 import { isReply } from '../../../model/safe-cause.js';
 import { nameOf } from '../connection/node-faults.js';
 import type { LibraryMode } from '../options.js';
@@ -41,28 +41,28 @@ export class LibraryKeeper {
    * @throws EngineError `library_mismatch`
    * @throws NotYet if the library is missing and only a newer process may load it
    */
-  bring(mode: LibraryMode): Promise<void> {
-    this.running ??= this.bringNow(mode).finally(() => (this.running = undefined));
+  ensureLoaded(mode: LibraryMode): Promise<void> {
+    this.running ??= this.ensureOnAll(mode).finally(() => (this.running = undefined));
     return this.running;
   }
 
-  private async bringNow(mode: LibraryMode): Promise<void> {
-    const builds = await Promise.all(primariesOf(this.client).map((node) => this.bringTo(node, mode)));
+  private async ensureOnAll(mode: LibraryMode): Promise<void> {
+    const builds = await Promise.all(primariesOf(this.client).map((node) => this.ensureOn(node, mode)));
     await this.record.noteBuild(this.wanted.name, Math.max(...builds));
   }
 
   /** @returns the build that the node has afterwards */
-  private async bringTo(node: Valkey, mode: LibraryMode): Promise<number> {
+  private async ensureOn(node: Valkey, mode: LibraryMode): Promise<number> {
     const { wanted } = this;
     const host = nameOf(node);
     const found = await this.installedOn(node);
     if (found?.hash === wanted.hash) return found.build;
     if (mode === 'replace' || (mode === 'load' && (found === undefined || found.build < wanted.build))) {
       if (mode === 'load') await this.checkNewest(host);
-      return this.loadOn(node, mode, found === undefined);
+      return this.load(node, mode, found === undefined);
     }
     if (found === undefined)
-      throw new NotYet(new EngineError('library_mismatch', `${host} has no library ${wanted.name}.`));
+      throw new TransientFault(new EngineError('library_mismatch', `${host} has no library ${wanted.name}.`));
     // A newer build of the same contract is compatible, so it stays.
     if (found.build > wanted.build) {
       checkSignatures(found, host);
@@ -74,7 +74,7 @@ export class LibraryKeeper {
     );
   }
 
-  private async loadOn(node: Valkey, mode: LibraryMode, isMissing: boolean): Promise<number> {
+  private async load(node: Valkey, mode: LibraryMode, isMissing: boolean): Promise<number> {
     const { name, build, source } = this.wanted;
     // Recorded before the load, so that an older process does not load its own build meanwhile.
     await this.record.noteBuild(name, build);
@@ -87,7 +87,7 @@ export class LibraryKeeper {
       return build;
     } catch (error) {
       // Another process has loaded a library meanwhile, perhaps a newer one.
-      if (isReply(error) && /already exists/i.test(error.message)) return this.bringTo(node, mode);
+      if (isReply(error) && /already exists/i.test(error.message)) return this.ensureOn(node, mode);
       throw error;
     }
   }
@@ -97,7 +97,7 @@ export class LibraryKeeper {
     const { name, build } = this.wanted;
     const newest = await this.record.newestBuild(name);
     if (newest <= build) return;
-    throw new NotYet(
+    throw new TransientFault(
       new EngineError(
         'library_mismatch',
         `${host} has no ${name} of build ${newest}; the deployment had build ${newest}, this process brings build ${build} and does not load it.`,

@@ -23,7 +23,7 @@ import {
 } from '../connection/clients.js';
 import { Connection } from '../connection/connection.js';
 import { Deadlines } from '../connection/deadlines.js';
-import { faultOf, isLasting, isRefused, NotYet } from '../connection/faults.js';
+import { faultOf, isPermanent, isRefused, TransientFault } from '../connection/faults.js';
 import { connectionFault, nameOf } from '../connection/node-faults.js';
 import { checkOptions, parsePrefix, type LibraryMode, type ValkeyOptions } from '../options.js';
 import { WakeSubscriber } from '../wakes/subscriber.js';
@@ -131,7 +131,8 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
 async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> {
   const nodes = address.nodes.length === 0 ? [address] : address.nodes.map((node) => ({ ...address, nodes: [node] }));
   // Sentinels soon name a successor of a dead primary.
-  const isInVain = address.nodes.length === 0 ? isLasting : (fault: unknown) => isLasting(fault) || isRefused(fault);
+  const isInVain =
+    address.nodes.length === 0 ? isPermanent : (fault: unknown) => isPermanent(fault) || isRefused(fault);
   const tried = nodes.map((each) => connectNode(each, deadlines.timeoutMs, deadlines));
   const found = new AbortController();
   try {
@@ -185,7 +186,7 @@ class Boot {
     this.retrier = new CallRetrier({
       label,
       deadlines,
-      bringLibrary: () => keeper.bring(mode === 'verify' ? 'verify' : 'load'),
+      loadLibrary: () => keeper.ensureLoaded(mode === 'verify' ? 'verify' : 'load'),
       learnSettings: (version) => this.record.learn(version),
       connectionFault: () => connectionFault(client),
     });
@@ -218,9 +219,9 @@ class Boot {
   /** Loads the library. A condition that a running backend would wait for is an error here. */
   private async bringOnce(): Promise<void> {
     try {
-      await this.keeper.bring(this.mode);
+      await this.keeper.ensureLoaded(this.mode);
     } catch (error) {
-      throw error instanceof NotYet ? error.fault : error;
+      throw error instanceof TransientFault ? error.fault : error;
     }
   }
 

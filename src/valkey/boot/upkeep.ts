@@ -33,53 +33,53 @@ export interface UpkeepOptions {
 
 export class Upkeep {
   private readonly timer: ReturnType<typeof setInterval>;
-  private soon: ReturnType<typeof setTimeout> | undefined;
-  private looking: Promise<void> | undefined;
-  private lookedAt = -Infinity;
+  private timeout: ReturnType<typeof setTimeout> | undefined;
+  private running: Promise<void> | undefined;
+  private checkedAt = -Infinity;
   private closed = false;
 
   constructor(private readonly options: UpkeepOptions) {
     const { client } = options;
-    this.timer = setInterval(() => void this.look(), INTERVAL_MS);
+    this.timer = setInterval(() => void this.check(), INTERVAL_MS);
     this.timer.unref();
-    client.on('ready', () => this.lookSoon());
-    client.on('+node', () => this.lookSoon());
+    client.on('ready', () => this.checkSoon());
+    client.on('+node', () => this.checkSoon());
   }
 
   close(): void {
     this.closed = true;
     clearInterval(this.timer);
-    clearTimeout(this.soon);
+    clearTimeout(this.timeout);
   }
 
   /**
    * Runs the checks; concurrent callers share one run. Transient faults are not reported, since calls meet them too.
    */
-  look(): Promise<void> {
-    this.looking ??= this.lookNow().finally(() => {
-      this.looking = undefined;
-      this.lookedAt = performance.now();
+  check(): Promise<void> {
+    this.running ??= this.checkNow().finally(() => {
+      this.running = undefined;
+      this.checkedAt = performance.now();
     });
-    return this.looking;
+    return this.running;
   }
 
-  private lookSoon(): void {
-    if (this.closed || this.soon !== undefined) return;
-    const delayMs = Math.max(SETTLE_MS, this.lookedAt + MIN_GAP_MS - performance.now());
-    this.soon = setTimeout(() => {
-      this.soon = undefined;
-      void this.look();
+  private checkSoon(): void {
+    if (this.closed || this.timeout !== undefined) return;
+    const delayMs = Math.max(SETTLE_MS, this.checkedAt + MIN_GAP_MS - performance.now());
+    this.timeout = setTimeout(() => {
+      this.timeout = undefined;
+      void this.check();
     }, delayMs);
-    this.soon.unref();
+    this.timeout.unref();
   }
 
-  private async lookNow(): Promise<void> {
+  private async checkNow(): Promise<void> {
     const { client, record, keeper, mode, connection } = this.options;
     const notices: EngineError[] = [];
     const tasks: (() => Promise<unknown>)[] = [
       () => record.restore(),
-      () => keeper.bring(mode === 'verify' ? 'verify' : 'load'),
-      () => this.lookAtRights(notices),
+      () => keeper.ensureLoaded(mode === 'verify' ? 'verify' : 'load'),
+      () => this.checkRights(notices),
       ...primariesOf(client).map((node) => async () => checkEviction(await serverInfo(node, 'memory'), nameOf(node))),
     ];
     for (const task of tasks) {
@@ -93,7 +93,7 @@ export class Upkeep {
     if (!this.closed) connection.notices(notices);
   }
 
-  private async lookAtRights(notices: EngineError[]): Promise<void> {
+  private async checkRights(notices: EngineError[]): Promise<void> {
     const found = await this.options.proveRights();
     if (found.channelsMissing !== undefined) notices.push(found.channelsMissing);
     this.options.connection.rights = found;

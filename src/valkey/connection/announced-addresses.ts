@@ -13,32 +13,32 @@ type AnnouncedRange = [first: number, last: number, ...nodes: AnnouncedNode[]];
 type SlotsCallback = (error: unknown, ranges?: AnnouncedRange[]) => void;
 
 /** The method by which the client library asks a node for the slots, on a connection made for that. */
-interface Asking {
+interface SlotsQuerier {
   cluster(command: string, done: SlotsCallback): unknown;
 }
 
 export class AnnouncedAddresses {
   /** Better addresses than the announced ones, by `host:port`. */
-  private readonly better = new Map<string, HostAndPort>();
+  private readonly certified = new Map<string, HostAndPort>();
 
   constructor(private readonly address: Address) {}
 
   /** The address to use for one in a redirection, `host:port`; null for the same one. */
-  meantBy(key: string): HostAndPort | null {
+  addressFor(key: string): HostAndPort | null {
     // Without a host, the port belongs to the host that was asked, which is unknown here: the first node is used.
     const [first] = this.address.nodes;
     if (key.startsWith(':') && first !== undefined) return { host: first.host, port: Number(key.slice(1)) };
-    return this.better.get(key) ?? null;
+    return this.certified.get(key) ?? null;
   }
 
   /** Interprets all further answers of this node about slots. */
-  heed(node: Valkey): void {
+  interceptSlots(node: Valkey): void {
     const duplicate = node.duplicate.bind(node);
     node.duplicate = (override) => {
       const copy = duplicate(override);
-      const asking = copy as unknown as Asking;
-      const ask = asking.cluster.bind(copy);
-      asking.cluster = (command, done) =>
+      const querier = copy as unknown as SlotsQuerier;
+      const ask = querier.cluster.bind(copy);
+      querier.cluster = (command, done) =>
         ask(command, (error, ranges) =>
           done(
             error,
@@ -61,7 +61,7 @@ export class AnnouncedAddresses {
     // Certificates contain names: connect by the name, unless the caller has set `servername`.
     const byName =
       tls !== undefined && tls.servername === undefined && isIP(host) !== 0 && name !== undefined && name !== '';
-    if (byName) this.better.set(`${host}:${port}`, { host: name, port });
+    if (byName) this.certified.set(`${host}:${port}`, { host: name, port });
     return id === undefined ? [byName ? name : host, port] : [byName ? name : host, port, id, more];
   }
 }

@@ -8,7 +8,7 @@
  */
 import { EngineError } from '../../../model/errors.js';
 import type { Deadlines } from './deadlines.js';
-import { CallTimeout, faultOf, isFunctionMissing, isNotNow, isUnconnected, settingsSeen } from './faults.js';
+import { CallTimeout, faultOf, isFunctionMissing, mayRunSoon, isUnconnected, settingsSeen } from './faults.js';
 
 /** Pause before a retry, ms; doubled each time. */
 const PAUSE_MS = 10;
@@ -21,7 +21,7 @@ export interface CallRetrierOptions {
   readonly label: string;
   readonly deadlines: Deadlines;
   /** Loads the function library onto a server that has lost it. */
-  readonly bringLibrary: () => Promise<unknown>;
+  readonly loadLibrary: () => Promise<unknown>;
   /** Reads settings of the deployment with at least this version. */
   readonly learnSettings: (version: number) => Promise<unknown>;
   /** Why there is no connection, if an error has occurred since the last one. */
@@ -52,7 +52,7 @@ export class CallRetrier {
     try {
       return await this.send(call, deadline);
     } catch (error) {
-      return this.makeAgain(call, error, deadline);
+      return this.retry(call, error, deadline);
     }
   }
 
@@ -76,26 +76,26 @@ export class CallRetrier {
     return faultOf(error, this.options.label, this.options.connectionFault());
   }
 
-  private async makeAgain<Value>(call: () => Promise<Value>, first: unknown, deadline: number): Promise<Value> {
-    const { deadlines, bringLibrary, learnSettings, connectionFault } = this.options;
+  private async retry<Value>(call: () => Promise<Value>, first: unknown, deadline: number): Promise<Value> {
+    const { deadlines, loadLibrary: bringLibrary, learnSettings, connectionFault } = this.options;
     let error = first;
-    let brought = false;
+    let loadedLibrary = false;
     /** The last version of the settings that was read. */
     let learned = 0;
     /** The last fault with more information than a missing connection or library. */
-    let telling: unknown;
+    let informative: unknown;
     for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
-      if (!isNotNow(error, connectionFault())) throw this.faultOf(error);
+      if (!mayRunSoon(error, connectionFault())) throw this.faultOf(error);
       const missing = isFunctionMissing(error);
       const seen = settingsSeen(error);
       if (seen !== undefined && seen <= learned) throw this.faultOf(error);
-      if (!missing && !isUnconnected(error)) telling = error;
-      if (deadlines.leftMs(deadline) <= pauseMs) throw this.faultOf(telling ?? error);
+      if (!missing && !isUnconnected(error)) informative = error;
+      if (deadlines.leftMs(deadline) <= pauseMs) throw this.faultOf(informative ?? error);
       try {
         // If the library is missing again right after it was loaded, pause too.
-        if (seen === undefined && (!missing || brought)) await pause(pauseMs);
+        if (seen === undefined && (!missing || loadedLibrary)) await pause(pauseMs);
         if (missing) {
-          brought = true;
+          loadedLibrary = true;
           await this.send(bringLibrary, deadline);
         }
         if (seen !== undefined) {

@@ -8,7 +8,7 @@ import type { Address } from './address.js';
 import { AnnouncedAddresses } from './announced-addresses.js';
 import { connectorWith, sentinelConnectorWith } from './connectors.js';
 import type { Deadlines } from './deadlines.js';
-import { CallTimeout, isLasting } from './faults.js';
+import { CallTimeout, isPermanent } from './faults.js';
 import { CallNotSent, connectionFault, forgetFault, nameFaults, nameOf, NodeFault, noteFault } from './node-faults.js';
 
 /** A client for one node or for a cluster. */
@@ -91,14 +91,14 @@ export function connectCluster(address: Address, callTimeoutMs: number, deadline
     maxRedirections: 8,
     // Names are resolved only by the connection, because the certificate contains the name.
     dnsLookup: (name, done) => done(null, name),
-    natMap: (key) => announced.meantBy(key),
+    natMap: (key) => announced.addressFor(key),
     redisOptions: commonOptions(address, callTimeoutMs),
   };
   const client = new Cluster([...address.nodes], options);
   client.on('+node', (node: Valkey) => {
     deadlines?.watch(node);
     leaveReplicas(node);
-    announced.heed(nameFaults(node));
+    announced.interceptSlots(nameFaults(node));
   });
   client.on('node error', (error: unknown) => noteFault(client, error));
   client.on('error', (error: Error & { lastNodeError?: unknown }) => noteFault(client, error.lastNodeError ?? error));
@@ -131,7 +131,7 @@ export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
 export async function established(
   client: Client,
   timeoutMs: number,
-  { signal, isInVain = isLasting }: { signal?: AbortSignal; isInVain?: (fault: unknown) => boolean } = {},
+  { signal, isInVain = isPermanent }: { signal?: AbortSignal; isInVain?: (fault: unknown) => boolean } = {},
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const fail = (): void => {

@@ -30,15 +30,15 @@ export class Connection {
   private readonly deadlines: Deadlines;
   private readonly noticeListeners = new Set<NoticeListener>();
   /** Current notices, by code. */
-  private standing: ReadonlyMap<string, EngineError> = new Map();
-  private found: FoundRights;
+  private currentNotices: ReadonlyMap<string, EngineError> = new Map();
+  private currentRights: FoundRights;
   private readonly atClose: (() => void)[] = [];
 
   constructor({ label, client, serverVersion, rights, deadlines, retrier, wakes }: ConnectionParts) {
     this.label = label;
     this.client = client;
     this.serverVersion = serverVersion;
-    this.found = rights;
+    this.currentRights = rights;
     this.deadlines = deadlines;
     this.retrier = retrier;
     this.wakes = wakes;
@@ -47,12 +47,12 @@ export class Connection {
 
   /** The optional rights in the last check. */
   get rights(): FoundRights {
-    return this.found;
+    return this.currentRights;
   }
 
   /** Wakes are enabled while the user has the rights to their channels. */
   set rights(found: FoundRights) {
-    this.found = found;
+    this.currentRights = found;
     this.wakes.enable(found.channelsMissing === undefined);
   }
 
@@ -69,15 +69,15 @@ export class Connection {
       }
     };
     this.noticeListeners.add(own);
-    for (const notice of this.standing.values()) own(notice);
+    for (const notice of this.currentNotices.values()) own(notice);
     return () => void this.noticeListeners.delete(own);
   }
 
   /** Replaces the current notices; listeners get the new ones. */
   notices(now: readonly EngineError[]): void {
-    const before = this.standing;
-    this.standing = new Map(now.map((notice) => [notice.code, notice]));
-    for (const [code, notice] of this.standing)
+    const before = this.currentNotices;
+    this.currentNotices = new Map(now.map((notice) => [notice.code, notice]));
+    for (const [code, notice] of this.currentNotices)
       if (!before.has(code)) for (const listener of [...this.noticeListeners]) listener(notice);
   }
 

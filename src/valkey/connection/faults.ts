@@ -63,7 +63,7 @@ export class CallTimeout extends Error {
 /**
  * A condition of the client that passes by itself: the call is retried, and `fault` is its error when its time is over.
  */
-export class NotYet extends Error {
+export class TransientFault extends Error {
   constructor(readonly fault: EngineError) {
     super(fault.message);
   }
@@ -94,11 +94,11 @@ export function isUnconnected(error: unknown): boolean {
 }
 
 /** The code of a fault that lasts until an operator changes something: a refused login or certificate. */
-function lastingReason(fault: unknown): ErrorCode | undefined {
+function permanentCode(fault: unknown): ErrorCode | undefined {
   const reason = reasonOf(fault);
   if (isCertificateFault(reason)) return 'certificate_refused';
-  const said = isReply(reason) ? serverFault(reason) : undefined;
-  return said?.lasts === true ? said.code : undefined;
+  const known = isReply(reason) ? serverFault(reason) : undefined;
+  return known?.lasts === true ? known.code : undefined;
 }
 
 /** Whether the connection was refused at every address of the server. */
@@ -109,20 +109,20 @@ export function isRefused(fault: unknown): boolean {
 }
 
 /** Whether waiting for the connection is useless. */
-export function isLasting(reason: unknown): boolean {
-  return lastingReason(reason) !== undefined;
+export function isPermanent(reason: unknown): boolean {
+  return permanentCode(reason) !== undefined;
 }
 
 /**
  * Whether the call did not run, because of a missing connection or a refusal of the server, and may run soon.
  * `connection` is the known reason why the client has no connection.
  */
-export function isNotNow(error: unknown, connection?: unknown): boolean {
+export function mayRunSoon(error: unknown, connection?: unknown): boolean {
   if (error instanceof EngineError || error instanceof CallLost || error instanceof CallTimeout) return false;
-  if (error instanceof NotYet) return true;
-  if (error instanceof CallNotSent) return !isLasting(error.reason);
+  if (error instanceof TransientFault) return true;
+  if (error instanceof CallNotSent) return !isPermanent(error.reason);
   if (!(error instanceof Error)) return false;
-  if (NOT_CONNECTED.test(error.message)) return !isLasting(connection);
+  if (NOT_CONNECTED.test(error.message)) return !isPermanent(connection);
   return serverFault(error)?.passes === true;
 }
 
@@ -132,7 +132,7 @@ export function isNotNow(error: unknown, connection?: unknown): boolean {
  */
 export function faultOf(error: unknown, node: string, connection?: unknown): EngineError {
   if (error instanceof EngineError) return error;
-  if (error instanceof NotYet) return error.fault;
+  if (error instanceof TransientFault) return error.fault;
   if (error instanceof CallTimeout)
     return new EngineError('call_timeout', `${node} did not answer in time.${because(connection)}`);
   if (error instanceof CallLost)
@@ -162,7 +162,7 @@ function serverFaultOf(error: Error, node: string): EngineError {
 function unreachable(label: string, fault: unknown): EngineError {
   const reason = reasonOf(fault);
   const node = fault instanceof NodeFault ? fault.node : label;
-  const lasting = lastingReason(reason);
+  const lasting = permanentCode(reason);
   if (lasting === 'certificate_refused')
     return new EngineError(lasting, `TLS with ${node} failed: ${serverWords(messageOf(reason))}.`, { cause: reason });
   const said = isReply(reason) ? serverFault(reason) : undefined;

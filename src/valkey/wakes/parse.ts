@@ -10,7 +10,7 @@ import { executionIdIn, isPartitionKey, isUuid } from '../../../model/ids.js';
 import { isMeterSet } from '../../../model/metering/meters.js';
 import { isShortId } from '../../../model/short-id.js';
 import type { Announcement } from '../../backend/backend.js';
-import type { Heard } from '../../backend/wake-listeners.js';
+import type { ChannelMessage } from '../../backend/wake-listeners.js';
 
 /** Longest accepted message, characters. */
 const MAX_LENGTH = 16_384;
@@ -24,7 +24,11 @@ export interface ParsedChannel {
 }
 
 /** Parses a message; undefined if it does not concern this deployment. */
-export function parseWake({ prefix, counts }: ParsedChannel, channel: string, message: string): Heard | undefined {
+export function parseWake(
+  { prefix, counts }: ParsedChannel,
+  channel: string,
+  message: string,
+): ChannelMessage | undefined {
   if (!channel.startsWith(prefix) || message.length > MAX_LENGTH) return undefined;
   const name = channel.slice(prefix.length);
   if (name.startsWith(CHANNELS.frames)) {
@@ -60,21 +64,25 @@ export function parseWake({ prefix, counts }: ParsedChannel, channel: string, me
 }
 
 /** Room for a claimer that a quota policy refused. */
-function roomIn(name: string, partition: string, said: readonly string[]): Heard | undefined {
-  const [meters = '', workerInstanceId = '', wanted = ''] = said;
-  if (!name.startsWith(CHANNELS.work) || said.length !== 3 || familyOf(partition) !== 'flow') return undefined;
+function roomIn(name: string, partition: string, parts: readonly string[]): ChannelMessage | undefined {
+  const [meters = '', workerInstanceId = '', wanted = ''] = parts;
+  if (!name.startsWith(CHANNELS.work) || parts.length !== 3 || familyOf(partition) !== 'flow') return undefined;
   if (!isMeterSet(meters) || workerInstanceId === '' || !WHOLE.test(wanted)) return undefined;
   const laneId = name.slice(CHANNELS.work.length);
   return { kind: 'room_for', laneId, partition, meters, workerInstanceId, wanted: Number(wanted) };
 }
 
 /** Room in a budget that was exhausted. */
-function roomInBudget(name: string, partition: string, [budgetId = '', ...rest]: readonly string[]): Heard | undefined {
+function roomInBudget(
+  name: string,
+  partition: string,
+  [budgetId = '', ...rest]: readonly string[],
+): ChannelMessage | undefined {
   if (name !== CHANNELS.timers || rest.length > 0 || familyOf(partition) !== 'budget') return undefined;
   return isUuid(budgetId) ? { kind: 'budget_room', partition, budgetId } : undefined;
 }
 
-function framesOf(partition: string, member: string, counts: FamilyCounts): Heard | undefined {
+function framesOf(partition: string, member: string, counts: FamilyCounts): ChannelMessage | undefined {
   const isKnown = isPartitionKey(partition) && hasPartition(counts, partition);
   return isKnown && isShortId(member) ? { kind: 'frames', executionId: executionIdIn(partition, member) } : undefined;
 }

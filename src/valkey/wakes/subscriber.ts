@@ -12,9 +12,9 @@ import { CHANNELS } from '../../../lua/layout.js';
 import { EngineError } from '../../../model/errors.js';
 import { memberOf, partitionOfExecution } from '../../../model/ids.js';
 import type { AnnouncementKind, AnnouncementListener, StreamNotice, Wake } from '../../backend/backend.js';
-import { told, WakeListeners, type Heard, type WakeListener } from '../../backend/wake-listeners.js';
+import { callListener, WakeListeners, type ChannelMessage, type WakeListener } from '../../backend/wake-listeners.js';
 import type { Deadlines } from '../connection/deadlines.js';
-import { CallTimeout, faultOf, isLasting } from '../connection/faults.js';
+import { CallTimeout, faultOf, isPermanent } from '../connection/faults.js';
 import { NodeFault } from '../connection/node-faults.js';
 import { SubscriptionEnded, WakeConnection } from './connection.js';
 import { parseWake } from './parse.js';
@@ -81,9 +81,9 @@ export class WakeSubscriber {
     return this.listen([this.options.prefix + CHANNELS.frames + name], listener);
   }
 
-  private async listen<Said extends Heard>(
+  private async listen<Message extends ChannelMessage>(
     names: readonly string[],
-    listener: (said: Said) => void,
+    listener: (message: Message) => void,
     capabilities?: readonly string[],
   ): Promise<() => void> {
     this.assertOpen();
@@ -97,7 +97,7 @@ export class WakeSubscriber {
       this.forget(channels);
     };
     try {
-      await this.stand(channels);
+      await this.confirm(channels);
     } catch (error) {
       remove();
       throw faultOf(error, this.options.label);
@@ -121,8 +121,8 @@ export class WakeSubscriber {
   }
 
   /** Calls the listeners of a lane in this process, one after another, while `wakeNow` returns a wake. */
-  tell(laneId: string, wakeNow: () => Wake | undefined): void {
-    this.channels.get(this.channelOf(laneId))?.tell(wakeNow);
+  notifyLane(laneId: string, wakeNow: () => Wake | undefined): void {
+    this.channels.get(this.channelOf(laneId))?.notify(wakeNow);
   }
 
   close(): void {
@@ -136,14 +136,14 @@ export class WakeSubscriber {
   }
 
   /** Resolves when the channels are confirmed on the current connection. */
-  private async stand(channels: readonly string[]): Promise<void> {
+  private async confirm(channels: readonly string[]): Promise<void> {
     const { deadlines } = this.options;
     const deadline = deadlines.fromNow();
-    let met: unknown;
+    let lastFault: unknown;
     while (this.enabled) {
       this.assertOpen();
       const leftMs = deadlines.leftMs(deadline);
-      if (leftMs <= 0) throw met ?? new CallTimeout(true);
+      if (leftMs <= 0) throw lastFault ?? new CallTimeout(true);
       this.open();
       const { connection } = this;
       if (connection === undefined) {
@@ -155,8 +155,8 @@ export class WakeSubscriber {
         return;
       } catch (error) {
         if (!(error instanceof SubscriptionEnded)) throw error;
-        met = error.reason ?? met;
-        if (met instanceof NodeFault && isLasting(met.reason)) throw met;
+        lastFault = error.reason ?? lastFault;
+        if (lastFault instanceof NodeFault && isPermanent(lastFault.reason)) throw lastFault;
       }
     }
   }
@@ -178,12 +178,12 @@ export class WakeSubscriber {
       () => this.ended(connection),
     );
     this.connection = connection;
-    void this.takeOver(connection);
+    void this.resubscribe(connection);
     this.connected();
   }
 
   /** Subscribes a new connection to every channel with listeners, and sends `resync` if wakes may have been lost. */
-  private async takeOver(connection: WakeConnection): Promise<void> {
+  private async resubscribe(connection: WakeConnection): Promise<void> {
     const results = await Promise.allSettled(
       [...this.channels.keys()].map((channel) => connection.subscribe([channel])),
     );
@@ -191,7 +191,7 @@ export class WakeSubscriber {
     this.failures = 0;
     if (!this.interrupted) return;
     this.interrupted = false;
-    for (const { listener } of [...this.listeners]) told(listener, { kind: 'resync' });
+    for (const { listener } of [...this.listeners]) callListener(listener, { kind: 'resync' });
   }
 
   private ended(connection: WakeConnection): void {
@@ -241,7 +241,7 @@ export class WakeSubscriber {
   private deliver(channel: string, message: string): void {
     const wake = parseWake(this.options, channel, message);
     if (wake === undefined) this.dropped = Math.min(this.dropped + 1, MAX_DROPPED);
-    else this.channels.get(channel)?.tell(() => wake);
+    else this.channels.get(channel)?.notify(() => wake);
   }
 }
 

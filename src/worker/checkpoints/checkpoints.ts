@@ -100,7 +100,7 @@ export class Checkpoints {
     if (attempt.isSuspended) return NEVER;
     attempt.throwIfAborted();
     this.throwIfClosed(what);
-    await this.goOn();
+    await this.storeFailures();
     const { kind, name, index } = use;
     const record = await this.stored.take(stepKeyOf({ stepName: name, stepIndex: index }));
     if (record !== undefined && record.stepKind !== kind) throw changed(use, what, record.stepKind);
@@ -163,7 +163,7 @@ export class Checkpoints {
       const outcome = await untilAnswered(attempt, deps.clock, () => deps.backend.recordStep(args));
       // The handler gets the same value as later runs: for example a string in place of a Date.
       if (outcome.kind === 'recorded') return { failed: passed.failed, value: decode({ bytes, encoding }) };
-      return this.standing(checkpoint);
+      return this.readStored(checkpoint);
     });
   }
 
@@ -195,7 +195,7 @@ export class Checkpoints {
       return await work();
     } finally {
       this.busy -= 1;
-      if (this.busy === 0) for (const tell of this.idle.splice(0)) tell();
+      if (this.busy === 0) for (const resolve of this.idle.splice(0)) resolve();
     }
   }
 
@@ -213,7 +213,7 @@ export class Checkpoints {
   }
 
   /** Call this when the handler continues: stores the failures that it received. */
-  async goOn(): Promise<void> {
+  async storeFailures(): Promise<void> {
     if (this.failures.length === 0) return;
     await Promise.all(
       this.failures.splice(0).map(async ({ checkpoint, passed, onStored }) => {
@@ -224,7 +224,7 @@ export class Checkpoints {
   }
 
   /** The outcome that is stored already, by a run that this one has not read. */
-  private async standing({ name, index }: Checkpoint): Promise<Passed> {
+  private async readStored({ name, index }: Checkpoint): Promise<Passed> {
     const { attempt, deps } = this;
     const { executionId } = attempt;
     const key = stepKeyOf({ stepName: name, stepIndex: index });

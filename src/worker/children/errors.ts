@@ -30,11 +30,11 @@ export class ChildrenFailedError extends NonRetryableError {
     /** Those that decided it, in the order of the list. */
     readonly failed: readonly FailedChild[],
   ) {
-    super(`${failed.length} of ${of} in children "${children}" did not complete: ${failed.map(told).join('; ')}`, {
+    super(`${failed.length} of ${of} in children "${children}" did not complete: ${failed.map(describe).join('; ')}`, {
       category: 'children_failed',
     });
   }
 }
 
-const told = ({ index, task, state, message }: FailedChild): string =>
+const describe = ({ index, task, state, message }: FailedChild): string =>
   `child ${index + 1} (task "${task}") ${state}${message === '' ? '' : `: ${message}`}`;

@@ -99,15 +99,15 @@ function failed(attempt: Attempt, checkpoints: Checkpoints, checkpoint: Checkpoi
   // A handler that was aborted, or that returns a delay, does not continue.
   if (attempt.abortCode !== undefined || brandOf(error) === OUTCOME.delay) return error;
   const data = dataOf(error);
-  const told =
+  const stepError =
     data.outcome === OUTCOME.non_retryable
       ? error
       : new StepError(checkpoint.name, data, { cause: error, isStored: false });
   const onStored = (): void => {
-    if (told instanceof StepError) told.isStored = true;
+    if (stepError instanceof StepError) stepError.isStored = true;
   };
   checkpoints.fail({ checkpoint, passed: { failed: true, value: data }, onStored });
-  return told;
+  return stepError;
 }
 
 /** The value parsed by the schema. Stored values are checked in every run, because the schema may have changed. */

@@ -164,9 +164,9 @@ export class StreamOfTask implements TaskStream {
   }
 }
 
-function quiet(said: Promise<void>): Promise<void> {
-  said.catch(() => undefined);
-  return said;
+function quiet(write: Promise<void>): Promise<void> {
+  write.catch(() => undefined);
+  return write;
 }
 
 function jsonOf(value: unknown): string {

@@ -11,7 +11,7 @@ import type { Received } from './signals.js';
 
 /** Close reasons after which the execution continues: by a signal or an operator, and by time. */
 const BY_TIME = 'timed_out_auto_resume';
-const WENT_ON: ReadonlySet<string> = new Set(['resumed', BY_TIME]);
+const RESUMED_REASONS: ReadonlySet<string> = new Set(['resumed', BY_TIME]);
 
 /** A wait that was begun. */
 interface Begun {
@@ -44,7 +44,7 @@ export class KnownWaits {
       const key = keyOf(waitpointKey);
       if (key !== undefined) this.made.set(waitpointId, { until: key.until, isPending: state === 'pending' });
       // Waits that ended with the execution do not count after a replay.
-      if (key === undefined || !WENT_ON.has(closeReason)) continue;
+      if (key === undefined || !RESUMED_REASONS.has(closeReason)) continue;
       // A sleep gets no signals: if the suspension had no other waits, an operator ended the sleep early.
       if (closeReason === 'resumed' && !heardAt.has(closedAt)) this.ended.set(waitText(key), closedAt);
       const begun = this.begun.get(waitText(key)) ?? { until: key.until, closings: [] };

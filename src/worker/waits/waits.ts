@@ -70,9 +70,9 @@ export class Waits {
   private readonly blocked = new Set<Blocked>();
   private known: Promise<KnownWaits> | undefined;
   /** The first read of signals, once it has begun. */
-  private heard: Promise<void> | undefined;
+  private signalsRead: Promise<void> | undefined;
   private isDeciding = false;
-  private listens = false;
+  private watchesAbort = false;
 
   constructor(
     private readonly attempt: Attempt,
@@ -185,10 +185,10 @@ export class Waits {
     this.attempt.throwIfAborted();
     if (this.attempt.isOver) throw new EngineError('execution_not_active', 'wait: the handler of this run has ended.');
     // Failures that the handler received are stored before it waits.
-    await this.attempt.checkpoints?.goOn();
+    await this.attempt.checkpoints?.storeFailures();
     this.known ??= this.read();
     const known = await this.known;
-    if (withSignals) await (this.heard ??= this.readSignals(known));
+    if (withSignals) await (this.signalsRead ??= this.readSignals(known));
     return this.attempt.isSuspended ? NEVER : known;
   }
 
@@ -222,7 +222,7 @@ export class Waits {
     const { backend } = this.deps;
     const { executionId, claimed } = this.attempt;
     // Earlier signals came with the claim.
-    if (this.heard === undefined && claimed.earlier !== undefined) {
+    if (this.signalsRead === undefined && claimed.earlier !== undefined) {
       known.add(claimed.earlier.signals.map(receivedOf));
       return;
     }
@@ -240,15 +240,15 @@ export class Waits {
     if (this.attempt.isSuspended) return NEVER;
     return new Promise((go, fail) => {
       this.blocked.add({ ...wait, go, fail });
-      this.listen();
+      this.watchAbort();
       this.decideSoon();
     });
   }
 
   /** Rejects the waits when the handler is aborted. */
-  private listen(): void {
-    if (this.listens) return;
-    this.listens = true;
+  private watchAbort(): void {
+    if (this.watchesAbort) return;
+    this.watchesAbort = true;
     this.attempt.whenAborted((reason) => this.failAll(reason));
   }
 
@@ -277,7 +277,7 @@ export class Waits {
     }
     if (checkpoints?.hasFailures) {
       // A step failed beside the wait, and the handler still waits.
-      void checkpoints.goOn().then(
+      void checkpoints.storeFailures().then(
         () => this.decideSoon(),
         (error: unknown) => this.failAll(error),
       );

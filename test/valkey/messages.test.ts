@@ -1,4 +1,4 @@
-/** What wakes say, on both backends; and that nothing but wakes is missing to a user who may not publish. */
+/** What the messages of channels contain, on both backends; and that nothing but wakes is missing to a user who may not publish. */
 import { Valkey } from 'iovalkey';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
