@@ -73,7 +73,7 @@ export const replayExecution = operation({
     const renewal = flow && execution.groupState === 'impossible' ? renewalOf(view, execution, flow) : undefined;
     const refusal = flowRefusal(view, execution, flow, renewal);
     if (refusal !== undefined) return refusal;
-    const { reopened = [], resolvable: met = [] } = renewal ?? {};
+    const { reopened = [], resolvable = [] } = renewal ?? {};
     const isWaiting = reopened.length === 0 ? awaitsOthers(execution) : renewal?.verdict === 'pending';
     const publicState = isWaiting ? 'waiting_children' : 'waiting';
     const decision = acceptAll({ kind: 'replayed', executionId, publicState, replayCount: replayCount + 1 } as const, [
@@ -92,7 +92,7 @@ export const replayExecution = operation({
     ]);
     return flow === undefined || reopened.length === 0
       ? decision
-      : { ...decision, aftermath: { flow: flow.flow, newEdges: met } };
+      : { ...decision, aftermath: { flow: flow.flow, newEdges: resolvable } };
   },
 });
 

@@ -25,7 +25,7 @@ export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }
   const { executionId: downstream, dependencies = {}, groupRound } = execution;
   const counts = { failed: 0, skipped: 0 };
   const reopened: NewEdge[] = [];
-  const met: NewEdge[] = [];
+  const resolvable: NewEdge[] = [];
   const impossible = Object.entries(dependencies)
     .filter(([, edge]) => edge.edgeRound === groupRound && edge.edgeState === 'impossible')
     .sort(([a], [b]) => (a < b ? -1 : 1));
@@ -37,17 +37,17 @@ export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }
     if (hasEnded && !hasCompleted) continue;
     counts[bucket as keyof typeof counts] += 1;
     reopened.push({ edgeId, upstream, downstream });
-    if (hasCompleted) met.push({ edgeId, upstream, downstream });
+    if (hasCompleted) resolvable.push({ edgeId, upstream, downstream });
   }
   const group = {
     ...execution,
-    succeededCount: execution.succeededCount + met.length,
+    succeededCount: execution.succeededCount + resolvable.length,
     failedCount: execution.failedCount - counts.failed,
     skippedCount: execution.skippedCount - counts.skipped,
   };
   const verdict = verdictOf(group, isClosed);
   // A group that is still impossible is not changed: a parent continues with the results that it has.
-  return verdict === 'impossible' ? { reopened: [], resolvable: [], verdict } : { reopened, resolvable: met, verdict };
+  return verdict === 'impossible' ? { reopened: [], resolvable: [], verdict } : { reopened, resolvable, verdict };
 }
 
 export const reopeningOf = ({ edgeId, downstream }: NewEdge, at: number): Event => ({

@@ -317,12 +317,12 @@ export class Planner {
 
   private noteAnswer(claim: PlannedClaim, { place, count }: LaneClaim, answer: LaneAnswer, now: number): void {
     const { leads } = this.options;
-    const { abilities, number, inOneCall: along } = claim;
+    const { abilities, number, inOneCall } = claim;
     const { got, lastPriority, nextPriority } = answer;
     this.yields.recovered(placeKey(place.laneId, place.partition));
     if (got < count && nextPriority !== undefined) leads.foundLess(place, abilities, number, nextPriority);
     else if (got < count) leads.foundShort(place, abilities, number, now);
-    else if (!along) leads.foundAll(place, abilities, { number, got, lastPriority }, this.turn, now);
+    else if (!inOneCall) leads.foundAll(place, abilities, { number, got, lastPriority }, this.turn, now);
     if (answer.endedOthers === true) leads.note(place, abilities.need, now);
   }
 

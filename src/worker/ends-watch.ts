@@ -50,7 +50,7 @@ export class EndsWatch {
 
   private checkRunning(): void {
     this.timer = undefined;
-    const { clock, running, onDoubt: doubt } = this.options;
+    const { clock, running, onDoubt } = this.options;
     const since = clock.now() - WATCHED_FROM_MS;
     const asked = new Set<string>();
     const unchecked: Attempt[] = [];
@@ -63,14 +63,14 @@ export class EndsWatch {
       // It may have ended before its partition was watched.
       unchecked.push(attempt);
     }
-    if (unchecked.length > 0) doubt(unchecked);
+    if (unchecked.length > 0) onDoubt(unchecked);
     if (running.size > 0) this.started();
   }
 
   private onAnnouncement(announcement: Announcement): void {
     if (announcement.kind !== 'ended') return;
-    const { attemptsOf, onDoubt: doubt } = this.options;
+    const { attemptsOf, onDoubt } = this.options;
     const ended = announcement.executionIds.flatMap(attemptsOf).filter(({ reported }) => !reported);
-    if (ended.length > 0) doubt(ended);
+    if (ended.length > 0) onDoubt(ended);
   }
 }

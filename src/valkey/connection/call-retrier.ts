@@ -77,7 +77,7 @@ export class CallRetrier {
   }
 
   private async retry<Value>(call: () => Promise<Value>, first: unknown, deadline: number): Promise<Value> {
-    const { deadlines, loadLibrary: bringLibrary, learnSettings, connectionFault } = this.options;
+    const { deadlines, loadLibrary, learnSettings, connectionFault } = this.options;
     let error = first;
     let loadedLibrary = false;
     /** The last version of the settings that was read. */
@@ -96,7 +96,7 @@ export class CallRetrier {
         if (seen === undefined && (!missing || loadedLibrary)) await pause(pauseMs);
         if (missing) {
           loadedLibrary = true;
-          await this.send(bringLibrary, deadline);
+          await this.send(loadLibrary, deadline);
         }
         if (seen !== undefined) {
           learned = seen;
