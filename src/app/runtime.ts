@@ -250,7 +250,7 @@ export class AppRuntime {
     const onWait: RunSurroundings['onWait'] =
       this.log === silentLogger
         ? () => () => undefined
-        : (executionId, task) => (task === undefined ? () => undefined : this.stuck.add(executionId, task));
+        : (executionId, task) => (task === undefined ? () => undefined : this.stuck.watchWait(executionId, task));
     const tasks: SignalledTasks = {
       declareSignals: () => this.tasks.all().some(({ signals = {} }) => Object.keys(signals).length > 0),
       taskOf: (info) => (info.namespace === namespace ? this.tasks.find(info.executionKind) : undefined),
@@ -319,8 +319,8 @@ export class AppRuntime {
   private async closeNow(timeoutMs: number | undefined): Promise<void> {
     // End the waits for a backend that is not there.
     if (this.connection.current === undefined) this.connection.close();
-    const hastened = new Promise<void>((resolve) => (this.stopWaiting = resolve));
-    const stored = Promise.race([Promise.all(this.creations), hastened]);
+    const timedOut = new Promise<void>((resolve) => (this.stopWaiting = resolve));
+    const stored = Promise.race([Promise.all(this.creations), timedOut]);
     await Promise.all([
       timeoutMs === undefined ? stored : within(this.options.clock, timeoutMs, stored),
       this.workers.drain(timeoutMs),

@@ -104,7 +104,7 @@ export class RunSkippedError extends RunError {
     /** The members of its flow that kept it from running, at most ten. */
     readonly members: readonly FailedMember[] = [],
   ) {
-    super(executionId, toldMembers(members), 'was skipped: what it depends on did not complete', task);
+    super(executionId, describeMembers(members), 'was skipped: what it depends on did not complete', task);
   }
 }
 
@@ -122,7 +122,7 @@ export interface FailedMember {
 }
 
 /** Members that did not complete, in a sentence. */
-export const toldMembers = (members: readonly FailedMember[]): string =>
+export const describeMembers = (members: readonly FailedMember[]): string =>
   members
     .map(({ task, state, message, category }) => {
       const why = [message, category === undefined ? '' : `(${category})`].filter((part) => part !== '').join(' ');
@@ -142,7 +142,7 @@ export class FlowFailedError extends RunError {
     /** Members that did not complete, at most ten. */
     readonly members: readonly FailedMember[],
   ) {
-    super(flowId, toldMembers(members), 'failed');
+    super(flowId, describeMembers(members), 'failed');
   }
 }
 

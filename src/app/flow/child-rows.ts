@@ -6,7 +6,7 @@ import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { FlowMember } from '../../../model/flow/reads.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
-import { toldMembers, type FailedMember } from '../../shared/errors.js';
+import { describeMembers, type FailedMember } from '../../shared/errors.js';
 import { boundText } from '../../util/text.js';
 import { failureOf } from '../runs/failure.js';
 import type { FlowChild } from './flow.js';
@@ -46,7 +46,7 @@ export class ChildRows {
       case 'cancelled':
         return { ...row, message: cancellationOf(info) };
       case 'skipped':
-        return { ...row, message: toldMembers(await this.culpritsOf(id)) };
+        return { ...row, message: describeMembers(await this.culpritsOf(id)) };
       default:
         return { ...row, message: '' };
     }
@@ -58,7 +58,7 @@ export class ChildRows {
     const row = { id: executionId, task: executionKind, state: publicState, category: undefined };
     switch (publicState) {
       case 'skipped':
-        return { ...row, message: toldMembers(await this.culpritsOf(executionId)) };
+        return { ...row, message: describeMembers(await this.culpritsOf(executionId)) };
       case 'failed':
       case 'expired':
         return this.read(row);

@@ -1,7 +1,7 @@
 /** Why a flow does not go on: what its members that could run wait for, and which of them did not complete. */
 import type { FlowMember } from '../../../model/flow/reads.js';
 import type { Explanation } from '../../engine/explain.js';
-import { toldMembers } from '../../shared/errors.js';
+import { describeMembers } from '../../shared/errors.js';
 import type { FlowExplanation, FlowState } from './flow.js';
 import {
   endedBadly,
@@ -29,9 +29,11 @@ export async function explainFlow(
 ): Promise<FlowExplanation> {
   const { free, waiting, bad } = await sorted(listed, flow);
   // Of a flow that is still being built, no member is free to run.
-  const told = (free.length > 0 ? free : waiting).slice(0, MAX_NAMED);
+  const shown = (free.length > 0 ? free : waiting).slice(0, MAX_NAMED);
   const [members, failed] = await Promise.all([
-    Promise.all(told.map(async ({ executionId: id, executionKind: task }) => ({ id, task, ...(await explained(id)) }))),
+    Promise.all(
+      shown.map(async ({ executionId: id, executionKind: task }) => ({ id, task, ...(await explained(id)) })),
+    ),
     named(listed, bad.slice(0, MAX_NAMED)),
   ]);
   const counts = { waiting: waiting.length, more: free.length - Math.min(free.length, MAX_NAMED) };
@@ -64,7 +66,7 @@ function endOf(
   const why = publicFlowState === 'cancelled' ? cancelReason : '';
   const shown = failed.slice(0, MAX_TOLD);
   const more = failedCount - shown.length;
-  const members = [toldMembers(shown), ...(more > 0 ? [`${more} more`] : [])].filter((part) => part !== '');
+  const members = [describeMembers(shown), ...(more > 0 ? [`${more} more`] : [])].filter((part) => part !== '');
   return `It ended ${[state, why, members.join('; ')].filter((part) => part !== '').join(': ')}.`;
 }
 

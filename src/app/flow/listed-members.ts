@@ -1,5 +1,5 @@
 /** The members of a flow, and those of them that make it a failed one. */
-import { OUTRUN } from '../../../model/flow/cascade.js';
+import { SIBLING_SATISFIED } from '../../../model/flow/cascade.js';
 import type { FlowMember } from '../../../model/flow/reads.js';
 import type { AnswerOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
@@ -34,7 +34,7 @@ export const isLive = ({ members, building }: FlowSnapshot): boolean =>
 
 /** Whether a member did not complete, and neither lost a race nor was skipped. */
 export const endedBadly = ({ publicState, cancellationReason }: FlowMember): boolean =>
-  BAD_ENDS.has(publicState) && cancellationReason !== OUTRUN;
+  BAD_ENDS.has(publicState) && cancellationReason !== SIBLING_SATISFIED;
 
 /** Pages of members, in the order in which they joined. */
 export async function* memberPages({ backend, flowId, call }: Listed): AsyncGenerator<readonly FlowMember[], void> {

@@ -91,14 +91,14 @@ interface End {
 }
 
 /** The subscription while there are listeners. */
-interface Following {
+interface FeedSubscription {
   readonly end: AbortController;
-  readonly stands: Promise<unknown>;
+  readonly active: Promise<unknown>;
 }
 
 export class EndListeners {
   private readonly listeners = new Map<keyof AppEvents, Set<{ readonly listener: AnyListener }>>();
-  private following: Following | undefined;
+  private subscription: FeedSubscription | undefined;
 
   constructor(private readonly options: EndListenersOptions) {}
 
@@ -112,8 +112,8 @@ export class EndListeners {
       if ([...this.listeners.values()].every(({ size }) => size === 0)) this.close();
     };
     try {
-      this.following ??= this.follow();
-      await this.following.stands;
+      this.subscription ??= this.subscribeFromNow();
+      await this.subscription.active;
       return remove;
     } catch (error) {
       remove();
@@ -122,22 +122,22 @@ export class EndListeners {
   }
 
   close(): void {
-    this.following?.end.abort();
-    this.following = undefined;
+    this.subscription?.end.abort();
+    this.subscription = undefined;
   }
 
-  private follow(): Following {
+  private subscribeFromNow(): FeedSubscription {
     const end = new AbortController();
     const { signal } = end;
     const begun = this.subscribe('now', signal);
     void begun
-      .then((feed) => this.readOn(feed, signal))
+      .then((feed) => this.readWithRetries(feed, signal))
       .catch((error: unknown) => {
         if (signal.aborted) return;
         this.close();
         this.options.log.error('Listeners for the ends of runs are no longer called.', error);
       });
-    return { end, stands: begun };
+    return { end, active: begun };
   }
 
   private async subscribe(from: string, signal: AbortSignal): Promise<Subscription<Event>> {
@@ -148,14 +148,14 @@ export class EndListeners {
   }
 
   /** Goes on where a feed broke off. @throws EngineError `backend_closed`; a mistake of this library */
-  private async readOn(first: Subscription<Event>, signal: AbortSignal): Promise<void> {
+  private async readWithRetries(first: Subscription<Event>, signal: AbortSignal): Promise<void> {
     const { clock } = this.options;
     let [feed, from] = [first as Subscription<Event> | undefined, first.cursor];
     let [fault, waitMs] = ['', AGAIN_MS];
     for (;;) {
       try {
         feed ??= await this.subscribe(from, signal);
-        await this.tellAll(feed, signal, () => ([fault, waitMs] = ['', AGAIN_MS]));
+        await this.emitAll(feed, signal, () => ([fault, waitMs] = ['', AGAIN_MS]));
         return;
       } catch (error) {
         if (signal.aborted || !(error instanceof EngineError) || error.code === 'backend_closed') throw error;
@@ -172,21 +172,21 @@ export class EndListeners {
   }
 
   /** Tells ends in their order. What is read of those that came together is read at once. */
-  private async tellAll(feed: Subscription<Event>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
-    let told: Promise<void> = Promise.resolve();
+  private async emitAll(feed: Subscription<Event>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
+    let emitted: Promise<void> = Promise.resolve();
     let reading = 0;
     for await (const delivery of feed) {
       onDelivery();
       const read = this.endOf(delivery, signal);
       if (read === undefined) continue;
-      const before = told;
+      const before = emitted;
       reading += 1;
-      told = before.then(async () => {
+      emitted = before.then(async () => {
         const end = await read;
         if (end !== undefined && !signal.aborted) this.emit(end.name, end.event);
         reading -= 1;
       });
-      if (reading === MAX_READ) await told;
+      if (reading === MAX_READ) await emitted;
     }
   }
 
