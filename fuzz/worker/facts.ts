@@ -179,7 +179,7 @@ function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
     case 'execution_suspended':
     case 'children_awaited':
       return 'delayed';
-    case 'dependency_staged':
+    case 'dependencies_staged':
       return event.isChild ? undefined : 'delayed';
     case 'execution_completed':
     case 'execution_failed':

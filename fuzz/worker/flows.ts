@@ -112,7 +112,7 @@ export class Flows {
     if (event.type === 'flow_created') this.finished.set(event.flow, false);
     if (event.type === 'flow_finished') this.finished.set(event.flow, true);
     if (event.type === 'flow_reopened') this.finished.set(event.flow, false);
-    if (event.type === 'dependency_staged') this.staged(event);
+    if (event.type === 'dependencies_staged') this.staged(event);
     if (event.type === 'edge_group_policy_set') {
       const { groupPolicy: policy, onSatisfied, quorumK: k } = event;
       Object.assign(this.groupOf(event.executionId, false), { policy, onSatisfied, k });
@@ -133,9 +133,10 @@ export class Flows {
     return group;
   }
 
-  private staged({ executionId, isChild, edgeId, upstream }: EventNamed<'dependency_staged'>): void {
+  private staged({ executionId, isChild, edges }: EventNamed<'dependencies_staged'>): void {
     // The results given to a parent's handler show what it waited for.
-    if (!isChild) this.groupOf(executionId, false).upstreams.set(edgeId, upstream);
+    if (!isChild)
+      for (const { edgeId, upstream } of edges) this.groupOf(executionId, false).upstreams.set(edgeId, upstream);
     else this.groups.set(executionId, { ...this.groupOf(executionId, true), isParent: true });
   }
 

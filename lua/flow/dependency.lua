@@ -33,10 +33,10 @@ local function is_same(call, edge, downstream)
   return known ~= nil and known.upstream == edge.upstream and known.data_passing_ref == edge.ref
 end
 
-function ff.apply.dependency_staged(call, flow, execution, edge, is_backward, has_ended)
+function ff.apply.dependencies_staged(call, flow, execution, edge, is_backward, has_ended)
   if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
   local round = execution.group_round
-  command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.staged_edge(call, edge, round))
+  ff.stage_edges(call, execution.key, { edge }, round)
   ff.lead(call, { edge }, {})
   command('HSET', call.base .. KEY.edges .. flow.id, edge.id, edge.downstream)
   execution.leading = execution.leading + 1
@@ -47,7 +47,8 @@ function ff.apply.dependency_staged(call, flow, execution, edge, is_backward, ha
   flow.edges, flow.revision, flow.last_mutation_at = flow.edges + 1, flow.revision + 1, call.now_text
   if is_backward then flow.is_unordered = '1' end
   ff.write_flow(call, flow)
-  ff.log_edge(call, flow.id, edge.downstream, edge, is_backward and '1' or '', '', round)
+  local staged = edge.id .. ' ' .. edge.upstream .. ' ' .. edge.ref
+  ff.log_edges(call, flow.id, edge.downstream, staged, is_backward and '1' or '', '', round)
   local new_edges = {}
   if has_ended then new_edges[1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream } end
   ff.settle_flow(call, flow, new_edges)
@@ -94,7 +95,7 @@ local function decide(call, kind, flow_id, edge, expected_graph_revision)
   end
   downstream.flow = flow_id
   ff.check_queue_of(call, downstream)
-  return { kind, flow.revision + 1 }, ff.apply.dependency_staged, flow, downstream, edge, is_backward, ff.is_terminal(upstream.situation)
+  return { kind, flow.revision + 1 }, ff.apply.dependencies_staged, flow, downstream, edge, is_backward, ff.is_terminal(upstream.situation)
 end
 
 function ff.decide.stage_dependency_edge(call, flow_id, edge_id, upstream_execution_id, downstream_execution_id,

@@ -1,79 +1,97 @@
 -- Results of upstreams for an execution that is claimed; the twin of model/flow/given.ts.
 
-local load_upstream = ff.refilling_loader('ending', 'result', 'fence')
+-- An edge that passes data and was satisfied in time: its upstream and its label.
+local GIVING = '^([^\t]+)\t' .. EDGE_STATE.satisfied .. '\t%d*\t%d+\t%d*\t[^\t]*\t\t([^\t]+)'
+local COMPLETED = '^' .. SITUATION.completed .. '\t.?\t%d*\t%d*\t%d*\t%d*\t%a*$'
+local ENDING = '^[^\t]*\t(%d*)\t([^\t]*)'
 
--- The record of the last upstream: its table is reused.
-local last_upstream = false
-
-local function result_of(upstream)
-  local result = upstream.result
-  if result == LIMIT.spilled then result = guarded('GET', ff.result_key(upstream)) end
-  return type(result) == 'string' and result or nil
+-- The size and the encoding of the result of an upstream, and its key with the result as the record has it. Nothing
+-- when it has not completed.
+local function read_upstream(call, id)
+  local key = call.base .. id
+  local values = attempted('HMGET', key, FIELD.life, FIELD.ending, FIELD.result)
+  if values.err then ff.no_hash(values) end
+  local life, ending = values[1], values[2] or ''
+  if not life or not string.find(life, COMPLETED) then return nil end
+  if ending == LIMIT.spilled then ending = ff.spilled(key, FIELD.ending) end
+  local bytes, encoding = string.match(ending, ENDING)
+  if not bytes then bytes, encoding = string.match(ending .. '\t\t', ENDING) end
+  if not bytes then ff.damaged('ending is unreadable') end
+  return bytes, encoding, key, values[3]
 end
 
--- Edge, ref, encoding and bytes of the result of an edge; `false` if there is no room for it, or it does not exist.
--- Nothing when the edge passes no data.
+-- The stored result of an upstream; a long one is under the key of its attempt.
+local function result_of(key, stored)
+  if stored == LIMIT.spilled then
+    local fence = guarded('HGET', key, FIELD.fence)
+    stored = guarded('GET', ff.result_key({ key = key, fence = type(fence) == 'string' and fence or '' }))
+  end
+  return type(stored) == 'string' and stored or nil
+end
+
+-- What an edge passes: a heading of its id, its label and the encoding, and the result, `false` if there is none. Only
+-- `false` if there is no room for the result, or it does not exist. Nothing when the edge passes no data.
 local function given_by(call, room, id, text)
-  local edge = { id = id, dependency = text }
-  ff.read_edge_dependency(edge)
-  if edge.edge_state ~= EDGE_STATE.satisfied or edge.is_late ~= '' or edge.data_passing_ref == '' then return nil end
-  local ran, upstream = pcall(load_upstream, call, edge.upstream, last_upstream)
-  last_upstream = ran and upstream or false
+  local upstream, ref = string.match(text, GIVING)
+  if not upstream then
+    ff.read_edge_dependency({ dependency = text })
+    return nil
+  end
+  local ran, bytes, encoding, key, stored = pcall(read_upstream, call, upstream)
   -- Damage of another record is reported when that record is used.
-  if not ran then
-    ff.contain(upstream)
-    return false
-  end
-  if not upstream or upstream.situation ~= SITUATION.completed then return false end
-  ff.read_ending(upstream)
-  local bytes = ff.count(upstream.result_bytes)
-  if bytes > room.bytes then return false end
-  local result = false
-  if upstream.result_bytes ~= '' then
-    result = result_of(upstream)
-    if not result then return false end
-  end
-  room.bytes = room.bytes - bytes
-  return { id, edge.data_passing_ref, upstream.result_encoding, result }
+  if not ran then ff.contain(bytes) end
+  if not ran or not bytes then return false end
+  local size = ff.count(bytes)
+  if size > room.bytes then return false end
+  local result = bytes ~= '' and result_of(key, stored)
+  if bytes ~= '' and not result then return false end
+  room.bytes = room.bytes - size
+  return id .. '\t' .. ref .. '\t' .. encoding, result
 end
 
 function ff.room_of_claim()
   return { bytes = LIMIT.max_result_bytes_per_claim, edges = LIMIT.max_result_edges_per_claim }
 end
 
--- The results that upstreams pass to an execution, and whether there are more; nil without dependencies. Takes the
--- bytes that it uses from the room.
+-- The results that upstreams pass to an execution: their headings, and the results; nil without dependencies.
+-- `is_more`: there are more. Takes the bytes that it uses from the room.
 function ff.given_to(call, execution, room)
   if not string.find(execution.extras, FIELD.group, 1, true) then return nil end
   local key = execution.key .. SUFFIX.dependencies
   local count = command('HLEN', key)
-  if count > room.edges then return {}, true end
+  if count > room.edges then return { count = 0, is_more = true } end
   room.edges = room.edges - count
   local pairs_of, texts, ids = command('HGETALL', key), {}, {}
-  for i = 1, #pairs_of, 2 do
-    ids[#ids + 1] = pairs_of[i]
-    texts[pairs_of[i]] = pairs_of[i + 1]
+  for i = 1, count do
+    local id = pairs_of[2 * i - 1]
+    ids[i], texts[id] = id, pairs_of[2 * i]
   end
   ff.sort(ids)
-  local given, is_more = {}, false
-  for i = 1, #ids do
-    local one = given_by(call, room, ids[i], texts[ids[i]])
-    if one then given[#given + 1] = one elseif one == false then is_more = true end
+  local given, headings, taken = { is_more = false }, {}, 0
+  for i = 1, count do
+    local heading, result = given_by(call, room, ids[i], texts[ids[i]])
+    if heading then
+      taken = taken + 1
+      headings[taken], given[taken] = heading, result
+    elseif heading == false then
+      given.is_more = true
+    end
   end
-  return given, is_more
+  given.count, given.headings = taken, table.concat(headings, '\n')
+  return given
 end
 
--- Adds the results to the row of a claim. Answers the new length of the reply.
-function ff.tell_given(reply, size, given, is_more)
+-- Adds the results to the row of a claim: their number, whether there are more, their headings, and themselves. Answers
+-- the new length of the reply.
+function ff.tell_given(reply, size, given)
   if not given then
     reply[size + 1] = ''
     return size + 1
   end
-  reply[size + 1], reply[size + 2] = #given, is_more and '1' or ''
-  size = size + 2
-  for i = 1, #given do
-    for j = 1, 4 do reply[size + j] = given[i][j] end
-    size = size + 4
-  end
-  return size
+  local count = given.count
+  reply[size + 1], reply[size + 2] = count, given.is_more and '1' or ''
+  if count == 0 then return size + 2 end
+  reply[size + 3] = given.headings
+  for i = 1, count do reply[size + 3 + i] = given[i] end
+  return size + 3 + count
 end

@@ -1,7 +1,8 @@
--- Members and edges that join a flow; the twin of model/flow/graph.ts and model/flow/members.ts. They are sent as
--- texts: the numbers of members and edges, then eight texts of each member, one of each edge, one of each group.
+-- Members and edges that join a flow; the twin of model/flow/graph.ts and model/flow/members.ts. They are sent as texts:
+-- the number of members, their texts, and two texts of each member to which edges lead.
 
-local TEXTS_OF_MEMBER = 8
+-- Texts at the start of a run of members: its length, and what its members share.
+local TEXTS_OF_RUN = 7
 
 -- The shared part of the creations of similar members: a copy of the table of plain creations.
 local function creation_of(call, known, naming, options, policy, rules, capabilities, tags)
@@ -16,59 +17,66 @@ local function creation_of(call, known, naming, options, policy, rules, capabili
   return shared
 end
 
-local function text_of_given(creation, input_at, input)
-  if input_at == '' then return creation.empty_given end
-  return (creation.priority == 0 and '' or creation.priority) .. '\t' .. #input .. '\t' .. creation.encoding
-end
-
-local function read_member(call, known, namespace, creator_identity, at, ...)
-  local id, place, options, policy, rules, capabilities, tags, input = select(at, ...)
-  local naming = namespace .. '\t' .. place .. '\t' .. creator_identity
-  local input_at = input == '' and '' or LIMIT.bytes_here
-  local creation = creation_of(call, known, naming, options, policy, rules, capabilities, tags)
-  return {
-    id = id, key = call.base .. id, creation = creation, naming = naming, given = text_of_given(creation, input_at, input),
-    input_at = input_at, input = input, edges = {}, outgoing = 0, policy = false,
-  }
-end
-
--- Parses children: eight texts of each as a member, and one of its edge. Answers a graph with members only, and their
--- edges.
-function ff.read_children(call, namespace, creator_identity, parent, ...)
-  local members, by_id, edges, known = {}, {}, {}, {}
-  for at = 1, select('#', ...), TEXTS_OF_MEMBER + 1 do
-    local child = read_member(call, known, namespace, creator_identity, at, ...)
-    local edge = { upstream = child.id, downstream = parent }
-    edge.id, edge.ref = string.match((select(at + TEXTS_OF_MEMBER, ...)), '^([^\t]*)\t(.*)$')
-    child.outgoing = 1
-    local i = #members + 1
-    members[i], by_id[child.id], edges[i] = child, child, edge
+-- Parses `last` members, whose texts start at `at`. They come in runs; each member has its id, its input and, if
+-- `has_edge`, an edge. Answers members in order and by id, and the index of the next text.
+local function read_members(call, namespace, creator_identity, texts, at, last, has_edge)
+  local members, by_id, known, count, step = {}, {}, {}, 0, has_edge and 3 or 2
+  while count < last do
+    local length, naming = tonumber(texts[at]), namespace .. '\t' .. texts[at + 1] .. '\t' .. creator_identity
+    local creation = creation_of(call, known, naming, unpack(texts, at + 2, at + TEXTS_OF_RUN - 1))
+    at = at + TEXTS_OF_RUN
+    for i = 1, length do
+      local id = texts[at]
+      local member = {
+        id = id, key = call.base .. id, creation = creation, input = texts[at + 1], edge = has_edge and texts[at + 2],
+        edges = false, staged = '', outgoing = 0, policy = false,
+      }
+      members[count + i], by_id[id] = member, member
+      at = at + step
+    end
+    count = count + length
   end
-  return { members = members, by_id = by_id, edges = {} }, edges
+  return members, by_id, at
+end
+
+-- Parses edges to an execution, a line each.
+local function read_edges(text, downstream)
+  local edges, count = {}, 0
+  for id, upstream, ref in string.gmatch(text, '([^ \n]+) ([^ \n]+) ([^\n]*)') do
+    count = count + 1
+    edges[count] = { id = id, upstream = upstream, downstream = downstream, ref = ref }
+  end
+  return edges
+end
+
+-- Parses children. Answers a graph with members only, and the text of the edges from them to their parent; and these
+-- edges.
+function ff.read_children(call, namespace, creator_identity, parent, count, ...)
+  local members, by_id = read_members(call, namespace, creator_identity, { ... }, 1, tonumber(count), true)
+  local edges, lines = {}, {}
+  for i = 1, #members do
+    local child = members[i]
+    local id, ref = string.match(child.edge, '^([^\t]*)\t(.*)$')
+    edges[i] = { id = id, upstream = child.id, downstream = parent, ref = ref }
+    lines[i] = id .. ' ' .. child.id .. ' ' .. ref
+    child.outgoing = 1
+  end
+  return { members = members, by_id = by_id, edges = {}, staged = table.concat(lines, '\n') }, edges
 end
 
 -- Parses a graph. Answers members in order and by id, and edges.
-function ff.read_graph(call, namespace, creator_identity, ...)
-  local member_count, edge_count = tonumber((select(1, ...))), tonumber((select(2, ...)))
-  local members, by_id, edges, known = {}, {}, {}, {}
-  local at = 3
-  for i = 1, member_count do
-    local member = read_member(call, known, namespace, creator_identity, at, ...)
-    members[i], by_id[member.id] = member, member
-    at = at + TEXTS_OF_MEMBER
-  end
-  for i = 1, edge_count do
-    local edge = {}
-    edge.id, edge.upstream, edge.downstream, edge.ref = string.match((select(at, ...)), '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
-    edges[i] = edge
-    local list, upstream = by_id[edge.downstream].edges, by_id[edge.upstream]
-    list[#list + 1] = edge
-    if upstream then upstream.outgoing = upstream.outgoing + 1 end
-    at = at + 1
-  end
-  for i = at, select('#', ...) do
-    local id, policy = string.match((select(i, ...)), '^([^\t]*)\t(.*)$')
-    by_id[id].policy = policy
+function ff.read_graph(call, namespace, creator_identity, count, ...)
+  local texts, edges = { ... }, {}
+  local members, by_id, at = read_members(call, namespace, creator_identity, texts, 1, tonumber(count), false)
+  for i = at, #texts, 2 do
+    local id, policy = string.match(texts[i], '^([^\t]*)\t?(.*)$')
+    local member, own = by_id[id], read_edges(texts[i + 1], id)
+    member.edges, member.staged, member.policy = own, texts[i + 1], policy ~= '' and policy
+    for j = 1, #own do
+      local upstream = by_id[own[j].upstream]
+      edges[#edges + 1] = own[j]
+      if upstream then upstream.outgoing = upstream.outgoing + 1 end
+    end
   end
   return { members = members, by_id = by_id, edges = edges }
 end
@@ -226,14 +234,21 @@ function ff.lead(call, edges, members)
   end
 end
 
--- The stored text of an edge beside its downstream.
-function ff.staged_edge(call, edge, round)
-  return ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', '', '', edge.ref)
+-- Writes new edges beside their downstream.
+function ff.stage_edges(call, key, edges, round)
+  local entries = {}
+  for i = 1, #edges do
+    local edge = edges[i]
+    entries[2 * i - 1] = edge.id
+    entries[2 * i] = ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', '', '', edge.ref)
+  end
+  ff.set_all(key .. SUFFIX.dependencies, entries)
 end
 
-function ff.log_edge(call, flow_id, downstream, edge, is_backward, is_child, round)
-  ff.append(call, EVENT.dependency_staged, downstream,
-    flow_id .. '\t' .. edge.id .. '\t' .. edge.upstream .. '\t' .. is_backward .. '\t' .. is_child .. '\t' .. round, edge.ref)
+-- Logs edges that lead to an execution; `staged` is their text.
+function ff.log_edges(call, flow_id, downstream, staged, is_backward, is_child, round)
+  ff.append(call, EVENT.dependencies_staged, downstream,
+    flow_id .. '\t' .. is_backward .. '\t' .. is_child .. '\t' .. round, staged)
 end
 
 local function group_of(member)
@@ -243,33 +258,45 @@ local function group_of(member)
   return ff.group_text(policy, on_satisfied, quorum_k, ff.digits(#member.edges), '', '', '', GROUP_STATE.pending, '', '', '')
 end
 
--- Creates a member: its record with all its edges counted, then the entries of the log.
-local function make_member(call, flow_id, rank, awaits_seal, member)
-  local creation, key, id = member.creation, member.key, member.id
-  local has_group = member.edges[1] ~= nil
-  local waits = awaits_seal ~= '' or has_group
-  local situation = waits and SITUATION.blocked_dependencies or creation.delay == '' and SITUATION.ready or SITUATION.delayed
-  local extras = FIELD.membership .. (has_group and FIELD.group or '') .. creation.extras
-  local due_at = situation == SITUATION.delayed and creation.delay or ''
-  local rank_text = rank == 0 and '' or ff.digits(rank)
-  local bounds = creation.deadline == '' and '' or creation.deadline .. '\t'
-  local change = { key, FIELD.life, ff.life_text(situation, '', due_at, call.now_text, '', '', extras),
-    FIELD.naming, ff.fit(key, FIELD.naming, member.naming), FIELD.given, ff.fit(key, FIELD.given, member.given .. '\t' .. call.now_text),
-    FIELD.membership, flow_id .. '\t' .. rank_text }
-  if member.input_at ~= '' then ff.also(change, FIELD.input, ff.keep_bytes(key, SUFFIX.input, member.input_at, member.input)) end
-  if has_group then ff.also(change, FIELD.group, ff.fit(key, FIELD.group, group_of(member))) end
-  ff.also(change, FIELD.bounds, bounds)
+-- The facet `given` of an input of this size, which is mostly that of the previous member.
+local function given_of(creation, input)
+  if input == '' then return creation.empty_given end
+  if creation.input_size ~= #input then
+    creation.input_size = #input
+    creation.given_of_size = (creation.priority == 0 and '' or creation.priority) .. '\t' .. #input .. '\t' .. creation.encoding
+  end
+  return creation.given_of_size
+end
+
+-- The life of new members in a situation, which similar ones share.
+local function life_of(call, creation, situation, due_at, has_group)
+  if creation.situation ~= situation or creation.has_group ~= has_group then
+    creation.situation, creation.has_group = situation, has_group
+    creation.member_life = ff.life_text(situation, '', due_at, call.now_text, '', '',
+      FIELD.membership .. (has_group and FIELD.group or '') .. creation.extras)
+  end
+  return creation.member_life
+end
+
+local function write_member(call, flow_id, rank_text, member, life, given)
+  local creation, key, input = member.creation, member.key, member.input
+  local change = { key, FIELD.life, life, FIELD.naming, ff.fit(key, FIELD.naming, creation.naming),
+    FIELD.given, ff.fit(key, FIELD.given, given .. '\t' .. call.now_text), FIELD.membership, flow_id .. '\t' .. rank_text }
+  if input ~= '' then ff.also(change, FIELD.input, ff.keep_bytes(key, SUFFIX.input, LIMIT.bytes_here, input)) end
+  if member.edges then ff.also(change, FIELD.group, ff.fit(key, FIELD.group, group_of(member))) end
+  if creation.deadline ~= '' then ff.also(change, FIELD.bounds, creation.deadline .. '\t') end
   ff.write_creation(change, creation)
-  ff.enter_id(call, id)
-  ff.tally(call, creation.lane_id, nil, situation)
-  ff.tally(call, LIMIT.counted_flow .. flow_id, nil, situation)
+end
+
+-- Enters a member in the indexes.
+local function place(call, creation, situation, id, due_at)
   if creation.lane_is_new then
     creation.lane_is_new = false
     command('SADD', call.base .. KEY.lanes, creation.lane_id)
   end
   if situation == SITUATION.ready then
     ff.add_noted(creation.queue, creation.score_text, creation.score, id, creation.priority)
-  elseif waits then
+  elseif situation == SITUATION.blocked_dependencies then
     ff.shelve(call, situation, id)
   end
   if creation.tags ~= '' then ff.reshelve_tags(call, id, '', creation.tags) end
@@ -278,40 +305,54 @@ local function make_member(call, flow_id, rank, awaits_seal, member)
     times.execution_deadline_at = creation.deadline
     ff.set_timer(call, times)
   end
+end
+
+local function log_member(call, flow_id, rank_text, awaits_seal, member, given)
+  local creation, id = member.creation, member.id
+  local bounds = creation.deadline .. '\t\t' .. flow_id .. '\t' .. rank_text .. '\t' .. awaits_seal
   if creation.extras == '' and creation.policy_text == '' then
-    ff.append(call, EVENT.execution_created, id, member.naming, member.given)
+    ff.append(call, EVENT.execution_created, id, creation.naming, given, bounds, '')
   else
-    ff.append(call, EVENT.execution_created, id, member.naming, member.given, bounds, creation.delay, creation.needs, '',
+    ff.append(call, EVENT.execution_created, id, creation.naming, given, bounds, creation.delay, creation.needs, '',
       creation.tags, creation.policy_text)
   end
-  ff.append(call, EVENT.flow_member_added, id, flow_id .. '\t' .. rank_text .. '\t' .. awaits_seal, '')
   if member.policy then ff.append(call, EVENT.edge_group_policy_set, id, flow_id .. '\t' .. member.policy, '') end
-  if not has_group then return end
-  local entries = {}
-  for i = 1, #member.edges do
-    local edge = member.edges[i]
-    entries[2 * i - 1], entries[2 * i] = edge.id, ff.staged_edge(call, edge, '')
-    ff.log_edge(call, flow_id, id, edge, '', '', '')
-  end
-  ff.set_all(key .. SUFFIX.dependencies, entries)
+  if member.edges then ff.log_edges(call, flow_id, id, member.staged, '', '', '') end
+end
+
+-- Creates a member: its record with all its edges counted, then the entries of the log. Answers its situation.
+local function make_member(call, flow_id, rank_text, awaits_seal, member)
+  local creation, id, has_group = member.creation, member.id, member.edges and true or false
+  local situation = (awaits_seal ~= '' or has_group) and SITUATION.blocked_dependencies
+    or creation.delay == '' and SITUATION.ready or SITUATION.delayed
+  local due_at = situation == SITUATION.delayed and creation.delay or ''
+  local given = given_of(creation, member.input)
+  write_member(call, flow_id, rank_text, member, life_of(call, creation, situation, due_at, has_group), given)
+  ff.enter_id(call, id)
+  ff.tally(call, creation.lane_id, nil, situation)
+  place(call, creation, situation, id, due_at)
+  log_member(call, flow_id, rank_text, awaits_seal, member, given)
+  if has_group then ff.stage_edges(call, member.key, member.edges, '') end
+  return situation
 end
 
 -- Adds a part of a graph to a flow; the caller writes the flow's own counts.
 function ff.grow(call, flow, graph)
   local members, edges = graph.members, graph.edges
-  local ranks, leads = {}, {}
-  local awaits_seal = flow.is_building
+  local ranks, leads, counts, rank = {}, {}, {}, flow.nodes
   for i = 1, #members do
-    local rank = flow.nodes
-    make_member(call, flow.id, rank, awaits_seal, members[i])
-    flow.nodes, flow.revision = rank + 1, flow.revision + 1
-    if members[i].policy then flow.revision = flow.revision + 1 end
-    ranks[2 * i - 1], ranks[2 * i] = ff.digits(rank), members[i].id
+    local member, rank_text = members[i], ff.digits(rank)
+    local situation = make_member(call, flow.id, rank == 0 and '' or rank_text, flow.is_building, member)
+    counts[situation] = (counts[situation] or 0) + 1
+    if member.policy then flow.revision = flow.revision + 1 end
+    ranks[2 * i - 1], ranks[2 * i] = rank_text, member.id
+    rank = rank + 1
   end
+  for situation, count in pairs(counts) do ff.tally(call, LIMIT.counted_flow .. flow.id, nil, situation, count) end
   for i = 1, #edges do leads[2 * i - 1], leads[2 * i] = edges[i].id, edges[i].downstream end
   add_all(call.base .. KEY.members .. flow.id, ranks)
   ff.set_all(call.base .. KEY.edges .. flow.id, leads)
   ff.lead(call, edges, graph.by_id)
-  flow.edges, flow.revision = flow.edges + #edges, flow.revision + #edges
+  flow.nodes, flow.edges, flow.revision = rank, flow.edges + #edges, flow.revision + #members + #edges
   flow.last_mutation_at = call.now_text
 end

@@ -38,14 +38,10 @@ local function spawn(call, flow, execution, graph, edges, policy, is_same)
   end
   execution.group_state, execution.is_parent = GROUP_STATE.pending, '1'
   execution.leading = execution.leading + #edges
-  local entries, leads = {}, {}
-  for i = 1, #edges do
-    local edge = edges[i]
-    entries[2 * i - 1], entries[2 * i] = edge.id, ff.staged_edge(call, edge, execution.group_round)
-    leads[2 * i - 1], leads[2 * i] = edge.id, edge.downstream
-    ff.log_edge(call, flow.id, execution.id, edge, '1', '1', execution.group_round)
-  end
-  ff.set_all(execution.key .. SUFFIX.dependencies, entries)
+  local leads = {}
+  for i = 1, #edges do leads[2 * i - 1], leads[2 * i] = edges[i].id, execution.id end
+  ff.log_edges(call, flow.id, execution.id, graph.staged, '1', '1', execution.group_round)
+  ff.stage_edges(call, execution.key, edges, execution.group_round)
   ff.set_all(call.base .. KEY.edges .. flow.id, leads)
   ff.lead(call, edges, graph.by_id)
   ff.note_extra(execution, FIELD.group)
@@ -97,14 +93,14 @@ function ff.decide.spawn_children(call, group, execution_id, fence, flow_id, pol
   ff.count_group(execution)
   local namespace, _, _, creator_identity = ff.split_naming(execution.naming)
   local flow = ff.is_member(execution) and ff.load_flow(call, ff.flow_of(execution))
+  local graph, edges = ff.read_children(call, namespace, creator_identity, execution_id, ...)
   if flow then
     flow_id = flow.id
-    if ff.is_in_flow(call, (...), flow_id) then return { KIND.already_spawned, flow_id } end
+    if ff.is_in_flow(call, graph.members[1].id, flow_id) then return { KIND.already_spawned, flow_id } end
   else
     if command('EXISTS', call.base .. FLOW.key .. flow_id) == 1 then return ff.reject('invalid_input', 'field', 'flowId') end
     flow = new_flow(call, flow_id, namespace)
   end
-  local graph, edges = ff.read_children(call, namespace, creator_identity, execution_id, ...)
   local wrong = spawn_refusal(call, flow, execution, graph, edges, policy)
   if wrong then return wrong end
   command('ZCARD', call.base .. KEY.flows)

@@ -340,7 +340,7 @@ local function plan_one(call, group, id, queue, tickets, at)
       take = take_it(call, group, execution, tickets[at])
       if ff.is_member(execution) then
         plan.room = plan.room or ff.room_of_claim()
-        take.given, take.gives_more = ff.given_to(call, execution, plan.room)
+        take.given = ff.given_to(call, execution, plan.room)
       end
     end
   end
@@ -447,7 +447,7 @@ function ff.tell_claim(reply, size, execution, take)
   reply[size + 6], reply[size + 7], reply[size + 8] = take.fence or execution.fence, take.index, take.timeout_at
   reply[size + 9], reply[size + 10], reply[size + 11] = take.remaining_ms, execution.bounds, execution.tags
   reply[size + 12] = take.earlier
-  return ff.tell_given(reply, size + 12, take.given, take.gives_more)
+  return ff.tell_given(reply, size + 12, take.given)
 end
 
 -- The number and the ids of executions that the claim ended: those that their flow had yet to cancel, or those that

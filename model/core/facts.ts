@@ -104,6 +104,11 @@ export const records = <Row extends object>(): Fact<readonly Row[]> => ({
   ofOwner: false,
   fallback: [],
 });
+/** A list of records with a shorter text of its own. */
+export const recordsAs = <Row extends object>(codec: ValueCodec<readonly Row[]>): Fact<readonly Row[]> => ({
+  ...records<Row>(),
+  codec: codec as ValueCodec,
+});
 
 /** A word that is always stored. */
 export const word = <const Word extends string>(letters: Readonly<Record<Word, string>>): Fact<Word> => ({

@@ -151,6 +151,14 @@ const cancellationOf = (
   purgeAt: purgeAtOf(oldest, now, retentionMs),
 });
 
+/** The facts of a membership; absent in a creation without a flow. */
+interface Joining {
+  /** UUID of the flow. */
+  readonly flow: string;
+  readonly rank: number;
+  readonly awaitsSeal: boolean;
+}
+
 /** Facts that a creation can give an execution. */
 type Creation = Pick<
   z.output<typeof createExecution.args>,
@@ -169,7 +177,7 @@ type Creation = Pick<
 > & { readonly idempotencyKey?: string | undefined };
 
 /** The creation event. An empty key is none. */
-export function creationOf(args: Creation, now: number): EventNamed<'execution_created'> {
+export function creationOf(args: Creation, now: number, joining?: Joining): EventNamed<'execution_created'> {
   const { executionId, namespace, laneId, executionKind, creatorIdentity, policy, tags } = args;
   const idempotencyKey = args.idempotencyKey || undefined;
   const wantedDelay = args.delayUntil ?? policy?.delayUntil;
@@ -184,6 +192,9 @@ export function creationOf(args: Creation, now: number): EventNamed<'execution_c
     priority: args.priority ?? policy?.priority ?? DEFAULTS.priority,
     payloadBytes: args.inputPayload.byteLength,
     payloadEncoding: args.payloadEncoding,
+    flow: joining?.flow,
+    rank: joining?.rank ?? 0,
+    awaitsSeal: joining?.awaitsSeal ?? false,
     executionDeadlineAt: args.executionDeadlineAt ?? deadlineOf(policy, now),
     idempotencyExpiresAt:
       idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),

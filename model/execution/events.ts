@@ -2,6 +2,7 @@
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { bounds, EXECUTION, filter, given, naming } from './facts.js';
+import { membershipFacet } from '../flow/facts.js';
 import { policyText } from './policy-text.js';
 import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
 
@@ -20,7 +21,11 @@ export const executionEvents = {
   execution_created: event('execution_created', 'c', EXECUTION, {
     naming,
     given,
-    bounds,
+    /**
+     * Its bounds, and its membership when it is created in a flow. `awaitsSeal`: it cannot be claimed before the flow is
+     * sealed.
+     */
+    bounds: { ...bounds, ...membershipFacet, awaitsSeal: fact.flag() },
     delay: { delayUntil: fact.optionalNumber() },
     needs: { requiredCapabilities: fact.list(), meters: fact.list() },
     long: { idempotencyKey: fact.optionalText(), tags: fact.map(), policy: fact.treeAs(policyText) },

@@ -157,7 +157,9 @@ function stage<const Kind extends string>(
   if ('there' in verdict) return accept(outcomeOf(verdict.there.graphRevision));
   const { flow, upstream, downstream, isBackward } = verdict;
   const edgeRound = downstream.groupRound;
-  const event = stagingOf({ ...args, flow: flow.flow, at: now, isBackward, isChild: false, edgeRound });
+  const { executionId } = downstream;
+  const facts = { flow: flow.flow, at: now, isBackward, isChild: false, edgeRound };
+  const event = stagingOf({ executionId, edges: [args], ...facts });
   return {
     ...acceptAll(outcomeOf(flow.graphRevision + 1), [...reopening(flow, now), event]),
     aftermath: { flow: flow.flow, newEdges: isTerminal(upstream.situation) ? [newEdgeOf(args)] : [] },

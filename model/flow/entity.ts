@@ -1,5 +1,5 @@
 /** Flows and walks as entities: their facts, their recipes, their timers. */
-import { changes, entity, makes, removes } from '../core/entity.js';
+import { changes, entity, makes, makesOrChanges, removes } from '../core/entity.js';
 import { mergedTags } from '../execution/tags.js';
 import type { Event, EventNamed } from '../events.js';
 import { FLOW, flowFacts, WALK, walkFacts, type Flow, type ReadonlyFlow, type Walk } from './facts.js';
@@ -35,12 +35,12 @@ const mutates = <Type extends Event['type']>(change: (flow: Flow, event: EventNa
     flow.lastMutationAt = event.at;
   });
 
-/** A recipe that changes the graph of the flow. */
-const grows = <Type extends Event['type']>(change: (flow: Flow, event: EventNamed<Type>) => void) =>
-  mutates<Type>((flow, event) => {
-    change(flow, event);
-    flow.graphRevision += 1;
-  });
+/** A member was created, or an existing execution joined. */
+function joined(flow: Flow, { at }: EventNamed<'execution_created' | 'flow_member_added'>): void {
+  flow.nodeCount += 1;
+  flow.graphRevision += 1;
+  flow.lastMutationAt = at;
+}
 
 export const flowEntity = entity({
   subject: FLOW,
@@ -72,14 +72,17 @@ export const flowEntity = entity({
       flow.isPurging = true;
     }),
     flow_purged: removes,
-    flow_member_added: grows<'flow_member_added'>((flow) => {
-      flow.nodeCount += 1;
-    }),
-    dependency_staged: grows<'dependency_staged'>((flow, event) => {
-      flow.edgeCount += 1;
+    // An execution that is created in no flow names none.
+    execution_created: makesOrChanges(() => undefined, joined),
+    flow_member_added: changes(joined),
+    dependencies_staged: mutates<'dependencies_staged'>((flow, event) => {
+      flow.edgeCount += event.edges.length;
+      flow.graphRevision += event.edges.length;
       if (event.isBackward) flow.isUnordered = true;
     }),
-    edge_group_policy_set: grows<'edge_group_policy_set'>(() => undefined),
+    edge_group_policy_set: mutates<'edge_group_policy_set'>((flow) => {
+      flow.graphRevision += 1;
+    }),
     walk_begun: changes((flow: Flow, event: EventNamed<'walk_begun'>) => {
       if (event.walkKind === 'siblings') flow.owingGroups += 1;
     }),

@@ -3,6 +3,7 @@ import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { EXECUTION, filter, naming } from '../execution/facts.js';
 import { BUCKETS, CANCELLATION_POLICIES, FLOW, GROUP_POLICIES, ON_SATISFIED, WALK, WALK_KINDS } from './facts.js';
+import { stagedEdges } from './staged-edges.js';
 
 /** Letters of the outcomes of edges and groups. */
 const OUTCOMES = { satisfied: 's', impossible: 'i' } as const;
@@ -34,22 +35,20 @@ export const flowEvents = {
   flow_purge_begun: event('flow_purge_begun', 'aq', FLOW, {}),
   flow_purged: event('flow_purged', 'ak', FLOW, {}),
 
-  /** An execution joined a flow. `awaitsSeal`: it cannot be claimed before the flow is sealed. */
+  /** An existing execution joined a flow; others are created as members. `awaitsSeal`: it cannot be claimed before the flow is sealed. */
   flow_member_added: event('flow_member_added', 'am', EXECUTION, {
     membership: { flow: fact.id(), rank: fact.counter(), awaitsSeal: fact.flag() },
   }),
-  /** An edge leads to the execution; if it was waiting for a worker or a time, it now waits for the upstream. */
-  dependency_staged: event('dependency_staged', 'ad', EXECUTION, {
-    edge: {
+  /** Edges lead to the execution; if it was waiting for a worker or a time, it now waits for the upstreams. */
+  dependencies_staged: event('dependencies_staged', 'an', EXECUTION, {
+    staging: {
       flow: fact.id(),
-      edgeId: fact.id(),
-      upstream: fact.id(),
       isBackward: fact.flag(),
-      /** The upstream is a child that the execution spawned. */
+      /** The upstreams are children that the execution spawned. */
       isChild: fact.flag(),
       edgeRound: fact.counter(),
     },
-    long: { dataPassingRef: fact.words() },
+    long: { edges: fact.recordsAs(stagedEdges) },
   }),
   edge_group_policy_set: event('edge_group_policy_set', 'ap', EXECUTION, {
     policy: {

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { wireFormOf, withWireForm, type WireForm } from '../core/wire-form.js';
 import { executionPolicy } from '../execution/policy.js';
-import { memberOf, partitionOfExecution } from '../ids.js';
+import { memberOf, partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
-import { shortIdOf } from '../short-id.js';
 import { GROUP_POLICIES, ON_SATISFIED } from './facts.js';
+import { stagedEdges, type StagedEdge } from './staged-edges.js';
 
 const NO_PAYLOAD = new Uint8Array(0);
 
@@ -118,23 +118,64 @@ const joined = (...texts: readonly string[]): string => (texts.every((text) => t
 
 const POLICY_FORM = wireFormOf(executionPolicy) as WireForm;
 
-/** The texts of a member: those of a creation without the texts that all members share. */
-export function textsOfMember(row: MemberArgs): (string | Uint8Array)[] {
-  const { tags, inputPayload } = row;
+/** The texts that similar members share: those of a creation. */
+function sharedTextsOf(row: MemberArgs): readonly string[] {
   return [
-    memberOf(row.executionId),
     `${row.laneId}\t${row.executionKind}`,
     joined(digits(row.priority), row.payloadEncoding ?? '', digits(row.executionDeadlineAt), digits(row.delayUntil)),
-    ...POLICY_FORM.encode(row.policy),
-    Object.keys(tags).length === 0 ? '' : JSON.stringify(tags),
-    inputPayload,
+    ...(POLICY_FORM.encode(row.policy) as string[]),
+    Object.keys(row.tags).length === 0 ? '' : JSON.stringify(row.tags),
   ];
 }
 
-const textOfEdge = ({ edgeId, upstreamExecutionId, downstreamExecutionId, dataPassingRef = '' }: EdgeArgs): string =>
-  [shortIdOf(edgeId), memberOf(upstreamExecutionId), memberOf(downstreamExecutionId), dataPassingRef].join('\t');
+/**
+ * The texts of members. They come in runs of members that differ in nothing but their ids and inputs: the length of the
+ * run, what its members share, then the id, the input and the further texts of each.
+ */
+export function textsOfMembers<Row extends MemberArgs>(
+  rows: readonly Row[],
+  furtherOf: (row: Row) => readonly string[] = () => [],
+): (string | Uint8Array)[] {
+  const runs: { readonly shared: readonly string[]; readonly name: string; readonly rows: Row[] }[] = [];
+  for (const row of rows) {
+    const shared = sharedTextsOf(row);
+    const name = shared.join('\n');
+    const last = runs.at(-1);
+    if (last?.name === name) last.rows.push(row);
+    else runs.push({ shared, name, rows: [row] });
+  }
+  return runs.flatMap((run) => [
+    String(run.rows.length),
+    ...run.shared,
+    ...run.rows.flatMap((row) => [memberOf(row.executionId), row.inputPayload, ...furtherOf(row)]),
+  ]);
+}
 
-/** The wire form of a graph: the numbers of members, edges and groups, then their texts. */
+/** The edges to each member to which some lead, in the order of the members. */
+export function edgesByDownstream({
+  members,
+  edges,
+}: Pick<Graph, 'members' | 'edges'>): ReadonlyMap<string, readonly EdgeArgs[]> {
+  const all = new Map<string, EdgeArgs[]>(members.map(({ executionId }) => [executionId, []]));
+  for (const edge of edges) all.get(edge.downstreamExecutionId)?.push(edge);
+  return new Map([...all].filter(([, own]) => own.length > 0));
+}
+
+/** An edge in the form of events. */
+export const stagedEdgeOf = ({
+  edgeId,
+  upstreamExecutionId,
+  dataPassingRef: ref = '',
+}: Pick<EdgeArgs, 'edgeId' | 'upstreamExecutionId' | 'dataPassingRef'>): StagedEdge => ({
+  edgeId,
+  upstream: uuidOfExecution(upstreamExecutionId),
+  dataPassingRef: ref,
+});
+
+/**
+ * The wire form of a graph: the number of members, their texts, and for each member to which edges lead its id with its
+ * policy, if it has one, and the text of the edges.
+ */
 export const graph = withWireForm(
   shape
     .superRefine((value, context) => {
@@ -146,14 +187,17 @@ export const graph = withWireForm(
     texts: ['...'],
     encode(value) {
       const { members, edges, groups } = value as Graph;
+      const policies = new Map(groups.map(({ downstreamExecutionId, policy }) => [downstreamExecutionId, policy]));
       return [
         String(members.length),
-        String(edges.length),
-        ...members.flatMap(textsOfMember),
-        ...edges.map(textOfEdge),
-        ...groups.map(
-          ({ downstreamExecutionId, policy }) => `${memberOf(downstreamExecutionId)}\t${policyTexts(policy)}`,
-        ),
+        ...textsOfMembers(members),
+        ...[...edgesByDownstream({ members, edges })].flatMap(([downstream, own]) => {
+          const policy = policies.get(downstream);
+          return [
+            policy === undefined ? memberOf(downstream) : `${memberOf(downstream)}\t${policyTexts(policy)}`,
+            stagedEdges.encode(own.map(stagedEdgeOf)),
+          ];
+        }),
       ];
     },
   },

@@ -1,14 +1,13 @@
 /** How members and edges join a flow: refusals and events. */
 import { reject, type Rejected } from '../core/operation.js';
-import type { Event } from '../events.js';
+import type { Event, EventNamed } from '../events.js';
 import { creationOf } from '../execution/create.js';
 import { isTerminal } from '../execution/situation.js';
-import { uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import type { NewEdge } from './cascade.js';
 import type { ReadonlyFlow } from './facts.js';
-import { policyFacts, type Graph } from './graph.js';
+import { edgesByDownstream, policyFacts, stagedEdgeOf, type Graph } from './graph.js';
 
 /** The facts of a flow that its growth depends on. */
 type Growing = Pick<ReadonlyFlow, 'flow' | 'namespace' | 'isBuilding' | 'nodeCount' | 'edgeCount'>;
@@ -35,15 +34,11 @@ export function membersRefusal(
 }
 
 /** Why an edge is refused: its upstream is not in the flow. */
-export function edgesRefusal(
-  view: View,
-  flow: string,
-  { members, edges }: Graph,
-): Rejected<'execution_not_in_flow'> | undefined {
-  const own = new Set(members.map(({ executionId }) => executionId));
-  const stray = edges.find(
-    ({ upstreamExecutionId: id }) => !own.has(id) && view.executions.get(id)?.flow !== flow,
-  )?.upstreamExecutionId;
+export function edgesRefusal(view: View, flow: string, graph: Graph): Rejected<'execution_not_in_flow'> | undefined {
+  const own = new Set(graph.members.map(({ executionId }) => executionId));
+  const stray = [...edgesByDownstream(graph).values()]
+    .flat()
+    .find(({ upstreamExecutionId: id }) => !own.has(id) && view.executions.get(id)?.flow !== flow)?.upstreamExecutionId;
   return stray === undefined ? undefined : reject('execution_not_in_flow', { executionId: stray });
 }
 
@@ -62,27 +57,30 @@ export function growthOf(
   creatorIdentity: string,
   now: number,
 ): Growth {
-  const leading = new Map<string, Edge[]>(members.map(({ executionId }) => [executionId, []]));
-  for (const edge of edges) leading.get(edge.downstreamExecutionId)?.push(edge);
+  const leading = edgesByDownstream({ members, edges });
   const policies = new Map(groups.map(({ downstreamExecutionId, policy }) => [downstreamExecutionId, policy]));
   const events = members.flatMap((member, index): Event[] => {
     const { executionId } = member;
     const policy = policies.get(executionId);
+    const own = leading.get(executionId);
+    const joining = { flow, rank: nodeCount + index, awaitsSeal: isBuilding };
     return [
-      creationOf({ ...member, namespace, creatorIdentity }, now),
-      { type: 'flow_member_added', executionId, at: now, flow, rank: nodeCount + index, awaitsSeal: isBuilding },
+      creationOf({ ...member, namespace, creatorIdentity }, now, joining),
       ...(policy === undefined
         ? []
         : [{ type: 'edge_group_policy_set' as const, executionId, at: now, flow, ...policyFacts(policy) }]),
-      ...(leading.get(executionId) ?? []).map((edge) =>
-        stagingOf({ ...edge, flow, at: now, isBackward: false, isChild: false, edgeRound: 0 }),
-      ),
+      ...(own === undefined
+        ? []
+        : [stagingOf({ executionId, edges: own, flow, at: now, isBackward: false, isChild: false, edgeRound: 0 })]),
     ];
   });
   return {
     events,
     inputs: members.map(({ executionId, inputPayload }) => [executionId, inputPayload] as const),
-    newEdges: edges.filter((edge) => hasEnded(view, edge.upstreamExecutionId)).map(newEdgeOf),
+    newEdges: [...leading.values()]
+      .flat()
+      .filter((edge) => hasEnded(view, edge.upstreamExecutionId))
+      .map(newEdgeOf),
   };
 }
 
@@ -104,27 +102,17 @@ export const newEdgeOf = ({ edgeId, upstreamExecutionId, downstreamExecutionId }
   downstream: downstreamExecutionId,
 });
 
-/** The event that creates an edge. */
-export function stagingOf(
-  edge: Edge & {
-    readonly flow: string;
-    readonly at: number;
-    readonly isBackward: boolean;
-    readonly isChild: boolean;
-    readonly edgeRound: number;
-  },
-): Extract<Event, { type: 'dependency_staged' }> {
+/** The event that creates edges to one execution. */
+export function stagingOf({
+  edges,
+  ...facts
+}: Omit<EventNamed<'dependencies_staged'>, 'type' | 'edges'> & {
+  readonly edges: readonly Pick<Edge, 'edgeId' | 'upstreamExecutionId' | 'dataPassingRef'>[];
+}): EventNamed<'dependencies_staged'> {
   return {
-    type: 'dependency_staged',
-    executionId: edge.downstreamExecutionId,
-    at: edge.at,
-    flow: edge.flow,
-    edgeId: edge.edgeId,
-    upstream: uuidOfExecution(edge.upstreamExecutionId),
-    isBackward: edge.isBackward,
-    isChild: edge.isChild,
-    edgeRound: edge.edgeRound,
-    dataPassingRef: edge.dataPassingRef ?? '',
+    type: 'dependencies_staged',
+    ...facts,
+    edges: edges.map(stagedEdgeOf),
   };
 }
 

@@ -9,7 +9,7 @@ import type { flowEvents } from './events.js';
 
 type OfExecution =
   | 'flow_member_added'
-  | 'dependency_staged'
+  | 'dependencies_staged'
   | 'edge_group_policy_set'
   | 'dependency_resolved'
   | 'dependency_reopened'
@@ -45,7 +45,7 @@ export const flowRecipes: Recipes = {
     execution.rank = event.rank;
     if (event.awaitsSeal) block(execution, event.at);
   }),
-  dependency_staged: changes((execution, event) => {
+  dependencies_staged: changes((execution, event) => {
     if (event.edgeRound > execution.groupRound) {
       execution.groupRound = event.edgeRound;
       execution.dependencyCount = 0;
@@ -56,17 +56,18 @@ export const flowRecipes: Recipes = {
       execution.satisfiedAt = undefined;
     }
     execution.dependencies ??= {};
-    execution.dependencies[event.edgeId] = {
-      upstream: event.upstream,
-      edgeState: 'unsatisfied',
-      edgeRound: event.edgeRound,
-      stagedAt: event.at,
-      resolvedAt: undefined,
-      bucket: 'none',
-      isLate: false,
-      dataPassingRef: event.dataPassingRef,
-    };
-    execution.dependencyCount += 1;
+    for (const { edgeId, upstream, dataPassingRef } of event.edges)
+      execution.dependencies[edgeId] = {
+        upstream,
+        edgeState: 'unsatisfied',
+        edgeRound: event.edgeRound,
+        stagedAt: event.at,
+        resolvedAt: undefined,
+        bucket: 'none',
+        isLate: false,
+        dataPassingRef,
+      };
+    execution.dependencyCount += event.edges.length;
     execution.groupState = 'pending';
     if (event.isChild) execution.isParent = true;
     block(execution, event.at);

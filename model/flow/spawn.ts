@@ -23,7 +23,7 @@ import {
   member,
   policyFacts,
   policyTexts,
-  textsOfMember,
+  textsOfMembers,
   type GroupPolicyArgs,
 } from './graph.js';
 import { growthOf, MEMBER_REJECTIONS, membersRefusal, stagingOf } from './members.js';
@@ -49,11 +49,11 @@ const children = withWireForm(
     }),
   {
     texts: ['...'],
-    encode: (value) =>
-      (value as readonly Child[]).flatMap((row) => [
-        ...textsOfMember(row),
-        `${shortIdOf(row.edgeId)}\t${row.dataPassingRef ?? ''}`,
-      ]),
+    encode(value) {
+      const rows = value as readonly Child[];
+      const edgeOf = (row: Child): string[] => [`${shortIdOf(row.edgeId)}\t${row.dataPassingRef ?? ''}`];
+      return [String(rows.length), ...textsOfMembers(rows, edgeOf)];
+    },
   },
 );
 
@@ -204,18 +204,10 @@ function edgesOf(flow: string, execution: ReadonlyExecution, { children, policy 
   const edgeRound = isSame ? groupRound : groupRound + 1;
   return [
     ...(isSame ? [] : [{ type: 'edge_group_policy_set' as const, executionId, at, flow, ...policyFacts(policy) }]),
-    ...children.map((row) =>
-      stagingOf({
-        edgeId: row.edgeId,
-        upstreamExecutionId: row.executionId,
-        downstreamExecutionId: executionId,
-        dataPassingRef: row.dataPassingRef,
-        flow,
-        at,
-        isBackward: true,
-        isChild: true,
-        edgeRound,
-      }),
-    ),
+    stagingOf({
+      executionId,
+      edges: children.map((row) => ({ ...row, upstreamExecutionId: row.executionId })),
+      ...{ flow, at, isBackward: true, isChild: true, edgeRound },
+    }),
   ];
 }

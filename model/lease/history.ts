@@ -99,7 +99,7 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'stream_closed':
     case 'stream_removed':
     case 'flow_member_added':
-    case 'dependency_staged':
+    case 'dependencies_staged':
     case 'edge_group_policy_set':
     case 'dependency_resolved':
     case 'dependency_reopened':

@@ -91,16 +91,20 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   };
 }
 
-/** Results of upstreams: their number, whether there are more, and four values each. */
+/** Results of upstreams: their number, whether there are more, a line about each, and the results. */
 function readGiven(answer: AnswerReader): Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'> {
   const count = answer.optionalNumber();
   if (count === undefined) return {};
   const moreUpstreamResults = answer.text() !== '';
-  const upstreamResults = Array.from({ length: count }, () => ({
-    edgeId: uuidOf(answer.text()),
-    dataPassingRef: answer.text(),
-    resultEncoding: answer.text() || undefined,
-    result: answer.bytes(),
-  }));
+  const headings = count === 0 ? [] : answer.text().split('\n');
+  const upstreamResults = headings.map((heading) => {
+    const [edgeId = '', dataPassingRef = '', resultEncoding = ''] = heading.split('\t');
+    return {
+      edgeId: uuidOf(edgeId),
+      dataPassingRef,
+      resultEncoding: resultEncoding || undefined,
+      result: answer.bytes(),
+    };
+  });
   return { upstreamResults, moreUpstreamResults };
 }

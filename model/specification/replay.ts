@@ -235,7 +235,7 @@ const END_GRANT: ReadonlySet<EventType> = new Set<EventType>([
   'execution_cancelled',
   'execution_expired',
   'execution_skipped',
-  'dependency_staged',
+  'dependencies_staged',
 ]);
 
 type Count<Type extends ExecutionEvent['type']> = (tally: Tally, event: EventNamed<Type>) => void;
@@ -323,7 +323,7 @@ const COUNTS: { readonly [Type in ExecutionEvent['type']]: Count<Type> } = {
   flow_member_added(tally, event) {
     if (event.awaitsSeal) awaitOthers(tally);
   },
-  dependency_staged: awaitOthers,
+  dependencies_staged: awaitOthers,
   dependencies_met(tally, event) {
     if (tally.delayUntil !== undefined && tally.delayUntil <= event.at) tally.delayUntil = undefined;
   },

@@ -41,7 +41,8 @@ export class FlowIndex {
     }
     members.byRank[execution.rank] = removed ? undefined : execution;
     if (removed) this.forget(execution, members);
-    else if (event?.type === 'dependency_staged') this.lead(execution, members, event.edgeId, event.upstream);
+    else if (event?.type === 'dependencies_staged')
+      for (const { edgeId, upstream } of event.edges) this.lead(execution, members, edgeId, upstream);
   }
 
   /** Adds the edges of a stored execution. */

@@ -26,7 +26,8 @@ export class FlowMembers {
   /** Whether an event belongs to the flow. Must be called in the order of the log. */
   has(event: Event): boolean {
     if (!isOfExecution(event)) return 'flow' in event && event.flow === this.flow;
-    if (event.type === 'flow_member_added' && event.flow === this.flow) this.ids.add(event.executionId);
+    const joins = event.type === 'execution_created' || event.type === 'flow_member_added';
+    if (joins && event.flow === this.flow) this.ids.add(event.executionId);
     return this.ids.has(event.executionId);
   }
 }

@@ -27,10 +27,9 @@ function opened() {
     targets.set(number, target);
     index.before(undefined);
     index.after(target, false, {
-      type: 'dependency_staged',
-      edgeId,
-      upstream: UPSTREAM,
-    } as EventNamed<'dependency_staged'>);
+      type: 'dependencies_staged',
+      edges: [{ edgeId, upstream: UPSTREAM, dataPassingRef: '' }],
+    } as unknown as EventNamed<'dependencies_staged'>);
   };
   const forget = (number: number): void => {
     const target = targets.get(number) as ReadonlyExecution;

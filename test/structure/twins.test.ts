@@ -59,20 +59,19 @@ const shared = new Map(
 
 /** The text of a function and of every function that it calls, of its own file and shared ones. */
 function reach(file: string, start: string): string {
+  // By body: files have local functions, and parameters, of the same names.
   const seen = new Set<string>();
-  const texts: string[] = [];
   const visit = (name: string, beside: ReturnType<typeof functionsIn>): void => {
     // What `decide` gives back to be carried out cannot refuse.
-    if (seen.has(name) || name.startsWith('ff.apply.')) return;
-    seen.add(name);
+    if (name.startsWith('ff.apply.')) return;
     const home = beside.has(name) ? beside : shared.get(name);
     const body = home?.get(name)?.body;
-    if (home === undefined || body === undefined) return;
-    texts.push(body);
+    if (home === undefined || body === undefined || seen.has(body)) return;
+    seen.add(body);
     for (const [word] of body.matchAll(/\b(?:ff\.)?[a-z_]+(?:\.[a-z_]+)*/g)) visit(word, home);
   };
   visit(start, functionsIn(file));
-  return texts.join('\n');
+  return [...seen].join('\n');
 }
 
 const matchesOf = (text: string, pattern: RegExp): string[] =>
