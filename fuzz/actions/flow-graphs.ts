@@ -13,7 +13,7 @@ import type { World } from './world.js';
 /** Members of a flow that is created whole, at most. */
 export const MAX_MEMBERS = 60;
 
-const SHAPES = ['chain', 'fan_out', 'fan_in', 'layers', 'any'] as const;
+const SHAPES = ['chain', 'fan_out', 'fan_in', 'race', 'layers', 'any'] as const;
 
 interface Graph {
   readonly shape: (typeof SHAPES)[number];
@@ -37,6 +37,8 @@ function sourcesOf({ shape, members }: Graph, at: number, random: () => number):
       return [at - 1, ...some(1, at - 1)];
     case 'fan_in':
       return at < members - 2 ? [] : Array.from({ length: members - 2 }, (_, i) => at - 1 - i);
+    case 'race':
+      return at < members - 1 ? [] : Array.from({ length: at }, (_, i) => i);
     case 'layers':
       return at < 8 ? [] : [(at % 8) + Math.floor(random() * 8), ...some(3, at)];
     case 'any':
@@ -53,7 +55,7 @@ const CANCELLING = POLICIES.flatMap((policy, i) =>
  * call can do.
  */
 function policyAt({ shape }: Graph, random: () => number): number | null {
-  const among = shape === 'fan_in' ? CANCELLING : [...POLICIES.keys()];
+  const among = shape === 'fan_in' || shape === 'race' ? CANCELLING : [...POLICIES.keys()];
   return random() < 0.8 ? (among[Math.floor(random() * among.length)] as number) : null;
 }
 

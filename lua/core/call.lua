@@ -39,6 +39,8 @@ local function forget(call)
   call.slot_at = false
   -- The last leaf of the index of ids, and an upper bound of the ids in it, if known.
   call.newest_leaf, call.highest_id = false, false
+  -- Ids of the edges to one execution, see lua/flow/siblings.lua.
+  call.incoming = false
   -- The time by which every timer loop looks at the partition again; false when unknown.
   call.looks_by = false
 end

@@ -84,6 +84,13 @@ function ff.remove(index, member)
   index.size = size
 end
 
+-- Removes some entries, at most as many as a command takes.
+function ff.remove_many(index, members)
+  ff.settle(index)
+  index.has_left, index.stays = true, false
+  command('ZREM', index.key, unpack(members))
+end
+
 -- Adds entries of which only the first, with the score `number`, can be announced. `entries` are scores and members,
 -- `size` their number.
 function ff.add_many(index, entries, size, number, note)

@@ -66,63 +66,6 @@ local function leading_steps(call, task, limit)
   return steps
 end
 
--- Ids of the incoming edges of an execution after a cursor, in order.
-local function incoming_after(call, id, cursor)
-  local ids, after = command('HKEYS', call.base .. id .. SUFFIX.dependencies), {}
-  for i = 1, #ids do
-    if ff.is_before(cursor, ids[i]) then after[#after + 1] = ids[i] end
-  end
-  ff.sort(after)
-  return after
-end
-
--- Edges to an execution that were read are cached until some of them are written.
-local function keep_edges(call, id, ids, texts)
-  local by_id = {}
-  for i = 1, #ids do by_id[ids[i]] = texts[i] end
-  call.edges = { of = id, texts = by_id }
-end
-
--- Reads the outgoing edge of each step's execution, if it has exactly one.
-local function read_only_edges(call, steps)
-  if not steps[2] then return end
-  local keys = {}
-  for i = 1, #steps do keys[i] = call.base .. steps[i].id .. SUFFIX.only end
-  local found = guarded('MGET', unpack(keys))
-  for i = 1, #steps do steps[i].only = found[i] and #found[i] == 2 * ID_LENGTH and found[i] or nil end
-end
-
--- The upstreams of the current round of a group; for a parent that ended badly, its children of every round. Only the
--- edges of these steps are read, because a group can have thousands.
-local function sibling_steps(call, task, limit)
-  -- The edges and the group are read from their keys, so they are written first.
-  ff.settle_downstream(call)
-  local group = ff.group_of(call, task.about)
-  task.reason = ff.sibling_reason(group)
-  local is_for_all = ff.has_orphaned(group)
-  local ids, steps, kept_ids, kept_texts = incoming_after(call, task.about, task.cursor), {}, {}, {}
-  for from = 1, #ids, limit do
-    local last = math.min(from + limit - 1, #ids)
-    local texts = command('HMGET', call.base .. task.about .. SUFFIX.dependencies, unpack(ids, from, last))
-    for i = from, last do
-      local edge = { dependency = texts[i - from + 1] }
-      ff.read_edge_dependency(edge)
-      local counts = edge.edge_round == group.group_round
-      if is_for_all then counts = edge.edge_round ~= '' end
-      if counts then
-        local size = #steps + 1
-        steps[size] = { cursor = ids[i], edge = ids[i], id = edge.upstream }
-        kept_ids[size], kept_texts[size] = ids[i], edge.dependency
-      end
-      if #steps == limit then break end
-    end
-    if #steps == limit then break end
-  end
-  keep_edges(call, task.about, kept_ids, kept_texts)
-  read_only_edges(call, steps)
-  return steps
-end
-
 local function member_steps(call, task, limit)
   local members = call.base .. KEY.members .. task.flow.id
   local found
@@ -138,19 +81,19 @@ local function member_steps(call, task, limit)
   return steps
 end
 
--- Reads one step more than can be done, to know whether any is left.
+-- Reads one step more than can be done, to know whether any is left. Most siblings take two units.
 local function read_ahead(call, task, units)
-  local steps
-  if task.kind == WALK_KIND.resolve then
-    steps = leading_steps(call, task, units + 1)
-  elseif task.kind == WALK_KIND.siblings then
-    steps = sibling_steps(call, task, units + 1)
+  local ahead
+  if task.kind == WALK_KIND.siblings then
+    ahead = ff.siblings_ahead(call, task, math.floor(units / 2) + 1)
   else
-    steps = member_steps(call, task, units + 1)
+    local is_resolve = task.kind == WALK_KIND.resolve
+    local steps = is_resolve and leading_steps(call, task, units + 1) or member_steps(call, task, units + 1)
+    ahead = { task = task, steps = steps, at = 1, is_cut = #steps > units }
   end
   -- Index writes of several steps are gathered.
-  if steps[2] then ff.gather(call) end
-  return { task = task, steps = steps, at = 1, is_cut = #steps > units }
+  if ahead.steps[2] then ff.gather(call) end
+  return ahead
 end
 
 -- Checks all keys that an ending writes.
@@ -274,7 +217,9 @@ local function run_step(call, task, step)
   if task.kind == WALK_KIND.evaluate then return evaluate(call, flow, execution) end
   if task.kind == WALK_KIND.siblings then
     if ff.is_terminal(execution.situation) then return nil end
+    local plain = ff.is_plain_sibling(execution)
     local children, its_end = cancel(call, flow, execution, task.reason)
+    if plain then ff.note_plain_sibling(call, task, execution) end
     its_end.only = step.only
     return children, its_end
   end
@@ -315,21 +260,30 @@ local function cascade(call, tasks, units)
   local left = units
   while #stack > 0 do
     local top = stack[#stack]
+    if not top.steps[top.at] and top.is_cut then
+      top = read_ahead(call, top.task, left)
+      stack[#stack] = top
+    end
     local step = top.steps[top.at]
-    if not step and not top.is_cut then
+    if not step then
       stack[#stack] = nil
     elseif left == 0 or left == 1 and units > 1 and ends_members(top.task) then
       break
-    elseif not step then
-      stack[#stack] = read_ahead(call, top.task, left)
     else
-      left = left - 1
-      top.at = top.at + 1
-      top.task.cursor = step.cursor
-      local first, second, third = try_step(call, top.task, step)
-      push(call, stack, first, left)
-      push(call, stack, second, left)
-      push(call, stack, third, left)
+      if top.upstreams then
+        local before = left
+        left = ff.end_alike(call, top, left)
+        step = left == before and ff.sibling_step(top)
+      end
+      if step then
+        left = left - 1
+        top.at = top.at + 1
+        top.task.cursor = step.cursor
+        local first, second, third = try_step(call, top.task, step)
+        push(call, stack, first, left)
+        push(call, stack, second, left)
+        push(call, stack, third, left)
+      end
     end
   end
   -- Completions of one call mostly lead to one execution, which is written after the last of them.

@@ -198,10 +198,15 @@ function ff.leading_of(call, id, cursor, limit, are_several)
   return command('ZRANGEBYLEX', key .. SUFFIX.leading, cursor == '' and '-' or '(' .. cursor .. '~', '+', 'LIMIT', 0, limit)
 end
 
--- Adds outgoing edges to an existing execution: entries and their scores. A previous only edge is moved to them.
+-- Adds outgoing edges to an existing execution: entries and their scores. An only edge is a text; it is moved when
+-- another one is added.
 function ff.lead_out(call, upstream, entries)
   local key = call.base .. upstream
   local only = only_edge_at(key)
+  if not only and not entries[3] and command('EXISTS', key .. SUFFIX.leading) == 0 then
+    command('SET', key .. SUFFIX.only, entries[2])
+    return
+  end
   if only then entries[#entries + 1], entries[#entries + 2] = '0', only end
   -- In this order, a refused write loses no edge.
   add_all(key .. SUFFIX.leading, entries)
@@ -236,6 +241,7 @@ end
 
 -- Writes new edges beside their downstream.
 function ff.stage_edges(call, key, edges, round)
+  call.incoming = false
   local entries = {}
   for i = 1, #edges do
     local edge = edges[i]

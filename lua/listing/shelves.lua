@@ -106,6 +106,47 @@ function ff.shelve(call, shelf, id)
   if not call.gathers or size == LIMIT.unsettled_leaf_ids then settle_leaf(call, leaf) end
 end
 
+-- The leaf for the first of sorted ids, from `at`, in hand, and the names of the next leaves that the other ids can
+-- need; nil when the key of the shelf has another type.
+local function open_leaves(call, shelf, ids, at)
+  local leaf = open_leaf(call, shelf, ids[at])
+  if not leaf then return nil end
+  local names = ff.shelf_key(call, shelf)
+  return leaf, command('ZRANGEBYLEX', names, '(' .. leaf.name, '[' .. ids[#ids], 'LIMIT', 0, #ids)
+end
+
+-- Adds several executions to a shelf that contains none of them. Their leaves are searched together.
+function ff.shelve_many(call, shelf, ids)
+  leave_hand(call)
+  ff.sort(ids)
+  local leaf, names, next_at
+  local at = 1
+  while ids[at] do
+    if not leaf then
+      leaf, names = open_leaves(call, shelf, ids, at)
+      if not leaf then return end
+      next_at = 1
+    end
+    local up_to = names[next_at]
+    if up_to and not ff.is_before(ids[at], up_to) then
+      settle_leaf(call, leaf)
+      next_at = next_at + 1
+      -- After as many names as were asked for, others may follow.
+      leaf = (names[next_at] or #names < #ids) and { shelf = shelf, name = up_to, key = ff.shelf_leaf_key(call, shelf, up_to), size = 0 }
+    else
+      local size = leaf.size + 1
+      leaf.size, leaf[size] = size, ids[at]
+      at = at + 1
+      if size >= LIMIT.leaf_ids / 2 then
+        settle_leaf(call, leaf)
+        -- It may have been split.
+        leaf = leaf.shelf and leaf
+      end
+    end
+  end
+  if leaf then settle_leaf(call, leaf) end
+end
+
 -- Removes an execution from a shelf.
 function ff.unshelve(call, shelf, id)
   leave_hand(call)

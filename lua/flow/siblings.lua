@@ -1,0 +1,152 @@
+-- The upstreams that a decided group, or a parent that ended badly, no longer needs. Most are racers that wait in one
+-- queue and of which nothing else is recorded. The first of them is ended like any execution (lua/flow/cascade.lua),
+-- which checks every key that the next ones write. Each of these is compared with it; one that differs, or cannot be
+-- read, is ended like any execution too.
+
+local ID_LENGTH = 22
+
+-- Ids of the edges to an execution, in order, and the position of the first one after a cursor. Passes over one group
+-- follow each other, so the ids stay in hand until an edge is added (lua/flow/graph.lua). Removed ones are not noticed.
+local function incoming_after(call, id, cursor)
+  local incoming = call.incoming
+  if incoming and incoming.of == id then
+    for at = incoming.at, #incoming do
+      if incoming[at] == cursor then
+        incoming.at = at
+        return incoming, at + 1
+      end
+    end
+  end
+  incoming = command('HKEYS', call.base .. id .. SUFFIX.dependencies)
+  ff.sort(incoming)
+  incoming.of, incoming.at = id, 1
+  call.incoming = incoming
+  if cursor == '' then return incoming, 1 end
+  for at = 1, #incoming do
+    if ff.is_before(cursor, incoming[at]) then return incoming, at end
+  end
+  return incoming, #incoming + 1
+end
+
+local function only_edges_of(base, upstreams)
+  if not upstreams[1] then return upstreams end
+  local keys = {}
+  for i = 1, #upstreams do keys[i] = base .. upstreams[i] .. SUFFIX.only end
+  return guarded('MGET', unpack(keys))
+end
+
+-- The next upstreams of the current round of a group; for a parent that ended badly, its children of every round. Only
+-- the edges of these are read, because a group can have thousands. Each list has an entry for each upstream: ids and
+-- texts of the edges, ids of the upstreams, and their outgoing edges if they have exactly one.
+function ff.siblings_ahead(call, task, limit)
+  -- The edges and the group are read from their keys, so they are written first.
+  ff.settle_downstream(call)
+  local group = ff.group_of(call, task.about)
+  task.reason = ff.sibling_reason(group)
+  local is_for_all, round = ff.has_orphaned(group), group.group_round
+  local key, edges, texts, upstreams, size = call.base .. task.about .. SUFFIX.dependencies, {}, {}, {}, 0
+  local ids, first = incoming_after(call, task.about, task.cursor)
+  for from = first, #ids, limit do
+    local last = math.min(from + limit - 1, #ids)
+    local found = command('HMGET', key, unpack(ids, from, last))
+    for i = from, last do
+      local text = found[i - from + 1]
+      local upstream, edge_round = false, nil
+      if text then
+        edge_round = string.match(text, '^\t[^\t]*\t(%d*)\t', ID_LENGTH + 1) or ff.damaged('dependency is unreadable')
+        upstream = string.sub(text, 1, ID_LENGTH)
+      end
+      if upstream and (is_for_all and edge_round ~= '' or not is_for_all and edge_round == round) then
+        size = size + 1
+        edges[size], texts[size], upstreams[size] = ids[i], text, upstream
+        if size == limit then break end
+      end
+    end
+    if size == limit then break end
+  end
+  return { task = task, steps = edges, at = 1, is_cut = size == limit, texts = texts, upstreams = upstreams,
+    outgoing = only_edges_of(call.base, upstreams) }
+end
+
+-- The step of an upstream that is ended like any execution.
+function ff.sibling_step(ahead)
+  local at = ahead.at
+  local edge, only = ahead.steps[at], ahead.outgoing[at]
+  return { cursor = edge, edge = edge, id = ahead.upstreams[at], only = only and #only == 2 * #edge and only or nil }
+end
+
+-- Whether an execution waits for its first claim, and nothing but its flow is recorded of it.
+function ff.is_plain_sibling(execution)
+  return execution.extras == FIELD.membership and execution.situation == SITUATION.ready
+    and execution.next_attempt == '' and execution.started_at == '' and execution.total_attempt_count == ''
+end
+
+local UNRESOLVED = '^\t' .. EDGE_STATE.unsatisfied .. '\t((%d*)\t%d+)\t\t\t\t([^\t]*)$'
+local FAILED = '\t' .. EDGE_STATE.impossible .. '\t' .. BUCKET.failed
+local IMPOSSIBLE = '\t' .. EDGE_STATE.impossible .. '\t'
+local LIFE_OF_PLAIN = '^' .. SITUATION.ready .. '\t\t\t%d+\t\t\t' .. FIELD.membership .. '$'
+
+-- The next siblings of a task are compared with a plain one that was just ended.
+function ff.note_plain_sibling(call, task, execution)
+  local purge_text = execution.due_at
+  task.alike = {
+    naming = execution.naming, lane_id = ff.lane_of(execution), queue = execution.queue,
+    life = ff.life_text(SITUATION.cancelled, '', purge_text, call.now_text, '', '', FIELD.membership),
+    ending = ff.ending_text(LIMIT.walker, '', ''), facts = LIMIT.walker .. '\t' .. purge_text,
+  }
+end
+
+-- Ends siblings until one differs; two units for each. Those whose record was written are added to `ended`.
+local function end_each(call, ahead, left, group, ended)
+  local edges, texts, upstreams, outgoing, at = ahead.steps, ahead.texts, ahead.upstreams, ahead.outgoing, ahead.at
+  local task, base, round, now = ahead.task, call.base, group.group_round, call.now_text
+  local about, reason, alike, last_life = task.about, task.reason, task.alike, nil
+  local naming, resolved, how = alike.naming, group.resolved or {}, '\t' .. now .. '\t' .. BUCKET.failed .. '\t1\t'
+  while left >= 2 do
+    local edge, id = edges[at], upstreams[at]
+    if not edge or outgoing[at] ~= edge .. about then break end
+    local staged, edge_round, ref = string.match(texts[at], UNRESOLVED, ID_LENGTH + 1)
+    local key = base .. id
+    local values = attempted('HMGET', key, FIELD.life, FIELD.naming)
+    local life = values[1]
+    if not staged or values[2] ~= naming then break end
+    if life ~= last_life then
+      if not life or not string.find(life, LIFE_OF_PLAIN) then break end
+      last_life = life
+    end
+    -- The record first: if its write is refused, the execution is still in its queue.
+    command('HSET', key, FIELD.life, alike.life, FIELD.ending, alike.ending, FIELD.cancellation_reason, reason)
+    ended[#ended + 1] = id
+    ff.append(call, EVENT.execution_cancelled, id, naming, alike.facts, reason, '')
+    -- The group is decided, so its counts are all that changes.
+    local size = #resolved
+    resolved[size + 1], resolved[size + 2] = edge, id .. IMPOSSIBLE .. staged .. how .. ref
+    group.resolved = resolved
+    if edge_round == round then group.failed, group.is_group_stale = group.failed + 1, true end
+    ff.append(call, EVENT.dependency_resolved, about, edge .. FAILED, '')
+    task.cursor = edge
+    at, left = at + 1, left - 2
+    ahead.at = at
+  end
+  return left
+end
+
+-- Ends siblings in the short way. Answers the number of units left.
+function ff.end_alike(call, ahead, left)
+  local task, group = ahead.task, call.downstream
+  local alike = task.alike
+  if not alike or not group or group.id ~= task.about or group.group_state == GROUP_STATE.pending then return left end
+  local ended = {}
+  local ran, answer = pcall(end_each, call, ahead, left, group, ended)
+  if ended[1] then
+    ff.tally(call, alike.lane_id, SITUATION.ready, SITUATION.cancelled, #ended)
+    ff.tally(call, LIMIT.counted_flow .. task.flow.id, SITUATION.ready, SITUATION.cancelled, #ended)
+    ff.remove_many(alike.queue, ended)
+    ff.settle_downstream(call)
+    for i = 1, call.ends and #ended or 0 do ff.note_end(call, ended[i]) end
+    for i = 1, call.streams_until and #ended or 0 do ff.note_stream(call, ended[i]) end
+    ff.shelve_many(call, SITUATION.cancelled, ended)
+  end
+  if not ran then error(answer) end
+  return answer
+end

@@ -1,0 +1,112 @@
+/**
+ * A race that is decided: the racers that are no longer needed are ended together, and those that differ from the
+ * others, or are damaged, one by one.
+ */
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { FIELDS, SUFFIXES } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
+import type { Graph } from '../../model/flow/graph.js';
+import { deployment } from '../support/valkey/deployment.js';
+
+const PARTITION = '{fp:0}';
+const shared = deployment();
+const newId = (): string => `${PARTITION}:${randomUUID()}`;
+const keyOf = (executionId: string): string => `ff:${PARTITION}:${memberOf(executionId)}`;
+
+type Member = Partial<Graph['members'][number]>;
+
+/** A race of which one racer has to win. The winner is claimed; the other racers are like `others`. */
+async function race(others: readonly Member[]) {
+  const [laneId, flowId, winner, judge] = [randomUUID(), newId(), newId(), newId()];
+  const common = { laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
+  const racers = others.map((more) => ({ ...common, executionId: newId(), ...more }));
+  const edges = [winner, ...racers.map(({ executionId }) => executionId)].map((upstreamExecutionId) => ({
+    ...{ edgeId: randomUUID(), upstreamExecutionId, downstreamExecutionId: judge },
+  }));
+  await shared.backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: {
+      members: [{ ...common, executionId: winner, priority: 9 }, ...racers, { ...common, executionId: judge }],
+      edges,
+      groups: [{ downstreamExecutionId: judge, policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' } }],
+    },
+  });
+  const claimed = await shared.backend.claimForWorker({
+    ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
+    claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+  });
+  const [owned] = claimed.kind === 'claimed' ? claimed.executions : [];
+  if (owned?.executionId !== winner) throw new Error('The winner was not claimed.');
+  const { leaseId, leaseEpoch, attemptId } = owned;
+  const win = () =>
+    shared.backend.completeExecution({ executionId: winner, fence: { leaseId, leaseEpoch, attemptId } });
+  return { laneId, flowId, judge, racers: racers.map(({ executionId }) => executionId), win };
+}
+
+const pass = (limit = 100) => shared.backend.applyDue({ partition: PARTITION, limit, owner: 'test' });
+
+const statesOf = (executionIds: readonly string[]) =>
+  Promise.all(executionIds.map((executionId) => shared.backend.readExecutionState({ executionId })));
+
+const plain = (count: number): Member[] => Array.from({ length: count }, () => ({}));
+
+test('racers of every form are cancelled, and none of them can be claimed', async () => {
+  const { laneId, racers, win, judge, flowId } = await race([
+    ...plain(4),
+    { tags: { 'a.b': 'c' } },
+    ...plain(2),
+    { executionKind: 'other' },
+    { policy: { retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 5 } } } },
+    { executionDeadlineAt: Date.now() + 60_000 },
+    { delayUntil: Date.now() + 60_000 },
+    ...plain(4),
+  ]);
+  await win();
+  await pass();
+  expect(new Set(await statesOf(racers))).toEqual(new Set(['cancelled']));
+  const claimed = await shared.backend.claimForWorker({
+    ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w' },
+    claims: Array.from({ length: 5 }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+  });
+  const ids = claimed.kind === 'claimed' ? claimed.executions.map(({ executionId }) => executionId) : [];
+  expect(ids).toEqual([judge]);
+  const flow = await shared.backend.describeFlow({ flowId });
+  expect(flow?.members).toMatchObject({ cancelled: racers.length, completed: 1, active: 1 });
+  expect(await shared.backend.verifyPartition({ partition: PARTITION })).toMatchObject({
+    findings: [],
+    setAside: [],
+  });
+});
+
+/** What is wrong with a racer among others that are alike, and whether it is set aside. */
+const DAMAGE: readonly (readonly [how: string, isAside: boolean, spoil: (key: string) => Promise<unknown>])[] = [
+  ['its life is unreadable', true, (key) => shared.admin.hset(key, FIELDS.life, 'r\t\tx')],
+  ['its life is lost', true, (key) => shared.admin.hdel(key, FIELDS.life)],
+  ['its naming is lost', true, (key) => shared.admin.hdel(key, FIELDS.naming)],
+  ['its naming is that of no execution', true, (key) => shared.admin.hset(key, FIELDS.naming, 'n')],
+  ['its record is of another type', true, (key) => shared.admin.del(key).then(() => shared.admin.set(key, 'x'))],
+  ['its record is lost', false, (key) => shared.admin.del(key)],
+  ['its outgoing edge is lost', false, (key) => shared.admin.del(`${key}${SUFFIXES.only}`)],
+  ['its outgoing edge is that of another', false, (key) => shared.admin.set(`${key}${SUFFIXES.only}`, 'e'.repeat(44))],
+];
+
+test.each(DAMAGE)('a racer among others that is damaged: %s', async (_, isAside, spoil) => {
+  const { racers, win, judge } = await race(plain(9));
+  const broken = racers[4] as string;
+  await spoil(keyOf(broken));
+  await win();
+  await pass();
+  const others = racers.filter((executionId) => executionId !== broken);
+  expect(new Set(await statesOf(others))).toEqual(new Set(['cancelled']));
+  expect(await statesOf([judge])).toEqual(['waiting']);
+  const { entries } = await shared.backend.listQuarantined({ partition: PARTITION });
+  expect(entries.some(({ name }) => name === `execution:${broken}`)).toBe(isAside);
+});
+
+test('two large races that are decided at once are both cancelled to the last racer', async () => {
+  const races = [await race(plain(150)), await race(plain(150))];
+  for (const { win } of races) await win();
+  for (let count = 0; count < 8; count++) await pass();
+  for (const { racers } of races) expect(new Set(await statesOf(racers))).toEqual(new Set(['cancelled']));
+});
