@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
-import type { Graph } from '../../model/flow/graph.js';
+import type { ArgsOf } from '../../model/machine.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const PARTITION = '{fp:0}';
@@ -14,7 +14,7 @@ const shared = deployment();
 const newId = (): string => `${PARTITION}:${randomUUID()}`;
 const keyOf = (executionId: string): string => `ff:${PARTITION}:${memberOf(executionId)}`;
 
-type Member = Partial<Graph['members'][number]>;
+type Member = Partial<NonNullable<ArgsOf<'createFlow'>['graph']>['members'][number]>;
 
 /** A race of which one racer has to win. The winner is claimed; the other racers are like `others`. */
 async function race(others: readonly Member[]) {
