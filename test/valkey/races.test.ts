@@ -14,7 +14,7 @@ const shared = deployment();
 const newId = (): string => `${PARTITION}:${randomUUID()}`;
 const keyOf = (executionId: string): string => `ff:${PARTITION}:${memberOf(executionId)}`;
 
-type Member = Partial<NonNullable<ArgsOf<'createFlow'>['graph']>['members'][number]>;
+type Member = Partial<NonNullable<NonNullable<ArgsOf<'createFlow'>['graph']>['members']>[number]>;
 
 /** A race of which one racer has to win. The winner is claimed; the other racers are like `others`. */
 async function race(others: readonly Member[]) {
