@@ -71,6 +71,8 @@ export class Checks {
   /** Leases from answered claims, which their workers therefore know. */
   readonly received = new Set<string>();
   readonly endings = new Map<string, Endings>();
+  /** When the last call with frames of a lease was answered, or failed. */
+  readonly framesSettledAt = new Map<string, number>();
   private readonly partitions: readonly string[];
   private checkedAt = -Infinity;
   private readonly lookedAt = new Map<string, number>();
@@ -148,6 +150,8 @@ export class Checks {
   callSettled(_node: Node, call: ObservedCall): void {
     call.commands.forEach((command, index) => {
       const answer = call.answers?.[index];
+      if (command.name === 'appendFrame')
+        this.framesSettledAt.set(leaseOf((command as EndingCommand).args), this.world.scheduler.now());
       if (ENDING_NAMES.has(command.name)) {
         const endings = this.endings.get(leaseOf((command as EndingCommand).args));
         const error = call.error ?? (answer?.ok === false ? answer.error : undefined);

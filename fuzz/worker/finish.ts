@@ -170,12 +170,14 @@ function reported(world: World, call: HandlerCall): void {
     call.toldAt() !== undefined
   )
     return;
+  // The frames of a handler are stored before its ending is sent, and that takes time of its attempt.
+  const canEndAt = Math.max(endedAt, world.checks.framesSettledAt.get(leaseId) ?? endedAt);
   if (
-    endedAt + 100 >=
+    canEndAt + 100 >=
     Math.min(lease.endedAt ?? Infinity, lease.expiresAt, lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity)
   )
     return;
-  if (world.checks.isExcused(node, lease, endedAt)) return;
+  if (world.checks.isExcused(node, lease, canEndAt)) return;
   const expected = {
     returned: ['completeExecution'],
     threw: ['failExecution'],
