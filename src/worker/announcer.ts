@@ -105,11 +105,20 @@ export class Announcer {
     else this.log.info('Stuck handlers have settled: the worker claims again.');
   }
 
-  loopBlocked(forMs: number, tasks: readonly string[]): void {
+  lostOften(attempt: Attempt, losses: number, inMs: number): void {
+    this.log.warn(
+      `${nameOf(attempt)} has lost its worker ${losses} times; it is attempted again in ${inMs} ms. Does its handler end ` +
+        'the process, or block the event loop?',
+    );
+  }
+
+  /** @param restMs for how long the worker claims no executions of the one task, ms */
+  loopBlocked(forMs: number, tasks: readonly string[], restMs: number): void {
     const names = tasks.map((task) => `"${task}"`).join(', ');
     this.log.warn(
       `The event loop was blocked for at least ${forMs} ms (${tasks.length === 1 ? 'task' : 'one of the tasks'} ` +
-        `${names}). No lease can be renewed meanwhile: compute in a worker thread, or in shorter pieces.`,
+        `${names}). No lease can be renewed meanwhile: compute in a worker thread, or in shorter pieces.` +
+        (restMs > 0 ? ` The worker claims no more of the task for ${restMs} ms.` : ''),
     );
     this.emitter.emit('loopBlocked', { forMs, tasks });
   }

@@ -30,8 +30,8 @@ const CULPRIT_SHARE = 0.5;
 export class LoopWatch {
   private beat: Cancel | undefined;
   private longest = { ms: 0, task: '' };
-  /** Tasks whose handlers were called since the last beat; some may have ended. */
-  private readonly called = new Set<string>();
+  /** Tasks whose handlers ran at the last beat or were called since; some may have ended. */
+  private suspects = new Set<string>();
 
   constructor(private readonly options: LoopWatchOptions) {}
 
@@ -50,7 +50,7 @@ export class LoopWatch {
   /** Calls the handler of a task and records the duration of the call; watches the loop while handlers run. */
   measure<Context, T>(task: MeasuredTask<Context, T>, context: Context): T {
     this.start();
-    this.called.add(task.name);
+    this.suspects.add(task.name);
     const startedAt = this.options.clock.now();
     try {
       return task.handler(context);
@@ -64,12 +64,12 @@ export class LoopWatch {
     const { clock, leaseTtlMs, running, onBlocked } = this.options;
     const lateMs = clock.now() - dueAt;
     const { longest } = this;
-    const now = [...running()];
-    const tasks = new Set([...this.called, ...now]);
+    const now = new Set(running());
+    const tasks = new Set([...this.suspects, ...now]);
     this.beat = undefined;
     this.longest = { ms: 0, task: '' };
-    this.called.clear();
-    if (now.length > 0) this.start();
+    this.suspects = now;
+    if (now.size > 0) this.start();
     if (lateMs < leaseTtlMs * LIMIT) return;
     const known = longest.ms >= lateMs * CULPRIT_SHARE;
     onBlocked(Math.round(Math.max(lateMs, known ? longest.ms : 0)), known ? [longest.task] : [...tasks]);

@@ -17,7 +17,7 @@ import { Bag } from '../util/bag.js';
 import { printed } from '../util/printed.js';
 import type { Backend } from '../backend/backend.js';
 import { Claimer } from '../claiming/claimer.js';
-import { systemClock, within, type Clock } from '../engine/clock.js';
+import { afterIo, spread, systemClock, within, type Clock } from '../engine/clock.js';
 import { localFlows } from '../engine/local-flows.js';
 import { localNews, type News } from '../engine/local-news.js';
 import type { TaskAbortCode } from './abort.js';
@@ -33,10 +33,12 @@ import { runHandler, suspended, type Ending, type RunnerHost, type TaskHandler }
 import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { LoopWatch } from './loop-watch.js';
+import { lossesOf, mayBeLostOften, pauseAfter } from './lost-often.js';
 import type { ResolvedSettings } from './options.js';
 import { Orphans, unhandled } from './orphans.js';
 import { Patience } from './patience.js';
 import { Reporter, type ReportedEnding, type Settlement } from './reporter.js';
+import { RestingKinds } from './resting-kinds.js';
 import { resultsFor } from './results.js';
 import { endingBehind } from './streaming/index.js';
 import { StuckHandlers } from './stuck.js';
@@ -58,8 +60,8 @@ export interface WorkerDependencies {
 
 /** At the end of a drain, aborted handlers get this long to stop before their work is handed back, ms. */
 const STOP_GRACE_MS = 2_000;
-/** The answer for a lease that needs no renewal before its handler starts. */
-const NO_RENEWAL_NEEDED = Promise.resolve(true);
+const NOW = Promise.resolve();
+const PAUSE_SPREAD = 0.5;
 /** Limit of the last calls of a drain, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
 
@@ -79,6 +81,7 @@ export class TaskWorker implements Worker {
   private readonly ahead: Ahead;
   private readonly beginner: Beginner | undefined;
   private readonly stuck: StuckHandlers;
+  private readonly resting: RestingKinds;
   private readonly loopWatch: LoopWatch | undefined;
   private readonly patience: Patience;
   private readonly endsWatch: EndsWatch;
@@ -112,6 +115,7 @@ export class TaskWorker implements Worker {
     };
     const onError = (error: unknown): void => announcer.failedCall(error);
     this.keeper = new LeaseKeeper({ backend, clock, leaseTtlMs, onError });
+    this.resting = new RestingKinds(clock, () => this.claimer.kindsChanged());
     this.claimer = new Claimer({
       ...settings,
       backend,
@@ -120,7 +124,7 @@ export class TaskWorker implements Worker {
       onError,
       lanes: deps.lanes,
       workerInstanceId: this.workerInstanceId,
-      kinds: () => deps.kinds?.(),
+      kinds: () => this.resting.without(deps.kinds?.()),
       beginsLater: claimAhead > 0,
       onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
@@ -161,7 +165,8 @@ export class TaskWorker implements Worker {
             clock,
             leaseTtlMs,
             running: () => [...this.running].map(({ claimed }) => claimed.executionKind),
-            onBlocked: (forMs, tasks) => announcer.loopBlocked(forMs, tasks),
+            // Answers that have arrived are read first, and leases judged in time.
+            onBlocked: (forMs, tasks) => afterIo(clock, () => this.loopBlocked(forMs, tasks)),
           });
     this.runs = {
       call: (attempt, task, input) => {
@@ -255,13 +260,31 @@ export class TaskWorker implements Worker {
     this.running.add(attempt);
     this.ahead.started();
     this.watchTurns();
-    // When the grant was read late, a handler that blocks the event loop would lose the lease.
-    const isKept = this.keeper.isStale(attempt) ? this.keeper.confirm(attempt) : NO_RENEWAL_NEEDED;
     // Not in this turn: all executions of a claim are accepted before the first handler runs.
-    void isKept.then((kept) => {
-      if (kept) this.begin(attempt, task);
-      else this.ended(attempt, { kind: 'lost' });
+    void NOW.then(() => {
+      if (this.keeper.isStale(attempt) || mayBeLostOften(attempt.claimed)) void this.beginOrPark(attempt, task);
+      else this.begin(attempt, task);
     });
+  }
+
+  /** Calls the handler if the attempt is still owned, unless its execution was lost too often lately. */
+  private async beginOrPark(attempt: Attempt, task: TaskHandler): Promise<void> {
+    // When the grant was read late, or a handler before this one blocked the event loop, the lease may be over, and a
+    // handler that blocks the event loop would lose it.
+    let isKept = !this.keeper.isStale(attempt) || (await this.keeper.confirm(attempt));
+    if (isKept && mayBeLostOften(attempt.claimed)) {
+      const losses = await lossesOf(attempt.executionId, this.deps.backend);
+      // Spread, so that the cause and what it took along do not come back together.
+      const inMs = Math.round(spread(this.deps.clock, pauseAfter(losses), PAUSE_SPREAD));
+      if (inMs > 0) {
+        this.announcer.lostOften(attempt, losses, inMs);
+        this.ended(attempt, { kind: 'delay', until: { inMs } });
+        return;
+      }
+      isKept = attempt.isLive;
+    }
+    if (isKept) this.begin(attempt, task);
+    else this.ended(attempt, { kind: 'lost' });
   }
 
   private begin(attempt: Attempt, task: TaskHandler): void {
@@ -418,6 +441,13 @@ export class TaskWorker implements Worker {
     this.claimer.setPaused(tooMany);
   }
 
+  private loopBlocked(forMs: number, tasks: readonly string[]): void {
+    const [task] = tasks;
+    const isKnown = task !== undefined && tasks.length === 1 && this.deps.kinds?.() !== undefined;
+    const restMs = isKnown && this.draining === undefined ? this.resting.rest(task, forMs) : 0;
+    this.announcer.loopBlocked(forMs, tasks, restMs);
+  }
+
   private onNews(news: News): void {
     // This worker publishes these itself.
     if (news.kind === 'completed' || news.kind === 'failed') return;
@@ -490,6 +520,7 @@ export class TaskWorker implements Worker {
     this.endsWatch.close();
     this.stuck.close();
     this.loopWatch?.stop();
+    this.resting.close();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
   }

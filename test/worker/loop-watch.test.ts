@@ -62,6 +62,16 @@ describe('the watch on the event loop', () => {
     expect(said).toEqual([[9_000, ['culprit']]]);
   });
 
+  it('names a task that was called long before, and has lost its lease by the time of the report', async () => {
+    const { clock, running, said, watch } = setUp();
+    running.push('culprit', 'other');
+    watch.measure({ name: 'culprit', handler: () => undefined }, undefined);
+    await clock.pass(5_000);
+    running.shift();
+    await clock.block(9_000);
+    expect(said.map(([, tasks]) => [...tasks].sort())).toEqual([['culprit', 'other']]);
+  });
+
   it('does not beat when no handler runs', async () => {
     const { clock, running, watch } = setUp();
     running.push('t');
