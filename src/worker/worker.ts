@@ -60,7 +60,7 @@ export interface WorkerDependencies {
 
 /** At the end of a drain, aborted handlers get this long to stop before their work is handed back, ms. */
 const STOP_GRACE_MS = 2_000;
-const NOW = Promise.resolve();
+const RESOLVED = Promise.resolve();
 const PAUSE_SPREAD = 0.5;
 /** Limit of the last calls of a drain, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
@@ -261,7 +261,7 @@ export class TaskWorker implements Worker {
     this.ahead.started();
     this.watchTurns();
     // Not in this turn: all executions of a claim are accepted before the first handler runs.
-    void NOW.then(() => {
+    void RESOLVED.then(() => {
       if (this.keeper.isStale(attempt) || mayBeLostOften(attempt.claimed)) void this.beginOrPark(attempt, task);
       else this.begin(attempt, task);
     });

@@ -14,7 +14,10 @@ import type { Tags } from '../runs/tags.js';
 export interface RetryOptions {
   /** Retries after attempts that fail. Default 3, at most 1 000. */
   readonly failures?: number | undefined;
-  /** Retries after attempts whose worker was lost. Default 1 000. */
+  /**
+   * Retries after attempts whose worker was lost. Default 1 000. The first follows at once, later ones after a wait that
+   * grows from 1 s to 60 s.
+   */
   readonly crashes?: number | undefined;
   /** Wait before each retry. Default exponential from 1 s to 60 s. */
   readonly backoff?: Backoff | undefined;

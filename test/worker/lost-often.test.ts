@@ -1,0 +1,111 @@
+/** Work that takes its worker down again and again does not hold up the work behind it. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { partitionOfExecution } from '../../model/ids.js';
+import type { App, Backend } from '../../src/index.js';
+import { pauseAfter } from '../../src/worker/lost-often.js';
+import { RestingKinds } from '../../src/worker/resting-kinds.js';
+import { block, memoryApp, pause, until } from '../app/support.js';
+import { harness, type Harness } from './harness.js';
+import { ManualClock } from './manual-clock.js';
+
+let a: App | undefined;
+let h: Harness | undefined;
+afterEach(async () => {
+  await (h ?? a)?.close();
+  a = undefined;
+  h = undefined;
+});
+
+const uuid = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+
+/** Claims an execution for a worker that dies at once, and lets its lease lapse. */
+async function claimedByDead({ backend, pass }: Harness, executionId: string, times: number): Promise<void> {
+  for (let time = 1; time <= times; time++) {
+    const [result] = await backend.execute([
+      {
+        name: 'claimForWorker',
+        args: {
+          ...{ partition: partitionOfExecution(executionId), laneId: 't', workerId: 'dead' },
+          ...{ workerInstanceId: uuid(time), leaseTtlMs: 1_000 },
+          claims: [{ leaseId: uuid(100 + time), attemptId: uuid(200 + time) }],
+        },
+      },
+    ] as Parameters<Backend['execute']>[0]);
+    expect(result).toMatchObject({ ok: true, outcome: { kind: 'claimed' } });
+    await pass(1_001);
+    await backend.execute([{ name: 'applyDue', args: { partition: partitionOfExecution(executionId) } }]);
+  }
+}
+
+describe('an execution that lost its worker', () => {
+  it('is taken over at once the first time, and later after a pause that grows to a minute', () => {
+    expect([0, 1, 2, 3, 4, 7, 8, 100].map(pauseAfter)).toEqual([0, 0, 1_000, 2_000, 4_000, 32_000, 60_000, 60_000]);
+  });
+
+  it.each([
+    [1, 0],
+    [2, 500],
+    [4, 2_000],
+  ])('%i times runs again %i ms after its lease at the earliest, in the same attempt', async (times, earliestMs) => {
+    h = harness();
+    const seen: [at: number, attempt: number][] = [];
+    const { clock } = h;
+    const task = h.a.task('t', ({ attempt }) => void seen.push([clock.now(), attempt]));
+    const run = await task.run();
+    await claimedByDead(h, run.id, times);
+    const from = clock.now();
+    const worker = await h.worker();
+    await h.flow(run.result());
+    expect(seen).toHaveLength(1);
+    const [[at, attempt]] = seen as [[number, number]];
+    expect(at - from).toBeGreaterThanOrEqual(earliestMs);
+    expect(at - from).toBeLessThanOrEqual(3 * earliestMs + 100);
+    expect(attempt).toBe(times + 1);
+    expect(worker.stats()).toMatchObject({ completed: 1, delayed: earliestMs > 0 ? 1 : 0, lost: 0 });
+    expect(h.said.some(([, text]) => text.includes(`has lost its worker ${times} times`))).toBe(earliestMs > 0);
+  });
+
+  it('runs without a pause when its losses cannot be read', async () => {
+    h = harness(() => ({ readExecutionInfo: () => Promise.reject(new Error('no')) }));
+    const task = h.a.task('t', () => 1);
+    const run = await task.run();
+    await claimedByDead(h, run.id, 3);
+    const worker = await h.worker();
+    await h.flow(run.result());
+    expect(worker.stats()).toMatchObject({ completed: 1, delayed: 0 });
+  });
+});
+
+describe('a task that blocked the event loop', () => {
+  it('rests for four times as long, a minute at most, and is claimed again afterwards', async () => {
+    const clock = new ManualClock();
+    const changes: (readonly string[] | undefined)[] = [];
+    const resting: RestingKinds = new RestingKinds(clock, () => changes.push(resting.without(['a', 'b'])));
+    expect(resting.rest('a', 3_000)).toBe(12_000);
+    expect(resting.without(undefined)).toBeUndefined();
+    await clock.pass(6_000);
+    expect(resting.rest('a', 100_000)).toBe(60_000);
+    await clock.pass(59_999);
+    expect(changes).toEqual([['b'], ['b']]);
+    await clock.pass(1);
+    expect(changes.at(-1)).toEqual(['a', 'b']);
+    resting.rest('b', 1);
+    resting.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('lets healthy work of its worker go on', async () => {
+    a = memoryApp();
+    let blocks = 0;
+    const bad = a.task('bad', () => {
+      blocks++;
+      block(1_500);
+    });
+    const healthy = a.task('healthy', () => pause(50));
+    const worker = await a.worker({ slots: 2, leaseTtl: 1_000 });
+    await bad.runMany([undefined, undefined, undefined]);
+    await healthy.runMany(Array.from({ length: 80 }, () => undefined));
+    await until(() => worker.stats().completed === 80);
+    expect(blocks).toBeLessThanOrEqual(2);
+  });
+});
