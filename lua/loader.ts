@@ -152,16 +152,24 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   ];
   // Executions that were claimed together mostly have the same life, whose facts the reused table has already.
   const own = ['id', 'key', ...always].map((name) => [name, name] as const);
+  const assign = (some: readonly (readonly [string, string])[]): string =>
+    `${some.map(([name]) => `record.${name}`).join(', ')} = ${some.map(([, value]) => value).join(', ')}`;
   const refillAlike = [
     "  if record and life == record.life and record.extras == '' then",
     ...ownedIf('record.total_attempt_count').map((line) => `  ${line}`),
-    `    ${own.map(([name]) => `record.${name}`).join(', ')} = ${own.map(([, value]) => value).join(', ')}`,
+    `    ${assign(own)}`,
     '    return record',
     '  end',
   ];
+  const ofLife = [
+    ['life', 'life'] as const,
+    ...facts.map((fact, i) => [fact, `f${i + 1}`] as const),
+    ['extras', 'extras'] as const,
+  ];
   const refill = [
     '  if record then',
-    `    ${members.map(([name]) => `record.${name}`).join(', ')} = ${members.map(([, value]) => value).join(', ')}`,
+    `    if life ~= record.life then ${assign(ofLife)} end`,
+    `    ${assign(['id', 'key', ...names].map((name) => [name, name] as const))}`,
     '    return record',
     '  end',
   ];

@@ -8,9 +8,10 @@ local IS_MEMBER_ALONE = {
 }
 
 -- Facts shared by completions: one table for all groups, which run one after another. It also has the life, rules and
--- timing of the last plain completion of its group, and its purge time.
+-- timing of the last plain completion of its group, its purge time, and whether it was that of a member.
 local shared = {
   source = '', attempt_index = '', result_encoding = '', life = false, rules = '', timing = '', purge_at = false, purge_text = '',
+  of_member = false,
 }
 
 function ff.prepare.complete_execution(_, source, attempt_index, result_encoding)
@@ -35,7 +36,7 @@ end
 
 -- Remembers the decision on a plain completion for executions that are like it.
 local function note_plain(group, execution, purge_at, purge_text)
-  group.purge_at, group.purge_text, group.life = purge_at, purge_text, false
+  group.purge_at, group.purge_text, group.life, group.of_member = purge_at, purge_text, false, false
   local extras = execution.extras
   if extras ~= '' and string.find(extras, COMMON) then return end
   if extras == '' then plain_record = execution end
@@ -53,7 +54,11 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
     if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
       return LIMIT.not_staged
     end
-    if execution.extras == '' then plain_record = execution end
+    if execution.extras == '' or group.of_member then plain_record = execution end
+    if group.of_member then
+      return KIND.completed, ff.apply.member_completion, execution, group.purge_text, result_payload_at, result_payload,
+        group.result_encoding
+    end
     return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload
   end
   if fence ~= execution.fence or fence == '' then
@@ -69,6 +74,8 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   end
   if IS_MEMBER_ALONE[execution.extras] then
     local _, purge_text = ff.check_ending(call, execution)
+    group.life, group.rules, group.timing, group.purge_text, group.of_member = execution.life, '', '', purge_text, true
+    plain_record = execution
     return KIND.completed, ff.apply.member_completion, execution, purge_text, result_payload_at, result_payload,
       group.result_encoding
   end

@@ -312,11 +312,11 @@ end
 
 -- Records that a flow has finished.
 local function finish(call, flow)
+  local in_hand = call.downstream
+  if in_hand and in_hand.flow == flow.id and not ff.is_terminal(in_hand.situation) then return end
   if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
   if ff.is_unsealed(flow) then return end
   if flow.nodes == 0 and flow.flow_state == FLOW_STATE.open and flow.is_closed == '' then return end
-  local in_hand = call.downstream
-  if in_hand and in_hand.flow == flow.id and not ff.is_terminal(in_hand.situation) then return end
   if ff.live_members(call, flow.id) > 0 then return end
   ff.apply.flow_finished(call, flow, ff.plain_purge_time(call))
 end
@@ -341,11 +341,12 @@ local completed, its_edge = { kind = WALK_KIND.resolve, bucket = BUCKET.succeede
 
 -- Handles the completion of a member in its flow. It mostly has one outgoing edge, and no further tasks follow.
 function ff.settle_completion(call, execution, flow_id)
-  local flow = ff.readable_flow(call, flow_id)
+  local flow = call.flow
+  if not flow or flow.id ~= flow_id then flow = ff.readable_flow(call, flow_id) end
   if not flow then return end
   local edge_id, downstream = ff.only_edge_of(execution)
   if not edge_id then
-    local task = end_of(flow, execution)
+    local task = { kind = WALK_KIND.resolve, flow = flow, about = execution.id, cursor = '', bucket = BUCKET.succeeded }
     task.are_several = true
     write_walks(call, cascade(call, { task }, LIMIT.units_at_once))
     return finish(call, flow)

@@ -271,12 +271,16 @@ end
 
 -- The plan for the candidates: of each its execution and its take, `false` when it is plain; the number of plain ones;
 -- and broken records. One table for all claims, except for the lists of a claim with very many candidates.
-local plan = { size = 0, plain = 0, executions = {}, takes = {}, broken = {} }
+local plan = {
+  size = 0, plain = 0, executions = {}, takes = {}, broken = {},
+  -- The life of the last plain candidate, and its flow; false when the next one cannot be judged by them.
+  life = false, flow = false,
+}
 
 local function begin_plan()
   if plan.size > LIMIT.kept_claims then plan.executions, plan.takes = {}, {} end
   if plan.broken[1] then plan.broken = {} end
-  plan.size, plan.plain, plan.room = 0, 0, nil
+  plan.size, plan.plain, plan.room, plan.life, plan.flow = 0, 0, nil, false, false
 end
 
 -- The take of a plain claim for an execution with tags or rules, beside its fence; `expiry` is the time of its timer,
@@ -298,12 +302,19 @@ local function plain_take_of(call, group, rules)
   return take
 end
 
+local ID_LENGTH = 22
+
 -- Whether an execution has no earlier attempts, and nothing besides tags, needs (which its queue tells), rules, and a
--- flow that has no cancellation left to do.
+-- flow that has no cancellation left to do. Members of a flow that were created together have one life: if no group of
+-- the flow has upstreams left to cancel, the verdict on one of them is that on all.
 local function is_plain(call, execution)
+  local life, flow = execution.life, string.sub(execution.membership, 1, ID_LENGTH)
+  if life == plan.life and flow == plan.flow then return true end
   if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
   if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.needs .. FIELD.rules .. FIELD.membership .. ']') then return false end
-  return not ff.is_owed_cancel(call, execution)
+  if ff.is_owed_cancel(call, execution) then return false end
+  if flow == '' or call.flow and call.flow.id == flow and call.flow.owing_groups == '' then plan.life, plan.flow = life, flow end
+  return true
 end
 
 -- Plans a candidate: it is taken, or it lapsed too often. For one without earlier attempts and without special facts
@@ -380,6 +391,11 @@ local function claim_plain(call, group, execution)
   ff.apply.plain_claim(call, group, execution)
 end
 
+-- Counts members of a flow that were claimed one after the other.
+local function count_claimed(call, flow, count)
+  if flow then ff.tally(call, LIMIT.counted_flow .. flow, SITUATION.ready, SITUATION.running, count) end
+end
+
 -- Plain candidates leave their queue together, and get their timers together.
 local function claim_many(call, group)
   local executions, takes = plan.executions, plan.takes
@@ -387,7 +403,7 @@ local function claim_many(call, group)
   -- All candidates come from the start of the only queue.
   local is_whole_head = group.queue and plan.plain == plan.size and not plan.broken[1]
   if is_whole_head then ff.remove_head(group.queue, plan.size) end
-  local timed, plain, first = {}, 0, group
+  local timed, plain, first, flow, of_flow = {}, 0, group, false, 0
   for i = 1, plan.size do
     local execution, take = executions[i], takes[i]
     if not take then
@@ -397,7 +413,12 @@ local function claim_many(call, group)
       if execution.extras ~= '' then
         due = execution.take
         if due.expiry < first.expiry then first = due end
-        ff.tally_member(call, execution, SITUATION.ready, SITUATION.running)
+        local its_flow = ff.is_member(execution) and ff.flow_of(execution)
+        if its_flow ~= flow then
+          count_claimed(call, flow, of_flow)
+          flow, of_flow = its_flow, 0
+        end
+        of_flow = of_flow + 1
       end
       timed[2 * plain - 1], timed[2 * plain] = due.expires_at, TIMER.execution .. execution.id
       ff.apply.plain_claim(call, group, execution)
@@ -415,6 +436,7 @@ local function claim_many(call, group)
     end
   end
   if plain == 0 then return end
+  count_claimed(call, flow, of_flow)
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running, plain)
   ff.add_many(call.timers, timed, 2 * plain, first.expiry, first.expires_at)
 end
