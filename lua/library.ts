@@ -377,7 +377,6 @@ function lookUps(): string[] {
   });
   return [
     `local SHELVED = ${luaTable(SITUATION_NAMES.filter(isShelved).map((name) => [SITUATIONS[name].letter, 'true']))}`,
-    `local LIVE = { ${situations.flatMap(({ letter, outcome }) => (outcome === 'none' ? [JSON.stringify(letter)] : [])).join(', ')} }`,
     `local PHASE = ${luaTable(situations.map(({ letter, phase }) => [letter, JSON.stringify(phase)]))}`,
     `local PUBLIC_STATE = ${luaTable(situations.map(({ letter, publicState }) => [letter, JSON.stringify(publicState)]))}`,
     `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,

@@ -4,15 +4,17 @@
 -- Texts at the start of a run of members: its length, and what its members share.
 local TEXTS_OF_RUN = 7
 
--- The shared part of the creations of similar members: a copy of the table of plain creations.
+-- The shared part of the creations of similar members. The table of plain creations is reused, so it is copied.
 local function creation_of(call, known, naming, options, policy, rules, capabilities, tags)
   local name = table.concat({ naming, options, policy, rules, capabilities, tags }, '\n')
   local shared = known[name]
   if shared then return shared end
   local prepared = ff.shared_creation(call, naming, options, policy, rules, capabilities, tags)
-  shared = {}
-  for key, value in pairs(prepared) do shared[key] = value end
-  shared.queue = prepared.queue
+  shared = prepared
+  if prepared.is_reused then
+    shared = {}
+    for key, value in pairs(prepared) do shared[key] = value end
+  end
   known[name] = shared
   return shared
 end

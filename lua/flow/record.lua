@@ -70,8 +70,10 @@ end
 function ff.live_members(call, flow_id)
   local name = LIMIT.counted_flow .. flow_id
   if call.counted ~= name then
-    local counts, live = command('HMGET', call.base .. KEY.counts .. name, unpack(LIVE)), 0
-    for i = 1, #LIVE do live = live + (tonumber(counts[i]) or 0) end
+    local counts, live = command('HGETALL', call.base .. KEY.counts .. name), 0
+    for i = 1, #counts, 2 do
+      if not ff.is_terminal(counts[i]) then live = live + (tonumber(counts[i + 1]) or 0) end
+    end
     call.counted, call.live = name, live
   end
   return call.live + ff.live_moves(name)
