@@ -12,7 +12,8 @@ end
 -- Facts shared by creations with nothing but the facts of every execution and the default priority: one table for all
 -- of them.
 local plain = {
-  is_reused = true, is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
+  is_reused = true,
+  is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
   needs = '', tags = '', policy_text = '', extras = '', more = {}, life = SITUATION.ready,
   reply = ANSWER.created .. 'waiting\t' .. LIMIT.default_priority,
   naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '', is_checked = false,
