@@ -102,9 +102,17 @@ export class Attempt implements HeldLease, Member {
     if (this.abortCode !== 'shutdown') this.throwIfAborted();
   }
 
-  /** The engine's time, from the answer to the claim and the time passed since, ms since the epoch. */
+  /** When the execution was claimed, in the engine's time, ms since the epoch. */
+  get claimedAt(): number {
+    return this.claimed.leaseExpiresAt - this.leaseTtlMs;
+  }
+
+  /**
+   * The engine's time, from the answer to the claim and the time passed since, ms since the epoch. Never ahead of the
+   * engine's own.
+   */
   serverNow(): number {
-    return Math.round(this.claimed.leaseExpiresAt - this.leaseTtlMs + this.clock.now() - this.receivedAt);
+    return Math.floor(this.claimedAt + this.clock.now() - this.receivedAt);
   }
 
   /** Whether the handler has not settled and was not aborted. */

@@ -120,6 +120,27 @@ describe('waitFor', () => {
     expect(seen).toEqual(['go', 'go', null, 'go', null]);
   });
 
+  it('whose time passes while a step runs beside it takes a signal that came before, in every run alike', async () => {
+    t = testApp();
+    const seen: unknown[] = [];
+    const task = t.app.task('t', async ({ waitFor, sleep, step }: TaskContext<string>) => {
+      const slow = step('slow', () => opened);
+      const [got] = await Promise.all([waitFor('go', { timeout: '1m', onTimeout: 'value' }), slow]);
+      seen.push(got);
+      await sleep('1h');
+    });
+    let open = ignore;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    await t.app.worker();
+    const run = await task.run('x');
+    await t.advance('30s');
+    await run.signal('go', 'in time');
+    await t.advance('1m');
+    open();
+    await t.advance('2h');
+    expect([await run.state(), seen]).toEqual(['completed', ['in time', 'in time']]);
+  });
+
   it('that times out and is not caught fails the run for good', async () => {
     t = testApp();
     const task = t.app.task('t', { retry: { failures: 5 } }, ({ waitFor }: TaskContext<string>) =>

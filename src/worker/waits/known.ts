@@ -78,6 +78,11 @@ export class KnownWaits {
     return this.all.at(-1)?.id;
   }
 
+  /** The place of a signal in the order of acceptance; -1 without a signal. */
+  indexOf(signal: Received | undefined): number {
+    return signal === undefined ? -1 : this.all.indexOf(signal);
+  }
+
   /** Number of known signals that came while no wait listened to them. */
   get keptSignals(): number {
     return this.all.filter(({ isKept }) => isKept).length;

@@ -2,10 +2,11 @@
  * The waits of one run of a handler. A wait that is not over yet ends the run: the execution is suspended, its slot
  * becomes free, and the handler runs again from the beginning when the wait may be over.
  *
- * The handler does not notice: the promise that it awaits never settles, so no `catch` and no `finally` runs. The run
- * ends one turn of the event loop after the first wait that blocks it, so that concurrent waits (`Promise.all`) are
- * suspended together, and never while a step runs. Other work that the handler has started continues unobserved and is
- * repeated when the handler runs again; such work belongs in a step.
+ * The handler does not notice: the promise that it awaits never settles, so no `catch` and no `finally` runs. Waits are
+ * decided together: a turn of the event loop after the last of them has begun, and never while a step runs or a wait
+ * still reads what earlier runs of the handler left. So concurrent waits (`Promise.all`) are suspended together, and
+ * signals go to them in the order in which they began, however long each read takes. Other work that the handler has
+ * started continues unobserved and is repeated when the handler runs again; such work belongs in a step.
  */
 import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
@@ -34,14 +35,34 @@ export interface WaitsDependencies {
 
 /** A wait that blocks its handler. */
 interface Blocked {
+  /** Its place in the order in which the waits began. */
+  readonly place: number;
   /** One for each channel that it listens to; empty for children. */
   readonly keys: readonly WaitKey[];
   /** Undefined for a sleep and for children. */
   readonly condition: WaitCondition | undefined;
-  /** When it was over, ms since the epoch; undefined while it is not. */
-  readonly overAt: (now: number) => number | undefined;
-  readonly go: () => void;
+  /** When it ends by itself, ms since the epoch; undefined if it does not. */
+  readonly until: number | undefined;
+  /** When the store says that it has ended, ms since the epoch; undefined if it does not say so. */
+  readonly endedAt?: number | undefined;
+  readonly go: (outcome: Outcome) => void;
   readonly fail: (error: unknown) => void;
+}
+
+/** A wait that is over. */
+interface Over {
+  readonly wait: Blocked;
+  /** When, ms since the epoch. */
+  readonly at: number;
+  /** The signals that satisfied it; undefined if it ended by itself. */
+  readonly signals: readonly Received[] | undefined;
+}
+
+/** A wait that has read what earlier runs left of it. */
+interface Begun {
+  readonly place: number;
+  readonly known: KnownWaits;
+  readonly until: number | undefined;
 }
 
 /** A wait for signals. */
@@ -68,9 +89,16 @@ const NEVER = new Promise<never>(() => undefined);
 export class Waits {
   private readonly uses = new Map<string, number>();
   private readonly blocked = new Set<Blocked>();
-  private known: Promise<KnownWaits> | undefined;
-  /** The first read of signals, once it has begun. */
-  private signalsRead: Promise<void> | undefined;
+  private places = 0;
+  /** Number of waits that have begun and do not block the handler yet. */
+  private beginning = 0;
+  private reading: Promise<KnownWaits> | undefined;
+  private known: KnownWaits | undefined;
+  /** The engine's time before which every signal is known, ms since the epoch. */
+  private signalsReadAt = 0;
+  /** Whether a wait for signals blocks the handler that began after the last read of signals. */
+  private hasNewListener = false;
+  private isReadingSignals = false;
   private isDeciding = false;
   private watchesAbort = false;
 
@@ -84,11 +112,9 @@ export class Waits {
     const wait = this.next(name);
     const asked = this.endOf(untilOf);
     return whenAwaited(async () => {
-      const known = await this.begin();
-      const { until } = known.of(wait) ?? (await this.first('sleep', wait, asked));
-      const end = Math.min(known.endedAt(wait) ?? Infinity, until ?? Infinity);
-      const overAt = (now: number): number | undefined => (end <= now ? end : undefined);
-      await this.block({ keys: [{ channel: '', ...wait, until }], condition: undefined, overAt });
+      const { place, known, until } = await this.begun('sleep', wait, asked);
+      const keys = [{ channel: '', ...wait, until }];
+      await this.block({ place, keys, condition: undefined, until, endedAt: known.endedAt(wait) });
     });
   }
 
@@ -98,14 +124,20 @@ export class Waits {
   }
 
   /** Waits for children. `decidedAt` is when they were decided, ms since the epoch; undefined while they are not. */
-  children(decidedAt: number | undefined): Promise<void> {
-    return this.block({ keys: [], condition: undefined, overAt: () => decidedAt });
+  async children(decidedAt: number | undefined): Promise<void> {
+    const place = this.places++;
+    await this.block({ place, keys: [], condition: undefined, until: undefined, endedAt: decidedAt });
   }
 
   /** Creates the waitpoint of a later wait, or finds the one that an earlier run created. */
-  async waitpoint(name: string, timeoutMs: number): Promise<MadeWaitpoint> {
+  waitpoint(name: string, timeoutMs: number): Promise<MadeWaitpoint> {
     const wait = this.next(name);
     const asked = this.endOf((now) => now + timeoutMs);
+    return this.beforeDecision(() => this.made(wait, timeoutMs, asked));
+  }
+
+  private async made(wait: WaitId, timeoutMs: number, asked: number): Promise<MadeWaitpoint> {
+    const { name } = wait;
     const known = await this.begin();
     const { executionId, fence } = this.attempt;
     const waitpointId = waitpointIdOf(executionId, wait);
@@ -148,22 +180,9 @@ export class Waits {
     pendingId?: string,
   ): Promise<Outcome> {
     return whenAwaited(async () => {
-      const isFresh = this.known === undefined && this.attempt.claimed.earlier === undefined;
-      const known = await this.begin(true);
-      const { until } = known.of(wait) ?? (await this.first('wait', wait, asked));
-      const look = (): readonly Received[] | undefined => satisfiedBy(condition, known.open(wait, until));
-      let signals = look();
-      if (signals === undefined && !isFresh) {
-        await this.readSignals(known);
-        signals = look();
-      }
-      if (signals !== undefined) known.take(signals);
-      const cameAt = signals?.at(-1)?.at;
-      const overAt = (now: number): number | undefined =>
-        cameAt ?? (until !== undefined && until <= now ? until : undefined);
+      const { place, until } = await this.begun('wait', wait, asked);
       const keys = namesOf(condition).map((channel): WaitKey => ({ channel, ...wait, until, pendingId }));
-      await this.block({ keys, condition, overAt });
-      return signals === undefined ? { timedOutAt: until ?? 0 } : { signals };
+      return this.block({ place, keys, condition, until });
     });
   }
 
@@ -179,67 +198,80 @@ export class Waits {
     return { name, use };
   }
 
+  /**
+   * Begins a wait, whose place among the waits is that of this call. @throws EngineError `step_changed` if an earlier
+   * run has stored a step under its name
+   */
+  private begun(kind: StepKind, wait: WaitId, asked: number | undefined): Promise<Begun> {
+    const place = this.places++;
+    return this.beforeDecision(async () => {
+      const known = await this.begin();
+      const begun = known.of(wait);
+      if (begun !== undefined) return { place, known, until: begun.until };
+      await checkpointsOf(this.attempt, this.deps).refuseOther(kind, wait.name, wait.use);
+      return { place, known, until: asked };
+    });
+  }
+
+  /** Work of a wait that has begun: nothing is decided before it is done. */
+  private async beforeDecision<T>(work: () => Promise<T>): Promise<T> {
+    this.beginning += 1;
+    try {
+      return await work();
+    } finally {
+      this.beginning -= 1;
+      this.decideSoon();
+    }
+  }
+
   /** The known waits, at the start of a wait. Never resolves in a suspended run. */
-  private async begin(withSignals = false): Promise<KnownWaits> {
+  private async begin(): Promise<KnownWaits> {
     if (this.attempt.isSuspended) return NEVER;
     this.attempt.throwIfAborted();
     if (this.attempt.isOver) throw new EngineError('execution_not_active', 'wait: the handler of this run has ended.');
     // Failures that the handler received are stored before it waits.
     await this.attempt.checkpoints?.storeFailures();
-    this.known ??= this.read();
-    const known = await this.known;
-    if (withSignals) await (this.signalsRead ??= this.readSignals(known));
-    return this.attempt.isSuspended ? NEVER : known;
-  }
-
-  /**
-   * Begins a wait that no earlier run has begun. @throws EngineError `step_changed` if one has stored a step under its
-   * name
-   */
-  private async first(
-    kind: StepKind,
-    { name, use }: WaitId,
-    until: number | undefined,
-  ): Promise<Pick<WaitKey, 'until'>> {
-    await checkpointsOf(this.attempt, this.deps).refuseOther(kind, name, use);
-    return { until };
+    this.known ??= await (this.reading ??= this.read());
+    return this.attempt.isSuspended ? NEVER : this.known;
   }
 
   private async read(): Promise<KnownWaits> {
     const { backend } = this.deps;
-    const {
-      executionId,
-      claimed: { leaseEpoch, earlier },
-    } = this.attempt;
+    const { executionId, claimed, claimedAt } = this.attempt;
     // The first owner of an execution has no earlier waits.
-    if (leaseEpoch === 1) return new KnownWaits();
-    if (earlier !== undefined) return new KnownWaits(earlier.waits);
-    return new KnownWaits(await this.asked(() => backend.readWaits({ executionId })));
+    if (claimed.leaseEpoch === 1) return new KnownWaits();
+    if (claimed.earlier === undefined)
+      return new KnownWaits(await this.asked(() => backend.readWaits({ executionId })));
+    const known = new KnownWaits(claimed.earlier.waits);
+    known.add(claimed.earlier.signals.map(receivedOf));
+    this.signalsReadAt = claimedAt;
+    return known;
   }
 
-  /** Reads the signals that came since the last read. */
-  private async readSignals(known: KnownWaits): Promise<void> {
+  /** Reads the signals that came since the last read. `endAt` is an end that the store knows by now. */
+  private async readSignals(known: KnownWaits, endAt = 0): Promise<void> {
     const { backend } = this.deps;
-    const { executionId, claimed } = this.attempt;
-    // Earlier signals came with the claim.
-    if (this.signalsRead === undefined && claimed.earlier !== undefined) {
-      known.add(claimed.earlier.signals.map(receivedOf));
-      return;
-    }
+    const { executionId } = this.attempt;
+    // The engine's time is this or later, so signals that are accepted after the read are not older.
+    const readAt = Math.max(this.attempt.serverNow(), endAt);
+    this.hasNewListener = false;
     for (let cursor = known.lastSignal; ; ) {
       const from = cursor;
       const page = await this.asked(() => backend.listSignals({ executionId, cursor: from }));
       known.add(page.signals.map(receivedOf));
       cursor = page.nextCursor;
-      if (cursor === undefined) return;
+      if (cursor === undefined) break;
     }
+    this.signalsReadAt = readAt;
   }
 
   /** Blocks the handler. Resolves if the wait is over in this run. */
-  private block(wait: Omit<Blocked, 'go' | 'fail'>): Promise<void> {
+  private block(wait: Omit<Blocked, 'go' | 'fail'>): Promise<Outcome> {
     if (this.attempt.isSuspended) return NEVER;
     return new Promise((go, fail) => {
+      this.attempt.throwIfAborted();
       this.blocked.add({ ...wait, go, fail });
+      this.hasNewListener ||= wait.condition !== undefined;
       this.watchAbort();
       this.decideSoon();
     });
@@ -269,7 +301,9 @@ export class Waits {
 
   /** Resolves the wait that was over first; if none is over, ends the run. */
   private decide(): void {
-    if (!this.attempt.isLive || this.blocked.size === 0) return;
+    if (!this.attempt.isLive || this.attempt.isSuspended || this.blocked.size === 0) return;
+    // Each of these decides again when it is done.
+    if (this.beginning > 0 || this.isReadingSignals) return;
     const { checkpoints } = this.attempt;
     if (checkpoints?.isBusy) {
       void checkpoints.settled().then(() => this.decideSoon());
@@ -283,38 +317,82 @@ export class Waits {
       );
       return;
     }
+    const { known } = this;
     const first = this.firstOver();
+    if (known !== undefined && this.mustReadSignals(first)) {
+      this.isReadingSignals = true;
+      void this.readSignals(known, first?.at)
+        .catch((error: unknown) => this.failAll(error))
+        .finally(() => {
+          this.isReadingSignals = false;
+          this.decideSoon();
+        });
+      return;
+    }
     if (first !== undefined) {
-      this.blocked.delete(first);
-      first.go();
+      const { wait, at, signals } = first;
+      this.blocked.delete(wait);
+      if (signals !== undefined) known?.take(signals);
+      wait.go(signals === undefined ? { timedOutAt: at } : { signals });
       this.decideSoon();
       return;
     }
-    const misuse = misuseOf([...this.blocked]);
+    const waits = [...this.blocked].sort((one, other) => one.place - other.place);
+    const misuse = misuseOf(waits);
     if (misuse !== undefined) {
       this.failAll(misuse);
       return;
     }
-    const waits = [...this.blocked];
     this.blocked.clear();
     if (waits.some(isForChildren)) this.attempt.suspend('children');
-    else void this.known?.then((known) => this.attempt.suspend(requestFor(waits, known.keptSignals, this.deps.ids)));
+    else this.attempt.suspend(requestFor(waits, known?.keptSignals ?? 0, this.deps.ids));
+  }
+
+  /**
+   * Whether signals that are not known yet could change the decision. A wait that ended by itself was over first only if
+   * no signal came before its end; a run is suspended only on waits that have seen the signals that came before them.
+   */
+  private mustReadSignals(first: Over | undefined): boolean {
+    if (first === undefined) return this.hasNewListener;
+    if (first.signals !== undefined || first.at <= this.signalsReadAt) return false;
+    return [...this.blocked].some(({ condition }) => condition !== undefined);
   }
 
   /**
    * Of the waits that are over, the one that was over first. Waits resolve one by one in the order of their ends,
-   * however
-   * late the handler runs, so that a race of waits has the same winner in every run.
+   * however late the handler runs, so that a race of waits has the same winner in every run. Of ends in the same
+   * millisecond, time comes before signals and earlier signals before later ones; a signal belongs to the wait that
+   * began first.
    */
-  private firstOver(): Blocked | undefined {
+  private firstOver(): Over | undefined {
     const now = this.attempt.serverNow();
-    let first: Blocked | undefined;
-    let firstAt = Infinity;
-    for (const each of this.blocked) {
-      const at = each.overAt(now) ?? Infinity;
-      if (at < firstAt) [first, firstAt] = [each, at];
+    let first: Over | undefined;
+    for (const wait of this.blocked) {
+      const over = this.overOf(wait, now);
+      if (over !== undefined && (first === undefined || this.isBefore(over, first))) first = over;
     }
     return first;
+  }
+
+  private overOf(wait: Blocked, now: number): Over | undefined {
+    const { keys, condition, until = Infinity, endedAt = Infinity } = wait;
+    const [key] = keys;
+    const signals =
+      condition === undefined || key === undefined
+        ? undefined
+        : this.known && satisfiedBy(condition, this.known.open(key, wait.until));
+    const last = signals?.at(-1);
+    if (last !== undefined) return { wait, at: last.at, signals };
+    const at = Math.min(endedAt, until <= now ? until : Infinity);
+    return at === Infinity ? undefined : { wait, at, signals: undefined };
+  }
+
+  private isBefore(one: Over, other: Over): boolean {
+    if (one.at !== other.at) return one.at < other.at;
+    const [oneSignal, otherSignal] = [one, other].map(({ signals }) => this.known?.indexOf(signals?.at(-1)) ?? -1);
+    return oneSignal === otherSignal
+      ? one.wait.place < other.wait.place
+      : (oneSignal as number) < (otherSignal as number);
   }
 }
 
