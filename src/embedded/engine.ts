@@ -1,4 +1,5 @@
 /** The machine of the memory backend with a journal: recovery, answers, notices, and the end. */
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
 import { hasPartition } from '../../model/families.js';
@@ -37,6 +38,7 @@ type NoticeListener = (notice: EngineError) => void;
 export class EmbeddedEngine implements JournalOwner, Records {
   readonly backend: Backend;
   private readonly machine: Machine;
+  private readonly storeId: string | undefined;
   private readonly journal: Journal;
   private readonly compaction: Compaction;
   private readonly stores = new Map<string, JournaledStore>();
@@ -52,7 +54,9 @@ export class EmbeddedEngine implements JournalOwner, Records {
     private readonly onClosed: () => void,
   ) {
     const { disk, folder, now, fsync, snapshotEveryBytes, wanted } = options;
-    const { partitions, settings } = storedDeployment(disk, folder) ?? begin(disk, folder, wanted.deployment);
+    const stored = storedDeployment(disk, folder) ?? begin(disk, folder, wanted.deployment);
+    const { partitions, settings } = stored;
+    this.storeId = stored.storeId;
     this.machine = new Machine({
       label: 'embedded',
       partitions,
@@ -97,7 +101,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   }
 
   private get deployment(): Deployment {
-    return { partitions: this.machine.partitions, settings: this.machine.settings };
+    return { partitions: this.machine.partitions, settings: this.machine.settings, storeId: this.storeId };
   }
 
   private storeOf(partition: string): JournaledStore | undefined {
@@ -124,7 +128,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
       return recover(
         this.options.disk,
         this.options.folder,
-        { store: (partition) => this.storeOf(partition), use },
+        { storeId: this.storeId, store: (partition) => this.storeOf(partition), use },
         mends,
       );
     } finally {
@@ -254,7 +258,8 @@ export class EmbeddedEngine implements JournalOwner, Records {
 }
 
 /** Creates a store in an empty folder. */
-function begin(disk: Disk, folder: string, deployment: Deployment): Deployment {
+function begin(disk: Disk, folder: string, wanted: Deployment): Deployment {
+  const deployment = { ...wanted, storeId: randomUUID() };
   try {
     for (const name of filesOf(disk.list(folder)).unfinished) disk.remove(join(folder, name));
     const { file } = beginFile(disk, folder, { kind: 'journal', number: 1, ...deployment });

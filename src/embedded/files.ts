@@ -16,6 +16,8 @@ export interface Deployment {
   readonly partitions: PartitionConfig;
   /** The settings when the file was created. */
   readonly settings: DeploymentSettings;
+  /** Identifies the store in all of its files; absent if an earlier version created it. */
+  readonly storeId?: string | undefined;
 }
 
 /** The first frame of a file, JSON. */

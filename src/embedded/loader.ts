@@ -13,6 +13,8 @@ import { APPEND_SLOT, readAppend, readContents, STREAM_SLOT } from './streams.js
 
 /** The stores to load into. */
 export interface Target {
+  /** The id that all files must have. */
+  readonly storeId: string | undefined;
   /** The store of a partition; undefined if the deployment does not have it. */
   store(partition: string): JournaledStore | undefined;
   /** Applies settings that are in force from this record on. */

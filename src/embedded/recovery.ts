@@ -101,6 +101,8 @@ function openedAs(reader: FrameReader, kind: FileKind, number: number, target: T
   const header = headerOf(reader);
   if (header.kind !== kind || header.number !== number)
     throw new EngineError('corruption', `${reader.name} has the header of ${nameOf(header.kind, header.number)}.`);
+  if (header.storeId !== target.storeId)
+    throw new EngineError('corruption', `${reader.name} belongs to another store than the newest segment.`);
   target.use(header.settings);
   return header;
 }

@@ -90,6 +90,26 @@ describe('damage is refused, with its place', () => {
     expect(() => reopen(found)).toThrow(/^corruption: \d+\.journal is missing/);
   });
 
+  test('a file of another store', async () => {
+    const { script, reopen } = await storeOf('killed');
+    const compacted = async (): Promise<SimulatedDisk> => {
+      const disk = new SimulatedDisk();
+      const store = openStore(disk, script);
+      for (const turn of script.turns) await store.turn(turn);
+      await compact(store.backend);
+      await store.backend.close();
+      return disk.afterKill();
+    };
+    const [own, other] = [await compacted(), await compacted()];
+    for (const path of own.paths) {
+      const found = own.afterKill();
+      const bytes = Buffer.from(other.bytesOf(path));
+      found.remove(path);
+      found.write(found.create(path), bytes, bytes.length, 0);
+      expect(() => reopen(found), path).toThrow(/^corruption: 00000002\.\w+ belongs to another store/);
+    }
+  });
+
   test('a snapshot that does not read', async () => {
     const { disk, script, reopen } = await storeOf('killed');
     const store = openStore(disk, script);
