@@ -54,6 +54,16 @@ function leaveReplicas(client: Valkey): void {
   client.options.reconnectOnError = ({ message }) => !isLeaving && message.startsWith('READONLY') && (isLeaving = true);
 }
 
+const ignored = (): void => undefined;
+
+/**
+ * Parses answers in the turn that receives them. The client library listens with `prependListener`, which a stream of
+ * Node does not count as a listener for data: without another one, the stream buffers every chunk until the next tick.
+ */
+function parseAtOnce(client: Valkey): void {
+  client.on('connect', () => client.stream.on('data', ignored));
+}
+
 /** A connection to one node, or to the primary that Sentinels name; `deadlines` detects a dead connection. */
 export function connectNode(address: Address, callTimeoutMs: number, deadlines?: Deadlines): Valkey {
   const [node] = address.nodes;
@@ -61,6 +71,7 @@ export function connectNode(address: Address, callTimeoutMs: number, deadlines?:
   const client = new Valkey(node === undefined ? { ...common, ...sentinelOptions(address) } : { ...common, ...node });
   deadlines?.watch(client);
   leaveReplicas(client);
+  parseAtOnce(client);
   return nameFaults(client);
 }
 
@@ -98,6 +109,7 @@ export function connectCluster(address: Address, callTimeoutMs: number, deadline
   client.on('+node', (node: Valkey) => {
     deadlines?.watch(node);
     leaveReplicas(node);
+    parseAtOnce(node);
     announced.interceptSlots(nameFaults(node));
   });
   client.on('node error', (error: unknown) => noteFault(client, error));
@@ -120,6 +132,7 @@ export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
   if (node === undefined) throw new EngineError('transport_failed', 'No node of the cluster can be reached.');
   const wakes = nameFaults(node.duplicate({ enableOfflineQueue: true, retryStrategy: () => null }));
   deadlines.watch(wakes);
+  parseAtOnce(wakes);
   return wakes;
 }
 
