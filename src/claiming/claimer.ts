@@ -11,6 +11,7 @@ import type { Clock } from '../engine/clock.js';
 import { localOffers, type LocalOffer } from '../engine/local-offers.js';
 import { isRetryable } from '../engine/retry.js';
 import { InFlight } from '../util/in-flight.js';
+import { atTurnEnd } from '../util/turn-end.js';
 import { Abilities } from './abilities.js';
 import { broughtBy, commandsOf, type Claimant } from './claim-call.js';
 import { InputSizes } from './input-sizes.js';
@@ -87,7 +88,8 @@ export class Claimer {
       looks: 'reads',
     });
     this.timer = new PollTimer(clock, () => this.pump());
-    this.leave = this.leads.onRelease(() => this.pump());
+    // Not at once: a handler of the claimed work begins first.
+    this.leave = this.leads.onRelease(() => this.pumpSoon());
     this.metered = new MeteredClaims({
       ...options,
       lanes: () => [...this.lanes],
@@ -200,7 +202,7 @@ export class Claimer {
   pumpSoon(): void {
     if (this.pumpsSoon) return;
     this.pumpsSoon = true;
-    process.nextTick(() => {
+    atTurnEnd(() => {
       this.pumpsSoon = false;
       this.pump();
     });

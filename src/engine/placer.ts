@@ -7,6 +7,7 @@
 import { executionIdOf } from '../../model/ids.js';
 import { placementOf, type PartitionConfig, type Placed } from '../../model/partition.js';
 import { MAX_JOINED_BYTES } from '../backend/joined-calls.js';
+import { atTurnEnd } from '../util/turn-end.js';
 import { newId } from './ids.js';
 
 /**
@@ -53,8 +54,7 @@ export class Placer {
     this.bytes += bytes;
     if (!this.inTurn) {
       this.inTurn = true;
-      // Called in a promise's reaction, this runs after all reactions of the turn.
-      process.nextTick(() => {
+      atTurnEnd(() => {
         this.inTurn = false;
         if (this.count > 0) this.move();
       });

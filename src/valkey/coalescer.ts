@@ -12,6 +12,7 @@ import { SHAPES } from '../../lua/parameters.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { queueNameOf } from '../../model/schedule/queue.js';
 import { MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../backend/joined-calls.js';
+import { sendAtTurnEnd } from '../util/turn-end.js';
 import type { Answer } from './answers.js';
 import { joined } from './joining.js';
 
@@ -84,8 +85,7 @@ export class Coalescer {
         return;
       }
       this.waiting.set(partition, { entries: [entry], announced: false });
-      // Inside a promise's reaction, this runs after all reactions of the turn.
-      process.nextTick(() => this.flush(partition));
+      sendAtTurnEnd(() => this.flush(partition));
     });
   }
 

@@ -14,6 +14,7 @@ import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { InFlight } from '../util/in-flight.js';
 import { MAX_JOINED_BYTES } from '../backend/joined-calls.js';
+import { atTurnEnd } from '../util/turn-end.js';
 import { answerOf, answerOfError, type Answer } from './answers.js';
 import type { Attempt } from './attempt.js';
 import { unacceptable, type Ending } from './handler.js';
@@ -36,7 +37,7 @@ export interface ReporterOptions {
   readonly collect: boolean;
   /** Whether a slot waits for work. */
   readonly slotIsIdle: () => boolean;
-  /** Called before endings are sent, when this turn ends; a claim for the freed slots can join their call. */
+  /** Called when endings are about to leave; a claim for the freed slots that is sent when this turn ends joins them. */
   readonly onLeaving: () => void;
   /** Called for each completion that leaves: work that it makes claimable can be claimed in the same call. */
   readonly onCompleting: (attempt: Attempt) => void;
@@ -126,8 +127,7 @@ export class Reporter {
     if (this.flushScheduled) return;
     this.flushScheduled = true;
     if (this.options.collect) setImmediate(() => this.flushIfIdle());
-    // Inside a promise's reaction, this runs after all reactions of the turn.
-    else process.nextTick(() => this.flushIfIdle());
+    else atTurnEnd(() => this.flushIfIdle());
   }
 
   private flushIfIdle(): void {

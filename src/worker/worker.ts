@@ -139,7 +139,7 @@ export class TaskWorker implements Worker {
       slotIsIdle: () => this.running.size < slots,
       onLeaving: () => this.claimer.pumpSoon(),
       onCompleting: ({ executionId }) => localFlows(backend).completing(executionId),
-      onAnswered: () => this.claimer.pump(),
+      onAnswered: () => this.claimer.pumpSoon(),
       onSettled: (attempt, ending, settlement) => this.settled(attempt, ending, settlement),
     });
     this.ahead = new Ahead({

@@ -17,6 +17,7 @@ import {
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type ParsedCommand } from '../../../model/machine.js';
 import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend/backend.js';
 import type { ChannelMessage } from '../../backend/wake-listeners.js';
+import { sendAtTurnEnd } from '../../util/turn-end.js';
 import { FaultPlan, type Fault } from './faults.js';
 import { offer, type Gathered } from './offers.js';
 import type { SimulatedProcess } from './process.js';
@@ -224,7 +225,7 @@ export class SimulatedConnection {
         return;
       }
       this.gathering.set(partition, [entry]);
-      process.nextTick(() => this.flush(partition));
+      sendAtTurnEnd(() => this.flush(partition));
     });
   }
 
