@@ -36,7 +36,7 @@ export function commandsOf(
         ...claimant,
         partition,
         laneId: place.laneId,
-        ...(minPriority > 0 ? { minPriority } : undefined),
+        minPriority: minPriority > 0 ? minPriority : undefined,
         claims: ids[index] as LeaseIds[],
       },
     }),

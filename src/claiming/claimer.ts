@@ -88,7 +88,6 @@ export class Claimer {
       looks: 'reads',
     });
     this.timer = new PollTimer(clock, () => this.pump());
-    // Not at once: a handler of the claimed work begins first.
     this.leave = this.leads.onRelease(() => this.pumpSoon());
     this.metered = new MeteredClaims({
       ...options,
@@ -325,6 +324,8 @@ export class Claimer {
       this.failed(claim, error);
     }
     if (results !== undefined) this.answered(claim, ids, results, requestedAt);
+    // The handlers of the work begin first, and those that end at once make room for the next plan.
+    await undefined;
     // Other claimers, and this one, may follow the leads now.
     this.leads.released();
   }

@@ -130,6 +130,7 @@ export class ValkeyBackend {
           deadline: this.attempts.fromNow(),
         }),
       onArrival: (arrival) => this.offer(arrival),
+      isAwaited: () => this.connection.wakes.mayHaveClaimers,
     });
   }
 

@@ -27,6 +27,8 @@ export interface CoalescerOptions {
   readonly send: (partition: string, commands: readonly ParsedCommand[]) => Promise<Answer[]>;
   /** Called with new work before it is sent; commands that it sends to the partition synchronously join the call. */
   readonly onArrival?: (arrival: Arrival) => void;
+  /** Whether `onArrival` has listeners now. Default: it has. */
+  readonly isAwaited?: () => boolean;
 }
 
 interface Waiting {
@@ -111,8 +113,8 @@ export class Coalescer {
   }
 
   private announce(partition: string, entries: readonly Waiting[]): void {
-    const { onArrival } = this.options;
-    if (onArrival === undefined) return;
+    const { onArrival, isAwaited } = this.options;
+    if (onArrival === undefined || isAwaited?.() === false) return;
     for (const { work, count } of arrivalsIn(entries)) {
       let seen = entries.length;
       let left = count;

@@ -120,6 +120,11 @@ export class WakeSubscriber {
     }
   }
 
+  /** Whether claimers may listen: every listener for a lane listens for timers too. */
+  get mayHaveClaimers(): boolean {
+    return this.channels.has(this.timersChannel);
+  }
+
   /** Calls the listeners of a lane in this process, one after another, while `wakeNow` returns a wake. */
   notifyLane(laneId: string, wakeNow: () => Wake | undefined): void {
     this.channels.get(this.channelOf(laneId))?.notify(wakeNow);
