@@ -22,9 +22,7 @@ it('runs actions before calls, those that came meanwhile too, after all reaction
   };
   await Promise.resolve().then(reaction);
   await ended();
-  expect(ran).toEqual([
-    ...['reaction', 'action', 'second action', 'call', 'second call', 'late action', 'third call'],
-  ]);
+  expect(ran).toEqual([...['reaction', 'action', 'second action', 'call', 'second call', 'late action', 'third call']]);
 });
 
 it('takes one tick', async () => {
@@ -42,11 +40,13 @@ it('takes one tick', async () => {
 
 it('runs the others when one throws, and the error reaches the process', async () => {
   const ran: string[] = [];
-  const nextTick = vi.spyOn(process, 'nextTick').mockImplementation((tick) => void setImmediate(caught, tick));
+  const nextTick = vi
+    .spyOn(process, 'nextTick')
+    .mockImplementation(((tick: () => void) => void setImmediate(caught, tick)) as typeof process.nextTick);
   const errors: unknown[] = [];
-  const caught = (tick: Function): void => {
+  const caught = (tick: () => void): void => {
     try {
-      (tick as () => void)();
+      tick();
     } catch (error) {
       errors.push(error);
     }
