@@ -109,6 +109,55 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     ]);
   });
 
+  test('a claim takes the members of one flow, and ends those of another one that was cancelled', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const flowOf = (flowId: string, ids: readonly string[]) => ({
+      ...{ flowId, flowKind: 'mixed', namespace: 'n' },
+      graph: { members: ids.map((each) => ({ ...member(each), laneId: 'mixed' })) },
+    });
+    // All are created in one millisecond, so they are claimed in the order of their ids, and have one life.
+    const [healthy, cancelled, first] = [id(), id(), id()];
+    const others = Array.from({ length: 150 }, id);
+    const last = id();
+    await backend.createFlow(flowOf(healthy, [first, last]));
+    await backend.createFlow(flowOf(cancelled, others));
+    await backend.cancelFlowHeader({ flowId: cancelled });
+    expect(await stateOf(engine, others[0] as string)).toBe('waiting');
+    const claimed = await claim(engine, 100, 'mixed');
+    expect(claimed.map(({ executionId }) => executionId)).toEqual([first, last]);
+    expect(await stateOf(engine, others[0] as string)).toBe('cancelled');
+    await settle(engine);
+    expect(await backend.describeFlow({ flowId: healthy })).toMatchObject({ members: { active: 2 } });
+    expect(await backend.describeFlow({ flowId: cancelled })).toMatchObject({ members: { cancelled: 150 } });
+  });
+
+  test('of completions in one call that are alike, each is judged by its own fence', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [flowId, last] = [id(), id()];
+    const upstreams = [id(), id(), id()];
+    const edges = upstreams.map((from) => ({
+      ...{ edgeId: uuid(), upstreamExecutionId: from, downstreamExecutionId: last },
+    }));
+    const members = [...upstreams, last].map((each) => ({ ...member(each), laneId: 'alike' }));
+    await backend.createFlow({ flowId, flowKind: 'alike', namespace: 'n', graph: { members, edges } });
+    const owned = await claim(engine, 3, 'alike');
+    const complete = (wrong: number) =>
+      backend.execute(
+        owned.map(({ executionId, leaseId, leaseEpoch, attemptId }, i) => ({
+          name: 'completeExecution' as const,
+          args: { executionId, fence: { leaseId, leaseEpoch: i === wrong ? leaseEpoch + 1 : leaseEpoch, attemptId } },
+        })),
+      );
+    const codes = (answers: Awaited<ReturnType<typeof complete>>) =>
+      answers.map((answer) => (answer.ok ? answer.outcome.kind : answer.error.code));
+    expect(codes(await complete(1))).toEqual(['completed', 'stale_lease', 'completed']);
+    expect(await stateOf(engine, last)).toBe('waiting_children');
+    expect(codes(await complete(-1))).toEqual(['completed', 'completed', 'completed']);
+    expect(await stateOf(engine, last)).toBe('waiting');
+  });
+
   test('a branch that fails is skipped; its flow has failed when all is over', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;

@@ -44,6 +44,34 @@ test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member 
   expect(await backend.dropQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'dropped' });
 });
 
+test('an upstream with an unreadable result keeps nothing from running: the worker reads what the claim lacks', async () => {
+  const { backend, admin } = shared;
+  const [laneId, flowId, broken, healthy, joining] = [randomUUID(), newId(), newId(), newId(), newId()];
+  const common = { laneId, executionKind: 'k' };
+  const edges = [broken, healthy].map((upstreamExecutionId) => ({
+    ...{ edgeId: randomUUID(), upstreamExecutionId, downstreamExecutionId: joining, dataPassingRef: 'r' },
+  }));
+  await backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: { members: [broken, healthy, joining].map((executionId) => ({ executionId, ...common })), edges },
+  });
+  const claim = async (count: number) => {
+    const answer = await backend.claimForWorker({
+      ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
+      claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+    });
+    return answer.kind === 'claimed' ? answer.executions : [];
+  };
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of await claim(2)) {
+    const resultPayload = Buffer.from('1');
+    await backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId }, resultPayload });
+  }
+  await admin.hset(`ff:${PARTITION}:${memberOf(broken)}`, FIELDS.ending, 'no\tnumber\t');
+  expect(await claim(1)).toMatchObject([
+    { executionId: joining, moreUpstreamResults: true, upstreamResults: [{ edgeId: edges[1]?.edgeId }] },
+  ]);
+});
+
 test('an execution that has the id of a dropped member is not what its upstream leads to', async () => {
   const { backend, admin } = shared;
   const [laneId, flowId, first, joining] = [randomUUID(), newId(), newId(), newId()];
