@@ -508,6 +508,22 @@ describe('a wait and the steps before it', () => {
     expect([await run.result(), notes]).toEqual(['rejected', ['pay']]);
   });
 
+  it('may have the name of a wait that no suspension recorded, in every attempt', async () => {
+    t = testApp();
+    const task = t.app.task('t', { retry: { failures: 1 } }, async ({ waitFor, step, sleep, attempt }: TaskContext) => {
+      const got = await waitFor('check');
+      await step('check', () => 'done');
+      await sleep('1s', { name: 'check' });
+      if (attempt === 1) throw new Error('again');
+      return got;
+    });
+    const run = await task.run(undefined, { delay: '1s' });
+    await run.signal('check', 'before');
+    await t.app.worker();
+    await t.advance('1h');
+    expect(await run.result()).toBe('before');
+  });
+
   it.each(['wait', 'sleep'] as const)(
     'refuses a %s under the name of a step that an earlier run passed',
     async (asked) => {

@@ -84,8 +84,7 @@ export class Checkpoints {
     refuseInside(this.attempt, what);
     if (this.open.has(name))
       throw new EngineError('step_misused', `${what} is called while the one before of this name is under way.`);
-    const index = this.uses.get(name) ?? 0;
-    this.uses.set(name, index + 1);
+    const index = this.nextUse(name);
     this.open.add(name);
     try {
       return await this.begin({ kind, name, index }, what);
@@ -93,6 +92,16 @@ export class Checkpoints {
       this.open.delete(name);
       throw error;
     }
+  }
+
+  /**
+   * Numbers a use of a name, from 0. Waits are numbered together with steps and children, so that a name that a handler
+   * uses for both has two numbers, and one that it used for another kind before its code changed has the same one.
+   */
+  nextUse(name: string): number {
+    const index = this.uses.get(name) ?? 0;
+    this.uses.set(name, index + 1);
+    return index;
   }
 
   private async begin(use: Pick<Checkpoint, 'kind' | 'name' | 'index'>, what: string): Promise<Checkpoint> {

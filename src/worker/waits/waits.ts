@@ -87,7 +87,6 @@ export type Outcome = { readonly signals: readonly Received[] } | { readonly tim
 const NEVER = new Promise<never>(() => undefined);
 
 export class Waits {
-  private readonly uses = new Map<string, number>();
   private readonly blocked = new Set<Blocked>();
   private places = 0;
   /** Number of waits that have begun and do not block the handler yet. */
@@ -193,9 +192,7 @@ export class Waits {
   /** The next use of a name, counted in the order of the calls. */
   private next(name: string): WaitId {
     refuseInside(this.attempt, `A wait ("${name}")`);
-    const use = this.uses.get(name) ?? 0;
-    this.uses.set(name, use + 1);
-    return { name, use };
+    return { name, use: checkpointsOf(this.attempt, this.deps).nextUse(name) };
   }
 
   /**
