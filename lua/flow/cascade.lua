@@ -57,7 +57,7 @@ local ID_LENGTH = 22
 -- The steps of a task: for each outgoing edge the cursor after it, the downstream, and the edge.
 local function leading_steps(call, task, limit)
   if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
-  local found = task.only and { task.only } or ff.leading_of(call, task.about, task.cursor, limit, task.are_several)
+  local found = ff.leading_of(call, task.about, task.cursor, limit, task.are_several)
   local steps = {}
   for i = 1, #found do
     local edge_id = string.sub(found[i], 1, ID_LENGTH)
@@ -81,11 +81,11 @@ local function member_steps(call, task, limit)
   return steps
 end
 
--- Reads one step more than can be done, to know whether any is left. Most siblings take two units.
+-- Reads one step more than can be done, to know whether any is left.
 local function read_ahead(call, task, units)
   local ahead
   if task.kind == WALK_KIND.siblings then
-    ahead = ff.siblings_ahead(call, task, math.floor(units / 2) + 1)
+    ahead = ff.siblings_ahead(call, task, units + 1)
   else
     local is_resolve = task.kind == WALK_KIND.resolve
     local steps = is_resolve and leading_steps(call, task, units + 1) or member_steps(call, task, units + 1)
@@ -209,6 +209,19 @@ local function look_at(call, task, id)
   return execution
 end
 
+local try_step
+
+-- Cancels an upstream of a group. If it has no other outgoing edge than the one to the group, as most have, that edge is
+-- resolved in the same step. Answers at most four tasks.
+local function cancel_sibling(call, task, execution, step)
+  local plain = ff.is_plain_sibling(execution)
+  local children, its_end = cancel(call, task.flow, execution, task.reason)
+  if plain then ff.note_plain_sibling(call, task, execution) end
+  if not step.is_only then return children, its_end end
+  -- It has its own try: if the group is unreadable, the group is set aside.
+  return children, try_step(call, its_end, { id = task.about, edge = step.edge })
+end
+
 local function run_step(call, task, step)
   local execution = look_at(call, task, step.id)
   if not execution then return nil end
@@ -217,31 +230,28 @@ local function run_step(call, task, step)
   if task.kind == WALK_KIND.evaluate then return evaluate(call, flow, execution) end
   if task.kind == WALK_KIND.siblings then
     if ff.is_terminal(execution.situation) then return nil end
-    local plain = ff.is_plain_sibling(execution)
-    local children, its_end = cancel(call, flow, execution, task.reason)
-    if plain then ff.note_plain_sibling(call, task, execution) end
-    its_end.only = step.only
-    return children, its_end
+    return cancel_sibling(call, task, execution, step)
   end
   if not ff.owes_cancel(flow, execution.situation) then return nil end
   return cancel(call, flow, execution, ff.cancel_reason_of(flow))
 end
 
 -- Runs a step; an unreadable record is set aside, and the other steps go on.
-local function try_step(call, task, step)
-  local ran, first, second, third = pcall(run_step, call, task, step)
-  if ran then return first, second, third end
+function try_step(call, task, step)
+  local ran, first, second, third, fourth = pcall(run_step, call, task, step)
+  if ran then return first, second, third, fourth end
   ff.leave_downstream(call)
   ff.contain(first)
   ff.quarantine(call, TIMER.execution .. step.id, first)
   return nil
 end
 
--- Adds the tasks of a step: at most three, any of which may be nil.
-local function list(tasks, first, second, third)
+-- Adds the tasks of a step: at most four, any of which may be nil.
+local function list(tasks, first, second, third, fourth)
   tasks[#tasks + 1] = first
   tasks[#tasks + 1] = second
   tasks[#tasks + 1] = third
+  tasks[#tasks + 1] = fourth
 end
 
 local function push(call, stack, task, units)
@@ -279,10 +289,11 @@ local function cascade(call, tasks, units)
         left = left - 1
         top.at = top.at + 1
         top.task.cursor = step.cursor
-        local first, second, third = try_step(call, top.task, step)
+        local first, second, third, fourth = try_step(call, top.task, step)
         push(call, stack, first, left)
         push(call, stack, second, left)
         push(call, stack, third, left)
+        push(call, stack, fourth, left)
       end
     end
   end

@@ -71,8 +71,9 @@ end
 -- The step of an upstream that is ended like any execution.
 function ff.sibling_step(ahead)
   local at = ahead.at
-  local edge, only = ahead.steps[at], ahead.outgoing[at]
-  return { cursor = edge, edge = edge, id = ahead.upstreams[at], only = only and #only == 2 * #edge and only or nil }
+  local edge = ahead.steps[at]
+  local is_only = ahead.outgoing[at] == edge .. ahead.task.about
+  return { cursor = edge, edge = edge, id = ahead.upstreams[at], is_only = is_only }
 end
 
 -- Whether an execution waits for its first claim, and nothing but its flow is recorded of it.
@@ -96,13 +97,13 @@ function ff.note_plain_sibling(call, task, execution)
   }
 end
 
--- Ends siblings until one differs; two units for each. Those whose record was written are added to `ended`.
+-- Ends siblings until one differs; a unit for each. Those whose record was written are added to `ended`.
 local function end_each(call, ahead, left, group, ended)
   local edges, texts, upstreams, outgoing, at = ahead.steps, ahead.texts, ahead.upstreams, ahead.outgoing, ahead.at
   local task, base, round, now = ahead.task, call.base, group.group_round, call.now_text
   local about, reason, alike, last_life = task.about, task.reason, task.alike, nil
   local naming, resolved, how = alike.naming, group.resolved or {}, '\t' .. now .. '\t' .. BUCKET.failed .. '\t1\t'
-  while left >= 2 do
+  while left > 1 do
     local edge, id = edges[at], upstreams[at]
     if not edge or outgoing[at] ~= edge .. about then break end
     local staged, edge_round, ref = string.match(texts[at], UNRESOLVED, ID_LENGTH + 1)
@@ -125,7 +126,7 @@ local function end_each(call, ahead, left, group, ended)
     if edge_round == round then group.failed, group.is_group_stale = group.failed + 1, true end
     ff.append(call, EVENT.dependency_resolved, about, edge .. FAILED, '')
     task.cursor = edge
-    at, left = at + 1, left - 2
+    at, left = at + 1, left - 1
     ahead.at = at
   end
   return left

@@ -16,10 +16,13 @@ import { WALK_KINDS, type ReadonlyFlow, type WalkKind } from './facts.js';
 import { isUnsealed } from './state.js';
 import { siblingId, liveCountOf } from './view.js';
 
-/** Most units that a call does at once. A unit is one edge or member that is examined. */
+/**
+ * Most units that a call does at once. A unit is one edge or member that is examined; a member that is cancelled
+ * together with its only edge is one.
+ */
 export const UNITS_AT_ONCE = 64;
-/** Most units of one walk in a pass over due work. */
-export const UNITS_OF_A_WALK = 100;
+/** Most units of one walk in a pass over due work: racers of so many end within a millisecond. */
+export const UNITS_OF_A_WALK = 80;
 
 export const WALKER = 'flow_cascade';
 
@@ -144,7 +147,7 @@ function runStep(context: CascadeContext, task: Task, step: Step): readonly Task
       return resolveEdge(context, flow, task.about, execution, step.edgeId as string);
     case 'siblings': {
       if (isTerminal(execution.situation)) return [];
-      return cancel(context, execution, siblingReason(context.view.executions.get(task.about)));
+      return cancelSibling(context, flow, execution, task.about, step.edgeId as string);
     }
     case 'cancel':
       return owesCancel(flow, execution) ? cancel(context, execution, flow.cancelReason) : [];
@@ -264,6 +267,25 @@ function cancel(context: CascadeContext, execution: ReadonlyExecution, reason: s
   const { now, retentionMs } = context;
   context.record(cancellationOf(execution, reason, now, retentionMs));
   return endsOf(context.view.executions.get(execution.executionId) as ReadonlyExecution);
+}
+
+/**
+ * Cancels an upstream of a group. If it has no other outgoing edge than the one to the group, as most have, that edge is
+ * resolved in the same step.
+ */
+function cancelSibling(
+  context: CascadeContext,
+  flow: ReadonlyFlow,
+  execution: ReadonlyExecution,
+  group: string,
+  edgeId: string,
+): readonly Task[] {
+  const { executionId } = execution;
+  const tasks = cancel(context, execution, siblingReason(context.view.executions.get(group)));
+  const outgoing = context.view.flows.outgoing(executionId, '', 2);
+  const downstream = context.view.executions.get(group);
+  if (outgoing.length !== 1 || outgoing[0]?.edgeId !== edgeId || downstream === undefined) return tasks;
+  return [...tasks.slice(0, -1), ...resolveEdge(context, flow, executionId, downstream, edgeId)];
 }
 
 /** Cancels a member that its flow or a group no longer needs. */
