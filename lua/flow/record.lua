@@ -157,11 +157,12 @@ function ff.owes_cancel(flow, situation)
   return flow.cancellation_policy == CANCELLATION.cancel_all or ff.is_runnable(situation)
 end
 
--- The reason with which a flow was cancelled.
+-- The reason with which a flow was cancelled. It never changes, and many members end with it.
 function ff.cancel_reason_of(flow)
-  local text = command('HGET', flow.key, FLOW.cancel_reason)
-  if text == LIMIT.spilled then return ff.spilled(flow.key, FLOW.cancel_reason) end
-  return text or ''
+  local text = flow.reason or command('HGET', flow.key, FLOW.cancel_reason) or ''
+  if text == LIMIT.spilled then text = ff.spilled(flow.key, FLOW.cancel_reason) end
+  flow.reason = text
+  return text
 end
 
 -- When the members of an execution's flow are purged; empty when unknown.

@@ -5,6 +5,9 @@
 
 local ID_LENGTH = 22
 
+-- An extra that the racers of one kind do not have in common.
+local NOT_PLAIN = '[^' .. FIELD.membership .. FIELD.rules .. FIELD.needs .. ']'
+
 -- Ids of the edges to an execution, in order, and the position of the first one after a cursor. Passes over one group
 -- follow each other, so the ids stay in hand until an edge is added (lua/flow/graph.lua). Removed ones are not noticed.
 local function incoming_after(call, id, cursor)
@@ -76,23 +79,26 @@ function ff.sibling_step(ahead)
   return { cursor = edge, edge = edge, id = ahead.upstreams[at], is_only = is_only }
 end
 
--- Whether an execution waits for its first claim, and nothing but its flow is recorded of it.
+-- Whether an execution waits for its first claim, and only its flow, its rules and its needs are recorded of it.
 function ff.is_plain_sibling(execution)
-  return execution.extras == FIELD.membership and execution.situation == SITUATION.ready
+  return not string.find(execution.extras, NOT_PLAIN) and execution.situation == SITUATION.ready
     and execution.next_attempt == '' and execution.started_at == '' and execution.total_attempt_count == ''
 end
 
 local UNRESOLVED = '^\t' .. EDGE_STATE.unsatisfied .. '\t((%d*)\t%d+)\t\t\t\t([^\t]*)$'
 local FAILED = '\t' .. EDGE_STATE.impossible .. '\t' .. BUCKET.failed
 local IMPOSSIBLE = '\t' .. EDGE_STATE.impossible .. '\t'
-local LIFE_OF_PLAIN = '^' .. SITUATION.ready .. '\t\t\t%d+\t\t\t' .. FIELD.membership .. '$'
+local LIFE_OF_PLAIN = '^' .. SITUATION.ready .. '\t\t\t%d+\t\t\t'
 
 -- The next siblings of a task are compared with a plain one that was just ended.
 function ff.note_plain_sibling(call, task, execution)
-  local purge_text = execution.due_at
+  local purge_text, extras = execution.due_at, execution.extras
   task.alike = {
     naming = execution.naming, lane_id = ff.lane_of(execution), queue = execution.queue,
-    life = ff.life_text(SITUATION.cancelled, '', purge_text, call.now_text, '', '', FIELD.membership),
+    -- Fields that are not there are false in an answer.
+    rules = execution.rules ~= '' and execution.rules, needs = execution.needs ~= '' and execution.needs,
+    old_life = LIFE_OF_PLAIN .. extras .. '$',
+    life = ff.life_text(SITUATION.cancelled, '', purge_text, call.now_text, '', '', extras),
     ending = ff.ending_text(LIMIT.walker, '', ''), facts = LIMIT.walker .. '\t' .. purge_text,
   }
 end
@@ -102,17 +108,19 @@ local function end_each(call, ahead, left, group, ended)
   local edges, texts, upstreams, outgoing, at = ahead.steps, ahead.texts, ahead.upstreams, ahead.outgoing, ahead.at
   local task, base, round, now = ahead.task, call.base, group.group_round, call.now_text
   local about, reason, alike, last_life = task.about, task.reason, task.alike, nil
-  local naming, resolved, how = alike.naming, group.resolved or {}, '\t' .. now .. '\t' .. BUCKET.failed .. '\t1\t'
+  local naming, rules, needs, has_more = alike.naming, alike.rules, alike.needs, alike.rules or alike.needs
+  local resolved, how = group.resolved or {}, '\t' .. now .. '\t' .. BUCKET.failed .. '\t1\t'
   while left > 1 do
     local edge, id = edges[at], upstreams[at]
     if not edge or outgoing[at] ~= edge .. about then break end
     local staged, edge_round, ref = string.match(texts[at], UNRESOLVED, ID_LENGTH + 1)
     local key = base .. id
-    local values = attempted('HMGET', key, FIELD.life, FIELD.naming)
+    local values = has_more and attempted('HMGET', key, FIELD.life, FIELD.naming, FIELD.rules, FIELD.needs)
+      or attempted('HMGET', key, FIELD.life, FIELD.naming)
     local life = values[1]
-    if not staged or values[2] ~= naming then break end
+    if not staged or values[2] ~= naming or has_more and (values[3] ~= rules or values[4] ~= needs) then break end
     if life ~= last_life then
-      if not life or not string.find(life, LIFE_OF_PLAIN) then break end
+      if not life or not string.find(life, alike.old_life) then break end
       last_life = life
     end
     -- The record first: if its write is refused, the execution is still in its queue.

@@ -79,6 +79,25 @@ test('racers of every form are cancelled, and none of them can be claimed', asyn
   });
 });
 
+test('racers with rules and needs of their own keep their own retention', async () => {
+  const gpu = { routingRequirements: { requiredCapabilities: ['gpu'] } };
+  const short = { streamPolicy: { retentionTtlMs: 120_000 }, maxReclaimCount: 3 };
+  const policies = [gpu, gpu, short, short, { maxReclaimCount: 3 }, { maxReclaimCount: 3 }, undefined, gpu, short];
+  const { racers, win } = await race(policies.map((policy) => ({ policy })));
+  await win();
+  await pass();
+  expect(new Set(await statesOf(racers))).toEqual(new Set(['cancelled']));
+  const purgeTimes = await Promise.all(
+    racers.map(async (executionId) => (await shared.admin.hget(keyOf(executionId), FIELDS.life))?.split('\t')[2]),
+  );
+  // Edges have random ids, so the order of the racers is another one each time.
+  expect(purgeTimes.map((at) => at === purgeTimes[2])).toEqual(policies.map((policy) => policy === short));
+  for (const key of await shared.admin.keys(`ff:${PARTITION}:queue:*`)) {
+    const waiting = await shared.admin.zrange(key, 0, -1);
+    expect(waiting.filter((member) => racers.some((executionId) => memberOf(executionId) === member))).toEqual([]);
+  }
+});
+
 /** What is wrong with a racer among others that are alike, and whether it is set aside. */
 const DAMAGE: readonly (readonly [how: string, isAside: boolean, spoil: (key: string) => Promise<unknown>])[] = [
   ['its life is unreadable', true, (key) => shared.admin.hset(key, FIELDS.life, 'r\t\tx')],
@@ -86,6 +105,11 @@ const DAMAGE: readonly (readonly [how: string, isAside: boolean, spoil: (key: st
   ['its naming is lost', true, (key) => shared.admin.hdel(key, FIELDS.naming)],
   ['its naming is that of no execution', true, (key) => shared.admin.hset(key, FIELDS.naming, 'n')],
   ['its record is of another type', true, (key) => shared.admin.del(key).then(() => shared.admin.set(key, 'x'))],
+  [
+    'it names rules that are lost',
+    true,
+    (key) => shared.admin.hset(key, FIELDS.life, `r\t\t\t1\t\t\ta${FIELDS.rules}`),
+  ],
   ['its record is lost', false, (key) => shared.admin.del(key)],
   ['its outgoing edge is lost', false, (key) => shared.admin.del(`${key}${SUFFIXES.only}`)],
   ['its outgoing edge is that of another', false, (key) => shared.admin.set(`${key}${SUFFIXES.only}`, 'e'.repeat(44))],
