@@ -459,12 +459,15 @@ end
 function ff.walk_on(call, flow, walk, units)
   local task = { kind = walk.walk_kind, flow = flow, about = walk.walk_of ~= '' and walk.walk_of or flow.id, cursor = walk.cursor }
   local rest = cascade(call, { task }, units)
-  local others, more = {}, false
+  local others, more = {}, nil
+  local id = walk_of(task).id
   for i = 1, #rest do
-    if rest[i] == task then more = true else others[#others + 1] = rest[i] end
+    local other = rest[i]
+    -- The end of the last child can decide its group, which begins the same walk again.
+    if not more and walk_of(other).id == id then more = other else others[#others + 1] = other end
   end
   if more then
-    ff.apply.walk_advanced(call, flow, walk_of(task))
+    ff.apply.walk_advanced(call, flow, walk_of(more))
   else
     ff.apply.walk_ended(call, flow, walk_of(task))
   end
