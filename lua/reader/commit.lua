@@ -12,7 +12,7 @@ function ff.decide.commit_reader(call, reader_id, position)
     return ff.reject('too_many_readers', 'maxReaders', ff.digits(LIMIT.max_readers))
   end
   if own then
-    local own_generation, own_sequence = ff.place_of_reader(own)
+    local own_generation, own_sequence = ff.place_of_reader(reader_id, own)
     if ff.knows_log(call, own_generation) and own_sequence >= sequence then return KIND.unchanged end
   end
   return KIND.committed, ff.apply.reader_committed, reader_id,

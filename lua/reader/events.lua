@@ -1,9 +1,15 @@
 -- The readers of a partition are one hash: the position of each, and its time. The twin of model/reader/entity.ts.
 
-function ff.place_of_reader(text)
+-- The generation and sequence of a place; nil if it is unreadable.
+local function read_place(text)
   local generation, sequence = string.match(text, '^(%w*)\t(%d+)\t%d+\t%d+$')
-  if not generation then ff.damaged('the place of a reader is unreadable') end
   return generation, tonumber(sequence)
+end
+
+function ff.place_of_reader(reader_id, text)
+  local generation, sequence = read_place(text)
+  if not generation then ff.damaged('the place of reader ' .. reader_id .. ' is unreadable: forget the reader') end
+  return generation, sequence
 end
 
 -- A reader before all entries fits any log.
@@ -11,12 +17,13 @@ function ff.knows_log(call, generation)
   return generation == '' or generation == call.generation
 end
 
--- The position up to which no reader needs the log, or nil.
+-- The position up to which no reader needs the log, or nil. A reader whose place is unreadable cannot continue, so it
+-- holds nothing back.
 local function trim_floor(call, places)
   local floor
   for i = 1, #places do
-    local generation, sequence = ff.place_of_reader(places[i])
-    if ff.knows_log(call, generation) and (not floor or sequence < floor) then floor = sequence end
+    local generation, sequence = read_place(places[i])
+    if generation and ff.knows_log(call, generation) and (not floor or sequence < floor) then floor = sequence end
   end
   return floor
 end
@@ -32,7 +39,6 @@ function ff.readers_beside(call, reader_id)
       places[#places + 1] = pairs_of_all[i + 1]
     end
   end
-  trim_floor(call, places)
   return places, own
 end
 

@@ -140,12 +140,17 @@ export function admissionsOf(holdings: ReadonlyMap<string, string>): Admission[]
   });
 }
 
-/** Readers of a partition, from their hash. */
+/** Readers of a partition, from their hash. @throws EngineError `corruption` that names the reader */
 export function readersOf(places: ReadonlyMap<string, string>): Map<string, Reader> {
   return new Map(
     [...places].map(([readerId, place]) => {
       const reader: Record<string, unknown> = { readerId };
-      readerCodec.decode(place, reader);
+      try {
+        readerCodec.decode(place, reader);
+      } catch (error) {
+        const message = `The place of reader ${readerId} is unreadable: forget the reader.`;
+        throw new EngineError('corruption', message, { cause: error });
+      }
       return [readerId, reader as unknown as Reader];
     }),
   );

@@ -386,6 +386,25 @@ describe('of the log', () => {
     expect(await pages()).toMatchObject({ atEnd: true });
   });
 
+  test("a reader's place that is unreadable: it is named and can be forgotten, and other readers go on", async () => {
+    await world.reset();
+    const { backend } = world.engine;
+    const commit = async (readerId: string) =>
+      answerOf(backend.commitReader({ partition: PARTITION, readerId, position: await cursorAtEnd() }));
+    const named = /^corruption: .*place of reader broken is unreadable: forget the reader/;
+    expect(await commit('broken')).toMatchObject({ kind: 'committed' });
+    expect(await commit('healthy')).toMatchObject({ kind: 'committed' });
+    await world.admin.hset(keyOf(KEYS.readers), 'broken', 'rubbish');
+    await work();
+    expect(await commit('healthy')).toMatchObject({ kind: 'committed' });
+    await expect(
+      cursorAtEnd().then((position) => backend.commitReader({ partition: PARTITION, readerId: 'broken', position })),
+    ).rejects.toThrow(named);
+    await expect(backend.listReaders({ partition: PARTITION })).rejects.toThrow(named);
+    await backend.forgetReader({ partition: PARTITION, readerId: 'broken' });
+    expect(await backend.listReaders({ partition: PARTITION })).toMatchObject([{ readerId: 'healthy' }]);
+  });
+
   test('of which the tail is gone: its readers are told', async () => {
     await world.reset();
     const known = await cursorAtEnd();
