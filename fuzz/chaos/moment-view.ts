@@ -43,7 +43,7 @@ export function viewOfMoment({ state, input, ofKey, steps, payload }: KnownMomen
     schedule: {
       // No lane is paused in these runs.
       lane: () => undefined,
-      claimable: (_, offer) => (state !== undefined && serves(offer, partsOf(state)) ? [state] : []),
+      claimable: (_, terms) => (state !== undefined && serves(terms, partsOf(state)) ? [state] : []),
       heads: () => [],
       eligible: () => [],
       due: (at) =>

@@ -91,7 +91,7 @@ export type WireText = string | Readonly<Record<string, readonly string[]>>;
 export type ByteSlot = 'input' | 'result' | 'secret';
 
 /** The facts of new unmetered work that its possible claimers need. */
-export interface OfferedWork {
+export interface ClaimableWork {
   readonly laneId: string;
   readonly executionKind: string;
   readonly requiredCapabilities: readonly string[];
@@ -143,10 +143,10 @@ export interface Operation<
   /** Its position among the commands of different callers in one call; `any` keeps it. Default `any`. */
   readonly order?: 'first' | 'any' | 'last';
   /**
-   * Work that it makes claimable at once, one item each. It may return `before`, the offer of another command, if that
+   * Work that it makes claimable at once, one item each. It may return `previous`, the work of another command, if that
    * is equal.
    */
-  offers?(args: z.output<Args>, before?: readonly OfferedWork[]): readonly OfferedWork[];
+  createsWork?(args: z.output<Args>, previous?: readonly ClaimableWork[]): readonly ClaimableWork[];
   /** A further family whose partitions the created entities need. */
   needs?(args: z.output<Args>): Family | undefined;
   /** Work that it may claim. */

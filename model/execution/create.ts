@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject, type OfferedWork } from '../core/operation.js';
+import { accept, acceptAll, operation, reject, type ClaimableWork } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { EventNamed } from '../events.js';
 import { partitionOfExecution } from '../ids.js';
@@ -19,7 +19,7 @@ const needsOf = (policy: ExecutionPolicy | undefined): readonly string[] =>
   policy?.routingRequirements?.requiredCapabilities ?? NO_NEEDS;
 
 /** The facts that decide when, and by which worker, a new execution can be claimed. */
-interface Offered {
+interface CreationFacts {
   readonly laneId: string;
   readonly executionKind: string;
   readonly policy?: ExecutionPolicy | undefined;
@@ -27,13 +27,13 @@ interface Offered {
   readonly delayUntil?: number | undefined;
 }
 
-const NO_WORK: readonly OfferedWork[] = Object.freeze([]);
+const NO_WORK: readonly ClaimableWork[] = Object.freeze([]);
 
 /** The queue that a new execution joins at once, if it does: `before` itself when that names the same. */
-export function offerOf(
-  { laneId, executionKind, policy, priority: wanted, delayUntil }: Offered,
+export function claimableWorkOf(
+  { laneId, executionKind, policy, priority: wanted, delayUntil }: CreationFacts,
   before = NO_WORK,
-): readonly OfferedWork[] {
+): readonly ClaimableWork[] {
   if (delayUntil !== undefined || policy?.delayUntil !== undefined) return NO_WORK;
   if (metersOf(policy).length > 0) return NO_WORK;
   const requiredCapabilities = needsOf(policy);
@@ -104,7 +104,7 @@ export const createExecution = operation({
   bytes: { inputPayload: 'input' },
   memory: 'adds',
   order: 'first',
-  offers: offerOf,
+  createsWork: claimableWorkOf,
   needs: ({ policy }) => (metersOf(policy).length > 0 ? 'quota' : undefined),
   decide(view, args, { now, settings }) {
     const { executionId, namespace, whenFull } = args;

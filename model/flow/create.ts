@@ -7,7 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
-import { offerOf } from '../execution/create.js';
+import { claimableWorkOf } from '../execution/create.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { graph } from './graph.js';
@@ -53,10 +53,10 @@ export const createFlow = operation({
   },
   memory: 'adds',
   order: 'first',
-  offers({ building, graph: { members, edges } }) {
+  createsWork({ building, graph: { members, edges } }) {
     if (building) return [];
     const waiting = new Set(edges.map(({ downstreamExecutionId }) => downstreamExecutionId));
-    return members.filter(({ executionId }) => !waiting.has(executionId)).flatMap((member) => offerOf(member));
+    return members.filter(({ executionId }) => !waiting.has(executionId)).flatMap((member) => claimableWorkOf(member));
   },
   decide(view, args, { now }) {
     const { flowId, flowKind, namespace } = args;

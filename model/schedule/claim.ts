@@ -21,7 +21,7 @@ import { owedCancel } from '../flow/owed.js';
 import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';
 import { readExecution, readIds } from './claim-answer.js';
 import { claimedExecution, claimIds, type ClaimedExecution, type ClaimIds } from './claimed.js';
-import { queueScore, type Offer } from './queue.js';
+import { queueScore, type ClaimTerms } from './queue.js';
 import { isBeyondReclaim } from './reclaim-cap.js';
 
 /** A claim that took something took at least one. */
@@ -78,7 +78,7 @@ const outcome = z.discriminatedUnion('kind', [
 type Outcome = z.output<typeof outcome>;
 
 const NONE: ReadonlySet<string> = new Set();
-const offerOf = ({ kinds, workerCapabilities: capabilities, meters }: ClaimArgs): Offer => ({
+const termsOf = ({ kinds, workerCapabilities: capabilities, meters }: ClaimArgs): ClaimTerms => ({
   meters: meters ?? '',
   kinds: kinds === undefined ? undefined : new Set(kinds),
   capabilities: capabilities.length === 0 ? NONE : new Set(capabilities),
@@ -116,7 +116,7 @@ export const claimForWorker = operation({
   joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
   decide(view, args, { now, settings }) {
     if (args.meters !== undefined && namesUsedAdmission(view, args.claims)) return reject('admission_void');
-    const claimable = view.schedule.claimable(args.laneId, offerOf(args), args.claims.length);
+    const claimable = view.schedule.claimable(args.laneId, termsOf(args), args.claims.length);
     const candidates = urgentOf(claimable, args.minPriority, now);
     const executions: ClaimedExecution[] = [];
     const reclaimCapExceeded: string[] = [];

@@ -81,7 +81,7 @@ export const scheduleRules: readonly LogRule[] = [
       const taken = before.tables.execution.get(event.executionId);
       // A granted execution is taken by id.
       if (taken === undefined || isGranted(taken)) return true;
-      // The worker's offer is not logged, but it covers the kind and the capabilities of the work that it took.
+      // The worker's terms are not logged, but they cover the kind and the capabilities of the work that it took.
       const offered = new Set(taken.requiredCapabilities);
       for (const other of before.tables.execution.values()) {
         if (

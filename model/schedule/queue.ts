@@ -52,7 +52,7 @@ export function partsOfQueue(name: string): QueueParts {
 }
 
 /** What a claim can take: kinds (absent: any), capabilities, and the meter set (empty for unmetered work). */
-export interface Offer {
+export interface ClaimTerms {
   readonly meters: string;
   readonly kinds: ReadonlySet<string> | undefined;
   readonly capabilities: ReadonlySet<string>;
@@ -63,8 +63,8 @@ export function covers(offered: ReadonlySet<string>, needs: Needs): boolean {
   return needs === '' || needs.split(',').every((token) => offered.has(token));
 }
 
-/** Whether an offer covers all work of a queue. */
-export function serves({ meters, kinds, capabilities }: Offer, queue: QueueParts): boolean {
+/** Whether a claim can take all work of a queue. */
+export function serves({ meters, kinds, capabilities }: ClaimTerms, queue: QueueParts): boolean {
   const { needs, executionKind, meters: own } = queue;
   return own === meters && (kinds === undefined || kinds.has(executionKind)) && covers(capabilities, needs);
 }

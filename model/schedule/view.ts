@@ -5,7 +5,7 @@ import { isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
 import { entityNamed, type Partition, type PartitionState } from '../state.js';
 import { TIMED_KINDS, type DueEntity } from './due.js';
 import { talliesByDefinition, type Tally } from './counts.js';
-import { fits, partsOf, queueNameOf, queueScore, serves, type Offer, type Wanted } from './queue.js';
+import { fits, partsOf, queueNameOf, queueScore, serves, type ClaimTerms, type Wanted } from './queue.js';
 import type { Lane } from '../lane/lane.js';
 import type { QueueHead } from './queue-heads.js';
 import { timerMember } from './timers.js';
@@ -16,8 +16,8 @@ export type Among = 'waiting' | 'lost';
 export interface ScheduleView {
   /** Whether a lane had work, or a state, here. */
   lane(laneId: string): Readonly<Lane> | undefined;
-  /** Work of a lane that an offer can take, in score order, at most `limit`; none while the lane is paused. */
-  claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[];
+  /** Work of a lane that a claim can take, in score order, at most `limit`; none while the lane is paused. */
+  claimable(laneId: string, terms: ClaimTerms, limit: number): readonly ReadonlyExecution[];
   /** The first entry of each unmetered queue of an open lane, in any order. */
   heads(laneId: string): readonly QueueHead[];
   /** Ids of waiting or lost work in the same order, at most `limit`; none of a paused lane. */
@@ -79,13 +79,13 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
       .map(({ item }) => item);
   return {
     lane: (laneId) => tables.lane.get(laneId),
-    claimable: (laneId, offer, limit) =>
+    claimable: (laneId, terms, limit) =>
       all()
         .filter(
           (execution) =>
             execution.laneId === laneId &&
             isQueued(execution) &&
-            serves(offer, partsOf(execution)) &&
+            serves(terms, partsOf(execution)) &&
             !isPaused(laneId),
         )
         .sort(inQueueOrder)

@@ -13,6 +13,7 @@
  */
 import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
+import { perBackend } from '../engine/per-backend.js';
 import type { Abilities, Need } from './abilities.js';
 import { Lead, Place, placeKey, type PlaceName } from './place.js';
 
@@ -232,12 +233,11 @@ function remaining(
   return lead.believed < trust ? lead.priority : 0;
 }
 
-const byBackend = new WeakMap<Backend, WeakMap<Clock, Leads>>();
+const leadsByClock = perBackend(() => new WeakMap<Clock, Leads>());
 
 /** The leads of all claimers that share a backend and a clock. */
 export function leadsOf(backend: Backend, clock: Clock): Leads {
-  let byClock = byBackend.get(backend);
-  if (byClock === undefined) byBackend.set(backend, (byClock = new WeakMap()));
+  const byClock = leadsByClock(backend);
   let leads = byClock.get(clock);
   if (leads === undefined) byClock.set(clock, (leads = new Leads()));
   return leads;

@@ -3,8 +3,8 @@
  * a member is sent here, the member is offered (local-offers.ts), so that its claim travels in the same call. A hint like the
  * offer: members that other processes complete are not counted, and members that wait for them are found by wakes.
  */
-import type { Backend } from '../backend/backend.js';
 import { localOffers, type LocalOffer } from './local-offers.js';
+import { perBackend } from './per-backend.js';
 
 /** A member that waits for others. */
 export interface WaitingMember {
@@ -23,7 +23,7 @@ interface Waiting {
   readonly work: LocalOffer;
 }
 
-export class LocalFlows {
+class LocalFlows {
   /** By the execution id of an upstream: those that wait for it. */
   private readonly waiting = new Map<string, Waiting[]>();
 
@@ -53,11 +53,5 @@ export class LocalFlows {
   }
 }
 
-const byBackend = new WeakMap<Backend, LocalFlows>();
-
 /** The flows of a backend that this process has created. */
-export function localFlows(backend: Backend): LocalFlows {
-  let flows = byBackend.get(backend);
-  if (flows === undefined) byBackend.set(backend, (flows = new LocalFlows((work) => localOffers(backend).offer(work))));
-  return flows;
-}
+export const localFlows = perBackend((backend) => new LocalFlows((work) => localOffers(backend).offer(work)));

@@ -2,7 +2,7 @@
  * News inside one process: code that ends an execution tells all other users of the same backend in this process, so
  * that none of them waits for a poll. News are hints; those of other processes come from the store.
  */
-import type { Backend } from '../backend/backend.js';
+import { perBackend } from './per-backend.js';
 
 /** How an execution, or its current attempt, ended. */
 export type News =
@@ -24,7 +24,7 @@ export type News =
   /** The attempt timed out; another one follows. */
   | { readonly kind: 'attempt_timeout'; readonly executionId: string };
 
-export class LocalNews {
+class LocalNews {
   private readonly listeners = new Set<(news: News) => void>();
 
   /** Calls the listener for all news until the returned function is called. Listeners must not throw. */
@@ -38,11 +38,5 @@ export class LocalNews {
   }
 }
 
-const byBackend = new WeakMap<Backend, LocalNews>();
-
 /** The news of a backend in this process. */
-export function localNews(backend: Backend): LocalNews {
-  let news = byBackend.get(backend);
-  if (news === undefined) byBackend.set(backend, (news = new LocalNews()));
-  return news;
-}
+export const localNews = perBackend(() => new LocalNews());

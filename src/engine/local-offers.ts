@@ -3,7 +3,7 @@
  * before its listener returns: the claim then travels behind the command, in the same call, and finds the work. Like local
  * news it is a hint: the store decides whether there is work, and wakes the others if nobody here takes it.
  */
-import type { Backend } from '../backend/backend.js';
+import { perBackend } from './per-backend.js';
 
 /** Where the work would wait. */
 export interface LocalOffer {
@@ -13,7 +13,7 @@ export interface LocalOffer {
   readonly requiredCapabilities: readonly string[];
 }
 
-export class LocalOffers {
+class LocalOffers {
   private readonly listeners = new Set<(offer: LocalOffer) => boolean>();
 
   /** Calls the listener, which answers whether it claims, until the returned function is called. It must not throw. */
@@ -28,11 +28,5 @@ export class LocalOffers {
   }
 }
 
-const byBackend = new WeakMap<Backend, LocalOffers>();
-
 /** The offers of a backend in this process. */
-export function localOffers(backend: Backend): LocalOffers {
-  let offers = byBackend.get(backend);
-  if (offers === undefined) byBackend.set(backend, (offers = new LocalOffers()));
-  return offers;
-}
+export const localOffers = perBackend(() => new LocalOffers());

@@ -491,7 +491,7 @@ export class IndexedStore implements Store {
     const lanes = this.partition.state.tables.lane;
     return {
       lane: (laneId) => lanes.get(laneId),
-      claimable: (laneId, offer, limit) => (this.gives(laneId) ? queues.claimable(laneId, offer, limit) : []),
+      claimable: (laneId, terms, limit) => (this.gives(laneId) ? queues.claimable(laneId, terms, limit) : []),
       heads: (laneId) => (this.gives(laneId) ? Array.from(headsOf(queues.unmetered(laneId)), headOf) : []),
       eligible: (laneId, wanted, among, limit) =>
         this.gives(laneId) ? queues.eligible(laneId, wanted, among, limit) : [],

@@ -11,7 +11,7 @@ import {
   partsOf,
   queueScore,
   serves,
-  type Offer,
+  type ClaimTerms,
   type QueueParts,
   type Wanted,
 } from '../../model/schedule/queue.js';
@@ -94,12 +94,12 @@ export class WorkQueues {
     for (const laneId of this.lanes.keys()) for (const queue of this.ofLane(laneId)) yield [laneId, queue];
   }
 
-  /** Executions that an offer can claim, in the order of the queue scores, at most `limit`. */
-  claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {
+  /** Executions that a claim can take, in the order of the queue scores, at most `limit`. */
+  claimable(laneId: string, terms: ClaimTerms, limit: number): readonly ReadonlyExecution[] {
     let claimable: readonly ReadonlyExecution[] = [];
     let sources = 0;
-    for (const { parts, work } of this.ofSet(laneId, offer.meters).values()) {
-      if (work.size === 0 || !serves(offer, parts)) continue;
+    for (const { parts, work } of this.ofSet(laneId, terms.meters).values()) {
+      if (work.size === 0 || !serves(terms, parts)) continue;
       const head = work.head(limit);
       claimable = sources++ === 0 ? head : claimable.concat(head);
     }

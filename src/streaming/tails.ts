@@ -7,6 +7,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
 import { systemClock, type Clock } from '../engine/clock.js';
+import { perBackend } from '../engine/per-backend.js';
 import { ExecutionTails, type Wanted } from './execution-tails.js';
 import { isNews, type TailPage, type TailPlace } from './page.js';
 
@@ -76,14 +77,8 @@ export interface StreamReader {
   done(): void;
 }
 
-const byBackend = new WeakMap<Backend, StreamTails>();
-
 /** The tails of a backend in this process. */
-export function tailsOf(backend: Backend, clock: Clock): StreamTails {
-  let tails = byBackend.get(backend);
-  if (tails === undefined) byBackend.set(backend, (tails = new StreamTails(backend, clock)));
-  return tails;
-}
+export const tailsOf = perBackend((backend, clock: Clock) => new StreamTails(backend, clock));
 
 /** Frames of a page when the caller does not say. */
 const DEFAULT_LIMIT = 50;

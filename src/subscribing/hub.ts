@@ -5,6 +5,7 @@
 import { isPartitionKey, partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
+import { perBackend } from '../engine/per-backend.js';
 import { PartitionTail } from './tail.js';
 
 /** A read in case an announcement was lost, ms (ruling 51). */
@@ -109,11 +110,5 @@ export class LogHub {
   }
 }
 
-const hubs = new WeakMap<Backend, LogHub>();
-
 /** The hub of a backend in this process. */
-export function hubOf(backend: Backend, clock: Clock): LogHub {
-  let hub = hubs.get(backend);
-  if (hub === undefined) hubs.set(backend, (hub = new LogHub(backend, clock)));
-  return hub;
-}
+export const hubOf = perBackend((backend, clock: Clock) => new LogHub(backend, clock));

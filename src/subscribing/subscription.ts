@@ -230,7 +230,7 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
     }
     this.reached = this.reached.with(source.index, page.next);
     if (!page.atEnd) return void this.ready.push(source);
-    source.stopWaiting = source.tail.whenMore(page.end, () => this.offer(source));
+    source.stopWaiting = source.tail.whenMore(page.end, () => this.markReady(source));
   }
 
   /** The answer; undefined when the subscription ends before it arrives. */
@@ -263,11 +263,11 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
     const { hub, firstPartition, onDamage } = this.settings;
     if (source.damages++ === 0) onDamage?.(partitionKeyOf(firstPartition + source.index), error);
     const waitMs = Math.min(LAST_TRY_MS, FIRST_TRY_MS * 2 ** (source.damages - 1));
-    source.stopWaiting = hub.clock.after(spread(hub.clock, waitMs, 0.2), () => this.offer(source));
+    source.stopWaiting = hub.clock.after(spread(hub.clock, waitMs, 0.2), () => this.markReady(source));
   }
 
   /** The source may have more. */
-  private offer(source: Source): void {
+  private markReady(source: Source): void {
     this.ready.push(source);
     this.wake();
   }

@@ -129,13 +129,13 @@ export class ValkeyBackend {
           stagedFromBytes: sizes.stagedFromBytes,
           deadline: this.attempts.fromNow(),
         }),
-      onArrival: (arrival) => this.offer(arrival),
+      onArrival: (arrival) => this.offerToClaimers(arrival),
       isAwaited: () => this.connection.wakes.mayHaveClaimers,
     });
   }
 
   /** Offers work that is about to be created to waiting claimers in this process, until all of it is claimed. */
-  private offer({ unclaimed, ...work }: Arrival): void {
+  private offerToClaimers({ unclaimed, ...work }: Arrival): void {
     this.connection.wakes.notifyLane(work.laneId, () => {
       const arriving = unclaimed();
       return arriving > 0 ? { kind: 'work', ...work, arriving } : undefined;

@@ -7,7 +7,7 @@
  * Creations come first. Before they are sent, claimers in this process that wait for such work are notified; their
  * claims join the call behind the creations and find the new work.
  */
-import type { OfferedWork } from '../../model/core/operation.js';
+import type { ClaimableWork } from '../../model/core/operation.js';
 import { SHAPES } from '../../lua/parameters.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { queueNameOf } from '../../model/schedule/queue.js';
@@ -17,7 +17,7 @@ import type { Answer } from './answers.js';
 import { joined } from './joining.js';
 
 /** New work of one queue that is about to be sent to a partition. */
-export interface Arrival extends OfferedWork {
+export interface Arrival extends ClaimableWork {
   readonly partition: string;
   /** How many executions of it have no claim yet. */
   readonly unclaimed: () => number;
@@ -204,17 +204,17 @@ function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; 
 }
 
 /** Work that the entries make claimable at once, by queue. */
-function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; count: number }> {
-  const arrivals = new Map<string, { work: OfferedWork; count: number }>();
-  // Adjacent commands mostly offer the same single work.
-  let offered: readonly OfferedWork[] | undefined;
-  let arrival: { work: OfferedWork; count: number } | undefined;
+function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: ClaimableWork; count: number }> {
+  const arrivals = new Map<string, { work: ClaimableWork; count: number }>();
+  // Adjacent commands mostly create the same single work.
+  let previous: readonly ClaimableWork[] | undefined;
+  let arrival: { work: ClaimableWork; count: number } | undefined;
   for (const { commands } of entries) {
     for (const { name, args } of commands) {
       const operation = operationNamed(name);
-      if (operation.offers === undefined) continue;
-      const works = operation.offers(args as never, offered);
-      if (works === offered && arrival !== undefined) {
+      if (operation.createsWork === undefined) continue;
+      const works = operation.createsWork(args as never, previous);
+      if (works === previous && arrival !== undefined) {
         arrival.count++;
         continue;
       }
@@ -224,7 +224,7 @@ function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; 
         if (arrival === undefined) arrivals.set(key, (arrival = { work, count: 1 }));
         else arrival.count++;
       }
-      offered = works.length === 1 ? works : undefined;
+      previous = works.length === 1 ? works : undefined;
     }
   }
   return arrivals.values();

@@ -4,6 +4,7 @@ import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
+import { perBackend } from '../../engine/per-backend.js';
 import { withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
@@ -93,7 +94,7 @@ export async function budgetsReady(
   await Promise.all(
     budgets.map(async (budget) => {
       await budget.ready();
-      if (!isRefusing && known.get(backend)?.has(budget.id)) return;
+      if (!isRefusing && knownBudgets(backend).has(budget.id)) return;
       const exhausted = await exhaustedIn(backend, clock, budget);
       if (isRefusing && exhausted !== undefined) throw exhausted;
     }),
@@ -101,7 +102,7 @@ export async function budgetsReady(
 }
 
 /** Budgets that were found: budgets are not removed. */
-const known = new WeakMap<Backend, Set<string>>();
+const knownBudgets = perBackend(() => new Set<string>());
 
 async function exhaustedIn(
   backend: Backend,
@@ -112,7 +113,7 @@ async function exhaustedIn(
     const { exhausted, usage, reserved, hardLimits } = await withRetries(clock, CALL_PATIENCE_MS, () =>
       backend.getBudgetStatus({ budgetId: id }),
     );
-    known.set(backend, (known.get(backend) ?? new Set<string>()).add(id));
+    knownBudgets(backend).add(id);
     const [dimension] = exhausted;
     if (dimension === undefined) return undefined;
     return new BudgetExceededError({

@@ -13,7 +13,7 @@ import { validate, type InputOf, type Validated } from '../../shared/schema.js';
 import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
-import { offerOf } from '../tasks/offer.js';
+import { localOfferOf } from '../tasks/offer.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
 export interface SignalOptions {
@@ -175,7 +175,7 @@ export class Signalling extends Operating implements RunSignalling {
         payloadEncoding: encoding,
       });
       // Most signals are what their run waits for: an idle worker of this process goes on with it after one round trip.
-      const work = this.ofTask && offerOf(partitionOfExecution(executionId), this.ofTask);
+      const work = this.ofTask && localOfferOf(partitionOfExecution(executionId), this.ofTask);
       if (work !== undefined) localOffers(backend).offer(work);
       return answered;
     });

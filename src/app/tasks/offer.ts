@@ -2,7 +2,7 @@ import type { LocalOffer } from '../../engine/local-offers.js';
 import type { TaskDefinition } from './task.js';
 
 /** Where a run of a task waits for a worker; nothing when work is claimed with admissions there. */
-export function offerOf(partition: string, task: TaskDefinition): LocalOffer | undefined {
+export function localOfferOf(partition: string, task: TaskDefinition): LocalOffer | undefined {
   if (task.quotas.length > 0 || task.budget !== undefined) return undefined;
   const { laneId, name: executionKind, policy } = task;
   const { requiredCapabilities = [] } = policy?.routingRequirements ?? {};

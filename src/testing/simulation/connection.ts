@@ -19,7 +19,7 @@ import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../..
 import type { ChannelMessage } from '../../backend/wake-listeners.js';
 import { sendAtTurnEnd } from '../../util/turn-end.js';
 import { FaultPlan, type Fault } from './faults.js';
-import { offer, type Gathered } from './offers.js';
+import { offerToClaimers, type Gathered } from './offers.js';
 import type { SimulatedProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimulatedServer } from './server.js';
@@ -235,7 +235,7 @@ export class SimulatedConnection {
     // A process that was killed in this turn sends nothing.
     if (this.options.process.dead) return;
     // Claims that listeners make before they return are sent along.
-    offer(partition, entries, this.subscriptions, (error) => this.options.observer?.listenerThrew?.(error));
+    offerToClaimers(partition, entries, this.subscriptions, (error) => this.options.observer?.listenerThrew?.(error));
     this.gathering.delete(partition);
     const creations = entries.filter(({ commands }) => commands.every(({ name }) => name === 'createExecution'));
     const others = entries.filter((entry) => !creations.includes(entry));

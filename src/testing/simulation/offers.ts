@@ -20,7 +20,7 @@ interface Arrival {
 }
 
 /** Offers the creations among these; commands that listeners send before they return are added to `gathered`. */
-export function offer(
+export function offerToClaimers(
   partition: string,
   gathered: readonly Gathered[],
   listening: Iterable<Listening>,

@@ -5,7 +5,7 @@
 import type { WaitCondition } from './conditions.js';
 
 /** The parts of a signal that conditions read. */
-export interface Offered {
+export interface EvaluatedSignal {
   readonly id: string;
   /** The name by which waits select it. */
   readonly name: string;
@@ -16,18 +16,18 @@ export interface Offered {
 }
 
 /** The progress of one part of a condition. */
-interface Part<Signal extends Offered> {
+interface Part<Signal extends EvaluatedSignal> {
   /** Takes a signal, or ignores it. */
-  offer(signal: Signal): void;
+  take(signal: Signal): void;
   isSatisfied(): boolean;
   /** The signals that it took, including repetitions of the same sender. */
   taken(): readonly Signal[];
 }
 
-function named<Signal extends Offered>(name: string): Part<Signal> {
+function named<Signal extends EvaluatedSignal>(name: string): Part<Signal> {
   let first: Signal | undefined;
   return {
-    offer: (signal) => {
+    take: (signal) => {
       if (signal.name === name) first ??= signal;
     },
     isSatisfied: () => first !== undefined,
@@ -35,18 +35,18 @@ function named<Signal extends Offered>(name: string): Part<Signal> {
   };
 }
 
-function several<Signal extends Offered>(parts: readonly Part<Signal>[], needsAll: boolean): Part<Signal> {
+function several<Signal extends EvaluatedSignal>(parts: readonly Part<Signal>[], needsAll: boolean): Part<Signal> {
   const satisfied = (): Part<Signal>[] => parts.filter((part) => part.isSatisfied());
   return {
-    offer: (signal) => {
-      for (const part of parts) if (!part.isSatisfied()) part.offer(signal);
+    take: (signal) => {
+      for (const part of parts) if (!part.isSatisfied()) part.take(signal);
     },
     isSatisfied: () => (needsAll ? satisfied().length === parts.length : satisfied().length > 0),
     taken: () => (needsAll ? parts : satisfied().slice(0, 1)).flatMap((part) => part.taken()),
   };
 }
 
-function counted<Signal extends Offered>(
+function counted<Signal extends EvaluatedSignal>(
   n: number,
   takes: (signal: Signal) => boolean,
   keyOf: (signal: Signal) => string,
@@ -54,7 +54,7 @@ function counted<Signal extends Offered>(
   const keys = new Set<string>();
   const signals: Signal[] = [];
   return {
-    offer: (signal) => {
+    take: (signal) => {
       if (!takes(signal)) return;
       keys.add(keyOf(signal));
       signals.push(signal);
@@ -64,7 +64,7 @@ function counted<Signal extends Offered>(
   };
 }
 
-function partOf<Signal extends Offered>(condition: WaitCondition): Part<Signal> {
+function partOf<Signal extends EvaluatedSignal>(condition: WaitCondition): Part<Signal> {
   switch (condition.type) {
     case 'name':
       return named(condition.name);
@@ -88,9 +88,9 @@ function partOf<Signal extends Offered>(condition: WaitCondition): Part<Signal> 
       const approvals = counted<Signal>(n, decided(true), ({ source }) => source);
       const rejection = counted<Signal>(1, decided(false), ({ id }) => id);
       return {
-        offer: (signal) => {
-          approvals.offer(signal);
-          rejection.offer(signal);
+        take: (signal) => {
+          approvals.take(signal);
+          rejection.take(signal);
         },
         isSatisfied: () => approvals.isSatisfied() || rejection.isSatisfied(),
         taken: () => [...approvals.taken(), ...rejection.taken()],
@@ -100,13 +100,13 @@ function partOf<Signal extends Offered>(condition: WaitCondition): Part<Signal> 
 }
 
 /** The signals that satisfy a condition, in the order of the offers; undefined when it is not satisfied. */
-export function satisfiedBy<Signal extends Offered>(
+export function satisfiedBy<Signal extends EvaluatedSignal>(
   condition: WaitCondition,
   signals: readonly Signal[],
 ): readonly Signal[] | undefined {
   const whole = partOf<Signal>(condition);
   for (const signal of signals) {
-    whole.offer(signal);
+    whole.take(signal);
     if (!whole.isSatisfied()) continue;
     const taken = new Set(whole.taken());
     return signals.filter((each) => taken.has(each));

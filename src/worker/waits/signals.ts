@@ -3,7 +3,7 @@ import { channelOf } from '../../../model/suspension/channel.js';
 import type { SignalSummary } from '../../../model/suspension/reads.js';
 import { decode } from '../../shared/codec.js';
 import { propertyOf, tried } from '../../util/thrown.js';
-import type { Offered } from './evaluate.js';
+import type { EvaluatedSignal } from './evaluate.js';
 
 /** A received signal. */
 export interface Signal<Payload = unknown> {
@@ -19,7 +19,7 @@ export interface Signal<Payload = unknown> {
 }
 
 /** A signal of the execution. */
-export interface Received extends Offered {
+export interface Received extends EvaluatedSignal {
   readonly at: number;
   readonly from: string;
   /** Whether it came while no wait listened to it. */
