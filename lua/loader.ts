@@ -26,6 +26,14 @@ function fieldOf(name: string): string {
   return field;
 }
 
+const quotedField = (name: string): string => JSON.stringify(fieldOf(name));
+
+/** Reads the life alone; a single further field is read by a command of its own. */
+const READ_LIFE = [
+  `  local life = attempted('HGET', key, ${quotedField('life')})`,
+  "  if life and type(life) ~= 'string' then ff.no_hash(life) end",
+];
+
 /** Facets of every execution. */
 const ALWAYS_THERE: ReadonlySet<string> = new Set(['naming', 'given']);
 
@@ -77,35 +85,88 @@ const everyName = (table: FactTable): string[] =>
  * The text of a loader of executions. With `refills`, its third argument is a table that it filled before and that got
  * no further facts since, and the code that compares the fence must check it. @throws Error when a name is no field
  */
-// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one text, in the order in which it is generated
-export function loaderText(table: FactTable, names: readonly string[], refills: boolean): string {
-  if (names[0] === EVERYTHING) return loaderText(table, everyName(table), refills);
-  const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
-  const values = facts.map((_, i) => `f${i + 1}`).join(', ');
-  const patterns = facetPatterns(table);
-  const always = names.filter((name) => !IS_EXTRA.has(name));
-  const extras = names.filter((name) => IS_EXTRA.has(name));
-  const field = (name: string): string => JSON.stringify(fieldOf(name));
-  // Every text is checked at once, so damage is found before anything is written.
-  const checked = (name: string): string[] => {
-    const pattern = patterns.get(name);
-    // The code that compares the fence checks it.
-    if (pattern === undefined || (refills && name === 'fence')) return [];
-    if (name === 'naming') return ['  ff.check_naming(naming)'];
-    const mayBeAbsent = ALWAYS_THERE.has(name) ? '' : `${name} ~= '' and `;
-    const isReadable = `string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")`;
-    return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
-  };
-  // Two fields are compared one by one, which costs less than their concatenation.
-  const [only] = always.length === 1 ? always : [];
-  const locals = always.flatMap((name, i) => {
-    const value = only === undefined ? `values[${i + 2}]` : `command('HGET', key, ${field(only)})`;
+export const loaderText = (table: FactTable, names: readonly string[], refills: boolean): string =>
+  new ExecutionLoader(table, names[0] === EVERYTHING ? everyName(table) : names, refills).text();
+
+/** A member of the table, and the variable with its value. */
+type Member = readonly [name: string, value: string];
+
+const asNamed = (names: readonly string[]): Member[] => names.map((name) => [name, name]);
+
+/** Assigns values to members of the reused table. */
+const assigned = (members: readonly Member[]): string =>
+  `${members.map(([name]) => `record.${name}`).join(', ')} = ${members.map(([, value]) => value).join(', ')}`;
+
+/** The parts of a loader, in the order in which its text has them. */
+class ExecutionLoader {
+  private readonly patterns: ReadonlyMap<string, string>;
+  /** The facts of `life`, and the variables that hold them. */
+  private readonly facts: readonly string[];
+  /** Fields that every execution has. */
+  private readonly always: readonly string[];
+  private readonly extras: readonly string[];
+  /** The only field beside the life. Two fields are compared one by one, which costs less than their concatenation. */
+  private readonly only: string | undefined;
+
+  constructor(
+    table: FactTable,
+    private readonly names: readonly string[],
+    private readonly refills: boolean,
+  ) {
+    this.patterns = facetPatterns(table);
+    this.facts = Object.keys(table['life'] ?? {}).map(snakeCase);
+    this.always = names.filter((name) => !IS_EXTRA.has(name));
+    this.extras = names.filter((name) => IS_EXTRA.has(name));
+    this.only = this.always.length === 1 ? this.always[0] : undefined;
+  }
+
+  text(): string {
+    const { refills, extras } = this;
+    const members = [...asNamed(['id', 'key']), ...this.membersOfLife, ...asNamed(this.names)];
+    const body = [
+      refills ? 'function(call, id, record)' : 'function(call, id)',
+      '  local key = call.base .. id',
+      ...(this.only === undefined ? this.readLifeAndFields() : READ_LIFE),
+      "  if not life then return ff.no_record(key, 'life') end",
+      ...this.always.flatMap((name, i) => this.local(name, i)),
+      ...(refills ? this.refillAlike() : []),
+      `  local ${this.facts.map((_, i) => `f${i + 1}`).join(', ')}, extras = ff.parse_life(life)`,
+      ...(extras.length > 0 ? this.readExtras() : []),
+      ...this.fenceOfOwned(`f${this.facts.indexOf('total_attempt_count') + 1}`),
+      ...(refills ? this.refill() : []),
+      `  return { ${members.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
+      'end',
+    ].join('\n');
+    if (!refills) return body;
+    const checkedExtras = extras.filter((name) => this.checked(name).length > 0).map(knownText);
+    return [
+      '(function()',
+      // The extras of the previous record, the fields that were requested for it, and their positions in the answer.
+      "local expected, fields, places = '', {}, {}",
+      ...(checkedExtras.length > 0 ? [`local ${checkedExtras.join(', ')}`] : []),
+      `return ${body}`,
+      'end)()',
+    ].join('\n');
+  }
+
+  private readLifeAndFields(): string[] {
+    const fields = ['life', ...this.always].map(quotedField);
+    return [
+      ...(this.refills ? askedFor(fields) : [`  local values = attempted('HMGET', key, ${fields.join(', ')})`]),
+      '  if values.err then ff.no_hash(values) end',
+      '  local life = values[1]',
+    ];
+  }
+
+  /** Reads a field into a local. Every text is checked at once, so damage is found before anything is written. */
+  private local(name: string, index: number): string[] {
+    const value = this.only === undefined ? `values[${index + 2}]` : `command('HGET', key, ${quotedField(name)})`;
     const read = `  local ${name} = ${value} or ''`;
     if (KEPT_AS_SIGN.has(name)) return [read];
-    const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${field(name)}) end`;
-    const check = checked(name);
-    if (!refills || check.length === 0) return [read, whole, ...check];
-    // This text was checked before.
+    const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${quotedField(name)}) end`;
+    const check = this.checked(name);
+    if (!this.refills || check.length === 0) return [read, whole, ...check];
+    // A text that was checked before is not checked again.
     return [
       read,
       `  if not record or ${name} ~= record.${name} then`,
@@ -113,90 +174,66 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
       ...check.map((line) => `  ${line}`),
       '  end',
     ];
-  });
-  const life =
-    only === undefined
-      ? [
-          ...(refills
-            ? askedFor(['life', ...always].map(field))
-            : [`  local values = attempted('HMGET', key, ${['life', ...always].map(field).join(', ')})`]),
-          '  if values.err then ff.no_hash(values) end',
-          '  local life = values[1]',
-        ]
-      : [
-          `  local life = attempted('HGET', key, ${field('life')})`,
-          "  if life and type(life) ~= 'string' then ff.no_hash(life) end",
-        ];
-  const more = [
-    `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
-    // The extras list the letters of the fields that are present.
-    `  if extras ~= '' and string.find(extras, '[${extras.map(fieldOf).join('')}]') then`,
-    ...(refills
-      ? expectedExtras(extras, always.length + 1)
-      : extras.map((name) => `    ${name} = ff.load_extra(key, extras, ${field(name)})`)),
-    ...extras
-      .flatMap((name) => (refills ? checkedAnew(name, checked(name)) : checked(name)))
-      .map((line) => `  ${line}`),
-    ...(refills ? ["  elseif extras == '' then", "    expected = ''"] : []),
-    '  end',
-  ];
-  const attempts = `f${facts.indexOf('total_attempt_count') + 1}`;
-  const ownedIf = (attempts: string): string[] =>
-    names.includes('fence')
+  }
+
+  private checked(name: string): string[] {
+    const pattern = this.patterns.get(name);
+    // The code that compares the fence checks it.
+    if (pattern === undefined || (this.refills && name === 'fence')) return [];
+    if (name === 'naming') return ['  ff.check_naming(naming)'];
+    const mayBeAbsent = ALWAYS_THERE.has(name) ? '' : `${name} ~= '' and `;
+    const isReadable = `string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")`;
+    return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
+  }
+
+  /** Reads the extras; their letters list the fields that are present. */
+  private readExtras(): string[] {
+    const { extras, refills } = this;
+    return [
+      `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
+      `  if extras ~= '' and string.find(extras, '[${extras.map(fieldOf).join('')}]') then`,
+      ...(refills
+        ? expectedExtras(extras, this.always.length + 1)
+        : extras.map((name) => `    ${name} = ff.load_extra(key, extras, ${quotedField(name)})`)),
+      ...extras
+        .flatMap((name) => (refills ? checkedAnew(name, this.checked(name)) : this.checked(name)))
+        .map((line) => `  ${line}`),
+      ...(refills ? ["  elseif extras == '' then", "    expected = ''"] : []),
+      '  end',
+    ];
+  }
+
+  private fenceOfOwned(attempts: string): string[] {
+    return this.names.includes('fence')
       ? [`  if fence == '' and ${attempts} ~= '' then ff.damaged('the fence is missing') end`]
       : [];
-  const members = [
-    ...['id', 'key', 'life'].map((name) => [name, name] as const),
-    ...facts.map((fact, i) => [fact, `f${i + 1}`] as const),
-    ...['extras', ...names].map((name) => [name, name] as const),
-  ];
-  // Executions that were claimed together mostly have the same life, whose facts the reused table has already.
-  const own = ['id', 'key', ...always].map((name) => [name, name] as const);
-  const assign = (some: readonly (readonly [string, string])[]): string =>
-    `${some.map(([name]) => `record.${name}`).join(', ')} = ${some.map(([, value]) => value).join(', ')}`;
-  const refillAlike = [
-    "  if record and life == record.life and record.extras == '' then",
-    ...ownedIf('record.total_attempt_count').map((line) => `  ${line}`),
-    `    ${assign(own)}`,
-    '    return record',
-    '  end',
-  ];
-  const ofLife = [
-    ['life', 'life'] as const,
-    ...facts.map((fact, i) => [fact, `f${i + 1}`] as const),
-    ['extras', 'extras'] as const,
-  ];
-  const refill = [
-    '  if record then',
-    `    if life ~= record.life then ${assign(ofLife)} end`,
-    `    ${assign(['id', 'key', ...names].map((name) => [name, name] as const))}`,
-    '    return record',
-    '  end',
-  ];
-  const body = [
-    refills ? 'function(call, id, record)' : 'function(call, id)',
-    '  local key = call.base .. id',
-    ...life,
-    "  if not life then return ff.no_record(key, 'life') end",
-    ...locals,
-    ...(refills ? refillAlike : []),
-    `  local ${values}, extras = ff.parse_life(life)`,
-    ...(extras.length > 0 ? more : []),
-    ...ownedIf(attempts),
-    ...(refills ? refill : []),
-    `  return { ${members.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
-    'end',
-  ];
-  if (!refills) return body.join('\n');
-  const checkedExtras = extras.filter((name) => checked(name).length > 0).map(knownText);
-  return [
-    '(function()',
-    // The extras of the previous record, the fields that were requested for it, and their positions in the answer.
-    "local expected, fields, places = '', {}, {}",
-    ...(checkedExtras.length > 0 ? [`local ${checkedExtras.join(', ')}`] : []),
-    `return ${body.join('\n')}`,
-    'end)()',
-  ].join('\n');
+  }
+
+  /** The life, its facts and the extras. */
+  private get membersOfLife(): readonly Member[] {
+    return [...asNamed(['life']), ...this.facts.map((fact, i) => [fact, `f${i + 1}`] as const), ...asNamed(['extras'])];
+  }
+
+  /** Executions that were claimed together mostly have the same life, whose facts the reused table has already. */
+  private refillAlike(): string[] {
+    return [
+      "  if record and life == record.life and record.extras == '' then",
+      ...this.fenceOfOwned('record.total_attempt_count').map((line) => `  ${line}`),
+      `    ${assigned(asNamed(['id', 'key', ...this.always]))}`,
+      '    return record',
+      '  end',
+    ];
+  }
+
+  private refill(): string[] {
+    return [
+      '  if record then',
+      `    if life ~= record.life then ${assigned(this.membersOfLife)} end`,
+      `    ${assigned(asNamed(['id', 'key', ...this.names]))}`,
+      '    return record',
+      '  end',
+    ];
+  }
 }
 
 /** A record mostly has the extras of the previous one, so they are requested with the other fields. */
@@ -211,17 +248,16 @@ const askedFor = (fields: readonly string[]): string[] => [
 
 /** The requested extras of a record; `before` is the number of fields before them in the answer. */
 function expectedExtras(extras: readonly string[], before: number): string[] {
-  const field = (name: string): string => JSON.stringify(fieldOf(name));
   return [
     '    if extras == expected then',
     ...extras.map(
       (name, i) =>
-        `      if places[${i + 1}] then ${name} = ff.found_extra(key, ${field(name)}, values[places[${i + 1}]]) end`,
+        `      if places[${i + 1}] then ${name} = ff.found_extra(key, ${quotedField(name)}, values[places[${i + 1}]]) end`,
     ),
     '    else',
     `      expected = extras`,
     `      fields, places = ff.places_of_extras(extras, '${extras.map(fieldOf).join('')}', ${before})`,
-    ...extras.map((name) => `      ${name} = ff.load_extra(key, extras, ${field(name)})`),
+    ...extras.map((name) => `      ${name} = ff.load_extra(key, extras, ${quotedField(name)})`),
     '    end',
   ];
 }

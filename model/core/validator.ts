@@ -20,7 +20,7 @@ const REFUSED: unique symbol = Symbol('refused');
 export function validator<S extends z.ZodType>(schema: S): (value: unknown) => z.ZodSafeParseResult<z.output<S>> {
   let compiled: Compiled | undefined;
   return (value) => {
-    compiled ??= z.core.util.allowsEval.value ? compile(schema) : () => REFUSED;
+    compiled ??= z.core.util.allowsEval.value ? new Compiler().compile(schema) : () => REFUSED;
     const data = compiled(value);
     return data === REFUSED
       ? schema.safeParse(withBytesCut(schema, value))
@@ -72,18 +72,22 @@ class Program {
   }
 }
 
-/** Kinds of schema that are not compiled are run by zod, as parts of the compiled validator. */
-// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one program, whose parts share its variables
-function compile(schema: Schema): Compiled {
-  const program = new Program();
-  const refused = program.bind(REFUSED);
-  let variables = 0;
+/** Compiles a schema into a program. Kinds of schema that it does not know are run by zod, as parts of the program. */
+class Compiler {
+  private readonly program = new Program();
+  private readonly refused = this.program.bind(REFUSED);
+  private variables = 0;
+
+  compile(schema: Schema): Compiled {
+    return this.program.build(this.emit(schema, 'value'));
+  }
 
   /** Writes the checks of a schema for a source expression; returns the expression of the normalised value. */
-  function emit(schema: Schema, source: string): string {
+  private emit(schema: Schema, source: string): string {
     const { def } = (schema as z.core.$ZodTypes)._zod;
     const checks = stepsOf(def.checks);
-    const refuseUnless = (condition: string): void => program.write(`if (!(${condition})) return ${refused};`);
+    const refuseUnless = (condition: string): void =>
+      this.program.write(`if (!(${condition})) return ${this.refused};`);
     if (checks !== undefined) {
       switch (def.type) {
         case 'string':
@@ -95,10 +99,10 @@ function compile(schema: Schema): Compiled {
               ? `typeof ${source} === 'string'`
               : `typeof ${source} === 'number' && Number.isFinite(${source})`,
           );
-          return emitSteps(checks, source);
+          return this.emitSteps(checks, source);
         case 'custom':
           if (checks.length > 0) break;
-          refuseUnless(`${program.bind(def.fn)}(${source})`);
+          refuseUnless(`${this.program.bind(def.fn)}(${source})`);
           return source;
         case 'boolean':
           if (checks.length > 0 || ('coerce' in def && def.coerce === true)) break;
@@ -108,9 +112,9 @@ function compile(schema: Schema): Compiled {
           // A transform of a valid value; one with a second parameter can refuse with a message of its own.
           const change = (def.out as z.core.$ZodTypes)._zod.def;
           if (change.type !== 'transform' || change.transform.length > 1) break;
-          const value = variable();
-          program.write(`const ${value} = ${program.bind(change.transform)}(${emit(def.in, source)});`);
-          return emitSteps(checks, value);
+          const value = this.variable();
+          this.program.write(`const ${value} = ${this.program.bind(change.transform)}(${this.emit(def.in, source)});`);
+          return this.emitSteps(checks, value);
         }
         case 'enum': {
           const options = Object.values(def.entries);
@@ -122,92 +126,92 @@ function compile(schema: Schema): Compiled {
         case 'default':
           // An absent value becomes the default, whatever the inner schema would make of it.
           if (checks.length > 0 || (def.type === 'optional' && def.innerType._zod.optin !== undefined)) break;
-          return emitAbsent(source, def.innerType, def.type === 'default' ? defaultOf(def) : 'undefined');
+          return this.emitAbsent(source, def.innerType, def.type === 'default' ? this.defaultOf(def) : 'undefined');
         case 'object':
           if (checks.length > 0 || def.catchall !== undefined) break;
-          return emitObject(def.shape, source);
+          return this.emitObject(def.shape, source);
       }
     }
     if (def.type === 'array') {
       const bounds = boundsOf(def.checks);
-      if (bounds !== undefined) return emitArray(def.element, bounds, source);
+      if (bounds !== undefined) return this.emitArray(def.element, bounds, source);
     }
-    return emitZod(schema, source);
+    return this.emitZod(schema, source);
   }
 
-  const variable = (): string => `v${variables++}`;
+  private variable(): string {
+    return `v${this.variables++}`;
+  }
 
-  function emitSteps(steps: readonly Step[], source: string): string {
+  private emitSteps(steps: readonly Step[], source: string): string {
     let value = source;
     for (const { kind, fn } of steps) {
-      const result = `${program.bind(fn)}(${value})`;
-      if (kind === 'test') program.write(`if (!(${result})) return ${refused};`);
-      else program.write(`const ${(value = variable())} = ${result};`);
+      const result = `${this.program.bind(fn)}(${value})`;
+      if (kind === 'test') this.program.write(`if (!(${result})) return ${this.refused};`);
+      else this.program.write(`const ${(value = this.variable())} = ${result};`);
     }
     return value;
   }
 
-  function emitAbsent(source: string, inner: Schema, absent: string): string {
-    const result = variable();
-    program.write(`let ${result} = ${source}; if (${result} === undefined) { ${result} = ${absent}; } else {`);
-    program.write(`${result} = ${emit(inner, result)}; }`);
+  private emitAbsent(source: string, inner: Schema, absent: string): string {
+    const result = this.variable();
+    this.program.write(`let ${result} = ${source}; if (${result} === undefined) { ${result} = ${absent}; } else {`);
+    this.program.write(`${result} = ${this.emit(inner, result)}; }`);
     return result;
   }
 
   /** Mutable defaults are copied for every call, because callers may change them. */
-  function defaultOf(def: z.core.$ZodDefaultDef): string {
+  private defaultOf(def: z.core.$ZodDefaultDef): string {
     const value = def.defaultValue;
     if (Array.isArray(value) && value.length === 0) return '[]';
     if (z.core.util.isPlainObject(value) && Object.keys(value as object).length === 0) return '{}';
     return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
-      ? `${program.bind(def)}.defaultValue`
-      : program.bind(value);
+      ? `${this.program.bind(def)}.defaultValue`
+      : this.program.bind(value);
   }
 
-  function emitObject(shape: Readonly<Record<string, Schema>>, source: string): string {
-    program.write(
-      `if (typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})) return ${refused};`,
+  private emitObject(shape: Readonly<Record<string, Schema>>, source: string): string {
+    this.program.write(
+      `if (typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})) return ${this.refused};`,
     );
     const members = Object.entries(shape).map(([key, member]) => {
-      const value = variable();
-      program.write(`const ${value} = ${source}[${JSON.stringify(key)}];`);
-      if (member._zod.optin === undefined) program.write(`if (${value} === undefined) return ${refused};`);
-      return `${JSON.stringify(key)}: ${emit(member, value)}`;
+      const value = this.variable();
+      this.program.write(`const ${value} = ${source}[${JSON.stringify(key)}];`);
+      if (member._zod.optin === undefined) this.program.write(`if (${value} === undefined) return ${this.refused};`);
+      return `${JSON.stringify(key)}: ${this.emit(member, value)}`;
     });
-    const result = variable();
-    program.write(`const ${result} = { ${members.join(', ')} };`);
+    const result = this.variable();
+    this.program.write(`const ${result} = { ${members.join(', ')} };`);
     return result;
   }
 
-  function emitArray(element: Schema, { min, max }: Bounds, source: string): string {
-    const elements = variable();
-    const index = variable();
-    const item = variable();
-    program.write(
-      `if (!Array.isArray(${source}) || ${source}.length < ${min} || ${source}.length > ${max}) return ${refused};`,
+  private emitArray(element: Schema, { min, max }: Bounds, source: string): string {
+    const elements = this.variable();
+    const index = this.variable();
+    const item = this.variable();
+    this.program.write(
+      `if (!Array.isArray(${source}) || ${source}.length < ${min} || ${source}.length > ${max}) return ${this.refused};`,
     );
     // A copy has exactly the size it needs; an empty array that grows reserves sixteen places.
-    program.write(
+    this.program.write(
       `const ${elements} = [...${source}]; for (let ${index} = 0; ${index} < ${elements}.length; ${index}++) {`,
     );
-    program.write(`const ${item} = ${elements}[${index}];`);
-    program.write(`${elements}[${index}] = ${emit(element, item)}; }`);
+    this.program.write(`const ${item} = ${elements}[${index}];`);
+    this.program.write(`${elements}[${index}] = ${this.emit(element, item)}; }`);
     return elements;
   }
 
-  function emitZod(schema: Schema, source: string): string {
-    const result = variable();
+  private emitZod(schema: Schema, source: string): string {
+    const result = this.variable();
     const run = (value: unknown): unknown => {
       const parsed = z.safeParse(schema, withBytesCut(schema, value));
       return parsed.success ? parsed.data : REFUSED;
     };
-    program.write(
-      `const ${result} = ${program.bind(run)}(${source}); if (${result} === ${refused}) return ${refused};`,
+    this.program.write(
+      `const ${result} = ${this.program.bind(run)}(${source}); if (${result} === ${this.refused}) return ${this.refused};`,
     );
     return result;
   }
-
-  return program.build(emit(schema, 'value'));
 }
 
 type Checks = readonly z.core.$ZodCheck<never>[] | undefined;

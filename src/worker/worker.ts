@@ -95,53 +95,19 @@ export class TaskWorker implements Worker {
   private closed = false;
   private watchesTurns = false;
 
-  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the parts of a worker are made and joined in one place
   constructor(private readonly deps: WorkerDependencies) {
-    const { backend, settings, clock, ids, childRow, taskNamed } = deps;
-    const { leaseTtlMs, slots, claimAhead } = settings;
+    const { backend, settings, clock, ids, childRow, taskNamed, log } = deps;
+    const { leaseTtlMs, claimAhead } = settings;
     this.workerInstanceId = ids();
-    const announcer = (this.announcer = new Announcer(deps.log));
+    this.announcer = new Announcer(log);
     const signalsOf = (kind: string) => taskNamed(kind)?.signals;
-    this.contextDependencies = { backend, clock, ids, childRow, signalsOf, log: announcer.log };
-    this.hooks = {
-      lost: (attempt, code) => this.lost(attempt, code),
-      aborted: (attempt) => {
-        if (this.running.has(attempt)) this.stuck.startGrace(attempt);
-      },
-      // The rest of the handler's turn runs first.
-      suspended: (attempt, suspension) =>
-        void Promise.resolve().then(() => this.runs.ended(attempt, suspended(attempt, suspension))),
-      listenerFailed: (attempt, error) => announcer.signalListenerFailed(attempt, error),
-    };
-    const onError = (error: unknown): void => announcer.failedCall(error);
+    this.contextDependencies = { backend, clock, ids, childRow, signalsOf, log: this.announcer.log };
+    const onError = (error: unknown): void => this.announcer.failedCall(error);
+    this.hooks = this.attemptHooks();
     this.keeper = new LeaseKeeper({ backend, clock, leaseTtlMs, onError });
     this.resting = new RestingKinds(clock, () => this.claimer.kindsChanged());
-    this.claimer = new Claimer({
-      ...settings,
-      backend,
-      clock,
-      ids,
-      onError,
-      lanes: deps.lanes,
-      workerInstanceId: this.workerInstanceId,
-      kinds: () => this.resting.without(deps.kinds?.()),
-      beginsLater: claimAhead > 0,
-      onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
-      onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
-      onIdle: () => this.onIdle(),
-    });
-    this.reporter = new Reporter({
-      backend,
-      clock,
-      leaseTtlMs,
-      onError,
-      collect: claimAhead > 0,
-      slotIsIdle: () => this.running.size < slots,
-      onLeaving: () => this.claimer.pumpSoon(),
-      onCompleting: ({ executionId }) => localFlows(backend).completing(executionId),
-      onAnswered: () => this.claimer.pumpSoon(),
-      onSettled: (attempt, ending, settlement) => this.settled(attempt, ending, settlement),
-    });
+    this.claimer = this.newClaimer(onError);
+    this.reporter = this.newReporter(onError);
     this.ahead = new Ahead({
       clock,
       leaseTtlMs,
@@ -152,23 +118,88 @@ export class TaskWorker implements Worker {
     this.beginner = claimAhead > 0 ? new Beginner({ backend, clock, onError }) : undefined;
     this.stuck = new StuckHandlers({
       clock,
-      slots,
+      slots: settings.slots,
       graceMs: settings.abortGraceMs,
       onStuck: (attempt) => this.onStuck(attempt),
       onTooMany: (tooMany) => this.tooManyStuck(tooMany),
     });
     // A virtual clock does not show whether the event loop is blocked.
-    this.loopWatch =
-      clock !== systemClock
-        ? undefined
-        : new LoopWatch({
-            clock,
-            leaseTtlMs,
-            running: () => [...this.running].map(({ claimed }) => claimed.executionKind),
-            // Answers that have arrived are read first, and leases judged in time.
-            onBlocked: (forMs, tasks) => afterIo(clock, () => this.loopBlocked(forMs, tasks)),
-          });
-    this.runs = {
+    this.loopWatch = clock === systemClock ? this.newLoopWatch() : undefined;
+    this.runs = this.runnerHost();
+    this.patience = new Patience(clock, () => this.running.size === 0);
+    this.endsWatch = new EndsWatch({
+      backend,
+      clock,
+      running: this.running,
+      attemptsOf: (executionId) => this.attempts.of(executionId),
+      onDoubt: (attempts) => this.keeper.renewNow(attempts),
+    });
+    this.stopListening = localNews(backend).listen((news) => this.onNews(news));
+  }
+
+  // Its parts, and what they call.
+
+  private attemptHooks(): AttemptHooks {
+    return {
+      lost: (attempt, code) => this.lost(attempt, code),
+      aborted: (attempt) => {
+        if (this.running.has(attempt)) this.stuck.startGrace(attempt);
+      },
+      // The rest of the handler's turn runs first.
+      suspended: (attempt, suspension) =>
+        void Promise.resolve().then(() => this.runs.ended(attempt, suspended(attempt, suspension))),
+      listenerFailed: (attempt, error) => this.announcer.signalListenerFailed(attempt, error),
+    };
+  }
+
+  private newClaimer(onError: (error: unknown) => void): Claimer {
+    const { backend, settings, clock, ids, lanes } = this.deps;
+    return new Claimer({
+      ...settings,
+      backend,
+      clock,
+      ids,
+      onError,
+      lanes,
+      workerInstanceId: this.workerInstanceId,
+      kinds: () => this.resting.without(this.deps.kinds?.()),
+      beginsLater: settings.claimAhead > 0,
+      onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
+      onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
+      onIdle: () => this.onIdle(),
+    });
+  }
+
+  private newReporter(onError: (error: unknown) => void): Reporter {
+    const { backend, settings, clock } = this.deps;
+    return new Reporter({
+      backend,
+      clock,
+      leaseTtlMs: settings.leaseTtlMs,
+      onError,
+      collect: settings.claimAhead > 0,
+      slotIsIdle: () => this.running.size < settings.slots,
+      onLeaving: () => this.claimer.pumpSoon(),
+      onCompleting: ({ executionId }) => localFlows(backend).completing(executionId),
+      onAnswered: () => this.claimer.pumpSoon(),
+      onSettled: (attempt, ending, settlement) => this.settled(attempt, ending, settlement),
+    });
+  }
+
+  private newLoopWatch(): LoopWatch {
+    const { clock, settings } = this.deps;
+    return new LoopWatch({
+      clock,
+      leaseTtlMs: settings.leaseTtlMs,
+      running: () => [...this.running].map(({ claimed }) => claimed.executionKind),
+      // Answers that have arrived are read first, and leases judged in time.
+      onBlocked: (forMs, tasks) => afterIo(clock, () => this.loopBlocked(forMs, tasks)),
+    });
+  }
+
+  private runnerHost(): RunnerHost<Attempt> {
+    const { backend, clock } = this.deps;
+    return {
       call: (attempt, task, input) => {
         const context = new HandlerContext(attempt, input, this.contextDependencies);
         return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(task, context);
@@ -179,15 +210,6 @@ export class TaskWorker implements Worker {
         else void endingBehind(attempt.frames, ending, attempt).then((final) => this.ended(attempt, final));
       },
     };
-    this.patience = new Patience(clock, () => this.running.size === 0);
-    this.endsWatch = new EndsWatch({
-      backend,
-      clock,
-      running: this.running,
-      attemptsOf: (executionId) => this.attempts.of(executionId),
-      onDoubt: (attempts) => this.keeper.renewNow(attempts),
-    });
-    this.stopListening = localNews(backend).listen((news) => this.onNews(news));
   }
 
   /** Starts claiming; resolves when the worker is subscribed to wakes. */
