@@ -2,6 +2,7 @@
  * The listeners of the same wakes. Least capable listeners come first, so that more capable ones stay free for work
  * that only they can run. Ties are served round-robin: the listener that got the last work comes last for the next.
  */
+import { orWarn } from '../util/quietly.js';
 import type { Announcement, StreamNotice, Wake } from './backend.js';
 
 export type WakeListener = (wake: Wake) => void;
@@ -78,13 +79,7 @@ function notifyRank(rank: Rank, wakeNow: () => ChannelMessage | undefined): bool
 
 /** Calls a listener. Its exception must not reach other listeners, nor the call that caused the wake. */
 export function callListener<Message>(listener: (message: Message) => void, message: Message): void {
-  try {
-    listener(message);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
+  orWarn('A listener of wakes', () => listener(message));
 }
 
 function accepts({ capabilities }: Entry, wake: ChannelMessage): boolean {

@@ -9,6 +9,7 @@ import type { StoreListener } from '../memory/indexed-store.js';
 import { checkListener } from '../backend/listener-arguments.js';
 import { backendOf, Machine } from '../memory/machine.js';
 import type { DeploymentSettings } from '../backend/settings.js';
+import { orWarn } from '../util/quietly.js';
 import { Compaction } from './compaction.js';
 import type { Disk } from './disk.js';
 import { failureOf } from './failures.js';
@@ -203,14 +204,15 @@ export class EmbeddedEngine implements JournalOwner, Records {
   private notice(notice: EngineError): void {
     if (this.notices.has(notice.code)) return;
     this.notices.set(notice.code, notice);
-    for (const listener of this.noticeListeners) listener(notice);
+    for (const listener of [...this.noticeListeners]) listener(notice);
   }
 
   private onNotice(listener: NoticeListener): () => void {
     checkListener('onNotice', listener);
-    this.noticeListeners.add(listener);
-    for (const notice of this.notices.values()) listener(notice);
-    return () => void this.noticeListeners.delete(listener);
+    const own: NoticeListener = (notice) => orWarn('A listener of notices', () => listener(notice));
+    this.noticeListeners.add(own);
+    for (const notice of this.notices.values()) own(notice);
+    return () => void this.noticeListeners.delete(own);
   }
 
   // The end.

@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
 import { familyOf } from '../../model/families.js';
 import type { Backend } from '../backend/backend.js';
+import { orWarn } from '../util/quietly.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
 import { isRetryable, retryDelayMs } from './retry.js';
@@ -253,12 +254,7 @@ class PartitionTimerLoop implements TimerLoop {
   }
 
   private notify<Value>(listener: ((value: Value) => void) | undefined, value: Value): void {
-    if (this.closing) return;
-    try {
-      listener?.(value);
-    } catch {
-      // The error of a listener cannot be reported anywhere, and must not end the loop.
-    }
+    if (listener !== undefined && !this.closing) orWarn('A listener of the timer loop', () => listener(value));
   }
 
   private track(work: Promise<void>): void {

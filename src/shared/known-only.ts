@@ -1,5 +1,7 @@
 /** Unknown options are refused: a misspelt option must not be ignored. */
+import { disown } from '../util/quietly.js';
 import { InvalidDefinitionError } from './errors.js';
+import { isRecord, shown } from './shown.js';
 
 /**
  * Refuses options that are not an object, and unknown members.
@@ -13,8 +15,11 @@ export function knownOnly<Options extends object>(
   options: Options,
   names: Readonly<Record<keyof Options, true>>,
 ): void {
-  if (typeof options !== 'object' || options === null)
-    throw new InvalidDefinitionError(`${what}: the options must be an object`);
+  if (!isRecord(options)) {
+    // Such as the promise of an asynchronous function.
+    disown(options);
+    throw new InvalidDefinitionError(`${what}: the options must be an object, not ${shown(options)}`);
+  }
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(names, name))
       throw new InvalidDefinitionError(`${what}: there is no option "${name}"; ${listOf(Object.keys(names))}`);

@@ -1,5 +1,6 @@
 /** Validation by whatever library the user brought, through the Standard Schema interface. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { reasonOf } from '../util/failure-text.js';
 import { propertyOf, textOf } from '../util/thrown.js';
 
 /** A schema of zod, valibot, arktype or any other library that implements Standard Schema. */
@@ -11,22 +12,28 @@ export type InputOf<Of extends AnySchema> = StandardSchemaV1.InferInput<Of>;
 
 export type Validated =
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly problem: string };
+  /** `cause`: what the schema threw, if it threw. */
+  | { readonly ok: false; readonly problem: string; readonly cause?: unknown };
 
 /** The most issues named in a message. */
 const MAX_ISSUES = 5;
 
 /**
  * The value as the schema wants it, or what is wrong with it. Without a schema every value is right.
- * At once, unless the schema is asynchronous.
- * @throws what the schema throws
+ * At once, unless the schema is asynchronous. A schema that throws, or rejects, is a problem too: nothing is thrown.
  */
 export function validate(schema: AnySchema | undefined, value: unknown): Validated | Promise<Validated> {
   if (schema === undefined) return { ok: true, value };
-  const result = schema['~standard'].validate(value);
-  const isPromise = typeof propertyOf(result, 'then') === 'function';
-  return isPromise ? Promise.resolve(result).then(validatedOf) : validatedOf(result);
+  try {
+    const result = schema['~standard'].validate(value);
+    const isPromise = typeof propertyOf(result, 'then') === 'function';
+    return isPromise ? Promise.resolve(result).then(validatedOf).catch(failed) : validatedOf(result);
+  } catch (error) {
+    return failed(error);
+  }
 }
+
+const failed = (cause: unknown): Validated => ({ ok: false, problem: `the schema failed: ${reasonOf(cause)}`, cause });
 
 function validatedOf(result: unknown): Validated {
   if (typeof result !== 'object' || result === null) return { ok: false, problem: 'the schema gives no result' };

@@ -11,6 +11,17 @@ export function shown(value: unknown): string {
     return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
   }
   if (value === null || ['undefined', 'number', 'boolean', 'bigint'].includes(typeof value)) return String(value);
-  if (tried(() => Array.isArray(value)) === true) return 'a list';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  const name = kindOf(value);
+  if (name === 'Array') return 'a list';
+  return name === 'Object' || !/^[A-Z]\w{0,40}$/.test(name)
+    ? 'an object'
+    : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
 }
+
+/** Whether the value has members of its own, as options and tags do: not a list, a Map, a promise, a date or bytes. */
+export const isRecord = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && ['Object', 'Module'].includes(kindOf(value));
+
+/** `Object`, `Array`, `Map`, `Promise`; empty for an object that cannot be asked. */
+const kindOf = (value: object): string => tried(() => Object.prototype.toString.call(value).slice(8, -1)) ?? '';

@@ -9,6 +9,7 @@ import { BEGINNING, encodeCursor } from '../../model/partition/cursor.js';
 import type { LogPage } from '../../model/partition/reads.js';
 import { spread } from '../engine/clock.js';
 import { onAbort } from '../shared/abort-listeners.js';
+import { orWarn } from '../util/quietly.js';
 import type { Group } from './group.js';
 import type { LogHub } from './hub.js';
 import { encodePositions } from './positions.js';
@@ -114,7 +115,10 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
     });
     this.ready = [...this.sources];
     this.atEnd.push(
-      hub.use((error) => onStateChange?.(error === undefined ? 'live' : 'interrupted', error)),
+      hub.use((error) => {
+        const state = error === undefined ? 'live' : 'interrupted';
+        orWarn('onStateChange', () => onStateChange?.(state, error));
+      }),
       signal === undefined ? () => undefined : onAbort(signal, () => this.end({ error: signal.reason })),
     );
   }
@@ -226,7 +230,7 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
     source.fromEarliest = false;
     if (source.damages > 0) {
       source.damages = 0;
-      this.settings.onDamage?.(partitionKeyOf(partition), undefined);
+      this.noteDamage(source, undefined);
     }
     this.reached = this.reached.with(source.index, page.next);
     if (!page.atEnd) return void this.ready.push(source);
@@ -260,10 +264,15 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
 
   /** The other partitions go on meanwhile. */
   private tryLater(source: Source, error: EngineError): void {
-    const { hub, firstPartition, onDamage } = this.settings;
-    if (source.damages++ === 0) onDamage?.(partitionKeyOf(firstPartition + source.index), error);
+    const { hub } = this.settings;
+    if (source.damages++ === 0) this.noteDamage(source, error);
     const waitMs = Math.min(LAST_TRY_MS, FIRST_TRY_MS * 2 ** (source.damages - 1));
     source.stopWaiting = hub.clock.after(spread(hub.clock, waitMs, 0.2), () => this.markReady(source));
+  }
+
+  private noteDamage({ index }: Source, error: EngineError | undefined): void {
+    const { firstPartition, onDamage } = this.settings;
+    orWarn('onDamage', () => onDamage?.(partitionKeyOf(firstPartition + index), error));
   }
 
   /** The source may have more. */

@@ -1,4 +1,6 @@
-/** Calls of user code whose failures must not reach the caller. */
+/** Calls of user code whose failures must not reach the caller, nor end the process. */
+import { reasonOf } from './failure-text.js';
+import { propertyOf } from './thrown.js';
 
 const ignore = (): void => undefined;
 
@@ -11,4 +13,18 @@ export function quietly(fn: () => unknown, onError: (error: unknown) => void = i
   } catch (error) {
     onError(error);
   }
+}
+
+/** Calls a listener that has no log: its error becomes a warning of the process. @param what names it in the warning */
+export function orWarn(what: string, fn: () => unknown): void {
+  quietly(fn, (error) => {
+    const stack = propertyOf(error, 'stack');
+    const detail = typeof stack === 'string' ? stack : undefined;
+    process.emitWarning(`${what} failed: ${reasonOf(error)}`, { type: 'FlowFabricWarning', ...(detail && { detail }) });
+  });
+}
+
+/** Takes the rejection of a promise that a function returned where only a value is of use. */
+export function disown(returned: unknown): void {
+  quietly(() => returned);
 }

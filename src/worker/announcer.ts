@@ -1,10 +1,9 @@
 /** Reports what happens in a worker: events for the program, and log messages for people. */
-import type { Logger } from '../shared/logger.js';
+import { guarded, type Logger } from '../shared/logger.js';
 import type { TaskAbortCode } from './abort.js';
 import type { FinishedOutcome, WorkerEvents } from './api.js';
 import type { Attempt } from './attempt.js';
 import { Emitter } from './emitter.js';
-import { guardedLog } from './guarded-log.js';
 import type { ReportedEnding } from './reporter.js';
 
 const nameOf = ({ claimed, executionId }: Attempt): string => `"${claimed.executionKind}", ${executionId}`;
@@ -15,7 +14,7 @@ export class Announcer {
   private readonly emitter: Emitter<WorkerEvents>;
 
   constructor(log: Logger) {
-    this.log = guardedLog(log);
+    this.log = guarded(log);
     this.emitter = new Emitter((error) => this.log.error('A listener of a worker event failed.', error));
   }
 

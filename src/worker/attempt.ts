@@ -78,10 +78,15 @@ export class Attempt implements HeldLease, Member {
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
-      guardSignal(this.controller.signal, (error) => this.hooks.listenerFailed(this, error));
+      this.guard(this.controller.signal);
       if (this.aborted !== undefined) this.controller.abort(this.aborted);
     }
     return this.controller.signal;
+  }
+
+  /** Guards the listeners that user code adds to a signal. */
+  guard(signal: AbortSignal): void {
+    guardSignal(signal, (error) => this.hooks.listenerFailed(this, error));
   }
 
   /** Why the handler was aborted, if it was. */

@@ -197,7 +197,7 @@ function unreadable({ abortCode }: Runner, error: unknown): Ending {
 
 function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validated, host: RunnerHost<Of>): void {
   if (!input.ok) {
-    host.ended(attempt, permanent('invalid_input_payload', new Error(input.problem)));
+    host.ended(attempt, permanent('invalid_input_payload', new Error(input.problem, input)));
     return;
   }
   // The handler may have been aborted during the validation.
@@ -263,13 +263,14 @@ function delayed(value: unknown): Ending | undefined {
 
 function resultOf(task: TaskHandler, value: unknown): Ending | Promise<Ending> {
   if (task.output === undefined) return completed(value);
-  return Promise.resolve(validate(task.output, value)).then(
-    (validated) =>
-      validated.ok
-        ? completed(validated.value)
-        : permanent('invalid_result', new Error(`The result does not match the output schema: ${validated.problem}`)),
-    (error: unknown) => permanent('invalid_result', error),
-  );
+  const validated = validate(task.output, value);
+  return 'then' in validated ? validated.then(checkedResult) : checkedResult(validated);
+}
+
+function checkedResult(validated: Validated): Ending {
+  if (validated.ok) return completed(validated.value);
+  const message = `The result does not match the output schema: ${validated.problem}`;
+  return permanent('invalid_result', new Error(message, validated));
 }
 
 function completed(value: unknown): Ending {

@@ -4,6 +4,7 @@ import { needList, checkWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Hole, Path, Template } from '../../shared/template.js';
+import { disown } from '../../util/quietly.js';
 import type { TaskDefinition, TaskReference } from '../tasks/task.js';
 import type { FlowBuilder, FlowNode, GroupOptions, NodeOptions, OnSatisfied } from './nodes.js';
 
@@ -73,7 +74,7 @@ export function graphOf<Input>(
   if (typeof (output as PromiseLike<unknown> | undefined)?.then === 'function') {
     builder.end();
     // It goes on, and may fail: nobody waits for it.
-    Promise.resolve(output).catch(() => undefined);
+    disown(output);
     throw new InvalidDefinitionError(
       `${builder.where}: its builder must not be asynchronous`,
       'Fetch what it needs before, and give it to the flow as its input.',

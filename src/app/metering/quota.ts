@@ -9,6 +9,7 @@ import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.j
 import { knownOnly } from '../../shared/known-only.js';
 import type { Schema } from '../../shared/schema.js';
 import { reasonOf } from '../../util/failure-text.js';
+import { disown } from '../../util/quietly.js';
 
 /** The input that the functions of a quota receive: that with which a run is created. */
 export type QuotaInput<Input> = Input extends Schema<infer In, infer _> ? In : unknown;
@@ -128,6 +129,7 @@ function keyOf(taskName: string, per: (input: unknown) => unknown, input: unknow
     throw new InvalidInputError(taskName, `quota.per failed for it: ${reasonOf(error)}`);
   }
   if (typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
+  disown(key);
   throw new InvalidInputError(taskName, `quota.per must return a string of 1 to ${MAX_KEY_BYTES} bytes for it`);
 }
 

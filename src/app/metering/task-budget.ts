@@ -10,6 +10,7 @@ import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { reasonOf } from '../../util/failure-text.js';
+import { disown } from '../../util/quietly.js';
 import { BudgetExceededError } from '../../worker/budgets/errors.js';
 import type { AppBudget } from './budget.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
@@ -68,17 +69,20 @@ function listed(value: unknown): readonly AppBudget[] | undefined {
 /** The budgets of a run with this input, each once. @throws InvalidInputError when the input has none */
 export function budgetsOfRun(taskName: string, budget: TaskBudgetDefinition | undefined, input: unknown): AppBudget[] {
   if (budget === undefined) return [];
-  let budgets: readonly AppBudget[] | undefined;
+  let given: unknown;
   try {
-    budgets = listed(typeof budget.of === 'function' ? budget.of(input) : budget.of);
+    given = typeof budget.of === 'function' ? budget.of(input) : budget.of;
   } catch (error) {
     throw new InvalidInputError(taskName, `the function for its budget failed: ${reasonOf(error)}`);
   }
-  if (budgets === undefined)
+  const budgets = listed(given);
+  if (budgets === undefined) {
+    disown(given);
     throw new InvalidInputError(
       taskName,
       `the function for its budget must give budgets of the app for it, at most ${LIMITS.maxBudgetsPerExecution}`,
     );
+  }
   return [...new Map(budgets.map((each) => [each.id, each])).values()];
 }
 

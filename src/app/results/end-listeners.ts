@@ -15,6 +15,7 @@ import type { DamageListener, Delivery, Subscription } from '../../subscribing/s
 import { flowEndOf, type FlowEvents } from '../flow/ended-flow.js';
 import { failureOf, type Failure } from '../runs/failure.js';
 import { calledBy, type Called } from '../runs/tags.js';
+import { quietly } from '../../util/quietly.js';
 
 /** A run that ended. If the store no longer has it, `ownId` and `tags` are unknown: absent and empty. */
 export interface EndedRun extends Called {
@@ -82,7 +83,7 @@ export interface EndListenersOptions {
   readonly namespace: string;
 }
 
-type AnyListener = (event: never) => void;
+type AnyListener = (event: never) => unknown;
 
 /** An event for the listeners of its name. */
 interface End {
@@ -248,13 +249,11 @@ export class EndListeners {
   }
 
   private emit<Name extends keyof AppEvents>(name: Name, event: AppEvents[Name]): void {
-    for (const { listener } of this.listenersOf(name)) {
-      try {
-        listener(event as never);
-      } catch (error) {
-        this.options.log.error(`A listener of "${name}" failed.`, error);
-      }
-    }
+    for (const { listener } of this.listenersOf(name))
+      quietly(
+        () => listener(event as never),
+        (error) => this.options.log.error(`A listener of "${name}" failed.`, error),
+      );
   }
 }
 

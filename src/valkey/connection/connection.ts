@@ -1,5 +1,6 @@
 /** The connections of a backend, and the services on them. */
 import type { EngineError } from '../../../model/errors.js';
+import { orWarn } from '../../util/quietly.js';
 import type { WakeSubscriber } from '../wakes/subscriber.js';
 import type { CallRetrier } from './call-retrier.js';
 import type { Client } from './clients.js';
@@ -58,16 +59,7 @@ export class Connection {
 
   /** Calls the listener for every current and future notice, until the returned function is called. */
   onNotice(listener: NoticeListener): () => void {
-    const own: NoticeListener = (notice) => {
-      try {
-        listener(notice);
-      } catch (error) {
-        // An error of the listener becomes an uncaught exception, and does not affect other listeners.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    };
+    const own: NoticeListener = (notice) => orWarn('A listener of notices', () => listener(notice));
     this.noticeListeners.add(own);
     for (const notice of this.currentNotices.values()) own(notice);
     return () => void this.noticeListeners.delete(own);

@@ -117,6 +117,6 @@ async function checked({ name, options }: Asked, value: unknown): Promise<unknow
   if (validated.ok) return validated.value;
   throw new NonRetryableError(
     `The value of step ${JSON.stringify(name)} does not match its schema: ${validated.problem}`,
-    { category: 'invalid_step_value' },
+    { category: 'invalid_step_value', ...('cause' in validated && { cause: validated.cause }) },
   );
 }

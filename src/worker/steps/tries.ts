@@ -106,6 +106,7 @@ async function tryInTime(
   timeoutMs: number,
 ): Promise<unknown> {
   const controller = new AbortController();
+  attempt.guard(controller.signal);
   const stopListening = onAbort(attempt.signal, () => controller.abort(attempt.signal.reason));
   let cancel: (() => void) | undefined;
   const late = new Promise<never>((_, reject) => {
