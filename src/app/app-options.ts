@@ -1,7 +1,7 @@
 /** Options of an app. */
 import { creatorIdentity as identityField, namespace as namespaceField } from '../../model/core/fields.js';
 import type { Clock } from '../engine/clock.js';
-import { refuse } from '../shared/checks.js';
+import { checkBoolean, refuse } from '../shared/checks.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
@@ -71,6 +71,7 @@ export function checkAppOptions(options: AppOptions | undefined): void {
     throw refuse(where, 'namespace', '1 to 128 printable ASCII characters without { } : ,', namespace);
   if (creatorIdentity !== undefined && !identityField.safeParse(creatorIdentity).success)
     throw refuse(where, 'creatorIdentity', '1 to 256 bytes of text without control characters', creatorIdentity);
+  checkBoolean(where, 'closeBackend', options.closeBackend);
   for (const name of ['ids', 'clock'] as const) checkKind(where, name, options[name]);
   const levels = ['debug', 'info', 'warn', 'error'] as const;
   if (log !== undefined && !levels.every((level) => typeof (log as Partial<Logger> | null)?.[level] === 'function'))

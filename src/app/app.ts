@@ -428,7 +428,7 @@ const isOwnId = (run: string | OwnId): run is OwnId => typeof run === 'object' &
 
 /** The inside of an app, for tests of apps; nothing for any other value. */
 export function insideOf(app: object): FriendlyApp | undefined {
-  return (app as Partial<FriendlyApp>)[INSIDE];
+  return (app as Partial<FriendlyApp> | null)?.[INSIDE];
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Backend } from '../backend/backend.js';
 import { newestFirst, nextFirst } from '../engine/lists.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
-import { checkDuration, needList, refuse, shown } from '../shared/checks.js';
+import { checkDuration, checkEventListener, needList, shown } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
@@ -265,8 +265,7 @@ export class AppRuntime {
   // Ends of runs.
 
   on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {
-    if (!APP_EVENTS.includes(name)) throw refuse('on', 'the name', `one of ${APP_EVENTS.join(', ')}`, name);
-    if (typeof listener !== 'function') throw refuse('on', 'the listener', 'a function', listener);
+    checkEventListener(APP_EVENTS, name, listener);
     this.checkOpen();
     return this.ends.add(name, listener);
   }
@@ -274,7 +273,7 @@ export class AppRuntime {
   // Workers.
 
   async worker(options: WorkerOptions = {}): Promise<Worker> {
-    const planned = this.workers.plan({ ...this.options.workerDefaults, ...options });
+    const planned = this.workers.plan(options, this.options.workerDefaults);
     // A signal can come while the backend is waited for.
     if (planned.settings.handleSignals) this.handleSignals();
     const backend = await this.connection.ready();

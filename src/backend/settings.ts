@@ -7,6 +7,7 @@ import { durationMs, integer, tagKey } from '../../model/core/fields.js';
 import { EngineError } from '../../model/errors.js';
 import { NOTED_FAMILIES, type Family } from '../../model/families.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
+import { isRecord } from '../shared/shown.js';
 
 const shared = {
   retentionMs: durationMs.default(DEFAULTS.retentionMs),
@@ -73,7 +74,7 @@ function checked<Value>(parsed: z.ZodSafeParseResult<Value>): Value {
 export function checkOptionNames(of: string, options: object, names: readonly string[]): void {
   const refuse = (field: string, what: string): EngineError =>
     new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
-  if (typeof options !== 'object' || options === null) throw refuse('options', `of ${of} must be an object`);
+  if (!isRecord(options)) throw refuse('options', `of ${of} must be an object`);
   for (const name of Object.keys(options))
     if (!names.includes(name)) throw refuse(name, `is no option of ${of}; there are ${names.join(', ')}`);
 }

@@ -6,6 +6,7 @@ import { partitionKeyOf } from '../../model/ids.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../backend/backend.js';
+import { checkOptionNames } from '../backend/settings.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import type { Abilities } from './abilities.js';
@@ -79,6 +80,7 @@ export class WorkFinder {
 
   /** Resolves when the finder is subscribed to wakes. @throws EngineError when the subscription fails */
   static async start(backend: Backend, options: WorkFinderOptions): Promise<WorkFinder> {
+    checkOptionNames('WorkFinder', options, ['laneId', 'sweepIntervalMs', 'clock']);
     const finder = new WorkFinder(backend, options);
     finder.unsubscribe = await backend.onWake([options.laneId], (wake) => {
       if ((wake.kind as string) === 'resync') finder.resynced();

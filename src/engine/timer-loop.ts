@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
 import { familyOf } from '../../model/families.js';
 import type { Backend } from '../backend/backend.js';
+import { checkOptionNames } from '../backend/settings.js';
 import { orWarn } from '../util/quietly.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
@@ -34,6 +35,14 @@ export interface TimerLoopOptions {
   /** Time and chance; for tests. */
   readonly clock?: Clock;
 }
+
+const TIMER_LOOP_OPTIONS: readonly string[] = Object.keys({
+  pollIntervalMs: true,
+  pageSize: true,
+  onError: true,
+  onClockJump: true,
+  clock: true,
+} satisfies Record<keyof TimerLoopOptions, true>);
 
 export interface TimerLoop {
   /** Number of transitions that this loop has applied. */
@@ -278,6 +287,7 @@ function setAsideError(partition: string, setAside: readonly string[]): EngineEr
  * await using timers = await startTimerLoop(backend, { onError: console.error });
  */
 export async function startTimerLoop(backend: Backend, options: TimerLoopOptions = {}): Promise<TimerLoop> {
+  checkOptionNames('startTimerLoop()', options, TIMER_LOOP_OPTIONS);
   const loop = new PartitionTimerLoop(backend, options);
   await loop.start();
   return loop;

@@ -6,7 +6,7 @@ import { durationMs, type Duration } from './duration.js';
 import { InvalidDefinitionError } from './errors.js';
 import { shown } from './shown.js';
 
-export { shown } from './shown.js';
+export { isRecord, shown } from './shown.js';
 
 /** A refusal in the user's words: `<where>: <option> must be <rule>, not <value>`. */
 export function refuse(where: string, option: string, rule: string, value: unknown): InvalidDefinitionError {
@@ -39,6 +39,17 @@ export function checkSignal(where: string, option: string, value: unknown): void
   const { aborted, addEventListener } = Object(value) as Partial<AbortSignal>;
   if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
     throw refuse(where, option, 'the signal of an AbortController', value);
+}
+
+/** @throws InvalidDefinitionError for anything but true and false; `undefined` is left to its default */
+export function checkBoolean(where: string, option: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw refuse(where, option, 'true or false', value);
+}
+
+/** @throws InvalidDefinitionError for an unknown event, and for a listener that is not a function */
+export function checkEventListener(names: readonly string[], name: unknown, listener: unknown): void {
+  if (!names.includes(name as string)) throw refuse('on', 'the name', `one of ${names.join(', ')}`, name);
+  if (typeof listener !== 'function') throw refuse('on', 'the listener', 'a function', listener);
 }
 
 /** @throws InvalidDefinitionError for anything but a list; `undefined` is left to its default */

@@ -2,7 +2,7 @@
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, isOfExecution, type Event, type EventType } from '../../model/events.js';
 import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
-import { shown } from '../shared/checks.js';
+import { isRecord, shown } from '../shared/checks.js';
 
 /** Filters of all events. */
 export interface EventFilter {
@@ -32,6 +32,7 @@ const refuse = (field: string, what: string): never => {
 
 /** Refuses unknown members, because a filter with a misspelt member would match everything. */
 export function checkMembers(options: object, known: readonly string[]): void {
+  if (!isRecord(options)) refuse('options', `must be an object, not ${shown(options)}.`);
   const stranger = Object.keys(options).find((name) => !known.includes(name));
   if (stranger !== undefined)
     refuse(stranger, `there is no such filter here; there are ${known.map((name) => `"${name}"`).join(', ')}.`);

@@ -10,6 +10,7 @@ import type { OutcomeOf } from '../../model/machine.js';
 import type { Header } from '../../model/state.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend/backend.js';
+import { checkOptionNames } from '../backend/settings.js';
 import { abandon } from '../embedded/backend.js';
 import { memory } from '../memory/backend.js';
 import { encodeCursor } from '../../model/partition/cursor.js';
@@ -43,6 +44,17 @@ export interface TestEngineOptions {
   /** Seed of the ids. Default 'ids'. */
   readonly seed?: string | undefined;
 }
+
+const TEST_ENGINE_OPTIONS: readonly string[] = Object.keys({
+  backend: true,
+  prefix: true,
+  partitions: true,
+  retentionMs: true,
+  logMaxEntries: true,
+  indexedTags: true,
+  startAt: true,
+  seed: true,
+} satisfies Record<keyof TestEngineOptions, true>);
 
 export interface TestEngine {
   readonly backend: Backend;
@@ -84,6 +96,7 @@ export function seededUuids(seed: string): () => string {
 }
 
 export async function testEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
+  checkOptionNames('testEngine()', options, TEST_ENGINE_OPTIONS);
   let time = options.startAt ?? DEFAULT_START;
   const now = (): number => time;
   const uuid = seededUuids(options.seed ?? 'ids');

@@ -6,7 +6,8 @@ import { CHANNELS } from '../../lua/layout.js';
 import { library } from '../../lua/library.js';
 import { EngineError } from '../../model/errors.js';
 import { buildsKey, deploymentKey } from './keys.js';
-import { parsePrefix, type LibraryMode } from './options.js';
+import { checkOptionNames } from '../backend/settings.js';
+import { LIBRARY_MODES, parsePrefix, type LibraryMode } from './options.js';
 
 /** Commands that the client runs; those of the library come on top. */
 export const CLIENT_COMMANDS = [
@@ -69,21 +70,34 @@ function aclPatterns(prefix: string): {
 /** Escapes the special characters of a pattern. */
 const escaped = (text: string): string => text.replace(/[*?[\]\\]/g, '\\$&');
 
+const ACL_OPTIONS: readonly string[] = ['prefix', 'cluster', 'user', 'library', 'verify', 'database'];
+
+/** A misspelt option would grant other rights than those that were meant. */
+function checkAclOptions(options: AclOptions): void {
+  checkOptionNames('aclOf()', options, ACL_OPTIONS);
+  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0, verify = false } = options;
+  const check = (field: string, rule: string, holds: boolean): void => {
+    if (!holds) throw new EngineError('invalid_input', `${field}: must be ${rule}.`, { detail: { field } });
+  };
+  check('cluster', 'true or false', typeof cluster === 'boolean');
+  check('verify', 'true or false', typeof verify === 'boolean');
+  check('library', '"load", "verify" or "replace"', LIBRARY_MODES.includes(mode));
+  check('database', 'a whole number from 0', Number.isInteger(database) && database >= 0);
+  check('user', 'printable and without spaces', typeof user === 'string' && /^[\x21-\x7e]{1,256}$/.test(user));
+}
+
 /**
  * The least rights for all operations of a deployment.
  *
- * @throws EngineError `invalid_input` for an invalid prefix or user name
+ * @throws EngineError `invalid_input` for an unknown or invalid option
  * @example
  * const { user, rules } = aclOf({ prefix: 'ff:', cluster: false, user: 'app' });
  * await admin.call('ACL', 'SETUSER', user, ...rules, '>password');
  */
 export function aclOf(options: AclOptions = {}): Acl {
+  checkAclOptions(options);
   const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0, verify = false } = options;
   const prefix = parsePrefix(options.prefix);
-  if (!/^[\x21-\x7e]{1,256}$/.test(user))
-    throw new EngineError('invalid_input', 'user: must be printable and without spaces.', {
-      detail: { field: 'user' },
-    });
   const commands = new Set<string>([
     ...library('production').commands,
     ...CLIENT_COMMANDS,

@@ -52,7 +52,7 @@ const OPTION_NAMES: readonly (keyof ValkeyOptions)[] = [
   'onNotice',
 ];
 
-const LIBRARY_MODES: readonly unknown[] = ['load', 'verify', 'replace'] satisfies LibraryMode[];
+export const LIBRARY_MODES: readonly unknown[] = ['load', 'verify', 'replace'] satisfies LibraryMode[];
 
 /** Printable ASCII without braces: a brace would change the slots of keys. */
 const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;

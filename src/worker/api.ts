@@ -61,6 +61,18 @@ export interface WorkerEvents {
   idle: Record<string, never>;
 }
 
+const EVENTS: Readonly<Record<keyof WorkerEvents, true>> = {
+  claimed: true,
+  finished: true,
+  leaseLost: true,
+  reportGivenUp: true,
+  handlerStuck: true,
+  loopBlocked: true,
+  error: true,
+  idle: true,
+};
+export const WORKER_EVENTS: readonly string[] = Object.keys(EVENTS);
+
 export interface WorkerStats {
   /** Whether it takes work, finishes what it has, or has ended. */
   readonly state: 'running' | 'draining' | 'closed';

@@ -9,7 +9,7 @@ import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
 import { LIMITS } from '../../model/limits.js';
-import { checkDuration } from '../shared/checks.js';
+import { checkDuration, checkEventListener } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
@@ -22,7 +22,7 @@ import { localFlows } from '../engine/local-flows.js';
 import { localNews, type News } from '../engine/local-news.js';
 import type { TaskAbortCode } from './abort.js';
 import { Ahead } from './ahead.js';
-import type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.js';
+import { WORKER_EVENTS, type FinishedOutcome, type Worker, type WorkerEvents, type WorkerStats } from './api.js';
 import { Announcer } from './announcer.js';
 import { Attempt, type AttemptHooks } from './attempt.js';
 import { Beginner } from './begin.js';
@@ -244,6 +244,7 @@ export class TaskWorker implements Worker {
   }
 
   on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void {
+    checkEventListener(WORKER_EVENTS, type, listener);
     return this.announcer.on(type, listener);
   }
 

@@ -9,9 +9,13 @@ import {
   type RunOptions,
   type TaskSettings,
   type WorkerOptions,
+  backoff,
   count,
   embedded,
 } from '../../src/index.js';
+import { startTimerLoop, Subscriptions, WorkFinder } from '../../src/engine/index.js';
+import { testApp, testEngine } from '../../src/testing/index.js';
+import { aclOf, valkey } from '../../src/valkey/index.js';
 import { memoryApp, rejectionOf } from './support.js';
 
 let a: App = memoryApp();
@@ -94,3 +98,117 @@ it('options of everything that is asked of a run, a budget or a backend are know
   ])
     expect((await rejectionOf(call())) as Error).toMatchObject({ code: 'invalid_input' });
 });
+
+/** What stands in the place of options most often by mistake. */
+const NO_OPTIONS: Readonly<Record<string, unknown>> = {
+  'a list': [],
+  'a Map': new Map([['slots', 5]]),
+  'a promise': Promise.resolve({ id: 'x' }),
+  'a date': new Date(0),
+  'a string': '5s',
+  null: null,
+};
+
+const outcomeOf = async (call: () => unknown): Promise<unknown> => {
+  try {
+    return await call();
+  } catch (error) {
+    return error;
+  }
+};
+
+it.each(Object.entries(NO_OPTIONS))('%s is no options, wherever options are', async (_, wrong) => {
+  a = memoryApp();
+  const options = wrong as never;
+  const backend = memory();
+  const task = a.task('t', () => 1);
+  const run = await task.run();
+  const budget = a.budget('b', { limits: { tokens: { hard: 1 } } });
+  const flow = a.flow('f', (f) => f.run(task));
+  const inApp: Readonly<Record<string, () => unknown>> = {
+    task: () => a.task('t1', options, () => 1),
+    retry: () => a.task('t2', { retry: options }),
+    timeout: () => a.task('t3', { timeout: options }),
+    signals: () => a.task('t4', { signals: options }),
+    tags: () => task.run(undefined, { tags: options }),
+    run: () => task.run(undefined, options),
+    runMany: () => task.runMany([undefined], options),
+    'the function of runMany': () => task.runMany([undefined], () => options),
+    result: () => run.result(options),
+    hold: () => run.hold(options),
+    release: () => run.release(options),
+    replay: () => run.replay(options),
+    close: () => a.close(options),
+    worker: () => (wrong === null ? a.worker({ engine: options }) : a.worker(options)),
+    bill: () => budget.bill(options),
+    report: () => budget.report({ tokens: 1 }, options),
+    'a run of a flow': () => flow.run(undefined, options),
+    markWorkerDead: () => a.markWorkerDead('00000000-0000-4000-a000-000000000001', options),
+    testApp: () => testApp(options),
+    count: () => count(2, 'vote', options),
+    'backoff.exponential': () => backoff.exponential('1s', options),
+    // A text is an address, a reason or a path.
+    ...(typeof wrong === 'string' ? {} : { cancel: () => run.cancel(options) }),
+  };
+  for (const [name, call] of Object.entries(inApp))
+    expect([name, await outcomeOf(call)]).toMatchObject([name, { code: 'invalid_definition' }]);
+  const inEngine: Readonly<Record<string, () => unknown>> = {
+    memory: () => memory(options),
+    embedded: () => embedded(options),
+    aclOf: () => aclOf(options),
+    testEngine: () => testEngine(options),
+    startTimerLoop: () => startTimerLoop(backend, options),
+    WorkFinder: () => WorkFinder.start(backend, options),
+    events: () => new Subscriptions(backend).events(options),
+    completions: () => new Subscriptions(backend).completions(options),
+    snapshot: () => new Subscriptions(backend).snapshot(options),
+    ...(typeof wrong === 'string' ? {} : { valkey: () => valkey(options) }),
+  };
+  for (const [name, call] of Object.entries(inEngine))
+    expect([name, await outcomeOf(call)]).toMatchObject([name, { code: 'invalid_input' }]);
+});
+
+it('values that cannot be meant are refused in the words of the option', async () => {
+  a = memoryApp();
+  const task = a.task('t', () => 1);
+  const worker = await a.worker();
+  const cases: [() => unknown, string][] = [
+    [() => a.worker({ handleSignals: 'yes' as never }), 'The worker: handleSignals must be true or false, not "yes"'],
+    [() => a.worker({ engine: 'x' as never }), 'The worker: engine must be true or false, not "x"'],
+    [() => worker.on('finishd' as never, () => 1), 'on: the name must be one of claimed, finished, leaseLost,'],
+    [() => worker.on('finished', undefined as never), 'on: the listener must be a function, not undefined'],
+    [() => worker.on('claimed', undefined as never), 'on: the listener must be a function, not undefined'],
+    [() => a.on('complete' as never, () => 1), 'on: the name must be one of completed, failed,'],
+    [() => a.on('completed', undefined as never), 'on: the listener must be a function, not undefined'],
+    [() => app({ backend: memory(), closeBackend: 1 as never }), 'The app: closeBackend must be true or false, not 1'],
+    [
+      () => task.run(undefined, { idempotencyKey: '' }),
+      'idempotencyKey must be a string without control characters that',
+    ],
+    [() => a.task('g1', function* () {} as never), 'Task "g1": its handler must not be a generator'],
+    [() => a.task('g2').handle(async function* () {} as never), 'Task "g2": its handler must not be a generator'],
+    [() => a.deadLetters.replay({}, { dryRun: 'no' as never }), 'dryRun must be true or false, not "no"'],
+    [() => a.markWorkerDead('x', { revoke: 1 as never }), 'markWorkerDead: revoke must be true or false, not 1'],
+  ];
+  for (const [call, message] of cases)
+    expect(await rejectionOf(Promise.resolve().then(call))).toEqual(refused(message));
+});
+
+it.each([
+  [{ prefx: 'shop:' }, 'prefx: is no option of aclOf()'],
+  [{ cluster: 'no' }, 'cluster: must be true or false'],
+  [{ verify: 1 }, 'verify: must be true or false'],
+  [{ library: 'x' }, 'library: must be "load", "verify" or "replace"'],
+  [{ database: 'x' }, 'database: must be a whole number from 0'],
+  [{ user: 5 }, 'user: must be printable and without spaces'],
+])('rights are printed for no option that cannot be meant: %j', (options, message) => {
+  expect(() => aclOf(options as never)).toThrow(message);
+});
+
+it.each(Object.entries({ testEngine, startTimerLoop: (options: object) => startTimerLoop(memory(), options) }))(
+  '%s knows its options',
+  async (_, call) => {
+    const wrong = { foo: 1 } as never;
+    expect(await rejectionOf(call(wrong) as Promise<unknown>)).toMatchObject({ code: 'invalid_input' });
+  },
+);

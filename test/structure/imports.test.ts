@@ -109,8 +109,8 @@ describe('imports', () => {
     expect(strangers('src/shared', [/^src\/(shared|util)\//, /^model\//, /^@standard-schema\/spec$/])).toEqual([]);
   });
 
-  test('what all backends share leans on the machine and on zod', () => {
-    expect(strangers('src/backend', [/^src\/backend\//, /^model\//, /^zod$/])).toEqual([]);
+  test('what all backends share leans on the machine, the small helpers and zod', () => {
+    expect(strangers('src/backend', [/^src\/(backend|util|shared)\//, /^model\//, /^zod$/])).toEqual([]);
   });
 
   test('every source of the product but its entry point belongs to a folder', () => {

@@ -3,7 +3,7 @@ import type { Quarantined } from '../../../model/partition/quarantine.js';
 import type { ExecutionSummary } from '../../../model/listing/list.js';
 import type { Backend } from '../../backend/backend.js';
 import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
-import { checkSignal, checkWhole } from '../../shared/checks.js';
+import { checkBoolean, checkSignal, checkWhole } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { askedBy } from './asked-by.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
@@ -80,6 +80,7 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
     async replay(filter = {}, options = {}) {
       const where = 'deadLetters.replay';
       knownOnly<ReplayOptions>(where, options, REPLAY_OPTIONS);
+      checkBoolean(where, 'dryRun', options.dryRun);
       const { dryRun = false, limit = MAX_REPLAYED, signal } = options;
       const { reason, requestedBy } = askedBy(where, options);
       checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);

@@ -2,7 +2,7 @@
 import type { WorkerInfo } from '../../../model/worker/reads.js';
 import type { Backend } from '../../backend/backend.js';
 import { livingWorkers, markDead, takes, type DeadWorkerReport } from '../../engine/workers.js';
-import { refuse } from '../../shared/checks.js';
+import { checkBoolean, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 import { askedBy } from './asked-by.js';
@@ -107,6 +107,7 @@ export async function markWorkerDead(
   const where = 'markWorkerDead';
   knownOnly<MarkDeadOptions>(where, options, MARK_OPTIONS);
   const { revoke = false } = options;
+  checkBoolean('markWorkerDead', 'revoke', revoke);
   if (typeof id !== 'string' || id === '') throw refuse(where, 'the id', 'the id of a worker', id);
   const dead = {
     ...{ namespace: source.namespace, workerInstanceId: id, requestedBy: undefined, revoke },

@@ -27,8 +27,7 @@ export function engineKeyOf(taskName: string, { id, idempotencyKey }: RunOptions
     checkKeyLength(where, 'id', beforeId(taskName), id);
     return beforeId(taskName) + id;
   }
-  // An empty key is none.
-  if (idempotencyKey === undefined || idempotencyKey === '') return undefined;
+  if (idempotencyKey === undefined) return undefined;
   checkKeyLength(where, 'idempotencyKey', BEFORE_KEY, idempotencyKey);
   return BEFORE_KEY + idempotencyKey;
 }

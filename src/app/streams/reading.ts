@@ -4,7 +4,7 @@ import type { StreamFrames } from '../../../model/stream/reads.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
-import { checkSignal, checkWhole, refuse } from '../../shared/checks.js';
+import { checkBoolean, checkSignal, checkWhole, refuse } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { isNewsOfRun, type TailPage } from '../../streaming/page.js';
@@ -57,6 +57,7 @@ export async function* readRun(
   { signal, ...options }: RunStreamOptions,
 ): AsyncGenerator<RunFrame, void, undefined> {
   signal?.throwIfAborted();
+  checkBoolean('stream', 'durableOnly', options.durableOnly);
   const visibility = options.durableOnly === true ? 'exclude_best_effort' : 'all';
   const reader = tailsOf(backend, clock).reader(executionId);
   const next = async ({ attemptIndex, after }: Place): Promise<TailPage> => {

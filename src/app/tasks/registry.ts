@@ -1,4 +1,5 @@
 /** The tasks of an app: what is defined, and the handlers that this process has for it. */
+import { types } from 'node:util';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { laneIdOf } from '../../shared/lane-names.js';
 import type { AnySchema } from '../../shared/schema.js';
@@ -93,4 +94,10 @@ export class TaskRegistry {
 function checkHandler(name: string, handler: unknown): asserts handler is AnyHandler {
   if (typeof handler !== 'function')
     throw new InvalidDefinitionError(`${taskNamed(name)}: its handler must be a function`);
+  // A call of one gives an iterator and runs nothing.
+  if (types.isGeneratorFunction(handler))
+    throw new InvalidDefinitionError(
+      `${taskNamed(name)}: its handler must not be a generator`,
+      'Write `async ({ stream }) => ...`; what it would yield goes into `stream`.',
+    );
 }

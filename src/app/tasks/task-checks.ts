@@ -3,7 +3,7 @@ import { capabilities, executionKind, label, TAG_KEY_PATTERN } from '../../../mo
 import { retryPolicy } from '../../../model/execution/policy.js';
 import { isExecutionIdForm, utf8Bytes } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, checkList, checkWhole, refuse, shown } from '../../shared/checks.js';
+import { checkDuration, checkList, checkWhole, isRecord, refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { AnySchema } from '../../shared/schema.js';
@@ -65,6 +65,8 @@ export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchem
   const where = taskNamed(taskName);
   knownOnly<typeof options>(where, options, TASK_OPTIONS);
   for (const name of ['input', 'output'] as const) checkSchema(where, name, options[name]);
+  if (options.signals !== undefined && !isRecord(options.signals))
+    throw refuse(where, 'signals', 'an object of schemas, like { approve: z.object({ ... }) }', options.signals);
   for (const [name, schema] of Object.entries(options.signals ?? {})) {
     checkWaitName(`${where}: signals`, name);
     checkSchema(where, `signals.${name}`, schema);
@@ -121,8 +123,8 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   knownOnly<RunOptions>(where, options, RUN_OPTIONS);
   if (options.id !== undefined) checkOwnId(where, options.id);
   const { idempotencyKey } = options;
-  if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || !isPlainText(idempotencyKey)))
-    throw refuse(where, 'idempotencyKey', 'a string without control characters', idempotencyKey);
+  if (idempotencyKey !== undefined && !isKey(idempotencyKey))
+    throw refuse(where, 'idempotencyKey', 'a string without control characters that is not empty', idempotencyKey);
   if (options.id !== undefined && idempotencyKey !== undefined)
     throw new InvalidDefinitionError(`${where}: give an id or an idempotencyKey, not both`);
   checkDuration(where, 'idempotencyWindow', options.idempotencyWindow, 1, LIMITS.maxDurationMs);
@@ -135,9 +137,11 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
 /** Whether it is well-formed, and has no control characters. */
 const isPlainText = (text: string): boolean => !/[\p{Cc}\p{Cs}]/u.test(text);
 
+const isKey = (key: unknown): key is string => typeof key === 'string' && key !== '' && isPlainText(key);
+
 /** @throws InvalidDefinitionError for an own id that is no text, or empty */
 export function checkOwnId(where: string, id: unknown): asserts id is string {
-  if (typeof id !== 'string' || id === '' || !isPlainText(id))
+  if (!isKey(id))
     throw new InvalidDefinitionError(
       `${where}: id must be a string without control characters that is not empty, not ${shown(id)}`,
       'Leave the id out for a run without one; an empty id is most often a value that is missing.',
@@ -168,8 +172,7 @@ export function checkKeyLength(where: string, option: string, before: string, ke
 /** @throws InvalidDefinitionError for tags that no run can have */
 export function checkTags(where: string, tags: RunOptions['tags'] | null): void {
   if (tags === undefined) return;
-  if (typeof tags !== 'object' || tags === null || Array.isArray(tags))
-    throw refuse(where, 'tags', "an object of texts, like { 'team.name': 'billing' }", tags);
+  if (!isRecord(tags)) throw refuse(where, 'tags', "an object of texts, like { 'team.name': 'billing' }", tags);
   for (const [key, value] of Object.entries(tags)) {
     if (key.startsWith(RESERVED_TAGS))
       throw new InvalidDefinitionError(`${where}: tags that begin with "${RESERVED_TAGS}" are the library's own`);

@@ -16,7 +16,7 @@ export class AppWorker extends TaskWorker {
   }
 
   override on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void {
-    if (type !== 'claimed') return super.on(type, listener);
+    if (type !== 'claimed' || typeof listener !== 'function') return super.on(type, listener);
     return super.on('claimed', (event) =>
       listener({ ...event, laneId: laneNameOf(event.laneId) } as WorkerEvents[Type]),
     );

@@ -2,7 +2,7 @@
 import { capabilities as capabilitySet } from '../../../model/core/fields.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import type { TimerLoopOptions } from '../../engine/timer-loop.js';
-import { checkDuration, checkList, checkWhole } from '../../shared/checks.js';
+import { checkBoolean, checkDuration, checkList, checkWhole } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -59,8 +59,10 @@ const WHERE = 'The worker';
 /** @throws InvalidDefinitionError for an unknown or invalid option */
 export function checkWorkerOptions(options: WorkerOptions): void {
   knownOnly<WorkerOptions>(WHERE, options, WORKER_OPTIONS);
+  checkBoolean(WHERE, 'handleSignals', options.handleSignals);
   if (typeof options.engine === 'object')
     knownOnly<TimerLoopOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
+  else checkBoolean(WHERE, 'engine', options.engine);
   for (const list of ['tasks', 'lanes', 'capabilities'] as const) checkList(WHERE, list, options[list]);
   if (options.capabilities !== undefined) {
     const parsed = capabilitySet.safeParse(options.capabilities);

@@ -52,8 +52,9 @@ export class Workers {
   }
 
   /** What the options ask for. @throws InvalidDefinitionError when it cannot work, or a handler is missing */
-  plan(options: WorkerOptions): PlannedWorker {
-    checkWorkerOptions(options);
+  plan(given: WorkerOptions, defaults: WorkerOptions = {}): PlannedWorker {
+    checkWorkerOptions(given);
+    const options = { ...defaults, ...given };
     const { tasks } = this.options;
     const chosen = options.tasks?.map((task, at) => {
       const name: unknown = (task as { name?: unknown } | undefined | null)?.name;
