@@ -175,7 +175,7 @@ it('values that cannot be meant are refused in the words of the option', async (
   const cases: [() => unknown, string][] = [
     [() => a.worker({ handleSignals: 'yes' as never }), 'The worker: handleSignals must be true or false, not "yes"'],
     [() => a.worker({ engine: 'x' as never }), 'The worker: engine must be true or false, not "x"'],
-    [() => worker.on('finishd' as never, () => 1), 'on: the name must be one of claimed, finished, leaseLost,'],
+    [() => worker.on('finish' as never, () => 1), 'on: the name must be one of claimed, finished, leaseLost,'],
     [() => worker.on('finished', undefined as never), 'on: the listener must be a function, not undefined'],
     [() => worker.on('claimed', undefined as never), 'on: the listener must be a function, not undefined'],
     [() => a.on('complete' as never, () => 1), 'on: the name must be one of completed, failed,'],
@@ -195,7 +195,7 @@ it('values that cannot be meant are refused in the words of the option', async (
 });
 
 it.each([
-  [{ prefx: 'shop:' }, 'prefx: is no option of aclOf()'],
+  [{ prefixes: 'shop:' }, 'prefixes: is no option of aclOf()'],
   [{ cluster: 'no' }, 'cluster: must be true or false'],
   [{ verify: 1 }, 'verify: must be true or false'],
   [{ library: 'x' }, 'library: must be "load", "verify" or "replace"'],

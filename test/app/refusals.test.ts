@@ -146,7 +146,10 @@ const wrongRuns: [RunOptions, string][] = [
   [{ id: 'x'.repeat(300) }, 'Run of task "t": its id may have 249 bytes at most, and has 300'],
   [{ id: 'a', idempotencyKey: 'b' }, 'Run of task "t": give an id or an idempotencyKey, not both'],
   [{ idempotencyKey: 5 as never }, 'Run of task "t": idempotencyKey must be a string'],
-  [{ idempotencyKey: '\ud800' }, 'Run of task "t": idempotencyKey must be a string without control characters, not'],
+  [
+    { idempotencyKey: '\ud800' },
+    'Run of task "t": idempotencyKey must be a string without control characters that is not empty, not',
+  ],
   [{ idempotencyWindow: 0 }, 'Run of task "t": idempotencyWindow must be at least 1 ms'],
   [{ delay: '5 s' as never }, 'Run of task "t": delay must be a duration'],
   [{ priority: 10_000 }, 'Run of task "t": priority must be a whole number from 0 to 9000, not 10000'],
