@@ -5,6 +5,7 @@ import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import type { Member } from '../util/bag.js';
+import { InFlight } from '../util/in-flight.js';
 import { TaskAbort, type TaskAbortCode } from './abort.js';
 import { guardSignal } from './guarded-signal.js';
 import type { Ending } from './handler.js';
@@ -27,6 +28,9 @@ export interface AttemptHooks {
   readonly listenerFailed: (attempt: Attempt, error: unknown) => void;
 }
 
+/** The handler gets the rejections. */
+const ignore = (): void => undefined;
+
 export class Attempt implements HeldLease, Member {
   /** Its index in the bag of running attempts. */
   place = -1;
@@ -44,6 +48,8 @@ export class Attempt implements HeldLease, Member {
   frames: FrameWriter | undefined;
   /** Checkpoints of the handler; set when the handler first uses one. */
   checkpoints: Checkpoints | undefined;
+  /** Calls that the handler has made beside its steps and waits; set when it makes the first one. */
+  calls: InFlight | undefined;
   /** The ending has been handed to the reporter. */
   reported = false;
   /** The engine said that the worker no longer owns the execution, so there is nothing to report. */
@@ -118,6 +124,14 @@ export class Attempt implements HeldLease, Member {
    */
   serverNow(): number {
     return Math.floor(this.claimedAt + this.clock.now() - this.receivedAt);
+  }
+
+  /** Makes a call of the handler. Nothing is decided about its waits before the call is answered. */
+  during<T>(call: () => Promise<T>): Promise<T> {
+    const answer = call();
+    this.calls ??= new InFlight(ignore);
+    this.calls.track(answer);
+    return answer;
   }
 
   /** Whether the handler has not settled and was not aborted. */

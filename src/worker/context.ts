@@ -110,7 +110,8 @@ export class HandlerContext implements TaskContext {
 
   get progress(): TaskContext['progress'] {
     return (percent, message) => {
-      const reported = reportProgress(attemptOf(this), percent, message, dependenciesOf(this));
+      const attempt = attemptOf(this);
+      const reported = attempt.during(() => reportProgress(attempt, percent, message, dependenciesOf(this)));
       // A handler need not await the promise; its rejection must not be an unhandled one then.
       reported.catch(() => undefined);
       return reported;

@@ -22,6 +22,7 @@ type Part =
   | { readonly do: 'wait'; readonly channel: Channel; readonly times: boolean }
   | { readonly do: 'several'; readonly kind: 'all' | 'any' | 'count'; readonly times: boolean }
   | { readonly do: 'approval' }
+  | { readonly do: 'report' }
   | { readonly do: 'step'; readonly ms: number }
   | { readonly do: 'seq' | 'all' | 'race'; readonly parts: readonly Part[] };
 
@@ -33,7 +34,7 @@ interface Program {
   /** Signals are too large to come with a claim, so that each run reads what earlier ones left. */
   readonly large: boolean;
   /** How much longer the calls of each group take, one after the other, ms. */
-  readonly slow: Readonly<Record<'wait' | 'step' | 'any', readonly number[]>>;
+  readonly slow: Readonly<Record<'wait' | 'step' | 'progress' | 'any', readonly number[]>>;
 }
 
 const channel = fc.constantFrom<Channel>('a', 'b');
@@ -52,7 +53,7 @@ const { part } = fc.letrec<{ part: Part }>((tie) => {
           times: fc.boolean(),
         }),
       },
-      { weight: 1, arbitrary: fc.constant<Part>({ do: 'approval' }) },
+      { weight: 1, arbitrary: fc.constantFrom<Part>({ do: 'approval' }, { do: 'report' }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant('step' as const), ms: fc.constantFrom(0, 30) }) },
       {
         weight: 6,
@@ -76,12 +77,12 @@ const program: fc.Arbitrary<Program> = fc.record({
   }),
   moves,
   large: fc.boolean(),
-  slow: fc.record({ wait: slowness, step: slowness, any: slowness }),
+  slow: fc.record({ wait: slowness, step: slowness, progress: slowness, any: slowness }),
 });
 
 const SLEEP: Part = { do: 'sleep' };
 const BOTH: Part = { do: 'several', kind: 'all', times: false };
-const AT_ONCE: Program['slow'] = { wait: [], step: [], any: [] };
+const AT_ONCE: Program['slow'] = { wait: [], step: [], progress: [], any: [] };
 /** Programs whose waits were once suspended apart. */
 const FOUND: readonly Program[] = [
   { part: { do: 'all', parts: [SLEEP, BOTH] }, moves: [], large: false, slow: AT_ONCE },
@@ -90,6 +91,16 @@ const FOUND: readonly Program[] = [
     part: { do: 'all', parts: [SLEEP, { do: 'seq', parts: [BOTH, SLEEP, SLEEP] }] },
     moves: [{ signal: 'a' }, { signal: 'b' }],
     large: true,
+    slow: AT_ONCE,
+  },
+  // The first sleep blocks the handler while its report is under way, and the second one begins after it.
+  {
+    part: {
+      do: 'all',
+      parts: [{ do: 'seq', parts: [{ do: 'race', parts: [SLEEP, { do: 'report' }] }, SLEEP] }, SLEEP],
+    },
+    moves: [],
+    large: false,
     slow: AT_ONCE,
   },
 ];
@@ -113,7 +124,7 @@ async function played({ part: whole, moves: script, large, slow }: Program, isSl
   const own = new SimulatedProcess('p', scheduler, { seed: 1, clockOffsetMs: 0.25 - START_AT });
   const connection = new SimulatedConnection({ scheduler, server, process: own, latencyMs: 0, callTimeoutMs: 5_000 });
   if (isSlow)
-    for (const on of ['wait', 'step', 'any'] as const)
+    for (const on of ['wait', 'step', 'progress', 'any'] as const)
       for (const byMs of slow[on]) connection.plan.add({ on, fault: { kind: 'slow', byMs }, count: 1 });
   const a = app({ backend: connection.backend, clock: own, ids: seededUuids('latency') });
   /** The channels of the waits that the last run of the handler has begun. */
@@ -153,6 +164,9 @@ async function played({ part: whole, moves: script, large, slow }: Program, isSl
         }
         case 'approval':
           return (await during(['ok'], context.approval('ok'))).decisions.map(({ by }) => by);
+        case 'report':
+          await context.progress(50);
+          return 'reported';
         case 'step':
           return context.step(`step ${stepNames.get(node)}`, async () => {
             if (node.ms > 0) await own.sleep(node.ms);

@@ -21,6 +21,8 @@ export interface HeldOptions {
   readonly clock: Clock;
   /** Repeats a call until it is answered, while the worker owns the execution. */
   readonly ask: <T>(call: () => Promise<T>) => Promise<T>;
+  /** Makes a call of the handler. */
+  readonly during: <T>(call: () => Promise<T>) => Promise<T>;
   readonly budgetId: string;
   readonly words: BudgetWords;
   readonly reservationId: string;
@@ -51,17 +53,17 @@ export class Held implements BudgetReservation {
   async settle(used: AmountsOf<string>): Promise<Amounts> {
     const usage = amountsFor('settle()', this.options.words, used);
     this.close();
-    const { backend, ask, budgetId, reservationId, leaseEpoch } = this.options;
+    const { backend, ask, during, budgetId, reservationId, leaseEpoch } = this.options;
     const args = { budgetId, reservationId, usage, leaseEpoch };
-    const outcome = await ask(() => backend.settleReservation(args));
+    const outcome = await during(() => ask(() => backend.settleReservation(args)));
     return outcome.kind === 'settled' ? outcome.overrun : {};
   }
 
   async release(): Promise<void> {
     if (this.isClosed) return;
     this.close();
-    const { backend, budgetId, reservationId } = this.options;
-    await backend.releaseReservation({ budgetId, reservationId });
+    const { backend, during, budgetId, reservationId } = this.options;
+    await during(() => backend.releaseReservation({ budgetId, reservationId }));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

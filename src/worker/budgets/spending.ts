@@ -70,31 +70,34 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
   const { executionId, fence } = attempt;
   const by = { executionId, leaseEpoch: fence.leaseEpoch };
   const ask = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
+  const during = <T>(call: () => Promise<T>): Promise<T> => attempt.during(call);
   const of = (budget: BudgetRef): RunBudget => ({
-    async reserve(asked, options = {}) {
-      knownOnly<ReserveOptions>('reserve', options, { ttl: true });
-      const { ttl = DEFAULTS.reservationTtlMs } = options;
-      const amounts = someAmountsFor('reserve()', budget, asked);
-      checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
-      attempt.throwIfAborted();
-      await budget.ready();
-      const ttlMs = durationMs(ttl);
-      const reservationId = ids();
-      const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
-      assertRoom(budget, amounts, await ask(() => backend.reserveBudget({ ...args, ...by })));
-      const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
-      return new Held({ ...args, words: budget, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver });
-    },
-    async report(used, options = {}) {
-      knownOnly<ReportOptions>('report', options, { key: true });
-      const { key } = options;
-      const custom = someAmountsFor('report()', budget, used);
-      await budget.ready();
-      const args = { budgetId: budget.id, ...by, usage: { custom } };
-      const report = () => backend.reportUsage({ ...args, dedupKey: key });
-      // Without a key, a report whose answer was lost would count twice.
-      assertRoom(budget, custom, await (key === undefined ? report() : ask(report)));
-    },
+    reserve: (asked, options = {}) =>
+      attempt.during(async () => {
+        knownOnly<ReserveOptions>('reserve', options, { ttl: true });
+        const { ttl = DEFAULTS.reservationTtlMs } = options;
+        const amounts = someAmountsFor('reserve()', budget, asked);
+        checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
+        attempt.throwIfAborted();
+        await budget.ready();
+        const ttlMs = durationMs(ttl);
+        const reservationId = ids();
+        const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
+        assertRoom(budget, amounts, await ask(() => backend.reserveBudget({ ...args, ...by })));
+        const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
+        return new Held({ ...args, words: budget, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver, during });
+      }),
+    report: (used, options = {}) =>
+      attempt.during(async () => {
+        knownOnly<ReportOptions>('report', options, { key: true });
+        const { key } = options;
+        const custom = someAmountsFor('report()', budget, used);
+        await budget.ready();
+        const args = { budgetId: budget.id, ...by, usage: { custom } };
+        const report = () => backend.reportUsage({ ...args, dedupKey: key });
+        // Without a key, a report whose answer was lost would count twice.
+        assertRoom(budget, custom, await (key === undefined ? report() : ask(report)));
+      }),
   });
   return (budget) => {
     const { ready } = Object(budget) as Partial<BudgetRef>;

@@ -97,7 +97,7 @@ export class FrameWriter {
   }
 
   private progress(): Promise<void> {
-    return new Promise((resolve) => this.waiting.push(resolve));
+    return this.attempt.during(() => new Promise((resolve) => this.waiting.push(resolve)));
   }
 
   private async send(): Promise<void> {

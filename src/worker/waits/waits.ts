@@ -4,7 +4,7 @@
  *
  * The handler does not notice: the promise that it awaits never settles, so no `catch` and no `finally` runs. Waits are
  * decided together: a turn of the event loop after the last of them has begun, and never while a step runs or a wait
- * still reads what earlier runs of the handler left. So concurrent waits (`Promise.all`) are suspended together, and
+ * still reads what earlier runs of the handler left, or while a call of its context has no answer. So concurrent waits (`Promise.all`) are suspended together, and
  * signals go to them in the order in which they began, however long each read takes. Other work that the handler has
  * started continues unobserved and is repeated when the handler runs again; such work belongs in a step.
  */
@@ -301,7 +301,11 @@ export class Waits {
     if (!this.attempt.isLive || this.attempt.isSuspended || this.blocked.size === 0) return;
     // Each of these decides again when it is done.
     if (this.beginning > 0 || this.isReadingSignals) return;
-    const { checkpoints } = this.attempt;
+    const { calls, checkpoints } = this.attempt;
+    if (calls !== undefined && calls.size > 0) {
+      void calls.settled().then(() => this.decideSoon());
+      return;
+    }
     if (checkpoints?.isBusy) {
       void checkpoints.settled().then(() => this.decideSoon());
       return;
