@@ -239,6 +239,11 @@ export const REJECTIONS = {
     false,
     'Signals have arrived that the worker has not seen: read them (`listSignals`) before you suspend.',
   ),
+  children_ended: entry(
+    'contention',
+    false,
+    'Children have ended that the worker has not seen: read their edges (`listEdges`) before you suspend.',
+  ),
   signal_limit_exceeded: entry(
     'validation',
     false,

@@ -181,6 +181,7 @@ interface Spawn {
   readonly taken: FlowPick;
   /** The id of an existing edge. */
   readonly edge: true | null;
+  readonly asNewGroup: boolean;
 }
 
 function spawn(world: World, choices: Spawn): Command[] {
@@ -203,6 +204,7 @@ function spawn(world: World, choices: Spawn): Command[] {
         ...args,
         flowId: `${world.partition}:${flow?.flow ?? world.uuid()}`,
         policy: wanted.kind === 'quorum' && children.length < wanted.k ? { kind: 'all_of' } : wanted,
+        asNewGroup: choices.asNewGroup,
         children,
       },
     },
@@ -341,8 +343,40 @@ export const flowActions = {
       again: seldom(fc.constant(true), 5),
       taken: seldom(flowPick, 12),
       edge: seldom(fc.constant(true), 12),
+      asNewGroup: fc.constantFrom(false, false, true),
     },
     resolve: spawn,
+  }),
+  /** A parent waits for some of its children, and for a signal or a time beside them. */
+  await_children_beside: generator({
+    weight: 5,
+    choices: {
+      owner,
+      more: fc.constantFrom(1, 1, 2, 3),
+      unseen: fc.constantFrom(0, 0, 0, 1),
+      inMs: seldom(fc.constantFrom(1, 500, 5_000), 2),
+      resumeDelayMs: fc.constantFrom(0, 0, 0, 5),
+    },
+    resolve(world, { owner, more, unseen, inMs, resumeDelayMs }) {
+      const { execution, args } = claimantOf(world, owner);
+      const seenChildren = Math.max(0, (execution?.endedChildren ?? 0) - unseen);
+      const waitpointKey = 'beside';
+      return [
+        {
+          name: 'suspendExecution',
+          args: {
+            ...{ executionId: args.executionId, fence: args.fence, attemptIndex: args.attemptIndex },
+            suspensionId: world.uuid(),
+            waitpoints: [{ waitpointId: world.uuid(), waitpointKey }],
+            resumeCondition: { type: 'single', waitpointKey, matcher: { type: 'wildcard' } },
+            timeoutAt: inMs === null ? undefined : world.now + inMs,
+            resumePolicy: { resumeDelayMs },
+            seenChildren,
+            awaitedChildren: seenChildren + more,
+          },
+        },
+      ];
+    },
   }),
   await_children: generator({
     weight: 5,

@@ -143,26 +143,35 @@ async function pass(
   else for (const index of indexes) await one(index);
 }
 
-/** Creates children and waits for them; their results are the same in every call. */
+/** How long a handler waits beside its children, ms. */
+const BESIDE_MS = 1_500;
+
+/** Creates children and waits for them, and for something else beside them; the results are the same in every call. */
 async function spawn(
   world: World,
   node: Node,
-  { children, executionId }: TaskContext<Input>,
+  { children, sleep, executionId }: TaskContext<Input>,
   call: HandlerCall,
   setup: ChildrenSetup | undefined,
 ): Promise<void> {
   if (setup === undefined) return;
-  const { count, needs, takesMs, fails } = setup;
-  const made = Array.from({ length: count }, (_, place) =>
-    child(node.child, { run: NO_RUN, child: { takesMs, fails: fails && place === 0 } }),
-  );
-  call.waits = true;
-  const results = await (needs === 'all' ? children.all(made) : children.any(made).then((first) => [first])).catch(
-    (error: Error) => {
+  const { count, needs, takesMs, fails, beside } = setup;
+  const group = (size: number): Promise<unknown> => {
+    const made = Array.from({ length: size }, (_, place) =>
+      child(node.child, { run: NO_RUN, child: { takesMs, fails: fails && place === 0 } }),
+    );
+    return (needs === 'all' ? children.all(made) : children.any(made)).catch((error: Error) => {
       if (!(error instanceof ChildrenFailedError)) throw error;
       return error.message;
-    },
-  );
+    });
+  };
+  const all = (): Promise<unknown> => {
+    if (beside === 'group') return Promise.all([group(count), group(1)]);
+    if (beside === 'time') return Promise.all([group(count), sleep(BESIDE_MS, { name: 'beside children' })]);
+    return group(count);
+  };
+  call.waits = true;
+  const results = await all();
   call.waits = false;
   world.checks.stepGave(call, 'children', `${executionId}/children`, JSON.stringify(results));
 }

@@ -45,6 +45,8 @@ export interface ChildrenSetup {
   readonly takesMs: number;
   /** Whether the first one fails. */
   readonly fails: boolean;
+  /** What the handler waits for beside them; absent in programs from before it could. */
+  readonly beside?: 'time' | 'group' | undefined;
 }
 
 export interface TaskSetup {
@@ -182,6 +184,7 @@ const step: fc.Arbitrary<Step> = fc.record({
       needs: fc.constantFrom('all' as const, 'any' as const),
       takesMs: fc.constantFrom(0, 5, 1_000, 10_000),
       fails: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      beside: fc.constantFrom(undefined, 'time' as const, 'group' as const),
     }),
     5,
   ),
@@ -331,8 +334,15 @@ const speaking = fc
   .tuple(step, fc.integer({ min: 2, max: 9 }))
   .map(([each, frames]): Step => ({ ...each, frames, takesMs: each.takesMs + 5 }));
 const spawning = fc
-  .tuple(step, fc.integer({ min: 1, max: 3 }), fc.constantFrom('all' as const, 'any' as const))
-  .map(([each, count, needs]): Step => ({ ...each, children: { count, needs, takesMs: 1_000, fails: each.heeds } }));
+  .tuple(
+    step,
+    fc.integer({ min: 1, max: 3 }),
+    fc.constantFrom('all' as const, 'any' as const),
+    fc.constantFrom(undefined, 'time' as const, 'group' as const),
+  )
+  .map(([each, count, needs, beside]): Step => {
+    return { ...each, children: { count, needs, takesMs: 1_000, fails: each.heeds, beside } };
+  });
 const longStep = step.map((each): Step => ({ ...each, takesMs: 10_000 + each.takesMs }));
 
 const flowMove: fc.Arbitrary<Move> = moveOf('flow', {

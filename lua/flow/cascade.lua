@@ -159,6 +159,26 @@ local function edge_to(call, execution, edge_id)
   return edge
 end
 
+-- The suspension that the end of a child resumes: of a parent that also waits for children, once enough have ended, or
+-- one did not complete. Nil when there is none. It is checked before anything is written.
+local function awaiting(call, execution, edge, bucket)
+  if execution.situation ~= SITUATION.suspended or edge.edge_round == '' then return nil end
+  local suspension = ff.check_suspension(execution)
+  local awaited = ff.count(suspension.awaited_children)
+  if awaited == 0 or bucket == BUCKET.succeeded and execution.ended + 1 < awaited then return nil end
+  ff.check_queue_of(call, execution)
+  return suspension
+end
+
+-- Resumes a parent by the end of a child. Answers at most two tasks.
+local function wake(call, flow, execution, suspension)
+  local delay_ms = ff.count(suspension.resume_delay_ms)
+  local delay_until = delay_ms > 0 and math.min(call.now + delay_ms, LIMIT.max_integer) or nil
+  ff.resume_suspended(call, execution, suspension, 'children_ended', TRIGGER.children, '', delay_until)
+  if ff.owes_cancel(flow, execution.situation) then return cancel(call, flow, execution, ff.cancel_reason_of(flow)) end
+  return nil
+end
+
 local function resolve_edge(call, flow, bucket, execution, edge_id)
   if not bucket then return nil end
   if execution.resolved and execution.resolved[edge_id] then return nil end
@@ -170,8 +190,12 @@ local function resolve_edge(call, flow, bucket, execution, edge_id)
   end
   if edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
   local outcome = bucket == BUCKET.succeeded and EDGE_STATE.satisfied or EDGE_STATE.impossible
+  local suspension = awaiting(call, execution, edge, bucket)
   ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
-  return decide(call, flow, execution)
+  if not suspension then return decide(call, flow, execution) end
+  -- A suspended parent is not blocked: its group leaves at most the task for its siblings.
+  local siblings = decide(call, flow, execution)
+  return siblings, wake(call, flow, execution, suspension)
 end
 
 local function evaluate(call, flow, execution)

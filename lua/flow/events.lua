@@ -23,11 +23,17 @@ end
 function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
   local is_counted = edge.edge_round == execution.group_round
   local is_late = (not is_counted or execution.group_state ~= GROUP_STATE.pending) and '1' or ''
+  local end_order = ''
+  if edge.edge_round ~= '' then
+    execution.ended = execution.ended + 1
+    end_order = ff.digits(execution.ended)
+    execution.is_group_stale = true
+  end
   -- Edges and their texts, then a set of the edges.
   local resolved = execution.resolved or {}
   local size = #resolved
   resolved[size + 1], resolved[size + 2] = edge.id, ff.edge_dependency_text(edge.upstream, outcome, edge.edge_round,
-    edge.staged_at, call.now_text, bucket, is_late, edge.data_passing_ref)
+    edge.staged_at, call.now_text, bucket, is_late, end_order, edge.data_passing_ref)
   resolved[edge.id] = true
   execution.resolved = resolved
   if is_counted then
@@ -51,7 +57,7 @@ function ff.apply.dependency_reopened(call, execution, edge)
     execution.failed = execution.failed - 1
   end
   command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied,
-    edge.edge_round, edge.staged_at, '', '', '', edge.data_passing_ref))
+    edge.edge_round, edge.staged_at, '', '', '', edge.end_order, edge.data_passing_ref))
   execution.group_state = GROUP_STATE.pending
   command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
   ff.append(call, EVENT.dependency_reopened, execution.id, edge.id, '')

@@ -248,7 +248,7 @@ function ff.stage_edges(call, key, edges, round)
   for i = 1, #edges do
     local edge = edges[i]
     entries[2 * i - 1] = edge.id
-    entries[2 * i] = ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', '', '', edge.ref)
+    entries[2 * i] = ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', '', '', '', edge.ref)
   end
   ff.set_all(key .. SUFFIX.dependencies, entries)
 end
@@ -263,7 +263,7 @@ local function group_of(member)
   local policy, on_satisfied, quorum_k = '', '', ''
   if member.policy then policy, on_satisfied, quorum_k = string.match(member.policy, '^([^\t]*)\t([^\t]*)\t([^\t]*)$') end
   if policy == GROUP_POLICY_LETTER.all_of then policy = '' end
-  return ff.group_text(policy, on_satisfied, quorum_k, ff.digits(#member.edges), '', '', '', GROUP_STATE.pending, '', '', '')
+  return ff.group_text(policy, on_satisfied, quorum_k, ff.digits(#member.edges), '', '', '', GROUP_STATE.pending, '', '', '', '')
 end
 
 -- The facet `given` of an input of this size, which is mostly that of the previous member.

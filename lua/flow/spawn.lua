@@ -59,8 +59,8 @@ local function new_flow(call, flow_id, namespace)
 end
 
 -- Whether the children join the set that the parent already waits for.
-local function is_same_round(execution)
-  return execution.group_state == GROUP_STATE.pending and execution.is_parent ~= '' and execution.leading > 0
+local function is_same_round(execution, as_new_group)
+  return as_new_group == '' and execution.group_state == GROUP_STATE.pending and execution.is_parent ~= '' and execution.leading > 0
 end
 
 local function has_policy(execution, policy)
@@ -69,9 +69,9 @@ local function has_policy(execution, policy)
   return execution.group_policy == letter and execution.on_satisfied == on_satisfied and execution.quorum_k == quorum_k
 end
 
-local function spawn_refusal(call, flow, execution, graph, edges, policy)
+local function spawn_refusal(call, flow, execution, graph, edges, policy, is_same)
   if flow.flow_state == FLOW_STATE.cancelled then return ff.reject('flow_already_terminal') end
-  if is_same_round(execution) and not has_policy(execution, policy) then return ff.reject('edge_group_policy_fixed') end
+  if is_same and not has_policy(execution, policy) then return ff.reject('edge_group_policy_fixed') end
   if command('EXISTS', call.base .. WALK.key .. WALK_KIND.siblings .. execution.id) == 1 then
     return ff.not_eligible(execution)
   end
@@ -83,7 +83,7 @@ local function spawn_refusal(call, flow, execution, graph, edges, policy)
   return nil
 end
 
-function ff.decide.spawn_children(call, group, execution_id, fence, flow_id, policy, ...)
+function ff.decide.spawn_children(call, group, execution_id, fence, flow_id, policy, as_new_group, ...)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local malformed = ff.fence_shape(fence, group.source, execution)
@@ -101,8 +101,9 @@ function ff.decide.spawn_children(call, group, execution_id, fence, flow_id, pol
     if command('EXISTS', call.base .. FLOW.key .. flow_id) == 1 then return ff.reject('invalid_input', 'field', 'flowId') end
     flow = new_flow(call, flow_id, namespace)
   end
-  local wrong = spawn_refusal(call, flow, execution, graph, edges, policy)
+  local is_same = is_same_round(execution, as_new_group)
+  local wrong = spawn_refusal(call, flow, execution, graph, edges, policy, is_same)
   if wrong then return wrong end
   command('ZCARD', call.base .. KEY.flows)
-  return { KIND.spawned, flow_id }, spawn, flow, execution, graph, edges, policy, is_same_round(execution)
+  return { KIND.spawned, flow_id }, spawn, flow, execution, graph, edges, policy, is_same
 end

@@ -178,7 +178,7 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
 end
 
 -- The execution resumes if there is a trigger; otherwise the next event ends it.
-function ff.apply.suspension_closed(call, execution, suspension, reason, trigger, closer, delay_until)
+function ff.resume_suspended(call, execution, suspension, reason, trigger, closer, delay_until)
   ff.close_suspension(call, suspension, reason, trigger, closer)
   execution.suspension = false
   if trigger == TRIGGER.timeout and closer ~= '' then
@@ -195,13 +195,19 @@ function ff.apply.suspension_closed(call, execution, suspension, reason, trigger
   end
   ff.append(call, EVENT.suspension_closed, execution.id,
     reason .. '\t' .. trigger .. '\t' .. closer .. '\t' .. ff.text_of(delay_until), '')
+end
+
+-- The same, with the consequences for its flow.
+function ff.apply.suspension_closed(call, execution, suspension, reason, trigger, closer, delay_until)
+  ff.resume_suspended(call, execution, suspension, reason, trigger, closer, delay_until)
   if trigger ~= '' and execution.extras ~= '' then ff.settle_return(call, execution) end
 end
 
 function ff.apply.suspension_escalated(call, execution, suspension)
   command('HSET', suspension.key, WAITS.suspension, ff.waits_suspension_text(suspension.suspension_id, suspension.attempt_index,
     WORDS.reason.waiting_for_operator_review, suspension.suspended_by, '', suspension.timeout_behavior, suspension.resume_delay_ms,
-    suspension.keeps_signals, suspension.retains_buffer, suspension.continuation_pointer, suspension.suspended_at))
+    suspension.keeps_signals, suspension.retains_buffer, suspension.continuation_pointer, suspension.awaited_children,
+    suspension.suspended_at))
   execution.due_at = ''
   ff.reorder_suspended(call, execution.id, execution.situation, execution.situation, '')
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.pause, WORDS.reason.waiting_for_operator_review)

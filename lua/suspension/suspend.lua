@@ -159,7 +159,7 @@ end
 
 function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, suspension_id, waitpoints, condition, reason_code,
   requested_by, timeout_at, timeout_behavior, resume_policy, continuation_metadata_pointer, idempotency_key, tokens,
-  max_waitpoints_per_execution, seen_signals)
+  max_waitpoints_per_execution, seen_signals, awaited_children, seen_children)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local reason = WORDS.reason[reason_code]
@@ -176,6 +176,9 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   local refusal = ff.work_verdict(call, execution, fence, attempt_index)
   if refusal then return refusal end
   if seen_signals ~= '' and ff.kept_count(execution) > tonumber(seen_signals) then return ff.reject('signals_arrived') end
+  if seen_children ~= '' and ff.count(ff.group_of(call, execution_id).ended_children) > tonumber(seen_children) then
+    return ff.reject('children_ended')
+  end
   local kept = ff.kept_of(execution)
   local used, keeps = string.match(waitpoints, '^([^\t]+)\t$'), string.match(resume_policy, '^%d*\t(1?)')
   local bound
@@ -194,7 +197,8 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
     suspension_id = suspension_id, suspend_key = idempotency_key, digest = digest, key_expires_at = key_expiry(call, over_at),
     remaining_ms = ff.remaining_at(call, execution), folded = {}, folded_text = '', progress = '', satisfiers = '',
     bindings = used and lines_of(bound) or waitpoints, is_satisfied = false,
-    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. why .. over_at .. '\t' .. behavior .. how,
+    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. why .. over_at .. '\t' .. behavior .. how .. '\t'
+      .. (awaited_children == '0' and '' or awaited_children),
   }
   ask.said = string.gsub(ask.given, '\t+$', '')
   if used then fold(ask) end

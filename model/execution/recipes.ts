@@ -91,6 +91,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     satisfiedAt: undefined,
     isParent: false,
     groupRound: 0,
+    endedChildren: 0,
     dependencies: undefined,
   };
 }

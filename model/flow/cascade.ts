@@ -10,9 +10,11 @@ import { isRunnable, isTerminal } from '../execution/situation.js';
 import { memberOf, uuidOfExecution } from '../ids.js';
 import { purgeAtOf } from '../schedule/retention.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
+import { resumption } from '../suspension/resumption.js';
+import { suspensionIn } from '../suspension/timeout.js';
 import type { View } from '../view.js';
 import { bucketOf, decisionOf } from './group.js';
-import { WALK_KINDS, type ReadonlyFlow, type WalkKind } from './facts.js';
+import { WALK_KINDS, type Bucket, type ReadonlyFlow, type WalkKind } from './facts.js';
 import { isUnsealed } from './state.js';
 import { siblingId, liveCountOf } from './view.js';
 
@@ -164,10 +166,13 @@ function hasOrphaned({ isParent, situation }: ReadonlyExecution): boolean {
 /** The reason for members that are cancelled because their group was satisfied without them. */
 export const SIBLING_SATISFIED = 'sibling_quorum_satisfied';
 
+/** The reason for members that are cancelled because too many others of their group did not complete. */
+export const NO_QUORUM = 'sibling_quorum_impossible';
+
 /** The cancellation reason of upstreams that a group or a parent no longer needs. */
 export function siblingReason(group: ReadonlyExecution | undefined): string {
   if (group !== undefined && hasOrphaned(group)) return `parent_${group.situation}`;
-  return group?.groupState === 'satisfied' ? SIBLING_SATISFIED : 'sibling_quorum_impossible';
+  return group?.groupState === 'satisfied' ? SIBLING_SATISFIED : NO_QUORUM;
 }
 
 /** The task that ends the members of a cancelled flow. `about` is any execution id of the partition. */
@@ -189,7 +194,8 @@ function resolveEdge(
 ): readonly Task[] {
   const upstream = context.view.executions.get(upstreamId);
   if (upstream === undefined || !isTerminal(upstream.situation)) return [];
-  if (execution.dependencies?.[edgeId]?.edgeState !== 'unsatisfied') return [];
+  const edge = execution.dependencies?.[edgeId];
+  if (edge?.edgeState !== 'unsatisfied') return [];
   const bucket = bucketOf(upstream.situation);
   context.record({
     type: 'dependency_resolved',
@@ -199,7 +205,18 @@ function resolveEdge(
     edgeOutcome: bucket === 'succeeded' ? 'satisfied' : 'impossible',
     bucket,
   });
-  return decide(context, flow, execution.executionId);
+  const tasks = decide(context, flow, execution.executionId);
+  return edge.edgeRound === 0 ? tasks : [...tasks, ...wake(context, flow, execution.executionId, bucket)];
+}
+
+/** Resumes a parent whose suspension also waits for children: once enough have ended, or one did not complete. */
+function wake(context: CascadeContext, flow: ReadonlyFlow, parentId: string, bucket: Bucket): readonly Task[] {
+  const parent = context.view.executions.get(parentId) as ReadonlyExecution;
+  const { awaitedChildren = 0, resumeDelayMs = 0 } = suspensionIn(parent) ?? {};
+  if (awaitedChildren === 0 || (bucket === 'succeeded' && parent.endedChildren < awaitedChildren)) return [];
+  context.record(resumption(parentId, context.now, resumeDelayMs, { trigger: 'children' }));
+  const resumed = context.view.executions.get(parentId) as ReadonlyExecution;
+  return owesCancel(flow, resumed) ? cancel(context, resumed, flow.cancelReason) : [];
 }
 
 /** A new edge whose upstream has already ended. */

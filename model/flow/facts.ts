@@ -120,8 +120,10 @@ export const groupFacet = {
    * The execution spawned children: when it can no longer get what it needs from them, it continues and is not skipped.
    */
   isParent: fact.flag(),
-  /** How many times a parent started to wait for a new set of children. */
+  /** How many sets of children a parent has started. */
   groupRound: fact.counter(),
+  /** How many ends of children were recorded, of all rounds. */
+  endedChildren: fact.counter(),
 };
 
 /** States of an edge and their stored letters. */
@@ -144,6 +146,8 @@ export const dependencyFacts = {
   bucket: fact.choice(EDGE_BUCKETS),
   /** It was resolved after its group was decided, and did not take part in the decision. */
   isLate: fact.flag(),
+  /** The number of its last recorded end among those of its parent's children, from 1; 0 before, and without a parent. */
+  endOrder: fact.counter(),
   /** A label for the data that the upstream passes to the downstream; empty when none is passed. */
   dataPassingRef: fact.words(),
 };

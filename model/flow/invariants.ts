@@ -153,6 +153,20 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     },
   },
   {
+    name: 'ends of children are numbered in their order, and counted',
+    holds(it) {
+      const edges = edgesOf(it).map(([, edge]) => edge);
+      const orders = edges.map(({ endOrder }) => endOrder).filter((order) => order > 0);
+      return (
+        new Set(orders).size === orders.length &&
+        Math.max(0, ...orders) === it.endedChildren &&
+        edges.every(({ edgeRound, edgeState, endOrder }) =>
+          edgeRound === 0 ? endOrder === 0 : edgeState === 'unsatisfied' || endOrder > 0,
+        )
+      );
+    },
+  },
+  {
     name: 'an edge is resolved if and only if it says when',
     holds: (it) =>
       edgesOf(it).every(

@@ -102,6 +102,11 @@ export interface EdgeSnapshot {
   readonly resolvedAt: number | undefined;
   /** It was resolved after its group was decided, and did not take part in the decision. */
   readonly late: boolean;
+  /**
+   * The number of the child's last recorded end among those of all children of the parent, from 1; absent before it
+   * ended, and if it is not of a child.
+   */
+  readonly endOrder: number | undefined;
 }
 
 function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot | undefined {
@@ -120,6 +125,7 @@ function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot 
     createdAt: edge.stagedAt,
     resolvedAt: edge.resolvedAt,
     late: edge.isLate,
+    endOrder: edge.endOrder || undefined,
   };
 }
 

@@ -65,6 +65,7 @@ export const flowRecipes: Recipes = {
         resolvedAt: undefined,
         bucket: 'none',
         isLate: false,
+        endOrder: 0,
         dataPassingRef,
       };
     execution.dependencyCount += event.edges.length;
@@ -84,6 +85,10 @@ export const flowRecipes: Recipes = {
     dependency.edgeState = event.edgeOutcome;
     dependency.resolvedAt = event.at;
     dependency.bucket = event.bucket;
+    if (dependency.edgeRound > 0) {
+      execution.endedChildren += 1;
+      dependency.endOrder = execution.endedChildren;
+    }
     const isCounted = dependency.edgeRound === execution.groupRound;
     dependency.isLate = !isCounted || execution.groupState !== 'pending';
     if (isCounted) execution[COUNTS[event.bucket]] += 1;

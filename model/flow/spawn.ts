@@ -69,6 +69,11 @@ const args = z
       texts: ['policy'],
       encode: (value) => [policyTexts(value as GroupPolicyArgs)],
     }),
+    /**
+     * Whether these children are a group of their own although the execution still waits for others. Its group is then
+     * about these; earlier children go on, and a suspension can wait for all of them (`awaitedChildren`).
+     */
+    asNewGroup: z.boolean().default(false),
     children,
   })
   .refine(
@@ -108,7 +113,10 @@ export const spawnChildren = operation({
   rejects: REJECTIONS,
   ofSize: ['flow_limit_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
-  wire: { shared: ['source', 'attemptIndex'], each: ['executionId', 'fence', 'flowId', 'policy', 'children'] },
+  wire: {
+    shared: ['source', 'attemptIndex'],
+    each: ['executionId', 'fence', 'flowId', 'policy', 'asNewGroup', 'children'],
+  },
   memory: 'adds',
   decide(view, args, { now }) {
     const execution = view.executions.get(args.executionId);
@@ -156,8 +164,10 @@ function newFlow(view: View, { flowId }: Args, { namespace }: ReadonlyExecution)
 }
 
 /** Whether the children join the set that the parent already waits for. */
-const isSameRound = ({ groupState, isParent, dependencyCount }: ReadonlyExecution): boolean =>
-  groupState === 'pending' && isParent && dependencyCount > 0;
+const isSameRound = (
+  { groupState, isParent, dependencyCount }: ReadonlyExecution,
+  { asNewGroup }: Pick<Args, 'asNewGroup'>,
+): boolean => !asNewGroup && groupState === 'pending' && isParent && dependencyCount > 0;
 
 function spawnRefusal(
   view: View,
@@ -171,7 +181,7 @@ function spawnRefusal(
     execution.groupPolicy === facts.groupPolicy &&
     execution.onSatisfied === facts.onSatisfied &&
     execution.quorumK === facts.quorumK;
-  if (isSameRound(execution) && !isSame) return reject('edge_group_policy_fixed');
+  if (isSameRound(execution, args) && !isSame) return reject('edge_group_policy_fixed');
   const about = execution.executionId;
   if (view.flows.walk(walkIdOf({ kind: 'siblings', flow: flow.flow, about, cursor: '' })) !== undefined)
     return notEligible(execution);
@@ -198,9 +208,10 @@ function beginning(flow: string, { executionId, namespace }: ReadonlyExecution, 
 }
 
 /** The edges to the parent, and its group policy. */
-function edgesOf(flow: string, execution: ReadonlyExecution, { children, policy }: Args, at: number): Event[] {
+function edgesOf(flow: string, execution: ReadonlyExecution, args: Args, at: number): Event[] {
+  const { children, policy } = args;
   const { executionId, groupRound } = execution;
-  const isSame = isSameRound(execution);
+  const isSame = isSameRound(execution, args);
   const edgeRound = isSame ? groupRound : groupRound + 1;
   return [
     ...(isSame ? [] : [{ type: 'edge_group_policy_set' as const, executionId, at, flow, ...policyFacts(policy) }]),

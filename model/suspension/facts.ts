@@ -35,7 +35,7 @@ export const TIMEOUT_BEHAVIORS = {
 export type TimeoutBehavior = keyof typeof TIMEOUT_BEHAVIORS;
 
 /** What resumed an execution. */
-export const RESUME_TRIGGERS = { signal: 's', operator: 'o', timeout: 't' } as const;
+export const RESUME_TRIGGERS = { signal: 's', operator: 'o', timeout: 't', children: 'c' } as const;
 
 export const WAITPOINT_STATES = {
   /** Belongs to the open suspension: its signals are evaluated. */
@@ -83,6 +83,11 @@ export const suspensionGiven = {
   retainsBuffer: fact.flag(),
   /** The caller's label of the continuation; none when empty. */
   continuationPointer: fact.words(),
+  /**
+   * The execution also resumes once so many ends of its children were recorded (`endedChildren`), or when a child ends
+   * without completing; 0: children do not resume it.
+   */
+  awaitedChildren: fact.counter(),
 };
 
 /** Identity of a signal; repeated in its event. */
@@ -208,8 +213,11 @@ export const MATCHING: ReadonlySet<SignalEffect> = new Set([...SATISFYING, 'appe
 /** The signal that represents a timeout; handlers observe it like any other signal. */
 export const TIMEOUT_SIGNAL = '__timeout__';
 
+/** The close reason of waitpoints whose execution was resumed by its children. */
+export const CHILDREN_ENDED = 'children_ended';
+
 /** Close reasons of waitpoints whose execution resumed. */
-const RESUMED_REASONS: ReadonlySet<string | undefined> = new Set(['resumed', 'timed_out_auto_resume']);
+const RESUMED_REASONS: ReadonlySet<string | undefined> = new Set(['resumed', 'timed_out_auto_resume', CHILDREN_ENDED]);
 
 /**
  * When a signal was consumed: at the resumption of its waitpoint's suspension, if that consumes signals (spec 06

@@ -48,6 +48,9 @@ function isSatisfiedBy(it: ReadonlyExecution, signals: readonly [string, Signal]
   return holds(1);
 }
 
+const isShortOfChildren = (it: ReadonlyExecution): boolean =>
+  it.endedChildren < (suspensionOf(it)?.awaitedChildren ?? 0);
+
 export const suspensionInvariants: readonly ExecutionInvariant[] = [
   {
     name: 'an execution is suspended if and only if it has an open suspension',
@@ -125,6 +128,10 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
   {
     name: 'the reason of a suspension is what the execution waits for',
     holds: (it) => it.situation !== 'suspended' || it.suspendReason === suspensionOf(it)?.reasonCode,
+  },
+  {
+    name: 'what also waits for children is resumed by the one that makes them enough',
+    holds: (it) => !isOpen(it) || (suspensionOf(it)?.awaitedChildren ?? 0) === 0 || isShortOfChildren(it),
   },
   {
     name: 'a condition is satisfied by its meaning if and only if a signal closed its suspension',

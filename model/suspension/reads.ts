@@ -125,11 +125,13 @@ export interface SuspensionSummary {
   readonly resumePolicy: ResumePolicy;
   /** The caller's label of the continuation. */
   readonly continuationMetadataPointer: string | undefined;
+  /** It also resumes once so many children of the execution have ended, or one ends without completing. */
+  readonly awaitedChildren: number | undefined;
   readonly lastSignalAt: number | undefined;
   /** Absent while it is open. */
   readonly closedAt: number | undefined;
   readonly closeReason: string | undefined;
-  /** `signal`, `operator` or `timeout`; absent when the execution did not resume. */
+  /** `signal`, `operator`, `timeout` or `children`; absent when the execution did not resume. */
   readonly resumeTrigger: string | undefined;
   readonly closerSignalId: string | undefined;
   readonly satisfierSignalIds: readonly string[];
@@ -164,6 +166,7 @@ export function summaryOf(execution: ReadonlyExecution | undefined): SuspensionS
     timeoutBehavior: suspension.timeoutBehavior,
     resumePolicy: resumePolicyOf(suspension),
     continuationMetadataPointer: suspension.continuationPointer || undefined,
+    awaitedChildren: suspension.awaitedChildren || undefined,
     lastSignalAt: lastSignalAt(waiting, suspension.waitpointIds),
     closedAt: closing?.closedAt,
     closeReason: closing?.closeReason,
@@ -199,7 +202,7 @@ function waitpointSummary(waitpointId: string, waitpoint: Waitpoint): WaitpointS
 
 /** The signals with which a resumed worker continues. */
 export interface ObservedSignals extends SignalPage<ResumeSignal> {
-  /** What resumed it: `signal`, `operator` or `timeout`; absent before that. */
+  /** What resumed it: `signal`, `operator`, `timeout` or `children`; absent before that. */
   readonly resumeTrigger: string | undefined;
 }
 

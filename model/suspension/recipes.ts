@@ -106,6 +106,7 @@ function begin(execution: Execution, event: Suspending): void {
     keepsSignals: event.keepsSignals,
     retainsBuffer: event.retainsBuffer,
     continuationPointer: event.continuationPointer,
+    awaitedChildren: event.awaitedChildren,
     suspendedAt: event.at,
     waitpointIds: bindings.map(({ waitpointId }) => waitpointId),
     condition: event.condition,

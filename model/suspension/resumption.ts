@@ -1,7 +1,7 @@
 /** How a suspended execution resumes. Spec 06 sections 7 and 9. */
 import type { Event } from '../events.js';
 import { LIMITS } from '../limits.js';
-import type { RESUME_TRIGGERS } from './facts.js';
+import { CHILDREN_ENDED, type RESUME_TRIGGERS } from './facts.js';
 
 /** The event that resumes an execution, after an optional delay, ms. */
 export function resumption(
@@ -14,7 +14,7 @@ export function resumption(
     type: 'suspension_closed',
     executionId,
     at: now,
-    closeReason: 'resumed',
+    closeReason: trigger === 'children' ? CHILDREN_ENDED : 'resumed',
     resumeTrigger: trigger,
     closerSignalId: signalId,
     delayUntil: delayMs === 0 ? undefined : Math.min(now + delayMs, LIMITS.maxInteger),

@@ -62,6 +62,13 @@ const args = z
     continuationMetadataPointer: field.looseLabel.default(''),
     /** Number of kept signals that the worker has read. The suspension is refused while there are more. */
     seenSignals: field.count.optional(),
+    /**
+     * Also resume once so many children have ended, those that ended before included, or when one ends without
+     * completing. Requires `seenChildren`.
+     */
+    awaitedChildren: field.count.default(0),
+    /** Number of ended children that the worker has seen. The suspension is refused when there are more. */
+    seenChildren: field.count.optional(),
     /** A repeated request with the same key gets the same answer; no key when empty. */
     idempotencyKey: field.looseLabel.default(''),
     /** Most waitpoints of the execution over its life: a further one is refused. */
@@ -76,6 +83,12 @@ const args = z
     if (request.handleKind === 'suspended') {
       const message = 'is of work that is suspended';
       context.addIssue({ code: 'custom', path: ['handle'], message, params: { code: 'already_suspended' } });
+      return;
+    }
+    const { awaitedChildren, seenChildren = Infinity } = request;
+    if (awaitedChildren > 0 && awaitedChildren <= seenChildren) {
+      const message = 'must be more than seenChildren, which is to be given';
+      context.addIssue({ code: 'custom', path: ['awaitedChildren'], message });
       return;
     }
     const fault = faultOf(request);
@@ -208,6 +221,7 @@ export const suspendExecution = operation({
     'execution_not_found',
     ...WORK_REJECTIONS,
     'signals_arrived',
+    'children_ended',
     'idempotency_conflict',
     'waitpoint_already_exists',
     'waitpoint_limit_exceeded',
@@ -237,6 +251,8 @@ export const suspendExecution = operation({
       'tokens',
       'maxWaitpointsPerExecution',
       'seenSignals',
+      'awaitedChildren',
+      'seenChildren',
     ],
   },
   memory: 'adds',
@@ -270,6 +286,7 @@ export const suspendExecution = operation({
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     if (execution.keptSignalCount > (args.seenSignals ?? Infinity)) return reject('signals_arrived');
+    if (execution.endedChildren > (args.seenChildren ?? Infinity)) return reject('children_ended');
     const bindings = bindingsOf(waiting, args, now);
     if ('ok' in bindings) return bindings;
     if (tokens && view.signing.current() === undefined) return reject('hmac_secret_not_initialized');
@@ -287,6 +304,7 @@ export const suspendExecution = operation({
       keepsSignals: !args.resumePolicy.consumeMatchedSignals,
       retainsBuffer: args.resumePolicy.retainSignalBufferUntilClosed,
       continuationPointer: args.continuationMetadataPointer,
+      awaitedChildren: args.awaitedChildren,
       waitpoints: bindingsText(bindings),
       condition,
       progress: progress.join('\n'),

@@ -47,6 +47,24 @@ export async function ofDependencies(backend: Backend, info: ExecutionInfo, look
   return [...building, obstacleOf('waiting_for_children', sentenceOf(group, seen), remedyOf(group), { steps })];
 }
 
+/** The children that a suspended parent waits for, and how enough of them can end. */
+export async function awaitedChildren(
+  backend: Backend,
+  { executionId }: ExecutionInfo,
+  awaited: number,
+  lookAt: LookAt,
+): Promise<{ readonly tasks: string; readonly steps: readonly UnblockStep[] }> {
+  let ended = 0;
+  const isOpen = ({ edgeState, round, endOrder = 0 }: Edge): boolean => {
+    ended = Math.max(ended, endOrder);
+    return round > 0 && edgeState === 'unsatisfied';
+  };
+  const open = await incoming(backend, executionId, isOpen);
+  const seen = await Promise.all(open.map(({ upstreamExecutionId }) => lookAt(upstreamExecutionId)));
+  const ways = seen.map(wayToEnd).sort((a, b) => a.length - b.length);
+  return { tasks: tasksOf(seen), steps: ways.slice(0, Math.max(1, awaited - ended)).flat() };
+}
+
 const NOT_ASKED = obstacleOf(
   'not_promoted',
   'What it waits for is there, and nobody has let it go.',

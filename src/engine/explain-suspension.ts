@@ -4,6 +4,7 @@ import type { BlockingReason } from '../../model/execution/situation.js';
 import { channelOf } from '../../model/suspension/channel.js';
 import type { OpenWaitpoint } from '../../model/suspension/listings.js';
 import type { Backend } from '../backend/backend.js';
+import { awaitedChildren, type LookAt } from './explain-dependencies.js';
 import { callStep, obstacleOf, type Obstacle } from './obstacle.js';
 
 /** Signals named in a sentence; of more it gives the number. */
@@ -17,18 +18,26 @@ const KINDS: Readonly<Partial<Record<BlockingReason, readonly [what: string, rem
 };
 
 /** Obstacles of a suspended execution. Read after the execution, which can have resumed meanwhile. */
-export async function ofSuspension(
-  backend: Backend,
-  { executionId, stateVector: { blockingReason }, blockingDetail }: ExecutionInfo,
-): Promise<Obstacle[]> {
+export async function ofSuspension(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Obstacle[]> {
+  const {
+    executionId,
+    stateVector: { blockingReason },
+    blockingDetail,
+  } = info;
   const [suspension, { waitpoints }] = await Promise.all([
     backend.describeSuspension({ executionId }),
     backend.listPendingWaitpoints({ executionId }),
   ]);
   const signals = [...new Set(waitpoints.flatMap(namesAt))];
-  const until = suspension?.closedAt === undefined ? suspension?.timeoutAt : undefined;
+  const isOpen = suspension?.closedAt === undefined;
+  const until = isOpen ? suspension?.timeoutAt : undefined;
+  const awaited = isOpen ? (suspension?.awaitedChildren ?? 0) : 0;
+  const children = awaited === 0 ? undefined : await awaitedChildren(backend, info, awaited, lookAt);
+  if (children !== undefined && signals.length === 0 && until === undefined)
+    return [obstacleOf(blockingReason, `It waits for children: ${children.tasks}.`, 'Let them complete.', children)];
   const [sentence, remedy] = wordsOf(blockingReason, signals, until === undefined ? '' : ` until ${timeText(until)}`);
-  const detail = blockingDetail === '' ? '' : ` ${blockingDetail}.`;
+  const also = children === undefined ? '' : ` It also waits for children: ${children.tasks}.`;
+  const detail = also + (blockingDetail === '' ? '' : ` ${blockingDetail}.`);
   // A handler that is resumed without its signals waits for them again. Other programs may continue.
   const isOfHandler = signals.length > 0 && waitpoints.every(isHeardByChannel);
   const steps = [callStep(isOfHandler ? 'signalExecution' : 'resumeExecution')];

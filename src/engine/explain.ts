@@ -155,7 +155,7 @@ function ofHold({ hold }: ExecutionInfo): Obstacle[] {
 async function ofSituation(backend: Backend, info: ExecutionInfo, now: number, lookAt: LookAt): Promise<Obstacle[]> {
   const { lifecyclePhase, blockingReason } = info.stateVector;
   if (blockingReason === 'waiting_for_children') return ofDependencies(backend, info, lookAt);
-  if (lifecyclePhase === 'suspended') return ofSuspension(backend, info);
+  if (lifecyclePhase === 'suspended') return ofSuspension(backend, info, lookAt);
   return ofState(info, now);
 }
 

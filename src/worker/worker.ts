@@ -386,7 +386,7 @@ export class TaskWorker implements Worker {
       return;
     }
     const { error } = settlement;
-    if (settlement.kind === 'refused' && settlement.error.code === 'signals_arrived') {
+    if (settlement.kind === 'refused' && MISSED.has(settlement.error.code)) {
       this.runAgain(attempt);
       return;
     }
@@ -548,6 +548,9 @@ export class TaskWorker implements Worker {
     this.closed = true;
   }
 }
+
+/** Refusals of a suspension because something came that its handler has not seen. */
+const MISSED: ReadonlySet<string> = new Set(['signals_arrived', 'children_ended']);
 
 /** The outcome of an attempt, by the answer to its final call. */
 const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {

@@ -633,6 +633,77 @@ describe('children', () => {
     expect(story.execution(1)).toMatchObject({ situation: 'ready', groupState: 'impossible', failedCount: 2 });
   });
 
+  const beside = (seenChildren: number, awaitedChildren: number, n = 1): ArgsOf<'suspendExecution'> => ({
+    ...{ executionId: idOf(1), fence: undefined, attemptIndex: 0, suspensionId: uuid(800 + n) },
+    waitpoints: [{ waitpointId: uuid(810 + n), waitpointKey: 'go' }],
+    resumeCondition: { type: 'single', waitpointKey: 'go', matcher: { type: 'wildcard' } },
+    ...{ seenChildren, awaitedChildren },
+  });
+
+  test('a suspended parent goes on once enough of its children have ended, or one did not complete', () => {
+    for (const [how, ends] of [
+      ['completeExecution', 2],
+      ['cancelExecution', 1],
+    ] as const) {
+      const story = parent();
+      story.run('spawnChildren', spawning());
+      story.run('suspendExecution', { ...beside(0, 2), fence: story.fence(1) });
+      expect(story.states(1)).toEqual(['suspended']);
+      story.claim();
+      if (ends === 2) {
+        story.end(3);
+        expect(story.states(1)).toEqual(['suspended']);
+      }
+      story.end(2, how);
+      expect(story.events.at(-1)).toMatchObject({
+        ...{ type: 'suspension_closed', executionId: idOf(1) },
+        ...{ closeReason: 'children_ended', resumeTrigger: 'children' },
+      });
+      expect(story.execution(1)).toMatchObject({ situation: 'ready', nextAttempt: 'resume', endedChildren: ends });
+    }
+  });
+
+  test('a child that ended unseen refuses the suspension', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    story.claim();
+    story.end(2);
+    const fence = story.fence(1);
+    expect(story.answer('suspendExecution', { ...beside(0, 1), fence })).toMatch(/^children_ended/);
+    expect(story.answer('suspendExecution', { ...beside(1, 2), fence })).toMatchObject({ kind: 'suspended' });
+    expect(() => story.run('suspendExecution', { ...beside(2, 2), fence })).toThrow(/awaitedChildren/);
+  });
+
+  test('a group of its own leaves the earlier children alone, whose ends count all the same', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    const any = { kind: 'any_of', onSatisfied: 'cancel_remaining' } as const;
+    const more = spawning({ children: [child(4), child(5)], policy: any, asNewGroup: true });
+    expect(story.answer('spawnChildren', more)).toMatchObject({ kind: 'spawned' });
+    expect(story.execution(1)).toMatchObject({ groupRound: 2, dependencyCount: 2, groupState: 'pending' });
+    story.run('suspendExecution', { ...beside(0, 2), fence: story.fence(1) });
+    story.claim();
+    story.end(2);
+    expect(story.execution(1)).toMatchObject({ situation: 'suspended', endedChildren: 1, succeededCount: 0 });
+    story.end(4);
+    expect(story.execution(1)).toMatchObject({ situation: 'ready', groupState: 'satisfied' });
+    // The sibling of the newest group is cancelled; the earlier child goes on.
+    expect(story.states(5, 3)).toEqual(['cancelled', 'running']);
+    const orders = Object.values(story.execution(1)?.dependencies ?? {}).map(({ endOrder }) => endOrder);
+    expect(orders.sort()).toEqual([0, 1, 2, 3]);
+  });
+
+  test('a parent of a cancelled flow that its children resume is ended in the same step', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    story.run('suspendExecution', { ...beside(0, 1), fence: story.fence(1) });
+    story.claim();
+    story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'cancel_pending' });
+    expect(story.states(1, 2)).toEqual(['suspended', 'running']);
+    story.end(2);
+    expect(story.states(1)).toEqual(['cancelled']);
+  });
+
   test('refuses children that cannot be', () => {
     const story = parent();
     expect(story.answer('spawnChildren', spawning({ executionId: idOf(44) }))).toMatch(/^execution_not_found/);

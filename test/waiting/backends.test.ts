@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, count, memory, type App, type Backend, type TaskContext } from '../../src/index.js';
+import { app, child, count, memory, type App, type Backend, type TaskContext } from '../../src/index.js';
 import { embedded } from '../../src/embedded/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { pause } from '../app/support.js';
@@ -48,6 +48,33 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('%s', (name) =
     expect(await run.result()).toBe('rested');
     // A run that a worker gave back before it began is none.
     expect(runs).toEqual([...new Set(runs)].sort((one, other) => one - other));
+  });
+
+  it('a handler waits for two groups of children, a signal and a time together', async () => {
+    a = app({ backend: await BACKENDS[name]() });
+    const nap = a.task('nap', async ({ input, sleep }: TaskContext<number>) => {
+      await sleep(input);
+      return input;
+    });
+    const task = a.task('t', async ({ children, waitFor, sleep }: TaskContext) => {
+      const [both, first, go] = await Promise.all([
+        children.all([child(nap, 10), child(nap, 60)]),
+        children.any([child(nap, 30), child(nap, 60_000)]),
+        waitFor<string>('go'),
+        sleep('20ms'),
+      ]);
+      const late = children.all([child(nap, 200)]);
+      const won = await Promise.race([late, sleep('40ms').then(() => 'time')]);
+      const [instead] = await children.all([child(nap, 20)]);
+      return [both, first, go, won, instead, await late];
+    });
+    await a.worker({ slots: 3 });
+    const run = await task.run(undefined);
+    await run.signal('go', 'now');
+    expect(await run.result({ timeout: '20s' })).toEqual([[10, 60], 30, 'now', 'time', 20, [200]]);
+    const states: string[] = [];
+    for await (const { state } of run.children) states.push(state);
+    expect(states.sort()).toEqual(['cancelled', ...Array(5).fill('completed')]);
   });
 
   it('a handler takes signals that came before and after it waited, with what came with them', async () => {

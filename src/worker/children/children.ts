@@ -5,6 +5,7 @@
  * nothing is recorded when the children have ended.
  */
 import { EngineError } from '../../../model/errors.js';
+import { NO_QUORUM, SIBLING_SATISFIED } from '../../../model/flow/cascade.js';
 import { LIMITS } from '../../../model/limits.js';
 import { sleep } from '../../engine/clock.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -16,11 +17,11 @@ import { checkpointsOf, type Checkpoint } from '../checkpoints/checkpoints.js';
 import { delayUntilOf } from '../outcome.js';
 import { resultOf } from '../results.js';
 import { whenAwaited } from '../waits/lazy-promise.js';
-import { AT_ONCE, type Waits, type WaitsDependencies } from '../waits/waits.js';
+import type { Waits, WaitsDependencies } from '../waits/waits.js';
 import type { Child, ChildRowOf } from './child.js';
 import { ChildrenFailedError, type FailedChild } from './errors.js';
 import { childIds, flowOfChildren, type ChildIds } from './ids.js';
-import { decidedBy, type Decided, type Edge, type Needed } from './outcome.js';
+import { decidedBy, stillNeeded, type Decided, type Edge, type Needed } from './outcome.js';
 
 export interface ChildrenDependencies extends WaitsDependencies {
   /** Undefined where no tasks are known. */
@@ -46,10 +47,34 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** Delay before a retry while the children of the previous use are still being cancelled, ms. */
 const BEFORE_NEXT_MS = 20;
 
+/** A use that has begun: its children exist. */
+interface Begun {
+  readonly asked: Asked;
+  readonly own: readonly Own[];
+  /** Edges of children that existed when this run of the handler read them. */
+  readonly edges: readonly Edge[];
+  readonly decided: Decided | undefined;
+}
+
+/** The incoming edges of the execution, as earlier runs left them. */
+interface Known {
+  /** By edge id. */
+  readonly edges: ReadonlyMap<string, Edge>;
+  /** How many ends of children had been recorded. */
+  readonly endedCount: number;
+}
+
+const NOTHING_KNOWN: Known = { edges: new Map(), endedCount: 0 };
+
 export class ChildrenOfRun {
-  /** The incoming edges of the execution by edge id, as earlier runs left them. Read once. */
-  private known: Promise<ReadonlyMap<string, Edge>> | undefined;
-  private isWaiting = false;
+  /** Read once. */
+  private known: Promise<Known> | undefined;
+  /** The newest group that was read. */
+  private lastRound = 0;
+  /** The last use that created children in this run: the group of the execution is about these. */
+  private newest: Asked | undefined;
+  /** Uses begin one after the other, so that each has its number and its group. */
+  private beginning: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly attempt: Attempt,
@@ -60,49 +85,87 @@ export class ChildrenOfRun {
   /** The results that decided the use, by index of the child. Begins when the promise is awaited. */
   run(asked: Asked): Promise<ReadonlyMap<number, unknown>> {
     return whenAwaited(async () => {
-      if (this.isWaiting) throw new InvalidDefinitionError(...AT_ONCE);
-      this.isWaiting = true;
-      try {
-        return await this.pass(asked);
-      } finally {
-        this.isWaiting = false;
-      }
+      const begun = await this.inTurn(() => this.begin(asked));
+      const { edges, decided, own } = begun;
+      const { endedCount } = await (this.known as Promise<Known>);
+      await this.waits.children({
+        decidedAt: decided?.at,
+        seenCount: endedCount,
+        neededCount: stillNeeded(edges, asked.needed, own.length),
+        isGroup: () => this.isGroup(begun),
+      });
+      await this.cancelRest(begun);
+      return this.resultsOf(asked, own, decided as Decided);
     });
   }
 
-  private async pass(asked: Asked): Promise<ReadonlyMap<number, unknown>> {
+  private inTurn<T>(begin: () => Promise<T>): Promise<T> {
+    const checkpoints = checkpointsOf(this.attempt, this.deps);
+    const begun = this.beginning.then(() => checkpoints.during(begin));
+    this.beginning = begun.then(
+      () => undefined,
+      () => undefined,
+    );
+    return begun;
+  }
+
+  private async begin(asked: Asked): Promise<Begun> {
     const checkpoints = checkpointsOf(this.attempt, this.deps);
     const checkpoint = await checkpoints.use('children', asked.name);
     try {
       const own = asked.children.map((child, place): Own => {
         return { child, ...childIds(this.attempt.executionId, checkpoint, place) };
       });
-      const decided = await checkpoints.during(() => this.begin(checkpoint, asked, own));
-      await this.waits.children(decided?.at);
-      return await this.resultsOf(asked, own, decided as Decided);
+      const plan = planOf(asked);
+      if (checkpoint.passed !== undefined) checkSame(checkpoint, checkpoint.passed.value, plan);
+      const known = await (this.known ??= this.read());
+      const edges = own.flatMap(({ edgeId }) => known.edges.get(edgeId) ?? []);
+      if (edges.length === own.length) return { asked, own, edges, decided: decidedBy(edges, asked.needed) };
+      const missing = own.filter(({ edgeId }) => !known.edges.has(edgeId));
+      const rows = await this.rowsOf(missing);
+      if (checkpoint.passed === undefined)
+        checkSame(checkpoint, (await checkpoints.record(checkpoint, { failed: false, value: plan })).value, plan);
+      const begun = { asked, own, edges, decided: undefined };
+      let asNewGroup = !this.isGroup(begun);
+      for (const part of partsOf(rows)) {
+        await this.spawn(part, asked.needed, asNewGroup);
+        asNewGroup = false;
+      }
+      this.newest = asked;
+      return begun;
     } finally {
       checkpoints.leave(checkpoint);
     }
   }
 
-  /** Creates missing children. @returns the decision, if all children existed and it is made */
-  private async begin(checkpoint: Checkpoint, asked: Asked, own: readonly Own[]): Promise<Decided | undefined> {
-    const checkpoints = checkpointsOf(this.attempt, this.deps);
-    const { passed } = checkpoint;
-    const plan = planOf(asked);
-    if (passed !== undefined) checkSame(checkpoint, passed.value, plan);
-    const known = await (this.known ??= this.read());
-    const missing = own.filter(({ edgeId }) => !known.has(edgeId));
-    if (missing.length === 0)
-      return decidedBy(
-        own.map(({ edgeId }) => known.get(edgeId) as Edge),
-        asked.needed,
-      );
-    const rows = await this.rowsOf(missing);
-    if (passed === undefined)
-      checkSame(checkpoint, (await checkpoints.record(checkpoint, { failed: false, value: plan })).value, plan);
-    for (const part of partsOf(rows)) await this.spawn(part, asked.needed);
-    return undefined;
+  /** Whether the group of the execution is about this use, or as much of it as exists. */
+  private isGroup({ asked, edges }: Begun): boolean {
+    if (this.newest !== undefined) return this.newest === asked;
+    return edges.length > 0 && edges.every(({ round }) => round === this.lastRound);
+  }
+
+  /**
+   * Cancels children that a decided use no longer needs, if the engine has not: it decides only the newest group, and
+   * this one was no longer the newest when it was decided.
+   */
+  private async cancelRest({ asked: { needed }, own, edges, decided }: Begun): Promise<void> {
+    if (needed.kind === 'all' || needed.onSatisfied === 'let_run' || decided === undefined) return;
+    const { attempt, deps } = this;
+    const reason = decided.kind === 'satisfied' ? SIBLING_SATISFIED : NO_QUORUM;
+    const rest = own.filter((_, place) => {
+      const edge = edges[place];
+      return edge?.edgeState === 'unsatisfied' && edge.round < this.lastRound;
+    });
+    await Promise.all(
+      rest.map(({ executionId }) =>
+        untilAnswered(attempt, deps.clock, async () => {
+          const cancel = deps.backend.cancelExecution({ executionId, reason, source: 'operator_override' });
+          await cancel.catch((error: unknown) => {
+            if (asEngineError(error)?.code !== 'execution_not_active') throw error;
+          });
+        }),
+      ),
+    );
   }
 
   private async rowsOf(missing: readonly Own[]) {
@@ -119,7 +182,11 @@ export class ChildrenOfRun {
   }
 
   /** Creates children under the fence, atomically. */
-  private async spawn(children: Awaited<ReturnType<ChildrenOfRun['rowsOf']>>, needed: Needed): Promise<void> {
+  private async spawn(
+    children: Awaited<ReturnType<ChildrenOfRun['rowsOf']>>,
+    needed: Needed,
+    asNewGroup: boolean,
+  ): Promise<void> {
     const { attempt, deps } = this;
     const { executionId, fence } = attempt;
     const { leaseId, leaseEpoch, attemptId } = fence;
@@ -128,6 +195,7 @@ export class ChildrenOfRun {
       fence: { leaseId, leaseEpoch, attemptId },
       flowId: flowOfChildren(executionId),
       policy: policyOf(needed),
+      asNewGroup,
       children,
     };
     for (;;) {
@@ -142,20 +210,33 @@ export class ChildrenOfRun {
     }
   }
 
-  private async read(): Promise<ReadonlyMap<string, Edge>> {
+  /** Reads until no child has ended between two pages: an end that is not seen would not be waited for. */
+  private async read(): Promise<Known> {
+    // The first owner of an execution has no edges.
+    if (this.attempt.claimed.leaseEpoch === 1) return NOTHING_KNOWN;
+    for (let before: number | undefined; ; ) {
+      const { edges, isWhole } = await this.readEdges();
+      const orders = Array.from(edges.values(), ({ endOrder = 0 }) => endOrder);
+      const endedCount = orders.reduce((most, order) => Math.max(most, order), 0);
+      if (isWhole || endedCount === before) {
+        this.lastRound = Array.from(edges.values()).reduce((last, { round }) => Math.max(last, round), 0);
+        return { edges, endedCount };
+      }
+      before = endedCount;
+    }
+  }
+
+  private async readEdges(): Promise<{ edges: ReadonlyMap<string, Edge>; isWhole: boolean }> {
     const edges = new Map<string, Edge>();
     const { attempt, deps } = this;
-    const { executionId, claimed } = attempt;
-    // The first owner of an execution has no edges.
-    if (claimed.leaseEpoch === 1) return edges;
     for (let cursor: string | undefined; ; ) {
       const from = cursor;
       const page = await untilAnswered(attempt, deps.clock, () =>
-        deps.backend.listEdges({ executionId, direction: 'incoming', cursor: from, limit: PAGE }),
+        deps.backend.listEdges({ executionId: attempt.executionId, direction: 'incoming', cursor: from, limit: PAGE }),
       );
       for (const edge of page.edges) edges.set(edge.edgeId, edge);
       cursor = page.nextCursor;
-      if (cursor === undefined) return edges;
+      if (cursor === undefined) return { edges, isWhole: from === undefined };
     }
   }
 

@@ -1,5 +1,6 @@
 /**
- * The outcome of a use of `children`, by its edges. Resolved edges do not change, so every run finds the same outcome.
+ * The outcome of a use of `children`, by its edges and the order in which the children ended. Neither changes, so every
+ * run finds the same outcome.
  */
 import type { AnswerOf } from '../../../model/machine.js';
 
@@ -20,24 +21,34 @@ export interface Decided {
 
 interface Resolved {
   readonly place: number;
+  readonly order: number;
   readonly at: number;
+}
+
+/** How many children must complete, of so many. */
+const countOf = (needed: Needed, children: number): number => (needed.kind === 'all' ? children : needed.k);
+
+function resolvedAs(edges: readonly Edge[], state: Edge['edgeState']): readonly Resolved[] {
+  return edges
+    .flatMap(({ edgeState, endOrder = 0, resolvedAt = 0 }, place) =>
+      edgeState === state ? [{ place, order: endOrder, at: resolvedAt }] : [],
+    )
+    .sort((a, b) => a.order - b.order);
 }
 
 /** The decision; undefined while there is none. `edges` are in the order of the children. */
 export function decidedBy(edges: readonly Edge[], needed: Needed): Decided | undefined {
-  const k = needed.kind === 'all' ? edges.length : needed.k;
-  const resolvedAs = (state: Edge['edgeState']): Resolved[] =>
-    edges
-      .flatMap(({ edgeState, late, resolvedAt = 0 }, place) =>
-        edgeState === state && !late ? [{ place, at: resolvedAt }] : [],
-      )
-      .sort((a, b) => a.at - b.at);
-  const done = resolvedAs('satisfied');
+  const k = countOf(needed, edges.length);
+  const done = resolvedAs(edges, 'satisfied');
   if (done.length >= k) return decided('satisfied', done.slice(0, k));
-  const missing = resolvedAs('impossible');
+  const missing = resolvedAs(edges, 'impossible');
   const spare = edges.length - k;
   return missing.length > spare ? decided('impossible', missing.slice(0, spare + 1)) : undefined;
 }
+
+/** How many more children must complete. `edges` are those of children that existed when the run began. */
+export const stillNeeded = (edges: readonly Edge[], needed: Needed, children: number): number =>
+  countOf(needed, children) - edges.filter(({ edgeState }) => edgeState === 'satisfied').length;
 
 function decided(kind: Decided['kind'], resolved: readonly Resolved[]): Decided {
   const places = resolved.map(({ place }) => place).sort((a, b) => a - b);

@@ -6,12 +6,13 @@
  * every run of the handler finds the same outcome.
  */
 import type { WaitsRead } from '../../../model/suspension/read-waits.js';
+import { CHILDREN_ENDED } from '../../../model/suspension/facts.js';
 import { keyOf, waitText, type WaitId } from './keys.js';
 import type { Received } from './signals.js';
 
-/** Close reasons after which the execution continues: by a signal or an operator, and by time. */
+/** Close reasons after which the execution continues: by a signal or an operator, by time, and by children. */
 const BY_TIME = 'timed_out_auto_resume';
-const RESUMED_REASONS: ReadonlySet<string> = new Set(['resumed', BY_TIME]);
+const RESUMED_REASONS: ReadonlySet<string> = new Set(['resumed', BY_TIME, CHILDREN_ENDED]);
 
 /** A wait that was begun. */
 interface Begun {

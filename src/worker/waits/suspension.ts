@@ -9,7 +9,14 @@ type Asked = ArgsOf<'suspendExecution'>;
 /** The arguments of the suspension without the execution. The same in every repetition of the call. */
 export type SuspensionRequest = Pick<
   Asked,
-  'suspensionId' | 'waitpoints' | 'resumeCondition' | 'timeoutAt' | 'seenSignals' | 'reasonCode'
+  | 'suspensionId'
+  | 'waitpoints'
+  | 'resumeCondition'
+  | 'timeoutAt'
+  | 'seenSignals'
+  | 'reasonCode'
+  | 'seenChildren'
+  | 'awaitedChildren'
 >;
 
 /** The end of a run whose handler waits for signals, time or children, in place of the handler's value. */
@@ -20,9 +27,13 @@ export class Suspension {
 /** A wait of the suspension. */
 interface Waiting {
   readonly keys: readonly WaitKey[];
-  /** Undefined for a sleep. */
+  /** Undefined for a sleep and for children. */
   readonly condition: WaitCondition | undefined;
+  readonly children?: { readonly seenCount: number; readonly neededCount: number } | undefined;
 }
+
+/** The waitpoint of a suspension that only children end. A handler cannot give a wait this name. */
+const FOR_CHILDREN: WaitKey = { channel: '', name: '__children', use: 0, until: undefined };
 
 /**
  * The suspension for several waits: the execution resumes as soon as one of them may be over. `seenSignals` is the
@@ -30,7 +41,9 @@ interface Waiting {
  * of kept signals that the waits have read.
  */
 export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: () => string): SuspensionRequest {
-  const keys = waits.flatMap((wait) => wait.keys);
+  const own = waits.flatMap((wait) => wait.keys);
+  const keys = own.length === 0 ? [FOR_CHILDREN] : own;
+  const children = waits.flatMap((wait) => wait.children ?? []);
   const ends = keys.flatMap(({ until }) => (until === undefined ? [] : [until]));
   const isListening = keys.some(({ channel }) => channel !== '');
   const isApproval = waits.some(({ condition }) => condition?.type === 'approval');
@@ -44,12 +57,24 @@ export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: 
     resumeCondition: wakeOn(keys),
     timeoutAt: ends.length === 0 ? undefined : Math.min(...ends),
     ...(isListening && { seenSignals }),
+    ...(children.length > 0 && awaiting(children)),
     ...(isApproval && { reasonCode: 'waiting_for_approval' }),
   };
 }
 
+/**
+ * Resumes when any of the uses may be decided: as many more children have ended as one of them needs, or one did not
+ * complete.
+ */
+function awaiting(children: readonly { readonly seenCount: number; readonly neededCount: number }[]) {
+  const seenChildren = Math.max(...children.map(({ seenCount }) => seenCount));
+  return { seenChildren, awaitedChildren: seenChildren + Math.min(...children.map(({ neededCount }) => neededCount)) };
+}
+
 /** Resumes on any signal to any of the waitpoints; the next run of the handler decides which wait is over. */
 function wakeOn(keys: readonly WaitKey[]): ResumeCondition {
-  if (keys.length === 1 && keys[0]?.channel === '') return { type: 'timeout_only' };
+  const [first] = keys;
+  if (keys.length === 1 && first?.channel === '')
+    return { type: first === FOR_CHILDREN ? 'operator_only' : 'timeout_only' };
   return { type: 'count', n: 1, countKind: 'distinct_signals', waitpoints: keys.map(keyText) };
 }

@@ -39,6 +39,8 @@ interface Blocked {
   readonly place: number;
   /** One for each channel that it listens to; empty for children. */
   readonly keys: readonly WaitKey[];
+  /** Undefined for anything but children. */
+  readonly children?: ChildrenWait | undefined;
   /** Undefined for a sleep and for children. */
   readonly condition: WaitCondition | undefined;
   /** When it ends by itself, ms since the epoch; undefined if it does not. */
@@ -72,6 +74,18 @@ export interface Wanted {
   readonly name: string;
   /** Its end, ms since the epoch, from the time of the call; undefined without an end. */
   readonly untilOf: ((now: number) => number) | undefined;
+}
+
+/** A wait for children. */
+export interface ChildrenWait {
+  /** When they were decided, ms since the epoch; undefined while they are not. */
+  readonly decidedAt: number | undefined;
+  /** How many ends of children of the execution this run has read, of all waits. */
+  readonly seenCount: number;
+  /** How many more of these children must complete. */
+  readonly neededCount: number;
+  /** Whether the group of the execution is about these children alone. */
+  readonly isGroup: () => boolean;
 }
 
 /** A waitpoint that can be handed out. */
@@ -122,10 +136,17 @@ export class Waits {
     return this.wait(condition, this.next(name), untilOf && this.endOf(untilOf));
   }
 
-  /** Waits for children. `decidedAt` is when they were decided, ms since the epoch; undefined while they are not. */
-  async children(decidedAt: number | undefined): Promise<void> {
+  /** Waits for children. */
+  async children(children: ChildrenWait): Promise<void> {
     const place = this.places++;
-    await this.block({ place, keys: [], condition: undefined, until: undefined, endedAt: decidedAt });
+    await this.block({
+      place,
+      keys: [],
+      children,
+      condition: undefined,
+      until: undefined,
+      endedAt: children.decidedAt,
+    });
   }
 
   /** Creates the waitpoint of a later wait, or finds the one that an earlier run created. */
@@ -345,7 +366,8 @@ export class Waits {
       return;
     }
     this.blocked.clear();
-    if (waits.some(isForChildren)) this.attempt.suspend('children');
+    const [only] = waits;
+    if (waits.length === 1 && only?.children?.isGroup()) this.attempt.suspend('children');
     else this.attempt.suspend(requestFor(waits, known?.keptSignals ?? 0, this.deps.ids));
   }
 
@@ -362,7 +384,7 @@ export class Waits {
   /**
    * Of the waits that are over, the one that was over first. Waits resolve one by one in the order of their ends,
    * however late the handler runs, so that a race of waits has the same winner in every run. Of ends in the same
-   * millisecond, time comes before signals and earlier signals before later ones; a signal belongs to the wait that
+   * millisecond, time comes before children, children before signals, and earlier signals before later ones; a signal belongs to the wait that
    * began first.
    */
   private firstOver(): Over | undefined {
@@ -390,24 +412,19 @@ export class Waits {
 
   private isBefore(one: Over, other: Over): boolean {
     if (one.at !== other.at) return one.at < other.at;
-    const [oneSignal, otherSignal] = [one, other].map(({ signals }) => this.known?.indexOf(signals?.at(-1)) ?? -1);
-    return oneSignal === otherSignal
-      ? one.wait.place < other.wait.place
-      : (oneSignal as number) < (otherSignal as number);
+    const [oneRank, otherRank] = [this.rankOf(one), this.rankOf(other)];
+    return oneRank === otherRank ? one.wait.place < other.wait.place : oneRank < otherRank;
+  }
+
+  /** The order of ends in the same millisecond: time, children, then signals as they were accepted. */
+  private rankOf({ wait, signals }: Over): number {
+    if (signals !== undefined) return this.known?.indexOf(signals.at(-1)) ?? 0;
+    return wait.children === undefined ? -2 : -1;
   }
 }
 
-/** The error for children beside other waits: an execution either waits for children or is suspended. */
-export const AT_ONCE = [
-  'The handler waits for children and for something else at once',
-  'Put all children into one call. A sleep or a wait for a signal beside them can be a child too, of a task that only waits.',
-] as const;
-
-const isForChildren = ({ keys }: Blocked): boolean => keys.length === 0;
-
 /** The error if a run cannot be suspended on these waits together. */
 function misuseOf(waits: readonly Blocked[]): InvalidDefinitionError | undefined {
-  if (waits.length > 1 && waits.some(isForChildren)) return new InvalidDefinitionError(...AT_ONCE);
   const keys = waits.flatMap((blocked) => blocked.keys);
   if (keys.length > 1 && keys.some(({ pendingId }) => pendingId !== undefined))
     return new InvalidDefinitionError(

@@ -16,8 +16,14 @@ let t: TestApp;
 let squares: Task<number, number>;
 /** Fails, ends when it is told to, or gives what it is given. */
 let odds: Task<'fail' | 'hang' | number, string | number>;
+/** Sleeps, and then gives a value. */
+let after: Task<{ ms: number; value: string | number }, string | number>;
 beforeAll(async () => {
   t = testApp();
+  after = t.app.task('after', async ({ input, sleep }: TaskContext<{ ms: number; value: string | number }>) => {
+    await sleep(input.ms);
+    return input.value;
+  });
   squares = t.app.task('square', ({ input }: TaskContext<number>) => input * input);
   odds = t.app.task('odd', async ({ input, signal }: TaskContext<'fail' | 'hang' | number>) => {
     if (input === 'fail') throw new NonRetryableError('it is broken', { category: 'broken' });
@@ -191,6 +197,141 @@ describe('children', () => {
   });
 });
 
+describe('children beside other waits', () => {
+  test('have a limit of time: what is too late goes on, and others take its place', async () => {
+    const seen: string[] = [];
+    const parent = t.app.task('hurried', async ({ children, sleep }: TaskContext<null>) => {
+      const slow = children.all([child(after, { ms: 60_000, value: 1 })], { name: 'slow' });
+      const won = await Promise.race([slow.then(() => 'children'), sleep('1s').then(() => 'time')]);
+      seen.push(won);
+      const [other] = await children.all([child(after, { ms: 10, value: 2 })], { name: 'instead' });
+      return [won, other];
+    });
+    const run = await parent.run(null);
+    await t.advance('500ms');
+    expect(await run.state()).toBe('suspended');
+    expect((await run.explain()).sentence).toMatch(/^It sleeps until .*\. It also waits for children: after\.$/);
+    await t.advance('5s');
+    expect(await run.result()).toEqual(['time', 2]);
+    expect(new Set(seen)).toEqual(new Set(['time']));
+    expect(await children(run)).toEqual(['after completed', 'after suspended']);
+    await t.advance('2m');
+    expect(await children(run)).toEqual(['after completed', 'after completed']);
+  });
+
+  test('that are in time end the wait for the limit', async () => {
+    const parent = t.app.task('in time', async ({ children, sleep }: TaskContext<null>) =>
+      Promise.race([
+        children.all([10, 20].map((ms) => child(after, { ms, value: ms }))),
+        sleep('1h').then(() => 'too late'),
+      ]),
+    );
+    const run = await parent.run(null);
+    await t.advance('1s');
+    expect(await run.result()).toEqual([10, 20]);
+  });
+
+  test.each(['signal', 'children'])('and a signal are waited for together: the %s come first', async (first) => {
+    const parent = t.app.task(`with a signal after ${first}`, async ({ children, waitFor }: TaskContext<null>) =>
+      Promise.all([children.all([100, 200].map((ms) => child(after, { ms, value: ms }))), waitFor('go')]),
+    );
+    const run = await parent.run(null);
+    if (first === 'children') await t.advance('1s');
+    else await t.advance('50ms');
+    expect(await run.state()).toBe('suspended');
+    await run.signal('go', 'now');
+    await t.advance('1s');
+    expect(await run.result()).toEqual([[100, 200], 'now']);
+  });
+
+  test('a signal can end the wait for them, and cancel what the handler says', async () => {
+    const parent = t.app.task('stoppable', async ({ children, waitFor }: TaskContext<null>) =>
+      Promise.race([children.any([child(after, { ms: 60_000, value: 1 })]), waitFor('stop').then(() => 'stopped')]),
+    );
+    const run = await parent.run(null);
+    await t.advance('1s');
+    await run.signal('stop');
+    await t.advance('1s');
+    expect(await run.result()).toBe('stopped');
+  });
+
+  test('several groups are begun together, and each goes on when it is decided', async () => {
+    const order: string[] = [];
+    const parent = t.app.task('groups', async ({ children, step }: TaskContext<null>) => {
+      const each = async (name: string, group: Promise<unknown>) => {
+        const value = await group;
+        await step(name, () => void order.push(name));
+        return value;
+      };
+      return Promise.all([
+        each('slow', children.all([300, 400].map((ms) => child(after, { ms, value: ms })))),
+        each('first', children.any([200, 5_000].map((ms) => child(after, { ms, value: ms })))),
+        each('fast', children.all([50, 100].map((ms) => child(after, { ms, value: ms })))),
+        each(
+          'few',
+          children.quorum(
+            2,
+            [20, 30, 5_000].map((ms) => child(after, { ms, value: ms })),
+          ),
+        ),
+      ]);
+    });
+    const run = await parent.run(null);
+    await t.advance('40ms');
+    expect(await children(run)).toHaveLength(9);
+    const why = await run.explain();
+    expect(why.sentence).toBe('It waits for children: after (6).');
+    expect(why.unblock?.some((step) => step.kind === 'call' && step.call === 'completeExecution')).toBe(true);
+    await t.advance('2s');
+    expect(await run.result()).toEqual([[300, 400], 200, [50, 100], [20, 30]]);
+    expect(order).toEqual(['few', 'fast', 'first', 'slow']);
+    // Those that no group needs any more are cancelled, whether its group was the newest or not.
+    expect((await children(run)).filter((row) => row !== 'after completed')).toEqual(Array(2).fill('after cancelled'));
+  });
+
+  test('a group that fails leaves the others alone', async () => {
+    const parent = t.app.task('one of two fails', async ({ children }: TaskContext<null>) =>
+      Promise.allSettled([
+        children.all([child(odds, 'fail'), child(after, { ms: 500, value: 1 })]),
+        children.all([child(after, { ms: 1_000, value: 2 }), child(after, { ms: 100, value: 3 })]),
+      ]).then((both) => both.map((one) => (one.status === 'fulfilled' ? one.value : (one.reason as Error).name))),
+    );
+    const run = await parent.run(null);
+    await t.advance('5s');
+    expect(await run.result()).toEqual(['ChildrenFailedError', [2, 3]]);
+  });
+
+  test('the group that is decided first wins a race of groups, in every run of the handler', async () => {
+    const winners: unknown[] = [];
+    const parent = t.app.task('race of groups', async ({ children, sleep }: TaskContext<null>) => {
+      const winner = await Promise.race(
+        ['a', 'b'].map(async (name, i) => {
+          await children.all([child(after, { ms: i === 0 ? 200 : 100, value: name })], { name });
+          return name;
+        }),
+      );
+      winners.push(winner);
+      await sleep('1s');
+      return winner;
+    });
+    const run = await parent.run(null);
+    await t.advance('5s');
+    expect(await run.result()).toBe('b');
+    expect(new Set(winners)).toEqual(new Set(['b']));
+  });
+
+  test('end with a parent that is cancelled while it is suspended on them', async () => {
+    const parent = t.app.task('cancelled beside', async ({ children, sleep }: TaskContext<null>) =>
+      Promise.all([children.all([child(after, { ms: 60_000, value: 1 })]), sleep('1h')]),
+    );
+    const run = await parent.run(null);
+    await t.advance('1s');
+    await run.cancel();
+    await t.advance('1s');
+    expect(await children(run)).toEqual(['after cancelled']);
+  });
+});
+
 describe('what cannot be meant', () => {
   /** What a handler is told that does this with its context. */
   async function told(name: string, body: (context: TaskContext<null>) => unknown, next = body): Promise<unknown> {
@@ -205,22 +346,6 @@ describe('what cannot be meant', () => {
     await t.advance('2s');
     return rejectionOf(run.result());
   }
-
-  test('children and another wait at once', async () => {
-    expect(
-      await told('two waits', ({ children, sleep }) =>
-        Promise.race([children.all([child(squares, 1)], { name: 'a' }), sleep('1d')]),
-      ),
-    ).toMatchObject({ message: expect.stringContaining('waits for children and for something else at once') });
-    expect(
-      await told('two groups', ({ children }) =>
-        Promise.all([
-          children.all([child(squares, 1)], { name: 'a' }),
-          children.any([child(squares, 2)], { name: 'b' }),
-        ]),
-      ),
-    ).toMatchObject({ message: expect.stringContaining('at once') });
-  });
 
   test('a name that stands for something else, or for other children', async () => {
     const one = ({ children }: TaskContext<null>) => children.all([child(squares, 1)], { name: 'x' });
