@@ -1,7 +1,7 @@
 -- Results of upstreams for an execution that is claimed; the twin of model/flow/given.ts.
 
 -- An edge that passes data and was satisfied in time: its upstream and its label.
-local GIVING = '^([^\t]+)\t' .. EDGE_STATE.satisfied .. '\t%d*\t%d+\t%d*\t[^\t]*\t\t([^\t]+)'
+local GIVING = '^([^\t]+)\t' .. EDGE_STATE.satisfied .. '\t%d*\t%d+\t%d*\t[^\t]*\t\t%d*\t([^\t]+)'
 local COMPLETED = '^' .. SITUATION.completed .. '\t.?\t%d*\t%d*\t%d*\t%d*\t%a*$'
 local ENDING = '^[^\t]*\t(%d*)\t([^\t]*)'
 

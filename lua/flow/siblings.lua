@@ -85,7 +85,7 @@ function ff.is_plain_sibling(execution)
     and execution.next_attempt == '' and execution.started_at == '' and execution.total_attempt_count == ''
 end
 
-local UNRESOLVED = '^\t' .. EDGE_STATE.unsatisfied .. '\t((%d*)\t%d+)\t\t\t\t([^\t]*)$'
+local UNRESOLVED = '^\t' .. EDGE_STATE.unsatisfied .. '\t((%d*)\t%d+)\t\t\t\t%d*\t([^\t]*)$'
 local FAILED = '\t' .. EDGE_STATE.impossible .. '\t' .. BUCKET.failed
 local IMPOSSIBLE = '\t' .. EDGE_STATE.impossible .. '\t'
 local LIFE_OF_PLAIN = '^' .. SITUATION.ready .. '\t\t\t%d+\t\t\t'
@@ -128,8 +128,12 @@ local function end_each(call, ahead, left, group, ended)
     ended[#ended + 1] = id
     ff.append(call, EVENT.execution_cancelled, id, naming, alike.facts, reason, '')
     -- The group is decided, so its counts are all that changes.
-    local size = #resolved
-    resolved[size + 1], resolved[size + 2] = edge, id .. IMPOSSIBLE .. staged .. how .. ref
+    local size, end_order = #resolved, ''
+    if edge_round ~= '' then
+      group.ended, group.is_group_stale = group.ended + 1, true
+      end_order = ff.digits(group.ended)
+    end
+    resolved[size + 1], resolved[size + 2] = edge, id .. IMPOSSIBLE .. staged .. how .. end_order .. '\t' .. ref
     group.resolved = resolved
     if edge_round == round then group.failed, group.is_group_stale = group.failed + 1, true end
     ff.append(call, EVENT.dependency_resolved, about, edge .. FAILED, '')
@@ -145,6 +149,8 @@ function ff.end_alike(call, ahead, left)
   local task, group = ahead.task, call.downstream
   local alike = task.alike
   if not alike or not group or group.id ~= task.about or group.group_state == GROUP_STATE.pending then return left end
+  -- It may also wait for children: the end of each is then looked at.
+  if group.situation == SITUATION.suspended then return left end
   local ended = {}
   local ran, answer = pcall(end_each, call, ahead, left, group, ended)
   if ended[1] then

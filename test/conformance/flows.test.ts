@@ -200,4 +200,40 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
       members: [{ executionId: parent, group: { totalDeps: 10, failedCount: 10, groupState: 'impossible' } }],
     });
   });
+
+  test('ends of children are numbered, also of siblings that are cancelled together', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [parent, flowId] = [id(), id()];
+    const lanes = { own: `suspended parents ${name}`, children: `raced ${name}` };
+    await backend.createExecution({ ...member(parent), laneId: lanes.own, namespace: 'n', creatorIdentity: 'c' });
+    const [owner] = await claim(engine, 1, lanes.own);
+    const { leaseId = '', leaseEpoch = 0, attemptId = '' } = owner ?? {};
+    const fence = { leaseId, leaseEpoch, attemptId };
+    const children = Array.from({ length: 10 }, () => ({ ...member(id()), laneId: lanes.children, edgeId: uuid() }));
+    const policy = { kind: 'any_of', onSatisfied: 'cancel_remaining' } as const;
+    await backend.spawnChildren({ executionId: parent, fence, flowId, policy, children });
+    const [first] = await claim(engine, 1, lanes.children);
+    const suspension = {
+      ...{ executionId: parent, fence, suspensionId: uuid(), waitpoints: [{ waitpointId: uuid(), waitpointKey: 'k' }] },
+      resumeCondition: { type: 'operator_only' },
+      ...{ seenChildren: 0, awaitedChildren: 1 },
+    } as const;
+    await backend.suspendExecution(suspension);
+    expect(await stateOf(engine, parent)).toBe('suspended');
+    const end = {
+      leaseId: first?.leaseId ?? '',
+      leaseEpoch: first?.leaseEpoch ?? 0,
+      attemptId: first?.attemptId ?? '',
+    };
+    await backend.completeExecution({ executionId: first?.executionId ?? '', fence: end });
+    expect(await stateOf(engine, parent)).toBe('waiting');
+    expect(await backend.describeSuspension({ executionId: parent })).toMatchObject({
+      ...{ awaitedChildren: 1, closeReason: 'children_ended', resumeTrigger: 'children' },
+    });
+    const { edges } = await backend.listEdges({ executionId: parent, direction: 'incoming' });
+    const byEnd = [...edges].sort((a, b) => (a.endOrder ?? 0) - (b.endOrder ?? 0));
+    expect(byEnd.map(({ endOrder }) => endOrder)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(byEnd.map(({ edgeState }) => edgeState)).toEqual(['satisfied', ...Array(9).fill('impossible')]);
+  });
 });
