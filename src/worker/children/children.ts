@@ -5,7 +5,7 @@
  * nothing is recorded when the children have ended.
  */
 import { EngineError } from '../../../model/errors.js';
-import { NO_QUORUM, SIBLING_SATISFIED } from '../../../model/flow/cascade.js';
+import { NO_QUORUM, SIBLING_SATISFIED, WALKER } from '../../../model/flow/cascade.js';
 import { LIMITS } from '../../../model/limits.js';
 import { sleep } from '../../engine/clock.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -159,7 +159,7 @@ export class ChildrenOfRun {
     await Promise.all(
       rest.map(({ executionId }) =>
         untilAnswered(attempt, deps.clock, async () => {
-          const cancel = deps.backend.cancelExecution({ executionId, reason, source: 'operator_override' });
+          const cancel = deps.backend.cancelExecution({ executionId, reason, source: WALKER });
           await cancel.catch((error: unknown) => {
             if (asEngineError(error)?.code !== 'execution_not_active') throw error;
           });
