@@ -70,7 +70,8 @@ export class Checkpoints {
   }
 
   /**
-   * Begins the next use of a name, which ends with `leave`. The use is numbered synchronously. Stored outcomes are then
+   * Begins the next use of a name, which ends with `leave`. The use is numbered synchronously, unless its caller has
+   * numbered it (`nextUse`). Stored outcomes are then
    * read
    * once for the whole run, unless they came with the claim or this is the first run of the execution.
    * @throws EngineError `step_changed` if another kind of checkpoint is stored under the name, `step_misused` inside a
@@ -78,13 +79,13 @@ export class Checkpoints {
    *   or during another use of the name, `step_limit_exceeded`
    * @throws TaskAbort when the worker no longer owns the execution
    */
-  async use(kind: StepKind, name: string): Promise<Checkpoint> {
+  async use(kind: StepKind, name: string, numbered?: number): Promise<Checkpoint> {
     checkName(kind, name);
     const what = `${kind} ${JSON.stringify(name)}`;
     refuseInside(this.attempt, what);
     if (this.open.has(name))
       throw new EngineError('step_misused', `${what} is called while the one before of this name is under way.`);
-    const index = this.nextUse(name);
+    const index = numbered ?? this.nextUse(name);
     this.open.add(name);
     try {
       return await this.begin({ kind, name, index }, what);

@@ -85,7 +85,8 @@ export class ChildrenOfRun {
   /** The results that decided the use, by index of the child. Begins when the promise is awaited. */
   run(asked: Asked): Promise<ReadonlyMap<number, unknown>> {
     return whenAwaited(async () => {
-      const begun = await this.inTurn(() => this.begin(asked));
+      const index = checkpointsOf(this.attempt, this.deps).nextUse(asked.name);
+      const begun = await this.inTurn(() => this.begin(asked, index));
       const { edges, decided, own } = begun;
       const { endedCount } = await (this.known as Promise<Known>);
       await this.waits.children({
@@ -109,9 +110,9 @@ export class ChildrenOfRun {
     return begun;
   }
 
-  private async begin(asked: Asked): Promise<Begun> {
+  private async begin(asked: Asked, index: number): Promise<Begun> {
     const checkpoints = checkpointsOf(this.attempt, this.deps);
-    const checkpoint = await checkpoints.use('children', asked.name);
+    const checkpoint = await checkpoints.use('children', asked.name, index);
     try {
       const own = asked.children.map((child, place): Own => {
         return { child, ...childIds(this.attempt.executionId, checkpoint, place) };
