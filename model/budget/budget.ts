@@ -26,7 +26,7 @@ const isEqual = (a: Amounts, b: Amounts): boolean => JSON.stringify(a) === JSON.
 export const createBudget = operation({
   name: 'createBudget',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     /** A label for the bill. Nothing is looked up by it. */
     scopeType: field.label(LIMITS.maxScopeTypeBytes).default('custom'),
@@ -94,7 +94,7 @@ function isDefinedAs(
 export const updateBudgetLimits = operation({
   name: 'updateBudgetLimits',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     /** The dimensions that change; 0, or absent, for no limit. */
     limits: changedLimits,
@@ -127,7 +127,7 @@ export const updateBudgetLimits = operation({
 export const releaseBudget = operation({
   name: 'releaseBudget',
   family: 'budget',
-  args: z.object({ budgetId: field.plainUuid, executionId: spender }),
+  args: z.strictObject({ budgetId: field.plainUuid, executionId: spender }),
   outcome: z.object({
     kind: z.literal('released'),
     /** The amounts that were taken back; empty on a repeated call. */
@@ -163,7 +163,7 @@ function nextResetOf({ resetIntervalMs }: ReadonlyBudget, expected: number | und
 export const resetBudget = operation({
   name: 'resetBudget',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     /**
      * Resets only if the next reset is due at this time, so a repeated call finds it moved. A reset that is due keeps

@@ -44,7 +44,7 @@ export const answeredAmounts = withWireForm(z.custom<Amounts>(), asStored);
 /** Usage of a task: tokens and time have members of their own, other dimensions go into `custom`. */
 export const usage = withWireForm(
   z
-    .object({
+    .strictObject({
       inputTokens: field.count.optional(),
       outputTokens: field.count.optional(),
       wallMs: field.count.optional(),
@@ -68,7 +68,7 @@ export const usage = withWireForm(
 const NAMED = { inputTokens: 'input_tokens', outputTokens: 'output_tokens', wallMs: 'wall_ms' } as const;
 
 const limitOf = z
-  .object({ hard: field.count.default(0), soft: field.count.default(0) })
+  .strictObject({ hard: field.count.default(0), soft: field.count.default(0) })
   .refine(({ hard, soft }) => hard === 0 || soft <= hard, { error: 'soft must not be above hard' });
 
 /** Limits by dimension; 0 for none. */

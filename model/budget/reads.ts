@@ -66,7 +66,7 @@ function statusOf(budget: ReadonlyBudget): BudgetStatus {
 export const getBudgetStatus = query({
   name: 'getBudgetStatus',
   family: 'budget',
-  args: z.object({ budgetId: field.plainUuid }),
+  args: z.strictObject({ budgetId: field.plainUuid }),
   rejects: ['budget_not_found'],
   partition,
   read(view, { budgetId }) {
@@ -86,7 +86,7 @@ export interface BudgetRoom {
 export const readBudgetRoom = query({
   name: 'readBudgetRoom',
   family: 'budget',
-  args: z.object({ budgetId: field.plainUuid }),
+  args: z.strictObject({ budgetId: field.plainUuid }),
   rejects: ['budget_not_found'],
   partition,
   read(view, { budgetId }) {
@@ -117,7 +117,7 @@ export interface BudgetBill {
 export const readBudgetBill = query({
   name: 'readBudgetBill',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     /** The first day, since 1970-01-01 in UTC. Days are kept for 400 days. */
     fromDay: field.count,
@@ -155,7 +155,7 @@ export interface ExecutionUsage {
 export const readBudgetUsage = query({
   name: 'readBudgetUsage',
   family: 'budget',
-  args: z.object({ budgetId: field.plainUuid, executionId: spender }),
+  args: z.strictObject({ budgetId: field.plainUuid, executionId: spender }),
   rejects: ['budget_not_found'],
   partition,
   read(view, { budgetId, executionId }) {
@@ -180,7 +180,7 @@ export interface BudgetsPage {
 export const listBudgets = query({
   name: 'listBudgets',
   family: 'budget',
-  args: z.object({ partition: field.budgetPartition, cursor: field.plainUuid.optional(), limit: field.pageSize }),
+  args: z.strictObject({ partition: field.budgetPartition, cursor: field.plainUuid.optional(), limit: field.pageSize }),
   rejects: [],
   partition: ({ partition }) => partition,
   read(view, { cursor, limit }) {

@@ -15,7 +15,7 @@ const rejects = ['budget_not_found', 'invalid_input'] as const;
 export const reportUsage = operation({
   name: 'reportUsage',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     executionId: spender,
     leaseEpoch: field.leaseEpoch.optional(),
@@ -38,7 +38,7 @@ export const reportUsage = operation({
 export const reportUsageAdmin = operation({
   name: 'reportUsageAdmin',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     deltas: someAmounts,
     dedupKey: field.idempotencyKey.default(''),
@@ -54,7 +54,7 @@ export const reportUsageAdmin = operation({
 export const recordSpend = operation({
   name: 'recordSpend',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     executionId: spender,
     leaseEpoch: field.leaseEpoch.optional(),

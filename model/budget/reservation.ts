@@ -22,7 +22,7 @@ const ttlMs = field.integer(LIMITS.minReservationTtlMs, LIMITS.maxReservationTtl
 export const reserveBudget = operation({
   name: 'reserveBudget',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     /** Minted by the caller. A repeated call with it returns the same reservation. */
     reservationId: field.plainUuid,
@@ -69,7 +69,7 @@ export const reserveBudget = operation({
 export const renewReservation = operation({
   name: 'renewReservation',
   family: 'budget',
-  args: z.object({ budgetId: field.plainUuid, reservationId: field.plainUuid, ttlMs }),
+  args: z.strictObject({ budgetId: field.plainUuid, reservationId: field.plainUuid, ttlMs }),
   outcome: z.object({ kind: z.literal('renewed'), expiresAt: field.timestampMs }),
   rejects: ['reservation_not_found', 'reservation_closed'],
   partition,
@@ -91,7 +91,7 @@ export const renewReservation = operation({
 export const releaseReservation = operation({
   name: 'releaseReservation',
   family: 'budget',
-  args: z.object({ budgetId: field.plainUuid, reservationId: field.plainUuid }),
+  args: z.strictObject({ budgetId: field.plainUuid, reservationId: field.plainUuid }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('reservation_released') }),
     /** The reservation was closed before. */
@@ -131,7 +131,7 @@ function split(budget: ReadonlyBudget, used: Amounts, held: Amounts): { deltas: 
 export const settleReservation = operation({
   name: 'settleReservation',
   family: 'budget',
-  args: z.object({
+  args: z.strictObject({
     budgetId: field.plainUuid,
     reservationId: field.plainUuid,
     /** The amount used: less or more than was reserved; empty for none. */

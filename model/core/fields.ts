@@ -276,7 +276,7 @@ export const tags = mapOf(tagKey, text(LIMITS.maxTagValueBytes))
 export const someTags = tags.refine((map) => Object.keys(map).length > 0, { error: 'must have a tag' });
 
 /** Members are optional so that a partial triple gets its own refusal. */
-const fenceTriple = z.object({
+const fenceTriple = z.strictObject({
   leaseId: uuid.optional(),
   leaseEpoch: leaseEpoch.optional(),
   attemptId: uuid.optional(),

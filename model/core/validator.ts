@@ -128,8 +128,8 @@ class Compiler {
           if (checks.length > 0 || (def.type === 'optional' && def.innerType._zod.optin !== undefined)) break;
           return this.emitAbsent(source, def.innerType, def.type === 'default' ? this.defaultOf(def) : 'undefined');
         case 'object':
-          if (checks.length > 0 || def.catchall !== undefined) break;
-          return this.emitObject(def.shape, source);
+          if (checks.length > 0 || (def.catchall !== undefined && !isStrict(def))) break;
+          return this.emitObject(def.shape, source, isStrict(def));
       }
     }
     if (def.type === 'array') {
@@ -170,19 +170,32 @@ class Compiler {
       : this.program.bind(value);
   }
 
-  private emitObject(shape: Readonly<Record<string, Schema>>, source: string): string {
+  private emitObject(shape: Readonly<Record<string, Schema>>, source: string, strict: boolean): string {
     this.program.write(
       `if (typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})) return ${this.refused};`,
     );
+    const given: string[] = [];
     const members = Object.entries(shape).map(([key, member]) => {
       const value = this.variable();
+      given.push(value);
       this.program.write(`const ${value} = ${source}[${JSON.stringify(key)}];`);
       if (member._zod.optin === undefined) this.program.write(`if (${value} === undefined) return ${this.refused};`);
       return `${JSON.stringify(key)}: ${this.emit(member, value)}`;
     });
+    if (strict) this.refuseUnknown(shape, source, given);
     const result = this.variable();
     this.program.write(`const ${result} = { ${members.join(', ')} };`);
     return result;
+  }
+
+  /** Counts the members, which is cheaper than looking up each name; only if there are more, names are looked up. */
+  private refuseUnknown(shape: object, source: string, given: readonly string[]): void {
+    const isUnknown = (name: string): boolean => !Object.hasOwn(shape, name);
+    const hasUnknown = this.program.bind((members: object) => Object.keys(members).some(isUnknown));
+    const count = this.variable();
+    const known = given.map((value) => `(${value} !== undefined ? 1 : 0)`).join(' + ') || '0';
+    this.program.write(`let ${count} = 0; for (const name in ${source}) ${count}++;`);
+    this.program.write(`if (${count} > ${known} && ${hasUnknown}(${source})) return ${this.refused};`);
   }
 
   private emitArray(element: Schema, { min, max }: Bounds, source: string): string {
@@ -221,6 +234,9 @@ interface Step {
   readonly kind: 'test' | 'change';
   readonly fn: (value: unknown) => unknown;
 }
+
+/** Whether an object must not have members that its schema does not name. */
+const isStrict = ({ catchall }: z.core.$ZodObjectDef): boolean => catchall?._zod.def.type === 'never';
 
 /** The functions of a schema's refinements and changes; undefined when one of its checks is of another kind. */
 function stepsOf(checks: Checks): readonly Step[] | undefined {

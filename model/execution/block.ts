@@ -32,7 +32,7 @@ function blocked(executionId: string, at: number, blockingReason: BlockReason, b
 
 export const blockExecutionForAdmission = operation({
   name: 'blockExecutionForAdmission',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     blockingReason: field.wordOf(BLOCKS),
     /** A description for readers. */
@@ -59,7 +59,7 @@ export const blockExecutionForAdmission = operation({
 
 export const blockRoute = operation({
   name: 'blockRoute',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** The capabilities that no worker offers, for readers. */
     reasonDetail: field.reason.default(''),
@@ -85,7 +85,7 @@ export const blockRoute = operation({
 
 export const unblockExecution = operation({
   name: 'unblockExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** Refuse unless this is the current block: a caller that saw another one must not lift it. */
     expectedBlockingReason: field.wordOf(BLOCKS).optional(),

@@ -11,7 +11,7 @@ import { isActive, isTerminal } from './situation.js';
 
 export const cancelExecution = operation({
   name: 'cancelExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     reason: field.reason,
     source: field.cancelSource,

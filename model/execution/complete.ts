@@ -10,7 +10,7 @@ import { NO_TAGS } from './facts.js';
 
 export const completeExecution = operation({
   name: 'completeExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

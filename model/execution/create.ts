@@ -49,7 +49,7 @@ export function claimableWorkOf(
 
 export const createExecution = operation({
   name: 'createExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     namespace: field.namespace,
     laneId: field.laneId,

@@ -9,7 +9,7 @@ import { attemptTimeRemaining } from './parking.js';
 
 export const delayExecution = operation({
   name: 'delayExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

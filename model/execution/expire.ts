@@ -12,7 +12,7 @@ import { timedOut, timeoutOf } from './timeouts.js';
 
 export const expireExecution = operation({
   name: 'expireExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** `expireSuspension` ends a suspension. */
     expireReason: z.enum(['attempt_timeout', 'execution_deadline']),

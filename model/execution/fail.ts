@@ -20,7 +20,7 @@ const outcome = z.discriminatedUnion('kind', [
 
 export const failExecution = operation({
   name: 'failExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

@@ -5,7 +5,7 @@ import { accept, query } from '../core/operation.js';
 
 export const findExecution = query({
   name: 'findExecution',
-  args: z.object({
+  args: z.strictObject({
     /** The partition of the key (see `placementOf`). */
     partition: field.partitionKey,
     namespace: field.namespace,

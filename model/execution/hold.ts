@@ -12,7 +12,7 @@ import { partitionOfExecution } from '../ids.js';
 import { notActive } from '../lease/fence.js';
 import { isHeld, isTerminal, LIVE_PUBLIC_STATES, SITUATIONS } from './situation.js';
 
-const args = z.object({
+const args = z.strictObject({
   executionId: field.executionId,
   /** The reason, for the log and for readers. */
   reason: field.reason.default(''),

@@ -13,7 +13,7 @@ import { isRunnable } from './situation.js';
 
 export const changePriority = operation({
   name: 'changePriority',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** Clamped into 0 to 9 000. */
     newPriority: field.priority,

@@ -7,7 +7,7 @@ import { workVerdict } from '../lease/fence.js';
 
 export const updateProgress = operation({
   name: 'updateProgress',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     leaseId: field.uuid,
     leaseEpoch: field.leaseEpoch,

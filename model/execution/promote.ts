@@ -7,7 +7,7 @@ import { isDelayed, isRunnable } from './situation.js';
 
 export const promoteDelayed = operation({
   name: 'promoteDelayed',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('promoted') }),
     z.object({ kind: z.literal('not_yet_due'), delayUntil: field.timestampMs }),

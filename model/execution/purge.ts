@@ -7,7 +7,7 @@ import { isTerminal } from './situation.js';
 
 export const purgeExecution = operation({
   name: 'purgeExecution',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('purged') }),
     /** `purgeAt` is absent when it is kept for good. */

@@ -10,7 +10,7 @@ import { partitionOfExecution } from '../ids.js';
 import { infoOf, snapshotOf, type ExecutionInfo, type ExecutionSnapshot } from './projections.js';
 import { stateVector, type PublicState } from './situation.js';
 
-const byId = z.object({ executionId: field.executionId });
+const byId = z.strictObject({ executionId: field.executionId });
 const partition = (args: z.output<typeof byId>): string => partitionOfExecution(args.executionId);
 
 export const describeExecution = query({

@@ -22,7 +22,7 @@ import { isTerminal } from './situation.js';
 
 export const replayExecution = operation({
   name: 'replayExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** The reason, for the log. */
     reason: field.reason.default(''),

@@ -23,7 +23,7 @@ export function mergedTags(known: Tags, given: Tags): Tags {
 
 export const setExecutionTags = operation({
   name: 'setExecutionTags',
-  args: z.object({ executionId: field.executionId, tags: field.someTags }),
+  args: z.strictObject({ executionId: field.executionId, tags: field.someTags }),
   outcome: z.object({
     kind: z.literal('tags_set'),
     /** Number of tags in the call. */
@@ -49,7 +49,7 @@ export const setExecutionTags = operation({
 
 export const getExecutionTags = query({
   name: 'getExecutionTags',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
   /** In key order; undefined when there is no such execution. */

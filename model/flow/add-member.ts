@@ -13,7 +13,7 @@ import { siblingId } from './view.js';
 export const addExecutionToFlow = operation({
   name: 'addExecutionToFlow',
   args: z
-    .object({ flowId: field.flowId, executionId: field.executionId })
+    .strictObject({ flowId: field.flowId, executionId: field.executionId })
     .refine(({ flowId, executionId }) => partitionOfExecution(flowId) === partitionOfExecution(executionId), {
       error: 'must be in the partition of the flow',
       path: ['executionId'],

@@ -12,7 +12,7 @@ import { CANCELLATION_POLICIES } from './facts.js';
 
 export const cancelFlowHeader = operation({
   name: 'cancelFlowHeader',
-  args: z.object({
+  args: z.strictObject({
     flowId: field.flowId,
     reason: field.reason.default(''),
     cancellationPolicy: field.wordOf(CANCELLATION_POLICIES).default('cancel_all'),

@@ -15,7 +15,7 @@ import { edgesRefusal, growthOf, MEMBER_REJECTIONS, membersRefusal } from './mem
 
 export const createFlow = operation({
   name: 'createFlow',
-  args: z.object({
+  args: z.strictObject({
     flowId: field.flowId,
     /** A label for users; never interpreted. */
     flowKind: field.label(LIMITS.maxFlowKindBytes),

@@ -184,7 +184,7 @@ export const stageDependencyEdge = operation({
   ...declared,
   name: 'stageDependencyEdge',
   args: z
-    .object({
+    .strictObject({
       ...stageArgs,
       /** Refuse unless the graph still has this revision, which the caller has seen. */
       expectedGraphRevision: field.count,
@@ -200,7 +200,7 @@ export const stageDependencyEdge = operation({
 export const addDependency = operation({
   ...declared,
   name: 'addDependency',
-  args: z.object({ ...stageArgs, expectedGraphRevision: field.count.optional() }).refine(...inOnePartition),
+  args: z.strictObject({ ...stageArgs, expectedGraphRevision: field.count.optional() }).refine(...inOnePartition),
   outcome: stagedAs('added'),
   rejects: STAGE_REJECTIONS,
   ofSize: ['flow_limit_exceeded'],
@@ -211,7 +211,7 @@ export const addDependency = operation({
 export const applyDependencyToChild = operation({
   ...declared,
   name: 'applyDependencyToChild',
-  args: z.object(edgeArgs).refine(...inOnePartition),
+  args: z.strictObject(edgeArgs).refine(...inOnePartition),
   outcome: z.object({ kind: z.literal('already_applied'), edgeId: echoed(field.uuid) }),
   rejects: ['execution_not_found', 'execution_already_in_flow', 'invalid_dependency'],
   wire: { shared: [], each: ['flowId', 'edgeId', 'upstreamExecutionId', 'downstreamExecutionId'] },

@@ -14,9 +14,9 @@ const onSatisfied = z.enum(['cancel_remaining', 'let_run']).default('cancel_rema
 
 /** How many successes of its upstreams an execution needs, and the treatment of the others (spec 08 section 5). */
 export const groupPolicy = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('all_of') }),
-  z.object({ kind: z.literal('any_of'), onSatisfied }),
-  z.object({ kind: z.literal('quorum'), k: field.integer(1, LIMITS.maxGroupEdges), onSatisfied }),
+  z.strictObject({ kind: z.literal('all_of') }),
+  z.strictObject({ kind: z.literal('any_of'), onSatisfied }),
+  z.strictObject({ kind: z.literal('quorum'), k: field.integer(1, LIMITS.maxGroupEdges), onSatisfied }),
 ]);
 export type GroupPolicyArgs = z.output<typeof groupPolicy>;
 
@@ -42,7 +42,7 @@ export function policyTexts(policy: GroupPolicyArgs): string {
   ].join('\t');
 }
 
-export const member = z.object({
+export const member = z.strictObject({
   executionId: field.executionId,
   laneId: field.laneId,
   executionKind: field.executionKind,
@@ -62,7 +62,7 @@ export type MemberArgs = z.output<typeof member>;
 /** A label for the data that an upstream passes to its downstream. */
 export const dataPassingRef = field.label(LIMITS.maxDataPassingRefBytes);
 
-const edge = z.object({
+const edge = z.strictObject({
   edgeId: field.uuid,
   upstreamExecutionId: field.executionId,
   downstreamExecutionId: field.executionId,
@@ -70,9 +70,9 @@ const edge = z.object({
 });
 export type EdgeArgs = z.output<typeof edge>;
 
-const group = z.object({ downstreamExecutionId: field.executionId, policy: groupPolicy });
+const group = z.strictObject({ downstreamExecutionId: field.executionId, policy: groupPolicy });
 
-const shape = z.object({
+const shape = z.strictObject({
   /** In topological order: an edge leads to a later member. */
   members: z.array(member).max(LIMITS.maxMembersPerCall).default([]),
   /** Each edge leads to one of these members, from an earlier one or from an existing member of the flow. */

@@ -14,7 +14,7 @@ import { edgesRefusal, growthOf, MEMBER_REJECTIONS, membersRefusal, reopening } 
 export const growFlow = operation({
   name: 'growFlow',
   args: z
-    .object({
+    .strictObject({
       flowId: field.flowId,
       /** Creator of the members in this call. */
       creatorIdentity: field.requester,

@@ -14,7 +14,7 @@ import { groupPolicy, policyFacts, policyTexts, type GroupPolicyArgs } from './g
 export const setEdgeGroupPolicy = operation({
   name: 'setEdgeGroupPolicy',
   args: z
-    .object({
+    .strictObject({
       flowId: field.flowId,
       downstreamExecutionId: field.executionId,
       policy: withWireForm(groupPolicy, {

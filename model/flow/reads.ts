@@ -77,7 +77,7 @@ const partitionOfFlow = ({ flowId }: { flowId: string }): string => partitionOfE
 
 export const describeFlow = query({
   name: 'describeFlow',
-  args: z.object({ flowId: field.flowId }),
+  args: z.strictObject({ flowId: field.flowId }),
   rejects: [],
   partition: partitionOfFlow,
   /** Undefined when there is no such flow. */
@@ -131,7 +131,7 @@ function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot 
 
 export const describeEdge = query({
   name: 'describeEdge',
-  args: z.object({ flowId: field.flowId, edgeId: field.plainUuid }),
+  args: z.strictObject({ flowId: field.flowId, edgeId: field.plainUuid }),
   rejects: [],
   partition: partitionOfFlow,
   /** Undefined when the flow has no such edge. */
@@ -152,7 +152,7 @@ const rowLimit = field.integer(1, LIMITS.maxListPage).default(100);
 
 export const listEdges = query({
   name: 'listEdges',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** Outgoing or incoming edges of the execution. */
     direction: z.enum(['outgoing', 'incoming']),
@@ -195,7 +195,7 @@ export interface FlowPage {
 
 export const listFlows = query({
   name: 'listFlows',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     /** Lists flows after this one. */
     cursor: field.flowId.optional(),
@@ -245,7 +245,7 @@ export interface MemberPage {
 
 export const listFlowMembers = query({
   name: 'listFlowMembers',
-  args: z.object({
+  args: z.strictObject({
     flowId: field.flowId,
     /** Lists members from this rank on. */
     cursor: field.count.default(0),
@@ -272,7 +272,7 @@ export const listFlowMembers = query({
 
 export const resolveExecutionFlowId = query({
   name: 'resolveExecutionFlowId',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   rejects: [],
   partition: ({ executionId }) => partitionOfExecution(executionId),
   /** Undefined when the execution is in no flow, or does not exist. */
@@ -294,7 +294,7 @@ export type FlowEligibility =
 
 export const evaluateFlowEligibility = query({
   name: 'evaluateFlowEligibility',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   rejects: [],
   partition: ({ executionId }) => partitionOfExecution(executionId),
   read(view, { executionId }) {

@@ -11,7 +11,7 @@ import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import type { Task } from './cascade.js';
 
 const declared = {
-  args: z.object({ flowId: field.flowId }),
+  args: z.strictObject({ flowId: field.flowId }),
   partition: ({ flowId }: { flowId: string }) => partitionOfExecution(flowId),
   wire: { shared: [], each: ['flowId'] },
   memory: 'frees',

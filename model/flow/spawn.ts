@@ -58,7 +58,7 @@ const children = withWireForm(
 );
 
 const args = z
-  .object({
+  .strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

@@ -8,7 +8,7 @@ import { LIMITS } from '../limits.js';
 
 export const setFlowTags = operation({
   name: 'setFlowTags',
-  args: z.object({ flowId: field.flowId, tags: field.someTags }),
+  args: z.strictObject({ flowId: field.flowId, tags: field.someTags }),
   outcome: z.object({
     kind: z.literal('tags_set'),
     /** Number of tags in the call. */
@@ -32,7 +32,7 @@ export const setFlowTags = operation({
 
 export const getFlowTag = query({
   name: 'getFlowTag',
-  args: z.object({ flowId: field.flowId, key: field.tagKey }),
+  args: z.strictObject({ flowId: field.flowId, key: field.tagKey }),
   rejects: [],
   partition: ({ flowId }) => partitionOfExecution(flowId),
   /** Undefined when the flow does not exist or has no such tag. */

@@ -13,7 +13,7 @@ import { awaitsOthers } from './group.js';
 
 export const moveToWaitingChildren = operation({
   name: 'moveToWaitingChildren',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

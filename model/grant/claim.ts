@@ -25,7 +25,7 @@ const isWaiting = (execution: ReadonlyExecution): boolean => execution.situation
 
 export const claimExecution = operation({
   name: 'claimExecution',
-  args: z.object({ ...claimantShape, attemptId: field.uuid }),
+  args: z.strictObject({ ...claimantShape, attemptId: field.uuid }),
   outcome: takenFresh,
   rejects: [
     'execution_not_found',
@@ -54,7 +54,7 @@ export const claimExecution = operation({
 
 export const claimResumedExecution = operation({
   name: 'claimResumedExecution',
-  args: z.object(claimantShape),
+  args: z.strictObject(claimantShape),
   outcome: takenUp,
   rejects: [
     'execution_not_found',

@@ -18,7 +18,7 @@ import { CLAIM_KIND_OF } from '../schedule/claim-answer.js';
 import type { ClaimedExecution } from '../schedule/claimed.js';
 
 /** Arguments that both operations to issue a grant take. */
-export const issueArgs = z.object({
+export const issueArgs = z.strictObject({
   executionId: field.executionId,
   /** Minted by the caller. A repeated call with it, after a lost reply, returns the same grant. */
   grantId: field.uuid,

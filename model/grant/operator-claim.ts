@@ -19,7 +19,7 @@ export const OPERATOR = 'operator';
 
 export const issueGrantAndClaim = operation({
   name: 'issueGrantAndClaim',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** The expected lane; another one is refused as `invalid_input`. */
     laneId: field.laneId.optional(),

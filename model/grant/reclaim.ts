@@ -25,7 +25,7 @@ import {
 
 export const reclaimExecution = operation({
   name: 'reclaimExecution',
-  args: z.object({
+  args: z.strictObject({
     ...claimantShape,
     attemptId: field.uuid,
     /** Reclaim cap for an execution whose policy has none; default 1 000. */

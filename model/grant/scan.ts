@@ -8,7 +8,7 @@ import { accept, query } from '../core/operation.js';
 
 export const scanEligibleExecutions = query({
   name: 'scanEligibleExecutions',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     laneId: field.laneId,
     /** `waiting`: for `issueClaimGrant`. `lost`: the lease lapsed or was revoked, for `issueReclaimGrant`. */

@@ -10,7 +10,7 @@ import type { EventType } from '../events.js';
 import type { View } from '../view.js';
 import { openLane, type Lane, type laneEvents, type LaneState } from './lane.js';
 
-const args = z.object({
+const args = z.strictObject({
   partition: field.partitionKey,
   laneId: field.laneId,
   /** The reason, for the log and for readers. */
@@ -101,7 +101,7 @@ export const resumeLane = operation({
 /** The state of a lane in one partition, with its requester, time and reason. An unknown lane is open. */
 export const readLane = query({
   name: 'readLane',
-  args: z.object({ partition: field.partitionKey, laneId: field.laneId }),
+  args: z.strictObject({ partition: field.partitionKey, laneId: field.laneId }),
   rejects: [],
   partition: ({ partition }) => partition,
   read: (view, { laneId }) => accept<Lane>(view.schedule.lane(laneId) ?? openLane(laneId)),

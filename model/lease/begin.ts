@@ -11,7 +11,7 @@ import { WORK_REJECTIONS, fenceShape, workVerdict } from './fence.js';
 
 export const beginAttempt = operation({
   name: 'beginAttempt',
-  args: z.object({ executionId: field.executionId, fence: field.fence.optional() }),
+  args: z.strictObject({ executionId: field.executionId, fence: field.fence.optional() }),
   outcome: z.object({
     kind: z.literal('begun'),
     /** Absent when the attempt has no timeout. */

@@ -94,7 +94,7 @@ const leaseOf = (execution: LostExecution): ExpiredLease => ({
 
 export const listExpiredLeases = query({
   name: 'listExpiredLeases',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     /** Leases lost by this time, ms since the epoch. Default and maximum: now, by the clock of the store. */
     asOf: field.timestampMs.optional(),

@@ -7,7 +7,7 @@ import { partitionOfExecution } from '../ids.js';
 
 export const markLeaseExpiredIfDue = operation({
   name: 'markLeaseExpiredIfDue',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('marked_expired') }),
     z.object({

@@ -14,7 +14,7 @@ import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from './
 
 export const releaseLease = operation({
   name: 'releaseLease',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

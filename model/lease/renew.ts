@@ -11,7 +11,7 @@ const renewed = z.object({ kind: z.literal('renewed'), expiresAt: field.timestam
 
 export const renewLease = operation({
   name: 'renewLease',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     attemptIndex: field.attemptIndex.optional(),
     fence: field.fence.optional(),

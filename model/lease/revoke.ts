@@ -8,7 +8,7 @@ import { notActive } from './fence.js';
 
 export const revokeLease = operation({
   name: 'revokeLease',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** Refuse unless this is the current lease. */
     expectedLeaseId: field.uuid.optional(),

@@ -164,7 +164,7 @@ export const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSu
 
 export const listExecutionSummaries = query({
   name: 'listExecutionSummaries',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     namespace: field.namespace.optional(),
     laneId: field.laneId.optional(),

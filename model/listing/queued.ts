@@ -39,7 +39,7 @@ export function queuedByDefinition(
 
 export const listQueued = query({
   name: 'listQueued',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     /** One lane, because priorities of different lanes are not compared. */
     laneId: field.laneId,

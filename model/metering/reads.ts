@@ -27,7 +27,7 @@ const MAX_CURSOR = 8_192;
 
 export const listMeteredHeads = query({
   name: 'listMeteredHeads',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     laneId: field.laneId,
     cursor: z

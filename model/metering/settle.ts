@@ -11,7 +11,7 @@ import { admissionIds } from './fields.js';
 
 export const settleAdmissions = operation({
   name: 'settleAdmissions',
-  args: z.object({ partition: field.partitionKey, admissionIds }),
+  args: z.strictObject({ partition: field.partitionKey, admissionIds }),
   outcome: z.discriminatedUnion('kind', [z.object({ kind: z.literal('settled'), settled: field.count })]),
   rejects: [],
   partition: (args) => args.partition,

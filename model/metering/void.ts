@@ -10,7 +10,7 @@ import type { View } from '../view.js';
 
 export const voidAdmission = operation({
   name: 'voidAdmission',
-  args: z.object({ partition: field.partitionKey, admissionId: field.uuid }),
+  args: z.strictObject({ partition: field.partitionKey, admissionId: field.uuid }),
   outcome: z.discriminatedUnion('kind', [
     /** No claim used it or will use it. */
     z.object({ kind: z.literal('voided') }),

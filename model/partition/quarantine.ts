@@ -61,7 +61,7 @@ function memberNameOf(name: string): string {
   return name.startsWith(EXECUTION) ? EXECUTION + memberOf(name.slice(EXECUTION.length)) : name;
 }
 
-const args = z.object({
+const args = z.strictObject({
   partition: field.anyPartitionKey,
   name: entityName,
 });
@@ -71,7 +71,7 @@ const notQuarantined = z.object({ kind: z.literal('already_satisfied'), reason: 
 export const listQuarantined = query({
   name: 'listQuarantined',
   family: 'any',
-  args: z.object({
+  args: z.strictObject({
     partition: field.anyPartitionKey,
     cursor: z
       .string()

@@ -16,7 +16,7 @@ export interface ListExecutionsPage {
 
 export const listExecutions = query({
   name: 'listExecutions',
-  args: z.object({ partition: field.partitionKey, cursor: field.executionId.optional(), limit: field.pageSize }),
+  args: z.strictObject({ partition: field.partitionKey, cursor: field.executionId.optional(), limit: field.pageSize }),
   rejects: [],
   partition,
   /** Ids ascending, strictly after the cursor. */
@@ -30,7 +30,7 @@ export const listExecutions = query({
 
 export const listPartitionLanes = query({
   name: 'listPartitionLanes',
-  args: z.object({ partition: field.partitionKey }),
+  args: z.strictObject({ partition: field.partitionKey }),
   rejects: [],
   partition,
   /** Lanes that had work in this partition, ascending. */
@@ -52,7 +52,7 @@ export interface LogPage {
 export const readLog = query({
   name: 'readLog',
   family: 'any',
-  args: z.object({
+  args: z.strictObject({
     partition: field.anyPartitionKey,
     /** A cursor from a page, or `now` for the current end; absent: the first entry that was ever written. */
     after: z

@@ -52,7 +52,7 @@ export const snapshotPlaceOf = (cursor: string | undefined): SnapshotPlace =>
 
 export const readSnapshot = query({
   name: 'readSnapshot',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     /** The `nextCursor` of the page before. */
     cursor: z

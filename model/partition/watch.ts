@@ -11,7 +11,7 @@ import { encodeCursor, isCursor } from './cursor.js';
 export const watchLog = operation({
   name: 'watchLog',
   family: 'any',
-  args: z.object({
+  args: z.strictObject({
     partition: field.anyPartitionKey,
     /** The end of the log as the reader knows it: `end` of a page. */
     after: z.string().refine(isCursor, { error: 'must be a cursor that a read answered' }),
@@ -35,7 +35,7 @@ export const watchLog = operation({
 
 export const watchEnds = operation({
   name: 'watchEnds',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     /** How long ends of executions are announced, ms. */
     ttlMs: field.integer(1, LIMITS.maxWatchTtlMs),

@@ -17,7 +17,7 @@ import type { ReadonlyQuotaPolicy } from './facts.js';
 import { keyedLimits, limitsOf, quotaPolicyId } from './fields.js';
 import { inWindow, rateRetryMs, roomOf, slotsOf, waitersOf } from './room.js';
 
-const args = z.object({
+const args = z.strictObject({
   quotaPolicyId,
   /** Minted by the caller: the lease ids of the claims that will follow. */
   admissionIds,

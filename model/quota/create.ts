@@ -12,7 +12,7 @@ const differs = (policy: ReadonlyQuotaPolicy, wanted: QuotaLimits): boolean =>
 export const createQuotaPolicy = operation({
   name: 'createQuotaPolicy',
   family: 'quota',
-  args: z.object({ quotaPolicyId, limits: namedLimits }),
+  args: z.strictObject({ quotaPolicyId, limits: namedLimits }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('created') }),
     /** The policy exists and stays as it is. */

@@ -29,7 +29,7 @@ export interface QuotaStatus {
 export const readQuotaPolicyLimits = query({
   name: 'readQuotaPolicyLimits',
   family: 'quota',
-  args: z.object({ quotaPolicyId }),
+  args: z.strictObject({ quotaPolicyId }),
   rejects: [],
   partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
   read(view, args, { now }) {

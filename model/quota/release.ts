@@ -16,7 +16,7 @@ import { fitting, slotsOf, windowOf } from './room.js';
 export const releaseAdmission = operation({
   name: 'releaseAdmission',
   family: 'quota',
-  args: z.object({
+  args: z.strictObject({
     quotaPolicyId,
     admissionIds,
     /** Admissions that no claim used or will use. */

@@ -12,7 +12,7 @@ import { knowsLog } from './entity.js';
 export const commitReader = operation({
   name: 'commitReader',
   family: 'any',
-  args: z.object({
+  args: z.strictObject({
     partition: field.anyPartitionKey,
     readerId: field.readerId,
     /** A cursor of this partition, from `readLog`. */

@@ -6,7 +6,7 @@ import { accept, operation } from '../core/operation.js';
 export const forgetReader = operation({
   name: 'forgetReader',
   family: 'any',
-  args: z.object({ partition: field.anyPartitionKey, readerId: field.readerId }),
+  args: z.strictObject({ partition: field.anyPartitionKey, readerId: field.readerId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('forgotten') }),
     /** There is no such reader. */

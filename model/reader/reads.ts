@@ -18,7 +18,7 @@ export interface ReaderPlace {
 export const listReaders = query({
   name: 'listReaders',
   family: 'any',
-  args: z.object({ partition: field.anyPartitionKey }),
+  args: z.strictObject({ partition: field.anyPartitionKey }),
   rejects: [],
   partition: (args) => args.partition,
   /** Ascending by id. */

@@ -51,7 +51,7 @@ type AppliedOutcome = z.output<typeof applied>;
 export const applyDue = operation({
   name: 'applyDue',
   family: 'any',
-  args: z.object({
+  args: z.strictObject({
     partition: field.anyPartitionKey,
     /** Units of work in this pass, at most: a purge costs four, anything else one. */
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),

@@ -27,7 +27,7 @@ import { isBeyondReclaim } from './reclaim-cap.js';
 /** A claim that took something took at least one. */
 type Taken = [ClaimedExecution, ...ClaimedExecution[]];
 
-const args = z.object({
+const args = z.strictObject({
   partition: field.partitionKey,
   laneId: field.laneId,
   workerId: field.workerId,

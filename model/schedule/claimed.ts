@@ -67,5 +67,5 @@ export const claimedExecution = z.object({
 export type ClaimedExecution = z.output<typeof claimedExecution>;
 
 /** Ids for one execution, minted by the caller. */
-export const claimIds = z.object({ leaseId: field.uuid, attemptId: field.uuid });
+export const claimIds = z.strictObject({ leaseId: field.uuid, attemptId: field.uuid });
 export type ClaimIds = z.output<typeof claimIds>;

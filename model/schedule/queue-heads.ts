@@ -25,7 +25,7 @@ const inOrder = (a: QueueHead, b: QueueHead): number =>
 
 export const listQueueHeads = query({
   name: 'listQueueHeads',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     laneIds: z.array(field.laneId).min(1).max(LIMITS.maxLanesPerRead),
   }),

@@ -16,7 +16,7 @@ const NO_TALLY = emptyTally();
 
 export const readCounts = query({
   name: 'readCounts',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     /** The lane after which the page begins. */
     cursor: field.laneId.optional(),

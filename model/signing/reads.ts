@@ -18,7 +18,7 @@ export interface KidSummary {
 
 export const listWaitpointHmacKids = query({
   name: 'listWaitpointHmacKids',
-  args: z.object({ partition: field.partitionKey }),
+  args: z.strictObject({ partition: field.partitionKey }),
   rejects: [],
   partition: (args) => args.partition,
   /** Keys whose tokens verify now: the current one, then by the end of their grace period, then by id. */
@@ -41,7 +41,7 @@ export const listWaitpointHmacKids = query({
 
 export const readWaitpointToken = query({
   name: 'readWaitpointToken',
-  args: z.object({ executionId: field.executionId, waitpointId: field.plainUuid }),
+  args: z.strictObject({ executionId: field.executionId, waitpointId: field.plainUuid }),
   rejects: ['hmac_secret_not_initialized'],
   partition: (args) => partitionOfExecution(args.executionId),
   /** The token of an open waitpoint under the current key; undefined when there is no open waitpoint of this id. */

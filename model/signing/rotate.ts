@@ -11,7 +11,7 @@ import { fingerprintOf } from './token.js';
 
 export const rotateWaitpointHmacSecret = operation({
   name: 'rotateWaitpointHmacSecret',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     newKid: field.kid,
     /** The secret: at least 32 random bytes. */

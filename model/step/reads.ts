@@ -16,7 +16,7 @@ export interface StepsPage {
 
 export const readSteps = query({
   name: 'readSteps',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** Index of the first step of the page, from 0. */
     from: field.count.default(0),

@@ -12,7 +12,7 @@ import { stepIn } from './contents.js';
 import { STEP_KINDS, stepKeyOf, type StepRecord } from './facts.js';
 
 const args = z
-  .object({
+  .strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     stepName: field.stepName,

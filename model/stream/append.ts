@@ -20,7 +20,7 @@ import { merged, widest } from './merge-patch.js';
 import { rateAfter, SUMMARY_FRAMES } from './retention.js';
 
 const args = z
-  .object({
+  .strictObject({
     executionId: field.executionId,
     fence: field.fence,
     attemptIndex: field.attemptIndex,

@@ -42,7 +42,7 @@ export const mergePatch = withWireForm(
 /** How a best-effort frame is kept. */
 export const bestEffort = withWireForm(
   z
-    .object({
+    .strictObject({
       /** How long a frame is kept, ms; 0: until newer ones displace it. */
       ttlMs: integer(0, LIMITS.maxBestEffortTtlMs).refine((ms) => ms === 0 || ms >= LIMITS.minBestEffortTtlMs, {
         error: `must be 0, or ${LIMITS.minBestEffortTtlMs} to ${LIMITS.maxBestEffortTtlMs}`,

@@ -34,7 +34,7 @@ export interface StreamFrames {
 
 export const readStream = query({
   name: 'readStream',
-  args: z.object({
+  args: z.strictObject({
     ...ofAttempt,
     /** Inclusive: `start`, `end`, `<ms>` or `<ms>-<seq>`. */
     from: streamCursor.default('start'),
@@ -124,7 +124,7 @@ export interface StreamSummary {
 
 export const readSummary = query({
   name: 'readSummary',
-  args: z.object(ofAttempt),
+  args: z.strictObject(ofAttempt),
   rejects: [],
   partition,
   /** Undefined before the first patch. */

@@ -11,7 +11,7 @@ import { LIMITS } from '../limits.js';
 
 export const watchStream = operation({
   name: 'watchStream',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** How long frames and ends of attempts are announced, ms. */
     ttlMs: field.integer(1, LIMITS.maxWatchTtlMs),

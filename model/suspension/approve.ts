@@ -18,7 +18,7 @@ const MAX_SUFFIX_BYTES = 64;
 
 export const deliverApprovalSignal = operation({
   name: 'deliverApprovalSignal',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     waitpointId: field.plainUuid,
     /** Minted by the caller. */

@@ -10,7 +10,7 @@ import { FENCE_REJECTIONS, fenceShape, ownershipVerdict } from '../lease/fence.j
 
 export const closeWaitpoint = operation({
   name: 'closeWaitpoint',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

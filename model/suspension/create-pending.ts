@@ -14,7 +14,7 @@ import { currentTokenOf, handedOut } from '../signing/token.js';
 
 export const createPendingWaitpoint = operation({
   name: 'createPendingWaitpoint',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

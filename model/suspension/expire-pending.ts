@@ -9,7 +9,7 @@ import { partitionOfExecution } from '../ids.js';
 
 export const expirePendingWaitpoint = operation({
   name: 'expirePendingWaitpoint',
-  args: z.object({ executionId: field.executionId, waitpointId: field.plainUuid }),
+  args: z.strictObject({ executionId: field.executionId, waitpointId: field.plainUuid }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('waitpoint_expired') }),
     z.object({

@@ -11,7 +11,7 @@ import { suspensionIn, suspensionTimeout } from './timeout.js';
 
 export const expireSuspension = operation({
   name: 'expireSuspension',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('suspension_expired'), behaviorApplied: field.wordOf(TIMEOUT_BEHAVIORS) }),
     z.object({

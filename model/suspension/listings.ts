@@ -83,7 +83,7 @@ export interface SuspendedPage {
 
 export const listSuspended = query({
   name: 'listSuspended',
-  args: z.object({
+  args: z.strictObject({
     partition: field.partitionKey,
     reason: field.wordOf(SUSPEND_REASONS).optional(),
     namespace: field.namespace.optional(),
@@ -134,7 +134,7 @@ function openIds({ suspension, pendingIds }: Waiting): string[] {
 
 export const listPendingWaitpoints = query({
   name: 'listPendingWaitpoints',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** The `nextCursor` of the previous page. */
     cursor: field.plainUuid.optional(),

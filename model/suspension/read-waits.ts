@@ -29,7 +29,7 @@ export function waitsOf(execution: ReadonlyExecution | undefined): WaitsRead {
 
 export const readWaits = query({
   name: 'readWaits',
-  args: z.object({ executionId: field.executionId }),
+  args: z.strictObject({ executionId: field.executionId }),
   rejects: [],
   partition: ({ executionId }) => partitionOfExecution(executionId),
   read: (view, { executionId }) => accept<WaitsRead>(waitsOf(view.executions.get(executionId))),

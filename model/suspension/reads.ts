@@ -20,7 +20,7 @@ import {
 } from './facts.js';
 import { resumePolicyOf, type ResumePolicy } from './policy.js';
 
-const byId = z.object({ executionId: field.executionId });
+const byId = z.strictObject({ executionId: field.executionId });
 const partition = (args: { executionId: string }): string => partitionOfExecution(args.executionId);
 
 /** A signal as handlers see it. */
@@ -208,7 +208,7 @@ export interface ObservedSignals extends SignalPage<ResumeSignal> {
 
 export const observeSignals = query({
   name: 'observeSignals',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** The resumed attempt: signals of earlier attempts are not returned. */
     attemptIndex: field.attemptIndex,

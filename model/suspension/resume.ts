@@ -8,7 +8,7 @@ import { resumption } from './resumption.js';
 
 export const resumeExecution = operation({
   name: 'resumeExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** Delay before it can be claimed, ms. */
     resumeDelayMs: field.durationMs.default(0),

@@ -30,7 +30,7 @@ type Sent = Decision<z.output<typeof outcome>, (typeof REJECTIONS)[number]>;
 
 export const signalExecution = operation({
   name: 'signalExecution',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     /** Minted by the caller: a repeated id is a duplicate. */
     signalId: field.plainUuid,

@@ -13,7 +13,7 @@ import { SIGNAL_SCOPES } from './facts.js';
 
 export const deliverSignal = operation({
   name: 'deliverSignal',
-  args: z.object({
+  args: z.strictObject({
     executionId: field.executionId,
     waitpointId: field.plainUuid,
     waitpointToken: field.token,

@@ -40,7 +40,7 @@ const resumeCondition = withWireForm(resumeConditionSchema, {
 });
 
 const args = z
-  .object({
+  .strictObject({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),

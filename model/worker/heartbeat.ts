@@ -10,7 +10,7 @@ import { isAlive } from './facts.js';
 
 export const heartbeatWorker = operation({
   name: 'heartbeatWorker',
-  args: z.object({
+  args: z.strictObject({
     namespace: field.namespace,
     workerInstanceId: field.workerInstanceId,
     /** Executions that it holds. */

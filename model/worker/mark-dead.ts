@@ -9,7 +9,7 @@ import { partitionIn } from '../families.js';
 
 export const markWorkerDead = operation({
   name: 'markWorkerDead',
-  args: z.object({
+  args: z.strictObject({
     namespace: field.namespace,
     workerInstanceId: field.workerInstanceId,
     /** The reason, for the log. */

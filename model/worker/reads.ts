@@ -50,7 +50,7 @@ const infoOf = (worker: ReadonlyWorker): WorkerInfo => ({
 
 export const listWorkers = query({
   name: 'listWorkers',
-  args: z.object({
+  args: z.strictObject({
     namespace: field.namespace,
     /** The instance id to continue after. */
     cursor: field.workerInstanceId.optional(),

@@ -19,7 +19,7 @@ const kinds = withWireForm(field.kinds.optional(), {
 
 export const registerWorker = operation({
   name: 'registerWorker',
-  args: z.object({
+  args: z.strictObject({
     namespace: field.namespace,
     /** One process; never reused after a restart. */
     workerInstanceId: field.workerInstanceId,

@@ -37,7 +37,7 @@ const validateQuery = validatorsOf<QueryName>(QUERIES);
 
 /** Validates and normalises the arguments of an operation. @throws EngineError with the code of the first fault */
 export function parseCommand(name: OperationName, args: unknown, label: BackendLabel): ParsedCommand {
-  const parsed = validateCommand[name](withoutHandle(args, label));
+  const parsed = validateCommand[name](withoutHandle(args, OPERATIONS[name].args.shape, label));
   if (!parsed.success) throw inputError(name, parsed.error);
   return { name, args: parsed.data } as ParsedCommand;
 }
@@ -48,7 +48,7 @@ export function parseQuery<Name extends QueryName>(
   args: ArgsOf<Name>,
   label: BackendLabel,
 ): ParsedArgsOf<Name> {
-  const parsed = validateQuery[name](withoutHandle(args, label));
+  const parsed = validateQuery[name](withoutHandle(args, QUERIES[name].args.shape, label));
   if (!parsed.success) throw inputError(name, parsed.error);
   return parsed.data as ParsedArgsOf<Name>;
 }
@@ -88,9 +88,11 @@ const MAX_QUOTED = 300;
 /** Arguments that a handle replaces. */
 const STANDS_FOR = ['executionId', 'fence', 'leaseId', 'leaseEpoch', 'attemptId', 'attemptIndex'] as const;
 
-/** Expands a handle to the execution and the fence it was made of. */
-function withoutHandle(args: unknown, label: BackendLabel): unknown {
+/** Expands a handle to the execution and the fence it was made of, as far as the operation declares these. */
+function withoutHandle(args: unknown, declared: object, label: BackendLabel): unknown {
   if (typeof args !== 'object' || args === null || (args as { handle?: unknown }).handle === undefined) return args;
+  // Then a handle is a member like any other that the declaration does not name.
+  if (!Object.hasOwn(declared, 'executionId')) return args;
   const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex, kind } = decodeHandle(
     (args as { handle: unknown }).handle,
     label,
@@ -103,8 +105,9 @@ function withoutHandle(args: unknown, label: BackendLabel): unknown {
       });
     }
   }
-  return {
-    ...args,
+  const { handle, ...others } = args as { handle: unknown };
+  const meant = {
+    handle,
     executionId,
     attemptIndex,
     handleKind: kind,
@@ -113,6 +116,7 @@ function withoutHandle(args: unknown, label: BackendLabel): unknown {
     leaseEpoch,
     attemptId,
   };
+  return { ...others, ...Object.fromEntries(Object.entries(meant).filter(([name]) => Object.hasOwn(declared, name))) };
 }
 
 function inputError(name: string, error: z.ZodError): EngineError {

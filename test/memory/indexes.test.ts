@@ -131,7 +131,7 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
       const extra = action.operation in more ? more[action.operation as keyof typeof more] : {};
       return parseCommand(
         action.operation,
-        { executionId, fence, ...(action.operation === 'updateProgress' ? fence : {}), ...extra },
+        { executionId, ...(action.operation === 'updateProgress' ? fence : { fence }), ...extra },
         'memory',
       );
     }

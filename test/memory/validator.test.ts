@@ -165,7 +165,7 @@ const CANDIDATES: readonly unknown[] = [
   { routingRequirements: { requiredCapabilities: ['b', 'a'] } },
   new Uint8Array([1]),
   new Uint8Array(32),
-  [{ leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', attemptId: '0190b0f0-1234-7abc-8def-0123456789ab', extra: 1 }],
+  [{ leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', attemptId: '0190b0f0-1234-7abc-8def-0123456789ab' }],
   { leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', leaseEpoch: 1, attemptId: '0190b0f0-1234-7abc-8def-0123456789ab' },
   { leaseEpoch: 2 },
   [{ waitpointId: '0190b0f0-1234-7abc-8def-0123456789ab', waitpointKey: 'a' }],
@@ -179,13 +179,12 @@ const CANDIDATES: readonly unknown[] = [
   'outgoing',
   '{b:0}',
   { inputTokens: 5, custom: { a: 1 } },
+  { tokens: { hard: 5 } },
   { kind: 'quorum', k: 2 },
   { strategy: 'drop', room: 3 },
   '-5:{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab',
   {
-    members: [
-      { executionId: '{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab', laneId: 'l', executionKind: 'k', extra: 1 },
-    ],
+    members: [{ executionId: '{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab', laneId: 'l', executionKind: 'k' }],
     edges: [],
   },
   [
@@ -210,16 +209,20 @@ function argsOf(schema: z.ZodObject): fc.Arbitrary<unknown> {
   });
   const model: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     ...Object.fromEntries(members),
-    unknownMember: fc.anything(),
   };
   const required = Object.entries(schema.shape)
     .filter(([, member]) => !z.safeParse(member, undefined).success)
     .map(([key]) => key);
   const complete = fc.record(model, { requiredKeys: required });
   const partial = fc.record(model, { requiredKeys: [] });
+  const withUnknown = fc.record<Record<string, unknown>>(
+    { ...model, unknownMember: fc.anything() },
+    { requiredKeys: required },
+  );
   return fc.oneof(
     { weight: 12, arbitrary: complete },
     { weight: 3, arbitrary: partial },
+    { weight: 1, arbitrary: withUnknown },
     { weight: 1, arbitrary: fc.anything() },
   );
 }

@@ -101,16 +101,20 @@ describe('a budget', () => {
         expect(make).toThrow(name === '__proto__' ? 'the key is not possible' : 'the key must begin with a letter');
   });
 
-  test.each(['reportUsageAdmin', 'releaseBudget', 'resetBudget', 'updateBudgetLimits', 'reserveBudget'] as const)(
-    'is not made by %s',
-    (name) => {
-      const args = {
-        ...{ budgetId: uuid(9), deltas: { a: 1 }, executionId: RUN, limits: { a: {} } },
-        ...{ reservationId: RESERVATION, amounts: { a: 1 } },
-      };
-      expect(new Story().refusal(name, args)).toBe('budget_not_found');
-    },
-  );
+  test.each([
+    ['reportUsageAdmin', { deltas: { a: 1 } }],
+    ['releaseBudget', { executionId: RUN }],
+    ['resetBudget', {}],
+    ['updateBudgetLimits', { limits: { a: {} } }],
+    ['reserveBudget', { executionId: RUN, reservationId: RESERVATION, amounts: { a: 1 } }],
+  ] as const)('is not made by %s', (name, args) => {
+    expect(new Story().refusal(name, { budgetId: uuid(9), ...args })).toBe('budget_not_found');
+  });
+
+  test('refuses misspelt limits, which would mean none', () => {
+    const create = { budgetId: uuid(9), limits: { tokens: { hrad: 5 } } };
+    expect(() => new Story().decide('createBudget', create as never)).toThrow('limits.tokens: unknown member "hrad"');
+  });
 
   test('takes usage up to its limit and not beyond, all dimensions or none', () => {
     const story = new Story({ limits: { tokens: { hard: 100 }, calls: { hard: 2, soft: 1 } } });
@@ -315,8 +319,9 @@ describe('reservations', () => {
 
   test('are forgotten a day after their end', () => {
     const story = new Story();
-    for (const name of ['settleReservation', 'renewReservation', 'releaseReservation'] as const)
-      expect(story.refusal(name, { ...one, usage: {} })).toBe('reservation_not_found');
+    expect(story.refusal('settleReservation', { ...one, usage: {} })).toBe('reservation_not_found');
+    for (const name of ['renewReservation', 'releaseReservation'] as const)
+      expect(story.refusal(name, one)).toBe('reservation_not_found');
     story.reserve(1);
     story.outcome('settleReservation', { ...one, usage: {} });
     story.now += DAY_MS;

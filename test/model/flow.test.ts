@@ -507,7 +507,9 @@ describe('cancelFlowHeader', () => {
     const by = { executionId: idOf(1), source: 'operator_override' } as const;
     const failure = { failureReason: 'r', failureClass: 'transient' } as const;
     const retryPolicy = { maxRetries: 1, backoff: { type: 'fixed', delayMs: 10 } } as const;
-    expect(comesBack((story) => story.run('releaseLease', { ...by, fence: story.fence(1) }))).toBe('flow_cascade');
+    expect(comesBack((story) => story.run('releaseLease', { executionId: idOf(1), fence: story.fence(1) }))).toBe(
+      'flow_cascade',
+    );
     expect(comesBack((story) => story.run('delayExecution', { ...by, delayUntil: START + 99_999 }))).toBe(
       'flow_cascade',
     );

@@ -100,7 +100,10 @@ describe('the verdict on a fence', () => {
   );
 
   test.each(['renewLease', 'releaseLease'] as const)('%s does not know operators', (name) => {
-    call(name, 'AL', { fence: undefined, source: 'operator_override' }).refuses('fence_required');
+    call(name, 'AL', { fence: undefined }).refuses('fence_required');
+    expect(() => call(name, 'AL', { fence: undefined, source: 'operator_override' })).toThrow(
+      'unknown member "source"',
+    );
   });
 
   test.each(NAMES)('%s refuses another lease, another epoch, another attempt', (name) => {

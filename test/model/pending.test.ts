@@ -325,7 +325,7 @@ describe('a waitpoint that no suspension has used', () => {
   test.each([
     ['completeExecution', owner, 'attempt_ended'],
     ['failExecution', { ...owner, failureReason: 'r', failureClass: 'permanent' }, 'attempt_ended'],
-    ['cancelExecution', { ...owner, reason: '', source: 'operator_override' }, 'cancelled'],
+    ['cancelExecution', { executionId: X, reason: '', source: 'operator_override' }, 'cancelled'],
   ] as const)('ends with its execution: %s', (name, args, closeReason) => {
     const ended = made().when(name, args as never, NOW + 1);
     expect(ended.execution?.waiting).toMatchObject({

@@ -145,7 +145,10 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       const send = (signalName: string, waitpointToken = token?.reveal() ?? '') =>
         backend.deliverSignal({ executionId, waitpointId, waitpointToken, signalId: engine.uuid(), signalName });
       const other = await suspended(engine);
-      const foreign = await backend.readWaitpointToken(other);
+      const foreign = await backend.readWaitpointToken({
+        executionId: other.executionId,
+        waitpointId: other.waitpointId,
+      });
       await refused(send('done', foreign?.reveal()), 'invalid_token');
       await refused(send('done', ''), 'missing_token');
       await refused(send('done', `k1:${'0'.repeat(40)}`), 'invalid_token');
@@ -229,10 +232,11 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       const [signal] = signals;
       assert.deepEqual([signal?.signalName, signal?.sourceType], ['__timeout__', 'engine']);
       const escalated = targets.at(-1) as Target;
-      const shown = await backend.describeSuspension(escalated);
+      const { executionId } = escalated;
+      const shown = await backend.describeSuspension({ executionId });
       assert.deepEqual([shown?.reasonCode, shown?.timeoutAt], ['waiting_for_operator_review', undefined]);
-      await backend.resumeExecution({ executionId: escalated.executionId });
-      assert.equal((await resumed(engine)).executionId, escalated.executionId);
+      await backend.resumeExecution({ executionId });
+      assert.equal((await resumed(engine)).executionId, executionId);
     },
   },
   {
