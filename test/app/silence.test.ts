@@ -176,7 +176,11 @@ describe('errors', () => {
     const source = await import('node:fs').then(({ readFileSync }) =>
       readFileSync(new URL('../../src/shared/errors.ts', import.meta.url), 'utf8'),
     );
-    const classes = Object.keys(module).filter((name) => !['AppError', 'RunError'].includes(name));
+    const isError = (member: unknown): boolean => typeof member === 'function' && member.prototype instanceof Error;
+    const classes = Object.keys(module).filter(
+      (name) => isError(module[name]) && !['AppError', 'RunError'].includes(name),
+    );
+    expect(classes.length).toBeGreaterThan(5);
     for (const name of classes) expect(source).toContain(`override readonly name = '${name}'`);
     expect(source).not.toContain('new.target');
   });

@@ -36,15 +36,7 @@ async function world() {
   if (claimed.kind !== 'claimed') throw new Error('nothing was claimed');
   const [{ leaseId, leaseEpoch, attemptId }] = claimed.executions as [never];
   const fence = { leaseId, leaseEpoch, attemptId };
-  await engine.backend.updateProgress({
-    executionId,
-    fence,
-    leaseId,
-    leaseEpoch,
-    attemptId,
-    progressPct: 5,
-    message: ODD,
-  } as never);
+  await engine.backend.updateProgress({ executionId, ...fence, progressPct: 5, progressMessage: ODD });
   await engine.backend.failExecution({
     executionId,
     fence,

@@ -77,8 +77,7 @@ test('what is suspended says for which signals, and until when', async () => {
   await suspended(50, { timeoutAt: until });
   await because(backend, { because: 'waiting_for_signal', sentence: 'It sleeps until 2223-07-06T14:13:20.000Z.' });
   await because(backend, { until, signals: [], unblock });
-  const resume = { executionId: X, requestedBy: 'ann' };
-  await backend.resumeExecution(resume);
+  await backend.resumeExecution({ executionId: X });
   const keys = ['a#1', 'b', 'c', 'd', 'e', 'f'];
   const waitpoints = keys.map((waitpointKey, at) => ({ waitpointId: uuid(70 + at), waitpointKey }));
   const members = keys.map((waitpointKey, at) => ({
@@ -94,7 +93,7 @@ test('what is suspended says for which signals, and until when', async () => {
     sentence: `It waits for approvals "a", "paid", "c", "d", "e" and 1 more until ${Number.MAX_SAFE_INTEGER} ms after 1970.`,
     signals: ['a', 'paid', 'c', 'd', 'e', 'f'],
   });
-  await backend.resumeExecution(resume);
+  await backend.resumeExecution({ executionId: X });
   await suspended(80, { resumeCondition: { type: 'operator_only' }, reasonCode: 'manual_pause' });
   await because(backend, { because: 'paused_by_operator', sentence: 'It waits for an operator.', until: undefined });
 });

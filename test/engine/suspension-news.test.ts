@@ -20,7 +20,7 @@ it('tells every end of a suspension that ran out of time', async () => {
     const fence = { leaseId: uuid(10 + n), leaseEpoch: 1, attemptId: uuid(20 + n) };
     await backend.claimForWorker({
       ...{ partition: '{fp:0}', laneId: timeoutBehavior, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 5_000 },
-      claims: [fence],
+      claims: [{ leaseId: fence.leaseId, attemptId: fence.attemptId }],
     });
     await backend.suspendExecution({
       ...{ executionId, fence, suspensionId: uuid(30 + n), timeoutAt: 2_000, timeoutBehavior },

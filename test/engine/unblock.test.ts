@@ -42,7 +42,7 @@ const MOVES: { readonly [Name in OperationName]?: ArgsOf<Name> } = {
   sealFlow: { flowId: FLOW },
   completeExecution: { executionId: UPSTREAM, source: 'operator_override' },
   cancelExecution: { executionId: UPSTREAM, source: 'operator_override', reason: 'r' },
-  renewLease: { executionId: X, leaseId: uuid(2), leaseEpoch: 1, attemptId: uuid(3), attemptIndex: 0 } as never,
+  renewLease: { executionId: X, fence: { leaseId: uuid(2), leaseEpoch: 1, attemptId: uuid(3) } },
   changePriority: { executionId: X, newPriority: 9 },
 };
 

@@ -45,7 +45,7 @@ async function race(group: 'any_of' | 'all_of') {
   await backend.createFlow({
     ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
     graph: {
-      members: [winner, other, joining].map((executionId) => ({ executionId, laneId, ...common })),
+      members: [winner, other, joining].map((executionId) => ({ executionId, laneId, executionKind: 'k' })),
       edges: [edgeFrom(winner), edgeFrom(other)],
       groups:
         group === 'all_of'

@@ -29,6 +29,12 @@ beforeAll(() => void (world = worldNow()));
 
 const of = (situation: Situation): Inhabitant => inhabitantOf(world, situation);
 
+/** What its owner says of an execution in every call. */
+const owned = (situation: Situation): Pick<Inhabitant, 'executionId' | 'fence'> => {
+  const { executionId, fence } = of(situation);
+  return { executionId, fence };
+};
+
 /** The answer of a call, or the code with which it failed. */
 async function answerOf(call: Promise<unknown>): Promise<unknown> {
   try {
@@ -205,20 +211,20 @@ const COMMANDS: readonly Case[] = [
   ],
   ['claim', () => world.engine.backend.claimForWorker(claimAll(world.engine))],
   ['claim of a kind', () => world.engine.backend.claimForWorker(claimAll(world.engine, 5, ['ready']))],
-  ['renew', () => world.engine.backend.renewLease({ ...of('running'), leaseTtlMs: 90_000 })],
+  ['renew', () => world.engine.backend.renewLease({ ...owned('running'), leaseTtlMs: 90_000 })],
   ['progress', () => world.engine.backend.updateProgress(progress())],
-  ['complete', () => world.engine.backend.completeExecution({ ...of('running'), resultPayload: LONG })],
+  ['complete', () => world.engine.backend.completeExecution({ ...owned('running'), resultPayload: LONG })],
   [
     'fail to retry',
-    () => world.engine.backend.failExecution({ ...of('running'), failureReason: 'r', failureClass: 'transient' }),
+    () => world.engine.backend.failExecution({ ...owned('running'), failureReason: 'r', failureClass: 'transient' }),
   ],
   [
     'fail for good',
-    () => world.engine.backend.failExecution({ ...of('running'), failureReason: 'r', failureClass: 'permanent' }),
+    () => world.engine.backend.failExecution({ ...owned('running'), failureReason: 'r', failureClass: 'permanent' }),
   ],
-  ['delay', () => world.engine.backend.delayExecution({ ...of('running'), delayUntil: world.engine.now() + 5_000 })],
-  ['release', () => world.engine.backend.releaseLease(of('running'))],
-  ['revoke', () => world.engine.backend.revokeLease({ ...of('running'), reason: 'r' })],
+  ['delay', () => world.engine.backend.delayExecution({ ...owned('running'), delayUntil: world.engine.now() + 5_000 })],
+  ['release', () => world.engine.backend.releaseLease(owned('running'))],
+  ['revoke', () => world.engine.backend.revokeLease({ executionId: of('running').executionId, reason: 'r' })],
   ...(['ready', 'running', 'delayed', 'lease_expired'] as const).map(
     (situation): Case => [
       `cancel what is ${situation}`,
@@ -231,13 +237,22 @@ const COMMANDS: readonly Case[] = [
     ],
   ),
   ['promote', () => world.engine.backend.promoteDelayed({ executionId: of('delayed').executionId }), 50_000],
-  ['mark a lapsed lease', () => world.engine.backend.markLeaseExpiredIfDue(of('running')), 90_000],
+  [
+    'mark a lapsed lease',
+    () => world.engine.backend.markLeaseExpiredIfDue({ executionId: of('running').executionId }),
+    90_000,
+  ],
   [
     'expire',
-    () => world.engine.backend.expireExecution({ ...of('running'), expireReason: 'attempt_timeout' }),
+    () =>
+      world.engine.backend.expireExecution({ executionId: of('running').executionId, expireReason: 'attempt_timeout' }),
     400_000,
   ],
-  ['purge', () => world.engine.backend.purgeExecution(of('completed')), RETENTION_MS + 120_000],
+  [
+    'purge',
+    () => world.engine.backend.purgeExecution({ executionId: of('completed').executionId }),
+    RETENTION_MS + 120_000,
+  ],
   ['apply what is due', () => world.engine.backend.applyDue({ partition: PARTITION }), 100_000],
   ['apply purges', () => world.engine.backend.applyDue({ partition: PARTITION }), 3 * RETENTION_MS],
 ];

@@ -12,7 +12,6 @@ const newId = (): string => `${PARTITION}:${randomUUID()}`;
 test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member that are lost: %s', async (how) => {
   const { backend, admin } = shared;
   const [laneId, flowId, first, second, joining, healthy] = [randomUUID(), newId(), newId(), newId(), newId(), newId()];
-  const common = { laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
   const edges = [
     [first, joining],
     [second, joining],
@@ -22,7 +21,7 @@ test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member 
   }));
   await backend.createFlow({
     ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
-    graph: { members: [first, second, joining, healthy].map((executionId) => ({ executionId, ...common })), edges },
+    graph: { members: [first, second, joining, healthy].map((executionId) => ({ executionId, laneId, executionKind: 'k' })), edges },
   });
   const claimed = await backend.claimForWorker({
     ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
@@ -79,7 +78,7 @@ test('an execution that has the id of a dropped member is not what its upstream 
   const edge = { edgeId: randomUUID(), upstreamExecutionId: first, downstreamExecutionId: joining };
   await backend.createFlow({
     ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
-    graph: { members: [first, joining].map((executionId) => ({ executionId, ...common })), edges: [edge] },
+    graph: { members: [first, joining].map((executionId) => ({ executionId, laneId, executionKind: 'k' })), edges: [edge] },
   });
   const claimed = await backend.claimForWorker({
     ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },

@@ -130,7 +130,9 @@ describe('of a member of a flow', () => {
     const core = coreOf(second);
     const kept = (await admin.hgetBuffer(core, FIELDS.naming)) as Buffer;
     await admin.hdel(core, FIELDS.naming);
-    await backend[how]({ executionId: first.executionId, source: 'operator_override', reason: 'r' } as never);
+    const byOperator = { executionId: first.executionId, source: 'operator_override' } as const;
+    if (how === 'completeExecution') await backend.completeExecution(byOperator);
+    else await backend.cancelExecution({ ...byOperator, reason: 'r' });
     await admin.hset(core, FIELDS.naming, kept);
     expect((await quarantined()).map(({ name }) => name)).toEqual([nameOf(second)]);
     return backend.retryQuarantined({ partition: PARTITION, name: nameOf(second) });
