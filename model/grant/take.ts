@@ -136,7 +136,7 @@ export function takenBefore<Outcome extends object>(
     executionKind: execution.executionKind,
     priority: execution.priority,
     payloadEncoding: execution.payloadEncoding,
-    tags: execution.tags,
+    tags: { ...execution.tags },
     inputPayload: view.executions.input(executionId) ?? NO_BYTES,
     earlier: earlierOf(view, execution, execution.currentLeaseEpoch),
   };

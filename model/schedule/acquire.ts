@@ -82,7 +82,7 @@ export function acquire(
     executionKind: execution.executionKind,
     priority: execution.priority,
     payloadEncoding: execution.payloadEncoding,
-    tags: execution.tags,
+    tags: { ...execution.tags },
     inputPayload: execution.payloadBytes === 0 ? NO_BYTES : (view.executions.input(execution.executionId) ?? NO_BYTES),
     earlier: earlierOf(view, execution, execution.currentLeaseEpoch + 1),
   };

@@ -33,6 +33,15 @@ async function errorOf(call: Promise<unknown>): Promise<EngineError> {
   return error as EngineError;
 }
 
+/** Changes everything that is not frozen, down to the last member. */
+function spoil(value: unknown): void {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  for (const [name, member] of Object.entries(value)) {
+    spoil(member);
+    Reflect.set(value, name, 'spoilt');
+  }
+}
+
 describe('the memory backend', () => {
   it('carries an execution from creation to its result', async () => {
     const backend = memory();
@@ -73,6 +82,39 @@ describe('the memory backend', () => {
       [3, 'execution_completed'],
     ]);
     expect([next, atEnd]).toEqual([end, true]);
+  });
+
+  it('hands out what callers may change: the next read gives what is stored', async () => {
+    const backend = memory();
+    const [first, second] = [newId(), newId()];
+    await backend.createFlow({
+      ...{ flowId: newId(), flowKind: 'f', namespace: 'shop', creatorIdentity: 'tests', tags: { 'a.b': 'c' } },
+      graph: {
+        members: [first, second].map((executionId) => ({
+          ...{ executionId, laneId: 'default', executionKind: 'mail', tags: { 'team.name': 'x' } },
+          policy: { routingRequirements: { requiredCapabilities: ['gpu'] } },
+        })),
+        edges: [{ edgeId: randomUUID(), upstreamExecutionId: first, downstreamExecutionId: second }],
+      },
+    });
+    const claims = { ...claimOne(), workerCapabilities: ['gpu'] };
+    const claimed = await backend.claimForWorker(claims);
+    expect(claimed).toMatchObject({ executions: [{ tags: { 'team.name': 'x' } }] });
+    spoil(claimed);
+    const reads = {
+      log: () => backend.readLog({ partition: PARTITION }),
+      execution: () => backend.describeExecution({ executionId: first }),
+      tags: () => backend.getExecutionTags({ executionId: first }),
+      summaries: () => backend.listExecutionSummaries({ partition: PARTITION }),
+      heads: () => backend.listQueueHeads({ partition: PARTITION, laneIds: ['default'] }),
+      snapshot: () => backend.readSnapshot({ partition: PARTITION }),
+    };
+    expect(await reads.tags()).toEqual({ 'team.name': 'x' });
+    for (const [name, read] of Object.entries(reads)) {
+      const before = structuredClone(await read());
+      spoil(await read());
+      expect(await read(), name).toEqual(before);
+    }
   });
 
   it('keeps its own copy of the bytes it is given, of a Buffer too', async () => {
