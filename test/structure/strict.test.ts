@@ -11,7 +11,13 @@ function partsOf(schema: Schema): (readonly [path: string, schema: Schema])[] {
   if (def.type === 'object') return Object.entries(def.shape).map(([name, member]) => [`.${name}`, member]);
   if (def.type === 'union') return def.options.map((option) => ['', option]);
   if (def.type === 'lazy') return [['', def.getter()]];
-  const { innerType, element, in: given, out, valueType } = def as unknown as Readonly<Record<string, Schema | undefined>>;
+  const {
+    innerType,
+    element,
+    in: given,
+    out,
+    valueType,
+  } = def as unknown as Readonly<Record<string, Schema | undefined>>;
   return [innerType, element, given, out, valueType].flatMap((part) =>
     part === undefined ? [] : [['', part] as const],
   );
