@@ -112,8 +112,8 @@ describe('a budget', () => {
   });
 
   test('refuses misspelt limits, which would mean none', () => {
-    const create = { budgetId: uuid(9), limits: { tokens: { hrad: 5 } } };
-    expect(() => new Story().decide('createBudget', create as never)).toThrow('limits.tokens: unknown member "hrad"');
+    const create = { budgetId: uuid(9), limits: { tokens: { limit: 5 } } };
+    expect(() => new Story().decide('createBudget', create as never)).toThrow('limits.tokens: unknown member "limit"');
   });
 
   test('takes usage up to its limit and not beyond, all dimensions or none', () => {

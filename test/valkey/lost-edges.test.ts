@@ -21,7 +21,10 @@ test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member 
   }));
   await backend.createFlow({
     ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
-    graph: { members: [first, second, joining, healthy].map((executionId) => ({ executionId, laneId, executionKind: 'k' })), edges },
+    graph: {
+      members: [first, second, joining, healthy].map((executionId) => ({ executionId, laneId, executionKind: 'k' })),
+      edges,
+    },
   });
   const claimed = await backend.claimForWorker({
     ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
@@ -78,7 +81,10 @@ test('an execution that has the id of a dropped member is not what its upstream 
   const edge = { edgeId: randomUUID(), upstreamExecutionId: first, downstreamExecutionId: joining };
   await backend.createFlow({
     ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
-    graph: { members: [first, joining].map((executionId) => ({ executionId, laneId, executionKind: 'k' })), edges: [edge] },
+    graph: {
+      members: [first, joining].map((executionId) => ({ executionId, laneId, executionKind: 'k' })),
+      edges: [edge],
+    },
   });
   const claimed = await backend.claimForWorker({
     ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
