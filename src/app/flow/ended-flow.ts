@@ -17,7 +17,7 @@ export interface EndedFlow extends Called {
 /** The events of flows and what their listeners receive. */
 export interface FlowEvents {
   flowCompleted: EndedFlow;
-  /** `members`: those that failed, expired or were cancelled, at most ten. */
+  /** `members`: those that failed, expired or were cancelled, and were needed, at most ten. */
   flowFailed: EndedFlow & { readonly members: readonly FailedMember[] };
   /** The flow was cancelled, and all its members have ended. */
   flowCancelled: EndedFlow & { readonly reason: string };

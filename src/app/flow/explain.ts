@@ -2,6 +2,7 @@
 import type { FlowMember } from '../../../model/flow/reads.js';
 import type { Explanation } from '../../engine/explain.js';
 import { describeMembers } from '../../shared/errors.js';
+import { decidingOf } from './deciding-members.js';
 import type { FlowExplanation, FlowState } from './flow.js';
 import {
   endedBadly,
@@ -45,16 +46,17 @@ export async function explainFlow(
 /** The members by what they say about the flow. */
 async function sorted(listed: Listed, flow: FlowSnapshot) {
   const [free, waiting, bad] = [[] as FlowMember[], [] as FlowMember[], [] as FlowMember[]];
-  const found = { free, waiting, bad };
-  if (!isLive(flow) && flow.publicFlowState === 'completed') return found;
+  if (!isLive(flow) && flow.publicFlowState === 'completed') return { free, waiting, bad };
+  const all: FlowMember[] = [];
   const isCancelled = flow.publicFlowState === 'cancelled';
   for await (const page of memberPages(listed))
     for (const member of page) {
+      all.push(member);
       if (!hasEnded(member)) (waitsForOthers(member) ? waiting : free).push(member);
       // Of a cancelled flow, the members that it cancelled say nothing more.
       else if (endedBadly(member) && !(isCancelled && member.publicState === 'cancelled')) bad.push(member);
     }
-  return found;
+  return { free, waiting, bad: await decidingOf(listed, all, bad) };
 }
 
 function endOf(

@@ -26,8 +26,8 @@ export interface FlowRunOptions {
 /**
  * `running`: a member is running. `waiting`: none is running, and one waits for a worker. `blocked`: all that have not
  * ended wait for a time, a signal, a quota or other members. `completed`: every member has completed, was skipped, or
- * lost a race (`f.any`, `f.quorum`). `failed`: all have ended, and at least one of them failed, expired or was cancelled
- * for another reason.
+ * was not needed: it lost a race (`f.any`, `f.quorum`), it only led to one that did, or it was a child of a handler that
+ * completed. `failed`: all have ended, and at least one other member failed, expired or was cancelled.
  */
 export type FlowState = 'waiting' | 'running' | 'blocked' | 'completed' | 'failed' | 'cancelled';
 
@@ -79,8 +79,8 @@ export interface FlowExplanation {
   /** How many members wait for others of the flow. */
   readonly waiting: number;
   /**
-   * Members that failed, expired or were cancelled, at most ten, with what they failed with. Members that lost a race or
-   * that the cancellation of the flow ended are left out.
+   * Members that failed, expired or were cancelled, at most ten, with what they failed with. Members that were
+   * not needed (see `FlowState`) or that the cancellation of the flow ended are left out.
    */
   readonly failed: readonly FailedMember[];
 }

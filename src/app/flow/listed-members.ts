@@ -5,6 +5,7 @@ import type { AnswerOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
 import type { FailedMember } from '../../shared/errors.js';
 import { ChildRows, failedMemberOf } from './child-rows.js';
+import { decidingOf } from './deciding-members.js';
 import type { FlowState } from './flow.js';
 
 /** Members that one call lists. */
@@ -32,7 +33,7 @@ export const hasEnded = ({ publicState }: Pick<FlowMember, 'publicState'>): bool
 export const isLive = ({ members, building }: FlowSnapshot): boolean =>
   building || Object.keys(members).some((state) => !ENDS.has(state));
 
-/** Whether a member did not complete, and neither lost a race nor was skipped. */
+/** Whether a member did not complete, and was neither skipped nor cancelled because its race was decided. */
 export const endedBadly = ({ publicState, cancellationReason }: FlowMember): boolean =>
   BAD_ENDS.has(publicState) && cancellationReason !== SIBLING_SATISFIED;
 
@@ -46,14 +47,11 @@ export async function* memberPages({ backend, flowId, call }: Listed): AsyncGene
   } while (cursor !== undefined);
 }
 
-/** Members that ended badly, at most `limit`. */
-async function firstBadlyEnded(listed: Listed, limit: number): Promise<readonly FlowMember[]> {
-  const found: FlowMember[] = [];
-  for await (const page of memberPages(listed)) {
-    found.push(...page.filter(endedBadly));
-    if (found.length >= limit) break;
-  }
-  return found.slice(0, limit);
+/** Members that make a flow a failed one, at most `limit`. */
+async function firstDeciding(listed: Listed, limit: number): Promise<readonly FlowMember[]> {
+  const all: FlowMember[] = [];
+  for await (const page of memberPages(listed)) all.push(...page);
+  return decidingOf(listed, all, all.filter(endedBadly), limit);
 }
 
 /** Members with the reasons of their ends, for errors, events and explanations. */
@@ -64,7 +62,7 @@ export async function named({ backend, call }: Listed, members: readonly FlowMem
 
 /** Members that make a flow a failed one, at most ten. */
 export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot): Promise<readonly FailedMember[]> {
-  return publicFlowState === 'failed' ? named(listed, await firstBadlyEnded(listed, MAX_NAMED)) : [];
+  return publicFlowState === 'failed' ? named(listed, await firstDeciding(listed, MAX_NAMED)) : [];
 }
 
 /**
@@ -74,7 +72,7 @@ export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot
 export async function stateOf(listed: Listed, { publicFlowState, members }: FlowSnapshot): Promise<FlowState> {
   switch (publicFlowState) {
     case 'failed':
-      return (await firstBadlyEnded(listed, 1)).length === 0 ? 'completed' : 'failed';
+      return (await firstDeciding(listed, 1)).length === 0 ? 'completed' : 'failed';
     case 'open':
       return 'waiting';
     case 'blocked':

@@ -1,0 +1,68 @@
+/**
+ * Of the members that ended badly, those that make their flow a failed one. A member does not when all that depended on
+ * it went on without it, or need not have run themselves: it lost a race, or its parent dealt with its failure.
+ */
+import type { EdgeSnapshot, FlowMember } from '../../../model/flow/reads.js';
+import { LIMITS } from '../../../model/limits.js';
+import type { Listed } from './listed-members.js';
+
+/** Whether a member may have gone on without another: its group was a race, or it called children. */
+const hasRaced = ({ group }: FlowMember): boolean =>
+  group !== undefined && (group.round > 0 || (group.policy !== 'all_of' && group.groupState === 'satisfied'));
+
+/** Whether the member at the end of an edge went on without the one at its beginning. */
+function wentOnWithout({ edgeState, late, round }: EdgeSnapshot, { group, publicState }: FlowMember): boolean {
+  // What it took was replayed since, and lost.
+  if (edgeState === 'satisfied' && !late) return false;
+  if (round > 0) return publicState === 'completed';
+  // The group of a parent is that of its children: it has run.
+  return group !== undefined && (group.round > 0 || group.groupState === 'satisfied');
+}
+
+/**
+ * At most `limit` of them. Edges are read only of a flow in which some member went on without another.
+ *
+ * @param all all members of the flow
+ * @param bad those of them that ended badly
+ */
+export async function decidingOf(
+  { backend, call }: Listed,
+  all: readonly FlowMember[],
+  bad: readonly FlowMember[],
+  limit = Infinity,
+): Promise<readonly FlowMember[]> {
+  if (bad.length === 0 || !all.some(hasRaced)) return bad.slice(0, limit);
+  const members = new Map(all.map((member) => [member.executionId, member]));
+  const known = new Map<string, Promise<boolean>>();
+
+  const isNeeded = (executionId: string): Promise<boolean> => {
+    let needed = known.get(executionId);
+    if (needed === undefined) known.set(executionId, (needed = isNeededBySome(executionId)));
+    return needed;
+  };
+
+  const isNeededBySome = async (executionId: string): Promise<boolean> => {
+    let cursor: string | undefined;
+    let isOfNone = true;
+    do {
+      const page = await call(() =>
+        backend.listEdges({ executionId, direction: 'outgoing', cursor, limit: LIMITS.maxListPage }),
+      );
+      for (const edge of page.edges) {
+        isOfNone = false;
+        const downstream = members.get(edge.downstreamExecutionId);
+        if (downstream === undefined || wentOnWithout(edge, downstream)) continue;
+        if (await isNeeded(edge.downstreamExecutionId)) return true;
+      }
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    return isOfNone;
+  };
+
+  const deciding: FlowMember[] = [];
+  for (const member of bad) {
+    if (await isNeeded(member.executionId)) deciding.push(member);
+    if (deciding.length >= limit) break;
+  }
+  return deciding;
+}
