@@ -1,7 +1,10 @@
 /** Payloads: any JSON value, or bytes. The encoding travels with the bytes, so that nothing has to be guessed. */
+import { types } from 'node:util';
 import { isBytes, isUint8Array } from '../../model/core/bytes.js';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
+import { propertyOf, tried } from '../util/thrown.js';
+import { kindOf, shown } from './shown.js';
 
 export const JSON_ENCODING = 'json';
 export const BYTES_ENCODING = 'bytes';
@@ -20,7 +23,7 @@ const fromUtf8 = new TextDecoder('utf-8', { fatal: true });
  * A value as bytes: a copy of a `Uint8Array`, anything else as JSON, `undefined` as nothing.
  *
  * @param what is written, as a message begins
- * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a function, thousands of levels) or too large
+ * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a Map, a function, thousands of levels) or too large
  */
 export function encode(value: unknown, what = 'payload'): Encoded {
   return encodeWithin(value, what, (bytes) => {
@@ -46,6 +49,8 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
     if (isBytes(value)) return { bytes: Uint8Array.from(within(value)), encoding: BYTES_ENCODING };
     throw new EngineError('invalid_input', `${what}: the buffer of the bytes was transferred, and they are gone.`);
   }
+  const lost = lostKind(value);
+  if (lost !== undefined) throw new EngineError('invalid_input', `${what}: ${lost} cannot be written as JSON.`);
   let json: string | undefined;
   try {
     json = JSON.stringify(value);
@@ -64,6 +69,30 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
 const unwritable = (value: unknown): string =>
   typeof value === 'object' ? 'an object whose toJSON gives nothing' : `a ${typeof value}`;
 
+/** Objects of which JSON makes `{}`. */
+const LOST: ReadonlySet<string> = new Set(
+  'Map Set WeakMap WeakSet WeakRef RegExp Error Promise ArrayBuffer SharedArrayBuffer Generator AsyncGenerator'.split(
+    ' ',
+  ),
+);
+
+/**
+ * What an object is that JSON would lose without a word; undefined for any other value. Only the value itself is
+ * looked at: the types refuse such members of it, and a walk over them would cost as much as the writing.
+ */
+function lostKind(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const prototype = tried(() => Object.getPrototypeOf(value) as unknown);
+  if (prototype === Object.prototype || prototype === null) return undefined;
+  if (types.isDate(value)) return Number.isNaN(Number(value)) ? 'an invalid Date' : undefined;
+  if (typeof propertyOf(value, 'toJSON') === 'function') return undefined;
+  return ArrayBuffer.isView(value) || LOST.has(kindOf(value)) ? shown(value) : undefined;
+}
+
+/** As a plain `Uint8Array`, whichever class a backend made them of. */
+export const plainBytes = (bytes: Uint8Array): Uint8Array =>
+  Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : bytes;
+
 /**
  * The value that the bytes stand for. Without an encoding, nothing is `undefined` and the rest stays bytes.
  *
@@ -72,7 +101,7 @@ const unwritable = (value: unknown): string =>
 export function decode({ bytes, encoding }: Encoded): unknown {
   if (encoding === JSON_ENCODING) return parsed(bytes);
   if (bytes === undefined || (encoding === undefined && bytes.byteLength === 0)) return undefined;
-  return bytes;
+  return plainBytes(bytes);
 }
 
 function parsed(bytes: Uint8Array | undefined): unknown {

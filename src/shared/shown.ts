@@ -24,4 +24,4 @@ export const isRecord = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && ['Object', 'Module'].includes(kindOf(value));
 
 /** `Object`, `Array`, `Map`, `Promise`; empty for an object that cannot be asked. */
-const kindOf = (value: object): string => tried(() => Object.prototype.toString.call(value).slice(8, -1)) ?? '';
+export const kindOf = (value: object): string => tried(() => Object.prototype.toString.call(value).slice(8, -1)) ?? '';

@@ -20,7 +20,15 @@ type Lost =
   | Error
   | Promise<unknown>
   | ArrayBuffer
-  | ArrayBufferView;
+  | ArrayBufferView
+  | SharedArrayBuffer
+  | Iterator<unknown, unknown, never>
+  | AsyncIterator<unknown, unknown, never>
+  // A WeakRef; an Intl object; a Blob, Request or Response; Headers.
+  | { deref(): unknown }
+  | { resolvedOptions(): unknown }
+  | { arrayBuffer(): Promise<unknown> }
+  | { getSetCookie(): unknown };
 
 type LostReason = 'a Map, Set, RegExp, Error, Promise or nested bytes do not survive JSON: make a plain value of it';
 type BigintReason = 'a bigint or symbol cannot be written as JSON: convert it to a string or a number';

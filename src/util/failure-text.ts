@@ -18,6 +18,8 @@ const MAX_INNER_FRAMES = 2;
 /** Half of the limit; the details get the rest. */
 const MAX_SUMMARY_BYTES = LIMITS.maxReasonBytes / 2;
 const DIVIDER = '\n\n--- details ---\n';
+/** Stands in a message that contains the divider. */
+const DIVIDED = '\n\n- -- details ---\n';
 
 /** The error and its causes, outermost first, at most eight. */
 function chainOf(error: unknown): unknown[] {
@@ -38,7 +40,8 @@ export function reasonOf(error: unknown): string {
     // Wrappers often repeat the message of their cause.
     if (message !== '' && !messages.at(-1)?.includes(message)) messages.push(message);
   }
-  return boundText(messages.join(': ') || 'unknown error', LIMITS.maxReasonBytes);
+  const reason = messages.join(': ') || 'unknown error';
+  return boundText(reason.replaceAll(DIVIDER, DIVIDED), LIMITS.maxReasonBytes);
 }
 
 /** The hint of the first engine error among the error and its causes; messages do not contain hints. */

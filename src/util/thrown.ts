@@ -35,13 +35,27 @@ export function errorName(error: unknown): string {
 
 const INSPECT = { depth: 2, breakLength: Infinity, maxArrayLength: 20, maxStringLength: 1_000, customInspect: false };
 
-/** Any value as text: a string unchanged, an object as JSON if possible, otherwise as Node would print it. */
+/**
+ * Any value as text: a string unchanged, an object as JSON if that says anything, or by its own `toString`, otherwise as
+ * Node would print it.
+ */
 export function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'object' && value !== null) {
-    return tried(() => JSON.stringify(value) as string | undefined) ?? tried(() => inspect(value, INSPECT)) ?? 'object';
+    const json = tried(() => JSON.stringify(value) as string | undefined);
+    // A `String` object, or a `toJSON` that gives a text.
+    if (json?.startsWith('"')) return JSON.parse(json) as string;
+    if (json !== undefined && json !== '{}') return json;
+    return ownText(value) ?? tried(() => inspect(value, INSPECT)) ?? json ?? 'object';
   }
   return tried(() => String(value)) ?? typeof value;
+}
+
+function ownText(value: object): string | undefined {
+  const own = propertyOf(value, 'toString');
+  if (typeof own !== 'function' || own === Object.prototype.toString) return undefined;
+  const text = tried(() => String(value));
+  return text === '' || text?.startsWith('[object ') ? undefined : text;
 }
 
 /** The message of an error, or the text of any other thrown value. May be empty. */

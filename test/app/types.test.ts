@@ -185,6 +185,24 @@ function untravelled(a: App): void {
   a.task('bigint', () => [1n]);
   // @ts-expect-error -- a Set becomes {}
   a.task('options', { priority: 1 }, () => new Set([1]));
+  // @ts-expect-error -- memory of several threads becomes {}
+  a.task('shared', () => new SharedArrayBuffer(1));
+  // @ts-expect-error -- a WeakRef becomes {}
+  a.task('weak', () => new WeakRef({}));
+  // @ts-expect-error -- a Blob becomes {}
+  a.task('blob', () => ({ file: new Blob([]) }));
+  // @ts-expect-error -- Headers become {}
+  a.task('headers', () => new Headers());
+  // @ts-expect-error -- a format becomes {}
+  a.task('format', () => new Intl.NumberFormat());
+  // @ts-expect-error -- a generator becomes {}
+  a.task('generator', function* () {
+    yield 1;
+  });
+  // @ts-expect-error -- an asynchronous generator becomes {}
+  a.task('generating', async function* () {
+    yield await 1;
+  });
   // @ts-expect-error -- what arrives is a text, which the schema refuses
   a.task('date', { input: z.object({ at: z.date() }) }, ({ input }) => input.at.getTime());
   a.task('unhandled', { output: z.object({ r: z.string() }) }).handle(

@@ -47,6 +47,42 @@ describe('payloads', () => {
     expect(decode({ bytes: new Uint8Array(0), encoding: BYTES_ENCODING })).toEqual(new Uint8Array(0));
   });
 
+  it.each([
+    [new Map([[1, 2]]), 'a Map'],
+    [new Set([1]), 'a Set'],
+    [new WeakRef({}), 'a WeakRef'],
+    [new Float32Array(2), 'a Float32Array'],
+    [new DataView(new ArrayBuffer(1)), 'a DataView'],
+    [new ArrayBuffer(1), 'an ArrayBuffer'],
+    [Object.assign(new TypeError('x'), { status: 500 }), 'an Error'],
+    [vm.runInNewContext('new Error("x")'), 'an Error'],
+    [/x/, 'a RegExp'],
+    [Promise.resolve(1), 'a Promise'],
+    [new Date(NaN), 'an invalid Date'],
+    [
+      (function* () {
+        yield 1;
+      })(),
+      'a Generator',
+    ],
+  ])('are refused when JSON would lose them without a word: %s', (value, name) => {
+    expect(() => encode(value, 'result')).toThrow(`result: ${name} cannot be written as JSON.`);
+  });
+
+  it('may be objects of any class that JSON writes', () => {
+    class Point {
+      x = 1;
+    }
+    const withJson = Object.assign(new Map(), { toJSON: () => 'mine' });
+    for (const value of [new Point(), Object.create(null), new Date(0), withJson, new URL('https://a.b/')])
+      expect(decode(encode(value))).toEqual(JSON.parse(JSON.stringify(value)));
+  });
+
+  it('that are bytes arrive as a Uint8Array, whichever class they were or are stored as', () => {
+    const read = decode({ bytes: Buffer.from('abc'), encoding: BYTES_ENCODING }) as Uint8Array;
+    expect([read.constructor, [...read]]).toEqual([Uint8Array, [97, 98, 99]]);
+  });
+
   it('are bytes of whatever realm, and none whose buffer was transferred', () => {
     const foreign = vm.runInNewContext('new Uint8Array([1, 2])') as Uint8Array;
     expect(encode(foreign)).toEqual({ bytes: new Uint8Array([1, 2]), encoding: BYTES_ENCODING });

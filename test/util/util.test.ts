@@ -69,6 +69,25 @@ describe('the text of a failure', () => {
   it('has no details when no error was thrown', () => {
     expect(failureTextOf('text')).toBe('text');
     expect(partsOfFailure('text')).toEqual({ summary: 'text', details: '' });
+    // A message may hold the divider.
+    const injected = 'a\n\n--- details ---\nevil: x';
+    for (const thrown of [injected, new Error(injected)]) {
+      const { summary, details } = partsOfFailure(failureTextOf(thrown));
+      expect(summary).toBe('a\n\n- -- details ---\nevil: x');
+      expect(details).not.toContain('evil: x\nError');
+      expect(details.split('\n')[0]).toBe(thrown instanceof Error ? 'Error: a' : '');
+    }
+  });
+
+  it('are said by their own toString, or as Node prints them, where JSON says nothing', () => {
+    expect(reasonOf({ toString: () => 'weird' })).toBe('weird');
+    expect(reasonOf(new String('str'))).toBe('str');
+    expect(reasonOf(new Date(0))).toBe('1970-01-01T00:00:00.000Z');
+    expect(reasonOf(new Map([[1, 2]]))).toBe('Map(1) { 1 => 2 }');
+    expect(reasonOf(Promise.resolve(1))).toBe('Promise { 1 }');
+    expect(reasonOf({ then: () => undefined })).toContain('then');
+    expect(reasonOf({ code: 1, toString: () => 'weird' })).toBe('{"code":1}');
+    expect(reasonOf({})).toBe('{}');
     expect(partsOfFailure(failureTextOf(undefined))).toEqual({ summary: 'unknown error', details: '' });
   });
 

@@ -1,6 +1,7 @@
 /** The frames of a run, as readers see them. */
 import { EngineError } from '../../../model/errors.js';
 import type { Frame } from '../../../model/stream/contents.js';
+import { plainBytes } from '../../shared/codec.js';
 import type { SummaryPatch } from '../../worker/streaming/task-stream.js';
 
 interface FrameFacts {
@@ -81,7 +82,7 @@ export function frameOfRun(frame: Frame, attemptIndex: number): RunFrame {
     correlationId,
   };
   if (encoding === 'utf8' && mode !== 'summary') return { kind: 'text', ...facts, text: UTF8.decode(payload) };
-  if (mode !== 'summary' && encoding !== 'json') return { kind: 'bytes', ...facts, bytes: payload };
+  if (mode !== 'summary' && encoding !== 'json') return { kind: 'bytes', ...facts, bytes: plainBytes(payload) };
   const value: unknown = parsed(payload);
   if (mode !== 'summary') return { kind: 'json', ...facts, value };
   return { kind: 'summary', ...facts, patch: value as SummaryPatch, version: summaryVersion as number };
