@@ -1,9 +1,8 @@
 /** Payloads: any JSON value, or bytes. The encoding travels with the bytes, so that nothing has to be guessed. */
-import { types } from 'node:util';
 import { isBytes, isUint8Array } from '../../model/core/bytes.js';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
-import { propertyOf, tried } from '../util/thrown.js';
+import { propertyOf } from '../util/thrown.js';
 import { kindOf, shown } from './shown.js';
 
 export const JSON_ENCODING = 'json';
@@ -49,11 +48,11 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
     if (isBytes(value)) return { bytes: Uint8Array.from(within(value)), encoding: BYTES_ENCODING };
     throw new EngineError('invalid_input', `${what}: the buffer of the bytes was transferred, and they are gone.`);
   }
-  const lost = lostKind(value);
-  if (lost !== undefined) throw new EngineError('invalid_input', `${what}: ${lost} cannot be written as JSON.`);
   let json: string | undefined;
+  let lost: string | undefined;
   try {
     json = JSON.stringify(value);
+    lost = lostKind(value);
   } catch {
     // Not the fault itself, as the cause: it can quote the value.
     throw new EngineError(
@@ -61,8 +60,8 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
       `${what}: the value cannot be written as JSON (a cycle, a bigint, a toJSON, too many levels).`,
     );
   }
-  if (json === undefined)
-    throw new EngineError('invalid_input', `${what}: ${unwritable(value)} cannot be written as JSON.`);
+  if (json === undefined || lost !== undefined)
+    throw new EngineError('invalid_input', `${what}: ${lost ?? unwritable(value)} cannot be written as JSON.`);
   return { bytes: within(utf8.encode(json)), encoding: JSON_ENCODING };
 }
 
@@ -82,9 +81,9 @@ const LOST: ReadonlySet<string> = new Set(
  */
 function lostKind(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const prototype = tried(() => Object.getPrototypeOf(value) as unknown);
+  const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return undefined;
-  if (types.isDate(value)) return Number.isNaN(Number(value)) ? 'an invalid Date' : undefined;
+  if (kindOf(value) === 'Date') return Number.isNaN(Number(value)) ? 'an invalid Date' : undefined;
   if (typeof propertyOf(value, 'toJSON') === 'function') return undefined;
   return ArrayBuffer.isView(value) || LOST.has(kindOf(value)) ? shown(value) : undefined;
 }
