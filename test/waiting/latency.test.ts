@@ -117,6 +117,13 @@ function durationsOf(node: Part): number {
   return node.do === 'sleep' || ('times' in node && node.times) ? 1 : 0;
 }
 
+const isCall = (node: Part): boolean =>
+  'parts' in node ? node.parts.some(isCall) : ['step', 'report'].includes(node.do);
+
+/** Whether branches side by side call the store: then the order of its answers decides, for users as well. */
+const racesCalls = (node: Part): boolean =>
+  'parts' in node && ((node.do !== 'seq' && node.parts.filter(isCall).length > 1) || node.parts.some(racesCalls));
+
 /** Plays a program. Returns the results of all runs of the handler that came to an end, and what was missed. */
 async function played({ part: whole, moves: script, large, slow }: Program, isSlow: boolean): Promise<unknown> {
   const scheduler = new Scheduler(START_AT);
@@ -250,7 +257,7 @@ describe('waits on a store that answers late', () => {
   it('are suspended together and end as on a store that answers at once', async () => {
     await fc.assert(
       fc.asyncProperty(program, async (each) => {
-        fc.pre(durationsOf(each.part) <= DURATIONS.length);
+        fc.pre(durationsOf(each.part) <= DURATIONS.length && !racesCalls(each.part));
         const late = await played(each, true);
         expect(late).toEqual({ ...((await played(each, false)) as object), missed: [] });
       }),
