@@ -218,17 +218,20 @@ export class Attempt implements HeldLease, Member {
    * for the abort, or undefined if the worker still owns the execution
    */
   refused(refusal: EngineError | undefined): TaskAbortCode | undefined {
-    const now = this.serverNow();
-    const timeouts = {
-      attemptTimedOut: this.timedOut,
-      deadlinePassed: (this.claimed.executionDeadlineAt ?? Infinity) <= now,
-    };
-    const code = refusal === undefined ? 'lease_lost' : abortCodeOf(refusal, timeouts);
-    if (code === undefined) return undefined;
+    const code = refusal === undefined ? 'lease_lost' : this.lossBy(refusal);
+    // A call beside the ending can be refused because the ending was accepted, and be answered first. The answer to the
+    // ending tells what became of the attempt.
+    if (code === undefined || this.reported) return code;
     // The worker's own clock is only a suspicion: a result that is still reported is judged by its fence.
     if (refusal === undefined) this.endOwnership(code);
     else this.lose(code);
     return code;
+  }
+
+  /** How the worker lost the execution, by a refusal; undefined if the refusal does not say so. */
+  lossBy(refusal: EngineError): TaskAbortCode | undefined {
+    const deadlinePassed = (this.claimed.executionDeadlineAt ?? Infinity) <= this.serverNow();
+    return abortCodeOf(refusal, { attemptTimedOut: this.timedOut, deadlinePassed });
   }
 
   /** The engine has said that the worker no longer owns the execution. */

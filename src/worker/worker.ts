@@ -390,8 +390,10 @@ export class TaskWorker implements Worker {
       this.runAgain(attempt);
       return;
     }
+    const loss = settlement.kind === 'refused' ? attempt.lossBy(settlement.error) : undefined;
     if (settlement.kind === 'given_up') this.announcer.reportGivenUp(attempt, ending.kind, settlement.afterMs, error);
-    else if (attempt.refused(settlement.error) === undefined) this.announcer.unreported(attempt, error);
+    else if (loss === undefined) this.announcer.unreported(attempt, error);
+    else attempt.lose(loss);
     this.forget(attempt, 'lost');
   }
 

@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { backoff, delay, EngineError, type Backend, type ErrorCode, type TaskContext } from '../../src/index.js';
 import { deferred } from '../app/support.js';
+import type { CommandResult } from '../../src/backend/backend.js';
+import type { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { answering, harness, type Commands, type Harness, type Override } from './harness.js';
 
 let h: Harness | undefined;
@@ -188,6 +190,80 @@ describe('a fault of one ending', () => {
     answers = true;
     await h.pass(10_000);
     expect(await result).toBe(2);
+  });
+});
+
+describe('a call beside an ending that the engine accepted is refused, and answered first', () => {
+  /** The engine gets the named call after the completion, whose answer arrives last. */
+  const overtaking = (named: string) => (inner: Backend, clock: VirtualClock) => {
+    const refused: unknown[] = [];
+    const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+    const execute = async (commands: Commands): Promise<readonly CommandResult[]> => {
+      if (commands.some(({ name }) => name === 'completeExecution')) {
+        const results: readonly CommandResult[] = await inner.execute(commands);
+        await sleep(1_500);
+        return results;
+      }
+      if (named === 'beginAttempt' && commands.some(({ name }) => name === named)) await sleep(100);
+      const results: readonly CommandResult[] = await inner.execute(commands);
+      if (commands.some(({ name }) => name === named))
+        for (const result of results) if (!result.ok) refused.push(result.error);
+      return results;
+    };
+    const override: Override = {
+      execute: execute as Backend['execute'],
+      updateProgress: async (args) => {
+        await sleep(100);
+        return inner.updateProgress(args).catch((error: unknown) => {
+          refused.push(error);
+          throw error;
+        });
+      },
+    };
+    return { override, refused };
+  };
+
+  it.each(['renewLease', 'beginAttempt', 'updateProgress'])('%s: the worker does not say that it lost the work', async (named) => {
+    let refused: unknown[] = [];
+    h = harness((inner, clock) => {
+      const script = overtaking(named)(inner, clock);
+      refused = script.refused;
+      return script.override;
+    });
+    const task = h.a.task('t', { timeout: { attempt: '1m' } }, async ({ progress }) => {
+      if (named === 'updateProgress') void progress(50);
+      await h?.sleep(10);
+      return 'own';
+    });
+    const worker = await h.worker({ leaseTtl: 3_000, claimAhead: named === 'beginAttempt' ? 5 : 0 });
+    const lost: unknown[] = [];
+    const finished: string[] = [];
+    worker.on('leaseLost', (event) => lost.push(event));
+    worker.on('finished', ({ outcome }) => finished.push(outcome));
+    const run = await task.run();
+    await h.pass(5_000);
+    expect(refused.length).toBeGreaterThan(0);
+    expect([await run.state(), finished, lost]).toEqual(['completed', ['completed'], []]);
+    expect(worker.stats()).toMatchObject({ completed: 1, lost: 0 });
+  });
+
+  it('the refusal of the ending itself says that the work is lost, once', async () => {
+    h = harness((inner) => ({
+      execute: (async (commands: Commands) => {
+        for (const { name, args } of commands)
+          if (name === 'completeExecution')
+            await inner.cancelExecution({ executionId: args.executionId, reason: 'r', source: 'operator_override' });
+        return inner.execute(commands);
+      }) as Backend['execute'],
+    }));
+    const task = h.a.task('t', () => 'own');
+    const worker = await h.worker({ leaseTtl: 3_000 });
+    const lost: unknown[] = [];
+    worker.on('leaseLost', ({ reason }) => lost.push(reason));
+    await task.run();
+    await h.pass(5_000);
+    expect(lost).toEqual(['cancelled']);
+    expect(worker.stats()).toMatchObject({ completed: 0, lost: 1 });
   });
 });
 
