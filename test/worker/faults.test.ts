@@ -223,29 +223,32 @@ describe('a call beside an ending that the engine accepted is refused, and answe
     return { override, refused };
   };
 
-  it.each(['renewLease', 'beginAttempt', 'updateProgress'])('%s: the worker does not say that it lost the work', async (named) => {
-    let refused: unknown[] = [];
-    h = harness((inner, clock) => {
-      const script = overtaking(named)(inner, clock);
-      refused = script.refused;
-      return script.override;
-    });
-    const task = h.a.task('t', { timeout: { attempt: '1m' } }, async ({ progress }) => {
-      if (named === 'updateProgress') void progress(50);
-      await h?.sleep(10);
-      return 'own';
-    });
-    const worker = await h.worker({ leaseTtl: 3_000, claimAhead: named === 'beginAttempt' ? 5 : 0 });
-    const lost: unknown[] = [];
-    const finished: string[] = [];
-    worker.on('leaseLost', (event) => lost.push(event));
-    worker.on('finished', ({ outcome }) => finished.push(outcome));
-    const run = await task.run();
-    await h.pass(5_000);
-    expect(refused.length).toBeGreaterThan(0);
-    expect([await run.state(), finished, lost]).toEqual(['completed', ['completed'], []]);
-    expect(worker.stats()).toMatchObject({ completed: 1, lost: 0 });
-  });
+  it.each(['renewLease', 'beginAttempt', 'updateProgress'])(
+    '%s: the worker does not say that it lost the work',
+    async (named) => {
+      let refused: unknown[] = [];
+      h = harness((inner, clock) => {
+        const script = overtaking(named)(inner, clock);
+        refused = script.refused;
+        return script.override;
+      });
+      const task = h.a.task('t', { timeout: { attempt: '1m' } }, async ({ progress }) => {
+        if (named === 'updateProgress') void progress(50);
+        await h?.sleep(10);
+        return 'own';
+      });
+      const worker = await h.worker({ leaseTtl: 3_000, claimAhead: named === 'beginAttempt' ? 5 : 0 });
+      const lost: unknown[] = [];
+      const finished: string[] = [];
+      worker.on('leaseLost', (event) => lost.push(event));
+      worker.on('finished', ({ outcome }) => finished.push(outcome));
+      const run = await task.run();
+      await h.pass(5_000);
+      expect(refused.length).toBeGreaterThan(0);
+      expect([await run.state(), finished, lost]).toEqual(['completed', ['completed'], []]);
+      expect(worker.stats()).toMatchObject({ completed: 1, lost: 0 });
+    },
+  );
 
   it('the refusal of the ending itself says that the work is lost, once', async () => {
     h = harness((inner) => ({
