@@ -202,3 +202,7 @@ export function backoffDelayOf(policy: RetryPolicy, retryCount: number, jitter: 
   delay = Math.min(delay, backoff.maxDelayMs);
   return Math.floor(backoff.jitter ? delay * (0.5 + 0.5 * jitter) : delay);
 }
+
+/** Number of replays that the policy of an execution allows. */
+export const maxReplayCountOf = ({ policy }: { readonly policy?: ExecutionPolicy | undefined }): number =>
+  policy?.maxReplayCount ?? DEFAULTS.maxReplayCount;

@@ -3,6 +3,7 @@ import { groupSnapshotOf, type EdgeGroupSnapshot } from '../flow/group.js';
 import { partitionOfExecution } from '../ids.js';
 import { meterSetOf } from '../metering/meters.js';
 import type { ReadonlyExecution } from './facts.js';
+import { maxReplayCountOf } from './policy.js';
 import {
   isActive,
   isHeld,
@@ -97,6 +98,8 @@ export interface ExecutionInfo {
   readonly leaseReleaseCount: number;
   /** Number of replays. */
   readonly replayCount: number;
+  /** Number of replays that its policy allows. */
+  readonly maxReplayCount: number;
   readonly blockingDetail: string;
   /** Present while an operator holds it. */
   readonly hold: HoldSummary | undefined;
@@ -167,6 +170,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     leaseReclaimCount: execution.leaseReclaimCount,
     leaseReleaseCount: execution.leaseReleaseCount,
     replayCount: execution.replayCount,
+    maxReplayCount: maxReplayCountOf(execution),
     blockingDetail: blockingDetail(execution),
     hold: holdOf(execution),
     grant: grantOf(execution),

@@ -15,9 +15,9 @@ import type { ReadonlyFlow } from '../flow/facts.js';
 import { reopening } from '../flow/members.js';
 import { renewalOf, reopeningOf, type Renewal } from '../flow/renewal.js';
 import { notEligible } from '../lease/fence.js';
-import { DEFAULTS } from '../limits.js';
 import type { View } from '../view.js';
 import type { ReadonlyExecution } from './facts.js';
+import { maxReplayCountOf } from './policy.js';
 import { isTerminal } from './situation.js';
 
 export const replayExecution = operation({
@@ -67,7 +67,7 @@ export const replayExecution = operation({
     if (expectedReplayCount !== undefined && replayCount > expectedReplayCount)
       return accept({ kind: 'already_satisfied', reason: 'already_replayed', replayCount });
     if (!isTerminal(execution.situation)) return reject('execution_not_terminal');
-    const cap = execution.policy?.maxReplayCount ?? DEFAULTS.maxReplayCount;
+    const cap = maxReplayCountOf(execution);
     if (replayCount >= cap) return reject('max_replays_exhausted', { maxReplayCount: String(cap) });
     const flow = execution.flow === undefined ? undefined : view.flows.get(execution.flow);
     const renewal = flow && execution.groupState === 'impossible' ? renewalOf(view, execution, flow) : undefined;

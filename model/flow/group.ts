@@ -9,7 +9,11 @@ type Group = Pick<
 >;
 
 /** Number of successes that a group needs. */
-function neededOf({ groupPolicy, quorumK, dependencyCount }: Group): number {
+export function neededOf({
+  groupPolicy,
+  quorumK,
+  dependencyCount,
+}: Pick<Group, 'groupPolicy' | 'quorumK' | 'dependencyCount'>): number {
   if (groupPolicy === 'all_of') return dependencyCount;
   return groupPolicy === 'any_of' ? 1 : Math.max(1, quorumK);
 }

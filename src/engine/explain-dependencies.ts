@@ -1,68 +1,98 @@
 /** Explains work that depends on other executions. */
+import { neededOf, type EdgeGroupSnapshot } from '../../model/flow/group.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
-import type { EdgeGroupSnapshot } from '../../model/flow/group.js';
+import type { FlowSnapshot } from '../../model/flow/reads.js';
 import type { AnswerOf } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend/backend.js';
-import { callStep, obstacleOf, type Obstacle, type UnblockStep } from './obstacle.js';
+import {
+  callStep,
+  obstacleOf,
+  timeText,
+  waitStep,
+  type Obstacle,
+  type ObstacleStep,
+  type UnblockStep,
+} from './obstacle.js';
 
-/** Number of dependencies that are explained in detail. */
-const MAX_TOLD = 10;
+/** Most dependencies of one execution that are looked at. */
+const MAX_EDGES = 100;
+
+/** Steps in order; undefined when no steps do it. */
+export type Steps = readonly UnblockStep[] | undefined;
 
 /** An execution that another one depends on. */
 export interface Seen {
   readonly info: ExecutionInfo;
-  /** How to make it run; undefined when that is impossible. */
-  readonly unblock: readonly UnblockStep[] | undefined;
+  /** How to make it run. */
+  readonly unblock: Steps;
 }
-export type LookAt = (executionId: string) => Promise<Seen>;
+/** Looks at an upstream; undefined when it is gone, or when too many have been looked at. */
+export type LookAt = (executionId: string) => Promise<Seen | undefined>;
 
 type Edge = AnswerOf<'listEdges'>['edges'][number];
 
-const completionOf = ({ executionId: of, executionKind: task }: ExecutionInfo): UnblockStep => {
-  return callStep('completeExecution', of, task);
-};
+/** What an undecided group lacks. */
+interface Lack {
+  /** The upstreams that can still count. */
+  readonly seen: readonly Seen[];
+  /** The shortest ways to as many completions as it needs. */
+  readonly steps: Steps;
+  /** Whether its execution is skipped on the way, because upstreams end before they complete. */
+  readonly isSkipped: boolean;
+}
 
-/** Obstacle of a member whose flow is still being built. */
-async function ofBuilding(backend: Backend, { flowId }: ExecutionInfo): Promise<Obstacle[]> {
-  const flow = flowId === undefined ? undefined : await backend.describeFlow({ flowId });
-  if (flow?.buildDeadlineAt === undefined) return [];
-  const by = new Date(flow.buildDeadlineAt).toISOString();
-  const sentence = `Its flow is still being built; if that is not done by ${by}, the flow is cancelled.`;
-  const remedy = 'Build it to its end: create it again by its id, or seal it.';
-  return [obstacleOf('waiting_for_children', sentence, remedy, { steps: [callStep('sealFlow', flow.flowId)] })];
+/** The flow of a member. */
+export async function flowOf(backend: Backend, { flowId }: ExecutionInfo): Promise<FlowSnapshot | undefined> {
+  return flowId === undefined ? undefined : backend.describeFlow({ flowId });
 }
 
 /** Obstacles of work that depends on others. */
-export async function ofDependencies(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Obstacle[]> {
-  const { executionId, group } = info;
-  const building = await ofBuilding(backend, info);
-  if (group === undefined || group.missingCount === 0) return building.length > 0 ? building : [NOT_ASKED];
-  const isOpen = (edge: Edge): boolean => edge.edgeState === 'unsatisfied' && edge.round === group.round;
-  const open = await incoming(backend, executionId, isOpen);
-  const seen = await Promise.all(open.map(({ upstreamExecutionId }) => lookAt(upstreamExecutionId)));
-  // The dependencies with the shortest remedies, as many as have to complete.
-  const ways = seen.map(wayToEnd).sort((a, b) => a.length - b.length);
-  const steps = ways.slice(0, group.missingCount).flat();
-  return [...building, obstacleOf('waiting_for_children', sentenceOf(group, seen), remedyOf(group), { steps })];
+export async function ofDependencies(
+  backend: Backend,
+  info: ExecutionInfo,
+  { flow, lookAt, now }: { readonly flow: FlowSnapshot | undefined; readonly lookAt: LookAt; readonly now: number },
+): Promise<Obstacle[]> {
+  const { group } = info;
+  const building = ofBuilding(flow);
+  if (group === undefined || group.missingCount === 0) {
+    return [...(building.length > 0 ? building : [NOT_ASKED]), ...ofOwnDelay(info, now)];
+  }
+  const { seen, isSkipped, ...lack } = await lackOf(backend, info, group, lookAt);
+  const steps = isSkipped ? replayed(info, lack.steps) : lack.steps;
+  const remedy = steps === undefined && group.totalDeps < neededIn(group) ? TOO_FEW : remedyOf(group);
+  const waiting = obstacleOf('waiting_for_children', sentenceOf(group, seen), remedy, { steps });
+  return [...building, waiting, ...ofOwnDelay(info, now)];
+}
+
+/** These steps, and a replay after them if its policy allows one. */
+const replayed = ({ replayCount, maxReplayCount }: ExecutionInfo, steps: Obstacle['steps']): Obstacle['steps'] =>
+  steps === undefined || replayCount >= maxReplayCount ? undefined : [...steps, callStep('replayExecution')];
+
+/** Obstacle of a member whose flow is still being built. */
+function ofBuilding(flow: FlowSnapshot | undefined): Obstacle[] {
+  if (!flow?.building) return [];
+  const { flowId, buildDeadlineAt: until } = flow;
+  const end = until === undefined ? '' : `; if that is not done by ${timeText(until)}, the flow is cancelled`;
+  const remedy = 'Build it to its end: create it again by its id, or seal it.';
+  const steps = [callStep('sealFlow', flowId)];
+  return [obstacleOf('waiting_for_children', `Its flow is still being built${end}.`, remedy, { steps })];
 }
 
 /** The children that a suspended parent waits for, and how enough of them can end. */
 export async function awaitedChildren(
   backend: Backend,
-  { executionId }: ExecutionInfo,
+  info: ExecutionInfo,
   awaited: number,
   lookAt: LookAt,
-): Promise<{ readonly tasks: string; readonly steps: readonly UnblockStep[] }> {
+): Promise<{ readonly tasks: string; readonly steps: Steps }> {
   let ended = 0;
   const isOpen = ({ edgeState, round, endOrder = 0 }: Edge): boolean => {
     ended = Math.max(ended, endOrder);
     return round > 0 && edgeState === 'unsatisfied';
   };
-  const open = await incoming(backend, executionId, isOpen);
-  const seen = await Promise.all(open.map(({ upstreamExecutionId }) => lookAt(upstreamExecutionId)));
-  const ways = seen.map(wayToEnd).sort((a, b) => a.length - b.length);
-  return { tasks: tasksOf(seen), steps: ways.slice(0, Math.max(1, awaited - ended)).flat() };
+  const seen = await seenOf(await incoming(backend, info, isOpen), lookAt);
+  return { tasks: tasksOf(seen), steps: shortest(seen.map(wayToEnd), Math.max(1, awaited - ended)) };
 }
 
 const NOT_ASKED = obstacleOf(
@@ -72,11 +102,96 @@ const NOT_ASKED = obstacleOf(
   { steps: [callStep('applyDue')] },
 );
 
-/** How a dependency can complete. Due work reports those that have ended. */
-function wayToEnd({ info, unblock = [] }: Seen): readonly UnblockStep[] {
-  if (info.stateVector.lifecyclePhase === 'terminal') return [callStep('applyDue', info.executionId)];
-  return [...unblock, completionOf(info)];
+/** Its own delay still applies after its dependencies. */
+function ofOwnDelay({ delayUntil: until }: ExecutionInfo, now: number): Obstacle[] {
+  if (until === undefined || until <= now) return [];
+  const steps = [waitStep(until), callStep('applyDue')];
+  return [obstacleOf('waiting_for_delay', 'It is delayed.', 'Wait until the time has come.', { until, steps })];
 }
+
+const neededIn = ({ policy, k = 0, totalDeps }: EdgeGroupSnapshot): number =>
+  neededOf({ groupPolicy: policy, quorumK: k, dependencyCount: totalDeps });
+
+/** Whether the group cannot be satisfied by the upstreams that have not ended, with `revived` of the others. */
+const isHopeless = (group: EdgeGroupSnapshot, revived = 0): boolean =>
+  group.failedCount + group.skippedCount - revived > group.totalDeps - neededIn(group) &&
+  group.satisfiedCount < neededIn(group);
+
+async function lackOf(backend: Backend, info: ExecutionInfo, group: EdgeGroupSnapshot, lookAt: LookAt): Promise<Lack> {
+  const seen = await seenOf(await incoming(backend, info, edgesOf(group, 'unsatisfied')), lookAt);
+  const lasting = seen.filter((it) => !endsFirst(it));
+  const missing = neededIn(group) - group.satisfiedCount;
+  const steps = shortest(lasting.map(wayToEnd), missing);
+  const failedCount = group.failedCount + seen.length - lasting.length;
+  const isSkipped = steps === undefined && group.round === 0 && isHopeless({ ...group, failedCount });
+  return { seen, steps: isSkipped ? shortest(seen.map(wayToEnd), missing) : steps, isSkipped };
+}
+
+/** Whether an upstream that has not ended yet does so before it runs, and is replayed. */
+const endsFirst = ({ info: { executionId, stateVector }, unblock = [] }: Seen): boolean =>
+  stateVector.lifecyclePhase !== 'terminal' &&
+  unblock.some((step) => step.kind === 'call' && step.call === 'replayExecution' && step.of === executionId);
+
+/**
+ * What has to complete before a member is replayed. A replay looks again at upstreams that ended badly, so they count
+ * once they have completed.
+ */
+export async function beforeReplay(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Steps> {
+  const { group } = info;
+  if (group === undefined || group.groupState === 'satisfied') return [];
+  if (!isHopeless(group))
+    return group.groupState === 'impossible' ? [] : (await lackOf(backend, info, group, lookAt)).steps;
+  const failed = await seenOf(await incoming(backend, info, edgesOf(group, 'impossible')), lookAt);
+  const revived = failed.filter(isRevived);
+  // A parent continues without its children, unless enough of them have been replayed.
+  if (group.round > 0 && isHopeless(group, revived.length)) return [];
+  const { seen } = await lackOf(backend, info, group, lookAt);
+  const ways = [...seen.map(wayToEnd), ...(group.round > 0 ? revived : failed).map(wayToSuccess)];
+  return shortest(ways, neededIn(group) - group.satisfiedCount);
+}
+
+/** Edges of a group in a state. */
+const edgesOf =
+  (group: EdgeGroupSnapshot, state: Edge['edgeState']) =>
+  ({ edgeState, round }: Edge): boolean =>
+    edgeState === state && round === group.round;
+
+async function seenOf(edges: readonly Edge[], lookAt: LookAt): Promise<readonly Seen[]> {
+  const seen = await Promise.all(edges.map(({ upstreamExecutionId }) => lookAt(upstreamExecutionId)));
+  return seen.filter((it) => it !== undefined);
+}
+
+/** Whether an upstream that ended badly runs again, or has completed since. */
+const isRevived = ({ info: { stateVector, publicState } }: Seen): boolean =>
+  stateVector.lifecyclePhase !== 'terminal' || publicState === 'completed';
+
+/** How an upstream can complete. Due work reports those that have ended. */
+function wayToEnd(seen: Seen): Steps {
+  const { executionId, stateVector } = seen.info;
+  return stateVector.lifecyclePhase === 'terminal' ? [callStep('applyDue', executionId)] : wayToSuccess(seen);
+}
+
+/** How an upstream that may have ended badly can complete. */
+function wayToSuccess({ info: { executionId: of, executionKind: task, publicState }, unblock }: Seen): Steps {
+  if (publicState === 'completed') return [];
+  return unblock === undefined ? undefined : [...unblock, callStep('completeExecution', of, task)];
+}
+
+/** The shortest ways, as many as are needed; undefined if there are too few. Those that wait longest come last. */
+function shortest(ways: readonly Steps[], count: number): Steps {
+  const open = ways.filter((way) => way !== undefined).sort((a, b) => a.length - b.length);
+  if (open.length < count) return undefined;
+  return open
+    .slice(0, Math.max(0, count))
+    .sort((a, b) => lastWait(a) - lastWait(b))
+    .flat();
+}
+
+/** The last time that is waited for. */
+export const lastWait = (steps: readonly ObstacleStep[]): number =>
+  Math.max(0, ...steps.map((step) => (step.kind === 'wait' ? step.until : 0)));
+
+const TOO_FEW = 'Add dependencies: it needs more of them than it has.';
 
 function sentenceOf({ policy, runningCount, totalDeps, missingCount }: EdgeGroupSnapshot, seen: readonly Seen[]) {
   const rest = runningCount > seen.length ? ' and others' : '';
@@ -96,39 +211,17 @@ function tasksOf(seen: readonly Seen[]): string {
 }
 
 /** The first matching edges that lead to an execution. */
-async function incoming(backend: Backend, executionId: string, isWanted: (edge: Edge) => boolean): Promise<Edge[]> {
+async function incoming(
+  backend: Backend,
+  { executionId }: ExecutionInfo,
+  isWanted: (edge: Edge) => boolean,
+): Promise<Edge[]> {
   const found: Edge[] = [];
   let cursor: string | undefined;
   do {
     const page = await backend.listEdges({ executionId, direction: 'incoming', cursor, limit: LIMITS.maxListPage });
     found.push(...page.edges.filter(isWanted));
     cursor = page.nextCursor;
-  } while (cursor !== undefined && found.length < MAX_TOLD);
-  return found.slice(0, MAX_TOLD);
-}
-
-/** What has to complete before an ended execution can be replayed; undefined when that is impossible. */
-export async function beforeReplay(
-  backend: Backend,
-  { executionId, publicState }: ExecutionInfo,
-  lookAt: LookAt,
-): Promise<readonly UnblockStep[] | undefined> {
-  if (publicState !== 'skipped') return [];
-  const steps: UnblockStep[] = [];
-  for (const { upstreamExecutionId } of await incoming(
-    backend,
-    executionId,
-    ({ edgeState }) => edgeState === 'impossible',
-  )) {
-    const { info, unblock } = await lookAt(upstreamExecutionId);
-    if (unblock === undefined) return undefined;
-    steps.push(...unblock, completionOf(info));
-  }
-  return steps;
-}
-
-/** A member of a cancelled flow cannot run again. */
-export async function isOfCancelledFlow(backend: Backend, { flowId }: ExecutionInfo): Promise<boolean> {
-  if (flowId === undefined) return false;
-  return (await backend.describeFlow({ flowId }))?.publicFlowState === 'cancelled';
+  } while (cursor !== undefined && found.length < MAX_EDGES);
+  return found.slice(0, MAX_EDGES);
 }

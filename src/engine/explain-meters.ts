@@ -1,6 +1,7 @@
 /** Budgets and quota policies that keep work from running. */
 import { EngineError } from '../../model/errors.js';
 import { partsOfMeterSet } from '../../model/metering/meters.js';
+import type { BudgetStatus } from '../../model/budget/reads.js';
 import type { QuotaStatus } from '../../model/quota/reads.js';
 import type { Backend } from '../backend/backend.js';
 import { policiesOf } from './deliveries.js';
@@ -26,19 +27,33 @@ export async function meterObstacles(
 }
 
 async function ofBudget(backend: Backend, budgetId: string, called: string): Promise<Obstacle | undefined> {
-  let room: Awaited<ReturnType<Backend['readBudgetRoom']>>;
+  let budget: BudgetStatus;
   try {
-    room = await backend.readBudgetRoom({ budgetId });
+    budget = await backend.getBudgetStatus({ budgetId });
   } catch (error) {
     // A policy that was never created limits nothing.
     if (error instanceof EngineError && error.code === 'budget_not_found') return undefined;
     throw error;
   }
-  if (room.exhausted.length === 0) return undefined;
-  const sentence = `Budget ${called} is exhausted: ${room.exhausted.join(', ')}.`;
-  const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
-  const steps = [callStep('resetBudget', budgetId)];
-  return obstacleOf('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId, steps });
+  const { exhausted, nextResetAt: until } = budget;
+  if (exhausted.length === 0) return undefined;
+  // A reset takes back what was spent, but not what is reserved.
+  const reserved = exhausted.filter((of) => (budget.reserved[of] ?? 0) >= (budget.hardLimits[of] ?? 0));
+  const sentence = `Budget ${called} is exhausted: ${exhausted.join(', ')}.`;
+  if (reserved.length === 0) {
+    const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
+    return obstacleOf('budget', sentence, remedy, {
+      until,
+      meterId: budgetId,
+      steps: [callStep('resetBudget', budgetId)],
+    });
+  }
+  return obstacleOf(
+    'budget',
+    `${sentence} Reservations hold all of ${reserved.join(', ')}.`,
+    'Raise its limits, or settle or release reservations.',
+    { meterId: budgetId, steps: [callStep('updateBudgetLimits', budgetId)] },
+  );
 }
 
 async function ofQuota(backend: Backend, quotaPolicyId: string, called: string): Promise<Obstacle | undefined> {
@@ -48,14 +63,16 @@ async function ofQuota(backend: Backend, quotaPolicyId: string, called: string):
 
 function ofFull(status: QuotaStatus, called: string): Obstacle | undefined {
   const { quotaPolicyId: meterId, maxRequestsPerWindow, windowSeconds, maxConcurrent, held, roomAt: until } = status;
-  if (until !== undefined) {
-    const sentence = `Quota ${called} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
-    return obstacleOf('quota', sentence, 'Wait until the window moves.', { until, meterId, steps: [waitStep(until)] });
-  }
-  if (maxConcurrent === 0 || held < maxConcurrent) return undefined;
-  const sentence = `All ${maxConcurrent} slots of quota ${called} are held.`;
-  return obstacleOf('quota', sentence, 'Wait for an end.', {
-    meterId,
-    steps: [callStep('releaseAdmission', meterId)],
-  });
+  const hasSlot = maxConcurrent === 0 || held < maxConcurrent;
+  if (until === undefined && hasSlot) return undefined;
+  const release = hasSlot ? [] : [callStep('releaseAdmission', meterId)];
+  const slots = `All ${maxConcurrent} slots of quota ${called} are held.`;
+  if (until === undefined) return obstacleOf('quota', slots, 'Wait for an end.', { meterId, steps: release });
+  const rate = `Quota ${called} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
+  return obstacleOf(
+    'quota',
+    hasSlot ? rate : `${rate} ${slots}`,
+    hasSlot ? 'Wait until the window moves.' : 'Wait until the window moves, and for an end.',
+    { until, meterId, steps: [waitStep(until), ...release] },
+  );
 }

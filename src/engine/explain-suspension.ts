@@ -5,7 +5,7 @@ import { channelOf } from '../../model/suspension/channel.js';
 import type { OpenWaitpoint } from '../../model/suspension/listings.js';
 import type { Backend } from '../backend/backend.js';
 import { awaitedChildren, type LookAt } from './explain-dependencies.js';
-import { callStep, obstacleOf, type Obstacle } from './obstacle.js';
+import { callStep, obstacleOf, timeText, waitStep, type Obstacle } from './obstacle.js';
 
 /** Signals named in a sentence; of more it gives the number. */
 const MAX_NAMED = 5;
@@ -18,7 +18,12 @@ const KINDS: Readonly<Partial<Record<BlockingReason, readonly [what: string, rem
 };
 
 /** Obstacles of a suspended execution. Read after the execution, which can have resumed meanwhile. */
-export async function ofSuspension(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Obstacle[]> {
+export async function ofSuspension(
+  backend: Backend,
+  info: ExecutionInfo,
+  lookAt: LookAt,
+  now: number,
+): Promise<Obstacle[]> {
   const {
     executionId,
     stateVector: { blockingReason },
@@ -40,7 +45,10 @@ export async function ofSuspension(backend: Backend, info: ExecutionInfo, lookAt
   const detail = also + (blockingDetail === '' ? '' : ` ${blockingDetail}.`);
   // A handler that is resumed without its signals waits for them again. Other programs may continue.
   const isOfHandler = signals.length > 0 && waitpoints.every(isHeardByChannel);
-  const steps = [callStep(isOfHandler ? 'signalExecution' : 'resumeExecution')];
+  // An operator resumes it at once, whatever its policy says.
+  const delayMs = suspension?.resumePolicy.resumeDelayMs ?? 0;
+  const delay = isOfHandler && delayMs > 0 ? [waitStep(now + delayMs), callStep('applyDue')] : [];
+  const steps = [callStep(isOfHandler ? 'signalExecution' : 'resumeExecution'), ...delay];
   return [obstacleOf(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
 }
 
@@ -73,10 +81,4 @@ function named(signals: readonly string[]): string {
   const more = signals.length - MAX_NAMED;
   const names = signals.slice(0, MAX_NAMED).map((name) => JSON.stringify(name));
   return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-}
-
-/** A time for people. A time beyond every calendar stays a number. */
-export function timeText(ms: number): string {
-  const date = new Date(ms);
-  return Number.isNaN(date.getTime()) ? `${ms} ms after 1970` : date.toISOString();
 }

@@ -5,22 +5,28 @@
 import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
-import { partitionOfExecution } from '../../model/ids.js';
+import type { FlowSnapshot } from '../../model/flow/reads.js';
 import { laneNameOf } from '../shared/lane-names.js';
 import type { Backend } from '../backend/backend.js';
-import { beforeReplay, isOfCancelledFlow, ofDependencies, type LookAt } from './explain-dependencies.js';
-import { meterObstacles, type MeterNames } from './explain-meters.js';
-import { ofSuspension, timeText } from './explain-suspension.js';
+import { flowOf, lastWait, ofDependencies, type LookAt } from './explain-dependencies.js';
+import { ofEnded, ofExpired } from './explain-end.js';
+import { ofSurroundings, type NameMeters, type Sources } from './explain-surroundings.js';
+import { ofSuspension } from './explain-suspension.js';
 import {
   callStep,
   notApplied,
   obstacleOf,
+  timeText,
   waitStep,
   type Obstacle,
   type ObstacleStep,
   type UnblockStep,
 } from './obstacle.js';
 import { takersOf, type Takers } from './workers.js';
+
+export type { NameMeters };
+
+const noNames: NameMeters = () => Promise.resolve(new Map());
 
 export interface Explanation extends Omit<Obstacle, 'steps'> {
   /**
@@ -47,13 +53,8 @@ const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
   waiting_for_retry_backoff: 'Its last attempt failed, and the next one waits',
 };
 
-/** Depth to which dependencies are explained. */
-const MAX_DEPTH = 5;
-
-/** The app's names of the budgets and quotas of an execution. Called only for metered executions. */
-export type NameMeters = (info: ExecutionInfo) => Promise<MeterNames>;
-
-const noNames: NameMeters = () => Promise.resolve(new Map());
+/** Most executions that one explanation looks at. */
+const MAX_SEEN = 100;
 
 /** @throws EngineError `execution_not_found`, and what the backend throws */
 export async function explain(
@@ -61,87 +62,117 @@ export async function explain(
   executionId: string,
   nameMeters: NameMeters = noNames,
 ): Promise<Explanation> {
-  return explainTo(MAX_DEPTH, backend, await infoOf(backend, executionId), nameMeters);
-}
-
-async function infoOf(backend: Backend, executionId: string): Promise<ExecutionInfo> {
   const info = await backend.readExecutionInfo({ executionId });
   if (info === undefined) throw new EngineError('execution_not_found', `${executionId} is not known.`);
-  return info;
+  const now = await backend.serverTime();
+  const seen = new Map<string, ReturnType<LookAt>>();
+  const lookAt: LookAt = (id) => {
+    const known = seen.get(id);
+    if (known !== undefined) return known;
+    if (seen.size >= MAX_SEEN) return Promise.resolve(undefined);
+    const found = backend.readExecutionInfo({ executionId: id }).then(async (upstream) => {
+      if (upstream === undefined) return undefined;
+      return {
+        info: upstream,
+        unblock: (await explained({ backend, lookAt, now, nameMeters: noNames }, upstream)).unblock,
+      };
+    });
+    seen.set(id, found);
+    return found;
+  };
+  return explained({ backend, lookAt, now, nameMeters }, info);
 }
 
-async function explainTo(
-  depth: number,
-  backend: Backend,
+async function explained(sources: Sources, info: ExecutionInfo): Promise<Explanation> {
+  const { backend, now } = sources;
+  const flow = await flowOf(backend, info);
+  if (info.stateVector.lifecyclePhase === 'terminal') return explanationOf(info, await ofEnded(sources, info, flow));
+  const lease = await leaseOf(backend, info);
+  if (lease !== undefined && lease.expiresAt > now) return RUNS;
+  if (owesCancel(flow, info)) return explanationOf(info, [CANCEL_OWED]);
+  const { executionDeadlineAt: deadline = Infinity } = info;
+  if (deadline <= now) return explanationOf(info, await ofExpired(sources, info, flow));
+  const obstacles =
+    lease === undefined
+      ? await obstaclesOf(sources, info, flow)
+      : [lapsed(lease.expiresAt), ...(await ofSurroundings(sources, info))];
+  if (obstacles.length === 0) return ofWaiting(backend, info);
+  const explanation = explanationOf(info, obstacles);
+  if (lastWait(explanation.unblock ?? []) < deadline) return explanation;
+  // It expires while the steps wait, so it is replayed.
+  return { ...explanation, unblock: explanationOf(info, await ofExpired(sources, info, flow)).unblock };
+}
+
+const { steps: _, ...RUNNING } = obstacleOf('nothing', 'A worker runs it.', 'Nothing is needed.');
+const RUNS: Explanation = { ...RUNNING, unblock: [], takers: undefined };
+
+const CANCEL_OWED = obstacleOf('ended', 'Its flow was cancelled, and it is about to end.', 'Run its flow again.', {
+  steps: undefined,
+});
+
+const lapsed = (at: number): Obstacle => notApplied('The lease of its worker is over, but no process has noticed.', at);
+
+/** The lease of its worker, which can be over without the engine having recorded it. */
+async function leaseOf(backend: Backend, { executionId, stateVector }: ExecutionInfo) {
+  const { lifecyclePhase, ownershipState } = stateVector;
+  if (lifecyclePhase !== 'active' || ownershipState !== 'leased') return undefined;
+  return (await backend.describeExecution({ executionId }))?.currentLease;
+}
+
+/** Whether the cancellation of its flow has yet to end it. */
+function owesCancel(flow: FlowSnapshot | undefined, { stateVector }: ExecutionInfo): boolean {
+  if (flow?.publicFlowState !== 'cancelled' || flow.cancellationPolicy === 'flow_only') return false;
+  return flow.cancellationPolicy === 'cancel_all' || stateVector.lifecyclePhase !== 'active';
+}
+
+/** Everything that keeps it from running, except that no worker has taken it. */
+async function obstaclesOf(
+  sources: Sources,
   info: ExecutionInfo,
-  nameMeters: NameMeters,
-): Promise<Explanation> {
-  const now = await backend.serverTime();
-  const { lifecyclePhase, ownershipState } = info.stateVector;
-  if (lifecyclePhase === 'active' && ownershipState === 'leased') return ofOwned(backend, info, now);
-  const lookAt: LookAt = async (upstream) => {
-    const other = await infoOf(backend, upstream);
-    return { info: other, unblock: depth === 0 ? [] : (await explainTo(depth - 1, backend, other, noNames)).unblock };
-  };
-  if (lifecyclePhase === 'terminal') return ofEnded(backend, info, lookAt);
-  const obstacles = [
+  flow: FlowSnapshot | undefined,
+): Promise<readonly Obstacle[]> {
+  return [
     ...ofHold(info),
-    ...(await ofSituation(backend, info, now, lookAt)),
-    ...(await ofLane(backend, info)),
-    ...(await meterObstacles(backend, info.meters, () => nameMeters(info))),
-    ...ofGrant(info),
+    ...(await ofSituation(sources, info, flow)),
+    ...(await ofSurroundings(sources, info)),
+    ...ofGrant(info, sources.now),
   ];
-  if (obstacles.length > 0) return explained(info, obstacles, undefined);
-  return ofWaiting(backend, info);
 }
 
 /** The first obstacle is the reason; removing all of them makes it run. */
-function explained(
+function explanationOf(
   { executionId: of, executionKind: task }: ExecutionInfo,
-  [first, ...others]: readonly Obstacle[],
-  takers: Takers | undefined,
+  obstacles: readonly Obstacle[],
+  takers?: Takers,
 ): Explanation {
-  const { steps, ...why } = first as Obstacle;
-  const all = [...steps, ...others.flatMap((other) => other.steps), callStep('claimForWorker')];
+  const { steps: _, ...why } = obstacles[0] as Obstacle;
+  const isPossible = obstacles.every(({ steps }) => steps !== undefined);
+  const all = [...obstacles.flatMap(({ steps = [] }) => steps), callStep('claimForWorker')];
   const own = all.map((step) => (step.kind === 'call' && step.of === undefined ? callStep(step.call, of, task) : step));
-  return { ...why, unblock: onceEach(own), takers };
+  return { ...why, unblock: isPossible ? inOrder(own) : undefined, takers };
 }
 
-/** A remedy that several dependencies need is listed once. Times come in order, each followed by what is due then. */
-function onceEach(steps: readonly UnblockStep[]): readonly UnblockStep[] {
+/**
+ * A remedy that several dependencies need is listed once. A time that has come by then is not waited for again, and what
+ * is due then has been applied.
+ */
+function inOrder(steps: readonly UnblockStep[]): readonly UnblockStep[] {
   const done = new Set<string>();
+  let waited = 0;
+  let isPast = false;
   return steps.filter((step) => {
-    if (step.kind === 'wait' || step.call === 'applyDue') return true;
+    if (step.kind === 'wait') {
+      isPast = step.until <= waited;
+      waited = Math.max(waited, step.until);
+      return !isPast;
+    }
+    if (step.call === 'applyDue') return !isPast;
+    isPast = false;
     const name = `${step.call} ${step.of}`;
     if (done.has(name)) return false;
     done.add(name);
     return true;
   });
-}
-
-/** Ended executions can run again unless their flow was cancelled. Skipped ones come after their dependencies. */
-async function ofEnded(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Explanation> {
-  const ended = `It ended ${info.publicState}`;
-  const before = (await isOfCancelledFlow(backend, info)) ? undefined : await beforeReplay(backend, info, lookAt);
-  if (before === undefined) {
-    const { steps: _, ...why } = obstacleOf('ended', `${ended}: its flow was cancelled.`, 'Run its flow again.');
-    return { ...why, unblock: undefined, takers: undefined };
-  }
-  const remedy = before.length === 0 ? 'Replay it.' : 'Replay what it depends on, then replay it.';
-  const steps = [...before, callStep('replayExecution')];
-  return explained(info, [obstacleOf('ended', `${ended}.`, remedy, { steps })], undefined);
-}
-
-/** A lease can be over without the engine having recorded it. */
-async function ofOwned(backend: Backend, info: ExecutionInfo, now: number): Promise<Explanation> {
-  const { executionId } = info;
-  const lease = (await backend.describeExecution({ executionId }))?.currentLease;
-  if (lease === undefined || lease.expiresAt > now) {
-    const { steps: _, ...nothing } = obstacleOf('nothing', 'A worker runs it.', 'Nothing is needed.');
-    return { ...nothing, unblock: [], takers: undefined };
-  }
-  const sentence = 'The lease of its worker is over, but no process has noticed.';
-  return explained(info, [notApplied(sentence, lease.expiresAt)], undefined);
 }
 
 function ofHold({ hold }: ExecutionInfo): Obstacle[] {
@@ -152,10 +183,14 @@ function ofHold({ hold }: ExecutionInfo): Obstacle[] {
 }
 
 /** The obstacle of its situation. */
-async function ofSituation(backend: Backend, info: ExecutionInfo, now: number, lookAt: LookAt): Promise<Obstacle[]> {
+async function ofSituation(
+  { backend, now, lookAt }: Sources,
+  info: ExecutionInfo,
+  flow: FlowSnapshot | undefined,
+): Promise<readonly Obstacle[]> {
   const { lifecyclePhase, blockingReason } = info.stateVector;
-  if (blockingReason === 'waiting_for_children') return ofDependencies(backend, info, lookAt);
-  if (lifecyclePhase === 'suspended') return ofSuspension(backend, info, lookAt);
+  if (blockingReason === 'waiting_for_children') return ofDependencies(backend, info, { flow, lookAt, now });
+  if (lifecyclePhase === 'suspended') return ofSuspension(backend, info, lookAt, now);
   return ofState(info, now);
 }
 
@@ -184,21 +219,10 @@ function ofState(
   ];
 }
 
-async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo): Promise<Obstacle[]> {
-  const lane = await backend.readLane({ partition: partitionOfExecution(executionId), laneId });
-  if (lane?.laneState !== 'paused') return [];
-  const why = lane.stateReason === '' ? '' : `: ${lane.stateReason}`;
-  const sentence = `The lane ${laneNameOf(laneId)} is paused by ${lane.stateChangedBy}${why}.`;
-  return [
-    obstacleOf('lane_paused', sentence, 'Resume the lane.', {
-      steps: [callStep('resumeLane', laneNameOf(laneId))],
-    }),
-  ];
-}
-
-function ofGrant({ grant }: ExecutionInfo): Obstacle[] {
+function ofGrant({ grant }: ExecutionInfo, now: number): Obstacle[] {
   if (grant === undefined) return [];
   const until = grant.expiresAt + 1;
+  if (until <= now) return [notApplied(`Its grant to ${grant.workerId} is over, but no process has noticed.`, until)];
   const steps = [waitStep(until), callStep('applyDue')];
   return [obstacleOf('granted', `It is granted to ${grant.workerId}.`, 'Wait for that worker.', { until, steps })];
 }
@@ -213,7 +237,7 @@ async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explana
     takers.capable === 0
       ? 'Start such a worker.'
       : 'Wait until one has a free slot, give them more slots, or start another one.';
-  return explained(info, [obstacleOf('worker', sentence, remedy)], takers);
+  return explanationOf(info, [obstacleOf('worker', sentence, remedy)], takers);
 }
 
 /** Which requirement the registered workers do not meet. */

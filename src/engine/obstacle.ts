@@ -65,8 +65,8 @@ export interface Obstacle {
    * operator.
    */
   readonly signals: readonly string[];
-  /** Steps to remove it, in order. */
-  readonly steps: readonly ObstacleStep[];
+  /** Steps to remove it, in order; undefined when nothing removes it. */
+  readonly steps: readonly ObstacleStep[] | undefined;
 }
 
 /** An obstacle with few known facts. */
@@ -83,3 +83,9 @@ export const notApplied = (sentence: string, until: number): Obstacle =>
     until,
     steps: [callStep('applyDue')],
   });
+
+/** A time for people. A time beyond every calendar stays a number. */
+export function timeText(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? `${ms} ms after 1970` : date.toISOString();
+}

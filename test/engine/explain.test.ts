@@ -98,7 +98,7 @@ test('what is suspended says for which signals, and until when', async () => {
   await because(backend, { because: 'paused_by_operator', sentence: 'It waits for an operator.', until: undefined });
 });
 
-test('a quota without room', async () => {
+test('a quota without room for its rate, and without a slot', async () => {
   const limits = { windowSeconds: 60, maxRequestsPerWindow: 1, maxConcurrent: 1 };
   const backend = await created({ policy: { keyedQuotas: [{ quotaPolicyId: POLICY, ...limits }] } });
   await because(backend, { because: 'worker' });
@@ -107,8 +107,14 @@ test('a quota without room', async () => {
   expect(full).toMatchObject({ because: 'quota', meterId: POLICY });
   expect(full.unblock).toEqual([
     { kind: 'wait', until: full.until },
+    { kind: 'call', call: 'releaseAdmission', of: POLICY },
     { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
   ]);
+  engine.setTime(full.until as number);
+  const slots = `All 1 slots of quota ${POLICY} are held.`;
+  await because(backend, { sentence: slots, unblock: full.unblock?.slice(1) });
+  await backend.releaseAdmission({ quotaPolicyId: POLICY, admissionIds: [uuid(4)] });
+  await because(backend, { because: 'worker' });
 });
 
 test('an exhausted budget, and one that was never created', async () => {
@@ -121,6 +127,52 @@ test('an exhausted budget, and one that was never created', async () => {
     { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
   ] as const;
   await because(backend, { because: 'budget', meterId: POLICY, unblock });
+  await backend.resetBudget({ budgetId: POLICY });
+  await because(backend, { because: 'worker' });
+});
+
+test('a budget whose reservations a reset would leave', async () => {
+  const backend = await created({ policy: { budgetIds: [POLICY] } });
+  await backend.createBudget({ budgetId: POLICY, limits: { tokens: { hard: 10 } }, resetIntervalMs: 1_000 });
+  await backend.reserveBudget({ budgetId: POLICY, reservationId: uuid(5), amounts: { tokens: 10 } });
+  const unblock = [
+    { kind: 'call', call: 'updateBudgetLimits', of: POLICY },
+    { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
+  ] as const;
+  const sentence = `Budget ${POLICY} is exhausted: tokens. Reservations hold all of tokens.`;
+  await because(backend, { sentence, until: undefined, unblock });
+  await backend.resetBudget({ budgetId: POLICY });
+  await because(backend, { sentence });
+  await backend.updateBudgetLimits({ budgetId: POLICY, limits: { tokens: { hard: 11 } } });
+  await because(backend, { because: 'worker' });
+});
+
+test('what was replayed as often as its policy allows cannot run again', async () => {
+  const backend = await created({ policy: { maxReplayCount: 0 } });
+  await backend.cancelExecution({ executionId: X, source: 'operator_override', reason: '' });
+  await because(backend, { sentence: 'It ended cancelled: its policy allows 0 replays.', unblock: undefined });
+  await expect(backend.replayExecution({ executionId: X })).rejects.toMatchObject({ code: 'max_replays_exhausted' });
+});
+
+test('a chain of thirty is unblocked from its start, and one of more than a hundred is not', async () => {
+  engine = await testEngine({});
+  const { backend } = engine;
+  const chain = async (from: number, count: number): Promise<string> => {
+    const ids = Array.from({ length: count }, (_, at) => `{fp:0}:${uuid(from + at)}`);
+    const members = ids.map((executionId) => ({ executionId, laneId: 'lane', executionKind: 'k' }));
+    const edges = ids.slice(1).map((downstreamExecutionId, at) => ({
+      edgeId: uuid(from + at),
+      upstreamExecutionId: ids[at] as string,
+      downstreamExecutionId,
+    }));
+    const flowId = `{fp:0}:${uuid(from + count)}`;
+    await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members, edges } });
+    return ids.at(-1) as string;
+  };
+  const { unblock } = await explain(backend, await chain(1_000, 30));
+  expect(unblock).toHaveLength(59);
+  expect(unblock?.[0]).toMatchObject({ call: 'claimForWorker', of: `{fp:0}:${uuid(1_000)}` });
+  expect((await explain(backend, await chain(2_000, 102))).unblock).toBeUndefined();
 });
 
 test('what depends on others says on which tasks, and what several of them need is done once', async () => {

@@ -5,10 +5,8 @@
 import { expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import type { ArgsOf, Command, OperationName } from '../../model/machine.js';
-import { QUERIES } from '../../model/machine.js';
 import { SITUATION_NAMES, type Situation } from '../../model/execution/situation.js';
-import { SpecMachine } from '../../model/specification/machine.js';
-import type { Backend } from '../../src/backend/backend.js';
+import type { SpecMachine } from '../../model/specification/machine.js';
 import { parseCommand } from '../../src/backend/boundary.js';
 import { explain, type UnblockStep } from '../../src/engine/index.js';
 import {
@@ -26,6 +24,7 @@ import {
   uuid,
   X,
 } from '../model/dsl.js';
+import { backendOf, copyOf } from './model-backend.js';
 
 const FLOW = '{fp:0}:00000000-0000-4000-a000-0000000000aa';
 const UPSTREAM = '{fp:0}:00000000-0000-4000-a000-0000000000ab';
@@ -122,27 +121,6 @@ const nameOf = (step: UnblockStep): string => {
   if (step.kind === 'wait') return `wait until ${step.until}`;
   return step.call === 'applyDue' || step.call === 'resumeLane' ? `${step.call} ` : `${step.call} ${step.of}`;
 };
-
-function copyOf(machine: SpecMachine): SpecMachine {
-  const copy = new SpecMachine({ retentionMs: 86_400_000 }, PARTITION);
-  for (const { event: happened } of machine.partition.log) copy.record(happened);
-  return copy;
-}
-
-/** The reads of `explain`, answered by the model. Budgets and quotas are of other partitions: nothing is metered here. */
-const backendOf = (machine: SpecMachine): Backend =>
-  new Proxy({} as Backend, {
-    get: (_, name: string) => async (args: object) => {
-      if (name === 'serverTime') return NOW;
-      if (name === 'listWorkers') return { workers: [], nextCursor: undefined };
-      const query = QUERIES[name as keyof typeof QUERIES];
-      const decision = query.read(machine.view, query.args.parse(args) as never, {
-        now: NOW,
-        settings: { retentionMs: 0 },
-      }) as { ok: boolean; outcome: unknown };
-      return decision.outcome;
-    },
-  });
 
 const paused = {
   type: 'lane_paused',
@@ -256,7 +234,7 @@ function timesOf(machine: SpecMachine): number[] {
 }
 
 test.each(WORLDS)('%s', async (_, make) => {
-  const { unblock, sentence, because } = await explain(backendOf(make()), X);
+  const { unblock, sentence, because } = await explain(backendOf(make(), NOW), X);
   expect(sentence).not.toBe('');
   if (because === 'nothing') expect(unblock).toEqual([]);
   // As short as the shortest way, and one that works.
