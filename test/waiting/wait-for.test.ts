@@ -266,6 +266,24 @@ describe('waitFor', () => {
     expect(unblock?.[0]).toMatchObject({ call: 'signalExecution', of: run.id });
   });
 
+  it('a time that is over before the run was ever suspended wins its race in every run', async () => {
+    t = testApp();
+    const winners: string[] = [];
+    const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext) => {
+      const winner = await Promise.race([waitFor('go').then(() => 'signal'), sleep(0).then(() => 'time')]);
+      winners.push(winner);
+      await sleep('1m', { name: 'after' });
+      return winner;
+    });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance('1s');
+    await run.signal('go');
+    await t.advance('5m');
+    expect(await run.result()).toBe('time');
+    expect(new Set(winners)).toEqual(new Set(['time']));
+  });
+
   it('several waits side by side, in a race and together', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext) => {

@@ -351,7 +351,7 @@ export class Waits {
         });
       return;
     }
-    if (first !== undefined) {
+    if (first !== undefined && !this.mustStore(first)) {
       const { wait, at, signals } = first;
       this.blocked.delete(wait);
       if (signals !== undefined) known?.take(signals);
@@ -369,6 +369,17 @@ export class Waits {
     const [only] = waits;
     if (waits.length === 1 && only?.children?.isGroup()) this.attempt.suspend('children');
     else this.attempt.suspend(requestFor(waits, known?.keptSignals ?? 0, this.deps.ids));
+  }
+
+  /**
+   * Whether the run has to be suspended although a wait is over: its time has passed before any suspension stored its
+   * end. A later run would compute a later end, and one of the waits beside it could then be over first.
+   */
+  private mustStore({ wait, at }: Over): boolean {
+    const { keys, until, endedAt } = wait;
+    const [key] = keys;
+    if (key === undefined || at !== until || at === endedAt || this.blocked.size === 1) return false;
+    return this.known?.of(key) === undefined;
   }
 
   /**
