@@ -5,6 +5,7 @@ import { checkBoolean, refuse } from '../shared/checks.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
+import { propertyOf } from '../util/thrown.js';
 import { checkBackend, isPromise, type BackendSource } from './connection.js';
 
 export interface AppOptions {
@@ -68,12 +69,17 @@ export function checkAppOptions(options: AppOptions | undefined): void {
   if (connect !== undefined && connect !== 'wait' && connect !== 'fail')
     throw refuse(where, 'connect', '"wait" or "fail"', connect);
   if (namespace !== undefined && !namespaceField.safeParse(namespace).success)
-    throw refuse(where, 'namespace', '1 to 128 printable ASCII characters without { } : ,', namespace);
+    throw refuse(
+      where,
+      'namespace',
+      '1 to 128 printable ASCII characters, none of them a brace, colon or comma',
+      namespace,
+    );
   if (creatorIdentity !== undefined && !identityField.safeParse(creatorIdentity).success)
     throw refuse(where, 'creatorIdentity', '1 to 256 bytes of text without control characters', creatorIdentity);
   checkBoolean(where, 'closeBackend', options.closeBackend);
   for (const name of ['ids', 'clock'] as const) checkKind(where, name, options[name]);
   const levels = ['debug', 'info', 'warn', 'error'] as const;
-  if (log !== undefined && !levels.every((level) => typeof (log as Partial<Logger> | null)?.[level] === 'function'))
+  if (log !== undefined && !levels.every((level) => typeof propertyOf(log, level) === 'function'))
     throw refuse(where, 'log', 'a logger with debug, info, warn and error, like console', log);
 }

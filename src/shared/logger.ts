@@ -1,6 +1,6 @@
 /** Loggers of users, and how the package calls them. */
 import { quietly } from '../util/quietly.js';
-import { textOf, tried } from '../util/thrown.js';
+import { propertyOf, textOf, tried } from '../util/thrown.js';
 
 /** Where messages go. `console` and pino satisfy it; nothing is written unless one is given. */
 export interface Logger {
@@ -43,8 +43,7 @@ interface Pino extends Record<Level, (details: object, message: string) => void>
 
 /** pino and its children, such as the loggers of fastify. */
 function isPino(log: unknown): log is Pino {
-  const { bindings, child } = log as Partial<Pino>;
-  return typeof bindings === 'function' && typeof child === 'function';
+  return typeof propertyOf(log, 'bindings') === 'function' && typeof propertyOf(log, 'child') === 'function';
 }
 
 /** Errors under the name for which pino has a serializer; members of objects as they are; the rest as a list. */

@@ -17,6 +17,8 @@ export type Validated =
 
 /** The most issues named in a message. */
 const MAX_ISSUES = 5;
+/** What is said of a value when the schema says nothing. */
+const NO_MATCH = 'it does not match';
 
 /**
  * The value as the schema wants it, or what is wrong with it. Without a schema every value is right.
@@ -42,12 +44,12 @@ function validatedOf(result: unknown): Validated {
   const list: readonly unknown[] = Array.isArray(issues) ? issues : [issues];
   const texts = list.slice(0, MAX_ISSUES).map(issueText);
   const more = list.length - texts.length;
-  return { ok: false, problem: texts.join('; ') + (more > 0 ? `; and ${more} more` : '') };
+  return { ok: false, problem: (texts.join('; ') || NO_MATCH) + (more > 0 ? `; and ${more} more` : '') };
 }
 
 /** An issue as text, whatever a schema that a user wrote puts there. */
 function issueText(issue: unknown): string {
-  const message = textOf(propertyOf(issue, 'message') ?? 'it does not match');
+  const message = textOf(propertyOf(issue, 'message') ?? NO_MATCH);
   const path = propertyOf(issue, 'path');
   const place = Array.isArray(path)
     ? path.map((segment) => textOf(propertyOf(segment, 'key') ?? segment)).join('.')

@@ -232,3 +232,19 @@ it('a listener on the signal of a step with a timeout fails into the log', async
   expect(h.said.filter(([, message]) => message.includes('put on its signal failed'))).toHaveLength(2);
   await h.close();
 });
+
+it('a schema that names no issue still says something, and a logger that cannot be read is refused', async () => {
+  const a = memoryApp();
+  const task = a.task('x', { input: schemaOf(() => ({ issues: [] })) }, () => 1);
+  expect(await rejectionOf(task.run(1))).toMatchObject({ message: 'Input of task "x": it does not match' });
+  const fail = (): never => {
+    throw new Error('touched');
+  };
+  const log = Object.defineProperty({}, 'debug', { get: fail }) as never;
+  expect(() => memoryApp({ log })).toThrow('The app: log must be a logger with debug, info, warn and error');
+  const methods = { debug: fail, info: fail, warn: fail, error: fail };
+  const b = memoryApp({ log: Object.defineProperty(methods, 'bindings', { get: fail }) });
+  expect(await b.task('y', () => 1).run()).toHaveProperty('id');
+  await a.close();
+  await b.close();
+});

@@ -346,7 +346,7 @@ describe('an app', () => {
     revoke();
     expectMistake(
       errorOf(() => app({ backend: memory(), namespace: namespace as never })),
-      'The app: namespace must be 1 to 128 printable ASCII characters without { } : ,, not an object',
+      'The app: namespace must be 1 to 128 printable ASCII characters, none of them a brace, colon or comma, not an object',
     );
   });
 });

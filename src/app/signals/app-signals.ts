@@ -69,7 +69,12 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
     knownOnly<RotateKeyOptions>('rotateKey', options, KEY_OPTIONS);
     const { kid, secret, grace = '24h' } = options;
     if (!kidField.safeParse(kid).success)
-      throw refuse('rotateKey', 'kid', `1 to ${LIMITS.maxKidBytes} printable ASCII characters without { } : ,`, kid);
+      throw refuse(
+        'rotateKey',
+        'kid',
+        `1 to ${LIMITS.maxKidBytes} printable ASCII characters, none of them a brace, colon or comma`,
+        kid,
+      );
     // Not shown, whatever it is: it may be a secret that is written in another form.
     if (!secretField.safeParse(secret).success)
       throw new InvalidDefinitionError(
