@@ -121,6 +121,22 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     expect(await rejectionOf(drop.run(b, { id: 'mine' }))).toBeInstanceOf(InvalidDefinitionError);
   });
 
+  test('only the quota that drops decides whether a run is dropped', async () => {
+    const it = await appOn(name);
+    const task = it.task('mixed', {
+      quota: [{ name: 'rate', rate: { limit: 3, window: '10s' }, whenFull: 'drop' }, { concurrency: 1 }],
+    });
+    for (let i = 0; i < 3; i++) await task.run(null);
+    expect(await rejectionOf(task.run(null))).toMatchObject({ code: 'run_dropped' });
+    const kept = it.task('kept', {
+      quota: [{ name: 'wide', concurrency: 3, whenFull: 'cancel_oldest' }, { concurrency: 1 }],
+    });
+    const runs = [];
+    for (let i = 0; i < 4; i++) runs.push(await kept.run(null));
+    const states = await Promise.all(runs.map((run) => run.state()));
+    expect(states).toEqual(['cancelled', 'waiting', 'waiting', 'waiting']);
+  });
+
   test('work that waits for a budget starts as soon as there is room', async () => {
     const it = await appOn(name);
     const tokens = it.budget('tokens', { limits: { tokens: { hard: 10 } } });
@@ -196,6 +212,18 @@ describe('what a limit can be', () => {
     const it = app({ backend: memory() });
     expect(() => it.task('t', { quota } as never, () => 1)).toThrow(InvalidDefinitionError);
     expect(() => it.task('t', { quota } as never, () => 1)).toThrow(message);
+  });
+
+  test('tasks share a quota, unless it drops or cancels runs', async () => {
+    const it = await appOn('memory');
+    const quota = { name: 'shared', concurrency: 2 };
+    it.task('first', { quota });
+    it.task('second', { quota });
+    expect(() => it.task('third', { quota: { ...quota, whenFull: 'drop' } })).toThrow(
+      'shares the quota "shared" with task "first"',
+    );
+    it.task('fourth', { quota: { ...quota, concurrency: 3, whenFull: 'cancel_oldest' } });
+    expect(() => it.task('fifth', { quota: { ...quota, concurrency: 3 } })).toThrow(InvalidDefinitionError);
   });
 
   test('an input without a key is refused where the run is created', async () => {

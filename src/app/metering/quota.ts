@@ -30,8 +30,9 @@ export interface TaskQuota<In = unknown> {
   /**
    * What happens to a run that is created while as many run and wait as the limit admits. `queue`, the default: it
    * waits. `drop`: it is not created (`RunDroppedError`). `cancel_oldest`: it waits, and the oldest waiting run of the
-   * lowest priority is cancelled, never one that a worker holds. Only one quota of a task may set it. Its runs take no
-   * `id` and no `idempotencyKey`; members of flows and runs with a `delay` always wait.
+   * lowest priority is cancelled, never one that a worker holds. Only one quota of a task may set it, and tasks
+   * do not share such a quota. Its runs take no `id` and no `idempotencyKey`; members of flows, children of handlers
+   * and runs with a `delay` always wait.
    */
   readonly whenFull?: WhenFull | undefined;
 }
@@ -52,6 +53,7 @@ export interface RunQuota {
   /** Absent where the limit is for all runs. */
   readonly key: string | undefined;
   readonly limits: QuotaDefinition['limits'];
+  readonly whenFull: WhenFull;
 }
 
 /** Current use of one quota. */
@@ -118,7 +120,7 @@ function rateOf(where: string, rate: TaskQuota['rate']): { windowSeconds: number
 
 /** The limits of a run with this input. @throws InvalidInputError when the input has no key for one */
 export function quotasOfRun(taskName: string, quotas: readonly QuotaDefinition[], input: unknown): RunQuota[] {
-  return quotas.map(({ name, per, limits }) => ({ name, key: per && keyOf(taskName, per, input), limits }));
+  return quotas.map(({ per, ...quota }) => ({ ...quota, key: per && keyOf(taskName, per, input) }));
 }
 
 function keyOf(taskName: string, per: (input: unknown) => unknown, input: unknown): string {
@@ -134,7 +136,7 @@ function keyOf(taskName: string, per: (input: unknown) => unknown, input: unknow
 }
 
 /** The policy that a limit stands for: one per namespace, name, limit and key, whichever process asks. */
-function policyIdOf(namespace: string, { name, key, limits }: RunQuota): string {
+export function policyIdOf(namespace: string, { name, key, limits }: RunQuota): string {
   const { windowSeconds, maxRequestsPerWindow, maxConcurrent } = limits;
   const parts = [namespace, name, windowSeconds, maxRequestsPerWindow, maxConcurrent, key ?? null];
   const hex = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
@@ -175,23 +177,41 @@ export async function usesOf(backend: Backend, namespace: string, quotas: readon
   );
 }
 
-/** The strategy of a task's quotas, where one has another than to wait. */
-export const strategyOf = (quotas: readonly QuotaDefinition[]): Exclude<WhenFull, 'queue'> | undefined =>
-  quotas.map(({ whenFull }) => whenFull).find((whenFull) => whenFull !== 'queue');
+/** The quota that drops or cancels runs when it is full, where one does. */
+export const strictQuotaOf = <Quota extends Pick<QuotaDefinition, 'whenFull'>>(
+  quotas: readonly Quota[],
+): (Quota & { readonly whenFull: Exclude<WhenFull, 'queue'> }) | undefined =>
+  quotas.find((quota): quota is Quota & { whenFull: Exclude<WhenFull, 'queue'> } => quota.whenFull !== 'queue');
 
-/** How many more runs its limits let in at this moment; those that wait count against it. */
-export async function roomOf(backend: Backend, namespace: string, quotas: readonly RunQuota[]): Promise<number> {
-  const uses = await usesOf(backend, namespace, quotas);
+/**
+ * The waiting runs of a quota that drops or cancels are counted in the queue of its task.
+ *
+ * @throws InvalidDefinitionError when another task has such a quota too
+ */
+export function checkUnshared(
+  where: string,
+  quotas: readonly QuotaDefinition[],
+  others: Iterable<{ readonly name: string; readonly quotas: readonly QuotaDefinition[] }>,
+): void {
+  const identityOf = ({ name, limits }: QuotaDefinition): string => JSON.stringify([name, limits]);
+  const own = new Map(quotas.map((quota) => [identityOf(quota), quota]));
+  for (const other of others)
+    for (const theirs of other.quotas) {
+      const shared = [own.get(identityOf(theirs)), theirs];
+      if (shared[0] === undefined || shared.every((quota) => quota?.whenFull === 'queue')) continue;
+      throw new InvalidDefinitionError(
+        `${where} shares the quota ${shown(theirs.name)} with task ${shown(other.name)}, and its whenFull is not queue`,
+        'Give each task a quota of its own, or let the runs of both wait.',
+      );
+    }
+}
+
+/** How many more runs a quota lets in at this moment; those that wait count against it. */
+export async function roomOf(backend: Backend, namespace: string, quota: RunQuota): Promise<number> {
+  const uses = await usesOf(backend, namespace, [quota]);
   const rooms = uses.flatMap(({ concurrency, rate, held, started }) => [
     concurrency === undefined ? Infinity : concurrency - held,
     rate === undefined ? Infinity : rate.limit - started,
   ]);
   return Math.max(0, Math.min(...rooms));
 }
-
-/** What runs with these limits are placed by, so that those with the same ones meet. */
-export const placeOf = (namespace: string, quotas: readonly RunQuota[]): string =>
-  keyedQuotasOf(namespace, quotas)
-    .map(({ quotaPolicyId }) => quotaPolicyId)
-    .sort()
-    .join();

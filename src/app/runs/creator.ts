@@ -12,7 +12,7 @@ import { checkSameInput } from './own-ids.js';
 import { RunDroppedError } from './dropped.js';
 import { OWN_ID_TAG } from './tags.js';
 import { meteredPolicy } from '../metering/meters.js';
-import { placeOf, roomOf, strategyOf } from '../metering/quota.js';
+import { policyIdOf, roomOf, strictQuotaOf, type RunQuota } from '../metering/quota.js';
 import { policyOfRun, timeOf } from '../tasks/policy.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RequestedRun } from './requested-run.js';
@@ -34,7 +34,7 @@ interface Creation {
   readonly requested: RequestedRun;
 }
 
-/** How much room there is for runs with the same limits: asked once for many that are created together. */
+/** The room of each quota that drops or cancels: asked once for many runs that are created together. */
 type Rooms = Map<string, Promise<number>>;
 
 /** Most executions, and most bytes of their inputs, that one call carries. */
@@ -120,7 +120,8 @@ export class Creator {
     const { laneId } = task;
     if (meters.budgets.length > 0)
       await budgetsReady(this.options.surroundings, meters.budgets, task.budget?.isRefusing === true);
-    const whenFull = await this.whenFullOf(requested, rooms);
+    const quota = strictQuotaOf(meters.quotas);
+    const whenFull = quota && { strategy: quota.whenFull, room: await this.roomOf(quota, rooms) };
     const tags = { ...options.tags, ...(options.id === undefined ? {} : { [OWN_ID_TAG]: options.id }) };
     const args: CreateArgs = {
       executionId: this.placer.executionId({
@@ -128,7 +129,7 @@ export class Creator {
         namespace,
         laneId,
         // Those whose line is counted stand in one partition.
-        idempotencyKey: whenFull === undefined ? idempotencyKey : placeOf(namespace, meters.quotas),
+        idempotencyKey: quota === undefined ? idempotencyKey : policyIdOf(namespace, quota),
         inputBytes: bytes?.byteLength,
       }),
       namespace,
@@ -147,18 +148,15 @@ export class Creator {
     return { args, requested };
   }
 
-  /** What becomes of a run when its quota is full, where that is not that it waits. */
-  private async whenFullOf({ task, meters: { quotas } }: RequestedRun, rooms: Rooms): Promise<CreateArgs['whenFull']> {
-    const strategy = strategyOf(task.quotas);
-    if (strategy === undefined) return undefined;
+  private roomOf(quota: RunQuota, rooms: Rooms): Promise<number> {
     const { namespace } = this.options;
-    const place = placeOf(namespace, quotas);
-    let room = rooms.get(place);
+    const policyId = policyIdOf(namespace, quota);
+    let room = rooms.get(policyId);
     if (room === undefined) {
-      room = withRetries(this.clock, CALL_PATIENCE_MS, () => roomOf(this.backend, namespace, quotas));
-      rooms.set(place, room);
+      room = withRetries(this.clock, CALL_PATIENCE_MS, () => roomOf(this.backend, namespace, quota));
+      rooms.set(policyId, room);
     }
-    return { strategy, room: await room };
+    return room;
   }
 
   /** The time of the store; asked for as patiently as the creation that needs it is made. */

@@ -5,8 +5,7 @@ import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.j
 import { validate } from '../../shared/schema.js';
 import { metersOfRun, type RunMeters } from '../metering/meters.js';
 import { engineKeyOf } from './own-ids.js';
-
-import { strategyOf } from '../metering/quota.js';
+import { strictQuotaOf } from '../metering/quota.js';
 import type { RunOptions, TaskDefinition } from '../tasks/task.js';
 import { checkRunOptions } from '../tasks/task-checks.js';
 
@@ -49,10 +48,10 @@ export function encodeInput(taskName: string, input: unknown): Encoded {
 /** Runs whose line is counted stand in the partition of their quota; those with an id stand in that of the id. */
 function checkIds({ name, quotas }: TaskDefinition, { id, idempotencyKey }: RunOptions): void {
   if (id === undefined && idempotencyKey === undefined) return;
-  const strategy = strategyOf(quotas);
-  if (strategy === undefined) return;
+  const whenFull = strictQuotaOf(quotas)?.whenFull;
+  if (whenFull === undefined) return;
   throw new InvalidDefinitionError(
-    `Run of task "${name}": its quota says whenFull: "${strategy}", and such a run takes no id and no idempotencyKey`,
+    `Run of task "${name}": its quota says whenFull: "${whenFull}", and such a run takes no id and no idempotencyKey`,
     'Leave the id out, or let the runs of the task wait.',
   );
 }
