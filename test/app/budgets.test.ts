@@ -9,6 +9,8 @@ import {
   type TaskContext,
 } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
+import { valkey } from '../../src/valkey/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
 import { rejectionOf } from './support.js';
 
 const messageOf = async (call: Promise<unknown>): Promise<string> => ((await rejectionOf(call)) as Error).message;
@@ -98,6 +100,33 @@ test('a budget for each tenant: what a run used of it is known, over all attempt
   for await (const { scope } of t.app.bills()) all.push(scope.id);
   expect(all.sort()).toEqual(['acme', 'umbrella']);
 });
+
+test.each(['memory', 'valkey'] as const)(
+  'a flow on %s has a bill: what its members used of each budget',
+  async (name) => {
+    const backend =
+      name === 'memory' ? memory() : await valkey({ url: (await sharedValkey()).url, prefix: `bill-${process.pid}:` });
+    await using a = app({ backend });
+    const tokens = a.budget('tokens', { limits: { tokens: { hard: 100 } } });
+    const other = a.budget('other', { limits: { calls: { hard: 100 } } });
+    const use = a.task('use', { budget: tokens }, async ({ budget, input }: TaskContext<number>) => {
+      await budget(tokens).report({ tokens: input });
+      await budget(other).report({ calls: 1 });
+    });
+    const flow = a.flow('spending', (f, input: number[]) => {
+      for (const amount of input) f.run(use, amount);
+    });
+    await a.worker();
+    const run = await flow.run([3, 4]);
+    await Promise.all([run.result(), flow.run([10]).result()]);
+    await tokens.reset();
+    expect(await run.usage()).toMatchObject([{ name: 'tokens', used: { tokens: 7 } }]);
+    expect(await run.usage(other)).toMatchObject([
+      { name: 'tokens', used: { tokens: 7 } },
+      { name: 'other', used: { calls: 2 } },
+    ]);
+  },
+);
 
 test('members of a flow have the limits of their tasks', async () => {
   await using t = await testApp();

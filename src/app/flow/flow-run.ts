@@ -28,6 +28,8 @@ import {
 } from './listed-members.js';
 import { memberId } from './members.js';
 import { calledBy } from '../runs/tags.js';
+import { addUsage, usageOfRun, type RunUsage } from '../runs/usage.js';
+import type { BudgetRef } from '../../worker/budgets/spending.js';
 import { storedIn } from './stored.js';
 
 const CANCEL_OPTIONS = { reason: true, running: true, wait: true } as const;
@@ -161,6 +163,19 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     return explainFlow(this.listed, flow, await stateOf(this.listed, flow), (executionId) =>
       withRetries(clock, CALL_PATIENCE_MS, () => explain(backend, executionId)),
     );
+  }
+
+  async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
+    await Promise.all([this.snapshot(), ...budgets.map((budget) => budget.ready())]);
+    const { backend, tasks } = this.surroundings;
+    const sums = new Map<string, RunUsage>();
+    for await (const page of memberPages(this.listed)) {
+      const usage = page.map(({ executionId }) =>
+        this.listed.call(() => usageOfRun(backend, executionId, tasks.taskOf, budgets)),
+      );
+      for (const used of await Promise.all(usage)) addUsage(sums, used ?? []);
+    }
+    return [...sums.values()];
   }
 
   get children(): AsyncIterable<FlowChild> {

@@ -5,6 +5,8 @@ import type { Duration } from '../../shared/duration.js';
 import type { FailedMember } from '../../shared/errors.js';
 import type { ResultOptions } from '../runs/run.js';
 import type { Called, Tags } from '../runs/tags.js';
+import type { RunUsage } from '../runs/usage.js';
+import type { BudgetRef } from '../../worker/budgets/spending.js';
 import type { FlowBuilder } from './nodes.js';
 
 /**
@@ -118,6 +120,13 @@ export interface FlowRunActions<Output> {
    * @example console.log((await run.explain()).sentence);
    */
   explain(): Promise<FlowExplanation>;
+  /**
+   * The bill of the flow: what all attempts of its members have used so far, by budget and dimension: of the budgets of
+   * their tasks and of those given. Resets do not change it. It is summed when it is asked for.
+   * @throws RunNotFoundError; EngineError `budget_not_found`
+   * @example const [{ used }] = await run.usage(tokens);
+   */
+  usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]>;
   /** Its members, in the order in which they joined. */
   readonly children: AsyncIterable<FlowChild>;
 }

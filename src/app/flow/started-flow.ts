@@ -1,6 +1,8 @@
 /** A flow before it is there: while it is being created, or looked up. */
 import { printed } from '../../util/printed.js';
 import { Started } from '../runs/started.js';
+import type { RunUsage } from '../runs/usage.js';
+import type { BudgetRef } from '../../worker/budgets/spending.js';
 import type {
   FlowCancelOptions,
   FlowChild,
@@ -31,6 +33,10 @@ export class StartedFlow<Output> extends Started<FlowRun<Output>, Output> implem
 
   async explain(): Promise<FlowExplanation> {
     return (await this.run).explain();
+  }
+
+  async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
+    return (await this.run).usage(...budgets);
   }
 
   get children(): AsyncIterable<FlowChild> {

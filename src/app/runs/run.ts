@@ -306,7 +306,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
     await Promise.all(budgets.map((budget) => budget.ready()));
-    return this.read((backend, executionId) => usageOfRun(backend, executionId, this.task, budgets));
+    return this.read((backend, executionId) => usageOfRun(backend, executionId, () => this.task, budgets));
   }
 
   async summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {

@@ -1,12 +1,14 @@
 /** What a run used of budgets. */
+import { bounded, plus } from '../../../model/budget/amounts.js';
 import type { ExecutionUsage } from '../../../model/budget/reads.js';
+import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import { partsOfMeterSet } from '../../../model/metering/meters.js';
 import type { Backend } from '../../backend/backend.js';
 import { budgetNamesOf } from '../metering/meter-names.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
 
-/** What all attempts of a run used of one budget, by dimension; resets do not change it. */
+/** What all attempts of a run, or of all members of a flow, used of one budget, by dimension; resets do not change it. */
 export interface RunUsage extends ExecutionUsage {
   readonly budgetId: string;
   /** The name of the budget; absent if this process does not know it. */
@@ -17,13 +19,13 @@ export interface RunUsage extends ExecutionUsage {
 export async function usageOfRun(
   backend: Backend,
   executionId: string,
-  task: TaskDefinition | undefined,
+  taskOf: (info: ExecutionInfo) => TaskDefinition | undefined,
   budgets: readonly BudgetRef[],
 ): Promise<RunUsage[] | undefined> {
   const info = await backend.readExecutionInfo({ executionId });
   if (info === undefined) return undefined;
   const ofTask = partsOfMeterSet(info.meters).budgetIds;
-  const names = new Map(ofTask.length === 0 ? [] : await budgetNamesOf(backend, task, info));
+  const names = new Map(ofTask.length === 0 ? [] : await budgetNamesOf(backend, taskOf(info), info));
   for (const { id, name } of budgets) names.set(id, name);
   const ids = new Set([...ofTask, ...budgets.map(({ id }) => id)]);
   return Promise.all(
@@ -32,4 +34,17 @@ export async function usageOfRun(
       return { budgetId, name: names.get(budgetId), ...used };
     }),
   );
+}
+
+/** Adds what one run used to the sums by budget. */
+export function addUsage(sums: Map<string, RunUsage>, usage: readonly RunUsage[]): void {
+  for (const { budgetId, name, used, releasable } of usage) {
+    const sum = sums.get(budgetId);
+    sums.set(budgetId, {
+      budgetId,
+      name: sum?.name ?? name,
+      used: bounded(plus(sum?.used ?? {}, used)),
+      releasable: bounded(plus(sum?.releasable ?? {}, releasable)),
+    });
+  }
 }
