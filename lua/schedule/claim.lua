@@ -503,12 +503,16 @@ local function answer(group)
   else
     reply[3] = taken
   end
-  if taken == plan.size then
-    reply[size + 1], reply[size + 2] = 0, 0
-    return reply, size + 2
+  if taken == plan.size and not plan.broken[1] then
+    reply[size + 1], reply[size + 2], reply[size + 3] = 0, 0, 0
+    return reply, size + 3
   end
   size = tell_ended(reply, size, false)
-  return reply, tell_ended(reply, size, true)
+  size = tell_ended(reply, size, true) + 1
+  local broken = plan.broken
+  reply[size] = #broken
+  for i = 1, #broken do reply[size + i] = broken[i].id end
+  return reply, size + #broken
 end
 
 -- Whether one of the lease ids was used as an admission before, or was voided.
@@ -524,12 +528,14 @@ end
 
 function ff.decide.claim_for_worker(call, group, ...)
   if group.meters ~= '' and names_used_admission(call, { ... }) then return ff.reject('admission_void') end
-  if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then return { KIND.no_work, 0, 0, '' } end
+  if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then
+    return { KIND.no_work, 0, 0, 0, '' }
+  end
   local tickets = { ... }
   local ids, queue, of, left = candidates(call, group, #tickets)
   -- The priority of the work that a bounded claim left.
   local priority = group.bound and left and ff.priority_of(call, left) or ''
-  if not ids[1] then return { KIND.no_work, 0, 0, priority } end
+  if not ids[1] then return { KIND.no_work, 0, 0, 0, priority } end
   ff.timers_of(call)
   if not pcall(plan_all, call, group, ids, queue, of, tickets) then
     plan_readable(call, group, ids, queue, of, tickets)

@@ -5,7 +5,7 @@ import { executionFacts } from '../execution/facts.js';
 import { executionIdIn } from '../ids.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
 import type { Earlier } from './earlier.js';
-import { uuidOf } from '../short-id.js';
+import { isShortId, uuidOf } from '../short-id.js';
 import { CLAIM_KINDS, type ClaimedExecution, type ClaimIds } from './claimed.js';
 
 /** The row of a first claim without anything special: the caller knows the rest. */
@@ -25,9 +25,12 @@ const wordsOf = (letters: Readonly<Record<string, string>>): ReadonlyMap<string,
 export const CLAIM_KIND_OF = wordsOf(CLAIM_KINDS);
 const TYPE_OF = wordsOf(ATTEMPT_TYPES);
 
-/** The ids at the end of an answer, preceded by their number. */
+/** The ids at the end of an answer, preceded by their number. A damaged queue can hold texts that are no ids. */
 export function readIds(answer: AnswerReader): string[] {
-  return Array.from({ length: answer.number() }, () => executionIdIn(answer.partition, answer.text()));
+  return Array.from({ length: answer.number() }, () => {
+    const text = answer.text();
+    return isShortId(text) ? executionIdIn(answer.partition, text) : text;
+  });
 }
 
 /** Reads one claimed execution. `ids` are those of its claim. */

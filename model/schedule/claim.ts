@@ -55,12 +55,16 @@ type ClaimArgs = z.output<typeof args>;
  */
 const cancelled = z.array(field.executionId).optional();
 
+/** Executions with unreadable records, which this call put in quarantine; absent when there are none. */
+const setAside = z.array(z.string()).optional();
+
 const claimed = z.object({
   kind: z.literal('claimed'),
   executions: z.array(claimedExecution).min(1) as unknown as z.ZodType<Taken>,
   /** Executions that this call ended `failed`, because they reached their reclaim cap. */
   reclaimCapExceeded: z.array(field.executionId),
   cancelled,
+  setAside,
   /** Priority of the best work that `minPriority` excluded; absent when there is none. */
   nextPriority: field.priority.optional(),
 });
@@ -68,6 +72,7 @@ const noWork = z.object({
   kind: z.literal('no_work'),
   reclaimCapExceeded: z.array(field.executionId),
   cancelled,
+  setAside,
   nextPriority: field.priority.optional(),
 });
 
@@ -140,7 +145,7 @@ export const claimForWorker = operation({
     });
     const nextPriority = claimable[candidates.length]?.priority;
     return acceptAll(
-      claimOutcome(executions, { reclaimCapExceeded, cancelled: someOf(cancelled), nextPriority }),
+      claimOutcome(executions, { reclaimCapExceeded, cancelled: someOf(cancelled), setAside: undefined, nextPriority }),
       events,
     );
   },
@@ -174,10 +179,13 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
       executions.push(execution);
       next++;
     }
-    const { reclaimCapExceeded, cancelled, nextPriority } = joined;
-    // Ended executions are reported to one of the claims.
-    const ended = index === 0 ? { reclaimCapExceeded, cancelled } : { reclaimCapExceeded: [], cancelled: undefined };
-    return claimOutcome(executions, { ...ended, nextPriority });
+    const { reclaimCapExceeded, cancelled, setAside, nextPriority } = joined;
+    // Other executions are reported to one of the claims.
+    const others =
+      index === 0
+        ? { reclaimCapExceeded, cancelled, setAside }
+        : { reclaimCapExceeded: [], cancelled: undefined, setAside: undefined };
+    return claimOutcome(executions, { ...others, nextPriority });
   });
 }
 
@@ -185,6 +193,7 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
 interface Rest {
   readonly reclaimCapExceeded: string[];
   readonly cancelled: string[] | undefined;
+  readonly setAside: string[] | undefined;
   readonly nextPriority: number | undefined;
 }
 
@@ -195,13 +204,15 @@ const claimOutcome = (executions: ClaimedExecution[], rest: Rest): Outcome =>
 
 const someOf = (ids: string[]): string[] | undefined => (ids.length === 0 ? undefined : ids);
 
-/** The end of an answer: ended executions, and the priority that a bounded claim left behind. */
+/** The end of an answer: ended and unreadable executions, and the priority that a bounded claim left behind. */
 function readRest(answer: AnswerReader, { minPriority }: ClaimArgs): Rest {
   const reclaimCapExceeded = readIds(answer);
   const cancelled = someOf(readIds(answer));
+  const setAside = someOf(readIds(answer));
   return {
     reclaimCapExceeded,
     cancelled,
+    setAside,
     nextPriority: minPriority === undefined ? undefined : answer.optionalNumber(),
   };
 }

@@ -1,5 +1,5 @@
 /** Converts a claim to commands, and their answers to results. */
-import type { Command } from '../../model/machine.js';
+import type { Command, OutcomeOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { CommandResult } from '../backend/backend.js';
 import type { LeaseIds } from './lease-ids.js';
@@ -22,6 +22,8 @@ export interface Brought extends LaneAnswer {
   readonly executions: readonly ClaimedExecution[];
   /** Executions that the claim failed because they lost their workers too often. */
   readonly reclaimCapExceeded: readonly string[];
+  /** Executions with unreadable records, now in quarantine. */
+  readonly setAside: readonly string[];
 }
 
 export function commandsOf(
@@ -43,19 +45,25 @@ export function commandsOf(
   );
 }
 
+/** Whether a claim used up part of its count on executions that it did not bring, so that there may be more work. */
+export function hasUsedUp({ reclaimCapExceeded, cancelled, setAside }: OutcomeOf<'claimForWorker'>): boolean {
+  return reclaimCapExceeded.length > 0 || cancelled !== undefined || setAside !== undefined;
+}
+
 /** The result of one lane; undefined after a fault, when the lane's work is unknown. */
 export function broughtBy(result: CommandResult): Brought | undefined {
   if (!result.ok) return undefined;
   const { outcome } = result;
   if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return undefined;
-  const { reclaimCapExceeded, cancelled } = outcome;
+  const { reclaimCapExceeded, setAside = [] } = outcome;
   const executions: readonly ClaimedExecution[] = outcome.kind === 'claimed' ? outcome.executions : [];
   return {
     executions,
     reclaimCapExceeded,
+    setAside,
     got: executions.length,
     lastPriority: executions.at(-1)?.priority,
     nextPriority: outcome.nextPriority,
-    endedOthers: reclaimCapExceeded.length > 0 || cancelled !== undefined,
+    mayHaveMore: hasUsedUp(outcome),
   };
 }

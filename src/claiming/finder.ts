@@ -10,6 +10,7 @@ import { checkOptionNames } from '../backend/settings.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import type { Abilities } from './abilities.js';
+import { hasUsedUp } from './claim-call.js';
 import { leadsOf, type Leads } from './leads.js';
 import { Parties, type Party } from './parties.js';
 import type { PlannedClaim, WorkWake } from './plan.js';
@@ -225,10 +226,8 @@ export class WorkFinder {
       const outcome = await this.backend.claimForWorker({ ...args, partition, laneId, minPriority });
       const executions = outcome.kind === 'claimed' ? outcome.executions : [];
       const got = executions.length;
-      // Executions that the claim ended used up part of its count, so there may be more work.
-      const { nextPriority, reclaimCapExceeded, cancelled } = outcome;
-      const endedOthers = reclaimCapExceeded.length > 0 || cancelled !== undefined;
-      planner.answered(claim, [{ got, nextPriority, endedOthers }], this.clock.now());
+      const { nextPriority } = outcome;
+      planner.answered(claim, [{ got, nextPriority, mayHaveMore: hasUsedUp(outcome) }], this.clock.now());
       planner.finished(partition, got);
       return executions;
     } catch (error) {

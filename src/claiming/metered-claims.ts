@@ -12,9 +12,10 @@ import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, Wake } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { policiesOf } from '../engine/deliveries.js';
+import { setAsideError } from '../engine/set-aside.js';
 import type { Abilities } from './abilities.js';
 import { admit, handBack, type MeteredPlace } from './admissions.js';
-import type { Claimant } from './claim-call.js';
+import { hasUsedUp, type Claimant } from './claim-call.js';
 import { Returns } from './returns.js';
 
 export interface MeteredClaimsOptions {
@@ -284,8 +285,8 @@ export class MeteredClaims {
     const outcome = await this.claim(set, admissions);
     const executions = outcome.kind === 'claimed' ? outcome.executions : [];
     if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
-    // Executions that the claim ended used up part of its count, so there may be more work.
-    if (outcome.reclaimCapExceeded.length > 0 || outcome.cancelled !== undefined) set.hasNewWork = true;
+    if (outcome.setAside !== undefined) this.options.onError(setAsideError(set.partition, outcome.setAside));
+    if (hasUsedUp(outcome)) set.hasNewWork = true;
     const used = new Set(executions.map(({ leaseId }) => leaseId));
     const unused = admissions.filter((id) => !used.has(id));
     if (unused.length > 0) {

@@ -48,8 +48,8 @@ export interface LaneAnswer {
   readonly lastPriority?: number | undefined;
   /** Priority of the best work that was below the claim's minimum. */
   readonly nextPriority?: number | undefined;
-  /** The claim ended executions, which used up part of its count, so there may be more work. */
-  readonly endedOthers?: boolean;
+  /** The claim ended executions or set them aside, which used up part of its count, so there may be more work. */
+  readonly mayHaveMore?: boolean;
 }
 
 export interface Plan {

@@ -323,7 +323,7 @@ export class Planner {
     if (got < count && nextPriority !== undefined) leads.foundLess(place, abilities, number, nextPriority);
     else if (got < count) leads.foundShort(place, abilities, number, now);
     else if (!inOneCall) leads.foundAll(place, abilities, { number, got, lastPriority }, this.turn, now);
-    if (answer.endedOthers === true) leads.note(place, abilities.need, now);
+    if (answer.mayHaveMore === true) leads.note(place, abilities.need, now);
   }
 
   /** Keeps the lead, which is followed again after the back-off of the place or partition. */

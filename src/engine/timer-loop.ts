@@ -7,7 +7,6 @@
  * number of processes may run it at once.
  */
 import { randomUUID } from 'node:crypto';
-import { EngineError } from '../../model/errors.js';
 import { familyOf } from '../../model/families.js';
 import type { Backend } from '../backend/backend.js';
 import { checkOptionNames } from '../backend/settings.js';
@@ -16,6 +15,7 @@ import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
 import { isRetryable, retryDelayMs } from './retry.js';
 import { ServerClock } from './server-clock.js';
+import { setAsideError } from './set-aside.js';
 
 export interface TimerLoopOptions {
   /**
@@ -65,8 +65,6 @@ const MAX_PASSES = 20;
 const EAGER_MS = 100;
 /** Longest rest between two passes, ms; also what it can add to `close`. */
 const MAX_REST_MS = 1_000;
-/** Names in one report. */
-const MAX_NAMED = 5;
 
 /** One partition as the loop sees it. Times are of the local clock, ms. */
 interface Place {
@@ -270,13 +268,6 @@ class PartitionTimerLoop implements TimerLoop {
     this.looks.add(work);
     void work.finally(() => this.looks.delete(work));
   }
-}
-
-/** The message for operators about unreadable records. */
-function setAsideError(partition: string, setAside: readonly string[]): EngineError {
-  const names = setAside.slice(0, MAX_NAMED).join(', ');
-  const more = setAside.length > MAX_NAMED ? ` and ${setAside.length - MAX_NAMED} more` : '';
-  return new EngineError('corruption', `${partition}: set aside, for their records cannot be read: ${names}${more}.`);
 }
 
 /**

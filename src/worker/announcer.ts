@@ -40,7 +40,7 @@ export class Announcer {
   }
 
   failedCall(error: unknown): void {
-    this.log.warn('A call of the worker failed.', error);
+    this.log.warn('The worker had an error and continues.', error);
     this.emitter.emit('error', { error });
   }
 

@@ -169,7 +169,7 @@ describe('a plan', () => {
   it('looks again where a claim ended work whose place other work behind it could have had', () => {
     const s = new Situation();
     s.wake('a', 'p0');
-    s.answer(s.claim(), { got: 0, endedOthers: true });
+    s.answer(s.claim(), { got: 0, mayHaveMore: true });
     expect(shape(s.claim())).toEqual(['p0', 'a:1']);
   });
 

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { CHANNELS } from '../../lua/layout.js';
 import { app, backoff, type App, type AppOptions, type TaskContext } from '../../src/index.js';
 import { valkey } from '../../src/valkey/index.js';
+import { coreKey } from '../../src/valkey/keys.js';
 import { block, deferred, pause, rejectionOf, until } from '../app/support.js';
 import { sharedValkey, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
@@ -28,6 +29,31 @@ async function deployment(url?: string): Promise<(options?: Partial<AppOptions>)
 }
 
 describe('on a server', () => {
+  it.each([1, 10])(
+    'with %i slots, work behind damaged records waits for no sweep, and each is told once',
+    async (slots) => {
+      const { url } = await sharedValkey();
+      const prefix = `t${randomUUID().slice(0, 8)}:`;
+      const a = app({ backend: valkey({ url, prefix, partitions: { count: 1 } }) });
+      apps.push(a);
+      const starts: number[] = [];
+      const task = a.task('t', () => void starts.push(performance.now()));
+      const runs = await task.runMany(Array.from({ length: 20 }, (_, index) => index));
+      const damaged = [2, 3, 9].map((index) => runs[index]?.id as string);
+      const admin = new Valkey(url);
+      await admin.del(...damaged.map((id) => coreKey(prefix, id)));
+      admin.disconnect();
+      const told: string[] = [];
+      starts.push(performance.now());
+      const worker = await a.worker({ slots, sweepInterval: '1m' });
+      worker.on('error', ({ error }) => told.push(String(error)));
+      await until(() => starts.length === 18);
+      const gaps = starts.slice(1).map((at, index) => at - (starts[index] as number));
+      expect(Math.max(...gaps)).toBeLessThan(1_000);
+      expect(damaged.map((id) => told.filter((error) => error.includes(id)).length)).toEqual([1, 1, 1]);
+    },
+  );
+
   it('work of one process is done by others, each piece once, and its results come back', async () => {
     const open = await deployment();
     const seen: string[] = [];
