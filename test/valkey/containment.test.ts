@@ -18,7 +18,6 @@ const queueKey = (laneId: string): string => `ff:${P}:${KEYS.queue}${laneId}\t\t
 const deployed = deployment(2);
 afterEach(async () => {
   vi.restoreAllMocks();
-  vi.unstubAllGlobals();
   const keys = await deployed.admin.keys('ff:{*');
   if (keys.length > 0) await deployed.admin.del(...keys);
 });
@@ -300,8 +299,7 @@ it('payloads that a broken connection lost are asked for again; when they cannot
 });
 
 it('a listener that throws is reported, and the other listeners are called', () => {
-  const later: (() => void)[] = [];
-  vi.stubGlobal('queueMicrotask', (fn: () => void) => later.push(fn));
+  const warn = vi.spyOn(process, 'emitWarning').mockReturnValue(undefined);
   const listeners = new WakeListeners();
   const heard = vi.fn();
   listeners.add(() => {
@@ -317,5 +315,5 @@ it('a listener that throws is reported, and the other listeners are called', () 
     requiredCapabilities: [],
   }));
   expect(heard).toHaveBeenCalledTimes(1);
-  expect(() => later.forEach((fn) => fn())).toThrow('mine');
+  expect(warn).toHaveBeenCalledWith(expect.stringContaining('mine'), expect.anything());
 });
