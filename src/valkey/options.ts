@@ -68,7 +68,9 @@ export function parsePrefix(prefix = 'ff:'): string {
 /** A misspelt address would silently mean another server. @throws EngineError `invalid_input` */
 export function checkOptions(options: ValkeyOptions): void {
   checkOptionNames('valkey()', options, OPTION_NAMES);
-  const { library } = options;
+  const { library, onNotice } = options;
+  if (onNotice !== undefined && typeof onNotice !== 'function')
+    throw new EngineError('invalid_input', 'onNotice: must be a function.', { detail: { field: 'onNotice' } });
   if (library !== undefined && !LIBRARY_MODES.includes(library))
     throw new EngineError('invalid_input', 'library: must be "load", "verify" or "replace".', {
       detail: { field: 'library' },

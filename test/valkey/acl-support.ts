@@ -11,7 +11,30 @@ import type { Backend, Wake } from '../../src/backend/backend.js';
 type Calls = Record<string, ((args: unknown) => Promise<unknown>) | undefined>;
 
 /** Refusals of the machine are answers; these are the marks of a right that is missing. */
-const FAULTS = ['server_refused', 'function_failed', 'transport_failed', 'corruption', 'library_mismatch'];
+const FAULTS = [
+  'server_refused',
+  'function_failed',
+  'transport_failed',
+  'corruption',
+  'library_mismatch',
+  'invalid_input',
+];
+
+/** The members of these arguments that an operation takes: one object is enough for all that its owner may do. */
+function declared(name: string, args: unknown): unknown {
+  const shape = Object.entries<{ readonly args: { readonly shape: object } }>({ ...OPERATIONS, ...QUERIES })
+    .filter(([known]) => known === name)
+    .map(
+      ([
+        ,
+        {
+          args: { shape },
+        },
+      ]) => shape,
+    )[0];
+  if (shape === undefined) return args;
+  return Object.fromEntries(Object.entries(args as object).filter(([member]) => Object.hasOwn(shape, member)));
+}
 
 /**
  * Calls every operation and read of a backend, most of them on an execution that has the state for it, with long bytes,
@@ -23,7 +46,7 @@ export async function useEverything(backend: Backend, partition: string): Promis
   const call = async (name: string, args: unknown = {}): Promise<unknown> => {
     called.add(name);
     try {
-      return await calls[name]?.(args);
+      return await calls[name]?.(declared(name, args));
     } catch (error) {
       expect(error, name).toBeInstanceOf(EngineError);
       expect(FAULTS, `${name}: ${String(error)}`).not.toContain((error as EngineError).code);

@@ -72,6 +72,30 @@ afterAll(async () => {
 
 const at = (): string => `${server.host}:${server.port}`;
 
+describe('a user without a password', () => {
+  test.each([
+    ['in the URL', () => valkey({ url: `valkey://app@${at()}`, prefix: 'login:' })],
+    ['as an option', () => valkey({ url: `valkey://${at()}`, username: 'app', prefix: 'login:' })],
+  ])('%s logs in as itself, not as default', async (_, connect) => {
+    await admin.call('ACL', 'SETUSER', 'app', 'on', 'nopass', '~*', '&*', '+@all');
+    const backend = await connect();
+    expect(await admin.client('LIST')).toMatch(/ user=app /);
+    await backend.close();
+  });
+});
+
+describe('options of a connection', () => {
+  test.each([
+    [{ username: 5 }, 'username: must be a string'],
+    [{ password: 5 }, 'password: must be a string'],
+    [{ lookup: 'x' }, 'lookup: must be a function'],
+    [{ onNotice: 'x' }, 'onNotice: must be a function'],
+    [{ nodes: [null] }, 'nodes: each must look like'],
+  ])('that cannot be meant are refused: %j', async (options, message) => {
+    await expect(valkey(options as never)).rejects.toThrow(message);
+  });
+});
+
 describe('no password is told', () => {
   const ways: readonly (readonly [string, (secret: string) => Promise<unknown>])[] = [
     ['a wrong password in the URL', (secret) => valkey(`valkey://user:${encodeURIComponent(secret)}@${at()}`)],

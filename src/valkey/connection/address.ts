@@ -89,13 +89,19 @@ export const CONNECTION_OPTIONS = [
   'lookup',
 ] as const satisfies readonly (keyof ConnectionOptions)[];
 
+/** Options that are texts. */
+const TEXTS = ['url', 'name', 'username', 'password', 'sentinelUsername', 'sentinelPassword'] as const;
+
 function invalid(field: string, what: string): EngineError {
   return new EngineError('invalid_input', `${field}: ${what}`, { detail: { field } });
 }
 
 /** The address in the options. @throws EngineError `invalid_input`, which never quotes a user or password */
 export function addressOf(options: ConnectionOptions): Address {
-  const { url, nodes, sentinels, name, lookup } = options;
+  const { url, nodes, sentinels, name, lookup, sentinelUsername } = options;
+  for (const field of TEXTS)
+    if (options[field] !== undefined && typeof options[field] !== 'string') throw invalid(field, 'must be a string.');
+  if (lookup !== undefined && typeof lookup !== 'function') throw invalid('lookup', 'must be a function.');
   const ways = [url, nodes, sentinels].filter((way) => way !== undefined).length;
   if (ways > 1) throw invalid('url', 'give one of `url`, `nodes` and `sentinels`.');
   if ((sentinels === undefined) !== (name === undefined))
@@ -106,20 +112,24 @@ export function addressOf(options: ConnectionOptions): Address {
       : undefined;
   const given = nodes === undefined ? parsed?.nodes : nodesOf('nodes', nodes, NODE_PORT);
   const asked = sentinels === undefined ? [] : nodesOf('sentinels', sentinels, SENTINEL_PORT);
+  const username = options.username ?? parsed?.username;
   return {
     nodes: given ?? [],
     sentinels: asked,
     name,
-    username: options.username ?? parsed?.username,
-    password: options.password ?? parsed?.password,
-    sentinelUsername: options.sentinelUsername,
-    sentinelPassword: options.sentinelPassword,
+    username,
+    password: options.password ?? parsed?.password ?? passwordOf(username),
+    sentinelUsername,
+    sentinelPassword: options.sentinelPassword ?? passwordOf(sentinelUsername),
     database: databaseOf(options.database ?? parsed?.database ?? 0),
     tls: tlsOf(options.tls, parsed?.tls ?? false),
     lookup,
     label: name === undefined ? (given ?? []).map(textOf).join(', ') : `the primary "${name}"`,
   };
 }
+
+/** A user without a password still logs in: otherwise the connection would have the rights of `default`. */
+const passwordOf = (username: string | undefined): string | undefined => (username === undefined ? undefined : '');
 
 const textOf = ({ host, port }: HostAndPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -138,10 +148,12 @@ function tlsOf(given: ConnectionOptions['tls'], byScheme: boolean): TlsOptions |
 
 function nodesOf(field: string, given: readonly NodeAddress[], defaultPort: number): HostAndPort[] {
   if (!Array.isArray(given) || given.length === 0) throw invalid(field, 'must name at least one node.');
-  return given.map((each) => {
+  return given.map((each: NodeAddress | null | undefined) => {
     const node =
-      typeof each === 'string' ? parseNode(each, defaultPort) : { host: each.host, port: each.port ?? defaultPort };
-    if (node === undefined || !isHost(node.host) || !isPort(node.port))
+      typeof each === 'string'
+        ? parseNode(each, defaultPort)
+        : each && { host: each.host, port: each.port ?? defaultPort };
+    if (node === undefined || node === null || !isHost(node.host) || !isPort(node.port))
       throw invalid(field, 'each must look like "host:port" or { host, port }.');
     return node;
   });
