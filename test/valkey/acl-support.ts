@@ -11,14 +11,7 @@ import type { Backend, Wake } from '../../src/backend/backend.js';
 type Calls = Record<string, ((args: unknown) => Promise<unknown>) | undefined>;
 
 /** Refusals of the machine are answers; these are the marks of a right that is missing. */
-const FAULTS = [
-  'server_refused',
-  'function_failed',
-  'transport_failed',
-  'corruption',
-  'library_mismatch',
-  'invalid_input',
-];
+const FAULTS = ['server_refused', 'function_failed', 'transport_failed', 'corruption', 'library_mismatch'];
 
 /** The members of these arguments that an operation takes: one object is enough for all that its owner may do. */
 function declared(name: string, args: unknown): unknown {
