@@ -1,5 +1,7 @@
 /** Reports what happens in a worker: events for the program, and log messages for people. */
+import type { Clock } from '../engine/clock.js';
 import { guarded, type Logger } from '../shared/logger.js';
+import { Repeats } from '../util/repeats.js';
 import type { TaskAbortCode } from './abort.js';
 import type { FinishedOutcome, WorkerEvents } from './api.js';
 import type { Attempt } from './attempt.js';
@@ -13,8 +15,11 @@ export class Announcer {
   readonly log: Logger;
   private readonly emitter: Emitter<WorkerEvents>;
 
-  constructor(log: Logger) {
+  private readonly repeats: Repeats;
+
+  constructor(log: Logger, clock: Clock) {
     this.log = guarded(log);
+    this.repeats = new Repeats(() => clock.now());
     this.emitter = new Emitter((error) => this.log.error('A listener of a worker event failed.', error));
   }
 
@@ -40,7 +45,7 @@ export class Announcer {
   }
 
   failedCall(error: unknown): void {
-    this.log.warn('The worker had an error and continues.', error);
+    if (!this.repeats.goesOn(error)) this.log.warn('The worker had an error and continues.', error);
     this.emitter.emit('error', { error });
   }
 

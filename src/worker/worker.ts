@@ -99,7 +99,7 @@ export class TaskWorker implements Worker {
     const { backend, settings, clock, ids, childRow, taskNamed, log } = deps;
     const { leaseTtlMs, claimAhead } = settings;
     this.workerInstanceId = ids();
-    this.announcer = new Announcer(log);
+    this.announcer = new Announcer(log, clock);
     const signalsOf = (kind: string) => taskNamed(kind)?.signals;
     this.contextDependencies = { backend, clock, ids, childRow, signalsOf, log: this.announcer.log };
     const onError = (error: unknown): void => this.announcer.failedCall(error);

@@ -10,6 +10,7 @@ import { silentLogger, type Logger } from '../../shared/logger.js';
 import type { TaskHandler } from '../../worker/handler.js';
 import type { ResolvedSettings } from '../../worker/options.js';
 import type { Worker } from '../../worker/api.js';
+import { Repeats } from '../../util/repeats.js';
 import { AppWorker } from './app-worker.js';
 import { childRowsOf } from '../tasks/child.js';
 import { Registrar } from './registrar.js';
@@ -180,7 +181,10 @@ export class Workers {
 
   private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {
     const { log, clock } = this.options;
-    const onError = (error: unknown): void => log.warn('The timer loop had an error and continues.', error);
+    const repeats = new Repeats(() => clock.now());
+    const onError = (error: unknown): void => {
+      if (!repeats.goesOn(error)) log.warn('The timer loop had an error and continues.', error);
+    };
     const onClockJump = (ms: number): void =>
       log.warn(`The clock of the server jumped by ${ms} ms. Delays, leases and deadlines go by it.`);
     this.engine ??= startTimerLoop(backend, { onError, onClockJump, clock, ...options });

@@ -1,0 +1,31 @@
+/** Tells a new fault from one that goes on, so that an outage is one line of the log and not one for each call. */
+import { propertyOf } from './thrown.js';
+
+/** How long a fault must be absent until it counts as new, ms. Longer than any pause between two tries. */
+const ABSENT_MS = 30_000;
+
+/** Most faults that are remembered; the oldest is forgotten first. */
+const MAX_FAULTS = 100;
+
+const textIn = (error: unknown, member: string): string => {
+  const value = propertyOf(error, member);
+  return typeof value === 'string' ? value : '';
+};
+
+export class Repeats {
+  private readonly lastAt = new Map<string, number>();
+
+  /** @param now the time on the caller's clock, ms */
+  constructor(private readonly now: () => number) {}
+
+  /** Whether the fault, by its name, code and message, goes on since it was last seen. */
+  goesOn(error: unknown): boolean {
+    const fault = ['name', 'code', 'message'].map((member) => textIn(error, member)).join(' ');
+    const now = this.now();
+    const last = this.lastAt.get(fault);
+    this.lastAt.delete(fault);
+    this.lastAt.set(fault, now);
+    if (this.lastAt.size > MAX_FAULTS) this.lastAt.delete(this.lastAt.keys().next().value as string);
+    return last !== undefined && now - last < ABSENT_MS;
+  }
+}
