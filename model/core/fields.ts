@@ -275,8 +275,11 @@ export const tags = mapOf(tagKey, text(LIMITS.maxTagValueBytes))
 /** At least one tag. */
 export const someTags = tags.refine((map) => Object.keys(map).length > 0, { error: 'must have a tag' });
 
-/** Members are optional so that a partial triple gets its own refusal. */
-const fenceTriple = z.strictObject({
+/**
+ * Members are optional so that a partial triple gets its own refusal, which also tells misspelt members. Other members
+ * are ignored: the fence of a handler has its token, and a claimed execution is its own fence.
+ */
+const fenceTriple = z.object({
   leaseId: uuid.optional(),
   leaseEpoch: leaseEpoch.optional(),
   attemptId: uuid.optional(),

@@ -145,6 +145,7 @@ export class Claimer {
 
   /** Call this when `kinds` may have changed. */
   kindsChanged(): void {
+    if (this.stopped) return;
     this.claimant = this.claimantNow();
     this.planner.setAbilities(this.abilities(), this.options.clock.now());
     if (this.started) this.pump();

@@ -11,8 +11,11 @@ export interface LoopWatchOptions {
   readonly leaseTtlMs: number;
   /** The tasks whose handlers run now. */
   readonly running: () => Iterable<string>;
-  /** The loop was blocked for at least `forMs`, by one of these tasks. */
-  readonly onBlocked: (forMs: number, tasks: readonly string[]) => void;
+  /**
+   * The loop was blocked for at least `forMs`: by `culprit` if the call of its handler took most of it, else by one of
+   * these tasks, or by other code of the process.
+   */
+  readonly onBlocked: (forMs: number, tasks: readonly string[], culprit: string | undefined) => void;
 }
 
 export interface MeasuredTask<Context, T> {
@@ -71,7 +74,8 @@ export class LoopWatch {
     this.suspects = now;
     if (now.size > 0) this.start();
     if (lateMs < leaseTtlMs * LIMIT) return;
-    const known = longest.ms >= lateMs * CULPRIT_SHARE;
-    onBlocked(Math.round(Math.max(lateMs, known ? longest.ms : 0)), known ? [longest.task] : [...tasks]);
+    if (longest.ms >= lateMs * CULPRIT_SHARE)
+      onBlocked(Math.round(Math.max(lateMs, longest.ms)), [longest.task], longest.task);
+    else onBlocked(Math.round(lateMs), [...tasks], undefined);
   }
 }

@@ -193,7 +193,7 @@ export class TaskWorker implements Worker {
       leaseTtlMs: settings.leaseTtlMs,
       running: () => [...this.running].map(({ claimed }) => claimed.executionKind),
       // Answers that have arrived are read first, and leases judged in time.
-      onBlocked: (forMs, tasks) => afterIo(clock, () => this.loopBlocked(forMs, tasks)),
+      onBlocked: (forMs, tasks, culprit) => afterIo(clock, () => this.loopBlocked(forMs, tasks, culprit)),
     });
   }
 
@@ -466,10 +466,11 @@ export class TaskWorker implements Worker {
     this.claimer.setPaused(tooMany);
   }
 
-  private loopBlocked(forMs: number, tasks: readonly string[]): void {
-    const [task] = tasks;
-    const isKnown = task !== undefined && tasks.length === 1 && this.deps.kinds?.() !== undefined;
-    const restMs = isKnown && this.draining === undefined ? this.resting.rest(task, forMs) : 0;
+  private loopBlocked(forMs: number, tasks: readonly string[], culprit: string | undefined): void {
+    const kinds = this.resting.without(this.deps.kinds?.()) ?? [];
+    // A rest is for the sake of other tasks: without any, the worker would only be idle.
+    const serves = culprit !== undefined && kinds.some((kind) => kind !== culprit);
+    const restMs = serves && this.draining === undefined ? this.resting.rest(culprit, forMs) : 0;
     this.announcer.loopBlocked(forMs, tasks, restMs);
   }
 

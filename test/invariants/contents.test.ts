@@ -25,7 +25,12 @@ function good(): SpecMachine {
   run('createExecution', { executionId: EXECUTION, ...names });
   const fence = { leaseId: uuid(2), leaseEpoch: 1, attemptId: uuid(3) };
   const worker = { workerId: 'w', workerInstanceId: 'w1', leaseTtlMs: 60_000 };
-  run('claimForWorker', { partition: '{fp:0}', laneId: 'l', ...worker, claims: [fence] });
+  run('claimForWorker', {
+    partition: '{fp:0}',
+    laneId: 'l',
+    ...worker,
+    claims: [{ leaseId: fence.leaseId, attemptId: fence.attemptId }],
+  });
   const owner = { executionId: EXECUTION, attemptIndex: 0, fence };
   for (const n of [1, 2, 3]) {
     run('appendFrame', { ...owner, payload: new Uint8Array(n) });

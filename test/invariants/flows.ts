@@ -64,6 +64,7 @@ export const FLOW_BREAKS: Record<string, (world: Broken) => void> = {
     member(it, 5).dependencies = { ...member(it, 5).dependencies, ...member(it, 2).dependencies };
   },
   'the counts of a group are those of its edges': (it) => (member(it, 5).succeededCount = 2),
+  'ends of children are numbered in their order, and counted': (it) => (member(it, 5).endedChildren = 1),
   'an edge is resolved if and only if it says when': (it) => (edgeOf(it, 1, 2).resolvedAt = it.now),
   'a group is satisfied with as many successes as it needs, and impossible without hope of them': (it) =>
     (member(it, 5).satisfiedAt = undefined),

@@ -3,7 +3,7 @@ import type { Event, EventNamed } from '../../model/events.js';
 import type { WorkerRecord } from '../../model/worker/facts.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
-import type { Waitpoint } from '../../model/suspension/facts.js';
+import type { Suspension, Waitpoint } from '../../model/suspension/facts.js';
 import { streamIdOf, type Stream } from '../../model/stream/facts.js';
 import type { QuotaPolicy } from '../../model/quota/facts.js';
 import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
@@ -261,6 +261,11 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a suspension is over when its worker said, or never': (it) => (inSituation(it, 'suspended').dueAt = undefined),
   'the reason of a suspension is what the execution waits for': (it) =>
     (inSituation(it, 'suspended').suspendReason = 'manual_pause'),
+  'what also waits for children is resumed by the one that makes them enough': (it) => {
+    const parent = inSituation(it, 'suspended');
+    parent.endedChildren = 1;
+    (parent.waiting?.suspension as Suspension).awaitedChildren = 1;
+  },
   'a condition is satisfied by its meaning if and only if a signal closed its suspension': (it) =>
     (waitsOf(it, 'waiting').suspension.condition = 'g\t0\t1\t\tkey'),
   'the closer is the last of the satisfiers: without it the condition is not satisfied': (it) =>

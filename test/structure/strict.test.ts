@@ -28,7 +28,9 @@ function tolerantIn(schema: Schema, path: string, seen = new Set<Schema>()): str
   if (seen.has(schema)) return [];
   seen.add(schema);
   const { def } = (schema as z.core.$ZodTypes)._zod;
-  const isTolerant = def.type === 'object' && def.catchall?._zod.def.type !== 'never';
+  // A misspelt member of a fence is a missing one, which is refused.
+  const isFence = path.endsWith('.fence');
+  const isTolerant = def.type === 'object' && def.catchall?._zod.def.type !== 'never' && !isFence;
   const parts = partsOf(schema).flatMap(([member, part]) => tolerantIn(part, path + member, seen));
   return isTolerant ? [path, ...parts] : parts;
 }

@@ -357,8 +357,8 @@ test('a library whose operation got optional arguments takes calls of processes 
     `{ ${shared}, ${Number(each) + 1}, "${name}" }`,
   );
   await admin.call('FUNCTION', 'LOAD', 'REPLACE', source);
-  const lane = { partition: '{fp:0}', laneId: 'l', reason: 'why', requestedBy: 'ann' };
-  expect((await running.pauseLane(lane)).kind).toBe('lane_paused');
+  const lane = { partition: '{fp:0}', laneId: 'l' };
+  expect((await running.pauseLane({ ...lane, reason: 'why', requestedBy: 'ann' })).kind).toBe('lane_paused');
   expect(await running.readLane(lane)).toMatchObject({ stateReason: 'why', stateChangedBy: 'ann' });
   expect((await create(await opened())).kind).toBe('created');
   // The other way round, a text would be lost: that is refused.

@@ -29,7 +29,9 @@ interface Waiting {
   readonly keys: readonly WaitKey[];
   /** Undefined for a sleep and for children. */
   readonly condition: WaitCondition | undefined;
-  readonly children?: { readonly seenCount: number; readonly neededCount: number } | undefined;
+  readonly children?:
+    | { readonly decidedAt: number | undefined; readonly seenCount: number; readonly neededCount: number }
+    | undefined;
 }
 
 /** The waitpoint of a suspension that only children end. A handler cannot give a wait this name. */
@@ -43,7 +45,7 @@ const FOR_CHILDREN: WaitKey = { channel: '', name: '__children', use: 0, until: 
 export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: () => string): SuspensionRequest {
   const own = waits.flatMap((wait) => wait.keys);
   const keys = own.length === 0 ? [FOR_CHILDREN] : own;
-  const children = waits.flatMap((wait) => wait.children ?? []);
+  const children = waits.flatMap((wait) => wait.children ?? []).filter(({ decidedAt }) => decidedAt === undefined);
   const ends = keys.flatMap(({ until }) => (until === undefined ? [] : [until]));
   const isListening = keys.some(({ channel }) => channel !== '');
   const isApproval = waits.some(({ condition }) => condition?.type === 'approval');

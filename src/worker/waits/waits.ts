@@ -378,7 +378,8 @@ export class Waits {
   private mustStore({ wait, at }: Over): boolean {
     const { keys, until, endedAt } = wait;
     const [key] = keys;
-    if (key === undefined || at !== until || at === endedAt || this.blocked.size === 1) return false;
+    if (key === undefined || key.pendingId !== undefined || at !== until || at === endedAt || this.blocked.size === 1)
+      return false;
     return this.known?.of(key) === undefined;
   }
 

@@ -320,6 +320,22 @@ describe('children beside other waits', () => {
     expect(new Set(winners)).toEqual(new Set(['b']));
   });
 
+  test('beside a time that is over already, children that end at once', async () => {
+    const parent = t.app.task(
+      'beside-the-past',
+      async ({ sleepUntil, children, input }: TaskContext<'race' | 'all'>) => {
+        const time = sleepUntil(new Date(1)).then(() => 'time');
+        const results = children.all([child(squares, 2)]);
+        return input === 'race' ? Promise.race([time, results]) : Promise.all([time, results]);
+      },
+    );
+    for (let times = 0; times < 5; times++) {
+      const runs = [await parent.run('race'), await parent.run('all')] as const;
+      await t.advance('1s');
+      expect(await Promise.all(runs.map((run) => run.result()))).toEqual(['time', ['time', [4]]]);
+    }
+  });
+
   test('end with a parent that is cancelled while it is suspended on them', async () => {
     const parent = t.app.task('cancelled beside', async ({ children, sleep }: TaskContext<null>) =>
       Promise.all([children.all([child(after, { ms: 60_000, value: 1 })]), sleep('1h')]),
