@@ -19,7 +19,7 @@ type Member = Partial<NonNullable<NonNullable<ArgsOf<'createFlow'>['graph']>['me
 /** A race of which one racer has to win. The winner is claimed; the other racers are like `others`. */
 async function race(others: readonly Member[]) {
   const [laneId, flowId, winner, judge] = [randomUUID(), newId(), newId(), newId()];
-  const common = { laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
+  const common = { laneId, executionKind: 'k' };
   const racers = others.map((more) => ({ ...common, executionId: newId(), ...more }));
   const edges = [winner, ...racers.map(({ executionId }) => executionId)].map((upstreamExecutionId) => ({
     ...{ edgeId: randomUUID(), upstreamExecutionId, downstreamExecutionId: judge },
