@@ -286,7 +286,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   settleAdmissions: { partition: PARTITION, admissionIds: [uuid(402)] },
   listMeteredHeads: { partition: PARTITION, laneId: 'nothing', cursor: 'a', limit: 5 },
   renewLease: { ...owner, leaseTtlMs: 5_000 },
-  beginAttempt: { ...owner },
+  beginAttempt: { executionId: RUNNING, fence: FENCE },
   applyDue: { partition: PARTITION, limit: 5, jitter: 0.5, owner: 'loop' },
   watchLog: { partition: PARTITION, after: 'g.1.1' },
   watchEnds: { partition: PARTITION, ttlMs: 1_000 },
