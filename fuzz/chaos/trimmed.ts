@@ -153,17 +153,23 @@ export class TrimmedLogs {
   /** @param lives the records of the durable reader's processes, once it has read everything */
   async judge(lives: readonly (readonly Reading[])[]): Promise<TrimmedResult> {
     const violations: string[] = [];
-    let [written, left] = [0, 0];
+    let [written, left, missed] = [0, 0, 0];
     for (const [index, archive] of this.archives.entries()) {
       const partition = partitionKeyOf(index);
       const whole = await archive.whole();
       written += whole.log.length;
       left += whole.left;
-      if (archive.missed) violations.push(`${partition}: the archive of the trimmed log was too slow`);
+      // Then the archive is no measure for what readers were given. That the log went on without it is the rule for
+      // every reader that is away for longer than the log is held back.
+      if (archive.missed) {
+        missed += 1;
+        continue;
+      }
       for (const [what, stories] of Object.entries(judgeReadings(partition, whole.log, lives)))
         if (stories.length > 0)
           violations.push(`${partition}, trimmed: ${stories.length} ${what}:\n${stories.slice(0, 10).join('\n')}`);
     }
+    if (missed === this.archives.length) violations.push('the archives of all trimmed logs were too slow');
     return { violations, written, left };
   }
 }
