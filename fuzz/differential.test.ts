@@ -7,7 +7,7 @@ import { sharedValkey } from '../test/support/valkey/index.js';
 import { campaign, summaryOf } from './campaign.js';
 import { fuzzEnvironment } from './environment.js';
 
-const DEFAULT_SECONDS = 40;
+const DEFAULT_SECONDS = 20;
 /** Time for starting, replaying the corpus, and shrinking, ms. */
 const SLACK_MS = 300_000;
 

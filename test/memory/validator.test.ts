@@ -250,7 +250,7 @@ describe('compiled validation', () => {
         { numRuns: 400 },
       );
       // Of `appendFrame`, whose members exclude each other, some 30 are seen.
-      expect(accepted).toBeGreaterThan(8);
+      expect(accepted).toBeGreaterThan(3);
     });
   }
 
