@@ -72,7 +72,7 @@ async function budgets(): Promise<void> {
   });
   await backend.createBudget({ budgetId: uuid(), scopeType: 'tenant', scopeId: 'b', limits: { tokens: { hard: 1 } } });
   await backend.reserveBudget({ budgetId, reservationId: uuid(), amounts: { tokens: 5 }, ttlMs: 30_000 });
-  await backend.recordSpend({ budgetId, executionId: id(), epoch: 1, deltas: { tokens: 3 } } as never);
+  await backend.recordSpend({ budgetId, executionId: id(), leaseEpoch: 1, deltas: { tokens: 3 } });
 }
 
 async function workers(): Promise<void> {
@@ -84,7 +84,7 @@ async function workers(): Promise<void> {
 
 async function quotas(): Promise<void> {
   const quotaPolicyId = uuid();
-  const limits = { maxConcurrent: 2 } as never;
+  const limits = { maxConcurrent: 2 };
   await engine.backend.createQuotaPolicy({ quotaPolicyId, limits });
   await engine.backend.checkAdmission({ quotaPolicyId, admissionIds: [uuid()], partition: '{fp:0}' });
 }
