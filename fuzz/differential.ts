@@ -531,4 +531,4 @@ function inAnyPurge(answer: unknown): unknown {
 }
 
 /** Whether a command makes another family necessary, whose first use is recorded before. */
-const needsFamily = ({ name, args }: Command): boolean => operationNamed(name).needs?.(args as never) !== undefined;
+const needsFamily = ({ name, args }: Command): boolean => operationNamed(name).needs?.(args) !== undefined;

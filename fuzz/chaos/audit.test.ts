@@ -139,7 +139,7 @@ describe('the audit', () => {
       (calls) =>
         calls.map((call) =>
           call === named(calls, 'claimForWorker')
-            ? { ...call, answers: [{ ok: true, outcome: { kind: 'no_work', reclaimCapExceeded: [] } as never }] }
+            ? { ...call, answers: [{ ok: true, outcome: { kind: 'no_work', reclaimCapExceeded: [] } }] }
             : call,
         ),
       /events that no call caused/,

@@ -280,7 +280,7 @@ class Explainer {
     const payload = (executionId: string, signalId: string): Uint8Array | undefined =>
       this.brought.get(signalKey(executionId, signalId));
     const view = viewOfMoment({ state, input, ofKey, steps, payload });
-    return operationNamed(name).decide(view, args as never, {
+    return operationNamed(name).decide(view, args, {
       now,
       settings: { retentionMs: this.retentionMs },
     }) as AnyDecision;

@@ -119,7 +119,7 @@ export function decide(
   registry: Registry = operationNamed,
 ): AnyDecision {
   const parsed = parseCommand(command.name, command.args, 'memory');
-  return registry(command.name).decide(viewOf(node), parsed.args as never, {
+  return registry(command.name).decide(viewOf(node), parsed.args, {
     now: node.now,
     settings: { retentionMs: 0 },
   }) as AnyDecision;

@@ -249,7 +249,7 @@ const runSetup: fc.Arbitrary<RunSetup> = fc.record({
 const moveOf = <Name extends Move['do'], Rest extends object>(
   name: Name,
   rest: { [Key in keyof Rest]: fc.Arbitrary<Rest[Key]> },
-) => fc.record({ do: fc.constant(name), ...rest } as never) as unknown as fc.Arbitrary<Move>;
+) => fc.record({ do: fc.constant(name), ...rest }) as unknown as fc.Arbitrary<Move>;
 
 const move: fc.Arbitrary<Move> = fc.oneof(
   {

@@ -133,7 +133,7 @@ describe('a task', () => {
     const large = a.task('large', () => new Uint8Array(9 * 1024 * 1024));
     await a.worker({ slots: 3 });
     for (const task of [wrong, cyclic, large]) {
-      expect(await rejectionOf(task.run(undefined as never).result())).toMatchObject({
+      expect(await rejectionOf(task.run(undefined).result())).toMatchObject({
         code: 'run_failed',
         category: 'invalid_result',
         // What the engine says to do about it; a schema says everything itself.
@@ -204,10 +204,10 @@ describe('failures', () => {
       throw { toString: 1 };
     });
     await a.worker();
-    const error = (await rejectionOf(long.run(undefined as never).result())) as RunFailedError;
+    const error = (await rejectionOf(long.run(undefined).result())) as RunFailedError;
     expect(Buffer.byteLength(error.reason)).toBeLessThanOrEqual(4_096);
     expect(error.reason.endsWith('…')).toBe(true);
-    expect(await rejectionOf(odd.run(undefined as never).result())).toMatchObject({ reason: '{"toString":1}' });
+    expect(await rejectionOf(odd.run(undefined).result())).toMatchObject({ reason: '{"toString":1}' });
   });
 
   it('of an attempt that runs over its time abort it, and are retried', async () => {

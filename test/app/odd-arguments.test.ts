@@ -31,7 +31,7 @@ describe('what callers give', () => {
       {
         input: {
           '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as { n: number } }) },
-        } satisfies AnySchema as never,
+        } satisfies AnySchema,
       },
       ({ input }: { input: unknown }) => input,
     );
@@ -39,7 +39,7 @@ describe('what callers give', () => {
     const reused = { n: 0 };
     const runs = [1, 2, 3].map((n) => {
       reused.n = n;
-      return [echo.run(reused), checked.run(reused as never)] as const;
+      return [echo.run(reused), checked.run(reused)] as const;
     });
     const many = echo.runMany([reused]);
     const waits = await asks.run(undefined);
@@ -152,7 +152,7 @@ describe('is refused in words:', () => {
     const a = opened();
     const schema = { '~standard': { version: 1, vendor: 'test', validate: answer } } as unknown as AnySchema;
     const task = a.task('t', { input: schema }, () => 1);
-    expect(await rejectionOf(task.run('x' as never))).toMatchObject({ code: 'invalid_task_input' });
+    expect(await rejectionOf(task.run('x'))).toMatchObject({ code: 'invalid_task_input' });
   });
 });
 

@@ -72,7 +72,7 @@ describe.each(Object.entries(FAILING))('a schema that %s', (_, failing) => {
     const worker = await h.worker({ slots: 1 });
     expect(await rejectionOf(refusing.run(1))).toMatchObject({ code: 'invalid_task_input' });
     for (const [category, task] of Object.entries(tasks)) {
-      const run = await task.run(1 as never);
+      const run = await task.run(1);
       await run.signal('go', 1);
       await h.pass(10);
       expect(await run.info()).toMatchObject({ state: 'failed', failure: { category } });

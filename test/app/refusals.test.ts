@@ -151,7 +151,7 @@ const wrongRuns: [RunOptions, string][] = [
     'Run of task "t": idempotencyKey must be a string without control characters that is not empty, not',
   ],
   [{ idempotencyWindow: 0 }, 'Run of task "t": idempotencyWindow must be at least 1 ms'],
-  [{ delay: '5 s' as never }, 'Run of task "t": delay must be a duration'],
+  [{ delay: '5 s' }, 'Run of task "t": delay must be a duration'],
   [{ priority: 10_000 }, 'Run of task "t": priority must be a whole number from 0 to 9000, not 10000'],
   [{ priority: 'high' as never }, 'Run of task "t": priority must be'],
   [{ tags: { 'a.b': 5 as never } }, 'Run of task "t": tags["a.b"] must be a string, not 5'],
@@ -198,7 +198,7 @@ describe('a run', () => {
     const gone = new Uint8Array(8);
     structuredClone(gone, { transfer: [gone.buffer] });
     for (const input of [10n, () => 1, cyclic, new Uint8Array(9 * 1024 * 1024), gone]) {
-      const error = (await rejectionOf(task.run(input as never))) as Error;
+      const error = (await rejectionOf(task.run(input))) as Error;
       expect(error).toMatchObject({ code: 'invalid_task_input', name: 'InvalidInputError', task: 't' });
       expect(error.message).toMatch(/^Input of task "t": /);
       expect(error.cause).toBeUndefined();
@@ -278,7 +278,7 @@ describe('a run', () => {
         () => a.flow('f', (f) => f.run(task, f.any(undefined as never))).run(),
         'Flow "f", any: the nodes must be a list',
       ],
-      [() => a.flow('g', (f) => ({ n: f.run(task, undefined), big: 1n }) as never).run(), 'Run of flow "g": what its'],
+      [() => a.flow('g', (f) => ({ n: f.run(task, undefined), big: 1n })).run(), 'Run of flow "g": what its'],
     ];
     const startedAt = performance.now();
     for (const [call, start] of calls) expectMistake(await rejectionOf(call()), start);

@@ -169,7 +169,7 @@ describe.each(BACKENDS)('on %s', (_, open) => {
       return seen.length <= 3 ? gate.promise : undefined;
     });
     const doomed = await a.worker({ slots: 3 });
-    const runs = await task.runMany([undefined, undefined, undefined] as never);
+    const runs = await task.runMany([undefined, undefined, undefined]);
     await until(() => doomed.stats().running === 3);
     const inHand = async (): Promise<string[]> => {
       const ids: string[] = [];

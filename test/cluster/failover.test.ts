@@ -144,8 +144,8 @@ function capturePrinted(): { text(): string; stop(): void } {
     target[name] = take;
     undo.push(() => (target[name] = original));
   };
-  replace(process.stdout as never, 'write');
-  replace(process.stderr as never, 'write');
+  replace(process.stdout, 'write');
+  replace(process.stderr, 'write');
   for (const name of ['log', 'info', 'warn', 'error', 'debug'] as const) replace(console, name);
   process.on('warning', take);
   undo.push(() => process.off('warning', take));

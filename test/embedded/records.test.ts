@@ -43,7 +43,7 @@ async function world() {
     failureReason: ODD,
     failureCategory: 'odd',
     jitter: 0.5,
-  } as never);
+  });
   const { events } = await engine.backend.readLog({ partition: PARTITION });
   const { tables } = await engine.canonicalState(PARTITION);
   return { events: events.map(({ event }) => event), tables };

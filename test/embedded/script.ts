@@ -102,9 +102,9 @@ const end: Choice = (random, uuid, partition, running) => {
   if (random() < 0.2)
     return {
       name: 'failExecution',
-      args: { ...owned, failureReason: 'it\nfailed', failureCategory: 'odd', jitter: 0.5 } as never,
+      args: { ...owned, failureReason: 'it\nfailed', failureCategory: 'odd', jitter: 0.5 },
     };
-  return { name: 'completeExecution', args: { ...owned, resultPayload: bytesOf(random) } as never };
+  return { name: 'completeExecution', args: { ...owned, resultPayload: bytesOf(random) } };
 };
 
 /** A frame of each mode; its writer stays the owner. */
@@ -116,7 +116,7 @@ const append: Choice = (random, uuid, partition, running) => {
     draw < 0.3
       ? { patch: `{"n":${Math.floor(random() * 9)},"größe":{"k${Math.floor(random() * 3)}":null}}` }
       : { payload: bytesOf(random), ...(draw < 0.5 ? { bestEffort: { ttlMs: 1_000, maxlenFloor: 2 } } : {}) };
-  return { name: 'appendFrame', args: { ...owned, attemptIndex: owned.attemptIndex, ...content } as never };
+  return { name: 'appendFrame', args: { ...owned, attemptIndex: owned.attemptIndex, ...content } };
 };
 
 /** A step, and perhaps one that was recorded before. */
@@ -130,7 +130,7 @@ const recordStep: Choice = (random, uuid, partition, running) => {
     stepIndex: Math.floor(random() * 4),
     failed: random() < 0.2,
   };
-  return { name: 'recordStep', args: { executionId, fence, ...step, ...value } as never };
+  return { name: 'recordStep', args: { executionId, fence, ...step, ...value } };
 };
 
 const due: Choice = (_random, _uuid, partition) => ({ name: 'applyDue', args: { partition, jitter: 0.5 } });

@@ -292,7 +292,7 @@ describe('the loop', () => {
         if (isDue) dueAt += 3_600_000;
         const nothing = { attemptsTimedOut: [], expired: [], suspensionsTimedOut: [], setAside: [], deliveries: [] };
         const counts = { leasesExpired: 0, grantsLapsed: 0, waitpointsExpired: 0, purged: 0, others: {} };
-        return { kind: 'applied', ...nothing, ...counts, promoted: isDue ? 1 : 0, nextDueAt: dueAt } as never;
+        return { kind: 'applied', ...nothing, ...counts, promoted: isDue ? 1 : 0, nextDueAt: dueAt };
       },
     });
     await start(backend, { clock, pollIntervalMs: 2_000, onClockJump: (ms) => jumps.push(ms) });

@@ -93,7 +93,7 @@ const cancellation = (cancellationPolicy: string, at: number) => ({
 export function give(machine: SpecMachine, now: number, command: Command | undefined): 'refused' | 'nothing' | 'done' {
   if (command === undefined) return 'nothing';
   const before = machine.partition.log.length;
-  const decision = machine.run(parseCommand(command.name, command.args as never, 'memory'), now);
+  const decision = machine.run(parseCommand(command.name, command.args, 'memory'), now);
   if (!decision.ok) return 'refused';
   return machine.partition.log.length > before ? 'done' : 'nothing';
 }
@@ -129,7 +129,7 @@ function creationOf(members: FlowWorld['members'], phase: object, ofLast: FlowWo
   };
   return {
     name: 'createFlow',
-    args: { flowId: FLOW, flowKind: 'f', namespace: 'n', creatorIdentity: 'c', ...phase, graph } as never,
+    args: { flowId: FLOW, flowKind: 'f', namespace: 'n', creatorIdentity: 'c', ...phase, graph },
   };
 }
 
@@ -194,6 +194,6 @@ function suspension(machine: SpecMachine, executionId: string, n: number): Comma
       ...{ executionId, fence, suspensionId: uuid(n), waitpoints: [{ waitpointId: uuid(n + 1), waitpointKey: 'go' }] },
       resumeCondition: { type: 'single', waitpointKey: 'go', matcher: { type: 'wildcard' } },
       resumePolicy: { resumeDelayMs: n % 20 === 0 ? 5_000 : 0 },
-    } as never,
+    },
   };
 }

@@ -102,7 +102,7 @@ function after({ machine, now, steps }: Found, times: readonly number[]): Found[
     .map((at) => ({ machine, now: at, steps: [...steps, `wait until ${at}`] }));
   const moved = COMMANDS.flatMap((command): Found[] => {
     const tried = copyOf(machine);
-    const decision = tried.run(parseCommand(command.name, command.args as never, 'memory'), now);
+    const decision = tried.run(parseCommand(command.name, command.args, 'memory'), now);
     // What changes nothing is no step.
     if (!decision.ok || tried.partition.log.length === machine.partition.log.length) return [];
     return [{ machine: tried, now, steps: [...steps, wordsOf(command)] }];
@@ -161,7 +161,7 @@ const MORE: Readonly<Record<string, readonly Event[]>> = {
 };
 
 const runIn = (machine: SpecMachine, command: Command): SpecMachine => {
-  expect(machine.run(parseCommand(command.name, command.args as never, 'memory'), NOW)).toMatchObject({ ok: true });
+  expect(machine.run(parseCommand(command.name, command.args, 'memory'), NOW)).toMatchObject({ ok: true });
   return machine;
 };
 
@@ -207,8 +207,7 @@ const MADE: Readonly<Record<string, () => SpecMachine>> = {
     runIn(givenMachine(), inFlow('after another', { building: true })),
   'waits for one of two, of which the first is held': () =>
     runIn(runIn(givenMachine(), ONE_OF_TWO), { name: 'holdExecution', args: { executionId: UPSTREAM } }),
-  granted: () =>
-    runIn(givenMachine(created()), { name: 'issueClaimGrant', args: { ...GRANT, grantTtlMs: 5_000 } as never }),
+  granted: () => runIn(givenMachine(created()), { name: 'issueClaimGrant', args: { ...GRANT, grantTtlMs: 5_000 } }),
   'waits after it was resumed': () =>
     runIn(givenMachine(...IN_CLASS.SW), { name: 'resumeExecution', args: { executionId: X, resumeDelayMs: 1_000 } }),
   'its skipped downstream': () =>

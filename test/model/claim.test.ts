@@ -117,7 +117,7 @@ describe('the order', () => {
     const lost = (n: number, at: number, how: 'lease_expired' | 'lease_revoked'): Event[] => [
       created({ executionId: idOf(n) }),
       claimed({ executionId: idOf(n), leaseId: uuid(500 + n), attemptId: uuid(600 + n) }),
-      event(how, { executionId: idOf(n), at, reason: 'r' } as never),
+      event(how, { executionId: idOf(n), at, reason: 'r' }),
     ];
     expect(
       order([

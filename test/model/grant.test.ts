@@ -288,7 +288,7 @@ describe('claimExecution', () => {
   });
 
   test('repeated after a lost reply gets its lease again, while it is in force', () => {
-    const first = given(created({ policy: { timeoutPolicy: { attemptTimeoutMs: 60_000 } } as never }), ISSUED).when(
+    const first = given(created({ policy: { timeoutPolicy: { attemptTimeoutMs: 60_000 } } }), ISSUED).when(
       'claimExecution',
       take(),
     );
@@ -388,7 +388,7 @@ describe('issueReclaimGrant', () => {
   });
 
   test('ends work at the reclaim cap, also when its lapse was not recorded yet', () => {
-    const policy = { maxReclaimCount: 0 } as never;
+    const policy = { maxReclaimCount: 0 };
     const capped = { kind: 'reclaim_cap_exceeded', executionId: X, reclaimCount: 0 };
     const failed = { type: 'execution_failed', failureCategory: 'max_reclaims_exceeded' } as const;
     given(created({ policy }), claimed({ leaseExpiresAt: NOW }))
@@ -454,12 +454,7 @@ describe('reclaimExecution', () => {
       .answers(cap)
       .then({ type: 'execution_failed', failureReason: 'max_reclaims_exceeded' })
       .leaves({ situation: 'failed' });
-    given(
-      created({ policy: { maxReclaimCount: 1 } as never }),
-      claimed(),
-      event('lease_revoked', { reason: 'r' }),
-      ISSUED,
-    )
+    given(created({ policy: { maxReclaimCount: 1 } }), claimed(), event('lease_revoked', { reason: 'r' }), ISSUED)
       .when('reclaimExecution', { ...take(), maxReclaimCount: 0 })
       .answers({ kind: 'acquired' });
   });
@@ -519,7 +514,7 @@ describe('issueGrantAndClaim', () => {
 });
 
 describe('scanEligibleExecutions', () => {
-  const scan = (facts: object = {}) => ({ partition: PARTITION, laneId: 'lane', ...facts }) as never;
+  const scan = (facts: object = {}) => ({ partition: PARTITION, laneId: 'lane', ...facts });
   const world = () =>
     given(
       created({ at: START }),

@@ -89,8 +89,8 @@ describe('an ownership that ends', () => {
     ['releaseLease', { executionId: X, fence: FENCE }, 'lease_released'],
     ['revokeLease', { executionId: X }, 'lease_revoked'],
   ] as const)('by %s gives its slots back, once', (name, args, type) => {
-    const ended = held().when(name, args as never, NOW + 1);
-    ended.then({ type } as never, returned);
+    const ended = held().when(name, args, NOW + 1);
+    ended.then({ type }, returned);
     const offered = NOW + 1 + (type === 'execution_completed' ? RETURN_GRACE_MS : 0);
     ended.when('applyDue', due, offered).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
   });

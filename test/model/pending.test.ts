@@ -327,7 +327,7 @@ describe('a waitpoint that no suspension has used', () => {
     ['failExecution', { ...owner, failureReason: 'r', failureClass: 'permanent' }, 'attempt_ended'],
     ['cancelExecution', { executionId: X, reason: '', source: 'operator_override' }, 'cancelled'],
   ] as const)('ends with its execution: %s', (name, args, closeReason) => {
-    const ended = made().when(name, args as never, NOW + 1);
+    const ended = made().when(name, args, NOW + 1);
     expect(ended.execution?.waiting).toMatchObject({
       pendingIds: [],
       waitpoints: { [W]: { waitpointState: 'closed', closeReason, closedAt: NOW + 1 } },

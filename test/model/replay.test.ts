@@ -5,7 +5,7 @@ import { claimArgs, claimed, CLASSES, created, event, FENCE, given, IN_CLASS, NO
 const replay = { executionId: X, reason: 'again', requestedBy: 'ann' };
 const owner = { executionId: X, fence: FENCE };
 const REPLAYED = event('execution_replayed', { at: NOW, replayCount: 1, requestedBy: 'ann', replayReason: '' });
-const capped = (maxReplayCount: number) => created({ policy: { maxReplayCount } as never });
+const capped = (maxReplayCount: number) => created({ policy: { maxReplayCount } });
 
 describe('replayExecution', () => {
   test.each(CLASSES)('in %s', (state) => {

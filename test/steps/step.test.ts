@@ -429,7 +429,7 @@ describe('the failure of a step', () => {
     const { run } = noted(({ step }) =>
       step('ready', () => {
         count++;
-        if (count === 1) return delay('1m') as never;
+        if (count === 1) return delay('1m');
         if (count === 2) throw delay('1m');
         return 'ready';
       }),

@@ -217,7 +217,7 @@ describe('a right that is missing', () => {
     expect(notices[0]?.message).toContain('channel ff:timers');
     expect(notices[0]?.message).toContain('channel ff:wake:');
     const log = { debug() {}, info() {}, warn: (_text: string, error: unknown) => warnings.push(error), error() {} };
-    const client = app({ backend, closeBackend: false, log: log as never });
+    const client = app({ backend, closeBackend: false, log });
     const echo = client.task('echo', ({ input }: { input: string }) => input);
     await client.worker();
     expect(await echo.run('x').result({ timeout: '10s' })).toBe('x');

@@ -261,7 +261,7 @@ it('commands keep their order when bytes did not arrive beside their call', asyn
   const { args } = creation();
   await deployed.backend.createExecution(args);
   const [owner] = await claimed(1);
-  vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK') as never);
+  vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK'));
   const { executionId } = args;
   const [completed, cancelled] = await deployed.backend.execute([
     {

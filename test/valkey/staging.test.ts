@@ -98,7 +98,7 @@ it('come back for many claims at once, of every length, each to its own', async 
 });
 
 it('are sent with the command when they did not arrive beside it', async () => {
-  const set = vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK') as never);
+  const set = vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK'));
   const [input, output] = [long(), long()];
   const { executionId } = await create(input);
   const [claimed] = await claim(1);

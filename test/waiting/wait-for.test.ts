@@ -404,7 +404,7 @@ describe('waitFor', () => {
       const mistakes: (() => unknown)[] = [
         () => waitFor(''),
         () => waitFor('a#b'),
-        () => waitFor('a', { timeout: '-1s' as never }),
+        () => waitFor('a', { timeout: '-1s' }),
         () => waitFor('a', { onTimeout: 'never' as never }),
         () => waitFor('a', { time: 1 } as never),
         () => waitFor({ type: 'some' } as never),

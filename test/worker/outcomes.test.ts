@@ -107,7 +107,7 @@ describe.each([
     const other = await load();
     h = harness();
     let calls = 0;
-    const task = h.a.task('t', () => (++calls === 1 ? (other.delay(200) as never) : 'done'));
+    const task = h.a.task('t', () => (++calls === 1 ? other.delay(200) : 'done'));
     await h.worker();
     const result = task.run().result();
     await h.pass(1_000);

@@ -15,7 +15,7 @@ function watched(): { seen: [number, number | string][] } {
     return {
       updateProgress: (async (args: Parameters<Backend['updateProgress']>[0]) => {
         seen.push([clock.now() - startedAt, args.progressPct as number]);
-        return inner.updateProgress(args as never);
+        return inner.updateProgress(args);
       }) as Backend['updateProgress'],
       execute: (async (commands: Commands) => {
         for (const { name, args } of commands) {

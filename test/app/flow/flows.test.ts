@@ -117,11 +117,11 @@ describe('flows in memory, under a virtual clock', () => {
     });
     const good = t.app.task('good', ({ input }: TaskContext<number>) => input + 1);
     const nightly = t.app.flow('nightly', (f) => {
-      const broken = f.run(bad, undefined as never);
+      const broken = f.run(bad, undefined);
       f.run(good, f.run(good, broken));
       f.run(good, 1);
     });
-    const value = t.app.flow('with a value', (f) => f.run(good, f.run(bad, undefined as never)));
+    const value = t.app.flow('with a value', (f) => f.run(good, f.run(bad, undefined)));
     await t.app.worker();
     const [whole, single] = [nightly.run(), value.run()];
     await t.advance('5s');
@@ -200,7 +200,10 @@ describe('flows in memory, under a virtual clock', () => {
     const first = t.app.task('first', { needs: ['gpu'] }, ({ input }: TaskContext<number>) => input);
     const last = t.app.task('last', ({ input }: TaskContext<number[]>) => input.length);
     const wide = t.app.flow('wide', (f, n: number) =>
-      f.run(last, Array.from({ length: n }, (_, i) => f.run(first, i)) as never),
+      f.run(
+        last,
+        Array.from({ length: n }, (_, i) => f.run(first, i)),
+      ),
     );
     const run = await wide.run(12);
     expect(await run.state()).toBe('waiting');
@@ -365,13 +368,13 @@ describe('flows in memory, under a virtual clock', () => {
   test('refuses options, inputs and outputs that cannot be meant', async () => {
     const one = t.app.task('one', () => 1);
     const flow = t.app.flow('options', (f, input: { wide?: number } | undefined) =>
-      Array.from({ length: input?.wide ?? 1 }, () => f.run(one, undefined as never)),
+      Array.from({ length: input?.wide ?? 1 }, () => f.run(one, undefined)),
     );
     await expect(flow.run(undefined, { retry: 1 } as never)).rejects.toThrow(/no option "retry"/);
     await expect(flow.run(undefined, { id: '' })).rejects.toThrow(/id must be a string/);
     await expect(flow.run({ wide: 1n as never })).rejects.toThrow(/cannot be written as JSON/);
     await expect(flow.run({ wide: 100 })).rejects.toThrow(/more than 1024 bytes/);
-    const many = t.app.flow('many', (f) => void Array.from({ length: 10_001 }, () => f.run(one, undefined as never)));
+    const many = t.app.flow('many', (f) => void Array.from({ length: 10_001 }, () => f.run(one, undefined)));
     await expect(many.run()).rejects.toThrow(/10001 nodes/);
     await expect(flow.run().cancel({ wait: 'soon' as never })).rejects.toThrow(/wait must be a duration/);
   });

@@ -46,7 +46,7 @@ class World {
   frames(args: Partial<ArgsOf<'readStream'>> = {}): StreamFrames {
     const parsed = QUERIES.readStream.args.parse({ executionId: X, attemptIndex: 0, ...args });
     const context = { now: this.now, settings: { retentionMs: RETENTION_MS } };
-    const decision = QUERIES.readStream.read(this.machine.view, parsed, context as never);
+    const decision = QUERIES.readStream.read(this.machine.view, parsed, context);
     return (decision as { outcome: StreamFrames }).outcome;
   }
 
@@ -328,7 +328,7 @@ describe('a wait that runs out of its time', () => {
       resumeCondition: { type: 'single', waitpointKey: 'wpk:k', matcher: { type: 'wildcard' } },
       timeoutAt: world.now + 100,
       timeoutBehavior,
-    } as never);
+    });
     expect(world.frames().isClosed).toBe(false);
     world.now += 100;
     world.run('expireSuspension', { executionId: X });
