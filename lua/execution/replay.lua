@@ -22,36 +22,58 @@ local function by_id(a, b)
   return ff.is_before(a.id, b.id)
 end
 
--- The group of a member after a fresh look at its upstreams: upstreams that made it impossible may have been replayed
--- since. The twin of `renewalOf`.
-local function renewal_of(call, execution, flow)
-  local pairs_of = command('HGETALL', execution.key .. SUFFIX.dependencies)
-  local reopened, met, failed, skipped = {}, {}, execution.failed, execution.skipped
+-- The impossible edges of a member whose upstreams run again, or have completed since: of its group if that is
+-- impossible, and of older groups of children.
+local function revived_of(call, execution)
+  local pairs_of, revived = command('HGETALL', execution.key .. SUFFIX.dependencies), {}
+  local is_impossible = execution.group_state == GROUP_STATE.impossible
   for i = 1, #pairs_of, 2 do
     local edge = { id = pairs_of[i], dependency = pairs_of[i + 1] }
     ff.read_edge_dependency(edge)
-    if edge.edge_round == execution.group_round and edge.edge_state == EDGE_STATE.impossible then
+    local is_counted = edge.edge_round == execution.group_round
+    local is_asked = is_counted and is_impossible or not is_counted and edge.edge_round ~= ''
+    if is_asked and edge.edge_state == EDGE_STATE.impossible then
       local bucket = ff.bucket_of(call, edge.upstream)
       local is_live = not bucket and command('EXISTS', call.base .. edge.upstream) == 1
       if is_live or bucket == BUCKET.succeeded then
-        if edge.bucket == BUCKET.skipped then skipped = skipped - 1 else failed = failed - 1 end
-        edge.is_met = not is_live
-        reopened[#reopened + 1] = edge
+        edge.is_counted, edge.is_met = is_counted, not is_live
+        revived[#revived + 1] = edge
       end
     end
   end
-  table.sort(reopened, by_id)
-  for i = 1, #reopened do
-    local edge = reopened[i]
-    if edge.is_met then met[#met + 1] = { edge = edge.id, upstream = edge.upstream, downstream = execution.id } end
+  table.sort(revived, by_id)
+  return revived
+end
+
+-- The state of an impossible group once these edges are reopened, and resolved if they can be.
+local function state_with(execution, flow, revived)
+  local succeeded, failed, skipped = execution.succeeded, execution.failed, execution.skipped
+  for i = 1, #revived do
+    local edge = revived[i]
+    if edge.is_counted then
+      if edge.bucket == BUCKET.skipped then skipped = skipped - 1 else failed = failed - 1 end
+      if edge.is_met then succeeded = succeeded + 1 end
+    end
   end
-  local decision = ff.group_decision({
+  return ff.group_decision({
     group_policy = execution.group_policy, needs_of_quorum = execution.needs_of_quorum, group_state = GROUP_STATE.pending,
-    leading = execution.leading, succeeded = execution.succeeded + #met, failed = failed, skipped = skipped,
-  }, flow)
-  -- A group that is still impossible is not changed: a parent continues with the results that it has.
-  if decision == GROUP_STATE.impossible then reopened, met = {}, {} end
-  return { flow = flow, reopened = reopened, met = met, decision = decision }
+    leading = execution.leading, succeeded = succeeded, failed = failed, skipped = skipped,
+  }, flow) or GROUP_STATE.pending
+end
+
+-- The groups of a member after a fresh look at its upstreams; the twin of `renewalOf`.
+local function renewal_of(call, execution, flow)
+  local revived, reopened, met, state = revived_of(call, execution), {}, {}, execution.group_state
+  if state == GROUP_STATE.impossible then state = state_with(execution, flow, revived) end
+  for i = 1, #revived do
+    local edge = revived[i]
+    -- A group that is still impossible is not changed: a parent continues with the results that it has.
+    if not edge.is_counted or state ~= GROUP_STATE.impossible then
+      reopened[#reopened + 1] = edge
+      if edge.is_met then met[#met + 1] = { edge = edge.id, upstream = edge.upstream, downstream = execution.id } end
+    end
+  end
+  return { flow = flow, reopened = reopened, met = met, state = state }
 end
 
 -- Whether all walks that concern a member are done.
@@ -67,9 +89,10 @@ local function flow_refusal(call, execution)
     return ff.reject('flow_already_terminal')
   end
   ff.count_group(execution)
-  local renewal = flow and execution.group_state == GROUP_STATE.impossible and renewal_of(call, execution, flow)
+  local has_older = ff.count(execution.group_round) > 1
+  local renewal = flow and (execution.group_state == GROUP_STATE.impossible or has_older) and renewal_of(call, execution, flow)
   local is_open = is_settled(call, execution.id) and not (flow and flow.is_building ~= '')
-  local is_hopeless = renewal and renewal.decision == GROUP_STATE.impossible and execution.is_parent == ''
+  local is_hopeless = renewal and renewal.state == GROUP_STATE.impossible and execution.is_parent == ''
   if not is_open or is_hopeless then return ff.not_eligible(execution) end
   execution.renewal = renewal
   execution.flow_to_reopen = flow and flow.purge_at ~= '' and flow
@@ -91,10 +114,12 @@ function ff.decide.replay_execution(call, execution_id, reason, requested_by, ex
   if ff.is_member(execution) then
     local refusal = flow_refusal(call, execution)
     if refusal then return refusal end
-    local renewal = execution.renewal
-    local is_renewed = renewal and renewal.reopened[1] ~= nil
-    execution.awaits_others = is_renewed or (execution.group_state == GROUP_STATE.pending and execution.leading > 0)
-    if execution.awaits_others and not (is_renewed and renewal.decision) then state = 'waiting_children' end
+    local old_state = execution.group_state
+    local new_state = execution.renewal and execution.renewal.state or old_state
+    -- The edges of a group that is asked again are resolved after it is pending.
+    local is_pending = old_state == GROUP_STATE.pending or new_state ~= old_state
+    execution.awaits_others = is_pending and execution.leading > 0
+    if new_state == GROUP_STATE.pending and execution.leading > 0 then state = 'waiting_children' end
   end
   ff.check_queue_of(call, execution)
   if execution.due_at ~= '' and not ff.is_member(execution) then ff.check_slot(call, execution) end

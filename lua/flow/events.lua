@@ -22,7 +22,11 @@ end
 -- Its writes are gathered with those of other edges.
 function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
   local is_counted = edge.edge_round == execution.group_round
-  local is_late = (not is_counted or execution.group_state ~= GROUP_STATE.pending) and '1' or ''
+  -- An older group of children is decided by the handler, so none of its edges is late.
+  local is_late = ''
+  if is_counted and execution.group_state ~= GROUP_STATE.pending or not is_counted and edge.edge_round == '' then
+    is_late = '1'
+  end
   local end_order = ''
   if edge.edge_round ~= '' then
     execution.ended = execution.ended + 1
@@ -51,15 +55,17 @@ end
 
 -- The execution runs again, and waits again for an impossible edge. Needs its group counted.
 function ff.apply.dependency_reopened(call, execution, edge)
-  if edge.bucket == BUCKET.skipped then
-    execution.skipped = execution.skipped - 1
-  else
-    execution.failed = execution.failed - 1
-  end
   command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied,
     edge.edge_round, edge.staged_at, '', '', '', edge.end_order, edge.data_passing_ref))
-  execution.group_state = GROUP_STATE.pending
-  command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+  if edge.edge_round == execution.group_round then
+    if edge.bucket == BUCKET.skipped then
+      execution.skipped = execution.skipped - 1
+    else
+      execution.failed = execution.failed - 1
+    end
+    execution.group_state = GROUP_STATE.pending
+    command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+  end
   ff.append(call, EVENT.dependency_reopened, execution.id, edge.id, '')
 end
 

@@ -109,7 +109,7 @@ local function end_each(call, ahead, left, group, ended)
   local task, base, round, now = ahead.task, call.base, group.group_round, call.now_text
   local about, reason, alike, last_life = task.about, task.reason, task.alike, nil
   local naming, rules, needs, has_more = alike.naming, alike.rules, alike.needs, alike.rules or alike.needs
-  local resolved, how = group.resolved or {}, '\t' .. now .. '\t' .. BUCKET.failed .. '\t1\t'
+  local resolved, how = group.resolved or {}, '\t' .. now .. '\t' .. BUCKET.failed .. '\t'
   while left > 1 do
     local edge, id = edges[at], upstreams[at]
     if not edge or outgoing[at] ~= edge .. about then break end
@@ -128,14 +128,15 @@ local function end_each(call, ahead, left, group, ended)
     ended[#ended + 1] = id
     ff.append(call, EVENT.execution_cancelled, id, naming, alike.facts, reason, '')
     -- The group is decided, so its counts are all that changes.
-    local size, end_order = #resolved, ''
+    local size, end_order, is_counted = #resolved, '', edge_round == round
     if edge_round ~= '' then
       group.ended, group.is_group_stale = group.ended + 1, true
       end_order = ff.digits(group.ended)
     end
-    resolved[size + 1], resolved[size + 2] = edge, id .. IMPOSSIBLE .. staged .. how .. end_order .. '\t' .. ref
+    local late = is_counted and '1\t' or '\t'
+    resolved[size + 1], resolved[size + 2] = edge, id .. IMPOSSIBLE .. staged .. how .. late .. end_order .. '\t' .. ref
     group.resolved = resolved
-    if edge_round == round then group.failed, group.is_group_stale = group.failed + 1, true end
+    if is_counted then group.failed, group.is_group_stale = group.failed + 1, true end
     ff.append(call, EVENT.dependency_resolved, about, edge .. FAILED, '')
     task.cursor = edge
     at, left = at + 1, left - 1

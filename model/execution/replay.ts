@@ -70,11 +70,11 @@ export const replayExecution = operation({
     const cap = maxReplayCountOf(execution);
     if (replayCount >= cap) return reject('max_replays_exhausted', { maxReplayCount: String(cap) });
     const flow = execution.flow === undefined ? undefined : view.flows.get(execution.flow);
-    const renewal = flow && execution.groupState === 'impossible' ? renewalOf(view, execution, flow) : undefined;
+    const renewal = flow && renewalOf(view, execution, flow);
     const refusal = flowRefusal(view, execution, flow, renewal);
     if (refusal !== undefined) return refusal;
     const { reopened = [], resolvable = [] } = renewal ?? {};
-    const isWaiting = reopened.length === 0 ? awaitsOthers(execution) : renewal?.verdict === 'pending';
+    const isWaiting = awaitsOthers({ ...execution, groupState: renewal?.groupState ?? execution.groupState });
     const publicState = isWaiting ? 'waiting_children' : 'waiting';
     const decision = acceptAll({ kind: 'replayed', executionId, publicState, replayCount: replayCount + 1 } as const, [
       ...(flow === undefined ? [] : reopening(flow, now)),
@@ -114,7 +114,7 @@ function flowRefusal(
   const siblings = { kind: 'siblings', flow: id, about: execution.executionId, cursor: '' } as const;
   const isOpen =
     [endOf(execution), siblings].every((task) => view.flows.walk(walkIdOf(task)) === undefined) && !flow.isBuilding;
-  const isHopeless = renewal?.verdict === 'impossible' && !execution.isParent;
+  const isHopeless = renewal?.groupState === 'impossible' && !execution.isParent;
   return isOpen && !isHopeless ? undefined : notEligible(execution);
 }
 

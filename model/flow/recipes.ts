@@ -90,18 +90,21 @@ export const flowRecipes: Recipes = {
       dependency.endOrder = execution.endedChildren;
     }
     const isCounted = dependency.edgeRound === execution.groupRound;
-    dependency.isLate = !isCounted || execution.groupState !== 'pending';
+    // An older group of children is decided by the handler, so none of its edges is late.
+    dependency.isLate = isCounted ? execution.groupState !== 'pending' : dependency.edgeRound === 0;
     if (isCounted) execution[COUNTS[event.bucket]] += 1;
   }),
   dependency_reopened: changes((execution, event) => {
     const dependency = execution.dependencies?.[event.edgeId];
     if (dependency === undefined || dependency.bucket === 'none') return;
-    execution[COUNTS[dependency.bucket]] -= 1;
+    if (dependency.edgeRound === execution.groupRound) {
+      execution[COUNTS[dependency.bucket]] -= 1;
+      execution.groupState = 'pending';
+    }
     dependency.edgeState = 'unsatisfied';
     dependency.resolvedAt = undefined;
     dependency.bucket = 'none';
     dependency.isLate = false;
-    execution.groupState = 'pending';
   }),
   edge_group_fired: changes((execution, event) => {
     execution.groupState = event.groupOutcome;

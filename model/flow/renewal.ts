@@ -1,5 +1,6 @@
 /**
- * The dependencies of a member that is replayed: upstreams that made its group impossible may have been replayed since.
+ * The dependencies of a member that is replayed: upstreams that made its group impossible may have been replayed since,
+ * and so may children of the older groups of a parent.
  * The Lua twin is in `lua/execution/replay.lua`. Spec 08 section 10.
  */
 import type { Event } from '../events.js';
@@ -7,7 +8,7 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import type { View } from '../view.js';
 import type { NewEdge } from './cascade.js';
-import type { ReadonlyFlow } from './facts.js';
+import type { Dependency, ReadonlyFlow } from './facts.js';
 import { bucketOf, verdictOf } from './group.js';
 import { siblingId } from './view.js';
 
@@ -17,37 +18,61 @@ export interface Renewal {
   /** Reopened edges whose upstreams have completed meanwhile. */
   readonly resolvable: readonly NewEdge[];
   /** The state of the group after the renewal. */
-  readonly verdict: 'pending' | 'satisfied' | 'impossible';
+  readonly groupState: ReadonlyExecution['groupState'];
 }
 
-/** The group of a member after a fresh look at its upstreams. */
+/** An impossible edge whose upstream runs again, or has completed since. */
+interface Revived {
+  readonly edge: NewEdge;
+  readonly bucket: Dependency['bucket'];
+  readonly isCounted: boolean;
+  readonly hasCompleted: boolean;
+}
+
+/** The groups of a member after a fresh look at its upstreams. */
 export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }: ReadonlyFlow): Renewal {
-  const { executionId: downstream, dependencies = {}, groupRound } = execution;
-  const counts = { failed: 0, skipped: 0 };
-  const reopened: NewEdge[] = [];
-  const resolvable: NewEdge[] = [];
-  const impossible = Object.entries(dependencies)
-    .filter(([, edge]) => edge.edgeRound === groupRound && edge.edgeState === 'impossible')
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [edgeId, { upstream: uuid, bucket }] of impossible) {
-    const upstream = siblingId(downstream, uuid);
-    const situation = view.executions.get(upstream)?.situation;
-    const hasEnded = situation === undefined || isTerminal(situation);
-    const hasCompleted = situation !== undefined && hasEnded && bucketOf(situation) === 'succeeded';
-    if (hasEnded && !hasCompleted) continue;
-    counts[bucket as keyof typeof counts] += 1;
-    reopened.push({ edgeId, upstream, downstream });
-    if (hasCompleted) resolvable.push({ edgeId, upstream, downstream });
-  }
-  const group = {
-    ...execution,
-    succeededCount: execution.succeededCount + resolvable.length,
-    failedCount: execution.failedCount - counts.failed,
-    skippedCount: execution.skippedCount - counts.skipped,
-  };
-  const verdict = verdictOf(group, isClosed);
+  const { groupState } = execution;
+  const all = revivedOf(view, execution);
+  if (groupState !== 'impossible') return { ...edgesOf(all), groupState };
+  const verdict = verdictOf(withRevived(execution, all), isClosed);
   // A group that is still impossible is not changed: a parent continues with the results that it has.
-  return verdict === 'impossible' ? { reopened: [], resolvable: [], verdict } : { reopened, resolvable, verdict };
+  const changed = verdict === 'impossible' ? all.filter(({ isCounted }) => !isCounted) : all;
+  return { ...edgesOf(changed), groupState: verdict };
+}
+
+const edgesOf = (revived: readonly Revived[]) => ({
+  reopened: revived.map(({ edge }) => edge),
+  resolvable: revived.filter(({ hasCompleted }) => hasCompleted).map(({ edge }) => edge),
+});
+
+/** The edges of an impossible group, and of older groups of children, which their parent decides. */
+function revivedOf(view: View, execution: ReadonlyExecution): readonly Revived[] {
+  const { executionId: downstream, dependencies = {}, groupRound, groupState } = execution;
+  return Object.entries(dependencies)
+    .filter(([, { edgeState, edgeRound }]) => {
+      if (edgeState !== 'impossible') return false;
+      return edgeRound === groupRound ? groupState === 'impossible' : edgeRound > 0;
+    })
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([edgeId, { upstream: uuid, bucket, edgeRound }]): Revived[] => {
+      const upstream = siblingId(downstream, uuid);
+      const situation = view.executions.get(upstream)?.situation;
+      if (situation === undefined) return [];
+      const hasCompleted = isTerminal(situation) && bucketOf(situation) === 'succeeded';
+      if (isTerminal(situation) && !hasCompleted) return [];
+      return [{ edge: { edgeId, upstream, downstream }, bucket, isCounted: edgeRound === groupRound, hasCompleted }];
+    });
+}
+
+function withRevived(execution: ReadonlyExecution, revived: readonly Revived[]): ReadonlyExecution {
+  const counted = revived.filter(({ isCounted }) => isCounted);
+  const countOf = (bucket: Dependency['bucket']): number => counted.filter((it) => it.bucket === bucket).length;
+  return {
+    ...execution,
+    succeededCount: execution.succeededCount + counted.filter(({ hasCompleted }) => hasCompleted).length,
+    failedCount: execution.failedCount - countOf('failed'),
+    skippedCount: execution.skippedCount - countOf('skipped'),
+  };
 }
 
 export const reopeningOf = ({ edgeId, downstream }: NewEdge, at: number): Event => ({

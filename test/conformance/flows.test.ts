@@ -201,6 +201,64 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     });
   });
 
+  test('a parent of two groups gets the results of both, and is replayed behind the children of both', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [parent, flowId, first, second, newest] = [id(), id(), id(), id(), id()];
+    const lanes = { own: `two groups ${name}`, children: `of two groups ${name}` };
+    const fenced = async (laneId: string, count = 1) => {
+      const found = await claim(engine, count, laneId);
+      return found.map(({ executionId, leaseId, leaseEpoch, attemptId, ...rest }) => ({
+        ...{ executionId, fence: { leaseId, leaseEpoch, attemptId }, rest },
+      }));
+    };
+    const [owner] = await (async () => {
+      await backend.createExecution({ ...member(parent), laneId: lanes.own, namespace: 'n', creatorIdentity: 'c' });
+      return fenced(lanes.own);
+    })();
+    if (owner === undefined) throw new Error('The parent was not claimed.');
+    const spawn = (executionId: string, children: readonly string[], asNewGroup: boolean) =>
+      backend.spawnChildren({
+        ...{ executionId, fence: owner.fence, flowId, asNewGroup },
+        children: children.map((each) => ({
+          ...{ ...member(each), laneId: lanes.children, edgeId: uuid(), dataPassingRef: each.slice(-2) },
+        })),
+      });
+    await spawn(parent, [first, second], false);
+    await spawn(parent, [newest], true);
+    const waitpoints = [{ waitpointId: uuid(), waitpointKey: 'k' }];
+    await backend.suspendExecution({
+      ...{ executionId: parent, fence: owner.fence, suspensionId: uuid(), waitpoints },
+      ...{ resumeCondition: { type: 'operator_only' }, seenChildren: 0, awaitedChildren: 3 },
+    });
+    const ends = async (except?: string) => {
+      for (const { executionId, fence } of await fenced(lanes.children, 3)) {
+        if (executionId !== except)
+          await backend.completeExecution({ executionId, fence, resultPayload: Buffer.from('1') });
+        else await backend.failExecution({ executionId, fence, failureReason: 'r', failureClass: 'permanent' });
+      }
+    };
+    const given = (claimed: Awaited<ReturnType<typeof fenced>>[number] | undefined) =>
+      claimed?.rest.upstreamResults?.map(({ dataPassingRef }) => dataPassingRef).sort();
+    await ends(first);
+    const [again] = await fenced(lanes.own);
+    expect(given(again)).toEqual([second, newest].map((each) => each.slice(-2)).sort());
+    if (again === undefined) throw new Error('The parent was not resumed.');
+    await backend.failExecution({
+      executionId: parent,
+      fence: again.fence,
+      failureReason: 'r',
+      failureClass: 'permanent',
+    });
+    await backend.replayExecution({ executionId: first });
+    await ends();
+    await backend.replayExecution({ executionId: parent });
+    const { edges } = await backend.listEdges({ executionId: parent, direction: 'incoming' });
+    expect(edges.map(({ edgeState, late }) => [edgeState, late])).toEqual(Array(3).fill(['satisfied', false]));
+    const [last] = await fenced(lanes.own);
+    expect(given(last)).toEqual([first, second, newest].map((each) => each.slice(-2)).sort());
+  });
+
   test('ends of children are numbered, also of siblings that are cancelled together', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;

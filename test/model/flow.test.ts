@@ -695,6 +695,52 @@ describe('children', () => {
     expect(orders.sort()).toEqual([0, 1, 2, 3]);
   });
 
+  /** A parent with a group of two children, which is undecided, and a newer one of another child, which has ended. */
+  const twoGroups = () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    story.run('spawnChildren', spawning({ children: [child(4)], asNewGroup: true }));
+    story.run('suspendExecution', { ...beside(0, 3), fence: story.fence(1) });
+    story.claim();
+    story.end(4);
+    return story;
+  };
+  const edgesTo = (story: ReturnType<typeof parent>) =>
+    Object.values(story.execution(1)?.dependencies ?? {}).map(({ edgeState, isLate }) => `${edgeState} ${isLate}`);
+
+  test('edges of a group that its handler decides are not late', () => {
+    const story = twoGroups();
+    story.end(2);
+    story.end(3, 'cancelExecution');
+    expect(edgesTo(story)).toEqual(['satisfied false', 'impossible false', 'satisfied false']);
+  });
+
+  test('a replayed parent waits again for children of every group that run again or have completed since', () => {
+    const story = twoGroups();
+    story.end(2, 'cancelExecution');
+    story.end(3, 'cancelExecution');
+    story.claim();
+    story.end(1, 'cancelExecution');
+    story.run('replayExecution', { executionId: idOf(2) });
+    story.run('replayExecution', { executionId: idOf(3) });
+    story.claim();
+    story.end(3);
+    expect(edgesTo(story)).toEqual(['impossible false', 'impossible false', 'satisfied false']);
+    const before = story.execution(1);
+    // The newest group is satisfied, so the parent runs at once, and its handler waits for the child that runs.
+    expect(story.answer('replayExecution', { executionId: idOf(1) })).toMatchObject({ publicState: 'waiting' });
+    expect(story.events.map(({ type }) => type).slice(-4)).toEqual([
+      'dependency_reopened',
+      'dependency_reopened',
+      'execution_replayed',
+      'dependency_resolved',
+    ]);
+    expect(edgesTo(story)).toEqual(['unsatisfied false', 'satisfied false', 'satisfied false']);
+    const { groupState, dependencyCount, succeededCount, failedCount, endedChildren = 0 } = before ?? {};
+    expect(story.execution(1)).toMatchObject({ groupState, dependencyCount, succeededCount, failedCount });
+    expect(story.execution(1)).toMatchObject({ situation: 'ready', endedChildren: endedChildren + 1 });
+  });
+
   test('a parent of a cancelled flow that its children resume is ended in the same step', () => {
     const story = parent();
     story.run('spawnChildren', spawning());

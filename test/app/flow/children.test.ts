@@ -154,6 +154,28 @@ describe('children', () => {
     expect(await run.result()).toEqual([1, 2]);
   });
 
+  test('of several groups at once are looked at anew by a replay of their parent', async () => {
+    let isBroken = true;
+    const work = t.app.task('broken at first', ({ input }: TaskContext<number>) => {
+      if (isBroken) throw new NonRetryableError('it is broken');
+      return input;
+    });
+    const parent = t.app.task('of two groups', ({ children }: TaskContext<null>) =>
+      Promise.all([
+        children.all([child(work, 1), child(squares, 2)], { name: 'older' }),
+        children.all([child(squares, 3)], { name: 'newer' }),
+      ]),
+    );
+    const run = await parent.run(null);
+    await t.advance('1s');
+    expect(await rejectionOf(run.result())).toMatchObject({ category: 'children_failed' });
+    isBroken = false;
+    for await (const { id, state } of run.children) if (state === 'failed') await t.app.get(id).replay();
+    await run.replay();
+    await t.advance('1s');
+    expect(await run.result()).toEqual([[1, 4], [9]]);
+  });
+
   test('have deadlines in the place of a timeout', async () => {
     const parent = t.app.task('patient', ({ children }: TaskContext<null>) =>
       children.any([child(odds, 'hang', { deadline: '1m', priority: 3, tags: { 'team.name': 'docs' } })]),
