@@ -5,6 +5,7 @@ import { crowd } from './crowds.js';
 import { drawn, simple, type Action } from './index.js';
 import {
   crowdOfWaitpoints,
+  groupsOfChildren,
   inTurn,
   late,
   prepared,
@@ -42,6 +43,7 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: writing },
   { weight: 2, arbitrary: spending },
   { weight: 1, arbitrary: stepping },
+  { weight: 2, arbitrary: groupsOfChildren },
   { weight: 4, arbitrary: crowd },
 );
 

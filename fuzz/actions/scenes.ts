@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { LIMITS } from '../../model/limits.js';
 import { batchOf } from './batches.js';
-import { holder, step, type Pick } from './choices.js';
+import { holder, step, type Owner, type Pick } from './choices.js';
 import { drawn, type Action } from './index.js';
 
 const create = drawn('create');
@@ -141,6 +141,11 @@ export const waitingWork: fc.Arbitrary<readonly Action[]> = fc
     ...rest,
   ]);
 
+const operatorOf = (among: Pick['among'], { pick, ...owner }: Owner): Owner => ({
+  ...owner,
+  ...{ pick: { ...pick, among }, fence: 'none', source: 'operator_override' },
+});
+
 const waited: Pick = { among: 'waited', index: 5 };
 
 /** A waitpoint created before its suspension, events meanwhile, and its use. */
@@ -182,6 +187,37 @@ export const prepared: fc.Arbitrary<readonly Action[]> = fc
     ...signals.map((it): Action => ({ ...it, pick: waited, waitpoint: it.waitpoint % 6 })),
     ...(isLate ? [toTimer(0)] : []),
     'pending' in then ? { ...then, owner: holder(5), pending: 'waiting' } : { ...then, owner: holder(5) },
+    ...rest,
+  ]);
+
+/** A parent with several groups of children at once: its end, ends of children, and replays of both. */
+export const groupsOfChildren: fc.Arbitrary<readonly Action[]> = fc
+  .tuple(
+    create,
+    claim,
+    fc.array(drawn('spawn'), { minLength: 2, maxLength: 3 }),
+    fc.oneof(drawn('await_children_beside'), drawn('await_children'), drawn('fail'), drawn('cancel')),
+    fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: drawn('cancel').map((it): Action => ({ ...it, owner: operatorOf('any', it.owner) })) },
+        {
+          weight: 4,
+          arbitrary: drawn('replay').map((it): Action => ({ ...it, pick: { ...it.pick, among: 'terminal' } })),
+        },
+        { weight: 3, arbitrary: claim.map((it): Action => ({ ...it, kinds: null, count: 8, minPriority: null })) },
+        { weight: 2, arbitrary: drawn('end_all') },
+        { weight: 1, arbitrary: drawn('due') },
+      ),
+      { minLength: 4, maxLength: 12 },
+    ),
+  )
+  .map(([work, claimed, groups, then, rest]): Action[] => [
+    { ...work, delay: null },
+    { ...claimed, wants: { among: 'claimable', index: 5 }, minPriority: null, kinds: null, ahead: false },
+    ...groups.map(
+      (it): Action => ({ ...it, owner: holder(5), asNewGroup: true, again: null, taken: null, edge: null }),
+    ),
+    { ...then, owner: holder(5) },
     ...rest,
   ]);
 

@@ -144,7 +144,10 @@ export const dependencyFacts = {
   resolvedAt: fact.optionalNumber(),
   /** How its group counts it. */
   bucket: fact.choice(EDGE_BUCKETS),
-  /** It was resolved after its group was decided, and did not take part in the decision. */
+  /**
+   * It was resolved after its group was decided, and did not take part in the decision. Older groups of children are
+   * decided by the handler of their parent, so edges that are resolved then are not late.
+   */
   isLate: fact.flag(),
   /** The number of its last recorded end among those of its parent's children, from 1; 0 before, and without a parent. */
   endOrder: fact.counter(),

@@ -100,7 +100,10 @@ export interface EdgeSnapshot {
   readonly round: number;
   readonly createdAt: number;
   readonly resolvedAt: number | undefined;
-  /** It was resolved after its group was decided, and did not take part in the decision. */
+  /**
+   * It was resolved after its group was decided, and did not take part in the decision. Never true for an edge that was
+   * resolved after its parent began a newer group of children: the handler of the parent decides the older ones.
+   */
   readonly late: boolean;
   /**
    * The number of the child's last recorded end among those of all children of the parent, from 1; absent before it
