@@ -356,8 +356,9 @@ export const flowActions = {
       unseen: fc.constantFrom(0, 0, 0, 1),
       inMs: seldom(fc.constantFrom(1, 500, 5_000), 2),
       resumeDelayMs: fc.constantFrom(0, 0, 0, 5),
+      key: seldom(fc.constant('beside'), 4),
     },
-    resolve(world, { owner, more, unseen, inMs, resumeDelayMs }) {
+    resolve(world, { owner, more, unseen, inMs, resumeDelayMs, key }) {
       const { execution, args } = claimantOf(world, owner);
       const seenChildren = Math.max(0, (execution?.endedChildren ?? 0) - unseen);
       const waitpointKey = 'beside';
@@ -371,6 +372,7 @@ export const flowActions = {
             resumeCondition: { type: 'single', waitpointKey, matcher: { type: 'wildcard' } },
             timeoutAt: inMs === null ? undefined : world.now + inMs,
             resumePolicy: { resumeDelayMs },
+            idempotencyKey: key ?? undefined,
             seenChildren,
             awaitedChildren: seenChildren + more,
           },

@@ -40,6 +40,7 @@ function ff.apply.dependencies_staged(call, flow, execution, edge, is_backward, 
   ff.lead(call, { edge }, {})
   command('HSET', call.base .. KEY.edges .. flow.id, edge.id, edge.downstream)
   execution.leading = execution.leading + 1
+  if round ~= '' then execution.open = execution.open + 1 end
   execution.group_state = GROUP_STATE.pending
   ff.note_extra(execution, FIELD.group)
   command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))

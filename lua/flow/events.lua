@@ -29,7 +29,7 @@ function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
   end
   local end_order = ''
   if edge.edge_round ~= '' then
-    execution.ended = execution.ended + 1
+    execution.ended, execution.open = execution.ended + 1, execution.open - 1
     end_order = ff.digits(execution.ended)
     execution.is_group_stale = true
   end
@@ -57,6 +57,7 @@ end
 function ff.apply.dependency_reopened(call, execution, edge)
   command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied,
     edge.edge_round, edge.staged_at, '', '', '', edge.end_order, edge.data_passing_ref))
+  if edge.edge_round ~= '' then execution.open = execution.open + 1 end
   if edge.edge_round == execution.group_round then
     if edge.bucket == BUCKET.skipped then
       execution.skipped = execution.skipped - 1
@@ -64,8 +65,8 @@ function ff.apply.dependency_reopened(call, execution, edge)
       execution.failed = execution.failed - 1
     end
     execution.group_state = GROUP_STATE.pending
-    command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
   end
+  command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
   ff.append(call, EVENT.dependency_reopened, execution.id, edge.id, '')
 end
 

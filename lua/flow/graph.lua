@@ -263,7 +263,7 @@ local function group_of(member)
   local policy, on_satisfied, quorum_k = '', '', ''
   if member.policy then policy, on_satisfied, quorum_k = string.match(member.policy, '^([^\t]*)\t([^\t]*)\t([^\t]*)$') end
   if policy == GROUP_POLICY_LETTER.all_of then policy = '' end
-  return ff.group_text(policy, on_satisfied, quorum_k, ff.digits(#member.edges), '', '', '', GROUP_STATE.pending, '', '', '', '')
+  return ff.group_text(policy, on_satisfied, quorum_k, ff.digits(#member.edges), '', '', '', GROUP_STATE.pending, '', '', '', '', '')
 end
 
 -- The facet `given` of an input of this size, which is mostly that of the previous member.

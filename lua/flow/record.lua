@@ -95,7 +95,7 @@ function ff.count_group(execution)
   execution.needs_of_quorum = ff.count(execution.quorum_k)
   execution.leading, execution.succeeded = ff.count(execution.dependency_count), ff.count(execution.succeeded_count)
   execution.failed, execution.skipped = ff.count(execution.failed_count), ff.count(execution.skipped_count)
-  execution.ended = ff.count(execution.ended_children)
+  execution.ended, execution.open = ff.count(execution.ended_children), ff.count(execution.open_children)
 end
 
 local function counted(number)
@@ -106,7 +106,8 @@ end
 function ff.text_of_group(execution)
   return ff.fit(execution.key, FIELD.group, ff.group_text(execution.group_policy, execution.on_satisfied, execution.quorum_k,
     counted(execution.leading), counted(execution.succeeded), counted(execution.failed), counted(execution.skipped),
-    execution.group_state, execution.satisfied_at, execution.is_parent, execution.group_round, counted(execution.ended)))
+    execution.group_state, execution.satisfied_at, execution.is_parent, execution.group_round, counted(execution.ended),
+    counted(execution.open)))
 end
 
 -- The state of a group; the twin of `decisionOf`: nil while it is undecided or was decided before.

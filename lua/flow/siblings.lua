@@ -130,7 +130,7 @@ local function end_each(call, ahead, left, group, ended)
     -- The group is decided, so its counts are all that changes.
     local size, end_order, is_counted = #resolved, '', edge_round == round
     if edge_round ~= '' then
-      group.ended, group.is_group_stale = group.ended + 1, true
+      group.ended, group.open, group.is_group_stale = group.ended + 1, group.open - 1, true
       end_order = ff.digits(group.ended)
     end
     local late = is_counted and '1\t' or '\t'

@@ -37,7 +37,7 @@ local function spawn(call, flow, execution, graph, edges, policy, is_same)
     ff.append(call, EVENT.edge_group_policy_set, execution.id, flow.id .. '\t' .. policy, '')
   end
   execution.group_state, execution.is_parent = GROUP_STATE.pending, '1'
-  execution.leading = execution.leading + #edges
+  execution.leading, execution.open = execution.leading + #edges, execution.open + #edges
   local leads = {}
   for i = 1, #edges do leads[2 * i - 1], leads[2 * i] = edges[i].id, execution.id end
   ff.log_edges(call, flow.id, execution.id, graph.staged, '1', '1', execution.group_round)

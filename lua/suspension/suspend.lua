@@ -13,10 +13,10 @@ local function answer(call, kind, suspension_id, superseded, waitpoints, tokens)
   return { kind, suspension_id, superseded and '1' or '', texts }
 end
 
--- A digest of the request, without the ids that the caller mints. The twin of `digestOfRequest`.
+-- A digest of the request, without ids that the caller mints anew for each. The twin of `digestOfRequest`.
 local function digest_of(asked, bindings, condition)
   local keys = {}
-  for key in string.gmatch(bindings, '[^\n\t]+\t([^\n]*)') do keys[#keys + 1] = key end
+  for id, key in string.gmatch(bindings, '([^\n\t]+)\t([^\n]*)') do keys[#keys + 1] = key ~= '' and key or '\t' .. id end
   return server.sha1hex(asked .. '\t' .. table.concat(keys, '\t') .. '\n' .. condition)
 end
 
@@ -135,6 +135,15 @@ local function fold(ask)
   if matched > 0 then waitpoint.matched_signal_count = ff.digits(matched) end
 end
 
+-- Why a suspension cannot also wait for children, if so: one ended unseen, or there are too few.
+local function children_refusal(call, execution_id, seen_children, awaited)
+  local group = ff.group_of(call, execution_id)
+  local ended = ff.count(group.ended_children)
+  if ended > tonumber(seen_children) then return ff.reject('children_ended') end
+  if ff.count(awaited) <= ended + ff.count(group.open_children) then return nil end
+  return ff.reject('invalid_input', 'field', 'awaitedChildren', 'openChildren', ff.digits(ff.count(group.open_children)))
+end
+
 -- The lines of waitpoints in events.
 local function lines_of(waitpoints)
   local lines = {}
@@ -164,7 +173,8 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   if not execution then return ff.reject('execution_not_found') end
   local reason = WORDS.reason[reason_code]
   local why = reason .. '\t' .. WORDS.requester[requested_by] .. '\t'
-  local how = '\t' .. resume_policy .. '\t' .. continuation_metadata_pointer
+  local awaited = awaited_children == '0' and '' or awaited_children
+  local how = '\t' .. resume_policy .. '\t' .. continuation_metadata_pointer .. '\t' .. awaited
   local digest = idempotency_key ~= ''
     and digest_of(why .. timeout_at .. '\t' .. (WORDS.behavior[timeout_behavior] or '') .. how, waitpoints, condition) or ''
   local known = known_answer(call, execution, idempotency_key, digest, tokens)
@@ -176,9 +186,8 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   local refusal = ff.work_verdict(call, execution, fence, attempt_index)
   if refusal then return refusal end
   if seen_signals ~= '' and ff.kept_count(execution) > tonumber(seen_signals) then return ff.reject('signals_arrived') end
-  if seen_children ~= '' and ff.count(ff.group_of(call, execution_id).ended_children) > tonumber(seen_children) then
-    return ff.reject('children_ended')
-  end
+  refusal = seen_children ~= '' and children_refusal(call, execution_id, seen_children, awaited)
+  if refusal then return refusal end
   local kept = ff.kept_of(execution)
   local used, keeps = string.match(waitpoints, '^([^\t]+)\t$'), string.match(resume_policy, '^%d*\t(1?)')
   local bound
@@ -197,8 +206,7 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
     suspension_id = suspension_id, suspend_key = idempotency_key, digest = digest, key_expires_at = key_expiry(call, over_at),
     remaining_ms = ff.remaining_at(call, execution), folded = {}, folded_text = '', progress = '', satisfiers = '',
     bindings = used and lines_of(bound) or waitpoints, is_satisfied = false,
-    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. why .. over_at .. '\t' .. behavior .. how .. '\t'
-      .. (awaited_children == '0' and '' or awaited_children),
+    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. why .. over_at .. '\t' .. behavior .. how,
   }
   ask.said = string.gsub(ask.given, '\t+$', '')
   if used then fold(ask) end

@@ -92,6 +92,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     isParent: false,
     groupRound: 0,
     endedChildren: 0,
+    openChildren: 0,
     dependencies: undefined,
   };
 }

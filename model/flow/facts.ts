@@ -124,6 +124,8 @@ export const groupFacet = {
   groupRound: fact.counter(),
   /** How many ends of children were recorded, of all rounds. */
   endedChildren: fact.counter(),
+  /** How many children have not ended, of all rounds. */
+  openChildren: fact.counter(),
 };
 
 /** States of an edge and their stored letters. */

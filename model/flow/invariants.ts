@@ -167,6 +167,12 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     },
   },
   {
+    name: 'children that have not ended are counted',
+    holds: (it) =>
+      edgesOf(it).filter(([, { edgeRound, edgeState }]) => edgeRound > 0 && edgeState === 'unsatisfied').length ===
+      it.openChildren,
+  },
+  {
     name: 'an edge is resolved if and only if it says when',
     holds: (it) =>
       edgesOf(it).every(

@@ -69,6 +69,7 @@ export const flowRecipes: Recipes = {
         dataPassingRef,
       };
     execution.dependencyCount += event.edges.length;
+    if (event.edgeRound > 0) execution.openChildren += event.edges.length;
     execution.groupState = 'pending';
     if (event.isChild) execution.isParent = true;
     block(execution, event.at);
@@ -87,6 +88,7 @@ export const flowRecipes: Recipes = {
     dependency.bucket = event.bucket;
     if (dependency.edgeRound > 0) {
       execution.endedChildren += 1;
+      execution.openChildren -= 1;
       dependency.endOrder = execution.endedChildren;
     }
     const isCounted = dependency.edgeRound === execution.groupRound;
@@ -101,6 +103,7 @@ export const flowRecipes: Recipes = {
       execution[COUNTS[dependency.bucket]] -= 1;
       execution.groupState = 'pending';
     }
+    if (dependency.edgeRound > 0) execution.openChildren += 1;
     dependency.edgeState = 'unsatisfied';
     dependency.resolvedAt = undefined;
     dependency.bucket = 'none';

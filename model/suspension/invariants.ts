@@ -48,8 +48,11 @@ function isSatisfiedBy(it: ReadonlyExecution, signals: readonly [string, Signal]
   return holds(1);
 }
 
-const isShortOfChildren = (it: ReadonlyExecution): boolean =>
-  it.endedChildren < (suspensionOf(it)?.awaitedChildren ?? 0);
+/** Whether the ends that it waits for have not all come, and can still come. */
+function isShortOfChildren(it: ReadonlyExecution): boolean {
+  const { awaitedChildren = 0 } = suspensionOf(it) ?? {};
+  return it.endedChildren < awaitedChildren && awaitedChildren <= it.endedChildren + it.openChildren;
+}
 
 export const suspensionInvariants: readonly ExecutionInvariant[] = [
   {
@@ -130,7 +133,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => it.situation !== 'suspended' || it.suspendReason === suspensionOf(it)?.reasonCode,
   },
   {
-    name: 'what also waits for children is resumed by the one that makes them enough',
+    name: 'what also waits for children is resumed by the one that makes them enough, and there are enough',
     holds: (it) => !isOpen(it) || (suspensionOf(it)?.awaitedChildren ?? 0) === 0 || isShortOfChildren(it),
   },
   {

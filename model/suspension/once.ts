@@ -1,6 +1,7 @@
 /**
  * The idempotency key of a suspension: the same request with the same key gets the same answer, for as long as the key
- * is known. Ids, which the caller mints, are not part of the comparison. Spec 06 section 6.
+ * is known. Ids that the caller mints anew for each request are not part of the comparison, nor is what the worker has
+ * seen, which only guards the request. Spec 06 section 6.
  */
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../limits.js';
@@ -22,6 +23,7 @@ interface Asked {
   readonly timeoutBehavior?: TimeoutBehavior | undefined;
   readonly resumePolicy: ResumePolicy;
   readonly continuationMetadataPointer: string;
+  readonly awaitedChildren: number;
 }
 
 /** The stored letter of a word; empty for the first. */
@@ -37,7 +39,9 @@ export function digestOfRequest(asked: Asked, condition: string): string {
     asked.timeoutBehavior === undefined ? '' : letterOf(TIMEOUT_BEHAVIORS, asked.timeoutBehavior),
     resumePolicyText(asked.resumePolicy),
     asked.continuationMetadataPointer,
-    ...asked.waitpoints.map(({ waitpointKey = '' }) => waitpointKey),
+    asked.awaitedChildren || '',
+    // An existing waitpoint is named by its id: the caller has not made it for this request.
+    ...asked.waitpoints.map(({ waitpointId, waitpointKey }) => waitpointKey ?? `\t${waitpointId}`),
   ].join('\t');
   return createHash('sha1').update(`${text}\n${condition}`).digest('hex');
 }

@@ -64,7 +64,7 @@ const args = z
     seenSignals: field.count.optional(),
     /**
      * Also resume once so many children have ended, those that ended before included, or when one ends without
-     * completing. Requires `seenChildren`.
+     * completing. Requires `seenChildren`. Refused where fewer children exist.
      */
     awaitedChildren: field.count.default(0),
     /** Number of ended children that the worker has seen. The suspension is refused when there are more. */
@@ -287,6 +287,8 @@ export const suspendExecution = operation({
     if (refusal !== undefined) return refusal;
     if (execution.keptSignalCount > (args.seenSignals ?? Infinity)) return reject('signals_arrived');
     if (execution.endedChildren > (args.seenChildren ?? Infinity)) return reject('children_ended');
+    if (args.awaitedChildren > execution.endedChildren + execution.openChildren)
+      return reject('invalid_input', { field: 'awaitedChildren', openChildren: String(execution.openChildren) });
     const bindings = bindingsOf(waiting, args, now);
     if ('ok' in bindings) return bindings;
     if (tokens && view.signing.current() === undefined) return reject('hmac_secret_not_initialized');

@@ -277,8 +277,15 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
       resumeCondition: { type: 'operator_only' },
       ...{ seenChildren: 0, awaitedChildren: 1 },
     } as const;
-    await backend.suspendExecution(suspension);
+    const tooMany = { ...suspension, awaitedChildren: 11 };
+    await expect(backend.suspendExecution(tooMany)).rejects.toMatchObject({
+      ...{ code: 'invalid_input', detail: { field: 'awaitedChildren', openChildren: '10' } },
+    });
+    await backend.suspendExecution({ ...suspension, idempotencyKey: 'k' });
     expect(await stateOf(engine, parent)).toBe('suspended');
+    await expect(
+      backend.suspendExecution({ ...suspension, idempotencyKey: 'k', awaitedChildren: 2 }),
+    ).rejects.toMatchObject({ code: 'idempotency_conflict' });
     const end = {
       leaseId: first?.leaseId ?? '',
       leaseEpoch: first?.leaseEpoch ?? 0,

@@ -65,6 +65,7 @@ export const FLOW_BREAKS: Record<string, (world: Broken) => void> = {
   },
   'the counts of a group are those of its edges': (it) => (member(it, 5).succeededCount = 2),
   'ends of children are numbered in their order, and counted': (it) => (member(it, 5).endedChildren = 1),
+  'children that have not ended are counted': (it) => (member(it, 5).openChildren = 1),
   'an edge is resolved if and only if it says when': (it) => (edgeOf(it, 1, 2).resolvedAt = it.now),
   'a group is satisfied with as many successes as it needs, and impossible without hope of them': (it) =>
     (member(it, 5).satisfiedAt = undefined),

@@ -261,7 +261,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a suspension is over when its worker said, or never': (it) => (inSituation(it, 'suspended').dueAt = undefined),
   'the reason of a suspension is what the execution waits for': (it) =>
     (inSituation(it, 'suspended').suspendReason = 'manual_pause'),
-  'what also waits for children is resumed by the one that makes them enough': (it) => {
+  'what also waits for children is resumed by the one that makes them enough, and there are enough': (it) => {
     const parent = inSituation(it, 'suspended');
     parent.endedChildren = 1;
     (parent.waiting?.suspension as Suspension).awaitedChildren = 1;

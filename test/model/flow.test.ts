@@ -676,6 +676,47 @@ describe('children', () => {
     expect(() => story.run('suspendExecution', { ...beside(2, 2), fence })).toThrow(/awaitedChildren/);
   });
 
+  test('a suspension is refused that waits for more children than can end, and not one for the last of them', () => {
+    const story = parent();
+    const fence = story.fence(1);
+    const refusal = /^invalid_input.*"field":"awaitedChildren".*"openChildren":"0"/;
+    expect(story.answer('suspendExecution', { ...beside(0, 1), fence })).toMatch(refusal);
+    story.run('spawnChildren', spawning());
+    expect(story.execution(1)).toMatchObject({ openChildren: 2 });
+    story.claim();
+    story.end(2);
+    expect(story.execution(1)).toMatchObject({ openChildren: 1, endedChildren: 1 });
+    expect(story.answer('suspendExecution', { ...beside(1, 3), fence })).toMatch(/^invalid_input.*"openChildren":"1"/);
+    expect(story.answer('suspendExecution', { ...beside(1, 2), fence })).toMatchObject({ kind: 'suspended' });
+    story.end(3);
+    expect(story.execution(1)).toMatchObject({ situation: 'ready', openChildren: 0 });
+  });
+
+  test('a child that runs again for its replayed parent has yet to end', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    story.run('moveToWaitingChildren', awaiting);
+    story.end(2, 'cancelExecution');
+    story.claim();
+    story.end(3);
+    expect(story.execution(1)).toMatchObject({ openChildren: 0, groupState: 'impossible' });
+    story.end(1);
+    story.run('replayExecution', { executionId: idOf(2) });
+    story.run('replayExecution', { executionId: idOf(1) });
+    expect(story.execution(1)).toMatchObject({ situation: 'blocked_dependencies', openChildren: 1, endedChildren: 2 });
+  });
+
+  test('the name of a suspension stands for the number of children that it waits for', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    const named = { fence: story.fence(1), idempotencyKey: 'k' };
+    story.run('suspendExecution', { ...beside(0, 1), ...named });
+    expect(story.answer('suspendExecution', { ...beside(0, 2, 2), ...named })).toMatch(/^idempotency_conflict/);
+    expect(story.answer('suspendExecution', { ...beside(0, 1, 2), ...named })).toMatchObject({
+      suspensionId: uuid(801),
+    });
+  });
+
   test('a group of its own leaves the earlier children alone, whose ends count all the same', () => {
     const story = parent();
     story.run('spawnChildren', spawning());

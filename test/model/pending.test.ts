@@ -231,6 +231,19 @@ describe('the name of a suspension', () => {
       .answers({ kind: 'suspended', superseded: true });
   });
 
+  test('stands for an existing waitpoint by its id', () => {
+    const other = uuid(513);
+    const use = (waitpointId: string) =>
+      suspend({ waitpoints: [{ waitpointId, usePending: true }], idempotencyKey: 'gate' });
+    made()
+      .when('createPendingWaitpoint', { ...owner, waitpointId: other, waitpointKey: KEY, expiresInMs: 60_000 }, NOW)
+      .when('suspendExecution', use(W), NOW)
+      .when('suspendExecution', { ...use(W), suspensionId: uuid(501) }, NOW)
+      .answers({ kind: 'suspended', suspensionId: uuid(500) })
+      .when('suspendExecution', { ...use(other), suspensionId: uuid(501) }, NOW)
+      .refuses('idempotency_conflict');
+  });
+
   test('is known for a minute longer than the suspension, or for seven days', () => {
     const timed = running().when('suspendExecution', { ...named, timeoutAt: NOW + 10 }, NOW);
     timed.when('suspendExecution', { ...named, timeoutAt: NOW + 10 }, NOW + 60_009).answers({ kind: 'suspended' });
