@@ -1,9 +1,9 @@
 /** Reads of budgets from the server. */
 import type { Bill, Ledger, ReadonlyBudget } from '../../model/budget/facts.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
-import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { viewOf, type Fetch } from './fetch.js';
 import { decodeEntity } from './record.js';
-import { textOf, type WireReply } from './reply.js';
+import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 
 const budgetOf = (budgetId: string, core: WireReply, details: WireReply): ReadonlyBudget | undefined =>
   decodeEntity('budget', budgetId, { core: pairsOf(core), details: pairsOf(details) }) as ReadonlyBudget | undefined;
@@ -23,13 +23,13 @@ function budgetFetch<Args extends { readonly budgetId: string }>(
       return ['read_budget', args.budgetId, String(fromDay), String(days)];
     },
     view(reply, args) {
-      const [core, details, bills] = reply as [WireReply, WireReply, WireReply[]];
+      const [core, details, bills] = repliesOf(reply, 3);
       const [fromDay] = daysOf(args);
       return viewOf({
         budgets: {
           get: () => budgetOf(args.budgetId, core, details),
           bill(_, day) {
-            const totals = bills[day - fromDay] ?? null;
+            const totals = listOf(bills)[day - fromDay] ?? null;
             return totals === null ? undefined : billOf(textOf(totals));
           },
         },
@@ -45,7 +45,7 @@ export const budgetBill: Fetch<ParsedArgsOf<'readBudgetBill'>> = budgetFetch(({ 
 export const budgetUsage: Fetch<ParsedArgsOf<'readBudgetUsage'>> = {
   request: ({ budgetId, executionId }) => ['read_budget_usage', budgetId, executionId],
   view(reply, { budgetId }) {
-    const [core, details, totals] = reply as [WireReply, WireReply, WireReply];
+    const [core, details, totals] = repliesOf(reply, 3);
     const ledger = decodeEntity('ledger', '', { core: pairsOf(totals), details: new Map() });
     return viewOf({
       budgets: {
@@ -59,9 +59,10 @@ export const budgetUsage: Fetch<ParsedArgsOf<'readBudgetUsage'>> = {
 export const budgetList: Fetch<ParsedArgsOf<'listBudgets'>> = {
   request: ({ cursor, limit }) => ['list_budgets', cursor ?? '', String(limit + 1)],
   view(reply) {
-    const found = (reply as [WireReply, WireReply, WireReply][]).flatMap(
-      ([id, core, details]) => budgetOf(textOf(id), core, details) ?? [],
-    );
+    const found = listOf(reply).flatMap((row) => {
+      const [id, core, details] = repliesOf(row, 3);
+      return budgetOf(textOf(id), core, details) ?? [];
+    });
     return viewOf({ budgets: { list: () => found } });
   },
 };

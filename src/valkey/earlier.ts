@@ -1,8 +1,8 @@
 /** The steps, waits and signals of earlier owners of an execution, from the answer to a claim. */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { earlierIn, type Earlier } from '../../model/schedule/earlier.js';
-import { pairsOf, viewOf } from './fetch.js';
-import { textOf, type WireReply } from './reply.js';
+import { viewOf } from './fetch.js';
+import { bytesByName, bytesOf, listOf, pairsOf, repliesOf, textsOf, type WireReply } from './reply.js';
 import { stepOf, withValue } from './steps.js';
 import { decodeWaits } from './waits.js';
 
@@ -13,11 +13,11 @@ import { decodeWaits } from './waits.js';
 export function earlierOf(part: WireReply, executionId: string): Earlier | undefined {
   if (!Array.isArray(part)) return undefined;
   try {
-    const [texts, values, waits, brought] = part as [WireReply[], WireReply[], WireReply[], WireReply[]];
-    const steps = texts.map((text, index) => withValue(stepOf(textOf(text)), values[index] as Buffer));
+    const [texts, contents, waits, brought] = repliesOf(part, 4);
+    const values = listOf(contents).map(bytesOf);
+    const steps = textsOf(texts).map((text, index) => withValue(stepOf(text), values[index]));
     const execution = { waiting: decodeWaits(pairsOf(waits)) } as ReadonlyExecution;
-    const payloads = new Map<string, Buffer>();
-    for (let i = 0; i + 1 < brought.length; i += 2) payloads.set(textOf(brought[i] ?? null), brought[i + 1] as Buffer);
+    const payloads = bytesByName(brought);
     const view = viewOf({
       steps: { page: () => ({ steps, stepCount: steps.length }) },
       executions: { get: () => execution, payload: (_, signalId) => payloads.get(signalId) },

@@ -12,7 +12,7 @@ import type { StepView } from '../../model/step/view.js';
 import type { StreamView } from '../../model/stream/view.js';
 import type { WorkerView } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
-import { textOf, type WireReply } from './reply.js';
+import type { WireReply } from './reply.js';
 import type { WireArgument } from './wire.js';
 
 /** The request to the library, and the view made of its answer. */
@@ -37,12 +37,4 @@ export function viewOf(parts: {
   flows?: Partial<FlowView>;
 }): View {
   return parts as View;
-}
-
-/** A flat list of names and values as a map of texts. */
-export function pairsOf(reply: WireReply): Map<string, string> {
-  const parts = reply as WireReply[];
-  const texts = new Map<string, string>();
-  for (let i = 0; i + 1 < parts.length; i += 2) texts.set(textOf(parts[i] ?? null), textOf(parts[i + 1] ?? null));
-  return texts;
 }

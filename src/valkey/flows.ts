@@ -7,9 +7,9 @@ import { dependencyFacts, membershipFacet, type Dependency, type ReadonlyFlow } 
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { shortIdOf, uuidOf } from '../../model/short-id.js';
 import type { View } from '../../model/view.js';
-import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { viewOf, type Fetch } from './fetch.js';
 import { decodeEntity, decodeRecord } from './record.js';
-import { textOf, type WireReply } from './reply.js';
+import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { decodeTally } from './tally.js';
 
 interface Stored {
@@ -18,7 +18,7 @@ interface Stored {
 }
 
 function flowFrom(reply: WireReply): readonly [uuid: string, stored: Stored] {
-  const [id, core, details, counts] = reply as [WireReply, WireReply, WireReply, WireReply];
+  const [id, core, details, counts] = repliesOf(reply, 4);
   const uuid = uuidOf(textOf(id));
   const flow = decodeEntity('flow', uuid, { core: pairsOf(core), details: pairsOf(details) });
   return [uuid, { flow: flow as ReadonlyFlow | undefined, tally: decodeTally(uuid, pairsOf(counts)).situations }];
@@ -41,13 +41,14 @@ export const describeFlow: Fetch<{ flowId: string }> = {
 
 export const listFlows: Fetch<ParsedArgsOf<'listFlows'>> = {
   request: ({ cursor, limit }) => ['list_flows', cursor === undefined ? '' : memberOf(cursor), String(limit + 1)],
-  view: (reply) => viewOf({ flows: flowsFrom(reply as WireReply[]) }),
+  view: (reply) => viewOf({ flows: flowsFrom(listOf(reply)) }),
 };
 
 export const listFlowMembers: Fetch<ParsedArgsOf<'listFlowMembers'>> = {
   request: ({ flowId, cursor, limit }) => ['list_flow_members', memberOf(flowId), String(cursor), String(limit + 1)],
   view(reply, { flowId }) {
-    const members = (reply as [WireReply, WireReply, WireReply][]).map(([id, core, details]) => {
+    const members = listOf(reply).map((row) => {
+      const [id, core, details] = repliesOf(row, 3);
       const executionId = executionIdIn(partitionOfExecution(flowId), textOf(id));
       return decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) }) as ReadonlyExecution;
     });
@@ -59,9 +60,10 @@ const EDGE = facetCodec(dependencyFacts);
 const MEMBERSHIP = facetCodec(membershipFacet);
 
 /** Edges with their downstream executions, of which only the membership and dependencies are known. */
-function edgesFrom(partition: string, rows: readonly WireReply[][]) {
+function edgesFrom(partition: string, rows: readonly WireReply[]) {
   const executions = new Map<string, Record<string, unknown>>();
-  const edges = rows.map(([edge = null, downstream = null, membership = null, text = null]) => {
+  const edges = rows.map((row) => {
+    const [edge, downstream, membership, text] = repliesOf(row, 4);
     const [edgeId, executionId] = [uuidOf(textOf(edge)), executionIdIn(partition, textOf(downstream))];
     const known: Record<string, unknown> = executions.get(executionId) ?? { executionId, dependencies: {} };
     executions.set(executionId, known);
@@ -78,8 +80,7 @@ function edgesFrom(partition: string, rows: readonly WireReply[][]) {
 export const describeEdge: Fetch<{ flowId: string; edgeId: string }> = {
   request: ({ flowId, edgeId }) => ['read_edge', memberOf(flowId), shortIdOf(edgeId)],
   view(reply, { flowId }) {
-    const row = reply as WireReply[];
-    const { edges, get } = edgesFrom(partitionOfExecution(flowId), row.length === 0 ? [] : [row]);
+    const { edges, get } = edgesFrom(partitionOfExecution(flowId), listOf(reply).length === 0 ? [] : [reply]);
     return viewOf({ executions: { get }, flows: { downstreamOf: () => edges[0]?.downstream } });
   },
 };
@@ -93,7 +94,7 @@ export const listEdges: Fetch<ParsedArgsOf<'listEdges'>> = {
     String(limit + 1),
   ],
   view(reply, { executionId }) {
-    const { edges, get } = edgesFrom(partitionOfExecution(executionId), reply as WireReply[][]);
+    const { edges, get } = edgesFrom(partitionOfExecution(executionId), listOf(reply));
     return viewOf({ executions: { get }, flows: { outgoing: () => edges } });
   },
 };

@@ -15,7 +15,7 @@ import type { ListedExecution } from '../../model/listing/list.js';
 import { positionFor, type Position } from '../../model/listing/position.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { viewOf, type Fetch } from './fetch.js';
-import { textOf, type WireReply } from './reply.js';
+import { repliesOf, rowsOf, textOf, textsOf, type WireReply } from './reply.js';
 
 const NAMING = facetCodec(executionFacts.naming);
 const GIVEN = facetCodec(executionFacts.given);
@@ -53,13 +53,11 @@ function stateOf(workerInstanceId: string | undefined, cancelledBy: string | und
 const membersOf = (tags: Readonly<Record<string, string>>): readonly string[] =>
   Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1));
 
-const rowsOf = (partition: string, parts: readonly WireReply[]): readonly ListedExecution[] => {
-  const texts = parts.map(textOf);
-  return Array.from({ length: texts.length / ROW }, (_, i) => texts.slice(i * ROW, (i + 1) * ROW)).flatMap((row) => {
+const listedIn = (partition: string, parts: WireReply): readonly ListedExecution[] =>
+  rowsOf(textsOf(parts), ROW).flatMap((row) => {
     const tags = tagsIn(row.at(-1));
     return tags === undefined ? [] : [rowOf(partition, row, tags)];
   });
-};
 
 /**
  * Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker,
@@ -143,8 +141,8 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
     ...membersOf(tags),
   ],
   view(reply, { partition }) {
-    const [next, parts] = reply as [WireReply, WireReply[]];
-    const executions = rowsOf(partition, parts);
+    const [next, parts] = repliesOf(reply, 2);
+    const executions = listedIn(partition, parts);
     const behind = next === null ? undefined : executionIdIn(partition, textOf(next));
     return viewOf({ executions: { listed: () => ({ executions, next: behind }) } });
   },
@@ -159,7 +157,7 @@ export function placeOf(partition: string, cursor: string | undefined): readonly
 /** The position in an answer of the library, if any. */
 export function positionOf(partition: string, reply: WireReply): Position | undefined {
   if (reply === null) return undefined;
-  const [score, id] = (reply as WireReply[]).map(textOf) as [string, string];
+  const [score = '', id = ''] = textsOf(reply);
   return { score: Number(score), executionId: executionIdIn(partition, id) };
 }
 
@@ -174,8 +172,8 @@ export const listQueued: Fetch<ParsedArgsOf<'listQueued'>> = {
     ...membersOf(tags),
   ],
   view(reply, { partition }) {
-    const [next, parts] = reply as [WireReply, WireReply[]];
-    const executions = rowsOf(partition, parts);
+    const [next, parts] = repliesOf(reply, 2);
+    const executions = listedIn(partition, parts);
     return viewOf({ executions: { queued: () => ({ executions, next: positionOf(partition, next) }) } });
   },
 };
@@ -208,11 +206,8 @@ export const listExpiredLeases: Fetch<ParsedArgsOf<'listExpiredLeases'>> = {
     namespace ?? '',
   ],
   view(reply, { partition }) {
-    const [next, parts] = reply as [WireReply, WireReply[]];
-    const texts = parts.map(textOf);
-    const executions = Array.from({ length: texts.length / LOST_ROW }, (_, i) =>
-      lostRowOf(partition, texts.slice(i * LOST_ROW, (i + 1) * LOST_ROW)),
-    );
+    const [next, parts] = repliesOf(reply, 2);
+    const executions = rowsOf(textsOf(parts), LOST_ROW).map((row) => lostRowOf(partition, row));
     return viewOf({ executions: { lost: () => ({ executions, next: positionOf(partition, next) }) } });
   },
 };

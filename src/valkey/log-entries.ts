@@ -6,7 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event, type LoggedEvent } from '../../model/events.js';
 import { executionIdIn } from '../../model/ids.js';
 import { uuidOf } from '../../model/short-id.js';
-import { textOf, type WireReply } from './reply.js';
+import { listOf, repliesOf, textOf, type WireReply } from './reply.js';
 
 interface EventCodec {
   readonly type: string;
@@ -33,8 +33,10 @@ const CODECS: ReadonlyMap<string, EventCodec> = new Map(
 );
 
 /** Decodes a log entry. @throws EngineError `corruption` for an invalid one */
-export function decodeEntry([id, pairs]: [WireReply, WireReply[]], partition: string): LoggedEvent {
-  const [sequence, at] = textOf(id).split('-') as [string, string];
+export function decodeEntry(entry: WireReply, partition: string): LoggedEvent {
+  const [id, parts] = repliesOf(entry, 2);
+  const pairs = listOf(parts);
+  const [sequence, at] = textOf(id).split('-');
   const letter = textOf(pairs[0] ?? null);
   const codec = CODECS.get(letter);
   if (codec === undefined) {

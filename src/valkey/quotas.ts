@@ -1,8 +1,7 @@
 /** Quota policies as they are stored: a record, and sets beside it. */
 import type { QuotaPolicy, ReadonlyQuotaPolicy, Slot, Waiter } from '../../model/quota/facts.js';
-import { pairsOf } from './fetch.js';
 import { decodeEntity } from './record.js';
-import { textOf, type WireReply } from './reply.js';
+import { numberOf, pairsOf, repliesOf, type WireReply } from './reply.js';
 
 /** The sets beside the record of a policy. */
 export interface QuotaSets {
@@ -12,7 +11,7 @@ export interface QuotaSets {
 }
 
 const waiterIn = (text: string): Waiter => {
-  const [since, wanted, expiresAt] = text.split('\t').map(Number) as [number, number, number];
+  const [since = 0, wanted = 0, expiresAt = 0] = text.split('\t').map(Number);
   return { since, wanted, expiresAt };
 };
 
@@ -38,17 +37,16 @@ const counted = <Value>(count: number, value: Value): Record<string, Value> =>
 
 /** A policy from an answer: its record, and the numbers of slots, admissions and waiting claimers. */
 export function policyAnswered(quotaPolicyId: string, reply: WireReply): ReadonlyQuotaPolicy {
-  const [record, held, live, first, waiters] = reply as WireReply[];
-  const number = (text: WireReply | undefined): number => Number(textOf(text ?? null));
+  const [record, held, live, first, waiters] = repliesOf(reply, 5);
   const facts = decodeEntity('quota_policy', quotaPolicyId, {
-    core: pairsOf(record ?? null),
+    core: pairsOf(record),
     details: new Map(),
   }) as QuotaPolicy;
   return {
     ...facts,
-    slots: counted(number(held), { holder: '', checkAt: 0 }),
-    window: counted(number(live), number(first)),
+    slots: counted(numberOf(held), { holder: '', checkAt: 0 }),
+    window: counted(numberOf(live), numberOf(first)),
     // The server has not counted expired ones.
-    waiters: counted(number(waiters), { since: 0, wanted: 1, expiresAt: Number.POSITIVE_INFINITY }),
+    waiters: counted(numberOf(waiters), { since: 0, wanted: 1, expiresAt: Number.POSITIVE_INFINITY }),
   };
 }

@@ -12,7 +12,7 @@ import { partsOfQueue } from '../../model/schedule/queue.js';
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import { decodeEntry } from './log-entries.js';
 import { decodeEntity, decodeRecord, readersOf } from './record.js';
-import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { viewOf, type Fetch } from './fetch.js';
 import { describeEdge, describeFlow, listEdges, listFlowMembers, listFlows } from './flows.js';
 import { listExecutionSummaries, listExpiredLeases, listQueued } from './listed.js';
 import { recordedSteps } from './steps.js';
@@ -20,7 +20,7 @@ import { streamFrames, streamSummary } from './streams.js';
 import { policyAnswered } from './quotas.js';
 import { readSnapshot } from './snapshot.js';
 import { decodeTally } from './tally.js';
-import { textOf, type WireReply } from './reply.js';
+import { bytesOf, listOf, numberOf, pairsOf, repliesOf, rowsOf, textOf, textsOf } from './reply.js';
 import { listWaitpointHmacKids, readWaitpointToken } from './signing.js';
 import { listWorkers } from './workers.js';
 import { listPendingWaitpoints, listSuspended, signalPage } from './waiting.js';
@@ -54,7 +54,6 @@ type MeteredHeadFacts = Pick<
   ReadonlyExecution,
   'laneId' | 'requiredCapabilities' | 'executionKind' | 'priority' | 'meters'
 >;
-type Pairs = ReadonlyMap<string, string>;
 
 type Fetches = { [Name in QueryName]: Fetch<ParsedArgsOf<Name>> };
 
@@ -63,10 +62,10 @@ function executionFetch(input: boolean, result: boolean): Fetch<{ executionId: s
   return {
     request: ({ executionId }) => ['read_execution', memberOf(executionId), flag(input), flag(result)],
     view(reply, { executionId }) {
-      const [core, details, payload, output] = reply as [WireReply, WireReply, Buffer | null, Buffer | null];
+      const [core, details, payload, output] = repliesOf(reply, 4);
       const execution = decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) });
       return viewOf({
-        executions: { get: () => execution, input: () => payload ?? undefined, result: () => output ?? undefined },
+        executions: { get: () => execution, input: () => bytesOf(payload), result: () => bytesOf(output) },
       });
     },
   };
@@ -78,9 +77,9 @@ const facts = executionFetch(false, false);
 const waiting: Fetch<{ executionId: string }> = {
   request: ({ executionId }) => ['read_waiting', memberOf(executionId)],
   view(reply, { executionId }) {
-    const [core, details, waits] = (reply as WireReply[]).map(pairsOf) as unknown as [Pairs, Pairs, Pairs];
-    const execution = decodeRecord(executionId, { core, details });
-    const whole = execution && { ...execution, waiting: decodeWaits(waits) };
+    const [core, details, waits] = repliesOf(reply, 3);
+    const execution = decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) });
+    const whole = execution && { ...execution, waiting: decodeWaits(pairsOf(waits)) };
     return viewOf({ executions: { get: () => whole } });
   },
 };
@@ -119,20 +118,19 @@ export const FETCHES: Fetches = {
   listExecutions: {
     request: ({ partition, cursor, limit }) => ['list_executions', memberAfter(partition, cursor), String(limit + 1)],
     view: (reply, { partition }) =>
-      viewOf({ executions: { ids: () => (reply as WireReply[]).map((id) => executionIdIn(partition, textOf(id))) } }),
+      viewOf({ executions: { ids: () => textsOf(reply).map((id) => executionIdIn(partition, id)) } }),
   },
   listExecutionSummaries,
   listQueued,
   listExpiredLeases,
   listPartitionLanes: {
     request: () => ['list_lanes'],
-    view: (reply) =>
-      viewOf({ schedule: { lanes: () => (reply as WireReply[]).map((lane) => textOf(lane)).sort(compareBytes) } }),
+    view: (reply) => viewOf({ schedule: { lanes: () => textsOf(reply).sort(compareBytes) } }),
   },
   listQuarantined: {
     request: ({ cursor, limit }) => ['list_quarantined', cursor ?? '0', String(Math.max(1, limit))],
     view(reply, { partition }) {
-      const [next, pairs] = reply as [WireReply, WireReply];
+      const [next, pairs] = repliesOf(reply, 2);
       const entries = [...pairsOf(pairs)].map(([name, value]) => quarantinedOf(partition, name, value));
       const cursor = textOf(next);
       return viewOf({ quarantine: { list: () => ({ entries, nextCursor: cursor === '0' ? undefined : cursor }) } });
@@ -141,7 +139,10 @@ export const FETCHES: Fetches = {
   readCounts: {
     request: ({ cursor, limit }) => ['read_counts', cursor ?? '', String(limit + 1)],
     view(reply) {
-      const lanes = (reply as [WireReply, WireReply][]).map(([lane, counts]) => [textOf(lane), counts] as const);
+      const lanes = listOf(reply).map((row) => {
+        const [lane, counts] = repliesOf(row, 2);
+        return [textOf(lane), counts] as const;
+      });
       return viewOf({
         schedule: {
           lanes: () => lanes.map(([lane]) => lane),
@@ -153,7 +154,7 @@ export const FETCHES: Fetches = {
   readLane: {
     request: ({ laneId }) => ['read_lane', laneId],
     view(reply, { laneId }) {
-      const [core, details] = reply as [WireReply, WireReply];
+      const [core, details] = repliesOf(reply, 2);
       const lane = decodeEntity('lane', laneId, { core: pairsOf(core), details: pairsOf(details) });
       return viewOf({ schedule: { lane: () => lane as Lane | undefined } });
     },
@@ -161,8 +162,7 @@ export const FETCHES: Fetches = {
   listQueueHeads: {
     request: ({ laneIds }) => ['list_queue_heads', ...laneIds],
     view(reply) {
-      const texts = (reply as WireReply[]).map(textOf);
-      const heads = Array.from({ length: texts.length / 3 }, (_, i) => headOf(texts.slice(3 * i, 3 * i + 3)));
+      const heads = rowsOf(textsOf(reply), 3).map(headOf);
       return viewOf({ schedule: { heads: (laneId) => heads.filter((head) => head.laneId === laneId) } });
     },
   },
@@ -174,10 +174,7 @@ export const FETCHES: Fetches = {
   listMeteredHeads: {
     request: ({ laneId, cursor, limit }) => ['list_metered_heads', laneId, cursor ?? '', String(limit)],
     view(reply, { laneId }) {
-      const texts = (reply as WireReply[]).map(textOf);
-      const heads = Array.from({ length: texts.length / 2 }, (_, i) =>
-        meteredHeadOf(laneId, texts[2 * i] as string, texts[2 * i + 1] as string),
-      );
+      const heads = rowsOf(textsOf(reply), 2).map(([name = '', text = '']) => meteredHeadOf(laneId, name, text));
       return viewOf({
         metering: { heads: () => heads as readonly MeteredHeadFacts[] as readonly ReadonlyExecution[] },
       });
@@ -195,7 +192,7 @@ export const FETCHES: Fetches = {
     ],
     view: (reply, { partition }) =>
       viewOf({
-        schedule: { eligible: () => (reply as WireReply[]).map((id) => executionIdIn(partition, textOf(id))) },
+        schedule: { eligible: () => textsOf(reply).map((id) => executionIdIn(partition, id)) },
       }),
   },
   getBudgetStatus: budget,
@@ -214,17 +211,12 @@ export const FETCHES: Fetches = {
       return ['read_log', String(Math.max(0, known - 1)), String(limit + 1)];
     },
     view(reply, { partition }) {
-      const [entries, generation, sequence, time] = reply as [
-        [WireReply, WireReply[]][],
-        WireReply,
-        WireReply,
-        WireReply,
-      ];
-      const events = entries.map((entry) => decodeEntry(entry, partition));
+      const [entries, generation, sequence, time] = repliesOf(reply, 4);
+      const events = listOf(entries).map((entry) => decodeEntry(entry, partition));
       const header = {
         generation: textOf(generation),
-        sequence: Number(textOf(sequence)),
-        time: Number(textOf(time)),
+        sequence: numberOf(sequence),
+        time: numberOf(time),
         applier: undefined,
         notices: NO_NOTICES,
       };
@@ -244,8 +236,8 @@ export const FETCHES: Fetches = {
   listReaders: {
     request: () => ['list_readers'],
     view(reply) {
-      const [places, generation, sequence] = reply as [WireReply, WireReply, WireReply];
-      const header = { ...emptyHeader(), generation: textOf(generation), sequence: Number(textOf(sequence)) };
+      const [places, generation, sequence] = repliesOf(reply, 3);
+      const header = { ...emptyHeader(), generation: textOf(generation), sequence: numberOf(sequence) };
       return viewOf({ log: { header, readers: readersOf(pairsOf(places)), read: () => [] } });
     },
   },

@@ -2,7 +2,7 @@
 import type { AnswerReader } from '../../model/core/wire-form.js';
 import type { Earlier } from '../../model/schedule/earlier.js';
 import { earlierOf } from './earlier.js';
-import { textOf, type AnswerPart, type WireReply } from './reply.js';
+import { textOf, textsOf, type AnswerPart, type WireReply } from './reply.js';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -39,7 +39,7 @@ export class ReplyReader implements AnswerReader {
   }
 
   texts(): string[] {
-    return (this.next() as WireReply[]).map(textOf);
+    return textsOf(this.next());
   }
 
   beside(executionId: string): Earlier | undefined {

@@ -5,14 +5,14 @@ import type { ParsedArgsOf } from '../../model/machine.js';
 import { signingKeyFacts, type SigningKey } from '../../model/signing/entity.js';
 import { waitsFacts, type Waitpoint } from '../../model/suspension/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
-import { textOf, type WireReply } from './reply.js';
+import { listOf, textsOf, type WireReply } from './reply.js';
 
 const IDENTITY = facetCodec(signingKeyFacts.identity);
 const EXPIRY = facetCodec(signingKeyFacts.expiry);
 const WAITPOINT = facetCodec(waitsFacts.waitpoint);
 
 function keyOf(row: WireReply): SigningKey {
-  const [kid = '', identity = '', expiry = ''] = (row as WireReply[]).map(textOf);
+  const [kid = '', identity = '', expiry = ''] = textsOf(row);
   const facts: Record<string, unknown> = { kid };
   IDENTITY.decode(identity, facts);
   EXPIRY.decode(expiry, facts);
@@ -22,7 +22,9 @@ function keyOf(row: WireReply): SigningKey {
 export const listWaitpointHmacKids: Fetch<ParsedArgsOf<'listWaitpointHmacKids'>> = {
   request: () => ['list_kids'],
   view(reply) {
-    const keys = (reply as WireReply[]).map(keyOf).sort((a, b) => compareBytes(a.kid, b.kid));
+    const keys = listOf(reply)
+      .map(keyOf)
+      .sort((a, b) => compareBytes(a.kid, b.kid));
     // The library has filtered them by the server's clock: these verify.
     return viewOf({ signing: { all: () => keys } });
   },
@@ -31,7 +33,7 @@ export const listWaitpointHmacKids: Fetch<ParsedArgsOf<'listWaitpointHmacKids'>>
 export const readWaitpointToken: Fetch<ParsedArgsOf<'readWaitpointToken'>> = {
   request: ({ executionId, waitpointId }) => ['read_token', memberOf(executionId), waitpointId],
   view(reply, { waitpointId }) {
-    const [text, kid, digest] = (reply as WireReply[]).map(textOf);
+    const [text, kid, digest] = textsOf(reply);
     const facts: Record<string, unknown> = {};
     if (text !== undefined) WAITPOINT.decode(text, facts);
     const waitpoints = text === undefined ? {} : { [waitpointId]: facts as unknown as Waitpoint };

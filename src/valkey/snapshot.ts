@@ -6,32 +6,27 @@ import type { ParsedArgsOf } from '../../model/machine.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
 import { snapshotPlaceOf } from '../../model/partition/snapshot.js';
 import { decodeDependencies } from './dependencies.js';
-import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { viewOf, type Fetch } from './fetch.js';
 import { flowsFrom } from './flows.js';
 import { decodeRecord } from './record.js';
-import { textOf, type WireReply } from './reply.js';
+import { listOf, numberOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { decodeWaits } from './waits.js';
 
 /** An execution with all its stored facts; undefined if it is unreadable. */
 function executionOf(partition: string, row: WireReply): ReadonlyExecution | undefined {
-  const [id = null, ...parts] = row as WireReply[];
+  const [id, core, details, waits, dependencies, steps] = repliesOf(row, 6);
   // One of its keys has the wrong type.
-  if (parts.slice(0, 4).includes(null)) return undefined;
+  if ([core, details, waits, dependencies].includes(null)) return undefined;
   try {
-    const [core, details, waits, dependencies] = parts.slice(0, 4).map(pairsOf) as unknown as readonly [
-      Pairs,
-      Pairs,
-      Pairs,
-      Pairs,
-    ];
-    const execution = decodeRecord(executionIdIn(partition, textOf(id)), { core, details });
-    const [stepCount = 0, stepBytes = 0] = parts[4] ? textOf(parts[4]).split('\t').map(Number) : [];
+    const record = { core: pairsOf(core), details: pairsOf(details) };
+    const execution = decodeRecord(executionIdIn(partition, textOf(id)), record);
+    const [stepCount = 0, stepBytes = 0] = steps === null ? [] : textOf(steps).split('\t').map(Number);
     return (
       execution && {
         ...execution,
         ...{ stepCount, stepBytes },
-        waiting: decodeWaits(waits),
-        dependencies: decodeDependencies(dependencies),
+        waiting: decodeWaits(pairsOf(waits)),
+        dependencies: decodeDependencies(pairsOf(dependencies)),
       }
     );
   } catch (error) {
@@ -40,18 +35,17 @@ function executionOf(partition: string, row: WireReply): ReadonlyExecution | und
   }
 }
 
-type Pairs = ReadonlyMap<string, string>;
-
 export const readSnapshot: Fetch<ParsedArgsOf<'readSnapshot'>> = {
   request({ cursor, limit }) {
     const { kind, after } = snapshotPlaceOf(cursor);
     return ['read_snapshot', kind, after === undefined ? '' : memberOf(after), String(limit)];
   },
   view(reply, { partition, cursor }) {
-    const [rows, last, generation, sequence, time] = reply as [WireReply[], ...WireReply[]];
+    const [page, last, generation, sequence, time] = repliesOf(reply, 5);
+    const rows = listOf(page);
     const header = {
-      ...{ generation: textOf(generation ?? null), sequence: Number(textOf(sequence ?? null)) },
-      ...{ time: Number(textOf(time ?? null)), applier: undefined, notices: NO_NOTICES },
+      ...{ generation: textOf(generation), sequence: numberOf(sequence), time: numberOf(time) },
+      ...{ applier: undefined, notices: NO_NOTICES },
     };
     const log = { header, readers: new Map(), read: () => [] };
     if (snapshotPlaceOf(cursor).kind === 'flow') return viewOf({ log, flows: flowsFrom(rows) });

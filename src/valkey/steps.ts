@@ -5,7 +5,7 @@ import { memberOf } from '../../model/ids.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { stepFacts, type StepFacts, type StepRecord } from '../../model/step/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
-import { textOf, type WireReply } from './reply.js';
+import { bytesOf, listOf, numberOf, repliesOf, textOf } from './reply.js';
 
 const CODEC = facetCodec(stepFacts.step);
 
@@ -27,11 +27,6 @@ export function withValue(step: StepRecord, stored: Buffer | undefined): StepRec
   return { ...step, value: step.valueBytes === undefined ? undefined : value };
 }
 
-const bufferOf = (reply: WireReply | undefined): Buffer | undefined => {
-  if (reply === null || reply === undefined) return undefined;
-  return Buffer.isBuffer(reply) ? reply : Buffer.from(textOf(reply));
-};
-
 /** The fetch of `readSteps`; the server chooses the page. */
 export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
   request: ({ executionId, from, limit, values }) => [
@@ -42,11 +37,12 @@ export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
     values ? '1' : '',
   ],
   view(reply, { values }) {
-    const [count, texts, contents] = reply as [number, WireReply[], WireReply[]];
-    const steps = texts.map((text, index) => {
+    const [count, texts, contents] = repliesOf(reply, 3);
+    const brought = listOf(contents);
+    const steps = listOf(texts).map((text, index) => {
       const step = stepOf(text === null ? undefined : textOf(text));
-      return values ? withValue(step, bufferOf(contents[index])) : step;
+      return values ? withValue(step, bytesOf(brought[index])) : step;
     });
-    return viewOf({ steps: { page: () => ({ steps, stepCount: Number(count) }) } });
+    return viewOf({ steps: { page: () => ({ steps, stepCount: numberOf(count) }) } });
   },
 };

@@ -15,9 +15,9 @@ import { positionOf, textOfPosition } from '../../model/stream/cursor.js';
 import { streamIdOf, type ReadonlyStream } from '../../model/stream/facts.js';
 import { firstOf } from '../../model/stream/reads.js';
 import type { Rate } from '../../model/stream/retention.js';
-import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { viewOf, type Fetch } from './fetch.js';
 import { lifeOf, RECORD_KINDS } from './record.js';
-import { textOf, type WireReply } from './reply.js';
+import { bytesOf, listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 
 const FIELDS = RECORDS.stream?.fields ?? {};
 const NO_DETAILS: ReadonlyMap<string, string> = new Map();
@@ -67,12 +67,14 @@ export function frameOf(id: string, mode: FrameMode, labels: string, payload: Ui
   };
 }
 
-const bytesOf = (reply: WireReply): Buffer => (Buffer.isBuffer(reply) ? reply : Buffer.from(textOf(reply)));
+const NO_BYTES = new Uint8Array(0);
 
 function framesOf(reply: WireReply | undefined, mode: FrameMode): Frame[] {
-  return ((reply ?? []) as [WireReply, WireReply[]][]).map(([id, pairs]) =>
-    frameOf(textOf(id), mode, textOf(pairs[1] ?? null), bytesOf(pairs[3] ?? null)),
-  );
+  return listOf(reply ?? []).map((row) => {
+    const [id, pairs] = repliesOf(row, 2);
+    const [, labels, , payload] = repliesOf(pairs, 4);
+    return frameOf(textOf(id), mode, textOf(labels), bytesOf(payload) ?? NO_BYTES);
+  });
 }
 
 interface OfAttempt {
@@ -81,14 +83,12 @@ interface OfAttempt {
 }
 
 /** An execution with its lifecycle facts only. */
-function executionOf(
-  executionId: string,
-  [life, given]: readonly (WireReply | undefined)[],
-): ReadonlyExecution | undefined {
-  if (life === null || life === undefined) return undefined;
+function executionOf(executionId: string, reply: WireReply): ReadonlyExecution | undefined {
+  const [life, given] = repliesOf(reply, 2);
+  if (life === null) return undefined;
   const core = new Map([
     [EXECUTION_FIELDS.life, textOf(life)],
-    [EXECUTION_FIELDS.given, textOf(given ?? null)],
+    [EXECUTION_FIELDS.given, textOf(given)],
   ]);
   return { executionId, ...lifeOf(core) } as unknown as ReadonlyExecution;
 }
@@ -104,7 +104,8 @@ export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
     return ['read_stream', memberOf(executionId), String(attemptIndex), first, last, ...wanted];
   },
   view(reply, { executionId, attemptIndex }) {
-    const [execution, record = null, durable, summary, bestEffort, retained] = reply as WireReply[];
+    const [execution, record, ...rest] = repliesOf(reply, 6);
+    const [durable, summary, bestEffort, retained] = rest;
     const fields = pairsOf(record);
     const streamId = streamIdOf(executionId, attemptIndex);
     const stream = streamIn(streamId, fields);
@@ -122,7 +123,7 @@ export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
             document: '',
           } as unknown as StreamContents);
     return viewOf({
-      executions: { get: () => executionOf(executionId, execution as WireReply[]) },
+      executions: { get: () => executionOf(executionId, execution) },
       streams: { get: () => stream, contents: () => contents, retained: () => Number(retained) },
     });
   },
@@ -132,7 +133,7 @@ export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
 export const streamSummary: Fetch<OfAttempt> = {
   request: ({ executionId, attemptIndex }) => ['read_summary', memberOf(executionId), String(attemptIndex)],
   view(reply, { executionId, attemptIndex }) {
-    const [record = null, document = null] = reply as WireReply[];
+    const [record, document] = repliesOf(reply, 2);
     const streamId = streamIdOf(executionId, attemptIndex);
     const stream = streamIn(streamId, pairsOf(record));
     if (stream !== undefined && stream.summaryVersion > 0 && document === null) {

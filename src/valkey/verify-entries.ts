@@ -7,9 +7,8 @@ import { KEYS, QUOTA_SUFFIXES, RECORDS, STREAM_SUFFIXES, SUFFIXES } from '../../
 import { EngineError } from '../../model/errors.js';
 import { timerMember } from '../../model/schedule/timers.js';
 import { entityNamed, type EntityKind } from '../../model/state.js';
-import { pairsOf } from './fetch.js';
 import { decodeEntity } from './record.js';
-import { textOf, type WireReply } from './reply.js';
+import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 import type { VerifyLink } from './verify.js';
 
 /** A list of a kind: its key and type, and the value of an entity in it. */
@@ -29,7 +28,7 @@ const KINDS: readonly EntityKind[] = [
 const verifiesUntil = ({ expiresAt }: { expiresAt?: number }): string => String(expiresAt ?? '');
 
 /** The list of a kind, if it has one. */
-function listOf(kind: EntityKind): List | undefined {
+function listOfKind(kind: EntityKind): List | undefined {
   const list = RECORDS[kind]?.list;
   return list && { index: KEYS[list.key], type: list.type, valueOf: list.type === 'hash' ? verifiesUntil : () => '0' };
 }
@@ -62,13 +61,13 @@ export async function mendEntries(link: VerifyLink, names: readonly string[], fi
   const setAside: string[] = [];
   const timers = new Map<string, Due>();
   for (const kind of KINDS) {
-    const list = listOf(kind);
+    const list = listOfKind(kind);
     const { key, fields } = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
     const ids = recordsOf(names, key);
     const entries = new Map<string, Due>();
     for (let at = 0; at < ids.length; at += AT_ONCE) {
       const some = ids.slice(at, at + AT_ONCE);
-      const rows = (await link.step('stored', key, Object.values(fields).join(','), ...some)) as WireReply[];
+      const rows = listOf(await link.step('stored', key, Object.values(fields).join(','), ...some));
       for (const [i, id] of some.entries()) {
         const due = await dueOf(link, kind, id, rows[i] ?? null, list, setAside);
         if (due === undefined) continue;
@@ -101,15 +100,16 @@ async function dueOf(
   setAside: string[],
 ): Promise<(Due & { readonly timer: string }) | undefined> {
   const { fields: names } = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
-  const parts = row as unknown as [WireReply[], WireReply] | null;
-  const fields = parts === null ? [] : parts[0].map((text) => (text === null ? '' : textOf(text)));
+  const [stored, details] = row === null ? [[], null] : repliesOf(row, 2);
+  const texts = listOf(stored);
+  const fields = texts.map((text) => (text === null ? '' : textOf(text)));
   try {
-    if (parts === null) throw new EngineError('corruption', 'the record has the wrong type');
-    const stored = Object.values(names).flatMap((name, i) => {
-      const text = parts[0][i] ?? null;
+    if (row === null) throw new EngineError('corruption', 'the record has the wrong type');
+    const core = Object.values(names).flatMap((name, i) => {
+      const text = texts[i] ?? null;
       return text === null ? [] : ([[name, textOf(text)]] as const);
     });
-    const entity = decodeEntity(kind, id, { core: new Map(stored), details: pairsOf(parts[1]) });
+    const entity = decodeEntity(kind, id, { core: new Map(core), details: pairsOf(details) });
     // The record was removed after the keys were listed.
     if (entity === undefined) return undefined;
     const timer = entityNamed(kind).timerOf?.(entity as never);
@@ -130,9 +130,9 @@ async function dueOf(
 async function* listed(link: VerifyLink, index: string, type: string): AsyncGenerator<readonly [string, string]> {
   let cursor = '0';
   do {
-    const answer = (await link.step('listed', index, type, cursor, String(ENTRIES_AT_ONCE))) as [WireReply, WireReply];
-    yield* pairsOf(answer[1]);
-    cursor = textOf(answer[0]);
+    const [next, entries] = repliesOf(await link.step('listed', index, type, cursor, String(ENTRIES_AT_ONCE)), 2);
+    yield* pairsOf(entries);
+    cursor = textOf(next);
   } while (cursor !== '0');
 }
 

@@ -1,6 +1,6 @@
 /** Repairs the indexes of flows from the records of their members: members by rank, edges, and outgoing edges. */
 import { KEYS, SUFFIXES } from '../../lua/layout.js';
-import { textOf, type WireReply } from './reply.js';
+import { textsOf } from './reply.js';
 import type { VerifyLink } from './verify.js';
 
 /** Names of the keys of flows, and the listener for differences. */
@@ -18,8 +18,6 @@ export interface FlowKeys {
 
 /** Entries per step. */
 const AT_ONCE = 100;
-
-const textsOf = (reply: WireReply): string[] => (reply as WireReply[]).map(textOf);
 
 /** Adds missing edges of the records, and removes entries without a record. Members are added with their records. */
 export async function mendFlows(
@@ -61,7 +59,7 @@ async function byRank(
 ): Promise<void> {
   for (let from = 0; ; ) {
     const answer = textsOf(await link.step(step, of, String(from), String(AT_ONCE)));
-    const [looked, wrong] = answer.map(Number) as [number, number];
+    const [looked = 0, wrong = 0] = answer.map(Number);
     find(index, wrong);
     if (looked < AT_ONCE) return;
     from += looked - wrong;

@@ -8,7 +8,7 @@ import { entityNameIn } from '../../model/partition/quarantine.js';
 import { isShortId } from '../../model/short-id.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
 import { executionOfKey, familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
-import { textOf, type WireReply } from './reply.js';
+import { listOf, numberOf, pairsOf, repliesOf, rowsOf, textOf, textsOf, type WireReply } from './reply.js';
 import { mendEntries } from './verify-entries.js';
 import { mendFlows } from './verify-flows.js';
 
@@ -30,9 +30,6 @@ const WHOLE = /^(0|-?[1-9]\d{0,14})$/;
 /** Counts are compared when at most this many log entries are unread; and the number of tries. */
 const MAX_BETWEEN = 200;
 const ROUNDS = 50;
-
-const textsOf = (reply: WireReply): string[] => (reply as WireReply[]).map(textOf);
-const numberOf = (reply: WireReply): number => Number(textOf(reply));
 
 function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
@@ -109,8 +106,8 @@ export class Verification {
 
   /** The position of the log, the time, and the version of the settings, from a step without records. */
   private async now(): Promise<readonly [position: number, time: number, settingsVersion: number]> {
-    const answer = (await this.link.step('records')) as WireReply[];
-    return [numberOf(answer[0] ?? null), numberOf(answer[5] ?? null), numberOf(answer[6] ?? null)];
+    const [position, , , , , time, settingsVersion] = repliesOf(await this.link.step('records'), 7);
+    return [numberOf(position), numberOf(time), numberOf(settingsVersion)];
   }
 
   /** Sorts all keys: records by id, indexes by family and the rest of their name. */
@@ -179,7 +176,7 @@ export class Verification {
     for (let from = 0; ; ) {
       const args = [zset, String(from), String(ENTRIES_AT_ONCE), before, behind];
       const answer = textsOf(await this.link.step('names', ...args)).map(Number);
-      const [looked, gone, moved] = answer as [number, number, number];
+      const [looked = 0, gone = 0, moved = 0] = answer;
       this.find(zset, 'entries', gone + moved);
       if (looked < ENTRIES_AT_ONCE) return;
       from += looked - gone;
@@ -230,8 +227,8 @@ export class Verification {
   private async mendScored(queue: string): Promise<void> {
     for (let from = 0; ; ) {
       const answer = await this.link.step('scored', queue, String(from), String(AT_ONCE));
-      const [looked, wrong] = textsOf(answer).map(Number) as [number, number];
-      this.find(queue === '' ? KEYS.timers : (queue.split('\t', 1)[0] as string), 'entries', wrong);
+      const [looked = 0, wrong = 0] = textsOf(answer).map(Number);
+      this.find(queue === '' ? KEYS.timers : (queue.split('\t', 1)[0] ?? ''), 'entries', wrong);
       if (looked < AT_ONCE) return;
       from += looked - wrong;
     }
@@ -239,13 +236,7 @@ export class Verification {
 
   private async mendRecords(): Promise<void> {
     for (const ids of chunksOf(this.records, AT_ONCE)) {
-      const [, rows, mended, aside, unsure] = (await this.link.step('records', ...ids)) as [
-        WireReply,
-        WireReply,
-        WireReply,
-        WireReply,
-        WireReply,
-      ];
+      const [, rows, mended, aside, unsure] = repliesOf(await this.link.step('records', ...ids), 5);
       this.countRows(textsOf(rows));
       for (const index of textsOf(mended)) this.find(index, 'entries', 1);
       this.setAside.push(...textsOf(aside));
@@ -256,8 +247,7 @@ export class Verification {
   /** Adds missing executions to long slots. Executions that ended after the slots were read have been added already. */
   private async fileUnsure(unsure: readonly string[]): Promise<void> {
     const missing = new Map<string, string[]>();
-    for (let i = 0; i + 2 < unsure.length; i += 3) {
-      const [id, slot, endedAt] = unsure.slice(i, i + 3) as [string, string, string];
+    for (const [id = '', slot = '', endedAt = ''] of rowsOf(unsure, 3)) {
       if (Number(endedAt) >= this.slotsReadAt || this.longSlots.get(slot)?.has(id) === true) continue;
       missing.set(slot, [...(missing.get(slot) ?? []), id]);
     }
@@ -266,8 +256,7 @@ export class Verification {
   }
 
   private countRows(rows: readonly string[]): void {
-    for (let i = 0; i + 4 < rows.length; i += 5)
-      this.counted.set(rows[i] as string, rows.slice(i + 1, i + 5).join('\t'));
+    for (const [id = '', ...row] of rowsOf(rows, 5)) this.counted.set(id, row.join('\t'));
   }
 
   /** Compares the counts of lanes, then of flows, with the records. False if the partition was never quiet enough. */
@@ -294,11 +283,11 @@ export class Verification {
         if (!(await this.catchUp())) return false;
         continue;
       }
-      const [position, rows, gone, counts] = answer as [WireReply, WireReply, WireReply, [WireReply, WireReply][]];
+      const [position, rows, gone, counts] = repliesOf(answer, 4);
       this.position = numberOf(position);
       this.countRows(textsOf(rows));
       for (const id of textsOf(gone)) this.counted.delete(id);
-      await this.correct(counts, flows);
+      await this.correct(listOf(counts), flows);
       return true;
     }
     return false;
@@ -306,21 +295,20 @@ export class Verification {
 
   /** Reads the records that changed since the position again. False if the log was trimmed past it. */
   private async catchUp(): Promise<boolean> {
-    const [position, ids, isWhole] = (await this.link.step('changed', String(this.position), String(IDS_AT_ONCE))) as [
-      WireReply,
-      WireReply,
-      WireReply,
-    ];
+    const [position, ids, isWhole] = repliesOf(
+      await this.link.step('changed', String(this.position), String(IDS_AT_ONCE)),
+      3,
+    );
     if (textOf(isWhole) !== '1') return false;
     for (const some of chunksOf([...new Set(textsOf(ids))], AT_ONCE)) {
       for (const id of some) this.counted.delete(id);
-      this.countRows(textsOf(((await this.link.step('records', ...some)) as WireReply[])[1] ?? null));
+      this.countRows(textsOf(listOf(await this.link.step('records', ...some))[1]));
     }
     this.position = numberOf(position);
     return true;
   }
 
-  private async correct(counts: readonly [WireReply, WireReply][], flows: readonly string[]): Promise<void> {
+  private async correct(counts: readonly WireReply[], flows: readonly string[]): Promise<void> {
     const wanted = new Set(flows);
     const expected = new Map<string, number>();
     const add = (lane: string, letter: string, number: number): void => {
@@ -328,7 +316,7 @@ export class Verification {
       expected.set(key, (expected.get(key) ?? 0) + number);
     };
     for (const row of this.counted.values()) {
-      const [lane, letter, held, flow] = row.split('\t') as [string, string, string, string];
+      const [lane = '', letter = '', held = '', flow = ''] = row.split('\t');
       if (wanted.has(flow)) add(COUNTED_FLOW + flow, letter, 1);
       if (wanted.size > 0) continue;
       add(lane, letter, 1);
@@ -336,10 +324,10 @@ export class Verification {
     }
     /** Lanes and letters whose counts are no whole numbers. */
     const unreadable = new Set<string>();
-    for (const [name, pairs] of counts) {
-      const [lane, parts] = [textOf(name), textsOf(pairs)];
-      for (let i = 0; i + 1 < parts.length; i += 2) {
-        const [letter, count] = [parts[i] as string, parts[i + 1] as string];
+    for (const row of counts) {
+      const [name, parts] = repliesOf(row, 2);
+      const lane = textOf(name);
+      for (const [letter, count] of pairsOf(parts)) {
         add(lane, letter, WHOLE.test(count) ? -Number(count) : 0);
         if (!WHOLE.test(count)) unreadable.add(`${lane}\t${letter}`);
       }

@@ -6,9 +6,9 @@ import type { ParsedArgsOf } from '../../model/machine.js';
 import type { SigningKey } from '../../model/signing/entity.js';
 import { type SUSPEND_REASONS, waitsFacts } from '../../model/suspension/facts.js';
 import { suspendedRow, type SuspendedExecution } from '../../model/suspension/listings.js';
-import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { viewOf, type Fetch } from './fetch.js';
 import { placeOf, positionOf } from './listed.js';
-import { textOf, type WireReply } from './reply.js';
+import { bytesByName, pairsOf, repliesOf, rowsOf, textOf, textsOf } from './reply.js';
 import { decodeWaits } from './waits.js';
 
 const NAMING = facetCodec(executionFacts.naming);
@@ -21,11 +21,9 @@ export const signalPage = (
 ): Fetch<{ executionId: string; cursor?: string | undefined; limit: number }> => ({
   request: ({ executionId, cursor, limit }) => [name, memberOf(executionId), cursor ?? '', String(limit)],
   view(reply) {
-    const [waits, payloads] = reply as [WireReply, WireReply[]];
+    const [waits, payloads] = repliesOf(reply, 2);
     const fields = pairsOf(waits);
-    const brought = new Map<string, Buffer>();
-    for (let i = 0; i + 1 < payloads.length; i += 2)
-      brought.set(textOf(payloads[i] as WireReply), payloads[i + 1] as Buffer);
+    const brought = bytesByName(payloads);
     return viewOf({
       executions: {
         get: () => ({ waiting: decodeWaits(fields) }) as ReadonlyExecution,
@@ -53,12 +51,10 @@ export const listSuspended: Fetch<ParsedArgsOf<'listSuspended'>> = {
     laneId ?? '',
   ],
   view(reply, { partition }) {
-    const [next, parts] = reply as [WireReply, WireReply[]];
-    const executions: SuspendedExecution[] = [];
-    for (let i = 0; i + 2 < parts.length; i += 3) {
-      const [id, naming, text] = parts.slice(i, i + 3).map(textOf) as [string, string, string];
-      executions.push(...rowOf(executionIdIn(partition, id), naming, text));
-    }
+    const [next, rows] = repliesOf(reply, 2);
+    const executions = rowsOf(textsOf(rows), 3).flatMap(([id = '', naming = '', text = '']) =>
+      rowOf(executionIdIn(partition, id), naming, text),
+    );
     return viewOf({ executions: { suspended: () => ({ executions, next: positionOf(partition, next) }) } });
   },
 };
@@ -66,7 +62,7 @@ export const listSuspended: Fetch<ParsedArgsOf<'listSuspended'>> = {
 export const listPendingWaitpoints: Fetch<ParsedArgsOf<'listPendingWaitpoints'>> = {
   request: ({ executionId }) => ['list_waitpoints', memberOf(executionId)],
   view(reply) {
-    const [isThere, waits, kid, digests] = reply as [number, WireReply, WireReply, WireReply];
+    const [isThere, waits, kid, digests] = repliesOf(reply, 4);
     if (isThere === 0) return viewOf({ executions: { get: () => undefined } });
     const execution = { waiting: decodeWaits(pairsOf(waits)) } as ReadonlyExecution;
     const current = textOf(kid);
