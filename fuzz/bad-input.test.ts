@@ -219,7 +219,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     cursor: `5:${SUSPENDED}`,
     limit: 5,
   },
-  listPendingWaitpoints: { executionId: SUSPENDED, cursor: uuid(303), limit: 5 },
+  listPendingWaitpoints: { executionId: SUSPENDED, after: uuid(303), limit: 5 },
   listSignals: { executionId: SUSPENDED, cursor: uuid(303), limit: 5 },
   readWaits: { executionId: SUSPENDED },
   createExecution: {
@@ -267,7 +267,9 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   },
   createQuotaPolicy: {
     quotaPolicyId: uuid(500),
-    limits: { windowSeconds: 1, maxRequestsPerWindow: 1, maxConcurrent: 5 },
+    windowSeconds: 1,
+    maxRequestsPerWindow: 1,
+    maxConcurrent: 5,
   },
   checkAdmission: {
     quotaPolicyId: uuid(500),

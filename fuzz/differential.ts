@@ -19,12 +19,9 @@ import {
   QUERIES,
   type AnyDecision,
   type Command,
-  type OperationName,
-  type OutcomeOf,
   type QueryName,
 } from '../model/machine.js';
 import { WaitpointToken } from '../model/signing/token.js';
-import type { ClaimedExecution } from '../model/schedule/claimed.js';
 import type { FullFence } from '../model/lease/fence.js';
 import { evolve } from '../model/specification/evolve.js';
 import { violations } from '../model/specification/invariants.js';
@@ -42,6 +39,7 @@ import {
 } from '../model/state.js';
 import { readsOf, resolve, type Action } from './actions/index.js';
 import { chosenId, resolveMoment, type World } from './actions/world.js';
+import { claimedIn } from './claimed.js';
 import { RunningSnapshot, snapshotTables } from './snapshots.js';
 import { stateClassOf, type StateClass } from './state-class.js';
 
@@ -423,7 +421,7 @@ class DifferentialRun {
     if (this.recent.length > MAX_RECENT) this.recent.shift();
     if (!decision.ok) return;
     for (const event of decision.events) if (event.type === 'execution_created') this.created.push(event.executionId);
-    for (const { executionId, leaseId, leaseEpoch, attemptId } of claimsOf(decision.outcome)) {
+    for (const { executionId, leaseId, leaseEpoch, attemptId } of claimedIn(decision.outcome)) {
       this.fences.set(executionId, [...(this.fences.get(executionId) ?? []), { leaseId, leaseEpoch, attemptId }]);
     }
   }
@@ -478,18 +476,11 @@ function byPartition(commands: readonly Command[]): readonly (readonly Command[]
   return runs.map((run) => run.commands);
 }
 
-/** The fences of the executions in an answer. */
-function claimsOf(outcome: OutcomeOf<OperationName>): readonly ClaimedExecution[] {
-  if (outcome.kind === 'claimed') return outcome.executions;
-  return outcome.kind === 'acquired' ? [outcome] : [];
-}
-
 /** Every execution that a claim took or ended. */
 function takenBy(decision: AnyDecision): string[] {
-  if (!decision.ok || (decision.outcome.kind !== 'claimed' && decision.outcome.kind !== 'no_work')) return [];
-  const taken =
-    decision.outcome.kind === 'claimed' ? decision.outcome.executions.map(({ executionId }) => executionId) : [];
-  return [...taken, ...decision.outcome.reclaimCapExceeded];
+  if (!decision.ok || !('reclaimCapExceeded' in decision.outcome)) return [];
+  const { outcome } = decision;
+  return [...claimedIn(outcome).map(({ executionId }) => executionId), ...outcome.reclaimCapExceeded];
 }
 
 function tablesOf(state: PartitionState): unknown {

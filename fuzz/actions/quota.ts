@@ -40,7 +40,7 @@ export const quotaActions = {
     weight: 2,
     choices: { policy, spec: fc.nat(SPECS.length - 1) },
     resolve: (_, { policy, spec }) => [
-      { name: 'createQuotaPolicy', args: { quotaPolicyId: policyId(policy), limits: { ...SPECS[spec] } } },
+      { name: 'createQuotaPolicy', args: { quotaPolicyId: policyId(policy), ...SPECS[spec] } },
     ],
   }),
   check_admission: generator({

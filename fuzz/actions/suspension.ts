@@ -396,7 +396,7 @@ export const suspensionReads: Reads = (world, { executionId, index, limit }) => 
       'listSuspended',
       { partition, cursor: `${place}:${executionId}`, limit: 1, laneId: index === 1 ? 'alpha' : undefined },
     ],
-    ['listPendingWaitpoints', { executionId, cursor: index === 0 ? undefined : open, limit: Math.max(1, limit) }],
+    ['listPendingWaitpoints', { executionId, after: index === 0 ? undefined : open, limit: Math.max(1, limit) }],
     ['describeSuspension', { executionId }],
     ['readWaits', { executionId }],
     ['listSignals', { executionId }],

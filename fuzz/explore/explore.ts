@@ -5,6 +5,7 @@
 import { isActive } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
 import { operationNamed, type AnyDecision, type Command } from '../../model/machine.js';
+import { claimedIn } from '../claimed.js';
 import { canonicalOf } from './canonical.js';
 import { movesOf, type CommandMove, type Move } from './moves.js';
 import { apply, decide, pathTo, rootNode, type Held, type Node, type Registry } from './node.js';
@@ -76,10 +77,8 @@ function faultOf(
 
 function withClaims(fences: Node['fences'], decision: AnyDecision, worker: string): Node['fences'] {
   if (!decision.ok || decision.events.length === 0) return fences;
-  const { outcome } = decision;
-  const claimed = outcome.kind === 'claimed' ? outcome.executions : outcome.kind === 'acquired' ? [outcome] : [];
   const next = new Map<string, readonly Held[]>(fences);
-  for (const { executionId, leaseId, leaseEpoch, attemptId } of claimed) {
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of claimedIn(decision.outcome)) {
     next.set(executionId, [...(next.get(executionId) ?? []), { worker, fence: { leaseId, leaseEpoch, attemptId } }]);
   }
   return next;
@@ -88,7 +87,7 @@ function withClaims(fences: Node['fences'], decision: AnyDecision, worker: strin
 /** The ids of a claim. A claim by execution id that took nothing has used none. */
 function mintedBy({ name, args }: Command, decision: AnyDecision): number {
   if (name === 'claimForWorker') return 2 * args.claims.length;
-  return decision.ok && decision.outcome.kind === 'acquired' && decision.events.length > 0 ? 2 : 0;
+  return decision.ok && decision.outcome.kind === 'claimed' && decision.events.length > 0 ? 2 : 0;
 }
 
 /** Makes one move: the decision (undefined when time passed), and the resulting state. */

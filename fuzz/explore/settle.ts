@@ -6,6 +6,7 @@ import { isBlocked, isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import { nextTimer } from '../../model/schedule/timers.js';
+import { claimedIn } from '../claimed.js';
 import { apply, decide, idOf, PARTITION, type Node, type Registry, type Small } from './node.js';
 
 /** Rounds within which everything must have ended: each one ends, claims or promotes something, or lets time pass. */
@@ -48,8 +49,8 @@ export function unsettled(node: Node, registry: Registry): string | undefined {
       registry,
     );
     world = { ...apply(world, decision), now: world.now };
-    if (decision.ok && decision.outcome.kind === 'claimed') {
-      for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions)
+    if (decision.ok) {
+      for (const { executionId, leaseId, leaseEpoch, attemptId } of claimedIn(decision.outcome))
         run({ name: 'completeExecution', args: { executionId, fence: { leaseId, leaseEpoch, attemptId } } });
     }
     if (world.state !== before) continue;

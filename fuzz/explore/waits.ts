@@ -10,6 +10,7 @@ import type { FullFence } from '../../model/lease/fence.js';
 import { LIMITS } from '../../model/limits.js';
 import type { AnyDecision, Command } from '../../model/machine.js';
 import { violations } from '../../model/specification/invariants.js';
+import { claimedIn } from '../claimed.js';
 import { apply, decide, executionOf, idOf, PARTITION, rootNode, SECRETS, START_AT, type Small } from './node.js';
 import { waitMoves } from './wait-moves.js';
 
@@ -46,7 +47,7 @@ export const claimOf = ({ fences: { length: n } }: WaitState): Command => ({
 /** The state after a decision, with what its callers know. */
 function after(state: WaitState, words: string, command: Command, decision: AnyDecision): WaitState {
   const answer = decision.ok ? decision.outcome.kind : decision.code;
-  const claimed = decision.ok && decision.outcome.kind === 'claimed' ? decision.outcome.executions : [];
+  const claimed = decision.ok ? claimedIn(decision.outcome) : [];
   return {
     ...state,
     ...apply(state, decision),

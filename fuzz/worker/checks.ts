@@ -3,6 +3,7 @@ import { EngineError, type Event } from '../../src/engine/index.js';
 import type { WorkerEvents } from '../../src/index.js';
 import type { ObservedCall } from '../../src/testing/simulation/index.js';
 import { partitionKeyOf } from '../../model/ids.js';
+import { claimedIn } from '../claimed.js';
 import type { ExecutionFacts, HandlerCall, LeaseFacts, RunFacts } from './facts.js';
 import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js';
 import { short } from './story.js';
@@ -162,8 +163,7 @@ export class Checks {
         endings.lastSettledAt = this.world.scheduler.now();
         if (endings.last === 'unknown') endings.unknown++;
       }
-      if (answer?.ok && answer.outcome.kind === 'claimed')
-        for (const { leaseId } of answer.outcome.executions) this.received.add(leaseId);
+      if (answer?.ok) for (const { leaseId } of claimedIn(answer.outcome)) this.received.add(leaseId);
     });
   }
 

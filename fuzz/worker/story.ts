@@ -2,6 +2,7 @@
 import type { CommandResult } from '../../src/engine/index.js';
 import type { Fault, ObservedCall, WakeFault } from '../../src/testing/simulation/index.js';
 import type { ChannelMessage } from '../../src/backend/wake-listeners.js';
+import { claimedIn } from '../claimed.js';
 
 interface Line {
   readonly at: number;
@@ -74,7 +75,7 @@ function resultText(result: CommandResult | undefined): string {
   if (result === undefined) return '?';
   if (!result.ok) return codeOf(result.error);
   if (result.outcome.kind !== 'claimed') return result.outcome.kind;
-  return `claimed ${result.outcome.executions.map(({ executionId, leaseId }) => `${short(executionId)} (lease ${short(leaseId)})`).join(', ')}`;
+  return `claimed ${claimedIn(result.outcome).map(({ executionId, leaseId }) => `${short(executionId)} (lease ${short(leaseId)})`).join(', ')}`;
 }
 
 export const wakeText = (wake: ChannelMessage): string => `wake ${JSON.stringify(wake)}`;

@@ -36,6 +36,6 @@ function ff.decide.set_execution_tags(call, execution_id, tags)
   if not execution then return ff.reject('execution_not_found') end
   local count, changes, merged = ff.merged_tags(execution.tags, tags)
   if not count then return ff.too_many_tags() end
-  if not changes then return { KIND.tags_set, count } end
-  return { KIND.tags_set, count }, ff.apply.tags_set, execution, merged, tags
+  if not changes then return { KIND.ok, count } end
+  return { KIND.ok, count }, ff.apply.tags_set, execution, merged, tags
 end

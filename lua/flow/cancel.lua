@@ -22,7 +22,8 @@ function ff.decide.cancel_flow_header(call, flow_id, reason, cancellation_policy
   local flow = ff.load_flow(call, flow_id)
   if not flow then return ff.reject('flow_not_found') end
   if flow.flow_state == FLOW_STATE.cancelled then
-    return { KIND.already_terminal, CANCELLATION_WORD[flow.cancellation_policy], flow.nodes }
+    local policy = CANCELLATION_WORD[flow.cancellation_policy]
+    return { KIND.already_terminal, policy, ff.cancel_reason_of(flow), flow.nodes }
   end
   ff.timers_of(call)
   return { KIND.cancelled, flow.nodes }, ff.apply.flow_cancelled, flow, reason, LETTERS[cancellation_policy]

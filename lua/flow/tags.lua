@@ -14,6 +14,6 @@ function ff.decide.set_flow_tags(call, flow_id, tags)
   if not flow then return ff.reject('flow_not_found') end
   local count, changes, merged = ff.merged_tags(load_tags(call, flow_id).tags, tags)
   if not count then return ff.too_many_tags() end
-  if not changes then return { KIND.tags_set, count } end
-  return { KIND.tags_set, count }, ff.apply.flow_tags_set, flow, merged, tags
+  if not changes then return { KIND.ok, count } end
+  return { KIND.ok, count }, ff.apply.flow_tags_set, flow, merged, tags
 end

@@ -23,7 +23,7 @@ function ff.decide.move_to_waiting_children(call, group, execution_id, fence)
   local malformed = ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
   local parked_before = execution.situation == SITUATION.blocked_dependencies and execution.next_attempt == NEXT.resume
-  if parked_before and ff.was_last_owner(execution, fence) then return KIND.waiting_children end
+  if parked_before and ff.was_last_owner(execution, fence) then return KIND.moved end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
   ff.read_group(execution)
@@ -31,5 +31,5 @@ function ff.decide.move_to_waiting_children(call, group, execution_id, fence)
     return { KIND.not_waiting, STATE[execution.group_state] }
   end
   ff.timers_of(call)
-  return KIND.waiting_children, ff.apply.children_awaited, execution, ff.remaining_at(call, execution)
+  return KIND.moved, ff.apply.children_awaited, execution, ff.remaining_at(call, execution)
 end

@@ -55,7 +55,7 @@ function ff.taken_before(execution, kind)
   fetch_input(execution)
   ff.read_timing(execution)
   local index = ff.count(execution.total_attempt_count) - 1
-  local reply = { KIND.acquired, execution.due_at }
+  local reply = { KIND.claimed, execution.due_at }
   ff.tell_claim(reply, 2, execution, {
     kind = kind, attempt_type = type_of(execution, kind), fence = execution.fence, index = ff.digits(index),
     timeout_at = execution.attempt_timeout_at, remaining_ms = execution.attempt_timeout_remaining_ms,
@@ -80,7 +80,7 @@ function ff.take_over(call, execution, owner, lease_id, attempt_id)
   else
     take = ff.take_again(call, owner, execution, lease_id .. '\t' .. attempt_id)
   end
-  local reply = { KIND.acquired, owner.expires_at }
+  local reply = { KIND.claimed, owner.expires_at }
   ff.tell_claim(reply, 2, execution, take)
   return reply, become_owner, owner, take
 end

@@ -28,8 +28,7 @@ function ff.decide.rotate_waitpoint_hmac_secret(call, new_kid, new_secret_at, ne
     if known.fingerprint ~= fingerprint then return ff.reject('rotation_conflict', 'kid', new_kid) end
   end
   local kids, current = ff.known_kids(call)
-  if current == new_kid then return { KIND.already_satisfied, 'already_current', current } end
-  if only_first ~= '' and current then return { KIND.already_satisfied, 'other_current', current } end
+  if current and (only_first ~= '' or current == new_kid) then return { KIND.noop, current } end
   local dropped = lapsed(call, kids, new_kid)
   local inner, outer = ff.key_blocks(new_secret)
   local expires_at = ff.digits(math.min(call.now + tonumber(grace_ms), LIMIT.max_integer))

@@ -14,5 +14,5 @@ function ff.decide.close_waitpoint(call, execution_id, fence, attempt_index, wai
   local refusal = ff.ownership_verdict(call, execution, fence, attempt_index)
   if refusal then return refusal end
   ff.timers_of(call)
-  return KIND.waitpoint_closed, ff.apply.pending_waitpoint_closed, execution, ff.kept_of(execution), waitpoint, reason
+  return KIND.closed, ff.apply.pending_waitpoint_closed, execution, ff.kept_of(execution), waitpoint, reason
 end

@@ -22,9 +22,9 @@ function ff.decide.create_pending_waitpoint(call, execution_id, fence, attempt_i
   local token = ff.current_token(call,
     known or { id = waitpoint_id, waitpoint_key = waitpoint_key, created_at = call.now_text })
   if not token then return ff.reject('hmac_secret_not_initialized') end
-  if known then return { KIND.pending_waitpoint, known.expires_at, token } end
+  if known then return { KIND.created, known.expires_at, token } end
   ff.timers_of(call)
   local expires_at = ff.digits(call.now + tonumber(expires_in_ms))
-  return { KIND.pending_waitpoint, expires_at, token }, ff.apply.pending_waitpoint_created, execution, kept, waitpoint_id,
+  return { KIND.created, expires_at, token }, ff.apply.pending_waitpoint_created, execution, kept, waitpoint_id,
     waitpoint_key, expires_at
 end

@@ -8,5 +8,5 @@ function ff.decide.expire_suspension(call, execution_id)
   if execution.situation ~= SITUATION.suspended then return { KIND.already_satisfied, 'not_suspended_cleaned' } end
   if execution.due_at == '' or not ff.has_passed(call, execution.due_at) then return { KIND.already_satisfied, 'not_yet_due' } end
   local apply, suspension, ending = ff.suspension_timeout(call, execution)
-  return { KIND.suspension_expired, WORDS.behavior_word[suspension.timeout_behavior] }, apply, execution, suspension, ending
+  return { KIND.expired, WORDS.behavior_word[suspension.timeout_behavior] }, apply, execution, suspension, ending
 end

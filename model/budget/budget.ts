@@ -42,7 +42,11 @@ export const createBudget = operation({
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('created'), budgetId: echoed(field.plainUuid) }),
     /** The budget exists and stays as it is. `reason` says whether this call describes the same definition. */
-    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['same_definition', 'definition_differs']) }),
+    z.object({
+      kind: z.literal('already_satisfied'),
+      budgetId: echoed(field.plainUuid),
+      reason: z.enum(['same_definition', 'definition_differs']),
+    }),
   ]),
   rejects: [],
   partition,
@@ -65,7 +69,7 @@ export const createBudget = operation({
     const known = view.budgets.get(budgetId);
     if (known !== undefined) {
       const reason = isDefinedAs(known, given, limits) ? 'same_definition' : 'definition_differs';
-      return accept({ kind: 'already_satisfied', reason });
+      return accept({ kind: 'already_satisfied', budgetId, reason });
     }
     const nextResetAt = resetIntervalMs === 0 ? undefined : now + resetIntervalMs;
     return accept({ kind: 'created', budgetId }, { type: 'budget_created', at: now, ...given, ...limits, nextResetAt });

@@ -25,7 +25,7 @@ export const setExecutionTags = operation({
   name: 'setExecutionTags',
   args: z.strictObject({ executionId: field.executionId, tags: field.someTags }),
   outcome: z.object({
-    kind: z.literal('tags_set'),
+    kind: z.literal('ok'),
     /** Number of tags in the call. */
     count: field.count,
   }),
@@ -39,7 +39,7 @@ export const setExecutionTags = operation({
     const merged = mergedTags(execution.tags, tags);
     const total = Object.keys(merged).length;
     if (total > LIMITS.maxTags) return reject('too_many_tags', { maxTags: String(LIMITS.maxTags) });
-    const outcome = { kind: 'tags_set', count: Object.keys(tags).length } as const;
+    const outcome = { kind: 'ok', count: Object.keys(tags).length } as const;
     const isKnown = Object.entries(tags).every(([key, value]) => execution.tags[key] === value);
     return isKnown
       ? accept(outcome)

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { cancellingOf } from './cascade.js';
 import { CANCELLATION_POLICIES } from './facts.js';
@@ -18,11 +19,16 @@ export const cancelFlowHeader = operation({
     cancellationPolicy: field.wordOf(CANCELLATION_POLICIES).default('cancel_all'),
   }),
   outcome: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('cancelled'), memberCount: field.count }),
-    /** It was cancelled before, with the policy in this outcome. */
+    z.object({
+      kind: z.literal('cancelled'),
+      cancellationPolicy: echoed(field.wordOf(CANCELLATION_POLICIES)),
+      memberCount: field.count,
+    }),
+    /** It was cancelled before, with the policy and for the reason in this outcome. */
     z.object({
       kind: z.literal('already_terminal'),
       storedCancellationPolicy: field.wordOf(CANCELLATION_POLICIES),
+      storedCancelReason: z.string(),
       memberCount: field.count,
     }),
   ]),
@@ -39,12 +45,13 @@ export const cancelFlowHeader = operation({
       return accept({
         kind: 'already_terminal',
         storedCancellationPolicy: known.cancellationPolicy,
+        storedCancelReason: known.cancelReason,
         memberCount,
       });
     const cancelled = { type: 'flow_cancelled', flow, at: now, cancellationPolicy, cancelReason: reason } as const;
     const isForMembers = cancellationPolicy !== 'flow_only' && !known.isPurging;
     return {
-      ...accept({ kind: 'cancelled', memberCount }, cancelled),
+      ...accept({ kind: 'cancelled', cancellationPolicy, memberCount }, cancelled),
       aftermath: { flow, tasks: isForMembers ? [cancellingOf(flow, flowId)] : [] },
     };
   },

@@ -1,7 +1,8 @@
 /** The state of a group. Spec 08 section 5. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { SITUATIONS, type Situation } from '../execution/situation.js';
-import type { Bucket, GroupPolicy, ReadonlyFlow } from './facts.js';
+import type { Bucket, ReadonlyFlow } from './facts.js';
+import type { GroupPolicyArgs } from './graph.js';
 
 type Group = Pick<
   ReadonlyExecution,
@@ -54,9 +55,9 @@ export const awaitsOthers = ({ groupState, dependencyCount }: ReadonlyExecution)
 
 /** The counts of an execution's dependencies (spec 08 section 11). */
 export interface EdgeGroupSnapshot {
-  readonly policy: GroupPolicy;
-  readonly k: number | undefined;
-  readonly onSatisfied: 'cancel_remaining' | 'let_run' | undefined;
+  readonly downstreamExecutionId: string;
+  /** As `setEdgeGroupPolicy` takes it. */
+  readonly policy: GroupPolicyArgs;
   /** 0: dependencies from outside; from 1: the number of the group of spawned children. */
   readonly round: number;
   readonly totalDeps: number;
@@ -71,14 +72,25 @@ export interface EdgeGroupSnapshot {
   readonly satisfiedAt: number | undefined;
 }
 
+function policyOf({ groupPolicy: kind, onSatisfied: stored, quorumK: k }: ReadonlyExecution): GroupPolicyArgs {
+  const onSatisfied = stored === 'let_run' ? stored : 'cancel_remaining';
+  switch (kind) {
+    case 'all_of':
+      return { kind };
+    case 'any_of':
+      return { kind, onSatisfied };
+    case 'quorum':
+      return { kind, k, onSatisfied };
+  }
+}
+
 /** Undefined when the execution has no dependencies. */
 export function groupSnapshotOf(it: ReadonlyExecution): EdgeGroupSnapshot | undefined {
   if (it.groupState === 'none') return undefined;
   const resolved = it.succeededCount + it.failedCount + it.skippedCount;
   return {
-    policy: it.groupPolicy,
-    k: it.groupPolicy === 'quorum' ? it.quorumK : undefined,
-    onSatisfied: it.onSatisfied === 'none' ? undefined : it.onSatisfied,
+    downstreamExecutionId: it.executionId,
+    policy: policyOf(it),
     round: it.groupRound,
     totalDeps: it.dependencyCount,
     satisfiedCount: it.succeededCount,

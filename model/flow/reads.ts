@@ -94,11 +94,15 @@ export interface EdgeSnapshot {
   readonly upstreamExecutionId: string;
   readonly downstreamExecutionId: string;
   readonly dependencyKind: 'success_only';
+  /** A constant of the contract; how many upstreams suffice is the policy of the group. */
+  readonly satisfactionCondition: 'all_required';
   readonly dataPassingRef: string | undefined;
   readonly edgeState: EdgeState;
   /** 0: a dependency from outside; from 1: the number of the group of spawned children. */
   readonly round: number;
   readonly createdAt: number;
+  /** A constant of the contract. */
+  readonly createdBy: 'engine';
   readonly resolvedAt: number | undefined;
   /**
    * It was resolved after its group was decided, and did not take part in the decision. Never true for an edge that was
@@ -122,10 +126,12 @@ function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot 
     upstreamExecutionId: siblingId(downstreamId, edge.upstream),
     downstreamExecutionId: downstreamId,
     dependencyKind: 'success_only',
+    satisfactionCondition: 'all_required',
     dataPassingRef: edge.dataPassingRef || undefined,
     edgeState: edge.edgeState,
     round: edge.edgeRound,
     createdAt: edge.stagedAt,
+    createdBy: 'engine',
     resolvedAt: edge.resolvedAt,
     late: edge.isLate,
     endOrder: edge.endOrder || undefined,

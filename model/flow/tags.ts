@@ -10,7 +10,7 @@ export const setFlowTags = operation({
   name: 'setFlowTags',
   args: z.strictObject({ flowId: field.flowId, tags: field.someTags }),
   outcome: z.object({
-    kind: z.literal('tags_set'),
+    kind: z.literal('ok'),
     /** Number of tags in the call. */
     count: field.count,
   }),
@@ -24,7 +24,7 @@ export const setFlowTags = operation({
     if (known === undefined) return reject('flow_not_found');
     const total = Object.keys(mergedTags(known.tags, tags)).length;
     if (total > LIMITS.maxTags) return reject('too_many_tags', { maxTags: String(LIMITS.maxTags) });
-    const outcome = { kind: 'tags_set', count: Object.keys(tags).length } as const;
+    const outcome = { kind: 'ok', count: Object.keys(tags).length } as const;
     const isKnown = Object.entries(tags).every(([key, value]) => known.tags[key] === value);
     return isKnown ? accept(outcome) : accept(outcome, { type: 'flow_tags_set', flow, at: now, tags });
   },

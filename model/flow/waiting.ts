@@ -21,7 +21,7 @@ export const moveToWaitingChildren = operation({
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({
-      kind: z.literal('waiting_children'),
+      kind: z.literal('moved'),
       executionId: echoed(field.executionId),
       publicState: z.literal('waiting_children'),
     }),
@@ -38,7 +38,7 @@ export const moveToWaitingChildren = operation({
     const malformed = fenceShape(args);
     if (malformed !== undefined) return malformed;
     const outcome = {
-      kind: 'waiting_children',
+      kind: 'moved',
       executionId: args.executionId,
       publicState: 'waiting_children',
     } as const;

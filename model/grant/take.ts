@@ -34,20 +34,20 @@ export const claimantShape = {
 export const CLAIM_WIRE_SHARED = [{ worker: ['workerId', 'workerInstanceId'] }, 'laneId', 'leaseTtlMs'] as const;
 
 /** An execution with its new owner. */
-type Taken = ClaimedExecution & { readonly kind: 'acquired' };
+type Taken = ClaimedExecution & { readonly kind: 'claimed' };
 
 const NO_IDS = { leaseId: '', attemptId: '' };
 
 function readTaken(answer: AnswerReader): object {
   const leaseExpiresAt = answer.number();
-  return { kind: 'acquired', ...readExecution(answer, leaseExpiresAt, NO_IDS) };
+  return { kind: 'claimed', ...readExecution(answer, leaseExpiresAt, NO_IDS) };
 }
 
 /** The outcomes of claims by id: the kind of claim, and the type of attempt. */
 const begun = <const Kind extends string, const Type extends string>(kinds: readonly Kind[], types: readonly Type[]) =>
   withReader(
     claimedExecution.extend({
-      kind: z.literal('acquired'),
+      kind: z.literal('claimed'),
       claimKind: z.enum(kinds),
       attemptType: z.enum(types).optional(),
     }),
@@ -59,7 +59,7 @@ export const takenAgain = begun(['reclaimed'], ['reclaim']);
 export const takenAnyhow = begun(['fresh', 'resumed'], FRESH_TYPES);
 /** The interrupted attempt is resumed. */
 export const takenUp = withReader(
-  claimedExecution.omit({ attemptType: true }).extend({ kind: z.literal('acquired'), claimKind: z.enum(['resumed']) }),
+  claimedExecution.omit({ attemptType: true }).extend({ kind: z.literal('claimed'), claimKind: z.enum(['resumed']) }),
   readTaken,
 );
 
@@ -108,7 +108,7 @@ export function takeOver<Outcome extends object>(
   return accept(acquired(claimed) as Outcome, acquisitionOf(claimed, claim, now));
 }
 
-const acquired = (claimed: ClaimedExecution): object => ({ kind: 'acquired', ...claimed }) satisfies Taken;
+const acquired = (claimed: ClaimedExecution): object => ({ kind: 'claimed', ...claimed }) satisfies Taken;
 
 /** Whether this same call took the execution before: its lease is in force. */
 export const isOwnedBy = (execution: ReadonlyExecution, leaseId: string, now: number): boolean =>

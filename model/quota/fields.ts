@@ -7,7 +7,8 @@ import type { QuotaLimits } from './facts.js';
 
 export const quotaPolicyId = field.plainUuid;
 
-const members = {
+/** The limits of a policy, as callers give them. */
+export const givenLimits = {
   /** Length of the sliding window, s; at least 1 with a rate limit. */
   windowSeconds: field.integer(0, LIMITS.maxQuotaWindowSeconds).default(0),
   /** Admissions in any window of this length; 0 for any number. */
@@ -19,6 +20,9 @@ const members = {
   /** How long an admission may wait for its claim before its use must be confirmed, ms. */
   slotTtlMs: field.integer(LIMITS.minSlotTtlMs, LIMITS.maxSlotTtlMs).default(DEFAULTS.slotTtlMs),
 };
+
+/** Their names, in the order in which they are stored. */
+export const LIMIT_NAMES = ['windowSeconds', 'maxRequestsPerWindow', 'maxConcurrent', 'jitterMs', 'slotTtlMs'] as const;
 
 interface GivenLimits {
   readonly windowSeconds: number;
@@ -38,31 +42,21 @@ export const limitsOf = (given: GivenLimits, keyed: boolean): QuotaLimits => ({
   keyed,
 });
 
-const NONE = '';
-const texts = (values: readonly (number | string)[]): string =>
-  values.map((value) => (value === 0 ? NONE : String(value))).join('\t');
+/** A rate without a window is no limit. */
+export const windowForRate = [
+  ({ windowSeconds, maxRequestsPerWindow }: GivenLimits): boolean => maxRequestsPerWindow === 0 || windowSeconds > 0,
+  { error: 'a rate limit needs a window of at least a second', params: { code: 'invalid_quota_spec' } },
+] as const;
 
-/** The facet with the limits, without its time. */
-function limitsText(given: GivenLimits, keyed: boolean): string {
-  const { windowMs, maxRequests, concurrencyCap, jitterMs, slotTtlMs } = limitsOf(given, keyed);
-  return texts([windowMs, maxRequests, concurrencyCap, jitterMs, slotTtlMs, keyed ? '1' : NONE]);
+/** The facet with the limits of a policy for a key, without its time. */
+function keyedText(given: GivenLimits): string {
+  const { windowMs, maxRequests, concurrencyCap, jitterMs, slotTtlMs } = limitsOf(given, true);
+  const values = [windowMs, maxRequests, concurrencyCap, jitterMs, slotTtlMs, 1];
+  return values.map((value) => (value === 0 ? '' : String(value))).join('\t');
 }
 
-const quotaLimits = (keyed: boolean) =>
-  withWireForm(
-    z
-      .strictObject(members)
-      .refine(({ windowSeconds, maxRequestsPerWindow }) => maxRequestsPerWindow === 0 || windowSeconds > 0, {
-        error: 'a rate limit needs a window of at least a second',
-        params: { code: 'invalid_quota_spec' },
-      }),
-    {
-      texts: ['limits'],
-      encode: (value) => [value === undefined ? '' : limitsText(value as GivenLimits, keyed)],
-    },
-  );
-
-/** Limits of a policy that is created by name. */
-export const namedLimits = quotaLimits(false);
 /** Limits of a policy that is created for a key at its first use. */
-export const keyedLimits = quotaLimits(true);
+export const keyedLimits = withWireForm(z.strictObject(givenLimits).refine(...windowForRate), {
+  texts: ['limits'],
+  encode: (value) => [value === undefined ? '' : keyedText(value as GivenLimits)],
+});

@@ -3,17 +3,24 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
+import type { SigningKey } from './entity.js';
 import { currentTokenOf, type WaitpointToken } from './token.js';
 
-/** A key as operators see it. */
+/** A key as operators see it. Times are ms since the epoch. */
 export interface KidSummary {
   readonly kid: string;
   /** Fingerprint of the secret. */
   readonly fingerprint: string;
-  readonly current: boolean;
   readonly installedAt: number;
-  /** Until when its tokens verify, ms since the epoch; absent while it is current. */
-  readonly expiresAt: number | undefined;
+}
+
+/** The keys of a partition whose tokens verify now. */
+export interface WaitpointHmacKids {
+  /** The key that signs new tokens; absent while there is none. */
+  readonly currentKid: string | undefined;
+  readonly current: KidSummary | undefined;
+  /** Earlier keys, by the end of their grace period, then by id. */
+  readonly verifying: readonly (KidSummary & { readonly expiresAt: number })[];
 }
 
 export const listWaitpointHmacKids = query({
@@ -21,23 +28,21 @@ export const listWaitpointHmacKids = query({
   args: z.strictObject({ partition: field.partitionKey }),
   rejects: [],
   partition: (args) => args.partition,
-  /** Keys whose tokens verify now: the current one, then by the end of their grace period, then by id. */
   read(view, _, { now }) {
-    return accept<readonly KidSummary[]>(
-      view.signing
-        .all()
-        .filter(({ expiresAt }) => expiresAt === undefined || expiresAt >= now)
-        .sort((a, b) => (a.expiresAt ?? 0) - (b.expiresAt ?? 0))
-        .map(({ kid, fingerprint, installedAt, expiresAt }) => ({
-          kid,
-          fingerprint,
-          current: expiresAt === undefined,
-          installedAt,
-          expiresAt,
-        })),
-    );
+    const keys = view.signing.all();
+    const current = keys.find(({ expiresAt }) => expiresAt === undefined);
+    return accept<WaitpointHmacKids>({
+      currentKid: current?.kid,
+      current: current && summaryOf(current),
+      verifying: keys
+        .flatMap((key) => (key.expiresAt === undefined ? [] : [{ ...summaryOf(key), expiresAt: key.expiresAt }]))
+        .filter(({ expiresAt }) => expiresAt >= now)
+        .sort((a, b) => a.expiresAt - b.expiresAt),
+    });
   },
 });
+
+const summaryOf = ({ kid, fingerprint, installedAt }: SigningKey): KidSummary => ({ kid, fingerprint, installedAt });
 
 export const readWaitpointToken = query({
   name: 'readWaitpointToken',

@@ -32,9 +32,9 @@ export const rotateWaitpointHmacSecret = operation({
     }),
     /** The key is current already, or another key is and `onlyFirst` was set. */
     z.object({
-      kind: z.literal('already_satisfied'),
-      reason: z.enum(['already_current', 'other_current']),
-      currentKid: field.kid,
+      kind: z.literal('noop'),
+      /** The current key. */
+      kid: field.kid,
     }),
   ]),
   rejects: ['rotation_conflict'],
@@ -47,10 +47,8 @@ export const rotateWaitpointHmacSecret = operation({
     const known = view.signing.get(newKid);
     if (known !== undefined && known.fingerprint !== fingerprint) return reject('rotation_conflict', { kid: newKid });
     const current = view.signing.current();
-    if (current?.kid === newKid)
-      return accept({ kind: 'already_satisfied', reason: 'already_current', currentKid: newKid });
-    if (onlyFirst && current !== undefined)
-      return accept({ kind: 'already_satisfied', reason: 'other_current', currentKid: current.kid });
+    if (current !== undefined && (onlyFirst || current.kid === newKid))
+      return accept({ kind: 'noop', kid: current.kid });
     const over = view.signing.all().filter(({ kid, expiresAt }) => kid !== newKid && (expiresAt ?? now) < now);
     const events: Event[] = [
       { type: 'signing_key_installed', kid: newKid, at: now, fingerprint, algorithm: 'hmac_sha1' },

@@ -18,7 +18,7 @@ export const closeWaitpoint = operation({
     reason: field.signalText.default('proactive_close'),
   }),
   outcome: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('waitpoint_closed') }),
+    z.object({ kind: z.literal('closed') }),
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_closed']) }),
   ]),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS, 'waitpoint_not_found', 'waitpoint_not_pending'],
@@ -38,7 +38,7 @@ export const closeWaitpoint = operation({
     const refusal = ownershipVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     return accept(
-      { kind: 'waitpoint_closed' },
+      { kind: 'closed' },
       { type: 'pending_waitpoint_closed', ...{ executionId, at: now, waitpointId }, closeReason: args.reason },
     );
   },

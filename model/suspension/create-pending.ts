@@ -27,13 +27,13 @@ export const createPendingWaitpoint = operation({
     maxWaitpointsPerExecution: field.maxWaitpoints,
   }),
   outcome: z.object({
-    kind: z.literal('pending_waitpoint'),
+    kind: z.literal('created'),
     executionId: echoed(field.executionId),
     waitpointId: echoed(field.plainUuid),
     waitpointKey: echoed(field.signalText),
     expiresAt: field.timestampMs,
     /** Signed with the current key. */
-    token: handedOut,
+    waitpointToken: handedOut,
   }),
   rejects: [
     'execution_not_found',
@@ -70,10 +70,11 @@ export const createPendingWaitpoint = operation({
       return reject('waitpoint_limit_exceeded', { limit: 'pending' });
     if (known === undefined && (waiting?.waitpointCount ?? 0) >= args.maxWaitpointsPerExecution)
       return reject('waitpoint_limit_exceeded', { limit: 'execution' });
-    const token = currentTokenOf(view, { waitpointId, waitpointKey, createdAt: known?.createdAt ?? now });
-    if (token === undefined) return reject('hmac_secret_not_initialized');
+    const waitpointToken = currentTokenOf(view, { waitpointId, waitpointKey, createdAt: known?.createdAt ?? now });
+    if (waitpointToken === undefined) return reject('hmac_secret_not_initialized');
     const expiresAt = known?.expiresAt ?? now + expiresInMs;
-    const outcome = { kind: 'pending_waitpoint', executionId, waitpointId, waitpointKey, expiresAt, token } as const;
+    const waitpoint = { waitpointId, waitpointKey, waitpointToken };
+    const outcome = { kind: 'created', executionId, ...waitpoint, expiresAt } as const;
     if (known !== undefined) return accept(outcome);
     return accept(outcome, {
       type: 'pending_waitpoint_created',

@@ -13,7 +13,7 @@ export const expireSuspension = operation({
   name: 'expireSuspension',
   args: z.strictObject({ executionId: field.executionId }),
   outcome: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('suspension_expired'), behaviorApplied: field.wordOf(TIMEOUT_BEHAVIORS) }),
+    z.object({ kind: z.literal('expired'), behaviorApplied: field.wordOf(TIMEOUT_BEHAVIORS) }),
     z.object({
       kind: z.literal('already_satisfied'),
       reason: z.enum(['not_found_cleaned', 'not_suspended_cleaned', 'not_yet_due']),
@@ -31,7 +31,7 @@ export const expireSuspension = operation({
     if (execution.dueAt === undefined || execution.dueAt > now)
       return accept({ kind: 'already_satisfied', reason: 'not_yet_due' });
     return acceptAll(
-      { kind: 'suspension_expired', behaviorApplied: suspension.timeoutBehavior },
+      { kind: 'expired', behaviorApplied: suspension.timeoutBehavior },
       suspensionTimeout(execution, { now, retentionMs: settings.retentionMs }),
     );
   },

@@ -74,7 +74,7 @@ export function suspendedByDefinition(
 }
 
 export interface SuspendedPage {
-  readonly executions: readonly SuspendedExecution[];
+  readonly entries: readonly SuspendedExecution[];
   /**
    * The `cursor` of the next page; present when more may follow. A page can be short, or empty, and not be the last.
    */
@@ -100,7 +100,7 @@ export const listSuspended = query({
   /** Ordered by timeout, executions without one last; ties by id. */
   read(view, { cursor, limit, partition, ...filter }) {
     const { executions, next } = view.executions.suspended(filter, positionFor(partition, cursor), limit);
-    return accept<SuspendedPage>({ executions, nextCursor: next === undefined ? undefined : cursorOf(next) });
+    return accept<SuspendedPage>({ entries: executions, nextCursor: next === undefined ? undefined : cursorOf(next) });
   },
 });
 
@@ -122,7 +122,7 @@ export interface OpenWaitpoint {
 }
 
 export interface OpenWaitpointsPage {
-  readonly waitpoints: readonly OpenWaitpoint[];
+  readonly entries: readonly OpenWaitpoint[];
   readonly nextCursor: string | undefined;
 }
 
@@ -137,19 +137,19 @@ export const listPendingWaitpoints = query({
   args: z.strictObject({
     executionId: field.executionId,
     /** The `nextCursor` of the previous page. */
-    cursor: field.plainUuid.optional(),
+    after: field.plainUuid.optional(),
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
   }),
   rejects: ['execution_not_found'],
   partition: (args) => partitionOfExecution(args.executionId),
   /** Unused waitpoints and those of the open suspension, by id. */
-  read(view, { executionId, cursor, limit }) {
+  read(view, { executionId, after, limit }) {
     const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');
     const { waiting } = execution;
     const kid = view.signing.current()?.kid;
-    const ids = waiting === undefined ? [] : openIds(waiting).filter((id) => cursor === undefined || id > cursor);
-    const waitpoints = ids.slice(0, limit).flatMap((waitpointId): OpenWaitpoint[] => {
+    const ids = waiting === undefined ? [] : openIds(waiting).filter((id) => after === undefined || id > after);
+    const entries = ids.slice(0, limit).flatMap((waitpointId): OpenWaitpoint[] => {
       const it = waiting?.waitpoints[waitpointId];
       if (it === undefined) return [];
       const { waitpointKey, createdAt, expiresAt } = it;
@@ -167,6 +167,6 @@ export const listPendingWaitpoints = query({
         },
       ];
     });
-    return accept<OpenWaitpointsPage>({ waitpoints, nextCursor: ids.length > limit ? ids[limit - 1] : undefined });
+    return accept<OpenWaitpointsPage>({ entries, nextCursor: ids.length > limit ? ids[limit - 1] : undefined });
   },
 });

@@ -101,7 +101,7 @@ const answered = {
   suspensionId: field.plainUuid,
   /** In the order of the request; with tokens if requested. */
   waitpoints: z.array(
-    z.object({ waitpointId: z.string(), waitpointKey: z.string(), token: z.instanceof(WaitpointToken).optional() }),
+    z.object({ waitpointId: z.string(), waitpointKey: z.string(), waitpointToken: z.instanceof(WaitpointToken).optional() }),
   ),
   /** For `observeSignals` once the attempt resumes; if the caller passed a handle and was suspended. */
   handle: z.string().optional(),
@@ -141,7 +141,7 @@ const reads = (kind: Kind) => (answer: AnswerReader, request: Args) => {
   const waitpoints: Outcome['waitpoints'] = [];
   for (let i = 0; i + 2 < texts.length; i += 3) {
     const [waitpointId, waitpointKey, token] = texts.slice(i, i + 3) as [string, string, string];
-    waitpoints.push({ waitpointId, waitpointKey, ...(token !== '' && { token: new WaitpointToken(token) }) });
+    waitpoints.push({ waitpointId, waitpointKey, ...(token !== '' && { waitpointToken: new WaitpointToken(token) }) });
   }
   return outcomeOf(kind, request.executionId, { suspensionId, waitpoints, superseded });
 };
@@ -156,8 +156,8 @@ function waitpointsOf(
 ) {
   return bindings.map(({ waitpointId, waitpointKey }) => {
     const createdAt = waiting?.waitpoints[waitpointId]?.createdAt ?? now;
-    const token = tokens ? currentTokenOf(view, { waitpointId, waitpointKey, createdAt }) : undefined;
-    return { waitpointId, waitpointKey, ...(token !== undefined && { token }) };
+    const waitpointToken = tokens ? currentTokenOf(view, { waitpointId, waitpointKey, createdAt }) : undefined;
+    return { waitpointId, waitpointKey, ...(waitpointToken !== undefined && { waitpointToken }) };
   });
 }
 

@@ -54,9 +54,9 @@ export function hasUsedUp({ reclaimCapExceeded, cancelled, setAside }: OutcomeOf
 export function broughtBy(result: CommandResult): Brought | undefined {
   if (!result.ok) return undefined;
   const { outcome } = result;
-  if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return undefined;
+  if (!('reclaimCapExceeded' in outcome)) return undefined;
   const { reclaimCapExceeded, setAside = [] } = outcome;
-  const executions: readonly ClaimedExecution[] = outcome.kind === 'claimed' ? outcome.executions : [];
+  const executions: readonly ClaimedExecution[] = 'executions' in outcome ? outcome.executions : [];
   return {
     executions,
     reclaimCapExceeded,

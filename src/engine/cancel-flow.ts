@@ -3,7 +3,8 @@
  * header is one command, after which no member that is to be cancelled can begin; the timer loops of the deployment do
  * the rest, even if this process ends. Spec 08 section 9, ruling 43.
  */
-import type { AnswerOf, OutcomeOf } from '../../model/machine.js';
+import type { CancellationPolicy } from '../../model/flow/facts.js';
+import type { AnswerOf } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
 import { sleep, spread, systemClock, type Clock } from './clock.js';
 import { withRetries } from './retry.js';
@@ -18,17 +19,23 @@ export interface CancelFlowOptions {
    * and those that come back without having finished. `flow_only`: none; the flow accepts no further members. Default
    * `cancel_all`.
    */
-  readonly cancellationPolicy?: 'cancel_all' | 'cancel_pending' | 'flow_only' | undefined;
+  readonly cancellationPolicy?: CancellationPolicy | undefined;
   /** Whether to wait until all cancelled members have ended, or for how long at most, ms. Default: not at all. */
   readonly wait?: boolean | number | undefined;
   /** The clock of retries and waits. Default that of the system. */
   readonly clock?: Clock | undefined;
 }
 
-export type CancelFlowOutcome = OutcomeOf<'cancelFlowHeader'> & {
-  /** Whether all members to cancel had ended when this call returned. */
-  readonly complete: boolean;
-};
+export interface CancelFlowOutcome {
+  /** `cancelled`: all members to cancel had ended when this call returned. `cancellation_scheduled`: the rest will. */
+  readonly kind: 'cancelled' | 'cancellation_scheduled';
+  /** The policy that applies: of the first cancellation. */
+  readonly cancellationPolicy: CancellationPolicy;
+  /** Number of members of the flow, ended ones included. */
+  readonly memberCount: number;
+  /** An earlier call cancelled the flow. */
+  readonly alreadyTerminal: boolean;
+}
 
 /** How long a call is retried while the store is unreachable, ms. */
 const PATIENCE_MS = 10_000;
@@ -50,25 +57,28 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
   const header = await withRetries(clock, PATIENCE_MS, () =>
     backend.cancelFlowHeader({ flowId, reason, cancellationPolicy }),
   );
-  // The policy of the first cancellation applies.
-  const policy = header.kind === 'already_terminal' ? header.storedCancellationPolicy : cancellationPolicy;
+  const alreadyTerminal = header.kind === 'already_terminal';
+  const policy = alreadyTerminal ? header.storedCancellationPolicy : cancellationPolicy;
+  const outcomeOf = (kind: CancelFlowOutcome['kind']): CancelFlowOutcome => ({
+    kind,
+    cancellationPolicy: policy,
+    memberCount: header.memberCount,
+    alreadyTerminal,
+  });
   const isOver = async (): Promise<boolean> =>
     hasEnded(policy, await withRetries(clock, PATIENCE_MS, () => backend.describeFlow({ flowId })));
-  if (wait === false) return { ...header, complete: await isOver() };
+  if (wait === false) return outcomeOf((await isOver()) ? 'cancelled' : 'cancellation_scheduled');
   const endsAt = clock.now() + (wait === true ? MAX_WAIT_MS : Math.min(wait, MAX_WAIT_MS));
   for (let look = FIRST_LOOK_MS; ; look = Math.min(2 * look, LAST_LOOK_MS)) {
-    if (await isOver()) return { ...header, complete: true };
+    if (await isOver()) return outcomeOf('cancelled');
     const left = endsAt - clock.now();
-    if (left <= 0) return { ...header, complete: false };
+    if (left <= 0) return outcomeOf('cancellation_scheduled');
     await sleep(clock, Math.min(spread(clock, look, 0.2), left));
   }
 }
 
 /** Whether no member remains that the policy ends. A flow that is gone has none. */
-function hasEnded(
-  policy: NonNullable<CancelFlowOptions['cancellationPolicy']>,
-  flow: AnswerOf<'describeFlow'>,
-): boolean {
+function hasEnded(policy: CancellationPolicy, flow: AnswerOf<'describeFlow'>): boolean {
   if (flow === undefined || policy === 'flow_only') return true;
   const states: Readonly<Record<string, number>> = flow.members;
   const live = policy === 'cancel_all' ? [...NOT_BEGUN, ...BEGUN] : NOT_BEGUN;

@@ -109,8 +109,12 @@ function ofOwnDelay({ delayUntil: until }: ExecutionInfo, now: number): Obstacle
   return [obstacleOf('waiting_for_delay', 'It is delayed.', 'Wait until the time has come.', { until, steps })];
 }
 
-const neededIn = ({ policy, k = 0, totalDeps }: EdgeGroupSnapshot): number =>
-  neededOf({ groupPolicy: policy, quorumK: k, dependencyCount: totalDeps });
+const neededIn = ({ policy, totalDeps }: EdgeGroupSnapshot): number =>
+  neededOf({
+    groupPolicy: policy.kind,
+    quorumK: policy.kind === 'quorum' ? policy.k : 0,
+    dependencyCount: totalDeps,
+  });
 
 /** Whether the group cannot be satisfied by the upstreams that have not ended, with `revived` of the others. */
 const isHopeless = (group: EdgeGroupSnapshot, revived = 0): boolean =>
@@ -196,12 +200,12 @@ const TOO_FEW = 'Add dependencies: it needs more of them than it has.';
 function sentenceOf({ policy, runningCount, totalDeps, missingCount }: EdgeGroupSnapshot, seen: readonly Seen[]) {
   const rest = runningCount > seen.length ? ' and others' : '';
   const waits = `It waits for ${runningCount} of ${totalDeps} that it depends on: ${tasksOf(seen)}${rest}.`;
-  if (policy === 'all_of') return waits;
+  if (policy.kind === 'all_of') return waits;
   return `${waits} ${missingCount} of them ${missingCount === 1 ? 'has' : 'have'} to complete.`;
 }
 
 const remedyOf = ({ policy, missingCount }: EdgeGroupSnapshot): string =>
-  policy === 'all_of' ? 'Let them complete.' : `Let ${missingCount} of them complete.`;
+  policy.kind === 'all_of' ? 'Let them complete.' : `Let ${missingCount} of them complete.`;
 
 /** The tasks of some executions, with their numbers. */
 function tasksOf(seen: readonly Seen[]): string {

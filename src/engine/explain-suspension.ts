@@ -29,7 +29,7 @@ export async function ofSuspension(
     stateVector: { blockingReason },
     blockingDetail,
   } = info;
-  const [suspension, { waitpoints }] = await Promise.all([
+  const [suspension, { entries: waitpoints }] = await Promise.all([
     backend.describeSuspension({ executionId }),
     backend.listPendingWaitpoints({ executionId }),
   ]);

@@ -90,7 +90,7 @@ async function claim(
 async function reclaim(backend: Backend, args: ClaimArgs): Promise<ClaimedExecution> {
   const outcome = await backend.reclaimExecution(args);
   switch (outcome.kind) {
-    case 'acquired':
+    case 'claimed':
       return outcome;
     case 'grant_not_found':
       throw new EngineError('invalid_claim_grant', `${args.executionId} is not granted to ${args.workerId}.`);

@@ -90,8 +90,8 @@ export async function seedWaitpointHmacSecret(
   const invalid = failed.find(({ error }) => error.code === 'invalid_input');
   if (invalid !== undefined) throw invalid.error;
   const different = entries.flatMap((entry) =>
-    entry.ok && entry.outcome.kind === 'already_satisfied' && entry.outcome.reason === 'other_current'
-      ? [{ partition: entry.partition, currentKid: entry.outcome.currentKid }]
+    entry.ok && entry.outcome.kind === 'noop' && entry.outcome.kid !== kid
+      ? [{ partition: entry.partition, currentKid: entry.outcome.kid }]
       : [],
   );
   const installed = entries.filter((entry) => entry.ok && entry.outcome.kind === 'rotated').length;

@@ -83,7 +83,7 @@ class Situation {
   static async with(options: { room: number; slots: readonly number[]; capabilities?: readonly string[] }) {
     const s = new Situation(options.room, options.capabilities ?? []);
     for (const [index, maxConcurrent] of options.slots.entries())
-      await s.store.backend.createQuotaPolicy({ quotaPolicyId: policyId(index), limits: { maxConcurrent } });
+      await s.store.backend.createQuotaPolicy({ quotaPolicyId: policyId(index), maxConcurrent });
     await s.hear();
     return s;
   }
@@ -254,7 +254,7 @@ describe('metered claims', () => {
   it('start within five seconds where a rate is free again before its window moves, and that was told to one that died', async () => {
     const s = await Situation.with({ room: 3, slots: [] });
     const limits = { windowSeconds: 3_600, maxRequestsPerWindow: 1 };
-    await s.store.backend.createQuotaPolicy({ quotaPolicyId: policyId(0), limits });
+    await s.store.backend.createQuotaPolicy({ quotaPolicyId: policyId(0), ...limits });
     const admissionId = s.ids();
     await s.askFor('f0', admissionId);
     await s.askFor('d1', s.ids());

@@ -13,7 +13,7 @@ function withMember(state: string): Backend {
 }
 
 const isComplete = async (state: string, cancellationPolicy: CancelFlowOptions['cancellationPolicy']) =>
-  (await cancelFlow(withMember(state), { flowId: 'f', cancellationPolicy })).complete;
+  (await cancelFlow(withMember(state), { flowId: 'f', cancellationPolicy })).kind === 'cancelled';
 
 const WAITING = ['waiting', 'delayed', 'rate_limited', 'waiting_children'];
 const BEGUN = ['active', 'suspended', 'resumable'];

@@ -66,7 +66,7 @@ export class Story {
         claims,
       },
     });
-    if (!decision.ok || decision.outcome.kind !== 'claimed') throw new Error('There is nothing to claim.');
+    if (!decision.ok || !('executions' in decision.outcome)) throw new Error('There is nothing to claim.');
     const { leaseId, leaseEpoch, attemptId } = decision.outcome.executions[0] as Fence;
     return { leaseId, leaseEpoch, attemptId };
   }
@@ -201,7 +201,7 @@ export function everySituation(): Story {
   story.run({ name: 'voidAdmission', args: { partition: PARTITION, admissionId: story.uuid() } });
   const quotaPolicyId = story.uuid();
   const limits = { windowSeconds: 60, maxRequestsPerWindow: 1, maxConcurrent: 1 };
-  story.run({ name: 'createQuotaPolicy', args: { quotaPolicyId, limits } });
+  story.run({ name: 'createQuotaPolicy', args: { quotaPolicyId, ...limits } });
   const asked = { quotaPolicyId, partition: PARTITION, laneId: 'metered', workerInstanceId: 'one', meters: METER_SET };
   story.run({ name: 'checkAdmission', args: { ...asked, admissionIds: [story.uuid()] } });
   story.run({ name: 'checkAdmission', args: { ...asked, admissionIds: [story.uuid()] } });

@@ -27,7 +27,7 @@ function order(events: readonly Event[], capabilities: string[] = []): number[] 
     'claimForWorker',
     claimArgs({ claims: minted(20), workerCapabilities: capabilities }),
   );
-  if (!decision.ok || decision.outcome.kind !== 'claimed') return [];
+  if (!decision.ok || !('executions' in decision.outcome)) return [];
   return decision.outcome.executions.map(({ executionId }) => Number(executionId.slice(-4)));
 }
 

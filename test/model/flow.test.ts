@@ -63,7 +63,7 @@ class Story {
       workerInstanceId: 'w-1',
       claims,
     });
-    if (!decision.ok || decision.outcome.kind !== 'claimed') return [];
+    if (!decision.ok || !('executions' in decision.outcome)) return [];
     return decision.outcome.executions;
   }
 
@@ -474,12 +474,14 @@ describe('cancelFlowHeader', () => {
     story.end(3);
     expect(story.answer('cancelFlowHeader', { flowId: FLOW, reason: 'enough' })).toEqual({
       kind: 'cancelled',
+      cancellationPolicy: 'cancel_all',
       memberCount: 3,
     });
     expect(story.states(1, 2, 3)).toEqual(['cancelled', 'cancelled', 'completed']);
     expect(story.answer('cancelFlowHeader', { flowId: FLOW })).toEqual({
       kind: 'already_terminal',
       storedCancellationPolicy: 'cancel_all',
+      storedCancelReason: 'enough',
       memberCount: 3,
     });
     expect(story.answer('cancelFlowHeader', { flowId: idOf(901) })).toMatch(/^flow_not_found/);
@@ -585,7 +587,7 @@ describe('children', () => {
     expect(story.answer('moveToWaitingChildren', awaiting)).toEqual({ kind: 'not_waiting', groupState: 'none' });
     expect(story.answer('spawnChildren', spawning())).toEqual({ kind: 'spawned', flowId: FLOW });
     expect(story.answer('spawnChildren', spawning())).toEqual({ kind: 'already_spawned', flowId: FLOW });
-    expect(story.answer('moveToWaitingChildren', awaiting)).toMatchObject({ kind: 'waiting_children' });
+    expect(story.answer('moveToWaitingChildren', awaiting)).toMatchObject({ kind: 'moved' });
     expect(story.states(1, 2, 3)).toEqual(['blocked_dependencies', 'ready', 'ready']);
     story.claim();
     story.end(2);
@@ -604,7 +606,7 @@ describe('children', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     const fence = story.fence(1);
-    const parked = { kind: 'waiting_children', executionId: idOf(1) };
+    const parked = { kind: 'moved', executionId: idOf(1) };
     for (const _ of ['first', 'again'])
       expect(story.answer('moveToWaitingChildren', { executionId: idOf(1), fence })).toMatchObject(parked);
     expect(story.events).toEqual([]);
@@ -944,7 +946,7 @@ describe('setFlowTags', () => {
     const story = new Story();
     story.run('createFlow', { ...flowOf({}), tags: { 'a.b': '1' } });
     const set = (tags: Record<string, string>, flowId = FLOW) => story.answer('setFlowTags', { flowId, tags });
-    expect(set({ 'a.c': '2' })).toEqual({ kind: 'tags_set', count: 1 });
+    expect(set({ 'a.c': '2' })).toEqual({ kind: 'ok', count: 1 });
     expect(story.flow?.tags).toEqual({ 'a.b': '1', 'a.c': '2' });
     set({ 'a.c': '2' });
     expect(story.events).toEqual([]);

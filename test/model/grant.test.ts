@@ -138,10 +138,10 @@ describe('issueClaimGrant', () => {
       .when('issueReclaimGrant', issue())
       .answers({ kind: 'not_reclaimable', detail: 'lane_paused' })
       .nothingHappens();
-    given(created(), ISSUED, paused).when('claimExecution', take()).answers({ kind: 'acquired' });
+    given(created(), ISSUED, paused).when('claimExecution', take()).answers({ kind: 'claimed' });
     given(created(), paused)
       .when('issueGrantAndClaim', { executionId: X, leaseId: uuid(102), attemptId: uuid(202) })
-      .answers({ kind: 'acquired' });
+      .answers({ kind: 'claimed' });
   });
 
   test('notes by what the scheduler decided', () => {
@@ -235,7 +235,7 @@ describe('claimExecution', () => {
     else {
       result
         .answers({
-          kind: 'acquired',
+          kind: 'claimed',
           executionId: X,
           leaseId: uuid(102),
           leaseEpoch: 1,
@@ -266,22 +266,22 @@ describe('claimExecution', () => {
       .refuses('invalid_input', { field: 'laneId' });
     granted()
       .when('claimExecution', take({ grantId: GRANT_ID, laneId: 'lane' }))
-      .answers({ kind: 'acquired' });
+      .answers({ kind: 'claimed' });
   });
 
   test('by another instance of the worker, unless the grant is strict', () => {
     const other = take({ workerInstanceId: 'w2-2' });
-    given(created(), ISSUED).when('claimExecution', other).answers({ kind: 'acquired' });
+    given(created(), ISSUED).when('claimExecution', other).answers({ kind: 'claimed' });
     given(created(), { ...ISSUED, grantIsStrict: true } as typeof ISSUED)
       .when('claimExecution', other)
       .refuses('invalid_claim_grant');
     given(created(), { ...ISSUED, grantIsStrict: true } as typeof ISSUED)
       .when('claimExecution', take())
-      .answers({ kind: 'acquired' });
+      .answers({ kind: 'claimed' });
   });
 
   test('up to and including the last millisecond of the grant', () => {
-    given(created(), ISSUED).when('claimExecution', take(), LAST).answers({ kind: 'acquired' });
+    given(created(), ISSUED).when('claimExecution', take(), LAST).answers({ kind: 'claimed' });
     given(created(), ISSUED)
       .when('claimExecution', take(), LAST + 1)
       .refuses('claim_grant_expired');
@@ -295,7 +295,7 @@ describe('claimExecution', () => {
     first
       .when('claimExecution', take({ leaseTtlMs: 9_000 }), NOW + 10)
       .answers({
-        kind: 'acquired',
+        kind: 'claimed',
         leaseExpiresAt: NOW + 5_000,
         attemptTimeoutAt: NOW + 60_000,
         attemptType: 'initial',
@@ -329,11 +329,11 @@ describe('claimResumedExecution', () => {
     else if (state !== 'RI') result.refuses('execution_not_leaseable');
     else {
       result
-        .answers({ kind: 'acquired', attemptId: FENCE.attemptId, attemptIndex: 0, claimKind: 'resumed', leaseEpoch: 2 })
+        .answers({ kind: 'claimed', attemptId: FENCE.attemptId, attemptIndex: 0, claimKind: 'resumed', leaseEpoch: 2 })
         .then({ type: 'execution_resumed', attemptId: FENCE.attemptId, leaseId: uuid(102) })
         .leaves({ ...GONE, totalAttemptCount: 1 })
         .when('claimResumedExecution', resume(), NOW)
-        .answers({ kind: 'acquired', leaseId: uuid(102) })
+        .answers({ kind: 'claimed', leaseId: uuid(102) })
         .nothingHappens();
     }
   });
@@ -411,11 +411,11 @@ describe('reclaimExecution', () => {
     else if (state !== 'AE' && state !== 'AR') result.answers({ kind: 'not_reclaimable' }).nothingHappens();
     else {
       result
-        .answers({ kind: 'acquired', claimKind: 'reclaimed', attemptType: 'reclaim', attemptIndex: 1, leaseEpoch: 2 })
+        .answers({ kind: 'claimed', claimKind: 'reclaimed', attemptType: 'reclaim', attemptIndex: 1, leaseEpoch: 2 })
         .then({ type: 'execution_claimed', attemptType: 'reclaim', attemptId: uuid(202) })
         .leaves({ ...GONE, leaseReclaimCount: 1, totalAttemptCount: 2, leaseRevokeReason: '' })
         .when('reclaimExecution', take(), NOW)
-        .answers({ kind: 'acquired', claimKind: 'reclaimed', attemptType: 'reclaim' })
+        .answers({ kind: 'claimed', claimKind: 'reclaimed', attemptType: 'reclaim' })
         .nothingHappens()
         // Whose grant it was does not matter any more.
         .when('completeExecution', { executionId: X, fence: FENCE }, NOW)
@@ -444,7 +444,7 @@ describe('reclaimExecution', () => {
       .refuses('invalid_input');
     given(...lost)
       .when('reclaimExecution', take({ workerInstanceId: 'w2-9' }))
-      .answers({ kind: 'acquired' });
+      .answers({ kind: 'claimed' });
   });
 
   test('at the cap ends it, with or without a grant; the policy counts before the caller', () => {
@@ -456,7 +456,7 @@ describe('reclaimExecution', () => {
       .leaves({ situation: 'failed' });
     given(created({ policy: { maxReclaimCount: 1 } }), claimed(), event('lease_revoked', { reason: 'r' }), ISSUED)
       .when('reclaimExecution', { ...take(), maxReclaimCount: 0 })
-      .answers({ kind: 'acquired' });
+      .answers({ kind: 'claimed' });
   });
 });
 
@@ -476,14 +476,14 @@ describe('issueGrantAndClaim', () => {
     else {
       const isFresh = state === 'RW';
       result
-        .answers({ kind: 'acquired', claimKind: isFresh ? 'fresh' : 'resumed', leaseExpiresAt: NOW + 5_000 })
+        .answers({ kind: 'claimed', claimKind: isFresh ? 'fresh' : 'resumed', leaseExpiresAt: NOW + 5_000 })
         .then(
           { type: 'grant_issued', grantWorkerId: 'operator', grantExpiresAt: NOW },
           { type: isFresh ? 'execution_claimed' : 'execution_resumed', workerId: 'operator' },
         )
         .leaves({ ...GONE, situation: 'running', delayUntil: undefined, blockingDetail: '' })
         .when('issueGrantAndClaim', operate(), NOW)
-        .answers({ kind: 'acquired', leaseId: uuid(102), claimKind: isFresh ? 'fresh' : 'resumed' })
+        .answers({ kind: 'claimed', leaseId: uuid(102), claimKind: isFresh ? 'fresh' : 'resumed' })
         .nothingHappens();
     }
   });
@@ -491,7 +491,7 @@ describe('issueGrantAndClaim', () => {
   test('looks at no capability, but at holds, live grants and the lane', () => {
     given(created({ requiredCapabilities: ['gpu'] }))
       .when('issueGrantAndClaim', operate())
-      .answers({ kind: 'acquired' });
+      .answers({ kind: 'claimed' });
     given(created(), event('execution_held', { at: NOW, heldBy: 'ann', holdReason: '' }))
       .when('issueGrantAndClaim', operate())
       .refuses('execution_not_eligible');
@@ -499,7 +499,7 @@ describe('issueGrantAndClaim', () => {
       .when('issueGrantAndClaim', operate(), LAST)
       .refuses('grant_already_exists')
       .when('issueGrantAndClaim', operate(), LAST + 1)
-      .answers({ kind: 'acquired' });
+      .answers({ kind: 'claimed' });
     given(created())
       .when('issueGrantAndClaim', operate({ laneId: 'other' }))
       .refuses('invalid_input');

@@ -63,7 +63,7 @@ describe('createPendingWaitpoint', () => {
     if (state === 'none') then.refuses('execution_not_found');
     else if (state === 'AL')
       then
-        .answers({ kind: 'pending_waitpoint', waitpointId: W, waitpointKey: KEY, expiresAt: NOW + 1_000 })
+        .answers({ kind: 'created', waitpointId: W, waitpointKey: KEY, expiresAt: NOW + 1_000 })
         .then({ type: 'pending_waitpoint_created', waitpointId: W, waitpointKey: KEY, expiresAt: NOW + 1_000 })
         .leaves({ situation: 'running', pendingExpiresAt: NOW + 1_000 });
     else if (state === 'AX' || state === 'AE') then.refuses('lease_expired');
@@ -94,8 +94,8 @@ describe('createPendingWaitpoint', () => {
 
   test('again is the same waitpoint, under the key that is current', () => {
     const again = made().when('createPendingWaitpoint', create({ expiresInMs: 5 }), NOW + 9);
-    again.answers({ kind: 'pending_waitpoint', expiresAt: NOW + 1_000 }).nothingHappens();
-    const { token } = (again.decision as { outcome: { token: WaitpointToken } }).outcome;
+    again.answers({ kind: 'created', expiresAt: NOW + 1_000 }).nothingHappens();
+    const { waitpointToken: token } = (again.decision as { outcome: { waitpointToken: WaitpointToken } }).outcome;
     expect(again.reads('readWaitpointToken', { executionId: X, waitpointId: W }, NOW)).toMatchObject({
       outcome: token,
     });
@@ -263,7 +263,7 @@ describe('closeWaitpoint', () => {
   test('ends what no suspension has used, once', () => {
     const closed = made().when('closeWaitpoint', close, NOW + 1);
     closed
-      .answers({ kind: 'waitpoint_closed' })
+      .answers({ kind: 'closed' })
       .then({ type: 'pending_waitpoint_closed', waitpointId: W, closeReason: 'proactive_close' })
       .leaves({ situation: 'running', pendingExpiresAt: undefined });
     closed.when('closeWaitpoint', close, NOW + 2).answers({ kind: 'already_satisfied', reason: 'already_closed' });

@@ -11,8 +11,8 @@ const DUE = { partition: '{q:0}' };
 const ids = (...numbers: number[]): string[] => numbers.map((n) => uuid(n));
 const shorts = (...numbers: number[]): string[] => ids(...numbers).map((id) => shortIdOf(id));
 
-type Limits = ArgsOf<'createQuotaPolicy'>['limits'];
-const policy = (limits: Limits): Then => given().when('createQuotaPolicy', { quotaPolicyId: ID, limits });
+type Limits = Omit<ArgsOf<'createQuotaPolicy'>, 'quotaPolicyId'>;
+const policy = (limits: Limits): Then => given().when('createQuotaPolicy', { quotaPolicyId: ID, ...limits });
 const check = (...numbers: number[]): ArgsOf<'checkAdmission'> => ({
   quotaPolicyId: ID,
   admissionIds: ids(...numbers),
@@ -34,11 +34,11 @@ const release = (...numbers: number[]): ArgsOf<'releaseAdmission'> => ({
 describe('createQuotaPolicy', () => {
   test('makes a policy once, and says when another one was meant', () => {
     const made = policy({ maxConcurrent: 2 });
-    made.answers({ kind: 'created' }).then({ type: 'quota_policy_created', concurrencyCap: 2, keyed: false });
-    const again = { quotaPolicyId: ID, limits: { maxConcurrent: 2 } };
-    const same = { kind: 'already_satisfied', reason: 'already_exists' } as const;
+    made.answers({ kind: 'created', quotaPolicyId: ID }).then({ type: 'quota_policy_created', concurrencyCap: 2, keyed: false });
+    const again = { quotaPolicyId: ID, maxConcurrent: 2 };
+    const same = { kind: 'already_satisfied', quotaPolicyId: ID, reason: 'already_exists' } as const;
     made.when('createQuotaPolicy', again, NOW).answers(same).nothingHappens();
-    const other = { quotaPolicyId: ID, limits: { maxConcurrent: 3 } };
+    const other = { quotaPolicyId: ID, maxConcurrent: 3 };
     made.when('createQuotaPolicy', other, NOW).answers({ reason: 'definition_differs' }).nothingHappens();
   });
 

@@ -146,7 +146,7 @@ describe('handles', () => {
       workerInstanceId: 'w-1',
       claims: [{ leaseId: FENCE.leaseId, attemptId: FENCE.attemptId }],
     });
-    if (!decision.ok || decision.outcome.kind !== 'claimed') throw new Error('nothing was claimed');
+    if (!decision.ok || !('executions' in decision.outcome)) throw new Error('nothing was claimed');
     const [execution] = decision.outcome.executions;
     const handle = handleOf(execution as NonNullable<typeof execution>, {
       backend: 'memory',

@@ -156,7 +156,7 @@ describe('rotateWaitpointHmacSecret', () => {
     const first = signed();
     first
       .when('rotateWaitpointHmacSecret', rotate(), NOW)
-      .answers({ kind: 'already_satisfied', reason: 'already_current' })
+      .answers({ kind: 'noop' })
       .nothingHappens();
     first.when('rotateWaitpointHmacSecret', rotate('k1', OTHER), NOW).refuses('rotation_conflict', { kid: 'k1' });
     const back = first
@@ -164,10 +164,7 @@ describe('rotateWaitpointHmacSecret', () => {
       .when('rotateWaitpointHmacSecret', rotate(), NOW);
     back.answers({ kind: 'rotated', newKid: 'k1', previousKid: 'k2' });
     expect(back.reads('listWaitpointHmacKids', { partition: PARTITION }, NOW)).toMatchObject({
-      outcome: [
-        { kid: 'k1', current: true, expiresAt: undefined },
-        { kid: 'k2', current: false, expiresAt: NOW + 1_000 },
-      ],
+      outcome: { currentKid: 'k1', current: { kid: 'k1' }, verifying: [{ kid: 'k2', expiresAt: NOW + 1_000 }] },
     });
   });
 });

@@ -459,7 +459,7 @@ describe('expireSuspension', () => {
     const waiting = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior });
     waiting
       .when('expireSuspension', { executionId: X }, SUSPENDED_UNTIL)
-      .answers({ kind: 'suspension_expired', behaviorApplied: timeoutBehavior })
+      .answers({ kind: 'expired', behaviorApplied: timeoutBehavior })
       .leaves(facts);
     // As due work it is the same.
     const again = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior });

@@ -85,7 +85,7 @@ async function workers(): Promise<void> {
 async function quotas(): Promise<void> {
   const quotaPolicyId = uuid();
   const limits = { maxConcurrent: 2 };
-  await engine.backend.createQuotaPolicy({ quotaPolicyId, limits });
+  await engine.backend.createQuotaPolicy({ quotaPolicyId, ...limits });
   await engine.backend.checkAdmission({ quotaPolicyId, admissionIds: [uuid()], partition: '{fp:0}' });
 }
 

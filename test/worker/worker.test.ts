@@ -205,7 +205,7 @@ describe('round trips', () => {
     const execute = (async (commands: Parameters<Backend['execute']>[0]) => {
       const results = await inner.execute(commands);
       for (const result of results) {
-        if (result.ok && result.outcome.kind === 'claimed')
+        if (result.ok && 'executions' in result.outcome)
           received.push(result.outcome.executions.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0));
       }
       return results;

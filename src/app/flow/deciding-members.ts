@@ -8,7 +8,7 @@ import type { Listed } from './listed-members.js';
 
 /** Whether a member may have gone on without another: its group was a race, or it called children. */
 const hasRaced = ({ group }: FlowMember): boolean =>
-  group !== undefined && (group.round > 0 || (group.policy !== 'all_of' && group.groupState === 'satisfied'));
+  group !== undefined && (group.round > 0 || (group.policy.kind !== 'all_of' && group.groupState === 'satisfied'));
 
 /** Whether the member at the end of an edge went on without the one at its beginning. */
 function wentOnWithout({ edgeState, late, round }: EdgeSnapshot, { group, publicState }: FlowMember): boolean {

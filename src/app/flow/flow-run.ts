@@ -136,7 +136,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       wait: typeof wait === 'boolean' ? wait : durationMs(wait),
       clock,
     });
-    return cancelled.kind !== 'already_terminal';
+    return !cancelled.alreadyTerminal;
   }
 
   async state(): Promise<FlowState> {

@@ -157,12 +157,10 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       await rotate('k2', SECRETS[1]);
       await refused(rotate('k1', SECRETS[1]), 'rotation_conflict');
       const kids = await backend.listWaitpointHmacKids({ partition: PARTITION });
+      assert.equal(kids.currentKid, 'k2');
       assert.deepEqual(
-        kids.map(({ kid, current }) => [kid, current]),
-        [
-          ['k2', true],
-          ['k1', false],
-        ],
+        kids.verifying.map(({ kid }) => kid),
+        ['k1'],
       );
       engine.setTime(engine.now() + 1_001);
       await refused(send('done'), 'token_expired');
@@ -300,9 +298,9 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
         await make(fenceOf(owner), 90_000),
         await make(fenceOf(owner), 600_000),
       ];
-      const send = ({ waitpointId, token }: typeof used, text: string) =>
+      const send = ({ waitpointId, waitpointToken }: typeof used, text: string) =>
         backend.deliverSignal({
-          ...{ executionId, waitpointId, waitpointToken: token.reveal(), signalId: engine.uuid(), signalName: 'done' },
+          ...{ executionId, waitpointId, waitpointToken: waitpointToken.reveal(), signalId: engine.uuid(), signalName: 'done' },
           payload: Buffer.from(text),
         });
       const kept = await send(used, '"yes"');
@@ -320,8 +318,8 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
         resumeCondition: { type: 'single', waitpointKey: KEY, matcher: { type: 'by_name', name: 'done' } },
       });
       assert.deepEqual(
-        [answer.kind, answer.waitpoints[0]?.token?.reveal()],
-        ['already_satisfied', used.token.reveal()],
+        [answer.kind, answer.waitpoints[0]?.waitpointToken?.reveal()],
+        ['already_satisfied', used.waitpointToken.reveal()],
       );
       const { signals } = await backend.observeSignals({ executionId, attemptIndex: next.attemptIndex });
       assert.deepEqual(
@@ -375,17 +373,14 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       const rows = [];
       for (let cursor: string | undefined; ; ) {
         const page = await backend.listSuspended({ partition: PARTITION, limit: 1, cursor });
-        rows.push(...page.executions.map(({ executionId: id, reason, timeoutAt }) => [id, reason, timeoutAt]));
+        rows.push(...page.entries.map(({ executionId: id, reason, timeoutAt }) => [id, reason, timeoutAt]));
         cursor = page.nextCursor;
         if (cursor === undefined) break;
       }
       assert.deepEqual(rows, expected);
-      assert.equal((await backend.listSuspended({ partition: PARTITION })).executions.length, expected.length);
-      assert.equal(
-        (await backend.listSuspended({ partition: PARTITION, reason: 'manual_pause' })).executions.length,
-        0,
-      );
-      const { waitpoints } = await backend.listPendingWaitpoints({ executionId });
+      assert.equal((await backend.listSuspended({ partition: PARTITION })).entries.length, expected.length);
+      assert.equal((await backend.listSuspended({ partition: PARTITION, reason: 'manual_pause' })).entries.length, 0);
+      const { entries: waitpoints } = await backend.listPendingWaitpoints({ executionId });
       const shown = waitpoints.map(({ waitpointKey, state, requiredSignalNames, tokenKid }) => [
         ...[waitpointKey, state, tokenKid],
         requiredSignalNames.join(),
@@ -395,7 +390,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
         [KEY, 'active', 'k1', 'done'],
       ]);
       const active = waitpoints.find(({ state }) => state === 'active');
-      const token = answer.waitpoints[0]?.token?.reveal() ?? '';
+      const token = answer.waitpoints[0]?.waitpointToken?.reveal() ?? '';
       assert.equal(token.slice(3, 19), active?.tokenFingerprint);
       assert.equal(JSON.stringify(waitpoints).includes(token.slice(3)), false);
       await backend.resumeExecution({ executionId });

@@ -175,7 +175,7 @@ export class Waits {
               waitpointKey: keyText({ channel: name, ...wait, until }),
               expiresInMs: Math.min(LIMITS.maxPendingMs, Math.max(1, timeoutMs)),
             }),
-          ).then((made) => made.token);
+          ).then((made) => made.waitpointToken);
     return {
       address: () => {
         if (token !== undefined) return { executionId, waitpointId, token: token.reveal() };
