@@ -75,7 +75,9 @@ function resultText(result: CommandResult | undefined): string {
   if (result === undefined) return '?';
   if (!result.ok) return codeOf(result.error);
   if (result.outcome.kind !== 'claimed') return result.outcome.kind;
-  return `claimed ${claimedIn(result.outcome).map(({ executionId, leaseId }) => `${short(executionId)} (lease ${short(leaseId)})`).join(', ')}`;
+  return `claimed ${claimedIn(result.outcome)
+    .map(({ executionId, leaseId }) => `${short(executionId)} (lease ${short(leaseId)})`)
+    .join(', ')}`;
 }
 
 export const wakeText = (wake: ChannelMessage): string => `wake ${JSON.stringify(wake)}`;

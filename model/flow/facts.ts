@@ -89,7 +89,6 @@ export type Walk = EntityState<typeof WALK, typeof walkFacts>;
 
 /** How many upstreams an execution needs, with stored letters. */
 export const GROUP_POLICIES = { all_of: 'a', any_of: 'y', quorum: 'q' } as const;
-export type GroupPolicy = keyof typeof GROUP_POLICIES;
 
 /** The treatment of upstreams that a group no longer needs. */
 export const ON_SATISFIED = { none: 'n', cancel_remaining: 'c', let_run: 'l' } as const;

@@ -101,7 +101,11 @@ const answered = {
   suspensionId: field.plainUuid,
   /** In the order of the request; with tokens if requested. */
   waitpoints: z.array(
-    z.object({ waitpointId: z.string(), waitpointKey: z.string(), waitpointToken: z.instanceof(WaitpointToken).optional() }),
+    z.object({
+      waitpointId: z.string(),
+      waitpointKey: z.string(),
+      waitpointToken: z.instanceof(WaitpointToken).optional(),
+    }),
   ),
   /** For `observeSignals` once the attempt resumes; if the caller passed a handle and was suspended. */
   handle: z.string().optional(),

@@ -52,7 +52,7 @@ export function fillPayloads(
 ): Promise<void> | undefined {
   const claims: PlacedClaim[] = [];
   answers.forEach((answer, place) => {
-    if (!answer.ok || answer.outcome.kind !== 'claimed') return;
+    if (!answer.ok || !('executions' in answer.outcome)) return;
     const claim = answer.outcome as unknown as PlacedClaim['claim'];
     if (claim.executions.some(isUnfilled)) claims.push({ claim, place });
   });

@@ -562,6 +562,6 @@ const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {
   terminal_failed: 'failed',
   delayed: 'delayed',
   suspended: 'suspended',
-  waiting_children: 'suspended',
+  moved: 'suspended',
   released: 'released',
 };

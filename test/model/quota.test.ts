@@ -34,7 +34,9 @@ const release = (...numbers: number[]): ArgsOf<'releaseAdmission'> => ({
 describe('createQuotaPolicy', () => {
   test('makes a policy once, and says when another one was meant', () => {
     const made = policy({ maxConcurrent: 2 });
-    made.answers({ kind: 'created', quotaPolicyId: ID }).then({ type: 'quota_policy_created', concurrencyCap: 2, keyed: false });
+    made
+      .answers({ kind: 'created', quotaPolicyId: ID })
+      .then({ type: 'quota_policy_created', concurrencyCap: 2, keyed: false });
     const again = { quotaPolicyId: ID, maxConcurrent: 2 };
     const same = { kind: 'already_satisfied', quotaPolicyId: ID, reason: 'already_exists' } as const;
     made.when('createQuotaPolicy', again, NOW).answers(same).nothingHappens();

@@ -154,10 +154,7 @@ describe('rotateWaitpointHmacSecret', () => {
 
   test('can be repeated, and brings a key back with its own secret only', () => {
     const first = signed();
-    first
-      .when('rotateWaitpointHmacSecret', rotate(), NOW)
-      .answers({ kind: 'noop' })
-      .nothingHappens();
+    first.when('rotateWaitpointHmacSecret', rotate(), NOW).answers({ kind: 'noop' }).nothingHappens();
     first.when('rotateWaitpointHmacSecret', rotate('k1', OTHER), NOW).refuses('rotation_conflict', { kid: 'k1' });
     const back = first
       .when('rotateWaitpointHmacSecret', rotate('k2', OTHER), NOW)

@@ -300,7 +300,13 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       ];
       const send = ({ waitpointId, waitpointToken }: typeof used, text: string) =>
         backend.deliverSignal({
-          ...{ executionId, waitpointId, waitpointToken: waitpointToken.reveal(), signalId: engine.uuid(), signalName: 'done' },
+          ...{
+            executionId,
+            waitpointId,
+            waitpointToken: waitpointToken.reveal(),
+            signalId: engine.uuid(),
+            signalName: 'done',
+          },
           payload: Buffer.from(text),
         });
       const kept = await send(used, '"yes"');
