@@ -21,7 +21,7 @@ export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
     purged: count('execution_purged'),
     attemptsTimedOut: events.flatMap((event) => (event.type === 'retry_scheduled' ? [event.executionId] : [])),
     expired: events.flatMap((event) =>
-      event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout'
+      event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout:expire'
         ? [{ executionId: event.executionId, expireReason: event.expireReason }]
         : [],
     ),

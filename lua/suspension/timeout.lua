@@ -10,7 +10,7 @@ ENDS[WORDS.behavior.cancel] = function(call, execution, ending)
   ff.apply.execution_cancelled(call, execution, TIMEOUT, TIMEOUT .. ':cancel', ending.purge_at, ending.purge_text)
 end
 ENDS[WORDS.behavior.expire] = function(call, execution, ending)
-  ff.apply.execution_expired(call, execution, TIMEOUT, ending.purge_at, ending.purge_text)
+  ff.apply.execution_expired(call, execution, TIMEOUT .. ':expire', ending.purge_at, ending.purge_text)
 end
 local REASONS = {}
 REASONS[WORDS.behavior.fail] = 'timed_out_fail'

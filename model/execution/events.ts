@@ -7,7 +7,11 @@ import { policyText } from './policy-text.js';
 import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
 
 /** Which limit expired an execution, and its letter in the log. */
-export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd', suspension_timeout: 's' } as const;
+export const EXPIRE_REASONS = {
+  attempt_timeout: 'a',
+  execution_deadline: 'd',
+  'suspension_timeout:expire': 's',
+} as const;
 export type ExpireReason = keyof typeof EXPIRE_REASONS;
 
 /** Reasons of a block have the letters of their situations. */

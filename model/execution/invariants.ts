@@ -434,7 +434,7 @@ export const executionRules: readonly LogRule[] = [
     holds({ event, past }) {
       if (event.type !== 'execution_expired' || past === undefined) return true;
       // The suspension was due; the previous entry closed it.
-      if (event.expireReason === 'suspension_timeout') return past.ownership === 'none';
+      if (event.expireReason === 'suspension_timeout:expire') return past.ownership === 'none';
       const dueAt = event.expireReason === 'execution_deadline' ? past.executionDeadlineAt : past.attemptTimeoutAt;
       return dueAt !== undefined && event.at >= dueAt;
     },

@@ -6,7 +6,7 @@ import { namingOf, type ReadonlyExecution } from './facts.js';
 import { retryOf } from './retry.js';
 import { isActiveSituation } from './situation.js';
 
-type TimeoutReason = Exclude<ExpireReason, 'suspension_timeout'>;
+type TimeoutReason = Exclude<ExpireReason, 'suspension_timeout:expire'>;
 
 /** The time at which the execution expires for a reason; undefined when it cannot. */
 export function timeoutOf(execution: ReadonlyExecution, reason: TimeoutReason): number | undefined {

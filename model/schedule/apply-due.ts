@@ -128,7 +128,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[], now: num
     else if (event.type === 'pending_waitpoint_expired') outcome.waitpointsExpired++;
     else if (event.type === 'execution_purged') outcome.purged++;
     else if (event.type === 'retry_scheduled') outcome.attemptsTimedOut.push(event.executionId);
-    else if (event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout') {
+    else if (event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout:expire') {
       outcome.expired.push({ executionId: event.executionId, expireReason: event.expireReason });
     }
   }

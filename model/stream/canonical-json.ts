@@ -28,11 +28,24 @@ export class JsonFault extends Error {
 }
 
 const NOT_JSON = 'patch payload is not valid JSON';
-const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?([eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 const WHITE_SPACE = /[ \t\n\r]*/y;
 /** A string up to its end; its content is checked afterwards. */
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+
+/** The digits of a number from the first to the last that is not 0, and their power of ten. */
+function decimalOf(text: string): string {
+  const [mantissa = '', power = '0'] = text.replace(/^-/, '').split(/e/i);
+  const [whole = '', fraction = ''] = mantissa.split('.');
+  const digits = (whole + fraction).replace(/^0+/, '');
+  const significant = digits.replace(/0+$/, '');
+  return `${significant}e${Number(power) - fraction.length + digits.length - significant.length}`;
+}
+
+/** Whether a number beyond the exact integers is written out in full, or would be stored as another number. */
+const isOutOfRange = (text: string, value: number, hasExponent: boolean): boolean =>
+  Math.abs(value) > Number.MAX_SAFE_INTEGER && (!hasExponent || decimalOf(text) !== decimalOf(String(value)));
 
 /** A parser that reads a text from front to back. */
 class Parser {
@@ -131,10 +144,9 @@ class Parser {
     if (word !== undefined) return word;
     const match = this.match(NUMBER);
     if (match === undefined) throw new JsonFault(NOT_JSON);
-    const [text, fraction, exponent] = match;
+    const [text, exponent] = match;
     const value = Number(text);
-    const isWhole = fraction === undefined && exponent === undefined;
-    if (!Number.isFinite(value) || (isWhole && !this.isCanonical && !Number.isSafeInteger(value)))
+    if (!Number.isFinite(value) || (!this.isCanonical && isOutOfRange(text, value, exponent !== undefined)))
       throw new JsonFault('number_out_of_range');
     return JSON.stringify(value === 0 ? 0 : value);
   }

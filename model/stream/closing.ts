@@ -39,7 +39,7 @@ export const endsAttempt = ({ type }: Event): boolean => CLOSES[type] !== undefi
 const isTimeout = (event: Event): boolean =>
   event.type === 'execution_failed' ||
   (event.type === 'execution_cancelled' && event.cancelledBy === 'suspension_timeout') ||
-  (event.type === 'execution_expired' && event.expireReason === 'suspension_timeout');
+  (event.type === 'execution_expired' && event.expireReason === 'suspension_timeout:expire');
 
 /** What follows from an event after it is recorded, judged by the execution before it. */
 export function closedBy(view: View, event: ExecutionEvent, execution: ReadonlyExecution): readonly Event[] {

@@ -50,7 +50,10 @@ export function suspensionTimeout(
         { type: 'execution_cancelled', ...ending, cancellationReason: reason, cancelledBy: SUSPENSION_TIMEOUT },
       ];
     case 'expire':
-      return [closed('timed_out_expire'), { type: 'execution_expired', ...ending, expireReason: SUSPENSION_TIMEOUT }];
+      return [
+        closed('timed_out_expire'),
+        { type: 'execution_expired', ...ending, expireReason: 'suspension_timeout:expire' },
+      ];
     case 'auto_resume':
       return [closed('timed_out_auto_resume', 'timeout')];
     case 'auto_resume_with_timeout_signal':

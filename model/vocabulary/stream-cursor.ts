@@ -3,6 +3,7 @@
  * `+` are not accepted. Source: spec 07 section 5.
  */
 import { EngineError } from '../errors.js';
+import { cursorFault } from '../stream/cursor.js';
 
 export type StreamCursor =
   | { readonly at: 'start' }
@@ -15,27 +16,13 @@ export type StreamCursor =
 /** Before everything: a tail from here misses nothing. */
 export const STREAM_BEGINNING: StreamCursor = { at: 'id', ms: 0n, sequence: 0n };
 
-const CONCRETE = /^([0-9]+)(?:-([0-9]+))?$/;
-/** The server's ids are two 64-bit numbers. */
-const MAX = 2n ** 64n - 1n;
-
-const invalid = (message: string): EngineError =>
-  new EngineError('invalid_input', `cursor: ${message}.`, { detail: { field: 'cursor' } });
-
 /** The position in a text. @throws EngineError `invalid_input` */
 export function parseStreamCursor(text: string): StreamCursor {
-  if (text === '') throw invalid('stream cursor must not be empty');
+  const fault = cursorFault(text);
+  if (fault !== undefined) throw new EngineError('invalid_input', `cursor: ${fault}.`, { detail: { field: 'cursor' } });
   if (text === 'start' || text === 'end') return { at: text };
-  if (text === '-' || text === '+') {
-    throw invalid(`bare marker '${text}' is not a valid stream cursor; use 'start' or 'end'`);
-  }
-  const match = CONCRETE.exec(text);
-  const ms = BigInt(match?.[1] ?? -1);
-  const sequence = match?.[2] === undefined ? undefined : BigInt(match[2]);
-  if (match === null || ms > MAX || (sequence ?? 0n) > MAX) {
-    throw invalid("invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')");
-  }
-  return { at: 'id', ms, sequence };
+  const [ms = '', sequence] = text.split('-');
+  return { at: 'id', ms: BigInt(ms), sequence: sequence === undefined ? undefined : BigInt(sequence) };
 }
 
 /** The text of a position. */

@@ -88,7 +88,7 @@ function endOfSuspension(executionId: string, behavior: TimeoutBehavior): News |
   const reason = `${SUSPENSION_TIMEOUT}:${behavior}`;
   if (behavior === 'fail') return { kind: 'failed', executionId, reason, category: SUSPENSION_TIMEOUT };
   if (behavior === 'cancel') return { kind: 'cancelled', executionId, reason };
-  return behavior === 'expire' ? { kind: 'expired', executionId, reason: SUSPENSION_TIMEOUT } : undefined;
+  return behavior === 'expire' ? { kind: 'expired', executionId, reason: 'suspension_timeout:expire' } : undefined;
 }
 
 export interface RunDueOptions {

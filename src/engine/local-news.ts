@@ -17,7 +17,7 @@ export type News =
   | {
       readonly kind: 'expired';
       readonly executionId: string;
-      readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout';
+      readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout:expire';
     }
   /** Its dependencies in its flow did not complete. */
   | { readonly kind: 'skipped'; readonly executionId: string }

@@ -38,6 +38,6 @@ it('tells every end of a suspension that ran out of time', async () => {
       category: 'suspension_timeout',
     },
     { kind: 'cancelled', executionId: `{fp:0}:${uuid(1)}`, reason: 'suspension_timeout:cancel' },
-    { kind: 'expired', executionId: `{fp:0}:${uuid(2)}`, reason: 'suspension_timeout' },
+    { kind: 'expired', executionId: `{fp:0}:${uuid(2)}`, reason: 'suspension_timeout:expire' },
   ]);
 });

@@ -451,7 +451,7 @@ describe('expireSuspension', () => {
   test.each([
     ['fail', { situation: 'failed', failureReason: 'suspension_timeout:fail', failureCategory: 'suspension_timeout' }],
     ['cancel', { situation: 'cancelled', cancellationReason: 'suspension_timeout:cancel' }],
-    ['expire', { situation: 'expired', failureReason: 'suspension_timeout' }],
+    ['expire', { situation: 'expired', failureReason: 'suspension_timeout:expire' }],
     ['auto_resume', { situation: 'ready', nextAttempt: 'resume' }],
     ['auto_resume_with_timeout_signal', { situation: 'ready', nextAttempt: 'resume' }],
     ['escalate', { situation: 'suspended', dueAt: undefined, suspendReason: 'waiting_for_operator_review' }],

@@ -33,7 +33,7 @@ export interface AppEvents extends FlowEvents {
   completed: EndedRun;
   failed: EndedRun & { readonly failure: Failure };
   cancelled: EndedRun & { readonly reason: string };
-  expired: EndedRun & { readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout' };
+  expired: EndedRun & { readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout:expire' };
   /** A member of a flow that did not run, because something it depends on did not complete. */
   skipped: EndedRun;
   error: AppEventsFault;

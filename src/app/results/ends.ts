@@ -38,7 +38,7 @@ export function isEnd(state: PublicState): state is Ended['kind'] {
   );
 }
 
-const REASONS = ['attempt_timeout', 'execution_deadline', 'suspension_timeout'] as const;
+const REASONS = ['attempt_timeout', 'execution_deadline', 'suspension_timeout:expire'] as const;
 
 function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | undefined): Ended {
   const { executionId } = info;
