@@ -128,8 +128,8 @@ class Compiler {
           if (checks.length > 0 || (def.type === 'optional' && def.innerType._zod.optin !== undefined)) break;
           return this.emitAbsent(source, def.innerType, def.type === 'default' ? this.defaultOf(def) : 'undefined');
         case 'object':
-          if (checks.length > 0 || (def.catchall !== undefined && !isStrict(def))) break;
-          return this.emitObject(def.shape, source, isStrict(def));
+          if (def.catchall !== undefined && !isStrict(def)) break;
+          return this.emitSteps(checks, this.emitObject(def.shape, source, isStrict(def)));
       }
     }
     if (def.type === 'array') {
@@ -171,9 +171,9 @@ class Compiler {
   }
 
   private emitObject(shape: Readonly<Record<string, Schema>>, source: string, strict: boolean): string {
-    this.program.write(
-      `if (typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})) return ${this.refused};`,
-    );
+    const isOther = `typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})`;
+    // The members of bytes are not counted: there may be millions.
+    this.program.write(`if (${isOther} || ArrayBuffer.isView(${source})) return ${this.refused};`);
     const given: string[] = [];
     const members = Object.entries(shape).map(([key, member]) => {
       const value = this.variable();
@@ -243,11 +243,22 @@ function stepsOf(checks: Checks): readonly Step[] | undefined {
   const steps: Step[] = [];
   for (const check of checks ?? []) {
     const def = check._zod.def as z.core.$ZodCheckDef & { fn?: Step['fn']; tx?: Step['fn'] };
-    const fn = def.check === 'custom' ? def.fn : def.check === 'overwrite' ? def.tx : undefined;
+    const fn =
+      def.check === 'custom' ? (def.fn ?? raisesNothing(check)) : def.check === 'overwrite' ? def.tx : undefined;
     if (typeof fn !== 'function' || def.when !== undefined) return undefined;
     steps.push({ kind: def.check === 'custom' ? 'test' : 'change', fn });
   }
   return steps;
+}
+
+/** The test of a refinement that raises its own issues (`superRefine`). */
+function raisesNothing(check: z.core.$ZodCheck<never>): Step['fn'] {
+  const run = check._zod.check as (payload: z.core.ParsePayload) => unknown;
+  return (value) => {
+    const payload: z.core.ParsePayload = { value, issues: [] };
+    void run(payload);
+    return payload.issues.length === 0;
+  };
 }
 
 interface Bounds {

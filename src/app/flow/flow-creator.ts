@@ -1,5 +1,5 @@
 /** Creating flows: where each goes, and how much of it goes in one call. */
-import { executionIdOf } from '../../../model/ids.js';
+import { executionIdOf, partitionOfExecution } from '../../../model/ids.js';
 import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
@@ -11,7 +11,7 @@ import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../runs/run.js';
 import { budgetsReady } from '../metering/task-budget.js';
 import { KnownFlowRun } from './flow-run.js';
-import { ownFlowUuid } from './ids.js';
+import { FlowIds, ownFlowUuid } from './ids.js';
 import type { RequestedFlow } from './requested-flow.js';
 import { partsOf, type Part } from './members.js';
 import { storedIn } from './stored.js';
@@ -44,12 +44,13 @@ export class FlowCreator {
     const flowId = this.idOf(uuid);
     const hasDelay = graph.nodes.some(({ options }) => options.delay !== undefined);
     const now = hasDelay ? await this.call(() => this.serverClock.now()) : 0;
-    const partition = partitionOfFlow(uuid, this.backend.partitions.count);
+    const memberIds = new FlowIds(flowId);
     const budgets = requested.members.flatMap(({ meters }) => meters.budgets);
     // Members wait for their budgets: a flow is created whole.
     if (budgets.length > 0) await budgetsReady(this.options.surroundings, budgets, false);
-    const parts = partsOf(graph, requested.members, { namespace, uuid, partition, now });
-    if (parts.length === 1) localFlows(this.backend).add(waitingMembersOf(graph, { namespace, uuid, partition, now }));
+    const parts = partsOf(graph, requested.members, { namespace, now, ids: memberIds });
+    if (parts.length === 1)
+      localFlows(this.backend).add(waitingMembersOf(graph, partitionOfExecution(flowId), memberIds));
     const isNew = await this.begin(flowId, requested, parts);
     const isBuilding = isNew ? parts.length > 1 : await this.checkSame(flowId, requested);
     if (isBuilding) await this.build(flowId, requested, parts);

@@ -1,5 +1,4 @@
 /** A flow that the engine knows. */
-import { partitionIndexOf, uuidOfExecution } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
 import { sleep, spread } from '../../engine/clock.js';
@@ -26,7 +25,7 @@ import {
   type FlowSnapshot as Snapshot,
   type Listed,
 } from './listed-members.js';
-import { memberId } from './members.js';
+import { FlowIds } from './ids.js';
 import { calledBy } from '../runs/tags.js';
 import { addUsage, usageOfRun, type RunUsage } from '../runs/usage.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
@@ -65,9 +64,9 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       const flow = await this.whileMoving(signal, (limit) => this.looked(isOver, leftMs, { timeout, signal: limit }));
       return this.judged(flow) as Promise<Output>;
     }
-    const place = { uuid: uuidOfExecution(this.id), partition: partitionIndexOf(this.id) };
+    const ids = new FlowIds(this.id);
     const results = labelsOf(output).map(async (label): Promise<[string, unknown]> => {
-      const run = new KnownRun<unknown>(this.surroundings, memberId(place, Number(label)), true);
+      const run = new KnownRun<unknown>(this.surroundings, ids.member(Number(label)), true);
       return [label, await run.result({ signal, timeout: timeout === undefined ? undefined : leftMs() })];
     });
     return fill(output, new Map(await Promise.all(results))) as Output;

@@ -1,5 +1,4 @@
 /** The rows of a flow that is to be created: members, edges and groups, made of its graph, in calls of bounded size. */
-import { executionIdOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { ArgsOf } from '../../../model/machine.js';
 import { JSON_ENCODING } from '../../shared/codec.js';
@@ -10,7 +9,7 @@ import { metersOfRun } from '../metering/meters.js';
 import { requestedRun, encodeInput } from '../runs/requested-run.js';
 import { checkRunOptions } from '../tasks/task-checks.js';
 import type { Graph, GraphNode } from './graph.js';
-import { edgeUuid, memberUuid } from './ids.js';
+import type { FlowIds } from './ids.js';
 
 type GraphArgs = NonNullable<ArgsOf<'createFlow'>['graph']>;
 type Row<Name extends keyof GraphArgs> = NonNullable<GraphArgs[Name]>[number];
@@ -23,8 +22,7 @@ export interface Part {
 }
 
 export interface PlacedFlow extends MemberPlace {
-  readonly uuid: string;
-  readonly partition: number;
+  readonly ids: FlowIds;
 }
 
 /** Most bytes of inputs that one call carries. */
@@ -37,10 +35,6 @@ const MAX_BYTES = 4 * 1024 * 1024;
 const MAX_PART_MEMBERS = 64;
 
 const emptyPart = (): Part => ({ members: [], edges: [], groups: [] });
-
-/** The execution id of a node. */
-export const memberId = ({ uuid, partition }: Pick<PlacedFlow, 'uuid' | 'partition'>, node: number): string =>
-  executionIdOf(partition, memberUuid(uuid, node));
 
 /** What is asked for by all nodes, checked and written. @throws InvalidInputError, InvalidDefinitionError */
 export async function requestedMembers({ nodes }: Graph): Promise<RequestedMember[]> {
@@ -88,20 +82,21 @@ function partsOfAtMost(
       bytes = 0;
     }
     bytes += size;
-    const executionId = memberId(placed, index);
+    const executionId = placed.ids.member(index);
     part.members.push({ executionId, ...memberRow(member, placed) });
-    part.edges.push(...edgeRows(node, index, placed));
+    part.edges.push(...edgeRows(node, index, placed.ids));
     if (node.policy.kind !== 'all_of') part.groups.push({ downstreamExecutionId: executionId, policy: node.policy });
   }
   return [...parts, part];
 }
 
-function edgeRows({ template, upstreams }: GraphNode, index: number, placed: PlacedFlow): Row<'edges'>[] {
+function edgeRows({ template, upstreams }: GraphNode, index: number, ids: FlowIds): Row<'edges'>[] {
+  if (upstreams.length === 0) return [];
   const labels = new Set(labelsOf(template));
   return upstreams.map((upstream) => ({
-    edgeId: edgeUuid(placed.uuid, upstream, index),
-    upstreamExecutionId: memberId(placed, upstream),
-    downstreamExecutionId: memberId(placed, index),
+    edgeId: ids.edge(upstream, index),
+    upstreamExecutionId: ids.member(upstream),
+    downstreamExecutionId: ids.member(index),
     // The name under which the worker looks for the result; an order alone has none.
     ...(labels.has(String(upstream)) ? { dataPassingRef: String(upstream) } : {}),
   }));
