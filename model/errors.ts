@@ -393,10 +393,15 @@ export const BOUNDARY_ERRORS = {
   certificate_refused: entry(
     'unavailable',
     false,
-    'Check `tls`: `ca` must have signed the certificate of the node, which must be valid for the host name that you connect to (or `servername`); if the server asks for a client certificate, set `cert` and `key`.',
+    'Check `tls`: `ca` must have signed the certificate of the node, which must be valid for the host name that you connect to (or `servername`); if the server asks for a client certificate, set `cert` and `key`; both sides need a version of TLS and a cipher in common.',
+  ),
+  tls_mismatch: entry(
+    'unavailable',
+    false,
+    'Address a port that speaks TLS with `valkeys://` or the option `tls`, and any other with `valkey://` and without it.',
   ),
   backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
-  unsupported_server: entry('unavailable', false, 'Use Valkey 8.0 or later.'),
+  unsupported_server: entry('unavailable', false, 'Use Valkey 8.0 or later; check host and port.'),
   unsafe_eviction_policy: entry(
     'unavailable',
     false,

@@ -10,7 +10,7 @@ const ARGUMENTS = /,? with args beginning with[\s\S]*$/;
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 
 /** An error of a socket or of TLS: it has a code, and speaks of addresses and certificates only. */
-interface CodedError extends Error {
+export interface CodedError extends Error {
   readonly code: string;
 }
 
@@ -39,6 +39,12 @@ export function isCoded(error: unknown): error is CodedError {
   return SOCKET.test(codeOf(error)) || isCertificateFault(error);
 }
 
+/** The words of such an error; of TLS only the reason, without the place in its library. */
+export function codedWords(error: CodedError & { readonly reason?: unknown }): string {
+  const { code, reason, message } = error;
+  return serverWords(/^ERR_(SSL|OSSL)_/.test(code) && typeof reason === 'string' ? reason : message);
+}
+
 /** The server's own words: an error reply. */
 export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
@@ -57,7 +63,7 @@ export function safeCause(error: unknown): Error {
 
 function wordsOf(error: unknown): string {
   if (isReply(error)) return serverWords(error.message);
-  if (isCoded(error)) return serverWords(error.message);
+  if (isCoded(error)) return codedWords(error);
   return 'What it says is withheld, since it can quote data';
 }
 

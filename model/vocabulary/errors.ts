@@ -91,7 +91,8 @@ const CATALOGUE: Readonly<Record<ContractFamily, Codes>> = {
   unavailable: {
     terminal:
       'unavailable hmac_secret_not_initialized backend_closed unsupported_server unsafe_eviction_policy ' +
-      'library_mismatch partition_mismatch settings_mismatch server_refused certificate_refused',
+      'library_mismatch partition_mismatch settings_mismatch server_refused certificate_refused ' +
+      'tls_mismatch',
     retryable: 'server_not_ready settings_changed',
   },
   resource_exhausted: { retryable: 'server_memory_full server_clients_full server_cannot_persist' },

@@ -16,5 +16,6 @@ export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
 }
 
 export { aclOf, type Acl, type AclOptions } from './acl.js';
-export type { ConnectionOptions, NodeAddress, TlsOptions } from './connection/address.js';
+export type { ConnectionOptions, NodeAddress } from './connection/address.js';
+export type { TlsOptions } from './connection/tls-options.js';
 export type { LibraryMode, ValkeyOptions } from './options.js';

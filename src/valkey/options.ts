@@ -1,7 +1,8 @@
 /** The options of `valkey()`. */
-import { EngineError } from '../../model/errors.js';
+import type { EngineError } from '../../model/errors.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { checkOptionNames } from '../backend/settings.js';
+import { invalidOption } from './invalid-option.js';
 import { CONNECTION_OPTIONS, type ConnectionOptions } from './connection/address.js';
 
 /** How the function library gets onto the server. */
@@ -60,19 +61,14 @@ const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
 /** The prefix, checked. @throws EngineError `invalid_input` */
 export function parsePrefix(prefix = 'ff:'): string {
   if (typeof prefix === 'string' && PREFIX_PATTERN.test(prefix)) return prefix;
-  throw new EngineError('invalid_input', 'prefix: must be at most 64 printable characters without braces or spaces.', {
-    detail: { field: 'prefix' },
-  });
+  throw invalidOption('prefix', 'must be at most 64 printable characters without braces or spaces.');
 }
 
 /** A misspelt address would silently mean another server. @throws EngineError `invalid_input` */
 export function checkOptions(options: ValkeyOptions): void {
   checkOptionNames('valkey()', options, OPTION_NAMES);
   const { library, onNotice } = options;
-  if (onNotice !== undefined && typeof onNotice !== 'function')
-    throw new EngineError('invalid_input', 'onNotice: must be a function.', { detail: { field: 'onNotice' } });
+  if (onNotice !== undefined && typeof onNotice !== 'function') throw invalidOption('onNotice', 'must be a function.');
   if (library !== undefined && !LIBRARY_MODES.includes(library))
-    throw new EngineError('invalid_input', 'library: must be "load", "verify" or "replace".', {
-      detail: { field: 'library' },
-    });
+    throw invalidOption('library', 'must be "load", "verify" or "replace".');
 }

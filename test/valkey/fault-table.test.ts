@@ -84,9 +84,23 @@ const TABLE: readonly Row[] = [
     'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
     'CERT_HAS_EXPIRED',
     'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
-    'ERR_SSL_WRONG_VERSION_NUMBER',
     'EPROTO',
   ].map((code) => row(unsent(coded(code)), 'certificate_refused', false, false, /certificate/)),
+  row(unsent(coded('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE')), 'certificate_refused', false, false, /cipher/),
+  // TLS on one side only.
+  ...['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'].map((code) =>
+    row(unsent(coded(code)), 'tls_mismatch', false, false, /valkeys:/),
+  ),
+  row(
+    unsent(Object.assign(new Error('write EPROTO 00:error:00:SSL:wrong version number:x.c:1:'), { code: 'EPROTO' })),
+    'tls_mismatch',
+    false,
+    false,
+    /valkeys:/,
+  ),
+  row(unsent(new EngineError('tls_mismatch', 'node:1 speaks TLS.')), 'tls_mismatch', false, false, /valkeys:/),
+  row(unsent(new EngineError('unsupported_server', 'node:1')), 'unsupported_server', false, false, /host and port/),
+  row(unsent(new EngineError('server_not_ready', 'node:1')), 'server_not_ready', true, true, /backoff/),
   // Defects: the same call meets them again.
   row(reply('ERR user_function:12: attempt to index a nil value'), 'function_failed', false, false, /report/),
   row(reply('WRONGTYPE Operation against a key holding the wrong kind of value'), 'corruption', false, false, /stored/),
@@ -106,6 +120,12 @@ test.each(TABLE.map((each) => [`${each.met.constructor.name}: ${each.met.message
     expect(mayRunSoon(met)).toBe(again);
   },
 );
+
+test('options of TLS that leave no version are wrong options', () => {
+  const error = faultOf(unsent(coded('ERR_SSL_NO_PROTOCOLS_AVAILABLE')), 'node:1');
+  expect(error).toMatchObject({ code: 'invalid_input', retryable: false });
+  expect(error.message).toMatch(/maxVersion/);
+});
 
 test('a right that a function lacks halfway: what it left is to be verified', () => {
   const told = (words: string): string => faultOf(reply(words), 'node:1').message;

@@ -1,6 +1,5 @@
 /** No error tells a password or a payload, however it came about and however deep one looks into it. */
 import { randomUUID } from 'node:crypto';
-import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { ReplyError, Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,41 +8,8 @@ import type { Backend } from '../../src/backend/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { faultOf, TransientFault } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
+import { expectSilent } from '../support/silent.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
-
-/** What a logger's serializer can find: own properties and causes, also those that are hidden, at any depth. */
-function everythingIn(value: unknown, seen = new Set<unknown>()): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  if (seen.has(value)) return '';
-  seen.add(value);
-  if (ArrayBuffer.isView(value))
-    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
-  return Reflect.ownKeys(value)
-    .map((key) => `${String(key)}: ${everythingIn(Reflect.get(value, key), seen)}`)
-    .join('\n');
-}
-
-const shown = (error: unknown): string =>
-  [
-    everythingIn(error),
-    inspect(error, { depth: Infinity, showHidden: true, maxStringLength: null, maxArrayLength: null }),
-    JSON.stringify(error),
-    String(error),
-    error instanceof Error ? error.stack : '',
-  ].join('\n');
-
-/** @throws unless it is an error of the interface that tells nothing of the secret */
-function expectSilent(error: unknown, secret: string): void {
-  expect(error).toBeInstanceOf(EngineError);
-  const text = shown(error);
-  for (const form of [
-    secret,
-    encodeURIComponent(secret),
-    Buffer.from(secret).toString('base64'),
-    inspect(Buffer.from(secret)),
-  ])
-    expect(text.includes(form), text).toBe(false);
-}
 
 /** Long enough that it stands nowhere by accident, with what URLs and patterns trip over. */
 const secrets = fc

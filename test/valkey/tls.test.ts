@@ -89,22 +89,6 @@ describe('TLS', () => {
     const { cert, key } = authority.sign(['DNS:client']);
     await works({ url, tls: { ca: authority.ca, cert, key } });
   });
-
-  test('with options that are no certificates is refused at once', async () => {
-    const port = await tlsServer(['DNS:localhost']);
-    await refused({ url: `valkeys://localhost:${port}`, tls: { ca: authority.ca, cert: 'no', key: 'no' } });
-  });
-
-  test('to a server without it is refused', async () => {
-    const plain = await startValkey();
-    servers.push(plain);
-    const error = await valkey({ url: `valkeys://127.0.0.1:${plain.port}`, callTimeoutMs: 500 }).then(
-      () => undefined,
-      (reason: EngineError) => reason,
-    );
-    expect(['certificate_refused', 'transport_failed', 'call_timeout']).toContain(error?.code);
-    expect(error?.message).toContain(`127.0.0.1:${plain.port}`);
-  });
 });
 
 describe('names', () => {

@@ -7,7 +7,6 @@ import { ONE_OF_EACH } from '../../../model/partition.js';
 import type { Valkey } from 'iovalkey';
 import { MAX_FIELD_BYTES } from '../../../lua/layout.js';
 import { CONTRACT, library, type LibraryKind } from '../../../lua/library.js';
-import { EngineError } from '../../../model/errors.js';
 import type { Backend } from '../../backend/backend.js';
 import { parseSettings } from '../../backend/settings.js';
 import { asBackend, SIZES, ValkeyBackend, type Sizes, type TestClock } from '../backend.js';
@@ -25,6 +24,7 @@ import { Connection } from '../connection/connection.js';
 import { Deadlines } from '../connection/deadlines.js';
 import { faultOf, isPermanent, isRefused, TransientFault } from '../connection/faults.js';
 import { connectionFault, nameOf } from '../connection/node-faults.js';
+import { invalidOption } from '../invalid-option.js';
 import { checkOptions, parsePrefix, type LibraryMode, type ValkeyOptions } from '../options.js';
 import { WakeSubscriber } from '../wakes/subscriber.js';
 import { DeploymentRecord, type ReplaceRecord } from './deployment.js';
@@ -38,7 +38,7 @@ import { Upkeep } from './upkeep.js';
  * of the user, loads the function library, and reads or writes the partitioning. It uses at most two connections (per
  * node of a cluster): one for commands, one for wakes.
  *
- * @throws EngineError `transport_failed`, `call_timeout`, `certificate_refused`, `server_refused`,
+ * @throws EngineError `transport_failed`, `call_timeout`, `certificate_refused`, `tls_mismatch`, `server_refused`,
  *   `server_clients_full`, `server_not_ready`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch`,
  *   `partition_mismatch`, `settings_mismatch`, `invalid_input`
  * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
@@ -102,9 +102,7 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
     info = await deadlines.within(serverInfo(node));
     if (info.get('cluster_enabled') !== '1') {
       if (address.nodes.length > 1)
-        throw new EngineError('invalid_input', 'url: several nodes need a cluster, and this server is not one.', {
-          detail: { field: 'url' },
-        });
+        throw invalidOption('url', 'several nodes need a cluster, and this server is not one.');
       checkServer(info, nameOf(node));
       return { client: node, version: versionOf(info) };
     }
@@ -113,10 +111,7 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
     throw error;
   }
   node.disconnect();
-  if (address.database !== 0)
-    throw new EngineError('invalid_input', 'database: a cluster has database 0 only.', {
-      detail: { field: 'database' },
-    });
+  if (address.database !== 0) throw invalidOption('database', 'a cluster has database 0 only.');
   const cluster = connectCluster(address, timeoutMs, deadlines);
   try {
     await established(cluster, timeoutMs);

@@ -1,13 +1,10 @@
 /** The address of the server: a URL, the nodes of a cluster, or the Sentinels that know the primary. */
 import type { LookupFunction } from 'node:net';
-import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
-import { EngineError } from '../../../model/errors.js';
+import { invalidOption } from '../invalid-option.js';
+import { checkedTls, type TlsOptions } from './tls-options.js';
 
 /** `host:port`, `host` (port 6379, for a Sentinel 26379), or an object. IPv6 addresses in strings have brackets. */
 export type NodeAddress = string | { readonly host: string; readonly port?: number | undefined };
-
-/** Certificates and names for Node's `tls.connect`: `ca`, `cert`, `key`, `passphrase`, `servername`, ... */
-export type TlsOptions = Omit<TlsConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
 
 /** How to reach the server. */
 export interface ConnectionOptions {
@@ -92,20 +89,17 @@ export const CONNECTION_OPTIONS = [
 /** Options that are texts. */
 const TEXTS = ['url', 'name', 'username', 'password', 'sentinelUsername', 'sentinelPassword'] as const;
 
-function invalid(field: string, what: string): EngineError {
-  return new EngineError('invalid_input', `${field}: ${what}`, { detail: { field } });
-}
-
 /** The address in the options. @throws EngineError `invalid_input`, which never quotes a user or password */
 export function addressOf(options: ConnectionOptions): Address {
   const { url, nodes, sentinels, name, lookup, sentinelUsername } = options;
   for (const field of TEXTS)
-    if (options[field] !== undefined && typeof options[field] !== 'string') throw invalid(field, 'must be a string.');
-  if (lookup !== undefined && typeof lookup !== 'function') throw invalid('lookup', 'must be a function.');
+    if (options[field] !== undefined && typeof options[field] !== 'string')
+      throw invalidOption(field, 'must be a string.');
+  if (lookup !== undefined && typeof lookup !== 'function') throw invalidOption('lookup', 'must be a function.');
   const ways = [url, nodes, sentinels].filter((way) => way !== undefined).length;
-  if (ways > 1) throw invalid('url', 'give one of `url`, `nodes` and `sentinels`.');
+  if (ways > 1) throw invalidOption('url', 'give one of `url`, `nodes` and `sentinels`.');
   if ((sentinels === undefined) !== (name === undefined))
-    throw invalid('name', 'Sentinels need the `name` of the primary, and only they do.');
+    throw invalidOption('name', 'Sentinels need the `name` of the primary, and only they do.');
   const parsed =
     nodes === undefined && sentinels === undefined
       ? parseUrl(url ?? process.env['VALKEY_URL'] ?? DEFAULT_URL)
@@ -135,26 +129,26 @@ const textOf = ({ host, port }: HostAndPort): string => `${host.includes(':') ? 
 
 function databaseOf(number: number): number {
   if (Number.isInteger(number) && number >= 0 && number < 10_000) return number;
-  throw invalid('database', 'must be an integer from 0 to 9,999.');
+  throw invalidOption('database', 'must be an integer from 0 to 9,999.');
 }
 
 function tlsOf(given: ConnectionOptions['tls'], byScheme: boolean): TlsOptions | undefined {
   if (given === undefined) return byScheme ? {} : undefined;
-  if (given === false && byScheme) throw invalid('tls', 'is off, but the URL asks for TLS; use "valkey://".');
+  if (given === false && byScheme) throw invalidOption('tls', 'is off, but the URL asks for TLS; use "valkey://".');
   if (typeof given !== 'boolean' && (typeof given !== 'object' || given === null))
-    throw invalid('tls', 'must be true, false or options of `tls.connect`.');
-  return given === false ? undefined : given === true ? {} : given;
+    throw invalidOption('tls', 'must be true, false or options of `tls.connect`.');
+  return given === false ? undefined : given === true ? {} : checkedTls(given);
 }
 
 function nodesOf(field: string, given: readonly NodeAddress[], defaultPort: number): HostAndPort[] {
-  if (!Array.isArray(given) || given.length === 0) throw invalid(field, 'must name at least one node.');
+  if (!Array.isArray(given) || given.length === 0) throw invalidOption(field, 'must name at least one node.');
   return given.map((each: NodeAddress | null | undefined) => {
     const node =
       typeof each === 'string'
         ? parseNode(each, defaultPort)
         : each && { host: each.host, port: each.port ?? defaultPort };
     if (node === undefined || node === null || !isHost(node.host) || !isPort(node.port))
-      throw invalid(field, 'each must look like "host:port" or { host, port }.');
+      throw invalidOption(field, 'each must look like "host:port" or { host, port }.');
     return node;
   });
 }
@@ -185,15 +179,15 @@ const URL_PARTS = /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(\?[^#
 
 function parseUrl(url: string): ParsedUrl {
   const match = typeof url === 'string' ? URL_PARTS.exec(url.trim()) : null;
-  if (match === null) throw invalid('url', FORM);
+  if (match === null) throw invalidOption('url', FORM);
   const [, scheme = '', login, hosts = '', path = '', parameters = '', fragment = ''] = match;
   const known = SCHEMES.get(scheme.toLowerCase());
-  if (known === undefined) throw invalid('url', 'must begin with "valkey://" or "valkeys://".');
-  if (parameters.length > 1) throw invalid('url', parameterFault(parameters));
-  if (fragment !== '') throw invalid('url', FORM);
+  if (known === undefined) throw invalidOption('url', 'must begin with "valkey://" or "valkeys://".');
+  if (parameters.length > 1) throw invalidOption('url', parameterFault(parameters));
+  if (fragment !== '') throw invalidOption('url', FORM);
   const nodes = hosts.split(',').map((text) => parseNode(text, NODE_PORT));
-  if (nodes.some((node) => node === undefined || !isPort(node.port))) throw invalid('url', FORM);
-  if (!/^\d{0,4}$/.test(path)) throw invalid('url', 'the path after the host must be the number of a database.');
+  if (nodes.some((node) => node === undefined || !isPort(node.port))) throw invalidOption('url', FORM);
+  if (!/^\d{0,4}$/.test(path)) throw invalidOption('url', 'the path after the host must be the number of a database.');
   const [username, ...password] = login === undefined ? [] : login.split(':');
   return {
     nodes: nodes as HostAndPort[],
@@ -208,7 +202,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw invalid('url', FORM);
+    throw invalidOption('url', FORM);
   }
 }
 

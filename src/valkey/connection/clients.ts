@@ -18,7 +18,7 @@ export type Client = Valkey | Cluster;
 const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), 1_000);
 
 function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
-  const { username, password, tls, lookup } = address;
+  const { username, password, tls } = address;
   return {
     lazyConnect: true,
     // The backend retries calls within their deadline. The client library must neither retry nor queue them, so that a
@@ -38,8 +38,8 @@ function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
     retryStrategy: reconnectDelayMs,
     // With the user's name, the library does not warn about a password that the user does not need.
     ...(password === undefined ? {} : { username: username ?? 'default', password }),
-    ...(tls === undefined ? {} : { tls: { ...tls, ...(lookup === undefined ? {} : { lookup }) } }),
-    ...(tls === undefined && lookup !== undefined ? { Connector: connectorWith(lookup) } : {}),
+    ...(tls === undefined ? {} : { tls }),
+    Connector: connectorWith(address, callTimeoutMs),
   };
 }
 
@@ -68,21 +68,24 @@ function parseAtOnce(client: Valkey): void {
 export function connectNode(address: Address, callTimeoutMs: number, deadlines?: Deadlines): Valkey {
   const [node] = address.nodes;
   const common = { ...commonOptions(address, callTimeoutMs), db: address.database };
-  const client = new Valkey(node === undefined ? { ...common, ...sentinelOptions(address) } : { ...common, ...node });
+  const client = new Valkey(
+    node === undefined ? { ...common, ...sentinelOptions(address, callTimeoutMs) } : { ...common, ...node },
+  );
   deadlines?.watch(client);
   leaveReplicas(client);
   parseAtOnce(client);
   return nameFaults(client);
 }
 
-function sentinelOptions({ sentinels, name, sentinelUsername, sentinelPassword, tls, lookup }: Address): RedisOptions {
+function sentinelOptions(address: Address, callTimeoutMs: number): RedisOptions {
+  const { sentinels, name, sentinelUsername, sentinelPassword, tls } = address;
   return {
     sentinels: [...sentinels],
     ...(name === undefined ? {} : { name }),
     ...(sentinelPassword === undefined ? {} : { sentinelUsername: sentinelUsername ?? 'default', sentinelPassword }),
     sentinelRetryStrategy: reconnectDelayMs,
     ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
-    ...(lookup === undefined ? {} : { Connector: sentinelConnectorWith(lookup) }),
+    Connector: sentinelConnectorWith(address, callTimeoutMs),
   };
 }
 
@@ -149,7 +152,9 @@ export async function established(
   await new Promise<void>((resolve, reject) => {
     const fail = (): void => {
       const fault = connectionFault(client);
-      if (fault === undefined || fault instanceof NodeFault) reject(fault ?? new CallTimeout(true));
+      if (fault === undefined) reject(new CallTimeout(true));
+      // A call that is lost here is one of the client library's own.
+      else if (fault instanceof NodeFault) reject(new CallNotSent(fault.node, fault.reason));
       else reject(new CallNotSent(client instanceof Cluster ? 'the cluster' : nameOf(client), fault));
     };
     const timer = setTimeout(fail, timeoutMs);

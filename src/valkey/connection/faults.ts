@@ -4,7 +4,14 @@
  */
 import { EngineError, type ErrorCode } from '../../../model/errors.js';
 import { CallLost, CallNotSent, NodeFault, reasonOf } from './node-faults.js';
-import { isCertificateFault, isCoded, isReply, serverWords } from '../../../model/safe-cause.js';
+import {
+  codedWords,
+  isCertificateFault,
+  isCoded,
+  isReply,
+  serverWords,
+  type CodedError,
+} from '../../../model/safe-cause.js';
 
 /** A fault that the server reports. */
 interface ServerFault {
@@ -93,10 +100,42 @@ export function isUnconnected(error: unknown): boolean {
   return error instanceof Error && NOT_CONNECTED.test(error.message);
 }
 
-/** The code of a fault that lasts until an operator changes something: a refused login or certificate. */
+/** A failure of TLS. */
+interface TlsFault {
+  readonly code: ErrorCode;
+  readonly message: (node: string, words: string) => string;
+}
+
+/** Failures of TLS that no certificate mends, by the code and the words of Node. */
+const TLS_FAULTS: readonly (TlsFault & { readonly says: RegExp })[] = [
+  {
+    says: /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|wrong version number|packet length too long/,
+    code: 'tls_mismatch',
+    message: (node) => `${node} does not speak TLS, and was addressed with it.`,
+  },
+  {
+    says: /NO_PROTOCOLS_AVAILABLE/,
+    code: 'invalid_input',
+    message: () => 'tls: `minVersion` and `maxVersion` leave no version of TLS.',
+  },
+];
+
+const CERTIFICATE_FAULT: TlsFault = {
+  code: 'certificate_refused',
+  message: (node, words) => `TLS with ${node} failed: ${words}.`,
+};
+
+const tlsFault = ({ code, message }: CodedError): TlsFault =>
+  TLS_FAULTS.find(({ says }) => says.test(`${code} ${message}`)) ?? CERTIFICATE_FAULT;
+
+/**
+ * The code of a fault that lasts until an operator changes something: a refused login or certificate, an option that
+ * cannot be used, another kind of server.
+ */
 function permanentCode(fault: unknown): ErrorCode | undefined {
   const reason = reasonOf(fault);
-  if (isCertificateFault(reason)) return 'certificate_refused';
+  if (reason instanceof EngineError) return reason.retryable ? undefined : reason.code;
+  if (isCertificateFault(reason)) return tlsFault(reason).code;
   const known = isReply(reason) ? serverFault(reason) : undefined;
   return known?.lasts === true ? known.code : undefined;
 }
@@ -162,9 +201,11 @@ function serverFaultOf(error: Error, node: string): EngineError {
 function unreachable(label: string, fault: unknown): EngineError {
   const reason = reasonOf(fault);
   const node = fault instanceof NodeFault ? fault.node : label;
-  const lasting = permanentCode(reason);
-  if (lasting === 'certificate_refused')
-    return new EngineError(lasting, `TLS with ${node} failed: ${serverWords(messageOf(reason))}.`, { cause: reason });
+  if (reason instanceof EngineError) return reason;
+  if (isCertificateFault(reason)) {
+    const { code, message } = tlsFault(reason);
+    return new EngineError(code, message(node, codedWords(reason)), { cause: reason });
+  }
   const said = isReply(reason) ? serverFault(reason) : undefined;
   if (said !== undefined)
     return new EngineError(said.code, `${node} answered: ${serverWords(messageOf(reason))}.`, { cause: reason });
@@ -175,5 +216,6 @@ function unreachable(label: string, fault: unknown): EngineError {
 
 function because(fault: unknown): string {
   const reason = reasonOf(fault);
-  return isCoded(reason) ? ` The last try to connect met ${serverWords(reason.message)}.` : '';
+  if (isCoded(reason)) return ` The last try to connect met ${codedWords(reason)}.`;
+  return isReply(reason) ? ` The last try to connect met ${serverWords(reason.message)}.` : '';
 }

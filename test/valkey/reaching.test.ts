@@ -1,0 +1,367 @@
+/**
+ * What a client is told that cannot reach a server: TLS on one side only, another program at the port, names that do not
+ * resolve, wrong options. Each has its code, says in time whether trying again can help, and tells no secret.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo, type LookupFunction, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { EngineError, ErrorCode } from '../../model/errors.js';
+import { app } from '../../src/index.js';
+import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
+import { certificateAuthority, tlsArgs, type Certificate, type CertificateAuthority } from '../support/certificates.js';
+import { expectSilent } from '../support/silent.js';
+import { findValkeyProgram, freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { startSentinel, type Sentinel } from '../support/valkey/sentinel.js';
+
+const SECRET = 'hush-4711';
+const CALL_TIMEOUT_MS = 1_500;
+/** Of a call that has to wait for its end. */
+const SHORT_MS = 300;
+/** A fault that no waiting mends is told before the time of a call is over. */
+const SOON_MS = 1_000;
+
+const program = await findValkeyProgram();
+let authority: CertificateAuthority;
+let certificate: Certificate;
+let folder: string;
+const servers: ValkeyServer[] = [];
+const sentinels: Sentinel[] = [];
+const others: Server[] = [];
+const sockets: Socket[] = [];
+
+/** Ports without TLS and with it. */
+interface Ports {
+  readonly plain: number;
+  readonly tls: number;
+}
+let single: Ports;
+let cluster: Ports;
+/** Sentinels for a primary that has the same on its port. */
+let sentinel: Ports;
+/** Sentinels for a primary that has the other. */
+let crossed: Ports;
+
+beforeAll(async () => {
+  authority = certificateAuthority();
+  certificate = authority.sign(['DNS:localhost', 'IP:127.0.0.1']);
+  folder = await mkdtemp(join(tmpdir(), 'flowfabric-reaching-'));
+  single = await bothPorts([]);
+  const busPort = await freePort();
+  cluster = await bothPorts(['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--tls-cluster', 'yes']);
+  const admin = new Valkey(cluster.plain);
+  await admin.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
+  while (!String(await admin.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20);
+  admin.disconnect();
+  if (program.kind !== 'binary') return;
+  sentinel = { plain: await watching(single.plain, false), tls: await watching(single.tls, true) };
+  crossed = { plain: await watching(single.tls, false), tls: await watching(single.plain, true) };
+});
+afterAll(async () => {
+  for (const each of sentinels) each.stop();
+  for (const each of others) each.close();
+  for (const each of sockets) each.destroy();
+  await Promise.all(servers.map((server) => server.stop()));
+  await rm(folder, { recursive: true, force: true });
+  authority.remove();
+});
+
+async function bothPorts(args: readonly string[]): Promise<Ports> {
+  const tls = await freePort();
+  const server = await startValkey({ args: [...tlsArgs(authority, certificate, tls), ...args] });
+  servers.push(server);
+  return { plain: server.port, tls };
+}
+
+/** The port of a Sentinel for the primary at a port of its server. */
+async function watching(primary: number, withTls: boolean): Promise<number> {
+  const tls = await freePort();
+  const lines = [
+    ...['cert', 'key'].map(
+      (name) => `tls-${name}-file ${name === 'cert' ? certificate.certFile : certificate.keyFile}`,
+    ),
+    ...[`tls-ca-cert-file ${authority.caFile}`, 'tls-auth-clients no', `tls-port ${tls}`],
+  ];
+  const monitored = { name: 'main', port: primary, quorum: 1 };
+  const started = await startSentinel({ program: (program as { path: string }).path, folder, monitored, lines });
+  sentinels.push(started);
+  return withTls ? tls : started.port;
+}
+
+/** A port at which another program answers. */
+async function port(answer: (socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    answer(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.unref();
+  others.push(server);
+  return (server.address() as AddressInfo).port;
+}
+
+interface Expected {
+  readonly code: ErrorCode;
+  readonly message: RegExp;
+  readonly hint: RegExp;
+}
+
+/** What the client is told; `soon` for faults that last. */
+async function told(options: ValkeyOptions, { code, message, hint }: Expected, soon = true): Promise<EngineError> {
+  const startedAt = performance.now();
+  const error = await valkey({ callTimeoutMs: soon ? CALL_TIMEOUT_MS : SHORT_MS, ...options }).then(
+    () => expect.fail('it was reached'),
+    (reason: EngineError) => reason,
+  );
+  const tookMs = performance.now() - startedAt;
+  expect(error).toMatchObject({ code, retryable: !soon });
+  expect(error.message).toMatch(message);
+  expect(error.hint).toMatch(hint);
+  expectSilent(error, SECRET);
+  if (soon) expect(tookMs).toBeLessThan(SOON_MS);
+  return error;
+}
+
+async function works(options: ValkeyOptions): Promise<void> {
+  const backend = await valkey({ callTimeoutMs: 5_000, ...options });
+  await backend.ping();
+  await backend.close();
+}
+
+const MISMATCH = { code: 'tls_mismatch', hint: /valkeys:/ } as const;
+const SPEAKS = { ...MISMATCH, message: /:\d+ speaks TLS/ };
+const DOES_NOT = { ...MISMATCH, message: /:\d+ does not speak TLS/ };
+const FOREIGN = { code: 'unsupported_server', message: /protocol of Valkey/, hint: /host and port/ } as const;
+const UNREACHED = { code: 'transport_failed', hint: /backoff/ } as const;
+
+const tls = () => ({ ca: authority.ca });
+
+describe.each([
+  ['a single server', () => single],
+  ['a cluster', () => cluster],
+])('%s', (_name, ports) => {
+  const password = SECRET;
+  test('without TLS on both sides, and with it on both', async () => {
+    await works({ url: `valkey://localhost:${ports().plain}` });
+    await works({ url: `valkeys://localhost:${ports().tls}`, tls: tls() });
+  });
+
+  test('with TLS, addressed without it', async () => {
+    await told({ url: `valkey://localhost:${ports().tls}` }, SPEAKS);
+    await told({ url: `valkey://localhost:${ports().tls}`, password }, SPEAKS);
+    await told({ nodes: [`localhost:${ports().tls}`, `127.0.0.1:${ports().tls}`] }, SPEAKS);
+  });
+
+  test('without TLS, addressed with it', async () => {
+    await told({ url: `valkeys://localhost:${ports().plain}` }, DOES_NOT);
+    await told({ url: `valkey://localhost:${ports().plain}`, tls: tls(), password }, DOES_NOT);
+  });
+});
+
+test('a server that wants certificates speaks TLS all the same', async () => {
+  const tlsPort = await freePort();
+  const args = tlsArgs(authority, certificate, tlsPort, 'yes');
+  for (const more of [[], ['--tls-protocols', 'TLSv1.2']]) {
+    const server = await startValkey({ args: [...args, ...more] });
+    await told({ url: `valkey://localhost:${tlsPort}` }, SPEAKS).finally(() => server.stop());
+  }
+});
+
+describe.runIf(program.kind === 'binary')('Sentinels', () => {
+  const at = (sentinelPort: number, more: ValkeyOptions = {}): ValkeyOptions => ({
+    sentinels: [`localhost:${sentinelPort}`],
+    name: 'main',
+    ...more,
+  });
+
+  test('without TLS on both sides, and with it on both', async () => {
+    await works(at(sentinel.plain));
+    await works(at(sentinel.tls, { tls: tls() }));
+  });
+
+  test('with TLS on one side only', async () => {
+    await told(at(sentinel.tls, { password: SECRET, sentinelPassword: SECRET }), SPEAKS);
+    await told(at(sentinel.plain, { tls: tls() }), DOES_NOT);
+  });
+
+  test('with a primary that has TLS and they do not, and the other way round', async () => {
+    expect((await told(at(crossed.plain), SPEAKS)).message).toContain(`:${single.tls} `);
+    expect((await told(at(crossed.tls, { tls: tls() }), DOES_NOT)).message).toContain(`:${single.plain} `);
+  });
+
+  test('that are none, and that do not know the primary', async () => {
+    const hint = /named argument/;
+    await told(at(single.plain), {
+      code: 'invalid_input',
+      message: /sentinels: localhost:\d+ is .* no Sentinel/,
+      hint,
+    });
+    await told(
+      { ...at(sentinel.plain), name: 'other' },
+      { code: 'invalid_input', message: /knows no .*"other"/, hint },
+    );
+  });
+
+  test('that cannot be reached: the reason is told, of the one that may come back', async () => {
+    const dead = await freePort();
+    const message = new RegExp(`localhost:${dead} cannot be reached.*ECONNREFUSED`);
+    await told(at(dead), { ...UNREACHED, message }, false);
+    await told(
+      { ...at(dead), sentinels: [`localhost:${dead}`, `localhost:${single.plain}`] },
+      { ...UNREACHED, message },
+      false,
+    );
+  });
+
+  test('of which one never answers: the others are asked', async () => {
+    const mute = await port(() => undefined);
+    await works({ ...at(0), sentinels: [`localhost:${mute}`, `localhost:${sentinel.plain}`], callTimeoutMs: 900 });
+  });
+});
+
+describe('another program at the port', () => {
+  test.each([
+    ['HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+    ['SSH', 'SSH-2.0-x\r\n'],
+    ['mail', '220 mail\r\n'],
+    ['zeros', '\0'.repeat(8)],
+  ])('%s', async (_name, words) => {
+    const at = await port((socket) => socket.once('data', () => socket.write(words)));
+    await told({ url: `valkey://127.0.0.1:${at}`, password: SECRET }, FOREIGN);
+    await told({ url: `valkeys://127.0.0.1:${at}`, password: SECRET }, DOES_NOT);
+    await told({ sentinels: [`127.0.0.1:${at}`], name: 'main', sentinelPassword: SECRET }, FOREIGN);
+  });
+
+  test('an alert of TLS', async () => {
+    const at = await port((socket) => socket.once('data', () => socket.write(Buffer.from('15030300020246', 'hex'))));
+    await told({ url: `valkey://127.0.0.1:${at}` }, SPEAKS);
+  });
+
+  test('one that hangs up, resets or never answers may be a server again', async () => {
+    const ends = await port((socket) => socket.end());
+    const resets = await port((socket) => socket.resetAndDestroy());
+    const mute = await port((socket) => socket.resume());
+    for (const scheme of ['valkey', 'valkeys'])
+      await Promise.all([
+        told(
+          { url: `${scheme}://127.0.0.1:${ends}` },
+          { ...UNREACHED, message: /met .*(end of the|disconnected)/ },
+          false,
+        ),
+        told({ url: `${scheme}://127.0.0.1:${resets}` }, { ...UNREACHED, message: /ECONNRESET|disconnected/ }, false),
+        told(
+          { url: `${scheme}://127.0.0.1:${mute}` },
+          { code: 'call_timeout', message: /did not answer/, hint: /time/ },
+          false,
+        ),
+      ]);
+  });
+});
+
+describe('names', () => {
+  const failing: Readonly<Record<string, LookupFunction>> = {
+    'threw an error': () => {
+      throw new Error(SECRET);
+    },
+    failed: (_name, _options, done) => done(new Error(SECRET), '', 0),
+    'gave no IP address': (_name, options, done) => (options.all ? done(null, []) : done(null, SECRET, 4)),
+  };
+  const ways: readonly (readonly [string, () => ValkeyOptions])[] = [
+    ['a server', () => ({ url: `valkey://localhost:${single.plain}` })],
+    ['a server with TLS', () => ({ url: `valkeys://localhost:${single.tls}`, tls: tls() })],
+    ['a Sentinel', () => ({ sentinels: ['localhost:1'], name: 'main' })],
+  ];
+  test.each(ways)('a `lookup` that fails, for %s', async (_name, options) => {
+    await Promise.all(
+      Object.entries(failing).map(([how, lookup]) =>
+        told({ ...options(), lookup }, { ...UNREACHED, message: new RegExp(`lookup.* ${how} for "localhost"`) }, false),
+      ),
+    );
+  });
+
+  test('that do not resolve', async () => {
+    const lookup: LookupFunction = (name, _options, done) =>
+      done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' }), '', 0);
+    await told({ url: 'valkey://a.internal', lookup }, { ...UNREACHED, message: /ENOTFOUND a\.internal/ }, false);
+  });
+});
+
+describe('options of TLS that cannot be used', () => {
+  const invalid = (message: RegExp) => ({ code: 'invalid_input', message, hint: /named argument/ }) as const;
+  const own = () => authority.sign(['DNS:client']);
+  test.each<[string, () => NonNullable<ValkeyOptions['tls']>, RegExp]>([
+    ['ciphers', () => ({ ciphers: 'NOPE' }), /`ciphers` .*no cipher/],
+    ['a version that is none', () => ({ minVersion: 'TLSv9' as 'TLSv1.3' }), /`minVersion`/],
+    ['versions that exclude each other', () => ({ ...tls(), maxVersion: 'TLSv1.1' }), /`maxVersion`/],
+    ['the path of an authority', () => ({ ca: `/etc/${SECRET}.pem` }), /`ca` .*not its path/],
+    ['a certificate that is none', () => ({ ...tls(), cert: SECRET, key: own().key }), /`cert` .*PEM/],
+    ['an unreadable key', () => ({ cert: own().cert, key: `-----BEGIN PRIVATE KEY-----\n${SECRET}\n` }), /`key`/],
+    ['a key of another certificate', () => ({ cert: own().cert, key: own().key }), /mismatch/],
+    ['a bad archive', () => ({ pfx: Buffer.from(SECRET), passphrase: SECRET }), /`pfx`/],
+    ['a curve', () => ({ ecdhCurve: SECRET }), /`ecdhCurve`/],
+    ['a name that is no text', () => ({ servername: 5 as never }), /tls: /],
+  ])('%s', async (_name, options, message) => {
+    await told({ url: `valkeys://localhost:${single.tls}`, tls: options() }, invalid(message));
+    await told({ sentinels: [`localhost:${single.tls}`], name: 'main', tls: options() }, invalid(message));
+  });
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error(SECRET);
+      },
+    ],
+    ['returns an error', () => new Error(SECRET)],
+  ])('a `checkServerIdentity` that %s refuses the certificate', async (_name, checkServerIdentity) => {
+    await told(
+      { url: `valkeys://localhost:${single.tls}`, tls: { ...tls(), checkServerIdentity } },
+      { code: 'certificate_refused', message: /checkServerIdentity/, hint: /certificate/ },
+    );
+  });
+});
+
+test('an app that waits for its server is told at once what waiting does not mend', async () => {
+  const tasks = app({ backend: valkey({ url: `valkey://localhost:${single.tls}`, callTimeoutMs: CALL_TIMEOUT_MS }) });
+  const task = tasks.task('t', () => Promise.resolve(1));
+  await expect(task.run()).rejects.toMatchObject({ code: 'tls_mismatch' });
+  await tasks.close();
+});
+
+test('a server that loses its TLS is named, and found again', async () => {
+  const plainPort = await freePort();
+  const tlsPort = await freePort();
+  const args = tlsArgs(authority, certificate, tlsPort);
+  const first = await startValkey({ port: plainPort, args });
+  const backend = await valkey({ url: `valkeys://localhost:${tlsPort}`, tls: tls(), callTimeoutMs: CALL_TIMEOUT_MS });
+  await first.stop();
+  const plain = await startValkey({ port: tlsPort });
+  await expect
+    .poll(
+      () =>
+        backend.ping().then(
+          () => undefined,
+          (error: EngineError) => error.code,
+        ),
+      { timeout: 20_000 },
+    )
+    .toBe('tls_mismatch');
+  await plain.stop();
+  const again = await startValkey({ port: plainPort, args });
+  await expect
+    .poll(
+      () =>
+        backend.ping().then(
+          () => 'found',
+          () => 'not yet',
+        ),
+      { timeout: 20_000 },
+    )
+    .toBe('found');
+  await backend.close();
+  await again.stop();
+});
