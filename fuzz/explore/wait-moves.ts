@@ -4,7 +4,7 @@ import type { ArgsOf, Command } from '../../model/machine.js';
 import { digestOf, messageOf } from '../../model/signing/token.js';
 import type { ResumeCondition } from '../../model/suspension/condition.js';
 import { idOf, PARTITION, SECRETS } from './node.js';
-import { claimOf, WAITER, waiterOf, type WaitState } from './waits.js';
+import { claimOf, WAITER, waiterOf, type WaitState } from './wait-state.js';
 
 /** A move in words, and its command. */
 export type WaitMove = readonly [words: string, command: Command];

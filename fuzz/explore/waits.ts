@@ -4,45 +4,20 @@
  * worker takes over. Every invariant is checked in every state, accepted signals are kept, and every state reaches an
  * end.
  */
-import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
-import type { FullFence } from '../../model/lease/fence.js';
-import { LIMITS } from '../../model/limits.js';
 import type { AnyDecision, Command } from '../../model/machine.js';
 import { violations } from '../../model/specification/invariants.js';
 import { claimedIn } from '../claimed.js';
-import { apply, decide, executionOf, idOf, PARTITION, rootNode, SECRETS, START_AT, type Small } from './node.js';
+import { apply, decide, PARTITION, rootNode, SECRETS, START_AT } from './node.js';
 import { waitMoves } from './wait-moves.js';
+import { claimOf, WAITER, waiterOf, type WaitState } from './wait-state.js';
 
-export const WAITER = executionOf(1);
 /** The world ends here, ms from its start, because later times show nothing new. */
 const END_MS = 2_500;
-
-export interface WaitState extends Small {
-  readonly now: number;
-  readonly path: readonly string[];
-  /** Fences from claims, oldest first. */
-  readonly fences: readonly FullFence[];
-  /** The last requested suspension, to be repeated. */
-  readonly asked: Command | undefined;
-}
 
 /** Decides on a command; tests can replace it with a broken decision. */
 export type Decider = (state: WaitState, command: Command) => AnyDecision;
 const honest: Decider = (state, command) => decide(state, command);
-
-export const waiterOf = ({ state }: Small): ReadonlyExecution | undefined => state.tables.execution.get(WAITER);
-
-const WORKER = { workerId: 'pool', workerInstanceId: 'w', leaseTtlMs: LIMITS.minLeaseTtlMs };
-
-/** A claim of the only execution, with ids that follow from the number of claims. */
-export const claimOf = ({ fences: { length: n } }: WaitState): Command => ({
-  name: 'claimForWorker',
-  args: {
-    ...{ partition: PARTITION, laneId: 'main', ...WORKER },
-    claims: [{ leaseId: idOf(100 + n), attemptId: idOf(200 + n) }],
-  },
-});
 
 /** The state after a decision, with what its callers know. */
 function after(state: WaitState, words: string, command: Command, decision: AnyDecision): WaitState {

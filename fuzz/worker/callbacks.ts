@@ -6,7 +6,8 @@ import { EngineError } from '../../src/engine/index.js';
 import { InvalidDefinitionError, type SignalReceipt, type TaskContext, type Waitpoint } from '../../src/index.js';
 import { addressIn } from '../../src/shared/envelope.js';
 import { partitionKeyOf } from '../../model/ids.js';
-import type { Input, Node } from './node.js';
+import type { Input } from './input.js';
+import type { Node } from './node.js';
 import type { World } from './world.js';
 
 /** Names of the signals of callbacks. */

@@ -11,7 +11,8 @@ import type { Flow } from '../../src/index.js';
 import type { ExecutionFacts, HandlerCall } from './facts.js';
 import type { FlowSetup, MemberSetup, Stage } from './flow-program.js';
 import type { Result } from './handlers.js';
-import { NO_RUN, type Input, type Node } from './node.js';
+import { NO_RUN, type Input } from './input.js';
+import type { Node } from './node.js';
 import { short } from './story.js';
 import type { World } from './world.js';
 

@@ -10,7 +10,8 @@ import {
   type TaskContext,
 } from '../../src/index.js';
 import type { HandlerCall } from './facts.js';
-import { NO_RUN, type Input, type Node } from './node.js';
+import { NO_RUN, type Input } from './input.js';
+import type { Node } from './node.js';
 import type { ChildrenSetup, Step, StepsSetup } from './program.js';
 import { isWait } from './waits.js';
 import type { World } from './world.js';

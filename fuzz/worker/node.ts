@@ -6,19 +6,10 @@ import type { ExecutionFacts } from './facts.js';
 import { Flows } from './flows.js';
 import type { FlowSetup } from './flow-program.js';
 import { playing } from './handlers.js';
+import type { Input } from './input.js';
 import type { WorkerSetup } from './program.js';
 import { callText, wakeText } from './story.js';
 import type { World } from './world.js';
-
-export interface Input {
-  readonly run: number;
-  /** For a child: its duration, and whether it fails. */
-  readonly child?: { readonly takesMs: number; readonly fails: boolean };
-  /** For a member of a flow: the results of its upstreams. */
-  readonly given?: unknown;
-}
-/** The run of a child: requested only by its parent. */
-export const NO_RUN = -1;
 
 /** A cause that can block a process. */
 export interface Trouble {

@@ -15,7 +15,7 @@ import {
 } from '../../src/index.js';
 import { CALLBACK } from './callbacks.js';
 import type { HandlerCall } from './facts.js';
-import type { Input } from './node.js';
+import type { Input } from './input.js';
 import type { World } from './world.js';
 
 /** How long handlers sleep and wait, ms. */
