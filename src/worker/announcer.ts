@@ -116,6 +116,13 @@ export class Announcer {
     );
   }
 
+  blockedBefore(attempt: Attempt, inMs: number): void {
+    this.log.warn(
+      `${nameOf(attempt)} has blocked the event loop of this worker until leases were lost; it is attempted again in ` +
+        `${inMs} ms.`,
+    );
+  }
+
   /** @param restMs for how long the worker claims no executions of the one task, ms */
   loopBlocked(forMs: number, tasks: readonly string[], restMs: number): void {
     const names = tasks.map((task) => `"${task}"`).join(', ');

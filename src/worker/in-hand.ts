@@ -32,6 +32,11 @@ export class AttemptsInHand {
     if (holder.attempts.length === 0) this.byExecution.delete(attempt.executionId);
   }
 
+  /** The ids of the executions in hand. */
+  ids(): Iterable<string> {
+    return this.byExecution.keys();
+  }
+
   /** The attempts of an execution, oldest first. */
   of(executionId: string): readonly Attempt[] {
     return this.byExecution.get(executionId)?.attempts ?? NONE;

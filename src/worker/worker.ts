@@ -26,13 +26,14 @@ import { WORKER_EVENTS, type FinishedOutcome, type Worker, type WorkerEvents, ty
 import { Announcer } from './announcer.js';
 import { Attempt, type AttemptHooks } from './attempt.js';
 import { Beginner } from './begin.js';
+import { Blockers } from './blockers.js';
 import type { ChildRowOf } from './children/child.js';
 import { HandlerContext, progressArgs, type ContextDependencies } from './context.js';
 import { EndsWatch } from './ends-watch.js';
 import { runHandler, suspended, type Ending, type RunnerHost, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
-import { LoopWatch } from './loop-watch.js';
+import { LoopWatch, type Block } from './loop-watch.js';
 import { lossesOf, mayBeLostOften, pauseAfter } from './lost-often.js';
 import type { ResolvedSettings } from './options.js';
 import { Orphans, unhandled } from './orphans.js';
@@ -82,7 +83,8 @@ export class TaskWorker implements Worker {
   private readonly beginner: Beginner | undefined;
   private readonly stuck: StuckHandlers;
   private readonly resting: RestingKinds;
-  private readonly loopWatch: LoopWatch | undefined;
+  private readonly blockers = new Blockers();
+  private readonly loopWatch: LoopWatch<Attempt> | undefined;
   private readonly patience: Patience;
   private readonly endsWatch: EndsWatch;
   private readonly hooks: AttemptHooks;
@@ -186,14 +188,17 @@ export class TaskWorker implements Worker {
     });
   }
 
-  private newLoopWatch(): LoopWatch {
+  private newLoopWatch(): LoopWatch<Attempt> {
     const { clock, settings } = this.deps;
     return new LoopWatch({
       clock,
       leaseTtlMs: settings.leaseTtlMs,
-      running: () => [...this.running].map(({ claimed }) => claimed.executionKind),
-      // Answers that have arrived are read first, and leases judged in time.
-      onBlocked: (forMs, tasks, culprit) => afterIo(clock, () => this.loopBlocked(forMs, tasks, culprit)),
+      running: () => this.running,
+      onBlocked: (block) => {
+        this.blame(block);
+        // Answers that have arrived are read first, and leases judged in time.
+        afterIo(clock, () => this.loopBlocked(block));
+      },
     });
   }
 
@@ -202,7 +207,7 @@ export class TaskWorker implements Worker {
     return {
       call: (attempt, task, input) => {
         const context = new HandlerContext(attempt, input, this.contextDependencies);
-        return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(task, context);
+        return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(attempt, task, context);
       },
       results: (attempt) => resultsFor(attempt, backend, clock),
       ended: (attempt, ending) => {
@@ -285,22 +290,23 @@ export class TaskWorker implements Worker {
     this.watchTurns();
     // Not in this turn: all executions of a claim are accepted before the first handler runs.
     void RESOLVED.then(() => {
-      if (this.keeper.isStale(attempt) || mayBeLostOften(attempt.claimed)) void this.beginOrPark(attempt, task);
+      if (this.keeper.isStale(attempt) || this.mayBePaused(attempt)) void this.beginOrPark(attempt, task);
       else this.begin(attempt, task);
     });
   }
 
-  /** Calls the handler if the attempt is still owned, unless its execution was lost too often lately. */
+  private mayBePaused({ executionId, claimed }: Attempt): boolean {
+    return mayBeLostOften(claimed) || (claimed.claimKind === 'reclaimed' && this.blockers.knows(executionId));
+  }
+
+  /** Calls the handler if the attempt is still owned, unless its execution takes workers down. */
   private async beginOrPark(attempt: Attempt, task: TaskHandler): Promise<void> {
     // When the grant was read late, or a handler before this one blocked the event loop, the lease may be over, and a
     // handler that blocks the event loop would lose it.
     let isKept = !this.keeper.isStale(attempt) || (await this.keeper.confirm(attempt));
-    if (isKept && mayBeLostOften(attempt.claimed)) {
-      const losses = await lossesOf(attempt.executionId, this.deps.backend);
-      // Spread, so that the cause and what it took along do not come back together.
-      const inMs = Math.round(spread(this.deps.clock, pauseAfter(losses), PAUSE_SPREAD));
+    if (isKept && this.mayBePaused(attempt)) {
+      const inMs = await this.pauseOf(attempt);
       if (inMs > 0) {
-        this.announcer.lostOften(attempt, losses, inMs);
         this.ended(attempt, { kind: 'delay', until: { inMs } });
         return;
       }
@@ -308,6 +314,24 @@ export class TaskWorker implements Worker {
     }
     if (isKept) this.begin(attempt, task);
     else this.ended(attempt, { kind: 'lost' });
+  }
+
+  /** How long to park an execution that was taken over, ms. */
+  private async pauseOf(attempt: Attempt): Promise<number> {
+    const { executionId } = attempt;
+    // Spread, so that the cause and what it took along do not come back together.
+    const spreadMs = (ms: number): number => Math.round(spread(this.deps.clock, ms, PAUSE_SPREAD));
+    this.loopWatch?.look();
+    const known = this.blockers.pauseOf(executionId);
+    if (known !== undefined) {
+      const inMs = spreadMs(known);
+      if (inMs > 0) this.announcer.blockedBefore(attempt, inMs);
+      return inMs;
+    }
+    const losses = await lossesOf(executionId, this.deps.backend);
+    const inMs = spreadMs(pauseAfter(losses));
+    if (inMs > 0) this.announcer.lostOften(attempt, losses, inMs);
+    return inMs;
   }
 
   private begin(attempt: Attempt, task: TaskHandler): void {
@@ -433,6 +457,7 @@ export class TaskWorker implements Worker {
     const { startedAt } = attempt;
     attempt.progress?.take();
     this.attempts.remove(attempt);
+    if (outcome === 'completed' || outcome === 'failed') this.blockers.forget(attempt.executionId);
     this.keeper.remove(attempt);
     this.claimer.ended(attempt.claimed.leaseId, outcome === 'completed');
     this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
@@ -466,10 +491,17 @@ export class TaskWorker implements Worker {
     this.claimer.setPaused(tooMany);
   }
 
-  private loopBlocked(forMs: number, tasks: readonly string[], culprit: string | undefined): void {
+  /** Remembers the executions that blocked the event loop, and those that ran beside them. */
+  private blame({ blockers, culprit }: Block<Attempt>): void {
+    for (const [{ executionId }, ms] of blockers) this.blockers.blocked(executionId, ms);
+    if (culprit === undefined) return;
+    for (const executionId of this.attempts.ids()) this.blockers.ranBeside(executionId);
+  }
+
+  private loopBlocked({ forMs, tasks, culprit, hasOthers }: Block<Attempt>): void {
     const kinds = this.resting.without(this.deps.kinds?.()) ?? [];
-    // A rest is for the sake of other tasks: without any, the worker would only be idle.
-    const serves = culprit !== undefined && kinds.some((kind) => kind !== culprit);
+    // A rest is for the sake of other tasks: without work of theirs, the worker would only be idle.
+    const serves = culprit !== undefined && hasOthers && kinds.some((kind) => kind !== culprit);
     const restMs = serves && this.draining === undefined ? this.resting.rest(culprit, forMs) : 0;
     this.announcer.loopBlocked(forMs, tasks, restMs);
   }

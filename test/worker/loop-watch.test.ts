@@ -1,28 +1,38 @@
 /** A worker whose event loop stood still says so, and names the task. */
-import { describe, expect, it } from 'vitest';
-import { LoopWatch } from '../../src/worker/loop-watch.js';
+import { stat } from 'node:fs/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '../../src/engine/clock.js';
+import { LoopWatch, type Block, type Watched } from '../../src/worker/loop-watch.js';
+import { block, pause } from '../app/support.js';
 import { ManualClock } from './manual-clock.js';
 
 const LEASE = 12_000;
 
+const runOf = (executionKind: string): Watched => ({ claimed: { executionKind }, isOver: false });
+
+const IDLE = { handler: () => undefined };
+
 function setUp() {
   const clock = new ManualClock();
-  const running: string[] = [];
-  const said: [number, readonly string[]][] = [];
+  const running: Watched[] = [];
+  const said: Block<Watched>[] = [];
   const watch = new LoopWatch({
     clock,
     leaseTtlMs: LEASE,
     running: () => running,
-    onBlocked: (forMs, tasks) => said.push([forMs, tasks]),
+    onBlocked: (block) => said.push(block),
   });
-  return { clock, running, said, watch };
+  /** Calls a handler that computes for so long. */
+  const call = (of: Watched, ms = 0) =>
+    watch.measure(of, ms === 0 ? IDLE : { handler: () => void (clock.time += ms) }, undefined);
+  return { clock, running, said, watch, call };
 }
 
 describe('the watch on the event loop', () => {
   it('is silent about stretches that cost no lease', async () => {
-    const { clock, running, said, watch } = setUp();
-    running.push('t');
-    watch.measure({ name: 't', handler: () => undefined }, undefined);
+    const { clock, running, said, call } = setUp();
+    running.push(runOf('t'));
+    call(runOf('t'));
     for (let stretch = 0; stretch < 20; stretch++) {
       await clock.block(6_900);
       await clock.pass(stretch * 100);
@@ -32,54 +42,163 @@ describe('the watch on the event loop', () => {
 
   it('tells of every stretch of two thirds of a lease, whenever it begins', async () => {
     for (let phase = 0; phase < 1_000; phase += 90) {
-      const { clock, running, said, watch } = setUp();
-      running.push('a', 'b', 'a');
-      watch.measure({ name: 'a', handler: () => undefined }, undefined);
+      const { clock, running, said, watch, call } = setUp();
+      running.push(runOf('a'), runOf('b'), runOf('a'));
+      call(runOf('a'));
       await clock.pass(phase);
       await clock.block(8_000);
       expect(said).toHaveLength(1);
-      const [[forMs, tasks]] = said as [[number, string[]]];
+      const [{ forMs, tasks, culprit }] = said as [Block<Watched>];
       expect(forMs).toBeGreaterThanOrEqual(7_000);
       expect(forMs).toBeLessThanOrEqual(8_000);
       expect(tasks).toEqual(['a', 'b']);
+      expect(culprit).toBeUndefined();
+      watch.stop();
     }
   });
 
   it('knows the task that computed when it was called, also when it has ended by then', async () => {
-    const { clock, running, said, watch } = setUp();
-    running.push('other');
-    watch.measure({ name: 'other', handler: () => undefined }, undefined);
-    watch.measure(
-      {
-        name: 'culprit',
-        handler: () => {
-          clock.time += 9_000;
-        },
-      },
-      undefined,
-    );
+    const { clock, running, said, call } = setUp();
+    running.push(runOf('other'));
+    call(runOf('other'));
+    const culprit = runOf('culprit');
+    call(culprit, 9_000);
     await clock.block(0);
-    expect(said).toEqual([[9_000, ['culprit']]]);
+    expect(said).toEqual([
+      { forMs: 9_000, tasks: ['culprit'], culprit: 'culprit', hasOthers: true, blockers: new Map([[culprit, 9_000]]) },
+    ]);
+  });
+
+  it('knows the task of which many runs together took most of a block', async () => {
+    const { clock, said, call } = setUp();
+    for (let run = 0; run < 8; run++) call(runOf('short'), 1_000);
+    call(runOf('other'), 1_000);
+    await clock.block(0);
+    expect(said).toEqual([{ forMs: 8_000, tasks: ['short'], culprit: 'short', hasOthers: true, blockers: new Map() }]);
+  });
+
+  it('knows each of several runs that block one after another', async () => {
+    const { clock, said, call } = setUp();
+    const runs = [runOf('long'), runOf('long'), runOf('long')];
+    for (const run of runs) call(run, 9_000);
+    await clock.block(0);
+    const [{ culprit, hasOthers, blockers }] = said as [Block<Watched>];
+    expect([culprit, hasOthers, [...blockers.keys()]]).toEqual(['long', false, runs]);
+  });
+
+  it('counts a task as another for ten minutes after it ran', async () => {
+    for (const [passMs, hasOthers] of [
+      [590_000, true],
+      [602_000, false],
+    ] as const) {
+      const { clock, running, said, call } = setUp();
+      call(runOf('other'));
+      await clock.pass(1_000);
+      running.push(runOf('t'));
+      await clock.pass(passMs);
+      call(runOf('t'), 9_000);
+      await clock.block(0);
+      expect(said.map((each) => each.hasOthers)).toEqual([hasOthers]);
+    }
   });
 
   it('names a task that was called long before, and has lost its lease by the time of the report', async () => {
-    const { clock, running, said, watch } = setUp();
-    running.push('culprit', 'other');
-    watch.measure({ name: 'culprit', handler: () => undefined }, undefined);
+    const { clock, running, said, watch, call } = setUp();
+    running.push(runOf('culprit'), runOf('other'));
+    call(runOf('culprit'));
     await clock.pass(5_000);
     running.shift();
     await clock.block(9_000);
-    expect(said.map(([, tasks]) => [...tasks].sort())).toEqual([['culprit', 'other']]);
+    expect(said.map(({ tasks }) => [...tasks].sort())).toEqual([['culprit', 'other']]);
+    watch.stop();
+  });
+
+  it('reports a block once to those who look before the timer does', async () => {
+    const { clock, running, said, watch, call } = setUp();
+    running.push(runOf('t'));
+    call(runOf('t'));
+    watch.look();
+    expect(said).toEqual([]);
+    call(runOf('t'), 9_000);
+    watch.look();
+    expect(said).toHaveLength(1);
+    watch.look();
+    await clock.block(0);
+    expect(said).toHaveLength(1);
+    expect(clock.pending).toBe(1);
+    watch.stop();
   });
 
   it('does not beat when no handler runs', async () => {
-    const { clock, running, watch } = setUp();
-    running.push('t');
-    watch.measure({ name: 't', handler: () => undefined }, undefined);
+    const { clock, running, call } = setUp();
+    running.push(runOf('t'));
+    call(runOf('t'));
     await clock.pass(5_000);
     expect(clock.pending).toBe(1);
     running.pop();
     await clock.pass(5_000);
     expect(clock.pending).toBe(0);
+  });
+});
+
+/** Holds the loop until leases are lost. */
+const held = async (_before?: unknown): Promise<void> => block(150);
+
+describe('after a block that no call explains', () => {
+  /** A watch with real time, whose loop was blocked once by code of nobody. */
+  async function traced() {
+    const running: Watched[] = [];
+    const said: Block<Watched>[] = [];
+    const watch = new LoopWatch<Watched>({
+      clock: systemClock,
+      leaseTtlMs: 120,
+      running: () => running,
+      onBlocked: (each) => said.push(each),
+    });
+    onTestFinished(() => watch.stop());
+    const call = <T>(of: Watched, handler: () => T): T => {
+      running.push(of);
+      return watch.measure(of, { handler }, undefined);
+    };
+    await call(runOf('first'), async () => {
+      await pause(1);
+      block(150);
+    });
+    await pause(30);
+    expect(said).toHaveLength(1);
+    expect(said[0]?.culprit).toBeUndefined();
+    return { said, call };
+  }
+
+  it.each([
+    ['a timer', () => pause(1).then(held)],
+    ['an await', async () => held(await pause(1)).then(() => pause(1))],
+    ['an immediate', () => new Promise<void>((resolve) => void setImmediate(() => resolve(held())))],
+    ['a microtask', () => new Promise<void>((resolve) => queueMicrotask(() => resolve(held())))],
+    ['an answer of the system', () => stat('.').then(held)],
+  ])('a handler that blocks after %s is known', async (_, handler) => {
+    const { said, call } = await traced();
+    const culprit = runOf('culprit');
+    await Promise.all([
+      call(runOf('before'), () => pause(1)),
+      call(culprit, handler),
+      call(runOf('after'), () => pause(2)),
+    ]);
+    await pause(30);
+    expect(said[1]).toMatchObject({ tasks: ['culprit'], culprit: 'culprit' });
+    expect([...(said[1]?.blockers.keys() ?? [])]).toEqual([culprit]);
+  });
+
+  it("code outside of handlers is nobody's, also code that a handler left behind", async () => {
+    const { said, call } = await traced();
+    const over = { ...runOf('over'), isOver: false };
+    await call(over, async () => void setTimeout(() => block(150), 20));
+    over.isOver = true;
+    await call(runOf('t'), () => pause(60));
+    await pause(20);
+    expect(said[1]?.culprit).toBeUndefined();
+    block(150);
+    await pause(30);
+    expect(said[2]?.culprit).toBeUndefined();
   });
 });

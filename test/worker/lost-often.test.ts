@@ -2,9 +2,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { App, Backend } from '../../src/index.js';
+import { Blockers } from '../../src/worker/blockers.js';
 import { pauseAfter } from '../../src/worker/lost-often.js';
 import { RestingKinds } from '../../src/worker/resting-kinds.js';
-import { block, memoryApp, pause, until } from '../app/support.js';
+import { block, collectingLog, memoryApp, pause, until } from '../app/support.js';
 import { harness, type Harness } from './harness.js';
 import { ManualClock } from './manual-clock.js';
 
@@ -107,5 +108,89 @@ describe('a task that blocked the event loop', () => {
     await healthy.runMany(Array.from({ length: 80 }, () => undefined));
     await until(() => worker.stats().completed === 80);
     expect(blocks).toBeLessThanOrEqual(2);
+  });
+
+  it.each([
+    ['another task', 'healthy'],
+    ['the same task', 'bad'],
+  ])('after its first await lets healthy work of %s go on', async (_, kind) => {
+    a = memoryApp();
+    let blocks = 0;
+    const handler = async ({ input }: { input: unknown }) => {
+      await pause(20);
+      if (input !== 'block') return;
+      blocks++;
+      block(1_500);
+      await pause(1);
+    };
+    const tasks = { bad: a.task('bad', handler), healthy: a.task('healthy', handler) };
+    const worker = await a.worker({ slots: 2, leaseTtl: 1_000 });
+    await tasks.bad.runMany(['block', 'block', 'block']);
+    await tasks[kind as 'bad' | 'healthy'].runMany(Array.from({ length: 80 }, () => 'no'));
+    await until(() => worker.stats().completed === 80);
+    // Each blocks once or twice before it is known and parked.
+    expect(blocks).toBeLessThanOrEqual(6);
+  });
+
+  it('is no reason to park what ran beside it', async () => {
+    const { log, lines } = collectingLog();
+    a = memoryApp({ log });
+    let blocks = 0;
+    let lost = 0;
+    const bad = a.task('bad', async ({ signal }) => {
+      // Until its run is cancelled, it would come back.
+      if (signal.aborted || blocks === 3) return;
+      blocks++;
+      block(1_200);
+    });
+    const healthy = a.task('healthy', async ({ signal }) => {
+      while (lost < 3 && !signal.aborted) await pause(10);
+      signal.throwIfAborted();
+    });
+    const worker = await a.worker({ slots: 4, leaseTtl: 1_000 });
+    worker.on('leaseLost', ({ task }) => (lost += Number(task === 'healthy')));
+    const run = await healthy.run();
+    await until(() => worker.stats().running === 1);
+    for (let each = 0; each < 3; each++) {
+      await bad.run();
+      await until(() => lost > each);
+    }
+    await run.result();
+    expect(lines.filter((line) => line.includes('"healthy"') && line.includes('attempted again in'))).toEqual([]);
+  });
+});
+
+describe('what a worker knows of blockers', () => {
+  it('parks them for four times as long as all of them blocked, doubled each time, five minutes at most', () => {
+    const blockers = new Blockers();
+    expect(blockers.knows('a')).toBe(false);
+    expect(blockers.pauseOf('a')).toBeUndefined();
+    blockers.blocked('a', 1_000);
+    blockers.blocked('b', 2_000);
+    expect([blockers.pauseOf('a'), blockers.pauseOf('b')]).toEqual([4_000, 12_000]);
+    blockers.blocked('a', 1_000);
+    blockers.blocked('a', 1_000);
+    expect(blockers.pauseOf('a')).toBe(24_000);
+    for (let time = 0; time < 10; time++) blockers.blocked('a', 1_000);
+    expect(blockers.pauseOf('a')).toBe(300_000);
+    blockers.forget('a');
+    expect(blockers.knows('a')).toBe(false);
+  });
+
+  it('excuses one loss of what ran beside them, and no loss of theirs', () => {
+    const blockers = new Blockers();
+    blockers.blocked('bad', 1_000);
+    blockers.ranBeside('bad');
+    blockers.ranBeside('healthy');
+    expect(blockers.pauseOf('bad')).toBe(4_000);
+    expect(blockers.knows('healthy')).toBe(true);
+    expect(blockers.pauseOf('healthy')).toBe(0);
+    expect(blockers.pauseOf('healthy')).toBeUndefined();
+  });
+
+  it('remembers a thousand executions', () => {
+    const blockers = new Blockers();
+    for (let id = 0; id <= 1_000; id++) blockers.blocked(String(id), 1);
+    expect([blockers.knows('0'), blockers.knows('1'), blockers.knows('1000')]).toEqual([false, true, true]);
   });
 });
