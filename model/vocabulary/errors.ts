@@ -118,7 +118,25 @@ export interface ErrorMeaning {
   readonly errorClass: ErrorClass;
   /** Whether a code says that the requested state exists already. */
   readonly idempotent: boolean;
+  /** What to do next. */
+  readonly hint: string;
 }
+
+/** What to do about codes that this version does not raise. */
+const HINTS: Readonly<Record<ErrorClass, string>> = {
+  terminal: 'Stop: the same call cannot succeed.',
+  retryable: 'Read the state again, or wait with a backoff, then repeat the call.',
+  cooperative: 'Do what the error names, then stop.',
+  informational: 'Skip this item: it needs nothing more.',
+  expected: 'Go on: there is nothing yet.',
+  soft_error: 'Log it and continue.',
+  bug: 'Report this with the message: it must not happen.',
+};
+
+/** Codes that this version raises, from its catalogue. */
+const OURS: Readonly<
+  Record<string, { readonly family: ErrorFamily; readonly retryable: boolean; readonly hint: string }>
+> = { ...REJECTIONS, ...BOUNDARY_ERRORS };
 
 const MEANINGS: ReadonlyMap<string, ErrorMeaning> = new Map(
   ERROR_FAMILIES.flatMap((family) =>
@@ -126,24 +144,21 @@ const MEANINGS: ReadonlyMap<string, ErrorMeaning> = new Map(
       (CATALOGUE[family][errorClass] ?? '')
         .split(' ')
         .filter((code) => code !== '')
-        .map((code) => [code, { family, errorClass, idempotent: IDEMPOTENT.has(code) }] as const),
+        .map((code) => {
+          const hint = OURS[code]?.hint ?? HINTS[errorClass];
+          return [code, { family, errorClass, idempotent: IDEMPOTENT.has(code), hint }] as const;
+        }),
     ),
   ),
 );
-
-/** Codes that only this product has, from its catalogue. */
-const OURS: Readonly<Record<string, { readonly family: ErrorFamily; readonly retryable: boolean }>> = {
-  ...REJECTIONS,
-  ...BOUNDARY_ERRORS,
-};
 
 /** The meaning of a code; undefined when neither the contract nor this version has it. */
 export function meaningOfCode(code: string): ErrorMeaning | undefined {
   const known = MEANINGS.get(code);
   if (known !== undefined || !Object.hasOwn(OURS, code)) return known;
-  const { family, retryable } = OURS[code] as (typeof OURS)[string];
+  const { family, retryable, hint } = OURS[code] as (typeof OURS)[string];
   const errorClass = family === 'bug' ? 'bug' : retryable ? 'retryable' : 'terminal';
-  return { family, errorClass, idempotent: false };
+  return { family, errorClass, idempotent: false, hint };
 }
 
 /** What an error means for its caller. An unknown code is a bug. */

@@ -249,12 +249,17 @@ describe('errors', () => {
     if (retryable) expect(meaning?.errorClass).toBe('retryable');
   });
 
+  test.each([...CONTRACT_CODES, ...Object.keys(ours)])('%s says in sentences what to do', (code) => {
+    expect(meaningOfCode(code)?.hint).toMatch(/^[A-Z][^.]*.*[.]$/);
+  });
+
   it('have one meaning each', () => {
     expect(CONTRACT_CODES.length).toBeGreaterThan(110);
     expect(meaningOfCode('waitpoint_already_exists')).toEqual({
       family: 'conflict',
       errorClass: 'informational',
       idempotent: true,
+      hint: REJECTIONS.waitpoint_already_exists.hint,
     });
     expect(meaningOfCode('budget_exceeded')?.errorClass).toBe('cooperative');
     expect(meaningOfCode('nothing_like_it')).toBeUndefined();
