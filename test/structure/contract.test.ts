@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { OPERATIONS, QUERIES, type OperationName, type QueryName } from '../../model/machine.js';
 import { answersToReads } from './contract-answers.js';
-import { CONTRACT, READS } from './contract.js';
+import { CONTRACT, LITERALS, READS } from './contract.js';
 
 type Schema = z.core.$ZodTypes;
 type Row = readonly [name: string, differences: string[]];
@@ -50,6 +50,29 @@ function differencesOf(
       return wordsOf(members).flatMap((each) => (found.includes(each) ? [] : [`${kind} without ${each}`]));
     }),
   ];
+}
+
+/** Every literal in a schema. */
+function literalsIn(schema: unknown, seen = new Set<unknown>()): string[] {
+  if (typeof schema !== 'object' || schema === null || seen.has(schema)) return [];
+  seen.add(schema);
+  const def = defOf(schema);
+  switch (def.type) {
+    case 'literal':
+      return def.values.map(String);
+    case 'enum':
+      return Object.values(def.entries).map(String);
+    case 'object':
+      return Object.values(def.shape).flatMap((member) => literalsIn(member, seen));
+    case 'union':
+      return def.options.flatMap((option) => literalsIn(option, seen));
+    case 'array':
+      return literalsIn(def.element, seen);
+    case 'lazy':
+      return literalsIn(def.getter(), seen);
+    default:
+      return 'innerType' in def ? literalsIn(def.innerType, seen) : 'in' in def ? literalsIn(def.in, seen) : [];
+  }
 }
 
 const PAGE = readFileSync(fileURLToPath(new URL('../../docs/contracts.md', import.meta.url)), 'utf8');
@@ -95,4 +118,10 @@ describe('what differs from the contracts is in docs/contracts.md:', () => {
       'requires newPriority',
     ]);
   });
+});
+
+test.each(Object.entries(LITERALS))('%s accepts the literals of the contracts', (path, literals) => {
+  const [name, argument] = path.split('.') as [keyof typeof OPERATIONS, string];
+  const shape: Readonly<Record<string, z.ZodType>> = { ...OPERATIONS, ...QUERIES }[name].args.shape;
+  expect(literalsIn(shape[argument])).toEqual(expect.arrayContaining(wordsOf(literals)));
 });

@@ -310,3 +310,20 @@ export const READS: Readonly<Record<string, ReadShape>> = {
     answer: 'documentJson version patchKind lastUpdatedMs firstAppliedMs',
   },
 };
+
+/** Literals that an argument accepts, by `operation.argument`; it may accept others too. */
+export const LITERALS: Readonly<Record<string, string>> = {
+  'suspendExecution.timeoutBehavior': 'fail cancel expire auto_resume_with_timeout_signal escalate',
+  'suspendExecution.reasonCode':
+    'waiting_for_signal waiting_for_approval waiting_for_callback waiting_for_tool_result waiting_for_operator_review paused_by_policy paused_by_budget step_boundary manual_pause',
+  'suspendExecution.requestedBy': 'worker operator policy system_timeout_policy',
+  'suspendExecution.resumeCondition':
+    'single operator_only timeout_only all_of count by_name wildcard distinct_waitpoints distinct_signals distinct_sources',
+  'suspendExecution.resumePolicy': 'runnable',
+  'setEdgeGroupPolicy.policy': 'all_of any_of quorum cancel_remaining let_run',
+  'stageDependencyEdge.dependencyKind': 'success_only',
+  'cancelFlowHeader.cancellationPolicy': 'flow_only cancel_all cancel_pending',
+  'failExecution.failureClass': 'transient permanent infra_crash timeout cancelled',
+  'completeExecution.source': 'lease_holder operator_override',
+  'readStream.visibility': 'all exclude_best_effort',
+};
