@@ -47,7 +47,8 @@ const options = (format: 'esm' | 'cjs', dir: string): BuildOptions => {
     platform: 'node',
     moduleTypes: { '.lua': 'text' },
     preserveEntrySignatures: 'allow-extension',
-    checks: { circularDependency: true },
+    // How long plugins take says something about the load of the machine.
+    checks: { circularDependency: true, pluginTimings: false },
     external: isOutside,
     // A warning is a fault of the package: an import that leads nowhere, or modules that import each other in a circle.
     onLog(level, log, report) {
