@@ -69,7 +69,11 @@ function checkOptions(options: EmbeddedOptions): void {
  * Opens a store on a disk; the caller holds the lock. @throws EngineError `corruption`, `library_mismatch`,
  * `partition_mismatch`, `storage_failed`
  */
-export function openOn(disk: Disk, options: EmbeddedOptions, onClosed: () => void = () => undefined): Backend {
+export function openOn(
+  disk: Disk,
+  options: EmbeddedOptions,
+  { onClosed = () => undefined, wasOpen = false }: { onClosed?: () => void; wasOpen?: boolean } = {},
+): Backend {
   const wanted = new Wanted(options);
   let engine: EmbeddedEngine;
   try {
@@ -81,6 +85,7 @@ export function openOn(disk: Disk, options: EmbeddedOptions, onClosed: () => voi
         wanted,
         snapshotEveryBytes: options.snapshotEveryBytes ?? SNAPSHOT_EVERY_BYTES,
         now: options.now ?? Date.now,
+        wasOpen,
       },
       onClosed,
     );
@@ -98,11 +103,12 @@ async function open(options: EmbeddedOptions): Promise<Backend> {
   try {
     nodeDisk.makeFolder(options.path);
     lock = await takeLock(options.path, (loss) => engine?.lostLock(loss));
-    const backend = openOn(nodeDisk, options, () => lock?.release());
+    const { wasHeld: wasOpen } = lock;
+    const backend = openOn(nodeDisk, options, { onClosed: () => lock?.release(), wasOpen });
     engine = engines.get(backend);
     return backend;
   } catch (error) {
-    lock?.release();
+    lock?.giveBack();
     throw openingFailureOf(error, options.path);
   }
 }

@@ -29,6 +29,8 @@ export interface EngineOptions {
   readonly wanted: Wanted;
   readonly snapshotEveryBytes: number;
   readonly now: () => number;
+  /** Whether a process had the store open, and died. */
+  readonly wasOpen: boolean;
 }
 
 /** Most bytes of payloads per step, which is written in one piece. */
@@ -54,8 +56,8 @@ export class EmbeddedEngine implements JournalOwner, Records {
     /** Called after the files are closed. */
     private readonly onClosed: () => void,
   ) {
-    const { disk, folder, now, fsync, snapshotEveryBytes, wanted } = options;
-    const stored = storedDeployment(disk, folder) ?? begin(disk, folder, wanted.deployment);
+    const { disk, folder, now, fsync, snapshotEveryBytes, wanted, wasOpen } = options;
+    const stored = storedDeployment(disk, folder, wasOpen) ?? begin(disk, folder, wanted.deployment);
     const { partitions, settings } = stored;
     this.storeId = stored.storeId;
     this.machine = new Machine({

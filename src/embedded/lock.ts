@@ -15,6 +15,7 @@ import {
   statSync,
   unlinkSync,
   utimesSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
@@ -39,7 +40,11 @@ const TRIES = 10;
 export type LockLoss = 'taken' | 'removed';
 
 export interface Lock {
+  /** Whether it was taken over from a process that had ended. */
+  readonly wasHeld: boolean;
   release(): void;
+  /** Leaves the folder as it was found: the lock of the process that had ended is put back. */
+  giveBack(): void;
 }
 
 interface Holder {
@@ -174,7 +179,7 @@ export async function takeLock(folder: string, onLost: (loss: LockLoss) => void)
     }
     if (textAt(path) === text) renameSync(next, path);
     else unlinkSync(next);
-    if (textAt(path) === own) return held(path, own, onLost);
+    if (textAt(path) === own) return held(path, own, onLost, text);
   }
   throw locked(textAt(path) ?? '');
 }
@@ -191,7 +196,8 @@ function lossOf(path: string, own: string): LockLoss | undefined {
   return text === undefined ? 'removed' : 'taken';
 }
 
-function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock {
+/** @param found the text of the lock that was taken over */
+function held(path: string, own: string, onLost: (loss: LockLoss) => void, found?: string): Lock {
   heldHere.add(own);
   const file = openSync(path, 'r+');
   const end = (): void => {
@@ -213,11 +219,14 @@ function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock
       return '';
     });
   }, SIGN_OF_LIFE_MS).unref();
+  const release = (leave: () => void): void => {
+    if (!heldHere.has(own)) return;
+    end();
+    if (quietly(() => readFileSync(path, 'utf8')) === own) leave();
+  };
   return {
-    release() {
-      if (!heldHere.has(own)) return;
-      end();
-      if (quietly(() => readFileSync(path, 'utf8')) === own) unlinkSync(path);
-    },
+    wasHeld: found !== undefined,
+    release: () => release(() => unlinkSync(path)),
+    giveBack: () => release(() => (found === undefined ? unlinkSync(path) : writeFileSync(path, found))),
   };
 }

@@ -32,10 +32,26 @@ export interface Recovered {
   readonly events: number;
 }
 
-/** Partitions and settings in the newest file; undefined without a store. */
-export function storedDeployment(disk: Disk, folder: string): Deployment | undefined {
-  const number = filesOf(disk.list(folder)).journal.at(-1);
-  if (number === undefined) return undefined;
+/**
+ * Partitions and settings in the newest segment; undefined without a store.
+ * @param wasOpen whether a process had the folder open as a store, and died
+ * @throws EngineError `corruption` if there was a store, and its newest segment is missing
+ */
+export function storedDeployment(disk: Disk, folder: string, wasOpen: boolean): Deployment | undefined {
+  const { journal, snapshot, unfinished } = filesOf(disk.list(folder));
+  const number = journal.at(-1);
+  // A snapshot is begun after the segment of its number.
+  const begun = Math.max(...snapshot, ...unfinished.map(snapshotNumberOf));
+  if (begun > (number ?? 0)) throw missing(begun);
+  if (number === undefined) {
+    // A process that dies while it creates a store leaves the unfinished first segment.
+    if (!wasOpen || unfinished.length > 0) return undefined;
+    throw new EngineError(
+      'corruption',
+      'The process that had the store open died, and only its lock is left: the journal is missing. ' +
+        'Restore a copy of the folder, or remove the file "lock" to begin a new store.',
+    );
+  }
   const file = disk.open(join(folder, nameOf('journal', number)));
   try {
     return headerOf(new FrameReader(disk, file, nameOf('journal', number)));
@@ -43,6 +59,8 @@ export function storedDeployment(disk: Disk, folder: string): Deployment | undef
     disk.close(file);
   }
 }
+
+const snapshotNumberOf = (name: string): number => Number(/^(\d+)\.snapshot/.exec(name)?.[1] ?? 0);
 
 /** The files to read, and leftover ones. @throws EngineError `corruption` if one is missing */
 function planOf(names: readonly string[]): {
@@ -55,7 +73,8 @@ function planOf(names: readonly string[]): {
   const first = snapshot ?? 1;
   const segments = files.journal.filter((number) => number >= first);
   segments.forEach((number, index) => {
-    if (number !== first + index) throw missing(first + index);
+    if (number === first + index) return;
+    throw snapshot === undefined && index === 0 ? missingStart(number) : missing(first + index);
   });
   if (segments.length === 0) throw missing(first);
   return {
@@ -72,6 +91,10 @@ function planOf(names: readonly string[]): {
 const missing = (number: number): EngineError =>
   new EngineError('corruption', `${nameOf('journal', number)} is missing from the store.`);
 
+/** Neither a snapshot nor earlier segments are left before the first one. */
+const missingStart = (number: number): EngineError =>
+  new EngineError('corruption', `${nameOf('snapshot', number)} is missing from the store, and no journal replaces it.`);
+
 /**
  * Reads all files into an empty target.
  * @param mends whether to remove leftover files and cut a torn tail; true the first time a process opens the store
@@ -79,10 +102,6 @@ const missing = (number: number): EngineError =>
  */
 export function recover(disk: Disk, folder: string, target: Target, mends: boolean): Recovered {
   const { snapshot, segments, leftOver } = planOf(disk.list(folder));
-  if (mends && leftOver.length > 0) {
-    for (const name of leftOver) disk.remove(join(folder, name));
-    disk.syncFolder(folder);
-  }
   const snapshotBytes = snapshot === undefined ? 0 : readSnapshot(disk, folder, target, snapshot);
   let journalBytes = 0;
   let events = 0;
@@ -92,6 +111,11 @@ export function recover(disk: Disk, folder: string, target: Target, mends: boole
     last = readSegment(disk, folder, target, number, number === segments.at(-1), mends);
     journalBytes += last.segment.position;
     events += last.events;
+  }
+  // A store that cannot be read keeps everything that it has.
+  if (mends && leftOver.length > 0) {
+    for (const name of leftOver) disk.remove(join(folder, name));
+    disk.syncFolder(folder);
   }
   const { segment, torn } = last as ReturnType<typeof readSegment>;
   return { segment, torn, snapshotBytes, journalBytes, events };

@@ -1,0 +1,144 @@
+/** Files of a store that are removed or cut, one at a time and in pairs: the store is refused, or loses nothing in silence. */
+import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { EngineError } from '../../model/errors.js';
+import { embedded } from '../../src/index.js';
+import { abandon, compact } from '../../src/embedded/backend.js';
+import { SimulatedDisk } from '../../src/testing/simulation/index.js';
+import { openStore, scriptOf, type Script } from './script.js';
+
+interface Stored {
+  readonly script: Script;
+  readonly disk: SimulatedDisk;
+}
+
+/** Stores as they are left: before the first snapshot, while one is written, and behind it; closed, or killed. */
+const STORES: Readonly<Record<string, () => Promise<Stored>>> = {
+  'a killed one': () => stored({ isClosed: false }),
+  'a closed one': () => stored({ isClosed: true }),
+  'one killed during a snapshot': () => stored({ isClosed: false, snapshot: 'begun' }),
+  'a killed one with a snapshot': () => stored({ isClosed: false, snapshot: 'done' }),
+  'a closed one with a snapshot': () => stored({ isClosed: true, snapshot: 'done' }),
+};
+
+async function stored({ isClosed, snapshot }: { isClosed: boolean; snapshot?: 'begun' | 'done' }): Promise<Stored> {
+  const script = await scriptOf(4, 14);
+  const disk = new SimulatedDisk();
+  const store = openStore(disk, script, { fsync: 'always' });
+  for (const [index, turn] of script.turns.entries()) {
+    await store.turn(turn);
+    if (index !== 7 || snapshot === undefined) continue;
+    const done = compact(store.backend);
+    if (snapshot === 'done') await done;
+    else {
+      done.catch(() => undefined);
+      abandon(store.backend);
+      return { script, disk: disk.afterKill() };
+    }
+  }
+  if (isClosed) await store.backend.close();
+  else abandon(store.backend);
+  return { script, disk: disk.afterKill() };
+}
+
+type Loss = (disk: SimulatedDisk, path: string) => void;
+
+const cutTo =
+  (share: number): Loss =>
+  (disk, path) => {
+    const file = disk.open(path);
+    disk.truncate(file, Math.floor(disk.size(file) * share));
+    disk.close(file);
+  };
+
+const LOSSES: Readonly<Record<string, Loss>> = {
+  removed: (disk, path) => disk.remove(path),
+  'cut to nothing': cutTo(0),
+  'cut in half': cutTo(0.5),
+};
+
+/** Opens the store. @returns its error; undefined if it lost nothing, or said so */
+function outcomeOf({ script, disk }: Stored): EngineError | undefined {
+  let store: ReturnType<typeof openStore>;
+  try {
+    store = openStore(disk, script, {}, script.turns.at(-1)?.at);
+  } catch (error) {
+    return error as EngineError;
+  }
+  const notices: string[] = [];
+  store.backend.onNotice?.((notice) => notices.push(notice.code));
+  const state = script.states.lastIndexOf(store.state());
+  abandon(store.backend);
+  expect(state, 'a state that never was').toBeGreaterThanOrEqual(0);
+  if (!notices.includes('storage_tail_cut')) expect(state, 'lost in silence').toBeGreaterThanOrEqual(7);
+  return undefined;
+}
+
+describe.each(Object.keys(STORES))('%s', (name) => {
+  const make = STORES[name] as () => Promise<Stored>;
+
+  test('opens as it is', async () => {
+    expect(outcomeOf(await make())).toBeUndefined();
+  });
+
+  test('is refused without a file that it needs, and creates none', async () => {
+    const { script, disk } = await make();
+    const paths = [...disk.paths];
+    for (const first of paths)
+      for (const second of paths)
+        for (const [how, lose] of Object.entries(LOSSES))
+          for (const [alsoHow, alsoLose] of Object.entries(LOSSES)) {
+            const damaged = disk.afterKill();
+            lose(damaged, first);
+            if (second !== first) alsoLose(damaged, second);
+            const left = [...damaged.paths];
+            // Nothing tells of a store of which nothing is left.
+            if (left.length === 0) continue;
+            const error = outcomeOf({ script, disk: damaged });
+            if (error === undefined) continue;
+            const what = `${first} ${how}, ${second} ${alsoHow}`;
+            expect(error.code, what).toBe('corruption');
+            expect(error.message, what).toMatch(/\d{8}\.(journal|snapshot)/);
+            expect([...damaged.paths], what).toEqual(left);
+          }
+  });
+});
+
+describe('a folder in which only the lock of a killed process is left', () => {
+  const inFolder = async (act: (path: string) => Promise<void>): Promise<void> => {
+    const path = mkdtempSync(join(tmpdir(), 'flowfabric-missing-'));
+    await act(path).finally(() => rmSync(path, { recursive: true, force: true }));
+  };
+  /** Opens and closes a store, and puts the lock of a killed process into its folder. */
+  const leaveLock = async (path: string): Promise<void> => {
+    const backend = await embedded({ path });
+    const holder = JSON.parse(readFileSync(join(path, 'lock'), 'utf8')) as object;
+    await backend.close();
+    const { pid } = spawnSync(process.execPath, ['--eval', '']);
+    writeFileSync(join(path, 'lock'), JSON.stringify({ ...holder, pid }));
+  };
+
+  test('is no new store: its journal was removed', () =>
+    inFolder(async (path) => {
+      await leaveLock(path);
+      unlinkSync(join(path, '00000001.journal'));
+      for (let tries = 0; tries < 2; tries++)
+        await expect(embedded({ path })).rejects.toThrow(
+          /^corruption: .*the journal is missing.*remove the file "lock"/,
+        );
+      expect(readdirSync(path)).toEqual(['lock']);
+      unlinkSync(join(path, 'lock'));
+      await (await embedded({ path })).close();
+    }));
+
+  test('and an unfinished first segment is one that was being created', () =>
+    inFolder(async (path) => {
+      await leaveLock(path);
+      renameSync(join(path, '00000001.journal'), join(path, '00000001.journal.new'));
+      await (await embedded({ path })).close();
+      expect(readdirSync(path)).toEqual(['00000001.journal']);
+    }));
+});
