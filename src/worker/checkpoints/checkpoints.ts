@@ -9,11 +9,13 @@ import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
 import { decode, encodeWithin, type Encoded } from '../../shared/codec.js';
+import { propertyOf } from '../../util/thrown.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from './calls.js';
+import { Deliveries } from './deliveries.js';
 import { refuseInside } from './inside.js';
 import { checkName } from './names.js';
-import { StoredSteps } from './stored.js';
+import { StoredSteps, type Stored as Recorded } from './stored.js';
 
 export interface CheckpointsDependencies {
   readonly backend: Pick<Backend, 'recordStep' | 'readSteps'>;
@@ -27,6 +29,11 @@ export interface Passed {
   readonly value: unknown;
 }
 
+/** A stored outcome, with its place in the order in which outcomes reach the handler. */
+export interface Stored extends Passed {
+  readonly order: number;
+}
+
 /** The n-th use of a name in this run of the handler. */
 export interface Checkpoint {
   readonly kind: StepKind;
@@ -36,7 +43,7 @@ export interface Checkpoint {
   /** Made of the execution id, the name and the index: the same in every attempt. ASCII. */
   readonly idempotencyKey: string;
   /** The outcome that an earlier run stored; undefined if there is none. */
-  readonly passed: Passed | undefined;
+  readonly passed: Stored | undefined;
 }
 
 /** A failure that the handler received. It is stored when the handler continues. */
@@ -46,12 +53,18 @@ interface Failure {
   readonly onStored: () => void;
 }
 
+/** The member of a stored failure that says how many checkpoints were recorded before it. */
+export const AFTER = 'after';
+
 const NEVER = new Promise<never>(() => undefined);
 
 export class Checkpoints {
   private readonly uses = new Map<string, number>();
   private readonly open = new Set<string>();
   private readonly stored: StoredSteps;
+  /** Number of checkpoints that this run has recorded. */
+  private recorded = 0;
+  readonly deliveries = new Deliveries();
   private failures: Failure[] = [];
   private busy = 0;
   private isClosed = false;
@@ -117,7 +130,7 @@ export class Checkpoints {
     if (record === undefined && index >= LIMITS.maxSteps)
       throw new EngineError('step_limit_exceeded', `${what} is used more than ${LIMITS.maxSteps} times.`);
     const idempotencyKey = `${attempt.executionId}/${encodeURIComponent(name)}/${index}`;
-    return { ...use, idempotencyKey, passed: record && passedOf(record) };
+    return { ...use, idempotencyKey, passed: record && { ...passedOf(record), order: orderOf(record) } };
   }
 
   /** @throws EngineError `execution_not_active` once the handler has settled */
@@ -147,10 +160,17 @@ export class Checkpoints {
   }
 
   /**
+   * The number of checkpoints recorded so far, by all runs. Known once a checkpoint was looked for and is not stored.
+   */
+  get count(): number {
+    return this.stored.count + this.recorded;
+  }
+
+  /**
    * Stores the outcome of a checkpoint under the fence. If one is stored already, it stays. @returns the stored outcome
    * @throws EngineError `invalid_input` for a value that is not JSON, `step_limit_exceeded`; TaskAbort
    */
-  record(checkpoint: Checkpoint, passed: Passed): Promise<Passed> {
+  record(checkpoint: Checkpoint, passed: Passed): Promise<Stored> {
     return this.during(async () => {
       const { attempt, deps } = this;
       const { kind, name, index } = checkpoint;
@@ -172,8 +192,10 @@ export class Checkpoints {
       attempt.throwIfLost();
       const outcome = await untilAnswered(attempt, deps.clock, () => deps.backend.recordStep(args));
       // The handler gets the same value as later runs: for example a string in place of a Date.
-      if (outcome.kind === 'recorded') return { failed: passed.failed, value: decode({ bytes, encoding }) };
-      return this.readStored(checkpoint);
+      const order = this.count;
+      this.recorded += 1;
+      if (outcome.kind === 'recorded') return { failed: passed.failed, value: decode({ bytes, encoding }), order };
+      return { ...(await this.readStored(checkpoint)), order };
     });
   }
 
@@ -244,6 +266,14 @@ export class Checkpoints {
     if (record === undefined) throw new EngineError('corruption', `The value of the step "${name}" is missing.`);
     return passedOf(record);
   }
+}
+
+/**
+ * A failure reaches the handler before it is stored, so its data say how many checkpoints were recorded before.
+ */
+function orderOf({ place, stepFailed, value, valueEncoding }: Recorded): number {
+  const after = stepFailed ? propertyOf(decode({ bytes: value, encoding: valueEncoding }), AFTER) : undefined;
+  return typeof after === 'number' ? after - 0.5 : place;
 }
 
 const passedOf = ({ stepFailed, value, valueEncoding }: StepRecord): Passed => ({

@@ -2,8 +2,15 @@
 import { stepKeyOf, type StepKind, type StepRecord } from '../../../model/step/facts.js';
 import type { StepsPage } from '../../../model/step/reads.js';
 
+/** A record with its place in the order of recording, from 0. */
+export interface Stored extends StepRecord {
+  readonly place: number;
+}
+
 export class StoredSteps {
-  private readonly records = new Map<string, StepRecord>();
+  private readonly records = new Map<string, Stored>();
+  /** Number of records that were read. */
+  count = 0;
   private reading: Promise<void> | undefined;
 
   constructor(
@@ -16,7 +23,7 @@ export class StoredSteps {
   }
 
   /** The record of a key. The record of a step is then removed, so that its value does not stay in memory. */
-  async take(key: string): Promise<StepRecord | undefined> {
+  async take(key: string): Promise<Stored | undefined> {
     for (;;) {
       const record = this.records.get(key);
       if (record?.stepKind === 'step') this.records.delete(key);
@@ -44,6 +51,6 @@ export class StoredSteps {
   }
 
   private add(steps: readonly StepRecord[]): void {
-    for (const step of steps) this.records.set(stepKeyOf(step), step);
+    for (const step of steps) this.records.set(stepKeyOf(step), { ...step, place: this.count++ });
   }
 }

@@ -1,8 +1,7 @@
 /**
  * The children of one run of a handler. A use of `children` is a checkpoint, recorded when its children are created.
- * Their
- * outcome follows from the edges that lead from them to their parent, so every later run finds the same outcome, and
- * nothing is recorded when the children have ended.
+ * Their outcome follows from the edges that lead from them to their parent, so every later run finds the same outcome,
+ * and nothing is recorded when the children have ended.
  */
 import { EngineError } from '../../../model/errors.js';
 import { NO_QUORUM, SIBLING_SATISFIED, WALKER } from '../../../model/flow/cascade.js';
@@ -51,12 +50,9 @@ const BEFORE_NEXT_MS = 20;
 interface Begun {
   readonly asked: Asked;
   readonly own: readonly Own[];
-  /** Edges of children that existed when this run of the handler read them. */
-  readonly edges: readonly Edge[];
-  readonly decided: Decided | undefined;
 }
 
-/** The incoming edges of the execution, as earlier runs left them. */
+/** The incoming edges of the execution, as they were last read. */
 interface Known {
   /** By edge id. */
   readonly edges: ReadonlyMap<string, Edge>;
@@ -67,8 +63,8 @@ interface Known {
 const NOTHING_KNOWN: Known = { edges: new Map(), endedCount: 0 };
 
 export class ChildrenOfRun {
-  /** Read once. */
-  private known: Promise<Known> | undefined;
+  private known: Known | undefined;
+  private reading: Promise<void> | undefined;
   /** The newest group that was read. */
   private lastRound = 0;
   /** The last use that created children in this run: the group of the execution is about these. */
@@ -87,17 +83,29 @@ export class ChildrenOfRun {
     return whenAwaited(async () => {
       const index = checkpointsOf(this.attempt, this.deps).nextUse(asked.name);
       const begun = await this.inTurn(() => this.begin(asked, index));
-      const { edges, decided, own } = begun;
-      const { endedCount } = await (this.known as Promise<Known>);
+      const { own } = begun;
       await this.waits.children({
-        decidedAt: decided?.at,
-        seenCount: endedCount,
-        neededCount: stillNeeded(edges, asked.needed, own.length),
+        decided: () => this.decidedIn(begun),
+        seenCount: () => this.known?.endedCount ?? 0,
+        neededCount: () => stillNeeded(this.edgesOf(own), asked.needed, own.length),
         isGroup: () => this.isGroup(begun),
+        look: () => this.look(),
       });
-      await this.cancelRest(begun);
-      return this.resultsOf(asked, own, decided as Decided);
+      return this.waits.during(async () => {
+        await this.cancelRest(begun);
+        return this.resultsOf(asked, own, this.decidedIn(begun) as Decided);
+      });
     });
+  }
+
+  /** The edges of those children that existed at the last read. */
+  private edgesOf(own: readonly Own[]): readonly Edge[] {
+    return own.flatMap(({ edgeId }) => this.known?.edges.get(edgeId) ?? []);
+  }
+
+  private decidedIn({ asked, own }: Begun): Decided | undefined {
+    const edges = this.edgesOf(own);
+    return edges.length === own.length ? decidedBy(edges, asked.needed) : undefined;
   }
 
   private inTurn<T>(begin: () => Promise<T>): Promise<T> {
@@ -119,14 +127,15 @@ export class ChildrenOfRun {
       });
       const plan = planOf(asked);
       if (checkpoint.passed !== undefined) checkSame(checkpoint, checkpoint.passed.value, plan);
-      const known = await (this.known ??= this.read());
-      const edges = own.flatMap(({ edgeId }) => known.edges.get(edgeId) ?? []);
-      if (edges.length === own.length) return { asked, own, edges, decided: decidedBy(edges, asked.needed) };
-      const missing = own.filter(({ edgeId }) => !known.edges.has(edgeId));
+      // The first owner of an execution has no edges of earlier runs.
+      if (this.attempt.claimed.leaseEpoch === 1) this.known ??= NOTHING_KNOWN;
+      else if (this.known === undefined) await this.look();
+      const begun = { asked, own };
+      const missing = own.filter(({ edgeId }) => this.known?.edges.has(edgeId) !== true);
+      if (missing.length === 0) return begun;
       const rows = await this.rowsOf(missing);
       if (checkpoint.passed === undefined)
         checkSame(checkpoint, (await checkpoints.record(checkpoint, { failed: false, value: plan })).value, plan);
-      const begun = { asked, own, edges, decided: undefined };
       let asNewGroup = !this.isGroup(begun);
       for (const part of partsOf(rows)) {
         await this.spawn(part, asked.needed, asNewGroup);
@@ -140,8 +149,9 @@ export class ChildrenOfRun {
   }
 
   /** Whether the group of the execution is about this use, or as much of it as exists. */
-  private isGroup({ asked, edges }: Begun): boolean {
+  private isGroup({ asked, own }: Begun): boolean {
     if (this.newest !== undefined) return this.newest === asked;
+    const edges = this.edgesOf(own);
     return edges.length > 0 && edges.every(({ round }) => round === this.lastRound);
   }
 
@@ -149,7 +159,11 @@ export class ChildrenOfRun {
    * Cancels children that a decided use no longer needs, if the engine has not: it decides only the newest group, and
    * this one was no longer the newest when it was decided.
    */
-  private async cancelRest({ asked: { needed }, own, edges, decided }: Begun): Promise<void> {
+  private async cancelRest(begun: Begun): Promise<void> {
+    const { needed } = begun.asked;
+    const { own } = begun;
+    const decided = this.decidedIn(begun);
+    const edges = this.edgesOf(own);
     if (needed.kind === 'all' || needed.onSatisfied === 'let_run' || decided === undefined) return;
     const { attempt, deps } = this;
     const reason = decided.kind === 'satisfied' ? SIBLING_SATISFIED : NO_QUORUM;
@@ -211,10 +225,16 @@ export class ChildrenOfRun {
     }
   }
 
+  /** Reads the edges. Concurrent callers share one read. */
+  private look(): Promise<void> {
+    this.reading ??= this.read()
+      .then((known) => void (this.known = known))
+      .finally(() => (this.reading = undefined));
+    return this.reading;
+  }
+
   /** Reads until no child has ended between two pages: an end that is not seen would not be waited for. */
   private async read(): Promise<Known> {
-    // The first owner of an execution has no edges.
-    if (this.attempt.claimed.leaseEpoch === 1) return NOTHING_KNOWN;
     for (let before: number | undefined; ; ) {
       const { edges, isWhole } = await this.readEdges();
       const orders = Array.from(edges.values(), ({ endOrder = 0 }) => endOrder);

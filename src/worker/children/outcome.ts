@@ -17,6 +17,8 @@ export interface Decided {
   /** Indexes of the children that completed, or did not, ascending. */
   readonly places: readonly number[];
   readonly at: number;
+  /** The place of the deciding end among the ends of all children of the execution. */
+  readonly order: number;
 }
 
 interface Resolved {
@@ -52,5 +54,6 @@ export const stillNeeded = (edges: readonly Edge[], needed: Needed, children: nu
 
 function decided(kind: Decided['kind'], resolved: readonly Resolved[]): Decided {
   const places = resolved.map(({ place }) => place).sort((a, b) => a - b);
-  return { kind, places, at: resolved.at(-1)?.at ?? 0 };
+  const { at = 0, order = 0 } = resolved.at(-1) ?? {};
+  return { kind, places, at, order };
 }

@@ -6,9 +6,11 @@ import { brandOf } from '../../util/brand.js';
 import type { Attempt } from '../attempt.js';
 import {
   checkpointsOf,
+  AFTER,
   type Checkpoint,
   type Checkpoints,
   type CheckpointsDependencies,
+  type Stored,
 } from '../checkpoints/checkpoints.js';
 import { NonRetryableError, OUTCOME } from '../outcome.js';
 import { dataOf, errorOf, StepError } from './failure.js';
@@ -74,8 +76,7 @@ async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, as
   const checkpoint = await checkpoints.use('step', name);
   try {
     const { passed, idempotencyKey } = checkpoint;
-    if (passed?.failed === true) throw errorOf(name, passed.value);
-    if (passed !== undefined) return await checked(asked, passed.value);
+    if (passed !== undefined) return await delivered(checkpoints, asked, passed);
     let value: unknown;
     try {
       value = await tryStep(attempt, clock, { name, idempotencyKey, fn, rules }, () => checkpoints.throwIfClosed(name));
@@ -83,22 +84,36 @@ async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, as
       // A value that does not match the schema is not stored.
       if (options?.schema !== undefined) await checked(asked, checkpoints.travelled(checkpoint, value));
     } catch (error) {
-      throw failed(attempt, checkpoints, checkpoint, error);
+      throw await failed(attempt, checkpoints, checkpoint, error);
     }
     const recorded = await checkpoints.record(checkpoint, { failed: false, value });
     attempt.throwIfAborted();
-    if (recorded.failed) throw errorOf(name, recorded.value);
-    return await checked(asked, recorded.value);
+    return await delivered(checkpoints, asked, recorded);
   } finally {
     checkpoints.leave(checkpoint);
   }
 }
 
+/** The stored outcome, in its turn. */
+async function delivered(checkpoints: Checkpoints, asked: Asked, { failed, value, order }: Stored): Promise<unknown> {
+  const outcome = failed ? Promise.reject(errorOf(asked.name, value)) : checked(asked, value);
+  await Promise.allSettled([outcome]);
+  await checkpoints.deliveries.inTurn(order);
+  return outcome;
+}
+
 /** The error for the handler. The failure is stored if the handler continues. */
-function failed(attempt: Attempt, checkpoints: Checkpoints, checkpoint: Checkpoint, error: unknown): unknown {
+async function failed(
+  attempt: Attempt,
+  checkpoints: Checkpoints,
+  checkpoint: Checkpoint,
+  error: unknown,
+): Promise<unknown> {
   // A handler that was aborted, or that returns a delay, does not continue.
   if (attempt.abortCode !== undefined || brandOf(error) === OUTCOME.delay) return error;
-  const data = dataOf(error);
+  const after = checkpoints.count;
+  await checkpoints.deliveries.inTurn(after - 0.5);
+  const data = { ...dataOf(error), [AFTER]: after };
   const stepError =
     data.outcome === OUTCOME.non_retryable
       ? error

@@ -79,6 +79,11 @@ export class KnownWaits {
     return this.all.at(-1)?.id;
   }
 
+  /** Number of known signals. */
+  get signalCount(): number {
+    return this.all.length;
+  }
+
   /** The place of a signal in the order of acceptance; -1 without a signal. */
   indexOf(signal: Received | undefined): number {
     return signal === undefined ? -1 : this.all.indexOf(signal);

@@ -24,14 +24,18 @@ export class Suspension {
   constructor(readonly request: SuspensionRequest | 'children') {}
 }
 
+interface AwaitedChildren {
+  readonly decided: () => unknown;
+  readonly seenCount: () => number;
+  readonly neededCount: () => number;
+}
+
 /** A wait of the suspension. */
 interface Waiting {
   readonly keys: readonly WaitKey[];
   /** Undefined for a sleep and for children. */
   readonly condition: WaitCondition | undefined;
-  readonly children?:
-    | { readonly decidedAt: number | undefined; readonly seenCount: number; readonly neededCount: number }
-    | undefined;
+  readonly children?: AwaitedChildren | undefined;
 }
 
 /** The waitpoint of a suspension that only children end. A handler cannot give a wait this name. */
@@ -39,13 +43,12 @@ const FOR_CHILDREN: WaitKey = { channel: '', name: '__children', use: 0, until: 
 
 /**
  * The suspension for several waits: the execution resumes as soon as one of them may be over. `seenSignals` is the
- * number
- * of kept signals that the waits have read.
+ * number of kept signals that the waits have read.
  */
 export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: () => string): SuspensionRequest {
   const own = waits.flatMap((wait) => wait.keys);
   const keys = own.length === 0 ? [FOR_CHILDREN] : own;
-  const children = waits.flatMap((wait) => wait.children ?? []).filter(({ decidedAt }) => decidedAt === undefined);
+  const children = waits.flatMap((wait) => wait.children ?? []).filter(({ decided }) => decided() === undefined);
   const ends = keys.flatMap(({ until }) => (until === undefined ? [] : [until]));
   const isListening = keys.some(({ channel }) => channel !== '');
   const isApproval = waits.some(({ condition }) => condition?.type === 'approval');
@@ -68,9 +71,10 @@ export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: 
  * Resumes when any of the uses may be decided: as many more children have ended as one of them needs, or one did not
  * complete.
  */
-function awaiting(children: readonly { readonly seenCount: number; readonly neededCount: number }[]) {
-  const seenChildren = Math.max(...children.map(({ seenCount }) => seenCount));
-  return { seenChildren, awaitedChildren: seenChildren + Math.min(...children.map(({ neededCount }) => neededCount)) };
+function awaiting(children: readonly AwaitedChildren[]) {
+  const seenChildren = Math.max(...children.map(({ seenCount }) => seenCount()));
+  const neededCount = Math.min(...children.map((each) => each.neededCount()));
+  return { seenChildren, awaitedChildren: seenChildren + neededCount };
 }
 
 /** Resumes on any signal to any of the waitpoints; the next run of the handler decides which wait is over. */

@@ -142,6 +142,7 @@ const then = <T, U>(outcome: Promise<T>, next: (value: T) => Promise<U>): Promis
 
 /** The value of a wait, by its options: the payload, if it is for one signal; otherwise all signals. */
 export function resolved(
+  waits: Waits,
   outcome: Promise<Outcome>,
   name: string,
   { schema, onTimeout = 'error' }: Pick<WaitForOptions<unknown>, 'schema' | 'onTimeout'>,
@@ -154,7 +155,10 @@ export function resolved(
       if (onTimeout === 'value') return null;
       throw new WaitTimeoutError(name, ended.timedOutAt);
     }
-    const signals = await Promise.all(ended.signals.map((each) => signalOf(each, schema as AnySchema | undefined)));
+    // Schemas can take their time.
+    const signals = await waits.during(() =>
+      Promise.all(ended.signals.map((each) => signalOf(each, schema as AnySchema | undefined))),
+    );
     return isOne ? signals[0]?.payload : signals;
   });
 }
@@ -166,7 +170,7 @@ export function waitForOf(waits: () => Waits, check: (name: string) => void): Wa
     const condition = conditionOf('waitFor', what);
     namesOf(condition).forEach(check);
     const asked = askedFor('waitFor', condition, options);
-    return resolved(waits().signals(asked), asked.name, options, typeof what === 'string');
+    return resolved(waits(), waits().signals(asked), asked.name, options, typeof what === 'string');
   }) as WaitForAny;
 }
 

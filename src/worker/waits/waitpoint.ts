@@ -63,7 +63,7 @@ export function waitpointOf(waits: () => Waits): MakeWaitpoint {
       callback: ({ baseUrl }) => new Secret(urlOf(baseUrl, envelope())),
       wait: (waitOptions = {}) => {
         knownOnly('waitpoint.wait', waitOptions, WAIT_OPTIONS);
-        return resolved(made.wait(), name, waitOptions) as Promise<never>;
+        return resolved(waits(), made.wait(), name, waitOptions) as Promise<never>;
       },
     };
   };

@@ -4,9 +4,10 @@
  *
  * The handler does not notice: the promise that it awaits never settles, so no `catch` and no `finally` runs. Waits are
  * decided together: a turn of the event loop after the last of them has begun, and never while a step runs or a wait
- * still reads what earlier runs of the handler left, or while a call of its context has no answer. So concurrent waits (`Promise.all`) are suspended together, and
- * signals go to them in the order in which they began, however long each read takes. Other work that the handler has
- * started continues unobserved and is repeated when the handler runs again; such work belongs in a step.
+ * still reads what earlier runs of the handler left, or while a call of its context has no answer. So concurrent waits
+ * (`Promise.all`) are suspended together, and signals go to them in the order in which they began, however long each
+ * read takes. Other work that the handler has started continues unobserved and is repeated when the handler runs again;
+ * such work belongs in a step.
  */
 import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
@@ -18,6 +19,7 @@ import type { Attempt } from '../attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf } from '../checkpoints/checkpoints.js';
 import { refuseInside } from '../checkpoints/inside.js';
+import type { Decided } from '../children/outcome.js';
 import { namesOf, type WaitCondition } from './conditions.js';
 import { satisfiedBy } from './evaluate.js';
 import { keyText, type WaitId, type WaitKey } from './keys.js';
@@ -45,7 +47,7 @@ interface Blocked {
   readonly condition: WaitCondition | undefined;
   /** When it ends by itself, ms since the epoch; undefined if it does not. */
   readonly until: number | undefined;
-  /** When the store says that it has ended, ms since the epoch; undefined if it does not say so. */
+  /** When an operator ended a sleep, ms since the epoch; undefined if none did. */
   readonly endedAt?: number | undefined;
   readonly go: (outcome: Outcome) => void;
   readonly fail: (error: unknown) => void;
@@ -76,16 +78,18 @@ export interface Wanted {
   readonly untilOf: ((now: number) => number) | undefined;
 }
 
-/** A wait for children. */
+/** A wait for children, as far as this run has read. */
 export interface ChildrenWait {
-  /** When they were decided, ms since the epoch; undefined while they are not. */
-  readonly decidedAt: number | undefined;
-  /** How many ends of children of the execution this run has read, of all waits. */
-  readonly seenCount: number;
+  /** The end that decided them; undefined while they are not decided. */
+  readonly decided: () => Pick<Decided, 'at' | 'order'> | undefined;
+  /** How many ends of children of the execution were read, of all waits. */
+  readonly seenCount: () => number;
   /** How many more of these children must complete. */
-  readonly neededCount: number;
+  readonly neededCount: () => number;
   /** Whether the group of the execution is about these children alone. */
   readonly isGroup: () => boolean;
+  /** Reads the ends of all children of the execution again. */
+  readonly look: () => Promise<void>;
 }
 
 /** A waitpoint that can be handed out. */
@@ -111,14 +115,20 @@ export class Waits {
   private signalsReadAt = 0;
   /** Whether a wait for signals blocks the handler that began after the last read of signals. */
   private hasNewListener = false;
-  private isReadingSignals = false;
+  /** The engine's time before which every end of a child is known, ms since the epoch. */
+  private childrenReadAt: number;
+  /** How many signals were known before the ends of children were read. */
+  private signalsBeforeChildren = 0;
+  private isReading = false;
   private isDeciding = false;
   private watchesAbort = false;
 
   constructor(
     private readonly attempt: Attempt,
     private readonly deps: WaitsDependencies,
-  ) {}
+  ) {
+    this.childrenReadAt = attempt.claimedAt;
+  }
 
   /** Sleeps until a time that is computed in the call; later runs keep the time of the first call. */
   sleep(name: string, untilOf: (now: number) => number): Promise<void> {
@@ -138,15 +148,12 @@ export class Waits {
 
   /** Waits for children. */
   async children(children: ChildrenWait): Promise<void> {
-    const place = this.places++;
-    await this.block({
-      place,
-      keys: [],
-      children,
-      condition: undefined,
-      until: undefined,
-      endedAt: children.decidedAt,
-    });
+    await this.block({ place: this.places++, keys: [], children, condition: undefined, until: undefined });
+  }
+
+  /** Makes a call whose answer belongs to a wait that is over: nothing is decided before it is answered. */
+  during<T>(call: () => Promise<T>): Promise<T> {
+    return this.attempt.during(call);
   }
 
   /** Creates the waitpoint of a later wait, or finds the one that an earlier run created. */
@@ -321,7 +328,7 @@ export class Waits {
   private decide(): void {
     if (!this.attempt.isLive || this.attempt.isSuspended || this.blocked.size === 0) return;
     // Each of these decides again when it is done.
-    if (this.beginning > 0 || this.isReadingSignals) return;
+    if (this.beginning > 0 || this.isReading) return;
     const { calls, checkpoints } = this.attempt;
     if (calls !== undefined && calls.size > 0) {
       void calls.settled().then(() => this.decideSoon());
@@ -342,13 +349,12 @@ export class Waits {
     const { known } = this;
     const first = this.firstOver();
     if (known !== undefined && this.mustReadSignals(first)) {
-      this.isReadingSignals = true;
-      void this.readSignals(known, first?.at)
-        .catch((error: unknown) => this.failAll(error))
-        .finally(() => {
-          this.isReadingSignals = false;
-          this.decideSoon();
-        });
+      this.readBeforeDecision(() => this.readSignals(known, first?.at));
+      return;
+    }
+    const undecided = first && this.mustReadChildren(first);
+    if (undecided !== undefined) {
+      this.readBeforeDecision(() => this.readChildren(undecided, first?.at));
       return;
     }
     if (first !== undefined && !this.mustStore(first)) {
@@ -371,16 +377,52 @@ export class Waits {
     else this.attempt.suspend(requestFor(waits, known?.keptSignals ?? 0, this.deps.ids));
   }
 
+  private readBeforeDecision(read: () => Promise<void>): void {
+    this.isReading = true;
+    void read()
+      .catch((error: unknown) => this.failAll(error))
+      .finally(() => {
+        this.isReading = false;
+        this.decideSoon();
+      });
+  }
+
   /**
    * Whether the run has to be suspended although a wait is over: its time has passed before any suspension stored its
-   * end. A later run would compute a later end, and one of the waits beside it could then be over first.
+   * end. A later run would compute a later end, before which a signal for it could come, or one of the waits beside it
+   * be over. A sleep without others decides nothing.
    */
-  private mustStore({ wait, at }: Over): boolean {
-    const { keys, until, endedAt } = wait;
+  private mustStore({ wait, at, signals }: Over): boolean {
+    const { keys, condition, until, endedAt } = wait;
     const [key] = keys;
-    if (key === undefined || key.pendingId !== undefined || at !== until || at === endedAt || this.blocked.size === 1)
-      return false;
+    if (key === undefined || key.pendingId !== undefined) return false;
+    if (signals !== undefined || at !== until || at === endedAt) return false;
+    if (this.blocked.size === 1 && condition === undefined) return false;
     return this.known?.of(key) === undefined;
+  }
+
+  /** Reads the ends of children. `endAt` is an end that the store knows by now. */
+  private async readChildren(children: ChildrenWait, endAt = 0): Promise<void> {
+    const readAt = Math.max(this.attempt.serverNow(), endAt);
+    const signalCount = this.known?.signalCount ?? 0;
+    await children.look();
+    this.childrenReadAt = readAt;
+    this.signalsBeforeChildren = signalCount;
+  }
+
+  /**
+   * Children of which ends that are not known yet could change the decision: they may have been decided before the wait
+   * that was over first. A later run would read these ends.
+   */
+  private mustReadChildren({ wait, at, signals }: Over): ChildrenWait | undefined {
+    if (wait.children !== undefined) return undefined;
+    const isKnown =
+      signals === undefined || at < this.childrenReadAt
+        ? at <= this.childrenReadAt
+        : (this.known?.indexOf(signals.at(-1)) ?? 0) < this.signalsBeforeChildren;
+    if (isKnown) return undefined;
+    for (const { children } of this.blocked) if (children !== undefined) return children;
+    return undefined;
   }
 
   /**
@@ -396,8 +438,8 @@ export class Waits {
   /**
    * Of the waits that are over, the one that was over first. Waits resolve one by one in the order of their ends,
    * however late the handler runs, so that a race of waits has the same winner in every run. Of ends in the same
-   * millisecond, time comes before children, children before signals, and earlier signals before later ones; a signal belongs to the wait that
-   * began first.
+   * millisecond, time comes before children, children before signals, and earlier children and signals before later
+   * ones; a signal belongs to the wait that began first.
    */
   private firstOver(): Over | undefined {
     const now = this.attempt.serverNow();
@@ -411,6 +453,8 @@ export class Waits {
 
   private overOf(wait: Blocked, now: number): Over | undefined {
     const { keys, condition, until = Infinity, endedAt = Infinity } = wait;
+    const decided = wait.children?.decided();
+    if (decided !== undefined) return { wait, at: decided.at, signals: undefined };
     const [key] = keys;
     const signals =
       condition === undefined || key === undefined
@@ -428,10 +472,11 @@ export class Waits {
     return oneRank === otherRank ? one.wait.place < other.wait.place : oneRank < otherRank;
   }
 
-  /** The order of ends in the same millisecond: time, children, then signals as they were accepted. */
+  /** The order of ends in the same millisecond: time, children as they ended, then signals as they were accepted. */
   private rankOf({ wait, signals }: Over): number {
     if (signals !== undefined) return this.known?.indexOf(signals.at(-1)) ?? 0;
-    return wait.children === undefined ? -2 : -1;
+    const decided = wait.children?.decided();
+    return decided === undefined ? -Infinity : decided.order - Number.MAX_SAFE_INTEGER;
   }
 }
 
