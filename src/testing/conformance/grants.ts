@@ -64,6 +64,24 @@ export const grantScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'a claim by id and a claim of a lane can be one call, each with the input of its work',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine, { inputPayload: LONG_INPUT });
+      const { grantId } = await issue(engine, executionId);
+      const other = await create(engine);
+      const ids = () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() });
+      const owner = { laneId: LANE, leaseTtlMs: TTL_MS, ...WORKER };
+      const [byId, ofLane] = await backend.execute([
+        { name: 'claimExecution', args: { executionId, grantId, ...owner, ...ids() } },
+        { name: 'claimForWorker', args: { partition: PARTITION, ...owner, claims: [ids()] } },
+      ] as const);
+      assert.ok(byId.ok && ofLane.ok && ofLane.outcome.kind === 'claimed');
+      assert.deepEqual([...byId.outcome.inputPayload], [...LONG_INPUT]);
+      assert.equal(ofLane.outcome.executions[0]?.executionId, other);
+    },
+  },
+  {
     name: 'a grant that nobody uses lapses, and the work returns to its place',
     async run(engine) {
       const executionId = await create(engine);
