@@ -13,7 +13,7 @@ test('one waiting execution: in every order of events no signal is lost and ever
   console.log(`${states} states`);
   expect(broken).toBeUndefined();
   for (const answer of [
-    'closeWaitpoint waitpoint_closed',
+    'closeWaitpoint closed',
     'closeWaitpoint waitpoint_not_pending',
     'createPendingWaitpoint waitpoint_already_exists',
     'deliverApprovalSignal accepted appended_to_waitpoint',
@@ -27,7 +27,7 @@ test('one waiting execution: in every order of events no signal is lost and ever
     'deliverSignal token_expired',
     'deliverSignal waitpoint_closed',
     'expirePendingWaitpoint waitpoint_expired',
-    'expireSuspension suspension_expired',
+    'expireSuspension expired',
     'resumeExecution resumed',
     'rotateWaitpointHmacSecret rotated',
     'signalExecution accepted kept_for_a_wait',
