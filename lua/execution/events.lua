@@ -147,7 +147,7 @@ function ff.apply.member_completion(call, execution, purge_text, result_at, resu
   if call.ends then ff.note_end(call, id) end
   ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text .. '\t' .. bytes .. '\t' .. result_encoding)
   if call.streams_until then ff.note_stream(call, id) end
-  if flow_id then ff.settle_completion(call, execution, flow_id) end
+  ff.settle_completion(call, execution, flow_id)
 end
 
 function ff.apply.execution_completed(call, execution, purge_at, purge_text, result_at, result, result_encoding)

@@ -82,7 +82,7 @@ local function member_steps(call, task, limit)
 end
 
 -- Reads one step more than can be done, to know whether any is left.
-local function read_ahead(call, task, units)
+local function steps_ahead(call, task, units)
   local ahead
   if task.kind == WALK_KIND.siblings then
     ahead = ff.siblings_ahead(call, task, units + 1)
@@ -94,6 +94,17 @@ local function read_ahead(call, task, units)
   -- Index writes of several steps are gathered.
   if ahead.steps[2] then ff.gather(call) end
   return ahead
+end
+
+-- The same. If the record that the task concerns is unreadable, it is set aside, and nil is answered: its retry begins
+-- the task again.
+local function read_ahead(call, task, units)
+  local ran, ahead = pcall(steps_ahead, call, task, units)
+  if ran then return ahead end
+  ff.contain(ahead)
+  local about = is_of_flow(task.kind) and TIMER.flow .. task.flow.id or TIMER.execution .. task.about
+  ff.quarantine(call, about, ahead)
+  return nil
 end
 
 -- Checks all keys that an ending writes.
@@ -155,7 +166,7 @@ local function edge_to(call, execution, edge_id)
   end
   if not texts or not texts[edge_id] then return ff.edge_of(execution.key, edge_id) end
   local edge = { id = edge_id, dependency = texts[edge_id] }
-  ff.read_edge_dependency(edge)
+  ff.read_edge(edge)
   return edge
 end
 
@@ -295,7 +306,7 @@ local function cascade(call, tasks, units)
   while #stack > 0 do
     local top = stack[#stack]
     if not top.steps[top.at] and top.is_cut then
-      top = read_ahead(call, top.task, left)
+      top = read_ahead(call, top.task, left) or { steps = {}, at = 1 }
       stack[#stack] = top
     end
     local step = top.steps[top.at]
@@ -365,6 +376,15 @@ function ff.readable_flow(call, id)
   return nil
 end
 
+-- The flow of a member whose situation has changed. If it is missing or unreadable, the member is set aside: its retry
+-- does what is owed to others.
+local function flow_of_member(call, execution)
+  local id = ff.flow_of(execution)
+  local flow = id and ff.readable_flow(call, id)
+  if not flow then ff.quarantine(call, TIMER.execution .. execution.id, { err = 'DAMAGED its flow cannot be read' }) end
+  return flow
+end
+
 -- Whether a member that has just ended leaves children that are no longer needed.
 local function is_orphaning(call, execution)
   if execution.situation == SITUATION.completed or not string.find(execution.extras, FIELD.group, 1, true) then return false end
@@ -377,7 +397,7 @@ local completed, its_edge = { kind = WALK_KIND.resolve, bucket = BUCKET.succeede
 -- Handles the completion of a member in its flow. It mostly has one outgoing edge, and no further tasks follow.
 function ff.settle_completion(call, execution, flow_id)
   local flow = call.flow
-  if not flow or flow.id ~= flow_id then flow = ff.readable_flow(call, flow_id) end
+  if not flow or flow.id ~= flow_id then flow = flow_of_member(call, execution) end
   if not flow then return end
   local edge_id, downstream = ff.only_edge_of(execution)
   if not edge_id then
@@ -399,8 +419,7 @@ end
 -- Handles the end of an execution in its flow, if it is in one.
 function ff.settle_end(call, execution)
   if not ff.is_member(execution) then return end
-  local id = ff.flow_of(execution)
-  local flow = id and ff.readable_flow(call, id)
+  local flow = flow_of_member(call, execution)
   if not flow then return end
   local tasks = {}
   if is_orphaning(call, execution) then tasks[1] = siblings_of(flow, execution.id) end
@@ -412,8 +431,7 @@ end
 -- Ends a member that was left running by the cancellation of its flow and has returned without finishing.
 function ff.settle_return(call, execution)
   if not ff.is_member(execution) then return end
-  local id = ff.flow_of(execution)
-  local flow = id and ff.readable_flow(call, id)
+  local flow = flow_of_member(call, execution)
   if not flow or not ff.owes_cancel(flow, execution.situation) then return end
   local tasks = {}
   list(tasks, try_step(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id }))
@@ -461,18 +479,34 @@ function ff.evaluation_of(flow)
 end
 
 -- Completes for a member what failed calls have left: its own continuation, and the consequences of the ends of its
--- upstreams (`ended`). Further tasks become walks, because counts may be damaged at present. Answers 1 when anything
--- was left. For `verifyPartition`.
-function ff.resume_member(call, flow_id, id, ended)
+-- upstreams (`ended`); edges whose upstreams are lost (`lost`) count as failed. Further tasks become walks, because
+-- counts may be damaged at present. Answers 1 when anything was left. For `verifyPartition`.
+function ff.resume_member(call, flow_id, id, ended, lost)
   local flow = ff.readable_flow(call, flow_id)
   if not flow then return 0 end
   local before, tasks = call.sequence, {}
   for i = 1, #ended do tasks[i] = { kind = WALK_KIND.resolve, flow = flow, about = ended[i], cursor = '' } end
+  for i = 1, #lost do
+    list(tasks, try_step(call, { kind = WALK_KIND.resolve, flow = flow, bucket = BUCKET.failed }, { id = id, edge = lost[i] }))
+  end
+  ff.leave_downstream(call)
   local ran, first, second = pcall(continue_member, call, flow, id)
   if ran then list(tasks, first, second) else ff.contain(first) end
   if call.sequence > before then tasks[#tasks + 1] = ff.evaluation_of(flow) end
   write_walks(call, tasks)
   return call.sequence > before and 1 or 0
+end
+
+-- The tasks of a member that is readable again; they find nothing where they were done. `is_left`: an upstream of its
+-- current group has not ended. Needs its group counted.
+function ff.tasks_of_retry(flow, execution, is_left)
+  local tasks, state = {}, execution.group_state
+  if ff.is_terminal(execution.situation) then
+    list(tasks, ends_of(flow, execution))
+  elseif is_left and execution.on_satisfied == ON_SATISFIED.cancel_remaining and state ~= GROUP_STATE.pending then
+    tasks[1] = siblings_of(flow, execution.id)
+  end
+  return tasks
 end
 
 function ff.cancellation_of(flow)

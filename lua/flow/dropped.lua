@@ -2,7 +2,8 @@
 -- it is found by its keys, and its flow through its upstreams and downstream members.
 
 local function flow_beside(call, id)
-  return ff.flow_of({ id = id, key = call.base .. id })
+  local flow = ff.flow_of({ id = id, key = call.base .. id })
+  return flow and command('EXISTS', call.base .. FLOW.key .. flow) == 1 and flow
 end
 
 local ID_LENGTH = 22
@@ -37,7 +38,7 @@ local function flow_upstream(call, id)
   local incoming = guarded('HGETALL', call.base .. id .. SUFFIX.dependencies)
   for i = 2, math.min(#incoming, 2 * LIMIT.units_at_once), 2 do
     local edge = { dependency = incoming[i] }
-    local flow = pcall(ff.read_edge_dependency, edge) and flow_beside(call, edge.upstream)
+    local flow = pcall(ff.read_edge, edge) and flow_beside(call, edge.upstream)
     if flow then return flow end
   end
   return false

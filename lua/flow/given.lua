@@ -34,7 +34,7 @@ end
 local function given_by(call, room, id, text)
   local upstream, ref = string.match(text, GIVING)
   if not upstream then
-    ff.read_edge_dependency({ dependency = text })
+    ff.read_edge({ dependency = text })
     return nil
   end
   local ran, bytes, encoding, key, stored = pcall(read_upstream, call, upstream)
@@ -58,7 +58,8 @@ end
 function ff.given_to(call, execution, room)
   if not string.find(execution.extras, FIELD.group, 1, true) then return nil end
   local key = execution.key .. SUFFIX.dependencies
-  local count = command('HLEN', key)
+  local count = guarded('HLEN', key)
+  if type(count) == 'table' then ff.no_hash(count) end
   if count > room.edges then return { count = 0, is_more = true } end
   room.edges = room.edges - count
   local pairs_of, texts, ids = command('HGETALL', key), {}, {}

@@ -197,7 +197,9 @@ function ff.leading_of(call, id, cursor, limit, are_several)
   local key = call.base .. id
   local only = not are_several and only_edge_at(key)
   if only then return (cursor == '' or ff.is_before(cursor, string.sub(only, 1, ID_LENGTH))) and { only } or {} end
-  return command('ZRANGEBYLEX', key .. SUFFIX.leading, cursor == '' and '-' or '(' .. cursor .. '~', '+', 'LIMIT', 0, limit)
+  local found = guarded('ZRANGEBYLEX', key .. SUFFIX.leading, cursor == '' and '-' or '(' .. cursor .. '~', '+', 'LIMIT', 0, limit)
+  if found.err then ff.damaged('the outgoing edges are none') end
+  return found
 end
 
 -- Adds outgoing edges to an existing execution: entries and their scores. An only edge is a text; it is moved when

@@ -79,13 +79,19 @@ function ff.live_members(call, flow_id)
   return call.live + ff.live_moves(name)
 end
 
+-- Reads an edge. Its text always has facts, so an empty one is damage.
+function ff.read_edge(edge)
+  if edge.dependency == '' then ff.damaged('dependency is unreadable') end
+  ff.read_edge_dependency(edge)
+end
+
 -- An edge, read from its text beside its downstream; nil when it does not exist.
 function ff.edge_of(key, edge_id)
   local text = guarded('HGET', key .. SUFFIX.dependencies, edge_id)
   if not text then return nil end
   if type(text) == 'table' then ff.no_hash(text) end
   local edge = { id = edge_id, dependency = text }
-  ff.read_edge_dependency(edge)
+  ff.read_edge(edge)
   return edge
 end
 

@@ -20,7 +20,8 @@ local function incoming_after(call, id, cursor)
       end
     end
   end
-  incoming = command('HKEYS', call.base .. id .. SUFFIX.dependencies)
+  incoming = guarded('HKEYS', call.base .. id .. SUFFIX.dependencies)
+  if incoming.err then ff.no_hash(incoming) end
   ff.sort(incoming)
   incoming.of, incoming.at = id, 1
   call.incoming = incoming
@@ -56,8 +57,12 @@ function ff.siblings_ahead(call, task, limit)
       local text = found[i - from + 1]
       local upstream, edge_round = false, nil
       if text then
-        edge_round = string.match(text, '^\t[^\t]*\t(%d*)\t', ID_LENGTH + 1) or ff.damaged('dependency is unreadable')
-        upstream = string.sub(text, 1, ID_LENGTH)
+        edge_round = string.match(text, '^\t[^\t]*\t(%d*)\t', ID_LENGTH + 1)
+        upstream = edge_round and string.sub(text, 1, ID_LENGTH)
+        -- The other siblings go on; the retry of the group's execution looks at this one again.
+        if not edge_round then
+          ff.quarantine(call, TIMER.execution .. task.about, { err = 'DAMAGED dependency is unreadable' })
+        end
       end
       if upstream and (is_for_all and edge_round ~= '' or not is_for_all and edge_round == round) then
         size = size + 1

@@ -69,9 +69,12 @@ end
 local function enter_leading(call, id, entry)
   local key, wrong = call.base .. id, ff.verify_only_edge(call, id)
   local edge_id, downstream = ff.only_edge_of({ key = key })
-  if edge_id and edge_id .. downstream == entry or not edge_id and command('ZSCORE', key .. SUFFIX.leading, entry) then
-    return wrong
+  local known = not edge_id and guarded('ZSCORE', key .. SUFFIX.leading, entry)
+  if type(known) == 'table' then
+    command('UNLINK', key .. SUFFIX.leading)
+    known = false
   end
+  if known or edge_id and edge_id .. downstream == entry then return wrong end
   if edge_id or command('EXISTS', key .. SUFFIX.leading) == 1 then
     ff.lead_out(call, id, { '0', entry })
   else
@@ -86,19 +89,22 @@ end
 function ff.verify_edges(call, id, cursor, count)
   local execution = member_of(call, id)
   if not execution then return { '0', 0, 0, '', 0 } end
-  local found = command('HSCAN', call.base .. id .. SUFFIX.dependencies, cursor, 'COUNT', count)
-  local of_flow, of_upstream, ended = 0, 0, {}
+  local found = guarded('HSCAN', call.base .. id .. SUFFIX.dependencies, cursor, 'COUNT', count)
+  if found.err then return { '0', 0, 0, execution.flow, 0 } end
+  local of_flow, of_upstream, ended, lost = 0, 0, {}, {}
   for i = 1, #found[2], 2 do
     local edge_id, edge = found[2][i], { dependency = found[2][i + 1] }
-    if pcall(ff.read_edge_dependency, edge) then
+    if pcall(ff.read_edge, edge) then
       if ff.is_unresolved_end(call, edge) then ended[#ended + 1] = edge.upstream end
+      local is_lost = edge.edge_state == EDGE_STATE.unsatisfied and command('EXISTS', call.base .. edge.upstream) == 0
+      if is_lost and ff.bucket_of_missed(call, edge.upstream) then lost[#lost + 1] = edge_id end
       of_flow = of_flow + in_hash(call.base .. KEY.edges .. execution.flow, edge_id, id)
       if command('EXISTS', call.base .. edge.upstream) == 1 then
         of_upstream = of_upstream + enter_leading(call, edge.upstream, edge_id .. id)
       end
     end
   end
-  return { found[1], of_flow, of_upstream, execution.flow, ff.resume_member(call, execution.flow, id, ended) }
+  return { found[1], of_flow, of_upstream, execution.flow, ff.resume_member(call, execution.flow, id, ended, lost) }
 end
 
 -- Flow, a cursor, count. Removes edges that do not exist. Answers the next cursor, and how many were removed.
@@ -118,7 +124,8 @@ local ID_LENGTH = 22
 function ff.verify_leading(call, id, from, count)
   local key = call.base .. id .. SUFFIX.leading
   if command('EXISTS', call.base .. id) == 0 then return { 0, command('UNLINK', key) } end
-  local found, wrong = command('ZRANGE', key, from, from + count - 1), 0
+  local found, wrong = guarded('ZRANGE', key, from, from + count - 1), 0
+  if found.err then return { 0, command('UNLINK', key) } end
   for i = 1, #found do
     local edge_id, downstream = string.sub(found[i], 1, ID_LENGTH), string.sub(found[i], ID_LENGTH + 1)
     if not leads(call, edge_id, downstream, id) then wrong = wrong + command('ZREM', key, found[i]) end

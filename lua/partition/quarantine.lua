@@ -18,34 +18,43 @@ function ff.query.list_quarantined(call, cursor, limit)
   return command('HSCAN', quarantine_key(call), cursor, 'COUNT', limit)
 end
 
--- How the group of a member counts an upstream that ended or was dropped; nil for others.
-local function bucket_of_missed(call, upstream)
+-- How the group of a member counts an upstream that ended, was dropped or was lost; nil for others.
+function ff.bucket_of_missed(call, upstream)
   local bucket = ff.bucket_of(call, upstream)
   if bucket or command('EXISTS', call.base .. upstream) == 1 then return bucket end
   local may_return = command('HEXISTS', quarantine_key(call), TIMER.execution .. upstream) == 1
   return not may_return and BUCKET.failed or nil
 end
 
--- Upstreams that ended while their member was set aside, so that the member was not told. Answers the flow and the
--- edges; nothing when it is in no flow.
+-- What members of its flow missed while an execution was set aside: upstreams whose end it was not told, and tasks that
+-- could not read it. Answers the flow, the edges and the tasks; nothing when it is in no flow.
 local function missed_by(call, execution)
-  local flow = ff.is_member(execution) and ff.load_flow(call, ff.flow_of(execution))
-  if not flow then return nil end
-  local edges, missed = command('HGETALL', execution.key .. SUFFIX.dependencies), {}
+  if not ff.is_member(execution) then return nil end
+  local id = ff.flow_of(execution)
+  local flow = id and ff.load_flow(call, id) or ff.damaged('its flow cannot be read')
+  ff.count_group(execution)
+  local edges, missed, is_left = guarded('HGETALL', execution.key .. SUFFIX.dependencies), {}, false
+  if edges.err then ff.no_hash(edges) end
   for i = 1, #edges, 2 do
     local edge = { dependency = edges[i + 1] }
-    ff.read_edge_dependency(edge)
-    local bucket = edge.edge_state == EDGE_STATE.unsatisfied and bucket_of_missed(call, edge.upstream)
-    if bucket then missed[#missed + 1] = { edge = edges[i], downstream = execution.id, bucket = bucket } end
+    ff.read_edge(edge)
+    if edge.edge_state == EDGE_STATE.unsatisfied then
+      local bucket = ff.bucket_of_missed(call, edge.upstream)
+      if bucket then
+        missed[#missed + 1] = { edge = edges[i], downstream = execution.id, bucket = bucket }
+      elseif edge.edge_round == execution.group_round then
+        is_left = true
+      end
+    end
   end
-  return flow, missed
+  return flow, missed, ff.tasks_of_retry(flow, execution, is_left)
 end
 
-local function retry_execution(call, reply, name, execution, flow, missed)
+local function retry_execution(call, reply, name, execution, flow, missed, tasks)
   command('HDEL', quarantine_key(call), name)
   ff.reindex(call, execution)
   if not flow then return end
-  ff.settle_flow(call, flow, missed)
+  ff.settle_flow(call, flow, missed, tasks)
   reply[2] = PUBLIC_STATE[string.sub(command('HGET', execution.key, FIELD.life), 1, 1)]
 end
 
@@ -69,8 +78,13 @@ function ff.decide.retry_quarantined(call, name)
   end
   if not execution then return { KIND.still_damaged, 'the record is missing' } end
   ff.check_reindex(call, execution)
+  local is_readable, flow, missed, tasks = pcall(missed_by, call, execution)
+  if not is_readable then
+    ff.contain(flow)
+    return { KIND.still_damaged, ff.words_of(flow) }
+  end
   local reply = { KIND.retried, PUBLIC_STATE[execution.situation] }
-  return reply, retry_execution, reply, name, execution, missed_by(call, execution)
+  return reply, retry_execution, reply, name, execution, flow, missed, tasks
 end
 
 -- Removes an execution from its indexes, as far as its record can be read.

@@ -36,17 +36,17 @@ const CLAIMED: ReadonlySet<Situation> = new Set(
   SITUATIONS.filter((situation) => !['ready', 'delayed', 'cancelled', 'expired'].includes(situation)),
 );
 
-export interface Inhabitant {
+export interface Inhabitant<Name extends string = Situation> {
   readonly executionId: string;
-  readonly situation: Situation;
+  readonly situation: Name;
   /** What its last owner proves itself by. */
   readonly fence: { readonly leaseId: string; readonly leaseEpoch: number; readonly attemptId: string } | undefined;
 }
 
-export interface SmallWorld {
+export interface SmallWorld<Name extends string = Situation> {
   readonly engine: TestEngine;
   readonly admin: Valkey;
-  readonly inhabitants: readonly Inhabitant[];
+  readonly inhabitants: readonly Inhabitant<Name>[];
   /** Puts keys and clock back to what they were when the world was made. */
   reset(): Promise<void>;
   /** Every key of the partition with its bytes. */
@@ -143,7 +143,12 @@ async function populate(engine: TestEngine): Promise<Inhabitant[]> {
   return inhabitants;
 }
 
-async function smallWorld(server: ValkeyServer): Promise<SmallWorld> {
+type Populate<Name extends string> = (engine: TestEngine) => Promise<Inhabitant<Name>[]>;
+
+async function smallWorld<Name extends string>(
+  server: ValkeyServer,
+  populate: Populate<Name>,
+): Promise<SmallWorld<Name>> {
   const engine = await testEngine({
     backend: { url: server.url },
     prefix: PREFIX,
@@ -182,18 +187,21 @@ async function smallWorld(server: ValkeyServer): Promise<SmallWorld> {
 }
 
 /** The small world of a test file, on a server of its own: made before its tests, and closed after them. */
-export function worldOfFile(): () => SmallWorld {
+export const worldOfFile = (): (() => SmallWorld) => populatedWorld(populate);
+
+/** The same with other inhabitants. */
+export function populatedWorld<Name extends string>(populate: Populate<Name>): () => SmallWorld<Name> {
   let server: ValkeyServer | undefined;
-  let world: SmallWorld | undefined;
+  let world: SmallWorld<Name> | undefined;
   beforeAll(async () => {
     server = await startValkey();
-    world = await smallWorld(server);
+    world = await smallWorld(server, populate);
   });
   afterAll(async () => {
     await world?.close();
     await server?.stop();
   });
-  return () => world as SmallWorld;
+  return () => world as SmallWorld<Name>;
 }
 
 /** The inhabitant of a situation. */
