@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { integer } from './core/fields.js';
+import { issueWords } from './core/issue-words.js';
 import { EngineError } from './errors.js';
 import { crc16 } from './ids.js';
 import { DEFAULTS, LIMITS } from './limits.js';
@@ -41,7 +42,7 @@ export function parsePartitionConfig(wanted: unknown, defaults: Partial<Partitio
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = ['partitions', ...(issue?.path.map(String) ?? [])].join('.');
-  throw new EngineError('invalid_input', `${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
+  throw new EngineError('invalid_input', `${field}: ${issueWords(issue)}.`, { detail: { field } });
 }
 
 const isMap = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);

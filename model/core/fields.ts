@@ -55,7 +55,7 @@ function fitsBytes(text: string, maxBytes: number): boolean {
 /** A name that becomes part of a key: printable ASCII without `{ } : ,`, 1 to `maxBytes` bytes. */
 const name = (maxBytes: number) =>
   z.string().refine((text) => isName(text, maxBytes), {
-    error: `must be 1 to ${maxBytes} printable ASCII characters without "{", "}", ":" or ","`,
+    error: `must be 1 to ${maxBytes} printable ASCII characters, none of them a brace, colon or comma`,
   });
 
 /** A printable label that never becomes part of a key, 1 to `maxBytes` bytes. */
@@ -232,7 +232,7 @@ export const capabilities = z
   });
 
 /** A tag key: `segment.segment` in lower case. Fields of the engine never contain a dot. */
-export const TAG_KEY_PATTERN = /^[a-z][a-z0-9_]*\.[a-z0-9_][a-z0-9_.]*$/;
+const TAG_KEY_PATTERN = /^[a-z][a-z0-9_]*\.[a-z0-9_][a-z0-9_.]*$/;
 
 /** Kinds of work: duplicates removed, ascending by bytes. */
 export const kinds = withWireForm(
@@ -246,7 +246,7 @@ export const kinds = withWireForm(
 );
 
 export const tagKey = z.string().refine((key) => key.length <= LIMITS.maxTagKeyBytes && TAG_KEY_PATTERN.test(key), {
-  error: `must match ${TAG_KEY_PATTERN.source} and have at most ${LIMITS.maxTagKeyBytes} characters`,
+  error: `must be like "team.name": lower case, digits, "_" and a dot, at most ${LIMITS.maxTagKeyBytes} characters`,
 });
 
 function refuseProto<Value>(value: Value, context: z.RefinementCtx): Value {

@@ -1,7 +1,7 @@
 /** Options of an app. */
 import { creatorIdentity as identityField, namespace as namespaceField } from '../../model/core/fields.js';
 import type { Clock } from '../engine/clock.js';
-import { checkBoolean, refuse } from '../shared/checks.js';
+import { checkBoolean, checkField, refuse } from '../shared/checks.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
@@ -68,15 +68,8 @@ export function checkAppOptions(options: AppOptions | undefined): void {
   const { connect, namespace, creatorIdentity, log } = options;
   if (connect !== undefined && connect !== 'wait' && connect !== 'fail')
     throw refuse(where, 'connect', '"wait" or "fail"', connect);
-  if (namespace !== undefined && !namespaceField.safeParse(namespace).success)
-    throw refuse(
-      where,
-      'namespace',
-      '1 to 128 printable ASCII characters, none of them a brace, colon or comma',
-      namespace,
-    );
-  if (creatorIdentity !== undefined && !identityField.safeParse(creatorIdentity).success)
-    throw refuse(where, 'creatorIdentity', '1 to 256 bytes of text without control characters', creatorIdentity);
+  checkField(where, 'namespace', namespaceField, namespace);
+  checkField(where, 'creatorIdentity', identityField, creatorIdentity);
   checkBoolean(where, 'closeBackend', options.closeBackend);
   for (const name of ['ids', 'clock'] as const) checkKind(where, name, options[name]);
   const levels = ['debug', 'info', 'warn', 'error'] as const;

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { durationMs, integer, tagKey } from '../../model/core/fields.js';
+import { issueWords } from '../../model/core/issue-words.js';
 import { EngineError } from '../../model/errors.js';
 import { NOTED_FAMILIES, type Family } from '../../model/families.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
@@ -63,7 +64,7 @@ function checked<Value>(parsed: z.ZodSafeParseResult<Value>): Value {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = String(issue?.path[0] ?? 'options');
-  throw new EngineError('invalid_input', `${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
+  throw new EngineError('invalid_input', `${field}: ${issueWords(issue)}.`, { detail: { field } });
 }
 
 /**

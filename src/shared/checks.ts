@@ -2,6 +2,9 @@
  * Checks of what users write. Every refusal names the place and the option in the user's own words:
  * `Task "charge": retry.failures must be a whole number from 0 to 1000, not -1`.
  */
+import type { z } from 'zod';
+import { issueWords } from '../../model/core/issue-words.js';
+import { propertyOf, tried } from '../util/thrown.js';
 import { durationMs, type Duration } from './duration.js';
 import { InvalidDefinitionError } from './errors.js';
 import { shown } from './shown.js';
@@ -11,6 +14,36 @@ export { isRecord, shown } from './shown.js';
 /** A refusal in the user's words: `<where>: <option> must be <rule>, not <value>`. */
 export function refuse(where: string, option: string, rule: string, value: unknown): InvalidDefinitionError {
   return new InvalidDefinitionError(`${where}: ${option} must be ${rule}, not ${shown(value)}`);
+}
+
+/**
+ * Checks a value by the engine's declaration of the argument that it becomes: rules and bounds are written once.
+ *
+ * @throws InvalidDefinitionError that names the place within the option: `tags["team.name"] must be a string, not 5`;
+ *   `undefined` is left to its default
+ */
+export function checkField(where: string, option: string, field: z.ZodType, value: unknown): void {
+  if (value !== undefined) needField(where, option, field, value);
+}
+
+/** The same for what has to be given. @throws InvalidDefinitionError */
+export function needField(where: string, option: string, field: z.ZodType, value: unknown): void {
+  const issueOf = (given: unknown) => ({ issue: field.safeParse(given).error?.issues[0] });
+  // Nothing can be read of a revoked proxy.
+  const { issue } = tried(() => issueOf(value)) ?? issueOf(null);
+  if (issue === undefined) return;
+  const { path } = issue;
+  const words = issueWords(issue);
+  if (issue.code === 'invalid_key')
+    throw new InvalidDefinitionError(`${where}: ${option}: ${words.replace('key', `key ${shown(path.at(-1))}`)}`);
+  const place = path.reduce(
+    (text: string, part) => text + (/^[a-z_]\w{0,60}$/i.test(String(part)) ? `.${String(part)}` : `[${shown(part)}]`),
+    option,
+  );
+  if (!words.startsWith('must')) throw new InvalidDefinitionError(`${where}: ${place}: ${words}`);
+  const found = path.reduce((within: unknown, part) => propertyOf(within, part), value);
+  const isSeen = issue.code === 'invalid_type' || typeof found !== 'object';
+  throw new InvalidDefinitionError(`${where}: ${place} ${words}${isSeen ? `, not ${shown(found)}` : ''}`);
 }
 
 /** @throws InvalidDefinitionError for anything but a whole number within the bounds; `undefined` is left to its default */

@@ -271,20 +271,25 @@ export class ResultTimeoutError extends AppError {
 
 /**
  * `invalid_task_input`: the input does not match the schema of the task, or cannot be serialised, and nothing was created;
- * or the payload of a signal does not match its schema, and nothing was sent.
+ * or the payload of a signal does not match its schema, or cannot be serialised, and nothing was sent.
  */
 export class InvalidInputError extends AppError {
   override readonly name = 'InvalidInputError';
   readonly code = 'invalid_task_input';
+  /** The name of the signal whose payload is meant; nothing when it is the input. */
+  readonly signal: string | undefined;
 
   constructor(
+    /** The name of the task, or of the flow; empty for a signal to a run whose task is not known. */
     readonly task: string,
     readonly problem: string,
     readonly hint = 'Pass an input that matches the `input` schema of the task.',
-    /** The name of the signal whose payload is meant; nothing when it is the input. */
-    readonly signal?: string | undefined,
+    { signal, flow = false }: { readonly signal?: string | undefined; readonly flow?: boolean } = {},
   ) {
-    super(`${signal === undefined ? `Input of task "${task}"` : `Payload of signal "${signal}"`}: ${problem}`);
+    const what =
+      signal === undefined ? `Input of ${flow ? 'flow' : 'task'} "${task}"` : `Payload of signal "${signal}"`;
+    super(`${what}: ${problem}`);
+    this.signal = signal;
   }
 }
 

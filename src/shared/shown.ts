@@ -14,7 +14,7 @@ export function shown(value: unknown): string {
   if (typeof value !== 'object') return `a ${typeof value}`;
   const name = kindOf(value);
   if (name === 'Array') return 'a list';
-  return name === 'Object' || !/^[A-Z]\w{0,40}$/.test(name)
+  return name === 'Object' || !/^[A-Z][\w.]{0,40}$/.test(name)
     ? 'an object'
     : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
 }

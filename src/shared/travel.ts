@@ -24,11 +24,16 @@ type Lost =
   | SharedArrayBuffer
   | Iterator<unknown, unknown, never>
   | AsyncIterator<unknown, unknown, never>
-  // A WeakRef; an Intl object; a Blob, Request or Response; Headers.
+  // A boxed bigint or symbol; a WeakRef; an Intl object; a Blob, Request or Response; Headers; URLSearchParams or a
+  // FormData; a ReadableStream; an AbortSignal or another EventTarget.
+  | { valueOf(): bigint | symbol }
   | { deref(): unknown }
   | { resolvedOptions(): unknown }
   | { arrayBuffer(): Promise<unknown> }
-  | { getSetCookie(): unknown };
+  | { getSetCookie(): unknown }
+  | { getAll(name: string): unknown }
+  | { getReader(...args: never[]): unknown }
+  | { addEventListener(...args: never[]): unknown };
 
 type LostReason = 'a Map, Set, RegExp, Error, Promise or nested bytes do not survive JSON: make a plain value of it';
 type BigintReason = 'a bigint or symbol cannot be written as JSON: convert it to a string or a number';
@@ -87,7 +92,7 @@ export type IfSendable<T> = [T] extends [Uint8Array]
   ? unknown
   : [T] extends [Sendable<T> | Uint8Array]
     ? unknown
-    : CannotTravel<'this input or result holds what does not survive JSON: a Map, Set, RegExp, Error, bigint or nested bytes'>;
+    : CannotTravel<'this value holds what does not survive JSON: a Map, Set, RegExp, Error, bigint or nested bytes'>;
 
 /** The same for the input of a schema, which has to accept what arrives of it. */
 export type IfAcceptable<Input, Parsed> = [Parsed, Travelled<Input>] extends [Travelled<Input>, Parsed]

@@ -14,7 +14,7 @@ export function tried<T>(read: () => T): T | undefined {
 }
 
 /** A property of a value, or undefined if it is missing or cannot be read. */
-export function propertyOf(value: unknown, key: string): unknown {
+export function propertyOf(value: unknown, key: PropertyKey): unknown {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined;
   return tried(() => Reflect.get(value, key) as unknown);
 }

@@ -1,14 +1,14 @@
 /** Runs a user's handler: builds its input, and interprets its value or error. */
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import { decode, encode, JSON_ENCODING } from '../shared/codec.js';
+import { decode, encode, JSON_ENCODING, VALUES_HINT, type Refusal } from '../shared/codec.js';
 import { durationMs, type Duration } from '../shared/duration.js';
+import { InvalidDefinitionError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import { validate, type AnySchema, type Validated } from '../shared/schema.js';
 import { fill, TEMPLATE_ENCODING, templateOf } from '../shared/template.js';
 import type { Travelled } from '../shared/travel.js';
-import { asEngineError } from '../util/engine-error.js';
-import { failureTextOf, reasonOf } from '../util/failure-text.js';
+import { failureTextOf, hintOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import type { TaskStream } from './streaming/task-stream.js';
 import { delayUntilOf, HANDLER_ERROR, OUTCOME, retryAfterOf, type Delay, type DelayUntil } from './outcome.js';
@@ -121,8 +121,8 @@ export type Ending =
 
 const permanent = (category: string, error: unknown): Extract<Ending, { kind: 'fail' }> => ({
   kind: 'fail',
-  // An error that is not the engine's was created here, and its message is complete.
-  reason: asEngineError(error) === undefined ? reasonOf(error) : failureTextOf(error),
+  // A message without a hint was written here, and is complete.
+  reason: hintOf(error) === undefined ? reasonOf(error) : failureTextOf(error),
   category,
   permanent: true,
   error,
@@ -273,9 +273,11 @@ function checkedResult(validated: Validated): Ending {
   return permanent('invalid_result', new Error(message, validated));
 }
 
+const unwritten: Refusal = (problem) => new InvalidDefinitionError(`The result: ${problem}`, VALUES_HINT);
+
 function completed(value: unknown): Ending {
   try {
-    const { bytes, encoding } = encode(value, 'result');
+    const { bytes, encoding } = encode(value, unwritten);
     return { kind: 'complete', bytes, encoding };
   } catch (error) {
     return permanent('invalid_result', error);

@@ -136,8 +136,9 @@ describe('a task', () => {
       expect(await rejectionOf(task.run(undefined).result())).toMatchObject({
         code: 'run_failed',
         category: 'invalid_result',
-        // What the engine says to do about it; a schema says everything itself.
-        details: task === wrong ? '' : (expect.stringContaining('\nHint: Correct the named argument.') as string),
+        // What to do about it; a schema says everything itself.
+        details:
+          task === wrong ? '' : (expect.stringContaining('\nHint: A value is anything that JSON can hold') as string),
       });
     }
   });
@@ -388,7 +389,11 @@ describe('a run', () => {
     await Promise.all(runs.map((run) => run.result()));
     expect(order).toEqual(['high y', 'low x']);
     // @ts-expect-error: a key has a dot
-    expect(await rejectionOf(task.run('bad', { tags: { plain: 'x' } }))).toMatchObject({ code: 'invalid_tag_key' });
+    expect(await rejectionOf(task.run('bad', { tags: { plain: 'x' } }))).toMatchObject({
+      code: 'invalid_definition',
+      message:
+        'Run of task "t": tags: the key "plain" must be like "team.name": lower case, digits, "_" and a dot, at most 128 characters',
+    });
   });
 });
 

@@ -191,7 +191,7 @@ describe('under a virtual clock', () => {
     const task = t.app.task('large', async ({ stream, input }: TaskContext<boolean>) => {
       for (const write of [
         () => stream.write(new Uint8Array(65_537)),
-        () => stream.json(1n),
+        () => stream.json(1n as never),
         () => stream.summary([] as never),
         () => stream.text('x', { type: '' }),
         () => stream.text('x', { kind: 'y' } as never),
@@ -207,8 +207,8 @@ describe('under a virtual clock', () => {
     expect(await rejectionOf(bad.result())).toMatchObject({ name: 'RunFailedError', category: 'stream_refused' });
     expect(told.slice(0, 5)).toMatchObject([
       { code: 'retention_limit_exceeded' },
-      { code: 'invalid_input' },
-      { code: 'invalid_input', message: expect.stringContaining('patch must be a JSON object') },
+      { code: 'invalid_definition', message: expect.stringContaining('stream.json: the value cannot be written as') },
+      { code: 'invalid_definition', message: expect.stringContaining('patch must be a JSON object') },
       { name: 'InvalidDefinitionError' },
       { name: 'InvalidDefinitionError' },
     ]);

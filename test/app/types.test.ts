@@ -195,6 +195,14 @@ function untravelled(a: App): void {
   a.task('headers', () => new Headers());
   // @ts-expect-error -- a format becomes {}
   a.task('format', () => new Intl.NumberFormat());
+  // @ts-expect-error -- a boxed bigint cannot be written
+  a.task('boxed', () => Object(1n) as { valueOf(): bigint });
+  // @ts-expect-error -- search parameters become {}
+  a.task('parameters', () => ({ asked: new URLSearchParams() }));
+  // @ts-expect-error -- a signal becomes {}
+  a.task('signal', () => new AbortController().signal);
+  // @ts-expect-error -- what is streamed travels too: a Map becomes {}
+  a.task('streams', ({ stream }) => stream.json({ found: new Map() }));
   // @ts-expect-error -- a generator becomes {}
   a.task('generator', function* () {
     yield 1;

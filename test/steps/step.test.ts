@@ -588,13 +588,13 @@ describe('a step that cannot be meant', () => {
 
   it('is refused: a value that cannot travel, or is too large', async () => {
     expect(await refusalOf((step) => step('a', () => 1n as never))).toMatchObject({
-      code: 'invalid_input',
+      code: 'invalid_definition',
       message: expect.stringContaining('step "a": the value cannot be written as JSON'),
     });
     await t?.close();
     expect(await refusalOf((step) => step('a', () => new Uint8Array(8 * 1024 * 1024 + 1)))).toMatchObject({
       code: 'step_limit_exceeded',
-      message: expect.stringContaining('The value of step "a" has 8388609 bytes'),
+      message: expect.stringContaining('step "a": 8388609 bytes are more than the limit'),
     });
   });
 

@@ -103,10 +103,12 @@ function edgeRows({ template, upstreams }: GraphNode, index: number, ids: FlowId
 }
 
 /** The input of a flow as JSON; none is null. @throws InvalidInputError for what is no JSON */
-export function inputJson(where: string, input: unknown): string {
+export function inputJson(flow: string, input: unknown): string {
   if (input === undefined) return 'null';
-  const { bytes, encoding } = encodeInput(where, input);
+  const { bytes, encoding } = encodeInput(flow, input, true);
   if (bytes === undefined || encoding !== JSON_ENCODING)
-    throw new InvalidInputError(where, 'it must be a JSON value', 'Pass bytes to the tasks, not to the flow.');
+    throw new InvalidInputError(flow, 'it must be a JSON value', 'Pass bytes to the tasks, not to the flow.', {
+      flow: true,
+    });
   return Buffer.from(bytes).toString();
 }

@@ -1,8 +1,9 @@
 /** A flow as it was asked for: its graph made, and its inputs checked and written, before a backend is needed. */
+import { LIMITS } from '../../../model/limits.js';
 import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Template } from '../../shared/template.js';
-import { checkOwnId, checkTags } from '../tasks/task-checks.js';
+import { checkKeyLength, checkOwnId, checkTags } from '../tasks/task-checks.js';
 import type { RequestedMember } from '../tasks/member-row.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { FlowDeclaration, FlowRunOptions } from './flow.js';
@@ -37,8 +38,11 @@ export async function requestedFlow(
 ): Promise<RequestedFlow> {
   const where = `Run of flow ${shown(name)}`;
   knownOnly<FlowRunOptions>(where, options, FLOW_RUN_OPTIONS);
-  if (options.id !== undefined) checkOwnId(where, options.id);
-  checkTags(where, options.tags);
+  if (options.id !== undefined) {
+    checkOwnId(where, options.id);
+    checkKeyLength(where, 'id', LIMITS.maxTagValueBytes, options.id);
+  }
+  checkTags(where, options.tags, options.id === undefined ? 2 : 3);
   // What the declaration sees is what every later call with this id is compared with.
   const digest = inputDigest(inputJson(name, input));
   const graph = graphOf(name, declare, input, taskNamed);

@@ -1,14 +1,12 @@
 /** Budgets of an app: defined by name, reported to, looked at. */
 import { createHash } from 'node:crypto';
-import { limits as limitsField } from '../../../model/budget/fields.js';
-import { label } from '../../../model/core/fields.js';
-import { issueWords } from '../../../model/core/issue-words.js';
+import { changedLimits, limits as limitsField } from '../../../model/budget/fields.js';
+import { idempotencyKey, label } from '../../../model/core/fields.js';
 import type { BudgetStatus } from '../../../model/budget/reads.js';
 import { isUuid } from '../../../model/ids.js';
 import type { Backend } from '../../backend/backend.js';
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, checkWhole, refuse, shown } from '../../shared/checks.js';
-import { InvalidDefinitionError } from '../../shared/errors.js';
+import { checkDuration, checkField, checkWhole, needField, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { assertRoom, type BudgetRef, type ReportOptions } from '../../worker/budgets/spending.js';
@@ -68,8 +66,8 @@ interface BudgetSource {
 
 const DEFINITION = { limits: true, resetEvery: true, enforcement: true, scope: true } as const;
 const DAY_MS = 86_400_000;
-const MAX_NAME_BYTES = LIMITS.maxScopeIdBytes;
-const nameField = label(MAX_NAME_BYTES);
+const nameField = label(LIMITS.maxScopeIdBytes);
+const scopeType = label(LIMITS.maxScopeTypeBytes);
 const DEFAULT_DAYS = 31;
 
 /** The id of a budget by name: the same in every process. */
@@ -83,21 +81,16 @@ export function budgetIdOf(namespace: string, name: string): string {
 const thoseSet = (limits: Amounts): Amounts =>
   Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit > 0));
 
-/** @throws InvalidDefinitionError for limits that the engine would not take */
-function checkLimits(where: string, limits: unknown): void {
-  const parsed = limitsField.safeParse(limits);
-  const issue = parsed.error?.issues[0];
-  if (issue !== undefined)
-    throw new InvalidDefinitionError(
-      `${where}: ${['limits', ...issue.path].map(String).join('.')}: ${issueWords(issue)}`,
-    );
-}
-
 /** @throws InvalidDefinitionError for an unknown or invalid option */
 function checkDefinition(where: string, definition: BudgetDefinition): void {
   knownOnly(where, definition, DEFINITION);
-  const { resetEvery, enforcement, limits = {} } = definition;
-  checkLimits(where, limits);
+  const { resetEvery, enforcement, limits, scope } = definition;
+  checkField(where, 'limits', limitsField, limits);
+  if (scope !== undefined) {
+    knownOnly<NonNullable<BudgetDefinition['scope']>>(`${where}, scope`, scope, { type: true, id: true });
+    needField(where, 'scope.type', scopeType, scope.type);
+    needField(where, 'scope.id', nameField, scope.id);
+  }
   checkDuration(where, 'resetEvery', resetEvery, 0, LIMITS.maxDurationMs);
   if (enforcement !== undefined && enforcement !== 'strict' && enforcement !== 'advisory')
     throw refuse(where, 'enforcement', '"strict" or "advisory"', enforcement);
@@ -114,13 +107,7 @@ export class BudgetOfApp implements AppBudget {
     private readonly definition: BudgetDefinition | undefined,
     private readonly source: BudgetSource,
   ) {
-    if (!nameField.safeParse(name).success)
-      throw refuse(
-        'app.budget()',
-        'the name',
-        `a string of 1 to ${MAX_NAME_BYTES} bytes without control characters`,
-        name,
-      );
+    needField('app.budget()', 'the name', nameField, name);
     if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);
     this.id = budgetIdOf(source.namespace, name);
     const dimensions = Object.keys(definition?.limits ?? {});
@@ -172,6 +159,7 @@ export class BudgetOfApp implements AppBudget {
   async report(used: AmountsOf<string>, options: ReportOptions = {}): Promise<void> {
     knownOnly<ReportOptions>('report', options, { key: true });
     const { key } = options;
+    checkField('report', 'key', idempotencyKey, key);
     const deltas = someAmountsFor('report()', this, used);
     await this.ready();
     const args = { budgetId: this.id, deltas, dedupKey: key };
@@ -181,7 +169,7 @@ export class BudgetOfApp implements AppBudget {
   }
 
   async setLimits(limits: Readonly<Partial<BudgetLimits>>): Promise<void> {
-    checkLimits('setLimits', limits);
+    needField('setLimits', 'limits', changedLimits, limits);
     checkDimensions('setLimits()', this, limits);
     await this.ready();
     await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits: limits as BudgetLimits }));

@@ -1,6 +1,7 @@
 /** Why an operator does something, and who it is: kept in the log with what was done. */
+import { requester } from '../../../model/core/fields.js';
 import { LIMITS } from '../../../model/limits.js';
-import { refuse } from '../../shared/checks.js';
+import { checkField, refuse } from '../../shared/checks.js';
 import { boundText } from '../../util/text.js';
 
 export interface OperatorOptions {
@@ -16,7 +17,6 @@ export function askedBy(
   { reason = '', requestedBy }: OperatorOptions,
 ): { reason: string; requestedBy?: string } {
   if (typeof reason !== 'string') throw refuse(where, 'the reason', 'a string', reason);
-  if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === ''))
-    throw refuse(where, 'requestedBy', 'a name', requestedBy);
+  checkField(where, 'requestedBy', requester, requestedBy);
   return { reason: boundText(reason, LIMITS.maxReasonBytes), ...(requestedBy === undefined ? {} : { requestedBy }) };
 }

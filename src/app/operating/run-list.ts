@@ -2,8 +2,9 @@
 import type { ExecutionSummary } from '../../../model/listing/list.js';
 import { PUBLIC_STATES, type PublicState } from '../../../model/execution/situation.js';
 import { isExecutionId } from '../../../model/ids.js';
+import { category, executionKind, tags, workerInstanceId } from '../../../model/core/fields.js';
 import type { ListQuery, QueuedQuery } from '../../engine/lists.js';
-import { refuse } from '../../shared/checks.js';
+import { checkField, needField, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 import type { TaskReference } from '../tasks/task.js';
@@ -121,10 +122,11 @@ export function queryOf(where: string, namespace: string, filter: RunFilter): Li
     throw refuse(where, 'after', 'the id of a run', after);
   if (state !== undefined && !PUBLIC_STATES.includes(state))
     throw refuse(where, 'state', `one of ${PUBLIC_STATES.join(', ')}`, state);
-  if (worker !== undefined && (typeof worker !== 'string' || worker === ''))
-    throw refuse(where, 'worker', 'the id of a worker', worker);
-  if (typeof tag !== 'object' || tag === null)
-    throw refuse(where, 'tag', 'an object, like { "team.name": "core" }', tag);
+  checkField(where, 'worker', workerInstanceId, worker);
+  checkField(where, 'tag', tags, tag);
+  checkField(where, 'failure', category, failure);
+  checkField(where, 'cancelledBy', category, cancelledBy);
+  if (held !== undefined && held !== true) throw refuse(where, 'held', 'true, or left out', held);
   return {
     namespace,
     laneId: lane === undefined ? undefined : laneIdOf(lane, where),
@@ -143,10 +145,11 @@ export function kindOf(
   where: string,
   { task, kind }: { readonly task?: TaskReference | string | undefined; readonly kind?: string | undefined },
 ): string | undefined {
-  if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
+  checkField(where, 'kind', executionKind, kind);
   if (task === undefined) return kind;
   const name = typeof task === 'string' ? task : task?.name;
   if (typeof name !== 'string') throw refuse(where, 'task', 'a task, or the name of one', task);
+  needField(where, 'task', executionKind, name);
   if (kind !== undefined) throw refuse(where, 'kind', 'left out beside `task`', kind);
   return name;
 }

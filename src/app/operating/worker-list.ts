@@ -1,8 +1,9 @@
 /** The workers of a namespace, in all processes. */
+import { capabilities as capabilityField, workerInstanceId } from '../../../model/core/fields.js';
 import type { WorkerInfo } from '../../../model/worker/reads.js';
 import type { Backend } from '../../backend/backend.js';
 import { livingWorkers, markDead, takes, type DeadWorkerReport } from '../../engine/workers.js';
-import { checkBoolean, refuse } from '../../shared/checks.js';
+import { checkBoolean, checkField, checkList, needField } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 import { askedBy } from './asked-by.js';
@@ -78,8 +79,8 @@ export async function* workerRows(
   knownOnly<WorkerFilter>(where, filter, FILTER);
   const { lane, capabilities } = filter;
   const kind = kindOf(where, filter);
-  if (capabilities !== undefined && !Array.isArray(capabilities))
-    throw refuse(where, 'capabilities', 'a list', capabilities);
+  checkList(where, 'capabilities', capabilities);
+  checkField(where, 'capabilities', capabilityField, capabilities);
   const laneId = lane === undefined ? undefined : laneIdOf(lane, where);
   const isAny = [lane, kind, capabilities].every((given) => given === undefined);
   const wanted = { laneId, executionKind: kind, requiredCapabilities: capabilities };
@@ -108,7 +109,7 @@ export async function markWorkerDead(
   knownOnly<MarkDeadOptions>(where, options, MARK_OPTIONS);
   const { revoke = false } = options;
   checkBoolean('markWorkerDead', 'revoke', revoke);
-  if (typeof id !== 'string' || id === '') throw refuse(where, 'the id', 'the id of a worker', id);
+  needField(where, 'the id', workerInstanceId, id);
   const dead = {
     ...{ namespace: source.namespace, workerInstanceId: id, requestedBy: undefined, revoke },
     ...askedBy(where, options),

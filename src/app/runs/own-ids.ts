@@ -1,7 +1,8 @@
 /** Runs by the ids that their callers give them: what the engine keeps of such an id, and what a second use of it means. */
 import { isDeepStrictEqual } from 'node:util';
 import { assert, EngineError } from '../../../model/errors.js';
-import { partitionKeyOf } from '../../../model/ids.js';
+import { partitionKeyOf, utf8Bytes } from '../../../model/ids.js';
+import { LIMITS } from '../../../model/limits.js';
 import { placementOf } from '../../../model/partition.js';
 import type { Backend } from '../../backend/backend.js';
 import { withRetries } from '../../engine/retry.js';
@@ -15,6 +16,7 @@ import { checkKeyLength } from '../tasks/task-checks.js';
 /** What stands before an own id in the engine's key: no two tasks have the same, since the length says where a name ends. */
 const beforeId = (taskName: string): string => `id:${taskName.length}:${taskName}:`;
 const BEFORE_KEY = 'key:';
+const roomBehind = (before: string): number => Math.max(0, LIMITS.maxIdempotencyKeyBytes - utf8Bytes(before));
 
 /**
  * The engine's idempotency key: an id belongs to its task, a key to the whole namespace. No two of them have the same,
@@ -24,11 +26,11 @@ const BEFORE_KEY = 'key:';
 export function engineKeyOf(taskName: string, { id, idempotencyKey }: RunOptions): string | undefined {
   const where = `Run of task "${taskName}"`;
   if (id !== undefined) {
-    checkKeyLength(where, 'id', beforeId(taskName), id);
+    checkKeyLength(where, 'id', roomBehind(beforeId(taskName)), id);
     return beforeId(taskName) + id;
   }
   if (idempotencyKey === undefined) return undefined;
-  checkKeyLength(where, 'idempotencyKey', BEFORE_KEY, idempotencyKey);
+  checkKeyLength(where, 'idempotencyKey', roomBehind(BEFORE_KEY), idempotencyKey);
   return BEFORE_KEY + idempotencyKey;
 }
 

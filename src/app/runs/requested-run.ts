@@ -1,6 +1,5 @@
 /** A run as it was asked for: checked, and its input written, before a backend is needed. A mistake is told at once. */
-import { EngineError } from '../../../model/errors.js';
-import { encode, type Encoded } from '../../shared/codec.js';
+import { encode, VALUES_HINT, type Encoded } from '../../shared/codec.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { validate } from '../../shared/schema.js';
 import { metersOfRun, type RunMeters } from '../metering/meters.js';
@@ -31,19 +30,9 @@ export async function requestedRun(task: TaskDefinition, input: unknown, options
   return { task, options, input: encodeInput(task.name, input), idempotencyKey, meters };
 }
 
-export function encodeInput(taskName: string, input: unknown): Encoded {
-  try {
-    return encode(input);
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    const problem = error.message.replace(/^invalid_input: payload: /, '');
-    throw new InvalidInputError(
-      taskName,
-      problem.trim(),
-      'Inputs are any JSON value, or a Uint8Array, of up to 8 MiB; pass a reference to what is larger.',
-    );
-  }
-}
+/** @param flow whether the name is that of a flow */
+export const encodeInput = (name: string, input: unknown, flow = false): Encoded =>
+  encode(input, (problem) => new InvalidInputError(name, problem, VALUES_HINT, { flow }));
 
 /** Runs whose line is counted stand in the partition of their quota; those with an id stand in that of the id. */
 function checkIds({ name, quotas }: TaskDefinition, { id, idempotencyKey }: RunOptions): void {

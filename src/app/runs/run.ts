@@ -105,8 +105,7 @@ export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
   events(options?: RunEventsOptions): AsyncIterableIterator<RunEvent>;
   /**
    * What the handler streams, until the run ends: all attempts, with a frame between them.
-   * @throws RunNotFoundError and the signal's reason, during iteration; InvalidDefinitionError, EngineError
-   *   `invalid_input`
+   * @throws RunNotFoundError and the signal's reason, during iteration; InvalidDefinitionError
    * @example
    * for await (const frame of run.stream()) if (frame.kind === 'text') process.stdout.write(frame.text);
    */

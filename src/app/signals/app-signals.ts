@@ -1,15 +1,14 @@
 /** Signals by envelope, and the keys that sign envelopes. */
-import { kid as kidField, secret as secretField } from '../../../model/core/fields.js';
+import { kid as kidField, looseLabel, secret as secretField } from '../../../model/core/fields.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
-import { encode } from '../../shared/codec.js';
-import { checkDuration, refuse } from '../../shared/checks.js';
+import { checkDuration, checkField, needField } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { addressIn } from '../../shared/envelope.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { checkSender, signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
+import { checkKey, encodePayload, signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
 
 export interface RotateKeyOptions {
   /** The name of the key; use a new name for a new secret. */
@@ -51,8 +50,9 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
     knownOnly<SignalOptions>('deliver', options, OPTIONS);
     const { executionId, waitpointId, signalName, token } = addressIn(envelope);
     const { from = '', idempotencyKey } = options;
-    checkSender('deliver', from);
-    const { bytes, encoding } = encode(payload);
+    checkField('deliver', 'from', looseLabel, from);
+    checkKey('deliver', idempotencyKey);
+    const { bytes, encoding } = encodePayload(signalName, payload);
     const store = await backend();
     const id = idempotencyKey === undefined ? ids() : signalIdOf(executionId, signalName, idempotencyKey);
     const answer = await call(() =>
@@ -68,13 +68,7 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
   async rotateKey(options) {
     knownOnly<RotateKeyOptions>('rotateKey', options, KEY_OPTIONS);
     const { kid, secret, grace = '24h' } = options;
-    if (!kidField.safeParse(kid).success)
-      throw refuse(
-        'rotateKey',
-        'kid',
-        `1 to ${LIMITS.maxKidBytes} printable ASCII characters, none of them a brace, colon or comma`,
-        kid,
-      );
+    needField('rotateKey', 'kid', kidField, kid);
     // Not shown, whatever it is: it may be a secret that is written in another form.
     if (!secretField.safeParse(secret).success)
       throw new InvalidDefinitionError(

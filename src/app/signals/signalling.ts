@@ -1,12 +1,12 @@
 /** Signals and approvals sent to a run. */
 import { createHash } from 'node:crypto';
 import { looseLabel, signalText } from '../../../model/core/fields.js';
+import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import { partitionOfExecution } from '../../../model/ids.js';
-import { LIMITS } from '../../../model/limits.js';
 import { localOffers } from '../../engine/local-offers.js';
-import { decode, encode } from '../../shared/codec.js';
-import { refuse } from '../../shared/checks.js';
+import { decode, encode, type Encoded } from '../../shared/codec.js';
+import { checkField, needField, refuse, shown } from '../../shared/checks.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { validate, type InputOf, type Validated } from '../../shared/schema.js';
@@ -70,7 +70,6 @@ export interface RunSignalling<Signals extends SignalSchemas = NoSignals> {
   reject(name: string, options: DecisionOptions): Promise<SignalReceipt>;
 }
 
-const SENDER_RULE = `at most ${LIMITS.maxSignalTextBytes} bytes without control characters`;
 const SIGNAL_OPTIONS = { from: true, idempotencyKey: true } as const;
 const DECISION_OPTIONS = { by: true, note: true, idempotencyKey: true } as const;
 
@@ -118,8 +117,8 @@ export class Signalling extends Operating implements RunSignalling {
     checkWaitName('signal', name);
     knownOnly<SignalOptions>('signal', options, SIGNAL_OPTIONS);
     const { from = '', idempotencyKey } = options;
-    checkSender('signal', from);
-    checkTexts('signal', { idempotencyKey });
+    checkField('signal', 'from', looseLabel, from);
+    checkKey('signal', idempotencyKey);
     return this.send(name, { payload, from, idempotencyKey, signalCategory: 'external', sourceType: 'external' });
   }
 
@@ -140,8 +139,9 @@ export class Signalling extends Operating implements RunSignalling {
     checkWaitName(what, name);
     knownOnly<DecisionOptions>(what, options, DECISION_OPTIONS);
     const { by, note, idempotencyKey } = options;
-    if (!signalText.safeParse(by).success) throw refuse(what, 'by', `who decides: ${SENDER_RULE}`, by);
-    checkTexts(what, { note, idempotencyKey });
+    needField(what, 'by', signalText, by);
+    if (note !== undefined && typeof note !== 'string') throw refuse(what, 'note', 'a string', note);
+    checkKey(what, idempotencyKey);
     const payload = note === undefined ? { approved } : { approved, note };
     return this.send(name, { payload, from: by, idempotencyKey, signalCategory: 'approval', sourceType: 'person' });
   }
@@ -156,7 +156,7 @@ export class Signalling extends Operating implements RunSignalling {
 
   private async send(name: string, { payload, from, idempotencyKey, ...kind }: Sent): Promise<SignalReceipt> {
     // In the turn of the call, like the check without a read: the caller may go on with the same object.
-    const encoded = encode(payload);
+    const encoded = encodePayload(name, payload, this.ofTask?.name);
     const { bytes, encoding } = encoded;
     if (this.ofTask !== undefined) await checked(this.ofTask, name, payload, kind.signalCategory);
     else {
@@ -196,18 +196,24 @@ function checked(task: TaskDefinition, name: string, payload: unknown, category:
         task.name,
         found.problem,
         'Send a payload that matches its schema in `signals` of the definition of the task.',
-        name,
+        { signal: name },
       );
   };
   return 'then' in validated ? validated.then(check) : check(validated);
 }
 
-/** @throws InvalidDefinitionError for a sender that cannot be one; an empty one is none */
-export function checkSender(what: string, from: unknown): asserts from is string {
-  if (!looseLabel.safeParse(from).success) throw refuse(what, 'from', `a string: ${SENDER_RULE}`, from);
-}
+/** @throws InvalidInputError for a payload that is no JSON; EngineError `payload_too_large` */
+export const encodePayload = (signal: string, payload: unknown, task = ''): Encoded =>
+  encode(payload, (problem, isTooLarge) =>
+    isTooLarge
+      ? new EngineError('payload_too_large', `Payload of signal ${shown(signal)}: ${problem}`)
+      : new InvalidInputError(task, problem, 'A payload is any JSON value, or a Uint8Array, of up to 64 KiB.', {
+          signal,
+        }),
+  );
 
-function checkTexts(what: string, texts: Readonly<Record<string, unknown>>): void {
-  for (const [name, text] of Object.entries(texts))
-    if (text !== undefined && typeof text !== 'string') throw refuse(what, name, 'a string', text);
+/** @throws InvalidDefinitionError for a key that is no text, or empty: most often a value that is missing */
+export function checkKey(what: string, key: unknown): void {
+  if (key !== undefined && (typeof key !== 'string' || key === ''))
+    throw refuse(what, 'idempotencyKey', 'a string that is not empty', key);
 }

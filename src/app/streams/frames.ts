@@ -1,6 +1,7 @@
 /** The frames of a run, as readers see them. */
 import { EngineError } from '../../../model/errors.js';
 import type { Frame } from '../../../model/stream/contents.js';
+import { refuse } from '../../shared/checks.js';
 import { plainBytes } from '../../shared/codec.js';
 import type { SummaryPatch } from '../../worker/streaming/task-stream.js';
 
@@ -50,6 +51,9 @@ export type RunFrame = TextFrame | JsonFrame | BytesFrame | SummaryFrame | Attem
 const UTF8 = new TextDecoder();
 const CURSOR = /^(0|[1-9]\d{0,8})\/(\d{1,20}-\d{1,20})$/;
 
+/** What `from` of a stream can be. */
+export const FROM_RULE = '"start", "now", or the cursor of a frame';
+
 /** Before every frame of an attempt. */
 export const BEGINNING = '0-0';
 
@@ -61,13 +65,11 @@ export interface Place {
 
 export const cursorOf = ({ attemptIndex, after }: Place): string => `${attemptIndex}/${after}`;
 
-/** @throws EngineError `invalid_input` */
+/** @throws InvalidDefinitionError */
 export function placeOf(cursor: string): Place {
   const [, attemptIndex, after] = CURSOR.exec(cursor) ?? [];
   if (after !== undefined) return { attemptIndex: Number(attemptIndex), after };
-  throw new EngineError('invalid_input', 'from: must be "start", "now", or the cursor of a frame.', {
-    detail: { field: 'from' },
-  });
+  throw refuse('stream', 'from', FROM_RULE, cursor);
 }
 
 /** A frame of an attempt, with the value that its writer gave. */

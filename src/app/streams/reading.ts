@@ -1,5 +1,4 @@
 /** Follows the streams of a run, attempt by attempt, to the end of the run. */
-import { EngineError } from '../../../model/errors.js';
 import type { StreamFrames } from '../../../model/stream/reads.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
@@ -9,7 +8,7 @@ import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { isNewsOfRun, type TailPage } from '../../streaming/page.js';
 import { tailsOf } from '../../streaming/tails.js';
-import { BEGINNING, cursorOf, frameOfRun, placeOf, type Place, type RunFrame } from './frames.js';
+import { BEGINNING, cursorOf, FROM_RULE, frameOfRun, placeOf, type Place, type RunFrame } from './frames.js';
 
 export interface RunStreamOptions {
   /**
@@ -34,17 +33,16 @@ const PAGE_FRAMES = 256;
 const MAX_ATTEMPT = 1_000_000;
 const OPTIONS = { from: true, attempt: true, durableOnly: true, signal: true } as const;
 
-/** @throws InvalidDefinitionError, EngineError `invalid_input` */
+/** @throws InvalidDefinitionError */
 export function checkStreamOptions(options: RunStreamOptions): void {
   knownOnly<RunStreamOptions>('stream', options, OPTIONS);
   const { attempt, from = 'start' } = options;
   checkSignal('stream', 'signal', options.signal);
   if (attempt !== 'latest') checkWhole('stream', 'attempt', attempt, 1, MAX_ATTEMPT);
-  if (typeof from !== 'string') throw refuse('stream', 'from', '"start", "now", or the cursor of a frame', from);
+  if (typeof from !== 'string') throw refuse('stream', 'from', FROM_RULE, from);
   const place = from === 'start' || from === 'now' ? undefined : placeOf(from);
   if (place === undefined || attempt === undefined || attempt === 'latest') return;
-  if (place.attemptIndex !== attempt - 1)
-    throw new EngineError('invalid_input', 'from: is a cursor of another attempt.', { detail: { field: 'from' } });
+  if (place.attemptIndex !== attempt - 1) throw refuse('stream', 'from', 'the cursor of a frame of this attempt', from);
 }
 
 const isWorth = (page: StreamFrames): boolean => page.attemptCount === undefined || isNewsOfRun(page);

@@ -1,9 +1,9 @@
 /** What a task and a run can be told: anything else is refused where it is written, in the words in which it is written. */
-import { capabilities, executionKind, label, TAG_KEY_PATTERN } from '../../../model/core/fields.js';
+import { capabilities, executionKind, label, tags as tagsField, timestampMs } from '../../../model/core/fields.js';
 import { retryPolicy } from '../../../model/execution/policy.js';
 import { isExecutionIdForm, utf8Bytes } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, checkList, checkWhole, isRecord, refuse, shown } from '../../shared/checks.js';
+import { checkDuration, checkField, checkList, checkWhole, isRecord, refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { AnySchema } from '../../shared/schema.js';
@@ -93,12 +93,7 @@ function checkSchema(where: string, option: string, schema: unknown): void {
 
 function checkNeeds(where: string, needs: unknown): void {
   checkList(where, 'needs', needs);
-  if (needs === undefined) return;
-  const parsed = capabilities.safeParse(needs);
-  if (!parsed.success)
-    throw new InvalidDefinitionError(
-      `${where}: needs: a capability ${parsed.error.issues[0]?.message ?? 'is invalid'}`,
-    );
+  checkField(where, 'needs', capabilities, needs);
 }
 
 function checkRetry(where: string, retry: RetryOptions | undefined): void {
@@ -130,7 +125,7 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   checkDuration(where, 'idempotencyWindow', options.idempotencyWindow, 1, LIMITS.maxDurationMs);
   checkDuration(where, 'delay', options.delay, 0, LIMITS.maxDurationMs);
   checkWhole(where, 'priority', options.priority, LIMITS.minPriority, LIMITS.maxPriority);
-  checkTags(where, options.tags);
+  checkTags(where, options.tags, options.id === undefined ? 0 : 1);
   checkDeadline(where, options.deadline);
 }
 
@@ -160,31 +155,31 @@ export function checkExecutionId(where: string, byOwnId: string, id: unknown): v
   );
 }
 
-/** @throws InvalidDefinitionError for a key that is longer than the engine takes, together with what stands before it */
-export function checkKeyLength(where: string, option: string, before: string, key: string): void {
-  const most = LIMITS.maxIdempotencyKeyBytes - utf8Bytes(before);
-  if (utf8Bytes(key) <= most) return;
-  throw new InvalidDefinitionError(
-    `${where}: its ${option} may have ${Math.max(0, most)} bytes at most, and has ${utf8Bytes(key)}`,
-  );
+/** @throws InvalidDefinitionError for an id or a key of more bytes than `most` */
+export function checkKeyLength(where: string, option: string, most: number, key: string): void {
+  const bytes = utf8Bytes(key);
+  if (bytes > most)
+    throw new InvalidDefinitionError(`${where}: its ${option} may have ${most} bytes at most, and has ${bytes}`);
 }
 
-/** @throws InvalidDefinitionError for tags that no run can have */
-export function checkTags(where: string, tags: RunOptions['tags'] | null): void {
+/**
+ * @param kept how many the library adds
+ * @throws InvalidDefinitionError for tags that no run can have
+ */
+export function checkTags(where: string, tags: RunOptions['tags'] | null, kept = 0): void {
   if (tags === undefined) return;
   if (!isRecord(tags)) throw refuse(where, 'tags', "an object of texts, like { 'team.name': 'billing' }", tags);
-  for (const [key, value] of Object.entries(tags)) {
-    if (key.startsWith(RESERVED_TAGS))
-      throw new InvalidDefinitionError(`${where}: tags that begin with "${RESERVED_TAGS}" are the library's own`);
-    if (TAG_KEY_PATTERN.test(key) && typeof value !== 'string')
-      throw refuse(where, `tags["${key}"]`, 'a string', value);
-  }
+  if (Object.keys(tags).some((key) => key.startsWith(RESERVED_TAGS)))
+    throw new InvalidDefinitionError(`${where}: tags that begin with "${RESERVED_TAGS}" are the library's own`);
+  checkField(where, 'tags', tagsField, tags);
+  const most = LIMITS.maxTags - kept;
+  if (Object.keys(tags).length > most) throw new InvalidDefinitionError(`${where}: there may be ${most} tags at most`);
 }
 
 function checkDeadline(where: string, deadline: RunOptions['deadline']): void {
   if (deadline === undefined) return;
   if (isTime(deadline)) {
-    if (Number(deadline) <= LIMITS.maxInteger) return;
+    if (timestampMs.safeParse(Math.round(Number(deadline))).success) return;
     throw refuse(where, 'deadline', 'a duration, a valid Date, or a time in ms since the epoch', deadline);
   }
   checkDuration(where, 'deadline', deadline, 0, LIMITS.maxDurationMs);

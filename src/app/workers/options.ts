@@ -1,8 +1,8 @@
 /** Options of a worker of an app. */
-import { capabilities as capabilitySet } from '../../../model/core/fields.js';
+import { capabilities, workerId } from '../../../model/core/fields.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import type { TimerLoopOptions } from '../../engine/timer-loop.js';
-import { checkBoolean, checkDuration, checkList, checkWhole } from '../../shared/checks.js';
+import { checkBoolean, checkDuration, checkField, checkList, checkWhole } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -64,13 +64,8 @@ export function checkWorkerOptions(options: WorkerOptions): void {
     knownOnly<TimerLoopOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
   else checkBoolean(WHERE, 'engine', options.engine);
   for (const list of ['tasks', 'lanes', 'capabilities'] as const) checkList(WHERE, list, options[list]);
-  if (options.capabilities !== undefined) {
-    const parsed = capabilitySet.safeParse(options.capabilities);
-    if (!parsed.success)
-      throw new InvalidDefinitionError(
-        `${WHERE}: capabilities: a capability ${parsed.error.issues[0]?.message ?? 'is invalid'}`,
-      );
-  }
+  checkField(WHERE, 'capabilities', capabilities, options.capabilities);
+  checkField(WHERE, 'workerId', workerId, options.workerId);
   checkDuration(WHERE, 'drainTimeout', options.drainTimeout, 0, LIMITS.maxDurationMs);
   checkDuration(WHERE, 'abortGrace', options.abortGrace, 0, LIMITS.maxDurationMs);
   checkDuration(WHERE, 'sweepInterval', options.sweepInterval, 1, LIMITS.maxDurationMs);

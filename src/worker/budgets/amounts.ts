@@ -1,8 +1,7 @@
 /** Amounts of a budget as users write them: whole numbers by dimension. */
 import { amounts as amountsField } from '../../../model/budget/fields.js';
-import { issueWords } from '../../../model/core/issue-words.js';
 import { LIMITS } from '../../../model/limits.js';
-import { checkWhole, refuse, shown } from '../../shared/checks.js';
+import { checkField, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 
 /** Amounts by dimension, whole numbers. */
@@ -33,8 +32,7 @@ export function amountsFor(where: string, { name, dimensions }: BudgetWords, giv
     checkWhole(call, dimension, amount, 0, LIMITS.maxInteger);
   }
   const counted = Object.fromEntries(amounts) as Amounts;
-  const issue = amountsField.safeParse(counted).error?.issues[0];
-  if (issue !== undefined) throw new InvalidDefinitionError(`${call}: ${issueWords(issue)}`);
+  checkField(call, 'the amounts', amountsField, counted);
   return counted;
 }
 

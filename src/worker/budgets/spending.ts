@@ -1,9 +1,10 @@
 /** Budgets in a handler, charged to its run. */
 import type { OutcomeOf } from '../../../model/machine.js';
+import { idempotencyKey } from '../../../model/core/fields.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
-import { checkDuration, shown } from '../../shared/checks.js';
+import { checkDuration, checkField, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -91,6 +92,7 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
       attempt.during(async () => {
         knownOnly<ReportOptions>('report', options, { key: true });
         const { key } = options;
+        checkField('report', 'key', idempotencyKey, key);
         const custom = someAmountsFor('report()', budget, used);
         await budget.ready();
         const args = { budgetId: budget.id, ...by, usage: { custom } };

@@ -8,7 +8,8 @@ import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
-import { decode, encodeWithin, type Encoded } from '../../shared/codec.js';
+import { decode, encode, VALUES_HINT, type Encoded } from '../../shared/codec.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
 import { propertyOf } from '../../util/thrown.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from './calls.js';
@@ -149,7 +150,7 @@ export class Checkpoints {
     if (this.isBusy) await this.settled();
   }
 
-  /** The value as a later run reads it. @throws EngineError `invalid_input`, `step_limit_exceeded` */
+  /** The value as a later run reads it. @throws InvalidDefinitionError, EngineError `step_limit_exceeded` */
   travelled(checkpoint: Checkpoint, value: unknown): unknown {
     return decode(encodedOf(checkpoint, value));
   }
@@ -289,16 +290,14 @@ function changed({ kind, name, index }: Pick<Checkpoint, 'kind' | 'name' | 'inde
   );
 }
 
-/** @throws EngineError `invalid_input` for a value that is not JSON, `step_limit_exceeded` for one that is too large */
-function encodedOf({ kind, name }: Checkpoint, value: unknown): Encoded {
-  const what = `${kind} ${JSON.stringify(name)}`;
-  return encodeWithin(value, what, (bytes) => {
-    throw new EngineError(
-      'step_limit_exceeded',
-      `The value of ${what} has ${bytes} bytes, more than the limit of ${LIMITS.maxPayloadBytes}.`,
-    );
+/** @throws InvalidDefinitionError for a value that is not JSON; EngineError `step_limit_exceeded` for one that is too large */
+const encodedOf = ({ kind, name }: Checkpoint, value: unknown): Encoded =>
+  encode(value, (problem, isTooLarge) => {
+    const message = `${kind} ${JSON.stringify(name)}: ${problem}`;
+    return isTooLarge
+      ? new EngineError('step_limit_exceeded', message)
+      : new InvalidDefinitionError(message, VALUES_HINT);
   });
-}
 
 /** The checkpoints of an attempt, created on first use. */
 export function checkpointsOf(attempt: Attempt, deps: CheckpointsDependencies): Checkpoints {

@@ -28,9 +28,8 @@ import { tryStep, type StepContext, type StepFunction } from './tries.js';
  * @throws StepError, NonRetryableError for what the function throws
  * @throws TaskAbort when the worker has lost the lease, or the handler must stop
  * @throws EngineError `step_changed` if an earlier run used the name for something else, `step_misused` inside another
- *   step, `step_limit_exceeded` beyond 10 000 steps, 8 MiB of one or 64 MiB of all, `invalid_input` for a value that is
- *   not JSON
- * @throws InvalidDefinitionError for an invalid name or option
+ *   step, `step_limit_exceeded` beyond 10 000 steps, 8 MiB of one or 64 MiB of all
+ * @throws InvalidDefinitionError for an invalid name or option, and for a value that is not JSON
  * @example const receipt = await step('pay', ({ idempotencyKey, signal }) => pay(order, { idempotencyKey, signal }));
  */
 export interface Step {

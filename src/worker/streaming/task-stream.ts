@@ -2,11 +2,14 @@
 import { isBytes } from '../../../model/core/bytes.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
-import * as field from '../../../model/core/fields.js';
+import { frameLabel } from '../../../model/core/fields.js';
 import { JsonFault, parseObject, printed } from '../../../model/stream/canonical-json.js';
-import { checkDuration, refuse } from '../../shared/checks.js';
+import { checkDuration, checkField, refuse } from '../../shared/checks.js';
+import { encode, JSON_ENCODING } from '../../shared/codec.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
+import type { IfSendable } from '../../shared/travel.js';
 import type { WrittenFrame } from './frame-writer.js';
 
 /** How long a best-effort frame is kept. */
@@ -46,13 +49,13 @@ export const SET_NULL = '__ff_null__';
 export interface TaskStream {
   /** Writes text: a token, a line. Text of more than 64 KiB is split into several frames. */
   text(chunk: string, options?: FrameOptions): Promise<void>;
-  /** Writes a JSON value of up to 64 KiB. @throws EngineError `retention_limit_exceeded`, `invalid_input` */
-  json(value: unknown, options?: FrameOptions): Promise<void>;
+  /** Writes a JSON value of up to 64 KiB. @throws InvalidDefinitionError for what is not JSON; EngineError `retention_limit_exceeded` */
+  json<Value>(value: Value & IfSendable<Value>, options?: FrameOptions): Promise<void>;
   /** Writes up to 64 KiB. @throws EngineError `retention_limit_exceeded` */
   write(bytes: Uint8Array, options?: FrameOptions): Promise<void>;
   /**
    * Merges a patch into the summary of the attempt, a JSON object of up to 256 KiB that readers get whole.
-   * @throws EngineError `invalid_input` for an invalid patch; `retention_limit_exceeded`
+   * @throws InvalidDefinitionError for an invalid patch; EngineError `retention_limit_exceeded`
    * @example await stream.summary({ done: 3, plan: { draft: 'ready', outline: null } });
    */
   summary(patch: SummaryPatch): Promise<void>;
@@ -71,12 +74,18 @@ export interface FrameSink {
 const DEFAULT_TTL: Duration = '30s';
 const OPTIONS = { type: true, bestEffort: true, correlationId: true } as const;
 const UTF8 = new TextEncoder();
+const fromUtf8 = new TextDecoder();
 
 export class StreamOfTask implements TaskStream {
+  /** How messages begin. */
+  private readonly where: string;
+
   constructor(
-    private readonly taskName: string,
+    taskName: string,
     private readonly sink: FrameSink,
-  ) {}
+  ) {
+    this.where = `Task "${taskName}": stream`;
+  }
 
   text(chunk: string, options?: FrameOptions): Promise<void> {
     return this.put(() => {
@@ -91,7 +100,7 @@ export class StreamOfTask implements TaskStream {
 
   json(value: unknown, options?: FrameOptions): Promise<void> {
     return this.put(() => {
-      const payload = UTF8.encode(jsonOf(value));
+      const payload = this.jsonOf('json', value);
       checkSize('json', payload);
       return [{ args: { ...this.labelsOf('json', 'json', options), payload }, bytes: payload.byteLength }];
     });
@@ -109,7 +118,7 @@ export class StreamOfTask implements TaskStream {
 
   summary(patch: SummaryPatch): Promise<void> {
     return this.put(() => {
-      const text = canonicalPatch(patch);
+      const text = this.canonical(patch);
       const payload = UTF8.encode(text);
       checkSize('summary', payload);
       return [{ args: { patch: text, frameType: 'summary', encoding: 'json' }, bytes: payload.byteLength }];
@@ -133,64 +142,53 @@ export class StreamOfTask implements TaskStream {
   }
 
   private labelsOf(defaultType: string, encoding: string, options: FrameOptions = {}) {
-    knownOnly<FrameOptions>(`Task "${this.taskName}": stream`, options, OPTIONS);
+    knownOnly<FrameOptions>(this.where, options, OPTIONS);
     const { type = defaultType, correlationId } = options;
-    for (const [name, label] of [
-      ['type', type],
-      ['correlationId', correlationId],
-    ] as const) {
-      if (label !== undefined && !field.frameLabel.safeParse(label).success)
-        throw this.refuse(
-          name,
-          `a string of 1 to ${LIMITS.maxFrameLabelBytes} bytes without control characters`,
-          label,
-        );
-    }
+    for (const [name, label] of Object.entries({ type, correlationId }))
+      checkField(this.where, name, frameLabel, label);
     return { frameType: type, encoding, correlationId, bestEffort: this.bestEffortOf(options.bestEffort) };
   }
 
   private bestEffortOf(wanted: FrameOptions['bestEffort'] = false): { readonly ttlMs: number } | undefined {
     if (wanted === false) return undefined;
-    const { ttl = DEFAULT_TTL } = wanted === true ? {} : wanted;
-    const where = `Task "${this.taskName}": stream`;
+    const { where } = this;
+    const options = wanted === true ? {} : wanted;
+    knownOnly<BestEffortOptions>(`${where}, bestEffort`, options, { ttl: true });
+    const { ttl = DEFAULT_TTL } = options;
     checkDuration(where, 'bestEffort.ttl', ttl, 0, LIMITS.maxBestEffortTtlMs);
     const ttlMs = durationMs(ttl);
     if (ttlMs > 0) checkDuration(where, 'bestEffort.ttl', ttl, LIMITS.minBestEffortTtlMs, LIMITS.maxBestEffortTtlMs);
     return { ttlMs };
   }
 
+  /** @throws InvalidDefinitionError for a value that is not JSON; EngineError `retention_limit_exceeded` */
+  private jsonOf(what: 'json' | 'summary', value: unknown): Uint8Array {
+    const { bytes, encoding } = encode(value, (problem, isTooLarge) =>
+      isTooLarge
+        ? new EngineError('retention_limit_exceeded', `stream.${what}: ${problem}`)
+        : new InvalidDefinitionError(`${this.where}.${what}: ${problem}`),
+    );
+    if (bytes === undefined || encoding !== JSON_ENCODING) throw this.refuse(what, 'a JSON value', value);
+    return bytes;
+  }
+
+  private canonical(patch: SummaryPatch): string {
+    try {
+      return printed(parseObject(fromUtf8.decode(this.jsonOf('summary', patch))));
+    } catch (error) {
+      if (!(error instanceof JsonFault)) throw error;
+      throw new InvalidDefinitionError(`${this.where}.summary: ${error.message}`);
+    }
+  }
+
   private refuse(what: string, rule: string, value: unknown): Error {
-    return refuse(`Task "${this.taskName}": stream`, what, rule, value);
+    return refuse(this.where, what, rule, value);
   }
 }
 
 function quiet(write: Promise<void>): Promise<void> {
   write.catch(() => undefined);
   return write;
-}
-
-function jsonOf(value: unknown): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value);
-  } catch {
-    // The fault is not used as the cause, because it can quote the value.
-  }
-  if (text === undefined)
-    throw new EngineError(
-      'invalid_input',
-      'stream: the value cannot be written as JSON (a cycle, a bigint, a function).',
-    );
-  return text;
-}
-
-function canonicalPatch(patch: SummaryPatch): string {
-  try {
-    return printed(parseObject(jsonOf(patch)));
-  } catch (error) {
-    if (!(error instanceof JsonFault)) throw error;
-    throw new EngineError('invalid_input', `stream.summary: ${error.message}.`, { detail: { field: 'patch' } });
-  }
 }
 
 /** @throws EngineError `retention_limit_exceeded` */

@@ -1,6 +1,6 @@
 /** Wait conditions: one signal, or a combination of several. */
 import { InvalidDefinitionError } from '../../shared/errors.js';
-import { needList, shown } from '../../shared/checks.js';
+import { checkWhole, needList, shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { checkWaitName } from './names.js';
 
@@ -14,6 +14,9 @@ export type WaitCondition =
   | { readonly type: 'count'; readonly n: number; readonly names: readonly string[]; readonly distinct: Distinct }
   /** `n` different people approve, or one of them rejects. */
   | { readonly type: 'approval'; readonly n: number; readonly name: string };
+
+/** Most people whose approval is waited for. */
+export const MAX_APPROVALS = 1_000;
 
 type Part = string | WaitCondition;
 
@@ -49,6 +52,7 @@ function rebuilt(where: string, part: WaitCondition): WaitCondition | undefined 
     case 'approval': {
       const { n, name } = part as Extract<WaitCondition, { type: 'approval' }>;
       checkWaitName(where, name);
+      checkWhole(where, 'n of an approval', n ?? null, 1, MAX_APPROVALS);
       return { type: 'approval', n, name };
     }
     default:

@@ -7,7 +7,7 @@ import { validate, type AnySchema, type InputOf, type Schema } from '../../share
 import type { Travelled } from '../../shared/travel.js';
 import { reasonOf } from '../../util/failure-text.js';
 import { propertyOf } from '../../util/thrown.js';
-import { conditionOf, namesOf, titleOf, type WaitCondition } from './conditions.js';
+import { conditionOf, MAX_APPROVALS, namesOf, titleOf, type WaitCondition } from './conditions.js';
 import { InvalidSignalError, WaitTimeoutError } from './errors.js';
 import { whenAwaited } from './lazy-promise.js';
 import { checkWaitName } from './names.js';
@@ -178,7 +178,7 @@ export function approvalOf(waits: () => Waits): Approve {
   return (name, options = {}) => {
     knownOnly<ApprovalOptions>('approval', options, APPROVAL_OPTIONS);
     checkWaitName('approval', name);
-    checkWhole('approval', 'approvals', options.approvals, 1, 1_000);
+    checkWhole('approval', 'approvals', options.approvals, 1, MAX_APPROVALS);
     const { approvals: n = 1 } = options;
     const asked = askedFor('approval', { type: 'approval', n, name }, options);
     const next = async (outcome: Outcome): Promise<Approval> => {
