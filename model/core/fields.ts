@@ -19,6 +19,9 @@ import {
   utf8Bytes,
 } from '../ids.js';
 
+/** The declaration of an argument. */
+export type Field = z.ZodType;
+
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const WHITE_SPACE = /\s/u;
 

@@ -2,7 +2,7 @@
  * Checks of what users write. Every refusal names the place and the option in the user's own words:
  * `Task "charge": retry.failures must be a whole number from 0 to 1000, not -1`.
  */
-import type { z } from 'zod';
+import type { Field } from '../../model/core/fields.js';
 import { issueWords } from '../../model/core/issue-words.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import { durationMs, type Duration } from './duration.js';
@@ -22,12 +22,12 @@ export function refuse(where: string, option: string, rule: string, value: unkno
  * @throws InvalidDefinitionError that names the place within the option: `tags["team.name"] must be a string, not 5`;
  *   `undefined` is left to its default
  */
-export function checkField(where: string, option: string, field: z.ZodType, value: unknown): void {
+export function checkField(where: string, option: string, field: Field, value: unknown): void {
   if (value !== undefined) needField(where, option, field, value);
 }
 
 /** The same for what has to be given. @throws InvalidDefinitionError */
-export function needField(where: string, option: string, field: z.ZodType, value: unknown): void {
+export function needField(where: string, option: string, field: Field, value: unknown): void {
   const issueOf = (given: unknown) => ({ issue: field.safeParse(given).error?.issues[0] });
   // Nothing can be read of a revoked proxy.
   const { issue } = tried(() => issueOf(value)) ?? issueOf(null);
