@@ -77,7 +77,7 @@ describe('the deployment gate', () => {
       const third = mortal(inner, 'completeExecution');
       await start(third.backend);
       await pause(50);
-      expect(await run.state()).toBe('suspended');
+      await expect.poll(() => run.state(), { timeout: 10_000 }).toBe('suspended');
       await run.approve('release', { by: 'bea' });
       await until(third.isCut);
       await start(inner);

@@ -3,11 +3,13 @@
  * which nothing was running is looked at when it ends; what tests of a file share is looked at behind its last hook. Says
  * what is left, where it was set and during which test.
  *
- * It sees timers (also those that are unref'd), sockets, servers, children and listeners of the process. Connections of a
- * server end with their sockets. What a backend that goes on keeps of a worker that is gone (subscriptions, keys that
- * expire) is looked at by `leakCheck` of leaks.ts and at the end of each program of the worker machine.
+ * It sees timers (also those that are unref'd), sockets, servers, children and listeners of the process, and on the
+ * server that tests share the subscriptions and the unused bytes of deployments of this thread. Connections of a server
+ * end with their sockets. What a backend that goes on keeps of a worker that is gone is looked at by `leakCheck` of
+ * leaks.ts and at the end of each program of the worker machine.
  */
 import { afterAll, beforeEach } from 'vitest';
+import { leftOnShared, watchShared } from './shared-traces.js';
 import { beginTest, forgetTimers, pause, timersLeft } from './watched-timers.js';
 
 /** What is being closed may take so long, ms. */
@@ -43,12 +45,15 @@ async function nothingLeft(before: Counts, whose: string): Promise<void> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const left = [...timersLeft(), ...moreThan(before)].filter((text) => !EXCUSED.test(text));
+    // Looking at the server starts timers and sockets of its own, so it comes last.
+    if (left.length === 0) left.push(...(await leftOnShared()));
     if (left.length === 0) return;
     if (performance.now() > until) throw new Error(`${whose} leaves behind:\n${left.join('\n')}`);
     await pause(LOOK_EVERY_MS);
   }
 }
 
+watchShared();
 const atStart = countsNow();
 
 beforeEach(({ task, onTestFinished }) => {
