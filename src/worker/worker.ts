@@ -62,6 +62,8 @@ export interface WorkerDependencies {
 /** At the end of a drain, aborted handlers get this long to stop before their work is handed back, ms. */
 const STOP_GRACE_MS = 2_000;
 const RESOLVED = Promise.resolve();
+/** Handlers that do no I/O let the event loop turn this long after its last turn, ms, however many of them wait. */
+const TURN_AFTER_MS = 10;
 const PAUSE_SPREAD = 0.5;
 /** Limit of the last calls of a drain, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
@@ -96,6 +98,8 @@ export class TaskWorker implements Worker {
   private waitUntil = Infinity;
   private closed = false;
   private watchesTurns = false;
+  /** When the event loop last turned while handlers ran; Infinity for clocks without a loop. */
+  private turnedAt = Infinity;
 
   constructor(private readonly deps: WorkerDependencies) {
     const { backend, settings, clock, ids, childRow, taskNamed, log } = deps;
@@ -290,9 +294,16 @@ export class TaskWorker implements Worker {
     this.watchTurns();
     // Not in this turn: all executions of a claim are accepted before the first handler runs.
     void RESOLVED.then(() => {
-      if (this.keeper.isStale(attempt) || this.mayBePaused(attempt)) void this.beginOrPark(attempt, task);
-      else this.begin(attempt, task);
+      const { clock } = this.deps;
+      // Handlers that do no I/O follow each other in promises, and would keep timers and sockets of the process waiting.
+      if (clock.now() - this.turnedAt < TURN_AFTER_MS) this.beginIfKept(attempt, task);
+      else afterIo(clock, () => this.beginIfKept(attempt, task));
     });
+  }
+
+  private beginIfKept(attempt: Attempt, task: TaskHandler): void {
+    if (this.keeper.isStale(attempt) || this.mayBePaused(attempt)) void this.beginOrPark(attempt, task);
+    else this.begin(attempt, task);
   }
 
   private mayBePaused({ executionId, claimed }: Attempt): boolean {
@@ -346,7 +357,11 @@ export class TaskWorker implements Worker {
   private watchTurns(): void {
     if (this.watchesTurns) return;
     this.watchesTurns = true;
-    this.deps.clock.eachTurn?.(() => {
+    const { clock } = this.deps;
+    if (clock.eachTurn === undefined) return;
+    this.turnedAt = clock.now();
+    clock.eachTurn(() => {
+      this.turnedAt = clock.now();
       this.keeper.sendDue();
       this.watchesTurns = this.running.size > 0 && !this.closed;
       return this.watchesTurns;

@@ -317,7 +317,7 @@ describe('leases', () => {
     const task = a.task('t', async ({ signal, attempt }) => {
       if (attempt === 2) return 'second';
       block(1_500);
-      await pause(50);
+      await until(() => signal.aborted);
       aborts.push(signal.reason);
       return 'late';
     });
