@@ -63,7 +63,7 @@ export interface WorkerDependencies {
 const STOP_GRACE_MS = 2_000;
 const RESOLVED = Promise.resolve();
 /** Handlers that do no I/O let the event loop turn this long after its last turn, ms, however many of them wait. */
-const TURN_AFTER_MS = 10;
+const TURN_AFTER_MS = 25;
 const PAUSE_SPREAD = 0.5;
 /** Limit of the last calls of a drain, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
@@ -98,6 +98,7 @@ export class TaskWorker implements Worker {
   private waitUntil = Infinity;
   private closed = false;
   private watchesTurns = false;
+  private readonly beginningLater: { readonly attempt: Attempt; readonly task: TaskHandler }[] = [];
   /** When the event loop last turned while handlers ran; Infinity for clocks without a loop. */
   private turnedAt = Infinity;
 
@@ -297,8 +298,18 @@ export class TaskWorker implements Worker {
       const { clock } = this.deps;
       // Handlers that do no I/O follow each other in promises, and would keep timers and sockets of the process waiting.
       if (clock.now() - this.turnedAt < TURN_AFTER_MS) this.beginIfKept(attempt, task);
-      else afterIo(clock, () => this.beginIfKept(attempt, task));
+      else if (this.beginningLater.push({ attempt, task }) === 1) afterIo(clock, () => this.beginLater());
     });
+  }
+
+  /** Begins handlers behind a turn of the event loop, together, so that their endings share calls. */
+  private beginLater(): void {
+    const { clock } = this.deps;
+    for (let next = this.beginningLater.shift(); next !== undefined; next = this.beginningLater.shift()) {
+      this.beginIfKept(next.attempt, next.task);
+      if (this.beginningLater.length > 0 && clock.now() - this.turnedAt >= TURN_AFTER_MS)
+        return afterIo(clock, () => this.beginLater());
+    }
   }
 
   private beginIfKept(attempt: Attempt, task: TaskHandler): void {
