@@ -31,7 +31,7 @@ type Move = { readonly signal: Channel } | { readonly pass: number } | 'kill';
 interface Program {
   readonly part: Part;
   readonly moves: readonly Move[];
-  /** How much longer the calls take, one after the other, ms. */
+  /** How much longer the calls of each group take, one after the other, ms. Records of steps are answered in order. */
   readonly slow: readonly number[];
 }
 
@@ -130,6 +130,12 @@ const FOUND: readonly Program[] = [
     slow: [],
   },
   // A child and a sleep end while a step runs, the child first.
+  {
+    part: of('all', of('race', sleep(2_000), child(300)), of('seq', wait('a'), step(2_000), wait('b'))),
+    moves: [{ pass: 40 }, { signal: 'a' }, { pass: 5_000 }, { pass: 5_000 }],
+    slow: [],
+  },
+  // The result of a child is read while a sleep is over too.
   {
     part: of('all', of('race', sleep(300), child(40)), of('seq', wait('a'), step(2_000), wait('b'))),
     moves: [{ pass: 5 }, { signal: 'a' }, { pass: 5_000 }],
@@ -279,7 +285,8 @@ async function played({ part: whole, moves, slow }: Program) {
     const seed = ++boots;
     const own = new SimulatedProcess(`p${seed}`, scheduler, { seed, clockOffsetMs: 0.25 - START_AT });
     const connection = new SimulatedConnection({ scheduler, server, process: own, latencyMs: 1, callTimeoutMs: 5_000 });
-    for (const byMs of slow.slice(killed)) connection.plan.add({ on: 'any', fault: { kind: 'slow', byMs }, count: 1 });
+    for (const on of ['wait', 'claim', 'children', 'read', 'ending'] as const)
+      for (const byMs of slow.slice(killed)) connection.plan.add({ on, fault: { kind: 'slow', byMs }, count: 1 });
     const a = app({ backend: connection.backend, clock: own, ids: seededUuids(`handlers ${seed}`) });
     const child = a.task('child', { retry: { failures: 0 } }, async ({ input }: TaskContext<ChildPart>) => {
       if (input.ms > 0) await own.sleep(input.ms);
