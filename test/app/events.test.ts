@@ -18,6 +18,7 @@ import {
   type TaskContext,
 } from '../../src/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
+import { EndListeners } from '../../src/app/results/end-listeners.js';
 import { valkey } from '../../src/valkey/index.js';
 import { collectingLog, deferred, pause, rejectionOf } from './support.js';
 
@@ -336,6 +337,25 @@ describe('listeners', () => {
     await task.run().result();
     await expect.poll(() => heard, SOON).toBe(1);
     expect(lines.some((line) => line.includes('A listener of "completed" failed.'))).toBe(true);
+  });
+
+  it('are not told of a flow that ends while the app closes, and nothing is left unhandled', async () => {
+    const backend = memory();
+    const { log, lines } = collectingLog();
+    const a = opened({ backend, log });
+    const connections = [async () => backend, async () => Promise.reject(new Error('closed'))] as const;
+    let isClosed = false;
+    const ready = (): Promise<Backend> => connections[isClosed ? 1 : 0]();
+    const listeners = new EndListeners({ backend: ready, clock: systemClock, log, namespace: 'default' });
+    const told: string[] = [];
+    await listeners.add('flowCompleted', ({ id }) => told.push(id));
+    isClosed = true;
+    const one = a.task('one', () => 1);
+    await a.worker();
+    await (await a.flow('alone', (f) => f.run(one, undefined)).run()).result();
+    await expect.poll(() => lines.filter((line) => line.includes('it cannot be read')), SOON).toHaveLength(1);
+    listeners.close();
+    expect(told).toEqual([]);
   });
 
   it('are refused when they are none', async () => {

@@ -210,9 +210,10 @@ export class EndListeners {
 
   private async flowEnd(flowId: string, at: number, signal: AbortSignal): Promise<End | undefined> {
     const { clock, namespace } = this.options;
-    const backend = await this.options.backend();
     const call = <T>(read: () => Promise<T>): Promise<T> => withRetries(clock, Infinity, read, signal);
     try {
+      // Refused if the app is closed meanwhile.
+      const backend = await this.options.backend();
       return await flowEndOf({ backend, flowId, call }, namespace, at);
     } catch (error) {
       if (!signal.aborted)
