@@ -1,6 +1,9 @@
 /** What is wrong with a value, in words for people: those of the declaration, or in place of zod's own. */
 import type { z } from 'zod';
 
+/** Most characters of a name that a message repeats. */
+const MAX_SHOWN = 60;
+
 const KINDS: Readonly<Record<string, string>> = {
   string: 'a string',
   number: 'a number',
@@ -14,7 +17,7 @@ const KINDS: Readonly<Record<string, string>> = {
 export function issueWords(issue: z.core.$ZodIssue | undefined): string {
   switch (issue?.code) {
     case 'unrecognized_keys':
-      return `unknown member ${JSON.stringify(issue.keys[0])}`;
+      return `unknown member ${JSON.stringify(issue.keys[0]?.slice(0, MAX_SHOWN))}`;
     // Zod itself only says that a key is invalid.
     case 'invalid_key':
       return `the key ${issue.issues[0]?.message ?? 'is not possible'}`;

@@ -9,6 +9,7 @@ import { EngineError } from '../../model/errors.js';
 import { NOTED_FAMILIES, type Family } from '../../model/families.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { isRecord } from '../shared/shown.js';
+import { boundText } from '../util/text.js';
 
 const shared = {
   retentionMs: durationMs.default(DEFAULTS.retentionMs),
@@ -67,6 +68,9 @@ function checked<Value>(parsed: z.ZodSafeParseResult<Value>): Value {
   throw new EngineError('invalid_input', `${field}: ${issueWords(issue)}.`, { detail: { field } });
 }
 
+/** Most of an unknown name that a message repeats. */
+const MAX_NAME_BYTES = 60;
+
 /**
  * Refuses unknown options of a backend, because a misspelt one would be ignored silently.
  * @param of the function that takes the options, for the message
@@ -77,7 +81,8 @@ export function checkOptionNames(of: string, options: object, names: readonly st
     new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
   if (!isRecord(options)) throw refuse('options', `of ${of} must be an object`);
   for (const name of Object.keys(options))
-    if (!names.includes(name)) throw refuse(name, `is no option of ${of}; there are ${names.join(', ')}`);
+    if (!names.includes(name))
+      throw refuse(boundText(name, MAX_NAME_BYTES), `is no option of ${of}; there are ${names.join(', ')}`);
 }
 
 /** The settings with their defaults. @throws EngineError `invalid_input` that names the setting */
@@ -102,9 +107,13 @@ export function changedSettings(now: SharedSettings, changes: GivenSettings): Sh
     throw new EngineError('invalid_input', 'changes: must be an object of settings.', { detail: { field: 'changes' } });
   for (const name of Object.keys(changes)) {
     if (!(SHARED_SETTINGS as readonly string[]).includes(name))
-      throw new EngineError('invalid_input', `${name}: is no setting; there are ${SHARED_SETTINGS.join(', ')}.`, {
-        detail: { field: name },
-      });
+      throw new EngineError(
+        'invalid_input',
+        `${boundText(name, MAX_NAME_BYTES)}: is no setting; there are ${SHARED_SETTINGS.join(', ')}.`,
+        {
+          detail: { field: boundText(name, MAX_NAME_BYTES) },
+        },
+      );
   }
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
   return parseSharedSettings({ ...now, ...given });

@@ -4,6 +4,7 @@
  * one turn of the event loop for one partition travel and run as one call: those of one turn go to one partition, up to
  * 16 or 256 KiB, and further ones to the next, which spreads them evenly.
  */
+import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
 import { placementOf, type PartitionConfig, type Placed } from '../../model/partition.js';
 import { MAX_JOINED_BYTES } from '../backend/joined-calls.js';
@@ -34,6 +35,10 @@ export class Placer {
     private readonly partitions: Pick<PartitionConfig, 'count' | 'placement'>,
     random: () => number = Math.random,
   ) {
+    if (typeof random !== 'function')
+      throw new EngineError('invalid_input', 'random: must be a function, like Math.random; Placer takes no options.', {
+        detail: { field: 'random' },
+      });
     // Processes that start together begin at different partitions.
     this.partition = Math.floor(random() * partitions.count);
   }

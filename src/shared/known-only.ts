@@ -22,7 +22,7 @@ export function knownOnly<Options extends object>(
   }
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(names, name))
-      throw new InvalidDefinitionError(`${what}: there is no option "${name}"; ${listOf(Object.keys(names))}`);
+      throw new InvalidDefinitionError(`${what}: there is no option ${shown(name)}; ${listOf(Object.keys(names))}`);
   }
 }
 

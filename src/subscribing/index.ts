@@ -80,7 +80,12 @@ export class Subscriptions {
   constructor(
     private readonly backend: Backend,
     private readonly clock: Clock = systemClock,
-  ) {}
+  ) {
+    if (typeof (clock as Partial<Clock> | null)?.now === 'function') return;
+    throw new EngineError('invalid_input', 'clock: must be a clock; a feed takes the options, as events({ ... }).', {
+      detail: { field: 'clock' },
+    });
+  }
 
   /**
    * All events, or those that match.

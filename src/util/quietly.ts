@@ -1,5 +1,7 @@
 /** Calls of user code whose failures must not reach the caller, nor end the process. */
+import { LIMITS } from '../../model/limits.js';
 import { reasonOf } from './failure-text.js';
+import { boundText } from './text.js';
 import { propertyOf } from './thrown.js';
 
 const ignore = (): void => undefined;
@@ -19,7 +21,7 @@ export function quietly(fn: () => unknown, onError: (error: unknown) => void = i
 export function orWarn(what: string, fn: () => unknown): void {
   quietly(fn, (error) => {
     const stack = propertyOf(error, 'stack');
-    const detail = typeof stack === 'string' ? stack : undefined;
+    const detail = typeof stack === 'string' ? boundText(stack, LIMITS.maxReasonBytes) : undefined;
     process.emitWarning(`${what} failed: ${reasonOf(error)}`, { type: 'FlowFabricWarning', ...(detail && { detail }) });
   });
 }

@@ -13,7 +13,7 @@ import {
   count,
   embedded,
 } from '../../src/index.js';
-import { startTimerLoop, Subscriptions, WorkFinder } from '../../src/engine/index.js';
+import { Placer, startTimerLoop, Subscriptions, WorkFinder } from '../../src/engine/index.js';
 import { testApp, testEngine } from '../../src/testing/index.js';
 import { aclOf, valkey } from '../../src/valkey/index.js';
 import { memoryApp, rejectionOf } from './support.js';
@@ -212,3 +212,27 @@ it.each(Object.entries({ testEngine, startTimerLoop: (options: object) => startT
     expect(await rejectionOf(call(wrong) as Promise<unknown>)).toMatchObject({ code: 'invalid_input' });
   },
 );
+
+it('an option of any length is quoted in few words', async () => {
+  a = memoryApp();
+  const long = { ['x'.repeat(100_000)]: 1 } as never;
+  for (const call of [
+    () => a.task('t', long, () => 1),
+    () => a.close(long),
+    () => memory(long),
+    () => memory({ partitions: long }),
+    () => startTimerLoop(memory(), long),
+    async () => (await a.backend()).configureDeployment(long),
+  ]) {
+    const error = await outcomeOf(call);
+    expect(error).toBeInstanceOf(Error);
+    expect((error as Error).message.length).toBeLessThan(500);
+  }
+});
+
+it('what takes no options says so', () => {
+  expect(() => new Subscriptions(memory(), { foo: 1 } as never)).toThrow('clock: must be a clock');
+  expect(() => new Placer({ count: 1, placement: 'spread' }, { foo: 1 } as never)).toThrow(
+    'random: must be a function',
+  );
+});

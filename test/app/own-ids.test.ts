@@ -22,6 +22,18 @@ const backends: [string, () => Promise<Backend>][] = [
 ];
 
 describe.each(backends)('by an own id, on %s', (_name, open) => {
+  it.each([
+    [Buffer.from('1'), 1],
+    [{ a: 1 }, Buffer.from('{"a":1}')],
+    [undefined, new Uint8Array(0)],
+  ])('takes bytes for another input than the value of which they are the JSON: %j', async (first, second) => {
+    a = app({ backend: await open() });
+    const task = a.task('t', ({ input }: TaskContext<unknown>) => input);
+    await task.run(first, { id: 'i' });
+    expect((await task.run(first, { id: 'i' })).deduplicated).toBe(true);
+    expect(await rejectionOf(task.run(second, { id: 'i' }))).toMatchObject({ code: 'run_id_conflict' });
+  });
+
   it('a run is found by each process, for its task alone, with any characters in its id', async () => {
     const backend = await open();
     const web = app({ backend, closeBackend: false });

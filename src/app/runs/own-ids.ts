@@ -59,29 +59,38 @@ export async function checkSameInput(
   given: Encoded,
   option: 'id' | 'idempotencyKey',
 ): Promise<void> {
-  const stored = await withRetries(clock, CALL_PATIENCE_MS, () => contextOf(backend, executionId));
-  if (stored === undefined || sameInput(stored.inputPayload, given)) return;
-  throw new RunIdConflictError(executionId, stored.executionKind, option);
+  const stored = await withRetries(clock, CALL_PATIENCE_MS, () => storedInput(backend, executionId));
+  if (stored === undefined || sameInput(stored, given)) return;
+  throw new RunIdConflictError(executionId, stored.kind, option);
 }
 
-async function contextOf(
-  backend: Backend,
-  executionId: string,
-): Promise<Awaited<ReturnType<Backend['readExecutionContext']>> | undefined> {
+interface StoredInput {
+  readonly kind: string;
+  readonly bytes: Uint8Array;
+  readonly encoding: string | undefined;
+}
+
+async function storedInput(backend: Backend, executionId: string): Promise<StoredInput | undefined> {
   try {
-    return await backend.readExecutionContext({ executionId });
+    const [context, info] = await Promise.all([
+      backend.readExecutionContext({ executionId }),
+      backend.readExecutionInfo({ executionId }),
+    ]);
+    return { kind: context.executionKind, bytes: context.inputPayload, encoding: info?.payloadEncoding };
   } catch (error) {
     if (error instanceof EngineError && error.code === 'execution_not_found') return undefined;
     throw error;
   }
 }
 
-function sameInput(stored: Uint8Array, { bytes = new Uint8Array(0), encoding }: Encoded): boolean {
-  if (Buffer.compare(stored, bytes) === 0) return true;
+function sameInput(stored: StoredInput, { bytes = new Uint8Array(0), encoding }: Encoded): boolean {
+  // The bytes of a text are those of JSON, too.
+  if (stored.encoding !== encoding) return false;
+  if (Buffer.compare(stored.bytes, bytes) === 0) return true;
   // The members of an object may come in another order.
   if (encoding !== JSON_ENCODING) return false;
   try {
-    return isDeepStrictEqual(decode({ bytes: stored, encoding }), decode({ bytes, encoding }));
+    return isDeepStrictEqual(decode({ bytes: stored.bytes, encoding }), decode({ bytes, encoding }));
   } catch {
     return false;
   }
