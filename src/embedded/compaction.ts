@@ -80,10 +80,12 @@ export class Compaction {
       return undefined;
     }
     try {
+      // Before the next one has a name: only the last segment may have a torn tail.
+      this.journal.endSegment();
       nameFile(disk, folder, 'journal', number);
       return next;
     } catch (error) {
-      // The new segment may or may not have its name, so the old one must not be written any more.
+      // The old segment has ended, and the new one may or may not have its name: nothing more is written.
       disk.close(next.file);
       this.journal.stop(failureOf(error));
       this.tell(error);

@@ -282,17 +282,16 @@ export class Journal implements Records {
     if (this.waiting.length > 0) this.startSync();
   }
 
-  /** Syncs and ends the segment, and continues in the next one. Only while no write is pending. */
-  goOnIn(next: OpenFile): void {
+  /** Syncs the segment and cuts off what was allocated ahead. Only while no write is pending. */
+  endSegment(): void {
     const { file, position } = this.segment;
-    try {
-      this.disk.truncate(file, position);
-      this.disk.sync(file);
-    } catch (error) {
-      this.stop(failureOf(error));
-      return;
-    }
-    this.disk.close(file);
+    this.disk.truncate(file, position);
+    this.disk.sync(file);
+  }
+
+  /** Continues in another segment; this one must have ended. */
+  goOnIn(next: OpenFile): void {
+    this.disk.close(this.segment.file);
     this.segment = next;
     this.synced = next.position;
     this.allocated = next.position;

@@ -112,7 +112,41 @@ test(`killed ${KILLS} times in a long run, and started anew each time`, { timeou
   expect(kills).toBeGreaterThan(KILLS * 0.7);
 });
 
+/** The points of a run just before each change that is no write: a sync, a name, the end of a file. */
+async function changes(script: Script, options: Options): Promise<number[]> {
+  const disk = new SimulatedDisk();
+  const places: number[] = [];
+  for (const name of ['sync', 'syncFolder', 'rename', 'truncate', 'remove'] as const) {
+    const change = disk[name].bind(disk) as (...args: never[]) => void;
+    disk[name] = (...args: never[]) => {
+      places.push(disk.done);
+      change(...args);
+    };
+  }
+  await runUntilStop(disk, script, options);
+  return places;
+}
+
 describe('a loss of power', () => {
+  test.each(['always', 'everysec', 'never'] as const)(
+    'before any sync, rename or truncation, with fsync %s',
+    { timeout: 120_000 },
+    async (fsync) => {
+      const options: Options = { fsync, snapshotEveryBytes: 16_000 };
+      const script = await scriptOf(1, 40, 2);
+      const random = seededRandom(29);
+      for (const stopAt of await changes(script, options)) {
+        const disk = new SimulatedDisk();
+        disk.stopAt = stopAt;
+        const died = await runUntilStop(disk, script, options);
+        for (let loss = 0; loss < 40; loss++) {
+          const turns = found(disk.afterPowerLoss(random), script, options, died);
+          if (fsync === 'always') expect(turns).toBeGreaterThanOrEqual(died.answered);
+        }
+      }
+    },
+  );
+
   test.each(['always', 'everysec', 'never'] as const)('with fsync %s', { timeout: 240_000 }, async (fsync) => {
     const random = seededRandom(23);
     const scripts = await Promise.all([1, 2, 3].map((seed) => scriptOf(seed, 40, 2)));
