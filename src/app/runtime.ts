@@ -54,7 +54,10 @@ export interface RuntimeOptions {
 }
 
 export interface CloseOptions {
-  /** How long running handlers, and runs being created, get to finish. Default: each worker's `drainTimeout`. */
+  /**
+   * How long running handlers, and runs being created, get to finish; handlers that still run a tenth before its end (at
+   * most 2 s) are aborted. Default: each worker's `drainTimeout`.
+   */
   readonly timeout?: Duration | undefined;
 }
 

@@ -117,8 +117,9 @@ export interface Worker {
   on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void;
   /**
    * Stops the worker cleanly: it claims no more, hands back work claimed ahead at once, and gives running handlers
-   * `timeout` (default: the worker's `drainTimeout`) to finish. The rest is aborted (`shutdown`) and handed back. A
-   * second call with a shorter timeout shortens the wait.
+   * `timeout` (default: the worker's `drainTimeout`) to finish. What still runs a tenth before its end (at most 2 s) is
+   * aborted (`shutdown`), and at its end it is handed back, whether it has stopped or not. Only a store that does not
+   * answer delays that, by 10 s at most. A second call with a shorter timeout shortens the wait.
    */
   drain(options?: { readonly timeout?: Duration | undefined }): Promise<void>;
   /** The same as `drain()`. */

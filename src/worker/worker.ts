@@ -59,8 +59,12 @@ export interface WorkerDependencies {
   readonly childRow?: ChildRowOf | undefined;
 }
 
-/** At the end of a drain, aborted handlers get this long to stop before their work is handed back, ms. */
-const STOP_GRACE_MS = 2_000;
+/**
+ * At the end of a drain, aborted handlers get the last part of its time to stop before their work is handed back: a
+ * tenth, at most this long, ms.
+ */
+const MAX_STOP_GRACE_MS = 2_000;
+const STOP_GRACE_PART = 0.1;
 const RESOLVED = Promise.resolve();
 /** Handlers that do no I/O let the event loop turn this long after its last turn, ms, however many of them wait. */
 const TURN_AFTER_MS = 25;
@@ -96,6 +100,7 @@ export class TaskWorker implements Worker {
   private readonly stopListening: () => void;
   private draining: Promise<void> | undefined;
   private waitUntil = Infinity;
+  private stopGraceMs = MAX_STOP_GRACE_MS;
   private closed = false;
   private watchesTurns = false;
   private readonly beginningLater: { readonly attempt: Attempt; readonly task: TaskHandler }[] = [];
@@ -571,6 +576,7 @@ export class TaskWorker implements Worker {
     const timeoutMs = timeout === undefined ? this.deps.settings.drainTimeoutMs : durationMs(timeout);
     if (this.draining !== undefined && timeout === undefined) return this.draining;
     this.waitUntil = Math.min(this.waitUntil, this.deps.clock.now() + timeoutMs);
+    this.stopGraceMs = Math.min(this.stopGraceMs, timeoutMs * STOP_GRACE_PART);
     this.patience.changed();
     this.draining ??= Promise.resolve().then(() => this.drainNow());
     return this.draining;
@@ -589,10 +595,11 @@ export class TaskWorker implements Worker {
     const claimsAnswered = this.claimer.stop();
     for (const attempt of this.ahead.takeAll()) this.giveBack(attempt, { kind: 'release' });
     this.reporter.flush();
-    await this.patience.wait(() => this.waitUntil);
+    await this.patience.wait(() => this.waitUntil - this.stopGraceMs);
     for (const attempt of [...this.running]) attempt.abort('shutdown');
-    const graceUntil = clock.now() + STOP_GRACE_MS;
-    await this.patience.wait(() => graceUntil);
+    // A handler that stops at once is not handed back over its head, however short the time is.
+    await new Promise<void>((resolve) => afterIo(clock, resolve));
+    await this.patience.wait(() => this.waitUntil);
     for (const attempt of this.running)
       if (!attempt.gone && !attempt.reported) this.giveBack(attempt, { kind: 'release' });
     await within(

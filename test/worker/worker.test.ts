@@ -683,6 +683,24 @@ describe('the end of a worker', () => {
     expect(await run.state()).toBe('waiting');
   });
 
+  it('takes no longer than it was given, whatever its handlers do', async () => {
+    const { clock, flow, pass } = virtual();
+    const aborted: number[] = [];
+    const startedAt = clock.now();
+    const task = a.task('t', ({ signal }) => {
+      signal.addEventListener('abort', () => aborted.push(clock.now() - startedAt));
+      return new Promise(() => undefined);
+    });
+    const worker = await a.worker();
+    const run = await task.run();
+    await pass(20);
+    const begunAt = clock.now();
+    await flow(worker.drain({ timeout: 200 }));
+    expect(clock.now() - begunAt).toBeLessThan(260);
+    expect(aborted[0]).toBeGreaterThanOrEqual(begunAt - startedAt + 180);
+    expect(await run.state()).toBe('waiting');
+  });
+
   it('can be hastened', async () => {
     const { clock, flow, pass } = virtual();
     const started = deferred();
