@@ -109,20 +109,21 @@ function ff.decide.reset_budget(call, budget_id, expected_next_reset_at, request
   return { KIND.reset, next_reset_at == '' and '0' or next_reset_at }, ff.apply.budget_reset, budget, next_reset_at, requested_by
 end
 
--- The step for a due entity. If its time has not come, its timer is set again.
+-- The step for a due entity. If its time has not come, its timer is set again; without a time, it is removed.
 function ff.due_step(call, member, entity, at, apply, a, b)
-  if at <= call.now then return { entity = entity, kind = member, apply = apply, a = a, b = b } end
-  local function enter_anew()
-    ff.add_noted(ff.timers_of(call), ff.digits(at), at, member, ff.digits(at))
+  if at and at <= call.now then return { entity = entity, kind = member, apply = apply, a = a, b = b } end
+  local function correct()
+    local timers = ff.timers_of(call)
+    if at then ff.add_noted(timers, ff.digits(at), at, member, ff.digits(at)) else ff.remove(timers, member) end
   end
-  return { entity = entity, kind = member, apply = enter_anew }
+  return { entity = entity, kind = member, apply = correct }
 end
 
 function ff.due.budget(call, id)
   local budget = ff.budget_of(call, id) or ff.damaged('the record is missing')
-  local at = tonumber(budget.next_reset_at) or ff.damaged('it has a timer and no reset')
-  if budget.interval == 0 then ff.damaged('it has a timer and no interval') end
-  local next_at = next_after(at, budget.interval, call.now)
+  local at = tonumber(budget.next_reset_at)
+  if at and budget.interval == 0 then ff.damaged('it has a reset and no interval') end
+  local next_at = at and next_after(at, budget.interval, call.now) or 0
   return ff.due_step(call, TIMER.budget .. id, budget, at, ff.apply.budget_reset, ff.digits(next_at), 'engine')
 end
 

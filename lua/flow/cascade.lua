@@ -513,6 +513,19 @@ function ff.cancellation_of(flow)
   return { kind = WALK_KIND.cancel, flow = flow, about = flow.id, cursor = '' }
 end
 
+-- Does what was left for a flow that is readable again: its timer, the rest of its cancellation or seal, and its end.
+function ff.settle_retried(call, flow)
+  ff.set_flow_timer(call, flow, ff.timer_of_flow(flow))
+  if flow.purge_at ~= '' then return end
+  local tasks = {}
+  if flow.flow_state == FLOW_STATE.cancelled and flow.cancellation_policy ~= CANCELLATION.flow_only then
+    tasks[1] = ff.cancellation_of(flow)
+  elseif flow.is_building == '' then
+    tasks[1] = ff.evaluation_of(flow)
+  end
+  ff.settle_flow(call, flow, {}, tasks)
+end
+
 -- Continues a walk.
 function ff.walk_on(call, flow, walk, units)
   local task = { kind = walk.walk_kind, flow = flow, about = walk.walk_of ~= '' and walk.walk_of or flow.id, cursor = walk.cursor }

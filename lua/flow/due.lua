@@ -27,10 +27,12 @@ local function time_out(call, flow)
 end
 
 -- Cancels a flow that was not sealed in time. Of a finished flow it purges some members, in reverse order of joining;
--- or the flow, if no members are left.
+-- or the flow, if no members are left. A timer that does not agree with the record is corrected.
 function ff.due.flow(call, id, _, limit)
   local flow = ff.load_flow(call, id) or ff.damaged('the record is missing')
   ff.timers_of(call)
+  local at = ff.timer_of_flow(flow)
+  if at == '' or not ff.has_passed(call, at) then return { entity = flow, kind = 'flow', apply = ff.set_flow_timer, a = at } end
   if ff.is_unsealed(flow) then return { entity = flow, kind = 'flow', apply = time_out } end
   local count = math.max(1, math.floor(limit / LIMIT.purge_units))
   local ids = command('ZREVRANGE', call.base .. KEY.members .. id, 0, count - 1)
@@ -38,6 +40,8 @@ function ff.due.flow(call, id, _, limit)
   local members, kept_until = {}, nil
   for i = 1, #ids do
     local member = load_member(call, ids[i]) or ff.damaged('a member is missing')
+    -- Wrong counts can hide that it has not ended.
+    if not ff.is_terminal(member.situation) then ff.damaged('a member has not ended') end
     if member.due_at == '' or not ff.has_passed(call, member.due_at) then
       kept_until = member.due_at
       break

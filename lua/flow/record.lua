@@ -66,6 +66,14 @@ function ff.is_unsealed(flow)
   return flow.is_building ~= '' and flow.flow_state == FLOW_STATE.open
 end
 
+-- When something is due for a flow: the deadline of its building, or the purge of its members; empty if nothing is. The
+-- twin of its `timerOf`.
+function ff.timer_of_flow(flow)
+  if not ff.is_unsealed(flow) then return flow.purge_at end
+  ff.read_flow_given(flow)
+  return flow.build_deadline_at
+end
+
 -- Number of members of a flow that have not ended.
 function ff.live_members(call, flow_id)
   local name = LIMIT.counted_flow .. flow_id

@@ -143,11 +143,12 @@ function ff.apply.admission_voided(call, id)
   ff.append(call, EVENT.admission_voided, id)
 end
 
--- Returned admissions are offered until they are settled; void ones are removed.
+-- Returned admissions are offered until they are settled; void ones are removed when their time has come. Nothing is due
+-- for bound ones.
 function ff.due.admission(call, id)
   local admission = ff.admission_of(call, id) or ff.damaged('the admission is missing')
   if admission.state == ADMISSION_STATE.returned then
     return { entity = admission, apply = ff.apply.admission_offered, owed = { admission.meters } }
   end
-  return { entity = admission, apply = ff.apply.admission_forgotten }
+  return ff.due_step(call, TIMER.admission .. id, admission, tonumber(admission.due_at), ff.apply.admission_forgotten)
 end

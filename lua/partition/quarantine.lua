@@ -58,25 +58,40 @@ local function retry_execution(call, reply, name, execution, flow, missed, tasks
   reply[2] = PUBLIC_STATE[string.sub(command('HGET', execution.key, FIELD.life), 1, 1)]
 end
 
--- It is tried again when due work is applied next.
-local function retry_other(call, name)
+local function retry_flow(call, name, flow)
   command('HDEL', quarantine_key(call), name)
-  local timers = ff.timers_of(call)
-  ff.add_noted(timers, call.now_text, call.now, name, call.now_text)
   call.mended = true
+  ff.settle_retried(call, flow)
+end
+
+-- If its kind has timers, it is tried again when due work is applied next: its step acts only if its time has come, and
+-- corrects the timer otherwise.
+local function retry_other(call, name, kind)
+  command('HDEL', quarantine_key(call), name)
+  if ff.due[kind] then ff.add_noted(ff.timers_of(call), call.now_text, call.now, name, call.now_text) end
+  call.mended = true
+end
+
+-- Reads a record that is tried again. Answers it, or nil and the answer of the call.
+local function readable(call, read, id)
+  local ran, found = pcall(read, call, id)
+  if ran and found then return found end
+  if not ran then ff.contain(found) end
+  return nil, { KIND.still_damaged, ran and 'the record is missing' or ff.words_of(found) }
 end
 
 function ff.decide.retry_quarantined(call, name)
   local kind, id = entry_of(call, name)
   if not kind then return { KIND.already_satisfied, 'not_quarantined' } end
   ff.timers_of(call)
-  if kind ~= 'execution' then return { KIND.retried, '' }, retry_other, name end
-  local ran, execution = pcall(load, call, id)
-  if not ran then
-    ff.contain(execution)
-    return { KIND.still_damaged, ff.words_of(execution) }
+  if kind == 'flow' then
+    local flow, damage = readable(call, ff.load_flow, id)
+    if not flow then return damage end
+    return { KIND.retried, '' }, retry_flow, name, flow
   end
-  if not execution then return { KIND.still_damaged, 'the record is missing' } end
+  if kind ~= 'execution' then return { KIND.retried, '' }, retry_other, name, kind end
+  local execution, damage = readable(call, load, id)
+  if not execution then return damage end
   ff.check_reindex(call, execution)
   local is_readable, flow, missed, tasks = pcall(missed_by, call, execution)
   if not is_readable then

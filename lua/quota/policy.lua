@@ -246,6 +246,8 @@ function ff.due.quota_policy(call, id)
     local woken, over = ff.fitting(call, policy, math.min(ff.quota_room(policy)))
     return { entity = policy, apply = ff.apply.quota_window_moved, a = woken, b = over }
   end
+  local at = timer_at(policy)
+  if not at or at > call.now then return { entity = policy, apply = set_timer } end
   return { entity = policy, apply = ff.apply.quota_policy_forgotten }
 end
 

@@ -195,6 +195,36 @@ const KINDS_SET_ASIDE = [
   ['{fp:0}', 'flow'],
 ] as const;
 
+test.each(KINDS_SET_ASIDE)('in %s: a %s that is retried before its time stays as it was', async (partition, kind) => {
+  const { backend } = engine;
+  const start = `${PREFIX}${partition}:`;
+  const keys = (await admin.keys(`${start}${RECORDS[kind]?.key ?? ''}*`)).filter(
+    (key, _, all) => !all.some((other) => other !== key && key.startsWith(other)),
+  );
+  expect(keys.length).toBeGreaterThan(0);
+  for (const key of keys) {
+    const before = await engine.canonicalState(partition);
+    const name = `${kind}:${key.slice(start.length + (RECORDS[kind]?.key ?? '').length)}`;
+    await admin.hset(`${start}${KEYS.quarantine}`, name, '1\tby hand');
+    expect(await backend.retryQuarantined({ partition, name })).toMatchObject({ kind: 'retried' });
+    for (let pass = 0; pass < 3; pass++) await backend.applyDue({ partition, limit: 100 });
+    expect((await backend.listQuarantined({ partition })).entries).toEqual([]);
+    expect(await engine.canonicalState(partition), name).toEqual(before);
+  }
+});
+
+test('a void admission that is retried before its time is remembered until then', async () => {
+  const { backend } = engine;
+  const admissionId = uuid();
+  await backend.voidAdmission({ partition: '{fp:0}', admissionId });
+  const before = await engine.canonicalState('{fp:0}');
+  const name = `admission:${shortIdOf(admissionId)}`;
+  await admin.hset(`${PREFIX}{fp:0}:${KEYS.quarantine}`, name, '1\tby hand');
+  await backend.retryQuarantined({ partition: '{fp:0}', name });
+  await backend.applyDue({ partition: '{fp:0}', limit: 100 });
+  expect(await engine.canonicalState('{fp:0}')).toEqual(before);
+});
+
 test.each(KINDS_SET_ASIDE)(
   'in %s: a %s that is given up leaves nothing behind, and the log tells of it',
   async (partition, kind) => {

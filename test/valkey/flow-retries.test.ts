@@ -1,0 +1,207 @@
+/**
+ * A flow or a member that was set aside, repaired and retried: it does what was left for it and nothing before its time,
+ * so no work that has not run is purged or cancelled.
+ */
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { RECORDS } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
+import {
+  claimAll,
+  coreOf,
+  keyOf,
+  LANE,
+  PARTITION,
+  populatedWorld,
+  RETENTION_MS,
+  type SmallWorld,
+} from './small-world.js';
+
+const worldNow = populatedWorld<never>(() => Promise.resolve([]));
+let world: SmallWorld<never>;
+beforeAll(() => void (world = worldNow()));
+beforeEach(() => world.reset());
+
+interface Shape {
+  /** Of the flow. */
+  readonly building?: boolean;
+  /** Further facts of members, by letter. */
+  readonly more?: Readonly<Record<string, object>>;
+  /** Pairs of letters. */
+  readonly edges?: readonly string[];
+  /** A member of which one upstream is enough; the others are then cancelled. */
+  readonly judge?: string;
+}
+
+/** A flow whose members, named by letters, have these as their kinds. */
+async function flowOf(letters: string, { building = false, more = {}, edges = [], judge }: Shape = {}) {
+  const { engine } = world;
+  const ids = new Map([...letters].map((letter) => [letter, engine.executionId()]));
+  const idOf = (letter: string): string => ids.get(letter) as string;
+  const flowId = engine.executionId();
+  await engine.backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', building },
+    graph: {
+      members: [...ids].map(([executionKind, executionId]) => ({
+        ...{ executionId, laneId: LANE, executionKind },
+        ...more[executionKind],
+      })),
+      edges: edges.map(([from, to]) => ({
+        ...{ edgeId: engine.uuid(), upstreamExecutionId: idOf(from as string) },
+        downstreamExecutionId: idOf(to as string),
+      })),
+      groups:
+        judge === undefined
+          ? []
+          : [{ downstreamExecutionId: idOf(judge), policy: { kind: 'any_of' as const, onSatisfied: 'cancel_remaining' as const } }],
+    },
+  });
+  return {
+    flowId,
+    record: keyOf((RECORDS.flow?.key ?? '') + memberOf(flowId)),
+    idOf,
+    core: (letter: string): string => coreOf({ executionId: idOf(letter) }),
+    states: async (): Promise<string> => {
+      const states = [...ids.values()].map((executionId) => engine.backend.readExecutionState({ executionId }));
+      return (await Promise.all(states)).join(' ');
+    },
+    describe: () => engine.backend.describeFlow({ flowId }),
+  };
+}
+
+/** Puts a text in the place of a key. Answers how to put it back. */
+async function spoil(key: string): Promise<() => Promise<void>> {
+  const { admin } = world;
+  const kept = (await admin.dumpBuffer(key)) as Buffer;
+  await admin.del(key);
+  await admin.set(key, 'no hash');
+  return async () => {
+    await admin.del(key);
+    await admin.restore(key, 0, kept);
+  };
+}
+
+async function due(): Promise<void> {
+  for (let pass = 0; pass < 4; pass++) await world.engine.backend.applyDue({ partition: PARTITION, limit: 100 });
+}
+
+/** The time passes, and what is due is done. */
+async function later(ms: number): Promise<void> {
+  world.engine.setTime(world.engine.now() + ms);
+  await due();
+}
+
+async function setAside(): Promise<string[]> {
+  const { entries } = await world.engine.backend.listQuarantined({ partition: PARTITION, limit: 100 });
+  return entries.map(({ name }) => name).sort();
+}
+
+/** Retries what is set aside, of one kind or all. */
+async function retry(kind = ''): Promise<void> {
+  for (const name of await setAside()) {
+    if (!name.startsWith(kind)) continue;
+    expect(await world.engine.backend.retryQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'retried' });
+  }
+}
+
+async function claim(kind: string) {
+  const answer = await world.engine.backend.claimForWorker(claimAll(world.engine, 1, [kind]));
+  return answer.kind === 'claimed' ? answer.executions[0] : undefined;
+}
+
+async function complete(kind: string): Promise<void> {
+  const owned = await claim(kind);
+  if (owned === undefined) throw new Error(`nothing to claim of kind ${kind}`);
+  const { executionId, leaseId, leaseEpoch, attemptId } = owned;
+  await world.engine.backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } });
+}
+
+test('a flow that is retried before its delayed member does not purge it', async () => {
+  const flow = await flowOf('ab', { more: { b: { delayUntil: world.engine.now() + 1_000 } } });
+  const mends = [await spoil(flow.record), await spoil(flow.core('b'))];
+  await complete('a');
+  await later(2_000);
+  for (const mend of mends) await mend();
+  await retry('flow');
+  await due();
+  expect(await flow.states()).toBe('completed delayed');
+  await retry();
+  await due();
+  expect(await flow.states()).toBe('completed waiting');
+  await complete('b');
+  expect(await setAside()).toEqual([]);
+  expect((await flow.describe())?.purgeAt).toBeDefined();
+});
+
+test('a flow that is retried long after members have ended purges none of them while others are live', async () => {
+  const flow = await flowOf('abc');
+  await complete('c');
+  await later(3 * RETENTION_MS);
+  const mend = await spoil(flow.record);
+  await complete('b');
+  expect((await setAside()).length).toBe(2);
+  await mend();
+  await retry();
+  await later(3 * RETENTION_MS);
+  expect(await flow.states()).toBe('waiting completed completed');
+  await complete('a');
+  await later(3 * RETENTION_MS);
+  await due();
+  expect(await flow.describe()).toBeUndefined();
+  expect(await setAside()).toEqual([]);
+});
+
+test('a flow that is retried while it is built is cancelled at its deadline, and not before', async () => {
+  const flow = await flowOf('a', { building: true });
+  const mend = await spoil(flow.record);
+  await world.engine.backend.verifyPartition({ partition: PARTITION });
+  const [name = ''] = await setAside();
+  expect(await world.engine.backend.retryQuarantined({ partition: PARTITION, name })).toMatchObject({
+    kind: 'still_damaged',
+  });
+  await mend();
+  await retry();
+  await due();
+  expect(await flow.describe()).toMatchObject({ building: true, cancelledAt: undefined });
+  const buildDeadlineAt = (await flow.describe())?.buildDeadlineAt as number;
+  await later(buildDeadlineAt - world.engine.now() - 1);
+  expect(await flow.describe()).toMatchObject({ building: true, cancelledAt: undefined });
+  await later(1);
+  expect(await flow.describe()).toMatchObject({ publicFlowState: 'cancelled', cancelReason: 'flow_build_timed_out' });
+});
+
+test('a flow that lost its last live member while it could not be read ends when it is retried', async () => {
+  const flow = await flowOf('ab');
+  await complete('a');
+  const mends = [await spoil(flow.record), await spoil(flow.core('b'))];
+  await claim('b');
+  await mends[1]?.();
+  const name = `execution:${flow.idOf('b')}`;
+  expect(await setAside()).toEqual([name]);
+  expect(await world.engine.backend.dropQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'dropped' });
+  expect((await setAside()).every((each) => each.startsWith('flow:'))).toBe(true);
+  await mends[0]?.();
+  expect((await flow.describe())?.purgeAt).toBeUndefined();
+  await retry();
+  expect((await flow.describe())?.purgeAt).toBeDefined();
+});
+
+test('a member that has not ended is never purged, although the counts of its flow do not know it', async () => {
+  const { backend, now } = world.engine;
+  const flow = await flowOf('ab', { more: { b: { delayUntil: now() + 1_000 } } });
+  const mend = await spoil(flow.core('b'));
+  await later(2_000);
+  // It is not counted while it cannot be read.
+  await backend.verifyPartition({ partition: PARTITION });
+  await complete('a');
+  await mend();
+  await later(3 * RETENTION_MS);
+  expect(await flow.states()).toBe('completed delayed');
+  expect((await setAside()).map((name) => name.replace(/:.*/, ''))).toEqual(['execution', 'flow']);
+  await retry('execution');
+  await due();
+  await complete('b');
+  await retry();
+  await later(3 * RETENTION_MS);
+  expect(await setAside()).toEqual([]);
+  expect(await flow.describe()).toBeUndefined();
+});
