@@ -26,10 +26,14 @@ function ff.mend_membership(call, execution)
   return in_order(call.base .. name, execution.id, rank) == 1 and name or nil
 end
 
+-- A member, or nil; and whether its record cannot be read.
 local function member_of(call, id)
   local ran, execution = pcall(load, call, id)
-  if not ran then ff.contain(execution) end
-  if not ran or not execution or not ff.is_member(execution) then return nil end
+  if not ran then
+    ff.contain(execution)
+    return nil, true
+  end
+  if not execution or not ff.is_member(execution) then return nil end
   ff.read_membership(execution)
   return execution
 end
@@ -39,8 +43,9 @@ function ff.verify_members(call, flow, from, count)
   local key = call.base .. KEY.members .. flow
   local ids, wrong = command('ZRANGE', key, from, from + count - 1), 0
   for i = 1, #ids do
-    local execution = member_of(call, ids[i])
-    if not execution or execution.flow ~= flow then
+    local execution, is_unreadable = member_of(call, ids[i])
+    -- Without its unreadable members a flow would be purged, and their retry could not find it.
+    if not is_unreadable and (not execution or execution.flow ~= flow) then
       command('ZREM', key, ids[i])
       wrong = wrong + 1
     end

@@ -5,6 +5,7 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { RECORDS } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import {
   claimAll,
   coreOf,
@@ -52,7 +53,12 @@ async function flowOf(letters: string, { building = false, more = {}, edges = []
       groups:
         judge === undefined
           ? []
-          : [{ downstreamExecutionId: idOf(judge), policy: { kind: 'any_of' as const, onSatisfied: 'cancel_remaining' as const } }],
+          : [
+              {
+                downstreamExecutionId: idOf(judge),
+                policy: { kind: 'any_of' as const, onSatisfied: 'cancel_remaining' as const },
+              },
+            ],
     },
   });
   return {
@@ -99,26 +105,30 @@ async function setAside(): Promise<string[]> {
 async function retry(kind = ''): Promise<void> {
   for (const name of await setAside()) {
     if (!name.startsWith(kind)) continue;
-    expect(await world.engine.backend.retryQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'retried' });
+    expect(await world.engine.backend.retryQuarantined({ partition: PARTITION, name })).toMatchObject({
+      kind: 'retried',
+    });
   }
 }
 
-async function claim(kind: string) {
+async function claim(kind: string): Promise<ClaimedExecution | undefined> {
   const answer = await world.engine.backend.claimForWorker(claimAll(world.engine, 1, [kind]));
   return answer.kind === 'claimed' ? answer.executions[0] : undefined;
 }
 
-async function complete(kind: string): Promise<void> {
-  const owned = await claim(kind);
-  if (owned === undefined) throw new Error(`nothing to claim of kind ${kind}`);
+/** Completes it, or first claims the one of a kind. */
+async function complete(one: string | ClaimedExecution): Promise<void> {
+  const owned = typeof one === 'string' ? await claim(one) : one;
+  if (owned === undefined) throw new Error(`nothing to claim of kind ${String(one)}`);
   const { executionId, leaseId, leaseEpoch, attemptId } = owned;
   await world.engine.backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } });
 }
 
 test('a flow that is retried before its delayed member does not purge it', async () => {
   const flow = await flowOf('ab', { more: { b: { delayUntil: world.engine.now() + 1_000 } } });
+  const owned = (await claim('a')) as ClaimedExecution;
   const mends = [await spoil(flow.record), await spoil(flow.core('b'))];
-  await complete('a');
+  await complete(owned);
   await later(2_000);
   for (const mend of mends) await mend();
   await retry('flow');
@@ -136,8 +146,9 @@ test('a flow that is retried long after members have ended purges none of them w
   const flow = await flowOf('abc');
   await complete('c');
   await later(3 * RETENTION_MS);
+  const owned = (await claim('b')) as ClaimedExecution;
   const mend = await spoil(flow.record);
-  await complete('b');
+  await complete(owned);
   expect((await setAside()).length).toBe(2);
   await mend();
   await retry();

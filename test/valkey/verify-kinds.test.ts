@@ -202,6 +202,7 @@ test.each(KINDS_SET_ASIDE)('in %s: a %s that is retried before its time stays as
     (key, _, all) => !all.some((other) => other !== key && key.startsWith(other)),
   );
   expect(keys.length).toBeGreaterThan(0);
+  await backend.applyDue({ partition, limit: 100 });
   for (const key of keys) {
     const before = await engine.canonicalState(partition);
     const name = `${kind}:${key.slice(start.length + (RECORDS[kind]?.key ?? '').length)}`;
