@@ -27,6 +27,8 @@ export interface Block<Of> {
   readonly hasOthers: boolean;
   /** The runs of which each alone blocked the loop for too long, ms. */
   readonly blockers: ReadonlyMap<Of, number>;
+  /** The runs that are known to have held the loop, the blockers among them. */
+  readonly holders: ReadonlySet<Of>;
 }
 
 export interface LoopWatchOptions<Of> {
@@ -134,6 +136,7 @@ export class LoopWatch<Of extends Watched> {
       culprit: isKnown ? kind : undefined,
       hasOthers: this.hasOthers(kind),
       blockers: new Map([...stretches].filter(([, each]) => each >= limitMs)),
+      holders: new Set(stretches.keys()),
     });
   }
 

@@ -3,20 +3,19 @@
  * exactly, and make each `await` of the process up to a microsecond dearer, so they are in use only for some minutes
  * after a block of the event loop that could not be explained.
  */
-import { AsyncLocalStorage, createHook, type AsyncHook } from 'node:async_hooks';
+import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 import type { Cancel, Clock } from '../engine/clock.js';
 
 /** The hooks are in use for this long after the last block, ms. */
 const TRACE_MS = 600_000;
 
-interface Hooks<Of> {
-  /** The owner of the code that runs now. */
-  readonly owner: AsyncLocalStorage<Of>;
-  readonly hook: AsyncHook;
-}
-
 export class TurnTrace<Of> {
-  private hooks: Hooks<Of> | undefined;
+  /** The owner of the code that runs now. */
+  private readonly owner = new AsyncLocalStorage<Of>();
+  private readonly hook = createHook({
+    before: () => void (this.since = this.clock.now()),
+    after: () => this.stretchEnded(),
+  });
   private cancelEnd: Cancel | undefined;
   /** When the current stretch began. */
   private since = 0;
@@ -29,12 +28,12 @@ export class TurnTrace<Of> {
 
   /** Whether calls are traced now. */
   get isOn(): boolean {
-    return this.hooks !== undefined;
+    return this.cancelEnd !== undefined;
   }
 
   /** Traces the calls that begin within the next minutes. */
   begin(): void {
-    this.hooks ??= this.hooked();
+    this.hook.enable();
     this.cancelEnd?.();
     this.cancelEnd = this.clock.after(TRACE_MS, () => this.end());
   }
@@ -42,33 +41,26 @@ export class TurnTrace<Of> {
   end(): void {
     this.cancelEnd?.();
     this.cancelEnd = undefined;
-    this.hooks?.hook.disable();
-    this.hooks = undefined;
+    this.hook.disable();
+    // A storage that was used has hooks of its own, which pass owners on to all that comes after their calls.
+    this.owner.disable();
   }
 
   /** Makes a call whose later stretches belong to the owner. The call itself is not passed to `onStretch`. */
   run<T>(owner: Of, call: () => T): T {
-    if (this.hooks === undefined) return call();
+    if (!this.isOn) return call();
     try {
-      return this.hooks.owner.run(owner, call);
+      return this.owner.run(owner, call);
     } finally {
       // The rest of this stretch belongs to the code around the call.
       this.since = this.clock.now();
     }
   }
 
-  private hooked(): Hooks<Of> {
-    const owner = new AsyncLocalStorage<Of>();
-    const hook = createHook({
-      before: () => void (this.since = this.clock.now()),
-      after: () => {
-        const now = this.clock.now();
-        const known = owner.getStore();
-        if (known !== undefined) this.onStretch(known, now - this.since);
-        this.since = now;
-      },
-    });
-    hook.enable();
-    return { owner, hook };
+  private stretchEnded(): void {
+    const now = this.clock.now();
+    const owner = this.owner.getStore();
+    if (owner !== undefined) this.onStretch(owner, now - this.since);
+    this.since = now;
   }
 }

@@ -89,7 +89,7 @@ export class TaskWorker implements Worker {
   private readonly beginner: Beginner | undefined;
   private readonly stuck: StuckHandlers;
   private readonly resting: RestingKinds;
-  private readonly blockers = new Blockers();
+  private readonly blockers: Blockers;
   private readonly loopWatch: LoopWatch<Attempt> | undefined;
   private readonly patience: Patience;
   private readonly endsWatch: EndsWatch;
@@ -116,6 +116,7 @@ export class TaskWorker implements Worker {
     this.contextDependencies = { backend, clock, ids, childRow, signalsOf, log: this.announcer.log };
     const onError = (error: unknown): void => this.announcer.failedCall(error);
     this.hooks = this.attemptHooks();
+    this.blockers = new Blockers(clock);
     this.keeper = new LeaseKeeper({ backend, clock, leaseTtlMs, onError });
     this.resting = new RestingKinds(clock, () => this.claimer.kindsChanged());
     this.claimer = this.newClaimer(onError);
@@ -205,7 +206,7 @@ export class TaskWorker implements Worker {
       leaseTtlMs: settings.leaseTtlMs,
       running: () => this.running,
       onBlocked: (block) => {
-        this.blame(block);
+        this.blockers.blame(block, this.attempts.ids());
         // Answers that have arrived are read first, and leases judged in time.
         afterIo(clock, () => this.loopBlocked(block));
       },
@@ -349,7 +350,7 @@ export class TaskWorker implements Worker {
     // Spread, so that the cause and what it took along do not come back together.
     const spreadMs = (ms: number): number => Math.round(spread(this.deps.clock, ms, PAUSE_SPREAD));
     this.loopWatch?.look();
-    const known = this.blockers.pauseOf(executionId);
+    const known = this.blockers.park(executionId);
     if (known !== undefined) {
       const inMs = spreadMs(known);
       if (inMs > 0) this.announcer.blockedBefore(attempt, inMs);
@@ -488,7 +489,6 @@ export class TaskWorker implements Worker {
     const { startedAt } = attempt;
     attempt.progress?.take();
     this.attempts.remove(attempt);
-    if (outcome === 'completed' || outcome === 'failed') this.blockers.forget(attempt.executionId);
     this.keeper.remove(attempt);
     this.claimer.ended(attempt.claimed.leaseId, outcome === 'completed');
     this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
@@ -522,13 +522,6 @@ export class TaskWorker implements Worker {
     this.claimer.setPaused(tooMany);
   }
 
-  /** Remembers the executions that blocked the event loop, and those that ran beside them. */
-  private blame({ blockers, culprit }: Block<Attempt>): void {
-    for (const [{ executionId }, ms] of blockers) this.blockers.blocked(executionId, ms);
-    if (culprit === undefined) return;
-    for (const executionId of this.attempts.ids()) this.blockers.ranBeside(executionId);
-  }
-
   private loopBlocked({ forMs, tasks, culprit, hasOthers }: Block<Attempt>): void {
     const kinds = this.resting.without(this.deps.kinds?.()) ?? [];
     // A rest is for the sake of other tasks: without work of theirs, the worker would only be idle.
@@ -538,6 +531,7 @@ export class TaskWorker implements Worker {
   }
 
   private onNews(news: News): void {
+    if (news.kind !== 'attempt_timeout') this.blockers.forget(news.executionId);
     // This worker publishes these itself.
     if (news.kind === 'completed' || news.kind === 'failed') return;
     for (const attempt of this.attempts.of(news.executionId)) {

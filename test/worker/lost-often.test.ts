@@ -132,6 +132,21 @@ describe('a task that blocked the event loop', () => {
     expect(blocks).toBeLessThanOrEqual(6);
   });
 
+  it('only together with its other runs has them parked until they come apart', async () => {
+    const { log, lines } = collectingLog();
+    a = memoryApp({ log });
+    const task = a.task('group', async () => {
+      // All of them go on in the same turn, as after one answer of a server.
+      await pause(200 - (performance.now() % 200));
+      block(450);
+      await pause(1);
+    });
+    const worker = await a.worker({ slots: 4, leaseTtl: 1_000 });
+    await task.runMany([1, 2, 3, 4]);
+    await until(() => worker.stats().completed === 4);
+    expect(lines.join('\n')).toMatch(/has lost its worker \d times/);
+  });
+
   it('is no reason to park what ran beside it', async () => {
     const { log, lines } = collectingLog();
     a = memoryApp({ log });
@@ -161,35 +176,68 @@ describe('a task that blocked the event loop', () => {
 });
 
 describe('what a worker knows of blockers', () => {
-  it('parks them for four times as long as all of them blocked, doubled each time, five minutes at most', () => {
-    const blockers = new Blockers();
+  it('parks them for four times as long as all parked ones blocked, doubled each time, five minutes at most', () => {
+    const blockers = new Blockers(new ManualClock());
     expect(blockers.knows('a')).toBe(false);
-    expect(blockers.pauseOf('a')).toBeUndefined();
+    expect(blockers.park('a')).toBeUndefined();
     blockers.blocked('a', 1_000);
     blockers.blocked('b', 2_000);
-    expect([blockers.pauseOf('a'), blockers.pauseOf('b')]).toEqual([4_000, 12_000]);
-    blockers.blocked('a', 1_000);
-    blockers.blocked('a', 1_000);
-    expect(blockers.pauseOf('a')).toBe(24_000);
-    for (let time = 0; time < 10; time++) blockers.blocked('a', 1_000);
-    expect(blockers.pauseOf('a')).toBe(300_000);
+    expect([blockers.park('a'), blockers.park('b')]).toEqual([4_000, 12_000]);
+    const pauses = Array.from({ length: 6 }, () => {
+      blockers.blocked('a', 1_000);
+      return blockers.park('a');
+    });
+    expect(pauses).toEqual([12_000, 24_000, 48_000, 96_000, 192_000, 300_000]);
     blockers.forget('a');
     expect(blockers.knows('a')).toBe(false);
   });
 
+  it('parks them no longer for blocks of executions that did not come back, or whose block was ten minutes ago', () => {
+    const clock = new ManualClock();
+    const blockers = new Blockers(clock);
+    const blocked = (id: string) => blockers.blocked(id, 1_000);
+    // As when the ending is accepted before the block is known.
+    blockers.forget('ended');
+    blocked('ended');
+    blocked('parked');
+    expect(blockers.park('parked')).toBe(4_000);
+    clock.time = 600_000;
+    blocked('next');
+    expect(blockers.park('next')).toBe(8_000);
+    clock.time = 600_001;
+    blocked('last');
+    expect(blockers.park('last')).toBe(8_000);
+  });
+
   it('excuses one loss of what ran beside them, and no loss of theirs', () => {
-    const blockers = new Blockers();
+    const blockers = new Blockers(new ManualClock());
     blockers.blocked('bad', 1_000);
     blockers.ranBeside('bad');
     blockers.ranBeside('healthy');
-    expect(blockers.pauseOf('bad')).toBe(4_000);
+    expect(blockers.park('bad')).toBe(4_000);
     expect(blockers.knows('healthy')).toBe(true);
-    expect(blockers.pauseOf('healthy')).toBe(0);
-    expect(blockers.pauseOf('healthy')).toBeUndefined();
+    expect(blockers.park('healthy')).toBe(0);
+    expect(blockers.park('healthy')).toBeUndefined();
+  });
+
+  it.each([
+    ['one run blocked the loop', 'bad', { bad: 1_000 }, { bad: 1_000, short: 300 }, { bad: 4_000, beside: 0 }],
+    ['runs blocked it only together', 'bad', {}, { bad: 300, short: 300 }, {}],
+    ['most of the block is not explained', undefined, { bad: 1_000 }, { bad: 1_000 }, { bad: 4_000 }],
+  ])('excuses only runs that held no part of the loop, when %s', (_, culprit, blocks, stretches, pauses) => {
+    const blockers = new Blockers(new ManualClock());
+    const runs = { bad: { executionId: 'bad' }, short: { executionId: 'short' } };
+    const runsOf = (named: object) =>
+      Object.entries(named).map(([id, ms]) => [runs[id as 'bad'], ms as number] as const);
+    const block = { forMs: 2_000, tasks: ['bad'], culprit, hasOthers: false };
+    const holders = new Set(runsOf(stretches).map(([run]) => run));
+    const inHand = ['bad', 'short', 'beside'];
+    blockers.blame({ ...block, blockers: new Map(runsOf(blocks)), holders }, inHand);
+    expect(Object.fromEntries(inHand.map((id) => [id, blockers.park(id)]))).toEqual(pauses);
   });
 
   it('remembers a thousand executions', () => {
-    const blockers = new Blockers();
+    const blockers = new Blockers(new ManualClock());
     for (let id = 0; id <= 1_000; id++) blockers.blocked(String(id), 1);
     expect([blockers.knows('0'), blockers.knows('1'), blockers.knows('1000')]).toEqual([false, true, true]);
   });
