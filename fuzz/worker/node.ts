@@ -256,8 +256,8 @@ export class Node {
   }
 }
 
-/** Duration of a drain beyond the time for handlers: their grace period, the last calls, the last renewals, ms. */
-const DRAIN_BOUND_MS = 2_000 + 5_000 + 5_000 + 100;
+/** Duration of a drain beyond the time for handlers: the last calls, the last renewals, ms. */
+const DRAIN_BOUND_MS = 5_000 + 5_000 + 100;
 
 const SHARED_LANE = 'shared';
 /** The task of all children and members of flows, and its lane. */

@@ -51,6 +51,13 @@ function isEntityName(name: string): boolean {
   return field.executionId.safeParse(name.slice(EXECUTION.length)).success;
 }
 
+/** The name of an execution as an entity. */
+export const nameOfExecution = (executionId: string): string => EXECUTION + executionId;
+
+/** The execution that a name is of; undefined for another entity. */
+export const executionNamed = (name: string): string | undefined =>
+  name.startsWith(EXECUTION) ? name.slice(EXECUTION.length) : undefined;
+
 /** The name of an entity as callers see it. */
 export function entityNameIn(partition: string, member: string): string {
   return member.startsWith(EXECUTION) ? EXECUTION + executionIdIn(partition, member.slice(EXECUTION.length)) : member;

@@ -98,7 +98,10 @@ export class AppRuntime {
     );
     const { namespace } = options;
     this.ends = new EndListeners({ backend: () => this.connection.ready(), clock, log: this.log, namespace });
-    this.workers = new Workers({ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock, namespace });
+    this.workers = new Workers({
+      ...{ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock, namespace },
+      onSetAside: (error) => this.ends.tellSetAside(error),
+    });
   }
 
   get clock(): Clock {

@@ -10,7 +10,7 @@ import type { Backend, CommandResult, Wake } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
 import { localOffers, type LocalOffer } from '../engine/local-offers.js';
 import { isRetryable } from '../engine/retry.js';
-import { setAsideError } from '../engine/set-aside.js';
+import { executionsSetAside } from '../engine/set-aside.js';
 import { InFlight } from '../util/in-flight.js';
 import { atTurnEnd } from '../util/turn-end.js';
 import { Abilities } from './abilities.js';
@@ -344,7 +344,7 @@ export class Claimer {
       const result = results[index];
       if (result?.ok === false) onError(result.error);
       if (each === undefined) return;
-      if (each.setAside.length > 0) onError(setAsideError(claim.partition, each.setAside));
+      if (each.setAside.length > 0) onError(executionsSetAside(claim.partition, each.setAside));
       if (each.reclaimCapExceeded.length > 0) onReclaimCapExceeded(each.reclaimCapExceeded);
       this.sizes.came(claim.lanes[index]?.place.laneId as string, each.executions);
       this.leaseIds.giveBack(ids[index] as LeaseIds[], each.executions);

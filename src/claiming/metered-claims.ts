@@ -12,7 +12,7 @@ import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, Wake } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { policiesOf } from '../engine/deliveries.js';
-import { setAsideError } from '../engine/set-aside.js';
+import { executionsSetAside } from '../engine/set-aside.js';
 import type { Abilities } from './abilities.js';
 import { admit, handBack, type MeteredPlace } from './admissions.js';
 import { hasUsedUp, type Claimant } from './claim-call.js';
@@ -285,7 +285,7 @@ export class MeteredClaims {
     const outcome = await this.claim(set, admissions);
     const executions = outcome.kind === 'claimed' ? outcome.executions : [];
     if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
-    if (outcome.setAside !== undefined) this.options.onError(setAsideError(set.partition, outcome.setAside));
+    if (outcome.setAside !== undefined) this.options.onError(executionsSetAside(set.partition, outcome.setAside));
     if (hasUsedUp(outcome)) set.hasNewWork = true;
     const used = new Set(executions.map(({ leaseId }) => leaseId));
     const unused = admissions.filter((id) => !used.has(id));

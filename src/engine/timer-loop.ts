@@ -15,7 +15,7 @@ import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
 import { isRetryable, retryDelayMs } from './retry.js';
 import { ServerClock } from './server-clock.js';
-import { setAsideError } from './set-aside.js';
+import { SetAsideError } from './set-aside.js';
 
 export interface TimerLoopOptions {
   /**
@@ -25,7 +25,10 @@ export interface TimerLoopOptions {
   readonly pollIntervalMs?: number;
   /** Units of work of one pass over a partition. Default 100, at most 1 000; a purge costs four. */
   readonly pageSize?: number;
-  /** Called after every failed pass; the loop continues after a backoff of 100 ms to 10 s. Default none. */
+  /**
+   * Called after every failed pass, and the loop continues after a backoff of 100 ms to 10 s; and for damaged records
+   * that a pass has quarantined. Default none.
+   */
   readonly onError?: (error: unknown) => void;
   /**
    * Called with the distance, ms, when the clock of the server has jumped ahead or back by more than 5 s: what is to happen
@@ -216,7 +219,7 @@ class PartitionTimerLoop implements TimerLoop {
       const { applied, more, nextDueAt, leftUntil, setAside } = await applyDuePass(this.backend, place.partition, pass);
       this.applied += applied;
       if (applied > 0) place.early = 0;
-      if (setAside.length > 0) this.report(setAsideError(place.partition, setAside));
+      if (setAside.length > 0) this.report(new SetAsideError(place.partition, setAside));
       if (leftUntil !== undefined) return Math.min(await this.leftMs(place, leftUntil), this.pollIntervalMs);
       if (more) {
         const tookMs = this.clock.now() - begun;

@@ -55,7 +55,7 @@ export interface WorkerEvents {
     /** The task that blocked it, if known; otherwise all tasks whose handlers were running. */
     readonly tasks: readonly string[];
   };
-  /** A call failed; it is retried where that makes sense. */
+  /** A call failed, and is retried where that makes sense; or a claim has quarantined damaged records. */
   error: { readonly error: unknown };
   /** The worker holds no work and knows of none. */
   idle: Record<string, never>;

@@ -5,9 +5,11 @@
 import type { Backend } from '../../backend/backend.js';
 import { sleep, spread, type Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
+import { SetAsideError } from '../../engine/set-aside.js';
 import { EngineError } from '../../../model/errors.js';
 import type { Event, EventType } from '../../../model/events.js';
 import { executionIdOf } from '../../../model/ids.js';
+import { executionNamed } from '../../../model/partition/quarantine.js';
 import { laneNameOf } from '../../shared/lane-names.js';
 import type { Logger } from '../../shared/logger.js';
 import { completionOf, ENDING_TYPES, type Completion } from '../../subscribing/completion.js';
@@ -39,16 +41,23 @@ export interface AppEvents extends FlowEvents {
   error: AppEventsFault;
 }
 
-/** Listeners do not hear of some ends of runs, for now or for good. */
+/**
+ * A worker or the timer loop of this app has quarantined a damaged record (`name` is there), or listeners do not hear of
+ * some ends of runs, for now or for good.
+ */
 export interface AppEventsFault {
   /**
-   * `corruption`: the log of a partition has an entry that cannot be read. Its ends are told once it can be; those of
-   * other partitions are told meanwhile. `cursor_too_old`, `cursor_lost`: ends that were not told yet are gone from the
-   * log. Any other code: the feed ended, and is begun again.
+   * `corruption`: the record cannot be read; without a `name`, the log of a partition has an entry that cannot be read.
+   * Its ends are told once it can be; those of other partitions are told meanwhile. `cursor_too_old`, `cursor_lost`:
+   * ends that were not told yet are gone from the log. Any other code: the feed ended, and is begun again.
    */
   readonly error: EngineError;
   /** The key of the partition; absent if it is not a matter of one. */
   readonly partition: string | undefined;
+  /** The quarantined record as `deadLetters.quarantined()` names it. */
+  readonly name?: string | undefined;
+  /** The execution whose record it is, in any namespace: the damage can hide which. Absent for other records. */
+  readonly executionId?: string | undefined;
 }
 
 export type AppEventListener<Name extends keyof AppEvents> = (event: AppEvents[Name]) => void;
@@ -243,6 +252,15 @@ export class EndListeners {
     if (error === undefined) return log.info(`The log of ${partition} can be read again: listeners hear of its runs.`);
     log.error(`The log of ${partition} is damaged: until it can be read, listeners do not hear of its runs.`, error);
     this.emit('error', { error, partition });
+  }
+
+  /** Tells of quarantined records, one by one. The log has them already. */
+  tellSetAside({ detail, names }: SetAsideError): void {
+    const partition = detail['partition'] as string;
+    for (const name of names) {
+      const error = new SetAsideError(partition, [name]);
+      this.emit('error', { error, partition, name, executionId: executionNamed(name) });
+    }
   }
 
   private listenersOf(name: keyof AppEvents): readonly { readonly listener: AnyListener }[] {

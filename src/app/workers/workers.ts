@@ -2,6 +2,7 @@
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
+import { SetAsideError } from '../../engine/set-aside.js';
 import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../../engine/timer-loop.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -27,6 +28,8 @@ export interface WorkersOptions {
   readonly ids: () => string;
   readonly clock: Clock;
   readonly namespace: string;
+  /** A worker, or the engine loop, has set records aside. The log has it. */
+  readonly onSetAside: (error: SetAsideError) => void;
 }
 
 /** A worker as it was asked for: what it runs, and where. */
@@ -112,6 +115,7 @@ export class Workers {
         this.followers.delete(worker);
       },
     );
+    worker.on('error', ({ error }) => this.noteError(error));
     this.all.add(worker);
     if (chosen === undefined && laneIds === undefined) this.followers.add(worker);
     try {
@@ -182,12 +186,17 @@ export class Workers {
   private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {
     const { log, clock } = this.options;
     const repeats = new Repeats(() => clock.now());
-    const onError = (error: unknown): void => {
+    const warn = (error: unknown): void => {
       if (!repeats.goesOn(error)) log.warn('The timer loop had an error and continues.', error);
+    };
+    const onError = (error: unknown): void => {
+      this.noteError(error);
+      // What it returns is given back: the loop catches a rejection.
+      return (options.onError ?? warn)(error);
     };
     const onClockJump = (ms: number): void =>
       log.warn(`The clock of the server jumped by ${ms} ms. Delays, leases and deadlines go by it.`);
-    this.engine ??= startTimerLoop(backend, { onError, onClockJump, clock, ...options });
+    this.engine ??= startTimerLoop(backend, { onClockJump, clock, ...options, onError });
     try {
       await this.engine;
     } catch (error) {
@@ -195,6 +204,10 @@ export class Workers {
       this.engine = undefined;
       throw error;
     }
+  }
+
+  private noteError(error: unknown): void {
+    if (error instanceof SetAsideError) this.options.onSetAside(error);
   }
 
   /** Drains all workers. @param timeoutMs how long their handlers get; default each worker's own time */
