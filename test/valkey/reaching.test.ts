@@ -3,14 +3,17 @@
  * resolve, wrong options. Each has its code, says in time whether trying again can help, and tells no secret.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo, type LookupFunction, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type LookupFunction, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EngineError, ErrorCode } from '../../model/errors.js';
 import { app } from '../../src/index.js';
+import { addressOf } from '../../src/valkey/connection/address.js';
+import { connectNode, established } from '../../src/valkey/connection/clients.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { certificateAuthority, tlsArgs, type Certificate, type CertificateAuthority } from '../support/certificates.js';
 import { expectSilent } from '../support/silent.js';
@@ -18,11 +21,11 @@ import { findValkeyProgram, freePort, startValkey, type ValkeyServer } from '../
 import { startSentinel, type Sentinel } from '../support/valkey/sentinel.js';
 
 const SECRET = 'hush-4711';
-const CALL_TIMEOUT_MS = 1_500;
+const CALL_TIMEOUT_MS = 2_000;
 /** Of a call that has to wait for its end. */
 const SHORT_MS = 300;
 /** A fault that no waiting mends is told before the time of a call is over. */
-const SOON_MS = 1_000;
+const SOON_MS = 1_500;
 
 const program = await findValkeyProgram();
 let authority: CertificateAuthority;
@@ -103,6 +106,33 @@ async function port(answer: (socket: Socket) => void): Promise<number> {
   others.push(server);
   return (server.address() as AddressInfo).port;
 }
+
+/** Passes a connection on to another port. */
+function passOn(socket: Socket, to: number): void {
+  const onward = connect(to, '127.0.0.1');
+  sockets.push(onward);
+  onward.on('error', () => undefined);
+  onward.on('close', () => socket.destroy());
+  socket.on('close', () => onward.destroy());
+  socket.pipe(onward).pipe(socket);
+}
+
+const GREETING_OF_TLS = 0x16;
+
+/** Tells connections with TLS from those without it by their first byte, as some hosted services do. */
+function sort(socket: Socket, { tls: withTls, plain }: Record<keyof Ports, (socket: Socket) => void>): void {
+  socket.once('data', (bytes: Buffer) => {
+    socket.pause();
+    socket.unshift(bytes);
+    (bytes[0] === GREETING_OF_TLS ? withTls : plain)(socket);
+  });
+}
+
+/** What such a service does with either. */
+const passOnEither = {
+  tls: (socket: Socket) => passOn(socket, single.tls),
+  plain: (socket: Socket) => passOn(socket, single.plain),
+};
 
 interface Expected {
   readonly code: ErrorCode;
@@ -262,6 +292,132 @@ describe('another program at the port', () => {
   });
 });
 
+describe('a port that takes TLS and plain connections', () => {
+  const ways = (['valkey', 'valkeys'] as const).map((scheme) => [scheme] as const);
+  const to = (scheme: string, at: number): ValkeyOptions => ({
+    url: `${scheme}://127.0.0.1:${at}`,
+    ...(scheme === 'valkeys' ? { tls: tls() } : {}),
+  });
+
+  test.each(ways)('and ends the first one: %s', async (scheme) => {
+    let count = 0;
+    const at = await port((socket) => (count++ === 0 ? socket.end() : sort(socket, passOnEither)));
+    await works(to(scheme, at));
+  });
+
+  test.each(ways)('and does not answer the first one: %s', async (scheme) => {
+    let count = 0;
+    const at = await port((socket) => (count++ === 0 ? socket.resume() : sort(socket, passOnEither)));
+    const late = { code: 'call_timeout', message: /did not answer/, hint: /time/ } as const;
+    await told({ ...to(scheme, at), callTimeoutMs: 1_000 }, late, false);
+    await works(to(scheme, at));
+  });
+
+  test('and answers the first one while it is asked', async () => {
+    let count = 0;
+    const at = await port((socket) => {
+      const isFirst = count++ === 0;
+      // It is asked with TLS after 400 ms, and again without it until 800 ms.
+      if (isFirst) setTimeout(() => passOn(socket, single.plain), 600);
+      else sort(socket, { ...passOnEither, plain: (other) => other.resume() });
+    });
+    await works({ ...to('valkey', at), callTimeoutMs: CALL_TIMEOUT_MS });
+    expect(count).toBeGreaterThan(2);
+  });
+
+  test('and whose server is away, so that only TLS itself is answered', async () => {
+    const greeter = createTlsServer({ cert: certificate.cert, key: certificate.key }, (socket) => socket.end());
+    greeter.on('tlsClientError', () => undefined);
+    await new Promise<void>((resolve) => greeter.listen(0, '127.0.0.1', resolve));
+    others.push(greeter);
+    const greet = (socket: Socket) => passOn(socket, (greeter.address() as AddressInfo).port);
+    const away = { ...UNREACHED, message: /end of the connection|ECONNRESET/ };
+    const none = await port((socket) => sort(socket, { tls: greet, plain: (other) => other.end() }));
+    await told(to('valkey', none), away, false);
+    const plainOnly = await port((socket) => sort(socket, { ...passOnEither, tls: greet }));
+    await told(to('valkeys', plainOnly), away, false);
+  });
+});
+
+describe('Sentinels whose answers change', () => {
+  const UNKNOWN = '-ERR No such master with that name\r\n';
+  /** A Sentinel that hangs up when it has no answer. */
+  const answering = (answer: () => string | undefined) =>
+    port((socket) =>
+      socket.on('data', (bytes) => {
+        const words = bytes.includes('get-master-addr-by-name') ? answer() : '*0\r\n';
+        if (words === undefined) socket.end();
+        else socket.write(words);
+      }),
+    );
+
+  type Answer = (primary: string) => string | undefined;
+  const names: Answer = (primary) => primary;
+  const doesNotKnow: Answer = () => UNKNOWN;
+
+  /** A client that found the primary by two Sentinels; `lose` ends its connection. */
+  async function found(...answers: readonly Answer[]) {
+    const links: Socket[] = [];
+    const primary = await port((socket) => {
+      links.push(socket);
+      passOn(socket, single.plain);
+    });
+    const named = `*2\r\n$9\r\n127.0.0.1\r\n$${String(primary).length}\r\n${primary}\r\n`;
+    const ports = await Promise.all(answers.map((answer) => answering(() => answer(named))));
+    const given = { sentinels: ports.map((each) => `127.0.0.1:${each}`), name: 'main' };
+    const client = connectNode(addressOf(given), CALL_TIMEOUT_MS);
+    await established(client, CALL_TIMEOUT_MS);
+    const errors: unknown[] = [];
+    client.on('error', (error) => errors.push(error));
+    return { client, errors, lose: () => links.forEach((each) => each.end()) };
+  }
+
+  test('a round tells its own faults, and none of an earlier one', async () => {
+    let isKnown = true;
+    const { client, errors, lose } = await found(
+      () => (isKnown ? undefined : UNKNOWN),
+      (named) => (isKnown ? named : UNKNOWN),
+    );
+    isKnown = false;
+    lose();
+    await expect.poll(() => errors.length, { timeout: 5_000 }).toBeGreaterThan(0);
+    client.disconnect();
+    expect(errors[0]).toMatchObject({ code: 'invalid_input' });
+  });
+
+  test.each([
+    ['first', [doesNotKnow, names]],
+    ['second', [names, doesNotKnow]],
+  ])('the %s does not know the primary, which is no fault while the other does', async (_which, answers) => {
+    const { client, errors, lose } = await found(...answers);
+    const again = new Promise((resolve) => client.once('ready', resolve));
+    lose();
+    await again;
+    client.disconnect();
+    expect(errors).toEqual([]);
+  });
+});
+
+test('a connection that the client gives up was not ended by the server', async () => {
+  const links: Socket[] = [];
+  let isMute = false;
+  const at = await port((socket) => {
+    links.push(socket);
+    if (isMute) socket.resume();
+    else passOn(socket, single.tls);
+  });
+  const backend = await valkey({ url: `valkeys://127.0.0.1:${at}`, tls: tls(), callTimeoutMs: 600 });
+  isMute = true;
+  for (const each of links) each.destroy();
+  const words = () =>
+    backend.ping().then(
+      () => '',
+      ({ message }: EngineError) => message,
+    );
+  await expect.poll(words, { timeout: 10_000 }).toMatch(/ETIMEDOUT/);
+  await backend.close();
+});
+
 describe('names', () => {
   const failing: Readonly<Record<string, LookupFunction>> = {
     'threw an error': () => {
@@ -332,24 +488,17 @@ test('an app that waits for its server is told at once what waiting does not men
   await tasks.close();
 });
 
-test('a server that loses its TLS is named, and found again', async () => {
+test('a server that loses its TLS is named to new clients; those that it has answered wait for it', async () => {
   const plainPort = await freePort();
   const tlsPort = await freePort();
   const args = tlsArgs(authority, certificate, tlsPort);
+  const options = { url: `valkeys://localhost:${tlsPort}`, tls: tls(), callTimeoutMs: CALL_TIMEOUT_MS };
   const first = await startValkey({ port: plainPort, args });
-  const backend = await valkey({ url: `valkeys://localhost:${tlsPort}`, tls: tls(), callTimeoutMs: CALL_TIMEOUT_MS });
+  const backend = await valkey(options);
   await first.stop();
   const plain = await startValkey({ port: tlsPort });
-  await expect
-    .poll(
-      () =>
-        backend.ping().then(
-          () => undefined,
-          (error: EngineError) => error.code,
-        ),
-      { timeout: 20_000 },
-    )
-    .toBe('tls_mismatch');
+  await told(options, DOES_NOT);
+  for (let i = 0; i < 2; i++) await expect(backend.ping()).rejects.toMatchObject({ retryable: true });
   await plain.stop();
   const again = await startValkey({ port: plainPort, args });
   await expect

@@ -85,6 +85,7 @@ export function sentinelConnectorWith(address: Address, timeoutMs: number): Conn
           throw error;
         }
         if (this.primary === null) this.faults.push(unknownName(sentinel, name));
+        else this.endRound();
         return this.primary;
       };
     }
@@ -102,6 +103,14 @@ export function sentinelConnectorWith(address: Address, timeoutMs: number): Conn
     override disconnect(): void {
       this.stopWatching?.();
       super.disconnect();
+    }
+
+    /** The next round tells its own faults, and asks all Sentinels: those after the one that answered come first. */
+    private endRound(): void {
+      const { sentinelIterator: list } = this;
+      this.faults = [];
+      // Begins with the Sentinel that was taken last.
+      list.reset(!list.next().done);
     }
 
     /** The reason why this round failed: one that may pass, if any Sentinel has such a reason. */

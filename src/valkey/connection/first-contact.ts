@@ -1,7 +1,7 @@
 /**
  * Finds out what a port speaks that does not answer as a server would. A server without TLS waits silently for the rest
  * of a TLS greeting, and one with TLS hangs up on a command, so that neither fault tells its cause. Such a port is asked
- * once, on another connection, in the other manner: its answer is the proof.
+ * once, on other connections: a reply in the other manner, and none in the client's own, is the proof.
  */
 import type { Socket } from 'node:net';
 import { EngineError } from '../../../model/errors.js';
@@ -18,15 +18,22 @@ const ALERT = 0x15;
 /** First bytes of the replies of a server. */
 const isReplyOfServer = ([first = 0]: Uint8Array): boolean => '+-:$*'.includes(String.fromCharCode(first));
 
-/** A port that has not answered since it was asked in the other manner. */
-interface Suspect {
-  /** What it was found to speak. */
+/** What is known of a port. */
+interface Port {
+  /** The mismatch that was found, until a connection has failed with it. */
   fault?: EngineError;
 }
 
+/** A port that has answered in the manner of the client. Whatever it does later, it is no mismatch. */
+const ANSWERED: Port = {};
+
+/** How a port took a `PING`: TLS without a reply is what a proxy shows whose server is away. */
+type Answer = 'none' | 'greeting' | 'reply';
+
 /** The ports to which one client connects. */
 export class FirstContact {
-  private readonly suspects = new Map<string, Suspect>();
+  /** Each is asked once until it has answered. */
+  private readonly ports = new Map<string, Port>();
 
   /** @param timeoutMs time for a connection */
   constructor(private readonly timeoutMs: number) {}
@@ -36,72 +43,89 @@ export class FirstContact {
    * @returns stops watching, because the client ends the connection itself
    */
   watch(stream: Socket, target: Target, report: ReportFault): () => void {
-    const { suspects } = this;
+    const { ports } = this;
     const key = `${target.host}:${target.port}`;
     let isConnected = false;
     let isOver = false;
+    let isEndedByPeer = false;
     let error: Error | undefined;
     const stop = (): void => {
       isOver = true;
       clearTimeout(timer);
     };
+    const answered = (): void => void ports.set(key, ANSWERED);
     const blame = (fault: EngineError): void => {
+      stop();
       // Before the parser or the end of the connection, which fail its calls by what was reported last.
       report('error', fault);
       stream.destroy(fault);
     };
     const ask = (): void => {
       if (!isConnected || isOver) return;
-      const known = suspects.get(key);
-      if (known?.fault !== undefined) blame(known.fault);
+      const known = ports.get(key);
+      if (known?.fault !== undefined) {
+        ports.delete(key);
+        blame(known.fault);
+      }
       if (known !== undefined) return;
-      const suspect: Suspect = {};
-      suspects.set(key, suspect);
-      this.ask(target, () => {
-        suspect.fault = mismatch(target);
-        blame(suspect.fault);
+      const asked: Port = {};
+      ports.set(key, asked);
+      void this.isMismatch(target).then((isFound) => {
+        // This connection or another may have been answered meanwhile.
+        if (!isFound || ports.get(key) !== asked) return;
+        // The next connection fails with it too: the client of a Sentinel ends with its connection, before it is told.
+        asked.fault = mismatch(target);
+        if (!isOver) blame(asked.fault);
       });
     };
     const timer = setTimeout(ask, this.timeoutMs * PATIENCE).unref();
     stream.once('error', (met) => (error = met));
     stream.once('connect', () => (isConnected = true));
+    stream.once('secureConnect', answered);
     stream.once(target.tls === undefined ? 'connect' : 'secureConnect', () => {
       // The client library adds its parser now; what is no reply must be seen before the parser fails at it.
       process.nextTick(() =>
         stream.prependOnceListener('data', (bytes: Buffer) => {
+          if (!isReplyOfServer(bytes)) return blame(bytes[0] === ALERT ? mismatch(target) : foreign(target));
           stop();
-          if (isReplyOfServer(bytes)) suspects.delete(key);
-          else blame(bytes[0] === ALERT ? mismatch(target) : foreign(target));
+          answered();
         }),
       );
     });
+    stream.once('end', () => (isEndedByPeer = true));
     stream.once('close', () => {
-      if (isConnected && !isOver && error === undefined) report('error', endedEarly());
+      clearTimeout(timer);
+      // The client library reports why it ends a connection.
+      if (isEndedByPeer && !isOver && error === undefined) report('error', endedEarly());
       ask();
-      stop();
     });
     return stop;
   }
 
-  private ask(target: Target, found: () => void): void {
-    const isPlain = target.tls !== undefined;
-    const probe = openSocket({ ...target, tls: isPlain ? undefined : { rejectUnauthorized: false } });
-    // It outlives a client that is closed meanwhile by this time, and keeps no process alive.
-    probe.unref();
-    probe.setTimeout(this.timeoutMs * PATIENCE, () => probe.destroy());
-    // A server that wants a certificate may refuse by an alert, which is an answer too.
-    probe.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
-      if (!isPlain && /^ERR_SSL_.*ALERT/.test(code)) found();
-    });
-    probe.once('secureConnect', () => {
-      found();
-      probe.destroy();
-    });
-    if (!isPlain) return;
-    probe.write('PING\r\n');
-    probe.once('data', (bytes: Buffer) => {
-      if (isReplyOfServer(bytes)) found();
-      probe.destroy();
+  /** Whether the port replies in the other manner only. One that takes both may have been away for a moment. */
+  private async isMismatch(target: Target): Promise<boolean> {
+    const withTls = target.tls !== undefined;
+    return (await this.answerOf(target, !withTls)) === 'reply' && (await this.answerOf(target, withTls)) === 'none';
+  }
+
+  private answerOf(target: Target, withTls: boolean): Promise<Answer> {
+    return new Promise((resolve) => {
+      let answer: Answer = 'none';
+      const probe = openSocket({ ...target, tls: withTls ? { ...target.tls, rejectUnauthorized: false } : undefined });
+      // It outlives a client that is closed meanwhile by this time, and keeps no process alive.
+      probe.unref();
+      probe.setTimeout(this.timeoutMs * PATIENCE, () => probe.destroy());
+      probe.once('secureConnect', () => (answer = 'greeting'));
+      // A server that wants a certificate may refuse by an alert, which is an answer too.
+      probe.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
+        if (/^ERR_SSL_.*ALERT/.test(code)) answer = 'reply';
+      });
+      probe.once('data', (bytes: Buffer) => {
+        if (isReplyOfServer(bytes)) answer = 'reply';
+        probe.destroy();
+      });
+      probe.once('close', () => resolve(answer));
+      probe.write('PING\r\n');
     });
   }
 }
