@@ -195,7 +195,7 @@ describe.each([
 test('a server that wants certificates speaks TLS all the same', async () => {
   const tlsPort = await freePort();
   const args = tlsArgs(authority, certificate, tlsPort, 'yes');
-  for (const more of [[], ['--tls-protocols', 'TLSv1.2']]) {
+  for (const more of [[], ['--tls-protocols', 'TLSv1.2'], ['--tls-protocols', 'TLSv1.3']]) {
     const server = await startValkey({ args: [...args, ...more] });
     await told({ url: `valkey://localhost:${tlsPort}` }, SPEAKS).finally(() => server.stop());
   }

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import { EngineError } from '../../../model/errors.js';
 import { openSocket, type Target } from './sockets.js';
+import type { TlsOptions } from './tls-options.js';
 
 /** Reports an error of the connection to the client. */
 export type ReportFault = (type: 'error', error: Error) => void;
@@ -29,6 +30,12 @@ const ANSWERED: Port = {};
 
 /** How a port took a `PING`: TLS without a reply is what a proxy shows whose server is away. */
 type Answer = 'none' | 'greeting' | 'reply';
+
+/**
+ * For clients without TLS. A server that wants a certificate refuses during the handshake; with TLS 1.3 it would refuse
+ * after it, and the `PING` that it does not read would reset the connection before the alert is read.
+ */
+const TLS: TlsOptions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' };
 
 /** The ports to which one client connects. */
 export class FirstContact {
@@ -111,12 +118,17 @@ export class FirstContact {
   private answerOf(target: Target, withTls: boolean): Promise<Answer> {
     return new Promise((resolve) => {
       let answer: Answer = 'none';
-      const probe = openSocket({ ...target, tls: withTls ? { ...target.tls, rejectUnauthorized: false } : undefined });
+      const tls = withTls ? { ...(target.tls ?? TLS), rejectUnauthorized: false } : undefined;
+      const probe = openSocket({ ...target, tls });
       // It outlives a client that is closed meanwhile by this time, and keeps no process alive.
       probe.unref();
       probe.setTimeout(this.timeoutMs * PATIENCE, () => probe.destroy());
-      probe.once('secureConnect', () => (answer = 'greeting'));
-      // A server that wants a certificate may refuse by an alert, which is an answer too.
+      // Written before, it would fail with the alert in place of the handshake, and with another code.
+      probe.once(withTls ? 'secureConnect' : 'connect', () => {
+        if (withTls) answer = 'greeting';
+        probe.write('PING\r\n');
+      });
+      // A server that wants a certificate, or only TLS 1.3, refuses by an alert, which is an answer too.
       probe.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
         if (/^ERR_SSL_.*ALERT/.test(code)) answer = 'reply';
       });
@@ -125,7 +137,6 @@ export class FirstContact {
         probe.destroy();
       });
       probe.once('close', () => resolve(answer));
-      probe.write('PING\r\n');
     });
   }
 }
