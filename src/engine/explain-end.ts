@@ -20,8 +20,9 @@ export async function ofEnded(
   if (steps === undefined)
     return [obstacleOf('ended', `It ended ${info.publicState}: ${replay.why}.`, replay.remedy, { steps })];
   const remedy = steps.length === 1 ? 'Replay it.' : 'Let what it depends on complete, then replay it.';
-  const ended = obstacleOf('ended', `It ended ${info.publicState}.`, remedy, { steps });
-  return [ended, ...(await ofSurroundings(sources, info))];
+  // The replay comes last: it drops a deadline that passes while the other steps wait.
+  const before = (await ofSurroundings(sources, info)).flatMap((obstacle) => obstacle.steps ?? []);
+  return [obstacleOf('ended', `It ended ${info.publicState}.`, remedy, { steps: [...before, ...steps] })];
 }
 
 /** It is past its deadline, or will be before it can run. It expires when due work is applied. */

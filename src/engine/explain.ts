@@ -92,10 +92,7 @@ async function explained(sources: Sources, info: ExecutionInfo): Promise<Explana
   if (owesCancel(flow, info)) return explanationOf(info, [CANCEL_OWED]);
   const { executionDeadlineAt: deadline = Infinity } = info;
   if (deadline <= now) return explanationOf(info, await ofExpired(sources, info, flow));
-  const obstacles =
-    lease === undefined
-      ? await obstaclesOf(sources, info, flow)
-      : [lapsed(lease.expiresAt), ...(await ofSurroundings(sources, info))];
+  const obstacles = await obstaclesOf(sources, info, { flow, lapsedAt: lease?.expiresAt });
   if (obstacles.length === 0) return ofWaiting(backend, info);
   const explanation = explanationOf(info, obstacles);
   if (lastWait(explanation.unblock ?? []) < deadline) return explanation;
@@ -125,17 +122,20 @@ function owesCancel(flow: FlowSnapshot | undefined, { stateVector }: ExecutionIn
   return flow.cancellationPolicy === 'cancel_all' || stateVector.lifecyclePhase !== 'active';
 }
 
-/** Everything that keeps it from running, except that no worker has taken it. */
+/**
+ * Everything that keeps it from running, except that no worker has taken it. A grant comes before the surroundings: its
+ * worker can take the execution even from a paused lane and without room in its meters.
+ */
 async function obstaclesOf(
   sources: Sources,
   info: ExecutionInfo,
-  flow: FlowSnapshot | undefined,
+  { flow, lapsedAt }: { readonly flow: FlowSnapshot | undefined; readonly lapsedAt: number | undefined },
 ): Promise<readonly Obstacle[]> {
   return [
     ...ofHold(info),
-    ...(await ofSituation(sources, info, flow)),
-    ...(await ofSurroundings(sources, info)),
+    ...(lapsedAt === undefined ? await ofSituation(sources, info, flow) : [lapsed(lapsedAt)]),
     ...ofGrant(info, sources.now),
+    ...(await ofSurroundings(sources, info)),
   ];
 }
 
@@ -153,21 +153,25 @@ function explanationOf(
 }
 
 /**
- * A remedy that several dependencies need is listed once. A time that has come by then is not waited for again, and what
- * is due then has been applied.
+ * A remedy that several dependencies need is listed once. A time that has come by then is not waited for again, and due
+ * work that has been applied since that time is not applied again.
  */
 function inOrder(steps: readonly UnblockStep[]): readonly UnblockStep[] {
   const done = new Set<string>();
-  let waited = 0;
-  let isPast = false;
+  let [waited, applied] = [0, 0];
+  let isApplied = false;
   return steps.filter((step) => {
     if (step.kind === 'wait') {
-      isPast = step.until <= waited;
+      const isPast = step.until <= waited;
+      isApplied = step.until <= applied;
       waited = Math.max(waited, step.until);
       return !isPast;
     }
-    if (step.call === 'applyDue') return !isPast;
-    isPast = false;
+    if (step.call === 'applyDue') {
+      if (!isApplied) applied = waited;
+      return !isApplied;
+    }
+    isApplied = false;
     const name = `${step.call} ${step.of}`;
     if (done.has(name)) return false;
     done.add(name);

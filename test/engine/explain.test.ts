@@ -207,6 +207,40 @@ test('what depends on others says on which tasks, and what several of them need 
   });
 });
 
+test('a delay that ends during a longer wait for a quota is ended by a step', async () => {
+  engine = await testEngine({});
+  const { backend } = engine;
+  const now = await backend.serverTime();
+  const member = async (n: number, windowSeconds: number, delayUntil?: number) => {
+    const limits = { windowSeconds, maxRequestsPerWindow: 1, maxConcurrent: 0 };
+    const quotaPolicyId = uuid(n + 1);
+    await backend.checkAdmission({ quotaPolicyId, admissionIds: [uuid(n)], partition: '{fp:0}', limits });
+    const policy = { keyedQuotas: [{ quotaPolicyId, ...limits }] };
+    return { executionId: `{fp:0}:${uuid(n)}`, laneId: 'lane', executionKind: 'k', policy, delayUntil };
+  };
+  const first = await member(20, 100);
+  const second = await member(30, 200, now + 50_000);
+  const edges = [first, second].map((upstream, at) => ({
+    edgeId: uuid(40 + at),
+    upstreamExecutionId: upstream.executionId,
+    downstreamExecutionId: X,
+  }));
+  const members = [first, second, { executionId: X, laneId: 'lane', executionKind: 'k' }];
+  const flowId = `{fp:0}:${uuid(50)}`;
+  await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members, edges } });
+  const call = (name: string, of: string) => ({ kind: 'call', call: name, of, task: 'k' });
+  expect((await explain(backend, X)).unblock).toEqual([
+    { kind: 'wait', until: now + 100_000 },
+    call('claimForWorker', first.executionId),
+    call('completeExecution', first.executionId),
+    call('applyDue', second.executionId),
+    { kind: 'wait', until: now + 200_000 },
+    call('claimForWorker', second.executionId),
+    call('completeExecution', second.executionId),
+    call('claimForWorker', X),
+  ]);
+});
+
 test('registered workers are counted as far as they could take it', async () => {
   const backend = await created({ policy: { routingRequirements: { requiredCapabilities: ['gpu'] } } });
   const worker = { namespace: 'n', workerId: 'w', lanes: ['lane'], kinds: ['k'] };

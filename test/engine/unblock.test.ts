@@ -149,6 +149,11 @@ const MORE: Readonly<Record<string, readonly Event[]>> = {
     created({ delayUntil: DELAYED_UNTIL }),
     event('execution_held', { heldBy: 'ann', holdReason: '' }),
   ],
+  'held while it ran, and its lease is over': [
+    created(),
+    claimed({ leaseExpiresAt: NOW }),
+    event('execution_held', { heldBy: 'ann', holdReason: '' }),
+  ],
   'its delay is over': [created({ delayUntil: NOW - 1 })],
   'its next try waits': [
     created(),
