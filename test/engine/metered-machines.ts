@@ -82,7 +82,7 @@ export class MeteredMachines {
     }
     const outcome = this.run('claimForWorker', {
       ...WORKER,
-      ...{ partition: PARTITION, laneId, workerCapabilities: ['gpu'], leaseTtlMs: 15_000 },
+      ...{ partition: PARTITION, laneId, workerCapabilities: ['gpu'], leaseTtlMs: 4_000 },
       ...{ meters: set === '' ? undefined : set, claims: [{ leaseId, attemptId: uuid(n + 1) }] },
     });
     if (outcome.kind === 'no_work' && set !== '') await handBack(this.backend, policiesOf(set), [leaseId]);

@@ -28,12 +28,26 @@ const quota = fc.record({
   maxConcurrent: fc.constantFrom(0, 1, 2),
 });
 
-const ACTS_ON_IT = ['claim', 'complete', 'fail', 'cancel', 'replay', 'hold', 'grant', 'suspend', 'signal'] as const;
+const ACTS_ON_IT = [
+  'claim',
+  'lose',
+  'complete',
+  'fail',
+  'cancel',
+  'replay',
+  'hold',
+  'grant',
+  'suspend',
+  'signal',
+] as const;
 const ACTS_ON_METERS = ['admit', 'admit', 'release', 'rival', 'spend', 'spend', 'reserve', 'lower', 'reset'] as const;
 const OTHER_ACTS = ['block', 'revoke', 'pause', 'drain', 'resume', 'drop', 'cancel_oldest', 'due'] as const;
 
 const act = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ act: fc.constantFrom(...ACTS_ON_IT), which: fc.nat(2), amount: fc.constant(1) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ act: fc.constantFrom(...ACTS_ON_IT), which: fc.nat(2), amount: fc.constant(1) }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -42,7 +56,10 @@ const act = fc.oneof(
       amount: fc.integer({ min: 1, max: 3 }),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ act: fc.constantFrom(...OTHER_ACTS), which: fc.nat(3), amount: fc.constant(1) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ act: fc.constantFrom(...OTHER_ACTS), which: fc.nat(3), amount: fc.constant(1) }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -118,8 +135,16 @@ async function carryOut(machines: MeteredMachines, world: MeteredWorld, act: Act
       await machines.applyDue();
       break;
     case 'claim':
-      // Newer work of the lane is not taken in its place.
-      if (isFirst(machines, world)) await machines.claim(LANE, metersIn(world), n);
+      await claimIt(machines, world, n);
+      break;
+    case 'lose':
+      await claimIt(machines, world, n);
+      // Its lease is over by then.
+      machines.now += 5_000;
+      break;
+    case 'suspend':
+      await claimIt(machines, world, n);
+      machines.attempt(commandOf(machines.executions, 'suspend', X, n));
       break;
     case 'rival':
       machines.attempt({ name: 'createExecution', args: creationIn(world, idOf(n), 'rivals') });
@@ -130,10 +155,11 @@ async function carryOut(machines: MeteredMachines, world: MeteredWorld, act: Act
   }
 }
 
-/** Whether it is the first execution that a claim of its lane takes. */
-function isFirst(machines: MeteredMachines, world: MeteredWorld): boolean {
+/** Claims it, unless newer work of its lane would be taken in its place. */
+async function claimIt(machines: MeteredMachines, world: MeteredWorld, n: number): Promise<void> {
   const terms = { meters: meterSetOf(metersOf(metersIn(world))), kinds: undefined, capabilities: new Set(['gpu']) };
-  return machines.executions.view.schedule.claimable(LANE, terms, 1)[0]?.executionId === X;
+  const [first] = machines.executions.view.schedule.claimable(LANE, terms, 1);
+  if (first?.executionId === X) await machines.claim(LANE, metersIn(world), n);
 }
 
 function commandFor(
@@ -181,6 +207,8 @@ function commandFor(
     case 'wait':
     case 'due':
     case 'claim':
+    case 'lose':
+    case 'suspend':
     case 'rival':
       return undefined;
     case 'fail':

@@ -15,7 +15,7 @@ import { commandOf } from './flow-worlds.js';
 import type { MeteredMachines } from './metered-machines.js';
 import { built, LANE, metersIn, releaseOf, worlds, type MeteredWorld } from './metered-worlds.js';
 
-const RUNS = Number(process.env['UNBLOCK_RUNS'] ?? 150);
+const RUNS = Number(process.env['UNBLOCK_RUNS'] ?? 100);
 
 /** A cause by its name, with the meter where it is one, and the time at which it ends by itself, if it does. */
 interface Cause {
@@ -148,7 +148,12 @@ const afterExpiry = (causes: readonly Cause[], endsAt: number): readonly Cause[]
   ...causes.filter(({ name }) => ['lane', 'budget', 'rate', 'slots'].includes(name)),
 ];
 
-async function step(machines: MeteredMachines, world: MeteredWorld, { call, of }: UnblockStep & { kind: 'call' }, n: number) {
+async function step(
+  machines: MeteredMachines,
+  world: MeteredWorld,
+  { call, of }: UnblockStep & { kind: 'call' },
+  n: number,
+) {
   switch (call) {
     case 'claimForWorker':
       return machines.claim(LANE, metersIn(world), n);
@@ -243,6 +248,19 @@ test('every generated metered world', async () => {
     }),
     { numRuns: RUNS, endOnFailure: true, seed: Number(process.env['UNBLOCK_SEED'] ?? 1) },
   );
-  const all = ['ended', 'overdue', 'lapsed', 'hold', 'time', 'wait', 'block', 'grant', 'lane', 'budget', 'rate', 'slots'];
+  const all = [
+    'ended',
+    'overdue',
+    'lapsed',
+    'hold',
+    'time',
+    'wait',
+    'block',
+    'grant',
+    'lane',
+    'budget',
+    'rate',
+    'slots',
+  ];
   if (process.env['UNBLOCK_RUNS'] === undefined) expect([...seen].sort()).toEqual(all.sort());
 }, 60_000);
