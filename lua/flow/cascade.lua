@@ -101,9 +101,9 @@ end
 local function read_ahead(call, task, units)
   local ran, ahead = pcall(steps_ahead, call, task, units)
   if ran then return ahead end
+  -- Tasks of a flow read only the index of its members, whose damage concerns all callers.
   ff.contain(ahead)
-  local about = is_of_flow(task.kind) and TIMER.flow .. task.flow.id or TIMER.execution .. task.about
-  ff.quarantine(call, about, ahead)
+  ff.quarantine(call, TIMER.execution .. task.about, ahead)
   return nil
 end
 
@@ -210,14 +210,18 @@ local function resolve_edge(call, flow, bucket, execution, edge_id)
 end
 
 local function evaluate(call, flow, execution)
-  if execution.situation == SITUATION.blocked_dependencies and execution.leading == 0 then
+  if execution.situation ~= SITUATION.blocked_dependencies then return decide(call, flow, execution) end
+  if execution.leading == 0 then
     if ff.owes_cancel(flow, execution.situation) then
       return cancel(call, flow, execution, ff.cancel_reason_of(flow))
     end
     unblock(call, execution)
     return nil
   end
-  return decide(call, flow, execution)
+  if execution.group_state == GROUP_STATE.pending then return decide(call, flow, execution) end
+  -- A failed call decided its group and did not let it continue.
+  local siblings = execution.on_satisfied == ON_SATISFIED.cancel_remaining and siblings_of(flow, execution.id) or nil
+  return siblings, settle_member(call, flow, execution, execution.group_state)
 end
 
 -- The execution of a step. The downstream of the last edge stays in hand: when many upstreams end at once, most lead to
@@ -463,14 +467,12 @@ function ff.is_unresolved_end(call, edge)
     and not has_walk(call, WALK_KIND.resolve, edge.upstream)
 end
 
--- Lets a member of a decided group continue, if a failed call did not.
+-- Lets a member that waits for others continue, if a failed call did not.
 local function continue_member(call, flow, id)
   local execution = look_at(call, { kind = WALK_KIND.evaluate, flow = flow }, id)
-  if not execution or execution.situation ~= SITUATION.blocked_dependencies or execution.leading == 0 then return nil end
-  if ff.owes_cancel(flow, execution.situation) then return nil end
-  if execution.group_state == GROUP_STATE.pending then return decide(call, flow, execution) end
-  local siblings = execution.on_satisfied == ON_SATISFIED.cancel_remaining and siblings_of(flow, id) or nil
-  return siblings, settle_member(call, flow, execution, execution.group_state)
+  if not execution or execution.situation ~= SITUATION.blocked_dependencies then return nil end
+  if flow.is_building ~= '' or ff.owes_cancel(flow, execution.situation) then return nil end
+  return evaluate(call, flow, execution)
 end
 
 -- The task that checks the waiting members of a flow again.
@@ -501,12 +503,19 @@ end
 -- current group has not ended. Needs its group counted.
 function ff.tasks_of_retry(flow, execution, is_left)
   local tasks, state = {}, execution.group_state
-  if ff.is_terminal(execution.situation) then
-    list(tasks, ends_of(flow, execution))
-  elseif is_left and execution.on_satisfied == ON_SATISFIED.cancel_remaining and state ~= GROUP_STATE.pending then
-    tasks[1] = siblings_of(flow, execution.id)
-  end
+  local owes_siblings = is_left and execution.on_satisfied == ON_SATISFIED.cancel_remaining and state ~= GROUP_STATE.pending
+  -- The tasks of a bad end of a parent cancel all its children.
+  if owes_siblings and not ff.has_orphaned(execution) then tasks[1] = siblings_of(flow, execution.id) end
+  if ff.is_terminal(execution.situation) then list(tasks, ends_of(flow, execution)) end
   return tasks
+end
+
+-- Handles a member that is readable again: a walk that cancels or evaluates the members of its flow has passed it, edges
+-- that it missed are resolved, and its tasks are done.
+function ff.settle_retried_member(call, flow, id, missed, tasks)
+  list(tasks, try_step(call, { kind = WALK_KIND.cancel, flow = flow }, { id = id }))
+  if flow.is_building == '' then list(tasks, try_step(call, { kind = WALK_KIND.evaluate, flow = flow }, { id = id })) end
+  ff.settle_flow(call, flow, missed, tasks)
 end
 
 function ff.cancellation_of(flow)

@@ -54,7 +54,7 @@ local function retry_execution(call, reply, name, execution, flow, missed, tasks
   command('HDEL', quarantine_key(call), name)
   ff.reindex(call, execution)
   if not flow then return end
-  ff.settle_flow(call, flow, missed, tasks)
+  ff.settle_retried_member(call, flow, execution.id, missed, tasks)
   reply[2] = PUBLIC_STATE[string.sub(command('HGET', execution.key, FIELD.life), 1, 1)]
 end
 

@@ -154,9 +154,13 @@ function steps.admissions(call)
   return mended
 end
 
--- Id of a quota policy. Answers whether its timer differed.
+-- Id of a quota policy. Answers whether its timer differed; nothing when it cannot be read, and is set aside.
 function steps.quota(call, id)
-  return ff.verify_quota(call, id)
+  local ran, answer = pcall(ff.verify_quota, call, id)
+  if ran then return answer end
+  ff.contain(answer)
+  ff.quarantine(call, TIMER.quota_policy .. id, answer)
+  return false
 end
 
 -- See lua/partition/verify-entries.lua.

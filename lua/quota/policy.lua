@@ -7,6 +7,12 @@ local function number_of(text)
   return tonumber(text) or 0
 end
 
+-- The answer about a key beside a policy. An error is damage of this policy alone.
+local function of_policy(answer)
+  if type(answer) == 'table' then ff.damaged('what is beside it has the wrong type') end
+  return answer
+end
+
 -- Prepares a policy for decisions, after checking all keys that are written.
 local function opened(call, policy, id)
   local key = call.base .. QUOTA_POLICY.key .. id
@@ -16,12 +22,12 @@ local function opened(call, policy, id)
   policy.window_ms, policy.max_requests = number_of(policy.window_ms), number_of(policy.max_requests)
   policy.concurrency_cap, policy.jitter_ms = number_of(policy.concurrency_cap), number_of(policy.jitter_ms)
   policy.slot_ttl_ms, policy.keyed = tonumber(policy.slot_ttl_ms), policy.keyed == '1'
-  policy.held = command('HLEN', policy.slots)
-  command('ZCARD', policy.checks)
+  policy.held = of_policy(guarded('HLEN', policy.slots))
+  of_policy(guarded('ZCARD', policy.checks))
   -- Older entries have left the window.
   policy.bound = ff.digits(call.now - policy.window_ms)
-  policy.live = policy.max_requests > 0 and command('ZCOUNT', policy.window, '(' .. policy.bound, '+inf') or 0
-  command('HLEN', policy.waiters)
+  policy.live = policy.max_requests > 0 and of_policy(guarded('ZCOUNT', policy.window, '(' .. policy.bound, '+inf')) or 0
+  of_policy(guarded('HLEN', policy.waiters))
   ff.timers_of(call)
   return policy
 end

@@ -78,8 +78,11 @@ export async function mendEntries(link: VerifyLink, names: readonly string[], fi
     if (list !== undefined) await mendList(link, { ...list, kind }, entries, find);
   }
   await mendTimers(link, timers, find);
-  for (const id of recordsOf(names, RECORDS.quota_policy?.key ?? ''))
-    find(KEYS.timers, Number(textOf(await link.step('quota', id))));
+  for (const id of recordsOf(names, RECORDS.quota_policy?.key ?? '')) {
+    const differed = await link.step('quota', id);
+    if (differed === null) setAside.push(timerMember('quota_policy', id));
+    else find(KEYS.timers, Number(textOf(differed)));
+  }
   return setAside;
 }
 

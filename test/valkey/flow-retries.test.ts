@@ -3,7 +3,7 @@
  * so no work that has not run is purged or cancelled.
  */
 import { beforeAll, beforeEach, expect, test } from 'vitest';
-import { RECORDS } from '../../lua/layout.js';
+import { RECORDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import {
@@ -215,4 +215,60 @@ test('a member that has not ended is never purged, although the counts of its fl
   await later(3 * RETENTION_MS);
   expect(await setAside()).toEqual([]);
   expect(await flow.describe()).toBeUndefined();
+});
+
+test('a member that could not be read when its flow was sealed starts when it is retried', async () => {
+  const flow = await flowOf('abc', { building: true, edges: ['ac'] });
+  const mend = await spoil(flow.core('a'));
+  await world.engine.backend.sealFlow({ flowId: flow.flowId });
+  await mend();
+  await retry();
+  expect(await flow.states()).toBe('waiting waiting waiting_children');
+});
+
+test('a retried member of a flow that is being built waits for the seal', async () => {
+  const { backend } = world.engine;
+  const flow = await flowOf('ab', { building: true });
+  const mend = await spoil(flow.core('a'));
+  await backend.verifyPartition({ partition: PARTITION });
+  await mend();
+  await retry();
+  await backend.verifyPartition({ partition: PARTITION });
+  expect(await flow.states()).toBe('waiting_children waiting_children');
+});
+
+test.each([
+  ['cancel_all', 'cancelled cancelled cancelled cancelled'],
+  ['cancel_pending', 'cancelled cancelled active cancelled'],
+] as const)(
+  'members that could not be read when their flow was cancelled (%s) end when they are retried',
+  async (cancellationPolicy, after) => {
+    const { backend, now } = world.engine;
+    const flow = await flowOf('abcd', { more: { b: { delayUntil: now() + 5_000_000 } }, edges: ['ad'] });
+    await claim('c');
+    const mends = await Promise.all([...'abcd'].map((letter) => spoil(flow.core(letter))));
+    await backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r', cancellationPolicy });
+    for (const mend of mends) await mend();
+    expect(await setAside()).toHaveLength(4);
+    await retry();
+    await due();
+    expect(await flow.states()).toBe(after);
+  },
+);
+
+test('a judge that ended while an edge to it could not be read cancels the racer behind that edge when it is retried', async () => {
+  const { admin, engine } = world;
+  const flow = await flowOf('abj', { edges: ['aj', 'bj'], judge: 'j' });
+  const key = flow.core('j') + SUFFIXES.dependencies;
+  const edges = Object.entries(await admin.hgetall(key));
+  const [edge = '', text = ''] = edges.find(([, value]) => value.startsWith(memberOf(flow.idOf('b')))) ?? [];
+  await admin.hset(key, edge, 'x');
+  await complete('a');
+  await engine.backend.cancelExecution({ executionId: flow.idOf('j'), reason: 'r', source: 'operator_override' });
+  await due();
+  expect(await flow.states()).toBe('completed waiting cancelled');
+  await admin.hset(key, edge, text);
+  await retry();
+  await due();
+  expect(await flow.states()).toBe('completed cancelled cancelled');
 });

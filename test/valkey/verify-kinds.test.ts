@@ -4,7 +4,7 @@
  */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { KEYS, RECORDS, SUFFIXES } from '../../lua/layout.js';
+import { KEYS, QUOTA_SUFFIXES, RECORDS, SUFFIXES } from '../../lua/layout.js';
 import { fold } from '../../model/evolve.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
 import { emptyState, live, type EntityKind } from '../../model/state.js';
@@ -183,6 +183,31 @@ test('a record of another kind that cannot be read is set aside, and named', asy
   await admin.hset(key, stored);
   await engine.backend.retryQuarantined({ partition: '{b:0}', name });
 });
+
+test.each(['', QUOTA_SUFFIXES.slots])(
+  'a quota policy whose key %j cannot be read holds up no other',
+  async (suffix) => {
+    const partition = '{q:0}';
+    const verify = () => engine.backend.verifyPartition({ partition });
+    const start = `${PREFIX}${partition}:${RECORDS.quota_policy?.key ?? ''}`;
+    await engine.backend.createQuotaPolicy({ quotaPolicyId: uuid(), maxConcurrent: 2 });
+    const [slots = ''] = await admin.keys(`${start}*${QUOTA_SUFFIXES.slots}`);
+    const record = slots.slice(0, -QUOTA_SUFFIXES.slots.length);
+    const before = await engine.canonicalState(partition);
+    const kept = (await admin.dumpBuffer(record + suffix)) as Buffer;
+    await admin.del(record + suffix);
+    await admin.set(record + suffix, 'no hash');
+    const name = `quota_policy:${record.slice(start.length)}`;
+    expect((await verify()).setAside).toEqual([name]);
+    await engine.backend.applyDue({ partition });
+    await admin.del(record + suffix);
+    await admin.restore(record + suffix, 0, kept);
+    await engine.backend.retryQuarantined({ partition, name });
+    await engine.backend.applyDue({ partition });
+    expect(await verify()).toMatchObject({ findings: [], setAside: [] });
+    expect(await engine.canonicalState(partition)).toEqual(before);
+  },
+);
 
 /** Kinds whose records can be set aside, and where they are. */
 const KINDS_SET_ASIDE = [
