@@ -7,6 +7,7 @@ const MAX_SHOWN = 60;
 const KINDS: Readonly<Record<string, string>> = {
   string: 'a string',
   number: 'a number',
+  int: 'a whole number',
   boolean: 'true or false',
   array: 'a list',
   object: 'an object',
@@ -26,12 +27,20 @@ export function issueWords(issue: z.core.$ZodIssue | undefined): string {
     case 'invalid_value':
       return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
     case 'too_small':
-      return `must have ${issue.minimum} or more members`;
+      return atLeast(issue.origin, issue.minimum);
     case 'too_big':
-      return `must have ${issue.maximum} or fewer members`;
+      return atMost(issue.origin, issue.maximum);
     case 'invalid_union':
       return 'must be one of the known values';
     default:
       return issue?.message ?? 'invalid';
   }
 }
+
+const UNITS: Readonly<Record<string, string>> = { string: 'characters', array: 'members', record: 'members' };
+
+const atLeast = (origin: string, minimum: number | bigint): string =>
+  UNITS[origin] === undefined ? `must be at least ${minimum}` : `must have ${minimum} or more ${UNITS[origin]}`;
+
+const atMost = (origin: string, maximum: number | bigint): string =>
+  UNITS[origin] === undefined ? `must be at most ${maximum}` : `must have ${maximum} or fewer ${UNITS[origin]}`;

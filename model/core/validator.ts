@@ -40,13 +40,19 @@ function withBytesCut(schema: Schema, value: unknown): unknown {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   if (def.type === 'optional' || def.type === 'nullable' || def.type === 'default')
     return withBytesCut(def.innerType, value);
-  if (def.type !== 'object') return value;
+  if (def.type !== 'object' || Array.isArray(value)) return value;
   if (ArrayBuffer.isView(value)) return value.byteLength > MAX_NAMED ? new Uint8Array(MAX_NAMED) : value;
   const members = value as Readonly<Record<string, unknown>>;
   const cut = Object.entries(def.shape)
     .map(([name, member]) => [name, withBytesCut(member, members[name])] as const)
-    .filter(([name, member]) => member !== members[name]);
-  return cut.length === 0 ? value : { ...members, ...Object.fromEntries(cut) };
+    // What is inherited counts if the schema names it. The rest stays behind: a prototype may be bytes, too.
+    .filter(([name, member]) => member !== members[name] || (member !== undefined && !isPlain(members)));
+  return cut.length === 0 && isPlain(members) ? value : { ...members, ...Object.fromEntries(cut) };
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** The source of one validator, and the values that the source refers to. */
@@ -171,9 +177,9 @@ class Compiler {
   }
 
   private emitObject(shape: Readonly<Record<string, Schema>>, source: string, strict: boolean): string {
-    const isOther = `typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})`;
-    // The members of bytes are not counted: there may be millions.
-    this.program.write(`if (${isOther} || ArrayBuffer.isView(${source})) return ${this.refused};`);
+    const isNone = `typeof ${source} !== 'object' || ${source} === null`;
+    // Members are counted, and bytes, also as a prototype, may have millions.
+    this.program.write(`if (${isNone} || !${this.program.bind(isPlain)}(${source})) return ${this.refused};`);
     const given: string[] = [];
     const members = Object.entries(shape).map(([key, member]) => {
       const value = this.variable();

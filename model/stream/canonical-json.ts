@@ -39,7 +39,10 @@ function decimalOf(text: string): string {
   const [mantissa = '', power = '0'] = text.replace(/^-/, '').split(/e/i);
   const [whole = '', fraction = ''] = mantissa.split('.');
   const digits = (whole + fraction).replace(/^0+/, '');
-  const significant = digits.replace(/0+$/, '');
+  // A regular expression for the zeros at the end would look at each run of zeros again from each of its digits.
+  let end = digits.length;
+  while (digits[end - 1] === '0') end--;
+  const significant = digits.slice(0, end);
   return `${significant}e${Number(power) - fraction.length + digits.length - significant.length}`;
 }
 

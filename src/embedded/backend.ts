@@ -103,9 +103,10 @@ async function open(options: EmbeddedOptions): Promise<Backend> {
   try {
     nodeDisk.makeFolder(options.path);
     lock = await takeLock(options.path, (loss) => engine?.lostLock(loss));
-    const { wasHeld: wasOpen } = lock;
+    const { wasOpened: wasOpen } = lock;
     const backend = openOn(nodeDisk, options, { onClosed: () => lock?.release(), wasOpen });
     engine = engines.get(backend);
+    lock.opened();
     return backend;
   } catch (error) {
     lock?.giveBack();

@@ -40,8 +40,10 @@ const TRIES = 10;
 export type LockLoss = 'taken' | 'removed';
 
 export interface Lock {
-  /** Whether it was taken over from a process that had ended. */
-  readonly wasHeld: boolean;
+  /** Whether it was taken over from a process that had opened a store, and ended without closing it. */
+  readonly wasOpened: boolean;
+  /** Notes in the lock file that the folder has a store now. */
+  opened(): void;
   release(): void;
   /** Leaves the folder as it was found: the lock of the process that had ended is put back. */
   giveBack(): void;
@@ -53,6 +55,10 @@ interface Holder {
   readonly started: string;
   /** The scope of its pid: the machine, its last boot, and the container. */
   readonly place: string;
+  /** 1 once it has opened the store: from then on the folder has a journal. */
+  readonly opened: 0 | 1;
+  /** Makes its text unlike that of any other holder. */
+  readonly nonce: string;
 }
 
 const quietly = (read: () => string): string => {
@@ -160,14 +166,16 @@ const locked = (text: string): EngineError => {
 export async function takeLock(folder: string, onLost: (loss: LockLoss) => void): Promise<Lock> {
   const path = join(folder, NAME);
   const next = join(folder, NEXT);
-  const own = JSON.stringify({
+  const holder: Holder = {
     pid: process.pid,
     started: startOf(process.pid),
     place: placeOfThisProcess(),
+    opened: 0,
     nonce: Math.random().toString(36).slice(2),
-  } satisfies Holder & { nonce: string });
+  };
+  const own = JSON.stringify(holder);
   for (let tries = 0; tries < TRIES; tries++) {
-    if (make(path, own)) return held(path, own, onLost);
+    if (make(path, own)) return held(path, holder, onLost);
     const text = textAt(path);
     if (text === undefined) continue;
     if (!(await isStale(path, text))) throw locked(text);
@@ -179,7 +187,7 @@ export async function takeLock(folder: string, onLost: (loss: LockLoss) => void)
     }
     if (textAt(path) === text) renameSync(next, path);
     else unlinkSync(next);
-    if (textAt(path) === own) return held(path, own, onLost, text);
+    if (textAt(path) === own) return held(path, holder, onLost, text);
   }
   throw locked(textAt(path) ?? '');
 }
@@ -197,7 +205,8 @@ function lossOf(path: string, own: string): LockLoss | undefined {
 }
 
 /** @param found the text of the lock that was taken over */
-function held(path: string, own: string, onLost: (loss: LockLoss) => void, found?: string): Lock {
+function held(path: string, holder: Holder, onLost: (loss: LockLoss) => void, found?: string): Lock {
+  let own = JSON.stringify(holder);
   heldHere.add(own);
   const file = openSync(path, 'r+');
   const end = (): void => {
@@ -225,7 +234,14 @@ function held(path: string, own: string, onLost: (loss: LockLoss) => void, found
     if (quietly(() => readFileSync(path, 'utf8')) === own) leave();
   };
   return {
-    wasHeld: found !== undefined,
+    wasOpened: found !== undefined && holderIn(found)?.opened === 1,
+    opened() {
+      if (!heldHere.delete(own)) return;
+      own = JSON.stringify({ ...holder, opened: 1 } satisfies Holder);
+      heldHere.add(own);
+      // As long as what it replaces: needs no room on the disk, and is never there by half.
+      writeSync(file, own, 0);
+    },
     release: () => release(() => unlinkSync(path)),
     giveBack: () => release(() => (found === undefined ? unlinkSync(path) : writeFileSync(path, found))),
   };

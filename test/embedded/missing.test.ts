@@ -134,6 +134,16 @@ describe('a folder in which only the lock of a killed process is left', () => {
       await (await embedded({ path })).close();
     }));
 
+  test('is a new store if that process died before it had made one', () =>
+    inFolder(async (path) => {
+      await leaveLock(path);
+      unlinkSync(join(path, '00000001.journal'));
+      const holder = JSON.parse(readFileSync(join(path, 'lock'), 'utf8')) as object;
+      writeFileSync(join(path, 'lock'), JSON.stringify({ ...holder, opened: 0 }));
+      await (await embedded({ path })).close();
+      expect(readdirSync(path)).toEqual(['00000001.journal']);
+    }));
+
   test('and an unfinished first segment is one that was being created', () =>
     inFolder(async (path) => {
       await leaveLock(path);

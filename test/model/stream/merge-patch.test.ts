@@ -101,6 +101,14 @@ describe('a merge patch', () => {
     expect(faultOf(patch)).toBe(why);
   });
 
+  it('is read in a time that grows with its length, whatever digits a number has', () => {
+    const patch = `{"a":1${'0'.repeat(60_000)}1e-60001}`;
+    const startedAt = performance.now();
+    faultOf(patch);
+    // A second, when every zero was looked at from every other one.
+    expect(performance.now() - startedAt).toBeLessThan(250);
+  });
+
   it('may nest to its limits', () => {
     expect(faultOf(nested(17))).toBe('none');
     expect(faultOf(`{"a":${'['.repeat(31)}${']'.repeat(31)}}`)).toBe('none');
