@@ -19,7 +19,7 @@ interface Known {
   readonly blockMs: number;
   /** When that ended. */
   readonly blockedAt: number;
-  /** Its last pause, ms; 0 if it was not parked. */
+  /** Its next pause at least, ms: twice the last one, after another block; 0 if it was not parked. */
   pauseMs: number;
 }
 
@@ -40,7 +40,7 @@ export class Blockers {
 
   /** The execution blocked the event loop for so long, ms. */
   blocked(executionId: string, blockMs: number): void {
-    const pauseMs = this.known.get(executionId)?.pauseMs ?? 0;
+    const pauseMs = 2 * (this.known.get(executionId)?.pauseMs ?? 0);
     this.known.delete(executionId);
     this.remember(executionId, { blockMs, blockedAt: this.clock.now(), pauseMs });
   }
@@ -73,7 +73,7 @@ export class Blockers {
     const since = this.clock.now() - COUNTED_MS;
     for (const each of this.known.values())
       if (each !== known && each.pauseMs > 0 && each.blockedAt >= since) sumMs += each.blockMs;
-    known.pauseMs = Math.min(MAX_PAUSE_MS, Math.max(sumMs * PAUSE_SHARE, known.pauseMs * 2));
+    known.pauseMs = Math.min(MAX_PAUSE_MS, Math.max(sumMs * PAUSE_SHARE, known.pauseMs));
     return known.pauseMs;
   }
 

@@ -27,7 +27,7 @@ export interface Block<Of> {
   readonly hasOthers: boolean;
   /** The runs of which each alone blocked the loop for too long, ms. */
   readonly blockers: ReadonlyMap<Of, number>;
-  /** The runs that are known to have held the loop, the blockers among them. */
+  /** The runs that held the loop for a twelfth of the lease or longer, the blockers among them. */
   readonly holders: ReadonlySet<Of>;
 }
 
@@ -116,7 +116,7 @@ export class LoopWatch<Of extends Watched> {
   }
 
   private beaten(): void {
-    const { clock, running, onBlocked } = this.options;
+    const { clock, leaseTtlMs, running, onBlocked } = this.options;
     const { stretches, lateMs, limitMs } = this;
     this.beat?.();
     const now = new Set([...running()].map(kindOf));
@@ -136,7 +136,7 @@ export class LoopWatch<Of extends Watched> {
       culprit: isKnown ? kind : undefined,
       hasOthers: this.hasOthers(kind),
       blockers: new Map([...stretches].filter(([, each]) => each >= limitMs)),
-      holders: new Set(stretches.keys()),
+      holders: new Set([...stretches].filter(([, each]) => each >= leaseTtlMs / BEATS).map(([of]) => of)),
     });
   }
 

@@ -188,6 +188,9 @@ describe('what a worker knows of blockers', () => {
       return blockers.park('a');
     });
     expect(pauses).toEqual([12_000, 24_000, 48_000, 96_000, 192_000, 300_000]);
+    // Lost again without another block.
+    blockers.park('b');
+    expect(blockers.park('b')).toBe(12_000);
     blockers.forget('a');
     expect(blockers.knows('a')).toBe(false);
   });
