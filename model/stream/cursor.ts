@@ -14,12 +14,7 @@ const MAX = 2n ** 64n - 1n;
 const FIRST: Position = { ms: 0n, seq: 0n };
 const LAST: Position = { ms: MAX, seq: MAX };
 
-/** Longest text of a cursor in a message. */
-const MAX_SHOWN = 40;
-
-const shown = (text: string): string => (text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`);
-
-/** What is wrong with a cursor, in the words of the contract; undefined when it is valid. */
+/** What is wrong with a cursor; undefined when it is valid. Quotes no text of the caller, which may be a secret. */
 export function cursorFault(text: string): string | undefined {
   if (text === '') return 'stream cursor must not be empty';
   if (text === '-' || text === '+') {
@@ -27,8 +22,7 @@ export function cursorFault(text: string): string | undefined {
   }
   if (text === 'start' || text === 'end') return undefined;
   const match = CONCRETE.exec(text);
-  if (match === null)
-    return `invalid stream cursor '${shown(text)}' (expected 'start', 'end', '<ms>', or '<ms>-<seq>')`;
+  if (match === null) return "invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')";
   const isLarge = [match[1], match[2]].some((part) => part !== undefined && (part.length > 20 || BigInt(part) > MAX));
   return isLarge ? `invalid stream cursor: its numbers go up to ${MAX}` : undefined;
 }
