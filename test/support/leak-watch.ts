@@ -4,12 +4,12 @@
  * what is left, where it was set and during which test.
  *
  * It sees timers (also those that are unref'd), sockets, servers, children and listeners of the process, and on the
- * server that tests share the subscriptions and the unused bytes of deployments of this thread. Connections of a server
+ * server that tests share the subscriptions and, when a file ends, the unused bytes of deployments of this thread. Connections of a server
  * end with their sockets. What a backend that goes on keeps of a worker that is gone is looked at by `leakCheck` of
  * leaks.ts and at the end of each program of the worker machine.
  */
 import { afterAll, beforeEach } from 'vitest';
-import { leftOnShared, watchShared } from './shared-traces.js';
+import { sharedServer } from './shared-server.js';
 import { beginTest, forgetTimers, pause, timersLeft } from './watched-timers.js';
 
 /** What is being closed may take so long, ms. */
@@ -41,19 +41,18 @@ const moreThan = (before: Counts): string[] =>
   });
 
 /** @throws Error that says what is left of what was started since `before` */
-async function nothingLeft(before: Counts, whose: string): Promise<void> {
+async function nothingLeft(before: Counts, whose: string, when: 'test' | 'file'): Promise<void> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const left = [...timersLeft(), ...moreThan(before)].filter((text) => !EXCUSED.test(text));
     // Looking at the server starts timers and sockets of its own, so it comes last.
-    if (left.length === 0) left.push(...(await leftOnShared()));
+    if (left.length === 0) left.push(...((await sharedServer.left?.(when)) ?? []));
     if (left.length === 0) return;
     if (performance.now() > until) throw new Error(`${whose} leaves behind:\n${left.join('\n')}`);
     await pause(LOOK_EVERY_MS);
   }
 }
 
-watchShared();
 const atStart = countsNow();
 
 beforeEach(({ task, onTestFinished }) => {
@@ -64,9 +63,9 @@ beforeEach(({ task, onTestFinished }) => {
   onTestFinished(async () => {
     beginTest(undefined);
     if (before === undefined) return;
-    await nothingLeft(before, `"${task.name}"`).finally(forgetTimers);
+    await nothingLeft(before, `"${task.name}"`, 'test').finally(forgetTimers);
   });
 });
 
 // It was registered first, and so runs behind the hooks of the file.
-afterAll(() => nothingLeft(atStart, 'The file'));
+afterAll(() => nothingLeft(atStart, 'The file', 'file'));

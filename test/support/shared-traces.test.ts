@@ -11,15 +11,15 @@ it('sees subscriptions and unused bytes of a deployment, and nothing behind one 
   const prefix = `traces-${randomUUID()}[a]*:`;
   const backend = await valkey({ url, prefix, partitions: { count: 1 } });
   await backend.onWake(['mail'], () => undefined);
-  expect((await leftOnShared()).join('\n')).toContain(`channel ${prefix}wake:mail`);
+  expect((await leftOnShared('test')).join('\n')).toContain(`channel ${prefix}wake:mail`);
   const admin = new Valkey(url);
   const bytes = `${prefix}{fp:0}:${randomUUID()}:in:AAAAAAAAAAAA1`;
   await admin.set(bytes, 'x', 'PX', 60_000);
   // Of another thread.
   await admin.set(`other-${prefix}{fp:0}:1:in:AAAAAAAAAAAA1`, 'x', 'PX', 1_000);
   await backend.close();
-  await expect.poll(leftOnShared).toEqual([`unused bytes ${bytes}`]);
+  await expect.poll(() => leftOnShared('file')).toEqual([`unused bytes ${bytes}`]);
   await admin.del(bytes);
   admin.disconnect();
-  expect(await leftOnShared()).toEqual([]);
+  expect(await leftOnShared('file')).toEqual([]);
 });

@@ -4,7 +4,7 @@
  */
 import { Valkey } from 'iovalkey';
 import { deploymentKey } from '../../src/valkey/keys.js';
-import { sharedUrlVariable } from './valkey/shared.js';
+import { sharedServer } from './shared-server.js';
 
 /** Keys per page of a scan. */
 const PAGE = 1_000;
@@ -19,13 +19,16 @@ interface Sent {
   readonly args: readonly unknown[];
 }
 
-const url = process.env['VALKEY_URL'] || process.env[sharedUrlVariable];
-const port = url === undefined ? undefined : Number(new URL(url).port || 6379);
 const { sendCommand } = Valkey.prototype as unknown as { sendCommand: (this: Valkey, command: Sent) => unknown };
 
+let url: string | undefined;
+
 /** Notes the prefix of every deployment that is opened on the shared server: its boot reads the deployment's record. */
-export function watchShared(): void {
-  if (port === undefined) return;
+export function watchShared(server: string): void {
+  if (url !== undefined) return;
+  url = server;
+  sharedServer.left = leftOnShared;
+  const port = Number(new URL(server).port || 6379);
   Object.assign(Valkey.prototype, {
     sendCommand(this: Valkey, command: Sent, ...more: unknown[]): unknown {
       const key = String(command.args[0]);
@@ -36,33 +39,36 @@ export function watchShared(): void {
   });
 }
 
-/** What is left there now, in words; forgets the prefixes when that is nothing. */
-export async function leftOnShared(): Promise<string[]> {
-  if (prefixes.size === 0) return [];
-  const admin = new Valkey(url as string);
+/**
+ * What is left there now, in words. Bytes are looked for when a file ends, because that reads all keys of the server; the
+ * prefixes are forgotten then, when nothing is left.
+ */
+export async function leftOnShared(when: 'test' | 'file'): Promise<string[]> {
+  if (prefixes.size === 0 || url === undefined) return [];
+  const admin = new Valkey(url);
   try {
-    const left = await Promise.all([...prefixes].map((prefix) => leftUnder(admin, prefix)));
-    if (left.flat().length === 0) prefixes.clear();
-    return left.flat();
+    const channels = ((await admin.pubsub('CHANNELS')) as string[]).filter(isOwn).map((name) => `channel ${name}`);
+    const bytes = when === 'file' ? await Promise.all(STAGED_NAMES.map((pattern) => stagedKeys(admin, pattern))) : [];
+    const left = [...channels, ...bytes.flat()];
+    if (when === 'file' && left.length === 0) prefixes.clear();
+    return left;
   } finally {
     admin.disconnect();
   }
 }
 
-async function leftUnder(admin: Valkey, prefix: string): Promise<string[]> {
-  const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;
-  const channels = (await admin.pubsub('CHANNELS', pattern)) as string[];
-  return [...channels.map((channel) => `channel ${channel}`), ...(await stagedKeys(admin, pattern))];
-}
+const isOwn = (name: string): boolean => [...prefixes].some((prefix) => name.startsWith(prefix));
 
 /** Keys of bytes under the name by which a call was to take them over (src/valkey/staging.ts). */
 const STAGED = /:(in|out:[^:]+):[\w-]{13,24}$/;
+/** Patterns of all such names; few others are like them. */
+const STAGED_NAMES = ['*:in:*', '*:out:*:*'];
 
 async function stagedKeys(admin: Valkey, pattern: string): Promise<string[]> {
   const keys: string[] = [];
   for (let cursor = '0'; ; ) {
     const [next, page] = await admin.scan(cursor, 'MATCH', pattern, 'COUNT', PAGE);
-    keys.push(...page.filter((key) => STAGED.test(key)));
+    keys.push(...page.filter((key) => STAGED.test(key) && isOwn(key)));
     if (next === '0') return keys.map((key) => `unused bytes ${key}`);
     cursor = next;
   }

@@ -29,7 +29,11 @@ let own: Promise<SharedValkey> | undefined;
  */
 export const sharedValkey = async (): Promise<SharedValkey> => {
   const source = process.env['VALKEY_URL'] || process.env[sharedUrlVariable];
-  if (source) return describe(source);
+  if (source) {
+    // The leak check after each test looks there.
+    if (process.env['VITEST']) (await import('../shared-traces.js')).watchShared(source);
+    return describe(source);
+  }
   const failure = process.env[sharedErrorVariable];
   if (failure) throw new Error(failure);
   own ??= findValkeyServer().then(async () => describe((await startValkey()).url));
