@@ -5,7 +5,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { FIELDS, KEYS, RECORDS } from '../../lua/layout.js';
-import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
 import {
   claimAll,
@@ -13,6 +12,7 @@ import {
   creation,
   keyOf,
   LANE,
+  answerOf,
   LONG,
   PARTITION,
   RETENTION_MS,
@@ -34,16 +34,6 @@ const owned = (situation: Situation): Pick<Inhabitant, 'executionId' | 'fence'> 
   const { executionId, fence } = of(situation);
   return { executionId, fence };
 };
-
-/** The answer of a call, or the code with which it failed. */
-async function answerOf(call: Promise<unknown>): Promise<unknown> {
-  try {
-    return await call;
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    return error.code;
-  }
-}
 
 const WITHOUT_IDS = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 /** As text; ids that a claim hands out in turn do not count. */

@@ -5,10 +5,9 @@
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { SUFFIXES } from '../../lua/layout.js';
-import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
 import type { TestEngine } from '../../src/testing/index.js';
-import { coreOf, PARTITION, populatedWorld, type Inhabitant, type SmallWorld } from './small-world.js';
+import { answerOf, coreOf, PARTITION, populatedWorld, type Inhabitant, type SmallWorld } from './small-world.js';
 
 const RACERS = ['winner', 'racer 1', 'racer 2', 'racer 3', 'racer 4', 'racer 5'] as const;
 const ROLES = [
@@ -90,16 +89,6 @@ async function populate(engine: TestEngine): Promise<Inhabitant<Role>[]> {
 const worldNow = populatedWorld<Role>(populate);
 let world: SmallWorld<Role>;
 beforeAll(() => void (world = worldNow()));
-
-/** The answer of a call, or the code with which it failed. */
-async function answerOf(call: Promise<unknown>): Promise<unknown> {
-  try {
-    return await call;
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    return error.code;
-  }
-}
 
 const roleOf = (executionId: string): Role =>
   world.inhabitants.find((one) => one.executionId === executionId)?.situation ?? executionId;
@@ -204,7 +193,10 @@ async function spoil({ role, key, how }: Damage): Promise<boolean> {
   return true;
 }
 
-/** Lives with the damage; answers whether there was any. */
+/**
+ * Damages one field or key while the flow runs, and checks which members it holds up.
+ * @returns whether the field or key existed
+ */
 async function endure(what: Damage): Promise<boolean> {
   const affected = affectedBy(what.role);
   let isSpoilt = false;

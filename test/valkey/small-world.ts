@@ -1,6 +1,7 @@
 /** A small partition with an execution in every situation, on a server, as bytes that can be put back again and again. */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll } from 'vitest';
+import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
@@ -207,3 +208,13 @@ export function populatedWorld<Name extends string>(populate: Populate<Name>): (
 /** The inhabitant of a situation. */
 export const inhabitantOf = ({ inhabitants }: SmallWorld, situation: Situation): Inhabitant =>
   inhabitants.find((one) => one.situation === situation) as Inhabitant;
+
+/** The answer of a call, or the code with which it failed. */
+export async function answerOf(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return error.code;
+  }
+}
