@@ -37,6 +37,19 @@ describe('files of the package', () => {
     expect(names.has('/main.ts')).toBe(false);
   });
 
+  test('the order in which modules were read decides nothing', () => {
+    const big = { code: 'x'.repeat(14_000) };
+    const graph: Readonly<Record<string, Facts>> = {
+      '/main.ts': facts(['/a.ts', '/b.ts', '/c.ts'], { isEntry: true }),
+      '/other.ts': facts(['/c.ts', '/b.ts', '/a.ts'], { isEntry: true }),
+      '/a.ts': facts([], big),
+      '/b.ts': facts([], big),
+      '/c.ts': facts([], big),
+    };
+    const inReverse = segmentsOf(Object.keys(graph).reverse(), (id) => graph[id] as Facts);
+    expect([...inReverse].sort()).toEqual([...segments(graph)].sort());
+  });
+
   test('what is loaded later is not loaded at once', () => {
     const names = segments({
       '/main.ts': facts(['/a.ts'], { isEntry: true, dynamicallyImportedIds: ['/late.ts'] }),
