@@ -159,7 +159,7 @@ export const REJECTIONS = {
   flow_already_terminal: entry(
     'state',
     false,
-    'The flow was cancelled: it takes no further members, edges or replays.',
+    'The flow was cancelled: it takes no further members, edges or replays, and it cannot be sealed.',
   ),
   flow_closed: entry('state', false, 'The flow was closed: it takes no further members and edges.'),
   flow_exists_differently: entry(

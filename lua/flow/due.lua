@@ -15,8 +15,22 @@ function ff.due.walk(call, id, _, limit)
   return { entity = walk, kind = 'walk', apply = advance_walk, a = flow, b = math.min(limit, LIMIT.units_of_a_walk) }
 end
 
-local function forget(call, flow, members, kept_until)
+-- Ends unfinished walks, of which a damaged one can be in quarantine.
+local function end_walks(call, flow, walks)
+  for i = 1, #walks do
+    ff.apply.walk_ended(call, flow, walks[i])
+    command('HDEL', call.base .. KEY.quarantine, TIMER.walk .. walks[i].id)
+  end
+end
+
+local function purge(call, flow, walks)
+  end_walks(call, flow, walks)
+  ff.apply.flow_purged(call, flow)
+end
+
+local function forget(call, flow, walks, members, kept_until)
   if members[1] and flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
+  end_walks(call, flow, walks)
   for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
   -- A further member has a longer retention, or is kept for good.
   if kept_until then ff.apply.flow_finished(call, flow, kept_until) end
@@ -36,7 +50,6 @@ function ff.due.flow(call, id, _, limit)
   if ff.is_unsealed(flow) then return { entity = flow, kind = 'flow', apply = time_out } end
   local count = math.max(1, math.floor(limit / LIMIT.purge_units))
   local ids = command('ZREVRANGE', call.base .. KEY.members .. id, 0, count - 1)
-  if not ids[1] then return { entity = flow, kind = 'flow', apply = ff.apply.flow_purged } end
   local members, kept_until = {}, nil
   for i = 1, #ids do
     local member = load_member(call, ids[i]) or ff.damaged('a member is missing')
@@ -51,5 +64,9 @@ function ff.due.flow(call, id, _, limit)
     ff.check_streams(call, member)
     members[i] = member
   end
-  return { entity = flow, kind = 'flow', apply = forget, a = members, b = kept_until, purged = #members }
+  -- Until the purge begins a member can be replayed, and its flow has all its walks.
+  local walks = (members[1] or not ids[1]) and ff.walks_of(call, id, members) or {}
+  if walks[1] then ff.check_quarantine(call) end
+  if not ids[1] then return { entity = flow, kind = 'flow', apply = purge, a = walks } end
+  return { entity = flow, kind = 'flow', apply = forget, a = walks, b = members, c = kept_until, purged = #members }
 end

@@ -74,6 +74,28 @@ function ff.timer_of_flow(flow)
   return flow.build_deadline_at
 end
 
+-- Unfinished walks of a flow: its own, and those of members. They are not read, so damage does not matter.
+function ff.walks_of(call, flow_id, members)
+  local walks, keys = {}, {}
+  local function add(kind, about, of)
+    walks[#walks + 1] = { id = kind .. about, kind = kind, flow = flow_id, of = of, cursor = '' }
+    keys[#keys + 1] = call.base .. WALK.key .. kind .. about
+  end
+  add(WALK_KIND.cancel, flow_id, '')
+  add(WALK_KIND.evaluate, flow_id, '')
+  for i = 1, #members do
+    add(WALK_KIND.resolve, members[i].id, members[i].id)
+    add(WALK_KIND.siblings, members[i].id, members[i].id)
+  end
+  -- Mostly there are none, which one command tells.
+  if command('EXISTS', unpack(keys)) == 0 then return {} end
+  local found = {}
+  for i = 1, #walks do
+    if command('EXISTS', keys[i]) == 1 then found[#found + 1] = walks[i] end
+  end
+  return found
+end
+
 -- Number of members of a flow that have not ended.
 function ff.live_members(call, flow_id)
   local name = LIMIT.counted_flow .. flow_id

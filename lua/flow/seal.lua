@@ -19,6 +19,9 @@ function ff.decide.seal_flow(call, flow_id)
   local flow = ff.load_flow(call, flow_id)
   if not flow then return ff.reject('flow_not_found') end
   if flow.is_building == '' then return { KIND.already_satisfied, 'already_sealed' } end
+  if flow.is_purging ~= '' or flow.flow_state == FLOW_STATE.cancelled and flow.cancellation_policy ~= CANCELLATION.flow_only then
+    return ff.reject('flow_already_terminal')
+  end
   ff.timers_of(call)
   return KIND.sealed, ff.apply.flow_sealed, flow
 end

@@ -184,25 +184,9 @@ function ff.apply.record_dropped(call, kind, id, requested_by, reason)
   ff.append(call, EVENT.record_dropped, call.partition, kind .. '\t' .. id .. '\t' .. requested_by, reason)
 end
 
--- Unfinished walks of a flow: its own, and those of members.
-local function walks_of(call, flow_id, members)
-  local walks = {}
-  local function look(kind, about)
-    local id = kind .. about
-    if command('EXISTS', call.base .. WALK.key .. id) == 1 then walks[#walks + 1] = id end
-  end
-  look(WALK_KIND.cancel, flow_id)
-  look(WALK_KIND.evaluate, flow_id)
-  for i = 1, #members do
-    look(WALK_KIND.resolve, members[i].id)
-    look(WALK_KIND.siblings, members[i].id)
-  end
-  return walks
-end
-
 local function drop_flow(call, id, members, walks, is_last, requested_by, reason)
   for i = 1, #members do ff.apply.execution_dropped(call, members[i], requested_by, reason) end
-  for i = 1, #walks do ff.apply.record_dropped(call, 'walk', walks[i], requested_by, reason) end
+  for i = 1, #walks do ff.apply.record_dropped(call, 'walk', walks[i].id, requested_by, reason) end
   if not is_last then return end
   ff.settle_tallies(call)
   call.flow = false
@@ -219,7 +203,7 @@ local function decide_flow(call, id, requested_by, reason)
   local is_last = #ids == #members
   local left = is_last and 0 or command('ZCARD', call.base .. KEY.members .. id) - #members
   return is_last and KIND.dropped or { KIND.dropped_in_part, ff.digits(left) },
-    drop_flow, id, members, walks_of(call, id, members), is_last, requested_by, reason
+    drop_flow, id, members, ff.walks_of(call, id, members), is_last, requested_by, reason
 end
 
 function ff.decide.drop_quarantined(call, name, reason, requested_by)

@@ -1,15 +1,16 @@
 /**
  * What is due for flows: walks continue, a flow that was not sealed in time is cancelled, and the members of a finished
- * flow are purged in reverse order of joining, then the flow itself. Each of these is alone in its pass over due work,
- * because it changes what else is due.
+ * flow are purged in reverse order of joining, then the flow itself. Unfinished walks end with what they concern. Each
+ * of these is alone in its pass over due work, because it changes what else is due.
  */
 import type { Event } from '../events.js';
 import type { Context } from '../core/operation.js';
 import { executionIdOf, partitionIndexOf } from '../ids.js';
 import { PURGE_UNITS } from '../limits.js';
 import type { View } from '../view.js';
-import { cancellingOf, isOfFlow, UNITS_OF_A_WALK } from './cascade.js';
-import type { ReadonlyFlow, Walk } from './facts.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { cancellingOf, factsOfTask, isOfFlow, UNITS_OF_A_WALK, walkIdOf, type Task } from './cascade.js';
+import type { ReadonlyFlow, Walk, WalkKind } from './facts.js';
 import type { Aftermath } from './settle.js';
 import { isUnsealed } from './state.js';
 
@@ -23,33 +24,62 @@ export function walkOn(walk: Readonly<Walk>, partition: string, limit: number): 
   return { flow, walk: { task: { kind, flow, about, cursor }, units: Math.min(limit, UNITS_OF_A_WALK) } };
 }
 
+interface FlowContext extends Pick<Context, 'now'> {
+  readonly partition: string;
+  readonly limit: number;
+}
+
 /** What is due for a flow. */
 export function dueOfFlow(
   view: View,
   flow: ReadonlyFlow,
-  { now, partition, limit }: Pick<Context, 'now'> & { readonly partition: string; readonly limit: number },
+  context: FlowContext,
 ): { readonly events: readonly Event[]; readonly aftermath?: Aftermath } {
-  if (!isUnsealed(flow)) return { events: forgetting(view, flow, now, limit) };
+  if (!isUnsealed(flow)) return { events: forgetting(view, flow, context) };
   const { flow: id } = flow;
   const cancelled = { cancellationPolicy: 'cancel_all', cancelReason: BUILD_TIMED_OUT } as const;
-  const about = executionIdOf(partitionIndexOf(partition), id);
+  const about = executionIdOf(partitionIndexOf(context.partition), id);
   return {
-    events: [{ type: 'flow_cancelled', flow: id, at: now, ...cancelled }],
+    events: [{ type: 'flow_cancelled', flow: id, at: context.now, ...cancelled }],
     aftermath: { flow: id, tasks: [cancellingOf(id, about)] },
   };
 }
 
 /** Purges part of a finished flow: some members, or the flow if no members are left. */
-function forgetting(view: View, { flow, isPurging }: ReadonlyFlow, now: number, limit: number): readonly Event[] {
+function forgetting(view: View, { flow, isPurging }: ReadonlyFlow, context: FlowContext): readonly Event[] {
+  const { now, limit } = context;
   const count = Math.max(1, Math.floor(limit / PURGE_UNITS));
   const members = view.flows.members(flow, Number.MAX_SAFE_INTEGER, count, true);
-  if (members.length === 0) return [{ type: 'flow_purged', flow, at: now }];
+  if (members.length === 0) return [...endsOfWalks(view, flow, [], context), { type: 'flow_purged', flow, at: now }];
   const kept = members.findIndex(({ dueAt }) => dueAt === undefined || dueAt > now);
   const gone = kept === -1 ? members : members.slice(0, kept);
   return [
     ...(isPurging || gone.length === 0 ? [] : [{ type: 'flow_purge_begun' as const, flow, at: now }]),
+    ...(gone.length === 0 ? [] : endsOfWalks(view, flow, gone, context)),
     ...gone.map(({ executionId }) => ({ type: 'execution_purged' as const, executionId, at: now })),
     // A further member has a longer retention, or is kept for good.
     ...(kept === -1 ? [] : [{ type: 'flow_finished' as const, flow, at: now, purgeAt: members[kept]?.dueAt }]),
   ];
+}
+
+/**
+ * Ends the walks of a flow that is being purged and of the members that go. All members have ended and none can run
+ * again, so no member waits for such a walk.
+ */
+function endsOfWalks(
+  view: View,
+  flow: string,
+  members: readonly ReadonlyExecution[],
+  { now, partition }: FlowContext,
+): readonly Event[] {
+  const itself = executionIdOf(partitionIndexOf(partition), flow);
+  const walksOf = (kinds: readonly WalkKind[], about: string): Task[] =>
+    kinds.map((kind) => ({ kind, flow, about, cursor: '' }));
+  return [
+    ...walksOf(['cancel', 'evaluate'], itself),
+    ...members.flatMap(({ executionId }) => walksOf(['resolve', 'siblings'], executionId)),
+  ]
+    .map((task) => ({ walkId: walkIdOf(task), ...factsOfTask(task) }))
+    .filter(({ walkId }) => view.flows.walk(walkId) !== undefined)
+    .map((walk) => ({ type: 'walk_ended', at: now, ...walk }));
 }

@@ -72,8 +72,9 @@ const replayed = ({ replayCount, maxReplayCount }: ExecutionInfo, steps: Obstacl
 /** Obstacle of a member whose flow is still being built. */
 function ofBuilding(flow: FlowSnapshot | undefined): Obstacle[] {
   if (!flow?.building) return [];
-  const { flowId, buildDeadlineAt: until } = flow;
-  const end = until === undefined ? '' : `; if that is not done by ${timeText(until)}, the flow is cancelled`;
+  const { flowId, buildDeadlineAt: until, publicFlowState } = flow;
+  const isToEnd = until !== undefined && publicFlowState !== 'cancelled';
+  const end = isToEnd ? `; if that is not done by ${timeText(until)}, the flow is cancelled` : '';
   const remedy = 'Build it to its end: create it again by its id, or seal it.';
   const steps = [callStep('sealFlow', flowId)];
   return [obstacleOf('waiting_for_children', `Its flow is still being built${end}.`, remedy, { steps })];

@@ -278,6 +278,19 @@ describe('growFlow', () => {
     expect(new Set(members.map((_, i) => story.execution(i + 1)?.situation))).toEqual(new Set(['cancelled']));
     expect(story.execution(1)?.cancellationReason).toBe('flow_build_timed_out');
     expect(story.flow?.purgeAt).toBeDefined();
+    expect(story.answer('sealFlow', { flowId: FLOW })).toMatch(/^flow_already_terminal/);
+  });
+
+  test('a flow that was cancelled while it was built is sealed only if its members were left alone', () => {
+    for (const cancellationPolicy of ['cancel_all', 'cancel_pending', 'flow_only'] as const) {
+      const story = new Story();
+      story.run('createFlow', flowOf({ members: [member(1)] }, { building: true }));
+      story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy });
+      const answer = story.answer('sealFlow', { flowId: FLOW });
+      if (cancellationPolicy === 'flow_only') expect(answer).toEqual({ kind: 'sealed', flowId: FLOW });
+      else expect(answer).toMatch(/^flow_already_terminal/);
+      expect(story.claim()).toEqual(cancellationPolicy === 'flow_only' ? [idOf(1)] : []);
+    }
   });
 
   test('one that is sealed in time, and one that was created whole, have no deadline', () => {
@@ -986,6 +999,33 @@ describe('the end of a flow', () => {
     story.run('applyDue', { partition: PARTITION, limit: 8 });
     expect(story.states(1, 2, 3)).toEqual(['completed', undefined, undefined]);
     expect(story.flow?.isPurging).toBe(true);
+  });
+
+  test('walks that are under way end with the flow and the members that they concern', () => {
+    const story = new Story();
+    const others = Array.from({ length: 149 }, (_, i) => i + 2);
+    const graph = { members: [1, ...others].map((n) => member(n)), edges: others.map((n) => edge(1, n)) };
+    story.run('createFlow', flowOf(graph));
+    for (const n of [...others, 1]) story.end(n, 'cancelExecution');
+    story.now = story.flow?.purgeAt as number;
+    story.run('closeFlow', { flowId: FLOW });
+    // Both have more to do than one pass does, and go on at a later time than the purge.
+    expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['resolve', 'evaluate']);
+    for (let pass = 0; pass < 10 && story.flow !== undefined; pass++) story.due();
+    expect([story.flow, story.execution(1), story.walks]).toEqual([undefined, undefined, []]);
+  });
+
+  test('a flow whose first member to go is kept longer keeps its walks', () => {
+    const story = new Story();
+    const members = Array.from({ length: 150 }, (_, i) => member(i + 1));
+    const policy = { streamPolicy: { retentionTtlMs: 3 * RETENTION_MS } };
+    story.run('createFlow', flowOf({ members: [...members, member(151, { policy })] }));
+    for (let n = 1; n <= 151; n++) story.end(n, 'cancelExecution');
+    story.now = story.flow?.purgeAt as number;
+    story.run('closeFlow', { flowId: FLOW });
+    story.run('applyDue', { partition: PARTITION });
+    expect(story.flow).toMatchObject({ isPurging: false });
+    expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['evaluate']);
   });
 
   test('a member that is replayed puts it off', () => {
