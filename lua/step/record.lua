@@ -11,8 +11,8 @@ local function recorded_before(key, known, kind, failed, encoding, value, name, 
     return ff.reject('step_changed', 'stepName', name, 'stepIndex', index, 'recorded', WORDS.step_kind_word[step.step_kind],
       'asked', WORDS.step_kind_word[kind])
   end
-  if step.step_failed == failed and step.value_encoding == encoding and known_value == value then return KIND.recorded end
-  return KIND.already_recorded
+  if step.step_failed == failed and step.value_encoding == encoding and known_value == value then return { KIND.recorded, place } end
+  return { KIND.already_recorded, place }
 end
 
 -- The execution whose steps are recorded, and their totals: one table for all calls. Consecutive steps of one handler
@@ -49,5 +49,5 @@ function ff.decide.record_step(call, execution_id, fence, step, value)
   -- Absent and empty differ: only a value has an encoding.
   local size = encoding ~= '' and ff.digits(#value) or ''
   local text = ff.steps_given_text(step_name, step_index == '0' and '' or step_index, kind, failed, size, encoding)
-  return KIND.recorded, ff.apply.step_recorded, steps, id, text, value
+  return { KIND.recorded, steps.count }, ff.apply.step_recorded, steps, id, text, value
 end

@@ -32,12 +32,6 @@ export function addStep(table: StepTable, { executionId, record }: Recording): v
   table.set(executionId, steps);
 }
 
-/** The recorded step of a key. */
-export function stepIn(steps: Steps | undefined, key: string): StepRecord | undefined {
-  const place = steps?.places.get(key);
-  return place === undefined ? undefined : steps?.records[place];
-}
-
 /** The execution whose steps and signal payloads an event removes. */
 export function losesCheckpoints(event: Event): string | undefined {
   switch (event.type) {

@@ -8,7 +8,6 @@ import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { fenceShape, workVerdict, WORK_REJECTIONS } from '../lease/fence.js';
 import { LIMITS } from '../limits.js';
-import { stepIn } from './contents.js';
 import { STEP_KINDS, stepKeyOf, type StepRecord } from './facts.js';
 
 const args = z
@@ -36,10 +35,10 @@ export const recordStep = operation({
   name: 'recordStep',
   args,
   outcome: z.discriminatedUnion('kind', [
-    /** Recorded, by this call or an earlier equal one. */
-    z.object({ kind: z.literal('recorded') }),
+    /** Recorded, by this call or an earlier equal one. `place`: how many steps were recorded before it. */
+    z.object({ kind: z.literal('recorded'), place: z.number() }),
     /** The step was recorded before with something else, which is kept: read it (`readSteps`). */
-    z.object({ kind: z.literal('already_recorded') }),
+    z.object({ kind: z.literal('already_recorded'), place: z.number() }),
   ]),
   rejects: ['execution_not_found', ...WORK_REJECTIONS, 'step_changed', 'step_limit_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
@@ -54,8 +53,10 @@ export const recordStep = operation({
     if (execution === undefined) return reject('execution_not_found');
     const refusal = fenceShape(args) ?? workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
-    const known = stepIn(view.steps.of(executionId), stepKeyOf(args));
-    if (known !== undefined) {
+    const steps = view.steps.of(executionId);
+    const place = steps?.places.get(stepKeyOf(args));
+    const known = place === undefined ? undefined : steps?.records[place];
+    if (known !== undefined && place !== undefined) {
       if (known.stepKind !== stepKind)
         return reject('step_changed', {
           stepName,
@@ -63,7 +64,7 @@ export const recordStep = operation({
           recorded: known.stepKind,
           asked: stepKind,
         });
-      return accept({ kind: saysTheSame(known, args) ? 'recorded' : 'already_recorded' });
+      return accept({ kind: saysTheSame(known, args) ? 'recorded' : 'already_recorded', place });
     }
     const valueBytes = args.value?.byteLength;
     if (stepIndex >= LIMITS.maxSteps || execution.stepCount >= LIMITS.maxSteps)
@@ -79,7 +80,7 @@ export const recordStep = operation({
       valueEncoding: args.encoding,
     };
     return {
-      ...accept({ kind: 'recorded' as const }, { type: 'step_recorded', executionId, at: now, ...step }),
+      ...accept({ kind: 'recorded' as const, place: execution.stepCount }, { type: 'step_recorded', executionId, at: now, ...step }),
       recording: { executionId, record: { ...step, recordedAt: now, value: args.value } },
     };
   },

@@ -230,6 +230,40 @@ describe('a step', () => {
     expect([count, lost, reads]).toEqual([1, 3, 3]);
   });
 
+  it.each(['stored', 'refused'] as const)(
+    'whose answer is lost reaches the handler before a step that was stored after it, when it is %s at last',
+    async (end) => {
+      const order: string[] = [];
+      let isLost = false;
+      h = harness((inner) => ({
+        recordStep: async (args) => {
+          if (isLost && args.stepName === 'one' && end === 'refused')
+            throw new EngineError('corruption', 'the record is damaged.');
+          const outcome = await inner.recordStep(args);
+          if (args.stepName !== 'one' || isLost) return outcome;
+          isLost = true;
+          throw new EngineError('call_timeout', 'no answer.');
+        },
+      }));
+      const task = h.a.task('t', { retry: { failures: 1 } }, async ({ step, attempt }: TaskContext<unknown>) => {
+        const pass = (name: string) =>
+          step(name, () => name).then(
+            () => order.push(`${name} ${attempt}`),
+            () => order.push(`${name} fails`),
+          );
+        await Promise.all([pass('one'), pass('two'), pass('three')]);
+        if (attempt === 1) throw new Error('again');
+      });
+      await h.worker();
+      await h.flow(task.run('x').result());
+      expect(order).toEqual(
+        end === 'stored'
+          ? ['one 1', 'two 1', 'three 1', 'one 2', 'two 2', 'three 2']
+          : ['one fails', 'two 1', 'three 1', 'one 2', 'two 2', 'three 2'],
+      );
+    },
+  );
+
   it('comes to the next attempt with its claim, and is not asked for', async () => {
     let reads = 0;
     h = harness((inner) => ({

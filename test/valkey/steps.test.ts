@@ -62,13 +62,13 @@ test('a value that is lost is corruption of what reads it, and of nothing else',
   await record('a');
   await admin.hdel(key(), `${STEP_FIELDS.key}a:0`);
   await refused(read(), 'corruption');
-  expect(await record('b')).toEqual({ kind: 'recorded' });
+  expect(await record('b')).toEqual({ kind: 'recorded', place: 1 });
   await engine.backend.completeExecution({ executionId: taken.executionId, fence: fenceOf(taken) });
 });
 
 test('what stands where the steps of an execution begin gives way to them', async () => {
   await admin.set(key(), 'something else');
-  expect(await record('a')).toEqual({ kind: 'recorded' });
+  expect(await record('a')).toEqual({ kind: 'recorded', place: 0 });
   expect((await read()).stepCount).toBe(1);
 });
 

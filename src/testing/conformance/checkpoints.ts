@@ -14,14 +14,16 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       const step = { executionId, fence: fenceOf(taken), stepName: 'größe: 1', stepIndex: 1 };
       const value = Uint8Array.from({ length: 300 }, (_, i) => i % 256);
       const once = { ...step, value, encoding: 'bytes' };
-      assert.deepEqual(await backend.recordStep(once), { kind: 'recorded' });
-      assert.deepEqual(await backend.recordStep(once), { kind: 'recorded' });
+      assert.deepEqual(await backend.recordStep(once), { kind: 'recorded', place: 0 });
+      assert.deepEqual(await backend.recordStep(once), { kind: 'recorded', place: 0 });
       assert.deepEqual(await backend.recordStep({ ...once, value: bytes(1), failed: true }), {
         kind: 'already_recorded',
+        place: 0,
       });
       const clash = await refused(backend.recordStep({ ...once, stepKind: 'wait' }), 'step_changed');
       assert.deepEqual(clash.detail, { stepName: 'größe: 1', stepIndex: '1', recorded: 'step', asked: 'wait' });
-      await backend.recordStep({ ...step, stepIndex: 0 });
+      assert.deepEqual(await backend.recordStep({ ...step, stepIndex: 0 }), { kind: 'recorded', place: 1 });
+      assert.deepEqual(await backend.recordStep(once), { kind: 'recorded', place: 0 });
       await backend.recordStep({ ...step, stepName: 'empty', value: bytes(), encoding: 'bytes', failed: true });
       const { steps, stepCount, next } = await backend.readSteps({ executionId });
       assert.deepEqual([stepCount, next], [3, undefined]);
@@ -100,6 +102,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       });
       assert.deepEqual(await backend.recordStep({ ...step, stepKind: 'sleep', fence: fenceOf(third) }), {
         kind: 'recorded',
+        place: 0,
       });
       await backend.completeExecution({ executionId, fence: fenceOf(third) });
       await engine.advance(180_000);

@@ -16,6 +16,7 @@ import { untilAnswered } from './calls.js';
 import { Deliveries } from './deliveries.js';
 import { refuseInside } from './inside.js';
 import { checkName } from './names.js';
+import { RecordOrder } from './record-order.js';
 import { StoredSteps, type Stored as Recorded } from './stored.js';
 
 export interface CheckpointsDependencies {
@@ -63,8 +64,7 @@ export class Checkpoints {
   private readonly uses = new Map<string, number>();
   private readonly open = new Set<string>();
   private readonly stored: StoredSteps;
-  /** Number of checkpoints that this run has recorded. */
-  private recorded = 0;
+  private readonly order = new RecordOrder(() => this.stored.count);
   readonly deliveries = new Deliveries();
   private failures: Failure[] = [];
   private busy = 0;
@@ -164,7 +164,7 @@ export class Checkpoints {
    * The number of checkpoints recorded so far, by all runs. Known once a checkpoint was looked for and is not stored.
    */
   get count(): number {
-    return this.stored.count + this.recorded;
+    return this.order.count;
   }
 
   /**
@@ -191,11 +191,11 @@ export class Checkpoints {
         encoding,
       };
       attempt.throwIfLost();
-      const outcome = await untilAnswered(attempt, deps.clock, () => deps.backend.recordStep(args));
+      const { kind: how, place: order } = await this.order.inTurn(() =>
+        untilAnswered(attempt, deps.clock, () => deps.backend.recordStep(args)),
+      );
       // The handler gets the same value as later runs: for example a string in place of a Date.
-      const order = this.count;
-      this.recorded += 1;
-      if (outcome.kind === 'recorded') return { failed: passed.failed, value: decode({ bytes, encoding }), order };
+      if (how === 'recorded') return { failed: passed.failed, value: decode({ bytes, encoding }), order };
       return { ...(await this.readStored(checkpoint)), order };
     });
   }

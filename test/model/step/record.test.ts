@@ -39,7 +39,7 @@ describe('recordStep', () => {
     const result = given(...IN_CLASS[state]).when('recordStep', pay);
     if (state === 'AL')
       result
-        .answers({ kind: 'recorded' })
+        .answers({ kind: 'recorded', place: 0 })
         .then({ ...recorded(), at: NOW })
         .leaves({ stepCount: 1, stepBytes: 3, situation: 'running' });
     else result.refuses((REFUSED[state] ?? 'execution_not_active') as never);
@@ -65,12 +65,12 @@ describe('recordStep', () => {
       .refuses('execution_deadline_passed');
     given(created({ executionDeadlineAt: NOW + 1 }), claimed({ attemptTimeoutAt: NOW + 1 }))
       .when('recordStep', pay)
-      .answers({ kind: 'recorded' });
+      .answers({ kind: 'recorded', place: 0 });
   });
 
   test('again with the same is answered the same; with anything else the first stands', () => {
     const once = given(...IN_CLASS.AL).when('recordStep', pay);
-    once.when('recordStep', pay, NOW).answers({ kind: 'recorded' }).nothingHappens();
+    once.when('recordStep', pay, NOW).answers({ kind: 'recorded', place: 0 }).nothingHappens();
     for (const other of [
       { value: Uint8Array.of(1, 2, 4) },
       { value: undefined, encoding: undefined },
@@ -79,7 +79,7 @@ describe('recordStep', () => {
     ])
       once
         .when('recordStep', { ...pay, ...other }, NOW)
-        .answers({ kind: 'already_recorded' })
+        .answers({ kind: 'already_recorded', place: 0 })
         .nothingHappens()
         .leaves({ stepCount: 1, stepBytes: 3 });
     expect(once.reads('readSteps', { executionId: X }, NOW)).toMatchObject({
@@ -94,12 +94,12 @@ describe('recordStep', () => {
       .when('recordStep', nothing)
       .then(recorded({ at: NOW, valueBytes: undefined, valueEncoding: undefined }))
       .when('recordStep', empty, NOW)
-      .answers({ kind: 'already_recorded' });
+      .answers({ kind: 'already_recorded', place: 0 });
     given(...IN_CLASS.AL)
       .when('recordStep', empty)
       .then(recorded({ at: NOW, valueBytes: 0 }))
       .when('recordStep', nothing, NOW)
-      .answers({ kind: 'already_recorded' });
+      .answers({ kind: 'already_recorded', place: 0 });
   });
 
   test('a step that was something else is refused; another use of its name is another step', () => {
@@ -109,9 +109,9 @@ describe('recordStep', () => {
       .refuses('step_changed', { stepName: 'pay', stepIndex: '0', recorded: 'sleep', asked: 'step' });
     sleep
       .when('recordStep', { ...pay, stepIndex: 1 }, NOW)
-      .answers({ kind: 'recorded' })
+      .answers({ kind: 'recorded', place: 1 })
       .leaves({ stepCount: 2 });
-    sleep.when('recordStep', { ...pay, stepName: 'pay:1' }, NOW).answers({ kind: 'recorded' });
+    sleep.when('recordStep', { ...pay, stepName: 'pay:1' }, NOW).answers({ kind: 'recorded', place: 2 });
   });
 
   test('has limits: 10,000 steps, 64 MiB together', () => {
@@ -119,7 +119,7 @@ describe('recordStep', () => {
       .when('recordStep', { ...pay, stepIndex: LIMITS.maxSteps })
       .refuses('step_limit_exceeded', { maxSteps: '10000' })
       .when('recordStep', { ...pay, stepIndex: LIMITS.maxSteps - 1 }, NOW)
-      .answers({ kind: 'recorded' });
+      .answers({ kind: 'recorded', place: 0 });
     const many = Array.from({ length: LIMITS.maxSteps }, (_, i) => recorded({ stepName: `s${i}` }));
     given(...IN_CLASS.AL, ...many)
       .when('recordStep', pay)
@@ -128,7 +128,7 @@ describe('recordStep', () => {
       .when('recordStep', pay)
       .refuses('step_limit_exceeded', { maxBytes: String(LIMITS.maxStepsBytes) })
       .when('recordStep', { ...pay, value: value.subarray(0, 2) }, NOW)
-      .answers({ kind: 'recorded' })
+      .answers({ kind: 'recorded', place: 1 })
       .leaves({ stepBytes: LIMITS.maxStepsBytes });
   });
 
@@ -141,7 +141,7 @@ describe('recordStep', () => {
     replayed.when('claimForWorker', claimArgs(), NOW);
     const fence = { leaseId: uuid(102), leaseEpoch: 2, attemptId: uuid(202) };
     const other = { ...pay, fence, value: Uint8Array.of(9) };
-    replayed.when('recordStep', other, NOW).answers({ kind: 'already_recorded' });
+    replayed.when('recordStep', other, NOW).answers({ kind: 'already_recorded', place: 0 });
     replayed
       .when('completeExecution', { executionId: X, fence }, NOW)
       .when('replayExecution', { executionId: X, steps: 'discard' }, NOW)
@@ -149,7 +149,7 @@ describe('recordStep', () => {
       .leaves({ stepCount: 0, stepBytes: 0 })
       .when('claimForWorker', claimArgs({ claims: [{ leaseId: uuid(103), attemptId: uuid(203) }] }), NOW)
       .when('recordStep', { ...other, fence: { leaseId: uuid(103), leaseEpoch: 3, attemptId: uuid(203) } }, NOW)
-      .answers({ kind: 'recorded' })
+      .answers({ kind: 'recorded', place: 0 })
       .leaves({ stepCount: 1, stepBytes: 1 });
   });
 
