@@ -121,6 +121,29 @@ describe('sleep', () => {
     expect(await run.state()).toBe('completed');
   });
 
+  it('shorter than a step beside it is not slept again by a run that starts over behind both', async () => {
+    const it = (h = harness());
+    const passed: [attempt: number, atSecond: number][] = [];
+    const startedAt = it.clock.now();
+    const task = it.a.task('t', { retry: { failures: 1, backoff: backoff.fixed('1ms') } }, async (c: TaskContext) => {
+      await Promise.all([c.sleep('30s'), c.step('long', () => it.sleep(60_000))]);
+      passed.push([c.attempt, Math.round((it.clock.now() - startedAt) / 1_000)]);
+      if (c.attempt === 1) throw new Error('again');
+    });
+    const worker = await it.worker();
+    await it.pass(0);
+    const run = await task.run(undefined);
+    await it.pass(180_000);
+    expect(await run.state()).toBe('completed');
+    expect([passed, worker.stats().suspended]).toEqual([
+      [
+        [1, 60],
+        [2, 60],
+      ],
+      0,
+    ]);
+  });
+
   it('that ended with its execution is slept anew when that is replayed', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       await sleep('3d');

@@ -37,11 +37,15 @@ export interface Stored extends Passed {
 }
 
 /** The n-th use of a name in this run of the handler. */
-export interface Checkpoint {
+export interface Use {
   readonly kind: StepKind;
   readonly name: string;
   /** From 0, counted in the order of the calls, over all kinds together. */
   readonly index: number;
+}
+
+/** A use that has begun. */
+export interface Checkpoint extends Use {
   /** Made of the execution id, the name and the index: the same in every attempt. ASCII. */
   readonly idempotencyKey: string;
   /** The outcome that an earlier run stored; undefined if there is none. */
@@ -119,7 +123,7 @@ export class Checkpoints {
     return index;
   }
 
-  private async begin(use: Pick<Checkpoint, 'kind' | 'name' | 'index'>, what: string): Promise<Checkpoint> {
+  private async begin(use: Use, what: string): Promise<Checkpoint> {
     const { attempt } = this;
     if (attempt.isSuspended) return NEVER;
     attempt.throwIfAborted();
@@ -151,7 +155,7 @@ export class Checkpoints {
   }
 
   /** The value as a later run reads it. @throws InvalidDefinitionError, EngineError `step_limit_exceeded` */
-  travelled(checkpoint: Checkpoint, value: unknown): unknown {
+  travelled(checkpoint: Use, value: unknown): unknown {
     return decode(encodedOf(checkpoint, value));
   }
 
@@ -171,7 +175,7 @@ export class Checkpoints {
    * Stores the outcome of a checkpoint under the fence. If one is stored already, it stays. @returns the stored outcome
    * @throws EngineError `invalid_input` for a value that is not JSON, `step_limit_exceeded`; TaskAbort
    */
-  record(checkpoint: Checkpoint, passed: Passed): Promise<Stored> {
+  record(checkpoint: Use, passed: Passed): Promise<Stored> {
     return this.during(async () => {
       const { attempt, deps } = this;
       const { kind, name, index } = checkpoint;
@@ -206,14 +210,14 @@ export class Checkpoints {
   }
 
   /**
-   * Checks a use of a name that is not itself stored, such as a wait. @throws EngineError `step_changed` if an earlier
-   * run
-   * stored another kind of checkpoint under the name
+   * What an earlier run stored for a wait; undefined if nothing. @throws EngineError `step_changed` if it stored another
+   * kind of checkpoint under the name
    */
-  async refuseOther(kind: StepKind, name: string, index: number): Promise<void> {
-    const recorded = await this.stored.kindOf(stepKeyOf({ stepName: name, stepIndex: index }));
-    if (recorded !== undefined && recorded !== kind)
-      throw changed({ kind, name, index }, `${kind} ${JSON.stringify(name)}`, recorded);
+  async passed(kind: StepKind, name: string, index: number): Promise<Passed | undefined> {
+    const record = await this.stored.find(stepKeyOf({ stepName: name, stepIndex: index }));
+    if (record !== undefined && record.stepKind !== kind)
+      throw changed({ kind, name, index }, `${kind} ${JSON.stringify(name)}`, record.stepKind);
+    return record && passedOf(record);
   }
 
   /** Whether the handler received a failure that is not stored yet. */
@@ -257,7 +261,7 @@ export class Checkpoints {
   }
 
   /** The outcome that is stored already, by a run that this one has not read. */
-  private async readStored({ name, index }: Checkpoint): Promise<Passed> {
+  private async readStored({ name, index }: Use): Promise<Passed> {
     const { attempt, deps } = this;
     const { executionId } = attempt;
     const key = stepKeyOf({ stepName: name, stepIndex: index });
@@ -282,7 +286,7 @@ const passedOf = ({ stepFailed, value, valueEncoding }: StepRecord): Passed => (
   value: decode({ bytes: value, encoding: valueEncoding }),
 });
 
-function changed({ kind, name, index }: Pick<Checkpoint, 'kind' | 'name' | 'index'>, what: string, recorded: StepKind) {
+function changed({ kind, name, index }: Use, what: string, recorded: StepKind) {
   return new EngineError(
     'step_changed',
     `${what} (use ${index + 1} of the name) is stored as a ${recorded} of an earlier run of this execution, and the handler asks for a ${kind} now.`,
@@ -291,7 +295,7 @@ function changed({ kind, name, index }: Pick<Checkpoint, 'kind' | 'name' | 'inde
 }
 
 /** @throws InvalidDefinitionError for a value that is not JSON; EngineError `step_limit_exceeded` for one that is too large */
-const encodedOf = ({ kind, name }: Checkpoint, value: unknown): Encoded =>
+const encodedOf = ({ kind, name }: Use, value: unknown): Encoded =>
   encode(value, (problem, isTooLarge) => {
     const message = `${kind} ${JSON.stringify(name)}: ${problem}`;
     return isTooLarge

@@ -1,5 +1,5 @@
 /** The checkpoints that earlier runs of a handler stored. Pages are read only as far as needed. */
-import { stepKeyOf, type StepKind, type StepRecord } from '../../../model/step/facts.js';
+import { stepKeyOf, type StepRecord } from '../../../model/step/facts.js';
 import type { StepsPage } from '../../../model/step/reads.js';
 
 /** A record with its place in the order of recording, from 0. */
@@ -32,10 +32,10 @@ export class StoredSteps {
     }
   }
 
-  /** The kind stored under a key, unless `take` removed the record. */
-  async kindOf(key: string): Promise<StepKind | undefined> {
+  /** The record of a key, unless `take` removed it. */
+  async find(key: string): Promise<Stored | undefined> {
     while (!this.records.has(key) && this.next !== undefined) await this.readOn();
-    return this.records.get(key)?.stepKind;
+    return this.records.get(key);
   }
 
   /** Concurrent callers share one read. */

@@ -49,6 +49,10 @@ interface Blocked {
   readonly until: number | undefined;
   /** When an operator ended a sleep, ms since the epoch; undefined if none did. */
   readonly endedAt?: number | undefined;
+  /** Whether it is a sleep that was over when it was called. */
+  readonly isInstant?: boolean;
+  /** Undefined for children and for a waitpoint that was created before, whose end is stored with it. */
+  readonly end?: StoredEnd | undefined;
   readonly go: (outcome: Outcome) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -62,11 +66,20 @@ interface Over {
   readonly signals: readonly Received[] | undefined;
 }
 
+/** Where later runs find the end of a wait. */
+interface StoredEnd {
+  readonly kind: StepKind;
+  readonly wait: WaitId;
+  /** Whether it is stored. */
+  isKept: boolean;
+}
+
 /** A wait that has read what earlier runs left of it. */
 interface Begun {
   readonly place: number;
   readonly known: KnownWaits;
   readonly until: number | undefined;
+  readonly end: StoredEnd;
 }
 
 /** A wait for signals. */
@@ -119,7 +132,7 @@ export class Waits {
   private childrenReadAt: number;
   /** How many signals were known before the ends of children were read. */
   private signalsBeforeChildren = 0;
-  private isReading = false;
+  private isPreparing = false;
   private isDeciding = false;
   private watchesAbort = false;
 
@@ -134,10 +147,11 @@ export class Waits {
   sleep(name: string, untilOf: (now: number) => number): Promise<void> {
     const wait = this.next(name);
     const asked = this.endOf(untilOf);
+    const isInstant = asked <= this.attempt.serverNow();
     return whenAwaited(async () => {
-      const { place, known, until } = await this.begun('sleep', wait, asked);
+      const { place, known, until, end } = await this.begun('sleep', wait, asked);
       const keys = [{ channel: '', ...wait, until }];
-      await this.block({ place, keys, condition: undefined, until, endedAt: known.endedAt(wait) });
+      await this.block({ place, keys, condition: undefined, until, endedAt: known.endedAt(wait), isInstant, end });
     });
   }
 
@@ -207,9 +221,9 @@ export class Waits {
     pendingId?: string,
   ): Promise<Outcome> {
     return whenAwaited(async () => {
-      const { place, until } = await this.begun('wait', wait, asked);
+      const { place, until, end } = await this.begun('wait', wait, asked);
       const keys = namesOf(condition).map((channel): WaitKey => ({ channel, ...wait, until, pendingId }));
-      return this.block({ place, keys, condition, until });
+      return this.block({ place, keys, condition, until, end: pendingId === undefined ? end : undefined });
     });
   }
 
@@ -232,9 +246,10 @@ export class Waits {
     return this.beforeDecision(async () => {
       const known = await this.begin();
       const begun = known.of(wait);
-      if (begun !== undefined) return { place, known, until: begun.until };
-      await checkpointsOf(this.attempt, this.deps).refuseOther(kind, wait.name, wait.use);
-      return { place, known, until: asked };
+      if (begun !== undefined) return { place, known, until: begun.until, end: { kind, wait, isKept: true } };
+      const stored = await checkpointsOf(this.attempt, this.deps).passed(kind, wait.name, wait.use);
+      const until = stored === undefined ? asked : Number(stored.value);
+      return { place, known, until, end: { kind, wait, isKept: stored !== undefined } };
     });
   }
 
@@ -328,7 +343,7 @@ export class Waits {
   private decide(): void {
     if (!this.attempt.isLive || this.attempt.isSuspended || this.blocked.size === 0) return;
     // Each of these decides again when it is done.
-    if (this.beginning > 0 || this.isReading) return;
+    if (this.beginning > 0 || this.isPreparing) return;
     const { calls, checkpoints } = this.attempt;
     if (calls !== undefined && calls.size > 0) {
       void calls.settled().then(() => this.decideSoon());
@@ -349,15 +364,20 @@ export class Waits {
     const { known } = this;
     const first = this.firstOver();
     if (known !== undefined && this.mustReadSignals(first)) {
-      this.readBeforeDecision(() => this.readSignals(known, first?.at));
+      this.prepare(() => this.readSignals(known, first?.at));
       return;
     }
     const undecided = first && this.mustReadChildren(first);
     if (undecided !== undefined) {
-      this.readBeforeDecision(() => this.readChildren(undecided, first?.at));
+      this.prepare(() => this.readChildren(undecided, first?.at));
       return;
     }
-    if (first !== undefined && !this.mustStore(first)) {
+    if (first !== undefined && this.mustStore(first)) {
+      const { end, until } = first.wait;
+      this.prepare(() => this.storeEnd(end as StoredEnd, until as number));
+      return;
+    }
+    if (first !== undefined) {
       const { wait, at, signals } = first;
       this.blocked.delete(wait);
       if (signals !== undefined) known?.take(signals);
@@ -377,28 +397,36 @@ export class Waits {
     else this.attempt.suspend(requestFor(waits, known?.keptSignals ?? 0, this.deps.ids));
   }
 
-  private readBeforeDecision(read: () => Promise<void>): void {
-    this.isReading = true;
-    void read()
+  /** Does something that a decision needs. */
+  private prepare(work: () => Promise<void>): void {
+    this.isPreparing = true;
+    void work()
       .catch((error: unknown) => this.failAll(error))
       .finally(() => {
-        this.isReading = false;
+        this.isPreparing = false;
         this.decideSoon();
       });
   }
 
   /**
-   * Whether the run has to be suspended although a wait is over: its time has passed before any suspension stored its
-   * end. A later run would compute a later end, before which a signal for it could come, or one of the waits beside it
-   * be over. A sleep without others decides nothing.
+   * Whether the end of the wait must be stored before the handler goes on: its time has passed before any suspension
+   * stored it, because a step ran meanwhile or the time was short. A later run would compute a later end, and wait again.
    */
   private mustStore({ wait, at, signals }: Over): boolean {
-    const { keys, condition, until, endedAt } = wait;
-    const [key] = keys;
-    if (key === undefined || key.pendingId !== undefined) return false;
-    if (signals !== undefined || at !== until || at === endedAt) return false;
-    if (this.blocked.size === 1 && condition === undefined) return false;
-    return this.known?.of(key) === undefined;
+    const { until, endedAt, end, isInstant } = wait;
+    if (end === undefined || end.isKept) return false;
+    // Alone, it is over in every run.
+    if (isInstant && this.blocked.size === 1) return false;
+    return signals === undefined && at === until && at !== endedAt;
+  }
+
+  private async storeEnd(end: StoredEnd, until: number): Promise<void> {
+    const { kind, wait } = end;
+    await checkpointsOf(this.attempt, this.deps).record(
+      { kind, name: wait.name, index: wait.use },
+      { failed: false, value: until },
+    );
+    end.isKept = true;
   }
 
   /** Reads the ends of children. `endAt` is an end that the store knows by now. */
