@@ -80,7 +80,10 @@ export const recordStep = operation({
       valueEncoding: args.encoding,
     };
     return {
-      ...accept({ kind: 'recorded' as const, place: execution.stepCount }, { type: 'step_recorded', executionId, at: now, ...step }),
+      ...accept(
+        { kind: 'recorded' as const, place: execution.stepCount },
+        { type: 'step_recorded', executionId, at: now, ...step },
+      ),
       recording: { executionId, record: { ...step, recordedAt: now, value: args.value } },
     };
   },
