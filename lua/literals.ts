@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { snakeCase, variantsOf } from '../model/core/kinds.js';
 import { EVENTS } from '../model/events.js';
-import { UNITS_AT_ONCE, UNITS_OF_A_WALK, WALKER } from '../model/flow/cascade.js';
+import { UNITS_AT_ONCE, UNITS_OF_A_WALK, UNITS_OF_AN_ENDING, WALKER } from '../model/flow/cascade.js';
 import { BUILD_TIMED_OUT } from '../model/flow/due.js';
 import {
   BUCKETS,
@@ -234,6 +234,7 @@ const LIMIT: Literals[string] = {
   counted_flow: COUNTED_FLOW,
   units_at_once: UNITS_AT_ONCE,
   units_of_a_walk: UNITS_OF_A_WALK,
+  units_of_an_ending: UNITS_OF_AN_ENDING,
   walker: WALKER,
   build_timed_out: BUILD_TIMED_OUT,
   max_result_bytes_per_claim: LIMITS.maxResultBytesPerClaim,

@@ -297,7 +297,7 @@ local function push(call, stack, task, units)
   if task then stack[#stack + 1] = read_ahead(call, task, units) end
 end
 
--- Whether a step of a task ends a member, and so needs a unit for an outgoing edge; the twin of `endsMembers`.
+-- Whether a step of a task ends a member; the twin of `endsMembers`.
 local function ends_members(task)
   return task.kind == WALK_KIND.siblings or task.kind == WALK_KIND.cancel
 end
@@ -306,7 +306,7 @@ end
 local function cascade(call, tasks, units)
   local stack = {}
   for i = 1, #tasks do push(call, stack, tasks[i], units) end
-  local left = units
+  local left, for_ending = units, math.max(1, math.min(units, LIMIT.units_of_an_ending))
   while #stack > 0 do
     local top = stack[#stack]
     if not top.steps[top.at] and top.is_cut then
@@ -316,12 +316,12 @@ local function cascade(call, tasks, units)
     local step = top.steps[top.at]
     if not step then
       stack[#stack] = nil
-    elseif left == 0 or left == 1 and units > 1 and ends_members(top.task) then
+    elseif left < (ends_members(top.task) and for_ending or 1) then
       break
     else
       if top.upstreams then
         local before = left
-        left = ff.end_alike(call, top, left)
+        left = ff.end_alike(call, top, left, for_ending)
         step = left == before and ff.sibling_step(top)
       end
       if step then

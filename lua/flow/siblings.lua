@@ -108,14 +108,15 @@ function ff.note_plain_sibling(call, task, execution)
   }
 end
 
--- Ends siblings until one differs; a unit for each. Those whose record was written are added to `ended`.
-local function end_each(call, ahead, left, group, ended)
+-- Ends siblings until one differs; a unit for each. `for_ending`: the units that must be left. Those whose record was
+-- written are added to `ended`.
+local function end_each(call, ahead, left, for_ending, group, ended)
   local edges, texts, upstreams, outgoing, at = ahead.steps, ahead.texts, ahead.upstreams, ahead.outgoing, ahead.at
   local task, base, round, now = ahead.task, call.base, group.group_round, call.now_text
   local about, reason, alike, last_life = task.about, task.reason, task.alike, nil
   local naming, rules, needs, has_more = alike.naming, alike.rules, alike.needs, alike.rules or alike.needs
   local resolved, how = group.resolved or {}, '\t' .. now .. '\t' .. BUCKET.failed .. '\t'
-  while left > 1 do
+  while left >= for_ending do
     local edge, id = edges[at], upstreams[at]
     if not edge or outgoing[at] ~= edge .. about then break end
     local staged, edge_round, ref = string.match(texts[at], UNRESOLVED, ID_LENGTH + 1)
@@ -151,14 +152,14 @@ local function end_each(call, ahead, left, group, ended)
 end
 
 -- Ends siblings in the short way. Answers the number of units left.
-function ff.end_alike(call, ahead, left)
+function ff.end_alike(call, ahead, left, for_ending)
   local task, group = ahead.task, call.downstream
   local alike = task.alike
   if not alike or not group or group.id ~= task.about or group.group_state == GROUP_STATE.pending then return left end
   -- It may also wait for children: the end of each is then looked at.
   if group.situation == SITUATION.suspended then return left end
   local ended = {}
-  local ran, answer = pcall(end_each, call, ahead, left, group, ended)
+  local ran, answer = pcall(end_each, call, ahead, left, for_ending, group, ended)
   if ended[1] then
     ff.tally(call, alike.lane_id, SITUATION.ready, SITUATION.cancelled, #ended)
     ff.tally(call, LIMIT.counted_flow .. task.flow.id, SITUATION.ready, SITUATION.cancelled, #ended)

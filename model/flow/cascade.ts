@@ -25,6 +25,11 @@ import { siblingId, liveCountOf } from './view.js';
 export const UNITS_AT_ONCE = 64;
 /** Most units of one walk in a pass over due work; so many racers take about nine million instructions of the server. */
 export const UNITS_OF_A_WALK = 80;
+/**
+ * A step that ends a member is done only if so many units are left, for it and for its outgoing edges. A call that
+ * stopped between the two would leave two walks instead of one, and each takes a pass of its own.
+ */
+export const UNITS_OF_AN_ENDING = 4;
 
 export const WALKER = 'flow_cascade';
 
@@ -62,15 +67,13 @@ interface Step {
   readonly edgeId?: string;
 }
 
-/**
- * Whether a step of a task ends a member. Such a step also needs a unit for an outgoing edge: otherwise a call would
- * leave two walks instead of one, and each takes a pass of its own.
- */
+/** Whether a step of a task ends a member. */
 const endsMembers = ({ kind }: Task): boolean => kind === 'siblings' || kind === 'cancel';
 
 /** Does at most `units` units of the tasks. Returns the remaining tasks, the next one last. */
 export function cascade(context: CascadeContext, tasks: readonly Task[], units: number): readonly Task[] {
   const stack: Ahead[] = tasks.map((task) => readAhead(context, task, units));
+  const forEnding = Math.max(1, Math.min(units, UNITS_OF_AN_ENDING));
   let left = units;
   for (;;) {
     const top = stack.at(-1);
@@ -80,7 +83,7 @@ export function cascade(context: CascadeContext, tasks: readonly Task[], units: 
       stack.pop();
       continue;
     }
-    if (left === 0 || (left === 1 && units > 1 && endsMembers(top.task))) break;
+    if (left < (endsMembers(top.task) ? forEnding : 1)) break;
     if (step === undefined) {
       stack.pop();
       stack.push(readAhead(context, top.task, left));

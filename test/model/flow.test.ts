@@ -569,6 +569,22 @@ describe('cancelFlowHeader', () => {
     },
   );
 
+  test('a pass ends no member without the edges that lead out of it, so one walk is left', () => {
+    const story = new Story();
+    const numbers = Array.from({ length: 200 }, (_, i) => i + 1);
+    const edges = numbers.flatMap((n) => [n + 1, n + 7].filter((to) => to <= 200).map((to) => edge(n, to)));
+    story.run('createFlow', flowOf({ members: numbers.map((n) => member(n)), edges }));
+    story.run('cancelFlowHeader', { flowId: FLOW });
+    let passes = 0;
+    for (; story.walks.length > 0; passes++) {
+      expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['cancel']);
+      story.due();
+    }
+    // Each member is a unit, and so is each edge: some 21 members in the call, and 26 in a pass.
+    expect(passes).toBe(7);
+    expect(new Set(story.states(...numbers))).toEqual(new Set(['cancelled']));
+  });
+
   test('flow_only freezes the graph and nothing else', () => {
     const story = chain();
     story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'flow_only' });
