@@ -119,7 +119,11 @@ export default async function open({ port }: { port: number }): Promise<object> 
     claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
   });
   const tasksOf = (executions: readonly ClaimedExecution[]): Task[] =>
-    executions.map((claimed) => ({ id: claimed.executionKind, payload: claimed.inputPayload, claimed }));
+    executions.map((claimed) => ({
+      id: claimed.executionKind,
+      payload: claimed.inputPayload ?? Buffer.alloc(0),
+      claimed,
+    }));
 
   return {
     name: 'flowfabric',

@@ -206,6 +206,8 @@ const LIMIT: Literals[string] = {
   max_signal_page_bytes: LIMITS.maxSignalPageBytes,
   max_carried: LIMITS.maxCarried,
   max_carried_bytes: LIMITS.maxCarriedBytes,
+  max_claimed_input_bytes: LIMITS.maxClaimedInputBytes,
+  max_part_bytes: LIMITS.maxPartBytes,
   max_frame_bytes: LIMITS.maxFrameBytes,
   max_summary_bytes: LIMITS.maxSummaryBytes,
   max_members: MAX_MEMBERS,

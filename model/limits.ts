@@ -138,6 +138,13 @@ export const LIMITS = {
    */
   maxCarried: 64,
   maxCarriedBytes: 32 * 1024,
+  /**
+   * The longest input that a claim carries, bytes. The owner reads a longer one afterwards, so that the answer that tells
+   * it what it owns is short on any link.
+   */
+  maxClaimedInputBytes: 32 * 1024,
+  /** Bytes of one input or result in one message to or from a server; longer ones travel in parts of this size. */
+  maxPartBytes: 256 * 1024,
   /** Meters of one execution. */
   maxBudgetsPerExecution: 64,
   maxQuotaPoliciesPerExecution: 4,

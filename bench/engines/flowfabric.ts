@@ -169,7 +169,7 @@ function completionOf(task: BenchTask): ArgsOf<'completeExecution'> {
 }
 
 function heldOf(executions: readonly ClaimedExecution[]): HeldTask[] {
-  return executions.map((claimed) => ({ payload: claimed.inputPayload, claimed }));
+  return executions.map((claimed) => ({ payload: claimed.inputPayload ?? '', claimed }));
 }
 
 /** This engine on a server; its library of functions is loaded when this resolves. */

@@ -1,6 +1,7 @@
 /** How random runs call the operations of `model/execution`. */
 import fc from 'fast-check';
 import { isDelayed } from '../../model/execution/situation.js';
+import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import {
   CAPABILITY_SETS,
@@ -105,7 +106,11 @@ export const executionActions = {
       delay: seldom(moment, 4),
       deadline: seldom(moment, 5),
       key: seldom(fc.nat(2), 4),
-      payloadBytes: fc.constantFrom(0, 0, 1, 3, 66, 70),
+      payloadBytes: fc.oneof(
+        { weight: 20, arbitrary: fc.constantFrom(0, 0, 1, 3, 66, 70) },
+        // Too long for a claim.
+        { weight: 1, arbitrary: fc.constant(LIMITS.maxClaimedInputBytes + 1) },
+      ),
       tags: fc.nat(2),
       again: seldom(pick('any'), 9),
       whenFull: seldom(fc.tuple(fc.constantFrom('drop', 'cancel_oldest'), fc.constantFrom(0, 0, 1, 2)), 2),

@@ -1,9 +1,28 @@
 /**
  * An address that stays while the server behind it changes, like a virtual address or a service name in front of a pair
- * of servers. It forwards bytes, and can be cut off.
+ * of servers. It forwards bytes, as fast as its link allows, and can be cut off.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 import { freePort } from '../../test/support/valkey/index.js';
+
+/** One direction of a link, which all its connections share. */
+class Direction {
+  private freeAt = 0;
+
+  constructor(private readonly bytesPerSecond: number) {}
+
+  /** Passes bytes on when the link has carried them. */
+  pass(): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        const now = performance.now();
+        this.freeAt = Math.max(now, this.freeAt) + (chunk.byteLength / this.bytesPerSecond) * 1_000;
+        setTimeout(() => done(null, chunk), this.freeAt - now);
+      },
+    });
+  }
+}
 
 export class Proxy {
   private readonly sockets = new Set<Socket>();
@@ -13,14 +32,20 @@ export class Proxy {
     private readonly server: Server,
     readonly port: number,
     private target: number,
+    private readonly link: readonly [up: Direction, down: Direction] | undefined,
   ) {}
 
-  /** Listens on 127.0.0.1 and forwards every connection to a local port. */
-  static async open(target: number): Promise<Proxy> {
+  /** Listens on 127.0.0.1 and forwards every connection to a local port. A slow link has a rate for each direction. */
+  static async open(target: number, bytesPerSecond?: number): Promise<Proxy> {
     const port = await freePort();
     const server = createServer();
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
-    const proxy = new Proxy(server, port, target);
+    const proxy = new Proxy(
+      server,
+      port,
+      target,
+      bytesPerSecond === undefined ? undefined : [new Direction(bytesPerSecond), new Direction(bytesPerSecond)],
+    );
     server.on('connection', (socket) => proxy.pass(socket));
     return proxy;
   }
@@ -58,9 +83,9 @@ export class Proxy {
       return;
     }
     const far = connect(this.target, '127.0.0.1');
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
+    for (const [socket, other, direction] of [
+      [near, far, this.link?.[0]],
+      [far, near, this.link?.[1]],
     ] as const) {
       socket.setNoDelay(true);
       this.sockets.add(socket);
@@ -69,7 +94,8 @@ export class Proxy {
         this.sockets.delete(socket);
         other.destroy();
       });
-      socket.pipe(other);
+      if (direction === undefined) socket.pipe(other);
+      else socket.pipe(direction.pass()).pipe(other);
     }
   }
 }

@@ -24,14 +24,6 @@ function ff.fault_of_grant(call, execution, owner, grant_id, any_instance)
   return ff.count(execution.grant_expires_at) < call.now and 'over' or nil
 end
 
--- The answer contains the input, whatever its size.
-local function fetch_input(execution)
-  if execution.input ~= LIMIT.spilled then return end
-  local input = guarded('GET', execution.key .. SUFFIX.input)
-  if type(input) ~= 'string' then ff.damaged('the input is missing') end
-  execution.input = input
-end
-
 -- Whether an earlier run of this call took the execution, and its lease is in force. Answers the parts of its fence
 -- too.
 function ff.is_owned_by(call, execution, lease_id)
@@ -52,7 +44,7 @@ end
 
 -- The answer to that earlier call. Needs timing, bounds, tags, retries, edits and input loaded.
 function ff.taken_before(execution, kind)
-  fetch_input(execution)
+  if execution.input == LIMIT.spilled then ff.load_input(execution, false) end
   ff.read_timing(execution)
   local index = ff.count(execution.total_attempt_count) - 1
   local reply = { KIND.claimed, execution.due_at }
@@ -70,7 +62,7 @@ end
 
 -- Makes the caller the owner: the answer, and the step. Needs everything loaded that a claim reads.
 function ff.take_over(call, execution, owner, lease_id, attempt_id)
-  fetch_input(execution)
+  if execution.input == LIMIT.spilled then ff.load_input(execution, false) end
   ff.timers_of(call)
   local _, lane_id, execution_kind = ff.split_naming(execution.naming)
   execution.queue = ff.queue_of(call, lane_id, execution.needs, execution_kind)

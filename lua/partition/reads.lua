@@ -1,5 +1,12 @@
 -- Reads. Each answers plain values; the reads of model/ interpret them.
 
+-- The bytes under a key, or their number and the key when they are long: the client fetches those part by part.
+local function bytes_under(key)
+  local bytes = command('STRLEN', key)
+  if bytes > LIMIT.max_part_bytes then return { bytes, key } end
+  return command('GET', key)
+end
+
 -- read_execution: execution_id, with_input, with_result. Answers core pairs, detail pairs, input, result; empty lists
 -- when the execution does not exist.
 function ff.query.read_execution(call, execution_id, with_input, with_result)
@@ -7,12 +14,12 @@ function ff.query.read_execution(call, execution_id, with_input, with_result)
   local input, result = false, false
   if with_input == '1' then
     input = command('HGET', key, FIELD.input)
-    if input == LIMIT.spilled then input = command('GET', key .. SUFFIX.input) end
+    if input == LIMIT.spilled then input = bytes_under(key .. SUFFIX.input) end
   end
   if with_result == '1' then
     result = command('HGET', key, FIELD.result)
     if result == LIMIT.spilled then
-      result = command('GET', ff.result_key({ key = key, fence = command('HGET', key, FIELD.fence) or '' }))
+      result = bytes_under(ff.result_key({ key = key, fence = command('HGET', key, FIELD.fence) or '' }))
     end
   end
   return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), input, result }

@@ -169,11 +169,13 @@ local function candidates(call, group, limit)
   return ids, nil, of
 end
 
--- Work whose input is lost cannot run. Many inputs at once are left in their keys, and fetched beside this call.
-local function load_input(call, execution)
+-- Loads an input that is not in the record. Work whose input is lost cannot run. Long inputs are left in their keys for
+-- their owner to read; `leaves`: all of them, and the client fetches short ones beside this call.
+function ff.load_input(execution, leaves)
   local key = execution.key .. SUFFIX.input
-  if call.settings.leaves_inputs then
-    if command('EXISTS', key) == 0 then ff.damaged('the input is missing') end
+  local bytes = tonumber(string.match(execution.given, '^[^\t]*\t(%d+)'))
+  if leaves or bytes and bytes > LIMIT.max_claimed_input_bytes then
+    if guarded('STRLEN', key) ~= bytes then ff.damaged('the input is missing') end
     execution.input = false
     return
   end
@@ -329,7 +331,7 @@ local function plan_one(call, group, id, queue, tickets, at)
   local take = false
   -- Most have the life of their creation.
   if group.worker_fits and (execution.life == SITUATION.ready or is_plain(call, execution)) then
-    if execution.input == LIMIT.spilled then load_input(call, execution) end
+    if execution.input == LIMIT.spilled then ff.load_input(execution, call.settings.leaves_inputs) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
     if execution.extras ~= '' then execution.take = plain_take_of(call, group, execution.rules) end
@@ -346,7 +348,7 @@ local function plan_one(call, group, id, queue, tickets, at)
       local purge_at, purge_text = ff.check_ending(call, execution)
       take = { is_end = true, purge_at = purge_at, purge_text = purge_text }
     else
-      if execution.input == LIMIT.spilled then load_input(call, execution) end
+      if execution.input == LIMIT.spilled then ff.load_input(execution, call.settings.leaves_inputs) end
       local take_it = is_first and ff.take_first or ff.take_again
       take = take_it(call, group, execution, tickets[at])
       if ff.is_member(execution) then

@@ -3,14 +3,13 @@
  * after a lost reply, with the same ids, returns its lease again. Spec 04 section 3.3, spec 05 section 8.1.
  */
 import { z } from 'zod';
-import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
 import { accept, reject, type Accepted, type Rejected } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isGranted } from '../execution/situation.js';
 import { DEFAULTS } from '../limits.js';
-import { acquire, acquisitionOf, attemptTimeOf } from '../schedule/acquire.js';
+import { acquire, acquisitionOf, attemptTimeOf, carriedInput } from '../schedule/acquire.js';
 import { readExecution } from '../schedule/claim-answer.js';
 import { earlierOf } from '../schedule/earlier.js';
 import { claimedExecution, type ClaimedExecution } from '../schedule/claimed.js';
@@ -137,7 +136,8 @@ export function takenBefore<Outcome extends object>(
     priority: execution.priority,
     payloadEncoding: execution.payloadEncoding,
     tags: { ...execution.tags },
-    inputPayload: view.executions.input(executionId) ?? NO_BYTES,
+    payloadBytes: execution.payloadBytes,
+    inputPayload: carriedInput(view, execution),
     earlier: earlierOf(view, execution, execution.currentLeaseEpoch),
   };
   return accept(acquired(claimed) as Outcome);

@@ -7,6 +7,7 @@ import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
 import { givenTo, type Room } from '../flow/given.js';
+import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import type { ClaimedExecution, ClaimIds } from './claimed.js';
 import { earlierOf } from './earlier.js';
@@ -48,6 +49,12 @@ export function attemptTimeOf(execution: ReadonlyExecution): number | undefined 
   return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
 }
 
+/** The input, if it is short enough for a claim. */
+export function carriedInput(view: View, { executionId, payloadBytes }: ReadonlyExecution): Uint8Array | undefined {
+  if (payloadBytes > LIMITS.maxClaimedInputBytes) return undefined;
+  return payloadBytes === 0 ? NO_BYTES : (view.executions.input(executionId) ?? NO_BYTES);
+}
+
 /** Facts of a claim about its new owner. */
 interface Owner {
   readonly workerId: string;
@@ -83,7 +90,8 @@ export function acquire(
     priority: execution.priority,
     payloadEncoding: execution.payloadEncoding,
     tags: { ...execution.tags },
-    inputPayload: execution.payloadBytes === 0 ? NO_BYTES : (view.executions.input(execution.executionId) ?? NO_BYTES),
+    payloadBytes: execution.payloadBytes,
+    inputPayload: carriedInput(view, execution),
     earlier: earlierOf(view, execution, execution.currentLeaseEpoch + 1),
   };
   return room === undefined ? claimed : { ...claimed, ...givenTo(view, execution, room) };

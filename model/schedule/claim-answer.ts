@@ -13,6 +13,7 @@ export const PLAIN_CLAIM = 'p';
 
 const kindIn = factReader(executionFacts.naming, 'executionKind');
 const priorityIn = factReader(executionFacts.given, 'priority');
+const payloadBytesIn = factReader(executionFacts.given, 'payloadBytes');
 const encodingIn = factReader(executionFacts.given, 'payloadEncoding');
 const deadlineIn = factReader(executionFacts.bounds, 'executionDeadlineAt');
 const epochIn = factReader(executionFacts.fence, 'currentLeaseEpoch');
@@ -41,7 +42,8 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   const given = answer.text();
   const priority = priorityIn(given);
   const payloadEncoding = encodingIn(given);
-  const inputPayload = answer.bytes() as Uint8Array;
+  const payloadBytes = payloadBytesIn(given);
+  const inputPayload = answer.bytes();
   if (how === PLAIN_CLAIM) {
     // One literal, because every claim reads one.
     return {
@@ -60,6 +62,7 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
       priority,
       payloadEncoding,
       tags: {},
+      payloadBytes,
       inputPayload,
       earlier: undefined,
     };
@@ -88,6 +91,7 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
     priority,
     payloadEncoding,
     tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
+    payloadBytes,
     inputPayload,
     earlier: answer.beside(executionId) as Earlier | undefined,
     ...readGiven(answer),

@@ -26,7 +26,10 @@ export const claimedExecution = z.object({
   executionKind: field.executionKind,
   /** Its priority: the highest that was claimable in the lane. */
   priority: field.priority,
-  inputPayload: field.bytes,
+  /** Size of the input, bytes. */
+  payloadBytes: field.count,
+  /** Empty when there is none; absent when it is longer than 32 KiB: read it with `readExecutionContext`. */
+  inputPayload: field.bytes.optional(),
   payloadEncoding: field.encoding.optional(),
   /** Absent when an attempt is resumed. */
   attemptType: field.wordOf(ATTEMPT_TYPES).optional(),

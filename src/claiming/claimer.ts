@@ -177,6 +177,12 @@ export class Claimer {
     this.metered.ended(leaseId, isCompleted);
   }
 
+  /** Call this when the number of claimed executions of a lane changes whose inputs are on their way. */
+  inputsAwaited(laneId: string, change: number): void {
+    this.planner.inputsAwaited(laneId, change);
+    if (change < 0) this.pumpSoon();
+  }
+
   /** Call this when an execution in hand has ended: its slot is free. */
   finished(partition: string): void {
     this.planner.finished(partition);

@@ -1,6 +1,7 @@
 /**
- * Limits the executions of a lane that are requested at once, by the average size of earlier inputs, so that an answer
- * arrives within the timeout of a call. A lane without known inputs starts with few.
+ * Limits the executions of a lane that are requested, or whose inputs are fetched, at once, by the average size of
+ * earlier inputs: work whose input is long on its way is kept from other workers. A lane without known inputs starts
+ * with few.
  */
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 
@@ -29,7 +30,7 @@ export class InputSizes {
   /** Executions of the lane were claimed. */
   came(laneId: string, executions: readonly ClaimedExecution[]): void {
     if (executions.length === 0) return;
-    const mean = executions.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0) / executions.length;
+    const mean = executions.reduce((sum, { payloadBytes }) => sum + payloadBytes, 0) / executions.length;
     const before = this.averages.get(laneId) ?? mean;
     this.remember(laneId, mean >= before ? mean : before + SHRINK_WEIGHT * (mean - before));
   }

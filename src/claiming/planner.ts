@@ -245,6 +245,11 @@ export class Planner {
     this.room.limitAhead(count);
   }
 
+  /** The number of claimed executions of the lane whose inputs are on their way changed. */
+  inputsAwaited(laneId: string, change: number): void {
+    this.room.inputsAwaited(laneId, change);
+  }
+
   /** Executions in hand have ended. */
   finished(partition: string, count = 1): void {
     this.room.finished(partition, count);

@@ -10,7 +10,10 @@ export interface RoomOptions {
   readonly slots: number;
   /** Most executions that wait in the worker for a slot. */
   readonly claimAhead: number;
-  /** Most executions of a lane to request at once, in all claims in flight. Default: no limit. */
+  /**
+   * Most executions of a lane at once that are requested, in all claims in flight, or whose inputs are on their way.
+   * Default: no limit.
+   */
   readonly maxAtOnce?: (laneId: string) => number;
 }
 
@@ -20,7 +23,7 @@ export class Room {
   private reserved = 0;
   /** Executions in hand and requested, by partition. */
   private readonly load = new Map<string, number>();
-  /** Executions requested, by lane. */
+  /** Executions requested, and those whose inputs are on their way, by lane. */
   private readonly asked = new Map<string, number>();
 
   constructor(private readonly options: RoomOptions) {}
@@ -82,6 +85,11 @@ export class Room {
     this.held += got;
     addTo(this.load, partition, got - count);
     addTo(this.asked, laneId, -count);
+  }
+
+  /** The number of claimed executions of the lane whose inputs are on their way changed. */
+  inputsAwaited(laneId: string, change: number): void {
+    addTo(this.asked, laneId, change);
   }
 
   /** Executions in hand have ended. */

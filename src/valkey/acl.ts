@@ -13,6 +13,7 @@ import { LIBRARY_MODES, parsePrefix, type LibraryMode } from './options.js';
 export const CLIENT_COMMANDS = [
   'fcall',
   'get',
+  'getrange',
   'info',
   'mget',
   'ping',

@@ -33,8 +33,9 @@ import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { FETCHES } from './reads.js';
-import type { WireReply } from './reply.js';
+import { numberOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
+import { Transfers, type TransferClient } from './transfers.js';
 import { Verification } from './verify.js';
 import { CallWriter, decodeReply, isNotStaged, type Stage, type WireArgument } from './wire.js';
 
@@ -68,7 +69,7 @@ interface Attempt {
 export const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FETCHED_FROM_CLAIMS };
 
 /** Commands that the types of the client library lack. */
-interface Commands extends StagingClient {
+interface Commands extends StagingClient, TransferClient {
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
@@ -83,6 +84,9 @@ export interface BackendParts {
   readonly sizes: Sizes;
 }
 
+/** Reads of bytes that change meanwhile; then they count as gone. */
+const MAX_READS = 3;
+
 /** Partitions that get changed settings concurrently. */
 const TOLD_AT_ONCE = 64;
 
@@ -96,6 +100,7 @@ export class ValkeyBackend {
   private readonly calls: Coalescer;
   private readonly client: Client;
   private readonly attempts: CallRetrier;
+  private readonly transfers: Transfers;
   private closed = false;
   private readonly inUse: PartitionsInUse;
   private readonly noting = new Map<Family, Promise<void>>();
@@ -117,6 +122,7 @@ export class ValkeyBackend {
     this.sizes = sizes;
     this.client = connection.client;
     this.attempts = connection.retrier;
+    this.transfers = new Transfers(() => this.commands, this.attempts);
     this.library = library(kind);
     const { functionPrefix } = this.library;
     this.functionExecute = `${functionPrefix}execute`;
@@ -215,7 +221,8 @@ export class ValkeyBackend {
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed, this.partitions));
     const fetch = FETCHES[name];
-    const view = fetch.view(await this.fetch(partition, fetch.request(parsed)), parsed);
+    const reply = await this.fetch(partition, fetch.request(parsed), fetch.bytesAt);
+    const view = fetch.view(reply, parsed);
     const decision = declaration.read(view, parsed, {
       now: 0,
       settings: { retentionMs: 0 },
@@ -404,15 +411,38 @@ export class ValkeyBackend {
     }
   }
 
-  private fetch(partition: string, request: readonly WireArgument[]): Promise<WireReply> {
+  private async fetch(
+    partition: string,
+    request: readonly WireArgument[],
+    bytesAt: readonly number[] = [],
+  ): Promise<WireReply> {
     // Commands that were sent earlier must reach the server first.
     this.calls.flush(partition);
-    return this.call(
-      this.functionRead,
-      this.declaredKeys(partition),
-      [...this.header(), ...request],
-      this.attempts.fromNow(),
-    );
+    for (let reads = 1; ; reads++) {
+      const reply = await this.call(
+        this.functionRead,
+        this.declaredKeys(partition),
+        [...this.header(), ...request],
+        this.attempts.fromNow(),
+      );
+      if (bytesAt.length === 0 || !Array.isArray(reply)) return reply;
+      // Bytes that were removed or replaced meanwhile are others by now.
+      if ((await this.fetchLong(reply, bytesAt)) || reads === MAX_READS) return reply;
+    }
+  }
+
+  /** Puts long bytes into an answer, or null where they are gone. @returns whether all are there */
+  private async fetchLong(reply: WireReply[], bytesAt: readonly number[]): Promise<boolean> {
+    let isWhole = true;
+    for (const place of bytesAt) {
+      const left = reply[place];
+      if (!Array.isArray(left)) continue;
+      const [bytes, key] = repliesOf(left, 2);
+      const fetched = await this.transfers.fetch(textOf(key), numberOf(bytes));
+      reply[place] = fetched ?? null;
+      isWhole &&= fetched !== undefined;
+    }
+    return isWhole;
   }
 
   private declaredKeys(partition: string): string[] {

@@ -3,6 +3,7 @@
  * scripting engine would hash and copy every payload that it returns.
  */
 import type { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { faulty, type Answer } from './answers.js';
 import { inputKey } from './keys.js';
@@ -20,9 +21,10 @@ export function claimsIn(commands: readonly ParsedCommand[]): number {
   return claims;
 }
 
-/** An execution whose payload the server left in its key. */
+/** An execution whose payload the server may have left in its key. */
 interface Unfilled {
   readonly executionId: string;
+  readonly payloadBytes: number;
   inputPayload: Buffer | undefined;
 }
 
@@ -38,7 +40,9 @@ interface PlacedClaim {
   readonly place: number;
 }
 
-const isUnfilled = ({ inputPayload }: Unfilled): boolean => inputPayload === undefined;
+/** Long payloads stay where they are: the owner reads them. */
+const isUnfilled = ({ inputPayload, payloadBytes }: Unfilled): boolean =>
+  inputPayload === undefined && payloadBytes <= LIMITS.maxClaimedInputBytes;
 
 /**
  * Sets the payloads of claimed executions. Executions whose payload is gone are omitted: they were ended and purged, or

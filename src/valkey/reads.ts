@@ -61,6 +61,7 @@ function executionFetch(input: boolean, result: boolean): Fetch<{ executionId: s
   const flag = (wanted: boolean): string => (wanted ? '1' : '0');
   return {
     request: ({ executionId }) => ['read_execution', memberOf(executionId), flag(input), flag(result)],
+    bytesAt: [2, 3],
     view(reply, { executionId }) {
       const [core, details, payload, output] = repliesOf(reply, 4);
       const execution = decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) });

@@ -8,6 +8,9 @@ import type { Attempt } from './attempt.js';
 
 const MAX_HOLD_MS = 5_000;
 
+/** How long claimed work that cannot start is kept from other workers, ms. */
+export const maxHoldMs = (leaseTtlMs: number): number => Math.min(leaseTtlMs / 3, MAX_HOLD_MS);
+
 export interface AheadOptions {
   readonly clock: Clock;
   readonly leaseTtlMs: number;
@@ -45,7 +48,7 @@ export class Ahead {
   }
 
   private get holdMs(): number {
-    return Math.min(this.options.leaseTtlMs / 3, MAX_HOLD_MS);
+    return maxHoldMs(this.options.leaseTtlMs);
   }
 
   add(attempt: Attempt): void {

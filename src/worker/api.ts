@@ -85,7 +85,7 @@ export interface WorkerStats {
   readonly running: number;
   /** Handlers that did not end after they were aborted, and lost their slots. */
   readonly stuck: number;
-  /** Executions claimed ahead that wait for a slot. */
+  /** Claimed executions that wait for a slot, or for an input that was too long for the claim. */
   readonly ahead: number;
   /** Handlers that it runs at once. */
   readonly slots: number;

@@ -42,6 +42,8 @@ export class Attempt implements HeldLease, Member {
   startedAt: number | undefined;
   /** Priority of the execution when it was claimed; among work claimed ahead, the highest starts first. */
   priority = 0;
+  /** The input; set later when it was too long for the claim. */
+  input: Uint8Array | undefined;
   /** Progress; set when the handler first reports some. */
   progress: Progress | undefined;
   /** Writer of stream frames; set when the handler first uses its stream. */
@@ -75,6 +77,7 @@ export class Attempt implements HeldLease, Member {
   ) {
     const { executionId, leaseId, leaseEpoch, attemptId } = claimed;
     this.executionId = executionId;
+    this.input = claimed.inputPayload;
     this.partition = partitionOfExecution(executionId);
     this.fence = { leaseId, leaseEpoch, attemptId };
     this.endsAt = claimed.attemptTimeoutAt ?? Infinity;

@@ -1,4 +1,5 @@
 /** Runs a user's handler: builds its input, and interprets its value or error. */
+import { NO_BYTES } from '../../model/core/bytes.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { decode, encode, JSON_ENCODING, VALUES_HINT, type Refusal } from '../shared/codec.js';
@@ -131,6 +132,7 @@ const permanent = (category: string, error: unknown): Extract<Ending, { kind: 'f
 /** What running a handler needs of its attempt. */
 export interface Runner {
   readonly claimed: ClaimedExecution;
+  readonly input: Uint8Array | undefined;
   /** Why the handler was aborted, if it was. */
   readonly abortCode: string | undefined;
   /** Checkpoints of the handler, if it used any. */
@@ -179,7 +181,8 @@ function inputOf<Of extends Runner>(
   attempt: Of,
   host: RunnerHost<Of>,
 ): Validated | Promise<Validated> {
-  const { inputPayload: bytes, payloadEncoding: encoding } = attempt.claimed;
+  const { input: bytes = NO_BYTES } = attempt;
+  const { payloadEncoding: encoding } = attempt.claimed;
   if (encoding !== TEMPLATE_ENCODING) return validate(task.input, decode({ bytes, encoding }));
   return filled(bytes, () => host.results(attempt)).then((given) => validate(task.input, given));
 }
@@ -192,8 +195,12 @@ function unreadable({ abortCode }: Runner, error: unknown): Ending {
   if (abortCode !== undefined) return LOST;
   // A result that the input refers to is gone; the error has a category of its own.
   if (outcomeBrandOf(error) === OUTCOME.non_retryable) return failureOf(error);
-  return permanent('invalid_input_payload', error);
+  return unreadableInput(error);
 }
+
+/** The ending of an attempt whose input is lost or unreadable. */
+export const unreadableInput = (error: unknown): Extract<Ending, { kind: 'fail' }> =>
+  permanent('invalid_input_payload', error);
 
 function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validated, host: RunnerHost<Of>): void {
   if (!input.ok) {

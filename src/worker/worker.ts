@@ -30,8 +30,9 @@ import { Blockers } from './blockers.js';
 import type { ChildRowOf } from './children/child.js';
 import { HandlerContext, progressArgs, type ContextDependencies } from './context.js';
 import { EndsWatch } from './ends-watch.js';
-import { runHandler, suspended, type Ending, type RunnerHost, type TaskHandler } from './handler.js';
+import { runHandler, suspended, unreadableInput, type Ending, type RunnerHost, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
+import { Inputs } from './inputs.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { LoopWatch, type Block } from './loop-watch.js';
 import { lossesOf, mayBeLostOften, pauseAfter } from './lost-often.js';
@@ -86,6 +87,7 @@ export class TaskWorker implements Worker {
   private readonly attempts = new AttemptsInHand();
   private readonly running = new Bag<Attempt>();
   private readonly ahead: Ahead;
+  private readonly inputs: Inputs;
   private readonly beginner: Beginner | undefined;
   private readonly stuck: StuckHandlers;
   private readonly resting: RestingKinds;
@@ -127,6 +129,13 @@ export class TaskWorker implements Worker {
       claimAhead,
       onLimit: (count) => this.claimer.limitAhead(count),
       onOverdue: (attempt) => this.giveBack(attempt, { kind: 'release' }),
+    });
+    this.inputs = new Inputs({
+      ...{ backend, clock, leaseTtlMs, onError },
+      onAwaited: (laneId, change) => this.claimer.inputsAwaited(laneId, change),
+      onFetched: (attempt) => this.place(attempt),
+      onOverdue: (attempt) => this.giveBack(attempt, { kind: 'release' }),
+      onUnreadable: (attempt, error) => this.giveBack(attempt, unreadableInput(error)),
     });
     this.beginner = claimAhead > 0 ? new Beginner({ backend, clock, onError }) : undefined;
     this.stuck = new StuckHandlers({
@@ -251,7 +260,7 @@ export class TaskWorker implements Worker {
       claiming: this.draining === undefined && this.stuck.tooMany ? 'resting' : this.claimer.mode,
       running: this.running.size,
       stuck: this.stuck.size,
-      ahead: this.ahead.size,
+      ahead: this.ahead.size + this.inputs.size,
       slots: this.deps.settings.slots,
       ...this.counts,
       calls: this.claimer.calls + this.reporter.calls,
@@ -283,7 +292,15 @@ export class TaskWorker implements Worker {
     else if (task === undefined && settings.onUnhandled === 'fail')
       this.giveBack(attempt, unhandled(claimed.executionKind));
     else if (task === undefined) this.handBackOrphan(attempt);
-    else if (this.running.size < settings.slots) this.run(attempt, task);
+    else if (attempt.input === undefined) this.inputs.add(attempt);
+    else this.place(attempt);
+  }
+
+  /** Gives an attempt that can start a slot, or makes it wait for one. */
+  private place(attempt: Attempt): void {
+    const task = this.deps.taskNamed(attempt.claimed.executionKind);
+    if (task === undefined) this.handBackOrphan(attempt);
+    else if (this.running.size < this.deps.settings.slots) this.run(attempt, task);
     else this.ahead.add(attempt);
   }
 
@@ -503,8 +520,8 @@ export class TaskWorker implements Worker {
     this.keeper.remove(attempt);
     this.claimer.ended(attempt.claimed.leaseId, false);
     this.announcer.leaseLost(attempt, code);
-    // Work that waits for a slot is dropped. A running handler was aborted, and keeps its slot until it settles.
-    if (!this.ahead.remove(attempt)) return;
+    // Work that waits for a slot or its input is dropped. A running handler was aborted, and keeps its slot until it settles.
+    if (!this.ahead.remove(attempt) && !this.inputs.remove(attempt)) return;
     this.claimer.finished(attempt.partition);
     this.forget(attempt, 'lost');
   }
@@ -587,7 +604,8 @@ export class TaskWorker implements Worker {
   private async drainNow(): Promise<void> {
     const { clock } = this.deps;
     const claimsAnswered = this.claimer.stop();
-    for (const attempt of this.ahead.takeAll()) this.giveBack(attempt, { kind: 'release' });
+    for (const attempt of [...this.ahead.takeAll(), ...this.inputs.takeAll()])
+      this.giveBack(attempt, { kind: 'release' });
     this.reporter.flush();
     await this.patience.wait(() => this.waitUntil - this.stopGraceMs);
     for (const attempt of [...this.running]) attempt.abort('shutdown');

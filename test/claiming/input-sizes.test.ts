@@ -4,7 +4,7 @@ import { InputSizes } from '../../src/claiming/input-sizes.js';
 
 const MIB = 1024 * 1024;
 const ofBytes = (...sizes: number[]): ClaimedExecution[] =>
-  sizes.map((size) => ({ inputPayload: { byteLength: size } }) as unknown as ClaimedExecution);
+  sizes.map((size) => ({ payloadBytes: size }) as unknown as ClaimedExecution);
 
 describe('the sizes of inputs', () => {
   it('bound what is asked for at once, lane by lane, from the first answer on', () => {

@@ -6,6 +6,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_FIELD_BYTES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { coreKey, inputKey } from '../../src/valkey/keys.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
@@ -42,7 +43,7 @@ const claim = async (count: number): Promise<readonly ClaimedExecution[]> => {
 const complete = ({ executionId, leaseId, leaseEpoch, attemptId }: ClaimedExecution, resultPayload: Uint8Array) =>
   deployed.backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId }, resultPayload });
 const payloadOf = async (executionId: string) =>
-  (await deployed.backend.readExecutionContext({ executionId })).inputPayload;
+  Buffer.from((await deployed.backend.readExecutionContext({ executionId })).inputPayload);
 /** Keys of an execution by how they live: for ever, or for a while. */
 const lives = async (executionId: string) => {
   const keys = (await deployed.admin.keys('ff:{fp:0}:*')).filter((key) => key.includes(memberOf(executionId))).sort();
@@ -88,13 +89,36 @@ it('come back as they were, and stay', async () => {
   ]);
 });
 
+it('that are very long come back in parts, and not with a claim', async () => {
+  const [input, output] = [randomBytes(LIMITS.maxPartBytes + 1), randomBytes(5 * LIMITS.maxPartBytes)];
+  const { executionId } = await create(input);
+  const [claimed] = await claim(1);
+  expect([claimed?.inputPayload, claimed?.payloadBytes]).toEqual([undefined, input.byteLength]);
+  await complete(claimed as ClaimedExecution, output);
+  const getrange = vi.spyOn(Valkey.prototype, 'getrangeBuffer');
+  expect((await payloadOf(executionId)).equals(input)).toBe(true);
+  expect(getrange).toHaveBeenCalledTimes(2);
+  expect(output.equals((await deployed.backend.getExecutionResult({ executionId })) ?? Buffer.alloc(0))).toBe(true);
+  expect(getrange).toHaveBeenCalledTimes(7);
+});
+
+it('whose key is removed while its parts are fetched are gone', async () => {
+  const { executionId } = await create(randomBytes(2 * LIMITS.maxPartBytes));
+  const getrange = vi.spyOn(Valkey.prototype, 'getrangeBuffer').mockImplementationOnce(async (key, from, to) => {
+    await deployed.admin.del(key);
+    return deployed.admin.getrangeBuffer(key, from, to);
+  });
+  expect(await payloadOf(executionId)).toEqual(Buffer.alloc(0));
+  expect(getrange).toHaveBeenCalledTimes(3);
+});
+
 it('come back for many claims at once, of every length, each to its own', async () => {
   const inputs = [long(), Buffer.alloc(0), randomBytes(100), long(), randomBytes(3)];
   const ids = (await Promise.all(inputs.map((input) => create(input)))).map(({ executionId }) => executionId);
   const claimed = await claim(FETCHED_FROM_CLAIMS);
-  expect(new Map(claimed.map(({ executionId, inputPayload }) => [executionId, Buffer.from(inputPayload)]))).toEqual(
-    new Map(ids.map((id, i) => [id, inputs[i]])),
-  );
+  expect(
+    new Map(claimed.map(({ executionId, inputPayload }) => [executionId, Buffer.from(inputPayload ?? [])])),
+  ).toEqual(new Map(ids.map((id, i) => [id, inputs[i]])));
 });
 
 it('are sent with the command when they did not arrive beside it', async () => {

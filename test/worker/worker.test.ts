@@ -16,7 +16,7 @@ import {
   type TaskContext,
 } from '../../src/index.js';
 import { block, deferred, memoryApp, pause, rejectionOf, until } from '../app/support.js';
-import { altered, harness, type Commands, type Execute, type Harness, type Override } from './harness.js';
+import { harness, type Commands, type Execute, type Harness, type Override } from './harness.js';
 
 let a: App;
 let h: Harness | undefined;
@@ -197,28 +197,6 @@ describe('round trips', () => {
     expect(await ended(Array.from({ length: 8 }, () => 1))).toEqual([8]);
     // A quarter of a MiB goes together.
     expect(await ended(Array.from({ length: 8 }, () => 100_000))).toEqual([3, 3, 2]);
-  });
-
-  it('large inputs come few at a time', async () => {
-    const inner = memory();
-    const received: number[] = [];
-    const execute = (async (commands: Parameters<Backend['execute']>[0]) => {
-      const results = await inner.execute(commands);
-      for (const result of results) {
-        if (result.ok && 'executions' in result.outcome)
-          received.push(result.outcome.executions.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0));
-      }
-      return results;
-    }) as Backend['execute'];
-    a = app({ backend: altered(inner, { execute }) });
-    const task = a.task('t', ({ input }: TaskContext<Uint8Array>) => input.byteLength);
-    const size = 2 * 1024 * 1024;
-    const runs = await task.runMany(Array.from({ length: 40 }, () => new Uint8Array(size)));
-    await a.worker({ slots: 100 });
-    expect(await Promise.all(runs.map((run) => run.result()))).toEqual(runs.map(() => size));
-    expect(received[0]).toBeLessThanOrEqual(16 * size);
-    expect(Math.max(...received.slice(1))).toBeLessThanOrEqual(16 * 1024 * 1024);
-    expect(received.reduce((sum, bytes) => sum + bytes, 0)).toBe(40 * size);
   });
 
   it('what a claim ended hides no work behind it', async () => {

@@ -55,7 +55,7 @@ export const grantScenarios: readonly ConformanceScenario[] = [
         [execution.claimKind, execution.attemptType, execution.leaseEpoch, execution.priority],
         ['fresh', 'initial', 1, 5],
       );
-      assert.deepEqual([...execution.inputPayload], [...LONG_INPUT]);
+      assert.deepEqual([...(execution.inputPayload ?? [])], [...LONG_INPUT]);
       await backend.renewLease({ handle, leaseTtlMs: TTL_MS });
       await backend.completeExecution({ handle });
       assert.equal(await stateOf(engine, executionId), 'completed');
@@ -77,7 +77,7 @@ export const grantScenarios: readonly ConformanceScenario[] = [
         { name: 'claimForWorker', args: { partition: PARTITION, ...owner, claims: [ids()] } },
       ] as const);
       assert.ok(byId.ok && ofLane.ok && ofLane.outcome.kind === 'claimed');
-      assert.deepEqual([...byId.outcome.inputPayload], [...LONG_INPUT]);
+      assert.deepEqual([...(byId.outcome.inputPayload ?? [])], [...LONG_INPUT]);
       assert.equal(ofLane.outcome.executions[0]?.executionId, other);
     },
   },

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { handleOf } from '../../../model/handle.js';
+import { LIMITS } from '../../../model/limits.js';
 import type { ArgsOf } from '../../../model/machine.js';
 import type { Wake } from '../../backend/backend.js';
 import { grantScenarios } from './grants.js';
@@ -61,7 +62,7 @@ export const conformance: readonly ConformanceScenario[] = [
         [claimed.claimKind, claimed.attemptType, claimed.attemptIndex, claimed.leaseEpoch],
         ['fresh', 'initial', 0, 1],
       );
-      assert.deepEqual(Uint8Array.from(claimed.inputPayload), input);
+      assert.deepEqual(Uint8Array.from(claimed.inputPayload ?? []), input);
       assert.deepEqual(claimed.tags, { 'team.name': 'Größe' });
       assert.equal(claimed.payloadEncoding, 'raw');
       assert.equal(claimed.leaseExpiresAt, engine.now() + TTL_MS);
@@ -77,6 +78,21 @@ export const conformance: readonly ConformanceScenario[] = [
       const info = await engine.backend.readExecutionInfo({ executionId });
       assert.deepEqual([info?.resultBytes, info?.resultEncoding, info?.payloadBytes], [3, 'raw', 5]);
       assert.deepEqual(await eventTypes(engine), ['execution_created', 'execution_claimed', 'execution_completed']);
+    },
+  },
+  {
+    name: 'a claim carries an input of 32 KiB, and leaves a longer one for its owner to read',
+    async run(engine) {
+      const lengths = [LIMITS.maxClaimedInputBytes, LIMITS.maxClaimedInputBytes + 1, LIMITS.maxPartBytes + 1];
+      for (const length of lengths) {
+        const input = new Uint8Array(length).fill(7);
+        const executionId = await create(engine, { inputPayload: input });
+        const { payloadBytes, inputPayload } = await take(engine);
+        const isCarried = length <= LIMITS.maxClaimedInputBytes;
+        assert.deepEqual([payloadBytes, inputPayload?.byteLength], [length, isCarried ? length : undefined]);
+        const read = await engine.backend.readExecutionContext({ executionId });
+        assert.ok(Buffer.from(input).equals(read.inputPayload));
+      }
     },
   },
   {
