@@ -8,7 +8,7 @@ export type Commands = Parameters<Execute>[0];
 export type Override = { [Key in keyof Backend]?: Backend[Key] };
 
 /** A backend that does some things differently. */
-export function altered(inner: Backend, override: Override): Backend {
+function altered(inner: Backend, override: Override): Backend {
   return Object.assign(Object.create(inner) as Backend, override);
 }
 
