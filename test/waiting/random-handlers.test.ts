@@ -26,6 +26,8 @@ type Part =
 interface ChildPart {
   readonly ms: number;
   readonly fails: boolean;
+  /** Its input is so long that two of them exceed one call. */
+  readonly text?: string;
 }
 type Move = { readonly signal: Channel } | { readonly pass: number } | 'kill';
 interface Program {
@@ -106,6 +108,8 @@ const wait = (kind: Channel, timeout?: number): Part => ({ do: 'wait', kind, tim
 const child = (ms: number): Part => ({ do: 'children', kind: 'all', of: [{ ms, fails: false }] });
 const of = (kind: 'seq' | 'all' | 'race', ...parts: Part[]): Part => ({ do: kind, parts });
 
+const LONG = 'x'.repeat(3 * 1024 * 1024);
+
 /** Programs that once had another outcome in a later run. */
 const FOUND: readonly Program[] = [
   // A timeout passes before any suspension has stored it, and a signal comes before the next run.
@@ -139,6 +143,16 @@ const FOUND: readonly Program[] = [
   {
     part: of('all', of('race', sleep(300), child(40)), of('seq', wait('a'), step(2_000), wait('b'))),
     moves: [{ pass: 5 }, { signal: 'a' }, { pass: 5_000 }],
+    slow: [],
+  },
+  // Two of three children decide, each of which takes a call; the process is killed between these calls.
+  {
+    part: of(
+      'seq',
+      { do: 'children', kind: 'quorum', of: [0, 300, 40].map((ms) => ({ ms, fails: false, text: LONG })) },
+      step(5),
+    ),
+    moves: [{ pass: 5 }, 'kill', { pass: 5_000 }],
     slow: [],
   },
 ];

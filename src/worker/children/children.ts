@@ -67,7 +67,7 @@ export class ChildrenOfRun {
   private reading: Promise<void> | undefined;
   /** The newest group that was read. */
   private lastRound = 0;
-  /** The last use that created children in this run: the group of the execution is about these. */
+  /** The use that created the newest group of the execution in this run. */
   private newest: Asked | undefined;
   /** Uses begin one after the other, so that each has its number and its group. */
   private beginning: Promise<void> = Promise.resolve();
@@ -136,16 +136,32 @@ export class ChildrenOfRun {
       const rows = await this.rowsOf(missing);
       if (checkpoint.passed === undefined)
         checkSame(checkpoint, (await checkpoints.record(checkpoint, { failed: false, value: plan })).value, plan);
-      let asNewGroup = !this.isGroup(begun);
-      for (const part of partsOf(rows)) {
-        await this.spawn(part, asked.needed, asNewGroup);
-        asNewGroup = false;
-      }
-      this.newest = asked;
+      await this.createAll(begun, rows);
       return begun;
     } finally {
       checkpoints.leave(checkpoint);
     }
+  }
+
+  /**
+   * Creates children, in as many calls as their inputs take. The engine would decide an `any` or a `quorum` by the first
+   * of several calls. So each call then makes a group that cancels nothing, and this worker decides the use and cancels
+   * the rest.
+   */
+  private async createAll(begun: Begun, rows: Awaited<ReturnType<ChildrenOfRun['rowsOf']>>): Promise<void> {
+    const { asked, own } = begun;
+    const parts = partsOf(rows);
+    const isWhole = parts.length === 1 && rows.length === own.length;
+    const isDecidedHere = !isWhole && asked.needed.kind !== 'all';
+    const policy = isDecidedHere ? ({ kind: 'any_of', onSatisfied: 'let_run' } as const) : policyOf(asked.needed);
+    let asNewGroup = isDecidedHere || !this.isGroup(begun);
+    for (const part of parts) {
+      await this.spawn(part, policy, asNewGroup);
+      asNewGroup = isDecidedHere;
+    }
+    this.newest = isWhole ? asked : undefined;
+    // An earlier part can have been decided before the last one was created, which was then a group of its own.
+    if (!isWhole) await this.lookAgain();
   }
 
   /** Whether the group of the execution is about this use, or as much of it as exists. */
@@ -157,7 +173,7 @@ export class ChildrenOfRun {
 
   /**
    * Cancels children that a decided use no longer needs, if the engine has not: it decides only the newest group, and
-   * this one was no longer the newest when it was decided.
+   * only one that was created by one call.
    */
   private async cancelRest(begun: Begun): Promise<void> {
     const { needed } = begun.asked;
@@ -165,12 +181,10 @@ export class ChildrenOfRun {
     const decided = this.decidedIn(begun);
     const edges = this.edgesOf(own);
     if (needed.kind === 'all' || needed.onSatisfied === 'let_run' || decided === undefined) return;
+    if (this.isGroup(begun)) return;
     const { attempt, deps } = this;
     const reason = decided.kind === 'satisfied' ? SIBLING_SATISFIED : NO_QUORUM;
-    const rest = own.filter((_, place) => {
-      const edge = edges[place];
-      return edge?.edgeState === 'unsatisfied' && edge.round < this.lastRound;
-    });
+    const rest = own.filter((_, place) => edges[place]?.edgeState === 'unsatisfied');
     await Promise.all(
       rest.map(({ executionId }) =>
         untilAnswered(attempt, deps.clock, async () => {
@@ -199,7 +213,7 @@ export class ChildrenOfRun {
   /** Creates children under the fence, atomically. */
   private async spawn(
     children: Awaited<ReturnType<ChildrenOfRun['rowsOf']>>,
-    needed: Needed,
+    policy: ReturnType<typeof policyOf>,
     asNewGroup: boolean,
   ): Promise<void> {
     const { attempt, deps } = this;
@@ -209,7 +223,7 @@ export class ChildrenOfRun {
       executionId,
       fence: { leaseId, leaseEpoch, attemptId },
       flowId: flowOfChildren(executionId),
-      policy: policyOf(needed),
+      policy,
       asNewGroup,
       children,
     };
@@ -231,6 +245,12 @@ export class ChildrenOfRun {
       .then((known) => void (this.known = known))
       .finally(() => (this.reading = undefined));
     return this.reading;
+  }
+
+  /** Reads the edges after a read that is under way. */
+  private async lookAgain(): Promise<void> {
+    await this.reading?.catch(() => undefined);
+    await this.look();
   }
 
   /** Reads until no child has ended between two pages: an end that is not seen would not be waited for. */

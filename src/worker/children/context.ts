@@ -31,8 +31,8 @@ type ChildList = readonly Child<unknown>[];
  * Starts runs of other tasks and waits for them without a slot: this run of the handler ends, and once the children are
  * decided the handler runs again from the beginning and gets the results here.
  *
- * The children are created together, in one atomic step, when the promise is awaited. When their parent is cancelled,
- * fails or expires, they are cancelled with it.
+ * The children are created together, in one atomic step, when the promise is awaited; inputs beyond 4 MiB, or more than
+ * 500 children, take several. When their parent is cancelled, fails or expires, they are cancelled with it.
  *
  * @throws ChildrenFailedError if too many did not complete; it says which ones and why
  * @throws EngineError `step_changed` if an earlier run asked for other children under this name, `step_misused` inside

@@ -211,6 +211,33 @@ describe('children', () => {
     expect(await run.result()).toBe(501);
   });
 
+  test.each(['alone', 'beside a sleep'])('whose inputs exceed one call race as one group, %s', async (how) => {
+    const large = 'x'.repeat(3 * 1024 * 1024);
+    const heavy = t.app.task(`heavy ${how}`, async ({ input, sleep }: TaskContext<{ ms: number; large: string }>) => {
+      if (input.ms === 0) throw new NonRetryableError('it is broken', { category: 'broken' });
+      await sleep(input.ms);
+      return input.ms;
+    });
+    const waits = (...all: number[]) => all.map((ms) => child(heavy, { ms, large }));
+    const parent = t.app.task(`race of heavy ones ${how}`, async ({ children, sleep }: TaskContext<null>) => {
+      const beside = how === 'alone' ? undefined : sleep('20s');
+      const first = await children.any(waits(60_000, 0, 1_000, 5_000));
+      const both = await children.quorum(2, waits(0, 3_000, 60_000, 2_000), { name: 'both' });
+      const none = children.quorum(2, waits(0, 60_000, 0), { name: 'none' });
+      const failed = await none.then(String, (error: ChildrenFailedError) => error.failed.map(({ index }) => index));
+      const some = await children.quorum(2, waits(100, 200, 2_000), { name: 'some', onSatisfied: 'let_run' });
+      await beside;
+      return { first, both, failed, some };
+    });
+    const run = await parent.run(null);
+    await t.advance('30s');
+    expect(await run.result()).toEqual({ first: 1_000, both: [3_000, 2_000], failed: [0, 2], some: [100, 200] });
+    const states = await children(run);
+    expect(states.filter((row) => row.endsWith('cancelled'))).toHaveLength(4);
+    expect(states.filter((row) => row.endsWith('completed'))).toHaveLength(6);
+    expect(states.filter((row) => row.endsWith('failed'))).toHaveLength(4);
+  });
+
   test('of an empty list is an empty list', async () => {
     const parent = t.app.task('alone', ({ children }: TaskContext<null>) => children.all([]));
     const run = await parent.run(null);
