@@ -257,10 +257,12 @@ function edgesOf(log: readonly LoggedEvent[], { tables }: PartitionState): strin
   const resolved = new Set<string>();
   const found: string[] = [];
   for (const { event, sequence } of log) {
-    if (event.type !== 'dependency_resolved') continue;
-    const edge = `${event.executionId} ${event.edgeId}`;
-    if (resolved.has(edge)) found.push(`entry ${sequence}: the edge ${edge} is resolved twice`);
-    resolved.add(edge);
+    if (event.type !== 'dependency_resolved' && event.type !== 'dependencies_resolved') continue;
+    for (const { edgeId } of event.type === 'dependency_resolved' ? [event] : event.edges) {
+      const edge = `${event.executionId} ${edgeId}`;
+      if (resolved.has(edge)) found.push(`entry ${sequence}: the edge ${edge} is resolved twice`);
+      resolved.add(edge);
+    }
   }
   for (const { executionId, dependencies = {} } of tables.execution.values())
     for (const edgeId of Object.keys(dependencies))

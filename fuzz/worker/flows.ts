@@ -27,6 +27,8 @@ export interface FlowFacts {
   isCancelled: boolean;
 }
 
+type EdgeOutcome = EventNamed<'dependency_resolved'>['edgeOutcome'];
+
 /** The dependencies of a member. */
 interface Group {
   readonly downstream: string;
@@ -36,7 +38,7 @@ interface Group {
   k: number;
   /** UUIDs of its upstreams, by edge id. */
   readonly upstreams: Map<string, string>;
-  readonly resolved: Map<string, EventNamed<'dependency_resolved'>['edgeOutcome']>;
+  readonly resolved: Map<string, EdgeOutcome>;
   fired: EventNamed<'edge_group_fired'> | undefined;
 }
 
@@ -118,7 +120,9 @@ export class Flows {
       const { groupPolicy: policy, onSatisfied, quorumK: k } = event;
       Object.assign(this.groupOf(event.executionId, false), { policy, onSatisfied, k });
     }
-    if (event.type === 'dependency_resolved') this.resolved(event);
+    if (event.type === 'dependency_resolved') this.resolved(event.executionId, event.edgeId, event.edgeOutcome);
+    if (event.type === 'dependencies_resolved')
+      for (const { edgeId } of event.edges) this.resolved(event.executionId, edgeId, 'impossible');
     if (event.type === 'edge_group_fired') this.fired(event);
     if (event.type === 'execution_claimed') this.claimed(event.executionId);
   }
@@ -141,7 +145,7 @@ export class Flows {
     else this.groups.set(executionId, { ...this.groupOf(executionId, true), isParent: true });
   }
 
-  private resolved({ executionId, edgeId, edgeOutcome }: EventNamed<'dependency_resolved'>): void {
+  private resolved(executionId: string, edgeId: string, edgeOutcome: EdgeOutcome): void {
     const group = this.groups.get(executionId);
     if (group === undefined || group.isParent) return;
     if (group.resolved.has(edgeId))

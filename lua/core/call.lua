@@ -124,7 +124,7 @@ local function begin(call, argv, at)
   -- Whether the execution of the last step is in hand, see lua/step/record.lua.
   call.records_steps = false
   -- The edges to one execution, as they were read.
-  call.edges = false
+  call.edges, call.together = false, false
   ff.no_moves()
   -- Notices to send, see lua/core/notices.lua.
   call.mended, call.marked, call.announces_log, call.ends, call.noted_streams = false, false, false, false, false

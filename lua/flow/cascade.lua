@@ -190,7 +190,7 @@ local function wake(call, flow, execution, suspension)
   return nil
 end
 
-local function resolve_edge(call, flow, bucket, execution, edge_id)
+local function resolve_edge(call, flow, bucket, execution, edge_id, together)
   if not bucket then return nil end
   if execution.resolved and execution.resolved[edge_id] then return nil end
   local edge = edge_to(call, execution, edge_id)
@@ -202,7 +202,7 @@ local function resolve_edge(call, flow, bucket, execution, edge_id)
   if edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
   local outcome = bucket == BUCKET.succeeded and EDGE_STATE.satisfied or EDGE_STATE.impossible
   local suspension = awaiting(call, execution, edge, bucket)
-  ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
+  ff.apply.dependency_resolved(call, execution, edge, outcome, bucket, together)
   if not suspension then return decide(call, flow, execution) end
   -- A suspended parent is not blocked: its group leaves at most the task for its siblings.
   local siblings = decide(call, flow, execution)
@@ -258,17 +258,20 @@ local function cancel_sibling(call, task, execution, step)
   if plain then ff.note_plain_sibling(call, task, execution) end
   if not step.is_only then return children, its_end end
   -- It has its own try: if the group is unreadable, the group is set aside.
-  return children, try_step(call, its_end, { id = task.about, edge = step.edge })
+  return children, try_step(call, its_end, { id = task.about, edge = step.edge, together = step.together })
 end
 
 local function run_step(call, task, step)
   local execution = look_at(call, task, step.id)
   if not execution then return nil end
   local flow = task.flow
-  if task.kind == WALK_KIND.resolve then return resolve_edge(call, flow, task.bucket, execution, step.edge) end
+  if task.kind == WALK_KIND.resolve then return resolve_edge(call, flow, task.bucket, execution, step.edge, step.together) end
   if task.kind == WALK_KIND.evaluate then return evaluate(call, flow, execution) end
   if task.kind == WALK_KIND.siblings then
     if ff.is_terminal(execution.situation) then return nil end
+    -- The end of a parent means more than its edge.
+    if execution.is_parent ~= '' then step.together = false end
+    if not step.together then ff.apply.dependencies_resolved(call) end
     return cancel_sibling(call, task, execution, step)
   end
   if not ff.owes_cancel(flow, execution.situation) then return nil end
@@ -309,6 +312,7 @@ local function cascade(call, tasks, units)
   local left, for_ending = units, math.max(1, math.min(units, LIMIT.units_of_an_ending))
   while #stack > 0 do
     local top = stack[#stack]
+    if not top.steps[top.at] then ff.apply.dependencies_resolved(call) end
     if not top.steps[top.at] and top.is_cut then
       top = read_ahead(call, top.task, left) or { steps = {}, at = 1 }
       stack[#stack] = top
@@ -336,6 +340,7 @@ local function cascade(call, tasks, units)
       end
     end
   end
+  ff.apply.dependencies_resolved(call)
   -- Completions of one call mostly lead to one execution, which is written after the last of them.
   if not call.completions then ff.leave_downstream(call) end
   local rest = {}

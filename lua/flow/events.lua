@@ -19,8 +19,8 @@ function ff.leave_downstream(call)
   call.downstream, call.edges = false, false
 end
 
--- Its writes are gathered with those of other edges.
-function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
+-- Its writes are gathered with those of other edges. `together`: so is its entry of the log.
+function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket, together)
   local is_counted = edge.edge_round == execution.group_round
   -- An older group of children is decided by the handler, so none of its edges is late.
   local is_late = ''
@@ -50,7 +50,29 @@ function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
     end
     execution.is_group_stale = true
   end
-  ff.append(call, EVENT.dependency_resolved, execution.id, edge.id .. '\t' .. outcome .. '\t' .. bucket, '')
+  if together then
+    ff.resolve_together(call, execution.id, edge.id)
+  else
+    ff.append(call, EVENT.dependency_resolved, execution.id, edge.id .. '\t' .. outcome .. '\t' .. bucket, '')
+  end
+end
+
+-- Gathers edges of one execution for one entry of the log: their upstreams were cancelled, which decides nothing.
+function ff.resolve_together(call, id, edge_id)
+  local edges = call.together
+  if not edges then
+    edges = { of = id }
+    call.together = edges
+  end
+  edges[#edges + 1] = edge_id
+end
+
+-- Logs the edges that were gathered.
+function ff.apply.dependencies_resolved(call)
+  local edges = call.together
+  if not edges then return end
+  call.together = false
+  ff.append(call, EVENT.dependencies_resolved, edges.of, table.concat(edges, ' '), '')
 end
 
 -- The execution runs again, and waits again for an impossible edge. Needs its group counted.

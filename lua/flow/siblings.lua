@@ -72,8 +72,10 @@ function ff.siblings_ahead(call, task, limit)
     end
     if size == limit then break end
   end
+  -- A suspended group may also wait for children: the end of each is then looked at.
+  local is_decided = group.group_state ~= GROUP_STATE.pending and group.situation ~= SITUATION.suspended
   return { task = task, steps = edges, at = 1, is_cut = size == limit, texts = texts, upstreams = upstreams,
-    outgoing = only_edges_of(call.base, upstreams) }
+    outgoing = only_edges_of(call.base, upstreams), is_decided = is_decided }
 end
 
 -- The step of an upstream that is ended like any execution.
@@ -81,7 +83,7 @@ function ff.sibling_step(ahead)
   local at = ahead.at
   local edge = ahead.steps[at]
   local is_only = ahead.outgoing[at] == edge .. ahead.task.about
-  return { cursor = edge, edge = edge, id = ahead.upstreams[at], is_only = is_only }
+  return { cursor = edge, edge = edge, id = ahead.upstreams[at], is_only = is_only, together = is_only and ahead.is_decided }
 end
 
 -- Whether an execution waits for its first claim, and only its flow, its rules and its needs are recorded of it.
@@ -91,7 +93,6 @@ function ff.is_plain_sibling(execution)
 end
 
 local UNRESOLVED = '^\t' .. EDGE_STATE.unsatisfied .. '\t((%d*)\t%d+)\t\t\t\t%d*\t([^\t]*)$'
-local FAILED = '\t' .. EDGE_STATE.impossible .. '\t' .. BUCKET.failed
 local IMPOSSIBLE = '\t' .. EDGE_STATE.impossible .. '\t'
 local LIFE_OF_PLAIN = '^' .. SITUATION.ready .. '\t\t\t%d+\t\t\t'
 
@@ -143,7 +144,7 @@ local function end_each(call, ahead, left, for_ending, group, ended)
     resolved[size + 1], resolved[size + 2] = edge, id .. IMPOSSIBLE .. staged .. how .. late .. end_order .. '\t' .. ref
     group.resolved = resolved
     if is_counted then group.failed, group.is_group_stale = group.failed + 1, true end
-    ff.append(call, EVENT.dependency_resolved, about, edge .. FAILED, '')
+    ff.resolve_together(call, about, edge)
     task.cursor = edge
     at, left = at + 1, left - 1
     ahead.at = at
@@ -155,9 +156,7 @@ end
 function ff.end_alike(call, ahead, left, for_ending)
   local task, group = ahead.task, call.downstream
   local alike = task.alike
-  if not alike or not group or group.id ~= task.about or group.group_state == GROUP_STATE.pending then return left end
-  -- It may also wait for children: the end of each is then looked at.
-  if group.situation == SITUATION.suspended then return left end
+  if not alike or not ahead.is_decided or not group or group.id ~= task.about then return left end
   local ended = {}
   local ran, answer = pcall(end_each, call, ahead, left, for_ending, group, ended)
   if ended[1] then
@@ -169,6 +168,9 @@ function ff.end_alike(call, ahead, left, for_ending)
     for i = 1, call.streams_until and #ended or 0 do ff.note_stream(call, ended[i]) end
     ff.shelve_many(call, SITUATION.cancelled, ended)
   end
-  if not ran then error(answer) end
+  if not ran then
+    ff.apply.dependencies_resolved(call)
+    error(answer)
+  end
   return answer
 end

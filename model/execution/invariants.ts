@@ -485,6 +485,7 @@ const AFTER_AN_END: ReadonlySet<string> = new Set([
   'stream_removed',
   // Its upstreams end whether or not it has ended.
   'dependency_resolved',
+  'dependencies_resolved',
   'dependency_reopened',
   'edge_group_fired',
 ]);

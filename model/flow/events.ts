@@ -3,7 +3,7 @@ import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { EXECUTION, filter, naming } from '../execution/facts.js';
 import { BUCKETS, CANCELLATION_POLICIES, FLOW, GROUP_POLICIES, ON_SATISFIED, WALK, WALK_KINDS } from './facts.js';
-import { stagedEdges } from './staged-edges.js';
+import { resolvedEdges, stagedEdges } from './staged-edges.js';
 
 /** Letters of the outcomes of edges and groups. */
 const OUTCOMES = { satisfied: 's', impossible: 'i' } as const;
@@ -61,6 +61,10 @@ export const flowEvents = {
   /** An upstream ended, which determines the state of the edge. */
   dependency_resolved: event('dependency_resolved', 'ar', EXECUTION, {
     edge: { edgeId: fact.id(), edgeOutcome: fact.word(OUTCOMES), bucket: fact.word(BUCKETS) },
+  }),
+  /** Upstreams that its decided group no longer needed were cancelled, which makes these edges impossible. */
+  dependencies_resolved: event('dependencies_resolved', 'ai', EXECUTION, {
+    long: { edges: fact.recordsAs(resolvedEdges) },
   }),
   /** The execution runs again, and the impossible edge may still be satisfied: the execution waits for it again. */
   dependency_reopened: event('dependency_reopened', 'ab', EXECUTION, { edge: { edgeId: fact.id() } }),

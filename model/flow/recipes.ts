@@ -1,5 +1,6 @@
 /** The effects of flow events on executions. The Lua twins are in `lua/flow/events.lua`. */
 import { changes } from '../core/entity.js';
+import type { EventNamed } from '../events.js';
 import type { Execution } from '../execution/facts.js';
 import { become, end, endOwnership } from '../execution/lifecycle.js';
 import { isRunnable } from '../execution/situation.js';
@@ -12,6 +13,7 @@ type OfExecution =
   | 'dependencies_staged'
   | 'edge_group_policy_set'
   | 'dependency_resolved'
+  | 'dependencies_resolved'
   | 'dependency_reopened'
   | 'edge_group_fired'
   | 'dependencies_met'
@@ -38,6 +40,32 @@ function unblock(execution: Execution, at: number): void {
 }
 
 const COUNTS = { succeeded: 'succeededCount', failed: 'failedCount', skipped: 'skippedCount' } as const;
+
+/** Resolves an edge by the end of its upstream. */
+function resolve(
+  execution: Execution,
+  {
+    edgeId,
+    edgeOutcome,
+    bucket,
+    at,
+  }: Pick<EventNamed<'dependency_resolved'>, 'edgeId' | 'edgeOutcome' | 'bucket' | 'at'>,
+): void {
+  const dependency = execution.dependencies?.[edgeId];
+  if (dependency === undefined) return;
+  dependency.edgeState = edgeOutcome;
+  dependency.resolvedAt = at;
+  dependency.bucket = bucket;
+  if (dependency.edgeRound > 0) {
+    execution.endedChildren += 1;
+    execution.openChildren -= 1;
+    dependency.endOrder = execution.endedChildren;
+  }
+  const isCounted = dependency.edgeRound === execution.groupRound;
+  // An older group of children is decided by the handler, so none of its edges is late.
+  dependency.isLate = isCounted ? execution.groupState !== 'pending' : dependency.edgeRound === 0;
+  if (isCounted) execution[COUNTS[bucket]] += 1;
+}
 
 export const flowRecipes: Recipes = {
   flow_member_added: changes((execution, event) => {
@@ -80,21 +108,9 @@ export const flowRecipes: Recipes = {
     execution.quorumK = event.quorumK;
     execution.groupState = 'pending';
   }),
-  dependency_resolved: changes((execution, event) => {
-    const dependency = execution.dependencies?.[event.edgeId];
-    if (dependency === undefined) return;
-    dependency.edgeState = event.edgeOutcome;
-    dependency.resolvedAt = event.at;
-    dependency.bucket = event.bucket;
-    if (dependency.edgeRound > 0) {
-      execution.endedChildren += 1;
-      execution.openChildren -= 1;
-      dependency.endOrder = execution.endedChildren;
-    }
-    const isCounted = dependency.edgeRound === execution.groupRound;
-    // An older group of children is decided by the handler, so none of its edges is late.
-    dependency.isLate = isCounted ? execution.groupState !== 'pending' : dependency.edgeRound === 0;
-    if (isCounted) execution[COUNTS[event.bucket]] += 1;
+  dependency_resolved: changes(resolve),
+  dependencies_resolved: changes((execution, { edges, at }) => {
+    for (const { edgeId } of edges) resolve(execution, { edgeId, edgeOutcome: 'impossible', bucket: 'failed', at });
   }),
   dependency_reopened: changes((execution, event) => {
     const dependency = execution.dependencies?.[event.edgeId];

@@ -1,4 +1,4 @@
-/** The text of edges that lead to one execution, in calls and in the log. */
+/** The texts of edges that lead to one execution, in calls and in the log. */
 import { EngineError } from '../errors.js';
 import type { ValueCodec } from '../core/facts.js';
 import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
@@ -23,5 +23,15 @@ export const stagedEdges: ValueCodec<readonly StagedEdge[]> = {
       const [edgeId = '', upstream = '', ...words] = line.split(' ');
       if (!isShortId(edgeId) || !isShortId(upstream)) throw new EngineError('corruption', 'An edge has no ids.');
       return { edgeId: uuidOf(edgeId), upstream: uuidOf(upstream), dataPassingRef: words.join(' ') };
+    }),
+};
+
+/** Edges that were resolved together: their ids. */
+export const resolvedEdges: ValueCodec<readonly Pick<StagedEdge, 'edgeId'>[]> = {
+  encode: (edges) => edges.map(({ edgeId }) => shortIdOf(edgeId)).join(' '),
+  decode: (text) =>
+    text.split(' ').map((edgeId) => {
+      if (!isShortId(edgeId)) throw new EngineError('corruption', 'An edge has no id.');
+      return { edgeId: uuidOf(edgeId) };
     }),
 };

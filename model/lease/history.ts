@@ -102,6 +102,7 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'dependencies_staged':
     case 'edge_group_policy_set':
     case 'dependency_resolved':
+    case 'dependencies_resolved':
     case 'dependency_reopened':
     case 'edge_group_fired':
     case 'dependencies_met':

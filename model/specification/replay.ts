@@ -339,6 +339,7 @@ const COUNTS: { readonly [Type in ExecutionEvent['type']]: Count<Type> } = {
   pending_waitpoint_created: waited,
   edge_group_policy_set: ignore,
   dependency_resolved: ignore,
+  dependencies_resolved: ignore,
   dependency_reopened: ignore,
   edge_group_fired: ignore,
   grant_lapsed: ignore,

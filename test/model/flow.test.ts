@@ -238,6 +238,31 @@ describe('groups', () => {
     expect(story.states(2, 100, 200)).toEqual(['cancelled', 'cancelled', 'cancelled']);
   });
 
+  test('the edges of those that a decided group needs no more are resolved by one event, and that of a parent by its own', () => {
+    const story = fan(12, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
+    story.claim();
+    const children = [{ ...member(50), edgeId: uuid(750) }];
+    story.run('spawnChildren', { executionId: idOf(5), source: 'operator_override', flowId: FLOW, children });
+    story.end(1);
+    const resolved = story.events.flatMap((event) => {
+      if (event.type === 'dependency_resolved') return [[event.executionId, event.edgeId]];
+      return event.type === 'dependencies_resolved'
+        ? [[event.executionId, ...event.edges.map(({ edgeId }) => edgeId)]]
+        : [];
+    });
+    const edges = (...numbers: number[]) => numbers.map((n) => edge(n, 999).edgeId);
+    expect(resolved).toEqual([
+      [idOf(999), ...edges(1)],
+      [idOf(999), ...edges(2, 3, 4)],
+      [idOf(999), ...edges(5)],
+      [idOf(5), uuid(750)],
+      [idOf(999), ...edges(6, 7, 8, 9, 10, 11, 12)],
+    ]);
+    const dependencies = Object.values(story.execution(999)?.dependencies ?? {});
+    expect(dependencies.filter(({ isLate, bucket }) => isLate && bucket === 'failed')).toHaveLength(11);
+    expect(story.execution(999)).toMatchObject({ succeededCount: 1, failedCount: 11 });
+  });
+
   test('a pass of one unit goes on too', () => {
     const story = fan(70, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
     story.claim();
