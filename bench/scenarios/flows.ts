@@ -253,7 +253,12 @@ async function claimed(backend: Backend, laneId: string, count: number) {
 }
 
 /** Looks without a pause until so many members of a flow are in a state. */
-async function membersAre(backend: Backend, flowId: string, state: 'waiting' | 'cancelled', count: number): Promise<void> {
+async function membersAre(
+  backend: Backend,
+  flowId: string,
+  state: 'waiting' | 'cancelled',
+  count: number,
+): Promise<void> {
   for (;;) {
     const flow = await backend.describeFlow({ flowId });
     if (flow?.members[state] === count) return;
