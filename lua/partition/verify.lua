@@ -265,7 +265,8 @@ end
 
 -- A position of the log, the most entries after it, and flows; no flows mean all lanes. Answers nothing when there are
 -- more entries, or some are missing; otherwise the current position, rows of the executions of these entries, ids of
--- those that no longer exist, and the counts of these flows, or of every lane: all at the same moment.
+-- those that no longer exist, the counts of these flows, or of every lane, and `1` when anything is in quarantine: all
+-- at the same moment.
 function steps.recount(call, position, most, ...)
   local entries, is_whole = entries_behind(call, position, most + 1)
   if not is_whole or #entries > tonumber(most) then return false end
@@ -285,7 +286,8 @@ function steps.recount(call, position, most, ...)
   for i = 1, #names do
     counts[i] = { names[i], command('HGETALL', call.base .. KEY.counts .. names[i]) }
   end
-  return { ff.digits(call.sequence), rows, gone, counts }
+  local is_aside = command('HLEN', call.base .. KEY.quarantine) > 0
+  return { ff.digits(call.sequence), rows, gone, counts, is_aside and '1' or '' }
 end
 
 -- Lanes, letters of situations, and numbers: the correction of a count (`add`), or the count that replaces an

@@ -8,8 +8,8 @@ export interface FlowKeys {
   /** Flows with an index of members, and of edges. */
   readonly members: readonly string[];
   readonly edges: readonly string[];
-  /** Executions with incoming edges, and with outgoing edges. */
-  readonly dependent: readonly string[];
+  /** Executions with incoming edges, or that wait for others; and with outgoing edges. */
+  readonly dependent: Iterable<string>;
   readonly leading: readonly string[];
   /** Executions with a single outgoing edge. */
   readonly onlyEdges: readonly string[];

@@ -6,6 +6,7 @@
 import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
 import { entityNameIn } from '../../model/partition/quarantine.js';
 import { isShortId } from '../../model/short-id.js';
+import { SITUATIONS } from '../../model/execution/situation.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
 import { executionOfKey, familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
 import { listOf, numberOf, pairsOf, repliesOf, rowsOf, textOf, textsOf, type WireReply } from './reply.js';
@@ -87,9 +88,14 @@ export class Verification {
     };
   }
 
-  /** The keys of flows. */
+  /** The keys of flows. Members that wait without edges can have missed the seal of their flow. */
   private flowKeys() {
-    const { dependent, leading, onlyEdges } = this;
+    const { leading, onlyEdges } = this;
+    const dependent = new Set(this.dependent);
+    for (const [id, row] of this.counted) {
+      const [, letter, , flow] = row.split('\t');
+      if (letter === SITUATIONS.blocked_dependencies.letter && flow !== '') dependent.add(id);
+    }
     return { members: this.named('members'), edges: this.named('edges'), dependent, leading, onlyEdges };
   }
 
@@ -283,11 +289,11 @@ export class Verification {
         if (!(await this.catchUp())) return false;
         continue;
       }
-      const [position, rows, gone, counts] = repliesOf(answer, 4);
+      const [position, rows, gone, counts, isAside] = repliesOf(answer, 5);
       this.position = numberOf(position);
       this.countRows(textsOf(rows));
       for (const id of textsOf(gone)) this.counted.delete(id);
-      await this.correct(listOf(counts), flows);
+      await this.correct(listOf(counts), flows, textOf(isAside) === '1');
       return true;
     }
     return false;
@@ -308,7 +314,11 @@ export class Verification {
     return true;
   }
 
-  private async correct(counts: readonly WireReply[], flows: readonly string[]): Promise<void> {
+  /**
+   * Corrects counts. Those that are too high stay while anything is in quarantine: an execution that cannot be read is
+   * still counted, and without it the end of its flow would come too early.
+   */
+  private async correct(counts: readonly WireReply[], flows: readonly string[], isAside: boolean): Promise<void> {
     const wanted = new Set(flows);
     const expected = new Map<string, number>();
     const add = (lane: string, letter: string, number: number): void => {
@@ -332,7 +342,8 @@ export class Verification {
         if (!WHOLE.test(count)) unreadable.add(`${lane}\t${letter}`);
       }
     }
-    const wrong = [...expected].filter(([key, number]) => number !== 0 || unreadable.has(key));
+    const isWrong = (number: number): boolean => number > 0 || (number < 0 && !isAside);
+    const wrong = [...expected].filter(([key, number]) => isWrong(number) || unreadable.has(key));
     for (const some of chunksOf(wrong, AT_ONCE)) {
       const parts = some.flatMap(([key, number]) => [
         ...key.split('\t'),

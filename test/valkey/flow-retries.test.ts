@@ -3,7 +3,8 @@
  * so no work that has not run is purged or cancelled.
  */
 import { beforeAll, beforeEach, expect, test } from 'vitest';
-import { RECORDS, SUFFIXES } from '../../lua/layout.js';
+import { COUNTED_FLOW, KEYS, RECORDS, SUFFIXES } from '../../lua/layout.js';
+import { SITUATIONS } from '../../model/execution/situation.js';
 import { memberOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import {
@@ -197,12 +198,12 @@ test('a flow that lost its last live member while it could not be read ends when
 });
 
 test('a member that has not ended is never purged, although the counts of its flow do not know it', async () => {
-  const { backend, now } = world.engine;
+  const { admin, engine } = world;
+  const { now } = engine;
   const flow = await flowOf('ab', { more: { b: { delayUntil: now() + 1_000 } } });
   const mend = await spoil(flow.core('b'));
   await later(2_000);
-  // It is not counted while it cannot be read.
-  await backend.verifyPartition({ partition: PARTITION });
+  await admin.del(keyOf(KEYS.counts + COUNTED_FLOW + memberOf(flow.flowId)));
   await complete('a');
   await mend();
   await later(3 * RETENTION_MS);
@@ -217,14 +218,48 @@ test('a member that has not ended is never purged, although the counts of its fl
   expect(await flow.describe()).toBeUndefined();
 });
 
-test('a member that could not be read when its flow was sealed starts when it is retried', async () => {
-  const flow = await flowOf('abc', { building: true, edges: ['ac'] });
-  const mend = await spoil(flow.core('a'));
-  await world.engine.backend.sealFlow({ flowId: flow.flowId });
+test('a member that could not be read while its partition was verified is counted when it can be read again', async () => {
+  const { backend, now } = world.engine;
+  const flow = await flowOf('ab', { more: { b: { delayUntil: now() + 1_000 } } });
+  const mend = await spoil(flow.core('b'));
+  await backend.verifyPartition({ partition: PARTITION });
+  await complete('a');
   await mend();
   await retry();
-  expect(await flow.states()).toBe('waiting waiting waiting_children');
+  expect(await flow.describe()).toMatchObject({
+    publicFlowState: 'blocked',
+    members: { delayed: 1, completed: 1 },
+    purgeAt: undefined,
+  });
+  expect(await backend.readCounts({ partition: PARTITION })).toMatchObject({
+    lanes: [{ states: { completed: 1, delayed: 1 }, total: 2 }],
+  });
+  await later(1_000);
+  await complete('b');
+  expect((await flow.describe())?.purgeAt).toBeDefined();
+  // Counts that are too high are corrected once nothing is in quarantine.
+  const counts = keyOf(KEYS.counts + LANE);
+  const { letter } = SITUATIONS.delayed;
+  await world.admin.hincrby(counts, letter, 1);
+  await backend.verifyPartition({ partition: PARTITION });
+  expect(await world.admin.hget(counts, letter)).toBe('0');
 });
+
+test.each(['its retry', 'a verification'])(
+  'a member that could not be read when its flow was sealed starts after %s',
+  async (by) => {
+    const { backend } = world.engine;
+    const flow = await flowOf('abc', { building: true, edges: ['ac'] });
+    const mend = await spoil(flow.core('a'));
+    await backend.sealFlow({ flowId: flow.flowId });
+    await mend();
+    expect(await flow.states()).toBe('waiting_children waiting waiting_children');
+    if (by === 'its retry') await retry();
+    else await backend.verifyPartition({ partition: PARTITION });
+    await due();
+    expect(await flow.states()).toBe('waiting waiting waiting_children');
+  },
+);
 
 test('a retried member of a flow that is being built waits for the seal', async () => {
   const { backend } = world.engine;
@@ -238,8 +273,8 @@ test('a retried member of a flow that is being built waits for the seal', async 
 });
 
 test.each([
-  ['cancel_all', 'cancelled cancelled cancelled cancelled'],
-  ['cancel_pending', 'cancelled cancelled active cancelled'],
+  ['cancel_all', 'cancelled cancelled cancelled'],
+  ['cancel_pending', 'cancelled cancelled active'],
 ] as const)(
   'members that could not be read when their flow was cancelled (%s) end when they are retried',
   async (cancellationPolicy, after) => {
@@ -252,7 +287,8 @@ test.each([
     expect(await setAside()).toHaveLength(4);
     await retry();
     await due();
-    expect(await flow.states()).toBe(after);
+    // The last one is skipped if the first one is retried before it.
+    expect(await flow.states()).toMatch(new RegExp(`^${after} (cancelled|skipped)$`));
   },
 );
 
