@@ -134,6 +134,15 @@ function ff.count_group(execution)
   execution.ended, execution.open = ff.count(execution.ended_children), ff.count(execution.open_children)
 end
 
+-- How many ends of children of an execution were recorded; empty for none.
+function ff.ended_children_of(execution)
+  local text = ff.load_extra(execution.key, execution.extras, FIELD.group)
+  if text == '' then return '' end
+  local group = { group = text }
+  ff.read_group(group)
+  return group.ended_children
+end
+
 local function counted(number)
   return number == 0 and '' or ff.digits(number)
 end

@@ -89,6 +89,7 @@ function ff.receive(call, execution, suspension, waitpoint, signal)
     evaluate(suspension, waitpoint, signal)
     ff.check_queue_of(call, execution)
   end
+  signal.ended_children = ff.ended_children_of(execution)
   local expires_at = ff.digits(math.min(call.now + signal.key_ttl_ms, LIMIT.max_integer))
   signal.text = signal.waitpoint_id .. '\t' .. signal.name .. '\t' .. signal.category .. '\t' .. signal.source_type .. '\t'
     .. signal.source_identity .. '\t' .. signal.key .. '\t' .. (signal.key == '' and '' or expires_at) .. '\t' .. signal.effect

@@ -141,13 +141,18 @@ function ff.apply.suspension_skipped(call, execution, ask)
     once_text(ask))
 end
 
+-- The stored text of a new signal; `place` is its number among the signals of the execution.
+function ff.text_of_signal(call, signal, place)
+  local text, carried, ended = signal.text .. '\t' .. call.now_text .. '\t' .. ff.digits(place), signal.carried, signal.ended_children
+  if ended ~= '' then return text .. '\t' .. (carried == '' and '\t\t\t\t' or carried) .. '\t' .. ended end
+  return carried == '' and text or text .. '\t' .. carried
+end
+
 -- `signal` is the table of lua/suspension/deliver.lua; `text` is its text in the event.
 function ff.apply.signal_accepted(call, execution, suspension, signal)
   local waitpoint, key = signal.waitpoint, suspension.key
   local change = {
-    key, WAITS.signal .. signal.id, signal.text .. '\t' .. call.now_text .. '\t' .. ff.digits(suspension.signal_count + 1)
-      .. (signal.carried == '' and '' or '\t' .. signal.carried),
-    WAITS.signal_count, ff.digits(suspension.signal_count + 1),
+    key, WAITS.signal .. signal.id, ff.text_of_signal(call, signal, suspension.signal_count + 1), WAITS.signal_count, ff.digits(suspension.signal_count + 1),
   }
   local matched = ff.count(waitpoint.matched_signal_count)
   if signal.is_matched then matched = matched + 1 end

@@ -20,9 +20,7 @@ end
 local function keep(call, execution, signal, counts)
   local key = execution.key .. SUFFIX.waits
   local change = {
-    key, WAITS.signal .. signal.id, signal.text .. '\t' .. call.now_text .. '\t' .. ff.digits(counts.signals + 1)
-      .. (signal.carried == '' and '' or '\t' .. signal.carried),
-    WAITS.signal_count, ff.digits(counts.signals + 1),
+    key, WAITS.signal .. signal.id, ff.text_of_signal(call, signal, counts.signals + 1), WAITS.signal_count, ff.digits(counts.signals + 1),
   }
   if signal.payload ~= '' then
     change[#change + 1] = WAITS.payload_bytes
@@ -63,6 +61,7 @@ function ff.decide.signal_execution(call, execution_id, signal_id, signal_name, 
     return ff.reject('signal_limit_exceeded', 'limit', 'payload_bytes')
   end
   local effect = WORDS.effect.kept_for_a_wait
+  signal.ended_children = ff.ended_children_of(execution)
   signal.text = '\t' .. signal_name .. '\t' .. signal_category .. '\t' .. source_type .. '\t' .. source_identity .. '\t\t\t' .. effect
   return { KIND.accepted, 'kept_for_a_wait' }, keep, execution, signal, counts
 end

@@ -119,7 +119,8 @@ local function fold(ask)
     signal.effect = effect
     signal.text = ff.waits_signal_text(signal.waitpoint_id, signal.signal_name, signal.signal_category, signal.source_type,
       signal.source_identity, signal.signal_key, signal.signal_key_expires_at, effect, signal.accepted_at, signal.place,
-      signal.correlation_id, signal.payload_bytes, signal.payload_encoding, signal.target_scope, signal.created_at)
+      signal.correlation_id, signal.payload_bytes, signal.payload_encoding, signal.target_scope, signal.created_at,
+      signal.ended_children)
     lines[i], ask.folded[i] = signal.id .. '\t' .. (effect == '' and LIMIT.first_effect or effect), signal
     if effect ~= WORDS.effect.no_op and effect ~= WORDS.effect.signal_ignored_matcher_failed then matched = matched + 1 end
     if added ~= '' then

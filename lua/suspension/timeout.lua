@@ -30,7 +30,7 @@ local function timeout_signal(suspension)
   local waitpoint_id = first.id
   return {
     id = suspension.suspension_id, waitpoint_id = waitpoint_id, waitpoint = first, key = '', added = '', is_matched = false,
-    payload = '', carried = '',
+    payload = '', carried = '', ended_children = suspension.ended_children,
     text = waitpoint_id .. '\t__timeout__\ttimeout\tengine\t' .. TIMEOUT .. '\t\t\t' .. WORDS.effect.no_op,
   }
 end
@@ -58,5 +58,6 @@ function ff.suspension_timeout(call, execution)
     return end_it, suspension, { purge_at = purge_at, purge_text = purge_text }
   end
   ff.check_queue_of(call, execution)
+  suspension.ended_children = ff.ended_children_of(execution)
   return auto_resume, suspension
 end

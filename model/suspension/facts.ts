@@ -155,8 +155,15 @@ export const waitsFacts = {
     /** Its suspension does not mark the signals that satisfy it as consumed. */
     keepsSignals: fact.flag(),
   },
-  /** `place`: its number among the signals of the execution, from 1. */
-  signal: { ...signalGiven, acceptedAt: fact.number(), place: fact.number(), ...signalCarried },
+  signal: {
+    ...signalGiven,
+    acceptedAt: fact.number(),
+    /** Its number among the signals of the execution, from 1. */
+    place: fact.number(),
+    ...signalCarried,
+    /** How many ends of children of the execution were recorded before it: their order within a millisecond. */
+    endedChildren: fact.counter(),
+  },
   /** The answer to a suspension with an idempotency key. */
   suspendKey: {
     /** Digest of the request. */

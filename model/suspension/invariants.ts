@@ -125,6 +125,14 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
+    name: 'signals are in one order with the ends of children',
+    holds({ waiting, endedChildren }) {
+      const inOrder = Object.values(waiting?.signals ?? {}).sort((a, b) => a.place - b.place);
+      const ends = [...inOrder.map((signal) => signal.endedChildren), endedChildren];
+      return ends.every((count, i) => i === 0 || count >= (ends[i - 1] as number));
+    },
+  },
+  {
     name: 'a suspension is over when its worker said, or never',
     holds: (it) => it.situation !== 'suspended' || it.dueAt === suspensionOf(it)?.timeoutAt,
   },

@@ -233,6 +233,8 @@ export const observeSignals = query({
 /** A signal as operators see it. */
 export interface SignalSummary extends ResumeSignal {
   readonly effect: SignalEffect;
+  /** How many ends of children of the execution were recorded before it. */
+  readonly endedChildren: number;
 }
 
 /** A page of the signals of an execution, in the order of their acceptance; empty if it never waited. */
@@ -249,10 +251,10 @@ export function signalsOf(
     .map(([id]) => id);
   const { page: ids, nextCursor } = pageOf(inOrder, args, (id) => waiting.signals[id]?.payloadBytes ?? 0);
   const signals = ids.flatMap((id) =>
-    signalOf(view, executionId, waiting, id).map((signal) => ({
-      ...signal,
-      effect: (waiting.signals[id] as Signal).effect,
-    })),
+    signalOf(view, executionId, waiting, id).map((signal) => {
+      const { effect, endedChildren } = waiting.signals[id] as Signal;
+      return { ...signal, effect, endedChildren };
+    }),
   );
   return { signals, nextCursor };
 }

@@ -155,7 +155,7 @@ function noteKey(waiting: Waiting, event: Suspending): void {
   };
 }
 
-function take(waiting: Waiting, event: EventNamed<'signal_accepted'>): void {
+function take(waiting: Waiting, event: EventNamed<'signal_accepted'>, endedChildren: number): void {
   const { signalId, waitpointId, signalKey, effect, at } = event;
   waiting.signals[signalId] = {
     waitpointId,
@@ -173,6 +173,7 @@ function take(waiting: Waiting, event: EventNamed<'signal_accepted'>): void {
     payloadEncoding: event.payloadEncoding,
     targetScope: event.targetScope,
     createdAt: event.createdAt,
+    endedChildren,
   };
   waiting.payloadBytes += event.payloadBytes;
   if (signalKey !== '') waiting.signalKeys[signalKeyOf(waitpointId, signalKey)] = signalId;
@@ -233,7 +234,7 @@ export const suspensionRecipes: Recipes = {
   }),
   signal_accepted: changes((execution, event) => {
     execution.waiting ??= nothingYet();
-    take(execution.waiting, event);
+    take(execution.waiting, event, execution.endedChildren);
     if (event.effect === 'kept_for_a_wait') execution.keptSignalCount += 1;
   }),
   suspension_closed: changes((execution, event) => {

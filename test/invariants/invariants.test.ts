@@ -251,6 +251,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     const { signals } = waitsOf(it, 'prepared').waiting;
     for (const signal of Object.values(signals)) signal.effect = 'no_op';
   },
+  'signals are in one order with the ends of children': (it) => (waitsOf(it, 'waiting').signal.endedChildren = 1),
   'every signal has a place of its own': (it) => (waitsOf(it, 'waiting').signal.place = 2),
   'only the owner makes and gives up waitpoints, or is answered without letting go': (it) =>
     append(it, {

@@ -6,6 +6,7 @@ import {
   all,
   any,
   app,
+  child as childOf,
   count,
   InvalidDefinitionError,
   InvalidInputError,
@@ -282,6 +283,25 @@ describe('waitFor', () => {
     await t.advance('5m');
     expect(await run.result()).toBe('time');
     expect(new Set(winners)).toEqual(new Set(['time']));
+  });
+
+  it('a signal wins against a child that ends behind it in the same millisecond', async () => {
+    t = testApp();
+    let end = (): void => undefined;
+    const child = t.app.task('child', () => new Promise<void>((resolve) => (end = resolve)));
+    const winners: string[] = [];
+    const task = t.app.task('t', async ({ waitFor, sleep, children }: TaskContext) => {
+      const ended = children.all([childOf(child)]).then(() => 'child');
+      winners.push(await Promise.race([ended, waitFor('go').then(() => 'signal')]));
+      await sleep('1m');
+    });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance('1s');
+    await run.signal('go');
+    end();
+    await t.advance('5m');
+    expect([await run.state(), new Set(winners)]).toEqual(['completed', new Set(['signal'])]);
   });
 
   it('several waits side by side, in a race and together', async () => {

@@ -24,6 +24,8 @@ export interface Received extends EvaluatedSignal {
   readonly from: string;
   /** Whether it came while no wait listened to it. */
   readonly isKept: boolean;
+  /** How many ends of children were recorded before it. */
+  readonly endedChildren: number;
   /** The decoded payload. @throws EngineError `corruption` when it does not match its declared encoding */
   readonly payload: () => unknown;
 }
@@ -43,6 +45,7 @@ export function receivedOf(summary: SignalSummary): Received {
     at,
     from,
     isKept: summary.waitpointId === '',
+    endedChildren: summary.endedChildren,
     payload,
   };
 }

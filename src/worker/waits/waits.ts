@@ -132,6 +132,8 @@ export class Waits {
   private childrenReadAt: number;
   /** How many signals were known before the ends of children were read. */
   private signalsBeforeChildren = 0;
+  /** How many ends of children were known before signals were read. */
+  private endsBeforeSignals = 0;
   private isPreparing = false;
   private isDeciding = false;
   private watchesAbort = false;
@@ -294,6 +296,7 @@ export class Waits {
     const { executionId } = this.attempt;
     // The engine's time is this or later, so signals that are accepted after the read are not older.
     const readAt = Math.max(this.attempt.serverNow(), endAt);
+    const ends = [...this.blocked].map(({ children }) => children?.seenCount() ?? 0);
     this.hasNewListener = false;
     for (let cursor = known.lastSignal; ; ) {
       const from = cursor;
@@ -303,6 +306,7 @@ export class Waits {
       if (cursor === undefined) break;
     }
     this.signalsReadAt = readAt;
+    this.endsBeforeSignals = Math.max(0, ...ends);
   }
 
   /** Blocks the handler. Resolves if the wait is over in this run. */
@@ -459,27 +463,35 @@ export class Waits {
    */
   private mustReadSignals(first: Over | undefined): boolean {
     if (first === undefined) return this.hasNewListener;
-    if (first.signals !== undefined || first.at <= this.signalsReadAt) return false;
-    return [...this.blocked].some(({ condition }) => condition !== undefined);
+    const { wait, at, signals } = first;
+    if (signals !== undefined) return false;
+    const decided = wait.children?.decided();
+    const isKnown =
+      decided === undefined
+        ? at <= this.signalsReadAt
+        : at < this.signalsReadAt || decided.order <= this.endsBeforeSignals;
+    return !isKnown && [...this.blocked].some(({ condition }) => condition !== undefined);
   }
 
   /**
    * Of the waits that are over, the one that was over first. Waits resolve one by one in the order of their ends,
    * however late the handler runs, so that a race of waits has the same winner in every run. Of ends in the same
-   * millisecond, time comes before children, children before signals, and earlier children and signals before later
-   * ones; a signal belongs to the wait that began first.
+   * millisecond, time comes before the others, which are in the order in which the store recorded them; a signal belongs
+   * to the wait that began first.
    */
   private firstOver(): Over | undefined {
-    const now = this.attempt.serverNow();
-    let first: Over | undefined;
-    for (const wait of this.blocked) {
-      const over = this.overOf(wait, now);
-      if (over !== undefined && (first === undefined || this.isBefore(over, first))) first = over;
-    }
-    return first;
+    const ends = [...this.blocked].flatMap((wait) => this.overOf(wait) ?? []);
+    const first = ends.reduce<Over | undefined>(
+      (one, other) => (one === undefined || this.isBefore(other, one) ? other : one),
+      undefined,
+    );
+    // The engine's time is that of the latest recorded end, or later; the worker's estimate can be behind it.
+    const isRecorded = ({ wait, signals }: Over) => signals !== undefined || wait.children !== undefined;
+    return first !== undefined && (first.at <= this.attempt.serverNow() || ends.some(isRecorded)) ? first : undefined;
   }
 
-  private overOf(wait: Blocked, now: number): Over | undefined {
+  /** The end of a wait: that which was recorded, or its time, which may be to come. */
+  private overOf(wait: Blocked): Over | undefined {
     const { keys, condition, until = Infinity, endedAt = Infinity } = wait;
     const decided = wait.children?.decided();
     if (decided !== undefined) return { wait, at: decided.at, signals: undefined };
@@ -490,21 +502,23 @@ export class Waits {
         : this.known && satisfiedBy(condition, this.known.open(key, wait.until));
     const last = signals?.at(-1);
     if (last !== undefined) return { wait, at: last.at, signals };
-    const at = Math.min(endedAt, until <= now ? until : Infinity);
+    const at = Math.min(endedAt, until);
     return at === Infinity ? undefined : { wait, at, signals: undefined };
   }
 
   private isBefore(one: Over, other: Over): boolean {
     if (one.at !== other.at) return one.at < other.at;
-    const [oneRank, otherRank] = [this.rankOf(one), this.rankOf(other)];
-    return oneRank === otherRank ? one.wait.place < other.wait.place : oneRank < otherRank;
+    const [[ends, signals], [otherEnds, otherSignals]] = [this.orderOf(one), this.orderOf(other)];
+    if (ends !== otherEnds) return ends < otherEnds;
+    return signals === otherSignals ? one.wait.place < other.wait.place : signals < otherSignals;
   }
 
-  /** The order of ends in the same millisecond: time, children as they ended, then signals as they were accepted. */
-  private rankOf({ wait, signals }: Over): number {
-    if (signals !== undefined) return this.known?.indexOf(signals.at(-1)) ?? 0;
-    const decided = wait.children?.decided();
-    return decided === undefined ? -Infinity : decided.order - Number.MAX_SAFE_INTEGER;
+  /** The order of ends in the same millisecond: how many children had ended, then how many signals had come. */
+  private orderOf({ wait, signals }: Over): readonly [ends: number, signals: number] {
+    const last = signals?.at(-1);
+    if (last !== undefined) return [last.endedChildren, this.known?.indexOf(last) ?? 0];
+    // The signals that follow an end have its number too.
+    return [wait.children?.decided()?.order ?? -Infinity, -1];
   }
 }
 
