@@ -143,7 +143,8 @@ end
 
 -- The stored text of a new signal; `place` is its number among the signals of the execution.
 function ff.text_of_signal(call, signal, place)
-  local text, carried, ended = signal.text .. '\t' .. call.now_text .. '\t' .. ff.digits(place), signal.carried, signal.ended_children
+  local text = signal.text .. '\t' .. call.now_text .. '\t' .. ff.digits(place)
+  local carried, ended = signal.carried, signal.ended_children
   if ended ~= '' then return text .. '\t' .. (carried == '' and '\t\t\t\t' or carried) .. '\t' .. ended end
   return carried == '' and text or text .. '\t' .. carried
 end
