@@ -153,7 +153,8 @@ end
 function ff.apply.signal_accepted(call, execution, suspension, signal)
   local waitpoint, key = signal.waitpoint, suspension.key
   local change = {
-    key, WAITS.signal .. signal.id, ff.text_of_signal(call, signal, suspension.signal_count + 1), WAITS.signal_count, ff.digits(suspension.signal_count + 1),
+    key, WAITS.signal .. signal.id, ff.text_of_signal(call, signal, suspension.signal_count + 1), WAITS.signal_count,
+    ff.digits(suspension.signal_count + 1),
   }
   local matched = ff.count(waitpoint.matched_signal_count)
   if signal.is_matched then matched = matched + 1 end
