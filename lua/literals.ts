@@ -55,6 +55,7 @@ import { MAX_MEMBERS } from '../model/stream/canonical-json.js';
 import { CLOSED_REASONS } from '../model/stream/facts.js';
 import { SUMMARY_FRAMES } from '../model/stream/retention.js';
 import { SUSPEND_KEY_AFTER_MS } from '../model/suspension/once.js';
+import { SHORT_LENGTH } from '../model/short-id.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import { RESUME_TRIGGERS, SIGNAL_EFFECTS, WAITPOINT_STATES } from '../model/suspension/facts.js';
 import {
@@ -148,6 +149,7 @@ const recordLiterals = (): Literals =>
 /** Limits, durations and fixed words. */
 const LIMIT: Literals[string] = {
   max_integer: LIMITS.maxInteger,
+  id_length: SHORT_LENGTH,
   max_clock_lead_ms: MAX_CLOCK_LEAD_MS,
   priority_step: PRIORITY_STEP,
   reclaim_band: RECLAIM_BAND,

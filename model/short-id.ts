@@ -3,7 +3,8 @@
  * ids sort as their UUIDs do, and an index of them lists executions in the order of the contract.
  */
 const ALPHABET = '-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz';
-const SHORT_LENGTH = 22;
+/** Characters of a short id. */
+export const SHORT_LENGTH = 22;
 const UUID_LENGTH = 36;
 /** Where the hexadecimal digits of a UUID stand. */
 const DIGITS_AT = Array.from({ length: UUID_LENGTH }, (_, i) => i).filter((i) => ![8, 13, 18, 23].includes(i));

@@ -10,12 +10,13 @@ local IS_MEMBER_ALONE = {
 -- Facts shared by completions: one table for all groups, which run one after another. It also has the life, rules and
 -- timing of the last plain completion of its group, its purge time, and whether it was that of a member.
 local shared = {
-  source = '', attempt_index = '', result_encoding = '', life = false, rules = '', timing = '', purge_at = false, purge_text = '',
-  of_member = false,
+  source = '', by_operator = false, attempt_index = '', result_encoding = '', life = false, rules = '', timing = '',
+  purge_at = false, purge_text = '', of_member = false,
 }
 
 function ff.prepare.complete_execution(_, source, attempt_index, result_encoding)
-  shared.source, shared.attempt_index, shared.result_encoding, shared.life = source, attempt_index, result_encoding, false
+  shared.source, shared.by_operator = source, source == 'operator_override'
+  shared.attempt_index, shared.result_encoding, shared.life = attempt_index, result_encoding, false
   return shared
 end
 
@@ -23,7 +24,7 @@ end
 local plain_record = false
 
 -- Extras that many executions have, and that a completion does not change.
-local COMMON = '[^' .. FIELD.tags .. FIELD.rules .. FIELD.timing .. ']'
+local COMMON = '[^' .. FIELD.tags .. FIELD.rules .. FIELD.timing .. FIELD.needs .. ']'
 
 -- Whether an execution has nothing that its completion must remove.
 local function is_plain(execution)
@@ -39,7 +40,8 @@ local function note_plain(group, execution, purge_at, purge_text)
   group.purge_at, group.purge_text, group.life, group.of_member = purge_at, purge_text, false, false
   local extras = execution.extras
   if extras ~= '' and string.find(extras, COMMON) then return end
-  if extras == '' then plain_record = execution end
+  -- The times of an attempt were read into the record.
+  if execution.timing == '' then plain_record = execution end
   group.life, group.rules, group.timing = execution.life, execution.rules, execution.timing
 end
 
@@ -54,7 +56,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
     if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
       return LIMIT.not_staged
     end
-    if execution.extras == '' or group.of_member then plain_record = execution end
+    plain_record = execution
     if group.of_member then
       return KIND.completed, ff.apply.member_completion, execution, group.purge_text, result_payload_at, result_payload,
         group.result_encoding
@@ -79,12 +81,12 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
     return KIND.completed, ff.apply.member_completion, execution, purge_text, result_payload_at, result_payload,
       group.result_encoding
   end
-  if execution.extras ~= '' then execution.by_operator = group.source == 'operator_override' end
   local purge_at, purge_text = ff.check_ending(call, execution)
   if is_plain(execution) then
     note_plain(group, execution, purge_at, purge_text)
     return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload
   end
+  execution.by_operator = group.by_operator
   return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_payload_at, result_payload,
     group.result_encoding
 end

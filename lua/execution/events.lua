@@ -114,7 +114,7 @@ end
 function ff.apply.plain_completion(call, execution, group, result_at, result)
   local id, purge_at = execution.id, group.purge_at
   local is_common = execution.extras == ''
-  if not is_common then ff.note_ownership_end(call, execution, SITUATION.completed) end
+  if not is_common then ff.note_ownership_end(call, execution, not group.by_operator) end
   local ending = write_completion(call, execution, group, result_at, result)
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   -- After the record: if its write is refused, the lease still has its timer.

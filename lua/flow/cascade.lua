@@ -52,16 +52,14 @@ function ff.bucket_of(call, id)
   return bucket_in(type(life) == 'string' and string.sub(life, 1, 1))
 end
 
-local ID_LENGTH = 22
-
 -- The steps of a task: for each outgoing edge the cursor after it, the downstream, and the edge.
 local function leading_steps(call, task, limit)
   if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
   local found = ff.leading_of(call, task.about, task.cursor, limit, task.are_several)
   local steps = {}
   for i = 1, #found do
-    local edge_id = string.sub(found[i], 1, ID_LENGTH)
-    steps[i] = { cursor = edge_id, edge = edge_id, id = string.sub(found[i], ID_LENGTH + 1) }
+    local edge_id = string.sub(found[i], 1, LIMIT.id_length)
+    steps[i] = { cursor = edge_id, edge = edge_id, id = string.sub(found[i], LIMIT.id_length + 1) }
   end
   return steps
 end

@@ -2,8 +2,6 @@
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'grant', 'membership', 'group')
 
-local ID_LENGTH = 22
-
 -- Why an edge from one execution to another is refused: a path leads back; the twin of `cycleOf`.
 local function cycle_of(call, from, to)
   local met, waiting, count, edges = { [from] = true }, { from }, 1, 0
@@ -13,7 +11,7 @@ local function cycle_of(call, from, to)
     edges = edges + #leading
     if edges > LIMIT.max_searched_edges then return 'too_large' end
     for i = 1, #leading do
-      local downstream = string.sub(leading[i], ID_LENGTH + 1)
+      local downstream = string.sub(leading[i], LIMIT.id_length + 1)
       if downstream == to then return 'cycle' end
       if not met[downstream] then
         if count == LIMIT.max_searched_members then return 'too_large' end

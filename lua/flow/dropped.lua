@@ -6,8 +6,6 @@ local function flow_beside(call, id)
   return flow and command('EXISTS', call.base .. FLOW.key .. flow) == 1 and flow
 end
 
-local ID_LENGTH = 22
-
 -- Its outgoing edges, a bounded number; the entries that were read, of which malformed ones have no edge; and the
 -- number of further entries.
 function ff.edges_out_of(call, id)
@@ -18,8 +16,8 @@ function ff.edges_out_of(call, id)
   local edges = {}
   for i = 1, #entries do
     local entry = entries[i]
-    if #entry == 2 * ID_LENGTH then
-      local edge_id, downstream = string.sub(entry, 1, ID_LENGTH), string.sub(entry, ID_LENGTH + 1)
+    if #entry == 2 * LIMIT.id_length then
+      local edge_id, downstream = string.sub(entry, 1, LIMIT.id_length), string.sub(entry, LIMIT.id_length + 1)
       edges[#edges + 1] = { edge = edge_id, downstream = downstream, bucket = BUCKET.failed }
     end
   end

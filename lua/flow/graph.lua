@@ -176,19 +176,17 @@ function ff.set_all(key, entries)
   end
 end
 
-local ID_LENGTH = 22
-
 -- The only outgoing edge in the text of its key; nil when the text is none.
 local function only_edge_at(key)
   local only = guarded('GET', key .. SUFFIX.only)
-  return type(only) == 'string' and #only == 2 * ID_LENGTH and only or nil
+  return type(only) == 'string' and #only == 2 * LIMIT.id_length and only or nil
 end
 
 -- The only outgoing edge of an execution: ids of the edge and of its downstream; nil when it has none, or several.
 function ff.only_edge_of(execution)
   local only = only_edge_at(execution.key)
   if not only then return nil end
-  return string.sub(only, 1, ID_LENGTH), string.sub(only, ID_LENGTH + 1)
+  return string.sub(only, 1, LIMIT.id_length), string.sub(only, LIMIT.id_length + 1)
 end
 
 -- Outgoing edges of an execution after a cursor, in order, at most `limit`: each as one text of the ids of the edge and
@@ -196,7 +194,7 @@ end
 function ff.leading_of(call, id, cursor, limit, are_several)
   local key = call.base .. id
   local only = not are_several and only_edge_at(key)
-  if only then return (cursor == '' or ff.is_before(cursor, string.sub(only, 1, ID_LENGTH))) and { only } or {} end
+  if only then return (cursor == '' or ff.is_before(cursor, string.sub(only, 1, LIMIT.id_length))) and { only } or {} end
   local found = guarded('ZRANGEBYLEX', key .. SUFFIX.leading, cursor == '' and '-' or '(' .. cursor .. '~', '+', 'LIMIT', 0, limit)
   if found.err then ff.damaged('the outgoing edges are none') end
   return found

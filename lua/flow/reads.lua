@@ -47,15 +47,13 @@ function ff.query.read_edge(call, flow_id, edge_id)
   return downstream and edge_row(call, edge_id, downstream) or {}
 end
 
-local ID_LENGTH = 22
-
 -- list_edges: execution_id, direction, after?, limit
 function ff.query.list_edges(call, execution_id, direction, after, limit)
   local rows = {}
   if direction == 'outgoing' then
     local found = ff.leading_of(call, execution_id, after, limit)
     for i = 1, #found do
-      rows[#rows + 1] = edge_row(call, string.sub(found[i], 1, ID_LENGTH), string.sub(found[i], ID_LENGTH + 1))
+      rows[#rows + 1] = edge_row(call, string.sub(found[i], 1, LIMIT.id_length), string.sub(found[i], LIMIT.id_length + 1))
     end
     return rows
   end

@@ -223,8 +223,6 @@ function ff.is_owed_cancel(call, execution)
   return ff.is_member(execution) and ff.owed_cancel(call, execution) ~= nil
 end
 
-local ID_LENGTH = 22
-
 -- The reason of a member's cancellation by a walk that has not reached it yet, or nil; the twin of `owedCancel`.
 function ff.owed_cancel(call, execution)
   local flow = ff.flow_in_hand(call, ff.flow_of(execution))
@@ -233,7 +231,7 @@ function ff.owed_cancel(call, execution)
   if flow.owing_groups == '' then return nil end
   local leading = ff.leading_of(call, execution.id, '', -1)
   for i = 1, #leading do
-    local downstream = string.sub(leading[i], ID_LENGTH + 1)
+    local downstream = string.sub(leading[i], LIMIT.id_length + 1)
     if command('EXISTS', call.base .. WALK.key .. WALK_KIND.siblings .. downstream) == 1 then
       return ff.sibling_reason(ff.group_of(call, downstream))
     end

@@ -3,8 +3,6 @@
 -- which checks every key that the next ones write. Each of these is compared with it; one that differs, or cannot be
 -- read, is ended like any execution too.
 
-local ID_LENGTH = 22
-
 -- An extra that the racers of one kind do not have in common.
 local NOT_PLAIN = '[^' .. FIELD.membership .. FIELD.rules .. FIELD.needs .. ']'
 
@@ -57,8 +55,8 @@ function ff.siblings_ahead(call, task, limit)
       local text = found[i - from + 1]
       local upstream, edge_round = false, nil
       if text then
-        edge_round = string.match(text, '^\t[^\t]*\t(%d*)\t', ID_LENGTH + 1)
-        upstream = edge_round and string.sub(text, 1, ID_LENGTH)
+        edge_round = string.match(text, '^\t[^\t]*\t(%d*)\t', LIMIT.id_length + 1)
+        upstream = edge_round and string.sub(text, 1, LIMIT.id_length)
         -- The other siblings go on; the retry of the group's execution looks at this one again.
         if not edge_round then
           ff.quarantine(call, TIMER.execution .. task.about, { err = 'DAMAGED dependency is unreadable' })
@@ -120,7 +118,7 @@ local function end_each(call, ahead, left, for_ending, group, ended)
   while left >= for_ending do
     local edge, id = edges[at], upstreams[at]
     if not edge or outgoing[at] ~= edge .. about then break end
-    local staged, edge_round, ref = string.match(texts[at], UNRESOLVED, ID_LENGTH + 1)
+    local staged, edge_round, ref = string.match(texts[at], UNRESOLVED, LIMIT.id_length + 1)
     local key = base .. id
     local values = has_more and attempted('HMGET', key, FIELD.life, FIELD.naming, FIELD.rules, FIELD.needs)
       or attempted('HMGET', key, FIELD.life, FIELD.naming)

@@ -16,7 +16,6 @@ local function in_order(key, member, score)
   return 1
 end
 
-
 -- Adds an execution to the members of its flow. Answers the name of the index if it was missing there. Needs membership
 -- loaded.
 function ff.mend_membership(call, execution)
@@ -122,8 +121,6 @@ function ff.verify_flow_edges(call, flow, cursor, count)
   return { found[1], wrong }
 end
 
-local ID_LENGTH = 22
-
 -- An execution, first rank, count. Removes entries that are not its outgoing edges, or all of them if it does not
 -- exist. Answers how many were examined, and how many removed.
 function ff.verify_leading(call, id, from, count)
@@ -132,7 +129,7 @@ function ff.verify_leading(call, id, from, count)
   local found, wrong = guarded('ZRANGE', key, from, from + count - 1), 0
   if found.err then return { 0, command('UNLINK', key) } end
   for i = 1, #found do
-    local edge_id, downstream = string.sub(found[i], 1, ID_LENGTH), string.sub(found[i], ID_LENGTH + 1)
+    local edge_id, downstream = string.sub(found[i], 1, LIMIT.id_length), string.sub(found[i], LIMIT.id_length + 1)
     if not leads(call, edge_id, downstream, id) then wrong = wrong + command('ZREM', key, found[i]) end
   end
   return { #found, wrong }

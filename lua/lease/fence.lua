@@ -1,6 +1,12 @@
 -- The verdict on a caller that claims to own an execution; the twin of model/lease/fence.ts. A fence is one text in its
 -- stored form: epoch, lease and attempt; empty when the caller gave none.
 
+-- The lease of a stored fence, or of a part without its epoch; empty without one. Ids have one length, and a pattern costs
+-- as much as a command.
+function ff.lease_of(fence)
+  return string.sub(fence, -2 * LIMIT.id_length - 1, -LIMIT.id_length - 2)
+end
+
 -- 'none', 'partial' or 'full'.
 local function presence_of(fence)
   if fence == '' then return 'none' end

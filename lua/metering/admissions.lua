@@ -5,27 +5,31 @@ local HOLDING = '^(%a)\t([^\t]*)\t([^\t]*)\t(%d*)$'
 
 -- The ids of a list.
 function ff.listed(text)
-  local ids = {}
-  for id in string.gmatch(text, '[^,]+') do ids[#ids + 1] = id end
+  local ids, size = {}, 0
+  for at = 1, #text, LIMIT.id_length + 1 do
+    size = size + 1
+    ids[size] = string.sub(text, at, at + LIMIT.id_length - 1)
+  end
   return ids
 end
 
--- State, owner, meters and due time of each admission; false in the place of a missing one.
-function ff.admissions_of(call, ids)
-  local texts, found = command('HMGET', call.base .. KEY.admissions, unpack(ids)), {}
-  for i = 1, #ids do
-    found[i] = false
-    if texts[i] then
-      local state, owner, meters, due_at = string.match(texts[i], HOLDING)
-      if not state then ff.damaged('the admission is unreadable') end
-      found[i] = { id = ids[i], state = state, owner = owner, meters = meters, due_at = due_at }
-    end
-  end
-  return found
+-- State, owner, meters and due time of an admission; nil when it is missing.
+function ff.admission_of(call, id)
+  local text = command('HGET', call.base .. KEY.admissions, id)
+  if not text then return nil end
+  local state, owner, meters, due_at = string.match(text, HOLDING)
+  if not state then ff.damaged('the admission is unreadable') end
+  return { id = id, state = state, owner = owner, meters = meters, due_at = due_at }
 end
 
-function ff.admission_of(call, id)
-  return ff.admissions_of(call, { id })[1]
+-- Which of these admissions are in the outbox. The rest of their texts is of no interest to those that leave it.
+function ff.returned_among(call, ids)
+  local texts, returned = command('HMGET', call.base .. KEY.admissions, unpack(ids)), {}
+  for i = 1, #ids do
+    local text = texts[i]
+    if text and string.sub(text, 1, 1) == ADMISSION_STATE.returned then returned[#returned + 1] = ids[i] end
+  end
+  return returned
 end
 
 local function write(call, id, state, owner, meters, due_at)
@@ -41,7 +45,7 @@ end
 -- a list of the admissions and their texts, alternating.
 function ff.bind_admission(binding, execution, fence)
   local size = #binding
-  binding[size + 1] = string.match(fence, '^%d+\t([^\t]*)')
+  binding[size + 1] = ff.lease_of(fence)
   binding[size + 2] = ADMISSION_STATE.bound .. '\t' .. execution.id .. '\t\t'
 end
 
@@ -57,19 +61,18 @@ local function stored(execution, field)
   return type(value) == 'string' and value or ''
 end
 
--- Called when an owner loses an execution that has extras; `situation` is its new one. Its slots are returned after all
--- else is done. A worker returns the slots of its completions itself, with others, before the grace ends; those of a
--- worker that does not are returned when it ends. After an operator's completion no worker would return them.
-function ff.note_ownership_end(call, execution, situation)
+-- Called when an owner loses an execution that has extras. Its slots are returned after all else is done. A worker
+-- returns the slots of its completions itself, with others, before the grace ends; those of a worker that does not are
+-- returned when it ends. After an operator's completion no worker would return them.
+function ff.note_ownership_end(call, execution, has_grace)
   if not string.find(execution.extras, FIELD.needs, 1, true) then return end
   local needs = execution.needs or stored(execution, FIELD.needs)
   local meters = ff.meters_of(needs)
   if not meters then return end
   local fence = execution.fence or stored(execution, FIELD.fence)
-  local lease_id = string.match(fence, '^%d*\t([^\t]*)')
-  if not lease_id or lease_id == '' then return end
+  local lease_id = ff.lease_of(fence)
+  if lease_id == '' then return end
   local ended_owners = call.ended_owners or {}
-  local has_grace = situation == SITUATION.completed and not execution.by_operator
   ended_owners[#ended_owners + 1] = { id = lease_id, owner = execution.id, meters = meters, has_grace = has_grace }
   call.ended_owners = ended_owners
 end

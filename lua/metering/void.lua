@@ -9,7 +9,7 @@ local function is_owned_by(call, id, lease_id)
     ff.contain(execution)
     return true
   end
-  return execution and execution.situation == SITUATION.running and string.match(execution.fence, '^%d*\t([^\t]*)') == lease_id
+  return execution and execution.situation == SITUATION.running and ff.lease_of(execution.fence) == lease_id
 end
 
 function ff.decide.void_admission(call, admission_id)

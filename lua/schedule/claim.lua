@@ -304,13 +304,11 @@ local function plain_take_of(call, group, rules)
   return take
 end
 
-local ID_LENGTH = 22
-
 -- Whether an execution has no earlier attempts, and nothing besides tags, needs (which its queue tells), rules, and a
 -- flow that has no cancellation left to do. Members of a flow that were created together have one life: if no group of
 -- the flow has upstreams left to cancel, the verdict on one of them is that on all.
 local function is_plain(call, execution)
-  local life, flow = execution.life, string.sub(execution.membership, 1, ID_LENGTH)
+  local life, flow = execution.life, string.sub(execution.membership, 1, LIMIT.id_length)
   if life == plan.life and flow == plan.flow then return true end
   if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
   if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.needs .. FIELD.rules .. FIELD.membership .. ']') then return false end
@@ -520,7 +518,7 @@ end
 -- Whether one of the lease ids was used as an admission before, or was voided.
 local function names_used_admission(call, tickets)
   local ids = {}
-  for i = 1, #tickets do ids[i] = string.match(tickets[i], '^[^\t]*') end
+  for i = 1, #tickets do ids[i] = string.sub(tickets[i], 1, LIMIT.id_length) end
   local known = command('HMGET', call.base .. KEY.admissions, unpack(ids))
   for i = 1, #ids do
     if known[i] then return true end
