@@ -80,7 +80,7 @@ export function execute(
     if (isKept('input', input)) store.keep('input', executionId, input);
   }
   if (decision.aftermath !== undefined) settle(recorder, decision.aftermath, unitsAtOnce);
-  recorder.finish('source' in command.args && command.args.source === 'operator_override');
+  recorder.finish();
   if (decision.append !== undefined) store.appendFrame(decision.append);
   if (decision.payload !== undefined) store.keepPayload(decision.payload);
   if (decision.recording !== undefined) store.addStep(decision.recording);
@@ -151,9 +151,9 @@ class Recorder implements CascadeContext {
     }
   }
 
-  finish(byOperator: boolean): void {
+  finish(): void {
     for (const ownership of this.ownerships ?? []) {
-      const returned = returnedAfter(this.store.view, ownership, this.now, byOperator);
+      const returned = returnedAfter(this.store.view, ownership, this.now);
       if (returned !== undefined) this.store.record(returned);
     }
   }

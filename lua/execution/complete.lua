@@ -35,6 +35,12 @@ local function is_plain(execution)
   return not (ff.is_held(execution) or ff.is_member(execution))
 end
 
+-- The admission that a worker will give back itself, and its text. After an operator's completion there may be none.
+local function admission_of(call, group, execution)
+  if execution.extras == '' or group.by_operator then return nil end
+  return ff.bound_admission(call, execution)
+end
+
 -- Remembers the decision on a plain completion for executions that are like it.
 local function note_plain(group, execution, purge_at, purge_text)
   group.purge_at, group.purge_text, group.life, group.of_member = purge_at, purge_text, false, false
@@ -61,7 +67,8 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
       return KIND.completed, ff.apply.member_completion, execution, group.purge_text, result_payload_at, result_payload,
         group.result_encoding
     end
-    return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload
+    local admission_id, admission = admission_of(call, group, execution)
+    return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload, admission_id, admission
   end
   if fence ~= execution.fence or fence == '' then
     ff.check_fence(execution)
@@ -81,12 +88,13 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
     return KIND.completed, ff.apply.member_completion, execution, purge_text, result_payload_at, result_payload,
       group.result_encoding
   end
+  local admission_id, admission = admission_of(call, group, execution)
   local purge_at, purge_text = ff.check_ending(call, execution)
   if is_plain(execution) then
     note_plain(group, execution, purge_at, purge_text)
-    return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload
+    return KIND.completed, ff.apply.plain_completion, execution, group, result_payload_at, result_payload, admission_id, admission
   end
-  execution.by_operator = group.by_operator
+  execution.admission_id, execution.admission = admission_id, admission
   return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_payload_at, result_payload,
     group.result_encoding
 end

@@ -110,11 +110,20 @@ local function write_completion(call, execution, group, result_at, result)
   return ending
 end
 
+-- Logs a completion, after which the admission is put into the outbox, if there is one.
+local function append_completion(call, execution, ending, admission_id, admission)
+  if not admission_id then
+    return ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming, ending)
+  end
+  ff.append(call, EVENT.execution_completed, execution.id, execution.naming, ending, ff.filter_tags(call, execution), admission_id)
+  ff.return_completed(call, admission_id, admission)
+end
+
 -- A completion that only sets its time and its result, as most do.
-function ff.apply.plain_completion(call, execution, group, result_at, result)
+function ff.apply.plain_completion(call, execution, group, result_at, result, admission_id, admission)
   local id, purge_at = execution.id, group.purge_at
   local is_common = execution.extras == ''
-  if not is_common then ff.note_ownership_end(call, execution, not group.by_operator) end
+  if not is_common and not admission_id then ff.note_ownership_end(call, execution) end
   local ending = write_completion(call, execution, group, result_at, result)
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   -- After the record: if its write is refused, the lease still has its timer.
@@ -125,7 +134,7 @@ function ff.apply.plain_completion(call, execution, group, result_at, result)
   if is_common then
     ff.append(call, EVENT.execution_completed, id, execution.naming, group.purge_text .. ending)
   else
-    ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming, group.purge_text .. ending)
+    append_completion(call, execution, group.purge_text .. ending, admission_id, admission)
   end
 end
 
@@ -160,8 +169,8 @@ function ff.apply.execution_completed(call, execution, purge_at, purge_text, res
     local kept = ff.keep_result(execution, result_at, result)
     ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending, FIELD.result, kept)
   end
-  ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming,
-    purge_text .. '\t' .. bytes .. '\t' .. result_encoding)
+  append_completion(call, execution, purge_text .. '\t' .. bytes .. '\t' .. result_encoding, execution.admission_id,
+    execution.admission)
   ff.close_stream(call, execution, CLOSED.attempt_success)
   if execution.extras ~= '' then ff.settle_end(call, execution) end
 end

@@ -60,8 +60,8 @@ function ff.enter_situation(call, execution, situation, due_at)
   if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)
   ff.reorder_suspended(call, execution.id, execution.situation, situation, due_at)
-  if execution.extras ~= '' and execution.situation == SITUATION.running then
-    ff.note_ownership_end(call, execution, situation == SITUATION.completed and not execution.by_operator)
+  if execution.extras ~= '' and execution.situation == SITUATION.running and not execution.admission_id then
+    ff.note_ownership_end(call, execution)
   end
   execution.situation = situation
   execution.due_at = due_at

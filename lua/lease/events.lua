@@ -17,8 +17,8 @@ function ff.apply.plain_claim(call, group, execution)
     command('HSET', execution.key, FIELD.life, life, FIELD.fence, fence, FIELD.worker, group.worker)
   end
   if group.binding then
-    ff.bind_admission(group.binding, execution, fence)
-    ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease, times or '', '1')
+    ff.bind_admission(group.binding, execution, fence, group.meters)
+    ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease, times or '', group.meters)
   elseif times then
     ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease, times, '')
   else
@@ -64,12 +64,12 @@ function ff.apply.acquired(call, owner, take)
   end
   execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
   ff.set_timer(call, execution)
-  local admitted = owner.meters and owner.meters ~= '' and '1' or ''
-  if admitted ~= '' then ff.bind_admission(owner.binding, execution, take.fence) end
-  if take.attempt == '' and admitted == '' then
+  local meters = owner.meters or ''
+  if meters ~= '' then ff.bind_admission(owner.binding, execution, take.fence, meters) end
+  if take.attempt == '' and meters == '' then
     ff.append(call, take.event, execution.id, take.fence, owner.lease)
   else
-    ff.append(call, take.event, execution.id, take.fence, owner.lease, take.attempt, admitted)
+    ff.append(call, take.event, execution.id, take.fence, owner.lease, take.attempt, meters)
   end
   ff.close_stream(call, execution, CLOSED.reclaimed)
 end

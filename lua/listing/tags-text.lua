@@ -53,7 +53,7 @@ end
 
 -- The indexed tags of an execution, for the log. Read only here, because few executions have tags and the record is in
 -- hand.
-local function filter_tags(call, execution)
+function ff.filter_tags(call, execution)
   if not call.settings.indexed_tags or not string.find(execution.extras, FIELD.tags, 1, true) then return '' end
   local json = command('HGET', execution.key, FIELD.tags)
   if json == LIMIT.spilled then json = guarded('HGET', execution.key .. SUFFIX.details, FIELD.tags) end
@@ -63,7 +63,7 @@ end
 -- Appends an event whose last text is the tags by which readers can filter. The further arguments are the texts before
 -- them, `count` of them; an empty one is added if `count` is odd.
 function ff.append_filtered(call, event, execution, count, ...)
-  local tags = filter_tags(call, execution)
+  local tags = ff.filter_tags(call, execution)
   if tags == '' then return ff.append(call, event, execution.id, ...) end
   local texts = { ... }
   texts[count + 1] = tags

@@ -43,10 +43,10 @@ end
 
 -- A claim binds the admission whose id is its lease id; it is written with those of the other candidates. `binding` is
 -- a list of the admissions and their texts, alternating.
-function ff.bind_admission(binding, execution, fence)
+function ff.bind_admission(binding, execution, fence, meters)
   local size = #binding
   binding[size + 1] = ff.lease_of(fence)
-  binding[size + 2] = ADMISSION_STATE.bound .. '\t' .. execution.id .. '\t\t'
+  binding[size + 2] = ADMISSION_STATE.bound .. '\t' .. execution.id .. '\t' .. meters .. '\t'
 end
 
 function ff.bind_admissions(call, binding)
@@ -61,30 +61,47 @@ local function stored(execution, field)
   return type(value) == 'string' and value or ''
 end
 
--- Called when an owner loses an execution that has extras. Its slots are returned after all else is done. A worker
--- returns the slots of its completions itself, with others, before the grace ends; those of a worker that does not are
--- returned when it ends. After an operator's completion no worker would return them.
-function ff.note_ownership_end(call, execution, has_grace)
+-- The text of an admission with which a lease was claimed; nil when there was none, or it is back already.
+local function bound_text(call, id)
+  local text = guarded('HGET', call.base .. KEY.admissions, id)
+  return type(text) == 'string' and string.sub(text, 1, 1) == ADMISSION_STATE.bound and text or nil
+end
+
+-- The admission by which an execution is owned, and its text. Work that needs capabilities alone has none.
+function ff.bound_admission(call, execution)
+  if not string.find(execution.extras, FIELD.needs, 1, true) then return nil end
+  local id = ff.lease_of(execution.fence)
+  local text = bound_text(call, id)
+  if text then return id, text end
+end
+
+-- Called when an owner loses an execution that has extras, other than by its own completion. Its slots are returned
+-- after all else is done, by the timer loop: there may be no worker to do that.
+function ff.note_ownership_end(call, execution)
   if not string.find(execution.extras, FIELD.needs, 1, true) then return end
-  local needs = execution.needs or stored(execution, FIELD.needs)
-  local meters = ff.meters_of(needs)
-  if not meters then return end
-  local fence = execution.fence or stored(execution, FIELD.fence)
-  local lease_id = ff.lease_of(fence)
+  local lease_id = ff.lease_of(execution.fence or stored(execution, FIELD.fence))
   if lease_id == '' then return end
   local ended_owners = call.ended_owners or {}
-  ended_owners[#ended_owners + 1] = { id = lease_id, owner = execution.id, meters = meters, has_grace = has_grace }
+  ended_owners[#ended_owners + 1] = lease_id
   call.ended_owners = ended_owners
 end
 
--- Records it for `ff.settle_returned`; the log has it at once.
-function ff.apply.admission_returned(call, ended)
-  local id, returned = ended.id, call.returned or {}
-  local offer_at = ended.has_grace and call.now + LIMIT.return_grace_ms or call.now
-  local text = ff.digits(offer_at)
-  returned[#returned + 1] = { id = id, owner = ended.owner, meters = ended.meters, at = offer_at, text = text }
+-- Puts a bound admission into the outbox, for `ff.settle_returned`; the log has that at once.
+local function put_back(call, id, text, at)
+  local returned, at_text = call.returned or {}, ff.digits(at)
+  returned[#returned + 1] = { id = id, stored = ADMISSION_STATE.returned .. string.sub(text, 2) .. at_text, at = at, text = at_text }
   call.returned = returned
-  ff.append(call, EVENT.admission_returned, id, ended.owner .. '\t' .. ended.meters, text)
+end
+
+-- A worker frees the slots of what it completed itself, with others, before the grace ends; those of a worker that does
+-- not are returned when it ends.
+function ff.return_completed(call, id, text)
+  put_back(call, id, text, call.now + LIMIT.return_grace_ms)
+end
+
+function ff.apply.admission_returned(call, id, text)
+  put_back(call, id, text, call.now)
+  ff.append(call, EVENT.admission_returned, id)
 end
 
 -- Writes the returned admissions.
@@ -95,21 +112,19 @@ function ff.settle_returned(call)
   if #returned > 1 then ff.gather(call) end
   for i = 1, #returned do
     local it = returned[i]
-    change[2 * i - 1] = it.id
-    change[2 * i] = ADMISSION_STATE.returned .. '\t' .. it.owner .. '\t' .. it.meters .. '\t' .. it.text
+    change[2 * i - 1], change[2 * i] = it.id, it.stored
     ff.add_noted(timers, it.text, it.at, TIMER.admission .. it.id, it.text)
   end
   ff.set_all(call.base .. KEY.admissions, change)
 end
 
--- Puts the admissions of ended ownerships into the outbox. Those of consecutive completions are written together.
+-- Puts the admissions of ended ownerships into the outbox.
 function ff.return_admissions(call)
   local ended_owners = call.ended_owners
   call.ended_owners = false
   for i = 1, #ended_owners do
-    local it = ended_owners[i]
-    local text = guarded('HGET', call.base .. KEY.admissions, it.id)
-    if type(text) == 'string' and string.sub(text, 1, 1) == ADMISSION_STATE.bound then ff.apply.admission_returned(call, it) end
+    local text = bound_text(call, ended_owners[i])
+    if text then ff.apply.admission_returned(call, ended_owners[i], text) end
   end
   if call.returned and not call.completions then ff.settle_returned(call) end
 end

@@ -127,7 +127,7 @@ function ff.apply.execution_dropped(call, drop, requested_by, reason)
   local key = call.base .. id
   ff.remove_streams(call, { id = id }, drop.streams)
   -- If its lease and its meters can be read, its slots are returned at once.
-  ff.note_ownership_end(call, execution or { id = id, key = key, extras = FIELD.needs }, false)
+  ff.note_ownership_end(call, execution or { id = id, key = key, extras = FIELD.needs })
   forget(call, id, execution, drop.flow_id)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
     key .. SUFFIX.payloads, key .. SUFFIX.steps, key .. SUFFIX.dependencies, key .. SUFFIX.only,

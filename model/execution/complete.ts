@@ -5,6 +5,7 @@ import { accept, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner } from '../lease/fence.js';
+import { admissionOf } from '../metering/returning.js';
 import { purgeAtOf } from '../schedule/retention.js';
 import { NO_TAGS } from './facts.js';
 
@@ -52,6 +53,8 @@ export const completeExecution = operation({
       resultBytes: args.resultPayload?.byteLength,
       resultEncoding: args.resultEncoding,
       purgeAt: purgeAtOf(execution, now, settings.retentionMs),
+      // Nobody but the timer loop would give back what an operator ends.
+      admissionId: args.source === 'operator_override' ? undefined : admissionOf(view, execution),
     });
   },
 });

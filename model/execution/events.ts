@@ -43,6 +43,8 @@ export const executionEvents = {
     /** `purgeAt` is absent when the execution is kept for good; so in every event that ends an execution. */
     ending: { purgeAt: purgeAt(), resultBytes: fact.optionalNumber(), resultEncoding: fact.optionalText() },
     filter,
+    /** The admission of metered work, which the worker has not given back yet. An operator's completion has none. */
+    metering: { admissionId: fact.optionalText() },
   }),
   /** An attempt failed and a retry will follow. */
   retry_scheduled: event('retry_scheduled', 'r', EXECUTION, {

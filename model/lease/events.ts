@@ -15,8 +15,8 @@ const attempt = {
   attemptTimeoutRemainingMs: fact.optionalNumber(),
 };
 
-/** Whether the lease id is an admission, because the work is metered. */
-const metering = { admitted: fact.flag() };
+/** The meters whose admission the lease id is; none for unmetered work, and for a claim by a grant. */
+const metering = { meters: fact.list() };
 
 export const leaseEvents = {
   /** A worker took the execution with a new attempt. */

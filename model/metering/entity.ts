@@ -5,13 +5,13 @@
  * the policies are told. A voided one is good for no claim (ruling 19). It is stored under the short form of the lease
  * id.
  */
-import { changes, entity, makes, removes, type EntityState } from '../core/entity.js';
+import { changes, entity, makes, makesOrChanges, removes, type EntityState } from '../core/entity.js';
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { subject } from '../core/subject.js';
 import type { EventNamed } from '../events.js';
 import { memberOf } from '../ids.js';
-import { OFFER_AGAIN_MS, VOID_MEMORY_MS } from '../limits.js';
+import { OFFER_AGAIN_MS, RETURN_GRACE_MS, VOID_MEMORY_MS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
 
 export const ADMISSION = subject('admission', 'admissionId');
@@ -26,17 +26,13 @@ export const ADMISSION_STATES = {
   void: 'v',
 } as const;
 
-const about = {
-  /** The execution that was claimed with it; absent for a voided one. */
-  owner: fact.optionalId(),
-  /** The meter set of the execution, once returned. */
-  meters: fact.list(),
-};
-
 export const admissionFacts = fact.factTable({
   holding: {
     admissionState: fact.word(ADMISSION_STATES),
-    ...about,
+    /** The execution that was claimed with it; absent for a voided one. */
+    owner: fact.optionalId(),
+    /** The meters of that execution. */
+    meters: fact.list(),
     /** When the policies are to be told, or the void entry is forgotten; unset while bound. */
     dueAt: fact.optionalNumber(),
   },
@@ -45,8 +41,8 @@ export const admissionFacts = fact.factTable({
 export type Admission = EntityState<typeof ADMISSION, typeof admissionFacts>;
 
 export const meteringEvents = {
-  /** The ownership ended: the slots must be freed, and the time from which the timer loop does that. */
-  admission_returned: event('admission_returned', 'qm', ADMISSION, { about, offer: { offerAt: fact.number() } }),
+  /** The ownership ended, other than by a completion of its worker: the timer loop must have the slots freed. */
+  admission_returned: event('admission_returned', 'qm', ADMISSION, {}),
   /** The timer loop was asked to tell the policies. It is asked again until they confirm. */
   admission_offered: event('admission_offered', 'qd', ADMISSION, {}),
   /** The policies confirmed; the admission is forgotten. */
@@ -58,14 +54,20 @@ export const meteringEvents = {
 
 /** A claim of metered work binds its admission. */
 function bound(event: EventNamed<'execution_claimed' | 'execution_resumed'>): Admission | undefined {
-  if (!event.admitted) return undefined;
+  if (event.meters.length === 0) return undefined;
   return {
     admissionId: shortIdOf(event.leaseId),
     admissionState: 'bound',
     owner: uuidOf(memberOf(event.executionId)),
-    meters: [],
+    meters: event.meters,
     dueAt: undefined,
   };
+}
+
+/** The ownership ended: the slots must be freed, by the timer loop from that time on. */
+function give(admission: Admission, offerAt: number): void {
+  admission.admissionState = 'returned';
+  admission.dueAt = offerAt;
 }
 
 export const admissionEntity = entity({
@@ -74,11 +76,12 @@ export const admissionEntity = entity({
   recipes: {
     execution_claimed: makes(bound),
     execution_resumed: makes(bound),
-    admission_returned: changes((admission: Admission, event: EventNamed<'admission_returned'>) => {
-      admission.admissionState = 'returned';
-      admission.meters = event.meters;
-      admission.dueAt = event.offerAt;
-    }),
+    // A worker frees the slots of completed work itself, many at a time, before the grace period ends.
+    execution_completed: makesOrChanges(
+      () => undefined,
+      (admission: Admission, { at }: EventNamed<'execution_completed'>) => give(admission, at + RETURN_GRACE_MS),
+    ),
+    admission_returned: changes((admission: Admission, { at }: EventNamed<'admission_returned'>) => give(admission, at)),
     admission_offered: changes((admission: Admission, event: EventNamed<'admission_offered'>) => {
       admission.dueAt = event.at + OFFER_AGAIN_MS;
     }),

@@ -39,7 +39,7 @@ export const meteringRules: readonly LogRule[] = [
   {
     name: 'an admission is good for one claim, of metered work, and for none once it was voided',
     holds({ event, before }) {
-      if (!isAcquisition(event) || !event.admitted) return true;
+      if (!isAcquisition(event) || event.meters.length === 0) return true;
       const { meters } = before.tables.execution.get(event.executionId) ?? {};
       return (meters?.length ?? 0) > 0 && !before.tables.admission.has(shortIdOf(event.leaseId));
     },

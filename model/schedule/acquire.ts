@@ -97,12 +97,14 @@ export function acquire(
   return room === undefined ? claimed : { ...claimed, ...givenTo(view, execution, room) };
 }
 
-/** The event by which an owner takes an execution. */
+const NO_METERS: readonly string[] = [];
+
+/** The event by which an owner takes an execution; `meters` are those that admitted its lease. */
 export function acquisitionOf(
   claimed: ClaimedExecution,
   args: Pick<Owner, 'workerId' | 'workerInstanceId'>,
   now: number,
-  admitted = false,
+  meters: readonly string[] = NO_METERS,
 ): Event {
   // One literal for both types, because every claim makes one. A resumed attempt has no type.
   return {
@@ -119,6 +121,6 @@ export function acquisitionOf(
     workerInstanceId: args.workerInstanceId,
     attemptTimeoutAt: claimed.attemptTimeoutAt,
     attemptTimeoutRemainingMs: claimed.attemptTimeoutRemainingMs,
-    admitted,
+    meters,
   } as Event;
 }

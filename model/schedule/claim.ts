@@ -141,7 +141,7 @@ export const claimForWorker = operation({
       room ??= execution.flow === undefined ? undefined : roomOfClaim();
       const claimed = acquire(view, execution, args, { position: executions.length, now, remainingMs }, room);
       executions.push(claimed);
-      return acquisitionOf(claimed, args, now, args.meters !== undefined);
+      return acquisitionOf(claimed, args, now, args.meters === undefined ? undefined : execution.meters);
     });
     const nextPriority = claimable[candidates.length]?.priority;
     return acceptAll(

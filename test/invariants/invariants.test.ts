@@ -349,7 +349,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     for (const admission of it.state.tables.admission.values()) admission.dueAt = undefined;
   },
   'an admission is good for one claim, of metered work, and for none once it was voided': (it) =>
-    append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'ready').executionId, admitted: true }),
+    append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'ready').executionId, meters: ['q'] }),
 
   'there are no more slots than the cap allows': (it) =>
     Object.assign(quotaOf(it).slots ?? {}, { other: { holder: '{fp:0}', checkAt: it.now + 9_999 } }),

@@ -61,7 +61,7 @@ export const claimed = (facts: Facts<'execution_claimed'> = {}): Event =>
     at: START,
     attemptType: 'initial',
     attemptIndex: 0,
-    admitted: false,
+    meters: [],
     ...FENCE,
     leaseExpiresAt: START + 30_000,
     workerId: 'w',

@@ -57,7 +57,7 @@ describe('claimForWorker', () => {
     unmetered.answers({ kind: 'claimed', executions: [{ executionId: idOf(2) }] });
     const bySet = given(metered, other).when('claimForWorker', claim);
     bySet.answers({ kind: 'claimed', executions: [{ executionId: X }] });
-    bySet.then({ type: 'execution_claimed', admitted: true });
+    bySet.then({ type: 'execution_claimed', meters: METERS });
     const wrong = claimArgs({ meters: meterSetOf(metersOf({ quotaPolicyIds: [BUDGET] })) });
     given(metered).when('claimForWorker', wrong).answers({ kind: 'no_work' });
     given(metered).when('claimForWorker', claimArgs()).answers({ kind: 'no_work' });
@@ -75,10 +75,9 @@ describe('claimForWorker', () => {
 
 describe('an ownership that ends', () => {
   const held = () => given(metered).when('claimForWorker', claim);
-  const returned = { type: 'admission_returned', admissionId: ID, meters: METERS } as const;
+  const returned = { type: 'admission_returned', admissionId: ID } as const;
 
   test.each([
-    ['completeExecution', { executionId: X, fence: FENCE }, 'execution_completed'],
     [
       'failExecution',
       { executionId: X, fence: FENCE, failureReason: 'r', failureClass: 'permanent' },
@@ -91,8 +90,7 @@ describe('an ownership that ends', () => {
   ] as const)('by %s gives its slots back, once', (name, args, type) => {
     const ended = held().when(name, args, NOW + 1);
     ended.then({ type }, returned);
-    const offered = NOW + 1 + (type === 'execution_completed' ? RETURN_GRACE_MS : 0);
-    ended.when('applyDue', due, offered).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
+    ended.when('applyDue', due, NOW + 1).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
   });
 
   test('by its lapse too; reclaimed work holds another slot', () => {
@@ -120,13 +118,17 @@ describe('an ownership that ends', () => {
 
   test('by a completion is left to its worker for a second', () => {
     const ended = held().when('completeExecution', { executionId: X, fence: FENCE }, NOW + 1);
+    ended.then({ type: 'execution_completed', admissionId: ID });
     ended.when('applyDue', due, NOW + RETURN_GRACE_MS).answers({ deliveries: [] });
+    const offered = ended.when('applyDue', due, NOW + 1 + RETURN_GRACE_MS);
+    offered.answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
     ended.when('settleAdmissions', settled, NOW + RETURN_GRACE_MS).answers({ kind: 'settled', settled: 1 });
     ended.when('applyDue', due, NOW + 30_000).answers({ deliveries: [] });
   });
 
   test("by an operator's completion is due at once", () => {
     const ended = held().when('completeExecution', { executionId: X, source: 'operator_override' }, NOW + 1);
+    ended.then({ type: 'execution_completed', admissionId: undefined }, returned);
     ended.when('applyDue', due, NOW + 1).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
   });
 

@@ -6,8 +6,10 @@ import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FIELDS, KEYS, TIMER_KINDS } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
+import { RETURN_GRACE_MS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { shortIdOf } from '../../model/short-id.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
@@ -163,6 +165,40 @@ describe('work of one claim', () => {
     await admin.hdel(coreOf(ids[1] as string), FIELDS.timing);
     const results = await complete(claimed);
     expect(results.map(({ ok }) => ok)).toEqual([true, false, true]);
+  });
+});
+
+describe('work with needs of one call', () => {
+  /** Those by which a worker with this capability is to be found. */
+  const GPU = { routingRequirements: { requiredCapabilities: ['gpu'] } };
+
+  it('gives back the admissions of metered work as it completes, and of nothing else', async () => {
+    const quotaPolicyId = engine.uuid();
+    await engine.backend.createQuotaPolicy({ quotaPolicyId, maxConcurrent: 10 });
+    const metered = { quotaPolicyIds: [quotaPolicyId] };
+    await create([{ policy: metered }, { policy: GPU }, { policy: metered }, { policy: metered }]);
+    const worker = { partition: PARTITION, laneId: 'l', kinds: ['k'], workerId: 'w', workerInstanceId: 'w-1' };
+    const ids = (count: number) =>
+      Array.from({ length: count }, () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() }));
+    const { heads } = await engine.backend.listMeteredHeads({ partition: PARTITION, laneId: 'l' });
+    const bySet = await engine.backend.claimForWorker({ ...worker, meters: heads[0]?.meters, claims: ids(3) });
+    const byNeeds = await engine.backend.claimForWorker({ ...worker, workerCapabilities: ['gpu'], claims: ids(1) });
+    if (bySet.kind !== 'claimed' || byNeeds.kind !== 'claimed') throw new Error('Some work was not claimed.');
+    const [first, second, third] = bySet.executions as [ClaimedExecution, ClaimedExecution, ClaimedExecution];
+    for (const result of await complete([first, ...byNeeds.executions, second])) expect(result.ok).toBe(true);
+    const holding = await admin.hgetall(`${PREFIX}${PARTITION}:${KEYS.admissions}`);
+    const stateOf = ({ leaseId }: ClaimedExecution) => holding[shortIdOf(leaseId)]?.charAt(0);
+    expect([first, second, third].map(stateOf)).toEqual(['r', 'r', 'b']);
+    expect(Object.keys(holding)).toHaveLength(3);
+    // The worker gives them back within a second; then the timer loop does.
+    await engine.backend.settleAdmissions({ partition: PARTITION, admissionIds: [first.leaseId, third.leaseId] });
+    const offered = async () => {
+      const outcome = await engine.backend.applyDue({ partition: PARTITION });
+      return outcome.kind === 'applied' ? outcome.deliveries.map(({ id }) => id) : undefined;
+    };
+    expect(await offered()).toEqual([]);
+    engine.setTime(engine.now() + RETURN_GRACE_MS);
+    expect(await offered()).toEqual([shortIdOf(second.leaseId)]);
   });
 });
 
