@@ -81,7 +81,9 @@ export const admissionEntity = entity({
       () => undefined,
       (admission: Admission, { at }: EventNamed<'execution_completed'>) => give(admission, at + RETURN_GRACE_MS),
     ),
-    admission_returned: changes((admission: Admission, { at }: EventNamed<'admission_returned'>) => give(admission, at)),
+    admission_returned: changes((admission: Admission, { at }: EventNamed<'admission_returned'>) =>
+      give(admission, at),
+    ),
     admission_offered: changes((admission: Admission, event: EventNamed<'admission_offered'>) => {
       admission.dueAt = event.at + OFFER_AGAIN_MS;
     }),
