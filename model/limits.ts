@@ -48,8 +48,9 @@ export const LIMITS = {
   /** Frames: payload and labels, bytes. */
   maxFrameBytes: 65_536,
   maxFrameLabelBytes: 256,
-  /** Frames of one read. */
+  /** Frames of one read, and bytes of their payloads beyond which it has no further one. */
   maxFramesPerRead: 10_000,
+  maxFrameBytesPerRead: 1024 * 1024,
   defaultFramesPerRead: 100,
   /** Longest wait of a tail, ms; and tails that wait in one process. */
   maxTailBlockMs: 30_000,
@@ -124,7 +125,7 @@ export const LIMITS = {
   maxSignalPayloadBytes: 65_536,
   maxSignalPayloadsBytes: 64 * 1024 * 1024,
   /** Payloads of one page of signals, bytes; one signal is always on it. */
-  maxSignalPageBytes: 4 * 1024 * 1024,
+  maxSignalPageBytes: 1024 * 1024,
   /** Steps of one execution, their names, their values, and all of its values together, bytes. */
   maxSteps: 10_000,
   maxStepNameBytes: 128,

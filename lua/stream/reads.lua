@@ -1,7 +1,24 @@
 -- Reads of streams; model/stream/reads.ts interprets their answers.
 
+-- Frames that are read at once.
+local AT_ONCE = 64
+
+-- The first frames in a range, until they are `count` or have more bytes than a page.
 local function frames(key, from, to, count)
-  return command('XRANGE', key, from, to, 'COUNT', count)
+  local found, size, bytes, wanted = {}, 0, 0, tonumber(count)
+  while size < wanted do
+    local at_once = math.min(AT_ONCE, wanted - size)
+    local page = command('XRANGE', key, from, to, 'COUNT', at_once)
+    for i = 1, #page do
+      size = size + 1
+      found[size] = page[i]
+      bytes = bytes + #(page[i][2][4] or '')
+      if bytes > LIMIT.max_frame_bytes_per_read then return found end
+    end
+    if #page < at_once then return found end
+    from = '(' .. page[at_once][1]
+  end
+  return found
 end
 
 -- read_stream: execution_id, attempt_index, from, to, count, `1` with best-effort frames. Answers the situation of the

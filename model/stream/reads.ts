@@ -41,6 +41,7 @@ export const readStream = query({
     to: streamCursor.default('end'),
     /** Exclusive, the position of a frame: only later frames. Takes a page's `nextCursor`. */
     after: framePosition.optional(),
+    /** Most frames of the page. It ends earlier when their payloads reach 1 MiB. */
     limit: field.integer(1, LIMITS.maxFramesPerRead).default(LIMITS.defaultFramesPerRead),
     visibility: z.enum(['all', 'exclude_best_effort']).default('all'),
   }),
@@ -53,19 +54,29 @@ export const readStream = query({
     const execution = view.executions.get(executionId);
     const [first, last] = [firstOf(args), positionOf(to, 'to')];
     const shown = visible(contents, { all: visibility === 'all', now, first, last, count: limit + 1 });
-    const frames = shown.slice(0, limit);
+    const frames = onePage(shown, limit);
     return accept<StreamFrames>({
       frames,
       isClosed: stream?.closedAt !== undefined || (execution !== undefined && isAttemptOver(execution, attemptIndex)),
       closedAt: stream?.closedAt,
       closedReason: stream?.closedReason,
-      nextCursor: shown.length > limit ? frames.at(-1)?.id : undefined,
+      nextCursor: shown.length > frames.length ? frames.at(-1)?.id : undefined,
       attemptCount: execution?.totalAttemptCount,
       isEnded: execution !== undefined && isTerminal(execution.situation),
       droppedFrames: contents === undefined ? 0 : contents.counters.frameCount - view.streams.retained(streamId, now),
     });
   },
 });
+
+/** The first frames, as many as a page may have by their number and by their bytes. */
+function onePage(frames: readonly Frame[], limit: number): readonly Frame[] {
+  let bytes = 0;
+  const beyond = frames.findIndex(({ payload }, index) => {
+    bytes += payload.byteLength;
+    return index === limit || (index > 0 && bytes > LIMITS.maxFrameBytesPerRead);
+  });
+  return beyond === -1 ? frames : frames.slice(0, beyond);
+}
 
 interface Wanted {
   /** Whether best-effort frames are included. */

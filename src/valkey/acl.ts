@@ -11,11 +11,13 @@ import { LIBRARY_MODES, parsePrefix, type LibraryMode } from './options.js';
 
 /** Commands that the client runs; those of the library come on top. */
 export const CLIENT_COMMANDS = [
+  'append',
   'fcall',
   'get',
   'getrange',
   'info',
   'mget',
+  'pexpire',
   'ping',
   'set',
   'subscribe',

@@ -12,6 +12,7 @@ import {
   type ParsedCommand,
   type QueryName,
 } from '../../model/machine.js';
+import { LIMITS } from '../../model/limits.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type Library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend/backend.js';
@@ -31,7 +32,9 @@ import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
 import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
+import { runInParts } from './large-batches.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
+import type { Fetch } from './fetch.js';
 import { FETCHES } from './reads.js';
 import { numberOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
@@ -170,11 +173,12 @@ export class ValkeyBackend {
   private send(commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
     const partition = this.checked(partitionOfCommand(commands[0] as ParsedCommand, this.partitions));
     const family = familyToNote(partition, commands, this.settings.families);
+    const run = (): Promise<readonly Answer[]> => runInParts(commands, (part) => this.calls.run(partition, part));
     if (family === undefined) {
       this.inUse.note(partition);
-      return this.calls.run(partition, commands);
+      return run();
     }
-    return this.noteFamily(family).then(() => this.calls.run(partition, commands));
+    return this.noteFamily(family).then(run);
   }
 
   /**
@@ -221,7 +225,7 @@ export class ValkeyBackend {
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed, this.partitions));
     const fetch = FETCHES[name];
-    const reply = await this.fetch(partition, fetch.request(parsed), fetch.bytesAt);
+    const reply = await this.fetch(partition, fetch.request(parsed), fetch);
     const view = fetch.view(reply, parsed);
     const decision = declaration.read(view, parsed, {
       now: 0,
@@ -346,19 +350,25 @@ export class ValkeyBackend {
     const staging = new Staging(stagedFromBytes);
     const claims = claimsIn(commands);
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
-    const call = new CallWriter(argv);
+    const writer = new CallWriter(argv);
     let own: Parameters<typeof bytesKey>[2];
     const stage: Stage = (slot, bytes) => staging.place(bytesKey(this.prefix, slot, own), bytes);
     for (const { name, args } of commands) {
       own = args as unknown as typeof own;
-      call.push(name, args as unknown as Record<string, unknown>, stage);
+      writer.push(name, args as unknown as Record<string, unknown>, stage);
     }
     const keys = this.declaredKeys(partition);
     // When its memory is full, the server refuses calls with new work, and accepts calls that only end work.
     const name = commands.some(addsToStore) ? this.functionExecute : this.functionAdvance;
+    if (staging.hasLong && !(await staging.sendLong(this.transfers)))
+      return this.decide(partition, commands, { stagedFromBytes: Infinity, deadline: this.attempts.fromNow() });
+    const call = (until: number): Promise<WireReply> => this.call(name, keys, argv, until, staging);
     let replies: WireReply[];
     try {
-      replies = (await this.call(name, keys, argv, deadline, staging)) as WireReply[];
+      // The time of a call that waits for its turn, or for its bytes, begins when it leaves.
+      if (isLong(argv))
+        replies = (await this.transfers.make(() => call(this.attempts.fromNow()), 'one')) as WireReply[];
+      else replies = (await call(staging.hasLong ? this.attempts.fromNow() : deadline)) as WireReply[];
     } catch (error) {
       return this.withoutCreations(partition, commands, deadline, error as EngineError);
     }
@@ -414,17 +424,16 @@ export class ValkeyBackend {
   private async fetch(
     partition: string,
     request: readonly WireArgument[],
-    bytesAt: readonly number[] = [],
+    { atOnce, bytesAt = [] }: Pick<Fetch<never>, 'atOnce' | 'bytesAt'>,
   ): Promise<WireReply> {
     // Commands that were sent earlier must reach the server first.
     this.calls.flush(partition);
     for (let reads = 1; ; reads++) {
-      const reply = await this.call(
-        this.functionRead,
-        this.declaredKeys(partition),
-        [...this.header(), ...request],
-        this.attempts.fromNow(),
-      );
+      const read = (): Promise<WireReply> => {
+        const argv = [...this.header(), ...request];
+        return this.call(this.functionRead, this.declaredKeys(partition), argv, this.attempts.fromNow());
+      };
+      const reply = await (atOnce === undefined ? read() : this.transfers.make(read, atOnce));
       if (bytesAt.length === 0 || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
       if ((await this.fetchLong(reply, bytesAt)) || reads === MAX_READS) return reply;
@@ -482,6 +491,13 @@ export class ValkeyBackend {
       });
     }, deadline);
   }
+}
+
+/** Whether the arguments of a call contain long bytes. */
+function isLong(argv: readonly WireArgument[]): boolean {
+  let bytes = 0;
+  for (const argument of argv) if (typeof argument !== 'string') bytes += argument.length;
+  return bytes > LIMITS.maxPartBytes;
 }
 
 /** The public interface of the backend. */

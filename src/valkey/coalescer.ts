@@ -55,7 +55,7 @@ const BYTE_ARGUMENTS: Readonly<Record<string, readonly string[]>> = Object.fromE
 );
 
 /** Total bytes in the bytes arguments of commands. */
-function bytesOf(commands: readonly ParsedCommand[]): number {
+export function bytesOf(commands: readonly ParsedCommand[]): number {
   let bytes = 0;
   for (const { name, args } of commands) {
     for (const argument of BYTE_ARGUMENTS[name] ?? []) {

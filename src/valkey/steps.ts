@@ -29,6 +29,8 @@ export function withValue(step: StepRecord, stored: Buffer | undefined): StepRec
 
 /** The fetch of `readSteps`; the server chooses the page. */
 export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
+  // One value can have 8 MiB.
+  atOnce: 'one',
   request: ({ executionId, from, limit, values }) => [
     'read_steps',
     memberOf(executionId),

@@ -19,6 +19,7 @@ const REASON = facetCodec({ reasonCode: waitsFacts.suspension.reasonCode });
 export const signalPage = (
   name: string,
 ): Fetch<{ executionId: string; cursor?: string | undefined; limit: number }> => ({
+  atOnce: 'few',
   request: ({ executionId, cursor, limit }) => [name, memberOf(executionId), cursor ?? '', String(limit)],
   view(reply) {
     const [waits, payloads] = repliesOf(reply, 2);

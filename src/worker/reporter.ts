@@ -3,9 +3,9 @@
  * they are collected until there are 50, a slot is idle, or 2 ms have passed.
  *
  * An ending is kept until the engine has accepted or refused it. After a fault it is sent again, which the fence makes
- * safe, even if the lease is over by now: the engine may have accepted it the first time. After a minute, or two leases
- * if that is longer, it is given up even while renewals succeed: a result that cannot get through would hold its
- * execution for ever. An ending that the engine refuses as invalid is replaced by a failure that says so.
+ * safe, even if the lease is over by now: the engine may have accepted it the first time. A minute after its first
+ * fault, or two leases if that is longer, it is given up even while renewals succeed: a result that cannot get through
+ * would hold its execution for ever. An ending that the engine refuses as invalid is replaced by a failure that says so.
  */
 import type { EngineError } from '../../model/errors.js';
 import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
@@ -54,8 +54,8 @@ interface Final {
   /** Commands before it in the same call, such as the latest progress. */
   readonly before: readonly Command[];
   readonly command: Command;
-  /** When it was first sent, on the worker's clock. */
-  readonly since: number;
+  /** When it first met a fault, on the worker's clock. */
+  readonly since: number | undefined;
   /** Whether it is sent in a call of its own. */
   readonly alone: boolean;
   /** How often the ending was replaced because the engine refused it as invalid. */
@@ -90,7 +90,7 @@ export class Reporter {
 
   /** Sends the ending, with others; commands in `before` precede it in the same call. */
   report(attempt: Attempt, ending: ReportedEnding, before: readonly Command[] = []): void {
-    const final = this.finalOf(attempt, ending, { before, since: this.options.clock.now(), alone: false, replaced: 0 });
+    const final = this.finalOf(attempt, ending, { before, since: undefined, alone: false, replaced: 0 });
     const batch = this.batchOf(attempt.partition);
     batch.finals.push(final);
     if (ending.kind === 'complete') batch.bytes += ending.bytes?.byteLength ?? 0;
@@ -198,7 +198,10 @@ export class Reporter {
     const replacement = answer.kind === 'refused' ? this.replacementOf(final, answer.error) : undefined;
     if (replacement !== undefined) again.push(replacement);
     else if (answer.kind !== 'unknown') this.options.onSettled(final.attempt, final.ending, answer);
-    else if (this.mayRetry(final, answer.error)) again.push(final);
+    else {
+      const since = final.since ?? this.options.clock.now();
+      if (this.mayRetry({ ...final, since }, answer.error)) again.push({ ...final, since });
+    }
   }
 
   /** Resends endings until all are settled. */
@@ -227,7 +230,7 @@ export class Reporter {
   }
 
   /** Whether the ending is sent again; settles it as given up when its time is over. */
-  private mayRetry({ attempt, ending, since }: Final, error: unknown): boolean {
+  private mayRetry({ attempt, ending, since }: Final & { readonly since: number }, error: unknown): boolean {
     const { clock, leaseTtlMs, onSettled } = this.options;
     const afterMs = clock.now() - since;
     if (afterMs < Math.max(PATIENCE_MS, 2 * leaseTtlMs)) return true;

@@ -102,6 +102,26 @@ it('that are very long come back in parts, and not with a claim', async () => {
   expect(getrange).toHaveBeenCalledTimes(7);
 });
 
+it('that are very long are stored in parts before the call', async () => {
+  const append = vi.spyOn(Valkey.prototype, 'append');
+  const input = randomBytes(2 * LIMITS.maxPartBytes + 1);
+  const { executionId } = await create(input);
+  expect(append).toHaveBeenCalledTimes(2);
+  expect((await payloadOf(executionId)).equals(input)).toBe(true);
+  expect((await lives(executionId)).map(([, life]) => life)).toEqual(['for ever', 'for ever']);
+});
+
+it.each([
+  ['were stored in another order', () => Promise.resolve(1)],
+  ['were refused', () => Promise.reject(new Error('OOM command not allowed'))],
+])('whose parts %s are sent with the command, and what was stored of them expires', async (_, answer) => {
+  vi.spyOn(Valkey.prototype, 'append').mockImplementationOnce(answer);
+  const input = randomBytes(2 * LIMITS.maxPartBytes);
+  const { executionId } = await create(input);
+  expect((await payloadOf(executionId)).equals(input)).toBe(true);
+  expect((await lives(executionId)).map(([, life]) => life)).toEqual(['for ever', 'for ever', 'for a while']);
+});
+
 it('whose key is removed while its parts are fetched are gone', async () => {
   const { executionId } = await create(randomBytes(2 * LIMITS.maxPartBytes));
   const getrange = vi.spyOn(Valkey.prototype, 'getrangeBuffer').mockImplementationOnce(async (key, from, to) => {

@@ -1,6 +1,7 @@
 /** Conformance of streams: frames, the rolling summary, effects of the end of an attempt. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LIMITS } from '../../../model/limits.js';
 import { tailStream, type TailPage } from '../../streaming/tails.js';
 import type { TestEngine } from '../engine.js';
 import { create, fenceOf, take, type ConformanceScenario } from './steps.js';
@@ -47,6 +48,24 @@ export const streamScenarios: readonly ConformanceScenario[] = [
       const closed = await backend.readStream({ executionId, attemptIndex });
       assert.deepEqual([closed.isClosed, closed.closedReason], [true, 'attempt_success']);
       await assert.rejects(backend.appendFrame({ ...owner, payload: bytes('late') }), { code: 'stream_closed' });
+    },
+  },
+  {
+    name: 'a page of frames has a MiB at most, whatever their modes, and the next one begins behind it',
+    async run(engine) {
+      const { backend } = engine;
+      const { executionId, attemptIndex, owner } = await begun(engine);
+      const payload = new Uint8Array(LIMITS.maxFrameBytes);
+      for (let frame = 0; frame < 40; frame++)
+        await backend.appendFrame({ ...owner, payload, ...(frame % 2 === 0 ? {} : { bestEffort: { ttlMs: 60_000 } }) });
+      const sizes: number[] = [];
+      let after: string | undefined;
+      do {
+        const page = await backend.readStream({ executionId, attemptIndex, ...(after === undefined ? {} : { after }) });
+        sizes.push(page.frames.length);
+        after = page.nextCursor;
+      } while (after !== undefined);
+      assert.deepEqual(sizes, [16, 16, 8]);
     },
   },
   {
