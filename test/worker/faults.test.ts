@@ -191,6 +191,22 @@ describe('a fault of one ending', () => {
     await h.pass(10_000);
     expect(await result).toBe(2);
   });
+
+  it('of a long result that waited for its turn longer than that is not given up at its first fault', async () => {
+    let tries = 0;
+    h = harness((inner, clock) => ({
+      execute: (async (commands: Commands) => {
+        if (!commands.some(({ name }) => name === 'completeExecution') || ++tries > 1) return inner.execute(commands);
+        await new Promise<void>((resolve) => void clock.after(70_000, resolve));
+        throw fault().error;
+      }) as Backend['execute'],
+    }));
+    let calls = 0;
+    const task = h.a.task('t', () => ++calls);
+    const worker = await h.worker();
+    expect(await h.flow(task.run().result())).toBe(1);
+    expect([tries, worker.stats().lost]).toEqual([2, 0]);
+  });
 });
 
 describe('a call beside an ending that the engine accepted is refused, and answered first', () => {
