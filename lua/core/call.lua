@@ -118,9 +118,9 @@ local function begin(call, argv, at)
   -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended; returned admissions and a
   -- stream that are still to be written.
   call.budgets, call.ended_owners, call.returned, call.stream = false, false, false, false
-  -- The last flow; the name of the counts whose number of live members before the call is in `live`; and the execution
-  -- to which the last edges led, which stays in hand between completions, with the number of these.
-  call.flow, call.counted, call.live, call.downstream, call.completions = false, false, 0, false, false
+  -- The last flow; the name of the counts whose number of live members before the call is in `live`; and the members to
+  -- which edges led, which stay in hand between completions, with the number of these.
+  call.flow, call.counted, call.live, call.downstreams, call.completions = false, false, 0, false, false
   -- Whether the execution of the last step is in hand, see lua/step/record.lua.
   call.records_steps = false
   -- The edges to one execution, as they were read.

@@ -54,8 +54,7 @@ end
 -- Moves an execution into a situation; `due_at` is a text. Needs naming loaded. Answers the facet `life`, which the
 -- caller writes.
 function ff.enter_situation(call, execution, situation, due_at)
-  local in_hand = call.downstream
-  if in_hand and in_hand ~= execution and in_hand.id == execution.id then ff.leave_downstream(call) end
+  if call.downstreams then ff.leave_other(call, execution.id, execution) end
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
   if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)

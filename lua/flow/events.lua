@@ -1,10 +1,9 @@
 -- The effects of flow events: records, indexes, log entries; the twins of model/flow/recipes.ts and
 -- model/flow/entity.ts.
 
--- Writes the resolved edges of the downstream in hand (lua/flow/cascade.lua).
-function ff.settle_downstream(call)
-  local execution = call.downstream
-  local resolved = execution and execution.resolved
+-- Writes the resolved edges of an execution.
+local function settle(call, execution)
+  local resolved = execution.resolved
   if not resolved then return end
   execution.resolved = false
   if call.edges and call.edges.of == execution.id then call.edges = false end
@@ -14,9 +13,21 @@ function ff.settle_downstream(call)
   command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
 end
 
-function ff.leave_downstream(call)
-  ff.settle_downstream(call)
-  call.downstream, call.edges = false, false
+-- Writes the resolved edges of the members in hand (lua/flow/cascade.lua).
+function ff.settle_downstreams(call)
+  local hand = call.downstreams
+  for i = 1, hand and #hand or 0 do settle(call, hand[i]) end
+end
+
+function ff.leave_downstreams(call)
+  ff.settle_downstreams(call)
+  call.downstreams, call.edges = false, false
+end
+
+-- The same if an execution is among them, in another table than this one.
+function ff.leave_other(call, id, execution)
+  local in_hand = call.downstreams[id]
+  if in_hand and in_hand ~= execution then ff.leave_downstreams(call) end
 end
 
 -- Its writes are gathered with those of other edges. `together`: so is its entry of the log.
