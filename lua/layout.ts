@@ -140,11 +140,11 @@ export const STEP_FIELDS = {
 /** Most ids in a leaf of the index of ids: the server stores up to 128 entries as one compact text. */
 export const MAX_LEAF_IDS = 120;
 
-/** Most ids buffered for a leaf of a shelf before they are written; so a leaf exceeds its maximum only by a few. */
-export const MAX_UNSETTLED_LEAF_IDS = 8;
+/** Most ids that are added to a leaf of a shelf at once; so it exceeds its maximum only by a few. */
+export const LEAF_IDS_AT_ONCE = 8;
 
-/** Most leaves of shelves that a call caches. */
-export const SHELF_LEAVES_IN_HAND = 8;
+/** Most names of further leaves of a shelf that are read at once. */
+export const LEAVES_AHEAD = 16;
 
 /** Ids in a leaf when ascending ids start the next leaf. */
 export const LEAF_IDS_IN_ORDER = 100;

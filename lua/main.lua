@@ -9,7 +9,7 @@ function ff.settle_all(call)
   end
   if call.ended then ff.settle_endings(call) end
   if call.leaf then ff.settle_ids(call) end
-  if call.shelf_leaves then ff.settle_shelves(call) end
+  if call.shelves then ff.settle_shelves(call) end
   if call.budgets then ff.settle_budgets(call) end
 end
 

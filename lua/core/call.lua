@@ -113,8 +113,8 @@ local function begin(call, argv, at)
   call.appended = false
   -- Sorted sets in hand, by key; and whether writes to them are gathered.
   call.indexes, call.gathers = ff.no_indexes(call), false
-  -- The leaf of the index of ids, leaves of shelves, retention slots and timers in hand.
-  call.leaf, call.shelf_leaves, call.ended, call.timers = false, false, false, false
+  -- The leaf of the index of ids, changes of shelves, retention slots and timers in hand.
+  call.leaf, call.shelves, call.ended, call.timers = false, false, false, false
   -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended; returned admissions and a
   -- stream that are still to be written.
   call.budgets, call.ended_owners, call.returned, call.stream = false, false, false, false

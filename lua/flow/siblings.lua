@@ -164,7 +164,7 @@ function ff.end_alike(call, ahead, left, for_ending)
     ff.settle_downstreams(call)
     for i = 1, call.ends and #ended or 0 do ff.note_end(call, ended[i]) end
     for i = 1, call.streams_until and #ended or 0 do ff.note_stream(call, ended[i]) end
-    ff.shelve_many(call, SITUATION.cancelled, ended)
+    for i = 1, #ended do ff.shelve(call, SITUATION.cancelled, ended[i]) end
   end
   if not ran then
     ff.apply.dependencies_resolved(call)

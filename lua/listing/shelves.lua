@@ -35,89 +35,37 @@ local function split(call, shelf, leaf, key)
   command('ZADD', names, '0', next_leaf)
 end
 
--- Whether a leaf in hand is the one for an id. The name of the next leaf is read when a second id arrives.
-local function holds(call, leaf, shelf, id)
-  if leaf.shelf ~= shelf or ff.is_before(id, leaf.name) then return false end
-  if leaf.up_to == nil then
-    local found = guarded('ZRANGEBYLEX', ff.shelf_key(call, shelf), '(' .. leaf.name, '+', 'LIMIT', 0, 1)
-    leaf.up_to = found[1] or false
-  end
-  return not leaf.up_to or ff.is_before(id, leaf.up_to)
+local function add_to(call, shelf, leaf, ids)
+  local key = ff.shelf_leaf_key(call, shelf, leaf)
+  local count = guarded('RPUSH', key, unpack(ids))
+  if type(count) ~= 'number' or count <= LIMIT.leaf_ids then return false end
+  split(call, shelf, leaf, key)
+  return true
 end
 
--- The leaf for an id, in hand; nil when the key of the shelf has another type.
-local function open_leaf(call, shelf, id)
-  local names = ff.shelf_key(call, shelf)
-  local name = leaf_of(names, id)
-  if name == false then return nil end
-  if not name then
-    name = FIRST_LEAF
-    command('ZADD', names, '0', name)
-  end
-  return { shelf = shelf, name = name, key = ff.shelf_leaf_key(call, shelf, name), up_to = nil, size = 0 }
+local function remove_from(call, shelf, leaf, ids)
+  local key = ff.shelf_leaf_key(call, shelf, leaf)
+  for i = 1, #ids do guarded('LREM', key, 1, ids[i]) end
+  if command('EXISTS', key) == 0 then command('ZREM', ff.shelf_key(call, shelf), leaf) end
 end
 
--- Writes the ids that were gathered for a leaf. A leaf that is split is no longer in hand, and its neighbours are
--- searched again.
-local function settle_leaf(call, leaf)
-  if leaf.size == 0 then return end
-  local count = guarded('RPUSH', leaf.key, unpack(leaf, 1, leaf.size))
-  leaf.size = 0
-  if type(count) ~= 'number' or count <= LIMIT.leaf_ids then return end
-  split(call, leaf.shelf, leaf.name, leaf.key)
-  leaf.shelf = false
-end
-
--- Writes the ids that were gathered for leaves in hand.
-function ff.settle_shelves(call)
-  local leaves = call.shelf_leaves
-  for i = 1, #leaves do settle_leaf(call, leaves[i]) end
-end
-
--- Writes what a read of a shelf must find.
-local function leave_hand(call)
-  if not call.shelf_leaves then return end
-  ff.settle_shelves(call)
-  call.shelf_leaves = false
-end
-
--- The leaf in hand for an id: members of one flow, in any order, belong to few leaves.
-local function leaf_in_hand(call, shelf, id)
-  local leaves = call.shelf_leaves
-  if leaves then
-    for i = #leaves, 1, -1 do
-      if holds(call, leaves[i], shelf, id) then return leaves[i] end
-    end
-    if #leaves >= LIMIT.shelf_leaves_in_hand then leave_hand(call) end
-  end
-  local leaf = open_leaf(call, shelf, id)
-  if not leaf then return nil end
-  leaves = call.shelf_leaves or {}
-  leaves[#leaves + 1], call.shelf_leaves = leaf, leaves
-  return leaf
-end
-
--- Adds an execution to a shelf that does not contain it. Ids of a leaf are gathered, like entries of indexes.
-function ff.shelve(call, shelf, id)
-  local leaf = leaf_in_hand(call, shelf, id)
-  if not leaf then return end
-  local size = leaf.size + 1
-  leaf.size, leaf[size] = size, id
-  if not call.gathers or size == LIMIT.unsettled_leaf_ids then settle_leaf(call, leaf) end
-end
-
--- The leaf for the first of sorted ids, from `at`, in hand, and the names of the next leaves that the other ids can
--- need; nil when the key of the shelf has another type.
+-- The leaf of the first of sorted ids, from `at`, and the names of the next leaves, which the other ids can need; nil
+-- when the key of the shelf has another type.
 local function open_leaves(call, shelf, ids, at)
-  local leaf = open_leaf(call, shelf, ids[at])
-  if not leaf then return nil end
   local names = ff.shelf_key(call, shelf)
-  return leaf, command('ZRANGEBYLEX', names, '(' .. leaf.name, '[' .. ids[#ids], 'LIMIT', 0, #ids)
+  local leaf = leaf_of(names, ids[at])
+  if leaf == false then return nil end
+  if not leaf then
+    leaf = FIRST_LEAF
+    command('ZADD', names, '0', leaf)
+  end
+  if not ids[at + 1] then return leaf, {} end
+  return leaf, command('ZRANGEBYLEX', names, '(' .. leaf, '[' .. ids[#ids], 'LIMIT', 0, LIMIT.leaves_ahead)
 end
 
--- Adds several executions to a shelf that contains none of them. Their leaves are searched together.
-function ff.shelve_many(call, shelf, ids)
-  leave_hand(call)
+-- Calls a function for each leaf to which some of the ids belong, with these ids. It answers whether it has split the
+-- leaf.
+local function each_leaf(call, shelf, ids, write)
   ff.sort(ids)
   local leaf, names, next_at
   local at = 1
@@ -127,40 +75,65 @@ function ff.shelve_many(call, shelf, ids)
       if not leaf then return end
       next_at = 1
     end
-    local up_to = names[next_at]
-    if up_to and not ff.is_before(ids[at], up_to) then
-      settle_leaf(call, leaf)
+    local own, up_to = {}, names[next_at]
+    while ids[at] and #own < LIMIT.leaf_ids_at_once and not (up_to and not ff.is_before(ids[at], up_to)) do
+      own[#own + 1] = ids[at]
+      at = at + 1
+    end
+    if own[1] and write(call, shelf, leaf, own) then
+      leaf = nil
+    elseif up_to and ids[at] and not ff.is_before(ids[at], up_to) then
       next_at = next_at + 1
       -- After as many names as were asked for, others may follow.
-      leaf = (names[next_at] or #names < #ids) and { shelf = shelf, name = up_to, key = ff.shelf_leaf_key(call, shelf, up_to), size = 0 }
-    else
-      local size = leaf.size + 1
-      leaf.size, leaf[size] = size, ids[at]
-      at = at + 1
-      if size >= LIMIT.leaf_ids / 2 then
-        settle_leaf(call, leaf)
-        -- It may have been split.
-        leaf = leaf.shelf and leaf
-      end
+      leaf = (names[next_at] or #names < LIMIT.leaves_ahead) and up_to or nil
     end
   end
-  if leaf then settle_leaf(call, leaf) end
+end
+
+-- The ids that a call adds to a shelf and removes from it. They are written together at the end of the call: members of
+-- a flow come in any order, and belong to neighbouring leaves.
+local function changes_of(call, shelf)
+  local shelves = call.shelves or {}
+  local changes = shelves[shelf]
+  if not changes then
+    changes = { shelf = shelf, added = {}, removed = {} }
+    shelves[#shelves + 1], shelves[shelf], call.shelves = changes, changes, shelves
+  end
+  return changes
+end
+
+local function listed(set)
+  local ids = {}
+  for id in pairs(set) do ids[#ids + 1] = id end
+  return ids
+end
+
+-- Writes what a read of the shelves must find. An id that was removed and added again is removed first.
+function ff.settle_shelves(call)
+  local shelves = call.shelves
+  if not shelves then return end
+  call.shelves = false
+  for i = 1, #shelves do
+    local changes = shelves[i]
+    each_leaf(call, changes.shelf, listed(changes.removed), remove_from)
+    each_leaf(call, changes.shelf, listed(changes.added), add_to)
+  end
+end
+
+-- Adds an execution to a shelf that does not contain it.
+function ff.shelve(call, shelf, id)
+  changes_of(call, shelf).added[id] = true
 end
 
 -- Removes an execution from a shelf.
 function ff.unshelve(call, shelf, id)
-  leave_hand(call)
-  local names = ff.shelf_key(call, shelf)
-  local leaf = leaf_of(names, id)
-  if not leaf then return end
-  local key = ff.shelf_leaf_key(call, shelf, leaf)
-  guarded('LREM', key, 1, id)
-  if command('EXISTS', key) == 0 then command('ZREM', names, leaf) end
+  local changes = changes_of(call, shelf)
+  changes.added[id], changes.removed[id] = nil, true
 end
 
 -- Whether a shelf contains an execution.
 function ff.is_on_shelf(call, shelf, id)
-  leave_hand(call)
+  ff.settle_shelves(call)
   local leaf = leaf_of(ff.shelf_key(call, shelf), id)
   return leaf and type(guarded('LPOS', ff.shelf_leaf_key(call, shelf, leaf), id)) == 'number' or false
 end
