@@ -166,7 +166,7 @@ local function run_group(call, argv, replies)
     if not ran then
       -- It may have failed in the middle of several changes.
       ff.settle_later(false)
-      ff.leave_downstreams(call)
+      ff.leave_members_in_hand(call)
       call.records_steps = false
       if group or shape[1] == 0 then
         replies[answered] = ff.fault(why)
@@ -175,7 +175,7 @@ local function run_group(call, argv, replies)
       end
     end
   end
-  ff.leave_downstreams(call)
+  ff.leave_members_in_hand(call)
 end
 
 -- ARGV: what `ff.open_call` takes, then groups.

@@ -120,7 +120,7 @@ local function begin(call, argv, at)
   call.budgets, call.ended_owners, call.returned, call.stream = false, false, false, false
   -- The last flow; the name of the counts whose number of live members before the call is in `live`; and the members to
   -- which edges led, which stay in hand between completions, with the number of these.
-  call.flow, call.counted, call.live, call.downstreams, call.completions = false, false, 0, false, false
+  call.flow, call.counted, call.live, call.members_in_hand, call.completions = false, false, 0, false, false
   -- Whether the execution of the last step is in hand, see lua/step/record.lua.
   call.records_steps = false
   -- The edges to one execution, as they were read.

@@ -141,7 +141,7 @@ end
 -- A completion of a member with nothing else to change: it is purged with its flow.
 function ff.apply.member_completion(call, execution, purge_text, result_at, result, result_encoding)
   local key, id, flow_id = execution.key, execution.id, ff.flow_of(execution)
-  if call.downstreams then ff.leave_other(call, id) end
+  if call.members_in_hand then ff.leave_other(call, id) end
   local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
   local life, ending = completed_life(call, execution, purge_text), ff.fit(key, FIELD.ending, ff.ending_text('', bytes, result_encoding))
   if result_at == '' then

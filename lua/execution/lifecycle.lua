@@ -54,7 +54,7 @@ end
 -- Moves an execution into a situation; `due_at` is a text. Needs naming loaded. Answers the facet `life`, which the
 -- caller writes.
 function ff.enter_situation(call, execution, situation, due_at)
-  if call.downstreams then ff.leave_other(call, execution.id, execution) end
+  if call.members_in_hand then ff.leave_other(call, execution.id, execution) end
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
   if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)

@@ -225,10 +225,10 @@ end
 -- The execution of a step. Those to which edges led stay in hand, as do members that a walk cancels, because edges of
 -- others mostly lead to them: each is read once, and its edges are written together, before any other read of it.
 local function look_at(call, task, id)
-  local hand, is_of_edge = call.downstreams, task.kind == WALK_KIND.resolve
+  local hand, is_of_edge = call.members_in_hand, task.kind == WALK_KIND.resolve
   if hand and hand[id] then
     if is_of_edge then return hand[id] end
-    ff.leave_downstreams(call)
+    ff.leave_members_in_hand(call)
   end
   local execution = load(call, id)
   if not execution then return nil end
@@ -240,8 +240,8 @@ local function look_at(call, task, id)
   if execution.grant ~= '' then ff.read_grant(execution) end
   execution.flow = task.flow.id
   if is_of_edge or task.kind == WALK_KIND.cancel and execution.group ~= '' then
-    hand = call.downstreams or {}
-    hand[#hand + 1], hand[id], call.downstreams = execution, execution, hand
+    hand = call.members_in_hand or {}
+    hand[#hand + 1], hand[id], call.members_in_hand = execution, execution, hand
   end
   return execution
 end
@@ -280,7 +280,7 @@ end
 function try_step(call, task, step)
   local ran, first, second, third, fourth = pcall(run_step, call, task, step)
   if ran then return first, second, third, fourth end
-  ff.leave_downstreams(call)
+  ff.leave_members_in_hand(call)
   ff.contain(first)
   ff.quarantine(call, TIMER.execution .. step.id, first)
   return nil
@@ -340,7 +340,7 @@ local function cascade(call, tasks, units)
   end
   ff.apply.dependencies_resolved(call)
   -- Completions of one call mostly lead to one execution, which is written after the last of them.
-  if not call.completions then ff.leave_downstreams(call) end
+  if not call.completions then ff.leave_members_in_hand(call) end
   local rest = {}
   for i = 1, #stack do
     local entry = stack[i]
@@ -365,7 +365,7 @@ end
 
 -- Records that a flow has finished.
 local function finish(call, flow)
-  local in_hand = call.downstreams and call.downstreams[#call.downstreams]
+  local in_hand = call.members_in_hand and call.members_in_hand[#call.members_in_hand]
   if in_hand and in_hand.flow == flow.id and not ff.is_terminal(in_hand.situation) then return end
   if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
   if ff.is_unsealed(flow) then return end
@@ -494,7 +494,7 @@ function ff.resume_member(call, flow_id, id, ended, lost)
   for i = 1, #lost do
     list(tasks, try_step(call, { kind = WALK_KIND.resolve, flow = flow, bucket = BUCKET.failed }, { id = id, edge = lost[i] }))
   end
-  ff.leave_downstreams(call)
+  ff.leave_members_in_hand(call)
   local ran, first, second = pcall(continue_member, call, flow, id)
   if ran then list(tasks, first, second) else ff.contain(first) end
   if call.sequence > before then tasks[#tasks + 1] = ff.evaluation_of(flow) end

@@ -14,20 +14,20 @@ local function settle(call, execution)
 end
 
 -- Writes the resolved edges of the members in hand (lua/flow/cascade.lua).
-function ff.settle_downstreams(call)
-  local hand = call.downstreams
+function ff.settle_members_in_hand(call)
+  local hand = call.members_in_hand
   for i = 1, hand and #hand or 0 do settle(call, hand[i]) end
 end
 
-function ff.leave_downstreams(call)
-  ff.settle_downstreams(call)
-  call.downstreams, call.edges = false, false
+function ff.leave_members_in_hand(call)
+  ff.settle_members_in_hand(call)
+  call.members_in_hand, call.edges = false, false
 end
 
 -- The same if an execution is among them, in another table than this one.
 function ff.leave_other(call, id, execution)
-  local in_hand = call.downstreams[id]
-  if in_hand and in_hand ~= execution then ff.leave_downstreams(call) end
+  local in_hand = call.members_in_hand[id]
+  if in_hand and in_hand ~= execution then ff.leave_members_in_hand(call) end
 end
 
 -- Its writes are gathered with those of other edges. `together`: so is its entry of the log.

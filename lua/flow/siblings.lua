@@ -42,7 +42,7 @@ end
 -- texts of the edges, ids of the upstreams, and their outgoing edges if they have exactly one.
 function ff.siblings_ahead(call, task, limit)
   -- The edges and the group are read from their keys, so they are written first.
-  ff.settle_downstreams(call)
+  ff.settle_members_in_hand(call)
   local group = ff.group_of(call, task.about)
   task.reason = ff.sibling_reason(group)
   local is_for_all, round = ff.has_orphaned(group), group.group_round
@@ -152,7 +152,7 @@ end
 
 -- Ends siblings in the short way. Answers the number of units left.
 function ff.end_alike(call, ahead, left, for_ending)
-  local task, group = ahead.task, call.downstreams and call.downstreams[ahead.task.about]
+  local task, group = ahead.task, call.members_in_hand and call.members_in_hand[ahead.task.about]
   local alike = task.alike
   if not alike or not ahead.is_decided or not group then return left end
   local ended = {}
@@ -161,7 +161,7 @@ function ff.end_alike(call, ahead, left, for_ending)
     ff.tally(call, alike.lane_id, SITUATION.ready, SITUATION.cancelled, #ended)
     ff.tally(call, LIMIT.counted_flow .. task.flow.id, SITUATION.ready, SITUATION.cancelled, #ended)
     ff.remove_many(alike.queue, ended)
-    ff.settle_downstreams(call)
+    ff.settle_members_in_hand(call)
     for i = 1, call.ends and #ended or 0 do ff.note_end(call, ended[i]) end
     for i = 1, call.streams_until and #ended or 0 do ff.note_stream(call, ended[i]) end
     for i = 1, #ended do ff.shelve(call, SITUATION.cancelled, ended[i]) end
