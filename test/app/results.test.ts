@@ -201,6 +201,29 @@ describe('the end of a run that another process carries out', () => {
     await there.close();
   });
 
+  it('with a result that travels long is read once, though a poll finds it too', async () => {
+    const inner = memory();
+    const clock = new VirtualClock(0);
+    let reads = 0;
+    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
+      const bytes = await inner.getExecutionResult(args);
+      if (bytes === undefined) return bytes;
+      reads++;
+      await new Promise<void>((resolve) => void clock.after(30_000, resolve));
+      return bytes;
+    };
+    a = app({ backend: elsewhere(inner, { getExecutionResult }), clock, closeBackend: false });
+    const there = app({ backend: inner, closeBackend: false });
+    const task = there.task('t', () => 7);
+    const { id } = await task.run();
+    const result = a.get(id).result();
+    await there.worker();
+    await task.get(id).result();
+    await clock.advance(60_000);
+    expect([await result, reads]).toEqual([7, 1]);
+    await there.close();
+  });
+
   it('is found when the announcement went by before the subscription stood', async () => {
     const inner = memory();
     let standing = (): void => undefined;

@@ -57,6 +57,8 @@ export class PartitionWatch {
   private pollMs = FIRST_POLL_MS;
   private timer: Cancel | undefined;
   private polling = false;
+  /** Ends that are being read. */
+  private readonly reading = new Map<string, Promise<Ended | undefined>>();
   /** The fault with which the store answered last; nothing when it answered. */
   trouble: unknown;
 
@@ -179,7 +181,8 @@ export class PartitionWatch {
       this.note(undefined);
       if (!this.has(executionId)) return;
       if (state === undefined) this.reject(executionId, new RunNotFoundError(executionId));
-      else if (isEnd(state)) this.settle(await loadEnd(this.options.backend, executionId, state));
+      else if (isEnd(state))
+        this.settleWith(await this.once(executionId, () => loadEnd(this.options.backend, executionId, state)));
       else if (this.unchecked.get(executionId) === mark) this.unchecked.delete(executionId);
     });
   }
@@ -187,10 +190,23 @@ export class PartitionWatch {
   /** Asks for the end of a run that has one, as far as is known. Never throws. */
   private load(executionId: string): Promise<void> {
     return this.guarded(executionId, async () => {
-      const ended = await loadToldEnd(this.options.backend, executionId);
+      const ended = await this.once(executionId, () => loadToldEnd(this.options.backend, executionId));
       this.note(undefined);
-      if (ended !== undefined && this.has(executionId)) this.settle(ended);
+      this.settleWith(ended);
     });
+  }
+
+  /** Reads the end of a run, unless that is under way: a long result must not cross a slow link twice. */
+  private once(executionId: string, read: () => Promise<Ended | undefined>): Promise<Ended | undefined> {
+    const known = this.reading.get(executionId);
+    if (known !== undefined) return known;
+    const reading = read().finally(() => this.reading.delete(executionId));
+    this.reading.set(executionId, reading);
+    return reading;
+  }
+
+  private settleWith(ended: Ended | undefined): void {
+    if (ended !== undefined && this.has(ended.executionId)) this.settle(ended);
   }
 
   /** Does something for one run. Of its errors, one that passes leaves the run unchecked; others end the wait for it. */
@@ -268,7 +284,6 @@ export class PartitionWatch {
 
   private async read(event: ExecutionEvent): Promise<void> {
     if (!this.has(event.executionId)) return;
-    const ended = await endTold(this.options.backend, event);
-    if (ended !== undefined) this.settle(ended);
+    this.settleWith(await this.once(event.executionId, () => endTold(this.options.backend, event)));
   }
 }
