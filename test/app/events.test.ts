@@ -183,6 +183,31 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     await expect.poll(() => skips, SOON).toEqual(['add']);
   });
 
+  it('the members of a flow that failed are read once for its event, and once for its explanation', async () => {
+    const backend = await backendOf(label);
+    let reads = 0;
+    const listFlowMembers: Backend['listFlowMembers'] = (args) => {
+      reads += 1;
+      return backend.listFlowMembers(args);
+    };
+    const counting = new Proxy(backend, {
+      get: (of, name) => (name === 'listFlowMembers' ? listFlowMembers : Reflect.get(of, name)),
+    });
+    const a = opened({ backend: counting });
+    const bad = a.task('bad', (): number => {
+      throw new NonRetryableError('no');
+    });
+    const one = a.flow('one', (f) => f.run(bad, undefined));
+    const told: string[] = [];
+    await a.on('flowFailed', ({ id }) => told.push(id));
+    await a.worker();
+    const run = await one.run();
+    await expect.poll(() => told, SOON).toEqual([run.id]);
+    expect(reads).toBe(1);
+    expect(await run.explain()).toMatchObject({ state: 'failed', failed: [{ task: 'bad' }] });
+    expect(reads).toBe(2);
+  });
+
   it('the events of a member that is skipped end with that', async () => {
     const a = opened({ backend: await backendOf(label) });
     const bad = a.task('bad', (): number => {

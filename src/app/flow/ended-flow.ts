@@ -1,7 +1,7 @@
 /** Ends of flows, as listeners of the app are told of them. */
 import type { FailedMember } from '../../shared/errors.js';
 import { calledBy, type Called } from '../runs/tags.js';
-import { failedOf, isLive, stateOf, type Listed } from './listed-members.js';
+import { failedOf, isLive, stateBy, type Listed } from './listed-members.js';
 import { isOfApp } from './stored.js';
 
 /** A flow whose members have all ended. */
@@ -38,6 +38,7 @@ export async function flowEndOf(listed: Listed, namespace: string, at: number): 
   const ended: EndedFlow = { id: flowId, ...calledBy(flow.tags), flow: flow.flowKind, at };
   if (flow.publicFlowState === 'cancelled')
     return { name: 'flowCancelled', event: { ...ended, reason: flow.cancelReason ?? '' } };
-  if ((await stateOf(listed, flow)) === 'completed') return { name: 'flowCompleted', event: ended };
-  return { name: 'flowFailed', event: { ...ended, members: await failedOf(listed, flow) } };
+  const members = await failedOf(listed, flow);
+  if (stateBy(flow, members.length) === 'completed') return { name: 'flowCompleted', event: ended };
+  return { name: 'flowFailed', event: { ...ended, members } };
 }

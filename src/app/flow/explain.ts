@@ -11,6 +11,7 @@ import {
   MAX_NAMED,
   memberPages,
   named,
+  stateBy,
   type FlowSnapshot,
   type Listed,
 } from './listed-members.js';
@@ -25,10 +26,10 @@ const waitsForOthers = ({ group }: FlowMember): boolean => group?.groupState ===
 export async function explainFlow(
   listed: Listed,
   flow: FlowSnapshot,
-  state: FlowState,
   explained: (executionId: string) => Promise<Explanation>,
 ): Promise<FlowExplanation> {
   const { free, waiting, bad } = await sorted(listed, flow);
+  const state = stateBy(flow, bad.length);
   // Of a flow that is still being built, no member is free to run.
   const shown = (free.length > 0 ? free : waiting).slice(0, MAX_NAMED);
   const [members, failed] = await Promise.all([

@@ -159,7 +159,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   async explain(): Promise<FlowExplanation> {
     const { backend, clock } = this.surroundings;
     const flow = await this.snapshot();
-    return explainFlow(this.listed, flow, await stateOf(this.listed, flow), (executionId) =>
+    return explainFlow(this.listed, flow, (executionId) =>
       withRetries(clock, CALL_PATIENCE_MS, () => explain(backend, executionId)),
     );
   }

@@ -68,11 +68,13 @@ export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot
 /**
  * The state of a flow for users of the app. In the engine, a flow with a cancelled member has failed, and one with a
  * member that depends on others is blocked although another one is only waiting for a worker.
+ *
+ * @param decidingCount how many members make it a failed one
  */
-export async function stateOf(listed: Listed, { publicFlowState, members }: FlowSnapshot): Promise<FlowState> {
+export function stateBy({ publicFlowState, members }: FlowSnapshot, decidingCount: number): FlowState {
   switch (publicFlowState) {
     case 'failed':
-      return (await firstDeciding(listed, 1)).length === 0 ? 'completed' : 'failed';
+      return decidingCount === 0 ? 'completed' : 'failed';
     case 'open':
       return 'waiting';
     case 'blocked':
@@ -80,4 +82,9 @@ export async function stateOf(listed: Listed, { publicFlowState, members }: Flow
     default:
       return publicFlowState;
   }
+}
+
+/** The same; reads the members if they decide it. */
+export async function stateOf(listed: Listed, flow: FlowSnapshot): Promise<FlowState> {
+  return stateBy(flow, flow.publicFlowState === 'failed' ? (await firstDeciding(listed, 1)).length : 0);
 }
