@@ -525,6 +525,27 @@ function ff.cancellation_of(flow)
   return { kind = WALK_KIND.cancel, flow = flow, about = flow.id, cursor = '' }
 end
 
+-- Whether a cancelled flow has members to end, and no walk that does it.
+function ff.has_lost_cancellation(call, flow)
+  if flow.flow_state ~= FLOW_STATE.cancelled or has_walk(call, WALK_KIND.cancel, flow.id) then return false end
+  local counts = command('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow.id)
+  for i = 1, #counts, 2 do
+    if (tonumber(counts[i + 1]) or 0) > 0 and ff.owes_cancel(flow, counts[i]) then return true end
+  end
+  return false
+end
+
+-- A walk by its name, from its beginning: all that is known of a lost one. Its steps do nothing where it has been. Nil
+-- when what it concerns is gone.
+function ff.walk_named(call, id)
+  local kind, about = string.sub(id, 1, 1), string.sub(id, 2)
+  local of_flow = is_of_flow(kind)
+  local flow_id = of_flow and about or ff.flow_of({ id = about, key = call.base .. about })
+  local flow = flow_id and ff.load_flow(call, flow_id)
+  if not flow then return nil end
+  return { id = id, kind = kind, flow = flow_id, of = of_flow and '' or about, cursor = '' }
+end
+
 -- Does what was left for a flow that is readable again: its timer, the rest of its cancellation or seal, and its end.
 function ff.settle_retried(call, flow)
   ff.set_flow_timer(call, flow, ff.timer_of_flow(flow))

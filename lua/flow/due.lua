@@ -11,6 +11,10 @@ function ff.due.walk(call, id, _, limit)
   local walk = load_walk(call, id) or ff.damaged('the record is missing')
   ff.read_walk_walk(walk)
   local flow = ff.load_flow(call, walk.walk_flow) or ff.damaged('its flow is missing')
+  local is_over_members = walk.walk_kind == WALK_KIND.cancel or walk.walk_kind == WALK_KIND.evaluate
+  if is_over_members and command('EXISTS', call.base .. KEY.members .. flow.id) == 0 and ff.has_members(call, flow.id) then
+    ff.damaged('the index of the members of its flow is lost')
+  end
   ff.timers_of(call)
   return { entity = walk, kind = 'walk', apply = advance_walk, a = flow, b = math.min(limit, LIMIT.units_of_a_walk) }
 end
@@ -64,6 +68,7 @@ function ff.due.flow(call, id, _, limit)
     ff.check_streams(call, member)
     members[i] = member
   end
+  if not ids[1] and ff.has_members(call, id) then ff.damaged('the index of its members is lost') end
   -- Until the purge begins a member can be replayed, and its flow has all its walks.
   local walks = (members[1] or not ids[1]) and ff.walks_of(call, id, members) or {}
   if walks[1] then ff.check_quarantine(call) end

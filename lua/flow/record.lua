@@ -96,6 +96,15 @@ function ff.walks_of(call, flow_id, members)
   return found
 end
 
+-- Whether a flow has members, by their counts.
+function ff.has_members(call, flow_id)
+  local counts = command('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow_id)
+  for i = 2, #counts, 2 do
+    if (tonumber(counts[i]) or 0) > 0 then return true end
+  end
+  return false
+end
+
 -- Number of members of a flow that have not ended.
 function ff.live_members(call, flow_id)
   local name = LIMIT.counted_flow .. flow_id

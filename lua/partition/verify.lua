@@ -265,8 +265,8 @@ end
 
 -- A position of the log, the most entries after it, and flows; no flows mean all lanes. Answers nothing when there are
 -- more entries, or some are missing; otherwise the current position, rows of the executions of these entries, ids of
--- those that no longer exist, the counts of these flows, or of every lane, and `1` when anything is in quarantine: all
--- at the same moment.
+-- those that no longer exist, the counts of these flows, or of every lane, and `1` when an execution is in quarantine:
+-- all at the same moment.
 function steps.recount(call, position, most, ...)
   local entries, is_whole = entries_behind(call, position, most + 1)
   if not is_whole or #entries > tonumber(most) then return false end
@@ -286,7 +286,7 @@ function steps.recount(call, position, most, ...)
   for i = 1, #names do
     counts[i] = { names[i], command('HGETALL', call.base .. KEY.counts .. names[i]) }
   end
-  local is_aside = command('HLEN', call.base .. KEY.quarantine) > 0
+  local is_aside = ff.is_execution_aside(call)
   return { ff.digits(call.sequence), rows, gone, counts, is_aside and '1' or '' }
 end
 
@@ -301,16 +301,20 @@ function steps.correct(call, ...)
   return #parts / 4
 end
 
--- Flows with correct counts. Marks a flow as finished if its wrong counts hid that; not while anything is set aside,
--- which could be a member.
+-- Flows with correct counts. Marks a flow as finished if its wrong counts hid that; not while an execution is set aside,
+-- which could be a member. Goes on with a cancellation whose walk is lost. Answers how many cancellations.
 function steps.ended(call, ...)
-  if command('HLEN', call.base .. KEY.quarantine) > 0 then return 0 end
-  local flows = { ... }
+  local flows, is_aside, lost = { ... }, ff.is_execution_aside(call), 0
   for i = 1, #flows do
     local flow = ff.readable_flow(call, flows[i])
-    if flow then ff.settle_flow(call, flow, {}) end
+    if flow and ff.has_lost_cancellation(call, flow) then
+      lost = lost + 1
+      ff.settle_flow(call, flow, {}, { ff.cancellation_of(flow) })
+    elseif flow and not is_aside then
+      ff.settle_flow(call, flow, {})
+    end
   end
-  return 0
+  return lost
 end
 
 -- The version of the settings under which all records were checked. From now on lists of tags are read from their

@@ -275,7 +275,7 @@ export class Verification {
     flows.delete('');
     for (const some of chunksOf([...flows], ENTRIES_AT_ONCE)) {
       if (!(await this.recount(some))) return false;
-      await this.link.step('ended', ...some);
+      this.find('cancelled flows', 'entries', numberOf(await this.link.step('ended', ...some)));
     }
     return true;
   }
@@ -315,7 +315,7 @@ export class Verification {
   }
 
   /**
-   * Corrects counts. Those that are too high stay while anything is in quarantine: an execution that cannot be read is
+   * Corrects counts. Those that are too high stay while an execution is in quarantine: one that cannot be read is
    * still counted, and without it the end of its flow would come too early.
    */
   private async correct(counts: readonly WireReply[], flows: readonly string[], isAside: boolean): Promise<void> {

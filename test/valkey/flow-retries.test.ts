@@ -308,3 +308,78 @@ test('a judge that ended while an edge to it could not be read cancels the racer
   await due();
   expect(await flow.states()).toBe('completed cancelled cancelled');
 });
+
+/** A flow of many members that is cancelled: a walk has the rest to do. Answers the name of the walk. */
+async function manyCancelled() {
+  const { admin, engine } = world;
+  const flowId = engine.executionId();
+  const members = Array.from({ length: 150 }, () => ({
+    ...{ executionId: engine.executionId(), laneId: LANE, executionKind: 'k' },
+    delayUntil: engine.now() + 5_000_000,
+  }));
+  await engine.backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members } });
+  await engine.backend.cancelFlowHeader({ flowId, reason: 'r' });
+  const start = keyOf(RECORDS.walk?.key ?? '');
+  const [walk = ''] = await admin.keys(`${start.replaceAll('{', '\\{')}*`);
+  expect(walk).not.toBe('');
+  return {
+    walk,
+    members: keyOf(KEYS.members + memberOf(flowId)),
+    purgeAt: async () => (await engine.backend.describeFlow({ flowId }))?.purgeAt,
+    describe: () => engine.backend.describeFlow({ flowId }),
+  };
+}
+
+test.each(['lost', 'of a wrong type'])('a walk that is %s begins anew when it is retried', async (how) => {
+  const { admin } = world;
+  const { walk, purgeAt } = await manyCancelled();
+  await admin.del(walk);
+  if (how !== 'lost') await admin.set(walk, 'no hash');
+  await due();
+  expect((await setAside()).map((name) => name.replace(/:.*/, ''))).toEqual(['walk']);
+  await retry();
+  await due();
+  expect(await purgeAt()).toBeDefined();
+  expect(await setAside()).toEqual([]);
+});
+
+test.each(['is given up', 'and its timer are lost'])(
+  'members that are to be cancelled although their walk %s are cancelled after a verification',
+  async (how) => {
+    const { admin, engine } = world;
+    const { walk, purgeAt } = await manyCancelled();
+    await admin.del(walk);
+    if (how === 'is given up') {
+      await due();
+      for (const name of await setAside()) await engine.backend.dropQuarantined({ partition: PARTITION, name });
+    } else await admin.del(keyOf(KEYS.timers));
+    const { findings } = await engine.backend.verifyPartition({ partition: PARTITION });
+    expect(findings).toContainEqual({ index: 'cancelled flows', problem: 'entries', count: 1 });
+    await due();
+    expect(await purgeAt()).toBeDefined();
+    expect((await engine.backend.verifyPartition({ partition: PARTITION })).findings).toEqual([]);
+  },
+);
+
+test('without the index of its members, a flow is neither walked over nor purged until a verification', async () => {
+  const { admin, engine } = world;
+  const { members, purgeAt, describe } = await manyCancelled();
+  await admin.del(members);
+  await due();
+  expect((await setAside()).map((name) => name.replace(/:.*/, ''))).toEqual(['walk']);
+  const mend = async () => {
+    await engine.backend.verifyPartition({ partition: PARTITION });
+    await retry();
+    await due();
+  };
+  await mend();
+  expect(await purgeAt()).toBeDefined();
+  await admin.del(members);
+  await later(3 * RETENTION_MS);
+  expect((await setAside()).map((name) => name.replace(/:.*/, ''))).toEqual(['flow']);
+  await mend();
+  await due();
+  await due();
+  expect(await describe()).toBeUndefined();
+  expect(await setAside()).toEqual([]);
+});
