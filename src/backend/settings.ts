@@ -77,12 +77,19 @@ const MAX_NAME_BYTES = 60;
  * @throws EngineError `invalid_input`
  */
 export function checkOptionNames(of: string, options: object, names: readonly string[]): void {
-  const refuse = (field: string, what: string): EngineError =>
-    new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
-  if (!isRecord(options)) throw refuse('options', `of ${of} must be an object`);
+  if (!isRecord(options)) throw refusedOption('options', `of ${of} must be an object`);
   for (const name of Object.keys(options))
     if (!names.includes(name))
-      throw refuse(boundText(name, MAX_NAME_BYTES), `is no option of ${of}; there are ${names.join(', ')}`);
+      throw refusedOption(boundText(name, MAX_NAME_BYTES), `is no option of ${of}; there are ${names.join(', ')}`);
+}
+
+const refusedOption = (field: string, what: string): EngineError =>
+  new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
+
+/** The clock that a caller gave a backend, or the system's. @throws EngineError `invalid_input` */
+export function parseNow(now: unknown = Date.now): () => number {
+  if (typeof now === 'function') return now as () => number;
+  throw refusedOption('now', 'must be a function');
 }
 
 /** The settings with their defaults. @throws EngineError `invalid_input` that names the setting */

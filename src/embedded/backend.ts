@@ -2,7 +2,7 @@
 import { EngineError } from '../../model/errors.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend/backend.js';
-import { checkOptionNames } from '../backend/settings.js';
+import { checkOptionNames, parseNow } from '../backend/settings.js';
 import { Lazy } from '../shared/lazy.js';
 import { nodeDisk, type Disk } from './disk.js';
 import { EmbeddedEngine } from './engine.js';
@@ -58,11 +58,12 @@ function invalid(field: string, what: string): EngineError {
 
 function checkOptions(options: EmbeddedOptions): void {
   checkOptionNames('embedded()', options, OPTION_NAMES);
-  const { path, fsync, snapshotEveryBytes } = options;
+  const { path, fsync, snapshotEveryBytes, now } = options;
   if (typeof path !== 'string' || path === '') throw invalid('path', 'must name a folder');
   if (fsync !== undefined && !MODES.includes(fsync)) throw invalid('fsync', 'must be "always", "everysec" or "never"');
   if (snapshotEveryBytes !== undefined && !(Number.isSafeInteger(snapshotEveryBytes) && snapshotEveryBytes > 0))
     throw invalid('snapshotEveryBytes', 'must be a whole number of bytes, at least 1');
+  parseNow(now);
 }
 
 /**

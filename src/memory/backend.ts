@@ -3,7 +3,7 @@
  */
 import { ONE_OF_EACH, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend/backend.js';
-import { checkOptionNames, parseSharedSettings } from '../backend/settings.js';
+import { checkOptionNames, parseNow, parseSharedSettings } from '../backend/settings.js';
 import { IndexedStore } from './indexed-store.js';
 import { backendOf, Machine, type Answering } from './machine.js';
 
@@ -46,7 +46,7 @@ export function memory(options: MemoryOptions = {}): Backend {
     label: 'memory',
     partitions: parsePartitionConfig(options.partitions, ONE_OF_EACH),
     settings: { version: 1, families: [], ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
-    now: options.now ?? Date.now,
+    now: parseNow(options.now),
     store: (partition, maxEntries, listener) => new IndexedStore(partition, maxEntries, listener),
   });
   return backendOf(machine, 'none', atOnce, async () => machine.close());

@@ -2,8 +2,7 @@
 import { isBytes, isUint8Array } from '../../model/core/bytes.js';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
-import { propertyOf } from '../util/thrown.js';
-import { kindOf, shown } from './shown.js';
+import { jsonOf, NoJson } from './json.js';
 
 export const JSON_ENCODING = 'json';
 export const BYTES_ENCODING = 'bytes';
@@ -28,11 +27,12 @@ export type Refusal = (problem: string, isTooLarge: boolean) => Error;
 /**
  * A value as bytes: a copy of a `Uint8Array`, anything else as JSON, `undefined` as nothing.
  *
- * @param refusal names the value in the words of its user; it is for one that is no JSON (a cycle, a bigint, a Map, a
- *   function, thousands of levels) or too large
+ * @param refusal names the value in the words of its user; it is for one that is no JSON (a cycle, a bigint, a Map or
+ *   NaN anywhere in it, thousands of levels) or too large
+ * @param outerLevels how many levels of the value the library has made: messages leave them out
  * @throws what `refusal` returns
  */
-export function encode(value: unknown, refusal: Refusal): Encoded {
+export function encode(value: unknown, refusal: Refusal, outerLevels = 0): Encoded {
   if (value === undefined) return NOTHING;
   const within = (bytes: Uint8Array): Uint8Array => {
     if (bytes.byteLength <= LIMITS.maxPayloadBytes) return bytes;
@@ -44,43 +44,22 @@ export function encode(value: unknown, refusal: Refusal): Encoded {
     throw refusal('the buffer of the bytes was transferred, and they are gone.', false);
   }
   let json: string | undefined;
-  let lost: string | undefined;
   try {
-    json = JSON.stringify(value);
-    lost = json === undefined ? unwritable(value) : lostKind(value, json);
-  } catch {
+    json = jsonOf(value, LIMITS.maxPayloadBytes, outerLevels);
+  } catch (error) {
+    if (error instanceof NoJson) throw refusal(error.message, error.isTooLarge);
     // Not the fault itself, as the cause: it can quote the value.
-    throw refusal('the value cannot be written as JSON (a cycle, a bigint, a toJSON, too many levels).', false);
+    throw refusal(
+      'the value cannot be written as JSON (a cycle, too many levels, a getter or a toJSON that throws).',
+      false,
+    );
   }
-  if (json === undefined || lost !== undefined) throw refusal(`${lost} cannot be written as JSON.`, false);
+  if (json === undefined) throw refusal(`${unwritable(value)} cannot be written as JSON.`, false);
   return { bytes: within(utf8.encode(json)), encoding: JSON_ENCODING };
 }
 
 const unwritable = (value: unknown): string =>
   typeof value === 'object' ? 'an object whose toJSON gives nothing' : `a ${typeof value}`;
-
-/** Objects of which JSON writes at most what was added to them. */
-const LOST: ReadonlySet<string> = new Set(
-  'Map Set WeakMap WeakSet WeakRef RegExp Error Promise ArrayBuffer SharedArrayBuffer Generator AsyncGenerator'.split(
-    ' ',
-  ),
-);
-
-/**
- * What an object is that JSON would lose without a word; undefined for any other value. Only the value itself is
- * looked at: the types refuse such members of it, and a walk over them would cost as much as the writing.
- */
-function lostKind(value: unknown, json: string): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return undefined;
-  if (kindOf(value) === 'Date') return Number.isNaN(Number(value)) ? 'an invalid Date' : undefined;
-  if (typeof propertyOf(value, 'toJSON') === 'function') return undefined;
-  const kind = kindOf(value);
-  // Of an instance of a class of the platform, such as a Blob, JSON makes `{}` too.
-  const isLost = ArrayBuffer.isView(value) || LOST.has(kind) || (json === '{}' && kind !== 'Object');
-  return isLost ? shown(value) : undefined;
-}
 
 /** As a plain `Uint8Array`, whichever class a backend made them of. */
 export const plainBytes = (bytes: Uint8Array): Uint8Array =>

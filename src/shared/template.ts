@@ -25,6 +25,9 @@ export interface Template {
   readonly holes: readonly Hole[];
 }
 
+/** How many levels lie around the value that its user gave: it is a member of the template. */
+export const TEMPLATE_LEVELS = 1;
+
 /** The labels that a template names, each once, in the order of their first use. */
 export function labelsOf({ holes }: Pick<Template, 'holes'>): string[] {
   return [...new Set(holes.flatMap(({ of }) => of))];

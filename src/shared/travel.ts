@@ -1,6 +1,7 @@
 /**
  * What becomes of a value on its way through the store, as types. Values travel as JSON, or as bytes when they are a
- * `Uint8Array`: a `Date` arrives as the text that its `toJSON` makes, members that are functions are left out.
+ * `Uint8Array`: a `Date` arrives as the text that its `toJSON` makes, members that are functions are left out, and an
+ * item that is undefined arrives as null. Other values that JSON would change are refused (json.ts).
  */
 
 /** Stands where a value cannot travel; the compiler shows the reason. */
@@ -44,6 +45,9 @@ type AnyFunction = (...args: never[]) => unknown;
 /** The names of the members that JSON writes. */
 type Written<T> = { [Key in keyof T]-?: T[Key] extends AnyFunction ? never : Key }[keyof T];
 
+/** An item of a list: JSON writes null for one that is undefined. */
+type JsonItem<T> = T extends undefined | void ? null : Jsonify<T>;
+
 /** What a value is after it was written as JSON and read again. */
 export type Jsonify<T> = 0 extends 1 & T
   ? T
@@ -60,7 +64,7 @@ export type Jsonify<T> = 0 extends 1 & T
             : T extends { toJSON(...args: never[]): infer Text }
               ? Jsonify<Text>
               : T extends readonly unknown[]
-                ? { [Key in keyof T]: Jsonify<T[Key]> }
+                ? { [Key in keyof T]: JsonItem<T[Key]> }
                 : {
                     [Key in keyof T as Extract<Key, Written<T> | ([T[Key]] extends [never] ? Key : never)>]: Jsonify<
                       T[Key]

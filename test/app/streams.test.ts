@@ -207,7 +207,7 @@ describe('under a virtual clock', () => {
     expect(await rejectionOf(bad.result())).toMatchObject({ name: 'RunFailedError', category: 'stream_refused' });
     expect(told.slice(0, 5)).toMatchObject([
       { code: 'retention_limit_exceeded' },
-      { code: 'invalid_definition', message: expect.stringContaining('stream.json: the value cannot be written as') },
+      { code: 'invalid_definition', message: expect.stringContaining('stream.json: a bigint cannot be written as') },
       { code: 'invalid_definition', message: expect.stringContaining('patch must be a JSON object') },
       { name: 'InvalidDefinitionError' },
       { name: 'InvalidDefinitionError' },

@@ -130,6 +130,8 @@ it('what travels as JSON has the types that JSON leaves of it', async () => {
   expectTypeOf<Jsonify<Order>>().toEqualTypeOf<Arrived>();
   expectTypeOf<Jsonify<unknown>>().toBeUnknown();
   expectTypeOf<Jsonify<string | Date | null>>().toEqualTypeOf<string | null>();
+  expectTypeOf<Jsonify<(Date | undefined)[]>>().toEqualTypeOf<(string | null)[]>();
+  expectTypeOf<Jsonify<void[]>>().toEqualTypeOf<null[]>();
   expectTypeOf<Jsonify<{ a: Map<string, number> }>['a']>().toExtend<CannotTravel<string>>();
   await using a = memoryApp();
   // The handler gets what arrives; callers pass, and get, their own and JSON's.

@@ -2,6 +2,7 @@ import vm from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
+import { jsonOf } from '../../src/shared/json.js';
 import { failureOf } from '../../src/app/runs/failure.js';
 import { policyOf, policyOfRun } from '../../src/app/tasks/policy.js';
 import { validate } from '../../src/shared/schema.js';
@@ -49,7 +50,7 @@ describe('payloads', () => {
     expect(decode({ bytes: new Uint8Array(0), encoding: BYTES_ENCODING })).toEqual(new Uint8Array(0));
   });
 
-  it.each([
+  const LOST: readonly (readonly [value: unknown, name: string])[] = [
     [new Map([[1, 2]]), 'a Map'],
     [new Set([1]), 'a Set'],
     [new WeakRef({}), 'a WeakRef'],
@@ -65,14 +66,66 @@ describe('payloads', () => {
     [new URLSearchParams('a=b'), 'an URLSearchParams'],
     [new Intl.NumberFormat('en'), 'an Intl.NumberFormat'],
     [new AbortController().signal, 'an AbortSignal'],
+    [NaN, 'NaN'],
+    [-Infinity, '-Infinity'],
+    [Object(NaN), 'no finite number'],
+    [1n, 'a bigint'],
+    [Symbol('x'), 'a symbol'],
+    [{ toJSON: () => new Map() }, 'a Map'],
     [
       (function* () {
         yield 1;
       })(),
       'a Generator',
     ],
-  ])('are refused when JSON would lose them without a word: %s', (value, name) => {
+  ];
+  it.each(LOST)('are refused when JSON would lose them without a word: %s', (value, name) => {
     expect(() => written(value)).toThrow(`The result: ${name} cannot be written as JSON.`);
+    const path = 'orders[1]["sold at"].lines';
+    const around = { orders: [{}, { 'sold at': { total: 1, lines: value } }] };
+    expect(() => written(around)).toThrow(
+      `The result: its member ${path} is ${name}, which cannot be written as JSON.`,
+    );
+    expect(() => written([0, value])).toThrow(
+      `The result: its member [1] is ${name}, which cannot be written as JSON.`,
+    );
+  });
+
+  it('may not have bytes or functions in them where JSON writes something else in their place', () => {
+    expect(() => written({ file: Buffer.from('x') })).toThrow('its member file is an Uint8Array, which');
+    expect(() => written([() => 1])).toThrow('its member [0] is a function, which');
+  });
+
+  it('arrive as the types say: undefined items as null, members that are undefined or functions not at all', () => {
+    // The last item is a hole.
+    const value = {
+      list: Object.assign([1, undefined], { length: 3 }),
+      gone: undefined,
+      call: () => 1,
+      at: new Date(5),
+    };
+    expect(decode(written(value))).toEqual({ list: [1, null, null], at: '1970-01-01T00:00:00.005Z' });
+  });
+
+  it('are refused at the member that is wrong, however its neighbours share objects with it', () => {
+    const shared = { ok: 1 };
+    expect(() => written({ a: shared, b: [shared, { c: shared, d: new Set() }] })).toThrow(
+      'its member b[1].d is a Set',
+    );
+    expect(() => written({ a: { at: new Date(0), wrong: NaN } })).toThrow('its member a.wrong is NaN');
+    const names = Array.from({ length: 20 }, (_, index) => `n${index}`);
+    const deep = names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), new Map());
+    expect(() => written(deep)).toThrow(/its member n0\.n1\.[n\d.]*n15… is a Map/);
+    expect(() => written({ ['k'.repeat(100)]: NaN })).toThrow(`its member ["${'k'.repeat(40)}…"] is NaN`);
+  });
+
+  it('are refused at once when one object stands in a great many places', () => {
+    let value: unknown = [0];
+    for (let level = 0; level < 60; level++) value = [value, value];
+    expect(() => written(value)).toThrow('has more than 8388608 values');
+    const site = new URL('https://a.b/');
+    expect(jsonOf([site, 1, 2], 4)).toBe('["https://a.b/",1,2]');
+    expect(() => jsonOf([site, 1, 2, 3], 4)).toThrow('has more than 4 values');
   });
 
   it('may be objects of any class that JSON writes', () => {
@@ -99,7 +152,9 @@ describe('payloads', () => {
   });
 
   it('that cannot be written or read are refused', () => {
-    expect(() => written(1n)).toThrow('(a cycle, a bigint,');
+    const cycle: { self?: unknown } = {};
+    cycle.self = cycle;
+    expect(() => written(cycle)).toThrow('(a cycle, too many levels,');
     expect(() => written(() => 1)).toThrow('a function cannot be');
     expect(() => written(new Uint8Array(8 * 1024 * 1024 + 1))).toThrow('are more than the limit of');
     expect(() => decode({ bytes: new Uint8Array([0xff]), encoding: JSON_ENCODING })).toThrow();

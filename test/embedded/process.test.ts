@@ -37,6 +37,7 @@ test('what cannot be the folder of a store is an argument that is wrong', async 
   await expect(embedded({ path: folder, fsync: 'sometimes' as never })).rejects.toMatchObject({
     code: 'invalid_input',
   });
+  await expect(embedded({ path: folder, now: 5 as never })).rejects.toMatchObject({ detail: { field: 'now' } });
   await expect(embedded({ path: folder, snapshotEveryBytes: 0 })).rejects.toMatchObject({ code: 'invalid_input' });
 });
 

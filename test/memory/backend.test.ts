@@ -347,6 +347,7 @@ describe('settings', () => {
     ['logMaxEntries', { logMaxEntries: 0 }],
     ['logMaxEntries', { logMaxEntries: 1.5 }],
     ['partitions.count', { partitions: { count: 0 } }],
+    ['now', { now: 5 as never }],
   ])('refuses a bad %s by name', (field, options) => {
     expect(() => memory(options)).toThrowError(expect.objectContaining({ code: 'invalid_input', detail: { field } }));
   });

@@ -624,7 +624,7 @@ describe('a step that cannot be meant', () => {
   it('is refused: a value that cannot travel, or is too large', async () => {
     expect(await refusalOf((step) => step('a', () => 1n as never))).toMatchObject({
       code: 'invalid_definition',
-      message: expect.stringContaining('step "a": the value cannot be written as JSON'),
+      message: expect.stringContaining('step "a": a bigint cannot be written as JSON'),
     });
     await t?.close();
     expect(await refusalOf((step) => step('a', () => new Uint8Array(8 * 1024 * 1024 + 1)))).toMatchObject({

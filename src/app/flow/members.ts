@@ -6,7 +6,7 @@ import { InvalidInputError } from '../../shared/errors.js';
 import { labelsOf, TEMPLATE_ENCODING } from '../../shared/template.js';
 import { memberRow, type MemberPlace, type RequestedMember } from '../tasks/member-row.js';
 import { metersOfRun } from '../metering/meters.js';
-import { requestedRun, encodeInput } from '../runs/requested-run.js';
+import { encodeInput, encodeTemplate, requestedRun } from '../runs/requested-run.js';
 import { checkRunOptions } from '../tasks/task-checks.js';
 import type { Graph, GraphNode } from './graph.js';
 import type { FlowIds } from './ids.js';
@@ -44,7 +44,7 @@ export async function requestedMembers({ nodes }: Graph): Promise<RequestedMembe
       checkRunOptions(task.name, options);
       // Its schema is applied where the results are in it: at the worker. Whose limits it has must be
       // known now: there is null in the places of the results.
-      const { bytes } = encodeInput(task.name, template);
+      const { bytes } = encodeTemplate(task.name, template);
       const meters = metersOfRun(task, template.value);
       return { task, options, meters, input: { bytes, encoding: TEMPLATE_ENCODING } };
     }),

@@ -1,9 +1,9 @@
 /** What a flow keeps of itself in its tags, for callers who come later or from elsewhere. */
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../../../model/limits.js';
+import { encode, VALUES_HINT } from '../../shared/codec.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
-import { templateOf, type Template } from '../../shared/template.js';
-import { tried } from '../../util/thrown.js';
+import { TEMPLATE_LEVELS, templateOf, type Template } from '../../shared/template.js';
 import { OWN_ID_TAG, RESERVED_TAGS } from '../runs/tags.js';
 
 const OUTPUT = `${RESERVED_TAGS}output`;
@@ -16,20 +16,22 @@ export interface StoredOfFlow {
   readonly ownId: string | undefined;
 }
 
-/** @throws InvalidDefinitionError when the output is too large to be kept */
+/** @throws InvalidDefinitionError when the output is no JSON, or too large to be kept */
 export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): Record<string, string> {
   const tags: Record<string, string> = { [INPUT]: input };
   if (ownId !== undefined) tags[OWN_ID_TAG] = ownId;
   if (output === undefined) return tags;
-  const text = tried(() => JSON.stringify(output));
-  if (text === undefined)
-    throw new InvalidDefinitionError(`${where}: what its builder returns is no JSON (a cycle, a bigint, a toJSON)`);
-  if (Buffer.byteLength(text) > LIMITS.maxTagValueBytes)
+  const { bytes } = encode(
+    output,
+    (problem) => new InvalidDefinitionError(`${where}: what its builder returns: ${problem}`, VALUES_HINT),
+    TEMPLATE_LEVELS,
+  );
+  if (bytes === undefined || bytes.byteLength > LIMITS.maxTagValueBytes)
     throw new InvalidDefinitionError(
       `${where}: what its builder returns takes more than ${LIMITS.maxTagValueBytes} bytes`,
       'Let a last task join the results, and return its node.',
     );
-  return { ...tags, [OUTPUT]: text };
+  return { ...tags, [OUTPUT]: Buffer.from(bytes).toString() };
 }
 
 /** Whether a flow with these tags was run by an app; the children of a handler are a flow too. */

@@ -1,7 +1,8 @@
 /** A run as it was asked for: checked, and its input written, before a backend is needed. A mistake is told at once. */
-import { encode, VALUES_HINT, type Encoded } from '../../shared/codec.js';
+import { encode, VALUES_HINT, type Encoded, type Refusal } from '../../shared/codec.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { validate } from '../../shared/schema.js';
+import { TEMPLATE_LEVELS, type Template } from '../../shared/template.js';
 import { metersOfRun, type RunMeters } from '../metering/meters.js';
 import { engineKeyOf } from './own-ids.js';
 import { strictQuotaOf } from '../metering/quota.js';
@@ -32,7 +33,16 @@ export async function requestedRun(task: TaskDefinition, input: unknown, options
 
 /** @param flow whether the name is that of a flow */
 export const encodeInput = (name: string, input: unknown, flow = false): Encoded =>
-  encode(input, (problem) => new InvalidInputError(name, problem, VALUES_HINT, { flow }));
+  encode(input, refusalOf(name, flow));
+
+/** The input of a member of a flow, with places for results in it. */
+export const encodeTemplate = (name: string, template: Template): Encoded =>
+  encode(template, refusalOf(name), TEMPLATE_LEVELS);
+
+const refusalOf =
+  (name: string, flow = false): Refusal =>
+  (problem) =>
+    new InvalidInputError(name, problem, VALUES_HINT, { flow });
 
 /** Runs whose line is counted stand in the partition of their quota; those with an id stand in that of the id. */
 function checkIds({ name, quotas }: TaskDefinition, { id, idempotencyKey }: RunOptions): void {

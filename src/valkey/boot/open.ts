@@ -3,7 +3,7 @@
  * and that the partitioning agrees with this process. Each refusal has a hint. Source: spec 13 part B.
  */
 import type { FamilyCounts } from '../../../model/families.js';
-import { ONE_OF_EACH } from '../../../model/partition.js';
+import { ONE_OF_EACH, parsePartitionConfig } from '../../../model/partition.js';
 import type { Valkey } from 'iovalkey';
 import { MAX_FIELD_BYTES } from '../../../lua/layout.js';
 import { CONTRACT, library, type LibraryKind } from '../../../lua/library.js';
@@ -70,6 +70,8 @@ async function open(
   const address = addressOf(options);
   const prefix = parsePrefix(options.prefix);
   const { callTimeoutMs } = parseSettings(options);
+  // Settled with the record of the deployment; a mistake is told before a server is looked for.
+  parsePartitionConfig(options.partitions);
   const deadlines = new Deadlines(callTimeoutMs);
   let client: Client | undefined;
   try {
