@@ -210,7 +210,7 @@ describe('the partitioning', () => {
 
 test('mistakes of options are told before a server is looked for', async () => {
   const url = 'valkey://localhost:1';
-  for (const options of [{ partitions: 5 }, { partitions: { coun: 1 } }, { retentionMs: '5' }, { logMaxEntries: 0 }])
+  for (const options of [{ partitions: 5 }, { partitions: { total: 1 } }, { retentionMs: '5' }, { logMaxEntries: 0 }])
     await refused(valkey({ url, ...options } as never), 'invalid_input');
 });
 
