@@ -187,6 +187,7 @@ local function execute(keys, argv)
   next_at, answered, is_cut = at, 0, false
   while next_at <= last and not is_cut do run_group(call, argv, replies) end
   close(call)
+  if call.set_aside then replies[answered + 1] = call.set_aside end
   return replies
 end
 

@@ -101,7 +101,7 @@ local function read_ahead(call, task, units)
   if ran then return ahead end
   -- Tasks of a flow read only the index of its members, whose damage concerns all callers.
   ff.contain(ahead)
-  ff.quarantine(call, TIMER.execution .. task.about, ahead)
+  ff.set_aside(call, TIMER.execution .. task.about, ahead)
   return nil
 end
 
@@ -282,7 +282,7 @@ function try_step(call, task, step)
   if ran then return first, second, third, fourth end
   ff.leave_members_in_hand(call)
   ff.contain(first)
-  ff.quarantine(call, TIMER.execution .. step.id, first)
+  ff.set_aside(call, TIMER.execution .. step.id, first)
   return nil
 end
 
@@ -379,7 +379,7 @@ function ff.readable_flow(call, id)
   local ran, flow = pcall(ff.flow_in_hand, call, id)
   if ran then return flow end
   ff.contain(flow)
-  ff.quarantine(call, TIMER.flow .. id, flow)
+  ff.set_aside(call, TIMER.flow .. id, flow)
   return nil
 end
 
@@ -388,7 +388,7 @@ end
 local function flow_of_member(call, execution)
   local id = ff.flow_of(execution)
   local flow = id and ff.readable_flow(call, id)
-  if not flow then ff.quarantine(call, TIMER.execution .. execution.id, { err = 'DAMAGED its flow cannot be read' }) end
+  if not flow then ff.set_aside(call, TIMER.execution .. execution.id, { err = 'DAMAGED its flow cannot be read' }) end
   return flow
 end
 

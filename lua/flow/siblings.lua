@@ -59,7 +59,7 @@ function ff.siblings_ahead(call, task, limit)
         upstream = edge_round and string.sub(text, 1, LIMIT.id_length)
         -- The other siblings go on; the retry of the group's execution looks at this one again.
         if not edge_round then
-          ff.quarantine(call, TIMER.execution .. task.about, { err = 'DAMAGED dependency is unreadable' })
+          ff.set_aside(call, TIMER.execution .. task.about, { err = 'DAMAGED dependency is unreadable' })
         end
       end
       if upstream and (is_for_all and edge_round ~= '' or not is_for_all and edge_round == round) then

@@ -11,9 +11,18 @@ function ff.words_of(why)
   return string.match(words, 'DAMAGED (.*)$') or words
 end
 
+-- Answers whether the record was not in quarantine before.
 function ff.quarantine(call, member, why)
   call.mended = true
-  command('HSET', call.base .. KEY.quarantine, member, call.now_text .. '\t' .. ff.words_of(why))
+  return command('HSET', call.base .. KEY.quarantine, member, call.now_text .. '\t' .. ff.words_of(why)) == 1
+end
+
+-- The same for a record that a command meets on its way, and does not name in its answer. Behind the answers of a call
+-- follow -2 and the names of these.
+function ff.set_aside(call, member, why)
+  if not ff.quarantine(call, member, why) then return end
+  call.set_aside = call.set_aside or { -2 }
+  table.insert(call.set_aside, member)
 end
 
 -- Whether an execution is in quarantine.

@@ -5,6 +5,7 @@
  */
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend/backend.js';
+import { SetAsideError } from '../backend/set-aside.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 import { AppClosedError, InvalidDefinitionError } from '../shared/errors.js';
@@ -32,6 +33,8 @@ export interface ConnectionOptions {
   readonly closesBackend: boolean;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Called when calls of the backend have quarantined records that their answers do not name. */
+  readonly onSetAside: (error: SetAsideError) => void;
 }
 
 export class Connection {
@@ -123,15 +126,21 @@ export class Connection {
     }
     if (this.failures > 0) this.options.log.info('The backend is open.');
     if (this.backend !== backend) {
-      const { log } = this.options;
       this.stopNotices?.();
-      this.stopNotices = backend.onNotice?.((notice) => log.warn('The server needs attention.', notice));
+      this.stopNotices = backend.onNotice?.((notice) => this.noticed(notice));
     }
     this.backend = backend;
     this.state = 'connected';
     this.failures = 0;
     this.error = undefined;
     return backend;
+  }
+
+  private noticed(notice: EngineError): void {
+    const { log, onSetAside } = this.options;
+    if (!(notice instanceof SetAsideError)) return log.warn('The server needs attention.', notice);
+    log.warn('Damaged records were found.', notice);
+    onSetAside(notice);
   }
 
   private async tryOnce(): Promise<Backend> {

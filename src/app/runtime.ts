@@ -6,6 +6,7 @@ import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend/backend.js';
+import type { SetAsideError } from '../backend/set-aside.js';
 import { newestFirst, nextFirst } from '../engine/lists.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
@@ -92,7 +93,8 @@ export class AppRuntime {
   ) {
     const { source, connect, closesBackend, clock } = options;
     this.log = guarded(options.log);
-    this.connection = new Connection({ source, mode: connect, closesBackend, clock, log: this.log });
+    const onSetAside = (error: SetAsideError): void => this.ends.tellSetAside(error);
+    this.connection = new Connection({ source, mode: connect, closesBackend, clock, log: this.log, onSetAside });
     this.stuck = new StuckWaits(clock, this.log, async (executionId) =>
       this.connection.current?.readExecutionState({ executionId }),
     );
@@ -100,7 +102,7 @@ export class AppRuntime {
     this.ends = new EndListeners({ backend: () => this.connection.ready(), clock, log: this.log, namespace });
     this.workers = new Workers({
       ...{ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock, namespace },
-      onSetAside: (error) => this.ends.tellSetAside(error),
+      onSetAside,
     });
   }
 

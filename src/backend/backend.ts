@@ -247,8 +247,8 @@ export interface Backend extends OperationMethods, QueryMethods {
   onFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void>;
   /**
    * Calls the listener for faults that an operator should fix while the backend works, such as an eviction policy that
-   * became unsafe, or another library. Each is reported once until it is over. Absent if the backend has no such
-   * faults.
+   * became unsafe, or another library. Each is reported once until it is over. Damaged records that a call has
+   * quarantined, and its answer does not name, are reported too. Absent if the backend has no such faults.
    */
   onNotice?(listener: (notice: EngineError) => void): () => void;
   /** Ends all connections; every later call throws `backend_closed`. */

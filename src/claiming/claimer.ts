@@ -10,7 +10,7 @@ import type { Backend, CommandResult, Wake } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
 import { localOffers, type LocalOffer } from '../engine/local-offers.js';
 import { isRetryable } from '../engine/retry.js';
-import { executionsSetAside } from '../engine/set-aside.js';
+import { executionsSetAside } from '../backend/set-aside.js';
 import { InFlight } from '../util/in-flight.js';
 import { atTurnEnd } from '../util/turn-end.js';
 import { Abilities } from './abilities.js';

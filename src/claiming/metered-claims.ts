@@ -12,7 +12,7 @@ import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, Wake } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { policiesOf } from '../engine/deliveries.js';
-import { executionsSetAside } from '../engine/set-aside.js';
+import { executionsSetAside } from '../backend/set-aside.js';
 import type { Abilities } from './abilities.js';
 import { admit, handBack, type MeteredPlace } from './admissions.js';
 import { hasUsedUp, type Claimant } from './claim-call.js';

@@ -15,7 +15,7 @@ import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
 import { isRetryable, retryDelayMs } from './retry.js';
 import { ServerClock } from './server-clock.js';
-import { SetAsideError } from './set-aside.js';
+import { SetAsideError } from '../backend/set-aside.js';
 
 export interface TimerLoopOptions {
   /**

@@ -22,6 +22,7 @@ import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from
 import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../backend/listener-arguments.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../backend/lane-pages.js';
 import { refusal } from '../backend/refusal.js';
+import { SetAsideError } from '../backend/set-aside.js';
 import type { DeploymentSettings, GivenSettings } from '../backend/settings.js';
 import type { DeploymentRecord } from './boot/deployment.js';
 import type { Client } from './connection/clients.js';
@@ -40,7 +41,7 @@ import { numberOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { Transfers, type TransferClient } from './transfers.js';
 import { Verification } from './verify.js';
-import { CallWriter, decodeReply, isNotStaged, type Stage, type WireArgument } from './wire.js';
+import { CallWriter, decodeReply, isNotStaged, takeSetAside, type Stage, type WireArgument } from './wire.js';
 
 /** The clock of a test build, which sends the time with every call. */
 export interface TestClock {
@@ -372,6 +373,8 @@ export class ValkeyBackend {
     } catch (error) {
       return this.withoutCreations(partition, commands, deadline, error as EngineError);
     }
+    const setAside = takeSetAside(replies, partition);
+    if (setAside.length > 0) this.connection.tell(new SetAsideError(partition, setAside));
     const answers: Answer[] = [];
     for (const reply of replies) {
       if (isNotStaged(reply)) break;

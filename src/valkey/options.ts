@@ -36,7 +36,8 @@ export interface ValkeyOptions extends ConnectionOptions {
   readonly library?: LibraryMode | undefined;
   /**
    * Called with what an operator should know while the backend runs: an eviction policy that became unsafe, another
-   * library. Called once per fault until it is over. Default none.
+   * library. Called once per fault until it is over, and for damaged records that a call has quarantined on its way.
+   * Default none.
    */
   readonly onNotice?: ((notice: EngineError) => void) | undefined;
 }

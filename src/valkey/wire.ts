@@ -18,6 +18,7 @@ import { fieldsOf, variantSchemasOf, type Field } from '../../model/core/kinds.j
 import type { ByteSlot, Rejected } from '../../model/core/operation.js';
 import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
+import { entityNameIn } from '../../model/partition/quarantine.js';
 import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../model/machine.js';
 import { serverWords } from '../../model/safe-cause.js';
 import { isShortId, uuidOf } from '../../model/short-id.js';
@@ -267,10 +268,19 @@ function partsOf(reply: WireReply): readonly AnswerPart[] {
 /** First parts of answers without an outcome: a refusal, and an error inside the command. */
 const REFUSED = 0;
 const FAULT = -1;
+const SET_ASIDE = -2;
 
 /** Whether a command, and all commands after it, did not run because its bytes were missing. */
 export function isNotStaged(reply: WireReply): boolean {
   return reply === NOT_STAGED;
+}
+
+/** Takes the names of records that a call has set aside, and no answer names, off the end of its replies. */
+export function takeSetAside(replies: WireReply[], partition: string): string[] {
+  const last = replies.at(-1);
+  if (!Array.isArray(last) || last[0] !== SET_ASIDE) return [];
+  replies.pop();
+  return last.slice(1).map((name) => entityNameIn(partition, textOf(name)));
 }
 
 /**

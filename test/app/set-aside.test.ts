@@ -1,17 +1,19 @@
-/** `app.on('error')` reports each damaged record that a worker or the timer loop of the app has quarantined, once. */
+/** `app.on('error')` reports each damaged record that a call of the app has quarantined, once. */
 import { randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it } from 'vitest';
 import { partitionOfExecution } from '../../model/ids.js';
-import { app, memory, type App, type AppEvents, type Backend } from '../../src/index.js';
+import { app, memory, type App, type AppEvents, type Backend, type RunRow } from '../../src/index.js';
 import { coreKey } from '../../src/valkey/keys.js';
 import { valkey } from '../../src/valkey/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { collectingLog, pause, until } from './support.js';
 
 const apps: App[] = [];
+const cleanups: (() => void)[] = [];
 afterEach(async () => {
   for (const a of apps.splice(0)) await a.close();
+  for (const clean of cleanups.splice(0)) clean();
 });
 
 async function listening(options: Parameters<typeof app>[0]): Promise<{ a: App; faults: AppEvents['error'][] }> {
@@ -53,6 +55,35 @@ it('on a server, of runs that a claim or the timer loop met, whatever the loop w
   for await (const { partition, name } of a.deadLetters.quarantined()) listed.push({ partition, name });
   expect(listed).toHaveLength(damaged.length);
   expect(listed).toEqual(expect.arrayContaining(faults.map(({ partition, name }) => ({ partition, name }))));
+});
+
+it('of members of flows that a completion or a cancellation met on its way', async () => {
+  const { url } = await sharedValkey();
+  const prefix = `aside-${randomUUID()}:`;
+  const { log, lines } = collectingLog();
+  const { a, faults } = await listening({ backend: valkey({ url, prefix, partitions: { count: 1 } }), log });
+  const first = a.task('first', () => 1);
+  const second = a.task('second', ({ input }: { input: number }) => input);
+  const flow = a.flow('f', (f, on: string) => f.run(second, f.run(first, on as never)));
+  const admin = new Valkey(url);
+  cleanups.push(() => admin.disconnect());
+  /** A flow whose second member is damaged, which nothing has met yet. */
+  const damaged = async (on: string) => {
+    const run = await flow.run(on);
+    const { value: newest } = await a.runs({ kind: 'second' })[Symbol.asyncIterator]().next();
+    const { id } = newest as RunRow;
+    await admin.set(coreKey(prefix, id), 'no hash');
+    return { run, id };
+  };
+  const cancelled = await damaged('cancelled');
+  await cancelled.run.cancel();
+  await until(() => faults.length >= 1);
+  const completed = await damaged('completed');
+  await a.worker({ tasks: [first] });
+  await until(() => faults.length >= 2);
+  await pause(100);
+  expect(faults).toEqual([cancelled, completed].map(({ id }) => faultOf(id)));
+  expect(lines.filter((line) => line.includes('Damaged records were found'))).toHaveLength(2);
 });
 
 it('of records that are of no run, and of each that one pass has met', async () => {

@@ -5,7 +5,7 @@
 import type { Backend } from '../../backend/backend.js';
 import { sleep, spread, type Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
-import { SetAsideError } from '../../engine/set-aside.js';
+import { SetAsideError } from '../../backend/set-aside.js';
 import { EngineError } from '../../../model/errors.js';
 import type { Event, EventType } from '../../../model/events.js';
 import { executionIdOf } from '../../../model/ids.js';
@@ -42,8 +42,8 @@ export interface AppEvents extends FlowEvents {
 }
 
 /**
- * A worker or the timer loop of this app has quarantined a damaged record (`name` is there), or listeners do not hear of
- * some ends of runs, for now or for good.
+ * A call of this app, of a worker or of its timer loop has quarantined a damaged record (`name` is there), or listeners
+ * do not hear of some ends of runs, for now or for good.
  */
 export interface AppEventsFault {
   /**

@@ -69,8 +69,12 @@ export class Connection {
   notices(now: readonly EngineError[]): void {
     const before = this.currentNotices;
     this.currentNotices = new Map(now.map((notice) => [notice.code, notice]));
-    for (const [code, notice] of this.currentNotices)
-      if (!before.has(code)) for (const listener of [...this.noticeListeners]) listener(notice);
+    for (const [code, notice] of this.currentNotices) if (!before.has(code)) this.tell(notice);
+  }
+
+  /** Calls all listeners, once. */
+  tell(notice: EngineError): void {
+    for (const listener of [...this.noticeListeners]) listener(notice);
   }
 
   /** Runs when the connection is closed. */

@@ -1,11 +1,16 @@
 /** The message for operators about unreadable records. */
 import { EngineError } from '../../model/errors.js';
 import { nameOfExecution } from '../../model/partition/quarantine.js';
+import { brand } from '../util/brand.js';
 
 /** Names in one report. */
 const MAX_NAMED = 5;
 
 export class SetAsideError extends EngineError {
+  static {
+    brand(SetAsideError, 'set_aside');
+  }
+
   /** Not printed with the error: there can be many. */
   readonly #names: readonly string[];
 
