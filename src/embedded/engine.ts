@@ -13,7 +13,7 @@ import { orWarn } from '../util/quietly.js';
 import { Compaction } from './compaction.js';
 import type { Disk } from './disk.js';
 import { failureOf } from './failures.js';
-import { beginFile, filesOf, nameFile, type Deployment } from './files.js';
+import { beginFile, filesOf, markFolder, nameFile, type Deployment } from './files.js';
 import { MAX_BODY_BYTES } from './frames.js';
 import { Journal, type FsyncMode, type JournalOwner } from './journal.js';
 import type { LockLoss } from './lock.js';
@@ -47,6 +47,8 @@ export class EmbeddedEngine implements JournalOwner, Records {
   private readonly stores = new Map<string, JournaledStore>();
   /** While stores are filled from files, no listener is called. */
   private isReading = true;
+  /** Whether anything was ever written: events, or changed settings. */
+  private hasHeld: boolean;
   private readonly noticeListeners = new Set<NoticeListener>();
   private readonly notices = new Map<string, EngineError>();
   private closing: Promise<void> | undefined;
@@ -71,7 +73,10 @@ export class EmbeddedEngine implements JournalOwner, Records {
         return store;
       },
       admit: (commands) => this.admit(commands),
-      configured: (changed) => this.journal.settings(changed),
+      configured: (changed) => {
+        this.hasHeld = true;
+        this.journal.settings(changed);
+      },
     });
     const recovered = this.read(true);
     try {
@@ -80,6 +85,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
       disk.close(recovered.segment.file);
       throw error;
     }
+    this.hasHeld = recovered.events > 0 || recovered.snapshotBytes > 0;
     this.journal = new Journal(disk, fsync, this, recovered.segment);
     this.compaction = new Compaction(
       {
@@ -174,7 +180,10 @@ export class EmbeddedEngine implements JournalOwner, Records {
     }
   }
 
-  event: Records['event'] = (place, event) => this.journal.event(place, event);
+  event: Records['event'] = (place, event) => {
+    this.hasHeld = true;
+    this.journal.event(place, event);
+  };
   bytes: Records['bytes'] = (place, slot, subject, bytes) => this.journal.bytes(place, slot, subject, bytes);
 
   // Calls of the journal.
@@ -199,6 +208,10 @@ export class EmbeddedEngine implements JournalOwner, Records {
 
   stopped(failure: EngineError): void {
     this.notice(failure);
+  }
+
+  sealed(): void {
+    if (this.hasHeld) markFolder(this.options.disk, this.options.folder);
   }
 
   // Notices.

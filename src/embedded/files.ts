@@ -50,6 +50,30 @@ export function filesOf(names: readonly string[]): {
   return files;
 }
 
+/** A folder with this file has a store that has held something: without a journal, it has lost that. */
+const MARK = 'store.mark';
+
+export const isMarked = (names: readonly string[]): boolean => names.includes(MARK);
+
+/** The error for a marked folder without a journal. */
+export const journalLost = (): EngineError =>
+  new EngineError(
+    'corruption',
+    `The journal is missing: the file "${MARK}" says that the folder has had one. ` +
+      'Restore a copy of the folder, or remove that file to begin a new store.',
+  );
+
+/** Marks the folder. A folder without a mark is only less protected, so a failure is none of the store. */
+export function markFolder(disk: Disk, folder: string): void {
+  try {
+    if (isMarked(disk.list(folder))) return;
+    disk.close(disk.create(join(folder, MARK)));
+    disk.syncFolder(folder);
+  } catch {
+    // The next close tries again.
+  }
+}
+
 /** A writable file. */
 export interface OpenFile {
   readonly file: number;

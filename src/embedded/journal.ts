@@ -59,6 +59,8 @@ export interface JournalOwner {
   readBack(): void;
   /** The journal stopped: no command may run any more. */
   stopped(failure: EngineError): void;
+  /** The journal was closed, with everything on the medium. */
+  sealed(): void;
   /** Whether a new segment is wanted, as soon as no write is pending. */
   wantsRest(): boolean;
   /** No write is pending, so a new segment can begin. */
@@ -337,7 +339,10 @@ export class Journal implements Records {
     while (this.isSyncing) await new Promise<void>((resolve) => setImmediate(resolve));
     clearTimeout(this.timer);
     try {
-      if (this.failure === undefined) this.seal();
+      if (this.failure === undefined) {
+        this.seal();
+        this.owner.sealed();
+      }
     } finally {
       this.abandon();
     }

@@ -8,7 +8,17 @@
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
 import type { Disk } from './disk.js';
-import { filesOf, headerOf, nameOf, type Deployment, type FileHeader, type FileKind, type OpenFile } from './files.js';
+import {
+  filesOf,
+  headerOf,
+  isMarked,
+  journalLost,
+  nameOf,
+  type Deployment,
+  type FileHeader,
+  type FileKind,
+  type OpenFile,
+} from './files.js';
 import { FRAME, FrameBuilder, FrameReader } from './frames.js';
 import { Loader, type Target } from './loader.js';
 import { codecsOf } from './schema.js';
@@ -38,12 +48,14 @@ export interface Recovered {
  * @throws EngineError `corruption` if there was a store, and its newest segment is missing
  */
 export function storedDeployment(disk: Disk, folder: string, wasOpen: boolean): Deployment | undefined {
-  const { journal, snapshot, unfinished } = filesOf(disk.list(folder));
+  const names = disk.list(folder);
+  const { journal, snapshot, unfinished } = filesOf(names);
   const number = journal.at(-1);
   // A snapshot is begun after the segment of its number.
   const begun = Math.max(...snapshot, ...unfinished.map(snapshotNumberOf));
   if (begun > (number ?? 0)) throw missing(begun);
   if (number === undefined) {
+    if (isMarked(names)) throw journalLost();
     // A process that dies while it creates a store leaves the unfinished first segment.
     if (!wasOpen || unfinished.length > 0) return undefined;
     throw new EngineError(

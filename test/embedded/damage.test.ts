@@ -57,7 +57,8 @@ test.each(Object.keys(DAMAGES))('a file with %s', async (name) => {
   const whole: number[] = [];
   for (let round = 0; round < 60; round++) {
     const { script, files } = stores[round % stores.length] as Stored;
-    const path = [...files.keys()][Math.floor(random() * files.size)] as string;
+    const paths = [...files.keys()].filter((each) => files.get(each)?.length !== 0);
+    const path = paths[Math.floor(random() * paths.length)] as string;
     const bytes = Buffer.from(files.get(path) as Buffer);
     const used = bytes.length - [...bytes].reverse().findIndex((byte) => byte !== 0);
     const at = Math.floor(random() * used);

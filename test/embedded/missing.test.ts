@@ -1,11 +1,12 @@
 /** Files of a store that are removed or cut, one at a time and in pairs: the store is refused, or loses nothing in silence. */
 import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
-import { embedded } from '../../src/index.js';
+import { embedded, type Backend } from '../../src/index.js';
 import { abandon, compact } from '../../src/embedded/backend.js';
 import { SimulatedDisk } from '../../src/testing/simulation/index.js';
 import { openStore, scriptOf, type Script } from './script.js';
@@ -101,17 +102,53 @@ describe.each(Object.keys(STORES))('%s', (name) => {
             if (error === undefined) continue;
             const what = `${first} ${how}, ${second} ${alsoHow}`;
             expect(error.code, what).toBe('corruption');
-            expect(error.message, what).toMatch(/\d{8}\.(journal|snapshot)/);
+            expect(error.message, what).toMatch(/\d{8}\.(journal|snapshot)|store\.mark/);
             expect([...damaged.paths], what).toEqual(left);
           }
   });
 });
 
-describe('a folder in which only the lock of a killed process is left', () => {
-  const inFolder = async (act: (path: string) => Promise<void>): Promise<void> => {
-    const path = mkdtempSync(join(tmpdir(), 'flowfabric-missing-'));
-    await act(path).finally(() => rmSync(path, { recursive: true, force: true }));
+const inFolder = async (act: (path: string) => Promise<void>): Promise<void> => {
+  const path = mkdtempSync(join(tmpdir(), 'flowfabric-missing-'));
+  await act(path).finally(() => rmSync(path, { recursive: true, force: true }));
+};
+
+describe('a closed store whose only journal was removed', () => {
+  const creation = () => ({
+    executionId: `{fp:0}:${randomUUID()}`,
+    ...{ namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'test' },
+  });
+  const closed = async (path: string, act: (backend: Backend) => Promise<unknown>): Promise<void> => {
+    const backend = await embedded({ path });
+    await act(backend);
+    await backend.close();
   };
+
+  test.each<[string, (backend: Backend) => Promise<unknown>]>([
+    ['an execution', (backend) => backend.createExecution(creation())],
+    ['settings', (backend) => backend.configureDeployment({ retentionMs: 5 })],
+  ])('is refused if it has held something: %s', (_, act) =>
+    inFolder(async (path) => {
+      await closed(path, act);
+      for (let count = 0; count < 2; count++) await closed(path, () => Promise.resolve());
+      unlinkSync(join(path, '00000001.journal'));
+      for (let tries = 0; tries < 2; tries++)
+        await expect(embedded({ path })).rejects.toThrow(/^corruption: .*journal is missing.*"store.mark"/);
+      expect(readdirSync(path)).toEqual(['store.mark']);
+      unlinkSync(join(path, 'store.mark'));
+      await (await embedded({ path })).close();
+    }),
+  );
+
+  test('is a new one if it has not', () =>
+    inFolder(async (path) => {
+      await closed(path, () => Promise.resolve());
+      unlinkSync(join(path, '00000001.journal'));
+      await (await embedded({ path })).close();
+    }));
+});
+
+describe('a folder in which only the lock of a killed process is left', () => {
   /** Opens and closes a store, and puts the lock of a killed process into its folder. */
   const leaveLock = async (path: string): Promise<void> => {
     const backend = await embedded({ path });

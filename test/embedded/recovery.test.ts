@@ -104,6 +104,8 @@ describe('damage is refused, with its place', () => {
     for (const path of own.paths) {
       const found = own.afterKill();
       const bytes = Buffer.from(other.bytesOf(path));
+      // The mark of a store says nothing but that it is there.
+      if (bytes.length === 0) continue;
       found.remove(path);
       found.write(found.create(path), bytes, bytes.length, 0);
       expect(() => reopen(found), path).toThrow(/^corruption: 00000002\.\w+ belongs to another store/);
