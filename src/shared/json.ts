@@ -3,7 +3,6 @@
  * refused. What the types show is allowed (travel.ts): members that are undefined or functions are left out, and an
  * undefined item of a list is null.
  */
-import { types } from 'node:util';
 import { propertyOf, tried } from '../util/thrown.js';
 import { kindOf, shown } from './shown.js';
 
@@ -65,7 +64,7 @@ function hasPlainMembers(value: object): boolean {
     for (let i = 0; i < value.length; i++) if (!isPlain(value[i])) return false;
     return true;
   }
-  if (!isPlainObject(value)) return types.isDate(value) && !Number.isNaN(value.getTime());
+  if (!isPlainObject(value)) return kindOf(value) === 'Date' && !Number.isNaN(Number(value));
   for (const key in value) if (!isPlain((value as Record<string, unknown>)[key])) return false;
   return true;
 }
