@@ -3,9 +3,10 @@
  * take different times, by processes that are killed: each handler ends, a stored step is not run again, no signal is
  * taken twice, and each part of the handler comes to the same in every run.
  */
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { all, any, app, child as childOf, count, type Task, type TaskContext } from '../../src/index.js';
+import { all, any, app, child as childOf, count, type Backend, type Task, type TaskContext } from '../../src/index.js';
 import { seededUuids } from '../../src/testing/index.js';
 import {
   Scheduler,
@@ -13,6 +14,8 @@ import {
   SimulatedProcess,
   SimulatedServer,
 } from '../../src/testing/simulation/index.js';
+import { valkeyUnderTest } from '../../src/valkey/boot/open.js';
+import { sharedValkey } from '../support/valkey/index.js';
 
 type Channel = 'a' | 'b';
 type Part =
@@ -33,8 +36,8 @@ type Move = { readonly signal: Channel } | { readonly pass: number } | 'kill';
 interface Program {
   readonly part: Part;
   readonly moves: readonly Move[];
-  /** How much longer the calls of each group take, one after the other, ms. Records of steps are answered in order. */
-  readonly slow: readonly number[];
+  /** What becomes of the calls of each group, one after the other: so much longer they take, ms, or no answer comes. */
+  readonly slow: readonly (number | 'lost')[];
 }
 
 const milliseconds = fc.constantFrom(0, 1, 5, 40, 300, 2_000);
@@ -99,7 +102,7 @@ const program: fc.Arbitrary<Program> = fc.record({
     parts: fc.array(part, { minLength: 2, maxLength: 3 }),
   }),
   moves: fc.array(move, { maxLength: 12 }),
-  slow: fc.array(fc.constantFrom(0, 0, 1, 5, 40), { minLength: 40, maxLength: 40 }),
+  slow: fc.array(fc.constantFrom<number | 'lost'>(0, 0, 0, 1, 5, 40, 'lost'), { minLength: 40, maxLength: 40 }),
 });
 
 const step = (ms: number, fails = false): Part => ({ do: 'step', ms, fails });
@@ -159,6 +162,7 @@ const FOUND: readonly Program[] = [
 
 const START_AT = 1_700_000_000_000;
 const LEASE_MS = 3_000;
+const LOST = { kind: 'answer_lost' } as const;
 /** Rounds of signals and time after the moves. */
 const ROUNDS = 40;
 const CONDITIONS = { all: all('a', 'b'), any: any('a', 'b'), count: count(2, ['a', 'b']) } as const;
@@ -215,10 +219,13 @@ class Journal {
   }
 }
 
+/** Opens a store under a clock. */
+type Open = (now: () => number) => Promise<Backend>;
+
 /** Plays a program. Returns the state of its run, what was wrong, and the parts that were over after the moves. */
-async function played({ part: whole, moves, slow }: Program) {
+async function played({ part: whole, moves, slow }: Program, open?: Open) {
   const scheduler = new Scheduler(START_AT);
-  const server = new SimulatedServer({ scheduler, partitions: 1 });
+  const server = new SimulatedServer({ scheduler, partitions: 1, store: await open?.(scheduler.now) });
   const journal = new Journal();
   const tries = new Map<string, number>();
 
@@ -299,8 +306,9 @@ async function played({ part: whole, moves, slow }: Program) {
     const seed = ++boots;
     const own = new SimulatedProcess(`p${seed}`, scheduler, { seed, clockOffsetMs: 0.25 - START_AT });
     const connection = new SimulatedConnection({ scheduler, server, process: own, latencyMs: 1, callTimeoutMs: 5_000 });
-    for (const on of ['wait', 'claim', 'children', 'read', 'ending'] as const)
-      for (const byMs of slow.slice(killed)) connection.plan.add({ on, fault: { kind: 'slow', byMs }, count: 1 });
+    for (const on of ['wait', 'claim', 'children', 'read', 'ending', 'step'] as const)
+      for (const how of slow.slice(killed))
+        connection.plan.add({ on, fault: how === 'lost' ? LOST : { kind: 'slow', byMs: how }, count: 1 });
     const a = app({ backend: connection.backend, clock: own, ids: seededUuids(`handlers ${seed}`) });
     const child = a.task('child', { retry: { failures: 0 } }, async ({ input }: TaskContext<ChildPart>) => {
       if (input.ms > 0) await own.sleep(input.ms);
@@ -352,7 +360,19 @@ async function played({ part: whole, moves, slow }: Program) {
   }
   const ended = await state();
   running.own.kill();
+  await server.store.close();
   return { state: ended, wrong: journal.wrong, early };
+}
+
+const onServer: Open = async (now) => {
+  const { url } = await sharedValkey();
+  return valkeyUnderTest({ url, prefix: `handlers-${randomUUID()}:`, partitions: { count: 1 } }, { now });
+};
+
+async function comesToTheSame(each: Program, open?: Open): Promise<void> {
+  const { state, wrong } = await played(each, open);
+  expect(wrong).toEqual([]);
+  expect(['completed', 'failed']).toContain(state);
 }
 
 describe('random handlers', () => {
@@ -365,18 +385,22 @@ describe('random handlers', () => {
     expect(early).toContain('0.0.1');
   });
 
+  const options: fc.Parameters<[Program]> = {
+    ...(process.env.HANDLER_SEED !== undefined && { seed: Number(process.env.HANDLER_SEED) }),
+    examples: FOUND.map((each) => [each]),
+  };
+
   it('come to the same in every run, and to an end', async () => {
     await fc.assert(
-      fc.asyncProperty(program, async (each) => {
-        const { state, wrong } = await played(each);
-        expect(wrong).toEqual([]);
-        expect(['completed', 'failed']).toContain(state);
-      }),
-      {
-        numRuns: Number(process.env.HANDLER_RUNS ?? 25),
-        ...(process.env.HANDLER_SEED !== undefined && { seed: Number(process.env.HANDLER_SEED) }),
-        examples: FOUND.map((each) => [each]),
-      },
+      fc.asyncProperty(program, (each) => comesToTheSame(each)),
+      { ...options, numRuns: Number(process.env.HANDLER_RUNS ?? 25) },
+    );
+  }, 240_000);
+
+  it('do so on a server', async () => {
+    await fc.assert(
+      fc.asyncProperty(program, (each) => comesToTheSame(each, onServer)),
+      { ...options, numRuns: 1_000, interruptAfterTimeLimit: Number(process.env.HANDLER_MS ?? 8_000) },
     );
   }, 240_000);
 });

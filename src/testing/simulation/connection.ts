@@ -312,7 +312,7 @@ export class SimulatedConnection {
     const now = scheduler.now();
     const oneWayMs = latencyMs + (fault?.kind === 'slow' ? fault.byMs : 0);
     const arrives = (atMs: number, then: (answer: T) => void): void => {
-      scheduler.at(server, 'network', now + atMs, () => void run().then(then));
+      scheduler.at(server, 'network', now + atMs, () => scheduler.hold(run().then(then)));
     };
     if (fault?.kind === 'not_sent') {
       scheduler.at(own, 'network', now, () => failed(broken()));

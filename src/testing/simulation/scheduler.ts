@@ -40,6 +40,7 @@ const MAX_TURNS_AT_ONCE = 5_000;
 
 export class Scheduler {
   private readonly events = new Set<Scheduled>();
+  private readonly held = new Set<Promise<unknown>>();
   private order = 0;
 
   /** @param time where virtual time starts, ms since the epoch */
@@ -54,6 +55,13 @@ export class Scheduler {
     const event: Scheduled = { loop, phase, at: Math.max(this.time, Math.ceil(at)), order: this.order++, fn };
     this.events.add(event);
     return () => this.events.delete(event);
+  }
+
+  /** Time stands still until this settles: for what takes real time, such as an answer of a real server. */
+  hold(outside: Promise<unknown>): void {
+    this.held.add(outside);
+    const release = (): void => void this.held.delete(outside);
+    outside.then(release, release);
   }
 
   /** The waiting events of this loop, by phase: for leak checks. */
@@ -108,6 +116,10 @@ export class Scheduler {
       }
     }
     await comeToRest();
+    while (this.held.size > 0) {
+      await Promise.allSettled(this.held);
+      await comeToRest();
+    }
   }
 
   private dueOf(loop: Loop, phase: Phase): readonly Scheduled[] {

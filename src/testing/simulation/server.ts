@@ -7,6 +7,8 @@ import type { Loop, Scheduler } from './scheduler.js';
 export interface SimulatedServerOptions {
   readonly scheduler: Scheduler;
   readonly partitions: number;
+  /** The store, whose clock is that of the scheduler. Default in memory. */
+  readonly store?: Backend | undefined;
   /** Called for every event in the order of the partition's log, right after the call that caused it. */
   readonly onEvent?: (event: LoggedEvent, partition: string) => void;
 }
@@ -22,7 +24,7 @@ export class SimulatedServer implements Loop {
 
   constructor(private readonly options: SimulatedServerOptions) {
     this.partitions = new Set(Array.from({ length: options.partitions }, (_, index) => partitionKeyOf(index)));
-    this.store = memory({ now: options.scheduler.now, partitions: { count: options.partitions } });
+    this.store = options.store ?? memory({ now: options.scheduler.now, partitions: { count: options.partitions } });
   }
 
   /** Carries out batches of one partition in order, with nothing between them. */
