@@ -6,15 +6,20 @@ local function over(call, it, state, reason)
   return ff.waitpoint_text(it)
 end
 
--- Closes a suspension and all of its waitpoints. Needs `ff.check_suspension`.
+-- Closes a suspension and all of its waitpoints, and writes the signal that closes it, if any. Needs
+-- `ff.check_suspension`.
 function ff.close_suspension(call, suspension, reason, trigger, closer)
-  -- A closed suspension evaluates no further signals.
-  local change = { suspension.key, WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer), WAITS.progress, '' }
+  local change = suspension.change or { suspension.key }
+  local size = #change
+  change[size + 1], change[size + 2] = WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer)
+  size = size + 2
   for i = 1, #suspension.waitpoints do
     local it = suspension.waitpoints[i]
-    change[#change + 1] = it.field
-    change[#change + 1] = over(call, it, WAITPOINT_STATE.closed, reason)
+    change[size + 1], change[size + 2] = it.field, over(call, it, WAITPOINT_STATE.closed, reason)
+    size = size + 2
   end
+  -- A closed suspension evaluates no further signals.
+  if suspension.progress ~= '' then change[size + 1], change[size + 2] = WAITS.progress, '' end
   command('HSET', unpack(change))
 end
 
@@ -165,12 +170,12 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     change[#change + 1] = field
     change[#change + 1] = value
   end
-  -- If the suspension ends, its waitpoints and its progress are written then.
-  local goes_on = signal.effect == WORDS.effect.resume_condition_satisfied
-  if not goes_on then also(waitpoint.field, ff.waitpoint_text(waitpoint)) end
+  -- If the suspension ends, all of it is written then.
+  local closes = signal.effect == WORDS.effect.resume_condition_satisfied
+  if not closes then also(waitpoint.field, ff.waitpoint_text(waitpoint)) end
   if signal.key ~= '' then also(WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key, signal.id) end
   if signal.added ~= '' then
-    if not goes_on then
+    if not closes then
       also(WAITS.progress, suspension.progress == '' and signal.added or suspension.progress .. '\n' .. signal.added)
     end
     also(WAITS.satisfiers, suspension.satisfiers == '' and signal.id or suspension.satisfiers .. ',' .. signal.id)
@@ -179,7 +184,7 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     also(WAITS.payload_bytes, ff.digits(suspension.payload_bytes + #signal.payload))
     command('HSET', execution.key .. SUFFIX.payloads, signal.id, signal.payload)
   end
-  command('HSET', unpack(change))
+  if closes then suspension.change = change else command('HSET', unpack(change)) end
   ff.append_filtered(call, EVENT.signal_accepted, execution, 5, signal.id, signal.text, signal.added, signal.carried,
     execution.naming, '')
 end

@@ -59,8 +59,8 @@ interface Failure {
   readonly onStored: () => void;
 }
 
-/** The member of a stored failure that says how many checkpoints were recorded before it. */
-export const AFTER = 'after';
+/** The member of a stored failure that says its place in the order of outcomes. */
+export const ORDER = 'order';
 
 const NEVER = new Promise<never>(() => undefined);
 
@@ -71,6 +71,8 @@ export class Checkpoints {
   private readonly order = new RecordOrder(() => this.stored.count);
   readonly deliveries = new Deliveries();
   private failures: Failure[] = [];
+  /** How many failures the handler has received in this run. */
+  private failureCount = 0;
   private busy = 0;
   private isClosed = false;
   private idle: (() => void)[] = [];
@@ -204,6 +206,15 @@ export class Checkpoints {
     });
   }
 
+  /**
+   * The place in the order of outcomes of a failure that the handler receives now: behind the checkpoints recorded
+   * before, and behind earlier failures of this run.
+   */
+  orderOfFailure(): number {
+    const earlier = this.failureCount++;
+    return this.count - 1 / (earlier + 2);
+  }
+
   /** Keeps a failure that the handler receives, to be stored if the handler continues to another checkpoint. */
   fail(failure: Failure): void {
     this.failures.push(failure);
@@ -273,12 +284,10 @@ export class Checkpoints {
   }
 }
 
-/**
- * A failure reaches the handler before it is stored, so its data say how many checkpoints were recorded before.
- */
+/** A failure reaches the handler before it is stored, so its data say its place in the order. */
 function orderOf({ place, stepFailed, value, valueEncoding }: Recorded): number {
-  const after = stepFailed ? propertyOf(decode({ bytes: value, encoding: valueEncoding }), AFTER) : undefined;
-  return typeof after === 'number' ? after - 0.5 : place;
+  const order = stepFailed ? propertyOf(decode({ bytes: value, encoding: valueEncoding }), ORDER) : undefined;
+  return typeof order === 'number' ? order : place;
 }
 
 const passedOf = ({ stepFailed, value, valueEncoding }: StepRecord): Passed => ({

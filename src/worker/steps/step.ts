@@ -6,7 +6,7 @@ import { brandOf } from '../../util/brand.js';
 import type { Attempt } from '../attempt.js';
 import {
   checkpointsOf,
-  AFTER,
+  ORDER,
   type Checkpoint,
   type Checkpoints,
   type CheckpointsDependencies,
@@ -110,9 +110,9 @@ async function failed(
 ): Promise<unknown> {
   // A handler that was aborted, or that returns a delay, does not continue.
   if (attempt.abortCode !== undefined || brandOf(error) === OUTCOME.delay) return error;
-  const after = checkpoints.count;
-  await checkpoints.deliveries.inTurn(after - 0.5);
-  const data = { ...dataOf(error), [AFTER]: after };
+  const order = checkpoints.orderOfFailure();
+  await checkpoints.deliveries.inTurn(order);
+  const data = { ...dataOf(error), [ORDER]: order };
   const stepError =
     data.outcome === OUTCOME.non_retryable
       ? error
