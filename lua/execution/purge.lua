@@ -7,6 +7,7 @@ local load = ff.loader('naming', 'fence', 'tags', 'streams')
 local function purge(call, execution)
   ff.leave_short_slot(call, execution)
   ff.apply.execution_purged(call, execution)
+  ff.leave_quarantine(call, { execution })
 end
 
 function ff.decide.purge_execution(call, execution_id)

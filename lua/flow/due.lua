@@ -36,6 +36,7 @@ local function forget(call, flow, walks, members, kept_until)
   if members[1] and flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
   end_walks(call, flow, walks)
   for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
+  ff.leave_quarantine(call, members)
   -- A further member has a longer retention, or is kept for good.
   if kept_until then ff.apply.flow_finished(call, flow, kept_until) end
 end

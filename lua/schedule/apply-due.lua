@@ -140,10 +140,12 @@ end
 
 local function carry_out(call, reply, steps, broken, used, owner, is_more, was_left)
   local timers = ff.timers_of(call)
+  local purged = {}
   ff.settle_later(true)
   for i = 1, #steps do
     local step = steps[i]
     step.apply(call, step.entity, step.a, step.b, step.c)
+    if step.kind == 'purge' then purged[#purged + 1] = step.entity end
   end
   ff.settle_later(false)
   for i = 1, #broken do
@@ -151,6 +153,7 @@ local function carry_out(call, reply, steps, broken, used, owner, is_more, was_l
     ff.remove(timers, member)
     ff.quarantine(call, member, broken[i].why)
   end
+  ff.leave_quarantine(call, purged)
   leave_slots(call, used)
   if is_more then
     command('HSET', call.header_key, HEADER.applier, owner .. '\t' .. ff.digits(call.now + LIMIT.applier_ms))

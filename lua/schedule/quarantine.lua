@@ -25,6 +25,14 @@ function ff.set_aside(call, member, why)
   table.insert(call.set_aside, member)
 end
 
+-- Removes executions from the quarantine that are purged: an entry without a record could only be given up.
+function ff.leave_quarantine(call, executions)
+  if not executions[1] then return end
+  local names = {}
+  for i = 1, #executions do names[i] = TIMER.execution .. executions[i].id end
+  guarded('HDEL', call.base .. KEY.quarantine, unpack(names))
+end
+
 -- Whether an execution is in quarantine.
 function ff.is_execution_aside(call)
   local entries = command('HGETALL', call.base .. KEY.quarantine)

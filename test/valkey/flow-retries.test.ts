@@ -383,3 +383,18 @@ test('without the index of its members, a flow is neither walked over nor purged
   expect(await describe()).toBeUndefined();
   expect(await setAside()).toEqual([]);
 });
+
+test('members that are purged leave the quarantine', async () => {
+  const flow = await flowOf('ab');
+  const owned = (await claim('a')) as ClaimedExecution;
+  const mend = await spoil(flow.record);
+  await complete(owned);
+  await mend();
+  expect(await setAside()).toHaveLength(2);
+  await retry('flow');
+  await complete('b');
+  await later(3 * RETENTION_MS);
+  await due();
+  expect(await flow.describe()).toBeUndefined();
+  expect(await setAside()).toEqual([]);
+});
