@@ -92,7 +92,8 @@ function ff.remove_many(index, members)
 end
 
 -- Adds entries of which only the first, with the score `number`, can be announced. `entries` are scores and members,
--- `size` their number.
+-- `size` their number. The server searches a short sorted set from its start, and entries of one call mostly have one
+-- score and ascending members: so the last of them comes first, and each other one goes before it.
 function ff.add_many(index, entries, size, number, note)
   ff.settle(index)
   command('ZADD', index.key, unpack(entries, 1, size))

@@ -110,7 +110,8 @@ function ff.settle_returned(call)
   call.returned = false
   local timers = ff.timers_of(call)
   if #returned > 1 then ff.gather(call) end
-  for i = 1, #returned do
+  -- The last one first, see `ff.add_many`.
+  for i = #returned, 1, -1 do
     local it = returned[i]
     change[2 * i - 1], change[2 * i] = it.id, it.stored
     ff.add_noted(timers, it.text, it.at, TIMER.admission .. it.id, it.text)

@@ -168,15 +168,16 @@ function ff.apply.quota_policy_created(call, policy)
   ff.append(call, EVENT.quota_policy_created, policy.id, string.match(policy.limits, '^(.*)\t[^\t]*$'), '')
 end
 
+-- The last id first, see `ff.add_many`.
 function ff.apply.quota_admitted(call, policy, holder, ids)
   trim(policy)
   local check_at = ff.digits(call.now + policy.slot_ttl_ms)
   local slots, checks, window = {}, {}, {}
   for i = 1, #ids do
-    local size = 2 * i
-    slots[size - 1], slots[size] = ids[i], holder
-    checks[size - 1], checks[size] = check_at, ids[i]
-    window[size - 1], window[size] = call.now_text, ids[i]
+    local size, id = 2 * i, ids[#ids + 1 - i]
+    slots[size - 1], slots[size] = id, holder
+    checks[size - 1], checks[size] = check_at, id
+    window[size - 1], window[size] = call.now_text, id
   end
   command('HSET', policy.slots, unpack(slots))
   command('ZADD', policy.checks, unpack(checks))

@@ -420,7 +420,8 @@ local function claim_many(call, group)
         end
         of_flow = of_flow + 1
       end
-      timed[2 * plain - 1], timed[2 * plain] = due.expires_at, TIMER.execution .. execution.id
+      local place = 2 * (plan.plain - plain)
+      timed[place + 1], timed[place + 2] = due.expires_at, TIMER.execution .. execution.id
       ff.apply.plain_claim(call, group, execution)
     elseif take.is_end then
       ff.settle_later(true)
