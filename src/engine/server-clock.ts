@@ -32,7 +32,12 @@ export class ServerClock {
     return Math.round(this.clock.now() + (this.offsetMs as number));
   }
 
-  /** The same, measured for this call: for callers that saw something that the last measurement does not explain. */
+  /** How far `now` can be behind the store, ms; times of the store are whole milliseconds. */
+  get behindMs(): number {
+    return this.backend.label === 'valkey' ? this.errorMs + 1 : 0;
+  }
+
+  /** The same time, measured for this call: for callers that saw what the last measurement does not explain. */
   async nowMeasured(): Promise<number> {
     if (this.backend.label === 'valkey') await this.measured();
     return this.now();

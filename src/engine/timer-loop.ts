@@ -165,9 +165,11 @@ class PartitionTimerLoop implements TimerLoop {
     this.track(
       this.serverClock.now().then(
         (serverNow) => {
+          // What can be due already mostly is, such as a walk: the time of the store is known only roughly.
+          const leftMs = dueAt - serverNow > this.serverClock.behindMs ? dueAt - serverNow : 0;
           // A pass under way sets the next time when it ends, and would overwrite this.
           if (place.looking) place.wokenFor = Math.min(place.wokenFor ?? dueAt, dueAt);
-          else place.lookAt = Math.min(place.lookAt, this.clock.now() + Math.max(0, dueAt - serverNow));
+          else place.lookAt = Math.min(place.lookAt, this.clock.now() + leftMs);
           this.turn();
         },
         (error: unknown) => this.report(error),

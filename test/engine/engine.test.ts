@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { executionIdOf } from '../../model/ids.js';
+import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import { RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
 import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
 import { ServerClock } from '../../src/engine/server-clock.js';
 import { sleep, systemClock } from '../../src/engine/clock.js';
+import type { Wake } from '../../src/backend/backend.js';
 import { EngineError, memory, type Backend } from '../../src/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { pause, rejectionOf, until } from '../app/support.js';
@@ -306,6 +307,41 @@ describe('the loop', () => {
     expect(applied[0]).toBeGreaterThanOrEqual(23_000);
     expect(applied[0]).toBeLessThan(24_100);
     expect(jumps).toEqual(whose === 'the store' ? [-20_000] : []);
+  });
+
+  it('looks at once at what can be due already, although the time of the server was read late', async () => {
+    const clock = new VirtualClock(0);
+    const looks: number[] = [];
+    let wake: (wake: Wake) => void = () => undefined;
+    const serverNow = (): number => 1_000_000 + clock.now();
+    const backend = withMembers(memory({ partitions: { count: 1 } }), {
+      label: 'valkey',
+      serverTime: async () => {
+        const time = serverNow();
+        await sleep(clock, 60);
+        return time;
+      },
+      onWake: (_, onWake) => {
+        wake = onWake;
+        return Promise.resolve(() => undefined);
+      },
+      applyDue: () => {
+        looks.push(clock.now());
+        return Promise.resolve({ kind: 'left_to_other', until: serverNow() + 10_000 });
+      },
+    });
+    await start(backend, { clock, pollIntervalMs: 10_000 });
+    await clock.advance(1_000);
+    const dueIn = async (ms: number): Promise<number[]> => {
+      looks.length = 0;
+      const at = clock.now();
+      wake({ kind: 'timer', partition: partitionKeyOf(0), at: serverNow() + ms });
+      await clock.advance(200);
+      return looks.map((look) => look - at);
+    };
+    expect(await dueIn(0)).toEqual([0]);
+    // Of what is due later, the loop is late by half of a round trip.
+    expect(await dueIn(100)).toEqual([130]);
   });
 
   it('measures the time of the server once at a time: answers out of order tell of no jump', async () => {
