@@ -89,6 +89,8 @@ export interface RunSetup {
   readonly delayMs: number | undefined;
   readonly deadlineMs: number | undefined;
   readonly priority: number;
+  /** Whether its input is too long for a claim; absent in programs from before. */
+  readonly long?: boolean;
 }
 
 export type Move =
@@ -236,7 +238,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 const GROUPS: readonly CallGroup[] = [
   ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
   ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step', 'admission', 'admission'] as const),
-  ...(['wait', 'signal', 'frame', 'children', 'flow'] as const),
+  ...(['wait', 'signal', 'frame', 'children', 'flow', 'input'] as const),
 ];
 
 const runSetup: fc.Arbitrary<RunSetup> = fc.record({
@@ -244,6 +246,7 @@ const runSetup: fc.Arbitrary<RunSetup> = fc.record({
   delayMs: maybe(fc.constantFrom(1, 1_000, 15_000), 5),
   deadlineMs: maybe(fc.constantFrom(10, 5_000, 60_000), 7),
   priority: fc.constantFrom(0, 0, 5),
+  long: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 });
 
 const moveOf = <Name extends Move['do'], Rest extends object>(
@@ -296,7 +299,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: moveOf('release', {}) },
 );
 
-const runMove = (steps: fc.Arbitrary<Step>): fc.Arbitrary<Move> =>
+const runMove = (steps: fc.Arbitrary<Step>, long = false): fc.Arbitrary<Move> =>
   moveOf('run', {
     process: choice,
     task: choice,
@@ -306,6 +309,7 @@ const runMove = (steps: fc.Arbitrary<Step>): fc.Arbitrary<Move> =>
       delayMs: fc.constant(undefined),
       deadlineMs: fc.constant(undefined),
       priority: fc.constant(0),
+      long: fc.constant(long),
     }),
   });
 const faultOn = (on: CallGroup): fc.Arbitrary<Move> =>
@@ -373,6 +377,20 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
     waitMove(6_000),
   ),
   fc.tuple(runMove(steppingStep), jumpMove, moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
+  // Long inputs that come late or never, and owners that disappear meanwhile.
+  fc.tuple(faultOn('input'), runMove(step, true), waitMove(700, 6_000), jumpMove),
+  fc.tuple(faultOn('input'), runMove(step, true), jumpMove, moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
+  fc.tuple(
+    faultOn('input'),
+    runMove(step, true),
+    jumpMove,
+    fc.oneof(
+      moveOf('kill', { process: choice }),
+      moveOf('cancel', { process: choice, run: choice }),
+      moveOf('drain', { process: choice, ms: fc.constantFrom(0, 500, 25_000) }),
+    ),
+    waitMove(6_000, 35_000),
+  ),
   // Failing claims, and lost wakes.
   fc.tuple(faultOn('claim'), runMove(step), waitMove(20, 700)),
   fc.tuple(moveOf('disconnect', { process: choice }), runMove(step), waitMove(700, 6_000)),

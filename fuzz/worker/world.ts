@@ -2,6 +2,7 @@
 import type { Wake } from '../../src/engine/index.js';
 import { Scheduler, SimulatedServer } from '../../src/testing/simulation/index.js';
 import { partitionOfExecution } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import { Callbacks } from './callbacks.js';
 import { Checks } from './checks.js';
 import { Flows } from './flows.js';
@@ -11,6 +12,7 @@ import type { Move, Program, WorkerSetup } from './program.js';
 import { faultText, short, Story } from './story.js';
 import { Waits, type SignalName } from './waits.js';
 
+const FILLER = '.'.repeat(LIMITS.maxClaimedInputBytes);
 const START_AT = 1_700_000_000_000;
 /** A failed subscription is restored within this time once calls succeed, ms. */
 const RESUBSCRIBE_MS = 15_000;
@@ -217,7 +219,7 @@ export class World {
     this.tell(node.name, `runs ${node.tasks[which]?.name} as run ${facts.number}`);
     const { delayMs, deadlineMs, priority } = setup;
     const pending = (node.tasks[which] as Node['tasks'][number]).run(
-      { run: facts.number },
+      { run: facts.number, ...(setup.long ? { filler: FILLER } : {}) },
       {
         priority,
         ...(delayMs === undefined ? {} : { delay: delayMs }),

@@ -35,6 +35,7 @@ export const CALL_GROUPS = {
   due: ['applyDue'],
   begin: ['beginAttempt'],
   step: ['recordStep', 'readSteps'],
+  input: ['readExecutionContext'],
   admission: ['checkAdmission', 'releaseAdmission', 'voidAdmission', 'settleAdmissions'],
   children: ['spawnChildren', 'listEdges'],
   flow: ['createFlow', 'cancelFlowHeader', 'describeFlow'],
