@@ -175,6 +175,7 @@ const LIMIT: Literals[string] = {
   default_max_reclaim_count: DEFAULTS.maxReclaimCount,
   default_max_release_count: DEFAULTS.maxReleaseCount,
   default_max_replay_count: DEFAULTS.maxReplayCount,
+  loss_memory_ms: LIMITS.lossMemoryMs,
   max_tags: LIMITS.maxTags,
   default_dedup_window_ms: DEFAULTS.dedupWindowMs,
   max_reclaims_exceeded: MAX_RECLAIMS_EXCEEDED,

@@ -146,6 +146,8 @@ export const LIMITS = {
   maxClaimedInputBytes: 32 * 1024,
   /** Bytes of one input or result in one message to or from a server; longer ones travel in parts of this size. */
   maxPartBytes: 256 * 1024,
+  /** Losses of an execution that lie further apart have causes of their own, ms. */
+  lossMemoryMs: 3_600_000,
   /** Meters of one execution. */
   maxBudgetsPerExecution: 64,
   maxQuotaPoliciesPerExecution: 4,

@@ -42,6 +42,8 @@ const PAST: ReadonlySet<string> = new Set<FactName>([
   'idempotencyExpiresAt',
   'retryCount',
   'leaseReclaimCount',
+  'recentLossCount',
+  'lastLostAt',
   'leaseReleaseCount',
   'failureReason',
   'failureCategory',

@@ -118,7 +118,8 @@ function ff.apply.lease_released(call, execution, remaining_ms)
   ff.note_extra(execution, FIELD.retries)
   local releases = ff.digits(ff.count(execution.lease_release_count) + 1)
   ff.make_ready(call, execution, NEXT.resume, remaining_ms, FIELD.retries, ff.fit(execution.key, FIELD.retries,
-    ff.retries_text(execution.retry_count, execution.lease_reclaim_count, releases, execution.failure_category)))
+    ff.retries_text(execution.retry_count, execution.lease_reclaim_count, releases, execution.failure_category,
+      execution.recent_loss_count, execution.last_lost_at)))
   ff.append(call, EVENT.lease_released, execution.id, remaining_ms, '')
   if execution.extras ~= '' then ff.settle_return(call, execution) end
 end

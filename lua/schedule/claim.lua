@@ -233,6 +233,13 @@ function ff.take_first(call, group, execution, ticket)
   }
 end
 
+-- The number of recent losses with the one of now. Losses that lie far apart have causes of their own.
+local function recent_losses_of(call, execution)
+  local last = ff.time(execution.last_lost_at)
+  if not last or call.now - last > LIMIT.loss_memory_ms then return '1' end
+  return ff.digits(ff.count(execution.recent_loss_count) + 1)
+end
+
 -- What a worker gets of an execution with earlier attempts.
 function ff.take_again(call, group, execution, ticket)
   local lease_id, attempt_id = string.match(ticket, '^([^\t]*)\t([^\t]*)$')
@@ -266,7 +273,7 @@ function ff.take_again(call, group, execution, ticket)
   take.attempt = attempt_type .. '\t' .. index_text .. times
   if reclaimed then
     take.retries = ff.retries_text(execution.retry_count, ff.digits(ff.count(execution.lease_reclaim_count) + 1),
-      execution.lease_release_count, execution.failure_category)
+      execution.lease_release_count, execution.failure_category, recent_losses_of(call, execution), call.now_text)
   end
   return take
 end

@@ -107,6 +107,10 @@ export const executionFacts = fact.factTable({
     leaseReclaimCount: fact.counter(),
     leaseReleaseCount: fact.counter(),
     failureCategory: fact.optionalText(),
+    /** Number of the last reclaims that each came within `LIMITS.lossMemoryMs` of the one before. */
+    recentLossCount: fact.counter(),
+    /** When it was last reclaimed, in this run. */
+    lastLostAt: fact.optionalNumber(),
   },
   hold: {
     /** Since when an operator holds it; unset while not held (ruling 23). */

@@ -196,6 +196,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
         it.currentLeaseEpoch,
         it.retryCount,
         it.leaseReclaimCount,
+        it.recentLossCount,
         it.leaseReleaseCount,
         it.replayCount,
         it.payloadBytes,

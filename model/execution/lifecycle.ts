@@ -35,6 +35,8 @@ export function endHold(execution: Execution): void {
 export function forgetRun(execution: Execution): void {
   execution.retryCount = 0;
   execution.leaseReclaimCount = 0;
+  execution.recentLossCount = 0;
+  execution.lastLostAt = undefined;
   execution.leaseReleaseCount = 0;
   execution.failureReason = '';
   execution.failureDetail = undefined;

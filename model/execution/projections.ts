@@ -95,6 +95,8 @@ export interface ExecutionInfo {
   readonly totalAttemptCount: number;
   readonly retryCount: number;
   readonly leaseReclaimCount: number;
+  /** Number of the last reclaims that each came within an hour of the one before. */
+  readonly recentLossCount: number;
   readonly leaseReleaseCount: number;
   /** Number of replays. */
   readonly replayCount: number;
@@ -168,6 +170,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     totalAttemptCount: execution.totalAttemptCount,
     retryCount: execution.retryCount,
     leaseReclaimCount: execution.leaseReclaimCount,
+    recentLossCount: execution.recentLossCount,
     leaseReleaseCount: execution.leaseReleaseCount,
     replayCount: execution.replayCount,
     maxReplayCount: maxReplayCountOf(execution),

@@ -47,6 +47,8 @@ function created(event: EventNamed<'execution_created'>): Execution {
     leaseLastRenewedAt: undefined,
     retryCount: 0,
     leaseReclaimCount: 0,
+    recentLossCount: 0,
+    lastLostAt: undefined,
     leaseReleaseCount: 0,
     failureCategory: undefined,
     lastStreamIndex: undefined,

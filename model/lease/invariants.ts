@@ -63,6 +63,13 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
   { name: 'there are no more attempts than acquisitions', holds: (it) => it.currentLeaseEpoch >= it.totalAttemptCount },
   { name: 'the reclaim cap holds', holds: (it) => it.leaseReclaimCount <= reclaimCapOf(it) },
   {
+    name: 'recent losses are some of all, the last one among them',
+    holds: ({ leaseReclaimCount, recentLossCount, lastLostAt }, { now }) =>
+      leaseReclaimCount === 0
+        ? recentLossCount === 0 && lastLostAt === undefined
+        : recentLossCount >= 1 && recentLossCount <= leaseReclaimCount && (lastLostAt ?? Infinity) <= now,
+  },
+  {
     name: 'the cap on hand-backs holds',
     holds: (it) => it.leaseReleaseCount <= (it.policy?.maxReleaseCount ?? DEFAULTS.maxReleaseCount),
   },

@@ -2,6 +2,7 @@
 import { changes } from '../core/entity.js';
 import type { EventNamed } from '../events.js';
 import type { Execution } from '../execution/facts.js';
+import { LIMITS } from '../limits.js';
 import { become, endOwnership } from '../execution/lifecycle.js';
 import type { ExecutionRecipe } from '../execution/recipes.js';
 import type { leaseEvents } from './events.js';
@@ -24,6 +25,14 @@ function acquire(execution: Execution, event: EventNamed<'execution_claimed' | '
   execution.leaseRevokeReason = '';
 }
 
+/** Counts a loss. Losses that lie far apart have causes of their own. */
+function lose(execution: Execution, at: number): void {
+  const { lastLostAt = -Infinity } = execution;
+  execution.leaseReclaimCount += 1;
+  execution.recentLossCount = at - lastLostAt <= LIMITS.lossMemoryMs ? execution.recentLossCount + 1 : 1;
+  execution.lastLostAt = at;
+}
+
 type Recipes = { [Type in keyof typeof leaseEvents]: ExecutionRecipe<Type> };
 
 export const leaseRecipes: Recipes = {
@@ -31,7 +40,7 @@ export const leaseRecipes: Recipes = {
     acquire(execution, event);
     execution.totalAttemptCount = event.attemptIndex + 1;
     execution.startedAt ??= event.at;
-    if (event.attemptType === 'reclaim') execution.leaseReclaimCount += 1;
+    if (event.attemptType === 'reclaim') lose(execution, event.at);
     // Progress belongs to an attempt, not to the execution.
     execution.progressPct = undefined;
     execution.progressMessage = undefined;

@@ -2,7 +2,8 @@
  * Work that has lost its worker more than once. Its handler may be the cause: it ends the process, or blocks the event
  * loop for longer than the lease. Lost work is claimed first, so without a pause it would take every worker down again
  * at once, and hold up the work behind it for as long as its allowance of crashes lasts. The first loss is repaired at
- * once; after each further one the execution is parked, for longer each time.
+ * once; after each further one the execution is parked, for longer each time. Losses more than an hour apart are not
+ * counted together: a run of months meets many deployments and reboots.
  */
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../backend/backend.js';
@@ -16,10 +17,10 @@ export function mayBeLostOften({ claimKind, attemptIndex }: ClaimedExecution): b
   return claimKind === 'reclaimed' && attemptIndex >= 2;
 }
 
-/** How often the execution has lost its worker; 0 if that cannot be read now. */
+/** How often the execution has lost its worker lately; 0 if that cannot be read now. */
 export async function lossesOf(executionId: string, backend: Backend): Promise<number> {
   try {
-    return (await backend.readExecutionInfo({ executionId }))?.leaseReclaimCount ?? 0;
+    return (await backend.readExecutionInfo({ executionId }))?.recentLossCount ?? 0;
   } catch {
     // Work must not wait for a count.
     return 0;

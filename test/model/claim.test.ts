@@ -210,6 +210,23 @@ describe('the cap on reclaims', () => {
       .answers({ kind: 'no_work', reclaimCapExceeded: [] });
   });
 
+  test('losses within an hour of each other are recent', () => {
+    const reclaimed = (attemptIndex: number, at: number) =>
+      claimed({ attemptType: 'reclaim', attemptIndex, leaseEpoch: attemptIndex + 1, at, leaseExpiresAt: at + 1 });
+    const lapse = (at: number) => event('lease_expired', { at });
+    const hour = 3_600_000;
+    const until = (...ats: number[]): Event[] => [
+      ...lapsed(undefined, 0),
+      ...ats.flatMap((at, index) => [reclaimed(index + 1, at), lapse(at + 1)]),
+    ];
+    const takes = (at: number, events: Event[]) => given(...events).when('claimForWorker', claimArgs(), at);
+    const [first, second] = [START + 10, START + 20 + hour];
+    takes(first, until()).leaves({ leaseReclaimCount: 1, recentLossCount: 1, lastLostAt: first });
+    takes(first + hour, until(first)).leaves({ leaseReclaimCount: 2, recentLossCount: 2, lastLostAt: first + hour });
+    takes(first + hour + 1, until(first)).leaves({ leaseReclaimCount: 2, recentLossCount: 1 });
+    takes(second + 5, until(first, second)).leaves({ leaseReclaimCount: 3, recentLossCount: 2 });
+  });
+
   test('work below its cap is reclaimed', () => {
     given(...lapsed(2, 1))
       .when('claimForWorker', claimArgs())

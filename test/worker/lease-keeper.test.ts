@@ -98,6 +98,16 @@ describe('the lease keeper', () => {
     expect(lost[0]?.[2]).toBeLessThanOrEqual(1_400);
   });
 
+  it('counts a lease from the request of its renewal, however late that is answered', async () => {
+    const { clock, calls, lost, hold } = setUp();
+    hold('a');
+    await clock.pass(850);
+    expect(calls[0]?.at).toBeLessThan(334);
+    await calls[0]?.answer();
+    await clock.pass(5 * TTL);
+    expect(lost).toEqual([['a', 'clock', (calls[0]?.at as number) + 900]]);
+  });
+
   it('uses the last tenth after a stall: a renewal that was never sent is sent, and counts when it is answered', async () => {
     const { clock, calls, lost, hold } = setUp();
     hold('a');

@@ -20,8 +20,14 @@ afterEach(async () => {
 const uuid = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 
 /** Claims an execution for a worker that dies at once, and lets its lease lapse. */
-async function claimedByDead({ backend, pass }: Harness, executionId: string, times: number): Promise<void> {
+async function claimedByDead(
+  { backend, pass }: Harness,
+  executionId: string,
+  times: number,
+  apartMs = 0,
+): Promise<void> {
   for (let time = 1; time <= times; time++) {
+    if (time > 1) await pass(apartMs);
     const [result] = await backend.execute([
       {
         name: 'claimForWorker',
@@ -64,6 +70,18 @@ describe('an execution that lost its worker', () => {
     expect(attempt).toBe(times + 1);
     expect(worker.stats()).toMatchObject({ completed: 1, delayed: earliestMs > 0 ? 1 : 0, lost: 0 });
     expect(h.said.some(([, text]) => text.includes(`has lost its worker ${times} times`))).toBe(earliestMs > 0);
+  });
+
+  it('runs without a pause when its losses lie more than an hour apart', async () => {
+    h = harness();
+    const task = h.a.task('t', () => 1);
+    const run = await task.run();
+    await claimedByDead(h, run.id, 4, 3_600_000);
+    await h.pass(3_600_000);
+    const worker = await h.worker();
+    await h.flow(run.result());
+    expect((await run.info()).execution).toMatchObject({ leaseReclaimCount: 4, recentLossCount: 1 });
+    expect(worker.stats()).toMatchObject({ completed: 1, delayed: 0 });
   });
 
   it('runs without a pause when its losses cannot be read', async () => {
