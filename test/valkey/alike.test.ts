@@ -185,6 +185,8 @@ describe('work with needs of one call', () => {
     const byNeeds = await engine.backend.claimForWorker({ ...worker, workerCapabilities: ['gpu'], claims: ids(1) });
     if (bySet.kind !== 'claimed' || byNeeds.kind !== 'claimed') throw new Error('Some work was not claimed.');
     const [first, second, third] = bySet.executions as [ClaimedExecution, ClaimedExecution, ClaimedExecution];
+    // The admission knows the meters, so damage of the needs keeps no slot.
+    await admin.hdel(coreOf(second.executionId), FIELDS.needs);
     for (const result of await complete([first, ...byNeeds.executions, second])) expect(result.ok).toBe(true);
     const holding = await admin.hgetall(`${PREFIX}${PARTITION}:${KEYS.admissions}`);
     const stateOf = ({ leaseId }: ClaimedExecution) => holding[shortIdOf(leaseId)]?.charAt(0);
@@ -194,11 +196,11 @@ describe('work with needs of one call', () => {
     await engine.backend.settleAdmissions({ partition: PARTITION, admissionIds: [first.leaseId, third.leaseId] });
     const offered = async () => {
       const outcome = await engine.backend.applyDue({ partition: PARTITION });
-      return outcome.kind === 'applied' ? outcome.deliveries.map(({ id }) => id) : undefined;
+      return outcome.kind === 'applied' ? outcome.deliveries.map(({ id, text }) => [id, text]) : undefined;
     };
     expect(await offered()).toEqual([]);
     engine.setTime(engine.now() + RETURN_GRACE_MS);
-    expect(await offered()).toEqual([shortIdOf(second.leaseId)]);
+    expect(await offered()).toEqual([[shortIdOf(second.leaseId), heads[0]?.meters]]);
   });
 });
 
