@@ -37,7 +37,8 @@ local function member_of(call, id)
   return execution
 end
 
--- Flow, first rank, count. Removes entries that are no members. Answers how many were examined, and how many removed.
+-- Flow, first rank, count. Removes entries that are no members. A flow that has members and no record is set aside: only
+-- by its name can they be given up. Answers how many were examined, how many removed, and `1` when it was set aside.
 function ff.verify_members(call, flow, from, count)
   local key = call.base .. KEY.members .. flow
   local ids, wrong = command('ZRANGE', key, from, from + count - 1), 0
@@ -49,7 +50,9 @@ function ff.verify_members(call, flow, from, count)
       wrong = wrong + 1
     end
   end
-  return { #ids, wrong }
+  if #ids == wrong or command('EXISTS', call.base .. FLOW.key .. flow) == 1 then return { #ids, wrong } end
+  ff.quarantine(call, TIMER.flow .. flow, 'the record is missing')
+  return { #ids, wrong, 1 }
 end
 
 -- Whether an edge leads from an upstream, or from any, to a downstream; assumed when the downstream does not exist.

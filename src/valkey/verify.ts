@@ -77,7 +77,7 @@ export class Verification {
     const find = (index: string, count: number): void => this.find(index, 'entries', count);
     this.setAside.push(...(await mendEntries(this.link, this.others, find)));
     await this.mendRecords();
-    await mendFlows(this.link, { ...this.flowKeys(), find });
+    this.setAside.push(...(await mendFlows(this.link, { ...this.flowKeys(), find })));
     await this.link.step('tagged', String(settingsVersion));
     const counts = await this.mendCounts();
     return {

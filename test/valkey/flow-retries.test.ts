@@ -398,3 +398,37 @@ test('members that are purged leave the quarantine', async () => {
   expect(await flow.describe()).toBeUndefined();
   expect(await setAside()).toEqual([]);
 });
+
+test.each(['while members wait', 'after their ends'])(
+  'a flow whose record is lost %s is named by a verification, and its members can be given up together',
+  async (when) => {
+    const { admin, engine } = world;
+    const { backend } = engine;
+    const before = new Set(await admin.keys('*'));
+    const flow = await flowOf('abc', { edges: ['ab'] });
+    if (when !== 'while members wait') for (const each of 'abc') await complete(each);
+    await admin.del(flow.record);
+    const name = `flow:${memberOf(flow.flowId)}`;
+    expect((await backend.verifyPartition({ partition: PARTITION })).setAside).toEqual([name]);
+    expect(await setAside()).toEqual([name]);
+    await backend.dropQuarantined({ partition: PARTITION, name });
+    expect(await flow.states()).toBe('  ');
+    await backend.verifyPartition({ partition: PARTITION });
+    const left = (await admin.keys('*')).filter((key) => !before.has(key) && key.includes(memberOf(flow.flowId)));
+    expect(left).toEqual([]);
+  },
+);
+
+test('a flow is purged whole or not at all: the list of flows has a wrong type', async () => {
+  const { admin, engine } = world;
+  const flow = await flowOf('a');
+  await complete('a');
+  engine.setTime(engine.now() + 3 * RETENTION_MS);
+  await admin.del(keyOf(KEYS.flows));
+  await admin.set(keyOf(KEYS.flows), 'no list');
+  await expect(due()).rejects.toMatchObject({ code: 'corruption' });
+  await engine.backend.verifyPartition({ partition: PARTITION });
+  await due();
+  expect(await flow.describe()).toBeUndefined();
+  expect(await setAside()).toEqual([]);
+});
