@@ -210,7 +210,6 @@ const LIMIT: Literals[string] = {
   max_carried: LIMITS.maxCarried,
   max_carried_bytes: LIMITS.maxCarriedBytes,
   max_claimed_input_bytes: LIMITS.maxClaimedInputBytes,
-  max_part_bytes: LIMITS.maxPartBytes,
   max_frame_bytes_per_read: LIMITS.maxFrameBytesPerRead,
   max_frame_bytes: LIMITS.maxFrameBytes,
   max_summary_bytes: LIMITS.maxSummaryBytes,

@@ -3,7 +3,7 @@
 -- The bytes under a key, or their number and the key when they are long: the client fetches those part by part.
 local function bytes_under(key)
   local bytes = command('STRLEN', key)
-  if bytes > LIMIT.max_part_bytes then return { bytes, key } end
+  if bytes > LIMIT.max_claimed_input_bytes then return { bytes, key } end
   return command('GET', key)
 end
 

@@ -12,7 +12,6 @@ import {
   type ParsedCommand,
   type QueryName,
 } from '../../model/machine.js';
-import { LIMITS } from '../../model/limits.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type Library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend/backend.js';
@@ -87,6 +86,9 @@ export interface BackendParts {
   readonly clock: TestClock | undefined;
   readonly sizes: Sizes;
 }
+
+/** A call with so many bytes does not wait for its turn. */
+const FEW_BYTES = 16 * 1024;
 
 /** Reads of bytes that change meanwhile; then they count as gone. */
 const MAX_READS = 3;
@@ -367,9 +369,9 @@ export class ValkeyBackend {
     let replies: WireReply[];
     try {
       // The time of a call that waits for its turn, or for its bytes, begins when it leaves.
-      if (isLong(argv))
-        replies = (await this.transfers.make(() => call(this.attempts.fromNow()), 'one')) as WireReply[];
-      else replies = (await call(staging.hasLong ? this.attempts.fromNow() : deadline)) as WireReply[];
+      const bytes = bytesIn(argv) + staging.bytes;
+      if (bytes <= FEW_BYTES && !staging.hasLong) replies = (await call(deadline)) as WireReply[];
+      else replies = (await this.transfers.make(bytes + 1, () => call(this.attempts.fromNow()))) as WireReply[];
     } catch (error) {
       return this.withoutCreations(partition, commands, deadline, error as EngineError);
     }
@@ -427,7 +429,7 @@ export class ValkeyBackend {
   private async fetch(
     partition: string,
     request: readonly WireArgument[],
-    { atOnce, bytesAt = [] }: Pick<Fetch<never>, 'atOnce' | 'bytesAt'>,
+    { bytes, bytesAt = [] }: Pick<Fetch<never>, 'bytes' | 'bytesAt'>,
   ): Promise<WireReply> {
     // Commands that were sent earlier must reach the server first.
     this.calls.flush(partition);
@@ -436,7 +438,7 @@ export class ValkeyBackend {
         const argv = [...this.header(), ...request];
         return this.call(this.functionRead, this.declaredKeys(partition), argv, this.attempts.fromNow());
       };
-      const reply = await (atOnce === undefined ? read() : this.transfers.make(read, atOnce));
+      const reply = await (bytes === undefined ? read() : this.transfers.make(bytes, read));
       if (bytesAt.length === 0 || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
       if ((await this.fetchLong(reply, bytesAt)) || reads === MAX_READS) return reply;
@@ -496,11 +498,11 @@ export class ValkeyBackend {
   }
 }
 
-/** Whether the arguments of a call contain long bytes. */
-function isLong(argv: readonly WireArgument[]): boolean {
+/** Bytes of long texts, and of those that are not ASCII, among the arguments of a call. */
+function bytesIn(argv: readonly WireArgument[]): number {
   let bytes = 0;
   for (const argument of argv) if (typeof argument !== 'string') bytes += argument.length;
-  return bytes > LIMITS.maxPartBytes;
+  return bytes;
 }
 
 /** The public interface of the backend. */

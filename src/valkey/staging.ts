@@ -40,6 +40,8 @@ const UNREACHED: ReadonlySet<string> = new Set<ErrorCode>(['call_timeout', 'tran
 export class Staging {
   private readonly staged: StagedBytes[] = [];
   private readonly long: StagedBytes[] = [];
+  /** Number of bytes in the write of the call. */
+  bytes = 0;
 
   constructor(private readonly fromBytes: number) {}
 
@@ -47,8 +49,9 @@ export class Staging {
   place(key: string | undefined, bytes: Buffer): string | undefined {
     if (key === undefined || bytes.length < this.fromBytes) return undefined;
     const name = PROCESS + (count++).toString(36);
-    const staged = bytes.length > LIMITS.maxPartBytes ? this.long : this.staged;
-    staged.push({ key: `${key}${STAGED_SEPARATOR}${name}`, bytes });
+    const isLong = bytes.length > LIMITS.maxPartBytes;
+    if (!isLong) this.bytes += bytes.length;
+    (isLong ? this.long : this.staged).push({ key: `${key}${STAGED_SEPARATOR}${name}`, bytes });
     return name;
   }
 

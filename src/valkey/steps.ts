@@ -2,6 +2,7 @@
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { stepFacts, type StepFacts, type StepRecord } from '../../model/step/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
@@ -29,8 +30,7 @@ export function withValue(step: StepRecord, stored: Buffer | undefined): StepRec
 
 /** The fetch of `readSteps`; the server chooses the page. */
 export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
-  // One value can have 8 MiB.
-  atOnce: 'one',
+  bytes: LIMITS.maxStepBytesPerRead,
   request: ({ executionId, from, limit, values }) => [
     'read_steps',
     memberOf(executionId),

@@ -1,5 +1,5 @@
 /**
- * Moves long bytes in parts, a few at a time, so that other calls on the same connection are answered between them: a
+ * Moves long bytes in parts, at most a MiB at a time, and makes calls with many bytes in their turn, so that other calls on the same connection are answered between them: a
  * renewal behind 100 MiB on a slow link would come after the end of its lease. The time of a call begins when its part
  * leaves, so many transfers wait for each other without any of them being late.
  */
@@ -15,27 +15,27 @@ export interface TransferClient {
   pexpire(key: string, ms: number): Promise<unknown>;
 }
 
-/** Parts in flight: enough for a long way to a fast server. */
-const PARTS_AT_ONCE = 4;
+/** Most bytes in flight: enough for a long way to a fast server. */
+const MAX_IN_FLIGHT_BYTES = 1024 * 1024;
 
 interface Transfer {
   readonly bytes: number;
-  /** How many parts one of its parts counts for. */
-  readonly weight: number;
+  /** The size of its parts. */
+  readonly partBytes: number;
   /** Moves one part. */
   readonly move: (from: number, to: number) => Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
   /** Bytes that have left. */
   sent: number;
-  /** Parts in flight. */
-  moving: number;
+  /** Bytes that have arrived. */
+  moved: number;
 }
 
 export class Transfers {
   /** Transfers with parts that have not left, in the order in which they began. */
   private waiting: Transfer[] = [];
-  private moving = 0;
+  private inFlightBytes = 0;
 
   constructor(
     private readonly client: () => TransferClient,
@@ -45,7 +45,7 @@ export class Transfers {
   /** The bytes of a key, or undefined if it no longer has so many. @throws EngineError */
   async fetch(key: string, bytes: number): Promise<Buffer | undefined> {
     const parts: Buffer[] = [];
-    await this.run({ bytes }, async (from, to) => {
+    await this.run({ bytes, partBytes: LIMITS.maxPartBytes }, async (from, to) => {
       parts[from / LIMITS.maxPartBytes] = await this.retrier.read(() =>
         this.client().getrangeBuffer(key, from, to - 1),
       );
@@ -60,7 +60,7 @@ export class Transfers {
    */
   async store(key: string, bytes: Buffer, ttlMs: number): Promise<boolean> {
     let isWhole = true;
-    await this.run({ bytes: bytes.length }, async (from, to) => {
+    await this.run({ bytes: bytes.length, partBytes: LIMITS.maxPartBytes }, async (from, to) => {
       const part = bytes.subarray(from, to);
       const stored = await this.retrier.make(async () => {
         const client = this.client();
@@ -77,48 +77,51 @@ export class Transfers {
     return isWhole;
   }
 
-  /** Makes a call that carries long bytes, or whose answer can, in its turn. @throws what the call throws */
-  async make<Value>(call: () => Promise<Value>, atOnce: 'few' | 'one'): Promise<Value> {
+  /**
+   * Makes a call that carries so many bytes, or whose answer can, in its turn; in the same turn of the event loop when
+   * nothing is in the way. @throws what the call throws
+   */
+  async make<Value>(bytes: number, call: () => Promise<Value>): Promise<Value> {
     const answers: Value[] = [];
-    const weight = atOnce === 'one' ? PARTS_AT_ONCE : 1;
-    await this.run({ bytes: 1, weight }, async () => void answers.push(await call()));
+    await this.run({ bytes, partBytes: bytes }, async () => void answers.push(await call()));
     return answers[0] as Value;
   }
 
-  private run({ bytes, weight = 1 }: { bytes: number; weight?: number }, move: Transfer['move']): Promise<void> {
+  private run({ bytes, partBytes }: Pick<Transfer, 'bytes' | 'partBytes'>, move: Transfer['move']): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ bytes, weight, move, resolve, reject, sent: 0, moving: 0 });
+      this.waiting.push({ bytes, partBytes, move, resolve, reject, sent: 0, moved: 0 });
       this.send();
     });
   }
 
   private send(): void {
     for (let transfer = this.waiting[0]; transfer !== undefined; transfer = this.waiting[0]) {
-      if (this.moving + transfer.weight > PARTS_AT_ONCE) return;
-      this.begin(transfer);
+      const next = Math.min(transfer.partBytes, transfer.bytes - transfer.sent);
+      if (this.inFlightBytes > 0 && this.inFlightBytes + next > MAX_IN_FLIGHT_BYTES) return;
+      this.begin(transfer, next);
     }
   }
 
-  private begin(transfer: Transfer): void {
+  private begin(transfer: Transfer, bytes: number): void {
     const from = transfer.sent;
-    transfer.sent = Math.min(transfer.bytes, from + LIMITS.maxPartBytes);
+    transfer.sent += bytes;
     if (transfer.sent === transfer.bytes) this.waiting.shift();
-    this.moving += transfer.weight;
-    transfer.moving++;
+    this.inFlightBytes += bytes;
+    const end = (): void => {
+      this.inFlightBytes -= bytes;
+      this.send();
+    };
     transfer.move(from, transfer.sent).then(
-      () => this.moved(transfer),
+      () => {
+        transfer.moved += bytes;
+        if (transfer.moved === transfer.bytes) transfer.resolve();
+        end();
+      },
       (error: unknown) => {
         this.failed(transfer, error);
-        this.moved(transfer);
+        end();
       },
     );
-  }
-
-  private moved(transfer: Transfer): void {
-    this.moving -= transfer.weight;
-    transfer.moving--;
-    if (transfer.moving === 0 && transfer.sent === transfer.bytes) transfer.resolve();
-    this.send();
   }
 
   private failed(transfer: Transfer, error: unknown): void {
