@@ -6,7 +6,10 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
+import type { Event } from '../../model/events.js';
 import type { ArgsOf } from '../../model/machine.js';
+import type { Backend } from '../../src/backend/backend.js';
+import { memory } from '../../src/index.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const PARTITION = '{fp:0}';
@@ -133,4 +136,58 @@ test('two large races that are decided at once are both cancelled to the last ra
   for (const { win } of races) await win();
   for (let count = 0; count < 8; count++) await pass();
   for (const { racers } of races) expect(new Set(await statesOf(racers))).toEqual(new Set(['cancelled']));
+});
+
+test('the log of a race says the same on both backends, with racers whose end means more than an edge', async () => {
+  const ids = Array.from({ length: 14 }, newId);
+  const [flowId = '', winner = '', judge = '', other = '', child = '', ...racers] = ids;
+  const [edgeIds, childEdge] = [racers.map(() => randomUUID()), randomUUID()];
+  const leases = Array.from({ length: 2 }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() }));
+  const [laneId, work] = [randomUUID(), { executionKind: 'k' }];
+  const winning = { edgeId: randomUUID(), upstreamExecutionId: winner, downstreamExecutionId: judge };
+  const second = { edgeId: randomUUID(), upstreamExecutionId: racers[2] as string, downstreamExecutionId: other };
+  /** Edges are looked at in the order of their ids. */
+  const edges = edgeIds.sort().map((edgeId, n) => ({
+    ...{ edgeId, upstreamExecutionId: racers[n] as string, downstreamExecutionId: judge },
+  }));
+  const told = async (backend: Backend): Promise<readonly unknown[]> => {
+    await backend.createFlow({
+      ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+      graph: {
+        members: [{ ...work, laneId, executionId: winner, priority: 9 }].concat(
+          [...racers, judge, other].map((executionId) => ({
+            ...work,
+            laneId,
+            executionId,
+            priority: executionId === racers[6] ? 8 : 0,
+          })),
+        ),
+        edges: [winning, ...edges, second],
+        groups: [{ downstreamExecutionId: judge, policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' } }],
+      },
+    });
+    const source = 'operator_override';
+    const children = [{ ...work, laneId, executionId: child, edgeId: childEdge }];
+    await backend.claimForWorker({
+      ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
+      claims: leases,
+    });
+    await backend.spawnChildren({ executionId: racers[6] as string, source, flowId, children });
+    await backend.completeExecution({ executionId: winner, source });
+    await backend.applyDue({ partition: PARTITION, owner: 'test' });
+    const log: unknown[] = [];
+    for (let after: string | undefined; ; ) {
+      const { events, next } = await backend.readLog({ partition: PARTITION, limit: 1_000, ...(after && { after }) });
+      for (const { event } of events) {
+        if (!('executionId' in event) || !ids.includes(event.executionId)) continue;
+        log.push(Object.fromEntries(Object.entries(event).filter(([name]) => !/at$/i.test(name))));
+      }
+      if (events.length === 0 || next === after) return log;
+      after = next;
+    }
+  };
+  const log = await told(shared.backend);
+  expect(log).toEqual(await told(memory({ partitions: { count: 1 } })));
+  const together = log.filter((event) => (event as Event).type === 'dependencies_resolved') as { edges: unknown[] }[];
+  expect(together.map((event) => event.edges.length)).toEqual([2, 3, 2]);
 });
