@@ -277,6 +277,9 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
       resumeCondition: { type: 'operator_only' },
       ...{ seenChildren: 0, awaitedChildren: 1 },
     } as const;
+    const signal = (payload?: Uint8Array) =>
+      backend.signalExecution({ executionId: parent, signalId: uuid(), signalName: 'other', payload });
+    await signal();
     const tooMany = { ...suspension, awaitedChildren: 11 };
     await expect(backend.suspendExecution(tooMany)).rejects.toMatchObject({
       ...{ code: 'invalid_input', detail: { field: 'awaitedChildren', openChildren: '10' } },
@@ -300,5 +303,13 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     const byEnd = [...edges].sort((a, b) => (a.endOrder ?? 0) - (b.endOrder ?? 0));
     expect(byEnd.map(({ endOrder }) => endOrder)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(byEnd.map(({ edgeState }) => edgeState)).toEqual(['satisfied', ...Array(9).fill('impossible')]);
+    await signal();
+    await signal(Uint8Array.of(1));
+    const { signals } = await backend.listSignals({ executionId: parent });
+    expect(signals.map(({ endedChildren, payload }) => [endedChildren, payload?.length])).toEqual([
+      [0, undefined],
+      [10, undefined],
+      [10, 1],
+    ]);
   });
 });
