@@ -122,10 +122,12 @@ describe('a task that blocked the event loop', () => {
     });
     const healthy = a.task('healthy', () => pause(50));
     const worker = await a.worker({ slots: 2, leaseTtl: 1_000 });
+    const startedAt = performance.now();
     await bad.runMany([undefined, undefined, undefined]);
     await healthy.runMany(Array.from({ length: 80 }, () => undefined));
     await until(() => worker.stats().completed === 80);
-    expect(blocks).toBeLessThanOrEqual(2);
+    // One for each slot, and again behind each rest, of which a busy machine has several.
+    expect(blocks).toBeLessThanOrEqual(2 * (1 + Math.floor((performance.now() - startedAt) / (4 * 1_500))));
   });
 
   it.each([
@@ -143,11 +145,12 @@ describe('a task that blocked the event loop', () => {
     };
     const tasks = { bad: a.task('bad', handler), healthy: a.task('healthy', handler) };
     const worker = await a.worker({ slots: 2, leaseTtl: 1_000 });
+    const startedAt = performance.now();
     await tasks.bad.runMany(['block', 'block', 'block']);
     await tasks[kind as 'bad' | 'healthy'].runMany(Array.from({ length: 80 }, () => 'no'));
     await until(() => worker.stats().completed === 80);
-    // Each blocks once or twice before it is known and parked.
-    expect(blocks).toBeLessThanOrEqual(6);
+    // Each blocks once or twice before it is known and parked, and again behind each pause.
+    expect(blocks).toBeLessThanOrEqual(3 * (2 + Math.floor((performance.now() - startedAt) / (4 * 1_500))));
   });
 
   it('only together with its other runs has them parked until they come apart', async () => {

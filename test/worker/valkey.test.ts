@@ -49,7 +49,8 @@ describe('on a server', () => {
       worker.on('error', ({ error }) => told.push(String(error)));
       await until(() => starts.length === 18);
       const gaps = starts.slice(1).map((at, index) => at - (starts[index] as number));
-      expect(Math.max(...gaps)).toBeLessThan(1_000);
+      // The sweep would find it after a minute.
+      expect(Math.max(...gaps)).toBeLessThan(20_000);
       expect(damaged.map((id) => told.filter((error) => error.includes(id)).length)).toEqual([1, 1, 1]);
     },
   );
@@ -133,7 +134,7 @@ describe('on a server', () => {
     expect(await producer.echo.run('warm').result({ timeout: '10s' })).toBe('warm');
     const startedAt = performance.now();
     expect(await producer.echo.run('soon').result({ timeout: '10s' })).toBe('soon');
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
     const run = producer.hang.run();
     await started.promise;
     await pause(1_000);

@@ -607,7 +607,8 @@ describe('the end of a worker', () => {
     const startedAt = performance.now();
     const drained = worker.drain({ timeout: '10s' });
     await runs[2]?.result();
-    expect(performance.now() - startedAt).toBeLessThan(300);
+    // Work that waits is handed back after 3.3 s otherwise, and the drain takes ten.
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
     expect(doneByOther).toEqual([2, 3]);
     go.resolve();
     await drained;
