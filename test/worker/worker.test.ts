@@ -591,6 +591,26 @@ describe('errors', () => {
   });
 });
 
+describe('work that is taken from its worker, and claimed by it again', () => {
+  it('has one handler that was not told to stop', async () => {
+    const backend = memory();
+    a = app({ backend });
+    const signals: AbortSignal[] = [];
+    const told: boolean[] = [];
+    const task = a.task('t', async ({ signal }: TaskContext<unknown>) => {
+      told.push(signals.every(({ aborted }) => aborted));
+      if (signals.push(signal) === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    });
+    // The next renewal would tell it after ten seconds.
+    await a.worker({ slots: 2, leaseTtl: '30s' });
+    const run = await task.run(undefined);
+    await until(() => signals.length === 1);
+    await backend.revokeLease({ executionId: run.id, reason: 'r' });
+    await run.result();
+    expect(told).toEqual([true, true]);
+  });
+});
+
 describe('the end of a worker', () => {
   it('hands work claimed ahead back at once, and lets running handlers finish', async () => {
     const backend = memory();
