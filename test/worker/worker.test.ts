@@ -611,6 +611,21 @@ describe('work that is taken from its worker, and claimed by it again', () => {
   });
 });
 
+it('a handler whose work was taken away makes way for work that was claimed ahead', async () => {
+  a = memoryApp();
+  const task = a.task('t', async ({ input, signal }: TaskContext<number>) => {
+    if (input === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    signal.throwIfAborted();
+  });
+  const worker = await a.worker({ slots: 1, claimAhead: 1, leaseTtl: '30s' });
+  const [first, second] = await task.runMany([1, 2]);
+  await until(() => worker.stats().ahead === 1);
+  await first?.cancel();
+  await second?.result();
+  // Not only when it had waited for too long, and was handed back.
+  expect(worker.stats()).toMatchObject({ claimed: 2, completed: 1, lost: 1 });
+});
+
 describe('the end of a worker', () => {
   it('hands work claimed ahead back at once, and lets running handlers finish', async () => {
     const backend = memory();
