@@ -370,7 +370,9 @@ export class ValkeyBackend {
     try {
       // The time of a call that waits for its turn, or for its bytes, begins when it leaves.
       const bytes = bytesIn(argv) + staging.bytes;
-      if (bytes <= FEW_BYTES && !staging.hasLong) replies = (await call(deadline)) as WireReply[];
+      // Long bytes that were stored do not wait behind others: their life is short.
+      if (bytes <= FEW_BYTES)
+        replies = (await call(staging.hasLong ? this.attempts.fromNow() : deadline)) as WireReply[];
       else replies = (await this.transfers.make(bytes + 1, () => call(this.attempts.fromNow()))) as WireReply[];
     } catch (error) {
       return this.withoutCreations(partition, commands, deadline, error as EngineError);
