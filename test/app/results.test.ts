@@ -12,6 +12,8 @@ import {
   type App,
   type Backend,
 } from '../../src/index.js';
+import { partitionOfExecution } from '../../model/ids.js';
+import type { AnnouncementListener } from '../../src/backend/backend.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { collectingLog, memoryApp, rejectionOf } from './support.js';
 
@@ -224,6 +226,43 @@ describe('the end of a run that another process carries out', () => {
     await there.close();
   });
 
+  it('is read again at once when the read that is under way is older than the end', async () => {
+    const inner = memory();
+    const clock = new VirtualClock(0);
+    let announce: AnnouncementListener | undefined;
+    let slowMs = 30_000;
+    a = app({
+      backend: elsewhere(inner, {
+        onAnnouncement: async (_kind, listener) => {
+          announce = listener;
+          return () => undefined;
+        },
+        readExecutionInfo: async (args) => {
+          const info = await inner.readExecutionInfo(args);
+          const delayMs = slowMs;
+          slowMs = 0;
+          await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
+          return info;
+        },
+      }),
+      clock,
+      closeBackend: false,
+    });
+    const there = app({ backend: inner, closeBackend: false });
+    const task = there.task('t', () => 7);
+    const { id } = await task.run();
+    const result = a.get(id).result();
+    await clock.advance(100);
+    // Replayed after the end that this tells.
+    announce?.({ kind: 'ended', partition: partitionOfExecution(id), executionIds: [id] });
+    await there.worker();
+    await task.get(id).result();
+    // The read that the announcement brought has answered, that it has not ended; a poll waits for it.
+    await clock.advance(30_010);
+    expect(await Promise.race([result, 'still waiting'])).toBe(7);
+    await there.close();
+  });
+
   it('is found when the announcement went by before the subscription stood', async () => {
     const inner = memory();
     let standing = (): void => undefined;
@@ -344,6 +383,26 @@ describe('waiting for more runs of a partition than are asked for one by one', (
     for (const run of runs)
       while ((await run.state()) !== 'completed') await new Promise((next) => setTimeout(next, 5));
     await clock.advance(withinMs);
+    expect(await Promise.race([results, 'still waiting'])).toEqual(runs.map(() => 7));
+    await there.close();
+  });
+
+  it('finds their ends in the log though their beginnings stand in the same page, and nothing is announced', async () => {
+    const inner = memory();
+    const there = app({ backend: inner, closeBackend: false });
+    there.task('t', () => 7);
+    const clock = new VirtualClock(0);
+    const unannounced = elsewhere(inner, { onAnnouncement: async () => () => undefined });
+    a = app({ backend: unannounced, clock, closeBackend: false });
+    const runs = await a.task<undefined, number>('t').runMany(Array.from({ length: 40 }, () => undefined));
+    const results = Promise.all(runs.map((run) => run.result()));
+    // By now the log is followed.
+    await clock.advance(3_000);
+    await there.worker({ slots: 10 });
+    for (const run of runs)
+      while ((await run.state()) !== 'completed') await new Promise((next) => setTimeout(next, 5));
+    // The longest rest between two polls.
+    await clock.advance(1_000);
     expect(await Promise.race([results, 'still waiting'])).toEqual(runs.map(() => 7));
     await there.close();
   });

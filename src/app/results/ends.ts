@@ -1,5 +1,5 @@
 /** How runs ended, read from the store: of one run by its state, or from an entry of the log. */
-import type { ExecutionEvent } from '../../../model/events.js';
+import type { Event, ExecutionEvent } from '../../../model/events.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Backend } from '../../backend/backend.js';
@@ -60,8 +60,23 @@ function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | un
   }
 }
 
-/** The end that an entry of the log tells; nothing when it tells none. @throws ResultUnavailableError; what the backend throws */
-export async function endTold(backend: Backend, event: ExecutionEvent): Promise<Ended | undefined> {
+/** An entry of the log that tells the end of a run. */
+export type EndEvent = Extract<ExecutionEvent, { type: `execution_${Ended['kind']}` }>;
+
+const END_EVENTS: ReadonlySet<string> = new Set<EndEvent['type']>([
+  'execution_completed',
+  'execution_failed',
+  'execution_cancelled',
+  'execution_expired',
+  'execution_skipped',
+]);
+
+export function tellsEnd(event: Event): event is EndEvent {
+  return END_EVENTS.has(event.type);
+}
+
+/** The end that an entry of the log tells. @throws ResultUnavailableError; what the backend throws */
+export async function endTold(backend: Backend, event: EndEvent): Promise<Ended> {
   const { executionId } = event;
   switch (event.type) {
     case 'execution_completed': {
@@ -77,8 +92,6 @@ export async function endTold(backend: Backend, event: ExecutionEvent): Promise<
       return { kind: 'expired', executionId, reason: event.expireReason };
     case 'execution_skipped':
       return { kind: 'skipped', executionId };
-    default:
-      return undefined;
   }
 }
 

@@ -11,13 +11,12 @@
  *   other.
  */
 import { EngineError } from '../../../model/errors.js';
-import { isOfExecution, type ExecutionEvent } from '../../../model/events.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { RunNotFoundError } from '../../shared/errors.js';
-import { endTold, isEnd, loadEnd, loadToldEnd, type Ended } from './ends.js';
+import { endTold, isEnd, loadEnd, loadToldEnd, tellsEnd, type Ended, type EndEvent } from './ends.js';
 
 export interface Waiter {
   resolve(ended: Ended): void;
@@ -196,10 +195,13 @@ export class PartitionWatch {
     });
   }
 
-  /** Reads the end of a run, unless that is under way: a long result must not cross a slow link twice. */
-  private once(executionId: string, read: () => Promise<Ended | undefined>): Promise<Ended | undefined> {
+  /**
+   * Reads the end of a run, unless that is under way: a long result must not cross a slow link twice. A read that is
+   * under way may be older than the end, so that it finds none: then the run is read again.
+   */
+  private async once(executionId: string, read: () => Promise<Ended | undefined>): Promise<Ended | undefined> {
     const known = this.reading.get(executionId);
-    if (known !== undefined) return known;
+    if (known !== undefined) return (await known) ?? this.once(executionId, read);
     const reading = read().finally(() => this.reading.delete(executionId));
     this.reading.set(executionId, reading);
     return reading;
@@ -264,8 +266,8 @@ export class PartitionWatch {
       const page = await this.nextPage(this.cursor);
       if (page === undefined) return this.takeUpLog();
       // An event whose result cannot be read now leaves its run unchecked: the cursor need not wait.
-      const ofExecutions = page.events.map(({ event }) => event).filter(isOfExecution);
-      await Promise.all(ofExecutions.map((event) => this.guarded(event.executionId, () => this.read(event))));
+      const ends = page.events.map(({ event }) => event).filter(tellsEnd);
+      await Promise.all(ends.map((event) => this.guarded(event.executionId, () => this.read(event))));
       this.cursor = page.next;
       if (page.atEnd) return;
     }
@@ -282,7 +284,7 @@ export class PartitionWatch {
     }
   }
 
-  private async read(event: ExecutionEvent): Promise<void> {
+  private async read(event: EndEvent): Promise<void> {
     if (!this.has(event.executionId)) return;
     this.settleWith(await this.once(event.executionId, () => endTold(this.options.backend, event)));
   }
