@@ -96,8 +96,9 @@ function ff.walks_of(call, flow_id, members)
   return found
 end
 
--- Whether a flow has members, by their counts.
+-- Whether a flow has members, by their counts. Earlier commands of the call may have purged or dropped some.
 function ff.has_members(call, flow_id)
+  ff.settle_tallies(call)
   local counts = command('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow_id)
   for i = 2, #counts, 2 do
     if (tonumber(counts[i]) or 0) > 0 then return true end
