@@ -29,6 +29,8 @@ interface Claim {
   readonly minPriority?: number | null;
   /** Kinds that it takes; null for any. */
   readonly kinds: readonly number[] | null;
+  /** The first claim uses the lease id of this execution; null or absent for an id of its own. */
+  readonly lease?: Pick | null;
 }
 
 interface Due {
@@ -52,8 +54,10 @@ export const scheduleActions = {
       ahead: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
       minPriority: seldom(fc.constantFrom(0, 3, 7, 9_000), 4),
       kinds: fc.option(fc.subarray([0, 1, 2], { minLength: 1 }), { freq: 2 }),
+      lease: seldom(pick('running'), 9),
     },
     resolve(world, choices) {
+      const used = choices.lease ? choose(world, choices.lease)?.currentLeaseId : undefined;
       const wanted = choices.wants === null ? undefined : choose(world, choices.wants);
       const capabilities = wanted?.requiredCapabilities ?? (CAPABILITY_SETS[choices.capabilities] as readonly string[]);
       return [
@@ -70,7 +74,10 @@ export const scheduleActions = {
             minPriority: choices.minPriority ?? undefined,
             kinds: kindsOf(choices.kinds, wanted),
             meters: meterSetFor(wanted),
-            claims: Array.from({ length: choices.count }, () => ({ leaseId: world.uuid(), attemptId: world.uuid() })),
+            claims: Array.from({ length: choices.count }, (_, i) => ({
+              leaseId: (i === 0 && used) || world.uuid(),
+              attemptId: world.uuid(),
+            })),
           },
         },
       ];

@@ -35,7 +35,8 @@ local function is_plain(execution)
   return not (ff.is_held(execution) or ff.is_member(execution))
 end
 
--- The admission that a worker will give back itself, and its text. After an operator's completion there may be none.
+-- The admission that a worker will give back itself, and its text; false when there is none. Nil when it is to be
+-- returned at once, because an operator completes the work, of which no worker may be left.
 local function admission_of(call, group, execution)
   if execution.extras == '' or group.by_operator then return nil end
   return ff.bound_admission(call, execution)

@@ -124,7 +124,7 @@ end
 function ff.apply.plain_completion(call, execution, group, result_at, result, admission_id, admission)
   local id, purge_at = execution.id, group.purge_at
   local is_common = execution.extras == ''
-  if not is_common and not admission_id then ff.note_ownership_end(call, execution) end
+  if not is_common and admission_id == nil then ff.note_ownership_end(call, execution) end
   local ending = write_completion(call, execution, group, result_at, result)
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   -- After the record: if its write is refused, the lease still has its timer.

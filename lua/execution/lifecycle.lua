@@ -59,7 +59,7 @@ function ff.enter_situation(call, execution, situation, due_at)
   if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)
   ff.reorder_suspended(call, execution.id, execution.situation, situation, due_at)
-  if execution.extras ~= '' and execution.situation == SITUATION.running and not execution.admission_id then
+  if execution.extras ~= '' and execution.situation == SITUATION.running and execution.admission_id == nil then
     ff.note_ownership_end(call, execution)
   end
   execution.situation = situation

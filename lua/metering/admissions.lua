@@ -61,18 +61,20 @@ local function stored(execution, field)
   return type(value) == 'string' and value or ''
 end
 
--- The text of an admission with which a lease was claimed; nil when there was none, or it is back already.
-local function bound_text(call, id)
+-- The text of an admission with which an execution was claimed; nil when there was none, or it is back already. Another
+-- execution may have been claimed with the same lease id.
+local function bound_text(call, id, execution_id)
   local text = guarded('HGET', call.base .. KEY.admissions, id)
-  return type(text) == 'string' and string.sub(text, 1, 1) == ADMISSION_STATE.bound and text or nil
+  local bound = ADMISSION_STATE.bound .. '\t' .. execution_id .. '\t'
+  return type(text) == 'string' and string.sub(text, 1, #bound) == bound and text or nil
 end
 
--- The admission by which an execution is owned, and its text. Work that needs capabilities alone has none.
+-- The admission by which an execution is owned, and its text; false when there is none.
 function ff.bound_admission(call, execution)
-  if not string.find(execution.extras, FIELD.needs, 1, true) then return nil end
+  if not string.find(execution.extras, FIELD.needs, 1, true) then return false end
   local id = ff.lease_of(execution.fence)
-  local text = bound_text(call, id)
-  if text then return id, text end
+  local text = bound_text(call, id, execution.id)
+  return text and id or false, text
 end
 
 -- Called when an owner loses an execution that has extras, other than by its own completion. Its slots are returned
@@ -82,7 +84,8 @@ function ff.note_ownership_end(call, execution)
   local lease_id = ff.lease_of(execution.fence or stored(execution, FIELD.fence))
   if lease_id == '' then return end
   local ended_owners = call.ended_owners or {}
-  ended_owners[#ended_owners + 1] = lease_id
+  local size = #ended_owners
+  ended_owners[size + 1], ended_owners[size + 2] = lease_id, execution.id
   call.ended_owners = ended_owners
 end
 
@@ -123,8 +126,8 @@ end
 function ff.return_admissions(call)
   local ended_owners = call.ended_owners
   call.ended_owners = false
-  for i = 1, #ended_owners do
-    local text = bound_text(call, ended_owners[i])
+  for i = 1, #ended_owners, 2 do
+    local text = bound_text(call, ended_owners[i], ended_owners[i + 1])
     if text then ff.apply.admission_returned(call, ended_owners[i], text) end
   end
   if call.returned and not call.completions then ff.settle_returned(call) end

@@ -4,7 +4,8 @@
  */
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { shortIdOf } from '../short-id.js';
+import { memberOf } from '../ids.js';
+import { shortIdOf, uuidOf } from '../short-id.js';
 import type { View } from '../view.js';
 
 /** A metered ownership: an execution and its admission. */
@@ -26,8 +27,11 @@ export function admissionOf(view: View, execution: ReadonlyExecution): string | 
   return ownership !== undefined && isBound(view, ownership) ? ownership.admissionId : undefined;
 }
 
-const isBound = (view: View, { admissionId }: MeteredOwnership): boolean =>
-  view.metering.admission(admissionId)?.admissionState === 'bound';
+/** Whether the admission is bound by this ownership: another execution may have been claimed with the same lease id. */
+function isBound(view: View, { executionId, admissionId }: MeteredOwnership): boolean {
+  const admission = view.metering.admission(admissionId);
+  return admission?.admissionState === 'bound' && admission.owner === uuidOf(memberOf(executionId));
+}
 
 /** The event that follows when an ownership ended; none while it continues, or when its admission was returned. */
 export function returnedAfter(view: View, ownership: MeteredOwnership, at: number): Event | undefined {

@@ -139,6 +139,21 @@ describe('an ownership that ends', () => {
     granted.when('claimExecution', { executionId: X, ...owner, leaseId: LEASE, attemptId: uuid(202) }, NOW);
     granted.when('completeExecution', { executionId: X, fence: FENCE }, NOW).then({ type: 'execution_completed' });
   });
+
+  test.each(['completeExecution', 'releaseLease'] as const)(
+    'by %s does not return the admission of another execution that was claimed with the same lease id',
+    (name) => {
+      const Y = idOf(2);
+      const world = given(metered, created({ executionId: Y, meters: METERS })).when('claimForWorker', claim);
+      const owner = { workerId: 'w2', workerInstanceId: 'w2-1' };
+      world.when('issueClaimGrant', { executionId: Y, grantId: uuid(800), ...owner }, NOW);
+      const taken = { ...owner, laneId: 'lane', leaseTtlMs: 5_000, leaseId: LEASE, attemptId: uuid(202) };
+      world.when('claimExecution', { executionId: Y, ...taken }, NOW).answers({ kind: 'claimed' });
+      const ended = world.when(name, { executionId: Y, fence: FENCE }, NOW);
+      ended.then({ type: name === 'releaseLease' ? 'lease_released' : 'execution_completed' });
+      ended.when('voidAdmission', voided, NOW).answers({ kind: 'in_use', executionId: X });
+    },
+  );
 });
 
 describe('voidAdmission', () => {
