@@ -123,8 +123,7 @@ local function begin(call, argv, at)
   call.flow, call.counted, call.live, call.members_in_hand, call.completions = false, false, 0, false, false
   -- Whether the execution of the last step is in hand, see lua/step/record.lua.
   call.records_steps = false
-  -- The edges to one execution, as they were read.
-  call.edges, call.together = false, false
+  call.together = false
   ff.no_moves()
   -- Notices to send, see lua/core/notices.lua.
   call.mended, call.marked, call.announces_log, call.ends, call.noted_streams = false, false, false, false, false

@@ -153,14 +153,13 @@ end
 -- An incoming edge of an execution. If the completions of the call can be most of its upstreams, all edges are read
 -- together once the second of them is resolved.
 local function edge_to(call, execution, edge_id)
-  local known = call.edges
-  local texts = known and known.of == execution.id and known.texts
+  local texts = execution.edge_texts
   if not texts and execution.resolved and call.completions and execution.leading <= 2 * call.completions then
     local found = guarded('HGETALL', execution.key .. SUFFIX.dependencies)
     if found.err then ff.no_hash(found) end
     texts = {}
     for i = 1, #found, 2 do texts[found[i]] = found[i + 1] end
-    call.edges = { of = execution.id, texts = texts }
+    execution.edge_texts = texts
   end
   if not texts or not texts[edge_id] then return ff.edge_of(execution.key, edge_id) end
   local edge = { id = edge_id, dependency = texts[edge_id] }

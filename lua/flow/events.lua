@@ -2,11 +2,10 @@
 -- model/flow/entity.ts.
 
 -- Writes the resolved edges of an execution.
-local function settle(call, execution)
+local function settle(execution)
   local resolved = execution.resolved
   if not resolved then return end
-  execution.resolved = false
-  if call.edges and call.edges.of == execution.id then call.edges = false end
+  execution.resolved, execution.edge_texts = false, false
   ff.set_all(execution.key .. SUFFIX.dependencies, resolved)
   if not execution.is_group_stale then return end
   execution.is_group_stale = false
@@ -16,12 +15,12 @@ end
 -- Writes the resolved edges of the members in hand (lua/flow/cascade.lua).
 function ff.settle_members_in_hand(call)
   local hand = call.members_in_hand
-  for i = 1, hand and #hand or 0 do settle(call, hand[i]) end
+  for i = 1, hand and #hand or 0 do settle(hand[i]) end
 end
 
 function ff.leave_members_in_hand(call)
   ff.settle_members_in_hand(call)
-  call.members_in_hand, call.edges = false, false
+  call.members_in_hand = false
 end
 
 -- The same if an execution is among them, in another table than this one.
