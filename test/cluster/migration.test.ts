@@ -117,9 +117,11 @@ describe('a slot that moves under load', () => {
         [away, home],
       ] as const) {
         const startedAt = performance.now();
+        const before = ids.length;
         // Slow enough for calls to meet it; a run that is started waits for 10 s at most, also on a slow machine.
         const onBatch = () => pause(performance.now() - startedAt < SLOW_FOR_MS ? 20 : 0);
         await cluster.migrateSlot(slot, from, to, { batchSize: 5, onBatch });
+        await until(() => ids.length > before, 20_000);
       }
     }
     stopping = true;

@@ -7,7 +7,7 @@ import * as fact from '../../model/core/facts.js';
 import type { Facet, Fact, FactTable } from '../../model/core/facts.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS } from '../../model/events.js';
-import { stagedEdges } from '../../model/flow/staged-edges.js';
+import { resolvedEdges, stagedEdges } from '../../model/flow/staged-edges.js';
 import { compareBytes, UUID_PATTERN } from '../../model/ids.js';
 import { isShortId, shortIdOf, uuidOf } from '../../model/short-id.js';
 import { ENTITIES } from '../../model/state.js';
@@ -27,13 +27,15 @@ const json = fc.dictionary(name, fc.oneof(wellFormed(0), fc.nat(), fc.boolean(),
   noNullPrototype: true,
 });
 
-const edges = fc.array(
-  fc.record(
-    { edgeId: uuid, upstream: uuid, dataPassingRef: fc.oneof(label, fc.constant('')) },
-    { noNullPrototype: true },
-  ),
-  { maxLength: 3 },
-);
+const edge = { edgeId: uuid, upstream: uuid, dataPassingRef: fc.oneof(label, fc.constant('')) };
+const records = (members: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<unknown> =>
+  fc.array(fc.record(members, { noNullPrototype: true }), { maxLength: 3 });
+
+/** Records that have a text of their own, by its codec. */
+const RECORDS = new Map<unknown, fc.Arbitrary<unknown>>([
+  [stagedEdges, records(edge)],
+  [resolvedEdges, records({ edgeId: uuid })],
+]);
 
 /** Legal values of a fact; `alone` when nothing else is stored in the same text. */
 function valuesOf({ kind, letters, required, fallback, codec }: Fact, alone: boolean): fc.Arbitrary<unknown> {
@@ -49,7 +51,7 @@ function valuesOf({ kind, letters, required, fallback, codec }: Fact, alone: boo
     map: fc.dictionary(name, wellFormed(0), { noNullPrototype: true }),
     counts: fc.dictionary(name, fc.nat(), { noNullPrototype: true }),
     tree: json,
-    records: codec === stagedEdges ? edges : fc.array(json, { maxLength: 3 }),
+    records: RECORDS.get(codec) ?? fc.array(json, { maxLength: 3 }),
   };
   return required ? some[kind] : fc.oneof({ weight: 3, arbitrary: some[kind] }, fc.constant(fallback));
 }
