@@ -13,30 +13,29 @@ function ff.due.walk(call, id, _, limit)
   local flow = ff.load_flow(call, walk.walk_flow) or ff.damaged('its flow is missing')
   local is_over_members = walk.walk_kind == WALK_KIND.cancel or walk.walk_kind == WALK_KIND.evaluate
   if is_over_members and command('EXISTS', call.base .. KEY.members .. flow.id) == 0 and ff.has_members(call, flow.id) then
-    ff.damaged('the index of the members of its flow is lost')
+    ff.damaged('the members of its flow are lost or miscounted; verify the partition, then retry it')
   end
   ff.timers_of(call)
   return { entity = walk, kind = 'walk', apply = advance_walk, a = flow, b = math.min(limit, LIMIT.units_of_a_walk) }
 end
 
--- Ends unfinished walks, of which a damaged one can be in quarantine.
-local function end_walks(call, flow, walks)
-  for i = 1, #walks do
-    ff.apply.walk_ended(call, flow, walks[i])
-    command('HDEL', call.base .. KEY.quarantine, TIMER.walk .. walks[i].id)
-  end
+-- Ends unfinished walks. They and the flow leave the quarantine, as do members that are purged.
+local function end_walks(call, flow, walks, members)
+  for i = 1, #walks do ff.apply.walk_ended(call, flow, walks[i]) end
+  local names = ff.names_of_walks(flow.id, members)
+  names[#names + 1] = TIMER.flow .. flow.id
+  ff.leave_quarantine(call, members, names)
 end
 
 local function purge(call, flow, walks)
-  end_walks(call, flow, walks)
+  end_walks(call, flow, walks, {})
   ff.apply.flow_purged(call, flow)
 end
 
 local function forget(call, flow, walks, members, kept_until)
   if members[1] and flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
-  end_walks(call, flow, walks)
+  end_walks(call, flow, walks, members)
   for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
-  ff.leave_quarantine(call, members)
   -- A further member has a longer retention, or is kept for good.
   if kept_until then ff.apply.flow_finished(call, flow, kept_until) end
 end
@@ -69,10 +68,11 @@ function ff.due.flow(call, id, _, limit)
     ff.check_streams(call, member)
     members[i] = member
   end
-  if not ids[1] and ff.has_members(call, id) then ff.damaged('the index of its members is lost') end
+  if not ids[1] and ff.has_members(call, id) then
+    ff.damaged('its members are lost or miscounted; verify the partition, then retry it')
+  end
   -- Until the purge begins a member can be replayed, and its flow has all its walks.
   local walks = (members[1] or not ids[1]) and ff.walks_of(call, id, members) or {}
-  if walks[1] then ff.check_quarantine(call) end
   command('ZCARD', call.base .. KEY.flows)
   if not ids[1] then return { entity = flow, kind = 'flow', apply = purge, a = walks } end
   return { entity = flow, kind = 'flow', apply = forget, a = walks, b = members, c = kept_until, purged = #members }

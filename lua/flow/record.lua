@@ -74,26 +74,52 @@ function ff.timer_of_flow(flow)
   return flow.build_deadline_at
 end
 
+-- The ids of the walks that a flow can have: its own, and those of members.
+local function ids_of_walks(flow_id, members)
+  local ids = { WALK_KIND.cancel .. flow_id, WALK_KIND.evaluate .. flow_id }
+  for i = 1, #members do
+    ids[2 * i + 1], ids[2 * i + 2] = WALK_KIND.resolve .. members[i].id, WALK_KIND.siblings .. members[i].id
+  end
+  return ids
+end
+
 -- Unfinished walks of a flow: its own, and those of members. They are not read, so damage does not matter.
 function ff.walks_of(call, flow_id, members)
-  local walks, keys = {}, {}
-  local function add(kind, about, of)
-    walks[#walks + 1] = { id = kind .. about, kind = kind, flow = flow_id, of = of, cursor = '' }
-    keys[#keys + 1] = call.base .. WALK.key .. kind .. about
-  end
-  add(WALK_KIND.cancel, flow_id, '')
-  add(WALK_KIND.evaluate, flow_id, '')
-  for i = 1, #members do
-    add(WALK_KIND.resolve, members[i].id, members[i].id)
-    add(WALK_KIND.siblings, members[i].id, members[i].id)
-  end
+  local ids, keys = ids_of_walks(flow_id, members), {}
+  for i = 1, #ids do keys[i] = call.base .. WALK.key .. ids[i] end
   -- Mostly there are none, which one command tells.
   if command('EXISTS', unpack(keys)) == 0 then return {} end
   local found = {}
-  for i = 1, #walks do
-    if command('EXISTS', keys[i]) == 1 then found[#found + 1] = walks[i] end
+  for i = 1, #ids do
+    if command('EXISTS', keys[i]) == 1 then
+      local of = i > 2 and string.sub(ids[i], 2) or ''
+      found[#found + 1] = { id = ids[i], kind = string.sub(ids[i], 1, 1), flow = flow_id, of = of, cursor = '' }
+    end
   end
   return found
+end
+
+-- The names under which walks of a flow can be in quarantine. Their records may be lost.
+function ff.names_of_walks(flow_id, members)
+  local names = ids_of_walks(flow_id, members)
+  for i = 1, #names do names[i] = TIMER.walk .. names[i] end
+  return names
+end
+
+-- The situation of an execution, of which nothing else is read; false when it is unreadable.
+function ff.stored_situation(call, id)
+  local life = guarded('HGET', call.base .. id, FIELD.life)
+  local situation = type(life) == 'string' and string.sub(life, 1, 1)
+  return PHASE[situation] and situation or false
+end
+
+-- The situations of the members of a flow by their ids, false for an unreadable one; nil for a flow with many members.
+function ff.situations_of(call, flow_id)
+  local ids = guarded('ZRANGE', call.base .. KEY.members .. flow_id, 0, LIMIT.max_looked_at)
+  if ids.err or #ids > LIMIT.max_looked_at then return nil end
+  local situations = {}
+  for i = 1, #ids do situations[ids[i]] = ff.stored_situation(call, ids[i]) end
+  return situations
 end
 
 -- Whether a flow has members, by their counts. Earlier commands of the call may have purged or dropped some.

@@ -11,10 +11,10 @@ function ff.words_of(why)
   return string.match(words, 'DAMAGED (.*)$') or words
 end
 
--- Answers whether the record was not in quarantine before.
+-- Answers whether the record was not in quarantine before. The time and the reason of the first entry stay.
 function ff.quarantine(call, member, why)
   call.mended = true
-  return command('HSET', call.base .. KEY.quarantine, member, call.now_text .. '\t' .. ff.words_of(why)) == 1
+  return command('HSETNX', call.base .. KEY.quarantine, member, call.now_text .. '\t' .. ff.words_of(why)) == 1
 end
 
 -- The same for a record that a command meets on its way, and does not name in its answer. Behind the answers of a call
@@ -25,19 +25,16 @@ function ff.set_aside(call, member, why)
   table.insert(call.set_aside, member)
 end
 
--- Removes executions from the quarantine that are purged: an entry without a record could only be given up.
-function ff.leave_quarantine(call, executions)
-  if not executions[1] then return end
-  local names = {}
-  for i = 1, #executions do names[i] = TIMER.execution .. executions[i].id end
-  guarded('HDEL', call.base .. KEY.quarantine, unpack(names))
+-- Removes executions from the quarantine that are purged, and further names: an entry without a record could only be
+-- given up.
+function ff.leave_quarantine(call, executions, further)
+  local names = further or {}
+  for i = 1, #executions do names[#names + 1] = TIMER.execution .. executions[i].id end
+  if names[1] then guarded('HDEL', call.base .. KEY.quarantine, unpack(names)) end
 end
 
--- Whether an execution is in quarantine.
+-- Whether an execution is in quarantine; assumed where much else is.
 function ff.is_execution_aside(call)
-  local entries = command('HGETALL', call.base .. KEY.quarantine)
-  for i = 1, #entries, 2 do
-    if string.sub(entries[i], 1, #TIMER.execution) == TIMER.execution then return true end
-  end
-  return false
+  local found = command('HSCAN', call.base .. KEY.quarantine, '0', 'MATCH', TIMER.execution .. '*', 'COUNT', LIMIT.max_looked_at)
+  return found[1] ~= '0' or found[2][1] ~= nil
 end
