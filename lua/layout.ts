@@ -329,7 +329,7 @@ export const COUNTED_HELD = HELD_SHELF;
 /** Listings are read from queues and timers up to this number of entries, all of which are sorted. */
 export const MAX_LIVE = 1_000;
 
-/** Most executions that one page of a listing examines. */
+/** Most executions that one page of a listing examines, or one look at the members of a flow. */
 export const MAX_LOOKED_AT = 500;
 
 /** Most members that one call drops with their flow. */

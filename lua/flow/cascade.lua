@@ -25,7 +25,7 @@ end
 
 -- How groups count an execution in a situation; nil when it has not ended.
 local function bucket_in(situation)
-  if not situation or PHASE[situation] ~= 'terminal' then return nil end
+  if PHASE[situation] ~= 'terminal' then return nil end
   if situation == SITUATION.completed then return BUCKET.succeeded end
   return situation == SITUATION.skipped and BUCKET.skipped or BUCKET.failed
 end
@@ -48,8 +48,7 @@ end
 
 -- How groups count the end of an execution; nil when it has not ended.
 function ff.bucket_of(call, id)
-  local life = guarded('HGET', call.base .. id, FIELD.life)
-  return bucket_in(type(life) == 'string' and string.sub(life, 1, 1))
+  return bucket_in(ff.stored_situation(call, id))
 end
 
 -- The steps of a task: for each outgoing edge the cursor after it, the downstream, and the edge.
@@ -524,14 +523,36 @@ function ff.cancellation_of(flow)
   return { kind = WALK_KIND.cancel, flow = flow, about = flow.id, cursor = '' }
 end
 
--- Whether a cancelled flow has members to end, and no walk that does it.
-function ff.has_lost_cancellation(call, flow)
-  if flow.flow_state ~= FLOW_STATE.cancelled or has_walk(call, WALK_KIND.cancel, flow.id) then return false end
+-- Whether the counts of a cancelled flow have members to end.
+local function counts_owed(call, flow)
   local counts = command('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow.id)
   for i = 1, #counts, 2 do
     if (tonumber(counts[i + 1]) or 0) > 0 and ff.owes_cancel(flow, counts[i]) then return true end
   end
   return false
+end
+
+-- Whether a cancelled flow has members to end and no walk that does it. Those in quarantine are ended when they are
+-- retried.
+local function has_lost_cancellation(call, flow)
+  if flow.flow_state ~= FLOW_STATE.cancelled or has_walk(call, WALK_KIND.cancel, flow.id) then return false end
+  if not counts_owed(call, flow) then return false end
+  local situations = ff.situations_of(call, flow.id)
+  if not situations then return true end
+  for id, situation in pairs(situations) do
+    local is_owed = situation and ff.owes_cancel(flow, situation)
+    if is_owed and command('HEXISTS', call.base .. KEY.quarantine, TIMER.execution .. id) == 0 then return true end
+  end
+  return false
+end
+
+-- Goes on with a cancellation whose walk is lost, and answers whether it is. The flow does not end while an execution is
+-- set aside (`is_aside`), which could be a member.
+function ff.resume_cancellation(call, flow, is_aside)
+  if not has_lost_cancellation(call, flow) then return false end
+  write_walks(call, cascade(call, { ff.cancellation_of(flow) }, LIMIT.units_at_once))
+  if not is_aside then finish(call, flow) end
+  return true
 end
 
 -- A walk by its name, from its beginning: all that is known of a lost one. Its steps do nothing where it has been. Nil

@@ -47,12 +47,31 @@ function ff.flow_of_dropped(call, id, edges)
   return flow_beside(call, id) or flow_downstream(call, edges) or flow_upstream(call, id)
 end
 
--- Removes a member with an unreadable record from its flow.
+-- The situation in which a flow counts one member more than its index has; nil when it is not that one alone.
+local function only_miscount(call, flow)
+  local situations = ff.situations_of(call, flow)
+  if not situations then return nil end
+  ff.settle_tallies(call)
+  local stored, counts = guarded('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow), {}
+  for i = 1, #stored, 2 do counts[stored[i]] = tonumber(stored[i + 1]) end
+  for _, situation in pairs(situations) do
+    if not situation then return nil end
+    counts[situation] = (counts[situation] or 0) - 1
+  end
+  local miscount
+  for situation, number in pairs(counts) do
+    if number ~= 0 and (number ~= 1 or miscount) then return nil end
+    if number == 1 then miscount = situation end
+  end
+  return miscount
+end
+
+-- Removes a member with an unreadable record from its flow, and from the counts of the flow if they tell how they count
+-- it.
 function ff.forget_unreadable(call, id, flow)
-  local life = guarded('HGET', call.base .. id, FIELD.life)
-  local situation = type(life) == 'string' and string.sub(life, 1, 1)
-  if PHASE[situation] then ff.tally(call, LIMIT.counted_flow .. flow, situation, nil) end
   guarded('ZREM', call.base .. KEY.members .. flow, id)
+  local situation = ff.stored_situation(call, id) or only_miscount(call, flow)
+  if situation then ff.tally(call, LIMIT.counted_flow .. flow, situation, nil) end
 end
 
 -- Resolves the edges of a dropped member as if it had ended badly: otherwise its downstream members would wait forever.

@@ -307,9 +307,8 @@ function steps.ended(call, ...)
   local flows, is_aside, lost = { ... }, ff.is_execution_aside(call), 0
   for i = 1, #flows do
     local flow = ff.readable_flow(call, flows[i])
-    if flow and ff.has_lost_cancellation(call, flow) then
+    if flow and ff.resume_cancellation(call, flow, is_aside) then
       lost = lost + 1
-      ff.settle_flow(call, flow, {}, { ff.cancellation_of(flow) })
     elseif flow and not is_aside then
       ff.settle_flow(call, flow, {})
     end

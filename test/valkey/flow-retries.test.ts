@@ -3,7 +3,7 @@
  * so no work that has not run is purged or cancelled.
  */
 import { beforeAll, beforeEach, expect, test } from 'vitest';
-import { COUNTED_FLOW, KEYS, RECORDS, SUFFIXES } from '../../lua/layout.js';
+import { COUNTED_FLOW, FIELDS, KEYS, RECORDS, SUFFIXES } from '../../lua/layout.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { memberOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -431,4 +431,149 @@ test('a flow is purged whole or not at all: the list of flows has a wrong type',
   await due();
   expect(await flow.describe()).toBeUndefined();
   expect(await setAside()).toEqual([]);
+});
+
+/** Damages the record of a member so that not even its situation can be read. Answers how to mend it. */
+const spoilLife: Readonly<Record<string, (core: string) => Promise<() => Promise<unknown>>>> = {
+  'of a wrong type': spoil,
+  'without a life': async (core) => {
+    const life = (await world.admin.hget(core, FIELDS.life)) as string;
+    await world.admin.hset(core, FIELDS.life, '@@');
+    return () => world.admin.hset(core, FIELDS.life, life);
+  },
+};
+
+async function dropAll(): Promise<void> {
+  for (const name of await setAside())
+    await world.engine.backend.dropQuarantined({ partition: PARTITION, name, reason: 'lost', requestedBy: 'ann' });
+}
+
+test.each(
+  Object.entries(spoilLife).flatMap(([how, spoilIt]) =>
+    ['after all have ended', 'while others wait', 'while it runs'].map((when) => [how, when, spoilIt] as const),
+  ),
+)(
+  'a member that is given up with a record %s, %s, keeps its flow neither open nor from its purge',
+  async (...given) => {
+    const [, when, spoilIt] = given;
+    // An edge tells of which flow it is when its record has another type.
+    const flow = await flowOf('cab', { edges: ['ca'] });
+    await complete('c');
+    const owned = (await claim('a')) as ClaimedExecution;
+    if (when !== 'while it runs') await complete(owned);
+    if (when === 'after all have ended') await complete('b');
+    await spoilIt(flow.core('a'));
+    await world.engine.backend.verifyPartition({ partition: PARTITION });
+    expect(await setAside()).toEqual([`execution:${flow.idOf('a')}`]);
+    await dropAll();
+    if (when !== 'after all have ended') await complete('b');
+    expect((await flow.describe())?.purgeAt).toBeDefined();
+    await later(3 * RETENTION_MS);
+    await due();
+    expect(await flow.describe()).toBeUndefined();
+    expect(await setAside()).toEqual([]);
+  },
+);
+
+test('a verification finds a cancelled flow in order while the members that are left are in quarantine', async () => {
+  const { backend } = world.engine;
+  const flow = await flowOf('abc');
+  const mend = await spoil(flow.core('b'));
+  await backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
+  for (let time = 0; time < 2; time++)
+    expect((await backend.verifyPartition({ partition: PARTITION })).findings).toEqual([]);
+  await mend();
+  await retry();
+  expect(await flow.states()).toBe('cancelled cancelled cancelled');
+  expect((await flow.describe())?.purgeAt).toBeDefined();
+});
+
+test('a verification that goes on with a cancellation does not end the flow while a member is in quarantine', async () => {
+  const { admin, engine } = world;
+  const flow = await flowOf('abc');
+  const mends = [await spoil(flow.core('b')), await spoil(flow.core('c'))] as const;
+  await engine.backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
+  await mends[0]();
+  await admin.hdel(keyOf(KEYS.quarantine), `execution:${memberOf(flow.idOf('b'))}`);
+  await admin.del(keyOf(KEYS.counts + COUNTED_FLOW + memberOf(flow.flowId)));
+  const { findings } = await engine.backend.verifyPartition({ partition: PARTITION });
+  expect(findings).toContainEqual({ index: 'cancelled flows', problem: 'entries', count: 1 });
+  await mends[1]();
+  expect(await flow.states()).toBe('cancelled cancelled waiting');
+  expect((await flow.describe())?.purgeAt).toBeUndefined();
+  // Counts it, as it can be read again.
+  await engine.backend.verifyPartition({ partition: PARTITION });
+  expect((await flow.describe())?.purgeAt).toBeUndefined();
+  await retry();
+  expect(await flow.states()).toBe('cancelled cancelled cancelled');
+  expect((await flow.describe())?.purgeAt).toBeDefined();
+});
+
+test('a flow that is purged leaves the quarantine', async () => {
+  const flow = await flowOf('a');
+  const owned = (await claim('a')) as ClaimedExecution;
+  const mend = await spoil(flow.record);
+  await complete(owned);
+  await mend();
+  await retry('execution');
+  expect(await setAside()).toEqual([`flow:${memberOf(flow.flowId)}`]);
+  await later(3 * RETENTION_MS);
+  await due();
+  expect(await flow.describe()).toBeUndefined();
+  expect(await setAside()).toEqual([]);
+});
+
+test.each(['is purged', 'is given up'])(
+  'the lost walk of a flow leaves the quarantine when the flow %s',
+  async (how) => {
+    const { admin, engine } = world;
+    const { walk, members, describe } = await manyCancelled();
+    const record = keyOf((RECORDS.flow?.key ?? '') + members.slice(keyOf(KEYS.members).length));
+    await admin.del(walk);
+    await due();
+    expect((await setAside()).map((name) => name.replace(/:.*/, ''))).toEqual(['walk']);
+    await engine.backend.verifyPartition({ partition: PARTITION });
+    await due();
+    if (how === 'is purged') await later(3 * RETENTION_MS);
+    else {
+      await admin.del(record);
+      await engine.backend.verifyPartition({ partition: PARTITION });
+      for (let part = 0; part < 3; part++)
+        for (const name of await setAside())
+          if (name.startsWith('flow:')) await engine.backend.dropQuarantined({ partition: PARTITION, name });
+    }
+    for (let pass = 0; pass < 3; pass++) await due();
+    expect(await describe()).toBeUndefined();
+    expect(await setAside()).toEqual([]);
+  },
+);
+
+test('counts that are too high stay while more is in quarantine than a verification looks through', async () => {
+  const { admin, engine } = world;
+  const flow = await flowOf('a');
+  const counts = keyOf(KEYS.counts + COUNTED_FLOW + memberOf(flow.flowId));
+  const tooHigh = { index: counts.slice(keyOf('').length), problem: 'entries', count: 1 };
+  await admin.hincrby(counts, SITUATIONS.ready.letter, 1);
+  const verified = async () => (await engine.backend.verifyPartition({ partition: PARTITION })).findings;
+  const entries = Array.from({ length: 2_000 }, (_, i) => [`walk:${i}`, `${engine.now()}\twhy`]);
+  await admin.hset(keyOf(KEYS.quarantine), Object.fromEntries(entries));
+  expect(await verified()).not.toContainEqual(tooHigh);
+  await admin.hdel(keyOf(KEYS.quarantine), ...entries.slice(5).map(([name]) => name as string));
+  expect(await verified()).toContainEqual(tooHigh);
+});
+
+test('an entry keeps the time at which it was made', async () => {
+  const { admin, engine } = world;
+  const [whole, flow] = [await flowOf('a'), await flowOf('b')];
+  await admin.del(flow.record);
+  await admin.hset(whole.core('a'), FIELDS.naming, '');
+  const times = async (): Promise<number[]> => {
+    await engine.backend.verifyPartition({ partition: PARTITION });
+    const { entries } = await engine.backend.listQuarantined({ partition: PARTITION, limit: 100 });
+    return entries.map(({ at }) => at);
+  };
+  const madeAt = engine.now();
+  expect(await times()).toEqual([madeAt, madeAt]);
+  engine.setTime(madeAt + 1_000);
+  expect(await times()).toEqual([madeAt, madeAt]);
 });
