@@ -11,6 +11,8 @@ const LATE_MS = 100;
 
 /** One direction of a link, which all its connections share. */
 class Direction {
+  /** Bytes that entered it. */
+  bytes = 0;
   private freeAt = 0;
 
   constructor(private readonly bytesPerSecond: number) {}
@@ -20,6 +22,7 @@ class Direction {
     return new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
         const now = performance.now();
+        this.bytes += chunk.byteLength;
         this.freeAt = Math.max(now - LATE_MS, this.freeAt) + (chunk.byteLength / this.bytesPerSecond) * 1_000;
         setTimeout(() => done(null, chunk), Math.max(0, this.freeAt - now));
       },
@@ -51,6 +54,12 @@ export class Proxy {
     );
     server.on('connection', (socket) => proxy.pass(socket));
     return proxy;
+  }
+
+  /** Bytes that entered a slow link in each direction. */
+  get bytes(): { readonly up: number; readonly down: number } {
+    const [up, down] = this.link ?? [];
+    return { up: up?.bytes ?? 0, down: down?.bytes ?? 0 };
   }
 
   get url(): string {

@@ -7,5 +7,5 @@
 export const MAX_JOINED_COMMANDS = 64;
 /** Most bytes of their payloads. */
 export const MAX_JOINED_BYTES = 256 * 1024;
-/** Most bytes of the payloads of one caller's batch in one call (ruling 37). */
-export const MAX_CALL_BYTES = 16 * 1024 * 1024;
+/** Most bytes of the payloads of one caller's batch in one call: other calls on the connection wait for them. */
+export const MAX_CALL_BYTES = 1024 * 1024;

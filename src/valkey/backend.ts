@@ -12,6 +12,7 @@ import {
   type ParsedCommand,
   type QueryName,
 } from '../../model/machine.js';
+import { LIMITS } from '../../model/limits.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type Library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend/backend.js';
@@ -30,9 +31,10 @@ import { inOneWrite, primariesOf } from './connection/clients.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
-import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
+import { addsToStore, bytesOf, Coalescer, type Arrival } from './coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { runInParts } from './large-batches.js';
+import { LongBytes } from './long-bytes.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import type { Fetch } from './fetch.js';
 import { FETCHES } from './reads.js';
@@ -62,13 +64,6 @@ const SCANNED_AT_ONCE = 1_000;
 /** Follows the settings of a call: its claims leave payloads in their keys, and the client fetches them. */
 const LEAVES_PAYLOADS = '\t1';
 
-/** How a call sends its bytes, and its deadline. */
-interface Attempt {
-  readonly stagedFromBytes: number;
-  /** A deadline of `Deadlines.fromNow`. */
-  readonly deadline: number;
-}
-
 export const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FETCHED_FROM_CLAIMS };
 
 /** Commands that the types of the client library lack. */
@@ -87,10 +82,7 @@ export interface BackendParts {
   readonly sizes: Sizes;
 }
 
-/** A call with so many bytes does not wait for its turn. */
-const FEW_BYTES = 16 * 1024;
-
-/** Reads of bytes that change meanwhile; then they count as gone. */
+/** How often a read is repeated when its bytes disappear meanwhile. After that they count as gone. */
 const MAX_READS = 3;
 
 /** Partitions that get changed settings concurrently. */
@@ -107,6 +99,7 @@ export class ValkeyBackend {
   private readonly client: Client;
   private readonly attempts: CallRetrier;
   private readonly transfers: Transfers;
+  private readonly longBytes: LongBytes;
   private closed = false;
   private readonly inUse: PartitionsInUse;
   private readonly noting = new Map<Family, Promise<void>>();
@@ -128,7 +121,13 @@ export class ValkeyBackend {
     this.sizes = sizes;
     this.client = connection.client;
     this.attempts = connection.retrier;
-    this.transfers = new Transfers(() => this.commands, this.attempts);
+    this.transfers = new Transfers({
+      client: () => this.commands,
+      inOneWrite: (send) => inOneWrite(this.client, send),
+      retrier: this.attempts,
+      isCluster: this.client.isCluster,
+    });
+    this.longBytes = new LongBytes(prefix, this.transfers);
     this.library = library(kind);
     const { functionPrefix } = this.library;
     this.functionExecute = `${functionPrefix}execute`;
@@ -136,11 +135,7 @@ export class ValkeyBackend {
     this.functionRead = `${functionPrefix}read`;
     this.functionVerify = `${functionPrefix}verify`;
     this.calls = new Coalescer({
-      send: (partition, commands) =>
-        this.decide(partition, commands, {
-          stagedFromBytes: sizes.stagedFromBytes,
-          deadline: this.attempts.fromNow(),
-        }),
+      send: (partition, commands) => this.decide(partition, commands, sizes.stagedFromBytes),
       onArrival: (arrival) => this.offerToClaimers(arrival),
       isAwaited: () => this.connection.wakes.mayHaveClaimers,
     });
@@ -176,12 +171,21 @@ export class ValkeyBackend {
   private send(commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
     const partition = this.checked(partitionOfCommand(commands[0] as ParsedCommand, this.partitions));
     const family = familyToNote(partition, commands, this.settings.families);
-    const run = (): Promise<readonly Answer[]> => runInParts(commands, (part) => this.calls.run(partition, part));
+    const run = (): Promise<readonly Answer[]> => runInParts(commands, (part) => this.sendPart(partition, part));
     if (family === undefined) {
       this.inUse.note(partition);
       return run();
     }
     return this.noteFamily(family).then(run);
+  }
+
+  /** Sends commands in one call, when their long bytes are stored. */
+  private sendPart(partition: string, commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
+    const bytes = bytesOf(commands);
+    const storing = bytes > LIMITS.maxClaimedInputBytes ? this.longBytes.store(commands) : undefined;
+    return storing === undefined
+      ? this.calls.run(partition, commands, bytes)
+      : storing.then((stored) => this.calls.run(partition, commands, bytes - stored));
   }
 
   /**
@@ -348,14 +352,17 @@ export class ValkeyBackend {
   private async decide(
     partition: string,
     commands: readonly ParsedCommand[],
-    { stagedFromBytes, deadline }: Attempt,
+    stagedFromBytes: number,
   ): Promise<Answer[]> {
     const staging = new Staging(stagedFromBytes);
     const claims = claimsIn(commands);
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
     const writer = new CallWriter(argv);
     let own: Parameters<typeof bytesKey>[2];
-    const stage: Stage = (slot, bytes) => staging.place(bytesKey(this.prefix, slot, own), bytes);
+    const stage: Stage = (slot, bytes) => {
+      const stored = stagedFromBytes === Infinity ? undefined : this.longBytes.placeOf(own, slot);
+      return stored === undefined ? staging.place(bytesKey(this.prefix, slot, own), bytes) : stored.name;
+    };
     for (const { name, args } of commands) {
       own = args as unknown as typeof own;
       writer.push(name, args as unknown as Record<string, unknown>, stage);
@@ -363,19 +370,11 @@ export class ValkeyBackend {
     const keys = this.declaredKeys(partition);
     // When its memory is full, the server refuses calls with new work, and accepts calls that only end work.
     const name = commands.some(addsToStore) ? this.functionExecute : this.functionAdvance;
-    if (staging.hasLong && !(await staging.sendLong(this.transfers)))
-      return this.decide(partition, commands, { stagedFromBytes: Infinity, deadline: this.attempts.fromNow() });
-    const call = (until: number): Promise<WireReply> => this.call(name, keys, argv, until, staging);
     let replies: WireReply[];
     try {
-      // The time of a call that waits for its turn, or for its bytes, begins when it leaves.
-      const bytes = bytesIn(argv) + staging.bytes;
-      // Long bytes that were stored do not wait behind others: their life is short.
-      if (bytes <= FEW_BYTES)
-        replies = (await call(staging.hasLong ? this.attempts.fromNow() : deadline)) as WireReply[];
-      else replies = (await this.transfers.make(bytes + 1, () => call(this.attempts.fromNow()))) as WireReply[];
+      replies = (await this.call(name, keys, argv, this.attempts.fromNow(), staging)) as WireReply[];
     } catch (error) {
-      return this.withoutCreations(partition, commands, deadline, error as EngineError);
+      return this.withoutCreations(partition, commands, error as EngineError);
     }
     const setAside = takeSetAside(replies, partition);
     if (setAside.length > 0) this.connection.tell(new SetAsideError(partition, setAside));
@@ -386,14 +385,14 @@ export class ValkeyBackend {
     }
     if (claims > 0) {
       const filled = fillPayloads(this.prefix, answers, (keys) =>
-        this.attempts.read(() => this.commands.mgetBuffer(keys), deadline),
+        this.attempts.read(() => this.commands.mgetBuffer(keys)),
       );
       if (filled !== undefined) await filled;
     }
     if (answers.length < commands.length) {
       // All bytes were in the call, so the library reads the arguments in another form.
       if (stagedFromBytes === Infinity) throw libraryMismatch(this.connection.label);
-      answers.push(...(await this.decideRest(partition, commands.slice(answers.length), deadline)));
+      answers.push(...(await this.decideRest(partition, commands.slice(answers.length))));
     }
     return answers;
   }
@@ -402,19 +401,18 @@ export class ValkeyBackend {
   private async withoutCreations(
     partition: string,
     commands: readonly ParsedCommand[],
-    deadline: number,
     refused: EngineError,
   ): Promise<Answer[]> {
     const rest = commands.filter((command) => !addsToStore(command));
     if (refused.code !== 'server_memory_full' || rest.length === 0 || rest.length === commands.length) throw refused;
-    const answers = await this.decideRest(partition, rest, deadline);
+    const answers = await this.decideRest(partition, rest);
     return commands.map((command) => (addsToStore(command) ? faulty(refused) : (answers.shift() as Answer)));
   }
 
   /** Runs the remaining commands of a call, with all bytes in the call. A fault affects only these commands. */
-  private async decideRest(partition: string, commands: readonly ParsedCommand[], deadline: number): Promise<Answer[]> {
+  private async decideRest(partition: string, commands: readonly ParsedCommand[]): Promise<Answer[]> {
     try {
-      return await this.decide(partition, commands, { stagedFromBytes: Infinity, deadline });
+      return await this.decide(partition, commands, Infinity);
     } catch (error) {
       return commands.map(() => faulty(error as EngineError));
     }
@@ -431,16 +429,14 @@ export class ValkeyBackend {
   private async fetch(
     partition: string,
     request: readonly WireArgument[],
-    { bytes, bytesAt = [] }: Pick<Fetch<never>, 'bytes' | 'bytesAt'>,
+    { bytesAt = [] }: Pick<Fetch<never>, 'bytesAt'>,
   ): Promise<WireReply> {
     // Commands that were sent earlier must reach the server first.
     this.calls.flush(partition);
     for (let reads = 1; ; reads++) {
-      const read = (): Promise<WireReply> => {
-        const argv = [...this.header(), ...request];
-        return this.call(this.functionRead, this.declaredKeys(partition), argv, this.attempts.fromNow());
-      };
-      const reply = await (bytes === undefined ? read() : this.transfers.make(bytes, read));
+      const argv = [...this.header(), ...request];
+      const keys = this.declaredKeys(partition);
+      const reply = await this.call(this.functionRead, keys, argv, this.attempts.fromNow());
       if (bytesAt.length === 0 || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
       if ((await this.fetchLong(reply, bytesAt)) || reads === MAX_READS) return reply;
@@ -498,13 +494,6 @@ export class ValkeyBackend {
       });
     }, deadline);
   }
-}
-
-/** Bytes of long texts, and of those that are not ASCII, among the arguments of a call. */
-function bytesIn(argv: readonly WireArgument[]): number {
-  let bytes = 0;
-  for (const argument of argv) if (typeof argument !== 'string') bytes += argument.length;
-  return bytes;
 }
 
 /** The public interface of the backend. */

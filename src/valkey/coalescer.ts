@@ -77,10 +77,13 @@ export class Coalescer {
 
   constructor(private readonly options: CoalescerOptions) {}
 
-  /** Sends commands in one call with all others of their partition in this turn. */
-  run(partition: string, commands: readonly ParsedCommand[]): Promise<Answer[]> {
+  /**
+   * Sends commands in one call with all others of their partition in this turn. `bytes` are those of their payloads that
+   * the call carries.
+   */
+  run(partition: string, commands: readonly ParsedCommand[], bytes = bytesOf(commands)): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
-      const entry = { commands, leads: commands.every(comesFirst), bytes: bytesOf(commands), resolve, reject };
+      const entry = { commands, leads: commands.every(comesFirst), bytes, resolve, reject };
       const gathering = this.waiting.get(partition);
       if (gathering !== undefined) {
         gathering.entries.push(entry);

@@ -18,8 +18,6 @@ import type { WireArgument } from './wire.js';
 /** The request to the library, and the view made of its answer. */
 export interface Fetch<Args> {
   request(args: Args): readonly WireArgument[];
-  /** Bytes that the answer can have, when these are many: such reads wait for their turn. */
-  readonly bytes?: number;
   /** Where the answer can have the size and the key of long bytes in place of the bytes. */
   readonly bytesAt?: readonly number[];
   view(reply: WireReply, args: Args): View;

@@ -1,5 +1,5 @@
 /**
- * Fetches payloads of claimed executions from their keys, with one command for all executions of a call, because the
+ * Fetches payloads of claimed executions from their keys, with one command for many executions of a call, because the
  * scripting engine would hash and copy every payload that it returns.
  */
 import type { EngineError } from '../../model/errors.js';
@@ -69,15 +69,31 @@ async function fill(
   answers: Answer[],
   fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>,
 ): Promise<void> {
-  const unfilled = claims.flatMap(({ claim }) => claim.executions.filter(isUnfilled));
   try {
-    const payloads = await fetch(unfilled.map(({ executionId }) => inputKey(prefix, executionId)));
-    unfilled.forEach((execution, index) => (execution.inputPayload = payloads[index] ?? undefined));
+    for (const group of groupsOf(claims.flatMap(({ claim }) => claim.executions.filter(isUnfilled)))) {
+      const payloads = await fetch(group.map(({ executionId }) => inputKey(prefix, executionId)));
+      group.forEach((execution, index) => (execution.inputPayload = payloads[index] ?? undefined));
+    }
   } catch (error) {
     for (const { place } of claims) answers[place] = faulty(error as EngineError);
     return;
   }
   for (const { claim } of claims) keepFilled(claim);
+}
+
+/** Groups whose payloads one answer may carry: on a slow link the answer to all of them could be late. */
+function groupsOf(unfilled: readonly Unfilled[]): Unfilled[][] {
+  const groups: Unfilled[][] = [];
+  let left = 0;
+  for (const execution of unfilled) {
+    if (execution.payloadBytes > left) {
+      groups.push([]);
+      left = LIMITS.maxPartBytes;
+    }
+    groups.at(-1)?.push(execution);
+    left -= execution.payloadBytes;
+  }
+  return groups;
 }
 
 function keepFilled(claim: Claim & { executions: Unfilled[] }): void {

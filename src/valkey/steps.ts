@@ -2,7 +2,6 @@
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
-import { LIMITS } from '../../model/limits.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { stepFacts, type StepFacts, type StepRecord } from '../../model/step/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
@@ -30,7 +29,6 @@ export function withValue(step: StepRecord, stored: Buffer | undefined): StepRec
 
 /** The fetch of `readSteps`; the server chooses the page. */
 export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
-  bytes: LIMITS.maxStepBytesPerRead,
   request: ({ executionId, from, limit, values }) => [
     'read_steps',
     memberOf(executionId),

@@ -1,10 +1,10 @@
 /**
- * Moves long bytes in parts, at most a MiB at a time, and makes calls with many bytes in their turn, so that other calls on the same connection are answered between them: a
- * renewal behind 100 MiB on a slow link would come after the end of its lease. The time of a call begins when its part
- * leaves, so many transfers wait for each other without any of them being late.
+ * Moves long bytes in parts, a MiB of them at a time, so that calls on the same connection are answered between the
+ * parts: a renewal behind 100 MiB on a slow link would come after the end of its lease. Transfers take turns part by
+ * part, so a short one does not wait for a long one. The time of a part begins when it leaves.
  */
-import { LIMITS } from '../../model/limits.js';
 import { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 
 /** The commands of the client that transfers use. */
@@ -15,40 +15,33 @@ export interface TransferClient {
   pexpire(key: string, ms: number): Promise<unknown>;
 }
 
-/** Most bytes in flight: enough for a long way to a fast server. */
-const MAX_IN_FLIGHT_BYTES = 1024 * 1024;
-
-interface Transfer {
-  readonly bytes: number;
-  /** The size of its parts. */
-  readonly partBytes: number;
-  /** Moves one part. */
-  readonly move: (from: number, to: number) => Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-  /** Bytes that have left. */
-  sent: number;
-  /** Bytes that have arrived. */
-  moved: number;
+export interface TransfersOptions {
+  readonly client: () => TransferClient;
+  /** Runs a function that sends several commands, which leave in one write. */
+  readonly inOneWrite: <Value>(send: () => Value) => Value;
+  readonly retrier: Pick<CallRetrier, 'read' | 'make' | 'fromNow' | 'isOver'>;
+  /** Whether the keys are on several nodes. */
+  readonly isCluster: boolean;
 }
 
-export class Transfers {
-  /** Transfers with parts that have not left, in the order in which they began. */
-  private waiting: Transfer[] = [];
-  private inFlightBytes = 0;
+/** Most bytes in flight to one node: enough to fill a fast link with a long round trip. */
+const MAX_IN_FLIGHT_BYTES = 1024 * 1024;
 
-  constructor(
-    private readonly client: () => TransferClient,
-    private readonly retrier: CallRetrier,
-  ) {}
+/** Reports that a part was stored in another order, or not behind the parts before it. */
+const NOT_BEHIND = new Error('A part was not stored behind the others.');
+
+export class Transfers {
+  /** By hash tag in a cluster, where one node may not answer while the others do; otherwise there is one. */
+  private readonly queues = new Map<string, Queue>();
+
+  constructor(private readonly options: TransfersOptions) {}
 
   /** The bytes of a key, or undefined if it no longer has so many. @throws EngineError */
   async fetch(key: string, bytes: number): Promise<Buffer | undefined> {
+    const { client, retrier } = this.options;
     const parts: Buffer[] = [];
-    await this.run({ bytes, partBytes: LIMITS.maxPartBytes }, async (from, to) => {
-      parts[from / LIMITS.maxPartBytes] = await this.retrier.read(() =>
-        this.client().getrangeBuffer(key, from, to - 1),
-      );
+    await this.run(key, bytes, async (from, to) => {
+      parts[from / LIMITS.maxPartBytes] = await retrier.read(() => client().getrangeBuffer(key, from, to - 1));
     });
     const whole = Buffer.concat(parts);
     return whole.byteLength === bytes ? whole : undefined;
@@ -59,76 +52,113 @@ export class Transfers {
    * store all parts in their order @throws EngineError
    */
   async store(key: string, bytes: Buffer, ttlMs: number): Promise<boolean> {
-    let isWhole = true;
-    await this.run({ bytes: bytes.length, partBytes: LIMITS.maxPartBytes }, async (from, to) => {
-      const part = bytes.subarray(from, to);
-      const stored = await this.retrier.make(async () => {
-        const client = this.client();
+    const { client, inOneWrite, retrier } = this.options;
+    try {
+      await this.run(key, bytes.length, async (from, to) => {
+        const part = bytes.subarray(from, to);
         if (from === 0) {
-          await client.set(key, part, 'PX', ttlMs);
-          return to;
+          await retrier.make(() => client().set(key, part, 'PX', ttlMs));
+          return;
         }
-        // In the same write: a part that comes after the end of its key must not make one that stays.
-        const [length] = await Promise.all([client.append(key, part), client.pexpire(key, ttlMs)]);
-        return length;
+        // In one write, because an APPEND after the end of the key makes a new one that stays.
+        const [length] = await retrier.make(() =>
+          inOneWrite(() => Promise.all([client().append(key, part), client().pexpire(key, ttlMs)])),
+        );
+        if (length !== to) throw NOT_BEHIND;
       });
-      isWhole &&= stored === to;
-    });
-    return isWhole;
+      return true;
+    } catch (error) {
+      if (error === NOT_BEHIND) return false;
+      throw error;
+    }
   }
 
-  /**
-   * Makes a call that carries so many bytes, or whose answer can, in its turn; in the same turn of the event loop when
-   * nothing is in the way. @throws what the call throws
-   */
-  async make<Value>(bytes: number, call: () => Promise<Value>): Promise<Value> {
-    const answers: Value[] = [];
-    await this.run({ bytes, partBytes: bytes }, async () => void answers.push(await call()));
-    return answers[0] as Value;
+  private run(key: string, bytes: number, move: Move): Promise<void> {
+    const { isCluster, retrier } = this.options;
+    const tag = isCluster ? key.slice(key.indexOf('{'), key.indexOf('}')) : '';
+    let queue = this.queues.get(tag);
+    if (queue === undefined) {
+      // A client of a cluster has a queue for each partition that it uses, and several of them on a node.
+      const most = isCluster ? LIMITS.maxPartBytes : MAX_IN_FLIGHT_BYTES;
+      queue = new Queue(most, retrier, () => this.queues.delete(tag));
+      this.queues.set(tag, queue);
+    }
+    return queue.run(bytes, move);
   }
+}
 
-  private run({ bytes, partBytes }: Pick<Transfer, 'bytes' | 'partBytes'>, move: Transfer['move']): Promise<void> {
+/** Moves one part. */
+type Move = (from: number, to: number) => Promise<void>;
+
+interface Transfer {
+  readonly bytes: number;
+  readonly move: Move;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  /** When the time of a call has passed since it began. */
+  readonly deadline: number;
+  /** Bytes that have left. */
+  sent: number;
+  /** Bytes that have arrived. */
+  moved: number;
+}
+
+/** Transfers that take turns. */
+class Queue {
+  /** Transfers with parts that have not left; the first one has the next turn. */
+  private waiting: Transfer[] = [];
+  private inFlightBytes = 0;
+  /** When the time of a call has passed since the last part arrived. */
+  private deadline = 0;
+
+  constructor(
+    private readonly maxInFlightBytes: number,
+    private readonly retrier: TransfersOptions['retrier'],
+    private readonly onEmpty: () => void,
+  ) {}
+
+  run(bytes: number, move: Move): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ bytes, partBytes, move, resolve, reject, sent: 0, moved: 0 });
+      this.waiting.push({ bytes, move, resolve, reject, deadline: this.retrier.fromNow(), sent: 0, moved: 0 });
       this.send();
     });
   }
 
   private send(): void {
     for (let transfer = this.waiting[0]; transfer !== undefined; transfer = this.waiting[0]) {
-      const next = Math.min(transfer.partBytes, transfer.bytes - transfer.sent);
-      if (this.inFlightBytes > 0 && this.inFlightBytes + next > MAX_IN_FLIGHT_BYTES) return;
-      this.begin(transfer, next);
+      const bytes = Math.min(LIMITS.maxPartBytes, transfer.bytes - transfer.sent);
+      if (this.inFlightBytes + bytes > this.maxInFlightBytes) return;
+      this.waiting.shift();
+      void this.sendPart(transfer, bytes);
     }
+    if (this.inFlightBytes === 0) this.onEmpty();
   }
 
-  private begin(transfer: Transfer, bytes: number): void {
+  /** Never rejects. */
+  private async sendPart(transfer: Transfer, bytes: number): Promise<void> {
     const from = transfer.sent;
     transfer.sent += bytes;
-    if (transfer.sent === transfer.bytes) this.waiting.shift();
     this.inFlightBytes += bytes;
-    const end = (): void => {
-      this.inFlightBytes -= bytes;
-      this.send();
-    };
-    transfer.move(from, transfer.sent).then(
-      () => {
-        transfer.moved += bytes;
-        if (transfer.moved === transfer.bytes) transfer.resolve();
-        end();
-      },
-      (error: unknown) => {
-        this.failed(transfer, error);
-        end();
-      },
-    );
+    if (transfer.sent < transfer.bytes) this.waiting.push(transfer);
+    try {
+      await transfer.move(from, transfer.sent);
+      this.deadline = this.retrier.fromNow();
+      transfer.moved += bytes;
+      if (transfer.moved === transfer.bytes) transfer.resolve();
+    } catch (error) {
+      this.failed(transfer, error);
+    }
+    this.inFlightBytes -= bytes;
+    this.send();
   }
 
   private failed(transfer: Transfer, error: unknown): void {
-    // What waits behind a part that was not answered in time has waited as long.
-    const isStuck = error instanceof EngineError && error.code === 'call_timeout';
-    const failed = isStuck ? [transfer, ...this.waiting] : [transfer];
-    this.waiting = this.waiting.filter((each) => !failed.includes(each));
+    const isLate = error instanceof EngineError && error.code === 'call_timeout';
+    // A server that has answered nothing for the time of a call fails all that have waited as long.
+    const hasStalled = isLate && this.retrier.isOver(this.deadline);
+    const late = hasStalled ? this.waiting.filter(({ deadline }) => this.retrier.isOver(deadline)) : [];
+    const failed = new Set([transfer, ...late]);
+    this.waiting = this.waiting.filter((each) => !failed.has(each));
     for (const each of failed) each.reject(error);
   }
 }

@@ -49,7 +49,8 @@ const TEXT_MAX_BYTES = 16 * 1024;
 const asText = (buffer: Buffer): WireArgument =>
   buffer.length <= TEXT_MAX_BYTES && isAscii(buffer) ? buffer.toString('latin1') : buffer;
 
-const bufferOf = (bytes: Uint8Array): Buffer =>
+/** The same bytes as a Buffer. */
+export const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Encodes bytes; a Uint8Array becomes a Buffer, because the client library would write it as text. */

@@ -1,7 +1,7 @@
 /**
- * Fetches the inputs that were too long for their claims, a few at a time; their leases are renewed meanwhile. What has
- * waited for its turn for a third of its lease, or for 5 seconds if that is less, is handed back, and so is an input that
- * could not be fetched for as long: another worker may be nearer.
+ * Fetches the inputs that were too long for their claims, a few at a time; their leases are renewed meanwhile. Work whose
+ * input has waited, or could not be fetched, for a third of its lease (at most 5 s) is handed back: another worker may
+ * have a faster link.
  */
 import { EngineError } from '../../model/errors.js';
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
@@ -39,7 +39,7 @@ interface Wanted {
 
 export class Inputs {
   private waiting: Wanted[] = [];
-  private readonly fetching = new Map<Attempt, Wanted>();
+  private readonly fetching = new Set<Attempt>();
   private bytes = 0;
   private timer: Cancel | undefined;
 
@@ -68,6 +68,7 @@ export class Inputs {
     else {
       this.waiting.splice(index, 1);
       this.options.onAwaited(attempt.laneId, -1);
+      this.begin();
     }
     return true;
   }
@@ -76,9 +77,8 @@ export class Inputs {
   takeAll(): Attempt[] {
     this.timer?.();
     this.timer = undefined;
-    const all = [...this.fetching.keys(), ...this.waiting.splice(0).map(({ attempt }) => attempt)];
+    const all = [...this.fetching, ...this.waiting.splice(0).map(({ attempt }) => attempt)];
     this.fetching.clear();
-    this.bytes = 0;
     for (const { laneId } of all) this.options.onAwaited(laneId, -1);
     return all;
   }
@@ -91,17 +91,21 @@ export class Inputs {
     for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
       if (this.bytes > 0 && this.bytes + next.bytes > MAX_BYTES_AT_ONCE) return;
       this.waiting.shift();
-      this.fetching.set(next.attempt, next);
+      this.fetching.add(next.attempt);
       this.bytes += next.bytes;
-      void this.fetch(next);
+      void this.fetch(next).then(() => this.ended(next));
     }
   }
 
+  /** A fetch has ended; until then its bytes are on their way even if its attempt was removed. */
+  private ended({ bytes }: Wanted): void {
+    this.bytes -= bytes;
+    this.begin();
+  }
+
   private done(attempt: Attempt): void {
-    this.bytes -= this.fetching.get(attempt)?.bytes ?? 0;
     this.fetching.delete(attempt);
     this.options.onAwaited(attempt.laneId, -1);
-    this.begin();
   }
 
   /** Never rejects. */
@@ -144,6 +148,7 @@ export class Inputs {
       this.options.onAwaited(attempt.laneId, -1);
       onOverdue(attempt);
     }
+    this.begin();
     const [oldest] = this.waiting;
     if (oldest !== undefined) this.timer = clock.after(oldest.since - until, () => this.handBack());
   }

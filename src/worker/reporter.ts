@@ -8,6 +8,7 @@
  * would hold its execution for ever. An ending that the engine refuses as invalid is replaced by a failure that says so.
  */
 import type { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
 import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../backend/backend.js';
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
@@ -39,7 +40,10 @@ export interface ReporterOptions {
   readonly slotIsIdle: () => boolean;
   /** Called when endings are about to leave; a claim for the freed slots that is sent when this turn ends joins them. */
   readonly onLeaving: () => void;
-  /** Called for each completion that leaves: work that it makes claimable can be claimed in the same call. */
+  /**
+   * Called for each completion that leaves: work that it makes claimable can be claimed in the same call. For a long one
+   * it is called when it was answered.
+   */
   readonly onCompleting: (attempt: Attempt) => void;
   /** Called when a call with endings was answered, or failed. */
   readonly onAnswered: () => void;
@@ -91,9 +95,14 @@ export class Reporter {
   /** Sends the ending, with others; commands in `before` precede it in the same call. */
   report(attempt: Attempt, ending: ReportedEnding, before: readonly Command[] = []): void {
     const final = this.finalOf(attempt, ending, { before, since: undefined, alone: false, replaced: 0 });
+    if (isLong(final)) {
+      // The endings beside it would wait for its bytes.
+      this.launch([final]);
+      return;
+    }
     const batch = this.batchOf(attempt.partition);
     batch.finals.push(final);
-    if (ending.kind === 'complete') batch.bytes += ending.bytes?.byteLength ?? 0;
+    batch.bytes += bytesOf(final);
     if (batch.finals.length < MAX_COLLECTED && batch.bytes < MAX_JOINED_BYTES) {
       this.flushSoon();
       return;
@@ -149,8 +158,13 @@ export class Reporter {
     // Before the call, which leaves when the turn ends, so that the claim can join it.
     this.options.onLeaving();
     const sent = this.send(finals);
-    for (const { attempt, ending } of finals) if (ending.kind === 'complete') this.options.onCompleting(attempt);
+    const completing = finals.filter(({ ending }) => ending.kind === 'complete');
+    const announce = (): void => completing.forEach(({ attempt }) => this.options.onCompleting(attempt));
+    // The call of a long ending leaves later, when its bytes are stored.
+    const leavesLater = finals.some(isLong);
+    if (!leavesLater) announce();
     const flight = sent.then((again) => {
+      if (leavesLater) announce();
       this.options.onAnswered();
       return again.length === 0 ? undefined : this.repeat(again);
     });
@@ -238,6 +252,11 @@ export class Reporter {
     return false;
   }
 }
+
+const bytesOf = ({ ending }: Final): number => (ending.kind === 'complete' ? (ending.bytes?.byteLength ?? 0) : 0);
+
+/** Whether a backend may store the result before its call. */
+const isLong = (final: Final): boolean => bytesOf(final) > LIMITS.maxClaimedInputBytes;
 
 function commandsOf(finals: readonly Final[]): Command[] {
   const commands: Command[] = [];

@@ -11,6 +11,7 @@ import { shortIdOf } from '../../model/short-id.js';
 import { coreKey, inputKey } from '../../src/valkey/keys.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
+import { deferred } from '../app/support.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const deployed = deployment();
@@ -122,6 +123,69 @@ it.each([
   expect((await lives(executionId)).map(([, life]) => life)).toEqual(['for ever', 'for ever', 'for a while']);
 });
 
+/** Creates an execution with 4 MiB, and holds the answers to its first parts behind the first until it is released. */
+async function createSlowly(heldParts: number): Promise<{ isCreated: () => boolean; release: () => Promise<unknown> }> {
+  const { append } = Valkey.prototype;
+  const held = deferred();
+  const spy = vi.spyOn(Valkey.prototype, 'append');
+  for (let part = 0; part < heldParts; part++)
+    spy.mockImplementationOnce(async function (this: Valkey, ...args) {
+      const length = await append.apply(this, args);
+      await held.promise;
+      return length;
+    });
+  let isCreated = false;
+  const creating = create(randomBytes(4 * 1024 * 1024)).then(() => (isCreated = true));
+  await vi.waitFor(() => expect(spy.mock.calls.length).toBeGreaterThanOrEqual(heldParts));
+  return {
+    isCreated: () => isCreated,
+    release: () => {
+      held.resolve();
+      return creating;
+    },
+  };
+}
+
+it('hold up no call that carries few: not those that are sent in the same turn, and no read', async () => {
+  await create(long());
+  await create(long());
+  const [one, other] = (await claim(2)) as [ClaimedExecution, ClaimedExecution];
+  // As many as may be in flight.
+  const { release } = await createSlowly(4);
+  const { executionId, leaseId, leaseEpoch, attemptId } = one;
+  const fence = { leaseId, leaseEpoch, attemptId };
+  const renew = () => deployed.backend.renewLease({ executionId, fence, leaseTtlMs: 30_000 });
+  let isCompleted = false;
+  const completing = complete(one, randomBytes(LIMITS.maxClaimedInputBytes + 1)).then(() => (isCompleted = true));
+  await renew();
+  expect(isCompleted).toBe(false);
+  await Promise.all([renew(), complete(other, randomBytes(LIMITS.maxClaimedInputBytes))]);
+  await deployed.backend.readSteps({ executionId, values: true });
+  expect(isCompleted).toBe(false);
+  await release();
+  await completing;
+});
+
+it('hold up no other ones: a shorter one is stored and used between their parts', async () => {
+  const { isCreated, release } = await createSlowly(1);
+  const input = randomBytes(LIMITS.maxClaimedInputBytes + 1);
+  const { executionId } = await create(input);
+  expect((await payloadOf(executionId)).equals(input)).toBe(true);
+  expect(isCreated()).toBe(false);
+  await release();
+});
+
+it('are offered to waiting workers of this process when their call leaves, so that a claim in it finds the work', async () => {
+  const claims: Promise<readonly ClaimedExecution[]>[] = [];
+  const stop = await deployed.backend.onWake(['l'], (wake) => {
+    if ('arriving' in wake && wake.arriving !== undefined) claims.push(claim(1));
+  });
+  const { executionId } = await create(randomBytes(2 * LIMITS.maxPartBytes));
+  expect(claims).toHaveLength(1);
+  expect((await claims[0])?.map((claimed) => claimed.executionId)).toEqual([executionId]);
+  stop();
+});
+
 it('whose key is removed while its parts are fetched are gone', async () => {
   const { executionId } = await create(randomBytes(2 * LIMITS.maxPartBytes));
   const getrange = vi.spyOn(Valkey.prototype, 'getrangeBuffer').mockImplementationOnce(async (key, from, to) => {
@@ -139,6 +203,19 @@ it('come back for many claims at once, of every length, each to its own', async 
   expect(
     new Map(claimed.map(({ executionId, inputPayload }) => [executionId, Buffer.from(inputPayload ?? [])])),
   ).toEqual(new Map(ids.map((id, i) => [id, inputs[i]])));
+});
+
+it('come back for many claims a quarter of a MiB at a time', async () => {
+  const inputs = Array.from({ length: FETCHED_FROM_CLAIMS }, () => randomBytes(31 * 1024));
+  const ids = (await Promise.all(inputs.map((input) => create(input)))).map(({ executionId }) => executionId);
+  type Fetches = { mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]> };
+  const mget = vi.spyOn(Valkey.prototype as unknown as Fetches, 'mgetBuffer');
+  const claimed = await claim(FETCHED_FROM_CLAIMS);
+  expect(mget.mock.calls.map(([keys]) => keys.length)).toEqual([8, 8, 4]);
+  const byId = new Map(ids.map((id, i) => [id, inputs[i]]));
+  expect(claimed).toHaveLength(FETCHED_FROM_CLAIMS);
+  for (const { executionId, inputPayload } of claimed)
+    expect(byId.get(executionId)?.equals(inputPayload as Uint8Array)).toBe(true);
 });
 
 it('are sent with the command when they did not arrive beside it', async () => {

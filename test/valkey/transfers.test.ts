@@ -1,87 +1,160 @@
-/** Long bytes and calls with many bytes share a link in turns. */
-import { expect, it } from 'vitest';
+/** Long bytes move part by part over a link that they share, under a virtual clock. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
-import type { CallRetrier } from '../../src/valkey/connection/call-retrier.js';
-import { Transfers, type TransferClient } from '../../src/valkey/transfers.js';
+import { Transfers } from '../../src/valkey/transfers.js';
 
-const KIB = 1024;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const MIB = 1024 * 1024;
+const PART = LIMITS.maxPartBytes;
+const TTL_MS = 60_000;
+const TIMEOUT_MS = 5_000;
 
-/** Transfers without a server; each call is answered by the test. */
-function setUp() {
-  const begun: string[] = [];
-  const answers: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
-  const sent = (name: string): Promise<void> => {
-    begun.push(name);
-    return new Promise<void>((resolve, reject) => answers.push({ resolve, reject }));
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Transfers over a link with a rate, to nodes of which some do not answer. */
+function setUp({ bytesPerSecond = 4 * MIB, isCluster = false, dead = '' } = {}) {
+  const state = { dead, mostBytes: 0, moved: [] as string[], stored: new Map<string, Buffer>(), fault: '' };
+  let freeAt = 0;
+  let inFlight = 0;
+  const carry = async (key: string, bytes: number): Promise<void> => {
+    state.mostBytes = Math.max(state.mostBytes, (inFlight += bytes));
+    if (state.dead !== '' && key.startsWith(state.dead)) return new Promise(() => undefined);
+    freeAt = Math.max(Date.now(), freeAt) + (bytes / bytesPerSecond) * 1_000;
+    await new Promise((resolve) => setTimeout(resolve, freeAt - Date.now()));
+    inFlight -= bytes;
+    if (key === state.fault) throw new EngineError('server_refused', 'no.');
+    state.moved.push(key);
+  };
+  const append = async (key: string, bytes: Buffer): Promise<number> => {
+    await carry(key, bytes.length);
+    const whole = Buffer.concat([state.stored.get(key) ?? Buffer.alloc(0), bytes]);
+    state.stored.set(key, whole);
+    return whole.length;
   };
   const client = {
-    getrangeBuffer: (key: string, from: number, to: number) =>
-      sent(`${key} ${from / KIB}`).then(() => Buffer.alloc(to + 1 - from)),
-  } as unknown as TransferClient;
-  const retrier = { read: (call: () => Promise<unknown>) => call() } as unknown as CallRetrier;
-  return { begun, answers, sent, transfers: new Transfers(() => client, retrier) };
+    getrangeBuffer: async (key: string, from: number, to: number) => {
+      await carry(key, to + 1 - from);
+      return state.stored.get(key)?.subarray(from, to + 1) ?? Buffer.alloc(0);
+    },
+    set: append,
+    append,
+    pexpire: () => Promise.resolve(),
+  };
+  const within = <Value>(call: () => Promise<Value>): Promise<Value> =>
+    new Promise((resolve, reject) => {
+      setTimeout(() => reject(new EngineError('call_timeout', 'late.')), TIMEOUT_MS);
+      call().then(resolve, reject);
+    });
+  const retrier = {
+    make: within,
+    read: within,
+    fromNow: () => Date.now() + TIMEOUT_MS,
+    isOver: (deadline: number) => Date.now() >= deadline,
+  };
+  const transfers = new Transfers({ client: () => client, inOneWrite: (send) => send(), retrier, isCluster });
+  /** Stores bytes, and notes when and how it ended. */
+  const store = (key: string, bytes: number): { end?: string; at?: number } => {
+    const ended: { end?: string; at?: number } = {};
+    const note = (end: string): void => void Object.assign(ended, { end, at: Date.now() - startedAt });
+    transfers.store(key, Buffer.alloc(bytes), TTL_MS).then(
+      (isWhole) => note(isWhole ? 'stored' : 'not stored'),
+      ({ code }: EngineError) => note(code),
+    );
+    return ended;
+  };
+  const startedAt = Date.now();
+  return { state, transfers, store };
 }
 
-it('a MiB is in flight at most, in the order in which they came, and a call at once when nothing is in the way', async () => {
-  const { begun, answers, sent, transfers } = setUp();
-  const first = transfers.make(900 * KIB, () => sent('a'));
-  expect(begun).toEqual(['a']);
-  const second = transfers.make(100 * KIB, () => sent('b'));
-  const third = transfers.make(9_000 * KIB, () => sent('c'));
-  const fourth = transfers.make(1, () => sent('d'));
-  expect(begun).toEqual(['a', 'b']);
-  answers[0]?.resolve();
-  await first;
-  await turn();
-  // One that is larger than the link's share goes alone, and is not overtaken.
-  expect(begun).toEqual(['a', 'b']);
-  answers[1]?.resolve();
-  await second;
-  await turn();
-  expect(begun).toEqual(['a', 'b', 'c']);
-  answers[2]?.resolve();
-  await third;
-  await turn();
-  expect(begun).toEqual(['a', 'b', 'c', 'd']);
-  answers[3]?.resolve();
-  await fourth;
+it('bytes come back in their order', async () => {
+  const { state, transfers } = setUp();
+  const bytes = Buffer.from(Array.from({ length: 5 * PART + 7 }, (_, place) => place % 251));
+  const stored = transfers.store('k', bytes, TTL_MS);
+  await vi.runAllTimersAsync();
+  expect(await stored).toBe(true);
+  expect(state.moved).toHaveLength(6);
+  const fetched = transfers.fetch('k', bytes.length);
+  await vi.runAllTimersAsync();
+  expect((await fetched)?.equals(bytes)).toBe(true);
 });
 
-it('bytes come in parts, four at once', async () => {
-  const { begun, answers, transfers } = setUp();
-  const bytes = 5 * LIMITS.maxPartBytes + 7;
-  const fetched = transfers.fetch('k', bytes);
-  expect(begun).toEqual(['k 0', 'k 256', 'k 512', 'k 768']);
-  for (let answered = 0; answered < 6; answered++) {
-    answers[answered]?.resolve();
-    await turn();
-  }
-  expect(begun).toHaveLength(6);
-  expect((await fetched)?.byteLength).toBe(bytes);
+it('a key with fewer bytes is gone', async () => {
+  const { state, transfers } = setUp();
+  state.stored.set('k', Buffer.alloc(PART));
+  const fetched = transfers.fetch('k', PART + 1);
+  await vi.runAllTimersAsync();
+  expect(await fetched).toBeUndefined();
 });
 
-it('what waits behind a part that is late is late too; behind another fault it goes on', async () => {
-  for (const [code, left] of [
-    ['call_timeout', ['late', 'late', 'late']],
-    ['server_refused', ['late', 'done', 'done']],
-  ] as const) {
-    const { answers, sent, transfers } = setUp();
-    const calls = Array.from({ length: 3 }, (_, call) =>
-      transfers
-        .make(1_000 * KIB, () => sent(String(call)))
-        .then(
-          () => 'done',
-          () => 'late',
-        ),
-    );
-    answers[0]?.reject(new EngineError(code, 'no.'));
-    await turn();
-    for (let call = 1; call < 3; call++) {
-      answers[call]?.resolve();
-      await turn();
-    }
-    expect(await Promise.all(calls)).toEqual(left);
-  }
+it('a MiB is in flight at most, and 60 transfers of 2 MiB take turns without any of them being late', async () => {
+  const { state, store } = setUp();
+  const all = Array.from({ length: 60 }, (_, each) => store(`k${each}`, 2 * MIB));
+  await vi.runAllTimersAsync();
+  expect(all.map(({ end }) => end)).toEqual(all.map(() => 'stored'));
+  expect(state.mostBytes).toBe(MIB);
+  expect(new Set(state.moved.slice(4, 64)).size).toBe(60);
+});
+
+it('a short transfer waits for a turn, not for the long ones', async () => {
+  const { state, store } = setUp();
+  const long = Array.from({ length: 3 }, (_, each) => store(`long${each}`, 8 * MIB));
+  await vi.advanceTimersByTimeAsync(1_000);
+  const moved = state.moved.length;
+  const short = store('short', PART);
+  await vi.runAllTimersAsync();
+  // Four parts were in flight, and each long transfer had a turn.
+  expect(state.moved.indexOf('short') - moved).toBeLessThanOrEqual(4 + 3);
+  expect([short, ...long].map(({ end }) => end)).toEqual(['stored', 'stored', 'stored', 'stored']);
+});
+
+it('a server that does not answer fails all that have waited as long as a call, and nothing that has just begun', async () => {
+  const { state, store } = setUp({ dead: 'k' });
+  const all = Array.from({ length: 20 }, (_, each) => store(`k${each}`, 8 * MIB));
+  await vi.advanceTimersByTimeAsync(TIMEOUT_MS - 10);
+  const young = store('k', 8 * MIB);
+  state.dead = '';
+  await vi.advanceTimersByTimeAsync(20);
+  expect(all).toEqual(all.map(() => ({ end: 'call_timeout', at: TIMEOUT_MS })));
+  expect(young).toEqual({});
+  await vi.runAllTimersAsync();
+  expect(young.end).toBe('stored');
+});
+
+it('a part that is late while others arrive fails its own transfer only', async () => {
+  const { store } = setUp({ dead: 'dead' });
+  const dead = store('dead', PART);
+  const others = Array.from({ length: 4 }, (_, each) => store(`k${each}`, 8 * MIB));
+  await vi.runAllTimersAsync();
+  expect([dead, ...others].map(({ end }) => end)).toEqual(['call_timeout', 'stored', 'stored', 'stored', 'stored']);
+});
+
+it('a fault of a part ends its transfer at once, without its other parts, and no other one', async () => {
+  const { state, store } = setUp();
+  state.fault = 'refused';
+  const refused = store('refused', 8 * MIB);
+  const other = store('other', 8 * MIB);
+  await vi.runAllTimersAsync();
+  expect([refused.end, other.end]).toEqual(['server_refused', 'stored']);
+  expect(state.moved).toHaveLength(32);
+});
+
+it('a part that is not stored behind the others ends its transfer without the rest', async () => {
+  const { state, store } = setUp();
+  const stored = store('k', 8 * MIB);
+  await vi.advanceTimersByTimeAsync(100);
+  state.stored.delete('k');
+  await vi.runAllTimersAsync();
+  expect(stored.end).toBe('not stored');
+  expect(state.moved.length).toBeLessThan(8);
+});
+
+it('a node of a cluster that does not answer holds the bytes of its own partitions only', async () => {
+  const { store } = setUp({ isCluster: true, dead: '{fp:0}' });
+  const dead = Array.from({ length: 4 }, (_, each) => store(`{fp:0}:${each}`, 8 * MIB));
+  const other = store('{fp:1}', MIB);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(other).toEqual({ end: 'stored', at: 250 });
+  await vi.runAllTimersAsync();
+  expect(dead).toEqual(dead.map(() => ({ end: 'call_timeout', at: TIMEOUT_MS })));
 });

@@ -53,6 +53,33 @@ describe('a long input', () => {
     expect(worker.stats()).toMatchObject({ completed: 30, released: 0, lost: 0, ahead: 0 });
   });
 
+  it('that is no longer wanted keeps its place until its read ends, and then a shorter one behind it comes', async () => {
+    const reads: { executionId: string; end: () => void }[] = [];
+    h = harness((inner) => ({
+      readExecutionContext: async (args) => {
+        await new Promise<void>((end) => reads.push({ ...args, end }));
+        return inner.readExecutionContext(args);
+      },
+    }));
+    const task = h.a.task('t', size);
+    const all = [await task.run(new Uint8Array(6 * MIB)), await task.run(new Uint8Array(6 * MIB))];
+    all.push(await task.run(new Uint8Array(MIB)));
+    const worker = await h.worker({ slots: 3 });
+    await h.pass(10);
+    const [first, , third] = all.map(({ id }) => id);
+    expect(reads.map(({ executionId }) => executionId)).toEqual([first]);
+    await all[0]?.cancel();
+    await h.pass(10);
+    expect(reads).toHaveLength(1);
+    // The head of the line is not wanted either: what is behind it fits.
+    await all[1]?.cancel();
+    await h.pass(10);
+    expect(reads.map(({ executionId }) => executionId)).toEqual([first, third]);
+    reads.forEach(({ end }) => end());
+    expect(await h.flow(all[2]?.result() as Promise<number>)).toBe(MIB);
+    expect(worker.stats()).toMatchObject({ completed: 1, ahead: 0 });
+  });
+
   it('that waits too long for its turn is handed back to a worker that is nearer, without a loss', async () => {
     slowly(4_000);
     const near = app({ backend: h.inner, clock: h.clock, closeBackend: false });

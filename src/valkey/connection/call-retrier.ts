@@ -47,6 +47,11 @@ export class CallRetrier {
     return this.options.deadlines.fromNow();
   }
 
+  /** Whether a deadline has passed. */
+  isOver(deadline: number): boolean {
+    return this.options.deadlines.leftMs(deadline) <= 0;
+  }
+
   /** Makes a call, and retries it while it did not run and its time is not over. @throws EngineError */
   async make<Value>(call: () => Promise<Value>, deadline = this.fromNow()): Promise<Value> {
     try {
