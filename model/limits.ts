@@ -50,7 +50,7 @@ export const LIMITS = {
   maxFrameLabelBytes: 256,
   /** Frames of one read, and bytes of their payloads beyond which it has no further one. */
   maxFramesPerRead: 10_000,
-  maxFrameBytesPerRead: 1024 * 1024,
+  maxFrameBytesPerRead: 256 * 1024,
   defaultFramesPerRead: 100,
   /** Longest wait of a tail, ms; and tails that wait in one process. */
   maxTailBlockMs: 30_000,
@@ -125,14 +125,14 @@ export const LIMITS = {
   maxSignalPayloadBytes: 65_536,
   maxSignalPayloadsBytes: 64 * 1024 * 1024,
   /** Payloads of one page of signals, bytes; one signal is always on it. */
-  maxSignalPageBytes: 1024 * 1024,
+  maxSignalPageBytes: 256 * 1024,
   /** Steps of one execution, their names, their values, and all of its values together, bytes. */
   maxSteps: 10_000,
   maxStepNameBytes: 128,
   maxStepsBytes: 64 * 1024 * 1024,
   /** Steps of one read, and bytes of their values beyond which it has no further one. */
   maxStepsPerRead: 1_000,
-  maxStepBytesPerRead: 1024 * 1024,
+  maxStepBytesPerRead: 256 * 1024,
   /**
    * Steps, waitpoints and signals of an execution, of each, that a claim carries to its next owner, and the bytes of their
    * values and payloads together. Where there is more, the owner reads it.
@@ -140,11 +140,11 @@ export const LIMITS = {
   maxCarried: 64,
   maxCarriedBytes: 32 * 1024,
   /**
-   * The longest input that a claim carries, bytes. The owner reads a longer one afterwards, so that the answer that tells
-   * it what it owns is short on any link.
+   * The longest input that a claim carries, and the longest input or result that leaves in one write with its call, bytes.
+   * Longer ones move by themselves, so that calls and their answers are short on any link.
    */
   maxClaimedInputBytes: 32 * 1024,
-  /** Bytes of one input or result in one message to or from a server; longer ones travel in parts of this size. */
+  /** Bytes of long inputs and results in one message to or from a server; longer ones travel in parts of this size. */
   maxPartBytes: 256 * 1024,
   /** Losses of an execution that lie further apart have causes of their own, ms. */
   lossMemoryMs: 3_600_000,

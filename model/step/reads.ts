@@ -21,7 +21,7 @@ export const readSteps = query({
     /** Index of the first step of the page, from 0. */
     from: field.count.default(0),
     limit: field.integer(1, LIMITS.maxStepsPerRead).default(LIMITS.maxStepsPerRead),
-    /** Whether values are included. A page with values has at least one step and otherwise at most 1 MiB. */
+    /** Whether values are included. A page with values has at least one step and otherwise at most 256 KiB. */
     values: z.boolean().default(true),
   }),
   rejects: [],

@@ -41,7 +41,7 @@ export const readStream = query({
     to: streamCursor.default('end'),
     /** Exclusive, the position of a frame: only later frames. Takes a page's `nextCursor`. */
     after: framePosition.optional(),
-    /** Most frames of the page. It ends earlier when their payloads reach 1 MiB. */
+    /** Most frames of the page. It ends earlier when their payloads reach 256 KiB. */
     limit: field.integer(1, LIMITS.maxFramesPerRead).default(LIMITS.defaultFramesPerRead),
     visibility: z.enum(['all', 'exclude_best_effort']).default('all'),
   }),

@@ -55,7 +55,7 @@ export interface SignalPage<Each> {
 const pageArgs = {
   /** The `nextCursor` of the previous page. */
   cursor: field.plainUuid.optional(),
-  /** Most signals per page. A page ends earlier when their payloads reach 1 MiB. */
+  /** Most signals per page. A page ends earlier when their payloads reach 256 KiB. */
   limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
 };
 

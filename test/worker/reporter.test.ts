@@ -7,7 +7,8 @@ import type { Attempt } from '../../src/worker/attempt.js';
 import { Reporter, type ReporterOptions } from '../../src/worker/reporter.js';
 import { deferred } from '../app/support.js';
 
-const named = (name: string): Attempt => ({ partition: '{fp:0}', finalCommand: () => name, name }) as unknown as Attempt;
+const named = (name: string): Attempt =>
+  ({ partition: '{fp:0}', finalCommand: () => name, name }) as unknown as Attempt;
 const nameOf = (attempt: Attempt): string => (attempt as unknown as { name: string }).name;
 
 it('a long result leaves alone, and what it makes claimable is offered when it was answered', async () => {

@@ -173,9 +173,9 @@ describe('recordStep', () => {
 describe('readSteps', () => {
   const names = ['a', 'b', 'c', 'd'];
   const world = () => {
-    let then = given(...IN_CLASS.AL).when('recordStep', { ...pay, stepName: 'a', value: new Uint8Array(700_000) });
+    let then = given(...IN_CLASS.AL).when('recordStep', { ...pay, stepName: 'a', value: new Uint8Array(200_000) });
     for (const stepName of names.slice(1))
-      then = then.when('recordStep', { ...pay, stepName, value: new Uint8Array(400_000) }, NOW);
+      then = then.when('recordStep', { ...pay, stepName, value: new Uint8Array(100_000) }, NOW);
     return then;
   };
   const read = (args: Partial<ArgsOf<'readSteps'>>): [string[], number | undefined] => {
@@ -184,7 +184,7 @@ describe('readSteps', () => {
     return [outcome.steps.map(({ stepName }) => stepName), outcome.next];
   };
 
-  test('gives them in the order of their recording, in pages of a number and of 1 MiB of values', () => {
+  test('gives them in the order of their recording, in pages of a number and of 256 KiB of values', () => {
     expect(read({})).toEqual([['a'], 1]);
     expect(read({ from: 1 })).toEqual([['b', 'c'], 3]);
     expect(read({ from: 1, limit: 1 })).toEqual([['b'], 2]);
