@@ -193,10 +193,10 @@ describe('round trips', () => {
       await flow(Promise.all((await task.runMany(sizes)).map((run) => run.result())));
       return completed;
     };
-    await a.worker({ slots: 20 });
-    expect(await ended(Array.from({ length: 20 }, () => 1))).toEqual([20]);
+    await a.worker({ slots: 16 });
+    expect(await ended(Array.from({ length: 16 }, () => 1))).toEqual([16]);
     // A quarter of a MiB goes together.
-    expect(await ended(Array.from({ length: 20 }, () => 32_000))).toEqual([9, 9, 2]);
+    expect(await ended(Array.from({ length: 16 }, () => 32_000))).toEqual([9, 7]);
   });
 
   it('what a claim ended hides no work behind it', async () => {

@@ -48,9 +48,9 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       const { backend } = engine;
       const executionId = await create(engine);
       const first = await take(engine);
-      const megabyte = new Uint8Array(700_000);
+      const large = new Uint8Array(200_000);
       for (let stepIndex = 0; stepIndex < 3; stepIndex++) {
-        const value = { value: megabyte, encoding: 'bytes' };
+        const value = { value: large, encoding: 'bytes' };
         await backend.recordStep({ executionId, fence: fenceOf(first), stepName: 's', stepIndex, ...value });
       }
       await engine.advance(TTL_MS);
@@ -65,7 +65,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       assert.deepEqual(
         rest.steps.map(({ stepName, value }) => [stepName, value?.byteLength]),
         [
-          ['s', 700_000],
+          ['s', 200_000],
           ['next', undefined],
         ],
       );
