@@ -293,8 +293,8 @@ class DifferentialRun {
     const logged = spec.partition.log.slice(seen);
     await this.onEach(async (subject) => {
       const answers = asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command);
-      // The first use of a family is recorded before the command is sent.
-      if (partition !== PARTITION || commands.some(needsFamily)) await answers;
+      // The first use of a family is recorded before the command is sent, and long bytes are stored before it.
+      if (partition !== PARTITION || commands.some(needsFamily) || commands.some(hasLongBytes)) await answers;
       // Both are sent together on one connection, and run in this order: one round trip.
       const [got, entries] = await Promise.all([answers, this.newEvents(subject, partition)]);
       got.forEach((result, i) =>
@@ -520,6 +520,12 @@ function inAnyPurge(answer: unknown): unknown {
   );
   return { ...(answer as object), outcome: { ...(answer as { outcome: object }).outcome, events } };
 }
+
+/** Whether a backend may store bytes of the command before it sends the command. */
+const hasLongBytes = ({ args }: Command): boolean =>
+  Object.values(args).some(
+    (value: unknown) => value instanceof Uint8Array && value.byteLength > LIMITS.maxClaimedInputBytes,
+  );
 
 /** Whether a command makes another family necessary, whose first use is recorded before. */
 const needsFamily = ({ name, args }: Command): boolean => operationNamed(name).needs?.(args) !== undefined;

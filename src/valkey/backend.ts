@@ -431,7 +431,7 @@ export class ValkeyBackend {
     request: readonly WireArgument[],
     { bytesAt = [] }: Pick<Fetch<never>, 'bytesAt'>,
   ): Promise<WireReply> {
-    // Commands that were sent earlier must reach the server first.
+    // Commands that were sent earlier must reach the server first, except those whose long bytes are being stored.
     this.calls.flush(partition);
     for (let reads = 1; ; reads++) {
       const argv = [...this.header(), ...request];
