@@ -1,6 +1,7 @@
 /** Results of other members of a flow, for an input that refers to them. */
 import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
+import { isWhole, readResult } from '../engine/read-result.js';
 import { decode } from '../shared/codec.js';
 import type { Attempt } from './attempt.js';
 import { untilAnswered } from './checkpoints/calls.js';
@@ -45,25 +46,23 @@ export async function resultsFor(
 
 /**
  * The result of an execution that completed once.
- * @throws Delay while it runs again because an operator replayed it; NonRetryableError if it did not complete then;
- *   EngineError the errors of the calls
+ * @throws Delay while it runs again because an operator replayed it; NonRetryableError if it did not complete then, or
+ *   its bytes were lost; EngineError the errors of the calls
  */
 export async function resultOf(
   executionId: string,
   backend: Backend,
   asked: <T>(call: () => Promise<T>) => Promise<T>,
 ): Promise<unknown> {
-  const [bytes, info] = await asked(() =>
-    Promise.all([backend.getExecutionResult({ executionId }), backend.readExecutionInfo({ executionId })]),
-  );
+  const { info, result } = await asked(() => readResult(backend, executionId));
   const state = info?.publicState;
   if (state !== undefined && !ENDED.has(state)) throw delay(LOOK_AGAIN_MS);
   if (state !== 'completed')
-    throw new NonRetryableError(
-      `The result of ${executionId} is gone: it was replayed, and ended ${state ?? 'unknown'}.`,
-      {
-        category: 'result_unavailable',
-      },
-    );
-  return decode({ bytes, encoding: info?.resultEncoding });
+    throw unavailable(`The result of ${executionId} is gone: it was replayed, and ended ${state ?? 'unknown'}.`);
+  if (!isWhole(result, info?.resultBytes))
+    throw unavailable(`The result of ${executionId} is gone: its bytes were lost.`);
+  return decode({ bytes: result, encoding: info?.resultEncoding });
 }
+
+const unavailable = (message: string): NonRetryableError =>
+  new NonRetryableError(message, { category: 'result_unavailable' });

@@ -15,7 +15,7 @@ import {
 import { partitionOfExecution } from '../../model/ids.js';
 import type { AnnouncementListener } from '../../src/backend/backend.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
-import { collectingLog, memoryApp, rejectionOf } from './support.js';
+import { collectingLog, deferred, memoryApp, rejectionOf } from './support.js';
 
 let a: App;
 afterEach(() => a.close());
@@ -144,6 +144,90 @@ describe('the input of a member of a flow', () => {
     // Two bytes of three are a number too.
     for (left of [0, 2])
       expect(await a.get(joined).info()).toMatchObject({ input: undefined, unavailable: ['input'], result: 40 });
+  });
+});
+
+describe('a run that is replayed while its result travels', () => {
+  /** The bytes of a result arrive, or are gone, five seconds after they were asked for. */
+  function travelling(inner: Backend, clock: VirtualClock) {
+    const state = { reads: 0 };
+    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
+      if ((await inner.getExecutionResult(args)) === undefined) return undefined;
+      state.reads++;
+      await new Promise<void>((resolve) => void clock.after(5_000, resolve));
+      return inner.getExecutionResult(args);
+    };
+    const onAnnouncement: Backend['onAnnouncement'] = async () => () => undefined;
+    a = app({ backend: elsewhere(inner, { getExecutionResult, onAnnouncement }), clock, closeBackend: false });
+    return state;
+  }
+
+  /** A task whose first run ends at once, and the second when it is told to. */
+  function twice(there: App) {
+    const second = deferred();
+    let runs = 0;
+    const task = there.task('t', async () => {
+      if (++runs > 1) await second.promise;
+      return runs;
+    });
+    return { task, second };
+  }
+
+  it.each([
+    ['by itself', 0],
+    ['with many others', 40],
+  ])('is waited for again, %s', async (_how, others) => {
+    const inner = memory();
+    const clock = new VirtualClock(0);
+    const state = travelling(inner, clock);
+    const there = app({ backend: inner, closeBackend: false });
+    const { task, second } = twice(there);
+    const unserved = there.task('unserved');
+    const { id } = await task.run();
+    const rest = await unserved.runMany(Array.from({ length: others }, () => undefined));
+    const result = a.get(id).result();
+    const never = rest.map((run) => rejectionOf(a.get(run.id).result()));
+    await clock.advance(3_000);
+    await there.worker({ tasks: [task] });
+    await task.get(id).result();
+    await clock.advance(1_000);
+    expect(state.reads).toBe(1);
+    await task.get(id).replay();
+    await clock.advance(5_000);
+    second.resolve();
+    await task.get(id).result();
+    await clock.advance(7_000);
+    expect(await Promise.race([result, 'still waiting'])).toBe(2);
+    await there.close();
+    await a.close();
+    await Promise.all(never);
+  });
+
+  it('misses no result, and no input of a member that it gives', async () => {
+    const inner = memory();
+    const clock = new VirtualClock(0);
+    travelling(inner, clock);
+    const there = app({ backend: inner, closeBackend: false });
+    const { task, second } = twice(there);
+    const user = there.task('user', { lane: 'unserved' }, ({ input }: { input: { of: number } }) => input.of);
+    const flow = there.flow('pair', (f) => f.run(user, { of: f.run(task, undefined) }));
+    await there.worker({ tasks: [task] });
+    const run = await flow.run();
+    const ids = new Map<string, string>();
+    for await (const { id, task } of run.children) ids.set(task, id);
+    const [given, member] = [ids.get('t') as string, ids.get('user') as string];
+    await task.get(given).result();
+    const infos = Promise.all([a.get(given).info(), a.get(member).info()]);
+    await clock.advance(10);
+    await task.get(given).replay();
+    await clock.advance(5_000);
+    const [ofGiven, ofUser] = await infos;
+    expect(ofGiven).toMatchObject({ result: undefined, unavailable: [] });
+    expect(ofGiven?.state).not.toBe('completed');
+    expect(ofUser).toMatchObject({ input: undefined, unavailable: [] });
+    second.resolve();
+    await task.get(given).result();
+    await there.close();
   });
 });
 

@@ -4,32 +4,20 @@ import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Backend } from '../../backend/backend.js';
 import type { News } from '../../engine/local-news.js';
+import { isWhole, readResult } from '../../engine/read-result.js';
 import { ResultUnavailableError, RunNotFoundError } from '../../shared/errors.js';
 
 /** How a run ended. */
 export type Ended = Exclude<News, { kind: 'attempt_timeout' }>;
 
-/** The end of a run that has ended so. @throws RunNotFoundError, ResultUnavailableError; what the backend throws */
-export async function loadEnd(backend: Backend, executionId: string, kind: Ended['kind']): Promise<Ended> {
-  const [info, result] = await Promise.all([
-    backend.readExecutionInfo({ executionId }),
-    kind === 'completed' ? backend.getExecutionResult({ executionId }) : undefined,
-  ]);
-  if (info === undefined) throw new RunNotFoundError(executionId);
-  return endOf(info, kind, result);
-}
-
 /**
- * The end of a run that is said to have ended, in one step; nothing when it has not.
+ * The end of a run; nothing when it has not ended, or runs again.
  * @throws RunNotFoundError, ResultUnavailableError; what the backend throws
  */
-export async function loadToldEnd(backend: Backend, executionId: string): Promise<Ended | undefined> {
-  const [info, result] = await Promise.all([
-    backend.readExecutionInfo({ executionId }),
-    backend.getExecutionResult({ executionId }),
-  ]);
-  if (info === undefined) throw new RunNotFoundError(executionId);
-  return isEnd(info.publicState) ? endOf(info, info.publicState, result) : undefined;
+export async function loadEnd(backend: Backend, executionId: string): Promise<Ended | undefined> {
+  const read = await readResult(backend, executionId);
+  if (read.info === undefined) throw new RunNotFoundError(executionId);
+  return isEnd(read.info.publicState) ? endOf(read.info, read.info.publicState, read.result) : undefined;
 }
 
 export function isEnd(state: PublicState): state is Ended['kind'] {
@@ -44,7 +32,13 @@ function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | un
   const { executionId } = info;
   switch (kind) {
     case 'completed':
-      return completed(executionId, info.resultBytes, result, info.resultEncoding);
+      if (!isWhole(result, info.resultBytes)) throw lost(info, result);
+      return {
+        kind,
+        executionId,
+        result: info.resultBytes === undefined ? undefined : result,
+        encoding: info.resultEncoding,
+      };
     case 'failed':
       return { kind, executionId, reason: info.failureReason ?? '', category: info.failureCategory ?? '' };
     case 'cancelled':
@@ -75,14 +69,19 @@ export function tellsEnd(event: Event): event is EndEvent {
   return END_EVENTS.has(event.type);
 }
 
-/** The end that an entry of the log tells. @throws ResultUnavailableError; what the backend throws */
-export async function endTold(backend: Backend, event: EndEvent): Promise<Ended> {
+/**
+ * The end that an entry of the log tells; nothing when the run was replayed since, and runs again.
+ * @throws RunNotFoundError, ResultUnavailableError; what the backend throws
+ */
+export async function endTold(backend: Backend, event: EndEvent): Promise<Ended | undefined> {
   const { executionId } = event;
   switch (event.type) {
     case 'execution_completed': {
       const { resultBytes, resultEncoding } = event;
       const result = resultBytes === undefined ? undefined : await backend.getExecutionResult({ executionId });
-      return completed(executionId, resultBytes, result, resultEncoding);
+      // Otherwise it was replayed since, or its bytes are lost.
+      if (!isWhole(result, resultBytes)) return loadEnd(backend, executionId);
+      return { kind: 'completed', executionId, result, encoding: resultEncoding };
     }
     case 'execution_failed':
       return { kind: 'failed', executionId, reason: event.failureReason, category: event.failureCategory };
@@ -95,15 +94,7 @@ export async function endTold(backend: Backend, event: EndEvent): Promise<Ended>
   }
 }
 
-/** What the store has of a result must be what it says that the result was: half of it, or none, is no result. */
-function completed(
-  executionId: string,
-  expectedBytes: number | undefined,
-  result: Uint8Array | undefined,
-  encoding: string | undefined,
-): Ended {
-  if ((expectedBytes ?? 0) === (result?.byteLength ?? 0))
-    return { kind: 'completed', executionId, result: expectedBytes === undefined ? undefined : result, encoding };
+function lost({ executionId, resultBytes = 0 }: ExecutionInfo, result: Uint8Array | undefined): ResultUnavailableError {
   const rest = result === undefined ? 'are gone' : `became ${result.byteLength}`;
-  throw new ResultUnavailableError(executionId, `its ${expectedBytes ?? 0} bytes ${rest}`);
+  return new ResultUnavailableError(executionId, `its ${resultBytes} bytes ${rest}`);
 }

@@ -16,7 +16,7 @@ import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { RunNotFoundError } from '../../shared/errors.js';
-import { endTold, isEnd, loadEnd, loadToldEnd, tellsEnd, type Ended, type EndEvent } from './ends.js';
+import { endTold, isEnd, loadEnd, tellsEnd, type Ended, type EndEvent } from './ends.js';
 
 export interface Waiter {
   resolve(ended: Ended): void;
@@ -181,7 +181,7 @@ export class PartitionWatch {
       if (!this.has(executionId)) return;
       if (state === undefined) this.reject(executionId, new RunNotFoundError(executionId));
       else if (isEnd(state))
-        this.settleWith(await this.once(executionId, () => loadEnd(this.options.backend, executionId, state)));
+        this.settleWith(await this.once(executionId, () => loadEnd(this.options.backend, executionId)));
       else if (this.unchecked.get(executionId) === mark) this.unchecked.delete(executionId);
     });
   }
@@ -189,7 +189,7 @@ export class PartitionWatch {
   /** Asks for the end of a run that has one, as far as is known. Never throws. */
   private load(executionId: string): Promise<void> {
     return this.guarded(executionId, async () => {
-      const ended = await this.once(executionId, () => loadToldEnd(this.options.backend, executionId));
+      const ended = await this.once(executionId, () => loadEnd(this.options.backend, executionId));
       this.note(undefined);
       this.settleWith(ended);
     });

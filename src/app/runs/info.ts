@@ -3,6 +3,7 @@ import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo, HoldSummary } from '../../../model/execution/projections.js';
 import type { BlockingReason, PublicState } from '../../../model/execution/situation.js';
 import type { Backend } from '../../backend/backend.js';
+import { isWhole, readResult } from '../../engine/read-result.js';
 import { decode } from '../../shared/codec.js';
 import { laneNameOf } from '../../shared/lane-names.js';
 import { TEMPLATE_ENCODING } from '../../shared/template.js';
@@ -73,11 +74,10 @@ export interface RunInfo<Output = unknown> extends Called {
 
 /** Everything about a run; nothing when there is none. @throws EngineError what the backend throws */
 export async function runInfoOf<Output>(backend: Backend, executionId: string): Promise<RunInfo<Output> | undefined> {
-  const [info, snapshot, payload, result] = await Promise.all([
-    backend.readExecutionInfo({ executionId }),
+  const [{ info, result }, snapshot, payload] = await Promise.all([
+    readResult(backend, executionId),
     backend.describeExecution({ executionId }),
     inputOf(backend, executionId),
-    backend.getExecutionResult({ executionId }),
   ]);
   if (info === undefined || snapshot === undefined) return undefined;
   const unavailable: ('input' | 'result')[] = [];
@@ -86,7 +86,7 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
     { sizeBytes, bytes, encoding }: { sizeBytes: number; bytes: Uint8Array | undefined; encoding: string | undefined },
   ): Promise<unknown> => {
     try {
-      if ((bytes?.byteLength ?? 0) === sizeBytes)
+      if (isWhole(bytes, sizeBytes))
         return encoding === TEMPLATE_ENCODING ? await memberInput(backend, info, bytes) : decode({ bytes, encoding });
     } catch (error) {
       if (error instanceof EngineError && error.retryable) throw error;

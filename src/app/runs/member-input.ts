@@ -3,6 +3,7 @@ import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { AnswerOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
+import { isWhole, readResult } from '../../engine/read-result.js';
 import { decode, JSON_ENCODING } from '../../shared/codec.js';
 import { fill, templateOf } from '../../shared/template.js';
 
@@ -47,14 +48,11 @@ async function given(
   backend: Backend,
   { upstreamExecutionId: executionId, dataPassingRef: label }: GivingEdge,
 ): Promise<{ readonly label: string; readonly result: unknown } | undefined> {
-  const [info, bytes] = await Promise.all([
-    backend.readExecutionInfo({ executionId }),
-    backend.getExecutionResult({ executionId }),
-  ]);
+  const { info, result } = await readResult(backend, executionId);
   if (info?.publicState !== 'completed') return undefined;
-  if ((bytes?.byteLength ?? 0) !== (info.resultBytes ?? 0))
+  if (!isWhole(result, info.resultBytes))
     throw new EngineError('corruption', `payload: the bytes of the result of ${executionId} in it are lost.`);
-  return { label, result: decode({ bytes, encoding: info.resultEncoding }) };
+  return { label, result: decode({ bytes: result, encoding: info.resultEncoding }) };
 }
 
 type GivingEdge = Edge & { readonly dataPassingRef: string };
