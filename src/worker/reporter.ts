@@ -86,6 +86,8 @@ export class Reporter {
   calls = 0;
   /** At most one for each partition, so few. */
   private readonly batches: Batch[] = [];
+  /** Calls that were made for the first time, and not answered. */
+  private unanswered = 0;
   private readonly flights = new InFlight((error) => this.options.onError(error));
   private flushScheduled = false;
   private timer: Cancel | undefined;
@@ -124,6 +126,11 @@ export class Reporter {
     await this.flights.settled();
   }
 
+  /** Whether endings were sent that are not answered, and met no fault. */
+  get awaitsAnswers(): boolean {
+    return this.unanswered > 0;
+  }
+
   private batchOf(partition: string): Batch {
     const known = this.batches.find((batch) => batch.partition === partition);
     if (known !== undefined) return known;
@@ -157,7 +164,8 @@ export class Reporter {
   private launch(finals: readonly Final[]): void {
     // Before the call, which leaves when the turn ends, so that the claim can join it.
     this.options.onLeaving();
-    const sent = this.send(finals);
+    this.unanswered++;
+    const sent = this.send(finals).finally(() => this.unanswered--);
     const completing = finals.filter(({ ending }) => ending.kind === 'complete');
     const announce = (): void => completing.forEach(({ attempt }) => this.options.onCompleting(attempt));
     // The call of a long ending leaves later, when its bytes are stored.

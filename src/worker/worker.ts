@@ -70,7 +70,7 @@ const RESOLVED = Promise.resolve();
 /** Handlers that do no I/O let the event loop turn this long after its last turn, ms, however many of them wait. */
 const TURN_AFTER_MS = 25;
 const PAUSE_SPREAD = 0.5;
-/** Limit of the last calls of a drain, ms; an unreachable engine must not delay the exit. */
+/** Limit of the last calls of a drain once they met faults, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
 
 export class TaskWorker implements Worker {
@@ -148,7 +148,7 @@ export class TaskWorker implements Worker {
     // A virtual clock does not show whether the event loop is blocked.
     this.loopWatch = clock === systemClock ? this.newLoopWatch() : undefined;
     this.runs = this.runnerHost();
-    this.patience = new Patience(clock, () => this.running.size === 0);
+    this.patience = new Patience(clock);
     this.endsWatch = new EndsWatch({
       backend,
       clock,
@@ -203,7 +203,10 @@ export class TaskWorker implements Worker {
       slotIsIdle: () => this.running.size < settings.slots,
       onLeaving: () => this.claimer.pumpSoon(),
       onCompleting: ({ executionId }) => localFlows(backend).completing(executionId),
-      onAnswered: () => this.claimer.pumpSoon(),
+      onAnswered: () => {
+        this.claimer.pumpSoon();
+        this.patience.changed();
+      },
       onSettled: (attempt, ending, settlement) => this.settled(attempt, ending, settlement),
     });
   }
@@ -601,24 +604,39 @@ export class TaskWorker implements Worker {
     return this.drain();
   }
 
+  /** A result can wait for its turn on a slow link: until it met a fault, it has all the time of the drain. */
+  private async lastCalls(claimsAnswered: Promise<void>): Promise<void> {
+    const until = this.deps.clock.now() + LAST_CALLS_MS;
+    let isDone = false;
+    const done = (): void => {
+      isDone = true;
+      this.patience.changed();
+    };
+    void claimsAnswered
+      .then(() => this.reporter.idle())
+      .then(() => this.claimer.close())
+      .then(done, done);
+    await this.patience.wait(
+      () => isDone,
+      () => (this.reporter.awaitsAnswers ? Math.max(until, this.waitUntil) : until),
+    );
+  }
+
   private async drainNow(): Promise<void> {
     const { clock } = this.deps;
     const claimsAnswered = this.claimer.stop();
     for (const attempt of [...this.ahead.takeAll(), ...this.inputs.takeAll()])
       this.giveBack(attempt, { kind: 'release' });
     this.reporter.flush();
-    await this.patience.wait(() => this.waitUntil - this.stopGraceMs);
+    const isIdle = (): boolean => this.running.size === 0;
+    await this.patience.wait(isIdle, () => this.waitUntil - this.stopGraceMs);
     for (const attempt of [...this.running]) attempt.abort('shutdown');
     // A handler that stops at once is not handed back over its head, however short the time is.
     await new Promise<void>((resolve) => afterIo(clock, resolve));
-    await this.patience.wait(() => this.waitUntil);
+    await this.patience.wait(isIdle, () => this.waitUntil);
     for (const attempt of this.running)
       if (!attempt.gone && !attempt.reported) this.giveBack(attempt, { kind: 'release' });
-    await within(
-      clock,
-      LAST_CALLS_MS,
-      claimsAnswered.then(() => this.reporter.idle()).then(() => this.claimer.close()),
-    );
+    await this.lastCalls(claimsAnswered);
     this.stopListening();
     this.endsWatch.close();
     this.stuck.close();

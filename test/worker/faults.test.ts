@@ -209,6 +209,42 @@ describe('a fault of one ending', () => {
   });
 });
 
+describe('the results of a worker that drains', () => {
+  /** Completions that are answered, or fail, after so long. */
+  const answeredAfter = (delayMs: number, fails: boolean) => {
+    h = harness((inner, clock) => ({
+      execute: (async (commands: Commands) => {
+        if (!commands.some(({ name }) => name === 'completeExecution')) return inner.execute(commands);
+        await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
+        if (fails) throw fault().error;
+        return inner.execute(commands);
+      }) as Backend['execute'],
+    }));
+    return h;
+  };
+
+  it.each([
+    [
+      'wait for their turn on a slow link as long as the drain may take',
+      20_000,
+      false,
+      { completed: 1, lost: 0 },
+      20_500,
+    ],
+    ['do not delay it for longer than five seconds when they meet faults', 100, true, { completed: 0 }, 5_500],
+  ])('%s', async (_what, delayMs, fails, expected, withinMs) => {
+    const { a, clock, flow, worker: startWorker, pass } = answeredAfter(delayMs, fails);
+    const task = a.task('t', () => 1);
+    const worker = await startWorker();
+    await task.run();
+    await pass(20);
+    const startedAt = clock.now();
+    await flow(worker.drain({ timeout: '25s' }));
+    expect(worker.stats()).toMatchObject(expected);
+    expect(clock.now() - startedAt).toBeLessThan(withinMs);
+  });
+});
+
 describe('a call beside an ending that the engine accepted is refused, and answered first', () => {
   /** The engine gets the named call after the completion, whose answer arrives last. */
   const overtaking = (named: string) => (inner: Backend, clock: VirtualClock) => {
