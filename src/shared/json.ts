@@ -3,10 +3,10 @@
  * refused. What the types show is allowed (travel.ts): members that are undefined or functions are left out, and an
  * undefined item of a list is null.
  */
-import { propertyOf, tried } from '../util/thrown.js';
+import { tried } from '../util/thrown.js';
 import { kindOf, shown } from './shown.js';
 
-/** A value that cannot be written as JSON. The message quotes nothing of it but names of members. */
+/** A value that cannot be written as JSON. The message quotes nothing of it but indexes, and names that are identifiers. */
 export class NoJson extends Error {
   constructor(
     message: string,
@@ -23,7 +23,7 @@ const LOST: ReadonlySet<string> = new Set(
   ),
 );
 
-/** How many values may still be looked at. A value that stands in many places of another would take for ever. */
+/** How many values may still be looked at. A value that occurs in many places of another is visited each time. */
 let valuesLeft = 0;
 
 /**
@@ -60,11 +60,14 @@ function isPlain(value: unknown): boolean {
 }
 
 function hasPlainMembers(value: object): boolean {
+  const { toJSON } = value as { readonly toJSON?: unknown };
+  if (toJSON !== undefined)
+    return kindOf(value) === 'Date' && toJSON === Date.prototype.toJSON && !Number.isNaN(Number(value));
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) if (!isPlain(value[i])) return false;
     return true;
   }
-  if (!isPlainObject(value)) return kindOf(value) === 'Date' && !Number.isNaN(Number(value));
+  if (!isPlainObject(value)) return false;
   for (const key in value) if (!isPlain((value as Record<string, unknown>)[key])) return false;
   return true;
 }
@@ -72,8 +75,7 @@ function hasPlainMembers(value: object): boolean {
 /** Whether JSON writes the members of an object, and they are all there is to it. */
 function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === null || prototype === Object.prototype) return true;
-  return kindOf(value) === 'Object' && propertyOf(value, 'toJSON') === undefined;
+  return prototype === null || prototype === Object.prototype || kindOf(value) === 'Object';
 }
 
 /** Refuses what JSON would lose. JSON.stringify calls it with the object that has the member as `this`. */
@@ -128,9 +130,10 @@ function lostObject(value: unknown, written: object | null): string | undefined 
   return ArrayBuffer.isView(written) || LOST.has(kind) || isEmpty ? shown(written) : undefined;
 }
 
-/** Most characters of a name in a message, and most names. */
-const MAX_NAME = 40;
+/** Most names in a message. */
 const MAX_NAMES = 16;
+/** Names that a message quotes. Others can be keys of a map, such as addresses of customers. */
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]{0,39}$/u;
 
 function sentenceOf(lost: string, path: readonly string[]): string {
   if (path.length === 0) return `${lost} cannot be written as JSON.`;
@@ -140,10 +143,8 @@ function sentenceOf(lost: string, path: readonly string[]): string {
 function pathText(path: readonly string[]): string {
   const names = path.slice(0, MAX_NAMES).map((name, index) => {
     if (/^(0|[1-9]\d{0,9})$/.test(name)) return `[${name}]`;
-    const short = name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME)}…`;
-    return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) && short === name
-      ? `${index === 0 ? '' : '.'}${short}`
-      : `[${JSON.stringify(short)}]`;
+    if (!IDENTIFIER.test(name)) return '[…]';
+    return index === 0 ? name : `.${name}`;
   });
   return names.join('') + (path.length > MAX_NAMES ? '…' : '');
 }

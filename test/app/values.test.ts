@@ -72,6 +72,9 @@ describe('payloads', () => {
     [1n, 'a bigint'],
     [Symbol('x'), 'a symbol'],
     [{ toJSON: () => new Map() }, 'a Map'],
+    [Object.defineProperty({}, 'toJSON', { value: () => new Map() }), 'a Map'],
+    [Object.assign([1], { toJSON: () => new Map() }), 'a Map'],
+    [Object.assign(new Date(0), { toJSON: () => new Map() }), 'a Map'],
     [
       (function* () {
         yield 1;
@@ -81,7 +84,7 @@ describe('payloads', () => {
   ];
   it.each(LOST)('are refused when JSON would lose them without a word: %s', (value, name) => {
     expect(() => written(value)).toThrow(`The result: ${name} cannot be written as JSON.`);
-    const path = 'orders[1]["sold at"].lines';
+    const path = 'orders[1][…].lines';
     const around = { orders: [{}, { 'sold at': { total: 1, lines: value } }] };
     expect(() => written(around)).toThrow(
       `The result: its member ${path} is ${name}, which cannot be written as JSON.`,
@@ -116,7 +119,9 @@ describe('payloads', () => {
     const names = Array.from({ length: 20 }, (_, index) => `n${index}`);
     const deep = names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), new Map());
     expect(() => written(deep)).toThrow(/its member n0\.n1\.[n\d.]*n15… is a Map/);
-    expect(() => written({ ['k'.repeat(100)]: NaN })).toThrow(`its member ["${'k'.repeat(40)}…"] is NaN`);
+    // Keys of a map can be what nobody else may read.
+    for (const key of ['k'.repeat(100), 'jane@example.com'])
+      expect(() => written({ [key]: { n: NaN } })).toThrow(/its member \[…\]\.n is NaN/);
   });
 
   it('are refused at once when one object stands in a great many places', () => {
