@@ -50,7 +50,7 @@ export function filesOf(names: readonly string[]): {
   return files;
 }
 
-/** A folder with this file has a store that has held something: without a journal, it has lost that. */
+/** Marks a folder whose store has held data. If its journal is missing, the data is lost. */
 const MARK = 'store.mark';
 
 export const isMarked = (names: readonly string[]): boolean => names.includes(MARK);
@@ -63,7 +63,7 @@ export const journalLost = (): EngineError =>
       'Restore a copy of the folder, or remove that file to begin a new store.',
   );
 
-/** Marks the folder. A folder without a mark is only less protected, so a failure is none of the store. */
+/** Marks the folder. Failures are ignored: without the mark, only the loss of the journal goes unnoticed. */
 export function markFolder(disk: Disk, folder: string): void {
   try {
     if (isMarked(disk.list(folder))) return;

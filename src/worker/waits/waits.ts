@@ -490,7 +490,7 @@ export class Waits {
     return first !== undefined && (first.at <= this.attempt.serverNow() || ends.some(isRecorded)) ? first : undefined;
   }
 
-  /** The end of a wait: that which was recorded, or its time, which may be to come. */
+  /** The recorded end of a wait, or the time at which it will end. */
   private overOf(wait: Blocked): Over | undefined {
     const { keys, condition, until = Infinity, endedAt = Infinity } = wait;
     const decided = wait.children?.decided();
