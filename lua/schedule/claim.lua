@@ -169,11 +169,14 @@ local function candidates(call, group, limit)
   return ids, nil, of
 end
 
+-- Bytes of the input. Needs given loaded.
+local function input_bytes_of(execution) return tonumber(string.match(execution.given, '^[^\t]*\t(%d+)')) end
+
 -- Loads an input that is not in the record. Work whose input is lost cannot run. Long inputs are left in their keys for
 -- their owner to read; `leaves`: all of them, and the client fetches short ones beside this call.
 function ff.load_input(execution, leaves)
   local key = execution.key .. SUFFIX.input
-  local bytes = tonumber(string.match(execution.given, '^[^\t]*\t(%d+)'))
+  local bytes = input_bytes_of(execution)
   if leaves or bytes and bytes > LIMIT.max_claimed_input_bytes then
     if guarded('STRLEN', key) ~= bytes then ff.damaged('the input is missing') end
     execution.input = false
@@ -210,11 +213,16 @@ local function timing_of(timeout_at, remaining_ms)
   return ff.timing_text(timeout_at, remaining_ms, '')
 end
 
--- The end of an attempt with this timeout that starts now, or the stored remaining time for work that was claimed
--- ahead.
-local function times_of(call, group, time_ms)
+-- Whether the owner has to read the input, because it is too long for a claim. Needs the input loaded.
+local function is_fetched(execution)
+  return execution.input == false and input_bytes_of(execution) > LIMIT.max_claimed_input_bytes
+end
+
+-- The end of an attempt with this timeout that starts now, or the stored remaining time of one that begins later: it was
+-- claimed ahead, or its input is fetched.
+local function times_of(call, group, execution, time_ms)
   if not time_ms then return '', '' end
-  if group.ahead then return '', ff.digits(time_ms) end
+  if group.ahead or is_fetched(execution) then return '', ff.digits(time_ms) end
   return ff.digits(call.now + time_ms), ''
 end
 
@@ -223,7 +231,7 @@ function ff.take_first(call, group, execution, ticket)
   local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
   -- It can have ended before its first attempt, and been replayed.
   local attempt_type = execution.next_attempt == NEXT.replay and ATTEMPT.replay or ''
-  local timeout_at, remaining_ms = times_of(call, group, timeout_ms)
+  local timeout_at, remaining_ms = times_of(call, group, execution, timeout_ms)
   local attempt = (timeout_ms or attempt_type ~= '') and attempt_type .. '\t\t' .. timeout_at .. '\t' .. remaining_ms or ''
   return {
     execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. ticket,
@@ -253,7 +261,7 @@ function ff.take_again(call, group, execution, ticket)
   local resumed = not reclaimed and execution.next_attempt == NEXT.resume
   local time_ms
   if resumed then time_ms = ff.time(execution.attempt_timeout_remaining_ms) else time_ms = ff.rules(execution.rules).attempt_timeout_ms end
-  local timeout_at, remaining_ms = times_of(call, group, time_ms)
+  local timeout_at, remaining_ms = times_of(call, group, execution, time_ms)
   local index = resumed and attempts - 1 or attempts
   local index_text = index == 0 and '' or ff.digits(index)
   local take = {
@@ -294,13 +302,14 @@ end
 
 -- The take of a plain claim for an execution with tags or rules, beside its fence; `expiry` is the time of its timer,
 -- as a number and as a text. Executions of a claim mostly have the same rules.
-local function plain_take_of(call, group, rules)
+local function plain_take_of(call, group, execution)
+  local rules, fetched = execution.rules, is_fetched(execution)
   local take = group.take
-  if take and take.rules == rules then return take end
+  if take and take.rules == rules and take.fetched == fetched then return take end
   local timeout_ms = rules ~= '' and ff.rules(rules).attempt_timeout_ms
-  local timeout_at, remaining_ms = times_of(call, group, timeout_ms)
+  local timeout_at, remaining_ms = times_of(call, group, execution, timeout_ms)
   take = {
-    is_plain = true, rules = rules, kind = CLAIM.fresh, attempt_type = '', index = '0', earlier = '',
+    is_plain = true, rules = rules, fetched = fetched, kind = CLAIM.fresh, attempt_type = '', index = '0', earlier = '',
     timeout_at = timeout_at, remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms),
     -- The times in the text of the event; false without any.
     attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms, expiry = group.expiry, expires_at = group.expires_at,
@@ -339,7 +348,7 @@ local function plan_one(call, group, id, queue, tickets, at)
     if execution.input == LIMIT.spilled then ff.load_input(execution, call.settings.leaves_inputs) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
-    if execution.extras ~= '' then execution.take = plain_take_of(call, group, execution.rules) end
+    if execution.extras ~= '' then execution.take = plain_take_of(call, group, execution) end
     plan.plain = plan.plain + 1
   else
     if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end

@@ -11,7 +11,7 @@ const attempt = {
   attemptIndex: fact.counter(),
   /** Absent while the attempt's timeout is stopped, or without one. */
   attemptTimeoutAt: fact.optionalNumber(),
-  /** The attempt's timeout while it is stopped, because the claim was made ahead of the handler, ms. */
+  /** The attempt's timeout while it is stopped, because the handler begins later than the claim, ms. */
   attemptTimeoutRemainingMs: fact.optionalNumber(),
 };
 
@@ -28,7 +28,7 @@ export const leaseEvents = {
   }),
   /** A worker took the execution and resumes its interrupted attempt. */
   execution_resumed: event('execution_resumed', 's', EXECUTION, { fence, lease, attempt, metering }),
-  /** The handler of an attempt that was claimed ahead started: its timeout runs from now. */
+  /** The handler of an attempt that was claimed before it could begin started: its timeout runs from now. */
   attempt_begun: event('attempt_begun', 'b', EXECUTION, { attempt: { attemptTimeoutAt: fact.number() } }),
   lease_renewed: event('lease_renewed', 'n', EXECUTION, { lease: { leaseExpiresAt: fact.number() } }),
   /** The engine recorded that the lease ran out; the execution waits to be reclaimed. */

@@ -268,11 +268,12 @@ export const leaseRules: readonly LogRule[] = [
       if (!isAcquisition(event)) return true;
       const timeMs =
         event.type === 'execution_resumed' ? past.remainingMs : past.created.policy?.timeoutPolicy?.attemptTimeoutMs;
-      // The attempt's timeout runs, or is stopped because the attempt was claimed ahead.
-      const runs = event.attemptTimeoutAt === (timeMs === undefined ? undefined : event.at + timeMs);
-      return event.attemptTimeoutRemainingMs === undefined
-        ? runs
-        : event.attemptTimeoutAt === undefined && event.attemptTimeoutRemainingMs === timeMs;
+      if (timeMs === undefined)
+        return event.attemptTimeoutAt === undefined && event.attemptTimeoutRemainingMs === undefined;
+      // The attempt's timeout is stopped because the attempt begins later than its claim, or runs.
+      const isStopped = event.attemptTimeoutAt === undefined && event.attemptTimeoutRemainingMs === timeMs;
+      const runs = event.attemptTimeoutAt === event.at + timeMs && event.attemptTimeoutRemainingMs === undefined;
+      return isStopped || (runs && past.created.payloadBytes <= LIMITS.maxClaimedInputBytes);
     },
   },
 ];

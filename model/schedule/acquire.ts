@@ -49,9 +49,13 @@ export function attemptTimeOf(execution: ReadonlyExecution): number | undefined 
   return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
 }
 
+/** Whether the input is too long for a claim: its owner reads it, and its attempt begins with `beginAttempt`. */
+const isFetched = ({ payloadBytes }: ReadonlyExecution): boolean => payloadBytes > LIMITS.maxClaimedInputBytes;
+
 /** The input, if it is short enough for a claim. */
-export function carriedInput(view: View, { executionId, payloadBytes }: ReadonlyExecution): Uint8Array | undefined {
-  if (payloadBytes > LIMITS.maxClaimedInputBytes) return undefined;
+export function carriedInput(view: View, execution: ReadonlyExecution): Uint8Array | undefined {
+  const { executionId, payloadBytes } = execution;
+  if (isFetched(execution)) return undefined;
   return payloadBytes === 0 ? NO_BYTES : (view.executions.input(executionId) ?? NO_BYTES);
 }
 
@@ -74,6 +78,7 @@ export function acquire(
 ): ClaimedExecution {
   const ids = args.claims[position] as ClaimIds;
   const resumed = isResumed(execution);
+  const beginsLater = args.ahead || isFetched(execution);
   const claimed: ClaimedExecution = {
     executionId: execution.executionId,
     leaseId: ids.leaseId,
@@ -83,8 +88,8 @@ export function acquire(
     claimKind: claimKindOf(execution),
     attemptType: attemptTypeOf(execution),
     leaseExpiresAt: now + args.leaseTtlMs,
-    attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
-    attemptTimeoutRemainingMs: args.ahead ? remainingMs : undefined,
+    attemptTimeoutAt: remainingMs === undefined || beginsLater ? undefined : now + remainingMs,
+    attemptTimeoutRemainingMs: beginsLater ? remainingMs : undefined,
     executionDeadlineAt: execution.executionDeadlineAt,
     executionKind: execution.executionKind,
     priority: execution.priority,

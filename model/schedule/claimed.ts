@@ -33,11 +33,11 @@ export const claimedExecution = z.object({
   payloadEncoding: field.encoding.optional(),
   /** Absent when an attempt is resumed. */
   attemptType: field.wordOf(ATTEMPT_TYPES).optional(),
-  /** Absent without a timeout, or when claimed ahead: the timeout starts with `beginAttempt`. */
+  /** Absent without a timeout, or when it starts with `beginAttempt`. */
   attemptTimeoutAt: field.timestampMs.optional(),
   /**
-   * For a claim made ahead: the timeout of the attempt, ms, which starts with `beginAttempt`. Absent without a timeout;
-   * then `beginAttempt` is not needed.
+   * The timeout of the attempt, ms, if it starts with `beginAttempt`: for a claim made ahead, and for one without the
+   * input. Absent if `beginAttempt` is not needed.
    */
   attemptTimeoutRemainingMs: field.durationMs.optional(),
   executionDeadlineAt: field.timestampMs.optional(),

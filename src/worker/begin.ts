@@ -1,7 +1,7 @@
 /**
- * Starts attempt timeouts. Work that was claimed ahead waits inside the worker, and that time must not count against
- * its attempt timeout: such a claim (`ahead: true`) does not start the timeout, and `beginAttempt` starts it once the
- * handler is called. Begins in one turn of the event loop share a call for each partition. A handler that has ended by
+ * Starts attempt timeouts. Work that was claimed ahead waits inside the worker, as does work whose input was too long for
+ * its claim, and that time must not count against its attempt timeout: such a claim does not start the timeout, and
+ * `beginAttempt` starts it once the handler is called. Begins in one turn of the event loop share a call for each partition. A handler that has ended by
  * then needs no begin, so short tasks cost nothing.
  */
 import type { Command } from '../../model/machine.js';
@@ -26,7 +26,7 @@ export class Beginner {
 
   constructor(private readonly options: BeginnerOptions) {}
 
-  /** Call this when the handler of an attempt that was claimed ahead is called. */
+  /** Call this when the handler of an attempt whose claim did not start its timeout is called. */
   begin(attempt: Attempt): void {
     this.called.push(attempt);
     if (this.called.length === 1) afterIo(this.options.clock, () => this.flush());

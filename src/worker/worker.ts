@@ -88,7 +88,7 @@ export class TaskWorker implements Worker {
   private readonly running = new Bag<Attempt>();
   private readonly ahead: Ahead;
   private readonly inputs: Inputs;
-  private readonly beginner: Beginner | undefined;
+  private readonly beginner: Beginner;
   private readonly stuck: StuckHandlers;
   private readonly resting: RestingKinds;
   private readonly blockers: Blockers;
@@ -137,7 +137,7 @@ export class TaskWorker implements Worker {
       onOverdue: (attempt) => this.giveBack(attempt, { kind: 'release' }),
       onUnreadable: (attempt, error) => this.giveBack(attempt, unreadableInput(error)),
     });
-    this.beginner = claimAhead > 0 ? new Beginner({ backend, clock, onError }) : undefined;
+    this.beginner = new Beginner({ backend, clock, onError });
     this.stuck = new StuckHandlers({
       clock,
       slots: settings.slots,
@@ -386,7 +386,7 @@ export class TaskWorker implements Worker {
     attempt.start();
     this.endsWatch.started();
     // `beginAttempt` is needed only for a timeout that the claim did not start.
-    if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
+    if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner.begin(attempt);
     runHandler(task, attempt, this.runs);
   }
 

@@ -80,6 +80,21 @@ describe('a long input', () => {
     expect(worker.stats()).toMatchObject({ completed: 1, ahead: 0 });
   });
 
+  it('does not take from the time of its attempt while it is on its way', async () => {
+    slowly(3_000);
+    const task = h.a.task('t', { timeout: { attempt: '2s' } }, size);
+    const slow = h.a.task('slow', { timeout: { attempt: '2s' }, retry: { failures: 0 } }, ({ signal }) => {
+      return new Promise<number>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    });
+    const worker = await h.worker({ slots: 1 });
+    expect(await h.flow(task.run(new Uint8Array(LONG)).result())).toBe(LONG);
+    const startedAt = h.clock.now();
+    await expect(h.flow(slow.run(new Uint8Array(LONG)).result())).rejects.toMatchObject({ code: 'run_expired' });
+    // The time of the input, and that of the handler.
+    expect(h.clock.now() - startedAt).toBeGreaterThanOrEqual(5_000);
+    expect(worker.stats().completed).toBe(1);
+  });
+
   it('that waits too long for its turn is handed back to a worker that is nearer, without a loss', async () => {
     slowly(4_000);
     const near = app({ backend: h.inner, clock: h.clock, closeBackend: false });
