@@ -84,14 +84,16 @@ async function fill(
 /** Groups whose payloads one answer may carry: on a slow link the answer to all of them could be late. */
 function groupsOf(unfilled: readonly Unfilled[]): Unfilled[][] {
   const groups: Unfilled[][] = [];
-  let left = 0;
+  let bytes = 0;
   for (const execution of unfilled) {
-    if (execution.payloadBytes > left) {
-      groups.push([]);
-      left = LIMITS.maxPartBytes;
+    bytes += execution.payloadBytes;
+    const group = groups.at(-1);
+    if (group !== undefined && bytes <= LIMITS.maxPartBytes) {
+      group.push(execution);
+      continue;
     }
-    groups.at(-1)?.push(execution);
-    left -= execution.payloadBytes;
+    groups.push([execution]);
+    bytes = execution.payloadBytes;
   }
   return groups;
 }
