@@ -168,8 +168,10 @@ describe('after a block that no call explains', () => {
       block(150);
     });
     await pause(30);
-    expect(said).toHaveLength(1);
-    expect(said[0]?.culprit).toBeUndefined();
+    // A busy machine may have stalled the process as well.
+    const counted = said.splice(0);
+    expect(counted.length).toBeGreaterThan(0);
+    expect(counted.filter(({ culprit }) => culprit !== undefined)).toEqual([]);
     return { said, call };
   }
 
@@ -188,8 +190,10 @@ describe('after a block that no call explains', () => {
       call(runOf('after'), () => pause(2)),
     ]);
     await pause(30);
-    expect(said[1]).toMatchObject({ tasks: ['culprit'], culprit: 'culprit' });
-    expect([...(said[1]?.blockers.keys() ?? [])]).toEqual([culprit]);
+    const [known, ...others] = said.filter(({ blockers }) => blockers.size > 0);
+    expect(known).toMatchObject({ tasks: ['culprit'], culprit: 'culprit' });
+    expect([...(known?.blockers.keys() ?? [])]).toEqual([culprit]);
+    expect(others).toEqual([]);
   });
 
   it("code outside of handlers is nobody's, also code that a handler left behind", async () => {
@@ -199,9 +203,11 @@ describe('after a block that no call explains', () => {
     over.isOver = true;
     await call(runOf('t'), () => pause(60));
     await pause(20);
-    expect(said[1]?.culprit).toBeUndefined();
+    expect(said.length).toBeGreaterThan(0);
+    const before = said.length;
     block(150);
     await pause(30);
-    expect(said[2]?.culprit).toBeUndefined();
+    expect(said.length).toBeGreaterThan(before);
+    expect(said.filter(({ culprit }) => culprit !== undefined)).toEqual([]);
   });
 });
