@@ -27,7 +27,7 @@ import type { DeploymentSettings, GivenSettings } from '../backend/settings.js';
 import type { DeploymentRecord } from './boot/deployment.js';
 import type { Client } from './connection/clients.js';
 import { callFunction } from './connection/function-call.js';
-import { inOneWrite, primariesOf } from './connection/clients.js';
+import { inOneWrite, nodeOf, primariesOf } from './connection/clients.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
@@ -125,7 +125,7 @@ export class ValkeyBackend {
       client: () => this.commands,
       inOneWrite: (send) => inOneWrite(this.client, send),
       retrier: this.attempts,
-      isCluster: this.client.isCluster,
+      nodeOf: (key) => nodeOf(this.client, key),
     });
     this.longBytes = new LongBytes(prefix, this.transfers);
     this.library = library(kind);
@@ -374,7 +374,7 @@ export class ValkeyBackend {
     try {
       replies = (await this.call(name, keys, argv, this.attempts.fromNow(), staging)) as WireReply[];
     } catch (error) {
-      return this.withoutCreations(partition, commands, error as EngineError);
+      return this.withoutCreations(partition, commands, stagedFromBytes, error as EngineError);
     }
     const setAside = takeSetAside(replies, partition);
     if (setAside.length > 0) this.connection.tell(new SetAsideError(partition, setAside));
@@ -392,7 +392,7 @@ export class ValkeyBackend {
     if (answers.length < commands.length) {
       // All bytes were in the call, so the library reads the arguments in another form.
       if (stagedFromBytes === Infinity) throw libraryMismatch(this.connection.label);
-      answers.push(...(await this.decideRest(partition, commands.slice(answers.length))));
+      answers.push(...(await this.decideRest(partition, commands.slice(answers.length), Infinity)));
     }
     return answers;
   }
@@ -401,18 +401,24 @@ export class ValkeyBackend {
   private async withoutCreations(
     partition: string,
     commands: readonly ParsedCommand[],
+    stagedFromBytes: number,
     refused: EngineError,
   ): Promise<Answer[]> {
     const rest = commands.filter((command) => !addsToStore(command));
     if (refused.code !== 'server_memory_full' || rest.length === 0 || rest.length === commands.length) throw refused;
-    const answers = await this.decideRest(partition, rest);
+    const answers = await this.decideRest(partition, rest, stagedFromBytes);
     return commands.map((command) => (addsToStore(command) ? faulty(refused) : (answers.shift() as Answer)));
   }
 
-  /** Runs the remaining commands of a call, with all bytes in the call. A fault affects only these commands. */
-  private async decideRest(partition: string, commands: readonly ParsedCommand[]): Promise<Answer[]> {
+  /** Runs the remaining commands of a call. A fault affects only these commands. */
+  private async decideRest(
+    partition: string,
+    commands: readonly ParsedCommand[],
+    stagedFromBytes: number,
+  ): Promise<Answer[]> {
     try {
-      return await this.decide(partition, commands, Infinity);
+      // Bytes that were stored before a call may have to be in it now.
+      return [...(await runInParts(commands, (part) => this.decide(partition, part, stagedFromBytes)))];
     } catch (error) {
       return commands.map(() => faulty(error as EngineError));
     }

@@ -3,7 +3,7 @@
  * parts: a renewal behind 100 MiB on a slow link would come after the end of its lease. Transfers take turns part by
  * part, so a short one does not wait for a long one. The time of a part begins when it leaves.
  */
-import { EngineError } from '../../model/errors.js';
+import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 
@@ -20,18 +20,21 @@ export interface TransfersOptions {
   /** Runs a function that sends several commands, which leave in one write. */
   readonly inOneWrite: <Value>(send: () => Value) => Value;
   readonly retrier: Pick<CallRetrier, 'read' | 'make' | 'fromNow' | 'isOver'>;
-  /** Whether the keys are on several nodes. */
-  readonly isCluster: boolean;
+  /** The node that has a key, by any name. */
+  readonly nodeOf: (key: string) => string;
 }
 
 /** Most bytes in flight to one node: enough to fill a fast link with a long round trip. */
 const MAX_IN_FLIGHT_BYTES = 1024 * 1024;
 
+/** Faults of parts that were tried for the whole time of a call. */
+const LATE: ReadonlySet<string> = new Set<ErrorCode>(['call_timeout', 'transport_failed']);
+
 /** Reports that a part was stored in another order, or not behind the parts before it. */
 const NOT_BEHIND = new Error('A part was not stored behind the others.');
 
 export class Transfers {
-  /** By hash tag in a cluster, where one node may not answer while the others do; otherwise there is one. */
+  /** By node: one may not answer while the others do. */
   private readonly queues = new Map<string, Queue>();
 
   constructor(private readonly options: TransfersOptions) {}
@@ -74,14 +77,11 @@ export class Transfers {
   }
 
   private run(key: string, bytes: number, move: Move): Promise<void> {
-    const { isCluster, retrier } = this.options;
-    const tag = isCluster ? key.slice(key.indexOf('{'), key.indexOf('}')) : '';
-    let queue = this.queues.get(tag);
+    const node = this.options.nodeOf(key);
+    let queue = this.queues.get(node);
     if (queue === undefined) {
-      // A client of a cluster has a queue for each partition that it uses, and several of them on a node.
-      const most = isCluster ? LIMITS.maxPartBytes : MAX_IN_FLIGHT_BYTES;
-      queue = new Queue(most, retrier, () => this.queues.delete(tag));
-      this.queues.set(tag, queue);
+      queue = new Queue(this.options.retrier, () => this.queues.delete(node));
+      this.queues.set(node, queue);
     }
     return queue.run(bytes, move);
   }
@@ -112,7 +112,6 @@ class Queue {
   private deadline = 0;
 
   constructor(
-    private readonly maxInFlightBytes: number,
     private readonly retrier: TransfersOptions['retrier'],
     private readonly onEmpty: () => void,
   ) {}
@@ -127,7 +126,7 @@ class Queue {
   private send(): void {
     for (let transfer = this.waiting[0]; transfer !== undefined; transfer = this.waiting[0]) {
       const bytes = Math.min(LIMITS.maxPartBytes, transfer.bytes - transfer.sent);
-      if (this.inFlightBytes + bytes > this.maxInFlightBytes) return;
+      if (this.inFlightBytes + bytes > MAX_IN_FLIGHT_BYTES) return;
       this.waiting.shift();
       void this.sendPart(transfer, bytes);
     }
@@ -153,7 +152,7 @@ class Queue {
   }
 
   private failed(transfer: Transfer, error: unknown): void {
-    const isLate = error instanceof EngineError && error.code === 'call_timeout';
+    const isLate = error instanceof EngineError && LATE.has(error.code);
     // A server that has answered nothing for the time of a call fails all that have waited as long.
     const hasStalled = isLate && this.retrier.isOver(this.deadline);
     const late = hasStalled ? this.waiting.filter(({ deadline }) => this.retrier.isOver(deadline)) : [];

@@ -1,8 +1,8 @@
 /**
  * Starts attempt timeouts. Work that was claimed ahead waits inside the worker, as does work whose input was too long for
  * its claim, and that time must not count against its attempt timeout: such a claim does not start the timeout, and
- * `beginAttempt` starts it once the handler is called. Begins in one turn of the event loop share a call for each partition. A handler that has ended by
- * then needs no begin, so short tasks cost nothing.
+ * `beginAttempt` starts it once the handler is called. Begins in one turn of the event loop share a call for each
+ * partition. A handler that has ended by then needs no begin, so short tasks cost nothing.
  */
 import type { Command } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';

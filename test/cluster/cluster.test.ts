@@ -1,6 +1,6 @@
 /** The engine on a cluster of three: it finds the nodes by itself, and is the same engine. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import fc from 'fast-check';
 import { Valkey } from 'iovalkey';
 import { run } from '../../fuzz/actions/run.js';
@@ -9,6 +9,8 @@ import { library } from '../../lua/library.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend/backend.js';
 import { conformance, seededUuids, testEngine } from '../../src/testing/index.js';
+import { addressOf } from '../../src/valkey/connection/address.js';
+import { connectCluster, established, nodeOf } from '../../src/valkey/connection/clients.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
 import { partitionOn, slotOf, until } from './support.js';
@@ -59,6 +61,14 @@ describe('a cluster', () => {
     await backend.ping();
     const libraries = await onEveryNode((node) => node.call('FUNCTION', 'LIST'));
     for (const list of libraries) expect(JSON.stringify(list)).toContain(`"${library('production').name}"`);
+  });
+
+  it('is known by the node of each key', async () => {
+    const client = connectCluster(addressOf({ url: urlOf(0) }), 5_000);
+    onTestFinished(() => client.disconnect());
+    await established(client, 5_000);
+    const known = NODES.map((node) => nodeOf(client, `p:${partitionKeyOf(partitionOn(cluster, node))}:log`));
+    expect(known).toEqual(cluster.nodes.map(({ host, port }) => `${host}:${port}`));
   });
 
   it('serves partitions of every node without a redirection, and lists the lanes of all', async () => {

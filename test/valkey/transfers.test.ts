@@ -1,6 +1,6 @@
 /** Long bytes move part by part over a link that they share, under a virtual clock. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { EngineError } from '../../model/errors.js';
+import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import { Transfers } from '../../src/valkey/transfers.js';
 
@@ -13,7 +13,12 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** Transfers over a link with a rate, to nodes of which some do not answer. */
-function setUp({ bytesPerSecond = 4 * MIB, isCluster = false, dead = '' } = {}) {
+function setUp({
+  bytesPerSecond = 4 * MIB,
+  nodeOf = (_key: string): string => '',
+  dead = '',
+  lateAs = 'call_timeout' as ErrorCode,
+} = {}) {
   const state = { dead, mostBytes: 0, moved: [] as string[], stored: new Map<string, Buffer>(), fault: '' };
   let freeAt = 0;
   let inFlight = 0;
@@ -43,7 +48,7 @@ function setUp({ bytesPerSecond = 4 * MIB, isCluster = false, dead = '' } = {}) 
   };
   const within = <Value>(call: () => Promise<Value>): Promise<Value> =>
     new Promise((resolve, reject) => {
-      setTimeout(() => reject(new EngineError('call_timeout', 'late.')), TIMEOUT_MS);
+      setTimeout(() => reject(new EngineError(lateAs, 'late.')), TIMEOUT_MS);
       call().then(resolve, reject);
     });
   const retrier = {
@@ -52,7 +57,7 @@ function setUp({ bytesPerSecond = 4 * MIB, isCluster = false, dead = '' } = {}) 
     fromNow: () => Date.now() + TIMEOUT_MS,
     isOver: (deadline: number) => Date.now() >= deadline,
   };
-  const transfers = new Transfers({ client: () => client, inOneWrite: (send) => send(), retrier, isCluster });
+  const transfers = new Transfers({ client: () => client, inOneWrite: (send) => send(), retrier, nodeOf });
   /** Stores bytes, and notes when and how it ended. */
   const store = (key: string, bytes: number): { end?: string; at?: number } => {
     const ended: { end?: string; at?: number } = {};
@@ -150,11 +155,26 @@ it('a part that is not stored behind the others ends its transfer without the re
 });
 
 it('a node of a cluster that does not answer holds the bytes of its own partitions only', async () => {
-  const { store } = setUp({ isCluster: true, dead: '{fp:0}' });
+  const { store } = setUp({ nodeOf: (key) => key.slice(0, key.indexOf('}')), dead: '{fp:0}' });
   const dead = Array.from({ length: 4 }, (_, each) => store(`{fp:0}:${each}`, 8 * MIB));
   const other = store('{fp:1}', MIB);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(other).toEqual({ end: 'stored', at: 250 });
   await vi.runAllTimersAsync();
   expect(dead).toEqual(dead.map(() => ({ end: 'call_timeout', at: TIMEOUT_MS })));
+});
+
+it('partitions of one node share its link', async () => {
+  const { state, store } = setUp({ bytesPerSecond: 2 * MIB, nodeOf: (key) => (key.startsWith('{fp:1') ? 'a' : 'b') });
+  const all = Array.from({ length: 64 }, (_, each) => store(`{fp:${each}}:k`, MIB));
+  await vi.runAllTimersAsync();
+  expect(all.map(({ end }) => end)).toEqual(all.map(() => 'stored'));
+  expect(state.mostBytes).toBe(2 * MIB);
+});
+
+it('transfers to a server that cannot be reached fail together, once they have waited as long as a call', async () => {
+  const { store } = setUp({ dead: 'k', lateAs: 'transport_failed' });
+  const all = Array.from({ length: 20 }, (_, each) => store(`k${each}`, MIB));
+  await vi.runAllTimersAsync();
+  expect(all).toEqual(all.map(() => ({ end: 'transport_failed', at: TIMEOUT_MS })));
 });

@@ -4,6 +4,7 @@
  */
 import { Cluster, Valkey, type ClusterOptions, type RedisOptions } from 'iovalkey';
 import { EngineError } from '../../../model/errors.js';
+import { crc16 } from '../../../model/ids.js';
 import type { Address } from './address.js';
 import { AnnouncedAddresses } from './announced-addresses.js';
 import { connectorWith, sentinelConnectorWith } from './connectors.js';
@@ -13,6 +14,9 @@ import { CallNotSent, connectionFault, forgetFault, nameFaults, nameOf, NodeFaul
 
 /** A client for one node or for a cluster. */
 export type Client = Valkey | Cluster;
+
+/** Slots of a cluster. */
+const SLOT_COUNT = 16_384;
 
 /** Delay between tries to reach a lost server, ms: short at first, a second at most. */
 const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), 1_000);
@@ -188,6 +192,13 @@ export function inOneWrite<T>(client: Client, send: () => T): T {
   } finally {
     stream.uncork();
   }
+}
+
+/** The node that has a key with a hash tag, by any name, as far as the client knows. */
+export function nodeOf(client: Client, key: string): string {
+  if (!(client instanceof Cluster)) return '';
+  const tag = key.slice(key.indexOf('{') + 1, key.indexOf('}'));
+  return client.slots[crc16(Buffer.from(tag)) % SLOT_COUNT]?.[0] ?? '';
 }
 
 /** Every primary behind a client. */
