@@ -32,9 +32,12 @@ local function purge(call, flow, walks)
   ff.apply.flow_purged(call, flow)
 end
 
+-- The flow and its walks stay in quarantine until a first member is purged: until then members can be replayed.
 local function forget(call, flow, walks, members, kept_until)
-  if members[1] and flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
-  end_walks(call, flow, walks, members)
+  if members[1] then
+    if flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
+    end_walks(call, flow, walks, members)
+  end
   for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
   -- A further member has a longer retention, or is kept for good.
   if kept_until then ff.apply.flow_finished(call, flow, kept_until) end

@@ -310,12 +310,13 @@ test('a judge that ended while an edge to it could not be read cancels the racer
 });
 
 /** A flow of many members that is cancelled: a walk has the rest to do. Answers the name of the walk. */
-async function manyCancelled() {
+async function manyCancelled(more: object = {}) {
   const { admin, engine } = world;
   const flowId = engine.executionId();
   const members = Array.from({ length: 150 }, () => ({
     ...{ executionId: engine.executionId(), laneId: LANE, executionKind: 'k' },
     delayUntil: engine.now() + 5_000_000,
+    ...more,
   }));
   await engine.backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members } });
   await engine.backend.cancelFlowHeader({ flowId, reason: 'r' });
@@ -547,6 +548,26 @@ test.each(['is purged', 'is given up'])(
     expect(await setAside()).toEqual([]);
   },
 );
+
+test('the lost walk of a flow stays in quarantine while all members are kept longer', async () => {
+  const { admin, engine } = world;
+  const kept = { policy: { streamPolicy: { retentionTtlMs: 6 * RETENTION_MS } } };
+  const { walk, purgeAt, describe } = await manyCancelled(kept);
+  await admin.del(walk);
+  await due();
+  await engine.backend.verifyPartition({ partition: PARTITION });
+  await due();
+  const entries = await setAside();
+  expect(entries.map((name) => name.replace(/:.*/, ''))).toEqual(['walk']);
+  const firstPurgeAt = (await purgeAt()) as number;
+  await later(3 * RETENTION_MS);
+  expect(await purgeAt()).toBeGreaterThan(firstPurgeAt);
+  expect(await setAside()).toEqual(entries);
+  await later(6 * RETENTION_MS);
+  for (let pass = 0; pass < 3; pass++) await due();
+  expect(await describe()).toBeUndefined();
+  expect(await setAside()).toEqual([]);
+});
 
 test('counts that are too high stay while more is in quarantine than a verification looks through', async () => {
   const { admin, engine } = world;
