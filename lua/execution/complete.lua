@@ -76,7 +76,10 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
     local malformed = ff.fence_shape(fence, group.source, execution)
     if malformed then return malformed end
   end
-  if execution.situation == SITUATION.completed and ff.was_last_owner(execution, fence) then return KIND.completed end
+  if execution.situation == SITUATION.completed and ff.was_last_owner(execution, fence) then
+    ff.discard_bytes(ff.result_key(execution), result_payload_at)
+    return KIND.completed
+  end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
   if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then

@@ -229,6 +229,16 @@ it('of a creation that is a duplicate replace nothing and leave nothing', async 
   ]);
 });
 
+it('of a completion that is repeated replace nothing and leave nothing', async () => {
+  const output = long();
+  const { executionId } = await create(long());
+  const [claimed] = await claim(1);
+  await complete(claimed as ClaimedExecution, output);
+  await complete(claimed as ClaimedExecution, long());
+  expect(await deployed.backend.getExecutionResult({ executionId })).toEqual(output);
+  expect((await lives(executionId)).map(([, life]) => life)).toEqual(['for ever', 'for ever', 'for ever']);
+});
+
 it('of a completion that is refused leave nothing that stays', async () => {
   const { executionId } = await create(long());
   const [claimed] = await claim(1);
