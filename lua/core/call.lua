@@ -123,6 +123,7 @@ local function begin(call, argv, at)
   call.flow, call.counted, call.live, call.members_in_hand, call.completions = false, false, 0, false, false
   -- Whether the execution of the last step is in hand, see lua/step/record.lua.
   call.records_steps = false
+  -- Edges of one execution that share an entry of the log, see lua/flow/events.lua.
   call.together = false
   ff.no_moves()
   -- Notices to send, see lua/core/notices.lua.

@@ -76,6 +76,7 @@ function ff.due.flow(call, id, _, limit)
   end
   -- Until the purge begins a member can be replayed, and its flow has all its walks.
   local walks = (members[1] or not ids[1]) and ff.walks_of(call, id, members) or {}
+  -- The purge removes the flow from this list: one of another type must fail the pass before it writes.
   command('ZCARD', call.base .. KEY.flows)
   if not ids[1] then return { entity = flow, kind = 'flow', apply = purge, a = walks } end
   return { entity = flow, kind = 'flow', apply = forget, a = walks, b = members, c = kept_until, purged = #members }

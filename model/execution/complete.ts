@@ -53,7 +53,7 @@ export const completeExecution = operation({
       resultBytes: args.resultPayload?.byteLength,
       resultEncoding: args.resultEncoding,
       purgeAt: purgeAtOf(execution, now, settings.retentionMs),
-      // Nobody but the timer loop would give back what an operator ends.
+      // No worker gives back the admission of work that an operator completes; the timer loop does.
       admissionId: args.source === 'operator_override' ? undefined : admissionOf(view, execution),
     });
   },
