@@ -18,8 +18,6 @@ export interface Budget {
   readonly timeMs: number;
   /** Runs at most. */
   readonly runs: number;
-  /** Extra time while a declared answer is not reached, ms: a busy machine needs more. */
-  readonly patienceMs: number;
 }
 
 /** The subject of runs: anything, or flows with many members. The corpus is replayed only with `anything`. */
@@ -126,12 +124,9 @@ class Campaign {
   }
 
   private async lane(arena: Arena): Promise<void> {
-    const { path, timeMs, runs, patienceMs } = this.options;
-    const over = (): boolean => {
-      const elapsedMs = performance.now() - this.startedAt;
-      if (this.failing !== undefined || this.runs >= runs || elapsedMs >= timeMs + patienceMs) return true;
-      return elapsedMs >= timeMs && (timeMs === 0 || this.coverage.missing().length === 0);
-    };
+    const { path, timeMs, runs } = this.options;
+    const over = (): boolean =>
+      this.failing !== undefined || this.runs >= runs || performance.now() - this.startedAt >= timeMs;
     if (path !== undefined) return this.check(arena, this.options.seed, path);
     while (!over()) await this.check(arena, this.nextSeed++, undefined);
   }

@@ -109,11 +109,11 @@ export class Coverage {
     const answers = OPERATION_NAMES.flatMap((name) =>
       (DECLARED.get(name) ?? [])
         .filter((answer) => !this.counts.get(name)?.has(answer) && !ANSWERS_OF_OTHER_TESTS.has(`${name} ${answer}`))
-        .map((answer) => `${name} never answered ${answer}`),
+        .map((answer) => `${name} ${answer}`),
     );
     const events = Object.keys(EVENTS)
       .filter((type) => !this.events.has(type) && !OF_OTHER_TESTS.has(type))
-      .map((type) => `the event ${type} never happened`);
+      .map((type) => `the event ${type}`);
     return [...answers, ...events];
   }
 
