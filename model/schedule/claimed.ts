@@ -28,7 +28,10 @@ export const claimedExecution = z.object({
   priority: field.priority,
   /** Size of the input, bytes. */
   payloadBytes: field.count,
-  /** Empty when there is none; absent when it is longer than 32 KiB: read it with `readExecutionContext`. */
+  /**
+   * Empty when there is none; absent when it is longer than 32 KiB, or could not be fetched: read it with
+   * `readExecutionContext`.
+   */
   inputPayload: field.bytes.optional(),
   payloadEncoding: field.encoding.optional(),
   /** Absent when an attempt is resumed. */

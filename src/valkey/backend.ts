@@ -183,9 +183,12 @@ export class ValkeyBackend {
   private sendPart(partition: string, commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
     const bytes = bytesOf(commands);
     const storing = bytes > LIMITS.maxClaimedInputBytes ? this.longBytes.store(commands) : undefined;
-    return storing === undefined
-      ? this.calls.run(partition, commands, bytes)
-      : storing.then((stored) => this.calls.run(partition, commands, bytes - stored));
+    if (storing === undefined) return this.calls.run(partition, commands, bytes);
+    return storing.then(async (stored) => {
+      const answers = await this.calls.run(partition, commands, bytes - stored);
+      this.longBytes.removeRefused(commands, answers);
+      return answers;
+    });
   }
 
   /**

@@ -8,6 +8,7 @@ import { LIMITS } from '../../model/limits.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { bytesKey } from './keys.js';
 import { newName, stagedKey } from './staging.js';
+import type { Answer } from './answers.js';
 import type { Transfers } from './transfers.js';
 import { bufferOf } from './wire.js';
 
@@ -23,13 +24,21 @@ type Args = Parameters<typeof bytesKey>[2];
 interface Long {
   readonly args: Args;
   readonly slot: ByteSlot;
+  readonly name: string;
+  /** Where they are stored under the name. */
   readonly key: string;
   readonly bytes: Uint8Array;
 }
 
+/** Where bytes were stored: without a name if the server refused them. */
+interface Place {
+  readonly key: string;
+  readonly name: string | undefined;
+}
+
 /** Bytes that are stored before their call. */
 export class LongBytes {
-  private readonly places = new WeakMap<Args, Map<ByteSlot, { readonly name: string | undefined }>>();
+  private readonly places = new WeakMap<Args, Map<ByteSlot, Place>>();
 
   constructor(
     private readonly prefix: string,
@@ -37,7 +46,7 @@ export class LongBytes {
   ) {}
 
   /** Where the bytes of a command were stored, without a name if the server refused them; undefined if they are not long. */
-  placeOf(args: Args, slot: ByteSlot): { readonly name: string | undefined } | undefined {
+  placeOf(args: Args, slot: ByteSlot): Place | undefined {
     return this.places.get(args)?.get(slot);
   }
 
@@ -50,17 +59,38 @@ export class LongBytes {
     return all.length === 0 ? undefined : this.storeAll(all);
   }
 
+  /** Removes the stored bytes of commands that were refused. */
+  removeRefused(commands: readonly ParsedCommand[], answers: readonly Answer[]): void {
+    commands.forEach(({ args }, index) => {
+      const answer = answers[index];
+      // A command that met a fault may have run.
+      if (answer === undefined || answer.ok || 'fault' in answer) return;
+      for (const { key, name } of this.places.get(args as unknown as Args)?.values() ?? [])
+        if (name !== undefined) this.transfers.remove(key);
+    });
+  }
+
   private async storeAll(all: readonly Long[]): Promise<number> {
-    const stored = await Promise.all(
-      all.map(async ({ args, slot, key, bytes }) => {
-        const name = newName();
-        const isStored = await this.reach(this.transfers.store(stagedKey(key, name), bufferOf(bytes), STORED_FOR_MS));
-        const places = this.places.get(args) ?? new Map<ByteSlot, { readonly name: string | undefined }>();
-        this.places.set(args, places.set(slot, { name: isStored ? name : undefined }));
-        return isStored ? bytes.byteLength : 0;
-      }),
-    );
-    return stored.reduce((sum, bytes) => sum + bytes, 0);
+    const stores = all.map((long) => this.storeOne(long));
+    try {
+      const stored = await Promise.all(stores);
+      return stored.reduce((sum, bytes) => sum + bytes, 0);
+    } catch (error) {
+      // No call will name any of them.
+      stores.forEach((store, index) => {
+        const remove = (): void => this.transfers.remove((all[index] as Long).key);
+        store.then(remove, remove);
+      });
+      throw error;
+    }
+  }
+
+  /** @returns how many bytes were stored */
+  private async storeOne({ args, slot, key, name, bytes }: Long): Promise<number> {
+    const isStored = await this.reach(this.transfers.store(key, bufferOf(bytes), STORED_FOR_MS));
+    const places = this.places.get(args) ?? new Map<ByteSlot, Place>();
+    this.places.set(args, places.set(slot, { key, name: isStored ? name : undefined }));
+    return isStored ? bytes.byteLength : 0;
   }
 
   private async reach(storing: Promise<boolean>): Promise<boolean> {
@@ -78,7 +108,9 @@ export class LongBytes {
       const bytes = args[field];
       if (bytes === undefined || bytes.byteLength <= LIMITS.maxClaimedInputBytes) return [];
       const key = bytesKey(this.prefix, slot, args);
-      return key === undefined ? [] : [{ args, slot, key, bytes }];
+      if (key === undefined) return [];
+      const name = newName();
+      return [{ args, slot, name, key: stagedKey(key, name), bytes }];
     });
   }
 }

@@ -2,10 +2,9 @@
  * Fetches payloads of claimed executions from their keys, with one command for many executions of a call, because the
  * scripting engine would hash and copy every payload that it returns.
  */
-import type { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
-import { faulty, type Answer } from './answers.js';
+import type { Answer } from './answers.js';
 import { inputKey } from './keys.js';
 
 /**
@@ -34,11 +33,9 @@ interface Claim {
   executions?: Unfilled[];
 }
 
-/** A claim and the index of its answer. */
-interface PlacedClaim {
-  readonly claim: Claim & { executions: Unfilled[] };
-  readonly place: number;
-}
+type FilledClaim = Claim & { executions: Unfilled[] };
+
+type FetchPayloads = (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>;
 
 /** Long payloads stay where they are: the owner reads them. */
 const isUnfilled = ({ inputPayload, payloadBytes }: Unfilled): boolean =>
@@ -46,39 +43,35 @@ const isUnfilled = ({ inputPayload, payloadBytes }: Unfilled): boolean =>
 
 /**
  * Sets the payloads of claimed executions. Executions whose payload is gone are omitted: they were ended and purged, or
- * their key was removed by other software. If the fetch fails, only the claims that need it are answered with the
- * fault. Undefined, with nothing to await, if all payloads came with the claims.
+ * their key was removed by other software. If a fetch fails, the claims were still made: their executions are answered
+ * without payloads, which their owners read. Undefined, with nothing to await, if all payloads came with the claims.
  */
 export function fillPayloads(
   prefix: string,
-  answers: Answer[],
-  fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>,
+  answers: readonly Answer[],
+  fetch: FetchPayloads,
 ): Promise<void> | undefined {
-  const claims: PlacedClaim[] = [];
-  answers.forEach((answer, place) => {
-    if (!answer.ok || !('executions' in answer.outcome)) return;
-    const claim = answer.outcome as unknown as PlacedClaim['claim'];
-    if (claim.executions.some(isUnfilled)) claims.push({ claim, place });
-  });
-  return claims.length === 0 ? undefined : fill(prefix, claims, answers, fetch);
+  const claims: FilledClaim[] = [];
+  for (const answer of answers) {
+    if (!answer.ok || !('executions' in answer.outcome)) continue;
+    const claim = answer.outcome as unknown as FilledClaim;
+    if (claim.executions.some(isUnfilled)) claims.push(claim);
+  }
+  return claims.length === 0 ? undefined : fill(prefix, claims, fetch);
 }
 
-async function fill(
-  prefix: string,
-  claims: readonly PlacedClaim[],
-  answers: Answer[],
-  fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>,
-): Promise<void> {
-  try {
-    for (const group of groupsOf(claims.flatMap(({ claim }) => claim.executions.filter(isUnfilled)))) {
-      const payloads = await fetch(group.map(({ executionId }) => inputKey(prefix, executionId)));
-      group.forEach((execution, index) => (execution.inputPayload = payloads[index] ?? undefined));
-    }
-  } catch (error) {
-    for (const { place } of claims) answers[place] = faulty(error as EngineError);
-    return;
+async function fill(prefix: string, claims: readonly FilledClaim[], fetch: FetchPayloads): Promise<void> {
+  const gone = new Set<Unfilled>();
+  for (const group of groupsOf(claims.flatMap(({ executions }) => executions.filter(isUnfilled)))) {
+    const payloads = await fetch(group.map(({ executionId }) => inputKey(prefix, executionId))).catch(() => undefined);
+    // A further group would have to wait as long.
+    if (payloads === undefined) break;
+    group.forEach((execution, index) => {
+      execution.inputPayload = payloads[index] ?? undefined;
+      if (execution.inputPayload === undefined) gone.add(execution);
+    });
   }
-  for (const { claim } of claims) keepFilled(claim);
+  if (gone.size > 0) for (const claim of claims) omit(claim, gone);
 }
 
 /** Groups whose payloads one answer may carry: on a slow link the answer to all of them could be late. */
@@ -98,10 +91,9 @@ function groupsOf(unfilled: readonly Unfilled[]): Unfilled[][] {
   return groups;
 }
 
-function keepFilled(claim: Claim & { executions: Unfilled[] }): void {
-  const filled = claim.executions.filter((execution) => !isUnfilled(execution));
-  claim.executions = filled;
-  if (filled.length > 0) return;
+function omit(claim: FilledClaim, gone: ReadonlySet<Unfilled>): void {
+  claim.executions = claim.executions.filter((execution) => !gone.has(execution));
+  if (claim.executions.length > 0) return;
   const nothing: Claim = claim;
   nothing.kind = 'no_work';
   delete nothing.executions;

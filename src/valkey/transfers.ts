@@ -13,6 +13,7 @@ export interface TransferClient {
   set(key: string, bytes: Buffer, unit: 'PX', ms: number): Promise<unknown>;
   append(key: string, bytes: Buffer): Promise<number>;
   pexpire(key: string, ms: number): Promise<unknown>;
+  unlink(key: string): Promise<unknown>;
 }
 
 export interface TransfersOptions {
@@ -74,6 +75,14 @@ export class Transfers {
       if (error === NOT_BEHIND) return false;
       throw error;
     }
+  }
+
+  /** Removes bytes that no call will use, if the server can be reached now. Otherwise they expire. */
+  remove(key: string): void {
+    this.options
+      .client()
+      .unlink(key)
+      .catch(() => undefined);
   }
 
   private run(key: string, bytes: number, move: Move): Promise<void> {

@@ -370,6 +370,13 @@ describe('a run', () => {
     expect(await run.result()).toBe(1);
   });
 
+  it('whose result is late says all of the time that its caller gave, also what passed before it was created', async () => {
+    const opened = memory();
+    a = app({ backend: () => new Promise((resolve) => setTimeout(resolve, 20, opened)) });
+    const late = rejectionOf(a.task('t', () => 1).run().result({ timeout: 60 }));
+    expect(await late).toMatchObject({ timeoutMs: 60, message: expect.stringContaining('after 60 ms') as string });
+  });
+
   it('that does not exist is said to be missing', async () => {
     a = memoryApp();
     const run = a.get('{fp:0}:00000000-0000-7000-8000-000000000000');

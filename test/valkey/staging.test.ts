@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
+import { EngineError } from '../../model/errors.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_FIELD_BYTES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
@@ -17,7 +18,8 @@ import { deployment } from '../support/valkey/deployment.js';
 const deployed = deployment();
 afterEach(async () => {
   vi.restoreAllMocks();
-  await deployed.admin.del(...(await deployed.admin.keys('ff:{*')));
+  const keys = await deployed.admin.keys('ff:{*');
+  if (keys.length > 0) await deployed.admin.del(...keys);
 });
 
 const long = () => randomBytes(STAGED_FROM_BYTES);
@@ -248,6 +250,40 @@ it('of a completion that is refused leave nothing that stays', async () => {
   const [core, input, staged, ...rest] = await lives(executionId);
   expect([core?.[1], input?.[1], staged?.[1], rest]).toEqual(['for ever', 'for ever', 'for a while', []]);
   expect(staged?.[0]).toContain(`${coreKey('ff:', executionId)}:out:`);
+});
+
+it('that are very long, of a completion that is refused, are removed', async () => {
+  const { executionId } = await create(Buffer.alloc(0));
+  const [claimed] = await claim(1);
+  const output = randomBytes(LIMITS.maxClaimedInputBytes + 1);
+  await expect(complete({ ...(claimed as ClaimedExecution), leaseEpoch: 7 }, output)).rejects.toMatchObject({
+    code: 'stale_lease',
+  });
+  await vi.waitFor(async () =>
+    expect(await lives(executionId)).toEqual([[coreKey('ff:', executionId), 'for ever']]),
+  );
+});
+
+it('that are very long are removed when others of their batch could not be stored', async () => {
+  const ids = [`{fp:0}:${randomUUID()}`, `{fp:0}:${randomUUID()}`];
+  const set = vi.spyOn(Valkey.prototype, 'set');
+  const append = vi.spyOn(Valkey.prototype, 'append');
+  append.mockRejectedValue(new EngineError('transport_failed', 'lost.'));
+  const sizes = [LIMITS.maxClaimedInputBytes + 1, LIMITS.maxPartBytes + 1];
+  const commands = ids.map((executionId, i) => ({
+    name: 'createExecution' as const,
+    args: {
+      executionId,
+      namespace: 'n',
+      laneId: 'l',
+      executionKind: 'k',
+      creatorIdentity: 'c',
+      inputPayload: randomBytes(sizes[i] as number),
+    },
+  }));
+  await expect(deployed.backend.execute(commands)).rejects.toMatchObject({ code: 'transport_failed' });
+  expect(set).toHaveBeenCalledTimes(2);
+  await vi.waitFor(async () => expect([...(await lives(ids[0] as string)), ...(await lives(ids[1] as string))]).toEqual([]));
 });
 
 it('an execution whose payload was deleted from outside is not claimed: it is quarantined', async () => {

@@ -45,6 +45,7 @@ function setUp({
     set: append,
     append,
     pexpire: () => Promise.resolve(),
+    unlink: () => Promise.resolve(),
   };
   const within = <Value>(call: () => Promise<Value>): Promise<Value> =>
     new Promise((resolve, reject) => {

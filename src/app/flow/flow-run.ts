@@ -13,6 +13,7 @@ import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
+import { statingWhole } from '../runs/started.js';
 import { explain } from '../../engine/explain.js';
 import { explainFlow } from './explain.js';
 import { ChildRows } from './child-rows.js';
@@ -67,7 +68,8 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const ids = new FlowIds(this.id);
     const results = labelsOf(output).map(async (label): Promise<[string, unknown]> => {
       const run = new KnownRun<unknown>(this.surroundings, ids.member(Number(label)), true);
-      return [label, await run.result({ signal, timeout: timeout === undefined ? undefined : leftMs() })];
+      if (timeoutMs === undefined) return [label, await run.result({ signal })];
+      return [label, await statingWhole(timeoutMs, run.result({ signal, timeout: leftMs() }))];
     });
     return fill(output, new Map(await Promise.all(results))) as Output;
   }

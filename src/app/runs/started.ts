@@ -31,8 +31,19 @@ async function resultWithin<Output>(
   const startedAt = clock.now();
   const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
   const run = await within(started, clock, timeoutMs, signal, waitingFor);
-  const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (clock.now() - startedAt));
-  return run.result({ signal, timeout: left });
+  if (timeoutMs === undefined) return run.result({ signal });
+  const leftMs = Math.max(0, timeoutMs - (clock.now() - startedAt));
+  return statingWhole(timeoutMs, run.result({ signal, timeout: leftMs }));
+}
+
+/** A result for which only a part of the caller's timeout was left. An error of that timeout states all of it. */
+export async function statingWhole<Output>(timeoutMs: number, result: Promise<Output>): Promise<Output> {
+  try {
+    return await result;
+  } catch (error) {
+    if (!(error instanceof ResultTimeoutError)) throw error;
+    throw new ResultTimeoutError(error.executionId, timeoutMs, error.cause);
+  }
 }
 
 /** What is started, unless the time is over first, or the signal aborts. */
