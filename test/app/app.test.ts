@@ -373,7 +373,12 @@ describe('a run', () => {
   it('whose result is late says all of the time that its caller gave, also what passed before it was created', async () => {
     const opened = memory();
     a = app({ backend: () => new Promise((resolve) => setTimeout(resolve, 20, opened)) });
-    const late = rejectionOf(a.task('t', () => 1).run().result({ timeout: 60 }));
+    const late = rejectionOf(
+      a
+        .task('t', () => 1)
+        .run()
+        .result({ timeout: 60 }),
+    );
     expect(await late).toMatchObject({ timeoutMs: 60, message: expect.stringContaining('after 60 ms') as string });
   });
 

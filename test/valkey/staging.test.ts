@@ -259,9 +259,7 @@ it('that are very long, of a completion that is refused, are removed', async () 
   await expect(complete({ ...(claimed as ClaimedExecution), leaseEpoch: 7 }, output)).rejects.toMatchObject({
     code: 'stale_lease',
   });
-  await vi.waitFor(async () =>
-    expect(await lives(executionId)).toEqual([[coreKey('ff:', executionId), 'for ever']]),
-  );
+  await vi.waitFor(async () => expect(await lives(executionId)).toEqual([[coreKey('ff:', executionId), 'for ever']]));
 });
 
 it('that are very long are removed when others of their batch could not be stored', async () => {
@@ -283,7 +281,9 @@ it('that are very long are removed when others of their batch could not be store
   }));
   await expect(deployed.backend.execute(commands)).rejects.toMatchObject({ code: 'transport_failed' });
   expect(set).toHaveBeenCalledTimes(2);
-  await vi.waitFor(async () => expect([...(await lives(ids[0] as string)), ...(await lives(ids[1] as string))]).toEqual([]));
+  await vi.waitFor(async () =>
+    expect([...(await lives(ids[0] as string)), ...(await lives(ids[1] as string))]).toEqual([]),
+  );
 });
 
 it('an execution whose payload was deleted from outside is not claimed: it is quarantined', async () => {
