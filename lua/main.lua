@@ -220,19 +220,19 @@ server.register_function({
 })
 
 -- A step of `verifyPartition` (lua/partition/verify.lua). ARGV: what `ff.open_call` takes, then the name of the step
--- and its arguments.
+-- and its arguments. Answers the result of the step, and the names of records that it has set aside.
 server.register_function({
   function_name = LIBRARY.prefix .. 'verify',
   callback = function(keys, argv)
     if not command then ff.bind() end
     local _, _, clock_end = ff.read_clock(argv)
     local at = clock_end + 1
-    if argv[at] == 'types' then return ff.mend_types(keys, argv, at + 1) end
+    if argv[at] == 'types' then return { ff.mend_types(keys, argv, at + 1) } end
     local call = ff.open_call(keys, argv)
     ff.forget_header(call)
     local answer = ff.verify_step(call, unpack(argv, at))
     close(call)
-    return answer
+    return { answer, call.set_aside or nil }
   end,
   flags = { 'allow-oom' },
 })

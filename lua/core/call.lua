@@ -129,7 +129,7 @@ local function begin(call, argv, at)
   -- Notices to send, see lua/core/notices.lua.
   call.mended, call.marked, call.announces_log, call.ends, call.noted_streams = false, false, false, false, false
   -- Names of records that it has set aside, see lua/schedule/quarantine.lua.
-  call.set_aside = false
+  call.set_aside, call.names_all_aside = false, false
 end
 
 -- A call from a process with older settings than the partition has seen is refused: the process reads the settings and

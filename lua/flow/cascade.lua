@@ -51,9 +51,16 @@ function ff.bucket_of(call, id)
   return bucket_in(ff.stored_situation(call, id))
 end
 
+-- How groups count what a task concerns; false when it has not ended.
+local function bucket_of_subject(call, task)
+  local situation = ff.stored_situation(call, task.about)
+  if not situation then ff.check_left(call, task.flow.id, task.about) end
+  return bucket_in(situation) or false
+end
+
 -- The steps of a task: for each outgoing edge the cursor after it, the downstream, and the edge.
 local function leading_steps(call, task, limit)
-  if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
+  if task.bucket == nil then task.bucket = bucket_of_subject(call, task) end
   local found = ff.leading_of(call, task.about, task.cursor, limit, task.are_several)
   local steps = {}
   for i = 1, #found do
@@ -229,7 +236,7 @@ local function look_at(call, task, id)
     ff.leave_members_in_hand(call)
   end
   local execution = load(call, id)
-  if not execution then return nil end
+  if not execution then return ff.check_left(call, task.flow.id, id) end
   if execution.group ~= '' or is_of_edge then
     ff.count_group(execution)
   else
@@ -532,26 +539,27 @@ local function counts_owed(call, flow)
   return false
 end
 
--- Whether a cancelled flow has members to end and no walk that does it. Those in quarantine are ended when they are
--- retried.
-local function has_lost_cancellation(call, flow)
-  if flow.flow_state ~= FLOW_STATE.cancelled or has_walk(call, WALK_KIND.cancel, flow.id) then return false end
-  if not counts_owed(call, flow) then return false end
-  local situations = ff.situations_of(call, flow.id)
-  if not situations then return true end
-  for id, situation in pairs(situations) do
+-- Whether a cancelled flow counts members to end and has no walk that does it.
+function ff.may_have_lost_cancellation(call, flow)
+  return flow.flow_state == FLOW_STATE.cancelled and not has_walk(call, WALK_KIND.cancel, flow.id) and counts_owed(call, flow)
+end
+
+-- Whether a cancelled flow has yet to end one of some members. Those in quarantine are ended when they are retried.
+local function owes_any(call, flow, ids)
+  for i = 1, #ids do
+    local situation = ff.stored_situation(call, ids[i])
     local is_owed = situation and ff.owes_cancel(flow, situation)
-    if is_owed and command('HEXISTS', call.base .. KEY.quarantine, TIMER.execution .. id) == 0 then return true end
+    if is_owed and command('HEXISTS', call.base .. KEY.quarantine, TIMER.execution .. ids[i]) == 0 then return true end
   end
   return false
 end
 
--- Goes on with a cancellation whose walk is lost, and answers whether it is. The flow does not end while an execution is
--- set aside (`is_aside`), which could be a member.
-function ff.resume_cancellation(call, flow, is_aside)
-  if not has_lost_cancellation(call, flow) then return false end
+-- Goes on with a cancellation whose walk is lost, if it has yet to end one of some members. Answers whether it has. The
+-- flow does not end while an execution is set aside, which could be a member.
+function ff.resume_cancellation(call, flow, ids)
+  if not ff.may_have_lost_cancellation(call, flow) or not owes_any(call, flow, ids) then return false end
   write_walks(call, cascade(call, { ff.cancellation_of(flow) }, LIMIT.units_at_once))
-  if not is_aside then finish(call, flow) end
+  if not ff.is_execution_aside(call) then finish(call, flow) end
   return true
 end
 

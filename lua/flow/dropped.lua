@@ -42,35 +42,47 @@ local function flow_upstream(call, id)
   return false
 end
 
--- The id of its flow; false when no record tells it.
-function ff.flow_of_dropped(call, id, edges)
-  return flow_beside(call, id) or flow_downstream(call, edges) or flow_upstream(call, id)
+-- The flow whose index of members has it, among a bounded number of flows.
+local function flow_listing(call, id)
+  local flows = guarded('ZRANGE', call.base .. KEY.flows, 0, LIMIT.max_looked_at - 1)
+  for i = 1, #flows do
+    if type(guarded('ZSCORE', call.base .. KEY.members .. flows[i], id)) == 'string' then return flows[i] end
+  end
+  return false
 end
 
--- The situation in which a flow counts one member more than its index has; nil when it is not that one alone.
-local function only_miscount(call, flow)
+-- The id of its flow; false when nothing tells it.
+function ff.flow_of_dropped(call, id, edges)
+  return flow_beside(call, id) or flow_downstream(call, edges) or flow_upstream(call, id) or flow_listing(call, id)
+end
+
+-- A situation in which a flow counts more members than can be read; nil when the counts do not have exactly the unreadable
+-- members more. It does not matter which of these is in which situation; ended ones go first, because the flow must not
+-- end before the last of the others is dropped.
+local function miscount(call, flow)
   local situations = ff.situations_of(call, flow)
   if not situations then return nil end
   ff.settle_tallies(call)
   local stored, counts = guarded('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow), {}
   for i = 1, #stored, 2 do counts[stored[i]] = tonumber(stored[i + 1]) end
+  -- The dropped one is no longer in the index.
+  local unreadable, found = 1, nil
   for _, situation in pairs(situations) do
-    if not situation then return nil end
-    counts[situation] = (counts[situation] or 0) - 1
+    if situation then counts[situation] = (counts[situation] or 0) - 1 else unreadable = unreadable + 1 end
   end
-  local miscount
   for situation, number in pairs(counts) do
-    if number ~= 0 and (number ~= 1 or miscount) then return nil end
-    if number == 1 then miscount = situation end
+    if number < 0 then return nil end
+    unreadable = unreadable - number
+    if number > 0 and (not found or ff.is_terminal(situation)) then found = situation end
   end
-  return miscount
+  return unreadable == 0 and found or nil
 end
 
 -- Removes a member with an unreadable record from its flow, and from the counts of the flow if they tell how they count
 -- it.
 function ff.forget_unreadable(call, id, flow)
   guarded('ZREM', call.base .. KEY.members .. flow, id)
-  local situation = ff.stored_situation(call, id) or only_miscount(call, flow)
+  local situation = ff.stored_situation(call, id) or miscount(call, flow)
   if situation then ff.tally(call, LIMIT.counted_flow .. flow, situation, nil) end
 end
 

@@ -22,9 +22,8 @@ end
 -- Ends unfinished walks. They and the flow leave the quarantine, as do members that are purged.
 local function end_walks(call, flow, walks, members)
   for i = 1, #walks do ff.apply.walk_ended(call, flow, walks[i]) end
-  local names = ff.names_of_walks(flow.id, members)
-  names[#names + 1] = TIMER.flow .. flow.id
-  ff.leave_quarantine(call, members, names)
+  ff.forget_walks(call, flow.id, members)
+  ff.leave_quarantine(call, members, { TIMER.flow .. flow.id })
 end
 
 local function purge(call, flow, walks)

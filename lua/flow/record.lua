@@ -99,11 +99,12 @@ function ff.walks_of(call, flow_id, members)
   return found
 end
 
--- The names under which walks of a flow can be in quarantine. Their records may be lost.
-function ff.names_of_walks(flow_id, members)
+-- Removes the walks of a flow from the timers and the quarantine. Their records may be lost.
+function ff.forget_walks(call, flow_id, members)
   local names = ids_of_walks(flow_id, members)
   for i = 1, #names do names[i] = TIMER.walk .. names[i] end
-  return names
+  ff.remove_many(ff.timers_of(call), names)
+  ff.leave_quarantine(call, {}, names)
 end
 
 -- The situation of an execution, of which nothing else is read; false when it is unreadable.
@@ -111,6 +112,13 @@ function ff.stored_situation(call, id)
   local life = guarded('HGET', call.base .. id, FIELD.life)
   local situation = type(life) == 'string' and string.sub(life, 1, 1)
   return PHASE[situation] and situation or false
+end
+
+-- Fails if an execution whose record cannot be read is a member of a flow. One that was dropped has left it.
+function ff.check_left(call, flow_id, id)
+  local rank = guarded('ZSCORE', call.base .. KEY.members .. flow_id, id)
+  if type(rank) == 'string' then ff.damaged('the record is missing or unreadable') end
+  return nil
 end
 
 -- The situations of the members of a flow by their ids, false for an unreadable one; nil for a flow with many members.
@@ -211,7 +219,9 @@ end
 -- The group of a member, and its situation.
 function ff.group_of(call, id)
   local texts = command('HMGET', call.base .. id, FIELD.group, FIELD.life)
-  local group = { group = texts[1] or '', situation = texts[2] and string.sub(texts[2], 1, 1) or SITUATION.running }
+  local situation = string.sub(texts[2] or '', 1, 1)
+  local is_readable = PHASE[situation] ~= nil
+  local group = { group = texts[1] or '', situation = is_readable and situation or SITUATION.running, is_readable = is_readable }
   ff.read_group(group)
   return group
 end

@@ -44,6 +44,7 @@ function ff.siblings_ahead(call, task, limit)
   -- The edges and the group are read from their keys, so they are written first.
   ff.settle_members_in_hand(call)
   local group = ff.group_of(call, task.about)
+  if not group.is_readable then ff.check_left(call, task.flow.id, task.about) end
   task.reason = ff.sibling_reason(group)
   local is_for_all, round = ff.has_orphaned(group), group.group_round
   local key, edges, texts, upstreams, size = call.base .. task.about .. SUFFIX.dependencies, {}, {}, {}, 0

@@ -38,21 +38,23 @@ local function member_of(call, id)
 end
 
 -- Flow, first rank, count. Removes entries that are no members. A flow that has members and no record is set aside: only
--- by its name can they be given up. Answers how many were examined, how many removed, and `1` when it was set aside.
+-- by its name can they be given up. Answers how many were examined, and how many removed.
 function ff.verify_members(call, flow, from, count)
   local key = call.base .. KEY.members .. flow
   local ids, wrong = command('ZRANGE', key, from, from + count - 1), 0
   for i = 1, #ids do
     local execution, is_unreadable = member_of(call, ids[i])
-    -- Without its unreadable members a flow would be purged, and their retry could not find it.
-    if not is_unreadable and (not execution or execution.flow ~= flow) then
+    -- Without its unreadable members a flow would be purged, and their retry or drop could not find it.
+    local is_aside = is_unreadable or not execution and command('HEXISTS', call.base .. KEY.quarantine, TIMER.execution .. ids[i]) == 1
+    if not is_aside and (not execution or execution.flow ~= flow) then
       command('ZREM', key, ids[i])
       wrong = wrong + 1
     end
   end
-  if #ids == wrong or command('EXISTS', call.base .. FLOW.key .. flow) == 1 then return { #ids, wrong } end
-  ff.quarantine(call, TIMER.flow .. flow, 'the record is missing')
-  return { #ids, wrong, 1 }
+  if #ids > wrong and command('EXISTS', call.base .. FLOW.key .. flow) == 0 then
+    ff.set_aside(call, TIMER.flow .. flow, 'the record is missing')
+  end
+  return { #ids, wrong }
 end
 
 -- Whether an edge leads from an upstream, or from any, to a downstream; assumed when the downstream does not exist.

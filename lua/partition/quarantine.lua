@@ -207,7 +207,7 @@ end
 local function drop_flow(call, id, members, walks, is_last, requested_by, reason)
   for i = 1, #members do ff.apply.execution_dropped(call, members[i], requested_by, reason) end
   for i = 1, #walks do ff.apply.record_dropped(call, 'walk', walks[i].id, requested_by, reason) end
-  ff.leave_quarantine(call, {}, ff.names_of_walks(id, members))
+  ff.forget_walks(call, id, members)
   if not is_last then return end
   ff.settle_tallies(call)
   call.flow = false

@@ -154,13 +154,13 @@ function steps.admissions(call)
   return mended
 end
 
--- Id of a quota policy. Answers whether its timer differed; nothing when it cannot be read, and is set aside.
+-- Id of a quota policy. Answers 1 when its timer differed. Sets it aside when it cannot be read.
 function steps.quota(call, id)
   local ran, answer = pcall(ff.verify_quota, call, id)
   if ran then return answer end
   ff.contain(answer)
-  ff.quarantine(call, TIMER.quota_policy .. id, answer)
-  return false
+  ff.set_aside(call, TIMER.quota_policy .. id, answer)
+  return 0
 end
 
 -- See lua/partition/verify-entries.lua.
@@ -171,7 +171,7 @@ function steps.entry(...) return ff.verify_entry(...) end
 -- A kind and an id, separated by a colon, and what is wrong with the record. Sets it aside.
 function steps.aside(call, name, why)
   ff.timers_of(call)
-  ff.quarantine(call, name, why)
+  ff.set_aside(call, name, why)
   return 0
 end
 
@@ -225,19 +225,18 @@ local function mend_one(call, id, rows, mended, unsure)
 end
 
 -- Ids of records. Files each where it belongs, or sets it aside when it is unreadable. Answers the position of the log,
--- rows for the counts, the indexes that were mended, what was set aside, ids that may be missing from a long slot (ids,
--- slots, times of their ends), and the time.
+-- rows for the counts, the indexes that were mended, ids that may be missing from a long slot (ids, slots, times of their
+-- ends), the time, and the version of the settings.
 function steps.records(call, ...)
-  local ids, rows, mended, aside, unsure = { ... }, {}, {}, {}, {}
+  local ids, rows, mended, unsure = { ... }, {}, {}, {}
   for i = 1, #ids do
     local ran, why = pcall(mend_one, call, ids[i], rows, mended, unsure)
     if not ran then
       ff.contain(why)
-      ff.quarantine(call, TIMER.execution .. ids[i], why)
-      aside[#aside + 1] = TIMER.execution .. ids[i]
+      ff.set_aside(call, TIMER.execution .. ids[i], why)
     end
   end
-  return { ff.digits(call.sequence), rows, mended, aside, unsure, call.now_text, ff.digits(call.settings.version) }
+  return { ff.digits(call.sequence), rows, mended, unsure, call.now_text, ff.digits(call.settings.version) }
 end
 
 -- Lanes. Answers how many were unknown.
@@ -302,18 +301,25 @@ function steps.correct(call, ...)
 end
 
 -- Flows with correct counts. Marks a flow as finished if its wrong counts hid that; not while an execution is set aside,
--- which could be a member. Goes on with a cancellation whose walk is lost. Answers how many cancellations.
+-- which could be a member. Answers those whose cancellation may have stopped.
 function steps.ended(call, ...)
-  local flows, is_aside, lost = { ... }, ff.is_execution_aside(call), 0
+  local flows, is_aside, stopped = { ... }, ff.is_execution_aside(call), {}
   for i = 1, #flows do
     local flow = ff.readable_flow(call, flows[i])
-    if flow and ff.resume_cancellation(call, flow, is_aside) then
-      lost = lost + 1
+    if flow and ff.may_have_lost_cancellation(call, flow) then
+      stopped[#stopped + 1] = flow.id
     elseif flow and not is_aside then
       ff.settle_flow(call, flow, {})
     end
   end
-  return lost
+  return stopped
+end
+
+-- A cancelled flow and some of its members. Goes on with the cancellation if it has stopped before one of these. Answers
+-- 1 when it has.
+function steps.owed(call, flow_id, ...)
+  local flow = ff.readable_flow(call, flow_id)
+  return flow and ff.resume_cancellation(call, flow, { ... }) and 1 or 0
 end
 
 -- The version of the settings under which all records were checked. From now on lists of tags are read from their
@@ -338,8 +344,9 @@ function ff.mend_types(keys, argv, at)
   return wrong
 end
 
--- Runs a step by its name and answers its result.
+-- Runs a step by its name and answers its result. All records that it sets aside are named, also those that were in
+-- quarantine before.
 function ff.verify_step(call, name, ...)
-  call.mended = true
+  call.mended, call.names_all_aside = true, true
   return steps[name](call, ...)
 end

@@ -20,7 +20,7 @@ end
 -- The same for a record that a command meets on its way, and does not name in its answer. Behind the answers of a call
 -- follow -2 and the names of these.
 function ff.set_aside(call, member, why)
-  if not ff.quarantine(call, member, why) then return end
+  if not ff.quarantine(call, member, why) and not call.names_all_aside then return end
   call.set_aside = call.set_aside or { -2 }
   table.insert(call.set_aside, member)
 end

@@ -38,7 +38,7 @@ import { LongBytes } from './long-bytes.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import type { Fetch } from './fetch.js';
 import { FETCHES } from './reads.js';
-import { numberOf, repliesOf, textOf, type WireReply } from './reply.js';
+import { listOf, numberOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { Transfers, type TransferClient } from './transfers.js';
 import { Verification } from './verify.js';
@@ -256,13 +256,18 @@ export class ValkeyBackend {
     return pageOfLanes(lanes, wanted);
   }
 
-  verifyPartition(args: unknown): Promise<VerifyReport> {
+  async verifyPartition(args: unknown): Promise<VerifyReport> {
     const partition = this.checked(parsePartitionArgs('verifyPartition', args));
-    const step = (name: string, ...more: readonly string[]): Promise<WireReply> => {
+    const setAside = new Set<string>();
+    const step = async (name: string, ...more: readonly string[]): Promise<WireReply> => {
       const argv = [...this.header(), name, ...more];
-      return this.call(this.functionVerify, this.declaredKeys(partition), argv, this.attempts.fromNow());
+      const reply = await this.call(this.functionVerify, this.declaredKeys(partition), argv, this.attempts.fromNow());
+      const replies = [...listOf(reply)];
+      for (const entity of takeSetAside(replies, partition)) setAside.add(entity);
+      return replies[0] ?? null;
     };
-    return new Verification({ keys: () => this.keysOf(partition), step }, partition).run();
+    const report = await new Verification({ keys: () => this.keysOf(partition), step }).run();
+    return { ...report, setAside: [...setAside] };
   }
 
   /** Names of the keys of a partition without their common prefix, page by page. */

@@ -8,7 +8,7 @@ import { EngineError } from '../../model/errors.js';
 import { timerMember } from '../../model/schedule/timers.js';
 import { entityNamed, type EntityKind } from '../../model/state.js';
 import { decodeEntity } from './record.js';
-import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
+import { listOf, numberOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 import type { VerifyLink } from './verify.js';
 
 /** A list of a kind: its key and type, and the value of an entity in it. */
@@ -53,12 +53,8 @@ interface Due {
 
 type Find = (index: string, count: number) => void;
 
-/**
- * Repairs these indexes. `names` are all keys that may be records. @returns records that were set aside, as
- * `<kind>:<id>`
- */
-export async function mendEntries(link: VerifyLink, names: readonly string[], find: Find): Promise<string[]> {
-  const setAside: string[] = [];
+/** Repairs these indexes. `names` are all keys that may be records. */
+export async function mendEntries(link: VerifyLink, names: readonly string[], find: Find): Promise<void> {
   const timers = new Map<string, Due>();
   for (const kind of KINDS) {
     const list = listOfKind(kind);
@@ -69,7 +65,7 @@ export async function mendEntries(link: VerifyLink, names: readonly string[], fi
       const some = ids.slice(at, at + AT_ONCE);
       const rows = listOf(await link.step('stored', key, Object.values(fields).join(','), ...some));
       for (const [i, id] of some.entries()) {
-        const due = await dueOf(link, kind, id, rows[i] ?? null, list, setAside);
+        const due = await dueOf(link, kind, id, rows[i] ?? null, list);
         if (due === undefined) continue;
         entries.set(id, due);
         timers.set(timerMember(kind, id), { ...due, value: due.timer });
@@ -78,12 +74,8 @@ export async function mendEntries(link: VerifyLink, names: readonly string[], fi
     if (list !== undefined) await mendList(link, { ...list, kind }, entries, find);
   }
   await mendTimers(link, timers, find);
-  for (const id of recordsOf(names, RECORDS.quota_policy?.key ?? '')) {
-    const differed = await link.step('quota', id);
-    if (differed === null) setAside.push(timerMember('quota_policy', id));
-    else find(KEYS.timers, Number(textOf(differed)));
-  }
-  return setAside;
+  for (const id of recordsOf(names, RECORDS.quota_policy?.key ?? ''))
+    find(KEYS.timers, numberOf(await link.step('quota', id)));
 }
 
 function recordsOf(names: readonly string[], start: string): readonly string[] {
@@ -100,7 +92,6 @@ async function dueOf(
   id: string,
   row: WireReply,
   list: List | undefined,
-  setAside: string[],
 ): Promise<(Due & { readonly timer: string }) | undefined> {
   const { fields: names } = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
   const [stored, details] = row === null ? [[], null] : repliesOf(row, 2);
@@ -122,9 +113,7 @@ async function dueOf(
     };
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== 'corruption') throw error;
-    const name = timerMember(kind, id);
-    await link.step('aside', name, error.message);
-    setAside.push(name);
+    await link.step('aside', timerMember(kind, id), error.message);
     return undefined;
   }
 }

@@ -1,6 +1,5 @@
 /** Repairs the indexes of flows from the records of their members: members by rank, edges, and outgoing edges. */
 import { KEYS, SUFFIXES } from '../../lua/layout.js';
-import { timerMember } from '../../model/schedule/timers.js';
 import { textsOf } from './reply.js';
 import type { VerifyLink } from './verify.js';
 
@@ -20,18 +19,13 @@ export interface FlowKeys {
 /** Entries per step. */
 const AT_ONCE = 100;
 
-/**
- * Adds missing edges of the records, and removes entries without a record. Members are added with their records.
- * @returns flows that were set aside, as `flow:<id>`
- */
+/** Adds missing edges of the records, and removes entries without a record. Members are added with their records. */
 export async function mendFlows(
   link: VerifyLink,
   { members, edges, dependent, leading, onlyEdges, find }: FlowKeys,
-): Promise<string[]> {
+): Promise<void> {
   for (const id of dependent) await enterEdges(link, id, find);
-  const setAside: string[] = [];
-  for (const flow of members)
-    if (await byRank(link, 'members', flow, KEYS.members + flow, find)) setAside.push(timerMember('flow', flow));
+  for (const flow of members) await byRank(link, 'members', flow, KEYS.members + flow, find);
   for (const id of leading) await byRank(link, 'leading', id, id + SUFFIXES.leading, find);
   for (const id of onlyEdges) find(id + SUFFIXES.only, Number(await link.step('only_edge', id)));
   for (const flow of edges) {
@@ -42,7 +36,6 @@ export async function mendFlows(
       if (cursor === '0') break;
     }
   }
-  return setAside;
 }
 
 async function enterEdges(link: VerifyLink, id: string, find: FlowKeys['find']): Promise<void> {
@@ -57,20 +50,18 @@ async function enterEdges(link: VerifyLink, id: string, find: FlowKeys['find']):
   } while (cursor !== '0');
 }
 
-/** Answers whether what the index is of was set aside. */
 async function byRank(
   link: VerifyLink,
   step: string,
   of: string,
   index: string,
   find: FlowKeys['find'],
-): Promise<boolean> {
-  for (let from = 0, isAside = false; ; ) {
+): Promise<void> {
+  for (let from = 0; ; ) {
     const answer = textsOf(await link.step(step, of, String(from), String(AT_ONCE)));
-    const [looked = 0, wrong = 0, aside = 0] = answer.map(Number);
+    const [looked = 0, wrong = 0] = answer.map(Number);
     find(index, wrong);
-    isAside ||= aside === 1;
-    if (looked < AT_ONCE) return isAside;
+    if (looked < AT_ONCE) return;
     from += looked - wrong;
   }
 }

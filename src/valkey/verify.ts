@@ -4,7 +4,6 @@
  * Counts are compared atomically too: records that were read earlier are brought up to date from the log.
  */
 import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
-import { entityNameIn } from '../../model/partition/quarantine.js';
 import { isShortId } from '../../model/short-id.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
@@ -46,7 +45,6 @@ export class Verification {
   private readonly onlyEdges: string[] = [];
   /** Names of all other keys, mostly records of other kinds. */
   private readonly others: string[] = [];
-  private readonly setAside: string[] = [];
   /** Ids in long retention slots, by slot; long lists are not searched on the server. */
   private readonly longSlots = new Map<string, Set<string>>();
   /** `<lane><tab><letter><tab><held><tab><flow>` of each record. */
@@ -54,12 +52,9 @@ export class Verification {
   private position = 0;
   private slotsReadAt = 0;
 
-  constructor(
-    private readonly link: VerifyLink,
-    private readonly partition: string,
-  ) {}
+  constructor(private readonly link: VerifyLink) {}
 
-  async run(): Promise<VerifyReport> {
+  async run(): Promise<Omit<VerifyReport, 'setAside'>> {
     await this.sortKeys();
     await this.mendTypes();
     for (const list of [this.records, this.dependent, this.leading, this.onlyEdges, this.others]) list.length = 0;
@@ -75,15 +70,14 @@ export class Verification {
     await this.mendLanes();
     await this.mendQueues();
     const find = (index: string, count: number): void => this.find(index, 'entries', count);
-    this.setAside.push(...(await mendEntries(this.link, this.others, find)));
+    await mendEntries(this.link, this.others, find);
     await this.mendRecords();
-    this.setAside.push(...(await mendFlows(this.link, { ...this.flowKeys(), find })));
+    await mendFlows(this.link, { ...this.flowKeys(), find });
     await this.link.step('tagged', String(settingsVersion));
     const counts = await this.mendCounts();
     return {
       executions: this.counted.size,
       findings: [...this.findings.values()],
-      setAside: this.setAside.map((member) => entityNameIn(this.partition, member)),
       countsVerified: counts,
     };
   }
@@ -112,7 +106,7 @@ export class Verification {
 
   /** The position of the log, the time, and the version of the settings, from a step without records. */
   private async now(): Promise<readonly [position: number, time: number, settingsVersion: number]> {
-    const [position, , , , , time, settingsVersion] = repliesOf(await this.link.step('records'), 7);
+    const [position, , , , time, settingsVersion] = repliesOf(await this.link.step('records'), 6);
     return [numberOf(position), numberOf(time), numberOf(settingsVersion)];
   }
 
@@ -242,10 +236,9 @@ export class Verification {
 
   private async mendRecords(): Promise<void> {
     for (const ids of chunksOf(this.records, AT_ONCE)) {
-      const [, rows, mended, aside, unsure] = repliesOf(await this.link.step('records', ...ids), 5);
+      const [, rows, mended, unsure] = repliesOf(await this.link.step('records', ...ids), 4);
       this.countRows(textsOf(rows));
       for (const index of textsOf(mended)) this.find(index, 'entries', 1);
-      this.setAside.push(...textsOf(aside));
       await this.fileUnsure(textsOf(unsure));
     }
   }
@@ -275,9 +268,18 @@ export class Verification {
     flows.delete('');
     for (const some of chunksOf([...flows], ENTRIES_AT_ONCE)) {
       if (!(await this.recount(some))) return false;
-      this.find('cancelled flows', 'entries', numberOf(await this.link.step('ended', ...some)));
+      for (const flow of textsOf(await this.link.step('ended', ...some)))
+        this.find('cancelled flows', 'entries', await this.resumeCancellation(flow));
     }
     return true;
+  }
+
+  /** Goes on with the cancellation of a flow if it has stopped. Answers 1 when it had, else 0. */
+  private async resumeCancellation(flow: string): Promise<number> {
+    const members = [...this.counted].filter(([, row]) => row.endsWith(`\t${flow}`)).map(([id]) => id);
+    for (const some of chunksOf(members, ENTRIES_AT_ONCE))
+      if (numberOf(await this.link.step('owed', flow, ...some)) === 1) return 1;
+    return 0;
   }
 
   /** Compares the counts of some flows, or of all lanes, with the records atomically, and corrects them. */

@@ -310,21 +310,25 @@ test('a judge that ended while an edge to it could not be read cancels the racer
 });
 
 /** A flow of many members that is cancelled: a walk has the rest to do. Answers the name of the walk. */
-async function manyCancelled(more: object = {}) {
+async function manyCancelled(more: object = {}, parts = 1) {
   const { admin, engine } = world;
   const flowId = engine.executionId();
-  const members = Array.from({ length: 150 }, () => ({
-    ...{ executionId: engine.executionId(), laneId: LANE, executionKind: 'k' },
-    delayUntil: engine.now() + 5_000_000,
-    ...more,
-  }));
+  const membersOf = () =>
+    Array.from({ length: 150 }, () => ({
+      ...{ executionId: engine.executionId(), laneId: LANE, executionKind: 'k' },
+      delayUntil: engine.now() + 5_000_000,
+      ...more,
+    }));
+  const members = membersOf();
   await engine.backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members } });
+  for (let part = 1; part < parts; part++) await engine.backend.growFlow({ flowId, graph: { members: membersOf() } });
   await engine.backend.cancelFlowHeader({ flowId, reason: 'r' });
   const start = keyOf(RECORDS.walk?.key ?? '');
   const [walk = ''] = await admin.keys(`${start.replaceAll('{', '\\{')}*`);
   expect(walk).not.toBe('');
   return {
     walk,
+    firstId: members[0]?.executionId as string,
     members: keyOf(KEYS.members + memberOf(flowId)),
     purgeAt: async () => (await engine.backend.describeFlow({ flowId }))?.purgeAt,
     describe: () => engine.backend.describeFlow({ flowId }),
@@ -597,4 +601,145 @@ test('an entry keeps the time at which it was made', async () => {
   expect(await times()).toEqual([madeAt, madeAt]);
   engine.setTime(madeAt + 1_000);
   expect(await times()).toEqual([madeAt, madeAt]);
+});
+
+test('a verification finds a cancelled flow of many members in order while one is in quarantine', async () => {
+  const { admin, engine } = world;
+  const { walk, firstId, describe } = await manyCancelled({}, 4);
+  const verified = async () => (await engine.backend.verifyPartition({ partition: PARTITION })).findings;
+  const mend = await spoil(coreOf({ executionId: firstId }));
+  for (let pass = 0; pass < 3; pass++) await due();
+  expect(await setAside()).toEqual([`execution:${firstId}`]);
+  expect((await describe())?.members).toMatchObject({ cancelled: 599 });
+  for (let time = 0; time < 2; time++) expect(await verified()).toEqual([]);
+  // One that is owed a cancellation is still found among them.
+  await mend();
+  await admin.hdel(keyOf(KEYS.quarantine), `execution:${memberOf(firstId)}`);
+  expect(await admin.exists(walk)).toBe(0);
+  expect(await verified()).toContainEqual({ index: 'cancelled flows', problem: 'entries', count: 1 });
+  for (let pass = 0; pass < 3; pass++) await due();
+  expect((await describe())?.purgeAt).toBeDefined();
+  expect(await verified()).toEqual([]);
+});
+
+const walksPast: Readonly<
+  Record<string, readonly [shape: Shape, walk: (flowId: string) => Promise<unknown>, after: string]>
+> = {
+  cancellation: [
+    {},
+    (flowId) => world.engine.backend.cancelFlowHeader({ flowId, reason: 'r' }),
+    'cancelled  cancelled cancelled',
+  ],
+  seal: [{ building: true }, (flowId) => world.engine.backend.sealFlow({ flowId }), 'waiting  waiting waiting'],
+  'won race': [{ edges: ['aj', 'bj', 'cj'], judge: 'j' }, () => complete('a'), 'completed  cancelled waiting'],
+};
+
+test.each(
+  Object.entries(walksPast).flatMap(([what, [shape, walk, after]]) =>
+    ['at once', 'after a verification'].map((when) => [what, when, shape, walk, after] as const),
+  ),
+)(
+  'a member without a record is set aside by a %s that meets it; once it is given up %s, its flow can end',
+  async (...given) => {
+    const [, when, shape, walk, after] = given;
+    const { admin, engine } = world;
+    const flow = await flowOf('abcj', shape);
+    await admin.del(flow.core('b'));
+    await walk(flow.flowId);
+    await due();
+    expect(await flow.states()).toBe(after);
+    expect(await setAside()).toEqual([`execution:${flow.idOf('b')}`]);
+    if (when !== 'at once') await engine.backend.verifyPartition({ partition: PARTITION });
+    await dropAll();
+    for (const letter of 'acj') if ((await flow.states()).includes('waiting')) await claimAndComplete(letter);
+    expect((await flow.describe())?.purgeAt).toBeDefined();
+    await later(3 * RETENTION_MS);
+    expect(await flow.describe()).toBeUndefined();
+    expect(await setAside()).toEqual([]);
+  },
+);
+
+async function claimAndComplete(kind: string): Promise<void> {
+  const owned = await claim(kind);
+  if (owned !== undefined) await complete(owned);
+}
+
+test.each(['of an upstream', 'of a group'])('a walk sets aside the lost record %s that it is about', async (which) => {
+  const { admin, engine } = world;
+  const { backend } = engine;
+  const flowId = engine.executionId();
+  const many = Array.from({ length: 150 }, () => engine.executionId());
+  const one = engine.executionId();
+  const isUpstream = which === 'of an upstream';
+  const ids = isUpstream ? [one, ...many] : [...many, one];
+  await backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n' },
+    graph: {
+      members: ids.map((executionId) => ({
+        executionId,
+        laneId: LANE,
+        executionKind: executionId === one ? 'one' : 'k',
+      })),
+      edges: many.map((other) => ({
+        edgeId: engine.uuid(),
+        upstreamExecutionId: isUpstream ? one : other,
+        downstreamExecutionId: isUpstream ? other : one,
+      })),
+      groups: isUpstream
+        ? []
+        : [{ downstreamExecutionId: one, policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' } }],
+    },
+  });
+  await complete(isUpstream ? 'one' : 'k');
+  await admin.del(coreOf({ executionId: one }));
+  await due();
+  expect(await setAside()).toEqual([`execution:${one}`]);
+});
+
+test.each(['of a wrong type', 'without a life'])(
+  'several members that are given up with records %s keep their flow open until the last of them, and no longer',
+  async (how) => {
+    const flow = await flowOf('abcd');
+    await complete('a');
+    await claim('b');
+    await complete('d');
+    for (const letter of 'abc') await (spoilLife[how] as typeof spoil)(flow.core(letter));
+    await world.engine.backend.verifyPartition({ partition: PARTITION });
+    const names = await setAside();
+    expect(names).toHaveLength(3);
+    for (const name of names) {
+      expect((await flow.describe())?.purgeAt).toBeUndefined();
+      await world.engine.backend.dropQuarantined({ partition: PARTITION, name, reason: 'lost', requestedBy: 'ann' });
+    }
+    expect((await flow.describe())?.purgeAt).toBeDefined();
+    await later(3 * RETENTION_MS);
+    expect(await flow.describe()).toBeUndefined();
+    expect(await setAside()).toEqual([]);
+  },
+);
+
+test('the purge of a flow removes the timer of a walk whose record is lost', async () => {
+  const { admin, engine } = world;
+  const flow = await flowOf('a');
+  await complete('a');
+  const names = [`c${memberOf(flow.flowId)}`, `r${memberOf(flow.idOf('a'))}`].map((id) => `walk:${id}`);
+  for (const name of names) await admin.zadd(keyOf(KEYS.timers), engine.now() + 9 * RETENTION_MS, name);
+  await later(3 * RETENTION_MS);
+  expect(await flow.describe()).toBeUndefined();
+  expect(await admin.zmscore(keyOf(KEYS.timers), ...names)).toEqual([null, null]);
+});
+
+test('a verification names in its report what it sets aside on its way through a flow', async () => {
+  const { admin, engine } = world;
+  const flow = await flowOf('abj', { edges: ['bj'] });
+  const mend = await spoil(flow.core('b'));
+  await engine.backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
+  await mend();
+  await admin.hdel(keyOf(KEYS.quarantine), `execution:${memberOf(flow.idOf('b'))}`);
+  const edges = flow.core('j') + SUFFIXES.dependencies;
+  await admin.hset(edges, (await admin.hkeys(edges))[0] as string, 'x');
+  const { setAside: named } = await engine.backend.verifyPartition({ partition: PARTITION });
+  expect(await flow.states()).toBe('cancelled cancelled cancelled');
+  expect(named).toEqual([`execution:${flow.idOf('j')}`]);
+  expect(await setAside()).toEqual(named);
 });

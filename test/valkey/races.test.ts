@@ -113,7 +113,7 @@ const DAMAGE: readonly (readonly [how: string, isAside: boolean, spoil: (key: st
     true,
     (key) => shared.admin.hset(key, FIELDS.life, `r\t\t\t1\t\t\ta${FIELDS.rules}`),
   ],
-  ['its record is lost', false, (key) => shared.admin.del(key)],
+  ['its record is lost', true, (key) => shared.admin.del(key)],
   ['its outgoing edge is lost', false, (key) => shared.admin.del(`${key}${SUFFIXES.only}`)],
   ['its outgoing edge is that of another', false, (key) => shared.admin.set(`${key}${SUFFIXES.only}`, 'e'.repeat(44))],
 ];
