@@ -121,6 +121,36 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     expect(await rejectionOf(drop.run(b, { id: 'mine' }))).toBeInstanceOf(InvalidDefinitionError);
   });
 
+  test('tasks of two apps share a quota that drops and cancels: each lets its own runs wait', async () => {
+    const backend = await BACKENDS[name]();
+    const apps = ['first', 'second'].map(() => app({ backend, closeBackend: false }));
+    const gate = deferred();
+    const wait = async ({ input }: TaskContext<string>) => {
+      await gate.promise;
+      return input;
+    };
+    const shared = { name: 'shared', concurrency: 1 } as const;
+    const [one, other] = apps as [App, App];
+    const queued = one.task('queued', { quota: shared }, wait);
+    const newest = one.task('newest', { quota: { ...shared, whenFull: 'cancel_oldest' } }, wait);
+    const strict = other.task('strict', { quota: { ...shared, whenFull: 'drop' } }, wait);
+    await one.worker({ slots: 4 });
+    await other.worker({ slots: 4 });
+    const held = await queued.run('held');
+    await until(async () => (await held.state()) === 'active');
+    const behind = await queued.run('behind');
+    expect(await rejectionOf(strict.run('s'))).toMatchObject({ code: 'run_dropped', task: 'strict' });
+    const [older, newer] = [await newest.run('older'), await newest.run('newer')];
+    expect(await rejectionOf(older.result())).toMatchObject({ code: 'run_cancelled' });
+    expect((await one.quotas.of(newest, 'any'))[0]).toMatchObject({ name: 'shared', held: 1 });
+    gate.resolve();
+    expect(await Promise.all([held, behind, newer].map((run) => run.result()))).toEqual(['held', 'behind', 'newer']);
+    await until(async () => (await other.quotas.of(strict, 'any'))[0]?.held === 0);
+    expect(await strict.run('last').result()).toBe('last');
+    await Promise.all(apps.map((each) => each.close()));
+    await backend.close();
+  });
+
   test('only the quota that drops decides whether a run is dropped', async () => {
     const it = await appOn(name);
     const task = it.task('mixed', {
@@ -212,18 +242,6 @@ describe('what a limit can be', () => {
     const it = app({ backend: memory() });
     expect(() => it.task('t', { quota } as never, () => 1)).toThrow(InvalidDefinitionError);
     expect(() => it.task('t', { quota } as never, () => 1)).toThrow(message);
-  });
-
-  test('tasks share a quota, unless it drops or cancels runs', async () => {
-    const it = await appOn('memory');
-    const quota = { name: 'shared', concurrency: 2 };
-    it.task('first', { quota });
-    it.task('second', { quota });
-    expect(() => it.task('third', { quota: { ...quota, whenFull: 'drop' } })).toThrow(
-      'shares the quota "shared" with task "first"',
-    );
-    it.task('fourth', { quota: { ...quota, concurrency: 3, whenFull: 'cancel_oldest' } });
-    expect(() => it.task('fifth', { quota: { ...quota, concurrency: 3 } })).toThrow(InvalidDefinitionError);
   });
 
   test('an input without a key is refused where the run is created', async () => {

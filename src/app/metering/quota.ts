@@ -30,9 +30,9 @@ export interface TaskQuota<In = unknown> {
   /**
    * What happens to a run that is created while as many run and wait as the limit admits. `queue`, the default: it
    * waits. `drop`: it is not created (`RunDroppedError`). `cancel_oldest`: it waits, and the oldest waiting run of the
-   * lowest priority is cancelled, never one that a worker holds. Only one quota of a task may set it, and tasks
-   * do not share such a quota. Its runs take no `id` and no `idempotencyKey`; members of flows, children of handlers
-   * and runs with a `delay` always wait.
+   * lowest priority is cancelled, never one that a worker holds. Only one quota of a task may set it. Only runs of the
+   * same task count as waiting and are cancelled, also if tasks share the quota. Its runs take no `id` and no
+   * `idempotencyKey`; members of flows, children of handlers and runs with a `delay` always wait.
    */
   readonly whenFull?: WhenFull | undefined;
 }
@@ -182,29 +182,6 @@ export const strictQuotaOf = <Quota extends Pick<QuotaDefinition, 'whenFull'>>(
   quotas: readonly Quota[],
 ): (Quota & { readonly whenFull: Exclude<WhenFull, 'queue'> }) | undefined =>
   quotas.find((quota): quota is Quota & { whenFull: Exclude<WhenFull, 'queue'> } => quota.whenFull !== 'queue');
-
-/**
- * The waiting runs of a quota that drops or cancels are counted in the queue of its task.
- *
- * @throws InvalidDefinitionError when another task has such a quota too
- */
-export function checkUnshared(
-  where: string,
-  quotas: readonly QuotaDefinition[],
-  others: Iterable<{ readonly name: string; readonly quotas: readonly QuotaDefinition[] }>,
-): void {
-  const identityOf = ({ name, limits }: QuotaDefinition): string => JSON.stringify([name, limits]);
-  const own = new Map(quotas.map((quota) => [identityOf(quota), quota]));
-  for (const other of others)
-    for (const theirs of other.quotas) {
-      const shared = [own.get(identityOf(theirs)), theirs];
-      if (shared[0] === undefined || shared.every((quota) => quota?.whenFull === 'queue')) continue;
-      throw new InvalidDefinitionError(
-        `${where} shares the quota ${shown(theirs.name)} with task ${shown(other.name)}, and its whenFull is not queue`,
-        'Give each task a quota of its own, or let the runs of both wait.',
-      );
-    }
-}
 
 /** How many more runs a quota lets in at this moment; those that wait count against it. */
 export async function roomOf(backend: Backend, namespace: string, quota: RunQuota): Promise<number> {

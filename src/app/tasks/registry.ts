@@ -5,7 +5,7 @@ import { laneIdOf } from '../../shared/lane-names.js';
 import type { AnySchema } from '../../shared/schema.js';
 import type { Handler } from '../../worker/handler.js';
 import { policyOf } from './policy.js';
-import { checkUnshared, quotasOf } from '../metering/quota.js';
+import { quotasOf } from '../metering/quota.js';
 import { taskBudgetOf } from '../metering/task-budget.js';
 import type { TaskDefinition, TaskOptions } from './task.js';
 import type { FlowDefinition } from '../flow/requested-flow.js';
@@ -39,7 +39,6 @@ export class TaskRegistry {
       budget: taskBudgetOf(taskNamed(name), options.budget),
       handler: undefined,
     };
-    checkUnshared(taskNamed(name), task.quotas, this.tasks.values());
     if (handler !== undefined) checkHandler(name, handler);
     this.tasks.set(name, task);
     if (handler !== undefined) this.handle(task, handler);
