@@ -631,7 +631,7 @@ const walksPast: Readonly<
     'cancelled  cancelled cancelled',
   ],
   seal: [{ building: true }, (flowId) => world.engine.backend.sealFlow({ flowId }), 'waiting  waiting waiting'],
-  'won race': [{ edges: ['aj', 'bj', 'cj'], judge: 'j' }, () => complete('a'), 'completed  cancelled waiting'],
+  'won race': [{ edges: ['ad', 'bd', 'cd'], judge: 'd' }, () => complete('a'), 'completed  cancelled waiting'],
 };
 
 test.each(
@@ -643,7 +643,7 @@ test.each(
   async (...given) => {
     const [, when, shape, walk, after] = given;
     const { admin, engine } = world;
-    const flow = await flowOf('abcj', shape);
+    const flow = await flowOf('abcd', shape);
     await admin.del(flow.core('b'));
     await walk(flow.flowId);
     await due();
@@ -651,7 +651,7 @@ test.each(
     expect(await setAside()).toEqual([`execution:${flow.idOf('b')}`]);
     if (when !== 'at once') await engine.backend.verifyPartition({ partition: PARTITION });
     await dropAll();
-    for (const letter of 'acj') if ((await flow.states()).includes('waiting')) await claimAndComplete(letter);
+    for (const letter of 'acd') if ((await flow.states()).includes('waiting')) await claimAndComplete(letter);
     expect((await flow.describe())?.purgeAt).toBeDefined();
     await later(3 * RETENTION_MS);
     expect(await flow.describe()).toBeUndefined();
@@ -726,7 +726,7 @@ test('the purge of a flow removes the timer of a walk whose record is lost', asy
   for (const name of names) await admin.zadd(keyOf(KEYS.timers), engine.now() + 9 * RETENTION_MS, name);
   await later(3 * RETENTION_MS);
   expect(await flow.describe()).toBeUndefined();
-  expect(await admin.zmscore(keyOf(KEYS.timers), ...names)).toEqual([null, null]);
+  for (const name of names) expect(await admin.zscore(keyOf(KEYS.timers), name)).toBeNull();
 });
 
 test('a verification names in its report what it sets aside on its way through a flow', async () => {
