@@ -3,6 +3,7 @@
  * differs only in the file of its clock; callers of a production build cannot set the time.
  */
 import { createHash } from 'node:crypto';
+import { present } from '../model/core/present.js';
 import { dependencyFacts } from '../model/flow/facts.js';
 import { executionFacts } from '../model/execution/facts.js';
 import { entityNamed, type EntityKind } from '../model/state.js';
@@ -81,7 +82,7 @@ export function libraryOf(kind: LibraryKind, files: Readonly<Record<string, stri
     })),
     ...inOrder(Object.keys(files))
       .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
-      .map((path) => ({ path, text: withoutCommentLines(files[path] as string) })),
+      .map((path) => ({ path, text: withoutCommentLines(present(files[path])) })),
   ];
   const loader = (writer: string, names: readonly string[]): string => {
     if (writer !== 'record') return loaderText(executionFacts, names, writer === 'refilling_loader');

@@ -3,6 +3,7 @@
  * a literal, `ff.load` by a local function, `string.sub` by a local that is set once. Table lookups took an eighth of
  * the time that a transition spends in Lua. The linker works on tokens, so strings and comments are left unchanged.
  */
+import { present } from '../model/core/present.js';
 import { tokensOf, type Token } from './tokens.js';
 
 /** Tables of literals, by their names in the Lua. */
@@ -121,8 +122,8 @@ function withLoaders({ path, text }: LuaFile, loader: WriteLoader): SplitFile {
   let written = '';
   let at = 0;
   for (let i = 0; i + 3 < tokens.length; i++) {
-    const first = tokens[i] as Token;
-    const name = tokens[i + 2] as Token;
+    const first = present(tokens[i]);
+    const name = present(tokens[i + 2]);
     if (first.text !== 'ff' || !LOADERS.has(name.text) || !is(tokens[i + 3], '(')) continue;
     const close = tokens.findIndex((token, place) => place > i + 3 && is(token, ')'));
     const names = tokens.slice(i + 4, close).filter(({ kind }) => kind === 'string');
@@ -132,7 +133,7 @@ function withLoaders({ path, text }: LuaFile, loader: WriteLoader): SplitFile {
         name.text,
         names.map((each) => each.text.slice(1, -1)),
       );
-    at = (tokens[close] as Token).end;
+    at = present(tokens[close]).end;
   }
   if (at === 0) return { path, text, tokens };
   const whole = written + text.slice(at);
@@ -154,7 +155,7 @@ function linkFile({ path, text, tokens }: SplitFile, literals: Literals, places:
     at = to.end;
   };
   for (let i = 0; i < tokens.length; i++) {
-    const token = tokens[i] as Token;
+    const token = present(tokens[i]);
     if (token.kind !== 'name' || is(tokens[i - 1], '.')) continue;
     const member = is(tokens[i + 1], '.') ? tokens[i + 2] : undefined;
     if (member !== undefined && Object.hasOwn(literals, token.text)) {

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { snakeCase, variantsOf, type Field } from '../model/core/kinds.js';
+import { present } from '../model/core/present.js';
 import { crc16 } from '../model/ids.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
 import { SHAPES, type WirePart } from './parameters.js';
@@ -20,7 +21,7 @@ const ANY_COUNT = '*';
 /** The items up to the last required one. */
 function upToRequired<Item>(items: readonly Item[], isOptional: (item: Item) => boolean): readonly Item[] {
   let end = items.length;
-  while (end > 0 && isOptional(items[end - 1] as Item)) end--;
+  while (end > 0 && isOptional(present(items[end - 1]))) end--;
   return items.slice(0, end);
 }
 

@@ -4,6 +4,7 @@
  */
 import type { EventDeclaration, EventOf } from './core/event.js';
 import { budgetEvents } from './budget/events.js';
+import { present } from './core/present.js';
 import { executionEvents } from './execution/events.js';
 import { flowEvents } from './flow/events.js';
 import { grantEvents } from './grant/events.js';
@@ -53,7 +54,7 @@ export interface LoggedEvent {
 /** The subject of an event. */
 export function subjectOf(event: Event): { readonly kind: string; readonly id: string } {
   const { kind, key } = (EVENTS[event.type] as EventDeclaration).subject;
-  return { kind, id: (event as unknown as Record<string, string>)[key] as string };
+  return { kind, id: present((event as unknown as Record<string, string>)[key]) };
 }
 
 /** Whether the subject is an execution. */

@@ -4,6 +4,7 @@
  */
 import { removesIfThere, type Entity, type Recipe } from './core/entity.js';
 import type { ByteSlot } from './core/operation.js';
+import { present } from './core/present.js';
 import { EngineError } from './errors.js';
 import { EVENTS, type Event, type EventNamed, type EventType } from './events.js';
 import { isShortId, uuidOf } from './short-id.js';
@@ -14,8 +15,8 @@ export interface Effect {
   readonly kind: EntityKind;
   /** Name of the fact that holds the entity's id, in the entity. */
   readonly key: string;
-  /** The id of the entity, from an event that changes or removes it. */
-  readonly idIn: (event: Event) => string;
+  /** The id of the entity, from an event that changes or removes it; undefined if the event names none. */
+  readonly idIn: (event: Event) => string | undefined;
   readonly recipe: Recipe<unknown, Event>;
 }
 
@@ -23,14 +24,14 @@ type AnyRecipes = Readonly<Record<string, Recipe<unknown, Event>>>;
 
 const factNamed =
   (key: string) =>
-  (event: object): string =>
-    (event as Record<string, string>)[key] as string;
+  (event: object): string | undefined =>
+    (event as Record<string, string>)[key];
 
-/** The one event whose subject can be of any kind: ids of other kinds match no entity here. */
+/** The one event whose subject can be of any kind. */
 function dropOf(kind: EntityKind, { subject }: Entity): Effect {
-  const idIn = (event: Event): string => {
+  const idIn = (event: Event): string | undefined => {
     const { droppedKind, droppedId } = event as EventNamed<'record_dropped'>;
-    if (droppedKind !== kind) return '';
+    if (droppedKind !== kind) return undefined;
     return subject.shortId && isShortId(droppedId) ? uuidOf(droppedId) : droppedId;
   };
   return { kind, key: subject.key, idIn, recipe: removesIfThere };
@@ -79,38 +80,43 @@ export function applyEffect(state: PartitionState, event: Event, effect: Effect,
   if (recipe.does === 'enters') return enter(table, event, key, idIn(event), recipe);
   if (recipe.does === 'makes') {
     // An unchanged entity need not be copied.
-    const there = recipe.ifThere === 'keep' ? table.get(idIn(event)) : undefined;
+    const there = recipe.ifThere === 'keep' ? entityAt(table, idIn(event)) : undefined;
     if (there !== undefined) return there;
     const made = recipe.make(event);
     if (made === undefined) return undefined;
-    const id = (made as Record<string, string>)[key] as string;
+    const id = present((made as Record<string, string>)[key]);
     if (recipe.ifThere === 'fail' && table.has(id)) throw broken(event, `names a ${kind} that exists`);
     table.set(id, made);
     return made;
   }
   const id = idIn(event);
-  const known = table.get(id);
-  if (known === undefined && recipe.does === 'removes' && recipe.ifGone === 'keep') return undefined;
-  if (known === undefined) throw broken(event, `names a ${kind} that does not exist`);
+  const known = entityAt(table, id);
+  if (id === undefined || known === undefined) {
+    if (recipe.does === 'removes' && recipe.ifGone === 'keep') return undefined;
+    throw broken(event, `names a ${kind} that does not exist`);
+  }
   if (recipe.does === 'removes') table.delete(id);
   else recipe.change(known, event);
   return known;
 }
 
+const entityAt = (table: ReadonlyMap<string, unknown>, id: string | undefined): unknown =>
+  id === undefined ? undefined : table.get(id);
+
 function enter(
   table: Map<string, unknown>,
   event: Event,
   key: string,
-  id: string,
+  id: string | undefined,
   recipe: Extract<Recipe<unknown, Event>, { does: 'enters' }>,
 ): unknown {
-  const known = table.get(id);
+  const known = entityAt(table, id);
   if (known !== undefined) {
     recipe.change(known, event);
     return known;
   }
   const made = recipe.make(event);
-  if (made !== undefined) table.set((made as Record<string, string>)[key] as string, made);
+  if (made !== undefined) table.set(present((made as Record<string, string>)[key]), made);
   return made;
 }
 

@@ -4,6 +4,7 @@
  * and indexes).
  */
 import type { Applier, ByteSlot, Context } from './core/operation.js';
+import { present } from './core/present.js';
 import { isOfExecution, subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
 import { withFilterTags } from './execution/filter-tags.js';
@@ -99,7 +100,7 @@ function keepBytes(
   subjectId: string,
 ): void {
   for (const argument of Object.keys(slots)) {
-    const slot = slots[argument] as ByteSlot;
+    const slot = present(slots[argument]);
     const bytes = (args as unknown as Record<string, Uint8Array | undefined>)[argument];
     if (isKept(slot, bytes)) store.keep(slot, subjectId, bytes);
   }

@@ -5,6 +5,7 @@
  * A family that nobody uses costs nothing: the loop of due work looks at its partitions once it is in use, see
  * `partitionsInUse` of the backend.
  */
+import { present } from './core/present.js';
 import { crc16, uuidBytes } from './ids.js';
 
 /** How many partitions each counted family has; settled at first boot. */
@@ -53,7 +54,7 @@ export function partitionsOf(family: Family, counts: FamilyCounts): string[] {
 
 /** The family of a well-formed partition key. */
 export function familyOf(partition: string): Family {
-  return BEGINNINGS.find(({ beginning }) => partition.startsWith(beginning))?.family as Family;
+  return present(BEGINNINGS.find(({ beginning }) => partition.startsWith(beginning))?.family);
 }
 
 const INDEXED = /^\{(fp|b|q):(0|[1-9][0-9]{0,4})\}$/;

@@ -95,7 +95,7 @@ for (const digit of '0123456789abcdef') HEX[digit.charCodeAt(0)] = 1;
 
 function allHex(text: string, from: number, to: number): number {
   let all = 1;
-  for (let i = from; i < to; i++) all &= HEX[text.charCodeAt(i)] as number;
+  for (let i = from; i < to; i++) all &= HEX[text.charCodeAt(i)] ?? 0;
   return all;
 }
 

@@ -1,13 +1,14 @@
 /**
  * Arithmetic on amounts: numbers by dimension, in the byte order of the names, so that equal amounts are equal texts.
  */
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { Amounts } from './facts.js';
 
 /** The amount of a dimension; 0 when the map does not name it. */
 export const amountOf = (amounts: Amounts, dimension: string): number =>
-  Object.hasOwn(amounts, dimension) ? (amounts[dimension] as number) : 0;
+  Object.hasOwn(amounts, dimension) ? present(amounts[dimension]) : 0;
 
 export const dimensionsOf = (amounts: Amounts): string[] => Object.keys(amounts);
 

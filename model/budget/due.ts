@@ -1,4 +1,5 @@
 /** Due work of budgets: scheduled resets, reservations that lapse, and records whose retention is over. */
+import { present } from '../core/present.js';
 import type { Event } from '../events.js';
 import type { DueContext } from '../schedule/due.js';
 import type { Bill, Ledger, ReadonlyBudget, Reservation } from './facts.js';
@@ -12,7 +13,7 @@ export function nextAfter(due: number, intervalMs: number, now: number): number 
 }
 
 export function dueOfBudget({ budgetId, nextResetAt, resetIntervalMs }: ReadonlyBudget, { now }: DueContext): Event[] {
-  const next = nextAfter(nextResetAt as number, resetIntervalMs, now);
+  const next = nextAfter(present(nextResetAt), resetIntervalMs, now);
   return [{ type: 'budget_reset', budgetId, at: now, nextResetAt: next, requestedBy: ENGINE }];
 }
 

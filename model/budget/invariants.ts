@@ -2,6 +2,7 @@
  * What holds for budgets (spec 09, section "Invariants"). Usage is conserved: the totals follow from the events alone,
  * which are added up here without the recipes that make the state.
  */
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import type { Event, LoggedEvent } from '../events.js';
 import type { Invariant, World } from '../specification/invariant.js';
@@ -239,7 +240,7 @@ export const budgetInvariants: readonly Invariant[] = [
   ofBudget('amounts stand in the order of their names', (budget) =>
     [budget.usage, budget.reserved, budget.hardLimits, budget.softLimits, budget.refused, budget.spentToday].every(
       (amounts) =>
-        dimensionsOf(amounts).every((name, i, all) => i === 0 || compareBytes(all[i - 1] as string, name) < 0),
+        dimensionsOf(amounts).every((name, i, all) => i === 0 || compareBytes(present(all[i - 1]), name) < 0),
     ),
   ),
   {

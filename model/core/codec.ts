@@ -4,7 +4,8 @@
  */
 import { EngineError } from '../errors.js';
 import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
-import type { Facet, Fact, FactKind, ValueCodec, ValueOf } from './facts.js';
+import { present } from './present.js';
+import type { Facet, Fact, FactKind, FactsIn, ValueCodec, ValueOf } from './facts.js';
 
 /** Separates two values. Texts that share a facet are names and labels, which have no control characters. */
 const SEPARATOR = '\t';
@@ -67,7 +68,7 @@ const CODECS: Readonly<Record<Exclude<FactKind, 'choice'>, ValueCodec>> = {
 function choiceCodec(letters: Readonly<Record<string, string>>): ValueCodec {
   const words = new Map(Object.entries(letters).map(([word, letter]) => [letter, word]));
   return {
-    encode: (value) => letters[value as string] as string,
+    encode: (value) => present(letters[value as string]),
     decode(letter) {
       const word = words.get(letter);
       if (word === undefined) throw corrupt(`"${letter.slice(0, 40)}" stands for nothing`);
@@ -114,39 +115,40 @@ export function factCodec(name: string, fact: Fact): ValueCodec {
   };
 }
 
-export interface FacetCodec {
-  readonly encode: (entity: Readonly<Record<string, unknown>>) => string;
-  /** Sets the facts of the facet. Further values at the end, of a newer build, are ignored. */
-  readonly decode: (text: string, entity: Record<string, unknown>) => void;
+export interface FacetCodec<Of extends Facet = Facet> {
+  readonly encode: (facts: Readonly<Record<string, unknown>>) => string;
+  /** The facts of the facet. Further values at the end, of a newer build, are ignored. */
+  readonly decode: (text: string) => FactsIn<Of>;
 }
 
 /**
  * How a facet is written and read. A facet with a single text is stored unchanged and may contain tabs, as free texts
  * do. Any other facet can get further facts later.
  */
-export function facetCodec(facet: Facet): FacetCodec {
-  const names = Object.keys(facet);
-  const facts = Object.values(facet);
-  const codecs = names.map((name) => factCodec(name, facet[name] as Fact));
-  const isFreeText = facts.length === 1 && facts[0]?.kind === 'text';
+export function facetCodec<const Of extends Facet>(facet: Of): FacetCodec<Of> {
+  const facts = Object.entries<Fact>(facet);
+  const codecs = facts.map(([name, fact]) => ({ name, ...factCodec(name, fact) }));
+  const isFreeText = facts.length === 1 && facts[0]?.[1].kind === 'text';
   return {
-    encode: (entity) => codecs.map(({ encode }, i) => encode(entity[names[i] as string])).join(SEPARATOR),
-    decode(text, entity) {
+    encode: (values) => codecs.map(({ name, encode }) => encode(values[name])).join(SEPARATOR),
+    decode(text) {
       const values = isFreeText ? [text] : text.split(SEPARATOR);
-      for (let i = 0; i < names.length; i++) {
-        entity[names[i] as string] = (codecs[i] as ValueCodec).decode(values[i] ?? '');
-      }
+      const decoded: Record<string, unknown> = {};
+      codecs.forEach(({ name, decode }, place) => {
+        decoded[name] = decode(values[place] ?? '');
+      });
+      return decoded as FactsIn<Of>;
     },
   };
 }
 
 /** Reads one fact from the text of its facet without decoding the others. */
-export function factReader<Facts extends Facet, Name extends keyof Facts & string>(
-  facet: Facts,
+export function factReader<const Of extends Facet, Name extends keyof Of & string>(
+  facet: Of,
   name: Name,
-): (text: string) => ValueOf<Facts[Name]> {
+): (text: string) => ValueOf<Of[Name]> {
   const place = Object.keys(facet).indexOf(name);
-  const { decode } = factCodec(name, facet[name] as Fact);
+  const { decode } = factCodec(name, present<Fact>(facet[name]));
   return (text) => {
     let from = 0;
     for (let i = 0; i < place; i++) {

@@ -55,6 +55,9 @@ type Union<Table extends FactTable> = Table[keyof Table];
 type Names<Table extends FactTable> = Union<Table> extends infer F ? (F extends Facet ? keyof F : never) : never;
 type FactNamed<Table extends FactTable, Name extends PropertyKey> = Extract<Union<Table>, Record<Name, Fact>>[Name];
 
+/** The facts of one facet, by name. */
+export type FactsIn<Of extends Facet> = { [Name in keyof Of & string]: ValueOf<Of[Name]> };
+
 /** The entity that a table describes. */
 export type StateOf<Table extends FactTable> = { [Name in Names<Table>]: ValueOf<FactNamed<Table, Name>> };
 

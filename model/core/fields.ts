@@ -7,6 +7,7 @@ import { isBytes } from './bytes.js';
 import { isPartitionOfAnyFamily } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
+import { present } from './present.js';
 import { withWireForm, type WireForm } from './wire-form.js';
 import {
   executionIdIn,
@@ -272,7 +273,7 @@ export const tags = mapOf(tagKey, text(LIMITS.maxTagValueBytes))
   .refine((map) => Object.keys(map).length <= LIMITS.maxTags, { error: `must have at most ${LIMITS.maxTags} tags` })
   .transform((map) => {
     const keys = Object.keys(map);
-    return keys.length < 2 ? map : Object.fromEntries(keys.sort(compareBytes).map((key) => [key, map[key] as string]));
+    return keys.length < 2 ? map : Object.fromEntries(keys.sort(compareBytes).map((key) => [key, present(map[key])]));
   });
 
 /** At least one tag. */

@@ -3,6 +3,7 @@
  * follows from it, so a declaration is the only source.
  */
 import type { z } from 'zod';
+import { present } from './present.js';
 import { isEcho, wireFormOf, type WireForm } from './wire-form.js';
 
 export type FieldKind =
@@ -50,11 +51,11 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
     const definition = definitionOf(current);
     if (WRAPPERS.has(definition.type)) {
       optional ||= definition.type === 'optional';
-      current = definition.innerType as z.ZodType;
+      current = present(definition.innerType);
     } else if (definition.type === 'pipe') {
-      const from = definition.in as z.ZodType;
+      const from = present(definition.in);
       // A preprocessing step says nothing about the values of the schema.
-      current = definitionOf(from).type === 'transform' ? (definition.out as z.ZodType) : from;
+      current = definitionOf(from).type === 'transform' ? present(definition.out) : from;
     } else {
       return { schema: current, optional };
     }
@@ -83,7 +84,7 @@ function kindOf(schema: z.ZodType): FieldKind {
     case 'object':
       return { kind: 'object', fields: fieldsOf(schema as z.ZodObject) };
     case 'array': {
-      const element = unwrap(definition.element as z.ZodType).schema;
+      const element = unwrap(present(definition.element)).schema;
       return definitionOf(element).type === 'object'
         ? { kind: 'rows', fields: fieldsOf(element as z.ZodObject) }
         : { kind: 'list' };

@@ -4,6 +4,7 @@
  * zod, which finds the fault and words it: the compiled code only decides that input is valid.
  */
 import { z } from 'zod';
+import { present } from './present.js';
 
 type Schema = z.core.$ZodType;
 
@@ -65,7 +66,7 @@ class Program {
   bind(value: unknown): string {
     this.names.push(`bound${this.names.length}`);
     this.values.push(value);
-    return this.names.at(-1) as string;
+    return present(this.names.at(-1));
   }
 
   write(line: string): void {

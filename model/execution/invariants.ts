@@ -1,4 +1,5 @@
 /** What holds for every execution, and for its life in the log. Source: spec 01 and 04, the sections named Invariants. */
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS, MIN_RETENTION_MS, RETENTION_SLOT_MS } from '../limits.js';
@@ -292,7 +293,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     name: 'required capabilities are a set in byte order',
     holds: ({ requiredCapabilities }) =>
       requiredCapabilities.every(
-        (token, i) => i === 0 || compareBytes(requiredCapabilities[i - 1] as string, token) < 0,
+        (token, i) => i === 0 || compareBytes(present(requiredCapabilities[i - 1]), token) < 0,
       ),
   },
   { name: 'its lane is known', holds: (it, { state }) => state.tables.lane.has(it.laneId) },
@@ -342,7 +343,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: ({ tags }) => {
       const keys = Object.keys(tags);
       return (
-        keys.length <= LIMITS.maxTags && keys.every((key, i) => i === 0 || compareBytes(keys[i - 1] as string, key) < 0)
+        keys.length <= LIMITS.maxTags && keys.every((key, i) => i === 0 || compareBytes(present(keys[i - 1]), key) < 0)
       );
     },
   },

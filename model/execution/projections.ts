@@ -1,4 +1,5 @@
 /** The contract's view of an execution, derived from its stored facts. Spec 04 section 4.13. */
+import { present } from '../core/present.js';
 import { groupSnapshotOf, type EdgeGroupSnapshot } from '../flow/group.js';
 import { partitionOfExecution } from '../ids.js';
 import { meterSetOf } from '../metering/meters.js';
@@ -236,9 +237,9 @@ function grantOf(execution: ReadonlyExecution): GrantSummary | undefined {
   const { grantExpiresAt, grantId, grantWorkerId, grantWorkerInstanceId } = execution;
   if (grantExpiresAt === undefined) return undefined;
   return {
-    grantId: grantId as string,
-    workerId: grantWorkerId as string,
-    workerInstanceId: grantWorkerInstanceId as string,
+    grantId: present(grantId),
+    workerId: present(grantWorkerId),
+    workerInstanceId: present(grantWorkerInstanceId),
     expiresAt: grantExpiresAt,
   };
 }

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, query, reject } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { namesOf } from './facts.js';
@@ -17,7 +18,7 @@ export function mergedTags(known: Tags, given: Tags): Tags {
   return Object.fromEntries(
     Object.keys(merged)
       .sort(compareBytes)
-      .map((key) => [key, merged[key] as string]),
+      .map((key) => [key, present(merged[key])]),
   );
 }
 

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject, type Accepted, type Context, type Rejected } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { echoed } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isRunnable, isTerminal } from '../execution/situation.js';
@@ -121,7 +122,7 @@ function cycleOf(view: View, from: string, to: string): 'cycle' | 'too_large' | 
   const waiting = [from];
   let edges = 0;
   for (let at = 0; at < waiting.length; at++) {
-    const leading = view.flows.outgoing(waiting[at] as string, '', LIMITS.maxSearchedEdges - edges + 1);
+    const leading = view.flows.outgoing(present(waiting[at]), '', LIMITS.maxSearchedEdges - edges + 1);
     edges += leading.length;
     if (edges > LIMITS.maxSearchedEdges) return 'too_large';
     for (const { downstream } of leading) {

@@ -3,6 +3,7 @@
  * flow are purged in reverse order of joining, then the flow itself. Unfinished walks end with what they concern. Each
  * of these is alone in its pass over due work, because it changes what else is due.
  */
+import { present } from '../core/present.js';
 import type { Event } from '../events.js';
 import type { Context } from '../core/operation.js';
 import { executionIdOf, partitionIndexOf } from '../ids.js';
@@ -20,7 +21,7 @@ export const BUILD_TIMED_OUT = 'flow_build_timed_out';
 /** How a walk continues. */
 export function walkOn(walk: Readonly<Walk>, partition: string, limit: number): Aftermath {
   const { walkKind: kind, walkFlow: flow, walkOf, cursor } = walk;
-  const about = executionIdOf(partitionIndexOf(partition), isOfFlow(kind) ? flow : (walkOf as string));
+  const about = executionIdOf(partitionIndexOf(partition), isOfFlow(kind) ? flow : present(walkOf));
   return { flow, walk: { task: { kind, flow, about, cursor }, units: Math.min(limit, UNITS_OF_A_WALK) } };
 }
 

@@ -1,7 +1,8 @@
 /** A part of a graph in one call: members, the edges to them, and their group policies. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { wireFormOf, withWireForm, type WireForm } from '../core/wire-form.js';
+import { present } from '../core/present.js';
+import { wireFormOf, withWireForm } from '../core/wire-form.js';
 import { executionPolicy } from '../execution/policy.js';
 import { memberOf, partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
@@ -33,7 +34,7 @@ export function policyFacts(policy: GroupPolicyArgs) {
 export function policyTexts(policy: GroupPolicyArgs): string {
   const facts = policyFacts(policy);
   const letter = (letters: Readonly<Record<string, string>>, word: string): string =>
-    Object.keys(letters)[0] === word ? '' : (letters[word] as string);
+    Object.keys(letters)[0] === word ? '' : present(letters[word]);
   // The letter of the policy is always written, as in events.
   return [
     GROUP_POLICIES[facts.groupPolicy],
@@ -116,7 +117,7 @@ const EMPTY: Graph = { members: [], edges: [], groups: [] };
 const digits = (value: number | undefined): string => (value === undefined ? '' : String(value));
 const joined = (...texts: readonly string[]): string => (texts.every((text) => text === '') ? '' : texts.join('\t'));
 
-const POLICY_FORM = wireFormOf(executionPolicy) as WireForm;
+const POLICY_FORM = present(wireFormOf(executionPolicy));
 
 /** The texts that similar members share: those of a creation. */
 function sharedTextsOf(row: MemberArgs): readonly string[] {

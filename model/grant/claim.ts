@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { operation, reject } from '../core/operation.js';
+import { present } from '../core/present.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isHeld } from '../execution/situation.js';
 import { owedCancel } from '../flow/owed.js';
@@ -75,7 +76,7 @@ export const claimResumedExecution = operation({
     if (isOwnedBy(execution, args.leaseId, now)) return takenBefore(view, execution, 'resumed');
     if (!isWaiting(execution) || owedCancel(view, execution) !== undefined) return reject('execution_not_leaseable');
     if (execution.nextAttempt !== 'resume') return reject('not_a_resumed_execution');
-    const attemptId = execution.currentAttemptId as string;
+    const attemptId = present(execution.currentAttemptId);
     return grantVerdict(execution, args, now) ?? takeOver(view, execution, { ...args, attemptId }, now);
   },
 });

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
+import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { ErrorDetail } from '../errors.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
@@ -98,16 +99,16 @@ export function grantedOf<const Kind extends ClaimedExecution['claimKind']>(
     kind: 'granted',
     executionId,
     partition: partitionOfExecution(executionId),
-    grantId: grantId as string,
+    grantId: present(grantId),
     claimKind,
     laneId,
-    expiresAt: grantExpiresAt as number,
+    expiresAt: present(grantExpiresAt),
   };
 }
 
 /** Whether the execution has a grant that is still usable; its last millisecond included. */
 export function hasLiveGrant(execution: ReadonlyExecution, now: number): boolean {
-  return isGranted(execution) && (execution.grantExpiresAt as number) >= now;
+  return isGranted(execution) && present(execution.grantExpiresAt) >= now;
 }
 
 /** Why a worker cannot run an execution, as the detail of a refusal; undefined when it can. */

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, reject, type Accepted, type Rejected } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isGranted } from '../execution/situation.js';
@@ -81,7 +82,7 @@ export function grantVerdict(
     (execution.grantIsStrict && workerInstanceId !== execution.grantWorkerInstanceId)
   )
     return reject('invalid_claim_grant');
-  return (execution.grantExpiresAt as number) < now ? reject('claim_grant_expired') : undefined;
+  return present(execution.grantExpiresAt) < now ? reject('claim_grant_expired') : undefined;
 }
 
 interface NewOwner {
@@ -122,13 +123,13 @@ export function takenBefore<Outcome extends object>(
   const { executionId, totalAttemptCount } = execution;
   const claimed: ClaimedExecution = {
     executionId,
-    leaseId: execution.currentLeaseId as string,
+    leaseId: present(execution.currentLeaseId),
     leaseEpoch: execution.currentLeaseEpoch,
     attemptIndex: totalAttemptCount - 1,
-    attemptId: execution.currentAttemptId as string,
+    attemptId: present(execution.currentAttemptId),
     claimKind,
     attemptType: typeOf(execution, claimKind),
-    leaseExpiresAt: execution.dueAt as number,
+    leaseExpiresAt: present(execution.dueAt),
     attemptTimeoutAt: execution.attemptTimeoutAt,
     attemptTimeoutRemainingMs: execution.attemptTimeoutRemainingMs,
     executionDeadlineAt: execution.executionDeadlineAt,

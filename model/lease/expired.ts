@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
-import { isActive, isQueued, isReclaimable } from '../execution/situation.js';
+import { isActive, isQueued, isReclaimable, type Situation } from '../execution/situation.js';
 import type { ActiveExecution, ReadonlyExecution } from '../execution/facts.js';
 import type { LeaseSummary } from '../execution/projections.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
@@ -18,14 +18,13 @@ export type LostExecution = Pick<
   | 'executionId'
   | 'namespace'
   | 'laneId'
-  | 'situation'
   | 'dueAt'
   | 'currentLeaseId'
   | 'currentLeaseEpoch'
   | 'currentWorkerId'
   | 'currentWorkerInstanceId'
   | 'totalAttemptCount'
-> & { readonly lostAt: number };
+> & { readonly situation: Situation; readonly lostAt: number };
 
 /** One lease that ended without its owner. Times are ms since the epoch. */
 export interface ExpiredLease extends Omit<LeaseSummary, 'lastHeartbeatAt'> {

@@ -1,4 +1,5 @@
 /** What holds for metered work and admissions. Source: spec 09, the section named Invariants (15); ruling 19. */
+import { present } from '../core/present.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
@@ -7,7 +8,7 @@ import { shortIdOf } from '../short-id.js';
 export const meteringInvariants: readonly (Invariant | ExecutionInvariant)[] = [
   {
     name: 'meters are a set in byte order',
-    holds: ({ meters }) => meters.every((token, i) => i === 0 || compareBytes(meters[i - 1] as string, token) < 0),
+    holds: ({ meters }) => meters.every((token, i) => i === 0 || compareBytes(present(meters[i - 1]), token) < 0),
   },
   {
     name: 'an admission is bound if and only if metered work is owned by it: no slot outlives its holder',

@@ -4,6 +4,7 @@
  * refused work, and work without meters pays nothing.
  */
 import { z } from 'zod';
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
@@ -110,7 +111,7 @@ const MAX_TOKENS = LIMITS.maxBudgetsPerExecution + 2 * LIMITS.maxQuotaPoliciesPe
 export function isMeterSet(text: string): boolean {
   const tokens = text.split(',');
   if (tokens.length > MAX_TOKENS || !tokens.every(isToken)) return false;
-  return tokens.every((token, i) => i === 0 || compareBytes(tokens[i - 1] as string, token) < 0);
+  return tokens.every((token, i) => i === 0 || compareBytes(present(tokens[i - 1]), token) < 0);
 }
 
 /** A meter set as an argument. */

@@ -10,6 +10,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
+import { present } from '../core/present.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import type { ReadonlyFlow } from '../flow/facts.js';
 import { compareBytes, isExecutionId, uuidOfExecution } from '../ids.js';
@@ -117,7 +118,7 @@ export class SnapshotSpans {
     let [low, high] = [0, spans.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      const { upTo } = spans[middle] as Span;
+      const { upTo } = present(spans[middle]);
       if (upTo === undefined || compareBytes(id, upTo) <= 0) high = middle;
       else low = middle + 1;
     }

@@ -1,4 +1,5 @@
 /** What holds for quota policies. Source: spec 09, the section named Invariants (12 to 16). */
+import { present } from '../core/present.js';
 import type { Invariant, World } from '../specification/invariant.js';
 import type { ReadonlyQuotaPolicy } from './facts.js';
 import { quotaTimerAt, slotsOf, waitersOf, windowOf } from './room.js';
@@ -40,7 +41,7 @@ export const quotaInvariants: readonly Invariant[] = [
     const { maxRequests, windowMs, quotaPolicyId } = policy;
     if (maxRequests === 0 || world.replay.steppedBack) return undefined;
     const times = [...grantedTimes(world, quotaPolicyId).values()].sort((a, b) => a - b);
-    const early = times.findIndex((at, i) => i >= maxRequests && at - (times[i - maxRequests] as number) < windowMs);
+    const early = times.findIndex((at, i) => i >= maxRequests && at - present(times[i - maxRequests]) < windowMs);
     return early < 0 ? undefined : `more than ${maxRequests} admissions up to ${times[early]}`;
   }),
   everyPolicy('a slot is of an admission that was granted and not given back', (policy, { log, replay }) => {

@@ -3,6 +3,7 @@
  * claims of a lane and claims by id. Spec 04 sections 3.2 to 3.4.
  */
 import { NO_BYTES } from '../core/bytes.js';
+import { present } from '../core/present.js';
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
@@ -76,7 +77,7 @@ export function acquire(
   { position, now, remainingMs }: { position: number; now: number; remainingMs: number | undefined },
   room?: Room,
 ): ClaimedExecution {
-  const ids = args.claims[position] as ClaimIds;
+  const ids = present(args.claims[position]);
   const resumed = isResumed(execution);
   const beginsLater = args.ahead || isFetched(execution);
   const claimed: ClaimedExecution = {

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { acceptAll, operation, type Applier } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { executionIdIn } from '../ids.js';
@@ -175,7 +176,7 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
   const expired: AppliedOutcome['expired'] = [];
   for (let i = 0; i + 1 < pairs.length; i += 2) {
     expired.push({
-      executionId: executionIdIn(partition, pairs[i] as string),
+      executionId: executionIdIn(partition, present(pairs[i])),
       expireReason: pairs[i + 1] as AppliedOutcome['expired'][number]['expireReason'],
     });
   }
@@ -183,17 +184,17 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
   const suspensionsTimedOut: AppliedOutcome['suspensionsTimedOut'] = [];
   for (let i = 0; i + 1 < behaviors.length; i += 2) {
     suspensionsTimedOut.push({
-      executionId: executionIdIn(partition, behaviors[i] as string),
+      executionId: executionIdIn(partition, present(behaviors[i])),
       behaviorApplied: behaviors[i + 1] as TimeoutBehavior,
     });
   }
   const tally = answer.texts();
   const others: Record<string, number> = {};
-  for (let i = 0; i + 1 < tally.length; i += 2) others[tally[i] as string] = Number(tally[i + 1]);
+  for (let i = 0; i + 1 < tally.length; i += 2) others[present(tally[i])] = Number(tally[i + 1]);
   const owed = answer.texts();
   const deliveries: AppliedOutcome['deliveries'] = [];
   for (let i = 0; i + 2 < owed.length; i += 3) {
-    deliveries.push({ kind: owed[i] as string, id: owed[i + 1] as string, text: owed[i + 2] as string });
+    deliveries.push({ kind: present(owed[i]), id: present(owed[i + 1]), text: present(owed[i + 2]) });
   }
   const setAside = answer.texts().map((member) => asideName(partition, member));
   return {

@@ -1,5 +1,6 @@
 /** Decodes the server's answer to a claim: stored facets, and what the claim changed. */
 import { factReader } from '../core/codec.js';
+import { present } from '../core/present.js';
 import type { AnswerReader } from '../core/wire-form.js';
 import { executionFacts } from '../execution/facts.js';
 import { executionIdIn } from '../ids.js';
@@ -77,10 +78,10 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   const attemptType = (TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType'];
   return {
     executionId,
-    leaseId: leaseIn(fence) as string,
+    leaseId: present(leaseIn(fence)),
     leaseEpoch: epochIn(fence),
     attemptIndex,
-    attemptId: attemptIn(fence) as string,
+    attemptId: present(attemptIn(fence)),
     claimKind,
     attemptType: claimKind === 'resumed' ? undefined : attemptType,
     leaseExpiresAt,

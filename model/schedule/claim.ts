@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { acceptAll, operation, reject } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
@@ -221,7 +222,7 @@ function readClaimed(answer: AnswerReader, args: ClaimArgs): Outcome {
   const { claims } = args;
   const leaseExpiresAt = answer.number();
   const executions = Array.from({ length: answer.number() }, (_, index) =>
-    readExecution(answer, leaseExpiresAt, claims[index] as ClaimIds),
+    readExecution(answer, leaseExpiresAt, present(claims[index])),
   );
   return { kind: 'claimed', executions: executions as Taken, ...readRest(answer, args) };
 }

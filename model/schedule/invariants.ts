@@ -1,4 +1,5 @@
 /** What holds for waiting work: its order, and that nothing waits for ever. Source: spec 02, 04 and 05, the sections named Invariants. */
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import {
@@ -65,7 +66,7 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     check({ state }) {
       const waiting = [...state.tables.execution.values()].filter(isQueued).sort(byScore);
       for (let i = 1; i < waiting.length; i++) {
-        const [a, b] = [waiting[i - 1] as ReadonlyExecution, waiting[i] as ReadonlyExecution];
+        const [a, b] = [present(waiting[i - 1]), present(waiting[i])];
         if (!inServiceOrder(a, b)) return `${b.executionId} should be served before ${a.executionId}`;
       }
       return undefined;

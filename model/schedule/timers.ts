@@ -3,6 +3,7 @@
  * follows from the entity, so the timer loop is generic. Terminal executions are due in retention slots instead
  * (`retention.ts`).
  */
+import { present } from '../core/present.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isActiveSituation, isDelayed, isGranted, isTerminal, type Situation } from '../execution/situation.js';
 
@@ -53,7 +54,7 @@ export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
 }
 
 /** When a grant ends: one millisecond after its last usable one (spec 05 section 8.1). */
-const lapseOf = ({ grantExpiresAt }: ReadonlyExecution): number => (grantExpiresAt as number) + 1;
+const lapseOf = ({ grantExpiresAt }: ReadonlyExecution): number => present(grantExpiresAt) + 1;
 
 /** The name of an entity in the timers index. */
 export const timerMember = (kind: string, id: string): string => `${kind}:${id}`;

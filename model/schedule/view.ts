@@ -1,4 +1,5 @@
 /** What decisions and reads see of waiting and due work, and its definition. */
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
@@ -98,7 +99,7 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
       const names = new Set(queued.map(queueNameOf));
       return [...names].map((name) => {
         const [head] = queued.filter((execution) => queueNameOf(execution) === name).sort(inQueueOrder);
-        return headOf(head as ReadonlyExecution);
+        return headOf(present(head));
       });
     },
     eligible: (laneId, wanted, among, limit) =>

@@ -16,8 +16,8 @@ export function evolve(state: PartitionState, event: Event): PartitionState {
     tables[effect.kind] = table;
     const { recipe } = effect;
     const id = effect.idIn(event);
-    const known = table.get(id);
-    if ((recipe.does !== 'changes' && recipe.does !== 'enters') || known === undefined)
+    const known = id === undefined ? undefined : table.get(id);
+    if ((recipe.does !== 'changes' && recipe.does !== 'enters') || id === undefined || known === undefined)
       applyEffect(next, event, effect);
     else
       table.set(

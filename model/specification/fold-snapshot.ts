@@ -29,6 +29,7 @@ export class SnapshotFold {
       const { kind, idIn, recipe } = effect;
       if (!isInSnapshots(kind)) continue;
       const id = idIn(event);
+      if (id === undefined) continue;
       if (sequence <= this.spans.sequenceOf(kind, kind === 'flow' ? `${this.partition}:${id}` : id)) continue;
       const isGone = recipe.does !== 'makes' && recipe.does !== 'enters' && !this.state.tables[kind].has(id);
       // It was removed before the page was read that would have it.

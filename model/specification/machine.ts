@@ -43,6 +43,7 @@ export class SpecMachine implements Store {
     this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
     for (const { kind, idIn, recipe } of EFFECTS[event.type]) {
       const id = idIn(event);
+      if (id === undefined) continue;
       // Code that changes an entity in place from now on throws.
       const entity: object | undefined = this.partition.state.tables[kind].get(id);
       if (entity !== undefined) Object.freeze(entity);

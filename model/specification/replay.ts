@@ -3,6 +3,7 @@
  * without the recipes that make the state. What the tally says and what the state says must agree; rules over the log
  * are judged entry by entry on the tally before the entry.
  */
+import { present } from '../core/present.js';
 import { fold } from '../evolve.js';
 import { isOfExecution, type EventNamed, type EventType, type ExecutionEvent, type LoggedEvent } from '../events.js';
 import { emptyState, type PartitionState } from '../state.js';
@@ -127,7 +128,7 @@ class Reader implements Replay {
   constructor(readonly whole: boolean) {}
 
   readOn(log: readonly LoggedEvent[], rules: Rules): void {
-    for (; this.read < log.length; this.read++) this.step(log[this.read] as LoggedEvent, rules);
+    for (; this.read < log.length; this.read++) this.step(present(log[this.read]), rules);
   }
 
   private step(entry: LoggedEvent, rules: Rules): void {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject, type Accepted, type Rejected } from '../core/operation.js';
+import { present } from '../core/present.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isActive, isTerminal, stateVector } from '../execution/situation.js';
@@ -86,7 +87,7 @@ export const appendFrame = operation({
   memory: 'adds',
   decide(view, args, { now }) {
     const { executionId, attemptIndex } = args;
-    const payload = args.patch === undefined ? (args.payload as Uint8Array) : UTF8.encode(args.patch);
+    const payload = args.patch === undefined ? present(args.payload) : UTF8.encode(args.patch);
     // The size is checked before the sender: no stream accepts a larger frame from any sender.
     if (payload.byteLength > LIMITS.maxFrameBytes) return reject('retention_limit_exceeded');
     const execution = view.executions.get(executionId);
@@ -106,7 +107,7 @@ export const appendFrame = operation({
     const append = appendOf({ streamId, contents, args, payload, now, summary, keep: keepOf(execution) });
     const events: Event[] = [];
     if (contents === undefined) {
-      const attemptId = execution.currentAttemptId as string;
+      const attemptId = present(execution.currentAttemptId);
       events.push({ type: 'stream_opened', executionId, at: now, attemptIndex, attemptId });
     }
     if (summary?.document !== undefined) {

@@ -1,5 +1,6 @@
 /** What holds for the contents of streams beside the state: frames, counters, summaries. Spec 07, Invariants. */
 import { createHash } from 'node:crypto';
+import { present } from '../core/present.js';
 import type { PartitionState } from '../state.js';
 import { MAX_MEMBERS, parseCanonical, printed } from './canonical-json.js';
 import { FRAME_MODES, frameIdOf, type Frame, type StreamContents, type StreamTable } from './contents.js';
@@ -32,7 +33,7 @@ const both = (
 
 const position = (id: string) => positionOf(id, 'from');
 const ascends = (frames: readonly Frame[]): boolean =>
-  frames.every(({ id }, i) => i === 0 || comparePositions(position((frames[i - 1] as Frame).id), position(id)) < 0);
+  frames.every(({ id }, i) => i === 0 || comparePositions(position(present(frames[i - 1]).id), position(id)) < 0);
 
 const framesOf = ({ frames }: Readonly<StreamContents>): Frame[] => FRAME_MODES.flatMap((mode) => frames[mode]);
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { isTerminal } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
@@ -107,7 +108,7 @@ function between(
   let [low, high] = [0, frames.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (comparePositions(positionOf((frames[middle] as Frame).id, 'from'), first) < 0) low = middle + 1;
+    if (comparePositions(positionOf(present(frames[middle]).id, 'from'), first) < 0) low = middle + 1;
     else high = middle;
   }
   return frames
@@ -147,8 +148,8 @@ export const readSummary = query({
       documentJson: view.streams.contents(streamId)?.document ?? '{}',
       version: stream.summaryVersion,
       patchKind: 'json-merge-patch',
-      firstAppliedAt: stream.firstAppliedAt as number,
-      lastUpdatedAt: stream.lastUpdatedAt as number,
+      firstAppliedAt: present(stream.firstAppliedAt),
+      lastUpdatedAt: present(stream.lastUpdatedAt),
     });
   },
 });

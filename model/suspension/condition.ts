@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
+import { present } from '../core/present.js';
 import { LIMITS } from '../limits.js';
 
 /** Which signals a part accepts: those with a name, or all. */
@@ -134,11 +135,11 @@ function satisfierOf({ type }: Node, evidence: Evidence): string {
 function isSatisfied(nodes: readonly Node[], satisfiers: readonly number[]): boolean {
   const counts = [...satisfiers];
   for (let i = nodes.length - 1; i > 0; i--) {
-    const { n, parent, type } = nodes[i] as Node;
-    if ((counts[i] as number) >= n && type !== 'o' && type !== 't') counts[parent - 1] = (counts[parent - 1] ?? 0) + 1;
+    const { n, parent, type } = present(nodes[i]);
+    if (present(counts[i]) >= n && type !== 'o' && type !== 't') counts[parent - 1] = (counts[parent - 1] ?? 0) + 1;
   }
-  const whole = nodes[0] as Node;
-  return whole.type !== 'o' && whole.type !== 't' && (counts[0] as number) >= whole.n;
+  const whole = present(nodes[0]);
+  return whole.type !== 'o' && whole.type !== 't' && present(counts[0]) >= whole.n;
 }
 
 export interface Evaluation {
@@ -183,7 +184,7 @@ class Progress {
       if (!known.has(entry)) added.push(entry);
     });
     if (!isTaken) {
-      const isComposite = nodes.length > 1 || !['s', 'o', 't'].includes((nodes[0] as Node).type);
+      const isComposite = nodes.length > 1 || !['s', 'o', 't'].includes(present(nodes[0]).type);
       return { effect: isComposite ? 'signal_ignored_matcher_failed' : 'no_op', added };
     }
     if (added.length === 0) return { effect: 'appended_to_waitpoint_duplicate', added };

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, reject, type Context } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { echoed } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
@@ -128,5 +129,5 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
       : [accepted];
   const decision = acceptAll({ kind: 'accepted', signalId, effect }, events);
   if (payloadBytes === 0) return decision;
-  return { ...decision, payload: { executionId, signalId, bytes: delivery.payload as Uint8Array } };
+  return { ...decision, payload: { executionId, signalId, bytes: present(delivery.payload) } };
 }

@@ -1,4 +1,5 @@
 /** Invariants of suspensions, waitpoints and signals. Source: spec 06, the section named Invariants. */
+import { present } from '../core/present.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import { foldSignals } from './condition.js';
@@ -36,7 +37,7 @@ function isSatisfiedBy(it: ReadonlyExecution, signals: readonly [string, Signal]
     r: (_, { sourceType, sourceIdentity }) => JSON.stringify([sourceType, sourceIdentity]),
   };
   const holds = (place: number): boolean => {
-    const [type = '', , n, name, ...keys] = nodes[place - 1] as string[];
+    const [type = '', , n, name, ...keys] = present(nodes[place - 1]);
     if (type === 'a') return nodes.every(([, parent], i) => Number(parent) !== place || holds(i + 1));
     const satisfier = distinct[type];
     if (satisfier === undefined) return false;
@@ -129,7 +130,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     holds({ waiting, endedChildren }) {
       const inOrder = Object.values(waiting?.signals ?? {}).sort((a, b) => a.place - b.place);
       const ends = [...inOrder.map((signal) => signal.endedChildren), endedChildren];
-      return ends.every((count, i) => i === 0 || count >= (ends[i - 1] as number));
+      return ends.every((count, i) => i === 0 || count >= present(ends[i - 1]));
     },
   },
   {
@@ -209,7 +210,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
       const places = ids.map((id) => it.waiting?.signals[id]?.place ?? Number.NaN);
       const accepted = new Set(suspension?.waitpointIds);
       return (
-        places.every((place, i) => i === 0 || place > (places[i - 1] as number)) &&
+        places.every((place, i) => i === 0 || place > present(places[i - 1])) &&
         ids.every((id) => accepted.has(it.waiting?.signals[id]?.waitpointId ?? ''))
       );
     },

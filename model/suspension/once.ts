@@ -4,6 +4,7 @@
  * seen, which only guards the request. Spec 06 section 6.
  */
 import { createHash } from 'node:crypto';
+import { present } from '../core/present.js';
 import { LIMITS } from '../limits.js';
 import {
   SUSPEND_REASONS,
@@ -28,7 +29,7 @@ interface Asked {
 
 /** The stored letter of a word; empty for the first. */
 const letterOf = (letters: Readonly<Record<string, string>>, word: string): string =>
-  Object.keys(letters)[0] === word ? '' : (letters[word] as string);
+  Object.keys(letters)[0] === word ? '' : present(letters[word]);
 
 /** A digest of the request. The Lua hashes the same text (`lua/suspension/suspend.lua`). */
 export function digestOfRequest(asked: Asked, condition: string): string {

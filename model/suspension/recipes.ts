@@ -1,5 +1,6 @@
 /** The effects of events on executions and their suspensions. The Lua twins are in `lua/suspension/events.lua`. */
 import { changes } from '../core/entity.js';
+import { present } from '../core/present.js';
 import type { EventNamed } from '../events.js';
 import type { Execution } from '../execution/facts.js';
 import { become, endOwnership } from '../execution/lifecycle.js';
@@ -149,7 +150,7 @@ function noteKey(waiting: Waiting, event: Suspending): void {
   waiting.suspendKeys[event.suspendKey] = {
     digest: event.suspendDigest,
     suspensionId: event.suspensionId,
-    keyExpiresAt: event.suspendKeyExpiresAt as number,
+    keyExpiresAt: present(event.suspendKeyExpiresAt),
     isSkipped: event.type === 'suspension_skipped',
     waitpointIds: bindingsOf(event.waitpoints).map(({ waitpointId }) => waitpointId),
   };

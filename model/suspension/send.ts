@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject, type Decision } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { echoed } from '../core/wire-form.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
@@ -124,7 +125,7 @@ export const signalExecution = operation({
       },
     ]);
     if (payloadBytes === 0) return decision;
-    return { ...decision, payload: { executionId, signalId, bytes: payload as Uint8Array } };
+    return { ...decision, payload: { executionId, signalId, bytes: present(payload) } };
   },
 });
 

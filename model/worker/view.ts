@@ -1,4 +1,5 @@
 /** What decisions and reads see of workers, and its definition. */
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import type { Partition } from '../state.js';
 import { isAlive, type ReadonlyWorker } from './facts.js';
@@ -30,7 +31,7 @@ export function workersByDefinition({ state: { tables } }: Partition): WorkerVie
       const ids = [...workers.keys()].filter((id) => after === undefined || compareBytes(id, after) > 0);
       const page = ids.sort(compareBytes).slice(0, limit);
       return {
-        workers: page.map((id) => workers.get(id) as ReadonlyWorker).filter((worker) => isAlive(worker, now)),
+        workers: page.map((id) => present(workers.get(id))).filter((worker) => isAlive(worker, now)),
         next: ids.length > limit ? page.at(-1) : undefined,
       };
     },

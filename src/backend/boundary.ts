@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { issueWords } from '../../model/core/issue-words.js';
+import { present } from '../../model/core/present.js';
 import { validator } from '../../model/core/validator.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { FamilyCounts } from '../../model/families.js';
@@ -69,7 +70,7 @@ export function parseBatch(commands: readonly Command[], label: BackendLabel, co
     }
     return parseCommand(command.name, command.args, label);
   });
-  const partition = partitionOfCommand(parsed[0] as ParsedCommand, counts);
+  const partition = partitionOfCommand(present(parsed[0]), counts);
   if (parsed.some((command) => partitionOfCommand(command, counts) !== partition)) {
     throw new EngineError('invalid_input', 'commands: all commands of a batch must run in one partition.');
   }

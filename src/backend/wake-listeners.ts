@@ -2,6 +2,7 @@
  * The listeners of the same wakes. Least capable listeners come first, so that more capable ones stay free for work
  * that only they can run. Ties are served round-robin: the listener that got the last work comes last for the next.
  */
+import { present } from '../../model/core/present.js';
 import { orWarn } from '../util/quietly.js';
 import type { Announcement, StreamNotice, Wake } from './backend.js';
 
@@ -69,7 +70,7 @@ function notifyRank(rank: Rank, wakeNow: () => ChannelMessage | undefined): bool
     const wake = wakeNow();
     if (wake === undefined) return false;
     const place = (turn + step) % entries.length;
-    const entry = entries[place] as Entry;
+    const entry = present(entries[place]);
     if (!accepts(entry, wake)) continue;
     rank.turn = place + 1;
     if (rank.entries === entries || rank.entries.includes(entry)) callListener(entry.listener, wake);

@@ -1,4 +1,5 @@
 /** Converts a claim to commands, and their answers to results. */
+import { present } from '../../model/core/present.js';
 import type { Command, OutcomeOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { CommandResult } from '../backend/backend.js';
@@ -39,7 +40,7 @@ export function commandsOf(
         partition,
         laneId: place.laneId,
         minPriority: minPriority > 0 ? minPriority : undefined,
-        claims: ids[index] as LeaseIds[],
+        claims: present(ids[index]),
       },
     }),
   );

@@ -2,6 +2,7 @@
  * Claims for a worker: sends the claims of the planner, and passes it the answers. Wakes tell where work is; the
  * planner's sweep finds work whose wake was lost.
  */
+import { present } from '../../model/core/present.js';
 import { LIMITS } from '../../model/limits.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
@@ -19,7 +20,7 @@ import { InputSizes } from './input-sizes.js';
 import { LeaseIdStock, type LeaseIds } from './lease-ids.js';
 import { leadsOf, type Leads } from './leads.js';
 import { MeteredClaims } from './metered-claims.js';
-import type { LaneClaim, PlannedClaim } from './plan.js';
+import type { PlannedClaim } from './plan.js';
 import { Planner, type ClaimingMode } from './planner.js';
 import { PollTimer } from './poll-timer.js';
 import { WakeSubscription } from './wake-subscription.js';
@@ -315,7 +316,7 @@ export class Claimer {
     answers.forEach((answer, index) => {
       // A partition that could not be read is read again by the sweep.
       if (answer.status === 'rejected') onError(answer.reason);
-      else this.planner.read((reads[index] as (typeof reads)[number]).partition, answer.value, now);
+      else this.planner.read(present(reads[index]).partition, answer.value, now);
     });
     this.pump();
   }
@@ -352,13 +353,13 @@ export class Claimer {
       if (each === undefined) return;
       if (each.setAside.length > 0) onError(executionsSetAside(claim.partition, each.setAside));
       if (each.reclaimCapExceeded.length > 0) onReclaimCapExceeded(each.reclaimCapExceeded);
-      this.sizes.came(claim.lanes[index]?.place.laneId as string, each.executions);
-      this.leaseIds.giveBack(ids[index] as LeaseIds[], each.executions);
+      this.sizes.came(present(claim.lanes[index]?.place.laneId), each.executions);
+      this.leaseIds.giveBack(present(ids[index]), each.executions);
     });
     // The planner is updated before the work is handed on: a handler that returns at once must find its slot counted.
     this.planner.answered(claim, brought, this.options.clock.now());
     brought.forEach((each, index) => {
-      const { place } = claim.lanes[index] as LaneClaim;
+      const { place } = present(claim.lanes[index]);
       for (const claimed of each?.executions ?? []) this.options.onClaimed(claimed, place.laneId, requestedAt);
     });
   }

@@ -4,6 +4,7 @@
  *
  * Priorities of different lanes are not compared: a lane whose work is all urgent must not starve the others.
  */
+import { present } from '../../model/core/present.js';
 import type { Place } from './place.js';
 
 /** Places of a lane with equal priority. */
@@ -159,7 +160,7 @@ export class OpenPlaces {
   }
 
   private leave(lane: OpenLane, tier: Tier, { partition }: Place): void {
-    const place = tier.places.get(partition) as Place;
+    const place = present(tier.places.get(partition));
     tier.places.delete(partition);
     lane.tierOf.delete(partition);
     if (tier.places.size === 0) lane.tiers = lane.tiers.filter((each) => each !== tier);

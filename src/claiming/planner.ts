@@ -4,6 +4,7 @@
  *
  * Every plan ends in a mode. Each mode is described where it is entered, in `enterMode` and the methods after it.
  */
+import { present } from '../../model/core/present.js';
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import type { Abilities } from './abilities.js';
 import { Choice } from './choice.js';
@@ -299,7 +300,7 @@ export class Planner {
   }
 
   private send(lanes: readonly LaneClaim[], inOneCall: boolean): PlannedClaim {
-    const { partition } = (lanes[0] as LaneClaim).place;
+    const { partition } = present(lanes[0]).place;
     for (const { place, count } of lanes) {
       this.room.reserve(partition, place.laneId, count);
       this.choice.focus.count(partition, count);

@@ -6,6 +6,7 @@
  * partition with one read for all of its lanes, so with an interval of 5 s and more than a hundred partitions, a whole
  * sweep takes longer than the interval.
  */
+import { present } from '../../model/core/present.js';
 import type { PlaceName } from './place.js';
 
 /** Default interval of the safety sweep, ms, which bounds the cost of a lost wake. */
@@ -121,8 +122,8 @@ export class Sweep {
   /** The next place of the sweep, partition by partition, so that checks of a partition can share a call. */
   private advance(): PlaceName {
     const place = {
-      laneId: this.lanes[this.lane] as string,
-      partition: this.partitions[this.partition] as string,
+      laneId: present(this.lanes[this.lane]),
+      partition: present(this.partitions[this.partition]),
     };
     this.lane = (this.lane + 1) % this.lanes.length;
     if (this.lane === 0) this.partition = (this.partition + 1) % this.partitions.length;

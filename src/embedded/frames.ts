@@ -11,6 +11,7 @@
  * Numbers are little-endian. A file begins with a preamble of 16 bytes: eight fixed bytes, the version of the format
  * (u32) and a random salt (u32), which prevents the bytes of a payload from being taken for a frame.
  */
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import { crc32 } from './crc32.js';
 import type { Disk } from './disk.js';
@@ -153,7 +154,7 @@ export class FrameReader {
     if (whole.length < HEAD_BYTES + length) return undefined;
     if (crc32(whole.subarray(4), this.salt) !== whole.readUInt32LE(0)) return undefined;
     return {
-      type: whole[16] as number,
+      type: present(whole[16]),
       number: whole.readUInt32LE(8),
       synced: whole.readUInt32LE(12),
       text: whole.toString('utf8', FRAME_BYTES, FRAME_BYTES + textBytes),

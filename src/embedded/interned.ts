@@ -2,6 +2,8 @@
  * Deduplicates repeated texts: names of lanes, kinds and workers. Read from a file, each would be a separate slice of a
  * large text, which would keep that whole text in memory.
  */
+import { present } from '../../model/core/present.js';
+
 const PLACES = 1024;
 /** Longer texts are rarely names. */
 const MAX_LENGTH = 64;
@@ -15,7 +17,7 @@ export function interned(text: string): string {
   const place =
     (length * 31 + text.charCodeAt(length - 1) * 7 + text.charCodeAt(length >> 1) * 131 + text.charCodeAt(0) * 17) &
     (PLACES - 1);
-  const last = known[place] as string;
+  const last = present(known[place]);
   if (last === text) return last;
   // A copy that is not a slice.
   const own = Buffer.from(text).toString();

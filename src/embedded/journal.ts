@@ -9,6 +9,7 @@
  * Space is preallocated, so that a full disk is detected before a step begins and not when its frame is written. If
  * writing a frame fails all the same, its turn is undone: the machine reads its state back from the files.
  */
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
 import type { DeploymentSettings } from '../backend/settings.js';
@@ -207,14 +208,14 @@ export class Journal implements Records {
     try {
       this.disk.write(segment.file, frame, frame.length, segment.position);
     } catch (error) {
-      this.undo(turn as Turn, failureOf(error));
+      this.undo(present(turn), failureOf(error));
       return;
     }
     segment.position += frame.length;
     segment.frames += 1;
     this.written += frame.length;
     this.allocated = Math.max(this.allocated, segment.position);
-    this.promise(turn as Turn);
+    this.promise(present(turn));
   }
 
   /** Undoes a frame that could not be written, and its changes. */

@@ -1,5 +1,6 @@
 /** Loads the frames of a store into memory. */
 import type { ByteSlot } from '../../model/core/operation.js';
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import type { EntityKind } from '../../model/state.js';
 import { familiesIn, parseSharedSettings, type DeploymentSettings } from '../backend/settings.js';
@@ -65,7 +66,7 @@ export class Loader {
 
   private line(line: string): void {
     const parts = line.split(UNIT);
-    const first = parts[0] as string;
+    const first = present(parts[0]);
     switch (line.charCodeAt(0)) {
       case 0x40: // @
         this.use(first.slice(1));
@@ -129,5 +130,6 @@ export class Loader {
 
 function settingsIn(text: string): DeploymentSettings {
   const { version, families, ...settings } = JSON.parse(text) as Partial<DeploymentSettings>;
-  return { version: version as number, families: familiesIn(families), ...parseSharedSettings(settings) };
+  if (version === undefined) throw new EngineError('corruption', 'Settings of the store have no version.');
+  return { version, families: familiesIn(families), ...parseSharedSettings(settings) };
 }

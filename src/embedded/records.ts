@@ -13,6 +13,7 @@
  * A frame begins in partition `@0`. Texts are separated by U+001F, records by a line feed, and the facts of a text by a
  * tab. The text of a single fact can contain any character, so these separators are escaped there.
  */
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event } from '../../model/events.js';
 import { isPartitionOfAnyFamily } from '../../model/families.js';
@@ -27,10 +28,10 @@ const ESCAPED: Readonly<Record<string, string>> = { '\\\\': '\\', '\\n': '\n', '
 
 /** Escapes the separators in a text. */
 const escaped = (text: string): string =>
-  TO_ESCAPE.test(text) ? text.replace(/[\\\n\x1f]/g, (character) => ESCAPES[character] as string) : text;
+  TO_ESCAPE.test(text) ? text.replace(/[\\\n\x1f]/g, (character) => present(ESCAPES[character])) : text;
 
 const plain = (text: string): string =>
-  text.includes('\\') ? text.replace(/\\[\\nu]/g, (pair) => ESCAPED[pair] as string) : text;
+  text.includes('\\') ? text.replace(/\\[\\nu]/g, (pair) => present(ESCAPED[pair])) : text;
 
 /** The name of a partition in files: the index for executions, otherwise the text in its braces. */
 export function placeOf(partition: string): string {
@@ -87,10 +88,10 @@ function readTexts(
   into: Record<string, unknown>,
 ): void {
   for (let i = 0; i < texts.length; i++) {
-    const { facts, required } = texts[i] as TextCodec;
+    const { facts, required } = present(texts[i]);
     const text = parts[from + i] ?? '';
     if (text === '' && !required) continue;
-    if (facts.length === 1) set(into, facts[0] as FactCodec, plain(text));
+    if (facts.length === 1) set(into, present(facts[0]), plain(text));
     else readText(facts, text, into);
   }
 }
@@ -100,7 +101,7 @@ function readText(facts: readonly FactCodec[], text: string, into: Record<string
   for (let i = 0; i < facts.length; i++) {
     let end = text.indexOf('\t', start);
     if (end < 0) end = text.length;
-    set(into, facts[i] as FactCodec, text.slice(start, end));
+    set(into, present(facts[i]), text.slice(start, end));
     start = end + 1;
   }
 }
@@ -124,16 +125,13 @@ interface Written {
 }
 
 const WRITTEN: ReadonlyMap<string, Written> = new Map(
-  Object.values(EVENTS).map(({ type, letter }) => [
-    type,
-    { letter, codec: OWN_CODECS.events.get(letter) as RecordCodec },
-  ]),
+  Object.values(EVENTS).map(({ type, letter }) => [type, { letter, codec: present(OWN_CODECS.events.get(letter)) }]),
 );
 
 /** Encodes an event. */
 export function writeEvent(event: Event): string {
-  const { letter, codec } = WRITTEN.get(event.type) as Written;
-  const subject = idText(codec.isExecution, (event as unknown as Record<string, string>)[codec.key] as string);
+  const { letter, codec } = present(WRITTEN.get(event.type));
+  const subject = idText(codec.isExecution, present((event as unknown as Record<string, string>)[codec.key]));
   return writeTexts(`${letter}${UNIT}${subject}${UNIT}${event.at}`, codec.texts, event as unknown as Facts);
 }
 
@@ -148,7 +146,7 @@ export function readEvent(codec: RecordCodec, parts: readonly string[], partitio
 
 /** Encodes an entity, by the number of its kind. */
 export function writeEntity(kindIndex: number, id: string, entity: object): string {
-  const codec = OWN_CODECS.entities[kindIndex] as RecordCodec;
+  const codec = present(OWN_CODECS.entities[kindIndex]);
   return writeTexts(`#${kindIndex}${UNIT}${idText(codec.isExecution, id)}`, codec.texts, entity as Facts);
 }
 
@@ -180,7 +178,7 @@ export interface BytesRecord {
 export function readBytes(parts: readonly string[], partition: string): BytesRecord {
   const id = parts[1] ?? '';
   const subject = id.startsWith(OTHER) ? plain(id.slice(1)) : idOf(true, id, partition);
-  return { slot: (parts[0] as string).slice(1), subject, length: integerOf(parts[2]) };
+  return { slot: present(parts[0]).slice(1), subject, length: integerOf(parts[2]) };
 }
 
 /** Decodes a whole number. @throws EngineError `corruption` */

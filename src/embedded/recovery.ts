@@ -6,6 +6,7 @@
  * which was never promised, and is cut off. Unreadable data before it is damage, and the store is not opened.
  */
 import { join } from 'node:path';
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import type { Disk } from './disk.js';
 import {
@@ -129,7 +130,7 @@ export function recover(disk: Disk, folder: string, target: Target, mends: boole
     for (const name of leftOver) disk.remove(join(folder, name));
     disk.syncFolder(folder);
   }
-  const { segment, torn } = last as ReturnType<typeof readSegment>;
+  const { segment, torn } = present(last);
   return { segment, torn, snapshotBytes, journalBytes, events };
 }
 

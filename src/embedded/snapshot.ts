@@ -4,6 +4,7 @@
  * trimmed meanwhile would also be trimmed by the next events of the journal.
  */
 import type { ByteSlot } from '../../model/core/operation.js';
+import { present } from '../../model/core/present.js';
 import type { Event } from '../../model/events.js';
 import { EFFECTS } from '../../model/evolve.js';
 import type { StepRecord } from '../../model/step/facts.js';
@@ -143,7 +144,7 @@ export class Snapshot {
   }
 
   private keepEntity({ store, changed }: Part, kind: EntityKind, id: string): void {
-    const ids = changed.get(kind) as Set<string>;
+    const ids = present(changed.get(kind));
     if (ids.has(id)) return;
     ids.add(id);
     try {

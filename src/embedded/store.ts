@@ -1,5 +1,6 @@
 /** A partition in memory that writes its events and bytes to the journal. */
 import type { ByteSlot } from '../../model/core/operation.js';
+import { present } from '../../model/core/present.js';
 import type { Event } from '../../model/events.js';
 import { IndexedStore, type StoreListener } from '../memory/indexed-store.js';
 import type { Partition } from '../../model/state.js';
@@ -48,7 +49,7 @@ export class JournaledStore extends IndexedStore {
   override keep(slot: ByteSlot, subject: string, bytes: Uint8Array): void {
     super.keep(slot, subject, bytes);
     // The stored copy, because the caller may change its bytes.
-    this.records.bytes(this.place, slot, subject, this.partition.bytes[slot].get(subject) as Uint8Array);
+    this.records.bytes(this.place, slot, subject, present(this.partition.bytes[slot].get(subject)));
   }
 
   override appendFrame(frame: Append): void {

@@ -1,4 +1,5 @@
 /** Explains ended executions: whether they can run again, and what comes before that. */
+import { present } from '../../model/core/present.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { FlowSnapshot } from '../../model/flow/reads.js';
 import { beforeReplay } from './explain-dependencies.js';
@@ -31,7 +32,7 @@ export async function ofExpired(
   info: ExecutionInfo,
   flow: FlowSnapshot | undefined,
 ): Promise<readonly Obstacle[]> {
-  const until = info.executionDeadlineAt as number;
+  const until = present(info.executionDeadlineAt);
   const { steps } = await replayOf(sources, info, flow);
   const expiry = [...(until > sources.now ? [waitStep(until)] : []), callStep('applyDue')];
   const sentence = 'Its deadline is over, but no process has noticed.';

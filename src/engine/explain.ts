@@ -2,6 +2,7 @@
  * Why an execution does not run, as data and in a sentence, and what would make it run. Combines reads of the
  * execution, its lane, its budgets and quota policies, and the registered workers, each at its own moment.
  */
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
@@ -145,7 +146,7 @@ function explanationOf(
   obstacles: readonly Obstacle[],
   takers?: Takers,
 ): Explanation {
-  const { steps: _, ...why } = obstacles[0] as Obstacle;
+  const { steps: _, ...why } = present(obstacles[0]);
   const isPossible = obstacles.every(({ steps }) => steps !== undefined);
   const all = [...obstacles.flatMap(({ steps = [] }) => steps), callStep('claimForWorker')];
   const own = all.map((step) => (step.kind === 'call' && step.of === undefined ? callStep(step.call, of, task) : step));

@@ -2,6 +2,7 @@
  * An estimate of the store's clock. Server time decides everything; the estimate only says when to look, and turns "in
  * 10 seconds" into a time.
  */
+import { present } from '../../model/core/present.js';
 import type { Backend } from '../backend/backend.js';
 import type { Clock } from './clock.js';
 
@@ -29,7 +30,7 @@ export class ServerClock {
     // A backend in this process can have a test's clock, which jumps; and asking it costs nothing.
     if (this.backend.label !== 'valkey') return this.backend.serverTime();
     if (this.offsetMs === undefined || this.clock.now() - this.measuredAt > REMEASURE_MS) await this.measured();
-    return Math.round(this.clock.now() + (this.offsetMs as number));
+    return Math.round(this.clock.now() + present(this.offsetMs));
   }
 
   /** How far `now` can be behind the store, ms; times of the store are whole milliseconds. */

@@ -3,6 +3,7 @@
  * equal. Partitions change one by one, and repeating a call is harmless, so after a failure in some partitions the call
  * is simply repeated. The report has the result of each.
  */
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
@@ -41,7 +42,7 @@ async function inEach(
     const some = Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, i) => partitionKeyOf(from + i));
     const answers = await Promise.allSettled(some.map(call));
     for (const [i, answer] of answers.entries()) {
-      const partition = some[i] as string;
+      const partition = present(some[i]);
       if (answer.status === 'fulfilled') entries.push({ partition, ok: true, outcome: answer.value });
       else if (answer.reason instanceof EngineError) entries.push({ partition, ok: false, error: answer.reason });
       else throw answer.reason;

@@ -1,4 +1,5 @@
 /** The log of a partition in memory: appended at the end, trimmed at the front. */
+import { present } from '../../model/core/present.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
 import { HELD_LOG_FACTOR } from '../../model/limits.js';
 
@@ -68,7 +69,7 @@ export class BoundedLog {
     const to = Math.min(this.last, from + limit - 1);
     const entries: LoggedEvent[] = [];
     for (let sequence = from; sequence <= to; sequence++) {
-      entries.push({ sequence, event: this.ring[(sequence - 1) % this.size] as Event });
+      entries.push({ sequence, event: present(this.ring[(sequence - 1) % this.size]) });
     }
     return entries;
   }

@@ -1,4 +1,5 @@
 /** Edges and members of flows in memory, updated with every event, so that no read scans all executions. */
+import { present } from '../../model/core/present.js';
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Situation } from '../../model/execution/situation.js';
@@ -121,7 +122,7 @@ function placeBehind(edges: readonly Outgoing[], edgeId: string): number {
   let [low, high] = [0, edges.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (compareBytes((edges[middle] as Outgoing).edgeId, edgeId) <= 0) low = middle + 1;
+    if (compareBytes(present(edges[middle]).edgeId, edgeId) <= 0) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -4,6 +4,7 @@
  */
 import type { Applier, ByteSlot } from '../../model/core/operation.js';
 import { budgetsByDefinition } from '../../model/budget/view.js';
+import { present } from '../../model/core/present.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
 import { applyEffect, droppedBy, EFFECTS, type Effect } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
@@ -225,7 +226,7 @@ export class IndexedStore implements Store {
     const wasExhausted = effect.kind === 'budget' && this.isExhausted(event);
     const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
     if (entity === undefined) return;
-    const id = entity[effect.key] as string;
+    const id = present(entity[effect.key]);
     if (wasExhausted && !this.isExhausted(event)) this.listener.onBudgetRoom(id);
     if (effect.kind === 'lane' && event.type !== 'execution_created') this.announceLane(id);
     if (effect.recipe.does === 'removes') this.partition.bytes.secret.delete(id);

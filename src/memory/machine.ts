@@ -2,6 +2,7 @@
  * The model with its indexes as a backend in this process. Commands run synchronously in the call. The memory and
  * embedded backends are made of it; they define the durability and when callers are answered.
  */
+import { present } from '../../model/core/present.js';
 import { meterSetOf } from '../../model/metering/meters.js';
 import { EngineError } from '../../model/errors.js';
 import { execute, transitionTime } from '../../model/execute.js';
@@ -221,7 +222,7 @@ export class Machine {
   /** The store for commands. */
   private storeFor(commands: readonly ParsedCommand[]): IndexedStore {
     this.assertOpen();
-    const partition = partitionOfCommand(commands[0] as ParsedCommand, this.partitions);
+    const partition = partitionOfCommand(present(commands[0]), this.partitions);
     // Partitions of executions always exist; only others need the check.
     const known = this.stores.get(partition);
     if (known === undefined) this.assertHas(partition);

@@ -2,6 +2,7 @@
  * Terminal executions by the slot in which they are purged. A slot is a list that only grows at its end; removed
  * executions are skipped, and the list is cleaned when more than half of it is removed.
  */
+import { present } from '../../model/core/present.js';
 
 export class RetentionSlots {
   private readonly slots = new Map<number, Slot>();
@@ -46,7 +47,7 @@ export class RetentionSlots {
 
   /** The slots in order, each with its ids. */
   *entries(): Generator<[number, Iterable<string>]> {
-    for (const purgeAt of this.times) yield [purgeAt, (this.slots.get(purgeAt) as Slot).ids()];
+    for (const purgeAt of this.times) yield [purgeAt, present(this.slots.get(purgeAt)).ids()];
   }
 }
 
@@ -70,13 +71,18 @@ class Slot {
   remove(id: string): void {
     if (this.list[this.start] === id) this.start += 1;
     else this.gone.add(id);
-    while (this.gone.size > 0 && this.gone.delete(this.list[this.start] as string)) this.start += 1;
+    this.skipGone();
     if ((this.start + this.gone.size) * 2 > this.list.length) this.clean();
+  }
+
+  private skipGone(): void {
+    if (this.gone.size === 0) return;
+    for (let i = this.start; i < this.list.length && this.gone.delete(present(this.list[i])); i++) this.start = i + 1;
   }
 
   *ids(): Generator<string> {
     for (let i = this.start; i < this.list.length; i++) {
-      const id = this.list[i] as string;
+      const id = present(this.list[i]);
       if (!this.gone.has(id)) yield id;
     }
   }
@@ -94,7 +100,7 @@ function placeOf(times: readonly number[], time: number): number {
   let high = times.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((times[middle] as number) < time) low = middle + 1;
+    if (present(times[middle]) < time) low = middle + 1;
     else high = middle;
   }
   return low;

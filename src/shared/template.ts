@@ -3,6 +3,7 @@
  * says where they go; the worker fills them in when the work begins. The value has nothing in the places of its holes,
  * so that no text of a user's can be taken for one.
  */
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 
 /** The encoding of a payload that is a template. */
@@ -53,7 +54,7 @@ function resultIn({ take, of }: Hole, results: ReadonlyMap<string, unknown>): un
 }
 
 function put(root: object, path: Path, result: unknown): void {
-  const last = path.at(-1) as string | number;
+  const last = present(path.at(-1));
   let holder: unknown = root;
   for (const name of path.slice(0, -1)) holder = memberOf(holder, name);
   memberOf(holder, last);

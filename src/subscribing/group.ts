@@ -3,6 +3,7 @@
  * after a crash, and holds back the trim of the logs. A commit is itself an event of that log, so skipped entries are
  * committed only rarely: a reader that committed every commit would never come to rest.
  */
+import { present } from '../../model/core/present.js';
 import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
@@ -64,7 +65,7 @@ export class Group {
 
   note(cursors: readonly string[], partition: number | undefined): void {
     this.places.forEach((place, index) => {
-      place.cursor = cursors[index] as string;
+      place.cursor = present(cursors[index]);
       if (partition === this.options.firstPartition + index) place.isDelivered = true;
     });
   }

@@ -2,6 +2,7 @@
  * A reader of the logs of several partitions, as one async iterator. It pulls: a page is read when the previous one has
  * been consumed, so a slow consumer delays only itself, and holds at most one page.
  */
+import { present } from '../../model/core/present.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { LoggedEvent } from '../../model/events.js';
 import { partitionKeyOf } from '../../model/ids.js';
@@ -183,7 +184,7 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
       this.settings.group?.reach(
         this.delivered,
         this.inHand,
-        (error, index) => void this.fail(this.sources[index] as Source, error),
+        (error, index) => void this.fail(present(this.sources[index]), error),
       );
       this.inHand = undefined;
       const delivery = this.buffer.shift();

@@ -2,6 +2,7 @@
  * An engine for tests: any backend, under a clock that you move, with seeded ids. The same seed and the same calls give
  * the same run, on both backends.
  */
+import { present } from '../../model/core/present.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
 import { createHash } from 'node:crypto';
 import { Valkey } from 'iovalkey';
@@ -189,14 +190,10 @@ const noRestart = (): Promise<void> => {
 };
 
 const canonicalOf = async (backend: Backend, partition: string, now: number): Promise<CanonicalState> =>
-  canonicalOfMemory(
-    memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>,
-    now,
-    backend.settings.indexedTags,
-  );
+  canonicalOfMemory(present(memoryStore(backend, partition)), now, backend.settings.indexedTags);
 
 const headerOf = (backend: Backend, partition: string): Header =>
-  memoryStore(backend, partition)?.inspect().partition.header as Header;
+  present(memoryStore(backend, partition)?.inspect().partition.header);
 
 /** The cursor before all entries. */
 const BEGINNING = encodeCursor({ generation: '', sequence: 0, time: 0 });

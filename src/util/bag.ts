@@ -7,6 +7,7 @@
  * and so on: all tables and their former entries stay until the next full collection. With sixteen members at a time,
  * this was a tenth of all allocations of a worker.
  */
+import { present } from '../../model/core/present.js';
 
 /** A member of a bag; it can be in one bag at a time. */
 export interface Member {
@@ -34,7 +35,7 @@ export class Bag<T extends Member> {
     const { place } = member;
     if (place === -1) return false;
     member.place = -1;
-    const last = this.members.pop() as T;
+    const last = present(this.members.pop());
     if (last !== member) {
       this.members[place] = last;
       last.place = place;

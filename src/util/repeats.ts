@@ -1,4 +1,5 @@
 /** Tells a new fault from one that goes on, so that an outage is one line of the log and not one for each call. */
+import { present } from '../../model/core/present.js';
 import { propertyOf } from './thrown.js';
 
 /** How long a fault must be absent until it counts as new, ms. Longer than any pause between two tries. */
@@ -25,7 +26,7 @@ export class Repeats {
     const last = this.lastAt.get(fault);
     this.lastAt.delete(fault);
     this.lastAt.set(fault, now);
-    if (this.lastAt.size > MAX_FAULTS) this.lastAt.delete(this.lastAt.keys().next().value as string);
+    if (this.lastAt.size > MAX_FAULTS) this.lastAt.delete(present(this.lastAt.keys().next().value));
     return last !== undefined && now - last < ABSENT_MS;
   }
 }

@@ -1,18 +1,18 @@
 /** Reads of budgets from the server. */
-import type { Bill, Ledger, ReadonlyBudget } from '../../model/budget/facts.js';
+import type { Bill, ReadonlyBudget } from '../../model/budget/facts.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { decodeEntity } from './record.js';
 import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 
 const budgetOf = (budgetId: string, core: WireReply, details: WireReply): ReadonlyBudget | undefined =>
-  decodeEntity('budget', budgetId, { core: pairsOf(core), details: pairsOf(details) }) as ReadonlyBudget | undefined;
+  decodeEntity('budget', budgetId, { core: pairsOf(core), details: pairsOf(details) });
 
 const BILL_TOTALS = 't';
 
 /** The totals of a day, from their text. */
-const billOf = (text: string): Bill =>
-  decodeEntity('bill', '', { core: new Map([[BILL_TOTALS, text]]), details: new Map() }) as unknown as Bill;
+const billOf = (text: string): Bill | undefined =>
+  decodeEntity('bill', '', { core: new Map([[BILL_TOTALS, text]]), details: new Map() });
 
 function budgetFetch<Args extends { readonly budgetId: string }>(
   daysOf: (args: Args) => readonly [fromDay: number, days: number],
@@ -50,7 +50,7 @@ export const budgetUsage: Fetch<ParsedArgsOf<'readBudgetUsage'>> = {
     return viewOf({
       budgets: {
         get: () => budgetOf(budgetId, core, details),
-        ledger: () => ledger as unknown as Ledger | undefined,
+        ledger: () => ledger,
       },
     });
   },

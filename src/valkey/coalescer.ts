@@ -9,6 +9,7 @@
  */
 import type { ClaimableWork } from '../../model/core/operation.js';
 import { SHAPES } from '../../lua/parameters.js';
+import { present } from '../../model/core/present.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { queueNameOf } from '../../model/schedule/queue.js';
 import { MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../backend/joined-calls.js';
@@ -122,7 +123,7 @@ export class Coalescer {
       let seen = entries.length;
       let left = count;
       const unclaimed = (): number => {
-        for (; seen < entries.length; seen++) left -= takenBy(entries[seen] as Waiting, work.laneId);
+        for (; seen < entries.length; seen++) left -= takenBy(present(entries[seen]), work.laneId);
         return left;
       };
       onArrival({ ...work, partition, unclaimed });
@@ -165,7 +166,7 @@ export class Coalescer {
       .then(
         (answers) =>
           group.forEach(({ resolve }, index) =>
-            resolve((places[index] as number[]).map((place) => answers[place] as Answer)),
+            resolve(present(places[index]).map((place) => present(answers[place]))),
           ),
         (error: unknown) => group.forEach(({ reject }) => reject(error)),
       );
@@ -182,7 +183,7 @@ function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; 
   const interleaved: ParsedCommand[] = [];
   const places: number[][] = group.map(() => []);
   const add = (index: number, command: ParsedCommand): void => {
-    (places[index] as number[]).push(interleaved.length);
+    present(places[index]).push(interleaved.length);
     interleaved.push(command);
   };
   let longest = 0;

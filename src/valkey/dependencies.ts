@@ -1,6 +1,6 @@
 /** Dependencies of an execution, from the hash beside its record. */
 import { facetCodec } from '../../model/core/codec.js';
-import { dependencyFacts, type Dependencies, type Dependency } from '../../model/flow/facts.js';
+import { dependencyFacts, type Dependencies } from '../../model/flow/facts.js';
 import { uuidOf } from '../../model/short-id.js';
 
 const CODEC = facetCodec(dependencyFacts);
@@ -8,11 +8,5 @@ const CODEC = facetCodec(dependencyFacts);
 /** Undefined without edges. @throws EngineError `corruption` */
 export function decodeDependencies(fields: ReadonlyMap<string, string>): Dependencies | undefined {
   if (fields.size === 0) return undefined;
-  return Object.fromEntries(
-    [...fields].map(([edgeId, text]) => {
-      const dependency: Record<string, unknown> = {};
-      CODEC.decode(text, dependency);
-      return [uuidOf(edgeId), dependency as unknown as Dependency];
-    }),
-  );
+  return Object.fromEntries([...fields].map(([edgeId, text]) => [uuidOf(edgeId), CODEC.decode(text)]));
 }

@@ -1,9 +1,10 @@
 /** Converts stored flows to views for the reads of the model. */
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import { facetCodec } from '../../model/core/codec.js';
+import { EngineError } from '../../model/errors.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Situation } from '../../model/execution/situation.js';
-import { dependencyFacts, membershipFacet, type Dependency, type ReadonlyFlow } from '../../model/flow/facts.js';
+import { dependencyFacts, membershipFacet, type ReadonlyFlow } from '../../model/flow/facts.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { shortIdOf, uuidOf } from '../../model/short-id.js';
 import type { View } from '../../model/view.js';
@@ -21,7 +22,7 @@ function flowFrom(reply: WireReply): readonly [uuid: string, stored: Stored] {
   const [id, core, details, counts] = repliesOf(reply, 4);
   const uuid = uuidOf(textOf(id));
   const flow = decodeEntity('flow', uuid, { core: pairsOf(core), details: pairsOf(details) });
-  return [uuid, { flow: flow as ReadonlyFlow | undefined, tally: decodeTally(uuid, pairsOf(counts)).situations }];
+  return [uuid, { flow, tally: decodeTally(uuid, pairsOf(counts)).situations }];
 }
 
 /** A view of flows, from rows of the library. */
@@ -50,7 +51,9 @@ export const listFlowMembers: Fetch<ParsedArgsOf<'listFlowMembers'>> = {
     const members = listOf(reply).map((row) => {
       const [id, core, details] = repliesOf(row, 3);
       const executionId = executionIdIn(partitionOfExecution(flowId), textOf(id));
-      return decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) }) as ReadonlyExecution;
+      const member = decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) });
+      if (member === undefined) throw new EngineError('corruption', `${executionId}: the record is missing.`);
+      return member;
     });
     return viewOf({ flows: { members: () => members } });
   },
@@ -61,16 +64,12 @@ const MEMBERSHIP = facetCodec(membershipFacet);
 
 /** Edges with their downstream executions, of which only the membership and dependencies are known. */
 function edgesFrom(partition: string, rows: readonly WireReply[]) {
-  const executions = new Map<string, Record<string, unknown>>();
+  const executions = new Map<string, Partial<ReadonlyExecution>>();
   const edges = rows.map((row) => {
     const [edge, downstream, membership, text] = repliesOf(row, 4);
     const [edgeId, executionId] = [uuidOf(textOf(edge)), executionIdIn(partition, textOf(downstream))];
-    const known: Record<string, unknown> = executions.get(executionId) ?? { executionId, dependencies: {} };
-    executions.set(executionId, known);
-    MEMBERSHIP.decode(textOf(membership), known);
-    const facts: Record<string, unknown> = {};
-    EDGE.decode(textOf(text), facts);
-    (known['dependencies'] as Record<string, Dependency>)[edgeId] = facts as unknown as Dependency;
+    const dependencies = { ...executions.get(executionId)?.dependencies, [edgeId]: EDGE.decode(textOf(text)) };
+    executions.set(executionId, { executionId, ...MEMBERSHIP.decode(textOf(membership)), dependencies });
     return { edgeId, downstream: executionId };
   });
   const get = (id: string): ReadonlyExecution | undefined => executions.get(id) as ReadonlyExecution | undefined;

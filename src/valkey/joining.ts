@@ -4,6 +4,7 @@
  * the operations define which can be joined, and how their outcomes are shared.
  */
 import type { Joining } from '../../model/core/operation.js';
+import { present } from '../../model/core/present.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import type { Answer } from './answers.js';
 
@@ -91,9 +92,9 @@ function shared(
   answers: readonly Answer[],
 ): Answer[] {
   const shares = groups.map((group, index): readonly Answer[] => {
-    const answer = answers[index] as Answer;
+    const answer = present(answers[index]);
     if (!('joining' in group) || group.lists.length === 1 || !answer.ok) return [];
     return group.joining.share(answer.outcome, group.lists).map((outcome) => ({ ...answer, outcome }) as Answer);
   });
-  return places.map(({ index, part }) => (shares[index]?.[part] ?? answers[index]) as Answer);
+  return places.map(({ index, part }) => present(shares[index]?.[part] ?? answers[index]));
 }

@@ -2,6 +2,7 @@
  * Runs a batch in several calls, one after the other, if its payloads are too many for one: what a call has stored
  * beside it lives for a minute only, and commands behind it wait.
  */
+import { present } from '../../model/core/present.js';
 import type { EngineError } from '../../model/errors.js';
 import type { ParsedCommand } from '../../model/machine.js';
 import { MAX_CALL_BYTES } from '../backend/joined-calls.js';
@@ -26,7 +27,7 @@ async function runParts([first = [], ...others]: ParsedCommand[][], run: Run): P
   for (const part of others) {
     const own: readonly Answer[] | undefined =
       fault === undefined ? await run(part).catch((error: unknown) => void (fault = error as EngineError)) : undefined;
-    answers.push(...(own ?? part.map(() => faulty(fault as EngineError))));
+    answers.push(...(own ?? part.map(() => faulty(present(fault)))));
   }
   return answers;
 }

@@ -9,6 +9,7 @@ import {
   type PublicState,
   type Situation,
 } from '../../model/execution/situation.js';
+import { EngineError } from '../../model/errors.js';
 import type { LostExecution } from '../../model/lease/expired.js';
 import { executionIdIn, memberOf } from '../../model/ids.js';
 import type { ListedExecution } from '../../model/listing/list.js';
@@ -26,6 +27,12 @@ const TAGS = factCodec('tags', executionFacts.long.tags);
 const SITUATION_OF: ReadonlyMap<string, Situation> = new Map(
   SITUATION_NAMES.map((situation) => [SITUATIONS[situation].letter, situation]),
 );
+
+function situationOf(letter: string): Situation {
+  const situation = SITUATION_OF.get(letter);
+  if (situation === undefined) throw new EngineError('corruption', `"${letter.slice(0, 40)}" is no situation.`);
+  return situation;
+}
 
 /** A filter that matches no situation. */
 const NO_SITUATION = '-';
@@ -87,27 +94,21 @@ function rowOf(partition: string, texts: readonly string[], tags: ListedExecutio
     held,
   ] = texts;
   const [worker = '', fence = '', cancelledBy = ''] = texts.slice(9, 12);
-  const facts: Record<string, unknown> = {};
-  NAMING.decode(naming, facts);
-  GIVEN.decode(given, facts);
-  const owner: Record<string, unknown> = {};
-  if (worker !== '') {
-    WORKER.decode(worker, owner);
-    FENCE.decode(fence, owner);
-  }
+  const facts = { ...NAMING.decode(naming), ...GIVEN.decode(given) };
+  const owner = worker === '' ? undefined : { ...WORKER.decode(worker), ...FENCE.decode(fence) };
   return {
-    ...(facts as Pick<ListedExecution, 'namespace' | 'laneId' | 'executionKind' | 'priority' | 'createdAt'>),
+    ...facts,
     executionId: executionIdIn(partition, id),
-    situation: SITUATION_OF.get(letter) as Situation,
+    situation: situationOf(letter),
     // Unchanged since its creation, the execution has no time of a transition.
-    lastTransitionAt: lastTransitionAt === '' ? (facts['createdAt'] as number) : Number(lastTransitionAt),
+    lastTransitionAt: lastTransitionAt === '' ? facts.createdAt : Number(lastTransitionAt),
     totalAttemptCount: Number(attempts),
     failureCategory: failureCategory || undefined,
     cancelledBy: cancelledBy || undefined,
     replayCount: Number(replays),
     held: held === '1',
-    workerInstanceId: owner['currentWorkerInstanceId'] as string | undefined,
-    leaseId: owner['currentLeaseId'] as string | undefined,
+    workerInstanceId: owner?.currentWorkerInstanceId,
+    leaseId: owner?.currentLeaseId,
     tags,
   };
 }
@@ -183,14 +184,13 @@ const LOST_ROW = 8;
 
 function lostRowOf(partition: string, texts: readonly string[]): LostExecution {
   const [id = '', lostAt, naming = '', letter = '', dueAt, attempts, fence = '', worker = ''] = texts;
-  const facts: Record<string, unknown> = {};
-  NAMING.decode(naming, facts);
-  FENCE.decode(fence, facts);
-  WORKER.decode(worker, facts);
+  const { currentLeaseId = '', currentLeaseEpoch } = FENCE.decode(fence);
+  const { currentWorkerId = '', currentWorkerInstanceId = '' } = WORKER.decode(worker);
   return {
-    ...(facts as unknown as LostExecution),
+    ...NAMING.decode(naming),
+    ...{ currentLeaseId, currentLeaseEpoch, currentWorkerId, currentWorkerInstanceId },
     executionId: executionIdIn(partition, id),
-    situation: SITUATION_OF.get(letter) as LostExecution['situation'],
+    situation: situationOf(letter),
     dueAt: Number(dueAt),
     totalAttemptCount: Number(attempts),
     lostAt: Number(lostAt),

@@ -2,6 +2,7 @@
 import { factCodec } from '../../model/core/codec.js';
 import { textsOf, type EventDeclaration } from '../../model/core/event.js';
 import type { ValueCodec } from '../../model/core/facts.js';
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event, type LoggedEvent } from '../../model/events.js';
 import { executionIdIn } from '../../model/ids.js';
@@ -54,7 +55,7 @@ export function decodeEntry(entry: WireReply, partition: string): LoggedEvent {
     // The text of a single fact can contain tabs.
     const values = names.length === 1 ? [text] : text.split('\t');
     for (let i = 0; i < names.length; i++) {
-      event[names[i] as string] = (codecs[i] as ValueCodec).decode(values[i] ?? '');
+      event[present(names[i])] = present(codecs[i]).decode(values[i] ?? '');
     }
   });
   return { sequence: Number(sequence), event: event as unknown as Event };

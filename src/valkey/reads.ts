@@ -7,7 +7,6 @@ import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
 import { emptyHeader } from '../../model/state.js';
-import type { Lane } from '../../model/lane/lane.js';
 import { partsOfQueue } from '../../model/schedule/queue.js';
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import { decodeEntry } from './log-entries.js';
@@ -157,7 +156,7 @@ export const FETCHES: Fetches = {
     view(reply, { laneId }) {
       const [core, details] = repliesOf(reply, 2);
       const lane = decodeEntity('lane', laneId, { core: pairsOf(core), details: pairsOf(details) });
-      return viewOf({ schedule: { lane: () => lane as Lane | undefined } });
+      return viewOf({ schedule: { lane: () => lane } });
     },
   },
   listQueueHeads: {

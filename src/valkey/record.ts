@@ -1,13 +1,14 @@
 /** Decodes stored records of entities by their tables of facts. */
 import { FIELDS, RECORDS, SPILLED, type RecordLayout } from '../../lua/layout.js';
 import { codecOf, facetCodec } from '../../model/core/codec.js';
-import { BESIDE, facetsOf, factsOf, LONG, type Fact, type FactTable } from '../../model/core/facts.js';
+import { BESIDE, facetsOf, factsOf, LONG, type Fact, type FactsIn, type FactTable } from '../../model/core/facts.js';
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { isActiveSituation } from '../../model/execution/situation.js';
 import { admissionFacts, type Admission } from '../../model/metering/entity.js';
 import { readerFacts, type Reader } from '../../model/reader/entity.js';
-import { entityNamed, type EntityKind } from '../../model/state.js';
+import { entityNamed, type EntityKind, type EntityOf } from '../../model/state.js';
 
 /** The texts of a record: its core, and the details that did not fit there. */
 export interface StoredRecord {
@@ -26,7 +27,7 @@ function recordReader(table: FactTable, fields: Readonly<Record<string, string>>
   return (id, { core, details }) => {
     if (core.size === 0) return undefined;
     const stored = (name: string): string | undefined => {
-      const field = fields[name] as string;
+      const field = present(fields[name]);
       const value = core.get(field);
       if (value !== SPILLED) return value;
       const spilled = details.get(field);
@@ -36,7 +37,7 @@ function recordReader(table: FactTable, fields: Readonly<Record<string, string>>
     const entity: Record<string, unknown> = {};
     for (const [name, { fallback }] of beside) entity[name] = fallback;
     try {
-      for (const [facet, codec] of facets) codec.decode(stored(facet) ?? '', entity);
+      for (const [facet, codec] of facets) Object.assign(entity, codec.decode(stored(facet) ?? ''));
       for (const [name, fact] of long) {
         const value = stored(name);
         // An empty long text differs from an absent one.
@@ -70,10 +71,8 @@ function wholeLife(core: ReadonlyMap<string, string>): ReadonlyMap<string, strin
 const LIFE = facetCodec(executionFacts.life);
 
 /** The lifecycle facts of an execution, from the fields `life` and `given`. @throws EngineError `corruption` */
-export function lifeOf(core: ReadonlyMap<string, string>): Record<string, unknown> {
-  const facts: Record<string, unknown> = {};
-  LIFE.decode(wholeLife(core).get(FIELDS.life) ?? '', facts);
-  return facts;
+export function lifeOf(core: ReadonlyMap<string, string>): FactsIn<typeof executionFacts.life> {
+  return LIFE.decode(wholeLife(core).get(FIELDS.life) ?? '');
 }
 
 /** Completes the policy: if its rules contain all of it, only these are stored. */
@@ -115,8 +114,13 @@ export const RECORD_KINDS: readonly RecordKind[] = (Object.entries(RECORDS) as [
 );
 
 /** Decodes an entity of a kind with records of its own. @throws EngineError `corruption` that names the fact */
-export function decodeEntity(kind: EntityKind, id: string, record: StoredRecord): object | undefined {
-  return RECORD_KINDS.find((declared) => declared.kind === kind)?.decode(id, record);
+export function decodeEntity<Kind extends EntityKind>(
+  kind: Kind,
+  id: string,
+  record: StoredRecord,
+): EntityOf<Kind> | undefined {
+  const entity = RECORD_KINDS.find((declared) => declared.kind === kind)?.decode(id, record);
+  return entity as EntityOf<Kind> | undefined;
 }
 
 interface RecordKind {
@@ -133,25 +137,19 @@ const admissionCodec = facetCodec(admissionFacts.holding);
 
 /** Admissions of a partition, from their hash. */
 export function admissionsOf(holdings: ReadonlyMap<string, string>): Admission[] {
-  return [...holdings].map(([admissionId, holding]) => {
-    const admission: Record<string, unknown> = { admissionId };
-    admissionCodec.decode(holding, admission);
-    return admission as unknown as Admission;
-  });
+  return [...holdings].map(([admissionId, holding]) => ({ admissionId, ...admissionCodec.decode(holding) }));
 }
 
 /** Readers of a partition, from their hash. @throws EngineError `corruption` that names the reader */
 export function readersOf(places: ReadonlyMap<string, string>): Map<string, Reader> {
   return new Map(
     [...places].map(([readerId, place]) => {
-      const reader: Record<string, unknown> = { readerId };
       try {
-        readerCodec.decode(place, reader);
+        return [readerId, { readerId, ...readerCodec.decode(place) }];
       } catch (error) {
         const message = `The place of reader ${readerId} is unreadable: forget the reader.`;
         throw new EngineError('corruption', message, { cause: error });
       }
-      return [readerId, reader as unknown as Reader];
     }),
   );
 }

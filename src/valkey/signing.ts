@@ -3,7 +3,7 @@ import { facetCodec } from '../../model/core/codec.js';
 import { compareBytes, memberOf } from '../../model/ids.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { signingKeyFacts, type SigningKey } from '../../model/signing/entity.js';
-import { waitsFacts, type Waitpoint } from '../../model/suspension/facts.js';
+import { waitsFacts } from '../../model/suspension/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { listOf, textsOf, type WireReply } from './reply.js';
 
@@ -13,10 +13,7 @@ const WAITPOINT = facetCodec(waitsFacts.waitpoint);
 
 function keyOf(row: WireReply): SigningKey {
   const [kid = '', identity = '', expiry = ''] = textsOf(row);
-  const facts: Record<string, unknown> = { kid };
-  IDENTITY.decode(identity, facts);
-  EXPIRY.decode(expiry, facts);
-  return facts as unknown as SigningKey;
+  return { kid, ...IDENTITY.decode(identity), ...EXPIRY.decode(expiry) };
 }
 
 export const listWaitpointHmacKids: Fetch<ParsedArgsOf<'listWaitpointHmacKids'>> = {
@@ -34,9 +31,7 @@ export const readWaitpointToken: Fetch<ParsedArgsOf<'readWaitpointToken'>> = {
   request: ({ executionId, waitpointId }) => ['read_token', memberOf(executionId), waitpointId],
   view(reply, { waitpointId }) {
     const [text, kid, digest] = textsOf(reply);
-    const facts: Record<string, unknown> = {};
-    if (text !== undefined) WAITPOINT.decode(text, facts);
-    const waitpoints = text === undefined ? {} : { [waitpointId]: facts as unknown as Waitpoint };
+    const waitpoints = text === undefined ? {} : { [waitpointId]: WAITPOINT.decode(text) };
     return viewOf({
       executions: { get: () => ({ waiting: { waitpoints } }) as never },
       // The secret stays on the server: the library has computed the digest of the one message.

@@ -3,7 +3,7 @@ import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
-import { stepFacts, type StepFacts, type StepRecord } from '../../model/step/facts.js';
+import { stepFacts, type StepRecord } from '../../model/step/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { bytesOf, listOf, numberOf, repliesOf, textOf } from './reply.js';
 
@@ -12,9 +12,7 @@ const CODEC = facetCodec(stepFacts.step);
 /** Decodes a step without its value. @throws EngineError `corruption` */
 export function stepOf(text: string | undefined): StepRecord {
   if (text === undefined) throw new EngineError('corruption', 'A recorded step is missing.');
-  const facts: Record<string, unknown> = {};
-  CODEC.decode(text, facts);
-  return { ...(facts as unknown as StepFacts), value: undefined };
+  return { ...CODEC.decode(text), value: undefined };
 }
 
 /**

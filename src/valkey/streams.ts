@@ -1,5 +1,6 @@
 /** Converts stored streams to views for the reads of the model. */
 import { FIELDS as EXECUTION_FIELDS, RECORDS } from '../../lua/layout.js';
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { memberOf } from '../../model/ids.js';
@@ -16,13 +17,11 @@ import { streamIdOf, type ReadonlyStream } from '../../model/stream/facts.js';
 import { firstOf } from '../../model/stream/reads.js';
 import type { Rate } from '../../model/stream/retention.js';
 import { viewOf, type Fetch } from './fetch.js';
-import { lifeOf, RECORD_KINDS } from './record.js';
+import { decodeEntity, lifeOf } from './record.js';
 import { bytesOf, listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 
 const FIELDS = RECORDS.stream?.fields ?? {};
 const NO_DETAILS: ReadonlyMap<string, string> = new Map();
-
-const STREAMS = RECORD_KINDS.find(({ kind }) => kind === 'stream');
 
 const optional = (text: string | undefined): number | undefined =>
   text === undefined || text === '' ? undefined : Number(text);
@@ -94,7 +93,7 @@ function executionOf(executionId: string, reply: WireReply): ReadonlyExecution |
 }
 
 const streamIn = (id: string, core: ReadonlyMap<string, string>): ReadonlyStream | undefined =>
-  STREAMS?.decode(id, { core, details: NO_DETAILS }) as ReadonlyStream | undefined;
+  decodeEntity('stream', id, { core, details: NO_DETAILS });
 
 /** The fetch of `readStream`. */
 export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
@@ -115,7 +114,7 @@ export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
       stream === undefined
         ? undefined
         : ({
-            counters: countersOf(fields.get(FIELDS['counters'] as string)),
+            counters: countersOf(fields.get(present(FIELDS['counters']))),
             // The server has left out expired frames by its own clock.
             rate: undefined,
             bestEffortExpiresAt: undefined,

@@ -34,10 +34,8 @@ export const signalPage = (
 });
 
 function rowOf(executionId: string, naming: string, text: string): SuspendedExecution[] {
-  const [names, suspension]: [Record<string, unknown>, Record<string, unknown>] = [{}, {}];
-  NAMING.decode(naming, names);
-  SUSPENSION.decode(text, suspension);
-  const execution = { executionId, situation: 'suspended', ...names, waiting: { suspension } };
+  const waiting = { suspension: SUSPENSION.decode(text) };
+  const execution = { executionId, situation: 'suspended', ...NAMING.decode(naming), waiting };
   return [suspendedRow(execution as unknown as ReadonlyExecution, {}) ?? []].flat();
 }
 

@@ -2,30 +2,13 @@
 import { WAITS_FIELDS } from '../../lua/layout.js';
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
-import {
-  waitsFacts,
-  type ClosingFacts,
-  type Signal,
-  type SuspendKey,
-  type Suspension,
-  type SuspensionFacts,
-  type Waiting,
-  type Waitpoint,
-} from '../../model/suspension/facts.js';
+import { waitsFacts, type Suspension, type Waiting } from '../../model/suspension/facts.js';
 
-const CODECS = {
-  suspension: facetCodec(waitsFacts.suspension),
-  closing: facetCodec(waitsFacts.closing),
-  waitpoint: facetCodec(waitsFacts.waitpoint),
-  signal: facetCodec(waitsFacts.signal),
-  suspendKey: facetCodec(waitsFacts.suspendKey),
-};
-
-function read<Facts>(codec: keyof typeof CODECS, text: string): Facts {
-  const facts: Record<string, unknown> = {};
-  CODECS[codec].decode(text, facts);
-  return facts as Facts;
-}
+const SUSPENSION = facetCodec(waitsFacts.suspension);
+const CLOSING = facetCodec(waitsFacts.closing);
+const WAITPOINT = facetCodec(waitsFacts.waitpoint);
+const SIGNAL = facetCodec(waitsFacts.signal);
+const SUSPEND_KEY = facetCodec(waitsFacts.suspendKey);
 
 const partsOf = (text: string | undefined, separator: string): string[] =>
   text === undefined || text === '' ? [] : text.split(separator);
@@ -44,27 +27,27 @@ function suspensionOf(fields: ReadonlyMap<string, string>): Suspension | undefin
   if (condition === undefined) throw new EngineError('corruption', 'The condition of a suspension is missing.');
   const closing = fields.get(WAITS_FIELDS.closing);
   return {
-    ...read<SuspensionFacts>('suspension', text),
+    ...SUSPENSION.decode(text),
     waitpointIds: partsOf(fields.get(WAITS_FIELDS.waitpoints), ','),
     condition,
     progress: partsOf(fields.get(WAITS_FIELDS.progress), '\n'),
     satisfierSignalIds: partsOf(fields.get(WAITS_FIELDS.satisfiers), ','),
-    closing: closing === undefined ? undefined : read<ClosingFacts>('closing', closing),
+    closing: closing === undefined ? undefined : CLOSING.decode(closing),
   };
 }
 
 /** The waits of an execution; undefined if it never had any. @throws EngineError `corruption` */
 export function decodeWaits(fields: ReadonlyMap<string, string>): Waiting | undefined {
   if (fields.size === 0) return undefined;
-  const all = <Facts>(codec: keyof typeof CODECS, start: string): Record<string, Facts> =>
-    Object.fromEntries(under(fields, start).map(([id, text]) => [id, read<Facts>(codec, text)]));
+  const all = <Facts>({ decode }: { decode(text: string): Facts }, start: string): Record<string, Facts> =>
+    Object.fromEntries(under(fields, start).map(([id, text]) => [id, decode(text)]));
   return {
     suspension: suspensionOf(fields),
-    waitpoints: all<Waitpoint>('waitpoint', WAITS_FIELDS.waitpoint),
+    waitpoints: all(WAITPOINT, WAITS_FIELDS.waitpoint),
     waitpointCount: Number(fields.get(WAITS_FIELDS.waitpoint_count) ?? 0),
     pendingIds: partsOf(fields.get(WAITS_FIELDS.pending), ','),
-    signals: all<Signal>('signal', WAITS_FIELDS.signal),
-    suspendKeys: all<SuspendKey>('suspendKey', WAITS_FIELDS.suspend_key),
+    signals: all(SIGNAL, WAITS_FIELDS.signal),
+    suspendKeys: all(SUSPEND_KEY, WAITS_FIELDS.suspend_key),
     signalKeys: Object.fromEntries(under(fields, WAITS_FIELDS.signal_key)),
     signalCount: Number(fields.get(WAITS_FIELDS.signal_count) ?? 0),
     payloadBytes: Number(fields.get(WAITS_FIELDS.payload_bytes) ?? 0),

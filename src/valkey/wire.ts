@@ -16,6 +16,7 @@ import { SHAPES, type WirePart } from '../../lua/parameters.js';
 import { outcomeNumber, SIGNATURES } from '../../lua/signatures.js';
 import { fieldsOf, variantSchemasOf, type Field } from '../../model/core/kinds.js';
 import type { ByteSlot, Rejected } from '../../model/core/operation.js';
+import { present } from '../../model/core/present.js';
 import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { entityNameIn } from '../../model/partition/quarantine.js';
@@ -126,7 +127,7 @@ function joinedEncoder(fields: readonly Field[]): Encoder {
     let joined = '';
     let isEmpty = true;
     for (let i = 0; i < parts.length; i++) {
-      const { name, encode } = parts[i] as (typeof parts)[number];
+      const { name, encode } = present(parts[i]);
       const text = encode(args[name]);
       if (text !== '') isEmpty = false;
       joined = i === 0 ? text : `${joined}\t${text}`;
@@ -332,8 +333,8 @@ function decodeRefusal(name: string, parts: readonly AnswerPart[]): Rejected {
   if (!isRejectionCode(code)) throw new EngineError('unknown_code', `${name} was refused with "${code}".`);
   const detail: Record<string, string> = {};
   for (let i = 2; i + 1 < parts.length; i += 2) {
-    const value = textOf(parts[i + 1] as AnswerPart);
-    const name = textOf(parts[i] as AnswerPart);
+    const value = textOf(present(parts[i + 1]));
+    const name = textOf(present(parts[i]));
     // Other texts can look like a short id.
     detail[name] = name.endsWith('Id') ? wholeIdOf(value) : value;
   }

@@ -5,13 +5,13 @@ import { workerFacts, type WorkerRecord } from '../../model/worker/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { listOf, repliesOf, textOf, textsOf, type WireReply } from './reply.js';
 
-const FACETS = [workerFacts.identity, workerFacts.offer, workerFacts.beat].map(facetCodec);
+const IDENTITY = facetCodec(workerFacts.identity);
+const OFFER = facetCodec(workerFacts.offer);
+const BEAT = facetCodec(workerFacts.beat);
 
 function workerOf(row: WireReply): WorkerRecord {
-  const [workerInstanceId, ...texts] = textsOf(row);
-  const facts: Record<string, unknown> = { workerInstanceId };
-  FACETS.forEach((facet, i) => facet.decode(texts[i] ?? '', facts));
-  return facts as unknown as WorkerRecord;
+  const [workerInstanceId = '', identity = '', offer = '', beat = ''] = textsOf(row);
+  return { workerInstanceId, ...IDENTITY.decode(identity), ...OFFER.decode(offer), ...BEAT.decode(beat) };
 }
 
 export const listWorkers: Fetch<ParsedArgsOf<'listWorkers'>> = {

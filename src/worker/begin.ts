@@ -4,6 +4,7 @@
  * `beginAttempt` starts it once the handler is called. Begins in one turn of the event loop share a call for each
  * partition. A handler that has ended by then needs no begin, so short tasks cost nothing.
  */
+import { present } from '../../model/core/present.js';
 import type { Command } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
 import { afterAndIo, afterIo, type Clock } from '../engine/clock.js';
@@ -48,7 +49,7 @@ export class Beginner {
     for (let failures = 1; pending.length > 0; failures++) {
       const answers = await this.ask(pending);
       const faults = answers.filter((answer) => answer.kind === 'unknown');
-      pending.forEach((attempt, index) => this.take(attempt, answers[index] as Answer));
+      pending.forEach((attempt, index) => this.take(attempt, present(answers[index])));
       if (faults[0] === undefined) return;
       onError(faults[0].error);
       pending = pending.filter((_, index) => answers[index]?.kind === 'unknown');

@@ -1,4 +1,5 @@
 /** The rows of a flow that is to be created: members, edges and groups, made of its graph, in calls of bounded size. */
+import { present } from '../../../model/core/present.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { ArgsOf } from '../../../model/machine.js';
 import { JSON_ENCODING } from '../../shared/codec.js';
@@ -70,7 +71,7 @@ function partsOfAtMost(
   let part = emptyPart();
   let bytes = 0;
   for (const [index, node] of graph.nodes.entries()) {
-    const member = requested[index] as RequestedMember;
+    const member = present(requested[index]);
     const size = member.input.bytes?.byteLength ?? 0;
     const isFull =
       part.members.length === maxMembers ||

@@ -1,4 +1,5 @@
 /** Bills of all budgets of a deployment, by scope. */
+import { present } from '../../../model/core/present.js';
 import { partitionsOf } from '../../../model/families.js';
 import type { Backend } from '../../backend/backend.js';
 import { checkWhole, refuse } from '../../shared/checks.js';
@@ -39,7 +40,7 @@ export class BudgetNames {
   note(id: string, name: string): void {
     this.names.delete(id);
     this.names.set(id, name);
-    if (this.names.size > MAX_NAMES) this.names.delete(this.names.keys().next().value as string);
+    if (this.names.size > MAX_NAMES) this.names.delete(present(this.names.keys().next().value));
   }
 
   of(id: string, scope: BillRow['scope']): string | undefined {

@@ -2,6 +2,7 @@
  * `app.on('completed', ...)`: runs and flows of the app's namespace that end, in whichever process. One subscription for
  * all listeners, there while there are any.
  */
+import { present } from '../../../model/core/present.js';
 import type { Backend } from '../../backend/backend.js';
 import { sleep, spread, type Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
@@ -256,7 +257,7 @@ export class EndListeners {
 
   /** Tells of quarantined records, one by one. The log has them already. */
   tellSetAside({ detail, names }: SetAsideError): void {
-    const partition = detail['partition'] as string;
+    const partition = present(detail['partition']);
     for (const name of names) {
       const error = new SetAsideError(partition, [name]);
       this.emit('error', { error, partition, name, executionId: executionNamed(name) });

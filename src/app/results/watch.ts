@@ -10,6 +10,7 @@
  * - A transient error is waited out, and told to `onTrouble`. A permanent one ends the wait for that run, and for no
  *   other.
  */
+import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
@@ -245,7 +246,7 @@ export class PartitionWatch {
     const next = [...this.waiters.keys()].slice(0, ASKED_ALL_THE_SAME);
     for (const executionId of next) {
       // To the end of the row: it is asked for again when all others have been.
-      const waiters = this.waiters.get(executionId) as Set<Waiter>;
+      const waiters = present(this.waiters.get(executionId));
       this.waiters.delete(executionId);
       this.waiters.set(executionId, waiters);
     }

@@ -1,4 +1,5 @@
 /** The frames of a run, as readers see them. */
+import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import type { Frame } from '../../../model/stream/contents.js';
 import { refuse } from '../../shared/checks.js';
@@ -87,7 +88,7 @@ export function frameOfRun(frame: Frame, attemptIndex: number): RunFrame {
   if (mode !== 'summary' && encoding !== 'json') return { kind: 'bytes', ...facts, bytes: plainBytes(payload) };
   const value: unknown = parsed(payload);
   if (mode !== 'summary') return { kind: 'json', ...facts, value };
-  return { kind: 'summary', ...facts, patch: value as SummaryPatch, version: summaryVersion as number };
+  return { kind: 'summary', ...facts, patch: value as SummaryPatch, version: present(summaryVersion) };
 }
 
 function parsed(payload: Uint8Array): unknown {

@@ -58,11 +58,12 @@ export async function* readRun(
   checkBoolean('stream', 'durableOnly', options.durableOnly);
   const visibility = options.durableOnly === true ? 'exclude_best_effort' : 'all';
   const reader = tailsOf(backend, clock).reader(executionId);
-  const next = async ({ attemptIndex, after }: Place): Promise<TailPage> => {
+  const next = async ({ attemptIndex, after }: Place): Promise<TailPage & { readonly attemptCount: number }> => {
     const wanted = { attemptIndex, after, limit: PAGE_FRAMES, visibility } as const;
     const page = await reader.next({ ...wanted, blockMs: undefined, signal, isNews: isWorth });
-    if (page.attemptCount === undefined) throw new RunNotFoundError(executionId);
-    return page;
+    const { attemptCount } = page;
+    if (attemptCount === undefined) throw new RunNotFoundError(executionId);
+    return { ...page, attemptCount };
   };
   try {
     const asked = () => beginningOf(backend, executionId, options);
@@ -71,14 +72,14 @@ export async function* readRun(
     for (;;) {
       const page = await next(place);
       const { attemptIndex } = place;
-      const hasBegun = (page.attemptCount as number) > attemptIndex;
+      const hasBegun = page.attemptCount > attemptIndex;
       if (hasBegun && mark !== undefined) yield mark;
       if (hasBegun) mark = undefined;
       for (const frame of page.frames) yield frameOfRun(frame, attemptIndex);
       place = { attemptIndex, after: page.nextCursor };
       if (page.isEnded && !hasBegun) return;
       if (!page.isClosed || page.hasMore) continue;
-      const isLast = page.isEnded && (page.attemptCount as number) === attemptIndex + 1;
+      const isLast = page.isEnded && page.attemptCount === attemptIndex + 1;
       if (isLast || typeof options.attempt === 'number') return;
       place = { attemptIndex: attemptIndex + 1, after: BEGINNING };
       mark = markOf(place, page.closedReason);

@@ -1,5 +1,6 @@
 /** Indexes of flows on a server: their correct content follows from the records. */
 import { COUNTED_FLOW } from '../../../lua/layout.js';
+import { present } from '../../../model/core/present.js';
 import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { memberOf } from '../../../model/ids.js';
 import type { Flow } from '../../../model/flow/facts.js';
@@ -47,7 +48,7 @@ export class FlowIndexes {
     const inFlows = executions.filter(({ flow }) => flow !== undefined);
     const edges = inFlows.flatMap(({ executionId, flow, dependencies = {} }) =>
       Object.entries(dependencies).map(([edgeId, { upstream }]) => ({
-        flow: shortIdOf(flow as string),
+        flow: shortIdOf(present(flow)),
         edge: shortIdOf(edgeId),
         upstream: shortIdOf(upstream),
         downstream: memberOf(executionId),
@@ -56,7 +57,7 @@ export class FlowIndexes {
     const due = {
       flows: sorted(flows.map(({ flow }) => shortIdOf(flow))),
       members: inFlows.map(
-        ({ executionId, flow, rank }) => `${shortIdOf(flow as string)} ${rank} ${memberOf(executionId)}`,
+        ({ executionId, flow, rank }) => `${shortIdOf(present(flow))} ${rank} ${memberOf(executionId)}`,
       ),
       edges: edges.map(({ flow, edge, downstream }) => `${flow} ${edge} ${downstream}`),
       leading: edges

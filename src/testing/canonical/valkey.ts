@@ -15,6 +15,7 @@ import {
   TIMER_KINDS,
 } from '../../../lua/layout.js';
 import type { ReadonlyBudget } from '../../../model/budget/facts.js';
+import { present } from '../../../model/core/present.js';
 import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { isTerminal } from '../../../model/execution/situation.js';
 import { FRAME_MODES, type Frame, type FrameMode, type StreamContents } from '../../../model/stream/contents.js';
@@ -57,7 +58,7 @@ const STAGED = new RegExp(`^(?:${SUFFIXES.input}|${SUFFIXES.result}.{${SHORT_LEN
 
 const scoredPairs = (flat: readonly string[]): [string, number][] => {
   const pairs: [string, number][] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] as string, Number(flat[i + 1])]);
+  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([present(flat[i]), Number(flat[i + 1])]);
   return pairs;
 };
 
@@ -356,7 +357,7 @@ class PartitionReader {
       generation,
       sequence: Number(sequence ?? 0),
       time: Number(time ?? 0),
-      applier: applier === undefined ? undefined : { owner: applier[0] as string, until: Number(applier[1]) },
+      applier: applier === undefined ? undefined : { owner: present(applier[0]), until: Number(applier[1]) },
       notices: noticesOf(marks),
     };
   }
@@ -430,9 +431,7 @@ class PartitionReader {
 
   private async framesAt(key: string, mode: FrameMode): Promise<Frame[]> {
     const entries = (await this.client.xrangeBuffer(key, '-', '+')) as unknown as [Buffer, Buffer[]][];
-    return entries.map(([id, pairs]) =>
-      frameOf(id.toString(), mode, (pairs[1] as Buffer).toString(), pairs[3] as Buffer),
-    );
+    return entries.map(([id, pairs]) => frameOf(id.toString(), mode, present(pairs[1]).toString(), present(pairs[3])));
   }
 
   private async recordAt(key: string): Promise<StoredRecord> {
@@ -443,8 +442,8 @@ class PartitionReader {
 
   private async readTimers(key: string): Promise<[string, number][]> {
     const pairs = scoredPairs(await this.client.zrange(key, 0, -1, 'WITHSCORES'));
-    const executions = TIMER_KINDS['execution'] as string;
-    const flows = TIMER_KINDS['flow'] as string;
+    const executions = present(TIMER_KINDS['execution']);
+    const flows = present(TIMER_KINDS['flow']);
     return pairs.map(([member, score]) => {
       if (member.startsWith(executions)) return [executions + this.idOf(member.slice(executions.length)), score];
       if (member.startsWith(flows)) return [flows + uuidOf(member.slice(flows.length)), score];
@@ -501,7 +500,7 @@ export function canonicalOfValkey(
 /** Entities of a kind, by id. */
 function sortedById(kind: EntityKind, entities: readonly object[]): object[] {
   const { key } = entityNamed(kind).subject;
-  const idOf = (entity: object): string => (entity as Record<string, string>)[key] as string;
+  const idOf = (entity: object): string => present((entity as Record<string, string>)[key]);
   return [...entities].sort((a, b) => compareBytes(idOf(a), idOf(b)));
 }
 

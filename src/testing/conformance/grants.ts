@@ -1,5 +1,6 @@
 /** Conformance of outside schedulers: grants, and claims with grants. */
 import assert from 'node:assert/strict';
+import { present } from '../../../model/core/present.js';
 import { claimFromGrant, claimFromResumeGrant } from '../../engine/grants.js';
 import {
   bytes,
@@ -111,7 +112,7 @@ export const grantScenarios: readonly ConformanceScenario[] = [
         [work?.execution.attemptId, work?.execution.attemptIndex, work?.execution.leaseEpoch],
         [first.attemptId, 0, 2],
       );
-      await backend.cancelExecution({ handle: work?.handle as string, reason: 'enough' });
+      await backend.cancelExecution({ handle: present(work?.handle), reason: 'enough' });
       assert.equal(await claimFromResumeGrant(backend, { grant, ...WORKER }), undefined);
     },
   },

@@ -3,6 +3,7 @@
  * use nothing but the engine's interface, so they hold for a backend of your own just as for ours.
  */
 import assert from 'node:assert/strict';
+import { present } from '../../../model/core/present.js';
 import { handleOf } from '../../../model/handle.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { ArgsOf } from '../../../model/machine.js';
@@ -516,7 +517,7 @@ export const conformance: readonly ConformanceScenario[] = [
           Array.from({ length: 100 }, () => ({ name: 'renewLease' as const, args: { executionId, fence: owner } })),
         );
       const error = await refused(engine.backend.readLog({ partition: PARTITION }), 'cursor_too_old');
-      const after = error.detail['earliest'] as string;
+      const after = present(error.detail['earliest']);
       const { events, atEnd } = await engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 });
       assert.deepEqual([events.at(-1)?.sequence, atEnd], [2_002, true]);
     },

@@ -1,5 +1,6 @@
 /** Conformance of lists and counts for operators. */
 import assert from 'node:assert/strict';
+import { present } from '../../../model/core/present.js';
 import type { ArgsOf } from '../../../model/machine.js';
 import { create, fenceOf, LANE, PARTITION, take, type ConformanceScenario } from './steps.js';
 
@@ -56,7 +57,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
       });
       assert.equal(nextCursor, undefined);
       const { createdAt, lastTransitionAt, ...row } = { ...executions[0] };
-      assert.ok((createdAt as number) <= (lastTransitionAt as number));
+      assert.ok(present(createdAt) <= present(lastTransitionAt));
       assert.deepEqual(row, {
         executionId: taken.executionId,
         namespace: 'conformance',
@@ -112,7 +113,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
       for (const priority of [1, 5, 1, 1, 9, 1])
         ids.push(await create(engine, { priority, namespace: priority === 5 ? 'other' : 'conformance' }));
       await create(engine, { laneId: 'b', priority: 7 });
-      await backend.holdExecution({ executionId: ids[2] as string });
+      await backend.holdExecution({ executionId: present(ids[2]) });
       const order = [ids[4], ids[1], ...[0, 3, 5].map((i) => ids[i]).sort()];
       const pages: (string | undefined)[][] = [];
       let cursor: string | undefined;

@@ -1,5 +1,6 @@
 /** Conformance of operators' commands: holds, blocks, priority, replays, tags. */
 import assert from 'node:assert/strict';
+import { present } from '../../../model/core/present.js';
 import { decodeHandle } from '../../../model/handle.js';
 import { OPERATIONS, QUERIES } from '../../../model/machine.js';
 import { markDead, takersOf } from '../../engine/workers.js';
@@ -352,7 +353,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       assert.ok(result.ok && result.outcome.kind === 'claimed');
       const [claimed] = result.outcome.executions;
       assert.equal(claimed.attemptTimeoutRemainingMs, undefined);
-      await backend.failExecution({ handle: claimed.handle as string, failureReason: 'no' });
+      await backend.failExecution({ handle: present(claimed.handle), failureReason: 'no' });
     },
   },
   {
@@ -364,9 +365,9 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       engine.setTime(engine.now() + 1_000);
       await backend.applyDue({ partition: PARTITION });
       const second = await take(engine, { handles: true, leaseTtlMs: 2_000 });
-      await refused(backend.renewLease({ handle: first.handle as string }), 'stale_lease');
+      await refused(backend.renewLease({ handle: present(first.handle) }), 'stale_lease');
       const delayed = engine.now() + 1_000;
-      await backend.delayExecution({ handle: second.handle as string, delayUntil: delayed });
+      await backend.delayExecution({ handle: present(second.handle), delayUntil: delayed });
       engine.setTime(delayed);
       await backend.applyDue({ partition: PARTITION });
       const third = await take(engine, { handles: true });
@@ -380,7 +381,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
         ['resumed', 1, 3, TTL_MS],
       ]);
       for (const args of [
-        { handle: third.handle as string },
+        { handle: present(third.handle) },
         { executionId: third.executionId, fence: fenceOf(third) },
       ]) {
         const renewed = await backend.renewLease({ ...args, leaseTtlMs: 2 * TTL_MS });

@@ -1,6 +1,7 @@
 /** Conformance of streams: frames, the rolling summary, effects of the end of an attempt. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { present } from '../../../model/core/present.js';
 import { LIMITS } from '../../../model/limits.js';
 import { tailStream, type TailPage } from '../../streaming/tails.js';
 import type { TestEngine } from '../engine.js';
@@ -40,8 +41,8 @@ export const streamScenarios: readonly ConformanceScenario[] = [
           ['best_effort', 'event', 'utf8'],
         ],
       );
-      assert.equal(textOf((open.frames[0] as { payload: Uint8Array }).payload), 'größe');
-      assert.deepEqual(Uint8Array.from((open.frames[1] as { payload: Uint8Array }).payload), binary);
+      assert.equal(textOf(present(open.frames[0]).payload), 'größe');
+      assert.deepEqual(Uint8Array.from(present(open.frames[1]).payload), binary);
       const page = await backend.readStream({ executionId, attemptIndex, limit: 1, visibility: 'exclude_best_effort' });
       assert.equal(page.nextCursor, first.frameId);
       await backend.completeExecution({ executionId, fence: owner.fence });

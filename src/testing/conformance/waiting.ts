@@ -1,5 +1,6 @@
 /** Conformance of executions that wait for signals. */
 import assert from 'node:assert/strict';
+import { present } from '../../../model/core/present.js';
 import { handleOf } from '../../../model/handle.js';
 import type { ArgsOf } from '../../../model/machine.js';
 import type { ClaimedExecution } from '../../../model/schedule/claimed.js';
@@ -107,11 +108,11 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
           ...[payloadEncoding, correlationId, createdAt, waitpointKey],
         ]),
         [
-          [Buffer.from(payloads[0] as Uint8Array), 'raw', 'case-0', 5, KEY],
-          [Buffer.from(payloads[1] as Uint8Array), 'raw', 'case-1', 6, KEY],
+          [Buffer.from(present(payloads[0])), 'raw', 'case-0', 5, KEY],
+          [Buffer.from(present(payloads[1])), 'raw', 'case-1', 6, KEY],
         ],
       );
-      const cursor = first.nextCursor as string;
+      const cursor = present(first.nextCursor);
       const rest = await backend.observeSignals({ handle, cursor });
       assert.deepEqual(
         rest.signals.map(({ payload, payloadEncoding, correlationId }) => [payload, payloadEncoding, correlationId]),
@@ -119,7 +120,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       );
       assert.equal(rest.nextCursor, undefined);
       const listed = await backend.listSignals({ executionId, limit: 2 });
-      const others = await backend.listSignals({ executionId, cursor: listed.nextCursor as string });
+      const others = await backend.listSignals({ executionId, cursor: present(listed.nextCursor) });
       assert.deepEqual(
         [...listed.signals, ...others.signals].map(({ payload }) => payload?.length ?? 0).sort((a, b) => a - b),
         [0, 3, 65_536],
@@ -229,7 +230,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       assert.equal(resumeTrigger, 'timeout');
       const [signal] = signals;
       assert.deepEqual([signal?.signalName, signal?.sourceType], ['__timeout__', 'engine']);
-      const escalated = targets.at(-1) as Target;
+      const escalated = present(targets.at(-1));
       const { executionId } = escalated;
       const shown = await backend.describeSuspension({ executionId });
       assert.deepEqual([shown?.reasonCode, shown?.timeoutAt], ['waiting_for_operator_review', undefined]);

@@ -3,6 +3,7 @@
  * are combined as on a real connection. Only the guarantees of a real backend hold: every call settles by its deadline,
  * and an error that says "retryable" leaves open whether the call ran. Wakes can be lost.
  */
+import { present } from '../../../model/core/present.js';
 import type { FamilyCounts } from '../../../model/families.js';
 import {
   EngineError,
@@ -255,7 +256,7 @@ export class SimulatedConnection {
       () => this.options.server.execute(partition, batches),
       (settled) =>
         entries.forEach((entry, index) => {
-          const result = settled[index] as PromiseSettledResult<CommandResult[]>;
+          const result = present(settled[index]);
           if (result.status === 'rejected') this.rejectEntry(entry, result.reason);
           else this.resolveEntry(entry, withFault(entry.commands, result.value, skipped));
         }),
@@ -424,7 +425,7 @@ interface Skipped {
 
 function skippedIn(entries: readonly Entry[], { position, ran }: Extract<Fault, { kind: 'one_faulty' }>): Skipped {
   const all = entries.flatMap(({ commands }) => commands);
-  return { command: all[position % all.length] as Command, ran };
+  return { command: present(all[position % all.length]), ran };
 }
 
 /** The results of an entry, one per command; a command that met a fault has the fault. */

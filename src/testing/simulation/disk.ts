@@ -2,6 +2,7 @@
  * A disk in memory that can be full, stop after any byte, and lose power: then any part of the writes since the last
  * fsync is there.
  */
+import { present } from '../../../model/core/present.js';
 import type { Disk } from '../../embedded/disk.js';
 
 /** A page of the medium: a write to it is there as a whole, or not at all. */
@@ -309,7 +310,7 @@ export class SimulatedDisk implements Disk {
 
   /** The bytes of a file; changing them changes the file. */
   bytesOf(path: string): Buffer {
-    const { bytes, size } = (this.names.get(path) as File).now;
+    const { bytes, size } = present(this.names.get(path)).now;
     return bytes.subarray(0, size);
   }
 

@@ -5,6 +5,7 @@
 import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
 import type { Library } from '../../../lua/library.js';
+import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { FAMILIES, partitionIn, partitionsOf, type Family, type FamilyCounts } from '../../../model/families.js';
 import { CLIENT_COMMANDS, CLUSTER_COMMANDS } from '../acl.js';
@@ -90,7 +91,7 @@ export async function proveRights(node: Valkey, options: RightsOptions): Promise
     if (isFunctionMissing(error)) return { channelsMissing: undefined, canList: false };
     throw error;
   }
-  const missing = withoutRepetitions(refused.map((number) => rights[number - 1] as Right));
+  const missing = withoutRepetitions(refused.map((number) => present(rights[number - 1])));
   const missingFor = (what: Right['neededFor']): readonly Right[] =>
     missing.filter(({ neededFor }) => neededFor === what);
   if (missingFor('work').length > 0) throw refusal(node, missingFor('work'), '');
@@ -117,6 +118,6 @@ function withoutRepetitions(missing: readonly Right[]): readonly Right[] {
   const whole = new Set(missing.filter(({ words, name }) => words.join('|') === name).map(({ name }) => name));
   return missing.filter(({ words, name }) => {
     if (whole.has(name)) return true;
-    return !whole.has(words[0] as string) && !whole.has(words.slice(0, 2).join('|'));
+    return !whole.has(present(words[0])) && !whole.has(words.slice(0, 2).join('|'));
   });
 }

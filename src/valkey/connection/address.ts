@@ -1,5 +1,6 @@
 /** The address of the server: a URL, the nodes of a cluster, or the Sentinels that know the primary. */
 import type { LookupFunction } from 'node:net';
+import { present } from '../../../model/core/present.js';
 import { invalidOption } from '../invalid-option.js';
 import { checkedTls, type TlsOptions } from './tls-options.js';
 
@@ -161,7 +162,7 @@ function parseNode(text: string, defaultPort: number): HostAndPort | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:@/?#[\]]+))(?::(\d{1,5}))?$/.exec(text);
   if (match === null) return undefined;
   const [, address, host, port] = match;
-  return { host: address ?? (host as string), port: port === undefined ? defaultPort : Number(port) };
+  return { host: address ?? present(host), port: port === undefined ? defaultPort : Number(port) };
 }
 
 interface ParsedUrl {

@@ -5,6 +5,7 @@
  * at most cause a claim or a read that finds nothing.
  */
 import { ADMIT, CHANNELS, ROOM } from '../../../lua/layout.js';
+import { present } from '../../../model/core/present.js';
 import { familyOf, hasPartition, isPartitionOfAnyFamily, type FamilyCounts } from '../../../model/families.js';
 import { executionIdIn, isPartitionKey, isUuid } from '../../../model/ids.js';
 import { isMeterSet } from '../../../model/metering/meters.js';
@@ -48,7 +49,7 @@ export function parseWake(
     return others.length > 0 ? undefined : { kind: 'timer', partition, at: Number(second) };
   }
   if (!name.startsWith(CHANNELS.work) || others.length < 2 || familyOf(partition) !== 'flow') return undefined;
-  const [needs, executionKind] = [others[0] as string, others.at(-1) as string];
+  const [needs, executionKind] = [present(others[0]), present(others.at(-1))];
   const requiredCapabilities = needs === '' ? [] : needs.split(',');
   if (executionKind === '' || !requiredCapabilities.every((token) => TOKEN.test(token))) return undefined;
   const work = {

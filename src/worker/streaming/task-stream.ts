@@ -1,5 +1,6 @@
 /** `stream` of a handler's context. */
 import { isBytes } from '../../../model/core/bytes.js';
+import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { frameLabel } from '../../../model/core/fields.js';
@@ -208,7 +209,7 @@ function partsOf(bytes: Uint8Array): Uint8Array[] {
   do {
     let to = Math.min(bytes.length, from + LIMITS.maxFrameBytes);
     // Bytes of the form 10xxxxxx continue a character.
-    while (to < bytes.length && ((bytes[to] as number) & 0xc0) === 0x80) to--;
+    while (to < bytes.length && (present(bytes[to]) & 0xc0) === 0x80) to--;
     parts.push(bytes.subarray(from, to));
     from = to;
   } while (from < bytes.length);
