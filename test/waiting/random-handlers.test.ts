@@ -17,6 +17,7 @@ import {
   SimulatedServer,
 } from '../../src/testing/simulation/index.js';
 import { valkeyUnderTest } from '../../src/valkey/boot/open.js';
+import type { Event, LoggedEvent } from '../../src/engine/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
 type Channel = 'a' | 'b';
@@ -170,6 +171,8 @@ const FOUND: readonly Program[] = [
 
 const START_AT = 1_700_000_000_000;
 const LEASE_MS = 3_000;
+/** How far a worker's estimate of the store's time can be behind, ms. */
+const BEHIND_MS = 100;
 const LOST = { kind: 'answer_lost' } as const;
 /** Rounds of signals and time after the moves. */
 const ROUNDS = 40;
@@ -183,6 +186,10 @@ class Journal {
   private readonly passed = new Set<string>();
   /** Parts whose outcome was first found by the last run, and whether a step failed in it. */
   private fresh = { paths: [] as string[], hasFailed: false };
+  private readonly sleeping = new Map<string, number>();
+  private readonly returned = new Map<string, number>();
+  /** Sleeps whose ends are stored. */
+  private readonly ends = new Set<string>();
 
   paths(): string[] {
     return [...this.outcomes.keys()];
@@ -190,6 +197,31 @@ class Journal {
 
   runs(): void {
     this.fresh = { paths: [], hasFailed: false };
+    this.sleeping.clear();
+  }
+
+  /** The handler waits for a time until then, ms since the epoch; undefined: no longer. */
+  sleeps(path: string, until: number | undefined): void {
+    if (until === undefined) this.sleeping.delete(path);
+    else this.sleeping.set(path, until);
+  }
+
+  /** The function of a step has returned. */
+  returns(path: string, at: number): void {
+    this.returned.set(path, at);
+  }
+
+  /** Something was stored. The end of each time that passed before a step returned is stored before the step. */
+  stored(event: Event): void {
+    if (event.type === 'execution_suspended')
+      for (const [, path = ''] of event.waitpoints.matchAll(/\t#sleep (.*):/g)) this.ends.add(path);
+    if (event.type !== 'step_recorded') return;
+    const [kind, path = ''] = event.stepName.split(' ');
+    if (kind === 'sleep') this.ends.add(path);
+    const returned = this.returned.get(path) ?? 0;
+    for (const [sleep, until] of kind === 'step' ? this.sleeping : [])
+      if (until + BEHIND_MS < returned && !this.ends.has(sleep))
+        this.wrong.push(`step ${path} is stored without the end of sleep ${sleep}`);
   }
 
   /** The process of the last run was killed. A failure may not have been stored: what followed from it does not count. */
@@ -233,8 +265,9 @@ type Open = (now: () => number) => Promise<Backend>;
 /** Plays a program. Returns the state of its run, what was wrong, and the parts that were over after the moves. */
 async function played({ part: whole, moves, slow }: Program, open?: Open) {
   const scheduler = new Scheduler(START_AT);
-  const server = new SimulatedServer({ scheduler, partitions: 1, store: await open?.(scheduler.now) });
   const journal = new Journal();
+  const onEvent = ({ event }: LoggedEvent): void => journal.stored(event);
+  const server = new SimulatedServer({ scheduler, partitions: 1, store: await open?.(scheduler.now), onEvent });
   const tries = new Map<string, number>();
 
   const interpret = (context: TaskContext, own: SimulatedProcess, task: Task<ChildPart, string>) => {
@@ -258,6 +291,7 @@ async function played({ part: whole, moves, slow }: Program, open?: Open) {
               const nth = (tries.get(path) ?? 0) + 1;
               tries.set(path, nth);
               if (node.ms > 0) await own.sleep(node.ms);
+              journal.returns(path, scheduler.now());
               if (!node.fails) return `${path} try ${nth}`;
               journal.fails();
               throw new Error(`${path} failed`);
@@ -267,7 +301,10 @@ async function played({ part: whole, moves, slow }: Program, open?: Open) {
               return value;
             });
         case 'sleep':
+          // One that is over when it is called is over in every run.
+          if (node.ms > 0) journal.sleeps(path, scheduler.now() + node.ms);
           await context.sleep(node.ms, { name: `sleep ${path}` });
+          journal.sleeps(path, undefined);
           return 'slept';
         case 'wait': {
           const options = { name: `wait ${path}`, timeout: node.timeout, onTimeout: 'value' } as const;

@@ -144,6 +144,38 @@ describe('sleep', () => {
     ]);
   });
 
+  it.each([
+    ['a sleep', async ({ sleep }: TaskContext) => sleep('30s')],
+    ['a wait for a signal', async ({ waitFor }: TaskContext) => waitFor('x', { timeout: '30s', onTimeout: 'value' })],
+    ['two sleeps', async ({ sleep }: TaskContext) => Promise.all([sleep('30s'), sleep('40s')])],
+  ])('%s shorter than a step beside it is over in every run that finds the step', async (_, wait) => {
+    // The process dies before its first, second, ... record is stored.
+    for (let stored = 0, isWhole = false; !isWhole; stored++) {
+      isWhole = true;
+      let left = stored;
+      const it = (h = harness((inner) => ({
+        recordStep: (args) => {
+          if (left-- > 0) return inner.recordStep(args);
+          isWhole = false;
+          return Promise.reject(new EngineError('call_timeout', 'it has died'));
+        },
+      })));
+      let [runs, calls] = [0, 0];
+      const task = it.a.task('t', async (c: TaskContext) => {
+        if (++runs === 2) left = Infinity;
+        await Promise.all([wait(c), c.step('long', () => it.sleep(60_000 * ++calls))]);
+      });
+      const worker = await it.worker();
+      await it.pass(0);
+      const run = await task.run(undefined);
+      await it.pass(70_000);
+      if (!isWhole) await it.inner.revokeLease({ executionId: run.id, reason: 'it has died' });
+      await it.pass(300_000);
+      expect([await run.state(), stored, worker.stats().suspended]).toEqual(['completed', stored, 0]);
+      await it.close();
+    }
+  });
+
   it('that ended with its execution is slept anew when that is replayed', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       await sleep('3d');

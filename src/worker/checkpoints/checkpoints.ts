@@ -76,6 +76,7 @@ export class Checkpoints {
   private busy = 0;
   private isClosed = false;
   private idle: (() => void)[] = [];
+  private storePassedEnds: () => Promise<unknown> | undefined = () => undefined;
 
   constructor(
     private readonly attempt: Attempt,
@@ -174,10 +175,30 @@ export class Checkpoints {
   }
 
   /**
+   * Sets what stores the ends of waits whose time has passed. No checkpoint is recorded before them: a run behind a
+   * crash would find the checkpoint, and wait again for a time that had passed when it was stored.
+   */
+  behindPassedEnds(storePassedEnds: () => Promise<unknown> | undefined): void {
+    this.storePassedEnds = storePassedEnds;
+  }
+
+  /**
    * Stores the outcome of a checkpoint under the fence. If one is stored already, it stays. @returns the stored outcome
    * @throws EngineError `invalid_input` for a value that is not JSON, `step_limit_exceeded`; TaskAbort
    */
   record(checkpoint: Use, passed: Passed): Promise<Stored> {
+    return this.during(async () => {
+      await this.storePassedEnds();
+      return this.store(checkpoint, passed);
+    });
+  }
+
+  /** Stores when a wait ended by itself, like `record`. */
+  recordEnd(wait: Use, until: number): Promise<Stored> {
+    return this.store(wait, { failed: false, value: until });
+  }
+
+  private store(checkpoint: Use, passed: Passed): Promise<Stored> {
     return this.during(async () => {
       const { attempt, deps } = this;
       const { kind, name, index } = checkpoint;

@@ -72,6 +72,8 @@ interface StoredEnd {
   readonly wait: WaitId;
   /** Whether it is stored. */
   isKept: boolean;
+  /** Undefined until it is being stored. */
+  storing?: Promise<void>;
 }
 
 /** A wait that has read what earlier runs left of it. */
@@ -143,6 +145,7 @@ export class Waits {
     private readonly deps: WaitsDependencies,
   ) {
     this.childrenReadAt = attempt.claimedAt;
+    checkpointsOf(attempt, deps).behindPassedEnds(() => this.storeEnds(attempt.serverNow()));
   }
 
   /** Sleeps until a time that is computed in the call; later runs keep the time of the first call. */
@@ -377,8 +380,9 @@ export class Waits {
       return;
     }
     if (first !== undefined && this.mustStore(first)) {
-      const { end, until } = first.wait;
-      this.prepare(() => this.storeEnd(end as StoredEnd, until as number));
+      this.prepare(async () => {
+        await this.storeEnds(Math.max(first.at, this.attempt.serverNow()));
+      });
       return;
     }
     if (first !== undefined) {
@@ -424,13 +428,25 @@ export class Waits {
     return signals === undefined && at === until && at !== endedAt;
   }
 
-  private async storeEnd(end: StoredEnd, until: number): Promise<void> {
+  /**
+   * Stores the ends that must be stored and have passed by a time, ms since the epoch; undefined if there are none. If
+   * that fails, the waits fail.
+   */
+  private storeEnds(by: number): Promise<unknown> | undefined {
+    const passed = [...this.blocked]
+      .flatMap((wait) => this.overOf(wait) ?? [])
+      .filter((over) => over.at <= by && this.mustStore(over));
+    if (passed.length === 0) return undefined;
+    const stored = passed.map(({ wait: { end, until } }) => this.storeEnd(end as StoredEnd, until as number));
+    return Promise.all(stored).catch((error: unknown) => this.failAll(error));
+  }
+
+  private storeEnd(end: StoredEnd, until: number): Promise<void> {
     const { kind, wait } = end;
-    await checkpointsOf(this.attempt, this.deps).record(
-      { kind, name: wait.name, index: wait.use },
-      { failed: false, value: until },
-    );
-    end.isKept = true;
+    end.storing ??= checkpointsOf(this.attempt, this.deps)
+      .recordEnd({ kind, name: wait.name, index: wait.use }, until)
+      .then(() => void (end.isKept = true));
+    return end.storing;
   }
 
   /** Reads the ends of children. `endAt` is an end that the store knows by now. */
