@@ -169,11 +169,26 @@ export class RunNotFoundError extends RunError {
   }
 }
 
-/** Why the call is not allowed: the run is running, has ended, has not ended, or was replayed as often as its policy allows. */
-export type RunStateProblem = 'running' | 'ended' | 'not_ended' | 'replayed_too_often';
+/**
+ * Why the call is not allowed. `running`, `suspended`, `ended`, `not_ended`: the state of the run. `replayed_too_often`:
+ * its policy allows no further replay. `dependencies_failed`: it is a member of a flow, and what it depends on has not
+ * completed. `flow_cancelled`: its flow was cancelled.
+ */
+export type RunStateProblem =
+  | 'running'
+  | 'suspended'
+  | 'ended'
+  | 'not_ended'
+  | 'replayed_too_often'
+  | 'dependencies_failed'
+  | 'flow_cancelled';
 
 const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string, hint: string]>> = {
   running: ['is running; only a run that waits can be changed like this', 'Nothing is needed: it has been started.'],
+  suspended: [
+    'is suspended, in a wait of its handler; only a run that waits for a worker can be changed like this',
+    'Change it when the wait is over, or end the wait (`run.signal()`).',
+  ],
   ended: ['has ended', 'Read how it ended (`run.info()`). To run it again: `run.replay()`.'],
   not_ended: [
     'has not ended; only a run that has ended can be replayed',
@@ -182,6 +197,14 @@ const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string
   replayed_too_often: [
     'was already replayed as often as its policy allows',
     'Run the task again: without an id, or with another one.',
+  ],
+  dependencies_failed: [
+    'cannot run again yet: what it depends on has not completed, or its flow is still acting on its end',
+    'Replay what it depends on first, and then this run: `run.explain()` lists the steps. If nothing failed, try again.',
+  ],
+  flow_cancelled: [
+    'belongs to a flow that was cancelled, so it cannot be replayed',
+    'Run the flow again if the work is still wanted.',
   ],
 };
 

@@ -111,8 +111,17 @@ describe('every exported error', () => {
 });
 
 it('says what to do about the problem that there is, and about no other', () => {
-  const problems = ['running', 'ended', 'not_ended', 'replayed_too_often'] as const;
-  expect(new Set(problems.map((problem) => new RunStateError(ID, problem).hint)).size).toBe(problems.length);
+  const problems: Record<flowfabric.RunStateProblem, true> = {
+    running: true,
+    suspended: true,
+    ended: true,
+    not_ended: true,
+    replayed_too_often: true,
+    dependencies_failed: true,
+    flow_cancelled: true,
+  };
+  const hints = Object.keys(problems).map((problem) => new RunStateError(ID, problem as flowfabric.RunStateProblem).hint);
+  expect(new Set(hints).size).toBe(hints.length);
   expect(new RunStateError(ID, 'ended').hint).not.toMatch(/priority/);
   // The same own id gives the failed run again.
   expect(new RunFailedError(ID, 'declined', 'card').hint).toContain('`run.replay()`');

@@ -1,8 +1,9 @@
 /** What operators do to runs, in the words of the app, on memory and on a server. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, memory, type App, type TaskContext } from '../../src/index.js';
+import { app, memory, type App, type FlowRunActions, type TaskContext } from '../../src/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
+import { until } from './support.js';
 
 let a: App;
 afterEach(() => a?.close());
@@ -93,5 +94,39 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     const nobody = a.get('{fp:0}:00000000-0000-4000-a000-000000000000');
     await expect(nobody.hold()).rejects.toMatchObject({ code: 'run_not_found' });
     await expect(nobody.replay()).rejects.toMatchObject({ code: 'run_not_found' });
+  });
+
+  it('a run that waits in its handler is not called running', async () => {
+    await start(backend);
+    const task = a.task('t', ({ waitFor }: TaskContext<void>) => waitFor('go'));
+    await a.worker();
+    const run = await task.run();
+    await until(async () => (await run.state()) === 'suspended');
+    await expect(run.setPriority(5)).rejects.toMatchObject({ problem: 'suspended', message: expect.stringContaining('is suspended') });
+  });
+
+  it('a skipped member of a flow is not sent to the replay that refused it, nor is one of a cancelled flow', async () => {
+    await start(backend);
+    const first = a.task('first', (): string => {
+      throw new Error('no');
+    });
+    const second = a.task('second', ({ input }: TaskContext<string>) => input);
+    const chain = a.flow('chain', (f) => f.run(second, f.run(first)));
+    await a.worker();
+    const secondOf = async (run: FlowRunActions<unknown>) => {
+      for await (const { id, task } of run.children) if (task === 'second') return a.get(id);
+      throw new Error('no such member');
+    };
+    const run = chain.run();
+    await run.result().catch(() => undefined);
+    const refused = (await secondOf(run)).replay();
+    await expect(refused).rejects.toMatchObject({ code: 'run_state', problem: 'dependencies_failed' });
+    await expect(refused).rejects.toMatchObject({ hint: expect.not.stringContaining('run.replay()') });
+
+    await a.lane('first').pause();
+    const other = await chain.run();
+    await other.cancel({ wait: true });
+    const cancelled = (await secondOf(other)).replay();
+    await expect(cancelled).rejects.toMatchObject({ code: 'run_state', problem: 'flow_cancelled' });
   });
 });

@@ -32,7 +32,7 @@ export interface RunOperating {
   release(options?: OperatorOptions): Promise<void>;
   /**
    * Changes the priority of a run that waits: 0 to 9 000, higher starts first. Among equals it is sorted by age.
-   * @throws RunStateError `running` or `ended`; RunNotFoundError; InvalidDefinitionError for any other number
+   * @throws RunStateError `running`, `suspended` or `ended`; RunNotFoundError; InvalidDefinitionError for any other number
    */
   setPriority(priority: number, options?: Pick<OperatorOptions, 'requestedBy'>): Promise<void>;
   /**
@@ -40,7 +40,7 @@ export interface RunOperating {
    * its retries start over, and a deadline that has passed is removed. `result()` waits for the new end. Steps and
    * waits that it passed are kept, unless `steps: 'discard'`.
    * @returns how often the run has been replayed, including this time
-   * @throws RunStateError `not_ended` or `replayed_too_often`; RunNotFoundError
+   * @throws RunStateError `not_ended`, `replayed_too_often`, `dependencies_failed` or `flow_cancelled`; RunNotFoundError
    */
   replay(options?: RunReplayOptions): Promise<number>;
   /** Adds or replaces tags, also after the run has ended. @throws RunNotFoundError, InvalidDefinitionError */
@@ -58,11 +58,14 @@ const PROBLEMS: Readonly<Partial<Record<string, RunStateProblem>>> = {
   target_not_signalable: 'ended',
   execution_not_terminal: 'not_ended',
   max_replays_exhausted: 'replayed_too_often',
+  flow_already_terminal: 'flow_cancelled',
 };
 
-function problemOf({ code, detail }: EngineError): RunStateProblem | undefined {
-  if (code === 'execution_not_eligible') return detail['lifecyclePhase'] === 'terminal' ? 'ended' : 'running';
-  return PROBLEMS[code];
+function problemOf({ code, detail }: EngineError, ofEnded: RunStateProblem): RunStateProblem | undefined {
+  if (code !== 'execution_not_eligible') return PROBLEMS[code];
+  const { lifecyclePhase } = detail;
+  if (lifecyclePhase === 'terminal') return ofEnded;
+  return lifecyclePhase === 'suspended' ? 'suspended' : 'running';
 }
 
 /** The same on every kind of run: by its id. */
@@ -104,8 +107,9 @@ export class Operating implements RunOperating {
     if (info === undefined) throw new RunNotFoundError(this.runId);
     // A call that is made again after a lost answer replays once.
     const expectedReplayCount = info.replayCount;
-    const { replayCount } = await this.ask((backend, executionId) =>
-      backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
+    const { replayCount } = await this.ask(
+      (backend, executionId) => backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
+      'dependencies_failed',
     );
     return replayCount;
   }
@@ -116,15 +120,21 @@ export class Operating implements RunOperating {
     await this.ask((backend, executionId) => backend.setExecutionTags({ executionId, tags: { ...tags } }));
   }
 
-  /** Calls until there is an answer. Refusals that speak of the run's state are told in the app's words. */
-  protected async ask<Answer>(call: (backend: Backend, executionId: string) => Promise<Answer>): Promise<Answer> {
+  /**
+   * Calls until there is an answer. Refusals that speak of the run's state are told in the app's words.
+   * @param ofEnded the problem if the call is refused to a run that has ended
+   */
+  protected async ask<Answer>(
+    call: (backend: Backend, executionId: string) => Promise<Answer>,
+    ofEnded: RunStateProblem = 'ended',
+  ): Promise<Answer> {
     const { backend, clock } = this.store;
     try {
       return await withRetries(clock, CALL_PATIENCE_MS, () => call(backend, this.runId));
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       if (error.code === 'execution_not_found') throw new RunNotFoundError(this.runId);
-      const problem = problemOf(error);
+      const problem = problemOf(error, ofEnded);
       if (problem === undefined) throw error;
       throw new RunStateError(this.runId, problem);
     }
