@@ -36,7 +36,7 @@ export function gate(a: App, effects: Effects) {
     };
     const { approved, decisions } = await decide();
     if (approved) await step('roll out', () => effects.rollOut(image));
-    return { deployed: approved, by: [...new Set(decisions.map(({ by }) => by))] };
+    return { deployed: approved, by: decisions.map(({ by }) => by) };
   });
 }
 

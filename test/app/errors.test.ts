@@ -120,7 +120,9 @@ it('says what to do about the problem that there is, and about no other', () => 
     dependencies_failed: true,
     flow_cancelled: true,
   };
-  const hints = Object.keys(problems).map((problem) => new RunStateError(ID, problem as flowfabric.RunStateProblem).hint);
+  const hints = Object.keys(problems).map(
+    (problem) => new RunStateError(ID, problem as flowfabric.RunStateProblem).hint,
+  );
   expect(new Set(hints).size).toBe(hints.length);
   expect(new RunStateError(ID, 'ended').hint).not.toMatch(/priority/);
   // The same own id gives the failed run again.

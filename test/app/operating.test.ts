@@ -102,7 +102,10 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await a.worker();
     const run = await task.run();
     await until(async () => (await run.state()) === 'suspended');
-    await expect(run.setPriority(5)).rejects.toMatchObject({ problem: 'suspended', message: expect.stringContaining('is suspended') });
+    await expect(run.setPriority(5)).rejects.toMatchObject({
+      problem: 'suspended',
+      message: expect.stringContaining('is suspended'),
+    });
   });
 
   it('a skipped member of a flow is not sent to the replay that refused it, nor is one of a cancelled flow', async () => {

@@ -101,10 +101,6 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('%s', (name) =
     await run.signal('bytes', new Uint8Array(60_000), { from: 'y' });
     await run.approve('last', { by: 'ann' });
     const [first, one, two, late, approved, by] = await run.result();
-    expect([first, one, late, approved, by]).toEqual(['Größe', ['x', 2], null, true, 'ann']);
-    expect([
-      ['x', 1],
-      ['y', 60_000],
-    ]).toContainEqual(two);
+    expect([first, one, two, late, approved, by]).toEqual(['Größe', ['x', 1], ['y', 60_000], null, true, 'ann']);
   });
 });

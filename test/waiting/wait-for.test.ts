@@ -367,7 +367,18 @@ describe('waitFor', () => {
         ['b', 'x'],
         ['a', 'y'],
       ],
-      [0, 1, 2],
+      [1, 2],
+    ],
+    [
+      'nested count of sources',
+      all('c', count(2, 'a', { distinct: 'source' })),
+      [
+        ['a', 'x'],
+        ['c', 'x'],
+        ['a', 'x'],
+        ['a', 'y'],
+      ],
+      [1, 2, 3],
     ],
     [
       'nested',
@@ -501,12 +512,33 @@ describe('approval', () => {
     });
     expect(await good.result()).toEqual({
       approved: true,
-      decisions: [decision(true, 'ann', 'green'), decision(true, 'ann', '', 10), decision(true, 'bea', '', 20)],
+      decisions: [decision(true, 'ann', '', 10), decision(true, 'bea', '', 20)],
     });
     expect(await bad.result()).toEqual({
       approved: false,
       decisions: [decision(true, 'ann', ''), decision(false, 'bea', 'red', 20)],
     });
+  });
+
+  it('returns one decision of each person, the newest, and leaves none of them to the next wait', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ approval, waitFor }: TaskContext) => {
+      const [first, second] = [await approval('deploy', { approvals: 2 }), await approval('deploy')];
+      const votes = await waitFor<string>(count(2, 'vote', { distinct: 'source' }));
+      const [next] = await waitFor<string>(any('vote'));
+      const by = ({ approved, decisions }: typeof first) => [approved, ...decisions.map((each) => each.by)];
+      return [by(first), by(second), votes.map(({ payload }) => payload), next?.payload];
+    });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await run.approve('deploy', { by: 'ann' }).then(later);
+    await run.approve('deploy', { by: 'ann' }).then(later);
+    await run.reject('deploy', { by: 'ann' }).then(later);
+    await run.approve('deploy', { by: 'bea' }).then(later);
+    const votes = ['x yes', 'x no', 'y yes', 'x late'];
+    for (const vote of votes) await run.signal('vote', vote, { from: vote.charAt(0) }).then(later);
+    await t.advance(10);
+    expect(await run.result()).toEqual([[false, 'ann'], [true, 'bea'], ['x no', 'y yes'], 'x late']);
   });
 });
 

@@ -80,7 +80,8 @@ export const all = (...parts: readonly Part[]): WaitCondition => several('all', 
 export const any = (...parts: readonly Part[]): WaitCondition => several('any', parts);
 
 /**
- * `n` signals of one name, or of several; with `distinct: 'source'` each sender (`from`) counts once.
+ * `n` signals of one name, or of several. With `distinct: 'source'` each sender (`from`) counts once, and the wait gives
+ * its newest signal.
  * @throws InvalidDefinitionError
  * @example const approvals = await waitFor(count(2, 'approval', { distinct: 'source' }));
  */

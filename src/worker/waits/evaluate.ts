@@ -1,6 +1,7 @@
 /**
- * Decides whether signals satisfy a wait. Signals are offered in the order of their acceptance. The signals that
- * satisfy a wait belong to it, and no other wait gets them.
+ * Decides whether signals satisfy a wait. Signals are offered in the order of their acceptance. The signals that a wait
+ * takes belong to it, and no other wait gets them. Where senders are counted, the handler gets one signal of each: the
+ * newest, because a sender that sends again corrects what it sent.
  */
 import type { WaitCondition } from './conditions.js';
 
@@ -22,27 +23,46 @@ interface Part<Signal extends EvaluatedSignal> {
   isSatisfied(): boolean;
   /** The signals that it took, including repetitions of the same sender. */
   taken(): readonly Signal[];
+  /** Those of them that the handler gets. */
+  given(): readonly Signal[];
 }
+
+/** The signals that satisfy a wait, in the order of the offers. */
+export interface Satisfaction<Signal> {
+  /** Those that belong to the wait. */
+  readonly taken: readonly Signal[];
+  /** Those that the handler gets. The last one is the last one taken. */
+  readonly given: readonly Signal[];
+}
+
+/** The newest signal of each key. */
+const newestOfEach = <Signal>(signals: readonly Signal[], keyOf: (signal: Signal) => string): Signal[] => [
+  ...new Map(signals.map((signal) => [keyOf(signal), signal])).values(),
+];
 
 function named<Signal extends EvaluatedSignal>(name: string): Part<Signal> {
   let first: Signal | undefined;
+  const taken = (): readonly Signal[] => (first === undefined ? [] : [first]);
   return {
     take: (signal) => {
       if (signal.name === name) first ??= signal;
     },
     isSatisfied: () => first !== undefined,
-    taken: () => (first === undefined ? [] : [first]),
+    taken,
+    given: taken,
   };
 }
 
 function several<Signal extends EvaluatedSignal>(parts: readonly Part<Signal>[], needsAll: boolean): Part<Signal> {
   const satisfied = (): Part<Signal>[] => parts.filter((part) => part.isSatisfied());
+  const chosen = (): readonly Part<Signal>[] => (needsAll ? parts : satisfied().slice(0, 1));
   return {
     take: (signal) => {
       for (const part of parts) if (!part.isSatisfied()) part.take(signal);
     },
     isSatisfied: () => (needsAll ? satisfied().length === parts.length : satisfied().length > 0),
-    taken: () => (needsAll ? parts : satisfied().slice(0, 1)).flatMap((part) => part.taken()),
+    taken: () => chosen().flatMap((part) => part.taken()),
+    given: () => chosen().flatMap((part) => part.given()),
   };
 }
 
@@ -61,6 +81,7 @@ function counted<Signal extends EvaluatedSignal>(
     },
     isSatisfied: () => keys.size >= n,
     taken: () => signals,
+    given: () => newestOfEach(signals, keyOf),
   };
 }
 
@@ -87,29 +108,31 @@ function partOf<Signal extends EvaluatedSignal>(condition: WaitCondition): Part<
       const decided = (approved: boolean) => (signal: Signal) => signal.name === name && signal.approved === approved;
       const approvals = counted<Signal>(n, decided(true), ({ source }) => source);
       const rejection = counted<Signal>(1, decided(false), ({ id }) => id);
+      const taken = (): readonly Signal[] => [...approvals.taken(), ...rejection.taken()];
       return {
         take: (signal) => {
           approvals.take(signal);
           rejection.take(signal);
         },
         isSatisfied: () => approvals.isSatisfied() || rejection.isSatisfied(),
-        taken: () => [...approvals.taken(), ...rejection.taken()],
+        taken,
+        given: () => newestOfEach(taken(), ({ source }) => source),
       };
     }
   }
 }
 
-/** The signals that satisfy a condition, in the order of the offers; undefined when it is not satisfied. */
+/** The signals that satisfy a condition; undefined when it is not satisfied. */
 export function satisfiedBy<Signal extends EvaluatedSignal>(
   condition: WaitCondition,
   signals: readonly Signal[],
-): readonly Signal[] | undefined {
+): Satisfaction<Signal> | undefined {
   const whole = partOf<Signal>(condition);
   for (const signal of signals) {
     whole.take(signal);
     if (!whole.isSatisfied()) continue;
-    const taken = new Set(whole.taken());
-    return signals.filter((each) => taken.has(each));
+    const [taken, given] = [new Set(whole.taken()), new Set(whole.given())];
+    return { taken: signals.filter((each) => taken.has(each)), given: signals.filter((each) => given.has(each)) };
   }
   return undefined;
 }

@@ -94,7 +94,7 @@ export interface Decision {
 /** The outcome of an approval: `approved` if enough people approved before anyone rejected. */
 export interface Approval {
   readonly approved: boolean;
-  /** In the order in which they came. */
+  /** In the order in which they came: of each person the newest. */
   readonly decisions: readonly Decision[];
 }
 

@@ -62,8 +62,10 @@ interface Over {
   readonly wait: Blocked;
   /** When, ms since the epoch. */
   readonly at: number;
-  /** The signals that satisfied it; undefined if it ended by itself. */
+  /** The signals that the handler gets; undefined if it ended by itself. */
   readonly signals: readonly Received[] | undefined;
+  /** The signals that belong to it: those and repetitions of their senders. */
+  readonly taken?: readonly Received[] | undefined;
 }
 
 /** Where later runs find the end of a wait. */
@@ -114,7 +116,7 @@ export interface MadeWaitpoint {
   readonly wait: () => Promise<Outcome>;
 }
 
-/** The outcome of a wait for signals: the signals that satisfied it, in the order of acceptance, or a timeout. */
+/** The outcome of a wait for signals: the signals that its handler gets, in the order of acceptance, or a timeout. */
 export type Outcome = { readonly signals: readonly Received[] } | { readonly timedOutAt: number };
 
 const NEVER = new Promise<never>(() => undefined);
@@ -386,9 +388,9 @@ export class Waits {
       return;
     }
     if (first !== undefined) {
-      const { wait, at, signals } = first;
+      const { wait, at, signals, taken = [] } = first;
       this.blocked.delete(wait);
-      if (signals !== undefined) known?.take(signals);
+      known?.take(taken);
       wait.go(signals === undefined ? { timedOutAt: at } : { signals });
       this.decideSoon();
       return;
@@ -512,12 +514,12 @@ export class Waits {
     const decided = wait.children?.decided();
     if (decided !== undefined) return { wait, at: decided.at, signals: undefined };
     const [key] = keys;
-    const signals =
+    const satisfaction =
       condition === undefined || key === undefined
         ? undefined
         : this.known && satisfiedBy(condition, this.known.open(key, wait.until));
-    const last = signals?.at(-1);
-    if (last !== undefined) return { wait, at: last.at, signals };
+    const last = satisfaction?.given.at(-1);
+    if (last !== undefined) return { wait, at: last.at, signals: satisfaction?.given, taken: satisfaction?.taken };
     const at = Math.min(endedAt, until);
     return at === Infinity ? undefined : { wait, at, signals: undefined };
   }
