@@ -22,6 +22,7 @@ export const CLIENT_COMMANDS = [
   'set',
   'subscribe',
   'time',
+  'unlink',
   'unsubscribe',
   'zadd',
   'zscore',
