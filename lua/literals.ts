@@ -43,7 +43,7 @@ import {
   VOID_MEMORY_MS,
 } from '../model/limits.js';
 import type { EntityKind } from '../model/state.js';
-import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
+import { OPERATION_NAMES, operationNamed } from '../model/machine.js';
 import { PLAIN_CLAIM } from '../model/schedule/claim-answer.js';
 import { CLAIM_KINDS } from '../model/schedule/claimed.js';
 import { ADMISSION_STATES } from '../model/metering/entity.js';
@@ -110,11 +110,10 @@ import type { Literals } from './link.js';
 import { outcomeNumber } from './signatures.js';
 
 /** Every operation. */
-export const NAMES = Object.keys(OPERATIONS) as OperationName[];
 
 /** Kinds of outcomes, which are sent as numbers. */
 const OUTCOME_KINDS: readonly string[] = [
-  ...new Set(NAMES.flatMap((name) => [...variantsOf(operationNamed(name).outcome as z.ZodType).keys()])),
+  ...new Set(OPERATION_NAMES.flatMap((name) => [...variantsOf(operationNamed(name).outcome as z.ZodType).keys()])),
 ].sort();
 
 /** @throws Error when two kinds have the same number: one of them needs another name */

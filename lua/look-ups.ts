@@ -17,7 +17,8 @@ import {
 import { KEYS, QUOTA_SUFFIXES, SUFFIXES, type RecordLayout } from './layout.js';
 import { SHAPES } from './parameters.js';
 import { SIGNATURES } from './signatures.js';
-import { NAMES, RECORD_KINDS } from './literals.js';
+import { OPERATION_NAMES } from '../model/machine.js';
+import { RECORD_KINDS } from './literals.js';
 
 /** Suffixes of the keys beside the records of a kind. */
 const BESIDE: { readonly [Kind in EntityKind]?: Readonly<Record<string, string>> } = { quota_policy: QUOTA_SUFFIXES };
@@ -44,7 +45,7 @@ const words = (letters: Readonly<Record<string, string>>): string =>
 export function lookUps(): string[] {
   const situations = Object.values(SITUATIONS);
   const terminal = situations.filter(({ outcome }) => outcome !== 'none');
-  const shapes = NAMES.map((name) => {
+  const shapes = OPERATION_NAMES.map((name) => {
     const { sharedCount, eachCount } = SHAPES[name];
     return [SIGNATURES[name], `{ ${sharedCount}, ${eachCount ?? 'false'}, "${snakeCase(name)}" }`] as const;
   });
@@ -72,6 +73,6 @@ export function lookUps(): string[] {
     `local CLOSED_WORD = ${luaTable(Object.entries(CLOSED_REASONS).map(([word, letter]) => [letter, JSON.stringify(word)]))}`,
     `local SHAPE = ${luaTable(shapes)}`,
     `local RECORD_OF = ${luaTable(RECORD_KINDS.map(([kind, layout]) => [kind, recordLookUp(kind, layout)]))}`,
-    `local SIGNATURE = ${luaTable(NAMES.map((name) => [snakeCase(name), JSON.stringify(SIGNATURES[name])]))}`,
+    `local SIGNATURE = ${luaTable(OPERATION_NAMES.map((name) => [snakeCase(name), JSON.stringify(SIGNATURES[name])]))}`,
   ];
 }

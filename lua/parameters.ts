@@ -5,7 +5,8 @@
 import type { z } from 'zod';
 import { fieldsOf, snakeCase, type Field } from '../model/core/kinds.js';
 import type { WireText } from '../model/core/operation.js';
-import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
+import { tableOf } from '../model/core/tables.js';
+import { OPERATION_NAMES, operationNamed, type OperationName } from '../model/machine.js';
 
 /** One or more texts of a call: an argument, or several arguments joined by tabs. */
 export type WirePart =
@@ -65,9 +66,7 @@ function shapeOf(name: OperationName): Shape {
   };
 }
 
-export const SHAPES: Readonly<Record<OperationName, Shape>> = Object.fromEntries(
-  (Object.keys(OPERATIONS) as OperationName[]).map((name) => [name, shapeOf(name)]),
-) as Record<OperationName, Shape>;
+export const SHAPES: Readonly<Record<OperationName, Shape>> = tableOf(OPERATION_NAMES, shapeOf);
 
 /** Parameters of an operation's Lua: of `prepare`, which gets the shared texts, and of `decide`, called per command. */
 export function parametersOf(name: OperationName): { readonly prepare: string[]; readonly decide: string[] } {

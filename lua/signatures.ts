@@ -8,11 +8,10 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { snakeCase, variantsOf, type Field } from '../model/core/kinds.js';
 import { present } from '../model/core/present.js';
+import { tableOf } from '../model/core/tables.js';
 import { crc16 } from '../model/ids.js';
-import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
+import { OPERATION_NAMES, operationNamed, type OperationName } from '../model/machine.js';
 import { SHAPES, type WirePart } from './parameters.js';
-
-const NAMES = Object.keys(OPERATIONS) as OperationName[];
 
 const HASH_LENGTH = 6;
 /** Replaces the number of texts where it varies from command to command. */
@@ -62,9 +61,9 @@ function signatureText(name: OperationName, described: string): string {
   return [snakeCase(name), hash, sharedCount, eachCount ?? ANY_COUNT].join(':');
 }
 
-export const SIGNATURES: Readonly<Record<OperationName, string>> = Object.fromEntries(
-  NAMES.map((name) => [name, signatureText(name, describeOperation(name))]),
-) as Record<OperationName, string>;
+export const SIGNATURES: Readonly<Record<OperationName, string>> = tableOf(OPERATION_NAMES, (name) =>
+  signatureText(name, describeOperation(name)),
+);
 
 /** Whether a library accepts as many texts as a client sends. */
 const takes = (theirs: string, own: string): boolean =>

@@ -5,10 +5,11 @@
 import { removesIfThere, type Entity, type Recipe } from './core/entity.js';
 import type { ByteSlot } from './core/operation.js';
 import { present } from './core/present.js';
+import { keysOf, tableOf } from './core/tables.js';
 import { EngineError } from './errors.js';
 import { EVENTS, type Event, type EventNamed, type EventType } from './events.js';
 import { isShortId, uuidOf } from './short-id.js';
-import { ENTITIES, entityNamed, type EntityKind, type PartitionState } from './state.js';
+import { ENTITY_KINDS, entityNamed, type EntityKind, type PartitionState } from './state.js';
 
 /** One effect of an event. */
 export interface Effect {
@@ -38,7 +39,7 @@ function dropOf(kind: EntityKind, { subject }: Entity): Effect {
 }
 
 function effectsOf(type: string): readonly Effect[] {
-  return (Object.keys(ENTITIES) as EntityKind[]).flatMap((kind) => {
+  return ENTITY_KINDS.flatMap((kind) => {
     const declared = entityNamed(kind);
     const { recipes, subject, idIn = factNamed(subject.key) } = declared;
     if (type === EVENTS.record_dropped.type) return kind === 'execution' ? [] : [dropOf(kind, declared)];
@@ -48,9 +49,7 @@ function effectsOf(type: string): readonly Effect[] {
 }
 
 /** The effects of each event, its subject first. */
-export const EFFECTS: Readonly<Record<EventType, readonly Effect[]>> = Object.fromEntries(
-  Object.keys(EVENTS).map((type) => [type, effectsOf(type)]),
-) as Record<EventType, readonly Effect[]>;
+export const EFFECTS: Readonly<Record<EventType, readonly Effect[]>> = tableOf(keysOf(EVENTS), effectsOf);
 
 const ALL_BYTES: readonly ByteSlot[] = ['input', 'result', 'secret'];
 const NO_BYTES: readonly ByteSlot[] = [];

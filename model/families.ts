@@ -6,6 +6,7 @@
  * `partitionsInUse` of the backend.
  */
 import { present } from './core/present.js';
+import { keysOf } from './core/tables.js';
 import { crc16, uuidBytes } from './ids.js';
 
 /** How many partitions each counted family has; settled at first boot. */
@@ -29,7 +30,7 @@ export type Family = keyof typeof FAMILIES;
 /** Where an operation runs, or where entities of a kind live: in one family, or in each. */
 export type FamilyScope = Family | 'any';
 
-const NAMES = Object.keys(FAMILIES) as Family[];
+const NAMES = keysOf(FAMILIES);
 const BEGINNINGS = NAMES.map((family) => ({ family, beginning: `{${FAMILIES[family].prefix}:` }));
 
 /** Families whose use is noted in the record of the deployment: those of which there are so many partitions. */

@@ -5,6 +5,7 @@ import { createBudget, releaseBudget, resetBudget, updateBudgetLimits } from './
 import { getBudgetStatus, listBudgets, readBudgetBill, readBudgetRoom, readBudgetUsage } from './budget/reads.js';
 import { recordSpend, reportUsage, reportUsageAdmin } from './budget/report.js';
 import { releaseReservation, renewReservation, reserveBudget, settleReservation } from './budget/reservation.js';
+import { keysOf } from './core/tables.js';
 import { blockExecutionForAdmission, blockRoute, unblockExecution } from './execution/block.js';
 import { cancelExecution } from './execution/cancel.js';
 import { completeExecution } from './execution/complete.js';
@@ -244,6 +245,8 @@ export const QUERIES = {
 
 export type OperationName = keyof typeof OPERATIONS;
 export type QueryName = keyof typeof QUERIES;
+export const OPERATION_NAMES = keysOf(OPERATIONS);
+export const QUERY_NAMES = keysOf(QUERIES);
 type Declarations = typeof OPERATIONS & typeof QUERIES;
 
 /** Arguments as a caller writes them. */

@@ -2,6 +2,7 @@
 import type { Applier } from './core/operation.js';
 import type { Entity, StateOfEntity } from './core/entity.js';
 import { billEntity, budgetEntity, ledgerEntity, reservationEntity, usageKeyEntity } from './budget/entities.js';
+import { keysOf } from './core/tables.js';
 import { executionEntity } from './execution/entity.js';
 import { idempotencyKeyEntity } from './execution/idempotency.js';
 import { flowEntity, walkEntity } from './flow/entity.js';
@@ -41,7 +42,7 @@ export const ENTITIES = {
 export type EntityKind = keyof typeof ENTITIES;
 
 /** Every kind, in the order of the declarations. */
-export const ENTITY_KINDS = Object.keys(ENTITIES) as EntityKind[];
+export const ENTITY_KINDS = keysOf(ENTITIES);
 
 export type EntityOf<Kind extends EntityKind> = StateOfEntity<(typeof ENTITIES)[Kind]>;
 

@@ -7,6 +7,7 @@
  * transition reads and writes only the facets that it touches. Facts of the facet `long` are texts that can be long;
  * each is stored by itself, beside the facets.
  */
+import { keysOf } from './tables.js';
 
 /** Kinds of stored values. */
 export type FactKind =
@@ -121,7 +122,7 @@ export const word = <const Word extends string>(letters: Readonly<Record<Word, s
 
 /** A word whose default is the first one. */
 export function choice<const Word extends string>(letters: Readonly<Record<Word, string>>): Fact<Word> {
-  const [first] = Object.keys(letters) as Word[];
+  const [first] = keysOf(letters);
   if (first === undefined) throw new TypeError('A choice needs words.');
   if (new Set(Object.values(letters)).size !== Object.keys(letters).length) {
     throw new TypeError('Two words of a choice have one letter.');

@@ -8,6 +8,7 @@ import { isPartitionOfAnyFamily } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
 import { present } from './present.js';
+import { keysOf } from './tables.js';
 import { withWireForm, type WireForm } from './wire-form.js';
 import {
   executionIdIn,
@@ -133,8 +134,7 @@ export const category = label(LIMITS.maxCategoryBytes).refine((value) => !value.
 });
 
 /** One of the words of a table. */
-export const wordOf = <const Word extends string>(table: Readonly<Record<Word, unknown>>) =>
-  z.enum(Object.keys(table) as [Word, ...Word[]]);
+export const wordOf = <const Word extends string>(table: Readonly<Record<Word, unknown>>) => z.enum(keysOf(table));
 
 export const uuid = withWireForm(z.string().refine(isUuid, { error: 'must be a lower-case UUID with hyphens' }), {
   encode: (value) => [value === undefined ? '' : shortIdOf(value as string)],

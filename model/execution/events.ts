@@ -1,10 +1,11 @@
 /** What can happen to an execution, apart from what happens to its lease. */
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
+import { tableOf } from '../core/tables.js';
 import { bounds, EXECUTION, filter, given, naming } from './facts.js';
 import { membershipFacet } from '../flow/facts.js';
 import { policyText } from './policy-text.js';
-import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
+import { BLOCK_REASONS, BLOCKS, SITUATIONS } from './situation.js';
 
 /** Which limit expired an execution, and its letter in the log. */
 export const EXPIRE_REASONS = {
@@ -15,9 +16,7 @@ export const EXPIRE_REASONS = {
 export type ExpireReason = keyof typeof EXPIRE_REASONS;
 
 /** Reasons of a block have the letters of their situations. */
-const BLOCK_LETTERS = Object.fromEntries(
-  Object.entries(BLOCKS).map(([reason, situation]) => [reason, SITUATIONS[situation].letter]),
-) as Readonly<Record<BlockReason, string>>;
+const BLOCK_LETTERS = tableOf(BLOCK_REASONS, (reason) => SITUATIONS[BLOCKS[reason]].letter);
 
 const purgeAt = fact.optionalNumber;
 

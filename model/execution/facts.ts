@@ -5,6 +5,7 @@
 import type { EntityState } from '../core/entity.js';
 import * as fact from '../core/facts.js';
 import { subject } from '../core/subject.js';
+import { keysOf, tableOf } from '../core/tables.js';
 import { groupFacet, membershipFacet, type Dependencies } from '../flow/facts.js';
 import { SUSPEND_REASONS, type Waiting } from '../suspension/facts.js';
 import { policyText } from './policy-text.js';
@@ -14,10 +15,7 @@ import { NEXT_ATTEMPTS, SITUATIONS } from './situation.js';
 export const EXECUTION = subject('execution', 'executionId');
 
 const lettersOf = <Word extends string>(rows: Readonly<Record<Word, { readonly letter: string }>>) =>
-  Object.fromEntries(Object.entries<{ letter: string }>(rows).map(([word, { letter }]) => [word, letter])) as Record<
-    Word,
-    string
-  >;
+  tableOf(keysOf(rows), (word) => rows[word].letter);
 
 /** Identity and placement; never changes. Repeated in the events that begin and end an execution. */
 export const naming = {

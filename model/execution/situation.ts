@@ -3,6 +3,7 @@
  * combinations of spec 01 section 4 are legal. We store the row, not the dimensions: an illegal vector cannot be
  * written down, and every dimension is a lookup.
  */
+import { keysOf } from '../core/tables.js';
 import type { SuspendReason } from '../suspension/facts.js';
 import type { ActiveExecution, ReadonlyExecution } from './facts.js';
 
@@ -146,11 +147,8 @@ export const SITUATIONS = {
 export type Situation = keyof typeof SITUATIONS;
 
 /** Every public state, in the order of the table. */
-export const PUBLIC_STATES = [...new Set(Object.values<Row>(SITUATIONS).map(({ publicState }) => publicState))] as [
-  PublicState,
-  ...PublicState[],
-];
-export const SITUATION_NAMES = Object.keys(SITUATIONS) as Situation[];
+export const PUBLIC_STATES = [...new Set(Object.values<Row>(SITUATIONS).map(({ publicState }) => publicState))];
+export const SITUATION_NAMES = keysOf(SITUATIONS);
 
 /** The reasons for which a scheduler can block work, and the situation of each (spec 01 section 3.5). */
 export const BLOCKS = {
@@ -160,7 +158,7 @@ export const BLOCKS = {
   paused_by_policy: 'blocked_lane',
 } as const satisfies Partial<Record<BlockingReason, Situation>>;
 export type BlockReason = keyof typeof BLOCKS;
-export const BLOCK_REASONS = Object.keys(BLOCKS) as [BlockReason, ...BlockReason[]];
+export const BLOCK_REASONS = keysOf(BLOCKS);
 
 /** Public states of executions that have not ended. */
 export const LIVE_PUBLIC_STATES = [
@@ -169,7 +167,7 @@ export const LIVE_PUBLIC_STATES = [
       .filter((row) => row.outcome === 'none')
       .map(({ publicState }) => publicState),
   ),
-] as [PublicState, ...PublicState[]];
+];
 
 /** What the next claim of a runnable execution starts, and its stored letter. */
 export const NEXT_ATTEMPTS = {

@@ -1,4 +1,5 @@
 /** The state of a flow, derived from its members on every read. Spec 08 section 2. */
+import { keysOf } from '../core/tables.js';
 import { SITUATIONS, type PublicState, type Situation } from '../execution/situation.js';
 import type { ReadonlyFlow } from './facts.js';
 
@@ -30,7 +31,7 @@ export const isUnsealed = ({ isBuilding, flowState }: Pick<ReadonlyFlow, 'isBuil
 export function publicStateOf({ flowState }: Pick<ReadonlyFlow, 'flowState'>, counts: MemberCounts): PublicFlowState {
   if (flowState === 'cancelled') return 'cancelled';
   const any = (states: readonly PublicState[]): boolean => states.some((state) => counts[state] !== undefined);
-  const states = Object.keys(counts) as PublicState[];
+  const states = keysOf(counts);
   const hasEnded = states.every((state) => ENDED_WELL.includes(state) || ENDED_BADLY.includes(state));
   if (states.length > 0 && hasEnded) return any(ENDED_BADLY) ? 'failed' : 'completed';
   if (any(['active'])) return 'running';

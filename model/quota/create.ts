@@ -1,6 +1,7 @@
 /** createQuotaPolicy: limits on how many admissions there are at once, and in any window of time. Spec 09 section 5.1. */
 import { z } from 'zod';
 import { accept, operation } from '../core/operation.js';
+import { keysOf } from '../core/tables.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfId } from '../families.js';
 import type { QuotaLimits, ReadonlyQuotaPolicy } from './facts.js';
@@ -8,7 +9,7 @@ import { givenLimits, limitsOf, LIMIT_NAMES, quotaPolicyId, windowForRate } from
 
 /** Whether two sets of limits differ. */
 const differs = (policy: ReadonlyQuotaPolicy, wanted: QuotaLimits): boolean =>
-  (Object.keys(wanted) as (keyof QuotaLimits)[]).some((name) => policy[name] !== wanted[name]);
+  keysOf(wanted).some((name) => policy[name] !== wanted[name]);
 
 export const createQuotaPolicy = operation({
   name: 'createQuotaPolicy',

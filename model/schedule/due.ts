@@ -3,6 +3,7 @@
  * `timerOf` in its entity, and its due work here. The Lua twins are `ff.due.<kind>`.
  */
 import { dueOfBill, dueOfBudget, dueOfLedger, dueOfReservation } from '../budget/due.js';
+import { keysOf } from '../core/tables.js';
 import type { Event } from '../events.js';
 import type { EntityKind, EntityOf } from '../state.js';
 import type { View } from '../view.js';
@@ -50,7 +51,7 @@ export function ofOnePass(due: readonly DueEntity[]): readonly DueEntity[] {
 
 /** Kinds that can have timers. */
 export type TimedKind = keyof typeof DUE;
-export const TIMED_KINDS = Object.keys(DUE) as TimedKind[];
+export const TIMED_KINDS = keysOf(DUE);
 
 /** A due entity. */
 export type DueEntity = {

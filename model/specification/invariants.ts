@@ -24,7 +24,7 @@ import { suspensionInvariants, suspensionRules } from '../suspension/invariants.
 import { stepInvariants, stepRules } from '../step/invariants.js';
 import { streamInvariants, streamRules } from '../stream/invariants.js';
 import { workerInvariants } from '../worker/invariants.js';
-import { ENTITIES, live, type EntityKind, type PartitionState } from '../state.js';
+import { ENTITY_KINDS, live, type PartitionState } from '../state.js';
 
 const ENTRY_RULES: readonly EntryRule[] = [
   { name: 'positions in the log are dense', holds: (entry, previous) => entry.sequence === previous.sequence + 1 },
@@ -91,7 +91,7 @@ const partitionInvariants: readonly Invariant[] = [
     name: 'folding the log gives the state',
     check({ state, now, replay: { state: folded, whole, unfoldable } }) {
       if (!whole || unfoldable !== undefined) return undefined;
-      for (const kind of Object.keys(ENTITIES) as EntityKind[]) {
+      for (const kind of ENTITY_KINDS) {
         const [stored, expected] = [live(kind, state.tables[kind], now), live(kind, folded.tables[kind], now)];
         if (stored.size !== expected.size) return `${stored.size} of kind ${kind}, the log has ${expected.size}`;
         for (const [id, entity] of expected) {

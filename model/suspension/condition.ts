@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { present } from '../core/present.js';
+import { keysOf } from '../core/tables.js';
 import { LIMITS } from '../limits.js';
 
 /** Which signals a part accepts: those with a name, or all. */
@@ -23,7 +24,7 @@ const count = z.strictObject({
   type: z.literal('count'),
   /** Number of distinct satisfiers required. */
   n: z.number().int().min(0).max(LIMITS.maxCountedSignals),
-  countKind: z.enum(Object.keys(COUNT_KINDS) as [keyof typeof COUNT_KINDS, ...(keyof typeof COUNT_KINDS)[]]),
+  countKind: z.enum(keysOf(COUNT_KINDS)),
   /** Any signal when absent. */
   matcher: matcher.optional(),
   /** Keys of the waitpoints whose signals count. */

@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { issueWords } from '../../model/core/issue-words.js';
 import { present } from '../../model/core/present.js';
+import { keysOf, tableOf } from '../../model/core/tables.js';
 import { validator } from '../../model/core/validator.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { FamilyCounts } from '../../model/families.js';
@@ -28,10 +29,7 @@ type Validator = (value: unknown) => z.ZodSafeParseResult<Record<string, unknown
 
 const validatorsOf = <Name extends string>(
   declarations: Readonly<Record<Name, { readonly args: z.ZodObject }>>,
-): Readonly<Record<Name, Validator>> =>
-  Object.fromEntries(
-    Object.entries<{ readonly args: z.ZodObject }>(declarations).map(([name, { args }]) => [name, validator(args)]),
-  ) as Record<Name, Validator>;
+): Readonly<Record<Name, Validator>> => tableOf(keysOf(declarations), (name) => validator(declarations[name].args));
 
 const validateCommand = validatorsOf<OperationName>(OPERATIONS);
 const validateQuery = validatorsOf<QueryName>(QUERIES);

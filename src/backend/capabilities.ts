@@ -1,7 +1,15 @@
 /** Capabilities of backends, as data for operators and for programs that run on several backends. */
 import { reservedIn } from '../../model/core/reserved.js';
+import { tableOf } from '../../model/core/tables.js';
 import type { BackendLabel } from '../../model/handle.js';
-import { OPERATIONS, QUERIES, type OperationName, type QueryName } from '../../model/machine.js';
+import {
+  OPERATION_NAMES,
+  OPERATIONS,
+  QUERIES,
+  QUERY_NAMES,
+  type OperationName,
+  type QueryName,
+} from '../../model/machine.js';
 
 /** Optional calls of a backend that are not in the registry of operations and reads. */
 const OTHER_CALLS = ['verifyPartition', 'onNotice'] as const;
@@ -64,7 +72,6 @@ const reservedArguments = (): readonly string[] =>
 
 /** The full capabilities: calls and reserved arguments of the registry, and those of the backend. */
 export function capabilitiesOf({ lacks = [], ...own }: OwnCapabilities): Capabilities {
-  const calls = [...Object.keys(OPERATIONS), ...Object.keys(QUERIES), ...OTHER_CALLS] as SupportedCall[];
-  const supports = Object.fromEntries(calls.map((call) => [call, !lacks.includes(call)]));
-  return { ...own, supports: supports as Capabilities['supports'], reserved: reservedArguments() };
+  const calls: SupportedCall[] = [...OPERATION_NAMES, ...QUERY_NAMES, ...OTHER_CALLS];
+  return { ...own, supports: tableOf(calls, (call) => !lacks.includes(call)), reserved: reservedArguments() };
 }

@@ -1,5 +1,6 @@
 /** Converts errors of the file system to errors of the engine. */
 import { EngineError } from '../../model/errors.js';
+import { propertyOf } from '../util/thrown.js';
 
 /** No space: on the disk, in the user's quota, or within the file size limit. */
 const NO_ROOM: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -7,7 +8,7 @@ const NO_ROOM: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Converts an error of the operating system. */
 export function failureOf(error: unknown): EngineError {
   if (error instanceof EngineError) return error;
-  const { code } = error as NodeJS.ErrnoException;
+  const code = propertyOf(error, 'code');
   return NO_ROOM.has(code)
     ? new EngineError('storage_full', `The store cannot grow (${code}).`, { cause: error })
     : new EngineError('storage_failed', `The store cannot be written (${code ?? 'unknown'}).`, { cause: error });
@@ -30,7 +31,7 @@ const NOT_USABLE: ReadonlySet<unknown> = new Set([
 
 /** Converts an error of the operating system during the opening of the store. */
 export function openingFailureOf(error: unknown, path: string): EngineError {
-  const { code } = error as NodeJS.ErrnoException;
+  const code = propertyOf(error, 'code');
   return NOT_USABLE.has(code)
     ? new EngineError('invalid_input', `path: ${path} cannot be used as the folder of a store (${code}).`, {
         detail: { field: 'path' },

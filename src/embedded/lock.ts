@@ -22,6 +22,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../model/errors.js';
+import { propertyOf } from '../util/thrown.js';
 
 /** Contents of the lock files that this thread holds. */
 const heldHere = new Set<string>();
@@ -99,7 +100,7 @@ function isGone({ pid, started }: Holder): boolean {
     process.kill(pid, 0);
   } catch (error) {
     // Other errors mean that the process exists and belongs to another user.
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true;
+    if (propertyOf(error, 'code') === 'ESRCH') return true;
   }
   const now = startOf(pid);
   return now !== '' && started !== '' && now !== started;
@@ -109,7 +110,7 @@ function textAt(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (propertyOf(error, 'code') === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -120,7 +121,7 @@ function make(path: string, text: string): boolean {
   try {
     file = openSync(path, 'wx', 0o600);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (propertyOf(error, 'code') === 'EEXIST') return false;
     throw error;
   }
   try {

@@ -3,8 +3,8 @@
  * about to change and is not written yet is written before the change. Log entries never change; entries that are
  * trimmed meanwhile would also be trimmed by the next events of the journal.
  */
-import type { ByteSlot } from '../../model/core/operation.js';
 import { present } from '../../model/core/present.js';
+import { keysOf } from '../../model/core/tables.js';
 import type { Event } from '../../model/events.js';
 import { EFFECTS } from '../../model/evolve.js';
 import type { StepRecord } from '../../model/step/facts.js';
@@ -157,7 +157,7 @@ export class Snapshot {
 
   private entity({ place, contents }: JournaledStore, kind: EntityKind, id: string, entity: object): void {
     this.line(place, writeEntity(ENTITY_KINDS.indexOf(kind), id, entity), false);
-    for (const slot of Object.keys(contents.bytes) as ByteSlot[]) {
+    for (const slot of keysOf(contents.bytes)) {
       const bytes = contents.bytes[slot].get(id);
       if (bytes === undefined) continue;
       this.bytesOf(place, slot, id, bytes);

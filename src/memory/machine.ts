@@ -9,9 +9,9 @@ import { execute, transitionTime } from '../../model/execute.js';
 import type { BackendLabel } from '../../model/handle.js';
 import { hasPartition, partitionsOf, type Family } from '../../model/families.js';
 import {
-  OPERATIONS,
+  OPERATION_NAMES,
   partitionOfCommand,
-  QUERIES,
+  QUERY_NAMES,
   queryNamed,
   type Command,
   type OperationName,
@@ -311,10 +311,8 @@ export function backendOf(
     close,
     [Symbol.asyncDispose]: close,
   } as unknown as Record<string | symbol, unknown>;
-  for (const name of Object.keys(OPERATIONS) as OperationName[])
-    backend[name] = (args: unknown) => answering(() => machine.run(name, args));
-  for (const name of Object.keys(QUERIES) as QueryName[])
-    backend[name] = (args: never) => answering(() => machine.read(name, args));
+  for (const name of OPERATION_NAMES) backend[name] = (args: unknown) => answering(() => machine.run(name, args));
+  for (const name of QUERY_NAMES) backend[name] = (args: never) => answering(() => machine.read(name, args));
   const typed = backend as unknown as Backend;
   machines.set(typed, machine);
   return typed;

@@ -1,5 +1,6 @@
 /** Index keys of a partition: their prefixes and types. */
 import { KEYS, SUFFIXES } from '../../lua/layout.js';
+import { keysOf } from '../../model/core/tables.js';
 import { isShortId } from '../../model/short-id.js';
 
 /**
@@ -34,7 +35,7 @@ const TYPE_OF = {
 
 export type KeyFamily = keyof typeof TYPE_OF;
 
-const FAMILIES = Object.keys(TYPE_OF) as KeyFamily[];
+const FAMILIES = keysOf(TYPE_OF);
 
 /** An index key: its family, and the rest of its name. */
 export interface IndexKey {

@@ -1,5 +1,6 @@
 /** Quota policies as they are stored: a record, and sets beside it. */
-import type { QuotaPolicy, ReadonlyQuotaPolicy, Slot, Waiter } from '../../model/quota/facts.js';
+import { present } from '../../model/core/present.js';
+import type { ReadonlyQuotaPolicy, Slot, Waiter } from '../../model/quota/facts.js';
 import { decodeEntity } from './record.js';
 import { numberOf, pairsOf, repliesOf, type WireReply } from './reply.js';
 
@@ -38,10 +39,8 @@ const counted = <Value>(count: number, value: Value): Record<string, Value> =>
 /** A policy from an answer: its record, and the numbers of slots, admissions and waiting claimers. */
 export function policyAnswered(quotaPolicyId: string, reply: WireReply): ReadonlyQuotaPolicy {
   const [record, held, live, first, waiters] = repliesOf(reply, 5);
-  const facts = decodeEntity('quota_policy', quotaPolicyId, {
-    core: pairsOf(record),
-    details: new Map(),
-  }) as QuotaPolicy;
+  const stored = { core: pairsOf(record), details: new Map<string, string>() };
+  const facts = present(decodeEntity('quota_policy', quotaPolicyId, stored));
   return {
     ...facts,
     slots: counted(numberOf(held), { holder: '', checkAt: 0 }),

@@ -1,6 +1,7 @@
 /** Indexes of flows on a server: their correct content follows from the records. */
 import { COUNTED_FLOW } from '../../../lua/layout.js';
 import { present } from '../../../model/core/present.js';
+import { keysOf } from '../../../model/core/tables.js';
 import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { memberOf } from '../../../model/ids.js';
 import type { Flow } from '../../../model/flow/facts.js';
@@ -67,7 +68,7 @@ export class FlowIndexes {
         tallyText(shortIdOf(flow), countSituations(inFlows.filter((execution) => execution.flow === flow))),
       ),
     };
-    return (Object.keys(due) as (keyof typeof due)[]).flatMap((name) => {
+    return keysOf(due).flatMap((name) => {
       const [a, b] = [sorted(said[name]), sorted(due[name])].map((list) => list.filter((text) => text !== ''));
       return JSON.stringify(a) === JSON.stringify(b)
         ? []

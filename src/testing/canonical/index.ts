@@ -2,6 +2,7 @@
  * The canonical state of a partition: everything stored, in one comparable form. For the specification it is derived
  * from the entities; for a backend it is read back from its tables and indexes. They must be equal.
  */
+import { tableOf } from '../../../model/core/tables.js';
 import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { isQueued, isTerminal } from '../../../model/execution/situation.js';
 import { compareBytes } from '../../../model/ids.js';
@@ -81,10 +82,7 @@ export function canonicalTables(
 ): CanonicalState['tables'] {
   const byId = (table: ReadonlyMap<string, object>): object[] =>
     [...table].sort(([a], [b]) => compareBytes(a, b)).map(([, entity]) => entity);
-  return Object.fromEntries(ENTITY_KINDS.map((kind) => [kind, byId(live(kind, tables[kind], now))])) as Record<
-    EntityKind,
-    object[]
-  >;
+  return tableOf(ENTITY_KINDS, (kind) => byId(live(kind, tables[kind], now)));
 }
 
 /** The canonical state of a partition by definition: indexes derived from the entities. */

@@ -11,11 +11,15 @@ import {
   type Cancel,
   type Command,
   type CommandResult,
-  type OperationName,
-  type QueryName,
   type Wake,
 } from '../../engine/index.js';
-import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type ParsedCommand } from '../../../model/machine.js';
+import {
+  OPERATION_NAMES,
+  partitionOfCommand,
+  QUERY_NAMES,
+  queryNamed,
+  type ParsedCommand,
+} from '../../../model/machine.js';
 import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend/backend.js';
 import type { ChannelMessage } from '../../backend/wake-listeners.js';
 import { sendAtTurnEnd } from '../../util/turn-end.js';
@@ -160,14 +164,14 @@ export class SimulatedConnection {
       close: async () => this.close(),
       [Symbol.asyncDispose]: async () => this.close(),
     };
-    for (const name of Object.keys(OPERATIONS) as OperationName[]) {
+    for (const name of OPERATION_NAMES) {
       backend[name] = async (args: unknown) => {
         const [result] = await this.send([{ name, args } as Command]);
         if (result?.ok) return result.outcome;
         throw result?.error;
       };
     }
-    for (const name of Object.keys(QUERIES) as QueryName[]) {
+    for (const name of QUERY_NAMES) {
       backend[name] = (args: unknown) => {
         const partition = queryNamed(name).partition(args as never, server.store.partitions);
         this.flush(partition);

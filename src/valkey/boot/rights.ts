@@ -6,6 +6,7 @@ import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
 import type { Library } from '../../../lua/library.js';
 import { present } from '../../../model/core/present.js';
+import { keysOf } from '../../../model/core/tables.js';
 import { EngineError } from '../../../model/errors.js';
 import { FAMILIES, partitionIn, partitionsOf, type Family, type FamilyCounts } from '../../../model/families.js';
 import { CLIENT_COMMANDS, CLUSTER_COMMANDS } from '../acl.js';
@@ -38,7 +39,7 @@ export interface RightsOptions {
   readonly library: Library;
 }
 
-const FAMILY_NAMES = Object.keys(FAMILIES) as Family[];
+const FAMILY_NAMES = keysOf(FAMILIES);
 
 /** Example partitions of a family: the first and the last; an invented one if the family has no count. */
 function examplesOf(family: Family, counts: FamilyCounts): string[] {

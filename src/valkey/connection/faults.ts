@@ -12,6 +12,7 @@ import {
   serverWords,
   type CodedError,
 } from '../../../model/safe-cause.js';
+import { propertyOf } from '../../util/thrown.js';
 
 /** A fault that the server reports. */
 interface ServerFault {
@@ -144,7 +145,7 @@ function permanentCode(fault: unknown): ErrorCode | undefined {
 export function isRefused(fault: unknown): boolean {
   const reason = reasonOf(fault);
   const each = reason instanceof AggregateError ? reason.errors : [reason];
-  return each.every((error) => (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED');
+  return each.every((error) => propertyOf(error, 'code') === 'ECONNREFUSED');
 }
 
 /** Whether waiting for the connection is useless. */

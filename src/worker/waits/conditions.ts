@@ -35,22 +35,22 @@ const partOf =
   };
 
 /** Checks a condition that users may have written by hand, part by part. Undefined for a value that is no condition. */
-function rebuilt(where: string, part: WaitCondition): WaitCondition | undefined {
-  switch ((part as WaitCondition | null | undefined)?.type) {
+function rebuilt(where: string, part: WaitCondition | null | undefined): WaitCondition | undefined {
+  switch (part?.type) {
     case 'name':
-      return partOf(where)((part as Extract<WaitCondition, { type: 'name' }>).name);
+      return partOf(where)(part.name);
     case 'all':
     case 'any': {
-      const { type, of } = part as Extract<WaitCondition, { type: 'all' | 'any' }>;
+      const { type, of } = part;
       needList(where, `the parts of ${type}`, of);
       return several(type, of);
     }
     case 'count': {
-      const { n, names, distinct } = part as Extract<WaitCondition, { type: 'count' }>;
+      const { n, names, distinct } = part;
       return count(n, names, { distinct });
     }
     case 'approval': {
-      const { n, name } = part as Extract<WaitCondition, { type: 'approval' }>;
+      const { n, name } = part;
       checkWaitName(where, name);
       checkWhole(where, 'n of an approval', n ?? null, 1, MAX_APPROVALS);
       return { type: 'approval', n, name };
