@@ -9,7 +9,7 @@ function ff.apply.flow_cancelled(call, flow, reason, letter)
     FLOW.cancel_reason, ff.fit(key, FLOW.cancel_reason, reason))
   ff.write_flow(call, flow)
   ff.append(call, EVENT.flow_cancelled, flow.id, letter, reason)
-  local is_for_members = flow.cancellation_policy ~= CANCELLATION.flow_only and flow.is_purging == ''
+  local is_for_members = flow.cancellation_policy ~= CANCELLATION.flow_only
   ff.settle_flow(call, flow, {}, is_for_members and { ff.cancellation_of(flow) } or {})
 end
 
@@ -25,6 +25,8 @@ function ff.decide.cancel_flow_header(call, flow_id, reason, cancellation_policy
     local policy = CANCELLATION_WORD[flow.cancellation_policy]
     return { KIND.already_terminal, policy, ff.cancel_reason_of(flow), flow.nodes }
   end
+  local is_complete = flow.is_closed ~= '' and flow.is_building == '' and ff.live_members(call, flow.id) == 0
+  if is_complete or flow.is_purging ~= '' then return { KIND.already_terminal, '', '', flow.nodes } end
   ff.timers_of(call)
   return { KIND.cancelled, flow.nodes }, ff.apply.flow_cancelled, flow, reason, LETTERS[cancellation_policy]
 end

@@ -33,12 +33,10 @@ end
 
 function ff.apply.dependencies_staged(call, flow, execution, edge, is_backward, has_ended)
   if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
-  local round = execution.group_round
-  ff.stage_edges(call, execution.key, { edge }, round)
+  ff.stage_edges(call, execution.key, { edge }, '')
   ff.lead(call, { edge }, {})
   command('HSET', call.base .. KEY.edges .. flow.id, edge.id, edge.downstream)
   execution.leading = execution.leading + 1
-  if round ~= '' then execution.open = execution.open + 1 end
   execution.group_state = GROUP_STATE.pending
   ff.note_extra(execution, FIELD.group)
   command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
@@ -47,7 +45,7 @@ function ff.apply.dependencies_staged(call, flow, execution, edge, is_backward, 
   if is_backward then flow.is_unordered = '1' end
   ff.write_flow(call, flow)
   local staged = edge.id .. ' ' .. edge.upstream .. ' ' .. edge.ref
-  ff.log_edges(call, flow.id, edge.downstream, staged, is_backward and '1' or '', '', round)
+  ff.log_edges(call, flow.id, edge.downstream, staged, is_backward and '1' or '', '', '')
   local new_edges = {}
   if has_ended then new_edges[1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream } end
   ff.settle_flow(call, flow, new_edges)
@@ -82,7 +80,9 @@ local function decide(call, kind, flow_id, edge, expected_graph_revision)
   end
   ff.count_group(downstream)
   local state = downstream.group_state
-  if not ff.is_runnable(downstream.situation) or state == GROUP_STATE.satisfied or state == GROUP_STATE.impossible then
+  local is_decided = state == GROUP_STATE.satisfied or state == GROUP_STATE.impossible
+  -- The group of a parent is one of its children, which end with it.
+  if not ff.is_runnable(downstream.situation) or is_decided or downstream.is_parent ~= '' then
     return ff.not_eligible(downstream)
   end
   if flow.edges >= LIMIT.max_flow_edges then return ff.reject('flow_limit_exceeded', 'limit', 'maxFlowEdges') end

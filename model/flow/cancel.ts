@@ -10,6 +10,7 @@ import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { cancellingOf } from './cascade.js';
 import { CANCELLATION_POLICIES } from './facts.js';
+import { liveCountOf } from './view.js';
 
 export const cancelFlowHeader = operation({
   name: 'cancelFlowHeader',
@@ -24,10 +25,13 @@ export const cancelFlowHeader = operation({
       cancellationPolicy: echoed(field.wordOf(CANCELLATION_POLICIES)),
       memberCount: field.count,
     }),
-    /** It was cancelled before, with the policy and for the reason in this outcome. */
+    /**
+     * It was cancelled before, with the policy and for the reason in this outcome; without a policy, it had ended: all
+     * its members had, and it is closed or being purged.
+     */
     z.object({
       kind: z.literal('already_terminal'),
-      storedCancellationPolicy: field.wordOf(CANCELLATION_POLICIES),
+      storedCancellationPolicy: field.wordOf(CANCELLATION_POLICIES).optional(),
       storedCancelReason: z.string(),
       memberCount: field.count,
     }),
@@ -48,8 +52,10 @@ export const cancelFlowHeader = operation({
         storedCancelReason: known.cancelReason,
         memberCount,
       });
+    if (known.isPurging || (known.isClosed && !known.isBuilding && liveCountOf(view.flows.tally(flow)) === 0))
+      return accept({ kind: 'already_terminal', storedCancelReason: '', memberCount });
     const cancelled = { type: 'flow_cancelled', flow, at: now, cancellationPolicy, cancelReason: reason } as const;
-    const isForMembers = cancellationPolicy !== 'flow_only' && !known.isPurging;
+    const isForMembers = cancellationPolicy !== 'flow_only';
     return {
       ...accept({ kind: 'cancelled', cancellationPolicy, memberCount }, cancelled),
       aftermath: { flow, tasks: isForMembers ? [cancellingOf(flow, flowId)] : [] },

@@ -91,8 +91,9 @@ function verdictOn(view: View, args: StageArgs): Verdict | Rejected<(typeof STAG
   if (upstream?.flow !== flow.flow) return reject('execution_not_in_flow', { executionId: upstreamExecutionId });
   if (downstream?.flow !== flow.flow) return reject('execution_not_in_flow', { executionId: downstreamExecutionId });
   const { groupState } = downstream;
-  if (!isRunnable(downstream.situation) || groupState === 'satisfied' || groupState === 'impossible')
-    return notEligible(downstream);
+  // The group of a parent is one of its children, which end with it.
+  const isDecided = groupState === 'satisfied' || groupState === 'impossible';
+  if (!isRunnable(downstream.situation) || isDecided || downstream.isParent) return notEligible(downstream);
   if (flow.edgeCount >= LIMITS.maxFlowEdges) return reject('flow_limit_exceeded', { limit: 'maxFlowEdges' });
   if (downstream.dependencyCount >= LIMITS.maxGroupEdges)
     return reject('flow_limit_exceeded', { limit: 'maxGroupEdges' });
@@ -157,9 +158,8 @@ function stage<const Kind extends string>(
   if ('ok' in verdict) return verdict;
   if ('there' in verdict) return accept(outcomeOf(verdict.there.graphRevision));
   const { flow, upstream, downstream, isBackward } = verdict;
-  const edgeRound = downstream.groupRound;
   const { executionId } = downstream;
-  const facts = { flow: flow.flow, at: now, isBackward, isChild: false, edgeRound };
+  const facts = { flow: flow.flow, at: now, isBackward, isChild: false, edgeRound: 0 };
   const event = stagingOf({ executionId, edges: [args], ...facts });
   return {
     ...acceptAll(outcomeOf(flow.graphRevision + 1), [...reopening(flow, now), event]),

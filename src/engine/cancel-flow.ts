@@ -33,7 +33,7 @@ export interface CancelFlowOutcome {
   readonly cancellationPolicy: CancellationPolicy;
   /** Number of members of the flow, ended ones included. */
   readonly memberCount: number;
-  /** An earlier call cancelled the flow. */
+  /** An earlier call cancelled the flow, or it had ended: its state stays as it is. */
   readonly alreadyTerminal: boolean;
 }
 
@@ -58,7 +58,7 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
     backend.cancelFlowHeader({ flowId, reason, cancellationPolicy }),
   );
   const alreadyTerminal = header.kind === 'already_terminal';
-  const policy = alreadyTerminal ? header.storedCancellationPolicy : cancellationPolicy;
+  const policy = (alreadyTerminal ? header.storedCancellationPolicy : undefined) ?? cancellationPolicy;
   const outcomeOf = (kind: CancelFlowOutcome['kind']): CancelFlowOutcome => ({
     kind,
     cancellationPolicy: policy,

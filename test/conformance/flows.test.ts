@@ -27,6 +27,12 @@ const claim = async ({ backend }: TestEngine, count = 1, laneId = 'flows') => {
   return answer.kind === 'claimed' ? answer.executions : [];
 };
 
+const fenceOf = ({ leaseId, leaseEpoch, attemptId }: Awaited<ReturnType<typeof claim>>[number]) => ({
+  leaseId,
+  leaseEpoch,
+  attemptId,
+});
+
 const settle = async ({ backend }: TestEngine): Promise<void> => {
   for (let i = 0; i < 100; i++) {
     const pass = await backend.applyDue({ partition: PARTITION });
@@ -38,6 +44,53 @@ const stateOf = async ({ backend }: TestEngine, executionId: string) =>
   (await backend.describeExecution({ executionId }))?.publicState;
 
 describe.each(['memory', 'valkey'])('on %s', (name) => {
+  test('a flow that has ended is not cancelled later, unless it accepts further members', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    for (const closed of [true, false]) {
+      const [flowId, only] = [id(), id()];
+      const members = [{ ...member(only), laneId: 'single' }];
+      await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', closed, graph: { members } });
+      const [fence] = (await claim(engine, 1, 'single')).map(fenceOf);
+      await backend.completeExecution({ executionId: only, fence });
+      const { purgeAt } = { ...(await backend.describeFlow({ flowId })) };
+      const answer = await backend.cancelFlowHeader({ flowId, reason: 'too late' });
+      expect(answer).toEqual(
+        closed
+          ? { kind: 'already_terminal', storedCancelReason: '', memberCount: 1 }
+          : { kind: 'cancelled', cancellationPolicy: 'cancel_all', memberCount: 1 },
+      );
+      expect(await backend.describeFlow({ flowId })).toMatchObject({
+        publicFlowState: closed ? 'completed' : 'cancelled',
+        purgeAt,
+      });
+    }
+  });
+
+  test('a parent that waits for its children gets no other dependencies: they would end with it', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [flowId, parent, other, child] = [id(), id(), id(), id()];
+    await backend.createFlow({
+      ...{ flowId, flowKind: 'f', namespace: 'n' },
+      graph: {
+        members: [
+          { ...member(parent), laneId: 'parents' },
+          { ...member(other), laneId: 'other' },
+        ],
+      },
+    });
+    const [fence] = (await claim(engine, 1, 'parents')).map(fenceOf);
+    const owned = { executionId: parent, fence };
+    const children = [{ ...member(child), laneId: 'other', edgeId: uuid() }];
+    await backend.spawnChildren({ ...owned, flowId, children });
+    await backend.moveToWaitingChildren(owned);
+    const edge = { flowId, edgeId: uuid(), upstreamExecutionId: other, downstreamExecutionId: parent };
+    await expect(backend.addDependency(edge)).rejects.toMatchObject({ code: 'execution_not_eligible' });
+    await backend.cancelExecution({ executionId: parent, reason: 'r', source: 'operator_override' });
+    expect(await Promise.all([child, other].map((each) => stateOf(engine, each)))).toEqual(['cancelled', 'waiting']);
+  });
+
   test('a race of 300: the third answer cancels the rest, and what waits for it goes on', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;

@@ -106,7 +106,8 @@ export interface FlowRunActions<Output> {
    */
   result(options?: ResultOptions): Promise<Output>;
   /**
-   * Cancels the flow and its members. False if it had already been cancelled. A text is the reason, as with a run.
+   * Cancels the flow and its members. False if it had already been cancelled, or had ended. A text is the reason, as
+   * with a run.
    * @throws RunNotFoundError
    */
   cancel(options?: FlowCancelOptions | string): Promise<boolean>;

@@ -294,6 +294,16 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(run.result()).rejects.toThrow(/was cancelled/);
   });
 
+  test('a flow that has completed is not cancelled by a call that comes late', async () => {
+    const quick = t.app.task('quick', () => 7);
+    const short = t.app.flow('short', (f) => f.run(quick, null));
+    await t.app.worker();
+    const run = await short.run();
+    await t.advance('1s');
+    expect(await run.cancel({ reason: 'too late', wait: true })).toBe(false);
+    expect([await run.state(), await run.result()]).toEqual(['completed', 7]);
+  });
+
   test('a node that begins while what it depends on is replayed waits for the new result', async () => {
     let runs = 0;
     const source = t.app.task('source', async ({ sleep }: TaskContext<null>) => {
