@@ -16,7 +16,7 @@ export function shown(value: unknown): string {
   if (name === 'Array') return 'a list';
   return name === 'Object' || !/^[A-Z][\w.]{0,40}$/.test(name)
     ? 'an object'
-    : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+    : `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /** Whether the value has members of its own, as options and tags do: not a list, a Map, a promise, a date or bytes. */

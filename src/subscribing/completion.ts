@@ -1,5 +1,6 @@
 /** Ends of executions, as the log tells them. */
 import type { Event } from '../../model/events.js';
+import { laneNameOf } from '../shared/lane-names.js';
 
 /** How an execution ended. */
 export interface Completion {
@@ -8,6 +9,7 @@ export interface Completion {
   /** Ms since the epoch. */
   readonly at: number;
   readonly namespace: string;
+  /** The name of the lane, as tasks have it. */
   readonly lane: string;
   readonly kind: string;
   /** The stored reason; absent on success. */
@@ -57,11 +59,11 @@ function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'catego
 export function completionOf(event: Event): Completion | undefined {
   const ending = endingOf(event);
   if (ending === undefined) return undefined;
-  const { executionId, at, namespace, laneId: lane, executionKind: kind } = event as Extract<Event, Ending>;
+  const { executionId, at, namespace, laneId, executionKind: kind } = event as Extract<Event, Ending>;
   const result = event.type === 'execution_completed' ? event : undefined;
   const cancelledBy = event.type === 'execution_cancelled' ? event.cancelledBy : undefined;
   return {
-    ...{ executionId, at, namespace, lane, kind },
+    ...{ executionId, at, namespace, lane: laneNameOf(laneId), kind },
     ...ending,
     cancelledBy,
     resultBytes: result?.resultBytes,

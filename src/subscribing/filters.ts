@@ -3,6 +3,7 @@ import { EngineError } from '../../model/errors.js';
 import { EVENTS, isOfExecution, type Event, type EventType } from '../../model/events.js';
 import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
 import { isRecord, shown } from '../shared/checks.js';
+import { laneNameOf } from '../shared/lane-names.js';
 
 /** Filters of all events. */
 export interface EventFilter {
@@ -18,7 +19,7 @@ export interface EventFilter {
 export interface WorkFilter {
   /** Only of this namespace. */
   readonly namespace?: string | undefined;
-  /** Only of this lane. */
+  /** Only of this lane: its name, as tasks have it, or its id. */
   readonly lane?: string | undefined;
   /** Only of this kind: the name of a task. */
   readonly kind?: string | undefined;
@@ -91,7 +92,7 @@ export const passesWorkFilter =
   (work: Named): boolean =>
     Object.entries(tag).every(([key, value]) => work.filterTags?.[key] === value) &&
     (namespace === undefined || work.namespace === namespace) &&
-    (lane === undefined || work.laneId === lane) &&
+    (lane === undefined || work.laneId === lane || laneNameOf(work.laneId) === lane) &&
     (kind === undefined || work.executionKind === kind);
 
 /** The only partition that a filter matches; undefined when it can be any. */

@@ -91,7 +91,7 @@ export class Subscriptions {
    * All events, or those that match.
    * @throws EngineError `invalid_input`; what the backend throws for good
    */
-  events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<Event>> {
+  async events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<Event>> {
     checkMembers(options, ['types', 'executionId', 'flowId', ...OPTIONS]);
     checkEventFilter(options);
     checkNoEcho(options);
@@ -99,7 +99,7 @@ export class Subscriptions {
   }
 
   /** How executions end. @throws as `events` */
-  completions(options: CompletionFilter & SubscribeOptions = {}): Promise<Subscription<Completion>> {
+  async completions(options: CompletionFilter & SubscribeOptions = {}): Promise<Subscription<Completion>> {
     checkMembers(options, ['outcomes', ...WORK, ...OPTIONS]);
     checkWorkFilter(options, this.backend.settings.indexedTags);
     checkWords('outcomes', options.outcomes, COMPLETION_OUTCOMES);
@@ -107,7 +107,7 @@ export class Subscriptions {
   }
 
   /** The owners of executions: from when, until when, and why an ownership ended. @throws as `events` */
-  leaseHistory(options: LeaseFilter & SubscribeOptions = {}): Promise<Subscription<LeaseHistoryEntry>> {
+  async leaseHistory(options: LeaseFilter & SubscribeOptions = {}): Promise<Subscription<LeaseHistoryEntry>> {
     checkMembers(options, ['types', 'executionId', 'flowId', 'renewals', ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId, flowId: options.flowId });
     checkWords('types', options.types, LEASE_TYPES);
@@ -115,7 +115,7 @@ export class Subscriptions {
   }
 
   /** Tags given to executions. @throws as `events` */
-  tags(options: TagFilter & SubscribeOptions = {}): Promise<Subscription<TagsSet>> {
+  async tags(options: TagFilter & SubscribeOptions = {}): Promise<Subscription<TagsSet>> {
     checkMembers(options, ['executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
     checkNames(options);
@@ -123,7 +123,7 @@ export class Subscriptions {
   }
 
   /** Accepted signals and their effects. @throws as `events` */
-  signals(options: SignalFilter & SubscribeOptions = {}): Promise<Subscription<SignalTold>> {
+  async signals(options: SignalFilter & SubscribeOptions = {}): Promise<Subscription<SignalTold>> {
     checkMembers(options, ['effects', 'executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
     checkWorkFilter(options, this.backend.settings.indexedTags);
@@ -141,7 +141,7 @@ export class Subscriptions {
    * for await (const row of snapshot) index(row);
    * for await (const { event } of await feeds.events({ from: snapshot, group: 'search' })) apply(event);
    */
-  snapshot(options: { readonly group?: string | undefined } = {}): Promise<Snapshot> {
+  async snapshot(options: { readonly group?: string | undefined } = {}): Promise<Snapshot> {
     checkMembers(options, ['group']);
     return beginSnapshot(this.backend, this.count, options.group);
   }

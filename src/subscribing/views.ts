@@ -2,6 +2,7 @@
 import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
 import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
 import type { SignalEffect } from '../../model/suspension/facts.js';
+import { laneNameOf } from '../shared/lane-names.js';
 import { completionOf, type Completion, type Ending } from './completion.js';
 import { passesWorkFilter, type WorkFilter } from './filters.js';
 import type { Reading } from './subscription.js';
@@ -40,6 +41,7 @@ export interface SignalTold {
   /** Size of the payload, bytes; `listSignals` reads it. */
   readonly payloadBytes: number;
   readonly namespace: string;
+  /** The name of the lane, as tasks have it. */
   readonly lane: string;
   readonly kind: string;
 }
@@ -74,7 +76,7 @@ export function readSignals({ effects, executionId, ...work }: SignalFilter): Re
     return {
       ...{ signalId, executionId: event.executionId, waitpointId, signalName, category: event.signalCategory },
       ...{ sourceType, sourceIdentity, correlationId: event.correlationId || undefined, effect, at, payloadBytes },
-      ...{ namespace, lane: event.laneId, kind: event.executionKind },
+      ...{ namespace, lane: laneNameOf(event.laneId), kind: event.executionKind },
     };
   };
 }

@@ -63,7 +63,7 @@ describe('payloads', () => {
     [Promise.resolve(1), 'a Promise'],
     [new Date(NaN), 'an invalid Date'],
     [new Blob(['x']), 'a Blob'],
-    [new URLSearchParams('a=b'), 'an URLSearchParams'],
+    [new URLSearchParams('a=b'), 'a URLSearchParams'],
     [new Intl.NumberFormat('en'), 'an Intl.NumberFormat'],
     [new AbortController().signal, 'an AbortSignal'],
     [NaN, 'NaN'],
@@ -95,7 +95,7 @@ describe('payloads', () => {
   });
 
   it('may not have bytes or functions in them where JSON writes something else in their place', () => {
-    expect(() => written({ file: Buffer.from('x') })).toThrow('its member file is an Uint8Array, which');
+    expect(() => written({ file: Buffer.from('x') })).toThrow('its member file is a Uint8Array, which');
     expect(() => written([() => 1])).toThrow('its member [0] is a function, which');
   });
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import { RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
-import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
+import { expiredLeases, runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
 import { ServerClock } from '../../src/engine/server-clock.js';
 import { sleep, systemClock } from '../../src/engine/clock.js';
@@ -40,10 +40,10 @@ async function create(backend: Backend, partition = 0, options: Partial<Create> 
   return executionId;
 }
 
-async function claim(backend: Backend, leaseTtlMs = 1_000): Promise<void> {
+async function claim(backend: Backend, leaseTtlMs = 1_000, partition = 0): Promise<void> {
   const claims = [{ leaseId: uuid(), attemptId: uuid() }];
   await backend.claimForWorker({
-    partition: '{fp:0}',
+    partition: partitionKeyOf(partition),
     laneId: 'l',
     workerId: 'w',
     workerInstanceId: 'w1',
@@ -56,6 +56,28 @@ function manual(partitions = 1): { backend: Backend; time: { now: number } } {
   const time = { now: 1_000_000 };
   return { time, backend: memory({ now: () => time.now, partitions: { count: partitions }, retentionMs: 60_000 }) };
 }
+
+describe('expiredLeases', () => {
+  it('lists the lost leases of all partitions, the longest lost first, of a namespace or as of a time', async () => {
+    const { backend, time } = manual(3);
+    const ids: string[] = [];
+    for (const [partition, leaseTtlMs] of [4_000, 2_000, 3_000].entries()) {
+      ids.push(await create(backend, partition, partition === 2 ? { namespace: 'other' } : {}));
+      await claim(backend, leaseTtlMs, partition);
+    }
+    const start = time.now;
+    time.now += 5_000;
+    const lost = async (...filter: [Parameters<typeof expiredLeases>[1]?]): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { executionId } of expiredLeases(backend, ...filter)) found.push(executionId);
+      return found;
+    };
+    const [first, second, third] = ids;
+    expect(await lost()).toEqual([second, third, first]);
+    expect(await lost({ asOf: start + 3_500 })).toEqual([second, third]);
+    expect(await lost({ namespace: 'n' })).toEqual([second, first]);
+  });
+});
 
 describe('runDue', () => {
   it('promotes, expires, marks lapsed leases and purges, each when it is due and not before', async () => {

@@ -11,7 +11,6 @@ import { EngineError } from '../../../model/errors.js';
 import type { Event, EventType } from '../../../model/events.js';
 import { executionIdOf } from '../../../model/ids.js';
 import { executionNamed } from '../../../model/partition/quarantine.js';
-import { laneNameOf } from '../../shared/lane-names.js';
 import type { Logger } from '../../shared/logger.js';
 import { completionOf, ENDING_TYPES, type Completion } from '../../subscribing/completion.js';
 import type { DamageListener, Delivery, Subscription } from '../../subscribing/subscription.js';
@@ -278,8 +277,8 @@ export class EndListeners {
 }
 
 function endedRunOf(completion: Completion, called: Called): AppEvents[RunEventName] {
-  const { executionId: id, kind: task, at, reason = '', category = '' } = completion;
-  const run: EndedRun = { id, ...called, task, lane: laneNameOf(completion.lane), at };
+  const { executionId: id, kind: task, lane, at, reason = '', category = '' } = completion;
+  const run: EndedRun = { id, ...called, task, lane, at };
   switch (completion.outcome) {
     case 'success':
     case 'skipped':
