@@ -42,8 +42,8 @@ export function checkMembers(options: object, known: readonly string[]): void {
 export function checkEventFilter({ types, executionId, flowId }: EventFilter): void {
   if (types !== undefined) {
     if (!Array.isArray(types) || types.length === 0) refuse('types', 'must be a list of types of events.');
-    const stranger = types.find((type) => !Object.hasOwn(EVENTS, type));
-    if (stranger !== undefined) refuse('types', `${shown(stranger)} is no type of event.`);
+    const stranger = types.findIndex((type) => !Object.hasOwn(EVENTS, type));
+    if (stranger !== -1) refuse('types', `${shown(types[stranger])} is no type of event.`);
   }
   if (executionId !== undefined && !isExecutionId(executionId)) refuse('executionId', 'must be a valid execution id.');
   if (flowId === undefined) return;

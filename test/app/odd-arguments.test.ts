@@ -1,6 +1,6 @@
 /** What users hand to an app at its other boundaries than a handler: it is refused in words, or taken as it was when it was given. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, count, InvalidDefinitionError, type App, type RunQuery, type TaskContext } from '../../src/index.js';
+import { app, child, count, InvalidDefinitionError, type App, type RunQuery, type TaskContext } from '../../src/index.js';
 import type { AnySchema } from '../../src/shared/schema.js';
 import { memoryApp, rejectionOf } from './support.js';
 
@@ -113,6 +113,26 @@ describe('is refused in words:', () => {
     expect(() => a.budget('b', { limits: Promise.resolve({ tokens: { hard: 1 } }) as never })).toThrow(
       InvalidDefinitionError,
     );
+  });
+
+  it('a budget that is none, and children that are not there', async () => {
+    const a = opened();
+    const inner = a.task('inner', () => 1);
+    const refusals: unknown[] = [];
+    const outer = a.task('outer', async ({ children }) => {
+      for (const wrong of [undefined, null, 5]) {
+        refusals.push(await rejectionOf((async () => children.all([wrong as never]))()));
+        refusals.push(await rejectionOf((async () => children.any([child(inner, undefined), wrong as never]))()));
+      }
+    });
+    const flow = a.flow('f', (f) => f.run(inner));
+    await a.worker({ slots: 2 });
+    const [run, flowRun] = await Promise.all([outer.run(), flow.run()]);
+    await Promise.all([run.result(), flowRun.result()]);
+    expect(refusals).toHaveLength(6);
+    for (const wrong of [undefined, null, 5, revoked()])
+      refusals.push(await rejectionOf(run.usage(wrong as never)), await rejectionOf(flowRun.usage(wrong as never)));
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'invalid_definition' });
   });
 
   it('a list with holes: they are inputs that are not there', async () => {

@@ -416,6 +416,7 @@ describe('what is asked for', () => {
   it.each<[string, object]>([
     ['types', { types: ['execution_exploded'] }],
     ['types', { types: [] }],
+    ['types', { types: [undefined] }],
     ['executionId', { executionId: 'x' }],
     ['executionId', { executionId: '{fp:9}:00000000-0000-4000-8000-000000000001' }],
     ['lane', { lane: 'a' }],

@@ -29,7 +29,7 @@ import {
 import { FlowIds } from './ids.js';
 import { calledBy } from '../runs/tags.js';
 import { addUsage, usageOfRun, type RunUsage } from '../runs/usage.js';
-import type { BudgetRef } from '../../worker/budgets/spending.js';
+import { needBudget, type BudgetRef } from '../../worker/budgets/spending.js';
 import { storedIn } from './stored.js';
 
 const CANCEL_OPTIONS = { reason: true, running: true, wait: true } as const;
@@ -167,6 +167,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
+    for (const budget of budgets) needBudget('usage()', budget);
     await Promise.all([this.snapshot(), ...budgets.map((budget) => budget.ready())]);
     const { backend, tasks } = this.surroundings;
     const sums = new Map<string, RunUsage>();

@@ -46,7 +46,7 @@ import type { FlowChild } from '../flow/flow.js';
 import { childrenOfRun } from './children.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import type { TaskDefinition } from '../tasks/task.js';
-import type { BudgetRef } from '../../worker/budgets/spending.js';
+import { needBudget, type BudgetRef } from '../../worker/budgets/spending.js';
 
 export interface ResultOptions {
   /** How long to wait. Default: until the run ends. */
@@ -304,6 +304,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
+    for (const budget of budgets) needBudget('usage()', budget);
     await Promise.all(budgets.map((budget) => budget.ready()));
     return this.read((backend, executionId) => usageOfRun(backend, executionId, () => this.task, budgets));
   }

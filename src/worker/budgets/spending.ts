@@ -8,6 +8,7 @@ import { checkDuration, checkField, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { propertyOf } from '../../util/thrown.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
@@ -63,6 +64,12 @@ export function assertRoom(
   throw new BudgetExceededError({ budgetId, budget, dimension, asked: amounts[dimension], usage, reserved, limit });
 }
 
+/** @throws InvalidDefinitionError for a value that is no budget */
+export function needBudget(where: string, budget: unknown): void {
+  if (typeof propertyOf(budget, 'ready') === 'function') return;
+  throw new InvalidDefinitionError(`${where}: pass what app.budget(...) gave, not ${shown(budget)}`);
+}
+
 /** `budget` of the context of an attempt. */
 export type SpendingOn = <Dimension extends string>(budget: BudgetRef<Dimension>) => RunBudget<Dimension>;
 
@@ -102,8 +109,7 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
       }),
   });
   return (budget) => {
-    const { ready } = Object(budget) as Partial<BudgetRef>;
-    if (typeof ready === 'function') return of(budget);
-    throw new InvalidDefinitionError(`budget(): pass what app.budget(...) gave, not ${shown(budget)}`);
+    needBudget('budget()', budget);
+    return of(budget);
   };
 }

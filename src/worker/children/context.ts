@@ -96,8 +96,8 @@ export function childrenOf(made: () => ChildrenOfRun): Children {
 
 function askedFor(where: string, children: unknown, needed: Needed, { name = 'children' }: ChildrenOptions): Asked {
   if (!Array.isArray(children)) throw refuse(where, 'the children', 'a list', children);
-  const stranger: unknown = children.find((one) => !(one instanceof Child));
-  if (stranger !== undefined) throw refuse(where, 'each child', 'made by child(task, input)', stranger);
+  const stranger = children.findIndex((one) => !(one instanceof Child));
+  if (stranger !== -1) throw refuse(where, 'each child', 'made by child(task, input)', children[stranger]);
   checkName('children', name);
   return { name, children: [...children] as ChildList, needed };
 }
