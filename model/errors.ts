@@ -445,11 +445,31 @@ export function isRejectionCode(text: string): text is RejectionCode {
   return Object.hasOwn(REJECTIONS, text);
 }
 
+function isAlike(value: unknown): boolean {
+  const { name, code, retryable, detail } = Object(value) as Partial<Record<keyof EngineError, unknown>>;
+  return (
+    name === 'EngineError' &&
+    typeof code === 'string' &&
+    typeof retryable === 'boolean' &&
+    typeof detail === 'object'
+  );
+}
+
 /**
  * The one error class of the engine. The message says what happened, `hint` what to do next; `code` is stable and part
  * of the contract; `retryable` says whether the same call can succeed later; `detail` has the facts of this refusal.
  */
 export class EngineError extends Error {
+  static {
+    // Another copy of this package has a class of its own, whose errors have the same members.
+    Object.defineProperty(EngineError, Symbol.hasInstance, {
+      value(this: unknown, value: unknown): boolean {
+        const isInstance = Function.prototype[Symbol.hasInstance].call(this as () => unknown, value);
+        return isInstance || (this === EngineError && isAlike(value));
+      },
+    });
+  }
+
   override readonly name = 'EngineError';
   readonly code: ErrorCode;
   readonly family: ErrorFamily;

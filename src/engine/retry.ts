@@ -1,6 +1,5 @@
 /** Retries after transport errors: growing delays with full jitter, so that many clients do not retry in step. */
-import { AppError } from '../shared/errors.js';
-import { asEngineError } from '../util/engine-error.js';
+import { propertyOf } from '../util/thrown.js';
 import { sleep, type Clock } from './clock.js';
 
 const FIRST_RETRY_MS = 100;
@@ -17,13 +16,13 @@ export function retryDelayMs(clock: Pick<Clock, 'random'>, failures: number): nu
 const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
 
 /**
- * Whether the same call can succeed later. Errors that are not the engine's (a socket's) count as transport errors: the
- * result of the call is unknown, and every command may be repeated.
+ * Whether the same call can succeed later. Errors of this package, of whichever copy, say so. Others (a socket's) count
+ * as transport errors: the result of the call is unknown, and every command may be repeated.
  */
 export function isRetryable(error: unknown): boolean {
-  const engineError = asEngineError(error);
-  if (engineError !== undefined) return engineError.retryable;
-  return !(error instanceof AppError) && !MISTAKES.some((mistake) => error instanceof mistake);
+  const retryable = propertyOf(error, 'retryable');
+  if (typeof retryable === 'boolean') return retryable;
+  return !MISTAKES.some((mistake) => error instanceof mistake);
 }
 
 /**

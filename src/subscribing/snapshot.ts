@@ -13,6 +13,7 @@ import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, isExactCursor, NOW } from '../../model/partition/cursor.js';
 import { SnapshotSpans, type SnapshotPage } from '../../model/partition/snapshot.js';
 import type { Backend } from '../backend/backend.js';
+import { brand } from '../util/brand.js';
 
 interface Read {
   /** Number of the partition. */
@@ -27,6 +28,10 @@ export type SnapshotRow =
   | (Read & { readonly kind: 'flow'; readonly flowId: string; readonly flow: ReadonlyFlow });
 
 export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
+  static {
+    brand(Snapshot, 'snapshot');
+  }
+
   private readonly spans: readonly SnapshotSpans[];
   /** For each partition, the entries at which pages were read: sequences and times. */
   private readonly times: readonly Map<number, number>[];

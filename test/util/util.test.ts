@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
+import { SetAsideError } from '../../src/backend/set-aside.js';
+import { isRetryable } from '../../src/engine/retry.js';
 import { brand, brandOf } from '../../src/util/brand.js';
 import { asEngineError } from '../../src/util/engine-error.js';
 import { failureTextOf, partsOfFailure, reasonOf } from '../../src/util/failure-text.js';
@@ -156,7 +158,14 @@ describe('errors of the engine', () => {
       detail: {},
     });
     expect(asEngineError(other)).toBe(other);
+    expect(other).toBeInstanceOf(EngineError);
+    expect(own).not.toBeInstanceOf(SetAsideError);
+    expect(other).not.toBeInstanceOf(class extends EngineError {});
+    expect([other, Object.assign(new Error('x'), { retryable: true })].map(isRetryable)).toEqual([false, true]);
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
     for (const none of [
+      proxy,
       new Error('x'),
       { name: 'EngineError' },
       null,

@@ -83,6 +83,7 @@ export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
   /**
    * Cancels the run and aborts the `signal` of a running handler. False if the run had already ended otherwise. A text
    * is the reason; one of more than 4 096 bytes is truncated and marked with "…".
+   * @throws RunNotFoundError
    * @example await run.cancel({ reason: 'the order was withdrawn' });
    */
   cancel(options?: RunCancelOptions | string): Promise<boolean>;
@@ -264,7 +265,9 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
         backend.cancelExecution({ executionId, reason: bounded, source: 'operator_override' }),
       );
     } catch (error) {
-      if (!(error instanceof EngineError) || error.code !== 'execution_not_active') throw error;
+      if (!(error instanceof EngineError)) throw error;
+      if (error.code === 'execution_not_found') throw new RunNotFoundError(this.id);
+      if (error.code !== 'execution_not_active') throw error;
       return error.detail['terminalOutcome'] === 'cancelled';
     }
     localNews(backend).publish({ kind: 'cancelled', executionId, reason: bounded });
