@@ -448,10 +448,7 @@ export function isRejectionCode(text: string): text is RejectionCode {
 function isAlike(value: unknown): boolean {
   const { name, code, retryable, detail } = Object(value) as Partial<Record<keyof EngineError, unknown>>;
   return (
-    name === 'EngineError' &&
-    typeof code === 'string' &&
-    typeof retryable === 'boolean' &&
-    typeof detail === 'object'
+    name === 'EngineError' && typeof code === 'string' && typeof retryable === 'boolean' && typeof detail === 'object'
   );
 }
 

@@ -1,6 +1,14 @@
 /** What users hand to an app at its other boundaries than a handler: it is refused in words, or taken as it was when it was given. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, child, count, InvalidDefinitionError, type App, type RunQuery, type TaskContext } from '../../src/index.js';
+import {
+  app,
+  child,
+  count,
+  InvalidDefinitionError,
+  type App,
+  type RunQuery,
+  type TaskContext,
+} from '../../src/index.js';
 import type { AnySchema } from '../../src/shared/schema.js';
 import { memoryApp, rejectionOf } from './support.js';
 
