@@ -93,6 +93,8 @@ export const SUFFIXES = {
   payloads: ':payloads',
   /** Recorded steps: exists from the first step on. */
   steps: ':steps',
+  /** + a name that the steps list: the value of a step, if long. */
+  value: ':value:',
   /** Dependencies on upstreams: edge id -> its facts. */
   dependencies: ':deps',
   /** Outgoing edges: for one edge, a text with the ids of the edge and the downstream; for more, a set. */
@@ -133,8 +135,10 @@ export const WAITS_FIELDS = {
 export const STEP_FIELDS = {
   /** Number of steps, and total bytes of their values. */
   totals: 't',
-  /** + `stepKeyOf`: position, a line feed, value. */
+  /** + `stepKeyOf`: position, a line feed, value; or position, a tab, the name of a long value. */
   key: 'k',
+  /** Names of long values, separated by spaces; absent without any. */
+  long: 'l',
 } as const;
 
 /** Most ids in a leaf of the index of ids: the server stores up to 128 entries as one compact text. */

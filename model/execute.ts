@@ -95,12 +95,14 @@ export function execute(
 /** Stores the bytes among the arguments of a command. */
 function keepBytes(
   store: Store,
-  slots: Readonly<Record<string, ByteSlot>>,
+  slots: Readonly<Record<string, ByteSlot | 'step'>>,
   { args }: ParsedCommand,
   subjectId: string,
 ): void {
   for (const argument of Object.keys(slots)) {
     const slot = present(slots[argument]);
+    // The decision contains the whole step.
+    if (slot === 'step') continue;
     const bytes = (args as unknown as Record<string, Uint8Array | undefined>)[argument];
     if (isKept(slot, bytes)) store.keep(slot, subjectId, bytes);
   }

@@ -9,8 +9,8 @@ import { bytesOf, claimantOf } from './world.js';
 /** Few names, so that steps meet; one looks like the key of another, one is long. */
 const NAMES = ['pay', 'pay:1', 'größe', 'n'.repeat(LIMITS.maxStepNameBytes)] as const;
 
-/** Lengths of values; undefined for none. */
-const LENGTHS = [undefined, 0, 1, 70] as const;
+/** Lengths of values; undefined for none. The last one is stored by itself. */
+const LENGTHS = [undefined, 0, 1, 70, LIMITS.maxClaimedInputBytes + 1] as const;
 
 export const stepActions = {
   record_step: generator({

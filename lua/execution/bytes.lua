@@ -1,4 +1,4 @@
--- Inputs and results: bytes of callers that are returned unchanged. They are two arguments, place and text: `=` and the
+-- Inputs, results and values of steps: bytes of callers that are returned unchanged. They are two arguments, place and text: `=` and the
 -- bytes; or, for long ones, the name under which they were staged beside the call, because Lua would hash every byte,
 -- and their length; or both empty when absent.
 
@@ -28,10 +28,19 @@ function ff.keep_bytes(key, suffix, place, text)
     command('SET', key .. suffix, text)
     return LIMIT.spilled
   end
-  local own = key .. suffix
-  command('RENAME', staged_key(own, place), own)
-  command('PERSIST', own)
+  ff.adopt_bytes(key .. suffix, place, key .. suffix)
   return LIMIT.spilled
+end
+
+-- Takes over staged bytes under another key.
+function ff.adopt_bytes(key, place, own)
+  command('RENAME', staged_key(key, place), own)
+  command('PERSIST', own)
+end
+
+-- The bytes of a command, which are there.
+function ff.bytes_of(key, place, text)
+  return is_staged(place) and command('GET', staged_key(key, place)) or text
 end
 
 -- Removes staged bytes that are not needed. Bytes without a command expire.

@@ -376,7 +376,7 @@ function ff.apply.execution_purged(call, execution)
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
   if execution.tags ~= '' then ff.reshelve_tags(call, execution.id, execution.tags, '') end
   if ff.has_waits(execution) then command('UNLINK', key .. SUFFIX.waits, key .. SUFFIX.payloads) end
-  if ff.has_steps(execution) then command('UNLINK', key .. SUFFIX.steps) end
+  if ff.has_steps(execution) then ff.remove_steps(key) end
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

@@ -149,9 +149,9 @@ function ff.apply.execution_dropped(call, drop, requested_by, reason)
   -- If its lease and its meters can be read, its slots are returned at once.
   ff.note_ownership_end(call, execution or { id = id, key = key, extras = FIELD.needs })
   forget(call, id, execution, drop.flow_id)
+  ff.remove_steps(key)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
-    key .. SUFFIX.payloads, key .. SUFFIX.steps, key .. SUFFIX.dependencies, key .. SUFFIX.only,
-    key .. SUFFIX.leading)
+    key .. SUFFIX.payloads, key .. SUFFIX.dependencies, key .. SUFFIX.only, key .. SUFFIX.leading)
   if execution then command('UNLINK', ff.result_key(execution)) end
   command('HDEL', quarantine_key(call), TIMER.execution .. id)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)

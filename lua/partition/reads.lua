@@ -7,7 +7,7 @@ local function bytes_under(key)
   return command('GET', key)
 end
 
--- read_execution: execution_id, with_input, with_result. Answers core pairs, detail pairs, input, result; empty lists
+-- read_execution: execution_id, with_input, with_result. Answers core pairs, detail pairs, a list of input and result; empty lists
 -- when the execution does not exist.
 function ff.query.read_execution(call, execution_id, with_input, with_result)
   local key = call.base .. execution_id
@@ -22,7 +22,7 @@ function ff.query.read_execution(call, execution_id, with_input, with_result)
       result = bytes_under(ff.result_key({ key = key, fence = command('HGET', key, FIELD.fence) or '' }))
     end
   end
-  return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), input, result }
+  return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), { input, result } }
 end
 
 -- list_executions: after? (an id), limit

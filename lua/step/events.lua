@@ -27,8 +27,17 @@ function ff.steps_given_text(name, index, kind, failed, bytes, encoding)
   return name .. '\t' .. index .. '\t' .. kind .. '\t' .. failed .. '\t' .. bytes .. '\t' .. encoding
 end
 
+-- Keeps a long value under a key of its own. Answers what stands for it among the steps.
+local function keep_long(execution, key, name)
+  if name == '' then return '\n' end
+  local base, names = execution.key .. SUFFIX.value, guarded('HGET', key, STEP.long)
+  ff.adopt_bytes(base, name, base .. name)
+  command('HSET', key, STEP.long, type(names) == 'string' and names .. ' ' .. name or name)
+  return '\t' .. name
+end
+
 -- `steps` is the table in lua/step/record.lua.
-function ff.apply.step_recorded(call, steps, id, text, value)
+function ff.apply.step_recorded(call, steps, id, text, value_at, value, bytes)
   local execution, key, count = steps.execution, steps.key, steps.count
   if count == 0 then
     -- A foreign key stands in the place of the steps.
@@ -37,14 +46,24 @@ function ff.apply.step_recorded(call, steps, id, text, value)
     command('HSET', execution.key, FIELD.life, ff.same_life(execution))
   end
   local place = ff.digits(count)
-  steps.count, steps.bytes = count + 1, steps.bytes + #value
-  command('HSET', key, STEP.totals, totals_text(count + 1, steps.bytes), STEP.key .. id, place .. '\n' .. value,
+  steps.count, steps.bytes = count + 1, steps.bytes + bytes
+  local stored = value_at == LIMIT.bytes_here and '\n' .. value or keep_long(execution, key, value_at)
+  command('HSET', key, STEP.totals, totals_text(count + 1, steps.bytes), STEP.key .. id, place .. stored,
     place, text .. '\t' .. call.now_text)
   ff.append(call, EVENT.step_recorded, execution.id, text, '')
 end
 
+-- Removes the steps of the execution under a key.
+function ff.remove_steps(key)
+  local names = guarded('HGET', key .. SUFFIX.steps, STEP.long)
+  if type(names) == 'string' then
+    for name in string.gmatch(names, '%S+') do command('UNLINK', key .. SUFFIX.value .. name) end
+  end
+  command('UNLINK', key .. SUFFIX.steps)
+end
+
 -- Drops every step. The caller writes `life`.
 function ff.discard_steps(execution)
-  command('UNLINK', execution.key .. SUFFIX.steps)
+  ff.remove_steps(execution.key)
   ff.drop_extra(execution, FIELD.steps)
 end

@@ -1,10 +1,20 @@
+-- The values of steps, by the texts under their keys. In place of a long value: its number of bytes, and its key.
+local function values_of(key, texts)
+  for i = 1, #texts do
+    local name = texts[i] and string.match(texts[i], '^%d+\t(.*)$')
+    local own = name and key .. SUFFIX.value .. name
+    if own then texts[i] = { command('STRLEN', own), own } end
+  end
+  return texts
+end
+
 -- read_steps: execution_id, from, limit, `1` with their values; model/step/reads.ts interprets the answer. Answers the
 -- number of steps, the facts of each, and the values on the page by their keys.
 function ff.query.read_steps(call, execution_id, from, limit, with_values)
-  local key = call.base .. execution_id
+  local record = call.base .. execution_id
   -- A missing execution has no steps.
-  if command('EXISTS', key) == 0 then return { 0, {}, {} } end
-  key = key .. SUFFIX.steps
+  if command('EXISTS', record) == 0 then return { 0, {}, {} } end
+  local key = record .. SUFFIX.steps
   local totals = command('HGET', key, STEP.totals)
   local count = totals and tonumber(string.match(totals, '^%d+')) or 0
   local first = tonumber(from)
@@ -23,5 +33,5 @@ function ff.query.read_steps(call, execution_id, from, limit, with_values)
     names[i] = STEP.key .. (name or '') .. ':' .. (index == '' and '0' or index or '')
   end
   for i = #names + 1, #places do steps[i] = nil end
-  return { count, steps, command('HMGET', key, unpack(names)) }
+  return { count, steps, values_of(record, command('HMGET', key, unpack(names))) }
 end

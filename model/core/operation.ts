@@ -136,8 +136,8 @@ export interface Operation<
     readonly shared: readonly WireText[];
     readonly each: readonly WireText[];
   };
-  /** Arguments that are bytes of an execution, and their slots. */
-  readonly bytes?: Readonly<Record<string, ByteSlot>>;
+  /** Arguments that are bytes of an execution, and their slots; `step` for the value of a step. */
+  readonly bytes?: Readonly<Record<string, ByteSlot | 'step'>>;
   /** `adds`: a server whose memory is full refuses it. `frees`: it ends work and is accepted even then. */
   readonly memory: 'adds' | 'frees';
   /** Its position among the commands of different callers in one call; `any` keeps it. Default `any`. */

@@ -46,6 +46,7 @@ export const recordStep = operation({
     shared: [],
     each: ['executionId', 'fence', { step: ['stepName', 'stepIndex', 'stepKind', 'failed', 'encoding'] }, 'value'],
   },
+  bytes: { value: 'step' },
   memory: 'adds',
   decide(view, args, { now }) {
     const { executionId, stepName, stepIndex, stepKind } = args;

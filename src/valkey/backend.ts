@@ -186,7 +186,7 @@ export class ValkeyBackend {
     if (storing === undefined) return this.calls.run(partition, commands, bytes);
     return storing.then(async (stored) => {
       const answers = await this.calls.run(partition, commands, bytes - stored);
-      this.longBytes.removeRefused(commands, answers);
+      this.longBytes.removeLeft(commands, answers);
       return answers;
     });
   }
@@ -369,7 +369,9 @@ export class ValkeyBackend {
     let own: Parameters<typeof bytesKey>[2];
     const stage: Stage = (slot, bytes) => {
       const stored = stagedFromBytes === Infinity ? undefined : this.longBytes.placeOf(own, slot);
-      return stored === undefined ? staging.place(bytesKey(this.prefix, slot, own), bytes) : stored.name;
+      if (stored !== undefined) return stored.name;
+      // A value of a step that is not long is stored among the steps.
+      return slot === 'step' ? undefined : staging.place(bytesKey(this.prefix, slot, own), bytes);
     };
     for (const { name, args } of commands) {
       own = args as unknown as typeof own;
@@ -443,7 +445,7 @@ export class ValkeyBackend {
   private async fetch(
     partition: string,
     request: readonly WireArgument[],
-    { bytesAt = [] }: Pick<Fetch<never>, 'bytesAt'>,
+    { bytesAt }: Pick<Fetch<never>, 'bytesAt'>,
   ): Promise<WireReply> {
     // Commands that were sent earlier must reach the server first, except those whose long bytes are being stored.
     this.calls.flush(partition);
@@ -451,21 +453,20 @@ export class ValkeyBackend {
       const argv = [...this.header(), ...request];
       const keys = this.declaredKeys(partition);
       const reply = await this.call(this.functionRead, keys, argv, this.attempts.fromNow());
-      if (bytesAt.length === 0 || !Array.isArray(reply)) return reply;
+      if (bytesAt === undefined || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
-      if ((await this.fetchLong(reply, bytesAt)) || reads === MAX_READS) return reply;
+      if ((await this.fetchLong(reply[bytesAt] as WireReply[])) || reads === MAX_READS) return reply;
     }
   }
 
-  /** Puts long bytes into an answer, or null where they are gone. @returns whether all are there */
-  private async fetchLong(reply: WireReply[], bytesAt: readonly number[]): Promise<boolean> {
+  /** Puts long bytes into a list, or null where they are gone. @returns whether all are there */
+  private async fetchLong(list: WireReply[]): Promise<boolean> {
     let isWhole = true;
-    for (const place of bytesAt) {
-      const left = reply[place];
+    for (const [place, left] of list.entries()) {
       if (!Array.isArray(left)) continue;
       const [bytes, key] = repliesOf(left, 2);
       const fetched = await this.transfers.fetch(textOf(key), numberOf(bytes));
-      reply[place] = fetched ?? null;
+      list[place] = fetched ?? null;
       isWhole &&= fetched !== undefined;
     }
     return isWhole;

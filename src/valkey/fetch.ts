@@ -18,8 +18,8 @@ import type { WireArgument } from './wire.js';
 /** The request to the library, and the view made of its answer. */
 export interface Fetch<Args> {
   request(args: Args): readonly WireArgument[];
-  /** Where the answer can have the size and the key of long bytes in place of the bytes. */
-  readonly bytesAt?: readonly number[];
+  /** Where the answer has a list of bytes. Long ones are their size and their key instead. */
+  readonly bytesAt?: number;
   view(reply: WireReply, args: Args): View;
 }
 

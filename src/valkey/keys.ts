@@ -40,11 +40,12 @@ export function inputKey(prefix: string, executionId: string): string {
 /** Key of the bytes of a command that are not short; undefined if the caller cannot know that key. */
 export function bytesKey(
   prefix: string,
-  slot: ByteSlot,
+  slot: ByteSlot | 'step',
   args: { readonly executionId: string; readonly fence?: { readonly attemptId?: string | undefined } | undefined },
 ): string | undefined {
   if (slot === 'secret') return undefined;
   if (slot === 'input') return inputKey(prefix, args.executionId);
+  if (slot === 'step') return coreKey(prefix, args.executionId) + SUFFIXES.value;
   // The key of a result carries the attempt id, so that only the owner of the attempt can write it (ruling 37).
   const attemptId = args.fence?.attemptId;
   return attemptId === undefined

@@ -18,12 +18,14 @@ const STORED_FOR_MS = 5 * 60_000;
 /** Faults after which it is unknown what was stored. */
 const UNREACHED: ReadonlySet<string> = new Set<ErrorCode>(['call_timeout', 'transport_failed', 'backend_closed']);
 
+type Slot = ByteSlot | 'step';
+
 /** The arguments of a command. */
 type Args = Parameters<typeof bytesKey>[2];
 
 interface Long {
   readonly args: Args;
-  readonly slot: ByteSlot;
+  readonly slot: Slot;
   readonly name: string;
   /** Where they are stored under the name. */
   readonly key: string;
@@ -38,7 +40,7 @@ interface Place {
 
 /** Bytes that are stored before their call. */
 export class LongBytes {
-  private readonly places = new WeakMap<Args, Map<ByteSlot, Place>>();
+  private readonly places = new WeakMap<Args, Map<Slot, Place>>();
 
   constructor(
     private readonly prefix: string,
@@ -46,7 +48,7 @@ export class LongBytes {
   ) {}
 
   /** Where the bytes of a command were stored, without a name if the server refused them; undefined if they are not long. */
-  placeOf(args: Args, slot: ByteSlot): Place | undefined {
+  placeOf(args: Args, slot: Slot): Place | undefined {
     return this.places.get(args)?.get(slot);
   }
 
@@ -59,14 +61,13 @@ export class LongBytes {
     return all.length === 0 ? undefined : this.storeAll(all);
   }
 
-  /** Removes the stored bytes of commands that were refused. */
-  removeRefused(commands: readonly ParsedCommand[], answers: readonly Answer[]): void {
+  /** Removes what answered commands did not take over: they were refused, or repeated others. */
+  removeLeft(commands: readonly ParsedCommand[], answers: readonly Answer[]): void {
     commands.forEach(({ args }, index) => {
       const answer = answers[index];
-      // A command that met a fault may have run.
-      if (answer === undefined || answer.ok || 'fault' in answer) return;
-      for (const { key, name } of this.places.get(args as unknown as Args)?.values() ?? [])
-        if (name !== undefined) this.transfers.remove(key);
+      // A command that met a fault may run later.
+      if (answer === undefined || 'fault' in answer) return;
+      for (const { key } of this.places.get(args as unknown as Args)?.values() ?? []) this.transfers.remove(key);
     });
   }
 
@@ -88,7 +89,7 @@ export class LongBytes {
   /** @returns how many bytes were stored */
   private async storeOne({ args, slot, key, name, bytes }: Long): Promise<number> {
     const isStored = await this.reach(this.transfers.store(key, bufferOf(bytes), STORED_FOR_MS));
-    const places = this.places.get(args) ?? new Map<ByteSlot, Place>();
+    const places = this.places.get(args) ?? new Map<Slot, Place>();
     this.places.set(args, places.set(slot, { key, name: isStored ? name : undefined }));
     return isStored ? bytes.byteLength : 0;
   }

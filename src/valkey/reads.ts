@@ -60,9 +60,10 @@ function executionFetch(input: boolean, result: boolean): Fetch<{ executionId: s
   const flag = (wanted: boolean): string => (wanted ? '1' : '0');
   return {
     request: ({ executionId }) => ['read_execution', memberOf(executionId), flag(input), flag(result)],
-    bytesAt: [2, 3],
+    bytesAt: 2,
     view(reply, { executionId }) {
-      const [core, details, payload, output] = repliesOf(reply, 4);
+      const [core, details, bytes] = repliesOf(reply, 3);
+      const [payload, output] = repliesOf(bytes, 2);
       const execution = decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) });
       return viewOf({
         executions: { get: () => execution, input: () => bytesOf(payload), result: () => bytesOf(output) },

@@ -16,10 +16,11 @@ export function stepOf(text: string | undefined): StepRecord {
 }
 
 /**
- * Adds the value, which its key stores after the place of the step and a line break. @throws EngineError `corruption`
+ * Adds the value: alone if it is long, otherwise after the place of the step and a line break. @throws EngineError `corruption`
  */
 export function withValue(step: StepRecord, stored: Buffer | undefined): StepRecord {
-  const value = stored?.subarray(stored.indexOf('\n') + 1);
+  const isAlone = stored?.byteLength === step.valueBytes;
+  const value = isAlone ? stored : stored?.subarray(stored.indexOf('\n') + 1);
   if (value?.byteLength !== (step.valueBytes ?? 0))
     throw new EngineError('corruption', `The value of the step "${step.stepName}" is missing.`);
   return { ...step, value: step.valueBytes === undefined ? undefined : value };
@@ -34,6 +35,7 @@ export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
     String(limit),
     values ? '1' : '',
   ],
+  bytesAt: 2,
   view(reply, { values }) {
     const [count, texts, contents] = repliesOf(reply, 3);
     const brought = listOf(contents);

@@ -33,7 +33,7 @@ export type WireArgument = string | Buffer;
 type Args = Readonly<Record<string, unknown>>;
 
 /** Stages bytes outside of the call. @returns their place, or undefined if they stay in the call */
-export type Stage = (slot: ByteSlot, bytes: Buffer) => string | undefined;
+export type Stage = (slot: ByteSlot | 'step', bytes: Buffer) => string | undefined;
 
 type Encoder = (argv: WireArgument[], args: Args, stage: Stage) => void;
 
@@ -55,7 +55,7 @@ export const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Encodes bytes; a Uint8Array becomes a Buffer, because the client library would write it as text. */
-function bytesEncoder({ name, optional }: Field, slot: ByteSlot): Encoder {
+function bytesEncoder({ name, optional }: Field, slot: ByteSlot | 'step'): Encoder {
   return (argv, args, stage) => {
     const bytes = args[name] as Uint8Array | undefined;
     if (bytes === undefined || (!optional && bytes.byteLength === 0)) {
@@ -98,7 +98,7 @@ function textEncoder(field: Field): (value: unknown) => string {
   }
 }
 
-function fieldEncoder(field: Field, slots: Readonly<Record<string, ByteSlot>>): Encoder {
+function fieldEncoder(field: Field, slots: Readonly<Record<string, ByteSlot | 'step'>>): Encoder {
   const { name } = field;
   if (field.kind === 'bytes') {
     const slot = slots[name];

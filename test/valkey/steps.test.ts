@@ -1,6 +1,7 @@
 /** Recorded steps on a server: what is lost of them is missed (ruling 40), and what a call may carry. */
+import { randomBytes } from 'node:crypto';
 import { Valkey } from 'iovalkey';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { LISTED_STEPS, STEP_FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
@@ -80,6 +81,41 @@ test('the largest values, many in one turn, up to all that an execution may have
   const { steps, next } = await read();
   expect([steps.length, next]).toEqual([1, 1]);
   expect(Buffer.compare(steps[0]?.value as Uint8Array, large)).toBe(0);
+});
+
+test('a long value travels in parts both ways, has a key of its own, and is removed with the steps', async () => {
+  const value = randomBytes(3 * LIMITS.maxPartBytes);
+  const calls = vi.spyOn(Valkey.prototype, 'append');
+  expect(await record('long', value)).toEqual({ kind: 'recorded', place: 0 });
+  expect(calls).toHaveBeenCalledTimes(2);
+  const getrange = vi.spyOn(Valkey.prototype, 'getrangeBuffer');
+  expect(value.equals((await read()).steps[0]?.value as Uint8Array)).toBe(true);
+  expect(getrange).toHaveBeenCalledTimes(3);
+  vi.restoreAllMocks();
+  expect(await record('long', value)).toEqual({ kind: 'recorded', place: 0 });
+  expect(await record('long', randomBytes(value.length))).toEqual({ kind: 'already_recorded', place: 0 });
+  await record('short');
+  expect(await record('other', value.subarray(1))).toEqual({ kind: 'recorded', place: 2 });
+  const values = () => admin.keys(`${key().slice(0, -SUFFIXES.steps.length)}${SUFFIXES.value}*`);
+  await vi.waitFor(async () => expect(await values()).toHaveLength(2));
+  const { executionId } = taken;
+  await engine.backend.completeExecution({ executionId, fence: fenceOf(taken) });
+  await engine.backend.replayExecution({ executionId, reason: 'r', steps: 'discard' });
+  expect(await values()).toEqual([]);
+});
+
+test('a long value that is lost is corruption of what reads it; one that did not arrive in parts is sent with its call', async () => {
+  vi.spyOn(Valkey.prototype, 'set').mockResolvedValueOnce('OK');
+  const value = randomBytes(LIMITS.maxClaimedInputBytes + 1);
+  await record('unstaged', value);
+  vi.restoreAllMocks();
+  expect(value.equals((await read()).steps[0]?.value as Uint8Array)).toBe(true);
+  expect(await record('unstaged', value)).toEqual({ kind: 'recorded', place: 0 });
+  await record('long', value);
+  const [name = ''] = await admin.keys(`${key().slice(0, -SUFFIXES.steps.length)}${SUFFIXES.value}*`);
+  await admin.del(name);
+  await refused(read(), 'corruption');
+  expect(await record('b')).toEqual({ kind: 'recorded', place: 2 });
 });
 
 test('steps that travel together are judged one by one', async () => {

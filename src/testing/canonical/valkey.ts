@@ -54,7 +54,9 @@ import type { Flow } from '../../../model/flow/facts.js';
 const SHORT_LENGTH = 22;
 
 /** The suffix of the keys of bytes that are staged beside a call. */
-const STAGED = new RegExp(`^(?:${SUFFIXES.input}|${SUFFIXES.result}.{${SHORT_LENGTH}})${STAGED_SEPARATOR}.`);
+const STAGED = new RegExp(
+  `^(?:${SUFFIXES.input}|${SUFFIXES.result}.{${SHORT_LENGTH}}|${SUFFIXES.value})${STAGED_SEPARATOR}.`,
+);
 
 const scoredPairs = (flat: readonly string[]): [string, number][] => {
   const pairs: [string, number][] = [];
@@ -83,6 +85,9 @@ class PartitionReader {
   /** Entities of other kinds, by kind. */
   private readonly others = new Map<EntityKind, object[]>(RECORD_KINDS.map(({ kind }) => [kind, []]));
   private readonly streams = new Map<string, StreamContents>();
+  /** Keys of long values of steps, and those of them that steps name. */
+  private readonly valueKeys: string[] = [];
+  private readonly namedValueKeys: string[] = [];
   private readonly steps = new Map<string, { readonly records: StepRecord[] }>();
   /** Facts of executions that are stored with their steps. */
   private readonly stepTotals = new Map<string, Pick<ReadonlyExecution, 'stepCount' | 'stepBytes'>>();
@@ -155,6 +160,7 @@ class PartitionReader {
       if (totals !== undefined) this.executions[at] = { ...execution, ...totals };
     });
     this.checkAgreement();
+    this.strays.push(...difference(this.valueKeys, this.namedValueKeys));
     const known = new Map(this.executions.map((execution) => [execution.executionId, execution]));
     const ids = [...this.leaves].sort(([a], [b]) => compareBytes(a, b)).flatMap(([, members]) => members);
     return {
@@ -322,6 +328,7 @@ class PartitionReader {
     else if (suffix === SUFFIXES.details) {
       if ((await client.exists(key.slice(0, -suffix.length))) === 0) this.strays.push(key);
     } else if (STAGED.test(suffix)) return;
+    else if (suffix.startsWith(SUFFIXES.value)) this.valueKeys.push(key);
     else if (suffix.startsWith(SUFFIXES.result)) {
       this.results.push([executionId, (await client.getBuffer(key)) as Buffer]);
     } else this.strays.push(key);
@@ -331,16 +338,29 @@ class PartitionReader {
     if ((await this.client.exists(key.slice(0, -SUFFIXES.steps.length))) === 0) this.strays.push(key);
     const fields = await this.client.hgetallBuffer(key);
     const places = Object.keys(fields).filter((name) => /^\d+$/.test(name));
-    const records = places
-      .sort((a, b) => Number(a) - Number(b))
-      .map((place) => stepOf(fields[place]?.toString()))
-      .map((step) => withValue(step, fields[STEP_FIELDS.key + stepKeyOf(step)]));
+    const longNames: string[] = [];
+    const valueOf = async (stored: Buffer | undefined): Promise<Buffer | undefined> => {
+      const name = /^\d+\t(.*)$/.exec(stored?.toString('latin1') ?? '')?.[1];
+      if (name === undefined) return stored;
+      longNames.push(name);
+      const valueKey = key.slice(0, -SUFFIXES.steps.length) + SUFFIXES.value + name;
+      this.namedValueKeys.push(valueKey);
+      return (await this.client.getBuffer(valueKey)) ?? undefined;
+    };
+    const records: StepRecord[] = [];
+    for (const place of places.sort((a, b) => Number(a) - Number(b))) {
+      const step = stepOf(fields[place]?.toString());
+      records.push(withValue(step, await valueOf(fields[STEP_FIELDS.key + stepKeyOf(step)])));
+    }
     this.steps.set(executionId, { records });
     const names = records.flatMap((step, place) => [`${place}`, STEP_FIELDS.key + stepKeyOf(step)]);
     names.push(STEP_FIELDS.totals);
-    const odd = records.filter(
-      (step, place) => !fields[STEP_FIELDS.key + stepKeyOf(step)]?.toString().startsWith(`${place}\n`),
-    );
+    if (longNames.length > 0) names.push(STEP_FIELDS.long);
+    if ((fields[STEP_FIELDS.long]?.toString() ?? '') !== longNames.join(' ')) this.strays.push(`long values of ${key}`);
+    const odd = records.filter((step, place) => {
+      const stored = fields[STEP_FIELDS.key + stepKeyOf(step)]?.toString();
+      return !(stored?.startsWith(`${place}\n`) || stored?.startsWith(`${place}\t`));
+    });
     const [stepCount, stepBytes] = (fields[STEP_FIELDS.totals]?.toString() ?? '').split('\t').map(Number);
     this.stepTotals.set(executionId, { stepCount: stepCount ?? 0, stepBytes: stepBytes ?? 0 });
     this.strays.push(...difference(Object.keys(fields), names), ...odd.map(stepKeyOf));
