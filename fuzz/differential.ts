@@ -522,9 +522,11 @@ function inAnyPurge(answer: unknown): unknown {
 }
 
 /** Whether a backend may store bytes of the command before it sends the command. */
-const hasLongBytes = ({ args }: Command): boolean =>
-  Object.values(args).some(
-    (value: unknown) => value instanceof Uint8Array && value.byteLength > LIMITS.maxClaimedInputBytes,
+const hasLongBytes = ({ name, args }: Command): boolean =>
+  [args, ...(operationNamed(name).newMembers?.(args as never) ?? [])].some((owner) =>
+    Object.values(owner).some(
+      (value: unknown) => value instanceof Uint8Array && value.byteLength > LIMITS.maxClaimedInputBytes,
+    ),
   );
 
 /** Whether a command makes another family necessary, whose first use is recorded before. */

@@ -1,5 +1,6 @@
 /** How random runs call the operations of `model/flow`: flows created whole or grown, edges, groups, cancellations. */
 import fc from 'fast-check';
+import { LIMITS } from '../../model/limits.js';
 import type { ReadonlyFlow } from '../../model/flow/facts.js';
 import type { Command } from '../../model/machine.js';
 import { KINDS, LANES, owner, pick, seldom, type Owner, type Pick } from './choices.js';
@@ -49,7 +50,11 @@ const row: fc.Arbitrary<Row> = fc.record({
   kind: fc.constantFrom(0, 0, 0, 1),
   from: fc.uniqueArray(fc.nat(5), { maxLength: 3 }),
   policy: fc.option(policy),
-  bytes: fc.constantFrom(0, 0, 1, 70),
+  bytes: fc.oneof(
+    { weight: 30, arbitrary: fc.constantFrom(0, 0, 1, 70) },
+    // Stored before its call.
+    { weight: 1, arbitrary: fc.constant(LIMITS.maxClaimedInputBytes + 1) },
+  ),
   delayMs: seldom(fc.constantFrom(1, 500, 5_000), 6),
   deadlineMs: seldom(fc.constantFrom(800, 4_000), 10),
 });

@@ -19,6 +19,15 @@ local function creation_of(call, known, naming, options, policy, rules, capabili
   return shared
 end
 
+-- Where the input of a member is, as in lua/execution/bytes.lua: a long one has a tab and its name after the id.
+local function read_input(member, id, input)
+  local tab = string.find(id, '\t', 1, true)
+  member.input, member.input_at = input, input ~= '' and LIMIT.bytes_here or ''
+  if tab then member.input_at = string.sub(id, tab + 1) end
+  member.input_bytes = ff.count_bytes(member.input_at, input)
+  return tab and string.sub(id, 1, tab - 1) or id
+end
+
 -- Parses `last` members, whose texts start at `at`. They come in runs; each member has its id, its input and, if
 -- `has_edge`, an edge. Answers members in order and by id, and the index of the next text.
 local function read_members(call, namespace, creator_identity, texts, at, last, has_edge)
@@ -28,11 +37,12 @@ local function read_members(call, namespace, creator_identity, texts, at, last, 
     local creation = creation_of(call, known, naming, unpack(texts, at + 2, at + TEXTS_OF_RUN - 1))
     at = at + TEXTS_OF_RUN
     for i = 1, length do
-      local id = texts[at]
       local member = {
-        id = id, key = call.base .. id, creation = creation, input = texts[at + 1], edge = has_edge and texts[at + 2],
+        id = '', key = '', creation = creation, input = '', input_at = '', input_bytes = 0, edge = has_edge and texts[at + 2],
         edges = false, staged = '', outgoing = 0, policy = false,
       }
+      local id = read_input(member, texts[at], texts[at + 1])
+      member.id, member.key = id, call.base .. id
       members[count + i], by_id[id] = member, member
       at = at + step
     end
@@ -132,6 +142,7 @@ function ff.members_refusal(call, nodes, edge_count, members, new_edges)
   for i = 1, #members do
     local member = members[i]
     ff.check_ids(call, member.id)
+    if ff.lacks_bytes(member.key .. SUFFIX.input, member.input_at, member.input) then return LIMIT.not_staged end
     local creation = member.creation
     if not creation.is_checked then
       creation.lane_is_new = ff.check_queue(call, creation.queue)
@@ -267,11 +278,11 @@ local function group_of(member)
 end
 
 -- The facet `given` of an input of this size, which is mostly that of the previous member.
-local function given_of(creation, input)
-  if input == '' then return creation.empty_given end
-  if creation.input_size ~= #input then
-    creation.input_size = #input
-    creation.given_of_size = (creation.priority == 0 and '' or creation.priority) .. '\t' .. #input .. '\t' .. creation.encoding
+local function given_of(creation, bytes)
+  if bytes == 0 then return creation.empty_given end
+  if creation.input_size ~= bytes then
+    creation.input_size = bytes
+    creation.given_of_size = (creation.priority == 0 and '' or creation.priority) .. '\t' .. bytes .. '\t' .. creation.encoding
   end
   return creation.given_of_size
 end
@@ -287,10 +298,10 @@ local function life_of(call, creation, situation, due_at, has_group)
 end
 
 local function write_member(call, flow_id, rank_text, member, life, given)
-  local creation, key, input = member.creation, member.key, member.input
+  local creation, key, input_at = member.creation, member.key, member.input_at
   local change = { key, FIELD.life, life, FIELD.naming, ff.fit(key, FIELD.naming, creation.naming),
     FIELD.given, ff.fit(key, FIELD.given, given .. '\t' .. call.now_text), FIELD.membership, flow_id .. '\t' .. rank_text }
-  if input ~= '' then ff.also(change, FIELD.input, ff.keep_bytes(key, SUFFIX.input, LIMIT.bytes_here, input)) end
+  if input_at ~= '' then ff.also(change, FIELD.input, ff.keep_bytes(key, SUFFIX.input, input_at, member.input)) end
   if member.edges then ff.also(change, FIELD.group, ff.fit(key, FIELD.group, group_of(member))) end
   if creation.deadline ~= '' then ff.also(change, FIELD.bounds, creation.deadline .. '\t') end
   ff.write_creation(change, creation)
@@ -334,7 +345,7 @@ local function make_member(call, flow_id, rank_text, awaits_seal, member)
   local situation = (awaits_seal ~= '' or has_group) and SITUATION.blocked_dependencies
     or creation.delay == '' and SITUATION.ready or SITUATION.delayed
   local due_at = situation == SITUATION.delayed and creation.delay or ''
-  local given = given_of(creation, member.input)
+  local given = given_of(creation, member.input_bytes)
   write_member(call, flow_id, rank_text, member, life_of(call, creation, situation, due_at, has_group), given)
   ff.enter_id(call, id)
   ff.tally(call, creation.lane_id, nil, situation)

@@ -138,6 +138,8 @@ export interface Operation<
   };
   /** Arguments that are bytes of an execution, and their slots; `step` for the value of a step. */
   readonly bytes?: Readonly<Record<string, ByteSlot | 'step'>>;
+  /** Executions that it creates as members of a flow; their inputs are bytes of theirs. */
+  newMembers?(args: z.output<Args>): readonly { readonly executionId: string; readonly inputPayload: Uint8Array }[];
   /** `adds`: a server whose memory is full refuses it. `frees`: it ends work and is accepted even then. */
   readonly memory: 'adds' | 'frees';
   /** Its position among the commands of different callers in one call; `any` keeps it. Default `any`. */

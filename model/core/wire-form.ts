@@ -10,8 +10,11 @@ export interface WireForm {
    * any number of texts.
    */
   readonly texts?: readonly string[];
-  /** The texts of a value; as many empty texts when it is absent. Bytes are allowed only with any number of texts. */
-  encode(value: unknown): readonly (string | Uint8Array)[];
+  /**
+   * The texts of a value; as many empty texts when it is absent. Bytes are allowed only with any number of texts.
+   * `nameOf` is the name under which the input of a new member was stored before the call, if it was.
+   */
+  encode(value: unknown, nameOf?: (member: object) => string | undefined): readonly (string | Uint8Array)[];
   /** The value of a text in an answer of a partition. */
   decode?(text: string, partition: string): unknown;
 }

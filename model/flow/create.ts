@@ -51,6 +51,7 @@ export const createFlow = operation({
       'graph',
     ],
   },
+  newMembers: ({ graph: { members } }) => members,
   memory: 'adds',
   order: 'first',
   createsWork({ building, graph: { members, edges } }) {

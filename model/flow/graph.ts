@@ -129,12 +129,22 @@ function sharedTextsOf(row: MemberArgs): readonly string[] {
   ];
 }
 
+type NameOf = Parameters<WireForm['encode']>[1];
+
+/** The id of a member and its input; or its id and the name of its input, separated by a tab, and the length. */
+function textsOfInput(row: MemberArgs, nameOf: NameOf): readonly (string | Uint8Array)[] {
+  const name = nameOf?.(row);
+  const id = memberOf(row.executionId);
+  return name === undefined ? [id, row.inputPayload] : [`${id}\t${name}`, String(row.inputPayload.byteLength)];
+}
+
 /**
  * The texts of members. They come in runs of members that differ in nothing but their ids and inputs: the length of the
  * run, what its members share, then the id, the input and the further texts of each.
  */
 export function textsOfMembers<Row extends MemberArgs>(
   rows: readonly Row[],
+  nameOf: NameOf,
   furtherOf: (row: Row) => readonly string[] = () => [],
 ): (string | Uint8Array)[] {
   const runs: { readonly shared: readonly string[]; readonly name: string; readonly rows: Row[] }[] = [];
@@ -148,7 +158,7 @@ export function textsOfMembers<Row extends MemberArgs>(
   return runs.flatMap((run) => [
     String(run.rows.length),
     ...run.shared,
-    ...run.rows.flatMap((row) => [memberOf(row.executionId), row.inputPayload, ...furtherOf(row)]),
+    ...run.rows.flatMap((row) => [...textsOfInput(row, nameOf), ...furtherOf(row)]),
   ]);
 }
 
@@ -186,12 +196,12 @@ export const graph = withWireForm(
     .default(EMPTY),
   {
     texts: ['...'],
-    encode(value) {
+    encode(value, nameOf) {
       const { members, edges, groups } = value as Graph;
       const policies = new Map(groups.map(({ downstreamExecutionId, policy }) => [downstreamExecutionId, policy]));
       return [
         String(members.length),
-        ...textsOfMembers(members),
+        ...textsOfMembers(members, nameOf),
         ...[...edgesByDownstream({ members, edges })].flatMap(([downstream, own]) => {
           const policy = policies.get(downstream);
           return [

@@ -42,6 +42,7 @@ export const growFlow = operation({
   ofSize: ['flow_limit_exceeded'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
   wire: { shared: [], each: ['flowId', 'creatorIdentity', 'graph'] },
+  newMembers: ({ graph: { members } }) => members,
   memory: 'adds',
   decide(view, { flowId, creatorIdentity, graph: part }, { now }) {
     const flow = uuidOfExecution(flowId);

@@ -49,10 +49,10 @@ const children = withWireForm(
     }),
   {
     texts: ['...'],
-    encode(value) {
+    encode(value, nameOf) {
       const rows = value as readonly Child[];
       const edgeOf = (row: Child): string[] => [`${shortIdOf(row.edgeId)}\t${row.dataPassingRef ?? ''}`];
-      return [String(rows.length), ...textsOfMembers(rows, edgeOf)];
+      return [String(rows.length), ...textsOfMembers(rows, nameOf, edgeOf)];
     },
   },
 );
@@ -117,6 +117,7 @@ export const spawnChildren = operation({
     shared: ['source', 'attemptIndex'],
     each: ['executionId', 'fence', 'flowId', 'policy', 'asNewGroup', 'children'],
   },
+  newMembers: ({ children }) => children,
   memory: 'adds',
   decide(view, args, { now }) {
     const execution = view.executions.get(args.executionId);

@@ -367,11 +367,16 @@ export class ValkeyBackend {
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
     const writer = new CallWriter(argv);
     let own: Parameters<typeof bytesKey>[2];
-    const stage: Stage = (slot, bytes) => {
-      const stored = stagedFromBytes === Infinity ? undefined : this.longBytes.placeOf(own, slot);
-      if (stored !== undefined) return stored.name;
-      // A value of a step that is not long is stored among the steps.
-      return slot === 'step' ? undefined : staging.place(bytesKey(this.prefix, slot, own), bytes);
+    const placeOf: LongBytes['placeOf'] = (owner, slot) =>
+      stagedFromBytes === Infinity ? undefined : this.longBytes.placeOf(owner, slot);
+    const stage: Stage = {
+      place: (slot, bytes) => {
+        const stored = placeOf(own, slot);
+        if (stored !== undefined) return stored.name;
+        // A value of a step that is not long is stored among the steps.
+        return slot === 'step' ? undefined : staging.place(bytesKey(this.prefix, slot, own), bytes);
+      },
+      nameOf: (member) => placeOf(member as typeof own, 'input')?.name,
     };
     for (const { name, args } of commands) {
       own = args as unknown as typeof own;

@@ -55,13 +55,15 @@ const BYTE_ARGUMENTS: Readonly<Record<string, readonly string[]>> = Object.fromE
   ]),
 );
 
-/** Total bytes in the bytes arguments of commands. */
+/** Total bytes in the bytes arguments of commands, and in the inputs of their new members. */
 export function bytesOf(commands: readonly ParsedCommand[]): number {
   let bytes = 0;
   for (const { name, args } of commands) {
     for (const argument of BYTE_ARGUMENTS[name] ?? []) {
       bytes += (args as unknown as Record<string, Uint8Array | undefined>)[argument]?.byteLength ?? 0;
     }
+    for (const { inputPayload } of operationNamed(name).newMembers?.(args as never) ?? [])
+      bytes += inputPayload.byteLength;
   }
   return bytes;
 }

@@ -7,7 +7,7 @@ import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { bytesKey } from './keys.js';
-import { newName, stagedKey } from './staging.js';
+import { newName, STAGED_FROM_BYTES, stagedKey } from './staging.js';
 import type { Answer } from './answers.js';
 import type { Transfers } from './transfers.js';
 import { bufferOf } from './wire.js';
@@ -15,12 +15,15 @@ import { bufferOf } from './wire.js';
 /** Life of stored bytes after each part, ms: other transfers have their turns before the next part, and before the call. */
 const STORED_FOR_MS = 5 * 60_000;
 
+/** Most bytes that leave in one write with their call. */
+const MOST_BYTES = LIMITS.maxClaimedInputBytes;
+
 /** Faults after which it is unknown what was stored. */
 const UNREACHED: ReadonlySet<string> = new Set<ErrorCode>(['call_timeout', 'transport_failed', 'backend_closed']);
 
 type Slot = ByteSlot | 'step';
 
-/** The arguments of a command. */
+/** The arguments of a command, or a new member. */
 type Args = Parameters<typeof bytesKey>[2];
 
 interface Long {
@@ -63,11 +66,12 @@ export class LongBytes {
 
   /** Removes what answered commands did not take over: they were refused, or repeated others. */
   removeLeft(commands: readonly ParsedCommand[], answers: readonly Answer[]): void {
-    commands.forEach(({ args }, index) => {
+    commands.forEach(({ name, args }, index) => {
       const answer = answers[index];
       // A command that met a fault may run later.
       if (answer === undefined || 'fault' in answer) return;
-      for (const { key } of this.places.get(args as unknown as Args)?.values() ?? []) this.transfers.remove(key);
+      for (const owner of [args as unknown as Args, ...(operationNamed(name).newMembers?.(args as never) ?? [])])
+        for (const { key } of this.places.get(owner)?.values() ?? []) this.transfers.remove(key);
     });
   }
 
@@ -103,15 +107,24 @@ export class LongBytes {
     }
   }
 
-  private longBytesOf({ name, args: given }: ParsedCommand): Long[] {
-    const args = given as unknown as Args & Readonly<Record<string, Uint8Array | undefined>>;
-    return Object.entries(operationNamed(name).bytes ?? {}).flatMap(([field, slot]) => {
-      const bytes = args[field];
-      if (bytes === undefined || bytes.byteLength <= LIMITS.maxClaimedInputBytes) return [];
-      const key = bytesKey(this.prefix, slot, args);
-      if (key === undefined) return [];
-      const name = newName();
-      return [{ args, slot, name, key: stagedKey(key, name), bytes }];
-    });
+  private longBytesOf({ name, args }: ParsedCommand): Long[] {
+    const { bytes: slots = {}, newMembers } = operationNamed(name);
+    const own = args as unknown as Args & Readonly<Record<string, Uint8Array | undefined>>;
+    const members = newMembers?.(args as never) ?? [];
+    const total = members.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0);
+    // Many short inputs are as long as a long one.
+    const mostBytes = total > LIMITS.maxPartBytes ? STAGED_FROM_BYTES : MOST_BYTES;
+    return [
+      ...Object.entries(slots).flatMap(([field, slot]) => this.longOf(own, slot, own[field], MOST_BYTES)),
+      ...members.flatMap((member) => this.longOf(member, 'input', member.inputPayload, mostBytes)),
+    ];
+  }
+
+  private longOf(args: Args, slot: Slot, bytes: Uint8Array | undefined, mostBytes: number): Long[] {
+    if (bytes === undefined || bytes.byteLength <= mostBytes) return [];
+    const key = bytesKey(this.prefix, slot, args);
+    if (key === undefined) return [];
+    const name = newName();
+    return [{ args, slot, name, key: stagedKey(key, name), bytes }];
   }
 }

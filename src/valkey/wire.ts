@@ -32,8 +32,13 @@ export type WireArgument = string | Buffer;
 
 type Args = Readonly<Record<string, unknown>>;
 
-/** Stages bytes outside of the call. @returns their place, or undefined if they stay in the call */
-export type Stage = (slot: ByteSlot | 'step', bytes: Buffer) => string | undefined;
+/** How the bytes of a command leave outside of its call. */
+export interface Stage {
+  /** Stages bytes. @returns their place, or undefined if they stay in the call */
+  readonly place: (slot: ByteSlot | 'step', bytes: Buffer) => string | undefined;
+  /** The name under which the input of a new member was stored before the call, if it was. */
+  readonly nameOf: (member: object) => string | undefined;
+}
 
 type Encoder = (argv: WireArgument[], args: Args, stage: Stage) => void;
 
@@ -63,7 +68,7 @@ function bytesEncoder({ name, optional }: Field, slot: ByteSlot | 'step'): Encod
       return;
     }
     const buffer = bufferOf(bytes);
-    const place = stage(slot, buffer);
+    const place = stage.place(slot, buffer);
     if (place === undefined) argv.push(BYTES_HERE, asText(buffer));
     else argv.push(place, String(buffer.length));
   };
@@ -113,8 +118,9 @@ function fieldEncoder(field: Field, slots: Readonly<Record<string, ByteSlot | 's
   const { texts = [] } = field.kind === 'form' ? field.form : {};
   if (field.kind === 'form' && (texts.length > 1 || texts[0] === '...')) {
     const { form } = field;
-    return (argv, args) => {
-      for (const text of form.encode(args[name])) argv.push(typeof text === 'string' ? text : asText(bufferOf(text)));
+    return (argv, args, { nameOf }) => {
+      for (const text of form.encode(args[name], nameOf))
+        argv.push(typeof text === 'string' ? text : asText(bufferOf(text)));
     };
   }
   const encode = textEncoder(field);
@@ -146,7 +152,7 @@ function encoderOf(name: OperationName, parts: readonly WirePart[]): Encoder {
   };
 }
 
-const NEVER_STAGED: Stage = () => undefined;
+const NEVER_STAGED: Stage = { place: () => undefined, nameOf: () => undefined };
 
 /** The shared arguments of a command, each after a line break; a test makes sure that none contains one. */
 const SHARED = byName((name) => {

@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, it, vi } from 'vitest';
 import { Proxy } from '../../fuzz/chaos/proxy.js';
-import { app, valkey, type App, type TaskContext } from '../../src/index.js';
+import { app, backoff, valkey, type App, type TaskContext } from '../../src/index.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const MIB = 1024 * 1024;
@@ -36,6 +36,8 @@ async function openApps(namespace: string): Promise<void> {
 
 const all = Array.from({ length: RUNS }, (_, run) => new Uint8Array(BYTES).fill(run));
 const echo = ({ input }: TaskContext<Uint8Array>): Uint8Array => input;
+/** One that crosses the link in more time than a call has. */
+const long = new Uint8Array(5 * MIB).fill(7);
 const isSame = (results: readonly Uint8Array[]): boolean =>
   results.every((result, run) => Buffer.compare(result, all[run] as Uint8Array) === 0);
 const crossed = (): void => {
@@ -52,6 +54,36 @@ it.each([0, 10])('a worker behind it that looks %i ahead gets inputs and gives r
   expect(isSame(await Promise.all(runs.map((run) => run.result())))).toBe(true);
   await vi.waitFor(() => expect(worker.stats()).toMatchObject({ completed: RUNS, lost: 0 }));
   crossed();
+});
+
+it('a worker behind it stores a long value of a step, and reads it in its next attempt', async () => {
+  await openApps('step');
+  let calls = 0;
+  const retry = { failures: 1, backoff: backoff.fixed(10) };
+  far.task('step', async ({ step, attempt }) => {
+    const stored = await step('long', () => {
+      calls++;
+      return long;
+    });
+    if (attempt === 1) throw new Error('again');
+    return stored.byteLength;
+  });
+  const run = await near.task('step', { retry }).run();
+  const worker = await far.worker({ slots: 1, leaseTtl: '20s' });
+  expect(await run.result()).toBe(long.byteLength);
+  expect([calls, worker.stats().lost]).toEqual([1, 0]);
+  expect(proxy.bytes.up).toBeLessThan(1.2 * long.byteLength);
+  expect(proxy.bytes.down).toBeLessThan(1.2 * long.byteLength);
+});
+
+it('a client behind it creates a flow with a long input', async () => {
+  await openApps('flow');
+  near.task('size', ({ input }: TaskContext<Uint8Array>) => input.byteLength);
+  await near.worker();
+  const size = far.task('size', ({ input }: TaskContext<Uint8Array>) => input.byteLength);
+  const flow = far.flow('flow', (f) => f.run(size, long));
+  expect(await flow.run().result()).toBe(long.byteLength);
+  expect(proxy.bytes.up).toBeLessThan(1.2 * long.byteLength);
 });
 
 it('a client behind it creates runs with long inputs, and gets their long results', async () => {

@@ -288,6 +288,53 @@ it('that are very long are removed when others of their batch could not be store
   );
 });
 
+/** Creates a flow of members with these inputs. */
+async function createFlow(inputs: readonly Buffer[], flowId = `{fp:0}:${randomUUID()}`) {
+  const members = inputs.map((inputPayload) => ({
+    executionId: `{fp:0}:${randomUUID()}`,
+    laneId: 'l',
+    executionKind: 'k',
+    inputPayload,
+  }));
+  const answer = await deployed.backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members } });
+  return { flowId, kind: answer.kind, ids: members.map(({ executionId }) => executionId) };
+}
+
+it('of new members of a flow, and of children, are stored in parts before the call', async () => {
+  const append = vi.spyOn(Valkey.prototype, 'append');
+  const inputs = [randomBytes(2 * LIMITS.maxPartBytes), long(), randomBytes(LIMITS.maxClaimedInputBytes + 1)];
+  const { flowId, ids } = await createFlow(inputs);
+  expect(append).toHaveBeenCalledTimes(1);
+  for (const [i, id] of ids.entries()) expect((await payloadOf(id)).equals(inputs[i] as Buffer)).toBe(true);
+  const repeated = await createFlow(inputs, flowId);
+  expect(repeated.kind).toBe('already_satisfied');
+  await vi.waitFor(async () => expect((await Promise.all(repeated.ids.map(lives))).flat()).toEqual([]));
+
+  const [{ executionId, leaseId, leaseEpoch, attemptId }] = (await claim(1)) as [ClaimedExecution];
+  const child = { executionId: `{fp:0}:${randomUUID()}`, laneId: 'l', executionKind: 'k', edgeId: randomUUID() };
+  await deployed.backend.spawnChildren({
+    ...{ executionId, fence: { leaseId, leaseEpoch, attemptId }, flowId },
+    children: [{ ...child, inputPayload: inputs[0] }],
+  });
+  expect(append).toHaveBeenCalledTimes(3);
+  expect((await payloadOf(child.executionId)).equals(inputs[0] as Buffer)).toBe(true);
+});
+
+it('of new members that did not arrive are sent with the call', async () => {
+  vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK'));
+  const inputs = [randomBytes(LIMITS.maxClaimedInputBytes + 1), long()];
+  const { ids } = await createFlow(inputs);
+  for (const [i, id] of ids.entries()) expect((await payloadOf(id)).equals(inputs[i] as Buffer)).toBe(true);
+});
+
+it('of many new members are stored before the call when they are long together', async () => {
+  const set = vi.spyOn(Valkey.prototype, 'set');
+  const inputs = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? randomBytes(20 * 1024) : randomBytes(100)));
+  const { ids } = await createFlow(inputs);
+  expect(set).toHaveBeenCalledTimes(20);
+  for (const [i, id] of ids.entries()) expect((await payloadOf(id)).equals(inputs[i] as Buffer)).toBe(true);
+});
+
 it('an execution whose payload was deleted from outside is not claimed: it is quarantined', async () => {
   const quarantined = () => deployed.admin.hkeys('ff:{fp:0}:quarantine');
   const lost = await create(long());
