@@ -140,11 +140,11 @@ export const LIMITS = {
   maxCarried: 64,
   maxCarriedBytes: 32 * 1024,
   /**
-   * The longest input that a claim carries, and the longest input or result that leaves in one write with its call, bytes.
+   * The longest input that a claim carries, and the most bytes of an argument that leave in one write with its call.
    * Longer ones move by themselves, so that calls and their answers are short on any link.
    */
   maxClaimedInputBytes: 32 * 1024,
-  /** Bytes of long inputs and results in one message to or from a server; longer ones travel in parts of this size. */
+  /** Bytes of long inputs, results and values of steps in one message to or from a server; longer ones travel in parts of this size. */
   maxPartBytes: 256 * 1024,
   /** Losses of an execution that lie further apart have causes of their own, ms. */
   lossMemoryMs: 3_600_000,

@@ -1,6 +1,6 @@
 /**
- * Stores payloads and results of more than 32 KiB before the call that uses them, by transfers. So no call carries them,
- * and nothing that is joined to a call waits for them.
+ * Stores bytes of more than 32 KiB (inputs, results, values of steps) before the call that uses them, by transfers. So no
+ * call carries them, and nothing that is joined to a call waits for them.
  */
 import type { ByteSlot } from '../../model/core/operation.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
