@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { present } from '../core/present.js';
-import { wireFormOf, withWireForm } from '../core/wire-form.js';
+import { wireFormOf, withWireForm, type WireForm } from '../core/wire-form.js';
 import { executionPolicy } from '../execution/policy.js';
 import { memberOf, partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';

@@ -3,6 +3,7 @@
  * call carries them, and nothing that is joined to a call waits for them.
  */
 import type { ByteSlot } from '../../model/core/operation.js';
+import { present } from '../../model/core/present.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
@@ -83,7 +84,7 @@ export class LongBytes {
     } catch (error) {
       // No call will name any of them.
       stores.forEach((store, index) => {
-        const remove = (): void => this.transfers.remove((all[index] as Long).key);
+        const remove = (): void => this.transfers.remove(present(all[index]).key);
         store.then(remove, remove);
       });
       throw error;
