@@ -3,6 +3,8 @@
  * arrives at the end and leaves at the front, at a cost that does not depend on the size; other changes cost two binary
  * searches and a move inside one small array. Nothing is allocated per entry.
  */
+import { present } from '../../model/core/present.js';
+
 /** Most entries of one array, so that both moving half of them and searching the list of arrays are cheap. */
 const MAX_CHUNK = 512;
 
@@ -55,7 +57,7 @@ export class OrderedIndex<Item> {
       else this.chunks.push({ scores: [score], ids: [id], items: [item] });
     } else {
       const index = this.chunkFor(score, id);
-      const chunk = this.chunks[index] as Chunk<Item>;
+      const chunk = present(this.chunks[index]);
       const at = placeIn(chunk, score, id);
       chunk.scores.splice(at, 0, score);
       chunk.ids.splice(at, 0, id);
@@ -89,8 +91,8 @@ export class OrderedIndex<Item> {
     const head: Item[] = [];
     for (const { scores, items } of this.chunks) {
       for (let i = 0; i < scores.length; i++) {
-        if (head.length >= limit || (scores[i] as number) > maxScore) return head;
-        head.push(items[i] as Item);
+        if (head.length >= limit || present(scores[i]) > maxScore) return head;
+        head.push(present(items[i]));
       }
     }
     return head;
@@ -102,7 +104,7 @@ export class OrderedIndex<Item> {
     for (const { scores, ids, items } of this.chunks) {
       for (const [i, score] of scores.entries()) {
         if (found.length >= limit || score > maxScore) return found;
-        found.push({ score, id: ids[i] as string, item: items[i] as Item });
+        found.push({ score, id: present(ids[i]), item: present(items[i]) });
       }
     }
     return found;
@@ -111,10 +113,10 @@ export class OrderedIndex<Item> {
   /** Items strictly after a position, lazily; the index must not change during the iteration. */
   *behind(score: number, id: string): Generator<Item, void, undefined> {
     for (let index = this.chunkFor(score, id), first = true; index < this.chunks.length; index++, first = false) {
-      const chunk = this.chunks[index] as Chunk<Item>;
+      const chunk = present(this.chunks[index]);
       let at = first ? placeIn(chunk, score, id) : 0;
       if (first && isAt(chunk, at, score, id)) at++;
-      for (; at < chunk.items.length; at++) yield chunk.items[at] as Item;
+      for (; at < chunk.items.length; at++) yield present(chunk.items[at]);
     }
   }
 
@@ -122,12 +124,12 @@ export class OrderedIndex<Item> {
   after(score: number, id: string, limit: number): Item[] {
     const found: Item[] = [];
     for (let index = this.chunkFor(score, id); index < this.chunks.length; index++) {
-      const chunk = this.chunks[index] as Chunk<Item>;
+      const chunk = present(this.chunks[index]);
       let at = found.length === 0 ? placeIn(chunk, score, id) : 0;
       if (isAt(chunk, at, score, id)) at++;
       for (; at < chunk.scores.length; at++) {
         if (found.length >= limit) return found;
-        found.push(chunk.items[at] as Item);
+        found.push(present(chunk.items[at]));
       }
     }
     return found;
@@ -137,16 +139,16 @@ export class OrderedIndex<Item> {
   *backwards(score: number, id: string | undefined): Generator<Item> {
     const from = id === undefined ? this.chunks.length - 1 : this.chunkFor(score, id);
     for (let index = Math.min(from, this.chunks.length - 1); index >= 0; index--) {
-      const chunk = this.chunks[index] as Chunk<Item>;
+      const chunk = present(this.chunks[index]);
       let at = index === from && id !== undefined ? placeIn(chunk, score, id) : chunk.scores.length;
-      while (at > 0) yield chunk.items[--at] as Item;
+      while (at > 0) yield present(chunk.items[--at]);
     }
   }
 
   /** Every entry, in order. */
   *positions(): Generator<Position> {
     for (const { scores, ids } of this.chunks) {
-      for (const [i, id] of ids.entries()) yield { score: scores[i] as number, id };
+      for (const [i, id] of ids.entries()) yield { score: present(scores[i]), id };
     }
   }
 
@@ -156,7 +158,7 @@ export class OrderedIndex<Item> {
     let high = this.chunks.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const chunk = this.chunks[middle] as Chunk<Item>;
+      const chunk = present(this.chunks[middle]);
       if (isBefore(chunk, chunk.scores.length - 1, score, id)) low = middle + 1;
       else high = middle;
     }
@@ -164,7 +166,7 @@ export class OrderedIndex<Item> {
   }
 
   private removeAt(index: number, at: number): void {
-    const { scores, ids, items } = this.chunks[index] as Chunk<Item>;
+    const { scores, ids, items } = present(this.chunks[index]);
     this.count -= 1;
     if (scores.length === 1) {
       if (index === 0) this.chunks.shift();
@@ -181,7 +183,7 @@ export class OrderedIndex<Item> {
   }
 
   private split(index: number): void {
-    const chunk = this.chunks[index] as Chunk<Item>;
+    const chunk = present(this.chunks[index]);
     const half = chunk.scores.length >>> 1;
     this.chunks.splice(index + 1, 0, {
       scores: chunk.scores.splice(half),
@@ -204,8 +206,8 @@ function isAt(chunk: Chunk<unknown>, at: number, score: number, id: string): boo
 
 /** Whether the entry is strictly before the position. Ids are ASCII, so text order is byte order. */
 function isBefore(chunk: Chunk<unknown>, at: number, score: number, id: string): boolean {
-  const entryScore = chunk.scores[at] as number;
-  return entryScore < score || (entryScore === score && (chunk.ids[at] as string) < id);
+  const entryScore = present(chunk.scores[at]);
+  return entryScore < score || (entryScore === score && present(chunk.ids[at]) < id);
 }
 
 /** Index of the first entry of the chunk that is not before the position. */
@@ -236,6 +238,6 @@ export function* merged<Item>(
     const head = heads[best];
     if (head === undefined || head.done === true) return;
     yield head.value;
-    heads[best] = (sources[best] as Iterator<Item, void, undefined>).next();
+    heads[best] = present(sources[best]).next();
   }
 }

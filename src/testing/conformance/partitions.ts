@@ -1,0 +1,262 @@
+/** Scenarios of partitions: batches, listings, the log, snapshots, due work, wakes, the clock and the end of a backend. */
+import assert from 'node:assert/strict';
+import { present } from '../../../model/core/present.js';
+import type { Wake } from '../../backend/backend.js';
+import { create, fenceOf, LANE, PARTITION, refused, soon, stateOf, take, type ConformanceScenario } from './steps.js';
+
+/** Whether the wake announces existing work, not work that this process is about to create. */
+const isStored = (wake: Wake): boolean => wake.kind !== 'work' || wake.arriving === undefined;
+
+export const partitionScenarios: readonly ConformanceScenario[] = [
+  {
+    name: 'a batch runs in order, each command with its own answer',
+    async run(engine) {
+      const executionId = engine.executionId();
+      const ids = { leaseId: engine.uuid(), attemptId: engine.uuid() };
+      const results = await engine.backend.execute([
+        {
+          name: 'createExecution',
+          args: {
+            executionId,
+            namespace: 'conformance',
+            laneId: LANE,
+            executionKind: 'kind',
+            creatorIdentity: 'suite',
+          },
+        },
+        {
+          name: 'claimForWorker',
+          args: { partition: PARTITION, laneId: LANE, workerId: 'worker', workerInstanceId: 'worker-1', claims: [ids] },
+        },
+        { name: 'renewLease', args: { executionId, fence: { ...ids, leaseEpoch: 9 } } },
+        { name: 'completeExecution', args: { executionId, fence: { ...ids, leaseEpoch: 1 } } },
+      ]);
+      assert.deepEqual(
+        results.map((result) => (result.ok ? result.outcome.kind : result.error.code)),
+        ['created', 'claimed', 'stale_lease', 'completed'],
+      );
+      assert.equal(await stateOf(engine, executionId), 'completed');
+    },
+  },
+  {
+    name: 'a batch with a malformed command does nothing',
+    async run(engine) {
+      const executionId = await create(engine);
+      const error = await refused(
+        engine.backend.execute([
+          { name: 'cancelExecution', args: { executionId, reason: 'r', source: 'operator_override' } },
+          { name: 'promoteDelayed', args: { executionId: 'no id' } },
+        ]),
+        'invalid_input',
+      );
+      assert.equal(error.detail['field'], 'executionId');
+      assert.equal(await stateOf(engine, executionId), 'waiting');
+    },
+  },
+  {
+    name: 'executions and lanes are listed in order, page by page',
+    async run(engine) {
+      const ids = [];
+      for (const laneId of ['b', 'a', 'b', 'c']) ids.push(await create(engine, { laneId }));
+      ids.sort();
+      const first = await engine.backend.listExecutions({ partition: PARTITION, limit: 3 });
+      assert.deepEqual([first.executions, first.nextCursor], [ids.slice(0, 3), ids[2]]);
+      const second = await engine.backend.listExecutions({ partition: PARTITION, limit: 3, cursor: first.nextCursor });
+      assert.deepEqual([second.executions, second.nextCursor], [ids.slice(3), undefined]);
+      assert.deepEqual((await engine.backend.listLanes({ limit: 2 })).lanes, ['a', 'b']);
+      assert.deepEqual((await engine.backend.listLanes({ limit: 2, cursor: 'b' })).lanes, ['c']);
+      assert.deepEqual(await engine.backend.listPartitionLanes({ partition: PARTITION }), ['a', 'b', 'c']);
+    },
+  },
+  {
+    name: 'the log says what happened, in order, without gaps',
+    async run(engine) {
+      const executionId = await create(engine, { policy: { retryPolicy: { maxRetries: 2 } }, tags: { 'a.b': 'c' } });
+      await engine.backend.failExecution({ executionId, fence: fenceOf(await take(engine)), failureReason: 'broken' });
+      const { events, next, end, atEnd } = await engine.backend.readLog({ partition: PARTITION });
+      assert.deepEqual(
+        events.map(({ sequence }) => sequence),
+        [1, 2, 3],
+      );
+      assert.deepEqual([next, atEnd], [end, true]);
+      assert.deepEqual(
+        events.map(({ event }) => event.type),
+        ['execution_created', 'execution_claimed', 'retry_scheduled'],
+      );
+      const first = await engine.backend.readLog({ partition: PARTITION, limit: 1 });
+      const second = await engine.backend.readLog({ partition: PARTITION, after: first.next, limit: 1 });
+      assert.deepEqual([first.atEnd, second.events[0]?.sequence], [false, 2]);
+      assert.deepEqual((await engine.backend.readLog({ partition: PARTITION, after: end })).events, []);
+    },
+  },
+  {
+    name: 'a reader that fell behind the log is told where to begin',
+    options: { logMaxEntries: 10 },
+    async run(engine) {
+      const executionId = await create(engine);
+      const owner = fenceOf(await take(engine));
+      // Far more than are kept, because a backend may trim its log in large pieces.
+      for (let i = 0; i < 20; i++)
+        await engine.backend.execute(
+          Array.from({ length: 100 }, () => ({ name: 'renewLease' as const, args: { executionId, fence: owner } })),
+        );
+      const error = await refused(engine.backend.readLog({ partition: PARTITION }), 'cursor_too_old');
+      const after = present(error.detail['earliest']);
+      const { events, atEnd } = await engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 });
+      assert.deepEqual([events.at(-1)?.sequence, atEnd], [2_002, true]);
+    },
+  },
+  {
+    name: 'a snapshot has every execution and flow with all its facts, page by page, and the position of each page',
+    async run(engine) {
+      const { backend } = engine;
+      const flowId = engine.executionId();
+      await backend.createFlow({ flowId, flowKind: 'etl', namespace: 'conformance' });
+      const ids = [
+        await create(engine, { tags: { 'a.b': 'c' }, inputPayload: new Uint8Array(70) }),
+        await create(engine),
+      ];
+      const read = (args: object = {}) => backend.readSnapshot({ partition: PARTITION, ...args });
+      const first = await read({ limit: 1 });
+      assert.deepEqual(
+        [first.flows.map(({ flow, flowKind }) => [flow, flowKind]), first.executions, first.nextCursor],
+        [[[flowId.slice(-36), 'etl']], [], 'execution:'],
+      );
+      const second = await read({ cursor: 'execution:', limit: 1 });
+      const [created] = second.executions;
+      assert.equal(created?.executionId, [...ids].sort()[0]);
+      assert.equal(second.nextCursor, `execution:${created?.executionId}`);
+      const taken = await take(engine);
+      await backend.failExecution({
+        ...{ executionId: taken.executionId, fence: fenceOf(taken) },
+        failureReason: 'why',
+      });
+      const last = await read({ cursor: 'execution:' });
+      assert.deepEqual(
+        last.executions.map(({ executionId }) => executionId),
+        [...ids].sort(),
+      );
+      const failed = last.executions.find(({ executionId }) => executionId === taken.executionId);
+      assert.deepEqual(
+        [failed?.situation, failed?.failureReason, failed?.totalAttemptCount, failed?.laneId, last.nextCursor],
+        ['failed', 'why', 1, LANE, undefined],
+      );
+      const whole = last.executions.find(({ executionId }) => executionId === ids[0]);
+      assert.deepEqual([whole?.payloadBytes, { ...whole?.tags }], [70, { 'a.b': 'c' }]);
+      // Each page has a log position: events after that of the second page explain the difference in the third.
+      const { events, end } = await backend.readLog({ partition: PARTITION, after: second.position });
+      assert.deepEqual(
+        events.map(({ event }) => event.type),
+        ['execution_claimed', 'execution_failed'],
+      );
+      assert.equal(last.position, end);
+      await refused(read({ cursor: 'execution:nobody' }), 'invalid_input');
+    },
+  },
+  {
+    name: 'what is due is applied where it is listed, and it is told when to look again',
+    async run(engine) {
+      const executionId = await create(engine, { delayUntil: engine.now() + 1_000 });
+      const apply = () => engine.backend.applyDue({ partition: PARTITION });
+      const early = await apply();
+      assert.deepEqual(early.kind === 'applied' && [early.promoted, early.nextDueAt], [0, engine.now() + 1_000]);
+      engine.setTime(engine.now() + 1_000);
+      const due = await apply();
+      assert.deepEqual(due.kind === 'applied' && [due.promoted, due.nextDueAt], [1, undefined]);
+      assert.equal(await engine.backend.readExecutionState({ executionId }), 'waiting');
+    },
+  },
+  {
+    name: 'whoever waits for a lane is woken by its work, and by timers',
+    async run(engine) {
+      const wakes: Wake[] = [];
+      const stop = await engine.backend.onWake([LANE], (wake) => {
+        if (isStored(wake)) wakes.push(wake);
+      });
+      const until = (kind: Wake['kind']): Promise<void> =>
+        soon(() => wakes.some((wake) => wake.kind === kind), `no wake of kind ${kind}`);
+      await create(engine, { laneId: 'other' });
+      await create(engine);
+      await until('work');
+      assert.deepEqual(
+        wakes.find(({ kind }) => kind === 'work'),
+        {
+          kind: 'work',
+          laneId: LANE,
+          partition: PARTITION,
+          executionKind: 'kind',
+          priority: 0,
+          requiredCapabilities: [],
+        },
+      );
+      await create(engine, { delayUntil: engine.now() + 1_000 });
+      await until('timer');
+      stop();
+    },
+  },
+  {
+    name: 'a wake says what its work needs, and comes only for work that still waits at the end of the step',
+    async run(engine) {
+      const wakes: Wake[] = [];
+      const stop = await engine.backend.onWake([LANE, 'taken'], (wake) => {
+        if (isStored(wake)) wakes.push(wake);
+      });
+      const creationOf = (laneId: string) => ({
+        name: 'createExecution' as const,
+        args: {
+          executionId: engine.executionId(),
+          namespace: 'conformance',
+          laneId,
+          executionKind: 'kind',
+          creatorIdentity: 'suite',
+        },
+      });
+      await engine.backend.execute([
+        creationOf('taken'),
+        {
+          name: 'claimForWorker',
+          args: {
+            partition: PARTITION,
+            laneId: 'taken',
+            workerId: 'worker',
+            workerInstanceId: 'worker-1',
+            claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
+          },
+        },
+      ]);
+      await create(engine, { policy: { routingRequirements: { requiredCapabilities: ['gpu', 'eu'] } } });
+      await soon(() => wakes.some(({ kind }) => kind === 'work'), 'no wake');
+      assert.deepEqual(
+        wakes.filter(({ kind }) => kind === 'work'),
+        [
+          {
+            kind: 'work',
+            laneId: LANE,
+            partition: PARTITION,
+            executionKind: 'kind',
+            priority: 0,
+            requiredCapabilities: ['eu', 'gpu'],
+          },
+        ],
+      );
+      stop();
+    },
+  },
+  {
+    name: 'the clock of the store is the clock of the engine',
+    async run(engine) {
+      assert.equal(await engine.backend.serverTime(), engine.now());
+      await engine.backend.ping();
+    },
+  },
+  {
+    name: 'a closed backend says so',
+    async run(engine) {
+      await engine.backend.close();
+      await engine.backend.close();
+      await refused(engine.backend.listPartitionLanes({ partition: PARTITION }), 'backend_closed');
+      await refused(engine.backend.promoteDelayed({ executionId: engine.executionId() }), 'backend_closed');
+      await refused(engine.backend.ping(), 'backend_closed');
+    },
+  },
+];
