@@ -11,18 +11,18 @@ import { boundText } from '../../util/text.js';
 import { failureOf } from '../runs/failure.js';
 import type { FlowChild } from './flow.js';
 
-/** Bytes of the message of a member that others name. */
+/** Longest message of a member in the row of another, bytes. */
 const MAX_MESSAGE_BYTES = 500;
-/** Members that a skipped one names. */
+/** Most members that the row of a skipped member names. */
 const MAX_NAMED = 10;
 
-/** A row for errors and explanations, which name several. */
+/** The row in errors and explanations, which name several members. */
 export const failedMemberOf = (row: FlowChild): FailedMember => ({
   ...row,
   message: boundText(row.message, MAX_MESSAGE_BYTES),
 });
 
-/** Makes the rows of one list. Members that are looked at for several rows are read once. */
+/** Makes the rows of one list. A member that several rows need is read once. */
 export class ChildRows {
   private readonly blamed = new Map<string, Promise<readonly FailedMember[]>>();
 
@@ -52,7 +52,7 @@ export class ChildRows {
     }
   }
 
-  /** The row of a member. More is read only where the list of members does not have its reason. */
+  /** The row of a member. The execution is read only if the list does not have the reason of its end. */
   async ofMember(member: FlowMember): Promise<FlowChild> {
     const { executionId, executionKind, publicState, cancellationReason = '' } = member;
     const row = { id: executionId, task: executionKind, state: publicState, category: undefined };
@@ -69,7 +69,7 @@ export class ChildRows {
     }
   }
 
-  /** The members that kept a skipped one from running, at most ten. Between them and it, members can be skipped too. */
+  /** The members that caused a member to be skipped, at most ten, also through other skipped members. */
   culpritsOf(executionId: string): Promise<readonly FailedMember[]> {
     let found = this.blamed.get(executionId);
     if (found === undefined) this.blamed.set(executionId, (found = this.blame(executionId)));
@@ -85,7 +85,7 @@ export class ChildRows {
       const own =
         publicState === 'skipped'
           ? await this.culpritsOf(upstream)
-          : // One that was replayed since is to blame no longer.
+          : // An upstream that was replayed and runs again is no cause any more.
             publicState === 'failed' || publicState === 'cancelled' || publicState === 'expired'
             ? [failedMemberOf(await this.of(info))]
             : [];
@@ -95,7 +95,7 @@ export class ChildRows {
     return [...culprits.values()].slice(0, MAX_NAMED);
   }
 
-  /** The members whose results it needed, and that ended without. */
+  /** The upstreams that ended without the result that the execution needed. */
   private async *impossibleUpstreams(executionId: string): AsyncGenerator<string, void, undefined> {
     const { backend, call } = this;
     let cursor: string | undefined;

@@ -1,26 +1,26 @@
 /**
- * Of the members that ended badly, those that make their flow a failed one. A member does not when all that depended on
- * it went on without it, or need not have run themselves: it lost a race, or its parent dealt with its failure.
+ * Which of the members that ended badly make their flow fail. A member does not if everything that depended on it
+ * continued without it, or was not needed itself: it lost a race, or its parent handled its failure.
  */
 import type { EdgeSnapshot, FlowMember } from '../../../model/flow/reads.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Listed } from './listed-members.js';
 
-/** Whether a member may have gone on without another: its group was a race, or it called children. */
+/** Whether a member may have continued without one of its upstreams: its group was a race, or it has children. */
 const hasRaced = ({ group }: FlowMember): boolean =>
   group !== undefined && (group.round > 0 || (group.policy.kind !== 'all_of' && group.groupState === 'satisfied'));
 
-/** Whether the member at the end of an edge went on without the one at its beginning. */
+/** Whether the downstream of an edge continued without its upstream. */
 function wentOnWithout({ edgeState, late, round }: EdgeSnapshot, { group, publicState }: FlowMember): boolean {
-  // What it took was replayed since, and lost.
+  // The downstream used the result of the upstream, which ended badly only in a later replay.
   if (edgeState === 'satisfied' && !late) return false;
   if (round > 0) return publicState === 'completed';
-  // The group of a parent is that of its children: it has run.
+  // The group of a parent is the group of its children: the parent has run.
   return group !== undefined && (group.round > 0 || group.groupState === 'satisfied');
 }
 
 /**
- * At most `limit` of them. Edges are read only of a flow in which some member went on without another.
+ * At most `limit` of them. Edges are read only if some member of the flow may have continued without an upstream.
  *
  * @param all all members of the flow
  * @param bad those of them that ended badly

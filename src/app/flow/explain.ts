@@ -1,4 +1,4 @@
-/** Why a flow does not go on: what its members that could run wait for, and which of them did not complete. */
+/** Explains why a flow does not progress: what its free members wait for, and which members did not complete. */
 import type { FlowMember } from '../../../model/flow/reads.js';
 import type { Explanation } from '../../engine/explain.js';
 import { describeMembers } from '../../shared/errors.js';
@@ -16,10 +16,10 @@ import {
   type Listed,
 } from './listed-members.js';
 
-/** Members that the sentence is about. */
+/** Most members that the sentence names. */
 const MAX_TOLD = 3;
 
-/** Whether other members have to complete before it goes on. */
+/** Whether the member waits for other members. */
 const waitsForOthers = ({ group }: FlowMember): boolean => group?.groupState === 'pending';
 
 /** @param explained explains one member */
@@ -30,7 +30,7 @@ export async function explainFlow(
 ): Promise<FlowExplanation> {
   const { free, waiting, bad } = await sorted(listed, flow);
   const state = stateBy(flow, bad.length);
-  // Of a flow that is still being built, no member is free to run.
+  // While a flow is being built, none of its members is free to run.
   const shown = (free.length > 0 ? free : waiting).slice(0, MAX_NAMED);
   const [members, failed] = await Promise.all([
     Promise.all(
@@ -44,7 +44,7 @@ export async function explainFlow(
   return { state, members, ...counts, failed, sentence };
 }
 
-/** The members by what they say about the flow. */
+/** The members of a flow: those free to run, those that wait for others, and those that make it fail. */
 async function sorted(listed: Listed, flow: FlowSnapshot) {
   const [free, waiting, bad] = [[] as FlowMember[], [] as FlowMember[], [] as FlowMember[]];
   if (!isLive(flow) && flow.publicFlowState === 'completed') return { free, waiting, bad };
@@ -54,7 +54,7 @@ async function sorted(listed: Listed, flow: FlowSnapshot) {
     for (const member of page) {
       all.push(member);
       if (!hasEnded(member)) (waitsForOthers(member) ? waiting : free).push(member);
-      // Of a cancelled flow, the members that it cancelled say nothing more.
+      // Members that were cancelled with the flow explain nothing.
       else if (endedBadly(member) && !(isCancelled && member.publicState === 'cancelled')) bad.push(member);
     }
   return { free, waiting, bad: await decidingOf(listed, all, bad) };

@@ -1,4 +1,4 @@
-/** Creating flows: where each goes, and how much of it goes in one call. */
+/** Creates flows: chooses the partition, and divides a large flow into several calls. */
 import { executionIdOf, partitionOfExecution } from '../../../model/ids.js';
 import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
 import type { Backend } from '../../backend/backend.js';
@@ -46,7 +46,7 @@ export class FlowCreator {
     const now = hasDelay ? await this.call(() => this.serverClock.now()) : 0;
     const memberIds = new FlowIds(flowId);
     const budgets = requested.members.flatMap(({ meters }) => meters.budgets);
-    // Members wait for their budgets: a flow is created whole.
+    // An exhausted budget refuses no member: members wait for it, because a flow is created whole.
     if (budgets.length > 0) await budgetsReady(this.options.surroundings, budgets, false);
     const parts = partsOf(graph, requested.members, { namespace, now, ids: memberIds });
     if (parts.length === 1)
@@ -57,7 +57,7 @@ export class FlowCreator {
     return new KnownFlowRun(this.options.surroundings, flowId, !isNew, isNew ? requested.tags : undefined);
   }
 
-  /** Makes the rest of a flow that takes more than one call. Nothing of it runs before all of it is there. */
+  /** Creates the remaining parts of a flow that needs several calls. No member runs before the flow is complete. */
   private async build(flowId: string, { ownId }: RequestedFlow, parts: readonly Part[]): Promise<void> {
     const { creatorIdentity } = this.options;
     try {
@@ -66,7 +66,7 @@ export class FlowCreator {
       await this.call(() => this.backend.sealFlow({ flowId }));
       await this.call(() => this.backend.closeFlow({ flowId }));
     } catch (error) {
-      // With an id of its own it can be gone on with; without, nobody will.
+      // A caller with the same own id can complete the flow later. Without an own id, no caller could.
       const reason = 'it could not be created as a whole';
       if (ownId === undefined) await this.backend.cancelFlowHeader({ flowId, reason }).catch(() => undefined);
       throw error;
@@ -82,7 +82,7 @@ export class FlowCreator {
     return executionIdOf(partitionOfFlow(uuid, this.backend.partitions.count), uuid);
   }
 
-  /** Creates the flow; false when it was there before. */
+  /** Creates the flow; false if it existed. */
   private async begin(flowId: string, requested: RequestedFlow, parts: readonly Part[]): Promise<boolean> {
     const { namespace, creatorIdentity } = this.options;
     const { flow, tags, ownId } = requested;
@@ -101,7 +101,7 @@ export class FlowCreator {
     return outcome.kind === 'created' || ownId === undefined;
   }
 
-  /** Whether the flow that was there is still to be built. @throws RunIdConflictError */
+  /** Whether the existing flow is incomplete. @throws RunIdConflictError if it was created with another input */
   private async checkSame(flowId: string, { flow, digest }: RequestedFlow): Promise<boolean> {
     const known = await this.call(() => this.backend.describeFlow({ flowId }));
     if (known !== undefined && storedIn(known.tags).input !== digest) throw new RunIdConflictError(flowId, flow, 'id');

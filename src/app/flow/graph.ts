@@ -1,4 +1,4 @@
-/** A flow as its builder wrote it: the nodes in their order, and what each waits for. */
+/** The graph of a flow: its nodes in the order of their declaration, and the nodes that each of them waits for. */
 import { LIMITS } from '../../../model/limits.js';
 import { needList, checkWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -18,18 +18,18 @@ export interface GraphNode {
   readonly task: TaskDefinition;
   readonly template: Template;
   readonly options: Omit<NodeOptions, 'after'>;
-  /** The nodes that it waits for, by their numbers; each once. Results are labelled with these numbers. */
+  /** Indexes of the nodes that it waits for, each once. The results of these nodes are labelled with their indexes. */
   readonly upstreams: readonly number[];
   readonly policy: Policy;
 }
 
 export interface Graph {
   readonly nodes: readonly GraphNode[];
-  /** What the flow gives: a value in which results of nodes stand; nothing when its builder gave nothing. */
+  /** The result of the flow, with holes for results of nodes; undefined if the builder returned nothing. */
   readonly output: Template | undefined;
 }
 
-/** Stands for the result of one node, or of a group. */
+/** A placeholder for the result of one node, or of a group. */
 class Reference {
   constructor(
     readonly graph: GraphBuilder,
@@ -38,7 +38,7 @@ class Reference {
     readonly task = '',
   ) {}
 
-  /** In a text, a sum or a comparison there is no result to put in. */
+  /** A placeholder in a text, a sum or a comparison could never be replaced by the result. */
   [Symbol.toPrimitive](): never {
     return this.refuseUse();
   }
@@ -55,7 +55,7 @@ class Reference {
   }
 }
 
-/** Levels of objects and lists in which nodes are looked for. */
+/** How deep objects and lists are searched for nodes. */
 const MAX_LEVELS = 1_000;
 
 const NODE_OPTIONS = { after: true, delay: true, priority: true, tags: true } as const;
@@ -73,7 +73,7 @@ export function graphOf<Input>(
   const output = build(builder, input);
   if (typeof (output as PromiseLike<unknown> | undefined)?.then === 'function') {
     builder.end();
-    // It goes on, and may fail: nobody waits for it.
+    // The promise is not awaited; its rejection must not end the process.
     disown(output);
     throw new InvalidDefinitionError(
       `${builder.where}: its builder must not be asynchronous`,
@@ -119,7 +119,7 @@ class GraphBuilder implements FlowBuilder {
     return this.group('quorum', nodes, options, (onSatisfied) => ({ kind: 'quorum', k, onSatisfied }));
   }
 
-  /** The builder has come to its end: no node can be added. */
+  /** Call this when the builder has returned: no further node can be declared. */
   end(): void {
     this.hasEnded = true;
   }
@@ -183,7 +183,7 @@ class GraphBuilder implements FlowBuilder {
     return new Reference(this, nodes, policy, task) as never;
   }
 
-  /** Takes the references out of a value. */
+  /** Replaces the references in a value by holes. */
   private read(where: string, value: unknown): { readonly template: Template; readonly references: Reference[] } {
     const references: Reference[] = [];
     const holes: Hole[] = [];
@@ -212,12 +212,12 @@ class GraphBuilder implements FlowBuilder {
   }
 }
 
-/** What JSON writes as it stands: lists, and objects without a class, of whatever realm. */
+/** Whether JSON writes the value member by member: a list, or an object without a class, of any realm. */
 function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   if (Array.isArray(value)) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
-  // Behind the prototype of plain objects there is none; behind that of a class there is.
+  // `Object.prototype` of every realm has no prototype; the prototype of a class has one.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 

@@ -1,4 +1,4 @@
-/** What a flow keeps of itself in its tags, for callers who come later or from elsewhere. */
+/** The facts that a flow stores in its tags, for later callers and for other processes. */
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../../../model/limits.js';
 import { encode, VALUES_HINT } from '../../shared/codec.js';
@@ -11,12 +11,12 @@ const INPUT = `${RESERVED_TAGS}input`;
 
 export interface StoredOfFlow {
   readonly output: Template | undefined;
-  /** A digest of the input; two inputs with one digest are the same. */
+  /** A digest of the input; inputs with the same digest count as equal. */
   readonly input: string;
   readonly ownId: string | undefined;
 }
 
-/** @throws InvalidDefinitionError when the output is no JSON, or too large to be kept */
+/** @throws InvalidDefinitionError if the output cannot be written as JSON, or is too large for a tag */
 export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): Record<string, string> {
   const tags: Record<string, string> = { [INPUT]: input };
   if (ownId !== undefined) tags[OWN_ID_TAG] = ownId;
@@ -34,10 +34,10 @@ export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): R
   return { ...tags, [OUTPUT]: Buffer.from(bytes).toString() };
 }
 
-/** Whether a flow with these tags was run by an app; the children of a handler are a flow too. */
+/** Whether an app started the flow with these tags; the children of a handler are a flow too. */
 export const isOfApp = (tags: Readonly<Record<string, string>>): boolean => Object.hasOwn(tags, INPUT);
 
-/** @throws EngineError `corruption` when what is stored is no template */
+/** @throws EngineError `corruption` if the stored output is no template */
 export function storedIn(tags: Readonly<Record<string, string>>): StoredOfFlow {
   const text = tags[OUTPUT];
   return {

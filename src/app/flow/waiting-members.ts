@@ -1,10 +1,10 @@
-/** Of a flow that is created whole: which members wait for others, and where each will wait for a worker. */
+/** The waiting members of a flow that one call creates, and the place where each will wait for a worker. */
 import type { WaitingMember } from '../../engine/local-flows.js';
 import { localOfferOf } from '../tasks/offer.js';
 import type { Graph, Policy } from './graph.js';
 import type { FlowIds } from './ids.js';
 
-/** Those whose claims can travel with completions. */
+/** Members that can be claimed in the call that completes their last upstream. */
 export function waitingMembersOf({ nodes }: Graph, partition: string, ids: FlowIds): WaitingMember[] {
   return nodes.flatMap(({ task, upstreams, policy }) => {
     const work = upstreams.length === 0 ? undefined : localOfferOf(partition, task);

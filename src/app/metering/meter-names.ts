@@ -1,4 +1,4 @@
-/** What a run's budgets and quotas are called where they are defined: by its task, for the input that it was created with. */
+/** The names of a run's budgets and quotas, from the definition of its task and the input of the run. */
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { Backend } from '../../backend/backend.js';
 import { decode } from '../../shared/codec.js';
@@ -7,7 +7,7 @@ import type { TaskDefinition } from '../tasks/task.js';
 import { metersOfRun, type RunMeters } from './meters.js';
 import { quotaNames } from './quota.js';
 
-/** What the budgets and quotas of a run are; nothing where its task is not known, or has others by now. */
+/** The budgets and quotas of a run; none if its task is unknown, or does not accept the input any more. */
 async function metersOf(
   backend: Backend,
   task: TaskDefinition | undefined,
@@ -18,14 +18,14 @@ async function metersOf(
   try {
     return metersOfRun(task, decode({ bytes: inputPayload, encoding: payloadEncoding }));
   } catch {
-    // A definition that has changed since may not take the input.
+    // The definition may have changed after the run was created.
     return NONE;
   }
 }
 
 const NONE: RunMeters = { budgets: [], quotas: [] };
 
-/** By id. */
+/** The names of its budgets and quotas, by id. */
 export async function meterNamesOf(
   backend: Backend,
   task: TaskDefinition | undefined,

@@ -1,4 +1,4 @@
-/** What a run is metered by: the quotas and the budgets of its task, for its input. */
+/** The meters of a run: the quotas and budgets of its task, for its input. */
 import type { AppBudget } from './budget.js';
 import type { PolicyInput } from '../tasks/policy.js';
 import { keyedQuotasOf, quotasOfRun, type RunQuota } from './quota.js';
@@ -10,13 +10,13 @@ export interface RunMeters {
   readonly budgets: readonly AppBudget[];
 }
 
-/** @throws InvalidInputError when the input has no key for a quota, or no budget */
+/** @throws InvalidInputError if the input has no key for a quota, or no budget */
 export const metersOfRun = ({ name, quotas, budget }: TaskDefinition, input: unknown): RunMeters => ({
   quotas: quotasOfRun(name, quotas, input),
   budgets: budgetsOfRun(name, budget, input),
 });
 
-/** The policy of a run with what meters it, if anything does. */
+/** The policy of a run, with its meters if it has any. */
 export function meteredPolicy(
   policy: PolicyInput | undefined,
   namespace: string,

@@ -1,4 +1,4 @@
-/** Limits of a task, per key: how they are said, and the quota policies that they stand for. */
+/** Quotas of a task, per key: their options, and the quota policies of the engine that implement them. */
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../../../model/limits.js';
 import type { KeyedQuota } from '../../../model/metering/meters.js';
@@ -39,7 +39,7 @@ export interface TaskQuota<In = unknown> {
 
 export type WhenFull = 'queue' | 'drop' | 'cancel_oldest';
 
-/** A limit as the app keeps it. */
+/** A checked quota. */
 export interface QuotaDefinition {
   readonly name: string;
   readonly per: ((input: unknown) => unknown) | undefined;
@@ -47,10 +47,10 @@ export interface QuotaDefinition {
   readonly whenFull: WhenFull;
 }
 
-/** A limit of one run: whose it is. */
+/** A quota of one run, with its key. */
 export interface RunQuota {
   readonly name: string;
-  /** Absent where the limit is for all runs. */
+  /** Absent if all runs share the limit. */
   readonly key: string | undefined;
   readonly limits: QuotaDefinition['limits'];
   readonly whenFull: WhenFull;
@@ -135,29 +135,29 @@ function keyOf(taskName: string, per: (input: unknown) => unknown, input: unknow
   throw new InvalidInputError(taskName, `quota.per must return a string of 1 to ${MAX_KEY_BYTES} bytes for it`);
 }
 
-/** The policy that a limit stands for: one per namespace, name, limit and key, whichever process asks. */
+/** The id of the engine's policy for a quota: the same in every process for equal namespace, name, limits and key. */
 export function policyIdOf(namespace: string, { name, key, limits }: RunQuota): string {
   const { windowSeconds, maxRequestsPerWindow, maxConcurrent } = limits;
   const parts = [namespace, name, windowSeconds, maxRequestsPerWindow, maxConcurrent, key ?? null];
   const hex = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
-  // Of version 8: a UUID that its maker fills.
+  // Version 8 is for UUIDs with custom contents.
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** What the limits of a run are called, by the ids of their policies. */
+/** The names of the quotas of a run, by the ids of their policies. */
 export const quotaNames = (namespace: string, quotas: readonly RunQuota[]): [string, string][] =>
   quotas.map((quota) => {
     const { name, key } = quota;
     return [policyIdOf(namespace, quota), key === undefined ? shown(name) : `${shown(name)} for ${shown(key)}`];
   });
 
-/** The limits of a run, for its policy; each once. */
+/** The quotas of a run for its policy, each once. */
 export function keyedQuotasOf(namespace: string, quotas: readonly RunQuota[]): KeyedQuota[] {
   const byId = new Map(quotas.map((quota) => [policyIdOf(namespace, quota), quota.limits]));
   return [...byId].map(([quotaPolicyId, limits]) => ({ quotaPolicyId, ...limits }));
 }
 
-/** How it stands with the limits of a run. @throws EngineError what the backend throws */
+/** The current use of the quotas of a run. @throws EngineError what the backend throws */
 export async function usesOf(backend: Backend, namespace: string, quotas: readonly RunQuota[]): Promise<QuotaUse[]> {
   return Promise.all(
     quotas.map(async (quota) => {
@@ -177,13 +177,13 @@ export async function usesOf(backend: Backend, namespace: string, quotas: readon
   );
 }
 
-/** The quota that drops or cancels runs when it is full, where one does. */
+/** The quota that drops or cancels runs when it is full, if there is one. */
 export const strictQuotaOf = <Quota extends Pick<QuotaDefinition, 'whenFull'>>(
   quotas: readonly Quota[],
 ): (Quota & { readonly whenFull: Exclude<WhenFull, 'queue'> }) | undefined =>
   quotas.find((quota): quota is Quota & { whenFull: Exclude<WhenFull, 'queue'> } => quota.whenFull !== 'queue');
 
-/** How many more runs a quota lets in at this moment; those that wait count against it. */
+/** How many more runs a quota admits at this moment; waiting runs count against it. */
 export async function roomOf(backend: Backend, namespace: string, quota: RunQuota): Promise<number> {
   const uses = await usesOf(backend, namespace, [quota]);
   const rooms = uses.flatMap(({ concurrency, rate, held, started }) => [

@@ -60,13 +60,13 @@ export function taskBudgetOf(where: string, given: unknown): TaskBudgetDefinitio
   return { of, isRefusing: whenExhausted === 'refuse' };
 }
 
-/** Budgets as a list; nothing for anything else. */
+/** The budgets as a list; undefined for any other value. */
 function listed(value: unknown): readonly AppBudget[] | undefined {
   const list: unknown[] = Array.isArray(value) ? value : [value];
   return list.length <= LIMITS.maxBudgetsPerExecution && list.every(isBudget) ? list : undefined;
 }
 
-/** The budgets of a run with this input, each once. @throws InvalidInputError when the input has none */
+/** The budgets of a run with this input, each once. @throws InvalidInputError if the input has none */
 export function budgetsOfRun(taskName: string, budget: TaskBudgetDefinition | undefined, input: unknown): AppBudget[] {
   if (budget === undefined) return [];
   let given: unknown;
@@ -87,8 +87,9 @@ export function budgetsOfRun(taskName: string, budget: TaskBudgetDefinition | un
 }
 
 /**
- * Makes sure that budgets are there before a run is created that they hold back: one that is not would limit nothing.
- * @throws InvalidDefinitionError for one that nobody made; BudgetExceededError for one that is exhausted, where runs are refused
+ * Ensures that the budgets of a run exist before its creation: a missing budget would limit nothing.
+ * @throws InvalidDefinitionError for a budget that does not exist; BudgetExceededError for an exhausted one if the task
+ *   refuses runs
  */
 export async function budgetsReady(
   { backend, clock }: Pick<RunSurroundings, 'backend' | 'clock'>,
@@ -105,7 +106,7 @@ export async function budgetsReady(
   );
 }
 
-/** Budgets that were found: budgets are not removed. */
+/** Budgets that are known to exist. Budgets are never removed. */
 const knownBudgets = perBackend(() => new Set<string>());
 
 async function exhaustedIn(

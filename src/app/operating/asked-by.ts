@@ -1,4 +1,4 @@
-/** Why an operator does something, and who it is: kept in the log with what was done. */
+/** The reason of an operator's action and the operator's name: both are stored in the log with the action. */
 import { requester } from '../../../model/core/fields.js';
 import { LIMITS } from '../../../model/limits.js';
 import { checkField, refuse } from '../../shared/checks.js';

@@ -1,4 +1,4 @@
-/** Runs as lists show them: what is asked for in the words of the app, and the rows in these words. */
+/** Lists of runs: translates filters of the app for the engine, and rows of the engine for the app. */
 import type { ExecutionSummary } from '../../../model/listing/list.js';
 import { PUBLIC_STATES, type PublicState } from '../../../model/execution/situation.js';
 import { isExecutionId } from '../../../model/ids.js';
@@ -18,7 +18,7 @@ export interface RunFilter {
   readonly lane?: string | undefined;
   /** A task, or its name. */
   readonly task?: TaskReference | string | undefined;
-  /** The same, as the engine calls it: give one of the two. */
+  /** The kind of execution, which is the engine's name of a task. Give `task` or `kind`, not both. */
   readonly kind?: string | undefined;
   /** Tags with their values, all of which a run must have. */
   readonly tag?: Tags | undefined;
@@ -57,11 +57,11 @@ const FILTER = {
   after: true,
 } as const;
 
-/** Filters that work which waits for a worker does not have. */
+/** Filters that a list of waiting runs does not support. */
 const NOT_QUEUED = ['failure', 'cancelledBy', 'held', 'worker', 'after'] as const;
 
 /**
- * What the engine is asked for the runs that wait in a lane, in their order.
+ * The engine's filter for the runs that wait in a lane, in their order.
  * @throws InvalidDefinitionError for an invalid filter
  */
 export function queuedQueryOf(where: string, namespace: string, { order: _, ...filter }: RunQuery): QueuedQuery {
@@ -113,7 +113,7 @@ export interface RunRow extends Called {
   readonly worker: string | undefined;
 }
 
-/** What the engine is asked for. @throws InvalidDefinitionError for an invalid filter */
+/** The engine's filter. @throws InvalidDefinitionError for an invalid filter */
 export function queryOf(where: string, namespace: string, filter: RunFilter): ListQuery {
   knownOnly<RunFilter>(where, filter, FILTER);
   const { state, lane, tag = {}, failure, cancelledBy, held, worker, after } = filter;

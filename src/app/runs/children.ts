@@ -1,4 +1,4 @@
-/** The children that the handler of a run has begun. */
+/** The children that the handler of a run has started. */
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
@@ -20,7 +20,7 @@ export async function* childrenOfRun(
     const page = await call(() =>
       backend.listEdges({ executionId, direction: 'incoming', cursor, limit: LIMITS.maxListPage }),
     );
-    // What leads to it from elsewhere in its flow is no child of it.
+    // Edges of round 0 lead from other members of its flow, which are no children.
     const ids = page.edges.filter(({ round }) => round > 0).map(({ upstreamExecutionId }) => upstreamExecutionId);
     const infos = await Promise.all(ids.map((id) => call(() => backend.readExecutionInfo({ executionId: id }))));
     for (const info of infos) if (info !== undefined) yield await rows.of(info);

@@ -1,4 +1,4 @@
-/** Creating executions: where each goes, what it carries, and many of them in few calls. */
+/** Creates executions: chooses the partition, builds the arguments, and creates many executions in few calls. */
 import { partitionOfExecution } from '../../../model/ids.js';
 import type { EngineError } from '../../../model/errors.js';
 import type { ArgsOf, Command, OutcomeOf } from '../../../model/machine.js';
@@ -28,16 +28,16 @@ export interface CreatorOptions {
   readonly ids: () => string;
 }
 
-/** A run that is to be created: what was asked for, and the arguments of the engine that were made of it. */
+/** A requested run, with the arguments of the engine's call. */
 interface Creation {
   readonly args: CreateArgs;
   readonly requested: RequestedRun;
 }
 
-/** The room of each quota that drops or cancels: asked once for many runs that are created together. */
+/** The room of each quota that drops or cancels: read once for all runs of a batch. */
 type Rooms = Map<string, Promise<number>>;
 
-/** Most executions, and most bytes of their inputs, that one call carries. */
+/** Most executions in one call, and most bytes of their inputs. */
 const MAX_CREATIONS_PER_CALL = 500;
 const MAX_BYTES_PER_CALL = 4 * 1024 * 1024;
 
@@ -58,13 +58,13 @@ export class Creator {
   /** Creates one run. @throws RunIdConflictError, RunDroppedError, BudgetExceededError, EngineError */
   async create(requested: RequestedRun): Promise<Run<unknown>> {
     const creation = await this.creationOf(requested);
-    // Repeating is safe: the same id again is a duplicate of itself.
+    // A repeated call is safe: an execution with the same id is a duplicate of itself.
     const outcome = await withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args));
     if (outcome.kind === 'dropped') throw new RunDroppedError(requested.task.name, [undefined]);
     return this.runOf(creation, outcome);
   }
 
-  /** Creates many runs; in the order in which they were asked for. @throws the same */
+  /** Creates many runs, in the order of the requests. @throws the same */
   async createMany(requested: readonly RequestedRun[]): Promise<Run<unknown>[]> {
     const rooms: Rooms = new Map();
     const all = await Promise.all(requested.map((one) => this.creationOf(one, rooms)));
@@ -82,7 +82,7 @@ export class Creator {
 
   private async createChunk(chunk: readonly Creation[], runs: Map<Creation, Run<unknown>>): Promise<void> {
     const outcomes = new Map<Creation, OutcomeOf<'createExecution'>>();
-    // What failed in a way that passes is tried again, whatever became of the others that shared its call.
+    // Creations that failed with a temporary fault are retried, whatever the outcome of the others in their call.
     await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
       const tried = chunk.filter((creation) => !outcomes.has(creation));
       const results = await this.backend.execute(tried.map(({ args }): Command => ({ name: 'createExecution', args })));
@@ -106,7 +106,7 @@ export class Creator {
     const { task, input, options } = requested;
     const { surroundings } = this.options;
     const { executionId } = outcome;
-    // The id of our own earlier try is no duplicate.
+    // An execution that an earlier try of this call created is no duplicate.
     const deduplicated = executionId !== args.executionId;
     const option = options.id === undefined ? 'idempotencyKey' : 'id';
     if (deduplicated) await checkSameInput(surroundings, executionId, input, option);
@@ -128,7 +128,7 @@ export class Creator {
         uuid: ids(),
         namespace,
         laneId,
-        // Those whose line is counted stand in one partition.
+        // Runs whose waiting line is counted are all in the partition of their quota.
         idempotencyKey: quota === undefined ? idempotencyKey : policyIdOf(namespace, quota),
         inputBytes: bytes?.byteLength,
       }),
@@ -159,7 +159,7 @@ export class Creator {
     return room;
   }
 
-  /** The time of the store; asked for as patiently as the creation that needs it is made. */
+  /** The time of the store, read with the same retries as the creation that needs it. */
   private serverNow(): Promise<number> {
     return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
   }

@@ -51,7 +51,7 @@ export async function* runEvents(
     if (state === undefined) throw new RunNotFoundError(executionId);
     return isEnd(state);
   };
-  // Of a run that has ended, the log says nothing that is not there by now.
+  // The log of an ended run is complete: reading it once is enough.
   if (await hasEnded()) {
     for await (const event of kept({ readLog: (args) => read(() => backend.readLog(args)) }, executionId)) {
       signal.throwIfAborted();
@@ -64,7 +64,7 @@ export async function* runEvents(
   for await (const { event } of subscription) {
     if (!isOfRun(event)) continue;
     yield event;
-    // One that was replayed goes on.
+    // A replayed run continues after its end.
     if (ENDS.has(event.type) && (await hasEnded())) return;
   }
 }

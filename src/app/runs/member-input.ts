@@ -1,4 +1,4 @@
-/** The input of a member of a flow in which results of others belong: known once those are there. */
+/** The input of a flow member that contains results of other members: complete once these have completed. */
 import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { AnswerOf } from '../../../model/machine.js';
@@ -9,12 +9,13 @@ import { fill, templateOf } from '../../shared/template.js';
 
 type Edge = AnswerOf<'listEdges'>['edges'][number];
 
-/** Edges of one page, and results that are read at once. */
+/** Edges in one page, and results that are read concurrently. */
 const PAGE = 16;
 
 /**
- * The input with the results in it; nothing while one of them is not there: its group is undecided, or what gives it runs again.
- * @throws EngineError `corruption` when it cannot be read, or the bytes of a result in it are lost; what calls throw
+ * The input with the results filled in; undefined while one of them is missing, because the group is undecided or an
+ * upstream was replayed.
+ * @throws EngineError `corruption` if the input is unreadable or the bytes of a result are lost; what calls throw
  */
 export async function memberInput(
   backend: Backend,
@@ -22,7 +23,7 @@ export async function memberInput(
   bytes: Uint8Array | undefined,
 ): Promise<unknown> {
   const template = templateOf(decode({ bytes, encoding: JSON_ENCODING }));
-  // Behind the first round are the children that it has spawned since it began.
+  // Groups of later rounds are of the children that the member has spawned.
   if (group !== undefined && group.round === 0 && group.groupState !== 'satisfied') return undefined;
   const results = new Map<string, unknown>();
   let cursor: string | undefined;
@@ -43,7 +44,7 @@ export async function memberInput(
   return fill(template, results);
 }
 
-/** What an edge gives; nothing while what gives it runs again, or once it ended otherwise then. */
+/** The result that an edge carries; undefined if its upstream was replayed and has not completed again. */
 async function given(
   backend: Backend,
   { upstreamExecutionId: executionId, dataPassingRef: label }: GivingEdge,

@@ -1,4 +1,4 @@
-/** Runs by the ids that their callers give them: what the engine keeps of such an id, and what a second use of it means. */
+/** Own ids of runs: how the engine stores them, and how a second use of an id is treated. */
 import { isDeepStrictEqual } from 'node:util';
 import { assert, EngineError } from '../../../model/errors.js';
 import { partitionKeyOf, utf8Bytes } from '../../../model/ids.js';
@@ -13,15 +13,15 @@ import type { RunSurroundings } from './run.js';
 import type { RunOptions, TaskDefinition } from '../tasks/task.js';
 import { checkKeyLength } from '../tasks/task-checks.js';
 
-/** What stands before an own id in the engine's key: no two tasks have the same, since the length says where a name ends. */
+/** The prefix of an own id in the engine's key. The length of the name makes it unique for each task. */
 const beforeId = (taskName: string): string => `id:${taskName.length}:${taskName}:`;
 const BEFORE_KEY = 'key:';
 const roomBehind = (before: string): number => Math.max(0, LIMITS.maxIdempotencyKeyBytes - utf8Bytes(before));
 
 /**
- * The engine's idempotency key: an id belongs to its task, a key to the whole namespace. No two of them have the same,
- * whatever characters they consist of.
- * @throws InvalidDefinitionError for one that is too long
+ * The engine's idempotency key. An own id is scoped to its task, an idempotency key to the namespace; the two never
+ * collide, whatever characters they contain.
+ * @throws InvalidDefinitionError if the id or the key is too long
  */
 export function engineKeyOf(taskName: string, { id, idempotencyKey }: RunOptions): string | undefined {
   const where = `Run of task "${taskName}"`;
@@ -34,7 +34,7 @@ export function engineKeyOf(taskName: string, { id, idempotencyKey }: RunOptions
   return BEFORE_KEY + idempotencyKey;
 }
 
-/** The execution that a further run of the task with this id would be; nothing when it would be a new one. */
+/** The execution of the task with this own id; undefined if a run with the id would be a new one. */
 export async function findByOwnId(
   backend: Backend,
   namespace: string,
@@ -49,8 +49,8 @@ export async function findByOwnId(
 }
 
 /**
- * Refuses a second use of an id for another input. The inputs themselves are compared, not a digest of them: it costs a
- * read in the rare case, and nothing in the common one. A run that is gone, or whose input is, is not compared.
+ * Refuses a second use of an id with another input. The stored input itself is compared, not a digest: this costs one
+ * read for a duplicate, and nothing for a new run. A purged run, or one without its input, is not compared.
  * @throws RunIdConflictError
  */
 export async function checkSameInput(
@@ -84,10 +84,10 @@ async function storedInput(backend: Backend, executionId: string): Promise<Store
 }
 
 function sameInput(stored: StoredInput, { bytes = new Uint8Array(0), encoding }: Encoded): boolean {
-  // The bytes of a text are those of JSON, too.
+  // Equal bytes in different encodings are different inputs: a text can be valid JSON.
   if (stored.encoding !== encoding) return false;
   if (Buffer.compare(stored.bytes, bytes) === 0) return true;
-  // The members of an object may come in another order.
+  // Objects with the same members in another order are equal.
   if (encoding !== JSON_ENCODING) return false;
   try {
     return isDeepStrictEqual(decode({ bytes: stored.bytes, encoding }), decode({ bytes, encoding }));

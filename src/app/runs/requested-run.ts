@@ -1,4 +1,4 @@
-/** A run as it was asked for: checked, and its input written, before a backend is needed. A mistake is told at once. */
+/** A requested run. Its options are checked and its input is encoded without a backend, so mistakes throw at once. */
 import { encode, VALUES_HINT, type Encoded, type Refusal } from '../../shared/codec.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { validate } from '../../shared/schema.js';
@@ -22,11 +22,11 @@ export async function requestedRun(task: TaskDefinition, input: unknown, options
   checkRunOptions(task.name, options);
   checkIds(task, options);
   const idempotencyKey = engineKeyOf(task.name, options);
-  // In the turn of the call, unless the schema is asynchronous: the caller may go on with the same object.
+  // In the same turn, unless the schema is asynchronous: the caller may change the object after the call.
   const validating = validate(task.input, input);
   const validated = 'then' in validating ? await validating : validating;
   if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
-  // The input goes as it was given: the worker applies the schema, once.
+  // The input is sent as given: only the worker applies the schema.
   const meters = metersOfRun(task, input);
   return { task, options, input: encodeInput(task.name, input), idempotencyKey, meters };
 }
@@ -35,7 +35,7 @@ export async function requestedRun(task: TaskDefinition, input: unknown, options
 export const encodeInput = (name: string, input: unknown, flow = false): Encoded =>
   encode(input, refusalOf(name, flow));
 
-/** The input of a member of a flow, with places for results in it. */
+/** Encodes the input of a flow member, with holes for results. */
 export const encodeTemplate = (name: string, template: Template): Encoded =>
   encode(template, refusalOf(name), TEMPLATE_LEVELS);
 
@@ -44,7 +44,7 @@ const refusalOf =
   (problem) =>
     new InvalidInputError(name, problem, VALUES_HINT, { flow });
 
-/** Runs whose line is counted stand in the partition of their quota; those with an id stand in that of the id. */
+/** Runs of a quota with `whenFull` are placed by the quota, runs with an id by the id: a run cannot be both. */
 function checkIds({ name, quotas }: TaskDefinition, { id, idempotencyKey }: RunOptions): void {
   if (id === undefined && idempotencyKey === undefined) return;
   const whenFull = strictQuotaOf(quotas)?.whenFull;

@@ -1,27 +1,27 @@
-/** A run, or a flow, before it is there: while it is being created, or looked up. */
+/** A run or a flow that is being created or looked up. */
 import { afterAndIo, type Clock } from '../../engine/clock.js';
 import { onAbort } from '../../shared/abort-listeners.js';
 import { durationMs } from '../../shared/duration.js';
 import { ResultTimeoutError } from '../../shared/errors.js';
 import { checkResultOptions, type ResultOptions } from './run.js';
 
-/** What a wait for a run needs before there is one. */
+/** What a wait needs before the run or flow is known. */
 export interface WaitingFor {
   /** How an error names the run. */
   readonly name: string;
   readonly clock: () => Clock;
-  /** Why the backend is not there, if it is not. */
+  /** Why the backend is not connected; undefined if it is. */
   readonly trouble: () => unknown;
 }
 
-/** What both are, once they are there. */
+/** A run or a flow once it is created or found. */
 interface Begun<Output> {
   readonly id: string;
   readonly deduplicated: boolean;
   result(options?: ResultOptions): Promise<Output>;
 }
 
-/** The result of what is being created or looked up: what it takes to come to it is part of the wait. */
+/** The result of a run or flow that is being created or looked up. The timeout covers this too. */
 async function resultWithin<Output>(
   started: Promise<Begun<Output>>,
   { timeout, signal }: ResultOptions,
@@ -46,7 +46,7 @@ export async function statingWhole<Output>(timeoutMs: number, result: Promise<Ou
   }
 }
 
-/** What is started, unless the time is over first, or the signal aborts. */
+/** The started run or flow. Rejects if the timeout passes or the signal aborts before. */
 function within<Thing>(
   started: Promise<Thing>,
   clock: Clock,
@@ -65,17 +65,17 @@ function within<Thing>(
       cancelTimer?.();
     };
     started.then(resolve, reject).finally(settled);
-    // Whatever becomes of what is started, its caller does not want to know.
+    // The caller has given up already: the outcome of the creation does not matter to it.
     if (signal?.aborted) reject(signal.reason);
   });
 }
 
-/** What can be asked of both before they are there. Awaited, it gives the run, or the flow, itself. */
+/** A promise of a run or a flow, with the members that can be used before it resolves. */
 export abstract class Started<Thing extends Begun<Output>, Output> implements Promise<Thing> {
   readonly [Symbol.toStringTag] = 'Promise';
   private started: Promise<Thing> | undefined;
 
-  /** @param start how to come to it: begun already, or begun when something of it is asked for first */
+  /** @param start the creation or look-up: a promise if it has begun, a function if its first use begins it */
   constructor(
     private readonly start: Promise<Thing> | (() => Promise<Thing>),
     private readonly waitingFor: WaitingFor,

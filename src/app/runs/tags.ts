@@ -1,9 +1,9 @@
-/** Tags of runs and flows: those that callers give, and among those that are stored, the ones that the library adds. */
+/** Tags of runs and flows: those of the callers, and those that the library adds. */
 
 /** The prefix of tags that the library adds. */
 export const RESERVED_TAGS = 'flowfabric.';
 
-/** The tag that keeps an own id beside the execution, so that whatever shows the run can show the id. */
+/** The tag with the own id of a run, so that lists and events can show it. */
 export const OWN_ID_TAG = `${RESERVED_TAGS}id`;
 
 /**
@@ -12,7 +12,7 @@ export const OWN_ID_TAG = `${RESERVED_TAGS}id`;
  */
 export type Tags = Readonly<Record<`${string}.${string}`, string>>;
 
-/** What its caller called a run. */
+/** How the caller named and tagged a run. */
 export interface Called {
   /** Your own id, if the run was given one. */
   readonly ownId: string | undefined;
@@ -20,7 +20,7 @@ export interface Called {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** What stored tags say. */
+/** The own id and the caller's tags, from the stored tags. */
 export const calledBy = (stored: Readonly<Record<string, string>>): Called => ({
   ownId: stored[OWN_ID_TAG],
   tags: Object.fromEntries(Object.entries(stored).filter(([key]) => !key.startsWith(RESERVED_TAGS))),

@@ -1,4 +1,4 @@
-/** What a run used of budgets. */
+/** How much of its budgets a run has used. */
 import { bounded, plus } from '../../../model/budget/amounts.js';
 import type { ExecutionUsage } from '../../../model/budget/reads.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
@@ -15,7 +15,10 @@ export interface RunUsage extends ExecutionUsage {
   readonly name: string | undefined;
 }
 
-/** What an execution used of these budgets, and of those of its task; nothing when it is not known. @throws EngineError `budget_not_found` */
+/**
+ * The usage of an execution, of these budgets and those of its task; undefined for an unknown execution.
+ * @throws EngineError `budget_not_found`
+ */
 export async function usageOfRun(
   backend: Backend,
   executionId: string,
@@ -36,7 +39,7 @@ export async function usageOfRun(
   );
 }
 
-/** Adds what one run used to the sums by budget. */
+/** Adds the usage of one run to the sums by budget. */
 export function addUsage(sums: Map<string, RunUsage>, usage: readonly RunUsage[]): void {
   for (const { budgetId, name, used, releasable } of usage) {
     const sum = sums.get(budgetId);

@@ -1,4 +1,4 @@
-/** A run of a task as a member of a flow: its row, made of what was asked for. */
+/** The row of a flow member in the engine's call, from the requested run. */
 import type { ArgsOf } from '../../../model/machine.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import type { Encoded } from '../../shared/codec.js';
@@ -20,14 +20,14 @@ export interface RequestedMember {
   readonly meters: RunMeters;
 }
 
-/** Where it is made. */
+/** The namespace and time of the flow's creation. */
 export interface MemberPlace {
   readonly namespace: string;
-  /** The time of the store, ms since the epoch, where it has a delay. */
+  /** The time of the store, ms since the epoch; used only by members with a delay. */
   readonly now: number;
 }
 
-/** All of it but its id. */
+/** The row without the execution id. */
 export function memberRow(
   { task, input: { bytes, encoding }, options, meters }: RequestedMember,
   { namespace, now }: MemberPlace,

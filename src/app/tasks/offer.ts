@@ -1,7 +1,7 @@
 import type { LocalOffer } from '../../engine/local-offers.js';
 import type { TaskDefinition } from './task.js';
 
-/** Where a run of a task waits for a worker; nothing when work is claimed with admissions there. */
+/** The place where a run of a task waits for a worker; undefined for metered tasks, which are claimed otherwise. */
 export function localOfferOf(partition: string, task: TaskDefinition): LocalOffer | undefined {
   if (task.quotas.length > 0 || task.budget !== undefined) return undefined;
   const { laneId, name: executionKind, policy } = task;

@@ -1,7 +1,7 @@
 /**
- * Keeps the workers of this process in the registry of their namespace: they register when they start, are heard of every
- * third of their time to live, all of them in one call, and leave when they are drained. It helps people and schedulers to
- * see who lives. No work depends on it: what fails here is tried again with the next heartbeat, and holds nothing up.
+ * Keeps the workers of this process in the registry of their namespace. They register when they start, send a heartbeat
+ * every third of their time to live, all in one call, and leave when they are drained. The registry shows people
+ * and schedulers which workers are alive. No work depends on it: a failed call is repeated with the next heartbeat.
  */
 import type { ArgsOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
@@ -10,7 +10,7 @@ import { isRetryable } from '../../engine/retry.js';
 import { liftRouteBlocks } from '../../engine/workers.js';
 import type { Logger } from '../../shared/logger.js';
 
-/** What a worker says of itself. */
+/** What a worker registers. */
 export interface Registration extends Pick<ArgsOf<'registerWorker'>, 'workerId' | 'lanes' | 'capabilities' | 'kinds'> {
   readonly slots: number;
   readonly livenessTtlMs: number;
@@ -18,9 +18,9 @@ export interface Registration extends Pick<ArgsOf<'registerWorker'>, 'workerId' 
 
 export interface RegisteredWorker {
   readonly workerInstanceId: string;
-  /** What it takes now. */
+  /** The work that it takes at present. */
   registration(): Registration;
-  /** How it is with it now. */
+  /** Its load at present. */
   load(): { readonly running: number; readonly draining: boolean };
 }
 
@@ -29,16 +29,16 @@ interface Entry {
   readonly backend: Backend;
   /** Whether the registry knows it, as far as this process can tell. */
   known: boolean;
-  /** Whether the work that was blocked for want of such a worker waits for it now. */
+  /** Whether work that was blocked because no such worker was registered has been unblocked. */
   lifted: boolean;
-  /** The call that is under way, and whether there is more to say after it. */
+  /** The call in flight, and whether another one must follow it. */
   saying: Promise<void> | undefined;
   again: boolean;
 }
 
-/** Heartbeats that one time to live has room for: two may be lost. */
+/** Heartbeats in one time to live: two may be lost. */
 const BEATS = 3;
-/** How long the end of a worker waits for the registry to be told, ms. */
+/** How long a closing worker waits for its removal from the registry, ms. */
 const LEAVING_MS = 1_000;
 
 export class Registrar {
@@ -48,7 +48,7 @@ export class Registrar {
 
   constructor(private readonly options: { readonly namespace: string; readonly clock: Clock; readonly log: Logger }) {}
 
-  /** Registers a worker, and keeps it registered. Resolves when that was tried. Never rejects. */
+  /** Registers a worker and keeps it registered. Resolves after the first attempt. Never rejects. */
   async add(backend: Backend, worker: RegisteredWorker): Promise<void> {
     const entry: Entry = { worker, backend, known: false, lifted: false, saying: undefined, again: false };
     this.entries.set(worker.workerInstanceId, entry);
@@ -56,7 +56,7 @@ export class Registrar {
     this.nextBeat();
   }
 
-  /** What the worker takes is other than what it said. */
+  /** Call this when the work that the worker takes has changed. */
   changed(workerInstanceId: string): void {
     const entry = this.entries.get(workerInstanceId);
     if (entry === undefined) return;
@@ -65,13 +65,13 @@ export class Registrar {
     void this.say(entry);
   }
 
-  /** Something about the worker is worth saying before the next heartbeat: it takes nothing more. */
+  /** Sends a heartbeat at once, because the worker takes no more work. */
   news(workerInstanceId: string): void {
     const entry = this.entries.get(workerInstanceId);
     if (entry !== undefined) void this.say(entry);
   }
 
-  /** The worker is gone. Resolves when the registry was told, or soon. Never rejects. */
+  /** Removes a worker. Resolves when the registry has answered, or after a second. Never rejects. */
   async remove(workerInstanceId: string): Promise<void> {
     const entry = this.entries.get(workerInstanceId);
     if (entry === undefined) return;
@@ -92,7 +92,7 @@ export class Registrar {
     );
   }
 
-  /** All at once: calls of one turn for one partition travel together. */
+  /** Heartbeats of all workers in one turn, so that they share a call. */
   private beat(): void {
     for (const entry of this.entries.values()) void this.say(entry);
     this.nextBeat();
@@ -105,7 +105,7 @@ export class Registrar {
     this.cancelBeat = this.options.clock.after(Math.min(...times) / BEATS, () => this.beat());
   }
 
-  /** Registers the worker, or says that it lives. One call at a time: what changed meanwhile is said after it. */
+  /** Registers the worker, or sends its heartbeat. One call at a time: changes during a call are sent after it. */
   private say(entry: Entry): Promise<void> {
     if (entry.saying === undefined) entry.saying = this.sayAll(entry).finally(() => (entry.saying = undefined));
     else entry.again = true;
@@ -119,7 +119,7 @@ export class Registrar {
     } while (entry.again);
   }
 
-  /** Lets go what a scheduler blocked because no such worker was registered. What fails is tried with the next heartbeat. */
+  /** Unblocks work that a scheduler blocked because no such worker was registered. Retried with the next heartbeat. */
   private async lift(entry: Entry): Promise<void> {
     if (entry.lifted) return;
     const { lanes = [], capabilities = [], kinds } = entry.worker.registration();

@@ -11,7 +11,7 @@ import type { Logger } from '../../shared/logger.js';
 import type { TaskHandler } from '../../worker/handler.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
-/** How long it must look so, and how often it is looked, ms. */
+/** How long the signs must last, and how often they are checked, ms. */
 const LOOK_MS = 2_000;
 
 /** A worker of this process. */
@@ -51,7 +51,7 @@ export class StuckWaits {
     return () => this.places.delete(place);
   }
 
-  /** The task with a handler that is seen running. */
+  /** The task, with a handler that is counted while it runs. */
   watched(task: TaskDefinition & TaskHandler, place: Place): TaskHandler {
     return {
       name: task.name,
@@ -70,7 +70,7 @@ export class StuckWaits {
     };
   }
 
-  /** A result is waited for; returns what to call at the end of the wait. */
+  /** Counts a wait for a result. @returns a function that ends the count */
   watchWait(executionId: string, task: TaskDefinition): () => void {
     const wait: Wait = { executionId, task, since: this.clock.now() };
     this.waits.add(wait);

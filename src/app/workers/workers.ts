@@ -32,21 +32,21 @@ export interface WorkersOptions {
   readonly onSetAside: (error: SetAsideError) => void;
 }
 
-/** A worker as it was asked for: what it runs, and where. */
+/** A requested worker: its settings, tasks and lanes. */
 export interface PlannedWorker {
   readonly settings: ResolvedSettings;
-  /** The tasks that it runs; absent for all, those to come too. */
+  /** The tasks that it runs; absent for all tasks, including later ones. */
   readonly chosen: readonly TaskDefinition[] | undefined;
-  /** The ids of the lanes that it serves; absent for those of its tasks. */
+  /** The ids of the lanes that it serves; absent for the lanes of its tasks. */
   readonly laneIds: readonly string[] | undefined;
   readonly engine: boolean | TimerLoopOptions;
-  /** For how long it counts as alive unheard, ms; absent when it does not register. */
+  /** How long it counts as alive after its last heartbeat, ms; absent if it does not register. */
   readonly livenessTtlMs: number | undefined;
 }
 
 export class Workers {
   private readonly all = new Set<AppWorker>();
-  /** Workers that serve the lane of every task, also of those to come. */
+  /** Workers that serve the lane of every task, including later ones. */
   private readonly followers = new Set<AppWorker>();
   private engine: Promise<TimerLoop> | undefined;
   private readonly registrar: Registrar;
@@ -99,8 +99,8 @@ export class Workers {
     const removePlace = stuck.addPlace(place);
     const taskNamed = this.handlersFor(chosen, place);
     const lanes = this.lanesOf(planned);
-    // Work that it cannot run is not claimed (ruling 27). A claim names so many kinds at most; with more tasks it takes
-    // any, and what has no handler is handed back.
+    // Work that it cannot run is not claimed (ruling 27). The number of kinds in a claim is limited: with more tasks,
+    // the worker claims any kind, and hands back work without a handler.
     const kinds = (): string[] | undefined => {
       if (settings.onUnhandled === 'fail') return undefined;
       const names = this.tasksOf(planned).flatMap(({ name, handler }) => (handler === undefined ? [] : [name]));
@@ -128,7 +128,7 @@ export class Workers {
     return worker;
   }
 
-  /** Makes the worker known in its namespace, and what it takes as that changes. */
+  /** Registers the worker in its namespace. */
   private async register(
     backend: Backend,
     worker: AppWorker,
@@ -136,7 +136,7 @@ export class Workers {
     kinds: () => readonly string[] | undefined,
   ): Promise<void> {
     const { settings, livenessTtlMs } = planned;
-    // One that was drained while it started has left already: nothing would take it out of the registry again.
+    // A worker that was drained while it started has left the registry already, and would not leave it again.
     if (livenessTtlMs === undefined || worker.stats().state !== 'running') return;
     const { workerId, capabilities, slots } = settings;
     await this.registrar.add(backend, {
@@ -145,7 +145,7 @@ export class Workers {
         const taken = kinds();
         return {
           ...{ workerId, capabilities: [...capabilities], slots, livenessTtlMs, lanes: this.lanesOf(planned) },
-          // None yet is as good as any: it gets its tasks later.
+          // A worker without handlers registers for any kind: it gets its handlers later.
           kinds: taken === undefined || taken.length === 0 ? undefined : [...taken],
         };
       },
@@ -156,7 +156,7 @@ export class Workers {
     });
   }
 
-  /** The handlers of a worker by the kind of execution; where there is a log, seen while they run. */
+  /** The handlers of a worker by kind; with a log, they are watched while they run. */
   private handlersFor(
     chosen: readonly TaskDefinition[] | undefined,
     place: Place,
@@ -223,7 +223,7 @@ export class Workers {
   }
 }
 
-/** Names what is missing: work of a task without a handler would only be passed on. */
+/** Refuses tasks without a handler: the worker would only hand their work back. */
 function checkHandlers(tasks: readonly TaskDefinition[], laneIds: readonly string[] | undefined): void {
   const missing = tasks.filter(
     ({ handler, laneId }) => handler === undefined && (laneIds === undefined || laneIds.includes(laneId)),
