@@ -333,6 +333,9 @@ export const COUNTED_HELD = HELD_SHELF;
 /** Listings are read from queues and timers up to this number of entries, all of which are sorted. */
 export const MAX_LIVE = 1_000;
 
+/** Suspended executions are listed from the order of their timeouts up to this number, all of which are sorted. */
+export const MAX_SUSPENDED = 4_000;
+
 /** Most executions that one page of a listing examines, or one look at the members of a flow. */
 export const MAX_LOOKED_AT = 500;
 

@@ -1,7 +1,7 @@
 -- list_execution_summaries: see model/listing/list.ts
 --
--- A list is walked from the highest id down: over a shelf that contains all possible matches; over queues and timers
--- when they have few entries; otherwise over all ids. A page examines a bounded number of executions.
+-- A list is walked from the highest id down: over a shelf that contains all possible matches; over queues, timers and
+-- suspended executions when these are few; otherwise over all ids. A page examines a bounded number of executions.
 
 local load = ff.loader('naming', 'given')
 -- Facets that only some executions have: read when the rest matches.
@@ -87,6 +87,13 @@ local function timed(call)
   return ids
 end
 
+-- The suspended executions; nil when they are too many to sort.
+local function suspended(call)
+  local key = call.base .. KEY.suspended
+  if command('ZCARD', key) > LIMIT.max_suspended then return nil end
+  return command('ZRANGE', key, 0, -1)
+end
+
 -- The shelf of one of these tags, if one is indexed and its shelves are complete: they are from the first boot on, and
 -- after a change of the settings once `verify_partition` has passed all records.
 local function tag_shelf_of(call, tags)
@@ -111,6 +118,10 @@ local function sources_of(call, letters, held, lane_id, before, tags)
     local letter = string.sub(letters, i, i)
     if SHELVED[letter] then
       sources[#sources + 1] = shelf(call, letter, before)
+    elseif letter == SITUATION.suspended then
+      local ids = suspended(call)
+      if not ids then return { all_ids(call, before) } end
+      sources[#sources + 1] = array(ids, before)
     else
       on_shelves = false
     end

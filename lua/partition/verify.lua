@@ -48,7 +48,7 @@ local function belongs(call, names, leaf, shelf, id)
   if string.sub(shelf, 1, #LIMIT.tag_shelf) == LIMIT.tag_shelf then
     return ff.indexed_tags(call, execution.tags).shelves[shelf] == true
   end
-  return execution.situation == shelf
+  return SHELVED[shelf] and execution.situation == shelf
 end
 
 -- zset, name of a leaf, its key, name of the shelf or nothing. Removes entries that do not belong there, and

@@ -3,8 +3,6 @@
 -- Everything is read before anything is written: the queues, and the executions that they name.
 
 local load_first = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'membership', 'input')
--- Facets that only work with earlier attempts needs besides.
-local load_later = ff.loader('fence', 'retries', 'timing', 'progress', 'streams')
 
 -- The type of attempt that a claim starts; empty for an initial one.
 local PENDING_TYPE = { [NEXT.retry] = ATTEMPT.retry, [NEXT.replay] = ATTEMPT.replay }
@@ -194,9 +192,10 @@ local function load_rest(call, execution, queue)
     execution.fence, execution.retries, execution.timing, execution.progress, execution.streams = '', '', '', '', ''
     return
   end
-  local later = load_later(call, execution.id) or ff.damaged('the record is missing')
-  execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
-  execution.streams = later.streams
+  local key, extras = execution.key, execution.extras
+  execution.fence = ff.found_extra(key, FIELD.fence, command('HGET', key, FIELD.fence))
+  execution.retries, execution.timing = ff.load_extra(key, extras, FIELD.retries), ff.load_extra(key, extras, FIELD.timing)
+  execution.progress, execution.streams = ff.load_extra(key, extras, FIELD.progress), ff.load_extra(key, extras, FIELD.streams)
 end
 
 -- Whether a lapsed execution has been reclaimed as often as allowed: by its policy, or by `or_cap`. `lapses` counts it

@@ -48,6 +48,13 @@ function ff.waitpoint_text(it)
   return (string.gsub(text, '\t+$', ''))
 end
 
+-- Number of signals, their bytes, and number of waitpoints of an execution.
+function ff.counts_of_waits(execution)
+  if not ff.has_waits(execution) then return 0, 0, 0 end
+  local values = ff.fields_of_waits(waits_key(execution), WAITS.signal_count, WAITS.payload_bytes, WAITS.waitpoint_count)
+  return ff.count(values[1] or ''), ff.count(values[2] or ''), ff.count(values[3] or '')
+end
+
 -- The counts of an execution's waits: signals, their bytes, waitpoints; and the unused waitpoints, with their facts,
 -- oldest first.
 function ff.kept_of(execution)

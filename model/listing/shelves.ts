@@ -1,7 +1,7 @@
 /**
  * Shelves are lists of ids for states that are rare and often searched for: each has a name and the ids on it. Waiting,
- * owned and delayed executions are in queues and timers anyway, and most executions have completed; none of these has a
- * shelf, so the usual life of an execution pays nothing.
+ * owned and delayed executions are in queues and timers anyway, suspended ones are in the order of their timeouts, and
+ * most executions have completed; none of these has a shelf, so the usual life of an execution pays nothing.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isClaimable, isDelayed, isHeld, isTerminal, SITUATIONS, type Situation } from '../execution/situation.js';
@@ -15,7 +15,7 @@ export const TAG_SHELF = 't:';
 /** Whether a situation has a shelf: ended without success, or blocked. */
 export function isShelved(situation: Situation): boolean {
   if (isTerminal(situation)) return situation !== 'completed';
-  return situation !== 'running' && !isClaimable(situation) && !isDelayed(situation);
+  return situation !== 'running' && situation !== 'suspended' && !isClaimable(situation) && !isDelayed(situation);
 }
 
 /** The shelves of an execution, given the indexed tags. */

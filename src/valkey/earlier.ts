@@ -2,8 +2,8 @@
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { earlierIn, type Earlier } from '../../model/schedule/earlier.js';
 import { viewOf } from './fetch.js';
-import { bytesByName, bytesOf, listOf, pairsOf, repliesOf, textsOf, type WireReply } from './reply.js';
-import { stepOf, withValue } from './steps.js';
+import { bytesByName, pairsOf, repliesOf, type WireReply } from './reply.js';
+import { stepsIn } from './steps.js';
 import { decodeWaits } from './waits.js';
 
 /**
@@ -13,9 +13,8 @@ import { decodeWaits } from './waits.js';
 export function earlierOf(part: WireReply, executionId: string): Earlier | undefined {
   if (!Array.isArray(part)) return undefined;
   try {
-    const [texts, contents, waits, brought] = repliesOf(part, 4);
-    const values = listOf(contents).map(bytesOf);
-    const steps = textsOf(texts).map((text, index) => withValue(stepOf(text), values[index]));
+    const [recorded, waits, brought] = repliesOf(part, 3);
+    const steps = stepsIn(bytesByName(recorded));
     const execution = { waiting: decodeWaits(pairsOf(waits)) } as ReadonlyExecution;
     const payloads = bytesByName(brought);
     const view = viewOf({

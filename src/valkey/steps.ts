@@ -1,9 +1,10 @@
 /** Decodes recorded steps. */
+import { STEP_FIELDS } from '../../lua/layout.js';
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
-import { stepFacts, type StepRecord } from '../../model/step/facts.js';
+import { stepFacts, stepKeyOf, type StepRecord } from '../../model/step/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { bytesOf, listOf, numberOf, repliesOf, textOf } from './reply.js';
 
@@ -24,6 +25,18 @@ export function withValue(step: StepRecord, stored: Buffer | undefined): StepRec
   if (value?.byteLength !== (step.valueBytes ?? 0))
     throw new EngineError('corruption', `The value of the step "${step.stepName}" is missing.`);
   return { ...step, value: step.valueBytes === undefined ? undefined : value };
+}
+
+/** All steps of an execution with their values, in the order of recording. @throws EngineError `corruption` */
+export function stepsIn(fields: ReadonlyMap<string, Buffer>): StepRecord[] {
+  const steps: StepRecord[] = [];
+  for (let text = fields.get('0'); text !== undefined; text = fields.get(String(steps.length))) {
+    const step = stepOf(text.toString());
+    steps.push(withValue(step, fields.get(STEP_FIELDS.key + stepKeyOf(step))));
+  }
+  if (fields.size > 0 && fields.size !== 2 * steps.length + 1)
+    throw new EngineError('corruption', 'A recorded step is missing.');
+  return steps;
 }
 
 /** The fetch of `readSteps`; the server chooses the page. */

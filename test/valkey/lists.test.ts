@@ -1,9 +1,10 @@
 /** Lists of many executions: shelves stay compact and exact, a page looks at a bounded number, and cursors lead to the end. */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { KEYS, MAX_LEAF_IDS, MAX_LOOKED_AT } from '../../lua/layout.js';
+import { KEYS, MAX_LEAF_IDS, MAX_LOOKED_AT, MAX_SUSPENDED } from '../../lua/layout.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
+import { newId } from '../../src/engine/index.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
@@ -106,5 +107,38 @@ describe('a list', () => {
     );
     expect(await admin.keys(`${START}shel*`)).toEqual([]);
     expect((await whole({ publicState: 'cancelled' })).rows).toEqual([]);
+  });
+
+  test('of suspended executions is by id, however many there are', async () => {
+    const { backend } = engine;
+    const claims = numbersBelow(90).map(() => ({ leaseId: newId(), attemptId: newId() }));
+    const claim = { partition: PARTITION, laneId: 'rest', workerId: 'w', workerInstanceId: 'w', claims };
+    const claimed = await backend.claimForWorker({ ...claim, leaseTtlMs: 600_000 });
+    if (claimed.kind !== 'claimed') throw new Error('Nothing waits.');
+    // Their timeouts are in another order than their ids.
+    const suspensions = claimed.executions.map(({ executionId, leaseId, leaseEpoch, attemptId }, n) => ({
+      name: 'suspendExecution' as const,
+      args: {
+        executionId,
+        fence: { leaseId, leaseEpoch, attemptId },
+        suspensionId: newId(),
+        waitpoints: [{ waitpointId: newId(), waitpointKey: 'w' }],
+        resumeCondition: { type: 'timeout_only' as const },
+        timeoutAt: engine.now() + 1_000_000 + ((n * 7) % 90),
+      },
+    }));
+    for (const result of await backend.execute(suspensions)) if (!result.ok) throw result.error;
+    const ids = claimed.executions.map(({ executionId }) => executionId);
+    ids.sort().reverse();
+    expect(ids).toHaveLength(90);
+    const sorted = await whole({ publicState: 'suspended', limit: 30 });
+    expect([idsOf(sorted.rows), sorted.pages]).toEqual([ids, 3]);
+    // With more than can be sorted, it is read from all executions.
+    const set = `${START}${KEYS.suspended}`;
+    const more = numbersBelow(MAX_SUSPENDED).flatMap((n) => [1, `more ${n}`]);
+    await admin.zadd(set, ...more);
+    expect(idsOf((await whole({ publicState: 'suspended', limit: 30 })).rows)).toEqual(ids);
+    await admin.zremrangebyscore(set, 1, 1);
+    expect(await admin.keys(`${START}shel*`)).toEqual([]);
   });
 });
