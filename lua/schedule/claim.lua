@@ -186,7 +186,7 @@ function ff.load_input(execution, leaves)
 end
 
 -- Facets that only work with earlier attempts, or with more than every execution has, needs.
-local function load_rest(call, execution, queue)
+local function load_rest(execution, queue)
   execution.queue, execution.needs = queue, queue.needs
   if execution.total_attempt_count == '' then
     execution.fence, execution.retries, execution.timing, execution.progress, execution.streams = '', '', '', '', ''
@@ -352,7 +352,7 @@ local function plan_one(call, group, id, queue, tickets, at)
   else
     if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
     local is_first = execution.total_attempt_count == ''
-    load_rest(call, execution, queue)
+    load_rest(execution, queue)
     local reason = ff.is_member(execution) and ff.owed_cancel(call, execution)
     if reason then
       local purge_at, purge_text = ff.check_ending(call, execution)
