@@ -10,26 +10,21 @@ import { applyEffect, droppedBy, EFFECTS, type Effect } from '../../model/evolve
 import type { Store } from '../../model/execute.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
-import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import { wholeOf, type ExecutionView } from '../../model/execution/view.js';
-import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
+import { compareBytes } from '../../model/ids.js';
 import { lostByDefinition } from '../../model/lease/expired.js';
-import { listed, matches, type ListedExecution, type ListedPart, type ListFilter } from '../../model/listing/list.js';
-import type { Position as ListPosition } from '../../model/listing/position.js';
-import { isListedQueued, type QueuedFilter, type QueuedPart } from '../../model/listing/queued.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { Tally } from '../../model/schedule/counts.js';
 import { quarantineByDefinition } from '../../model/partition/quarantine.js';
-import { FIRST_WAITING_SCORE, nameOfQueue, queueScore } from '../../model/schedule/queue.js';
+import { nameOfQueue } from '../../model/schedule/queue.js';
 import { namesIn } from '../../model/quota/entity.js';
 import { exhaustedIn } from '../../model/budget/reads.js';
 import { leastUrgentFrom } from '../../model/metering/line.js';
 import { quotasByDefinition } from '../../model/quota/view.js';
 import { placed, type MeteringView } from '../../model/metering/view.js';
 import { trimFloor } from '../../model/reader/entity.js';
-import { nextTimerAt } from '../../model/schedule/timers.js';
 import { headOf, type ScheduleView } from '../../model/schedule/view.js';
 import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
@@ -39,65 +34,24 @@ import { append, type Append } from '../../model/stream/contents.js';
 import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
-import {
-  suspendedRow,
-  suspendedUntil,
-  type SuspendedExecution,
-  type SuspendedFilter,
-  type SuspendedPart,
-} from '../../model/suspension/listings.js';
 import { dropPayloads, keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
 import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { FlowIndex } from './flow-index.js';
 import { LaneCounts } from './lane-counts.js';
-import { merged, OrderedIndex, type Position } from './ordered-index.js';
+import { ID_ALONE, listedPage, possiblyLost, queuedPage, suspendedPage } from './lists.js';
+import { OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
+import { NONE, Standing } from './standing.js';
 import { Timers } from './timers.js';
-import { inQueueOrder, WorkQueues, type WorkQueue } from './work-queues.js';
+import { WorkQueues, type WorkQueue } from './work-queues.js';
 
 /** Keys checked with each new one, and dropped if lapsed. */
 const LAPSED_SWEEP = 2;
 
 /** Watches checked per call, and dropped if lapsed. */
 const WATCHES_SWEPT = 2;
-
-/** Most executions checked for one page of a list. */
-const MAX_LOOKED_AT = 10_000;
-
-/** The score of every entry in the index of ids. */
-const ID_ALONE = 0;
-
-/** Stands for no entry; no score and no time is infinite. */
-const NONE = Number.POSITIVE_INFINITY;
-
-/** The index entries of an execution, derived from its state; reused for every event. */
-class Standing {
-  queueScore = NONE;
-  timerAt = NONE;
-  purgeAt = NONE;
-  suspendedUntil = NONE;
-  ended = false;
-
-  read(execution: ReadonlyExecution | undefined): void {
-    this.queueScore = NONE;
-    this.timerAt = NONE;
-    this.purgeAt = NONE;
-    this.suspendedUntil = NONE;
-    this.ended = false;
-    if (execution === undefined) return;
-    if (isTerminal(execution.situation)) {
-      // Members of a flow are purged with the flow.
-      this.purgeAt = execution.flow === undefined ? (execution.dueAt ?? NONE) : NONE;
-      this.ended = true;
-      return;
-    }
-    if (isQueued(execution)) this.queueScore = queueScore(execution);
-    else if (execution.situation === 'suspended') this.suspendedUntil = suspendedUntil(execution);
-    this.timerAt = nextTimerAt(execution) ?? NONE;
-  }
-}
 
 /** Copies bytes, because callers may change theirs. */
 const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
@@ -402,6 +356,7 @@ export class IndexedStore implements Store {
   }
 
   private executionView(): ExecutionView {
+    const { queues, suspended, timers } = this;
     const { state, bytes, payloads } = this.partition;
     const { execution: executions, idempotency_key: keys } = state.tables;
     const get = (executionId: string): ReadonlyExecution | undefined => executions.get(executionId);
@@ -413,10 +368,11 @@ export class IndexedStore implements Store {
       get,
       ids,
       whole: (after, limit) => wholeOf({ ids, get }, after, limit),
-      listed: (filter, before, limit) => this.listed(filter, before, limit),
-      queued: (filter, after, limit) => this.queued(filter, after, limit),
-      lost: (namespace, asOf, after, limit) => lostByDefinition(this.lost(asOf), namespace, asOf, after, limit),
-      suspended: (filter, after, limit) => this.suspendedBehind(filter, after, limit),
+      listed: (filter, before, limit) => listedPage(this.ids, filter, before, limit),
+      queued: (filter, after, limit) => queuedPage(queues, filter, after, limit),
+      lost: (namespace, asOf, after, limit) =>
+        lostByDefinition(possiblyLost(timers, queues, asOf), namespace, asOf, after, limit),
+      suspended: (filter, after, limit) => suspendedPage(suspended, filter, after, limit),
       ofKey(namespace, key, now) {
         const entry = keys.get(idempotencyId(namespace, key));
         return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
@@ -425,66 +381,6 @@ export class IndexedStore implements Store {
       result: (executionId) => copyOf(bytes.result.get(executionId)),
       payload: (executionId, signalId) => copyOf(payloads.get(executionId)?.get(signalId)),
     };
-  }
-
-  /** Rows of executions in descending order of ids, before an id; a page checks a bounded number of executions. */
-  private listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart {
-    const anyId = this.ids.first?.executionId;
-    if (anyId === undefined) return { executions: [], next: undefined };
-    // Ids of a partition are ordered by UUID; the bound may be an id of another partition.
-    const bound = before && executionIdIn(partitionOfExecution(anyId), memberOf(before));
-    const executions: ListedExecution[] = [];
-    let [lookedAt, last] = [0, anyId];
-    for (const execution of this.ids.backwards(ID_ALONE, bound)) {
-      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
-      last = execution.executionId;
-      if (!matches(filter, execution)) continue;
-      if (executions.length === limit) return { executions, next: executions.at(-1)?.executionId };
-      executions.push(listed(execution));
-    }
-    return { executions, next: undefined };
-  }
-
-  private suspendedBehind(filter: SuspendedFilter, after: ListPosition | undefined, limit: number): SuspendedPart {
-    const executions: SuspendedExecution[] = [];
-    let lookedAt = 0;
-    let last = after;
-    for (const execution of this.suspended.behind(after?.score ?? -Infinity, after?.executionId ?? '')) {
-      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
-      const row = suspendedRow(execution, filter);
-      if (row !== undefined && executions.length === limit) return { executions, next: last };
-      if (row !== undefined) executions.push(row);
-      if (row !== undefined || executions.length < limit)
-        last = { score: suspendedUntil(execution), executionId: execution.executionId };
-    }
-    return { executions, next: undefined };
-  }
-
-  private queued(filter: QueuedFilter, after: ListPosition | undefined, limit: number): QueuedPart {
-    const { score, executionId } = after ?? { score: FIRST_WAITING_SCORE, executionId: '' };
-    const sources = Array.from(this.queues.ofLane(filter.laneId), ({ work }) => work.behind(score, executionId));
-    const executions: ListedExecution[] = [];
-    let lookedAt = 0;
-    let last = after;
-    for (const execution of merged(sources, inQueueOrder)) {
-      const place = { score: queueScore(execution), executionId: execution.executionId };
-      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
-      const isWanted = isListedQueued(execution, filter);
-      if (isWanted && executions.length === limit) return { executions, next: last };
-      if (isWanted) executions.push(listed(execution));
-      if (isWanted || executions.length < limit) last = place;
-    }
-    return { executions, next: undefined };
-  }
-
-  /**
-   * Executions that may be lost at a time: those in the score bands of lost work, and running ones with a due timer.
-   */
-  private lost(asOf: number): ReadonlyExecution[] {
-    const due = this.timers.due(asOf, NONE).flatMap(({ kind, entity }) => (kind === 'execution' ? [entity] : []));
-    const unnoticed = due.filter(({ situation }) => situation === 'running');
-    const noticed = [...this.queues.all()].flatMap(([, { work }]) => work.head(NONE, FIRST_WAITING_SCORE - 1));
-    return [...unnoticed, ...noticed];
   }
 
   private scheduleView(): ScheduleView {
