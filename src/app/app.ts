@@ -227,7 +227,7 @@ class FriendlyApp implements App {
   readonly [INSIDE] = this;
   private readonly budgetNames = new BudgetNames();
   readonly tasks = new TaskRegistry((task) => this.runtime?.onHandled(task));
-  /** Made when the app is used first. */
+  /** Created at the first use of the app. */
   private runtime: AppRuntime | undefined;
 
   constructor(private readonly options: AppOptions) {
@@ -236,7 +236,7 @@ class FriendlyApp implements App {
     if (options.backend instanceof Promise) options.backend.catch(() => undefined);
   }
 
-  /** The options of a runtime as the app was told them. */
+  /** The options of a runtime, from the options of the app. */
   get runtimeOptions(): RuntimeOptions {
     const {
       backend,
@@ -253,7 +253,7 @@ class FriendlyApp implements App {
     return this.runtime !== undefined;
   }
 
-  /** Takes another runtime in the place of its own, or none: the next use makes one. For tests. */
+  /** Replaces the runtime; without one, the next use creates one. For tests. */
   replaceRuntime(options: RuntimeOptions | undefined): void {
     this.runtime = options && new AppRuntime(options, this.tasks);
   }
@@ -322,7 +322,7 @@ class FriendlyApp implements App {
     return { namespace: this.runtimeOptions.namespace, connection, tasks: this.tasks.all().map(({ name }) => name) };
   }
 
-  /** What a wait for a run needs before there is one. */
+  /** What a wait needs before the run is known. */
   private waiting(name: string): WaitingFor {
     return { name, clock: () => this.used.clock, trouble: () => this.used.connectionState.error };
   }
@@ -426,7 +426,7 @@ class FriendlyApp implements App {
 
 const isOwnId = (run: string | OwnId): run is OwnId => typeof run === 'object' && run !== null;
 
-/** The inside of an app, for tests of apps; nothing for any other value. */
+/** The implementation of an app, for tests of apps; undefined for any other value. */
 export function insideOf(app: object): FriendlyApp | undefined {
   return (app as Partial<FriendlyApp> | null)?.[INSIDE];
 }

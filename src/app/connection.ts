@@ -77,7 +77,7 @@ export class Connection {
       this.opened = this.open();
       this.opened.catch(() => (this.opened = undefined));
     }
-    // Nothing is left to wait for; a race would stay with the promise of the end until then.
+    // An open backend needs no race, which would keep a listener on the promise of the end.
     if (this.backend !== undefined) return this.opened;
     const ready = Promise.race([this.opened, this.closed]);
     return patienceMs === undefined ? ready : this.within(patienceMs, ready);
@@ -111,7 +111,7 @@ export class Connection {
           this.state = 'failed';
           throw error;
         }
-        // Once: what follows is more of the same.
+        // Once, not for every attempt.
         if (this.failures === 1) log.warn('The backend cannot be opened; retrying until it can.', error);
         await this.pause(retryDelayMs(clock, this.failures));
         if (this.isClosed()) throw new AppClosedError();

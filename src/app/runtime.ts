@@ -1,6 +1,6 @@
 /**
- * What an app does once it is used: it comes to its backend, creates runs, starts workers, and ends all of it. The
- * definitions of the tasks outlive it: a test gives an app another runtime, in memory and under a clock of its own.
+ * The runtime of an app in use: it opens the backend, creates runs, starts workers, and closes them. The definitions of
+ * the tasks outlive it: a test gives an app another runtime, in memory and with its own clock.
  */
 import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
@@ -48,7 +48,7 @@ export interface RuntimeOptions {
   readonly log: Logger;
   readonly ids: () => string;
   readonly clock: Clock;
-  /** What workers are told that say nothing else. */
+  /** Defaults for workers. */
   readonly workerDefaults?: WorkerOptions | undefined;
   /** See `RunSurroundings`. */
   readonly standstill?: RunSurroundings['standstill'];
@@ -62,7 +62,7 @@ export interface CloseOptions {
   readonly timeout?: Duration | undefined;
 }
 
-/** What needs the backend, made when it is there. */
+/** The parts that need the backend, made when it is open. */
 interface Equipment {
   readonly surroundings: RunSurroundings;
   readonly creator: Creator;
@@ -78,13 +78,13 @@ export class AppRuntime {
   private readonly stuck: StuckWaits;
   private readonly ends: EndListeners;
   private equipment: Equipment | undefined;
-  /** Ends those that read what runs say. */
+  /** Ends the readers of events and streams. */
   private readonly readers = new AbortController();
   private stopSignals: (() => void) | undefined;
-  /** The signal by which the process was told to end. */
+  /** The signal that asked the process to end. */
   private endedBy: string | undefined;
   private closing: Promise<void> | undefined;
-  /** Ends the wait for runs that are being stored. */
+  /** Ends the wait for creations in flight. */
   private stopWaiting: () => void = () => undefined;
 
   constructor(
@@ -138,7 +138,7 @@ export class AppRuntime {
       this.checkOpen();
       needList(`runMany of task ${shown(task.name)}`, 'the inputs', inputs);
       const requested = await Promise.all(
-        // Not `map`, which passes over the holes of a list.
+        // Not `map`, which skips the holes of a list.
         Array.from(inputs, (input, index) =>
           requestedRun(task, input, typeof options === 'function' ? options(input, index) : options),
         ),
@@ -157,8 +157,8 @@ export class AppRuntime {
   }
 
   /**
-   * What is being stored is stored before the app closes. The promise that is kept for this is not the one that is
-   * given away: a failure that no caller catches must be an unhandled rejection.
+   * Keeps a creation in flight, which the app awaits before it closes. The kept promise is not the returned one: a
+   * failure that the caller does not catch must be an unhandled rejection.
    */
   private tracked<T>(create: () => Promise<T>): Promise<T> {
     const creation = create();
@@ -180,7 +180,7 @@ export class AppRuntime {
     return new KnownRun(surroundings, executionId, true, task);
   }
 
-  /** A run by its execution id. @param task the task that it is to be of, if that matters */
+  /** A run by its execution id. @param task the task that it must belong to, if any */
   async known(executionId: string, task?: TaskDefinition): Promise<KnownRun<unknown>> {
     checkExecutionId(task === undefined ? 'app.get' : 'task.get', 'task.get', executionId);
     const { surroundings } = this.equipped(await this.connection.ready());
@@ -245,7 +245,7 @@ export class AppRuntime {
     return countRuns(await this.connection.ready(), (read) => this.call(read));
   }
 
-  /** Makes a call that can be repeated, and repeats it for a while when the store cannot be reached. */
+  /** Makes a call that can be repeated, and retries it for a while if the store cannot be reached. */
   call<T>(command: () => Promise<T>): Promise<T> {
     this.checkOpen();
     return withRetries(this.options.clock, CALL_PATIENCE_MS, command);
@@ -282,14 +282,14 @@ export class AppRuntime {
 
   async worker(options: WorkerOptions = {}): Promise<Worker> {
     const planned = this.workers.plan(options, this.options.workerDefaults);
-    // A signal can come while the backend is waited for.
+    // A signal can arrive while the backend opens.
     if (planned.settings.handleSignals) this.handleSignals();
     const backend = await this.connection.ready();
     this.checkOpen();
     return this.workers.start(backend, planned);
   }
 
-  /** A task has its handler. */
+  /** Call this when a task got its handler. */
   onHandled(task: TaskDefinition): void {
     this.workers.onHandled(task);
   }
@@ -324,7 +324,7 @@ export class AppRuntime {
   }
 
   private async closeNow(timeoutMs: number | undefined): Promise<void> {
-    // End the waits for a backend that is not there.
+    // Ends the waits for a backend that has not opened.
     if (this.connection.current === undefined) this.connection.close();
     const timedOut = new Promise<void>((resolve) => (this.stopWaiting = resolve));
     const stored = Promise.race([Promise.all(this.creations), timedOut]);

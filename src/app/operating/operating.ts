@@ -52,7 +52,7 @@ export interface OperatingSurroundings {
   readonly clock: Clock;
 }
 
-/** The refusals of the engine, by what they mean for a run. */
+/** Refusals of the engine, by their meaning for a run. */
 const PROBLEMS: Readonly<Partial<Record<string, RunStateProblem>>> = {
   execution_not_active: 'ended',
   target_not_signalable: 'ended',
@@ -68,7 +68,7 @@ function problemOf({ code, detail }: EngineError, ofEnded: RunStateProblem): Run
   return lifecyclePhase === 'suspended' ? 'suspended' : 'running';
 }
 
-/** The same on every kind of run: by its id. */
+/** The operations on a run by its id, shared by all kinds of runs. */
 export class Operating implements RunOperating {
   constructor(
     private readonly store: OperatingSurroundings,

@@ -1,6 +1,6 @@
 /**
- * `app.on('completed', ...)`: runs and flows of the app's namespace that end, in whichever process. One subscription for
- * all listeners, there while there are any.
+ * `app.on('completed', ...)`: reports the runs and flows of the app's namespace that end in any process. All listeners
+ * share one subscription, which exists while there are listeners.
  */
 import { present } from '../../../model/core/present.js';
 import type { Backend } from '../../backend/backend.js';
@@ -52,7 +52,7 @@ export interface AppEventsFault {
    * ends that were not told yet are gone from the log. Any other code: the feed ended, and is begun again.
    */
   readonly error: EngineError;
-  /** The key of the partition; absent if it is not a matter of one. */
+  /** The key of the partition; absent if the fault concerns several. */
   readonly partition: string | undefined;
   /** The quarantined record as `deadLetters.quarantined()` names it. */
   readonly name?: string | undefined;
@@ -76,13 +76,13 @@ const FLOW_EVENTS: readonly (keyof FlowEvents)[] = ['flowCompleted', 'flowFailed
 
 export const APP_EVENTS: readonly (keyof AppEvents)[] = [...Object.values(ENDS), ...FLOW_EVENTS, 'error'];
 
-/** What is read of the log. */
+/** The events that the subscription reads. */
 const TYPES: readonly EventType[] = [...ENDING_TYPES, 'flow_finished'];
 
-/** Wait before a subscription that ended is made anew, ms; it doubles with each fault in a row. */
+/** Pause before a failed subscription is opened again, ms; it doubles with each consecutive fault. */
 const AGAIN_MS = 1_000;
 const LAST_AGAIN_MS = 60_000;
-/** Ends that are read at once. */
+/** Ends that are read concurrently. */
 const MAX_READ = 64;
 
 export interface EndListenersOptions {
@@ -94,7 +94,7 @@ export interface EndListenersOptions {
 
 type AnyListener = (event: never) => unknown;
 
-/** An event for the listeners of its name. */
+/** An event and the name of its listeners. */
 interface End {
   readonly name: keyof AppEvents;
   readonly event: AppEvents[keyof AppEvents];
@@ -171,7 +171,7 @@ export class EndListeners {
         if (signal.aborted || !(error instanceof EngineError) || error.code === 'backend_closed') throw error;
         from = error.detail['earliest'] ?? feed?.cursor ?? from;
         feed = undefined;
-        // A fault that stays is told once.
+        // A lasting fault is reported once.
         if (error.code !== fault) this.noteFault(error);
         fault = error.code;
         await sleep(clock, spread(clock, waitMs, 0.2), signal);
@@ -181,7 +181,7 @@ export class EndListeners {
     }
   }
 
-  /** Tells ends in their order. What is read of those that came together is read at once. */
+  /** Reports ends in their order. The details of a page of ends are read concurrently. */
   private async emitAll(feed: Subscription<Event>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
     let emitted: Promise<void> = Promise.resolve();
     let reading = 0;
@@ -200,7 +200,7 @@ export class EndListeners {
     }
   }
 
-  /** The end that an entry of the log tells, where anything listens for it. */
+  /** The end of a run from its log entry, if it has listeners. */
   private endOf({ event, partition }: Delivery<Event>, signal: AbortSignal): Promise<End | undefined> | undefined {
     const { namespace } = this.options;
     if (event.type === 'flow_finished') {
@@ -234,7 +234,7 @@ export class EndListeners {
   private async calledBy(executionId: string, signal: AbortSignal): Promise<Called> {
     const { backend, clock } = this.options;
     const read = async () => (await backend()).getExecutionTags({ executionId });
-    // An end is told, whatever became of the record of its run.
+    // The end is reported even if the record of its run was purged or damaged.
     const tags = await withRetries(clock, Infinity, read, signal).catch(() => undefined);
     return calledBy(tags ?? {});
   }
@@ -254,7 +254,7 @@ export class EndListeners {
     this.emit('error', { error, partition });
   }
 
-  /** Tells of quarantined records, one by one. The log has them already. */
+  /** Reports quarantined records one by one. They are already in the app's log. */
   tellSetAside({ detail, names }: SetAsideError): void {
     const partition = present(detail['partition']);
     for (const name of names) {

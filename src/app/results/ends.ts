@@ -1,4 +1,4 @@
-/** How runs ended, read from the store: of one run by its state, or from an entry of the log. */
+/** Reads how runs ended, from the state of a run or from an entry of the log. */
 import type { Event, ExecutionEvent } from '../../../model/events.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
@@ -11,7 +11,7 @@ import { ResultUnavailableError, RunNotFoundError } from '../../shared/errors.js
 export type Ended = Exclude<News, { kind: 'attempt_timeout' }>;
 
 /**
- * The end of a run; nothing when it has not ended, or runs again.
+ * The end of a run; undefined if it has not ended, or was replayed.
  * @throws RunNotFoundError, ResultUnavailableError; what the backend throws
  */
 export async function loadEnd(backend: Backend, executionId: string): Promise<Ended | undefined> {
@@ -54,7 +54,7 @@ function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | un
   }
 }
 
-/** An entry of the log that tells the end of a run. */
+/** An event that ends a run. */
 export type EndEvent = Extract<ExecutionEvent, { type: `execution_${Ended['kind']}` }>;
 
 const END_EVENTS: ReadonlySet<string> = new Set<EndEvent['type']>([
@@ -70,7 +70,7 @@ export function tellsEnd(event: Event): event is EndEvent {
 }
 
 /**
- * The end that an entry of the log tells; nothing when the run was replayed since, and runs again.
+ * The end of a run from its event; undefined if the run was replayed since.
  * @throws RunNotFoundError, ResultUnavailableError; what the backend throws
  */
 export async function endTold(backend: Backend, event: EndEvent): Promise<Ended | undefined> {
@@ -79,7 +79,7 @@ export async function endTold(backend: Backend, event: EndEvent): Promise<Ended 
     case 'execution_completed': {
       const { resultBytes, resultEncoding } = event;
       const result = resultBytes === undefined ? undefined : await backend.getExecutionResult({ executionId });
-      // Otherwise it was replayed since, or its bytes are lost.
+      // Otherwise the run was replayed since, or its bytes are lost.
       if (!isWhole(result, resultBytes)) return loadEnd(backend, executionId);
       return { kind: 'completed', executionId, result, encoding: resultEncoding };
     }

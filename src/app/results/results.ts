@@ -1,7 +1,7 @@
 /**
- * Waiting for results: one waiter per app, however many runs are waited for. Whatever brings news of an end comes in
- * here: a command of this process through the local news (`settle`), an announcement of its partition (`onAnnouncement`), and the
- * polls of `results-watch.ts`, which find all else. A hint from elsewhere that a run may have ended is `look`.
+ * Waits for results, for all runs of an app. Ends are learned from commands of this process (`settle`, through the
+ * local news), from announcements of partitions (`onAnnouncement`), and from the polls of `watch.ts`, which find all
+ * others. `look` takes hints that a run may have ended.
  */
 import { EngineError } from '../../../model/errors.js';
 import { isExecutionId, partitionOfExecution } from '../../../model/ids.js';
@@ -18,7 +18,7 @@ import { PartitionWatch, type Waiter } from './watch.js';
 export class ResultWaiter {
   private readonly watches = new Map<string, PartitionWatch>();
   private readonly stopListening: () => void;
-  /** Partitions that cannot be asked at present. */
+  /** Partitions that cannot be read at present. */
   private readonly troubled = new Set<string>();
   private readonly ends: EndsSubscription;
   private closed: AppClosedError | undefined;
@@ -73,7 +73,7 @@ export class ResultWaiter {
     this.watches.get(partitionOfExecution(ended.executionId))?.settle(ended);
   }
 
-  /** A run may have ended: if it is waited for, its state is asked for at once. */
+  /** Call this when a run may have ended: its state is read at once if it is awaited. */
   look(executionId: string): void {
     this.watches.get(partitionOfExecution(executionId))?.look(executionId);
   }
@@ -83,7 +83,7 @@ export class ResultWaiter {
     else for (const watch of this.watches.values()) watch.lookAtAll();
   }
 
-  /** The fault that the store answers with at present when it is asked for this run; nothing when it answers. */
+  /** The fault of the last read in the run's partition; undefined if it succeeded. */
   troubleWith(executionId: string): unknown {
     return isExecutionId(executionId) ? this.watches.get(partitionOfExecution(executionId))?.trouble : undefined;
   }
@@ -112,7 +112,7 @@ export class ResultWaiter {
     return watch;
   }
 
-  /** Says once that the store cannot be asked, however many wait, and once that it can again. */
+  /** Logs once that the store cannot be read, however many waits there are, and once that it can be read again. */
   private noteTrouble(partition: string, error: unknown): void {
     if (error !== undefined) {
       this.troubled.add(partition);

@@ -1,14 +1,13 @@
 /**
- * The runs of one partition that are waited for, and how their ends are found: first each is asked for at once, then
- * after 50 ms, growing to 1 s while nothing happens, and back to 50 ms when something did. Meanwhile the partition is
- * asked to announce ends: polls find what such a notice did not reach.
+ * Watches the awaited runs of one partition for their ends. Each run is read at once, then polled after 50 ms; the
+ * pause grows to 1 s while nothing happens, and returns to 50 ms when something did. The partition also announces ends;
+ * polls find the ends whose announcement was lost.
  *
- * - While few runs are waited for, each one's state is asked for. While many are, the partition's log is read instead:
- *   then the cost is bounded by what happens, not by how many wait.
- * - A log can lose its tail, or grow another one, when a server goes back to an earlier state. A reader beyond its end
- *   is told to begin again; and in case it is not, states are asked for now and then all the same, oldest wait first.
- * - A transient error is waited out, and told to `onTrouble`. A permanent one ends the wait for that run, and for no
- *   other.
+ * - For a few runs, a poll reads the state of each. For many, it reads the log of the partition instead: its cost then
+ *   depends on the number of events, not on the number of waits.
+ * - A log can lose its tail, or get another one, when a server returns to an earlier state. A reader beyond its end is
+ *   told to begin again. In case it is not, states are also read now and then, for the longest waits first.
+ * - A temporary error is reported to `onTrouble`, and the waits continue. A permanent one ends the waits for its run.
  */
 import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
@@ -28,28 +27,28 @@ export interface WatchOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly partition: string;
-  /** Told when the store cannot be asked, and with `undefined` when it answers again. */
+  /** Called with the fault when the store cannot be read, and with `undefined` when it answers again. */
   readonly onTrouble: (error: unknown) => void;
-  /** Called before states are asked for: announcements are asked for by then. */
+  /** Called before states are read, to request the announcements of ends first. */
   readonly onAsk: () => void;
 }
 
 const FIRST_POLL_MS = 50;
 const MAX_POLL_MS = 1_000;
 const POLL_GROWTH = 1.5;
-/** Up to this many runs are asked for one by one. */
+/** Up to this many awaited runs, a poll reads the state of each. */
 const MAX_ASKED_SINGLY = 16;
-/** Pages of the log read in a row before other work gets its turn. */
+/** Most pages of the log in one poll. */
 const MAX_LOG_PAGES = 10;
-/** While the log is followed, so many runs are asked for all the same, so often: one that it lost is found in the end. */
+/** While the log is followed, this many states are also read, this often: they find ends that the log has lost. */
 const ASKED_ALL_THE_SAME = 64;
 const ASK_ALL_THE_SAME_MS = 5_000;
-/** What a reader is told whose place in the log is gone. */
+/** Errors for a cursor whose entries are no longer in the log. */
 const BEGIN_AGAIN: ReadonlySet<string> = new Set(['cursor_too_old', 'cursor_lost']);
 
 export class PartitionWatch {
   private readonly waiters = new Map<string, Set<Waiter>>();
-  /** Runs whose state was not read since they are waited for, or since the log is followed: the log may be past their end. */
+  /** Runs whose state was not read since their wait, or reading the log, began: the log may be past their end. */
   private readonly unchecked = new Map<string, number>();
   private marks = 0;
   private cursor: string | undefined;
@@ -57,9 +56,9 @@ export class PartitionWatch {
   private pollMs = FIRST_POLL_MS;
   private timer: Cancel | undefined;
   private polling = false;
-  /** Ends that are being read. */
+  /** Reads of ends in flight. */
   private readonly reading = new Map<string, Promise<Ended | undefined>>();
-  /** The fault with which the store answered last; nothing when it answered. */
+  /** The fault of the last call; undefined if it succeeded. */
   trouble: unknown;
 
   constructor(private readonly options: WatchOptions) {}
@@ -69,7 +68,7 @@ export class PartitionWatch {
     if (waiters === undefined) this.waiters.set(executionId, new Set([waiter]));
     else waiters.add(waiter);
     this.options.onAsk();
-    // It may have ended before this wait began.
+    // The run may have ended before this wait began.
     this.look(executionId);
     this.pollMs = FIRST_POLL_MS;
     this.schedule();
@@ -81,14 +80,14 @@ export class PartitionWatch {
     if (waiters?.size === 0) this.take(executionId);
   }
 
-  /** Asks for the state of a run, if it is waited for. */
+  /** Reads the state of a run, if it is awaited. */
   look(executionId: string): void {
     if (!this.has(executionId)) return;
     this.mark(executionId);
     void this.check(executionId);
   }
 
-  /** These runs ended: those that are waited for are asked for their ends. */
+  /** Call this for runs that ended: reads the ends of the awaited ones. */
   onEnded(executionIds: readonly string[]): void {
     for (const executionId of executionIds) {
       if (!this.has(executionId)) continue;
@@ -97,7 +96,7 @@ export class PartitionWatch {
     }
   }
 
-  /** Notices may have been lost. Where many runs are waited for, the next poll finds what was. */
+  /** Call this when announcements may have been lost. With many awaited runs, the next poll finds their ends. */
   lookAtAll(): void {
     if (this.waiters.size > MAX_ASKED_SINGLY) return;
     for (const executionId of this.waiters.keys()) this.look(executionId);
@@ -111,7 +110,7 @@ export class PartitionWatch {
     for (const executionId of [...this.waiters.keys()]) this.reject(executionId, error);
   }
 
-  /** From now on, only a look that begins later counts. */
+  /** Makes a run unchecked until a read that begins later has seen its state. */
   private mark(executionId: string): void {
     this.unchecked.set(executionId, ++this.marks);
   }
@@ -124,7 +123,7 @@ export class PartitionWatch {
     for (const waiter of this.take(executionId)) waiter.reject(error);
   }
 
-  /** The waiters of a run, for whom the wait is over. */
+  /** Removes and returns the waiters of a run. */
   private take(executionId: string): Iterable<Waiter> {
     const waiters = this.waiters.get(executionId) ?? [];
     this.waiters.delete(executionId);
@@ -140,7 +139,7 @@ export class PartitionWatch {
     this.pollMs = FIRST_POLL_MS;
   }
 
-  /** Keeps what the store's last answer was, and tells when it changes between a fault and none. */
+  /** Notes the fault of the last call, or its success, and reports a change between the two. */
   private note(error: unknown): void {
     const before = this.trouble;
     this.trouble = error;
@@ -173,7 +172,7 @@ export class PartitionWatch {
     await Promise.all([...executionIds].map((executionId) => this.check(executionId)));
   }
 
-  /** Asks for the state of a run, and for its end if it has ended. Never throws. */
+  /** Reads the state of a run, and its end if it has ended. Never throws. */
   private check(executionId: string): Promise<void> {
     const mark = this.unchecked.get(executionId);
     return this.guarded(executionId, async () => {
@@ -187,7 +186,7 @@ export class PartitionWatch {
     });
   }
 
-  /** Asks for the end of a run that has one, as far as is known. Never throws. */
+  /** Reads the end of a run that has probably ended. Never throws. */
   private load(executionId: string): Promise<void> {
     return this.guarded(executionId, async () => {
       const ended = await this.once(executionId, () => loadEnd(this.options.backend, executionId));
@@ -197,8 +196,8 @@ export class PartitionWatch {
   }
 
   /**
-   * Reads the end of a run, unless that is under way: a long result must not cross a slow link twice. A read that is
-   * under way may be older than the end, so that it finds none: then the run is read again.
+   * Reads the end of a run once: a long result must not cross a slow link twice. A read in flight may have begun before
+   * the end and find none: then the run is read again.
    */
   private async once(executionId: string, read: () => Promise<Ended | undefined>): Promise<Ended | undefined> {
     const known = this.reading.get(executionId);
@@ -212,7 +211,7 @@ export class PartitionWatch {
     if (ended !== undefined && this.has(ended.executionId)) this.settle(ended);
   }
 
-  /** Does something for one run. Of its errors, one that passes leaves the run unchecked; others end the wait for it. */
+  /** Runs work for one run. After a temporary error the run stays unchecked; any other error ends the waits for it. */
   private async guarded(executionId: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -230,7 +229,7 @@ export class PartitionWatch {
       else await this.readOn();
       this.note(undefined);
     } catch (error) {
-      // A log that cannot be read says nothing about the runs in it: each is asked for by itself.
+      // An unreadable log shows no ends: the state of each run is read instead.
       if (!isRetryable(error)) return this.checkAll();
       this.note(error);
     }
@@ -238,14 +237,14 @@ export class PartitionWatch {
     await this.askAllTheSame();
   }
 
-  /** The next of those that are waited for, now and then, whatever the log says. */
+  /** Reads the states of the next awaited runs, if that is due, whatever the log has shown. */
   private async askAllTheSame(): Promise<void> {
     const now = this.options.clock.now();
     if (now - this.askedAt < ASK_ALL_THE_SAME_MS) return;
     this.askedAt = now;
     const next = [...this.waiters.keys()].slice(0, ASKED_ALL_THE_SAME);
     for (const executionId of next) {
-      // To the end of the row: it is asked for again when all others have been.
+      // To the end of the map: its next turn comes after all other runs.
       const waiters = present(this.waiters.get(executionId));
       this.waiters.delete(executionId);
       this.waiters.set(executionId, waiters);
@@ -258,7 +257,7 @@ export class PartitionWatch {
     const { end } = await backend.readLog({ partition, after: 'now', limit: 1 });
     this.cursor = end;
     this.askedAt = clock.now();
-    // What ended before the cursor will not be met again.
+    // The reader will not see ends before the cursor.
     for (const executionId of this.waiters.keys()) this.mark(executionId);
   }
 
@@ -266,7 +265,7 @@ export class PartitionWatch {
     for (let page = 0; page < MAX_LOG_PAGES && this.cursor !== undefined; page++) {
       const page = await this.nextPage(this.cursor);
       if (page === undefined) return this.takeUpLog();
-      // An event whose result cannot be read now leaves its run unchecked: the cursor need not wait.
+      // A run whose result cannot be read now stays unchecked, so the cursor can move on.
       const ends = page.events.map(({ event }) => event).filter(tellsEnd);
       await Promise.all(ends.map((event) => this.guarded(event.executionId, () => this.read(event))));
       this.cursor = page.next;
@@ -274,7 +273,7 @@ export class PartitionWatch {
     }
   }
 
-  /** The page behind the cursor; nothing when the cursor has lost its place: the log was trimmed, or lost its tail. */
+  /** The page after the cursor; undefined if the log was trimmed, or lost its tail, so that the cursor is invalid. */
   private async nextPage(after: string): Promise<Awaited<ReturnType<Backend['readLog']>> | undefined> {
     const { backend, partition } = this.options;
     try {

@@ -1,4 +1,4 @@
-/** The engine's policy, made of what users say about a task and a run. */
+/** The engine's policy of a run, from the options of its task and its own. */
 import { types } from 'node:util';
 import { ABSOLUTE_TIME_FROM, type ExecutionPolicy } from '../../../model/execution/policy.js';
 import type { ArgsOf } from '../../../model/machine.js';
@@ -7,7 +7,7 @@ import type { RunOptions, TaskSettings } from './task.js';
 
 export type PolicyInput = NonNullable<ArgsOf<'createExecution'>['policy']>;
 
-/** The engine's policy for these settings; nothing when they say nothing. */
+/** The engine's policy for these settings; undefined if they set nothing. */
 export function policyOf({ retry, timeout, needs, retention }: TaskSettings): PolicyInput | undefined {
   const policy: { -readonly [Key in keyof ExecutionPolicy]?: PolicyInput[Key] } = {};
   if (retry !== undefined) {
@@ -25,7 +25,7 @@ export function policyOf({ retry, timeout, needs, retention }: TaskSettings): Po
   return Object.keys(policy).length === 0 ? undefined : policy;
 }
 
-/** The policy of one run: the task's, with what the run says. */
+/** The policy of one run: the task's, with the options of the run. */
 export function policyOfRun(
   policy: PolicyInput | undefined,
   { idempotencyWindow, deadline }: RunOptions,
@@ -46,7 +46,7 @@ export function isTime(deadline: Duration | Date): deadline is number | Date {
   return types.isDate(deadline) || (typeof deadline === 'number' && deadline >= ABSOLUTE_TIME_FROM);
 }
 
-/** The time that a deadline names, ms since the epoch; nothing for a duration. */
+/** The time of a deadline, ms since the epoch; undefined for a duration. */
 export function timeOf(deadline: Duration | Date | undefined): number | undefined {
   return deadline !== undefined && isTime(deadline) ? Math.round(Number(deadline)) : undefined;
 }

@@ -1,4 +1,4 @@
-/** The tasks of an app: what is defined, and the handlers that this process has for it. */
+/** The tasks of an app: their definitions, and the handlers of this process. */
 import { types } from 'node:util';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { laneIdOf } from '../../shared/lane-names.js';
@@ -79,7 +79,7 @@ export class TaskRegistry {
     return [...this.tasks.values()];
   }
 
-  /** Puts the definitions and handlers back as they are now; for tests that share an app. */
+  /** @returns a function that restores the definitions and handlers of this moment; for tests that share an app */
   keep(): () => void {
     const saved = [...this.tasks.values()].map((task) => [task, task.handler] as const);
     const flows = new Map(this.flows);
@@ -94,7 +94,7 @@ export class TaskRegistry {
 function checkHandler(name: string, handler: unknown): asserts handler is AnyHandler {
   if (typeof handler !== 'function')
     throw new InvalidDefinitionError(`${taskNamed(name)}: its handler must be a function`);
-  // A call of one gives an iterator and runs nothing.
+  // Calling a generator function returns an iterator and runs nothing.
   if (types.isGeneratorFunction(handler))
     throw new InvalidDefinitionError(
       `${taskNamed(name)}: its handler must not be a generator`,

@@ -1,4 +1,4 @@
-/** What a task and a run can be told: anything else is refused where it is written, in the words in which it is written. */
+/** Checks the options of tasks and runs. Invalid options throw where they are written; errors name them as written. */
 import { capabilities, executionKind, label, tags as tagsField, timestampMs } from '../../../model/core/fields.js';
 import { retryPolicy } from '../../../model/execution/policy.js';
 import { isExecutionIdForm, utf8Bytes } from '../../../model/ids.js';
@@ -129,7 +129,7 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   checkDeadline(where, options.deadline);
 }
 
-/** Whether it is well-formed, and has no control characters. */
+/** Whether the text is well-formed Unicode without control characters. */
 const isPlainText = (text: string): boolean => !/[\p{Cc}\p{Cs}]/u.test(text);
 
 const isKey = (key: unknown): key is string => typeof key === 'string' && key !== '' && isPlainText(key);
