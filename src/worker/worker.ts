@@ -44,6 +44,7 @@ import { RestingKinds } from './resting-kinds.js';
 import { resultsFor } from './results.js';
 import { endingBehind } from './streaming/index.js';
 import { StuckHandlers } from './stuck.js';
+import { Turns } from './turns.js';
 
 export interface WorkerDependencies {
   readonly backend: Backend;
@@ -67,8 +68,6 @@ export interface WorkerDependencies {
 const MAX_STOP_GRACE_MS = 2_000;
 const STOP_GRACE_PART = 0.1;
 const RESOLVED = Promise.resolve();
-/** Handlers that do no I/O let the event loop turn this long after its last turn, ms, however many of them wait. */
-const TURN_AFTER_MS = 25;
 const PAUSE_SPREAD = 0.5;
 /** Limit of the last calls of a drain once they met faults, ms; an unreachable engine must not delay the exit. */
 const LAST_CALLS_MS = 5_000;
@@ -93,6 +92,7 @@ export class TaskWorker implements Worker {
   private readonly resting: RestingKinds;
   private readonly blockers: Blockers;
   private readonly loopWatch: LoopWatch<Attempt> | undefined;
+  private readonly turns: Turns;
   private readonly patience: Patience;
   private readonly endsWatch: EndsWatch;
   private readonly hooks: AttemptHooks;
@@ -104,10 +104,6 @@ export class TaskWorker implements Worker {
   private waitUntil = Infinity;
   private stopGraceMs = MAX_STOP_GRACE_MS;
   private closed = false;
-  private watchesTurns = false;
-  private readonly beginningLater: { readonly attempt: Attempt; readonly task: TaskHandler }[] = [];
-  /** When the event loop last turned while handlers ran; Infinity for clocks without a loop. */
-  private turnedAt = Infinity;
 
   constructor(private readonly deps: WorkerDependencies) {
     const { backend, settings, clock, ids, childRow, taskNamed, log } = deps;
@@ -148,6 +144,15 @@ export class TaskWorker implements Worker {
     // A virtual clock does not show whether the event loop is blocked.
     this.loopWatch = clock === systemClock ? this.newLoopWatch() : undefined;
     this.runs = this.runnerHost();
+    this.turns = new Turns({
+      clock,
+      begin: (attempt, task) => this.beginIfKept(attempt, task),
+      onTurn: () => {
+        // Due renewals are sent before a handler can block the event loop again.
+        this.keeper.sendDue();
+        return this.running.size > 0 && !this.closed;
+      },
+    });
     this.patience = new Patience(clock);
     this.endsWatch = new EndsWatch({
       backend,
@@ -318,24 +323,9 @@ export class TaskWorker implements Worker {
   private run(attempt: Attempt, task: TaskHandler): void {
     this.running.add(attempt);
     this.ahead.started();
-    this.watchTurns();
+    this.turns.watch();
     // Not in this turn: all executions of a claim are accepted before the first handler runs.
-    void RESOLVED.then(() => {
-      const { clock } = this.deps;
-      // Handlers that do no I/O follow each other in promises, and would keep timers and sockets of the process waiting.
-      if (clock.now() - this.turnedAt < TURN_AFTER_MS) this.beginIfKept(attempt, task);
-      else if (this.beginningLater.push({ attempt, task }) === 1) afterIo(clock, () => this.beginLater());
-    });
-  }
-
-  /** Begins handlers behind a turn of the event loop, together, so that their endings share calls. */
-  private beginLater(): void {
-    const { clock } = this.deps;
-    for (let next = this.beginningLater.shift(); next !== undefined; next = this.beginningLater.shift()) {
-      this.beginIfKept(next.attempt, next.task);
-      if (this.beginningLater.length > 0 && clock.now() - this.turnedAt >= TURN_AFTER_MS)
-        return afterIo(clock, () => this.beginLater());
-    }
+    void RESOLVED.then(() => this.turns.begin(attempt, task));
   }
 
   private beginIfKept(attempt: Attempt, task: TaskHandler): void {
@@ -388,21 +378,6 @@ export class TaskWorker implements Worker {
     // `beginAttempt` is needed only for a timeout that the claim did not start.
     if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner.begin(attempt);
     runHandler(task, attempt, this.runs);
-  }
-
-  /** While handlers run, due renewals are sent in every turn, before a handler can block the event loop again. */
-  private watchTurns(): void {
-    if (this.watchesTurns) return;
-    this.watchesTurns = true;
-    const { clock } = this.deps;
-    if (clock.eachTurn === undefined) return;
-    this.turnedAt = clock.now();
-    clock.eachTurn(() => {
-      this.turnedAt = clock.now();
-      this.keeper.sendDue();
-      this.watchesTurns = this.running.size > 0 && !this.closed;
-      return this.watchesTurns;
-    });
   }
 
   // From a handler to the engine.
