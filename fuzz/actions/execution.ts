@@ -221,7 +221,7 @@ export const executionActions = {
 
 export const executionReads: Reads = ({ partition }, { executionId, index }) => [
   ['describeExecution', { executionId }],
-  ['readExecutionInfo', { executionId }],
+  ['readExecutionInfo', { executionId, withResult: index % 2 === 0 }],
   ['readExecutionState', { executionId }],
   ['readExecutionContext', { executionId }],
   ['getExecutionResult', { executionId }],

@@ -121,6 +121,8 @@ export interface ExecutionInfo {
   readonly payloadEncoding: string | undefined;
   readonly resultBytes: number | undefined;
   readonly resultEncoding: string | undefined;
+  /** The bytes passed to completeExecution, if the read asked for them. */
+  readonly result?: Uint8Array | undefined;
   /** Its dependencies in its flow; absent without any. */
   readonly group: EdgeGroupSnapshot | undefined;
 }

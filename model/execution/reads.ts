@@ -26,12 +26,19 @@ export const describeExecution = query({
 
 export const readExecutionInfo = query({
   name: 'readExecutionInfo',
-  args: byId,
+  args: byId.extend({
+    /** Whether the answer has the bytes of the result, which are those of the same run. */
+    withResult: z.boolean().default(false),
+  }),
   rejects: [],
   partition,
-  read(view, { executionId }) {
+  read(view, { executionId, withResult }) {
     const execution = view.executions.get(executionId);
-    return accept<ExecutionInfo | undefined>(execution && infoOf(execution));
+    if (execution === undefined) return accept<ExecutionInfo | undefined>(undefined);
+    const info = infoOf(execution);
+    return accept<ExecutionInfo | undefined>(
+      withResult ? { ...info, result: view.executions.result(executionId) } : info,
+    );
   },
 });
 

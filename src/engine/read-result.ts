@@ -9,22 +9,13 @@ export interface ReadResult {
 }
 
 /**
- * The info of an execution and its result, of the same run: the bytes of a long result arrive seconds after the info,
- * and the execution can be replayed meanwhile. Where their lengths still differ, the bytes are lost.
+ * The info of an execution and its result. One read answers both, because the execution can be replayed between two.
  * @throws EngineError what the backend throws
  */
 export async function readResult(backend: Backend, executionId: string): Promise<ReadResult> {
-  let [info, result] = await Promise.all([
-    backend.readExecutionInfo({ executionId }),
-    backend.getExecutionResult({ executionId }),
-  ]);
-  while (info !== undefined && !isWhole(result, info.resultBytes)) {
-    const { publicState, replayCount } = info;
-    info = await backend.readExecutionInfo({ executionId });
-    if (info?.publicState === publicState && info.replayCount === replayCount) break;
-    if (isWhole(result, info?.resultBytes)) break;
-    result = info?.publicState === 'completed' ? await backend.getExecutionResult({ executionId }) : undefined;
-  }
+  const read = await backend.readExecutionInfo({ executionId, withResult: true });
+  if (read === undefined) return { info: undefined, result: undefined };
+  const { result, ...info } = read;
   return { info, result };
 }
 

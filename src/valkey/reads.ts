@@ -56,10 +56,15 @@ type MeteredHeadFacts = Pick<
 
 type Fetches = { [Name in QueryName]: Fetch<ParsedArgsOf<Name>> };
 
-function executionFetch(input: boolean, result: boolean): Fetch<{ executionId: string }> {
+function executionFetch(
+  input: boolean,
+  result: boolean,
+): Fetch<{ readonly executionId: string; readonly withResult?: boolean }> {
   const flag = (wanted: boolean): string => (wanted ? '1' : '0');
   return {
-    request: ({ executionId }) => ['read_execution', memberOf(executionId), flag(input), flag(result)],
+    request: ({ executionId, withResult = result }) => {
+      return ['read_execution', memberOf(executionId), flag(input), flag(withResult)];
+    },
     bytesAt: 2,
     view(reply, { executionId }) {
       const [core, details, bytes] = repliesOf(reply, 3);

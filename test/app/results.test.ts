@@ -24,6 +24,18 @@ afterEach(() => a.close());
 const elsewhere = (inner: Backend, changed: Partial<Backend> = {}): Backend =>
   Object.assign(Object.create(inner) as Backend, changed);
 
+/** Answers reads of results otherwise than a backend does. */
+const readingResults = (
+  inner: Backend,
+  change: (result: Uint8Array | undefined, executionId: string) => Promise<Uint8Array | undefined>,
+): Pick<Backend, 'readExecutionInfo'> => ({
+  async readExecutionInfo(args) {
+    const info = await inner.readExecutionInfo(args);
+    if (args.withResult !== true || info === undefined) return info;
+    return { ...info, result: await change(info.result, args.executionId) };
+  },
+});
+
 /** A run that another process has completed. */
 async function completedElsewhere(inner: Backend, handler: () => unknown = () => ({ secret: 'hunter2' })) {
   const there = app({ backend: inner, closeBackend: false });
@@ -36,31 +48,25 @@ async function completedElsewhere(inner: Backend, handler: () => unknown = () =>
 }
 
 describe('a result that cannot be had', () => {
-  it.each<[string, (inner: Backend) => Partial<Backend>, string]>([
-    ['whose bytes are gone', () => ({ getExecutionResult: async () => undefined }), 'bytes are gone'],
-    ['of which half is there', () => ({ getExecutionResult: async () => Buffer.from('{"secret"') }), 'bytes became 9'],
-    [
-      'that is no JSON',
-      () => ({ getExecutionResult: async () => Buffer.from('{"secret":"hunter2",,') }),
-      'what is stored is not the json that it is called',
-    ],
-    [
-      'that is no UTF-8',
-      () => ({ getExecutionResult: async () => new Uint8Array(20).fill(0xff) }),
-      'what is stored is not the json',
-    ],
-  ])('%s is a typed error, by a look and by the log', async (_what, changed, message) => {
+  it.each<[string, Uint8Array | undefined, string]>([
+    ['whose bytes are gone', undefined, 'bytes are gone'],
+    ['of which half is there', Buffer.from('{"secret"'), 'bytes became 9'],
+    ['that is no JSON', Buffer.from('{"secret":"hunter2",,'), 'what is stored is not the json that it is called'],
+    ['that is no UTF-8', new Uint8Array(20).fill(0xff), 'what is stored is not the json'],
+  ])('%s is a typed error, by a look and by the log', async (_what, bytes, message) => {
     const inner = memory();
     const id = await completedElsewhere(inner, () => ({ secret: 'hunter2' }));
     const size = (await inner.readExecutionInfo({ executionId: id }))?.resultBytes as number;
-    const reads = changed(inner);
-    const original = reads.getExecutionResult as NonNullable<typeof reads.getExecutionResult>;
     // Of the right length, where it is the content that is wrong.
-    const damaged = async (args: { executionId: string }): Promise<Uint8Array | undefined> => {
-      const bytes = await original(args);
-      return bytes === undefined || message.includes('became') ? bytes : new Uint8Array(Buffer.concat([bytes], size));
-    };
-    a = app({ backend: elsewhere(inner, { getExecutionResult: damaged }), closeBackend: false });
+    const isShort = bytes === undefined || message.includes('became');
+    const damaged = isShort ? bytes : new Uint8Array(Buffer.concat([bytes], size));
+    a = app({
+      backend: elsewhere(
+        inner,
+        readingResults(inner, async () => damaged),
+      ),
+      closeBackend: false,
+    });
     const error = await rejectionOf(a.get(id).result());
     expect(error).toBeInstanceOf(ResultUnavailableError);
     expect(error).toMatchObject({ code: 'result_unavailable', name: 'ResultUnavailableError', executionId: id });
@@ -126,14 +132,13 @@ describe('the input of a member of a flow', () => {
     let lost: string | undefined;
     let left = 0;
     const reading = { now: 0, most: 0 };
-    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
+    const changed = readingResults(inner, async (bytes, executionId) => {
       reading.most = Math.max(reading.most, ++reading.now);
       await new Promise((next) => setImmediate(next));
       reading.now--;
-      const bytes = await inner.getExecutionResult(args);
-      return args.executionId === lost ? bytes?.subarray(0, left) : bytes;
-    };
-    a = app({ backend: elsewhere(inner, { getExecutionResult }), closeBackend: false });
+      return executionId === lost ? bytes?.subarray(0, left) : bytes;
+    });
+    a = app({ backend: elsewhere(inner, changed), closeBackend: false });
     expect(await a.get(joined).info()).toMatchObject({
       input: { of: Array.from({ length: 40 }, (_, n) => 100 + n) },
       unavailable: [],
@@ -148,17 +153,18 @@ describe('the input of a member of a flow', () => {
 });
 
 describe('a run that is replayed while its result travels', () => {
-  /** The bytes of a result arrive, or are gone, five seconds after they were asked for. */
+  /** The bytes of a result arrive five seconds after they were asked for; if they are gone by then, they are read again. */
   function travelling(inner: Backend, clock: VirtualClock) {
     const state = { reads: 0 };
-    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
-      if ((await inner.getExecutionResult(args)) === undefined) return undefined;
+    const readExecutionInfo: Backend['readExecutionInfo'] = async (args) => {
+      const info = await inner.readExecutionInfo(args);
+      if (info?.result === undefined) return info;
       state.reads++;
       await new Promise<void>((resolve) => void clock.after(5_000, resolve));
-      return inner.getExecutionResult(args);
+      return inner.readExecutionInfo(args);
     };
     const onAnnouncement: Backend['onAnnouncement'] = async () => () => undefined;
-    a = app({ backend: elsewhere(inner, { getExecutionResult, onAnnouncement }), clock, closeBackend: false });
+    a = app({ backend: elsewhere(inner, { readExecutionInfo, onAnnouncement }), clock, closeBackend: false });
     return state;
   }
 
@@ -201,6 +207,41 @@ describe('a run that is replayed while its result travels', () => {
     await there.close();
     await a.close();
     await Promise.all(never);
+  });
+
+  it('gives the result of one run, although both have the same length and different encodings', async () => {
+    const inner = memory();
+    const there = app({ backend: inner, closeBackend: false });
+    let runs = 0;
+    const task = there.task('t', () => (++runs === 1 ? 'ab' : Uint8Array.of(1, 2, 3, 4)));
+    await there.worker();
+    const { id } = await task.run();
+    await task.get(id).result();
+    const ranAgain = deferred();
+    let reads = 0;
+    /** All reads but the first one see the second run. */
+    const spaced =
+      <Args, Answer>(read: (args: Args) => Promise<Answer>) =>
+      async (args: Args): Promise<Answer> => {
+        if (++reads > 1) {
+          await ranAgain.promise;
+          return read(args);
+        }
+        const answer = await read(args);
+        await task.get(id).replay();
+        expect(await task.get(id).result()).toEqual(Uint8Array.of(1, 2, 3, 4));
+        ranAgain.resolve();
+        return answer;
+      };
+    const readExecutionInfo = spaced<Parameters<Backend['readExecutionInfo']>[0], never>(
+      (args) => inner.readExecutionInfo(args) as Promise<never>,
+    );
+    const getExecutionResult = spaced<Parameters<Backend['getExecutionResult']>[0], never>(
+      (args) => inner.getExecutionResult(args) as Promise<never>,
+    );
+    a = app({ backend: elsewhere(inner, { readExecutionInfo, getExecutionResult }), closeBackend: false });
+    expect(await a.get(id).result()).toBe('ab');
+    await there.close();
   });
 
   it('misses no result, and no input of a member that it gives', async () => {
@@ -291,14 +332,13 @@ describe('the end of a run that another process carries out', () => {
     const inner = memory();
     const clock = new VirtualClock(0);
     let reads = 0;
-    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
-      const bytes = await inner.getExecutionResult(args);
+    const changed = readingResults(inner, async (bytes) => {
       if (bytes === undefined) return bytes;
       reads++;
       await new Promise<void>((resolve) => void clock.after(30_000, resolve));
       return bytes;
-    };
-    a = app({ backend: elsewhere(inner, { getExecutionResult }), clock, closeBackend: false });
+    });
+    a = app({ backend: elsewhere(inner, changed), clock, closeBackend: false });
     const there = app({ backend: inner, closeBackend: false });
     const task = there.task('t', () => 7);
     const { id } = await task.run();
@@ -549,16 +589,15 @@ describe('a timeout', () => {
     const inner = memory();
     const id = await completedElsewhere(inner, () => 'here');
     // An answer that comes through the poll of the event loop, as one from a socket does, while the process stands still.
-    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
-      const answer = inner.getExecutionResult(args);
+    const changed = readingResults(inner, async (bytes) => {
       setImmediate(() => {
         const until = performance.now() + 60;
         while (performance.now() < until);
       });
       await stat('.');
-      return answer;
-    };
-    a = app({ backend: elsewhere(inner, { getExecutionResult }), closeBackend: false });
+      return bytes;
+    });
+    a = app({ backend: elsewhere(inner, changed), closeBackend: false });
     // Found first: on a busy machine that alone can take longer than the timeout.
     const run = await a.task('t').get(id);
     await expect(run.result({ timeout: 30 })).resolves.toBe('here');

@@ -103,6 +103,8 @@ it('that are very long come back in parts, and not with a claim', async () => {
   expect(getrange).toHaveBeenCalledTimes(2);
   expect(output.equals((await deployed.backend.getExecutionResult({ executionId })) ?? Buffer.alloc(0))).toBe(true);
   expect(getrange).toHaveBeenCalledTimes(7);
+  const info = await deployed.backend.readExecutionInfo({ executionId, withResult: true });
+  expect(output.equals(info?.result ?? Buffer.alloc(0))).toBe(true);
 });
 
 it('that are very long are stored in parts before the call', async () => {

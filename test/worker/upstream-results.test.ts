@@ -11,9 +11,9 @@ async function reads(sizes: readonly number[]): Promise<{ edges: number; results
       asked.edges += 1;
       return inner.listEdges(args);
     },
-    getExecutionResult: (args) => {
-      asked.results += 1;
-      return inner.getExecutionResult(args);
+    readExecutionInfo: (args) => {
+      if (args.withResult === true) asked.results += 1;
+      return inner.readExecutionInfo(args);
     },
   }));
   const part = h.a.task('part', ({ input }: TaskContext<{ size: number }>) =>

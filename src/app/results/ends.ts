@@ -76,13 +76,9 @@ export function tellsEnd(event: Event): event is EndEvent {
 export async function endTold(backend: Backend, event: EndEvent): Promise<Ended | undefined> {
   const { executionId } = event;
   switch (event.type) {
-    case 'execution_completed': {
-      const { resultBytes, resultEncoding } = event;
-      const result = resultBytes === undefined ? undefined : await backend.getExecutionResult({ executionId });
-      // Otherwise the run was replayed since, or its bytes are lost.
-      if (!isWhole(result, resultBytes)) return loadEnd(backend, executionId);
-      return { kind: 'completed', executionId, result, encoding: resultEncoding };
-    }
+    case 'execution_completed':
+      if (event.resultBytes !== undefined) return loadEnd(backend, executionId);
+      return { kind: 'completed', executionId, result: undefined, encoding: event.resultEncoding };
     case 'execution_failed':
       return { kind: 'failed', executionId, reason: event.failureReason, category: event.failureCategory };
     case 'execution_cancelled':

@@ -48,8 +48,9 @@ export const executionScenarios: readonly ConformanceScenario[] = [
       });
       assert.equal(await stateOf(engine, executionId), 'completed');
       assert.deepEqual(Uint8Array.from((await engine.backend.getExecutionResult({ executionId })) ?? []), result);
-      const info = await engine.backend.readExecutionInfo({ executionId });
+      const info = await engine.backend.readExecutionInfo({ executionId, withResult: true });
       assert.deepEqual([info?.resultBytes, info?.resultEncoding, info?.payloadBytes], [3, 'raw', 5]);
+      assert.deepEqual(Uint8Array.from(info?.result ?? []), result);
       assert.deepEqual(await eventTypes(engine), ['execution_created', 'execution_claimed', 'execution_completed']);
     },
   },
