@@ -39,7 +39,7 @@ local function forget(call, flow, walks, members, kept_until)
   end
   for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
   -- A further member has a longer retention, or is kept for good.
-  if kept_until then ff.apply.flow_finished(call, flow, kept_until) end
+  if kept_until then ff.apply.flow_purge_delayed(call, flow, kept_until) end
 end
 
 local function time_out(call, flow)

@@ -204,11 +204,20 @@ end
 
 -- The effects of events on flows.
 
-function ff.apply.flow_finished(call, flow, purge_at)
+local function purge_from(call, flow, purge_at)
   flow.purge_at = purge_at
   ff.set_flow_timer(call, flow, purge_at)
   ff.write_flow(call, flow)
+end
+
+function ff.apply.flow_finished(call, flow, purge_at)
+  purge_from(call, flow, purge_at)
   ff.append(call, EVENT.flow_finished, flow.id, purge_at, '')
+end
+
+function ff.apply.flow_purge_delayed(call, flow, purge_at)
+  purge_from(call, flow, purge_at)
+  ff.append(call, EVENT.flow_purge_delayed, flow.id, purge_at, '')
 end
 
 -- The caller writes the flow.

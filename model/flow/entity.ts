@@ -42,6 +42,10 @@ function joined(flow: Flow, { at }: EventNamed<'execution_created' | 'flow_membe
   flow.lastMutationAt = at;
 }
 
+function purgedFrom(flow: Flow, { purgeAt }: EventNamed<'flow_finished' | 'flow_purge_delayed'>): void {
+  flow.purgeAt = purgeAt;
+}
+
 export const flowEntity = entity({
   subject: FLOW,
   facts: flowFacts,
@@ -62,15 +66,14 @@ export const flowEntity = entity({
     flow_tags_set: mutates<'flow_tags_set'>((flow, event) => {
       flow.tags = mergedTags(flow.tags, event.tags);
     }),
-    flow_finished: changes((flow: Flow, event: EventNamed<'flow_finished'>) => {
-      flow.purgeAt = event.purgeAt;
-    }),
+    flow_finished: changes(purgedFrom),
     flow_reopened: changes((flow: Flow) => {
       flow.purgeAt = undefined;
     }),
     flow_purge_begun: changes((flow: Flow) => {
       flow.isPurging = true;
     }),
+    flow_purge_delayed: changes(purgedFrom),
     flow_purged: removes,
     // An execution that is created in no flow names none.
     execution_created: makesOrChanges(() => undefined, joined),

@@ -33,6 +33,8 @@ export const flowEvents = {
   /** A member runs again, or a further one joined. */
   flow_reopened: event('flow_reopened', 'ao', FLOW, {}),
   flow_purge_begun: event('flow_purge_begun', 'aq', FLOW, {}),
+  /** The next member has a longer retention: the purge goes on at this time; never when it is absent. */
+  flow_purge_delayed: event('flow_purge_delayed', 'aj', FLOW, { finish: { purgeAt: fact.optionalNumber() } }),
   flow_purged: event('flow_purged', 'ak', FLOW, {}),
 
   /** An existing execution joined a flow; others are created as members. `awaitsSeal`: it cannot be claimed before the flow is sealed. */

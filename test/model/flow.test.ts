@@ -1069,6 +1069,21 @@ describe('the end of a flow', () => {
     expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['evaluate']);
   });
 
+  test.each(['longer', 'for good'])('a member that is kept %s does not end its flow a second time', (kept) => {
+    const story = new Story();
+    const policy = { streamPolicy: { retentionTtlMs: kept === 'longer' ? 3 * RETENTION_MS : -1 } };
+    story.run('createFlow', flowOf({ members: [member(1, { policy }), member(2)] }));
+    story.end(1, 'cancelExecution');
+    story.end(2, 'cancelExecution');
+    expect(story.events.map(({ type }) => type)).toContain('flow_finished');
+    story.now = story.flow?.purgeAt as number;
+    story.due();
+    expect(story.events.map(({ type }) => type)).toEqual([
+      ...['flow_purge_begun', 'execution_purged', 'flow_purge_delayed'],
+    ]);
+    expect(story.flow?.purgeAt).toBe(kept === 'longer' ? story.execution(1)?.dueAt : undefined);
+  });
+
   test('a member that is replayed puts it off', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }));
