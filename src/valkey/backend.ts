@@ -36,7 +36,6 @@ import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { runInParts } from './large-batches.js';
 import { LongBytes } from './long-bytes.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
-import type { Fetch } from './fetch.js';
 import { FETCHES } from './reads.js';
 import { listOf, numberOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
@@ -235,7 +234,7 @@ export class ValkeyBackend {
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed, this.partitions));
     const fetch = FETCHES[name];
-    const reply = await this.fetch(partition, fetch.request(parsed), fetch);
+    const reply = await this.fetch(partition, fetch.request(parsed), fetch.bytesAt, fetch.mostBytes?.(parsed));
     const view = fetch.view(reply, parsed);
     const decision = declaration.read(view, parsed, {
       now: 0,
@@ -450,14 +449,16 @@ export class ValkeyBackend {
   private async fetch(
     partition: string,
     request: readonly WireArgument[],
-    { bytesAt }: Pick<Fetch<never>, 'bytesAt'>,
+    bytesAt: number | undefined,
+    mostBytes = 0,
   ): Promise<WireReply> {
     // Commands that were sent earlier must reach the server first, except those whose long bytes are being stored.
     this.calls.flush(partition);
     for (let reads = 1; ; reads++) {
       const argv = [...this.header(), ...request];
       const keys = this.declaredKeys(partition);
-      const reply = await this.call(this.functionRead, keys, argv, this.attempts.fromNow());
+      const call = (): Promise<WireReply> => this.call(this.functionRead, keys, argv, this.attempts.fromNow());
+      const reply = await (mostBytes > 0 ? this.transfers.inTurn(keys[0] as string, mostBytes, call) : call());
       if (bytesAt === undefined || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
       if ((await this.fetchLong(reply[bytesAt] as WireReply[])) || reads === MAX_READS) return reply;

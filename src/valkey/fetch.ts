@@ -20,6 +20,8 @@ export interface Fetch<Args> {
   request(args: Args): readonly WireArgument[];
   /** Where the answer has a list of bytes. Long ones are their size and their key instead. */
   readonly bytesAt?: number;
+  /** Most bytes of values or payloads in the answer, if it can have many: such reads take turns. Default none. */
+  mostBytes?(args: Args): number;
   view(reply: WireReply, args: Args): View;
 }
 

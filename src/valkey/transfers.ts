@@ -77,6 +77,15 @@ export class Transfers {
     }
   }
 
+  /** Makes a read whose answer has at most a part of bytes, in its turn. Its time begins then. @throws EngineError */
+  async inTurn<Value>(key: string, bytes: number, read: () => Promise<Value>): Promise<Value> {
+    let value: Value | undefined;
+    await this.run(key, bytes, async () => {
+      value = await read();
+    });
+    return value as Value;
+  }
+
   /** Removes bytes that no call will use, if the server can be reached now. Otherwise they expire. */
   remove(key: string): void {
     this.options

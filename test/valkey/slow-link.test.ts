@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, it, vi } from 'vitest';
 import { Proxy } from '../../fuzz/chaos/proxy.js';
-import { app, backoff, valkey, type App, type TaskContext } from '../../src/index.js';
+import { app, backoff, valkey, type App, type Backend, type TaskContext } from '../../src/index.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const MIB = 1024 * 1024;
@@ -18,6 +18,8 @@ const MAX_BYTES = 1.2 * RUNS * BYTES;
 
 const deployed = deployment(2);
 let proxy: Proxy;
+/** The backend of the app behind the link. */
+let behind: Backend;
 let near: App;
 let far: App;
 afterEach(async () => {
@@ -30,8 +32,8 @@ afterEach(async () => {
 async function openApps(namespace: string): Promise<void> {
   proxy = await Proxy.open(deployed.server.port, LINK_BYTES_PER_SECOND);
   near = app({ backend: deployed.backend, closeBackend: false, namespace });
-  const backend = await valkey({ url: proxy.url, partitions: { count: 2 }, callTimeoutMs: CALL_TIMEOUT_MS });
-  far = app({ backend, namespace });
+  behind = await valkey({ url: proxy.url, partitions: { count: 2 }, callTimeoutMs: CALL_TIMEOUT_MS });
+  far = app({ backend: behind, namespace });
 }
 
 const all = Array.from({ length: RUNS }, (_, run) => new Uint8Array(BYTES).fill(run));
@@ -74,6 +76,22 @@ it('a worker behind it stores a long value of a step, and reads it in its next a
   expect([calls, worker.stats().lost]).toEqual([1, 0]);
   expect(proxy.bytes.up).toBeLessThan(1.2 * long.byteLength);
   expect(proxy.bytes.down).toBeLessThan(1.2 * long.byteLength);
+});
+
+it('a client behind it reads many pages of steps at once', async () => {
+  await openApps('pages');
+  const part = new Uint8Array(30 * 1024).fill(1);
+  const task = near.task('pages', async ({ step }) => {
+    for (let i = 0; i < 8; i++) await step(`s${i}`, () => part);
+  });
+  const worker = await near.worker({ slots: RUNS });
+  const runs = await task.runMany(all.map(() => undefined));
+  await Promise.all(runs.map((run) => run.result()));
+  await worker.close();
+  // Each has 240 KiB, and a call has the time of 16 of them.
+  const reads = Array.from({ length: 2 }, () => runs).flat();
+  const pages = await Promise.all(reads.map(({ id: executionId }) => behind.readSteps({ executionId })));
+  expect(pages.map(({ steps }) => steps.length)).toEqual(reads.map(() => 8));
 });
 
 it('a client behind it creates a flow with a long input', async () => {
