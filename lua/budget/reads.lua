@@ -24,7 +24,7 @@ function ff.query.list_budgets(call, after, limit)
   local found = {}
   for i = 1, #ids do
     local key = call.base .. BUDGET.key .. ids[i]
-    found[i] = { ids[i], command('HGETALL', key), command('HGETALL', key .. SUFFIX.details) }
+    found[i] = { ids[i], ff.listed_hash(key), ff.listed_hash(key .. SUFFIX.details) }
   end
   return found
 end

@@ -20,6 +20,12 @@ function ff.guard(run)
   end
 end
 
+-- A hash in a row of a list: its names and values, or false when the key is of another type.
+function ff.listed_hash(key)
+  local found = guarded('HGETALL', key)
+  return not found.err and found
+end
+
 -- Raises an error that `attempted` answered instead of a record: a refusal of the server, or damage of the record.
 function ff.no_hash(answer)
   if is_refusal(answer.err) then error(answer) end

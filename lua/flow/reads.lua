@@ -4,21 +4,21 @@ local function pairs_of(key)
   return command('HGETALL', key)
 end
 
-local function flow_record(call, id)
+local function flow_record(call, id, hash)
   local key = call.base .. FLOW.key .. id
-  return { id, pairs_of(key), pairs_of(key .. SUFFIX.details), pairs_of(call.base .. KEY.counts .. LIMIT.counted_flow .. id) }
+  return { id, hash(key), hash(key .. SUFFIX.details), hash(call.base .. KEY.counts .. LIMIT.counted_flow .. id) }
 end
 
 -- read_flow: flow_id
 function ff.query.read_flow(call, flow_id)
-  return flow_record(call, flow_id)
+  return flow_record(call, flow_id, pairs_of)
 end
 
 -- list_flows: after?, limit
 function ff.query.list_flows(call, after, limit)
   local ids = command('ZRANGEBYLEX', call.base .. KEY.flows, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, limit)
   local rows = {}
-  for i = 1, #ids do rows[i] = flow_record(call, ids[i]) end
+  for i = 1, #ids do rows[i] = flow_record(call, ids[i], ff.listed_hash) end
   return rows
 end
 

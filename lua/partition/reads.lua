@@ -95,12 +95,10 @@ end
 -- Keys of another type are false.
 local function whole_row(call, id)
   local key = call.base .. id
-  local row = { id, guarded('HGETALL', key), guarded('HGETALL', key .. SUFFIX.details), guarded('HGETALL', key .. SUFFIX.waits),
-    guarded('HGETALL', key .. SUFFIX.dependencies), guarded('HGET', key .. SUFFIX.steps, STEP.totals) }
-  for i = 2, 6 do
-    if type(row[i]) == 'table' and row[i].err then row[i] = false end
-  end
-  return row, #(row[4] or '') + #(row[5] or '')
+  local waits, dependencies = ff.listed_hash(key .. SUFFIX.waits), ff.listed_hash(key .. SUFFIX.dependencies)
+  local steps = guarded('HGET', key .. SUFFIX.steps, STEP.totals)
+  return { id, ff.listed_hash(key), ff.listed_hash(key .. SUFFIX.details), waits, dependencies,
+    type(steps) == 'string' and steps }, #(waits or '') + #(dependencies or '')
 end
 
 -- Complete executions: rows, and the id after which more may follow. Large data beside some of them ends the page

@@ -184,9 +184,11 @@ export const listBudgets = query({
   rejects: [],
   partition: ({ partition }) => partition,
   read(view, { cursor, limit }) {
-    const found = view.budgets.list(cursor, limit + 1);
-    const budgets = found.slice(0, limit).map(({ budgetId, scopeType, scopeId }) => ({ budgetId, scopeType, scopeId }));
-    const nextCursor = limit > 0 && found.length > limit ? budgets.at(-1)?.budgetId : undefined;
-    return accept<BudgetsPage>({ budgets, nextCursor });
+    const ids = view.budgets.ids(cursor, limit + 1);
+    const budgets = ids.slice(0, limit).flatMap((budgetId) => {
+      const budget = view.budgets.get(budgetId);
+      return budget === undefined ? [] : [{ budgetId, scopeType: budget.scopeType, scopeId: budget.scopeId }];
+    });
+    return accept<BudgetsPage>({ budgets, nextCursor: ids.length > limit ? ids[limit - 1] : undefined });
   },
 });

@@ -11,8 +11,8 @@ export interface BudgetView {
   hasKey(budgetId: string, key: string, now: number): boolean;
   /** A day that is over, by its number. */
   bill(budgetId: string, day: number): Readonly<Bill> | undefined;
-  /** Budgets ascending by id, after a given one. */
-  list(after: string | undefined, limit: number): readonly ReadonlyBudget[];
+  /** Ids of budgets, ascending, after a given one. */
+  ids(after: string | undefined, limit: number): readonly string[];
 }
 
 /** The view by definition. */
@@ -23,10 +23,10 @@ export function budgetsByDefinition({ state: { tables } }: Partition): BudgetVie
     ledger: (budgetId, executionId) => tables.ledger.get(nameIn(budgetId, executionId)),
     hasKey: (budgetId, key, now) => (tables.usage_key.get(nameIn(budgetId, key))?.expiresAt ?? 0) > now,
     bill: (budgetId, day) => tables.bill.get(nameIn(budgetId, day)),
-    list: (after, limit) =>
-      [...tables.budget.values()]
-        .filter(({ budgetId }) => after === undefined || compareBytes(budgetId, after) > 0)
-        .sort((a, b) => compareBytes(a.budgetId, b.budgetId))
+    ids: (after, limit) =>
+      [...tables.budget.keys()]
+        .filter((budgetId) => after === undefined || compareBytes(budgetId, after) > 0)
+        .sort(compareBytes)
         .slice(0, limit),
   };
 }

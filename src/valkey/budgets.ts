@@ -2,7 +2,7 @@
 import type { Bill, ReadonlyBudget } from '../../model/budget/facts.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { viewOf, type Fetch } from './fetch.js';
-import { decodeEntity } from './record.js';
+import { decodeEntity, unlessDamaged } from './record.js';
 import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 
 const budgetOf = (budgetId: string, core: WireReply, details: WireReply): ReadonlyBudget | undefined =>
@@ -59,10 +59,15 @@ export const budgetUsage: Fetch<ParsedArgsOf<'readBudgetUsage'>> = {
 export const budgetList: Fetch<ParsedArgsOf<'listBudgets'>> = {
   request: ({ cursor, limit }) => ['list_budgets', cursor ?? '', String(limit + 1)],
   view(reply) {
-    const found = listOf(reply).flatMap((row) => {
-      const [id, core, details] = repliesOf(row, 3);
-      return budgetOf(textOf(id), core, details) ?? [];
-    });
-    return viewOf({ budgets: { list: () => found } });
+    const found = new Map(
+      listOf(reply).map((row) => {
+        const [id, core, details] = repliesOf(row, 3);
+        const budgetId = textOf(id);
+        // One of its keys has the wrong type.
+        const isReadable = core !== null && details !== null;
+        return [budgetId, isReadable ? unlessDamaged(() => budgetOf(budgetId, core, details)) : undefined];
+      }),
+    );
+    return viewOf({ budgets: { ids: () => [...found.keys()], get: (budgetId) => found.get(budgetId) } });
   },
 };

@@ -9,7 +9,7 @@ import type { ParsedArgsOf } from '../../model/machine.js';
 import { shortIdOf, uuidOf } from '../../model/short-id.js';
 import type { View } from '../../model/view.js';
 import { viewOf, type Fetch } from './fetch.js';
-import { decodeEntity, decodeRecord } from './record.js';
+import { decodeEntity, decodeRecord, unlessDamaged } from './record.js';
 import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { decodeTally } from './tally.js';
 
@@ -18,31 +18,35 @@ interface Stored {
   readonly tally: ReadonlyMap<Situation, number>;
 }
 
-function flowFrom(reply: WireReply): readonly [uuid: string, stored: Stored] {
-  const [id, core, details, counts] = repliesOf(reply, 4);
-  const uuid = uuidOf(textOf(id));
+const uuidIn = (row: WireReply): string => uuidOf(textOf(repliesOf(row, 1)[0]));
+
+function flowFrom(row: WireReply): Stored | undefined {
+  const [, core, details, counts] = repliesOf(row, 4);
+  // One of its keys has the wrong type.
+  if ([core, details, counts].includes(null)) return undefined;
+  const uuid = uuidIn(row);
   const flow = decodeEntity('flow', uuid, { core: pairsOf(core), details: pairsOf(details) });
-  return [uuid, { flow, tally: decodeTally(uuid, pairsOf(counts)).situations }];
+  return { flow, tally: decodeTally(uuid, pairsOf(counts)).situations };
 }
 
-/** A view of flows, from rows of the library. */
-export function flowsFrom(replies: readonly WireReply[]): Partial<View['flows']> {
-  const flows = new Map(replies.map(flowFrom));
-  return {
-    get: (uuid) => flows.get(uuid)?.flow,
-    tally: (uuid) => flows.get(uuid)?.tally ?? new Map(),
-    ids: () => [...flows.keys()].sort(compareBytes),
-  };
-}
+const viewOfFlows = (flows: ReadonlyMap<string, Stored | undefined>): Partial<View['flows']> => ({
+  get: (uuid) => flows.get(uuid)?.flow,
+  tally: (uuid) => flows.get(uuid)?.tally ?? new Map(),
+  ids: () => [...flows.keys()].sort(compareBytes),
+});
+
+/** A view of the flows of a list. Those that are damaged have an id and nothing else. */
+export const listedFlows = (rows: readonly WireReply[]): Partial<View['flows']> =>
+  viewOfFlows(new Map(rows.map((row) => [uuidIn(row), unlessDamaged(() => flowFrom(row))])));
 
 export const describeFlow: Fetch<{ flowId: string }> = {
   request: ({ flowId }) => ['read_flow', memberOf(flowId)],
-  view: (reply) => viewOf({ flows: flowsFrom([reply]) }),
+  view: (reply) => viewOf({ flows: viewOfFlows(new Map([[uuidIn(reply), flowFrom(reply)]])) }),
 };
 
 export const listFlows: Fetch<ParsedArgsOf<'listFlows'>> = {
   request: ({ cursor, limit }) => ['list_flows', cursor === undefined ? '' : memberOf(cursor), String(limit + 1)],
-  view: (reply) => viewOf({ flows: flowsFrom(listOf(reply)) }),
+  view: (reply) => viewOf({ flows: listedFlows(listOf(reply)) }),
 };
 
 export const listFlowMembers: Fetch<ParsedArgsOf<'listFlowMembers'>> = {

@@ -16,6 +16,7 @@ import type { ListedExecution } from '../../model/listing/list.js';
 import { positionFor, type Position } from '../../model/listing/position.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { viewOf, type Fetch } from './fetch.js';
+import { unlessDamaged } from './record.js';
 import { repliesOf, rowsOf, textOf, textsOf, type WireReply } from './reply.js';
 
 const NAMING = facetCodec(executionFacts.naming);
@@ -61,10 +62,7 @@ const membersOf = (tags: Readonly<Record<string, string>>): readonly string[] =>
   Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1));
 
 const listedIn = (partition: string, parts: WireReply): readonly ListedExecution[] =>
-  rowsOf(textsOf(parts), ROW).flatMap((row) => {
-    const tags = tagsIn(row.at(-1));
-    return tags === undefined ? [] : [rowOf(partition, row, tags)];
-  });
+  rowsOf(textsOf(parts), ROW).flatMap((row) => unlessDamaged(() => rowOf(partition, row)) ?? []);
 
 /**
  * Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker,
@@ -72,16 +70,8 @@ const listedIn = (partition: string, parts: WireReply): readonly ListedExecution
  */
 const ROW = 13;
 
-/** Undefined for damaged tags: such an execution is omitted, like one whose record the library cannot read. */
-function tagsIn(json = ''): ListedExecution['tags'] | undefined {
-  try {
-    return TAGS.decode(json) as ListedExecution['tags'];
-  } catch {
-    return undefined;
-  }
-}
-
-function rowOf(partition: string, texts: readonly string[], tags: ListedExecution['tags']): ListedExecution {
+/** @throws EngineError `corruption` */
+function rowOf(partition: string, texts: readonly string[]): ListedExecution {
   const [
     id = '',
     naming = '',
@@ -93,7 +83,7 @@ function rowOf(partition: string, texts: readonly string[], tags: ListedExecutio
     replays,
     held,
   ] = texts;
-  const [worker = '', fence = '', cancelledBy = ''] = texts.slice(9, 12);
+  const [worker = '', fence = '', cancelledBy = '', tags = ''] = texts.slice(9);
   const facts = { ...NAMING.decode(naming), ...GIVEN.decode(given) };
   const owner = worker === '' ? undefined : { ...WORKER.decode(worker), ...FENCE.decode(fence) };
   return {
@@ -109,7 +99,7 @@ function rowOf(partition: string, texts: readonly string[], tags: ListedExecutio
     held: held === '1',
     workerInstanceId: owner?.currentWorkerInstanceId,
     leaseId: owner?.currentLeaseId,
-    tags,
+    tags: TAGS.decode(tags) as ListedExecution['tags'],
   };
 }
 
@@ -207,7 +197,9 @@ export const listExpiredLeases: Fetch<ParsedArgsOf<'listExpiredLeases'>> = {
   ],
   view(reply, { partition }) {
     const [next, parts] = repliesOf(reply, 2);
-    const executions = rowsOf(textsOf(parts), LOST_ROW).map((row) => lostRowOf(partition, row));
+    const executions = rowsOf(textsOf(parts), LOST_ROW).flatMap(
+      (row) => unlessDamaged(() => lostRowOf(partition, row)) ?? [],
+    );
     return viewOf({ executions: { lost: () => ({ executions, next: positionOf(partition, next) }) } });
   },
 };

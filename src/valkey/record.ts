@@ -10,6 +10,19 @@ import { admissionFacts, type Admission } from '../../model/metering/entity.js';
 import { readerFacts, type Reader } from '../../model/reader/entity.js';
 import { entityNamed, type EntityKind, type EntityOf } from '../../model/state.js';
 
+/**
+ * What `read` reads of a row; undefined if it is damaged. Lists leave it out, as only calls that name an entity answer
+ * `corruption`.
+ */
+export function unlessDamaged<Row>(read: () => Row): Row | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'corruption') return undefined;
+    throw error;
+  }
+}
+
 /** The texts of a record: its core, and the details that did not fit there. */
 export interface StoredRecord {
   readonly core: ReadonlyMap<string, string>;
@@ -40,6 +53,7 @@ function recordReader(table: FactTable, fields: Readonly<Record<string, string>>
       for (const [facet, codec] of facets) Object.assign(entity, codec.decode(stored(facet) ?? ''));
       for (const [name, fact] of long) {
         const value = stored(name);
+        if (value === undefined && fact.required) throw new EngineError('corruption', `${name}: is missing.`);
         // An empty long text differs from an absent one.
         entity[name] = value === undefined ? fact.fallback : codecOf(fact).decode(value);
       }

@@ -1,5 +1,4 @@
 /** Pages of a snapshot. */
-import { EngineError } from '../../model/errors.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { executionIdIn, memberOf } from '../../model/ids.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
@@ -7,8 +6,8 @@ import { NO_NOTICES } from '../../model/partition/notices.js';
 import { snapshotPlaceOf } from '../../model/partition/snapshot.js';
 import { decodeDependencies } from './dependencies.js';
 import { viewOf, type Fetch } from './fetch.js';
-import { flowsFrom } from './flows.js';
-import { decodeRecord } from './record.js';
+import { listedFlows } from './flows.js';
+import { decodeRecord, unlessDamaged } from './record.js';
 import { listOf, numberOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { decodeWaits } from './waits.js';
 
@@ -17,7 +16,7 @@ function executionOf(partition: string, row: WireReply): ReadonlyExecution | und
   const [id, core, details, waits, dependencies, steps] = repliesOf(row, 6);
   // One of its keys has the wrong type.
   if ([core, details, waits, dependencies].includes(null)) return undefined;
-  try {
+  return unlessDamaged(() => {
     const record = { core: pairsOf(core), details: pairsOf(details) };
     const execution = decodeRecord(executionIdIn(partition, textOf(id)), record);
     const [stepCount = 0, stepBytes = 0] = steps === null ? [] : textOf(steps).split('\t').map(Number);
@@ -29,10 +28,7 @@ function executionOf(partition: string, row: WireReply): ReadonlyExecution | und
         dependencies: decodeDependencies(pairsOf(dependencies)),
       }
     );
-  } catch (error) {
-    if (error instanceof EngineError && error.code === 'corruption') return undefined;
-    throw error;
-  }
+  });
 }
 
 export const readSnapshot: Fetch<ParsedArgsOf<'readSnapshot'>> = {
@@ -48,7 +44,7 @@ export const readSnapshot: Fetch<ParsedArgsOf<'readSnapshot'>> = {
       ...{ applier: undefined, notices: NO_NOTICES },
     };
     const log = { header, readers: new Map(), read: () => [] };
-    if (snapshotPlaceOf(cursor).kind === 'flow') return viewOf({ log, flows: flowsFrom(rows) });
+    if (snapshotPlaceOf(cursor).kind === 'flow') return viewOf({ log, flows: listedFlows(rows) });
     const executions = rows.flatMap((row) => executionOf(partition, row) ?? []);
     const next = last ? executionIdIn(partition, textOf(last)) : undefined;
     return viewOf({ log, executions: { whole: () => ({ executions, next }) } });
