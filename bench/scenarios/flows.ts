@@ -2,7 +2,8 @@
 import { createIORedisClient, FlowProducer, QueueEvents, RedisConnection, Worker, type Job } from 'bullmq';
 import { Redis as Valkey } from 'iovalkey';
 import { partitionKeyOf } from '../../model/ids.js';
-import { app, type App } from '../../src/app/app.js';
+import type { App } from '../../src/app/api.js';
+import { app } from '../../src/app/app.js';
 import type { FlowNode } from '../../src/app/flow/nodes.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { newId } from '../../src/engine/index.js';

@@ -1,5 +1,6 @@
 /** The friendly layer: tasks, runs, workers. */
-export { app, type App } from './app.js';
+export type { App } from './api.js';
+export { app } from './app.js';
 export type { CloseOptions } from './runtime.js';
 export type { AppSignals, RotateKeyOptions } from './signals/app-signals.js';
 export type { AppOptions } from './app-options.js';

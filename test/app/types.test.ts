@@ -284,7 +284,7 @@ it('mistakes are reported where they are made', () => {
 it('every option may be undefined as well as absent, for users of exactOptionalPropertyTypes', () => {
   const files = [
     'app/app-options',
-    'app/app',
+    'app/api',
     'app/tasks/backoff',
     'app/runs/run',
     'app/tasks/task',
