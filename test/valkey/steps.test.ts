@@ -67,6 +67,28 @@ test('a value that is lost is corruption of what reads it, and of nothing else',
   await engine.backend.completeExecution({ executionId: taken.executionId, fence: fenceOf(taken) });
 });
 
+test('a claim brings the steps of earlier owners, or none of them when one is unreadable; when one is lost, it sets the execution aside', async () => {
+  await record('a');
+  await record('b');
+  const again = async (): Promise<ClaimedExecution> => {
+    await engine.backend.revokeLease({ executionId: taken.executionId, reason: 'r' });
+    return take(engine);
+  };
+  const { earlier } = await again();
+  expect(earlier?.steps.map(({ stepName, value }) => [stepName, value?.[0]])).toEqual([
+    ['a', 1],
+    ['b', 1],
+  ]);
+  // As many fields as before.
+  await admin.hdel(key(), `${STEP_FIELDS.key}a:0`);
+  await admin.hset(key(), 'something', 'else');
+  expect((await again()).earlier).toBeUndefined();
+  await admin.hdel(key(), 'something');
+  await expect(again()).rejects.toThrow();
+  const { entries } = await engine.backend.listQuarantined({ partition: PARTITION });
+  expect(entries).toHaveLength(1);
+});
+
 test('what stands where the steps of an execution begin gives way to them', async () => {
   await admin.set(key(), 'something else');
   expect(await record('a')).toEqual({ kind: 'recorded', place: 0 });
