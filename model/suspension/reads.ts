@@ -2,13 +2,13 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
+import { present } from '../core/present.js';
 import { partitionOfExecution } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import {
   consumedAt,
-  type Signal,
   type SIGNAL_SCOPES,
   type SignalEffect,
   type SUSPEND_REQUESTERS,
@@ -68,7 +68,7 @@ function pageOf(
   const start = cursor === undefined ? 0 : ids.indexOf(cursor) + 1 || ids.length;
   let [end, bytes] = [start, 0];
   while (end < ids.length && end - start < limit) {
-    bytes += bytesOf(ids[end] as string);
+    bytes += bytesOf(present(ids[end]));
     if (end > start && bytes > LIMITS.maxSignalPageBytes) break;
     end += 1;
   }
@@ -252,7 +252,7 @@ export function signalsOf(
   const { page: ids, nextCursor } = pageOf(inOrder, args, (id) => waiting.signals[id]?.payloadBytes ?? 0);
   const signals = ids.flatMap((id) =>
     signalOf(view, executionId, waiting, id).map((signal) => {
-      const { effect, endedChildren } = waiting.signals[id] as Signal;
+      const { effect, endedChildren } = present(waiting.signals[id]);
       return { ...signal, effect, endedChildren };
     }),
   );

@@ -4,6 +4,7 @@
  * set while its record is unchanged since it was read, so other work can continue.
  */
 import { KEYS, QUOTA_SUFFIXES, RECORDS, STREAM_SUFFIXES, SUFFIXES } from '../../lua/layout.js';
+import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import { timerMember } from '../../model/schedule/timers.js';
 import { entityNamed, type EntityKind } from '../../model/state.js';
@@ -58,7 +59,7 @@ export async function mendEntries(link: VerifyLink, names: readonly string[], fi
   const timers = new Map<string, Due>();
   for (const kind of KINDS) {
     const list = listOfKind(kind);
-    const { key, fields } = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
+    const { key, fields } = present(RECORDS[kind]);
     const ids = recordsOf(names, key);
     const entries = new Map<string, Due>();
     for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -93,7 +94,7 @@ async function dueOf(
   row: WireReply,
   list: List | undefined,
 ): Promise<(Due & { readonly timer: string }) | undefined> {
-  const { fields: names } = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
+  const { fields: names } = present(RECORDS[kind]);
   const [stored, details] = row === null ? [[], null] : repliesOf(row, 2);
   const texts = listOf(stored);
   const fields = texts.map((text) => (text === null ? '' : textOf(text)));
@@ -130,7 +131,7 @@ async function* listed(link: VerifyLink, index: string, type: string): AsyncGene
 
 /** Arguments of a step for a record: its key, the names of its fields, and their values when it was read. */
 function recordArgs(kind: EntityKind, id: string, fields?: readonly string[]): readonly string[] {
-  const layout = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
+  const layout = present(RECORDS[kind]);
   const names = Object.values(layout.fields);
   return [layout.key + id, names.join(','), ...(fields ?? names.map(() => ''))];
 }

@@ -4,6 +4,7 @@
  * Counts are compared atomically too: records that were read earlier are brought up to date from the log.
  */
 import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
+import { present } from '../../model/core/present.js';
 import { isShortId } from '../../model/short-id.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
@@ -353,7 +354,7 @@ export class Verification {
         unreadable.has(key) ? 'set' : 'add',
       ]);
       await this.link.step('correct', ...parts);
-      for (const [key] of some) this.find(KEYS.counts + (key.split('\t')[0] as string), 'entries', 1);
+      for (const [key] of some) this.find(KEYS.counts + present(key.split('\t')[0]), 'entries', 1);
     }
   }
 }

@@ -3,6 +3,7 @@
  * Their outcome follows from the edges that lead from them to their parent, so every later run finds the same outcome,
  * and nothing is recorded when the children have ended.
  */
+import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { NO_QUORUM, SIBLING_SATISFIED, WALKER } from '../../../model/flow/cascade.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -289,7 +290,7 @@ export class ChildrenOfRun {
     if (kind === 'impossible')
       throw new ChildrenFailedError(name, own.length, await Promise.all(places.map((at) => this.failed(own, at))));
     const results = places.map(async (at): Promise<[number, unknown]> => {
-      return [at, await this.resultOf((own[at] as Own).executionId)];
+      return [at, await this.resultOf(present(own[at]).executionId)];
     });
     return new Map(await Promise.all(results));
   }
@@ -311,7 +312,7 @@ export class ChildrenOfRun {
 
   private async failed(own: readonly Own[], index: number): Promise<FailedChild> {
     const { attempt, deps } = this;
-    const { executionId, child } = own[index] as Own;
+    const { executionId, child } = present(own[index]);
     const info = await untilAnswered(attempt, deps.clock, () => deps.backend.readExecutionInfo({ executionId }));
     const reason = info?.failureReason ?? info?.cancellationReason ?? '';
     return {
