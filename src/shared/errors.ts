@@ -3,6 +3,8 @@
  * minification, a stable `code`, a `hint` that says what to do next, and says whether the same call can succeed later
  * (`retryable`).
  */
+import { shown } from './shown.js';
+
 export type AppErrorCode =
   | 'run_failed'
   | 'run_cancelled'
@@ -249,9 +251,10 @@ export class RunIdConflictError extends RunError {
     /** The execution that already has the id. */
     executionId: string,
     override readonly task: string,
-    option: 'id' | 'idempotencyKey',
+    { id, idempotencyKey }: { readonly id?: string | undefined; readonly idempotencyKey?: string | undefined },
   ) {
-    super(executionId, '', `already has this ${option}, with another input (task "${task}")`);
+    const own = id === undefined ? `idempotencyKey ${shown(idempotencyKey)}` : `id ${shown(id)}`;
+    super(executionId, '', `already has the ${own}, with another input (task "${task}")`);
   }
 }
 

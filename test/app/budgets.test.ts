@@ -91,6 +91,10 @@ test('a budget for each tenant: what a run used of it is known, over all attempt
   expect(await t.app.get(run.id).usage()).toMatchObject([{ name: undefined }]);
   const other = of('umbrella');
   expect(await answer.get(run.id).usage(other)).toHaveLength(2);
+  await expect(run.usage('tokens' as never)).rejects.toMatchObject({
+    code: 'invalid_definition',
+    message: 'usage(): pass what app.budget(...) gave, not "tokens"',
+  });
   await other.report({ tokens: 1 });
   const rows = [];
   for await (const { name, scope, date, spent } of t.app.bills({ scope: 'tenant', of: 'acme' }))

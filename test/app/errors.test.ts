@@ -50,7 +50,7 @@ const ERRORS: readonly (readonly [Made, code: string, retryable: boolean])[] = [
   [new RunNotFoundError(ID), 'run_not_found', false],
   [new RunStateError(ID, 'ended'), 'run_state', false],
   [new RunOfAnotherTaskError(ID, 'mail', 'charge'), 'run_of_another_task', false],
-  [new RunIdConflictError(ID, 'charge', 'id'), 'run_id_conflict', false],
+  [new RunIdConflictError(ID, 'charge', { id: 'o1' }), 'run_id_conflict', false],
   [new RunDroppedError('charge', [undefined]), 'run_dropped', true],
   [new ResultUnavailableError(ID, 'it was lost'), 'result_unavailable', false],
   [new ResultTimeoutError(ID, 5), 'result_timeout', true],

@@ -68,7 +68,7 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
       name: 'RunIdConflictError',
       executionId: first.id,
       task: 'charge',
-      message: `${first.id} already has this id, with another input (task "charge")`,
+      message: `${first.id} already has the id "o1", with another input (task "charge")`,
     };
     for (const input of [{ order: 'o1', cents: 6 }, undefined, null, '5', new Uint8Array([1])]) {
       expect(await rejectionOf(charge.run(input, { id: 'o1' }))).toMatchObject(conflict);
@@ -84,7 +84,7 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
     await charge.run(1, { idempotencyKey: 'k' });
     expect(await rejectionOf(charge.run(2, { idempotencyKey: 'k' }))).toMatchObject({
       code: 'run_id_conflict',
-      message: expect.stringContaining('already has this idempotencyKey') as string,
+      message: expect.stringContaining('already has the idempotencyKey "k"') as string,
     });
   });
 

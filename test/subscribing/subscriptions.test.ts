@@ -5,6 +5,7 @@ import type { Backend } from '../../src/backend/backend.js';
 import { Subscriptions } from '../../src/engine/index.js';
 import { app, EngineError, memory, type TaskContext } from '../../src/index.js';
 import { encodePositions } from '../../src/subscribing/positions.js';
+import { valkey } from '../../src/valkey/index.js';
 import { until } from '../app/support.js';
 import { leakCheck } from '../support/leaks.js';
 import { sharedValkey } from '../support/valkey/index.js';
@@ -257,6 +258,34 @@ describe('an emptied server', () => {
     await create(1);
     expect(places(await take(again, 1))).toEqual(['1:1']);
     await again.close();
+  });
+});
+
+describe('connections', () => {
+  it('are the two of the backend for any number of subscriptions and groups, and one without', async () => {
+    const url = new URL((await sharedValkey()).url);
+    const admin = new Valkey(url.href);
+    // A user of its own tells its connections from those of other tests.
+    const user = `feeds-${process.pid}`;
+    await admin.call('ACL', 'SETUSER', user, 'on', '>secret', '~*', '&*', '+@all');
+    Object.assign(url, { username: user, password: 'secret' });
+    const backend = await valkey({ url: url.href, prefix: `${user}:`, partitions: { count: 3 } });
+    const connections = async (): Promise<number> =>
+      String(await admin.call('CLIENT', 'LIST')).split(`user=${user} `).length - 1;
+    try {
+      const feeds = new Subscriptions(backend);
+      await backend.readLog({ partition: '{fp:0}' });
+      expect(await connections()).toBe(1);
+      const all = await Promise.all(
+        Array.from({ length: 10 }, (_, n) => [feeds.events(), feeds.completions({ group: `g${n}` })]).flat(),
+      );
+      expect(await connections()).toBe(2);
+      await Promise.all(all.map((subscription) => subscription.close()));
+    } finally {
+      await backend.close();
+      await admin.call('ACL', 'DELUSER', user);
+      admin.disconnect();
+    }
   });
 });
 

@@ -102,9 +102,10 @@ export class FlowCreator {
   }
 
   /** Whether the existing flow is incomplete. @throws RunIdConflictError if it was created with another input */
-  private async checkSame(flowId: string, { flow, digest }: RequestedFlow): Promise<boolean> {
+  private async checkSame(flowId: string, { flow, digest, ownId: id }: RequestedFlow): Promise<boolean> {
     const known = await this.call(() => this.backend.describeFlow({ flowId }));
-    if (known !== undefined && storedIn(known.tags).input !== digest) throw new RunIdConflictError(flowId, flow, 'id');
+    if (known !== undefined && storedIn(known.tags).input !== digest)
+      throw new RunIdConflictError(flowId, flow, { id });
     return known !== undefined && known.publicFlowState !== 'cancelled' && (known.building || !known.closed);
   }
 

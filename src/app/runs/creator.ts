@@ -108,8 +108,7 @@ export class Creator {
     const { executionId } = outcome;
     // An execution that an earlier try of this call created is no duplicate.
     const deduplicated = executionId !== args.executionId;
-    const option = options.id === undefined ? 'idempotencyKey' : 'id';
-    if (deduplicated) await checkSameInput(surroundings, executionId, input, option);
+    if (deduplicated) await checkSameInput(surroundings, executionId, input, options);
     return new KnownRun(surroundings, executionId, deduplicated, task);
   }
 

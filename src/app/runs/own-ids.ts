@@ -57,11 +57,11 @@ export async function checkSameInput(
   { backend, clock }: Pick<RunSurroundings, 'backend' | 'clock'>,
   executionId: string,
   given: Encoded,
-  option: 'id' | 'idempotencyKey',
+  own: Pick<RunOptions, 'id' | 'idempotencyKey'>,
 ): Promise<void> {
   const stored = await withRetries(clock, CALL_PATIENCE_MS, () => storedInput(backend, executionId));
   if (stored === undefined || sameInput(stored, given)) return;
-  throw new RunIdConflictError(executionId, stored.kind, option);
+  throw new RunIdConflictError(executionId, stored.kind, own);
 }
 
 interface StoredInput {
