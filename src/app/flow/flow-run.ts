@@ -168,7 +168,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
     for (const budget of budgets) needBudget('usage()', budget);
-    await Promise.all([this.snapshot(), ...budgets.map((budget) => budget.ready())]);
+    await this.snapshot();
     const { backend, tasks } = this.surroundings;
     const sums = new Map<string, RunUsage>();
     for await (const page of memberPages(this.listed)) {

@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto';
 import { changedLimits, limits as limitsField } from '../../../model/budget/fields.js';
 import { idempotencyKey, label } from '../../../model/core/fields.js';
 import type { BudgetStatus } from '../../../model/budget/reads.js';
+import { EngineError } from '../../../model/errors.js';
 import { isUuid } from '../../../model/ids.js';
 import type { Backend } from '../../backend/backend.js';
+import { perBackend } from '../../engine/per-backend.js';
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, checkField, checkWhole, needField, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
@@ -70,6 +72,9 @@ const nameField = label(LIMITS.maxScopeIdBytes);
 const scopeType = label(LIMITS.maxScopeTypeBytes);
 const DEFAULT_DAYS = 31;
 
+/** Ids of budgets that this process has seen. The server keeps budgets until it is emptied. */
+export const knownBudgets = perBackend(() => new Set<string>());
+
 /** The id of a budget by name: the same in every process. */
 export function budgetIdOf(namespace: string, name: string): string {
   if (isUuid(name)) return name;
@@ -115,8 +120,29 @@ export class BudgetOfApp implements AppBudget {
   }
 
   async ready(): Promise<void> {
-    if (this.definition === undefined) return;
+    await this.madeOn(await this.source.backend());
+  }
+
+  async ensured<T>(call: () => Promise<T>): Promise<T> {
     const backend = await this.source.backend();
+    const made = this.madeOn(backend);
+    await made;
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === 'budget_not_found')) throw error;
+      knownBudgets(backend).delete(this.id);
+      if (made === undefined) throw error;
+      // Calls that fail together create it once.
+      if (this.made.get(backend) === made) this.made.delete(backend);
+      await this.madeOn(backend);
+      return call();
+    }
+  }
+
+  /** The creation of the budget; undefined without a definition. */
+  private madeOn(backend: Backend): Promise<void> | undefined {
+    if (this.definition === undefined) return undefined;
     let made = this.made.get(backend);
     if (made === undefined) {
       made = this.make(this.definition).catch((error: unknown) => {
@@ -125,13 +151,13 @@ export class BudgetOfApp implements AppBudget {
       });
       this.made.set(backend, made);
     }
-    await made;
+    return made;
   }
 
   private async make({ limits = {}, resetEvery, enforcement = 'strict', scope }: BudgetDefinition): Promise<void> {
     const { type, id } = scope ?? { type: this.source.namespace, id: this.name };
-    await this.on((backend) =>
-      backend.createBudget({
+    await this.source.call(async () =>
+      (await this.source.backend()).createBudget({
         budgetId: this.id,
         scopeType: type,
         scopeId: id,
@@ -143,7 +169,6 @@ export class BudgetOfApp implements AppBudget {
   }
 
   async status(): Promise<BudgetStatus> {
-    await this.ready();
     const status = await this.on((backend) => backend.getBudgetStatus({ budgetId: this.id }));
     return { ...status, hardLimits: thoseSet(status.hardLimits), softLimits: thoseSet(status.softLimits) };
   }
@@ -152,7 +177,6 @@ export class BudgetOfApp implements AppBudget {
     knownOnly('bill', options, { days: true });
     const { days } = options;
     checkWhole('bill', 'days', days, 1, LIMITS.maxBilledDays);
-    await this.ready();
     return this.on((backend) => daysOf(backend, this.id, days));
   }
 
@@ -161,27 +185,24 @@ export class BudgetOfApp implements AppBudget {
     const { key } = options;
     checkField('report', 'key', idempotencyKey, key);
     const deltas = someAmountsFor('report()', this, used);
-    await this.ready();
     const args = { budgetId: this.id, deltas, dedupKey: key };
-    const report = async (backend: Backend) => backend.reportUsageAdmin(args);
+    const report = async () => (await this.source.backend()).reportUsageAdmin(args);
     // Without a key, a report whose answer was lost would count twice.
-    assertRoom(this, deltas, await (key === undefined ? this.source.backend().then(report) : this.on(report)));
+    assertRoom(this, deltas, await (key === undefined ? this.ensured(report) : this.on(report)));
   }
 
   async setLimits(limits: Readonly<Partial<BudgetLimits>>): Promise<void> {
     needField('setLimits', 'limits', changedLimits, limits);
     checkDimensions('setLimits()', this, limits);
-    await this.ready();
     await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits: limits as BudgetLimits }));
   }
 
   async reset(): Promise<void> {
-    await this.ready();
     await this.on((backend) => backend.resetBudget({ budgetId: this.id }));
   }
 
   private on<T>(command: (backend: Backend) => Promise<T>): Promise<T> {
-    return this.source.call(async () => command(await this.source.backend()));
+    return this.ensured(() => this.source.call(async () => command(await this.source.backend())));
   }
 }
 

@@ -4,7 +4,6 @@ import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
-import { perBackend } from '../../engine/per-backend.js';
 import { withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
@@ -12,7 +11,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import { reasonOf } from '../../util/failure-text.js';
 import { disown } from '../../util/quietly.js';
 import { BudgetExceededError } from '../../worker/budgets/errors.js';
-import type { AppBudget } from './budget.js';
+import { knownBudgets, type AppBudget } from './budget.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../runs/run.js';
 
@@ -43,7 +42,7 @@ const isBudget = (value: unknown): value is AppBudget =>
   typeof value === 'object' &&
   value !== null &&
   typeof (value as AppBudget).id === 'string' &&
-  typeof (value as AppBudget).ready === 'function';
+  typeof (value as AppBudget).ensured === 'function';
 
 const isSettings = (given: unknown): given is TaskBudget =>
   typeof given === 'object' && given !== null && !Array.isArray(given) && !isBudget(given);
@@ -106,17 +105,15 @@ export async function budgetsReady(
   );
 }
 
-/** Budgets that are known to exist. Budgets are never removed. */
-const knownBudgets = perBackend(() => new Set<string>());
-
 async function exhaustedIn(
   backend: Backend,
   clock: Clock,
-  { id, name }: AppBudget,
+  budget: AppBudget,
 ): Promise<BudgetExceededError | undefined> {
+  const { id, name } = budget;
   try {
-    const { exhausted, usage, reserved, hardLimits } = await withRetries(clock, CALL_PATIENCE_MS, () =>
-      backend.getBudgetStatus({ budgetId: id }),
+    const { exhausted, usage, reserved, hardLimits } = await budget.ensured(() =>
+      withRetries(clock, CALL_PATIENCE_MS, () => backend.getBudgetStatus({ budgetId: id })),
     );
     knownBudgets(backend).add(id);
     const [dimension] = exhausted;

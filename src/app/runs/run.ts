@@ -308,7 +308,6 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
     for (const budget of budgets) needBudget('usage()', budget);
-    await Promise.all(budgets.map((budget) => budget.ready()));
     return this.read((backend, executionId) => usageOfRun(backend, executionId, () => this.task, budgets));
   }
 

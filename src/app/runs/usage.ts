@@ -31,9 +31,11 @@ export async function usageOfRun(
   const names = new Map(ofTask.length === 0 ? [] : await budgetNamesOf(backend, taskOf(info), info));
   for (const { id, name } of budgets) names.set(id, name);
   const ids = new Set([...ofTask, ...budgets.map(({ id }) => id)]);
+  const named = new Map(budgets.map((budget) => [budget.id, budget]));
   return Promise.all(
     [...ids].map(async (budgetId) => {
-      const used = await backend.readBudgetUsage({ budgetId, executionId });
+      const read = () => backend.readBudgetUsage({ budgetId, executionId });
+      const used = await (named.get(budgetId)?.ensured(read) ?? read());
       return { budgetId, name: names.get(budgetId), ...used };
     }),
   );

@@ -1,4 +1,5 @@
 /** A reservation of a handler: renewed while the handler runs, released when it ends without settling. */
+import { EngineError } from '../../../model/errors.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
@@ -63,7 +64,12 @@ export class Held implements BudgetReservation {
     if (this.isClosed) return;
     this.close();
     const { backend, during, budgetId, reservationId } = this.options;
-    await during(() => backend.releaseReservation({ budgetId, reservationId }));
+    try {
+      await during(() => backend.releaseReservation({ budgetId, reservationId }));
+    } catch (error) {
+      // A server that was emptied holds nothing for it.
+      if (!(error instanceof EngineError && error.code === 'reservation_not_found')) throw error;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

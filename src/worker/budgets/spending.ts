@@ -18,8 +18,10 @@ import { Held, type BudgetReservation } from './held.js';
 /** A budget of an app. */
 export interface BudgetRef<Dimension extends string = string> extends BudgetWords<Dimension> {
   readonly id: string;
-  /** Resolves when the budget exists. */
+  /** Resolves when the budget was created. */
   ready(): Promise<void>;
+  /** Makes a call for which the budget must exist. Creates it again, and repeats the call, if the server has lost it. */
+  ensured<T>(call: () => Promise<T>): Promise<T>;
 }
 
 export interface ReserveOptions {
@@ -66,7 +68,7 @@ export function assertRoom(
 
 /** @throws InvalidDefinitionError for a value that is no budget */
 export function needBudget(where: string, budget: unknown): void {
-  if (typeof propertyOf(budget, 'ready') === 'function') return;
+  if (typeof propertyOf(budget, 'ensured') === 'function') return;
   throw new InvalidDefinitionError(`${where}: pass what app.budget(...) gave, not ${shown(budget)}`);
 }
 
@@ -78,7 +80,6 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
   const { executionId, fence } = attempt;
   const by = { executionId, leaseEpoch: fence.leaseEpoch };
   const ask = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
-  const during = <T>(call: () => Promise<T>): Promise<T> => attempt.during(call);
   const of = (budget: BudgetRef): RunBudget => ({
     reserve: (asked, options = {}) =>
       attempt.during(async () => {
@@ -87,11 +88,11 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
         const amounts = someAmountsFor('reserve()', budget, asked);
         checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
         attempt.throwIfAborted();
-        await budget.ready();
         const ttlMs = durationMs(ttl);
         const reservationId = ids();
         const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
-        assertRoom(budget, amounts, await ask(() => backend.reserveBudget({ ...args, ...by })));
+        assertRoom(budget, amounts, await budget.ensured(() => ask(() => backend.reserveBudget({ ...args, ...by }))));
+        const during = <T>(call: () => Promise<T>): Promise<T> => attempt.during(() => budget.ensured(call));
         const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
         return new Held({ ...args, words: budget, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver, during });
       }),
@@ -101,11 +102,10 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
         const { key } = options;
         checkField('report', 'key', idempotencyKey, key);
         const custom = someAmountsFor('report()', budget, used);
-        await budget.ready();
         const args = { budgetId: budget.id, ...by, usage: { custom } };
         const report = () => backend.reportUsage({ ...args, dedupKey: key });
         // Without a key, a report whose answer was lost would count twice.
-        assertRoom(budget, custom, await (key === undefined ? report() : ask(report)));
+        assertRoom(budget, custom, await budget.ensured(key === undefined ? report : () => ask(report)));
       }),
   });
   return (budget) => {

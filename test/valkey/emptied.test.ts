@@ -1,0 +1,89 @@
+/** After the server was emptied, a process that runs goes on: what it believed to exist is created again. */
+import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { app, InvalidDefinitionError, type App, type TaskContext } from '../../src/index.js';
+import { valkey } from '../../src/valkey/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+const PREFIX = `emptied-${process.pid}:`;
+const LIMITS = { tokens: { hard: 1_000 } };
+const WAIT = { timeout: '5s' } as const;
+let it: App;
+let admin: Valkey;
+
+beforeAll(async () => {
+  const { url } = await sharedValkey();
+  admin = new Valkey(url);
+  it = app({ backend: valkey({ url, prefix: PREFIX, partitions: { count: 1 } }) });
+  await it.backend();
+});
+afterAll(async () => {
+  await it?.close();
+  admin?.disconnect();
+});
+
+/** Deletes all keys of these families. */
+async function empty(families = ''): Promise<void> {
+  const keys = await admin.keys(`${PREFIX}${families}*`);
+  if (keys.length > 0) await admin.del(...keys);
+}
+
+test('a budget is created again by each call for which it must exist', async () => {
+  const tokens = it.budget('tokens', { limits: LIMITS });
+  const calls = {
+    status: () => tokens.status(),
+    bill: () => tokens.bill(),
+    setLimits: () => tokens.setLimits({ tokens: { hard: 2_000 } }),
+    reset: () => tokens.reset(),
+    report: () => tokens.report({ tokens: 1 }),
+    reportWithKey: () => tokens.report({ tokens: 1 }, { key: 'once' }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await tokens.status();
+    await empty('{b:');
+    await expect(call(), name).resolves.not.toThrow();
+  }
+  await empty('{b:');
+  // Calls that fail together create it once, and count each.
+  await Promise.all([1, 2, 3].map((amount) => tokens.report({ tokens: amount })));
+  expect((await tokens.status()).usage).toEqual({ tokens: 6 });
+});
+
+test('a budget without a definition is not found, and runs that need it are refused', async () => {
+  const other = it.budget('other', { limits: LIMITS });
+  const named = it.budget('other');
+  const uses = it.task('uses', { budget: named }, () => 1);
+  await other.status();
+  await uses.run();
+  await empty('{b:');
+  await expect(named.status()).rejects.toMatchObject({ code: 'budget_not_found' });
+  await expect(uses.run()).rejects.toBeInstanceOf(InvalidDefinitionError);
+});
+
+test('runs report, reserve, and are refused by the budget, and are let through by quotas', async () => {
+  const tokens = it.budget('spent', { limits: LIMITS });
+  const spend = it.task('spend', { budget: tokens, retry: { failures: 0 } }, async (c: TaskContext<string>) => {
+    const own = c.budget(tokens);
+    if (c.input === 'report') return own.report({ tokens: 1 });
+    await using held = await own.reserve({ tokens: 2 });
+    if (c.input === 'lost') await empty('{b:');
+    if (c.input === 'settle') await held.settle({ tokens: 2 });
+  });
+  const refuses = it.task('refuses', { budget: { of: tokens, whenExhausted: 'refuse' } }, () => 'let through');
+  const limited = it.task('limited', { quota: { concurrency: 1 } }, () => 'admitted');
+  await using _ = await it.worker({ slots: 5 });
+  const all = async () => {
+    // Each of them is the first to meet the loss.
+    for (const how of ['report', 'release', 'settle', 'lost']) {
+      const run = await spend.run(how);
+      await run.result(WAIT);
+      expect(await run.usage(tokens)).toMatchObject([{ budgetId: tokens.id }]);
+      await empty('{b:');
+    }
+    expect(await (await refuses.run()).result(WAIT)).toBe('let through');
+    expect(await (await limited.run()).result(WAIT)).toBe('admitted');
+  };
+  await all();
+  await empty();
+  await all();
+}, 60_000);
