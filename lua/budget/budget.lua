@@ -27,6 +27,7 @@ function ff.decide.create_budget(call, budget_id, scope_type, scope_id, enforcem
   local agreed = table.concat({ scope_type, enforcement_mode, on_hard_limit, on_soft_limit, interval }, '\t')
   local known = ff.budget_of(call, budget_id)
   if known then
+    if known.scope_id == '' then ff.damaged('scopeId is missing') end
     local given = table.concat({ known.scope_type, known.enforcement_mode, known.on_hard_limit, known.on_soft_limit,
       known.reset_interval_ms }, '\t')
     local is_same = given == agreed and known.scope_id == scope_id and ff.amounts_text(known.hard) == hard_limits

@@ -12,6 +12,8 @@ import { AppClosedError, InvalidDefinitionError } from '../shared/errors.js';
 import { anew } from '../shared/lazy.js';
 import type { Logger } from '../shared/logger.js';
 import { shown } from '../shared/shown.js';
+import { reasonOf } from '../util/failure-text.js';
+import { propertyOf } from '../util/thrown.js';
 
 /** A backend, a promise of one, or a function that opens one: the function is called again after a failure. */
 export type BackendSource = Backend | PromiseLike<Backend> | (() => Backend | PromiseLike<Backend>);
@@ -145,7 +147,7 @@ export class Connection {
 
   private async tryOnce(): Promise<Backend> {
     const { source } = this.options;
-    if (typeof source === 'function') return source();
+    if (typeof source === 'function') return opened(source);
     if (!isPromise(source)) return source;
     const again = this.wasTried ? anew(source) : undefined;
     this.wasTried = true;
@@ -189,6 +191,19 @@ export class Connection {
 
   private discard(backend: Backend): void {
     if (this.options.closesBackend) backend.close().catch(() => undefined);
+  }
+}
+
+/** Opens a backend. @throws InvalidDefinitionError if the function has a mistake; what else it throws */
+async function opened(open: () => Backend | PromiseLike<Backend>): Promise<Backend> {
+  try {
+    return await open();
+  } catch (error) {
+    if (isRetryable(error) || propertyOf(error, 'code') !== undefined) throw error;
+    throw new InvalidDefinitionError(
+      `The app: the function for its backend failed: ${reasonOf(error)}`,
+      'Give a function without arguments that returns a backend, like () => valkey(url).',
+    );
   }
 }
 

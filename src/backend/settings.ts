@@ -10,6 +10,7 @@ import { NOTED_FAMILIES, type Family } from '../../model/families.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { isRecord } from '../shared/shown.js';
 import { boundText } from '../util/text.js';
+import { propertyOf } from '../util/thrown.js';
 
 const shared = {
   retentionMs: durationMs.default(DEFAULTS.retentionMs),
@@ -77,14 +78,31 @@ const MAX_NAME_BYTES = 60;
  * @throws EngineError `invalid_input`
  */
 export function checkOptionNames(of: string, options: object, names: readonly string[]): void {
-  if (!isRecord(options)) throw refusedOption('options', `of ${of} must be an object`);
+  needObject(of, 'options', options);
   for (const name of Object.keys(options))
     if (!names.includes(name))
       throw refusedOption(boundText(name, MAX_NAME_BYTES), `is no option of ${of}; there are ${names.join(', ')}`);
 }
 
+/** A refusal of an option, or of an argument. */
 const refusedOption = (field: string, what: string): EngineError =>
   new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
+
+/** @throws EngineError `invalid_input` for an argument that is no backend */
+export function needBackend(of: string, backend: unknown): void {
+  if (typeof propertyOf(backend, 'execute') !== 'function')
+    throw refusedOption('backend', `of ${of} must be a backend`);
+}
+
+/** @throws EngineError `invalid_input` for an argument that is no object */
+export function needObject(of: string, field: string, value: unknown): void {
+  if (!isRecord(value)) throw refusedOption(field, `of ${of} must be an object`);
+}
+
+/** @throws EngineError `invalid_input` for anything but a function; `undefined` is left to its default */
+export function checkFunction(of: string, field: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') throw refusedOption(field, `of ${of} must be a function`);
+}
 
 /** The clock that a caller gave a backend, or the system's. @throws EngineError `invalid_input` */
 export function parseNow(now: unknown = Date.now): () => number {

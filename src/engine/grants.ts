@@ -8,6 +8,8 @@ import { handleOf } from '../../model/handle.js';
 import { DEFAULTS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../backend/backend.js';
+import { needBackend, needObject } from '../backend/settings.js';
+import { propertyOf } from '../util/thrown.js';
 import { newId } from './ids.js';
 
 /** A grant, and the worker that it is for. */
@@ -30,6 +32,13 @@ export interface GrantedWork {
 const hasCode = (error: unknown, ...codes: readonly ErrorCode[]): boolean =>
   error instanceof EngineError && codes.includes(error.code);
 
+/** The ids in it are checked by the call. @throws EngineError `invalid_input` for what is no token */
+function checkToken(where: string, backend: unknown, token: unknown): void {
+  needBackend(where, backend);
+  needObject(where, 'token', token);
+  needObject(where, 'grant', propertyOf(token, 'grant'));
+}
+
 /**
  * Claims the execution that was granted: a new attempt, an interrupted one that continues, or a reclaim.
  *
@@ -40,6 +49,7 @@ const hasCode = (error: unknown, ...codes: readonly ErrorCode[]): boolean =>
  * await backend.completeExecution({ handle });
  */
 export async function claimFromGrant(backend: Backend, token: GrantToken): Promise<GrantedWork> {
+  checkToken('claimFromGrant()', backend, token);
   const { grant, workerId, workerInstanceId, leaseTtlMs = DEFAULTS.leaseTtlMs } = token;
   const { executionId, grantId, laneId, claimKind } = grant;
   const claimant = { executionId, grantId, laneId, workerId, workerInstanceId, leaseTtlMs, leaseId: newId() };
@@ -56,6 +66,7 @@ export async function claimFromGrant(backend: Backend, token: GrantToken): Promi
  * backend throws
  */
 export async function claimFromResumeGrant(backend: Backend, token: GrantToken): Promise<GrantedWork | undefined> {
+  checkToken('claimFromResumeGrant()', backend, token);
   const { grant, workerId, workerInstanceId, leaseTtlMs = DEFAULTS.leaseTtlMs } = token;
   const { executionId, grantId, laneId } = grant;
   const args = { executionId, grantId, laneId, workerId, workerInstanceId, leaseTtlMs, leaseId: newId() };

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import { familyOf } from '../../model/families.js';
 import type { Backend } from '../backend/backend.js';
-import { checkOptionNames } from '../backend/settings.js';
+import { checkFunction, checkOptionNames, needBackend } from '../backend/settings.js';
 import { orWarn } from '../util/quietly.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
@@ -279,11 +279,15 @@ class PartitionTimerLoop implements TimerLoop {
  * Starts the timer loop over all partitions of a backend; resolves once it runs. Run at least one per deployment:
  * workers start one unless told not to.
  *
+ * @throws EngineError `invalid_input` for what is no backend, and for an unknown or invalid option
  * @example
  * await using timers = await startTimerLoop(backend, { onError: console.error });
  */
 export async function startTimerLoop(backend: Backend, options: TimerLoopOptions = {}): Promise<TimerLoop> {
-  checkOptionNames('startTimerLoop()', options, TIMER_LOOP_OPTIONS);
+  const where = 'startTimerLoop()';
+  needBackend(where, backend);
+  checkOptionNames(where, options, TIMER_LOOP_OPTIONS);
+  for (const name of ['onError', 'onClockJump'] as const) checkFunction(where, name, options[name]);
   const loop = new PartitionTimerLoop(backend, options);
   await loop.start();
   return loop;

@@ -90,7 +90,8 @@ describe('is refused in words:', () => {
   it('what is no backend, where it is given or where it is made', async () => {
     for (const wrong of [{}, [], new Map(), { execute: 1 }])
       expect(() => app({ backend: wrong as never })).toThrow(InvalidDefinitionError);
-    for (const wrong of [() => ({}) as never, Promise.resolve(undefined as never)]) {
+    const mistaken = () => (undefined as unknown as { open(): never }).open();
+    for (const wrong of [() => ({}) as never, mistaken, class {} as never, Promise.resolve(undefined as never)]) {
       const a = app({ backend: wrong });
       apps.push(a);
       const task = a.task('t', () => 1);

@@ -2,7 +2,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import { RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
-import { expiredLeases, runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
+import {
+  claimFromGrant,
+  claimFromResumeGrant,
+  expiredLeases,
+  runDue,
+  startTimerLoop,
+  type Clock,
+  type TimerLoop,
+} from '../../src/engine/index.js';
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
 import { ServerClock } from '../../src/engine/server-clock.js';
 import { sleep, systemClock } from '../../src/engine/clock.js';
@@ -481,5 +489,33 @@ describe('retries', () => {
     expect(
       [new Error('socket'), new TypeError('a mistake'), new EngineError('stale_lease', 'x.')].map(isRetryable),
     ).toEqual([true, false, false]);
+  });
+});
+
+describe('arguments that are no such thing', () => {
+  it('are refused in words', async () => {
+    await using backend = await memory();
+    const refusals: [Promise<unknown>, string][] = [
+      ...[undefined, 5, {}].map((wrong): [Promise<unknown>, string] => [
+        startTimerLoop(wrong as never),
+        'backend: of startTimerLoop() must be a backend.',
+      ]),
+      [startTimerLoop(backend, { onError: 5 as never }), 'onError: of startTimerLoop() must be a function.'],
+      [startTimerLoop(backend, { onClockJump: {} as never }), 'onClockJump: of startTimerLoop() must be a function.'],
+      [claimFromGrant(null as never, {} as never), 'backend: of claimFromGrant() must be a backend.'],
+      ...[undefined, 'token', []].map((wrong): [Promise<unknown>, string] => [
+        claimFromGrant(backend, wrong as never),
+        'token: of claimFromGrant() must be an object.',
+      ]),
+      [claimFromGrant(backend, { grant: null } as never), 'grant: of claimFromGrant() must be an object.'],
+      [claimFromResumeGrant(backend, {} as never), 'grant: of claimFromResumeGrant() must be an object.'],
+    ];
+    for (const [call, message] of refusals)
+      expect(await rejectionOf(call)).toMatchObject({
+        code: 'invalid_input',
+        message: expect.stringContaining(message),
+      });
+    const nothing = claimFromGrant(backend, { grant: {} } as never);
+    expect(await rejectionOf(nothing)).toMatchObject({ code: 'invalid_input' });
   });
 });

@@ -79,6 +79,8 @@ test('budgets', async () => {
   );
   await admin.hdel(key, scopeId);
   expect(await list()).toEqual([ids[0], ids[2]]);
+  const again = { budgetId: ids[1], limits: { tokens: { hard: 5 } } };
+  await expect(backend.createBudget(again)).rejects.toMatchObject({ code: 'corruption' });
   await expect(backend.getBudgetStatus({ budgetId: ids[1] })).rejects.toMatchObject({ code: 'corruption' });
 });
 
