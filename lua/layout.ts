@@ -333,8 +333,11 @@ export const COUNTED_HELD = HELD_SHELF;
 /** Listings are read from queues and timers up to this number of entries, all of which are sorted. */
 export const MAX_LIVE = 1_000;
 
-/** Suspended executions are listed from the order of their timeouts up to this number, all of which are sorted. */
-export const MAX_SUSPENDED = 4_000;
+/**
+ * Suspended executions are listed from the order of their timeouts up to this number, all of which are sorted for
+ * every page: 4,000 take the server 5 ms, and a page is to stay below 3 ms.
+ */
+export const MAX_SUSPENDED = 2_000;
 
 /** Most executions that one page of a listing examines, or one look at the members of a flow. */
 export const MAX_LOOKED_AT = 500;

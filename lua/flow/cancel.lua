@@ -25,7 +25,7 @@ function ff.decide.cancel_flow_header(call, flow_id, reason, cancellation_policy
     local policy = CANCELLATION_WORD[flow.cancellation_policy]
     return { KIND.already_terminal, policy, ff.cancel_reason_of(flow), flow.nodes }
   end
-  local is_complete = flow.is_closed ~= '' and flow.is_building == '' and ff.live_members(call, flow.id) == 0
+  local is_complete = flow.is_closed ~= '' and flow.is_building == '' and ff.have_all_ended(call, flow)
   if is_complete or flow.is_purging ~= '' then return { KIND.already_terminal, '', '', flow.nodes } end
   ff.timers_of(call)
   return { KIND.cancelled, flow.nodes }, ff.apply.flow_cancelled, flow, reason, LETTERS[cancellation_policy]

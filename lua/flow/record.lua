@@ -153,6 +153,17 @@ function ff.live_members(call, flow_id)
   return call.live + ff.live_moves(name)
 end
 
+-- Whether the counts of a flow tell that all its members have ended. Counts that are lost or too low tell nothing: a
+-- member that they do not know can still run.
+function ff.have_all_ended(call, flow)
+  ff.settle_tallies(call)
+  local counts, ended = command('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow.id), 0
+  for i = 1, #counts, 2 do
+    if ff.is_terminal(counts[i]) then ended = ended + (tonumber(counts[i + 1]) or 0) end
+  end
+  return ended == flow.nodes
+end
+
 -- Reads an edge. Its text always has facts, so an empty one is damage.
 function ff.read_edge(edge)
   if edge.dependency == '' then ff.damaged('dependency is unreadable') end

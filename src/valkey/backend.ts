@@ -465,14 +465,14 @@ export class ValkeyBackend {
     }
   }
 
-  /** Puts long bytes into a list, or null where they are gone. @returns whether all are there */
+  /** Puts long bytes into a list, each as a list of its own, or null where they are gone. @returns whether all are there */
   private async fetchLong(list: WireReply[]): Promise<boolean> {
     let isWhole = true;
     for (const [place, left] of list.entries()) {
       if (!Array.isArray(left)) continue;
       const [bytes, key] = repliesOf(left, 2);
       const fetched = await this.transfers.fetch(textOf(key), numberOf(bytes));
-      list[place] = fetched ?? null;
+      list[place] = fetched === undefined ? null : [fetched];
       isWhole &&= fetched !== undefined;
     }
     return isWhole;

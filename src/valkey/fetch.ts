@@ -18,7 +18,7 @@ import type { WireArgument } from './wire.js';
 /** The request to the library, and the view made of its answer. */
 export interface Fetch<Args> {
   request(args: Args): readonly WireArgument[];
-  /** Where the answer has a list of bytes. Long ones are their size and their key instead. */
+  /** Where the answer has a list of bytes. In place of long ones it has their size and their key; `view` gets a list of the bytes. */
   readonly bytesAt?: number;
   /** Most bytes of values or payloads in the answer, if it can have many: such reads take turns. Default none. */
   mostBytes?(args: Args): number;

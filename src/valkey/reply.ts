@@ -16,8 +16,9 @@ export const textOf = (value: AnswerPart): string => (Buffer.isBuffer(value) ? v
 
 export const numberOf = (value: AnswerPart): number => (typeof value === 'number' ? value : Number(textOf(value)));
 
-/** Undefined for null. */
+/** Bytes, or long ones that were fetched (`Fetch.bytesAt`); undefined for null. */
 export function bytesOf(reply: WireReply | undefined): Buffer | undefined {
+  if (Array.isArray(reply)) return bytesOf(reply[0]);
   if (reply === null || reply === undefined) return undefined;
   return Buffer.isBuffer(reply) ? reply : Buffer.from(textOf(reply));
 }

@@ -18,10 +18,10 @@ export function stepOf(text: string | undefined): StepRecord {
 }
 
 /**
- * Adds the value: alone if it is long, otherwise after the place of the step and a line break. @throws EngineError `corruption`
+ * Adds the value: alone if it has a key of its own, otherwise after the place of the step and a line break.
+ * @throws EngineError `corruption`
  */
-export function withValue(step: StepRecord, stored: Buffer | undefined): StepRecord {
-  const isAlone = stored?.byteLength === step.valueBytes;
+export function withValue(step: StepRecord, stored: Buffer | undefined, isAlone = false): StepRecord {
   const value = isAlone ? stored : stored?.subarray(stored.indexOf('\n') + 1);
   if (value?.byteLength !== (step.valueBytes ?? 0))
     throw new EngineError('corruption', `The value of the step "${step.stepName}" is missing.`);
@@ -56,7 +56,8 @@ export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
     const brought = listOf(contents);
     const steps = listOf(texts).map((text, index) => {
       const step = stepOf(text === null ? undefined : textOf(text));
-      return values ? withValue(step, bytesOf(brought[index])) : step;
+      const stored = brought[index];
+      return values ? withValue(step, bytesOf(stored), Array.isArray(stored)) : step;
     });
     return viewOf({ steps: { page: () => ({ steps, stepCount: numberOf(count) }) } });
   },

@@ -26,6 +26,7 @@ beforeEach(() => world.reset());
 interface Shape {
   /** Of the flow. */
   readonly building?: boolean;
+  readonly closed?: boolean;
   /** Further facts of members, by letter. */
   readonly more?: Readonly<Record<string, object>>;
   /** Pairs of letters. */
@@ -35,13 +36,13 @@ interface Shape {
 }
 
 /** A flow whose members, named by letters, have these as their kinds. */
-async function flowOf(letters: string, { building = false, more = {}, edges = [], judge }: Shape = {}) {
+async function flowOf(letters: string, { building = false, closed = false, more = {}, edges = [], judge }: Shape = {}) {
   const { engine } = world;
   const ids = new Map([...letters].map((letter) => [letter, engine.executionId()]));
   const idOf = (letter: string): string => ids.get(letter) as string;
   const flowId = engine.executionId();
   await engine.backend.createFlow({
-    ...{ flowId, flowKind: 'f', namespace: 'n', building },
+    ...{ flowId, flowKind: 'f', namespace: 'n', building, closed },
     graph: {
       members: [...ids].map(([executionKind, executionId]) => ({
         ...{ executionId, laneId: LANE, executionKind },
@@ -216,6 +217,21 @@ test('a member that has not ended is never purged, although the counts of its fl
   await later(3 * RETENTION_MS);
   expect(await setAside()).toEqual([]);
   expect(await flow.describe()).toBeUndefined();
+});
+
+test.each(['lost', 'too low'])('a flow whose counts are %s is cancelled, because they do not tell its end', async (how) => {
+  const { admin, engine } = world;
+  const flow = await flowOf('ab', { closed: true });
+  const counts = keyOf(KEYS.counts + COUNTED_FLOW + memberOf(flow.flowId));
+  if (how === 'lost') await admin.del(counts);
+  else {
+    await complete('a');
+    await admin.hdel(counts, SITUATIONS.ready.letter);
+  }
+  const header = await engine.backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
+  expect(header).toMatchObject({ kind: 'cancelled', memberCount: 2 });
+  await due();
+  expect(await flow.states()).toBe(how === 'lost' ? 'cancelled cancelled' : 'completed cancelled');
 });
 
 test('a member that could not be read while its partition was verified is counted when it can be read again', async () => {

@@ -67,6 +67,18 @@ test('a value that is lost is corruption of what reads it, and of nothing else',
   await engine.backend.completeExecution({ executionId: taken.executionId, fence: fenceOf(taken) });
 });
 
+test('a short value that lost its end is not taken for a long one', async () => {
+  await record('a', randomBytes(8));
+  const field = `${STEP_FIELDS.key}a:0`;
+  const stored = (await admin.hgetBuffer(key(), field)) as Buffer;
+  await admin.hset(key(), field, stored.subarray(0, 8));
+  await refused(read(), 'corruption');
+});
+
+test('what a claim carries has no value with a key of its own', () => {
+  expect(LIMITS.maxCarriedBytes).toBeLessThanOrEqual(LIMITS.maxClaimedInputBytes);
+});
+
 test('a claim brings the steps of earlier owners, or none of them when one is unreadable; when one is lost, it sets the execution aside', async () => {
   await record('a');
   await record('b');

@@ -339,18 +339,18 @@ class PartitionReader {
     const fields = await this.client.hgetallBuffer(key);
     const places = Object.keys(fields).filter((name) => /^\d+$/.test(name));
     const longNames: string[] = [];
-    const valueOf = async (stored: Buffer | undefined): Promise<Buffer | undefined> => {
+    const filled = async (step: StepRecord, stored: Buffer | undefined): Promise<StepRecord> => {
       const name = /^\d+\t(.*)$/.exec(stored?.toString('latin1') ?? '')?.[1];
-      if (name === undefined) return stored;
+      if (name === undefined) return withValue(step, stored);
       longNames.push(name);
       const valueKey = key.slice(0, -SUFFIXES.steps.length) + SUFFIXES.value + name;
       this.namedValueKeys.push(valueKey);
-      return (await this.client.getBuffer(valueKey)) ?? undefined;
+      return withValue(step, (await this.client.getBuffer(valueKey)) ?? undefined, true);
     };
     const records: StepRecord[] = [];
     for (const place of places.sort((a, b) => Number(a) - Number(b))) {
       const step = stepOf(fields[place]?.toString());
-      records.push(withValue(step, await valueOf(fields[STEP_FIELDS.key + stepKeyOf(step)])));
+      records.push(await filled(step, fields[STEP_FIELDS.key + stepKeyOf(step)]));
     }
     this.steps.set(executionId, { records });
     const names = records.flatMap((step, place) => [`${place}`, STEP_FIELDS.key + stepKeyOf(step)]);
