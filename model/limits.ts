@@ -255,7 +255,10 @@ export const HELD_LOG_FACTOR = 10;
 /** How long other loops leave due work to the one that is at it, ms. */
 export const APPLIER_MS = 1_000;
 
-/** Units of work that a purge costs in one pass over due work: its keys. Anything else costs one. */
+/**
+ * Units of work that a purge costs in one pass over due work: its keys. Anything else costs one. Long values of steps
+ * have keys of their own: each `LIMITS.maxClaimedInputBytes` of steps cost one unit more.
+ */
 export const PURGE_UNITS = 4;
 
 /**

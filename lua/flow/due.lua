@@ -56,7 +56,7 @@ function ff.due.flow(call, id, _, limit)
   if ff.is_unsealed(flow) then return { entity = flow, kind = 'flow', apply = time_out } end
   local count = math.max(1, math.floor(limit / LIMIT.purge_units))
   local ids = command('ZREVRANGE', call.base .. KEY.members .. id, 0, count - 1)
-  local members, kept_until = {}, nil
+  local members, kept_until, units = {}, nil, limit
   for i = 1, #ids do
     local member = load_member(call, ids[i]) or ff.damaged('a member is missing')
     -- Wrong counts can hide that it has not ended.
@@ -65,6 +65,8 @@ function ff.due.flow(call, id, _, limit)
       kept_until = member.due_at
       break
     end
+    units = units - ff.units_of_purge(member)
+    if units < 0 and i > 1 then break end
     member.flow = id
     ff.check_ids(call, ids[i])
     ff.check_streams(call, member)

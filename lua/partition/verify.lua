@@ -182,6 +182,9 @@ function steps.flow_edges(...) return ff.verify_flow_edges(...) end
 function steps.only_edge(...) return ff.verify_only_edge(...) end
 function steps.leading(...) return ff.verify_leading(...) end
 
+-- See lua/step/verify.lua.
+function steps.values(...) return ff.verify_values(...) end
+
 -- Slot, first index, count. Answers ids.
 function steps.slot(call, at, from, count)
   return command('LRANGE', call.base .. KEY.slot .. at, from, from + count - 1)

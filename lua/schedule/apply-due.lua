@@ -96,8 +96,9 @@ local function of_one_pass(due)
   return false
 end
 
--- Steps that purge executions after their retention, and how much of each slot they are.
-local function purges(call, limit, steps, broken)
+-- Steps that purge executions after their retention, and how much of each slot they are; then whether more may be due.
+local function purges(call, units, steps, broken)
+  local limit = math.max(1, math.floor(units / LIMIT.purge_units))
   local slots = command('ZRANGEBYSCORE', call.base .. KEY.retention, '-inf', call.now_text, 'LIMIT', 0, limit)
   local used = {}
   -- An execution that was replayed and ended again in the same minute is in its slot twice.
@@ -111,13 +112,21 @@ local function purges(call, limit, steps, broken)
     for j = 1, #ids do
       if not seen[ids[j]] then
         seen[ids[j]] = true
+        local before = #steps
         try(steps, broken, TIMER.execution .. ids[j], purge_step, call, ids[j], slots[i])
+        local step = before < #steps and steps[#steps]
+        if step then units = units - ff.units_of_purge(step.entity) end
+        if step and units < 0 and before > 0 then
+          steps[#steps] = nil
+          used[i] = { key = key, at = slots[i], count = j - 1 }
+          return used, true
+        end
       end
     end
     looked_at = looked_at + #ids
     used[i] = { key = key, at = slots[i], count = #ids }
   end
-  return used, looked_at
+  return used, looked_at >= limit
 end
 
 local function leave_slots(call, used)
@@ -222,10 +231,7 @@ function ff.decide.apply_due(call, limit, jitter, owner)
   local is_more = of_one_pass(due) or #due == limit
   for i = 1, #due do try(steps, broken, due[i], due_step, call, due[i], jitter, limit) end
   if #due == 0 then
-    local looked_at
-    local purge_limit = math.max(1, math.floor(limit / LIMIT.purge_units))
-    used, looked_at = purges(call, purge_limit, steps, broken)
-    is_more = looked_at >= purge_limit
+    used, is_more = purges(call, limit, steps, broken)
   end
   if #broken > 0 then ff.check_quarantine(call) end
   local reply = reply_of(steps, broken)

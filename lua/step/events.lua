@@ -53,13 +53,23 @@ function ff.apply.step_recorded(call, steps, id, text, value_at, value, bytes)
   ff.append(call, EVENT.step_recorded, execution.id, text, '')
 end
 
+-- Units of work that the purge of an execution costs; the twin of `unitsOfPurge`. Lost steps cost nothing.
+function ff.units_of_purge(execution)
+  if not ff.has_steps(execution) then return LIMIT.purge_units end
+  local totals = guarded('HGET', execution.key .. SUFFIX.steps, STEP.totals)
+  local bytes = type(totals) == 'string' and tonumber(string.match(totals, '^%d+\t(%d+)')) or 0
+  return LIMIT.purge_units + math.floor(bytes / LIMIT.max_claimed_input_bytes)
+end
+
 -- Removes the steps of the execution under a key.
 function ff.remove_steps(key)
-  local names = guarded('HGET', key .. SUFFIX.steps, STEP.long)
-  if type(names) == 'string' then
-    for name in string.gmatch(names, '%S+') do command('UNLINK', key .. SUFFIX.value .. name) end
+  local names, keys = guarded('HGET', key .. SUFFIX.steps, STEP.long), { key .. SUFFIX.steps }
+  for name in string.gmatch(type(names) == 'string' and names or '', '%S+') do
+    keys[#keys + 1] = key .. SUFFIX.value .. name
   end
-  command('UNLINK', key .. SUFFIX.steps)
+  for from = 1, #keys, LIMIT.max_unsettled do
+    command('UNLINK', unpack(keys, from, math.min(#keys, from + LIMIT.max_unsettled - 1)))
+  end
 end
 
 -- Drops every step. The caller writes `life`.

@@ -10,6 +10,7 @@ import { executionIdOf, partitionIndexOf } from '../ids.js';
 import { PURGE_UNITS } from '../limits.js';
 import type { View } from '../view.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
+import { ofPurge } from '../schedule/retention.js';
 import { cancellingOf, factsOfTask, isOfFlow, UNITS_OF_A_WALK, walkIdOf, type Task } from './cascade.js';
 import type { ReadonlyFlow, Walk, WalkKind } from './facts.js';
 import type { Aftermath } from './settle.js';
@@ -53,13 +54,14 @@ function forgetting(view: View, { flow, isPurging }: ReadonlyFlow, context: Flow
   const members = view.flows.members(flow, Number.MAX_SAFE_INTEGER, count, true);
   if (members.length === 0) return [...endsOfWalks(view, flow, [], context), { type: 'flow_purged', flow, at: now }];
   const kept = members.findIndex(({ dueAt }) => dueAt === undefined || dueAt > now);
-  const gone = kept === -1 ? members : members.slice(0, kept);
+  const due = kept === -1 ? members : members.slice(0, kept);
+  const gone = ofPurge(due, limit);
   return [
     ...(isPurging || gone.length === 0 ? [] : [{ type: 'flow_purge_begun' as const, flow, at: now }]),
     ...(gone.length === 0 ? [] : endsOfWalks(view, flow, gone, context)),
     ...gone.map(({ executionId }) => ({ type: 'execution_purged' as const, executionId, at: now })),
     // A further member has a longer retention, or is kept for good.
-    ...(kept === -1 ? [] : [{ type: 'flow_purge_delayed' as const, flow, at: now, purgeAt: members[kept]?.dueAt }]),
+    ...(kept === -1 || gone.length < due.length ? [] : [{ type: 'flow_purge_delayed' as const, flow, at: now, purgeAt: members[kept]?.dueAt }]),
   ];
 }
 

@@ -15,6 +15,7 @@ import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
 import { dueOfFlow, walkOn } from '../flow/due.js';
 import { TIMEOUT_BEHAVIORS, type TimeoutBehavior } from '../suspension/facts.js';
 import { deliveriesOf, eventsOf, ofOnePass, type DueEntity } from './due.js';
+import { ofPurge } from './retention.js';
 import { nextTimer } from './timers.js';
 
 const applied = z.object({
@@ -54,7 +55,7 @@ export const applyDue = operation({
   family: 'any',
   args: z.strictObject({
     partition: field.anyPartitionKey,
-    /** Units of work in this pass, at most: a purge costs four, anything else one. */
+    /** Units of work in this pass, at most: a purge costs four and one for each 32 KiB of steps, anything else one. */
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
     /**
      * Random factor for policies with jitter, drawn by the caller; each execution derives its own from it and the id.
@@ -86,10 +87,14 @@ export const applyDue = operation({
     const ofFlow = first?.kind === 'flow' ? dueOfFlow(view, first.entity, { now, partition, limit }) : undefined;
     const events: Event[] = ofFlow ? [...ofFlow.events] : due.flatMap((entity) => eventsOf(entity, context));
     const purgeLimit = Math.max(1, Math.floor(limit / PURGE_UNITS));
-    const purges = due.length > 0 ? [] : view.schedule.purgeable(now, purgeLimit);
-    for (const executionId of purges) events.push({ type: 'execution_purged', executionId, at: now });
+    const purgeable = due.length > 0 ? [] : view.schedule.purgeable(now, purgeLimit);
+    const purges = ofPurge(
+      purgeable.map((id) => present(view.executions.get(id))),
+      limit,
+    );
+    for (const { executionId } of purges) events.push({ type: 'execution_purged', executionId, at: now });
     const isAlone = first?.kind === 'flow' || first?.kind === 'walk';
-    const isMore = listed.length === limit || isAlone || due.length < listed.length || purges.length === purgeLimit;
+    const isMore = listed.length === limit || isAlone || due.length < listed.length || purgeable.length === purgeLimit || purges.length < purgeable.length;
     return {
       ...acceptAll(outcomeOf(due, events, now), events),
       aftermath: first?.kind === 'walk' ? walkOn(first.entity, partition, limit) : ofFlow?.aftermath,

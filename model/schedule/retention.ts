@@ -3,7 +3,7 @@
  * idempotency key is valid. Purges are due in slots, so this index costs one list entry per execution.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { KEEP_FOR_GOOD, LIMITS, MIN_RETENTION_MS, RETENTION_SLOT_MS } from '../limits.js';
+import { KEEP_FOR_GOOD, LIMITS, MIN_RETENTION_MS, PURGE_UNITS, RETENTION_SLOT_MS } from '../limits.js';
 
 type Kept = Pick<ReadonlyExecution, 'policy' | 'idempotencyExpiresAt'>;
 
@@ -13,4 +13,18 @@ export function purgeAtOf(execution: Kept, now: number, defaultRetentionMs: numb
   if (retentionMs === KEEP_FOR_GOOD) return undefined;
   const until = Math.max(now + Math.max(retentionMs, MIN_RETENTION_MS), execution.idempotencyExpiresAt ?? 0);
   return Math.min(Math.ceil(until / RETENTION_SLOT_MS) * RETENTION_SLOT_MS, LIMITS.maxInteger);
+}
+
+/** Units of work that the purge of an execution costs. */
+const unitsOfPurge = ({ stepBytes }: ReadonlyExecution): number =>
+  PURGE_UNITS + Math.floor(stepBytes / LIMITS.maxClaimedInputBytes);
+
+/** The first executions that one pass purges with its units of work: at least one. */
+export function ofPurge(executions: readonly ReadonlyExecution[], units: number): readonly ReadonlyExecution[] {
+  let left = units;
+  const end = executions.findIndex((execution, index) => {
+    left -= unitsOfPurge(execution);
+    return left < 0 && index > 0;
+  });
+  return end === -1 ? executions : executions.slice(0, end);
 }

@@ -158,7 +158,7 @@ export interface ListLanesPage {
 
 /** An index that disagreed with the records, and was repaired. */
 export interface VerifyFinding {
-  /** Name of the index, as in its key after the partition: `timers`, `queue:mail`, `counts:mail`. */
+  /** Name of the index, as in its key after the partition: `timers`, `queue:mail`, `counts:mail`; or `cancelled flows`, `step values`. */
   readonly index: string;
   /** The key had another type and was rebuilt; or entries were missing, wrong or superfluous. */
   readonly problem: 'wrong_type' | 'entries';

@@ -92,7 +92,7 @@ function endOfSuspension(executionId: string, behavior: TimeoutBehavior): News |
 }
 
 export interface RunDueOptions {
-  /** Units of work per partition. Default 100, at most 1 000; a purge costs four. */
+  /** Units of work per partition. Default 100, at most 1 000; a purge costs four and one for each 32 KiB of steps. */
   readonly limitPerPartition?: number;
   /** Random numbers for jitter, 0 to 1. Default `Math.random`. */
   readonly random?: () => number;

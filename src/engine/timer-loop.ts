@@ -23,7 +23,7 @@ export interface TimerLoopOptions {
    * nothing is due within a minute. Default 2 000.
    */
   readonly pollIntervalMs?: number;
-  /** Units of work of one pass over a partition. Default 100, at most 1 000; a purge costs four. */
+  /** Units of work of one pass over a partition. Default 100, at most 1 000; a purge costs four and one for each 32 KiB of steps. */
   readonly pageSize?: number;
   /**
    * Called after every failed pass, and the loop continues after a backoff of 100 ms to 10 s; and for damaged records

@@ -1,5 +1,5 @@
 /** Index keys of a partition: their prefixes and types. */
-import { KEYS, SUFFIXES } from '../../lua/layout.js';
+import { KEYS, STAGED_SEPARATOR, SUFFIXES } from '../../lua/layout.js';
 import { keysOf } from '../../model/core/tables.js';
 import { isShortId } from '../../model/short-id.js';
 
@@ -60,6 +60,16 @@ const SHORT_LENGTH = 22;
 export function executionOfKey(name: string, kind: 'dependencies' | 'leading' | 'only'): string | undefined {
   const id = name.slice(0, SHORT_LENGTH);
   return name.slice(SHORT_LENGTH) === SUFFIXES[kind] && isShortId(id) ? id : undefined;
+}
+
+/** Whether a key is a long value of a step. Values that no call has taken over yet expire by themselves. */
+export function isStepValue(name: string): boolean {
+  const rest = name.slice(SHORT_LENGTH);
+  return (
+    rest.startsWith(SUFFIXES.value) &&
+    !rest.startsWith(SUFFIXES.value + STAGED_SEPARATOR) &&
+    isShortId(name.slice(0, SHORT_LENGTH))
+  );
 }
 
 export const keyNameIn = ({ family, rest }: IndexKey): string => KEYS[family] + rest;

@@ -8,7 +8,7 @@ import { present } from '../../model/core/present.js';
 import { isShortId } from '../../model/short-id.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
-import { executionOfKey, familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
+import { executionOfKey, familyOf, isStepValue, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
 import { listOf, numberOf, pairsOf, repliesOf, rowsOf, textOf, textsOf, type WireReply } from './reply.js';
 import { mendEntries } from './verify-entries.js';
 import { mendFlows } from './verify-flows.js';
@@ -44,6 +44,8 @@ export class Verification {
   private readonly dependent: string[] = [];
   private readonly leading: string[] = [];
   private readonly onlyEdges: string[] = [];
+  /** Keys of long values of steps. */
+  private readonly stepValues: string[] = [];
   /** Names of all other keys, mostly records of other kinds. */
   private readonly others: string[] = [];
   /** Ids in long retention slots, by slot; long lists are not searched on the server. */
@@ -58,7 +60,8 @@ export class Verification {
   async run(): Promise<Omit<VerifyReport, 'setAside'>> {
     await this.sortKeys();
     await this.mendTypes();
-    for (const list of [this.records, this.dependent, this.leading, this.onlyEdges, this.others]) list.length = 0;
+    const { records, dependent, leading, onlyEdges, stepValues, others } = this;
+    for (const list of [records, dependent, leading, onlyEdges, stepValues, others]) list.length = 0;
     this.byFamily.clear();
     // Changes during the listing are read from the log later.
     const [position, , settingsVersion] = await this.now();
@@ -73,6 +76,7 @@ export class Verification {
     const find = (index: string, count: number): void => this.find(index, 'entries', count);
     await mendEntries(this.link, this.others, find);
     await this.mendRecords();
+    await this.mendStepValues();
     await mendFlows(this.link, { ...this.flowKeys(), find });
     await this.link.step('tagged', String(settingsVersion));
     const counts = await this.mendCounts();
@@ -137,6 +141,7 @@ export class Verification {
     else if (dependent !== undefined) this.dependent.push(dependent);
     else if (leading !== undefined) this.leading.push(leading);
     else if (onlyEdge !== undefined) this.onlyEdges.push(onlyEdge);
+    else if (isStepValue(name)) this.stepValues.push(name);
     else this.others.push(name);
   }
 
@@ -242,6 +247,12 @@ export class Verification {
       for (const index of textsOf(mended)) this.find(index, 'entries', 1);
       await this.fileUnsure(textsOf(unsure));
     }
+  }
+
+  private async mendStepValues(): Promise<void> {
+    // Those of one execution together, each once.
+    for (const some of chunksOf([...new Set(this.stepValues)].sort(), ENTRIES_AT_ONCE))
+      this.find('step values', 'entries', numberOf(await this.link.step('values', ...some)));
   }
 
   /** Adds missing executions to long slots. Executions that ended after the slots were read have been added already. */

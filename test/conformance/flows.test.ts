@@ -1,5 +1,6 @@
 /** Flows as their callers meet them, on memory and on a server: a race, a chain with a branch that fails, children. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LIMITS } from '../../model/limits.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
@@ -65,6 +66,32 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
         purgeAt,
       });
     }
+  });
+
+  test.each([false, true])('a pass purges fewer executions with long steps (in a flow: %s)', async (isFlow) => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const ids = [id(), id(), id()];
+    const members = ids.map((executionId) => ({ ...member(executionId), laneId: 'purged' }));
+    const flow = { flowId: id(), flowKind: 'f', namespace: 'n', closed: true };
+    if (isFlow) await backend.createFlow({ ...flow, graph: { members } });
+    else for (const each of members) await backend.createExecution({ ...each, namespace: 'n', creatorIdentity: 'c' });
+    const value = new Uint8Array(LIMITS.maxClaimedInputBytes + 1);
+    for (const claimed of await claim(engine, 3, 'purged')) {
+      const { executionId } = claimed;
+      const step = { executionId, fence: fenceOf(claimed), stepName: 's', stepIndex: 0, encoding: 'bytes' };
+      if (executionId === ids[1]) await backend.recordStep({ ...step, value });
+      await backend.completeExecution({ executionId, fence: fenceOf(claimed) });
+    }
+    engine.setTime(engine.now() + 8 * 86_400_000);
+    const purged: number[] = [];
+    while (purged.length < 5) {
+      const pass = await backend.applyDue({ partition: PARTITION, limit: 8 });
+      if (pass.kind !== 'applied' || Object.keys(pass.others).length + pass.purged === 0) break;
+      purged.push(pass.purged);
+    }
+    // Two without steps cost eight units; the long value costs one more.
+    expect(purged).toEqual(isFlow ? [1, 1, 1, 0] : [1, 1, 1]);
   });
 
   test('a parent that waits for its children gets no other dependencies: they would end with it', async () => {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { LISTED_STEPS, STEP_FIELDS, SUFFIXES } from '../../lua/layout.js';
+import { LISTED_STEPS, STAGED_SEPARATOR, STEP_FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -150,6 +150,30 @@ test('a long value that is lost is corruption of what reads it; one that did not
   await admin.del(name);
   await refused(read(), 'corruption');
   expect(await record('b')).toEqual({ kind: 'recorded', place: 2 });
+});
+
+test('long values that no step names any more are removed by a verification; those that steps name are listed again', async () => {
+  const { executionId } = taken;
+  const base = key().slice(0, -SUFFIXES.steps.length);
+  const value = randomBytes(LIMITS.maxClaimedInputBytes + 1);
+  const values = () => admin.keys(`${base}${SUFFIXES.value}[^:]*`);
+  const verify = async () => (await engine.backend.verifyPartition({ partition: PARTITION })).findings;
+  await record('short');
+  for (const name of ['a', 'b']) await record(name, value);
+  const staged = `${base}${SUFFIXES.value}${STAGED_SEPARATOR}name`;
+  await admin.set(staged, 'on its way', 'PX', 60_000);
+  expect(await verify()).toEqual([]);
+  await admin.hdel(key(), STEP_FIELDS.long);
+  expect(await verify()).toEqual([{ index: 'step values', problem: 'entries', count: 2 }]);
+  expect(await verify()).toEqual([]);
+  expect(value.equals((await read()).steps[2]?.value as Uint8Array)).toBe(true);
+  expect(await values()).toHaveLength(2);
+  await admin.del(key());
+  await engine.backend.completeExecution({ executionId, fence: fenceOf(taken) });
+  await engine.backend.replayExecution({ executionId, reason: 'r', steps: 'discard' });
+  expect(await values()).toHaveLength(2);
+  expect(await verify()).toEqual([{ index: 'step values', problem: 'entries', count: 2 }]);
+  expect([await values(), await admin.exists(staged)]).toEqual([[], 1]);
 });
 
 test('steps that travel together are judged one by one', async () => {
