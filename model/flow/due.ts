@@ -61,7 +61,9 @@ function forgetting(view: View, { flow, isPurging }: ReadonlyFlow, context: Flow
     ...(gone.length === 0 ? [] : endsOfWalks(view, flow, gone, context)),
     ...gone.map(({ executionId }) => ({ type: 'execution_purged' as const, executionId, at: now })),
     // A further member has a longer retention, or is kept for good.
-    ...(kept === -1 || gone.length < due.length ? [] : [{ type: 'flow_purge_delayed' as const, flow, at: now, purgeAt: members[kept]?.dueAt }]),
+    ...(kept === -1 || gone.length < due.length
+      ? []
+      : [{ type: 'flow_purge_delayed' as const, flow, at: now, purgeAt: members[kept]?.dueAt }]),
   ];
 }
 

@@ -94,7 +94,12 @@ export const applyDue = operation({
     );
     for (const { executionId } of purges) events.push({ type: 'execution_purged', executionId, at: now });
     const isAlone = first?.kind === 'flow' || first?.kind === 'walk';
-    const isMore = listed.length === limit || isAlone || due.length < listed.length || purgeable.length === purgeLimit || purges.length < purgeable.length;
+    const isMore =
+      listed.length === limit ||
+      isAlone ||
+      due.length < listed.length ||
+      purgeable.length === purgeLimit ||
+      purges.length < purgeable.length;
     return {
       ...acceptAll(outcomeOf(due, events, now), events),
       aftermath: first?.kind === 'walk' ? walkOn(first.entity, partition, limit) : ofFlow?.aftermath,

@@ -219,20 +219,23 @@ test('a member that has not ended is never purged, although the counts of its fl
   expect(await flow.describe()).toBeUndefined();
 });
 
-test.each(['lost', 'too low'])('a flow whose counts are %s is cancelled, because they do not tell its end', async (how) => {
-  const { admin, engine } = world;
-  const flow = await flowOf('ab', { closed: true });
-  const counts = keyOf(KEYS.counts + COUNTED_FLOW + memberOf(flow.flowId));
-  if (how === 'lost') await admin.del(counts);
-  else {
-    await complete('a');
-    await admin.hdel(counts, SITUATIONS.ready.letter);
-  }
-  const header = await engine.backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
-  expect(header).toMatchObject({ kind: 'cancelled', memberCount: 2 });
-  await due();
-  expect(await flow.states()).toBe(how === 'lost' ? 'cancelled cancelled' : 'completed cancelled');
-});
+test.each(['lost', 'too low'])(
+  'a flow whose counts are %s is cancelled, because they do not tell its end',
+  async (how) => {
+    const { admin, engine } = world;
+    const flow = await flowOf('ab', { closed: true });
+    const counts = keyOf(KEYS.counts + COUNTED_FLOW + memberOf(flow.flowId));
+    if (how === 'lost') await admin.del(counts);
+    else {
+      await complete('a');
+      await admin.hdel(counts, SITUATIONS.ready.letter);
+    }
+    const header = await engine.backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
+    expect(header).toMatchObject({ kind: 'cancelled', memberCount: 2 });
+    await due();
+    expect(await flow.states()).toBe(how === 'lost' ? 'cancelled cancelled' : 'completed cancelled');
+  },
+);
 
 test('a member that could not be read while its partition was verified is counted when it can be read again', async () => {
   const { backend, now } = world.engine;
