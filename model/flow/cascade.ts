@@ -160,7 +160,7 @@ function stepsOf(view: View, { kind, flow, about, cursor }: Task, limit: number)
 }
 
 /** The edge id of a cursor, which contains the stored form. */
-const edgeOf = (cursor: string): string => (cursor === '' ? '' : uuidOf(cursor));
+export const edgeOf = (cursor: string): string => (cursor === '' ? '' : uuidOf(cursor));
 
 /** The upstreams of the current round of a group; for a parent that ended badly, its children of every round. */
 function siblingsOf(view: View, downstream: string, after: string, limit: number): readonly Step[] {

@@ -6,7 +6,8 @@
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import { owesCancel, siblingReason, walkIdOf } from './cascade.js';
+import { edgeOf, owesCancel, siblingReason, walkIdOf } from './cascade.js';
+import type { Outgoing } from './view.js';
 
 /** The reason why an outside scheduler gets no grant or claim for such a member. */
 export const CANCEL_OWED = 'cancel_owed';
@@ -19,10 +20,13 @@ export function owedCancel(view: View, execution: ReadonlyExecution): string | u
   if (owesCancel(flow, execution)) return flow.cancelReason;
   if (flow.owingGroups === 0) return undefined;
   const leading = view.flows.outgoing(execution.executionId, '', LIMITS.maxFlowEdges);
-  const owing = leading.find(({ downstream }) => isOwing(view, flow.flow, downstream));
+  const owing = leading.find((edge) => isOwing(view, flow.flow, edge));
   if (owing === undefined) return undefined;
   return siblingReason(view.executions.get(owing.downstream));
 }
 
-const isOwing = (view: View, flow: string, downstream: string): boolean =>
-  view.flows.walk(walkIdOf({ kind: 'siblings', flow, about: downstream, cursor: '' })) !== undefined;
+/** Whether a walk over the upstreams of a group has yet to reach an edge. A member that it has passed was replayed since. */
+function isOwing(view: View, flow: string, { edgeId, downstream }: Outgoing): boolean {
+  const walk = view.flows.walk(walkIdOf({ kind: 'siblings', flow, about: downstream, cursor: '' }));
+  return walk !== undefined && edgeId > edgeOf(walk.cursor);
+}

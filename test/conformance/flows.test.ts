@@ -96,6 +96,37 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect(purged).toEqual(isFlow ? [1, 1, 1, 0] : [1, 1, 1]);
   });
 
+  test('a member that is replayed after the walk of a race has passed it starts; one that it has yet to reach does not', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [flowId, judge] = [id(), id()];
+    const racers = Array.from({ length: 150 }, id);
+    const edges = racers.map((upstreamExecutionId) => ({
+      ...{ edgeId: uuid(), upstreamExecutionId, downstreamExecutionId: judge },
+    }));
+    await backend.createFlow({
+      ...{ flowId, flowKind: 'f', namespace: 'n' },
+      graph: {
+        members: [...racers, judge].map((each) => ({ ...member(each), laneId: 'race' })),
+        edges,
+        groups: [{ downstreamExecutionId: judge, policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' } }],
+      },
+    });
+    const [winner] = await claim(engine, 1, 'race');
+    await backend.completeExecution({ executionId: racers[0] as string, fence: winner && fenceOf(winner) });
+    const [passed, last] = [racers[1] as string, racers.at(-1) as string];
+    expect([await stateOf(engine, passed), await stateOf(engine, last)]).toEqual(['cancelled', 'waiting']);
+    await backend.replayExecution({ executionId: passed });
+    const grant = (executionId: string) =>
+      backend.issueClaimGrant({
+        ...{ executionId, workerId: 'w', workerInstanceId: 'w-1', grantId: uuid(), grantTtlMs: 10_000 },
+      });
+    await expect(grant(last)).rejects.toMatchObject({ code: 'execution_not_eligible' });
+    expect((await claim(engine, 2, 'race')).map(({ executionId }) => executionId)).toEqual([judge, passed]);
+    await settle(engine);
+    expect([await stateOf(engine, passed), await stateOf(engine, last)]).toEqual(['active', 'cancelled']);
+  });
+
   test('a parent that waits for its children gets no other dependencies: they would end with it', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;

@@ -919,6 +919,18 @@ test('a claim never starts what a walk has still to cancel: it ends it', () => {
   expect(other.states(1, 150)).toEqual(['cancelled', 'cancelled']);
 });
 
+test('a claim starts a member that is replayed after the walk of a race has passed it', () => {
+  const story = fan(200, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
+  story.claim();
+  story.end(1);
+  expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['siblings']);
+  expect(story.states(2)).toEqual(['cancelled']);
+  story.run('replayExecution', { executionId: idOf(2) });
+  expect(story.claim()).toContain(idOf(2));
+  for (let i = 0; i < 30; i++) story.due();
+  expect([story.walks, ...story.states(2, 200)]).toEqual([[], 'running', 'cancelled']);
+});
+
 test('neither a scheduler nor an operator gets what a walk has still to cancel', () => {
   const story = new Story();
   const worker = { workerId: 'w', workerInstanceId: 'w-1' };
