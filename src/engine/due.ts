@@ -72,7 +72,8 @@ export async function applyDuePass(
   }
   if (outcome.deliveries.length > 0) await deliver(backend, partition, outcome.deliveries);
   const { nextDueAt, setAside } = outcome;
-  // A pass with room left found all due work; purges come only when nothing else is due.
+  // A pass with room left found all due work; purges come only when nothing else is due. Purges of executions with long
+  // steps leave room: more may be due, but then its time has passed, so the loop looks again at once.
   const foundOthers = countOf(outcome) > outcome.purged;
   return {
     applied: countOf(outcome),
