@@ -715,6 +715,36 @@ test.each(['of an upstream', 'of a group'])('a walk sets aside the lost record %
   expect(await setAside()).toEqual([`execution:${one}`]);
 });
 
+test.each(['of a wrong type', 'without a cursor', 'unreadable'])(
+  'no claim starts what a race no longer needs while the record of its walk is %s',
+  async (how) => {
+    const { admin, engine } = world;
+    const { backend } = engine;
+    const many = Array.from({ length: 150 }, () => engine.executionId());
+    const judge = engine.executionId();
+    await backend.createFlow({
+      ...{ flowId: engine.executionId(), flowKind: 'f', namespace: 'n' },
+      graph: {
+        members: [...many, judge].map((executionId) => ({
+          ...{ executionId, laneId: LANE, executionKind: executionId === judge ? 'judge' : 'k' },
+        })),
+        edges: many.map((upstreamExecutionId) => ({
+          ...{ edgeId: engine.uuid(), upstreamExecutionId, downstreamExecutionId: judge },
+        })),
+        groups: [{ downstreamExecutionId: judge, policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' } }],
+      },
+    });
+    await complete('k');
+    const walk = `${keyOf(RECORDS.walk?.key ?? '')}s${memberOf(judge)}`;
+    expect(await admin.hkeys(walk)).toHaveLength(1);
+    const [[field, text]] = Object.entries(await admin.hgetall(walk)) as [[string, string]];
+    if (how === 'of a wrong type') await spoil(walk);
+    else await admin.hset(walk, field, how === 'unreadable' ? 'nonsense' : text.replace(/[^\t]*$/, ''));
+    expect(await claim('k')).toBeUndefined();
+    expect(await setAside()).toEqual([]);
+  },
+);
+
 test.each(['of a wrong type', 'without a life'])(
   'several members that are given up with records %s keep their flow open until the last of them, and no longer',
   async (how) => {
