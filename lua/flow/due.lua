@@ -1,6 +1,5 @@
 -- What is due for flows; the twin of model/flow/due.ts.
 
-local load_walk = ff.record('walk', 'walk')
 local load_member = ff.loader('naming', 'fence', 'tags', 'streams')
 
 local function advance_walk(call, walk, flow, units)
@@ -8,8 +7,7 @@ local function advance_walk(call, walk, flow, units)
 end
 
 function ff.due.walk(call, id, _, limit)
-  local walk = load_walk(call, id) or ff.damaged('the record is missing')
-  ff.read_walk_walk(walk)
+  local walk = ff.load_walk(call, id) or ff.damaged('the record is missing')
   local flow = ff.load_flow(call, walk.walk_flow) or ff.damaged('its flow is missing')
   local is_over_members = walk.walk_kind == WALK_KIND.cancel or walk.walk_kind == WALK_KIND.evaluate
   if is_over_members and command('EXISTS', call.base .. KEY.members .. flow.id) == 0 and ff.has_members(call, flow.id) then

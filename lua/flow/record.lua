@@ -282,7 +282,8 @@ end
 
 local load_walk = ff.record('walk', 'walk')
 
-local function read_walk(call, id)
+-- A walk, or nil when it does not exist.
+function ff.load_walk(call, id)
   local walk = load_walk(call, id)
   if walk then ff.read_walk_walk(walk) end
   return walk
@@ -291,7 +292,7 @@ end
 -- Whether a walk over the upstreams of a group has yet to reach an edge. A member that it has passed was replayed since.
 -- A walk that is set aside begins anew when it is tried again.
 local function is_ahead(call, downstream, edge)
-  local ran, walk = pcall(read_walk, call, WALK_KIND.siblings .. downstream)
+  local ran, walk = pcall(ff.load_walk, call, WALK_KIND.siblings .. downstream)
   if not ran then
     ff.contain(walk)
     return true

@@ -72,19 +72,11 @@ local function retry_other(call, name, kind)
   call.mended = true
 end
 
-local load_walk = ff.record('walk', 'walk')
-
 -- A walk whose record is lost or unreadable begins anew.
 local function retry_walk(call, name, walk)
   command('UNLINK', call.base .. WALK.key .. walk.id)
   ff.apply.walk_advanced(call, nil, walk)
   retry_other(call, name, 'walk')
-end
-
-local function readable_walk(call, id)
-  local walk = load_walk(call, id)
-  if walk then ff.read_walk_walk(walk) end
-  return walk
 end
 
 -- Reads a record that is tried again. Answers it, or nil and the answer of the call.
@@ -104,7 +96,7 @@ function ff.decide.retry_quarantined(call, name)
     if not flow then return damage end
     return { KIND.retried, '' }, retry_flow, name, flow
   end
-  if kind == 'walk' and not readable(call, readable_walk, id) then
+  if kind == 'walk' and not readable(call, ff.load_walk, id) then
     local walk, damage = readable(call, ff.walk_named, id)
     if not walk then return damage end
     return { KIND.retried, '' }, retry_walk, name, walk
