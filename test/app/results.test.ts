@@ -532,6 +532,80 @@ describe('waiting for more runs of a partition than are asked for one by one', (
   });
 });
 
+describe('a run that is replayed', () => {
+  /** An app with so many awaited runs that it follows the log, and polls it every second. */
+  async function following(inner: Backend, changed: Partial<Backend> = {}) {
+    const clock = new VirtualClock(0);
+    a = app({
+      backend: elsewhere(inner, { onAnnouncement: async () => () => undefined, ...changed }),
+      clock,
+      closeBackend: false,
+    });
+    const others = await a.task('other').runMany(Array.from({ length: 17 }, () => undefined));
+    for (const other of others) other.result().catch(() => undefined);
+    await clock.advance(5_000);
+    return clock;
+  }
+
+  it.each<[string, (isFirst: boolean) => unknown]>([
+    ['failed', (isFirst) => (isFirst ? Promise.reject(new NonRetryableError('old')) : 'new')],
+    ['completed without a value', (isFirst) => (isFirst ? undefined : 'new')],
+  ])('gives its new end where the log still tells that it %s', async (_what, handler) => {
+    const inner = memory();
+    const there = app({ backend: inner, closeBackend: false });
+    const second = deferred();
+    let runs = 0;
+    const task = there.task('t', async () => {
+      if (++runs > 1) await second.promise;
+      return handler(runs === 1);
+    });
+    const clock = await following(inner);
+    await there.worker({ tasks: [task] });
+    const run = await task.run();
+    await run.result().catch(() => undefined);
+    await run.replay();
+    const result = a.get(run.id).result();
+    await clock.advance(3_000);
+    second.resolve();
+    await task.get(run.id).result();
+    await clock.advance(3_000);
+    expect(await Promise.race([result, 'still waiting'])).toBe('new');
+    await there.close();
+  });
+
+  it('gives a wait that begins behind the replay its new end, though an older read of the result is under way', async () => {
+    const inner = memory();
+    const clock = new VirtualClock(0);
+    const changed = readingResults(inner, async (bytes) => {
+      if (bytes !== undefined) await new Promise<void>((resolve) => void clock.after(5_000, resolve));
+      return bytes;
+    });
+    a = app({ backend: elsewhere(inner, changed), clock, closeBackend: false });
+    const there = app({ backend: inner, closeBackend: false });
+    const second = deferred();
+    let runs = 0;
+    const task = there.task('t', async () => {
+      if (++runs === 1) return 'old';
+      await second.promise;
+      return 'new';
+    });
+    await there.worker();
+    const run = await task.run();
+    await run.result();
+    const before = a.get(run.id).result();
+    await clock.advance(1_000);
+    await run.replay();
+    const behind = a.get(run.id).result();
+    await clock.advance(5_000);
+    expect(await Promise.race([before, 'still waiting'])).toBe('old');
+    second.resolve();
+    await task.get(run.id).result();
+    await clock.advance(10_000);
+    expect(await Promise.race([behind, 'still waiting'])).toBe('new');
+    await there.close();
+  });
+});
+
 describe('one signal for many waits', () => {
   it('brings no warning, and ends them all', async () => {
     const warnings: Error[] = [];

@@ -1,4 +1,4 @@
-/** Reads how runs ended, from the state of a run or from an entry of the log. */
+/** Reads how runs ended. */
 import type { Event, ExecutionEvent } from '../../../model/events.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
@@ -54,10 +54,7 @@ function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | un
   }
 }
 
-/** An event that ends a run. */
-export type EndEvent = Extract<ExecutionEvent, { type: `execution_${Ended['kind']}` }>;
-
-const END_EVENTS: ReadonlySet<string> = new Set<EndEvent['type']>([
+const END_EVENTS: ReadonlySet<string> = new Set<`execution_${Ended['kind']}`>([
   'execution_completed',
   'execution_failed',
   'execution_cancelled',
@@ -65,29 +62,9 @@ const END_EVENTS: ReadonlySet<string> = new Set<EndEvent['type']>([
   'execution_skipped',
 ]);
 
-export function tellsEnd(event: Event): event is EndEvent {
+/** Whether an event tells that a run has ended. The run can have been replayed since: `loadEnd` says how it stands. */
+export function tellsEnd(event: Event): event is ExecutionEvent {
   return END_EVENTS.has(event.type);
-}
-
-/**
- * The end of a run from its event; undefined if the run was replayed since.
- * @throws RunNotFoundError, ResultUnavailableError; what the backend throws
- */
-export async function endTold(backend: Backend, event: EndEvent): Promise<Ended | undefined> {
-  const { executionId } = event;
-  switch (event.type) {
-    case 'execution_completed':
-      if (event.resultBytes !== undefined) return loadEnd(backend, executionId);
-      return { kind: 'completed', executionId, result: undefined, encoding: event.resultEncoding };
-    case 'execution_failed':
-      return { kind: 'failed', executionId, reason: event.failureReason, category: event.failureCategory };
-    case 'execution_cancelled':
-      return { kind: 'cancelled', executionId, reason: event.cancellationReason };
-    case 'execution_expired':
-      return { kind: 'expired', executionId, reason: event.expireReason };
-    case 'execution_skipped':
-      return { kind: 'skipped', executionId };
-  }
 }
 
 function lost({ executionId, resultBytes = 0 }: ExecutionInfo, result: Uint8Array | undefined): ResultUnavailableError {

@@ -16,7 +16,7 @@ import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { RunNotFoundError } from '../../shared/errors.js';
-import { endTold, isEnd, loadEnd, tellsEnd, type Ended, type EndEvent } from './ends.js';
+import { isEnd, loadEnd, tellsEnd, type Ended } from './ends.js';
 
 export interface Waiter {
   resolve(ended: Ended): void;
@@ -57,7 +57,7 @@ export class PartitionWatch {
   private timer: Cancel | undefined;
   private polling = false;
   /** Reads of ends in flight. */
-  private readonly reading = new Map<string, Promise<Ended | undefined>>();
+  private readonly reading = new Map<string, Promise<void>>();
   /** The fault of the last call; undefined if it succeeded. */
   trouble: unknown;
 
@@ -180,35 +180,49 @@ export class PartitionWatch {
       this.note(undefined);
       if (!this.has(executionId)) return;
       if (state === undefined) this.reject(executionId, new RunNotFoundError(executionId));
-      else if (isEnd(state))
-        this.settleWith(await this.once(executionId, () => loadEnd(this.options.backend, executionId)));
+      else if (isEnd(state)) await this.settleByRead(executionId);
       else if (this.unchecked.get(executionId) === mark) this.unchecked.delete(executionId);
     });
   }
 
   /** Reads the end of a run that has probably ended. Never throws. */
   private load(executionId: string): Promise<void> {
-    return this.guarded(executionId, async () => {
-      const ended = await this.once(executionId, () => loadEnd(this.options.backend, executionId));
-      this.note(undefined);
-      this.settleWith(ended);
-    });
+    return this.guarded(executionId, () => this.settleByRead(executionId));
   }
 
   /**
    * Reads the end of a run once: a long result must not cross a slow link twice. A read in flight may have begun before
-   * the end and find none: then the run is read again.
+   * the end, or before a replay and a wait for the new end: then it leaves waits open, and the run is read again.
    */
-  private async once(executionId: string, read: () => Promise<Ended | undefined>): Promise<Ended | undefined> {
+  private async settleByRead(executionId: string): Promise<void> {
+    if (!this.has(executionId)) return;
     const known = this.reading.get(executionId);
-    if (known !== undefined) return (await known) ?? this.once(executionId, read);
-    const reading = read().finally(() => this.reading.delete(executionId));
+    if (known !== undefined) {
+      await known;
+      return this.settleByRead(executionId);
+    }
+    const reading = this.readEnd(executionId).finally(() => this.reading.delete(executionId));
     this.reading.set(executionId, reading);
     return reading;
   }
 
-  private settleWith(ended: Ended | undefined): void {
-    if (ended !== undefined && this.has(ended.executionId)) this.settle(ended);
+  /** Settles only the waits that were there when the read began: later ones may be for the end after a replay. */
+  private async readEnd(executionId: string): Promise<void> {
+    const waiters = [...present(this.waiters.get(executionId))];
+    const settle = (how: (waiter: Waiter) => void): void => {
+      for (const waiter of waiters) {
+        this.remove(executionId, waiter);
+        how(waiter);
+      }
+    };
+    try {
+      const ended = await loadEnd(this.options.backend, executionId);
+      this.note(undefined);
+      if (ended !== undefined) settle((waiter) => waiter.resolve(ended));
+    } catch (error) {
+      if (isRetryable(error)) throw error;
+      settle((waiter) => waiter.reject(error));
+    }
   }
 
   /** Runs work for one run. After a temporary error the run stays unchecked; any other error ends the waits for it. */
@@ -266,8 +280,9 @@ export class PartitionWatch {
       const page = await this.nextPage(this.cursor);
       if (page === undefined) return this.takeUpLog();
       // A run whose result cannot be read now stays unchecked, so the cursor can move on.
+      // An entry of the log is only a hint: the run can have been replayed behind it.
       const ends = page.events.map(({ event }) => event).filter(tellsEnd);
-      await Promise.all(ends.map((event) => this.guarded(event.executionId, () => this.read(event))));
+      await Promise.all(ends.map(({ executionId }) => this.load(executionId)));
       this.cursor = page.next;
       if (page.atEnd) return;
     }
@@ -282,10 +297,5 @@ export class PartitionWatch {
       if (!(error instanceof EngineError) || !BEGIN_AGAIN.has(error.code)) throw error;
       return undefined;
     }
-  }
-
-  private async read(event: EndEvent): Promise<void> {
-    if (!this.has(event.executionId)) return;
-    this.settleWith(await this.once(event.executionId, () => endTold(this.options.backend, event)));
   }
 }
