@@ -19,7 +19,7 @@ export interface EventFilter {
 export interface WorkFilter {
   /** Only of this namespace. */
   readonly namespace?: string | undefined;
-  /** Only of this lane: its name, as tasks have it, or its id. */
+  /** Only of this lane: its name, as tasks have it. */
   readonly lane?: string | undefined;
   /** Only of this kind: the name of a task. */
   readonly kind?: string | undefined;
@@ -92,7 +92,7 @@ export const passesWorkFilter =
   (work: Named): boolean =>
     Object.entries(tag).every(([key, value]) => work.filterTags?.[key] === value) &&
     (namespace === undefined || work.namespace === namespace) &&
-    (lane === undefined || work.laneId === lane || laneNameOf(work.laneId) === lane) &&
+    (lane === undefined || laneNameOf(work.laneId) === lane) &&
     (kind === undefined || work.executionKind === kind);
 
 /** The only partition that a filter matches; undefined when it can be any. */

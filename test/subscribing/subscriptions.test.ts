@@ -335,19 +335,22 @@ describe('views', () => {
     await a.worker({ slots: 2 });
     const feeds = new Subscriptions(await a.backend());
     const ends = await feeds.completions({ lane: 'mail:send' });
+    // The name of one lane is the id of the other.
+    const oddEnds = await feeds.completions({ lane: odd.lane });
     const [signals, tags] = [await feeds.signals({ lane: 'mail:send' }), await feeds.tags({ lane: mail.lane })];
     const listened: string[] = [];
     await a.on('completed', ({ lane }) => void listened.push(lane));
-    await odd.run(undefined, { tags: { 'a.b': 'odd' } }).result();
     const run = mail.run(undefined, { tags: { 'a.b': 'c' } });
     await run.signal('go');
     await run.result();
+    await odd.run(undefined, { tags: { 'a.b': 'odd' } }).result();
     expect((await take(ends, 1)).map(({ event }) => [event.kind, event.lane])).toEqual([['mail:send', 'mail:send']]);
+    expect((await take(oddEnds, 1)).map(({ event }) => event.lane)).toEqual(['mail%3Asend']);
     expect((await take(signals, 1)).map(({ event }) => event.lane)).toEqual(['mail:send']);
     expect((await take(tags, 1)).map(({ event }) => event.tags)).toEqual([{ 'a.b': 'c' }]);
     await until(() => listened.length === 2);
     expect(listened.sort()).toEqual(['mail%3Asend', 'mail:send']);
-    await Promise.all([ends.close(), signals.close(), tags.close()]);
+    await Promise.all([ends.close(), oddEnds.close(), signals.close(), tags.close()]);
     await a.close();
   });
 
