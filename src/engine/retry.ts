@@ -1,4 +1,7 @@
 /** Retries after transport errors: growing delays with full jitter, so that many clients do not retry in step. */
+import { AppError } from '../shared/errors.js';
+import { brandOf } from '../util/brand.js';
+import { asEngineError, asInvalidDefinition } from '../util/engine-error.js';
 import { propertyOf } from '../util/thrown.js';
 import { sleep, type Clock } from './clock.js';
 
@@ -15,12 +18,16 @@ export function retryDelayMs(clock: Pick<Clock, 'random'>, failures: number): nu
 /** Mistakes in a program: a retry would fail again, like the mistakes that the app refuses. */
 const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
 
+const isOurs = (error: unknown): boolean =>
+  error instanceof AppError || (asEngineError(error) ?? asInvalidDefinition(error) ?? brandOf(error)) !== undefined;
+
 /**
- * Whether the same call can succeed later. Errors of this package, of whichever copy, say so. Others (a socket's) count
- * as transport errors: the result of the call is unknown, and every command may be repeated.
+ * Whether the same call can succeed later. Errors of this package say so. Others (a socket's, or those of a function
+ * that opens a backend) count as transport errors, whatever members they have: the result of the call is unknown, and
+ * every command may be repeated.
  */
 export function isRetryable(error: unknown): boolean {
-  const retryable = propertyOf(error, 'retryable');
+  const retryable = isOurs(error) ? propertyOf(error, 'retryable') : undefined;
   if (typeof retryable === 'boolean') return retryable;
   return !MISTAKES.some((mistake) => error instanceof mistake);
 }
