@@ -174,7 +174,8 @@ export class RunNotFoundError extends RunError {
 /**
  * Why the call is not allowed. `running`, `suspended`, `ended`, `not_ended`: the state of the run. `replayed_too_often`:
  * its policy allows no further replay. `dependencies_failed`: it is a member of a flow, and what it depends on has not
- * completed. `flow_cancelled`: its flow was cancelled.
+ * completed, or the flow is still acting on its end; then the same call can succeed later. `flow_cancelled`: its flow
+ * was cancelled, or is being removed.
  */
 export type RunStateProblem =
   | 'running'
@@ -189,9 +190,12 @@ const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string
   running: ['is running; only a run that waits can be changed like this', 'Nothing is needed: it has been started.'],
   suspended: [
     'is suspended, in a wait of its handler; only a run that waits for a worker can be changed like this',
-    'Change it when the wait is over, or end the wait (`run.signal()`).',
+    'Change it when the wait is over. A signal (`run.signal()`) ends only a wait for signals.',
   ],
-  ended: ['has ended', 'Read how it ended (`run.info()`). To run it again: `run.replay()`.'],
+  ended: [
+    'has ended',
+    'Read how it ended (`run.info()`). `run.replay()` runs it again, if its policy and its flow allow that.',
+  ],
   not_ended: [
     'has not ended; only a run that has ended can be replayed',
     'Wait for its end (`run.result()`), or cancel it first (`run.cancel()`).',
@@ -205,7 +209,7 @@ const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string
     'Replay what it depends on first, and then this run: `run.explain()` lists the steps. If nothing failed, try again.',
   ],
   flow_cancelled: [
-    'belongs to a flow that was cancelled, so it cannot be replayed',
+    'belongs to a flow that was cancelled or is being removed, so it cannot be replayed',
     'Run the flow again if the work is still wanted.',
   ],
 };

@@ -125,6 +125,10 @@ it('says what to do about the problem that there is, and about no other', () => 
   );
   expect(new Set(hints).size).toBe(hints.length);
   expect(new RunStateError(ID, 'ended').hint).not.toMatch(/priority/);
+  // A member of a cancelled flow has ended, and its replay is refused.
+  expect(new RunStateError(ID, 'ended').hint).toMatch(/`run\.replay\(\)`.*if .*flow/);
+  // A signal does not end a sleep.
+  expect(new RunStateError(ID, 'suspended').hint).toContain('ends only a wait for signals');
   // The same own id gives the failed run again.
   expect(new RunFailedError(ID, 'declined', 'card').hint).toContain('`run.replay()`');
 });
