@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
 import { abandon, compact, openOn } from '../../src/embedded/backend.js';
+import { Loader, type Target } from '../../src/embedded/loader.js';
 import { SimulatedDisk } from '../../src/testing/simulation/index.js';
 import { openStore, scriptOf } from './script.js';
 
@@ -163,6 +164,21 @@ test('settings are changed for good, and a process cannot differ from them', asy
   expect(second.settings).toEqual(settings);
   abandon(second);
   expect(() => openOn(disk.afterKill(), { path: 'store', logMaxEntries: 50 })).toThrow(/^settings_mismatch/);
+});
+
+test('settings without their version are refused', () => {
+  const used: unknown[] = [];
+  const target: Target = {
+    storeId: undefined,
+    store: () => ({}) as never,
+    use: (settings) => used.push(settings),
+  };
+  const load = (settings: object): void =>
+    new Loader(target, {} as never, false).load({ text: `$${JSON.stringify(settings)}`, bytes: Buffer.alloc(0) });
+  load({ version: 2, retentionMs: 5 });
+  expect(used).toMatchObject([{ version: 2, retentionMs: 5 }]);
+  expect(() => load({ retentionMs: 5 })).toThrow(/^corruption: .*no version/);
+  expect(used).toHaveLength(1);
 });
 
 test('what was never finished is removed', async () => {
