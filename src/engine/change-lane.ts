@@ -25,7 +25,7 @@ const partitionsOf = ({ partitions: { count } }: Backend): string[] =>
 /**
  * Sets the state of a lane in every partition; returns in how many it was different.
  * @throws EngineError of the first partition that failed; the detail has the number of changed partitions, and names
- * the others
+ *   the others
  */
 export async function changeLane(backend: Backend, change: ChangeOfLane, call: Call): Promise<number> {
   const { to, ...args } = change;

@@ -97,7 +97,7 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
   /**
    * Whether the rows include an entry of the log.
    * @throws EngineError `cursor_lost` when the entry is not the one at which they were read, because a failover lost a
-   * tail
+   *   tail
    */
   has({ sequence, event }: LoggedEvent, partition: number): boolean {
     const time = this.times[partition]?.get(sequence);

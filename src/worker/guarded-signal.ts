@@ -1,8 +1,7 @@
 /**
  * The signal of a handler. When a listener of an event target throws or rejects, Node raises an uncaught exception,
- * which
- * ends the process; the guarded signal passes the error to the worker's log instead. Many listeners on one signal are
- * not a leak, so Node's warning is switched off.
+ * which ends the process; the guarded signal passes the error to the worker's log instead. Many listeners on one signal
+ * are not a leak, so Node's warning is switched off.
  */
 import { setMaxListeners } from 'node:events';
 import { quietly } from '../util/quietly.js';

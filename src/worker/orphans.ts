@@ -1,9 +1,8 @@
 /**
  * Work of a kind that this worker has no handler for. A worker with more kinds than a claim can name receives some. It
- * is
- * never failed: the first few times it is handed back at once, for a worker that has the task. If it keeps coming back,
- * there may be no such worker; then it is parked for a while, longer each time, so that it does not circulate and delay
- * other work.
+ * is never failed: the first few times it is handed back at once, for a worker that has the task. If it keeps coming
+ * back, there may be no such worker; then it is parked for a while, longer each time, so that it does not circulate and
+ * delay other work.
  */
 import type { ReportedEnding } from './reporter.js';
 

@@ -20,7 +20,7 @@ export interface BudgetWords<Dimension extends string = string> {
 /**
  * Checks the amounts of a call; messages use the names of the user's code.
  * @throws InvalidDefinitionError for a dimension that the budget does not have, and for an amount that is no whole
- * number
+ *   number
  */
 export function amountsFor(where: string, { name, dimensions }: BudgetWords, given: unknown): Amounts {
   const call = `Budget ${shown(name)}, ${where}`;

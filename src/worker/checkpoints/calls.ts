@@ -7,9 +7,8 @@ import { isUnanswered } from '../answers.js';
 import type { Attempt } from '../attempt.js';
 
 /**
- * The answer of a call that can be repeated. @throws TaskAbort when the worker no longer owns the execution; otherwise
- * the
- * refusal of the call
+ * The answer of a call that can be repeated.
+ * @throws TaskAbort when the worker no longer owns the execution; otherwise the refusal of the call
  */
 export async function untilAnswered<T>(attempt: Attempt, clock: Clock, call: () => Promise<T>): Promise<T> {
   for (let failures = 1; ; failures++) {

@@ -1,7 +1,6 @@
 /**
  * The checkpoints of one run of a handler: places that an execution passes once, even if its worker crashes. Stored
- * values
- * are found by name; the n-th use of a name gets its n-th value. Steps and uses of `children` are checkpoints.
+ * values are found by name; the n-th use of a name gets its n-th value. Steps and uses of `children` are checkpoints.
  */
 import { stepKeyOf, type StepKind, type StepRecord } from '../../../model/step/facts.js';
 import { EngineError } from '../../../model/errors.js';
@@ -92,12 +91,10 @@ export class Checkpoints {
 
   /**
    * Begins the next use of a name, which ends with `leave`. The use is numbered synchronously, unless its caller has
-   * numbered it (`nextUse`). Stored outcomes are then
-   * read
-   * once for the whole run, unless they came with the claim or this is the first run of the execution.
+   * numbered it (`nextUse`). Stored outcomes are then read once for the whole run, unless they came with the claim or
+   * this is the first run of the execution.
    * @throws EngineError `step_changed` if another kind of checkpoint is stored under the name, `step_misused` inside a
-   * step
-   *   or during another use of the name, `step_limit_exceeded`
+   *   step or during another use of the name, `step_limit_exceeded`
    * @throws TaskAbort when the worker no longer owns the execution
    */
   async use(kind: StepKind, name: string, numbered?: number): Promise<Checkpoint> {
@@ -149,8 +146,7 @@ export class Checkpoints {
 
   /**
    * Call this when the handler has settled. Resolves when its running steps have ended and are stored, since their
-   * effects
-   * would be repeated otherwise. No step starts or is retried any more.
+   * effects would be repeated otherwise. No step starts or is retried any more.
    */
   async close(): Promise<void> {
     this.isClosed = true;

@@ -1,7 +1,6 @@
 /**
  * Ids of children. They are derived from the execution, the name and index of the use, and the index in the list, so
- * that
- * a handler that runs again finds its children.
+ * that a handler that runs again finds its children.
  */
 import { executionIdOf, partitionIndexOf } from '../../../model/ids.js';
 import { uuidFrom } from '../../util/uuid-from.js';

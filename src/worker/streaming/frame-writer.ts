@@ -161,8 +161,8 @@ export class FrameWriter {
   }
 
   /**
-   * The number of leading frames that are stored; the rest is sent again. @throws Refused, or the fault of the first
-   * frame
+   * The number of leading frames that are stored; the rest is sent again.
+   * @throws Refused, or the fault of the first frame
    */
   private storedOf(batch: readonly Queued[], results: readonly CommandResult[], isRepeated: boolean): number {
     const isThere = (result: CommandResult, index: number): boolean =>

@@ -16,8 +16,7 @@ export function streamOf(attempt: Attempt, backend: Backend, clock: Clock): Task
 
 /**
  * The ending of an attempt that wrote frames, after these are stored. If they cannot be stored, the attempt fails: it
- * must
- * not complete while its readers miss frames.
+ * must not complete while its readers miss frames.
  */
 export async function endingBehind(frames: FrameWriter, ending: Ending, attempt: Attempt): Promise<Ending> {
   try {

@@ -1,9 +1,7 @@
 /**
  * The waits of earlier runs of a handler, and the signals received, as the engine stores them. A wait is found by its
- * key.
- * Its outcome follows from its end and from the signals that came before, so nothing is recorded when a wait is over,
- * and
- * every run of the handler finds the same outcome.
+ * key. Its outcome follows from its end and from the signals that came before, so nothing is recorded when a wait is
+ * over, and every run of the handler finds the same outcome.
  */
 import type { WaitsRead } from '../../../model/suspension/read-waits.js';
 import { CHILDREN_ENDED } from '../../../model/suspension/facts.js';
@@ -96,8 +94,7 @@ export class KnownWaits {
 
   /**
    * The signals that a wait may take: they came in time, and belong to no other wait. A wait lasts to its end, or to
-   * the end
-   * of its suspension if that ended later and not by time: a late signal that the engine accepted counts.
+   * the end of its suspension if that ended later and not by time: a late signal that the engine accepted counts.
    */
   open(wait: WaitId, until: number | undefined): readonly Received[] {
     const late = this.of(wait)?.closings.find(({ at }) => at >= (until ?? Infinity));
