@@ -167,7 +167,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'whoever waits for a lane is woken by its work, and by timers',
+    name: 'a client that waits for a lane is woken by its work, and by timers',
     async run(engine) {
       const wakes: Wake[] = [];
       const stop = await engine.backend.onWake([LANE], (wake) => {
