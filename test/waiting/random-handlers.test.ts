@@ -23,12 +23,16 @@ import { sharedValkey } from '../support/valkey/index.js';
 type Channel = 'a' | 'b';
 type Part =
   | { readonly do: 'step'; readonly ms: number; readonly fails: boolean }
-  | { readonly do: 'sleep'; readonly ms: number }
-  | { readonly do: 'wait'; readonly kind: Channel | 'all' | 'any' | 'count'; readonly timeout: number | undefined }
+  | WaitPart
+  /** A wait that is called before another part and awaited behind it. */
+  | { readonly do: 'early'; readonly wait: WaitPart; readonly part: Part }
   | { readonly do: 'children'; readonly kind: 'all' | 'any' | 'quorum'; readonly of: readonly ChildPart[] }
   | { readonly do: 'seq' | 'all' | 'race' | 'any' | 'settled'; readonly parts: readonly Part[] }
   | { readonly do: 'try'; readonly part: Part; readonly otherwise: Part }
   | { readonly do: 'loop'; readonly times: number; readonly part: Part };
+type WaitPart =
+  | { readonly do: 'sleep'; readonly ms: number }
+  | { readonly do: 'wait'; readonly kind: Channel | 'all' | 'any' | 'count'; readonly timeout: number | undefined };
 interface ChildPart {
   readonly ms: number;
   readonly fails: boolean;
@@ -45,6 +49,12 @@ interface Program {
 
 const milliseconds = fc.constantFrom(0, 1, 5, 40, 300, 2_000);
 const seldom = fc.constantFrom(false, false, false, true);
+const sleepPart = fc.record({ do: fc.constant('sleep' as const), ms: milliseconds });
+const waitPart = fc.record({
+  do: fc.constant('wait' as const),
+  kind: fc.constantFrom<'a' | 'b' | 'all' | 'any' | 'count'>('a', 'a', 'b', 'all', 'any', 'count'),
+  timeout: fc.option(milliseconds, { nil: undefined }),
+});
 const { part } = fc.letrec<{ part: Part }>((tie) => {
   const parts = fc.array(tie('part'), { minLength: 2, maxLength: 3 });
   const child = fc.record({ ms: milliseconds, fails: seldom });
@@ -52,13 +62,14 @@ const { part } = fc.letrec<{ part: Part }>((tie) => {
     part: fc.oneof(
       { depthSize: 'small', maxDepth: 4, withCrossShrink: true },
       { weight: 3, arbitrary: fc.record({ do: fc.constant('step' as const), ms: milliseconds, fails: seldom }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant('sleep' as const), ms: milliseconds }) },
+      { weight: 2, arbitrary: sleepPart },
+      { weight: 3, arbitrary: waitPart },
       {
         weight: 3,
         arbitrary: fc.record({
-          do: fc.constant('wait' as const),
-          kind: fc.constantFrom<'a' | 'b' | 'all' | 'any' | 'count'>('a', 'a', 'b', 'all', 'any', 'count'),
-          timeout: fc.option(milliseconds, { nil: undefined }),
+          do: fc.constant('early' as const),
+          wait: fc.oneof(sleepPart, waitPart),
+          part: tie('part'),
         }),
       },
       {
@@ -109,8 +120,9 @@ const program: fc.Arbitrary<Program> = fc.record({
 });
 
 const step = (ms: number, fails = false): Part => ({ do: 'step', ms, fails });
-const sleep = (ms: number): Part => ({ do: 'sleep', ms });
-const wait = (kind: Channel, timeout?: number): Part => ({ do: 'wait', kind, timeout });
+const sleep = (ms: number): WaitPart => ({ do: 'sleep', ms });
+const wait = (kind: Channel, timeout?: number): WaitPart => ({ do: 'wait', kind, timeout });
+const early = (each: WaitPart, part: Part): Part => ({ do: 'early', wait: each, part });
 const child = (ms: number): Part => ({ do: 'children', kind: 'all', of: [{ ms, fails: false }] });
 const of = (kind: 'seq' | 'all' | 'race' | 'any', ...parts: Part[]): Part => ({ do: kind, parts });
 
@@ -157,6 +169,12 @@ const FOUND: readonly Program[] = [
     moves: [{ pass: 5 }, { signal: 'a' }, { pass: 5_000 }],
     slow: [],
   },
+  // The process is killed behind a step, during which the time of a wait passed that was called before.
+  {
+    part: of('seq', early(sleep(300), step(2_000)), early(wait('b', 40), step(300)), wait('a')),
+    moves: [{ pass: 2_010 }, 'kill', { pass: 300 }, 'kill', { pass: 5_000 }],
+    slow: [],
+  },
   // Two of three children decide, each of which takes a call; the process is killed between these calls.
   {
     part: of(
@@ -188,7 +206,7 @@ class Journal {
   private fresh = { paths: [] as string[], hasFailed: false };
   private readonly sleeping = new Map<string, number>();
   private readonly returned = new Map<string, number>();
-  /** Sleeps whose ends are stored. */
+  /** Waits whose ends are stored. */
   private readonly ends = new Set<string>();
 
   paths(): string[] {
@@ -200,7 +218,7 @@ class Journal {
     this.sleeping.clear();
   }
 
-  /** The handler waits for a time until then, ms since the epoch; undefined: no longer. */
+  /** The handler has called a wait that ends by itself then, ms since the epoch; undefined: it waits no longer. */
   sleeps(path: string, until: number | undefined): void {
     if (until === undefined) this.sleeping.delete(path);
     else this.sleeping.set(path, until);
@@ -214,14 +232,14 @@ class Journal {
   /** Something was stored. The end of each time that passed before a step returned is stored before the step. */
   stored(event: Event): void {
     if (event.type === 'execution_suspended')
-      for (const [, path = ''] of event.waitpoints.matchAll(/\t#sleep (.*):/g)) this.ends.add(path);
+      for (const [, path = ''] of event.waitpoints.matchAll(/#(?:sleep|wait) ([^:]*):/g)) this.ends.add(path);
     if (event.type !== 'step_recorded') return;
     const [kind, path = ''] = event.stepName.split(' ');
-    if (kind === 'sleep') this.ends.add(path);
+    if (kind === 'sleep' || kind === 'wait') this.ends.add(path);
     const returned = this.returned.get(path) ?? 0;
     for (const [sleep, until] of kind === 'step' ? this.sleeping : [])
       if (until + BEHIND_MS < returned && !this.ends.has(sleep))
-        this.wrong.push(`step ${path} is stored without the end of sleep ${sleep}`);
+        this.wrong.push(`step ${path} is stored without the end of ${sleep}`);
   }
 
   /** The process of the last run was killed. A failure may not have been stored: what followed from it does not count. */
@@ -282,6 +300,30 @@ async function played({ part: whole, moves, slow }: Program, open?: Open) {
         throw error;
       }
     };
+    /** Calls a wait, and gives what awaits it. */
+    const called = (node: WaitPart, path: string): (() => Promise<unknown>) => {
+      const ms = node.do === 'sleep' ? node.ms : node.timeout;
+      // One that is over when it is called is over in every run.
+      if (ms) journal.sleeps(path, scheduler.now() + ms);
+      if (node.do === 'sleep') {
+        const slept = context.sleep(node.ms, { name: `sleep ${path}` });
+        return async () => {
+          await slept;
+          journal.sleeps(path, undefined);
+          return 'slept';
+        };
+      }
+      const options = { name: `wait ${path}`, timeout: node.timeout, onTimeout: 'value' } as const;
+      const condition = node.kind === 'a' || node.kind === 'b' ? any(node.kind) : CONDITIONS[node.kind];
+      const signals = context.waitFor<string>(condition, options);
+      return async () => {
+        // From here on a signal can end it.
+        journal.sleeps(path, undefined);
+        const payloads = (await signals)?.map(({ payload }) => payload) ?? null;
+        if (payloads !== null) journal.takes(path, payloads);
+        return payloads;
+      };
+    };
     const outcomeOf = async (node: Part, path: string): Promise<unknown> => {
       switch (node.do) {
         case 'step':
@@ -301,18 +343,12 @@ async function played({ part: whole, moves, slow }: Program, open?: Open) {
               return value;
             });
         case 'sleep':
-          // One that is over when it is called is over in every run.
-          if (node.ms > 0) journal.sleeps(path, scheduler.now() + node.ms);
-          await context.sleep(node.ms, { name: `sleep ${path}` });
-          journal.sleeps(path, undefined);
-          return 'slept';
-        case 'wait': {
-          const options = { name: `wait ${path}`, timeout: node.timeout, onTimeout: 'value' } as const;
-          const condition = node.kind === 'a' || node.kind === 'b' ? any(node.kind) : CONDITIONS[node.kind];
-          const signals = await context.waitFor<string>(condition, options);
-          const payloads = signals?.map(({ payload }) => payload) ?? null;
-          if (payloads !== null) journal.takes(path, payloads);
-          return payloads;
+        case 'wait':
+          return called(node, path)();
+        case 'early': {
+          const wait = called(node.wait, path);
+          const value = await does(node.part, `${path}.0`);
+          return [value, await wait()];
         }
         case 'children': {
           const list = node.of.map((input) => childOf(task, input));

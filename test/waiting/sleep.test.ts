@@ -1,6 +1,6 @@
 /** Handlers that sleep: without a slot, without a process, and nothing twice. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { backoff, EngineError, InvalidDefinitionError, type TaskContext } from '../../src/index.js';
+import { backoff, EngineError, InvalidDefinitionError, NonRetryableError, type TaskContext } from '../../src/index.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
 import { answering, harness, type Harness } from '../worker/harness.js';
 
@@ -144,11 +144,37 @@ describe('sleep', () => {
     ]);
   });
 
-  it.each([
-    ['a sleep', async ({ sleep }: TaskContext) => sleep('30s')],
-    ['a wait for a signal', async ({ waitFor }: TaskContext) => waitFor('x', { timeout: '30s', onTimeout: 'value' })],
-    ['two sleeps', async ({ sleep }: TaskContext) => Promise.all([sleep('30s'), sleep('40s')])],
-  ])('%s shorter than a step beside it is over in every run that finds the step', async (_, wait) => {
+  /** A handler that waits beside a step. */
+  type Beside = (context: TaskContext, work: () => Promise<void>) => Promise<unknown>;
+  const sleeps = ({ sleep }: TaskContext) => sleep('30s');
+  const waits = ({ waitFor }: TaskContext) => waitFor('x', { timeout: '30s', onTimeout: 'value' });
+  const awaited =
+    (wait: (context: TaskContext) => Promise<unknown>): Beside =>
+    (context, work) =>
+      Promise.all([wait(context), context.step('long', work)]);
+  const awaitedBehind =
+    (wait: (context: TaskContext) => Promise<unknown>): Beside =>
+    async (context, work) => {
+      const called = wait(context);
+      await context.step('long', work).catch(() => undefined);
+      await called;
+    };
+  const fails = async (work: () => Promise<void>): Promise<never> => {
+    await work();
+    throw new NonRetryableError('the step has failed');
+  };
+
+  it.each<[string, Beside]>([
+    ['a sleep', awaited(sleeps)],
+    ['a wait for a signal', awaited(waits)],
+    ['two sleeps', awaited(({ sleep }) => Promise.all([sleep('30s'), sleep('40s')]))],
+    ['a sleep that is awaited behind it,', awaitedBehind(sleeps)],
+    ['a wait for a signal that is awaited behind it,', awaitedBehind(waits)],
+    [
+      'a sleep that is awaited behind its failure,',
+      (context, work) => awaitedBehind(sleeps)(context, () => fails(work)),
+    ],
+  ])('%s shorter than a step beside it is over in every run that finds the step', async (_, beside) => {
     // The process dies before its first, second, ... record is stored.
     for (let stored = 0, isWhole = false; !isWhole; stored++) {
       isWhole = true;
@@ -163,7 +189,7 @@ describe('sleep', () => {
       let [runs, calls] = [0, 0];
       const task = it.a.task('t', async (c: TaskContext) => {
         if (++runs === 2) left = Infinity;
-        await Promise.all([wait(c), c.step('long', () => it.sleep(60_000 * ++calls))]);
+        await beside(c, () => it.sleep(60_000 * ++calls));
       });
       const worker = await it.worker();
       await it.pass(0);
@@ -171,6 +197,42 @@ describe('sleep', () => {
       await it.pass(70_000);
       if (!isWhole) await it.inner.revokeLease({ executionId: run.id, reason: 'it has died' });
       await it.pass(300_000);
+      expect([await run.state(), stored, worker.stats().suspended]).toEqual(['completed', stored, 0]);
+      await it.close();
+    }
+  });
+
+  it('that still reads what earlier runs left when a step beside it ends is over in every run that finds the step', async () => {
+    // The process of the second run dies before its first, second, ... record is stored.
+    for (let stored = 0, isWhole = false; !isWhole; stored++) {
+      isWhole = true;
+      let [runs, left] = [0, stored];
+      const it = (h = harness((inner) => ({
+        readWaits: async (args) => {
+          if (runs === 2) await it.sleep(40_000);
+          return inner.readWaits(args);
+        },
+        recordStep: (args) => {
+          if (runs !== 2 || left-- > 0) return inner.recordStep(args);
+          isWhole = false;
+          return Promise.reject(new EngineError('call_timeout', 'it has died'));
+        },
+      })));
+      const task = it.a.task('t', async ({ sleep, step }: TaskContext) => {
+        runs++;
+        await Promise.all([sleep('10s'), step('long', () => it.sleep(runs === 1 ? 2_000 : 20_000))]);
+      });
+      const worker = await it.worker();
+      await it.pass(0);
+      const run = await task.run(undefined);
+      // Too much for a claim to carry.
+      for (let sent = 0; sent < 20; sent++) await run.signal('large', 'x'.repeat(60_000));
+      await it.pass(1_000);
+      await it.inner.revokeLease({ executionId: run.id, reason: 'it has died' });
+      await it.pass(50_000);
+      expect(runs).toBe(2);
+      if (!isWhole) await it.inner.revokeLease({ executionId: run.id, reason: 'it has died' });
+      await it.pass(100_000);
       expect([await run.state(), stored, worker.stats().suspended]).toEqual(['completed', stored, 0]);
       await it.close();
     }

@@ -85,16 +85,19 @@ export class ChildrenOfRun {
       const index = checkpointsOf(this.attempt, this.deps).nextUse(asked.name);
       const begun = await this.inTurn(() => this.begin(asked, index));
       const { own } = begun;
+      let decided: Decided | undefined;
       await this.waits.children({
-        decided: () => this.decidedIn(begun),
+        // It stays: if the execution ended elsewhere and was replayed, edges that decided it can be open again.
+        decided: () => (decided ??= this.decidedIn(begun)),
         seenCount: () => this.known?.endedCount ?? 0,
         neededCount: () => stillNeeded(this.edgesOf(own), asked.needed, own.length),
         isGroup: () => this.isGroup(begun),
         look: () => this.look(),
       });
       return this.waits.during(async () => {
-        await this.cancelRest(begun);
-        return this.resultsOf(asked, own, this.decidedIn(begun) as Decided);
+        const decision = present(decided);
+        await this.cancelRest(begun, decision);
+        return this.resultsOf(asked, own, decision);
       });
     });
   }
@@ -176,12 +179,11 @@ export class ChildrenOfRun {
    * Cancels children that a decided use no longer needs, if the engine has not: it decides only the newest group, and
    * only one that was created by one call.
    */
-  private async cancelRest(begun: Begun): Promise<void> {
+  private async cancelRest(begun: Begun, decided: Decided): Promise<void> {
     const { needed } = begun.asked;
     const { own } = begun;
-    const decided = this.decidedIn(begun);
     const edges = this.edgesOf(own);
-    if (needed.kind === 'all' || needed.onSatisfied === 'let_run' || decided === undefined) return;
+    if (needed.kind === 'all' || needed.onSatisfied === 'let_run') return;
     if (this.isGroup(begun)) return;
     const { attempt, deps } = this;
     const reason = decided.kind === 'satisfied' ? SIBLING_SATISFIED : NO_QUORUM;

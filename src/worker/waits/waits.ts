@@ -52,7 +52,7 @@ interface Blocked {
   /** Whether it is a sleep that was over when it was called. */
   readonly isInstant?: boolean;
   /** Undefined for children and for a waitpoint that was created before, whose end is stored with it. */
-  readonly end?: StoredEnd | undefined;
+  readonly end?: End | undefined;
   readonly go: (outcome: Outcome) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -68,22 +68,25 @@ interface Over {
   readonly taken?: readonly Received[] | undefined;
 }
 
-/** Where later runs find the end of a wait. */
-interface StoredEnd {
+/** The end of a wait, from the call of the wait on, and where later runs find it. */
+interface End {
   readonly kind: StepKind;
   readonly wait: WaitId;
+  /** As the call computed it, ms since the epoch; undefined if the wait does not end by itself. */
+  readonly asked: number | undefined;
+  /** Undefined until it is being read. */
+  reading?: Promise<Earlier>;
   /** Whether it is stored. */
   isKept: boolean;
   /** Undefined until it is being stored. */
   storing?: Promise<void>;
 }
 
-/** A wait that has read what earlier runs left of it. */
-interface Begun {
-  readonly place: number;
+/** What earlier runs left of a wait. */
+interface Earlier {
   readonly known: KnownWaits;
+  /** When it ends by itself: as an earlier run stored it, or as the call computed it. */
   readonly until: number | undefined;
-  readonly end: StoredEnd;
 }
 
 /** A wait for signals. */
@@ -123,6 +126,8 @@ const NEVER = new Promise<never>(() => undefined);
 
 export class Waits {
   private readonly blocked = new Set<Blocked>();
+  /** The ends of waits that were called and do not block the handler yet, unless it is known that they are stored. */
+  private readonly called = new Set<End>();
   private places = 0;
   /** Number of waits that have begun and do not block the handler yet. */
   private beginning = 0;
@@ -155,8 +160,11 @@ export class Waits {
     const wait = this.next(name);
     const asked = this.endOf(untilOf);
     const isInstant = asked <= this.attempt.serverNow();
+    const end: End = { kind: 'sleep', wait, asked, isKept: false };
+    // One that is over when it is called is over in every run.
+    if (!isInstant) this.called.add(end);
     return whenAwaited(async () => {
-      const { place, known, until, end } = await this.begun('sleep', wait, asked);
+      const { place, known, until } = await this.begun(end);
       const keys = [{ channel: '', ...wait, until }];
       await this.block({ place, keys, condition: undefined, until, endedAt: known.endedAt(wait), isInstant, end });
     });
@@ -227,8 +235,10 @@ export class Waits {
     asked: number | undefined,
     pendingId?: string,
   ): Promise<Outcome> {
+    const end: End = { kind: 'wait', wait, asked, isKept: false };
+    if (pendingId === undefined) this.called.add(end);
     return whenAwaited(async () => {
-      const { place, until, end } = await this.begun('wait', wait, asked);
+      const { place, until } = await this.begun(end);
       const keys = namesOf(condition).map((channel): WaitKey => ({ channel, ...wait, until, pendingId }));
       return this.block({ place, keys, condition, until, end: pendingId === undefined ? end : undefined });
     });
@@ -248,16 +258,27 @@ export class Waits {
    * Begins a wait, whose place among the waits is that of this call. @throws EngineError `step_changed` if an earlier
    * run has stored a step under its name
    */
-  private begun(kind: StepKind, wait: WaitId, asked: number | undefined): Promise<Begun> {
+  private begun(end: End): Promise<Earlier & { readonly place: number }> {
     const place = this.places++;
     return this.beforeDecision(async () => {
-      const known = await this.begin();
-      const begun = known.of(wait);
-      if (begun !== undefined) return { place, known, until: begun.until, end: { kind, wait, isKept: true } };
-      const stored = await checkpointsOf(this.attempt, this.deps).passed(kind, wait.name, wait.use);
-      const until = stored === undefined ? asked : Number(stored.value);
-      return { place, known, until, end: { kind, wait, isKept: stored !== undefined } };
+      await this.begin();
+      return { place, ...(await this.earlierOf(end)) };
     });
+  }
+
+  /** Waits for no record: a record can wait for it. */
+  private earlierOf(end: End): Promise<Earlier> {
+    return (end.reading ??= this.readEarlier(end));
+  }
+
+  private async readEarlier(end: End): Promise<Earlier> {
+    const { kind, wait, asked } = end;
+    const known = await this.knownWaits();
+    const begun = known.of(wait);
+    const stored = begun ? undefined : await checkpointsOf(this.attempt, this.deps).passed(kind, wait.name, wait.use);
+    end.isKept = begun !== undefined || stored !== undefined;
+    if (begun !== undefined) return { known, until: begun.until };
+    return { known, until: stored === undefined ? asked : Number(stored.value) };
   }
 
   /** Work of a wait that has begun: nothing is decided before it is done. */
@@ -278,8 +299,12 @@ export class Waits {
     if (this.attempt.isOver) throw new EngineError('execution_not_active', 'wait: the handler of this run has ended.');
     // Failures that the handler received are stored before it waits.
     await this.attempt.checkpoints?.storeFailures();
-    this.known ??= await (this.reading ??= this.read());
-    return this.attempt.isSuspended ? NEVER : this.known;
+    const known = await this.knownWaits();
+    return this.attempt.isSuspended ? NEVER : known;
+  }
+
+  private async knownWaits(): Promise<KnownWaits> {
+    return (this.known ??= await (this.reading ??= this.read()));
   }
 
   private async read(): Promise<KnownWaits> {
@@ -319,6 +344,7 @@ export class Waits {
     if (this.attempt.isSuspended) return NEVER;
     return new Promise((go, fail) => {
       this.attempt.throwIfAborted();
+      if (wait.end !== undefined) this.called.delete(wait.end);
       this.blocked.add({ ...wait, go, fail });
       this.hasNewListener ||= wait.condition !== undefined;
       this.watchAbort();
@@ -438,12 +464,27 @@ export class Waits {
     const passed = [...this.blocked]
       .flatMap((wait) => this.overOf(wait) ?? [])
       .filter((over) => over.at <= by && this.mustStore(over));
-    if (passed.length === 0) return undefined;
-    const stored = passed.map(({ wait: { end, until } }) => this.storeEnd(end as StoredEnd, until as number));
-    return Promise.all(stored).catch((error: unknown) => this.failAll(error));
+    const called = [...this.called].filter(({ asked = Infinity }) => asked <= by);
+    if (passed.length + called.length === 0) return undefined;
+    const stored = passed.map(({ wait: { end, until } }) => this.storeEnd(end as End, until as number));
+    return Promise.all([
+      Promise.all(stored).catch((error: unknown) => this.failAll(error)),
+      ...called.map((end) => this.storeCalled(end)),
+    ]);
   }
 
-  private storeEnd(end: StoredEnd, until: number): Promise<void> {
+  /** Stores the end of a wait that does not block the handler yet, if no earlier run did. */
+  private async storeCalled(end: End): Promise<void> {
+    try {
+      await this.earlierOf(end);
+      if (!end.isKept) await this.storeEnd(end, end.asked as number);
+    } catch {
+      // The wait fails with this error when the handler awaits it.
+    }
+    this.called.delete(end);
+  }
+
+  private storeEnd(end: End, until: number): Promise<void> {
     const { kind, wait } = end;
     end.storing ??= checkpointsOf(this.attempt, this.deps)
       .recordEnd({ kind, name: wait.name, index: wait.use }, until)
