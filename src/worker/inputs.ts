@@ -14,6 +14,9 @@ import type { Attempt } from './attempt.js';
 /** Bytes of inputs to fetch at once; one input is always fetched. */
 const MAX_BYTES_AT_ONCE = 8 * 1024 * 1024;
 
+/** Inputs to fetch at once: many short ones come here when they could not be fetched together with their claim. */
+const MAX_READS_AT_ONCE = 32;
+
 export interface InputsOptions {
   readonly backend: Pick<Backend, 'readExecutionContext'>;
   readonly clock: Clock;
@@ -40,6 +43,8 @@ interface Wanted {
 export class Inputs {
   private waiting: Wanted[] = [];
   private readonly fetching = new Set<Attempt>();
+  /** Those on their way, also for attempts that were removed. */
+  private reads = 0;
   private bytes = 0;
   private timer: Cancel | undefined;
 
@@ -89,9 +94,11 @@ export class Inputs {
 
   private begin(): void {
     for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
-      if (this.bytes > 0 && this.bytes + next.bytes > MAX_BYTES_AT_ONCE) return;
+      if (this.reads === MAX_READS_AT_ONCE) return;
+      if (this.reads > 0 && this.bytes + next.bytes > MAX_BYTES_AT_ONCE) return;
       this.waiting.shift();
       this.fetching.add(next.attempt);
+      this.reads++;
       this.bytes += next.bytes;
       void this.fetch(next).then(() => this.ended(next));
     }
@@ -99,6 +106,7 @@ export class Inputs {
 
   /** A fetch has ended; until then its bytes are on their way even if its attempt was removed. */
   private ended({ bytes }: Wanted): void {
+    this.reads--;
     this.bytes -= bytes;
     this.begin();
   }

@@ -53,6 +53,15 @@ describe('a long input', () => {
     expect(worker.stats()).toMatchObject({ completed: 30, released: 0, lost: 0, ahead: 0 });
   });
 
+  it('is fetched with at most 31 others, however short they are', async () => {
+    const state = slowly(1);
+    const task = h.a.task('t', size);
+    const runs = await task.runMany(inputs(80));
+    await h.worker({ slots: 80 });
+    expect(await h.flow(Promise.all(runs.map((run) => run.result())))).toEqual(runs.map(() => LONG));
+    expect(state.most).toBe(32);
+  });
+
   it('that is no longer wanted keeps its place until its read ends, and then a shorter one behind it comes', async () => {
     const reads: { executionId: string; end: () => void }[] = [];
     h = harness((inner) => ({
