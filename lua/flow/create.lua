@@ -20,6 +20,7 @@ function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, ta
   if known then
     ff.read_flow_given(known)
     if known.flow_kind ~= flow_kind or known.namespace ~= namespace then return ff.reject('flow_exists_differently') end
+    ff.discard_inputs(ff.read_graph(call, namespace, creator_identity, ...).members)
     return { KIND.already_satisfied, known.revision }
   end
   local graph = ff.read_graph(call, namespace, creator_identity, ...)

@@ -93,6 +93,11 @@ function ff.read_graph(call, namespace, creator_identity, count, ...)
   return { members = members, by_id = by_id, edges = edges }
 end
 
+-- Removes inputs that were staged for members that the flow has already.
+function ff.discard_inputs(members)
+  for i = 1, #members do ff.discard_bytes(members[i].key .. SUFFIX.input, members[i].input_at) end
+end
+
 -- The downstream of an edge; nil when it does not exist.
 function ff.downstream_of(call, flow_id, edge_id)
   return command('HGET', call.base .. KEY.edges .. flow_id, edge_id) or nil

@@ -13,7 +13,10 @@ function ff.decide.grow_flow(call, flow_id, creator_identity, ...)
   ff.read_flow_given(flow)
   local graph = ff.read_graph(call, flow.namespace, creator_identity, ...)
   local members, edges = graph.members, graph.edges
-  if ff.is_in_flow(call, members[1].id, flow_id) then return { KIND.already_satisfied, flow.revision } end
+  if ff.is_in_flow(call, members[1].id, flow_id) then
+    ff.discard_inputs(members)
+    return { KIND.already_satisfied, flow.revision }
+  end
   if flow.flow_state == FLOW_STATE.cancelled or flow.is_purging ~= '' then return ff.reject('flow_already_terminal') end
   if flow.is_closed ~= '' then return ff.reject('flow_closed') end
   local refusal = ff.members_refusal(call, flow.nodes, flow.edges, members, #edges) or ff.edges_refusal(call, flow_id, graph)

@@ -96,7 +96,10 @@ function ff.decide.spawn_children(call, group, execution_id, fence, flow_id, pol
   local graph, edges = ff.read_children(call, namespace, creator_identity, execution_id, ...)
   if flow then
     flow_id = flow.id
-    if ff.is_in_flow(call, graph.members[1].id, flow_id) then return { KIND.already_spawned, flow_id } end
+    if ff.is_in_flow(call, graph.members[1].id, flow_id) then
+      ff.discard_inputs(graph.members)
+      return { KIND.already_spawned, flow_id }
+    end
   else
     if command('EXISTS', call.base .. FLOW.key .. flow_id) == 1 then return ff.reject('invalid_input', 'field', 'flowId') end
     flow = new_flow(call, flow_id, namespace)

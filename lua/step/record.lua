@@ -21,8 +21,9 @@ local function recorded_before(execution, key, known, kind, failed, encoding, va
   end
   local is_like = step.step_failed == failed and step.value_encoding == encoding
     and ff.count(step.value_bytes) == ff.count_bytes(value_at, value)
-  if is_like and has_value(execution, text, value_at, value) then return { KIND.recorded, place } end
-  return { KIND.already_recorded, place }
+  local answer = is_like and has_value(execution, text, value_at, value) and KIND.recorded or KIND.already_recorded
+  ff.discard_bytes(execution.key .. SUFFIX.value, value_at)
+  return { answer, place }
 end
 
 -- The execution whose steps are recorded, and their totals: one table for all calls. Consecutive steps of one handler

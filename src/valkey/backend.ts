@@ -234,7 +234,7 @@ export class ValkeyBackend {
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed, this.partitions));
     const fetch = FETCHES[name];
-    const reply = await this.fetch(partition, fetch.request(parsed), fetch.bytesAt, fetch.mostBytes?.(parsed));
+    const reply = await this.fetch(partition, fetch.request(parsed), fetch.bytesAt, fetch.isPage?.(parsed));
     const view = fetch.view(reply, parsed);
     const decision = declaration.read(view, parsed, {
       now: 0,
@@ -366,16 +366,14 @@ export class ValkeyBackend {
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
     const writer = new CallWriter(argv);
     let own: Parameters<typeof bytesKey>[2];
-    const placeOf: LongBytes['placeOf'] = (owner, slot) =>
-      stagedFromBytes === Infinity ? undefined : this.longBytes.placeOf(owner, slot);
     const stage: Stage = {
       place: (slot, bytes) => {
-        const stored = placeOf(own, slot);
+        const stored = this.longBytes.placeOf(own, slot);
         if (stored !== undefined) return stored.name;
         // A value of a step that is not long is stored among the steps.
         return slot === 'step' ? undefined : staging.place(bytesKey(this.prefix, slot, own), bytes);
       },
-      nameOf: (member) => placeOf(member as typeof own, 'input')?.name,
+      nameOf: (member) => this.longBytes.placeOf(member as typeof own, 'input')?.name,
     };
     for (const { name, args } of commands) {
       own = args as unknown as typeof own;
@@ -406,7 +404,9 @@ export class ValkeyBackend {
     if (answers.length < commands.length) {
       // All bytes were in the call, so the library reads the arguments in another form.
       if (stagedFromBytes === Infinity) throw libraryMismatch(this.connection.label);
-      answers.push(...(await this.decideRest(partition, commands.slice(answers.length), Infinity)));
+      const rest = commands.slice(answers.length);
+      this.longBytes.giveUp(rest);
+      answers.push(...(await this.decideRest(partition, rest, Infinity)));
     }
     return answers;
   }
@@ -450,7 +450,7 @@ export class ValkeyBackend {
     partition: string,
     request: readonly WireArgument[],
     bytesAt: number | undefined,
-    mostBytes = 0,
+    isPage = false,
   ): Promise<WireReply> {
     // Commands that were sent earlier must reach the server first, except those whose long bytes are being stored.
     this.calls.flush(partition);
@@ -458,7 +458,7 @@ export class ValkeyBackend {
       const argv = [...this.header(), ...request];
       const keys = this.declaredKeys(partition);
       const call = (): Promise<WireReply> => this.call(this.functionRead, keys, argv, this.attempts.fromNow());
-      const reply = await (mostBytes > 0 ? this.transfers.inTurn(keys[0] as string, mostBytes, call) : call());
+      const reply = await (isPage ? this.transfers.readPage(keys[0] as string, call) : call());
       if (bytesAt === undefined || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
       if ((await this.fetchLong(reply[bytesAt] as WireReply[])) || reads === MAX_READS) return reply;

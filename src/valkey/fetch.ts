@@ -20,8 +20,8 @@ export interface Fetch<Args> {
   request(args: Args): readonly WireArgument[];
   /** Where the answer has a list of bytes. In place of long ones it has their size and their key; `view` gets a list of the bytes. */
   readonly bytesAt?: number;
-  /** Most bytes of values or payloads in the answer, if it can have many: such reads take turns. Default none. */
-  mostBytes?(args: Args): number;
+  /** Whether the answer is a page with values or payloads, which may be long: such reads take turns. Default false. */
+  isPage?(args: Args): boolean;
   view(reply: WireReply, args: Args): View;
 }
 

@@ -36,10 +36,10 @@ interface Long {
   readonly bytes: Uint8Array;
 }
 
-/** Where bytes were stored: without a name if the server refused them. */
+/** Where bytes were stored: without a name if their command has to carry them. */
 interface Place {
   readonly key: string;
-  readonly name: string | undefined;
+  name: string | undefined;
 }
 
 /** Bytes that are stored before their call. */
@@ -51,8 +51,8 @@ export class LongBytes {
     private readonly transfers: Transfers,
   ) {}
 
-  /** Where the bytes of a command were stored, without a name if the server refused them; undefined if they are not long. */
-  placeOf(args: Args, slot: Slot): Place | undefined {
+  /** Where the bytes of a command were stored, without a name if it has to carry them; undefined if they are not long. */
+  placeOf(args: Args, slot: Slot): Readonly<Place> | undefined {
     return this.places.get(args)?.get(slot);
   }
 
@@ -65,15 +65,28 @@ export class LongBytes {
     return all.length === 0 ? undefined : this.storeAll(all);
   }
 
-  /** Removes what answered commands did not take over: they were refused, or repeated others. */
+  /** The server did not find all bytes of these commands, which carry them from now on. */
+  giveUp(commands: readonly ParsedCommand[]): void {
+    for (const place of commands.flatMap((command) => this.placesOf(command))) place.name = undefined;
+  }
+
+  /**
+   * Removes what answered commands of a partition left: refused ones, and those that carried their bytes. The others were
+   * accepted, and the library has taken over or removed what they name.
+   */
   removeLeft(commands: readonly ParsedCommand[], answers: readonly Answer[]): void {
-    commands.forEach(({ name, args }, index) => {
+    const left = commands.flatMap((command, index) => {
       const answer = answers[index];
       // A command that met a fault may run later.
-      if (answer === undefined || 'fault' in answer) return;
-      for (const owner of [args as unknown as Args, ...(operationNamed(name).newMembers?.(args as never) ?? [])])
-        for (const { key } of this.places.get(owner)?.values() ?? []) this.transfers.remove(key);
+      if (answer === undefined || 'fault' in answer) return [];
+      return this.placesOf(command).filter(({ name }) => !answer.ok || name === undefined);
     });
+    this.transfers.remove(left.map(({ key }) => key));
+  }
+
+  private placesOf({ name, args }: ParsedCommand): Place[] {
+    const owners = [args as unknown as Args, ...(operationNamed(name).newMembers?.(args as never) ?? [])];
+    return owners.flatMap((owner) => [...(this.places.get(owner)?.values() ?? [])]);
   }
 
   private async storeAll(all: readonly Long[]): Promise<number> {
@@ -84,7 +97,7 @@ export class LongBytes {
     } catch (error) {
       // No call will name any of them.
       stores.forEach((store, index) => {
-        const remove = (): void => this.transfers.remove(present(all[index]).key);
+        const remove = (): void => this.transfers.remove([present(all[index]).key]);
         store.then(remove, remove);
       });
       throw error;

@@ -2,7 +2,6 @@
 import { STEP_FIELDS } from '../../lua/layout.js';
 import { facetCodec } from '../../model/core/codec.js';
 import { EngineError } from '../../model/errors.js';
-import { LIMITS } from '../../model/limits.js';
 import { memberOf } from '../../model/ids.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { stepFacts, stepKeyOf, type StepRecord } from '../../model/step/facts.js';
@@ -50,7 +49,7 @@ export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
     values ? '1' : '',
   ],
   bytesAt: 2,
-  mostBytes: ({ values }) => (values ? LIMITS.maxStepBytesPerRead : 0),
+  isPage: ({ values }) => values,
   view(reply, { values }) {
     const [count, texts, contents] = repliesOf(reply, 3);
     const brought = listOf(contents);

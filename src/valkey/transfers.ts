@@ -1,11 +1,13 @@
 /**
  * Moves long bytes in parts, a MiB of them at a time, so that calls on the same connection are answered between the
  * parts: a renewal behind 100 MiB on a slow link would come after the end of its lease. Transfers take turns part by
- * part, so a short one does not wait for a long one. The time of a part begins when it leaves.
+ * part, so a short one does not wait for a long one. The time of a part begins when it leaves. Reads of pages, whose
+ * lengths are unknown until they arrive, take turns among themselves.
  */
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { CallRetrier } from './connection/call-retrier.js';
+import { bytesIn, type WireReply } from './reply.js';
 
 /** The commands of the client that transfers use. */
 export interface TransferClient {
@@ -13,7 +15,7 @@ export interface TransferClient {
   set(key: string, bytes: Buffer, unit: 'PX', ms: number): Promise<unknown>;
   append(key: string, bytes: Buffer): Promise<number>;
   pexpire(key: string, ms: number): Promise<unknown>;
-  unlink(key: string): Promise<unknown>;
+  unlink(...keys: readonly string[]): Promise<unknown>;
 }
 
 export interface TransfersOptions {
@@ -28,6 +30,10 @@ export interface TransfersOptions {
 /** Most bytes in flight to one node: enough to fill a fast link with a long round trip. */
 const MAX_IN_FLIGHT_BYTES = 1024 * 1024;
 
+/** Most pages in flight to one node while they are short, and how short that is: together they have as many bytes. */
+const MAX_SHORT_PAGES = 64;
+const SHORT_PAGE_BYTES = MAX_IN_FLIGHT_BYTES / MAX_SHORT_PAGES;
+
 /** Faults of parts that were tried for the whole time of a call. */
 const LATE: ReadonlySet<string> = new Set<ErrorCode>(['call_timeout', 'transport_failed']);
 
@@ -36,7 +42,8 @@ const NOT_BEHIND = new Error('A part was not stored behind the others.');
 
 export class Transfers {
   /** By node: one may not answer while the others do. */
-  private readonly queues = new Map<string, Queue>();
+  private readonly parts = new Map<string, Queue>();
+  private readonly pages = new Map<string, Queue>();
 
   constructor(private readonly options: TransfersOptions) {}
 
@@ -44,7 +51,7 @@ export class Transfers {
   async fetch(key: string, bytes: number): Promise<Buffer | undefined> {
     const { client, retrier } = this.options;
     const parts: Buffer[] = [];
-    await this.run(key, bytes, async (from, to) => {
+    await this.queueOf(this.parts, key).run(bytes, async (from, to) => {
       parts[from / LIMITS.maxPartBytes] = await retrier.read(() => client().getrangeBuffer(key, from, to - 1));
     });
     const whole = Buffer.concat(parts);
@@ -58,7 +65,7 @@ export class Transfers {
   async store(key: string, bytes: Buffer, ttlMs: number): Promise<boolean> {
     const { client, inOneWrite, retrier } = this.options;
     try {
-      await this.run(key, bytes.length, async (from, to) => {
+      await this.queueOf(this.parts, key).run(bytes.length, async (from, to) => {
         const part = bytes.subarray(from, to);
         if (from === 0) {
           await retrier.make(() => client().set(key, part, 'PX', ttlMs));
@@ -77,31 +84,38 @@ export class Transfers {
     }
   }
 
-  /** Makes a read whose answer has at most a part of bytes, in its turn. Its time begins then. @throws EngineError */
-  async inTurn<Value>(key: string, bytes: number, read: () => Promise<Value>): Promise<Value> {
-    let value: Value | undefined;
-    await this.run(key, bytes, async () => {
-      value = await read();
+  /**
+   * Reads a page of at most a part of bytes, in its turn among the pages of the node. Its time begins then. Four leave at
+   * once, as if they were full. Each short one that arrives doubles this number, and a longer one sets it back.
+   * @throws EngineError
+   */
+  async readPage(key: string, read: () => Promise<WireReply>): Promise<WireReply> {
+    const queue = this.queueOf(this.pages, key);
+    let page: WireReply = null;
+    await queue.run(LIMITS.maxPartBytes, async () => {
+      page = await read();
+      const isShort = bytesIn(page) <= SHORT_PAGE_BYTES;
+      queue.room = isShort ? Math.min(2 * queue.room, MAX_SHORT_PAGES * LIMITS.maxPartBytes) : MAX_IN_FLIGHT_BYTES;
     });
-    return value as Value;
+    return page;
   }
 
-  /** Removes bytes that no call will use, if the server can be reached now. Otherwise they expire. */
-  remove(key: string): void {
+  /** Removes bytes of one partition that no call will use, if the server can be reached now. Otherwise they expire. */
+  remove(keys: readonly string[]): void {
+    if (keys.length === 0) return;
     this.options
       .client()
-      .unlink(key)
+      .unlink(...keys)
       .catch(() => undefined);
   }
 
-  private run(key: string, bytes: number, move: Move): Promise<void> {
+  private queueOf(queues: Map<string, Queue>, key: string): Queue {
     const node = this.options.nodeOf(key);
-    let queue = this.queues.get(node);
-    if (queue === undefined) {
-      queue = new Queue(this.options.retrier, () => this.queues.delete(node));
-      this.queues.set(node, queue);
-    }
-    return queue.run(bytes, move);
+    const known = queues.get(node);
+    if (known !== undefined) return known;
+    const queue = new Queue(this.options.retrier, () => queues.delete(node));
+    queues.set(node, queue);
+    return queue;
   }
 }
 
@@ -123,6 +137,8 @@ interface Transfer {
 
 /** Transfers that take turns. */
 class Queue {
+  /** Most bytes in flight. */
+  room = MAX_IN_FLIGHT_BYTES;
   /** Transfers with parts that have not left; the first one has the next turn. */
   private waiting: Transfer[] = [];
   private inFlightBytes = 0;
@@ -144,7 +160,7 @@ class Queue {
   private send(): void {
     for (let transfer = this.waiting[0]; transfer !== undefined; transfer = this.waiting[0]) {
       const bytes = Math.min(LIMITS.maxPartBytes, transfer.bytes - transfer.sent);
-      if (this.inFlightBytes + bytes > MAX_IN_FLIGHT_BYTES) return;
+      if (this.inFlightBytes + bytes > this.room) return;
       this.waiting.shift();
       void this.sendPart(transfer, bytes);
     }

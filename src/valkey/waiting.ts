@@ -2,7 +2,6 @@
 import { facetCodec } from '../../model/core/codec.js';
 import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { executionIdIn, memberOf } from '../../model/ids.js';
-import { LIMITS } from '../../model/limits.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import type { SigningKey } from '../../model/signing/entity.js';
 import { type SUSPEND_REASONS, waitsFacts } from '../../model/suspension/facts.js';
@@ -21,7 +20,7 @@ export const signalPage = (
   name: string,
 ): Fetch<{ executionId: string; cursor?: string | undefined; limit: number }> => ({
   request: ({ executionId, cursor, limit }) => [name, memberOf(executionId), cursor ?? '', String(limit)],
-  mostBytes: () => LIMITS.maxSignalPageBytes,
+  isPage: () => true,
   view(reply) {
     const [waits, payloads] = repliesOf(reply, 2);
     const fields = pairsOf(waits);

@@ -150,7 +150,7 @@ async function createSlowly(heldParts: number): Promise<{ release: () => Promise
   };
 }
 
-it('hold up no call that carries few: not those that are sent in the same turn, and no read of few bytes', async () => {
+it('hold up no call that carries few: not those that are sent in the same turn, and no read', async () => {
   await create(long());
   await create(long());
   const [one, other] = (await claim(2)) as [ClaimedExecution, ClaimedExecution];
@@ -164,8 +164,7 @@ it('hold up no call that carries few: not those that are sent in the same turn, 
   await renew();
   expect(isCompleted).toBe(false);
   await Promise.all([renew(), complete(other, randomBytes(LIMITS.maxClaimedInputBytes))]);
-  // A page of values takes its turn among the parts; a read of few bytes does not.
-  await deployed.backend.readSteps({ executionId, values: false });
+  await deployed.backend.readSteps({ executionId, values: true });
   expect(isCompleted).toBe(false);
   await release();
   await completing;
@@ -267,6 +266,27 @@ it('that are very long, of a completion that is refused, are removed', async () 
   await vi.waitFor(async () => expect(await lives(executionId)).toEqual([[coreKey('ff:', executionId), 'for ever']]));
 });
 
+it('that are very long, and were taken over, are not removed again; those of a refused call are removed together', async () => {
+  const unlink = vi.spyOn(Valkey.prototype, 'unlink');
+  const inputs = Array.from({ length: 3 }, () => randomBytes(LIMITS.maxClaimedInputBytes + 1));
+  const { flowId, ids } = await createFlow(inputs);
+  expect(unlink).not.toHaveBeenCalled();
+  const members = inputs.map((inputPayload, i) => ({
+    executionId: i === 0 ? (ids[0] as string) : `{fp:0}:${randomUUID()}`,
+    laneId: 'l',
+    executionKind: 'k',
+    inputPayload,
+  }));
+  const graph = { members: [...members].reverse() };
+  await expect(deployed.backend.growFlow({ flowId, graph })).rejects.toMatchObject({ code: 'invalid_input' });
+  expect(unlink.mock.calls.map((keys) => keys.length)).toEqual([3]);
+  const left = async (): Promise<string[]> =>
+    (await Promise.all(members.map(({ executionId }) => lives(executionId)))).flatMap((keys) =>
+      keys.map(([, life]) => life),
+    );
+  await vi.waitFor(async () => expect(await left()).toEqual(['for ever', 'for ever']));
+});
+
 it('that are very long are removed when others of their batch could not be stored', async () => {
   const ids = [`{fp:0}:${randomUUID()}`, `{fp:0}:${randomUUID()}`];
   const set = vi.spyOn(Valkey.prototype, 'set');
@@ -313,14 +333,22 @@ it('of new members of a flow, and of children, are stored in parts before the ca
   expect(repeated.kind).toBe('already_satisfied');
   await vi.waitFor(async () => expect((await Promise.all(repeated.ids.map(lives))).flat()).toEqual([]));
 
+  const grown = { executionId: `{fp:0}:${randomUUID()}`, laneId: 'l', executionKind: 'k', inputPayload: inputs[0] };
+  const grow = () => deployed.backend.growFlow({ flowId, graph: { members: [grown] } });
+  expect([(await grow()).kind, (await grow()).kind]).toEqual(['grown', 'already_satisfied']);
+
   const [{ executionId, leaseId, leaseEpoch, attemptId }] = (await claim(1)) as [ClaimedExecution];
   const child = { executionId: `{fp:0}:${randomUUID()}`, laneId: 'l', executionKind: 'k', edgeId: randomUUID() };
-  await deployed.backend.spawnChildren({
-    ...{ executionId, fence: { leaseId, leaseEpoch, attemptId }, flowId },
-    children: [{ ...child, inputPayload: inputs[0] }],
-  });
-  expect(append).toHaveBeenCalledTimes(3);
+  const spawn = () =>
+    deployed.backend.spawnChildren({
+      ...{ executionId, fence: { leaseId, leaseEpoch, attemptId }, flowId },
+      children: [{ ...child, inputPayload: inputs[0] }],
+    });
+  expect([(await spawn()).kind, (await spawn()).kind]).toEqual(['spawned', 'already_spawned']);
+  expect(append).toHaveBeenCalledTimes(6);
   expect((await payloadOf(child.executionId)).equals(inputs[0] as Buffer)).toBe(true);
+  for (const id of [grown.executionId, child.executionId])
+    expect((await lives(id)).map(([, life]) => life)).not.toContain('for a while');
 });
 
 it('of new members that did not arrive are sent with the call', async () => {
@@ -328,6 +356,16 @@ it('of new members that did not arrive are sent with the call', async () => {
   const inputs = [randomBytes(LIMITS.maxClaimedInputBytes + 1), long()];
   const { ids } = await createFlow(inputs);
   for (const [i, id] of ids.entries()) expect((await payloadOf(id)).equals(inputs[i] as Buffer)).toBe(true);
+});
+
+it('of which some did not arrive are all sent with the call, and those that did are removed', async () => {
+  vi.spyOn(Valkey.prototype, 'set').mockImplementationOnce(() => Promise.resolve('OK'));
+  const inputs = Array.from({ length: 3 }, () => randomBytes(LIMITS.maxClaimedInputBytes + 1));
+  const { ids } = await createFlow(inputs);
+  for (const [i, id] of ids.entries()) {
+    expect((await payloadOf(id)).equals(inputs[i] as Buffer)).toBe(true);
+    await vi.waitFor(async () => expect((await lives(id)).map(([, life]) => life)).toEqual(['for ever', 'for ever']));
+  }
 });
 
 it('of many new members are stored before the call when they are long together', async () => {

@@ -69,8 +69,19 @@ function setUp({
     );
     return ended;
   };
+  /** Reads a page, and notes when it came. */
+  const readPage = (key: string, bytes: number): { at?: number; fault?: string } => {
+    const ended: { at?: number; fault?: string } = {};
+    transfers
+      .readPage(key, () => within(() => carry(key, bytes).then(() => [0, [Buffer.alloc(bytes)]])))
+      .then(
+        () => void (ended.at = Date.now() - startedAt),
+        ({ code }: EngineError) => void (ended.fault = code),
+      );
+    return ended;
+  };
   const startedAt = Date.now();
-  return { state, transfers, store };
+  return { state, transfers, store, readPage };
 }
 
 it('bytes come back in their order', async () => {
@@ -178,4 +189,44 @@ it('transfers to a server that cannot be reached fail together, once they have w
   const all = Array.from({ length: 20 }, (_, each) => store(`k${each}`, MIB));
   await vi.runAllTimersAsync();
   expect(all).toEqual(all.map(() => ({ end: 'transport_failed', at: TIMEOUT_MS })));
+});
+
+it('long pages take turns, four at a time, and none is late', async () => {
+  const { state, readPage } = setUp({ bytesPerSecond: MIB });
+  const pages = Array.from({ length: 40 }, (_, each) => readPage(`k${each}`, PART));
+  await vi.runAllTimersAsync();
+  expect(pages.map(({ at }) => at)).toEqual(pages.map((_, each) => (each + 1) * 250));
+  expect(state.mostBytes).toBe(MIB);
+});
+
+it('pages do not wait for parts, and short ones wait for the first four only', async () => {
+  const { state, store, readPage } = setUp({ dead: 'long' });
+  const long = store('long', 8 * MIB);
+  const short = Array.from({ length: 60 }, (_, each) => readPage(`k${each}`, 1));
+  await vi.advanceTimersByTimeAsync(10);
+  expect(short.every(({ at }) => at !== undefined)).toBe(true);
+  expect(state.moved).toHaveLength(60);
+  await vi.runAllTimersAsync();
+  expect(long.end).toBe('call_timeout');
+});
+
+it('a long page among short ones sets back how many leave at once', async () => {
+  const { state, readPage } = setUp();
+  for (let each = 0; each < 10; each++) readPage(`k${each}`, 1);
+  const long = Array.from({ length: 100 }, (_, each) => readPage(`long${each}`, PART));
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(state.mostBytes).toBe(64 * PART);
+  state.mostBytes = 0;
+  await vi.runAllTimersAsync();
+  expect(state.mostBytes).toBe(4 * PART);
+  expect(long.filter(({ at }) => at === undefined)).toEqual([]);
+});
+
+it('pages of a server that does not answer fail together, and no part with them', async () => {
+  const { store, readPage } = setUp({ dead: 'dead' });
+  const pages = Array.from({ length: 20 }, (_, each) => readPage(`dead${each}`, 1));
+  const other = store('k', 8 * MIB);
+  await vi.runAllTimersAsync();
+  expect(pages).toEqual(pages.map(() => ({ fault: 'call_timeout' })));
+  expect(other.end).toBe('stored');
 });
