@@ -174,7 +174,10 @@ test('settings without their version are refused', () => {
     use: (settings) => used.push(settings),
   };
   const load = (settings: object): void =>
-    new Loader(target, {} as never, false).load({ text: `$${JSON.stringify(settings)}`, bytes: Buffer.alloc(0) });
+    new Loader(target, {} as never, false).load({
+      ...{ type: 0, number: 1, synced: 0, size: 0 },
+      ...{ text: `$${JSON.stringify(settings)}`, bytes: Buffer.alloc(0) },
+    });
   load({ version: 2, retentionMs: 5 });
   expect(used).toMatchObject([{ version: 2, retentionMs: 5 }]);
   expect(() => load({ retentionMs: 5 })).toThrow(/^corruption: .*no version/);
