@@ -17,7 +17,7 @@ import { emptyPartition, emptyState, type PartitionState } from '../../model/sta
 import type { Backend } from '../../src/backend/backend.js';
 import { readEvents } from '../../src/engine/log.js';
 import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical/index.js';
-import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
+import { canonicalOfValkey } from '../../src/testing/canonical/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { plain } from '../plain.js';
 import { Fleet, type Member } from './fleet.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULTS } from '../../model/limits.js';
 import { Valkey } from 'iovalkey';
-import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
+import { canonicalOfValkey } from '../../src/testing/canonical/valkey/index.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { audit, type Audit } from './audit.js';

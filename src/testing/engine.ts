@@ -21,7 +21,8 @@ import { addressOf } from '../valkey/connection/address.js';
 import { connectCluster, established, type Client } from '../valkey/connection/clients.js';
 import type { CanonicalState } from './canonical/index.js';
 import { canonicalOfMemory } from './canonical/memory.js';
-import { canonicalOfValkey, keysUnder } from './canonical/valkey.js';
+import { canonicalOfValkey } from './canonical/valkey/index.js';
+import { keysUnder } from './canonical/valkey/scan.js';
 import { inFolder, onSimulatedDisk, type Place } from './embedded-places.js';
 
 export interface TestEngineOptions {

@@ -11,7 +11,7 @@ import { crc16, executionIdOf } from '../../model/ids.js';
 import { app, type TaskContext } from '../../src/index.js';
 import { addressOf } from '../../src/valkey/connection/address.js';
 import { connectCluster, established } from '../../src/valkey/connection/clients.js';
-import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
+import { canonicalOfValkey } from '../../src/testing/canonical/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
 import { pause, slotOf, until } from './support.js';

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { Valkey } from 'iovalkey';
 import { afterAll, describe, expect, it } from 'vitest';
 import { all, any, app, child as childOf, count, type Backend, type Task, type TaskContext } from '../../src/index.js';
-import { keysUnder } from '../../src/testing/canonical/valkey.js';
+import { keysUnder } from '../../src/testing/canonical/valkey/scan.js';
 import { seededUuids } from '../../src/testing/index.js';
 import {
   Scheduler,

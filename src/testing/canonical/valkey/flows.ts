@@ -1,13 +1,13 @@
 /** Indexes of flows on a server: their correct content follows from the records. */
-import { COUNTED_FLOW } from '../../../lua/layout.js';
-import { present } from '../../../model/core/present.js';
-import { keysOf } from '../../../model/core/tables.js';
-import type { ReadonlyExecution } from '../../../model/execution/facts.js';
-import { memberOf } from '../../../model/ids.js';
-import type { Flow } from '../../../model/flow/facts.js';
-import { countSituations } from '../../../model/flow/view.js';
-import { shortIdOf } from '../../../model/short-id.js';
-import type { Tally } from '../../../model/schedule/counts.js';
+import { COUNTED_FLOW } from '../../../../lua/layout.js';
+import { present } from '../../../../model/core/present.js';
+import { keysOf } from '../../../../model/core/tables.js';
+import type { ReadonlyExecution } from '../../../../model/execution/facts.js';
+import { memberOf } from '../../../../model/ids.js';
+import type { Flow } from '../../../../model/flow/facts.js';
+import { countSituations } from '../../../../model/flow/view.js';
+import { shortIdOf } from '../../../../model/short-id.js';
+import type { Tally } from '../../../../model/schedule/counts.js';
 
 /** The indexes of flows, by their names without the prefix. */
 export class FlowIndexes {
