@@ -1,7 +1,9 @@
 /** Where runs take place: the backends that are compared, opened once and cleared for every run. */
 import { seededUuids, testEngine } from '../src/testing/index.js';
 import type { Action } from './actions/index.js';
-import { INDEXED_TAGS, runDifferential, type Step, type Subject } from './differential.js';
+import type { Subject } from './comparison.js';
+import { INDEXED_TAGS, runDifferential } from './differential.js';
+import type { Step } from './divergence.js';
 
 /** The time at which every run begins, ms since the epoch. Policies in `actions/policies.ts` name times after it. */
 export const START_AT = 1_700_000_000_000;

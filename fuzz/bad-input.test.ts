@@ -14,7 +14,7 @@ import { memory } from '../src/memory/index.js';
 import type { CanonicalState } from '../src/testing/canonical/index.js';
 import { testEngine, type TestEngine } from '../src/testing/index.js';
 import { sharedValkey } from '../test/support/valkey/index.js';
-import { plain } from './differential.js';
+import { revealed } from './plain.js';
 import { fuzzEnvironment } from './environment.js';
 import { pathsOf, SECRET, spoil, spoiling, type Spoiling } from './spoil.js';
 
@@ -543,8 +543,8 @@ async function bothAnswer(call: (engine: TestEngine) => Promise<unknown>): Promi
     Answer,
     Answer,
   ];
-  expect(plain(valkey.ok ? valkey : { ...valkey, message: '' })).toEqual(
-    plain(memory.ok ? memory : { ...memory, message: '' }),
+  expect(revealed(valkey.ok ? valkey : { ...valkey, message: '' })).toEqual(
+    revealed(memory.ok ? memory : { ...memory, message: '' }),
   );
   for (const answer of [memory, valkey]) {
     if (answer.ok) continue;
@@ -556,7 +556,7 @@ async function bothAnswer(call: (engine: TestEngine) => Promise<unknown>): Promi
   // An unchanged state is equal on both, which was checked before.
   const isUnchanged = isDeepStrictEqual(after, before);
   if (!memory.ok) expect(isUnchanged, 'a refusal writes nothing').toBe(true);
-  if (!isUnchanged) expect(plain(after[1])).toEqual(plain(after[0]));
+  if (!isUnchanged) expect(revealed(after[1])).toEqual(revealed(after[0]));
   stored = after;
   return memory;
 }
@@ -567,7 +567,7 @@ async function reset(): Promise<void> {
     await populate(engine);
   }
   stored = await readStored();
-  expect(plain(stored[1])).toEqual(plain(stored[0]));
+  expect(revealed(stored[1])).toEqual(revealed(stored[0]));
 }
 
 beforeAll(async () => {

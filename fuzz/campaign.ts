@@ -9,7 +9,7 @@ import { run } from './actions/run.js';
 import { openArena, START_AT, type Arena } from './arena.js';
 import { corpus, keep, type CorpusEntry } from './corpus.js';
 import { Coverage } from './coverage.js';
-import { Divergence } from './differential.js';
+import { Divergence } from './divergence.js';
 import { shrink } from './shrink.js';
 import { storyOf } from './story.js';
 

@@ -7,7 +7,7 @@ import { EVENTS } from '../model/events.js';
 import { OPERATIONS, type AnyDecision, type OperationName } from '../model/machine.js';
 import { operationNamed } from '../model/machine.js';
 import { STATE_CLASSES, type StateClass } from './state-class.js';
-import type { Step } from './differential.js';
+import type { Step } from './divergence.js';
 
 /** An answer as one text: `lease_expired!`, `created`, `created publicState=delayed`. */
 type Answer = string;

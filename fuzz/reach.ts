@@ -9,7 +9,8 @@ import { START_AT } from './arena.js';
 import { anyRun } from './campaign.js';
 import { corpus, keep } from './corpus.js';
 import { Coverage } from './coverage.js';
-import { runDifferential, type Step } from './differential.js';
+import { runDifferential } from './differential.js';
+import type { Step } from './divergence.js';
 import { shrink } from './shrink.js';
 
 /** Longest time for shortening one run, ms. */

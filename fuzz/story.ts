@@ -1,6 +1,6 @@
 /** A failure as a readable story: time, command, result. */
 import { differencesOf } from './differences.js';
-import type { Divergence, Step } from './differential.js';
+import type { Divergence, Step } from './divergence.js';
 
 const short = (value: unknown): string => {
   const text = JSON.stringify(value, (_key, member: unknown) =>

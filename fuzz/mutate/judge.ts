@@ -5,7 +5,8 @@ import { START_AT } from '../arena.js';
 import { anyRun } from '../campaign.js';
 import { corpus } from '../corpus.js';
 import { Coverage } from '../coverage.js';
-import { Divergence, runDifferential } from '../differential.js';
+import { runDifferential } from '../differential.js';
+import { Divergence } from '../divergence.js';
 import type { Verdict } from './verdict.js';
 
 /** How much is tried on one mutant. The same budget gives the same runs. */

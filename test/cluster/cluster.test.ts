@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import fc from 'fast-check';
 import { Valkey } from 'iovalkey';
 import { run } from '../../fuzz/actions/run.js';
-import { INDEXED_TAGS, runDifferential, type Subject } from '../../fuzz/differential.js';
+import type { Subject } from '../../fuzz/comparison.js';
+import { INDEXED_TAGS, runDifferential } from '../../fuzz/differential.js';
 import { library } from '../../lua/library.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend/backend.js';
