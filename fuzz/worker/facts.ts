@@ -107,6 +107,12 @@ export class Facts {
     return this.calls.filter((call) => call.executionId === executionId);
   }
 
+  /** Whether a step of this name was recorded. */
+  hasStep(executionId: string, name: string): boolean {
+    const events = this.executions.get(executionId)?.events ?? [];
+    return events.some((event) => event.type === 'step_recorded' && event.stepName === name);
+  }
+
   logged({ event }: LoggedEvent): void {
     if (event.type === 'execution_created') {
       this.executions.set(event.executionId, {

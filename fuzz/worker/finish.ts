@@ -12,6 +12,7 @@ import { CALL_TIMEOUT_MS, CHILD, taskName, type Node, type NodeWorker } from './
 import type { WorkerSetup } from './program.js';
 import { said } from './said.js';
 import { short } from './story.js';
+import type { Endings } from './checks/calls.js';
 import type { World } from './world.js';
 
 /** A worker that can do everything, for work that no other worker can do. */
@@ -51,7 +52,7 @@ export async function finish(world: World): Promise<void> {
   }
   for (const run of world.facts.runs) promiseSettled(world, run);
   world.flows.check();
-  for (const endings of world.checks.endings.entries()) repeated(world, endings);
+  for (const endings of world.checks.calls.endings.entries()) repeated(world, endings);
   for (const call of world.facts.calls) reported(world, call);
   for (const node of world.living) for (const each of node.workers) atRest(world, node, each);
   await slotsAreFree(world);
@@ -132,10 +133,7 @@ const END_TYPES: ReadonlySet<Event['type']> = new Set<Event['type']>([
 ]);
 
 /** An ending with an unknown result is reported again until the result is known, or its lease is over. */
-function repeated(
-  world: World,
-  [leaseId, endings]: [string, World['checks']['endings'] extends Map<string, infer E> ? E : never],
-): void {
+function repeated(world: World, [leaseId, endings]: [string, Endings]): void {
   const lease = world.facts.leases.get(leaseId);
   const { last, unknown, lastSettledAt, firstSentAt, node } = endings;
   if (
@@ -171,20 +169,20 @@ function reported(world: World, call: HandlerCall): void {
   )
     return;
   // The frames of a handler are stored before its ending is sent, and that takes time of its attempt.
-  const canEndAt = Math.max(endedAt, world.checks.framesSettledAt.get(leaseId) ?? endedAt);
+  const canEndAt = Math.max(endedAt, world.checks.calls.framesSettledAt.get(leaseId) ?? endedAt);
   if (
     canEndAt + 100 >=
     Math.min(lease.endedAt ?? Infinity, lease.expiresAt, lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity)
   )
     return;
-  if (world.checks.isExcused(node, lease, canEndAt)) return;
+  if (world.checks.leases.isExcused(node, lease, canEndAt)) return;
   const expected = {
     returned: ['completeExecution'],
     threw: ['failExecution'],
     delayed: ['delayExecution'],
     suspended: ['suspendExecution', 'moveToWaitingChildren'],
   }[end];
-  const { names } = world.checks.endings.get(leaseId) ?? {};
+  const { names } = world.checks.calls.endings.get(leaseId) ?? {};
   if (!expected.some((name) => names?.has(name)) && !names?.has('releaseLease'))
     world.broken(
       'what a handler ended with is reported',

@@ -107,7 +107,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
     () =>
       `handler call ${call.number} for ${world.nameOf(executionId)} (${step.takesMs} ms, then ${step.end}${step.heeds ? '' : ', heeds nothing'})`,
   );
-  world.checks.handlerCalled(call);
+  world.checks.handlers.called(call);
   world.flows.given(call, context.input.given);
   world.facts.calls.push(call);
   return call;
@@ -126,7 +126,7 @@ async function pass(
   const one = async (index: number): Promise<void> => {
     const name = `s${index}`;
     const fn = async (): Promise<number> => {
-      world.checks.stepCalled(call, name);
+      world.checks.handlers.stepCalled(call, name);
       world.tell(node.name, () => `step ${name} of handler call ${call.number}`);
       if (takesMs > 0) await new Promise<void>((resolve) => node.process.after(takesMs, resolve));
       if (fails && index === 0) throw new Error(`${call.number}`);
@@ -137,7 +137,7 @@ async function pass(
       call.passedFailures.push(name);
       return error.message;
     });
-    world.checks.stepGave(call, name, `${executionId}/${name}`, String(given));
+    world.checks.handlers.stepGave(call, name, `${executionId}/${name}`, String(given));
   };
   const indexes = Array.from({ length: count }, (_, index) => index);
   if (together) await Promise.all(indexes.map(one));
@@ -174,7 +174,7 @@ async function spawn(
   call.waits = true;
   const results = await all();
   call.waits = false;
-  world.checks.stepGave(call, 'children', `${executionId}/children`, JSON.stringify(results));
+  world.checks.handlers.stepGave(call, 'children', `${executionId}/children`, JSON.stringify(results));
 }
 
 /** Writes frames that name the call of the handler and their own number. */

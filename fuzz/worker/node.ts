@@ -167,7 +167,7 @@ export class Node {
     });
     worker.on('leaseLost', (event) => {
       tell(`lease lost of ${this.world.nameOf(event.executionId)}: ${event.reason}`);
-      this.world.checks.leaseLost(this, own, event);
+      this.world.checks.leases.leaseLost(this, own, event);
     });
     worker.on('error', ({ error }: WorkerEvents['error']) => tell(`worker error: ${String(error)}`));
   }
@@ -180,7 +180,7 @@ export class Node {
       () => {
         which.drained = true;
         this.world.tell(this.name, 'drained');
-        this.world.checks.drained(this, which, limitMs);
+        this.world.checks.leases.drained(this, which, limitMs);
       },
       (error: unknown) => this.world.broken('a drain ends well', String(error)),
     );
@@ -244,7 +244,7 @@ export class Node {
 
   private callMade(call: ObservedCall): void {
     if (call.names.includes('claimForWorker') || call.names.includes('listQueueHeads')) this.lookedAt = call.madeAt;
-    this.world.checks.callMade(this, call);
+    this.world.checks.calls.callMade(this, call);
   }
 
   private callSettled(call: ObservedCall): void {
@@ -252,7 +252,7 @@ export class Node {
     if (fault !== undefined || to - from > 100) this.troubled({ kind: 'fault', from, to });
     if (fault !== undefined || call.error !== undefined || call.commands.length > 0)
       this.world.tell(this.name, () => callText(call));
-    this.world.checks.callSettled(this, call);
+    this.world.checks.calls.callSettled(this, call);
   }
 }
 

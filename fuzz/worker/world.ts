@@ -4,7 +4,7 @@ import { Scheduler, SimulatedServer } from '../../src/testing/simulation/index.j
 import { partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import { Callbacks } from './callbacks.js';
-import { Checks } from './checks.js';
+import { Checks } from './checks/index.js';
 import { Flows } from './flows.js';
 import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Node, type NodeWorker } from './node.js';
@@ -59,7 +59,7 @@ export class World {
       partitions: program.setup.partitions,
       onEvent: (event) => {
         this.facts.logged(event);
-        this.checks.logged(event.event);
+        this.checks.leases.logged(event.event);
         this.flows.logged(event.event);
       },
     });
@@ -231,7 +231,7 @@ export class World {
       ({ id }) => Object.assign(facts, { created: 'created', executionId: id }),
       (error: unknown) => {
         facts.created = 'refused';
-        this.checks.creationFailed(node, facts, askedAt, error);
+        this.checks.calls.creationFailed(node, facts, askedAt, error);
       },
     );
     // A wait with a limit must not leave its timer behind.
@@ -250,7 +250,7 @@ export class World {
       .get(executionId)
       .cancel('not wanted any more')
       .then(
-        (done) => done && this.checks.cancelled(node, executionId),
+        (done) => done && this.checks.handlers.cancelled(node, executionId),
         () => undefined,
       );
   }

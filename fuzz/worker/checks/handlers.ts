@@ -1,0 +1,100 @@
+/** Checks of handlers: when they are called, which steps they run, and that they are told when they lost their work. */
+import type { HandlerCall } from '../facts.js';
+import type { Node } from '../node.js';
+import { short } from '../story.js';
+import type { World } from '../world.js';
+import { claimsUnderWayMs } from './bounds.js';
+
+/**
+ * A handler is told that its work was taken away by the next renewal, or by its own clock, ms beyond a third of the
+ * lease.
+ */
+const TOLD_SLACK_MS = 3_000;
+
+export class HandlerChecks {
+  private readonly tokens = new Set<string>();
+  /** Values of steps, once stored. */
+  private readonly given = new Map<string, string>();
+
+  constructor(private readonly world: World) {}
+
+  called(call: HandlerCall): void {
+    const { world } = this;
+    const execution = world.facts.executions.get(call.executionId);
+    if (
+      execution?.leases.at(-1)?.leaseId === call.leaseId &&
+      execution.leases.at(-1)?.endedBy === 'execution_suspended'
+    )
+      world.broken('nothing runs while it is suspended', `call ${call.number} for ${short(call.executionId)}`);
+    if (this.tokens.has(call.token))
+      world.broken(
+        'a handler is called once per attempt',
+        `second call for ${short(call.executionId)} under lease ${short(call.leaseId)}`,
+      );
+    this.tokens.add(call.token);
+    for (const earlier of world.facts.callsOf(call.executionId)) {
+      const other = world.nodes.find(({ name }) => name === earlier.process);
+      if (earlier.endedAt !== undefined || !earlier.looks || earlier.toldAt() !== undefined || other === undefined)
+        continue;
+      const lease = world.facts.leases.get(earlier.leaseId);
+      const lapsed = lease?.endedBy === 'lease_expired' || lease?.endedBy === 'execution_claimed';
+      const runs = other.alive && other.process.blockedUntil < world.scheduler.now();
+      const sameWorker = lease?.workerInstanceId === world.facts.leases.get(call.leaseId)?.workerInstanceId;
+      if (runs && (lapsed || sameWorker))
+        world.broken(
+          'a handler is told before the next owner begins',
+          `call ${earlier.number} for ${short(call.executionId)} runs on, untold`,
+        );
+    }
+  }
+
+  /** An owner that has the steps of earlier owners repeats none of them. One that was overtaken cannot know. */
+  stepCalled(call: HandlerCall, name: string): void {
+    if (this.owns(call) && this.world.facts.hasStep(call.executionId, name))
+      this.world.broken(
+        'no step is run again after its value was stored',
+        `call ${call.number} for ${short(call.executionId)} runs ${name}`,
+      );
+  }
+
+  /** A stored value of a step is returned in every later call. */
+  stepGave(call: HandlerCall, name: string, key: string, value: string): void {
+    if (!this.owns(call) || !this.world.facts.hasStep(call.executionId, name)) return;
+    const known = this.given.get(key) ?? value;
+    this.given.set(key, known);
+    if (known !== value)
+      this.world.broken(
+        'a step gives one value in all calls of its handler',
+        `${name} of ${short(call.executionId)} gave ${known}, and ${value} to call ${call.number}`,
+      );
+  }
+
+  private owns({ leaseId }: HandlerCall): boolean {
+    const lease = this.world.facts.leases.get(leaseId);
+    return lease !== undefined && lease.endedAt === undefined && this.world.scheduler.now() < lease.expiresAt;
+  }
+
+  /** Handlers of the same process are told of a cancellation at once. */
+  cancelled(node: Node, executionId: string): void {
+    for (const call of this.world.facts.callsOf(executionId))
+      if (call.process === node.name && call.looks && call.endedAt === undefined && call.toldAt() === undefined)
+        this.world.broken(
+          'a handler is told when its work is taken away',
+          `call ${call.number} runs on, untold, although its own process cancelled it`,
+        );
+  }
+
+  /** A handler is soon told that it has lost its work. */
+  loss(call: HandlerCall, next: number): void {
+    const node = this.world.nodes.find(({ name }) => name === call.process);
+    const lease = this.world.facts.leases.get(call.leaseId);
+    if (!call.looks || call.toldAt() !== undefined || lease === undefined || !node?.alive) return;
+    const endedAt = Math.min(lease.endedAt ?? Infinity, lease.attemptTimeoutAt ?? Infinity);
+    const since = Math.max(endedAt, call.startedAt, node.wellSince, node.process.blockedUntil);
+    if (next - since > node.setup.leaseTtlMs / 3 + TOLD_SLACK_MS + claimsUnderWayMs(node))
+      this.world.broken(
+        'a handler is told when its work is taken away',
+        `call ${call.number} runs on, untold, ${next - since} ms after ${lease.endedBy ?? 'its attempt timeout'}`,
+      );
+  }
+}
