@@ -64,6 +64,28 @@ it('a handler whose work is lost is told by its writes, and nothing of it is sto
   expect(await h.flow(textOf(run))).toBe('mine');
 });
 
+it('a handler that writes after its worker gave up the lease does not complete without its frames', async () => {
+  h = harness((inner) => ({
+    execute: (async (commands: Commands) => {
+      if (commands.some(({ name }) => name === 'renewLease')) throw new EngineError('transport_failed', 'gone');
+      return inner.execute(commands);
+    }) as Backend['execute'],
+  }));
+  const task = h.a.task('t', async ({ stream, signal }: TaskContext<null>) => {
+    void stream.text('early');
+    while (!signal.aborted) await h.sleep(20);
+    void stream.text('late');
+    return 'ok';
+  });
+  const outcomes: string[] = [];
+  (await h.worker({ leaseTtl: '3s' })).on('finished', ({ outcome }) => outcomes.push(outcome));
+  const run = await task.run(null);
+  await h.until(() => outcomes.length === 1);
+  expect(outcomes).toEqual(['lost']);
+  // The engine still grants the lease: it would have accepted the result.
+  expect(await h.inner.readExecutionState({ executionId: run.id })).toBe('active');
+});
+
 it('what is left when the handler ends is stored before its ending, and what it writes later is refused', async () => {
   const { calls } = withFaults();
   let kept: TaskContext<null>['stream'] | undefined;

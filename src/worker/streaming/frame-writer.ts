@@ -55,7 +55,13 @@ export class FrameWriter {
    * @throws TaskAbort when the worker no longer owns the execution; the error of an earlier frame
    */
   async write(frames: readonly WrittenFrame[]): Promise<void> {
-    this.throwIfFailed();
+    try {
+      this.throwIfFailed();
+    } catch (error) {
+      // These frames are missing from the stream, whether or not the handler looks at the error.
+      if (!this.over) this.fail(error);
+      throw error;
+    }
     if (this.over) throw new EngineError('execution_not_active', 'stream: the handler of this run has ended.');
     for (const frame of frames) {
       this.queue.push({ ...frame, seq: this.nextNumber() });
@@ -75,14 +81,22 @@ export class FrameWriter {
 
   /** Resolves when all written frames are stored. @throws the errors of `write` */
   async flush(): Promise<void> {
-    while (this.waitingFrames > 0 && this.failure === undefined) await this.progress();
+    await this.sent();
     this.throwIfFailed();
   }
 
-  /** Call this when the handler has ended: stores the remaining frames, and accepts no more. */
-  close(): Promise<void> {
+  private async sent(): Promise<void> {
+    while (this.waitingFrames > 0 && this.failure === undefined) await this.progress();
+  }
+
+  /**
+   * Call this when the handler has ended: stores the remaining frames, and accepts no more.
+   * @throws if a frame is missing: the error for which it was refused
+   */
+  async close(): Promise<void> {
     this.over = true;
-    return this.flush();
+    await this.sent();
+    if (this.failure !== undefined) throw this.failure.error;
   }
 
   /** Numbers grow with the lease epoch, so a later owner of the same attempt continues above the earlier numbers. */

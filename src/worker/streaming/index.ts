@@ -23,8 +23,9 @@ export async function endingBehind(frames: FrameWriter, ending: Ending, attempt:
     await frames.close();
     return ending;
   } catch (error) {
-    const isLost = attempt.abortCode !== undefined && attempt.abortCode !== 'shutdown';
-    if (isLost || ending.kind === 'fail' || ending.kind === 'lost') return ending;
+    if (ending.kind === 'fail' || ending.kind === 'lost') return ending;
+    // The worker can be wrong about a lost lease, and the engine would accept a result.
+    if (attempt.abortCode !== undefined && attempt.abortCode !== 'shutdown') return { kind: 'lost' };
     const permanent = !isRetryable(error);
     return { kind: 'fail', reason: failureTextOf(error), category: 'stream_refused', permanent, error };
   }
