@@ -160,7 +160,7 @@ export const scheduleReads: Reads = (world, choices) => [
 
 const partitionReads: Reads = ({ partition, places }, { index, limit }) => [
   ...places.map((place) => ['listQuarantined', { partition: place }] as const),
-  ['listPartitionLanes', { partition }],
+  ['listPartitionLanes', { partition, limit, cursor: index % 2 === 0 ? LANES[1] : undefined }],
   ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
   ['listQueueHeads', { partition, laneIds: [...LANES] }],
 ];

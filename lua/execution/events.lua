@@ -6,7 +6,7 @@ local function place(call, group, id, situation)
   ff.tally(call, group.lane_id, nil, situation)
   if group.lane_is_new then
     group.lane_is_new = false
-    command('SADD', call.base .. KEY.lanes, group.lane_id)
+    ff.enter_lane(call, group.lane_id)
   end
   if group.delay == '' then ff.add_noted(group.queue, group.score_text, group.score, id, group.priority) end
 end

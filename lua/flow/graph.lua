@@ -316,7 +316,7 @@ end
 local function place(call, creation, situation, id, due_at)
   if creation.lane_is_new then
     creation.lane_is_new = false
-    command('SADD', call.base .. KEY.lanes, creation.lane_id)
+    ff.enter_lane(call, creation.lane_id)
   end
   if situation == SITUATION.ready then
     ff.add_noted(creation.queue, creation.score_text, creation.score, id, creation.priority)

@@ -30,7 +30,7 @@ end
 
 -- Counts the paused and draining lanes again after the header with their number was lost.
 function ff.count_stated(call)
-  local lanes, count = command('SMEMBERS', call.base .. KEY.lanes), 0
+  local lanes, count = ff.lanes(call), 0
   for i = 1, #lanes do
     if is_stated(stored_letter(call, lanes[i])) then count = count + 1 end
   end
@@ -56,7 +56,7 @@ local function change(call, lane_id, from, to, requested_by, reason)
   command('DEL', key .. SUFFIX.details)
   command('HSET', key, LANE.state, ff.lane_state_text(is_stated(to) and to or '', call.now_text),
     LANE.state_changed_by, ff.fit(key, LANE.state_changed_by, requested_by), LANE.state_reason, ff.fit(key, LANE.state_reason, reason))
-  command('SADD', call.base .. KEY.lanes, lane_id)
+  ff.enter_lane(call, lane_id)
   call.stated = call.stated + (is_stated(to) and 1 or 0) - (is_stated(from) and 1 or 0)
   ff.renew_lasting(call)
   if from == LANE_STATE.paused then wake(call, lane_id) end
@@ -79,7 +79,7 @@ end
 
 -- The current state of a lane, after checking all keys that its change writes.
 local function state_before(call, lane_id)
-  command('SISMEMBER', call.base .. KEY.lanes, lane_id)
+  ff.is_new_lane(call, lane_id)
   command('ZCARD', call.base .. KEY.metered .. lane_id)
   local state = ff.state_of_lane(call, lane_id)
   return is_stated(state) and state or LANE_STATE.open

@@ -26,7 +26,7 @@ local function sources_of(call, as_of)
   local sources = {
     { key = call.timers_key, from = 0, to = as_of, offset = 0, prefix = TIMER.execution, is_unnoticed = true },
   }
-  local lanes = command('SMEMBERS', call.base .. KEY.lanes)
+  local lanes = ff.lanes(call)
   for i = 1, #lanes do
     local names = ff.queue_names(call, lanes[i])
     for j = 1, #names do

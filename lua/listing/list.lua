@@ -61,7 +61,7 @@ end
 -- The entries of the queues of a lane, or of all lanes; nil when they are too many to sort.
 local function queued(call, lane_id, room)
   local ids = {}
-  local lanes = lane_id ~= '' and { lane_id } or command('SMEMBERS', call.base .. KEY.lanes)
+  local lanes = lane_id ~= '' and { lane_id } or ff.lanes_after(call, '', LIMIT.max_live + 1)
   if #lanes > LIMIT.max_live then return nil end
   for i = 1, #lanes do
     local names = ff.queue_names(call, lanes[i])

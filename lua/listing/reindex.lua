@@ -4,7 +4,7 @@
 -- Checks the keys that will be written. Needs naming, needs, timing and bounds loaded.
 function ff.check_reindex(call, execution)
   ff.check_ids(call, execution.id)
-  command('SCARD', call.base .. KEY.lanes)
+  command('ZCARD', call.base .. KEY.lanes)
   ff.check_queue_of(call, execution)
   -- Members of a flow are in no slot: they are purged with the flow.
   local is_kept_by_itself = not ff.is_member(execution)
@@ -68,7 +68,7 @@ end
 function ff.reindex(call, execution)
   local mended, id = {}, execution.id
   local _, lane_id = ff.split_naming(execution.naming)
-  if command('SADD', call.base .. KEY.lanes, lane_id) == 1 then mended[#mended + 1] = KEY.lanes end
+  if ff.enter_lane(call, lane_id) then mended[#mended + 1] = KEY.lanes end
   mend_id(call, execution, mended)
   mend_queue(call, execution, mended)
   mend_timer(call, execution, mended)

@@ -44,9 +44,9 @@ function ff.query.list_executions(call, after, limit_text)
   return ids
 end
 
--- list_lanes
-function ff.query.list_lanes(call)
-  return command('SMEMBERS', call.base .. KEY.lanes)
+-- list_lanes: after (a lane, or nothing), limit
+function ff.query.list_lanes(call, after, limit)
+  return ff.lanes_after(call, after, limit)
 end
 
 -- list_queue_heads: lane ids
@@ -80,14 +80,9 @@ end
 
 -- read_counts: after (a lane, or nothing), limit
 -- Answers lanes in order, each with its counts as names and values.
-function ff.query.read_counts(call, after, limit_text)
-  local lanes = command('SMEMBERS', call.base .. KEY.lanes)
-  ff.sort(lanes)
-  local limit, answer = tonumber(limit_text), {}
-  for i = 1, #lanes do
-    if #answer == limit then break end
-    if ff.is_before(after, lanes[i]) then answer[#answer + 1] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) } end
-  end
+function ff.query.read_counts(call, after, limit)
+  local lanes, answer = ff.lanes_after(call, after, limit), {}
+  for i = 1, #lanes do answer[i] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) } end
   return answer
 end
 

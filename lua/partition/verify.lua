@@ -244,7 +244,11 @@ end
 
 -- Lanes. Answers how many were unknown.
 function steps.lanes(call, ...)
-  return command('SADD', call.base .. KEY.lanes, ...)
+  local lanes, unknown = { ... }, 0
+  for i = 1, #lanes do
+    if ff.enter_lane(call, lanes[i]) then unknown = unknown + 1 end
+  end
+  return unknown
 end
 
 local function entries_behind(call, position, count)
@@ -284,7 +288,7 @@ function steps.recount(call, position, most, ...)
   end
   local names = { ... }
   for i = 1, #names do names[i] = LIMIT.counted_flow .. names[i] end
-  if #names == 0 then names = command('SMEMBERS', call.base .. KEY.lanes) end
+  if #names == 0 then names = ff.lanes(call) end
   for i = 1, #names do
     counts[i] = { names[i], command('HGETALL', call.base .. KEY.counts .. names[i]) }
   end

@@ -53,7 +53,7 @@ function ff.check_queue(call, queue)
   else
     command('SCARD', call.base .. KEY.queues .. queue.lane_id)
   end
-  return command('SISMEMBER', call.base .. KEY.lanes, queue.lane_id) == 0
+  return ff.is_new_lane(call, queue.lane_id)
 end
 
 -- The queue of an execution, checked. Needs naming and needs loaded.

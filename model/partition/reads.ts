@@ -28,14 +28,23 @@ export const listExecutions = query({
   },
 });
 
+export interface ListLanesPage {
+  readonly lanes: readonly string[];
+  /** Present iff more lanes follow: the `cursor` of the next page. */
+  readonly nextCursor: string | undefined;
+}
+
 export const listPartitionLanes = query({
   name: 'listPartitionLanes',
-  args: z.strictObject({ partition: field.partitionKey }),
+  args: z.strictObject({ partition: field.partitionKey, cursor: field.laneId.optional(), limit: field.pageSize }),
   rejects: [],
   partition,
-  /** Lanes that had work in this partition, ascending. */
-  read(view) {
-    return accept<readonly string[]>(view.schedule.lanes());
+  /** Lanes that had work in this partition, ascending, strictly after the cursor. */
+  read(view, { cursor, limit }) {
+    if (limit === 0) return accept<ListLanesPage>({ lanes: [], nextCursor: undefined });
+    const known = view.schedule.lanes(cursor, limit + 1);
+    const lanes = known.slice(0, limit);
+    return accept<ListLanesPage>({ lanes, nextCursor: known.length > limit ? lanes.at(-1) : undefined });
   },
 });
 

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
-import { compareBytes } from '../ids.js';
 import { countsOf, emptyTally, type LaneCounts } from './counts.js';
 
 export interface CountsPage {
@@ -26,13 +25,12 @@ export const readCounts = query({
   partition: ({ partition }) => partition,
   read(view, { cursor, limit }) {
     if (limit === 0) return accept<CountsPage>({ lanes: [], nextCursor: undefined });
-    const known = view.schedule.lanes();
-    const later = cursor === undefined ? known : known.filter((lane) => compareBytes(lane, cursor) > 0);
-    const page = later.slice(0, limit);
+    const known = view.schedule.lanes(cursor, limit + 1);
+    const page = known.slice(0, limit);
     const tallies = view.schedule.tallies(page);
     return accept<CountsPage>({
       lanes: page.map((laneId) => countsOf(laneId, tallies.get(laneId) ?? NO_TALLY)),
-      nextCursor: later.length > limit ? page.at(-1) : undefined,
+      nextCursor: known.length > limit ? page.at(-1) : undefined,
     });
   },
 });

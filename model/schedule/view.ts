@@ -29,14 +29,20 @@ export interface ScheduleView {
   purgeable(now: number, limit: number): readonly string[];
   /** The earliest time at which anything is due. */
   nextDueAt(): number | undefined;
-  /** Lanes that had work here, ascending. */
-  lanes(): readonly string[];
+  /** Lanes that had work or a state here, ascending, after this one, at most `limit`. */
+  lanes(after: string | undefined, limit: number): readonly string[];
   /** Executions by lane and situation, for at least these lanes; a lane without executions may be left out. */
   tallies(laneIds: readonly string[]): ReadonlyMap<string, Tally>;
 }
 
 const inQueueOrder = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
   queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
+
+/** The first `limit` lanes behind `after`, of all lanes in ascending order. */
+export function lanesAfter(lanes: readonly string[], after: string | undefined, limit: number): readonly string[] {
+  const from = after === undefined ? 0 : lanes.findIndex((lane) => compareBytes(lane, after) > 0);
+  return from < 0 ? [] : lanes.slice(from, from + limit);
+}
 
 /** What callers see of the first execution of a queue. */
 export function headOf({ laneId, requiredCapabilities, executionKind, priority }: ReadonlyExecution): QueueHead {
@@ -121,7 +127,7 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
       const times = [...timersByDefinition(state), ...purges()].map(({ at }) => at);
       return times.length === 0 ? undefined : Math.min(...times);
     },
-    lanes: () => [...tables.lane.keys()].sort(compareBytes),
+    lanes: (after, limit) => lanesAfter([...tables.lane.keys()].sort(compareBytes), after, limit),
     tallies: () => talliesByDefinition(all()),
   };
 }

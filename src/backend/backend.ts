@@ -38,6 +38,7 @@ import type { EngineError } from '../../model/errors.js';
 import type { BackendLabel } from '../../model/handle.js';
 import type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
+import type { ListLanesPage } from '../../model/partition/reads.js';
 import type { Capabilities } from './capabilities.js';
 import type { DeploymentSettings, GivenSettings } from './settings.js';
 
@@ -150,11 +151,6 @@ export type StreamNotice =
   /** The subscription was renewed: notices in between are lost. */
   | { readonly kind: 'resync' };
 export type AnnouncementListener = (announcement: Announcement) => void;
-
-export interface ListLanesPage {
-  readonly lanes: readonly string[];
-  readonly nextCursor: string | undefined;
-}
 
 /** An index that disagreed with the records, and was repaired. */
 export interface VerifyFinding {

@@ -3,7 +3,7 @@ import { anyPartitionKey } from '../../model/core/fields.js';
 import { EngineError } from '../../model/errors.js';
 import { compareBytes } from '../../model/ids.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
-import type { ListLanesPage } from './backend.js';
+import type { ListLanesPage } from '../../model/partition/reads.js';
 
 /** The request of a page of lanes. */
 export interface LanesPage {
@@ -38,10 +38,10 @@ export function parsePartitionArgs(name: string, args: unknown): string {
   );
 }
 
-/** One page of lanes, merged from those of the partitions. */
-export function pageOfLanes(perPartition: readonly (readonly string[])[], { cursor, limit }: LanesPage): ListLanesPage {
-  const all = [...new Set(perPartition.flat())].sort(compareBytes);
-  const rest = cursor === undefined ? all : all.filter((lane) => compareBytes(lane, cursor) > 0);
-  const lanes = rest.slice(0, limit);
-  return { lanes, nextCursor: limit > 0 && rest.length > limit ? lanes.at(-1) : undefined };
+/** One page of lanes, merged from pages of the partitions that begin at the same cursor and have the same limit. */
+export function pageOfLanes(pages: readonly ListLanesPage[], limit: number): ListLanesPage {
+  const known = [...new Set(pages.flatMap(({ lanes }) => lanes))].sort(compareBytes);
+  const lanes = known.slice(0, limit);
+  const more = known.length > limit || pages.some(({ nextCursor }) => nextCursor !== undefined);
+  return { lanes, nextCursor: more ? lanes.at(-1) : undefined };
 }

@@ -25,7 +25,7 @@ import { leastUrgentFrom } from '../../model/metering/line.js';
 import { quotasByDefinition } from '../../model/quota/view.js';
 import { placed, type MeteringView } from '../../model/metering/view.js';
 import { trimFloor } from '../../model/reader/entity.js';
-import { headOf, type ScheduleView } from '../../model/schedule/view.js';
+import { headOf, lanesAfter, type ScheduleView } from '../../model/schedule/view.js';
 import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import { addStep, dropSteps, type Recording } from '../../model/step/contents.js';
@@ -86,6 +86,7 @@ export class IndexedStore implements Store {
   private readonly timers = new Timers((at) => this.listener.onTimer(at));
   private readonly slots = new RetentionSlots();
   private readonly counts = new LaneCounts();
+  private laneNames: readonly string[] = [];
   private readonly flows = new FlowIndex();
   /** Suspended executions, by the end of the suspension. */
   private readonly suspended = new OrderedIndex<ReadonlyExecution>();
@@ -383,6 +384,13 @@ export class IndexedStore implements Store {
     };
   }
 
+  /** Lanes are never removed, so as many names are the same names. */
+  private lanesInOrder(): readonly string[] {
+    const { lane } = this.partition.state.tables;
+    if (this.laneNames.length !== lane.size) this.laneNames = [...lane.keys()].sort(compareBytes);
+    return this.laneNames;
+  }
+
   private scheduleView(): ScheduleView {
     const { queues, timers, slots } = this;
     const lanes = this.partition.state.tables.lane;
@@ -398,7 +406,7 @@ export class IndexedStore implements Store {
         const next = Math.min(timers.firstAt, slots.first ?? NONE);
         return next === NONE ? undefined : next;
       },
-      lanes: () => [...lanes.keys()].sort(compareBytes),
+      lanes: (after, limit) => lanesAfter(this.lanesInOrder(), after, limit),
       tallies: () => this.counts.entries(),
     };
   }

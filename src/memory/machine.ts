@@ -20,12 +20,12 @@ import {
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Context, Decision } from '../../model/core/operation.js';
+import type { ListLanesPage } from '../../model/partition/reads.js';
 import type {
   AnnouncementKind,
   AnnouncementListener,
   Backend,
   CommandResult,
-  ListLanesPage,
   StreamNotice,
   VerifyReport,
 } from '../backend/backend.js';
@@ -176,10 +176,11 @@ export class Machine {
 
   listLanes(page: unknown): ListLanesPage {
     this.assertOpen();
-    return pageOfLanes(
-      [...this.stores.values()].map(({ view }) => view.schedule.lanes()),
-      parseLanesPage(page),
+    const wanted = parseLanesPage(page);
+    const pages = partitionsOf('flow', this.partitions).map(
+      (partition) => this.read('listPartitionLanes', { ...wanted, partition } as never) as ListLanesPage,
     );
+    return pageOfLanes(pages, wanted.limit);
   }
 
   /** Indexes in memory always follow from the tables, so there is nothing to repair. */

@@ -15,7 +15,8 @@ import {
 import { LIMITS } from '../../model/limits.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type Library, type LibraryKind } from '../../lua/library.js';
-import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend/backend.js';
+import type { ListLanesPage } from '../../model/partition/reads.js';
+import type { Backend, CommandResult, StreamNotice, VerifyReport } from '../backend/backend.js';
 import { capabilitiesOf, type Capabilities } from '../backend/capabilities.js';
 import { familyToNote, outOfRange, PartitionsInUse } from '../backend/partitions-in-use.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../backend/boundary.js';
@@ -247,12 +248,12 @@ export class ValkeyBackend {
   async listLanes(page: unknown): Promise<ListLanesPage> {
     const wanted = parseLanesPage(page);
     const partitions = partitionsOf('flow', this.partitions);
-    const lanes = await Promise.all(
+    const pages = await Promise.all(
       partitions.map(
-        (partition) => this.read('listPartitionLanes', { partition } as never) as Promise<readonly string[]>,
+        (partition) => this.read('listPartitionLanes', { ...wanted, partition } as never) as Promise<ListLanesPage>,
       ),
     );
-    return pageOfLanes(lanes, wanted);
+    return pageOfLanes(pages, wanted.limit);
   }
 
   async verifyPartition(args: unknown): Promise<VerifyReport> {

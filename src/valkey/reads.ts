@@ -130,8 +130,8 @@ export const FETCHES: Fetches = {
   listQueued,
   listExpiredLeases,
   listPartitionLanes: {
-    request: () => ['list_lanes'],
-    view: (reply) => viewOf({ schedule: { lanes: () => textsOf(reply).sort(compareBytes) } }),
+    request: ({ cursor, limit }) => ['list_lanes', cursor ?? '', String(limit + 1)],
+    view: (reply) => viewOf({ schedule: { lanes: () => textsOf(reply) } }),
   },
   listQuarantined: {
     request: ({ cursor, limit }) => ['list_quarantined', cursor ?? '0', String(Math.max(1, limit))],

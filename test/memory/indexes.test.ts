@@ -159,7 +159,7 @@ function answersOf({ view: { executions, schedule, log } }: Store, now: number):
     purgeablePageSize: schedule.purgeable(Infinity, 2).length,
     nextDueAt: schedule.nextDueAt(),
     executionIds: [undefined, ...IDS].map((after) => executions.ids(after, 3)),
-    lanes: schedule.lanes(),
+    lanes: [undefined, ...LANES].flatMap((after) => [1, EVERYTHING].map((limit) => schedule.lanes(after, limit))),
     executions: IDS.map((id) => executions.get(id)),
     log: log.read(0, EVERYTHING),
     header: log.header,

@@ -65,7 +65,14 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
       assert.deepEqual([second.executions, second.nextCursor], [ids.slice(3), undefined]);
       assert.deepEqual((await engine.backend.listLanes({ limit: 2 })).lanes, ['a', 'b']);
       assert.deepEqual((await engine.backend.listLanes({ limit: 2, cursor: 'b' })).lanes, ['c']);
-      assert.deepEqual(await engine.backend.listPartitionLanes({ partition: PARTITION }), ['a', 'b', 'c']);
+      const ofPartition = async (page: { cursor?: string; limit?: number }) => {
+        const { lanes, nextCursor } = await engine.backend.listPartitionLanes({ partition: PARTITION, ...page });
+        return [lanes, nextCursor];
+      };
+      assert.deepEqual(await ofPartition({}), [['a', 'b', 'c'], undefined]);
+      assert.deepEqual(await ofPartition({ limit: 2 }), [['a', 'b'], 'b']);
+      assert.deepEqual(await ofPartition({ cursor: 'b', limit: 1 }), [['c'], undefined]);
+      assert.deepEqual(await ofPartition({ limit: 0 }), [[], undefined]);
     },
   },
   {

@@ -44,7 +44,7 @@ const SINGLE: Readonly<Record<string, ReadKey>> = {
     stored.flowIndexes.flows = await membersOf(stored, key);
   },
   [KEYS.lanes]: async (stored, key) => {
-    stored.lanes = await stored.client.smembers(key);
+    stored.lanes = await membersOf(stored, key);
   },
   [KEYS.admissions]: async (stored, key) => {
     stored.admissions = admissionsOf(await hashOf(stored.client, key));
