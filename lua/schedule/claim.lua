@@ -217,26 +217,34 @@ local function is_fetched(execution)
   return execution.input == false and input_bytes_of(execution) > LIMIT.max_claimed_input_bytes
 end
 
+-- Whether the owner has something to read before the handler can be called: the input, or results of upstreams. A claim
+-- by id brings no results.
+local function is_incomplete(execution, given)
+  if is_fetched(execution) then return true end
+  if given then return given.is_more end
+  return string.find(execution.extras, FIELD.group, 1, true) ~= nil
+end
+
 -- The end of an attempt with this timeout that starts now, or the stored remaining time of one that begins later: it was
--- claimed ahead, or its input is fetched.
-local function times_of(call, group, execution, time_ms)
+-- claimed ahead, or its owner has something to read.
+local function times_of(call, group, execution, time_ms, given)
   if not time_ms then return '', '' end
-  if group.ahead or is_fetched(execution) then return '', ff.digits(time_ms) end
+  if group.ahead or is_incomplete(execution, given) then return '', ff.digits(time_ms) end
   return ff.digits(call.now + time_ms), ''
 end
 
--- What a worker gets of an execution without earlier attempts.
-function ff.take_first(call, group, execution, ticket)
+-- What a worker gets of an execution without earlier attempts, and with the results that the claim brings, if any.
+function ff.take_first(call, group, execution, ticket, given)
   local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
   -- It can have ended before its first attempt, and been replayed.
   local attempt_type = execution.next_attempt == NEXT.replay and ATTEMPT.replay or ''
-  local timeout_at, remaining_ms = times_of(call, group, execution, timeout_ms)
+  local timeout_at, remaining_ms = times_of(call, group, execution, timeout_ms, given)
   local attempt = (timeout_ms or attempt_type ~= '') and attempt_type .. '\t\t' .. timeout_at .. '\t' .. remaining_ms or ''
   return {
     execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. ticket,
     started_at = call.now_text, attempts = '1', timeout_at = timeout_at, remaining_ms = remaining_ms,
     timing = timing_of(timeout_at, remaining_ms), retries = '',
-    attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = attempt_type, earlier = '',
+    attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = attempt_type, earlier = '', given = given,
   }
 end
 
@@ -248,7 +256,7 @@ local function recent_losses_of(call, execution)
 end
 
 -- What a worker gets of an execution with earlier attempts.
-function ff.take_again(call, group, execution, ticket)
+function ff.take_again(call, group, execution, ticket, given)
   local lease_id, attempt_id = string.match(ticket, '^([^\t]*)\t([^\t]*)$')
   local epoch, last_attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
   if not epoch then ff.damaged('the fence is unreadable') end
@@ -260,14 +268,14 @@ function ff.take_again(call, group, execution, ticket)
   local resumed = not reclaimed and execution.next_attempt == NEXT.resume
   local time_ms
   if resumed then time_ms = ff.time(execution.attempt_timeout_remaining_ms) else time_ms = ff.rules(execution.rules).attempt_timeout_ms end
-  local timeout_at, remaining_ms = times_of(call, group, execution, time_ms)
+  local timeout_at, remaining_ms = times_of(call, group, execution, time_ms, given)
   local index = resumed and attempts - 1 or attempts
   local index_text = index == 0 and '' or ff.digits(index)
   local take = {
     execution = execution, fence = (epoch + 1) .. '\t' .. lease_id .. '\t' .. (resumed and last_attempt or attempt_id),
     started_at = execution.started_at, attempts = ff.digits(index + 1), timeout_at = timeout_at,
     remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms), retries = execution.retries, index = ff.digits(index),
-    earlier = ff.earlier_of(execution),
+    earlier = ff.earlier_of(execution), given = given,
   }
   local times = '\t' .. timeout_at .. '\t' .. remaining_ms
   if resumed then
@@ -362,12 +370,13 @@ local function plan_one(call, group, id, queue, tickets, at)
       take = { is_end = true, purge_at = purge_at, purge_text = purge_text }
     else
       if execution.input == LIMIT.spilled then ff.load_input(execution, call.settings.leaves_inputs) end
-      local take_it = is_first and ff.take_first or ff.take_again
-      take = take_it(call, group, execution, tickets[at])
+      local given
       if ff.is_member(execution) then
         plan.room = plan.room or ff.room_of_claim()
-        take.given = ff.given_to(call, execution, plan.room)
+        given = ff.given_to(call, execution, plan.room)
       end
+      local take_it = is_first and ff.take_first or ff.take_again
+      take = take_it(call, group, execution, tickets[at], given)
     end
   end
   plan.size = size

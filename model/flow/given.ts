@@ -8,7 +8,7 @@ import type { ClaimedExecution } from '../schedule/claimed.js';
 import type { View } from '../view.js';
 import { siblingId } from './view.js';
 
-type Given = Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'>;
+export type Given = Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'>;
 type UpstreamResult = NonNullable<Given['upstreamResults']>[number];
 
 /** How much a claim can still carry. */

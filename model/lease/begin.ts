@@ -1,6 +1,6 @@
 /**
- * beginAttempt: the handler of an attempt starts that was claimed ahead, or whose input did not come with the claim, and
- * with it the attempt's timeout (ruling 25). It travels with other calls, so it costs no round trip. Safe to repeat.
+ * beginAttempt: the handler of an attempt starts that was claimed ahead, or whose claim did not bring its whole input,
+ * and with it the attempt's timeout (ruling 25). It travels with other calls, so it costs no round trip. Safe to repeat.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

@@ -7,7 +7,7 @@ import { present } from '../core/present.js';
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
-import { givenTo, type Room } from '../flow/given.js';
+import { givenTo, type Given, type Room } from '../flow/given.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import type { ClaimedExecution, ClaimIds } from './claimed.js';
@@ -50,8 +50,15 @@ export function attemptTimeOf(execution: ReadonlyExecution): number | undefined 
   return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
 }
 
-/** Whether the input is too long for a claim: its owner reads it, and its attempt begins with `beginAttempt`. */
+/** Whether the input is too long for a claim, so that its owner reads it. */
 const isFetched = ({ payloadBytes }: ReadonlyExecution): boolean => payloadBytes > LIMITS.maxClaimedInputBytes;
+
+/**
+ * Whether the owner has something to read before the handler can be called: the input, or results of upstreams. A claim by
+ * id brings no results.
+ */
+const isIncomplete = (execution: ReadonlyExecution, given: Given | undefined): boolean =>
+  isFetched(execution) || (given === undefined ? execution.groupState !== 'none' : given.moreUpstreamResults === true);
 
 /** The input, if it is short enough for a claim. */
 export function carriedInput(view: View, execution: ReadonlyExecution): Uint8Array | undefined {
@@ -79,7 +86,8 @@ export function acquire(
 ): ClaimedExecution {
   const ids = present(args.claims[position]);
   const resumed = isResumed(execution);
-  const beginsLater = args.ahead || isFetched(execution);
+  const given = room === undefined ? undefined : givenTo(view, execution, room);
+  const beginsLater = args.ahead || isIncomplete(execution, given);
   const claimed: ClaimedExecution = {
     executionId: execution.executionId,
     leaseId: ids.leaseId,
@@ -100,7 +108,7 @@ export function acquire(
     inputPayload: carriedInput(view, execution),
     earlier: earlierOf(view, execution, execution.currentLeaseEpoch + 1),
   };
-  return room === undefined ? claimed : { ...claimed, ...givenTo(view, execution, room) };
+  return given === undefined ? claimed : { ...claimed, ...given };
 }
 
 const NO_METERS: readonly string[] = [];

@@ -37,7 +37,7 @@ const args = z.strictObject({
   /** Kinds that the worker can run; any when absent (ruling 27). */
   kinds: field.kinds.optional(),
   leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
-  /** The handlers start later: `beginAttempt` starts each attempt's timeout (ruling 25), as for inputs that are fetched. */
+  /** The handlers start later: `beginAttempt` starts each attempt's timeout (ruling 25), as for what its owner fetches. */
   ahead: z.boolean().default(false),
   /** Whether the answer includes handles. */
   handles: z.boolean().default(false),

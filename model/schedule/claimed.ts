@@ -40,7 +40,7 @@ export const claimedExecution = z.object({
   attemptTimeoutAt: field.timestampMs.optional(),
   /**
    * The timeout of the attempt, ms, if it starts with `beginAttempt`: for a claim made ahead, and for one without the
-   * input. Absent if `beginAttempt` is not needed.
+   * input or without all results of upstreams. Absent if `beginAttempt` is not needed.
    */
   attemptTimeoutRemainingMs: field.durationMs.optional(),
   executionDeadlineAt: field.timestampMs.optional(),

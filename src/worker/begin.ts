@@ -1,8 +1,8 @@
 /**
- * Starts attempt timeouts. Work that was claimed ahead waits inside the worker, as does work whose input was too long for
- * its claim, and that time must not count against its attempt timeout: such a claim does not start the timeout, and
- * `beginAttempt` starts it once the handler is called. Begins in one turn of the event loop share a call for each
- * partition. A handler that has ended by then needs no begin, so short tasks cost nothing.
+ * Starts attempt timeouts. Work that was claimed ahead waits inside the worker, as does work whose input, or whose results
+ * of upstreams, were too long for its claim. That time must not count against its attempt timeout: such a claim does not
+ * start the timeout, and `beginAttempt` starts it once the handler can be called. Begins in one turn of the event loop
+ * share a call for each partition. A handler that has ended by then needs no begin, so short tasks cost nothing.
  */
 import { present } from '../../model/core/present.js';
 import type { Command } from '../../model/machine.js';
@@ -27,7 +27,7 @@ export class Beginner {
 
   constructor(private readonly options: BeginnerOptions) {}
 
-  /** Call this when the handler of an attempt whose claim did not start its timeout is called. */
+  /** Call this when the handler of an attempt whose claim did not start its timeout can be called. */
   begin(attempt: Attempt): void {
     this.called.push(attempt);
     if (this.called.length === 1) afterIo(this.options.clock, () => this.flush());

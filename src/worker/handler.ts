@@ -147,6 +147,8 @@ export interface RunnerHost<Of extends Runner> {
   call(attempt: Of, task: TaskHandler, input: unknown): unknown;
   /** The results that the input of an attempt refers to; called only if there are any. */
   results(attempt: Of): Promise<ReadonlyMap<string, unknown>>;
+  /** The input is complete, and everything from now on is the handler's time. */
+  begins(attempt: Of): void;
   /** The run has ended. Called once for every run. */
   ended(attempt: Of, ending: Ending): void;
 }
@@ -183,8 +185,12 @@ function inputOf<Of extends Runner>(
 ): Validated | Promise<Validated> {
   const { input: bytes = NO_BYTES } = attempt;
   const { payloadEncoding: encoding } = attempt.claimed;
-  if (encoding !== TEMPLATE_ENCODING) return validate(task.input, decode({ bytes, encoding }));
-  return filled(bytes, () => host.results(attempt)).then((given) => validate(task.input, given));
+  const begin = (value: unknown): Validated | Promise<Validated> => {
+    host.begins(attempt);
+    return validate(task.input, value);
+  };
+  if (encoding !== TEMPLATE_ENCODING) return begin(decode({ bytes, encoding }));
+  return filled(bytes, () => host.results(attempt)).then(begin);
 }
 
 /** The ending of an attempt whose input could not be read. */

@@ -238,6 +238,10 @@ export class TaskWorker implements Worker {
         return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(attempt, task, context);
       },
       results: (attempt) => resultsFor(attempt, backend, clock),
+      begins: (attempt) => {
+        // `beginAttempt` is needed only for a timeout that the claim did not start.
+        if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner.begin(attempt);
+      },
       ended: (attempt, ending) => {
         if (attempt.frames === undefined) this.ended(attempt, ending);
         else void endingBehind(attempt.frames, ending, attempt).then((final) => this.ended(attempt, final));
@@ -375,8 +379,6 @@ export class TaskWorker implements Worker {
   private begin(attempt: Attempt, task: TaskHandler): void {
     attempt.start();
     this.endsWatch.started();
-    // `beginAttempt` is needed only for a timeout that the claim did not start.
-    if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner.begin(attempt);
     runHandler(task, attempt, this.runs);
   }
 

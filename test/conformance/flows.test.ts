@@ -198,7 +198,8 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
       dataPassingRef: i === 4 ? undefined : `result ${i}`,
     }));
     const ids = [...edges.map(({ upstreamExecutionId }) => upstreamExecutionId), last];
-    const graph = { members: ids.map((each) => ({ ...member(each), laneId: 'given' })), edges };
+    const policy = { timeoutPolicy: { attemptTimeoutMs: 60_000 } };
+    const graph = { members: ids.map((each) => ({ ...member(each), laneId: 'given', policy })), edges };
     await backend.createFlow({ flowId, flowKind: 'given', namespace: 'n', graph });
     for (const { executionId, leaseId, leaseEpoch, attemptId } of await claim(engine, 5, 'given')) {
       const resultPayload = results[upstreams.indexOf(executionId)];
@@ -207,7 +208,10 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
       await backend.completeExecution({ executionId, fence, resultPayload, resultEncoding });
     }
     const [claimed] = await claim(engine, 1, 'given');
+    // What is missing has to be read, and that is not the time of the attempt.
+    const { attemptTimeoutMs } = policy.timeoutPolicy;
     expect(claimed).toMatchObject({ executionId: last, moreUpstreamResults: true });
+    expect(claimed).toMatchObject({ attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: attemptTimeoutMs });
     const given = claimed?.upstreamResults?.map(({ result, ...of }) => ({
       ...of,
       bytes: result && [...result].length,

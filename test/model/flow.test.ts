@@ -964,10 +964,11 @@ test('neither a scheduler nor an operator gets what a walk has still to cancel',
 });
 
 describe('results of upstreams', () => {
+  const policy = { timeoutPolicy: { attemptTimeoutMs: 700 } };
   const pair = (given = true): Story => {
     const story = new Story();
     const edges = [edge(1, 2, given ? { dataPassingRef: 'it' } : {})];
-    story.run('createFlow', flowOf({ members: [member(1), member(2)], edges }));
+    story.run('createFlow', flowOf({ members: [member(1), { ...member(2), policy }], edges }));
     story.claim();
     story.run('completeExecution', {
       executionId: idOf(1),
@@ -993,7 +994,20 @@ describe('results of upstreams', () => {
   test('of one that runs again is not there', () => {
     const story = pair();
     story.run('replayExecution', { executionId: idOf(1) });
-    expect(story.taken()[1]).toMatchObject({ executionId: idOf(2), upstreamResults: [], moreUpstreamResults: true });
+    const taken = story.taken()[1];
+    expect(taken).toMatchObject({ executionId: idOf(2), upstreamResults: [], moreUpstreamResults: true });
+    // The attempt begins when its owner has read what is missing.
+    expect(taken).toMatchObject({ attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: 700 });
+  });
+
+  test('do not come with a claim by id, whose attempt begins when they have been read', () => {
+    expect(pair().taken()).toMatchObject([{ attemptTimeoutRemainingMs: undefined }]);
+    const story = pair();
+    const ids = { leaseId: uuid(7_002), attemptId: uuid(8_002) };
+    const taken = story.run('issueGrantAndClaim', { executionId: idOf(2), ...ids });
+    expect(taken).toMatchObject({
+      outcome: { kind: 'claimed', attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: 700 },
+    });
   });
 
   test('of more edges than a claim looks at are left to be read', () => {

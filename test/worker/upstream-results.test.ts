@@ -44,3 +44,29 @@ test('what does not fit is read, and nothing else', async () => {
   expect(joined).toEqual([3, 700_000, 700_000]);
   expect([edges, results]).toEqual([1, 1]);
 });
+
+test('the time of reading them is not that of the attempt', async () => {
+  const takesMs = 3_000;
+  const h = harness((inner, clock) => ({
+    listEdges: async (args) => {
+      await new Promise<void>((resolve) => void clock.after(takesMs, resolve));
+      return inner.listEdges(args);
+    },
+  }));
+  const part = h.a.task('part', () => 'x'.repeat(700_000));
+  type Parts = TaskContext<{ parts: string[] }>;
+  const timeout = { attempt: '2s' } as const;
+  const join = h.a.task('join', { timeout }, ({ input }: Parts) => input.parts.length);
+  const hang = h.a.task('hang', { timeout, retry: { failures: 0 } }, ({ signal }: Parts) => {
+    return new Promise<number>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  });
+  const joined = h.a.flow('joined', (f) => f.run(join, { parts: [f.run(part), f.run(part)] }));
+  const hanging = h.a.flow('hanging', (f) => f.run(hang, { parts: [f.run(part), f.run(part)] }));
+  await h.worker();
+  expect(await h.flow(joined.run().result())).toBe(2);
+  const startedAt = h.clock.now();
+  await expect(h.flow(hanging.run().result())).rejects.toMatchObject({ code: 'run_expired', task: 'hang' });
+  // The time of the results, and that of the handler.
+  expect(h.clock.now() - startedAt).toBeGreaterThanOrEqual(takesMs + 2_000);
+  await h.close();
+});
