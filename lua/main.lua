@@ -219,6 +219,28 @@ server.register_function({
   flags = { 'no-writes' },
 })
 
+local function bytes_in(reply)
+  if type(reply) == 'string' then return #reply end
+  if type(reply) ~= 'table' then return 0 end
+  local bytes = 0
+  for i = 1, #reply do bytes = bytes + bytes_in(reply[i]) end
+  return bytes
+end
+
+-- The same for a page, which may be long. ARGV: what `ff.open_call` takes, the most bytes of the answer, then the read. In
+-- place of a longer page: its number of bytes.
+server.register_function({
+  function_name = LIBRARY.prefix .. 'read_page',
+  callback = function(keys, argv)
+    local call, at = ff.open_call(keys, argv)
+    local page = handler_of(ff.query, argv[at + 1])(call, unpack(argv, at + 2))
+    local bytes = bytes_in(page)
+    if bytes > tonumber(argv[at]) then return bytes end
+    return page
+  end,
+  flags = { 'no-writes' },
+})
+
 -- A step of `verifyPartition` (lua/partition/verify.lua). ARGV: what `ff.open_call` takes, then the name of the step
 -- and its arguments. Answers the result of the step, and the names of records that it has set aside.
 server.register_function({

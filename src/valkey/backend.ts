@@ -93,6 +93,7 @@ export class ValkeyBackend {
   private readonly functionExecute: string;
   private readonly functionAdvance: string;
   private readonly functionRead: string;
+  private readonly functionReadPage: string;
   private readonly functionVerify: string;
   readonly partitions: PartitionConfig;
   private readonly calls: Coalescer;
@@ -133,6 +134,7 @@ export class ValkeyBackend {
     this.functionExecute = `${functionPrefix}execute`;
     this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
+    this.functionReadPage = `${functionPrefix}read_page`;
     this.functionVerify = `${functionPrefix}verify`;
     this.calls = new Coalescer({
       send: (partition, commands) => this.decide(partition, commands, sizes.stagedFromBytes),
@@ -456,10 +458,14 @@ export class ValkeyBackend {
     // Commands that were sent earlier must reach the server first, except those whose long bytes are being stored.
     this.calls.flush(partition);
     for (let reads = 1; ; reads++) {
-      const argv = [...this.header(), ...request];
       const keys = this.declaredKeys(partition);
-      const call = (): Promise<WireReply> => this.call(this.functionRead, keys, argv, this.attempts.fromNow());
-      const reply = await (isPage ? this.transfers.readPage(keys[0] as string, call) : call());
+      const read = (name: string, argv: readonly WireArgument[]): Promise<WireReply> =>
+        this.call(name, keys, [...this.header(), ...argv], this.attempts.fromNow());
+      const readPage = (mostBytes: number): Promise<WireReply> =>
+        read(this.functionReadPage, [String(mostBytes), ...request]);
+      const reply = await (isPage
+        ? this.transfers.readPage(keys[0] as string, readPage)
+        : read(this.functionRead, request));
       if (bytesAt === undefined || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
       if ((await this.fetchLong(reply[bytesAt] as WireReply[])) || reads === MAX_READS) return reply;

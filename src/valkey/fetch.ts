@@ -20,7 +20,7 @@ export interface Fetch<Args> {
   request(args: Args): readonly WireArgument[];
   /** Where the answer has a list of bytes. In place of long ones it has their size and their key; `view` gets a list of the bytes. */
   readonly bytesAt?: number;
-  /** Whether the answer is a page with values or payloads, which may be long: such reads take turns. Default false. */
+  /** Whether the answer is a page with values, payloads or frames, which may be long: such reads take turns. Default false. */
   isPage?(args: Args): boolean;
   view(reply: WireReply, args: Args): View;
 }

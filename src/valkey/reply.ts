@@ -16,12 +16,6 @@ export const textOf = (value: AnswerPart): string => (Buffer.isBuffer(value) ? v
 
 export const numberOf = (value: AnswerPart): number => (typeof value === 'number' ? value : Number(textOf(value)));
 
-/** How many bytes of texts and contents an answer has. */
-export function bytesIn(reply: WireReply): number {
-  if (Buffer.isBuffer(reply)) return reply.byteLength;
-  return Array.isArray(reply) ? reply.reduce<number>((sum, part) => sum + bytesIn(part), 0) : 0;
-}
-
 /** Bytes, or long ones that were fetched (`Fetch.bytesAt`); undefined for null. */
 export function bytesOf(reply: WireReply | undefined): Buffer | undefined {
   if (Array.isArray(reply)) return bytesOf(reply[0]);

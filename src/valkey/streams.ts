@@ -102,6 +102,7 @@ export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
     const wanted = [String(limit + 1), visibility === 'all' ? '1' : ''];
     return ['read_stream', memberOf(executionId), String(attemptIndex), first, last, ...wanted];
   },
+  isPage: () => true,
   view(reply, { executionId, attemptIndex }) {
     const [execution, record, ...rest] = repliesOf(reply, 6);
     const [durable, summary, bestEffort, retained] = rest;

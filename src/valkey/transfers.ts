@@ -1,13 +1,13 @@
 /**
  * Moves long bytes in parts, a MiB of them at a time, so that calls on the same connection are answered between the
  * parts: a renewal behind 100 MiB on a slow link would come after the end of its lease. Transfers take turns part by
- * part, so a short one does not wait for a long one. The time of a part begins when it leaves. Reads of pages, whose
- * lengths are unknown until they arrive, take turns among themselves.
+ * part, so a short one does not wait for a long one. The time of a part begins when it leaves. Reads of pages take turns
+ * among themselves: a page is short, or the server answers with its length and it is read again when there is room.
  */
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { CallRetrier } from './connection/call-retrier.js';
-import { bytesIn, type WireReply } from './reply.js';
+import type { WireReply } from './reply.js';
 
 /** The commands of the client that transfers use. */
 export interface TransferClient {
@@ -30,9 +30,12 @@ export interface TransfersOptions {
 /** Most bytes in flight to one node: enough to fill a fast link with a long round trip. */
 const MAX_IN_FLIGHT_BYTES = 1024 * 1024;
 
-/** Most pages in flight to one node while they are short, and how short that is: together they have as many bytes. */
-const MAX_SHORT_PAGES = 64;
-const SHORT_PAGE_BYTES = MAX_IN_FLIGHT_BYTES / MAX_SHORT_PAGES;
+/**
+ * Room for a page whose length is unknown. Mostly it is short, and many may leave at once. One that is alone may be as long
+ * as a full page with its names.
+ */
+const SHORT_PAGE_BYTES = 16 * 1024;
+const LONE_PAGE_BYTES = MAX_IN_FLIGHT_BYTES / 2;
 
 /** Faults of parts that were tried for the whole time of a call. */
 const LATE: ReadonlySet<string> = new Set<ErrorCode>(['call_timeout', 'transport_failed']);
@@ -85,19 +88,19 @@ export class Transfers {
   }
 
   /**
-   * Reads a page of at most a part of bytes, in its turn among the pages of the node. Its time begins then. Four leave at
-   * once, as if they were full. Each short one that arrives doubles this number, and a longer one sets it back.
-   * @throws EngineError
+   * Reads a page in its turn among the pages of the node. Its time begins then. The read gets the most bytes that there is
+   * room for, and answers with the page, or with its length if that is greater. @throws EngineError
    */
-  async readPage(key: string, read: () => Promise<WireReply>): Promise<WireReply> {
-    const queue = this.queueOf(this.pages, key);
-    let page: WireReply = null;
-    await queue.run(LIMITS.maxPartBytes, async () => {
-      page = await read();
-      const isShort = bytesIn(page) <= SHORT_PAGE_BYTES;
-      queue.room = isShort ? Math.min(2 * queue.room, MAX_SHORT_PAGES * LIMITS.maxPartBytes) : MAX_IN_FLIGHT_BYTES;
-    });
-    return page;
+  async readPage(key: string, read: (mostBytes: number) => Promise<WireReply>): Promise<WireReply> {
+    let mostBytes = this.queueOf(this.pages, key).isIdle ? LONE_PAGE_BYTES : SHORT_PAGE_BYTES;
+    for (;;) {
+      let page: WireReply = null;
+      await this.queueOf(this.pages, key).run(Math.min(mostBytes, MAX_IN_FLIGHT_BYTES), async () => {
+        page = await read(mostBytes);
+      });
+      if (typeof page !== 'number') return page;
+      mostBytes = page;
+    }
   }
 
   /** Removes bytes of one partition that no call will use, if the server can be reached now. Otherwise they expire. */
@@ -113,7 +116,8 @@ export class Transfers {
     const node = this.options.nodeOf(key);
     const known = queues.get(node);
     if (known !== undefined) return known;
-    const queue = new Queue(this.options.retrier, () => queues.delete(node));
+    const partBytes = queues === this.pages ? MAX_IN_FLIGHT_BYTES : LIMITS.maxPartBytes;
+    const queue = new Queue(this.options.retrier, partBytes, () => queues.delete(node));
     queues.set(node, queue);
     return queue;
   }
@@ -137,8 +141,6 @@ interface Transfer {
 
 /** Transfers that take turns. */
 class Queue {
-  /** Most bytes in flight. */
-  room = MAX_IN_FLIGHT_BYTES;
   /** Transfers with parts that have not left; the first one has the next turn. */
   private waiting: Transfer[] = [];
   private inFlightBytes = 0;
@@ -147,8 +149,15 @@ class Queue {
 
   constructor(
     private readonly retrier: TransfersOptions['retrier'],
+    /** Most bytes of one part. */
+    private readonly partBytes: number,
     private readonly onEmpty: () => void,
   ) {}
+
+  /** Whether nothing is in flight. */
+  get isIdle(): boolean {
+    return this.inFlightBytes === 0;
+  }
 
   run(bytes: number, move: Move): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -159,8 +168,8 @@ class Queue {
 
   private send(): void {
     for (let transfer = this.waiting[0]; transfer !== undefined; transfer = this.waiting[0]) {
-      const bytes = Math.min(LIMITS.maxPartBytes, transfer.bytes - transfer.sent);
-      if (this.inFlightBytes + bytes > this.room) return;
+      const bytes = Math.min(this.partBytes, transfer.bytes - transfer.sent);
+      if (this.inFlightBytes + bytes > MAX_IN_FLIGHT_BYTES) return;
       this.waiting.shift();
       void this.sendPart(transfer, bytes);
     }

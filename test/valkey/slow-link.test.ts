@@ -96,6 +96,26 @@ it('a client behind it reads many pages of steps at once', async () => {
   expect(pages.map(({ steps }) => steps.length)).toEqual(reads.map(() => 8));
 });
 
+it('a client behind it reads many pages of frames at once', async () => {
+  await openApps('frames');
+  const part = 'x'.repeat(30 * 1024);
+  const task = near.task('frames', async ({ stream }) => {
+    for (let i = 0; i < 8; i++) await stream.text(part);
+  });
+  const worker = await near.worker({ slots: RUNS });
+  const runs = await task.runMany(all.map(() => undefined));
+  await Promise.all(runs.map((run) => run.result()));
+  await worker.close();
+  // As many bytes as the pages of steps, and as little time.
+  const reads = Array.from({ length: 2 }, () => runs).flat();
+  const pages = await Promise.all(
+    reads.map(({ id: executionId }) => behind.readStream({ executionId, attemptIndex: 0 })),
+  );
+  const sizes = pages.map(({ frames }) => frames.reduce((sum, { payload }) => sum + payload.byteLength, 0));
+  expect(sizes).toEqual(reads.map(() => 8 * part.length));
+  expect(proxy.bytes.down).toBeLessThan(1.2 * reads.length * 8 * part.length);
+});
+
 it('a client behind it creates a flow with a long input', async () => {
   await openApps('flow');
   near.task('size', ({ input }: TaskContext<Uint8Array>) => input.byteLength);
