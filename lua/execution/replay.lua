@@ -93,7 +93,8 @@ local function flow_refusal(call, execution)
   local renewal = flow and (execution.group_state == GROUP_STATE.impossible or has_older) and renewal_of(call, execution, flow)
   local is_open = is_settled(call, execution.id) and not (flow and flow.is_building ~= '')
   local is_hopeless = renewal and renewal.state == GROUP_STATE.impossible and execution.is_parent == ''
-  if not is_open or is_hopeless then return ff.not_eligible(execution) end
+  if not is_open then return ff.reject('execution_not_eligible', 'reason', 'flow_unsettled') end
+  if is_hopeless then return ff.reject('execution_not_eligible', 'reason', 'dependencies_failed') end
   execution.renewal = renewal
   execution.flow_to_reopen = flow and flow.purge_at ~= '' and flow
   return nil

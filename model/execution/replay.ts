@@ -14,11 +14,15 @@ import { awaitsOthers } from '../flow/group.js';
 import type { ReadonlyFlow } from '../flow/facts.js';
 import { reopening } from '../flow/members.js';
 import { renewalOf, reopeningOf, type Renewal } from '../flow/renewal.js';
-import { notEligible } from '../lease/fence.js';
 import type { View } from '../view.js';
 import type { ReadonlyExecution } from './facts.js';
 import { maxReplayCountOf } from './policy.js';
 import { isTerminal } from './situation.js';
+
+/** Why a member of a flow cannot run again yet: consequences of its end are pending, or its flow is not sealed. */
+export const FLOW_UNSETTLED = 'flow_unsettled';
+/** Why it cannot run again before others have: what it depends on has not completed. */
+export const DEPENDENCIES_FAILED = 'dependencies_failed';
 
 export const replayExecution = operation({
   name: 'replayExecution',
@@ -108,14 +112,14 @@ function flowRefusal(
 ) {
   if (flow === undefined) return undefined;
   if (flow.flowState === 'cancelled' || flow.isPurging) return reject('flow_already_terminal');
-  // Consequences of its end are still pending, its flow is not sealed, or its dependencies can no longer be met. The
-  // last does not stop a parent, which can continue without its children.
+  // A parent can continue without its children.
   const { flow: id } = flow;
   const siblings = { kind: 'siblings', flow: id, about: execution.executionId, cursor: '' } as const;
+  const isHopeless = renewal?.groupState === 'impossible' && !execution.isParent;
   const isOpen =
     [endOf(execution), siblings].every((task) => view.flows.walk(walkIdOf(task)) === undefined) && !flow.isBuilding;
-  const isHopeless = renewal?.groupState === 'impossible' && !execution.isParent;
-  return isOpen && !isHopeless ? undefined : notEligible(execution);
+  if (!isOpen) return reject('execution_not_eligible', { reason: FLOW_UNSETTLED });
+  return isHopeless ? reject('execution_not_eligible', { reason: DEPENDENCIES_FAILED }) : undefined;
 }
 
 /** The deadline of the new run, ms since the epoch; undefined when it is over. */

@@ -173,9 +173,9 @@ export class RunNotFoundError extends RunError {
 
 /**
  * Why the call is not allowed. `running`, `suspended`, `ended`, `not_ended`: the state of the run. `replayed_too_often`:
- * its policy allows no further replay. `dependencies_failed`: it is a member of a flow, and what it depends on has not
- * completed, or the flow is still acting on its end; then the same call can succeed later. `flow_cancelled`: its flow
- * was cancelled, or is being removed.
+ * its policy allows no further replay. The others are about a member of a flow. `dependencies_failed`: what it depends on
+ * has not completed. `flow_unsettled`: its flow is still acting on an end, or is still being created. `flow_cancelled`: its
+ * flow was cancelled, or is being removed.
  */
 export type RunStateProblem =
   | 'running'
@@ -184,7 +184,11 @@ export type RunStateProblem =
   | 'not_ended'
   | 'replayed_too_often'
   | 'dependencies_failed'
+  | 'flow_unsettled'
   | 'flow_cancelled';
+
+/** Problems that pass without another action. */
+const PASSING: ReadonlySet<RunStateProblem> = new Set(['running', 'suspended', 'not_ended', 'flow_unsettled']);
 
 const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string, hint: string]>> = {
   running: ['is running; only a run that waits can be changed like this', 'Nothing is needed: it has been started.'],
@@ -205,8 +209,12 @@ const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string
     'Run the task again: without an id, or with another one.',
   ],
   dependencies_failed: [
-    'cannot run again yet: what it depends on has not completed, or its flow is still acting on its end',
-    'Replay what it depends on first, and then this run: `run.explain()` lists the steps. If nothing failed, try again.',
+    'cannot run again, because what it depends on has not completed',
+    'Replay what it depends on first, and then this run: `run.explain()` lists the steps.',
+  ],
+  flow_unsettled: [
+    'cannot run again yet, because its flow is still acting on an end or is still being created',
+    'Try again: mostly this takes milliseconds.',
   ],
   flow_cancelled: [
     'belongs to a flow that was cancelled or is being removed, so it cannot be replayed',
@@ -218,6 +226,7 @@ const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string
 export class RunStateError extends RunError {
   override readonly name = 'RunStateError';
   readonly code = 'run_state';
+  override readonly retryable: boolean;
   readonly hint: string;
 
   constructor(
@@ -226,6 +235,7 @@ export class RunStateError extends RunError {
   ) {
     super(executionId, '', STATE_PROBLEMS[problem][0]);
     this.hint = STATE_PROBLEMS[problem][1];
+    this.retryable = PASSING.has(problem);
   }
 }
 

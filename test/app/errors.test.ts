@@ -118,12 +118,18 @@ it('says what to do about the problem that there is, and about no other', () => 
     not_ended: true,
     replayed_too_often: true,
     dependencies_failed: true,
+    flow_unsettled: true,
     flow_cancelled: true,
   };
   const hints = Object.keys(problems).map(
     (problem) => new RunStateError(ID, problem as flowfabric.RunStateProblem).hint,
   );
   expect(new Set(hints).size).toBe(hints.length);
+  // Those that pass without another action.
+  const passing = Object.keys(problems).filter(
+    (problem) => new RunStateError(ID, problem as flowfabric.RunStateProblem).retryable,
+  );
+  expect(passing).toEqual(['running', 'suspended', 'not_ended', 'flow_unsettled']);
   expect(new RunStateError(ID, 'ended').hint).not.toMatch(/priority/);
   // A member of a cancelled flow has ended, and its replay is refused.
   expect(new RunStateError(ID, 'ended').hint).toMatch(/`run\.replay\(\)`.*if .*flow/);

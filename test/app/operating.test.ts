@@ -1,16 +1,19 @@
 /** What operators do to runs, in the words of the app, on memory and on a server. */
+import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { app, memory, type App, type FlowRunActions, type TaskContext } from '../../src/index.js';
+import { app, memory, type App, type Backend, type FlowRunActions, type TaskContext } from '../../src/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { until } from './support.js';
 
 let a: App;
+let store: Backend;
 afterEach(() => a?.close());
 
 const start = async (backend: 'memory' | 'valkey'): Promise<void> => {
   const prefix = `operating-${process.pid}-${Math.random()}:`;
-  a = app({ backend: backend === 'memory' ? memory() : valkey({ url: (await sharedValkey()).url, prefix }) });
+  store = backend === 'memory' ? memory() : await valkey({ url: (await sharedValkey()).url, prefix });
+  a = app({ backend: store });
 };
 
 describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
@@ -106,6 +109,18 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
       problem: 'suspended',
       message: expect.stringContaining('is suspended'),
     });
+  });
+
+  it('a member of a flow that is still being created can be replayed later', async () => {
+    await start(backend);
+    const [flowId, member] = [`{fp:0}:${randomUUID()}`, `{fp:0}:${randomUUID()}`];
+    const graph = { members: [{ executionId: member, laneId: 't', executionKind: 't' }] };
+    await store.createFlow({ flowId, flowKind: 'f', namespace: 'n', building: true, graph });
+    await a.get(member).cancel();
+    const refused = a.get(member).replay();
+    await expect(refused).rejects.toMatchObject({ problem: 'flow_unsettled', retryable: true });
+    await store.sealFlow({ flowId });
+    expect(await a.get(member).replay()).toBe(1);
   });
 
   it('a skipped member of a flow is not sent to the replay that refused it, nor is one of a cancelled flow', async () => {

@@ -1,5 +1,6 @@
 /** What operators do with a run: hold, prioritise, replay and tag it. */
 import { EngineError } from '../../../model/errors.js';
+import { DEPENDENCIES_FAILED, FLOW_UNSETTLED } from '../../../model/execution/replay.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
@@ -40,7 +41,8 @@ export interface RunOperating {
    * its retries start over, and a deadline that has passed is removed. `result()` waits for the new end. Steps and
    * waits that it passed are kept, unless `steps: 'discard'`.
    * @returns how often the run has been replayed, including this time
-   * @throws RunStateError `not_ended`, `replayed_too_often`, `dependencies_failed` or `flow_cancelled`; RunNotFoundError
+   * @throws RunStateError `not_ended`, `replayed_too_often`, `dependencies_failed`, `flow_unsettled` or
+   *   `flow_cancelled`; RunNotFoundError
    */
   replay(options?: RunReplayOptions): Promise<number>;
   /** Adds or replaces tags, also after the run has ended. @throws RunNotFoundError, InvalidDefinitionError */
@@ -61,10 +63,11 @@ const PROBLEMS: Readonly<Partial<Record<string, RunStateProblem>>> = {
   flow_already_terminal: 'flow_cancelled',
 };
 
-function problemOf({ code, detail }: EngineError, ofEnded: RunStateProblem): RunStateProblem | undefined {
+function problemOf({ code, detail }: EngineError): RunStateProblem | undefined {
   if (code !== 'execution_not_eligible') return PROBLEMS[code];
-  const { lifecyclePhase } = detail;
-  if (lifecyclePhase === 'terminal') return ofEnded;
+  const { lifecyclePhase, reason } = detail;
+  if (reason === FLOW_UNSETTLED || reason === DEPENDENCIES_FAILED) return reason;
+  if (lifecyclePhase === 'terminal') return 'ended';
   return lifecyclePhase === 'suspended' ? 'suspended' : 'running';
 }
 
@@ -107,9 +110,8 @@ export class Operating implements RunOperating {
     if (info === undefined) throw new RunNotFoundError(this.runId);
     // A call that is made again after a lost answer replays once.
     const expectedReplayCount = info.replayCount;
-    const { replayCount } = await this.ask(
-      (backend, executionId) => backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
-      'dependencies_failed',
+    const { replayCount } = await this.ask((backend, executionId) =>
+      backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
     );
     return replayCount;
   }
@@ -120,21 +122,15 @@ export class Operating implements RunOperating {
     await this.ask((backend, executionId) => backend.setExecutionTags({ executionId, tags: { ...tags } }));
   }
 
-  /**
-   * Calls until there is an answer. Refusals that speak of the run's state are told in the app's words.
-   * @param ofEnded the problem if the call is refused to a run that has ended
-   */
-  protected async ask<Answer>(
-    call: (backend: Backend, executionId: string) => Promise<Answer>,
-    ofEnded: RunStateProblem = 'ended',
-  ): Promise<Answer> {
+  /** Calls until there is an answer. Refusals that speak of the run's state are told in the app's words. */
+  protected async ask<Answer>(call: (backend: Backend, executionId: string) => Promise<Answer>): Promise<Answer> {
     const { backend, clock } = this.store;
     try {
       return await withRetries(clock, CALL_PATIENCE_MS, () => call(backend, this.runId));
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       if (error.code === 'execution_not_found') throw new RunNotFoundError(this.runId);
-      const problem = problemOf(error, ofEnded);
+      const problem = problemOf(error);
       if (problem === undefined) throw error;
       throw new RunStateError(this.runId, problem);
     }
