@@ -64,4 +64,6 @@ export const POLICIES = [
   { suspensionPolicy: { defaultTimeoutMs: 600, timeoutBehavior: 'cancel' }, maxReplayCount: 9 },
   // Kept longer than other executions, and than its flow.
   { streamPolicy: { retentionTtlMs: 90_000_000 } },
+  // Streams keep few frames and accept few bytes.
+  { streamPolicy: { retentionMaxlen: 2, maxBytes: 80 } },
 ] as const;

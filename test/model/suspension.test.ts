@@ -159,9 +159,21 @@ const A = binding(1, 'a');
 const B = binding(2, 'b');
 
 describe('what is wrong with a condition is said before anything is stored', () => {
-  test.each<[string, ReturnType<typeof binding>[], ResumeCondition, string]>([
+  test.each<[string, ArgsOf<'suspendExecution'>['waitpoints'], ResumeCondition, string]>([
     ['no waitpoint', [], one('a'), 'waitpoints_empty'],
     ['another key', [A], one('b'), 'waitpoint_key_mismatch'],
+    [
+      'an existing waitpoint behind the first',
+      [A, B, { waitpointId: uuid(513), usePending: true }],
+      all(one('a'), one('b')),
+      'additional_waitpoint_binding_must_be_fresh at waitpoints[2]',
+    ],
+    [
+      'an existing waitpoint with others',
+      [{ waitpointId: uuid(513), usePending: true }, A],
+      one('a'),
+      'use_pending_with_extras_unsupported',
+    ],
     ['an empty key', [A, binding(2, '')], all(one('a')), 'additional_waitpoint_binding_empty_key at waitpoints[1]'],
     ['a key twice', [A, binding(2, 'a')], all(one('a')), 'duplicate_waitpoint_binding: a'],
     ['an id twice', [A, binding(1, 'b')], all(one('a'), one('b')), 'duplicate_waitpoint_binding: b'],
@@ -201,6 +213,7 @@ describe('what is wrong with a condition is said before anything is stored', () 
       all(all(all(all(all(one('a')))))),
       'depth 5 exceeds cap 4 at path members[0].members[0].members[0].members[0]',
     ],
+    ['too large', [A], all(...Array.from({ length: 256 }, () => one('a'))), 'condition exceeds 256 nodes'],
   ])('%s', (_, waitpoints, resumeCondition, fault) => {
     expect(faultOf({ waitpoints, resumeCondition })).toBe(fault);
     expect(() => parseCommand('suspendExecution', suspend({ waitpoints, resumeCondition }), 'memory')).toThrow(
@@ -211,6 +224,8 @@ describe('what is wrong with a condition is said before anything is stored', () 
   test('and what is right is taken, four levels deep', () => {
     const deep = all(all(all(count(1, 'distinct_sources', 'a'))));
     expect(faultOf({ waitpoints: [A], resumeCondition: deep })).toBeUndefined();
+    const large = all(...Array.from({ length: 255 }, () => one('a')));
+    expect(faultOf({ waitpoints: [A], resumeCondition: large })).toBeUndefined();
     expect(faultOf({ waitpoints: [A], resumeCondition: { type: 'operator_only' } })).toBeUndefined();
   });
 });

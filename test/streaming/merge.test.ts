@@ -5,6 +5,7 @@ import { parseCanonical, parseObject, printed } from '../../model/stream/canonic
 import { merged } from '../../model/stream/merge-patch.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { create, fenceOf, take } from '../../src/testing/conformance/steps.js';
+import { ROWS } from '../model/stream/merge-rows.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
 type Json = null | boolean | number | string | Json[] | { [member: string]: Json };
@@ -75,18 +76,33 @@ describe('patches', () => {
     });
     afterAll(() => engine?.close());
 
-    it('merge to the same bytes', async () => {
+    /** The owner of a new attempt. */
+    const begun = async () => {
       await create(engine);
       const taken = await take(engine, { leaseTtlMs: 60_000 });
       const { executionId, attemptIndex } = taken;
+      return { executionId, attemptIndex, fence: fenceOf(taken) };
+    };
+
+    const documentOf = async ({ executionId, attemptIndex }: Awaited<ReturnType<typeof begun>>) =>
+      (await engine.backend.readSummary({ executionId, attemptIndex }))?.documentJson;
+
+    it.each(ROWS)('%s patched by %s is %s', async (document, change, result) => {
+      const owner = await begun();
+      // A patch cannot say null: the sentinel does.
+      await engine.backend.appendFrame({ ...owner, patch: document.replaceAll('null', '"__ff_null__"') });
+      expect(await documentOf(owner)).toBe(document);
+      await engine.backend.appendFrame({ ...owner, patch: change });
+      expect(await documentOf(owner)).toBe(result);
+    });
+
+    it('merge to the same bytes', async () => {
+      const owner = await begun();
       let expected: Json = {};
       for (const change of fc.sample(patch, { numRuns: 150, seed: 7396 })) {
         expected = mergePatch(expected, change);
-        const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
         await engine.backend.appendFrame({ ...owner, patch: JSON.stringify(change) });
-        expect((await engine.backend.readSummary({ executionId, attemptIndex }))?.documentJson).toBe(
-          canonical(expected),
-        );
+        expect(await documentOf(owner)).toBe(canonical(expected));
       }
     });
   });

@@ -5,7 +5,7 @@ import { present } from '../../../model/core/present.js';
 import { LIMITS } from '../../../model/limits.js';
 import { tailStream, type TailPage } from '../../streaming/tails.js';
 import type { TestEngine } from '../engine.js';
-import { create, fenceOf, take, type ConformanceScenario } from './steps.js';
+import { create, fenceOf, refused, take, type ConformanceScenario } from './steps.js';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 /** Gives tails time to start waiting. */
@@ -13,8 +13,8 @@ const settled = (): Promise<void> => sleep(30);
 const textOf = (payload: Uint8Array): string => new TextDecoder().decode(payload);
 
 /** A started attempt, and its owner's fence. */
-async function begun(engine: TestEngine) {
-  await create(engine);
+async function begun(engine: TestEngine, facts: Parameters<typeof create>[1] = {}) {
+  await create(engine, facts);
   const taken = await take(engine);
   const { executionId, attemptIndex } = taken;
   return { executionId, attemptIndex, owner: { executionId, attemptIndex, fence: fenceOf(taken) } };
@@ -67,6 +67,36 @@ export const streamScenarios: readonly ConformanceScenario[] = [
         after = page.nextCursor;
       } while (after !== undefined);
       assert.deepEqual(sizes, [4, 4, 2]);
+    },
+  },
+  {
+    name: 'a stream keeps the newest frames of each mode, and refuses bytes beyond its cap',
+    async run(engine) {
+      const { backend } = engine;
+      const policy = { streamPolicy: { retentionMaxlen: 3, maxBytes: 520 } };
+      const { executionId, attemptIndex, owner } = await begun(engine, { policy });
+      const stored = () => backend.readStream({ executionId, attemptIndex, limit: 100 });
+      for (const letter of 'abcde') await backend.appendFrame({ ...owner, payload: bytes(letter) });
+      for (let n = 0; n < 65; n++) await backend.appendFrame({ ...owner, patch: `{"n":${n}}` });
+      // Ten patches of seven bytes and 55 of eight: 515 bytes with the letters.
+      await refused(backend.appendFrame({ ...owner, patch: '{"n":0' }), 'invalid_input');
+      await refused(backend.appendFrame({ ...owner, patch: '{"a":0}' }), 'retention_limit_exceeded');
+      await backend.appendFrame({ ...owner, payload: bytes('12345') });
+      for (const bestEffort of [undefined, { ttlMs: 60_000 }])
+        await refused(
+          backend.appendFrame({ ...owner, payload: bytes('6'), ...(bestEffort && { bestEffort }) }),
+          'retention_limit_exceeded',
+        );
+      const { frames, droppedFrames } = await stored();
+      const of = (mode: string) => frames.filter((frame) => frame.mode === mode).map(({ payload }) => textOf(payload));
+      assert.deepEqual(of('durable'), ['d', 'e', '12345']);
+      assert.deepEqual(
+        of('summary'),
+        Array.from({ length: 64 }, (_, n) => `{"n":${n + 1}}`),
+      );
+      assert.deepEqual([frames.length, droppedFrames], [67, 4]);
+      // Frames without bytes fit.
+      assert.equal((await backend.appendFrame({ ...owner, payload: bytes('') })).frameCount, 72);
     },
   },
   {

@@ -180,6 +180,30 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'tokens are those of the contract, byte for byte',
+    async run(engine) {
+      const { backend } = engine;
+      engine.setTime(1_700_000_000_000);
+      const id = '11111111-1111-4111-8111-111111111111';
+      const vectors = [
+        ['ab'.repeat(32), id, 'wpk:a', 'bfbdb08cba167f486aba20c6a6f129485b050532'],
+        // The secret is longer than a block of the hash.
+        ['ab'.repeat(70), id, 'wpk:a|b', '3b641a7143d56080953ab28a9215008ba291470d'],
+        [`${'00'.repeat(31)}01`, id.replaceAll(/[48]/g, '1'), 'wpk:abc', '7066f3b871fe6e99955568cd37fb5fadfcee3eb3'],
+      ] as const;
+      for (const [n, [secret, waitpointId, waitpointKey, digest]] of vectors.entries()) {
+        const newSecret = Uint8Array.from(Buffer.from(secret, 'hex'));
+        await backend.rotateWaitpointHmacSecret({ partition: PARTITION, newKid: `k${n}`, newSecret });
+        const executionId = await create(engine);
+        const owner = { executionId, fence: fenceOf(await take(engine)) };
+        const waitpoint = { waitpointId, waitpointKey, expiresInMs: 60_000 };
+        const { waitpointToken } = await backend.createPendingWaitpoint({ ...owner, ...waitpoint });
+        const read = await backend.readWaitpointToken({ executionId, waitpointId });
+        assert.deepEqual([waitpointToken.reveal(), read?.reveal()], [`k${n}:${digest}`, `k${n}:${digest}`]);
+      }
+    },
+  },
+  {
     name: 'an execution that waits for two people has no owner meanwhile, and goes on with its attempt when both have said so',
     async run(engine) {
       const { backend } = engine;

@@ -245,57 +245,15 @@ describe('readStream', () => {
   });
 });
 
-describe('the end of an attempt closes its stream', () => {
-  const ending = (how: (world: World) => void): StreamFrames => {
-    const world = new World({ retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 5 } } });
-    world.append();
-    how(world);
-    return world.frames();
-  };
-
-  it.each<[string, (world: World) => void]>([
-    ['attempt_success', (w) => w.run('completeExecution', { executionId: X, fence: FENCE })],
-    ['attempt_failure', (w) => w.run('failExecution', { executionId: X, fence: FENCE, failureReason: 'r' })],
-    [
-      'attempt_cancelled',
-      (w) => w.run('cancelExecution', { executionId: X, reason: 'r', source: 'operator_override' }),
-    ],
-    [
-      'lease_expired',
-      (w) => {
-        w.now += 30_000;
-        w.run('markLeaseExpiredIfDue', { executionId: X });
-      },
-    ],
-    [
-      'reclaimed',
-      (w) => {
-        w.run('revokeLease', { executionId: X, reason: 'r' });
-        w.claim(2);
-      },
-    ],
-  ])('with %s', (reason, how) => {
-    expect(ending(how)).toMatchObject({ isClosed: true, closedReason: reason });
-  });
-
-  it('but what only interrupts it leaves it open', () => {
-    for (const how of [
-      (w: World) => w.run('releaseLease', { executionId: X, fence: FENCE }),
-      (w: World) => w.run('delayExecution', { executionId: X, fence: FENCE, delayUntil: START + 9 }),
-      (w: World) => w.run('revokeLease', { executionId: X, reason: 'r' }),
-    ]) {
-      expect(ending(how)).toMatchObject({ isClosed: false, closedAt: undefined });
-    }
-  });
-
-  it('and one that had no frame is told as closed too', () => {
+describe('the end of an attempt', () => {
+  it('closes a stream that had no frame, too', () => {
     const world = new World();
     expect(world.frames().isClosed).toBe(false);
     world.run('completeExecution', { executionId: X, fence: FENCE });
     expect(world.frames()).toMatchObject({ isClosed: true, closedAt: undefined, frames: [] });
   });
 
-  it('and a purge removes all of them', () => {
+  it('is kept with its stream until a purge, which removes all of them', () => {
     const world = new World({ retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 0 } } });
     world.append();
     world.run('failExecution', { executionId: X, fence: FENCE, failureReason: 'r' });
@@ -313,25 +271,5 @@ describe('the end of an attempt closes its stream', () => {
     expect(world.types().slice(-3)).toEqual(['stream_removed', 'stream_removed', 'execution_purged']);
     expect(world.machine.partition.streams.size).toBe(0);
     expect(world.machine.partition.state.tables.stream.size).toBe(0);
-  });
-});
-
-describe('a wait that runs out of its time', () => {
-  it.each(['fail', 'cancel', 'expire'] as const)('closes the stream with that as its reason: %s', (timeoutBehavior) => {
-    const world = new World();
-    world.append();
-    world.run('suspendExecution', {
-      executionId: X,
-      fence: FENCE,
-      suspensionId: uuid(300),
-      waitpoints: [{ waitpointId: uuid(301), waitpointKey: 'wpk:k' }],
-      resumeCondition: { type: 'single', waitpointKey: 'wpk:k', matcher: { type: 'wildcard' } },
-      timeoutAt: world.now + 100,
-      timeoutBehavior,
-    });
-    expect(world.frames().isClosed).toBe(false);
-    world.now += 100;
-    world.run('expireSuspension', { executionId: X });
-    expect(world.frames()).toMatchObject({ isClosed: true, closedReason: 'suspension_timeout' });
   });
 });

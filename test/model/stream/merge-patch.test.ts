@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonFault, parseCanonical, parseObject, printed } from '../../../model/stream/canonical-json.js';
 import { merged } from '../../../model/stream/merge-patch.js';
+import { ROWS } from './merge-rows.js';
 
 const apply = (document: string, patch: string): string => printed(merged(parseObject(document), parseObject(patch)));
 
@@ -17,48 +18,6 @@ const faultOf = (text: string): string => {
 };
 
 const nested = (levels: number, inner = '1'): string => `${'{"a":'.repeat(levels)}${inner}${'}'.repeat(levels)}`;
-
-const ROWS: readonly (readonly [document: string, patch: string, expected: string])[] = [
-  ['{}', '{"b":1,"a":2}', '{"a":2,"b":1}'],
-  ['{"a":1,"b":2}', '{"a":null}', '{"b":2}'],
-  ['{"a":1}', '{"b":null}', '{"a":1}'],
-  ['{"a":1}', '{"a":null}', '{}'],
-  ['{"a":{"x":1,"y":2}}', '{"a":{"x":null,"z":3}}', '{"a":{"y":2,"z":3}}'],
-  ['{"a":{"x":1}}', '{"a":{}}', '{"a":{"x":1}}'],
-  ['{"a":5}', '{"a":{}}', '{"a":{}}'],
-  ['{}', '{"a":{}}', '{"a":{}}'],
-  ['{}', '{"a":{"b":{"c":null}}}', '{"a":{"b":{}}}'],
-  ['{"a":5}', '{"a":{"b":null}}', '{"a":{}}'],
-  ['{"a":[1,2]}', '{"a":{"b":1}}', '{"a":{"b":1}}'],
-  ['{"a":{"b":1}}', '{"a":[1]}', '{"a":[1]}'],
-  ['{"a":[1,2,3]}', '{"a":[9]}', '{"a":[9]}'],
-  ['{"a":[1]}', '{"a":[]}', '{"a":[]}'],
-  ['{"a":[]}', '{"b":1}', '{"a":[],"b":1}'],
-  ['{}', '{"a":[[],[[]],{}]}', '{"a":[[],[[]],{}]}'],
-  ['{}', '{"a":[1,null,{"b":null}]}', '{"a":[1,null,{"b":null}]}'],
-  ['{"a":1}', '{"a":"__ff_null__"}', '{"a":null}'],
-  ['{"a":{"b":1}}', '{"a":"__ff_null__"}', '{"a":null}'],
-  ['{"a":null}', '{"a":{"b":1}}', '{"a":{"b":1}}'],
-  ['{"a":null}', '{"a":null}', '{}'],
-  ['{"a":null}', '{"b":1}', '{"a":null,"b":1}'],
-  ['{}', '{"a":["__ff_null__",{"b":"__ff_null__"}]}', '{"a":[null,{"b":null}]}'],
-  ['{}', '{"a":"x__ff_null__"}', '{"a":"x__ff_null__"}'],
-  ['{}', '{"__ff_null__":1}', '{"__ff_null__":1}'],
-  ['{"a":1}', '{}', '{"a":1}'],
-  ['{}', '{"a":1,"a":2}', '{"a":2}'],
-  ['{}', '{"a":{"x":1},"a":{"y":2}}', '{"a":{"y":2}}'],
-  ['{}', '{"b":1,"10":2,"9":3,"":5}', '{"":5,"10":2,"9":3,"b":1}'],
-  ['{"__proto__":{"x":1}}', '{"__proto__":{"y":2}}', '{"__proto__":{"x":1,"y":2}}'],
-  ['{}', '{"a":1.0,"b":1e3,"c":-0,"d":1e21,"e":1e-7}', '{"a":1,"b":1000,"c":0,"d":1e+21,"e":1e-7}'],
-  ['{}', '{"a":1e20}', '{"a":100000000000000000000}'],
-  ['{}', '{"a":9007199254740991}', '{"a":9007199254740991}'],
-  ['{}', '{"a":1700000000000000}', '{"a":1700000000000000}'],
-  ['{}', '{"a":"\\/"}', '{"a":"/"}'],
-  ['{}', '{"a":"\\ud83d\\ude00"}', '{"a":"😀"}'],
-  ['{}', ' { "a" : [ 1 , { "c" : 2 , "b" : 1 } ] } ', '{"a":[1,{"b":1,"c":2}]}'],
-  ['{}', '{"\\n":1,"a":2,"\\u0000":3}', '{"\\u0000":3,"\\n":1,"a":2}'],
-  ['{}', '{"\u{1F600}":1,"\ue000":2}', '{"\ue000":2,"\u{1F600}":1}'],
-];
 
 describe('a merge patch', () => {
   it.each(ROWS)('%s, patched by %s, is %s', (document, patch, expected) => {
