@@ -18,14 +18,39 @@ afterEach(async () => {
   a = folder = undefined;
 });
 
-const BACKENDS = {
+const newPrefix = (): string => `waiting-${randomUUID()}:`;
+
+const BACKENDS: Record<'memory' | 'embedded' | 'valkey', (prefix?: string) => Promise<Backend>> = {
   memory: async () => memory(),
   embedded: async () => embedded({ path: (folder = await mkdtemp(join(tmpdir(), 'waiting-'))) }),
-  valkey: async () =>
-    valkey({ url: (await sharedValkey()).url, prefix: `waiting-${randomUUID()}:`, partitions: { count: 2 } }),
-} satisfies Record<string, () => Promise<Backend>>;
+  valkey: async (prefix = newPrefix()) => valkey({ url: (await sharedValkey()).url, prefix, partitions: { count: 2 } }),
+};
 
 describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('%s', (name) => {
+  it('a process without tasks, in another namespace, delivers a signal by its envelope', async () => {
+    const prefix = newPrefix();
+    const backend = await BACKENDS[name](prefix);
+    a = app({ backend, namespace: 'shop' });
+    await a.signals.rotateKey({ kid: 'k1', secret: new Uint8Array(32).fill(1) });
+    let handOut: (envelope: string) => void = () => {};
+    const envelope = new Promise<string>((resolve) => (handOut = resolve));
+    const task = a.task('t', async ({ waitpoint }: TaskContext) => {
+      const payment = await waitpoint('payment', { timeout: '1m' });
+      handOut(payment.envelope().reveal());
+      return payment.wait();
+    });
+    await a.worker();
+    const run = await task.run(undefined);
+    // A server is reached over a connection of its own.
+    const other = name === 'valkey' ? await BACKENDS.valkey(prefix) : backend;
+    const bank = app({ backend: other, namespace: 'bank', closeBackend: other !== backend });
+    expect(await bank.signals.deliver(await envelope, { cents: 5 }, { from: 'bank' })).toMatchObject({
+      effect: expect.stringMatching(/^(kept|taken)$/),
+    });
+    await bank.close();
+    expect(await run.result({ timeout: '20s' })).toEqual({ cents: 5 });
+  });
+
   it('a handler sleeps, loses its worker meanwhile, and goes on with another', async () => {
     a = app({ backend: await BACKENDS[name]() });
     const runs: number[] = [];
