@@ -34,9 +34,9 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('%s', (name) =
     await a.signals.rotateKey({ kid: 'k1', secret: new Uint8Array(32).fill(1) });
     let handOut: (envelope: string) => void = () => {};
     const envelope = new Promise<string>((resolve) => (handOut = resolve));
-    const task = a.task('t', async ({ waitpoint }: TaskContext) => {
+    const task = a.task('t', async ({ waitpoint, step }: TaskContext) => {
       const payment = await waitpoint('payment', { timeout: '1m' });
-      handOut(payment.envelope().reveal());
+      await step('mail', () => handOut(payment.envelope().reveal()));
       return payment.wait();
     });
     await a.worker();
