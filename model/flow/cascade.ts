@@ -4,6 +4,7 @@
  * recursion and no limit of depth. A call does a bounded part of the tasks and records the rest as walks, which
  * `applyDue` continues; no other code has to find them (spec 08 sections 5, 6 and 8; rulings 29 and 35).
  */
+import { present } from '../core/present.js';
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isRunnable, isTerminal } from '../execution/situation.js';
@@ -66,6 +67,7 @@ interface Step {
   /** The cursor after this step. */
   readonly cursor: string;
   readonly executionId: string;
+  /** Undefined for tasks that go through the members of a flow. */
   readonly edgeId?: string;
 }
 
@@ -123,7 +125,7 @@ function cancelTogether(context: CascadeContext, ahead: Ahead, most: number): nu
   const edges: { readonly edgeId: string }[] = [];
   for (let step = steps[first]; step !== undefined && ahead.at - first < most; step = steps[++ahead.at]) {
     const sibling = context.view.executions.get(step.executionId);
-    const edgeId = step.edgeId as string;
+    const edgeId = present(step.edgeId);
     if (sibling !== undefined && !isTerminal(sibling.situation)) {
       if (sibling.isParent || !hasOnlyEdge(context.view, step)) break;
       context.record(cancellationOf(sibling, siblingReason(group), now, retentionMs));
@@ -186,7 +188,7 @@ function runStep(context: CascadeContext, task: Task, step: Step): readonly Task
   if (execution === undefined || flow === undefined) return [];
   switch (task.kind) {
     case 'resolve':
-      return resolveEdge(context, flow, task.about, execution, step.edgeId as string);
+      return resolveEdge(context, flow, task.about, execution, present(step.edgeId));
     case 'siblings': {
       if (isTerminal(execution.situation)) return [];
       return cancelSibling(context, flow, execution, task.about, step);
@@ -197,6 +199,10 @@ function runStep(context: CascadeContext, task: Task, step: Step): readonly Task
       return evaluate(context, flow, execution);
   }
 }
+
+/** A member that the call has read before. */
+const memberNamed = ({ view }: CascadeContext, executionId: string): ReadonlyExecution =>
+  present(view.executions.get(executionId));
 
 /** Whether a parent ended badly, so its children are no longer needed. */
 function hasOrphaned({ isParent, situation }: ReadonlyExecution): boolean {
@@ -251,11 +257,11 @@ function resolveEdge(
 
 /** Resumes a parent whose suspension also waits for children: once enough have ended, or one did not complete. */
 function wake(context: CascadeContext, flow: ReadonlyFlow, parentId: string, bucket: Bucket): readonly Task[] {
-  const parent = context.view.executions.get(parentId) as ReadonlyExecution;
+  const parent = memberNamed(context, parentId);
   const { awaitedChildren = 0, resumeDelayMs = 0 } = suspensionIn(parent) ?? {};
   if (awaitedChildren === 0 || (bucket === 'succeeded' && parent.endedChildren < awaitedChildren)) return [];
   context.record(resumption(parentId, context.now, resumeDelayMs, { trigger: 'children' }));
-  const resumed = context.view.executions.get(parentId) as ReadonlyExecution;
+  const resumed = memberNamed(context, parentId);
   return owesCancel(flow, resumed) ? cancel(context, resumed, flow.cancelReason) : [];
 }
 
@@ -280,7 +286,7 @@ export function resolveNewEdge(
 
 /** Decides the group of a member, if it can be decided. */
 function decide(context: CascadeContext, flow: ReadonlyFlow, executionId: string): readonly Task[] {
-  const execution = context.view.executions.get(executionId) as ReadonlyExecution;
+  const execution = memberNamed(context, executionId);
   const groupOutcome = decisionOf(execution, flow);
   if (groupOutcome === undefined) return [];
   context.record({ type: 'edge_group_fired', executionId, at: context.now, groupOutcome });
@@ -323,7 +329,7 @@ function evaluate(context: CascadeContext, flow: ReadonlyFlow, execution: Readon
 function cancel(context: CascadeContext, execution: ReadonlyExecution, reason: string): readonly Task[] {
   const { now, retentionMs } = context;
   context.record(cancellationOf(execution, reason, now, retentionMs));
-  return endsOf(context.view.executions.get(execution.executionId) as ReadonlyExecution);
+  return endsOf(memberNamed(context, execution.executionId));
 }
 
 /**
@@ -340,7 +346,7 @@ function cancelSibling(
   const tasks = cancel(context, execution, siblingReason(context.view.executions.get(group)));
   const downstream = context.view.executions.get(group);
   if (!hasOnlyEdge(context.view, step) || downstream === undefined) return tasks;
-  return [...tasks.slice(0, -1), ...resolveEdge(context, flow, step.executionId, downstream, step.edgeId as string)];
+  return [...tasks.slice(0, -1), ...resolveEdge(context, flow, step.executionId, downstream, present(step.edgeId))];
 }
 
 /** Cancels a member that its flow or a group no longer needs. */
@@ -371,13 +377,13 @@ function skip(context: CascadeContext, execution: ReadonlyExecution): readonly T
 /** Tasks after the end of a member: its children end if it ended badly, and its downstream members are informed. */
 export function endsOf(execution: ReadonlyExecution): readonly Task[] {
   const { executionId: about, flow } = execution;
-  const orphans: Task[] = hasOrphaned(execution) ? [{ kind: 'siblings', flow: flow as string, about, cursor: '' }] : [];
+  const orphans: Task[] = hasOrphaned(execution) ? [{ kind: 'siblings', flow: present(flow), about, cursor: '' }] : [];
   return [...orphans, endOf(execution)];
 }
 
 /** The task that informs the downstream members of an end. */
 export function endOf({ executionId, flow }: ReadonlyExecution): Task {
-  return { kind: 'resolve', flow: flow as string, about: executionId, cursor: '' };
+  return { kind: 'resolve', flow: present(flow), about: executionId, cursor: '' };
 }
 
 /** The id of a walk: at most one of each kind per execution or flow. */

@@ -83,7 +83,7 @@ function readGranted(answer: AnswerReader, { executionId }: IssueArgs): Granted 
     executionId,
     partition: answer.partition,
     grantId: uuidOf(answer.text()),
-    claimKind: CLAIM_KIND_OF.get(answer.text()) as Granted['claimKind'],
+    claimKind: present(CLAIM_KIND_OF.get(answer.text())),
     laneId: answer.text(),
     expiresAt: answer.number(),
   };

@@ -33,13 +33,13 @@ export const FENCE_REJECTIONS = [
 /** The refusals of calls by an owner at work. */
 export const WORK_REJECTIONS = [...FENCE_REJECTIONS, 'attempt_timed_out', 'execution_deadline_passed'] as const;
 
+const isFull = (fence: Fence | undefined): fence is FullFence =>
+  fence?.leaseId !== undefined && fence.leaseEpoch !== undefined && fence.attemptId !== undefined;
+
 function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
-  if (fence === undefined) return 'none';
-  const members =
-    Number(fence.leaseId !== undefined) +
-    Number(fence.leaseEpoch !== undefined) +
-    Number(fence.attemptId !== undefined);
-  return members === 0 ? 'none' : members === 3 ? 'full' : 'partial';
+  if (isFull(fence)) return 'full';
+  const isEmpty = fence?.leaseId === undefined && fence?.leaseEpoch === undefined && fence?.attemptId === undefined;
+  return isEmpty ? 'none' : 'partial';
 }
 
 /** Refuses a caller with an incomplete fence, or without a fence and without an operator's authority. */
@@ -62,7 +62,7 @@ export function ownershipVerdict(
   if (claimant.attemptIndex !== undefined && claimant.attemptIndex !== execution.totalAttemptCount - 1) {
     return reject('stale_lease');
   }
-  if (fencePresence(claimant.fence) === 'full' && !holdsLease(execution, claimant.fence as FullFence)) {
+  if (isFull(claimant.fence) && !holdsLease(execution, claimant.fence)) {
     return reject('stale_lease');
   }
   return undefined;

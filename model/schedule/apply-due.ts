@@ -187,7 +187,7 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
   for (let i = 0; i + 1 < pairs.length; i += 2) {
     expired.push({
       executionId: executionIdIn(partition, present(pairs[i])),
-      expireReason: pairs[i + 1] as AppliedOutcome['expired'][number]['expireReason'],
+      expireReason: present(pairs[i + 1]) as AppliedOutcome['expired'][number]['expireReason'],
     });
   }
   const behaviors = answer.texts();
@@ -195,7 +195,7 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
   for (let i = 0; i + 1 < behaviors.length; i += 2) {
     suspensionsTimedOut.push({
       executionId: executionIdIn(partition, present(behaviors[i])),
-      behaviorApplied: behaviors[i + 1] as TimeoutBehavior,
+      behaviorApplied: present(behaviors[i + 1]) as TimeoutBehavior,
     });
   }
   const tally = answer.texts();

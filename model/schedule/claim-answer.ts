@@ -1,6 +1,7 @@
 /** Decodes the server's answer to a claim: stored facets, and what the claim changed. */
 import { factReader } from '../core/codec.js';
 import { present } from '../core/present.js';
+import { keysOf } from '../core/tables.js';
 import type { AnswerReader } from '../core/wire-form.js';
 import { executionFacts } from '../execution/facts.js';
 import { executionIdIn } from '../ids.js';
@@ -21,8 +22,8 @@ const epochIn = factReader(executionFacts.fence, 'currentLeaseEpoch');
 const leaseIn = factReader(executionFacts.fence, 'currentLeaseId');
 const attemptIn = factReader(executionFacts.fence, 'currentAttemptId');
 
-const wordsOf = (letters: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
-  new Map(Object.entries(letters).map(([word, letter]) => [letter, word]));
+const wordsOf = <Word extends string>(letters: Readonly<Record<Word, string>>): ReadonlyMap<string, Word> =>
+  new Map(keysOf(letters).map((word) => [letters[word], word]));
 /** Kinds of claims by their letters. */
 export const CLAIM_KIND_OF = wordsOf(CLAIM_KINDS);
 const TYPE_OF = wordsOf(ATTEMPT_TYPES);
@@ -74,8 +75,8 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   const attemptTimeoutRemainingMs = answer.optionalNumber();
   const executionDeadlineAt = deadlineIn(answer.text());
   const tags = answer.text();
-  const claimKind = CLAIM_KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
-  const attemptType = (TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType'];
+  const claimKind = present(CLAIM_KIND_OF.get(how.slice(0, 1)));
+  const attemptType = TYPE_OF.get(how.slice(1)) ?? 'initial';
   return {
     executionId,
     leaseId: present(leaseIn(fence)),

@@ -2,6 +2,7 @@
  * JSON merge patch (RFC 7396) with a sentinel for null values: spec 07 section 4.1. The Lua twin, which merges texts,
  * is `lua/stream/merge.lua`.
  */
+import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import { isMembers, SENTINEL_TEXT, type Members, type Node } from './canonical-json.js';
 
@@ -9,11 +10,11 @@ const NONE: Members = [];
 
 /** The document after a patch. */
 export function merged(document: Members, patch: Members): Members {
-  const result: [string, Node][] = [];
+  const result: Members[number][] = [];
   let next = 0;
   for (const [key, value] of patch) {
     for (; next < document.length; next++) {
-      const member = document[next] as [string, Node];
+      const member = present(document[next]);
       if (compareBytes(member[0], key) >= 0) break;
       result.push(member);
     }

@@ -112,7 +112,7 @@ export const nodeCountOf = (condition: ResumeCondition): number => nodesOf(condi
 function parse(condition: string): Node[] {
   return condition.split('\n').map((line) => {
     const [type, parent, n, name = '', ...keys] = line.split('\t');
-    return { type: type as Node['type'], parent: Number(parent), n: Number(n), name, keys };
+    return { type: present(type) as Node['type'], parent: Number(parent), n: Number(n), name, keys };
   });
 }
 

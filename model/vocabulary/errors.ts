@@ -155,8 +155,9 @@ const MEANINGS: ReadonlyMap<string, ErrorMeaning> = new Map(
 /** The meaning of a code; undefined when neither the contract nor this version has it. */
 export function meaningOfCode(code: string): ErrorMeaning | undefined {
   const known = MEANINGS.get(code);
-  if (known !== undefined || !Object.hasOwn(OURS, code)) return known;
-  const { family, retryable, hint } = OURS[code] as (typeof OURS)[string];
+  const own = Object.hasOwn(OURS, code) ? OURS[code] : undefined;
+  if (known !== undefined || own === undefined) return known;
+  const { family, retryable, hint } = own;
   const errorClass = family === 'bug' ? 'bug' : retryable ? 'retryable' : 'terminal';
   return { family, errorClass, idempotent: false, hint };
 }

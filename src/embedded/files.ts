@@ -41,8 +41,8 @@ export function filesOf(names: readonly string[]): {
 } {
   const files = { journal: [] as number[], snapshot: [] as number[], unfinished: [] as string[] };
   for (const name of names) {
-    const match = NAME.exec(name);
-    if (match !== null) files[match[2] as FileKind].push(Number(match[1]));
+    const [, number, kind] = NAME.exec(name) ?? [];
+    if (kind === 'journal' || kind === 'snapshot') files[kind].push(Number(number));
     else if (name.endsWith(UNFINISHED) && NAME.test(name.slice(0, -UNFINISHED.length))) files.unfinished.push(name);
   }
   files.journal.sort((a, b) => a - b);

@@ -2,10 +2,11 @@
 import { InvalidDefinitionError } from './errors.js';
 import { shown } from './shown.js';
 
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const UNIT_MS: ReadonlyMap<string | undefined, number> = new Map(Object.entries(UNITS_MS));
 
 /** `ms`, `s`, `m`, `h` or `d` (24 hours). */
-export type DurationUnit = keyof typeof UNIT_MS;
+export type DurationUnit = keyof typeof UNITS_MS;
 
 /** A number of milliseconds, or a number and its unit: `250`, `'250ms'`, `'30s'`, `'5m'`, `'1.5h'`, `'7d'`. */
 export type Duration = number | `${number}${DurationUnit}`;
@@ -19,12 +20,7 @@ const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
  */
 export function durationMs(duration: Duration): number {
   const [, amount, unit] = typeof duration === 'string' ? (PATTERN.exec(duration) ?? []) : [];
-  const ms =
-    typeof duration === 'number'
-      ? duration
-      : amount === undefined
-        ? NaN
-        : Number(amount) * UNIT_MS[unit as DurationUnit];
+  const ms = typeof duration === 'number' ? duration : Number(amount) * (UNIT_MS.get(unit) ?? NaN);
   const whole = Math.round(ms);
   if (!Number.isSafeInteger(whole) || ms < 0) {
     throw new InvalidDefinitionError(

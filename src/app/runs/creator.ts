@@ -1,8 +1,9 @@
 /** Creates executions: chooses the partition, builds the arguments, and creates many executions in few calls. */
 import { partitionOfExecution } from '../../../model/ids.js';
+import { present } from '../../../model/core/present.js';
 import type { EngineError } from '../../../model/errors.js';
-import type { ArgsOf, Command, OutcomeOf } from '../../../model/machine.js';
-import type { Backend, CommandResult } from '../../backend/backend.js';
+import type { ArgsOf, OutcomeOf } from '../../../model/machine.js';
+import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { Placer } from '../../engine/placer.js';
 import { withRetries } from '../../engine/retry.js';
@@ -85,10 +86,10 @@ export class Creator {
     // Creations that failed with a temporary fault are retried, whatever the outcome of the others in their call.
     await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
       const tried = chunk.filter((creation) => !outcomes.has(creation));
-      const results = await this.backend.execute(tried.map(({ args }): Command => ({ name: 'createExecution', args })));
+      const results = await this.backend.execute(tried.map(({ args }) => ({ name: 'createExecution' as const, args })));
       const faults: EngineError[] = [];
       tried.forEach((creation, index) => {
-        const result = results[index] as CommandResult<'createExecution'>;
+        const result = present(results[index]);
         if (result.ok) outcomes.set(creation, result.outcome);
         else faults.push(result.error);
       });
