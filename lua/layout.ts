@@ -349,7 +349,22 @@ export const MAX_DROPPED_MEMBERS = 100;
 export const MAX_SNAPSHOT_TEXTS = 10_000;
 
 /** Fields of the header. */
-export const HEADER_FIELDS = { position: 'p', applier: 'a' } as const;
+export const HEADER_FIELDS = {
+  position: 'p',
+  applier: 'a',
+  /** Changes with every call that broke off; absent when a verification has repaired what they left. */
+  broken: 'b',
+  /** The process that verifies the partition because of it, and until when. */
+  mender: 'm',
+  /** Number of corrections of counts. */
+  corrections: 'c',
+} as const;
+
+/** Ends the words of an error of a call that broke off: the partition is marked, or could not be marked. */
+export const BROKE_OFF = ' [broke off]';
+export const BROKE_OFF_UNMARKED = ' [broke off unmarked]';
+/** Among the names of records that a pass over due work has set aside: calls broke off in the partition. */
+export const HAS_BROKEN = 'broken_off';
 
 /** Prefixes of the members of the timers index, by kind of entity; the id follows. */
 export const TIMER_KINDS: Readonly<Record<string, string>> = Object.fromEntries(

@@ -83,6 +83,9 @@ import {
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
   ADMIT,
+  BROKE_OFF,
+  BROKE_OFF_UNMARKED,
+  HAS_BROKEN,
   MAX_DROPPED_MEMBERS,
   MAX_LIVE,
   MAX_LOOKED_AT,
@@ -254,6 +257,9 @@ const LIMIT: Literals[string] = {
   max_looked_at: MAX_LOOKED_AT,
   max_snapshot_texts: MAX_SNAPSHOT_TEXTS,
   max_dropped_members: MAX_DROPPED_MEMBERS,
+  broke_off: BROKE_OFF,
+  broke_off_unmarked: BROKE_OFF_UNMARKED,
+  has_broken: HAS_BROKEN,
 };
 
 /** The constants of model/ and of the layout, by their names in the Lua. */

@@ -30,15 +30,6 @@ local function settle_and_tell(call)
   if call.marks then ff.announce_log(call) end
 end
 
--- If the server refuses a command midway, the log can have entries that the header does not include: the next call then
--- reads the end of the log.
-local function close(call)
-  local ran, why = pcall(settle_and_tell, call)
-  if ran then return end
-  ff.forget_header(call)
-  error(type(why) == 'table' and why or { err = tostring(why) })
-end
-
 local function handler_of(handlers, name)
   return handlers[name] or error({ err = 'ERR flowfabric: no such operation: ' .. tostring(name) })
 end
@@ -47,10 +38,15 @@ end
 -- commands are left; how many of the call are answered; and whether the caller has to send the rest again. After a
 -- command fails, the group continues from here.
 local group, next_at, left, answered, is_cut = false, 0, 0, 0, false
+-- Whether a command is being carried out: an error then leaves it half written.
+local is_applying = false
 
 -- Carries out a decision, and returns the answer.
 local function carry_out(call, reply, apply, ...)
-  if apply then apply(call, ...) end
+  if apply then
+    is_applying = true
+    apply(call, ...)
+  end
   return reply
 end
 
@@ -73,6 +69,7 @@ local function run_commands(call, argv, replies, shape, heading)
       reply = carry_out(call, decide(call, unpack(argv, at, next_at - 1)))
     end
     if call.ended_owners then ff.return_admissions(call) end
+    is_applying = false
     replies[answered] = reply
     if reply == LIMIT.not_staged then
       is_cut = true
@@ -165,6 +162,10 @@ local function run_group(call, argv, replies)
     local ran, why = pcall(run_commands, call, argv, replies, shape, heading)
     if not ran then
       -- It may have failed in the middle of several changes.
+      if is_applying then
+        why = ff.break_off(call, why)
+        is_applying = false
+      end
       ff.settle_later(false)
       ff.leave_members_in_hand(call)
       call.records_steps = false
@@ -178,15 +179,21 @@ local function run_group(call, argv, replies)
   ff.leave_members_in_hand(call)
 end
 
+local function run_groups(call, argv, replies)
+  local last = #argv
+  while next_at <= last and not is_cut do run_group(call, argv, replies) end
+  settle_and_tell(call)
+end
+
 -- ARGV: what `ff.open_call` takes, then groups.
 local function execute(keys, argv)
   local call, at = ff.open_call(keys, argv)
   local replies = {}
-  local last = #argv
-  call.gathers = last - at > LIMIT.gather_from_arguments
-  next_at, answered, is_cut = at, 0, false
-  while next_at <= last and not is_cut do run_group(call, argv, replies) end
-  close(call)
+  call.gathers = #argv - at > LIMIT.gather_from_arguments
+  next_at, answered, is_cut, is_applying = at, 0, false, false
+  local ran, why = pcall(run_groups, call, argv, replies)
+  -- An error before the first command, such as an unknown signature, leaves nothing.
+  if not ran then error(answered > 0 and ff.break_off(call, why) or why) end
   if call.set_aside then replies[answered + 1] = call.set_aside end
   return replies
 end
@@ -241,6 +248,12 @@ server.register_function({
   flags = { 'no-writes' },
 })
 
+local function verify(call, argv, at)
+  local answer = ff.verify_step(call, unpack(argv, at))
+  settle_and_tell(call)
+  return answer
+end
+
 -- A step of `verifyPartition` (lua/partition/verify.lua). ARGV: what `ff.open_call` takes, then the name of the step
 -- and its arguments. Answers the result of the step, and the names of records that it has set aside.
 server.register_function({
@@ -252,8 +265,8 @@ server.register_function({
     if argv[at] == 'types' then return { ff.mend_types(keys, argv, at + 1) } end
     local call = ff.open_call(keys, argv)
     ff.forget_header(call)
-    local answer = ff.verify_step(call, unpack(argv, at))
-    close(call)
+    local ran, answer = pcall(verify, call, argv, at)
+    if not ran then error(ff.break_off_step(call, answer)) end
     return { answer, call.set_aside or nil }
   end,
   flags = { 'allow-oom' },

@@ -11,6 +11,11 @@ local function is_refusal(words)
   return false
 end
 
+-- Whether an error is a refusal.
+function ff.is_refused(why)
+  return is_refusal(type(why) == 'table' and why.err or tostring(why))
+end
+
 -- Makes `guarded` from `run`: it runs a command, answers its result, and raises a refusal of the server.
 function ff.guard(run)
   return function(...)

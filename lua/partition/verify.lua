@@ -185,6 +185,12 @@ function steps.leading(...) return ff.verify_leading(...) end
 -- See lua/step/verify.lua.
 function steps.values(...) return ff.verify_values(...) end
 
+-- See lua/partition/broken-off.lua.
+function steps.broken(...) return ff.mark_of(...) end
+function steps.take_over(...) return ff.take_over(...) end
+function steps.mark(...) return ff.mark_later(...) end
+function steps.mended(...) return ff.clear_mark(...) end
+
 -- Slot, first index, count. Answers ids.
 function steps.slot(call, at, from, count)
   return command('LRANGE', call.base .. KEY.slot .. at, from, from + count - 1)
@@ -269,10 +275,14 @@ function steps.changed(call, position, count)
   return { last, ids, is_whole and '1' or '' }
 end
 
+local function corrections_of(call)
+  return command('HGET', call.header_key, HEADER.corrections) or '0'
+end
+
 -- A position of the log, the most entries after it, and flows; no flows mean all lanes. Answers nothing when there are
 -- more entries, or some are missing; otherwise the current position, rows of the executions of these entries, ids of
--- those that no longer exist, the counts of these flows, or of every lane, and `1` when an execution is in quarantine:
--- all at the same moment.
+-- those that no longer exist, the counts of these flows, or of every lane, `1` when an execution is in quarantine, and
+-- the number of corrections so far: all at the same moment.
 function steps.recount(call, position, most, ...)
   local entries, is_whole = entries_behind(call, position, most + 1)
   if not is_whole or #entries > tonumber(most) then return false end
@@ -293,18 +303,20 @@ function steps.recount(call, position, most, ...)
     counts[i] = { names[i], command('HGETALL', call.base .. KEY.counts .. names[i]) }
   end
   local is_aside = ff.is_execution_aside(call)
-  return { ff.digits(call.sequence), rows, gone, counts, is_aside and '1' or '' }
+  return { ff.digits(call.sequence), rows, gone, counts, is_aside and '1' or '', corrections_of(call) }
 end
 
--- Lanes, letters of situations, and numbers: the correction of a count (`add`), or the count that replaces an
--- unreadable one (`set`).
-function steps.correct(call, ...)
+-- The number of corrections so far; then lanes, letters of situations, and numbers: the correction of a count (`add`),
+-- or the count that replaces an unreadable one (`set`). Answers the new number of corrections, or nothing when another
+-- verification has corrected counts meanwhile: both would add the same.
+function steps.correct(call, corrections, ...)
+  if corrections_of(call) ~= corrections then return '' end
   local parts = { ... }
   for i = 1, #parts, 4 do
     local key, letter, number = call.base .. KEY.counts .. parts[i], parts[i + 1], parts[i + 2]
     if parts[i + 3] == 'set' then command('HSET', key, letter, number) else command('HINCRBY', key, letter, number) end
   end
-  return #parts / 4
+  return ff.digits(command('HINCRBY', call.header_key, HEADER.corrections, 1))
 end
 
 -- Flows with correct counts. Marks a flow as finished if its wrong counts hid that; not while an execution is set aside,

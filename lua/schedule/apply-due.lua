@@ -212,7 +212,9 @@ local function reply_of(steps, broken)
 end
 
 function ff.decide.apply_due(call, limit, jitter, owner)
-  local applier = command('HGET', call.header_key, HEADER.applier)
+  local header = command('HMGET', call.header_key, HEADER.applier, HEADER.broken)
+  local applier = header[1]
+  if header[2] then ff.tell_broken(call) end
   if applier then
     local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
     -- A time further ahead was written before the clock stepped back.

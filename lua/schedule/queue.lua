@@ -125,7 +125,8 @@ end
 local function settle_queue(call, queue)
   if queue.has_left and not queue.stays and command('EXISTS', queue.key) == 0 then return close_queue(call, queue) end
   if not queue.new_score then return end
-  if not queue.first_score then open_queue(call, queue) end
+  -- Metered queues are found by their list only, so new work enters them there even if they had work.
+  if not queue.first_score or ff.meters_of(queue.needs) then open_queue(call, queue) end
   local priority, id = ff.new_first(queue)
   if priority == nil or ff.is_silent(call, queue.lane_id) then return end
   ff.announce_work(call, queue.lane_id, queue.name, priority or ff.priority_of(call, id))

@@ -1,4 +1,5 @@
 /** The Valkey backend: every operation is one function call on one partition. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Decision } from '../../model/core/operation.js';
 import type { EngineError } from '../../model/errors.js';
 import { hasPartition, partitionsOf, type Family } from '../../model/families.js';
@@ -29,6 +30,7 @@ import type { DeploymentRecord } from './boot/deployment.js';
 import type { Client } from './connection/clients.js';
 import { callFunction } from './connection/function-call.js';
 import { inOneWrite, nodeOf, primariesOf } from './connection/clients.js';
+import { BrokeOff } from './connection/faults.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
@@ -36,13 +38,14 @@ import { addsToStore, bytesOf, Coalescer, type Arrival } from './coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { runInParts } from './large-batches.js';
 import { LongBytes } from './long-bytes.js';
+import { Mending, type Verified } from './mending.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { FETCHES } from './reads.js';
 import { listOf, numberOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { Transfers, type TransferClient } from './transfers.js';
 import { Verification } from './verify.js';
-import { CallWriter, decodeReply, isNotStaged, takeSetAside, type Stage, type WireArgument } from './wire.js';
+import { CallWriter, decodeReply, isNotStaged, takeAside, type Stage, type WireArgument } from './wire.js';
 
 /** The clock of a test build, which sends the time with every call. */
 export interface TestClock {
@@ -88,6 +91,12 @@ const MAX_READS = 3;
 /** Partitions that get changed settings concurrently. */
 const TOLD_AT_ONCE = 64;
 
+/** Whether a pass over due work is among the commands, which tells whether calls broke off. */
+const tellsOfBreaks = ({ name }: ParsedCommand): boolean => name === 'applyDue';
+
+/** Longest rest between two steps of a verification that nobody waits for, ms. */
+const MAX_REST_MS = 100;
+
 export class ValkeyBackend {
   readonly label = 'valkey';
   private readonly functionExecute: string;
@@ -101,6 +110,7 @@ export class ValkeyBackend {
   private readonly attempts: CallRetrier;
   private readonly transfers: Transfers;
   private readonly longBytes: LongBytes;
+  private readonly mending: Mending;
   private closed = false;
   private readonly inUse: PartitionsInUse;
   private readonly noting = new Map<Family, Promise<void>>();
@@ -129,6 +139,12 @@ export class ValkeyBackend {
       nodeOf: (key) => nodeOf(this.client, key),
     });
     this.longBytes = new LongBytes(prefix, this.transfers);
+    this.mending = new Mending({
+      canVerify: () => connection.rights.canList,
+      step: (partition, ...words) => this.verifyStep(partition, words).then(([reply = null]) => reply),
+      verify: (partition) => this.verify(partition, true),
+      tell: (notice) => connection.tell(notice),
+    });
     this.library = library(kind);
     const { functionPrefix } = this.library;
     this.functionExecute = `${functionPrefix}execute`;
@@ -259,17 +275,31 @@ export class ValkeyBackend {
   }
 
   async verifyPartition(args: unknown): Promise<VerifyReport> {
-    const partition = this.checked(parsePartitionArgs('verifyPartition', args));
-    const setAside = new Set<string>();
-    const step = async (name: string, ...more: readonly string[]): Promise<WireReply> => {
-      const argv = [...this.header(), name, ...more];
-      const reply = await this.call(this.functionVerify, this.declaredKeys(partition), argv, this.attempts.fromNow());
-      const replies = [...listOf(reply)];
-      for (const entity of takeSetAside(replies, partition)) setAside.add(entity);
+    const { report } = await this.verify(this.checked(parsePartitionArgs('verifyPartition', args)), false);
+    return report;
+  }
+
+  /** Runs a step of a verification. @returns its replies: a result, and what was set aside */
+  private async verifyStep(partition: string, words: readonly string[]): Promise<WireReply[]> {
+    const argv = [...this.header(), ...words];
+    const reply = await this.call(this.functionVerify, this.declaredKeys(partition), argv, this.attempts.fromNow());
+    return [...listOf(reply)];
+  }
+
+  /** Verifies a partition. @param rests whether it leaves the server as much time as it takes */
+  private async verify(partition: string, rests: boolean): Promise<Verified> {
+    const found = new Set<string>();
+    const step = async (...words: readonly string[]): Promise<WireReply> => {
+      const begun = performance.now();
+      const replies = await this.verifyStep(partition, words);
+      for (const entity of takeAside(replies, partition).setAside) found.add(entity);
+      if (rests) await sleep(Math.min(performance.now() - begun, MAX_REST_MS));
       return replies[0] ?? null;
     };
-    const report = await new Verification({ keys: () => this.keysOf(partition), step }).run();
-    return { ...report, setAside: [...setAside] };
+    const mark = textOf(await step('broken'));
+    const verified = await new Verification({ keys: () => this.keysOf(partition), step }).run();
+    const wasMended = mark !== '' && verified.countsVerified && numberOf(await step('mended', mark)) === 1;
+    return { report: { ...verified, setAside: [...found] }, wasMended };
   }
 
   /** Names of the keys of a partition without their common prefix, page by page. */
@@ -353,6 +383,7 @@ export class ValkeyBackend {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.mending.close();
     this.connection.close();
   }
 
@@ -389,9 +420,12 @@ export class ValkeyBackend {
     try {
       replies = (await this.call(name, keys, argv, this.attempts.fromNow(), staging)) as WireReply[];
     } catch (error) {
+      this.noteBreak(partition, error);
       return this.withoutCreations(partition, commands, stagedFromBytes, error as EngineError);
     }
-    const setAside = takeSetAside(replies, partition);
+    const { setAside, hasBroken } = takeAside(replies, partition);
+    if (hasBroken) this.mending.found(partition);
+    else if (this.mending.knows(partition) && commands.some(tellsOfBreaks)) this.mending.forget(partition);
     if (setAside.length > 0) this.connection.tell(new SetAsideError(partition, setAside));
     const answers: Answer[] = [];
     for (const reply of replies) {
@@ -445,8 +479,13 @@ export class ValkeyBackend {
     try {
       return decodeReply(name, args as unknown as Record<string, unknown>, reply, partition);
     } catch (error) {
+      this.noteBreak(partition, error);
       return faulty(this.attempts.faultOf(error));
     }
+  }
+
+  private noteBreak(partition: string, error: unknown): void {
+    if (error instanceof BrokeOff) this.mending.brokeOff(partition, error);
   }
 
   private async fetch(

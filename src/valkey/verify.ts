@@ -4,7 +4,6 @@
  * Counts are compared atomically too: records that were read earlier are brought up to date from the log.
  */
 import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
-import { present } from '../../model/core/present.js';
 import { isShortId } from '../../model/short-id.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
@@ -31,6 +30,12 @@ const WHOLE = /^(0|-?[1-9]\d{0,14})$/;
 /** Counts are compared when at most this many log entries are unread; and the number of tries. */
 const MAX_BETWEEN = 200;
 const ROUNDS = 50;
+
+interface Correction {
+  readonly lane: string;
+  /** Lane, letter of the situation, number, and whether it is added or set. */
+  readonly words: readonly string[];
+}
 
 function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
@@ -303,12 +308,12 @@ export class Verification {
         if (!(await this.catchUp())) return false;
         continue;
       }
-      const [position, rows, gone, counts, isAside] = repliesOf(answer, 5);
+      const [position, rows, gone, counts, isAside, corrections] = repliesOf(answer, 6);
       this.position = numberOf(position);
       this.countRows(textsOf(rows));
       for (const id of textsOf(gone)) this.counted.delete(id);
-      await this.correct(listOf(counts), flows, textOf(isAside) === '1');
-      return true;
+      const wrong = this.wrongCounts(listOf(counts), flows, textOf(isAside) === '1');
+      if (await this.correct(wrong, textOf(corrections))) return true;
     }
     return false;
   }
@@ -328,11 +333,22 @@ export class Verification {
     return true;
   }
 
+  /** Corrects counts. False if another verification has corrected counts since they were read. */
+  private async correct(wrong: readonly Correction[], corrections: string): Promise<boolean> {
+    let known = corrections;
+    for (const some of chunksOf(wrong, AT_ONCE)) {
+      known = textOf(await this.link.step('correct', known, ...some.flatMap(({ words }) => words)));
+      if (known === '') return false;
+      for (const { lane } of some) this.find(KEYS.counts + lane, 'entries', 1);
+    }
+    return true;
+  }
+
   /**
-   * Corrects counts. Those that are too high stay while an execution is in quarantine: one that cannot be read is
+   * Corrections of counts. Those that are too high stay while an execution is in quarantine: one that cannot be read is
    * still counted, and without it the end of its flow would come too early.
    */
-  private async correct(counts: readonly WireReply[], flows: readonly string[], isAside: boolean): Promise<void> {
+  private wrongCounts(counts: readonly WireReply[], flows: readonly string[], isAside: boolean): Correction[] {
     const wanted = new Set(flows);
     const expected = new Map<string, number>();
     const add = (lane: string, letter: string, number: number): void => {
@@ -357,15 +373,11 @@ export class Verification {
       }
     }
     const isWrong = (number: number): boolean => number > 0 || (number < 0 && !isAside);
-    const wrong = [...expected].filter(([key, number]) => isWrong(number) || unreadable.has(key));
-    for (const some of chunksOf(wrong, AT_ONCE)) {
-      const parts = some.flatMap(([key, number]) => [
-        ...key.split('\t'),
-        String(number),
-        unreadable.has(key) ? 'set' : 'add',
-      ]);
-      await this.link.step('correct', ...parts);
-      for (const [key] of some) this.find(KEYS.counts + present(key.split('\t')[0]), 'entries', 1);
-    }
+    return [...expected]
+      .filter(([key, number]) => isWrong(number) || unreadable.has(key))
+      .map(([key, number]) => {
+        const [lane = '', letter = ''] = key.split('\t');
+        return { lane, words: [lane, letter, String(number), unreadable.has(key) ? 'set' : 'add'] };
+      });
   }
 }

@@ -11,7 +11,7 @@
  */
 import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
-import { BYTES_HERE, NOT_STAGED } from '../../lua/layout.js';
+import { BYTES_HERE, HAS_BROKEN, NOT_STAGED } from '../../lua/layout.js';
 import { SHAPES, type WirePart } from '../../lua/parameters.js';
 import { outcomeNumber, SIGNATURES } from '../../lua/signatures.js';
 import { fieldsOf, variantSchemasOf, type Field } from '../../model/core/kinds.js';
@@ -21,10 +21,9 @@ import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { entityNameIn } from '../../model/partition/quarantine.js';
 import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../model/machine.js';
-import { serverWords } from '../../model/safe-cause.js';
 import { isShortId, uuidOf } from '../../model/short-id.js';
 import type { Done } from './answers.js';
-import { codeOfWords } from './connection/faults.js';
+import { errorOfWords } from './connection/faults.js';
 import { ReplyReader } from './reply-reader.js';
 import { textOf, type AnswerPart, type WireReply } from './reply.js';
 
@@ -283,12 +282,24 @@ export function isNotStaged(reply: WireReply): boolean {
   return reply === NOT_STAGED;
 }
 
-/** Takes the names of records that a call has set aside, and no answer names, off the end of its replies. */
-export function takeSetAside(replies: WireReply[], partition: string): string[] {
+/** What a call tells behind its answers. */
+export interface Aside {
+  /** Names of records that it has set aside, and no answer names. */
+  readonly setAside: readonly string[];
+  /** Whether calls broke off in the partition; told by passes over due work. */
+  readonly hasBroken: boolean;
+}
+
+const NOTHING_ASIDE: Aside = { setAside: [], hasBroken: false };
+
+/** Takes what a call tells behind its answers off the end of its replies. */
+export function takeAside(replies: WireReply[], partition: string): Aside {
   const last = replies.at(-1);
-  if (!Array.isArray(last) || last[0] !== SET_ASIDE) return [];
+  if (!Array.isArray(last) || last[0] !== SET_ASIDE) return NOTHING_ASIDE;
   replies.pop();
-  return last.slice(1).map((name) => entityNameIn(partition, textOf(name)));
+  const names = last.slice(1).map((name) => textOf(name));
+  const setAside = names.filter((name) => name !== HAS_BROKEN).map((name) => entityNameIn(partition, name));
+  return { setAside, hasBroken: setAside.length < names.length };
 }
 
 /**
@@ -324,7 +335,7 @@ function faultInside(name: string, message: string): EngineError {
     return new EngineError('library_mismatch', `${name}: the library on the server has it in another form.`);
   const damage = DAMAGED.exec(message)?.[1];
   if (damage !== undefined) return new EngineError('corruption', `${name}: ${damage}.`);
-  return new EngineError(codeOfWords(message) ?? 'function_failed', `${name}: ${serverWords(message)}.`);
+  return errorOfWords(message, name);
 }
 
 /** Converts a short id to the form of the API; other texts are unchanged. */

@@ -2,6 +2,7 @@
  * Faults of servers and connections: the EngineError of each, and whether the call is retried within its time. A call
  * is retried only if it certainly did not run.
  */
+import { BROKE_OFF, BROKE_OFF_UNMARKED } from '../../../lua/layout.js';
 import { EngineError, type ErrorCode } from '../../../model/errors.js';
 import { CallLost, CallNotSent, NodeFault, reasonOf } from './node-faults.js';
 import {
@@ -82,9 +83,6 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 const faultIn = (words: string): ServerFault | undefined => SERVER_FAULTS.find(({ says }) => says.test(words));
 
 const serverFault = (error: unknown): ServerFault | undefined => faultIn(messageOf(error));
-
-/** The code for a message of the server inside a function; undefined for an unknown one. */
-export const codeOfWords = (words: string): ErrorCode | undefined => faultIn(words)?.code;
 
 export function isFunctionMissing(error: unknown): boolean {
   return isReply(error) && /function not found/i.test(error.message);
@@ -183,20 +181,41 @@ export function faultOf(error: unknown, node: string, connection?: unknown): Eng
   if (NOT_CONNECTED.test(messageOf(error))) return unreachable(node, connection ?? error);
   if (isCoded(error)) return unreachable(node, error);
   const isWords = isReply(error) || (error instanceof Error && error.constructor === Error);
-  if (isWords) return serverFaultOf(error as Error, node);
+  if (isWords) return errorOfWords((error as Error).message, `${node} answered`, { cause: error });
   // The client could not read a reply or a stored value.
   return new EngineError('corruption', `What ${node} answered does not decode.`, { cause: error });
 }
 
-/** Writes of a function before a command without a right are not undone. */
-const LEFT_HALF_DONE =
-  ' Once the user has this permission again, run `verifyPartition`: what the call had begun may be half done.';
+/** A call that broke off between two writes. The partition is verified because of it (src/valkey/mending.ts). */
+export class BrokeOff extends EngineError {
+  readonly #isMarked: boolean;
 
-/** The error for a message of the server, or of a function on it. */
-function serverFaultOf(error: Error, node: string): EngineError {
-  const code = serverFault(error)?.code ?? 'function_failed';
-  const left = /\bACL failure in script\b/.test(error.message) ? LEFT_HALF_DONE : '';
-  return new EngineError(code, `${node} answered: ${serverWords(error.message)}.${left}`, { cause: error });
+  constructor(code: ErrorCode, message: string, isMarked: boolean, options: { cause?: unknown } = {}) {
+    super(
+      code,
+      `${message} The call broke off halfway: what it had begun may be half done, and is repaired once the cause is gone.`,
+      options,
+    );
+    this.#isMarked = isMarked;
+  }
+
+  /** Whether the function could mark the partition. */
+  get isMarked(): boolean {
+    return this.#isMarked;
+  }
+}
+
+/**
+ * The error for words of the server, or of a function on it.
+ * @param who names who says it
+ */
+export function errorOfWords(words: string, who: string, options: { cause?: unknown } = {}): EngineError {
+  const suffix = [BROKE_OFF, BROKE_OFF_UNMARKED].find((each) => words.endsWith(each));
+  const said = suffix === undefined ? words : words.slice(0, -suffix.length);
+  const code = faultIn(said)?.code ?? 'function_failed';
+  const message = `${who}: ${serverWords(said)}.`;
+  if (suffix === undefined) return new EngineError(code, message, options);
+  return new BrokeOff(code, message, suffix === BROKE_OFF, options);
 }
 
 function unreachable(label: string, fault: unknown): EngineError {
