@@ -360,7 +360,7 @@ export const HEADER_FIELDS = {
   corrections: 'c',
 } as const;
 
-/** Ends the words of an error of a call that broke off: the partition is marked, or could not be marked. */
+/** Follows the words of an error of a call that broke off: the partition is marked, or could not be marked. */
 export const BROKE_OFF = ' [broke off]';
 export const BROKE_OFF_UNMARKED = ' [broke off unmarked]';
 /** Among the names of records that a pass over due work has set aside: calls broke off in the partition. */

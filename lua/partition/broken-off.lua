@@ -3,7 +3,7 @@
 -- due work, and some process verifies the partition then (src/valkey/mending.ts).
 
 -- Writes the mark. Either command may be the one that is refused. Answers whether it was written.
-local function mark(call)
+function ff.mark_broken(call)
   local written = attempted('HINCRBY', call.header_key, HEADER.broken, 1)
   if type(written) == 'table' then written = attempted('HSET', call.header_key, HEADER.broken, call.now_text) end
   return type(written) ~= 'table'
@@ -14,7 +14,7 @@ end
 function ff.break_off(call, why)
   ff.forget_header(call)
   local words = type(why) == 'table' and why.err or tostring(why)
-  return { err = words .. (mark(call) and LIMIT.broke_off or LIMIT.broke_off_unmarked) }
+  return { err = words .. (ff.mark_broken(call) and LIMIT.broke_off or LIMIT.broke_off_unmarked) }
 end
 
 -- The same for a step of a verification. An error about the data would be met again by the next one.
@@ -32,7 +32,7 @@ end
 
 -- The name of a process and a time in ms: reserves the partition for its verification. Answers the mark; empty if there
 -- is none, or if another process is at it.
-function ff.take_over(call, owner, for_ms)
+function ff.reserve_mending(call, owner, for_ms)
   local broken = command('HGET', call.header_key, HEADER.broken)
   if not broken then return '' end
   local mender = command('HGET', call.header_key, HEADER.mender)

@@ -1,6 +1,6 @@
 -- Number of executions of a lane in each situation; the twin of model/schedule/counts.ts. The changes of a call are
--- summed, and written when it ends: a number per lane and situation that changed. The counts are only shown, no
--- decision depends on them: a hash of another type stops nothing, and `verify_partition` reports it.
+-- summed, and written when it ends: a number per lane and situation that changed. A hash of another type stops nothing,
+-- and `verify_partition` reports it. Counts that the server refuses to write do not stop the call either.
 
 local last_naming, last_lane_id
 
@@ -54,13 +54,18 @@ function ff.live_moves(name)
   return live
 end
 
+local function change_count(call, key, letter, change)
+  local answer = attempted('HINCRBY', key, letter, change)
+  if type(answer) == 'table' and ff.is_refused(answer) and not ff.mark_broken(call) then error(answer) end
+end
+
 -- Writes what changed.
 function ff.settle_tallies(call)
   call.counted = false
   for lane_id, letters in pairs(sums) do
     local key = call.base .. KEY.counts .. lane_id
     for letter, change in pairs(letters) do
-      if change ~= 0 then attempted('HINCRBY', key, letter, change) end
+      if change ~= 0 then change_count(call, key, letter, change) end
       letters[letter] = nil
     end
     sums[lane_id], spare = nil, letters

@@ -5,6 +5,7 @@
  */
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend/backend.js';
+import { PartitionMended } from '../backend/mended.js';
 import { SetAsideError } from '../backend/set-aside.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
@@ -140,6 +141,7 @@ export class Connection {
 
   private noticed(notice: EngineError): void {
     const { log, onSetAside } = this.options;
+    if (notice instanceof PartitionMended) return log.info('A partition was repaired.', notice);
     if (!(notice instanceof SetAsideError)) return log.warn('The server needs attention.', notice);
     log.warn('Damaged records were found.', notice);
     onSetAside(notice);

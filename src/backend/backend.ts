@@ -211,7 +211,7 @@ export interface Backend extends OperationMethods, QueryMethods {
   /**
    * Rebuilds the indexes of a partition from its records, after damage: queues, timers, slots, lists, counts. It runs
    * in steps of a few milliseconds while other work continues; after an interruption, run it again. A lost log cannot
-   * be rebuilt; its readers get an error. On a server it needs the right to `SCAN` (`aclOf({ verify: true })`).
+   * be rebuilt; its readers get an error. On a server it needs the right to `SCAN`.
    * @throws EngineError `server_refused` without that right
    */
   verifyPartition(args: { readonly partition: string }): Promise<VerifyReport>;

@@ -41,8 +41,8 @@ export interface AclOptions {
   /** The same as in the options of `valkey()`: with `verify`, the user may not load the library. Default `load`. */
   readonly library?: LibraryMode;
   /**
-   * Lets the user run `verifyPartition`. It needs `SCAN`, which shows the names of all keys of the server. Default
-   * false.
+   * Lets the user verify partitions (`SCAN`), by which calls that broke off halfway are repaired, and which
+   * `verifyPartition` needs. It shows the names of all keys of the server, also those of other prefixes. Default true.
    */
   readonly verify?: boolean;
   /** Database, as in the URL; a database other than 0 needs one more right. Default 0. */
@@ -79,7 +79,7 @@ const ACL_OPTIONS: readonly string[] = ['prefix', 'cluster', 'user', 'library', 
 /** A misspelt option would grant other rights than those that were meant. */
 function checkAclOptions(options: AclOptions): void {
   checkOptionNames('aclOf()', options, ACL_OPTIONS);
-  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0, verify = false } = options;
+  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0, verify = true } = options;
   const check = (field: string, rule: string, holds: boolean): void => {
     if (!holds) throw new EngineError('invalid_input', `${field}: must be ${rule}.`, { detail: { field } });
   };
@@ -100,7 +100,7 @@ function checkAclOptions(options: AclOptions): void {
  */
 export function aclOf(options: AclOptions = {}): Acl {
   checkAclOptions(options);
-  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0, verify = false } = options;
+  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0, verify = true } = options;
   const prefix = parsePrefix(options.prefix);
   const commands = new Set<string>([
     ...library('production').commands,

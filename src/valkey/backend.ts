@@ -38,7 +38,7 @@ import { addsToStore, bytesOf, Coalescer, type Arrival } from './coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { runInParts } from './large-batches.js';
 import { LongBytes } from './long-bytes.js';
-import { Mending, type Verified } from './mending.js';
+import { Mending, type VerifyResult } from './mending.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { FETCHES } from './reads.js';
 import { listOf, numberOf, repliesOf, textOf, type WireReply } from './reply.js';
@@ -287,7 +287,7 @@ export class ValkeyBackend {
   }
 
   /** Verifies a partition. @param rests whether it leaves the server as much time as it takes */
-  private async verify(partition: string, rests: boolean): Promise<Verified> {
+  private async verify(partition: string, rests: boolean): Promise<VerifyResult> {
     const found = new Set<string>();
     const step = async (...words: readonly string[]): Promise<WireReply> => {
       const begun = performance.now();
@@ -296,9 +296,7 @@ export class ValkeyBackend {
       if (rests) await sleep(Math.min(performance.now() - begun, MAX_REST_MS));
       return replies[0] ?? null;
     };
-    const mark = textOf(await step('broken'));
-    const verified = await new Verification({ keys: () => this.keysOf(partition), step }).run();
-    const wasMended = mark !== '' && verified.countsVerified && numberOf(await step('mended', mark)) === 1;
+    const { wasMended, ...verified } = await new Verification({ keys: () => this.keysOf(partition), step }).run();
     return { report: { ...verified, setAside: [...found] }, wasMended };
   }
 

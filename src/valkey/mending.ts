@@ -11,7 +11,7 @@ import { PartitionMended } from '../backend/mended.js';
 import type { BrokeOff } from './connection/faults.js';
 import { textOf, type WireReply } from './reply.js';
 
-export interface Verified {
+export interface VerifyResult {
   readonly report: VerifyReport;
   /** Whether the partition had a mark, which was removed. */
   readonly wasMended: boolean;
@@ -23,7 +23,7 @@ export interface MendingOptions {
   /** Runs a step of a verification. */
   readonly step: (partition: string, name: string, ...args: readonly string[]) => Promise<WireReply>;
   /** Verifies a partition with rests between the steps. */
-  readonly verify: (partition: string) => Promise<Verified>;
+  readonly verify: (partition: string) => Promise<VerifyResult>;
   readonly tell: (notice: EngineError) => void;
 }
 
@@ -32,7 +32,7 @@ const RESERVED_MS = 30_000;
 const RENEWED_MS = 10_000;
 /** Pause after a failure, ms; doubled each time. */
 const PAUSE_MS = 1_000;
-const MAX_PAUSE_MS = 60_000;
+const MAX_PAUSE_MS = 10_000;
 
 const pauseAfter = (failures: number): number => Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** Math.min(failures - 1, 10));
 
@@ -116,12 +116,12 @@ export class Mending {
   private async mend(partition: string): Promise<void> {
     const { step, verify, tell } = this.options;
     const place = this.placeOf(partition);
-    const takeOver = (): Promise<WireReply> => step(partition, 'take_over', this.owner, String(RESERVED_MS));
+    const reserve = (): Promise<WireReply> => step(partition, 'reserve', this.owner, String(RESERVED_MS));
     let renewing: ReturnType<typeof setInterval> | undefined;
     try {
       // Another process is at it.
-      if (textOf(await takeOver()) === '') return;
-      renewing = setInterval(() => void takeOver().catch(() => undefined), RENEWED_MS);
+      if (textOf(await reserve()) === '') return;
+      renewing = setInterval(() => void reserve().catch(() => undefined), RENEWED_MS);
       renewing.unref();
       const { report, wasMended } = await verify(partition);
       if (!wasMended) return;

@@ -19,6 +19,12 @@ export interface VerifyLink {
   step(name: string, ...args: readonly string[]): Promise<WireReply>;
 }
 
+/** The report, without what was set aside. */
+export interface Verified extends Omit<VerifyReport, 'setAside'> {
+  /** Whether the mark of calls that broke off was removed (lua/partition/broken-off.lua). */
+  readonly wasMended: boolean;
+}
+
 /** Keys or records per step, for a few milliseconds at most. */
 const AT_ONCE = 40;
 /** Entries per step, for short checks. */
@@ -62,9 +68,10 @@ export class Verification {
 
   constructor(private readonly link: VerifyLink) {}
 
-  async run(): Promise<Omit<VerifyReport, 'setAside'>> {
+  async run(): Promise<Verified> {
     await this.sortKeys();
     await this.mendTypes();
+    const mark = textOf(await this.link.step('broken'));
     const { records, dependent, leading, onlyEdges, stepValues, others } = this;
     for (const list of [records, dependent, leading, onlyEdges, stepValues, others]) list.length = 0;
     this.byFamily.clear();
@@ -84,12 +91,9 @@ export class Verification {
     await this.mendStepValues();
     await mendFlows(this.link, { ...this.flowKeys(), find });
     await this.link.step('tagged', String(settingsVersion));
-    const counts = await this.mendCounts();
-    return {
-      executions: this.counted.size,
-      findings: [...this.findings.values()],
-      countsVerified: counts,
-    };
+    const countsVerified = await this.mendCounts();
+    const wasMended = mark !== '' && countsVerified && numberOf(await this.link.step('mended', mark)) === 1;
+    return { executions: this.counted.size, findings: [...this.findings.values()], countsVerified, wasMended };
   }
 
   /** The keys of flows. Members that wait without edges can have missed the seal of their flow. */

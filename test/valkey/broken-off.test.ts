@@ -11,7 +11,7 @@ import { deployment } from '../support/valkey/deployment.js';
 
 const PARTITION = '{fp:0}';
 const shared = deployment();
-const { rules } = aclOf({ user: 'worker', verify: true });
+const { rules } = aclOf({ user: 'worker' });
 let backend: Backend;
 
 const grant = (...more: string[]): Promise<unknown> =>

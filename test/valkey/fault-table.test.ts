@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ReplyError, Valkey } from 'iovalkey';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
+import { BROKE_OFF, BROKE_OFF_UNMARKED } from '../../lua/layout.js';
 import { library } from '../../lua/library.js';
 import type { Backend } from '../../src/backend/backend.js';
-import { CallTimeout, faultOf, mayRunSoon } from '../../src/valkey/connection/faults.js';
+import { BrokeOff, CallTimeout, faultOf, mayRunSoon } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -127,12 +128,18 @@ test('options of TLS that leave no version are wrong options', () => {
   expect(error.message).toMatch(/maxVersion/);
 });
 
-test('a right that a function lacks halfway: what it left is to be verified', () => {
-  const told = (words: string): string => faultOf(reply(words), 'node:1').message;
-  expect(told("ERR ACL failure in script: User u has no permissions to run the 'xadd' command")).toMatch(
-    /verifyPartition/,
-  );
-  expect(told("NOPERM User u has no permissions to run the 'fcall' command")).not.toMatch(/verifyPartition/);
+test('a call that broke off halfway says so, and the partition is repaired because of it', () => {
+  const refused = "ERR ACL failure in script: User u has no permissions to run the 'xadd' command";
+  expect(faultOf(reply(refused), 'node:1')).not.toBeInstanceOf(BrokeOff);
+  for (const [suffix, isMarked] of [
+    [BROKE_OFF, true],
+    [BROKE_OFF_UNMARKED, false],
+  ] as const) {
+    const error = faultOf(reply(`${refused}${suffix} script: f, on @user_function:7.`), 'node:1');
+    expect(error).toBeInstanceOf(BrokeOff);
+    expect(error).toMatchObject({ code: 'server_refused', isMarked });
+    expect(error.message).toMatch(/'xadd' command script: f, .*halfway/);
+  }
 });
 
 test('a call without a connection says why there is none, if that is known', () => {

@@ -210,8 +210,8 @@ export class BrokeOff extends EngineError {
  * @param who names who says it
  */
 export function errorOfWords(words: string, who: string, options: { cause?: unknown } = {}): EngineError {
-  const suffix = [BROKE_OFF, BROKE_OFF_UNMARKED].find((each) => words.endsWith(each));
-  const said = suffix === undefined ? words : words.slice(0, -suffix.length);
+  const suffix = [BROKE_OFF, BROKE_OFF_UNMARKED].find((each) => words.includes(each));
+  const said = suffix === undefined ? words : words.replace(suffix, '');
   const code = faultIn(said)?.code ?? 'function_failed';
   const message = `${who}: ${serverWords(said)}.`;
   if (suffix === undefined) return new EngineError(code, message, options);
