@@ -14,7 +14,7 @@ function ff.is_new_lane(call, lane_id)
   return not command('ZSCORE', call.base .. KEY.lanes, lane_id)
 end
 
--- Answers whether the lane was new.
+-- Answers whether the lane was new, or stood in another place.
 function ff.enter_lane(call, lane_id)
-  return command('ZADD', call.base .. KEY.lanes, 0, lane_id) == 1
+  return command('ZADD', call.base .. KEY.lanes, 'CH', 0, lane_id) == 1
 end

@@ -248,7 +248,7 @@ function steps.records(call, ...)
   return { ff.digits(call.sequence), rows, mended, unsure, call.now_text, ff.digits(call.settings.version) }
 end
 
--- Lanes. Answers how many were unknown.
+-- Lanes. Answers how many were unknown or misplaced.
 function steps.lanes(call, ...)
   local lanes, unknown = { ... }, 0
   for i = 1, #lanes do

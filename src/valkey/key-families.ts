@@ -13,7 +13,7 @@ const TYPE_OF = {
   retention: 'zset',
   suspended: 'zset',
   ids: 'zset',
-  lanes: 'set',
+  lanes: 'zset',
   quarantine: 'hash',
   tagged: 'string',
   leaf: 'list',
