@@ -72,6 +72,7 @@ export function viewOfMoment({ state, input, ofKey, steps, payload }: KnownMomen
       walk: () => undefined,
       ids: () => [],
       members: () => [],
+      places: () => [],
       tally: () => new Map(),
       outgoing: () => [],
       downstreamOf: () => undefined,

@@ -1,10 +1,11 @@
 -- read_budget: budget_id, first day of its bill (or empty), days. Answers the pairs of its record, those of its long
--- values, and the totals of the days; nothing for days without totals.
+-- values, and the totals of the days; nothing for days without totals, 0 for those that are unreadable.
 function ff.query.read_budget(call, budget_id, from_day, days)
   local key = call.base .. BUDGET.key .. budget_id
   local bills = {}
   for i = 1, tonumber(days) do
-    bills[i] = command('HGET', call.base .. BILL.key .. budget_id .. ':' .. ff.digits(from_day + i - 1), BILL.totals)
+    local totals = guarded('HGET', call.base .. BILL.key .. budget_id .. ':' .. ff.digits(from_day + i - 1), BILL.totals)
+    bills[i] = type(totals) == 'table' and 0 or totals
   end
   return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), bills }
 end

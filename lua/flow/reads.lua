@@ -22,23 +22,36 @@ function ff.query.list_flows(call, after, limit)
   return rows
 end
 
--- list_flow_members: flow_id, from, limit
+-- list_flow_members: flow_id, from, limit. Answers ids and ranks with the pairs of the records.
 function ff.query.list_flow_members(call, flow_id, from, limit)
-  local ids = command('ZRANGEBYSCORE', call.base .. KEY.members .. flow_id, from, '+inf', 'LIMIT', 0, limit)
+  local found = command('ZRANGEBYSCORE', call.base .. KEY.members .. flow_id, from, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   local rows = {}
-  for i = 1, #ids do
-    local key = call.base .. ids[i]
-    rows[i] = { ids[i], pairs_of(key), pairs_of(key .. SUFFIX.details) }
+  for i = 1, #found, 2 do
+    local key = call.base .. found[i]
+    rows[#rows + 1] = { found[i], found[i + 1], ff.listed_hash(key), ff.listed_hash(key .. SUFFIX.details) }
   end
   return rows
 end
 
--- An edge, and the membership of its downstream.
+-- An edge, and the membership of its downstream, each false when it is unreadable; nothing when both are gone.
 local function edge_row(call, edge_id, downstream)
-  local text = command('HGET', call.base .. downstream .. SUFFIX.dependencies, edge_id)
-  local membership = text and command('HGET', call.base .. downstream, FIELD.membership)
-  if not membership then return nil end
-  return { edge_id, downstream, membership, text }
+  local text = guarded('HGET', call.base .. downstream .. SUFFIX.dependencies, edge_id)
+  local membership = guarded('HGET', call.base .. downstream, FIELD.membership)
+  if not text and not membership then return nil end
+  return { edge_id, downstream, type(membership) == 'string' and membership, type(text) == 'string' and text }
+end
+
+-- Rows of outgoing edges. A flow that is being purged has edges whose downstream members are gone.
+local function outgoing(call, execution_id, after, limit)
+  local rows, found = {}, nil
+  repeat
+    found = ff.leading_of(call, execution_id, after, limit - #rows)
+    for i = 1, #found do
+      after = string.sub(found[i], 1, LIMIT.id_length)
+      rows[#rows + 1] = edge_row(call, after, string.sub(found[i], LIMIT.id_length + 1))
+    end
+  until #found == 0 or #rows == limit
+  return rows
 end
 
 -- read_edge: flow_id, edge_id
@@ -49,15 +62,8 @@ end
 
 -- list_edges: execution_id, direction, after?, limit
 function ff.query.list_edges(call, execution_id, direction, after, limit)
-  local rows = {}
-  if direction == 'outgoing' then
-    local found = ff.leading_of(call, execution_id, after, limit)
-    for i = 1, #found do
-      rows[#rows + 1] = edge_row(call, string.sub(found[i], 1, LIMIT.id_length), string.sub(found[i], LIMIT.id_length + 1))
-    end
-    return rows
-  end
-  local ids = command('HKEYS', call.base .. execution_id .. SUFFIX.dependencies)
+  if direction == 'outgoing' then return outgoing(call, execution_id, after, tonumber(limit)) end
+  local rows, ids = {}, command('HKEYS', call.base .. execution_id .. SUFFIX.dependencies)
   ff.sort(ids)
   for i = 1, #ids do
     if #rows == tonumber(limit) then break end

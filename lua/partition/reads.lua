@@ -79,10 +79,10 @@ function ff.query.read_log(call, after, limit)
 end
 
 -- read_counts: after (a lane, or nothing), limit
--- Answers lanes in order, each with its counts as names and values.
+-- Answers lanes in order, each with its counts as names and values, or false when they are unreadable.
 function ff.query.read_counts(call, after, limit)
   local lanes, answer = ff.lanes_after(call, after, limit), {}
-  for i = 1, #lanes do answer[i] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) } end
+  for i = 1, #lanes do answer[i] = { lanes[i], ff.listed_hash(call.base .. KEY.counts .. lanes[i]) } end
   return answer
 end
 

@@ -1,11 +1,12 @@
--- list_kids. Answers every key whose tokens are valid now: its id, and the texts of its identity and its expiry.
+-- list_kids. Answers every key whose tokens are valid now: its id, the text of its identity, and until when it is
+-- valid, empty for the current one. The index of keys says so; when it is unreadable, the record does.
 function ff.query.list_kids(call)
   local kids, answer = ff.known_kids(call), {}
   for kid, expires_at in pairs(kids) do
-    if expires_at == '' or tonumber(expires_at) >= call.now then
-      local texts = command('HMGET', call.base .. SIGNING_KEY.key .. kid, SIGNING_KEY.identity, SIGNING_KEY.expiry)
-      answer[#answer + 1] = { kid, texts[1] or '', texts[2] or '' }
-    end
+    local texts = guarded('HMGET', call.base .. SIGNING_KEY.key .. kid, SIGNING_KEY.identity, SIGNING_KEY.expiry)
+    local until_when = (expires_at == '' or tonumber(expires_at)) and expires_at or texts[2] or '?'
+    local at = tonumber(until_when)
+    if not at or at >= call.now then answer[#answer + 1] = { kid, texts[1] or '', until_when } end
   end
   return answer
 end

@@ -6,7 +6,7 @@ import { partitionOfId } from '../families.js';
 import { LIMITS } from '../limits.js';
 import { amountOf, bounded, dimensionsOf, plus } from './amounts.js';
 import { isStrict } from './charge.js';
-import type { Amounts, ReadonlyBudget } from './facts.js';
+import type { Amounts, Bill, ReadonlyBudget } from './facts.js';
 import { spender } from './fields.js';
 
 const partition = ({ budgetId }: { readonly budgetId: string }, counts: Parameters<typeof partitionOfId>[2]): string =>
@@ -112,6 +112,8 @@ export interface BudgetBill {
   readonly scopeId: string;
   /** Days with any usage, ascending. */
   readonly days: readonly BilledDay[];
+  /** Days whose totals are unreadable, ascending. */
+  readonly damaged: readonly number[];
 }
 
 export const readBudgetBill = query({
@@ -129,19 +131,22 @@ export const readBudgetBill = query({
     const budget = view.budgets.get(budgetId);
     if (budget === undefined) return reject('budget_not_found');
     const { scopeType, scopeId } = budget;
-    const rows = Array.from({ length: days }, (_, i) =>
-      rowOf(budget, fromDay + i, view.budgets.bill(budgetId, fromDay + i)),
-    );
-    return accept<BudgetBill>({ scopeType, scopeId, days: rows.flatMap((row) => row ?? []) });
+    const [rows, damaged] = [[] as BilledDay[], [] as number[]];
+    for (let day = fromDay; day < fromDay + days; day++) {
+      const bill = view.budgets.bill(budgetId, day);
+      if (bill === 'damaged') damaged.push(day);
+      else rows.push(...rowOf(budget, day, bill));
+    }
+    return accept<BudgetBill>({ scopeType, scopeId, days: rows, damaged });
   },
 });
 
 /** A day that is over, or the current one. */
-function rowOf(budget: ReadonlyBudget, day: number, bill: BilledDay | undefined): BilledDay | undefined {
-  if (bill !== undefined) return { day, spent: bill.spent, overrun: bill.overrun, released: bill.released };
+function rowOf(budget: ReadonlyBudget, day: number, bill: Readonly<Bill> | undefined): BilledDay[] {
+  if (bill !== undefined) return [{ day, spent: bill.spent, overrun: bill.overrun, released: bill.released }];
   const { billDay, spentToday: spent, overrunToday: overrun, releasedToday: released } = budget;
   const isEmpty = [spent, overrun, released].every((amounts) => dimensionsOf(amounts).length === 0);
-  return billDay === day && !isEmpty ? { day, spent, overrun, released } : undefined;
+  return billDay === day && !isEmpty ? [{ day, spent, overrun, released }] : [];
 }
 
 /** What an execution has used of a budget, across resets of the budget. */
@@ -173,6 +178,8 @@ export const readBudgetUsage = query({
 
 export interface BudgetsPage {
   readonly budgets: readonly Pick<ReadonlyBudget, 'budgetId' | 'scopeType' | 'scopeId'>[];
+  /** Ids of the budgets on the page whose records are unreadable. */
+  readonly damaged: readonly string[];
   /** Present iff more follow. */
   readonly nextCursor: string | undefined;
 }
@@ -185,10 +192,12 @@ export const listBudgets = query({
   partition: ({ partition }) => partition,
   read(view, { cursor, limit }) {
     const ids = view.budgets.ids(cursor, limit + 1);
-    const budgets = ids.slice(0, limit).flatMap((budgetId) => {
+    const page = ids.slice(0, limit);
+    const budgets = page.flatMap((budgetId) => {
       const budget = view.budgets.get(budgetId);
       return budget === undefined ? [] : [{ budgetId, scopeType: budget.scopeType, scopeId: budget.scopeId }];
     });
-    return accept<BudgetsPage>({ budgets, nextCursor: ids.length > limit ? ids[limit - 1] : undefined });
+    const damaged = page.filter((budgetId) => view.budgets.get(budgetId) === undefined);
+    return accept<BudgetsPage>({ budgets, damaged, nextCursor: ids.length > limit ? ids[limit - 1] : undefined });
   },
 });

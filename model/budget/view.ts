@@ -10,7 +10,7 @@ export interface BudgetView {
   /** Whether usage was reported under the key, at a time that still counts. */
   hasKey(budgetId: string, key: string, now: number): boolean;
   /** A day that is over, by its number. */
-  bill(budgetId: string, day: number): Readonly<Bill> | undefined;
+  bill(budgetId: string, day: number): Readonly<Bill> | 'damaged' | undefined;
   /** Ids of budgets, ascending, after a given one. */
   ids(after: string | undefined, limit: number): readonly string[];
 }

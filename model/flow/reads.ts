@@ -153,6 +153,11 @@ export const describeEdge = query({
 /** A page of edges, by id. */
 export interface EdgePage {
   readonly edges: readonly EdgeSnapshot[];
+  /**
+   * Ids of the outgoing edges on the page that are unreadable, because the execution to which they lead is damaged. An
+   * unreadable incoming edge is damage of the execution itself: the call answers `corruption`.
+   */
+  readonly damaged: readonly string[];
   /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: string | undefined;
 }
@@ -180,8 +185,15 @@ export const listEdges = query({
             .slice(0, limit + 1)
             .map((edgeId) => ({ edgeId, downstream: executionId }));
     const page = found.slice(0, limit);
+    const [edges, damaged] = [[] as EdgeSnapshot[], [] as string[]];
+    for (const { edgeId, downstream } of page) {
+      const edge = edgeOf(view, edgeId, downstream);
+      if (edge === undefined) damaged.push(edgeId);
+      else edges.push(edge);
+    }
     return accept<EdgePage>({
-      edges: page.flatMap(({ edgeId, downstream }) => edgeOf(view, edgeId, downstream) ?? []),
+      edges,
+      damaged,
       nextCursor: found.length > limit ? page.at(-1)?.edgeId : undefined,
     });
   },
@@ -248,6 +260,8 @@ export interface FlowMember {
 
 export interface MemberPage {
   readonly members: readonly FlowMember[];
+  /** Ids of the members on the page whose records are unreadable; a call that names one answers `corruption`. */
+  readonly damaged: readonly string[];
   /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: number | undefined;
 }
@@ -263,20 +277,25 @@ export const listFlowMembers = query({
   rejects: [],
   partition: partitionOfFlow,
   read(view, { flowId, cursor, limit }) {
-    const found = view.flows.members(uuidOfExecution(flowId), cursor, limit + 1, false);
-    return accept<MemberPage>({
-      members: found.slice(0, limit).map((it) => ({
-        executionId: it.executionId,
-        rank: it.rank,
-        laneId: it.laneId,
-        executionKind: it.executionKind,
-        publicState: stateVector(it).publicState,
-        cancellationReason: it.cancelledBy === undefined ? undefined : it.cancellationReason,
-        group: groupSnapshotOf(it),
-      })),
-      nextCursor: found[limit]?.rank,
-    });
+    const found = view.flows.places(uuidOfExecution(flowId), cursor, limit + 1);
+    const [members, damaged] = [[] as FlowMember[], [] as string[]];
+    for (const { executionId } of found.slice(0, limit)) {
+      const member = view.executions.get(executionId);
+      if (member === undefined) damaged.push(executionId);
+      else members.push(memberOf(member));
+    }
+    return accept<MemberPage>({ members, damaged, nextCursor: found[limit]?.rank });
   },
+});
+
+const memberOf = (it: ReadonlyExecution): FlowMember => ({
+  executionId: it.executionId,
+  rank: it.rank,
+  laneId: it.laneId,
+  executionKind: it.executionKind,
+  publicState: stateVector(it).publicState,
+  cancellationReason: it.cancelledBy === undefined ? undefined : it.cancellationReason,
+  group: groupSnapshotOf(it),
 });
 
 export const resolveExecutionFlowId = query({

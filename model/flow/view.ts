@@ -11,6 +11,9 @@ export interface Outgoing {
   readonly downstream: string;
 }
 
+/** A member and its position in the order of joining. */
+export type MemberPlace = Pick<ReadonlyExecution, 'executionId' | 'rank'>;
+
 export interface FlowView {
   /** By UUID. */
   get(flow: string): ReadonlyFlow | undefined;
@@ -19,6 +22,8 @@ export interface FlowView {
   ids(after: string | undefined, limit: number): readonly string[];
   /** Members in the order of joining, from a rank on, at most `limit`; `backwards`: those before the rank. */
   members(flow: string, from: number, limit: number, backwards: boolean): readonly ReadonlyExecution[];
+  /** Places of members from a rank on, at most `limit`, also of those whose records are unreadable. */
+  places(flow: string, from: number, limit: number): readonly MemberPlace[];
   /** Number of members in each situation; purged members are not counted. */
   tally(flow: string): ReadonlyMap<Situation, number>;
   /** Outgoing edges of an execution after an edge, ordered by id; at most `limit`. */
@@ -69,6 +74,10 @@ export function flowsByDefinition({ state: { tables } }: Partition): FlowView {
         : membersOf(flow)
             .filter(({ rank }) => rank >= from)
             .slice(0, limit),
+    places: (flow, from, limit) =>
+      membersOf(flow)
+        .filter(({ rank }) => rank >= from)
+        .slice(0, limit),
     tally: (flow) => countSituations(membersOf(flow)),
     outgoing(executionId, after, limit) {
       const uuid = uuidOfExecution(executionId);

@@ -7,6 +7,8 @@ import { countsOf, emptyTally, type LaneCounts } from './counts.js';
 export interface CountsPage {
   /** Ascending; every lane that had work in the partition. */
   readonly lanes: readonly LaneCounts[];
+  /** The lanes on the page whose counts are unreadable, ascending; `verifyPartition` counts them again. */
+  readonly damaged: readonly string[];
   /** Present iff more lanes follow: the `cursor` of the next page. */
   readonly nextCursor: string | undefined;
 }
@@ -24,12 +26,17 @@ export const readCounts = query({
   rejects: [],
   partition: ({ partition }) => partition,
   read(view, { cursor, limit }) {
-    if (limit === 0) return accept<CountsPage>({ lanes: [], nextCursor: undefined });
+    if (limit === 0) return accept<CountsPage>({ lanes: [], damaged: [], nextCursor: undefined });
     const known = view.schedule.lanes(cursor, limit + 1);
     const page = known.slice(0, limit);
     const tallies = view.schedule.tallies(page);
+    const damaged = page.filter((laneId) => tallies.get(laneId) === 'damaged');
     return accept<CountsPage>({
-      lanes: page.map((laneId) => countsOf(laneId, tallies.get(laneId) ?? NO_TALLY)),
+      lanes: page.flatMap((laneId) => {
+        const tally = tallies.get(laneId) ?? NO_TALLY;
+        return tally === 'damaged' ? [] : [countsOf(laneId, tally)];
+      }),
+      damaged,
       nextCursor: known.length > limit ? page.at(-1) : undefined,
     });
   },

@@ -32,7 +32,7 @@ export interface ScheduleView {
   /** Lanes that had work or a state here, ascending, after this one, at most `limit`. */
   lanes(after: string | undefined, limit: number): readonly string[];
   /** Executions by lane and situation, for at least these lanes; a lane without executions may be left out. */
-  tallies(laneIds: readonly string[]): ReadonlyMap<string, Tally>;
+  tallies(laneIds: readonly string[]): ReadonlyMap<string, Tally | 'damaged'>;
 }
 
 const inQueueOrder = (a: ReadonlyExecution, b: ReadonlyExecution): number =>

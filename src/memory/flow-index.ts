@@ -68,6 +68,7 @@ export class FlowIndex {
           .sort(compareBytes)
           .slice(0, limit),
       members: (flow, from, limit, backwards) => this.members(flow, from, limit, backwards),
+      places: (flow, from, limit) => this.members(flow, from, limit, false),
       tally: (flow) => this.flows.get(flow)?.tally ?? NO_TALLY,
       outgoing: (executionId, after, limit) => this.outgoing(executionId, after, limit),
       downstreamOf: (flow, edgeId) => this.flows.get(flow)?.edges.get(edgeId),

@@ -30,7 +30,8 @@ function budgetFetch<Args extends { readonly budgetId: string }>(
           get: () => budgetOf(args.budgetId, core, details),
           bill(_, day) {
             const totals = listOf(bills)[day - fromDay] ?? null;
-            return totals === null ? undefined : billOf(textOf(totals));
+            if (totals === null) return undefined;
+            return typeof totals === 'number' ? 'damaged' : (unlessDamaged(() => billOf(textOf(totals))) ?? 'damaged');
           },
         },
       });

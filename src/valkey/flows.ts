@@ -5,12 +5,13 @@ import { EngineError } from '../../model/errors.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Situation } from '../../model/execution/situation.js';
 import { dependencyFacts, membershipFacet, type ReadonlyFlow } from '../../model/flow/facts.js';
+import type { MemberPlace } from '../../model/flow/view.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { shortIdOf, uuidOf } from '../../model/short-id.js';
 import type { View } from '../../model/view.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { decodeEntity, decodeRecord, unlessDamaged } from './record.js';
-import { listOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
+import { listOf, numberOf, pairsOf, repliesOf, textOf, type WireReply } from './reply.js';
 import { decodeTally } from './tally.js';
 
 interface Stored {
@@ -52,28 +53,51 @@ export const listFlows: Fetch<ParsedArgsOf<'listFlows'>> = {
 export const listFlowMembers: Fetch<ParsedArgsOf<'listFlowMembers'>> = {
   request: ({ flowId, cursor, limit }) => ['list_flow_members', memberOf(flowId), String(cursor), String(limit + 1)],
   view(reply, { flowId }) {
-    const members = listOf(reply).map((row) => {
-      const [id, core, details] = repliesOf(row, 3);
+    const places: MemberPlace[] = [];
+    const members = new Map<string, ReadonlyExecution>();
+    for (const row of listOf(reply)) {
+      const [id, rank, core, details] = repliesOf(row, 4);
       const executionId = executionIdIn(partitionOfExecution(flowId), textOf(id));
-      const member = decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) });
-      if (member === undefined) throw new EngineError('corruption', `${executionId}: the record is missing.`);
-      return member;
-    });
-    return viewOf({ flows: { members: () => members } });
+      places.push({ executionId, rank: numberOf(rank) });
+      // One of its keys has the wrong type.
+      if (core === null || details === null) continue;
+      const record = { core: pairsOf(core), details: pairsOf(details) };
+      const member = unlessDamaged(() => decodeRecord(executionId, record));
+      if (member !== undefined) members.set(executionId, member);
+    }
+    return viewOf({ executions: { get: (id) => members.get(id) }, flows: { places: () => places } });
   },
 };
 
 const EDGE = facetCodec(dependencyFacts);
 const MEMBERSHIP = facetCodec(membershipFacet);
 
-/** Edges with their downstream executions, of which only the membership and dependencies are known. */
-function edgesFrom(partition: string, rows: readonly WireReply[]) {
+/** What an edge tells of its downstream execution. @throws EngineError `corruption` */
+function downstreamIn(edgeId: string, membership: WireReply, text: WireReply) {
+  if (membership === null || text === null) throw new EngineError('corruption', `edge ${edgeId}: is unreadable.`);
+  return { ...MEMBERSHIP.decode(textOf(membership)), dependency: EDGE.decode(textOf(text)) };
+}
+
+/**
+ * Edges with their downstream executions, of which only the membership and dependencies are known.
+ *
+ * @param read reads an edge; when it answers nothing, the edge has no downstream execution
+ */
+function edgesFrom(
+  partition: string,
+  rows: readonly WireReply[],
+  read = <Edge>(edge: () => Edge): Edge | undefined => edge(),
+) {
   const executions = new Map<string, Partial<ReadonlyExecution>>();
   const edges = rows.map((row) => {
     const [edge, downstream, membership, text] = repliesOf(row, 4);
     const [edgeId, executionId] = [uuidOf(textOf(edge)), executionIdIn(partition, textOf(downstream))];
-    const dependencies = { ...executions.get(executionId)?.dependencies, [edgeId]: EDGE.decode(textOf(text)) };
-    executions.set(executionId, { executionId, ...MEMBERSHIP.decode(textOf(membership)), dependencies });
+    const found = read(() => downstreamIn(edgeId, membership, text));
+    if (found !== undefined) {
+      const { dependency, ...facts } = found;
+      const dependencies = { ...executions.get(executionId)?.dependencies, [edgeId]: dependency };
+      executions.set(executionId, { executionId, ...facts, dependencies });
+    }
     return { edgeId, downstream: executionId };
   });
   const get = (id: string): ReadonlyExecution | undefined => executions.get(id) as ReadonlyExecution | undefined;
@@ -96,8 +120,9 @@ export const listEdges: Fetch<ParsedArgsOf<'listEdges'>> = {
     cursor === undefined ? '' : shortIdOf(cursor),
     String(limit + 1),
   ],
-  view(reply, { executionId }) {
-    const { edges, get } = edgesFrom(partitionOfExecution(executionId), listOf(reply));
+  view(reply, { executionId, direction }) {
+    const read = direction === 'outgoing' ? unlessDamaged : undefined;
+    const { edges, get } = edgesFrom(partitionOfExecution(executionId), listOf(reply), read);
     return viewOf({ executions: { get }, flows: { outgoing: () => edges } });
   },
 };

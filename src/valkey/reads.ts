@@ -10,7 +10,7 @@ import { emptyHeader } from '../../model/state.js';
 import { partsOfQueue } from '../../model/schedule/queue.js';
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import { decodeEntry } from './log-entries.js';
-import { decodeEntity, decodeRecord, readersOf } from './record.js';
+import { decodeEntity, decodeRecord, readersOf, unlessDamaged } from './record.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { describeEdge, describeFlow, listEdges, listFlowMembers, listFlows } from './flows.js';
 import { listExecutionSummaries, listExpiredLeases, listQueued } from './listed.js';
@@ -47,7 +47,7 @@ function meteredHeadOf(laneId: string, name: string, priority: string): MeteredH
 /** An entry of the quarantine: its name in the API, the time, and the reason. */
 function quarantinedOf(partition: string, member: string, value: string): Quarantined {
   const tab = value.indexOf('\t');
-  return { name: entityNameIn(partition, member), at: Number(value.slice(0, tab)), reason: value.slice(tab + 1) };
+  return { name: entityNameIn(partition, member), at: Number(value.slice(0, tab)) || 0, reason: value.slice(tab + 1) };
 }
 type MeteredHeadFacts = Pick<
   ReadonlyExecution,
@@ -152,7 +152,13 @@ export const FETCHES: Fetches = {
       return viewOf({
         schedule: {
           lanes: () => lanes.map(([lane]) => lane),
-          tallies: () => new Map(lanes.map(([lane, counts]) => [lane, decodeTally(lane, pairsOf(counts))])),
+          tallies: () =>
+            new Map(
+              lanes.map(([lane, counts]) => {
+                const tally = counts === null ? undefined : unlessDamaged(() => decodeTally(lane, pairsOf(counts)));
+                return [lane, tally ?? 'damaged'];
+              }),
+            ),
         },
       });
     },

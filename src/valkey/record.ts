@@ -154,16 +154,12 @@ export function admissionsOf(holdings: ReadonlyMap<string, string>): Admission[]
   return [...holdings].map(([admissionId, holding]) => ({ admissionId, ...admissionCodec.decode(holding) }));
 }
 
-/** Readers of a partition, from their hash. @throws EngineError `corruption` that names the reader */
+/** Readable readers of a partition, from their hash. A reader that is left out is named when it commits. */
 export function readersOf(places: ReadonlyMap<string, string>): Map<string, Reader> {
-  return new Map(
-    [...places].map(([readerId, place]) => {
-      try {
-        return [readerId, { readerId, ...readerCodec.decode(place) }];
-      } catch (error) {
-        const message = `The place of reader ${readerId} is unreadable: forget the reader.`;
-        throw new EngineError('corruption', message, { cause: error });
-      }
-    }),
-  );
+  const readers = new Map<string, Reader>();
+  for (const [readerId, place] of places) {
+    const position = unlessDamaged(() => readerCodec.decode(place));
+    if (position !== undefined) readers.set(readerId, { readerId, ...position });
+  }
+  return readers;
 }

@@ -5,22 +5,25 @@ import type { ParsedArgsOf } from '../../model/machine.js';
 import { signingKeyFacts, type SigningKey } from '../../model/signing/entity.js';
 import { waitsFacts } from '../../model/suspension/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
+import { unlessDamaged } from './record.js';
 import { listOf, textsOf, type WireReply } from './reply.js';
 
 const IDENTITY = facetCodec(signingKeyFacts.identity);
 const EXPIRY = facetCodec(signingKeyFacts.expiry);
 const WAITPOINT = facetCodec(waitsFacts.waitpoint);
 
-function keyOf(row: WireReply): SigningKey {
+/** A key; undefined for a damaged one that is not the current one. @throws EngineError `corruption` for the current one */
+function keyOf(row: WireReply): SigningKey | undefined {
   const [kid = '', identity = '', expiry = ''] = textsOf(row);
-  return { kid, ...IDENTITY.decode(identity), ...EXPIRY.decode(expiry) };
+  const read = (): SigningKey => ({ kid, ...IDENTITY.decode(identity), ...EXPIRY.decode(expiry) });
+  return /^\d+$/.test(expiry) ? unlessDamaged(read) : read();
 }
 
 export const listWaitpointHmacKids: Fetch<ParsedArgsOf<'listWaitpointHmacKids'>> = {
   request: () => ['list_kids'],
   view(reply) {
     const keys = listOf(reply)
-      .map(keyOf)
+      .flatMap((row) => keyOf(row) ?? [])
       .sort((a, b) => compareBytes(a.kid, b.kid));
     // The library has filtered them by the server's clock: these verify.
     return viewOf({ signing: { all: () => keys } });

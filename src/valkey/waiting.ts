@@ -8,6 +8,7 @@ import { type SUSPEND_REASONS, waitsFacts } from '../../model/suspension/facts.j
 import { suspendedRow, type SuspendedExecution } from '../../model/suspension/listings.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { placeOf, positionOf } from './listed.js';
+import { unlessDamaged } from './record.js';
 import { bytesByName, pairsOf, repliesOf, rowsOf, textOf, textsOf } from './reply.js';
 import { decodeWaits } from './waits.js';
 
@@ -51,8 +52,9 @@ export const listSuspended: Fetch<ParsedArgsOf<'listSuspended'>> = {
   ],
   view(reply, { partition }) {
     const [next, rows] = repliesOf(reply, 2);
-    const executions = rowsOf(textsOf(rows), 3).flatMap(([id = '', naming = '', text = '']) =>
-      rowOf(executionIdIn(partition, id), naming, text),
+    const executions = rowsOf(textsOf(rows), 3).flatMap(
+      ([id = '', naming = '', text = '']) =>
+        unlessDamaged(() => rowOf(executionIdIn(partition, id), naming, text)) ?? [],
     );
     return viewOf({ executions: { suspended: () => ({ executions, next: positionOf(partition, next) }) } });
   },

@@ -3,6 +3,7 @@ import { facetCodec } from '../../model/core/codec.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { workerFacts, type WorkerRecord } from '../../model/worker/facts.js';
 import { viewOf, type Fetch } from './fetch.js';
+import { unlessDamaged } from './record.js';
 import { listOf, repliesOf, textOf, textsOf, type WireReply } from './reply.js';
 
 const IDENTITY = facetCodec(workerFacts.identity);
@@ -20,7 +21,12 @@ export const listWorkers: Fetch<ParsedArgsOf<'listWorkers'>> = {
     const [rows, next] = repliesOf(reply, 2);
     // The library has filtered them by the server's clock: these are alive.
     return viewOf({
-      workers: { alive: () => ({ workers: listOf(rows).map(workerOf), next: textOf(next) || undefined }) },
+      workers: {
+        alive: () => ({
+          workers: listOf(rows).flatMap((row) => unlessDamaged(() => workerOf(row)) ?? []),
+          next: textOf(next) || undefined,
+        }),
+      },
     });
   },
 };
