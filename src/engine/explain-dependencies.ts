@@ -27,8 +27,11 @@ export interface Seen {
   /** How to make it run. */
   readonly unblock: Steps;
 }
-/** Looks at an upstream; undefined when it is gone, or when too many have been looked at. */
-export type LookAt = (executionId: string) => Promise<Seen | undefined>;
+/**
+ * Looks at an upstream; undefined when it is gone, or when too many have been looked at. `unreadable`: its record, or
+ * one that it needs, is damaged.
+ */
+export type LookAt = (executionId: string) => Promise<Seen | 'unreadable' | undefined>;
 
 type Edge = AnswerOf<'listEdges'>['edges'][number];
 
@@ -36,6 +39,8 @@ type Edge = AnswerOf<'listEdges'>['edges'][number];
 interface Lack {
   /** The upstreams that can still count. */
   readonly seen: readonly Seen[];
+  /** Ids of those that are unreadable. */
+  readonly unreadable: readonly string[];
   /** The shortest ways to as many completions as it needs. */
   readonly steps: Steps;
   /** Whether its execution is skipped on the way, because upstreams end before they complete. */
@@ -58,10 +63,11 @@ export async function ofDependencies(
   if (group === undefined || group.missingCount === 0) {
     return [...(building.length > 0 ? building : [NOT_ASKED]), ...ofOwnDelay(info, now)];
   }
-  const { seen, isSkipped, ...lack } = await lackOf(backend, info, group, lookAt);
+  const { seen, unreadable, isSkipped, ...lack } = await lackOf(backend, info, group, lookAt);
   const steps = isSkipped ? replayed(info, lack.steps) : lack.steps;
-  const remedy = steps === undefined && group.totalDeps < neededIn(group) ? TOO_FEW : remedyOf(group);
-  const waiting = obstacleOf('waiting_for_children', sentenceOf(group, seen), remedy, { steps });
+  const isShort = steps === undefined && group.totalDeps < neededIn(group);
+  const remedy = unreadable.length > 0 ? MEND : isShort ? TOO_FEW : remedyOf(group);
+  const waiting = obstacleOf('waiting_for_children', sentenceOf(group, seen, unreadable), remedy, { steps });
   return [...building, waiting, ...ofOwnDelay(info, now)];
 }
 
@@ -92,8 +98,11 @@ export async function awaitedChildren(
     ended = Math.max(ended, endOrder);
     return round > 0 && edgeState === 'unsatisfied';
   };
-  const seen = await seenOf(await incoming(backend, info, isOpen), lookAt);
-  return { tasks: tasksOf(seen), steps: shortest(seen.map(wayToEnd), Math.max(1, awaited - ended)) };
+  const { seen, unreadable } = await seenOf(await incoming(backend, info, isOpen), lookAt);
+  return {
+    tasks: [...tasksIn(seen), ...unreadable].join(', '),
+    steps: shortest(seen.map(wayToEnd), Math.max(1, awaited - ended)),
+  };
 }
 
 const NOT_ASKED = obstacleOf(
@@ -123,13 +132,13 @@ const isHopeless = (group: EdgeGroupSnapshot, revived = 0): boolean =>
   group.satisfiedCount < neededIn(group);
 
 async function lackOf(backend: Backend, info: ExecutionInfo, group: EdgeGroupSnapshot, lookAt: LookAt): Promise<Lack> {
-  const seen = await seenOf(await incoming(backend, info, edgesOf(group, 'unsatisfied')), lookAt);
+  const { seen, unreadable } = await seenOf(await incoming(backend, info, edgesOf(group, 'unsatisfied')), lookAt);
   const lasting = seen.filter((it) => !endsFirst(it));
   const missing = neededIn(group) - group.satisfiedCount;
   const steps = shortest(lasting.map(wayToEnd), missing);
   const failedCount = group.failedCount + seen.length - lasting.length;
   const isSkipped = steps === undefined && group.round === 0 && isHopeless({ ...group, failedCount });
-  return { seen, steps: isSkipped ? shortest(seen.map(wayToEnd), missing) : steps, isSkipped };
+  return { seen, unreadable, steps: isSkipped ? shortest(seen.map(wayToEnd), missing) : steps, isSkipped };
 }
 
 /** Whether an upstream that has not ended yet does so before it runs, and is replayed. */
@@ -146,7 +155,7 @@ export async function beforeReplay(backend: Backend, info: ExecutionInfo, lookAt
   if (group === undefined || group.groupState === 'satisfied') return [];
   if (!isHopeless(group))
     return group.groupState === 'impossible' ? [] : (await lackOf(backend, info, group, lookAt)).steps;
-  const failed = await seenOf(await incoming(backend, info, edgesOf(group, 'impossible')), lookAt);
+  const { seen: failed } = await seenOf(await incoming(backend, info, edgesOf(group, 'impossible')), lookAt);
   const revived = failed.filter(isRevived);
   // A parent continues without its children, unless enough of them have been replayed.
   if (group.round > 0 && isHopeless(group, revived.length)) return [];
@@ -161,9 +170,12 @@ const edgesOf =
   ({ edgeState, round }: Edge): boolean =>
     edgeState === state && round === group.round;
 
-async function seenOf(edges: readonly Edge[], lookAt: LookAt): Promise<readonly Seen[]> {
-  const seen = await Promise.all(edges.map(({ upstreamExecutionId }) => lookAt(upstreamExecutionId)));
-  return seen.filter((it) => it !== undefined);
+async function seenOf(edges: readonly Edge[], lookAt: LookAt): Promise<Pick<Lack, 'seen' | 'unreadable'>> {
+  const found = await Promise.all(edges.map(async ({ upstreamExecutionId: id }) => ({ id, looked: await lookAt(id) })));
+  return {
+    seen: found.flatMap(({ looked = 'unreadable' }) => (looked === 'unreadable' ? [] : [looked])),
+    unreadable: found.flatMap(({ id, looked }) => (looked === 'unreadable' ? [id] : [])),
+  };
 }
 
 /** Whether an upstream that ended badly runs again, or has completed since. */
@@ -196,11 +208,17 @@ function shortest(ways: readonly Steps[], count: number): Steps {
 export const lastWait = (steps: readonly ObstacleStep[]): number =>
   Math.max(0, ...steps.map((step) => (step.kind === 'wait' ? step.until : 0)));
 
+const MEND = 'Repair or drop what is unreadable: `deadLetters.quarantined()` names what was met.';
 const TOO_FEW = 'Add dependencies: it needs more of them than it has.';
 
-function sentenceOf({ policy, runningCount, totalDeps, missingCount }: EdgeGroupSnapshot, seen: readonly Seen[]) {
-  const rest = runningCount > seen.length ? ' and others' : '';
-  const waits = `It waits for ${runningCount} of ${totalDeps} that it depends on: ${tasksOf(seen)}${rest}.`;
+function sentenceOf(
+  { policy, runningCount, totalDeps, missingCount }: EdgeGroupSnapshot,
+  seen: readonly Seen[],
+  unreadable: readonly string[],
+): string {
+  const rest = runningCount > seen.length + unreadable.length ? ' and others' : '';
+  const named = [...tasksIn(seen), ...unreadable.map((id) => `${id} (unreadable)`)].join(', ');
+  const waits = `It waits for ${runningCount} of ${totalDeps} that it depends on: ${named}${rest}.`;
   if (policy.kind === 'all_of') return waits;
   return `${waits} ${missingCount} of them ${missingCount === 1 ? 'has' : 'have'} to complete.`;
 }
@@ -209,10 +227,10 @@ const remedyOf = ({ policy, missingCount }: EdgeGroupSnapshot): string =>
   policy.kind === 'all_of' ? 'Let them complete.' : `Let ${missingCount} of them complete.`;
 
 /** The tasks of some executions, with their numbers. */
-function tasksOf(seen: readonly Seen[]): string {
+function tasksIn(seen: readonly Seen[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const { info } of seen) counts.set(info.executionKind, (counts.get(info.executionKind) ?? 0) + 1);
-  return Array.from(counts, ([task, count]) => (count === 1 ? task : `${task} (${count})`)).join(', ');
+  return Array.from(counts, ([task, count]) => (count === 1 ? task : `${task} (${count})`));
 }
 
 /** The first matching edges that lead to an execution. */

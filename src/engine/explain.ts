@@ -8,6 +8,7 @@ import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import type { FlowSnapshot } from '../../model/flow/reads.js';
 import { laneNameOf } from '../shared/lane-names.js';
+import { unlessUnreadable } from '../shared/unreadable.js';
 import type { Backend } from '../backend/backend.js';
 import { flowOf, lastWait, ofDependencies, type LookAt } from './explain-dependencies.js';
 import { ofEnded, ofExpired } from './explain-end.js';
@@ -71,13 +72,15 @@ export async function explain(
     const known = seen.get(id);
     if (known !== undefined) return known;
     if (seen.size >= MAX_SEEN) return Promise.resolve(undefined);
-    const found = backend.readExecutionInfo({ executionId: id }).then(async (upstream) => {
+    const look = async () => {
+      const upstream = await backend.readExecutionInfo({ executionId: id });
       if (upstream === undefined) return undefined;
       return {
         info: upstream,
         unblock: (await explained({ backend, lookAt, now, nameMeters: noNames }, upstream)).unblock,
       };
-    });
+    };
+    const found = unlessUnreadable(look, () => 'unreadable' as const);
     seen.set(id, found);
     return found;
   };

@@ -114,8 +114,9 @@ export class RunSkippedError extends RunError {
 export interface FailedMember {
   /** Its execution id: `app.get(id)` gives the run. */
   readonly id: string;
+  /** Its id again if its record is damaged. */
   readonly task: string;
-  /** `failed`, `expired` or `cancelled`. */
+  /** `failed`, `expired` or `cancelled`; `unreadable` if its record is damaged, so that it may have ended well. */
   readonly state: string;
   /** What it failed with, or why it expired or was cancelled, at most 500 bytes. */
   readonly message: string;

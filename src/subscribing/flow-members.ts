@@ -19,6 +19,7 @@ export class FlowMembers {
     while (cursor !== undefined) {
       const page = await backend.listFlowMembers({ flowId, cursor, limit: LIMITS.maxListPage });
       for (const { executionId } of page.members) this.ids.add(executionId);
+      for (const executionId of page.damaged) this.ids.add(executionId);
       cursor = page.nextCursor;
     }
   }

@@ -346,6 +346,7 @@ test('a bill has the totals of each day, also of what was taken back', () => {
   expect(story.read('readBudgetBill', { budgetId: BUDGET, fromDay: today - 1, days: 3 })).toEqual({
     scopeType: 'tenant',
     scopeId: 't1',
+    damaged: [],
     days: [
       { day: today, spent: { tokens: 30 }, overrun: {}, released: {} },
       { day: today + 1, spent: { tokens: 5 }, overrun: {}, released: { tokens: 30 } },
@@ -357,12 +358,14 @@ test('a bill has the totals of each day, also of what was taken back', () => {
     scopeType: 'tenant',
     scopeId: 't1',
     days: [{ day: today + 2, spent: { tokens: 2 }, overrun: {}, released: {} }],
+    damaged: [],
   });
   story.now = (today + 401) * DAY_MS;
   story.due();
   expect(story.read('readBudgetBill', { budgetId: BUDGET, fromDay: today, days: 1 })).toMatchObject({ days: [] });
   expect(story.read('listBudgets', { partition: '{b:0}' })).toEqual({
     budgets: [{ budgetId: BUDGET, scopeType: 'tenant', scopeId: 't1' }],
+    damaged: [],
     nextCursor: undefined,
   });
 });

@@ -21,6 +21,7 @@ describe('readCounts', () => {
   test.each(Object.entries(EXPECTED))('counts what is %s', (state, counts) => {
     expect(of({}, ...IN_CLASS[state as StateClass])).toEqual({
       lanes: [{ laneId: 'lane', total: 1, held: 0, ...counts }],
+      damaged: [],
       nextCursor: undefined,
     });
   });
@@ -39,7 +40,7 @@ describe('readCounts', () => {
     ];
     expect(of({ limit: 1 }, ...events)).toMatchObject({ lanes: [{ laneId: 'a', total: 1 }], nextCursor: 'a' });
     const rest = { laneId: 'b', total: 0, states: {}, reasons: {}, ownerless: 0, held: 0 };
-    expect(of({ cursor: 'a' }, ...events)).toEqual({ lanes: [rest], nextCursor: undefined });
-    expect(of({ limit: 0 }, ...events)).toEqual({ lanes: [], nextCursor: undefined });
+    expect(of({ cursor: 'a' }, ...events)).toEqual({ lanes: [rest], damaged: [], nextCursor: undefined });
+    expect(of({ limit: 0 }, ...events)).toEqual({ lanes: [], damaged: [], nextCursor: undefined });
   });
 });

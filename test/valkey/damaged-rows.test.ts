@@ -111,28 +111,6 @@ test('flows, in a list and in a snapshot', async () => {
   });
 });
 
-test('a member of a flow without a record is corruption, and named', async () => {
-  const { backend } = engine;
-  const flowId = engine.executionId();
-  await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n' });
-  const names = { namespace: 'n', laneId: 'members', executionKind: 'k', creatorIdentity: 'c' };
-  const ids = await three(async () => {
-    const executionId = engine.executionId();
-    await backend.createExecution({ executionId, ...names });
-    await backend.addExecutionToFlow({ flowId, executionId });
-    return executionId;
-  });
-  expect((await backend.listFlowMembers({ flowId })).members).toHaveLength(ids.length);
-  const key = `${PREFIX}${PARTITION}:${memberOf(ids[1])}`;
-  const kept = (await admin.dumpBuffer(key)) as Buffer;
-  await admin.del(key);
-  await expect(backend.listFlowMembers({ flowId })).rejects.toMatchObject({
-    code: 'corruption',
-    message: expect.stringContaining(ids[1]),
-  });
-  await admin.restore(key, 0, kept, 'REPLACE');
-});
-
 test('executions: all, those of a worker whose lease is over, and those of a queue', async () => {
   const { backend } = engine;
   const names = { namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' };

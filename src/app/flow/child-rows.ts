@@ -7,6 +7,7 @@ import type { FlowMember } from '../../../model/flow/reads.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import { describeMembers, type FailedMember } from '../../shared/errors.js';
+import { unlessUnreadable } from '../../shared/unreadable.js';
 import { boundText } from '../../util/text.js';
 import { failureOf } from '../runs/failure.js';
 import type { FlowChild } from './flow.js';
@@ -20,6 +21,15 @@ const MAX_NAMED = 10;
 export const failedMemberOf = (row: FlowChild): FailedMember => ({
   ...row,
   message: boundText(row.message, MAX_MESSAGE_BYTES),
+});
+
+/** The row of a member whose record is unreadable, which the engine knows by its id alone. */
+export const unreadableMember = (id: string, message = ''): FailedMember => ({
+  id,
+  task: id,
+  state: 'unreadable',
+  message: boundText(message, MAX_MESSAGE_BYTES),
+  category: undefined,
 });
 
 /** Makes the rows of one list. A member that several rows need is read once. */
@@ -79,20 +89,29 @@ export class ChildRows {
   private async blame(executionId: string): Promise<readonly FailedMember[]> {
     const culprits = new Map<string, FailedMember>();
     for await (const upstream of this.impossibleUpstreams(executionId)) {
-      const info = await this.call(() => this.backend.readExecutionInfo({ executionId: upstream }));
-      if (info === undefined) continue;
-      const { publicState } = info;
-      const own =
-        publicState === 'skipped'
-          ? await this.culpritsOf(upstream)
-          : // An upstream that was replayed and runs again is no cause any more.
-            publicState === 'failed' || publicState === 'cancelled' || publicState === 'expired'
-            ? [failedMemberOf(await this.of(info))]
-            : [];
+      const own = await unlessUnreadable(
+        () => this.culpritsAt(upstream),
+        () => [unreadableMember(upstream)],
+      );
       for (const culprit of own) culprits.set(culprit.id, culprit);
       if (culprits.size >= MAX_NAMED) break;
     }
     return [...culprits.values()].slice(0, MAX_NAMED);
+  }
+
+  /** An upstream, or those that caused it to be skipped. One that was replayed and runs again is no cause any more. */
+  private async culpritsAt(executionId: string): Promise<readonly FailedMember[]> {
+    const info = await this.call(() => this.backend.readExecutionInfo({ executionId }));
+    switch (info?.publicState) {
+      case 'skipped':
+        return this.culpritsOf(executionId);
+      case 'failed':
+      case 'cancelled':
+      case 'expired':
+        return [failedMemberOf(await this.of(info))];
+      default:
+        return [];
+    }
   }
 
   /** The upstreams that ended without the result that the execution needed. */

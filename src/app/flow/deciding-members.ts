@@ -4,7 +4,7 @@
  */
 import type { EdgeSnapshot, FlowMember } from '../../../model/flow/reads.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { Listed } from './listed-members.js';
+import type { Listed, Members } from './listed-members.js';
 
 /** Whether a member may have continued without one of its upstreams: its group was a race, or it has children. */
 const hasRaced = ({ group }: FlowMember): boolean =>
@@ -20,14 +20,15 @@ function wentOnWithout({ edgeState, late, round }: EdgeSnapshot, { group, public
 }
 
 /**
- * At most `limit` of them. Edges are read only if some member of the flow may have continued without an upstream.
+ * At most `limit` of them. Edges are read only if some member of the flow may have continued without an upstream. An
+ * unreadable member may have needed its upstreams.
  *
- * @param all all members of the flow
+ * @param flow all members of the flow
  * @param bad those of them that ended badly
  */
 export async function decidingOf(
   { backend, call }: Listed,
-  all: readonly FlowMember[],
+  { members: all, damaged }: Members,
   bad: readonly FlowMember[],
   limit = Infinity,
 ): Promise<readonly FlowMember[]> {
@@ -48,8 +49,10 @@ export async function decidingOf(
       const page = await call(() =>
         backend.listEdges({ executionId, direction: 'outgoing', cursor, limit: LIMITS.maxListPage }),
       );
+      if (page.damaged.length > 0) return true;
       for (const edge of page.edges) {
         isOfNone = false;
+        if (damaged.includes(edge.downstreamExecutionId)) return true;
         const downstream = members.get(edge.downstreamExecutionId);
         if (downstream === undefined || wentOnWithout(edge, downstream)) continue;
         if (await isNeeded(edge.downstreamExecutionId)) return true;

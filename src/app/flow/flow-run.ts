@@ -1,4 +1,5 @@
 /** A flow that the engine knows. */
+import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
 import { sleep, spread } from '../../engine/clock.js';
@@ -171,8 +172,10 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     await this.snapshot();
     const { backend, tasks } = this.surroundings;
     const sums = new Map<string, RunUsage>();
-    for await (const page of memberPages(this.listed)) {
-      const usage = page.map(({ executionId }) =>
+    for await (const { members, damaged } of memberPages(this.listed)) {
+      if (damaged.length > 0)
+        throw new EngineError('corruption', `${damaged.join(', ')}: is unreadable, so the sum is unknown.`);
+      const usage = members.map(({ executionId }) =>
         this.listed.call(() => usageOfRun(backend, executionId, tasks.taskOf, budgets)),
       );
       for (const used of await Promise.all(usage)) addUsage(sums, used ?? []);
@@ -191,7 +194,8 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
 
   private async *rows(): AsyncGenerator<FlowChild, void, undefined> {
     const rows = new ChildRows(this.surroundings.backend, this.listed.call);
-    for await (const page of memberPages(this.listed)) yield* await Promise.all(page.map((it) => rows.ofMember(it)));
+    for await (const { members } of memberPages(this.listed))
+      yield* await Promise.all(members.map((it) => rows.ofMember(it)));
   }
 
   private get listed(): Listed {

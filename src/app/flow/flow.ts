@@ -82,7 +82,8 @@ export interface FlowExplanation {
   readonly waiting: number;
   /**
    * Members that failed, expired or were cancelled, at most ten, with what they failed with. Members that were
-   * not needed (see `FlowState`) or that the cancellation of the flow ended are left out.
+   * not needed (see `FlowState`) or that the cancellation of the flow ended are left out. Members whose records are
+   * damaged come last, with the state `unreadable`.
    */
   readonly failed: readonly FailedMember[];
 }
@@ -128,7 +129,7 @@ export interface FlowRunActions<Output> {
    * @example const [{ used }] = await run.usage(tokens);
    */
   usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]>;
-  /** Its members, in the order in which they joined. */
+  /** Its members, in the order in which they joined. Those whose records are damaged are left out: `explain` names them. */
   readonly children: AsyncIterable<FlowChild>;
 }
 

@@ -4,7 +4,7 @@ import type { FlowMember } from '../../../model/flow/reads.js';
 import type { AnswerOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
 import type { FailedMember } from '../../shared/errors.js';
-import { ChildRows, failedMemberOf } from './child-rows.js';
+import { ChildRows, failedMemberOf, unreadableMember } from './child-rows.js';
 import { decidingOf } from './deciding-members.js';
 import type { FlowState } from './flow.js';
 
@@ -37,30 +37,37 @@ export const isLive = ({ members, building }: FlowSnapshot): boolean =>
 export const endedBadly = ({ publicState, cancellationReason }: FlowMember): boolean =>
   BAD_ENDS.has(publicState) && cancellationReason !== SIBLING_SATISFIED;
 
+/** Members on a page; `damaged`: ids of those whose records are unreadable. */
+export type Members = Pick<AnswerOf<'listFlowMembers'>, 'members' | 'damaged'>;
+
 /** Pages of members, in the order in which they joined. */
-export async function* memberPages({ backend, flowId, call }: Listed): AsyncGenerator<readonly FlowMember[], void> {
+export async function* memberPages({ backend, flowId, call }: Listed): AsyncGenerator<Members, void> {
   let cursor: number | undefined;
   do {
     const page = await call(() => backend.listFlowMembers({ flowId, cursor, limit: PAGE }));
-    yield page.members;
+    yield page;
     cursor = page.nextCursor;
   } while (cursor !== undefined);
 }
 
-/** Members that make a flow a failed one, at most `limit`. */
-async function firstDeciding(listed: Listed, limit: number): Promise<readonly FlowMember[]> {
-  const all: FlowMember[] = [];
-  for await (const page of memberPages(listed)) all.push(...page);
-  return decidingOf(listed, all, all.filter(endedBadly), limit);
+/** Members that make a failed flow a failed one, at most `limit`, and unreadable ones: each may be one of them. */
+async function firstDeciding(listed: Listed, limit: number): Promise<Members> {
+  const [all, damaged] = [[] as FlowMember[], [] as string[]];
+  for await (const page of memberPages(listed)) {
+    all.push(...page.members);
+    damaged.push(...page.damaged);
+  }
+  return { members: await decidingOf(listed, { members: all, damaged }, all.filter(endedBadly), limit), damaged };
 }
 
-/** Members with the reasons of their ends, for errors, events and explanations. */
-export async function named({ backend, call }: Listed, members: readonly FlowMember[]): Promise<FailedMember[]> {
+/** Members with the reasons of their ends, for errors, events and explanations; at most ten, unreadable ones last. */
+export async function named({ backend, call }: Listed, { members, damaged }: Members): Promise<FailedMember[]> {
   const rows = new ChildRows(backend, call);
-  return Promise.all(members.map(async (member) => failedMemberOf(await rows.ofMember(member))));
+  const readable = members.slice(0, MAX_NAMED).map(async (member) => failedMemberOf(await rows.ofMember(member)));
+  return [...(await Promise.all(readable)), ...damaged.map((id) => unreadableMember(id))].slice(0, MAX_NAMED);
 }
 
-/** Members that make a flow a failed one, at most ten. */
+/** Members that make a flow a failed one, at most ten; unreadable ones may. */
 export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot): Promise<readonly FailedMember[]> {
   return publicFlowState === 'failed' ? named(listed, await firstDeciding(listed, MAX_NAMED)) : [];
 }
@@ -69,7 +76,7 @@ export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot
  * The state of a flow for users of the app. In the engine, a flow with a cancelled member has failed, and one with a
  * member that depends on others is blocked although another one is only waiting for a worker.
  *
- * @param decidingCount how many members make it a failed one
+ * @param decidingCount how many members make it a failed one, or may because they are unreadable
  */
 export function stateBy({ publicFlowState, members }: FlowSnapshot, decidingCount: number): FlowState {
   switch (publicFlowState) {
@@ -86,5 +93,7 @@ export function stateBy({ publicFlowState, members }: FlowSnapshot, decidingCoun
 
 /** The same; reads the members if they decide it. */
 export async function stateOf(listed: Listed, flow: FlowSnapshot): Promise<FlowState> {
-  return stateBy(flow, flow.publicFlowState === 'failed' ? (await firstDeciding(listed, 1)).length : 0);
+  if (flow.publicFlowState !== 'failed') return stateBy(flow, 0);
+  const { members, damaged } = await firstDeciding(listed, 1);
+  return stateBy(flow, members.length + damaged.length);
 }

@@ -5,7 +5,7 @@ import type { Backend } from '../../backend/backend.js';
 import { checkWhole, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { LIMITS } from '../../../model/limits.js';
-import { budgetIdOf, daysOf, type BudgetDay } from './budget.js';
+import { budgetIdOf, daysOf, unreadableBill, type BudgetDay } from './budget.js';
 
 /** Selects budgets; an absent member matches all. */
 export interface BillFilter {
@@ -57,7 +57,10 @@ interface BillSource {
 const FILTER = { scope: true, of: true, days: true } as const;
 const PAGE = 100;
 
-/** @throws InvalidDefinitionError for an invalid filter, when the iteration begins */
+/**
+ * @throws InvalidDefinitionError for an invalid filter, when the iteration begins; EngineError `corruption` behind the
+ *   readable rows, when others are missing
+ */
 export async function* billRows(source: BillSource, filter: BillFilter): AsyncGenerator<BillRow, void, undefined> {
   knownOnly<BillFilter>('bills', filter, FILTER);
   const { scope, of, days } = filter;
@@ -65,17 +68,21 @@ export async function* billRows(source: BillSource, filter: BillFilter): AsyncGe
     if (text !== undefined && typeof text !== 'string') throw refuse('bills', name, 'a string', text);
   checkWhole('bills', 'days', days, 1, LIMITS.maxBilledDays);
   const backend = await source.backend();
+  const unreadable: string[] = [];
   for (const partition of partitionsOf('budget', backend.partitions)) {
     let cursor: string | undefined;
     do {
       const page = await source.call(() => backend.listBudgets({ partition, cursor, limit: PAGE }));
       for (const { budgetId, scopeType: type, scopeId: id } of page.budgets) {
         if ((scope !== undefined && type !== scope) || (of !== undefined && id !== of)) continue;
-        const rows = await source.call(() => daysOf(backend, budgetId, days));
+        const bill = await source.call(() => daysOf(backend, budgetId, days));
         const name = source.names.of(budgetId, { type, id });
-        for (const row of rows) yield { budgetId, name, scope: { type, id }, ...row };
+        for (const row of bill.rows) yield { budgetId, name, scope: { type, id }, ...row };
+        unreadable.push(...bill.damaged.map((date) => `${date} of ${name ?? id} (${budgetId})`));
       }
+      unreadable.push(...page.damaged.map((budgetId) => `all of ${budgetId}`));
       cursor = page.nextCursor;
     } while (cursor !== undefined);
   }
+  if (unreadable.length > 0) throw unreadableBill(unreadable);
 }

@@ -46,7 +46,10 @@ export interface AppBudget<Dimension extends string = string> extends BudgetRef<
   readonly name: string;
   /** Usage, reservations, limits of the dimensions that have one, and exhausted dimensions. @throws EngineError `budget_not_found` */
   status(): Promise<BudgetStatus>;
-  /** Days with spending among the last `days`, today included. Default 31, at most 400. */
+  /**
+   * Days with spending among the last `days`, today included. Default 31, at most 400.
+   * @throws EngineError `corruption`, which names the days whose totals are unreadable
+   */
   bill(options?: { readonly days?: number }): Promise<readonly BudgetDay[]>;
   /**
    * Records usage outside of handlers.
@@ -177,7 +180,11 @@ export class BudgetOfApp implements AppBudget {
     knownOnly('bill', options, { days: true });
     const { days } = options;
     checkWhole('bill', 'days', days, 1, LIMITS.maxBilledDays);
-    return this.on((backend) => daysOf(backend, this.id, days));
+    return this.on(async (backend) => {
+      const bill = await daysOf(backend, this.id, days);
+      if (bill.damaged.length > 0) throw unreadableBill(bill.damaged.map((date) => `${date} of ${this.id}`));
+      return bill.rows;
+    });
   }
 
   async report(used: AmountsOf<string>, options: ReportOptions = {}): Promise<void> {
@@ -206,13 +213,23 @@ export class BudgetOfApp implements AppBudget {
   }
 }
 
-/** The last days of a budget on which something was spent, today included. @throws EngineError `budget_not_found` */
-export async function daysOf(backend: Backend, budgetId: string, days = DEFAULT_DAYS): Promise<BudgetDay[]> {
+/** @param parts days of budgets, or whole budgets */
+export const unreadableBill = (parts: readonly string[]): EngineError =>
+  new EngineError('corruption', `These parts of the bill are unreadable: ${parts.join(', ')}.`);
+
+/** The last days of a budget on which something was spent, today included, and the dates of unreadable ones. */
+interface Days {
+  readonly rows: readonly BudgetDay[];
+  readonly damaged: readonly string[];
+}
+
+const dateOf = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length);
+
+/** @throws EngineError `budget_not_found` */
+export async function daysOf(backend: Backend, budgetId: string, days = DEFAULT_DAYS): Promise<Days> {
   const now = await backend.serverTime();
   const fromDay = Math.max(0, Math.floor(now / DAY_MS) - days + 1);
   const bill = await backend.readBudgetBill({ budgetId, fromDay, days });
-  return bill.days.map(({ day, spent, overrun, released }) => ({
-    date: new Date(day * DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length),
-    ...{ spent, overrun, released },
-  }));
+  const rows = bill.days.map(({ day, ...amounts }) => ({ date: dateOf(day), ...amounts }));
+  return { rows, damaged: bill.damaged.map(dateOf) };
 }

@@ -11,6 +11,11 @@ export type StateCounts = Omit<LaneCounts, 'laneId'>;
 export interface RunCounts extends StateCounts {
   /** By lane name, ascending; every lane that ever had work. */
   readonly lanes: Readonly<Record<string, StateCounts>>;
+  /**
+   * Lanes whose counts are unreadable in some partition, which is left out of all numbers: `verifyPartition` counts them
+   * again. Normally none.
+   */
+  readonly damaged: readonly string[];
 }
 
 type Numbers = Readonly<Record<string, number>>;
@@ -34,27 +39,34 @@ const plus = (a: StateCounts, b: StateCounts): StateCounts => ({
 /** The counts of a deployment. Each partition is counted at a moment of its own, all within one or a few round trips. */
 export async function countRuns(backend: Backend, call: <T>(read: () => Promise<T>) => Promise<T>): Promise<RunCounts> {
   const partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
-  const counted = (await Promise.all(partitions.map((partition) => lanesOf(backend, partition, call)))).flat();
+  const counted = await Promise.all(partitions.map((partition) => lanesOf(backend, partition, call)));
   const lanes = new Map<string, StateCounts>();
-  for (const { laneId, ...counts } of counted.sort((a, b) => compareBytes(a.laneId, b.laneId))) {
+  const all = counted.flatMap(({ lanes: readable }) => readable);
+  for (const { laneId, ...counts } of all.sort((a, b) => compareBytes(a.laneId, b.laneId))) {
     const lane = laneNameOf(laneId);
     lanes.set(lane, plus(lanes.get(lane) ?? NOTHING, counts));
   }
-  return { ...[...lanes.values()].reduce(plus, NOTHING), lanes: Object.fromEntries(lanes) };
+  const damaged = new Set(counted.flatMap((partition) => partition.damaged));
+  return {
+    ...[...lanes.values()].reduce(plus, NOTHING),
+    lanes: Object.fromEntries(lanes),
+    damaged: [...damaged].sort(compareBytes).map(laneNameOf),
+  };
 }
 
 async function lanesOf(
   backend: Backend,
   partition: string,
   call: <T>(read: () => Promise<T>) => Promise<T>,
-): Promise<LaneCounts[]> {
-  const lanes: LaneCounts[] = [];
+): Promise<{ readonly lanes: readonly LaneCounts[]; readonly damaged: readonly string[] }> {
+  const [lanes, damaged] = [[] as LaneCounts[], [] as string[]];
   let cursor: string | undefined;
   do {
     const page = { partition, cursor, limit: LIMITS.maxPageSize };
     const answer = await call(() => backend.readCounts(page));
     lanes.push(...answer.lanes);
+    damaged.push(...answer.damaged);
     cursor = answer.nextCursor;
   } while (cursor !== undefined);
-  return lanes;
+  return { lanes, damaged };
 }

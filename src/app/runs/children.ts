@@ -5,9 +5,10 @@ import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { ChildRows } from '../flow/child-rows.js';
 import type { FlowChild } from '../flow/flow.js';
+import { unlessUnreadable } from '../../shared/unreadable.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 
-/** Page by page, in no order. @throws what reads throw */
+/** Page by page, in no order, without those whose records are damaged. @throws what reads throw */
 export async function* childrenOfRun(
   backend: Backend,
   clock: Clock,
@@ -22,8 +23,12 @@ export async function* childrenOfRun(
     );
     // Edges of round 0 lead from other members of its flow, which are no children.
     const ids = page.edges.filter(({ round }) => round > 0).map(({ upstreamExecutionId }) => upstreamExecutionId);
-    const infos = await Promise.all(ids.map((id) => call(() => backend.readExecutionInfo({ executionId: id }))));
-    for (const info of infos) if (info !== undefined) yield await rows.of(info);
+    const infoOf = (id: string) =>
+      unlessUnreadable(
+        () => call(() => backend.readExecutionInfo({ executionId: id })),
+        () => undefined,
+      );
+    for (const info of await Promise.all(ids.map(infoOf))) if (info !== undefined) yield await rows.of(info);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
 }
