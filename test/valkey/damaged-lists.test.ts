@@ -133,8 +133,9 @@ function listsOf({ flowId, upstream, budgetId, today }: World): {
       },
     },
     listPartitionLanes: {
-      async read() {
-        return { rows: await backend.listPartitionLanes({ partition: FLOWS }) };
+      async read(cursor?: string) {
+        const { lanes, nextCursor } = await backend.listPartitionLanes({ ...page, limit: 1, cursor });
+        return { rows: lanes, next: nextCursor };
       },
     },
     readCounts: {
