@@ -43,15 +43,15 @@ end
 
 -- Rows of outgoing edges. A flow that is being purged has edges whose downstream members are gone.
 local function outgoing(call, execution_id, after, limit)
-  local rows, found = {}, nil
-  repeat
-    found = ff.leading_of(call, execution_id, after, limit - #rows)
+  local rows = {}
+  while true do
+    local found = ff.leading_of(call, execution_id, after, limit - #rows)
     for i = 1, #found do
       after = string.sub(found[i], 1, LIMIT.id_length)
       rows[#rows + 1] = edge_row(call, after, string.sub(found[i], LIMIT.id_length + 1))
     end
-  until #found == 0 or #rows == limit
-  return rows
+    if #found == 0 or #rows == limit then return rows end
+  end
 end
 
 -- read_edge: flow_id, edge_id
