@@ -5,7 +5,7 @@
  * Every claimed execution ends in exactly one way: completed, failed (for good, or to be retried), delayed, handed
  * back, or lost to another owner.
  */
-import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
+import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
 import { LIMITS } from '../../model/limits.js';
@@ -17,7 +17,7 @@ import { Bag } from '../util/bag.js';
 import { printed } from '../util/printed.js';
 import type { Backend } from '../backend/backend.js';
 import { Claimer } from '../claiming/claimer.js';
-import { afterIo, spread, systemClock, within, type Clock } from '../engine/clock.js';
+import { afterIo, systemClock, within, type Clock } from '../engine/clock.js';
 import { localFlows } from '../engine/local-flows.js';
 import { localNews, type News } from '../engine/local-news.js';
 import type { TaskAbortCode } from './abort.js';
@@ -28,17 +28,19 @@ import { Attempt, type AttemptHooks } from './attempt.js';
 import { Beginner } from './begin.js';
 import { Blockers } from './blockers.js';
 import type { ChildRowOf } from './children/child.js';
+import { conclusionOf } from './conclusion.js';
 import { HandlerContext, progressArgs, type ContextDependencies } from './context.js';
+import { Drain, LAST_CALLS_MS } from './drain.js';
 import { EndsWatch } from './ends-watch.js';
 import { runHandler, suspended, unreadableInput, type Ending, type RunnerHost, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
 import { Inputs } from './inputs.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { LoopWatch, type Block } from './loop-watch.js';
-import { lossesOf, mayBeLostOften, pauseAfter } from './lost-often.js';
 import type { ResolvedSettings } from './options.js';
 import { Orphans, unhandled } from './orphans.js';
 import { Patience } from './patience.js';
+import { Pauses } from './pauses.js';
 import { Reporter, type ReportedEnding, type Settlement } from './reporter.js';
 import { RestingKinds } from './resting-kinds.js';
 import { resultsFor } from './results.js';
@@ -61,16 +63,7 @@ export interface WorkerDependencies {
   readonly childRow?: ChildRowOf | undefined;
 }
 
-/**
- * At the end of a drain, aborted handlers get the last part of its time to stop before their work is handed back: a
- * tenth, at most this long, ms.
- */
-const MAX_STOP_GRACE_MS = 2_000;
-const STOP_GRACE_PART = 0.1;
 const RESOLVED = Promise.resolve();
-const PAUSE_SPREAD = 0.5;
-/** Limit of the last calls of a drain once they met faults, ms; an unreachable engine must not delay the exit. */
-const LAST_CALLS_MS = 5_000;
 
 export class TaskWorker implements Worker {
   static {
@@ -100,9 +93,8 @@ export class TaskWorker implements Worker {
   private readonly contextDependencies: ContextDependencies;
   private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0, lost: 0 };
   private readonly stopListening: () => void;
-  private draining: Promise<void> | undefined;
-  private waitUntil = Infinity;
-  private stopGraceMs = MAX_STOP_GRACE_MS;
+  private readonly pauses: Pauses;
+  private readonly drainer: Drain;
   private closed = false;
 
   constructor(private readonly deps: WorkerDependencies) {
@@ -115,6 +107,7 @@ export class TaskWorker implements Worker {
     const onError = (error: unknown): void => this.announcer.failedCall(error);
     this.hooks = this.attemptHooks();
     this.blockers = new Blockers(clock);
+    this.pauses = new Pauses({ backend, clock, announcer: this.announcer, blockers: this.blockers });
     this.keeper = new LeaseKeeper({ backend, clock, leaseTtlMs, onError });
     this.resting = new RestingKinds(clock, () => this.claimer.kindsChanged());
     this.claimer = this.newClaimer(onError);
@@ -154,6 +147,7 @@ export class TaskWorker implements Worker {
       },
     });
     this.patience = new Patience(clock);
+    this.drainer = this.newDrain();
     this.endsWatch = new EndsWatch({
       backend,
       clock,
@@ -268,8 +262,8 @@ export class TaskWorker implements Worker {
     const now = this.deps.clock.now();
     const started = [...this.running].map(({ startedAt = now }) => startedAt);
     return {
-      state: this.closed ? 'closed' : this.draining === undefined ? 'running' : 'draining',
-      claiming: this.draining === undefined && this.stuck.tooMany ? 'resting' : this.claimer.mode,
+      state: this.closed ? 'closed' : this.drainer.hasBegun ? 'draining' : 'running',
+      claiming: !this.drainer.hasBegun && this.stuck.tooMany ? 'resting' : this.claimer.mode,
       running: this.running.size,
       stuck: this.stuck.size,
       ahead: this.ahead.size + this.inputs.size,
@@ -300,7 +294,7 @@ export class TaskWorker implements Worker {
     this.keeper.add(attempt, requestedAt);
     this.announcer.claimed(attempt);
     const task = this.deps.taskNamed(claimed.executionKind);
-    if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
+    if (this.drainer.hasBegun) this.giveBack(attempt, { kind: 'release' });
     else if (task === undefined && settings.onUnhandled === 'fail')
       this.giveBack(attempt, unhandled(claimed.executionKind));
     else if (task === undefined) this.handBackOrphan(attempt);
@@ -333,12 +327,8 @@ export class TaskWorker implements Worker {
   }
 
   private beginIfKept(attempt: Attempt, task: TaskHandler): void {
-    if (this.keeper.isStale(attempt) || this.mayBePaused(attempt)) void this.beginOrPark(attempt, task);
+    if (this.keeper.isStale(attempt) || this.pauses.mayConcern(attempt)) void this.beginOrPark(attempt, task);
     else this.begin(attempt, task);
-  }
-
-  private mayBePaused({ executionId, claimed }: Attempt): boolean {
-    return mayBeLostOften(claimed) || (claimed.claimKind === 'reclaimed' && this.blockers.knows(executionId));
   }
 
   /** Calls the handler if the attempt is still owned, unless its execution takes workers down. */
@@ -346,8 +336,9 @@ export class TaskWorker implements Worker {
     // When the grant was read late, or a handler before this one blocked the event loop, the lease may be over, and a
     // handler that blocks the event loop would lose it.
     let isKept = !this.keeper.isStale(attempt) || (await this.keeper.confirm(attempt));
-    if (isKept && this.mayBePaused(attempt)) {
-      const inMs = await this.pauseOf(attempt);
+    if (isKept && this.pauses.mayConcern(attempt)) {
+      this.loopWatch?.look();
+      const inMs = await this.pauses.pauseMs(attempt);
       if (inMs > 0) {
         this.ended(attempt, { kind: 'delay', until: { inMs } });
         return;
@@ -356,24 +347,6 @@ export class TaskWorker implements Worker {
     }
     if (isKept) this.begin(attempt, task);
     else this.ended(attempt, { kind: 'lost' });
-  }
-
-  /** How long to park an execution that was taken over, ms. */
-  private async pauseOf(attempt: Attempt): Promise<number> {
-    const { executionId } = attempt;
-    // Spread, so that the cause and what it took along do not come back together.
-    const spreadMs = (ms: number): number => Math.round(spread(this.deps.clock, ms, PAUSE_SPREAD));
-    this.loopWatch?.look();
-    const known = this.blockers.park(executionId);
-    if (known !== undefined) {
-      const inMs = spreadMs(known);
-      if (inMs > 0) this.announcer.blockedBefore(attempt, inMs);
-      return inMs;
-    }
-    const losses = await lossesOf(executionId, this.deps.backend);
-    const inMs = spreadMs(pauseAfter(losses));
-    if (inMs > 0) this.announcer.lostOften(attempt, losses, inMs);
-    return inMs;
   }
 
   private begin(attempt: Attempt, task: TaskHandler): void {
@@ -434,47 +407,38 @@ export class TaskWorker implements Worker {
   }
 
   private settled(attempt: Attempt, ending: ReportedEnding, settlement: Settlement): void {
+    const conclusion = conclusionOf(ending, settlement);
+    if (conclusion === 'run_again') {
+      this.report(attempt, { kind: 'delay', until: { inMs: 0 } });
+      return;
+    }
+    if (conclusion === undefined) {
+      this.unsettled(attempt, ending, settlement);
+      this.forget(attempt, 'lost');
+      return;
+    }
+    if (ending.kind === 'fail') this.announcer.failedAttempt(attempt, ending.error, conclusion);
+    this.forget(attempt, conclusion, ending.kind === 'fail' ? { error: ending.error } : {});
+    this.publish(attempt, ending, conclusion);
+  }
+
+  /** Says why an ending did not end its attempt. */
+  private unsettled(attempt: Attempt, ending: ReportedEnding, settlement: Settlement): void {
     if (settlement.kind === 'accepted') {
-      this.accepted(attempt, ending, settlement.outcome);
+      const error = new Error(`The answer was ${settlement.outcome.kind}, which ends no attempt.`);
+      this.announcer.unreported(attempt, error);
       return;
     }
     const { error } = settlement;
-    if (settlement.kind === 'refused' && MISSED.has(settlement.error.code)) {
-      this.runAgain(attempt);
-      return;
-    }
     const loss = settlement.kind === 'refused' ? attempt.lossBy(settlement.error) : undefined;
     if (settlement.kind === 'given_up') this.announcer.reportGivenUp(attempt, ending.kind, settlement.afterMs, error);
     else if (loss === undefined) this.announcer.unreported(attempt, error);
     else attempt.lose(loss);
-    this.forget(attempt, 'lost');
   }
 
-  /**
-   * The wait is over already, for example because signals arrived before the suspension: the handler runs again at
-   * once.
-   */
-  private runAgain(attempt: Attempt): void {
-    this.report(attempt, { kind: 'delay', until: { inMs: 0 } });
-  }
-
-  private accepted(attempt: Attempt, ending: ReportedEnding, answer: OutcomeOf<OperationName>): void {
-    // The wait is satisfied already.
-    const isSatisfied = answer.kind === 'already_satisfied' && ending.kind === 'suspend';
-    if (isSatisfied || answer.kind === 'not_waiting') {
-      this.runAgain(attempt);
-      return;
-    }
-    const outcome = FINISHED[answer.kind];
-    if (outcome === undefined) {
-      this.announcer.unreported(attempt, new Error(`The answer was ${answer.kind}, which ends no attempt.`));
-      this.forget(attempt, 'lost');
-      return;
-    }
-    const { executionId } = attempt;
+  /** Tells the rest of the process how an execution ended. */
+  private publish({ executionId }: Attempt, ending: ReportedEnding, outcome: FinishedOutcome): void {
     const news = localNews(this.deps.backend);
-    if (ending.kind === 'fail') this.announcer.failedAttempt(attempt, ending.error, outcome);
-    this.forget(attempt, outcome, ending.kind === 'fail' ? { error: ending.error } : {});
     if (ending.kind === 'complete')
       news.publish({ kind: 'completed', executionId, result: ending.bytes, encoding: ending.encoding });
     if (ending.kind === 'fail' && outcome === 'failed')
@@ -491,7 +455,7 @@ export class TaskWorker implements Worker {
     this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
     const durationMs = startedAt === undefined ? 0 : this.deps.clock.now() - startedAt;
     this.announcer.finished(attempt, outcome, durationMs, failure);
-    if (this.draining === undefined && outcome === 'lost') this.claimer.pump();
+    if (!this.drainer.hasBegun && outcome === 'lost') this.claimer.pump();
   }
 
   // What others say about the work in hand.
@@ -523,7 +487,7 @@ export class TaskWorker implements Worker {
     const kinds = this.resting.without(this.deps.kinds?.()) ?? [];
     // A rest is for the sake of other tasks: without work of theirs, the worker would only be idle.
     const serves = culprit !== undefined && hasOthers && kinds.some((kind) => kind !== culprit);
-    const restMs = serves && this.draining === undefined ? this.resting.rest(culprit, forMs) : 0;
+    const restMs = serves && !this.drainer.hasBegun ? this.resting.rest(culprit, forMs) : 0;
     this.announcer.loopBlocked(forMs, tasks, restMs);
   }
 
@@ -564,13 +528,7 @@ export class TaskWorker implements Worker {
     knownOnly('drain', options, { timeout: true });
     const { timeout } = options;
     checkDuration('drain', 'timeout', timeout, 0, LIMITS.maxDurationMs);
-    const timeoutMs = timeout === undefined ? this.deps.settings.drainTimeoutMs : durationMs(timeout);
-    if (this.draining !== undefined && timeout === undefined) return this.draining;
-    this.waitUntil = Math.min(this.waitUntil, this.deps.clock.now() + timeoutMs);
-    this.stopGraceMs = Math.min(this.stopGraceMs, timeoutMs * STOP_GRACE_PART);
-    this.patience.changed();
-    this.draining ??= Promise.resolve().then(() => this.drainNow());
-    return this.draining;
+    return this.drainer.begin(timeout === undefined ? undefined : durationMs(timeout));
   }
 
   close(): Promise<void> {
@@ -581,59 +539,27 @@ export class TaskWorker implements Worker {
     return this.drain();
   }
 
-  /** A result can wait for its turn on a slow link: until it met a fault, it has all the time of the drain. */
-  private async lastCalls(claimsAnswered: Promise<void>): Promise<void> {
-    const until = this.deps.clock.now() + LAST_CALLS_MS;
-    let isDone = false;
-    const done = (): void => {
-      isDone = true;
-      this.patience.changed();
-    };
-    void claimsAnswered
-      .then(() => this.reporter.idle())
-      .then(() => this.claimer.close())
-      .then(done, done);
-    await this.patience.wait(
-      () => isDone,
-      () => (this.reporter.awaitsAnswers ? Math.max(until, this.waitUntil) : until),
-    );
+  private newDrain(): Drain {
+    const { clock, settings } = this.deps;
+    const { patience, reporter, running, claimer } = this;
+    return new Drain({
+      ...{ clock, patience, reporter, running },
+      timeoutMs: settings.drainTimeoutMs,
+      stopClaiming: () => claimer.stop(),
+      closeClaimer: () => claimer.close(),
+      takeWaiting: () => [...this.ahead.takeAll(), ...this.inputs.takeAll()],
+      handBack: (attempt) => this.giveBack(attempt, { kind: 'release' }),
+      closeParts: () => this.closeParts(),
+    });
   }
 
-  private async drainNow(): Promise<void> {
-    const { clock } = this.deps;
-    const claimsAnswered = this.claimer.stop();
-    for (const attempt of [...this.ahead.takeAll(), ...this.inputs.takeAll()])
-      this.giveBack(attempt, { kind: 'release' });
-    this.reporter.flush();
-    const isIdle = (): boolean => this.running.size === 0;
-    await this.patience.wait(isIdle, () => this.waitUntil - this.stopGraceMs);
-    for (const attempt of [...this.running]) attempt.abort('shutdown');
-    // A handler that stops at once is not handed back over its head, however short the time is.
-    await new Promise<void>((resolve) => afterIo(clock, resolve));
-    await this.patience.wait(isIdle, () => this.waitUntil);
-    for (const attempt of this.running)
-      if (!attempt.gone && !attempt.reported) this.giveBack(attempt, { kind: 'release' });
-    await this.lastCalls(claimsAnswered);
+  private async closeParts(): Promise<void> {
     this.stopListening();
     this.endsWatch.close();
     this.stuck.close();
     this.loopWatch?.stop();
     this.resting.close();
-    await within(clock, LAST_CALLS_MS, this.keeper.close());
+    await within(this.deps.clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
   }
 }
-
-/** Refusals of a suspension because something came that its handler has not seen. */
-const MISSED: ReadonlySet<string> = new Set(['signals_arrived', 'children_ended']);
-
-/** The outcome of an attempt, by the answer to its final call. */
-const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {
-  completed: 'completed',
-  retry_scheduled: 'retry_scheduled',
-  terminal_failed: 'failed',
-  delayed: 'delayed',
-  suspended: 'suspended',
-  moved: 'suspended',
-  released: 'released',
-};
