@@ -3,6 +3,7 @@
  * header is one command, after which no member that is to be cancelled can begin; the timer loops of the deployment do
  * the rest, even if this process ends. Spec 08 section 9, ruling 43.
  */
+import type { PublicState } from '../../model/execution/situation.js';
 import type { CancellationPolicy } from '../../model/flow/facts.js';
 import type { AnswerOf } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
@@ -44,8 +45,8 @@ const MAX_WAIT_MS = 300_000;
 const FIRST_LOOK_MS = 20;
 const LAST_LOOK_MS = 500;
 
-const NOT_BEGUN = ['waiting', 'delayed', 'rate_limited', 'waiting_children'];
-const BEGUN = ['active', 'suspended', 'resumable'];
+const NOT_BEGUN: readonly PublicState[] = ['waiting', 'delayed', 'rate_limited', 'waiting_children'];
+const BEGUN: readonly PublicState[] = ['active', 'suspended'];
 
 /**
  * Cancels a flow. Repeating it is safe.
