@@ -81,7 +81,6 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
 /** Whether no member remains that the policy ends. A flow that is gone has none. */
 function hasEnded(policy: CancellationPolicy, flow: AnswerOf<'describeFlow'>): boolean {
   if (flow === undefined || policy === 'flow_only') return true;
-  const states: Readonly<Record<string, number>> = flow.members;
   const live = policy === 'cancel_all' ? [...NOT_BEGUN, ...BEGUN] : NOT_BEGUN;
-  return live.every((state) => (states[state] ?? 0) === 0);
+  return live.every((state) => (flow.members[state] ?? 0) === 0);
 }

@@ -12,7 +12,7 @@ const BEGUN = ['active', 'suspended'] as const;
 const ENDED = ['completed', 'failed', 'cancelled', 'expired', 'skipped'] as const;
 
 /** More members than one call ends. */
-const MANY = 80;
+const MANY = 66;
 
 /** Brings all members of a flow into a state. */
 class World {
