@@ -9,6 +9,9 @@ export interface LeaseFacts {
   readonly attemptId: string;
   readonly workerInstanceId: string;
   readonly claimedAt: number;
+  readonly attemptIndex: number;
+  /** How often attempts of the execution were resumed. */
+  readonly resumes: number;
   /** Absent while the attempt's timeout is stopped, because its handler has not started. */
   attemptTimeoutAt: number | undefined;
   /** Claim and renewals, as executed by the server. */
@@ -149,10 +152,11 @@ export class Facts {
     const { executionId } = execution;
     const { at } = event;
     if (event.type === 'execution_claimed' || event.type === 'execution_resumed') {
-      const { leaseId, attemptId, workerInstanceId, leaseExpiresAt: expiresAt, attemptTimeoutAt } = event;
+      const { leaseId, attemptId, workerInstanceId, leaseExpiresAt: expiresAt, attemptTimeoutAt, attemptIndex } = event;
+      const resumes = (execution.leases.at(-1)?.resumes ?? 0) + (event.type === 'execution_resumed' ? 1 : 0);
       const ends = { endedAt: undefined, endedBy: undefined };
       const lease: LeaseFacts = {
-        ...{ executionId, leaseId, attemptId, workerInstanceId, attemptTimeoutAt },
+        ...{ executionId, leaseId, attemptId, workerInstanceId, attemptTimeoutAt, attemptIndex, resumes },
         ...{ claimedAt: at, grantedAt: at, expiresAt, ...ends },
       };
       execution.leases.push(lease);

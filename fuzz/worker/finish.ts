@@ -90,7 +90,7 @@ async function untilEnded(world: World): Promise<void> {
 /** Whether the live workers have handlers for all tasks, and one of them runs the loop. */
 function canDoAll(world: World): boolean {
   const working = world.living.filter(
-    ({ workers }) => workers.length === 0 || workers.some(({ drainedAt }) => drainedAt === undefined),
+    ({ workers }) => workers.length === 0 || workers.some(({ drain }) => drain === undefined),
   );
   return (
     working.some(({ setup }) => setup.loop) &&
@@ -136,12 +136,7 @@ const END_TYPES: ReadonlySet<Event['type']> = new Set<Event['type']>([
 function repeated(world: World, [leaseId, endings]: [string, Endings]): void {
   const lease = world.facts.leases.get(leaseId);
   const { last, unknown, lastSettledAt, firstSentAt, node } = endings;
-  if (
-    last !== 'unknown' ||
-    lease === undefined ||
-    !node.alive ||
-    node.workers.some(({ drainedAt }) => drainedAt !== undefined)
-  )
+  if (last !== 'unknown' || lease === undefined || !node.alive || node.workers.some(({ drain }) => drain !== undefined))
     return;
   const backoffMs = Math.min(MAX_BACKOFF_MS, 100 * 2 ** (unknown - 1));
   const endsAt = lease.endedAt ?? lease.expiresAt;
@@ -191,7 +186,7 @@ function reported(world: World, call: HandlerCall): void {
 }
 
 function atRest(world: World, node: Node, each: NodeWorker): void {
-  const { worker, claimed, finished, drainedAt, missedEvents } = each;
+  const { worker, claimed, finished, drain, missedEvents } = each;
   const { running, ahead, ...counts } = worker.stats();
   const settled = counts.completed + counts.failed + counts.delayed + counts.suspended + counts.released + counts.lost;
   if (running !== 0 || ahead !== 0 || counts.claimed !== settled)
@@ -205,9 +200,9 @@ function atRest(world: World, node: Node, each: NodeWorker): void {
         'every attempt settles exactly once',
         `${short(executionId)} on ${node.name}: claimed ${times} times, finished ${finished.get(executionId) ?? 0} times`,
       );
-  if (drainedAt === undefined && !each.saidIdle)
+  if (drain === undefined && !each.saidIdle)
     world.broken('a worker without work says so', `${node.name} has nothing in hand and did not say that it is idle`);
-  if (drainedAt === undefined && counts.claiming === 'full')
+  if (drain === undefined && counts.claiming === 'full')
     world.broken('when all is quiet all room is free', `${node.name} is ${counts.claiming}`);
 }
 
@@ -227,9 +222,9 @@ async function slotsAreFree(world: World): Promise<void> {
 
 /** All slots can be taken again at once. */
 async function roomIsFree(world: World): Promise<void> {
-  const nodes = world.living.filter(({ workers }) => workers.some(({ drainedAt }) => drainedAt === undefined));
+  const nodes = world.living.filter(({ workers }) => workers.some(({ drain }) => drain === undefined));
   const slots = nodes.map(
-    ({ setup, workers }) => setup.slots * workers.filter(({ drainedAt }) => drainedAt === undefined).length,
+    ({ setup, workers }) => setup.slots * workers.filter(({ drain }) => drain === undefined).length,
   );
   nodes.forEach((node, index) => {
     // Work claimed ahead occupies no slot.

@@ -9,6 +9,7 @@ import {
   StepError,
   type TaskContext,
 } from '../../src/index.js';
+import { handlerTold } from './checks/reasons.js';
 import type { HandlerCall } from './facts.js';
 import { NO_RUN, type Input } from './input.js';
 import type { Node } from './node.js';
@@ -83,10 +84,9 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
     if (signal.aborted) toldAt = world.scheduler.now();
     signal.addEventListener('abort', () => {
       toldAt = world.scheduler.now();
-      world.tell(
-        node.name,
-        () => `handler call ${call.number} is told: ${String((signal.reason as { code?: string }).code)}`,
-      );
+      const code = String((signal.reason as { code?: string }).code);
+      world.tell(node.name, () => `handler call ${call.number} is told: ${code}`);
+      handlerTold(world, node, call, code);
     });
   }
   const call: HandlerCall = {
@@ -108,6 +108,12 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
       `handler call ${call.number} for ${world.nameOf(executionId)} (${step.takesMs} ms, then ${step.end}${step.heeds ? '' : ', heeds nothing'})`,
   );
   world.checks.handlers.called(call);
+  const lease = world.facts.leases.get(fence.leaseId);
+  if (context.attempt - 1 !== lease?.attemptIndex || context.resumes !== lease.resumes)
+    world.broken(
+      'a handler is told the number of its attempt',
+      `call ${call.number} is told attempt ${context.attempt}, resumed ${context.resumes} times`,
+    );
   world.flows.given(call, context.input.given);
   world.facts.calls.push(call);
   return call;

@@ -2,6 +2,7 @@
 import { app, backoff, type App, type Flow, type Task, type Worker, type WorkerEvents } from '../../src/index.js';
 import { seededUuids } from '../../src/testing/index.js';
 import { SimulatedConnection, SimulatedProcess, type ObservedCall } from '../../src/testing/simulation/index.js';
+import { attemptFinished } from './checks/reasons.js';
 import type { ExecutionFacts } from './facts.js';
 import { Flows } from './flows.js';
 import type { FlowSetup } from './flow-program.js';
@@ -30,7 +31,9 @@ export interface NodeWorker {
   saidIdle: boolean;
   /** It claimed before listeners could be attached. */
   readonly missedEvents: boolean;
-  drainedAt: number | undefined;
+  /** Number of its attempts that ended in a way, by execution and outcome. */
+  readonly outcomes: Map<string, number>;
+  drain: { readonly at: number; readonly ms: number } | undefined;
   drained: boolean;
 }
 
@@ -151,7 +154,8 @@ export class Node {
       seenClaimed: 0,
       saidIdle: true,
       missedEvents: worker.stats().claimed > 0,
-      drainedAt: undefined,
+      outcomes: new Map(),
+      drain: undefined,
       drained: false,
     };
     this.workers.push(own);
@@ -163,6 +167,8 @@ export class Node {
     worker.on('idle', () => (own.saidIdle = true));
     worker.on('finished', (event) => {
       count(own.finished, event.executionId);
+      attemptFinished(this.world, own, event);
+      this.world.checks.leases.leftHand(own, event.executionId);
       tell(`finished ${this.world.nameOf(event.executionId)}: ${event.outcome}`);
     });
     worker.on('leaseLost', (event) => {
@@ -173,8 +179,8 @@ export class Node {
   }
 
   drain(which: NodeWorker, ms: number): void {
-    if (which.drainedAt !== undefined) return;
-    which.drainedAt = this.world.scheduler.now();
+    if (which.drain !== undefined) return;
+    which.drain = { at: this.world.scheduler.now(), ms };
     const limitMs = this.world.scheduler.now() + ms + DRAIN_BOUND_MS;
     which.worker.drain({ timeout: ms }).then(
       () => {

@@ -6,6 +6,7 @@ import type { RunFacts } from '../facts.js';
 import type { Node } from '../node.js';
 import { short } from '../story.js';
 import type { World } from '../world.js';
+import type { RenewalChecks } from './renewals.js';
 
 /** Reported endings of one lease. */
 export interface Endings {
@@ -35,15 +36,18 @@ const ENDING_NAMES: ReadonlySet<string> = new Set([
 const GOES_ON: ReadonlySet<string> = new Set(['not_waiting', 'already_satisfied']);
 
 export class CallChecks {
-  /** Leases from answered claims, which their workers therefore know. */
-  readonly received = new Set<string>();
+  /** Leases from answered claims, which their workers therefore know, and the times of the answers. */
+  readonly received = new Map<string, number>();
   readonly endings = new Map<string, Endings>();
   /** When the last call with frames of a lease was answered, or failed. */
   readonly framesSettledAt = new Map<string, number>();
   /** When the last call left that applies due work. */
   dueAppliedAt = -Infinity;
 
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly world: World,
+    private readonly renewals: RenewalChecks,
+  ) {}
 
   callMade(node: Node, call: ObservedCall): void {
     for (const command of call.commands) {
@@ -64,6 +68,7 @@ export class CallChecks {
   private renewalSent({ args }: EndingCommand): void {
     if (this.endings.get(leaseOf(args))?.last === 'accepted')
       this.world.broken('a lease that is over is not renewed', short(args.executionId));
+    this.renewals.sent(leaseOf(args));
   }
 
   private endingSent(node: Node, { name, args }: EndingCommand): void {
@@ -103,22 +108,29 @@ export class CallChecks {
     this.world.tell(call.process, `handler call ${call.number} waits`);
   }
 
-  callSettled(_node: Node, call: ObservedCall): void {
+  callSettled(node: Node, call: ObservedCall): void {
     call.commands.forEach((command, index) => {
       const answer = call.answers?.[index];
+      const error = call.error ?? (answer?.ok === false ? answer.error : undefined);
+      if (command.name === 'renewLease')
+        this.renewals.answered(leaseOf((command as EndingCommand).args), stateAfter(error));
       if (command.name === 'appendFrame')
         this.framesSettledAt.set(leaseOf((command as EndingCommand).args), this.world.scheduler.now());
       if (ENDING_NAMES.has(command.name)) {
         const endings = this.endings.get(leaseOf((command as EndingCommand).args));
-        const error = call.error ?? (answer?.ok === false ? answer.error : undefined);
         if (endings === undefined) return;
         // If there is nothing to wait for any more, the attempt continues, as after a refusal.
         const goesOn = answer?.ok === true && GOES_ON.has(answer.outcome.kind);
         endings.last = goesOn ? 'refused' : stateAfter(error);
         endings.lastSettledAt = this.world.scheduler.now();
         if (endings.last === 'unknown') endings.unknown++;
+        if (endings.last === 'accepted') this.renewals.over(leaseOf((command as EndingCommand).args));
       }
-      if (answer?.ok) for (const { leaseId } of claimedIn(answer.outcome)) this.received.add(leaseId);
+      if (!answer?.ok) return;
+      for (const { leaseId } of claimedIn(answer.outcome)) {
+        this.received.set(leaseId, this.world.scheduler.now());
+        this.renewals.claimed(node, leaseId, call.madeAt);
+      }
     });
   }
 

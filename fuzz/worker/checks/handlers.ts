@@ -10,8 +10,16 @@ import { claimsUnderWayMs } from './bounds.js';
  * lease.
  */
 const TOLD_SLACK_MS = 3_000;
+/** A handler is told that its time is over by a timer, ms. */
+const TIMER_MS = 100;
+/** A worker watches the partition of a handler that has run for this long, ms. */
+const WATCHED_AFTER_MS = 500;
+/** A handler is told of an announced cancellation within this time: a renewal and its answer, ms. */
+const ANNOUNCED_MS = 600;
 
 export class HandlerChecks {
+  /** Leases under which a handler was called. */
+  readonly begun = new Set<string>();
   private readonly tokens = new Set<string>();
   /** Values of steps, once stored. */
   private readonly given = new Map<string, string>();
@@ -32,6 +40,7 @@ export class HandlerChecks {
         `second call for ${short(call.executionId)} under lease ${short(call.leaseId)}`,
       );
     this.tokens.add(call.token);
+    this.begun.add(call.leaseId);
     for (const earlier of world.facts.callsOf(call.executionId)) {
       const other = world.nodes.find(({ name }) => name === earlier.process);
       if (earlier.endedAt !== undefined || !earlier.looks || earlier.toldAt() !== undefined || other === undefined)
@@ -89,12 +98,27 @@ export class HandlerChecks {
     const node = this.world.nodes.find(({ name }) => name === call.process);
     const lease = this.world.facts.leases.get(call.leaseId);
     if (!call.looks || call.toldAt() !== undefined || lease === undefined || !node?.alive) return;
-    const endedAt = Math.min(lease.endedAt ?? Infinity, lease.attemptTimeoutAt ?? Infinity);
-    const since = Math.max(endedAt, call.startedAt, node.wellSince, node.process.blockedUntil);
-    if (next - since > node.setup.leaseTtlMs / 3 + TOLD_SLACK_MS + claimsUnderWayMs(node))
+    const wellSince = Math.max(call.startedAt, node.wellSince, node.process.blockedUntil);
+    const endedAt = lease.endedAt ?? Infinity;
+    const renewalMs = node.setup.leaseTtlMs / 3 + TOLD_SLACK_MS;
+    this.toldWithin(renewalMs, call, next - Math.max(endedAt, wellSince), lease.endedBy);
+    // Its worker's clock is behind the server's by the time that the answer to the claim took.
+    const behindMs = (this.world.checks.calls.received.get(call.leaseId) ?? Infinity) - lease.claimedAt;
+    const deadlineAt = this.world.facts.executions.get(call.executionId)?.deadlineAt ?? Infinity;
+    const timeAt = Math.min(lease.attemptTimeoutAt ?? Infinity, deadlineAt) + behindMs;
+    this.toldWithin(TIMER_MS, call, next - Math.max(timeAt, wellSince), 'the end of its time');
+    // The server announces the end if a worker has asked for it, and the announcement must arrive.
+    if (lease.endedBy !== 'execution_cancelled' || endedAt < Math.max(node.hearsSince, wellSince)) return;
+    const heardAt = Math.max(endedAt, call.startedAt + WATCHED_AFTER_MS);
+    this.toldWithin(ANNOUNCED_MS, call, next - heardAt, 'the announcement of its end');
+  }
+
+  private toldWithin(boundMs: number, call: HandlerCall, lateMs: number, what: string | undefined): void {
+    const node = this.world.nodes.find(({ name }) => name === call.process);
+    if (node !== undefined && lateMs > boundMs + claimsUnderWayMs(node))
       this.world.broken(
         'a handler is told when its work is taken away',
-        `call ${call.number} runs on, untold, ${next - since} ms after ${lease.endedBy ?? 'its attempt timeout'}`,
+        `call ${call.number} runs on, untold, ${lateMs} ms after ${what}`,
       );
   }
 }

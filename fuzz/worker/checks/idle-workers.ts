@@ -29,7 +29,7 @@ export class IdleWorkerChecks {
         if (claimed !== each.seenClaimed) each.seen.clear();
         each.seenClaimed = claimed;
         const stuck = this.unsettled(each) > running;
-        if (state === 'running' && !stuck && each.drainedAt === undefined && running + ahead < slots)
+        if (state === 'running' && !stuck && each.drain === undefined && running + ahead < slots)
           idle.push({ node, seen: each.seen, boundMs: this.sweepBoundMs(node), wellSince: node.wellSince });
         else each.seen.clear();
       }

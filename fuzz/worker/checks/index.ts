@@ -8,20 +8,23 @@ import { DueWorkChecks } from './due-work.js';
 import { HandlerChecks } from './handlers.js';
 import { IdleWorkerChecks } from './idle-workers.js';
 import { LeaseChecks } from './leases.js';
+import { RenewalChecks } from './renewals.js';
 
 export class Checks {
   readonly calls: CallChecks;
   readonly handlers: HandlerChecks;
   readonly leases: LeaseChecks;
+  private readonly renewals: RenewalChecks;
   private readonly capacity: CapacityChecks;
   private readonly idleWorkers: IdleWorkerChecks;
   private readonly dueWork: DueWorkChecks;
   private checkedAt = -Infinity;
 
   constructor(private readonly world: World) {
-    this.calls = new CallChecks(world);
+    this.renewals = new RenewalChecks(world);
+    this.calls = new CallChecks(world, this.renewals);
     this.handlers = new HandlerChecks(world);
-    this.leases = new LeaseChecks(world, this.calls);
+    this.leases = new LeaseChecks(world, this.calls, this.renewals);
     this.capacity = new CapacityChecks(world);
     this.idleWorkers = new IdleWorkerChecks(world);
     this.dueWork = new DueWorkChecks(world, this.calls);
@@ -34,12 +37,16 @@ export class Checks {
     // The remaining checks depend on time, so they need not run every millisecond.
     if (next - this.checkedAt < CHECK_EVERY_MS) return;
     this.checkedAt = world.scheduler.now();
+    this.renewals.check(next);
     const idle = this.idleWorkers.idle();
     for (const execution of world.facts.executions.values()) {
       if (execution.situation === 'eligible') {
         // Metered work also waits for room.
         if (!isMetered(world, execution.kind)) this.idleWorkers.work(execution, idle, next);
-      } else if (execution.situation !== 'ended') this.dueWork.execution(execution, next);
+      } else if (execution.situation !== 'ended') {
+        this.dueWork.execution(execution, next);
+        this.leases.unstarted(execution, next);
+      }
     }
     for (const call of world.facts.calls) if (call.endedAt === undefined) this.handlers.loss(call, next);
     this.dueWork.loop(next);

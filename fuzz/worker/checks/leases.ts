@@ -5,11 +5,15 @@ import type { ExecutionFacts, LeaseFacts } from '../facts.js';
 import { CALL_TIMEOUT_MS, type Node, type NodeWorker } from '../node.js';
 import { short } from '../story.js';
 import type { World } from '../world.js';
+import { claimsUnderWayMs, LOOK_MS } from './bounds.js';
 import type { CallChecks } from './calls.js';
+import type { RenewalChecks } from './renewals.js';
 
 /** The share of a lease for which its worker may be blocked without losing it: two thirds, less the time of calls. */
 const BLOCKED_SHARE = 0.6;
 const FAULTY_SHARE = 0.35;
+/** Work that cannot start is kept for a third of its lease, ms, and at most this long. */
+const MAX_HOLD_MS = 5_000;
 
 export class LeaseChecks {
   /** Leases that their workers gave up as lost. */
@@ -18,9 +22,11 @@ export class LeaseChecks {
   constructor(
     private readonly world: World,
     private readonly calls: CallChecks,
+    private readonly renewals: RenewalChecks,
   ) {}
 
   leaseLost(node: Node, each: NodeWorker, { executionId, reason }: WorkerEvents['leaseLost']): void {
+    this.leftHand(each, executionId);
     if (reason !== 'lease_lost') return;
     const own = this.leasesOf(each, executionId);
     const lease = own.at(-1);
@@ -29,6 +35,11 @@ export class LeaseChecks {
     if ((each.finished.get(executionId) ?? 0) < own.length - 1) return;
     this.givenUp.add(lease.leaseId);
     this.lostLease(node, lease, 'its worker gave it up');
+  }
+
+  /** The worker has lost or finished an attempt of the execution. */
+  leftHand(each: NodeWorker, executionId: string): void {
+    for (const { leaseId } of this.leasesOf(each, executionId)) this.renewals.over(leaseId);
   }
 
   private leasesOf({ worker }: NodeWorker, executionId: string): LeaseFacts[] {
@@ -90,6 +101,11 @@ export class LeaseChecks {
     const now = world.scheduler.now();
     const { blockedMs } = node.troubleWithin(limitMs - 60_000, now);
     if (now > limitMs + blockedMs) world.broken('a drain ends in its time', `${now - limitMs} ms late`);
+    for (const call of world.facts.calls) {
+      const isUntold = call.endedAt === undefined && call.looks && !call.waits && call.toldAt() === undefined;
+      if (isUntold && world.facts.leases.get(call.leaseId)?.workerInstanceId === worker.workerInstanceId)
+        world.broken('a handler is told before its worker leaves', `call ${call.number} runs on, untold`);
+    }
     if (node.wellSince > now - 15_000 || [...node.connection.inFlight].some(({ fault }) => fault !== undefined)) return;
     for (const lease of world.facts.leases.values()) {
       const own = lease.workerInstanceId === worker.workerInstanceId && this.calls.received.has(lease.leaseId);
@@ -102,6 +118,25 @@ export class LeaseChecks {
           `lease ${short(lease.leaseId)} of ${short(lease.executionId)} is still its own`,
         );
     }
+  }
+
+  /** Claimed work starts, or is handed back for other workers. */
+  unstarted({ executionId, kind, leases, run }: ExecutionFacts, next: number): void {
+    const lease = leases.at(-1);
+    const receivedAt = this.calls.received.get(lease?.leaseId ?? '');
+    if (lease === undefined || lease.endedAt !== undefined || receivedAt === undefined) return;
+    const node = this.nodeOf(lease.workerInstanceId);
+    if (!node?.alive || !node.handles(kind)) return;
+    if (this.world.checks.handlers.begun.has(lease.leaseId) || this.calls.endings.has(lease.leaseId)) return;
+    // A long input waits to be fetched, and is fetched, and then the work waits for a slot.
+    const waits = this.world.facts.runs[run]?.setup.long ? 3 : 1;
+    const lateMs = next - Math.max(receivedAt, node.wellSince, node.process.blockedUntil);
+    const boundMs = waits * Math.min(node.setup.leaseTtlMs / 3, MAX_HOLD_MS) + LOOK_MS;
+    if (lateMs > boundMs + claimsUnderWayMs(node))
+      this.world.broken(
+        'claimed work starts or is handed back',
+        `${node.name} has held ${short(executionId)} for ${lateMs} ms`,
+      );
   }
 
   nodeOf(workerInstanceId: string): Node | undefined {

@@ -1,0 +1,77 @@
+/** What workers tell handlers and listeners is true: the reasons of aborts, and the outcomes of attempts. */
+import type { Event } from '../../../src/engine/index.js';
+import type { WorkerEvents } from '../../../src/index.js';
+import type { ExecutionFacts, HandlerCall } from '../facts.js';
+import type { Node, NodeWorker } from '../node.js';
+import { short } from '../story.js';
+import type { World } from '../world.js';
+
+/** The last part of the time of a drain, in which handlers may be told to stop. */
+const STOP_PART = 0.1;
+
+/** A handler is told to stop. @param code the reason */
+export function handlerTold(world: World, node: Node, call: HandlerCall, code: string): void {
+  const now = world.scheduler.now();
+  const execution = world.facts.executions.get(call.executionId);
+  const lease = world.facts.leases.get(call.leaseId);
+  const isTrue = {
+    cancelled: execution?.events.some(({ type }) => type === 'execution_cancelled'),
+    lease_revoked: lease?.endedBy === 'lease_revoked',
+    deadline: (execution?.deadlineAt ?? Infinity) <= now,
+    attempt_timeout: (lease?.attemptTimeoutAt ?? Infinity) <= now,
+    shutdown: mayStop(node, lease?.workerInstanceId, now),
+    // The checks of leases judge this.
+    lease_lost: true,
+  }[code];
+  if (isTrue !== true)
+    world.broken(
+      'a handler is told the true reason',
+      `call ${call.number} for ${short(call.executionId)} is told ${code} after ${execution?.events.at(-1)?.type}`,
+    );
+}
+
+/** Whether so much of the time of a drain is over that handlers may be stopped. */
+function mayStop({ workers, setup, closing }: Node, instance: string | undefined, now: number): boolean {
+  const own = workers.find(({ worker }) => worker.workerInstanceId === instance);
+  if (own?.drain !== undefined) return now >= own.drain.at + own.drain.ms * (1 - STOP_PART) - 1;
+  return closing && setup.drainMs >= 0;
+}
+
+type Outcome = WorkerEvents['finished']['outcome'];
+
+/** The events of the log that each outcome stands for. */
+const EVENTS: Readonly<Record<Exclude<Outcome, 'lost'>, readonly Event['type'][]>> = {
+  completed: ['execution_completed'],
+  failed: ['execution_failed'],
+  retry_scheduled: ['retry_scheduled'],
+  delayed: ['execution_delayed'],
+  suspended: ['execution_suspended', 'children_awaited'],
+  released: ['lease_released'],
+};
+
+/** The worker says how an attempt ended. */
+export function attemptFinished(
+  world: World,
+  each: NodeWorker,
+  { executionId, outcome }: WorkerEvents['finished'],
+): void {
+  const key = `${executionId} ${outcome}`;
+  const times = (each.outcomes.get(key) ?? 0) + 1;
+  each.outcomes.set(key, times);
+  const execution = world.facts.executions.get(executionId);
+  const possible = execution === undefined ? 0 : endsOf(world, each, execution, outcome);
+  if (times > possible)
+    world.broken(
+      'a worker says how an attempt ended',
+      `${short(executionId)} is ${outcome} for time ${times}, and by the log ${possible} times`,
+    );
+}
+
+/** How many attempts of an execution can have ended like this. */
+function endsOf(world: World, { worker }: NodeWorker, { leases, events }: ExecutionFacts, outcome: Outcome): number {
+  if (outcome !== 'lost') return events.filter(({ type }) => EVENTS[outcome].includes(type)).length;
+  return leases.filter(
+    ({ workerInstanceId, leaseId }) =>
+      workerInstanceId === worker.workerInstanceId && world.checks.calls.endings.get(leaseId)?.last !== 'accepted',
+  ).length;
+}
