@@ -144,6 +144,8 @@ describe('leads', () => {
     leads.note(HERE, plain.need, 0);
     const first = leads.follow(place() as Place, plain);
     expect(leads.follow(place() as Place, plain)).toEqual([]);
+    leads.note(HERE, plain.need, 0);
+    expect(leads.follow(place() as Place, plain)).toEqual([]);
     leads.note(HERE, plain.need, 0, { priority: 1 });
     expect(leads.follow(place() as Place, plain)).toHaveLength(1);
     leads.release(first);

@@ -44,6 +44,7 @@ describe('a handler that never settles', () => {
     go.resolve('too late');
     await h.pass(10);
     expect(worker.stats()).toMatchObject({ stuck: 0, completed: 0, lost: 1 });
+    expect(h.said.filter(([, text]) => text.endsWith('settled after 1000 ms more.'))).toHaveLength(1);
     expect(await run.state()).toBe('expired');
   });
 

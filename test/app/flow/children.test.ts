@@ -211,6 +211,18 @@ describe('children', () => {
     expect(await run.result()).toBe(501);
   });
 
+  test('race in a group of 500', async () => {
+    const parent = t.app.task('race', ({ children }: TaskContext<null>) =>
+      children.any(
+        Array.from({ length: 500 }, () => child(squares, 2)),
+        { onSatisfied: 'let_run' },
+      ),
+    );
+    const run = await parent.run(null);
+    await t.advance('1m');
+    expect(await run.result()).toBe(4);
+  });
+
   test.each(['alone', 'beside a sleep'])('whose inputs exceed one call race as one group, %s', async (how) => {
     const large = 'x'.repeat(3 * 1024 * 1024);
     const heavy = t.app.task(`heavy ${how}`, async ({ input, sleep }: TaskContext<{ ms: number; large: string }>) => {
@@ -442,6 +454,11 @@ describe('what cannot be meant', () => {
       ['no list', ({ children }) => children.all(3 as never), /the children must be a list/],
       ['a run', ({ children }) => children.all([squares.run(1) as never]), /made by child/],
       ['none of any', ({ children }) => children.any([]), /0 children/],
+      [
+        'too many',
+        ({ children }) => children.any(Array.from({ length: 501 }, () => child(squares, 1))),
+        /501 children/,
+      ],
       ['k', ({ children }) => children.quorum(3, [child(squares, 1)]), /k must be a whole number from 1 to 1/],
       ['an option', ({ children }) => children.all([], { timeout: '1s' } as never), /no option "timeout"/],
       [
