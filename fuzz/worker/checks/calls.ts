@@ -113,7 +113,7 @@ export class CallChecks {
       const answer = call.answers?.[index];
       const error = call.error ?? (answer?.ok === false ? answer.error : undefined);
       if (command.name === 'renewLease')
-        this.renewals.answered(leaseOf((command as EndingCommand).args), stateAfter(error));
+        this.renewalSettled(leaseOf((command as EndingCommand).args), call.madeAt, stateAfter(error));
       if (command.name === 'appendFrame')
         this.framesSettledAt.set(leaseOf((command as EndingCommand).args), this.world.scheduler.now());
       if (ENDING_NAMES.has(command.name)) {
@@ -132,6 +132,12 @@ export class CallChecks {
         this.renewals.claimed(node, leaseId, call.madeAt);
       }
     });
+  }
+
+  private renewalSettled(leaseId: string, requestedAt: number, answer: Endings['last']): void {
+    if (answer === 'accepted') this.renewals.accepted(leaseId, requestedAt);
+    else if (answer === 'refused') this.renewals.wasRefused(leaseId);
+    else this.renewals.failed(leaseId);
   }
 
   /** A creation is retried for ten seconds before its caller gets the error. */

@@ -1,9 +1,10 @@
 /** Checks of handlers: when they are called, which steps they run, and that they are told when they lost their work. */
-import type { HandlerCall } from '../facts.js';
-import type { Node } from '../node.js';
+import type { HandlerCall, LeaseFacts } from '../facts.js';
+import { taskName, type Node } from '../node.js';
 import { short } from '../story.js';
 import type { World } from '../world.js';
 import { claimsUnderWayMs } from './bounds.js';
+import type { RenewalChecks } from './renewals.js';
 
 /**
  * A handler is told that its work was taken away by the next renewal, or by its own clock, ms beyond a third of the
@@ -16,6 +17,8 @@ const TIMER_MS = 100;
 const WATCHED_AFTER_MS = 500;
 /** A handler is told of an announced cancellation within this time: a renewal and its answer, ms. */
 const ANNOUNCED_MS = 600;
+/** Duration of the calls before a handler, at most, ms. */
+const CONFIRMED_MS = 500;
 
 export class HandlerChecks {
   /** Leases under which a handler was called. */
@@ -24,7 +27,10 @@ export class HandlerChecks {
   /** Values of steps, once stored. */
   private readonly given = new Map<string, string>();
 
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly world: World,
+    private readonly renewals: RenewalChecks,
+  ) {}
 
   called(call: HandlerCall): void {
     const { world } = this;
@@ -41,6 +47,7 @@ export class HandlerChecks {
       );
     this.tokens.add(call.token);
     this.begun.add(call.leaseId);
+    this.mayBegin(call);
     for (const earlier of world.facts.callsOf(call.executionId)) {
       const other = world.nodes.find(({ name }) => name === earlier.process);
       if (earlier.endedAt !== undefined || !earlier.looks || earlier.toldAt() !== undefined || other === undefined)
@@ -55,6 +62,42 @@ export class HandlerChecks {
           `call ${earlier.number} for ${short(call.executionId)} runs on, untold`,
         );
     }
+  }
+
+  /** A worker that drains begins nothing that it is given afterwards, and the most urgent of its work comes first. */
+  private mayBegin({ number, leaseId, executionId, process }: HandlerCall): void {
+    const { facts, checks, nodes, scheduler } = this.world;
+    const { received } = checks.calls;
+    const lease = facts.leases.get(leaseId);
+    const receivedAt = received.get(leaseId);
+    const node = nodes.find(({ name }) => name === process);
+    if (lease === undefined || receivedAt === undefined || node === undefined) return;
+    const worker = node.workers.find(({ worker: each }) => each.workerInstanceId === lease.workerInstanceId);
+    if (receivedAt > (worker?.drain?.at ?? Infinity))
+      this.world.broken('a worker that drains begins nothing new', `call ${number} for ${short(executionId)}`);
+    // Before a handler is called its lease is confirmed, and other work can come meanwhile.
+    const before = scheduler.now() - CONFIRMED_MS;
+    if (receivedAt > before || node.wellSince > before) return;
+    const urgent = facts.open.find(({ leases, ...other }) => {
+      const last = leases.at(-1);
+      return (
+        last?.workerInstanceId === lease.workerInstanceId &&
+        (received.get(last.leaseId) ?? Infinity) <= before &&
+        this.renewals.keeps(last.leaseId) &&
+        !this.begun.has(last.leaseId) &&
+        !facts.runs[other.run]?.setup.long &&
+        this.priorityOf(other.run) > this.priorityOf(facts.executions.get(executionId)?.run)
+      );
+    });
+    if (urgent !== undefined)
+      this.world.broken(
+        'the most urgent work of a worker begins first',
+        `call ${number} for ${short(executionId)}, while ${short(urgent.executionId)} waits`,
+      );
+  }
+
+  private priorityOf(run: number | undefined): number {
+    return this.world.facts.runs[run ?? -1]?.setup.priority ?? 0;
   }
 
   /** An owner that has the steps of earlier owners repeats none of them. One that was overtaken cannot know. */
@@ -107,10 +150,25 @@ export class HandlerChecks {
     const deadlineAt = this.world.facts.executions.get(call.executionId)?.deadlineAt ?? Infinity;
     const timeAt = Math.min(lease.attemptTimeoutAt ?? Infinity, deadlineAt) + behindMs;
     this.toldWithin(TIMER_MS, call, next - Math.max(timeAt, wellSince), 'the end of its time');
+    this.timeoutRuns(call, lease, next - wellSince);
     // The server announces the end if a worker has asked for it, and the announcement must arrive.
     if (lease.endedBy !== 'execution_cancelled' || endedAt < Math.max(node.hearsSince, wellSince)) return;
     const heardAt = Math.max(endedAt, call.startedAt + WATCHED_AFTER_MS);
     this.toldWithin(ANNOUNCED_MS, call, next - heardAt, 'the announcement of its end');
+  }
+
+  /** The timeout of an attempt that was claimed ahead begins with its handler. */
+  private timeoutRuns({ number, executionId }: HandlerCall, lease: LeaseFacts, sinceMs: number): void {
+    const { facts, program } = this.world;
+    const kind = facts.executions.get(executionId)?.kind;
+    const hasTimeout = program.setup.tasks.some(
+      ({ attemptTimeoutMs }, which) => attemptTimeoutMs !== undefined && taskName(which) === kind,
+    );
+    if (hasTimeout && lease.endedAt === undefined && lease.attemptTimeoutAt === undefined && sinceMs > ANNOUNCED_MS)
+      this.world.broken(
+        'the timeout of an attempt begins with its handler',
+        `call ${number} for ${short(executionId)}`,
+      );
   }
 
   private toldWithin(boundMs: number, call: HandlerCall, lateMs: number, what: string | undefined): void {

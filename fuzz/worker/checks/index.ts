@@ -23,7 +23,7 @@ export class Checks {
   constructor(private readonly world: World) {
     this.renewals = new RenewalChecks(world);
     this.calls = new CallChecks(world, this.renewals);
-    this.handlers = new HandlerChecks(world);
+    this.handlers = new HandlerChecks(world, this.renewals);
     this.leases = new LeaseChecks(world, this.calls, this.renewals);
     this.capacity = new CapacityChecks(world);
     this.idleWorkers = new IdleWorkerChecks(world);

@@ -124,7 +124,7 @@ export class LeaseChecks {
   unstarted({ executionId, kind, leases, run }: ExecutionFacts, next: number): void {
     const lease = leases.at(-1);
     const receivedAt = this.calls.received.get(lease?.leaseId ?? '');
-    if (lease === undefined || lease.endedAt !== undefined || receivedAt === undefined) return;
+    if (lease === undefined || receivedAt === undefined || !this.renewals.keeps(lease.leaseId)) return;
     const node = this.nodeOf(lease.workerInstanceId);
     if (!node?.alive || !node.handles(kind)) return;
     if (this.world.checks.handlers.begun.has(lease.leaseId) || this.calls.endings.has(lease.leaseId)) return;
