@@ -45,7 +45,7 @@ export class Checks {
         if (!isMetered(world, execution.kind)) this.idleWorkers.work(execution, idle, next);
       } else if (execution.situation !== 'ended') {
         this.dueWork.execution(execution, next);
-        this.leases.unstarted(execution, next);
+        this.leases.waitingWork(execution, next);
       }
     }
     for (const call of world.facts.calls) if (call.endedAt === undefined) this.handlers.loss(call, next);

@@ -121,7 +121,7 @@ export class LeaseChecks {
   }
 
   /** Claimed work starts, or is handed back for other workers. */
-  unstarted({ executionId, kind, leases, run }: ExecutionFacts, next: number): void {
+  waitingWork({ executionId, kind, leases, run }: ExecutionFacts, next: number): void {
     const lease = leases.at(-1);
     const receivedAt = this.calls.received.get(lease?.leaseId ?? '');
     if (lease === undefined || receivedAt === undefined || !this.renewals.keeps(lease.leaseId)) return;
