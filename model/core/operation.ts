@@ -151,6 +151,11 @@ export interface Operation<
   createsWork?(args: z.output<Args>, previous?: readonly ClaimableWork[]): readonly ClaimableWork[];
   /** A further family whose partitions the created entities need. */
   needs?(args: z.output<Args>): Family | undefined;
+  /**
+   * Executions, edges and admissions that it handles at most, as far as its arguments tell. A backend bounds how many one
+   * call handles. Default 1.
+   */
+  units?(args: z.output<Args>): number;
   /** Work that it may claim. */
   takes?(args: z.output<Args>): { readonly laneId: string; readonly count: number } | undefined;
   readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;

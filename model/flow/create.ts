@@ -52,6 +52,7 @@ export const createFlow = operation({
     ],
   },
   newMembers: ({ graph: { members } }) => members,
+  units: ({ graph: { members, edges } }) => members.length + edges.length + 1,
   memory: 'adds',
   order: 'first',
   createsWork({ building, graph: { members, edges } }) {

@@ -43,6 +43,7 @@ export const growFlow = operation({
   partition: ({ flowId }) => partitionOfExecution(flowId),
   wire: { shared: [], each: ['flowId', 'creatorIdentity', 'graph'] },
   newMembers: ({ graph: { members } }) => members,
+  units: ({ graph: { members, edges } }) => members.length + edges.length + 1,
   memory: 'adds',
   decide(view, { flowId, creatorIdentity, graph: part }, { now }) {
     const flow = uuidOfExecution(flowId);

@@ -118,6 +118,7 @@ export const spawnChildren = operation({
     each: ['executionId', 'fence', 'flowId', 'policy', 'asNewGroup', 'children'],
   },
   newMembers: ({ children }) => children,
+  units: ({ children }) => children.length + 1,
   memory: 'adds',
   decide(view, args, { now }) {
     const execution = view.executions.get(args.executionId);

@@ -16,6 +16,7 @@ export const settleAdmissions = operation({
   rejects: [],
   partition: (args) => args.partition,
   wire: { shared: [], each: ['admissionIds'] },
+  units: ({ admissionIds }) => admissionIds.length,
   memory: 'frees',
   decide(view, args, { now }) {
     const events = args.admissionIds

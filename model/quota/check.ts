@@ -54,6 +54,7 @@ export const checkAdmission = operation({
   ]),
   rejects: ['quota_policy_not_found'],
   partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
+  units: ({ admissionIds }) => admissionIds.length,
   wire: {
     shared: [],
     each: [

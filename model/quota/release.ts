@@ -26,6 +26,7 @@ export const releaseAdmission = operation({
   rejects: ['quota_policy_not_found'],
   partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
   wire: { shared: [], each: ['quotaPolicyId', 'admissionIds', 'unused'] },
+  units: ({ admissionIds }) => admissionIds.length,
   memory: 'frees',
   decide(view, args, { now }) {
     const { quotaPolicyId, unused } = args;

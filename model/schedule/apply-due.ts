@@ -75,6 +75,7 @@ export const applyDue = operation({
   memory: 'frees',
   cascadesLater: true,
   edge: { jitter: 'unit' },
+  units: ({ limit }) => limit,
   decide(view, { partition, limit, jitter, owner }, { now, settings }) {
     const { applier } = view.log.header;
     if (applier !== undefined && applier.owner !== owner && isAtIt(applier, now)) {

@@ -112,6 +112,7 @@ export const claimForWorker = operation({
   memory: 'frees',
   cascadesLater: true,
   order: 'last',
+  units: ({ claims }) => claims.length,
   takes: ({ laneId, claims, meters }) => (meters === undefined ? { laneId, count: claims.length } : undefined),
   issue({ handles, laneId, workerInstanceId, leaseTtlMs }, outcome, backend) {
     if (!handles || outcome.kind !== 'claimed') return outcome;

@@ -200,8 +200,11 @@ export interface Backend extends OperationMethods, QueryMethods {
    */
   partitionsInUse(): readonly string[];
   /**
-   * Runs commands of one partition in order, each with its own answer, in one atomic step and one round trip. Commands
-   * of other callers can share the step, and run in between.
+   * Runs commands of one partition in order, each with its own answer. A single command is one atomic step. So is a
+   * batch of at most 250 units of work (executions and edges that it creates, claims or changes), 1 MiB of payloads and
+   * 256 KiB of other arguments. On a server, a larger batch runs in several atomic steps, one after the other, so that
+   * no call occupies the server for long. If one of them fails, its commands and those behind it are answered with its
+   * fault. Commands of other callers can share a step, and run in between.
    * @throws EngineError `invalid_input`, before anything runs, if a command is malformed, or the batch is empty, too
    *   long, or spans partitions
    */

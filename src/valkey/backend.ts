@@ -34,7 +34,7 @@ import { BrokeOff } from './connection/faults.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
-import { addsToStore, bytesOf, Coalescer, type Arrival } from './coalescer.js';
+import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { runInParts } from './large-batches.js';
 import { LongBytes } from './long-bytes.js';
@@ -45,6 +45,7 @@ import { listOf, numberOf, repliesOf, textOf, type WireReply } from './reply.js'
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { Transfers, type TransferClient } from './transfers.js';
 import { Verification } from './verify.js';
+import type { Weight } from './weight.js';
 import { CallWriter, decodeReply, isNotStaged, takeAside, type Stage, type WireArgument } from './wire.js';
 
 /** The clock of a test build, which sends the time with every call. */
@@ -189,7 +190,8 @@ export class ValkeyBackend {
   private send(commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
     const partition = this.checked(partitionOfCommand(commands[0] as ParsedCommand, this.partitions));
     const family = familyToNote(partition, commands, this.settings.families);
-    const run = (): Promise<readonly Answer[]> => runInParts(commands, (part) => this.sendPart(partition, part));
+    const run = (): Promise<readonly Answer[]> =>
+      runInParts(commands, (part, weight) => this.sendPart(partition, part, weight));
     if (family === undefined) {
       this.inUse.note(partition);
       return run();
@@ -198,12 +200,11 @@ export class ValkeyBackend {
   }
 
   /** Sends commands in one call, when their long bytes are stored. */
-  private sendPart(partition: string, commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
-    const bytes = bytesOf(commands);
-    const storing = bytes > LIMITS.maxClaimedInputBytes ? this.longBytes.store(commands) : undefined;
-    if (storing === undefined) return this.calls.run(partition, commands, bytes);
+  private sendPart(partition: string, commands: readonly ParsedCommand[], weight: Weight): Promise<readonly Answer[]> {
+    const storing = weight.bytes > LIMITS.maxClaimedInputBytes ? this.longBytes.store(commands) : undefined;
+    if (storing === undefined) return this.calls.run(partition, commands, weight);
     return storing.then(async (stored) => {
-      const answers = await this.calls.run(partition, commands, bytes - stored);
+      const answers = await this.calls.run(partition, commands, { ...weight, bytes: weight.bytes - stored });
       this.longBytes.removeLeft(commands, answers);
       return answers;
     });

@@ -8,14 +8,14 @@
  * claims join the call behind the creations and find the new work.
  */
 import type { ClaimableWork } from '../../model/core/operation.js';
-import { SHAPES } from '../../lua/parameters.js';
 import { present } from '../../model/core/present.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { queueNameOf } from '../../model/schedule/queue.js';
-import { MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../backend/joined-calls.js';
+import { MAX_CALL_UNITS, MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../backend/joined-calls.js';
 import { sendAtTurnEnd } from '../util/turn-end.js';
 import type { Answer } from './answers.js';
 import { joined } from './joining.js';
+import { weightOf, type Weight } from './weight.js';
 
 /** New work of one queue that is about to be sent to a partition. */
 export interface Arrival extends ClaimableWork {
@@ -36,7 +36,7 @@ interface Waiting {
   readonly commands: readonly ParsedCommand[];
   /** Whether all its commands come before those of other callers. */
   readonly leads: boolean;
-  readonly bytes: number;
+  readonly weight: Weight;
   readonly resolve: (answers: Answer[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -45,27 +45,6 @@ interface Waiting {
 interface Gathering {
   entries: Waiting[];
   announced: boolean;
-}
-
-/** Names of bytes arguments, by operation. */
-const BYTE_ARGUMENTS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
-  Object.entries(SHAPES).map(([name, { each }]) => [
-    name,
-    each.flatMap((part) => (part.kind === 'argument' && part.field.kind === 'bytes' ? [part.field.name] : [])),
-  ]),
-);
-
-/** Total bytes in the bytes arguments of commands, and in the inputs of their new members. */
-export function bytesOf(commands: readonly ParsedCommand[]): number {
-  let bytes = 0;
-  for (const { name, args } of commands) {
-    for (const argument of BYTE_ARGUMENTS[name] ?? []) {
-      bytes += (args as unknown as Record<string, Uint8Array | undefined>)[argument]?.byteLength ?? 0;
-    }
-    for (const { inputPayload } of operationNamed(name).newMembers?.(args as never) ?? [])
-      bytes += inputPayload.byteLength;
-  }
-  return bytes;
 }
 
 /** Whether a server whose memory is full refuses the command. */
@@ -81,12 +60,12 @@ export class Coalescer {
   constructor(private readonly options: CoalescerOptions) {}
 
   /**
-   * Sends commands in one call with all others of their partition in this turn. `bytes` are those of their payloads that
+   * Sends commands in one call with all others of their partition in this turn. The bytes of their weight are those that
    * the call carries.
    */
-  run(partition: string, commands: readonly ParsedCommand[], bytes = bytesOf(commands)): Promise<Answer[]> {
+  run(partition: string, commands: readonly ParsedCommand[], weight = weightOf(commands)): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
-      const entry = { commands, leads: commands.every(comesFirst), bytes, resolve, reject };
+      const entry = { commands, leads: commands.every(comesFirst), weight, resolve, reject };
       const gathering = this.waiting.get(partition);
       if (gathering !== undefined) {
         gathering.entries.push(entry);
@@ -136,20 +115,21 @@ export class Coalescer {
   private dispatch(partition: string, entries: readonly Waiting[]): void {
     let group: Waiting[] = [];
     let count = 0;
+    let units = 0;
     let bytes = 0;
     for (const entry of [...entries.filter(({ leads }) => leads), ...entries.filter(({ leads }) => !leads)]) {
-      if (
-        group.length > 0 &&
-        (count + entry.commands.length > MAX_JOINED_COMMANDS || bytes + entry.bytes > MAX_JOINED_BYTES)
-      ) {
+      const { commands, weight } = entry;
+      count += commands.length;
+      units += weight.units;
+      bytes += weight.bytes + weight.text;
+      if (group.length > 0 && (count > MAX_JOINED_COMMANDS || units > MAX_CALL_UNITS || bytes > MAX_JOINED_BYTES)) {
         this.send(partition, group);
         group = [];
-        count = 0;
-        bytes = 0;
+        count = commands.length;
+        units = weight.units;
+        bytes = weight.bytes + weight.text;
       }
       group.push(entry);
-      count += entry.commands.length;
-      bytes += entry.bytes;
     }
     if (group.length > 0) this.send(partition, group);
   }

@@ -1,50 +1,64 @@
 /**
- * Runs a batch in several calls, one after the other, if its payloads are too many for one: what a call has stored
- * beside it lives for a minute only, and commands behind it wait.
+ * Runs a batch in several calls, one after the other, if it is too much for one: the server does nothing else during a
+ * call, and what a call has stored beside it lives for a minute only.
  */
 import { present } from '../../model/core/present.js';
 import type { EngineError } from '../../model/errors.js';
 import type { ParsedCommand } from '../../model/machine.js';
-import { MAX_CALL_BYTES } from '../backend/joined-calls.js';
+import { MAX_CALL_BYTES, MAX_CALL_TEXT, MAX_CALL_UNITS } from '../backend/joined-calls.js';
 import { faulty, type Answer } from './answers.js';
-import { bytesOf } from './coalescer.js';
+import { weightOf, type Weight } from './weight.js';
 
-type Run = (commands: readonly ParsedCommand[]) => Promise<readonly Answer[]>;
+type Run = (commands: readonly ParsedCommand[], weight: Weight) => Promise<readonly Answer[]>;
+
+interface Part {
+  readonly commands: readonly ParsedCommand[];
+  readonly weight: Weight;
+}
 
 /**
  * The answers to all commands. If a call fails after others were answered, its commands and those behind it are answered
  * with its fault. @throws EngineError if the first call fails
  */
 export function runInParts(commands: readonly ParsedCommand[], run: Run): Promise<readonly Answer[]> {
-  return commands.length === 1 || bytesOf(commands) <= MAX_CALL_BYTES
-    ? run(commands)
-    : runParts(partsOf(commands), run);
+  const weight = weightOf(commands);
+  return commands.length === 1 || fitsOneCall(weight) ? run(commands, weight) : runParts(partsOf(commands), run);
 }
 
-async function runParts([first = [], ...others]: ParsedCommand[][], run: Run): Promise<readonly Answer[]> {
-  const answers = [...(await run(first))];
+const fitsOneCall = ({ units, bytes, text }: Weight): boolean =>
+  units <= MAX_CALL_UNITS && bytes <= MAX_CALL_BYTES && text <= MAX_CALL_TEXT;
+
+async function runParts([first, ...others]: readonly Part[], run: Run): Promise<readonly Answer[]> {
+  const answers = [...(await run(present(first).commands, present(first).weight))];
   let fault: EngineError | undefined;
-  for (const part of others) {
+  for (const { commands, weight } of others) {
     const own: readonly Answer[] | undefined =
-      fault === undefined ? await run(part).catch((error: unknown) => void (fault = error as EngineError)) : undefined;
-    answers.push(...(own ?? part.map(() => faulty(present(fault)))));
+      fault === undefined
+        ? await run(commands, weight).catch((error: unknown) => void (fault = error as EngineError))
+        : undefined;
+    answers.push(...(own ?? commands.map(() => faulty(present(fault)))));
   }
   return answers;
 }
 
-function partsOf(commands: readonly ParsedCommand[]): ParsedCommand[][] {
-  const parts: ParsedCommand[][] = [];
-  let left = 0;
+function partsOf(commands: readonly ParsedCommand[]): Part[] {
+  const parts: { commands: ParsedCommand[]; weight: Weight }[] = [];
   for (const command of commands) {
-    const bytes = bytesOf([command]);
+    const own = weightOf([command]);
     const part = parts.at(-1);
-    if (part === undefined || bytes > left) {
-      parts.push([command]);
-      left = MAX_CALL_BYTES - bytes;
+    const together = part === undefined ? undefined : sumOf(part.weight, own);
+    if (part === undefined || together === undefined || !fitsOneCall(together)) {
+      parts.push({ commands: [command], weight: own });
     } else {
-      part.push(command);
-      left -= bytes;
+      part.commands.push(command);
+      part.weight = together;
     }
   }
   return parts;
 }
+
+const sumOf = (a: Weight, b: Weight): Weight => ({
+  units: a.units + b.units,
+  bytes: a.bytes + b.bytes,
+  text: a.text + b.text,
+});

@@ -1,10 +1,14 @@
-/** Batches with more payloads than one call may carry. */
+/** Batches that are too much for one call, and callers whose commands are too much for a joined one. */
+import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import type { ParsedCommand } from '../../model/machine.js';
-import { MAX_CALL_BYTES } from '../../src/backend/joined-calls.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Command, ParsedCommand } from '../../model/machine.js';
+import type { CommandResult } from '../../src/backend/backend.js';
+import { MAX_CALL_BYTES, MAX_CALL_TEXT, MAX_CALL_UNITS } from '../../src/backend/joined-calls.js';
 import type { Answer } from '../../src/valkey/answers.js';
 import { runInParts } from '../../src/valkey/large-batches.js';
+import { deployment } from '../support/valkey/deployment.js';
 
 const creation = (bytes: number): ParsedCommand =>
   ({ name: 'createExecution', args: { inputPayload: { byteLength: bytes } } }) as unknown as ParsedCommand;
@@ -39,4 +43,73 @@ it('stop at a call that fails: what was answered before stays answered', async (
   expect(calls).toHaveLength(2);
   expect(answers).toEqual([HALF, HALF, 'fault', 'fault', 'fault']);
   await expect(played([HALF, HALF, 1], 1)).rejects.toMatchObject({ code: 'call_timeout' });
+});
+
+const P = '{fp:0}';
+const deployed = deployment();
+const created = (facts: object = {}): Extract<Command, { name: 'createExecution' }> => ({
+  name: 'createExecution',
+  args: {
+    executionId: `${P}:${randomUUID()}`,
+    namespace: 'n',
+    laneId: 'l',
+    executionKind: 'k',
+    creatorIdentity: 'c',
+    ...facts,
+  },
+});
+const claim = (count: number): Extract<Command, { name: 'claimForWorker' }> => ({
+  name: 'claimForWorker',
+  args: {
+    partition: P,
+    laneId: 'l',
+    workerId: 'w',
+    workerInstanceId: 'w1',
+    claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+  },
+});
+const times = <Item>(count: number, make: () => Item): Item[] => Array.from({ length: count }, make);
+const claimedIn = (results: readonly CommandResult<'claimForWorker'>[]): number =>
+  results.reduce(
+    (sum, result) => sum + (result.ok && result.outcome.kind === 'claimed' ? result.outcome.executions.length : 0),
+    0,
+  );
+
+/** The answer, and how many function calls it took. */
+async function counted<Answer>(run: () => Promise<Answer>): Promise<{ answer: Answer; calls: number }> {
+  const calls = async (): Promise<number> =>
+    Number(/cmdstat_fcall:calls=(\d+)/.exec(await deployed.admin.info('commandstats'))?.[1] ?? 0);
+  const before = await calls();
+  const answer = await run();
+  return { answer, calls: (await calls()) - before };
+}
+
+it('no call creates or claims more than its share, whatever the batch', async () => {
+  const { backend } = deployed;
+  const creations = await counted(() => backend.execute(times(LIMITS.maxBatchCommands, () => created())));
+  expect(creations.calls).toBe(LIMITS.maxBatchCommands / MAX_CALL_UNITS);
+  expect(creations.answer.every(({ ok }) => ok)).toBe(true);
+  const claims = await counted(() => backend.execute(times(10, () => claim(LIMITS.maxClaimCount))));
+  expect(claims.calls).toBe(10 / Math.floor(MAX_CALL_UNITS / LIMITS.maxClaimCount));
+  expect(claimedIn(claims.answer)).toBe(10 * LIMITS.maxClaimCount);
+});
+
+it('the claims of many callers are joined only as far as one call may take', async () => {
+  await deployed.backend.execute(times(600, () => created()));
+  const { answer, calls } = await counted(() =>
+    Promise.all(times(6, () => deployed.backend.execute([claim(LIMITS.maxClaimCount)]))),
+  );
+  expect(claimedIn(answer.flat())).toBe(6 * LIMITS.maxClaimCount);
+  expect(calls).toBe(6 / Math.floor(MAX_CALL_UNITS / LIMITS.maxClaimCount));
+});
+
+it('texts count like payloads: tags of many creations are not one call', async () => {
+  const tags = Object.fromEntries(times(64, randomUUID).map((_, index) => [`a.t${index}`, 'v'.repeat(1_024)]));
+  const each = 64 * 1_024;
+  const batch = await counted(() => deployed.backend.execute(times(12, () => created({ tags }))));
+  expect(batch.calls).toBeGreaterThanOrEqual((12 * each) / MAX_CALL_TEXT);
+  const joined = await counted(() =>
+    Promise.all(times(12, () => deployed.backend.createExecution(created({ tags }).args))),
+  );
+  expect(joined.calls).toBeGreaterThanOrEqual((12 * each) / MAX_CALL_TEXT);
 });
