@@ -3,6 +3,8 @@
  * must be equal; at checkpoints and at the end the whole canonical state, the reads, and every invariant.
  */
 import { parseCommand } from '../src/backend/boundary.js';
+import { MAX_CALL_UNITS } from '../src/backend/joined-calls.js';
+import { weightOf } from '../src/valkey/weight.js';
 import { present } from '../model/core/present.js';
 import type { Event, LoggedEvent } from '../model/events.js';
 import type { FullFence } from '../model/lease/fence.js';
@@ -192,8 +194,10 @@ class DifferentialRun {
     const logged = spec.partition.log.slice(seen);
     await this.comparison.onEach(async (subject) => {
       const answers = asBatch ? this.runBatch(subject, commands) : this.runOne(subject, present(commands[0]));
-      // The first use of a family is recorded before the command is sent, and long bytes are stored before it.
-      if (partition !== PARTITION || commands.some(needsFamily) || commands.some(hasLongBytes)) await answers;
+      // The first use of a family is recorded before the command is sent, long bytes are stored before it, and a large
+      // batch runs in several calls.
+      if (partition !== PARTITION || commands.some(needsFamily) || commands.some(hasLongBytes) || isLarge(commands))
+        await answers;
       // Both are sent together on one connection, and run in this order: one round trip.
       const [got, entries] = await Promise.all([answers, this.newEvents(subject, partition)]);
       got.forEach((result, i) =>
@@ -331,6 +335,11 @@ function takenBy(decision: AnyDecision): string[] {
   const { outcome } = decision;
   return [...claimedIn(outcome).map(({ executionId }) => executionId), ...outcome.reclaimCapExceeded];
 }
+
+/** Whether a backend may run the batch in several calls. */
+const isLarge = (commands: readonly Command[]): boolean =>
+  commands.length > 1 &&
+  weightOf(commands.map(({ name, args }) => parseCommand(name, args, 'memory'))).units > MAX_CALL_UNITS;
 
 /** Whether a backend may store bytes of the command before it sends the command. */
 const hasLongBytes = ({ name, args }: Command): boolean =>

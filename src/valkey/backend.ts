@@ -493,7 +493,8 @@ export class ValkeyBackend {
     bytesAt: number | undefined,
     isPage = false,
   ): Promise<WireReply> {
-    // Commands that were sent earlier must reach the server first, except those whose long bytes are being stored.
+    // Commands that were sent earlier must reach the server first, except those whose long bytes are being stored, and
+    // later parts of a large batch.
     this.calls.flush(partition);
     for (let reads = 1; ; reads++) {
       const keys = this.declaredKeys(partition);
