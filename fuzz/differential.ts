@@ -3,8 +3,6 @@
  * must be equal; at checkpoints and at the end the whole canonical state, the reads, and every invariant.
  */
 import { parseCommand } from '../src/backend/boundary.js';
-import { MAX_CALL_UNITS } from '../src/backend/joined-calls.js';
-import { weightOf } from '../src/valkey/weight.js';
 import { present } from '../model/core/present.js';
 import type { Event, LoggedEvent } from '../model/events.js';
 import type { FullFence } from '../model/lease/fence.js';
@@ -336,10 +334,12 @@ function takenBy(decision: AnyDecision): string[] {
   return [...claimedIn(outcome).map(({ executionId }) => executionId), ...outcome.reclaimCapExceeded];
 }
 
-/** Whether a backend may run the batch in several calls. */
+/** Whether the batch has more work than the largest claim, so that a backend may run it in several calls. */
 const isLarge = (commands: readonly Command[]): boolean =>
   commands.length > 1 &&
-  weightOf(commands.map(({ name, args }) => parseCommand(name, args, 'memory'))).units > MAX_CALL_UNITS;
+  commands
+    .map(({ name, args }) => operationNamed(name).units?.(parseCommand(name, args, 'memory').args as never) ?? 1)
+    .reduce((sum, units) => sum + units) > LIMITS.maxClaimCount;
 
 /** Whether a backend may store bytes of the command before it sends the command. */
 const hasLongBytes = ({ name, args }: Command): boolean =>
