@@ -212,28 +212,36 @@ export const signalPayload = z
     params: { code: 'payload_too_large' },
   });
 
+/** A fault of a list of capabilities, and its reason by spec 01 section 9. */
+const tokenFault = (
+  reason: string,
+  error = 'must be a non-empty token without comma, white space or control characters',
+) => ({
+  error,
+  params: { reason },
+});
+
 const capability = z
   .string()
+  .refine((token) => token.length > 0, tokenFault('empty_token'))
+  .refine((token) => !token.includes(','), tokenFault('comma_in_token'))
   .refine(
-    (token) =>
-      token.length > 0 &&
-      token.isWellFormed() &&
-      !token.includes(',') &&
-      !WHITE_SPACE.test(token) &&
-      !CONTROL.test(token),
-    { error: 'must be a non-empty token without comma, white space or control characters' },
+    (token) => token.isWellFormed() && !WHITE_SPACE.test(token) && !CONTROL.test(token),
+    tokenFault('control_or_whitespace'),
   );
 
 /** A set of capability tokens: duplicates removed, ascending by bytes. */
 export const capabilities = z
   .array(capability)
   .transform((tokens) => (tokens.length < 2 ? tokens : [...new Set(tokens)].sort(compareBytes)))
-  .refine((tokens) => tokens.length <= LIMITS.maxCapabilities, {
-    error: `must have at most ${LIMITS.maxCapabilities} tokens`,
-  })
-  .refine((tokens) => tokens.length === 0 || fitsBytes(tokens.join(','), LIMITS.maxCapabilityListBytes), {
-    error: `must be at most ${LIMITS.maxCapabilityListBytes} bytes when joined by commas`,
-  });
+  .refine(
+    (tokens) => tokens.length <= LIMITS.maxCapabilities,
+    tokenFault('too_many_tokens', `must have at most ${LIMITS.maxCapabilities} tokens`),
+  )
+  .refine(
+    (tokens) => tokens.length === 0 || fitsBytes(tokens.join(','), LIMITS.maxCapabilityListBytes),
+    tokenFault('too_many_bytes', `must be at most ${LIMITS.maxCapabilityListBytes} bytes when joined by commas`),
+  );
 
 /** A tag key: `segment.segment` in lower case. Fields of the engine never contain a dot. */
 const TAG_KEY_PATTERN = /^[a-z][a-z0-9_]*\.[a-z0-9_][a-z0-9_.]*$/;

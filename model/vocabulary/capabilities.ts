@@ -2,18 +2,31 @@
  * Capabilities as values: the tokens that work requires and workers offer. Matching is exact, and work without
  * requirements fits every worker. Source: spec 05 section 10.1.
  */
+import type { z } from 'zod';
 import { EngineError } from '../errors.js';
 import { fnv1a64 } from '../ids.js';
 import { capabilities } from '../core/fields.js';
 
 /**
  * A set of tokens in its stored form: no duplicates, ascending by bytes.
- * @throws EngineError `invalid_capabilities` that names the fault
+ * @throws EngineError `invalid_capabilities` that names the fault; `detail.reason` is that of `capabilityFault`
  */
 export function parseCapabilities(tokens: readonly string[]): readonly string[] {
   const parsed = capabilities.safeParse(tokens);
   if (parsed.success) return parsed.data;
-  throw new EngineError('invalid_capabilities', `capabilities: ${parsed.error.issues[0]?.message ?? 'invalid'}.`);
+  const [issue] = parsed.error.issues;
+  throw new EngineError('invalid_capabilities', `capabilities: ${issue?.message ?? 'invalid'}.`, {
+    detail: issue === undefined ? {} : { reason: capabilityFault(issue, issue.path.length > 0) },
+  });
+}
+
+/**
+ * The fault of a list of capabilities: `not_array`, `non_string_token`, `empty_token`, `comma_in_token`,
+ * `control_or_whitespace`, `too_many_tokens` or `too_many_bytes` (spec 01 section 9).
+ */
+export function capabilityFault(issue: z.core.$ZodIssue, isOfToken: boolean): string {
+  if (issue.code === 'custom') return String(issue.params?.['reason']);
+  return isOfToken ? 'non_string_token' : 'not_array';
 }
 
 /** The required tokens that are not offered, ascending by bytes; empty when a worker can do the work. */

@@ -12,6 +12,7 @@ import type { FamilyCounts } from '../../model/families.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import { decodeHandle, type BackendLabel } from '../../model/handle.js';
 import { LIMITS } from '../../model/limits.js';
+import { capabilityFault } from '../../model/vocabulary/capabilities.js';
 import {
   OPERATIONS,
   operationNamed,
@@ -123,12 +124,27 @@ function inputError(name: string, error: z.ZodError): EngineError {
   const path = issue?.path.map(String) ?? [];
   const field = bounded(path.join('.') || 'arguments');
   return new EngineError(codeOf(path, issue), `${name}: ${field}: ${bounded(issueWords(issue))}.`, {
-    detail: { field, ...reasonOf(issue) },
+    detail: { field, ...reasonOf(path, issue) },
   });
 }
 
+/**
+ * Whose capabilities an argument lists (spec 01 section 9), and the length of its path; undefined for other arguments.
+ * Tags can have any name, so the place counts.
+ */
+function capabilityListOf(path: readonly string[]): readonly [side: 'required' | 'worker', length: number] | undefined {
+  if (path[0] === 'workerCapabilities' || path[0] === 'capabilities') return ['worker', 1];
+  const routing = path.indexOf('routingRequirements');
+  return routing >= 0 && path[routing + 1] === 'requiredCapabilities' ? ['required', routing + 2] : undefined;
+}
+
 /** The reason of an issue, if it is part of the contract. */
-function reasonOf(issue: z.core.$ZodIssue | undefined): { readonly reason?: string } {
+function reasonOf(path: readonly string[], issue: z.core.$ZodIssue | undefined): { readonly reason?: string } {
+  const list = capabilityListOf(path);
+  if (issue !== undefined && list !== undefined) {
+    const [side, length] = list;
+    return { reason: `${side}:${capabilityFault(issue, path.length > length)}` };
+  }
   const reason: unknown = issue?.code === 'custom' ? issue.params?.['reason'] : undefined;
   return typeof reason === 'string' ? { reason: bounded(reason) } : {};
 }
@@ -147,7 +163,7 @@ const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>([
 function codeOf(path: readonly string[], issue: z.core.$ZodIssue | undefined): ErrorCode {
   const own: unknown = issue?.code === 'custom' ? issue.params?.['code'] : undefined;
   if (OWN_CODES.has(own)) return own as ErrorCode;
-  if (path.includes('requiredCapabilities')) return 'invalid_capabilities';
+  if (capabilityListOf(path) !== undefined) return 'invalid_capabilities';
   if (path[0] === 'policy') return 'invalid_policy_json';
   if (path[0] === 'tags' && issue?.code === 'invalid_key') return 'invalid_tag_key';
   return 'invalid_input';

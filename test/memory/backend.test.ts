@@ -170,15 +170,16 @@ describe('the memory backend', () => {
       { policy: { routingRequirements: { requiredCapabilities: ['a,b'] } } },
       'invalid_capabilities',
       'policy.routingRequirements.requiredCapabilities.0',
+      'required:comma_in_token',
     ],
-  ])('refuses %s', async (_, fault, code, field) => {
+  ])('refuses %s', async (_, fault, code, field, reason?: string) => {
     const backend = memory();
     // The faults are what the types forbid: they come from callers without types.
     const error = await errorOf(
       backend.createExecution({ ...creation(), ...fault } as unknown as ReturnType<typeof creation>),
     );
     expect(error.code).toBe(code);
-    expect(error.detail).toEqual({ field });
+    expect(error.detail).toEqual({ field, ...(reason === undefined ? {} : { reason }) });
     expect(error.message).toContain(`createExecution: ${field}: `);
     expect(await backend.listExecutions({ partition: PARTITION })).toEqual({ executions: [], nextCursor: undefined });
   });

@@ -221,9 +221,19 @@ describe('states', () => {
 describe('capabilities', () => {
   it('are sets of tokens', () => {
     expect(parseCapabilities(['gpu', 'eu', 'gpu'])).toEqual(['eu', 'gpu']);
-    for (const bad of ['', 'a,b', 'a b', 'a\u0000']) {
-      expect(() => parseCapabilities([bad])).toThrow(expect.objectContaining({ code: 'invalid_capabilities' }));
+    for (const [bad, reason] of [
+      ['', 'empty_token'],
+      ['a,b', 'comma_in_token'],
+      ['a b', 'control_or_whitespace'],
+      ['a\u0000', 'control_or_whitespace'],
+    ] as const) {
+      expect(() => parseCapabilities([bad])).toThrow(
+        expect.objectContaining({ code: 'invalid_capabilities', detail: { reason } }),
+      );
     }
+    expect(() => parseCapabilities('gpu' as never)).toThrow(
+      expect.objectContaining({ detail: { reason: 'not_array' } }),
+    );
   });
 
   it('match exactly', () => {
