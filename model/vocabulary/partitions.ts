@@ -3,33 +3,42 @@
  * to know where something is stored. Source: spec 02 sections 1 to 3.
  */
 import { EngineError } from '../errors.js';
+import { isPartitionOfAnyFamily } from '../families.js';
 import { crc16, fnv1a64, isUuid, uuidBytes } from '../ids.js';
 import { LIMITS } from '../limits.js';
 
 /** Families of partitions, and their key prefixes. Executions live with their flows: both use `fp`. */
-export const PARTITION_FAMILIES = { flow: 'fp', execution: 'fp', budget: 'b', quota: 'q' } as const;
+export const PARTITION_FAMILIES = { flow: 'fp', execution: 'fp', budget: 'b', quota: 'q', worker: 'w' } as const;
 export type PartitionFamily = keyof typeof PARTITION_FAMILIES;
 
-/** The parts of a partition key. */
-export interface PartitionName {
-  readonly family: PartitionFamily;
-  /** From 0. */
-  readonly index: number;
-}
+/** The parts of a partition key. Workers have a partition for each namespace; the other families have counted ones. */
+export type PartitionName =
+  | {
+      readonly family: Exclude<PartitionFamily, 'worker'>;
+      /** From 0. */
+      readonly index: number;
+    }
+  | { readonly family: 'worker'; readonly namespace: string };
 
-const FAMILY_OF: Readonly<Record<string, PartitionFamily>> = { fp: 'flow', b: 'budget', q: 'quota' };
+const FAMILY_OF: Readonly<Record<string, Exclude<PartitionFamily, 'execution'>>> = {
+  fp: 'flow',
+  b: 'budget',
+  q: 'quota',
+  w: 'worker',
+};
 
 const invalid = (message: string): EngineError =>
   new EngineError('invalid_input', `partitionKey: ${message}.`, { detail: { field: 'partitionKey' } });
 
-/** The wire form of a partition: `{fp:3}`, `{b:0}`, `{q:7}`. */
-export function formatPartitionKey({ family, index }: PartitionName): string {
-  return `{${PARTITION_FAMILIES[family]}:${index}}`;
+/** The wire form of a partition: `{fp:3}`, `{b:0}`, `{q:7}`, `{w:shop}`. */
+export function formatPartitionKey(name: PartitionName): string {
+  return `{${PARTITION_FAMILIES[name.family]}:${name.family === 'worker' ? name.namespace : name.index}}`;
 }
 
 /**
  * The partition of a key. `execution` reads back as `flow`: they share partitions.
- * @throws EngineError `invalid_input`: missing braces, malformed body, unknown family prefix, or invalid index
+ * @throws EngineError `invalid_input`: missing braces, malformed body, unknown family prefix, invalid index, or invalid
+ *   namespace
  */
 export function parsePartitionKey(text: string): PartitionName {
   if (!text.startsWith('{') || !text.endsWith('}') || text.length < 2) throw invalid('missing braces');
@@ -39,10 +48,14 @@ export function parsePartitionKey(text: string): PartitionName {
   const prefix = body.slice(0, colon);
   const family = Object.hasOwn(FAMILY_OF, prefix) ? FAMILY_OF[prefix] : undefined;
   if (family === undefined) throw invalid(`unknown family prefix ${JSON.stringify(prefix.slice(0, 40))}`);
-  const digits = body.slice(colon + 1);
-  const index = Number(digits);
-  if (!/^(0|[1-9][0-9]{0,4})$/.test(digits) || index > LIMITS.maxPartitions) {
-    throw invalid(`invalid index ${JSON.stringify(digits.slice(0, 40))}`);
+  const place = body.slice(colon + 1);
+  if (family === 'worker') {
+    if (!isPartitionOfAnyFamily(text)) throw invalid(`invalid namespace ${JSON.stringify(place.slice(0, 40))}`);
+    return { family, namespace: place };
+  }
+  const index = Number(place);
+  if (!/^(0|[1-9][0-9]{0,4})$/.test(place) || index > LIMITS.maxPartitions) {
+    throw invalid(`invalid index ${JSON.stringify(place.slice(0, 40))}`);
   }
   return { family, index };
 }

@@ -1,6 +1,7 @@
 /** The vocabulary of the contract as pure values, as `flowfabric/engine` offers it. */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
+import { memory } from '../../src/memory/index.js';
 import { BOUNDARY_ERRORS, REJECTIONS } from '../../model/errors.js';
 import { crc16 } from '../../model/ids.js';
 import { SITUATIONS, stateVector, type StateVector } from '../../model/execution/situation.js';
@@ -88,17 +89,35 @@ describe('partitions', () => {
     );
   });
 
+  it('of workers name a namespace, as the engine hands them out', async () => {
+    expect(parsePartitionKey('{w:shop}')).toEqual({ family: 'worker', namespace: 'shop' });
+    expect(parsePartitionKey('{w:3}')).toEqual({ family: 'worker', namespace: '3' });
+    expect(formatPartitionKey({ family: 'worker', namespace: 'shop' })).toBe('{w:shop}');
+    const backend = memory();
+    await backend.registerWorker({
+      ...{ workerId: 'w', workerInstanceId: 'w1', namespace: 'team a.mail', lanes: ['l'], livenessTtlMs: 1_000 },
+    });
+    const names = backend.partitionsInUse().map(parsePartitionKey);
+    expect(names).toContainEqual({ family: 'worker', namespace: 'team a.mail' });
+    expect(names.map(formatPartitionKey)).toEqual(backend.partitionsInUse());
+  });
+
   test.each([
     ['fp:3', 'missing braces'],
     ['{', 'missing braces'],
     ['{fp3}', 'malformed body'],
-    ['{w:3}', 'unknown family prefix "w"'],
+    ['{x:3}', 'unknown family prefix "x"'],
     ['{toString:3}', 'unknown family prefix'],
     ['{fp:}', 'invalid index ""'],
     ['{fp:03}', 'invalid index'],
     ['{fp:+3}', 'invalid index'],
     ['{fp:65536}', 'invalid index'],
     ['{fp:1:2}', 'invalid index'],
+    ['{w:}', 'invalid namespace ""'],
+    ['{w:a:b}', 'invalid namespace'],
+    ['{w:a,b}', 'invalid namespace'],
+    ['{w:é}', 'invalid namespace'],
+    [`{w:${'n'.repeat(129)}}`, 'invalid namespace'],
   ])('refuse the key %s', (text, why) => expect(() => parsePartitionKey(text)).toThrow(invalid(why)));
 });
 
