@@ -48,6 +48,7 @@ export { claimFromGrant, claimFromResumeGrant, type GrantedWork, type GrantToken
 export type { Grant } from '../../model/grant/grant.js';
 export type { ClaimedExecution } from '../../model/schedule/claimed.js';
 export {
+  capabilitiesIn,
   liftRouteBlocks,
   livingWorkers,
   markDead,

@@ -4,6 +4,7 @@
  */
 import { coversCapabilities } from '../../model/vocabulary/capabilities.js';
 import { partitionsOf } from '../../model/families.js';
+import { compareBytes } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ExecutionSummary, SummariesPage } from '../../model/listing/list.js';
@@ -82,6 +83,25 @@ export async function takersOf(backend: Backend, namespace: string, work: Wanted
     if (takes(worker, work)) capable++;
   }
   return { live, onLane, ofKind, capable, missing: requiredCapabilities.filter((needed) => !found.has(needed)) };
+}
+
+/**
+ * The capabilities that exist in a namespace, ascending, and how many live workers offer each. Workers that drain take
+ * nothing, and do not count.
+ * @throws what `call` throws
+ * @example (await capabilitiesIn(backend, { namespace: 'shop' })).get('gpu') // 2
+ */
+export async function capabilitiesIn(
+  backend: Backend,
+  { namespace }: { readonly namespace: string },
+  call?: Call,
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for await (const worker of livingWorkers(backend, namespace, call)) {
+    if (worker.draining) continue;
+    for (const capability of worker.capabilities) counts.set(capability, (counts.get(capability) ?? 0) + 1);
+  }
+  return new Map([...counts].sort(([a], [b]) => compareBytes(a, b)));
 }
 
 export interface DeadWorkerReport {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { present } from '../../../model/core/present.js';
 import { decodeHandle } from '../../../model/handle.js';
 import { OPERATIONS, QUERIES } from '../../../model/machine.js';
-import { markDead, takersOf } from '../../engine/workers.js';
+import { capabilitiesIn, markDead, takersOf } from '../../engine/workers.js';
 import {
   bytes,
   claim,
@@ -81,6 +81,30 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
         events.map(({ event }) => event.type),
         [...Array<string>(3).fill('worker_registered'), 'worker_heard', 'worker_lapsed', 'worker_marked_dead'],
       );
+    },
+  },
+  {
+    name: 'the capabilities of a namespace are those that its live workers offer',
+    async run(engine) {
+      const { backend } = engine;
+      const offer = { workerId: 'pool', namespace: 'n', lanes: [LANE], livenessTtlMs: 5_000 };
+      const register = (workerInstanceId: string, ...capabilities: string[]) =>
+        backend.registerWorker({ ...offer, workerInstanceId, capabilities });
+      const offered = async (namespace: string) => [...(await capabilitiesIn(backend, { namespace }))];
+      assert.deepEqual(await offered('n'), []);
+      await register('w-1', 'gpu', 'é', 'eu');
+      await register('w-2', 'gpu');
+      await register('w-3');
+      await backend.registerWorker({ ...offer, namespace: 'other', workerInstanceId: 'w-1', capabilities: ['tpu'] });
+      assert.deepEqual(await offered('n'), [
+        ['eu', 1],
+        ['gpu', 2],
+        ['é', 1],
+      ]);
+      await backend.heartbeatWorker({ namespace: 'n', workerInstanceId: 'w-1', draining: true });
+      assert.deepEqual(await offered('n'), [['gpu', 1]]);
+      await engine.advance(5_000);
+      assert.deepEqual(await offered('n'), []);
     },
   },
   {
