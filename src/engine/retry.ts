@@ -1,7 +1,7 @@
 /** Retries after transport errors: growing delays with full jitter, so that many clients do not retry in step. */
 import { AppError } from '../shared/errors.js';
 import { brandOf } from '../util/brand.js';
-import { asEngineError, asInvalidDefinition } from '../util/engine-error.js';
+import { asEngineError } from '../util/engine-error.js';
 import { propertyOf } from '../util/thrown.js';
 import { sleep, type Clock } from './clock.js';
 
@@ -19,7 +19,7 @@ export function retryDelayMs(clock: Pick<Clock, 'random'>, failures: number): nu
 const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
 
 const isOurs = (error: unknown): boolean =>
-  error instanceof AppError || (asEngineError(error) ?? asInvalidDefinition(error) ?? brandOf(error)) !== undefined;
+  error instanceof AppError || (asEngineError(error) ?? brandOf(error)) !== undefined;
 
 /**
  * Whether the same call can succeed later. Errors of this package say so. Others (a socket's, or those of a function

@@ -3,6 +3,7 @@
  * minification, a stable `code`, a `hint` that says what to do next, and says whether the same call can succeed later
  * (`retryable`).
  */
+import { share } from '../util/brand.js';
 import { shown } from './shown.js';
 
 export type AppErrorCode =
@@ -362,3 +363,23 @@ export class AppClosedError extends AppError {
         : 'Catch this where you wait: the run continues in another process, or when this one starts again.';
   }
 }
+
+share({
+  AppClosedError,
+  AppError,
+  FlowCancelledError,
+  FlowFailedError,
+  InvalidDefinitionError,
+  InvalidInputError,
+  ResultTimeoutError,
+  ResultUnavailableError,
+  RunCancelledError,
+  RunError,
+  RunExpiredError,
+  RunFailedError,
+  RunIdConflictError,
+  RunNotFoundError,
+  RunOfAnotherTaskError,
+  RunSkippedError,
+  RunStateError,
+});

@@ -1,7 +1,29 @@
 /** What every error has in common that a user of the package can meet: a name, a code, a hint, whether to try again. */
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { isRetryable } from '../../src/engine/retry.js';
 import * as flowfabric from '../../src/index.js';
+
+type ErrorClass = new (...args: never[]) => Error;
+
+/** The error classes of all entry points, by name. */
+async function everyClass(): Promise<ReadonlyMap<string, ErrorClass>> {
+  const modules = await Promise.all([
+    import('../../src/index.js'),
+    import('../../src/memory/index.js'),
+    import('../../src/embedded/index.js'),
+    import('../../src/valkey/index.js'),
+    import('../../src/testing/index.js'),
+    import('../../src/engine/index.js'),
+  ]);
+  const exported = modules.flatMap((each) => Object.entries<unknown>({ ...each }));
+  return new Map(
+    exported.filter((entry): entry is [string, ErrorClass] => {
+      const [, value] = entry;
+      return typeof value === 'function' && value.prototype instanceof Error;
+    }),
+  );
+}
 
 type Made = Error & { readonly code: unknown; readonly hint: unknown; readonly retryable: unknown };
 const {
@@ -108,6 +130,38 @@ describe('every exported error', () => {
       expect(printed.split(String(error.hint)).length - 1, printed).toBeLessThanOrEqual(1);
     },
   );
+});
+
+describe('the errors of another copy of the package', async () => {
+  const own = await everyClass();
+  vi.resetModules();
+  const other = await everyClass();
+  const isKnown = (from: string, to: string): boolean =>
+    Object.create((other.get(from) as ErrorClass).prototype as object) instanceof (own.get(to) as ErrorClass);
+
+  it('are there', () => {
+    expect(own.size).toBeGreaterThan(25);
+    expect(other.get('AppError')).not.toBe(own.get('AppError'));
+  });
+
+  it.each([...own.keys()].filter((name) => name !== 'EngineError'))(
+    '%s is recognised, and no other one is it',
+    (name) => {
+      const bases = [...own]
+        .filter(([, base]) => base.isPrototypeOf(own.get(name) as ErrorClass))
+        .map(([each]) => each);
+      expect([...own.keys()].filter((each) => isKnown(name, each)).sort()).toEqual([name, ...bases].sort());
+      class Mine extends (own.get(name) as ErrorClass) {}
+      expect(Object.create((other.get(name) as ErrorClass).prototype as object)).not.toBeInstanceOf(Mine);
+    },
+  );
+
+  it('say whether their calls can succeed later', () => {
+    const { ResultTimeoutError: Timeout, InvalidInputError: Invalid } = Object.fromEntries(
+      other,
+    ) as unknown as typeof flowfabric;
+    expect([new Timeout(ID, 5), new Invalid('t', 'p')].map(isRetryable)).toEqual([true, false]);
+  });
 });
 
 it('says what to do about the problem that there is, and about no other', () => {

@@ -1,5 +1,6 @@
 /** The error of runs that the quota of their task has no room for. */
 import { AppError } from '../../shared/errors.js';
+import { share } from '../../util/brand.js';
 import type { Run } from './run.js';
 
 /**
@@ -23,3 +24,5 @@ export class RunDroppedError<Output = unknown> extends AppError {
     super(`The quota of task "${task}" is full: ${what} was not created`.replace(/ runs was/, ' runs were'));
   }
 }
+
+share({ RunDroppedError });

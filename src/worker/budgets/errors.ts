@@ -1,4 +1,5 @@
 /** The error of a budget without room. */
+import { share } from '../../util/brand.js';
 import { RetryableError } from '../outcome.js';
 
 /** The state of a dimension that had no room. */
@@ -46,3 +47,5 @@ export class BudgetExceededError extends RetryableError implements BudgetShortag
     this.limit = limit;
   }
 }
+
+share({ BudgetExceededError });

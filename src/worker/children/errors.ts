@@ -1,5 +1,6 @@
 /** Errors of children. They are not retried, because another attempt would find the same outcome. */
 import type { PublicState } from '../../../model/execution/situation.js';
+import { share } from '../../util/brand.js';
 import { NonRetryableError } from '../outcome.js';
 
 /** A child that did not complete. */
@@ -35,6 +36,8 @@ export class ChildrenFailedError extends NonRetryableError {
     });
   }
 }
+
+share({ ChildrenFailedError });
 
 const describe = ({ index, task, state, message }: FailedChild): string =>
   `child ${index + 1} (task "${task}") ${state}${message === '' ? '' : `: ${message}`}`;

@@ -1,4 +1,5 @@
 /** Errors of waits. They are not retried, because another attempt would find the same signals. */
+import { share } from '../../util/brand.js';
 import { NonRetryableError } from '../outcome.js';
 
 /** The wait timed out before it was satisfied. If not caught, the run fails with the category `wait_timeout`. */
@@ -36,3 +37,5 @@ export class InvalidSignalError extends NonRetryableError {
     });
   }
 }
+
+share({ InvalidSignalError, WaitTimeoutError });
