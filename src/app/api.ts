@@ -175,7 +175,7 @@ export interface App {
    */
   readonly signals: AppSignals;
 
-  /** The engine interface under this app; opens the backend if it is not open. */
+  /** The engine interface under this app; opens the backend if it is not open, and waits until it is. */
   backend(): Promise<Backend>;
 
   /** The current state of the connection to the backend. */

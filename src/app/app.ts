@@ -210,7 +210,7 @@ class FriendlyApp implements App {
   readonly deadLetters = deadLettersOf({ rows: (...args) => this.used.rows(...args), ...this.calls });
 
   backend(): Promise<Backend> {
-    return this.used.backend();
+    return this.used.whenOpen();
   }
 
   connection(): ConnectionState {

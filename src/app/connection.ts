@@ -15,6 +15,7 @@ import type { Logger } from '../shared/logger.js';
 import { shown } from '../shared/shown.js';
 import { reasonOf } from '../util/failure-text.js';
 import { propertyOf } from '../util/thrown.js';
+import { CALL_PATIENCE_MS } from './patience.js';
 
 /** A backend, a promise of one, or a function that opens one: the function is called again after a failure. */
 export type BackendSource = Backend | PromiseLike<Backend> | (() => Backend | PromiseLike<Backend>);
@@ -70,11 +71,16 @@ export class Connection {
   }
 
   /**
-   * The open backend.
-   * @param patienceMs how long to wait for it; default as long as the app is open
+   * The open backend, for a call that waits for it as long as it would be repeated.
    * @throws AppClosedError; what the backend's opening failed with for good, or last when the patience is over
    */
-  ready(patienceMs?: number): Promise<Backend> {
+  ready(): Promise<Backend> {
+    const opened = this.whenOpen();
+    return this.backend === undefined ? this.within(CALL_PATIENCE_MS, opened) : opened;
+  }
+
+  /** The open backend, however long its opening takes. @throws AppClosedError; what its opening failed with for good */
+  whenOpen(): Promise<Backend> {
     if (this.state === 'closed') return Promise.reject(new AppClosedError());
     if (this.opened === undefined) {
       this.opened = this.open();
@@ -82,8 +88,7 @@ export class Connection {
     }
     // An open backend needs no race, which would keep a listener on the promise of the end.
     if (this.backend !== undefined) return this.opened;
-    const ready = Promise.race([this.opened, this.closed]);
-    return patienceMs === undefined ? ready : this.within(patienceMs, ready);
+    return Promise.race([this.opened, this.closed]);
   }
 
   private within(patienceMs: number, ready: Promise<Backend>): Promise<Backend> {

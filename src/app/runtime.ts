@@ -99,7 +99,7 @@ export class AppRuntime {
       this.connection.current?.readExecutionState({ executionId }),
     );
     const { namespace } = options;
-    this.ends = new EndListeners({ backend: () => this.connection.ready(), clock, log: this.log, namespace });
+    this.ends = new EndListeners({ backend: () => this.connection.whenOpen(), clock, log: this.log, namespace });
     this.workers = new Workers({
       ...{ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock, namespace },
       onSetAside,
@@ -121,6 +121,11 @@ export class AppRuntime {
 
   backend(): Promise<Backend> {
     return this.connection.ready();
+  }
+
+  /** The open backend, however long its opening takes. */
+  whenOpen(): Promise<Backend> {
+    return this.connection.whenOpen();
   }
 
   // Runs.
@@ -153,7 +158,7 @@ export class AppRuntime {
 
   private async creating(): Promise<Creator> {
     if (this.equipment !== undefined) return this.equipment.creator;
-    return this.equipped(await this.connection.ready(CALL_PATIENCE_MS)).creator;
+    return this.equipped(await this.connection.ready()).creator;
   }
 
   /**
@@ -197,7 +202,7 @@ export class AppRuntime {
     return this.tracked(async () => {
       this.checkOpen();
       const requested = await requestedFlow(flow, input, options, (name) => this.tasks.named(name));
-      const { flows } = this.equipment ?? this.equipped(await this.connection.ready(CALL_PATIENCE_MS));
+      const { flows } = this.equipment ?? this.equipped(await this.connection.ready());
       return flows.create(requested);
     });
   }
@@ -284,7 +289,7 @@ export class AppRuntime {
     const planned = this.workers.plan(options, this.options.workerDefaults);
     // A signal can arrive while the backend opens.
     if (planned.settings.handleSignals) this.handleSignals();
-    const backend = await this.connection.ready();
+    const backend = await this.connection.whenOpen();
     this.checkOpen();
     return this.workers.start(backend, planned);
   }

@@ -185,6 +185,41 @@ describe('a backend that cannot be opened for now', () => {
     expect(await run.state()).toBe('waiting');
   });
 
+  it('lets every other call wait for ten seconds too', async () => {
+    const backend = new Lazy(() => new Promise<never>(() => undefined));
+    const { clock } = clockedApp({ backend });
+    const task = a.task('t', { quota: { concurrency: 1 } }, () => 1);
+    const flow = a.flow('f', (f) => f.run(task, undefined));
+    const budget = a.budget('b', { limits: { tokens: { hard: 1 } } });
+    const id = '{fp:0}:00000000-0000-4000-8000-000000000000';
+    const run = a.get(id);
+    const calls = {
+      counts: a.counts(),
+      runs: collected(a.runs()),
+      next: collected(a.runs({ order: 'priority', lane: 't' })),
+      dead: collected(a.deadLetters.list()),
+      replay: a.deadLetters.replay(),
+      quarantined: collected(a.deadLetters.quarantined()),
+      workers: collected(a.workers()),
+      bills: collected(a.bills()),
+      lane: a.lane('t').state(),
+      pause: a.lane('t').pause(),
+      quota: a.quotas.of(task, undefined),
+      budget: budget.status(),
+      info: run.info(),
+      explain: run.explain(),
+      cancel: run.cancel(),
+      children: collected(run.children),
+      own: task.get({ id: 'own' }).state(),
+      flow: flow.get({ id: 'own' }).info(),
+      many: task.runMany([undefined]),
+    };
+    const errors = Object.entries(calls).map(async ([name, call]) => [name, await rejectionOf(call)] as const);
+    await clock.advance(10_001);
+    const told = Object.keys(calls).map((name) => [name, expect.objectContaining({ code: 'call_timeout' })] as const);
+    expect(Object.fromEntries(await Promise.all(errors))).toEqual(Object.fromEntries(told));
+  });
+
   it("does not keep a caller's mistake waiting", async () => {
     const { open, state } = opensAfter(Infinity);
     clockedApp({ backend: open });

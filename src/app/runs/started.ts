@@ -82,8 +82,13 @@ export abstract class Started<Thing extends Begun<Output>, Output> implements Pr
   ) {}
 
   protected get run(): Promise<Thing> {
-    this.started ??= typeof this.start === 'function' ? this.start() : this.start;
-    return this.started;
+    if (typeof this.start !== 'function') return this.start;
+    if (this.started !== undefined) return this.started;
+    const started = this.start();
+    this.started = started;
+    // The next use looks it up again.
+    started.catch(() => (this.started = undefined));
+    return started;
   }
 
   get id(): Promise<string> {
