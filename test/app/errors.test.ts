@@ -148,7 +148,7 @@ describe('the errors of another copy of the package', async () => {
     '%s is recognised, and no other one is it',
     (name) => {
       const bases = [...own]
-        .filter(([, base]) => base.isPrototypeOf(own.get(name) as ErrorClass))
+        .filter(([, base]) => Object.prototype.isPrototypeOf.call(base, own.get(name) as ErrorClass))
         .map(([each]) => each);
       expect([...own.keys()].filter((each) => isKnown(name, each)).sort()).toEqual([name, ...bases].sort());
       class Mine extends (own.get(name) as ErrorClass) {}
