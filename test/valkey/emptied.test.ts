@@ -8,6 +8,7 @@ import { sharedValkey } from '../support/valkey/index.js';
 const PREFIX = `emptied-${process.pid}:`;
 const LIMITS = { tokens: { hard: 1_000 } };
 const WAIT = { timeout: '5s' } as const;
+const WAIT_LONGER = { timeout: 5_000 };
 let it: App;
 let admin: Valkey;
 
@@ -49,6 +50,41 @@ test('a budget is created again by each call for which it must exist', async () 
   expect((await tokens.status()).usage).toEqual({ tokens: 6 });
 });
 
+test('a process that only creates runs creates their budget again, for handlers of processes without a definition', async () => {
+  const { url } = await sharedValkey();
+  const opened = () => app({ backend: valkey({ url, prefix: PREFIX, partitions: { count: 1 } }) });
+  const [worker, creator] = [opened(), opened()];
+  const named = worker.budget('shared');
+  const spend = ({ budget }: TaskContext<undefined>) => budget(named).report({ tokens: 600 });
+  worker.task('spends', { budget: named, retry: { failures: 0 } }, spend);
+  const spends = creator.task('spends', { budget: creator.budget('shared', { limits: LIMITS }) });
+  await worker.worker();
+  await spends.run().result(WAIT);
+  await empty('{b:');
+  // At first the creation does not know; the handler is told which budget is missing.
+  const failed = await spends
+    .run()
+    .result(WAIT)
+    .catch((error: unknown) => error);
+  expect(String(failed)).toContain('budget_not_found: "shared"');
+  await expect
+    .poll(
+      () =>
+        spends
+          .run()
+          .result(WAIT)
+          .then(
+            () => 'done',
+            () => 'failed',
+          ),
+      WAIT_LONGER,
+    )
+    .toBe('done');
+  // And its limit holds.
+  await expect(spends.run().result(WAIT)).rejects.toThrow('shared');
+  await Promise.all([worker.close(), creator.close()]);
+});
+
 test('a budget without a definition is not found, and runs that need it are refused', async () => {
   const other = it.budget('other', { limits: LIMITS });
   const named = it.budget('other');
@@ -56,7 +92,10 @@ test('a budget without a definition is not found, and runs that need it are refu
   await other.status();
   await uses.run();
   await empty('{b:');
-  await expect(named.status()).rejects.toMatchObject({ code: 'budget_not_found' });
+  await expect(named.status()).rejects.toMatchObject({
+    code: 'budget_not_found',
+    message: expect.stringContaining('"other"') as string,
+  });
   await expect(uses.run()).rejects.toBeInstanceOf(InvalidDefinitionError);
 });
 

@@ -75,8 +75,11 @@ const nameField = label(LIMITS.maxScopeIdBytes);
 const scopeType = label(LIMITS.maxScopeTypeBytes);
 const DEFAULT_DAYS = 31;
 
-/** Ids of budgets that this process has seen. The server keeps budgets until it is emptied. */
-export const knownBudgets = perBackend(() => new Set<string>());
+/**
+ * Until when budgets count as existing, by id: a server that was emptied has lost them, and a process that only creates
+ * runs learns it from no other call.
+ */
+export const knownBudgets = perBackend(() => new Map<string, number>());
 
 /** The id of a budget by name: the same in every process. */
 export function budgetIdOf(namespace: string, name: string): string {
@@ -135,7 +138,8 @@ export class BudgetOfApp implements AppBudget {
     } catch (error) {
       if (!(error instanceof EngineError && error.code === 'budget_not_found')) throw error;
       knownBudgets(backend).delete(this.id);
-      if (made === undefined) throw error;
+      if (made === undefined)
+        throw new EngineError('budget_not_found', `${shown(this.name)}, and this process has no definition of it.`);
       // Calls that fail together create it once.
       if (this.made.get(backend) === made) this.made.delete(backend);
       await this.madeOn(backend);

@@ -36,6 +36,9 @@ export interface TaskBudgetDefinition {
   readonly isRefusing: boolean;
 }
 
+/** How long the budget of a task counts as existing after it was read, ms. */
+const KNOWN_FOR_MS = 1_000;
+
 const TASK_BUDGET = { of: true, whenExhausted: true } as const;
 
 const isBudget = (value: unknown): value is AppBudget =>
@@ -98,7 +101,7 @@ export async function budgetsReady(
   await Promise.all(
     budgets.map(async (budget) => {
       await budget.ready();
-      if (!isRefusing && knownBudgets(backend).has(budget.id)) return;
+      if (!isRefusing && (knownBudgets(backend).get(budget.id) ?? 0) > clock.now()) return;
       const exhausted = await exhaustedIn(backend, clock, budget);
       if (isRefusing && exhausted !== undefined) throw exhausted;
     }),
@@ -115,7 +118,7 @@ async function exhaustedIn(
     const { exhausted, usage, reserved, hardLimits } = await budget.ensured(() =>
       withRetries(clock, CALL_PATIENCE_MS, () => backend.getBudgetStatus({ budgetId: id })),
     );
-    knownBudgets(backend).add(id);
+    knownBudgets(backend).set(id, clock.now() + KNOWN_FOR_MS);
     const [dimension] = exhausted;
     if (dimension === undefined) return undefined;
     return new BudgetExceededError({
