@@ -31,8 +31,8 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
   test('pages of any size, and tails of any size, give each visible frame once and in order', async () => {
     await fc.assert(
       fc.asyncProperty(frames, fc.integer({ min: 1, max: 5 }), async (appended, limit) => {
-        const { backend } = engine;
         await engine.clear();
+        const { backend } = engine;
         await create(engine);
         const taken = await take(engine, { leaseTtlMs: 60_000 });
         const place = { executionId: taken.executionId, attemptIndex: taken.attemptIndex };
