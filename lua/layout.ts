@@ -363,6 +363,9 @@ export const HEADER_FIELDS = {
 /** Follows the words of an error of a call that broke off: the partition is marked, or could not be marked. */
 export const BROKE_OFF = ' [broke off]';
 export const BROKE_OFF_UNMARKED = ' [broke off unmarked]';
+/** Reasons of a quarantine that can mean a superfluous entry of an index beside a record without a fault. */
+export const STRAY_TIMER = 'the record has a timer and nothing is due for it';
+export const STRAY_IN_QUEUE = 'the record is in a queue and cannot be claimed';
 /** Among the names of records that a pass over due work has set aside: calls broke off in the partition. */
 export const HAS_BROKEN = 'broken_off';
 

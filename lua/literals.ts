@@ -86,6 +86,8 @@ import {
   BROKE_OFF,
   BROKE_OFF_UNMARKED,
   HAS_BROKEN,
+  STRAY_TIMER,
+  STRAY_IN_QUEUE,
   MAX_DROPPED_MEMBERS,
   MAX_LIVE,
   MAX_LOOKED_AT,
@@ -260,6 +262,8 @@ const LIMIT: Literals[string] = {
   broke_off: BROKE_OFF,
   broke_off_unmarked: BROKE_OFF_UNMARKED,
   has_broken: HAS_BROKEN,
+  stray_timer: STRAY_TIMER,
+  stray_in_queue: STRAY_IN_QUEUE,
 };
 
 /** The constants of model/ and of the layout, by their names in the Lua. */

@@ -32,7 +32,7 @@ function ff.due.execution(call, id, jitter)
   ff.read_bounds(execution)
   ff.read_grant(execution)
   local kind = ff.next_timer(execution)
-  if not kind then ff.damaged('the record has a timer and nothing is due for it') end
+  if not kind then ff.damaged(LIMIT.stray_timer) end
   local step = { entity = execution, kind = kind }
   if kind == 'execution_deadline' or kind == 'attempt_timeout' then
     if ff.is_queued(execution) then ff.check_queue_of(call, execution) end

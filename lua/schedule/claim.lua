@@ -79,7 +79,7 @@ local function plan_one(call, group, id, queue, tickets, at)
     if execution.extras ~= '' then execution.take = ff.plain_take_of(call, group, execution) end
     plan.plain = plan.plain + 1
   else
-    if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
+    if not ff.is_queued(execution) then ff.damaged(LIMIT.stray_in_queue) end
     local is_first = execution.total_attempt_count == ''
     load_rest(execution, queue)
     local reason = ff.is_member(execution) and ff.owed_cancel(call, execution)

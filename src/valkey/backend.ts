@@ -14,7 +14,9 @@ import {
   type QueryName,
 } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
+import type { QuarantinedPage } from '../../model/partition/quarantine.js';
 import type { PartitionConfig } from '../../model/partition.js';
+import { STRAY_IN_QUEUE, STRAY_TIMER } from '../../lua/layout.js';
 import { library, type Library, type LibraryKind } from '../../lua/library.js';
 import type { ListLanesPage } from '../../model/partition/reads.js';
 import type { Backend, CommandResult, StreamNotice, VerifyReport } from '../backend/backend.js';
@@ -144,6 +146,7 @@ export class ValkeyBackend {
       canVerify: () => connection.rights.canList,
       step: (partition, ...words) => this.verifyStep(partition, words).then(([reply = null]) => reply),
       verify: (partition) => this.verify(partition, true),
+      release: (partition) => this.releaseStrays(partition),
       tell: (notice) => connection.tell(notice),
     });
     this.library = library(kind);
@@ -276,8 +279,26 @@ export class ValkeyBackend {
   }
 
   async verifyPartition(args: unknown): Promise<VerifyReport> {
-    const { report } = await this.verify(this.checked(parsePartitionArgs('verifyPartition', args)), false);
+    const partition = this.checked(parsePartitionArgs('verifyPartition', args));
+    const { report, wasMended } = await this.verify(partition, false);
+    if (wasMended) this.mending.forget(partition);
     return report;
+  }
+
+  /** Retries what is in quarantine because of an entry of an index that a call left behind. @returns how many returned */
+  private async releaseStrays(partition: string): Promise<number> {
+    let released = 0;
+    for (let cursor: string | undefined; ; ) {
+      const args = { partition, cursor, limit: LIMITS.maxPageSize } as never;
+      const page = (await this.read('listQuarantined', args)) as QuarantinedPage;
+      for (const { name, reason } of page.entries) {
+        if (reason !== STRAY_TIMER && reason !== STRAY_IN_QUEUE) continue;
+        const { kind } = (await this.run('retryQuarantined', { partition, name })) as { kind: string };
+        if (kind === 'retried') released++;
+      }
+      if (page.nextCursor === undefined) return released;
+      cursor = page.nextCursor;
+    }
   }
 
   /** Runs a step of a verification. @returns its replies: a result, and what was set aside */

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend/backend.js';
+import { PartitionMended } from '../../src/backend/mended.js';
 import { aclOf, valkey } from '../../src/valkey/index.js';
 import { deployment } from '../support/valkey/deployment.js';
 
@@ -157,4 +158,98 @@ test('a verification finds nothing undone where nothing broke off', async () => 
   }
   const { findings } = await backend.verifyPartition({ partition: PARTITION });
   expect(findings.filter(({ index }) => index === 'waiting members')).toEqual([]);
+});
+
+describe('a partition in which a call broke off', () => {
+  const header = `ff:${PARTITION}:header`;
+  const mark = (): Promise<string | null> => shared.admin.hget(header, 'b');
+  /** Breaks a completion off behind the record. */
+  const breakOff = async (by: Backend, take: (right: string) => Promise<unknown>, ...rights: string[]) => {
+    const { winner } = await race('all_of');
+    await take(rights.map((right) => `-${right}`).join(' '));
+    const call = by.completeExecution({ ...winner, resultPayload: Buffer.alloc(300, 1) });
+    return call.then(
+      () => expect.fail('it was accepted'),
+      (error: EngineError) => error,
+    );
+  };
+  const pass = (by: Backend): Promise<unknown> =>
+    by.applyDue({ partition: PARTITION, owner: 'test' }).catch(() => undefined);
+  const takeFromWorker = (words: string): Promise<unknown> => grant(...words.split(' '));
+
+  test('is reported once, verified by a process that applies due work, and reported as repaired', async () => {
+    await backend.verifyPartition({ partition: PARTITION });
+    expect(await mark()).toBeNull();
+    await pass(backend);
+    const notices: EngineError[] = [];
+    const stop = backend.onNotice?.((notice) => notices.push(notice));
+    for (let i = 0; i < 2; i++) {
+      const error = await breakOff(backend, takeFromWorker, 'zrem');
+      expect(error).toMatchObject({ code: 'server_refused', message: expect.stringMatching(/halfway/) as string });
+      await grant();
+    }
+    expect(await mark()).toBe('2');
+    expect(notices).toMatchObject([{ code: 'server_refused', detail: { partition: PARTITION } }]);
+    await expect.poll(() => pass(backend).then(mark), { timeout: 10_000 }).toBeNull();
+    await expect.poll(() => notices.length).toBe(2);
+    const [, mended] = notices;
+    expect(mended).toBeInstanceOf(PartitionMended);
+    expect((mended as PartitionMended).findings.map(({ index }) => index)).toContain('timers');
+    stop?.();
+  });
+
+  test('keeps its mark while a verification fails, and while calls break off during one', async () => {
+    await breakOff(backend, takeFromWorker, 'zrem');
+    const first = await mark();
+    for (let i = 0; i < 5; i++) await pass(backend);
+    expect(Number(await mark())).toBeGreaterThanOrEqual(Number(first));
+    await grant();
+    await expect.poll(() => pass(backend).then(mark), { timeout: 20_000 }).toBeNull();
+  });
+
+  test('is marked later if the mark was refused too', async () => {
+    await breakOff(backend, takeFromWorker, 'hincrby', 'hset');
+    expect(await mark()).toBeNull();
+    await grant();
+    await expect.poll(mark, { timeout: 10_000 }).not.toBeNull();
+    await expect.poll(() => pass(backend).then(mark), { timeout: 10_000 }).toBeNull();
+  });
+
+  test('waits for a user that may list keys', async () => {
+    const { rules: blind } = aclOf({ user: 'blind', verify: false });
+    const grantBlind = (words = ''): Promise<unknown> =>
+      shared.admin.call(
+        'ACL',
+        'SETUSER',
+        'blind',
+        '>secret',
+        ...blind,
+        ...words.split(' ').filter((word) => word !== ''),
+      );
+    await grantBlind();
+    const url = shared.server.url.replace('//', '//blind:secret@');
+    const other = await valkey({ url, callTimeoutMs: 2_000 });
+    const messages: string[] = [];
+    other.onNotice?.(({ message }) => messages.push(message));
+    await breakOff(other, grantBlind, 'zrem');
+    await grantBlind();
+    for (let i = 0; i < 3; i++) await pass(other);
+    expect(messages).toHaveLength(2);
+    expect(messages[1]).toContain('SCAN');
+    expect(await mark()).not.toBeNull();
+    await other.close();
+    await expect.poll(() => pass(backend).then(mark), { timeout: 10_000 }).toBeNull();
+  });
+
+  test('is verified by one process at a time; two verifications do not correct a count twice', async () => {
+    const second = await valkey({ url: shared.server.url, callTimeoutMs: 2_000 });
+    const counts = `ff:${PARTITION}:counts:lane`;
+    const before = await shared.admin.hgetall(counts);
+    const [situation = ''] = Object.keys(before);
+    await shared.admin.hincrby(counts, situation, -5);
+    await Promise.all([backend, second, backend, second].map((each) => each.verifyPartition({ partition: PARTITION })));
+    await second.close();
+    expect(await shared.admin.hgetall(counts)).toEqual(before);
+    expect((await backend.listQuarantined({ partition: PARTITION })).entries).toEqual([]);
+  });
 });
