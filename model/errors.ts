@@ -401,7 +401,11 @@ export const BOUNDARY_ERRORS = {
     'Address a port that speaks TLS with `valkeys://` or the option `tls`, and any other with `valkey://` and without it.',
   ),
   backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
-  unsupported_server: entry('unavailable', false, 'Use Valkey 8.0 or later; check host and port.'),
+  unsupported_server: entry(
+    'unavailable',
+    false,
+    'Use Valkey 8.0 or later with all its commands; check host and port.',
+  ),
   unsafe_eviction_policy: entry(
     'unavailable',
     false,

@@ -38,7 +38,8 @@ const askedConfig = z.strictObject(partitionConfig.shape);
  * @throws EngineError `invalid_input`, also for a member that there is not
  */
 export function parsePartitionConfig(wanted: unknown, defaults: Partial<PartitionConfig> = {}): PartitionConfig {
-  const parsed = askedConfig.safeParse(isMap(wanted) ? { ...defaults, ...wanted } : (wanted ?? defaults));
+  const given = wanted === undefined ? {} : wanted;
+  const parsed = askedConfig.safeParse(isMap(given) ? { ...defaults, ...given } : given);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = ['partitions', ...(issue?.path.map(String) ?? [])].join('.');

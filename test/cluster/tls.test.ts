@@ -150,6 +150,14 @@ test('that is not trusted at all: boot names the certificate, not slots', async 
   expect(error.message).toContain(`localhost:${ports[0]}`);
 });
 
+test('whose slots nobody has been given yet says so', async () => {
+  const server = await startValkey({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] });
+  servers.push(server);
+  const error = await refused({ url: server.url, callTimeoutMs: 300 });
+  expect(error).toMatchObject({ code: 'server_not_ready', retryable: true });
+  expect(error.message).toContain(`The cluster of ${server.host}:${server.port} has no slots yet`);
+});
+
 test('of one node that announces no address is reached by the one that it was asked by', async () => {
   const server = await startValkey({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] });
   servers.push(server);

@@ -1,5 +1,5 @@
 /** What has to be right before the first call: the server, its library, the partitioning, the address. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Valkey } from 'iovalkey';
 import { library } from '../../lua/library.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
@@ -116,6 +116,19 @@ describe('the library', () => {
     }
   });
 
+  test.each(['its name', 'a name of its functions'])(
+    'of somebody else that took %s is named, at once',
+    async (taken) => {
+      const isName = taken === 'its name';
+      const name = isName ? wanted.name : 'stranger';
+      const called = isName ? 'other' : `${wanted.functionPrefix}read`;
+      await load(`#!lua name=${name}\nserver.register_function('${called}', function() return 1 end)`);
+      const error = await refused(boot(), 'library_mismatch');
+      expect(error.message).toContain(`foreign functions under the names of ${wanted.name}`);
+      expect(error.message).toContain(`:${server.port}`);
+    },
+  );
+
   test('of tests and of production live side by side', async () => {
     await load(library('test').source);
     await boot();
@@ -210,7 +223,13 @@ describe('the partitioning', () => {
 
 test('mistakes of options are told before a server is looked for', async () => {
   const url = 'valkey://localhost:1';
-  for (const options of [{ partitions: 5 }, { partitions: { total: 1 } }, { retentionMs: '5' }, { logMaxEntries: 0 }])
+  for (const options of [
+    { partitions: 5 },
+    { partitions: null },
+    { partitions: { total: 1 } },
+    { retentionMs: '5' },
+    { logMaxEntries: 0 },
+  ])
     await refused(valkey({ url, ...options } as never), 'invalid_input');
 });
 
@@ -225,9 +244,21 @@ describe('the address', () => {
     },
   );
 
+  test('is that of the environment, and named as such', async () => {
+    vi.stubEnv('VALKEY_URL', `http://user:${secret}@host`);
+    const error = await refused(valkey(), 'invalid_input');
+    expect(error.message).toMatch(/VALKEY_URL: must begin with "valkey:/);
+    expect(error.detail).toEqual({ field: 'VALKEY_URL' });
+    expect(error.message).not.toContain(secret);
+    expect((await refused(valkey({ url: 'x' }), 'invalid_input')).detail).toEqual({ field: 'url' });
+    vi.stubEnv('VALKEY_URL', server.url);
+    open.push(await valkey());
+    vi.unstubAllEnvs();
+  });
+
   test('of a database that the server does not have is refused, and no other one is used', async () => {
     const error = await refused(boot({ url: `${server.url}/99` }), 'invalid_input');
-    expect(error.message).toContain('DB index is out of range');
+    expect(error.message).toMatch(/database: .*DB index is out of range/);
     await refused(boot({ database: 99 }), 'invalid_input');
     await refused(boot({ database: -1 }), 'invalid_input');
     expect(await admin.dbsize()).toBe(0);

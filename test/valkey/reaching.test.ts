@@ -223,6 +223,11 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     expect((await told(at(crossed.tls, { tls: tls() }), DOES_NOT)).message).toContain(`:${single.plain} `);
   });
 
+  test('without the name of the primary', async () => {
+    const sentinels = [`127.0.0.1:${sentinel.plain}`];
+    await told({ sentinels, name: '' }, { code: 'invalid_input', message: /name: /, hint: /named argument/ });
+  });
+
   test('that are none, and that do not know the primary', async () => {
     const hint = /named argument/;
     await told(at(single.plain), {
@@ -289,6 +294,39 @@ describe('another program at the port', () => {
           false,
         ),
       ]);
+  });
+});
+
+test.each(['+OK', ':1', '$-1', '*0'])('a program that answers %s is no server', async (answer) => {
+  const at = await port((socket) => socket.on('data', () => socket.write(`${answer}\r\n`)));
+  await told(
+    { url: `valkey://127.0.0.1:${at}` },
+    { code: 'unsupported_server', message: /not a Valkey server/, hint: /host and port/ },
+  );
+});
+
+describe('a server that loads its data', () => {
+  const info = 'loading:1\r\nloading_eta_seconds:30\r\n';
+  const answersLoading = (socket: Socket): unknown => socket.write(`$${info.length}\r\n${info}\r\n`);
+
+  test('says so when the time is over', async () => {
+    const at = await port((socket) => socket.on('data', () => answersLoading(socket)));
+    const loading = { code: 'server_not_ready', message: /is loading its data/, hint: /backoff/ } as const;
+    await told({ url: `valkey://127.0.0.1:${at}` }, loading, false);
+  });
+
+  test('is asked again before the end that it estimates', async () => {
+    const at = await port((socket) =>
+      socket.once('data', () => {
+        answersLoading(socket);
+        socket.once('data', (bytes: Buffer) => {
+          socket.pause();
+          socket.unshift(bytes);
+          passOn(socket, single.plain);
+        });
+      }),
+    );
+    await works({ url: `valkey://127.0.0.1:${at}` });
   });
 });
 
@@ -419,13 +457,18 @@ test('a connection that the client gives up was not ended by the server', async 
 });
 
 describe('names', () => {
-  const failing: Readonly<Record<string, LookupFunction>> = {
-    'threw an error': () => {
-      throw new Error(SECRET);
-    },
-    failed: (_name, _options, done) => done(new Error(SECRET), '', 0),
-    'gave no IP address': (_name, options, done) => (options.all ? done(null, []) : done(null, SECRET, 4)),
-  };
+  const failing: readonly (readonly [string, LookupFunction])[] = [
+    [
+      'threw an error',
+      () => {
+        throw new Error(SECRET);
+      },
+    ],
+    ['failed', (_name, _options, done) => done(new Error(SECRET), '', 0)],
+    ['failed', () => Promise.reject(new Error(SECRET))],
+    ['returned a promise instead of calling back', () => Promise.resolve('127.0.0.1')],
+    ['gave no IP address', (_name, options, done) => (options.all ? done(null, []) : done(null, SECRET, 4))],
+  ];
   const ways: readonly (readonly [string, () => ValkeyOptions])[] = [
     ['a server', () => ({ url: `valkey://localhost:${single.plain}` })],
     ['a server with TLS', () => ({ url: `valkeys://localhost:${single.tls}`, tls: tls() })],
@@ -433,10 +476,19 @@ describe('names', () => {
   ];
   test.each(ways)('a `lookup` that fails, for %s', async (_name, options) => {
     await Promise.all(
-      Object.entries(failing).map(([how, lookup]) =>
+      failing.map(([how, lookup]) =>
         told({ ...options(), lookup }, { ...UNREACHED, message: new RegExp(`lookup.* ${how} for "localhost"`) }, false),
       ),
     );
+  });
+
+  test('a `lookup` that answers twice', async () => {
+    const lookup: LookupFunction = (_name, { all }, done) => {
+      for (let count = 0; count < 2; count++)
+        if (all) done(null, [{ address: '127.0.0.1', family: 4 }]);
+        else done(null, '127.0.0.1', 4);
+    };
+    await works({ url: `valkey://localhost:${single.plain}`, lookup });
   });
 
   test('that do not resolve', async () => {

@@ -86,9 +86,12 @@ export class LibraryKeeper {
       await node.call('FUNCTION', 'LOAD', source);
       return build;
     } catch (error) {
+      if (!isReply(error) || !/already exists/i.test(error.message)) throw error;
       // Another process has loaded a library meanwhile, perhaps a newer one.
-      if (isReply(error) && /already exists/i.test(error.message)) return this.ensureOn(node, mode);
-      throw error;
+      if ((await this.installedOn(node)) !== undefined) return this.ensureOn(node, mode);
+      throw new TransientFault(
+        new EngineError('library_mismatch', `${nameOf(node)} has foreign functions under the names of ${name}.`),
+      );
     }
   }
 

@@ -6,12 +6,15 @@ const MIN_MAJOR = 8;
 
 /** The fields of INFO, by name. */
 export async function serverInfo(node: Valkey, ...sections: string[]): Promise<Map<string, string>> {
-  const text = await node.info(...sections);
+  const text: unknown = await node.info(...sections);
   return new Map(
-    text.split(/\r?\n/).flatMap((line) => {
-      const colon = line.indexOf(':');
-      return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)] as const] : [];
-    }),
+    // Another program can answer with anything.
+    String(text)
+      .split(/\r?\n/)
+      .flatMap((line) => {
+        const colon = line.indexOf(':');
+        return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)] as const] : [];
+      }),
   );
 }
 

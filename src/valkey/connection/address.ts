@@ -101,10 +101,8 @@ export function addressOf(options: ConnectionOptions): Address {
   if (ways > 1) throw invalidOption('url', 'give one of `url`, `nodes` and `sentinels`.');
   if ((sentinels === undefined) !== (name === undefined))
     throw invalidOption('name', 'Sentinels need the `name` of the primary, and only they do.');
-  const parsed =
-    nodes === undefined && sentinels === undefined
-      ? parseUrl(url ?? process.env['VALKEY_URL'] ?? DEFAULT_URL)
-      : undefined;
+  if (name === '') throw invalidOption('name', 'must not be empty.');
+  const parsed = nodes === undefined && sentinels === undefined ? parsedUrl(url) : undefined;
   const given = nodes === undefined ? parsed?.nodes : nodesOf('nodes', nodes, NODE_PORT);
   const asked = sentinels === undefined ? [] : nodesOf('sentinels', sentinels, SENTINEL_PORT);
   const username = options.username ?? parsed?.username;
@@ -178,32 +176,40 @@ const FORM = 'must look like "valkey://[user:password@]host:port[/database]"; en
 /** scheme, user and password, hosts, path, parameters, fragment. */
 const URL_PARTS = /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(\?[^#]*)?(#.*)?$/i;
 
-function parseUrl(url: string): ParsedUrl {
-  const match = typeof url === 'string' ? URL_PARTS.exec(url.trim()) : null;
-  if (match === null) throw invalidOption('url', FORM);
+function parsedUrl(given: string | undefined): ParsedUrl {
+  const fromEnvironment = process.env['VALKEY_URL'];
+  return given === undefined && fromEnvironment !== undefined
+    ? parseUrl('VALKEY_URL', fromEnvironment)
+    : parseUrl('url', given ?? DEFAULT_URL);
+}
+
+/** @param field what gave the URL, for errors */
+function parseUrl(field: 'url' | 'VALKEY_URL', url: string): ParsedUrl {
+  const match = URL_PARTS.exec(url.trim());
+  if (match === null) throw invalidOption(field, FORM);
   const [, scheme = '', login, hosts = '', path = '', parameters = '', fragment = ''] = match;
   const known = SCHEMES.get(scheme.toLowerCase());
-  if (known === undefined) throw invalidOption('url', 'must begin with "valkey://" or "valkeys://".');
-  if (parameters.length > 1) throw invalidOption('url', parameterFault(parameters));
-  if (fragment !== '') throw invalidOption('url', FORM);
+  if (known === undefined) throw invalidOption(field, 'must begin with "valkey://" or "valkeys://".');
+  if (parameters.length > 1) throw invalidOption(field, parameterFault(parameters));
+  if (fragment !== '') throw invalidOption(field, FORM);
   const nodes = hosts.split(',').map((text) => parseNode(text, NODE_PORT));
-  if (nodes.some((node) => node === undefined || !isPort(node.port))) throw invalidOption('url', FORM);
-  if (!/^\d{0,4}$/.test(path)) throw invalidOption('url', 'the path after the host must be the number of a database.');
+  if (nodes.some((node) => node === undefined || !isPort(node.port))) throw invalidOption(field, FORM);
+  if (!/^\d{0,4}$/.test(path)) throw invalidOption(field, 'the path after the host must be the number of a database.');
   const [username, ...password] = login === undefined ? [] : login.split(':');
   return {
     nodes: nodes as HostAndPort[],
-    username: username ? decoded(username) : undefined,
-    password: password.length === 0 ? undefined : decoded(password.join(':')),
+    username: username ? decoded(field, username) : undefined,
+    password: password.length === 0 ? undefined : decoded(field, password.join(':')),
     database: Number(path),
     tls: known.tls,
   };
 }
 
-function decoded(text: string): string {
+function decoded(field: string, text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw invalidOption('url', FORM);
+    throw invalidOption(field, FORM);
   }
 }
 

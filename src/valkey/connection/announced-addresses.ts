@@ -4,7 +4,9 @@
  */
 import { isIP } from 'node:net';
 import type { Valkey } from 'iovalkey';
+import { EngineError } from '../../../model/errors.js';
 import type { Address, HostAndPort } from './address.js';
+import { nameOf } from './node-faults.js';
 
 /** A node: its endpoint, port, id, and further addresses as a list of names and values. */
 type AnnouncedNode = [endpoint: string | null, port: number, id?: string, more?: readonly string[]];
@@ -39,12 +41,15 @@ export class AnnouncedAddresses {
       const querier = copy as unknown as SlotsQuerier;
       const ask = querier.cluster.bind(copy);
       querier.cluster = (command, done) =>
-        ask(command, (error, ranges) =>
+        ask(command, (error, ranges) => {
+          // The client library would connect to no node, in silence.
+          if (ranges?.length === 0)
+            return done(new EngineError('server_not_ready', `The cluster of ${nameOf(copy)} has no slots yet.`));
           done(
             error,
             ranges?.map((range) => this.read(range, copy)),
-          ),
-        );
+          );
+        });
       return copy;
     };
   }

@@ -18,8 +18,9 @@ export type Client = Valkey | Cluster;
 /** Slots of a cluster. */
 const SLOT_COUNT = 16_384;
 
-/** Delay between tries to reach a lost server, ms: short at first, a second at most. */
-const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), 1_000);
+const MAX_RECONNECT_DELAY_MS = 1_000;
+/** Delay between tries to reach a lost server, ms: short at first. */
+const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), MAX_RECONNECT_DELAY_MS);
 
 function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
   const { username, password, tls } = address;
@@ -40,6 +41,8 @@ function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
     family: 0,
     familyFallback: { enabled: false },
     retryStrategy: reconnectDelayMs,
+    // A server that loads its data can be done long before the time that it estimates.
+    maxLoadingRetryTime: MAX_RECONNECT_DELAY_MS,
     // With the user's name, the library does not warn about a password that the user does not need.
     ...(password === undefined ? {} : { username: username ?? 'default', password }),
     ...(tls === undefined ? {} : { tls }),

@@ -4,6 +4,7 @@
  */
 import { BROKE_OFF, BROKE_OFF_UNMARKED } from '../../../lua/layout.js';
 import { EngineError, type ErrorCode } from '../../../model/errors.js';
+import type { ConnectionOptions } from './address.js';
 import { CallLost, CallNotSent, NodeFault, reasonOf } from './node-faults.js';
 import {
   codedWords,
@@ -24,6 +25,8 @@ interface ServerFault {
   readonly passes: boolean;
   /** Whether every further call would meet the fault, so that waiting for a connection is useless. */
   readonly lasts?: boolean;
+  /** The option of `valkey()` that is wrong. */
+  readonly option?: keyof ConnectionOptions;
 }
 
 /** The first match counts. */
@@ -49,6 +52,7 @@ const SERVER_FAULTS: readonly ServerFault[] = [
     code: 'invalid_input',
     passes: false,
     lasts: true,
+    option: 'database',
   },
   // The partition has seen newer settings of the deployment (lua/core/call.lua): the call did not run.
   { says: /^SETTINGS\b/, code: 'settings_changed', passes: true },
@@ -227,8 +231,12 @@ function unreachable(label: string, fault: unknown): EngineError {
     return new EngineError(code, message(node, codedWords(reason)), { cause: reason });
   }
   const said = isReply(reason) ? serverFault(reason) : undefined;
-  if (said !== undefined)
-    return new EngineError(said.code, `${node} answered: ${serverWords(messageOf(reason))}.`, { cause: reason });
+  if (said !== undefined) {
+    const option = said.option === undefined ? '' : `${said.option}: `;
+    return new EngineError(said.code, `${option}${node} answered: ${serverWords(messageOf(reason))}.`, {
+      cause: reason,
+    });
+  }
   return new EngineError('transport_failed', `${node} cannot be reached; the call did not run.${because(reason)}`, {
     cause: reason,
   });

@@ -3,23 +3,35 @@ import { isIP, type LookupFunction } from 'node:net';
 import { isCoded } from '../../../model/safe-cause.js';
 
 /**
- * A `lookup` whose failures all arrive as an error of the connection: also when the caller's function throws or gives
- * no address. The words of its errors are its own, and can quote anything, so only errors of Node are passed on.
+ * A `lookup` whose failures all arrive as an error of the connection: also when the caller's function throws, rejects or
+ * gives no address. The words of its errors are its own, and can quote anything, so only errors of Node are passed on.
+ * Only its first answer counts: a socket can do nothing with another one.
  */
 export function guardedLookup(lookup: LookupFunction): LookupFunction {
-  return (name, options, done) => {
+  return (name, options, callback) => {
+    let isAnswered = false;
+    const done: typeof callback = (...answer) => {
+      if (isAnswered) return;
+      isAnswered = true;
+      callback(...answer);
+    };
     const fail = (how: string): void => {
       const error = new Error(`the function \`lookup\` of the options ${how} for "${name}"`);
       done(Object.assign(error, { code: 'ENOTFOUND' }), '', 0);
     };
     try {
-      lookup(name, options, (error: unknown, found, family) => {
+      // An asynchronous function satisfies the type too.
+      const returned: unknown = lookup(name, options, (error: unknown, found, family) => {
         if (error === null || error === undefined) {
           if (areAddresses(found)) done(null, found, family);
           else fail('gave no IP address');
         } else if (isCoded(error)) done(error, '', 0);
         else fail('failed');
       });
+      Promise.resolve(returned).then(
+        (value) => value === undefined || fail('returned a promise instead of calling back'),
+        () => fail('failed'),
+      );
     } catch {
       // A socket expects the answer later.
       process.nextTick(fail, 'threw an error');

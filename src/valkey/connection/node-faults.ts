@@ -4,6 +4,7 @@
  * sent did not run; a call that was sent may have run.
  */
 import type { Valkey } from 'iovalkey';
+import { EngineError } from '../../../model/errors.js';
 import { isReply } from '../../../model/safe-cause.js';
 
 /** The connection to a node ended. */
@@ -93,7 +94,7 @@ export function nameFaults(node: Valkey): Valkey {
     if (which.commandQueue !== false)
       flush(new CallLost(nameOf(node), reason), { offlineQueue: false, commandQueue: true });
   };
-  skipReadyCheckInSilence(node, inner);
+  watchReadyCheck(node, inner);
   return node;
 }
 
@@ -103,14 +104,19 @@ function isRefusedDatabase(error: unknown): boolean {
   return isReply(error) && command?.name === 'select';
 }
 
-/** Without the right to INFO, the library would print that it cannot check whether the server is loading. */
-function skipReadyCheckInSilence(node: Valkey, inner: Inner): void {
+/**
+ * The library checks whether the server is loading its data, and waits in silence until it is done. Without the right to
+ * INFO it would print that it cannot check.
+ */
+function watchReadyCheck(node: Valkey, inner: Inner): void {
   const info = inner.info.bind(node);
   inner.info = (...args) => {
     const done = args[0];
     if (typeof done !== 'function') return info(...args);
-    return info((error: Error | null, text: unknown) =>
-      error?.message.startsWith('NOPERM') ? done(null, '') : done(error, text),
-    );
+    return info((error: Error | null, text: unknown) => {
+      if (typeof text === 'string' && /^loading:1/m.test(text))
+        noteFault(node, new EngineError('server_not_ready', `${nameOf(node)} is loading its data.`));
+      return error?.message.startsWith('NOPERM') ? done(null, '') : done(error, text);
+    });
   };
 }
