@@ -271,6 +271,16 @@ describe('another program at the port', () => {
     await told({ sentinels: [`127.0.0.1:${at}`], name: 'main', sentinelPassword: SECRET }, FOREIGN);
   });
 
+  test('HTTP behind TLS', async () => {
+    const web = createTlsServer({ cert: certificate.cert, key: certificate.key }, (socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    });
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    others.push(web);
+    await told({ url: `valkeys://localhost:${(web.address() as AddressInfo).port}`, tls: tls() }, FOREIGN);
+  });
+
   test('an alert of TLS', async () => {
     const at = await port((socket) => socket.once('data', () => socket.write(Buffer.from('15030300020246', 'hex'))));
     await told({ url: `valkey://127.0.0.1:${at}` }, SPEAKS);
@@ -295,6 +305,27 @@ describe('another program at the port', () => {
         ),
       ]);
   });
+});
+
+test('a port that stops speaking the protocol may speak it again', async () => {
+  let isAway = false;
+  const at = await port((socket) =>
+    isAway ? socket.once('data', () => socket.end('HTTP/1.1 503 No server\r\n\r\n')) : passOn(socket, single.plain),
+  );
+  const backend = await valkey({ url: `valkey://127.0.0.1:${at}`, callTimeoutMs: CALL_TIMEOUT_MS });
+  isAway = true;
+  for (const socket of sockets.splice(0)) socket.destroy();
+  // The first call can still be lost with the connection.
+  await backend.ping().catch(() => undefined);
+  const error = await backend.ping().then(
+    () => expect.fail('it was answered'),
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ code: 'transport_failed', retryable: true });
+  const waiting = backend.ping();
+  isAway = false;
+  await waiting;
+  await backend.close();
 });
 
 test.each(['+OK', ':1', '$-1', '*0'])('a program that answers %s is no server', async (answer) => {

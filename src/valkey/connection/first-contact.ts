@@ -25,8 +25,10 @@ interface Port {
   fault?: EngineError;
 }
 
-/** A port that has answered in the manner of the client. Whatever it does later, it is no mismatch. */
-const ANSWERED: Port = {};
+/** A port that has greeted in the manner of the client. Whatever it does later, it is no mismatch. */
+const GREETED: Port = {};
+/** One that has replied as a server would. Whatever it does later, it can be one again. */
+const REPLIED: Port = {};
 
 /** How a port took a `PING`: TLS without a reply is what a proxy shows whose server is away. */
 type Answer = 'none' | 'greeting' | 'reply';
@@ -60,7 +62,6 @@ export class FirstContact {
       isOver = true;
       clearTimeout(timer);
     };
-    const answered = (): void => void ports.set(key, ANSWERED);
     const blame = (fault: EngineError): void => {
       stop();
       // Before the parser or the end of the connection, which fail its calls by what was reported last.
@@ -88,14 +89,18 @@ export class FirstContact {
     const timer = setTimeout(ask, this.timeoutMs * PATIENCE).unref();
     stream.once('error', (met) => (error = met));
     stream.once('connect', () => (isConnected = true));
-    stream.once('secureConnect', answered);
+    stream.once('secureConnect', () => {
+      if (ports.get(key) !== REPLIED) ports.set(key, GREETED);
+    });
     stream.once(target.tls === undefined ? 'connect' : 'secureConnect', () => {
       // The client library adds its parser now; what is no reply must be seen before the parser fails at it.
       process.nextTick(() =>
         stream.prependOnceListener('data', (bytes: Buffer) => {
-          if (!isReplyOfServer(bytes)) return blame(bytes[0] === ALERT ? mismatch(target) : foreign(target));
-          stop();
-          answered();
+          if (isReplyOfServer(bytes)) {
+            stop();
+            ports.set(key, REPLIED);
+          } else if (ports.get(key) === REPLIED) blame(interrupted(target));
+          else blame(bytes[0] === ALERT ? mismatch(target) : foreign(target));
         }),
       );
     });
@@ -152,6 +157,10 @@ const mismatch = ({ host, port, tls }: Target): EngineError =>
 
 const foreign = ({ host, port }: Target): EngineError =>
   new EngineError('unsupported_server', `${host}:${port} does not speak the protocol of Valkey.`);
+
+/** As a proxy answers whose server is away for a moment. */
+const interrupted = ({ host, port }: Target): EngineError =>
+  new EngineError('transport_failed', `${host}:${port} no longer speaks the protocol of Valkey.`);
 
 const endedEarly = (): Error =>
   Object.assign(new Error('the end of the connection before an answer'), { code: 'ECONNRESET' });
