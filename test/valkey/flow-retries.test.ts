@@ -237,6 +237,20 @@ test.each(['lost', 'too low'])(
   },
 );
 
+test('a flow that ended with a dropped member stays as it ended', async () => {
+  const { backend } = world.engine;
+  const flow = await flowOf('ab', { closed: true });
+  await complete('a');
+  await spoil(flow.core('b'));
+  await claim('b');
+  const cancel = () => backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
+  const name = `execution:${flow.idOf('b')}`;
+  expect(await setAside()).toEqual([name]);
+  await backend.dropQuarantined({ partition: PARTITION, name });
+  expect(await cancel()).toMatchObject({ kind: 'already_terminal', storedCancelReason: '' });
+  expect(await flow.describe()).toMatchObject({ publicFlowState: 'completed', members: { completed: 1 } });
+});
+
 test('a member that could not be read while its partition was verified is counted when it can be read again', async () => {
   const { backend, now } = world.engine;
   const flow = await flowOf('ab', { more: { b: { delayUntil: now() + 1_000 } } });
