@@ -1,6 +1,6 @@
 /** Answers and events of a machine in comparable form. */
 import { EngineError, isRejectionCode } from '../model/errors.js';
-import type { Event, LoggedEvent } from '../model/events.js';
+import type { LogEntry, ReadEvent } from '../model/events.js';
 import { compareBytes } from '../model/ids.js';
 import type { AnyDecision } from '../model/machine.js';
 
@@ -28,12 +28,12 @@ export async function settled(call: Promise<unknown>): Promise<unknown> {
 }
 
 /** The events of a purge: removed streams, and the execution. The order within a slot is free. */
-const isOfPurge = ({ type }: Event): boolean => type === 'execution_purged' || type === 'stream_removed';
+const isOfPurge = ({ type }: ReadEvent): boolean => type === 'execution_purged' || type === 'stream_removed';
 
 /** Events in comparable order: those of purges last, by execution. */
-export function inAnyPurgeOrder(log: readonly LoggedEvent[]): unknown[] {
+export function inAnyPurgeOrder(log: readonly LogEntry[]): unknown[] {
   const events = log.map(({ event }) => event);
-  const idOf = (event: Event): string => ('executionId' in event ? event.executionId : '');
+  const idOf = (event: ReadEvent): string => ('executionId' in event ? event.executionId : '');
   const purges = events.filter(isOfPurge);
   const others = events.filter((event) => !isOfPurge(event));
   return [...others, ...purges.sort((a, b) => compareBytes(idOf(a), idOf(b)))];
@@ -41,7 +41,7 @@ export function inAnyPurgeOrder(log: readonly LoggedEvent[]): unknown[] {
 
 /** An answer without events of purges: a page of the log may end inside a slot, where the order is free. */
 export function inAnyPurge(answer: unknown): unknown {
-  const entries = (answer as { outcome?: { events?: readonly LoggedEvent[] } }).outcome?.events;
+  const entries = (answer as { outcome?: { events?: readonly LogEntry[] } }).outcome?.events;
   if (entries === undefined) return answer;
   const events = entries.map((entry) =>
     isOfPurge(entry.event) ? { sequence: entry.sequence, event: { type: 'of a purge', at: entry.event.at } } : entry,

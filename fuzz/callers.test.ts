@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isKnown } from '../model/events.js';
 import type { Command, CommandResult, LoggedEvent } from '../src/engine/index.js';
 import { seededUuids, testEngine, type TestEngine } from '../src/testing/index.js';
 import { sharedValkey } from '../test/support/valkey/index.js';
@@ -240,10 +241,11 @@ async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]
     sent.map((commands) => server.backend.execute(commands) as Promise<CommandResult[]>),
   );
   const { events } = await server.backend.readLog({ partition: PARTITION, after: next, limit: 1_000 });
+  const known = events.filter(isKnown);
   return sent.map((commands, caller) => ({
     commands,
     answers: (answered[caller] ?? []).map(plain),
-    ranks: commands.map((command, index) => rankOf(command, answered[caller]?.[index] as CommandResult, events)),
+    ranks: commands.map((command, index) => rankOf(command, answered[caller]?.[index] as CommandResult, known)),
   }));
 }
 

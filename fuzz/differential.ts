@@ -4,7 +4,7 @@
  */
 import { parseCommand } from '../src/backend/boundary.js';
 import { present } from '../model/core/present.js';
-import type { Event, LoggedEvent } from '../model/events.js';
+import type { Event, LogEntry } from '../model/events.js';
 import type { FullFence } from '../model/lease/fence.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
 import { operationNamed, QUERIES, type AnyDecision, type Command, type QueryName } from '../model/machine.js';
@@ -257,7 +257,7 @@ class DifferentialRun {
   }
 
   /** Log entries that have not been compared yet. */
-  private async newEvents(subject: Subject, partition: string): Promise<readonly LoggedEvent[]> {
+  private async newEvents(subject: Subject, partition: string): Promise<readonly LogEntry[]> {
     const place = `${subject.name} ${partition}`;
     const after = this.cursors.get(place);
     const { events, next } = await subject.engine.backend.readLog({

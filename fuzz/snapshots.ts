@@ -4,6 +4,7 @@
  */
 import { canonicalTables } from '../src/testing/canonical/index.js';
 import type { TestEngine } from '../src/testing/engine.js';
+import { isKnown } from '../model/events.js';
 import { LIMITS } from '../model/limits.js';
 import { SnapshotFold } from '../model/specification/fold-snapshot.js';
 import { SNAPSHOT_KINDS } from '../model/partition/snapshot.js';
@@ -45,7 +46,7 @@ export class RunningSnapshot {
     const { partition } = this;
     for (let after = from; ; ) {
       const page = await this.engine.backend.readLog({ partition, after, limit: LIMITS.maxPageSize });
-      for (const entry of page.events) fold.fold(entry);
+      for (const entry of page.events.filter(isKnown)) fold.fold(entry);
       if (page.atEnd) return;
       after = page.next;
     }

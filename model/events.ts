@@ -51,6 +51,31 @@ export interface LoggedEvent {
   readonly event: Event;
 }
 
+/** An event of a newer build (ruling 31). Its place, its time and its texts are known, their meaning is not. */
+export interface UnknownEvent {
+  readonly type: 'unknown';
+  readonly at: number;
+  /** The letter of the event in the log. */
+  readonly letter: string;
+  /** The id of its subject as the log has it. */
+  readonly subject: string;
+  /** Its facts as the log has them. */
+  readonly texts: readonly string[];
+}
+
+/** What a reader of a log meets: events of this build, and those of newer ones as data. */
+export type ReadEvent = Event | UnknownEvent;
+
+/** An entry of a log as a reader gets it. */
+export interface LogEntry {
+  /** Consecutive, from 1. */
+  readonly sequence: number;
+  readonly event: ReadEvent;
+}
+
+/** Whether the event of an entry is one of this build. */
+export const isKnown = (entry: LogEntry): entry is LoggedEvent => entry.event.type !== 'unknown';
+
 /** The subject of an event. */
 export function subjectOf(event: Event): { readonly kind: string; readonly id: string } {
   const { kind, key } = (EVENTS[event.type] as EventDeclaration).subject;
@@ -58,6 +83,6 @@ export function subjectOf(event: Event): { readonly kind: string; readonly id: s
 }
 
 /** Whether the subject is an execution. */
-export function isOfExecution(event: Event): event is ExecutionEvent {
+export function isOfExecution(event: ReadEvent): event is ExecutionEvent {
   return (event as Partial<ExecutionEvent>).executionId !== undefined;
 }

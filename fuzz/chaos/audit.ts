@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { compareBytes, partitionKeyOf } from '../../model/ids.js';
 import { violations } from '../../model/specification/invariants.js';
-import { isOfExecution, type LoggedEvent } from '../../model/events.js';
+import { isKnown, isOfExecution, type LoggedEvent } from '../../model/events.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { partitionOfCommand } from '../../model/machine.js';
@@ -110,7 +110,7 @@ class Auditor implements Audit {
   async partition(partition: string): Promise<void> {
     const { backend, retentionMs, stored } = this.options;
     const log: LoggedEvent[] = [];
-    for await (const logged of readEvents(backend, { partition })) log.push(logged);
+    for await (const logged of readEvents(backend, { partition })) if (isKnown(logged)) log.push(logged);
     this.events.push(...log);
     let timeline: Timeline;
     try {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Valkey } from 'iovalkey';
 import { EngineError } from '../../model/errors.js';
-import type { LoggedEvent } from '../../model/events.js';
+import { isKnown, type LoggedEvent } from '../../model/events.js';
 import { fold } from '../../model/evolve.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { partitionKeyOf } from '../../model/ids.js';
@@ -235,7 +235,7 @@ async function judge(backend: Backend, url: string): Promise<Omit<FlowChaosResul
   for (let index = 0; index < PARTITIONS; index++) {
     const partition = partitionKeyOf(index);
     const log: LoggedEvent[] = [];
-    for await (const logged of readEvents(backend, { partition })) log.push(logged);
+    for await (const logged of readEvents(backend, { partition })) if (isKnown(logged)) log.push(logged);
     events += log.length;
     const state = emptyState();
     for (const { event } of log) fold(state, event);

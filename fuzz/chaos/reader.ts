@@ -7,7 +7,7 @@ import { partitionIndexOf } from '../../model/ids.js';
 import { decodeCursor } from '../../model/partition/cursor.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { decodePositions } from '../../src/subscribing/positions.js';
-import { Subscriptions, type Event, type Subscription } from '../../src/engine/index.js';
+import { Subscriptions, type ReadEvent, type Subscription } from '../../src/engine/index.js';
 
 /** One line of a reader's record. */
 export type Reading =
@@ -49,7 +49,7 @@ export async function follow(backend: Backend, write: (what: Reading) => void, q
   for (let from = 'earliest'; ; ) {
     const quiet = new AbortController();
     const timer = quietMs === undefined ? undefined : setTimeout(() => quiet.abort(), quietMs);
-    let subscription: Subscription<Event> | undefined;
+    let subscription: Subscription<ReadEvent> | undefined;
     try {
       subscription = await patiently(() => feeds.events({ group: GROUP, from, signal: quiet.signal }));
       write({ entry: 'subscribed' });

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
-import type { LoggedEvent } from '../../model/events.js';
+import { isKnown, type LoggedEvent } from '../../model/events.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
@@ -61,7 +61,7 @@ class Archive {
     const { backend, partition, after } = this;
     try {
       const page = await unlessAway(backend.readLog({ partition, after, limit: LIMITS.maxPageSize }));
-      for (const logged of page?.events ?? []) this.entries.set(logged.sequence, logged);
+      for (const logged of page?.events.filter(isKnown) ?? []) this.entries.set(logged.sequence, logged);
       if (page === undefined) return false;
       this.after = page.next;
       // The log waits for the archive; what it has read can be trimmed.

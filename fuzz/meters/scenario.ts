@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Event } from '../../model/events.js';
+import { isKnown, type Event } from '../../model/events.js';
 import { familyOf } from '../../model/families.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../../src/backend/backend.js';
@@ -220,7 +220,7 @@ async function eventsOf(backend: Backend, family: 'budget' | 'quota'): Promise<E
     let after: string | undefined;
     for (let isDone = false; !isDone; ) {
       const page = await backend.readLog({ partition, after, limit: LIMITS.maxPageSize });
-      all.push(...page.events.map(({ event }) => event));
+      all.push(...page.events.filter(isKnown).map(({ event }) => event));
       after = page.next;
       isDone = page.atEnd;
     }

@@ -2,7 +2,7 @@
  * The lease history: who owned an execution, from when to when, and why it ended. Not stored anywhere: it is a
  * reading of the log. Source: spec 05 section 5, spec 13 section A4.
  */
-import { isOfExecution, type ExecutionEvent, type LoggedEvent } from '../events.js';
+import { isOfExecution, type ExecutionEvent, type LogEntry } from '../events.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../schedule/reclaim-cap.js';
 
 /** The identity of a lease: lease, attempt and worker. */
@@ -120,7 +120,7 @@ export class LeaseHistoryReader {
   private readonly held = new Map<string, LeaseIdentity>();
 
   /** The history entry for a log entry, if it concerns a lease. */
-  read({ sequence, event }: LoggedEvent): LeaseHistoryEntry | undefined {
+  read({ sequence, event }: LogEntry): LeaseHistoryEntry | undefined {
     if (!isOfExecution(event)) return undefined;
     const occurrence = { sequence, executionId: event.executionId, at: event.at };
     if (event.type === 'execution_claimed' || event.type === 'execution_resumed') {

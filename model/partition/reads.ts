@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
-import type { LoggedEvent } from '../events.js';
+import type { LogEntry } from '../events.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { decodeCursor, encodeCursor, isCursor, isOfGeneration, isOfTime, NOW } from './cursor.js';
 
@@ -49,7 +49,7 @@ export const listPartitionLanes = query({
 });
 
 export interface LogPage {
-  readonly events: readonly LoggedEvent[];
+  readonly events: readonly LogEntry[];
   /** Where the next page begins. */
   readonly next: string;
   /** Position of the newest entry of the log. */
@@ -81,7 +81,7 @@ export const readLog = query({
     // Reads the entry of the cursor too, to check that it is the one that the reader saw.
     const page = view.log.read(Math.max(0, known - 1), limit + 1);
     const [first] = page;
-    const cursorOf = ({ sequence, event }: LoggedEvent) => encodeCursor({ generation, sequence, time: event.at });
+    const cursorOf = ({ sequence, event }: LogEntry) => encodeCursor({ generation, sequence, time: event.at });
     if (cursor !== undefined && !isOfGeneration(cursor, generation)) return reject('cursor_lost');
     if (known > last) return reject('cursor_lost');
     const later = known === 0 ? page.slice(0, limit) : page.filter(({ sequence }) => sequence > known).slice(0, limit);

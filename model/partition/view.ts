@@ -1,5 +1,5 @@
 /** What reads see of the log of a partition, and its definition. */
-import type { LoggedEvent } from '../events.js';
+import type { LogEntry } from '../events.js';
 import type { Reader } from '../reader/entity.js';
 import type { Header, Partition } from '../state.js';
 
@@ -10,7 +10,7 @@ export interface LogView {
    * Entries after a position, oldest first, at most `limit`; the first is later than `after + 1` if the log was
    * trimmed.
    */
-  read(after: number, limit: number): readonly LoggedEvent[];
+  read(after: number, limit: number): readonly LogEntry[];
 }
 
 export function logByDefinition({ state, log, header }: Partition): LogView {

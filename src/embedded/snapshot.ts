@@ -5,7 +5,7 @@
  */
 import { present } from '../../model/core/present.js';
 import { keysOf } from '../../model/core/tables.js';
-import type { Event } from '../../model/events.js';
+import { isKnown, type Event } from '../../model/events.js';
 import { EFFECTS } from '../../model/evolve.js';
 import type { StepRecord } from '../../model/step/facts.js';
 import { ENTITY_KINDS, type EntityKind } from '../../model/state.js';
@@ -114,7 +114,11 @@ export class Snapshot {
 
   private *log({ store, sequence }: Part): Generator<void> {
     for (let after = 0; ; ) {
-      const page = store.view.log.read(after, LOG_PAGE).filter((entry) => entry.sequence <= sequence);
+      // All of them are known: a file with events of a newer build is refused when it is opened.
+      const page = store.view.log
+        .read(after, LOG_PAGE)
+        .filter(isKnown)
+        .filter((entry) => entry.sequence <= sequence);
       const last = page.at(-1);
       if (last === undefined) return;
       this.entries(store.place, page);

@@ -26,7 +26,7 @@ export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } f
 export { EngineError, type ErrorCode } from '../../model/errors.js';
 export { leaseHistory, readEvents } from './log.js';
 export type { LeaseHistoryEntry } from '../../model/lease/history.js';
-export type { Event, LoggedEvent } from '../../model/events.js';
+export type { Event, LogEntry, LoggedEvent, ReadEvent, UnknownEvent } from '../../model/events.js';
 export { Subscriptions, type SubscribeOptions } from '../subscribing/index.js';
 export { tailStream, type TailPage, type TailStreamArgs } from '../streaming/tails.js';
 export type { Frame } from '../../model/stream/contents.js';

@@ -1,6 +1,6 @@
 /** Reading the log of a partition, page after page. */
 import { EngineError } from '../../model/errors.js';
-import { isOfExecution, type LoggedEvent } from '../../model/events.js';
+import { isOfExecution, type LogEntry } from '../../model/events.js';
 import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend/backend.js';
@@ -18,7 +18,7 @@ export type LogSource = Pick<Backend, 'readLog'>;
 export async function* readEvents(
   backend: LogSource,
   { partition, after }: { partition: string; after?: string },
-): AsyncGenerator<LoggedEvent> {
+): AsyncGenerator<LogEntry> {
   let cursor = after;
   for (;;) {
     const from = cursor === undefined ? {} : { after: cursor };

@@ -1,5 +1,5 @@
 /** Ends of executions, as the log tells them. */
-import type { Event } from '../../model/events.js';
+import type { Event, ReadEvent } from '../../model/events.js';
 import { laneNameOf } from '../shared/lane-names.js';
 
 /** How an execution ended. */
@@ -37,7 +37,7 @@ export interface Ending {
 }
 
 /** How and why an event ends an execution; undefined when it does not. */
-function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'category'> | undefined {
+function endingOf(event: ReadEvent): Pick<Completion, 'outcome' | 'reason' | 'category'> | undefined {
   switch (event.type) {
     case 'execution_completed':
       return { outcome: 'success', reason: undefined, category: undefined };
@@ -56,7 +56,7 @@ function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'catego
 }
 
 /** The completion in an event; undefined for other events. */
-export function completionOf(event: Event): Completion | undefined {
+export function completionOf(event: ReadEvent): Completion | undefined {
   const ending = endingOf(event);
   if (ending === undefined) return undefined;
   const { executionId, at, namespace, laneId, executionKind: kind } = event as Extract<Event, Ending>;

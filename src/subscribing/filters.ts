@@ -1,14 +1,17 @@
 /** Filters of subscribers (ruling 45), checked before anything is read: unknown members are refused. */
 import { EngineError } from '../../model/errors.js';
-import { EVENTS, isOfExecution, type Event, type EventType } from '../../model/events.js';
+import { EVENTS, isOfExecution, type ReadEvent } from '../../model/events.js';
 import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
 import { isRecord, shown } from '../shared/checks.js';
 import { laneNameOf } from '../shared/lane-names.js';
 
 /** Filters of all events. */
 export interface EventFilter {
-  /** Only events of these types. Default all except those of readers, which record the positions of subscribers. */
-  readonly types?: readonly EventType[] | undefined;
+  /**
+   * Only events of these types; `unknown` are those of a newer build. Default all except those of readers, which record
+   * the positions of subscribers.
+   */
+  readonly types?: readonly ReadEvent['type'][] | undefined;
   /** Only events of this execution. Only one partition is read. */
   readonly executionId?: string | undefined;
   /** Only events of this flow and its members. Only one partition is read. */
@@ -42,7 +45,7 @@ export function checkMembers(options: object, known: readonly string[]): void {
 export function checkEventFilter({ types, executionId, flowId }: EventFilter): void {
   if (types !== undefined) {
     if (!Array.isArray(types) || types.length === 0) refuse('types', 'must be a list of types of events.');
-    const stranger = types.findIndex((type) => !Object.hasOwn(EVENTS, type));
+    const stranger = types.findIndex((type) => type !== 'unknown' && !Object.hasOwn(EVENTS, type));
     if (stranger !== -1) refuse('types', `${shown(types[stranger])} is no type of event.`);
   }
   if (executionId !== undefined && !isExecutionId(executionId)) refuse('executionId', 'must be a valid execution id.');
@@ -71,9 +74,10 @@ export function checkNames(filter: Omit<WorkFilter, 'tag'>): void {
 }
 
 /** Whether events of this type are positions of readers. */
-export const isOfReader = (type: EventType): boolean => EVENTS[type].subject.kind === 'reader';
+export const isOfReader = (type: ReadEvent['type']): boolean =>
+  type !== 'unknown' && EVENTS[type].subject.kind === 'reader';
 
-export function passesEventFilter({ types, executionId }: EventFilter): (event: Event) => boolean {
+export function passesEventFilter({ types, executionId }: EventFilter): (event: ReadEvent) => boolean {
   const wanted = types && new Set<string>(types);
   return (event) =>
     (wanted === undefined ? !isOfReader(event.type) : wanted.has(event.type)) &&

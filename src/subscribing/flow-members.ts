@@ -1,5 +1,5 @@
 /** Finds the events of a flow: its own, and those of its members, which carry their flow only when they join it. */
-import { isOfExecution, type Event } from '../../model/events.js';
+import { isOfExecution, type ReadEvent } from '../../model/events.js';
 import { uuidOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend/backend.js';
@@ -25,7 +25,7 @@ export class FlowMembers {
   }
 
   /** Whether an event belongs to the flow. Must be called in the order of the log. */
-  has(event: Event): boolean {
+  has(event: ReadEvent): boolean {
     if (!isOfExecution(event)) return 'flow' in event && event.flow === this.flow;
     const joins = event.type === 'execution_created' || event.type === 'flow_member_added';
     if (joins && event.flow === this.flow) this.ids.add(event.executionId);

@@ -3,7 +3,7 @@
  * subscriber can read everything that it missed. Spec 13 section A5.
  */
 import { EngineError } from '../../model/errors.js';
-import type { Event } from '../../model/events.js';
+import type { ReadEvent } from '../../model/events.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import type { LeaseHistoryEntry } from '../../model/lease/history.js';
 import type { Backend } from '../backend/backend.js';
@@ -91,7 +91,7 @@ export class Subscriptions {
    * All events, or those that match.
    * @throws EngineError `invalid_input`; what the backend throws for good
    */
-  async events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<Event>> {
+  async events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<ReadEvent>> {
     checkMembers(options, ['types', 'executionId', 'flowId', ...OPTIONS]);
     checkEventFilter(options);
     checkNoEcho(options);

@@ -4,7 +4,7 @@
  * the events that its rows include (see `model/partition/snapshot.ts`).
  */
 import { EngineError } from '../../model/errors.js';
-import { subjectOf, type LoggedEvent } from '../../model/events.js';
+import { subjectOf, type LogEntry } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { stateVector, type PublicState } from '../../model/execution/situation.js';
 import type { ReadonlyFlow } from '../../model/flow/facts.js';
@@ -99,10 +99,12 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
    * @throws EngineError `cursor_lost` when the entry is not the one at which they were read, because a failover lost a
    *   tail
    */
-  has({ sequence, event }: LoggedEvent, partition: number): boolean {
+  has({ sequence, event }: LogEntry, partition: number): boolean {
     const time = this.times[partition]?.get(sequence);
     if (time !== undefined && time !== event.at)
       throw new EngineError('cursor_lost', 'The log has lost what the rows of the snapshot have in them.');
+    // What an event of a newer build changes is unknown: it is passed on.
+    if (event.type === 'unknown') return false;
     const { kind, id } = subjectOf(event);
     if (kind !== 'execution' && kind !== 'flow') return false;
     const name = kind === 'flow' ? `${partitionKeyOf(partition)}:${id}` : id;

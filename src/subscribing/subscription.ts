@@ -4,7 +4,7 @@
  */
 import { present } from '../../model/core/present.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
-import type { LoggedEvent } from '../../model/events.js';
+import type { LogEntry } from '../../model/events.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import { BEGINNING, encodeCursor } from '../../model/partition/cursor.js';
 import type { LogPage } from '../../model/partition/reads.js';
@@ -17,7 +17,7 @@ import { encodePositions } from './positions.js';
 import type { PartitionTail } from './tail.js';
 
 /** The meaning of a log entry for a subscriber; undefined when it does not match. */
-export type Reading<Item> = (entry: LoggedEvent, partition: number) => Item | undefined;
+export type Reading<Item> = (entry: LogEntry, partition: number) => Item | undefined;
 
 /** Whether the store answers. While it does not, a subscription waits and retries. */
 export type SubscriptionState = 'live' | 'interrupted';

@@ -1,5 +1,5 @@
 /** Readings of the log for subscribers to completions, leases, tags or signals. Spec 13 section A5. */
-import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
+import { isOfExecution, type Event, type LogEntry, type ReadEvent } from '../../model/events.js';
 import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
 import type { SignalEffect } from '../../model/suspension/facts.js';
 import { laneNameOf } from '../shared/lane-names.js';
@@ -121,7 +121,7 @@ export const LEASE_TYPES: readonly LeaseHistoryEntry['type'][] = [
 ];
 
 export const readEvent =
-  (passes: (event: Event) => boolean): Reading<Event> =>
+  (passes: (event: ReadEvent) => boolean): Reading<ReadEvent> =>
   ({ event }) =>
     passes(event) ? event : undefined;
 
@@ -139,7 +139,7 @@ export function readCompletion({ outcomes, ...work }: CompletionFilter): Reading
 export function readLeases({ types, executionId, renewals = false }: LeaseFilter): Reading<LeaseHistoryEntry> {
   const readers = new Map<number, LeaseHistoryReader>();
   const wanted = types && new Set(types);
-  return (entry: LoggedEvent, partition) => {
+  return (entry: LogEntry, partition) => {
     if (executionId !== undefined && !(isOfExecution(entry.event) && entry.event.executionId === executionId))
       return undefined;
     let reader = readers.get(partition);

@@ -4,7 +4,7 @@ import { textsOf, type EventDeclaration } from '../../model/core/event.js';
 import type { ValueCodec } from '../../model/core/facts.js';
 import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
-import { EVENTS, type Event, type LoggedEvent } from '../../model/events.js';
+import { EVENTS, type Event, type LogEntry, type UnknownEvent } from '../../model/events.js';
 import { executionIdIn } from '../../model/ids.js';
 import { uuidOf } from '../../model/short-id.js';
 import { listOf, repliesOf, textOf, type WireReply } from './reply.js';
@@ -33,16 +33,28 @@ const CODECS: ReadonlyMap<string, EventCodec> = new Map(
   ]),
 );
 
+/** The form of every letter; another text was not written by any build. */
+const LETTER = /^[A-Za-z]{1,2}$/;
+
+/** An entry of a newer build. @throws EngineError `corruption` when it has not the form of an entry */
+function unknownEvent(letter: string, pairs: readonly WireReply[], at: number): UnknownEvent {
+  const [, subject, ...texts] = pairs.map((text) => textOf(text ?? null));
+  if (!LETTER.test(letter) || subject === undefined || subject === '' || pairs.length % 2 !== 0)
+    throw new EngineError(
+      'corruption',
+      `The log has an entry "${letter.slice(0, 4)}", which is no event of any version.`,
+    );
+  return { type: 'unknown', at, letter, subject, texts };
+}
+
 /** Decodes a log entry. @throws EngineError `corruption` for an invalid one */
-export function decodeEntry(entry: WireReply, partition: string): LoggedEvent {
+export function decodeEntry(entry: WireReply, partition: string): LogEntry {
   const [id, parts] = repliesOf(entry, 2);
   const pairs = listOf(parts);
   const [sequence, at] = textOf(id).split('-');
   const letter = textOf(pairs[0] ?? null);
   const codec = CODECS.get(letter);
-  if (codec === undefined) {
-    throw new EngineError('corruption', `The log has an entry "${letter}", which this version does not know.`);
-  }
+  if (codec === undefined) return { sequence: Number(sequence), event: unknownEvent(letter, pairs, Number(at)) };
   const subject = textOf(pairs[1] ?? null);
   const event: Record<string, unknown> = {
     type: codec.type,

@@ -4,6 +4,7 @@ import { Valkey } from 'iovalkey';
 import { KEYS } from '../../lua/layout.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import { systemClock } from '../../src/engine/clock.js';
+import { Subscriptions } from '../../src/engine/index.js';
 import {
   app,
   child,
@@ -245,6 +246,54 @@ const hurried: Clock = {
   random: systemClock.random,
   after: (ms, fn) => systemClock.after(ms >= 500 ? ms / 100 : ms, fn),
 };
+
+describe('a log with entries of a newer build', () => {
+  it('is read past them: listeners ignore them, and subscribers get them as data', async () => {
+    const { url } = await sharedValkey();
+    const admin = new Valkey(url);
+    const prefix = `newer-${process.pid}-${Date.now()}:`;
+    const backend = await valkey({ url, prefix, partitions: { count: 1 } });
+    let mayRead = Promise.resolve();
+    const readLog: Backend['readLog'] = async (args) => mayRead.then(() => backend.readLog(args));
+    const slow = new Proxy(backend, { get: (of, name) => (name === 'readLog' ? readLog : Reflect.get(of, name)) });
+    const a = opened({ backend: slow });
+    const task = a.task('t', ({ input }: { input: number }) => input);
+    const [told, faults]: [(string | undefined)[], AppEvents['error'][]] = [[], []];
+    await a.on('completed', ({ ownId }) => told.push(ownId));
+    await a.on('error', (fault) => faults.push(fault));
+    // The listeners read nothing of it before the log is changed.
+    const gate = deferred();
+    mayRead = gate.promise;
+    const [first, second] = [await task.run(1, { id: 'first' }), await task.run(2, { id: 'second' })];
+    // The entry of the first creation becomes one that only a newer build knows.
+    const key = `${prefix}{fp:0}:${KEYS.log}`;
+    const [created, ...others] = await admin.xrange(key, '-', '+');
+    const position = created?.[0] as string;
+    const batch = admin.multi().del(key).xadd(key, position, 'zz', 'some-id', 'a\tb', '');
+    for (const [id, fields] of others) batch.xadd(key, id, ...fields);
+    await batch.exec();
+    gate.resolve();
+    await a.worker();
+    expect(await Promise.all([first.result(), second.result()])).toEqual([1, 2]);
+    await expect.poll(() => told.toSorted(), SOON).toEqual(['first', 'second']);
+    expect(faults).toEqual([]);
+    const at = Number(position.split('-')[1]);
+    const unknown = { type: 'unknown', at, letter: 'zz', subject: 'some-id', texts: ['a\tb', ''] };
+    const { events } = await backend.readLog({ partition: '{fp:0}', limit: 100 });
+    expect(events[0]).toEqual({ sequence: 1, event: unknown });
+    expect(events.slice(1).map(({ event }) => event.type)).not.toContain('unknown');
+    const subscriptions = new Subscriptions(backend);
+    for (const filter of [{}, { types: ['unknown' as const] }]) {
+      await using subscription = await subscriptions.events({ from: 'earliest', ...filter });
+      expect((await subscription.next()).value?.event).toEqual(unknown);
+    }
+    const history = [];
+    for await (const { type } of second.events()) history.push(type);
+    expect(history[0]).toBe('execution_created');
+    expect(history).not.toContain('unknown');
+    admin.disconnect();
+  });
+});
 
 describe('a damaged log', () => {
   it('on a server holds up its own partition alone, which is told once, and heard of again when it is mended', async () => {

@@ -42,7 +42,7 @@ class Projection {
       for (let left = most; left > 0 && this.last !== end; left--) {
         const { value } = await subscription.next();
         if (value === undefined) return;
-        this.apply(value.event, value.sequence);
+        if (value.event.type !== 'unknown') this.apply(value.event, value.sequence);
         this.cursor = value.cursor;
       }
     } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isKnown } from '../../model/events.js';
 import { KEYS, QUOTA_SUFFIXES, RECORDS, SUFFIXES } from '../../lua/layout.js';
 import { fold } from '../../model/evolve.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
@@ -274,9 +275,9 @@ test.each(KINDS_SET_ASIDE)(
     expect(await admin.exists(key)).toBe(0);
     const folded = emptyState();
     let last: object | undefined;
-    for await (const { event } of readEvents(backend, { partition })) {
-      fold(folded, event);
-      last = event;
+    for await (const entry of readEvents(backend, { partition })) {
+      if (isKnown(entry)) fold(folded, entry.event);
+      last = entry.event;
     }
     expect(last).toMatchObject({ type: 'record_dropped', droppedKind: kind, requestedBy: 'ann', dropReason: 'lost' });
     for (const [table, entities] of Object.entries(after.tables) as [EntityKind, readonly object[]][])

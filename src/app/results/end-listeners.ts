@@ -8,7 +8,7 @@ import { sleep, spread, type Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { SetAsideError } from '../../backend/set-aside.js';
 import { EngineError } from '../../../model/errors.js';
-import type { Event, EventType } from '../../../model/events.js';
+import type { EventType, ReadEvent } from '../../../model/events.js';
 import { executionIdOf } from '../../../model/ids.js';
 import { executionNamed } from '../../../model/partition/quarantine.js';
 import type { Logger } from '../../shared/logger.js';
@@ -150,7 +150,7 @@ export class EndListeners {
     return { end, active: begun };
   }
 
-  private async subscribe(from: string, signal: AbortSignal): Promise<Subscription<Event>> {
+  private async subscribe(from: string, signal: AbortSignal): Promise<Subscription<ReadEvent>> {
     const { clock } = this.options;
     const { Subscriptions } = await import('../../subscribing/index.js');
     const onDamage: DamageListener = (partition, error) => this.noteDamage(partition, error);
@@ -158,9 +158,9 @@ export class EndListeners {
   }
 
   /** Goes on where a feed broke off. @throws EngineError `backend_closed`; a mistake of this library */
-  private async readWithRetries(first: Subscription<Event>, signal: AbortSignal): Promise<void> {
+  private async readWithRetries(first: Subscription<ReadEvent>, signal: AbortSignal): Promise<void> {
     const { clock } = this.options;
-    let [feed, from] = [first as Subscription<Event> | undefined, first.cursor];
+    let [feed, from] = [first as Subscription<ReadEvent> | undefined, first.cursor];
     let [fault, waitMs] = ['', AGAIN_MS];
     for (;;) {
       try {
@@ -182,7 +182,7 @@ export class EndListeners {
   }
 
   /** Reports ends in their order. The details of a page of ends are read concurrently. */
-  private async emitAll(feed: Subscription<Event>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
+  private async emitAll(feed: Subscription<ReadEvent>, signal: AbortSignal, onDelivery: () => void): Promise<void> {
     let emitted: Promise<void> = Promise.resolve();
     let reading = 0;
     for await (const delivery of feed) {
@@ -201,7 +201,7 @@ export class EndListeners {
   }
 
   /** The end of a run from its log entry, if it has listeners. */
-  private endOf({ event, partition }: Delivery<Event>, signal: AbortSignal): Promise<End | undefined> | undefined {
+  private endOf({ event, partition }: Delivery<ReadEvent>, signal: AbortSignal): Promise<End | undefined> | undefined {
     const { namespace } = this.options;
     if (event.type === 'flow_finished') {
       const isHeard = FLOW_EVENTS.some((name) => this.listenersOf(name).length > 0);

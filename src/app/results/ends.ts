@@ -1,5 +1,5 @@
 /** Reads how runs ended. */
-import type { Event, ExecutionEvent } from '../../../model/events.js';
+import type { ExecutionEvent, ReadEvent } from '../../../model/events.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Backend } from '../../backend/backend.js';
@@ -63,7 +63,7 @@ const END_EVENTS: ReadonlySet<string> = new Set<`execution_${Ended['kind']}`>([
 ]);
 
 /** Whether an event tells that a run has ended. The run can have been replayed since: `loadEnd` says how it stands. */
-export function tellsEnd(event: Event): event is ExecutionEvent {
+export function tellsEnd(event: ReadEvent): event is ExecutionEvent {
   return END_EVENTS.has(event.type);
 }
 

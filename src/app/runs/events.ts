@@ -1,5 +1,5 @@
 /** What happens to one run, from the log of its partition. */
-import { isOfExecution, type Event, type ExecutionEvent } from '../../../model/events.js';
+import { isOfExecution, type ExecutionEvent, type ReadEvent } from '../../../model/events.js';
 import { partitionOfExecution } from '../../../model/ids.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
@@ -45,7 +45,7 @@ export async function* runEvents(
 ): AsyncGenerator<RunEvent, void, undefined> {
   signal.throwIfAborted();
   const read: Read = (call) => withRetries(clock, Infinity, call, signal);
-  const isOfRun = (event: Event): event is RunEvent => isOfExecution(event) && event.executionId === executionId;
+  const isOfRun = (event: ReadEvent): event is RunEvent => isOfExecution(event) && event.executionId === executionId;
   const hasEnded = async (): Promise<boolean> => {
     const state = await read(() => backend.readExecutionState({ executionId }));
     if (state === undefined) throw new RunNotFoundError(executionId);
@@ -70,7 +70,7 @@ export async function* runEvents(
 }
 
 /** Every event that the log of the run's partition keeps. */
-async function* kept(log: LogSource, executionId: string): AsyncGenerator<Event, void, undefined> {
+async function* kept(log: LogSource, executionId: string): AsyncGenerator<ReadEvent, void, undefined> {
   const partition = partitionOfExecution(executionId);
   const after = await earliestOf(log, partition);
   for await (const { event } of readEvents(log, { partition, ...(after === undefined ? {} : { after }) })) yield event;

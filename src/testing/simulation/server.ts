@@ -1,4 +1,5 @@
 /** The server of a simulated deployment: the memory backend under virtual time, and observers of its events. */
+import { isKnown } from '../../../model/events.js';
 import type { Backend, Command, CommandResult, LoggedEvent } from '../../engine/index.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { memory } from '../../memory/index.js';
@@ -48,7 +49,7 @@ export class SimulatedServer implements Loop {
     if (onEvent === undefined || !this.partitions.has(partition)) return;
     const { events, next } = await this.store.readLog({ partition, after: this.read.get(partition), limit: PAGE });
     this.read.set(partition, next);
-    for (const event of events) onEvent(event, partition);
+    for (const event of events.filter(isKnown)) onEvent(event, partition);
     if (events.length === PAGE) await this.follow(partition);
   }
 }
