@@ -104,6 +104,26 @@ export function checkFunction(of: string, field: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') throw refusedOption(field, `of ${of} must be a function`);
 }
 
+/** @throws EngineError `invalid_input` for anything but a number within the bounds; `undefined` is left to its default */
+export function checkNumber(
+  of: string,
+  field: string,
+  value: unknown,
+  { min, max, isWhole = false }: { readonly min: number; readonly max: number; readonly isWhole?: boolean },
+): void {
+  if (value === undefined) return;
+  const isNumber = isWhole ? Number.isInteger(value) : typeof value === 'number';
+  if (!isNumber || !((value as number) >= min && (value as number) <= max))
+    throw refusedOption(field, `of ${of} must be a ${isWhole ? 'whole ' : ''}number from ${min} to ${max}`);
+}
+
+/** @throws EngineError `invalid_input` for anything but a clock; `undefined` is left to its default */
+export function checkClock(of: string, clock: unknown): void {
+  if (clock === undefined) return;
+  if (['now', 'after', 'random'].some((name) => typeof propertyOf(clock, name) !== 'function'))
+    throw refusedOption('clock', `of ${of} must have the functions now, after and random`);
+}
+
 /** The clock that a caller gave a backend, or the system's. @throws EngineError `invalid_input` */
 export function parseNow(now: unknown = Date.now): () => number {
   if (typeof now === 'function') return now as () => number;

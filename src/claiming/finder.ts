@@ -3,10 +3,11 @@
  * planner as a worker.
  */
 import { partitionKeyOf } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../backend/backend.js';
-import { checkOptionNames } from '../backend/settings.js';
+import { checkClock, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import type { Abilities } from './abilities.js';
@@ -81,7 +82,11 @@ export class WorkFinder {
 
   /** Resolves when the finder is subscribed to wakes. @throws EngineError when the subscription fails */
   static async start(backend: Backend, options: WorkFinderOptions): Promise<WorkFinder> {
-    checkOptionNames('WorkFinder', options, ['laneId', 'sweepIntervalMs', 'clock']);
+    const where = 'WorkFinder';
+    needBackend(where, backend);
+    checkOptionNames(where, options, ['laneId', 'sweepIntervalMs', 'clock']);
+    checkNumber(where, 'sweepIntervalMs', options.sweepIntervalMs, { min: 1, max: LIMITS.maxDurationMs });
+    checkClock(where, options.clock);
     const finder = new WorkFinder(backend, options);
     finder.unsubscribe = await backend.onWake([options.laneId], (wake) => {
       if ((wake.kind as string) === 'resync') finder.resynced();
@@ -98,6 +103,7 @@ export class WorkFinder {
    * @throws EngineError the errors of `claimForWorker`
    */
   async claim(args: ClaimAnywhere, { near, waitMs = 0 }: FindOptions = {}): Promise<readonly ClaimedExecution[]> {
+    checkNumber('claim()', 'waitMs', waitMs, { min: 0, max: LIMITS.maxDurationMs });
     const { workerCapabilities = [], kinds }: ClaimAnywhere & { readonly kinds?: readonly string[] } = args;
     const party = this.parties.of(workerCapabilities, kinds);
     this.sweep(party);

@@ -1,9 +1,10 @@
 /** One pass over the due work of a partition: the store selects and applies it in one step. */
-import { DEFAULTS, PURGE_UNITS } from '../../model/limits.js';
+import { DEFAULTS, LIMITS, PURGE_UNITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { TimeoutBehavior } from '../../model/suspension/facts.js';
 import { SUSPENSION_TIMEOUT } from '../../model/suspension/timeout.js';
 import type { Backend } from '../backend/backend.js';
+import { checkFunction, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { systemClock } from './clock.js';
 import { deliver } from './deliveries.js';
 import { localNews, type News } from './local-news.js';
@@ -103,9 +104,18 @@ export interface RunDueOptions {
  * Applies what is due now, once: one pass per partition, for tests and for callers with their own loop. Work that
  * becomes due by a transition is left for the next call.
  * @returns the amount of applied work
- * @throws EngineError what the backend throws
+ * @throws EngineError `invalid_input`, and what the backend throws
  */
 export async function runDue(backend: Backend, options: RunDueOptions = {}): Promise<number> {
+  const where = 'runDue()';
+  needBackend(where, backend);
+  checkOptionNames(where, options, ['limitPerPartition', 'random']);
+  checkNumber(where, 'limitPerPartition', options.limitPerPartition, {
+    min: 1,
+    max: LIMITS.maxPageSize,
+    isWhole: true,
+  });
+  checkFunction(where, 'random', options.random);
   const { limitPerPartition: limit = DUE_LIMIT, random = systemClock.random } = options;
   let applied = 0;
   for (const partition of backend.partitionsInUse()) {

@@ -8,8 +8,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { familyOf } from '../../model/families.js';
+import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend/backend.js';
-import { checkFunction, checkOptionNames, needBackend } from '../backend/settings.js';
+import { checkClock, checkFunction, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { orWarn } from '../util/quietly.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
@@ -288,6 +289,9 @@ export async function startTimerLoop(backend: Backend, options: TimerLoopOptions
   needBackend(where, backend);
   checkOptionNames(where, options, TIMER_LOOP_OPTIONS);
   for (const name of ['onError', 'onClockJump'] as const) checkFunction(where, name, options[name]);
+  checkNumber(where, 'pollIntervalMs', options.pollIntervalMs, { min: 1, max: LIMITS.maxDurationMs });
+  checkNumber(where, 'pageSize', options.pageSize, { min: 1, max: LIMITS.maxPageSize, isWhole: true });
+  checkClock(where, options.clock);
   const loop = new PartitionTimerLoop(backend, options);
   await loop.start();
   return loop;

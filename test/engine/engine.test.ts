@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
-import { RETENTION_SLOT_MS } from '../../model/limits.js';
+import { LIMITS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
 import {
   claimFromGrant,
   claimFromResumeGrant,
   expiredLeases,
   runDue,
+  WorkFinder,
   startTimerLoop,
   type Clock,
   type TimerLoop,
@@ -502,6 +503,34 @@ describe('arguments that are no such thing', () => {
       ]),
       [startTimerLoop(backend, { onError: 5 as never }), 'onError: of startTimerLoop() must be a function.'],
       [startTimerLoop(backend, { onClockJump: {} as never }), 'onClockJump: of startTimerLoop() must be a function.'],
+      ...[0, -1, NaN, '5s', null].map((wrong): [Promise<unknown>, string] => [
+        startTimerLoop(backend, { pollIntervalMs: wrong as never }),
+        `pollIntervalMs: of startTimerLoop() must be a number from 1 to ${LIMITS.maxDurationMs}.`,
+      ]),
+      ...[0, 1.5, 1_001].map((wrong): [Promise<unknown>, string] => [
+        startTimerLoop(backend, { pageSize: wrong }),
+        'pageSize: of startTimerLoop() must be a whole number from 1 to 1000.',
+      ]),
+      ...[null, 5, { now: Date.now }].map((wrong): [Promise<unknown>, string] => [
+        startTimerLoop(backend, { clock: wrong as never }),
+        'clock: of startTimerLoop() must have the functions now, after and random.',
+      ]),
+      [runDue(undefined as never), 'backend: of runDue() must be a backend.'],
+      [runDue(backend, { random: 1 as never }), 'random: of runDue() must be a function.'],
+      [
+        runDue(backend, { limitPerPartition: 0 }),
+        'limitPerPartition: of runDue() must be a whole number from 1 to 1000.',
+      ],
+      [runDue(backend, { limit: 5 } as never), 'limit: is no option of runDue(); there are limitPerPartition, random.'],
+      [WorkFinder.start(5 as never, { laneId: 'l' }), 'backend: of WorkFinder must be a backend.'],
+      [
+        WorkFinder.start(backend, { laneId: 'l', sweepIntervalMs: 0 }),
+        `sweepIntervalMs: of WorkFinder must be a number from 1 to ${LIMITS.maxDurationMs}.`,
+      ],
+      [
+        WorkFinder.start(backend, { laneId: 'l', clock: {} as never }),
+        'clock: of WorkFinder must have the functions now, after and random.',
+      ],
       [claimFromGrant(null as never, {} as never), 'backend: of claimFromGrant() must be a backend.'],
       ...[undefined, 'token', []].map((wrong): [Promise<unknown>, string] => [
         claimFromGrant(backend, wrong as never),
