@@ -515,7 +515,6 @@ describe('arguments that are no such thing', () => {
         startTimerLoop(backend, { clock: wrong as never }),
         'clock: of startTimerLoop() must have the functions now, after and random.',
       ]),
-      [runDue(undefined as never), 'backend: of runDue() must be a backend.'],
       [runDue(backend, { random: 1 as never }), 'random: of runDue() must be a function.'],
       [
         runDue(backend, { limitPerPartition: 0 }),
