@@ -233,8 +233,12 @@ export class Attempt implements HeldLease, Member {
 
   /** How the worker lost the execution, by a refusal; undefined if the refusal does not say so. */
   lossBy(refusal: EngineError): TaskAbortCode | undefined {
-    const deadlinePassed = (this.claimed.executionDeadlineAt ?? Infinity) <= this.serverNow();
-    return abortCodeOf(refusal, { attemptTimedOut: this.timedOut, deadlinePassed });
+    const { executionDeadlineAt } = this.claimed;
+    return abortCodeOf(refusal, {
+      attemptTimedOut: this.timedOut,
+      deadlinePassed: (executionDeadlineAt ?? Infinity) <= this.serverNow(),
+      timeoutIsFirst: executionDeadlineAt === undefined || this.endsAt < executionDeadlineAt,
+    });
   }
 
   /** The engine has said that the worker no longer owns the execution. */

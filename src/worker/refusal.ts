@@ -7,6 +7,8 @@ export interface Timeouts {
   readonly attemptTimedOut: boolean;
   /** The same for the execution's deadline. */
   readonly deadlinePassed: boolean;
+  /** Whether the attempt's timeout is due before the deadline, or there is no deadline. */
+  readonly timeoutIsFirst: boolean;
 }
 
 /** The reason for the abort by the code of the refusal. Other refusals say nothing about ownership. */
@@ -34,9 +36,16 @@ export function abortCodeOf(error: EngineError, timeouts: Timeouts): TaskAbortCo
   return speaksOfOwnership(error) ? OWNERSHIP[error.code]?.(error, timeouts) : undefined;
 }
 
-function endedCode(terminalOutcome: string | undefined, { attemptTimedOut, deadlinePassed }: Timeouts): TaskAbortCode {
+function endedCode(
+  terminalOutcome: string | undefined,
+  { attemptTimedOut, deadlinePassed, timeoutIsFirst }: Timeouts,
+): TaskAbortCode {
   if (terminalOutcome === 'cancelled') return 'cancelled';
-  if (terminalOutcome === 'expired') return deadlinePassed || !attemptTimedOut ? 'deadline' : 'attempt_timeout';
+  if (terminalOutcome === 'expired') {
+    // The worker's clock is behind the engine's if the answer to the claim was slow: neither may have passed by it.
+    const byTimeout = !deadlinePassed && (attemptTimedOut || timeoutIsFirst);
+    return byTimeout ? 'attempt_timeout' : 'deadline';
+  }
   // The execution has not ended: either the attempt timed out and a retry follows, or the lease was lost.
   return attemptTimedOut ? 'attempt_timeout' : 'lease_lost';
 }

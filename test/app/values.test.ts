@@ -285,7 +285,7 @@ describe('refusals', () => {
     ['lease_revoked', new EngineError('lease_revoked', 'x.'), neither],
     [undefined, new EngineError('transport_failed', 'x.'), neither],
   ])('mean %s', (code, error, timeouts) => {
-    expect(abortCodeOf(error, timeouts)).toBe(code);
+    expect(abortCodeOf(error, { timeoutIsFirst: false, ...timeouts })).toBe(code);
   });
 });
 

@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { abortCodeOf, speaksOfOwnership } from '../../src/worker/refusal.js';
 
-const IN_TIME = { attemptTimedOut: false, deadlinePassed: false };
-const LATE = { attemptTimedOut: true, deadlinePassed: false };
-const OVER = { attemptTimedOut: false, deadlinePassed: true };
-const BOTH = { attemptTimedOut: true, deadlinePassed: true };
+const IN_TIME = { attemptTimedOut: false, deadlinePassed: false, timeoutIsFirst: false };
+const SHORT = { ...IN_TIME, timeoutIsFirst: true };
+const LATE = { ...IN_TIME, attemptTimedOut: true };
+const OVER = { ...IN_TIME, deadlinePassed: true };
+const BOTH = { attemptTimedOut: true, deadlinePassed: true, timeoutIsFirst: true };
 
 const refused = (code: ErrorCode, terminalOutcome?: string): EngineError =>
   new EngineError(code, 'x.', terminalOutcome === undefined ? {} : { detail: { terminalOutcome } });
@@ -25,8 +26,11 @@ describe('a refusal that speaks of ownership', () => {
     ['execution_not_active', undefined, LATE, 'attempt_timeout'],
     ['execution_not_active', 'cancelled', LATE, 'cancelled'],
     ['execution_not_active', 'completed', IN_TIME, 'lease_lost'],
-    // Expired by whichever of its ends is over by the worker's clock; by the deadline where both are, or neither yet.
+    // Expired by whichever of its ends is over by the worker's clock; by the deadline where both are, and by the first of
+    // them where neither is yet.
     ['execution_not_active', 'expired', IN_TIME, 'deadline'],
+    ['execution_not_active', 'expired', SHORT, 'attempt_timeout'],
+    ['execution_not_active', undefined, SHORT, 'lease_lost'],
     ['execution_not_active', 'expired', OVER, 'deadline'],
     ['execution_not_active', 'expired', BOTH, 'deadline'],
     ['execution_not_active', 'expired', LATE, 'attempt_timeout'],

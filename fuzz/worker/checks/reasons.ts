@@ -14,10 +14,12 @@ export function handlerTold(world: World, node: Node, call: HandlerCall, code: s
   const now = world.scheduler.now();
   const execution = world.facts.executions.get(call.executionId);
   const lease = world.facts.leases.get(call.leaseId);
+  const has = (wanted: Event['type']): boolean => execution?.events.some(({ type }) => type === wanted) ?? false;
   const isTrue = {
-    cancelled: execution?.events.some(({ type }) => type === 'execution_cancelled'),
+    cancelled: has('execution_cancelled'),
     lease_revoked: lease?.endedBy === 'lease_revoked',
-    deadline: (execution?.deadlineAt ?? Infinity) <= now,
+    // Of an attempt whose timeout it does not know yet, a worker learns only that the run expired.
+    deadline: execution?.deadlineAt !== undefined && (execution.deadlineAt <= now || has('execution_expired')),
     attempt_timeout: (lease?.attemptTimeoutAt ?? Infinity) <= now,
     shutdown: mayStop(node, lease?.workerInstanceId, now),
     // The checks of leases judge this.
