@@ -12,7 +12,8 @@ import { InvalidSignalError, WaitTimeoutError } from './errors.js';
 import { whenAwaited } from './lazy-promise.js';
 import { checkWaitName } from './names.js';
 import type { Received, Signal } from './signals.js';
-import type { Outcome, Waits } from './waits.js';
+import type { Outcome } from './blocked.js';
+import type { Waits } from './waits.js';
 
 interface WaitOptions {
   /** How long to wait, from the first call. Default: without limit. */

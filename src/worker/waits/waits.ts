@@ -11,21 +11,21 @@
  */
 import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
+import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
-import type { StepKind } from '../../../model/step/facts.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf } from '../checkpoints/checkpoints.js';
 import { refuseInside } from '../checkpoints/inside.js';
-import type { Decided } from '../children/outcome.js';
+import { misuseOf, type Blocked, type ChildrenWait, type Earlier, type End, type Outcome } from './blocked.js';
 import { namesOf, type WaitCondition } from './conditions.js';
-import { satisfiedBy } from './evaluate.js';
 import { keyText, type WaitId, type WaitKey } from './keys.js';
 import { KnownWaits } from './known.js';
 import { whenAwaited } from './lazy-promise.js';
-import { receivedOf, type Received } from './signals.js';
+import { firstOver, overOf, type Over } from './over.js';
+import { receivedOf } from './signals.js';
 import { requestFor } from './suspension.js';
 import { waitpointIdOf } from './waitpoint.js';
 
@@ -33,60 +33,6 @@ export interface WaitsDependencies {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly ids: () => string;
-}
-
-/** A wait that blocks its handler. */
-interface Blocked {
-  /** Its place in the order in which the waits began. */
-  readonly place: number;
-  /** One for each channel that it listens to; empty for children. */
-  readonly keys: readonly WaitKey[];
-  /** Undefined for anything but children. */
-  readonly children?: ChildrenWait | undefined;
-  /** Undefined for a sleep and for children. */
-  readonly condition: WaitCondition | undefined;
-  /** When it ends by itself, ms since the epoch; undefined if it does not. */
-  readonly until: number | undefined;
-  /** When an operator ended a sleep, ms since the epoch; undefined if none did. */
-  readonly endedAt?: number | undefined;
-  /** Whether it is a sleep that was over when it was called. */
-  readonly isInstant?: boolean;
-  /** Undefined for children and for a waitpoint that was created before, whose end is stored with it. */
-  readonly end?: End | undefined;
-  readonly go: (outcome: Outcome) => void;
-  readonly fail: (error: unknown) => void;
-}
-
-/** A wait that is over. */
-interface Over {
-  readonly wait: Blocked;
-  /** When, ms since the epoch. */
-  readonly at: number;
-  /** The signals that the handler gets; undefined if it ended by itself. */
-  readonly signals: readonly Received[] | undefined;
-  /** The signals that belong to it: those and repetitions of their senders. */
-  readonly taken?: readonly Received[] | undefined;
-}
-
-/** The end of a wait, from the call of the wait on, and where later runs find it. */
-interface End {
-  readonly kind: StepKind;
-  readonly wait: WaitId;
-  /** As the call computed it, ms since the epoch; undefined if the wait does not end by itself. */
-  readonly asked: number | undefined;
-  /** Undefined until it is being read. */
-  reading?: Promise<Earlier>;
-  /** Whether it is stored. */
-  isKept: boolean;
-  /** Undefined until it is being stored. */
-  storing?: Promise<void>;
-}
-
-/** What earlier runs left of a wait. */
-interface Earlier {
-  readonly known: KnownWaits;
-  /** When it ends by itself: as an earlier run stored it, or as the call computed it. */
-  readonly until: number | undefined;
 }
 
 /** A wait for signals. */
@@ -98,29 +44,12 @@ export interface Wanted {
   readonly untilOf: ((now: number) => number) | undefined;
 }
 
-/** A wait for children, as far as this run has read. */
-export interface ChildrenWait {
-  /** The end that decided them; undefined while they are not decided. */
-  readonly decided: () => Pick<Decided, 'at' | 'order'> | undefined;
-  /** How many ends of children of the execution were read, of all waits. */
-  readonly seenCount: () => number;
-  /** How many more of these children must complete. */
-  readonly neededCount: () => number;
-  /** Whether the group of the execution is about these children alone. */
-  readonly isGroup: () => boolean;
-  /** Reads the ends of all children of the execution again. */
-  readonly look: () => Promise<void>;
-}
-
 /** A waitpoint that can be handed out. */
 export interface MadeWaitpoint {
   /** The address for senders. @throws InvalidDefinitionError when the wait is over */
   readonly address: () => { readonly executionId: string; readonly waitpointId: string; readonly token: string };
   readonly wait: () => Promise<Outcome>;
 }
-
-/** The outcome of a wait for signals: the signals that its handler gets, in the order of acceptance, or a timeout. */
-export type Outcome = { readonly signals: readonly Received[] } | { readonly timedOutAt: number };
 
 const NEVER = new Promise<never>(() => undefined);
 
@@ -397,7 +326,7 @@ export class Waits {
       return;
     }
     const { known } = this;
-    const first = this.firstOver();
+    const first = firstOver(this.blocked, known, this.attempt.serverNow());
     if (known !== undefined && this.mustReadSignals(first)) {
       this.prepare(() => this.readSignals(known, first?.at));
       return;
@@ -462,11 +391,11 @@ export class Waits {
    */
   private storeEnds(by: number): Promise<unknown> | undefined {
     const passed = [...this.blocked]
-      .flatMap((wait) => this.overOf(wait) ?? [])
+      .flatMap((wait) => overOf(wait, this.known) ?? [])
       .filter((over) => over.at <= by && this.mustStore(over));
     const called = [...this.called].filter(({ asked = Infinity }) => asked <= by);
     if (passed.length + called.length === 0) return undefined;
-    const stored = passed.map(({ wait: { end, until } }) => this.storeEnd(end as End, until as number));
+    const stored = passed.map(({ wait: { end, until } }) => this.storeEnd(present(end), present(until)));
     return Promise.all([
       Promise.all(stored).catch((error: unknown) => this.failAll(error)),
       ...called.map((end) => this.storeCalled(end)),
@@ -477,7 +406,7 @@ export class Waits {
   private async storeCalled(end: End): Promise<void> {
     try {
       await this.earlierOf(end);
-      if (!end.isKept) await this.storeEnd(end, end.asked as number);
+      if (!end.isKept) await this.storeEnd(end, present(end.asked));
     } catch {
       // The wait fails with this error when the handler awaits it.
     }
@@ -531,68 +460,4 @@ export class Waits {
         : at < this.signalsReadAt || decided.order <= this.endsBeforeSignals;
     return !isKnown && [...this.blocked].some(({ condition }) => condition !== undefined);
   }
-
-  /**
-   * Of the waits that are over, the one that was over first. Waits resolve one by one in the order of their ends,
-   * however late the handler runs, so that a race of waits has the same winner in every run. Of ends in the same
-   * millisecond, time comes before the others, which are in the order in which the store recorded them; a signal belongs
-   * to the wait that began first.
-   */
-  private firstOver(): Over | undefined {
-    const ends = [...this.blocked].flatMap((wait) => this.overOf(wait) ?? []);
-    const first = ends.reduce<Over | undefined>(
-      (one, other) => (one === undefined || this.isBefore(other, one) ? other : one),
-      undefined,
-    );
-    // The engine's time is that of the latest recorded end, or later; the worker's estimate can be behind it.
-    const isRecorded = ({ wait, signals }: Over) => signals !== undefined || wait.children !== undefined;
-    return first !== undefined && (first.at <= this.attempt.serverNow() || ends.some(isRecorded)) ? first : undefined;
-  }
-
-  /** The recorded end of a wait, or the time at which it will end. */
-  private overOf(wait: Blocked): Over | undefined {
-    const { keys, condition, until = Infinity, endedAt = Infinity } = wait;
-    const decided = wait.children?.decided();
-    if (decided !== undefined) return { wait, at: decided.at, signals: undefined };
-    const [key] = keys;
-    const satisfaction =
-      condition === undefined || key === undefined
-        ? undefined
-        : this.known && satisfiedBy(condition, this.known.open(key, wait.until));
-    const last = satisfaction?.given.at(-1);
-    if (last !== undefined) return { wait, at: last.at, signals: satisfaction?.given, taken: satisfaction?.taken };
-    const at = Math.min(endedAt, until);
-    return at === Infinity ? undefined : { wait, at, signals: undefined };
-  }
-
-  private isBefore(one: Over, other: Over): boolean {
-    if (one.at !== other.at) return one.at < other.at;
-    const [[ends, signals], [otherEnds, otherSignals]] = [this.orderOf(one), this.orderOf(other)];
-    if (ends !== otherEnds) return ends < otherEnds;
-    return signals === otherSignals ? one.wait.place < other.wait.place : signals < otherSignals;
-  }
-
-  /** The order of ends in the same millisecond: how many children had ended, then how many signals had come. */
-  private orderOf({ wait, signals }: Over): readonly [ends: number, signals: number] {
-    const last = signals?.at(-1);
-    if (last !== undefined) return [last.endedChildren, this.known?.indexOf(last) ?? 0];
-    // The signals that follow an end have its number too.
-    return [wait.children?.decided()?.order ?? -Infinity, -1];
-  }
-}
-
-/** The error if a run cannot be suspended on these waits together. */
-function misuseOf(waits: readonly Blocked[]): InvalidDefinitionError | undefined {
-  const keys = waits.flatMap((blocked) => blocked.keys);
-  if (keys.length > 1 && keys.some(({ pendingId }) => pendingId !== undefined))
-    return new InvalidDefinitionError(
-      'The handler waits at a waitpoint and elsewhere at once',
-      'Wait at one waitpoint alone, or use waitFor and send with run.signal.',
-    );
-  if (keys.length > LIMITS.maxWaitpoints)
-    return new InvalidDefinitionError(
-      `The handler waits at ${keys.length} places at once; ${LIMITS.maxWaitpoints} are possible`,
-      'Wait for some of them first, or wait in runs of their own.',
-    );
-  return undefined;
 }
