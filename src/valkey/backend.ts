@@ -1,6 +1,7 @@
 /** The Valkey backend: every operation is one function call on one partition. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Decision } from '../../model/core/operation.js';
+import { present } from '../../model/core/present.js';
 import type { EngineError } from '../../model/errors.js';
 import { hasPartition, partitionsOf, type Family } from '../../model/families.js';
 import {
@@ -182,7 +183,7 @@ export class ValkeyBackend {
     const parsed = parseBatch(commands, this.label, this.partitions);
     const answers = await this.send(parsed);
     return answers.map((answer, i): CommandResult => {
-      const command = parsed[i] as ParsedCommand;
+      const command = present(parsed[i]);
       if (!answer.ok) return { ok: false, error: errorOf(answer, (rejected) => refusal(command.name, rejected)) };
       const outcome = issued(command, answer.outcome, this.label);
       return outcome === answer.outcome ? answer : { ok: true, outcome };
@@ -191,7 +192,7 @@ export class ValkeyBackend {
 
   /** Sends commands of one partition. The first use of a partition family is recorded before the call. */
   private send(commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
-    const partition = this.checked(partitionOfCommand(commands[0] as ParsedCommand, this.partitions));
+    const partition = this.checked(partitionOfCommand(present(commands[0]), this.partitions));
     const family = familyToNote(partition, commands, this.settings.families);
     const run = (): Promise<readonly Answer[]> =>
       runInParts(commands, (part, weight) => this.sendPart(partition, part, weight));
@@ -450,7 +451,7 @@ export class ValkeyBackend {
     const answers: Answer[] = [];
     for (const reply of replies) {
       if (isNotStaged(reply)) break;
-      answers.push(this.answerOf(commands[answers.length] as ParsedCommand, reply, partition));
+      answers.push(this.answerOf(present(commands[answers.length]), reply, partition));
     }
     if (claims > 0) {
       const filled = fillPayloads(this.prefix, answers, (keys) =>
@@ -478,7 +479,7 @@ export class ValkeyBackend {
     const rest = commands.filter((command) => !addsToStore(command));
     if (refused.code !== 'server_memory_full' || rest.length === 0 || rest.length === commands.length) throw refused;
     const answers = await this.decideRest(partition, rest, stagedFromBytes);
-    return commands.map((command) => (addsToStore(command) ? faulty(refused) : (answers.shift() as Answer)));
+    return commands.map((command) => (addsToStore(command) ? faulty(refused) : present(answers.shift())));
   }
 
   /** Runs the remaining commands of a call. A fault affects only these commands. */
@@ -524,11 +525,11 @@ export class ValkeyBackend {
       const readPage = (mostBytes: number): Promise<WireReply> =>
         read(this.functionReadPage, [String(mostBytes), ...request]);
       const reply = await (isPage
-        ? this.transfers.readPage(keys[0] as string, readPage)
+        ? this.transfers.readPage(present(keys[0]), readPage)
         : read(this.functionRead, request));
       if (bytesAt === undefined || !Array.isArray(reply)) return reply;
       // Bytes that were removed or replaced meanwhile are others by now.
-      if ((await this.fetchLong(reply[bytesAt] as WireReply[])) || reads === MAX_READS) return reply;
+      if ((await this.fetchLong(present(reply[bytesAt]) as WireReply[])) || reads === MAX_READS) return reply;
     }
   }
 
@@ -573,7 +574,7 @@ export class ValkeyBackend {
     const settingsAt = this.clock === undefined ? 0 : 1;
     return this.attempts.make(() => {
       // The settings may have changed since the first try of this call.
-      const leaves = (argv[settingsAt] as string).endsWith(LEAVES_PAYLOADS) ? LEAVES_PAYLOADS : '';
+      const leaves = String(argv[settingsAt]).endsWith(LEAVES_PAYLOADS) ? LEAVES_PAYLOADS : '';
       argv[settingsAt] = `${this.record.settingsText}${leaves}`;
       if (staging === undefined || staging.isEmpty) return callFunction(this.client, name, keys, argv);
       return inOneWrite(this.client, () => {
