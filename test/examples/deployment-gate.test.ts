@@ -23,7 +23,7 @@ function written(): { effects: Effects; notes: string[] } {
 const NEVER = new Promise<never>(() => undefined);
 
 /** A connection that is cut for good by a call of this command, or by `cut`: the process behind it might as well be dead. */
-function mortal(inner: Backend, cutBy?: string): { backend: Backend; isCut: () => boolean } {
+function mortal(inner: Backend, cutBy?: string): { backend: Backend; isCut: () => boolean; cut: () => void } {
   let isCut = false;
   const backend = new Proxy(inner, {
     get(target, name) {
@@ -38,7 +38,7 @@ function mortal(inner: Backend, cutBy?: string): { backend: Backend; isCut: () =
       };
     },
   });
-  return { backend, isCut: () => isCut };
+  return { backend, isCut: () => isCut, cut: () => void (isCut = true) };
 }
 
 describe('the deployment gate', () => {
@@ -69,9 +69,10 @@ describe('the deployment gate', () => {
       await start(first.backend);
       const run = await deploy.run({ commit: 'c1', deadline: '1h' });
       await until(first.isCut);
-      const second = await start(inner);
+      const second = mortal(inner);
+      await start(second.backend);
       await until(async () => (await run.state()) === 'suspended');
-      await second.close({ timeout: 0 });
+      second.cut();
       await run.approve('release', { by: 'ann' });
       await run.approve('release', { by: 'ann' });
       const third = mortal(inner, 'completeExecution');
@@ -106,5 +107,19 @@ describe('the deployment gate', () => {
       { deployed: false, by: ['cleo'] },
     ]);
     expect([...notes].sort()).toEqual(['build no', 'build yes', 'escalate no', 'escalate yes', 'roll out image:yes']);
+  });
+
+  it('asks a manager on a server when the deadline passes', async () => {
+    const backend = await valkey({ url: (await sharedValkey()).url, prefix: `gate${Math.random()}:` });
+    await using a = app({ backend });
+    const { effects, notes } = written();
+    const deploy = gate(a, effects);
+    await a.worker();
+    const run = await deploy.run({ commit: 'c1', deadline: '100ms' });
+    await run.approve('release', { by: 'ann' });
+    await until(() => notes.includes('escalate c1'));
+    await run.approve('override', { by: 'cleo' });
+    expect(await run.result({ timeout: '20s' })).toEqual({ deployed: true, by: ['cleo'] });
+    expect(notes).toEqual(['build c1', 'escalate c1', 'roll out image:c1']);
   });
 });
