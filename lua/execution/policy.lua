@@ -1,5 +1,6 @@
 -- The rules of a policy, as `policyRules` in model/execution/policy-text.ts writes them: six words or more, then "|"
--- and the retryable categories; after another "|" can follow words that are only stored.
+-- and the retryable categories. A newer build can add words to the known ones. After another "|" can follow words that
+-- are only stored.
 
 local WORDS = {
   'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
@@ -24,9 +25,12 @@ function ff.rules(text)
   local i = 0
   for word in string.gmatch(words, '%S+') do
     i = i + 1
-    local number = tonumber(word)
-    if not number and word ~= '-' and not IS_WORD[WORDS[i]] then ff.damaged('the rules are unreadable') end
-    if word ~= '-' then rules[WORDS[i] or i] = number or word end
+    local name, number = WORDS[i], tonumber(word)
+    -- Words behind those that are known are from a newer build.
+    if name and word ~= '-' then
+      if not number and not IS_WORD[name] then ff.damaged('the rules are unreadable') end
+      rules[name] = number or word
+    end
   end
   if i < FIRST_WORDS then ff.damaged('the rules are too short') end
   last_text, last_rules = text, rules
