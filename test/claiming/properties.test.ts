@@ -151,6 +151,60 @@ describe('work that never runs dry', () => {
   });
 });
 
+describe('an execution among equals', () => {
+  const sixteen = Array.from({ length: 16 }, (_, index) => `p${index}`);
+
+  /** How many younger executions started before each of some executions, by their places in the order of starts. */
+  function passes(started: readonly number[]): { id: number; passedBy: number }[] {
+    const step = Math.max(1, Math.floor(started.length / 200));
+    return started.flatMap((id, place) =>
+      place % step === 0 ? [{ id, passedBy: started.slice(0, place).filter((other) => other > id).length }] : [],
+    );
+  }
+
+  // A turn of a partition is 16 rounds of half of the room. While a partition is served up to an execution in it, the
+  // others have their turns as often, and once more.
+  it.each([
+    [1, 1, 0, 5],
+    [1, 1, 0, 40],
+    [1, 2, 0, 200],
+    [1, 4, 0, 5],
+    [1, 1, 10, 5],
+    [3, 2, 0, 5],
+    [3, 1, 0, 40],
+  ])(
+    'of 16 partitions is passed within the bound: %i workers of %i slots and %i ahead, %i waiting in each partition',
+    (count, slots, claimAhead, waiting) => {
+      const specs = Array.from({ length: count }, (_, process) => ({
+        ...able,
+        process,
+        slots,
+        claimAhead,
+        lanes: ['a'],
+      }));
+      const chance = chanceOf([0.1, 0.7, 0.3, 0.9, 0.5]);
+      const world = new World({ workers: specs, partitions: sixteen, telling: 'wakes and claims', chance });
+      const olderInPartition = new Map<number, number>();
+      world.start();
+      for (let round = 0; round < 1_500; round++) {
+        for (const partition of sixteen) {
+          for (let older = world.waitingAt('a', partition); older < waiting; older++) {
+            const { id } = world.create({ laneId: 'a', partition, kind: 'mail', priority: 0 });
+            olderInPartition.set(id, older);
+          }
+        }
+        while (world.flights.length > 0) world.answer(0);
+        for (const worker of world.workers) for (let i = 0; i < slots; i++) world.finish(worker);
+      }
+      const turn = count * 16 * Math.ceil((slots + claimAhead) / 2);
+      for (const { id, passedBy } of passes(world.started.map((work) => work.id))) {
+        const turns = Math.ceil(((olderInPartition.get(id) ?? 0) + 1) / turn) + 1;
+        expect(passedBy).toBeLessThanOrEqual(turns * 15 * turn);
+      }
+    },
+  );
+});
+
 describe('an urgent execution', () => {
   it('starts before more than twice the room of the capable workers has been given to others', () => {
     const worker = fc.record({
