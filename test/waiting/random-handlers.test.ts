@@ -175,6 +175,12 @@ const FOUND: readonly Program[] = [
     moves: [{ pass: 2_010 }, 'kill', { pass: 300 }, 'kill', { pass: 5_000 }],
     slow: [],
   },
+  // A suspension comes between the call of a wait and its await.
+  {
+    part: of('seq', early(wait('b', 2_000), sleep(300)), early(sleep(2_000), of('all', child(300), wait('a')))),
+    moves: [{ pass: 400 }, 'kill', { pass: 1_000 }, { signal: 'a' }, { pass: 5_000 }],
+    slow: [],
+  },
   // Two of three children decide, each of which takes a call; the process is killed between these calls.
   {
     part: of(
@@ -208,6 +214,8 @@ class Journal {
   private readonly returned = new Map<string, number>();
   /** Waits whose ends are stored. */
   private readonly ends = new Set<string>();
+  /** The ends, from their calls, of waits that were called and not awaited when a run was first suspended. */
+  private readonly called = new Map<string, number>();
 
   paths(): string[] {
     return [...this.outcomes.keys()];
@@ -231,8 +239,14 @@ class Journal {
 
   /** Something was stored. The end of each time that passed before a step returned is stored before the step. */
   stored(event: Event): void {
-    if (event.type === 'execution_suspended')
-      for (const [, path = ''] of event.waitpoints.matchAll(/#(?:sleep|wait) ([^:]*):/g)) this.ends.add(path);
+    if (event.type === 'execution_suspended') {
+      for (const [, path = '', until] of event.waitpoints.matchAll(/#(?:sleep|wait) ([^:]*):\d+(?:@(\d+))?/g)) {
+        this.ends.add(path);
+        if (until !== undefined && Number(until) > (this.called.get(path) ?? Infinity) + BEHIND_MS)
+          this.wrong.push(`${path} does not count from its call`);
+      }
+      for (const [path, until] of this.sleeping) if (!this.called.has(path)) this.called.set(path, until);
+    }
     if (event.type !== 'step_recorded') return;
     const [kind, path = ''] = event.stepName.split(' ');
     if (kind === 'sleep' || kind === 'wait') this.ends.add(path);

@@ -1,6 +1,7 @@
 /** Handlers that sleep: without a slot, without a process, and nothing twice. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { backoff, EngineError, InvalidDefinitionError, NonRetryableError, type TaskContext } from '../../src/index.js';
+import { backoff, child, EngineError, InvalidDefinitionError, NonRetryableError, type TaskContext } from '../../src/index.js';
+import { present } from '../../model/core/present.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
 import { answering, harness, type Harness } from '../worker/harness.js';
 
@@ -101,7 +102,42 @@ describe('sleep', () => {
     const run = task.run('x');
     await it.advance('5d');
     expect(await run.state()).toBe('completed');
-    expect(notes.at(-1)).toBe('3: slept object');
+    expect(notes.at(-1)).toBe('2: slept object');
+  });
+
+  it('called early counts from its call, behind children too, and an operator who ends the sleep before leaves it', async () => {
+    const { task, notes, it } = noted(async ({ sleep, children, input }, note) => {
+      const early = sleep('5d', { name: 'early' });
+      await (input === 'children' ? children.all([child(rest, undefined)]) : sleep('30d'));
+      note('awaited');
+      await early;
+      note('slept');
+    });
+    const rest = it.app.task('rest', ({ sleep }: TaskContext) => sleep('2d'));
+    await it.app.worker();
+    const [, asleep] = await task.runMany(['children', 'sleep']);
+    await it.advance('2d');
+    await it.backend.resumeExecution({ executionId: present(asleep).id });
+    await it.advance('5d');
+    expect(notes.toSorted()).toEqual(['2: awaited', '2: awaited', '5: awaited', '5: awaited', '5: slept', '5: slept']);
+  });
+
+  it('called early is slept anew in the replay of a run that was cancelled before', async () => {
+    const { task, notes, it } = noted(async ({ sleep }, note) => {
+      const early = sleep('3d');
+      await sleep('2d');
+      await early;
+      note('slept');
+    });
+    await it.app.worker();
+    const run = await task.run('x');
+    await it.advance('1d');
+    await run.cancel('no more');
+    await it.advance('9d');
+    await run.replay();
+    await it.advance('5d');
+    expect(await run.state()).toBe('completed');
+    expect(notes).toEqual(['13: slept']);
   });
 
   it('is over where an earlier attempt has slept it', async () => {

@@ -121,6 +121,26 @@ describe('waitFor', () => {
     expect(seen).toEqual(['go', 'go', null, 'go', null]);
   });
 
+  it('called early counts its time from the call, behind a suspension too, and takes what came by then', async () => {
+    for (const sentAt of ['40m', '70m']) {
+      t = testApp();
+      const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext<string>) => {
+        const early = waitFor('go', { timeout: '1h', onTimeout: 'value' });
+        await sleep('30m', { name: 'short' });
+        await sleep('2h', { name: 'long' });
+        return early;
+      });
+      await t.app.worker();
+      const run = await task.run('x');
+      await t.advance(sentAt);
+      await run.signal('go', 'sent');
+      await t.advance('3h');
+      expect([sentAt, await run.state()]).toEqual([sentAt, 'completed']);
+      expect(await run.result()).toBe(sentAt === '40m' ? 'sent' : null);
+      await t.close();
+    }
+  });
+
   it('whose time passes while a step runs beside it takes a signal that came before, in every run alike', async () => {
     t = testApp();
     const seen: unknown[] = [];

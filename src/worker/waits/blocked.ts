@@ -38,8 +38,8 @@ export interface End {
   readonly asked: number | undefined;
   /** Undefined until it is being read. */
   reading?: Promise<Earlier>;
-  /** Whether it is stored. */
-  isKept: boolean;
+  /** Whether it is stored; undefined until it was read. */
+  isKept?: boolean;
   /** Undefined until it is being stored. */
   storing?: Promise<void>;
 }

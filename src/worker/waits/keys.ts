@@ -18,6 +18,12 @@ export interface WaitKey extends WaitId {
   readonly until: number | undefined;
 }
 
+/**
+ * The channel of a wait that its handler called and did not await when it was suspended: the waitpoint only stores the
+ * end. A handler cannot give a signal this name.
+ */
+export const CALLED = '__called';
+
 const PATTERN = /^([^#]*)#(.*):(\d+)(?:@(\d+))?$/;
 
 export function keyText({ channel, name, use, until }: WaitKey): string {

@@ -5,18 +5,18 @@
  */
 import type { WaitsRead } from '../../../model/suspension/read-waits.js';
 import { CHILDREN_ENDED } from '../../../model/suspension/facts.js';
-import { keyOf, waitText, type WaitId } from './keys.js';
+import { CALLED, keyOf, waitText, type WaitId } from './keys.js';
 import type { Received } from './signals.js';
 
 /** Close reasons after which the execution continues: by a signal or an operator, by time, and by children. */
 const BY_TIME = 'timed_out_auto_resume';
 const RESUMED_REASONS: ReadonlySet<string> = new Set(['resumed', BY_TIME, CHILDREN_ENDED]);
 
-/** A wait that was begun. */
+/** A wait whose end a suspension has stored. */
 interface Begun {
   /** When it ends, ms since the epoch; undefined without an end. */
   readonly until: number | undefined;
-  /** When the suspensions for this wait ended, and whether by time. */
+  /** When the suspensions for this wait ended, and whether by time. Empty while the handler has not awaited it. */
   readonly closings: { readonly at: number; readonly byTime: boolean }[];
 }
 
@@ -38,16 +38,18 @@ export class KnownWaits {
 
   constructor({ waitpoints }: Pick<WaitsRead, 'waitpoints'> = { waitpoints: [] }) {
     const heardAt = new Set<number | undefined>();
-    for (const { waitpointKey, closedAt } of waitpoints) if (keyOf(waitpointKey)?.channel !== '') heardAt.add(closedAt);
+    for (const { waitpointKey, closedAt } of waitpoints)
+      if (!['', CALLED].includes(keyOf(waitpointKey)?.channel ?? waitpointKey)) heardAt.add(closedAt);
     for (const { waitpointId, waitpointKey, state, closeReason = '', closedAt = 0 } of waitpoints) {
       const key = keyOf(waitpointKey);
       if (key !== undefined) this.made.set(waitpointId, { until: key.until, isPending: state === 'pending' });
       // Waits that ended with the execution do not count after a replay.
       if (key === undefined || !RESUMED_REASONS.has(closeReason)) continue;
       // A sleep gets no signals: if the suspension had no other waits, an operator ended the sleep early.
-      if (closeReason === 'resumed' && !heardAt.has(closedAt)) this.ended.set(waitText(key), closedAt);
+      const isAwaited = key.channel !== CALLED;
+      if (isAwaited && closeReason === 'resumed' && !heardAt.has(closedAt)) this.ended.set(waitText(key), closedAt);
       const begun = this.begun.get(waitText(key)) ?? { until: key.until, closings: [] };
-      begun.closings.push({ at: closedAt, byTime: closeReason === BY_TIME });
+      if (isAwaited) begun.closings.push({ at: closedAt, byTime: closeReason === BY_TIME });
       this.begun.set(waitText(key), begun);
     }
   }

@@ -2,6 +2,7 @@
 import type { ArgsOf } from '../../../model/machine.js';
 import type { ResumeCondition } from '../../../model/suspension/condition.js';
 import type { WaitCondition } from './conditions.js';
+import { LIMITS } from '../../../model/limits.js';
 import { keyText, type WaitKey } from './keys.js';
 
 type Asked = ArgsOf<'suspendExecution'>;
@@ -42,24 +43,32 @@ interface Waiting {
 const FOR_CHILDREN: WaitKey = { channel: '', name: '__children', use: 0, until: undefined };
 
 /**
- * The suspension for several waits: the execution resumes as soon as one of them may be over. `seenSignals` is the
- * number of kept signals that the waits have read.
+ * The suspension for several waits: the execution resumes as soon as one of them may be over. `called` are ends of other
+ * waits, stored as far as there is room: a waitpoint that was created before has no room for others. `seenSignals` is
+ * the number of kept signals that the waits have read.
  */
-export function requestFor(waits: readonly Waiting[], seenSignals: number, ids: () => string): SuspensionRequest {
+export function requestFor(
+  waits: readonly Waiting[],
+  called: readonly WaitKey[],
+  seenSignals: number,
+  ids: () => string,
+): SuspensionRequest {
   const own = waits.flatMap((wait) => wait.keys);
   const keys = own.length === 0 ? [FOR_CHILDREN] : own;
   const children = waits.flatMap((wait) => wait.children ?? []).filter(({ decided }) => decided() === undefined);
   const ends = keys.flatMap(({ until }) => (until === undefined ? [] : [until]));
   const isListening = keys.some(({ channel }) => channel !== '');
+  const room = keys.some(({ pendingId }) => pendingId !== undefined) ? 0 : LIMITS.maxWaitpoints - keys.length;
+  const all = [...keys, ...called.slice(0, room)];
   const isApproval = waits.some(({ condition }) => condition?.type === 'approval');
   return {
     suspensionId: ids(),
-    waitpoints: keys.map((key) =>
+    waitpoints: all.map((key) =>
       key.pendingId === undefined
         ? { waitpointId: ids(), waitpointKey: keyText(key) }
         : { waitpointId: key.pendingId, usePending: true },
     ),
-    resumeCondition: wakeOn(keys),
+    resumeCondition: wakeOn(all),
     timeoutAt: ends.length === 0 ? undefined : Math.min(...ends),
     ...(isListening && { seenSignals }),
     ...(children.length > 0 && awaiting(children)),

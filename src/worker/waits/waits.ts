@@ -21,7 +21,7 @@ import { checkpointsOf } from '../checkpoints/checkpoints.js';
 import { refuseInside } from '../checkpoints/inside.js';
 import { misuseOf, type Blocked, type ChildrenWait, type Earlier, type End, type Outcome } from './blocked.js';
 import { namesOf, type WaitCondition } from './conditions.js';
-import { keyText, type WaitId, type WaitKey } from './keys.js';
+import { CALLED, keyText, type WaitId, type WaitKey } from './keys.js';
 import { KnownWaits } from './known.js';
 import { whenAwaited } from './lazy-promise.js';
 import { firstOver, overOf, type Over } from './over.js';
@@ -89,7 +89,7 @@ export class Waits {
     const wait = this.next(name);
     const asked = this.endOf(untilOf);
     const isInstant = asked <= this.attempt.serverNow();
-    const end: End = { kind: 'sleep', wait, asked, isKept: false };
+    const end: End = { kind: 'sleep', wait, asked };
     // One that is over when it is called is over in every run.
     if (!isInstant) this.called.add(end);
     return whenAwaited(async () => {
@@ -164,7 +164,7 @@ export class Waits {
     asked: number | undefined,
     pendingId?: string,
   ): Promise<Outcome> {
-    const end: End = { kind: 'wait', wait, asked, isKept: false };
+    const end: End = { kind: 'wait', wait, asked };
     if (pendingId === undefined) this.called.add(end);
     return whenAwaited(async () => {
       const { place, until } = await this.begun(end);
@@ -356,10 +356,25 @@ export class Waits {
       this.failAll(misuse);
       return;
     }
+    const called = [...this.called].filter(({ asked }) => asked !== undefined);
+    const unread = called.filter(({ isKept }) => isKept === undefined);
+    if (unread.length > 0) {
+      this.prepare(() => this.readCalled(unread));
+      return;
+    }
     this.blocked.clear();
     const [only] = waits;
-    if (waits.length === 1 && only?.children?.isGroup()) this.attempt.suspend('children');
-    else this.attempt.suspend(requestFor(waits, known?.keptSignals ?? 0, this.deps.ids));
+    const ends = called.map(({ wait, asked }) => ({ channel: CALLED, ...wait, until: asked }));
+    if (waits.length === 1 && only?.children?.isGroup() && ends.length === 0) this.attempt.suspend('children');
+    else this.attempt.suspend(requestFor(waits, ends, known?.keptSignals ?? 0, this.deps.ids));
+  }
+
+  /** Reads which ends of waits that do not block the handler earlier runs have stored. */
+  private async readCalled(ends: readonly End[]): Promise<void> {
+    const read = await Promise.allSettled(ends.map((end) => this.earlierOf(end)));
+    // A wait that could not be read fails when the handler awaits it.
+    for (const [at, end] of ends.entries())
+      if (end.isKept || read[at]?.status === 'rejected') this.called.delete(end);
   }
 
   /** Does something that a decision needs. */
