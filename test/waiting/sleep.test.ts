@@ -1,6 +1,13 @@
 /** Handlers that sleep: without a slot, without a process, and nothing twice. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { backoff, child, EngineError, InvalidDefinitionError, NonRetryableError, type TaskContext } from '../../src/index.js';
+import {
+  backoff,
+  child,
+  EngineError,
+  InvalidDefinitionError,
+  NonRetryableError,
+  type TaskContext,
+} from '../../src/index.js';
 import { present } from '../../model/core/present.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
 import { answering, harness, type Harness } from '../worker/harness.js';

@@ -373,8 +373,7 @@ export class Waits {
   private async readCalled(ends: readonly End[]): Promise<void> {
     const read = await Promise.allSettled(ends.map((end) => this.earlierOf(end)));
     // A wait that could not be read fails when the handler awaits it.
-    for (const [at, end] of ends.entries())
-      if (end.isKept || read[at]?.status === 'rejected') this.called.delete(end);
+    for (const [at, end] of ends.entries()) if (end.isKept || read[at]?.status === 'rejected') this.called.delete(end);
   }
 
   /** Does something that a decision needs. */
