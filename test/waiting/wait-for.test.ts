@@ -122,7 +122,7 @@ describe('waitFor', () => {
   });
 
   it('called early counts its time from the call, behind a suspension too, and takes what came by then', async () => {
-    for (const sentAt of ['40m', '70m']) {
+    for (const sentAt of ['40m', '70m'] as const) {
       t = testApp();
       const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext<string>) => {
         const early = waitFor('go', { timeout: '1h', onTimeout: 'value' });
