@@ -29,7 +29,10 @@ const COLD = 'cold';
  */
 const HOT_FILES: readonly { readonly path: RegExp; readonly weight: number }[] = [
   { path: /^(?:core\/(?:call|log|index|ids)|main)\./, weight: 6 },
-  { path: /^(?:execution\/(?:complete|create|events)|lease\/fence|schedule\/(?:acquire|candidates|claim|claim-answer|counts|queue))\./, weight: 3 },
+  {
+    path: /^(?:execution\/(?:complete|create|events)|lease\/fence|schedule\/(?:acquire|candidates|claim|claim-answer|counts|queue))\./,
+    weight: 3,
+  },
   {
     path: /^(?:core\/|execution\/(?:bytes|lifecycle|record)\.|lease\/(?:events|renew)\.|schedule\/(?:retention|timers)\.)/,
     weight: 1,
