@@ -8,6 +8,7 @@ import * as field from '../core/fields.js';
 import { present } from '../core/present.js';
 import { keysOf } from '../core/tables.js';
 import { LIMITS } from '../limits.js';
+import { channelOf } from './channel.js';
 
 /** Which signals a part accepts: those with a name, or all. */
 const matcher = z.discriminatedUnion('type', [
@@ -154,6 +155,9 @@ export interface Evaluation {
   readonly added: readonly string[];
 }
 
+/** Whether senders can send signals of this name. */
+const isOfSenders = (name: string): boolean => name !== '' && !name.startsWith('__');
+
 /** The evaluation of a condition: it accepts one signal after another until the condition is satisfied. */
 class Progress {
   private readonly nodes: readonly Node[];
@@ -171,6 +175,13 @@ class Progress {
   private note(entry: string): void {
     const place = Number(entry.slice(0, entry.indexOf('\t')));
     this.counts[place - 1] = (this.counts[place - 1] ?? 0) + 1;
+  }
+
+  parts(): AwaitedSignals[] {
+    return this.nodes.flatMap(({ name, keys, n }, index) => {
+      const names = name === '' ? [...new Set(keys.map(channelOf))].filter(isOfSenders) : [name];
+      return names.length === 0 ? [] : [{ names, received: Math.min(present(this.counts[index]), n), needed: n }];
+    });
   }
 
   take(evidence: Evidence): Evaluation {
@@ -220,6 +231,20 @@ export function foldSignals(condition: string, signals: readonly Evidence[]): Fo
     if (effect === 'resume_condition_satisfied') return { effects, progress, isSatisfied: true };
   }
   return { effects, progress, isSatisfied: false };
+}
+
+/** How many signals of one part of a wait have come. */
+export interface AwaitedSignals {
+  /** Names of the signals that count. */
+  readonly names: readonly string[];
+  /** Number of signals that have come, or of different waitpoints or senders, as the part counts. At most `needed`. */
+  readonly received: number;
+  readonly needed: number;
+}
+
+/** How far the parts of a condition are satisfied that signals satisfy, in the order of the tree. */
+export function awaitedSignalsOf(condition: string, progress: readonly string[]): AwaitedSignals[] {
+  return new Progress(condition, progress).parts();
 }
 
 /** Keys in a compiled condition, in the order of the tree. */

@@ -7,6 +7,7 @@ import { partitionOfExecution } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import type { View } from '../view.js';
+import { awaitedSignalsOf, type AwaitedSignals } from './condition.js';
 import {
   consumedAt,
   type SIGNAL_SCOPES,
@@ -139,6 +140,11 @@ export interface SuspensionSummary {
   readonly waitpoints: readonly WaitpointSummary[];
 }
 
+export interface SuspensionDescription extends SuspensionSummary {
+  /** How many signals of each part of its condition have come; empty once it is closed. */
+  readonly awaitedSignals: readonly AwaitedSignals[];
+}
+
 export const describeSuspension = query({
   name: 'describeSuspension',
   args: byId,
@@ -146,7 +152,13 @@ export const describeSuspension = query({
   partition,
   /** The last suspension; undefined when there was none. */
   read(view, { executionId }) {
-    return accept<SuspensionSummary | undefined>(summaryOf(view.executions.get(executionId)));
+    const execution = view.executions.get(executionId);
+    const summary = summaryOf(execution);
+    const suspension = execution?.waiting?.suspension;
+    if (summary === undefined || suspension === undefined) return accept<SuspensionDescription | undefined>(undefined);
+    const { condition, progress, closing } = suspension;
+    const awaitedSignals = closing === undefined ? awaitedSignalsOf(condition, progress) : [];
+    return accept<SuspensionDescription | undefined>({ ...summary, awaitedSignals });
   },
 });
 

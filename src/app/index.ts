@@ -36,6 +36,7 @@ export type { RunCounts, StateCounts } from './operating/counts.js';
 export type { DeadLetterFilter, DeadLetters, QuarantinedRow, ReplayOptions } from './operating/dead-letters.js';
 export type { Explanation } from '../engine/explain.js';
 export type { CallStep, UnblockStep, WaitStep } from '../engine/obstacle.js';
+export type { AwaitedSignals } from '../../model/suspension/condition.js';
 export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
 export type { QuotaUse, TaskQuota } from './metering/quota.js';
 export type { AppQuotas } from './metering/quotas.js';

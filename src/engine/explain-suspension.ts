@@ -1,9 +1,11 @@
 /** Explains suspended work: the signals that it waits for, and until when. */
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
+import type { AwaitedSignals } from '../../model/suspension/condition.js';
 import { channelOf } from '../../model/suspension/channel.js';
 import type { OpenWaitpoint } from '../../model/suspension/listings.js';
 import type { Backend } from '../backend/backend.js';
+import { partsIn } from '../shared/awaited-signals.js';
 import { awaitedChildren, type LookAt } from './explain-dependencies.js';
 import { callStep, obstacleOf, timeText, waitStep, type Obstacle } from './obstacle.js';
 
@@ -36,20 +38,22 @@ export async function ofSuspension(
   const signals = [...new Set(waitpoints.flatMap(namesAt))];
   const isOpen = suspension?.closedAt === undefined;
   const until = isOpen ? suspension?.timeoutAt : undefined;
-  const awaited = isOpen ? (suspension?.awaitedChildren ?? 0) : 0;
-  const children = awaited === 0 ? undefined : await awaitedChildren(backend, info, awaited, lookAt);
+  const childCount = isOpen ? (suspension?.awaitedChildren ?? 0) : 0;
+  const children = childCount === 0 ? undefined : await awaitedChildren(backend, info, childCount, lookAt);
   if (children !== undefined && signals.length === 0 && until === undefined)
     return [obstacleOf(blockingReason, `It waits for children: ${children.tasks}.`, 'Let them complete.', children)];
   const [sentence, remedy] = wordsOf(blockingReason, signals, until === undefined ? '' : ` until ${timeText(until)}`);
+  const label = isOpen ? suspension?.continuationMetadataPointer : undefined;
+  const awaited = (label === undefined ? undefined : partsIn(label)) ?? suspension?.awaitedSignals ?? [];
   const also = children === undefined ? '' : ` It also waits for children: ${children.tasks}.`;
-  const detail = also + (blockingDetail === '' ? '' : ` ${blockingDetail}.`);
+  const detail = received(awaited) + also + (blockingDetail === '' ? '' : ` ${blockingDetail}.`);
   // A handler that is resumed without its signals waits for them again. Other programs may continue.
   const isOfHandler = signals.length > 0 && waitpoints.every(isHeardByChannel);
   // An operator resumes it at once, whatever its policy says.
   const delayMs = suspension?.resumePolicy.resumeDelayMs ?? 0;
   const delay = isOfHandler && delayMs > 0 ? [waitStep(now + delayMs), callStep('applyDue')] : [];
   const steps = [callStep(isOfHandler ? 'signalExecution' : 'resumeExecution'), ...delay];
-  return [obstacleOf(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
+  return [obstacleOf(blockingReason, `${sentence}${detail}`, remedy, { until, signals, awaited, steps })];
 }
 
 function wordsOf(reason: BlockingReason, signals: readonly string[], end: string): [sentence: string, remedy: string] {
@@ -60,6 +64,17 @@ function wordsOf(reason: BlockingReason, signals: readonly string[], end: string
   }
   if (end !== '') return [`It sleeps${end}.`, 'Wait until then, or resume it.'];
   return ['It waits for an operator.', 'Resume it.'];
+}
+
+/** How many signals have come, if more than one is needed. */
+function received(parts: readonly AwaitedSignals[]): string {
+  const missing = parts.reduce((sum, part) => sum + part.needed - part.received, 0);
+  if (missing === 0 || (parts.length === 1 && parts[0]?.needed === 1)) return '';
+  const counts = parts
+    .slice(0, MAX_NAMED)
+    .map((part) => `${part.received} of ${part.needed} ${part.names.map((name) => JSON.stringify(name)).join(' or ')}`);
+  const more = parts.length - MAX_NAMED;
+  return ` Received: ${counts.join(', ')}${more > 0 ? ` and ${more} more` : ''}; ${missing} missing.`;
 }
 
 /** Whether the waitpoint receives signals sent to the execution by the name of its channel, as those of handlers do. */

@@ -4,6 +4,7 @@
  */
 export { explain, type Explanation } from './explain.js';
 export type { CallStep, UnblockStep, WaitStep } from './obstacle.js';
+export type { AwaitedSignals } from '../../model/suspension/condition.js';
 export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';
 export { runDue, type RunDueOptions } from './due.js';
 export { Placer, type NewExecution } from './placer.js';

@@ -1,6 +1,7 @@
 /** Obstacles that keep work from running. */
 import type { BlockingReason } from '../../model/execution/situation.js';
 import type { OperationName } from '../../model/machine.js';
+import type { AwaitedSignals } from '../../model/suspension/condition.js';
 
 /** A call that removes an obstacle. */
 export interface CallStep {
@@ -65,6 +66,8 @@ export interface Obstacle {
    * operator.
    */
   readonly signals: readonly string[];
+  /** How many of them have come and how many it needs, by part of what it waits for. */
+  readonly awaited: readonly AwaitedSignals[];
   /** Steps to remove it, in order; undefined when nothing removes it. */
   readonly steps: readonly ObstacleStep[] | undefined;
 }
@@ -74,8 +77,11 @@ export const obstacleOf = (
   because: Obstacle['because'],
   sentence: string,
   remedy: string,
-  facts: Partial<Pick<Obstacle, 'until' | 'meterId' | 'signals' | 'steps'>> = {},
-): Obstacle => ({ because, sentence, remedy, until: undefined, meterId: undefined, signals: [], steps: [], ...facts });
+  facts: Partial<Pick<Obstacle, 'until' | 'meterId' | 'signals' | 'awaited' | 'steps'>> = {},
+): Obstacle => ({
+  ...{ because, sentence, remedy, until: undefined, meterId: undefined, signals: [], awaited: [], steps: [] },
+  ...facts,
+});
 
 /** Its time has come, and no process has applied it. */
 export const notApplied = (sentence: string, until: number): Obstacle =>

@@ -90,8 +90,9 @@ test('what is suspended says for which signals, and until when', async () => {
   });
   await because(backend, {
     because: 'waiting_for_approval',
-    sentence: `It waits for approvals "a", "paid", "c", "d", "e" and 1 more until ${Number.MAX_SAFE_INTEGER} ms after 1970.`,
+    sentence: `It waits for approvals "a", "paid", "c", "d", "e" and 1 more until ${Number.MAX_SAFE_INTEGER} ms after 1970. Received: 0 of 1 "a", 0 of 1 "paid", 0 of 1 "c", 0 of 1 "d", 0 of 1 "e" and 1 more; 6 missing.`,
     signals: ['a', 'paid', 'c', 'd', 'e', 'f'],
+    awaited: ['a', 'paid', 'c', 'd', 'e', 'f'].map((name) => ({ names: [name], received: 0, needed: 1 })),
   });
   await backend.resumeExecution({ executionId: X });
   await suspended(80, { resumeCondition: { type: 'operator_only' }, reasonCode: 'manual_pause' });

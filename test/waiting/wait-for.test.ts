@@ -509,6 +509,37 @@ describe('waitFor', () => {
   });
 });
 
+describe('explain', () => {
+  it('says how many signals of a handler have come, and how many are missing', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ approval, waitFor, input }: TaskContext<boolean>) =>
+      input
+        ? approval('release', { approvals: 2 })
+        : waitFor(all('legal', count(3, ['vote', 'voice'], { distinct: 'source' }))),
+    );
+    await t.app.worker();
+    const [release, votes] = [await task.run(true), await task.run(false)];
+    await t.advance('1s');
+    expect((await release.explain()).awaited).toEqual([{ names: ['release'], received: 0, needed: 2 }]);
+    await release.approve('release', { by: 'ann' });
+    await release.approve('release', { by: 'ann' });
+    await votes.signal('vote', 1, { from: 'ann' });
+    await votes.signal('voice', 2, { from: 'bea' });
+    await t.advance('1s');
+    expect(await release.explain()).toMatchObject({
+      sentence: 'It waits for approval "release". Received: 1 of 2 "release"; 1 missing.',
+      awaited: [{ names: ['release'], received: 1, needed: 2 }],
+    });
+    expect(await votes.explain()).toMatchObject({
+      sentence: expect.stringMatching(/ Received: 0 of 1 "legal", 2 of 3 "vote" or "voice"; 2 missing\.$/),
+      awaited: [
+        { names: ['legal'], received: 0, needed: 1 },
+        { names: ['vote', 'voice'], received: 2, needed: 3 },
+      ],
+    });
+  });
+});
+
 describe('approval', () => {
   it('needs so many different people, or one rejection, and returns the decisions with person, time and reason', async () => {
     t = testApp();

@@ -215,6 +215,8 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       // After a lost reply, the same call gives the same answer.
       assert.equal((await backend.suspendExecution(args)).kind, 'suspended');
       const effects = [await approve(engine, target, 'ann'), await approve(engine, target, 'ann')];
+      const described = await backend.describeSuspension({ executionId });
+      assert.deepEqual(described?.awaitedSignals, [{ names: ['approved'], received: 1, needed: 2 }]);
       effects.push(await approve(engine, target, 'bob', 'rejected'), await approve(engine, target, 'bob'));
       assert.deepEqual(
         effects.map(({ effect }) => effect),

@@ -3,6 +3,7 @@
  * takes belong to it, and no other wait gets them. Where senders are counted, the handler gets one signal of each: the
  * newest, because a sender that sends again corrects what it sent.
  */
+import type { AwaitedSignals } from '../../../model/suspension/condition.js';
 import type { WaitCondition } from './conditions.js';
 
 /** The parts of a signal that conditions read. */
@@ -21,6 +22,8 @@ interface Part<Signal extends EvaluatedSignal> {
   /** Takes a signal, or ignores it. */
   take(signal: Signal): void;
   isSatisfied(): boolean;
+  /** How many signals have come, by part. */
+  awaited(): readonly AwaitedSignals[];
   /** The signals that it took, including repetitions of the same sender. */
   taken(): readonly Signal[];
   /** Those of them that the handler gets. */
@@ -48,6 +51,7 @@ function named<Signal extends EvaluatedSignal>(name: string): Part<Signal> {
       if (signal.name === name) first ??= signal;
     },
     isSatisfied: () => first !== undefined,
+    awaited: () => [{ names: [name], received: taken().length, needed: 1 }],
     taken,
     given: taken,
   };
@@ -61,13 +65,18 @@ function several<Signal extends EvaluatedSignal>(parts: readonly Part<Signal>[],
       for (const part of parts) if (!part.isSatisfied()) part.take(signal);
     },
     isSatisfied: () => (needsAll ? satisfied().length === parts.length : satisfied().length > 0),
+    awaited: () => {
+      const awaited = parts.flatMap((part) => part.awaited());
+      if (needsAll) return awaited;
+      return [{ names: [...new Set(awaited.flatMap(({ names }) => names))], received: 0, needed: 1 }];
+    },
     taken: () => chosen().flatMap((part) => part.taken()),
     given: () => chosen().flatMap((part) => part.given()),
   };
 }
 
 function counted<Signal extends EvaluatedSignal>(
-  n: number,
+  { n, names }: { readonly n: number; readonly names: readonly string[] },
   takes: (signal: Signal) => boolean,
   keyOf: (signal: Signal) => string,
 ): Part<Signal> {
@@ -80,6 +89,7 @@ function counted<Signal extends EvaluatedSignal>(
       signals.push(signal);
     },
     isSatisfied: () => keys.size >= n,
+    awaited: () => [{ names, received: keys.size, needed: n }],
     taken: () => signals,
     given: () => newestOfEach(signals, keyOf),
   };
@@ -96,9 +106,9 @@ function partOf<Signal extends EvaluatedSignal>(condition: WaitCondition): Part<
         condition.type === 'all',
       );
     case 'count': {
-      const { n, names, distinct } = condition;
+      const { names, distinct } = condition;
       return counted(
-        n,
+        condition,
         ({ name }) => names.includes(name),
         ({ id, source }) => (distinct === 'source' ? source : id),
       );
@@ -106,14 +116,15 @@ function partOf<Signal extends EvaluatedSignal>(condition: WaitCondition): Part<
     case 'approval': {
       const { n, name } = condition;
       const decided = (approved: boolean) => (signal: Signal) => signal.name === name && signal.approved === approved;
-      const approvals = counted<Signal>(n, decided(true), ({ source }) => source);
-      const rejection = counted<Signal>(1, decided(false), ({ id }) => id);
+      const approvals = counted<Signal>({ n, names: [name] }, decided(true), ({ source }) => source);
+      const rejection = counted<Signal>({ n: 1, names: [name] }, decided(false), ({ id }) => id);
       const taken = (): readonly Signal[] => [...approvals.taken(), ...rejection.taken()];
       return {
         take: (signal) => {
           approvals.take(signal);
           rejection.take(signal);
         },
+        awaited: approvals.awaited,
         isSatisfied: () => approvals.isSatisfied() || rejection.isSatisfied(),
         taken,
         given: () => newestOfEach(taken(), ({ source }) => source),
@@ -135,4 +146,11 @@ export function satisfiedBy<Signal extends EvaluatedSignal>(
     return { taken: signals.filter((each) => taken.has(each)), given: signals.filter((each) => given.has(each)) };
   }
   return undefined;
+}
+
+/** How many signals a condition that is not satisfied has received, by part. */
+export function awaitedOf(condition: WaitCondition, signals: readonly EvaluatedSignal[]): readonly AwaitedSignals[] {
+  const whole = partOf(condition);
+  for (const signal of signals) whole.take(signal);
+  return whole.awaited();
 }

@@ -1,9 +1,12 @@
 /** The suspension that ends the run of a waiting handler. */
 import type { ArgsOf } from '../../../model/machine.js';
 import type { ResumeCondition } from '../../../model/suspension/condition.js';
+import { labelOf } from '../../shared/awaited-signals.js';
 import type { WaitCondition } from './conditions.js';
 import { LIMITS } from '../../../model/limits.js';
+import { awaitedOf } from './evaluate.js';
 import { keyText, type WaitKey } from './keys.js';
+import type { KnownWaits } from './known.js';
 
 type Asked = ArgsOf<'suspendExecution'>;
 
@@ -18,6 +21,7 @@ export type SuspensionRequest = Pick<
   | 'reasonCode'
   | 'seenChildren'
   | 'awaitedChildren'
+  | 'continuationMetadataPointer'
 >;
 
 /** The end of a run whose handler waits for signals, time or children, in place of the handler's value. */
@@ -44,13 +48,13 @@ const FOR_CHILDREN: WaitKey = { channel: '', name: '__children', use: 0, until: 
 
 /**
  * The suspension for several waits: the execution resumes as soon as one of them may be over. `called` are ends of other
- * waits, stored as far as there is room: a waitpoint that was created before has no room for others. `seenSignals` is
- * the number of kept signals that the waits have read.
+ * waits, stored as far as there is room: a waitpoint that was created before has no room for others. `known` has
+ * the signals that the waits have read.
  */
 export function requestFor(
   waits: readonly Waiting[],
   called: readonly WaitKey[],
-  seenSignals: number,
+  known: KnownWaits | undefined,
   ids: () => string,
 ): SuspensionRequest {
   const own = waits.flatMap((wait) => wait.keys);
@@ -70,11 +74,21 @@ export function requestFor(
     ),
     resumeCondition: wakeOn(all),
     timeoutAt: ends.length === 0 ? undefined : Math.min(...ends),
-    ...(isListening && { seenSignals }),
+    ...(isListening && { seenSignals: known?.keptSignals ?? 0 }),
     ...(children.length > 0 && awaiting(children)),
+    ...(waits.some(countsSignals) && { continuationMetadataPointer: labelOf(waits.flatMap(awaitedBy(known))) }),
     ...(isApproval && { reasonCode: 'waiting_for_approval' }),
   };
 }
+
+/** Whether the number of signals that have come says more than that the wait is not over. */
+const countsSignals = ({ condition }: Waiting): boolean =>
+  condition !== undefined && condition.type !== 'name' && condition.type !== 'any';
+
+const awaitedBy =
+  (known: KnownWaits | undefined) =>
+  ({ condition, keys: [key] }: Waiting) =>
+    condition === undefined || key === undefined ? [] : awaitedOf(condition, known?.open(key, key.until) ?? []);
 
 /**
  * Resumes when any of the uses may be decided: as many more children have ended as one of them needs, or one did not

@@ -366,7 +366,7 @@ export class Waits {
     const [only] = waits;
     const ends = called.map(({ wait, asked }) => ({ channel: CALLED, ...wait, until: asked }));
     if (waits.length === 1 && only?.children?.isGroup() && ends.length === 0) this.attempt.suspend('children');
-    else this.attempt.suspend(requestFor(waits, ends, known?.keptSignals ?? 0, this.deps.ids));
+    else this.attempt.suspend(requestFor(waits, ends, known, this.deps.ids));
   }
 
   /** Reads which ends of waits that do not block the handler earlier runs have stored. */
