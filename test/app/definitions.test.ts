@@ -1,8 +1,8 @@
 /** Tasks that are defined in one place, run from a web process, and handled in another. */
 import { afterEach, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { app, memory, type App, type Backend, type Task } from '../../src/index.js';
-import { memoryApp, rejectionOf } from './support.js';
+import { app, memory, type App, type Backend, type Task, type TaskContext } from '../../src/index.js';
+import { collectingLog, memoryApp, rejectionOf } from './support.js';
 
 const apps: App[] = [];
 afterEach(async () => {
@@ -58,6 +58,17 @@ it('a handler is given once', () => {
   charge.handle(() => ({ receipt: '' }));
   expect(() => charge.handle(() => ({ receipt: '' }))).toThrow('Task "charge" has a handler already');
   expect(() => a.task('x').handle(5 as never)).toThrow('Task "x": its handler must be a function');
+});
+
+it('tasks with one handler keep their own schemas, also in an app with a log', async () => {
+  const a = memoryApp({ log: collectingLog().log });
+  apps.push(a);
+  const same = ({ input }: TaskContext<string>): string => input;
+  const upper = a.task('upper', { output: z.string().transform((text) => text.toUpperCase()) }, same);
+  const counted = a.task('counted', { output: z.string().transform((text) => text.length) }, same);
+  await a.worker({ slots: 2 });
+  expect(await upper.run('abc').result()).toBe('ABC');
+  expect(await counted.run('abc').result()).toBe(3);
 });
 
 it('a running worker serves a task from the moment it has its handler', async () => {

@@ -162,14 +162,15 @@ export class Workers {
     place: Place,
   ): (kind: string) => TaskHandler | undefined {
     const { tasks, stuck, log } = this.options;
-    const watched = new WeakMap<TaskHandler['handler'], TaskHandler>();
+    // By task: several can have the same function.
+    const watched = new WeakMap<TaskDefinition, TaskHandler>();
     return (kind) => {
       const task = tasks.find(kind);
       if (task?.handler === undefined || (chosen !== undefined && !chosen.includes(task))) return undefined;
       if (log === silentLogger) return task as TaskHandler;
-      let handler = watched.get(task.handler);
+      let handler = watched.get(task);
       if (handler === undefined)
-        watched.set(task.handler, (handler = stuck.watched(task as TaskDefinition & TaskHandler, place)));
+        watched.set(task, (handler = stuck.watched(task as TaskDefinition & TaskHandler, place)));
       return handler;
     };
   }
