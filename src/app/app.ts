@@ -5,6 +5,7 @@ import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';
 import type { DeadWorkerReport } from '../engine/workers.js';
 import { shown } from '../shared/checks.js';
+import { callSiteOf } from '../util/call-site.js';
 import { printed } from '../util/printed.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
@@ -104,7 +105,8 @@ class FriendlyApp implements App {
       );
     if (rest.length > 1 && handler === undefined)
       throw new InvalidDefinitionError(`Task "${name}" has no handler: leave the argument out, or pass a function`);
-    return this.taskOf(this.tasks.define(name, options === undefined ? {} : options, handler)) as never;
+    const definedAt = callSiteOf(FriendlyApp.prototype.task);
+    return this.taskOf(this.tasks.define(name, options === undefined ? {} : options, handler, definedAt)) as never;
   }
 
   flow<Input, Declared>(name: string, declare: FlowDeclaration<Input, Declared>): Flow<Input, FlowOutput<Declared>> {
@@ -135,7 +137,7 @@ class FriendlyApp implements App {
           ? new StartedRun(() => this.used.byOwnId(task, run.id), this.waiting(`The run with id ${shown(run.id)}`))
           : new StartedRun(() => this.used.known(run, task), this.waiting(run)),
       handle: (handler) => {
-        this.tasks.handle(task, handler);
+        this.tasks.handle(task, handler, callSiteOf(made.handle));
         return made;
       },
     };

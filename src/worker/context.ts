@@ -24,6 +24,7 @@ export interface ContextDependencies {
   readonly ids: () => string;
   readonly childRow?: ChildRowOf | undefined;
   readonly signalsOf?: WaitingDependencies['signalsOf'];
+  readonly definedAt?: WaitingDependencies['definedAt'];
 }
 
 /** The arguments of a progress call of this attempt. */

@@ -96,6 +96,8 @@ export interface TaskHandler {
   /** Schemas of the declared signals, by name. */
   readonly signals?: SignalSchemas | undefined;
   readonly handler: Handler<unknown, unknown>;
+  /** The place in the user's code that gave the handler, like `orders.ts:12`; undefined if it is not known. */
+  readonly definedAt?: (() => string | undefined) | undefined;
 }
 
 /** How an attempt ends. */

@@ -103,7 +103,8 @@ export class TaskWorker implements Worker {
     this.workerInstanceId = ids();
     this.announcer = new Announcer(log, clock);
     const signalsOf = (kind: string) => taskNamed(kind)?.signals;
-    this.contextDependencies = { backend, clock, ids, childRow, signalsOf, log: this.announcer.log };
+    const definedAt = (kind: string) => taskNamed(kind)?.definedAt?.();
+    this.contextDependencies = { backend, clock, ids, childRow, signalsOf, definedAt, log: this.announcer.log };
     const onError = (error: unknown): void => this.announcer.failedCall(error);
     this.hooks = this.attemptHooks();
     this.blockers = new Blockers(clock);

@@ -3,10 +3,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { LIMITS } from '../../model/limits.js';
 import {
+  app,
   backoff,
   delay,
   EngineError,
   InvalidDefinitionError,
+  memory,
   NonRetryableError,
   RetryableError,
   StepError,
@@ -15,7 +17,7 @@ import {
   type TaskContext,
 } from '../../src/index.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
-import { rejectionOf } from '../app/support.js';
+import { collectingLog, rejectionOf } from '../app/support.js';
 import { harness, type Harness } from '../worker/harness.js';
 
 /** A value that a claim does not bring: it is read. */
@@ -654,10 +656,35 @@ describe('a step that cannot be meant', () => {
       code: 'step_changed',
       detail: { stepName: 'approval', stepIndex: '0', recorded: 'wait', asked: 'step' },
       message: expect.stringMatching(
-        /^step_changed: step "approval" \(use 1 of the name\) is stored as a wait of an earlier run .* asks for a step now\.$/,
+        /^step_changed: step "approval" \(use 1 of the name\) is stored as a wait of an earlier run .* asks for a step now\. The handler is defined at step\.test\.ts:\d+\.$/,
       ),
       hint: expect.stringContaining('give the new step another name'),
     });
+  });
+
+  it('is refused with the line that gave the handler: to task, to handle, to an app with a log, to an app under test', async () => {
+    const lineHere = (): string => /step\.test\.ts:\d+/.exec(new Error('here').stack?.split('\n')[2] ?? '')?.[0] ?? '';
+    let isNew = false;
+    const handler = async ({ step, sleep }: TaskContext<null>): Promise<void> => {
+      if (!isNew) await step('x', () => 1);
+      await sleep('1s', isNew ? { name: 'x' } : {});
+    };
+    const own = app({ backend: memory() });
+    const later = own.task<null, void>('later');
+    const [first, firstLine] = [own.task('first', handler), lineHere()];
+    const [second, secondLine] = [later.handle(handler), lineHere()];
+    for (const log of [undefined, collectingLog().log]) {
+      await using tested = testApp(own, { log });
+      isNew = false;
+      await own.worker();
+      const runs = [await first.run(null), await second.run(null)];
+      await tested.advance(50);
+      isNew = true;
+      await tested.advance('2s');
+      const messages = await Promise.all(runs.map(async (run) => String(await rejectionOf(run.result()))));
+      expect(messages[0]).toContain(`The handler is defined at ${firstLine}.`);
+      expect(messages[1]).toContain(`The handler is defined at ${secondLine}.`);
+    }
   });
 
   it('is refused once the handler has ended', async () => {

@@ -21,7 +21,12 @@ export class TaskRegistry {
   constructor(private readonly onHandled: (task: TaskDefinition) => void) {}
 
   /** @throws InvalidDefinitionError for a name that is taken, or an invalid option */
-  define(name: unknown, options: TaskOptions<AnySchema, AnySchema>, handler: unknown): TaskDefinition {
+  define(
+    name: unknown,
+    options: TaskOptions<AnySchema, AnySchema>,
+    handler: unknown,
+    definedAt: TaskDefinition['definedAt'],
+  ): TaskDefinition {
     checkTaskName(name);
     if (this.tasks.has(name)) throw new InvalidDefinitionError(`${taskNamed(name)} is defined twice`);
     checkTaskOptions(name, options);
@@ -38,18 +43,20 @@ export class TaskRegistry {
       quotas: quotasOf(taskNamed(name), name, options.quota),
       budget: taskBudgetOf(taskNamed(name), options.budget),
       handler: undefined,
+      definedAt: undefined,
     };
     if (handler !== undefined) checkHandler(name, handler);
     this.tasks.set(name, task);
-    if (handler !== undefined) this.handle(task, handler);
+    if (handler !== undefined) this.handle(task, handler, definedAt);
     return task;
   }
 
   /** Gives a task its handler. @throws InvalidDefinitionError when it has one */
-  handle(task: TaskDefinition, handler: unknown): void {
+  handle(task: TaskDefinition, handler: unknown, definedAt: TaskDefinition['definedAt']): void {
     checkHandler(task.name, handler);
     if (task.handler !== undefined) throw new InvalidDefinitionError(`${taskNamed(task.name)} has a handler already`);
     task.handler = handler;
+    task.definedAt = definedAt;
     this.onHandled(task);
   }
 
@@ -81,12 +88,12 @@ export class TaskRegistry {
 
   /** @returns a function that restores the definitions and handlers of this moment; for tests that share an app */
   keep(): () => void {
-    const saved = [...this.tasks.values()].map((task) => [task, task.handler] as const);
+    const saved = [...this.tasks.values()].map((task) => [task, { ...task }] as const);
     const flows = new Map(this.flows);
     return () => {
       this.flows = new Map(flows);
       this.tasks = new Map(saved.map(([task]) => [task.name, task]));
-      for (const [task, handler] of saved) task.handler = handler;
+      for (const [task, { handler, definedAt }] of saved) Object.assign(task, { handler, definedAt });
     };
   }
 }

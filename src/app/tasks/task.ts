@@ -176,6 +176,8 @@ export interface TaskDefinition {
   readonly signals: SignalSchemas | undefined;
   /** Absent in processes that only create runs. */
   handler: Handler<unknown, unknown> | undefined;
+  /** The place in the user's code that gave the handler. */
+  definedAt: (() => string | undefined) | undefined;
   readonly priority: number | undefined;
   readonly policy: PolicyInput | undefined;
   readonly quotas: readonly QuotaDefinition[];

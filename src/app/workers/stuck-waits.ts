@@ -58,6 +58,7 @@ export class StuckWaits {
       input: task.input,
       output: task.output,
       signals: task.signals,
+      definedAt: task.definedAt,
       handler: async (context) => {
         const running = { taskName: task.name, place, since: this.clock.now() };
         this.running.add(running);

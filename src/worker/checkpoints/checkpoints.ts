@@ -21,6 +21,8 @@ import { StoredSteps, type Stored as Recorded } from './stored.js';
 export interface CheckpointsDependencies {
   readonly backend: Pick<Backend, 'recordStep' | 'readSteps'>;
   readonly clock: Clock;
+  /** The place in the user's code that gave the handler of this kind; undefined if it is not known. */
+  readonly definedAt?: ((kind: string) => string | undefined) | undefined;
 }
 
 /** The outcome of a checkpoint: a value, or an error as data. */
@@ -131,7 +133,7 @@ export class Checkpoints {
     await this.storeFailures();
     const { kind, name, index } = use;
     const record = await this.stored.take(stepKeyOf({ stepName: name, stepIndex: index }));
-    if (record !== undefined && record.stepKind !== kind) throw changed(use, what, record.stepKind);
+    if (record !== undefined && record.stepKind !== kind) throw this.otherKind(use, record.stepKind);
     if (record === undefined && index >= LIMITS.maxSteps)
       throw new EngineError('step_limit_exceeded', `${what} is used more than ${LIMITS.maxSteps} times.`);
     const idempotencyKey = `${attempt.executionId}/${encodeURIComponent(name)}/${index}`;
@@ -243,8 +245,7 @@ export class Checkpoints {
    */
   async passed(kind: StepKind, name: string, index: number): Promise<Passed | undefined> {
     const record = await this.stored.find(stepKeyOf({ stepName: name, stepIndex: index }));
-    if (record !== undefined && record.stepKind !== kind)
-      throw changed({ kind, name, index }, `${kind} ${JSON.stringify(name)}`, record.stepKind);
+    if (record !== undefined && record.stepKind !== kind) throw this.otherKind({ kind, name, index }, record.stepKind);
     return record && passedOf(record);
   }
 
@@ -288,6 +289,24 @@ export class Checkpoints {
     );
   }
 
+  /** The refusal of a use that is not what an earlier run made of it: EngineError `step_changed`. */
+  changed({ kind, name, index }: Use, difference: string, detail: Readonly<Record<string, string>> = {}): EngineError {
+    const { attempt, deps } = this;
+    const place = deps.definedAt?.(attempt.claimed.executionKind);
+    const use = `${kind} ${JSON.stringify(name)} (use ${index + 1} of the name)`;
+    return new EngineError(
+      'step_changed',
+      `${use} ${difference}.${place === undefined ? '' : ` The handler is defined at ${place}.`}`,
+      { detail: { stepName: name, stepIndex: String(index), ...detail } },
+    );
+  }
+
+  private otherKind(use: Use, recorded: StepKind): EngineError {
+    const asked = use.kind;
+    const difference = `is stored as a ${recorded} of an earlier run of this execution, and the handler asks for a ${asked} now`;
+    return this.changed(use, difference, { recorded, asked });
+  }
+
   /** The outcome that is stored already, by a run that this one has not read. */
   private async readStored({ name, index }: Use): Promise<Passed> {
     const { attempt, deps } = this;
@@ -311,14 +330,6 @@ const passedOf = ({ stepFailed, value, valueEncoding }: StepRecord): Passed => (
   failed: stepFailed,
   value: decode({ bytes: value, encoding: valueEncoding }),
 });
-
-function changed({ kind, name, index }: Use, what: string, recorded: StepKind) {
-  return new EngineError(
-    'step_changed',
-    `${what} (use ${index + 1} of the name) is stored as a ${recorded} of an earlier run of this execution, and the handler asks for a ${kind} now.`,
-    { detail: { stepName: name, stepIndex: String(index), recorded, asked: kind } },
-  );
-}
 
 /** @throws InvalidDefinitionError for a value that is not JSON; EngineError `step_limit_exceeded` for one that is too large */
 const encodedOf = ({ kind, name }: Use, value: unknown): Encoded =>

@@ -4,7 +4,6 @@
  * and nothing is recorded when the children have ended.
  */
 import { present } from '../../../model/core/present.js';
-import { EngineError } from '../../../model/errors.js';
 import { NO_QUORUM, SIBLING_SATISFIED, WALKER } from '../../../model/flow/cascade.js';
 import { LIMITS } from '../../../model/limits.js';
 import { sleep } from '../../engine/clock.js';
@@ -13,7 +12,7 @@ import { asEngineError } from '../../util/engine-error.js';
 import { partsOfFailure } from '../../util/failure-text.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
-import { checkpointsOf, type Checkpoint } from '../checkpoints/checkpoints.js';
+import { checkpointsOf, type Checkpoint, type Checkpoints } from '../checkpoints/checkpoints.js';
 import { delayUntilOf } from '../outcome.js';
 import { resultOf } from '../results.js';
 import { whenAwaited } from '../waits/lazy-promise.js';
@@ -130,7 +129,7 @@ export class ChildrenOfRun {
         return { child, ...childIds(this.attempt.executionId, checkpoint, place) };
       });
       const plan = planOf(asked);
-      if (checkpoint.passed !== undefined) checkSame(checkpoint, checkpoint.passed.value, plan);
+      if (checkpoint.passed !== undefined) checkSame(checkpoints, checkpoint, checkpoint.passed.value, plan);
       // The first owner of an execution has no edges of earlier runs.
       if (this.attempt.claimed.leaseEpoch === 1) this.known ??= NOTHING_KNOWN;
       else if (this.known === undefined) await this.look();
@@ -138,8 +137,10 @@ export class ChildrenOfRun {
       const missing = own.filter(({ edgeId }) => this.known?.edges.has(edgeId) !== true);
       if (missing.length === 0) return begun;
       const rows = await this.rowsOf(missing);
-      if (checkpoint.passed === undefined)
-        checkSame(checkpoint, (await checkpoints.record(checkpoint, { failed: false, value: plan })).value, plan);
+      if (checkpoint.passed === undefined) {
+        const { value } = await checkpoints.record(checkpoint, { failed: false, value: plan });
+        checkSame(checkpoints, checkpoint, value, plan);
+      }
       await this.createAll(begun, rows);
       return begun;
     } finally {
@@ -334,12 +335,16 @@ function planOf({ children, needed }: Asked) {
 }
 
 /** @throws EngineError `step_changed` */
-function checkSame({ name, index }: Checkpoint, recorded: unknown, plan: ReturnType<typeof planOf>): void {
+function checkSame(
+  checkpoints: Checkpoints,
+  checkpoint: Checkpoint,
+  recorded: unknown,
+  plan: ReturnType<typeof planOf>,
+): void {
   if (JSON.stringify(recorded) === JSON.stringify(plan)) return;
-  throw new EngineError(
-    'step_changed',
-    `children ${JSON.stringify(name)} (use ${index + 1} of the name) asks for other tasks than an earlier run of this execution, or for more or fewer.`,
-    { detail: { stepName: name, stepIndex: String(index) } },
+  throw checkpoints.changed(
+    checkpoint,
+    'asks for other tasks than an earlier run of this execution, or for more or fewer',
   );
 }
 

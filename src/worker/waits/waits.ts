@@ -10,14 +10,14 @@
  * such work belongs in a step.
  */
 import type { Backend } from '../../backend/backend.js';
-import { afterIo, type Clock } from '../../engine/clock.js';
+import { afterIo } from '../../engine/clock.js';
 import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
-import { checkpointsOf } from '../checkpoints/checkpoints.js';
+import { checkpointsOf, type CheckpointsDependencies } from '../checkpoints/checkpoints.js';
 import { refuseInside } from '../checkpoints/inside.js';
 import { misuseOf, type Blocked, type ChildrenWait, type Earlier, type End, type Outcome } from './blocked.js';
 import { namesOf, type WaitCondition } from './conditions.js';
@@ -29,9 +29,8 @@ import { receivedOf } from './signals.js';
 import { requestFor } from './suspension.js';
 import { waitpointIdOf } from './waitpoint.js';
 
-export interface WaitsDependencies {
+export interface WaitsDependencies extends CheckpointsDependencies {
   readonly backend: Backend;
-  readonly clock: Clock;
   readonly ids: () => string;
 }
 

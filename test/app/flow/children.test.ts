@@ -431,7 +431,9 @@ describe('what cannot be meant', () => {
         [1, 2].map((n) => child(squares, n)),
         { name: 'x' },
       );
-    const changed = { message: expect.stringContaining('step_changed') };
+    const changed = {
+      message: expect.stringMatching(/step_changed: .* "x" .*\. The handler is defined at children\.test\.ts:\d+\./),
+    };
     expect(await told('more', one, two)).toMatchObject(changed);
     expect(await told('a step', one, ({ step }) => step('x', () => 1))).toMatchObject(changed);
     expect(
