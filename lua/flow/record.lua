@@ -154,12 +154,18 @@ function ff.live_members(call, flow_id)
 end
 
 -- Whether the counts of a flow tell that all its members have ended. Counts that are lost or too low tell nothing: a
--- member that they do not know can still run. A member that was dropped is neither counted nor in the index of members.
+-- member that they do not know can still run. A member that was dropped is neither counted nor in the index of members,
+-- and the index may have lost one that is counted as live.
 function ff.have_all_ended(call, flow)
   ff.settle_tallies(call)
   local counts, ended = command('HGETALL', call.base .. KEY.counts .. LIMIT.counted_flow .. flow.id), 0
   for i = 1, #counts, 2 do
-    if ff.is_terminal(counts[i]) then ended = ended + (tonumber(counts[i + 1]) or 0) end
+    local count = tonumber(counts[i + 1]) or 0
+    if ff.is_terminal(counts[i]) then
+      ended = ended + count
+    elseif count > 0 then
+      return false
+    end
   end
   return ended == flow.nodes or ended > 0 and ended == command('ZCARD', call.base .. KEY.members .. flow.id)
 end

@@ -1,8 +1,9 @@
 /** Budgets of tasks: runs wait or are refused while one is exhausted, what they used is known, and bills say it. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   app,
   BudgetExceededError,
+  EngineError,
   InvalidDefinitionError,
   InvalidInputError,
   memory,
@@ -269,4 +270,41 @@ test('what keeps a run from starting is called as it was defined, with its id', 
   const { sentence, meterId } = await second.explain();
   expect(sentence).toBe(`All 1 slots of quota "send" for "acme" (${meterId}) are held.`);
   letGo();
+});
+
+test('runs that are created at once, or within a second, share one read of their budget, which may fail once it is known', async () => {
+  await using t = await testApp();
+  const status = vi.spyOn(t.backend, 'getBudgetStatus');
+  const task = t.app.task('t', { budget: t.app.budget('tokens', { limits: LIMITS }) });
+  const away = new EngineError('transport_failed', 'The server is away.');
+  const later = () => t.advance(1_001);
+  const inputs = Array.from({ length: 1_000 }, (_, n) => n);
+  status.mockRejectedValueOnce(new EngineError('corruption', 'The budget is unreadable.'));
+  await expect(task.run(1)).rejects.toThrow('unreadable');
+  status.mockClear();
+  await task.runMany(inputs);
+  await task.run(1);
+  expect(status).toHaveBeenCalledTimes(1);
+  await later();
+  await task.runMany(inputs);
+  expect(status).toHaveBeenCalledTimes(2);
+  await later();
+  await Promise.all(inputs.slice(0, 100).map((input) => task.run(input)));
+  expect(status).toHaveBeenCalledTimes(3);
+  // A server that is away for the read alone fails no creation, and is not asked again within the second.
+  status.mockRejectedValue(away);
+  await later();
+  await Promise.all(inputs.slice(0, 100).map((input) => task.run(input)));
+  await task.run(1);
+  expect(status).toHaveBeenCalledTimes(4);
+  // A run is not created while its budget is missing and the server is away.
+  status.mockRejectedValueOnce(new EngineError('budget_not_found', 'It is gone.'));
+  const create = vi.spyOn(t.backend, 'createBudget').mockRejectedValue(away);
+  await later();
+  const refused = expect(task.run(1)).rejects.toThrow('away');
+  await t.advance('1m');
+  await refused;
+  create.mockRestore();
+  status.mockRestore();
+  await task.run(1);
 });

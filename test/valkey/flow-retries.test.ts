@@ -251,6 +251,15 @@ test('a flow that ended with a dropped member stays as it ended', async () => {
   expect(await flow.describe()).toMatchObject({ publicFlowState: 'completed', members: { completed: 1 } });
 });
 
+test('a flow is cancelled while a member waits that the index of its members has lost', async () => {
+  const { admin, engine } = world;
+  const flow = await flowOf('ab', { closed: true });
+  await complete('a');
+  await admin.zrem(keyOf(KEYS.members + memberOf(flow.flowId)), memberOf(flow.idOf('b')));
+  const header = await engine.backend.cancelFlowHeader({ flowId: flow.flowId, reason: 'r' });
+  expect(header).toMatchObject({ kind: 'cancelled' });
+});
+
 test('a member that could not be read while its partition was verified is counted when it can be read again', async () => {
   const { backend, now } = world.engine;
   const flow = await flowOf('ab', { more: { b: { delayUntil: now() + 1_000 } } });

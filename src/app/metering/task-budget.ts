@@ -4,7 +4,8 @@ import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
-import { withRetries } from '../../engine/retry.js';
+import { perBackend } from '../../engine/per-backend.js';
+import { isRetryable, withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -38,6 +39,9 @@ export interface TaskBudgetDefinition {
 
 /** How long the budget of a task counts as existing after it was read, ms. */
 const KNOWN_FOR_MS = 1_000;
+
+/** Reads of budgets that are under way, by id. */
+const looksUnderWay = perBackend(() => new Map<string, Promise<void>>());
 
 const TASK_BUDGET = { of: true, whenExhausted: true } as const;
 
@@ -101,22 +105,49 @@ export async function budgetsReady(
   await Promise.all(
     budgets.map(async (budget) => {
       await budget.ready();
-      if (!isRefusing && (knownBudgets(backend).get(budget.id) ?? 0) > clock.now()) return;
+      if (!isRefusing) return exists(backend, clock, budget);
       const exhausted = await exhaustedIn(backend, clock, budget);
-      if (isRefusing && exhausted !== undefined) throw exhausted;
+      if (exhausted !== undefined) throw exhausted;
     }),
   );
+}
+
+/** Ensures that a budget exists. Runs that are created at once, or within a second, share one read of it. */
+async function exists(backend: Backend, clock: Clock, budget: AppBudget): Promise<void> {
+  const { id } = budget;
+  if ((knownBudgets(backend).get(id) ?? 0) > clock.now()) return;
+  const looks = looksUnderWay(backend);
+  let look = looks.get(id);
+  if (look === undefined) {
+    look = lookAt(backend, clock, budget).finally(() => looks.delete(id));
+    looks.set(id, look);
+  }
+  await look;
+}
+
+async function lookAt(backend: Backend, clock: Clock, budget: AppBudget): Promise<void> {
+  const known = knownBudgets(backend);
+  // The patience of a creation begins when the budget is known: a further look must not lengthen it.
+  const patienceMs = known.has(budget.id) ? 0 : CALL_PATIENCE_MS;
+  try {
+    await exhaustedIn(backend, clock, budget, patienceMs);
+  } catch (error) {
+    // A budget that was there is looked at again later. One that was found missing is known no longer.
+    if (!isRetryable(error) || !known.has(budget.id)) throw error;
+    known.set(budget.id, clock.now() + KNOWN_FOR_MS);
+  }
 }
 
 async function exhaustedIn(
   backend: Backend,
   clock: Clock,
   budget: AppBudget,
+  patienceMs = CALL_PATIENCE_MS,
 ): Promise<BudgetExceededError | undefined> {
   const { id, name } = budget;
   try {
     const { exhausted, usage, reserved, hardLimits } = await budget.ensured(() =>
-      withRetries(clock, CALL_PATIENCE_MS, () => backend.getBudgetStatus({ budgetId: id })),
+      withRetries(clock, patienceMs, () => backend.getBudgetStatus({ budgetId: id })),
     );
     knownBudgets(backend).set(id, clock.now() + KNOWN_FOR_MS);
     const [dimension] = exhausted;
