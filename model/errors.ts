@@ -153,7 +153,7 @@ export const REJECTIONS = {
   lane_draining: entry(
     'state',
     true,
-    'The lane is being drained and takes no new executions; create it on another lane, or resume the lane.',
+    'The lane is being drained and takes no new executions; create it on another lane, or resume the lane (`app.lane(name).resume()`).',
   ),
   flow_not_found: entry('not_found', false, 'Check the flow id; a flow is forgotten after all its members have ended.'),
   flow_already_terminal: entry(

@@ -187,7 +187,7 @@ export class AppRuntime {
 
   /** A run by its execution id. @param task the task that it must belong to, if any */
   async known(executionId: string, task?: TaskDefinition): Promise<KnownRun<unknown>> {
-    checkExecutionId(task === undefined ? 'app.get' : 'task.get', 'task.get', executionId);
+    checkExecutionId(task === undefined ? 'app.get' : `Run of task "${task.name}"`, 'task.get', executionId);
     const { surroundings } = this.equipped(await this.connection.ready());
     const run = new KnownRun<unknown>(surroundings, executionId, true, task);
     if (task === undefined) return run;
@@ -211,7 +211,7 @@ export class AppRuntime {
   async knownFlow(flow: FlowDefinition, run: string | OwnId): Promise<KnownFlowRun<unknown>> {
     const { surroundings, flows } = this.equipped(await this.connection.ready());
     if (typeof run === 'object' && run !== null) checkOwnId(`Run of flow "${flow.name}"`, run.id);
-    else checkExecutionId('flow.get', 'flow.get', run);
+    else checkExecutionId(`Run of flow "${flow.name}"`, 'flow.get', run, 'the id of a flow');
     const known = new KnownFlowRun(
       surroundings,
       typeof run === 'string' ? run : flows.ownIdOf(flow.name, run.id),

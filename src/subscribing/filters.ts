@@ -1,4 +1,6 @@
 /** Filters of subscribers (ruling 45), checked before anything is read: unknown members are refused. */
+import { readerId } from '../../model/core/fields.js';
+import { LIMITS } from '../../model/limits.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, isOfExecution, type ReadEvent } from '../../model/events.js';
 import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
@@ -64,6 +66,13 @@ export function checkWorkFilter(filter: WorkFilter, indexedTags: readonly string
     if (!indexedTags.includes(key))
       refuse('tag', `"${key}" is not among the indexedTags of the deployment; configureDeployment adds it.`);
   }
+}
+
+/** @throws EngineError `invalid_input` for a group that no reader can have */
+export function checkGroup(group: unknown): void {
+  if (readerId.safeParse(group).success) return;
+  const form = `1 to ${LIMITS.maxReaderIdBytes} printable ASCII characters without braces, colons and commas`;
+  refuse('group', `the name must be ${form}, not ${shown(group)}.`);
 }
 
 export function checkNames(filter: Omit<WorkFilter, 'tag'>): void {

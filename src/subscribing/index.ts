@@ -10,6 +10,7 @@ import type { Backend } from '../backend/backend.js';
 import { systemClock, type Clock } from '../engine/clock.js';
 import {
   checkEventFilter,
+  checkGroup,
   checkMembers,
   checkNames,
   checkWorkFilter,
@@ -143,11 +144,13 @@ export class Subscriptions {
    */
   async snapshot(options: { readonly group?: string | undefined } = {}): Promise<Snapshot> {
     checkMembers(options, ['group']);
+    if (options.group !== undefined) checkGroup(options.group);
     return beginSnapshot(this.backend, this.count, options.group);
   }
 
   /** Removes a durable group, so that it no longer holds back the logs. @throws what the backend throws */
   async forget(group: string): Promise<void> {
+    checkGroup(group);
     const { backend, count } = this;
     const partitions = Array.from({ length: count }, (_, i) => partitionKeyOf(i));
     await Promise.all(partitions.map((partition) => backend.forgetReader({ partition, readerId: group })));
@@ -165,6 +168,7 @@ export class Subscriptions {
     partition: string | undefined,
     reading: Reading<Item>,
   ): Promise<Subscription<Item>> {
+    if (name !== undefined) checkGroup(name);
     const [firstPartition, count] = partition === undefined ? [0, this.count] : [this.numberOf(partition), 1];
     if (from instanceof Snapshot) checkWhole(from);
     else if (typeof from !== 'string') decodePositions('', 0, 0);

@@ -65,7 +65,15 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('lanes in %s',
     const mail = jobs.task('send', { input: z.number() }, async ({ input }) => input + 1);
     const run = await mail.run(1);
     await jobs.lane('send').drain({ reason: 'moving' });
-    await expect(mail.run(2)).rejects.toMatchObject({ code: 'lane_draining' });
+    const refusal = {
+      code: 'lane_draining',
+      message: 'lane_draining: Task "send": the lane "send" is being drained and takes no new runs.',
+      hint: expect.stringContaining('app.lane(name).resume()'),
+    };
+    await expect(mail.run(2)).rejects.toMatchObject(refusal);
+    await expect(mail.runMany([2, 3])).rejects.toMatchObject(refusal);
+    const both = jobs.flow('both', (f) => f.run(mail, 2));
+    await expect(both.run()).rejects.toMatchObject({ message: refusal.message.replace('Task "send"', 'Flow "both"') });
     await jobs.worker();
     expect(await run.result()).toBe(2);
   });

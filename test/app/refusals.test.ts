@@ -238,6 +238,15 @@ describe('a run', () => {
       ],
       [() => a.get('my-id').state(), 'app.get: the id must be an execution id, like "{fp:0}:<uuid>", not "my-id"'],
       [() => a.get({ id: 'my-id' } as never).state(), 'app.get: the id must be an execution id'],
+      [() => task.get('my-id').state(), 'Run of task "t": the id must be an execution id, like "{fp:0}:<uuid>"'],
+      [
+        () =>
+          a
+            .flow('f', (f) => f.run(task, undefined as never))
+            .get('x')
+            .state(),
+        'Run of flow "f": the id must be the id of a flow, like "{fp:0}:<uuid>", not "x"',
+      ],
       [() => run.setPriority(-1), 'setPriority: the priority must be a whole number from 0 to 9000, not -1'],
       [() => run.setTags(undefined as never), 'setTags: tags must be an object of texts'],
       [() => run.replay({ steps: 'all' as never }), 'replay: steps must be "keep" or "discard"'],

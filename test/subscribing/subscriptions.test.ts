@@ -452,6 +452,9 @@ describe('what is asked for', () => {
     ['executionId', { executionId: 'x' }],
     ['executionId', { executionId: '{fp:9}:00000000-0000-4000-8000-000000000001' }],
     ['lane', { lane: 'a' }],
+    ['group', { group: 'a:b' }],
+    ['group', { group: '' }],
+    ['group', { group: 7 }],
     ['from', { from: 'yesterday' }],
     ['from', { from: 'AQAC' }],
     ['from', { from: 7 }],
@@ -463,6 +466,16 @@ describe('what is asked for', () => {
       code: 'invalid_input',
       detail: { field },
     });
+  });
+
+  it('refuses a group that no reader can have, wherever it is named', async () => {
+    const { feeds } = await feedsOn('memory');
+    const refusal = {
+      code: 'invalid_input',
+      message: expect.stringMatching(/^invalid_input: group: the name must be .*, not "a:b"\.$/),
+    };
+    await expect(feeds.snapshot({ group: 'a:b' })).rejects.toMatchObject(refusal);
+    await expect(feeds.forget('a:b')).rejects.toMatchObject(refusal);
   });
 
   it('takes at most 4 KiB to say where 256 partitions were read to, however long their logs are', () => {

@@ -9,6 +9,7 @@ import { ServerClock } from '../../engine/server-clock.js';
 import { RunIdConflictError } from '../../shared/errors.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../runs/run.js';
+import { namingLane } from '../drained-lane.js';
 import { budgetsReady } from '../metering/task-budget.js';
 import { KnownFlowRun } from './flow-run.js';
 import { FlowIds, ownFlowUuid } from './ids.js';
@@ -58,11 +59,13 @@ export class FlowCreator {
   }
 
   /** Creates the remaining parts of a flow that needs several calls. No member runs before the flow is complete. */
-  private async build(flowId: string, { ownId }: RequestedFlow, parts: readonly Part[]): Promise<void> {
+  private async build(flowId: string, { flow, ownId }: RequestedFlow, parts: readonly Part[]): Promise<void> {
     const { creatorIdentity } = this.options;
     try {
       for (const graph of parts.slice(1))
-        await this.call(() => this.backend.growFlow({ flowId, creatorIdentity, graph }));
+        await namingLane(`Flow "${flow}"`, () =>
+          this.call(() => this.backend.growFlow({ flowId, creatorIdentity, graph })),
+        );
       await this.call(() => this.backend.sealFlow({ flowId }));
       await this.call(() => this.backend.closeFlow({ flowId }));
     } catch (error) {
@@ -86,18 +89,11 @@ export class FlowCreator {
   private async begin(flowId: string, requested: RequestedFlow, parts: readonly Part[]): Promise<boolean> {
     const { namespace, creatorIdentity } = this.options;
     const { flow, tags, ownId } = requested;
-    const outcome = await this.call(() =>
-      this.backend.createFlow({
-        flowId,
-        flowKind: flow,
-        namespace,
-        creatorIdentity,
-        building: parts.length > 1,
-        closed: parts.length === 1,
-        tags: { ...tags },
-        graph: parts[0],
-      }),
-    );
+    const args = {
+      ...{ flowId, flowKind: flow, namespace, creatorIdentity, tags: { ...tags }, graph: parts[0] },
+      ...{ building: parts.length > 1, closed: parts.length === 1 },
+    };
+    const outcome = await namingLane(`Flow "${flow}"`, () => this.call(() => this.backend.createFlow(args)));
     return outcome.kind === 'created' || ownId === undefined;
   }
 

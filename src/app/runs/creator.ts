@@ -12,6 +12,7 @@ import { durationMs } from '../../shared/duration.js';
 import { checkSameInput } from './own-ids.js';
 import { RunDroppedError } from './dropped.js';
 import { OWN_ID_TAG } from './tags.js';
+import { namingLane } from '../drained-lane.js';
 import { meteredPolicy } from '../metering/meters.js';
 import { policyIdOf, roomOf, strictQuotaOf, type RunQuota } from '../metering/quota.js';
 import { policyOfRun, timeOf } from '../tasks/policy.js';
@@ -60,7 +61,9 @@ export class Creator {
   async create(requested: RequestedRun): Promise<Run<unknown>> {
     const creation = await this.creationOf(requested);
     // A repeated call is safe: an execution with the same id is a duplicate of itself.
-    const outcome = await withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args));
+    const outcome = await namingLane(`Task "${requested.task.name}"`, () =>
+      withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args)),
+    );
     if (outcome.kind === 'dropped') throw new RunDroppedError(requested.task.name, [undefined]);
     return this.runOf(creation, outcome);
   }
@@ -72,7 +75,8 @@ export class Creator {
     const runs = new Map<Creation, Run<unknown>>();
     await Promise.all(
       [...groupByPartition(all).values()].map(async (group) => {
-        for (const chunk of chunksOf(group)) await this.createChunk(chunk, runs);
+        for (const chunk of chunksOf(group))
+          await namingLane(`Task "${present(requested[0]).task.name}"`, () => this.createChunk(chunk, runs));
       }),
     );
     const created = all.map((creation) => runs.get(creation));

@@ -145,12 +145,13 @@ export function checkOwnId(where: string, id: unknown): asserts id is string {
 
 /**
  * @param byOwnId the call that takes own ids
+ * @param what the kind of id, in the words of the message
  * @throws InvalidDefinitionError for what is no execution id; most often an id that its caller gave the run
  */
-export function checkExecutionId(where: string, byOwnId: string, id: unknown): void {
+export function checkExecutionId(where: string, byOwnId: string, id: unknown, what = 'an execution id'): void {
   if (typeof id === 'string' && isExecutionIdForm(id)) return;
   throw new InvalidDefinitionError(
-    `${where}: the id must be an execution id, like "{fp:0}:<uuid>", not ${shown(id)}`,
+    `${where}: the id must be ${what}, like "{fp:0}:<uuid>", not ${shown(id)}`,
     `Pass \`run.id\`; for your own id: \`${byOwnId}({ id: ${typeof id === 'string' ? shown(id) : "'my-id'"} })\`.`,
   );
 }
