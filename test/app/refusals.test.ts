@@ -226,6 +226,7 @@ describe('a run', () => {
     const task = a.task('t', () => 1);
     const run = await task.run();
     const worker = await a.worker();
+    const nightly = a.flow('nightly', (f) => f.run(task, undefined as never));
     const calls: [() => PromiseLike<unknown>, string][] = [
       [() => run.result({ signal: '' as never }), 'result: signal must be the signal of an AbortController, not ""'],
       [() => task.run().result({ signal: {} as never }), 'result: signal must be the signal of an AbortController'],
@@ -240,12 +241,8 @@ describe('a run', () => {
       [() => a.get({ id: 'my-id' } as never).state(), 'app.get: the id must be an execution id'],
       [() => task.get('my-id').state(), 'Run of task "t": the id must be an execution id, like "{fp:0}:<uuid>"'],
       [
-        () =>
-          a
-            .flow('f', (f) => f.run(task, undefined as never))
-            .get('x')
-            .state(),
-        'Run of flow "f": the id must be the id of a flow, like "{fp:0}:<uuid>", not "x"',
+        () => nightly.get('x').state(),
+        'Run of flow "nightly": the id must be the id of a flow, like "{fp:0}:<uuid>", not "x"',
       ],
       [() => run.setPriority(-1), 'setPriority: the priority must be a whole number from 0 to 9000, not -1'],
       [() => run.setTags(undefined as never), 'setTags: tags must be an object of texts'],
