@@ -4,7 +4,6 @@
  */
 import { present } from '../../model/core/present.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
-import { createHash } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { executionIdOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
@@ -13,6 +12,7 @@ import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend/backend.js';
 import { checkOptionNames } from '../backend/settings.js';
 import { abandon } from '../embedded/backend.js';
+import { seededUuids } from './seeded-ids.js';
 import { memory } from '../memory/backend.js';
 import { encodeCursor } from '../../model/partition/cursor.js';
 import { memoryPartitions, memoryStore } from '../memory/machine.js';
@@ -87,15 +87,6 @@ const DEFAULT_START = 1_700_000_000_000;
 const READER_TIMEOUT_MS = 5_000;
 /** Rounds of due work at one instant before the engine counts as never coming to rest. */
 const MAX_ROUNDS = 10_000;
-
-/** UUIDs generated from a seed. */
-export function seededUuids(seed: string): () => string {
-  let count = 0;
-  return () => {
-    const hex = createHash('sha1').update(`${seed}:${count++}`).digest('hex');
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
-  };
-}
 
 export async function testEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
   checkOptionNames('testEngine()', options, TEST_ENGINE_OPTIONS);

@@ -9,7 +9,7 @@ import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
-import { seededUuids } from './engine.js';
+import { seededAscendingUuids } from './seeded-ids.js';
 import { refuseFakeTimers } from './real-timers.js';
 import { Standstill } from './standstill.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -87,7 +87,7 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
   const tested = given ?? insideOf(app({ backend }));
   if (tested === undefined || tested.isUsed)
     throw new InvalidDefinitionError(
-      'testApp(app): the app was used before, so it has its own backend already',
+      'testApp(app): the app is in use: it has connected to its backend, or an earlier testApp(app) is still open',
       'Call testApp(app) before anything else is done with the app in this test, and close it at the end.',
     );
   const restore = tested.tasks.keep();
@@ -96,7 +96,7 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
     source: backend,
     closesBackend: true,
     clock,
-    ids: seededUuids(String(seed)),
+    ids: seededAscendingUuids(String(seed), clock.now),
     ...(options.log === undefined ? {} : { log: options.log }),
     // Wakes inside one process are not lost, so polling is unnecessary; and each poll costs work while time stands
     // still.

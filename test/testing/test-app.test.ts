@@ -225,13 +225,24 @@ describe("the user's own app", () => {
     expect(() => mail.handle(() => '')).not.toThrow();
   });
 
+  it('starts the older of equal runs first, as other backends do', async () => {
+    await using t = testApp();
+    const started: number[] = [];
+    const note = t.app.task('note', ({ input }: { input: number }) => void started.push(input));
+    const wanted = Array.from({ length: 12 }, (_, index) => index);
+    await note.runMany(wanted);
+    await t.app.worker();
+    await t.advance('1s');
+    expect(started).toEqual(wanted);
+  });
+
   it('is refused when it was used before', async () => {
     const used = app({ backend: memory() });
     await used.task('t', () => 1).run();
-    expect(() => testApp(used)).toThrow('testApp(app): the app was used before');
+    expect(() => testApp(used)).toThrow('testApp(app): the app is in use');
     await used.close();
     const t = testApp(shop);
-    expect(() => testApp(shop)).toThrow('the app was used before');
+    expect(() => testApp(shop)).toThrow('an earlier testApp(app) is still open');
     await t.close();
     testApp(shop);
   });
