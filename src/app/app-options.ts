@@ -16,8 +16,9 @@ export interface AppOptions {
   readonly backend: BackendSource;
   /**
    * What to do while the backend cannot be opened for a retryable reason. `'wait'`: retry with growing pauses and log
-   * it once; workers start once it is open, and a `run` waits up to 10 s. `'fail'`: throw the error to callers of the
-   * app at once. Other errors are always thrown at once. Default `'wait'`.
+   * it once; a call waits for up to 10 s, and workers, listeners, `result()`, `events()`, `stream()` and `backend()` as
+   * long as it takes. `'fail'`: throw the error to callers of the app at once. Other errors are always thrown at once.
+   * Default `'wait'`.
    */
   readonly connect?: 'wait' | 'fail' | undefined;
   /**

@@ -120,7 +120,7 @@ class FriendlyApp implements App {
         ) as PendingFlowRun<FlowOutput<Declared>>,
       get: (run) =>
         new StartedFlow(
-          () => this.used.knownFlow(flow, run),
+          (wait) => this.used.knownFlow(flow, run, wait),
           this.waiting(isOwnId(run) ? `The run with id ${shown(run.id)}` : run),
         ) as PendingFlowRun<FlowOutput<Declared>>,
     };
@@ -134,8 +134,11 @@ class FriendlyApp implements App {
       runMany: (inputs, options = {}) => this.used.runMany(task, inputs, options),
       get: (run) =>
         isOwnId(run)
-          ? new StartedRun(() => this.used.byOwnId(task, run.id), this.waiting(`The run with id ${shown(run.id)}`))
-          : new StartedRun(() => this.used.known(run, task), this.waiting(run)),
+          ? new StartedRun(
+              (wait) => this.used.byOwnId(task, run.id, wait),
+              this.waiting(`The run with id ${shown(run.id)}`),
+            )
+          : new StartedRun((wait) => this.used.known(run, task, wait), this.waiting(run)),
       handle: (handler) => {
         this.tasks.handle(task, handler, callSiteOf(made.handle));
         return made;
@@ -145,7 +148,7 @@ class FriendlyApp implements App {
   }
 
   get(executionId: string): PendingRun<unknown> {
-    return new StartedRun(() => this.used.known(executionId), this.waiting(executionId));
+    return new StartedRun((wait) => this.used.known(executionId, undefined, wait), this.waiting(executionId));
   }
 
   toJSON(): object {

@@ -10,6 +10,7 @@ import type { SetAsideError } from '../backend/set-aside.js';
 import { newestFirst, nextFirst } from '../engine/lists.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
+import { untilAborted } from '../shared/abort-listeners.js';
 import { checkDuration, checkEventListener, needList, shown } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
@@ -32,6 +33,7 @@ import { CALL_PATIENCE_MS } from './patience.js';
 import { requestedRun } from './runs/requested-run.js';
 import { isByPriority, queryOf, queuedQueryOf, type RunFilter, type RunQuery } from './operating/run-list.js';
 import { KnownRun, type Run, type RunSurroundings } from './runs/run.js';
+import type { LookUpWait } from './runs/started.js';
 import type { SignalledTasks } from './signals/signalling.js';
 import { StuckWaits } from './workers/stuck-waits.js';
 import type { ManyRunOptions, OwnId, RunOptions, TaskDefinition } from './tasks/task.js';
@@ -177,23 +179,50 @@ export class AppRuntime {
   }
 
   /** A run by the id that its caller gave it. @throws RunNotFoundError */
-  async byOwnId(task: TaskDefinition, id: string): Promise<KnownRun<unknown>> {
+  async byOwnId(task: TaskDefinition, id: string, wait?: LookUpWait): Promise<KnownRun<unknown>> {
     checkOwnId(`Run of task "${task.name}"`, id);
-    const { surroundings } = this.equipped(await this.connection.ready());
-    const executionId = await findByOwnId(surroundings.backend, this.options.namespace, task, id);
-    if (executionId === undefined) throw new RunNotFoundError(`The run of task "${task.name}" with id "${id}"`);
-    return new KnownRun(surroundings, executionId, true, task);
+    return this.lookedUp(wait, async ({ surroundings }) => {
+      const executionId = await findByOwnId(surroundings.backend, this.options.namespace, task, id);
+      if (executionId === undefined) throw new RunNotFoundError(`The run of task "${task.name}" with id "${id}"`);
+      return new KnownRun(surroundings, executionId, true, task);
+    });
   }
 
   /** A run by its execution id. @param task the task that it must belong to, if any */
-  async known(executionId: string, task?: TaskDefinition): Promise<KnownRun<unknown>> {
+  async known(executionId: string, task: TaskDefinition | undefined, wait?: LookUpWait): Promise<KnownRun<unknown>> {
     checkExecutionId(task === undefined ? 'app.get' : `Run of task "${task.name}"`, 'task.get', executionId);
-    const { surroundings } = this.equipped(await this.connection.ready());
-    const run = new KnownRun<unknown>(surroundings, executionId, true, task);
-    if (task === undefined) return run;
-    const { executionKind } = await run.facts();
-    if (executionKind !== task.name) throw new RunOfAnotherTaskError(executionId, executionKind, task.name);
-    return run;
+    return this.lookedUp(wait, async ({ surroundings }) => {
+      const run = new KnownRun<unknown>(surroundings, executionId, true, task);
+      if (task === undefined) return run;
+      const info = await surroundings.backend.readExecutionInfo({ executionId });
+      if (info === undefined) throw new RunNotFoundError(executionId);
+      if (info.executionKind !== task.name) throw new RunOfAnotherTaskError(executionId, info.executionKind, task.name);
+      return run;
+    });
+  }
+
+  /** Looks something up, repeatedly while the store cannot be reached: for a call up to 10 s, for a wait until it ends. */
+  private async lookedUp<Thing>(
+    wait: LookUpWait | undefined,
+    look: (equipment: Equipment) => Promise<Thing>,
+  ): Promise<Thing> {
+    const { clock } = this;
+    if (wait === undefined) {
+      const equipment = this.equipped(await this.connection.ready());
+      return withRetries(clock, CALL_PATIENCE_MS, () => look(equipment));
+    }
+    return untilAborted([wait.signal, this.readers.signal], async (signal) => {
+      const equipment = this.equipped(await this.connection.whenOpen());
+      const watched = async (): Promise<Thing> => {
+        try {
+          return await look(equipment);
+        } catch (error) {
+          wait.onFailure?.(error);
+          throw error;
+        }
+      };
+      return withRetries(clock, Infinity, watched, signal);
+    });
   }
 
   // Flows.
@@ -208,18 +237,16 @@ export class AppRuntime {
   }
 
   /** A run of a flow, by its id or by the one that its caller gave it. @throws RunNotFoundError */
-  async knownFlow(flow: FlowDefinition, run: string | OwnId): Promise<KnownFlowRun<unknown>> {
-    const { surroundings, flows } = this.equipped(await this.connection.ready());
+  async knownFlow(flow: FlowDefinition, run: string | OwnId, wait?: LookUpWait): Promise<KnownFlowRun<unknown>> {
     if (typeof run === 'object' && run !== null) checkOwnId(`Run of flow "${flow.name}"`, run.id);
     else checkExecutionId(`Run of flow "${flow.name}"`, 'flow.get', run, 'the id of a flow');
-    const known = new KnownFlowRun(
-      surroundings,
-      typeof run === 'string' ? run : flows.ownIdOf(flow.name, run.id),
-      true,
-    );
-    const info = await known.info();
-    if (info.flow !== flow.name) throw new RunOfAnotherTaskError(known.id, info.flow, flow.name);
-    return known;
+    return this.lookedUp(wait, async ({ surroundings, flows }) => {
+      const flowId = typeof run === 'string' ? run : flows.ownIdOf(flow.name, run.id);
+      const stored = await surroundings.backend.describeFlow({ flowId });
+      if (stored === undefined) throw new RunNotFoundError(flowId);
+      if (stored.flowKind !== flow.name) throw new RunOfAnotherTaskError(flowId, stored.flowKind, flow.name);
+      return new KnownFlowRun(surroundings, flowId, true);
+    });
   }
 
   // Lists.

@@ -27,3 +27,26 @@ function listenTo(signal: AbortSignal): Set<() => void> {
   );
   return listeners;
 }
+
+/** The outcome of the work, or the reason of the signal that aborts first, which also aborts the signal of the work. */
+export function untilAborted<Outcome>(
+  signals: readonly AbortSignal[],
+  work: (signal: AbortSignal) => Promise<Outcome>,
+): Promise<Outcome> {
+  const aborted = signals.find((signal) => signal.aborted);
+  if (aborted !== undefined) return Promise.reject(aborted.reason);
+  return new Promise((resolve, reject) => {
+    const controller = new AbortController();
+    const undo = signals.map((signal) =>
+      onAbort(signal, () => {
+        reject(signal.reason);
+        controller.abort(signal.reason);
+      }),
+    );
+    void work(controller.signal)
+      .then(resolve, reject)
+      .finally(() => {
+        for (const each of undo) each();
+      });
+  });
+}

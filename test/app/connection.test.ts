@@ -220,6 +220,67 @@ describe('a backend that cannot be opened for now', () => {
     expect(Object.fromEntries(await Promise.all(errors))).toEqual(Object.fromEntries(told));
   });
 
+  it('lets results, events and streams of runs that are looked up wait as long as it takes, each with its own time', async () => {
+    const { state, open } = opensAfter(Infinity);
+    const { clock } = clockedApp({ backend: open });
+    const task = a.task('t', ({ stream }: TaskContext<undefined>) => stream.text('word'));
+    const flow = a.flow('f', (f) => void f.run(task, undefined));
+    const creator = app({ backend: state.backend, closeBackend: false });
+    const creatorTask = creator.task('t');
+    const { id } = await creatorTask.run(undefined, { id: 'own' });
+    const other = creator.flow('f', (f) => void f.run(creatorTask, undefined));
+    const { id: flowId } = await other.run(undefined, { id: 'own' });
+    const run = task.get(id);
+    const early = rejectionOf(run.info());
+    const waits = [
+      run.result(),
+      a.get(id).result({ signal: new AbortController().signal }),
+      task.get({ id: 'own' }).result({ timeout: '1m' }),
+      flow.get(flowId).result({ timeout: '1m' }),
+      flow.get({ id: 'own' }).result(),
+      collected(a.get(id).events()).then((events) => events.length > 0),
+      collected(task.get({ id: 'own' }).stream()).then((frames) => frames.length),
+    ];
+    await clock.advance(9_000);
+    const late = run.result({ timeout: '1m' });
+    const lateInfo = rejectionOf(run.info());
+    await clock.advance(1_001);
+    expect(await early).toMatchObject({ code: 'transport_failed' });
+    await clock.advance(8_998);
+    expect(await Promise.race([lateInfo, Promise.resolve('waits')])).toBe('waits');
+    await clock.advance(1_002);
+    expect(await lateInfo).toMatchObject({ code: 'transport_failed' });
+    state.failures = 0;
+    const worker = a.worker();
+    await clock.advance(30_000);
+    await worker;
+    expect(await Promise.all([...waits, late])).toEqual([...Array<undefined>(5), true, 1, undefined]);
+    await creator.close();
+  });
+
+  it('lets readers of a run that is looked up leave before it is open', async () => {
+    const { open } = opensAfter(Infinity);
+    const { clock } = clockedApp({ backend: open });
+    const task = a.task('t', () => 1);
+    const events = task.get({ id: 'own' }).events();
+    const waiting = events.next();
+    const controller = new AbortController();
+    const frames = rejectionOf(collected(task.get({ id: 'own' }).stream({ signal: controller.signal })));
+    await clock.advance(20_000);
+    await events.return?.();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    controller.abort('enough');
+    expect(await frames).toBe('enough');
+    const closed = [
+      task.get({ id: 'own' }).result(),
+      collected(a.get('{fp:0}:00000000-0000-7000-8000-000000000000').events()),
+    ];
+    const errors = Promise.all(closed.map(rejectionOf));
+    await clock.advance(20_000);
+    await a.close();
+    expect(await errors).toMatchObject([{ code: 'app_closed' }, { code: 'app_closed' }]);
+  });
+
   it("does not keep a caller's mistake waiting", async () => {
     const { open, state } = opensAfter(Infinity);
     clockedApp({ backend: open });
@@ -256,6 +317,40 @@ describe('a backend that cannot be opened for now', () => {
     const late = rejectionOf(run);
     await a.close();
     expect(await late).toMatchObject({ code: 'app_closed' });
+  });
+
+  it('is awaited by results, events and streams of runs that are looked up', async () => {
+    const store = leavingStore();
+    const { clock } = clockedApp({ backend: store.backend });
+    const task = a.task('t', async ({ stream }: TaskContext<undefined>) => stream.text('word'));
+    const flow = a.flow('f', (f) => void f.run(task, undefined));
+    await a.worker();
+    const [{ id }, { id: flowId }] = [await task.run(), await flow.run()];
+    await clock.advance(1_000);
+    store.isAway = true;
+    const waits = [
+      task.get(id).result(),
+      task.get(id).result({ timeout: '1m' }),
+      flow.get(flowId).result({ timeout: '1m' }),
+      collected(task.get(id).events()).then((events) => events.length > 0),
+      collected(task.get(id).stream()).then((frames) => frames.length),
+    ];
+    const late = [task.get(id), flow.get(flowId)].map((it) => rejectionOf(it.result({ timeout: '3s' })));
+    const asked = [task.get(id).info(), flow.get(flowId).info()].map(rejectionOf);
+    await clock.advance(20_000);
+    const timedOut = { code: 'result_timeout', timeoutMs: 3_000, cause: { code: 'transport_failed' } };
+    expect(await Promise.all(late)).toMatchObject([timedOut, timedOut]);
+    expect(await Promise.all(asked)).toMatchObject([{ code: 'transport_failed' }, { code: 'transport_failed' }]);
+    store.isAway = false;
+    await clock.advance(30_000);
+    expect(await Promise.all(waits)).toEqual([undefined, undefined, undefined, true, 1]);
+    store.isAway = true;
+    const closed = rejectionOf(task.get(id).result());
+    await clock.advance(20_000);
+    const closing = a.close();
+    await clock.advance(60_000);
+    await closing;
+    expect(await closed).toMatchObject({ code: 'app_closed' });
   });
 
   it('is told at once with connect: "fail", and tried by the next use', async () => {

@@ -326,11 +326,6 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     return { [Symbol.asyncIterator]: () => signalsOfRun(this.shared, this.id) };
   }
 
-  /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */
-  async facts(): Promise<ExecutionInfo> {
-    return this.read((backend, executionId) => backend.readExecutionInfo({ executionId }));
-  }
-
   toJSON(): object {
     const { id, task, deduplicated } = this;
     return { id, ...(task && { task: task.name }), deduplicated };

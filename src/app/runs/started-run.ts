@@ -75,7 +75,7 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
   }
 
   private async *eventsOf(options: RunEventsOptions): AsyncGenerator<RunEvent, void, undefined> {
-    yield* (await this.run).events(options);
+    yield* (await this.awaited(options.signal)).events(options);
   }
 
   get children(): AsyncIterable<FlowChild> {
@@ -103,7 +103,7 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
   }
 
   private async *framesOf(options: RunStreamOptions): AsyncGenerator<RunFrame, void, undefined> {
-    yield* (await this.run).stream(options);
+    yield* (await this.awaited(options.signal)).stream(options);
   }
 
   async explain(): Promise<Explanation> {

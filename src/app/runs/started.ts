@@ -14,6 +14,17 @@ export interface WaitingFor {
   readonly trouble: () => unknown;
 }
 
+/** A look-up for a result, events or a stream: it goes on while the store cannot be reached. */
+export interface LookUpWait {
+  /** Ends the look-up. */
+  readonly signal: AbortSignal;
+  /** Told of each failure of the look-up. */
+  readonly onFailure?: ((error: unknown) => void) | undefined;
+}
+
+/** Looks a run or a flow up: for a call up to 10 s, for a wait until that ends. */
+export type LookUp<Thing> = (wait?: LookUpWait) => Promise<Thing>;
+
 /** A run or a flow once it is created or found. */
 interface Begun<Output> {
   readonly id: string;
@@ -21,16 +32,18 @@ interface Begun<Output> {
   result(options?: ResultOptions): Promise<Output>;
 }
 
+type Begin<Thing> = (signal: AbortSignal, onFailure: (error: unknown) => void) => Promise<Thing>;
+
 /** The result of a run or flow that is being created or looked up. The timeout covers this too. */
 async function resultWithin<Output>(
-  started: Promise<Begun<Output>>,
+  begin: Begin<Begun<Output>>,
   { timeout, signal }: ResultOptions,
   waitingFor: WaitingFor,
 ): Promise<Output> {
   const clock = waitingFor.clock();
   const startedAt = clock.now();
   const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
-  const run = await within(started, clock, timeoutMs, signal, waitingFor);
+  const run = await within(begin, clock, timeoutMs, signal, waitingFor);
   if (timeoutMs === undefined) return run.result({ signal });
   const leftMs = Math.max(0, timeoutMs - (clock.now() - startedAt));
   return statingWhole(timeoutMs, run.result({ signal, timeout: leftMs }));
@@ -48,47 +61,61 @@ export async function statingWhole<Output>(timeoutMs: number, result: Promise<Ou
 
 /** The started run or flow. Rejects if the timeout passes or the signal aborts before. */
 function within<Thing>(
-  started: Promise<Thing>,
+  begin: Begin<Thing>,
   clock: Clock,
   timeoutMs: number | undefined,
   signal: AbortSignal | undefined,
   { name, trouble }: WaitingFor,
 ): Promise<Thing> {
   return new Promise((resolve, reject) => {
-    const stopListening = signal && onAbort(signal, () => reject(signal.reason));
+    const controller = new AbortController();
+    let failure: unknown;
+    const giveUp = (error: unknown): void => {
+      reject(error);
+      controller.abort(error);
+    };
+    const stopListening = signal && onAbort(signal, () => giveUp(signal.reason));
     const cancelTimer =
       timeoutMs === undefined
         ? undefined
-        : afterAndIo(clock, timeoutMs, () => reject(new ResultTimeoutError(name, timeoutMs, trouble())));
+        : afterAndIo(clock, timeoutMs, () => giveUp(new ResultTimeoutError(name, timeoutMs, trouble() ?? failure)));
     const settled = (): void => {
       stopListening?.();
       cancelTimer?.();
     };
-    started.then(resolve, reject).finally(settled);
+    const onFailure = (error: unknown): void => void (failure = error);
+    begin(controller.signal, onFailure).then(resolve, reject).finally(settled);
     // The caller has given up already: the outcome of the creation does not matter to it.
-    if (signal?.aborted) reject(signal.reason);
+    if (signal?.aborted) giveUp(signal.reason);
   });
 }
 
 /** A promise of a run or a flow, with the members that can be used before it resolves. */
 export abstract class Started<Thing extends Begun<Output>, Output> implements Promise<Thing> {
   readonly [Symbol.toStringTag] = 'Promise';
-  private started: Promise<Thing> | undefined;
+  private found: Thing | undefined;
 
-  /** @param start the creation or look-up: a promise if it has begun, a function if its first use begins it */
+  /** @param start the creation, or a look-up that each use begins until one has found it */
   constructor(
-    private readonly start: Promise<Thing> | (() => Promise<Thing>),
+    private readonly start: Promise<Thing> | LookUp<Thing>,
     private readonly waitingFor: WaitingFor,
   ) {}
 
   protected get run(): Promise<Thing> {
-    if (typeof this.start !== 'function') return this.start;
-    if (this.started !== undefined) return this.started;
-    const started = this.start();
-    this.started = started;
-    // The next use looks it up again.
-    started.catch(() => (this.started = undefined));
-    return started;
+    return typeof this.start === 'function' ? this.lookedUp(this.start) : this.start;
+  }
+
+  /** For a result, events or a stream: the look-up ends with the signal, however long the store cannot be reached. */
+  protected awaited(signal = new AbortController().signal, onFailure?: (error: unknown) => void): Promise<Thing> {
+    return typeof this.start === 'function' ? this.lookedUp(this.start, { signal, onFailure }) : this.start;
+  }
+
+  // Uses do not share a look-up that is under way: each has its own time.
+  private async lookedUp(lookUp: LookUp<Thing>, wait?: LookUpWait): Promise<Thing> {
+    if (this.found !== undefined) return this.found;
+    const found = await lookUp(wait);
+    this.found ??= found;
+    return this.found;
   }
 
   get id(): Promise<string> {
@@ -102,8 +129,8 @@ export abstract class Started<Thing extends Begun<Output>, Output> implements Pr
   async result(options: ResultOptions = {}): Promise<Output> {
     checkResultOptions(options);
     const { timeout, signal } = options;
-    if (timeout === undefined && signal === undefined) return (await this.run).result();
-    return resultWithin(this.run, options, this.waitingFor);
+    if (timeout === undefined && signal === undefined) return (await this.awaited()).result();
+    return resultWithin((...wait) => this.awaited(...wait), options, this.waitingFor);
   }
 
   toJSON(): object {
