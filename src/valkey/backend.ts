@@ -41,7 +41,7 @@ import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { runInParts } from './large-batches.js';
 import { LongBytes } from './long-bytes.js';
-import { Mending, type VerifyResult } from './mending.js';
+import { clearMark, Mending, type VerifyResult } from './mending.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { FETCHES } from './reads.js';
 import { listOf, numberOf, repliesOf, textOf, type WireReply } from './reply.js';
@@ -145,7 +145,7 @@ export class ValkeyBackend {
     this.longBytes = new LongBytes(prefix, this.transfers);
     this.mending = new Mending({
       canVerify: () => connection.rights.canList,
-      step: (partition, ...words) => this.verifyStep(partition, words).then(([reply = null]) => reply),
+      step: (partition, ...words) => this.mendStep(partition, ...words),
       verify: (partition) => this.verify(partition, true),
       release: (partition) => this.releaseStrays(partition),
       tell: (notice) => connection.tell(notice),
@@ -281,9 +281,10 @@ export class ValkeyBackend {
 
   async verifyPartition(args: unknown): Promise<VerifyReport> {
     const partition = this.checked(parsePartitionArgs('verifyPartition', args));
-    const { report, wasMended } = await this.verify(partition, false);
-    if (wasMended) this.mending.forget(partition);
-    return report;
+    const verified = await this.verify(partition, false);
+    const isMended = await clearMark((of, ...words) => this.mendStep(of, ...words), partition, verified);
+    if (isMended) this.mending.forget(partition);
+    return verified.report;
   }
 
   /** Retries what is in quarantine because of an entry of an index that a call left behind. @returns how many returned */
@@ -309,31 +310,43 @@ export class ValkeyBackend {
     return [...listOf(reply)];
   }
 
+  private async mendStep(partition: string, ...words: readonly string[]): Promise<WireReply> {
+    const [reply = null] = await this.verifyStep(partition, words);
+    return reply;
+  }
+
   /** Verifies a partition. @param rests whether it leaves the server as much time as it takes */
   private async verify(partition: string, rests: boolean): Promise<VerifyResult> {
     const found = new Set<string>();
+    const rest = async (begun: number): Promise<void> => {
+      if (rests) await sleep(Math.min(performance.now() - begun, MAX_REST_MS));
+    };
     const step = async (...words: readonly string[]): Promise<WireReply> => {
       const begun = performance.now();
       const replies = await this.verifyStep(partition, words);
       for (const entity of takeAside(replies, partition).setAside) found.add(entity);
-      if (rests) await sleep(Math.min(performance.now() - begun, MAX_REST_MS));
+      await rest(begun);
       return replies[0] ?? null;
     };
-    const { wasMended, ...verified } = await new Verification({ keys: () => this.keysOf(partition), step }).run();
-    return { report: { ...verified, setAside: [...found] }, wasMended };
+    const link = { keys: () => this.keysOf(partition, rest), step };
+    const { mark, ...verified } = await new Verification(link).run();
+    return { report: { ...verified, setAside: [...found] }, mark };
   }
 
   /** Names of the keys of a partition without their common prefix, page by page. */
-  private async *keysOf(partition: string): AsyncGenerator<readonly string[]> {
+  private async *keysOf(partition: string, rest: (begun: number) => Promise<void>): AsyncGenerator<readonly string[]> {
     const start = partitionStart(this.prefix, partition);
     const pattern = `${start.replace(/[[\]?*\\]/g, (character) => `\\${character}`)}*`;
     for (const node of primariesOf(this.client)) {
       let cursor = '0';
       do {
         const at = cursor;
+        const begun = performance.now();
         const [next, page] = await this.attempts.make(() => node.scan(at, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE));
         yield page.map((key) => key.slice(start.length));
         cursor = next;
+        // A page examines keys of all partitions, and can have none of this one.
+        await rest(begun);
       } while (cursor !== '0');
     }
   }

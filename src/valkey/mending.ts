@@ -2,26 +2,38 @@
  * Verifies partitions in which calls broke off halfway, such as by a right that was taken from the user, so that nothing
  * stays half done until an operator acts. The function on the server marks the partition (lua/partition/broken-off.lua),
  * and every pass over due work tells of the mark. The process that is told verifies the partition, unless another one is
- * at it; one partition at a time, with rests, and again later while the cause lasts.
+ * at it; one partition at a time, with rests, and again later while the cause lasts. A verification reads the whole
+ * partition, so the pauses between two of them grow with what they take.
  */
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
 import type { VerifyReport } from '../backend/backend.js';
 import { PartitionMended } from '../backend/mended.js';
 import type { BrokeOff } from './connection/faults.js';
-import { textOf, type WireReply } from './reply.js';
+import { numberOf, textOf, type WireReply } from './reply.js';
 
 export interface VerifyResult {
   readonly report: VerifyReport;
-  /** Whether the partition had a mark, which was removed. */
-  readonly wasMended: boolean;
+  /** The mark of the partition when the verification began; empty without one. */
+  readonly mark: string;
+}
+
+type Step = (partition: string, name: string, ...args: readonly string[]) => Promise<WireReply>;
+
+/**
+ * Removes the mark that a verification has found, unless a call has broken off since. The mark stays while counts are
+ * not compared: a call that broke off can leave a wrong count, by which a flow never ends.
+ * @returns whether there was a mark, and it was removed
+ */
+export async function clearMark(step: Step, partition: string, { report, mark }: VerifyResult): Promise<boolean> {
+  return mark !== '' && report.countsVerified && numberOf(await step(partition, 'mended', mark)) === 1;
 }
 
 export interface MendingOptions {
   /** Whether the user may list keys, which a verification needs. */
   readonly canVerify: () => boolean;
   /** Runs a step of a verification. */
-  readonly step: (partition: string, name: string, ...args: readonly string[]) => Promise<WireReply>;
+  readonly step: Step;
   /** Verifies a partition with rests between the steps. */
   readonly verify: (partition: string) => Promise<VerifyResult>;
   /** Takes executions without a fault out of quarantine that stray entries of indexes brought there. @returns how many */
@@ -38,13 +50,23 @@ const MAX_PAUSE_MS = 10_000;
 
 const pauseAfter = (failures: number): number => Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** Math.min(failures - 1, 10));
 
-type Topic = 'broke_off' | 'cannot_verify' | 'failed';
+/** Pause after a verification, in times of what it took; doubled each time. */
+const PAUSE_TIMES = 4;
+const MAX_LONG_PAUSE_MS = 300_000;
+/** A partition is forgotten after this time without a mark, ms. */
+const QUIET_MS = 600_000;
+
+type Topic = 'broke_off' | 'cannot_verify' | 'not_counted' | 'failed';
 
 /** A partition in which calls broke off, as this process knows it. */
 interface Place {
+  /** Tries that have failed since the last verification that went to its end. */
   failures: number;
+  /** Verifications that went to their end, whether or not they could remove the mark. */
+  rounds: number;
   /** No earlier than this it is tried again, ms of `performance.now`. */
   notBefore: number;
+  keptUntil: number;
   /** Kinds of notices about it, each of which is given once. */
   readonly told: Set<Topic>;
 }
@@ -75,9 +97,13 @@ export class Mending {
     return this.places.has(partition);
   }
 
-  /** A pass over due work has found no mark: another process has repaired the partition. */
+  /** A pass over due work has found no mark. The pause of a repaired partition holds for new marks too. */
   forget(partition: string): void {
-    if (!this.unmarked.has(partition)) this.places.delete(partition);
+    const place = this.places.get(partition);
+    if (place === undefined || this.unmarked.has(partition)) return;
+    place.failures = 0;
+    place.told.clear();
+    if (place.rounds === 0 || performance.now() > place.keptUntil) this.places.delete(partition);
   }
 
   /** A pass over due work has found the mark. */
@@ -100,10 +126,13 @@ export class Mending {
   }
 
   private placeOf(partition: string): Place {
-    const known = this.places.get(partition);
-    if (known !== undefined) return known;
-    const place = { failures: 0, notBefore: 0, told: new Set<Topic>() };
-    this.places.set(partition, place);
+    const now = performance.now();
+    let place = this.places.get(partition);
+    if (place === undefined || now > place.keptUntil) {
+      place = { failures: 0, rounds: 0, notBefore: 0, keptUntil: 0, told: new Set<Topic>() };
+      this.places.set(partition, place);
+    }
+    place.keptUntil = now + QUIET_MS;
     return place;
   }
 
@@ -116,8 +145,8 @@ export class Mending {
 
   /** Resolves always. */
   private async mend(partition: string): Promise<void> {
-    const { step, verify, release, tell } = this.options;
-    const place = this.placeOf(partition);
+    const { step } = this.options;
+    const begun = performance.now();
     const reserve = (): Promise<WireReply> => step(partition, 'reserve', this.owner, String(RESERVED_MS));
     let renewing: ReturnType<typeof setInterval> | undefined;
     try {
@@ -125,22 +154,42 @@ export class Mending {
       if (textOf(await reserve()) === '') return;
       renewing = setInterval(() => void reserve().catch(() => undefined), RENEWED_MS);
       renewing.unref();
-      await release(partition);
-      const { report, wasMended } = await verify(partition);
-      if (!wasMended) return;
-      // Until the indexes were right, passes met stray entries; what they set aside kept counts from being corrected.
-      if ((await release(partition)) > 0) await verify(partition);
-      this.places.delete(partition);
-      tell(new PartitionMended(partition, report));
+      await this.verify(partition);
+      const place = this.placeOf(partition);
+      const pause = PAUSE_TIMES * (performance.now() - begun) * 2 ** Math.min(place.rounds, 10);
+      place.rounds += 1;
+      place.failures = 0;
+      place.notBefore = performance.now() + Math.min(pause, MAX_LONG_PAUSE_MS);
     } catch (error) {
+      const place = this.placeOf(partition);
+      const pause = Math.min(PAUSE_TIMES * (performance.now() - begun), MAX_LONG_PAUSE_MS);
       place.failures += 1;
-      place.notBefore = performance.now() + pauseAfter(place.failures);
-      // Missing rights and lost connections are told elsewhere.
-      const isOther = error instanceof EngineError && !error.retryable && error.code !== 'server_refused';
-      if (isOther && !this.isClosed) this.tellOnce(partition, 'failed', error);
+      place.notBefore = performance.now() + Math.max(pause, pauseAfter(place.failures));
+      this.tellFault(partition, error);
     } finally {
       clearInterval(renewing);
     }
+  }
+
+  private async verify(partition: string): Promise<void> {
+    const { step, verify, release, tell } = this.options;
+    await release(partition);
+    const first = await verify(partition);
+    // Until the indexes were right, passes met stray entries; what they set aside kept counts from being corrected.
+    const last = (await release(partition)) > 0 ? await verify(partition) : first;
+    if (await clearMark(step, partition, last)) {
+      this.placeOf(partition).told.clear();
+      tell(new PartitionMended(partition, first.report));
+    } else if (!last.report.countsVerified) {
+      this.tellOnce(partition, 'not_counted', notCounted(partition));
+    }
+  }
+
+  /** Missing rights and lost connections are told elsewhere. */
+  private tellFault(partition: string, error: unknown): void {
+    const fault = error instanceof EngineError ? error : failedHere(partition, error);
+    if (this.isClosed || fault.retryable || fault.code === 'server_refused') return;
+    this.tellOnce(partition, 'failed', fault);
   }
 
   /** The mark was refused too: it is written when the server lets this process do so. */
@@ -172,5 +221,21 @@ function cannotVerify(partition: string): EngineError {
     'server_refused',
     `${partition}: calls broke off halfway, and the user may not list keys (SCAN), which the repair needs: run \`verifyPartition\` as a user that may, or allow it (\`aclOf\` includes it).`,
     { detail: { partition } },
+  );
+}
+
+function notCounted(partition: string): EngineError {
+  return new EngineError(
+    'corruption',
+    `${partition}: verified, because calls had broken off halfway, except the counts of lanes and flows: more changed during the verification than the log holds. It is repeated later; a larger \`logMaxEntries\`, or less work for a while, lets it end.`,
+    { detail: { partition } },
+  );
+}
+
+function failedHere(partition: string, error: unknown): EngineError {
+  return new EngineError(
+    'function_failed',
+    `${partition}: calls broke off halfway, and the verification that repairs this failed in this process.`,
+    { cause: error, detail: { partition } },
   );
 }

@@ -21,8 +21,8 @@ export interface VerifyLink {
 
 /** The report, without what was set aside. */
 export interface Verified extends Omit<VerifyReport, 'setAside'> {
-  /** Whether the mark of calls that broke off was removed (lua/partition/broken-off.lua). */
-  readonly wasMended: boolean;
+  /** The mark of calls that broke off (lua/partition/broken-off.lua) at the start; empty without one. */
+  readonly mark: string;
 }
 
 /** Keys or records per step, for a few milliseconds at most. */
@@ -50,7 +50,7 @@ function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readon
 export class Verification {
   private readonly findings = new Map<string, VerifyFinding>();
   private readonly byFamily = new Map<KeyFamily, string[]>();
-  private readonly records: string[] = [];
+  private records: readonly string[] = [];
   /** Executions with incoming edges, with outgoing edges, and with a single outgoing edge. */
   private readonly dependent: string[] = [];
   private readonly leading: string[] = [];
@@ -72,8 +72,8 @@ export class Verification {
     await this.sortKeys();
     await this.mendTypes();
     const mark = textOf(await this.link.step('broken'));
-    const { records, dependent, leading, onlyEdges, stepValues, others } = this;
-    for (const list of [records, dependent, leading, onlyEdges, stepValues, others]) list.length = 0;
+    const { dependent, leading, onlyEdges, stepValues, others } = this;
+    for (const list of [dependent, leading, onlyEdges, stepValues, others]) list.length = 0;
     this.byFamily.clear();
     // Changes during the listing are read from the log later.
     const [position, , settingsVersion] = await this.now();
@@ -92,8 +92,7 @@ export class Verification {
     await mendFlows(this.link, { ...this.flowKeys(), find });
     await this.link.step('tagged', String(settingsVersion));
     const countsVerified = await this.mendCounts();
-    const wasMended = mark !== '' && countsVerified && numberOf(await this.link.step('mended', mark)) === 1;
-    return { executions: this.counted.size, findings: [...this.findings.values()], countsVerified, wasMended };
+    return { executions: this.counted.size, findings: [...this.findings.values()], countsVerified, mark };
   }
 
   /** The keys of flows. Members that wait without edges can have missed the seal of their flow. */
@@ -139,7 +138,7 @@ export class Verification {
         names.set(found.family, known.add(found.rest));
       }
     }
-    this.records.push(...[...records].sort());
+    this.records = [...records].sort();
     for (const [family, rests] of names) this.byFamily.set(family, [...rests].sort());
   }
 
@@ -228,10 +227,14 @@ export class Verification {
     for (const queue of this.named('queue')) {
       const tab = queue.indexOf('\t');
       const lane = queue.slice(0, tab);
-      byLane.set(lane, [...(byLane.get(lane) ?? []), queue.slice(tab + 1)]);
+      const names = byLane.get(lane) ?? [];
+      byLane.set(lane, names);
+      names.push(queue.slice(tab + 1));
     }
     for (const [lane, names] of byLane) {
-      this.find(KEYS.queues + lane, 'entries', numberOf(await this.link.step('queues', lane, ...names)));
+      // A lane without queues can have names of some.
+      for (const some of names.length === 0 ? [[]] : chunksOf(names, IDS_AT_ONCE))
+        this.find(KEYS.queues + lane, 'entries', numberOf(await this.link.step('queues', lane, ...some)));
       for (const name of names) await this.mendScored(`${KEYS.queue}${lane}\t${name}`);
     }
     for (const index of ['', KEYS.suspended]) await this.mendScored(index);
