@@ -149,7 +149,7 @@ export interface Operation<
    * is equal.
    */
   createsWork?(args: z.output<Args>, previous?: readonly ClaimableWork[]): readonly ClaimableWork[];
-  /** A further family whose partitions the created entities need. */
+  /** A further family whose partitions the created entities need. Required of an operation that creates executions. */
   needs?(args: z.output<Args>): Family | undefined;
   /**
    * Executions, edges and admissions that it handles at most, as far as its arguments tell. A backend bounds how many one

@@ -5,6 +5,7 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject, type ClaimableWork } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { EventNamed } from '../events.js';
+import type { Family } from '../families.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { REPLACED_REASON, REPLACER, whenFull } from '../metering/line.js';
@@ -26,6 +27,10 @@ interface CreationFacts {
   readonly priority?: number | undefined;
   readonly delayUntil?: number | undefined;
 }
+
+/** Metered work is found by sweeps of the workers, which begin when the use of the quota partitions is recorded. */
+export const familyForAny = (created: readonly Pick<CreationFacts, 'policy'>[]): Family | undefined =>
+  created.some(({ policy }) => metersOf(policy).length > 0) ? 'quota' : undefined;
 
 const NO_WORK: readonly ClaimableWork[] = Object.freeze([]);
 
@@ -105,7 +110,7 @@ export const createExecution = operation({
   memory: 'adds',
   order: 'first',
   createsWork: claimableWorkOf,
-  needs: ({ policy }) => (metersOf(policy).length > 0 ? 'quota' : undefined),
+  needs: (args) => familyForAny([args]),
   decide(view, args, { now, settings }) {
     const { executionId, namespace, whenFull } = args;
     const idempotencyKey = args.idempotencyKey || undefined;

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
-import { claimableWorkOf } from '../execution/create.js';
+import { claimableWorkOf, familyForAny } from '../execution/create.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { graph } from './graph.js';
@@ -52,6 +52,7 @@ export const createFlow = operation({
     ],
   },
   newMembers: ({ graph: { members } }) => members,
+  needs: ({ graph: { members } }) => familyForAny(members),
   units: ({ graph: { members, edges } }) => members.length + edges.length + 1,
   memory: 'adds',
   order: 'first',

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
+import { familyForAny } from '../execution/create.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { graph } from './graph.js';
 import { edgesRefusal, growthOf, MEMBER_REJECTIONS, membersRefusal, reopening } from './members.js';
@@ -43,6 +44,7 @@ export const growFlow = operation({
   partition: ({ flowId }) => partitionOfExecution(flowId),
   wire: { shared: [], each: ['flowId', 'creatorIdentity', 'graph'] },
   newMembers: ({ graph: { members } }) => members,
+  needs: ({ graph: { members } }) => familyForAny(members),
   units: ({ graph: { members, edges } }) => members.length + edges.length + 1,
   memory: 'adds',
   decide(view, { flowId, creatorIdentity, graph: part }, { now }) {

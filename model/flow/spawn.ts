@@ -9,6 +9,7 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject, type Rejected } from '../core/operation.js';
 import { withWireForm } from '../core/wire-form.js';
 import type { Event } from '../events.js';
+import { familyForAny } from '../execution/create.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { notEligible, WORK_REJECTIONS, fenceShape, workVerdict } from '../lease/fence.js';
@@ -118,6 +119,7 @@ export const spawnChildren = operation({
     each: ['executionId', 'fence', 'flowId', 'policy', 'asNewGroup', 'children'],
   },
   newMembers: ({ children }) => children,
+  needs: ({ children }) => familyForAny(children),
   units: ({ children }) => children.length + 1,
   memory: 'adds',
   decide(view, args, { now }) {

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import type { Operation } from '../../model/core/operation.js';
 import { OPERATIONS } from '../../model/machine.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -38,6 +39,23 @@ function missingOf(name: string): string[] {
     mentions(examples, name) ? '' : 'an example in test/model/',
   ].filter((part) => part !== '');
 }
+
+/** Operations that create executions, as their declarations show it to backends. */
+const creating = Object.values(OPERATIONS).filter(
+  (operation: Operation) => operation.newMembers !== undefined || operation.createsWork !== undefined,
+);
+
+describe('every operation that creates executions', () => {
+  test('is known', () => {
+    const names = creating.map(({ name }) => name).sort();
+    expect(names).toEqual(['createExecution', 'createFlow', 'growFlow', 'spawnChildren']);
+  });
+
+  test.each(creating.map((operation: Operation) => [operation.name, operation] as const))(
+    '%s says which partitions its executions need: no worker looks for metered work before that is recorded',
+    (_, { needs }) => expect(needs).toBeTypeOf('function'),
+  );
+});
 
 describe('every operation', () => {
   test.each(Object.keys(OPERATIONS))('%s has a twin in Lua, a generator and an example', (name) => {
