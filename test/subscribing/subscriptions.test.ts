@@ -444,6 +444,29 @@ describe('views', () => {
   });
 });
 
+describe('a subscription from the beginning', () => {
+  it('has one page in flight, however many partitions have a long log', async () => {
+    let [inFlight, most, pages] = [0, 0, 0];
+    const { feeds, engine, create } = await feedsOn('memory', { partitions: { count: 16 } }, (inner) => ({
+      async readLog(args) {
+        // A look at the oldest entry is no page.
+        if (args.limit === 1) return inner.readLog(args);
+        pages += 1;
+        most = Math.max(most, ++inFlight);
+        await new Promise((resolve) => setImmediate(resolve));
+        inFlight -= 1;
+        return inner.readLog(args);
+      },
+    }));
+    for (let partition = 0; partition < 16; partition++)
+      for (let n = 0; n < 20; n++) await cancel(engine, await create(partition));
+    const subscription = await feeds.events({ from: 'earliest' });
+    expect(await take(subscription, 16 * 40)).toHaveLength(16 * 40);
+    expect([pages, most]).toEqual([16, 1]);
+    await subscription.close();
+  });
+});
+
 describe('what is asked for', () => {
   it.each<[string, object]>([
     ['types', { types: ['execution_exploded'] }],
