@@ -160,15 +160,20 @@ function ff.offending(budget, amounts)
   return nil
 end
 
--- Removes the refusals of dimensions in which the refused amount would now fit.
+-- An amount above the limit never fits, so it marks nothing.
+function ff.mark_refused(budget, name, amount)
+  if amount <= (budget.hard.of[name] or 0) then ff.set_amount(budget.refusals, name, amount) end
+end
+
+-- Removes the refusals of dimensions in which the refused amount would now fit, or never will.
 function ff.clear_refusals(budget)
   local refusals = budget.refusals
   local kept = ff.no_amounts()
   for i = 1, #refusals.names do
     local name = refusals.names[i]
-    local hard = budget.hard.of[name] or 0
-    if hard > 0 and (budget.used.of[name] or 0) + (budget.held.of[name] or 0) + refusals.of[name] > hard then
-      ff.set_amount(kept, name, refusals.of[name])
+    local hard, refused = budget.hard.of[name] or 0, refusals.of[name]
+    if refused <= hard and (budget.used.of[name] or 0) + (budget.held.of[name] or 0) + refused > hard then
+      ff.set_amount(kept, name, refused)
     end
   end
   budget.refusals = kept
@@ -233,7 +238,7 @@ end
 
 function ff.apply.budget_hard_breached(call, budget, dimension, amount, spender, epoch)
   ff.breach_budget(call, budget, dimension)
-  ff.set_amount(budget.refusals, dimension, amount)
+  ff.mark_refused(budget, dimension, amount)
   budget.last_updated_at = call.now_text
   ff.append(call, EVENT.budget_hard_breached, budget.id,
     dimension .. '\t' .. ff.digits(amount) .. '\t' .. spender .. '\t' .. epoch, '')

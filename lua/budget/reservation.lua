@@ -132,7 +132,7 @@ function ff.apply.reservation_settled(call, budget, reservation, s)
   ff.add_amounts(budget.over, s.overrun)
   ff.add_amounts(budget.spent, s.deltas)
   ff.add_amounts(budget.over_day, s.overrun)
-  for i = 1, #s.overrun.names do ff.set_amount(budget.refusals, s.overrun.names[i], s.overrun.of[s.overrun.names[i]]) end
+  for i = 1, #s.overrun.names do ff.mark_refused(budget, s.overrun.names[i], s.overrun.of[s.overrun.names[i]]) end
   ff.clear_refusals(budget)
   ff.touch_budget(call, budget)
   ff.enter_ledger(call, budget, s.ledger, reservation.spender, s.epoch, 'attributed', s.deltas, s.overrun)

@@ -52,7 +52,10 @@ export function offending(budget: ReadonlyBudget, amounts: Amounts): string | un
   });
 }
 
-/** Refuses the report and records the breach: the dimension is exhausted until it has room for this amount. */
+/**
+ * Refuses the report and records the breach: the dimension is exhausted until it has room for this amount, unless the
+ * amount is larger than the limit.
+ */
 export function breach(
   budget: ReadonlyBudget,
   dimension: string,

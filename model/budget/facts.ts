@@ -52,7 +52,8 @@ export const budgetFacts = fact.factTable({
     lastBreachAt: fact.optionalNumber(),
     lastBreachDim: fact.optionalText(),
     /**
-     * Exhausted dimensions, each with the amount that was refused last: it is exhausted until that much room is free.
+     * Exhausted dimensions, each with the amount within its limit that was refused last: it is exhausted until that
+     * much room is free.
      */
     refused: fact.counts(),
   },

@@ -229,8 +229,8 @@ export const budgetInvariants: readonly Invariant[] = [
   }),
   ofBudget('a dimension stays exhausted only while there is no room for what was refused', (budget) =>
     dimensionsOf(budget.refused).every((name) => {
-      const hard = amountOf(budget.hardLimits, name);
-      return hard > 0 && amountOf(budget.refused, name) > 0;
+      const refused = amountOf(budget.refused, name);
+      return refused > 0 && refused <= amountOf(budget.hardLimits, name);
     }),
   ),
   ofBudget(

@@ -12,12 +12,21 @@ const NOTHING: Amounts = {};
 export const limitsAfter = (known: Amounts, changed: Amounts): Amounts =>
   inOrder(new Map([...Object.entries(known), ...Object.entries(changed)]));
 
-/** A dimension with room for the amount that it refused last is no longer exhausted. */
+/** Marks the dimensions of refused amounts as exhausted. Amounts above the limit never fit, so they mark none. */
+function mark(budget: Budget, refused: Amounts): void {
+  const waited = dimensionsOf(refused).filter((name) => amountOf(refused, name) <= amountOf(budget.hardLimits, name));
+  for (const name of waited) budget.refused = limitsAfter(budget.refused, { [name]: amountOf(refused, name) });
+}
+
+/**
+ * A dimension with room for the amount that it refused last is no longer exhausted; nor is one whose limit was lowered
+ * below that amount.
+ */
 function clearFlags(budget: Budget): void {
   const kept = dimensionsOf(budget.refused).filter((dimension) => {
-    const hard = amountOf(budget.hardLimits, dimension);
+    const [hard, refused] = [amountOf(budget.hardLimits, dimension), amountOf(budget.refused, dimension)];
     const held = amountOf(budget.usage, dimension) + amountOf(budget.reserved, dimension);
-    return hard > 0 && held + amountOf(budget.refused, dimension) > hard;
+    return refused <= hard && held + refused > hard;
   });
   if (kept.length === dimensionsOf(budget.refused).length) return;
   budget.refused = inOrder(kept.map((dimension) => [dimension, amountOf(budget.refused, dimension)]));
@@ -85,7 +94,7 @@ export const budgetRecipes = {
   spend_recorded: used,
   budget_hard_breached: changes((budget: Budget, { dimension, refusedAmount, at }: Of<'budget_hard_breached'>) => {
     breached(budget, dimension, at);
-    budget.refused = limitsAfter(budget.refused, { [dimension]: refusedAmount });
+    mark(budget, { [dimension]: refusedAmount });
     budget.lastUpdatedAt = at;
   }),
   budget_released: changes((budget: Budget, { amounts, at }: Of<'budget_released'>) => {
@@ -119,7 +128,7 @@ export const budgetRecipes = {
     budget.overrun = plus(budget.overrun, overrun);
     budget.spentToday = plus(budget.spentToday, deltas);
     budget.overrunToday = plus(budget.overrunToday, overrun);
-    budget.refused = limitsAfter(budget.refused, overrun);
+    mark(budget, overrun);
     clearFlags(budget);
     touch(budget, at);
   }),

@@ -41,7 +41,8 @@ async function ofBudget(backend: Backend, budgetId: string, called: string): Pro
   const reserved = exhausted.filter((of) => (budget.reserved[of] ?? 0) >= (budget.hardLimits[of] ?? 0));
   const sentence = `Budget ${called} is exhausted: ${exhausted.join(', ')}.`;
   if (reserved.length === 0) {
-    const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
+    const reset = until === undefined ? 'or reset it' : 'reset it, or wait for its reset';
+    const remedy = `Raise its limits, release what was spent, ${reset}.`;
     return obstacleOf('budget', sentence, remedy, {
       until,
       meterId: budgetId,

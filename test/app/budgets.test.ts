@@ -252,6 +252,26 @@ test('a refusal names the budget, the requested amount and the current usage', a
     ...{ dimension: 'tokens', asked: 5, usage: 6, reserved: 0, limit: 10 },
     message: 'Budget "tokens" has no room for 5: of 10 tokens, 6 are used and 0 reserved',
   });
+  expect(await rejectionOf(tokens.report({ tokens: 11 }))).toMatchObject({
+    ...{ code: 'budget_exceeded', asked: 11, limit: 10, hint: 'Ask for less, or raise the limit.' },
+    message: 'Budget "tokens" has no room for 11: it can never fit, because the limit is 10 tokens',
+  });
+});
+
+test('a request above the limit of a budget keeps no run of its tasks waiting', async () => {
+  await using t = await testApp();
+  const tokens = t.app.budget('tokens', { limits: LIMITS });
+  const options = { retry: { failures: 0 }, budget: tokens };
+  const spend = t.app.task('spend', options, async ({ input, budget }: TaskContext<number>) => {
+    await using held = await budget(tokens).reserve({ tokens: input });
+    return held.settle({ tokens: input });
+  });
+  await t.app.worker();
+  expect(await rejectionOf(spend.run(50).result())).toMatchObject({ category: 'budget_exceeded' });
+  await spend.run(1).result();
+  await tokens.setLimits({ tokens: { hard: 100 } });
+  await spend.run(50).result();
+  expect(await tokens.status()).toMatchObject({ usage: { tokens: 51 }, exhausted: [] });
 });
 
 test('what keeps a run from starting is called as it was defined, with its id', async () => {

@@ -127,7 +127,8 @@ test('an exhausted budget, and one that was never created', async () => {
     { kind: 'call', call: 'resetBudget', of: POLICY },
     { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
   ] as const;
-  await because(backend, { because: 'budget', meterId: POLICY, unblock });
+  const remedy = 'Raise its limits, release what was spent, or reset it.';
+  await because(backend, { because: 'budget', meterId: POLICY, remedy, unblock });
   await backend.resetBudget({ budgetId: POLICY });
   await because(backend, { because: 'worker' });
 });

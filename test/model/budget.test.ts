@@ -172,6 +172,43 @@ describe('a budget', () => {
     expect(story.status).toMatchObject({ exhausted: [] });
   });
 
+  test('is not exhausted by an amount above its limit, which can fit once the limit is raised', () => {
+    const story = new Story();
+    expect(story.report(101)).toMatchObject({ kind: 'hard_breach', hardLimit: 100 });
+    expect(story.reserve(101)).toMatchObject({ kind: 'hard_breach', hardLimit: 100 });
+    expect(story.status).toMatchObject({ usage: {}, exhausted: [], breachCount: 2 });
+    story.outcome('updateBudgetLimits', { budgetId: BUDGET, limits: { tokens: { hard: 101 } } });
+    expect(story.reserve(101)).toMatchObject({ kind: 'reserved' });
+  });
+
+  test('keeps the mark of a refused amount over one above its limit, until the limit is lowered below it', () => {
+    const story = new Story();
+    story.report(50);
+    expect(story.report(60)).toMatchObject({ kind: 'hard_breach' });
+    expect(story.report(101)).toMatchObject({ kind: 'hard_breach' });
+    expect(story.status).toMatchObject({ exhausted: ['tokens'] });
+    for (const [hard, exhausted] of [
+      [60, ['tokens']],
+      [59, []],
+      [100, []],
+    ] as const) {
+      story.outcome('updateBudgetLimits', { budgetId: BUDGET, limits: { tokens: { hard } } });
+      expect(story.status).toMatchObject({ exhausted });
+    }
+  });
+
+  test('is exhausted by an overrun above its limit only while everything is used', () => {
+    const story = new Story();
+    const one = { budgetId: BUDGET, reservationId: RESERVATION };
+    story.outcome('recordSpend', { budgetId: BUDGET, executionId: RUN, deltas: { tokens: 60 } });
+    story.reserve(10);
+    const settled = story.outcome('settleReservation', { ...one, usage: { tokens: 500 } });
+    expect(settled).toMatchObject({ overrun: { tokens: 460 } });
+    expect(story.status).toMatchObject({ usage: { tokens: 100 }, exhausted: ['tokens'] });
+    story.outcome('releaseBudget', { budgetId: BUDGET, executionId: RUN });
+    expect(story.status).toMatchObject({ usage: { tokens: 40 }, exhausted: [] });
+  });
+
   test('has at most 64 dimensions', () => {
     const story = new Story();
     const many = Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`d${i}`, { hard: 1 }]));

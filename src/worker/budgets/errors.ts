@@ -22,8 +22,7 @@ export interface BudgetShortage {
  */
 export class BudgetExceededError extends RetryableError implements BudgetShortage {
   override readonly name = 'BudgetExceededError';
-  override readonly hint =
-    'Ask again with less, or when there is room: after a reset, a release, the end of a reservation or a higher limit.';
+  override readonly hint: string;
   readonly budgetId: string;
   readonly budget: string;
   readonly dimension: string;
@@ -34,10 +33,15 @@ export class BudgetExceededError extends RetryableError implements BudgetShortag
 
   constructor(shortage: BudgetShortage) {
     const { budgetId, budget, dimension, asked, usage, reserved, limit } = shortage;
+    const neverFits = asked !== undefined && asked > limit;
     const wanted = asked === undefined ? 'is exhausted' : `has no room for ${asked}`;
-    super(`Budget "${budget}" ${wanted}: of ${limit} ${dimension}, ${usage} are used and ${reserved} reserved`, {
-      category: 'budget_exceeded',
-    });
+    const state = neverFits
+      ? `it can never fit, because the limit is ${limit} ${dimension}`
+      : `of ${limit} ${dimension}, ${usage} are used and ${reserved} reserved`;
+    super(`Budget "${budget}" ${wanted}: ${state}`, { category: 'budget_exceeded' });
+    this.hint = neverFits
+      ? 'Ask for less, or raise the limit.'
+      : 'Ask again with less, or when there is room: after a reset, a release, the end of a reservation or a higher limit.';
     this.budgetId = budgetId;
     this.budget = budget;
     this.dimension = dimension;
