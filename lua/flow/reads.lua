@@ -41,9 +41,10 @@ local function edge_row(call, edge_id, downstream)
   return { edge_id, downstream, type(membership) == 'string' and membership, type(text) == 'string' and text }
 end
 
--- Rows of outgoing edges. A flow that is being purged has edges whose downstream members are gone.
+-- Rows of outgoing edges. A flow that is being purged has edges whose downstream members are gone. When many were looked
+-- at, the last row has the edge behind which the list continues, and no downstream.
 local function outgoing(call, execution_id, after, limit)
-  local rows = {}
+  local rows, looked_at = {}, 0
   while true do
     local found = ff.leading_of(call, execution_id, after, limit - #rows)
     for i = 1, #found do
@@ -51,6 +52,11 @@ local function outgoing(call, execution_id, after, limit)
       rows[#rows + 1] = edge_row(call, after, string.sub(found[i], LIMIT.id_length + 1))
     end
     if #found == 0 or #rows == limit then return rows end
+    looked_at = looked_at + #found
+    if looked_at >= LIMIT.max_looked_at then
+      rows[#rows + 1] = { after, false, false, false }
+      return rows
+    end
   end
 end
 

@@ -20,7 +20,7 @@ import {
   type MemberCounts,
   type PublicFlowState,
 } from './state.js';
-import { siblingId } from './view.js';
+import { siblingId, type Outgoing } from './view.js';
 
 /** A flow as callers see it. Times are ms since the epoch. */
 export interface FlowSnapshot {
@@ -150,7 +150,7 @@ export const describeEdge = query({
   },
 });
 
-/** A page of edges, by id. */
+/** A page of edges, by id. While a flow is purged, a page can have fewer rows, or none, and not be the last. */
 export interface EdgePage {
   readonly edges: readonly EdgeSnapshot[];
   /**
@@ -176,7 +176,7 @@ export const listEdges = query({
   rejects: [],
   partition: ({ executionId }) => partitionOfExecution(executionId),
   read(view, { executionId, direction, cursor = '', limit }) {
-    const found =
+    const found: readonly Outgoing[] =
       direction === 'outgoing'
         ? view.flows.outgoing(executionId, cursor, limit + 1)
         : Object.keys(view.executions.get(executionId)?.dependencies ?? {})
@@ -186,7 +186,7 @@ export const listEdges = query({
             .map((edgeId) => ({ edgeId, downstream: executionId }));
     const page = found.slice(0, limit);
     const [edges, damaged] = [[] as EdgeSnapshot[], [] as string[]];
-    for (const { edgeId, downstream } of page) {
+    for (const { edgeId, downstream } of page.filter(({ isGone }) => isGone !== true)) {
       const edge = edgeOf(view, edgeId, downstream);
       if (edge === undefined) damaged.push(edgeId);
       else edges.push(edge);
@@ -194,7 +194,7 @@ export const listEdges = query({
     return accept<EdgePage>({
       edges,
       damaged,
-      nextCursor: found.length > limit ? page.at(-1)?.edgeId : undefined,
+      nextCursor: found.length > limit || page.at(-1)?.isGone === true ? page.at(-1)?.edgeId : undefined,
     });
   },
 });

@@ -9,6 +9,8 @@ import type { ReadonlyFlow, Walk } from './facts.js';
 export interface Outgoing {
   readonly edgeId: string;
   readonly downstream: string;
+  /** Its downstream was purged: the edge only tells where the list continues. */
+  readonly isGone?: true;
 }
 
 /** A member and its position in the order of joining. */

@@ -347,9 +347,15 @@ export class Claimer {
   ): void {
     const { onError, onReclaimCapExceeded } = this.options;
     const brought = results.map(broughtBy);
+    let isWide = false;
     brought.forEach((each, index) => {
       const result = results[index];
-      if (result?.ok === false) onError(result.error);
+      if (result?.ok === false) {
+        // A large claim runs in parts, and one of them can fail as a whole call does.
+        this.noteLate(claim.lanes.slice(index, index + 1), result.error);
+        isWide ||= isRetryable(result.error);
+        onError(result.error);
+      }
       if (each === undefined) return;
       if (each.setAside.length > 0) onError(executionsSetAside(claim.partition, each.setAside));
       if (each.reclaimCapExceeded.length > 0) onReclaimCapExceeded(each.reclaimCapExceeded);
@@ -357,7 +363,7 @@ export class Claimer {
       this.leaseIds.giveBack(present(ids[index]), each.executions);
     });
     // The planner is updated before the work is handed on: a handler that returns at once must find its slot counted.
-    this.planner.answered(claim, brought, this.options.clock.now());
+    this.planner.answered(claim, brought, this.options.clock.now(), isWide);
     brought.forEach((each, index) => {
       const { place } = present(claim.lanes[index]);
       for (const claimed of each?.executions ?? []) this.options.onClaimed(claimed, place.laneId, requestedAt);
@@ -366,9 +372,13 @@ export class Claimer {
 
   /** Handles a failed call. If it claimed work all the same, that work returns when its leases lapse. */
   private failed(claim: PlannedClaim, error: unknown): void {
-    if (error instanceof EngineError && error.code === 'call_timeout')
-      for (const { place, count } of claim.lanes) this.sizes.late(place.laneId, count);
+    this.noteLate(claim.lanes, error);
     this.planner.failed(claim, isRetryable(error), this.options.clock.now());
     this.options.onError(error);
+  }
+
+  private noteLate(lanes: PlannedClaim['lanes'], error: unknown): void {
+    if (error instanceof EngineError && error.code === 'call_timeout')
+      for (const { place, count } of lanes) this.sizes.late(place.laneId, count);
   }
 }

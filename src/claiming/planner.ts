@@ -213,14 +213,19 @@ export class Planner {
     for (const head of heads) this.woken({ kind: 'work', partition, ...head }, now);
   }
 
-  /** The answer to a claim, lane by lane; undefined for a lane whose part met a fault, so its work is unknown. */
-  answered(claim: PlannedClaim, answers: readonly (LaneAnswer | undefined)[], now: number): void {
+  /**
+   * The answer to a claim, lane by lane; undefined for a lane whose part met a fault, so its work is unknown. `wide` if
+   * such a fault concerns the partition rather than the lane.
+   */
+  answered(claim: PlannedClaim, answers: readonly (LaneAnswer | undefined)[], now: number, wide = false): void {
     this.claims--;
-    this.yields.recovered(claim.partition);
+    if (wide) this.yields.fault(claim.partition, now);
+    else this.yields.recovered(claim.partition);
     claim.lanes.forEach((lane, index) => {
       const answer = answers[index];
       this.settle(claim, lane, answer?.got ?? 0);
-      if (answer === undefined) this.noteFault(lane.place, placeKey(lane.place.laneId, claim.partition), now);
+      if (answer === undefined)
+        this.noteFault(lane.place, wide ? undefined : placeKey(lane.place.laneId, claim.partition), now);
       else this.noteAnswer(claim, lane, answer, now);
     });
   }

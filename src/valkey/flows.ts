@@ -5,7 +5,7 @@ import { EngineError } from '../../model/errors.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Situation } from '../../model/execution/situation.js';
 import { dependencyFacts, membershipFacet, type ReadonlyFlow } from '../../model/flow/facts.js';
-import type { MemberPlace } from '../../model/flow/view.js';
+import type { MemberPlace, Outgoing } from '../../model/flow/view.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { shortIdOf, uuidOf } from '../../model/short-id.js';
 import type { View } from '../../model/view.js';
@@ -89,9 +89,11 @@ function edgesFrom(
   read = <Edge>(edge: () => Edge): Edge | undefined => edge(),
 ) {
   const executions = new Map<string, Partial<ReadonlyExecution>>();
-  const edges = rows.map((row) => {
+  const edges = rows.map((row): Outgoing => {
     const [edge, downstream, membership, text] = repliesOf(row, 4);
-    const [edgeId, executionId] = [uuidOf(textOf(edge)), executionIdIn(partition, textOf(downstream))];
+    const edgeId = uuidOf(textOf(edge));
+    if (downstream === null) return { edgeId, downstream: '', isGone: true };
+    const executionId = executionIdIn(partition, textOf(downstream));
     const found = read(() => downstreamIn(edgeId, membership, text));
     if (found !== undefined) {
       const { dependency, ...facts } = found;

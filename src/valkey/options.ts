@@ -30,7 +30,10 @@ export interface ValkeyOptions extends ConnectionOptions {
   readonly logMaxEntries?: number | undefined;
   /** Tag keys by which executions are indexed, at most 16. Default none. Shared, like `retentionMs`. */
   readonly indexedTags?: readonly string[] | undefined;
-  /** Limit for one call, ms, give or take a tenth; a pause of the event loop does not count. Default 5 000. */
+  /**
+   * Limit for one call to the server, ms, give or take a tenth; a pause of the event loop does not count. A batch that
+   * runs in several calls has it for each of them. Default 5 000.
+   */
   readonly callTimeoutMs?: number | undefined;
   /** How the function library gets onto the server. Default `load`. */
   readonly library?: LibraryMode | undefined;

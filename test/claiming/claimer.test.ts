@@ -12,6 +12,7 @@ import { newId } from '../../src/engine/ids.js';
 import { CountingClock, watched, type Watched } from './support.js';
 
 const PARTITIONS = 16;
+const NOTHING = { ok: true, outcome: { kind: 'no_work', reclaimCapExceeded: [] } } as unknown as CommandResult;
 
 class Setting {
   readonly clock = new CountingClock();
@@ -175,6 +176,24 @@ describe('a claim that met a fault', () => {
     await s.clock.advance(1_000);
     expect(s.errors).toHaveLength(3);
     expect(s.claimed.map((each) => each.executionId)).toEqual([executionId]);
+    await claimer.stop();
+  });
+
+  it('in its second part asks for less of the lane that was late', async () => {
+    const s = new Setting();
+    const lanes = ['l', 'm'];
+    const claimer = s.claimer({ lanes, slots: 64, sweepIntervalMs: 600_000 });
+    await claimer.start();
+    await s.clock.advance(10);
+    const late: CommandResult = { ok: false, error: new EngineError('call_timeout', 'late.') };
+    s.store.intercept = (commands) => commands.map((_, index) => (index === 0 && commands.length > 1 ? NOTHING : late));
+    for (const laneId of lanes) await s.create(2, laneId);
+    s.store.claims.length = 0;
+    await s.clock.advance(60_000);
+    expect(s.store.claims.filter(({ laneId }) => laneId === 'm').at(-1)?.count).toBe(1);
+    s.store.intercept = undefined;
+    await s.clock.advance(60_000);
+    expect(s.claimed).toHaveLength(2);
     await claimer.stop();
   });
 

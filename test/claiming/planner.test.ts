@@ -476,6 +476,17 @@ describe('a fault', () => {
     expect(s.claim().partition).toBe('p1');
   });
 
+  it('of a part of a call keeps claims from its partition, if it concerns the partition', () => {
+    for (const wide of [true, false]) {
+      const s = new Situation({ slots: 4, lanes: ['a', 'b'], chance: () => 1 - Number.EPSILON });
+      s.wake('a', 'p0');
+      s.wake('b', 'p0');
+      s.planner.answered(s.claim(), [{ got: 0 }, undefined], s.now, wide);
+      s.wake('a', 'p0');
+      expect(s.claims()).toHaveLength(wide ? 0 : 1);
+    }
+  });
+
   it('is forgotten with the next claim that goes through', () => {
     const s = new Situation({ chance: () => 1 - Number.EPSILON });
     const delayOfFault = (wide: boolean): number => {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
+import { shortIdOf } from '../../model/short-id.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const PARTITION = '{fp:0}';
@@ -102,4 +103,37 @@ test('an execution that has the id of a dropped member is not what its upstream 
   const { entries } = await backend.listQuarantined({ partition: PARTITION });
   expect(entries.map((entry) => entry.name)).not.toContain(name);
   expect(await backend.readExecutionState({ executionId: joining })).toBe('waiting');
+});
+
+test('outgoing edges to purged members are passed over some at a time', async () => {
+  const { backend, admin } = shared;
+  const [laneId, flowId, upstream, ...downstream] = [randomUUID(), newId(), newId(), newId(), newId()];
+  const edges = downstream.map((downstreamExecutionId) => ({
+    ...{ edgeId: randomUUID(), upstreamExecutionId: upstream, downstreamExecutionId },
+  }));
+  const members = [upstream, ...downstream].map((executionId) => ({ executionId, laneId, executionKind: 'k' }));
+  await backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: { members, edges },
+  });
+  const purged = Array.from({ length: 1_200 }, (_, n) => {
+    const edgeId = `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+    return shortIdOf(edgeId) + memberOf(newId());
+  });
+  await admin.zadd(
+    `ff:${PARTITION}:${memberOf(upstream)}${SUFFIXES.leading}`,
+    ...purged.flatMap((entry) => ['0', entry]),
+  );
+  for (const limit of [1, 200]) {
+    const pages = [];
+    let cursor: string | undefined;
+    do {
+      const page = await backend.listEdges({ executionId: upstream, direction: 'outgoing', limit, cursor });
+      expect(page.damaged).toEqual([]);
+      pages.push(page.edges.map(({ edgeId }) => edgeId));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(pages.flat()).toEqual(edges.map(({ edgeId }) => edgeId).sort());
+    expect(pages).toContainEqual([]);
+  }
 });

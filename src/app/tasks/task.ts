@@ -143,8 +143,9 @@ export interface Task<Input, Output, Signals extends SignalSchemas = NoSignals> 
    */
   run(...args: RunArguments<Input>): PendingRun<Output, Signals>;
   /**
-   * Creates many runs, with one round trip per partition and 500 runs. Resolves once all are stored, with the runs in
-   * the order of the inputs. After an error some may be stored: give ids to make the call repeatable.
+   * Creates many runs, partition by partition at once. Those of a partition are created in calls of up to 250 runs, one
+   * after the other, each with the whole time limit of a call. Resolves once all are stored, with the runs in the order
+   * of the inputs. After an error some may be stored: give ids to make the call repeatable.
    */
   runMany(inputs: readonly Input[], options?: ManyRunOptions<Input>): Promise<Run<Output, Signals>[]>;
   /**
