@@ -354,6 +354,8 @@ export const HEADER_FIELDS = {
   applier: 'a',
   /** Changes with every call that broke off; absent when a verification has repaired what they left. */
   broken: 'b',
+  /** The last one that was removed. */
+  mended: 'r',
   /** The process that verifies the partition because of it, and until when. */
   mender: 'm',
   /** Number of corrections of counts. */

@@ -2,10 +2,18 @@
 -- had begun is half written. Only an error runs this code. It marks the partition; the mark is told with every pass over
 -- due work, and some process verifies the partition then (src/valkey/mending.ts).
 
+-- Numbers of marks are not used twice, so that an older verification does not remove a newer mark: a first mark continues
+-- behind the last one that was removed.
+local function number_on(call, mark)
+  local last = mark == 1 and attempted('HGET', call.header_key, HEADER.mended)
+  if type(last) == 'string' then attempted('HINCRBY', call.header_key, HEADER.broken, last) end
+end
+
 -- Writes the mark. Either command may be the one that is refused. Answers whether it was written.
 function ff.mark_broken(call)
   local written = attempted('HINCRBY', call.header_key, HEADER.broken, 1)
-  if type(written) == 'table' then written = attempted('HSET', call.header_key, HEADER.broken, call.now_text) end
+  if type(written) == 'table' then written = attempted('HSET', call.header_key, HEADER.broken, call.now_text)
+  else number_on(call, written) end
   return type(written) ~= 'table'
 end
 
@@ -44,6 +52,13 @@ function ff.reserve_mending(call, owner, for_ms)
   return broken
 end
 
+-- Ends the reservation of a process that could not verify the partition, so that another one may try. Not that of another.
+function ff.give_back_mending(call, owner)
+  local mender = command('HGET', call.header_key, HEADER.mender)
+  if mender and string.match(mender, '^(.*)\t%d+$') == owner then command('HDEL', call.header_key, HEADER.mender) end
+  return 0
+end
+
 -- The mark, or nothing.
 function ff.mark_of(call)
   return command('HGET', call.header_key, HEADER.broken) or ''
@@ -52,11 +67,13 @@ end
 -- The mark at the start of a complete verification. Removes it if no call has broken off since. Answers 1 if it did.
 function ff.clear_mark(call, known)
   if ff.mark_of(call) ~= known then return 0 end
+  command('HSET', call.header_key, HEADER.mended, known)
   command('HDEL', call.header_key, HEADER.broken, HEADER.mender)
   return 1
 end
 
 -- For a process whose call could not write the mark.
 function ff.mark_later(call)
-  return command('HINCRBY', call.header_key, HEADER.broken, 1)
+  number_on(call, command('HINCRBY', call.header_key, HEADER.broken, 1))
+  return 1
 end

@@ -188,6 +188,7 @@ function steps.values(...) return ff.verify_values(...) end
 -- See lua/partition/broken-off.lua.
 function steps.broken(...) return ff.mark_of(...) end
 function steps.reserve(...) return ff.reserve_mending(...) end
+function steps.give_back(...) return ff.give_back_mending(...) end
 function steps.mark(...) return ff.mark_later(...) end
 function steps.mended(...) return ff.clear_mark(...) end
 

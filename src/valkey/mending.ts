@@ -149,6 +149,7 @@ export class Mending {
     const begun = performance.now();
     const reserve = (): Promise<WireReply> => step(partition, 'reserve', this.owner, String(RESERVED_MS));
     let renewing: ReturnType<typeof setInterval> | undefined;
+    let isFailed = false;
     try {
       // Another process is at it.
       if (textOf(await reserve()) === '') return;
@@ -165,10 +166,13 @@ export class Mending {
       const pause = Math.min(PAUSE_TIMES * (performance.now() - begun), MAX_LONG_PAUSE_MS);
       place.failures += 1;
       place.notBefore = performance.now() + Math.max(pause, pauseAfter(place.failures));
+      isFailed = true;
       this.tellFault(partition, error);
     } finally {
       clearInterval(renewing);
     }
+    // Another process perhaps can do it.
+    if (isFailed) await step(partition, 'give_back', this.owner).catch(() => undefined);
   }
 
   private async verify(partition: string): Promise<void> {

@@ -18,12 +18,12 @@ import { fieldsOf, variantSchemasOf, type Field } from '../../model/core/kinds.j
 import type { ByteSlot, Rejected } from '../../model/core/operation.js';
 import { present } from '../../model/core/present.js';
 import { readerOf } from '../../model/core/wire-form.js';
-import { EngineError, isRejectionCode } from '../../model/errors.js';
+import { EngineError, isRejectionCode, type ErrorCode } from '../../model/errors.js';
 import { entityNameIn } from '../../model/partition/quarantine.js';
 import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../model/machine.js';
 import { isShortId, uuidOf } from '../../model/short-id.js';
 import type { Done } from './answers.js';
-import { errorOfWords } from './connection/faults.js';
+import { breakIn, BrokeOff, errorOfWords } from './connection/faults.js';
 import { ReplyReader } from './reply-reader.js';
 import { textOf, type AnswerPart, type WireReply } from './reply.js';
 
@@ -327,15 +327,20 @@ export function decodeReply<Name extends OperationName>(
 const DAMAGED = /DAMAGED (.*)$/;
 
 function faultInside(name: string, message: string): EngineError {
-  if (message.startsWith('WRONGTYPE')) {
-    // Reads of records cannot fail like this, so the key is an index.
-    return new EngineError('corruption', `${name}: an index of the partition is not what it should be.`);
-  }
-  if (message.startsWith('MISMATCH'))
-    return new EngineError('library_mismatch', `${name}: the library on the server has it in another form.`);
-  const damage = DAMAGED.exec(message)?.[1];
-  if (damage !== undefined) return new EngineError('corruption', `${name}: ${damage}.`);
-  return errorOfWords(message, name);
+  const { said, isMarked } = breakIn(message);
+  const known = knownFault(said);
+  if (known === undefined) return errorOfWords(message, name);
+  const [code, what] = known;
+  const words = `${name}: ${what}.`;
+  return isMarked === undefined ? new EngineError(code, words) : new BrokeOff(code, words, isMarked);
+}
+
+function knownFault(said: string): readonly [code: ErrorCode, what: string] | undefined {
+  // Reads of records cannot fail like this, so the key is an index.
+  if (said.startsWith('WRONGTYPE')) return ['corruption', 'an index of the partition is not what it should be'];
+  if (said.startsWith('MISMATCH')) return ['library_mismatch', 'the library on the server has it in another form'];
+  const damage = DAMAGED.exec(said)?.[1];
+  return damage === undefined ? undefined : ['corruption', damage];
 }
 
 /** Converts a short id to the form of the API; other texts are unchanged. */

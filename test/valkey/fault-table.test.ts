@@ -11,6 +11,7 @@ import type { Backend } from '../../src/backend/backend.js';
 import { BrokeOff, CallTimeout, faultOf, mayRunSoon } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { valkey } from '../../src/valkey/index.js';
+import { decodeReply } from '../../src/valkey/wire.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 const reply = (words: string): Error => new ReplyError(words);
@@ -139,6 +140,28 @@ test('a call that broke off halfway says so, and the partition is repaired becau
     expect(error).toBeInstanceOf(BrokeOff);
     expect(error).toMatchObject({ code: 'server_refused', isMarked });
     expect(error.message).toMatch(/'xadd' command script: f, .*halfway/);
+  }
+});
+
+test('an error inside one command of a call says that it broke off, whatever the error is', () => {
+  for (const [words, code] of [
+    ['WRONGTYPE Operation against a key', 'corruption'],
+    ['DAMAGED the record is none', 'corruption'],
+    ['MISMATCH of a group', 'library_mismatch'],
+    ["ERR ACL failure in script: User u has no permissions to run the 'xadd' command", 'server_refused'],
+  ]) {
+    const decode = (suffix: string) => () =>
+      decodeReply('completeExecution', {}, [-1, Buffer.from(words + suffix)], '{fp:0}');
+    const met: unknown[] = ['', BROKE_OFF, BROKE_OFF_UNMARKED].map((suffix) => {
+      try {
+        return decode(suffix)();
+      } catch (error) {
+        return error;
+      }
+    });
+    expect(met).toMatchObject([{ code }, { code, isMarked: true }, { code, isMarked: false }]);
+    expect(met.map((error) => error instanceof BrokeOff)).toEqual([false, true, true]);
+    expect(String(met)).not.toContain('[broke off');
   }
 });
 

@@ -39,12 +39,22 @@ function processOf(server: Stub, verified: () => Partial<VerifyResult['report']>
 type Process = ReturnType<typeof processOf>;
 
 class Stub {
+  mender = '';
   mark = '1';
   strays = 0;
   step(name: string, known?: string): Buffer | number {
-    if (name !== 'mended') return Buffer.from(this.mark);
+    if (name === 'give_back') {
+      if (this.mender === known) this.mender = '';
+      return 0;
+    }
+    if (name === 'reserve') {
+      if (this.mender !== '' && this.mender !== known) return Buffer.from('');
+      this.mender = known ?? '';
+      return Buffer.from(this.mark);
+    }
     if (known !== this.mark) return 0;
     this.mark = '';
+    this.mender = '';
     return 1;
   }
   release(): number {
@@ -68,6 +78,16 @@ test('a fault of this process is told once, as an error of the engine', async ()
   });
   await passes(60, one);
   expect(one.told).toMatchObject([{ code: 'function_failed', detail: { partition: PARTITION } }]);
+});
+
+test('a process that cannot verify a partition leaves it to another one', async () => {
+  const server = new Stub();
+  const failing = processOf(server, () => {
+    throw new RangeError('Maximum call stack size exceeded');
+  });
+  const other = processOf(server, () => ({}));
+  await passes(5, failing, other);
+  expect([failing.runs(), other.runs(), server.mark]).toEqual([1, 1, '']);
 });
 
 test('a partition whose counts cannot be compared keeps its mark, is told of once and tried ever more rarely', async () => {

@@ -209,17 +209,23 @@ export class BrokeOff extends EngineError {
   }
 }
 
+/** The words of an error without those about a break, and whether the partition is marked; undefined without a break. */
+export function breakIn(words: string): { readonly said: string; readonly isMarked: boolean | undefined } {
+  const suffix = [BROKE_OFF, BROKE_OFF_UNMARKED].find((each) => words.includes(each));
+  if (suffix === undefined) return { said: words, isMarked: undefined };
+  return { said: words.replace(suffix, ''), isMarked: suffix === BROKE_OFF };
+}
+
 /**
  * The error for words of the server, or of a function on it.
  * @param who names who says it
  */
 export function errorOfWords(words: string, who: string, options: { cause?: unknown } = {}): EngineError {
-  const suffix = [BROKE_OFF, BROKE_OFF_UNMARKED].find((each) => words.includes(each));
-  const said = suffix === undefined ? words : words.replace(suffix, '');
+  const { said, isMarked } = breakIn(words);
   const code = faultIn(said)?.code ?? 'function_failed';
   const message = `${who}: ${serverWords(said)}.`;
-  if (suffix === undefined) return new EngineError(code, message, options);
-  return new BrokeOff(code, message, suffix === BROKE_OFF, options);
+  if (isMarked === undefined) return new EngineError(code, message, options);
+  return new BrokeOff(code, message, isMarked, options);
 }
 
 function unreachable(label: string, fault: unknown): EngineError {
