@@ -5,9 +5,11 @@
  */
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend/backend.js';
+import { ConnectionNotice } from '../backend/connection-notice.js';
 import { PartitionMended } from '../backend/mended.js';
 import { SetAsideError } from '../backend/set-aside.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
+import { outageOf } from '../engine/outage.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 import { AppClosedError, InvalidDefinitionError } from '../shared/errors.js';
 import { anew } from '../shared/lazy.js';
@@ -22,11 +24,16 @@ export type BackendSource = Backend | PromiseLike<Backend> | (() => Backend | Pr
 
 /** The state of the connection between an app and its backend. */
 export interface ConnectionState {
-  /** `idle` before the first use; `connecting` also between two attempts; `failed` until the next use tries again. */
+  /**
+   * `idle` before the first use; `connecting` also between two attempts, and while the server of an open backend, or a
+   * primary of its cluster, cannot be reached; `failed` until the next use tries again.
+   */
   readonly state: 'idle' | 'connecting' | 'connected' | 'failed' | 'closed';
-  /** Failed attempts since the last successful connection. */
+  /** How long the state has lasted, ms. */
+  readonly forMs: number;
+  /** Failed attempts to open the backend, until one succeeds. */
   readonly failures: number;
-  /** The error of the last attempt. */
+  /** The error of the last attempt, or the loss of the connection. */
   readonly error: unknown;
 }
 
@@ -45,6 +52,7 @@ export class Connection {
   private backend: Backend | undefined;
   private opened: Promise<Backend> | undefined;
   private state: ConnectionState['state'] = 'idle';
+  private enteredAt: number;
   private failures = 0;
   private error: unknown;
   private wasTried = false;
@@ -56,13 +64,14 @@ export class Connection {
   constructor(private readonly options: ConnectionOptions) {
     this.closed = new Promise((_resolve, reject) => (this.endWaits = reject));
     this.closed.catch(() => undefined);
-    const { source } = options;
+    const { source, clock } = options;
+    this.enteredAt = clock.now();
     if (typeof source !== 'function' && !isPromise(source)) this.use(source);
   }
 
   get now(): ConnectionState {
     const { state, failures, error } = this;
-    return { state, failures, error };
+    return { state, forMs: this.options.clock.now() - this.enteredAt, failures, error };
   }
 
   /** The backend, if it is open. */
@@ -105,7 +114,7 @@ export class Connection {
 
   private async open(): Promise<Backend> {
     const { clock, log, mode } = this.options;
-    this.state = 'connecting';
+    this.enter('connecting');
     for (;;) {
       try {
         const backend = await this.tryOnce();
@@ -116,7 +125,7 @@ export class Connection {
         this.error = error;
         this.failures++;
         if (mode === 'fail' || !isRetryable(error) || !this.canTryAgain()) {
-          this.state = 'failed';
+          this.enter('failed');
           throw error;
         }
         // Once, not for every attempt.
@@ -133,23 +142,41 @@ export class Connection {
       throw new AppClosedError();
     }
     if (this.failures > 0) this.options.log.info('The backend is open.');
-    if (this.backend !== backend) {
-      this.stopNotices?.();
-      this.stopNotices = backend.onNotice?.((notice) => this.noticed(notice));
-    }
+    const isOther = this.backend !== backend;
     this.backend = backend;
-    this.state = 'connected';
+    this.enter('connected');
     this.failures = 0;
     this.error = undefined;
+    // After the state, which a notice of the backend can change at once.
+    if (isOther) {
+      this.stopNotices?.();
+      this.stopNotices = backend.onNotice?.((notice) => this.noticed(backend, notice));
+    }
     return backend;
   }
 
-  private noticed(notice: EngineError): void {
+  private enter(state: ConnectionState['state']): void {
+    this.state = state;
+    this.enteredAt = this.options.clock.now();
+  }
+
+  private noticed(backend: Backend, notice: EngineError): void {
     const { log, onSetAside } = this.options;
+    if (notice instanceof ConnectionNotice) return this.reached(backend, notice);
     if (notice instanceof PartitionMended) return log.info('A partition was repaired.', notice);
     if (!(notice instanceof SetAsideError)) return log.warn('The server needs attention.', notice);
     log.warn('Damaged records were found.', notice);
     onSetAside(notice);
+  }
+
+  private reached(backend: Backend, notice: ConnectionNotice): void {
+    const { log } = this.options;
+    const { isLost } = notice;
+    outageOf(backend).isTold = isLost;
+    this.enter(isLost ? 'connecting' : 'connected');
+    this.error = isLost ? notice : undefined;
+    if (isLost) log.warn('The store is unreachable; calls and workers wait until it is back.', notice);
+    else log.info('The store is reachable again.');
   }
 
   private async tryOnce(): Promise<Backend> {
@@ -189,7 +216,7 @@ export class Connection {
         (backend: Backend) => this.discard(backend),
         () => undefined,
       );
-    this.state = 'closed';
+    this.enter('closed');
     this.stopNotices?.();
     this.stopWaiting?.();
     this.stopNotices?.();

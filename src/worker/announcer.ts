@@ -1,5 +1,7 @@
 /** Reports what happens in a worker: events for the program, and log messages for people. */
+import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
+import { warnUnlessTold } from '../engine/outage.js';
 import { guarded, type Logger } from '../shared/logger.js';
 import { Repeats } from '../util/repeats.js';
 import type { TaskAbortCode } from './abort.js';
@@ -17,7 +19,11 @@ export class Announcer {
 
   private readonly repeats: Repeats;
 
-  constructor(log: Logger, clock: Clock) {
+  constructor(
+    log: Logger,
+    clock: Clock,
+    private readonly backend: Backend,
+  ) {
     this.log = guarded(log);
     this.repeats = new Repeats(() => clock.now());
     this.emitter = new Emitter((error) => this.log.error('A listener of a worker event failed.', error));
@@ -45,7 +51,8 @@ export class Announcer {
   }
 
   failedCall(error: unknown): void {
-    if (!this.repeats.goesOn(error)) this.log.warn('The worker had an error and continues.', error);
+    if (!this.repeats.goesOn(error))
+      warnUnlessTold(this.backend, this.log, 'The worker had an error and continues.', error);
     this.emitter.emit('error', { error });
   }
 

@@ -101,7 +101,7 @@ export class TaskWorker implements Worker {
     const { backend, settings, clock, ids, childRow, taskNamed, log } = deps;
     const { leaseTtlMs, claimAhead } = settings;
     this.workerInstanceId = ids();
-    this.announcer = new Announcer(log, clock);
+    this.announcer = new Announcer(log, clock, backend);
     const signalsOf = (kind: string) => taskNamed(kind)?.signals;
     const definedAt = (kind: string) => taskNamed(kind)?.definedAt?.();
     this.contextDependencies = { backend, clock, ids, childRow, signalsOf, definedAt, log: this.announcer.log };

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
+import { ConnectionNotice } from '../../src/backend/connection-notice.js';
 import type { Wake } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
@@ -18,6 +19,10 @@ describe('a primary of a cluster that dies', () => {
   it('is followed by its replica, for calls and for wakes', async () => {
     const { url } = cluster.nodes[1] as { url: string };
     await using backend = await valkey({ url, partitions: { count: 32 }, callTimeoutMs: 1_000 });
+    const reached: unknown[] = [];
+    backend.onNotice?.((notice) => {
+      if (notice instanceof ConnectionNotice) reached.push(notice.isLost);
+    });
     const wakes: Wake[] = [];
     await backend.onWake(['lane'], (wake) => void ('arriving' in wake || wakes.push(wake)));
     const partition = partitionOn(cluster, 0);
@@ -56,6 +61,8 @@ describe('a primary of a cluster that dies', () => {
       `cluster failover: calls work again after ${Math.round(performance.now() - startedAt)} ms, ${failures} calls failed`,
     );
 
+    await until(() => reached.length === 2);
+    expect(reached).toEqual([true, false]);
     for (const executionId of before)
       expect((await backend.describeExecution({ executionId }))?.publicState).toBe('waiting');
     // A partition whose queue is empty wakes whoever waits, each time work comes.

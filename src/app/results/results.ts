@@ -8,6 +8,7 @@ import { isExecutionId, partitionOfExecution } from '../../../model/ids.js';
 import type { Announcement, Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { localNews } from '../../engine/local-news.js';
+import { outageOf } from '../../engine/outage.js';
 import { onAbort } from '../../shared/abort-listeners.js';
 import type { AppClosedError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
@@ -20,6 +21,8 @@ export class ResultWaiter {
   private readonly stopListening: () => void;
   /** Partitions that cannot be read at present. */
   private readonly troubled = new Set<string>();
+  /** Whether the log says so; if not, it told the loss of the connection. */
+  private isTroubleTold = false;
   private readonly ends: EndsSubscription;
   private closed: AppClosedError | undefined;
 
@@ -116,8 +119,10 @@ export class ResultWaiter {
   private noteTrouble(partition: string, error: unknown): void {
     if (error !== undefined) {
       this.troubled.add(partition);
-      if (this.troubled.size === 1) this.log.warn('The store is unreachable; waiting for results continues.', error);
-    } else if (this.troubled.delete(partition) && this.troubled.size === 0) {
+      if (this.troubled.size > 1) return;
+      this.isTroubleTold = !outageOf(this.backend).isTold;
+      if (this.isTroubleTold) this.log.warn('The store is unreachable; waiting for results continues.', error);
+    } else if (this.troubled.delete(partition) && this.troubled.size === 0 && this.isTroubleTold) {
       this.log.info('The store is reachable again.');
     }
   }

@@ -1,8 +1,9 @@
 /** The workers of an app in this process, and the engine loop that goes along with them. */
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
 import { SetAsideError } from '../../backend/set-aside.js';
+import type { Clock } from '../../engine/clock.js';
+import { warnUnlessTold } from '../../engine/outage.js';
 import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../../engine/timer-loop.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -188,7 +189,7 @@ export class Workers {
     const { log, clock } = this.options;
     const repeats = new Repeats(() => clock.now());
     const warn = (error: unknown): void => {
-      if (!repeats.goesOn(error)) log.warn('The timer loop had an error and continues.', error);
+      if (!repeats.goesOn(error)) warnUnlessTold(backend, log, 'The timer loop had an error and continues.', error);
     };
     const onError = (error: unknown): void => {
       this.noteError(error);

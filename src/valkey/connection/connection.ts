@@ -6,6 +6,7 @@ import type { CallRetrier } from './call-retrier.js';
 import type { Client } from './clients.js';
 import type { FoundRights } from '../boot/rights.js';
 import type { Deadlines } from './deadlines.js';
+import { Reachability } from './reachability.js';
 
 type NoticeListener = (notice: EngineError) => void;
 
@@ -33,6 +34,7 @@ export class Connection {
   /** Current notices, by code. */
   private currentNotices: ReadonlyMap<string, EngineError> = new Map();
   private currentRights: FoundRights;
+  private readonly reachability: Reachability;
   private readonly atClose: (() => void)[] = [];
 
   constructor({ label, client, serverVersion, rights, deadlines, retrier, wakes }: ConnectionParts) {
@@ -44,6 +46,7 @@ export class Connection {
     this.retrier = retrier;
     this.wakes = wakes;
     this.rights = rights;
+    this.reachability = new Reachability(client, (notice) => this.tell(notice));
   }
 
   /** The optional rights in the last check. */
@@ -61,6 +64,8 @@ export class Connection {
   onNotice(listener: NoticeListener): () => void {
     const own: NoticeListener = (notice) => orWarn('A listener of notices', () => listener(notice));
     this.noticeListeners.add(own);
+    const { outage } = this.reachability;
+    if (outage !== undefined) own(outage);
     for (const notice of this.currentNotices.values()) own(notice);
     return () => void this.noticeListeners.delete(own);
   }
@@ -84,6 +89,7 @@ export class Connection {
 
   close(): void {
     for (const fn of this.atClose.splice(0)) fn();
+    this.reachability.close();
     this.retrier.close();
     this.wakes.close();
     this.client.disconnect();

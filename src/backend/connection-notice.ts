@@ -1,0 +1,17 @@
+/** The notice that a backend has lost its connection to the store, or has it again. */
+import { EngineError } from '../../model/errors.js';
+import { brand } from '../util/brand.js';
+
+export class ConnectionNotice extends EngineError {
+  static {
+    brand(ConnectionNotice, 'connection_notice');
+  }
+
+  constructor(
+    readonly isLost: boolean,
+    message: string,
+    options: { cause?: unknown } = {},
+  ) {
+    super('transport_failed', message, options);
+  }
+}

@@ -1,0 +1,85 @@
+/** What an app says of a server that is away after the first connection: the state, and one line of the log each way. */
+import { afterEach, expect, it } from 'vitest';
+import { app, valkey, type App } from '../../src/index.js';
+import { ConnectionNotice } from '../../src/backend/connection-notice.js';
+import type { EngineError } from '../../model/errors.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { collectingLog, pause, rejectionOf, until } from '../app/support.js';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function server(): Promise<ValkeyServer> {
+  const started = await startValkey({ appendonly: true });
+  cleanups.push(() => started.stop());
+  return started;
+}
+
+function loggingApp(url: string) {
+  const { log, lines } = collectingLog();
+  const backend = valkey({ url, partitions: { count: 1 }, callTimeoutMs: 1_500 });
+  const it: App = app({ backend, log });
+  cleanups.push(() => it.close({ timeout: 0 }));
+  const task = it.task('t', () => 1);
+  /** What is said aloud. */
+  const said = (): string[] => lines.filter((line) => !line.startsWith('debug'));
+  return { app: it, task, lines, said };
+}
+
+const AWAY = 'warn The store is unreachable; calls and workers wait until it is back. EngineError';
+const BACK = 'info The store is reachable again.';
+
+it('an outage is the state of the connection, and said once each way, with and without a worker', async () => {
+  const { url, kill, restart } = await server();
+  const web = loggingApp(url);
+  const working = loggingApp(url);
+  await working.app.worker();
+  expect(await (await web.task.run()).result()).toBe(1);
+  const waiting = (await web.task.run(undefined, { delay: '10s' })).result();
+  expect(web.app.connection()).toMatchObject({ state: 'connected', failures: 0, error: undefined });
+  await kill('SIGKILL');
+  for (const each of [web, working]) {
+    await until(() => each.app.connection().state === 'connecting', 3_000);
+    const { error } = each.app.connection();
+    expect(error).toMatchObject({ code: 'transport_failed', cause: { code: 'ECONNREFUSED' } });
+  }
+  // Longer than the worker, the timer loop and a wait for a result repeat a call in silence.
+  expect(await rejectionOf(web.task.run())).toMatchObject({ code: 'transport_failed' });
+  await until(() => working.lines.some((line) => line.startsWith('debug The timer loop had an error')));
+  await until(() => working.lines.some((line) => line.startsWith('debug The worker had an error')));
+  const { state, forMs } = web.app.connection();
+  expect(state).toBe('connecting');
+  expect(forMs).toBeGreaterThan(3_000);
+  expect(web.said()).toEqual([AWAY]);
+  expect(working.said()).toEqual([AWAY]);
+  await restart();
+  for (const each of [web, working]) await until(() => each.app.connection().state === 'connected');
+  expect(web.app.connection()).toMatchObject({ failures: 0, error: undefined });
+  expect(web.app.connection().forMs).toBeLessThan(3_000);
+  expect(await waiting).toBe(1);
+  expect(web.said()).toEqual([AWAY, BACK]);
+  expect(working.said()).toEqual([AWAY, BACK]);
+}, 60_000);
+
+it('a listener that comes during an outage hears of it; a connection that is back at once is none', async () => {
+  const { url, kill, restart } = await server();
+  const backend = await valkey({ url, partitions: { count: 1 } });
+  cleanups.push(() => backend.close());
+  const heard: EngineError[] = [];
+  backend.onNotice?.((notice) => heard.push(notice));
+  await restart();
+  await pause(1_500);
+  await backend.ping();
+  expect(heard).toEqual([]);
+  await kill('SIGKILL');
+  await until(() => heard.length > 0, 3_000);
+  const late: EngineError[] = [];
+  backend.onNotice?.((notice) => late.push(notice));
+  expect(late).toEqual(heard);
+  expect(late[0]).toBeInstanceOf(ConnectionNotice);
+  await restart();
+  await until(() => heard.length > 1);
+  expect(late.map((notice) => (notice as ConnectionNotice).isLost)).toEqual([true, false]);
+});
