@@ -46,10 +46,12 @@ async function audit(options: AuditOptions): Promise<void> {
   const { backend, root, run, workers } = options;
   const isServer = backend !== 'memory' && backend !== 'embedded';
   // Of a server, `reached` says how it stands until it is connected.
-  const log = connectionLog(() => !isServer || app.connection().state === 'connected');
+  let isReached = !isServer;
+  const log = connectionLog(() => isReached);
   const { app, audit: task } = auditApp(open(options), log);
   if (isServer) await reached(app, backend);
   else await app.backend();
+  isReached = true;
   const startedAt = performance.now();
   const packages = await findPackages(root);
   if (packages.length === 0) throw new Error(`No installed packages under ${root}`);

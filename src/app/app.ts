@@ -219,7 +219,7 @@ class FriendlyApp implements App {
   }
 
   connection(): ConnectionState {
-    return this.runtime?.connectionState ?? { state: 'idle', failures: 0, error: undefined };
+    return this.runtime?.connectionState ?? { state: 'idle', forMs: 0, failures: 0, error: undefined };
   }
 
   async close(options?: CloseOptions): Promise<void> {

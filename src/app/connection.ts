@@ -29,7 +29,7 @@ export interface ConnectionState {
    * primary of its cluster, cannot be reached; `failed` until the next use tries again.
    */
   readonly state: 'idle' | 'connecting' | 'connected' | 'failed' | 'closed';
-  /** How long the state has lasted, ms. */
+  /** How long the state has lasted, ms; 0 before the first use. */
   readonly forMs: number;
   /** Failed attempts to open the backend, until one succeeds. */
   readonly failures: number;
@@ -52,7 +52,7 @@ export class Connection {
   private backend: Backend | undefined;
   private opened: Promise<Backend> | undefined;
   private state: ConnectionState['state'] = 'idle';
-  private enteredAt: number;
+  private enteredAt = 0;
   private failures = 0;
   private error: unknown;
   private wasTried = false;
@@ -64,14 +64,14 @@ export class Connection {
   constructor(private readonly options: ConnectionOptions) {
     this.closed = new Promise((_resolve, reject) => (this.endWaits = reject));
     this.closed.catch(() => undefined);
-    const { source, clock } = options;
-    this.enteredAt = clock.now();
+    const { source } = options;
     if (typeof source !== 'function' && !isPromise(source)) this.use(source);
   }
 
   get now(): ConnectionState {
     const { state, failures, error } = this;
-    return { state, forMs: this.options.clock.now() - this.enteredAt, failures, error };
+    const forMs = state === 'idle' ? 0 : this.options.clock.now() - this.enteredAt;
+    return { state, forMs, failures, error };
   }
 
   /** The backend, if it is open. */

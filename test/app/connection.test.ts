@@ -149,14 +149,14 @@ describe('a backend that cannot be opened for now', () => {
       const { state, open } = opensAfter(5);
       const { clock, lines } = clockedApp({ backend: kind === 'a function' ? open : new Lazy(open) });
       a.task('t', () => 1);
-      expect(a.connection()).toEqual({ state: 'idle', failures: 0, error: undefined });
+      expect(a.connection()).toEqual({ state: 'idle', forMs: 0, failures: 0, error: undefined });
       expect(state.tries).toBe(0);
       const worker = a.worker();
       await clock.advance(0);
       expect(a.connection()).toMatchObject({ state: 'connecting', failures: 1, error: { code: 'transport_failed' } });
       await clock.advance(60_000);
       expect((await worker).stats().state).toBe('running');
-      expect(a.connection()).toEqual({ state: 'connected', failures: 0, error: undefined });
+      expect(a.connection()).toMatchObject({ state: 'connected', failures: 0, error: undefined });
       expect(state.tries).toBe(6);
       expect(lines).toEqual([
         'warn The backend cannot be opened; retrying until it can. EngineError',

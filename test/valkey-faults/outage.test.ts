@@ -3,7 +3,7 @@ import { afterEach, expect, it } from 'vitest';
 import { app, valkey, type App } from '../../src/index.js';
 import { ConnectionNotice } from '../../src/backend/connection-notice.js';
 import type { EngineError } from '../../model/errors.js';
-import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { startCluster, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 import { collectingLog, pause, rejectionOf, until } from '../app/support.js';
 
 const cleanups: (() => unknown)[] = [];
@@ -83,3 +83,25 @@ it('a listener that comes during an outage hears of it; a connection that is bac
   await until(() => heard.length > 1);
   expect(late.map((notice) => (notice as ConnectionNotice).isLost)).toEqual([true, false]);
 });
+
+it('one lost primary of a cluster, and all of them, are outages that end without a call', async () => {
+  const cluster = await startCluster({ nodes: 3 });
+  cleanups.push(() => cluster.stop());
+  const [first] = cluster.nodes;
+  if (first === undefined) expect.fail('a cluster without nodes');
+  const backend = await valkey({ url: first.url, partitions: { count: 8 } });
+  cleanups.push(() => backend.close());
+  const heard: ConnectionNotice[] = [];
+  backend.onNotice?.((notice) => notice instanceof ConnectionNotice && heard.push(notice));
+  for (const away of [[first], cluster.nodes]) {
+    heard.length = 0;
+    for (const node of away) await node.kill('SIGKILL');
+    await until(() => heard.length > 0, 5_000);
+    if (away.length === 1) expect(heard[0]?.message).toContain(`:${first.port} cannot be reached.`);
+    await pause(3_000);
+    for (const node of away) await node.restart();
+    await until(() => heard.length > 1);
+    await pause(2_000);
+    expect(heard.map(({ isLost }) => isLost)).toEqual([true, false]);
+  }
+}, 90_000);
