@@ -3,7 +3,7 @@
  * a few at a time: each step is one short call that compares and repairs atomically, so other work continues meanwhile.
  * Counts are compared atomically too: records that were read earlier are brought up to date from the log.
  */
-import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
+import { COUNTED_FLOW, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
 import { isShortId } from '../../model/short-id.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import type { VerifyFinding, VerifyReport } from '../backend/backend.js';
@@ -11,6 +11,7 @@ import { executionOfKey, familyOf, isStepValue, keyNameIn, typeOf, type KeyFamil
 import { listOf, numberOf, pairsOf, repliesOf, rowsOf, textOf, textsOf, type WireReply } from './reply.js';
 import { mendEntries } from './verify-entries.js';
 import { mendFlows } from './verify-flows.js';
+import { Tally } from './verify-tally.js';
 
 /** Access of the steps to the backend. */
 export interface VerifyLink {
@@ -61,8 +62,7 @@ export class Verification {
   private readonly others: string[] = [];
   /** Ids in long retention slots, by slot; long lists are not searched on the server. */
   private readonly longSlots = new Map<string, Set<string>>();
-  /** `<lane><tab><letter><tab><held><tab><flow>` of each record. */
-  private readonly counted = new Map<string, string>();
+  private readonly counted = new Tally();
   private position = 0;
   private slotsReadAt = 0;
 
@@ -95,14 +95,10 @@ export class Verification {
     return { executions: this.counted.size, findings: [...this.findings.values()], countsVerified, mark };
   }
 
-  /** The keys of flows. Members that wait without edges can have missed the seal of their flow. */
+  /** The keys of flows. */
   private flowKeys() {
     const { leading, onlyEdges } = this;
     const dependent = new Set(this.dependent);
-    for (const [id, row] of this.counted) {
-      const [, letter, , flow] = row.split('\t');
-      if (letter === SITUATIONS.blocked_dependencies.letter && flow !== '') dependent.add(id);
-    }
     return { members: this.named('members'), edges: this.named('edges'), dependent, leading, onlyEdges };
   }
 
@@ -279,14 +275,18 @@ export class Verification {
   }
 
   private countRows(rows: readonly string[]): void {
-    for (const [id = '', ...row] of rowsOf(rows, 5)) this.counted.set(id, row.join('\t'));
+    for (const [id = '', ...row] of rowsOf(rows, 5)) {
+      this.counted.set(id, row);
+      const [, letter, , flow] = row;
+      // Members that wait without edges can have missed the seal of their flow.
+      if (letter === SITUATIONS.blocked_dependencies.letter && flow !== '') this.dependent.push(id);
+    }
   }
 
   /** Compares the counts of lanes, then of flows, with the records. False if the partition was never quiet enough. */
   private async mendCounts(): Promise<boolean> {
     if (!(await this.recount([]))) return false;
-    const flows = new Set<string>();
-    for (const row of this.counted.values()) flows.add(row.slice(row.lastIndexOf('\t') + 1));
+    const flows = new Set(this.counted.flows);
     for (const name of this.named('counts'))
       if (name.startsWith(COUNTED_FLOW)) flows.add(name.slice(COUNTED_FLOW.length));
     flows.delete('');
@@ -300,8 +300,7 @@ export class Verification {
 
   /** Goes on with the cancellation of a flow if it has stopped. Answers 1 when it had, else 0. */
   private async resumeCancellation(flow: string): Promise<number> {
-    const members = [...this.counted].filter(([, row]) => row.endsWith(`\t${flow}`)).map(([id]) => id);
-    for (const some of chunksOf(members, ENTRIES_AT_ONCE))
+    for (const some of chunksOf(this.counted.membersOf(flow), ENTRIES_AT_ONCE))
       if (numberOf(await this.link.step('owed', flow, ...some)) === 1) return 1;
     return 0;
   }
@@ -356,19 +355,13 @@ export class Verification {
    * still counted, and without it the end of its flow would come too early.
    */
   private wrongCounts(counts: readonly WireReply[], flows: readonly string[], isAside: boolean): Correction[] {
-    const wanted = new Set(flows);
     const expected = new Map<string, number>();
     const add = (lane: string, letter: string, number: number): void => {
       const key = `${lane}\t${letter}`;
       expected.set(key, (expected.get(key) ?? 0) + number);
     };
-    for (const row of this.counted.values()) {
-      const [lane = '', letter = '', held = '', flow = ''] = row.split('\t');
-      if (wanted.has(flow)) add(COUNTED_FLOW + flow, letter, 1);
-      if (wanted.size > 0) continue;
-      add(lane, letter, 1);
-      if (held === '1') add(lane, COUNTED_HELD, 1);
-    }
+    if (flows.length === 0) this.counted.eachOfLanes(add);
+    for (const flow of flows) this.counted.eachOfFlow(flow, add);
     /** Lanes and letters whose counts are no whole numbers. */
     const unreadable = new Set<string>();
     for (const row of counts) {
