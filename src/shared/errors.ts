@@ -189,11 +189,14 @@ export type RunStateProblem =
   | 'flow_unsettled'
   | 'flow_cancelled';
 
-/** Problems that pass without another action. */
+/** Problems that can pass by themselves, so that the same call can succeed later. The run can also end instead. */
 const PASSING: ReadonlySet<RunStateProblem> = new Set(['running', 'suspended', 'not_ended', 'flow_unsettled']);
 
 const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string, hint: string]>> = {
-  running: ['is running; only a run that waits can be changed like this', 'Nothing is needed: it has been started.'],
+  running: [
+    'is running; only a run that waits can be changed like this',
+    'Repeat it if the run waits again, as after a failed attempt.',
+  ],
   suspended: [
     'is suspended, in a wait of its handler; only a run that waits for a worker can be changed like this',
     'Change it when the wait is over. A signal (`run.signal()`) ends only a wait for signals.',

@@ -52,6 +52,8 @@ export class Attempt implements HeldLease, Member {
   checkpoints: Checkpoints | undefined;
   /** Calls that the handler has made beside its steps and waits; set when it makes the first one. */
   calls: InFlight | undefined;
+  /** Results of upstreams are being read for its input; the handler is not called yet. */
+  awaitsResults = false;
   /** The ending has been handed to the reporter. */
   reported = false;
   /** The engine said that the worker no longer owns the execution, so there is nothing to report. */
@@ -237,8 +239,15 @@ export class Attempt implements HeldLease, Member {
     return abortCodeOf(refusal, {
       attemptTimedOut: this.timedOut,
       deadlinePassed: (executionDeadlineAt ?? Infinity) <= this.serverNow(),
-      timeoutIsFirst: executionDeadlineAt === undefined || this.endsAt < executionDeadlineAt,
+      timeoutIsFirst: executionDeadlineAt === undefined || this.likelyEndsAt < executionDeadlineAt,
     });
+  }
+
+  /** The end of the attempt; while `beginAttempt`, which starts its timeout, is not answered, the earliest possible one. */
+  private get likelyEndsAt(): number {
+    const { attemptTimeoutRemainingMs: remainingMs } = this.claimed;
+    if (this.endsAt !== Infinity || remainingMs === undefined) return this.endsAt;
+    return this.claimedAt + (this.startedAt ?? this.receivedAt) - this.receivedAt + remainingMs;
   }
 
   /** The engine has said that the worker no longer owns the execution. */

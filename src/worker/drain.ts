@@ -64,6 +64,7 @@ export class Drain {
     const { clock, patience, reporter, running, handBack } = this.deps;
     const claimsAnswered = this.deps.stopClaiming();
     for (const attempt of this.deps.takeWaiting()) handBack(attempt);
+    for (const attempt of [...running]) if (attempt.awaitsResults) attempt.abort('shutdown');
     reporter.flush();
     const isIdle = (): boolean => running.size === 0;
     await patience.wait(isIdle, () => this.waitUntil - this.stopGraceMs);

@@ -157,6 +157,11 @@ export interface RunnerHost<Of extends Runner> {
 
 const LOST: Ending = { kind: 'lost' };
 
+/** Thrown by a host that could not read what an input refers to in time: the execution is handed back. */
+export class InputOverdue extends Error {
+  override readonly name = 'InputOverdue';
+}
+
 /**
  * Runs the handler on a claimed execution, and passes its ending to the host. Never throws, whatever the handler throws
  * or returns.
@@ -201,6 +206,7 @@ function unreadable({ abortCode }: Runner, error: unknown): Ending {
   if (wait !== undefined) return wait;
   // The store did not answer while the worker owned the execution.
   if (abortCode !== undefined) return LOST;
+  if (error instanceof InputOverdue) return { kind: 'release' };
   // A result that the input refers to is gone; the error has a category of its own.
   if (outcomeBrandOf(error) === OUTCOME.non_retryable) return failureOf(error);
   return unreadableInput(error);

@@ -3,8 +3,10 @@ import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../engine/clock.js';
 import { isWhole, readResult } from '../engine/read-result.js';
 import { decode } from '../shared/codec.js';
+import { maxHoldMs } from './ahead.js';
 import type { Attempt } from './attempt.js';
 import { untilAnswered } from './checkpoints/calls.js';
+import { InputOverdue } from './handler.js';
 import { delay, NonRetryableError } from './outcome.js';
 
 /** Edges per page. */
@@ -13,21 +15,50 @@ const PAGE = 100;
 const LOOK_AGAIN_MS = 1_000;
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'expired', 'skipped']);
 
+export interface ResultsOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly leaseTtlMs: number;
+  /** Called when a read met a fault, and is repeated or given up. */
+  readonly onError: (error: unknown) => void;
+}
+
 /**
  * The results of the upstreams of an attempt's execution, by label. Some came with the claim; the rest are read.
- * @throws EngineError the errors of the calls
+ * @throws TaskAbort at once when the attempt is aborted; InputOverdue when faults met all reads for a third of the
+ *   lease (at most 5 s): another worker may reach what this one does not; EngineError the errors of the calls
  */
-export async function resultsFor(
-  attempt: Attempt,
-  backend: Backend,
-  clock: Clock,
-): Promise<ReadonlyMap<string, unknown>> {
-  const { executionId, upstreamResults = [], moreUpstreamResults = true } = attempt.claimed;
-  const asked = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
+export function resultsFor(attempt: Attempt, options: ResultsOptions): Promise<ReadonlyMap<string, unknown>> {
+  const { upstreamResults = [], moreUpstreamResults = true } = attempt.claimed;
   const results = new Map<string, unknown>();
   for (const { dataPassingRef, result: bytes, resultEncoding: encoding } of upstreamResults)
     results.set(dataPassingRef, decode({ bytes, encoding }));
-  if (!moreUpstreamResults) return results;
+  if (!moreUpstreamResults) return Promise.resolve(results);
+  attempt.awaitsResults = true;
+  return new Promise<ReadonlyMap<string, unknown>>((resolve, reject) => {
+    attempt.whenAborted(reject);
+    readRest(attempt, options, results).then(resolve, reject);
+  }).finally(() => (attempt.awaitsResults = false));
+}
+
+async function readRest(
+  attempt: Attempt,
+  { backend, clock, leaseTtlMs, onError }: ResultsOptions,
+  results: Map<string, unknown>,
+): Promise<ReadonlyMap<string, unknown>> {
+  const { executionId, upstreamResults = [] } = attempt.claimed;
+  let answeredAt = clock.now();
+  const onFault = (error: unknown): void => {
+    attempt.throwIfAborted();
+    onError(error);
+    if (clock.now() - answeredAt >= maxHoldMs(leaseTtlMs)) throw new InputOverdue();
+  };
+  const asked = async <T>(call: () => Promise<T>): Promise<T> => {
+    const answer = await untilAnswered(attempt, clock, call, onFault);
+    answeredAt = clock.now();
+    attempt.throwIfAborted();
+    return answer;
+  };
   const brought = new Set(upstreamResults.map(({ edgeId }) => edgeId));
   let cursor: string | undefined;
   do {

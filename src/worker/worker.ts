@@ -137,7 +137,7 @@ export class TaskWorker implements Worker {
     });
     // A virtual clock does not show whether the event loop is blocked.
     this.loopWatch = clock === systemClock ? this.newLoopWatch() : undefined;
-    this.runs = this.runnerHost();
+    this.runs = this.runnerHost(onError);
     this.turns = new Turns({
       clock,
       begin: (attempt, task) => this.beginIfKept(attempt, task),
@@ -225,14 +225,18 @@ export class TaskWorker implements Worker {
     });
   }
 
-  private runnerHost(): RunnerHost<Attempt> {
-    const { backend, clock } = this.deps;
+  private runnerHost(onError: (error: unknown) => void): RunnerHost<Attempt> {
+    const { backend, clock, settings } = this.deps;
     return {
       call: (attempt, task, input) => {
         const context = new HandlerContext(attempt, input, this.contextDependencies);
         return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(attempt, task, context);
       },
-      results: (attempt) => resultsFor(attempt, backend, clock),
+      results: (attempt) => {
+        // Like other work that has not started.
+        if (this.drainer.hasBegun) attempt.abort('shutdown');
+        return resultsFor(attempt, { backend, clock, leaseTtlMs: settings.leaseTtlMs, onError });
+      },
       begins: (attempt) => {
         // `beginAttempt` is needed only for a timeout that the claim did not start.
         if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner.begin(attempt);

@@ -1,6 +1,8 @@
 /** How a worker comes by the results that its work depends on: they come with the claim, and the rest is read. */
 import { expect, test } from 'vitest';
-import type { TaskContext } from '../../src/index.js';
+import { EngineError, type TaskContext } from '../../src/index.js';
+import { Attempt } from '../../src/worker/attempt.js';
+import { deferred } from '../app/support.js';
 import { harness } from './harness.js';
 
 /** How often the store was asked for what a claim did not bring. */
@@ -70,3 +72,95 @@ test('the time of reading them is not that of the attempt', async () => {
   expect(h.clock.now() - startedAt).toBeGreaterThanOrEqual(takesMs + 2_000);
   await h.close();
 });
+
+/** A worker with one slot, which holds work whose results of upstreams it cannot read while `state.fails`. */
+async function unreadable(call: 'listEdges' | 'readExecutionInfo', how: 'fails' | 'hangs' = 'fails') {
+  const state = { fails: call as typeof call | undefined, reads: 0 };
+  const fault = (): Promise<never> => {
+    state.reads++;
+    return how === 'hangs' ? deferred<never>().promise : Promise.reject(new EngineError('call_timeout', 'slow.'));
+  };
+  const h = harness((inner) => ({
+    listEdges: (args) => (state.fails === 'listEdges' ? fault() : inner.listEdges(args)),
+    readExecutionInfo: (args) =>
+      state.fails === 'readExecutionInfo' && args.withResult === true ? fault() : inner.readExecutionInfo(args),
+  }));
+  const part = h.a.task('part', () => 'x'.repeat(700_000));
+  const called: string[] = [];
+  const join = h.a.task('join', ({ input, executionId }: TaskContext<{ parts: string[] }>) => {
+    called.push(executionId);
+    return input.parts.length;
+  });
+  const flow = h.a.flow('joined', (f) => f.run(join, { parts: [f.run(part), f.run(part)] }));
+  const worker = await h.worker({ slots: 1 });
+  const run = await flow.run();
+  await h.until(() => state.reads > 0);
+  return { h, state, worker, run, called };
+}
+
+test.each(['listEdges', 'readExecutionInfo'] as const)(
+  'work whose results cannot be read (%s) is handed back after a third of the lease, at most 5 s, and says so',
+  async (call) => {
+    const { h, state, worker, run, called } = await unreadable(call);
+    await h.pass(4_000);
+    expect(worker.stats()).toMatchObject({ claimed: 3, running: 1, released: 0 });
+    await h.pass(3_000);
+    expect(worker.stats().released).toBeGreaterThan(0);
+    expect(h.said.filter(([level]) => level === 'warn' || level === 'error')).not.toEqual([]);
+    expect(called).toEqual([]);
+    state.fails = undefined;
+    expect(await h.flow(run.result())).toBe(2);
+    expect(worker.stats()).toMatchObject({ failed: 0, lost: 0 });
+    await h.close();
+  },
+);
+
+test('the time counts from the last answer', async () => {
+  const { h, state, worker, run } = await unreadable('listEdges');
+  await h.pass(4_000);
+  state.fails = 'readExecutionInfo';
+  await h.pass(4_000);
+  state.fails = undefined;
+  expect(await h.flow(run.result())).toBe(2);
+  expect(worker.stats()).toMatchObject({ completed: 3, released: 0 });
+  await h.close();
+});
+
+test.each(['fails', 'hangs'] as const)('a worker that drains hands it back at once (its read %s)', async (how) => {
+  const { h, worker, called } = await unreadable('listEdges', how);
+  const startedAt = h.clock.now();
+  await h.flow(worker.drain());
+  expect(h.clock.now() - startedAt).toBeLessThan(1_000);
+  expect(worker.stats()).toMatchObject({ running: 0, released: 1, lost: 0 });
+  expect(called).toEqual([]);
+  await h.close();
+});
+
+test('a run that is lost leaves the slot, also while its read hangs', async () => {
+  const { h, worker, run } = await unreadable('listEdges', 'hangs');
+  await run.cancel();
+  await h.until(() => worker.stats().lost > 0);
+  expect(worker.stats()).toMatchObject({ running: 0, released: 0, lost: 1, stuck: 0 });
+  await h.close();
+});
+
+test.each([
+  [2_000, 60_000, 'attempt_timeout'],
+  [60_000, 30_000, 'deadline'],
+])(
+  'a run that expired before the begin of its attempt was answered, with %i ms left and a deadline in %i ms, ended by %s',
+  (attemptTimeoutRemainingMs, deadlineMs, expected) => {
+    const { clock } = harness();
+    const claimed = {
+      executionId: '{fp:0}:00000000-0000-4000-a000-000000000001',
+      leaseExpiresAt: clock.now() + 30_000,
+      attemptTimeoutRemainingMs,
+      executionDeadlineAt: clock.now() + deadlineMs,
+    } as ConstructorParameters<typeof Attempt>[0];
+    const ignore = (): void => undefined;
+    const hooks = { lost: ignore, aborted: ignore, suspended: ignore, listenerFailed: ignore };
+    const attempt = new Attempt(claimed, 'lane', clock, 30_000, clock.now(), hooks);
+    const refusal = new EngineError('execution_not_active', 'ended.', { detail: { terminalOutcome: 'expired' } });
+    expect(attempt.lossBy(refusal)).toBe(expected);
+  },
+);

@@ -7,10 +7,15 @@ import { isUnanswered } from '../answers.js';
 import type { Attempt } from '../attempt.js';
 
 /**
- * The answer of a call that can be repeated.
+ * The answer of a call that can be repeated. `onFault` is called before each repetition, and can refuse it by throwing.
  * @throws TaskAbort when the worker no longer owns the execution; otherwise the refusal of the call
  */
-export async function untilAnswered<T>(attempt: Attempt, clock: Clock, call: () => Promise<T>): Promise<T> {
+export async function untilAnswered<T>(
+  attempt: Attempt,
+  clock: Clock,
+  call: () => Promise<T>,
+  onFault: (error: unknown) => void = () => undefined,
+): Promise<T> {
   for (let failures = 1; ; failures++) {
     try {
       return await call();
@@ -20,6 +25,7 @@ export async function untilAnswered<T>(attempt: Attempt, clock: Clock, call: () 
       if (code !== undefined) throw new TaskAbort(code);
       if (!isUnanswered(error)) throw error;
       attempt.throwIfLost();
+      onFault(error);
       await sleep(clock, retryDelayMs(clock, failures));
       attempt.throwIfLost();
     }
