@@ -233,9 +233,10 @@ export class TaskWorker implements Worker {
         return this.loopWatch === undefined ? task.handler(context) : this.loopWatch.measure(attempt, task, context);
       },
       results: (attempt) => {
-        // Like other work that has not started.
-        if (this.drainer.hasBegun) attempt.abort('shutdown');
-        return resultsFor(attempt, { backend, clock, leaseTtlMs: settings.leaseTtlMs, onError });
+        const results = resultsFor(attempt, { backend, clock, leaseTtlMs: settings.leaseTtlMs, onError });
+        // Handed back like other work that has not started.
+        if (this.drainer.hasBegun && attempt.awaitsResults) attempt.abort('shutdown');
+        return results;
       },
       begins: (attempt) => {
         // `beginAttempt` is needed only for a timeout that the claim did not start.
