@@ -11,7 +11,9 @@ import { aclOf, valkey } from '../../src/valkey/index.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const PARTITION = '{fp:0}';
-const shared = deployment();
+/** Partitions with few records, whose verification is short. */
+const [REPAIRED, COUNTED] = ['{fp:1}', '{fp:2}'];
+const shared = deployment(3);
 const { rules } = aclOf({ user: 'worker' });
 let backend: Backend;
 
@@ -20,7 +22,7 @@ const grant = (...more: string[]): Promise<unknown> =>
 
 const boot = (): Promise<Backend> => {
   const url = shared.server.url.replace('//', '//worker:secret@');
-  return valkey({ url, partitions: { count: 1 }, callTimeoutMs: 2_000 });
+  return valkey({ url, partitions: { count: 3 }, callTimeoutMs: 2_000 });
 };
 
 beforeAll(async () => {
@@ -29,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-const newId = (): string => `${PARTITION}:${randomUUID()}`;
+const newId = (partition = PARTITION): string => `${partition}:${randomUUID()}`;
 const common = { executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
 
 /** What a call answers, or the code with which it failed. */
@@ -40,8 +42,9 @@ const answerOf = (call: Promise<{ readonly kind: string }>): Promise<string> =>
   );
 
 /** Two members of a flow that are running, and a third that waits for one of them, or for both. */
-async function race(group: 'any_of' | 'all_of') {
-  const [laneId, flowId, winner, other, joining] = [randomUUID(), newId(), newId(), newId(), newId()];
+async function race(group: 'any_of' | 'all_of', partition = PARTITION) {
+  const laneId = randomUUID();
+  const [flowId, winner, other, joining] = [1, 2, 3, 4].map(() => newId(partition)) as [string, string, string, string];
   const edgeFrom = (upstreamExecutionId: string) => ({
     edgeId: randomUUID(),
     upstreamExecutionId,
@@ -59,7 +62,7 @@ async function race(group: 'any_of' | 'all_of') {
     },
   });
   const claimed = await backend.claimForWorker({
-    ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
+    ...{ partition, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
     claims: [1, 2].map(() => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
   });
   const owned = (executionId: string) => {
@@ -171,11 +174,11 @@ describe('a partition in which a call broke off', () => {
     backend = await boot();
   });
 
-  const header = `ff:${PARTITION}:header`;
+  const header = `ff:${REPAIRED}:header`;
   const mark = (): Promise<string | null> => shared.admin.hget(header, 'b');
   /** Breaks a completion off behind the record. */
   const breakOff = async (by: Backend, take: (right: string) => Promise<unknown>, ...rights: string[]) => {
-    const { winner } = await race('all_of');
+    const { winner } = await race('all_of', REPAIRED);
     await take(rights.map((right) => `-${right}`).join(' '));
     const call = by.completeExecution({ ...winner, resultPayload: Buffer.alloc(300, 1) });
     return call.then(
@@ -184,11 +187,11 @@ describe('a partition in which a call broke off', () => {
     );
   };
   const pass = (by: Backend): Promise<unknown> =>
-    by.applyDue({ partition: PARTITION, owner: 'test' }).catch(() => undefined);
+    by.applyDue({ partition: REPAIRED, owner: 'test' }).catch(() => undefined);
   const takeFromWorker = (words: string): Promise<unknown> => grant(...words.split(' '));
 
   test('is reported once, verified by a process that applies due work, and reported as repaired', async () => {
-    await backend.verifyPartition({ partition: PARTITION });
+    await backend.verifyPartition({ partition: REPAIRED });
     expect(await mark()).toBeNull();
     await pass(backend);
     const notices: EngineError[] = [];
@@ -199,7 +202,7 @@ describe('a partition in which a call broke off', () => {
       await grant();
     }
     expect(Number(await mark())).toBeGreaterThan(1);
-    expect(notices).toMatchObject([{ code: 'server_refused', detail: { partition: PARTITION } }]);
+    expect(notices).toMatchObject([{ code: 'server_refused', detail: { partition: REPAIRED } }]);
     await expect.poll(() => pass(backend).then(mark), { timeout: 50_000 }).toBeNull();
     await expect.poll(() => notices.length, { timeout: 10_000 }).toBe(2);
     const [, mended] = notices;
@@ -223,7 +226,7 @@ describe('a partition in which a call broke off', () => {
       await breakOff(backend, takeFromWorker, 'xadd');
       await grant();
       marks.push(await mark());
-      await backend.verifyPartition({ partition: PARTITION });
+      await backend.verifyPartition({ partition: REPAIRED });
     }
     expect(new Set(marks).size).toBe(3);
     expect(await mark()).toBeNull();
@@ -265,17 +268,17 @@ describe('a partition in which a call broke off', () => {
 
   test('is verified by one process at a time; two verifications do not correct a count twice', async () => {
     const second = await valkey({ url: shared.server.url, callTimeoutMs: 2_000 });
-    await backend.createExecution({ executionId: newId(), laneId: 'lane', ...common });
-    const counts = `ff:${PARTITION}:counts:lane`;
+    await backend.createExecution({ executionId: newId(COUNTED), laneId: 'lane', ...common });
+    const counts = `ff:${COUNTED}:counts:lane`;
     const before = await shared.admin.hgetall(counts);
     const [situation = ''] = Object.keys(before);
     for (let round = 0; round < 5; round++) {
       await shared.admin.hincrby(counts, situation, -5);
       const each = Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? backend : second));
-      await Promise.all(each.map((one) => one.verifyPartition({ partition: PARTITION })));
+      await Promise.all(each.map((one) => one.verifyPartition({ partition: COUNTED })));
       expect(await shared.admin.hgetall(counts)).toEqual(before);
     }
     await second.close();
-    expect((await backend.listQuarantined({ partition: PARTITION })).entries).toEqual([]);
+    expect((await backend.listQuarantined({ partition: COUNTED })).entries).toEqual([]);
   });
 });
