@@ -88,10 +88,12 @@ export function checkOptionNames(of: string, options: object, names: readonly st
 const refusedOption = (field: string, what: string): EngineError =>
   new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
 
-/** @throws EngineError `invalid_input` for an argument that is no backend */
-export function needBackend(of: string, backend: unknown): void {
-  if (typeof propertyOf(backend, 'execute') !== 'function')
-    throw refusedOption('backend', `of ${of} must be a backend`);
+/**
+ * @param used a function of backends that the callee uses
+ * @throws EngineError `invalid_input` for an argument that is no backend
+ */
+export function needBackend(of: string, backend: unknown, used: 'execute' | 'partitionsInUse' = 'execute'): void {
+  if (typeof propertyOf(backend, used) !== 'function') throw refusedOption('backend', `of ${of} must be a backend`);
 }
 
 /** @throws EngineError `invalid_input` for an argument that is no object */

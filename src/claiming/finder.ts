@@ -34,7 +34,7 @@ export type ClaimAnywhere = Omit<ArgsOf<'claimForWorker'>, 'partition' | 'laneId
 export interface FindOptions {
   /** The partition of another command sent in this turn; it is preferred, so that the claim can share its call. */
   readonly near?: string;
-  /** How long to wait for work when there is none, ms. Default 0. */
+  /** How long to wait for work when there is none, ms. Default 0, at most 315 360 000 000 (ten years). */
   readonly waitMs?: number;
 }
 
@@ -103,7 +103,7 @@ export class WorkFinder {
    * @throws EngineError the errors of `claimForWorker`
    */
   async claim(args: ClaimAnywhere, { near, waitMs = 0 }: FindOptions = {}): Promise<readonly ClaimedExecution[]> {
-    checkNumber('claim()', 'waitMs', waitMs, { min: 0, max: LIMITS.maxDurationMs });
+    checkNumber('WorkFinder.claim()', 'waitMs', waitMs, { min: 0, max: LIMITS.maxDurationMs });
     const { workerCapabilities = [], kinds }: ClaimAnywhere & { readonly kinds?: readonly string[] } = args;
     const party = this.parties.of(workerCapabilities, kinds);
     this.sweep(party);

@@ -4,7 +4,7 @@ import type { OutcomeOf } from '../../model/machine.js';
 import type { TimeoutBehavior } from '../../model/suspension/facts.js';
 import { SUSPENSION_TIMEOUT } from '../../model/suspension/timeout.js';
 import type { Backend } from '../backend/backend.js';
-import { checkFunction, checkNumber, checkOptionNames } from '../backend/settings.js';
+import { checkFunction, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { systemClock } from './clock.js';
 import { deliver } from './deliveries.js';
 import { localNews, type News } from './local-news.js';
@@ -108,6 +108,7 @@ export interface RunDueOptions {
  */
 export async function runDue(backend: Backend, options: RunDueOptions = {}): Promise<number> {
   const where = 'runDue()';
+  needBackend(where, backend, 'partitionsInUse');
   checkOptionNames(where, options, ['limitPerPartition', 'random']);
   checkNumber(where, 'limitPerPartition', options.limitPerPartition, {
     min: 1,

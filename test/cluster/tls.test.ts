@@ -150,7 +150,7 @@ test('that is not trusted at all: boot names the certificate, not slots', async 
   expect(error.message).toContain(`localhost:${ports[0]}`);
 });
 
-test('whose slots nobody has been given yet says so', async () => {
+test('whose slots have no owners yet is reported as not ready', async () => {
   const server = await startValkey({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] });
   servers.push(server);
   const error = await refused({ url: server.url, callTimeoutMs: 300 });

@@ -496,6 +496,7 @@ describe('retries', () => {
 describe('arguments that are no such thing', () => {
   it('are refused in words', async () => {
     await using backend = await memory();
+    const finder = await WorkFinder.start(backend, { laneId: 'l' });
     const refusals: [Promise<unknown>, string][] = [
       ...[undefined, 5, {}].map((wrong): [Promise<unknown>, string] => [
         startTimerLoop(wrong as never),
@@ -515,6 +516,7 @@ describe('arguments that are no such thing', () => {
         startTimerLoop(backend, { clock: wrong as never }),
         'clock: of startTimerLoop() must have the functions now, after and random.',
       ]),
+      [runDue(undefined as never), 'backend: of runDue() must be a backend.'],
       [runDue(backend, { random: 1 as never }), 'random: of runDue() must be a function.'],
       [
         runDue(backend, { limitPerPartition: 0 }),
@@ -522,6 +524,10 @@ describe('arguments that are no such thing', () => {
       ],
       [runDue(backend, { limit: 5 } as never), 'limit: is no option of runDue(); there are limitPerPartition, random.'],
       [WorkFinder.start(5 as never, { laneId: 'l' }), 'backend: of WorkFinder must be a backend.'],
+      [
+        finder.claim({} as never, { waitMs: -1 }),
+        `waitMs: of WorkFinder.claim() must be a number from 0 to ${LIMITS.maxDurationMs}.`,
+      ],
       [
         WorkFinder.start(backend, { laneId: 'l', sweepIntervalMs: 0 }),
         `sweepIntervalMs: of WorkFinder must be a number from 1 to ${LIMITS.maxDurationMs}.`,
@@ -543,6 +549,7 @@ describe('arguments that are no such thing', () => {
         code: 'invalid_input',
         message: expect.stringContaining(message),
       });
+    finder.close();
     const nothing = claimFromGrant(backend, { grant: {} } as never);
     expect(await rejectionOf(nothing)).toMatchObject({ code: 'invalid_input' });
   });

@@ -95,7 +95,7 @@ describe('the library', () => {
     expect(await backend.listPartitionLanes({ partition: '{fp:0}' })).toMatchObject({ lanes: [] });
   });
 
-  test('is only looked for when somebody else loads it', async () => {
+  test('is only looked for when another user loads it', async () => {
     await refused(boot({ library: 'verify' }), 'library_mismatch');
     await load(otherBuild(wanted.build - 1));
     await refused(boot({ library: 'verify' }), 'library_mismatch');
@@ -117,7 +117,7 @@ describe('the library', () => {
   });
 
   test.each(['its name', 'a name of its functions'])(
-    'of somebody else that took %s is named, at once',
+    'of another program that has taken %s is named at once',
     async (taken) => {
       const isName = taken === 'its name';
       const name = isName ? wanted.name : 'stranger';
@@ -271,7 +271,7 @@ describe('the address', () => {
       await refused(valkey({ url: server.url, prefix }), 'invalid_input');
   });
 
-  test('where nobody listens is told at once, without its password', async () => {
+  test('where no server listens is named at once, without its password', async () => {
     const port = await freePort();
     const startedAt = performance.now();
     for (const host of ['127.0.0.1', 'localhost']) {
@@ -282,7 +282,7 @@ describe('the address', () => {
       expect(error.message).not.toContain(secret);
       expect(error.hint).not.toBe('');
     }
-    // Without waiting for somebody to listen.
+    // Without waiting for a server.
     expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 

@@ -67,7 +67,7 @@ export async function named({ backend, call }: Listed, { members, damaged }: Mem
   return [...(await Promise.all(readable)), ...damaged.map((id) => unreadableMember(id))].slice(0, MAX_NAMED);
 }
 
-/** Members that make a flow a failed one, at most ten; unreadable ones may. */
+/** Members that make a flow a failed one. At most ten. Unreadable members are included, because each may have failed. */
 export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot): Promise<readonly FailedMember[]> {
   return publicFlowState === 'failed' ? named(listed, await firstDeciding(listed, MAX_NAMED)) : [];
 }
