@@ -1,6 +1,6 @@
 /** Handlers that spend: what they hold is renewed with them, and given back when they end. */
-import { expect, test } from 'vitest';
-import { EngineError, type ErrorCode, type TaskContext } from '../../src/index.js';
+import { describe, expect, test } from 'vitest';
+import { app, EngineError, type ErrorCode, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
 import { harness } from './harness.js';
 
@@ -109,4 +109,74 @@ test('what is no budget, and options that there are not, are refused by name', a
     'reserve: ttl must be at least 1000 ms, not "10ms"',
     'report: there is no option "dedupKey"; the only option is key',
   ]);
+});
+
+describe('a run that is taken over', () => {
+  /** A harness whose first process was killed while its handler held 600 of 1,000 tokens, and its second process. */
+  async function afterKill(ttl: '1m' | '5s') {
+    let isDead = false;
+    const never = new Promise<never>(() => undefined);
+    const h = harness();
+    const cut = Object.assign(Object.create(h.inner) as typeof h.inner, {
+      execute: (...args: Parameters<typeof h.inner.execute>) => (isDead ? never : h.inner.execute(...args)),
+      reserveBudget: async (args: never) => {
+        const outcome = await h.inner.reserveBudget(args);
+        isDead = true;
+        return outcome;
+      },
+      renewReservation: (args: never) => (isDead ? never : h.inner.renewReservation(args)),
+      releaseReservation: (args: never) => (isDead ? never : h.inner.releaseReservation(args)),
+    });
+    const first = app({ backend: cut, clock: h.clock });
+    const made = [first, h.a].map((each) => {
+      const tokens = each.budget('tokens', { limits: { tokens: { hard: 1_000 } } });
+      const task = each.task('answer', { retry: { failures: 0 } }, async ({ budget }: TaskContext<null>) => {
+        await using held = await budget(tokens).reserve({ tokens: 600 }, { ttl });
+        if (each === first) await never;
+        await held.settle({ tokens: 600 });
+        return h.clock.now();
+      });
+      return { task, tokens };
+    });
+    const [dying, next] = made as [(typeof made)[number], (typeof made)[number]];
+    await first.worker({ leaseTtl: '10s' });
+    const run = await dying.task.run(null);
+    await h.until(() => isDead);
+    const killedAt = h.clock.now();
+    await h.a.worker({ leaseTtl: '10s' });
+    return { h, killedAt, run: next.task.get(run.id), tokens: next.tokens };
+  }
+
+  test.each([
+    ['1m', 60_000],
+    ['5s', 10_000],
+  ] as const)('reserves again when the reservation of its killed owner, with a ttl of %s, has ended', async (ttl, afterMs) => {
+    const { h, killedAt, run, tokens } = await afterKill(ttl);
+    const tookMs = (await h.flow(run.result())) - killedAt;
+    expect(tookMs).toBeGreaterThanOrEqual(afterMs);
+    expect(tookMs).toBeLessThan(afterMs + 3_000);
+    expect(await h.flow(tokens.status())).toMatchObject({ usage: { tokens: 600 }, reserved: {}, exhausted: [] });
+    await h.close();
+  });
+
+  test('is refused at once when the end of a reservation makes no room', async () => {
+    const { h, killedAt, run, tokens } = await afterKill('1m');
+    await h.flow(tokens.report({ tokens: 400 }));
+    await h.flow(tokens.setLimits({ tokens: { hard: 999 } }));
+    await expect(h.flow(run.result())).rejects.toMatchObject({ category: 'budget_exceeded' });
+    expect(h.clock.now() - killedAt).toBeLessThan(12_000);
+    await h.close();
+  });
+
+  test('is refused when other reservations still leave no room', async () => {
+    const { h, killedAt, run, tokens } = await afterKill('1m');
+    await h.flow(tokens.setLimits({ tokens: { hard: 1_001 } }));
+    const other = { reservationId: '00000000-0000-4000-8000-000000000001', amounts: { tokens: 401 } };
+    await h.inner.reserveBudget({ budgetId: tokens.id, ...other, ttlMs: 600_000 });
+    await h.flow(tokens.setLimits({ tokens: { hard: 1_000 } }));
+    await expect(h.flow(run.result())).rejects.toMatchObject({ category: 'budget_exceeded' });
+    expect(h.clock.now() - killedAt).toBeGreaterThan(60_000);
+    expect(h.clock.now() - killedAt).toBeLessThan(80_000);
+    await h.close();
+  });
 });

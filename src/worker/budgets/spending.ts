@@ -14,6 +14,7 @@ import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
 import { someAmountsFor, type Amounts, type AmountsOf, type BudgetWords } from './amounts.js';
 import { Held, type BudgetReservation } from './held.js';
+import { reserveAfterLoss } from './taken-over.js';
 
 /** A budget of an app. */
 export interface BudgetRef<Dimension extends string = string> extends BudgetWords<Dimension> {
@@ -39,7 +40,8 @@ export interface ReportOptions {
 /** A budget, as a handler uses it. */
 export interface RunBudget<Dimension extends string = string> {
   /**
-   * Reserves an amount before you use it. Settle it with what you used.
+   * Reserves an amount before you use it. Settle it with what you used. In a run that was taken over from a lost
+   * worker, a refusal comes after `ttl` at the latest: until then the lost attempt may hold the room.
    * @throws BudgetExceededError if a hard limit has no room for it; InvalidDefinitionError for a dimension that the
    *   budget does not have
    * @example await using held = await budget(tokens).reserve({ tokens: 500 });
@@ -91,7 +93,8 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
         const ttlMs = durationMs(ttl);
         const reservationId = ids();
         const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
-        assertRoom(budget, amounts, await budget.ensured(() => ask(() => backend.reserveBudget({ ...args, ...by }))));
+        const reserve = () => budget.ensured(() => ask(() => backend.reserveBudget({ ...args, ...by })));
+        assertRoom(budget, amounts, await reserveAfterLoss(attempt, { backend, clock }, args, reserve));
         const during = <T>(call: () => Promise<T>): Promise<T> => attempt.during(() => budget.ensured(call));
         const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
         return new Held({ ...args, words: budget, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver, during });
