@@ -150,14 +150,17 @@ describe('a run that is taken over', () => {
   test.each([
     ['1m', 60_000],
     ['5s', 10_000],
-  ] as const)('reserves again when the reservation of its killed owner, with a ttl of %s, has ended', async (ttl, afterMs) => {
-    const { h, killedAt, run, tokens } = await afterKill(ttl);
-    const tookMs = (await h.flow(run.result())) - killedAt;
-    expect(tookMs).toBeGreaterThanOrEqual(afterMs);
-    expect(tookMs).toBeLessThan(afterMs + 3_000);
-    expect(await h.flow(tokens.status())).toMatchObject({ usage: { tokens: 600 }, reserved: {}, exhausted: [] });
-    await h.close();
-  });
+  ] as const)(
+    'reserves again when the reservation of its killed owner, with a ttl of %s, has ended',
+    async (ttl, afterMs) => {
+      const { h, killedAt, run, tokens } = await afterKill(ttl);
+      const tookMs = (await h.flow(run.result())) - killedAt;
+      expect(tookMs).toBeGreaterThanOrEqual(afterMs);
+      expect(tookMs).toBeLessThan(afterMs + 3_000);
+      expect(await h.flow(tokens.status())).toMatchObject({ usage: { tokens: 600 }, reserved: {}, exhausted: [] });
+      await h.close();
+    },
+  );
 
   test('is refused at once when the end of a reservation makes no room', async () => {
     const { h, killedAt, run, tokens } = await afterKill('1m');

@@ -19,8 +19,7 @@ const LATE_MS = 2_000;
 
 /** Whether a reservation that ends can make room for these amounts. */
 const fitsWithoutOthers = (outcome: Reserved, amounts: Amounts): outcome is Reserved & { kind: 'hard_breach' } =>
-  outcome.kind === 'hard_breach' &&
-  outcome.currentUsage + amountOf(amounts, outcome.dimension) <= outcome.hardLimit;
+  outcome.kind === 'hard_breach' && outcome.currentUsage + amountOf(amounts, outcome.dimension) <= outcome.hardLimit;
 
 /**
  * Reserves. If a lost owner of the run may still hold its reservation, a refusal is followed by another call when there
