@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import { fieldsOf, snakeCase, type Field } from '../model/core/kinds.js';
-import type { WireText } from '../model/core/operation.js';
+import type { WireText } from '../model/operation.js';
 import { tableOf } from '../model/core/tables.js';
 import { OPERATION_NAMES, operationNamed, type OperationName } from '../model/machine.js';
 

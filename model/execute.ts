@@ -3,7 +3,7 @@
  * the command carried. `Store` is what differs between the specification (plain tables) and the memory backend (tables
  * and indexes).
  */
-import type { Applier, ByteSlot, Context } from './core/operation.js';
+import type { Applier, ByteSlot, Context } from './operation.js';
 import { present } from './core/present.js';
 import { isOfExecution, subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';

@@ -1,6 +1,6 @@
 /** The registry: every operation and every read, once. Backends, boundary, fuzzer and docs are loops over it. */
 import type { z } from 'zod';
-import type { Accepted, Decision, Operation, Query } from './core/operation.js';
+import type { Accepted, Decision, Operation, Query } from './operation.js';
 import { createBudget, releaseBudget, resetBudget, updateBudgetLimits } from './budget/budget.js';
 import { getBudgetStatus, listBudgets, readBudgetBill, readBudgetRoom, readBudgetUsage } from './budget/reads.js';
 import { recordSpend, reportUsage, reportUsageAdmin } from './budget/report.js';

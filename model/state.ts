@@ -1,5 +1,5 @@
 /** The state of one partition: what its log, folded, amounts to. A table per kind of entity. */
-import type { Applier } from './core/operation.js';
+import type { Applier } from './operation.js';
 import type { Entity, StateOfEntity } from './core/entity.js';
 import { billEntity, budgetEntity, ledgerEntity, reservationEntity, usageKeyEntity } from './budget/entities.js';
 import { keysOf } from './core/tables.js';

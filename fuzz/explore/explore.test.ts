@@ -3,7 +3,7 @@
  * reached, and from every state an honest worker reaches an end. Planted defects show that each kind of check can fail.
  */
 import { describe, expect, it } from 'vitest';
-import { accept, reject, type Operation } from '../../model/core/operation.js';
+import { accept, reject, type Operation } from '../../model/operation.js';
 import { operationNamed, type OperationName } from '../../model/machine.js';
 import { ALWAYS, explore, summaryOf, type Counterexample } from './explore.js';
 import type { Registry } from './node.js';

@@ -1,6 +1,6 @@
 /** A state of a small world, with the path to it. Immutable: every move creates a new one. */
 import { parseCommand } from '../../src/backend/boundary.js';
-import type { Applier, Operation } from '../../model/core/operation.js';
+import type { Applier, Operation } from '../../model/operation.js';
 import { evolve } from '../../model/specification/evolve.js';
 import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
 import type { FullFence } from '../../model/lease/fence.js';

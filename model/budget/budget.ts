@@ -1,7 +1,7 @@
 /** createBudget, updateBudgetLimits, releaseBudget, resetBudget. Spec 09 sections 3.1, 3.4 and 3.5. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfId } from '../families.js';
 import { LIMITS } from '../limits.js';

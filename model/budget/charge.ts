@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { acceptAll, reject, type Decision } from '../core/operation.js';
+import { acceptAll, reject, type Decision } from '../operation.js';
 import type { Event } from '../events.js';
 import type { View } from '../view.js';
 import { amountOf, dayOf, dimensionsOf, isExact, plus } from './amounts.js';

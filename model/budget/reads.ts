@@ -1,7 +1,7 @@
 /** Reads of budgets. Spec 09 sections 3.6 and 3.7, ruling 49. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query, reject } from '../core/operation.js';
+import { accept, query, reject } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { LIMITS } from '../limits.js';
 import { amountOf, bounded, dimensionsOf, plus } from './amounts.js';

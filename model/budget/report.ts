@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { operation } from '../core/operation.js';
+import { operation } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { charge, reported } from './charge.js';
 import { someAmounts, spender, usage } from './fields.js';

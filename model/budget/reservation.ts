@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { amountOf, dimensionsOf, isExact, plus, positive } from './amounts.js';

@@ -4,7 +4,7 @@
  */
 import type { FamilyScope } from '../families.js';
 import type { FactTable, StateOf } from './facts.js';
-import type { ByteSlot } from './operation.js';
+import type { ByteSlot } from '../operation.js';
 import type { Subject } from './subject.js';
 
 /** The effect of an event on one entity of a kind. */

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject, type Rejected } from '../core/operation.js';
+import { accept, operation, reject, type Rejected } from '../operation.js';
 import type { Event } from '../events.js';
 import { echoed } from '../core/wire-form.js';
 import { hasLiveGrant } from '../grant/grant.js';

@@ -1,7 +1,7 @@
 /** cancelExecution: an operator, or the last owner, ends an execution for good. Spec 04 section 4.3. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { fenceShape, holdsLease, notActive, wasLastOwner, type FullFence } from '../lease/fence.js';

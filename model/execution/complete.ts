@@ -1,7 +1,7 @@
 /** completeExecution: a lease holder ends its execution with success. Spec 04 section 4.1. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner } from '../lease/fence.js';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject, type ClaimableWork } from '../core/operation.js';
+import { accept, acceptAll, operation, reject, type ClaimableWork } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { EventNamed } from '../events.js';
 import type { Family } from '../families.js';

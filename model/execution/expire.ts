@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { isTerminal } from './situation.js';

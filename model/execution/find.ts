@@ -1,7 +1,7 @@
 /** findExecution: the execution that a live idempotency key names. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 
 export const findExecution = query({
   name: 'findExecution',

@@ -1,7 +1,7 @@
 /** updateProgress: a lease holder reports its progress. Spec 04 section 4.10. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { workVerdict } from '../lease/fence.js';
 

@@ -1,7 +1,7 @@
 /** promoteDelayed: ends a delay. The engine applies it when due; safe at any time. Spec 04 section 4.6. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { isDelayed, isRunnable } from './situation.js';
 

@@ -1,7 +1,7 @@
 /** purgeExecution: removes a terminal execution whose retention is over. Spec 04 section 4.11. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { isTerminal } from './situation.js';
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
-import { accept, query, reject } from '../core/operation.js';
+import { accept, query, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { infoOf, snapshotOf, type ExecutionInfo, type ExecutionSnapshot } from './projections.js';
 import { stateVector, type PublicState } from './situation.js';

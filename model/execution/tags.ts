@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, query, reject } from '../core/operation.js';
+import { accept, operation, query, reject } from '../operation.js';
 import { present } from '../core/present.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';

@@ -1,7 +1,7 @@
 /** addExecutionToFlow: an existing execution joins a flow permanently. Spec 08 section 3.2. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { isTerminal } from '../execution/situation.js';

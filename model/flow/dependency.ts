@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject, type Accepted, type Context, type Rejected } from '../core/operation.js';
+import { accept, acceptAll, operation, reject, type Accepted, type Context, type Rejected } from '../operation.js';
 import { present } from '../core/present.js';
 import { echoed } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';

@@ -5,7 +5,7 @@
  */
 import { present } from '../core/present.js';
 import type { Event } from '../events.js';
-import type { Context } from '../core/operation.js';
+import type { Context } from '../operation.js';
 import { executionIdOf, partitionIndexOf } from '../ids.js';
 import { PURGE_UNITS } from '../limits.js';
 import type { View } from '../view.js';

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { familyForAny } from '../execution/create.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';

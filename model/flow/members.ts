@@ -1,5 +1,5 @@
 /** How members and edges join a flow: refusals and events. */
-import { reject, type Rejected } from '../core/operation.js';
+import { reject, type Rejected } from '../operation.js';
 import type { Event, EventNamed } from '../events.js';
 import { creationOf } from '../execution/create.js';
 import { isTerminal } from '../execution/situation.js';

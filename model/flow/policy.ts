@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { withWireForm } from '../core/wire-form.js';
 import { isRunnable } from '../execution/situation.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isRunnable, isTerminal, stateVector, type PublicState } from '../execution/situation.js';
 import { partitionIndexOf, partitionOfExecution, executionIdOf, uuidOfExecution } from '../ids.js';

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject, type Rejected } from '../core/operation.js';
+import { accept, acceptAll, operation, reject, type Rejected } from '../operation.js';
 import { withWireForm } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { familyForAny } from '../execution/create.js';

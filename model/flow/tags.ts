@@ -1,7 +1,7 @@
 /** setFlowTags, getFlowTag: labels of a flow, which are part of it. Allowed in every state. Spec 08 section 12. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, query, reject } from '../core/operation.js';
+import { accept, operation, query, reject } from '../operation.js';
 import { mergedTags } from '../execution/tags.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';

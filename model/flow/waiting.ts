@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { attemptTimeRemaining } from '../execution/parking.js';
 import { partitionOfExecution } from '../ids.js';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { operation, reject } from '../core/operation.js';
+import { operation, reject } from '../operation.js';
 import { present } from '../core/present.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isHeld } from '../execution/situation.js';

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { acceptAll, operation, reject } from '../core/operation.js';
+import { acceptAll, operation, reject } from '../operation.js';
 import { isHeld, isRunnable } from '../execution/situation.js';
 import { CANCEL_OWED, owedCancel } from '../flow/owed.js';
 import { partitionOfExecution } from '../ids.js';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, reject, type Accepted, type Rejected } from '../core/operation.js';
+import { accept, reject, type Accepted, type Rejected } from '../operation.js';
 import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';

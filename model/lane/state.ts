@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, query, type Accepted } from '../core/operation.js';
+import { accept, operation, query, type Accepted } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { EventType } from '../events.js';
 import type { View } from '../view.js';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { WORK_REJECTIONS, fenceShape, workVerdict } from './fence.js';

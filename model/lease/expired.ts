@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { isActive, isQueued, isReclaimable, type Situation } from '../execution/situation.js';
 import type { ActiveExecution, ReadonlyExecution } from '../execution/facts.js';
 import type { LeaseSummary } from '../execution/projections.js';

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import type { fence } from '../core/fields.js';
-import { reject, type Rejected } from '../core/operation.js';
+import { reject, type Rejected } from '../operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isActive, stateVector } from '../execution/situation.js';
 

@@ -1,7 +1,7 @@
 /** markLeaseExpiredIfDue: records that a lease ran out, so that the work can be reclaimed. Spec 05 section 4.2. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation } from '../operation.js';
 import { isActive } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { withReader } from '../core/wire-form.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
 import { WORK_REJECTIONS, fenceShape, workVerdict, type Fence } from './fence.js';

@@ -1,7 +1,7 @@
 /** revokeLease: an operator takes a lease away at once; the work can be reclaimed. Spec 05 section 4.3. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { isActive } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 import { notActive } from './fence.js';

@@ -1,7 +1,7 @@
 /** listExecutionSummaries: executions of a partition that match a filter, newest first, one row each. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { compareBytes, memberOf } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import {

@@ -1,7 +1,7 @@
 /** listQueued: executions of one lane and partition that wait for a worker, in the order of claims. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isQueued, isReclaimable } from '../execution/situation.js';
 import { DEFAULTS, LIMITS } from '../limits.js';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { headOf } from '../schedule/view.js';
 import type { QueueHead } from '../schedule/queue-heads.js';
 import { LIMITS } from '../limits.js';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { acceptAll, operation } from '../core/operation.js';
+import { acceptAll, operation } from '../operation.js';
 import type { Event } from '../events.js';
 import { shortIdOf } from '../short-id.js';
 import { admissionIds } from './fields.js';

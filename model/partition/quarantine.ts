@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, query } from '../core/operation.js';
+import { accept, operation, query } from '../operation.js';
 import { withWireForm } from '../core/wire-form.js';
 import { executionIdIn, memberOf } from '../ids.js';
 import { PUBLIC_STATES } from '../execution/situation.js';

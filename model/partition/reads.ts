@@ -1,7 +1,7 @@
 /** Reads of one partition: its executions, its lanes, its log. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query, reject } from '../core/operation.js';
+import { accept, query, reject } from '../operation.js';
 import type { LogEntry } from '../events.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { decodeCursor, encodeCursor, isCursor, isOfGeneration, isOfTime, NOW } from './cursor.js';

@@ -9,7 +9,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { present } from '../core/present.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import type { ReadonlyFlow } from '../flow/facts.js';

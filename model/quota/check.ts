@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { acceptAll, operation, reject } from '../core/operation.js';
+import { acceptAll, operation, reject } from '../operation.js';
 import type { Event } from '../events.js';
 import { partitionOfId } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';

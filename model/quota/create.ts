@@ -1,6 +1,6 @@
 /** createQuotaPolicy: limits on how many admissions there are at once, and in any window of time. Spec 09 section 5.1. */
 import { z } from 'zod';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation } from '../operation.js';
 import { keysOf } from '../core/tables.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfId } from '../families.js';

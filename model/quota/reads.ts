@@ -1,6 +1,6 @@
 /** readQuotaPolicyLimits: what a policy limits, and how much of it is used. Spec 09 section 5. */
 import { z } from 'zod';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { quotaPolicyId } from './fields.js';
 import { inWindow, rateRetryMs, roomOf, slotsOf, waitersOf } from './room.js';

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { admissionIds } from '../metering/fields.js';
 import { shortIdOf } from '../short-id.js';

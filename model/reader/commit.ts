@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { LIMITS } from '../limits.js';
 import { decodeCursor, isExactCursor } from '../partition/cursor.js';
 import { knowsLog } from './entity.js';

@@ -1,7 +1,7 @@
 /** forgetReader: removes a reader that will not return; its position no longer holds back the log. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation } from '../operation.js';
 
 export const forgetReader = operation({
   name: 'forgetReader',

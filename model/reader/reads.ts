@@ -1,7 +1,7 @@
 /** Reads of the readers of a partition. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { compareBytes } from '../ids.js';
 import { cursorOf, knowsLog } from './entity.js';
 

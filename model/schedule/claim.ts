@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { acceptAll, operation, reject } from '../core/operation.js';
+import { acceptAll, operation, reject } from '../operation.js';
 import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';

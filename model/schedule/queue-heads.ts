@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { compareBytes } from '../ids.js';
 import { LIMITS } from '../limits.js';
 

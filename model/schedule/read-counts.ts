@@ -1,7 +1,7 @@
 /** readCounts: how many executions the lanes of a partition have in each state. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { countsOf, emptyTally, type LaneCounts } from './counts.js';
 
 export interface CountsPage {

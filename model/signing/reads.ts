@@ -1,7 +1,7 @@
 /** Reads of signing keys, and of a waitpoint's token. They never return a secret. Spec 06 sections 13 and 14. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query, reject } from '../core/operation.js';
+import { accept, query, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import type { SigningKey } from './entity.js';
 import { currentTokenOf, type WaitpointToken } from './token.js';

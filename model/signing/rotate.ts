@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject } from '../operation.js';
 import type { Event } from '../events.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { fingerprintOf } from './token.js';

@@ -1,7 +1,7 @@
 /** readSteps: the recorded steps of an execution, page by page, in the order in which they were recorded. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { StepRecord } from './facts.js';

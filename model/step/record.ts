@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { fenceShape, workVerdict, WORK_REJECTIONS } from '../lease/fence.js';
 import { LIMITS } from '../limits.js';

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject, type Accepted, type Rejected } from '../core/operation.js';
+import { accept, operation, reject, type Accepted, type Rejected } from '../operation.js';
 import { present } from '../core/present.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';

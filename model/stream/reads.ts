@@ -1,7 +1,7 @@
 /** Reads of streams: frames, and the rolling summary. They need no lease, and work after the stream is closed. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { present } from '../core/present.js';
 import { isTerminal } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { operation } from '../core/operation.js';
+import { operation } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { deliver, deliveryOutcome, NOTHING_SENT } from './deliver.js';

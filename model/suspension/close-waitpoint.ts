@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { FENCE_REJECTIONS, fenceShape, ownershipVerdict } from '../lease/fence.js';
 

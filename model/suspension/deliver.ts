@@ -1,7 +1,7 @@
 /** Delivers a signal whose sender is authorised. Spec 06 section 7. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, reject, type Context } from '../core/operation.js';
+import { accept, acceptAll, reject, type Context } from '../operation.js';
 import { present } from '../core/present.js';
 import { echoed } from '../core/wire-form.js';
 import type { Event } from '../events.js';

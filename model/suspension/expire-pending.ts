@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 
 export const expirePendingWaitpoint = operation({

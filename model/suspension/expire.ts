@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation } from '../core/operation.js';
+import { accept, acceptAll, operation } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { TIMEOUT_BEHAVIORS } from './facts.js';
 import { suspensionIn, suspensionTimeout } from './timeout.js';

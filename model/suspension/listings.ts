@@ -1,7 +1,7 @@
 /** Lists of suspended executions of a partition, and of open waitpoints of an execution. Spec 06 section 14. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query, reject } from '../core/operation.js';
+import { accept, query, reject } from '../operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';

@@ -1,7 +1,7 @@
 /** readWaits: all suspensions, waitpoints and signals that a handler needs when it runs again, in one read. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import { summaryOf, type SuspensionSummary, type WaitpointSummary } from './reads.js';

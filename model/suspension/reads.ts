@@ -1,7 +1,7 @@
 /** Reads of suspensions and signals. They never return tokens. Spec 06 sections 11 and 14. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { present } from '../core/present.js';
 import { partitionOfExecution } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';

@@ -1,7 +1,7 @@
 /** resumeExecution: an operator resumes a suspended execution, whatever its condition. Spec 06 section 9. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { resumption } from './resumption.js';

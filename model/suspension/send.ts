@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject, type Decision } from '../core/operation.js';
+import { accept, acceptAll, operation, reject, type Decision } from '../operation.js';
 import { present } from '../core/present.js';
 import { echoed } from '../core/wire-form.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';

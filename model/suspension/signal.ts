@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { operation, reject } from '../core/operation.js';
+import { operation, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { isTokenOf, tokenFault } from '../signing/token.js';

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { echoed, withReader, withWireForm, type AnswerReader } from '../core/wire-form.js';
 import { attemptTimeRemaining } from '../execution/parking.js';
 import type { ReadonlyExecution } from '../execution/facts.js';

@@ -1,7 +1,7 @@
 /** listWorkers: the live workers of a namespace. Spec 05 section 12. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, query } from '../core/operation.js';
+import { accept, query } from '../operation.js';
 import { partitionIn } from '../families.js';
 import { LIMITS, DEFAULTS } from '../limits.js';
 import { expiryOf, type ReadonlyWorker } from './facts.js';

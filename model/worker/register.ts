@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, operation, reject } from '../operation.js';
 import { partitionIn } from '../families.js';
 import { withWireForm } from '../core/wire-form.js';
 import { DEFAULTS, LIMITS } from '../limits.js';

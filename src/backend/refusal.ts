@@ -1,5 +1,5 @@
 /** Converts refusals of commands to errors. */
-import type { Rejected } from '../../model/core/operation.js';
+import type { Rejected } from '../../model/operation.js';
 import { EngineError } from '../../model/errors.js';
 
 /** The error that a refused command throws. */

@@ -19,7 +19,7 @@ import {
   type QueryName,
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
-import type { Context, Decision } from '../../model/core/operation.js';
+import type { Context, Decision } from '../../model/operation.js';
 import type { ListLanesPage } from '../../model/partition/reads.js';
 import type {
   AnnouncementKind,

@@ -1,5 +1,5 @@
 /** Answers to commands, each independent of the other commands in its call. */
-import type { Rejected } from '../../model/core/operation.js';
+import type { Rejected } from '../../model/operation.js';
 import { EngineError } from '../../model/errors.js';
 import type { OperationName, OutcomeOf } from '../../model/machine.js';
 

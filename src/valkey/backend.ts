@@ -1,6 +1,6 @@
 /** The Valkey backend: every operation is one function call on one partition. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Decision } from '../../model/core/operation.js';
+import type { Decision } from '../../model/operation.js';
 import { present } from '../../model/core/present.js';
 import type { EngineError } from '../../model/errors.js';
 import { hasPartition, partitionsOf, type Family } from '../../model/families.js';

@@ -7,7 +7,7 @@
  * Creations come first. Before they are sent, claimers in this process that wait for such work are notified; their
  * claims join the call behind the creations and find the new work.
  */
-import type { ClaimableWork } from '../../model/core/operation.js';
+import type { ClaimableWork } from '../../model/operation.js';
 import { present } from '../../model/core/present.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { queueNameOf } from '../../model/schedule/queue.js';

@@ -3,7 +3,7 @@
  * the same work. One command costs the server less, and each caller gets its share of the outcome. The declarations of
  * the operations define which can be joined, and how their outcomes are shared.
  */
-import type { Joining } from '../../model/core/operation.js';
+import type { Joining } from '../../model/operation.js';
 import { present } from '../../model/core/present.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import type { Answer } from './answers.js';

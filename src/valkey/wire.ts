@@ -15,7 +15,7 @@ import { BYTES_HERE, HAS_BROKEN, NOT_STAGED } from '../../lua/layout.js';
 import { SHAPES, type WirePart } from '../../lua/parameters.js';
 import { outcomeNumber, SIGNATURES } from '../../lua/signatures.js';
 import { fieldsOf, variantSchemasOf, type Field } from '../../model/core/kinds.js';
-import type { ByteSlot, Rejected } from '../../model/core/operation.js';
+import type { ByteSlot, Rejected } from '../../model/operation.js';
 import { present } from '../../model/core/present.js';
 import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode, type ErrorCode } from '../../model/errors.js';

@@ -57,6 +57,11 @@ describe('imports', () => {
     expect(strangers('model', [/^model\//, /^(immer|zod)$/, /^node:crypto$/])).toEqual([]);
   });
 
+  test('what all domains of the machine are declared with knows none of them', () => {
+    const below = /^model\/(core\/|errors$|families$|ids$|limits$|short-id$)/;
+    expect(strangers('model/core', [below, /^zod$/, /^node:/])).toEqual([]);
+  });
+
   test('only the pure fold, which the package does not ship, needs immer', () => {
     const users = ['model', 'src', 'lua']
       .flatMap(sourcesIn)

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { Operation } from '../../model/core/operation.js';
+import type { Operation } from '../../model/operation.js';
 import { OPERATIONS } from '../../model/machine.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

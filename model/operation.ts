@@ -4,16 +4,16 @@
  * All that other code must know of an operation is declared here; no code refers to an operation by name.
  */
 import type { z } from 'zod';
-import type { ErrorDetail, RejectionCode } from '../errors.js';
-import type { Event } from '../events.js';
-import type { Aftermath } from '../flow/settle.js';
-import type { Family, FamilyCounts, FamilyScope } from '../families.js';
-import type { BackendLabel } from '../handle.js';
-import type { Notices } from '../partition/notices.js';
-import type { Recording } from '../step/contents.js';
-import type { Append } from '../stream/contents.js';
-import type { SignalPayload } from '../suspension/payloads.js';
-import type { View } from '../view.js';
+import type { ErrorDetail, RejectionCode } from './errors.js';
+import type { Event } from './events.js';
+import type { Aftermath } from './flow/settle.js';
+import type { Family, FamilyCounts, FamilyScope } from './families.js';
+import type { BackendLabel } from './handle.js';
+import type { Notices } from './partition/notices.js';
+import type { Recording } from './step/contents.js';
+import type { Append } from './stream/contents.js';
+import type { SignalPayload } from './suspension/payloads.js';
+import type { View } from './view.js';
 
 /** The settings of a deployment that a transition may read. */
 export interface Settings {
