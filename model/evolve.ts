@@ -3,7 +3,7 @@
  * untouched, is `evolve` in `specification/evolve.ts`. Both run the same recipes, and a property holds that they agree.
  */
 import { removesIfThere, type Entity, type Recipe } from './core/entity.js';
-import type { ByteSlot } from './operation.js';
+import type { ByteSlot } from './core/entity.js';
 import { present } from './core/present.js';
 import { keysOf, tableOf } from './core/tables.js';
 import { EngineError } from './errors.js';

@@ -3,7 +3,8 @@
  * the command carried. `Store` is what differs between the specification (plain tables) and the memory backend (tables
  * and indexes).
  */
-import type { Applier, ByteSlot, Context } from './operation.js';
+import type { ByteSlot } from './core/entity.js';
+import type { Applier, Context } from './operation.js';
 import { present } from './core/present.js';
 import { isOfExecution, subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';

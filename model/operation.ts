@@ -4,6 +4,7 @@
  * All that other code must know of an operation is declared here; no code refers to an operation by name.
  */
 import type { z } from 'zod';
+import type { ByteSlot } from './core/entity.js';
 import type { ErrorDetail, RejectionCode } from './errors.js';
 import type { Event } from './events.js';
 import type { Aftermath } from './flow/settle.js';
@@ -86,9 +87,6 @@ type ObjectSchema = z.ZodObject;
 
 /** A text of a call: an argument, or several joined by tabs under a name. */
 export type WireText = string | Readonly<Record<string, readonly string[]>>;
-
-/** Bytes of an execution, or of a signing key, that are stored beside its facts. */
-export type ByteSlot = 'input' | 'result' | 'secret';
 
 /** The facts of new unmetered work that its possible claimers need. */
 export interface ClaimableWork {

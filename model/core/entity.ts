@@ -4,8 +4,10 @@
  */
 import type { FamilyScope } from '../families.js';
 import type { FactTable, StateOf } from './facts.js';
-import type { ByteSlot } from '../operation.js';
 import type { Subject } from './subject.js';
+
+/** Bytes of an execution, or of a signing key, that are stored beside its facts. */
+export type ByteSlot = 'input' | 'result' | 'secret';
 
 /** The effect of an event on one entity of a kind. */
 export type Recipe<State, Event> =

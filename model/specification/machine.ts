@@ -1,5 +1,6 @@
 /** The specification as a machine: plain tables, the view by definition, the pure fold. What backends are compared with. */
-import type { Applier, ByteSlot, Settings } from '../operation.js';
+import type { ByteSlot } from '../core/entity.js';
+import type { Applier, Settings } from '../operation.js';
 import type { Event } from '../events.js';
 import { droppedBy, EFFECTS } from '../evolve.js';
 import { execute, transitionTime, type Store } from '../execute.js';

@@ -1,5 +1,5 @@
 /** Loads the frames of a store into memory. */
-import type { ByteSlot } from '../../model/operation.js';
+import type { ByteSlot } from '../../model/core/entity.js';
 import { present } from '../../model/core/present.js';
 import { EngineError } from '../../model/errors.js';
 import type { EntityKind } from '../../model/state.js';

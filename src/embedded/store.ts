@@ -1,5 +1,5 @@
 /** A partition in memory that writes its events and bytes to the journal. */
-import type { ByteSlot } from '../../model/operation.js';
+import type { ByteSlot } from '../../model/core/entity.js';
 import { present } from '../../model/core/present.js';
 import type { Event } from '../../model/events.js';
 import { IndexedStore, type StoreListener } from '../memory/indexed-store.js';
