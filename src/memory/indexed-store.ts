@@ -2,7 +2,8 @@
  * One partition in memory: the model's tables, and indexes that keep every operation cheap with any number of
  * executions. Indexes are updated from the execution before and after each event, independently of the kind of event.
  */
-import type { Applier, ByteSlot } from '../../model/operation.js';
+import type { ByteSlot } from '../../model/core/entity.js';
+import type { Applier } from '../../model/operation.js';
 import { budgetsByDefinition } from '../../model/budget/view.js';
 import { present } from '../../model/core/present.js';
 import type { Event, LoggedEvent } from '../../model/events.js';

@@ -1,6 +1,6 @@
 /** Names of keys. All keys of a partition have the same hash tag, so that a call touches one slot. */
 import { KEYS, SUFFIXES } from '../../lua/layout.js';
-import type { ByteSlot } from '../../model/operation.js';
+import type { ByteSlot } from '../../model/core/entity.js';
 import { memberOf, partitionOfExecution } from '../../model/ids.js';
 import { shortIdOf } from '../../model/short-id.js';
 

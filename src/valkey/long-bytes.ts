@@ -2,7 +2,7 @@
  * Stores bytes of more than 32 KiB (inputs, results, values of steps) before the call that uses them, by transfers. So no
  * call carries them, and nothing that is joined to a call waits for them.
  */
-import type { ByteSlot } from '../../model/operation.js';
+import type { ByteSlot } from '../../model/core/entity.js';
 import { present } from '../../model/core/present.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
