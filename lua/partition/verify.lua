@@ -225,7 +225,12 @@ local function mend_one(call, id, rows, mended, unsure)
   local execution = load(call, id)
   if not execution then return end
   ff.check_reindex(call, execution)
+  local is_finished = ff.finish_suspension(call, execution)
   count_row(rows, id, execution)
+  if is_finished then
+    mended[#mended + 1] = 'suspensions'
+    return
+  end
   local names = ff.reindex(call, execution)
   for i = 1, #names do mended[#mended + 1] = names[i] end
   if execution.slot_length and execution.slot_length > LIMIT.short_slot then
