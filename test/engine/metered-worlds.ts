@@ -171,7 +171,8 @@ function commandFor(
   const lane = { partition: PARTITION, laneId: LANE };
   const budgetId = BUDGETS[which % 2] as string;
   const quotaPolicyId = [...NAMED, KEYED][which % 3] as string;
-  const dimension = amount === 3 ? 'calls' : 'tokens';
+  // One call is all that the limit of calls has room for.
+  const used: Record<string, number> = amount === 3 ? { calls: 1 } : { tokens: amount };
   switch (act) {
     case 'block':
       return blockOf(which);
@@ -194,11 +195,11 @@ function commandFor(
     case 'release':
       return releaseOf(machines, quotaPolicyId, amount === 1);
     case 'spend':
-      return { name: 'reportUsageAdmin', args: { budgetId, deltas: { [dimension]: amount } } };
+      return { name: 'reportUsageAdmin', args: { budgetId, deltas: used } };
     case 'reserve':
       return {
         name: 'reserveBudget',
-        args: { budgetId, reservationId: uuid(n), amounts: { [dimension]: amount }, ttlMs: 10_000 },
+        args: { budgetId, reservationId: uuid(n), amounts: used, ttlMs: 10_000 },
       };
     case 'lower':
       return { name: 'updateBudgetLimits', args: { budgetId, limits: { tokens: { hard: amount } } } };
