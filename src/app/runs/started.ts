@@ -106,8 +106,9 @@ export abstract class Started<Thing extends Begun<Output>, Output> implements Pr
   }
 
   /** For a result, events or a stream: the look-up ends with the signal, however long the store cannot be reached. */
-  protected awaited(signal = new AbortController().signal, onFailure?: (error: unknown) => void): Promise<Thing> {
-    return typeof this.start === 'function' ? this.lookedUp(this.start, { signal, onFailure }) : this.start;
+  protected awaited(signal?: AbortSignal, onFailure?: (error: unknown) => void): Promise<Thing> {
+    if (typeof this.start !== 'function') return this.start;
+    return this.lookedUp(this.start, { signal: signal ?? new AbortController().signal, onFailure });
   }
 
   // Uses do not share a look-up that is under way: each has its own time.

@@ -6,12 +6,15 @@ import { connectionFault, nameOf, reasonOf } from './node-faults.js';
 
 /** How long a node may be without a connection, ms. A client leaves a replica, and is back at once. */
 const GRACE_MS = 1_000;
+/** How often the client of a cluster looks for lost nodes, ms: it connects to them only for a call otherwise. */
+const PROBED_EVERY_MS = 1_000;
 
 export class Reachability {
   /** Nodes without a connection, by name. */
   private readonly lost = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private told: ConnectionNotice | undefined;
+  private probing: ReturnType<typeof setInterval> | undefined;
   private isClosed = false;
 
   constructor(
@@ -38,6 +41,7 @@ export class Reachability {
   close(): void {
     this.isClosed = true;
     clearTimeout(this.timer);
+    clearInterval(this.probing);
   }
 
   private watch(node: Valkey): void {
@@ -62,6 +66,7 @@ export class Reachability {
     }
     clearTimeout(this.timer);
     this.timer = undefined;
+    clearInterval(this.probing);
     this.told = undefined;
     if (told !== undefined) this.tell(new ConnectionNotice(false, 'The server can be reached again.'));
   }
@@ -70,7 +75,14 @@ export class Reachability {
     const cause = reasonOf(connectionFault(this.client));
     this.told = new ConnectionNotice(true, `${[...this.lost].join(', ')} cannot be reached.`, { cause });
     this.tell(this.told);
+    const { client } = this;
+    if (client instanceof Cluster) this.probing = setInterval(() => probe(client), PROBED_EVERY_MS).unref();
   }
+}
+
+function probe(client: Cluster): void {
+  client.refreshSlotsCache();
+  for (const node of client.nodes('master')) if (node.status === 'wait') node.connect().catch(() => undefined);
 }
 
 /** Whether the client needs the node: in a cluster, only a primary that holds slots. */
