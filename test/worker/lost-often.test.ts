@@ -168,7 +168,8 @@ describe('a task that blocked the event loop', () => {
     expect(lines.join('\n')).toMatch(/has lost its worker \d times/);
   });
 
-  it('is no reason to park what ran beside it', async () => {
+  // A loss that no block explains, as when the machine stalls, is no part of this: then it is tried again.
+  it('is no reason to park what ran beside it', { retry: 3 }, async () => {
     const { log, lines } = collectingLog();
     a = memoryApp({ log });
     let blocks = 0;
