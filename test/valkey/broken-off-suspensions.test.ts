@@ -8,7 +8,7 @@ import { deployment } from '../support/valkey/deployment.js';
 const PARTITION = '{fp:0}';
 const shared = deployment();
 const { rules } = aclOf({ user: 'worker' });
-/** The rights with which keys are written, as `+zrem` and so on in the rules. */
+/** The rights with which keys are written, as the rules spell them. */
 const WRITES = rules.filter((rule) => /^\+(append|del|h|l|p?expire|persist|r|s|unlink|x|z)/.test(rule));
 let backend: Backend;
 
