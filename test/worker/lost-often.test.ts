@@ -168,7 +168,7 @@ describe('a task that blocked the event loop', () => {
     expect(lines.join('\n')).toMatch(/has lost its worker \d times/);
   });
 
-  // A loss that no block explains, as when the machine stalls, is no part of this: then it is tried again.
+  // Now and then a loss is not excused, and the cause is not known yet. Tried again, so that only a lasting fault fails.
   it('is no reason to park what ran beside it', { retry: 3 }, async () => {
     const { log, lines } = collectingLog();
     a = memoryApp({ log });
