@@ -72,11 +72,12 @@ export class Reachability {
   }
 
   private tellLoss(): void {
-    const cause = reasonOf(connectionFault(this.client));
-    this.told = new ConnectionNotice(true, `${[...this.lost].join(', ')} cannot be reached.`, { cause });
-    this.tell(this.told);
     const { client } = this;
+    const cause = reasonOf(connectionFault(client));
+    this.told = new ConnectionNotice(true, `${[...this.lost].join(', ')} cannot be reached.`, { cause });
+    // Before listeners are told: one of them may close the backend.
     if (client instanceof Cluster) this.probing = setInterval(() => probe(client), PROBED_EVERY_MS).unref();
+    this.tell(this.told);
   }
 }
 
