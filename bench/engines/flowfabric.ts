@@ -8,7 +8,7 @@ import type { Task } from '../../src/app/tasks/task.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
-import type { TaskContext } from '../../src/worker/handler.js';
+import type { TaskContext } from '../../src/worker/handler/handler.js';
 import type { BenchTask, BenchWorker, ServerAddress, SubjectEngine, Submission, WorkerOptions } from '../adapter.js';
 import { countingClaims } from './counting-claims.js';
 

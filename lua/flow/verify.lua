@@ -1,4 +1,4 @@
--- Indexes of flows for `verifyPartition` (src/valkey/verify-flows.ts): members by rank, edges, and outgoing edges of
+-- Indexes of flows for `verifyPartition` (src/valkey/verify/flows.ts): members by rank, edges, and outgoing edges of
 -- executions. Their correct contents follow from the records of members and the edges beside them. Each check is short,
 -- and a step makes few.
 

@@ -1,6 +1,6 @@
 -- Entries of indexes that are derived from one record of another kind than executions: budgets, workers, flows, signing
 -- keys, and all timers but those of executions. The client knows what they must be from the declarations of the kinds
--- (src/valkey/verify-entries.ts); here an entry is set only while its record is unchanged since the client read it.
+-- (src/valkey/verify/entries.ts); here an entry is set only while its record is unchanged since the client read it.
 
 local function words_of(list)
   local words = {}

@@ -1,4 +1,4 @@
--- The steps of `verifyPartition` (src/valkey/verify.ts): each examines a few keys or records, and mends what does not
+-- The steps of `verifyPartition` (src/valkey/verify/verify.ts): each examines a few keys or records, and mends what does not
 -- agree with the records. A step is one call, so nothing changes meanwhile.
 
 local load = ff.loader('*')

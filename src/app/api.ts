@@ -4,7 +4,7 @@ import type { AppQuotas } from './metering/quotas.js';
 import type { DeadWorkerReport } from '../engine/workers.js';
 import type { Schema } from '../shared/schema.js';
 import type { IfAcceptable, IfSendable, Travelled } from '../shared/travel.js';
-import type { Handler } from '../worker/handler.js';
+import type { Handler } from '../worker/handler/handler.js';
 import type { Worker } from '../worker/api.js';
 import type { NoSignals, SignalSchemas } from '../worker/waits/wait-for.js';
 import type { AppSignals } from './signals/app-signals.js';

@@ -16,7 +16,7 @@ import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
-import { onTermination } from '../worker/signals.js';
+import { onTermination } from '../worker/shutdown/signals.js';
 import type { Worker } from '../worker/api.js';
 import { Connection, type BackendSource, type ConnectionState } from './connection.js';
 import { countRuns, type RunCounts } from './operating/counts.js';

@@ -36,20 +36,20 @@ import { inOneWrite, nodeOf, primariesOf } from './connection/clients.js';
 import { BrokeOff } from './connection/faults.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
-import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
-import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
+import { errorOf, faulty, libraryMismatch, type Answer } from './wire/answers.js';
+import { addsToStore, Coalescer, type Arrival } from './calls/coalescer.js';
 import { bytesKey, callKeys, partitionStart } from './keys.js';
-import { runInParts } from './large-batches.js';
-import { LongBytes } from './long-bytes.js';
-import { clearMark, Mending, type VerifyResult } from './mending.js';
-import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
-import { FETCHES } from './reads.js';
-import { listOf, numberOf, repliesOf, textOf, type WireReply } from './reply.js';
-import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
-import { Transfers, type TransferClient } from './transfers.js';
-import { Verification } from './verify.js';
-import type { Weight } from './weight.js';
-import { CallWriter, decodeReply, isNotStaged, takeAside, type Stage, type WireArgument } from './wire.js';
+import { runInParts } from './calls/large-batches.js';
+import { LongBytes } from './bytes/long-bytes.js';
+import { clearMark, Mending, type VerifyResult } from './verify/mending.js';
+import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './bytes/payloads.js';
+import { FETCHES } from './reads/reads.js';
+import { listOf, numberOf, repliesOf, textOf, type WireReply } from './wire/reply.js';
+import { Staging, STAGED_FROM_BYTES, type StagingClient } from './bytes/staging.js';
+import { Transfers, type TransferClient } from './bytes/transfers.js';
+import { Verification } from './verify/verify.js';
+import type { Weight } from './calls/weight.js';
+import { CallWriter, decodeReply, isNotStaged, takeAside, type Stage, type WireArgument } from './wire/format.js';
 
 /** The clock of a test build, which sends the time with every call. */
 export interface TestClock {

@@ -15,7 +15,7 @@ export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
   return new Lazy(() => connect(options));
 }
 
-export { aclOf, type Acl, type AclOptions } from './acl.js';
+export { aclOf, type Acl, type AclOptions } from './boot/acl.js';
 export type { ConnectionOptions, NodeAddress } from './connection/address.js';
 export type { TlsOptions } from './connection/tls-options.js';
 export type { LibraryMode, ValkeyOptions } from './options.js';

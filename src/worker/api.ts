@@ -1,6 +1,6 @@
 /** The public interface of a worker. */
 import type { Duration } from '../shared/duration.js';
-import type { TaskAbortCode } from './abort.js';
+import type { TaskAbortCode } from './attempt/abort.js';
 
 /** How an attempt ended, in `finished` events. */
 export type FinishedOutcome =

@@ -1,5 +1,5 @@
 /** The worker, and what its handlers are called with. */
-export { TaskAbort, type TaskAbortCode } from './abort.js';
+export { TaskAbort, type TaskAbortCode } from './attempt/abort.js';
 export {
   delay,
   Delay,
@@ -7,7 +7,7 @@ export {
   RetryableError,
   type FailureOptions,
   type RetryableOptions,
-} from './outcome.js';
+} from './handler/outcome.js';
 export type { Sleep, SleepOptions, SleepUntil } from './waits/sleep.js';
 export { all, any, count, type Distinct, type WaitCondition } from './waits/conditions.js';
 export type { Child } from './children/child.js';
@@ -29,7 +29,7 @@ export {
 export { BudgetExceededError } from './budgets/errors.js';
 export type { BudgetReservation } from './budgets/held.js';
 export type { RunBudget } from './budgets/spending.js';
-export type { Fence, Handler, TaskContext } from './handler.js';
+export type { Fence, Handler, TaskContext } from './handler/handler.js';
 export { StepError } from './steps/failure.js';
 export type { StepOptions, StepRetryOptions } from './steps/options.js';
 export type { Step } from './steps/step.js';

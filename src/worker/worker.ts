@@ -20,33 +20,40 @@ import { Claimer } from '../claiming/claimer.js';
 import { afterIo, systemClock, within, type Clock } from '../engine/clock.js';
 import { localFlows } from '../engine/local-flows.js';
 import { localNews, type News } from '../engine/local-news.js';
-import type { TaskAbortCode } from './abort.js';
-import { Ahead } from './ahead.js';
+import type { TaskAbortCode } from './attempt/abort.js';
+import { Ahead } from './start/ahead.js';
 import { WORKER_EVENTS, type FinishedOutcome, type Worker, type WorkerEvents, type WorkerStats } from './api.js';
-import { Announcer } from './announcer.js';
-import { Attempt, type AttemptHooks } from './attempt.js';
-import { Beginner } from './begin.js';
-import { Blockers } from './blockers.js';
+import { Announcer } from './report/announcer.js';
+import { Attempt, type AttemptHooks } from './attempt/attempt.js';
+import { Beginner } from './start/begin.js';
+import { Blockers } from './lost-work/blockers.js';
 import type { ChildRowOf } from './children/child.js';
-import { conclusionOf } from './conclusion.js';
-import { HandlerContext, progressArgs, type ContextDependencies } from './context.js';
-import { Drain, LAST_CALLS_MS } from './drain.js';
-import { EndsWatch } from './ends-watch.js';
-import { runHandler, suspended, unreadableInput, type Ending, type RunnerHost, type TaskHandler } from './handler.js';
-import { AttemptsInHand } from './in-hand.js';
-import { Inputs } from './inputs.js';
-import { LeaseKeeper } from './lease-keeper.js';
-import { LoopWatch, type Block } from './loop-watch.js';
+import { conclusionOf } from './report/conclusion.js';
+import { HandlerContext, progressArgs, type ContextDependencies } from './handler/context.js';
+import { Drain, LAST_CALLS_MS } from './shutdown/drain.js';
+import { EndsWatch } from './lease/ends-watch.js';
+import {
+  runHandler,
+  suspended,
+  unreadableInput,
+  type Ending,
+  type RunnerHost,
+  type TaskHandler,
+} from './handler/handler.js';
+import { AttemptsInHand } from './attempt/in-hand.js';
+import { Inputs } from './start/inputs.js';
+import { LeaseKeeper } from './lease/lease-keeper.js';
+import { LoopWatch, type Block } from './event-loop/loop-watch.js';
 import type { ResolvedSettings } from './options.js';
-import { Orphans, unhandled } from './orphans.js';
-import { Patience } from './patience.js';
-import { Pauses } from './pauses.js';
-import { Reporter, type ReportedEnding, type Settlement } from './reporter.js';
-import { RestingKinds } from './resting-kinds.js';
-import { resultsFor } from './results.js';
+import { Orphans, unhandled } from './start/orphans.js';
+import { Patience } from './shutdown/patience.js';
+import { Pauses } from './lost-work/pauses.js';
+import { Reporter, type ReportedEnding, type Settlement } from './report/reporter.js';
+import { RestingKinds } from './lost-work/resting-kinds.js';
+import { resultsFor } from './start/results.js';
 import { endingBehind } from './streaming/index.js';
-import { StuckHandlers } from './stuck.js';
-import { Turns } from './turns.js';
+import { StuckHandlers } from './handler/stuck.js';
+import { Turns } from './event-loop/turns.js';
 
 export interface WorkerDependencies {
   readonly backend: Backend;

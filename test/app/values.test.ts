@@ -7,9 +7,9 @@ import { failureOf } from '../../src/app/runs/failure.js';
 import { policyOf, policyOfRun } from '../../src/app/tasks/policy.js';
 import { validate } from '../../src/shared/schema.js';
 import { backoff, durationMs, EngineError, InvalidDefinitionError } from '../../src/index.js';
-import { abortCodeOf } from '../../src/worker/refusal.js';
+import { abortCodeOf } from '../../src/worker/lease/refusal.js';
 import { resolveSettings } from '../../src/worker/options.js';
-import { categoryOf } from '../../src/worker/text.js';
+import { categoryOf } from '../../src/worker/handler/text.js';
 import { reasonOf } from '../../src/util/failure-text.js';
 import { boundText } from '../../src/util/text.js';
 

@@ -59,7 +59,7 @@ export async function leftOnShared(when: 'test' | 'file'): Promise<string[]> {
 
 const isOwn = (name: string): boolean => [...prefixes].some((prefix) => name.startsWith(prefix));
 
-/** Keys of bytes under the name by which a call was to take them over (src/valkey/staging.ts). */
+/** Keys of bytes under the name by which a call was to take them over (src/valkey/bytes/staging.ts). */
 const STAGED = /:(in|out:[^:]+):[\w-]{13,24}$/;
 /** Patterns of all such names; few others are like them. */
 const STAGED_NAMES = ['*:in:*', '*:out:*:*'];

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import type { Backend } from '../../src/backend/backend.js';
 import { parseCommand } from '../../src/backend/boundary.js';
-import { Coalescer } from '../../src/valkey/coalescer.js';
+import { Coalescer } from '../../src/valkey/calls/coalescer.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const deployed = deployment(2);

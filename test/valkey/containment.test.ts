@@ -8,8 +8,8 @@ import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
-import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
-import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
+import { FETCHED_FROM_CLAIMS } from '../../src/valkey/bytes/payloads.js';
+import { STAGED_FROM_BYTES } from '../../src/valkey/bytes/staging.js';
 import { WakeListeners } from '../../src/backend/wake-listeners.js';
 import { deployment } from '../support/valkey/deployment.js';
 

@@ -10,7 +10,7 @@ import { memberOf } from '../../model/ids.js';
 import { QUERY_NAMES, type QueryName } from '../../model/machine.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
-import { familyOf } from '../../src/valkey/key-families.js';
+import { familyOf } from '../../src/valkey/verify/key-families.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
 const PREFIX = `damaged-lists-${process.pid}:`;

@@ -11,7 +11,7 @@ import type { Backend } from '../../src/backend/backend.js';
 import { BrokeOff, CallTimeout, faultOf, mayRunSoon } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { valkey } from '../../src/valkey/index.js';
-import { decodeReply } from '../../src/valkey/wire.js';
+import { decodeReply } from '../../src/valkey/wire/format.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 const reply = (words: string): Error => new ReplyError(words);

@@ -3,7 +3,7 @@ import { Command } from 'iovalkey';
 import { expect, it } from 'vitest';
 import type { Client } from '../../src/valkey/connection/clients.js';
 import { callFunction, FunctionCall } from '../../src/valkey/connection/function-call.js';
-import type { WireArgument } from '../../src/valkey/wire.js';
+import type { WireArgument } from '../../src/valkey/wire/format.js';
 
 const KEYS = ['ff:{fp:1}:log', 'ff:{fp:1}:absent'];
 const SOCKET = {};

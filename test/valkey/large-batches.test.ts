@@ -6,8 +6,8 @@ import { LIMITS } from '../../model/limits.js';
 import type { Command, ParsedCommand } from '../../model/machine.js';
 import type { CommandResult } from '../../src/backend/backend.js';
 import { MAX_CALL_BYTES, MAX_CALL_TEXT, MAX_CALL_UNITS } from '../../src/backend/joined-calls.js';
-import type { Answer } from '../../src/valkey/answers.js';
-import { runInParts } from '../../src/valkey/large-batches.js';
+import type { Answer } from '../../src/valkey/wire/answers.js';
+import { runInParts } from '../../src/valkey/calls/large-batches.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const creation = (bytes: number): ParsedCommand =>

@@ -1,7 +1,7 @@
 /** Entries of the log as a client decodes them: those of newer builds are data, what no build writes is damage. */
 import { describe, expect, it } from 'vitest';
 import { EVENTS } from '../../model/events.js';
-import { decodeEntry } from '../../src/valkey/log-entries.js';
+import { decodeEntry } from '../../src/valkey/records/log-entries.js';
 
 const PARTITION = '{fp:0}';
 const bytes = (text: string): Buffer => Buffer.from(text);

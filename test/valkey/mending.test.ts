@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
 import { PartitionMended } from '../../src/backend/mended.js';
-import { Mending, type VerifyResult } from '../../src/valkey/mending.js';
+import { Mending, type VerifyResult } from '../../src/valkey/verify/mending.js';
 
 const PARTITION = '{fp:0}';
 const report = { executions: 0, findings: [], setAside: [], countsVerified: true };

@@ -10,8 +10,8 @@ import { memberOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { coreKey, inputKey } from '../../src/valkey/keys.js';
-import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
-import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
+import { FETCHED_FROM_CLAIMS } from '../../src/valkey/bytes/payloads.js';
+import { STAGED_FROM_BYTES } from '../../src/valkey/bytes/staging.js';
 import { deferred } from '../app/support.js';
 import { deployment } from '../support/valkey/deployment.js';
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
-import { Transfers } from '../../src/valkey/transfers.js';
+import { Transfers } from '../../src/valkey/bytes/transfers.js';
 
 const MIB = 1024 * 1024;
 const PART = LIMITS.maxPartBytes;

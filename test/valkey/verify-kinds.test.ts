@@ -12,7 +12,7 @@ import { emptyState, live, type EntityKind } from '../../model/state.js';
 import { readEvents } from '../../src/engine/log.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { shortIdOf } from '../../model/short-id.js';
-import { executionOfKey, familyOf } from '../../src/valkey/key-families.js';
+import { executionOfKey, familyOf } from '../../src/valkey/verify/key-families.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
 const PREFIX = `verify-kinds-${process.pid}:`;

@@ -1,8 +1,8 @@
 /** A verification of a partition with very many executions. The server is a stub. */
 import { expect, test } from 'vitest';
 import { shortIdOf } from '../../model/short-id.js';
-import type { WireReply } from '../../src/valkey/reply.js';
-import { Verification } from '../../src/valkey/verify.js';
+import type { WireReply } from '../../src/valkey/wire/reply.js';
+import { Verification } from '../../src/valkey/verify/verify.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 const idOf = (number: number): string => shortIdOf(`00000000-0000-4000-8000-${String(number).padStart(12, '0')}`);

@@ -1,7 +1,7 @@
 /** The numbers that a verification keeps while records change, beside those counted anew from all records. */
 import { expect, test } from 'vitest';
 import { COUNTED_FLOW, COUNTED_HELD } from '../../lua/layout.js';
-import { Tally } from '../../src/valkey/verify-tally.js';
+import { Tally } from '../../src/valkey/verify/tally.js';
 
 type Row = readonly [lane: string, letter: string, held: string, flow: string];
 

@@ -7,7 +7,7 @@ import { FIELDS, KEYS, SHORT_SLOT } from '../../lua/layout.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { talliesByDefinition } from '../../model/schedule/counts.js';
 import { canonicalCounts } from '../../src/testing/canonical/index.js';
-import { familyOf } from '../../src/valkey/key-families.js';
+import { familyOf } from '../../src/valkey/verify/key-families.js';
 import { claimAll, coreOf, creation, keyOf, PARTITION, worldOfFile, type SmallWorld } from './small-world.js';
 
 const worldNow = worldOfFile();

@@ -2,13 +2,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { app, type TaskContext } from '../../src/index.js';
 import type { Command } from '../../model/machine.js';
-import { Ahead } from '../../src/worker/ahead.js';
-import { Beginner } from '../../src/worker/begin.js';
+import { Ahead } from '../../src/worker/start/ahead.js';
+import { Beginner } from '../../src/worker/start/begin.js';
 import { deferred } from '../app/support.js';
 import { answering, harness, type Harness } from './harness.js';
 import { ManualClock } from './manual-clock.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
-import type { Attempt } from '../../src/worker/attempt.js';
+import type { Attempt } from '../../src/worker/attempt/attempt.js';
 import type { Backend } from '../../src/index.js';
 
 let h: Harness;

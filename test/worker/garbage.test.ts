@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { systemClock } from '../../src/engine/clock.js';
-import { Attempt, type AttemptHooks } from '../../src/worker/attempt.js';
-import { HandlerContext, type ContextDependencies } from '../../src/worker/context.js';
+import { Attempt, type AttemptHooks } from '../../src/worker/attempt/attempt.js';
+import { HandlerContext, type ContextDependencies } from '../../src/worker/handler/context.js';
 import { Bag } from '../../src/util/bag.js';
 
 setFlagsFromString('--expose-gc');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EngineError, type Backend, type ErrorCode } from '../../src/index.js';
-import { LeaseKeeper, type HeldLease } from '../../src/worker/lease-keeper.js';
+import { LeaseKeeper, type HeldLease } from '../../src/worker/lease/lease-keeper.js';
 import { ManualClock } from './manual-clock.js';
 
 const TTL = 1_000;

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/engine/clock.js';
-import { LoopWatch, type Block, type Watched } from '../../src/worker/loop-watch.js';
+import { LoopWatch, type Block, type Watched } from '../../src/worker/event-loop/loop-watch.js';
 import { block, pause } from '../app/support.js';
 import { ManualClock } from './manual-clock.js';
 

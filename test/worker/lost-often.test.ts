@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { App, Backend } from '../../src/index.js';
-import { Blockers } from '../../src/worker/blockers.js';
-import { pauseAfter } from '../../src/worker/lost-often.js';
-import { RestingKinds } from '../../src/worker/resting-kinds.js';
+import { Blockers } from '../../src/worker/lost-work/blockers.js';
+import { pauseAfter } from '../../src/worker/lost-work/lost-often.js';
+import { RestingKinds } from '../../src/worker/lost-work/resting-kinds.js';
 import { block, collectingLog, memoryApp, pause, until } from '../app/support.js';
 import { harness, type Harness } from './harness.js';
 import { ManualClock } from './manual-clock.js';

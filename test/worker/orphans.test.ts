@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Orphans } from '../../src/worker/orphans.js';
+import { Orphans } from '../../src/worker/start/orphans.js';
 
 it('work without a handler is handed back three times, then parked for longer and longer', () => {
   const orphans = new Orphans();

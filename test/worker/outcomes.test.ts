@@ -13,10 +13,11 @@ afterEach(async () => {
   h = undefined;
 });
 
-type Outcomes = typeof import('../../src/worker/outcome.js');
+type Outcomes = typeof import('../../src/worker/handler/outcome.js');
 
 /** The module a second time, with classes of its own. */
-const copy = (): Promise<Outcomes> => import(/* @vite-ignore */ `../../src/worker/outcome.js?copy=${Date.now()}`);
+const copy = (): Promise<Outcomes> =>
+  import(/* @vite-ignore */ `../../src/worker/handler/outcome.js?copy=${Date.now()}`);
 
 /** Classes with the brands, made in another realm. */
 function elsewhere(): Outcomes {
@@ -150,7 +151,12 @@ describe('names of errors', () => {
     ];
     for (const error of made) expect(error.name).toBe(error.constructor.name);
     // And none of them asks the class: its name is a letter in a minified bundle.
-    for (const file of ['src/shared/errors.ts', 'src/worker/outcome.ts', 'src/worker/abort.ts', 'model/errors.ts']) {
+    for (const file of [
+      'src/shared/errors.ts',
+      'src/worker/handler/outcome.ts',
+      'src/worker/attempt/abort.ts',
+      'model/errors.ts',
+    ]) {
       const text = readFileSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), 'utf8');
       expect(text).not.toMatch(/new\.target\.name|constructor\.name/);
     }

@@ -1,7 +1,7 @@
 /** What a refused renewal, progress or final call tells a handler: one table of all that speak of ownership. */
 import { describe, expect, it } from 'vitest';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
-import { abortCodeOf, speaksOfOwnership } from '../../src/worker/refusal.js';
+import { abortCodeOf, speaksOfOwnership } from '../../src/worker/lease/refusal.js';
 
 const IN_TIME = { attemptTimedOut: false, deadlinePassed: false, timeoutIsFirst: false };
 const SHORT = { ...IN_TIME, timeoutIsFirst: true };

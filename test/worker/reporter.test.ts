@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../../src/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
-import type { Attempt } from '../../src/worker/attempt.js';
-import { Reporter, type ReporterOptions } from '../../src/worker/reporter.js';
+import type { Attempt } from '../../src/worker/attempt/attempt.js';
+import { Reporter, type ReporterOptions } from '../../src/worker/report/reporter.js';
 import { deferred } from '../app/support.js';
 
 const named = (name: string): Attempt =>

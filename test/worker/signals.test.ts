@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { onTermination } from '../../src/worker/signals.js';
+import { onTermination } from '../../src/worker/shutdown/signals.js';
 
 it('any number of workers wait for a signal with one listener, each is told, and it goes with the last', () => {
   const before = process.listenerCount('SIGTERM');

@@ -1,6 +1,6 @@
 /** Tracing which handler runs leaves nothing behind when it ends. */
 import { expect, it } from 'vitest';
-import { TurnTrace } from '../../src/worker/turn-trace.js';
+import { TurnTrace } from '../../src/worker/event-loop/turn-trace.js';
 import { pause } from '../app/support.js';
 import { ManualClock } from './manual-clock.js';
 

@@ -1,7 +1,7 @@
 /** How a worker comes by the results that its work depends on: they come with the claim, and the rest is read. */
 import { expect, test } from 'vitest';
 import { EngineError, type TaskContext } from '../../src/index.js';
-import { Attempt } from '../../src/worker/attempt.js';
+import { Attempt } from '../../src/worker/attempt/attempt.js';
 import { deferred } from '../app/support.js';
 import { harness } from './harness.js';
 

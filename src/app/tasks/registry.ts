@@ -3,7 +3,7 @@ import { types } from 'node:util';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { laneIdOf } from '../../shared/lane-names.js';
 import type { AnySchema } from '../../shared/schema.js';
-import type { Handler } from '../../worker/handler.js';
+import type { Handler } from '../../worker/handler/handler.js';
 import { policyOf } from './policy.js';
 import { quotasOf } from '../metering/quota.js';
 import { taskBudgetOf } from '../metering/task-budget.js';

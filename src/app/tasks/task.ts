@@ -2,7 +2,7 @@
 import type { Duration } from '../../shared/duration.js';
 import type { AnySchema } from '../../shared/schema.js';
 import type { IfSendable } from '../../shared/travel.js';
-import type { Handler } from '../../worker/handler.js';
+import type { Handler } from '../../worker/handler/handler.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import type { Backoff } from './backoff.js';
 import type { PolicyInput } from './policy.js';

@@ -8,7 +8,7 @@
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import type { Logger } from '../../shared/logger.js';
-import type { TaskHandler } from '../../worker/handler.js';
+import type { TaskHandler } from '../../worker/handler/handler.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
 /** How long the signs must last, and how often they are checked, ms. */

@@ -9,7 +9,7 @@ import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { laneIdOf } from '../../shared/lane-names.js';
 import { silentLogger, type Logger } from '../../shared/logger.js';
-import type { TaskHandler } from '../../worker/handler.js';
+import type { TaskHandler } from '../../worker/handler/handler.js';
 import type { ResolvedSettings } from '../../worker/options.js';
 import type { Worker } from '../../worker/api.js';
 import { Repeats } from '../../util/repeats.js';

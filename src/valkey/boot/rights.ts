@@ -9,7 +9,7 @@ import { present } from '../../../model/core/present.js';
 import { keysOf } from '../../../model/core/tables.js';
 import { EngineError } from '../../../model/errors.js';
 import { FAMILIES, partitionIn, partitionsOf, type Family, type FamilyCounts } from '../../../model/families.js';
-import { CLIENT_COMMANDS, CLUSTER_COMMANDS } from '../acl.js';
+import { CLIENT_COMMANDS, CLUSTER_COMMANDS } from './acl.js';
 import { isFunctionMissing } from '../connection/faults.js';
 import { nameOf } from '../connection/node-faults.js';
 

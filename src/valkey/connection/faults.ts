@@ -190,7 +190,7 @@ export function faultOf(error: unknown, node: string, connection?: unknown): Eng
   return new EngineError('corruption', `What ${node} answered does not decode.`, { cause: error });
 }
 
-/** A call that broke off between two writes. The partition is verified because of it (src/valkey/mending.ts). */
+/** A call that broke off between two writes. The partition is verified because of it (src/valkey/verify/mending.ts). */
 export class BrokeOff extends EngineError {
   readonly #isMarked: boolean;
 

@@ -7,8 +7,8 @@
  * the written bytes with those of the client library.
  */
 import { Command } from 'iovalkey';
-import type { WireReply } from '../reply.js';
-import type { WireArgument } from '../wire.js';
+import type { WireReply } from '../wire/reply.js';
+import type { WireArgument } from '../wire/format.js';
 import type { Client } from './clients.js';
 
 const NAME = 'fcall';

@@ -1,6 +1,6 @@
 /** The error of a budget without room. */
 import { share } from '../../util/brand.js';
-import { RetryableError } from '../outcome.js';
+import { RetryableError } from '../handler/outcome.js';
 
 /** The state of a dimension that had no room. */
 export interface BudgetShortage {

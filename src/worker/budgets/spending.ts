@@ -9,7 +9,7 @@ import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { propertyOf } from '../../util/thrown.js';
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
 import { someAmountsFor, type Amounts, type AmountsOf, type BudgetWords } from './amounts.js';

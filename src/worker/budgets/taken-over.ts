@@ -6,7 +6,7 @@ import { amountOf } from '../../../model/budget/amounts.js';
 import type { OutcomeOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
 import { sleep, type Clock } from '../../engine/clock.js';
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import type { Amounts } from './amounts.js';
 

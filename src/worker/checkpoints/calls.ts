@@ -2,9 +2,9 @@
 import { retryDelayMs } from '../../engine/retry.js';
 import { sleep, type Clock } from '../../engine/clock.js';
 import { asEngineError } from '../../util/engine-error.js';
-import { TaskAbort } from '../abort.js';
-import { isUnanswered } from '../answers.js';
-import type { Attempt } from '../attempt.js';
+import { TaskAbort } from '../attempt/abort.js';
+import { isUnanswered } from '../lease/answers.js';
+import type { Attempt } from '../attempt/attempt.js';
 
 /**
  * The answer of a call that can be repeated. `onFault` is called before each repetition, and can refuse it by throwing.

@@ -10,7 +10,7 @@ import { afterIo, type Clock } from '../../engine/clock.js';
 import { decode, encode, VALUES_HINT, type Encoded } from '../../shared/codec.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { propertyOf } from '../../util/thrown.js';
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from './calls.js';
 import { Deliveries } from './deliveries.js';
 import { refuseInside } from './inside.js';

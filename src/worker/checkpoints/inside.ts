@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { EngineError } from '../../../model/errors.js';
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 
 interface Inside {
   readonly attempt: Attempt;

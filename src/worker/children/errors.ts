@@ -1,7 +1,7 @@
 /** Errors of children. They are not retried, because another attempt would find the same outcome. */
 import type { PublicState } from '../../../model/execution/situation.js';
 import { share } from '../../util/brand.js';
-import { NonRetryableError } from '../outcome.js';
+import { NonRetryableError } from '../handler/outcome.js';
 
 /** A child that did not complete. */
 export interface FailedChild {

@@ -4,8 +4,8 @@ import { brand } from '../../util/brand.js';
 import { hintOf, reasonOf } from '../../util/failure-text.js';
 import { boundText } from '../../util/text.js';
 import { errorName, isErrorLike, propertyOf } from '../../util/thrown.js';
-import { HANDLER_ERROR, NonRetryableError, OUTCOME, outcomeOf, retryAfterOf } from '../outcome.js';
-import { categoryOf } from '../text.js';
+import { HANDLER_ERROR, NonRetryableError, OUTCOME, outcomeOf, retryAfterOf } from '../handler/outcome.js';
+import { categoryOf } from '../handler/text.js';
 
 const STEP_ERROR = 'step_error';
 const MAX_NAME_BYTES = 128;

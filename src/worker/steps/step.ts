@@ -3,7 +3,7 @@ import type { Clock } from '../../engine/clock.js';
 import { validate, type AnySchema, type Schema } from '../../shared/schema.js';
 import type { IfSendable, Travelled } from '../../shared/travel.js';
 import { brandOf } from '../../util/brand.js';
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 import {
   checkpointsOf,
   ORDER,
@@ -12,7 +12,7 @@ import {
   type CheckpointsDependencies,
   type Stored,
 } from '../checkpoints/checkpoints.js';
-import { NonRetryableError, OUTCOME } from '../outcome.js';
+import { NonRetryableError, OUTCOME } from '../handler/outcome.js';
 import { dataOf, errorOf, StepError } from './failure.js';
 import { rulesOf, type StepOptions } from './options.js';
 import { tryStep, type StepContext, type StepFunction } from './tries.js';

@@ -4,9 +4,9 @@ import type { Clock } from '../../engine/clock.js';
 import { onAbort } from '../../shared/abort-listeners.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { tried } from '../../util/thrown.js';
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 import { runInside } from '../checkpoints/inside.js';
-import { OUTCOME, outcomeOf, retryAfterOf } from '../outcome.js';
+import { OUTCOME, outcomeOf, retryAfterOf } from '../handler/outcome.js';
 import { StepTimeoutError } from './failure.js';
 import { MAX_WAIT_MS, type StepRules } from './options.js';
 

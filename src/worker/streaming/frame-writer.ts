@@ -10,9 +10,9 @@ import { afterAndIo, type Clock } from '../../engine/clock.js';
 import { retryDelayMs } from '../../engine/retry.js';
 import { MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../../backend/joined-calls.js';
 import { asEngineError } from '../../util/engine-error.js';
-import { TaskAbort } from '../abort.js';
-import { isUnanswered } from '../answers.js';
-import type { Attempt } from '../attempt.js';
+import { TaskAbort } from '../attempt/abort.js';
+import { isUnanswered } from '../lease/answers.js';
+import type { Attempt } from '../attempt/attempt.js';
 
 type FrameArgs = Omit<ArgsOf<'appendFrame'>, 'executionId' | 'fence' | 'attemptIndex' | 'seq'>;
 

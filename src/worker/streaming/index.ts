@@ -3,8 +3,8 @@ import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
 import { failureTextOf } from '../../util/failure-text.js';
-import type { Attempt } from '../attempt.js';
-import type { Ending } from '../handler.js';
+import type { Attempt } from '../attempt/attempt.js';
+import type { Ending } from '../handler/handler.js';
 import { FrameWriter } from './frame-writer.js';
 import { StreamOfTask, type TaskStream } from './task-stream.js';
 

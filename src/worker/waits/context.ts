@@ -1,5 +1,5 @@
 /** The waiting members of a handler's context, created on first use. */
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 import { ChildrenOfRun, type ChildrenDependencies } from '../children/children.js';
 import { childrenOf, type Children } from '../children/context.js';
 import { sleepOf, sleepUntilOf, type Sleep, type SleepUntil } from './sleep.js';

@@ -1,6 +1,6 @@
 /** Errors of waits. They are not retried, because another attempt would find the same signals. */
 import { share } from '../../util/brand.js';
-import { NonRetryableError } from '../outcome.js';
+import { NonRetryableError } from '../handler/outcome.js';
 
 /** The wait timed out before it was satisfied. If not caught, the run fails with the category `wait_timeout`. */
 export class WaitTimeoutError extends NonRetryableError {

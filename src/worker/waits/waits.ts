@@ -15,7 +15,7 @@ import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
-import type { Attempt } from '../attempt.js';
+import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf, type CheckpointsDependencies } from '../checkpoints/checkpoints.js';
 import { refuseInside } from '../checkpoints/inside.js';

@@ -2,8 +2,8 @@
 import { FIELDS, SPILLED, STAGED_SEPARATOR, STEP_FIELDS, SUFFIXES } from '../../../../lua/layout.js';
 import { isShortId } from '../../../../model/short-id.js';
 import { stepKeyOf, type StepRecord } from '../../../../model/step/facts.js';
-import { decodeRecord } from '../../../valkey/record.js';
-import { stepOf, withValue } from '../../../valkey/steps.js';
+import { decodeRecord } from '../../../valkey/records/record.js';
+import { stepOf, withValue } from '../../../valkey/reads/steps.js';
 import { SHORT_LENGTH, storedRecordAt, strayWithoutOwner } from './records.js';
 import { difference, hashOf } from './scan.js';
 import type { StoredPartition } from './stored.js';

@@ -9,8 +9,8 @@ import { compareBytes } from '../../../../model/ids.js';
 import { openLane } from '../../../../model/lane/lane.js';
 import { entityNamed, type EntityKind } from '../../../../model/state.js';
 import type { Client } from '../../../valkey/connection/clients.js';
-import { decodeDependencies } from '../../../valkey/dependencies.js';
-import { decodeWaits } from '../../../valkey/waits.js';
+import { decodeDependencies } from '../../../valkey/records/dependencies.js';
+import { decodeWaits } from '../../../valkey/records/waits.js';
 import {
   base64Of,
   canonicalCounts,

@@ -5,9 +5,9 @@ import { isShortId, uuidOf } from '../../../../model/short-id.js';
 import { entityNamed, type EntityKind } from '../../../../model/state.js';
 import { FRAME_MODES, type Frame, type FrameMode, type StreamContents } from '../../../../model/stream/contents.js';
 import type { Client } from '../../../valkey/connection/clients.js';
-import { quotaSetsOf, type QuotaSets } from '../../../valkey/quotas.js';
-import { RECORD_KINDS, type StoredRecord } from '../../../valkey/record.js';
-import { countersOf, frameOf, rateOf } from '../../../valkey/streams.js';
+import { quotaSetsOf, type QuotaSets } from '../../../valkey/records/quotas.js';
+import { RECORD_KINDS, type StoredRecord } from '../../../valkey/records/record.js';
+import { countersOf, frameOf, rateOf } from '../../../valkey/reads/streams.js';
 import { difference, hashOf, scoredMembers } from './scan.js';
 import type { StoredPartition } from './stored.js';
 

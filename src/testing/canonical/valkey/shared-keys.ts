@@ -5,8 +5,8 @@ import { compareBytes } from '../../../../model/ids.js';
 import type { Notices } from '../../../../model/partition/notices.js';
 import { uuidOf } from '../../../../model/short-id.js';
 import type { Client } from '../../../valkey/connection/clients.js';
-import { admissionsOf, readersOf } from '../../../valkey/record.js';
-import { decodeTally } from '../../../valkey/tally.js';
+import { admissionsOf, readersOf } from '../../../valkey/records/record.js';
+import { decodeTally } from '../../../valkey/records/tally.js';
 import { hashOf, scoredMembers } from './scan.js';
 import type { StoredPartition } from './stored.js';
 

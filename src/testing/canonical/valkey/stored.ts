@@ -9,7 +9,7 @@ import { emptyHeader, type EntityKind, type EntityOf, type Header } from '../../
 import type { StepRecord } from '../../../../model/step/facts.js';
 import type { StreamContents } from '../../../../model/stream/contents.js';
 import type { Client } from '../../../valkey/connection/clients.js';
-import { RECORD_KINDS } from '../../../valkey/record.js';
+import { RECORD_KINDS } from '../../../valkey/records/record.js';
 import { FlowIndexes } from './flows.js';
 
 /** A member of the queues, with its score. */

@@ -1,0 +1,143 @@
+/** Reports what happens in a worker: events for the program, and log messages for people. */
+import type { Backend } from '../../backend/backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { warnUnlessTold } from '../../engine/outage.js';
+import { guarded, type Logger } from '../../shared/logger.js';
+import { Repeats } from '../../util/repeats.js';
+import type { TaskAbortCode } from '../attempt/abort.js';
+import type { FinishedOutcome, WorkerEvents } from '../api.js';
+import type { Attempt } from '../attempt/attempt.js';
+import { Emitter } from './emitter.js';
+import type { ReportedEnding } from './reporter.js';
+
+const nameOf = ({ claimed, executionId }: Attempt): string => `"${claimed.executionKind}", ${executionId}`;
+
+export class Announcer {
+  /** The user's logger, guarded against its own errors. */
+  readonly log: Logger;
+  private readonly emitter: Emitter<WorkerEvents>;
+
+  private readonly repeats: Repeats;
+
+  constructor(
+    log: Logger,
+    clock: Clock,
+    private readonly backend: Backend,
+  ) {
+    this.log = guarded(log);
+    this.repeats = new Repeats(() => clock.now());
+    this.emitter = new Emitter((error) => this.log.error('A listener of a worker event failed.', error));
+  }
+
+  on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void {
+    return this.emitter.on(type, listener);
+  }
+
+  claimed({ executionId, claimed, laneId }: Attempt): void {
+    const attempt = claimed.attemptIndex + 1;
+    this.emitter.emit('claimed', { executionId, task: claimed.executionKind, laneId, attempt });
+  }
+
+  finished({ executionId, claimed }: Attempt, outcome: FinishedOutcome, durationMs: number, failure: object): void {
+    this.emitter.emit('finished', { executionId, task: claimed.executionKind, outcome, durationMs, ...failure });
+  }
+
+  leaseLost({ executionId, claimed }: Attempt, reason: TaskAbortCode): void {
+    this.emitter.emit('leaseLost', { executionId, task: claimed.executionKind, reason });
+  }
+
+  idle(): void {
+    this.emitter.emit('idle', {});
+  }
+
+  failedCall(error: unknown): void {
+    if (!this.repeats.goesOn(error))
+      warnUnlessTold(this.backend, this.log, 'The worker had an error and continues.', error);
+    this.emitter.emit('error', { error });
+  }
+
+  failedAttempt({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
+    const next = outcome === 'retry_scheduled' ? 'it will be retried' : 'it will not be retried';
+    this.log.warn(
+      `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`,
+      error,
+    );
+  }
+
+  noHandler({ executionId, claimed }: Attempt): void {
+    this.log.warn(`No handler for task "${claimed.executionKind}" on this worker; its work is handed back.`, {
+      executionId,
+    });
+  }
+
+  reclaimCapExceeded(executionId: string): void {
+    this.log.error(`${executionId} failed: it lost its worker too often.`);
+  }
+
+  signalListenerFailed(attempt: Attempt, error: unknown): void {
+    this.log.error(`A listener that the handler of ${nameOf(attempt)} put on its signal failed.`, error);
+  }
+
+  /** The engine refused the ending for a reason other than lost ownership. */
+  unreported(attempt: Attempt, error: unknown): void {
+    this.log.error(
+      `The ending of ${nameOf(attempt)} could not be reported; its lease will lapse, and it will be attempted again.`,
+      error,
+    );
+  }
+
+  reportGivenUp(attempt: Attempt, ending: ReportedEnding['kind'], tookMs: number, error: unknown): void {
+    const { executionId, claimed } = attempt;
+    const afterMs = Math.round(tookMs);
+    this.log.error(
+      `Reporting the ending (${ending}) of ${nameOf(attempt)} was given up: no answer for ${afterMs} ms. Its lease will ` +
+        'lapse, and it will be attempted again. Look for a result that is too large for the connection.',
+      error,
+    );
+    this.emitter.emit('reportGivenUp', { executionId, task: claimed.executionKind, ending, afterMs, error });
+  }
+
+  handlerStuck(attempt: Attempt, stuck: number, claiming: boolean, graceMs: number): void {
+    const { executionId, claimed } = attempt;
+    const reason = attempt.abortCode ?? 'lease_lost';
+    this.log.error(
+      `The handler of ${nameOf(attempt)} has not ended ${graceMs} ms after its signal (${reason}); it loses its slot. ` +
+        'Pass the signal on to whatever the handler waits for.',
+    );
+    this.emitter.emit('handlerStuck', { executionId, task: claimed.executionKind, reason, stuck, claiming });
+  }
+
+  stuckSettled(attempt: Attempt, afterMs: number): void {
+    this.log.info(`The stuck handler of ${nameOf(attempt)} settled after ${Math.round(afterMs)} ms more.`);
+  }
+
+  tooManyStuck(tooMany: boolean, slots: number): void {
+    if (tooMany) this.log.error(`More handlers are stuck than the ${slots} slots: the worker has stopped claiming.`);
+    else this.log.info('Stuck handlers have settled: the worker claims again.');
+  }
+
+  lostOften(attempt: Attempt, losses: number, inMs: number): void {
+    this.log.warn(
+      `${nameOf(attempt)} has lost its worker ${losses} times; it is attempted again in ${inMs} ms. Does its handler end ` +
+        'the process, or block the event loop?',
+    );
+  }
+
+  blockedBefore(attempt: Attempt, inMs: number): void {
+    this.log.warn(
+      `${nameOf(attempt)} has blocked the event loop of this worker until leases were lost; it is attempted again in ` +
+        `${inMs} ms.`,
+    );
+  }
+
+  /** @param restMs for how long the worker claims no executions of the one task, ms */
+  loopBlocked(forMs: number, tasks: readonly string[], restMs: number): void {
+    const names = tasks.map((task) => `"${task}"`).join(', ');
+    this.log.warn(
+      `The event loop was blocked for at least ${forMs} ms (${tasks.length === 1 ? 'task' : 'one of the tasks'} ` +
+        `${names}). No lease can be renewed meanwhile: compute in a worker thread, or in shorter pieces.` +
+        (restMs > 0 ? ` The worker claims no more of the task for ${restMs} ms.` : ''),
+    );
+    this.emitter.emit('loopBlocked', { forMs, tasks });
+  }
+}

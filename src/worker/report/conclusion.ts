@@ -1,0 +1,32 @@
+/** What the answer to an ending means for its attempt. */
+import type { FinishedOutcome } from '../api.js';
+import type { ReportedEnding, Settlement } from './reporter.js';
+
+/** Refusals of a suspension because something came that its handler has not seen. */
+const MISSED: ReadonlySet<string> = new Set(['signals_arrived', 'children_ended']);
+
+/** The outcome of an attempt, by the answer to its final call. */
+const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {
+  completed: 'completed',
+  retry_scheduled: 'retry_scheduled',
+  terminal_failed: 'failed',
+  delayed: 'delayed',
+  suspended: 'suspended',
+  moved: 'suspended',
+  released: 'released',
+};
+
+/**
+ * The outcome of the attempt. `run_again`: its wait is over already, for example because signals arrived before the
+ * suspension, so the handler runs again at once. Undefined if the ending was not accepted, or the answer ends no attempt.
+ */
+export function conclusionOf(
+  ending: ReportedEnding,
+  settlement: Settlement,
+): FinishedOutcome | 'run_again' | undefined {
+  if (settlement.kind === 'refused') return MISSED.has(settlement.error.code) ? 'run_again' : undefined;
+  if (settlement.kind === 'given_up') return undefined;
+  const { kind } = settlement.outcome;
+  const isSatisfied = kind === 'already_satisfied' && ending.kind === 'suspend';
+  return isSatisfied || kind === 'not_waiting' ? 'run_again' : FINISHED[kind];
+}
