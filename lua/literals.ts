@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import { snakeCase, variantsOf } from '../model/core/kinds.js';
 import { EVENTS } from '../model/events.js';
-import { UNITS_AT_ONCE, UNITS_OF_A_WALK, UNITS_OF_AN_ENDING, WALKER } from '../model/flow/cascade.js';
+import { UNITS_AT_ONCE, UNITS_OF_A_WALK, UNITS_OF_AN_ENDING } from '../model/flow/cascade.js';
+import { WALKER } from '../model/flow/cancellation.js';
 import { BUILD_TIMED_OUT } from '../model/flow/due.js';
 import {
   BUCKETS,

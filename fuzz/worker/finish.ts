@@ -3,7 +3,7 @@
  * no timer, no listener, no call under way. The log must be explained by the actions of handlers and callers.
  */
 import type { Event } from '../../src/engine/index.js';
-import { WALKER } from '../../model/flow/cascade.js';
+import { WALKER } from '../../model/flow/cancellation.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { quotasOf, quotasOfRun, usesOf } from '../../src/app/metering/quota.js';
 import type { ExecutionFacts, HandlerCall, RunFacts } from './facts.js';

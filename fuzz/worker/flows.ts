@@ -3,7 +3,7 @@
  * upstreams in any order: if enough of them complete, it is satisfied and its downstream runs; otherwise the downstream
  * is skipped, with everything that depends on it.
  */
-import { WALKER } from '../../model/flow/cascade.js';
+import { WALKER } from '../../model/flow/cancellation.js';
 import { siblingId } from '../../model/flow/view.js';
 import type { Event, EventNamed } from '../../model/events.js';
 import { uuidOfExecution } from '../../model/ids.js';

@@ -1,5 +1,5 @@
 -- The upstreams that a decided group, or a parent that ended badly, no longer needs. Most are racers that wait in one
--- queue and of which nothing else is recorded. The first of them is ended like any execution (lua/flow/cascade.lua),
+-- queue and of which nothing else is recorded. The first of them is ended like any execution (lua/flow/consequences.lua),
 -- which checks every key that the next ones write. Each of these is compared with it; one that differs, or cannot be
 -- read, is ended like any execution too.
 

@@ -9,7 +9,7 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
-import { endOf, walkIdOf } from '../flow/cascade.js';
+import { endOf, walkIdOf } from '../flow/tasks.js';
 import { awaitsOthers } from '../flow/group.js';
 import type { ReadonlyFlow } from '../flow/facts.js';
 import { reopening } from '../flow/members.js';

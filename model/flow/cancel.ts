@@ -8,7 +8,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
-import { cancellingOf } from './cascade.js';
+import { cancellingOf } from './tasks.js';
 import { CANCELLATION_POLICIES } from './facts.js';
 import { liveCountOf } from './view.js';
 

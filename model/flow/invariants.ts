@@ -4,7 +4,7 @@ import { isRunnable, isTerminal } from '../execution/situation.js';
 import { executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { ExecutionInvariant, Invariant, World } from '../specification/invariant.js';
-import { endOf, walkIdOf, type Task } from './cascade.js';
+import { endOf, walkIdOf, type Task } from './tasks.js';
 import { verdictOf } from './group.js';
 import type { Dependency, ReadonlyFlow } from './facts.js';
 

@@ -5,7 +5,7 @@ import { creationOf } from '../execution/create.js';
 import { isTerminal } from '../execution/situation.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import type { NewEdge } from './cascade.js';
+import type { NewEdge } from './consequences.js';
 import type { ReadonlyFlow } from './facts.js';
 import { edgesByDownstream, policyFacts, stagedEdgeOf, type Graph } from './graph.js';
 

@@ -6,7 +6,8 @@
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import { edgeOf, owesCancel, siblingReason, walkIdOf } from './cascade.js';
+import { edgeOf, walkIdOf } from './tasks.js';
+import { owesCancel, siblingReason } from './cancellation.js';
 import type { Outgoing } from './view.js';
 
 /** The reason why an outside scheduler gets no grant or claim for such a member. */

@@ -7,7 +7,7 @@ import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import type { View } from '../view.js';
-import type { NewEdge } from './cascade.js';
+import type { NewEdge } from './consequences.js';
 import type { Dependency, ReadonlyFlow } from './facts.js';
 import { bucketOf, verdictOf } from './group.js';
 import { siblingId } from './view.js';

@@ -10,7 +10,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
-import type { Task } from './cascade.js';
+import type { Task } from './tasks.js';
 
 const declared = {
   args: z.strictObject({ flowId: field.flowId }),

@@ -1,20 +1,13 @@
-/** The consequences of a command in its flow, beyond its own events. The Lua twin is `lua/flow/cascade.lua`. */
+/** The consequences of a command in its flow, beyond its own events. The Lua twin is `lua/flow/settle.lua`. */
 import type { Event } from '../events.js';
 import { isRunnable } from '../execution/situation.js';
-import {
-  cancellationOf,
-  cascade,
-  endsOf,
-  factsOfTask,
-  finish,
-  writeWalks,
-  resolveNewEdge,
-  owesCancel,
-  walkIdOf,
-  type CascadeContext,
-  type NewEdge,
-  type Task,
-} from './cascade.js';
+import { purgeAtOf } from '../schedule/retention.js';
+import { cancellationOf, owesCancel } from './cancellation.js';
+import { cascade } from './cascade.js';
+import { resolveNewEdge, type NewEdge } from './consequences.js';
+import { isUnsealed } from './state.js';
+import { endsOf, factsOfTask, walkIdOf, writeWalks, type CascadeContext, type Task } from './tasks.js';
+import { liveCountOf } from './view.js';
 
 /** The consequences of a decision, handled after its events are recorded. */
 export interface Aftermath {
@@ -93,4 +86,17 @@ function continueWalk(context: CascadeContext, task: Task, units: number): void 
     context,
     left.filter((other) => other !== more),
   );
+}
+
+/** Records that a flow has finished: from then on its members have a purge time. */
+function finish(context: CascadeContext, flow: string): void {
+  const { view, now, retentionMs } = context;
+  const known = view.flows.get(flow);
+  if (known === undefined || known.isPurging || known.purgeAt !== undefined) return;
+  const { nodeCount, flowState, isClosed } = known;
+  if (isUnsealed(known)) return;
+  if (nodeCount === 0 && flowState === 'open' && !isClosed) return;
+  if (liveCountOf(view.flows.tally(flow)) > 0) return;
+  const purgeAt = purgeAtOf({ policy: undefined, idempotencyExpiresAt: undefined }, now, retentionMs);
+  context.record({ type: 'flow_finished', flow, at: now, purgeAt });
 }

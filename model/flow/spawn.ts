@@ -16,7 +16,7 @@ import { notEligible, WORK_REJECTIONS, fenceShape, workVerdict } from '../lease/
 import { LIMITS } from '../limits.js';
 import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
-import { walkIdOf } from './cascade.js';
+import { walkIdOf } from './tasks.js';
 import type { ReadonlyFlow } from './facts.js';
 import {
   dataPassingRef,

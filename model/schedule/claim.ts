@@ -16,7 +16,7 @@ import { DEFAULTS, LIMITS, PRIORITY_STEP } from '../limits.js';
 import { meterSet } from '../metering/meters.js';
 import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
-import { cancellationOf } from '../flow/cascade.js';
+import { cancellationOf } from '../flow/cancellation.js';
 import { roomOfClaim, type Room } from '../flow/given.js';
 import { owedCancel } from '../flow/owed.js';
 import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';

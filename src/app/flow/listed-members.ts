@@ -1,5 +1,5 @@
 /** The members of a flow, and those of them that make it a failed one. */
-import { SIBLING_SATISFIED } from '../../../model/flow/cascade.js';
+import { SIBLING_SATISFIED } from '../../../model/flow/cancellation.js';
 import type { FlowMember } from '../../../model/flow/reads.js';
 import type { AnswerOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';

@@ -4,7 +4,7 @@
  * and nothing is recorded when the children have ended.
  */
 import { present } from '../../../model/core/present.js';
-import { NO_QUORUM, SIBLING_SATISFIED, WALKER } from '../../../model/flow/cascade.js';
+import { NO_QUORUM, SIBLING_SATISFIED, WALKER } from '../../../model/flow/cancellation.js';
 import { LIMITS } from '../../../model/limits.js';
 import { sleep } from '../../engine/clock.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
