@@ -9,7 +9,7 @@ import { isKnown, isOfExecution, type LoggedEvent } from '../../model/events.js'
 import { isTerminal } from '../../model/execution/situation.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { partitionOfCommand } from '../../model/machine.js';
-import { isAcquisition } from '../../model/specification/replay.js';
+import { isAcquisition } from '../../model/specification/tally.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { addStep, type StepTable } from '../../model/step/contents.js';
 import { keepPayload, type PayloadTable } from '../../model/suspension/payloads.js';

@@ -3,7 +3,8 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { isClaimable, isGranted, isHeld } from '../execution/situation.js';
 import { LIMITS } from '../limits.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
-import { isAcquisition, type LogRule } from '../specification/replay.js';
+import { isAcquisition } from '../specification/tally.js';
+import type { LogRule } from '../specification/replay.js';
 import { OPERATOR } from './operator-claim.js';
 
 const isWhole = (it: ReadonlyExecution): boolean =>

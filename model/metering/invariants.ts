@@ -2,7 +2,8 @@
 import { present } from '../core/present.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
-import { isAcquisition, type LogRule } from '../specification/replay.js';
+import { isAcquisition } from '../specification/tally.js';
+import type { LogRule } from '../specification/replay.js';
 import { shortIdOf } from '../short-id.js';
 
 export const meteringInvariants: readonly (Invariant | ExecutionInvariant)[] = [

@@ -13,7 +13,8 @@ import {
 } from '../execution/situation.js';
 import { meterSetOf } from '../metering/meters.js';
 import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
-import { isAcquisition, type LogRule } from '../specification/replay.js';
+import { isAcquisition } from '../specification/tally.js';
+import type { LogRule } from '../specification/replay.js';
 import { covers, needsOf, queueScore } from './queue.js';
 import { nextTimer } from './timers.js';
 

@@ -6,7 +6,8 @@
 import type { ExecutionInvariant, Invariant, World } from './invariant.js';
 import type { LoggedEvent } from '../events.js';
 import { budgetInvariants } from '../budget/invariants.js';
-import { executionInvariants, executionRules } from '../execution/invariants.js';
+import { executionInvariants } from '../execution/invariants.js';
+import { executionRules } from '../execution/log-rules.js';
 import { SITUATIONS } from '../execution/situation.js';
 import { flowInvariants } from '../flow/invariants.js';
 import { grantInvariants, grantRules } from '../grant/invariants.js';

@@ -4,7 +4,8 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import { foldSignals } from './condition.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
-import { isAcquisition, type LogRule } from '../specification/replay.js';
+import { isAcquisition } from '../specification/tally.js';
+import type { LogRule } from '../specification/replay.js';
 import { LIMITS } from '../limits.js';
 import { MATCHING, signalKeyOf, TIMEOUT_SIGNAL, type Signal, type Suspension } from './facts.js';
 
