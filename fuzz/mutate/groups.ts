@@ -2,71 +2,159 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { filesUnder, ROOT } from './tree.js';
 
+/** Test files of a folder, by their names. */
+const named = (folder: string, names: string): string[] => names.split(' ').map((name) => `${folder}/${name}.test.ts`);
+
 /** Judged by the differential run alone. */
 export const MACHINE_GROUPS = ['lua', 'model'] as const;
 
 /**
  * Judged by tests: those of the longest matching path. They are few and fast: tests under virtual time, and the worker
- * machine. A path that ends in a slash means the tests of that folder.
+ * machine. A path that ends in a slash means the tests of that folder, without those that are too slow for this.
  */
 const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   worker: {
     'src/worker/': [
-      ...['lease-keeper', 'ahead', 'outcomes', 'odd-values', 'progress', 'signals', 'stuck', 'loop-watch'].map(
-        (name) => `test/worker/${name}.test.ts`,
-      ),
-      ...['orphans', 'faults', 'worker'].map((name) => `test/worker/${name}.test.ts`),
+      ...named('test/worker', 'lease-keeper ahead outcomes odd-values progress signals stuck loop-watch'),
+      ...named('test/worker', 'orphans faults worker inputs refusal reporter results turn-trace upstream-results'),
       'fuzz/worker/',
     ],
-    'src/worker/budgets/': ['test/worker/budgets.test.ts', 'test/app/budgets.test.ts'],
-    'src/worker/checkpoints/': ['test/steps/step.test.ts', 'fuzz/worker/'],
-    'src/worker/children/': ['test/app/flow/children.test.ts', 'fuzz/worker/'],
-    'src/worker/steps/': ['test/steps/step.test.ts', 'fuzz/worker/'],
-    'src/worker/streaming/': ['test/worker/streaming.test.ts', 'test/app/streams.test.ts', 'fuzz/worker/'],
+    'src/worker/budgets/': [...named('test/worker', 'budgets'), ...named('test/app', 'budgets')],
+    'src/worker/checkpoints/': ['test/steps/', 'fuzz/worker/'],
+    'src/worker/children/': [...named('test/app/flow', 'children'), 'fuzz/worker/'],
+    'src/worker/steps/': ['test/steps/', 'fuzz/worker/'],
+    'src/worker/streaming/': [...named('test/worker', 'streaming'), ...named('test/app', 'streams'), 'fuzz/worker/'],
     'src/worker/waits/': ['test/waiting/', 'fuzz/worker/'],
   },
   claiming: { 'src/claiming/': ['test/claiming/', 'fuzz/worker/'] },
   app: {
     'src/app/': ['test/app/', 'fuzz/worker/'],
-    'src/app/flow/': ['test/app/flow/', 'test/conformance/flows.test.ts'],
+    'src/app/flow/': ['test/app/flow/', ...named('test/conformance', 'flows')],
+    'src/app/metering/': named('test/app', 'budgets quota refusals odd-arguments errors known-only'),
+    'src/app/signals/': [
+      ...named('test/app', 'results refusals odd-arguments errors known-only'),
+      ...named('test/waiting', 'wait-for waitpoint backends'),
+    ],
+    'src/app/streams/': [...named('test/app', 'streams refusals odd-arguments known-only'), 'test/streaming/'],
   },
   valkey: {
-    'src/valkey/boot/': [
-      ...['boot', 'versions', 'acl', 'fault-table', 'messages'].map((name) => `test/valkey/${name}.test.ts`),
+    'src/valkey/': [
+      ...named('test/conformance', 'conformance flows'),
+      ...named('test/valkey', 'containment emptied hardening many-lanes races secrets'),
+    ],
+    'src/valkey/boot/': named('test/valkey', 'boot versions acl fault-table messages'),
+    'src/valkey/bytes/': [
+      ...named('test/valkey', 'chunks large-batches staging steps transfers'),
+      ...named('test/conformance', 'conformance'),
+    ],
+    'src/valkey/calls/': [
+      ...named('test/valkey', 'coalescer fault-table large-batches races'),
+      ...named('test/conformance', 'conformance'),
     ],
     'src/valkey/connection/': [
-      ...['call-retrier', 'coalescer', 'fault-table', 'faults', 'boot', 'secrets', 'sentinel', 'tls', 'messages'].map(
-        (name) => `test/valkey/${name}.test.ts`,
-      ),
+      ...named('test/valkey', 'call-retrier coalescer fault-table faults boot secrets sentinel tls messages'),
       'test/valkey-faults/',
-      'test/cluster/failover.test.ts',
+      ...named('test/cluster', 'failover'),
     ],
-    'src/valkey/wakes/': [
-      'test/valkey/wakes.test.ts',
-      'test/valkey/subscribing.test.ts',
-      'test/cluster/subscribing.test.ts',
+    'src/valkey/reads/': [
+      ...named('test/conformance', 'conformance flows flow-reads'),
+      ...named('test/valkey', 'containment damaged-rows fields ids-index lists replays steps tag-lists'),
+      'fuzz/differential.test.ts',
+    ],
+    'src/valkey/records/': [
+      ...named('test/conformance', 'conformance flows'),
+      ...named('test/valkey', 'damaged-rows fields flow-retries log-entries losses replays verify-tally'),
+      'fuzz/differential.test.ts',
+    ],
+    'src/valkey/verify/': named(
+      'test/valkey',
+      'broken-off damage lost-edges mending quarantine tag-lists verify verify-kinds verify-tally',
+    ),
+    'src/valkey/wakes/': [...named('test/valkey', 'wakes subscribing'), ...named('test/cluster', 'subscribing')],
+    'src/valkey/wire/': [
+      ...named('test/conformance', 'conformance flows'),
+      ...named('test/valkey', 'containment function-call flow-retries hardening log-entries'),
+      'fuzz/differential.test.ts',
     ],
   },
-  memory: { 'src/memory/': ['test/memory/', 'test/conformance/conformance.test.ts', 'fuzz/worker/'] },
+  memory: {
+    'src/memory/': ['test/memory/', ...named('test/conformance', 'conformance'), 'fuzz/differential.test.ts'],
+  },
   embedded: { 'src/embedded/': ['test/embedded/'] },
-  subscribing: { 'src/subscribing/': ['test/subscribing/', 'test/app/events.test.ts'] },
-  streaming: { 'src/streaming/': ['test/streaming/', 'test/app/streams.test.ts'] },
+  subscribing: { 'src/subscribing/': ['test/subscribing/', ...named('test/app', 'events')] },
+  streaming: { 'src/streaming/': ['test/streaming/', ...named('test/app', 'streams')] },
   engine: { 'src/engine/': ['test/engine/', 'fuzz/worker/'] },
+  backend: {
+    'src/backend/': [
+      ...['test/engine/', 'test/claiming/', 'test/families/'],
+      ...named('test/conformance', 'conformance'),
+      ...named('test/app', 'set-aside connection lane-states odd-arguments refusals'),
+      ...named('test/valkey', 'wakes mending large-batches coalescer'),
+      ...named('test/model', 'capability-faults kinds'),
+    ],
+  },
+  shared: {
+    'src/shared/': [
+      ...named(
+        'test/app',
+        'values errors refusals known-only printed definitions odd-arguments results lanes app silence',
+      ),
+      ...named('test/app', 'connection flow/graph'),
+      ...named('test/waiting', 'awaited-signals waitpoint wait-for'),
+      ...named('test/worker', 'odd-values worker'),
+      ...['test/util/', 'fuzz/worker/'],
+    ],
+  },
+  util: {
+    'src/util/': [
+      ...['test/util/', 'fuzz/worker/'],
+      ...named('test/app', 'values errors printed refusals definitions users-words'),
+      ...named('test/worker', 'garbage loop-watch odd-values worker'),
+    ],
+  },
+  testing: {
+    'src/testing/': [
+      'test/testing/',
+      ...named('test/app', 'own-ids results'),
+      ...named('test/worker', 'faults reporter'),
+    ],
+    'src/testing/canonical/': [
+      ...named('fuzz/explore', 'canonical'),
+      ...named('test/embedded', 'records recovery'),
+      ...named('test/valkey', 'verify verify-kinds tag-lists fields replays quarantine'),
+    ],
+    'src/testing/simulation/': [
+      'fuzz/worker/',
+      ...named('test/embedded', 'recovery damage frames readers missing full-disk'),
+      ...named('test/waiting', 'latency'),
+    ],
+  },
 };
 
 /** The groups of `src/`. */
 export const SOURCE_GROUPS: readonly string[] = Object.keys(NEAR);
 
-/** Sources without mutants: they only declare, or export from other files. */
-const DECLARING = /\/(?:index|options|api)\.ts$/;
+/** Tests that take ten seconds or more: each survivor of a folder would wait for them. */
+const SLOW = new Set([
+  ...named('test/app', 'examples lane-states odd-callbacks'),
+  ...named('test/claiming', 'properties'),
+  ...named('test/embedded', 'lock process'),
+  ...named('test/memory', 'indexes validator'),
+  ...named('test/waiting', 'latency local-offers random-handlers'),
+]);
+
+/** Not broken, because these are the tests that backends are held to. */
+const TESTS = 'src/testing/conformance/';
+
+/** The sources that belong to a group. */
+export const breakableSources = (): string[] => sourcesUnder('src/');
+
+const sourcesUnder = (folder: string): string[] =>
+  filesUnder(folder).filter((file) => file.endsWith('.ts') && !file.startsWith(TESTS));
 
 /** The sources that a group breaks. */
 export const sourcesOf = (group: string): string[] => [
-  ...new Set(
-    Object.keys(NEAR[group] ?? {}).flatMap((folder) =>
-      filesUnder(folder).filter((file) => file.endsWith('.ts') && !DECLARING.test(file)),
-    ),
-  ),
+  ...new Set(Object.keys(NEAR[group] ?? {}).flatMap(sourcesUnder)),
 ];
 
 /** The test files near a source, as paths from the top of the project. */
@@ -85,5 +173,6 @@ function testFiles(path: string): string[] {
   if (!statSync(ROOT + path).isDirectory()) return [path];
   return readdirSync(ROOT + path)
     .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => path + name);
+    .map((name) => path + name)
+    .filter((file) => !SLOW.has(file));
 }

@@ -11,7 +11,7 @@ import { Known } from './known.js';
 import { mutantsOfGroup, sampleOf, type Mutant } from './mutants.js';
 import { Slot } from './slot.js';
 import { Suite } from './suite.js';
-import { HANGS, type Verdict } from './verdict.js';
+import { BY_COMPILER, HANGS, type Verdict } from './verdict.js';
 
 const USAGE = `npm run mutate -- [options]
   --group <names>     groups, separated by commas; src means all groups of src/; default all:
@@ -127,7 +127,8 @@ const scoreOf = (judged: readonly Judged[]): number => {
 
 function summary(group: string, judged: readonly Judged[]): string {
   const score = `${(scoreOf(judged) * 100).toFixed(1)} %`;
-  return `${group.padEnd(12)} ${count(judged, 'killed')} killed, ${count(judged, 'survived')} survived, ${count(judged, 'stillborn')} do not load: ${score}`;
+  const byCompiler = judged.filter(({ verdict }) => verdict.kind === 'killed' && verdict.by.startsWith(BY_COMPILER));
+  return `${group.padEnd(12)} ${count(judged, 'killed')} killed (${byCompiler.length} by the compiler), ${count(judged, 'survived')} survived, ${count(judged, 'stillborn')} do not load: ${score}`;
 }
 
 const wanted = values.group.split(',').flatMap((name) => (name === 'src' ? SOURCE_GROUPS : [name]));

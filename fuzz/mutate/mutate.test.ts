@@ -1,10 +1,12 @@
 /** The mutation run itself: the edits that its operators make, and a few mutants that must never survive. */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SOURCE_GROUPS, sourcesOf, testsNear } from './groups.js';
+import { breakableSources, SOURCE_GROUPS, sourcesOf, testsNear } from './groups.js';
 import { BUDGET } from './judge.js';
 import { mutantsOfGroup, sampleOf, type Mutant } from './mutants.js';
 import { editsOf } from './operators.js';
 import { Slot } from './slot.js';
+import { ROOT } from './tree.js';
 import type { Language } from '../../lua/tokens.js';
 
 const mutantsOf = (source: string, language: Language): string[] =>
@@ -33,10 +35,17 @@ describe('operators', () => {
     );
   });
 
+  it('change durations tenfold, because a millisecond more or less is no mistake', () => {
+    expect(mutantsOf('const SILENCE_MS = 5_000;', 'ts')).toEqual([
+      'const SILENCE_MS = 50000;',
+      'const SILENCE_MS = 500;',
+    ]);
+  });
+
   it('leave comments, types and declarations of TypeScript alone', () => {
     expect(
       mutantsOf(
-        "// a <= b\nimport { x } from './x.js';\nexport type A = 'a' | 'b';\nconst m: Map<string, number> = y;",
+        "// a <= b\nimport { x } from './x.js';\nexport {\n  a,\n  b,\n} from './y.js';\nexport type A = 'a' | 'b';\nconst m: Map<string, number> = y;",
         'ts',
       ),
     ).toEqual([]);
@@ -57,7 +66,14 @@ describe('the groups of src/', () => {
     expect(SOURCE_GROUPS.flatMap(sourcesOf)).toEqual(
       expect.arrayContaining(['src/worker/worker.ts', 'src/claiming/planner.ts', 'src/valkey/wakes/subscriber.ts']),
     );
-    expect(SOURCE_GROUPS.flatMap(sourcesOf)).not.toContain('src/worker/index.ts');
+  });
+
+  it('leave out no source with code', () => {
+    const broken = new Set(SOURCE_GROUPS.flatMap(sourcesOf));
+    const left = breakableSources().filter(
+      (file) => !broken.has(file) && editsOf(readFileSync(ROOT + file, 'utf8'), 'ts').length > 0,
+    );
+    expect(left).toEqual([]);
   });
 });
 
@@ -79,7 +95,12 @@ describe('the differential run notices', () => {
 
   it('nothing in the unbroken engine, because otherwise no verdict means anything', { timeout: 120_000 }, async () => {
     const few = new Slot({ ...BUDGET, runs: 8, corpus: false });
-    await few.judgeOriginal().finally(() => few.close());
+    try {
+      await few.judgeOriginal('lua');
+      await few.judgeOriginal('ts');
+    } finally {
+      await few.close();
+    }
   });
 
   it.each(GRAVE)('in %s, %s as %s', { timeout: 120_000 }, async (file, before, after) => {

@@ -56,7 +56,7 @@ const SWAPS: Readonly<Record<Language, Readonly<Record<string, string>>>> = {
 /** Lines about types, schemas or modules: an edit there changes no behaviour, or changes both sides alike. */
 const DECLARATIVE: Readonly<Record<Language, RegExp>> = {
   lua: /^\s*--/,
-  ts: /^\s*(?:import|export type|type|export interface|interface|readonly|\||\*|\/\*|\/\/|name:|rejects:|args:|partition[:(]|execution[:(])|\bz\.|\bfield\./,
+  ts: /^\s*(?:import|export type|export \*|type|export interface|interface|readonly|\||\*|\/\*|\/\/|name:|rejects:|args:|partition[:(]|execution[:(])|\bz\.|\bfield\./,
 };
 
 const STATEMENTS: Readonly<Record<Language, readonly RegExp[]>> = {
@@ -86,17 +86,25 @@ const isBalanced = (text: string, language: Language): boolean => {
 export function editsOf(source: string, language: Language): Edit[] {
   const tokens = tokensOf(source, language);
   const lines = linesOf(source);
-  const declarative = lines.filter(({ text }) => DECLARATIVE[language].test(text));
+  const declarative: Span[] = lines.filter(({ text }) => DECLARATIVE[language].test(text));
+  if (language === 'ts') declarative.push(...nameLists(source));
   const inDeclaration = (offset: number): boolean =>
     declarative.some(({ start, end }) => offset >= start && offset < end);
   return [
     ...tokens.flatMap((token, i) => (inDeclaration(token.start) ? [] : tokenEdits(source, tokens, i, language))),
-    ...lines.flatMap((line) => lineEdits(line, language)),
+    ...lines.flatMap((line) => (inDeclaration(line.start) ? [] : lineEdits(line, language))),
     ...(language === 'ts'
       ? tokens.flatMap((token, i) => (inDeclaration(token.start) ? [] : negatedCondition(source, tokens, i)))
       : []),
   ];
 }
+
+/** Lists of imported or exported names: leaving one out is an error of the compiler, not of the engine. */
+const nameLists = (source: string): Span[] =>
+  [...source.matchAll(/^(?:import|export)(?: type)? \{[^}]*\}/gm)].map(({ 0: text, index }) => ({
+    start: index,
+    end: index + text.length,
+  }));
 
 const replaced = ({ start, end }: Token, text: string): Edit => ({ start, end, text });
 
@@ -135,8 +143,13 @@ function numberEdits(tokens: readonly Token[], i: number): Edit[] {
   // The length of a list of pairs: one less gives the same pairs.
   const isPairCount = tokens[i - 1]?.text === ',' && tokens[i - 2]?.text === '}' && tokens[i + 1]?.text === ')';
   if (isPairCount) return value === 0 ? [] : [replaced(token, String(value - 2))];
-  return [value + 1, ...(value >= 1 ? [value - 1] : [])].map((other) => replaced(token, String(other)));
+  const others = isDuration(tokens, i) ? [value * 10, value / 10] : [value + 1, ...(value >= 1 ? [value - 1] : [])];
+  return others.map((other) => replaced(token, String(other)));
 }
+
+/** The value of a constant such as `SILENCE_MS`: a millisecond more or less is no mistake. */
+const isDuration = (tokens: readonly Token[], i: number): boolean =>
+  tokens[i - 1]?.text === '=' && /_MS$/.test(tokens[i - 2]?.text ?? '');
 
 function stringEdits(source: string, tokens: readonly Token[], i: number, language: Language): Edit[] {
   const token = tokens[i] as Token;
@@ -171,9 +184,12 @@ function isListed(tokens: readonly Token[], i: number): boolean {
   return false;
 }
 
-interface Line {
+interface Span {
   readonly start: number;
   readonly end: number;
+}
+
+interface Line extends Span {
   readonly text: string;
 }
 
@@ -189,7 +205,7 @@ function linesOf(source: string): Line[] {
 function lineEdits({ start, text }: Line, language: Language): Edit[] {
   const statement = text.trim();
   const indent = text.length - text.trimStart().length;
-  if (statement === '' || DECLARATIVE[language].test(text)) return [];
+  if (statement === '') return [];
   const edits: Edit[] = [];
   const isStatement =
     STATEMENTS[language].some((pattern) => pattern.test(statement)) && !/: undefined,$/.test(statement);

@@ -8,3 +8,6 @@ export type Verdict =
 
 /** The reason for mutants that take too long. */
 export const HANGS = 'it hangs';
+
+/** The beginning of the reason for mutants that do not compile. */
+export const BY_COMPILER = 'types: ';
