@@ -188,7 +188,8 @@ function reported(world: World, call: HandlerCall): void {
 function atRest(world: World, node: Node, each: NodeWorker): void {
   const { worker, claimed, finished, drain, missedEvents } = each;
   const { running, ahead, ...counts } = worker.stats();
-  const settled = counts.completed + counts.failed + counts.delayed + counts.suspended + counts.released + counts.lost;
+  const { completed, failed, delayed, suspended, released, cancelled, timedOut, lost } = counts;
+  const settled = completed + failed + delayed + suspended + released + cancelled + timedOut + lost;
   if (running !== 0 || ahead !== 0 || counts.claimed !== settled)
     world.broken(
       'every attempt settles exactly once',

@@ -32,7 +32,7 @@ export class VirtualClock implements Clock {
   readonly random: () => number;
 
   constructor(
-    private time: number,
+    protected time: number,
     seed = 1,
   ) {
     this.random = seededRandom(seed);

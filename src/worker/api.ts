@@ -10,12 +10,17 @@ export type FinishedOutcome =
   | 'delayed'
   | 'suspended'
   | 'released'
+  /** Its run was cancelled. */
+  | 'cancelled'
+  /** The attempt's timeout or the run's deadline passed. */
+  | 'timed_out'
+  /** Its lease ran out or was taken away. */
   | 'lost';
 
 export interface WorkerEvents {
   /** The worker has claimed an execution. */
   claimed: { readonly executionId: string; readonly task: string; readonly laneId: string; readonly attempt: number };
-  /** The attempt is over and recorded, or its lease is lost. */
+  /** The attempt is over and recorded, or its run was taken from the worker. */
   finished: {
     readonly executionId: string;
     readonly task: string;
@@ -52,8 +57,13 @@ export interface WorkerEvents {
   loopBlocked: {
     /** At least how long, ms. */
     readonly forMs: number;
-    /** The task that blocked it, if known; otherwise all tasks whose handlers were running. */
+    /** The task that blocked it, if that is certain; otherwise the candidates: all tasks whose handlers were running. */
     readonly tasks: readonly string[];
+    /**
+     * Whether the task is certain. A handler that blocks before its first `await` is known at once; later blocks are
+     * traced only after a stretch of a third of a lease or longer, because tracing makes every `await` dearer.
+     */
+    readonly isCertain: boolean;
   };
   /** A call failed, and is retried where that makes sense; or a claim has quarantined damaged records. */
   error: { readonly error: unknown };
@@ -101,7 +111,11 @@ export interface WorkerStats {
   readonly suspended: number;
   /** Executions handed back, for others to continue. */
   readonly released: number;
-  /** Executions whose lease was lost or taken away. */
+  /** Attempts whose runs were cancelled. */
+  readonly cancelled: number;
+  /** Attempts that were ended by their timeout or by the deadline of their runs. */
+  readonly timedOut: number;
+  /** Attempts whose lease ran out or was taken away. */
   readonly lost: number;
   /** Calls with claims and endings; renewals are not counted. Concurrent ones share a call. */
   readonly calls: number;

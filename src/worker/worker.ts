@@ -17,7 +17,7 @@ import { Bag } from '../util/bag.js';
 import { printed } from '../util/printed.js';
 import type { Backend } from '../backend/backend.js';
 import { Claimer } from '../claiming/claimer.js';
-import { afterIo, systemClock, within, type Clock } from '../engine/clock.js';
+import { afterIo, within, type Clock } from '../engine/clock.js';
 import { localFlows } from '../engine/local-flows.js';
 import { localNews, type News } from '../engine/local-news.js';
 import type { TaskAbortCode } from './attempt/abort.js';
@@ -28,7 +28,7 @@ import { Attempt, type AttemptHooks } from './attempt/attempt.js';
 import { Beginner } from './start/begin.js';
 import { Blockers } from './lost-work/blockers.js';
 import type { ChildRowOf } from './children/child.js';
-import { conclusionOf } from './report/conclusion.js';
+import { conclusionOf, outcomeOfTaken } from './report/conclusion.js';
 import { HandlerContext, progressArgs, type ContextDependencies } from './handler/context.js';
 import { Drain, LAST_CALLS_MS } from './shutdown/drain.js';
 import { EndsWatch } from './lease/ends-watch.js';
@@ -72,6 +72,12 @@ export interface WorkerDependencies {
 
 const RESOLVED = Promise.resolve();
 
+/** The counter of each outcome. */
+const COUNTED_AS = {
+  ...{ completed: 'completed', failed: 'failed', retry_scheduled: 'failed', delayed: 'delayed' },
+  ...{ suspended: 'suspended', released: 'released', cancelled: 'cancelled', timed_out: 'timedOut', lost: 'lost' },
+} as const satisfies Record<FinishedOutcome, keyof WorkerStats>;
+
 export class TaskWorker implements Worker {
   static {
     printed(TaskWorker.prototype, 'Worker');
@@ -98,7 +104,10 @@ export class TaskWorker implements Worker {
   private readonly hooks: AttemptHooks;
   private readonly runs: RunnerHost<Attempt>;
   private readonly contextDependencies: ContextDependencies;
-  private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0, lost: 0 };
+  private readonly counts = {
+    ...{ claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0 },
+    ...{ cancelled: 0, timedOut: 0, lost: 0 },
+  };
   private readonly stopListening: () => void;
   private readonly pauses: Pauses;
   private readonly drainer: Drain;
@@ -142,8 +151,8 @@ export class TaskWorker implements Worker {
       onStuck: (attempt) => this.onStuck(attempt),
       onTooMany: (tooMany) => this.tooManyStuck(tooMany),
     });
-    // A virtual clock does not show whether the event loop is blocked.
-    this.loopWatch = clock === systemClock ? this.newLoopWatch() : undefined;
+    // A clock without a loop does not show whether the loop is blocked.
+    this.loopWatch = clock.eachTurn === undefined ? undefined : this.newLoopWatch();
     this.runs = this.runnerHost(onError);
     this.turns = new Turns({
       clock,
@@ -305,6 +314,7 @@ export class TaskWorker implements Worker {
       if (!displaced.reported) displaced.lose('lease_lost');
     this.attempts.add(attempt);
     this.keeper.add(attempt, requestedAt);
+    this.blockers.arrived(attempt.executionId, requestedAt);
     this.announcer.claimed(attempt);
     const task = this.deps.taskNamed(claimed.executionKind);
     if (this.drainer.hasBegun) this.giveBack(attempt, { kind: 'release' });
@@ -390,7 +400,7 @@ export class TaskWorker implements Worker {
       this.fill();
       if (ending.kind !== 'lost' && !attempt.gone) this.report(attempt, ending);
       else if (attempt.abortCode === 'shutdown' && !attempt.gone) this.report(attempt, { kind: 'release' });
-      else this.forget(attempt, 'lost');
+      else this.taken(attempt);
     }
     this.patience.changed();
   }
@@ -427,7 +437,7 @@ export class TaskWorker implements Worker {
     }
     if (conclusion === undefined) {
       this.unsettled(attempt, ending, settlement);
-      this.forget(attempt, 'lost');
+      this.taken(attempt);
       return;
     }
     if (ending.kind === 'fail') this.announcer.failedAttempt(attempt, ending.error, conclusion);
@@ -465,22 +475,29 @@ export class TaskWorker implements Worker {
     this.attempts.remove(attempt);
     this.keeper.remove(attempt);
     this.claimer.ended(attempt.claimed.leaseId, outcome === 'completed');
-    this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
+    this.counts[COUNTED_AS[outcome]]++;
     const durationMs = startedAt === undefined ? 0 : this.deps.clock.now() - startedAt;
     this.announcer.finished(attempt, outcome, durationMs, failure);
-    if (!this.drainer.hasBegun && outcome === 'lost') this.claimer.pump();
+  }
+
+  /** Removes an attempt whose ending the engine did not accept: its run is no longer the worker's. */
+  private taken(attempt: Attempt): void {
+    this.forget(attempt, outcomeOfTaken(attempt.takenBy));
+    if (!this.drainer.hasBegun) this.claimer.pump();
   }
 
   // What others say about the work in hand.
 
   private lost(attempt: Attempt, code: TaskAbortCode): void {
+    // The block that cost this lease excuses what is in hand; the handler may settle before the report of it is due.
+    this.loopWatch?.look();
     this.keeper.remove(attempt);
     this.claimer.ended(attempt.claimed.leaseId, false);
     this.announcer.leaseLost(attempt, code);
     // Work that waits for a slot or its input is dropped. A running handler was aborted, and keeps its slot until it settles.
     if (!this.ahead.remove(attempt) && !this.inputs.remove(attempt)) return;
     this.claimer.finished(attempt.partition);
-    this.forget(attempt, 'lost');
+    this.taken(attempt);
   }
 
   /** A handler has not settled within its grace after the abort: it loses its slot. */
@@ -501,7 +518,7 @@ export class TaskWorker implements Worker {
     // A rest is for the sake of other tasks: without work of theirs, the worker would only be idle.
     const serves = culprit !== undefined && hasOthers && kinds.some((kind) => kind !== culprit);
     const restMs = serves && !this.drainer.hasBegun ? this.resting.rest(culprit, forMs) : 0;
-    this.announcer.loopBlocked(forMs, tasks, restMs);
+    this.announcer.loopBlocked(forMs, tasks, culprit !== undefined, restMs);
   }
 
   private onNews(news: News): void {

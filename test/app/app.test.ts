@@ -331,7 +331,7 @@ describe('a run', () => {
     await started.promise;
     expect(await run.cancel('stop')).toBe(true);
     expect(await heard.promise).toMatchObject({ code: 'cancelled', detail: 'stop' });
-    await until(() => worker.stats().lost === 1);
+    await until(() => worker.stats().cancelled === 1);
     expect(await run.state()).toBe('cancelled');
   });
 

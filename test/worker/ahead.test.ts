@@ -147,7 +147,7 @@ describe('work claimed ahead', () => {
     await h.pass(60_000);
     const states = await Promise.all(runs.map((run) => run.state()));
     expect(states).toEqual([...Array.from({ length: 30 }, () => 'completed'), 'expired']);
-    expect(worker.stats()).toMatchObject({ completed: 30, lost: 1 });
+    expect(worker.stats()).toMatchObject({ completed: 30, timedOut: 1 });
   });
 });
 

@@ -318,7 +318,7 @@ describe('a call beside an ending that the engine accepted is refused, and answe
     await task.run();
     await h.pass(5_000);
     expect(lost).toEqual(['cancelled']);
-    expect(worker.stats()).toMatchObject({ completed: 0, lost: 1 });
+    expect(worker.stats()).toMatchObject({ completed: 0, cancelled: 1 });
   });
 });
 

@@ -1,6 +1,7 @@
 /** An app on the memory backend under a clock that the test moves, with faults of the test's choice on the way between. */
 import { app, memory, type App, type AppOptions, type Backend, type MemoryOptions } from '../../src/index.js';
 import type { WorkerOptions } from '../../src/app/index.js';
+import { systemClock } from '../../src/engine/clock.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 
 export type Execute = Backend['execute'];
@@ -37,15 +38,28 @@ export interface Harness {
   close(): Promise<void>;
 }
 
+/** A virtual clock of a loop that turns, which a handler can hold for a while. */
+export class LoopClock extends VirtualClock {
+  readonly eachTurn = systemClock.eachTurn;
+
+  /** Time passes while the event loop stands still. */
+  block(ms: number): void {
+    this.time += ms;
+  }
+}
+
 const RARELY_MS = 7 * 86_400_000;
 const STEP_MS = 20;
 const MAX_STEPS = 600_000 / STEP_MS;
 
 export function harness(
   override: (inner: Backend, clock: VirtualClock) => Override = () => ({}),
-  { memoryOptions = {}, ...options }: Partial<AppOptions> & { memoryOptions?: MemoryOptions } = {},
+  {
+    memoryOptions = {},
+    clock = new VirtualClock(1_700_000_000_000),
+    ...options
+  }: Partial<AppOptions> & { memoryOptions?: MemoryOptions; clock?: VirtualClock } = {},
 ): Harness {
-  const clock = new VirtualClock(1_700_000_000_000);
   const inner = memory({ now: clock.now, ...memoryOptions });
   const backend = altered(inner, override(inner, clock));
   const said: Said[] = [];

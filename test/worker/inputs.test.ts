@@ -164,9 +164,9 @@ describe('a long input', () => {
     expect(worker.stats()).toMatchObject({ ahead: 2 });
     await first?.cancel();
     await h.pass(10);
-    expect(worker.stats()).toMatchObject({ ahead: 1, lost: 1 });
+    expect(worker.stats()).toMatchObject({ ahead: 1, cancelled: 1 });
     await h.flow(worker.drain());
-    expect(worker.stats()).toMatchObject({ ahead: 0, lost: 1, released: 1 });
+    expect(worker.stats()).toMatchObject({ ahead: 0, cancelled: 1, released: 1 });
     never.resolve();
     await h.pass(10);
     expect([await second?.state(), called]).toEqual(['waiting', []]);

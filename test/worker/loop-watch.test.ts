@@ -3,7 +3,9 @@ import { stat } from 'node:fs/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/engine/clock.js';
 import { LoopWatch, type Block, type Watched } from '../../src/worker/event-loop/loop-watch.js';
-import { block, pause } from '../app/support.js';
+import type { TaskContext } from '../../src/index.js';
+import { block, collectingLog, memoryApp, pause } from '../app/support.js';
+import { LoopClock } from './harness.js';
 import { ManualClock } from './manual-clock.js';
 
 const LEASE = 12_000;
@@ -194,6 +196,37 @@ describe('after a block that no call explains', () => {
     expect(known).toMatchObject({ tasks: ['culprit'], culprit: 'culprit' });
     expect([...(known?.blockers.keys() ?? [])]).toEqual([culprit]);
     expect(others).toEqual([]);
+  });
+
+  it.each([
+    ['known if it held the loop for a third of a lease before', [4_100, 9_000], true],
+    ['a candidate at its first block otherwise', [9_000], false],
+  ])('a handler is %s', async (_, stretches, isCertain) => {
+    const clock = new LoopClock(0);
+    const log = collectingLog();
+    const blocks: unknown[] = [];
+    const a = memoryApp({ clock, log: log.log }, { now: clock.now });
+    const growing = a.task('growing', async ({ input }: TaskContext<number>) => {
+      await new Promise((resolve) => void clock.after(10, resolve as () => void));
+      clock.block(input);
+      await new Promise((resolve) => void clock.after(10, resolve as () => void));
+    });
+    const steady = a.task('steady', () => new Promise<void>((resolve) => void clock.after(10_000, resolve)));
+    const worker = await a.worker({ slots: 2, leaseTtl: 12_000 });
+    worker.on('loopBlocked', (event) => blocks.push(event));
+    await steady.runMany([undefined, undefined, undefined]);
+    for (const ms of stretches) {
+      void growing.run(ms);
+      await clock.advance(20_000);
+    }
+    expect(blocks).toMatchObject([{ tasks: isCertain ? ['growing'] : ['steady', 'growing'], isCertain }]);
+    const said = isCertain
+      ? 'ms by task "growing".'
+      : 'ms. Handlers of "steady", "growing" were running: one of them may';
+    expect(log.lines.filter((line) => line.includes(said))).toHaveLength(1);
+    const closing = a.close();
+    await clock.advance(60_000);
+    await closing;
   });
 
   it("code outside of handlers is nobody's, also code that a handler left behind", async () => {

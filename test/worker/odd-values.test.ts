@@ -123,7 +123,7 @@ describe('odd values', () => {
     await h.pass(10);
     await run.cancel();
     await h.pass(10);
-    expect(worker.stats()).toMatchObject({ running: 0, lost: 1 });
+    expect(worker.stats()).toMatchObject({ running: 0, cancelled: 1 });
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
     expect(unhandled).toEqual([]);

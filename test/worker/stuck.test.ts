@@ -26,10 +26,10 @@ describe('a handler that never settles', () => {
     expect(await next.state()).toBe('completed');
     expect(stuck).toEqual([{ executionId: run.id, task: 'hung', reason: 'attempt_timeout', stuck: 1, claiming: true }]);
     expect(finished).toEqual([
-      [run.id, 'lost'],
+      [run.id, 'timed_out'],
       [next.id, 'completed'],
     ]);
-    expect(worker.stats()).toMatchObject({ running: 0, stuck: 1, lost: 1, completed: 1, claiming: 'idle' });
+    expect(worker.stats()).toMatchObject({ running: 0, stuck: 1, timedOut: 1, completed: 1, claiming: 'idle' });
     expect(h.said.filter(([level, text]) => level === 'error' && text.includes('it loses its slot'))).toHaveLength(1);
   });
 
@@ -43,7 +43,7 @@ describe('a handler that never settles', () => {
     expect(worker.stats().stuck).toBe(1);
     go.resolve('too late');
     await h.pass(10);
-    expect(worker.stats()).toMatchObject({ stuck: 0, completed: 0, lost: 1 });
+    expect(worker.stats()).toMatchObject({ stuck: 0, completed: 0, timedOut: 1 });
     expect(h.said.filter(([, text]) => text.endsWith('settled after 1000 ms more.'))).toHaveLength(1);
     expect(await run.state()).toBe('expired');
   });

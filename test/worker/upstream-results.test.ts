@@ -139,8 +139,8 @@ test.each(['fails', 'hangs'] as const)('a worker that drains hands it back at on
 test('a run that is lost leaves the slot, also while its read hangs', async () => {
   const { h, worker, run } = await unreadable('listEdges', 'hangs');
   await run.cancel();
-  await h.until(() => worker.stats().lost > 0);
-  expect(worker.stats()).toMatchObject({ running: 0, released: 0, lost: 1, stuck: 0 });
+  await h.until(() => worker.stats().cancelled > 0);
+  expect(worker.stats()).toMatchObject({ running: 0, released: 0, cancelled: 1, stuck: 0 });
   await h.close();
 });
 

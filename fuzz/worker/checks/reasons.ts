@@ -1,7 +1,7 @@
 /** What workers tell handlers and listeners is true: the reasons of aborts, and the outcomes of attempts. */
 import type { Event } from '../../../src/engine/index.js';
 import type { WorkerEvents } from '../../../src/index.js';
-import type { ExecutionFacts, HandlerCall } from '../facts.js';
+import type { ExecutionFacts, HandlerCall, LeaseFacts } from '../facts.js';
 import type { Node, NodeWorker } from '../node.js';
 import { short } from '../story.js';
 import type { World } from '../world.js';
@@ -9,17 +9,20 @@ import type { World } from '../world.js';
 /** The last part of the time of a drain, in which handlers may be told to stop. */
 const STOP_PART = 0.1;
 
+const has = (execution: ExecutionFacts | undefined, wanted: Event['type']): boolean =>
+  execution?.events.some(({ type }) => type === wanted) ?? false;
+
 /** A handler is told to stop. @param code the reason */
 export function handlerTold(world: World, node: Node, call: HandlerCall, code: string): void {
   const now = world.scheduler.now();
   const execution = world.facts.executions.get(call.executionId);
   const lease = world.facts.leases.get(call.leaseId);
-  const has = (wanted: Event['type']): boolean => execution?.events.some(({ type }) => type === wanted) ?? false;
   const isTrue = {
-    cancelled: has('execution_cancelled'),
+    cancelled: has(execution, 'execution_cancelled'),
     lease_revoked: lease?.endedBy === 'lease_revoked',
     // Of an attempt whose timeout it does not know yet, a worker learns only that the run expired.
-    deadline: execution?.deadlineAt !== undefined && (execution.deadlineAt <= now || has('execution_expired')),
+    deadline:
+      execution?.deadlineAt !== undefined && (execution.deadlineAt <= now || has(execution, 'execution_expired')),
     attempt_timeout: (lease?.attemptTimeoutAt ?? Infinity) <= now,
     shutdown: mayStop(node, lease?.workerInstanceId, now),
     // The checks of leases judge this.
@@ -42,13 +45,14 @@ function mayStop({ workers, setup, closing }: Node, instance: string | undefined
 type Outcome = WorkerEvents['finished']['outcome'];
 
 /** The events of the log that each outcome stands for. */
-const EVENTS: Readonly<Record<Exclude<Outcome, 'lost'>, readonly Event['type'][]>> = {
+const EVENTS: Readonly<Record<Exclude<Outcome, 'lost' | 'timed_out'>, readonly Event['type'][]>> = {
   completed: ['execution_completed'],
   failed: ['execution_failed'],
   retry_scheduled: ['retry_scheduled'],
   delayed: ['execution_delayed'],
   suspended: ['execution_suspended', 'children_awaited'],
   released: ['lease_released'],
+  cancelled: ['execution_cancelled'],
 };
 
 /** The worker says how an attempt ended. */
@@ -70,10 +74,16 @@ export function attemptFinished(
 }
 
 /** How many attempts of an execution can have ended like this. */
-function endsOf(world: World, { worker }: NodeWorker, { leases, events }: ExecutionFacts, outcome: Outcome): number {
-  if (outcome !== 'lost') return events.filter(({ type }) => EVENTS[outcome].includes(type)).length;
-  return leases.filter(
-    ({ workerInstanceId, leaseId }) =>
-      workerInstanceId === worker.workerInstanceId && world.checks.calls.endings.get(leaseId)?.last !== 'accepted',
+function endsOf(world: World, { worker }: NodeWorker, execution: ExecutionFacts, outcome: Outcome): number {
+  if (outcome !== 'lost' && outcome !== 'timed_out')
+    return execution.events.filter(({ type }) => EVENTS[outcome].includes(type)).length;
+  const now = world.scheduler.now();
+  const isOver = ({ attemptTimeoutAt = Infinity }: LeaseFacts): boolean =>
+    Math.min(attemptTimeoutAt, execution.deadlineAt ?? Infinity) <= now || has(execution, 'execution_expired');
+  return execution.leases.filter(
+    (lease) =>
+      lease.workerInstanceId === worker.workerInstanceId &&
+      world.checks.calls.endings.get(lease.leaseId)?.last !== 'accepted' &&
+      (outcome === 'lost' || isOver(lease)),
   ).length;
 }

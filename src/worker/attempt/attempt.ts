@@ -59,6 +59,8 @@ export class Attempt implements HeldLease, Member {
   /** The engine said that the worker no longer owns the execution, so there is nothing to report. */
   gone = false;
   private aborted: TaskAbort | undefined;
+  /** Why the worker no longer owns the execution, by the engine. */
+  private lossCode: TaskAbortCode | undefined;
   private controller: AbortController | undefined;
   private cancelTimer: Cancel | undefined;
   private endsAt = Infinity;
@@ -103,6 +105,11 @@ export class Attempt implements HeldLease, Member {
   /** Why the handler was aborted, if it was. */
   get abortCode(): TaskAbortCode | undefined {
     return this.aborted?.code;
+  }
+
+  /** Why the attempt was taken from the worker: by the engine if it said so, otherwise why the handler was aborted. */
+  get takenBy(): TaskAbortCode | undefined {
+    return this.lossCode ?? this.abortCode;
   }
 
   throwIfAborted(): void {
@@ -253,6 +260,7 @@ export class Attempt implements HeldLease, Member {
   /** The engine has said that the worker no longer owns the execution. */
   lose(code: TaskAbortCode, detail?: string): void {
     this.gone = true;
+    this.lossCode ??= code;
     this.endOwnership(code, detail);
   }
 

@@ -2,8 +2,9 @@
  * Detects a blocked event loop: while a handler computes without a break, the worker cannot renew its leases. Blocks of
  * less than two thirds of a lease are harmless (see lease/lease-keeper.ts); longer ones are reported with the task.
  * They are detected by a timer that fires late. Calls of handlers are measured as well, so that the report can name a
- * handler that blocks right after its start. After a block that no call explains, what handlers do after their first
- * `await` is measured for some minutes too (`TurnTrace`).
+ * handler that blocks right after its start. After a stretch of a third of a lease that no call explains, what handlers
+ * do after their first `await` is measured for some minutes too (`TurnTrace`): a handler whose blocks grow is known by
+ * the time they cost leases.
  */
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { TurnTrace } from './turn-trace.js';
@@ -49,6 +50,8 @@ const BEATS = 12;
 const LIMIT = 2 / 3 - 1 / BEATS;
 /** A task whose handlers took this share of the block is its cause. */
 const CULPRIT_SHARE = 0.5;
+/** A stretch of a third of the lease that no call explains begins the trace. */
+const TRACED = 1 / 3 - 1 / BEATS;
 /** Tasks that ran within this time before a block are the others beside its culprit, ms. */
 const LATELY_MS = 600_000;
 /** Shorter stretches are not noted, as a share of the lease. */
@@ -126,10 +129,11 @@ export class LoopWatch<Of extends Watched> {
     this.suspects = now;
     for (const task of tasks) this.seenAt.set(task, clock.now());
     if (now.size > 0) this.start();
-    if (lateMs < limitMs) return;
+    if (lateMs < leaseTtlMs * TRACED) return;
     const { kind, ms } = longestOf(stretches);
     const isKnown = ms >= lateMs * CULPRIT_SHARE;
     if (!isKnown || this.trace.isOn) this.trace.begin();
+    if (lateMs < limitMs) return;
     onBlocked({
       forMs: Math.round(isKnown ? Math.max(lateMs, ms) : lateMs),
       tasks: isKnown ? [kind] : [...tasks],

@@ -25,6 +25,8 @@ interface Known {
 
 export class Blockers {
   private readonly known = new Map<string, Known>();
+  /** When the last block ended that excuses what ran beside its blockers. */
+  private excusedAt = -Infinity;
 
   constructor(private readonly clock: Clock) {}
 
@@ -36,6 +38,12 @@ export class Blockers {
     if (culprit === undefined || blockers.size === 0) return;
     const held = new Set([...holders].map(({ executionId }) => executionId));
     for (const executionId of inHand) if (!held.has(executionId)) this.ranBeside(executionId);
+    this.excusedAt = this.clock.now();
+  }
+
+  /** An execution was claimed by a request of this time. If the answer waited for the end of a block, it ran beside it. */
+  arrived(executionId: string, requestedAt: number): void {
+    if (requestedAt < this.excusedAt) this.ranBeside(executionId);
   }
 
   /** The execution blocked the event loop for so long, ms. */

@@ -130,14 +130,21 @@ export class Announcer {
     );
   }
 
-  /** @param restMs for how long the worker claims no executions of the one task, ms */
-  loopBlocked(forMs: number, tasks: readonly string[], restMs: number): void {
+  /**
+   * @param isCertain whether the one task blocked the loop; otherwise the tasks are candidates
+   * @param restMs for how long the worker claims no executions of the one task, ms
+   */
+  loopBlocked(forMs: number, tasks: readonly string[], isCertain: boolean, restMs: number): void {
     const names = tasks.map((task) => `"${task}"`).join(', ');
+    const cause = isCertain
+      ? ` by task ${names}.`
+      : `. Handlers of ${names} were running: one of them may be the cause, or other code of this process. Handlers that ` +
+        'start from now on are traced for ten minutes, so that another block names its task.';
     this.log.warn(
-      `The event loop was blocked for at least ${forMs} ms (${tasks.length === 1 ? 'task' : 'one of the tasks'} ` +
-        `${names}). No lease can be renewed meanwhile: compute in a worker thread, or in shorter pieces.` +
+      `The event loop was blocked for at least ${forMs} ms${cause} No lease can be renewed meanwhile: compute in a worker ` +
+        'thread, or in shorter pieces.' +
         (restMs > 0 ? ` The worker claims no more of the task for ${restMs} ms.` : ''),
     );
-    this.emitter.emit('loopBlocked', { forMs, tasks });
+    this.emitter.emit('loopBlocked', { forMs, tasks, isCertain });
   }
 }

@@ -1,4 +1,5 @@
-/** What the answer to an ending means for its attempt. */
+/** What became of an attempt, by the answer to its ending or by the reason for which it was taken away. */
+import type { TaskAbortCode } from '../attempt/abort.js';
 import type { FinishedOutcome } from '../api.js';
 import type { ReportedEnding, Settlement } from './reporter.js';
 
@@ -30,3 +31,20 @@ export function conclusionOf(
   const isSatisfied = kind === 'already_satisfied' && ending.kind === 'suspend';
   return isSatisfied || kind === 'not_waiting' ? 'run_again' : FINISHED[kind];
 }
+
+/** The outcome of an attempt that was taken from its worker. */
+const TAKEN: Readonly<Record<TaskAbortCode, FinishedOutcome>> = {
+  cancelled: 'cancelled',
+  deadline: 'timed_out',
+  attempt_timeout: 'timed_out',
+  lease_lost: 'lost',
+  lease_revoked: 'lost',
+  shutdown: 'lost',
+};
+
+/**
+ * The outcome of an attempt without an accepted ending. @param code why it was taken away; undefined if its ending could
+ * not be reported
+ */
+export const outcomeOfTaken = (code: TaskAbortCode | undefined): FinishedOutcome =>
+  code === undefined ? 'lost' : TAKEN[code];
