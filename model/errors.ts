@@ -289,6 +289,17 @@ export const REJECTIONS = {
 
 /** Codes that the boundary raises before a transition runs, or instead of one. */
 export const BOUNDARY_ERRORS = {
+  not_runnable: entry(
+    'state',
+    false,
+    'Only work that waits can be promoted: this one runs, is suspended or has ended.',
+  ),
+  not_blocked_by_deps: entry('state', false, 'Nothing to do: `explain` says what the execution waits for instead.'),
+  deps_not_satisfied: entry(
+    'state',
+    false,
+    'Wait until enough of its upstreams have completed, and until its flow is sealed; `explain` names them.',
+  ),
   invalid_quota_spec: entry('validation', false, 'A rate limit needs a window: give both, or neither.'),
   not_supported_yet: entry('validation', false, 'Leave the named member out: this version does not support it.'),
   already_suspended: entry(

@@ -32,6 +32,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^answer 0, answer 1, answer 2$/,
     /^nobody is there\n60\nprice \w+\nprice \w+\nprice \w+\nprice \w+$/,
     /^too late$/,
+    /^deps_not_satisfied\n\{ resolved: 0, cascadedChildren: 0, synchronous: true \}\nskipped$/,
   ],
   'docs/lists.md': [
     /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,

@@ -40,6 +40,7 @@ import type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } f
 import type { PartitionConfig } from '../../model/partition.js';
 import type { ListLanesPage } from '../../model/partition/reads.js';
 import type { Capabilities } from './capabilities.js';
+import type { ShutdownOptions, ShutdownReport } from './gate.js';
 import type { DeploymentSettings, GivenSettings } from './settings.js';
 
 /** The answer to one command of a batch. */
@@ -251,6 +252,14 @@ export interface Backend extends OperationMethods, QueryMethods {
    * (`transport_failed`; `isLost` says which). Absent if the backend has no such faults.
    */
   onNotice?(listener: (notice: EngineError) => void): () => void;
+  /**
+   * Prepares for the end of the process, after its workers have drained: every later call throws `backend_closed`,
+   * listeners are called once more and then end, and calls in flight get their answers, or the time is over. A store in
+   * files is on the disk then. `close` follows, and is quick.
+   * @throws EngineError `invalid_input`
+   * @example await backend.shutdownPrepare({ graceMs: 5_000 });
+   */
+  shutdownPrepare(options?: ShutdownOptions): Promise<ShutdownReport>;
   /** Ends all connections; every later call throws `backend_closed`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

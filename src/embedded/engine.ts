@@ -5,6 +5,7 @@ import { EngineError } from '../../model/errors.js';
 import { hasPartition } from '../../model/families.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
+import { Gate, parseGrace, type ShutdownOptions, type ShutdownReport } from '../backend/gate.js';
 import type { StoreListener } from '../memory/indexed-store.js';
 import { checkListener } from '../backend/listener-arguments.js';
 import { backendOf, Machine } from '../memory/machine.js';
@@ -52,6 +53,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   private readonly noticeListeners = new Set<NoticeListener>();
   private readonly notices = new Map<string, EngineError>();
   private closing: Promise<void> | undefined;
+  private readonly gate = new Gate('embedded backend');
 
   constructor(
     private readonly options: EngineOptions,
@@ -100,13 +102,13 @@ export class EmbeddedEngine implements JournalOwner, Records {
       recovered.journalBytes,
     );
     if (recovered.torn !== undefined) this.notice(tailCut(recovered.torn));
-    this.backend = backendOf(
-      this.machine,
-      fsync,
-      (call) => this.answer(call),
-      () => this.close(),
-      (listener) => this.onNotice(listener),
-    );
+    this.backend = backendOf(this.machine, {
+      durability: fsync,
+      answering: (call) => this.answer(call),
+      shutdownPrepare: (ended) => this.shutdownPrepare(ended),
+      close: () => this.close(),
+      onNotice: (listener) => this.onNotice(listener),
+    });
   }
 
   private get deployment(): Deployment {
@@ -147,15 +149,17 @@ export class EmbeddedEngine implements JournalOwner, Records {
 
   // Calls.
 
-  private async answer<Value>(call: () => Value): Promise<Value> {
-    this.journal.check();
-    try {
-      return call();
-    } finally {
-      // A refusal also depends on earlier changes, so it waits for their durability too.
-      const { settled } = this.journal;
-      if (settled !== undefined) await settled;
-    }
+  private answer<Value>(call: () => Value): Promise<Value> {
+    return this.gate.pass(async () => {
+      this.journal.check();
+      try {
+        return call();
+      } finally {
+        // A refusal also depends on earlier changes, so it waits for their durability too.
+        const { settled } = this.journal;
+        if (settled !== undefined) await settled;
+      }
+    });
   }
 
   private admit(commands: readonly ParsedCommand[]): void {
@@ -238,6 +242,13 @@ export class EmbeddedEngine implements JournalOwner, Records {
     const done = this.compaction.compact();
     this.journal.restIfWanted();
     await done;
+  }
+
+  private async shutdownPrepare(options?: ShutdownOptions): Promise<ShutdownReport> {
+    const graceMs = parseGrace(options);
+    this.gate.shut();
+    this.machine.shut();
+    return this.gate.drain(graceMs, this.closing ?? this.journal.sync());
   }
 
   close(): Promise<void> {

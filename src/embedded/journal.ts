@@ -333,11 +333,23 @@ export class Journal implements Records {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Writes and syncs everything, and closes the file. */
-  async close(): Promise<void> {
+  /** Writes all changes so far, and puts them on the medium whatever the mode promises. */
+  async sync(): Promise<void> {
+    await this.rested();
+    this.startSync();
+    await this.rested();
+  }
+
+  /** Writes all changes so far, and resolves when no answer and no fsync is pending. */
+  private async rested(): Promise<void> {
     this.flush();
     while (this.last !== undefined) await this.last.done.catch(() => undefined);
     while (this.isSyncing) await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  /** Writes and syncs everything, and closes the file. */
+  async close(): Promise<void> {
+    await this.rested();
     clearTimeout(this.timer);
     try {
       if (this.failure === undefined) {

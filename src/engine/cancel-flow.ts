@@ -67,7 +67,7 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
     alreadyTerminal,
   });
   const isOver = async (): Promise<boolean> =>
-    hasEnded(policy, await withRetries(clock, PATIENCE_MS, () => backend.describeFlow({ flowId })));
+    pendingMembersOf(policy, await withRetries(clock, PATIENCE_MS, () => backend.describeFlow({ flowId }))) === 0;
   if (wait === false) return outcomeOf((await isOver()) ? 'cancelled' : 'cancellation_scheduled');
   const endsAt = clock.now() + (wait === true ? MAX_WAIT_MS : Math.min(wait, MAX_WAIT_MS));
   for (let look = FIRST_LOOK_MS; ; look = Math.min(2 * look, LAST_LOOK_MS)) {
@@ -78,9 +78,10 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
   }
 }
 
-/** Whether no member remains that the policy ends. A flow that is gone has none. */
-function hasEnded(policy: CancellationPolicy, flow: AnswerOf<'describeFlow'>): boolean {
-  if (flow === undefined || policy === 'flow_only') return true;
-  const live = policy === 'cancel_all' ? [...NOT_BEGUN, ...BEGUN] : NOT_BEGUN;
-  return live.every((state) => (flow.members[state] ?? 0) === 0);
-}
+/** States of members that the policy ends. */
+export const statesToEnd = (policy: CancellationPolicy): readonly PublicState[] =>
+  policy === 'flow_only' ? [] : policy === 'cancel_all' ? [...NOT_BEGUN, ...BEGUN] : NOT_BEGUN;
+
+/** Number of members that the policy has yet to end. A flow that is gone has none. */
+export const pendingMembersOf = (policy: CancellationPolicy, flow: AnswerOf<'describeFlow'>): number =>
+  statesToEnd(policy).reduce((sum, state) => sum + (flow?.members[state] ?? 0), 0);

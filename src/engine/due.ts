@@ -17,6 +17,8 @@ export interface DuePass {
   readonly applied: number;
   /** Whether more is due. */
   readonly more: boolean;
+  /** Purged executions among it. Before a pass purges any, it applies everything else. */
+  readonly purged: number;
   /** The next due time, ms since the epoch by the server's clock. */
   readonly nextDueAt: number | undefined;
   /**
@@ -60,7 +62,7 @@ export async function applyDuePass(
   // Randomness enters here, so that the transition itself is deterministic.
   const outcome = await backend.applyDue({ partition, limit, owner, jitter: random() });
   if (outcome.kind === 'left_to_other') {
-    return { applied: 0, more: false, nextDueAt: undefined, leftUntil: outcome.until, setAside: [] };
+    return { applied: 0, more: false, purged: 0, nextDueAt: undefined, leftUntil: outcome.until, setAside: [] };
   }
   const news = localNews(backend);
   for (const executionId of outcome.attemptsTimedOut) news.publish({ kind: 'attempt_timeout', executionId });
@@ -79,6 +81,7 @@ export async function applyDuePass(
   return {
     applied: countOf(outcome),
     more: foundOthers || unitsOf(outcome) >= limit,
+    purged: outcome.purged,
     nextDueAt,
     leftUntil: undefined,
     setAside,

@@ -19,6 +19,14 @@ export {
 export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOptions } from '../claiming/finder.js';
 export { newId } from './ids.js';
 export { cancelFlow, type CancelFlowOptions, type CancelFlowOutcome } from './cancel-flow.js';
+export {
+  resolveDependency,
+  type ResolveDependencyOptions,
+  type ResolveDependencyOutcome,
+} from './resolve-dependency.js';
+export { promoteBlockedToEligible, type PromoteOptions, type PromoteOutcome } from './promote-blocked.js';
+export { ackCancelMember, type AckCancelMemberOptions, type AckCancelMemberOutcome } from './ack-cancel-member.js';
+export { cascadeCompletion, type CascadeOptions, type CascadeOutcome } from './cascade-completion.js';
 export { systemClock, type Cancel, type Clock } from './clock.js';
 export type { Capabilities, ServerCapabilities, SupportedCall } from '../backend/capabilities.js';
 export type { Backend, CommandResult, CommandResults, Wake } from '../backend/backend.js';

@@ -51,6 +51,19 @@ export class Announcer {
     });
   }
 
+  /** Calls every listener once more, and none after that. */
+  end(): void {
+    const last = [...this.listeners.appended, ...this.listeners.ended];
+    const ofFrames = [...this.frames.values()].flatMap((entries) => [...entries]);
+    this.listeners.appended.clear();
+    this.listeners.ended.clear();
+    this.frames.clear();
+    queueMicrotask(() => {
+      for (const { listener } of last) callListener(listener, { kind: 'resync' });
+      for (const { listener } of ofFrames) callListener(listener, { kind: 'resync' });
+    });
+  }
+
   private callListeners(kind: AnnouncementKind, announcement: Announcement): void {
     for (const { listener } of [...this.listeners[kind]]) callListener(listener, announcement);
   }

@@ -3,6 +3,7 @@
  */
 import { ONE_OF_EACH, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend/backend.js';
+import { parseGrace } from '../backend/gate.js';
 import { checkOptionNames, parseNow, parseSharedSettings } from '../backend/settings.js';
 import { IndexedStore } from './indexed-store.js';
 import { backendOf, Machine, type Answering } from './machine.js';
@@ -49,5 +50,14 @@ export function memory(options: MemoryOptions = {}): Backend {
     now: parseNow(options.now),
     store: (partition, maxEntries, listener) => new IndexedStore(partition, maxEntries, listener),
   });
-  return backendOf(machine, 'none', atOnce, async () => machine.close());
+  return backendOf(machine, {
+    durability: 'none',
+    answering: atOnce,
+    async shutdownPrepare(ended) {
+      parseGrace(ended);
+      machine.shut();
+      return { unanswered: 0 };
+    },
+    close: async () => machine.close(),
+  });
 }

@@ -207,13 +207,22 @@ export class Machine {
   }
 
   onFrames(executionId: string, listener: (notice: StreamNotice) => void): () => void {
+    this.assertOpen();
     this.store(partitionOfWatched(executionId, this.label));
     checkListener('onFrames', listener);
     return this.announcer.addForFrames(executionId, listener);
   }
 
+  /** Refuses further calls. */
   close(): void {
     this.closed = true;
+  }
+
+  /** Refuses further calls. Listeners are called once more, so that those who wait for a wake meet the refusal. */
+  shut(): void {
+    this.close();
+    this.wakes.end();
+    this.announcer.end();
   }
 
   partitionsInUse(): readonly string[] {
@@ -277,14 +286,15 @@ const machines = new WeakMap<Backend, Machine>();
 /** Runs a call and answers it: at once, or when the promised durability is reached. */
 export type Answering = <Value>(call: () => Value) => Promise<Value>;
 
+/** What differs between backends of a machine. */
+export interface BackendOptions extends Pick<Backend, 'shutdownPrepare' | 'close' | 'onNotice'> {
+  readonly durability: Capabilities['durability'];
+  readonly answering: Answering;
+}
+
 /** The public interface of a machine. */
-export function backendOf(
-  machine: Machine,
-  durability: Capabilities['durability'],
-  answering: Answering,
-  close: () => Promise<void>,
-  onNotice?: Backend['onNotice'],
-): Backend {
+export function backendOf(machine: Machine, options: BackendOptions): Backend {
+  const { durability, answering, shutdownPrepare, close, onNotice } = options;
   const backend = {
     label: machine.label,
     capabilities: () =>
@@ -309,6 +319,7 @@ export function backendOf(
     onAnnouncement: async (...args: Parameters<Backend['onAnnouncement']>) => machine.onAnnouncement(...args),
     onFrames: async (...args: Parameters<Backend['onFrames']>) => machine.onFrames(...args),
     ...(onNotice === undefined ? {} : { onNotice }),
+    shutdownPrepare,
     close,
     [Symbol.asyncDispose]: close,
   } as unknown as Record<string | symbol, unknown>;

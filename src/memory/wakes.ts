@@ -5,7 +5,7 @@ import { WakeListeners, type WakeListener } from '../backend/wake-listeners.js';
 /** Sends wakes after the step that caused them, because a listener may call the backend. */
 export class Wakes {
   private readonly lanes = new Map<string, WakeListeners>();
-  private readonly timers = new WakeListeners();
+  private timers = new WakeListeners();
 
   add(laneIds: readonly string[], listener: WakeListener, capabilities: readonly string[] | undefined): () => void {
     const leaves = [
@@ -32,6 +32,14 @@ export class Wakes {
   /** Sends a wake to every listener of any lane. */
   timer(wake: Wake): void {
     if (!this.timers.isEmpty) queueMicrotask(() => this.timers.notify(() => wake));
+  }
+
+  /** Calls every listener once more, and none after that. */
+  end(): void {
+    const last = this.timers;
+    this.timers = new WakeListeners();
+    this.lanes.clear();
+    queueMicrotask(() => last.notify(() => ({ kind: 'resync' })));
   }
 
   private lane(laneId: string): WakeListeners {

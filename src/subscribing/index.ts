@@ -20,7 +20,7 @@ import {
   type EventFilter,
 } from './filters.js';
 import type { Completion } from './completion.js';
-import { FlowMembers } from './flow-members.js';
+import { FlowMembers } from '../engine/flow-members.js';
 import { Group, joinGroup } from './group.js';
 import { hubOf, type LogHub } from './hub.js';
 import { decodePositions } from './positions.js';

@@ -23,6 +23,7 @@ import type { ListLanesPage } from '../../model/partition/reads.js';
 import type { Backend, CommandResult, StreamNotice, VerifyReport } from '../backend/backend.js';
 import { capabilitiesOf, type Capabilities } from '../backend/capabilities.js';
 import { familyToNote, outOfRange, PartitionsInUse } from '../backend/partitions-in-use.js';
+import { Gate, parseGrace, type ShutdownOptions, type ShutdownReport } from '../backend/gate.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../backend/boundary.js';
 import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../backend/listener-arguments.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../backend/lane-pages.js';
@@ -116,6 +117,8 @@ export class ValkeyBackend {
   private readonly longBytes: LongBytes;
   private readonly mending: Mending;
   private closed = false;
+  /** Of public calls; what they call in this class does not pass it again. */
+  readonly gate: Gate;
   private readonly inUse: PartitionsInUse;
   private readonly noting = new Map<Family, Promise<void>>();
 
@@ -136,6 +139,7 @@ export class ValkeyBackend {
     this.sizes = sizes;
     this.client = connection.client;
     this.attempts = connection.retrier;
+    this.gate = new Gate(`backend of ${connection.label}`);
     this.transfers = new Transfers({
       client: () => this.commands,
       inOneWrite: (send) => inOneWrite(this.client, send),
@@ -414,9 +418,18 @@ export class ValkeyBackend {
     return this.connection.onNotice(listener);
   }
 
+  async shutdownPrepare(options?: ShutdownOptions): Promise<ShutdownReport> {
+    const graceMs = parseGrace(options);
+    this.gate.shut();
+    this.mending.close();
+    this.connection.wakes.end();
+    return this.gate.drain(graceMs);
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.gate.shut();
     this.mending.close();
     this.connection.close();
   }
@@ -600,37 +613,43 @@ export class ValkeyBackend {
 
 /** The public interface of the backend. */
 export function asBackend(engine: ValkeyBackend): Backend {
+  const { gate } = engine;
   const backend = {
     label: engine.label,
     capabilities: () => engine.capabilities(),
     partitions: engine.partitions,
-    execute: (commands: readonly Command[]) => engine.runBatch(commands),
+    execute: (commands: readonly Command[]) => gate.pass(() => engine.runBatch(commands)),
     get settings() {
       return engine.settings;
     },
-    configureDeployment: (changes: GivenSettings) => engine.configureDeployment(changes),
+    configureDeployment: (changes: GivenSettings) => gate.pass(() => engine.configureDeployment(changes)),
     partitionsInUse: () => engine.partitionsInUse(),
-    listLanes: (page = {}) => engine.listLanes(page),
+    listLanes: (page = {}) => gate.pass(() => engine.listLanes(page)),
     verifyPartition: (args: unknown) =>
-      engine.verifyPartition(args).catch((error: unknown) => {
-        throw engine.faultOf(error);
-      }),
-    ping: () => engine.ping(),
-    serverTime: () => engine.serverTime(),
-    onWake: (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),
-    onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => engine.onAnnouncement(...args),
-    onFrames: (...args: Parameters<Backend['onFrames']>) => engine.onFrames(...args),
+      gate
+        .pass(() => engine.verifyPartition(args))
+        .catch((error: unknown) => {
+          throw engine.faultOf(error);
+        }),
+    ping: () => gate.pass(() => engine.ping()),
+    serverTime: () => gate.pass(() => engine.serverTime()),
+    onWake: (...args: Parameters<Backend['onWake']>) => gate.pass(() => engine.onWake(...args)),
+    onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => gate.pass(() => engine.onAnnouncement(...args)),
+    onFrames: (...args: Parameters<Backend['onFrames']>) => gate.pass(() => engine.onFrames(...args)),
     onNotice: (listener: (notice: EngineError) => void) => engine.onNotice(listener),
+    shutdownPrepare: (options?: ShutdownOptions) => engine.shutdownPrepare(options),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;
   for (const name of Object.keys(OPERATIONS) as OperationName[])
-    backend[name] = (args: unknown) => engine.run(name, args);
+    backend[name] = (args: unknown) => gate.pass(() => engine.run(name, args));
   for (const name of Object.keys(QUERIES) as QueryName[])
     backend[name] = (args: never) =>
-      engine.read(name, args).catch((error: unknown) => {
-        // A decoding error becomes a fault with a code, which quotes no data.
-        throw engine.faultOf(error);
-      });
+      gate
+        .pass(() => engine.read(name, args))
+        .catch((error: unknown) => {
+          // A decoding error becomes a fault with a code, which quotes no data.
+          throw engine.faultOf(error);
+        });
   return backend as unknown as Backend;
 }

@@ -257,6 +257,44 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'before it is closed, a backend answers calls in flight, ends its listeners and refuses further calls',
+    async run(engine) {
+      const { backend } = engine;
+      await refused(backend.shutdownPrepare({ graceMs: -1 }), 'invalid_input');
+      const woken: string[] = [];
+      const note = ({ kind }: { readonly kind: string }): void => void woken.push(kind);
+      const stop = [
+        await backend.onWake([LANE], note),
+        await backend.onAnnouncement('ended', note),
+        await backend.onFrames(engine.executionId(), note),
+      ];
+      const creations = Array.from({ length: 50 }, () => create(engine, { laneId: 'other' }));
+      const page = backend.listExecutions({ partition: PARTITION });
+      assert.deepEqual(await backend.shutdownPrepare({ graceMs: 10_000 }), { unanswered: 0 });
+      assert.equal(new Set(await Promise.all(creations)).size, 50);
+      await page;
+      await soon(() => woken.filter((kind) => kind === 'resync').length === 3, 'listeners were not called');
+      for (const leave of stop) leave();
+      const calls: Record<string, () => Promise<unknown>> = {
+        operation: () => backend.promoteDelayed({ executionId: engine.executionId() }),
+        read: () => backend.listExecutions({ partition: PARTITION }),
+        batch: () => backend.execute([{ name: 'promoteDelayed', args: { executionId: engine.executionId() } }]),
+        lanes: () => backend.listLanes(),
+        settings: () => backend.configureDeployment({ retentionMs: 3_600_000 }),
+        verification: () => backend.verifyPartition({ partition: PARTITION }),
+        ping: () => backend.ping(),
+        time: () => backend.serverTime(),
+        wakes: () => backend.onWake([LANE], note),
+        announcements: () => backend.onAnnouncement('ended', note),
+        frames: () => backend.onFrames(engine.executionId(), note),
+      };
+      for (const call of Object.values(calls)) await refused(call(), 'backend_closed');
+      assert.deepEqual(await backend.shutdownPrepare(), { unanswered: 0 });
+      await backend.close();
+      assert.deepEqual(await backend.shutdownPrepare(), { unanswered: 0 });
+    },
+  },
+  {
     name: 'a closed backend says so',
     async run(engine) {
       await engine.backend.close();

@@ -161,6 +161,10 @@ export class SimulatedConnection {
       onWake: (...args: Parameters<Backend['onWake']>) => this.subscribe(...args),
       onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => this.subscribeToAnnouncements(...args),
       onFrames: (...args: Parameters<Backend['onFrames']>) => this.subscribeToFrames(...args),
+      shutdownPrepare: async () => {
+        this.close();
+        return { unanswered: this.open.size };
+      },
       close: async () => this.close(),
       [Symbol.asyncDispose]: async () => this.close(),
     };

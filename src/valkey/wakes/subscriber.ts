@@ -130,6 +130,13 @@ export class WakeSubscriber {
     this.channels.get(this.channelOf(laneId))?.notify(wakeNow);
   }
 
+  /** Calls every listener once more, so that those who wait for a wake look and are refused, and closes. */
+  end(): void {
+    const last = [...this.listeners];
+    this.close();
+    for (const { listener } of last) callListener(listener, { kind: 'resync' });
+  }
+
   close(): void {
     this.closed = true;
     clearInterval(this.pinging);
