@@ -310,14 +310,13 @@ export const resolveExecutionFlowId = query({
   },
 });
 
-/** Whether the dependencies of an execution let it run. */
+/** Whether the dependencies of an execution let it run. The step that makes them impossible also skips it. */
 export type FlowEligibility =
   | 'not_found'
   | 'not_runnable'
   | 'owned'
   | 'terminal'
   | 'eligible'
-  | 'impossible'
   | 'blocked_by_dependencies';
 
 export const evaluateFlowEligibility = query({
@@ -332,9 +331,8 @@ export const evaluateFlowEligibility = query({
 });
 
 function eligibilityOf(execution: ReadonlyExecution): FlowEligibility {
-  const { situation, groupState } = execution;
+  const { situation } = execution;
   if (isTerminal(situation)) return 'terminal';
   if (!isRunnable(situation)) return situation === 'suspended' ? 'not_runnable' : 'owned';
-  if (groupState === 'impossible' && !execution.isParent) return 'impossible';
   return situation === 'blocked_dependencies' ? 'blocked_by_dependencies' : 'eligible';
 }

@@ -113,7 +113,7 @@ test('what is no budget, and options that there are not, are refused by name', a
 
 describe('a run that is taken over', () => {
   /** A harness whose first process was killed while its handler held 600 of 1,000 tokens, and its second process. */
-  async function afterKill(ttl: '1m' | '5s') {
+  async function afterKill(ttl: '1m' | '5s' | undefined) {
     let isDead = false;
     const never = new Promise<never>(() => undefined);
     const h = harness();
@@ -150,6 +150,8 @@ describe('a run that is taken over', () => {
   test.each([
     ['1m', 60_000],
     ['5s', 10_000],
+    // It ends with the lease.
+    [undefined, 10_000],
   ] as const)(
     'reserves again when the reservation of its killed owner, with a ttl of %s, has ended',
     async (ttl, afterMs) => {

@@ -74,7 +74,8 @@ export class Attempt implements HeldLease, Member {
     readonly claimed: ClaimedExecution,
     readonly laneId: string,
     private readonly clock: Clock,
-    private readonly leaseTtlMs: number,
+    /** The length of its lease, ms. */
+    readonly leaseTtlMs: number,
     /** When the answer to the claim arrived, on the worker's clock. */
     private readonly receivedAt: number,
     private readonly hooks: AttemptHooks,

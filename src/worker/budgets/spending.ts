@@ -1,7 +1,7 @@
 /** Budgets in a handler, charged to its run. */
 import type { OutcomeOf } from '../../../model/machine.js';
 import { idempotencyKey } from '../../../model/core/fields.js';
-import { DEFAULTS, LIMITS } from '../../../model/limits.js';
+import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { checkDuration, checkField, shown } from '../../shared/checks.js';
@@ -27,7 +27,8 @@ export interface BudgetRef<Dimension extends string = string> extends BudgetWord
 
 export interface ReserveOptions {
   /**
-   * How long the reservation outlives this process if that dies; renewed while the handler runs. Default one minute.
+   * How long the reservation outlives this process if that dies; renewed while the handler runs. Default the length of
+   * the lease, so that it ends with the lease, and a second at least.
    */
   readonly ttl?: Duration | undefined;
 }
@@ -86,7 +87,7 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
     reserve: (asked, options = {}) =>
       attempt.during(async () => {
         knownOnly<ReserveOptions>('reserve', options, { ttl: true });
-        const { ttl = DEFAULTS.reservationTtlMs } = options;
+        const { ttl = Math.max(attempt.leaseTtlMs, LIMITS.minReservationTtlMs) } = options;
         const amounts = someAmountsFor('reserve()', budget, asked);
         checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
         attempt.throwIfAborted();
