@@ -175,7 +175,9 @@ export class Connection {
     outageOf(backend).isTold = isLost;
     this.enter(isLost ? 'connecting' : 'connected');
     this.error = isLost ? notice : undefined;
-    if (isLost) log.warn('The store is unreachable; calls and workers wait until it is back.', notice);
+    if (isLost && notice.retryable)
+      log.warn('The store is unreachable; calls and workers wait until it is back.', notice);
+    else if (isLost) log.warn('The store is unreachable; calls fail and workers wait until this is corrected.', notice);
     else log.info('The store is reachable again.');
   }
 

@@ -1,5 +1,5 @@
 /** The notice that a backend has lost its connection to the store, or has it again. */
-import { EngineError } from '../../model/errors.js';
+import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { brand } from '../util/brand.js';
 
 export class ConnectionNotice extends EngineError {
@@ -10,8 +10,8 @@ export class ConnectionNotice extends EngineError {
   constructor(
     readonly isLost: boolean,
     message: string,
-    options: { cause?: unknown } = {},
+    { code = 'transport_failed', cause }: { code?: ErrorCode; cause?: unknown } = {},
   ) {
-    super('transport_failed', message, options);
+    super(code, message, { cause });
   }
 }

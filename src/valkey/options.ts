@@ -40,8 +40,8 @@ export interface ValkeyOptions extends ConnectionOptions {
   /**
    * Called with what an operator should know while the backend runs: an eviction policy that became unsafe, another
    * library. Called once per fault until it is over, and for damaged records that a call has quarantined on its way.
-   * Called too when the server cannot be reached (`transport_failed`, `isLost` is true) and when it can again. Default
-   * none.
+   * Called too when the server cannot be reached (`isLost` is true; the code and the reason are those of calls) and when
+   * it can again. Default none.
    */
   readonly onNotice?: ((notice: EngineError) => void) | undefined;
 }

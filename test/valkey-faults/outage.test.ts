@@ -1,4 +1,5 @@
 /** What an app says of a server that is away after the first connection: the state, and one line of the log each way. */
+import { Valkey } from 'iovalkey';
 import { afterEach, expect, it } from 'vitest';
 import { app, valkey, type App } from '../../src/index.js';
 import { ConnectionNotice } from '../../src/backend/connection-notice.js';
@@ -46,6 +47,7 @@ it('an outage is the state of the connection, and said once each way, with and w
     await until(() => each.app.connection().state === 'connecting', 3_000);
     const { error } = each.app.connection();
     expect(error).toMatchObject({ code: 'transport_failed', cause: { code: 'ECONNREFUSED' } });
+    expect((error as EngineError).message).toMatch(/cannot be reached\. .*ECONNREFUSED/);
   }
   // Longer than the worker, the timer loop and a wait for a result repeat a call in silence.
   expect(await rejectionOf(web.task.run())).toMatchObject({ code: 'transport_failed' });
@@ -64,6 +66,28 @@ it('an outage is the state of the connection, and said once each way, with and w
   expect(web.said()).toEqual([AWAY, BACK]);
   expect(working.said()).toEqual([AWAY, BACK]);
 }, 60_000);
+
+it('an outage that waiting does not end has the code and the reason of its calls', async () => {
+  const { url } = await server();
+  const admin = new Valkey(url);
+  cleanups.push(() => admin.disconnect());
+  await admin.config('SET', 'requirepass', 'old');
+  const web = loggingApp(url.replace('//', '//:old@'));
+  await web.task.run();
+  await admin.config('SET', 'requirepass', 'new');
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await until(() => web.app.connection().state === 'connecting', 3_000);
+  const { error } = web.app.connection();
+  expect(error).toMatchObject({ code: 'server_refused', retryable: false });
+  expect((error as EngineError).message).toContain('WRONGPASS');
+  expect(await rejectionOf(web.task.run())).toMatchObject({ code: 'server_refused' });
+  const AWAY_FOR_GOOD =
+    'warn The store is unreachable; calls fail and workers wait until this is corrected. EngineError';
+  expect(web.said()).toEqual([AWAY_FOR_GOOD]);
+  await admin.config('SET', 'requirepass', 'old');
+  await until(() => web.app.connection().state === 'connected', 5_000);
+  expect(web.said()).toEqual([AWAY_FOR_GOOD, BACK]);
+}, 30_000);
 
 it('a listener that comes during an outage hears of it; a connection that is back at once is none', async () => {
   const { url, kill, restart } = await server();

@@ -241,6 +241,21 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     );
   });
 
+  test('with a password of their own', async () => {
+    const monitored = { name: 'main', port: single.plain, quorum: 1 };
+    const { path } = program as { path: string };
+    const locked = await startSentinel({ program: path, folder, monitored, lines: ['requirepass right'] });
+    sentinels.push(locked);
+    await works(at(locked.port, { sentinelPassword: 'right' }));
+    const refused = (words: string) => ({
+      code: 'server_refused' as const,
+      message: new RegExp(`the Sentinel localhost:${locked.port} answered: ${words}`),
+      hint: /password/,
+    });
+    await told(at(locked.port, { sentinelPassword: SECRET }), refused('WRONGPASS'));
+    await told(at(locked.port), refused('NOAUTH'));
+  });
+
   test('that cannot be reached: the reason is told, of the one that may come back', async () => {
     const dead = await freePort();
     const message = new RegExp(`localhost:${dead} cannot be reached.*ECONNREFUSED`);

@@ -1,7 +1,8 @@
 /** TLS to one node: with an authority of one's own, names, client certificates; and what errors say when it fails. */
 import { randomUUID } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
@@ -82,6 +83,31 @@ describe('TLS', () => {
     expect(error.message).toContain('expired');
   });
 
+  test('goes on with certificates that are replaced, and names one of another name until it is corrected', async () => {
+    const port = await tlsServer(['DNS:localhost']);
+    const admin = new Valkey((servers.at(-1) as ValkeyServer).url);
+    const replace = async (names: readonly string[]): Promise<void> => {
+      const { certFile, keyFile } = authority.sign(names);
+      await admin.config('SET', 'tls-cert-file', certFile, 'tls-key-file', keyFile);
+      for (const type of ['normal', 'pubsub']) await admin.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+    };
+    const url = `valkeys://localhost:${port}`;
+    await using backend = await valkey({ url, tls: { ca: authority.ca }, callTimeoutMs: 2_000 });
+    const heard: EngineError[] = [];
+    backend.onNotice?.((notice) => heard.push(notice));
+    await replace(['DNS:localhost']);
+    await use(backend);
+    await replace(['DNS:cache.internal']);
+    await vi.waitFor(() => expect(heard).toHaveLength(1), 5_000);
+    expect(heard[0]).toMatchObject({ code: 'certificate_refused', retryable: false, isLost: true });
+    expect(heard[0]?.message).toContain(`localhost:${port}`);
+    await expect(use(backend)).rejects.toMatchObject({ code: 'certificate_refused' });
+    await replace(['DNS:localhost']);
+    await vi.waitFor(() => expect(heard).toMatchObject([{ isLost: true }, { isLost: false }]), 5_000);
+    await use(backend);
+    admin.disconnect();
+  }, 30_000);
+
   test('shows a certificate of its own to a server that asks for one', async () => {
     const port = await tlsServer(['DNS:localhost'], 'yes');
     const url = `valkeys://localhost:${port}`;
@@ -107,6 +133,17 @@ describe('names', () => {
     await works({ url: `valkeys://cache.internal:${port}`, tls: { ca: authority.ca }, lookup });
     const plain = servers.at(-1) as ValkeyServer;
     await works({ url: `valkey://cache.internal:${plain.port}`, lookup });
+  });
+
+  test('are resolved by a function that answers in the other form than it was asked for', async () => {
+    const port = await tlsServer(['DNS:cache.internal']);
+    const plain = servers.at(-1) as ValkeyServer;
+    const one: LookupFunction = (_name, _options, done) => done(null, '127.0.0.1', 4);
+    const list: LookupFunction = (_name, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]);
+    for (const lookup of [one, list]) {
+      await works({ url: `valkeys://cache.internal:${port}`, tls: { ca: authority.ca }, lookup });
+      await works({ url: `valkey://cache.internal:${plain.port}`, lookup });
+    }
   });
 
   test('that are unknown are named', async () => {

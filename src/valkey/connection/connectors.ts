@@ -9,7 +9,7 @@ import type { Address, HostAndPort } from './address.js';
 import { isPermanent } from './faults.js';
 import { FirstContact, type ReportFault } from './first-contact.js';
 import { guardedLookup } from './lookup.js';
-import { CallNotSent, nameFaults, reasonOf } from './node-faults.js';
+import { CallNotSent, connectionFault, nameFaults, reasonOf } from './node-faults.js';
 import { openSocket } from './sockets.js';
 
 type ConnectorClass = NonNullable<RedisOptions['Connector']>;
@@ -68,20 +68,26 @@ export function sentinelConnectorWith(address: Address, timeoutMs: number): Conn
     /** Why each Sentinel of this round named no primary. */
     private faults: unknown[] = [];
     private primary: HostAndPort | null = null;
+    /** The client of the Sentinel that was asked last. */
+    private asked: Valkey | undefined;
 
     constructor(options: RedisOptions) {
       super({ ...options, natMap: (key) => ({ ...hostAndPort(key), lookup }) });
       const inner = this as unknown as SentinelClients;
       const connect = inner.connectToSentinel.bind(this);
       inner.connectToSentinel = (endpoint, given) =>
-        nameFaults(connect(endpoint, { ...given, Connector, connectTimeout: shareMs, commandTimeout: shareMs }));
+        (this.asked = nameFaults(
+          connect(endpoint, { ...given, Connector, connectTimeout: shareMs, commandTimeout: shareMs }),
+        ));
       const resolve = inner.resolve.bind(this);
       inner.resolve = async (endpoint) => {
         const sentinel = `${endpoint.host}:${endpoint.port}`;
         try {
           this.primary = await resolve(endpoint);
         } catch (error) {
-          this.faults.push(faultOfSentinel(sentinel, name, error));
+          // The call after a refused login is refused for the lack of one.
+          const login = connectionFault(this.asked ?? {});
+          this.faults.push(faultOfSentinel(sentinel, name, isReply(login) ? login : error));
           throw error;
         }
         if (this.primary === null) this.faults.push(unknownName(sentinel, name));

@@ -230,22 +230,30 @@ export function errorOfWords(words: string, who: string, options: { cause?: unkn
 
 function unreachable(label: string, fault: unknown): EngineError {
   const reason = reasonOf(fault);
-  const node = fault instanceof NodeFault ? fault.node : label;
   if (reason instanceof EngineError) return reason;
+  const node = fault instanceof NodeFault ? fault.node : label;
+  const { code, message } = lossOf(node, reason, '; the call did not run');
+  return new EngineError(code, message, { cause: reason });
+}
+
+/** Why nodes cannot be reached: a code and words. `effect` follows the words if the reason may pass by itself. */
+export function lossOf(
+  nodes: string,
+  fault: unknown,
+  effect = '',
+): { readonly code: ErrorCode; readonly message: string } {
+  const reason = reasonOf(fault);
+  if (reason instanceof EngineError)
+    return { code: reason.code, message: reason.message.slice(reason.code.length + 2) };
   if (isCertificateFault(reason)) {
     const { code, message } = tlsFault(reason);
-    return new EngineError(code, message(node, codedWords(reason)), { cause: reason });
+    return { code, message: message(nodes, codedWords(reason)) };
   }
   const said = isReply(reason) ? serverFault(reason) : undefined;
-  if (said !== undefined) {
-    const option = said.option === undefined ? '' : `${said.option}: `;
-    return new EngineError(said.code, `${option}${node} answered: ${serverWords(messageOf(reason))}.`, {
-      cause: reason,
-    });
-  }
-  return new EngineError('transport_failed', `${node} cannot be reached; the call did not run.${because(reason)}`, {
-    cause: reason,
-  });
+  if (said === undefined)
+    return { code: 'transport_failed', message: `${nodes} cannot be reached${effect}.${because(reason)}` };
+  const option = said.option === undefined ? '' : `${said.option}: `;
+  return { code: said.code, message: `${option}${nodes} answered: ${serverWords(messageOf(reason))}.` };
 }
 
 function because(fault: unknown): string {

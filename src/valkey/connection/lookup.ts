@@ -1,4 +1,5 @@
 /** The caller's function that resolves host names. */
+import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { isCoded } from '../../../model/safe-cause.js';
 
@@ -23,7 +24,7 @@ export function guardedLookup(lookup: LookupFunction): LookupFunction {
       // An asynchronous function satisfies the type too.
       const returned: unknown = lookup(name, options, (error: unknown, found, family) => {
         if (error === null || error === undefined) {
-          if (areAddresses(found)) done(null, found, family);
+          if (areAddresses(found)) done(null, ...inForm(found, family, options.all === true));
           else fail('gave no IP address');
         } else if (isCoded(error)) done(error, '', 0);
         else fail('failed');
@@ -37,6 +38,13 @@ export function guardedLookup(lookup: LookupFunction): LookupFunction {
       process.nextTick(fail, 'threw an error');
     }
   };
+}
+
+/** A socket that asked for a list takes nothing else, and one that asked for an address no list. */
+function inForm(found: string | LookupAddress[], family: number | undefined, all: boolean) {
+  if (Array.isArray(found))
+    return all ? ([found, family] as const) : ([found[0]?.address ?? '', found[0]?.family] as const);
+  return [all ? [{ address: found, family: isIP(found) }] : found, family] as const;
 }
 
 /** Whether a `lookup` has answered with an address, or with a list of them. */

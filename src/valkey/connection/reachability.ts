@@ -2,6 +2,7 @@
 import { Cluster, type Valkey } from 'iovalkey';
 import { ConnectionNotice } from '../../backend/connection-notice.js';
 import type { Client } from './clients.js';
+import { lossOf } from './faults.js';
 import { connectionFault, nameOf, reasonOf } from './node-faults.js';
 
 /** How long a node may be without a connection, ms. A client leaves a replica, and is back at once. */
@@ -73,8 +74,9 @@ export class Reachability {
 
   private tellLoss(): void {
     const { client } = this;
-    const cause = reasonOf(connectionFault(client));
-    this.told = new ConnectionNotice(true, `${[...this.lost].join(', ')} cannot be reached.`, { cause });
+    const fault = connectionFault(client);
+    const { code, message } = lossOf([...this.lost].join(', '), fault);
+    this.told = new ConnectionNotice(true, message, { code, cause: reasonOf(fault) });
     // Before listeners are told: one of them may close the backend.
     if (client instanceof Cluster) this.probing = setInterval(() => probe(client), PROBED_EVERY_MS).unref();
     this.tell(this.told);
