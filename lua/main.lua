@@ -44,6 +44,7 @@ local is_applying = false
 -- Carries out a decision, and returns the answer.
 local function carry_out(call, reply, apply, ...)
   if apply then
+    if not call.may_log then ff.check_right_to_log(call) end
     is_applying = true
     apply(call, ...)
   end

@@ -111,6 +111,8 @@ local function begin(call, argv, at)
   call.settings = known_settings[settings] or read_settings(settings)
   -- Whether this call has written an entry of the log.
   call.appended = false
+  -- Whether the caller was found to have the right to write one.
+  call.may_log = false
   -- Sorted sets in hand, by key; and whether writes to them are gathered.
   call.indexes, call.gathers = ff.no_indexes(call), false
   -- The leaf of the index of ids, changes of shelves, retention slots and timers in hand.

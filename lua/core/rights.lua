@@ -21,3 +21,27 @@ server.register_function({
   end,
   flags = { 'no-writes', 'allow-stale' },
 })
+
+-- Raises the refusal that a command would meet, while nothing is written.
+local function check_right(call, name)
+  if server.acl_check_cmd(name, call.log_key, call.log_key) then return end
+  error({ err = "ERR ACL failure in script: User has no permissions to run the '" .. name .. "' command" })
+end
+
+-- What cannot be logged is not written: readers of the log would never learn of it.
+function ff.check_right_to_log(call)
+  check_right(call, 'xadd')
+  call.may_log = true
+end
+
+-- What writes a flow, its members and their edges.
+local OF_FLOWS = {
+  'hset', 'hget', 'hmget', 'hgetall', 'hincrby', 'hdel', 'set', 'get', 'mset', 'unlink', 'exists', 'zadd', 'zrem', 'zrange',
+  'zrangebylex', 'zrevrangebylex', 'zscore', 'zcard', 'xadd', 'sadd', 'rename', 'persist', 'rpush', 'lrem',
+}
+
+-- For what is written to many keys, of which the last one makes it complete: a right that is missing in the middle would
+-- leave it half written for good.
+function ff.check_rights_to_flows(call)
+  for i = 1, #OF_FLOWS do check_right(call, OF_FLOWS[i]) end
+end

@@ -33,5 +33,6 @@ function ff.decide.add_execution_to_flow(call, flow_id, execution_id)
   if flow.nodes >= LIMIT.max_flow_members then return ff.reject('flow_limit_exceeded', 'limit', 'maxFlowMembers') end
   if ff.is_terminal(execution.situation) then return ff.not_eligible(execution) end
   ff.check_queue_of(call, execution)
+  ff.check_rights_to_flows(call)
   return { KIND.added, flow.nodes + 1 }, ff.apply.flow_member_added, flow, execution
 end

@@ -27,6 +27,7 @@ function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, ta
   local refusal = ff.members_refusal(call, 0, 0, graph.members, #graph.edges) or ff.edges_refusal(call, flow_id, graph)
   if refusal then return refusal end
   command('ZCARD', call.base .. KEY.flows)
+  ff.check_rights_to_flows(call)
   local is_building, is_closed, build_timeout_ms = string.match(phase, '^([^\t]*)\t([^\t]*)\t(%d+)$')
   local build_deadline_at = ''
   if is_building ~= '' then

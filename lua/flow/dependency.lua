@@ -87,6 +87,7 @@ local function decide(call, kind, flow_id, edge, expected_graph_revision)
   end
   if flow.edges >= LIMIT.max_flow_edges then return ff.reject('flow_limit_exceeded', 'limit', 'maxFlowEdges') end
   if downstream.leading >= LIMIT.max_group_edges then return ff.reject('flow_limit_exceeded', 'limit', 'maxGroupEdges') end
+  ff.check_rights_to_flows(call)
   local is_backward = rank_of(upstream) > rank_of(downstream)
   if is_backward or flow.is_unordered ~= '' then
     local reason = cycle_of(call, edge.downstream, edge.upstream)

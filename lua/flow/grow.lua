@@ -24,6 +24,7 @@ function ff.decide.grow_flow(call, flow_id, creator_identity, ...)
   for i = 1, #edges do
     if ff.downstream_of(call, flow_id, edges[i].id) then return ff.reject('dependency_already_exists') end
   end
+  ff.check_rights_to_flows(call)
   local revision = flow.revision + #members + #edges
   for i = 1, #members do
     if members[i].policy then revision = revision + 1 end

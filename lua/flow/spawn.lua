@@ -108,5 +108,6 @@ function ff.decide.spawn_children(call, group, execution_id, fence, flow_id, pol
   local wrong = spawn_refusal(call, flow, execution, graph, edges, policy, is_same)
   if wrong then return wrong end
   command('ZCARD', call.base .. KEY.flows)
+  ff.check_rights_to_flows(call)
   return { KIND.spawned, flow_id }, spawn, flow, execution, graph, edges, policy, is_same
 end

@@ -369,9 +369,13 @@ function ff.mend_types(keys, argv, at)
   return wrong
 end
 
+-- Steps that can end what a call has begun, which is logged.
+local LOGGED = { records = true, edges = true, ended = true, owed = true }
+
 -- Runs a step by its name and answers its result. All records that it sets aside are named, also those that were in
 -- quarantine before.
 function ff.verify_step(call, name, ...)
+  if LOGGED[name] then ff.check_right_to_log(call) end
   call.mended, call.names_all_aside = true, true
   return steps[name](call, ...)
 end
