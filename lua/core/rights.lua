@@ -25,19 +25,19 @@ server.register_function({
 -- Raises the refusal that a command would meet, while nothing is written.
 local function check_right(call, name)
   if server.acl_check_cmd(name, call.log_key, call.log_key) then return end
-  error({ err = "ERR ACL failure in script: User has no permissions to run the '" .. name .. "' command" })
+  error({ err = "ERR ACL failure in script: User has no permissions to run the '" .. string.lower(name) .. "' command" })
 end
 
 -- What cannot be logged is not written: readers of the log would never learn of it.
 function ff.check_right_to_log(call)
-  check_right(call, 'xadd')
+  check_right(call, 'XADD')
   call.may_log = true
 end
 
 -- What writes a flow, its members and their edges.
 local OF_FLOWS = {
-  'hset', 'hget', 'hmget', 'hgetall', 'hincrby', 'hdel', 'set', 'get', 'mset', 'unlink', 'exists', 'zadd', 'zrem', 'zrange',
-  'zrangebylex', 'zrevrangebylex', 'zscore', 'zcard', 'xadd', 'sadd', 'rename', 'persist', 'rpush', 'lrem',
+  'HSET', 'HGET', 'HMGET', 'HGETALL', 'HINCRBY', 'HDEL', 'SET', 'GET', 'MSET', 'UNLINK', 'EXISTS', 'ZADD', 'ZREM', 'ZRANGE',
+  'ZRANGEBYLEX', 'ZREVRANGEBYLEX', 'ZSCORE', 'ZCARD', 'XADD', 'SADD', 'RENAME', 'PERSIST', 'RPUSH', 'LREM',
 }
 
 -- For what is written to many keys, of which the last one makes it complete: a right that is missing in the middle would

@@ -196,7 +196,7 @@ describe('a partition in which a call broke off', () => {
     const notices: EngineError[] = [];
     const stop = backend.onNotice?.((notice) => notices.push(notice));
     for (let i = 0; i < 2; i++) {
-      const error = await breakOff(backend, takeFromWorker, 'zrem');
+      const error = await breakOff(backend, takeFromWorker, 'ZREM');
       expect(error).toMatchObject({ code: 'server_refused', message: expect.stringMatching(/halfway/) as string });
       await grant();
     }
@@ -211,7 +211,7 @@ describe('a partition in which a call broke off', () => {
   });
 
   test('keeps its mark while a verification fails, and while calls break off during one', async () => {
-    await breakOff(backend, takeFromWorker, 'zrem');
+    await breakOff(backend, takeFromWorker, 'ZREM');
     const first = await mark();
     for (let i = 0; i < 5; i++) await pass(backend);
     expect(Number(await mark())).toBeGreaterThanOrEqual(Number(first));
@@ -222,7 +222,7 @@ describe('a partition in which a call broke off', () => {
   test('gets a mark that no earlier verification knows', async () => {
     const marks: (string | null)[] = [];
     for (let i = 0; i < 3; i++) {
-      await breakOff(backend, takeFromWorker, 'zrem');
+      await breakOff(backend, takeFromWorker, 'ZREM');
       await grant();
       marks.push(await mark());
       await backend.verifyPartition({ partition: REPAIRED });
@@ -255,7 +255,7 @@ describe('a partition in which a call broke off', () => {
     const other = await valkey({ url, callTimeoutMs: 2_000 });
     const messages: string[] = [];
     other.onNotice?.(({ message }) => messages.push(message));
-    await breakOff(other, grantBlind, 'zrem');
+    await breakOff(other, grantBlind, 'ZREM');
     await grantBlind();
     for (let i = 0; i < 3; i++) await pass(other);
     expect(messages).toHaveLength(2);
