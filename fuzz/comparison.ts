@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { TestEngine } from '../src/testing/engine.js';
 import { Divergence, type Step } from './divergence.js';
+import type { Ears } from './wakes/ears.js';
 
 /** A backend that is compared with the specification. */
 export interface Subject {
@@ -9,6 +10,8 @@ export interface Subject {
   readonly engine: TestEngine;
   /** Whether it can crash and restart in the middle of a run. */
   readonly restarts?: true;
+  /** What it announces; without them its announcements are not compared. */
+  readonly ears?: Ears;
 }
 
 export class Comparison {

@@ -15,14 +15,17 @@ import { ENTITY_KINDS, type Tables } from '../model/state.js';
 import { readsOf, resolve, type Action } from './actions/index.js';
 import { chosenId, resolveMoment, type World } from './actions/world.js';
 import { failed, inAnyPurge, inAnyPurgeOrder, settled, visible } from './answers.js';
+import { carried } from './carriers.js';
 import { claimedIn } from './claimed.js';
 import { Comparison, type Subject } from './comparison.js';
 import { Divergence, type Step } from './divergence.js';
+import { Names } from './names.js';
 import { byPartition, needsFamily, PARTITION, partitionOf, placeOf, PLACES } from './places.js';
 import { revealed } from './plain.js';
 import { RunningSnapshot, snapshotTables } from './snapshots.js';
 import { stateClassOf, type StateClass } from './state-class.js';
 import { compareReplay, compareState } from './stored-state.js';
+import { WakeComparison } from './wakes/comparison.js';
 
 export interface RunOptions {
   /** Steps between two comparisons of the whole state. */
@@ -79,7 +82,10 @@ class DifferentialRun {
   /** Per subject, the snapshot that is read during the run. */
   private readonly snapshots = new Map<string, RunningSnapshot>();
   private readonly comparison: Comparison;
+  private readonly wakes: WakeComparison;
   private sinceCheckpoint = 0;
+  /** The names in place of the drawn ones; absent: the drawn ones. */
+  private names: Names | undefined;
 
   constructor(
     private readonly subjects: readonly Subject[],
@@ -88,6 +94,7 @@ class DifferentialRun {
     private readonly uuid: () => string,
   ) {
     this.comparison = new Comparison(subjects, this.steps);
+    this.wakes = new WakeComparison(this.comparison);
     for (const partition of Object.values(PLACES)) {
       const settings = { retentionMs: options.retentionMs ?? DEFAULTS.retentionMs, indexedTags: INDEXED_TAGS };
       this.specs.set(partition, new SpecMachine(settings, partition));
@@ -109,11 +116,15 @@ class DifferentialRun {
       case 'restart':
         await this.restart();
         break;
+      case 'names':
+        this.names = new Names(action.seed);
+        this.note(action.do, 'names that collide');
+        break;
       case 'batch':
-        for (const commands of byPartition(resolve(this.world(), action))) await this.command(action, commands, true);
+        for (const commands of byPartition(this.resolved(action))) await this.command(action, commands, true);
         break;
       default: {
-        const commands = resolve(this.world(), action);
+        const commands = this.resolved(action);
         await this.command(action, commands, commands.length > 1);
       }
     }
@@ -128,9 +139,22 @@ class DifferentialRun {
     await this.compareSnapshots((snapshot) => snapshot.finish());
   }
 
+  /** The commands of an action, with the names of the run. */
+  private resolved(action: Action): Command[] {
+    const { names } = this;
+    const commands = resolve(this.world(), action);
+    return names === undefined
+      ? commands
+      : commands.map((command) => ({ ...command, args: names.of(command.args) }) as Command);
+  }
+
   /** An acknowledged change must still be there after the restart. */
   private async restart(): Promise<void> {
-    for (const { engine, restarts } of this.subjects) if (restarts) await engine.restart();
+    for (const subject of this.subjects) {
+      if (!subject.restarts) continue;
+      await subject.engine.restart();
+      await this.wakes.restarted(subject);
+    }
     this.note('restart', 'started anew');
   }
 
@@ -170,11 +194,14 @@ class DifferentialRun {
     const partition = partitionOf(present(commands[0]));
     const spec = this.specOf(partition);
     this.used.add(partition);
+    await this.wakes.begin(partition, spec.partition.state, commands);
+    const decisions: AnyDecision[] = [];
     const expected = commands.map((command) => {
       const before = this.classOf(command);
       const classes = command.name === 'claimForWorker' ? this.classes() : undefined;
       const logged = spec.partition.log.length;
       const decision = spec.run(parseCommand(command.name, command.args, 'memory'), this.now);
+      decisions.push(decision);
       this.remember(command, decision);
       this.steps.push({
         at: this.now,
@@ -191,13 +218,15 @@ class DifferentialRun {
     const seen = this.seen.get(partition) ?? 0;
     const logged = spec.partition.log.slice(seen);
     await this.comparison.onEach(async (subject) => {
-      const answers = asBatch ? this.runBatch(subject, commands) : this.runOne(subject, present(commands[0]));
+      const { value: own, overwrite } = carried(commands, this.steps.length + this.subjects.indexOf(subject));
+      const answers = asBatch ? this.runBatch(subject, own) : this.runOne(subject, present(own[0]));
       // The first use of a family is recorded before the command is sent, long bytes are stored before it, and a large
       // batch runs in several calls.
       if (partition !== PARTITION || commands.some(needsFamily) || commands.some(hasLongBytes) || isLarge(commands))
         await answers;
       // Both are sent together on one connection, and run in this order: one round trip.
       const [got, entries] = await Promise.all([answers, this.newEvents(subject, partition)]);
+      overwrite();
       got.forEach((result, i) =>
         this.comparison.expectEqual(
           subject,
@@ -214,6 +243,7 @@ class DifferentialRun {
       );
     });
     this.seen.set(partition, seen + logged.length);
+    await this.wakes.end(partition, spec.partition.state, decisions, logged.length > 0);
   }
 
   private async runOne({ engine }: Subject, { name, args }: Command): Promise<unknown[]> {
@@ -238,7 +268,8 @@ class DifferentialRun {
         return ['readLog', { partition, after, limit: Math.max(1, limit) }] as const;
       }),
     ];
-    for (const [name, args] of queries) {
+    for (const [name, drawn] of queries) {
+      const args = this.names?.of(drawn) ?? drawn;
       const declaration = QUERIES[name];
       const parsed = declaration.args.parse(args);
       const spec = this.specOf(declaration.partition(parsed as never, ONE_OF_EACH));

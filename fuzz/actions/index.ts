@@ -76,6 +76,8 @@ export type Action =
   | { readonly do: 'read'; readonly pick: Pick; readonly limit: number }
   /** The process with the embedded store dies and starts again. */
   | { readonly do: 'restart' }
+  /** From here on, other names are in place of the drawn ones, see `names.ts`. */
+  | { readonly do: 'names'; readonly seed: number }
   /** The same call as `back` calls ago, as after a lost reply. */
   | { readonly do: 'repeat'; readonly back: number }
   | { readonly do: 'batch'; readonly actions: readonly Action[] };
@@ -86,6 +88,7 @@ export function resolve(world: World, action: Action): Command[] {
     case 'time':
     case 'read':
     case 'restart':
+    case 'names':
       return [];
     case 'repeat': {
       const again = world.recent.at(-1 - action.back);

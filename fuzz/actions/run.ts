@@ -47,8 +47,14 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 4, arbitrary: crowd },
 );
 
+/** In every third run, names that are easily taken for each other. */
+const naming: fc.Arbitrary<Action[]> = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<Action[]>([]) },
+  { weight: 1, arbitrary: fc.nat(1_000_000).map((seed): Action[] => [{ do: 'names', seed }]) },
+);
+
 /** A run: usually some work first, then anything. `maxLength` bounds the second part. */
 export const run = (maxLength: number): fc.Arbitrary<Action[]> =>
   fc
-    .tuple(fc.array<Action>(create, { maxLength: 3 }), fc.array(once, { minLength: 1, maxLength, size: 'max' }))
-    .map(([work, rest]) => [...work, ...rest.flat()]);
+    .tuple(naming, fc.array<Action>(create, { maxLength: 3 }), fc.array(once, { minLength: 1, maxLength, size: 'max' }))
+    .map(([names, work, rest]) => [...names, ...work, ...rest.flat()]);

@@ -180,11 +180,12 @@ export class IndexedStore implements Store {
   private applyToOther(event: Event, effect: Effect): void {
     if (effect.kind === 'quota_policy') this.wakeWaiters(event);
     const wasExhausted = effect.kind === 'budget' && this.isExhausted(event);
+    const wasPaused = effect.kind === 'lane' && 'laneId' in event && !this.gives(event.laneId);
     const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
     if (entity === undefined) return;
     const id = present(entity[effect.key]);
     if (wasExhausted && !this.isExhausted(event)) this.listener.onBudgetRoom(id);
-    if (effect.kind === 'lane' && event.type !== 'execution_created') this.announceLane(id);
+    if (wasPaused) this.announceLane(id);
     if (effect.recipe.does === 'removes') this.partition.bytes.secret.delete(id);
     if (effect.kind === 'stream' && effect.recipe.does === 'removes') this.partition.streams.delete(id);
     this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
@@ -198,14 +199,14 @@ export class IndexedStore implements Store {
     this.log.holdBack(trimFloor(state.tables.reader.values(), header.generation));
   }
 
-  /** After a state change of a lane: announces waiting work, which is not announced while the lane is paused. */
+  /** After a change of a lane that was paused: announces its waiting work, which was not announced meanwhile. */
   private announceLane(laneId: string): void {
     if (this.gives(laneId)) for (const first of headsOf(this.queues.ofLane(laneId))) this.listener.onHead(first);
   }
 
-  appendFrame(frame: Append): void {
-    append(this.partition.streams, frame);
-    const { streamId, counters } = frame;
+  appendFrame(given: Append): void {
+    const { streamId, counters, frame } = given;
+    append(this.partition.streams, { ...given, frame: { ...frame, payload: Buffer.from(frame.payload) } });
     if (this.partition.watches.size > 0) this.tellFrames(executionOfStream(streamId), counters.lastFrameAt);
   }
 
