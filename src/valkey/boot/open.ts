@@ -9,7 +9,8 @@ import { MAX_FIELD_BYTES } from '../../../lua/layout.js';
 import { CONTRACT, library, type LibraryKind } from '../../../lua/library.js';
 import type { Backend } from '../../backend/backend.js';
 import { parseSettings } from '../../backend/settings.js';
-import { asBackend, SIZES, ValkeyBackend, type Sizes, type TestClock } from '../backend.js';
+import { asBackend, SIZES, ValkeyBackend, type Sizes } from '../backend.js';
+import type { TestClock } from '../calls/library-calls.js';
 import { addressOf, type Address } from '../connection/address.js';
 import { CallRetrier } from '../connection/call-retrier.js';
 import {
