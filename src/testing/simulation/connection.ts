@@ -20,14 +20,14 @@ import {
   queryNamed,
   type ParsedCommand,
 } from '../../../model/machine.js';
-import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend/backend.js';
 import type { ChannelMessage } from '../../backend/wake-listeners.js';
 import { sendAtTurnEnd } from '../../util/turn-end.js';
-import { FaultPlan, type Fault } from './faults.js';
+import { broken, FaultPlan, unanswered, type Fault } from './faults.js';
 import { offerToClaimers, type Gathered } from './offers.js';
 import type { SimulatedProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimulatedServer } from './server.js';
+import { SimulatedSubscriptions } from './subscriptions.js';
 
 /** One call of the process, as seen from outside. */
 export interface ObservedCall {
@@ -67,16 +67,6 @@ export interface ConnectionOptions {
   readonly observer?: ConnectionObserver;
 }
 
-type Listener = (heard: ChannelMessage) => void;
-
-interface Subscription {
-  readonly lanes: readonly string[];
-  readonly capabilities: readonly string[] | undefined;
-  readonly listener: Listener;
-  active: boolean;
-  leave: () => void;
-}
-
 /** Commands of one caller under way. */
 interface Entry extends Gathered {
   readonly call: ObservedCall;
@@ -84,29 +74,23 @@ interface Entry extends Gathered {
   readonly reject: (error: unknown) => void;
 }
 
-const unanswered = (): EngineError => new EngineError('call_timeout', 'Simulated: no answer in time.');
-const broken = (): EngineError => new EngineError('transport_failed', 'Simulated: the connection failed.');
-
-/** Says that anything may have changed, because the subscription was restored. */
-const RESYNC: Wake = { kind: 'resync' };
-
 export class SimulatedConnection {
   readonly backend: Backend;
   readonly plan = new FaultPlan();
-  /** Whether wakes arrive. */
-  connected = true;
   /** Subscriptions that were still active when the backend was closed. */
   leftAtClose = 0;
   /** Calls that the process has given up and that have not run yet. */
   strays = 0;
   private readonly gathering = new Map<string, Entry[]>();
-  private readonly subscriptions = new Set<Subscription>();
+  private readonly subscriptions: SimulatedSubscriptions;
   private readonly open = new Set<ObservedCall>();
   private calls = 0;
   private trips = 0;
   private closed = false;
 
   constructor(private readonly options: ConnectionOptions) {
+    const { plan } = this;
+    this.subscriptions = new SimulatedSubscriptions({ ...options, plan, ask: (...call) => this.ask(...call) });
     this.backend = this.build();
   }
 
@@ -117,29 +101,27 @@ export class SimulatedConnection {
 
   /** Listeners of wakes. */
   get listeners(): number {
-    return this.subscriptions.size;
+    return this.subscriptions.all.size;
   }
 
   /** Wakes are lost from now on, and new subscriptions fail. */
   disconnect(): void {
-    this.connected = false;
+    this.subscriptions.disconnect();
   }
 
   /** Wakes arrive again; listeners are told that some may have been lost. */
   reconnect(): void {
-    if (this.connected) return;
-    this.connected = true;
-    this.inject(RESYNC);
+    this.subscriptions.reconnect();
   }
 
   /** Delivers a wake that the server did not send. */
   inject(wake: Wake): void {
-    for (const subscription of this.subscriptions) this.deliver(subscription, wake, this.options.latencyMs);
+    this.subscriptions.inject(wake);
   }
 
   /** The process is gone: the server drops its subscriptions. */
   kill(): void {
-    for (const subscription of this.subscriptions) this.remove(subscription);
+    this.subscriptions.removeAll();
     this.open.clear();
   }
 
@@ -158,9 +140,10 @@ export class SimulatedConnection {
         this.ask('listLanes', '', () => server.store.listLanes(page)),
       ping: () => this.ask('ping', '', () => server.store.ping()),
       serverTime: () => this.ask('serverTime', '', () => server.store.serverTime()),
-      onWake: (...args: Parameters<Backend['onWake']>) => this.subscribe(...args),
-      onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => this.subscribeToAnnouncements(...args),
-      onFrames: (...args: Parameters<Backend['onFrames']>) => this.subscribeToFrames(...args),
+      onWake: (...args: Parameters<Backend['onWake']>) => this.subscriptions.subscribe(...args),
+      onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) =>
+        this.subscriptions.subscribeToAnnouncements(...args),
+      onFrames: (...args: Parameters<Backend['onFrames']>) => this.subscriptions.subscribeToFrames(...args),
       shutdownPrepare: async () => {
         this.close();
         return { unanswered: this.open.size };
@@ -188,8 +171,8 @@ export class SimulatedConnection {
   private close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.leftAtClose = this.subscriptions.size;
-    for (const subscription of this.subscriptions) this.remove(subscription);
+    this.leftAtClose = this.listeners;
+    this.subscriptions.removeAll();
   }
 
   private call(names: readonly string[], commands: readonly Command[]): ObservedCall {
@@ -244,7 +227,9 @@ export class SimulatedConnection {
     // A process that was killed in this turn sends nothing.
     if (this.options.process.dead) return;
     // Claims that listeners make before they return are sent along.
-    offerToClaimers(partition, entries, this.subscriptions, (error) => this.options.observer?.listenerThrew?.(error));
+    offerToClaimers(partition, entries, this.subscriptions.all, (error) =>
+      this.options.observer?.listenerThrew?.(error),
+    );
     this.gathering.delete(partition);
     const creations = entries.filter(({ commands }) => commands.every(({ name }) => name === 'createExecution'));
     const others = entries.filter((entry) => !creations.includes(entry));
@@ -349,80 +334,6 @@ export class SimulatedConnection {
       arrives(callTimeoutMs + fault.byMs, () => this.strays--);
     } else if (fault?.kind === 'answer_lost') arrives(oneWayMs, () => back(() => failed(broken())));
     else if (fault?.kind !== 'never_arrives') arrives(oneWayMs, (answer) => back(() => answered(answer)));
-  }
-
-  // Wakes.
-
-  private subscribe(
-    lanes: readonly string[],
-    listener: (wake: Wake) => void,
-    capabilities?: readonly string[],
-  ): Promise<() => void> {
-    const { store } = this.options.server;
-    return this.stand('onWake', { lanes, capabilities, listener: listener as Listener }, (hear) =>
-      store.onWake(lanes, hear, capabilities),
-    );
-  }
-
-  private subscribeToAnnouncements(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void> {
-    const { store } = this.options.server;
-    const heard = { lanes: [], capabilities: undefined, listener: listener as Listener };
-    return this.stand('onAnnouncement', heard, (hear) => store.onAnnouncement(kind, hear));
-  }
-
-  private subscribeToFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void> {
-    const { store } = this.options.server;
-    const heard = { lanes: [], capabilities: undefined, listener: listener as Listener };
-    return this.stand('onFrames', heard, (hear) => store.onFrames(executionId, hear));
-  }
-
-  private async stand(
-    name: string,
-    heard: Pick<Subscription, 'lanes' | 'capabilities' | 'listener'>,
-    open: (hear: Listener) => Promise<() => void>,
-  ): Promise<() => void> {
-    const subscription: Subscription = { ...heard, active: true, leave: () => undefined };
-    try {
-      await this.ask(name, '', async () => {
-        if (!this.connected) throw broken();
-        const leave = await open((wake) => this.wake(subscription, wake));
-        if (!subscription.active) return leave();
-        subscription.leave = leave;
-        this.subscriptions.add(subscription);
-      });
-    } catch (error) {
-      this.remove(subscription);
-      throw error;
-    }
-    return () => this.remove(subscription);
-  }
-
-  private remove(subscription: Subscription): void {
-    subscription.active = false;
-    subscription.leave();
-    this.subscriptions.delete(subscription);
-  }
-
-  private wake(subscription: Subscription, wake: ChannelMessage): void {
-    if (!this.connected) return;
-    const fault = this.plan.takeForWake();
-    if (fault?.kind === 'lost') return;
-    const { latencyMs } = this.options;
-    this.deliver(subscription, wake, latencyMs + (fault?.kind === 'late' ? fault.byMs : 0));
-    if (fault?.kind === 'twice') this.deliver(subscription, wake, latencyMs);
-  }
-
-  private deliver(subscription: Subscription, wake: ChannelMessage, afterMs: number): void {
-    const { scheduler, process: own, observer } = this.options;
-    scheduler.at(own, 'network', scheduler.now() + afterMs, () => {
-      if (!subscription.active || !this.connected) return;
-      observer?.woken?.(wake);
-      try {
-        subscription.listener(wake);
-      } catch (error) {
-        observer?.listenerThrew?.(error);
-      }
-    });
   }
 }
 

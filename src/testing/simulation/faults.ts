@@ -1,4 +1,5 @@
 /** Faults of a call between a process and its server, and of wakes on their way back. */
+import { EngineError } from '../../engine/index.js';
 
 export type Fault =
   /** The connection fails before the call leaves: it never runs. */
@@ -15,6 +16,12 @@ export type Fault =
   | { readonly kind: 'slow'; readonly byMs: number }
   /** Of the commands sent together, one is answered with a temporary fault, whether or not it ran. */
   | { readonly kind: 'one_faulty'; readonly position: number; readonly ran: boolean };
+
+/** The error of a call that nothing answered in its time. */
+export const unanswered = (): EngineError => new EngineError('call_timeout', 'Simulated: no answer in time.');
+
+/** The error of a call or a subscription that the connection lost. */
+export const broken = (): EngineError => new EngineError('transport_failed', 'Simulated: the connection failed.');
 
 /** Groups of calls that a fault can be aimed at. */
 export const CALL_GROUPS = {
