@@ -11,7 +11,6 @@
  */
 import type { Backend } from '../../backend/backend.js';
 import { afterIo } from '../../engine/clock.js';
-import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -21,10 +20,12 @@ import { checkpointsOf, type CheckpointsDependencies } from '../checkpoints/chec
 import { refuseInside } from '../checkpoints/inside.js';
 import { misuseOf, type Blocked, type ChildrenWait, type Earlier, type End, type Outcome } from './blocked.js';
 import { namesOf, type WaitCondition } from './conditions.js';
+import { WaitEnds } from './ends.js';
 import { CALLED, keyText, type WaitId, type WaitKey } from './keys.js';
 import { KnownWaits } from './known.js';
 import { whenAwaited } from './lazy-promise.js';
-import { firstOver, overOf, type Over } from './over.js';
+import { firstOver } from './over.js';
+import { WaitReads } from './reads.js';
 import { receivedOf } from './signals.js';
 import { requestFor } from './suspension.js';
 import { waitpointIdOf } from './waitpoint.js';
@@ -54,23 +55,13 @@ const NEVER = new Promise<never>(() => undefined);
 
 export class Waits {
   private readonly blocked = new Set<Blocked>();
-  /** The ends of waits that were called and do not block the handler yet, unless it is known that they are stored. */
-  private readonly called = new Set<End>();
+  private readonly ends: WaitEnds;
+  private readonly reads: WaitReads;
   private places = 0;
   /** Number of waits that have begun and do not block the handler yet. */
   private beginning = 0;
   private reading: Promise<KnownWaits> | undefined;
   private known: KnownWaits | undefined;
-  /** The engine's time before which every signal is known, ms since the epoch. */
-  private signalsReadAt = 0;
-  /** Whether a wait for signals blocks the handler that began after the last read of signals. */
-  private hasNewListener = false;
-  /** The engine's time before which every end of a child is known, ms since the epoch. */
-  private childrenReadAt: number;
-  /** How many signals were known before the ends of children were read. */
-  private signalsBeforeChildren = 0;
-  /** How many ends of children were known before signals were read. */
-  private endsBeforeSignals = 0;
   private isPreparing = false;
   private isDeciding = false;
   private watchesAbort = false;
@@ -79,8 +70,16 @@ export class Waits {
     private readonly attempt: Attempt,
     private readonly deps: WaitsDependencies,
   ) {
-    this.childrenReadAt = attempt.claimedAt;
-    checkpointsOf(attempt, deps).behindPassedEnds(() => this.storeEnds(attempt.serverNow()));
+    const { blocked } = this;
+    const asked = <T>(call: () => Promise<T>): Promise<T> => this.asked(call);
+    this.reads = new WaitReads({ attempt, backend: deps.backend, asked, blocked });
+    this.ends = new WaitEnds({
+      checkpoints: () => checkpointsOf(attempt, deps),
+      knownWaits: () => this.knownWaits(),
+      blocked,
+      failAll: (error) => this.failAll(error),
+    });
+    checkpointsOf(attempt, deps).behindPassedEnds(() => this.ends.store(attempt.serverNow(), this.known));
   }
 
   /** Sleeps until a time that is computed in the call; later runs keep the time of the first call. */
@@ -90,7 +89,7 @@ export class Waits {
     const isInstant = asked <= this.attempt.serverNow();
     const end: End = { kind: 'sleep', wait, asked };
     // One that is over when it is called is over in every run.
-    if (!isInstant) this.called.add(end);
+    if (!isInstant) this.ends.add(end);
     return whenAwaited(async () => {
       const { place, known, until } = await this.begun(end);
       const keys = [{ channel: '', ...wait, until }];
@@ -164,7 +163,7 @@ export class Waits {
     pendingId?: string,
   ): Promise<Outcome> {
     const end: End = { kind: 'wait', wait, asked };
-    if (pendingId === undefined) this.called.add(end);
+    if (pendingId === undefined) this.ends.add(end);
     return whenAwaited(async () => {
       const { place, until } = await this.begun(end);
       const keys = namesOf(condition).map((channel): WaitKey => ({ channel, ...wait, until, pendingId }));
@@ -190,23 +189,8 @@ export class Waits {
     const place = this.places++;
     return this.beforeDecision(async () => {
       await this.begin();
-      return { place, ...(await this.earlierOf(end)) };
+      return { place, ...(await this.ends.earlierOf(end)) };
     });
-  }
-
-  /** Waits for no record: a record can wait for it. */
-  private earlierOf(end: End): Promise<Earlier> {
-    return (end.reading ??= this.readEarlier(end));
-  }
-
-  private async readEarlier(end: End): Promise<Earlier> {
-    const { kind, wait, asked } = end;
-    const known = await this.knownWaits();
-    const begun = known.of(wait);
-    const stored = begun ? undefined : await checkpointsOf(this.attempt, this.deps).passed(kind, wait.name, wait.use);
-    end.isKept = begun !== undefined || stored !== undefined;
-    if (begun !== undefined) return { known, until: begun.until };
-    return { known, until: stored === undefined ? asked : Number(stored.value) };
   }
 
   /** Work of a wait that has begun: nothing is decided before it is done. */
@@ -237,34 +221,15 @@ export class Waits {
 
   private async read(): Promise<KnownWaits> {
     const { backend } = this.deps;
-    const { executionId, claimed, claimedAt } = this.attempt;
+    const { executionId, claimed } = this.attempt;
     // The first owner of an execution has no earlier waits.
     if (claimed.leaseEpoch === 1) return new KnownWaits();
     if (claimed.earlier === undefined)
       return new KnownWaits(await this.asked(() => backend.readWaits({ executionId })));
     const known = new KnownWaits(claimed.earlier.waits);
     known.add(claimed.earlier.signals.map(receivedOf));
-    this.signalsReadAt = claimedAt;
+    this.reads.broughtByClaim();
     return known;
-  }
-
-  /** Reads the signals that came since the last read. `endAt` is an end that the store knows by now. */
-  private async readSignals(known: KnownWaits, endAt = 0): Promise<void> {
-    const { backend } = this.deps;
-    const { executionId } = this.attempt;
-    // The engine's time is this or later, so signals that are accepted after the read are not older.
-    const readAt = Math.max(this.attempt.serverNow(), endAt);
-    const ends = [...this.blocked].map(({ children }) => children?.seenCount() ?? 0);
-    this.hasNewListener = false;
-    for (let cursor = known.lastSignal; ; ) {
-      const from = cursor;
-      const page = await this.asked(() => backend.listSignals({ executionId, cursor: from }));
-      known.add(page.signals.map(receivedOf));
-      cursor = page.nextCursor;
-      if (cursor === undefined) break;
-    }
-    this.signalsReadAt = readAt;
-    this.endsBeforeSignals = Math.max(0, ...ends);
   }
 
   /** Blocks the handler. Resolves if the wait is over in this run. */
@@ -272,9 +237,9 @@ export class Waits {
     if (this.attempt.isSuspended) return NEVER;
     return new Promise((go, fail) => {
       this.attempt.throwIfAborted();
-      if (wait.end !== undefined) this.called.delete(wait.end);
+      if (wait.end !== undefined) this.ends.blocks(wait.end);
       this.blocked.add({ ...wait, go, fail });
-      this.hasNewListener ||= wait.condition !== undefined;
+      if (wait.condition !== undefined) this.reads.listens();
       this.watchAbort();
       this.decideSoon();
     });
@@ -326,18 +291,18 @@ export class Waits {
     }
     const { known } = this;
     const first = firstOver(this.blocked, known, this.attempt.serverNow());
-    if (known !== undefined && this.mustReadSignals(first)) {
-      this.prepare(() => this.readSignals(known, first?.at));
+    if (known !== undefined && this.reads.mustReadSignals(first)) {
+      this.prepare(() => this.reads.readSignals(known, first?.at));
       return;
     }
-    const undecided = first && this.mustReadChildren(first);
+    const undecided = first && this.reads.mustReadChildren(first, known);
     if (undecided !== undefined) {
-      this.prepare(() => this.readChildren(undecided, first?.at));
+      this.prepare(() => this.reads.readChildren(undecided, known, first?.at));
       return;
     }
-    if (first !== undefined && this.mustStore(first)) {
+    if (first !== undefined && this.ends.mustStore(first)) {
       this.prepare(async () => {
-        await this.storeEnds(Math.max(first.at, this.attempt.serverNow()));
+        await this.ends.store(Math.max(first.at, this.attempt.serverNow()), this.known);
       });
       return;
     }
@@ -355,10 +320,10 @@ export class Waits {
       this.failAll(misuse);
       return;
     }
-    const called = [...this.called].filter(({ asked }) => asked !== undefined);
+    const called = this.ends.timed;
     const unread = called.filter(({ isKept }) => isKept === undefined);
     if (unread.length > 0) {
-      this.prepare(() => this.readCalled(unread));
+      this.prepare(() => this.ends.read(unread));
       return;
     }
     this.blocked.clear();
@@ -366,13 +331,6 @@ export class Waits {
     const ends = called.map(({ wait, asked }) => ({ channel: CALLED, ...wait, until: asked }));
     if (waits.length === 1 && only?.children?.isGroup() && ends.length === 0) this.attempt.suspend('children');
     else this.attempt.suspend(requestFor(waits, ends, known, this.deps.ids));
-  }
-
-  /** Reads which ends of waits that do not block the handler earlier runs have stored. */
-  private async readCalled(ends: readonly End[]): Promise<void> {
-    const read = await Promise.allSettled(ends.map((end) => this.earlierOf(end)));
-    // A wait that could not be read fails when the handler awaits it.
-    for (const [at, end] of ends.entries()) if (end.isKept || read[at]?.status === 'rejected') this.called.delete(end);
   }
 
   /** Does something that a decision needs. */
@@ -384,93 +342,5 @@ export class Waits {
         this.isPreparing = false;
         this.decideSoon();
       });
-  }
-
-  /**
-   * Whether the end of the wait must be stored before the handler goes on: its time has passed before any suspension
-   * stored it, because a step ran meanwhile or the time was short. A later run would compute a later end, and wait again.
-   */
-  private mustStore({ wait, at, signals }: Over): boolean {
-    const { until, endedAt, end, isInstant } = wait;
-    if (end === undefined || end.isKept) return false;
-    // Alone, it is over in every run.
-    if (isInstant && this.blocked.size === 1) return false;
-    return signals === undefined && at === until && at !== endedAt;
-  }
-
-  /**
-   * Stores the ends that must be stored and have passed by a time, ms since the epoch; undefined if there are none. If
-   * that fails, the waits fail.
-   */
-  private storeEnds(by: number): Promise<unknown> | undefined {
-    const passed = [...this.blocked]
-      .flatMap((wait) => overOf(wait, this.known) ?? [])
-      .filter((over) => over.at <= by && this.mustStore(over));
-    const called = [...this.called].filter(({ asked = Infinity }) => asked <= by);
-    if (passed.length + called.length === 0) return undefined;
-    const stored = passed.map(({ wait: { end, until } }) => this.storeEnd(present(end), present(until)));
-    return Promise.all([
-      Promise.all(stored).catch((error: unknown) => this.failAll(error)),
-      ...called.map((end) => this.storeCalled(end)),
-    ]);
-  }
-
-  /** Stores the end of a wait that does not block the handler yet, if no earlier run did. */
-  private async storeCalled(end: End): Promise<void> {
-    try {
-      await this.earlierOf(end);
-      if (!end.isKept) await this.storeEnd(end, present(end.asked));
-    } catch {
-      // The wait fails with this error when the handler awaits it.
-    }
-    this.called.delete(end);
-  }
-
-  private storeEnd(end: End, until: number): Promise<void> {
-    const { kind, wait } = end;
-    end.storing ??= checkpointsOf(this.attempt, this.deps)
-      .recordEnd({ kind, name: wait.name, index: wait.use }, until)
-      .then(() => void (end.isKept = true));
-    return end.storing;
-  }
-
-  /** Reads the ends of children. `endAt` is an end that the store knows by now. */
-  private async readChildren(children: ChildrenWait, endAt = 0): Promise<void> {
-    const readAt = Math.max(this.attempt.serverNow(), endAt);
-    const signalCount = this.known?.signalCount ?? 0;
-    await children.look();
-    this.childrenReadAt = readAt;
-    this.signalsBeforeChildren = signalCount;
-  }
-
-  /**
-   * Children of which ends that are not known yet could change the decision: they may have been decided before the wait
-   * that was over first. A later run would read these ends.
-   */
-  private mustReadChildren({ wait, at, signals }: Over): ChildrenWait | undefined {
-    if (wait.children !== undefined) return undefined;
-    const isKnown =
-      signals === undefined || at < this.childrenReadAt
-        ? at <= this.childrenReadAt
-        : (this.known?.indexOf(signals.at(-1)) ?? 0) < this.signalsBeforeChildren;
-    if (isKnown) return undefined;
-    for (const { children } of this.blocked) if (children !== undefined) return children;
-    return undefined;
-  }
-
-  /**
-   * Whether signals that are not known yet could change the decision. A wait that ended by itself was over first only if
-   * no signal came before its end; a run is suspended only on waits that have seen the signals that came before them.
-   */
-  private mustReadSignals(first: Over | undefined): boolean {
-    if (first === undefined) return this.hasNewListener;
-    const { wait, at, signals } = first;
-    if (signals !== undefined) return false;
-    const decided = wait.children?.decided();
-    const isKnown =
-      decided === undefined
-        ? at <= this.signalsReadAt
-        : at < this.signalsReadAt || decided.order <= this.endsBeforeSignals;
-    return !isKnown && [...this.blocked].some(({ condition }) => condition !== undefined);
   }
 }
