@@ -8,8 +8,7 @@ import type { Backend } from '../../src/backend/backend.js';
 import { startTimerLoop } from '../../src/engine/timer-loop.js';
 import { valkey } from '../../src/valkey/index.js';
 import { EngineError } from '../../model/errors.js';
-import { isOfExecution } from '../../model/events.js';
-import { decodeCursor, encodeCursor } from '../../model/partition/cursor.js';
+import { operate } from './operator.js';
 import { follow } from './reader.js';
 import { lineOf, recorded, type Entry } from './recording.js';
 import { chaosApp } from './work.js';
@@ -31,9 +30,6 @@ export interface ChildConfig {
   readonly operationsPerSecond: number;
 }
 
-/** How far back the operator searches for executions to interfere with. */
-const RECENT_EVENTS = 20;
-
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Opens the backend, retrying until the server is reachable. */
@@ -44,32 +40,6 @@ async function opened({ url, prefix, partitions, callTimeoutMs, logMaxEntries }:
     } catch (error) {
       if (!(error instanceof EngineError) || !error.retryable) throw error;
       await pause(100);
-    }
-  }
-}
-
-async function operate(backend: Backend, { operationsPerSecond, partitions }: ChildConfig): Promise<void> {
-  for (;;) {
-    await pause(1_000 / operationsPerSecond);
-    const partition = Math.floor(Math.random() * partitions);
-    try {
-      // The newest log entries are about executions that are most likely still running.
-      const partitionKey = partitionKeyOf(partition);
-      const { end } = await backend.readLog({ partition: partitionKey, limit: 1 });
-      const { generation, sequence } = decodeCursor(end);
-      const { events } = await backend.readLog({
-        partition: partitionKey,
-        after: encodeCursor({ generation, sequence: Math.max(0, sequence - RECENT_EVENTS), time: 0 }),
-        limit: RECENT_EVENTS,
-      });
-      const event = events[Math.floor(Math.random() * events.length)]?.event;
-      if (event === undefined || !isOfExecution(event)) continue;
-      const { executionId } = event;
-      if (Math.random() < 0.7)
-        await backend.cancelExecution({ executionId, source: 'operator_override', reason: 'by an operator' });
-      else await backend.revokeLease({ executionId, reason: 'by an operator' });
-    } catch {
-      // The audit judges refusals and faults from the record.
     }
   }
 }
@@ -99,7 +69,8 @@ async function main(config: ChildConfig): Promise<void> {
       workerId: config.name,
     });
   } else {
-    await operate(backend, config);
+    const partitions = Array.from({ length: config.partitions }, (_, index) => partitionKeyOf(index));
+    await operate(backend, partitions, config.operationsPerSecond);
   }
 }
 

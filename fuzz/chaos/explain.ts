@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isOfExecution, type LoggedEvent } from '../../model/events.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { operationNamed, type AnyDecision, type OutcomeOf, type ParsedCommand } from '../../model/machine.js';
 import { addStep, type Steps, type StepTable } from '../../model/step/contents.js';
 import { stepKeyOf } from '../../model/step/facts.js';
@@ -279,7 +280,10 @@ class Explainer {
     const steps = name === 'recordStep' || name === 'claimForWorker' ? this.stepsOf(moment) : undefined;
     const payload = (executionId: string, signalId: string): Uint8Array | undefined =>
       this.brought.get(signalKey(executionId, signalId));
-    const view = viewOfMoment({ state, input, ofKey, steps, payload });
+    // A creation under a known key also looks at the execution that the key names.
+    const self = state?.executionId ?? (args as { executionId?: string }).executionId;
+    const get = (id: string): ReadonlyExecution | undefined => (id === self ? state : this.timeline.at(id, now));
+    const view = viewOfMoment({ state, get, input, ofKey, steps, payload });
     return operationNamed(name).decide(view, args, {
       now,
       settings: { retentionMs: this.retentionMs },

@@ -1,4 +1,4 @@
-/** The view of a partition in which only one execution is known, as it was in a span of its life. */
+/** The view of a partition as it was in a span of the life of one execution; it knows the others only by their ids. */
 import { budgetsByDefinition } from '../../model/budget/view.js';
 import { emptyPartition } from '../../model/state.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
@@ -16,6 +16,7 @@ export interface KnownMoment {
   readonly state: ReadonlyExecution | undefined;
   /** The bytes that it was created with. */
   readonly input: Uint8Array | undefined;
+  readonly get: View['executions']['get'];
   readonly ofKey: View['executions']['ofKey'];
   /** Recorded steps. */
   readonly steps: Steps | undefined;
@@ -24,11 +25,11 @@ export interface KnownMoment {
 }
 
 /** The view. */
-export function viewOfMoment({ state, input, ofKey, steps, payload }: KnownMoment): View {
+export function viewOfMoment({ state, get, input, ofKey, steps, payload }: KnownMoment): View {
   const ended = state !== undefined && isTerminal(state.situation);
   return {
     executions: {
-      get: () => state,
+      get,
       ids: () => [],
       whole: () => ({ executions: [], next: undefined }),
       listed: () => ({ executions: [], next: undefined }),

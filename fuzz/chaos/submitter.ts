@@ -31,9 +31,12 @@ export class Submitter {
     this.jobs = Array.from({ length: count }, (_, index) => jobOf(index, random()));
   }
 
-  /** Creates all executions, spread over the time. */
-  async submit(overMs: number): Promise<void> {
-    const startedAt = performance.now();
+  /**
+   * Creates all executions, spread over the time. A process that takes over names how long ago its predecessor began,
+   * as a negative number, and creates at once what was to be created by now.
+   */
+  async submit(overMs: number, beganMs = 0): Promise<void> {
+    const startedAt = performance.now() + beganMs;
     for (let from = 0; from < this.jobs.length; from += BATCH) {
       const due = startedAt + (overMs * from) / this.jobs.length;
       await pause(Math.max(0, due - performance.now()));

@@ -89,6 +89,11 @@ export class Timeline {
     );
   }
 
+  /** An execution at a time; undefined if there was none. */
+  at(executionId: string, at: number): ReadonlyExecution | undefined {
+    return this.of(executionId).find(({ from, until }) => from <= at && at < until)?.state;
+  }
+
   get executionIds(): Iterable<string> {
     return this.moments.keys();
   }
