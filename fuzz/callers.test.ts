@@ -2,14 +2,17 @@
  * Concurrent callers: several callers send batches in one turn of the event loop, through one backend on a real server.
  * Their commands travel together, but must behave as if they did not: some order of all commands, which keeps each
  * caller's own order, gives the same answers on a backend with a single caller, and every answer reaches its caller.
+ * On a server whose memory is full, or becomes full meanwhile, the same holds without the creations that it refused,
+ * and of these nothing is left.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { Valkey } from 'iovalkey';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isKnown } from '../model/events.js';
 import type { Command, CommandResult, LoggedEvent } from '../src/engine/index.js';
 import { seededUuids, testEngine, type TestEngine } from '../src/testing/index.js';
-import { sharedValkey } from '../test/support/valkey/index.js';
+import { startValkey, type ValkeyServer } from '../test/support/valkey/index.js';
 import { fuzzEnvironment } from './environment.js';
 
 const START_AT = 1_700_000_000_000;
@@ -23,14 +26,24 @@ const environment = fuzzEnvironment(8);
 
 let alone: TestEngine;
 let server: TestEngine;
+/** A server of its own, because its memory is made full. */
+let valkey: ValkeyServer;
+let admin: Valkey;
 beforeAll(async () => {
   alone = await testEngine({ startAt: START_AT });
-  server = await testEngine({ startAt: START_AT, backend: { url: (await sharedValkey()).url } });
+  valkey = await startValkey();
+  admin = new Valkey(valkey.url);
+  server = await testEngine({ startAt: START_AT, backend: { url: valkey.url } });
 });
 afterAll(async () => {
   await alone.close();
   await server.close();
+  admin.disconnect();
+  await valkey.stop();
 });
+
+/** When the memory of the server is full while the callers wait for their answers: from some moment on, or up to one. */
+type Full = 'never' | 'always' | 'later' | 'first';
 
 /** A caller's command, by choice: everything that it names follows from small numbers. */
 interface Intent {
@@ -229,17 +242,25 @@ const MAX_TRIES = 5_000;
 /** Longest time for shrinking one failure, ms. */
 const SHRINK_LIMIT_MS = 30_000;
 
-async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]> {
+/** Makes the memory of the server full, or not. */
+const fill = (isFull: boolean): Promise<unknown> => admin.config('SET', 'maxmemory', isFull ? '1' : '0');
+
+async function play(batches: readonly (readonly Intent[])[], full: Full = 'never'): Promise<Sequence[]> {
+  // It is full still if the last run ended early.
+  await fill(false);
   await server.clear();
   await server.backend.execute([...before]);
   const { next } = await server.backend.readLog({ partition: PARTITION, limit: 1_000 });
   const sent = batches.map((batch, caller) =>
     batch.flatMap((each, position) => commandsOf(each, caller, String(position))),
   );
+  if (full === 'always' || full === 'first') await fill(true);
   // All commands in one turn.
-  const answered = await Promise.all(
-    sent.map((commands) => server.backend.execute(commands) as Promise<CommandResult[]>),
-  );
+  const answering = sent.map((commands) => server.backend.execute(commands) as Promise<CommandResult[]>);
+  if (full === 'later') await fill(true);
+  if (full === 'first') await fill(false);
+  const answered = await Promise.all(answering);
+  if (full !== 'never') await fill(false);
   const { events } = await server.backend.readLog({ partition: PARTITION, after: next, limit: 1_000 });
   const known = events.filter(isKnown);
   return sent.map((commands, caller) => ({
@@ -252,38 +273,118 @@ async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]
 /** Runs per seed. */
 const PER_SEED = 20;
 
+/** Searches for a run of these callers that breaks the property, until the time is over. */
+async function search<Run>(
+  runs: fc.Arbitrary<Run>,
+  holds: (run: Run) => Promise<void>,
+  timeMs: number,
+): Promise<number> {
+  const startedAt = performance.now();
+  let count = 0;
+  for (let seed = environment.seed; count < environment.runs && performance.now() - startedAt < timeMs; seed++) {
+    const details = await fc.check(fc.asyncProperty(runs, holds), {
+      seed,
+      numRuns: PER_SEED,
+      interruptAfterTimeLimit: SHRINK_LIMIT_MS,
+      ...(environment.path === undefined ? {} : { path: environment.path }),
+    });
+    count += PER_SEED;
+    expect(
+      details.counterexample !== null
+        ? `FUZZ_SEED=${seed}\n${fc.defaultReportMessage(details)}\n${String(details.errorInstance)}`
+        : '',
+    ).toBe('');
+    if (environment.path !== undefined) break;
+  }
+  return count;
+}
+
+const TIMEOUT_MS = Number.isFinite(environment.timeMs) ? environment.timeMs + 120_000 : 3_600_000;
+
+/** The order in which the callers can have been alone. @throws Error if there is none */
+async function explained(sequences: readonly Sequence[]): Promise<number[]> {
+  const order = await orderOf(sequences);
+  if (order === undefined) throw new Error(`No order explains ${JSON.stringify(sequences, undefined, 1)}`);
+  return order;
+}
+
 test(
   `what callers send at once looks as if each had been alone (FUZZ_SEED=${environment.seed})`,
   async () => {
-    const startedAt = performance.now();
-    const over = (runs: number): boolean =>
-      runs >= environment.runs || performance.now() - startedAt >= environment.timeMs;
-    let runs = 0;
-    for (let seed = environment.seed; !over(runs); seed++, runs += PER_SEED) {
-      const details = await fc.check(
-        fc.asyncProperty(callers, async (batches) => {
-          const sequences = await play(batches);
-          for (const { commands, answers } of sequences) expect(answers.length).toBe(commands.length);
-          const order = await orderOf(sequences);
-          if (order === undefined) throw new Error(`No order explains ${JSON.stringify(sequences, undefined, 1)}`);
-        }),
-        {
-          seed,
-          numRuns: PER_SEED,
-          interruptAfterTimeLimit: SHRINK_LIMIT_MS,
-          ...(environment.path === undefined ? {} : { path: environment.path }),
-        },
-      );
-      expect(
-        details.counterexample !== null
-          ? `FUZZ_SEED=${seed}\n${fc.defaultReportMessage(details)}\n${String(details.errorInstance)}`
-          : '',
-      ).toBe('');
-      if (environment.path !== undefined) break;
-    }
+    const runs = await search(
+      callers,
+      async (batches) => {
+        const sequences = await play(batches);
+        for (const { commands, answers } of sequences) expect(answers.length).toBe(commands.length);
+        await explained(sequences);
+      },
+      environment.timeMs,
+    );
     console.log(`callers at once: FUZZ_SEED=${environment.seed}, ${runs} runs`);
   },
-  Number.isFinite(environment.timeMs) ? environment.timeMs + 120_000 : 3_600_000,
+  TIMEOUT_MS,
+);
+
+const isRefused = (answer: unknown): boolean => (answer as { code?: string }).code === 'server_memory_full';
+
+/** The sequence without the creations that a full server refused. */
+function withoutRefused({ commands, answers, ranks }: Sequence): Sequence {
+  const kept = <Value>(values: readonly Value[]): Value[] => values.filter((_, index) => !isRefused(answers[index]));
+  return { commands: kept(commands), answers: kept(answers), ranks: kept(ranks) };
+}
+
+/**
+ * What the log says of whom, in an order that does not depend on that of the commands. Their words are left out: of two
+ * callers who report a failure, either can have been the first.
+ */
+async function eventsOf({ backend }: TestEngine): Promise<string[]> {
+  const { events } = await backend.readLog({ partition: PARTITION, limit: 1_000 });
+  return events.map(({ event }) => `${event.type} ${'executionId' in event ? event.executionId : ''}`).sort();
+}
+
+/** Nothing of a refused creation is stored, and everything else is what a single caller leaves behind. */
+async function isWhole(sequences: readonly Sequence[], order: readonly number[]): Promise<void> {
+  await alone.clear();
+  const sent = sequences.map(({ commands }) => commands.values());
+  await alone.backend.execute([...before, ...order.map((caller) => sent[caller]?.next().value as Command)]);
+  expect(await eventsOf(server)).toEqual(await eventsOf(alone));
+  const [found, expected] = await Promise.all([server.canonicalState(PARTITION), alone.canonicalState(PARTITION)]);
+  expect({ ids: found.ids, strays: found.strays, inputs: found.inputs }).toEqual({
+    ids: expected.ids,
+    strays: [],
+    inputs: expected.inputs,
+  });
+  const { findings, setAside } = await server.backend.verifyPartition({ partition: PARTITION });
+  expect([...findings, ...setAside]).toEqual([]);
+}
+
+test(
+  `a full server refuses creations and nothing else, whoever sends with them (FUZZ_SEED=${environment.seed})`,
+  async () => {
+    const when = fc.constantFrom<Full>('always', 'later', 'first');
+    let refused = 0;
+    const runs = await search(
+      fc.tuple(when, callers),
+      async ([full, batches]) => {
+        const sequences = await play(batches, full);
+        const all = sequences.flatMap(({ commands, answers }) =>
+          commands.map(({ name }, index) => ({
+            isCreation: name === 'createExecution',
+            is: isRefused(answers[index]),
+          })),
+        );
+        expect(all.filter(({ isCreation, is }) => is && !isCreation)).toEqual([]);
+        if (full === 'always') expect(all.filter(({ isCreation, is }) => isCreation && !is)).toEqual([]);
+        refused += all.filter(({ is }) => is).length;
+        const accepted = sequences.map(withoutRefused);
+        await isWhole(accepted, await explained(accepted));
+      },
+      environment.timeMs / 2,
+    );
+    expect(refused).toBeGreaterThan(0);
+    console.log(`callers at a full server: FUZZ_SEED=${environment.seed}, ${runs} runs, ${refused} refused`);
+  },
+  TIMEOUT_MS,
 );
 
 test('a refusal is the error of its caller alone', async () => {
