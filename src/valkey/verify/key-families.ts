@@ -37,6 +37,11 @@ export type KeyFamily = keyof typeof TYPE_OF;
 
 const FAMILIES = keysOf(TYPE_OF);
 
+/** Names and types of the keys that a partition has one of each. */
+export const SINGLE_KEYS: readonly (readonly [name: string, type: string])[] = FAMILIES.flatMap((family) =>
+  KEYS[family].endsWith(':') ? [] : [[KEYS[family], TYPE_OF[family]] as const],
+);
+
 /** An index key: its family, and the rest of its name. */
 export interface IndexKey {
   readonly family: KeyFamily;

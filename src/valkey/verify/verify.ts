@@ -7,7 +7,15 @@ import { COUNTED_FLOW, KEYS, SHORT_SLOT, SUFFIXES } from '../../../lua/layout.js
 import { isShortId } from '../../../model/short-id.js';
 import { SITUATIONS } from '../../../model/execution/situation.js';
 import type { VerifyFinding, VerifyReport } from '../../backend/backend.js';
-import { executionOfKey, familyOf, isStepValue, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
+import {
+  executionOfKey,
+  familyOf,
+  isStepValue,
+  keyNameIn,
+  SINGLE_KEYS,
+  typeOf,
+  type KeyFamily,
+} from './key-families.js';
 import { listOf, numberOf, pairsOf, repliesOf, rowsOf, textOf, textsOf, type WireReply } from '../wire/reply.js';
 import { mendEntries } from './entries.js';
 import { mendFlows } from './flows.js';
@@ -69,16 +77,14 @@ export class Verification {
   constructor(private readonly link: VerifyLink) {}
 
   async run(): Promise<Verified> {
-    await this.sortKeys();
-    await this.mendTypes();
+    // No other step can run while one of these has another type.
+    await this.mendTypes(SINGLE_KEYS);
     const mark = textOf(await this.link.step('broken'));
-    const { dependent, leading, onlyEdges, stepValues, others } = this;
-    for (const list of [dependent, leading, onlyEdges, stepValues, others]) list.length = 0;
-    this.byFamily.clear();
     // Changes during the listing are read from the log later.
     const [position, , settingsVersion] = await this.now();
     this.position = position;
     await this.sortKeys();
+    await this.mendTypesOfAll();
     await this.mendLeaves(KEYS.ids, '');
     const leaves = this.named('shelved').map((rest) => rest.slice(rest.indexOf(':') + 1));
     for (const shelf of new Set([...this.named('shelf'), ...leaves])) await this.mendLeaves(KEYS.shelf + shelf, shelf);
@@ -149,18 +155,29 @@ export class Verification {
     else this.others.push(name);
   }
 
-  private async mendTypes(): Promise<void> {
+  private async mendTypesOfAll(): Promise<void> {
     const pairs = [...this.byFamily].flatMap(([family, rests]) =>
       rests.map((rest) => [keyNameIn({ family, rest }), typeOf(family)] as const),
     );
     for (const id of this.leading) pairs.push([id + SUFFIXES.leading, 'zset']);
     for (const id of this.onlyEdges) pairs.push([id + SUFFIXES.only, 'string']);
+    const gone = await this.mendTypes(pairs);
+    for (const [family, rests] of this.byFamily) {
+      const left = rests.filter((rest) => !gone.has(keyNameIn({ family, rest })));
+      this.byFamily.set(family, left);
+    }
+  }
+
+  /** Deletes keys of another type than they should have. @returns their names */
+  private async mendTypes(pairs: readonly (readonly [name: string, type: string])[]): Promise<ReadonlySet<string>> {
+    const gone = new Set<string>();
     for (const some of chunksOf(pairs, ENTRIES_AT_ONCE)) {
-      const wrong = textsOf(await this.link.step('types', ...some.flat()));
-      for (const name of wrong) {
+      for (const name of textsOf(await this.link.step('types', ...some.flat()))) {
         this.find(name, 'wrong_type', 1);
+        gone.add(name);
       }
     }
+    return gone;
   }
 
   /**
