@@ -6,6 +6,7 @@
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend/backend.js';
 import { asEngineError } from '../util/engine-error.js';
+import { replaySkipped } from './replay-skipped.js';
 import { isRetryable } from './retry.js';
 
 /** Concurrent replays. */
@@ -116,6 +117,7 @@ export async function replayMany(
       const args = { executionId, reason, requestedBy, expectedReplayCount };
       const { kind } = await call(() => backend.replayExecution(args));
       tally[kind === 'replayed' ? 'replayed' : 'skipped']++;
+      await replaySkipped(backend, { executionId, reason, requestedBy, call });
     } catch (error) {
       tally.fail(executionId, error);
     }

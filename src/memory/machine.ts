@@ -287,7 +287,7 @@ const machines = new WeakMap<Backend, Machine>();
 export type Answering = <Value>(call: () => Value) => Promise<Value>;
 
 /** What differs between backends of a machine. */
-export interface BackendOptions extends Pick<Backend, 'shutdownPrepare' | 'close' | 'onNotice'> {
+interface BackendOptions extends Pick<Backend, 'shutdownPrepare' | 'close' | 'onNotice'> {
   readonly durability: Capabilities['durability'];
   readonly answering: Answering;
 }

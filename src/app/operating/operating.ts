@@ -4,6 +4,7 @@ import { DEPENDENCIES_FAILED, FLOW_UNSETTLED } from '../../../model/execution/re
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
+import { replaySkipped } from '../../engine/replay-skipped.js';
 import { withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -39,7 +40,8 @@ export interface RunOperating {
   /**
    * Runs an ended run again under its id, with its original input, at most ten times. Its result or failure is dropped,
    * its retries start over, and a deadline that has passed is removed. `result()` waits for the new end. Steps and
-   * waits that it passed are kept, unless `steps: 'discard'`.
+   * waits that it passed are kept, unless `steps: 'discard'`. Members of its flow that were skipped because of it run
+   * again too, as soon as no other failure stands in their way.
    * @returns how often the run has been replayed, including this time
    * @throws RunStateError `not_ended`, `replayed_too_often`, `dependencies_failed`, `flow_unsettled` or
    *   `flow_cancelled`; RunNotFoundError
@@ -113,6 +115,13 @@ export class Operating implements RunOperating {
     const { replayCount } = await this.ask((backend, executionId) =>
       backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
     );
+    if (info.flowId !== undefined) {
+      const { backend, clock } = this.store;
+      await replaySkipped(backend, {
+        ...{ executionId: this.runId, ...asked },
+        call: (command) => withRetries(clock, CALL_PATIENCE_MS, command),
+      });
+    }
     return replayCount;
   }
 
