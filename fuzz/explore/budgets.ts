@@ -1,12 +1,9 @@
 /**
  * A small world of one budget and two holders, explored exhaustively to a depth: they reserve, report, settle and
- * release; time passes; the budget is reset. Every invariant is checked in every state, and everything that must be
- * reachable is reached.
+ * release; time passes; the budget is reset. Everything that must be reachable is reached.
  */
-import type { AnyDecision, Command } from '../../model/machine.js';
-import { violations } from '../../model/specification/invariants.js';
-import type { LoggedEvent } from '../../model/events.js';
-import { apply, decide, idOf, rootNode, START_AT, type Small } from './node.js';
+import { exploreWorld, type Decider, type Exploration, type Move, type State } from './metered-world.js';
+import { idOf } from './node.js';
 
 const BUDGET = idOf(700);
 const RUN = `{fp:0}:${idOf(1)}`;
@@ -17,14 +14,6 @@ const LIMIT = 3;
 const HELD = 2;
 const USED = [0, 1, 3] as const;
 const RESET_MS = 3_000;
-
-interface State extends Small {
-  readonly now: number;
-  readonly path: readonly string[];
-}
-
-/** A move in words, and its result; undefined when it is not possible. */
-type Move = readonly [words: string, command: Command];
 
 function commandsAt({ state }: State): readonly Move[] {
   if (!state.tables.budget.has(BUDGET)) {
@@ -65,56 +54,14 @@ function keyOf({ state: { tables }, now }: State): string {
   );
 }
 
-/** Later states of one: time passes to the next timer. */
-function later(state: State): State | undefined {
-  const times = [...state.state.tables.budget.values()].map(({ nextResetAt }) => nextResetAt ?? Infinity);
-  for (const { endsAt, reservationState } of state.state.tables.reservation.values())
+/** When a reservation ends, or the budget is reset. */
+function nextAt({ state: { tables } }: State): number {
+  const times = [...tables.budget.values()].map(({ nextResetAt }) => nextResetAt ?? Infinity);
+  for (const { endsAt, reservationState } of tables.reservation.values())
     if (reservationState === 'open') times.push(endsAt);
-  const next = Math.min(...times);
-  if (!Number.isFinite(next) || next <= state.now || next > START_AT + 2 * RESET_MS) return undefined;
-  return { ...state, now: next, path: [...state.path, `time passes, it is +${next - START_AT} ms`] };
+  return Math.min(...times);
 }
 
-export interface BudgetExploration {
-  readonly states: number;
-  /** Reached answers: `<operation> <kind or code>`. */
-  readonly reached: ReadonlySet<string>;
-  /** Violations, each with the path to it. */
-  readonly broken: { readonly name: string; readonly path: readonly string[] } | undefined;
-}
-
-/** Decides on a command; tests can replace it with a broken decision. */
-export type Decider = (state: State, command: Command) => AnyDecision;
-
-const honest: Decider = (state, command) => decide(state, command);
-
-/** Explores to a depth, breadth first, so every reported path is a shortest one. */
-export function exploreBudgets(depth: number, decider: Decider = honest): BudgetExploration {
-  const reached = new Set<string>();
-  const seen = new Set<string>();
-  let frontier: State[] = [{ ...rootNode(), path: [] }];
-  for (let level = 0; level < depth; level++) {
-    const next: State[] = [];
-    for (const state of frontier) {
-      const after = commandsAt(state).flatMap(([words, command]): State[] => {
-        const decision = decider(state, command);
-        const answer = decision.ok ? decision.outcome.kind : decision.code;
-        reached.add(`${command.name} ${answer}`);
-        if (!decision.ok || decision.events.length === 0) return [];
-        return [{ ...state, ...apply(state, decision), path: [...state.path, `${words} -> ${answer}`] }];
-      });
-      const passed = later(state);
-      if (passed !== undefined) after.push(passed);
-      for (const each of after) {
-        const key = keyOf(each);
-        if (seen.has(key)) continue;
-        seen.add(key);
-        const [broken] = violations(each.state, each.log as LoggedEvent[], each.now);
-        if (broken !== undefined) return { states: seen.size, reached, broken: { name: broken.name, path: each.path } };
-        next.push(each);
-      }
-    }
-    frontier = next;
-  }
-  return { states: seen.size, reached, broken: undefined };
-}
+/** Explores to a depth. */
+export const exploreBudgets = (depth: number, decider?: Decider): Exploration =>
+  exploreWorld({ commandsAt, keyOf, nextAt, lengthMs: 2 * RESET_MS }, depth, decider);
