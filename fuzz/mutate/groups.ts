@@ -15,16 +15,17 @@ export const MACHINE_GROUPS = ['lua', 'model'] as const;
 const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   worker: {
     'src/worker/': [
-      ...named('test/worker', 'lease-keeper ahead outcomes odd-values progress signals stuck loop-watch'),
+      ...named('test/worker', 'lease-keeper ahead outcomes odd-values progress signals stuck'),
       ...named('test/worker', 'orphans faults worker inputs refusal reporter results turn-trace upstream-results'),
       'fuzz/worker/',
     ],
-    'src/worker/budgets/': [...named('test/worker', 'budgets'), ...named('test/app', 'budgets')],
+    'src/worker/budgets/': [...named('test/worker', 'budgets'), ...named('test/app', 'budgets bounds')],
     'src/worker/checkpoints/': ['test/steps/', 'fuzz/worker/'],
     'src/worker/children/': [...named('test/app/flow', 'children'), 'fuzz/worker/'],
-    'src/worker/steps/': ['test/steps/', 'fuzz/worker/'],
+    'src/worker/event-loop/': [...named('test/worker', 'loop-watch turns turn-trace worker'), 'fuzz/worker/'],
+    'src/worker/steps/': ['test/steps/', ...named('test/app', 'bounds'), 'fuzz/worker/'],
     'src/worker/streaming/': [...named('test/worker', 'streaming'), ...named('test/app', 'streams'), 'fuzz/worker/'],
-    'src/worker/waits/': ['test/waiting/', 'fuzz/worker/'],
+    'src/worker/waits/': ['test/waiting/', ...named('test/app', 'bounds'), 'fuzz/worker/'],
   },
   claiming: { 'src/claiming/': ['test/claiming/', 'fuzz/worker/'] },
   app: {
@@ -83,6 +84,16 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
   embedded: { 'src/embedded/': ['test/embedded/'] },
   subscribing: { 'src/subscribing/': ['test/subscribing/', ...named('test/app', 'events')] },
   streaming: { 'src/streaming/': ['test/streaming/', ...named('test/app', 'streams')] },
+  // Lua that matters after damage: the differential run meets none.
+  repair: Object.fromEntries(
+    ['broken-off', 'quarantine', 'verify', 'verify-entries'].map((name) => [
+      `lua/partition/${name}.lua`,
+      named(
+        'test/valkey',
+        'broken-off damage lost-edges mending quarantine tag-lists verify verify-kinds verify-tally',
+      ),
+    ]),
+  ),
   engine: { 'src/engine/': ['test/engine/', 'fuzz/worker/'] },
   backend: {
     'src/backend/': [
@@ -109,7 +120,7 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
     'src/util/': [
       ...['test/util/', 'fuzz/worker/'],
       ...named('test/app', 'values errors printed refusals definitions users-words'),
-      ...named('test/worker', 'garbage loop-watch odd-values worker'),
+      ...named('test/worker', 'garbage odd-values worker'),
     ],
   },
   testing: {
@@ -131,7 +142,7 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
   },
 };
 
-/** The groups of `src/`. */
+/** The groups that tests judge: those of `src/`, and some of `lua/`. */
 export const SOURCE_GROUPS: readonly string[] = Object.keys(NEAR);
 
 /** Tests that take ten seconds or more: each survivor of a folder would wait for them. */
@@ -149,8 +160,10 @@ const TESTS = 'src/testing/conformance/';
 /** The sources that belong to a group. */
 export const breakableSources = (): string[] => sourcesUnder('src/');
 
-const sourcesUnder = (folder: string): string[] =>
-  filesUnder(folder).filter((file) => file.endsWith('.ts') && !file.startsWith(TESTS));
+const sourcesUnder = (path: string): string[] =>
+  (path.endsWith('/') ? filesUnder(path) : [path]).filter(
+    (file) => /\.(?:ts|lua)$/.test(file) && !file.startsWith(TESTS),
+  );
 
 /** The sources that a group breaks. */
 export const sourcesOf = (group: string): string[] => [

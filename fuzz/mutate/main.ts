@@ -1,6 +1,6 @@
 /**
  * `npm run mutate`: breaks the sources one place at a time and checks that a test notices: the differential run for
- * `lua/` and `model/`, the tests near a file for `src/` (`groups.ts`). Ends with status 1 when the score of a group is
+ * `lua/` and `model/`, the tests near a file for the rest (`groups.ts`). Ends with status 1 when the score of a group is
  * below 90 %.
  */
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { Suite } from './suite.js';
 import { BY_COMPILER, HANGS, type Verdict } from './verdict.js';
 
 const USAGE = `npm run mutate -- [options]
-  --group <names>     groups, separated by commas; src means all groups of src/; default all:
+  --group <names>     groups, separated by commas; src means all that tests judge; default all:
                       ${[...MACHINE_GROUPS, ...SOURCE_GROUPS].join(', ')}
   --sample <number>   mutants of each group; default 40
   --all               every mutant instead of a sample
@@ -134,7 +134,7 @@ function summary(group: string, judged: readonly Judged[]): string {
 const wanted = values.group.split(',').flatMap((name) => (name === 'src' ? SOURCE_GROUPS : [name]));
 const unknown = wanted.find((name) => !GROUPS.includes(name));
 if (unknown !== undefined)
-  throw new Error(`--group ${unknown}: there are ${GROUPS.join(', ')}, and src for all of src/.`);
+  throw new Error(`--group ${unknown}: there are ${GROUPS.join(', ')}, and src for all that tests judge.`);
 
 const results = new Map<string, Judged[]>();
 try {

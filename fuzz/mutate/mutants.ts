@@ -82,16 +82,20 @@ const DECLARING = /^(?:events|facts|fields|(?:\w+-)?invariants|reads|listings|vi
 /** Every mutant of a group, file by file. */
 export function mutantsOfGroup(group: string): Mutant[] {
   switch (group) {
-    case 'lua':
+    case 'lua': {
+      const repair = new Set(sourcesOf('repair'));
       return Object.entries(luaFiles())
-        .filter(([path]) => !UNJUDGED_LUA.has(path))
+        .filter(([path]) => !UNJUDGED_LUA.has(path) && !repair.has(`lua/${path}`))
         .flatMap(([path, source]) => mutantsOf(group, 'lua', `lua/${path}`, source));
+    }
     case 'model':
       return [...MODEL_FILES, ...MODEL_DOMAINS.flatMap(filesOfDomain)].flatMap((path) =>
         mutantsOf(group, 'ts', `model/${path}`, readFileSync(`${ROOT}model/${path}`, 'utf8')),
       );
     default:
-      return sourcesOf(group).flatMap((path) => mutantsOf(group, 'ts', path, readFileSync(ROOT + path, 'utf8')));
+      return sourcesOf(group).flatMap((path) =>
+        mutantsOf(group, path.endsWith('.lua') ? 'lua' : 'ts', path, readFileSync(ROOT + path, 'utf8')),
+      );
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Judges mutants of `src/` one after another: by the compiler, and by the tests near them, the fastest first, up to the
+ * Judges mutants of the groups with tests one after another: by the compiler, and by the tests near them, the fastest first, up to the
  * first failure.
  */
 import { execFile, fork, type ChildProcess } from 'node:child_process';
@@ -40,8 +40,8 @@ const SYNTAX_ERROR = /error TS1\d{3}:/;
 export class Suite {
   private readonly tree = new Tree();
   private child: ChildProcess | undefined;
-  /** How long each test takes on the unbroken sources, ms. */
-  private readonly originalMs = new Map<string, number>();
+  /** How long each test took when it was last run, ms. */
+  private readonly tookMs = new Map<string, number>();
   /** Files written since the child compiled them. */
   private readonly changed = new Set<string>();
 
@@ -55,7 +55,7 @@ export class Suite {
     this.tree.break(mutant.file, mutant.source);
     this.changed.add(mutant.file);
     try {
-      const complaint = await this.compilerSays();
+      const complaint = mutant.language === 'ts' ? await this.compilerSays() : undefined;
       if (complaint !== undefined)
         return SYNTAX_ERROR.test(complaint)
           ? { kind: 'stillborn', because: complaint }
@@ -69,7 +69,7 @@ export class Suite {
     }
   }
 
-  /** A kill needs two failures, because a test that fails once on a busy machine proves nothing. */
+  /** A failure counts when it is repeated, because a test that fails once on a busy machine proves nothing. */
   private async firstFailure(tests: readonly string[], limitMs: number): Promise<string | undefined> {
     for (let left = tests; left.length > 0; ) {
       const { failure } = await this.run(left, limitMs);
@@ -84,13 +84,12 @@ export class Suite {
 
   /** Each test is run on the unbroken sources once, also when it is near several files. */
   private async nearOf(tests: readonly string[]): Promise<Near> {
-    const unknown = tests.filter((test) => !this.originalMs.has(test));
+    const unknown = tests.filter((test) => !this.tookMs.has(test));
     if (unknown.length > 0) {
-      const { failure, tookMs } = await this.run(unknown, ORIGINAL_LIMIT_MS);
+      const failure = await this.firstFailure(unknown, ORIGINAL_LIMIT_MS);
       if (failure !== undefined) throw new Error(`The unbroken sources do not pass: ${failure}`);
-      for (const test of unknown) this.originalMs.set(test, tookMs[test] ?? 0);
     }
-    const took = (test: string): number => this.originalMs.get(test) ?? 0;
+    const took = (test: string): number => this.tookMs.get(test) ?? 0;
     return {
       tests: [...tests].sort((a, b) => took(a) - took(b)),
       totalMs: tests.reduce((sum, test) => sum + took(test), 0),
@@ -102,7 +101,11 @@ export class Suite {
     child.send({ tests, changed: [...this.changed] } satisfies SuiteRequest);
     this.changed.clear();
     const reply = await answerOf<SuiteReply>(child, limitMs);
-    if (reply !== undefined) return reply;
+    if (reply !== undefined) {
+      // Tests that were skipped after a failure took no time.
+      for (const [test, ms] of Object.entries(reply.tookMs)) if (ms > 0) this.tookMs.set(test, ms);
+      return reply;
+    }
     const hangs = child.exitCode === null && child.signalCode === null;
     await this.end();
     return { failure: hangs ? HANGS : 'the process of the tests ended', tookMs: {} };

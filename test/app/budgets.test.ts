@@ -328,3 +328,16 @@ test('runs that are created at once, or within a second, share one read of their
   status.mockRestore();
   await task.run(1);
 });
+
+test('a budget that a call found missing is known no longer: the next run is refused within the same second', async () => {
+  await using t = await testApp();
+  const [made, plain] = [t.app.budget('tokens', { limits: LIMITS }), t.app.budget('tokens')];
+  await made.status();
+  const task = t.app.task('t', { budget: plain });
+  await task.run(1);
+  const gone = new EngineError('budget_not_found', 'It is gone.');
+  vi.spyOn(t.backend, 'getBudgetStatus').mockRejectedValue(gone);
+  await task.run(2);
+  await expect(plain.status()).rejects.toThrow('this process has no definition of it');
+  await expect(task.run(3)).rejects.toThrow('There is no budget "tokens"');
+});

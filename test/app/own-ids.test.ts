@@ -1,5 +1,6 @@
 /** Runs by the ids that their callers give them, and all that is known about a run. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../model/limits.js';
 import { app, backoff, memory, valkey, type App, type Backend, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/test-app.js';
 import { sharedValkey } from '../support/valkey/index.js';
@@ -152,4 +153,20 @@ describe('info', () => {
     expect(await run.info()).toMatchObject({ state: 'failed', failure: { message: 'no such column' } });
     expect(await rejectionOf(run.result())).toMatchObject({ reason: 'no such column', category: 'handler_error' });
   });
+});
+
+it('an own id and an idempotency key may have as many bytes as the engine stores with what is before them, and no more', async () => {
+  a = memoryApp();
+  const task = a.task('mail', () => 1);
+  const bound = {
+    id: LIMITS.maxIdempotencyKeyBytes - 'id:4:mail:'.length,
+    idempotencyKey: LIMITS.maxIdempotencyKeyBytes - 4,
+  };
+  for (const [option, most] of Object.entries(bound)) {
+    await task.run(1, { [option]: `ä${'x'.repeat(most - 2)}` });
+    expect(await rejectionOf(task.run(1, { [option]: `ä${'x'.repeat(most - 1)}` }))).toMatchObject({
+      code: 'invalid_definition',
+      message: `Run of task "mail": its ${option} may have ${most} bytes at most, and has ${most + 1}`,
+    });
+  }
 });
