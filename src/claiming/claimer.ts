@@ -20,7 +20,7 @@ import { InputSizes } from './input-sizes.js';
 import { LeaseIdStock, type LeaseIds } from './lease-ids.js';
 import { leadsOf, type Leads } from './leads.js';
 import { MeteredClaims } from './metered-claims.js';
-import type { PlannedClaim } from './plan.js';
+import type { PlannedClaim, QueueRead } from './plan.js';
 import { Planner, type ClaimingMode } from './planner.js';
 import { PollTimer } from './poll-timer.js';
 import { WakeSubscription } from './wake-subscription.js';
@@ -141,14 +141,18 @@ export class Claimer {
       // Work that came before the subscription was not announced.
       if (this.started) void this.subscription.add([laneId]).then(() => this.look([laneId]));
     }
-    this.kindsChanged();
+    this.kindsChanged([laneId]);
   }
 
-  /** Call this when `kinds` may have changed. */
-  kindsChanged(): void {
+  /**
+   * Call this when `kinds` may have changed. @param laneIds the lanes that may have work of new kinds; default: all. Such
+   * work in other lanes is found by the sweep.
+   */
+  kindsChanged(laneIds?: readonly string[]): void {
     if (this.stopped) return;
     this.claimant = this.claimantNow();
-    this.planner.setAbilities(this.abilities(), this.options.clock.now());
+    const served = laneIds?.filter((laneId) => this.lanes.has(laneId));
+    this.planner.setAbilities(this.abilities(), this.options.clock.now(), served);
     if (this.started) this.pump();
   }
 
@@ -300,16 +304,13 @@ export class Claimer {
     this.flights.track(flight);
   }
 
-  /**
-   * Reads the queues of partitions, all before any of their work is claimed, so that the most urgent work comes first.
-   */
-  private async read(partitions: readonly string[]): Promise<void> {
+  /** Reads queues, all before any of their work is claimed, so that the most urgent work comes first. */
+  private async read(queues: readonly QueueRead[]): Promise<void> {
     const { backend, clock, onError } = this.options;
-    const lanes = [...this.lanes];
-    const pages = Array.from({ length: Math.ceil(lanes.length / LIMITS.maxLanesPerRead) }, (_, page) =>
-      lanes.slice(page * LIMITS.maxLanesPerRead, (page + 1) * LIMITS.maxLanesPerRead),
+    const all = pagesOf([...this.lanes]);
+    const reads = queues.flatMap(({ partition, laneIds }) =>
+      (laneIds === undefined ? all : pagesOf(laneIds)).map((page) => ({ partition, laneIds: page })),
     );
-    const reads = partitions.flatMap((partition) => pages.map((laneIds) => ({ partition, laneIds })));
     const answers = await Promise.allSettled(reads.map((each) => backend.listQueueHeads(each)));
     if (this.stopped) return;
     const now = clock.now();
@@ -381,4 +382,11 @@ export class Claimer {
     if (error instanceof EngineError && error.code === 'call_timeout')
       for (const { place, count } of lanes) this.sizes.late(place.laneId, count);
   }
+}
+
+/** The lanes in parts that one read can name. */
+function pagesOf(lanes: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(lanes.length / LIMITS.maxLanesPerRead) }, (_, page) =>
+    lanes.slice(page * LIMITS.maxLanesPerRead, (page + 1) * LIMITS.maxLanesPerRead),
+  );
 }

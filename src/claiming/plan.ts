@@ -52,11 +52,18 @@ export interface LaneAnswer {
   readonly mayHaveMore?: boolean;
 }
 
+/** The queues of a partition that must be read. */
+export interface QueueRead {
+  readonly partition: string;
+  /** Undefined for all lanes of the claimer. */
+  readonly laneIds: readonly string[] | undefined;
+}
+
 export interface Plan {
   /** Claims to send now. */
   readonly claims: readonly PlannedClaim[];
-  /** Partitions whose queues must be read now. */
-  readonly reads: readonly string[];
+  /** Queues that must be read now. */
+  readonly reads: readonly QueueRead[];
   /** When to plan again without an event; infinite if only an event can change the plan. */
   readonly pollAt: number;
 }

@@ -36,8 +36,8 @@ export class Planner {
   private readonly turn: number;
   /** Number of claims in flight. */
   private claims = 0;
-  /** Partitions to read with the next plan. */
-  private readonly reads = new Set<string>();
+  /** Lanes to read with the next plan, by partition. */
+  private readonly reads = new Map<string, Set<string>>();
   private stopListening: () => void;
 
   constructor(private readonly options: PlannerOptions) {
@@ -77,7 +77,10 @@ export class Planner {
     const claims: PlannedClaim[] = [];
     for (let lanes = this.choice.next(now); lanes !== undefined; lanes = this.choice.next(now))
       claims.push(this.send(lanes, false));
-    const reads = [...this.reads];
+    const reads = [...this.reads].map(([partition, laneIds]) => ({
+      partition,
+      laneIds: laneIds.has(ALL_LANES) ? undefined : [...laneIds],
+    }));
     this.reads.clear();
     return { claims, reads, pollAt: this.enterMode() };
   }
@@ -180,18 +183,20 @@ export class Planner {
     else this.sweep.add(laneId, now);
   }
 
-  /** Claims find other work from now on, so the lanes are checked again. */
-  setAbilities(abilities: Abilities, now: number): void {
+  /** Claims find other work from now on, so the lanes that may have it are checked. @param laneIds default: all lanes */
+  setAbilities(abilities: Abilities, now: number, laneIds: readonly string[] = [...this.lanes]): void {
     if (abilities.need.key === this.choice.abilities.need.key) return;
     this.choice.abilities = abilities;
     this.stopListening();
     this.stopListening = this.listen();
-    this.look([...this.lanes], now);
+    this.look(laneIds, now);
   }
 
   /** Checks lanes whose work may not have been announced, because there was no subscription. */
   look(laneIds: readonly string[], now: number): void {
-    this.sweep.look(this.isReading ? [ALL_LANES] : laneIds, now);
+    if (laneIds.length === 0) return;
+    // One of thousands of lanes is read alone. Several are read with all others, partition by partition.
+    this.sweep.look(this.isReading && laneIds.length > 1 ? [ALL_LANES] : laneIds, now);
   }
 
   /** The subscription to wakes was renewed: wakes may have been lost. */
@@ -294,7 +299,7 @@ export class Planner {
     if (this.sweep.nextAt > now) return;
     this.sweep.due(now, leads.size < MANY_LEADS, (place, reason) => {
       if (this.isReading) {
-        this.reads.add(place.partition);
+        this.noteRead(place);
         return;
       }
       if (open.has(place.laneId, place.partition)) return;
@@ -302,6 +307,12 @@ export class Planner {
       if (reason === 'sweep' && leads.isQuiet(place, abilities, now - sweepIntervalMs / 2)) return;
       noteLead(place);
     });
+  }
+
+  private noteRead({ partition, laneId }: PlaceName): void {
+    const laneIds = this.reads.get(partition);
+    if (laneIds === undefined) this.reads.set(partition, new Set([laneId]));
+    else laneIds.add(laneId);
   }
 
   private send(lanes: readonly LaneClaim[], inOneCall: boolean): PlannedClaim {

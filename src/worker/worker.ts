@@ -275,9 +275,9 @@ export class TaskWorker implements Worker {
     this.claimer.serve(laneId);
   }
 
-  /** Call this when a task that this worker may run was defined, or got its handler. */
-  tasksChanged(): void {
-    this.claimer.kindsChanged();
+  /** Call this when a task that this worker may run was defined in this lane, or got its handler. */
+  tasksChanged(laneId: string): void {
+    this.claimer.kindsChanged([laneId]);
   }
 
   stats(): WorkerStats {

@@ -47,13 +47,13 @@ class Setting {
     return claimer;
   }
 
-  async create(partition: number, laneId = 'l'): Promise<string> {
+  async create(partition: number, laneId = 'l', executionKind = 'k'): Promise<string> {
     const executionId = executionIdOf(partition, newId());
     await this.store.backend.createExecution({
       executionId,
       namespace: 'n',
       laneId,
-      executionKind: 'k',
+      executionKind,
       creatorIdentity: 'c',
     });
     return executionId;
@@ -123,6 +123,31 @@ describe('an idle claimer', () => {
       claimer.finished(`{fp:${again * 5}}`);
       claimer.pump();
     }
+    await claimer.stop();
+  });
+
+  it.each([
+    ['its own lane', 'later', ['later']],
+    ['a lane that is served already', 'lane7', ['lane7']],
+    ['a lane that is not served', 'other', []],
+  ])('asks only %s for the work of a task that was defined later', async (_, laneId, read) => {
+    const s = new Setting();
+    const kinds = ['k'];
+    const lanes = Array.from({ length: 300 }, (_, i) => `lane${i}`);
+    const claimer = s.claimer({ lanes, kinds: () => kinds, slots: 100, sweepIntervalMs: 3_600_000 });
+    await claimer.start();
+    await s.clock.advance(5_000);
+    // Its wake came to nobody.
+    s.store.isDeaf = true;
+    await s.create(1, laneId, 'new');
+    s.store.isDeaf = false;
+    s.store.reads.length = 0;
+    kinds.push('new');
+    if (laneId === 'other') claimer.kindsChanged([laneId]);
+    else claimer.serve(laneId);
+    await s.clock.advance(1_000);
+    expect(s.claimed).toHaveLength(read.length);
+    expect(new Set(s.store.reads.flatMap(({ laneIds }) => laneIds))).toEqual(new Set(read));
     await claimer.stop();
   });
 

@@ -43,8 +43,8 @@ export interface Watched {
   readonly backend: Backend;
   /** Places at which claims were made, in order. */
   readonly claims: { readonly laneId: string; readonly partition: string; readonly count: number }[];
-  /** Partitions whose queues were read, in order, and of how many lanes. */
-  readonly reads: { readonly partition: string; readonly lanes: number }[];
+  /** Partitions whose queues were read, in order, and of which lanes. */
+  readonly reads: { readonly partition: string; readonly laneIds: readonly string[] }[];
   /** Tells all listeners of a wake that the store did not send. */
   tell(wake: WorkWake | { readonly kind: 'resync' }): void;
   /** Called for every batch before it runs; what it throws is the batch's fault, what it answers is the answer. */
@@ -74,7 +74,7 @@ export function watched(options: MemoryOptions): Watched {
     return self.intercept?.(commands) ?? inner.execute(commands);
   }) as Backend['execute'];
   const listQueueHeads: Backend['listQueueHeads'] = (args) => {
-    self.reads.push({ partition: args.partition, lanes: args.laneIds.length });
+    self.reads.push(args);
     return inner.listQueueHeads(args);
   };
   const onWake: Backend['onWake'] = async (lanes, listener, capabilities) => {

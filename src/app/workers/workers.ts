@@ -180,7 +180,7 @@ export class Workers {
   onHandled(task: TaskDefinition): void {
     for (const worker of this.all) {
       if (this.followers.has(worker)) worker.serve(task.laneId);
-      else worker.tasksChanged();
+      else worker.tasksChanged(task.laneId);
       this.registrar.changed(worker.workerInstanceId);
     }
   }
