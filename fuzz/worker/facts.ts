@@ -143,8 +143,7 @@ export class Facts {
     Object.assign(execution, {
       situation: next,
       since: event.at,
-      dueAt:
-        event.type === 'execution_suspended' ? event.timeoutAt : 'delayUntil' in event ? event.delayUntil : undefined,
+      dueAt: dueAfter(event),
     });
   }
 
@@ -171,6 +170,14 @@ export class Facts {
   }
 }
 
+/** When something is due for an execution that an event has set aside. */
+function dueAfter(event: Event): number | undefined {
+  if (event.type === 'execution_suspended') return event.timeoutAt;
+  // A grant is good up to and including its last millisecond.
+  if (event.type === 'grant_issued') return event.grantExpiresAt + 1;
+  return 'delayUntil' in event ? event.delayUntil : undefined;
+}
+
 function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
   switch (event.type) {
     case 'execution_claimed':
@@ -181,6 +188,7 @@ function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
     case 'lease_expired':
     case 'lease_revoked':
     case 'lease_released':
+    case 'grant_lapsed':
       return 'eligible';
     case 'suspension_closed':
       return event.resumeTrigger === '' ? undefined : 'eligible';
@@ -188,6 +196,8 @@ function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
     case 'execution_delayed':
     case 'execution_suspended':
     case 'children_awaited':
+    // Until it is used or lapses, nobody else can claim the work.
+    case 'grant_issued':
       return 'delayed';
     case 'dependencies_staged':
       return event.isChild ? undefined : 'delayed';

@@ -285,6 +285,7 @@ async function explained(world: World, execution: ExecutionFacts): Promise<void>
       world.broken('every end is explained', `${short(execution.executionId)}: ${event.type}, and ${problem}`);
   });
   if (execution.events.at(-1)?.type !== 'execution_completed') return;
+  if (world.grants.endOf(execution.leases.at(-1)?.leaseId) === 'complete') return;
   const bytes = await world.server.store.getExecutionResult({ executionId: execution.executionId });
   const result = bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as Result);
   const call = world.facts.calls[result?.call ?? -1];
@@ -308,9 +309,10 @@ function problemWith(
 ): string | undefined {
   const lease = execution.leases.find(({ leaseId }) => leaseId === lastLeaseOf(before));
   const call = world.facts.calls.find(({ leaseId }) => leaseId === lease?.leaseId);
+  const granted = world.grants.endOf(lease?.leaseId);
   switch (event.type) {
     case 'execution_completed':
-      return call?.end === 'returned' ? undefined : 'its handler did not return';
+      return call?.end === 'returned' || granted === 'complete' ? undefined : 'its handler did not return';
     case 'execution_suspended':
     case 'children_awaited':
       return call?.end === 'suspended' ? undefined : 'its handler did not wait';
@@ -320,7 +322,7 @@ function problemWith(
         : 'its handler did not ask for it';
     case 'retry_scheduled':
     case 'execution_failed':
-      return failureProblem(event, call, lease?.attemptTimeoutAt);
+      return granted === 'fail' ? undefined : failureProblem(event, call, lease?.attemptTimeoutAt);
     case 'execution_cancelled':
       // A child is cancelled with its parent, or when its group is decided by others.
       if (execution.kind === CHILD && event.cancelledBy === WALKER) return undefined;

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import type { CallGroup, Fault, WakeFault } from '../../src/testing/simulation/index.js';
 import { flowSetup, type FlowSetup } from './flow-program.js';
+import { grantSetup, type GrantSetup } from './grants.js';
 import { COMPOSITE_KINDS, SIGNAL_NAMES, type SignalName, type WaitFacts } from './waits.js';
 
 /** Steps that a handler runs first, under the same names in every call. */
@@ -126,13 +127,8 @@ export type Move =
   | { readonly do: 'block'; readonly process: number; readonly share: number }
   | { readonly do: 'kill' | 'restart' | 'second_worker'; readonly process: number }
   | { readonly do: 'drain'; readonly process: number; readonly ms: number }
-  | {
-      readonly do: 'find';
-      readonly process: number;
-      readonly task: number;
-      readonly count: number;
-      readonly waitMs: number;
-    }
+  /** A scheduler outside of the deployment grants waiting work to a worker of its own. */
+  | { readonly do: 'grant'; readonly which: number; readonly grant: GrantSetup }
   /** Hanging handlers end. */
   | { readonly do: 'release' };
 
@@ -265,6 +261,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: moveOf('cancel_flow', { process: choice, which: choice }) },
   { weight: 1, arbitrary: moveOf('cancel', { process: choice, run: choice }) },
   { weight: 1, arbitrary: moveOf('revoke', { run: choice }) },
+  { weight: 2, arbitrary: moveOf('grant', { which: choice, grant: grantSetup }) },
   { weight: 3, arbitrary: moveOf('signal', { process: choice, run: choice, name: signalName }) },
   { weight: 2, arbitrary: moveOf('deliver', { process: choice, envelope: choice, again: fc.boolean() }) },
   {
@@ -354,6 +351,8 @@ const flowMove: fc.Arbitrary<Move> = moveOf('flow', {
   count: fc.constantFrom(1, 2),
   flow: flowSetup,
 });
+
+const grantMove: fc.Arbitrary<Move> = moveOf('grant', { which: choice, grant: grantSetup });
 
 /** Scenes: moves that belong together, in a fixed order, to reach states that single moves rarely reach. */
 const storyline: fc.Arbitrary<Move[]> = fc.oneof(
@@ -461,6 +460,10 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   // Failing appends of frames, and handlers that run again.
   fc.tuple(faultOn('frame'), runMove(speaking), waitMove(700, 6_000)),
   fc.tuple(runMove(speaking), faultOn('frame'), moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
+  // Grants of work that waits for a slot, is delayed or was lost, which are used, too late, or lapse.
+  fc.tuple(runMove(longStep), waitMove(20, 700), grantMove, grantMove, jumpMove, waitMove(700, 6_000)),
+  fc.tuple(runMove(longStep), moveOf('kill', { process: choice }), jumpMove, grantMove, jumpMove, waitMove(6_000)),
+  fc.tuple(runMove(step), waitMove(20), grantMove, moveOf('cancel', { process: choice, run: choice }), jumpMove),
   // Shuts down with work in hand.
   fc.tuple(
     runMove(longStep),

@@ -7,6 +7,7 @@ import { Callbacks } from './callbacks.js';
 import { Checks } from './checks/index.js';
 import { Flows } from './flows.js';
 import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
+import { Grants } from './grants.js';
 import { Node, type NodeWorker } from './node.js';
 import type { Move, Program, WorkerSetup } from './program.js';
 import { faultText, short, Story } from './story.js';
@@ -42,6 +43,7 @@ export class World {
   readonly waits = new Waits(this);
   readonly callbacks = new Callbacks(this);
   readonly flows = new Flows(this);
+  readonly grants = new Grants(this);
   readonly nodes: Node[] = [];
   readonly story: Story;
   /** Handlers called from now on are short. */
@@ -61,6 +63,7 @@ export class World {
         this.facts.logged(event);
         this.checks.leases.logged(event.event);
         this.flows.logged(event.event);
+        this.grants.logged(event.event);
       },
     });
   }
@@ -119,6 +122,8 @@ export class World {
         return this.release();
       case 'revoke':
         return this.revoke(move.run);
+      case 'grant':
+        return this.grants.issue(move.which, move.grant);
       case 'restart':
         return this.restart(move.process);
       default: {
@@ -130,7 +135,7 @@ export class World {
 
   private async makeAt(
     node: Node,
-    move: Exclude<Move, { do: 'wait' | 'jump' | 'release' | 'revoke' | 'restart' }>,
+    move: Exclude<Move, { do: 'wait' | 'jump' | 'release' | 'revoke' | 'grant' | 'restart' }>,
   ): Promise<void> {
     switch (move.do) {
       case 'run':
