@@ -131,7 +131,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   'the window of a quota': async (engine) => {
     const quotaPolicyId = engine.uuid();
-    await engine.backend.createQuotaPolicy({ quotaPolicyId, windowSeconds: 10, maxRequestsPerWindow: 1 });
+    await engine.backend.createQuotaPolicy({ quotaPolicyId, windowSeconds: 1, maxRequestsPerWindow: 1 });
     await engine.backend.checkAdmission({ partition: PARTITION, quotaPolicyId, admissionIds: [engine.uuid()] });
     const meters = meterSetOf(metersOf({ quotaPolicyIds: [quotaPolicyId] }));
     const waiter = { laneId: LANE, workerInstanceId: 'w-1', meters };
