@@ -11,7 +11,7 @@ import { EngineError } from '../../model/errors.js';
 import { operate } from './operator.js';
 import { follow } from './reader.js';
 import { lineOf, recorded, type Entry } from './recording.js';
-import { chaosApp } from './work.js';
+import { chaosApp, meteredTask } from './work.js';
 
 export interface ChildConfig {
   readonly role: 'worker' | 'engine' | 'operator' | 'reader';
@@ -24,6 +24,8 @@ export interface ChildConfig {
   readonly leaseTtlMs: number;
   readonly slots: number;
   readonly claimAhead: number;
+  /** Whether the worker also runs the metered task. */
+  readonly metered?: boolean;
   /** The file of the record. */
   readonly file: string;
   /** Executions per second that the operator cancels or whose lease it revokes. */
@@ -61,6 +63,7 @@ async function main(config: ChildConfig): Promise<void> {
     await startTimerLoop(backend, { pollIntervalMs: 500 });
   } else if (config.role === 'worker') {
     const { app } = chaosApp(backend, (what) => write({ entry: 'ran', ...what }));
+    if (config.metered === true) meteredTask(app);
     await app.worker({
       slots: config.slots,
       claimAhead: config.claimAhead,

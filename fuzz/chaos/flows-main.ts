@@ -1,5 +1,5 @@
 /**
- * `npm run chaos:flows`: flows with races under kills, freezes, a restart, a power cut and a failover. Exits with 1
+ * `npm run chaos:flows`: flows with races and metered members under kills, freezes, a restart, a power cut and a failover. Exits with 1
  * after any violation.
  */
 import { parseArgs } from 'node:util';
@@ -34,5 +34,9 @@ clearInterval(alive);
 const members = [...endings].map(([situation, count]) => `${situation}: ${count}`).join(', ');
 console.log(`${events} events; members ${members}; ${runAgain} flows were lost, and run again`);
 for (const violation of violations) console.error(`VIOLATION ${violation}\n`);
-console.log(violations.length === 0 ? 'Every flow ended, no edge was lost or resolved twice.' : `--seed ${seed}`);
+console.log(
+  violations.length === 0
+    ? 'Every flow ended, no edge was lost or resolved twice, no slot and no reservation is left.'
+    : `--seed ${seed}`,
+);
 process.exit(violations.length === 0 ? 0 : 1);

@@ -1,6 +1,7 @@
 /**
- * Flows with races in chaos: workers are killed and frozen; the server restarts, loses its tail, and is replaced. At
- * the end every flow has ended, no edge was lost or resolved twice, and the stored state equals the folded log.
+ * Flows with races and metered members in chaos: workers are killed and frozen; the server restarts, loses its tail, and
+ * is replaced. At the end every flow has ended, no edge was lost or resolved twice, the stored state equals the folded
+ * log, and no slot and no reservation is left or was beyond its limit.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,9 +22,11 @@ import { canonicalOfValkey } from '../../src/testing/canonical/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { plain } from '../plain.js';
 import { Fleet, type Member } from './fleet.js';
+import { auditBudget, auditSlots } from '../meters/audit.js';
+import { meterEvents } from '../meters/events.js';
 import { seededRandom } from './random.js';
 import { Servers } from './servers.js';
-import { chaosApp, jobOf, type Job } from './work.js';
+import { chaosApp, jobOf, meteredTask, type Job } from './work.js';
 
 export interface FlowChaosOptions {
   /** Seed of the choices: the members of the flows, and the faults of each process with their times. */
@@ -81,6 +84,7 @@ function racesOf(random: () => number): Race[] {
 /** The client: submits flows under its own ids, and again those that the server lost. */
 class FlowSubmitter {
   runAgain = 0;
+  readonly budgetId: string;
   private readonly flow;
   private readonly races: readonly (readonly Race[])[];
   private readonly ids = new Map<number, string>();
@@ -91,13 +95,15 @@ class FlowSubmitter {
     random: () => number,
   ) {
     const { app, task } = chaosApp(backend);
+    const { task: metered, budgetId } = meteredTask(app);
+    this.budgetId = budgetId;
     this.races = Array.from({ length: count }, () => racesOf(random));
     this.flow = app.flow('races', (f, races: readonly Race[]) => {
       const join = { index: 0, plan: 'succeed', workMs: 1 } as const;
       let last = f.run(task, join);
       for (const { members, needs, onSatisfied } of races) {
         const nodes = members.map((member) => f.run(task, member, { after: [last] }));
-        last = f.run(task, { ...join, given: f.quorum(needs, nodes, { onSatisfied }) } as never);
+        last = f.run(metered, { ...join, given: f.quorum(needs, nodes, { onSatisfied }) } as never);
       }
     });
   }
@@ -158,6 +164,7 @@ export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaos
     {
       ...{ url: servers.url, prefix: PREFIX, partitions: PARTITIONS, callTimeoutMs: CALL_TIMEOUT_MS },
       ...{ leaseTtlMs: LEASE_TTL_MS, slots: 8, claimAhead: 4, operationsPerSecond: 0, logMaxEntries: LONG_LOG },
+      metered: true,
     },
     dir,
   );
@@ -172,10 +179,11 @@ export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaos
     const faults = new Faults(servers, fleet, random, options);
     await Promise.all([submitter.submit(options.durationMs), faults.ofServers(), faults.ofProcesses()]);
     const unended = await submitter.settled();
+    const unmetered = await meterFaults(backend, submitter.budgetId);
     await fleet.end();
     const judged = await judge(backend, servers.url);
     await backend.close();
-    const found = [...unended, ...fleet.crashes, ...judged.violations];
+    const found = [...unended, ...unmetered, ...fleet.crashes, ...judged.violations];
     return { ...judged, violations: found, runAgain: submitter.runAgain };
   } finally {
     await fleet.end();
@@ -250,6 +258,21 @@ async function judge(backend: Backend, url: string): Promise<Omit<FlowChaosResul
   }
   reader.disconnect();
   return { violations, events, endings };
+}
+
+/** Waits until no slot and no reservation is left. Returns what is, and where a limit was exceeded. */
+async function meterFaults(backend: Backend, budgetId: string): Promise<string[]> {
+  const endAt = performance.now() + SETTLE_MS;
+  for (;;) {
+    const { account, faults } = auditBudget(budgetId, await meterEvents(backend, 'budget'));
+    const slots = await meterEvents(backend, 'quota');
+    const found = [...faults, ...auditSlots(slots)];
+    if (!slots.some(({ type }) => type === 'quota_admitted')) found.push('no metered member was admitted');
+    if (account.reserved > 0) found.push(`${account.reserved} tokens are reserved for ever`);
+    if (account.usage === 0) found.push('no metered member has run');
+    if (found.length === 0 || performance.now() > endAt) return found;
+    await pause(500);
+  }
 }
 
 /** Edges that were resolved twice, and those that never were. */

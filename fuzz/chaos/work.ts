@@ -79,14 +79,34 @@ async function perform(context: TaskContext<Job>, ran: (what: Ran) => void): Pro
   return { index: input.index, by: fence.token };
 }
 
+const RETRY = { failures: 2, crashes: 1_000, backoff: backoff.exponential('20ms', { max: '200ms' }) };
+
 /** The app of a process of the run, with its one task. `ran` is called for every started step. */
 export function chaosApp(
   backend: Backend,
   ran: (what: Ran) => void = () => undefined,
 ): { app: App; task: Task<Job, unknown> } {
   const chaos = app({ backend, namespace: NAMESPACE, creatorIdentity: 'chaos' });
-  const retry = { failures: 2, crashes: 1_000, backoff: backoff.exponential('20ms', { max: '200ms' }) };
-  return { app: chaos, task: chaos.task('job', { input: job, lane: LANE, retry }, (context) => perform(context, ran)) };
+  const options = { input: job, lane: LANE, retry: RETRY };
+  return { app: chaos, task: chaos.task('job', options, (context) => perform(context, ran)) };
+}
+
+/** Runs of the metered task at once. */
+const METERED_CAP = 3;
+/** Never used up. */
+const BUDGET_LIMIT = 1_000_000;
+
+/** A task of the app that reserves and settles a token of a budget, a few runs at once. */
+export function meteredTask(chaos: App): { task: Task<Job, unknown>; budgetId: string } {
+  const budget = chaos.budget('tokens', { limits: { tokens: { hard: BUDGET_LIMIT } } });
+  const options = { input: job, lane: LANE, retry: RETRY, quota: { concurrency: METERED_CAP } };
+  const task = chaos.task('metered', options, async ({ input, budget: of }: TaskContext<Job>) => {
+    const held = await of(budget).reserve({ tokens: 2 });
+    await pause(input.workMs);
+    await held.settle({ tokens: 1 });
+    return input.index;
+  });
+  return { task, budgetId: budget.id };
 }
 
 /** The behaviour of the n-th execution; `random` is from 0 to 1. */

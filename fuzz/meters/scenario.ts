@@ -8,9 +8,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isKnown, type Event } from '../../model/events.js';
-import { familyOf } from '../../model/families.js';
-import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { startTimerLoop } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
@@ -18,6 +15,7 @@ import { startValkey } from '../../test/support/valkey/index.js';
 import { seededRandom } from '../chaos/random.js';
 import { auditBudget, auditHandlers, auditSettlements, auditSlots, type Killed } from './audit.js';
 import type { MetersChild } from './child.js';
+import { meterEvents } from './events.js';
 import { recordsOf } from './records.js';
 import { meteredApp, RUN_TOKENS, TENANT_CAP } from './work.js';
 
@@ -134,7 +132,7 @@ export async function runMeters(options: MetersOptions): Promise<MetersResult> {
     await Promise.all(created.map((run) => run.result({ timeout: '3m' })));
     await processes.killAll();
     const faults = await leftBehind(backend, [budgetId, metered.budgetId]);
-    const budgetEvents = await eventsOf(backend, 'budget');
+    const budgetEvents = await meterEvents(backend, 'budget');
     const written = await processes.written();
     const own = auditBudget(budgetId, budgetEvents);
     const ofRuns = auditBudget(metered.budgetId, budgetEvents);
@@ -145,7 +143,7 @@ export async function runMeters(options: MetersOptions): Promise<MetersResult> {
         written.flatMap(({ records }) => records),
       ),
     );
-    faults.push(...auditSlots(await eventsOf(backend, 'quota')), ...auditHandlers(written, TENANT_CAP));
+    faults.push(...auditSlots(await meterEvents(backend, 'quota')), ...auditHandlers(written, TENANT_CAP));
     for (const [id, { account }] of [
       [budgetId, own],
       [metered.budgetId, ofRuns],
@@ -201,7 +199,7 @@ async function leftBehind(backend: Backend, budgetIds: readonly string[]): Promi
       const { tokens = 0 } = (await backend.getBudgetStatus({ budgetId })).reserved;
       if (tokens > 0) faults.push(`${tokens} of budget ${budgetId} are reserved for ever`);
     }
-    faults.push(...auditSlots(await eventsOf(backend, 'quota')).filter((fault) => fault.endsWith('left')));
+    faults.push(...auditSlots(await meterEvents(backend, 'quota')).filter((fault) => fault.endsWith('left')));
     if (faults.length === 0 || Date.now() > until) return faults;
     await pause(250);
   }
@@ -212,18 +210,4 @@ async function differences(backend: Backend, budgetId: string, usage: number): P
   const status = await backend.getBudgetStatus({ budgetId });
   const stored = status.usage['tokens'] ?? 0;
   return stored === usage ? [] : [`budget ${budgetId} has ${stored} used, and ${usage} were settled`];
-}
-
-async function eventsOf(backend: Backend, family: 'budget' | 'quota'): Promise<Event[]> {
-  const all: Event[] = [];
-  for (const partition of backend.partitionsInUse().filter((key) => familyOf(key) === family)) {
-    let after: string | undefined;
-    for (let isDone = false; !isDone; ) {
-      const page = await backend.readLog({ partition, after, limit: LIMITS.maxPageSize });
-      all.push(...page.events.filter(isKnown).map(({ event }) => event));
-      after = page.next;
-      isDone = page.atEnd;
-    }
-  }
-  return all;
 }
