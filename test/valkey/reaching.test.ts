@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import { Valkey } from 'iovalkey';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { EngineError, ErrorCode } from '../../model/errors.js';
 import { app } from '../../src/index.js';
 import { addressOf } from '../../src/valkey/connection/address.js';
@@ -238,6 +238,26 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     await told(
       { ...at(sentinel.plain), name: 'other' },
       { code: 'invalid_input', message: /knows no .*"other"/, hint },
+    );
+  });
+
+  test('that are all gone when the connection ends: the outage names one of them', async () => {
+    const server = await startValkey();
+    servers.push(server);
+    const monitored = { name: 'main', port: server.port, quorum: 1 };
+    const { path } = program as { path: string };
+    const last = await startSentinel({ program: path, folder, monitored });
+    await using backend = await valkey(at(last.port, { callTimeoutMs: CALL_TIMEOUT_MS }));
+    const heard: EngineError[] = [];
+    backend.onNotice?.((notice) => heard.push(notice));
+    last.stop();
+    const admin = new Valkey(server.url);
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    admin.disconnect();
+    await vi.waitFor(() => expect(heard).toHaveLength(1), 5_000);
+    expect(heard[0]).toMatchObject({ code: 'transport_failed', isLost: true });
+    expect(heard[0]?.message).toMatch(
+      new RegExp(`the Sentinel localhost:${last.port} cannot be reached.*ECONNREFUSED`),
     );
   });
 

@@ -3,7 +3,7 @@ import { Cluster, type Valkey } from 'iovalkey';
 import { ConnectionNotice } from '../../backend/connection-notice.js';
 import type { Client } from './clients.js';
 import { lossOf } from './faults.js';
-import { connectionFault, nameOf, reasonOf } from './node-faults.js';
+import { connectionFault, nameOf, NodeFault, reasonOf } from './node-faults.js';
 
 /** How long a node may be without a connection, ms. A client leaves a replica, and is back at once. */
 const GRACE_MS = 1_000;
@@ -75,7 +75,9 @@ export class Reachability {
   private tellLoss(): void {
     const { client } = this;
     const fault = connectionFault(client);
-    const { code, message } = lossOf([...this.lost].join(', '), fault);
+    // The node that did not answer can be a Sentinel.
+    const asked = !(client instanceof Cluster) && fault instanceof NodeFault ? [fault.node] : this.lost;
+    const { code, message } = lossOf([...asked].join(', '), fault);
     this.told = new ConnectionNotice(true, message, { code, cause: reasonOf(fault) });
     // Before listeners are told: one of them may close the backend.
     if (client instanceof Cluster) this.probing = setInterval(() => probe(client), PROBED_EVERY_MS).unref();
