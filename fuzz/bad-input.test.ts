@@ -235,6 +235,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     tags: { 'a.b': SECRET },
     delayUntil: 1_800_000_000_000,
     executionDeadlineAt: 1_900_000_000_000,
+    initialBlock: { blockingReason: 'paused_by_operator', blockingDetail: SECRET },
     policy: {
       priority: 4,
       delayUntil: 5,
@@ -289,7 +290,14 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   listMeteredHeads: { partition: PARTITION, laneId: 'nothing', cursor: 'a', limit: 5 },
   renewLease: { ...owner, leaseTtlMs: 5_000 },
   beginAttempt: { executionId: RUNNING, fence: FENCE },
-  applyDue: { partition: PARTITION, limit: 5, jitter: 0.5, owner: 'loop' },
+  applyDue: {
+    partition: PARTITION,
+    limit: 5,
+    jitter: 0.5,
+    owner: 'loop',
+    filter: { namespace: 'n', laneId: 'l', executionKind: 'k', tags: { 'team.name': 'core' } },
+    after: `5:${RUNNING}`,
+  },
   watchLog: { partition: PARTITION, after: 'g.1.1' },
   watchEnds: { partition: PARTITION, ttlMs: 1_000 },
   watchStream: { executionId: RUNNING, ttlMs: 1_000 },

@@ -15,6 +15,7 @@ import {
   ON_SATISFIED,
   WALK_KINDS,
 } from '../model/flow/facts.js';
+import { HOLD_LETTER } from '../model/execution/initial-block.js';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
 import { NEXT_ATTEMPTS, SITUATIONS } from '../model/execution/situation.js';
 import { TAG_SHELF } from '../model/listing/shelves.js';
@@ -177,6 +178,7 @@ const LIMIT: Literals[string] = {
   replaced_reason: REPLACED_REASON,
   purge_units: PURGE_UNITS,
   absolute_time_from: ABSOLUTE_TIME_FROM,
+  initial_hold: HOLD_LETTER,
   default_priority: DEFAULTS.priority,
   default_max_reclaim_count: DEFAULTS.maxReclaimCount,
   default_max_release_count: DEFAULTS.maxReleaseCount,

@@ -91,7 +91,8 @@ export function execute(
   if (decision.notices !== undefined) store.announce(decision.notices);
   if (decision.watch !== undefined) store.watch(decision.watch.executionId, decision.watch.until);
   if (operation.after === undefined) return decision;
-  return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
+  const outcome = operation.after(store.view, decision.outcome as never, command.args as never, context);
+  return { ...decision, outcome } as AnyDecision;
 }
 
 /** Stores the bytes among the arguments of a command. */

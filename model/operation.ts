@@ -172,7 +172,7 @@ export interface Operation<
   /** Adds values that only a backend can issue to an outcome: handles. */
   issue?(args: z.output<Args>, outcome: z.output<Outcome>, backend: BackendLabel): z.output<Outcome>;
   /** Completes an outcome with facts of the state after the events. */
-  after?(view: View, outcome: z.output<Outcome>): z.output<Outcome>;
+  after?(view: View, outcome: z.output<Outcome>, args: z.output<Args>, context: Context): z.output<Outcome>;
 }
 
 export function operation<Args extends ObjectSchema, Outcome extends z.ZodType, Code extends RejectionCode>(

@@ -96,4 +96,5 @@ export type { ExecutionInfo } from '../model/execution/projections.js';
 export type { PublicState } from '../model/execution/situation.js';
 export type { Backend } from './backend/backend.js';
 export type { Clock } from './engine/clock.js';
+export type { DueFilter } from './engine/due-filter.js';
 export type { TimerLoopOptions } from './engine/timer-loop.js';

@@ -1,8 +1,8 @@
 /** How random runs call the operations of `model/execution`. */
 import fc from 'fast-check';
-import { isDelayed } from '../../model/execution/situation.js';
+import { BLOCK_REASONS, isDelayed } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
-import type { Command } from '../../model/machine.js';
+import type { ArgsOf, Command } from '../../model/machine.js';
 import {
   CAPABILITY_SETS,
   KINDS,
@@ -50,6 +50,22 @@ interface Creation {
   readonly again: Pick | null;
   /** The strategy for a full quota, and its remaining room. */
   readonly whenFull?: readonly ['drop' | 'cancel_oldest', room: number] | null;
+  /** Its block from the start, and whether that has a detail; a hold where it has a delay. */
+  readonly block?: readonly [reason: number, detailed: boolean] | null;
+}
+
+const INITIAL_BLOCKS = [...BLOCK_REASONS, 'paused_by_operator'] as const;
+
+/** Its block from the start. Only a hold can be combined with a delay. */
+function initialBlockOf({ block, delay, policy }: Creation): ArgsOf<'createExecution'>['initialBlock'] {
+  if (!block) return undefined;
+  const [reason, detailed] = block;
+  const given = POLICIES[policy];
+  const isDelayed = delay !== null || (given !== undefined && 'delayUntil' in given);
+  return {
+    blockingReason: isDelayed ? 'paused_by_operator' : (INITIAL_BLOCKS[reason] as (typeof INITIAL_BLOCKS)[number]),
+    blockingDetail: detailed ? `until Größe ${'x'.repeat(reason * 30)}` : undefined,
+  };
 }
 
 function creationOf(world: World, choices: Creation): Command[] {
@@ -82,6 +98,7 @@ function creationOf(world: World, choices: Creation): Command[] {
               ...(wantsCapabilities ? { routingRequirements: { requiredCapabilities } } : {}),
             }) as never,
         whenFull: strategy === undefined || room === undefined ? undefined : { strategy, room },
+        initialBlock: initialBlockOf(choices),
       },
     },
   ];
@@ -114,6 +131,7 @@ export const executionActions = {
       tags: fc.nat(2),
       again: seldom(pick('any'), 9),
       whenFull: seldom(fc.tuple(fc.constantFrom('drop', 'cancel_oldest'), fc.constantFrom(0, 0, 1, 2)), 2),
+      block: seldom(fc.tuple(fc.nat(INITIAL_BLOCKS.length - 1), fc.boolean()), 6),
     },
     resolve: creationOf,
   }),

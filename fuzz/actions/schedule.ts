@@ -3,12 +3,14 @@ import fc from 'fast-check';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { BLOCK_REASONS, isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
+import type { ArgsOf } from '../../model/machine.js';
 import { queueScore } from '../../model/schedule/queue.js';
+import { nextTimerAt } from '../../model/schedule/timers.js';
 import { CAPABILITY_SETS, KINDS, LANES, on, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { meterSetFor } from './metering.js';
 import { CATEGORIES } from './policies.js';
-import { choose, chosenId, placeOf } from './world.js';
+import { choose, chosenId, placeOf, type World } from './world.js';
 
 /** The kinds that a claim names; always includes that of the wanted execution. */
 function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | undefined): string[] | undefined {
@@ -39,6 +41,27 @@ interface Due {
   readonly jitter: number | null;
   /** The partition; default: that of executions. */
   readonly on?: number;
+  /** Its filter, from `FILTERS`; none when null, or absent as in older corpus files. */
+  readonly filter?: number | null;
+  /** Continue behind the timer of this execution. */
+  readonly after?: Pick | null;
+}
+
+/** Filters of loops: of everything, of nothing, and of some. */
+const FILTERS: readonly ArgsOf<'applyDue'>['filter'][] = [
+  { namespace: 'fuzz' },
+  { namespace: 'elsewhere', executionKind: KINDS[0] },
+  { laneId: LANES[0] },
+  { namespace: 'fuzz', executionKind: KINDS[1] },
+  { tags: { 'team.name': 'core' } },
+  { laneId: LANES[1], tags: { 'z.a': 'Größe "x"' } },
+];
+
+/** The position of an execution's timer, or of the time at which it would have one. */
+function positionOf(world: World, pick: Pick): string {
+  const execution = choose(world, pick);
+  const at = execution && nextTimerAt(execution);
+  return `${at ?? world.now}:${chosenId(world, pick)}`;
 }
 
 export const scheduleActions = {
@@ -99,14 +122,28 @@ export const scheduleActions = {
   }),
   due: generator<Due>({
     weight: 4,
-    choices: { limit: fc.constantFrom(1, 2, 100), loop: fc.nat(1), jitter: unit, on },
-    resolve(world, { limit, loop, jitter, on }) {
+    choices: {
+      limit: fc.constantFrom(1, 2, 100),
+      loop: fc.nat(1),
+      jitter: unit,
+      on,
+      filter: seldom(fc.nat(FILTERS.length - 1), 2),
+      after: seldom(pick('running', 'delayed'), 2),
+    },
+    resolve(world, { limit, loop, jitter, on, filter, after }) {
       const { executions, now } = world;
       const partition = placeOf(world, on);
       // The order of purges within a slot is free, so all due ones go at once. An earlier command of the batch may make
       // the last due one, so small passes are drawn only where no purge is possible.
       const purges = executions.some(({ situation, dueAt }) => isTerminal(situation) && (dueAt ?? Infinity) <= now);
-      const args = { partition, owner: `loop-${loop}`, jitter: jitter ?? undefined };
+      const args = {
+        partition,
+        owner: `loop-${loop}`,
+        jitter: jitter ?? undefined,
+        filter: typeof filter === 'number' ? FILTERS[filter] : undefined,
+        after:
+          after && typeof filter === 'number' && partition === world.partition ? positionOf(world, after) : undefined,
+      };
       return [{ name: 'applyDue', args: { ...args, limit: purges ? LIMITS.maxPageSize : limit } }];
     },
   }),

@@ -16,8 +16,8 @@ local plain = {
   is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
   needs = '', tags = '', policy_text = '', extras = '', more = {}, life = SITUATION.ready,
   reply = ANSWER.created .. 'waiting\t' .. LIMIT.default_priority,
-  naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '', is_checked = false,
-  lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
+  is_ready = true, naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '',
+  is_checked = false, lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
 }
 
 local function plain_group(call, naming, namespace, lane_id, queue)
@@ -97,7 +97,7 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   local is_plain = fits and #naming <= LIMIT.max_field_bytes and delay == '' and deadline == '' and all_fit(more)
   return {
     is_plain = is_plain, life = is_plain and extras == '' and SITUATION.ready or first_life(call, delay, extras, fits),
-    naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
+    is_ready = delay == '', naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
     lane_id = lane_id, needs = needs, tags = tags, extras = extras,
     -- The text of the policy in the log: the rules, when they contain all of the policy.
@@ -105,8 +105,33 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   }
 end
 
-function ff.prepare.create_execution(call, naming, options, policy, rules, needs, tags, when_full)
+-- A group whose executions are blocked or held from the start: what `group` is, with the facts of the block.
+local function blocked_group(call, group, letter, detail)
+  local copy = {}
+  for name, value in pairs(group) do copy[name] = value end
+  copy.is_reused, copy.is_plain, copy.is_ready, copy.detail = false, false, false, detail
+  copy.more = { unpack(group.more) }
+  if letter == LIMIT.initial_hold then
+    local _, _, _, creator_identity = ff.split_naming(group.naming)
+    copy.held_by, copy.extras = creator_identity, group.extras .. FIELD.hold
+    ff.also(copy.more, FIELD.hold, ff.hold_text(call.now_text, creator_identity))
+    ff.also(copy.more, FIELD.hold_reason, detail)
+    copy.life = first_life(call, group.delay, copy.extras, false)
+  else
+    copy.block = letter
+    ff.also(copy.more, FIELD.blocking_detail, detail)
+    copy.life = ff.life_text(letter, '', '', call.now_text, '', '', group.extras)
+  end
+  local state = PUBLIC_STATE[copy.block or group.delay == '' and SITUATION.ready or SITUATION.delayed]
+  copy.reply = ANSWER.created .. state .. '\t' .. group.priority
+  return copy
+end
+
+function ff.prepare.create_execution(call, naming, options, policy, rules, needs, tags, when_full, initial_block)
   local group = ff.shared_creation(call, naming, options, policy, rules, needs, tags)
+  if initial_block ~= '' then
+    return blocked_group(call, group, string.sub(initial_block, 1, 1), string.sub(initial_block, 2))
+  end
   if when_full ~= '' and group.delay == '' and ff.meters_of(needs) then
     group.strategy, group.room = string.match(when_full, '^(%a)(%d+)$')
     group.room = tonumber(group.room)
@@ -147,6 +172,19 @@ local function replace(call, group, new, oldest)
   ff.apply.execution_cancelled(call, oldest, LIMIT.replacer, LIMIT.replaced_reason, oldest.purge_at, oldest.purge_text)
 end
 
+-- A creation with a block from the start. The group's record has it already; this is the rest of the second event.
+local function create_blocked(call, group, new)
+  ff.apply.execution_created(call, group, new)
+  if group.block then
+    ff.reshelve(call, new.id, SITUATION.ready, group.block)
+    ff.append(call, EVENT.execution_blocked, new.id, group.block, group.detail)
+  else
+    ff.tally(call, group.lane_id, nil, LIMIT.held)
+    ff.shelve(call, LIMIT.held, new.id)
+    ff.append(call, EVENT.execution_held, new.id, group.held_by, group.detail)
+  end
+end
+
 -- Checks every key to which the creation writes. The id is entered first.
 local function check_places(call, group, id)
   ff.check_ids(call, id, true)
@@ -159,7 +197,8 @@ end
 -- The record of a creation with more than the plain facts.
 local function record_of(group, id, key, given)
   return {
-    id = id, key = key, given = given, situation = group.delay == '' and SITUATION.ready or SITUATION.delayed,
+    id = id, key = key, given = given,
+    situation = group.block or group.delay == '' and SITUATION.ready or SITUATION.delayed,
     life = group.life, due_at = group.delay, execution_deadline_at = group.deadline, attempt_timeout_at = '', bounds = '',
     idempotency_key = '', idempotency_name = false, idempotency_expires_at = '', input_at = '', input = '',
   }
@@ -221,7 +260,8 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if oldest then
     return { KIND.replaced, 'waiting', group.priority, oldest.id }, replace, group, new, oldest
   end
-  return group.reply, ff.apply.execution_created, group, new
+  if not group.detail then return group.reply, ff.apply.execution_created, group, new end
+  return group.reply, create_blocked, group, new
 end
 
 -- find_execution: namespace, idempotency_key. Answers the id that a live key names, or nothing.

@@ -8,7 +8,7 @@ local function place(call, group, id, situation)
     group.lane_is_new = false
     ff.enter_lane(call, group.lane_id)
   end
-  if group.delay == '' then ff.add_noted(group.queue, group.score_text, group.score, id, group.priority) end
+  if group.is_ready then ff.add_noted(group.queue, group.score_text, group.score, id, group.priority) end
 end
 
 -- A creation without a delay and without a key, as most are. The further fields of its group follow those of every

@@ -160,7 +160,7 @@ local function is_there(naming, want)
 end
 
 -- Whether executions with this naming match. Few namings recur, so `want.namings` caches the answers.
-local function is_named(naming, want)
+function ff.is_named(naming, want)
   local answer = want.namings[naming]
   if answer == nil then
     answer = is_there(naming, want)
@@ -173,21 +173,27 @@ end
 local function is_alike(execution, want)
   if want.letters ~= '' and not string.find(want.letters, execution.situation, 1, true) then return false end
   if want.held == '1' and not ff.is_held(execution) then return false end
-  return is_named(execution.naming, want)
+  return ff.is_named(execution.naming, want)
 end
 
 -- Whether the naming alone tells that an execution does not match: when one lane of many is listed, most do not.
 local function is_elsewhere(call, id, want)
   if not want.is_of_some then return false end
   local naming = guarded('HGET', call.base .. id, FIELD.naming)
-  return type(naming) == 'string' and naming ~= LIMIT.spilled and not is_named(naming, want)
+  return type(naming) == 'string' and naming ~= LIMIT.spilled and not ff.is_named(naming, want)
+end
+
+-- Whether the JSON of an execution's tags has all of these members.
+function ff.has_tags(json, members)
+  for i = 1, #members do
+    -- A member of a JSON object with its quotes occurs only there: inside texts, quotes are escaped.
+    if not string.find(json, members[i], 1, true) then return false end
+  end
+  return true
 end
 
 local function has_all(execution, want)
-  for i = 1, #want.tags do
-    -- A member of a JSON object with its quotes occurs only there: inside texts, quotes are escaped.
-    if not string.find(execution.tags, want.tags[i], 1, true) then return false end
-  end
+  if not ff.has_tags(execution.tags, want.tags) then return false end
   if want.cancelled_by ~= '' and want.cancelled_by ~= execution.cancelled_by then return false end
   if want.worker ~= '' and want.worker ~= execution.current_worker_instance_id then return false end
   return want.category == '' or want.category == execution.failure_category

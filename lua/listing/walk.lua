@@ -4,7 +4,7 @@
 local AT_ONCE = 64
 
 -- Number of entries of a set up to and including a position. Many entries can have the same score.
-local function rank_behind(key, score, member)
+function ff.rank_behind(key, score, member)
   local text = ff.digits(score)
   local low = command('ZCOUNT', key, '-inf', '(' .. text)
   local high = low + command('ZCOUNT', key, text, text)
@@ -48,7 +48,7 @@ function ff.walk(sources, score, id)
   for i = 1, #sources do
     local source = sources[i]
     if score and score + source.offset >= source.from then
-      source.rank = rank_behind(source.key, score + source.offset, source.prefix .. id)
+      source.rank = ff.rank_behind(source.key, score + source.offset, source.prefix .. id)
     else
       source.rank = command('ZCOUNT', source.key, '-inf', '(' .. ff.digits(source.from))
     end

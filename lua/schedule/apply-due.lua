@@ -82,20 +82,6 @@ local function try(steps, broken, member, make, call, ...)
   end
 end
 
--- Kinds whose step is alone in a pass, because it can change what else is due.
-local ALONE = { flow = true, walk = true }
-
--- Keeps the steps of one pass; the twin of `ofOnePass`. Answers whether any are left for the next pass.
-local function of_one_pass(due)
-  for i = 1, #due do
-    if ALONE[string.match(due[i], '^[%a_]+')] then
-      for j = #due, math.max(2, i), -1 do due[j] = nil end
-      return true
-    end
-  end
-  return false
-end
-
 -- Steps that purge executions after their retention, and how much of each slot they are; then whether more may be due.
 local function purges(call, units, steps, broken)
   local limit = math.max(1, math.floor(units / LIMIT.purge_units))
@@ -138,16 +124,21 @@ local function leave_slots(call, used)
   end
 end
 
--- The earliest time at which anything is due, when the loop looks again.
-local function next_due_at(call)
-  local timer = tonumber(command('ZRANGE', call.timers_key, 0, 0, 'WITHSCORES')[2])
+-- The earliest time at which anything is due, when the loop looks again. Of a loop with a filter, the timers that are
+-- due by now are behind it.
+local function next_due_at(call, is_filtered)
+  local first = is_filtered
+    and command('ZRANGEBYSCORE', call.timers_key, '(' .. call.now_text, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    or command('ZRANGE', call.timers_key, 0, 0, 'WITHSCORES')
+  local timer = tonumber(first[2])
   local slot = tonumber(command('ZRANGE', call.base .. KEY.retention, 0, 0)[1])
   local at = timer and slot and math.min(timer, slot) or timer or slot
   ff.note_look(call, at)
   return ff.text_of(at)
 end
 
-local function carry_out(call, reply, steps, broken, used, owner, is_more, was_left)
+-- `turn` is the loop to which the rest is left, false for none; nothing when the loop takes no turns.
+local function carry_out(call, reply, steps, broken, used, turn, was_left)
   local timers = ff.timers_of(call)
   local purged = {}
   ff.settle_later(true)
@@ -164,19 +155,19 @@ local function carry_out(call, reply, steps, broken, used, owner, is_more, was_l
   end
   ff.leave_quarantine(call, purged)
   leave_slots(call, used)
-  if is_more then
-    command('HSET', call.header_key, HEADER.applier, owner .. '\t' .. ff.digits(call.now + LIMIT.applier_ms))
-  elseif was_left then
+  if turn then
+    command('HSET', call.header_key, HEADER.applier, turn .. '\t' .. ff.digits(call.now + LIMIT.applier_ms))
+  elseif was_left and turn == false then
     command('HDEL', call.header_key, HEADER.applier)
   end
   -- Ended ownerships have timers too.
   if call.ended_owners then ff.return_admissions(call) end
   ff.settle_all(call)
-  reply[2] = next_due_at(call)
+  reply[2] = next_due_at(call, turn == nil)
 end
 
 -- Counts, then the names that the caller's side needs. The first place is for the time of the next due work.
-local function reply_of(steps, broken)
+local function reply_of(steps, broken, after)
   local counts = { delay = 0, lease = 0, grant = 0, waitpoint = 0, purge = 0 }
   local timed_out, expired, suspended, others, deliveries = {}, {}, {}, {}, {}
   for i = 1, #steps do
@@ -208,14 +199,14 @@ local function reply_of(steps, broken)
     tally[#tally + 1] = ff.digits(count)
   end
   return { KIND.applied, '', counts.delay, counts.lease, counts.grant, counts.waitpoint, counts.purge, timed_out, expired, suspended,
-    tally, deliveries, aside }
+    tally, deliveries, aside, after }
 end
 
-function ff.decide.apply_due(call, limit, jitter, owner)
+function ff.decide.apply_due(call, limit, jitter, owner, filtered)
   local header = command('HMGET', call.header_key, HEADER.applier, HEADER.broken)
   local applier = header[1]
   if header[2] then ff.tell_broken(call) end
-  if applier then
+  if applier and filtered == '' then
     local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
     -- A time further ahead was written before the clock stepped back.
     local ahead_ms = other and tonumber(until_at) - call.now or 0
@@ -229,13 +220,21 @@ function ff.decide.apply_due(call, limit, jitter, owner)
   ff.timers_of(call)
   command('ZCARD', call.base .. KEY.retention)
   ff.settle_all(call)
-  local due = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, limit)
-  local is_more = of_one_pass(due) or #due == limit
+  local due, is_more, after
+  if filtered == '' then
+    due = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, limit)
+    is_more = ff.of_one_pass(due) or #due == limit
+  else
+    due, is_more, after = ff.filtered_due(call, filtered, limit)
+  end
   for i = 1, #due do try(steps, broken, due[i], due_step, call, due[i], jitter, limit) end
-  if #due == 0 then
+  if filtered ~= '' and not (is_more or #due > 0) then after = nil end
+  if #due == 0 and not is_more then
     used, is_more = purges(call, limit, steps, broken)
   end
   if #broken > 0 then ff.check_quarantine(call) end
-  local reply = reply_of(steps, broken)
-  return reply, carry_out, reply, steps, broken, used, owner, is_more, applier ~= false
+  local reply = reply_of(steps, broken, after)
+  local turn = nil
+  if filtered == '' then turn = is_more and owner end
+  return reply, carry_out, reply, steps, broken, used, turn, applier ~= false
 end

@@ -12,6 +12,7 @@ import { REPLACED_REASON, REPLACER, whenFull } from '../metering/line.js';
 import { metersOf } from '../metering/meters.js';
 import { purgeAtOf } from '../schedule/retention.js';
 import { namingOf, type ReadonlyExecution } from './facts.js';
+import { allowsDelay, blockedAtBirth, initialBlock, publicStateAtBirth, type InitialBlock } from './initial-block.js';
 import { ABSOLUTE_TIME_FROM, executionPolicy, type ExecutionPolicy } from './policy.js';
 
 const NO_NEEDS: readonly string[] = Object.freeze([]);
@@ -26,6 +27,7 @@ interface CreationFacts {
   readonly policy?: ExecutionPolicy | undefined;
   readonly priority?: number | undefined;
   readonly delayUntil?: number | undefined;
+  readonly initialBlock?: InitialBlock | undefined;
 }
 
 /** Metered work is found by sweeps of the workers, which begin when the use of the quota partitions is recorded. */
@@ -36,10 +38,10 @@ const NO_WORK: readonly ClaimableWork[] = Object.freeze([]);
 
 /** The queue that a new execution joins at once, if it does: `before` itself when that names the same. */
 export function claimableWorkOf(
-  { laneId, executionKind, policy, priority: wanted, delayUntil }: CreationFacts,
+  { laneId, executionKind, policy, priority: wanted, delayUntil, initialBlock }: CreationFacts,
   before = NO_WORK,
 ): readonly ClaimableWork[] {
-  if (delayUntil !== undefined || policy?.delayUntil !== undefined) return NO_WORK;
+  if (delayUntil !== undefined || policy?.delayUntil !== undefined || initialBlock !== undefined) return NO_WORK;
   if (metersOf(policy).length > 0) return NO_WORK;
   const requiredCapabilities = needsOf(policy);
   const priority = wanted ?? policy?.priority ?? DEFAULTS.priority;
@@ -54,31 +56,41 @@ export function claimableWorkOf(
 
 export const createExecution = operation({
   name: 'createExecution',
-  args: z.strictObject({
-    executionId: field.executionId,
-    namespace: field.namespace,
-    laneId: field.laneId,
-    executionKind: field.executionKind,
-    creatorIdentity: field.creatorIdentity,
-    inputPayload: field.bytes.default(NO_BYTES),
-    payloadEncoding: field.encoding.optional(),
-    /** Clamped into 0..9000; the policy's applies when absent. */
-    priority: field.priority.optional(),
-    idempotencyKey: field.idempotencyKey.optional(),
-    /** A time in the past means now. */
-    delayUntil: field.timestampMs.optional(),
-    /** Absolute; may be in the past. */
-    executionDeadlineAt: field.timestampMs.optional(),
-    tags: field.tags.default({}),
-    policy: executionPolicy.optional(),
-    /** What to do while its quota is full. Default: it waits. */
-    whenFull: whenFull.optional(),
-  }),
+  args: z
+    .strictObject({
+      executionId: field.executionId,
+      namespace: field.namespace,
+      laneId: field.laneId,
+      executionKind: field.executionKind,
+      creatorIdentity: field.creatorIdentity,
+      inputPayload: field.bytes.default(NO_BYTES),
+      payloadEncoding: field.encoding.optional(),
+      /** Clamped into 0..9000; the policy's applies when absent. */
+      priority: field.priority.optional(),
+      idempotencyKey: field.idempotencyKey.optional(),
+      /** A time in the past means now. */
+      delayUntil: field.timestampMs.optional(),
+      /** Absolute; may be in the past. */
+      executionDeadlineAt: field.timestampMs.optional(),
+      tags: field.tags.default({}),
+      policy: executionPolicy.optional(),
+      /** What to do while its quota is full. Default: it waits. */
+      whenFull: whenFull.optional(),
+      /** Its block from the first moment. Only a hold can be combined with a delay. Such an execution is in no line of a quota. */
+      initialBlock: initialBlock.optional(),
+    })
+    .refine(
+      ({ initialBlock, delayUntil, policy }) =>
+        initialBlock === undefined ||
+        allowsDelay(initialBlock) ||
+        (delayUntil === undefined && policy?.delayUntil === undefined),
+      { error: 'must not be given with a delay, unless it is a hold', path: ['initialBlock'] },
+    ),
   outcome: z.discriminatedUnion('kind', [
     z.object({
       kind: z.literal('created'),
       executionId: echoed(field.executionId),
-      publicState: z.enum(['waiting', 'delayed']),
+      publicState: z.enum(['waiting', 'delayed', 'rate_limited']),
       priority: field.count,
     }),
     /** The key, or the id, names this execution already. */
@@ -103,6 +115,7 @@ export const createExecution = operation({
       'policy',
       'tags',
       'whenFull',
+      'initialBlock',
     ],
     each: ['executionId', 'inputPayload', 'idempotencyKey'],
   },
@@ -112,7 +125,7 @@ export const createExecution = operation({
   createsWork: claimableWorkOf,
   needs: (args) => familyForAny([args]),
   decide(view, args, { now, settings }) {
-    const { executionId, namespace, whenFull } = args;
+    const { executionId, namespace, whenFull, initialBlock } = args;
     const idempotencyKey = args.idempotencyKey || undefined;
     const first = idempotencyKey === undefined ? undefined : view.executions.ofKey(namespace, idempotencyKey, now);
     // A key outlives its execution only after a jump of the clock. Then it names nothing.
@@ -125,6 +138,14 @@ export const createExecution = operation({
 
     const event = creationOf(args, now);
     const { priority, meters, delayUntil } = event;
+    if (initialBlock !== undefined) {
+      const publicState = publicStateAtBirth(initialBlock, delayUntil !== undefined);
+      return accept(
+        { kind: 'created', executionId, publicState, priority },
+        event,
+        blockedAtBirth(initialBlock, args, now),
+      );
+    }
     if (whenFull !== undefined && meters.length > 0 && delayUntil === undefined) {
       const { waiting, oldest } = view.metering.line(event, now);
       if (waiting >= whenFull.room && whenFull.strategy === 'drop') return accept({ kind: 'dropped', executionId });

@@ -114,6 +114,10 @@ export function matches(filter: ListFilter, execution: ReadonlyExecution): boole
   );
 }
 
+/** Tags as members of the stored JSON, of which a record with these tags contains each. */
+export const tagMembersOf = (tags: Readonly<Record<string, string>>): readonly string[] =>
+  Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1));
+
 /** The owner of an active execution, or the owner that lost it. */
 const ownerOf = (execution: ReadonlyExecution): Pick<ListedExecution, 'workerInstanceId' | 'leaseId'> =>
   isActiveSituation(execution.situation)

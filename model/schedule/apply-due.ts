@@ -14,7 +14,9 @@ import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
 import { dueOfFlow, walkOn } from '../flow/due.js';
 import { TIMEOUT_BEHAVIORS, type TimeoutBehavior } from '../suspension/facts.js';
-import { deliveriesOf, eventsOf, ofOnePass, type DueEntity } from './due.js';
+import { cursorOf, positionFor } from '../listing/position.js';
+import { deliveriesOf, eventsOf, type DueEntity } from './due.js';
+import { dueFilter, duePosition, isPositionIn, ofOnePass, positionIn } from './due-filter.js';
 import { ofPurge } from './retention.js';
 import { nextTimer } from './timers.js';
 
@@ -45,25 +47,39 @@ const applied = z.object({
   deliveries: z.array(z.object({ kind: z.string(), id: z.string(), text: z.string() })),
   /** Entities with unreadable records, now in quarantine: `<kind>:<id>`. */
   setAside: z.array(z.string()),
-  /** The time of the next due work, ms since the epoch. */
+  /** The time of the next due work, ms since the epoch. With a filter, timers that are due by now are not counted. */
   nextDueAt: field.timestampMs.optional(),
+  /** With a filter: the position behind which more may be due for it. Absent when all that is due was looked at. */
+  after: duePosition.optional(),
 });
 type AppliedOutcome = z.output<typeof applied>;
 
 export const applyDue = operation({
   name: 'applyDue',
   family: 'any',
-  args: z.strictObject({
-    partition: field.anyPartitionKey,
-    /** Units of work in this pass, at most: a purge costs four and one for each 32 KiB of steps, anything else one. */
-    limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
-    /**
-     * Random factor for policies with jitter, drawn by the caller; each execution derives its own from it and the id.
-     */
-    jitter: field.unitFactor.optional(),
-    /** The calling loop. */
-    owner: field.workerInstanceId.default('operator'),
-  }),
+  args: z
+    .strictObject({
+      partition: field.anyPartitionKey,
+      /** Units of work in this pass, at most: a purge costs four and one for each 32 KiB of steps, anything else one. */
+      limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
+      /**
+       * Random factor for policies with jitter, drawn by the caller; each execution derives its own from it and the id.
+       */
+      jitter: field.unitFactor.optional(),
+      /** The calling loop. */
+      owner: field.workerInstanceId.default('operator'),
+      /**
+       * Pass over the timers of other executions, at most `limit` in a call. Such a call takes no turn: it does not step
+       * back for other loops, nor they for it.
+       */
+      filter: dueFilter.optional(),
+      /** Continue behind the position that the last call with this filter answered. */
+      after: duePosition.optional(),
+    })
+    .refine(
+      ({ partition, filter, after }) => after === undefined || (filter !== undefined && isPositionIn(partition, after)),
+      { error: 'must be a position of this partition, given with the filter that it belongs to', path: ['after'] },
+    ),
   outcome: z.discriminatedUnion('kind', [
     withReader(applied, readApplied),
     /** Another loop is at work on the partition. */
@@ -71,44 +87,49 @@ export const applyDue = operation({
   ]),
   rejects: [],
   partition: (args) => args.partition,
-  wire: { shared: [], each: ['limit', 'jitter', 'owner'] },
+  wire: { shared: [], each: ['limit', 'jitter', 'owner', { filtered: ['filter', 'after'] }] },
   memory: 'frees',
   cascadesLater: true,
   edge: { jitter: 'unit' },
   units: ({ limit }) => limit,
-  decide(view, { partition, limit, jitter, owner }, { now, settings }) {
+  decide(view, { partition, limit, jitter, owner, filter, after }, { now, settings }) {
     const { applier } = view.log.header;
-    if (applier !== undefined && applier.owner !== owner && isAtIt(applier, now)) {
+    if (filter === undefined && applier !== undefined && applier.owner !== owner && isAtIt(applier, now)) {
       return acceptAll({ kind: 'left_to_other', until: applier.until }, []);
     }
-    const listed = view.schedule.due(now, limit);
-    const due = ofOnePass(listed);
+    const from = positionFor(partition, after);
+    const listed = view.schedule.due(now, limit, from);
+    const { due, passedOver, isCut } = ofOnePass(listed, filter);
+    const isMoreDue = isCut || listed.length === limit;
     const context = { now, jitter, retentionMs: settings.retentionMs, view };
     const [first] = due;
     const ofFlow = first?.kind === 'flow' ? dueOfFlow(view, first.entity, { now, partition, limit }) : undefined;
     const events: Event[] = ofFlow ? [...ofFlow.events] : due.flatMap((entity) => eventsOf(entity, context));
     const purgeLimit = Math.max(1, Math.floor(limit / PURGE_UNITS));
-    const purgeable = due.length > 0 ? [] : view.schedule.purgeable(now, purgeLimit);
+    const purgeable = due.length > 0 || isMoreDue ? [] : view.schedule.purgeable(now, purgeLimit);
     const purges = ofPurge(
       purgeable.map((id) => present(view.executions.get(id))),
       limit,
     );
     for (const { executionId } of purges) events.push({ type: 'execution_purged', executionId, at: now });
-    const isAlone = first?.kind === 'flow' || first?.kind === 'walk';
-    const isMore =
-      listed.length === limit ||
-      isAlone ||
-      due.length < listed.length ||
-      purgeable.length === purgeLimit ||
-      purges.length < purgeable.length;
+    const outcome = outcomeOf(due, events, now);
+    const aftermath = first?.kind === 'walk' ? walkOn(first.entity, partition, limit) : ofFlow?.aftermath;
+    if (filter !== undefined) {
+      const position = passedOver ?? from;
+      const mayBeMore = position !== undefined && (isMoreDue || due.length > 0);
+      return { ...acceptAll({ ...outcome, after: mayBeMore ? cursorOf(position) : undefined }, events), aftermath };
+    }
+    const isMore = isMoreDue || purgeable.length === purgeLimit || purges.length < purgeable.length;
     return {
-      ...acceptAll(outcomeOf(due, events, now), events),
-      aftermath: first?.kind === 'walk' ? walkOn(first.entity, partition, limit) : ofFlow?.aftermath,
+      ...acceptAll(outcome, events),
+      aftermath,
       applier: isMore ? { owner, until: now + APPLIER_MS } : undefined,
     };
   },
-  after: (view, outcome) =>
-    outcome.kind === 'applied' ? { ...outcome, nextDueAt: view.schedule.nextDueAt() } : outcome,
+  after: (view, outcome, { filter }, { now }) =>
+    outcome.kind === 'applied'
+      ? { ...outcome, nextDueAt: view.schedule.nextDueAt(filter === undefined ? undefined : now) }
+      : outcome,
 });
 
 /**
@@ -132,6 +153,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[], now: num
     deliveries: due.flatMap((entity) => deliveriesOf(entity, now)),
     setAside: [],
     nextDueAt: undefined,
+    after: undefined,
   };
   for (const event of events) {
     if (event.type === 'execution_promoted') outcome.promoted++;
@@ -208,6 +230,7 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
     deliveries.push({ kind: present(owed[i]), id: present(owed[i + 1]), text: present(owed[i + 2]) });
   }
   const setAside = answer.texts().map((member) => asideName(partition, member));
+  const after = positionIn(partition, answer.text());
   return {
     kind: 'applied',
     promoted,
@@ -222,5 +245,6 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
     deliveries,
     setAside,
     nextDueAt,
+    after,
   };
 }

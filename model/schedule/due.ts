@@ -39,16 +39,6 @@ const DUE = {
   [Kind in EntityKind]?: WhatIsDue<Kind>;
 };
 
-/** Kinds of which a pass handles only one entity, because it can change what else is due: see `flow/due.ts`. */
-const ALONE: ReadonlySet<string> = new Set<keyof typeof DUE>(['flow', 'walk']);
-
-/** The due entities that one pass handles, in order. */
-export function ofOnePass(due: readonly DueEntity[]): readonly DueEntity[] {
-  const first = due.findIndex(({ kind }) => ALONE.has(kind));
-  if (first === -1) return due;
-  return due.slice(0, Math.max(1, first));
-}
-
 /** Kinds that can have timers. */
 export type TimedKind = keyof typeof DUE;
 export const TIMED_KINDS = keysOf(DUE);

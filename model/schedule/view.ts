@@ -4,6 +4,7 @@ import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
 import { entityNamed, type Partition, type PartitionState } from '../state.js';
+import type { Position } from '../listing/position.js';
 import { TIMED_KINDS, type DueEntity } from './due.js';
 import { talliesByDefinition, type Tally } from './counts.js';
 import { fits, partsOf, queueNameOf, queueScore, serves, type ClaimTerms, type Wanted } from './queue.js';
@@ -23,12 +24,12 @@ export interface ScheduleView {
   heads(laneId: string): readonly QueueHead[];
   /** Ids of waiting or lost work in the same order, at most `limit`; none of a paused lane. */
   eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[];
-  /** Entities with a timer at or before `now`, by (time, kind, id), at most `limit`. */
-  due(now: number, limit: number): readonly DueEntity[];
+  /** Entities with a timer at or before `now`, by (time, kind, id), after this execution, at most `limit`. */
+  due(now: number, limit: number, after?: Position): readonly DueEntity[];
   /** Terminal executions whose purge is due, earliest slot first, at most `limit`; order inside a slot is free. */
   purgeable(now: number, limit: number): readonly string[];
-  /** The earliest time at which anything is due. */
-  nextDueAt(): number | undefined;
+  /** The earliest time at which anything is due; timers up to `passed` are not counted. */
+  nextDueAt(passed?: number): number | undefined;
   /** Lanes that had work or a state here, ascending, after this one, at most `limit`. */
   lanes(after: string | undefined, limit: number): readonly string[];
   /** Executions by lane and situation, for at least these lanes; a lane without executions may be left out. */
@@ -57,6 +58,13 @@ interface Timed<Item> {
 }
 
 const inTimeOrder = (a: Timed<unknown>, b: Timed<unknown>): number => a.at - b.at || compareBytes(a.member, b.member);
+
+/** Whether a timer comes after that of an execution, which may be gone. */
+const isBehind =
+  (after: Position | undefined) =>
+  (timed: Timed<unknown>): boolean =>
+    after === undefined ||
+    inTimeOrder(timed, { item: undefined, member: timerMember('execution', after.executionId), at: after.score }) > 0;
 
 /** Every entity with a timer, in the order of the timers index. */
 export function timersByDefinition({ tables }: PartitionState): Timed<DueEntity>[] {
@@ -121,10 +129,11 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
         .sort(inQueueOrder)
         .slice(0, limit)
         .map(({ executionId }) => executionId),
-    due: (now, limit) => until(timersByDefinition(state), now, limit),
+    due: (now, limit, after) => until(timersByDefinition(state).filter(isBehind(after)), now, limit),
     purgeable: (now, limit) => until(purges(), now, limit),
-    nextDueAt() {
-      const times = [...timersByDefinition(state), ...purges()].map(({ at }) => at);
+    nextDueAt(passed = -Infinity) {
+      const timers = timersByDefinition(state).filter(({ at }) => at > passed);
+      const times = [...timers, ...purges()].map(({ at }) => at);
       return times.length === 0 ? undefined : Math.min(...times);
     },
     lanes: (after, limit) => lanesAfter([...tables.lane.keys()].sort(compareBytes), after, limit),

@@ -7,6 +7,7 @@ import type { Backend } from '../backend/backend.js';
 import { checkFunction, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { systemClock } from './clock.js';
 import { deliver } from './deliveries.js';
+import { filterOf, type DueFilter, type Filter } from './due-filter.js';
 import { localNews, type News } from './local-news.js';
 
 /** Units of work of one pass. */
@@ -28,6 +29,8 @@ export interface DuePass {
   readonly leftUntil: number | undefined;
   /** Entities with unreadable records, now in quarantine. */
   readonly setAside: readonly string[];
+  /** The position behind which the next pass with the same filter continues; undefined for one from the start. */
+  readonly after: string | undefined;
 }
 
 type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
@@ -53,16 +56,33 @@ function unitsOf(applied: Applied): number {
 
 const countOf = (applied: Applied): number => unitsOf(applied) - applied.purged * (PURGE_UNITS - 1);
 
+export interface DuePassOptions {
+  readonly limit: number;
+  readonly owner: string;
+  readonly random: () => number;
+  readonly filter?: Filter | undefined;
+  /** The position that the last pass answered. */
+  readonly after?: string | undefined;
+}
+
 /** Applies what is due in a partition, up to a limit. Safe in any number of processes. */
 export async function applyDuePass(
   backend: Backend,
   partition: string,
-  { limit, owner, random }: { limit: number; owner: string; random: () => number },
+  { limit, owner, random, filter, after }: DuePassOptions,
 ): Promise<DuePass> {
   // Randomness enters here, so that the transition itself is deterministic.
-  const outcome = await backend.applyDue({ partition, limit, owner, jitter: random() });
+  const outcome = await backend.applyDue({ partition, limit, owner, jitter: random(), filter, after });
   if (outcome.kind === 'left_to_other') {
-    return { applied: 0, more: false, purged: 0, nextDueAt: undefined, leftUntil: outcome.until, setAside: [] };
+    return {
+      applied: 0,
+      more: false,
+      purged: 0,
+      nextDueAt: undefined,
+      leftUntil: outcome.until,
+      setAside: [],
+      after: undefined,
+    };
   }
   const news = localNews(backend);
   for (const executionId of outcome.attemptsTimedOut) news.publish({ kind: 'attempt_timeout', executionId });
@@ -80,11 +100,12 @@ export async function applyDuePass(
   const foundOthers = countOf(outcome) > outcome.purged;
   return {
     applied: countOf(outcome),
-    more: foundOthers || unitsOf(outcome) >= limit,
+    more: foundOthers || unitsOf(outcome) >= limit || outcome.after !== undefined,
     purged: outcome.purged,
     nextDueAt,
     leftUntil: undefined,
     setAside,
+    after: outcome.after,
   };
 }
 
@@ -101,18 +122,20 @@ export interface RunDueOptions {
   readonly limitPerPartition?: number;
   /** Random numbers for jitter, 0 to 1. Default `Math.random`. */
   readonly random?: () => number;
+  /** Only the due work of these executions, and that of flows, budgets and quotas. Default all. */
+  readonly filter?: DueFilter | undefined;
 }
 
 /**
- * Applies what is due now, once: one pass per partition, for tests and for callers with their own loop. Work that
- * becomes due by a transition is left for the next call.
+ * Applies what is due now, once: one pass per partition, for tests and for callers with their own loop; with a filter as
+ * many passes as it takes to look at all that is due. Work that becomes due by a transition is left for the next call.
  * @returns the amount of applied work
  * @throws EngineError `invalid_input`, and what the backend throws
  */
 export async function runDue(backend: Backend, options: RunDueOptions = {}): Promise<number> {
   const where = 'runDue()';
   needBackend(where, backend, 'partitionsInUse');
-  checkOptionNames(where, options, ['limitPerPartition', 'random']);
+  checkOptionNames(where, options, ['limitPerPartition', 'random', 'filter']);
   checkNumber(where, 'limitPerPartition', options.limitPerPartition, {
     min: 1,
     max: LIMITS.maxPageSize,
@@ -120,10 +143,15 @@ export async function runDue(backend: Backend, options: RunDueOptions = {}): Pro
   });
   checkFunction(where, 'random', options.random);
   const { limitPerPartition: limit = DUE_LIMIT, random = systemClock.random } = options;
+  const filter = filterOf(where, options.filter);
   let applied = 0;
   for (const partition of backend.partitionsInUse()) {
-    const pass = await applyDuePass(backend, partition, { limit, owner: 'run-due', random });
-    applied += pass.applied;
+    let after: string | undefined;
+    do {
+      const pass = await applyDuePass(backend, partition, { limit, owner: 'run-due', random, filter, after });
+      applied += pass.applied;
+      after = pass.after;
+    } while (after !== undefined);
   }
   return applied;
 }

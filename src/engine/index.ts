@@ -7,6 +7,7 @@ export type { CallStep, UnblockStep, WaitStep } from './obstacle.js';
 export type { AwaitedSignals } from '../../model/suspension/condition.js';
 export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';
 export { runDue, type RunDueOptions } from './due.js';
+export type { DueFilter } from './due-filter.js';
 export { Placer, type NewExecution } from './placer.js';
 export {
   rotateWaitpointHmacSecretAll,

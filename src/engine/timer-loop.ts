@@ -14,6 +14,7 @@ import { checkClock, checkFunction, checkNumber, checkOptionNames, needBackend }
 import { orWarn } from '../util/quietly.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
+import { filterOf, type DueFilter, type Filter } from './due-filter.js';
 import { isRetryable, retryDelayMs } from './retry.js';
 import { ServerClock } from './server-clock.js';
 import { SetAsideError } from '../backend/set-aside.js';
@@ -36,17 +37,24 @@ export interface TimerLoopOptions {
    * at a time happens that much earlier or later. Found within half a minute where something is due. Default none.
    */
   readonly onClockJump?: (ms: number) => void;
+  /**
+   * Only the due work of these executions; that of others is passed over. What belongs to no execution, such as flows,
+   * budgets, quotas and executions past their retention, every loop handles. While work of others is overdue, a new timer
+   * may wait up to `pollIntervalMs` for this loop. Default all.
+   */
+  readonly filter?: DueFilter | undefined;
   /** Time and chance; for tests. */
   readonly clock?: Clock;
 }
 
-const TIMER_LOOP_OPTIONS: readonly string[] = Object.keys({
+export const TIMER_LOOP_OPTIONS = {
   pollIntervalMs: true,
   pageSize: true,
   onError: true,
   onClockJump: true,
+  filter: true,
   clock: true,
-} satisfies Record<keyof TimerLoopOptions, true>);
+} as const satisfies Record<keyof TimerLoopOptions, true>;
 
 export interface TimerLoop {
   /** Number of transitions that this loop has applied. */
@@ -82,6 +90,8 @@ interface Place {
   busyMs: number;
   /** The earliest due time in a wake during a pass, ms since the epoch by the server's clock. */
   wokenFor: number | undefined;
+  /** With a filter: the position behind which the next pass continues; undefined for one from the start. */
+  after: string | undefined;
 }
 
 class PartitionTimerLoop implements TimerLoop {
@@ -93,6 +103,7 @@ class PartitionTimerLoop implements TimerLoop {
   private readonly clock: Clock;
   private readonly serverClock: ServerClock;
   private readonly pollIntervalMs: number;
+  private readonly filter: Filter | undefined;
   private readonly looks = new Set<Promise<void>>();
   private timer: Cancel | undefined;
   private unsubscribe: (() => void) | undefined;
@@ -105,6 +116,7 @@ class PartitionTimerLoop implements TimerLoop {
     this.clock = options.clock ?? systemClock;
     this.serverClock = new ServerClock(backend, this.clock, (ms) => this.notify(options.onClockJump, ms));
     this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
+    this.filter = filterOf('startTimerLoop()', options.filter);
     this.findPlaces();
   }
 
@@ -120,7 +132,16 @@ class PartitionTimerLoop implements TimerLoop {
     const known = this.places.get(partition);
     if (known !== undefined) return known;
     const lookAt = this.clock.now();
-    const place = { partition, lookAt, failures: 0, early: 0, looking: false, busyMs: 0, wokenFor: undefined };
+    const place: Place = {
+      partition,
+      lookAt,
+      failures: 0,
+      early: 0,
+      looking: false,
+      busyMs: 0,
+      wokenFor: undefined,
+      after: undefined,
+    };
     this.places.set(partition, place);
     return place;
   }
@@ -216,10 +237,13 @@ class PartitionTimerLoop implements TimerLoop {
   /** Applies all due work; returns for how long nothing will be due, ms. */
   private async apply(place: Place): Promise<number> {
     const limit = this.options.pageSize ?? DUE_LIMIT;
-    const pass = { limit, owner: this.owner, random: this.clock.random };
+    const pass = { limit, owner: this.owner, random: this.clock.random, filter: this.filter };
     for (let count = 0; count < MAX_PASSES && !this.closing; count++) {
       const begun = this.clock.now();
-      const { applied, more, nextDueAt, leftUntil, setAside } = await applyDuePass(this.backend, place.partition, pass);
+      const { after: from } = place;
+      const found = await applyDuePass(this.backend, place.partition, { ...pass, after: from });
+      const { applied, more, nextDueAt, leftUntil, setAside } = found;
+      place.after = found.after;
       this.applied += applied;
       if (applied > 0) place.early = 0;
       if (setAside.length > 0) this.report(new SetAsideError(place.partition, setAside));
@@ -235,7 +259,7 @@ class PartitionTimerLoop implements TimerLoop {
       place.busyMs = 0;
       const leftMs = nextDueAt === undefined ? Infinity : await this.leftMs(place, nextDueAt);
       // No work waits for the lapse of a worker: reads decide by the time which workers are alive.
-      const isQuiet = leftMs > QUIET_FROM_MS || familyOf(place.partition) === 'worker';
+      const isQuiet = (leftMs > QUIET_FROM_MS && this.filter === undefined) || familyOf(place.partition) === 'worker';
       const pollMs = this.pollIntervalMs * (isQuiet ? QUIET_FACTOR : 1);
       return Math.min(spread(this.clock, pollMs, POLL_SPREAD), leftMs);
     }
@@ -287,7 +311,7 @@ class PartitionTimerLoop implements TimerLoop {
 export async function startTimerLoop(backend: Backend, options: TimerLoopOptions = {}): Promise<TimerLoop> {
   const where = 'startTimerLoop()';
   needBackend(where, backend);
-  checkOptionNames(where, options, TIMER_LOOP_OPTIONS);
+  checkOptionNames(where, options, Object.keys(TIMER_LOOP_OPTIONS));
   for (const name of ['onError', 'onClockJump'] as const) checkFunction(where, name, options[name]);
   checkNumber(where, 'pollIntervalMs', options.pollIntervalMs, { min: 1, max: LIMITS.maxDurationMs });
   checkNumber(where, 'pageSize', options.pageSize, { min: 1, max: LIMITS.maxPageSize, isWhole: true });

@@ -402,10 +402,11 @@ export class IndexedStore implements Store {
       heads: (laneId) => (this.gives(laneId) ? Array.from(headsOf(queues.unmetered(laneId)), headOf) : []),
       eligible: (laneId, wanted, among, limit) =>
         this.gives(laneId) ? queues.eligible(laneId, wanted, among, limit) : [],
-      due: (now, limit) => timers.due(now, limit),
+      due: (now, limit, after) => timers.due(now, limit, after),
       purgeable: (now, limit) => slots.due(now, limit),
-      nextDueAt() {
-        const next = Math.min(timers.firstAt, slots.first ?? NONE);
+      nextDueAt(passed) {
+        const timer = passed === undefined ? timers.firstAt : timers.firstAfter(passed);
+        const next = Math.min(timer, slots.first ?? NONE);
         return next === NONE ? undefined : next;
       },
       lanes: (after, limit) => lanesAfter(this.lanesInOrder(), after, limit),

@@ -98,13 +98,22 @@ export class OrderedIndex<Item> {
     return head;
   }
 
-  /** The first entries, at most `limit`, with scores up to `maxScore`. */
-  entries(limit: number, maxScore: number): (Position & { readonly item: Item })[] {
+  /** The first entries, of those strictly after `behind` if given, at most `limit`, with scores up to `maxScore`. */
+  entries(limit: number, maxScore: number, behind?: Position): (Position & { readonly item: Item })[] {
     const found: (Position & { readonly item: Item })[] = [];
-    for (const { scores, ids, items } of this.chunks) {
-      for (const [i, score] of scores.entries()) {
+    const start = behind === undefined ? 0 : this.chunkFor(behind.score, behind.id);
+    for (let index = start; index < this.chunks.length; index++) {
+      const chunk = present(this.chunks[index]);
+      const { scores, ids, items } = chunk;
+      let at = 0;
+      if (index === start && behind !== undefined) {
+        at = placeIn(chunk, behind.score, behind.id);
+        if (isAt(chunk, at, behind.score, behind.id)) at++;
+      }
+      for (; at < scores.length; at++) {
+        const score = present(scores[at]);
         if (found.length >= limit || score > maxScore) return found;
-        found.push({ score, id: present(ids[i]), item: present(items[i]) });
+        found.push({ score, id: present(ids[at]), item: present(items[at]) });
       }
     }
     return found;

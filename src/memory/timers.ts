@@ -1,6 +1,7 @@
 /** The timers of a partition in memory: for each entity, the earliest time at which something is due. */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { compareBytes } from '../../model/ids.js';
+import type { Position as ListPosition } from '../../model/listing/position.js';
 import type { DueEntity } from '../../model/schedule/due.js';
 import { timerMember } from '../../model/schedule/timers.js';
 import { entityNamed, type EntityKind } from '../../model/state.js';
@@ -52,15 +53,23 @@ export class Timers {
     return Math.min(this.executions.firstScore ?? NEVER, this.others.firstScore ?? NEVER);
   }
 
-  /** Due entities ordered by (time, kind, id), at most `limit`. */
-  due(now: number, limit: number): readonly DueEntity[] {
-    if ((this.others.firstScore ?? NEVER) > now) return this.executions.head(limit, now).map(asDue);
-    const executions = this.executions.entries(limit, now).map(({ score, id, item }) => ({
-      score,
-      id: timerMember('execution', id),
-      item: asDue(item),
-    }));
-    return [...executions, ...this.others.entries(limit, now)]
+  /** The time of the earliest timer after a time. */
+  firstAfter(time: number): number {
+    const [execution] = this.executions.entries(1, NEVER, { score: time + 1, id: '' });
+    const [other] = this.others.entries(1, NEVER, { score: time + 1, id: '' });
+    return Math.min(execution?.score ?? NEVER, other?.score ?? NEVER);
+  }
+
+  /** Due entities ordered by (time, kind, id), after this execution, at most `limit`. */
+  due(now: number, limit: number, after?: ListPosition): readonly DueEntity[] {
+    if (after === undefined && (this.others.firstScore ?? NEVER) > now)
+      return this.executions.head(limit, now).map(asDue);
+    const { score = 0, executionId = '' } = after ?? {};
+    const executions = this.executions
+      .entries(limit, now, after && { score, id: executionId })
+      .map(({ score, id, item }) => ({ score, id: timerMember('execution', id), item: asDue(item) }));
+    const others = this.others.entries(limit, now, after && { score, id: timerMember('execution', executionId) });
+    return [...executions, ...others]
       .sort(inOrder)
       .slice(0, limit)
       .map(({ item }) => item);

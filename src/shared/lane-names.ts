@@ -15,7 +15,7 @@ const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The characters of a name that need no escaping, and every other one as `%` and two digits a byte. */
-function escaped(name: string): string {
+export function escapedLane(name: string): string {
   return name.replace(ESCAPED, (character) =>
     Array.from(utf8.encode(character), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   );
@@ -31,7 +31,7 @@ function escaped(name: string): string {
 export function laneIdOf(name: unknown, where: string, option = 'lane'): string {
   if (typeof name !== 'string' || name === '' || !name.isWellFormed())
     throw new InvalidDefinitionError(`${where}: ${option} must be the name of a lane, and not empty`);
-  const id = escaped(name);
+  const id = escapedLane(name);
   if (laneId.safeParse(id).success) return id;
   throw new InvalidDefinitionError(
     `${where}: ${option} may have ${LIMITS.maxLaneIdBytes} bytes at most, and has ${id.length}` +
@@ -51,5 +51,5 @@ export function laneNameOf(id: string): string {
       return digits;
     }
   });
-  return escaped(name) === id ? name : id;
+  return escapedLane(name) === id ? name : id;
 }

@@ -40,6 +40,25 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await expect(held?.hold()).rejects.toMatchObject({ code: 'run_state', problem: 'ended' });
   });
 
+  it('a run can be created on hold, so that no worker is faster; a second one with its id does not hold it', async () => {
+    await start(backend);
+    const started: string[] = [];
+    const task = a.task('t', ({ input }: TaskContext<string>) => void started.push(input));
+    await a.worker();
+    const held = await task.run('held', { id: 'h', hold: true });
+    const [delayed, free] = await task.runMany(['delayed', 'free'], (input) =>
+      input === 'free' ? {} : { hold: true, delay: 1 },
+    );
+    await free?.result();
+    expect(started).toEqual(['free']);
+    expect(await held.info()).toMatchObject({ waitsFor: { reason: 'paused_by_operator' } });
+    await held.release();
+    await delayed?.release();
+    expect(await (await task.run('held', { id: 'h', hold: true })).result()).toBeUndefined();
+    await delayed?.result();
+    await expect(task.run('x', { hold: 'yes' as never })).rejects.toMatchObject({ code: 'invalid_definition' });
+  });
+
   it('a run that becomes urgent starts first', async () => {
     await start(backend);
     const started: number[] = [];

@@ -148,6 +148,7 @@ export class Creator {
       delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
       executionDeadlineAt: timeOf(options.deadline),
       ...(whenFull === undefined ? {} : { whenFull }),
+      ...(options.hold === true ? { initialBlock: { blockingReason: 'paused_by_operator' } } : {}),
     };
     return { args, requested };
   }

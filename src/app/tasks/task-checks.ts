@@ -3,7 +3,16 @@ import { capabilities, executionKind, label, tags as tagsField, timestampMs } fr
 import { retryPolicy } from '../../../model/execution/policy.js';
 import { isExecutionIdForm, utf8Bytes } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, checkField, checkList, checkWhole, isRecord, refuse, shown } from '../../shared/checks.js';
+import {
+  checkBoolean,
+  checkDuration,
+  checkField,
+  checkList,
+  checkWhole,
+  isRecord,
+  refuse,
+  shown,
+} from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { AnySchema } from '../../shared/schema.js';
@@ -35,6 +44,7 @@ const RUN_OPTIONS = {
   priority: true,
   tags: true,
   deadline: true,
+  hold: true,
 } as const;
 
 const flowKind = label(LIMITS.maxFlowKindBytes);
@@ -127,6 +137,7 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   checkWhole(where, 'priority', options.priority, LIMITS.minPriority, LIMITS.maxPriority);
   checkTags(where, options.tags, options.id === undefined ? 0 : 1);
   checkDeadline(where, options.deadline);
+  checkBoolean(where, 'hold', options.hold);
 }
 
 /** Whether the text is well-formed Unicode without control characters. */

@@ -112,6 +112,11 @@ export interface RunOptions {
    * the epoch). Default: the task's `timeout.total`.
    */
   readonly deadline?: Duration | Date | undefined;
+  /**
+   * Put the run on hold in the step that creates it: no worker starts it before `run.release()`. A second run with the
+   * same id does not change the hold of the first. Default false.
+   */
+  readonly hold?: boolean | undefined;
 }
 
 /** Options of many runs: the same for all, or a function of each input. */

@@ -1,7 +1,7 @@
 /** Options of a worker of an app. */
 import { capabilities, workerId } from '../../../model/core/fields.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
-import type { TimerLoopOptions } from '../../engine/timer-loop.js';
+import { TIMER_LOOP_OPTIONS, type TimerLoopOptions } from '../../engine/timer-loop.js';
 import { checkBoolean, checkDuration, checkField, checkList, checkWhole } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -53,7 +53,6 @@ const WORKER_OPTIONS = {
   onUnhandled: true,
   workerId: true,
 } as const;
-const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, onClockJump: true, clock: true } as const;
 const WHERE = 'The worker';
 
 /** @throws InvalidDefinitionError for an unknown or invalid option */
@@ -61,7 +60,7 @@ export function checkWorkerOptions(options: WorkerOptions): void {
   knownOnly<WorkerOptions>(WHERE, options, WORKER_OPTIONS);
   checkBoolean(WHERE, 'handleSignals', options.handleSignals);
   if (typeof options.engine === 'object')
-    knownOnly<TimerLoopOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
+    knownOnly<TimerLoopOptions>('The engine of the worker', options.engine, TIMER_LOOP_OPTIONS);
   else checkBoolean(WHERE, 'engine', options.engine);
   for (const list of ['tasks', 'lanes', 'capabilities'] as const) checkList(WHERE, list, options[list]);
   checkField(WHERE, 'capabilities', capabilities, options.capabilities);

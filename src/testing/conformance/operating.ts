@@ -267,6 +267,35 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'work can be born blocked or held: no claim is faster than its scheduler',
+    async run(engine) {
+      const { backend } = engine;
+      const blockingReason = 'waiting_for_budget';
+      const blocked = await create(engine, { initialBlock: { blockingReason, blockingDetail: 'no tokens' } });
+      const hold = { blockingReason: 'paused_by_operator', blockingDetail: 'checking' } as const;
+      const delayUntil = engine.now() + 1_000;
+      const held = await create(engine, { initialBlock: hold, delayUntil, inputPayload: new Uint8Array([1, 2]) });
+      const at = { delayUntil, initialBlock: { blockingReason } } as const;
+      await refused(create(engine, at), 'invalid_input');
+      const snapshots = [blocked, held].map((executionId) => backend.describeExecution({ executionId }));
+      assert.deepEqual(
+        (await Promise.all(snapshots)).map((it) => [it?.publicState, it?.blockingReason, it?.blockingDetail]),
+        [
+          ['rate_limited', 'waiting_for_budget', 'no tokens'],
+          ['delayed', 'waiting_for_delay', `delayed until ${delayUntil}; held by suite: checking`],
+        ],
+      );
+      assert.equal((await claim(engine)).kind, 'no_work');
+      engine.setTime(delayUntil);
+      await backend.applyDue({ partition: PARTITION });
+      assert.equal((await claim(engine)).kind, 'no_work');
+      await backend.releaseHold({ executionId: held });
+      assert.equal((await take(engine)).executionId, held);
+      await backend.unblockExecution({ executionId: blocked, expectedBlockingReason: blockingReason });
+      assert.equal((await take(engine)).executionId, blocked);
+    },
+  },
+  {
     name: 'work that becomes urgent is taken first, and keeps its age among its equals',
     async run(engine) {
       const urgent = await create(engine, { priority: 5 });

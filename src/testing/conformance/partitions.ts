@@ -174,6 +174,42 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'a loop with a filter passes over the timers of others, and continues where it was',
+    async run(engine) {
+      const { backend } = engine;
+      const at = engine.now() + 1_000;
+      const facts = { delayUntil: at, namespace: 'theirs', tags: { 'team.name': 'theirs' } };
+      const theirs: string[] = [];
+      for (let n = 0; n < 5; n++) theirs.push(await create(engine, facts));
+      const ours = await create(engine, { delayUntil: at + 1, namespace: 'ours', tags: { 'team.name': 'ours' } });
+      engine.setTime(at + 2);
+      const apply = async (filter: Parameters<typeof backend.applyDue>[0]['filter']): Promise<number> => {
+        let [promoted, isMore]: [number, boolean] = [0, true];
+        for (let after: string | undefined; isMore; ) {
+          const due = await backend.applyDue({ partition: PARTITION, limit: 2, filter, after });
+          assert.equal(due.kind, 'applied');
+          if (due.kind !== 'applied') return promoted;
+          promoted += due.promoted;
+          after = due.after;
+          isMore = after !== undefined || due.promoted > 0;
+        }
+        return promoted;
+      };
+      const states = (): Promise<unknown[]> =>
+        Promise.all([ours, ...theirs].map((executionId) => backend.readExecutionState({ executionId })));
+      const delayed = theirs.map(() => 'delayed');
+      assert.equal(await apply({ namespace: 'nobody' }), 0);
+      assert.deepEqual(await states(), ['delayed', ...delayed]);
+      assert.equal(await apply({ tags: { 'team.name': 'ours' } }), 1);
+      assert.deepEqual(await states(), ['waiting', ...delayed]);
+      // Without the position, the timers in front would be passed over for ever.
+      const first = await backend.applyDue({ partition: PARTITION, limit: 2, filter: { namespace: 'ours' } });
+      assert.ok(first.kind === 'applied' && first.after !== undefined);
+      assert.equal(await apply({ namespace: 'theirs' }), theirs.length);
+      await refused(backend.applyDue({ partition: PARTITION, filter: {} }), 'invalid_input');
+    },
+  },
+  {
     name: 'a client that waits for a lane is woken by its work, and by timers',
     async run(engine) {
       const wakes: Wake[] = [];

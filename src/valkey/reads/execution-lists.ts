@@ -12,7 +12,7 @@ import {
 import { EngineError } from '../../../model/errors.js';
 import type { LostExecution } from '../../../model/lease/expired.js';
 import { executionIdIn, memberOf } from '../../../model/ids.js';
-import type { ListedExecution } from '../../../model/listing/list.js';
+import { tagMembersOf, type ListedExecution } from '../../../model/listing/list.js';
 import { positionFor, type Position } from '../../../model/listing/position.js';
 import type { ParsedArgsOf } from '../../../model/machine.js';
 import { viewOf, type Fetch } from './fetch.js';
@@ -56,10 +56,6 @@ function stateOf(workerInstanceId: string | undefined, cancelledBy: string | und
   if (workerInstanceId !== undefined) return 'active';
   return cancelledBy === undefined ? undefined : 'cancelled';
 }
-
-/** Tags as members of the stored JSON. */
-const membersOf = (tags: Readonly<Record<string, string>>): readonly string[] =>
-  Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1));
 
 const listedIn = (partition: string, parts: WireReply): readonly ListedExecution[] =>
   rowsOf(textsOf(parts), ROW).flatMap((row) => unlessDamaged(() => rowOf(partition, row)) ?? []);
@@ -129,7 +125,7 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
     failureCategory ?? '',
     cancelledBy ?? '',
     workerInstanceId ?? '',
-    ...membersOf(tags),
+    ...tagMembersOf(tags),
   ],
   view(reply, { partition }) {
     const [next, parts] = repliesOf(reply, 2);
@@ -160,7 +156,7 @@ export const listQueued: Fetch<ParsedArgsOf<'listQueued'>> = {
     laneId,
     namespace ?? '',
     executionKind ?? '',
-    ...membersOf(tags),
+    ...tagMembersOf(tags),
   ],
   view(reply, { partition }) {
     const [next, parts] = repliesOf(reply, 2);
