@@ -292,7 +292,7 @@ it('every option may be undefined as well as absent, for users of exactOptionalP
     'testing/test-app',
     'testing/engine',
     'worker/options',
-    'worker/outcome',
+    'worker/handler/outcome',
     'worker/steps/options',
     'app/operating/operating',
     'memory/backend',
