@@ -8,6 +8,7 @@ import { escapedLane } from '../shared/lane-names.js';
 
 /** The executions whose due work a loop applies. Absent members match everything; one has to be given. */
 export interface DueFilter {
+  /** Only executions of this namespace. */
   readonly namespace?: string | undefined;
   /** The name of a lane. */
   readonly lane?: string | undefined;
