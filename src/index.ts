@@ -34,6 +34,14 @@ export {
   any,
   count,
   BudgetExceededError,
+  type Amounts,
+  type AmountsOf,
+  type BudgetRef,
+  type BudgetShortage,
+  type BudgetWords,
+  type ReportOptions,
+  type ReserveOptions,
+  type SpendingOn,
   ChildrenFailedError,
   delay,
   Delay,
@@ -91,9 +99,19 @@ export {
 export { memory, type MemoryOptions } from './memory/index.js';
 export type { EmbeddedOptions, FsyncMode } from './embedded/index.js';
 export type { ValkeyOptions } from './valkey/index.js';
-export { EngineError, type ErrorCode } from '../model/errors.js';
-export type { ExecutionInfo } from '../model/execution/projections.js';
-export type { PublicState } from '../model/execution/situation.js';
+export { EngineError, type ErrorCode, type ErrorDetail, type ErrorFamily } from '../model/errors.js';
+export type { ExecutionEvent } from '../model/events.js';
+export type { BudgetStatus, ExecutionUsage } from '../model/budget/reads.js';
+export type { ExecutionInfo, GrantSummary, HoldSummary } from '../model/execution/projections.js';
+export type { RetryPolicy } from '../model/execution/policy.js';
+export type { BlockingReason, PublicState } from '../model/execution/situation.js';
+export type { GroupPolicyArgs } from '../model/flow/graph.js';
+export type { EdgeGroupSnapshot } from '../model/flow/group.js';
+export type { LaneState } from '../model/lane/lane.js';
+export type { PartitionConfig } from '../model/partition.js';
+export type { Quarantined } from '../model/partition/quarantine.js';
+export type { LaneCounts } from '../model/schedule/counts.js';
+export type { Secret } from './shared/envelope.js';
 export type { Backend } from './backend/backend.js';
 export type { Clock } from './engine/clock.js';
 export type { DueFilter } from './engine/due-filter.js';

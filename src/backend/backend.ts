@@ -248,8 +248,9 @@ export interface Backend extends OperationMethods, QueryMethods {
   /**
    * Calls the listener for faults that an operator should fix while the backend works, such as an eviction policy that
    * became unsafe, or another library. Each is reported once until it is over. Damaged records that a call has
-   * quarantined, and its answer does not name, are reported too, and so are the loss and the return of the connection
-   * (`transport_failed`; `isLost` says which). Absent if the backend has no such faults.
+   * quarantined, and its answer does not name, are reported too, and so are partitions that were repaired
+   * (`PartitionMended`), and the loss and the return of the connection (`ConnectionNotice`; `isLost` says which). Absent
+   * if the backend has no such faults.
    */
   onNotice?(listener: (notice: EngineError) => void): () => void;
   /**

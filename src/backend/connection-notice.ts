@@ -2,12 +2,14 @@
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { brand } from '../util/brand.js';
 
+/** `transport_failed`: the connection to the store was lost, or is there again. */
 export class ConnectionNotice extends EngineError {
   static {
     brand(ConnectionNotice, 'connection_notice');
   }
 
   constructor(
+    /** Whether it was lost. */
     readonly isLost: boolean,
     message: string,
     { code = 'transport_failed', cause }: { code?: ErrorCode; cause?: unknown } = {},

@@ -9,6 +9,7 @@ const MAX_NAMED = 5;
 const wordsOf = ({ index, problem, count }: VerifyFinding): string =>
   problem === 'wrong_type' ? `${index} (rebuilt)` : `${index} (${count})`;
 
+/** `corruption`: calls had broken off in a partition, and it was verified. */
 export class PartitionMended extends EngineError {
   static {
     brand(PartitionMended, 'partition_mended');
@@ -27,6 +28,7 @@ export class PartitionMended extends EngineError {
     this.#findings = findings;
   }
 
+  /** What was repaired. */
   get findings(): readonly VerifyFinding[] {
     return this.#findings;
   }

@@ -30,16 +30,32 @@ export { ackCancelMember, type AckCancelMemberOptions, type AckCancelMemberOutco
 export { cascadeCompletion, type CascadeOptions, type CascadeOutcome } from './cascade-completion.js';
 export { systemClock, type Cancel, type Clock } from './clock.js';
 export type { Capabilities, ServerCapabilities, SupportedCall } from '../backend/capabilities.js';
-export type { Backend, CommandResult, CommandResults, Wake } from '../backend/backend.js';
+export type {
+  Announcement,
+  AnnouncementKind,
+  AnnouncementListener,
+  Backend,
+  CommandResult,
+  CommandResults,
+  OwnerQuery,
+  StreamNotice,
+  VerifyFinding,
+  VerifyReport,
+  Wake,
+} from '../backend/backend.js';
+export { ConnectionNotice } from '../backend/connection-notice.js';
+export { PartitionMended } from '../backend/mended.js';
+export type { DeploymentSettings, GivenSettings, SharedSettings } from '../backend/settings.js';
 export type { ListLanesPage } from '../../model/partition/reads.js';
 export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';
-export { EngineError, type ErrorCode } from '../../model/errors.js';
-export { leaseHistory, readEvents } from './log.js';
+export { EngineError, type ErrorCode, type RejectionCode } from '../../model/errors.js';
+export { leaseHistory, readEvents, type LogSource } from './log.js';
 export type { LeaseHistoryEntry } from '../../model/lease/history.js';
-export type { Event, LogEntry, LoggedEvent, ReadEvent, UnknownEvent } from '../../model/events.js';
+export type { Event, EventType, LogEntry, LoggedEvent, ReadEvent, UnknownEvent } from '../../model/events.js';
 export { Subscriptions, type SubscribeOptions } from '../subscribing/index.js';
 export { tailStream, type TailPage, type TailStreamArgs } from '../streaming/tails.js';
-export type { Frame } from '../../model/stream/contents.js';
+export type { Frame, FrameMode } from '../../model/stream/contents.js';
+export type { StreamFrames } from '../../model/stream/reads.js';
 export { Delivery, Subscription, type DamageListener, type SubscriptionState } from '../subscribing/subscription.js';
 export { Snapshot, type SnapshotRow } from '../subscribing/snapshot.js';
 export type { SnapshotPage } from '../../model/partition/snapshot.js';
@@ -50,10 +66,18 @@ export type {
   LeaseFilter,
   SignalFilter,
   SignalTold,
+  SubscribedEffect,
   TagFilter,
   TagsSet,
 } from '../subscribing/views.js';
-export { handleOf, HANDLE_KINDS, type HandleIssuer, type HandleKind } from '../../model/handle.js';
+export {
+  handleOf,
+  HANDLE_KINDS,
+  type BackendLabel,
+  type HandleIssuer,
+  type HandleKind,
+  type HandlePayload,
+} from '../../model/handle.js';
 export { claimFromGrant, claimFromResumeGrant, type GrantedWork, type GrantToken } from './grants.js';
 export type { Grant } from '../../model/grant/grant.js';
 export type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -65,11 +89,18 @@ export {
   takersOf,
   type DeadWorker,
   type DeadWorkerReport,
+  type RouteOffer,
   type Takers,
   type WantedWork,
 } from './workers.js';
 export { expiredLeases } from './lists.js';
 export type { ExpiredLease } from '../../model/lease/expired.js';
+export type { LeaseSummary } from '../../model/execution/projections.js';
+export type { ReadonlyExecution } from '../../model/execution/facts.js';
+export type { CancellationPolicy, ReadonlyFlow } from '../../model/flow/facts.js';
+export type { Family } from '../../model/families.js';
+export type { Placed } from '../../model/partition.js';
+export type { SignalEffect } from '../../model/suspension/facts.js';
 export type { WorkerInfo } from '../../model/worker/reads.js';
 export type { HandleArgs, OwnerOperation } from '../backend/backend.js';
 
@@ -102,7 +133,15 @@ export {
   type StreamCursor,
 } from '../../model/vocabulary/stream-cursor.js';
 export { derivePublicState, isConsistent, type PublicDimensions } from '../../model/vocabulary/state.js';
-export type { PublicState, StateVector } from '../../model/execution/situation.js';
+export type {
+  AttemptState,
+  EligibilityState,
+  LifecyclePhase,
+  OwnershipState,
+  PublicState,
+  StateVector,
+  TerminalOutcome,
+} from '../../model/execution/situation.js';
 export {
   capabilityDigest,
   coversCapabilities,

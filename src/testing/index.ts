@@ -3,6 +3,7 @@
  * for your own scenarios and properties.
  */
 export { canonicalByDefinition, type CanonicalState } from './canonical/index.js';
+export type { EntityKind } from '../../model/state.js';
 export { testEngine, type TestEngine, type TestEngineOptions } from './engine.js';
 export { seededUuids } from './seeded-ids.js';
 export { testApp, type TestApp, type TestAppOptions } from './test-app.js';

@@ -26,9 +26,11 @@ export {
   type SummaryValue,
   type TaskStream,
 } from './streaming/task-stream.js';
-export { BudgetExceededError } from './budgets/errors.js';
+export { BudgetExceededError, type BudgetShortage } from './budgets/errors.js';
+export type { Amounts } from '../../model/budget/facts.js';
+export type { AmountsOf, BudgetWords } from './budgets/amounts.js';
 export type { BudgetReservation } from './budgets/held.js';
-export type { RunBudget } from './budgets/spending.js';
+export type { BudgetRef, ReportOptions, ReserveOptions, RunBudget, SpendingOn } from './budgets/spending.js';
 export type { Fence, Handler, TaskContext } from './handler/handler.js';
 export { StepError } from './steps/failure.js';
 export type { StepOptions, StepRetryOptions } from './steps/options.js';

@@ -147,8 +147,12 @@ describe('the errors of another copy of the package', async () => {
   it.each([...own.keys()].filter((name) => name !== 'EngineError'))(
     '%s is recognised, and no other one is it',
     (name) => {
+      // An EngineError is known by its members, which these objects do not have.
       const bases = [...own]
-        .filter(([, base]) => Object.prototype.isPrototypeOf.call(base, own.get(name) as ErrorClass))
+        .filter(
+          ([each, base]) =>
+            each !== 'EngineError' && Object.prototype.isPrototypeOf.call(base, own.get(name) as ErrorClass),
+        )
         .map(([each]) => each);
       expect([...own.keys()].filter((each) => isKnown(name, each)).sort()).toEqual([name, ...bases].sort());
       class Mine extends (own.get(name) as ErrorClass) {}

@@ -1,5 +1,6 @@
 /** Budgets of an app: defined by name, reported to, looked at. */
 import { createHash } from 'node:crypto';
+import type { Amounts } from '../../../model/budget/facts.js';
 import { changedLimits, limits as limitsField } from '../../../model/budget/fields.js';
 import { idempotencyKey, label } from '../../../model/core/fields.js';
 import type { BudgetStatus } from '../../../model/budget/reads.js';
@@ -12,7 +13,7 @@ import { checkDuration, checkField, checkWhole, needField, refuse, shown } from 
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { assertRoom, type BudgetRef, type ReportOptions } from '../../worker/budgets/spending.js';
-import { checkDimensions, someAmountsFor, type Amounts, type AmountsOf } from '../../worker/budgets/amounts.js';
+import { checkDimensions, someAmountsFor, type AmountsOf } from '../../worker/budgets/amounts.js';
 
 /** Limits by dimension: `hard` is never exceeded, exceeding `soft` is reported. Both are optional. */
 export type BudgetLimits = Readonly<Record<string, { readonly hard?: number; readonly soft?: number }>>;

@@ -1,11 +1,9 @@
 /** Amounts of a budget as users write them: whole numbers by dimension. */
+import type { Amounts } from '../../../model/budget/facts.js';
 import { amounts as amountsField } from '../../../model/budget/fields.js';
 import { LIMITS } from '../../../model/limits.js';
 import { checkField, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
-
-/** Amounts by dimension, whole numbers. */
-export type Amounts = Readonly<Record<string, number>>;
 
 /** Amounts of some of the dimensions of a budget. */
 export type AmountsOf<Dimension extends string> = Readonly<Partial<Record<Dimension, number>>>;

@@ -1,9 +1,10 @@
 /** A reservation of a handler: renewed while the handler runs, released when it ends without settling. */
+import type { Amounts } from '../../../model/budget/facts.js';
 import { EngineError } from '../../../model/errors.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
-import { amountsFor, type Amounts, type AmountsOf, type BudgetWords } from './amounts.js';
+import { amountsFor, type AmountsOf, type BudgetWords } from './amounts.js';
 
 export interface BudgetReservation<Dimension extends string = string> extends AsyncDisposable {
   readonly amounts: Amounts;

@@ -1,5 +1,6 @@
 /** Budgets in a handler, charged to its run. */
 import type { OutcomeOf } from '../../../model/machine.js';
+import type { Amounts } from '../../../model/budget/facts.js';
 import { idempotencyKey } from '../../../model/core/fields.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
@@ -12,7 +13,7 @@ import { propertyOf } from '../../util/thrown.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
-import { someAmountsFor, type Amounts, type AmountsOf, type BudgetWords } from './amounts.js';
+import { someAmountsFor, type AmountsOf, type BudgetWords } from './amounts.js';
 import { Held, type BudgetReservation } from './held.js';
 import { reserveAfterLoss } from './taken-over.js';
 

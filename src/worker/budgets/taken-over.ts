@@ -8,7 +8,7 @@ import type { Backend } from '../../backend/backend.js';
 import { sleep, type Clock } from '../../engine/clock.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
-import type { Amounts } from './amounts.js';
+import type { Amounts } from '../../../model/budget/facts.js';
 
 type Reserved = OutcomeOf<'reserveBudget'>;
 
