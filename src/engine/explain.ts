@@ -87,6 +87,21 @@ export async function explain(
   return explained({ backend, lookAt, now, nameMeters }, info);
 }
 
+/** What an execution that has not ended waits for by its situation, in a sentence; empty if its state says everything. */
+export async function waitSentence(backend: Backend, info: ExecutionInfo): Promise<string> {
+  const lookAt: LookAt = (executionId) =>
+    unlessUnreadable(
+      async () => {
+        const upstream = await backend.readExecutionInfo({ executionId });
+        return upstream && { info: upstream, unblock: [] };
+      },
+      () => 'unreadable' as const,
+    );
+  const [now, flow] = await Promise.all([backend.serverTime(), flowOf(backend, info)]);
+  const [obstacle] = await ofSituation({ backend, now, lookAt, nameMeters: noNames }, info, flow);
+  return obstacle?.sentence ?? '';
+}
+
 async function explained(sources: Sources, info: ExecutionInfo): Promise<Explanation> {
   const { backend, now } = sources;
   const flow = await flowOf(backend, info);

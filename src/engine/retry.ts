@@ -32,6 +32,9 @@ export function isRetryable(error: unknown): boolean {
   return !MISTAKES.some((mistake) => error instanceof mistake);
 }
 
+/** Whether an operator has to act first, as on a lane that is being drained: the caller is told at once. */
+const needsOperator = (error: unknown): boolean => asEngineError(error)?.family === 'state';
+
 /**
  * Calls `fn` until it succeeds, fails permanently, or `patienceMs` are over. After an abort of the signal no further
  * call is made, and its reason is thrown.
@@ -49,7 +52,7 @@ export async function withRetries<T>(
     } catch (error) {
       const delayMs = retryDelayMs(clock, failures);
       signal?.throwIfAborted();
-      if (!isRetryable(error) || clock.now() + delayMs > until) throw error;
+      if (!isRetryable(error) || needsOperator(error) || clock.now() + delayMs > until) throw error;
       await sleep(clock, delayMs, signal);
       signal?.throwIfAborted();
     }

@@ -61,9 +61,12 @@ export function encode(value: unknown, refusal: Refusal, outerLevels = 0): Encod
 const unwritable = (value: unknown): string =>
   typeof value === 'object' ? 'an object whose toJSON gives nothing' : `a ${typeof value}`;
 
-/** As a plain `Uint8Array`, whichever class a backend made them of. */
+/**
+ * As a plain `Uint8Array` over a buffer of its own, whatever a backend made them of: users may read `bytes.buffer`, and a
+ * part of a longer answer would keep all of it in memory.
+ */
 export const plainBytes = (bytes: Uint8Array): Uint8Array =>
-  Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : bytes;
+  Buffer.isBuffer(bytes) || bytes.byteLength !== bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes;
 
 /**
  * The value that the bytes stand for. Without an encoding, nothing is `undefined` and the rest stays bytes.

@@ -71,6 +71,8 @@ export interface WorkerDependencies {
 }
 
 const RESOLVED = Promise.resolve();
+/** How long the abort of a cancelled handler waits for the reason of the cancellation, ms. */
+const REASON_PATIENCE_MS = 500;
 
 /** The counter of each outcome. */
 const COUNTED_AS = {
@@ -180,6 +182,7 @@ export class TaskWorker implements Worker {
   private attemptHooks(): AttemptHooks {
     return {
       lost: (attempt, code) => this.lost(attempt, code),
+      cancelled: (attempt) => void this.cancelled(attempt),
       aborted: (attempt) => {
         if (this.running.has(attempt)) this.stuck.startGrace(attempt);
       },
@@ -519,6 +522,18 @@ export class TaskWorker implements Worker {
     const serves = culprit !== undefined && hasOthers && kinds.some((kind) => kind !== culprit);
     const restMs = serves && !this.drainer.hasBegun ? this.resting.rest(culprit, forMs) : 0;
     this.announcer.loopBlocked(forMs, tasks, culprit !== undefined, restMs);
+  }
+
+  /** Aborts a handler whose run was cancelled elsewhere: with the reason, unless the store is slow to tell it. */
+  private async cancelled(attempt: Attempt): Promise<void> {
+    const { backend, clock } = this.deps;
+    const lose = (reason?: string): void => {
+      if (!attempt.reported) attempt.lose('cancelled', reason);
+    };
+    const stopWaiting = clock.after(REASON_PATIENCE_MS, lose);
+    const info = await backend.readExecutionInfo({ executionId: attempt.executionId }).catch(() => undefined);
+    stopWaiting();
+    lose(info?.cancellationReason);
   }
 
   private onNews(news: News): void {

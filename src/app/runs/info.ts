@@ -3,10 +3,12 @@ import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo, HoldSummary } from '../../../model/execution/projections.js';
 import type { BlockingReason, PublicState } from '../../../model/execution/situation.js';
 import type { Backend } from '../../backend/backend.js';
+import { waitSentence } from '../../engine/explain.js';
 import { isWhole, readResult } from '../../engine/read-result.js';
 import { decode } from '../../shared/codec.js';
 import { laneNameOf } from '../../shared/lane-names.js';
 import { TEMPLATE_ENCODING } from '../../shared/template.js';
+import { unlessUnreadable } from '../../shared/unreadable.js';
 import { failureOf, type Failure } from './failure.js';
 import { memberInput } from './member-input.js';
 import { calledBy, type Called } from './tags.js';
@@ -15,7 +17,7 @@ import { calledBy, type Called } from './tags.js';
 export interface RunWait {
   /** `waiting_for_worker`, `waiting_for_delay`, `paused_by_operator` and so on: docs/operating.md has all of them. */
   readonly reason: Exclude<BlockingReason, 'none'>;
-  /** The same in words; empty if the reason says everything. */
+  /** The same in words: the signal, the time, the children; empty if the reason says everything. */
   readonly detail: string;
 }
 
@@ -101,6 +103,7 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
     ...calledBy(snapshot.tags),
     worker: snapshot.currentLease?.workerId,
     ...factsOf(info),
+    waitsFor: await waitOf(backend, info),
     input: await readable('input', input),
     result: (info.publicState === 'completed' ? await readable('result', output) : undefined) as Output | undefined,
     unavailable,
@@ -110,14 +113,12 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
 
 /** What the engine tells of an execution, in the words of the app. */
 function factsOf(info: ExecutionInfo) {
-  const { failureReason, failureCategory = '', stateVector, blockingDetail } = info;
-  const { blockingReason: reason } = stateVector;
+  const { failureReason, failureCategory = '' } = info;
   return {
     task: info.executionKind,
     lane: laneNameOf(info.laneId),
     priority: info.priority,
     state: info.publicState,
-    waitsFor: reason === 'none' ? undefined : { reason, detail: blockingDetail },
     failure: failureReason === undefined ? undefined : failureOf(failureReason, failureCategory),
     progress: info.progress,
     attempts: info.totalAttemptCount,
@@ -131,6 +132,21 @@ function factsOf(info: ExecutionInfo) {
     cancelReason: info.cancellationReason,
     flowId: info.flowId,
   };
+}
+
+/** Reasons that say everything, or whose detail the engine keeps. */
+const WITHOUT_READS: readonly BlockingReason[] = ['waiting_for_worker', 'paused_by_operator'];
+
+async function waitOf(backend: Backend, info: ExecutionInfo): Promise<RunWait | undefined> {
+  const { blockingDetail, stateVector } = info;
+  const { blockingReason: reason } = stateVector;
+  if (reason === 'none') return undefined;
+  if (WITHOUT_READS.includes(reason)) return { reason, detail: blockingDetail };
+  const sentence = await unlessUnreadable(
+    () => waitSentence(backend, info),
+    () => '',
+  );
+  return { reason, detail: sentence === '' ? blockingDetail : sentence };
 }
 
 async function inputOf(backend: Backend, executionId: string): Promise<Uint8Array | undefined> {

@@ -87,7 +87,7 @@ export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
    * @example await run.cancel({ reason: 'the order was withdrawn' });
    */
   cancel(options?: RunCancelOptions | string): Promise<boolean>;
-  /** `waiting`, `delayed`, `rate_limited`, `suspended`, `active`, `completed`, `failed`, `cancelled`, `expired` or `skipped`. @throws RunNotFoundError */
+  /** `waiting`, `delayed`, `rate_limited`, `suspended`, `waiting_children`, `active`, `completed`, `failed`, `cancelled`, `expired` or `skipped`. @throws RunNotFoundError */
   state(): Promise<PublicState>;
   /**
    * Everything about the run: your own id, tags, input, result or failure, attempts and times. It fetches input and

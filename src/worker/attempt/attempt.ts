@@ -20,6 +20,8 @@ import { Suspension, type SuspensionRequest } from '../waits/suspension.js';
 export interface AttemptHooks {
   /** The worker no longer owns the execution. */
   readonly lost: (attempt: Attempt, code: TaskAbortCode) => void;
+  /** The run was cancelled elsewhere, and the handler is to be told. */
+  readonly cancelled: (attempt: Attempt) => void;
   /** The handler was aborted. */
   readonly aborted: (attempt: Attempt) => void;
   /** The handler's run ended because the handler waits. */
@@ -223,7 +225,9 @@ export class Attempt implements HeldLease, Member {
   }
 
   onLost(refusal: EngineError | undefined): void {
-    this.refused(refusal);
+    const isCancelled = refusal !== undefined && this.lossBy(refusal) === 'cancelled';
+    if (isCancelled && this.startedAt !== undefined && this.isLive && !this.reported) this.hooks.cancelled(this);
+    else this.refused(refusal);
   }
 
   /**

@@ -1,0 +1,159 @@
+/** How runs end, and what their callers get of it. */
+import { expect } from 'vitest';
+import { z } from 'zod';
+import { backoff, NonRetryableError, RunFailedError, type TaskContext } from '../../../src/index.js';
+import { rejectionOf, until } from '../support.js';
+import { refusalOf, within, type Scenario } from './world.js';
+
+class CardError extends Error {
+  override readonly name = 'CardError';
+}
+
+export const ENDINGS: readonly Scenario[] = [
+  {
+    name: 'a failure comes back with class, message, first frames of the stack, and cause',
+    run: async ({ open }) => {
+      const [a, b] = [await open(), await open()];
+      const task = a.task('charge', () => {
+        throw new CardError('declined', { cause: new TypeError('no funds') });
+      });
+      await a.worker();
+      const run = await task.run();
+      const error = (await rejectionOf(b.get(run.id).result())) as RunFailedError;
+      expect(error).toBeInstanceOf(RunFailedError);
+      expect(error.details).toMatch(/CardError: declined\n +at .*endings\.ts:\d+:\d+[^]*TypeError: no funds/);
+      const { failure } = await run.info();
+      expect(failure?.details).toBe(error.details);
+      const listed: unknown[] = [];
+      for await (const row of b.deadLetters.list()) listed.push(row.failure);
+      const { name, message, code, category, reason, failureClass, executionId, hint, retryable } = error;
+      const { class: kind, message: text, category: of } = failure ?? {};
+      return {
+        name,
+        message,
+        code,
+        category,
+        reason,
+        failureClass,
+        executionId,
+        hint,
+        retryable,
+        kind,
+        text,
+        of,
+        listed,
+      };
+    },
+  },
+  {
+    name: 'whatever is thrown is a reason',
+    run: async ({ open }) => {
+      const a = await open();
+      const cyclic: Record<string, unknown> = {};
+      cyclic['self'] = cyclic;
+      const thrown: readonly unknown[] = [
+        undefined,
+        null,
+        'text',
+        42,
+        { status: 500 },
+        cyclic,
+        new Error(''),
+        new AggregateError([new Error('one'), new TypeError('two')], 'both'),
+        new NonRetryableError('never', { category: 'declined' }),
+        Object.assign(new Error('x'), { name: 'Odd Name' }),
+        new Error('ü'.repeat(5_000)),
+      ];
+      const task = a.task('t', { retry: { failures: 0 } }, ({ input }: TaskContext<number>) => {
+        throw thrown[input];
+      });
+      await a.worker({ slots: 4 });
+      const errors = await Promise.all(
+        thrown.map(async (_, index) => (await rejectionOf(task.run(index).result())) as RunFailedError),
+      );
+      return errors.map(({ reason, category, failureClass }) => [reason, category, failureClass]);
+    },
+  },
+  {
+    name: 'inputs and results that do not fit are refused in the words of the schema',
+    run: async ({ open }) => {
+      const a = await open();
+      const input = z.object({ cents: z.int() });
+      const charge = a.task('charge', { input, output: z.string(), retry: { failures: 5 } }, ({ input: { cents } }) =>
+        cents === 1 ? (5 as never) : 'paid',
+      );
+      const map = a.task('map', () => new Map([[1, 2]]) as never);
+      const large = a.task('large', () => new Uint8Array(9 * 1024 * 1024));
+      await a.worker();
+      const other = (await open()).task<unknown, string>('charge');
+      const foreign = await other.run('no object');
+      return {
+        wrong: await refusalOf(() => charge.run({ cents: 0.5 })),
+        map: await refusalOf(() => charge.run({ cents: new Map() as never })),
+        sentElsewhere: await refusalOf(() => foreign.result()),
+        result: await refusalOf(() => charge.run({ cents: 1 }).result()),
+        noJson: await refusalOf(() => map.run().result()),
+        tooLarge: await refusalOf(() => large.run().result()),
+      };
+    },
+  },
+  {
+    name: 'failed, cancelled and expired runs are dead letters or not, and a replay is a new chance',
+    run: async ({ open }) => {
+      const [a, b] = [await open(), await open()];
+      let isMended = false;
+      const task = a.task('t', ({ input, attempt }: TaskContext<string>) => {
+        if (!isMended) throw new NonRetryableError(`no ${input}`, { category: input });
+        return `${input} in attempt ${attempt}`;
+      });
+      await a.worker();
+      const runs = await task.runMany(['x', 'y', 'z']);
+      await Promise.allSettled(runs.map((run) => run.result()));
+      const cancelled = await task.run('c', { delay: '1h' });
+      await cancelled.cancel();
+      const expired = await task.run('e', { delay: '1h', deadline: '20ms' });
+      await rejectionOf(expired.result());
+      const dead: unknown[] = [];
+      for await (const { state, failure, task: of } of b.deadLetters.list())
+        dead.push([of, state, failure ?? ''].join(' '));
+      const dry = await b.deadLetters.replay({ failure: 'y' }, { dryRun: true });
+      isMended = true;
+      const report = await b.deadLetters.replay({ failure: 'y' }, { reason: 'mended', requestedBy: 'ann' });
+      expect(await within(runs[1]?.result() as never)).toBe('y in attempt 2');
+      expect(await runs[0]?.replay({ reason: 'mended' })).toBe(1);
+      expect(await within(runs[0]?.result() as never)).toBe('x in attempt 2');
+      const { replays, failure, attempts } = { ...(await runs[0]?.info()) };
+      return {
+        dead: dead.sort(),
+        dry,
+        report,
+        replays,
+        failure,
+        attempts,
+        running: await refusalOf(async () => (await task.run('q', { delay: '1h' })).replay()),
+        cancelled: await refusalOf(() => cancelled.result()),
+        twice: [await cancelled.cancel(), await runs[0]?.cancel()],
+      };
+    },
+  },
+  {
+    name: 'each attempt of a failing run is counted, and the last reason stands',
+    run: async ({ open }) => {
+      const a = await open();
+      const task = a.task(
+        't',
+        { retry: { failures: 2, backoff: backoff.fixed(1) } },
+        ({ attempt }: TaskContext<void>) => {
+          throw new Error(`try ${attempt}`);
+        },
+      );
+      const worker = await a.worker();
+      const outcomes: string[] = [];
+      worker.on('finished', ({ outcome }) => void outcomes.push(outcome));
+      const error = await refusalOf(() => task.run().result());
+      await until(() => outcomes.length === 3);
+      const { completed, failed, lost, released } = worker.stats();
+      return { error, outcomes, completed, failed, lost, released };
+    },
+  },
+];

@@ -1,0 +1,123 @@
+/** What a scenario of users runs in: the store of one backend, and any number of apps on it. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { app, embedded, memory, valkey, type App, type AppOptions, type Backend } from '../../../src/index.js';
+import { sharedValkey } from '../../support/valkey/index.js';
+
+export type BackendName = 'memory' | 'embedded' | 'valkey';
+
+/** The bound of everything that users expect at once, on every backend: machines can be busy. */
+export const SOON_MS = 2_000;
+
+export interface World {
+  /** Another app on the store of the scenario, which it leaves open by default. On a server it has its own connection. */
+  open(options?: Omit<AppOptions, 'backend'>): Promise<App>;
+}
+
+export interface Scenario {
+  /** What users are promised. */
+  readonly name: string;
+  /** How many partitions the deployment has. Default: as many as the backend has by itself. */
+  readonly partitions?: number;
+  /** What it returns must be the same on every backend, apart from ids and times. */
+  readonly run: (world: World) => Promise<unknown>;
+}
+
+/** Runs a scenario on a new store, and closes whatever it opened. */
+export async function play({ run, partitions }: Scenario, on: BackendName): Promise<unknown> {
+  const store = storeOf(on, partitions);
+  const opened: App[] = [];
+  const backends = new Set<Backend>();
+  try {
+    const told = await run({
+      open: async (options = {}) => {
+        const backend = await store.backend();
+        backends.add(backend);
+        const made = app({ closeBackend: false, ...options, backend });
+        opened.push(made);
+        return made;
+      },
+    });
+    return anonymous(told);
+  } finally {
+    await Promise.all(opened.map((each) => each.close({ timeout: 0 })));
+    await Promise.all([...backends].map((each) => each.close()));
+    await store.end();
+  }
+}
+
+interface Store {
+  readonly backend: () => Promise<Backend>;
+  readonly end: () => Promise<void>;
+}
+
+function storeOf(on: BackendName, count: number | undefined): Store {
+  const partitions = count === undefined ? {} : { partitions: { count } };
+  if (on === 'valkey') {
+    const prefix = `alike-${randomUUID()}:`;
+    return {
+      backend: async () => valkey({ url: (await sharedValkey()).url, prefix, ...partitions }),
+      end: async () => undefined,
+    };
+  }
+  let path: string | undefined;
+  const opening = async (): Promise<Backend> => {
+    if (on === 'memory') return memory(partitions);
+    path = await mkdtemp(join(tmpdir(), 'alike-'));
+    return embedded({ path, ...partitions });
+  };
+  let backend: Promise<Backend> | undefined;
+  return {
+    backend: () => (backend ??= opening()),
+    end: async () => {
+      if (path !== undefined) await rm(path, { recursive: true, force: true });
+    },
+  };
+}
+
+const ID = /(\{[a-z]+:[^}]*\}:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const TIME = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
+/** Numbers from here on are times of today. */
+const FIRST_TIME = 1_600_000_000_000;
+
+/** The value with ids replaced by the order in which they appear, and with times replaced by one word. */
+function anonymous(value: unknown): unknown {
+  const ids: string[] = [];
+  const numbered = (id: string): string => {
+    if (!ids.includes(id)) ids.push(id);
+    return `id ${ids.indexOf(id) + 1}`;
+  };
+  const walk = (part: unknown): unknown => {
+    if (typeof part === 'string') return part.replace(ID, numbered).replace(TIME, 'a time');
+    if (typeof part === 'number') return part >= FIRST_TIME ? 'a time' : part;
+    if (Array.isArray(part)) return part.map(walk);
+    if (part === null || typeof part !== 'object' || part instanceof Uint8Array) return part;
+    return Object.fromEntries(Object.entries(part).map(([name, member]) => [name, walk(member)]));
+  };
+  return walk(value);
+}
+
+/** What the promise gives, which must not take longer than the bound; `least` is the time that it must take. */
+export async function within<T>(promise: PromiseLike<T>, least = 0, bound = SOON_MS): Promise<T> {
+  const startedAt = performance.now();
+  const value = await promise;
+  const tookMs = performance.now() - startedAt;
+  expect(tookMs).toBeLessThan(least + bound);
+  // Timers of Node end up to a millisecond early.
+  expect(tookMs).toBeGreaterThan(least - 2);
+  return value;
+}
+
+/** What users see of an error: its class, its code, whether it can be tried again, and its words. */
+export async function refusalOf(call: () => PromiseLike<unknown>): Promise<unknown> {
+  try {
+    await call();
+  } catch (error) {
+    const { name, message, code, retryable } = error as Error & { code?: unknown; retryable?: unknown };
+    return { name, code, retryable, message };
+  }
+  return 'nothing was refused';
+}
