@@ -13,7 +13,7 @@ import type { AppBudget, BudgetDefinition, BudgetLimits, DimensionOf } from './m
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './operating/counts.js';
 import type { Flow, FlowDeclaration } from './flow/flow.js';
-import type { FlowOutput } from './flow/nodes.js';
+import type { FlowOutput, IfReturnable } from './flow/nodes.js';
 import type { AppLane } from './operating/lane.js';
 import type { DeadLetters } from './operating/dead-letters.js';
 import type { AppEventListener, AppEvents } from './results/end-listeners.js';
@@ -72,7 +72,8 @@ export interface App {
 
   /**
    * Defines a flow: a graph of runs of this app's tasks, in which results are inputs of others. The declaration is
-   * called for every run of the flow with its input, which can determine the nodes.
+   * called for every run of the flow with its input, which can determine the nodes. It returns nodes, or a value that
+   * contains nodes; a group is given to a node first.
    * @throws InvalidDefinitionError when the name is taken
    * @example
    * const race = a.flow('race', (f, input: { prompt: string }) => {
@@ -82,7 +83,7 @@ export interface App {
    */
   flow<Input = undefined, Declared = unknown>(
     name: string,
-    declare: FlowDeclaration<Input, Declared>,
+    declare: FlowDeclaration<Input, Declared> & IfReturnable<Declared>,
   ): Flow<Input, FlowOutput<Declared>>;
 
   /**

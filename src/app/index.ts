@@ -20,10 +20,12 @@ export type {
   PendingFlowRun,
 } from './flow/flow.js';
 export type {
+  CannotReturn,
   FlowBuilder,
   FlowNode,
   GroupOptions,
   Later,
+  NodeGroup,
   NodeOptions,
   OnSatisfied,
   WithResults,

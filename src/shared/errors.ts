@@ -289,7 +289,7 @@ export class ResultUnavailableError extends RunError {
   }
 }
 
-/** `result_timeout`: there was no result within the caller's timeout. The run continues. */
+/** `result_timeout`: there was no result within the caller's timeout, or none can come in a test. The run continues. */
 export class ResultTimeoutError extends AppError {
   override readonly name = 'ResultTimeoutError';
   readonly code = 'result_timeout';
@@ -301,16 +301,19 @@ export class ResultTimeoutError extends AppError {
     readonly timeoutMs: number,
     /** The last error of the store, if it was unreachable; it is the `cause` too. */
     trouble?: unknown,
+    /** Why a test will not get one, and what to do. */
+    standstill?: { readonly why: string; readonly hint: string },
   ) {
+    const why = trouble === undefined ? '' : '; the store was unreachable, see the cause';
     super(
-      `${executionId} has no result after ${timeoutMs} ms` +
-        (trouble === undefined ? '' : '; the store was unreachable, see the cause'),
+      `${executionId} has no result after ${timeoutMs} ms${standstill === undefined ? why : `: ${standstill.why}`}`,
       trouble === undefined ? undefined : { cause: trouble },
     );
-    this.hint =
+    const hint =
       trouble === undefined
         ? 'Ask again later: the run continues. If nothing happens, `run.explain()` says why.'
         : 'Ask again when the store is reachable: the run continues if its worker can reach it.';
+    this.hint = standstill?.hint ?? hint;
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Backend } from '../backend/backend.js';
 import { countRuns } from '../app/operating/counts.js';
 import type { ResultWait } from '../app/runs/run.js';
-import { InvalidDefinitionError } from '../shared/errors.js';
+import { ResultTimeoutError } from '../shared/errors.js';
 import { realClearTimeout, realSetTimeout } from './real-timers.js';
 import type { VirtualClock } from './virtual-clock.js';
 
@@ -64,10 +64,10 @@ export class Standstill {
     for (const { id, explain, giveUp } of [...this.waits]) {
       const { sentence } = await explain();
       giveUp(
-        new InvalidDefinitionError(
-          `result() of ${id} waits, no handler runs, and the clock of testApp stands still. ${sentence}`,
-          'Let time pass with `await t.advance(...)` before you wait for the result; or do first what the message says is missing.',
-        ),
+        new ResultTimeoutError(id, LOOK_EVERY_MS * LOOKS, undefined, {
+          why: `no handler runs, and the clock of testApp stands still. ${sentence}`,
+          hint: 'Let time pass with `await t.advance(...)` before you wait for the result; or do first what the message says is missing.',
+        }),
       );
     }
   }

@@ -5,6 +5,7 @@
  * Every claimed execution ends in exactly one way: completed, failed (for good, or to be retried), delayed, handed
  * back, or lost to another owner.
  */
+import type { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
@@ -181,7 +182,7 @@ export class TaskWorker implements Worker {
 
   private attemptHooks(): AttemptHooks {
     return {
-      lost: (attempt, code) => this.lost(attempt, code),
+      lost: (attempt, code, refusal) => this.lost(attempt, code, refusal),
       cancelled: (attempt) => void this.cancelled(attempt),
       aborted: (attempt) => {
         if (this.running.has(attempt)) this.stuck.startGrace(attempt);
@@ -456,10 +457,11 @@ export class TaskWorker implements Worker {
       return;
     }
     const { error } = settlement;
-    const loss = settlement.kind === 'refused' ? attempt.lossBy(settlement.error) : undefined;
+    const refusal = settlement.kind === 'refused' ? settlement.error : undefined;
+    const loss = refusal && attempt.lossBy(refusal);
     if (settlement.kind === 'given_up') this.announcer.reportGivenUp(attempt, ending.kind, settlement.afterMs, error);
     else if (loss === undefined) this.announcer.unreported(attempt, error);
-    else attempt.lose(loss);
+    else attempt.lose(loss, undefined, refusal);
   }
 
   /** Tells the rest of the process how an execution ended. */
@@ -491,11 +493,12 @@ export class TaskWorker implements Worker {
 
   // What others say about the work in hand.
 
-  private lost(attempt: Attempt, code: TaskAbortCode): void {
+  private lost(attempt: Attempt, code: TaskAbortCode, refusal: EngineError | undefined): void {
     // The block that cost this lease excuses what is in hand; the handler may settle before the report of it is due.
     this.loopWatch?.look();
     this.keeper.remove(attempt);
     this.claimer.ended(attempt.claimed.leaseId, false);
+    if (refusal?.code === 'execution_not_found') this.announcer.forgotten(attempt);
     this.announcer.leaseLost(attempt, code);
     // Work that waits for a slot or its input is dropped. A running handler was aborted, and keeps its slot until it settles.
     if (!this.ahead.remove(attempt) && !this.inputs.remove(attempt)) return;

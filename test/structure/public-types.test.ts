@@ -72,7 +72,7 @@ function signatureOf(kind: string, text: string): string {
 function sourceOf(file: string): Source {
   const known = sources.get(file);
   if (known !== undefined) return known;
-  const text = readFileSync(`${ROOT}${file}.ts`, 'utf8').replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '');
+  const text = readFileSync(`${ROOT}${file}.ts`, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
   const pathOf = (specifier = ''): string => posix.join(dirname(file), specifier).replace(/\.js$/, '');
   const [from, exported] = [new Map<string, Place>(), [] as string[]];
   for (const [, what, names = '', specifier] of text.matchAll(NAMED))

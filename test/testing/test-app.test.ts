@@ -91,11 +91,11 @@ describe('a wait for a result under a clock that stands still', () => {
     const errors = await Promise.all(waits.map((run) => rejectionOf(run.result())));
     for (const error of errors)
       expect(error).toMatchObject({
-        code: 'invalid_definition',
+        name: 'ResultTimeoutError',
         hint: expect.stringContaining('t.advance(') as string,
       });
     const messages = errors.map((error) => (error as Error).message);
-    expect(messages[0]).toMatch(/waits, no handler runs, and the clock of testApp stands still\. It sleeps until/);
+    expect(messages[0]).toMatch(/: no handler runs, and the clock of testApp stands still\. It sleeps until/);
     expect(messages[1]).toMatch(/It is delayed until/);
     expect(messages[2]).toMatch(/nap: It sleeps until/);
     expect(messages[3]).toMatch(/It waits for a worker of lane nobody/);

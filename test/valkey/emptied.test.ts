@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { app, InvalidDefinitionError, type App, type TaskContext } from '../../src/index.js';
 import { systemClock } from '../../src/engine/clock.js';
 import { valkey } from '../../src/valkey/index.js';
+import { collectingLog, until } from '../app/support.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
 const PREFIX = `emptied-${process.pid}:`;
@@ -74,6 +75,31 @@ test('a process that only creates runs creates their budget again, for handlers 
   // And its limit holds.
   await expect(spends.run().result(WAIT)).rejects.toThrow('shared');
   await Promise.all([worker.close(), creator.close()]);
+});
+
+test('work in hand that the server has lost is told once', async () => {
+  const { url } = await sharedValkey();
+  const { log, lines } = collectingLog();
+  const prefix = `${PREFIX}lost:`;
+  const a = app({ log, backend: valkey({ url, prefix, partitions: { count: 1 } }) });
+  const codes: string[] = [];
+  const hangs = a.task('hangs', ({ signal }: TaskContext<number>) => {
+    return new Promise<void>((resolve) =>
+      signal.addEventListener('abort', () => {
+        codes.push((signal.reason as { code: string }).code);
+        resolve();
+      }),
+    );
+  });
+  const worker = await a.worker({ slots: 3, leaseTtl: '1s' });
+  await hangs.runMany([1, 2, 3]);
+  await until(() => worker.stats().running === 3);
+  const keys = await admin.keys(`${prefix}*`);
+  await admin.del(...keys);
+  await until(() => codes.length === 3);
+  expect(codes).toEqual(['lease_lost', 'lease_lost', 'lease_lost']);
+  expect(lines.filter((line) => line.includes('The store no longer knows "hangs"'))).toHaveLength(1);
+  await a.close();
 });
 
 test('a budget without a definition is not found, and runs that need it are refused', async () => {

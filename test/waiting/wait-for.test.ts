@@ -571,6 +571,21 @@ describe('approval', () => {
     });
   });
 
+  it('says that a signal of its name decides nothing, once for each', async () => {
+    const lines: string[] = [];
+    t = testApp({ log: { ...quiet, warn: (line: string) => void lines.push(line) } });
+    const task = t.app.task('t', ({ approval }: TaskContext) => approval('deploy'));
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance(10);
+    await run.signal('deploy', { approve: true }, { from: 'ann' }).then(later);
+    expect(await run.state()).toBe('suspended');
+    expect(lines).toEqual([expect.stringContaining('"deploy", and a signal of that name from "ann" decides nothing.')]);
+    await run.signal('deploy', { approved: true }, { from: 'ann' }).then(later);
+    expect(await run.result()).toMatchObject({ approved: true });
+    expect(lines).toHaveLength(1);
+  });
+
   it('returns one decision of each person, the newest, and leaves none of them to the next wait', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ approval, waitFor }: TaskContext) => {

@@ -4,6 +4,7 @@ import type { Task } from '../tasks/task.js';
 import type { Tags } from '../runs/tags.js';
 
 declare const RESULT: unique symbol;
+declare const GROUP: unique symbol;
 
 /** A placeholder for a result, filled in when the node starts whose input contains it. */
 export interface Later<Output> {
@@ -15,6 +16,28 @@ export interface Later<Output> {
 export interface FlowNode<Output> extends Later<Output> {
   readonly task: string;
 }
+
+/** A group of nodes: part of the input of one node. The result of a flow cannot contain it. */
+export interface NodeGroup<Output> extends Later<Output> {
+  /** Only a type: there is nothing to read. */
+  readonly [GROUP]: true;
+}
+
+/** Stands where a declaration returns a group; the compiler shows the reason. */
+export interface CannotReturn<Reason extends string> {
+  readonly __cannotReturn: Reason;
+}
+
+/** Whether a value, one of its members or one of its items is a group. */
+type HasGroup<T> = T extends NodeGroup<unknown> ? true : T extends Later<unknown> ? false : GroupIn<T[keyof T]>;
+type GroupIn<T> = T extends NodeGroup<unknown> ? true : false;
+
+/** `unknown`, which adds nothing to a type, where the result of a flow can be what its declaration returns. */
+export type IfReturnable<Declared> = 0 extends 1 & Declared
+  ? unknown
+  : true extends HasGroup<Declared>
+    ? CannotReturn<'a group (any, quorum) is part of the input of a node: give it to a task, and return its node'>
+    : unknown;
 
 /** An input that can contain nodes in place of any of its values. */
 export type WithResults<T> =
@@ -69,7 +92,7 @@ export interface FlowBuilder {
    */
   run<Input, Output>(task: Task<Input, Output>, ...args: NodeArguments<Input>): FlowNode<Output>;
   /** The result of the first of these nodes to complete. */
-  any<Output>(nodes: readonly FlowNode<Output>[], options?: GroupOptions): Later<Output>;
+  any<Output>(nodes: readonly FlowNode<Output>[], options?: GroupOptions): NodeGroup<Output>;
   /** The results of the first `k` of these nodes to complete, in the order of the list. */
-  quorum<Output>(k: number, nodes: readonly FlowNode<Output>[], options?: GroupOptions): Later<Output[]>;
+  quorum<Output>(k: number, nodes: readonly FlowNode<Output>[], options?: GroupOptions): NodeGroup<Output[]>;
 }

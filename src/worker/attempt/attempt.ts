@@ -18,8 +18,8 @@ import { Suspension, type SuspensionRequest } from '../waits/suspension.js';
 
 /** What an attempt tells its worker. */
 export interface AttemptHooks {
-  /** The worker no longer owns the execution. */
-  readonly lost: (attempt: Attempt, code: TaskAbortCode) => void;
+  /** The worker no longer owns the execution; the refusal says so, unless something else did. */
+  readonly lost: (attempt: Attempt, code: TaskAbortCode, refusal: EngineError | undefined) => void;
   /** The run was cancelled elsewhere, and the handler is to be told. */
   readonly cancelled: (attempt: Attempt) => void;
   /** The handler was aborted. */
@@ -241,7 +241,7 @@ export class Attempt implements HeldLease, Member {
     if (code === undefined || this.reported) return code;
     // The worker's own clock is only a suspicion: a result that is still reported is judged by its fence.
     if (refusal === undefined) this.endOwnership(code);
-    else this.lose(code);
+    else this.lose(code, undefined, refusal);
     return code;
   }
 
@@ -263,17 +263,17 @@ export class Attempt implements HeldLease, Member {
   }
 
   /** The engine has said that the worker no longer owns the execution. */
-  lose(code: TaskAbortCode, detail?: string): void {
+  lose(code: TaskAbortCode, detail?: string, refusal?: EngineError): void {
     this.gone = true;
     this.lossCode ??= code;
-    this.endOwnership(code, detail);
+    this.endOwnership(code, detail, refusal);
   }
 
-  private endOwnership(code: TaskAbortCode, detail?: string): void {
+  private endOwnership(code: TaskAbortCode, detail?: string, refusal?: EngineError): void {
     this.abort(code, detail);
     if (this.ownershipEnded) return;
     this.ownershipEnded = true;
-    this.hooks.lost(this, code);
+    this.hooks.lost(this, code, refusal);
   }
 
   /** Whether the attempt's timeout has passed. */

@@ -14,6 +14,7 @@ import { afterIo } from '../../engine/clock.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logger.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf, type CheckpointsDependencies } from '../checkpoints/checkpoints.js';
@@ -33,6 +34,7 @@ import { waitpointIdOf } from './waitpoint.js';
 export interface WaitsDependencies extends CheckpointsDependencies {
   readonly backend: Backend;
   readonly ids: () => string;
+  readonly log: Logger;
 }
 
 /** A wait for signals. */
@@ -330,7 +332,23 @@ export class Waits {
     const [only] = waits;
     const ends = called.map(({ wait, asked }) => ({ channel: CALLED, ...wait, until: asked }));
     if (waits.length === 1 && only?.children?.isGroup() && ends.length === 0) this.attempt.suspend('children');
-    else this.attempt.suspend(requestFor(waits, ends, known, this.deps.ids));
+    else {
+      for (const wait of waits) this.tellUndecided(wait);
+      this.attempt.suspend(requestFor(waits, ends, known, this.deps.ids));
+    }
+  }
+
+  /** The newest signal of an approval that decides nothing was most likely meant to: its sender cannot know. */
+  private tellUndecided({ condition, keys: [key] }: Blocked): void {
+    if (condition?.type !== 'approval' || key === undefined) return;
+    const { name } = condition;
+    const newest = this.known?.open(key, key.until).findLast((signal) => signal.name === name);
+    if (newest === undefined || newest.approved !== undefined) return;
+    const { executionId, claimed } = this.attempt;
+    this.deps.log.warn(
+      `"${claimed.executionKind}", ${executionId}, waits for the approval "${name}", and a signal of that name ` +
+        `${newest.from === '' ? '' : `from "${newest.from}" `}decides nothing. Decide with run.approve(name, { by }) or run.reject.`,
+    );
   }
 
   /** Does something that a decision needs. */

@@ -21,7 +21,7 @@ export const ENDINGS: readonly Scenario[] = [
       const run = await task.run();
       const error = (await rejectionOf(b.get(run.id).result())) as RunFailedError;
       expect(error).toBeInstanceOf(RunFailedError);
-      expect(error.details).toMatch(/CardError: declined\n +at .*endings\.ts:\d+:\d+[^]*TypeError: no funds/);
+      expect(error.details).toMatch(/CardError: declined\n +at .*endings\.ts:\d+:\d+[\s\S]*TypeError: no funds/);
       const { failure } = await run.info();
       expect(failure?.details).toBe(error.details);
       const listed: unknown[] = [];

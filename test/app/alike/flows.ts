@@ -104,7 +104,7 @@ export const FLOWS: readonly Scenario[] = [
       const silent = a.flow('silent', (f) => void f.run(next, f.run(fails)));
       await a.worker({ slots: 2 });
       const [run, other] = [await flow.run(), await silent.run()];
-      const errors = [await refusalOf(() => within(run.result())), await refusalOf(() => within(other.result()))];
+      const errors = [await within(refusalOf(() => run.result())), await within(refusalOf(() => other.result()))];
       await within(until(() => ends.length === 2));
       const { sentence, failed, state } = await run.explain();
       return { errors, states: await statesOf(run), sentence, failed, state, ends: ends.length };

@@ -1,8 +1,15 @@
 /** Limits in time, and how soon what happens in one process is known in another. */
 import { expect } from 'vitest';
-import { backoff, delay, RetryableError, TaskAbort, type EngineError, type TaskContext } from '../../../src/index.js';
+import {
+  backoff,
+  delay,
+  RetryableError,
+  type TaskAbort,
+  type EngineError,
+  type TaskContext,
+} from '../../../src/index.js';
 import { deferred, pause, rejectionOf, until } from '../support.js';
-import { refusalOf, SOON_MS, within, type Scenario } from './world.js';
+import { refusalOf, soon, within, type Scenario } from './world.js';
 
 export const TIMES: readonly Scenario[] = [
   {
@@ -17,14 +24,14 @@ export const TIMES: readonly Scenario[] = [
         return 'late';
       });
       await a.worker();
-      const run = await slow.run();
+      const run = slow.run();
       const error = await within(rejectionOf(run.result()), 150);
       const abort = (await within(told.promise)) as TaskAbort;
       await over.promise;
       await pause(20);
       const { startedAt = 0, endedAt = 0, ...info } = await run.info();
       expect(endedAt - startedAt).toBeGreaterThanOrEqual(150);
-      expect(endedAt - startedAt).toBeLessThan(150 + SOON_MS);
+      expect(endedAt - startedAt).toBeLessThan(150 + soon());
       return { error: await refusalOf(() => Promise.reject(error)), abort: abort.code, state: info.state };
     },
   },
@@ -39,15 +46,14 @@ export const TIMES: readonly Scenario[] = [
       const worker = await a.worker({ engine: false });
       const finished = deferred<string>();
       worker.on('finished', ({ outcome }) => finished.resolve(outcome));
-      const run = await slow.run();
+      const run = slow.run();
       expect(await within(finished.promise, 50)).not.toBe('completed');
       expect(await run.state()).not.toBe('completed');
       // Another process notices.
-      slow.get(run.id);
       const b = await open();
       b.task('any', () => 1);
       await b.worker();
-      return refusalOf(() => within(run.result()));
+      return within(refusalOf(() => run.result()));
     },
   },
   {
@@ -60,7 +66,7 @@ export const TIMES: readonly Scenario[] = [
         return attempt;
       });
       await a.worker({ slots: 2 });
-      const run = await task.run();
+      const run = task.run();
       expect(await within(run.result(), 120)).toBe(2);
       await pause(250);
       expect(await run.info()).toMatchObject({ result: 2, attempts: 2, state: 'completed' });
@@ -78,11 +84,11 @@ export const TIMES: readonly Scenario[] = [
         if (attempt < 4) throw new Error('no');
       });
       await a.worker();
-      await within(task.run().result(), 280, 3 * SOON_MS);
+      await within(task.run().result(), 280, 4);
       const waits = times.slice(1).map((time, index) => time - (times[index] as number));
       [100, 150, 30].forEach((least, index) => {
-        expect(waits[index]).toBeGreaterThanOrEqual(least);
-        expect(waits[index]).toBeLessThan(least + SOON_MS);
+        expect(waits[index]).toBeGreaterThan(least - 2);
+        expect(waits[index]).toBeLessThan(least + soon());
       });
     },
   },
@@ -100,7 +106,10 @@ export const TIMES: readonly Scenario[] = [
       // It counts from the call, which the store hears of a little later.
       expect(delayedUntil - createdAt).toBeLessThanOrEqual(200);
       expect(delayedUntil - createdAt).toBeGreaterThan(0);
-      expect(await within(run.result(), 250)).toEqual([1, 1]);
+      expect(await within(run.result(), 0, 2)).toEqual([1, 1]);
+      const { endedAt = 0 } = await run.info();
+      // Timers of Node end up to a millisecond early.
+      expect(endedAt - delayedUntil).toBeGreaterThanOrEqual(99);
     },
   },
   {
@@ -117,7 +126,14 @@ export const TIMES: readonly Scenario[] = [
       await a.worker({ slots: 2, tasks: [runs, waits] });
       const options = { deadline: '150ms' } as const;
       const pending = [nobody.run(undefined), runs.run(undefined, options), waits.run(undefined, options)];
-      const ends = await Promise.all(pending.map((run) => refusalOf(() => within(run.result(), 100))));
+      const ends = await Promise.all(
+        pending.map((run) =>
+          within(
+            refusalOf(() => run.result()),
+            100,
+          ),
+        ),
+      );
       return { ends, heard: await within(heard.promise) };
     },
   },
@@ -168,9 +184,12 @@ export const TIMES: readonly Scenario[] = [
     run: async ({ open }) => {
       const a = await open({ closeBackend: true });
       const run = await a.task('t', () => 1).run();
-      const late = await refusalOf(() => within(run.result({ timeout: '100ms' }), 100));
+      const late = await within(
+        refusalOf(() => run.result({ timeout: '100ms' })),
+        100,
+      );
       const at = AbortSignal.timeout(50);
-      const aborted = await refusalOf(() => within(run.result({ signal: at }), 50));
+      const aborted = await within(refusalOf(() => run.result({ signal: at })));
       const left = refusalOf(() => run.result());
       await until(async () => (await run.state()) === 'waiting');
       await within(a.close());
@@ -189,7 +208,7 @@ export const TIMES: readonly Scenario[] = [
       expect(await run.result()).toBe(1);
       await (await a.backend()).purgeExecution({ executionId: run.id });
       return {
-        result: await refusalOf(() => within(run.result())),
+        result: await within(refusalOf(() => run.result())),
         byOwnId: await refusalOf(() => task.get({ id: 'own' }).result()),
         again: await refusalOf(() => task.run(undefined, { id: 'own' }).result()),
       };
@@ -216,7 +235,7 @@ export const TIMES: readonly Scenario[] = [
       await a.worker({ slots: 2 });
       const [ends, hangs] = await define(b).runMany(['ends', 'hangs']);
       await begun.promise;
-      await within(a.close({ timeout: '300ms' }), 200);
+      await within(a.close({ timeout: '300ms' }));
       expect(await ends?.state()).toBe('completed');
       expect(await hangs?.state()).toBe('waiting');
       await b.worker();

@@ -35,6 +35,18 @@ test('results flow into inputs of their type', () => {
   expectTypeOf<Parameters<typeof flow.run>[0]>().toEqualTypeOf<{ start: number }>();
 });
 
+test('a group is no result: it is given to a node', () => {
+  // @ts-expect-error a group
+  a.flow('gives a group', (f) => f.any([f.run(none), f.run(none)]));
+  // @ts-expect-error a group among the members
+  a.flow('gives a member', (f) => ({ first: f.any([f.run(none)]), node: f.run(none) }));
+  // @ts-expect-error a group among the items
+  a.flow('gives an item', (f) => [f.run(none), f.quorum(1, [f.run(none)])]);
+  a.flow('gives anything', (f) => f.run(none) as ReturnType<typeof JSON.parse>);
+  a.flow('gives what nobody knows', (f): unknown => f.run(none));
+  a.flow('gives nodes', (f, input: readonly number[]) => input.map((each) => f.run(number, each)));
+});
+
 test('a flow gives what its declaration returns', () => {
   const node = a.flow('gives a node', (f) => f.run(text, { of: 1 }));
   expectTypeOf<Awaited<ReturnType<ReturnType<typeof node.run>['result']>>>().toEqualTypeOf<string>();
