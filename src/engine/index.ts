@@ -44,6 +44,7 @@ export type {
   Wake,
 } from '../backend/backend.js';
 export { ConnectionNotice } from '../backend/connection-notice.js';
+export type { ShutdownOptions, ShutdownReport } from '../backend/gate.js';
 export { PartitionMended } from '../backend/mended.js';
 export type { DeploymentSettings, GivenSettings, SharedSettings } from '../backend/settings.js';
 export type { ListLanesPage } from '../../model/partition/reads.js';
