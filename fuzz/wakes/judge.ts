@@ -112,7 +112,7 @@ const laneOf = (name: string): string => present(name.split('\t')[0]);
 
 /** Any of those with the first score may be named: lost executions of one millisecond, whatever their priorities. */
 const isOfHead = ({ head, executions }: Queue, priority: number): boolean =>
-  [...executions].some((each) => each.priority === priority && queueScore(each) === queueScore(head));
+  executions.some((each) => each.priority === priority && queueScore(each) === queueScore(head));
 
 /** Whether a claimer that waits would sleep past the first entry of the queue. */
 function mustWake({ before, after }: Change, name: string, queue: Queue): boolean {
@@ -123,16 +123,19 @@ function mustWake({ before, after }: Change, name: string, queue: Queue): boolea
   return queueScore(queue.head) < queueScore(known.head);
 }
 
-/** Whether the announcement is worth a look: the first entry of a queue, in which the step has
- * changed something, or whose lane it has resumed. */
+/**
+ * Whether the announcement is worth a look: the first entry of a queue, in which the step has changed something, or whose
+ * lane it has resumed.
+ */
 function mayWake({ before, after, isOneCommand }: Change, name: string, priorities: readonly number[]): boolean {
   const lane = laneOf(name);
   if (!isOneCommand) return true;
   const queue = after.queues.get(name);
   if (queue === undefined || after.paused.has(lane) || !priorities.every((priority) => isOfHead(queue, priority)))
     return false;
-  const known = before.queues.get(name)?.executions;
-  return before.paused.has(lane) || [...queue.executions].some((execution) => known?.has(execution) !== true);
+  // Also of work that came into the queue and left it within the step.
+  const known = before.members.get(name);
+  return before.paused.has(lane) || [...(after.members.get(name) ?? [])].some((execution) => !known?.has(execution));
 }
 
 /** What is announced besides work and timers, in comparable form. */

@@ -7,35 +7,41 @@ import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { PartitionState } from '../../model/state.js';
 
 export interface Queue {
-  /** Executions are immutable: one that a step touched is another object. */
-  readonly executions: ReadonlySet<ReadonlyExecution>;
+  readonly executions: readonly ReadonlyExecution[];
   readonly head: ReadonlyExecution;
 }
 
 export interface Standing {
   /** By lane, tab and name; empty queues are left out. */
   readonly queues: ReadonlyMap<string, Queue>;
+  /**
+   * By the same name: every execution that is in the queue when it can be claimed. Executions are immutable: one that a
+   * step touched is another object.
+   */
+  readonly members: ReadonlyMap<string, ReadonlySet<ReadonlyExecution>>;
   readonly paused: ReadonlySet<string>;
   /** What is due when, in this order; without purges, which are not announced. */
   readonly timers: readonly { readonly member: string; readonly at: number }[];
 }
 
 export function standingOf(state: PartitionState): Standing {
-  const members = new Map<string, ReadonlyExecution[]>();
+  const members = new Map<string, Set<ReadonlyExecution>>();
   for (const execution of state.tables.execution.values()) {
-    if (!isQueued(execution)) continue;
     const name = `${execution.laneId}\t${queueNameOf(execution)}`;
-    const known = members.get(name);
-    if (known === undefined) members.set(name, [execution]);
-    else known.push(execution);
+    members.set(name, (members.get(name) ?? new Set()).add(execution));
   }
-  const queues = [...members].map(([name, executions]): [string, Queue] => {
-    const head = executions.reduce((first, other) => (isBefore(other, first) ? other : first));
-    return [name, { executions: new Set(executions), head }];
+  const queues = [...members].flatMap(([name, all]): [string, Queue][] => {
+    const executions = [...all].filter(isQueued);
+    const [first, ...others] = executions;
+    if (first === undefined) return [];
+    return [
+      [name, { executions, head: others.reduce((head, other) => (isBefore(other, head) ? other : head), first) }],
+    ];
   });
   const lanes = [...state.tables.lane.values()];
   return {
     queues: new Map(queues),
+    members,
     paused: new Set(lanes.flatMap(({ laneId, laneState }) => (laneState === 'paused' ? [laneId] : []))),
     timers: timersByDefinition(state).map(({ member, at }) => ({ member, at })),
   };
