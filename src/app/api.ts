@@ -130,7 +130,7 @@ export interface App {
   ): AppBudget<DimensionOf<Limits>>;
 
   /**
-   * What was spent on the budgets of the deployment: a row for each budget and day (UTC) with spending. Filter by the
+   * The spending on the budgets of the deployment: a row for each budget and day (UTC) with spending. Filter by the
    * `scope` of the budgets. Days are kept for 400 days.
    * @throws InvalidDefinitionError for an invalid filter, when the iteration begins
    * @example for await (const { scope, date, spent } of a.bills({ scope: 'tenant' })) console.log(scope.id, date, spent);
@@ -148,8 +148,8 @@ export interface App {
   on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void>;
 
   /**
-   * The live workers of all processes, by id: what they serve, since when, and how many runs they hold, as of their
-   * last heartbeat (every ten seconds by default). With a filter, those that can take such work.
+   * The live workers of all processes, by id: their lanes and kinds, their start, and how many runs they hold, as of
+   * their last heartbeat (every ten seconds by default). A filter selects the workers that can take such work.
    * @throws InvalidDefinitionError for an invalid filter, when the iteration begins
    * @example
    * for await (const { id, lanes, running, slots } of app.workers({ lane: 'mail' })) console.log(id, lanes, running, slots);
@@ -190,5 +190,5 @@ export interface App {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** `unknown` where an output schema says what the handler gives; else nothing fits, and another overload has to. */
+/** `unknown` if an output schema describes the result; otherwise `never`, so that another overload applies. */
 type IfDescribed<Out> = unknown extends Out ? never : unknown;

@@ -156,9 +156,9 @@ class FriendlyApp implements App {
     return { namespace: this.runtimeOptions.namespace, connection, tasks: this.tasks.all().map(({ name }) => name) };
   }
 
-  /** What a wait needs before the run is known. */
+  /** The context of a wait for a run that is not known yet. */
   private waiting(name: string): WaitingFor {
-    return { name, clock: () => this.used.clock, trouble: () => this.used.connectionState.error };
+    return { name, clock: () => this.used.clock, fault: () => this.used.connectionState.error };
   }
 
   async worker(options?: WorkerOptions): Promise<Worker> {

@@ -172,7 +172,7 @@ export class Connection {
   private reached(backend: Backend, notice: ConnectionNotice): void {
     const { log } = this.options;
     const { isLost } = notice;
-    outageOf(backend).isTold = isLost;
+    outageOf(backend).isLogged = isLost;
     this.enter(isLost ? 'connecting' : 'connected');
     this.error = isLost ? notice : undefined;
     if (isLost && notice.retryable)
@@ -243,7 +243,7 @@ async function opened(open: () => Backend | PromiseLike<Backend>): Promise<Backe
   }
 }
 
-/** @throws InvalidDefinitionError for what is no backend, whatever made it */
+/** @throws InvalidDefinitionError for a value that is not a backend */
 export function checkBackend(backend: unknown): asserts backend is Backend {
   const { execute, close } = Object(backend) as Partial<Backend>;
   if (typeof execute === 'function' && typeof close === 'function') return;

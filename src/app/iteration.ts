@@ -1,19 +1,19 @@
-/** What a reader of a run iterates: it ends with whichever signal aborts first, and at once when its reader leaves. */
+/** An iteration over the items of a run. It ends when one of its signals aborts, and at once when its reader leaves. */
 import { onAbort } from '../shared/abort-listeners.js';
 
 /** Reads from the beginning; ends with the reason of the signal when that aborts. */
 export type Open<Item> = (signal: AbortSignal) => AsyncGenerator<Item, void, undefined>;
 
-/** Why an iteration ends that its reader has left. */
+/** The abort reason when the reader has left. */
 const LEFT = Symbol('left');
 
-/** One iteration. A reader that leaves does not have to wait for the item that it waited for. */
+/** A reader that leaves need not wait for the pending item. */
 export class Iteration<Item> implements AsyncIterableIterator<Item> {
   private readonly controller = new AbortController();
   private readonly items: AsyncGenerator<Item, void, undefined>;
   private readonly undo: readonly (() => void)[];
 
-  /** @param signals whichever aborts ends the iteration with its reason */
+  /** @param signals the first to abort ends the iteration with its reason */
   constructor(open: Open<Item>, signals: readonly (AbortSignal | undefined)[]) {
     const undo: (() => void)[] = [];
     for (const signal of signals) {

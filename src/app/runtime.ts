@@ -236,7 +236,7 @@ export class AppRuntime {
     });
   }
 
-  /** A run of a flow, by its id or by the one that its caller gave it. @throws RunNotFoundError */
+  /** A run of a flow, by its id or by its own id. @throws RunNotFoundError */
   async knownFlow(flow: FlowDefinition, run: string | OwnId, wait?: LookUpWait): Promise<KnownFlowRun<unknown>> {
     if (typeof run === 'object' && run !== null) checkOwnId(`Run of flow "${flow.name}"`, run.id);
     else checkExecutionId(`Run of flow "${flow.name}"`, 'flow.get', run, 'the id of a flow');

@@ -1,6 +1,6 @@
 /**
  * Claims for a worker: sends the claims of the planner, and passes it the answers. Wakes tell where work is; the
- * planner's sweep finds work whose wake was lost.
+ * planner's sweep finds work after a lost wake.
  */
 import { present } from '../../model/core/present.js';
 import { LIMITS } from '../../model/limits.js';
@@ -182,7 +182,7 @@ export class Claimer {
     this.metered.ended(leaseId, isCompleted);
   }
 
-  /** Call this when the number of claimed executions of a lane changes whose inputs are on their way. */
+  /** Call this when the number of claimed executions of a lane that wait for their inputs changes. */
   inputsAwaited(laneId: string, change: number): void {
     this.planner.inputsAwaited(laneId, change);
     if (change < 0) this.pumpSoon();
@@ -334,7 +334,7 @@ export class Claimer {
       this.failed(claim, error);
     }
     if (results !== undefined) this.answered(claim, ids, results, requestedAt);
-    // The handlers of the work begin first, and those that end at once make room for the next plan.
+    // The handlers of the work begin first; handlers that end at once make room for the next plan.
     await undefined;
     // Other claimers, and this one, may follow the leads now.
     this.leads.released();

@@ -47,7 +47,7 @@ interface Waiter {
   readonly resolve: (executions: readonly ClaimedExecution[]) => void;
   readonly reject: (error: unknown) => void;
   cancel: Cancel;
-  /** Its wait is over, or it had none: it only waits for claims in flight whose leads it may follow afterwards. */
+  /** Its wait is over, or it had none: it only waits for claims in flight, to follow their leads afterwards. */
   late: boolean;
 }
 

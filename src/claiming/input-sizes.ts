@@ -11,7 +11,7 @@ const MAX_BYTES_AT_ONCE = 16 * 1024 * 1024;
 const MAX_COUNT_UNKNOWN = 16;
 /** Weight of the last inputs, if smaller than the average. Larger inputs replace the average at once. */
 const SHRINK_WEIGHT = 0.2;
-/** Divides the size of a request whose answer came too late. */
+/** Divides the size of a request after its answer came too late. */
 const LATE_DIVISOR = 4;
 /** Most remembered lanes. The least recently used one is forgotten, and starts with few again. */
 const MAX_LANES = 1_000;

@@ -144,7 +144,7 @@ export class Planner {
     return hasRoom ? this.pollAt : Infinity;
   }
 
-  /** Pauses claims until `resume`, whatever room there is. Leads are kept meanwhile. */
+  /** Pauses claims until `resume`, even if there is room. Leads are kept meanwhile. */
   pause(): void {
     if (this.currentMode !== 'stopped') this.currentMode = 'resting';
   }
@@ -192,7 +192,7 @@ export class Planner {
     this.look(laneIds, now);
   }
 
-  /** Checks lanes whose work may not have been announced, because there was no subscription. */
+  /** Checks lanes for work that may not have been announced, because there was no subscription. */
   look(laneIds: readonly string[], now: number): void {
     if (laneIds.length === 0) return;
     // One of thousands of lanes is read alone. Several are read with all others, partition by partition.
@@ -256,7 +256,7 @@ export class Planner {
     this.room.limitAhead(count);
   }
 
-  /** The number of claimed executions of the lane whose inputs are on their way changed. */
+  /** The number of claimed executions of the lane that wait for their inputs changed. */
   inputsAwaited(laneId: string, change: number): void {
     this.room.inputsAwaited(laneId, change);
   }

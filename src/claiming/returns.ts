@@ -29,7 +29,7 @@ const SETTLE_AFTER_MS = 250;
 
 export class Returns {
   private returned: Returned[] = [];
-  /** Admissions whose slots were returned and that must be settled, by partition. */
+  /** Admissions to settle, because their slots were returned; by partition. */
   private readonly unsettled = new Map<string, string[]>();
   private timer: Cancel | undefined;
   private isClosed = false;

@@ -23,7 +23,7 @@ export class Room {
   private reserved = 0;
   /** Executions in hand and requested, by partition. */
   private readonly load = new Map<string, number>();
-  /** Executions requested, and those whose inputs are on their way, by lane. */
+  /** Requested executions, and claimed executions that wait for their inputs, by lane. */
   private readonly asked = new Map<string, number>();
 
   constructor(private readonly options: RoomOptions) {}
@@ -87,7 +87,7 @@ export class Room {
     addTo(this.asked, laneId, -count);
   }
 
-  /** The number of claimed executions of the lane whose inputs are on their way changed. */
+  /** The number of claimed executions of the lane that wait for their inputs changed. */
   inputsAwaited(laneId: string, change: number): void {
     addTo(this.asked, laneId, change);
   }

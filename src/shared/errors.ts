@@ -300,17 +300,17 @@ export class ResultTimeoutError extends AppError {
     readonly executionId: string,
     readonly timeoutMs: number,
     /** The last error of the store, if it was unreachable; it is the `cause` too. */
-    trouble?: unknown,
+    fault?: unknown,
     /** Why a test will not get one, and what to do. */
     standstill?: { readonly why: string; readonly hint: string },
   ) {
-    const why = trouble === undefined ? '' : '; the store was unreachable, see the cause';
+    const why = fault === undefined ? '' : '; the store was unreachable, see the cause';
     super(
       `${executionId} has no result after ${timeoutMs} ms${standstill === undefined ? why : `: ${standstill.why}`}`,
-      trouble === undefined ? undefined : { cause: trouble },
+      fault === undefined ? undefined : { cause: fault },
     );
     const hint =
-      trouble === undefined
+      fault === undefined
         ? 'Ask again later: the run continues. If nothing happens, `run.explain()` says why.'
         : 'Ask again when the store is reachable: the run continues if its worker can reach it.';
     this.hint = standstill?.hint ?? hint;

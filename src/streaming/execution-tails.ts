@@ -31,7 +31,7 @@ interface Spot {
   readonly shut: () => void;
   /** The page of the last read, and why the last read failed. */
   last: StreamFrames | undefined;
-  trouble: unknown;
+  fault: unknown;
   failures: number;
   /** Ends the pause between two reads. */
   wake: (() => void) | undefined;
@@ -121,7 +121,7 @@ export class ExecutionTails {
       waiters,
       shut,
       last: undefined,
-      trouble: undefined,
+      fault: undefined,
       failures: 0,
       wake: undefined,
     };
@@ -130,9 +130,9 @@ export class ExecutionTails {
     return made;
   }
 
-  private timeUp({ last, trouble, place, key }: Spot, waiter: Waiter): void {
-    if (trouble === undefined && last !== undefined) waiter.settle(pageOf(last, place));
-    else if (trouble !== undefined) waiter.fail(trouble);
+  private timeUp({ last, fault, place, key }: Spot, waiter: Waiter): void {
+    if (fault === undefined && last !== undefined) waiter.settle(pageOf(last, place));
+    else if (fault !== undefined) waiter.fail(fault);
     // The store was not asked yet.
     else this.read(place, key).then((page) => waiter.settle(pageOf(page, place)), waiter.fail);
   }
@@ -143,7 +143,7 @@ export class ExecutionTails {
       const seen = this.notices;
       await this.look(spot);
       if (spot.waiters.size === 0) return;
-      if (spot.trouble !== undefined) await this.rest(spot, this.backoffMs(spot));
+      if (spot.fault !== undefined) await this.rest(spot, this.backoffMs(spot));
       else if (this.notices === seen) await this.rest(spot);
     }
   }
@@ -153,7 +153,7 @@ export class ExecutionTails {
     try {
       const page = this.knownEnd(key) ?? (await this.read(place, key));
       spot.last = page;
-      spot.trouble = undefined;
+      spot.fault = undefined;
       spot.failures = 0;
       if (isNews(page)) {
         const answer = pageOf(page, place);
@@ -161,7 +161,7 @@ export class ExecutionTails {
       } else this.watched();
     } catch (error) {
       spot.failures++;
-      spot.trouble = error;
+      spot.fault = error;
       if (!isRetryable(error)) for (const { fail } of [...spot.waiters]) fail(error);
     }
   }

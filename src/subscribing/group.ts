@@ -70,7 +70,7 @@ export class Group {
     });
   }
 
-  /** Commits positions that are worth a commit. @throws what the backend throws */
+  /** Commits positions that are worth a commit. @throws every error of the backend */
   async commit(): Promise<void> {
     this.timer?.();
     this.timer = undefined;

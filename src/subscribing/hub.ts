@@ -11,12 +11,12 @@ import { PartitionTail } from './tail.js';
 /** A read in case an announcement was lost, ms (ruling 51). */
 const LOOK_EVERY_MS = 5_000;
 
-export type TroubleListener = (error: unknown) => void;
+export type FaultListener = (error: unknown) => void;
 
 export class LogHub {
   private readonly tails = new Map<number, PartitionTail>();
-  private readonly troubleListeners = new Set<TroubleListener>();
-  private readonly troubled = new Set<number>();
+  private readonly faultListeners = new Set<FaultListener>();
+  private readonly unreadable = new Set<number>();
   private users = 0;
   private timer: Cancel | undefined;
   private leave: Promise<(() => void) | undefined> | undefined;
@@ -33,7 +33,7 @@ export class LogHub {
         backend: this.backend,
         clock: this.clock,
         partition: partitionKeyOf(partition),
-        onTrouble: (error) => this.noteTrouble(partition, error),
+        onFault: (error) => this.noteFault(partition, error),
       });
       this.tails.set(partition, tail);
     }
@@ -45,13 +45,13 @@ export class LogHub {
     await this.leave;
   }
 
-  /** Adds a subscriber, which is told when the store stops answering and when it answers again. */
-  use(onTrouble: TroubleListener): () => void {
-    const entry: TroubleListener = (error) => onTrouble(error);
-    this.troubleListeners.add(entry);
+  /** Adds a subscriber. Its listener is called when the store stops answering and when it answers again. */
+  use(onFault: FaultListener): () => void {
+    const entry: FaultListener = (error) => onFault(error);
+    this.faultListeners.add(entry);
     if (this.users++ === 0) this.begin();
     return () => {
-      if (!this.troubleListeners.delete(entry)) return;
+      if (!this.faultListeners.delete(entry)) return;
       if (--this.users === 0) this.end();
     };
   }
@@ -68,7 +68,7 @@ export class LogHub {
     void this.leave?.then((leave) => leave?.());
     this.leave = undefined;
     this.tails.clear();
-    this.troubled.clear();
+    this.unreadable.clear();
   }
 
   private checkPeriodically(): void {
@@ -100,13 +100,13 @@ export class LogHub {
     for (const tail of [...this.tails.values()]) tail.announced();
   }
 
-  private noteTrouble(partition: number, error: unknown): void {
-    const before = this.troubled.size;
-    if (error === undefined) this.troubled.delete(partition);
-    else this.troubled.add(partition);
-    const after = this.troubled.size;
+  private noteFault(partition: number, error: unknown): void {
+    const before = this.unreadable.size;
+    if (error === undefined) this.unreadable.delete(partition);
+    else this.unreadable.add(partition);
+    const after = this.unreadable.size;
     if ((before === 0) === (after === 0)) return;
-    for (const listener of [...this.troubleListeners]) listener(error);
+    for (const listener of [...this.faultListeners]) listener(error);
   }
 }
 

@@ -89,8 +89,8 @@ export class Subscriptions {
   }
 
   /**
-   * All events, or those that match.
-   * @throws EngineError `invalid_input`; what the backend throws for good
+   * All events, or the events that match a filter.
+   * @throws EngineError `invalid_input`; every permanent error of the backend
    */
   async events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<ReadEvent>> {
     checkMembers(options, ['types', 'executionId', 'flowId', ...OPTIONS]);
@@ -136,7 +136,7 @@ export class Subscriptions {
    * The current executions and flows of all partitions, row by row, for when the log does not reach back far enough. A
    * subscription with `from: snapshot` continues after it. With `group`, the logs are kept for that group while you
    * read, and the group then continues after the snapshot.
-   * @throws EngineError `invalid_input`; what the backend throws
+   * @throws EngineError `invalid_input`; every error of the backend
    * @example
    * const snapshot = await feeds.snapshot({ group: 'search' });
    * for await (const row of snapshot) index(row);
@@ -148,7 +148,7 @@ export class Subscriptions {
     return beginSnapshot(this.backend, this.count, options.group);
   }
 
-  /** Removes a durable group, so that it no longer holds back the logs. @throws what the backend throws */
+  /** Removes a durable group, so that it no longer holds back the logs. @throws every error of the backend */
   async forget(group: string): Promise<void> {
     checkGroup(group);
     const { backend, count } = this;

@@ -62,7 +62,7 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
     return this;
   }
 
-  /** The next row; after an error it can be requested again. @throws what the backend throws */
+  /** The next row; after an error it can be requested again. @throws every error of the backend */
   next(): Promise<IteratorResult<SnapshotRow, undefined>> {
     const next = this.pulling.then(() => this.pull());
     this.pulling = next.catch(() => undefined);
@@ -88,7 +88,7 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
     if (page.nextCursor === undefined) this.partition += 1;
   }
 
-  /** @throws EngineError `cursor_lost` when a log has lost events that the rows include; what the backend throws */
+  /** @throws EngineError `cursor_lost` when a log has lost events that the rows include; every error of the backend */
   async check(backend: Pick<Backend, 'readLog'>): Promise<void> {
     const looks = this.ends.map((after, i) => backend.readLog({ partition: partitionKeyOf(i), after, limit: 1 }));
     await Promise.all(looks);
@@ -103,7 +103,7 @@ export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
     const time = this.times[partition]?.get(sequence);
     if (time !== undefined && time !== event.at)
       throw new EngineError('cursor_lost', 'The log has lost what the rows of the snapshot have in them.');
-    // What an event of a newer build changes is unknown: it is passed on.
+    // The effect of an event of a newer build is unknown: it is passed on.
     if (event.type === 'unknown') return false;
     const { kind, id } = subjectOf(event);
     if (kind !== 'execution' && kind !== 'flow') return false;

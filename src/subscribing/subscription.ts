@@ -39,7 +39,7 @@ export interface SubscriptionSettings<Item> {
   readonly beginnings: readonly Beginning[];
   /** Reads entries, each partition's in order. */
   readonly reading: Reading<Item>;
-  /** Stores in the engine what has been processed. */
+  /** Stores in the engine which events have been processed. */
   readonly group: Group | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onStateChange: ((state: SubscriptionState, error?: unknown) => void) | undefined;
@@ -69,11 +69,11 @@ export class Delivery<Item> {
 /** Before the first entry of any log. */
 const BEFORE_ALL = encodeCursor(BEGINNING);
 
-/** Between two tries of a damaged log, ms: each wait is twice the one before. */
+/** Pause between two tries of a damaged log, ms; it doubles with each try. */
 const FIRST_TRY_MS = 1_000;
 const LAST_TRY_MS = 60_000;
 
-/** Errors of a log that is not the one that the reader knows. */
+/** Errors of a log that differs from the log that the reader knows. */
 const LOSSES: ReadonlySet<ErrorCode> = new Set(['cursor_too_old', 'cursor_lost']);
 
 interface Source {
@@ -147,7 +147,7 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
   /**
    * For a group: commits everything that was delivered. Without it, an event counts as processed when you ask for the
    * next one, and is committed within a second.
-   * @throws what the backend throws
+   * @throws every error of the backend
    */
   async commit(): Promise<void> {
     const { group } = this.settings;
@@ -169,7 +169,7 @@ export class Subscription<Item> implements AsyncIterableIterator<Delivery<Item>>
    */
   async close(): Promise<void> {
     this.end({ error: undefined });
-    // What is not committed now is delivered again.
+    // Events that are not committed now are delivered again.
     await this.settings.group?.commit().catch(() => undefined);
   }
 

@@ -21,7 +21,7 @@ export interface TailOptions {
   readonly clock: Clock;
   readonly partition: string;
   /** Called with a fault that is waited out, and with `undefined` when the partition answers again. */
-  readonly onTrouble: (error: unknown) => void;
+  readonly onFault: (error: unknown) => void;
 }
 
 interface Waiter {
@@ -162,15 +162,15 @@ export class PartitionTail {
   }
 
   private async patiently<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-    const { clock, onTrouble } = this.options;
+    const { clock, onFault } = this.options;
     for (let failures = 1; ; failures++) {
       try {
         const answer = await call();
-        onTrouble(undefined);
+        onFault(undefined);
         return answer;
       } catch (error) {
         if (!isRetryable(error) || this.users === 0) throw error;
-        onTrouble(error);
+        onFault(error);
         await this.sleep(Math.min(MAX_BACKOFF_MS, retryDelayMs(clock, failures)));
         if (this.users === 0) throw error;
       }

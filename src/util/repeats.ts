@@ -1,4 +1,4 @@
-/** Tells a new fault from one that goes on, so that an outage is one line of the log and not one for each call. */
+/** Distinguishes new faults from repeated ones: an outage is one line of the log, and not one for each call. */
 import { present } from '../../model/core/present.js';
 import { propertyOf } from './thrown.js';
 
@@ -19,8 +19,8 @@ export class Repeats {
   /** @param now the time on the caller's clock, ms */
   constructor(private readonly now: () => number) {}
 
-  /** Whether the fault, by its name, code and message, goes on since it was last seen. */
-  goesOn(error: unknown): boolean {
+  /** Whether a fault with this name, code and message was seen a short time ago. */
+  isRepeat(error: unknown): boolean {
     const fault = ['name', 'code', 'message'].map((member) => textIn(error, member)).join(' ');
     const now = this.now();
     const last = this.lastAt.get(fault);

@@ -26,7 +26,7 @@ export interface WorkerEvents {
     readonly task: string;
     readonly outcome: FinishedOutcome;
     readonly durationMs: number;
-    /** What the handler threw, or what was wrong with its input or result; for `failed` and `retry_scheduled`. */
+    /** The error that the handler threw, or that its input or result caused; for `failed` and `retry_scheduled`. */
     readonly error?: unknown | undefined;
   };
   /** The worker lost the lease; its handler was aborted. */
@@ -84,7 +84,7 @@ const EVENTS: Readonly<Record<keyof WorkerEvents, true>> = {
 export const WORKER_EVENTS: readonly string[] = Object.keys(EVENTS);
 
 export interface WorkerStats {
-  /** Whether it takes work, finishes what it has, or has ended. */
+  /** Whether it takes work, only finishes its work in hand, or has ended. */
   readonly state: 'running' | 'draining' | 'closed';
   /**
    * State of the claim loop: `idle`, `asking`, `full`, `backing_off` or `stopped`; `resting` if too many handlers are

@@ -13,7 +13,7 @@ export interface WorkerSettings {
    * With more, endings are batched too, and a round trip carries many runs; meant for short tasks.
    */
   readonly claimAhead?: number | undefined;
-  /** What the worker offers; it gets no work that needs more. Default none. */
+  /** The capabilities that the worker offers; it gets no work that needs others. Default none. */
   readonly capabilities?: readonly string[] | undefined;
   /**
    * Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 10 000.

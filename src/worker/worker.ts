@@ -178,7 +178,7 @@ export class TaskWorker implements Worker {
     this.stopListening = localNews(backend).listen((news) => this.onNews(news));
   }
 
-  // Its parts, and what they call.
+  // Its parts, with their callbacks.
 
   private attemptHooks(): AttemptHooks {
     return {
@@ -491,7 +491,7 @@ export class TaskWorker implements Worker {
     if (!this.drainer.hasBegun) this.claimer.pump();
   }
 
-  // What others say about the work in hand.
+  // News about the work in hand.
 
   private lost(attempt: Attempt, code: TaskAbortCode, refusal: EngineError | undefined): void {
     // The block that cost this lease excuses what is in hand; the handler may settle before the report of it is due.

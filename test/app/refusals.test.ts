@@ -235,7 +235,7 @@ describe('a run', () => {
       [() => run.hold({ reason: 5 as never }), 'hold: the reason must be a string, not 5'],
       [
         () => (run.cancel as (...args: unknown[]) => Promise<boolean>).call(run, 'x', { requestedBy: 'ann' }),
-        'cancel: it takes the reason, and nothing else',
+        'cancel takes one argument: the reason, or options',
       ],
       [() => a.get('my-id').state(), 'app.get: the id must be an execution id, like "{fp:0}:<uuid>", not "my-id"'],
       [() => a.get({ id: 'my-id' } as never).state(), 'app.get: the id must be an execution id'],

@@ -51,8 +51,8 @@ describe('a result that cannot be had', () => {
   it.each<[string, Uint8Array | undefined, string]>([
     ['whose bytes are gone', undefined, 'bytes are gone'],
     ['of which half is there', Buffer.from('{"secret"'), 'bytes became 9'],
-    ['that is no JSON', Buffer.from('{"secret":"hunter2",,'), 'what is stored is not the json that it is called'],
-    ['that is no UTF-8', new Uint8Array(20).fill(0xff), 'what is stored is not the json'],
+    ['that is no JSON', Buffer.from('{"secret":"hunter2",,'), 'the stored bytes are not valid json'],
+    ['that is no UTF-8', new Uint8Array(20).fill(0xff), 'the stored bytes are not valid json'],
   ])('%s is a typed error, by a look and by the log', async (_what, bytes, message) => {
     const inner = memory();
     const id = await completedElsewhere(inner, () => ({ secret: 'hunter2' }));

@@ -7,14 +7,14 @@ const lost = () => new EngineError('transport_failed', 'The connection was lost.
 test('a fault that goes on is new once, and again after it was absent', () => {
   let now = 0;
   const repeats = new Repeats(() => now);
-  expect(repeats.goesOn(lost())).toBe(false);
+  expect(repeats.isRepeat(lost())).toBe(false);
   for (let tries = 0; tries < 50; tries++) {
     now += 5_000;
-    expect(repeats.goesOn(lost())).toBe(true);
+    expect(repeats.isRepeat(lost())).toBe(true);
   }
-  expect(repeats.goesOn(new EngineError('call_timeout', 'No answer.'))).toBe(false);
+  expect(repeats.isRepeat(new EngineError('call_timeout', 'No answer.'))).toBe(false);
   now += 30_000;
-  expect(repeats.goesOn(lost())).toBe(false);
+  expect(repeats.isRepeat(lost())).toBe(false);
 });
 
 test('odd values are faults too', () => {
@@ -27,5 +27,5 @@ test('odd values are faults too', () => {
       },
     },
   );
-  for (const odd of [undefined, null, 5, unreadable]) expect(repeats.goesOn(odd)).toBe(odd !== undefined);
+  for (const odd of [undefined, null, 5, unreadable]) expect(repeats.isRepeat(odd)).toBe(odd !== undefined);
 });

@@ -1,6 +1,6 @@
 /**
- * Members of flows and children of handlers as rows, with the reason of those that did not complete. A skipped one has
- * no reason of its own: its row names the members that kept it from running.
+ * Members of flows and children of handlers as rows, with the reason why a member did not complete. A skipped member
+ * has no reason of its own: its row names the members that kept it from running.
  */
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { FlowMember } from '../../../model/flow/reads.js';
@@ -34,7 +34,7 @@ export const unreadableMember = (id: string, message = ''): FailedMember => ({
 
 /** Makes the rows of one list. A member that several rows need is read once. */
 export class ChildRows {
-  private readonly blamed = new Map<string, Promise<readonly FailedMember[]>>();
+  private readonly causesById = new Map<string, Promise<readonly FailedMember[]>>();
 
   constructor(
     private readonly backend: Backend,
@@ -56,7 +56,7 @@ export class ChildRows {
       case 'cancelled':
         return { ...row, message: cancellationOf(info) };
       case 'skipped':
-        return { ...row, message: describeMembers(await this.culpritsOf(id)) };
+        return { ...row, message: describeMembers(await this.causesOf(id)) };
       default:
         return { ...row, message: '' };
     }
@@ -68,7 +68,7 @@ export class ChildRows {
     const row = { id: executionId, task: executionKind, state: publicState, category: undefined };
     switch (publicState) {
       case 'skipped':
-        return { ...row, message: describeMembers(await this.culpritsOf(executionId)) };
+        return { ...row, message: describeMembers(await this.causesOf(executionId)) };
       case 'failed':
       case 'expired':
         return this.read(row);
@@ -80,31 +80,31 @@ export class ChildRows {
   }
 
   /** The members that caused a member to be skipped, at most ten, also through other skipped members. */
-  culpritsOf(executionId: string): Promise<readonly FailedMember[]> {
-    let found = this.blamed.get(executionId);
-    if (found === undefined) this.blamed.set(executionId, (found = this.blame(executionId)));
+  causesOf(executionId: string): Promise<readonly FailedMember[]> {
+    let found = this.causesById.get(executionId);
+    if (found === undefined) this.causesById.set(executionId, (found = this.readCauses(executionId)));
     return found;
   }
 
-  private async blame(executionId: string): Promise<readonly FailedMember[]> {
-    const culprits = new Map<string, FailedMember>();
+  private async readCauses(executionId: string): Promise<readonly FailedMember[]> {
+    const causes = new Map<string, FailedMember>();
     for await (const upstream of this.impossibleUpstreams(executionId)) {
       const own = await unlessUnreadable(
-        () => this.culpritsAt(upstream),
+        () => this.causesAt(upstream),
         () => [unreadableMember(upstream)],
       );
-      for (const culprit of own) culprits.set(culprit.id, culprit);
-      if (culprits.size >= MAX_NAMED) break;
+      for (const cause of own) causes.set(cause.id, cause);
+      if (causes.size >= MAX_NAMED) break;
     }
-    return [...culprits.values()].slice(0, MAX_NAMED);
+    return [...causes.values()].slice(0, MAX_NAMED);
   }
 
-  /** An upstream, or those that caused it to be skipped. One that was replayed and runs again is no cause any more. */
-  private async culpritsAt(executionId: string): Promise<readonly FailedMember[]> {
+  /** An upstream, or the members that caused it to be skipped. An upstream that runs again is no longer a cause. */
+  private async causesAt(executionId: string): Promise<readonly FailedMember[]> {
     const info = await this.call(() => this.backend.readExecutionInfo({ executionId }));
     switch (info?.publicState) {
       case 'skipped':
-        return this.culpritsOf(executionId);
+        return this.causesOf(executionId);
       case 'failed':
       case 'cancelled':
       case 'expired':

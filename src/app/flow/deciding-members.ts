@@ -1,6 +1,6 @@
 /**
- * Which of the members that ended badly make their flow fail. A member does not if everything that depended on it
- * continued without it, or was not needed itself: it lost a race, or its parent handled its failure.
+ * Which of the members that ended badly make their flow fail. A member does not if all its downstream members continued
+ * without it, or were not needed themselves: it lost a race, or its parent handled its failure.
  */
 import type { EdgeSnapshot, FlowMember } from '../../../model/flow/reads.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -20,11 +20,11 @@ function wentOnWithout({ edgeState, late, round }: EdgeSnapshot, { group, public
 }
 
 /**
- * At most `limit` of them. Edges are read only if some member of the flow may have continued without an upstream. An
- * unreadable member may have needed its upstreams.
+ * At most `limit` deciding members. Edges are read only if some member of the flow may have continued without an
+ * upstream. An unreadable member may have needed its upstreams.
  *
  * @param flow all members of the flow
- * @param bad those of them that ended badly
+ * @param bad the members that ended badly
  */
 export async function decidingOf(
   { backend, call }: Listed,

@@ -1,4 +1,4 @@
-/** Ends of flows, as listeners of the app are told of them. */
+/** The events by which an app announces ends of flows. */
 import type { FailedMember } from '../../shared/errors.js';
 import { calledBy, type Called } from '../runs/tags.js';
 import { failedOf, isLive, stateBy, type Listed } from './listed-members.js';
@@ -17,7 +17,7 @@ export interface EndedFlow extends Called {
 /** The events of flows and what their listeners receive. */
 export interface FlowEvents {
   flowCompleted: EndedFlow;
-  /** `members`: those that failed, expired or were cancelled, and were needed, at most ten. */
+  /** `members`: the needed members that failed, expired or were cancelled, at most ten. */
   flowFailed: EndedFlow & { readonly members: readonly FailedMember[] };
   /** The flow was cancelled, and all its members have ended. */
   flowCancelled: EndedFlow & { readonly reason: string };
@@ -28,8 +28,8 @@ export type FlowEnd = {
 }[keyof FlowEvents];
 
 /**
- * The end of a flow that is said to have finished. Undefined for the flow of a handler's children, for a flow of another
- * namespace, and if a member runs again or the flow has been purged since.
+ * The end of a flow that an event of the log reports as finished. Undefined for the flow of a handler's children, for a
+ * flow of another namespace, and if a member runs again or the flow has been purged since.
  */
 export async function flowEndOf(listed: Listed, namespace: string, at: number): Promise<FlowEnd | undefined> {
   const { backend, flowId, call } = listed;

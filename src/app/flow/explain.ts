@@ -19,7 +19,7 @@ import {
 } from './listed-members.js';
 
 /** Most members that the sentence names. */
-const MAX_TOLD = 3;
+const MAX_DESCRIBED = 3;
 
 /** Whether the member waits for other members. */
 const waitsForOthers = ({ group }: FlowMember): boolean => group?.groupState === 'pending';
@@ -56,7 +56,7 @@ export async function explainFlow(
   return { state, members, ...counts, failed, sentence };
 }
 
-/** The members of a flow: those free to run, those that wait for others, and those that make it fail. */
+/** Sorts the members of a flow: free to run, waiting for other members, ended so that the flow fails, unreadable. */
 async function sorted(listed: Listed, flow: FlowSnapshot) {
   const [free, waiting, bad] = [[] as FlowMember[], [] as FlowMember[], [] as FlowMember[]];
   const damaged: string[] = [];
@@ -82,7 +82,7 @@ function endOf(
   failedCount: number,
 ): string {
   const why = publicFlowState === 'cancelled' ? cancelReason : '';
-  const shown = failed.slice(0, MAX_TOLD);
+  const shown = failed.slice(0, MAX_DESCRIBED);
   const more = failedCount - shown.length;
   const members = [describeMembers(shown), ...(more > 0 ? [`${more} more`] : [])].filter((part) => part !== '');
   return `It ended ${[state, why, members.join('; ')].filter((part) => part !== '').join(': ')}.`;
@@ -94,7 +94,7 @@ function sentenceOf(
   waitingCount: number,
   unreadableCount: number,
 ): string {
-  const shown = members.slice(0, MAX_TOLD).map(({ task, sentence }) => `${task}: ${sentence}`);
+  const shown = members.slice(0, MAX_DESCRIBED).map(({ task, sentence }) => `${task}: ${sentence}`);
   const more = freeCount - shown.length;
   const others = [
     ...(more > 0 ? [`${more} more ${more === 1 ? 'member has' : 'members have'} not ended.`] : []),

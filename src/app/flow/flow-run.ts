@@ -14,7 +14,7 @@ import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
-import { statingWhole } from '../runs/started.js';
+import { reportingTimeout } from '../runs/started.js';
 import { explain } from '../../engine/explain.js';
 import { explainFlow } from './explain.js';
 import { ChildRows } from './child-rows.js';
@@ -35,9 +35,9 @@ import { storedIn } from './stored.js';
 
 const CANCEL_OPTIONS = { reason: true, running: true, wait: true } as const;
 
-/** Between two looks at a flow that is waited for as a whole, ms: each is longer than the one before. */
-const FIRST_LOOK_MS = 20;
-const LAST_LOOK_MS = 1_000;
+/** Pause between two reads of a flow whose end is awaited, ms; it doubles with each read. */
+const FIRST_POLL_MS = 20;
+const MAX_POLL_MS = 1_000;
 
 /** A flow by its id. */
 export class KnownFlowRun<Output> implements FlowRun<Output> {
@@ -49,7 +49,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     private readonly surroundings: RunSurroundings,
     readonly id: string,
     readonly deduplicated: boolean,
-    /** What it was created with, where this process created it. */
+    /** The tags with which this process created it; absent if it did not. */
     private readonly stored?: Snapshot['tags'],
   ) {}
 
@@ -60,23 +60,25 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
     const startedAt = clock.now();
     const leftMs = (): number => Math.max(0, (timeoutMs ?? Infinity) - (clock.now() - startedAt));
-    const { output } = storedIn(this.stored ?? (await this.looked(() => true, leftMs, options)).tags);
+    const { output } = storedIn(this.stored ?? (await this.snapshotWhen(() => true, leftMs, options)).tags);
     if (output === undefined) {
       const isOver = (flow: Snapshot): boolean => !isLive(flow);
-      const flow = await this.whileMoving(signal, (limit) => this.looked(isOver, leftMs, { timeout, signal: limit }));
-      return this.judged(flow) as Promise<Output>;
+      const flow = await this.untilStandstill(signal, (limit) =>
+        this.snapshotWhen(isOver, leftMs, { timeout, signal: limit }),
+      );
+      return this.checkCompleted(flow) as Promise<Output>;
     }
     const ids = new FlowIds(this.id);
     const results = labelsOf(output).map(async (label): Promise<[string, unknown]> => {
       const run = new KnownRun<unknown>(this.surroundings, ids.member(Number(label)), true);
       if (timeoutMs === undefined) return [label, await run.result({ signal })];
-      return [label, await statingWhole(timeoutMs, run.result({ signal, timeout: leftMs() }))];
+      return [label, await reportingTimeout(timeoutMs, run.result({ signal, timeout: leftMs() }))];
     });
     return fill(output, new Map(await Promise.all(results))) as Output;
   }
 
-  /** Waits until nothing can end the wait any more: see `standstill`. */
-  private async whileMoving<T>(
+  /** Waits; rejects when nothing can end the wait any more (`standstill`). */
+  private async untilStandstill<T>(
     signal: AbortSignal | undefined,
     wait: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> {
@@ -94,29 +96,29 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     }
   }
 
-  /** The flow, as soon as it is what is waited for. While the store cannot be reached, the wait goes on. */
-  private async looked(
+  /** The flow as soon as it meets a condition. While the store is unreachable, the wait continues. */
+  private async snapshotWhen(
     isWanted: (flow: Snapshot) => boolean,
     leftMs: () => number,
     { timeout = 0, signal }: ResultOptions,
   ): Promise<Snapshot> {
     const { clock } = this.surroundings;
-    for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(2 * lookMs, LAST_LOOK_MS)) {
-      let trouble: unknown;
+    for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(2 * pollMs, MAX_POLL_MS)) {
+      let fault: unknown;
       try {
         const flow = await this.snapshot(0);
         if (isWanted(flow)) return flow;
       } catch (error) {
         if (!isRetryable(error)) throw error;
-        trouble = error;
+        fault = error;
       }
       signal?.throwIfAborted();
-      if (leftMs() === 0) throw new ResultTimeoutError(this.id, durationMs(timeout), trouble);
-      await sleep(clock, Math.min(spread(clock, lookMs, 0.2), leftMs()), signal);
+      if (leftMs() === 0) throw new ResultTimeoutError(this.id, durationMs(timeout), fault);
+      await sleep(clock, Math.min(spread(clock, pollMs, 0.2), leftMs()), signal);
     }
   }
 
-  private async judged(flow: Snapshot): Promise<undefined> {
+  private async checkCompleted(flow: Snapshot): Promise<undefined> {
     if (flow.publicFlowState === 'cancelled') throw new FlowCancelledError(this.id, flow.cancelReason ?? '');
     const failed = await failedOf(this.listed, flow);
     if (failed.length > 0) throw new FlowFailedError(this.id, failed);

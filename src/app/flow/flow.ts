@@ -58,22 +58,22 @@ export interface FlowChild {
   readonly task: string;
   readonly state: PublicState;
   /**
-   * What it failed with, why it expired or was cancelled, or which members kept it from running if it was skipped; else
-   * empty.
+   * The error message if it failed, the reason if it expired or was cancelled, the members that kept it from running if
+   * it was skipped; otherwise empty.
    */
   readonly message: string;
   /** The category of its failure; absent unless it failed. */
   readonly category: string | undefined;
 }
 
-/** Why a flow does not go on. */
+/** Why a flow does not progress. */
 export interface FlowExplanation {
   readonly state: FlowState;
-  /** What the first members that could run wait for, or how the flow ended. */
+  /** Names the obstacles of the first members that could run, or says how the flow ended. */
   readonly sentence: string;
   /**
-   * Members that have not ended and wait for no other member, each with its own explanation, at most ten; those of a
-   * flow that is still being built all wait for that.
+   * Members that have not ended and wait for no other member, each with its own explanation, at most ten. While a flow
+   * is being built, all its members wait for that.
    */
   readonly members: readonly (Explanation & { readonly id: string; readonly task: string })[];
   /** How many more such members there are. */
@@ -81,19 +81,19 @@ export interface FlowExplanation {
   /** How many members wait for others of the flow. */
   readonly waiting: number;
   /**
-   * Members that failed, expired or were cancelled, at most ten, with what they failed with. Members that were
-   * not needed (see `FlowState`) or that the cancellation of the flow ended are left out. Members whose records are
-   * damaged come last, with the state `unreadable`.
+   * Members that failed, expired or were cancelled, at most ten, with their messages. Members that were not needed (see
+   * `FlowState`), or that were cancelled with the flow, are left out. Members with damaged records come last, with the
+   * state `unreadable`.
    */
   readonly failed: readonly FailedMember[];
 }
 
 export interface FlowCancelOptions {
-  /** Why, for the log and for the members that it ends. Default empty. */
+  /** The reason, for the log and for the members that it ends. Default empty. */
   readonly reason?: string | undefined;
   /** Whether members that are running or waiting for a signal are cancelled too, or may finish. Default `cancel`. */
   readonly running?: 'cancel' | 'let_run' | undefined;
-  /** Whether, or how long at most, to wait until the cancelled members have ended. Default false. */
+  /** Whether to wait until the cancelled members have ended; a duration limits the wait. Default false. */
   readonly wait?: boolean | Duration | undefined;
 }
 
@@ -117,19 +117,19 @@ export interface FlowRunActions<Output> {
   /** @throws RunNotFoundError */
   info(): Promise<FlowInfo>;
   /**
-   * Why the flow does not go on: what its members that could run wait for, as `run.explain()` tells it.
+   * Why the flow does not progress: the obstacles of its members that could run, as in `run.explain()`.
    * @throws RunNotFoundError
    * @example console.log((await run.explain()).sentence);
    */
   explain(): Promise<FlowExplanation>;
   /**
-   * The bill of the flow: what all attempts of its members have used so far, by budget and dimension: of the budgets of
-   * their tasks and of those given. Resets do not change it. It is summed when it is asked for.
+   * The bill of the flow: the usage of all attempts of its members so far, by budget and dimension, for the budgets of
+   * their tasks and for the given ones. Resets do not change it. Each call computes the sum.
    * @throws RunNotFoundError; EngineError `budget_not_found`
    * @example const [{ used }] = await run.usage(tokens);
    */
   usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]>;
-  /** Its members, in the order in which they joined. Those whose records are damaged are left out: `explain` names them. */
+  /** Its members, in the order in which they joined, without members with damaged records; `explain` names these. */
   readonly children: AsyncIterable<FlowChild>;
 }
 
@@ -157,12 +157,12 @@ export interface Flow<Input, Output> {
   readonly name: string;
   /**
    * Creates the flow with all its members. None of them can start before all are stored.
-   * @throws InvalidInputError, InvalidDefinitionError, EngineError, AppClosedError, by rejecting what is awaited
+   * @throws InvalidInputError, InvalidDefinitionError, EngineError, AppClosedError: the awaited promise rejects
    */
   run(...args: RunArguments<Input>): PendingFlowRun<Output>;
   /**
    * A run of this flow, by its id or by your own `id`.
-   * @throws RunNotFoundError, by rejecting what is awaited
+   * @throws RunNotFoundError: the awaited promise rejects
    */
   get(run: string | { readonly id: string }): PendingFlowRun<Output>;
 }

@@ -49,20 +49,20 @@ class Reference {
 
   private refuseUse(): never {
     throw new InvalidDefinitionError(
-      `${this.graph.where}: a node is a placeholder for a result, and is used as a value here`,
-      'Pass the node as a value of the input, as it is: `{ parts: [node] }`. The task that gets its result makes a text of it.',
+      `${this.graph.where}: a node is a placeholder for a result, but it is used as a value here`,
+      'Pass the node itself in the input: `{ parts: [node] }`. The task that receives its result can convert it.',
     );
   }
 }
 
-/** How deep objects and lists are searched for nodes. */
+/** Objects and lists are searched for nodes to this depth. */
 const MAX_LEVELS = 1_000;
 
 const NODE_OPTIONS = { after: true, delay: true, priority: true, tags: true } as const;
 const GROUP_OPTIONS = { onSatisfied: true } as const;
 const ALL: Policy = { kind: 'all_of' };
 
-/** Runs a builder. @throws InvalidDefinitionError, and what the builder throws */
+/** Runs a builder. @throws InvalidDefinitionError, and every error of the builder */
 export function graphOf<Input>(
   name: string,
   build: (builder: FlowBuilder, input: Input) => unknown,
@@ -77,7 +77,7 @@ export function graphOf<Input>(
     disown(output);
     throw new InvalidDefinitionError(
       `${builder.where}: its builder must not be asynchronous`,
-      'Fetch what it needs before, and give it to the flow as its input.',
+      'Fetch the data before the flow is created, and pass it as the input of the flow.',
     );
   }
   return builder.finished(output);
@@ -144,13 +144,13 @@ class GraphBuilder implements FlowBuilder {
     const edges = nodes.reduce((sum, { upstreams }) => sum + upstreams.length, 0);
     const widest = nodes.findIndex(({ upstreams }) => upstreams.length > LIMITS.maxEdgesPerCall);
     const { maxFlowMembers, maxFlowEdges, maxEdgesPerCall } = LIMITS;
-    const hint = `A flow has at most ${maxFlowMembers} nodes and ${maxFlowEdges} edges: make several flows of it.`;
+    const hint = `A flow has at most ${maxFlowMembers} nodes and ${maxFlowEdges} edges: divide it into several flows.`;
     if (nodes.length > maxFlowMembers) throw new InvalidDefinitionError(`${where} has ${nodes.length} nodes`, hint);
     if (edges > maxFlowEdges) throw new InvalidDefinitionError(`${where} has ${edges} edges`, hint);
     if (widest !== -1)
       throw new InvalidDefinitionError(
         `${where}, node ${widest + 1} waits for ${nodes[widest]?.upstreams.length} others`,
-        `A node waits for at most ${maxEdgesPerCall}: let tasks in between join some of them.`,
+        `A node waits for at most ${maxEdgesPerCall}: join some of them in tasks in between.`,
       );
   }
 
@@ -167,7 +167,7 @@ class GraphBuilder implements FlowBuilder {
     if (onSatisfied !== 'cancel_remaining' && onSatisfied !== 'let_run')
       throw new InvalidDefinitionError(`${where}: onSatisfied must be cancel_remaining or let_run`);
     const numbers = nodes.flatMap((node) => this.own(where, node).nodes);
-    if (numbers.length === 0) throw new InvalidDefinitionError(`${where}: it needs a node at least`);
+    if (numbers.length === 0) throw new InvalidDefinitionError(`${where}: it needs at least one node`);
     if (new Set(numbers).size < numbers.length) throw new InvalidDefinitionError(`${where}: it has a node twice`);
     return this.reference(numbers, policyWith(onSatisfied));
   }
@@ -195,7 +195,7 @@ class GraphBuilder implements FlowBuilder {
           'Flatten it, or pass a reference to it.',
         );
       if (part instanceof Reference) {
-        if (part.graph !== this) throw new InvalidDefinitionError(`${where}: a node of another flow stands in it`);
+        if (part.graph !== this) throw new InvalidDefinitionError(`${where}: it contains a node of another flow`);
         references.push(part);
         holes.push({ at, take: part.policy.kind === 'quorum' ? 'each' : 'one', of: part.nodes.map(String) });
         return null;

@@ -1,4 +1,4 @@
-/** The members of a flow, and those of them that make it a failed one. */
+/** Lists the members of a flow, and finds the members that make it fail. */
 import { SIBLING_SATISFIED } from '../../../model/flow/cancellation.js';
 import type { FlowMember } from '../../../model/flow/reads.js';
 import type { AnswerOf } from '../../../model/machine.js';
@@ -18,7 +18,7 @@ const ENDS: ReadonlySet<string> = new Set(['completed', 'skipped', ...BAD_ENDS])
 
 export type FlowSnapshot = NonNullable<AnswerOf<'describeFlow'>>;
 
-/** A flow whose members are read. */
+/** How to read the members of a flow. */
 export interface Listed {
   readonly backend: Backend;
   readonly flowId: string;
@@ -37,7 +37,7 @@ export const isLive = ({ members, building }: FlowSnapshot): boolean =>
 export const endedBadly = ({ publicState, cancellationReason }: FlowMember): boolean =>
   BAD_ENDS.has(publicState) && cancellationReason !== SIBLING_SATISFIED;
 
-/** Members on a page; `damaged`: ids of those whose records are unreadable. */
+/** Members on a page; `damaged`: the ids of members with unreadable records. */
 export type Members = Pick<AnswerOf<'listFlowMembers'>, 'members' | 'damaged'>;
 
 /** Pages of members, in the order in which they joined. */
@@ -50,7 +50,7 @@ export async function* memberPages({ backend, flowId, call }: Listed): AsyncGene
   } while (cursor !== undefined);
 }
 
-/** Members that make a failed flow a failed one, at most `limit`, and unreadable ones: each may be one of them. */
+/** Members that make a failed flow fail, at most `limit`, and unreadable members, each of which may be one. */
 async function firstDeciding(listed: Listed, limit: number): Promise<Members> {
   const [all, damaged] = [[] as FlowMember[], [] as string[]];
   for await (const page of memberPages(listed)) {
@@ -67,7 +67,7 @@ export async function named({ backend, call }: Listed, { members, damaged }: Mem
   return [...(await Promise.all(readable)), ...damaged.map((id) => unreadableMember(id))].slice(0, MAX_NAMED);
 }
 
-/** Members that make a flow a failed one. At most ten. Unreadable members are included, because each may have failed. */
+/** Members that make a flow fail, at most ten. Unreadable members are included, because each may have failed. */
 export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot): Promise<readonly FailedMember[]> {
   return publicFlowState === 'failed' ? named(listed, await firstDeciding(listed, MAX_NAMED)) : [];
 }
@@ -76,7 +76,7 @@ export async function failedOf(listed: Listed, { publicFlowState }: FlowSnapshot
  * The state of a flow for users of the app. In the engine, a flow with a cancelled member has failed, and one with a
  * member that depends on others is blocked although another one is only waiting for a worker.
  *
- * @param decidingCount how many members make it a failed one, or may because they are unreadable
+ * @param decidingCount number of members that make it fail, or may do so because they are unreadable
  */
 export function stateBy({ publicFlowState, members }: FlowSnapshot, decidingCount: number): FlowState {
   switch (publicFlowState) {

@@ -37,7 +37,7 @@ const MAX_PART_MEMBERS = 64;
 
 const emptyPart = (): Part => ({ members: [], edges: [], groups: [] });
 
-/** What is asked for by all nodes, checked and written. @throws InvalidInputError, InvalidDefinitionError */
+/** The requested members, with checked and serialised inputs. @throws InvalidInputError, InvalidDefinitionError */
 export async function requestedMembers({ nodes }: Graph): Promise<RequestedMember[]> {
   return Promise.all(
     nodes.map(async ({ task, template, options }) => {
@@ -103,7 +103,7 @@ function edgeRows({ template, upstreams }: GraphNode, index: number, ids: FlowId
   }));
 }
 
-/** The input of a flow as JSON; none is null. @throws InvalidInputError for what is no JSON */
+/** The input of a flow as JSON; `null` without an input. @throws InvalidInputError for an input that is not JSON */
 export function inputJson(flow: string, input: unknown): string {
   if (input === undefined) return 'null';
   const { bytes, encoding } = encodeInput(flow, input, true);

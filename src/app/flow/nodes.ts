@@ -1,4 +1,4 @@
-/** What a flow is declared with: nodes, groups of nodes, and inputs that contain them. */
+/** The parts of a flow declaration: nodes, groups of nodes, and inputs that contain them. */
 import type { Duration } from '../../shared/duration.js';
 import type { Task } from '../tasks/task.js';
 import type { Tags } from '../runs/tags.js';
@@ -6,9 +6,9 @@ import type { Tags } from '../runs/tags.js';
 declare const RESULT: unique symbol;
 declare const GROUP: unique symbol;
 
-/** A placeholder for a result, filled in when the node starts whose input contains it. */
+/** A placeholder for a result. It is replaced when the node whose input contains it starts. */
 export interface Later<Output> {
-  /** Only a type: there is nothing to read. */
+  /** Exists only as a type; it cannot be read. */
   readonly [RESULT]: () => Output;
 }
 

@@ -1,4 +1,4 @@
-/** A flow as it was asked for: its graph made, and its inputs checked and written, before a backend is needed. */
+/** A requested flow, before a backend is needed: its graph, and the checked and serialised inputs of its members. */
 import { LIMITS } from '../../../model/limits.js';
 import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -29,7 +29,7 @@ export interface RequestedFlow {
 
 const FLOW_RUN_OPTIONS = { id: true, tags: true } as const;
 
-/** @throws InvalidInputError, InvalidDefinitionError, and what the declaration throws */
+/** @throws InvalidInputError, InvalidDefinitionError, and every error of the declaration */
 export async function requestedFlow(
   { name, declare }: FlowDefinition,
   input: unknown,
@@ -43,7 +43,7 @@ export async function requestedFlow(
     checkKeyLength(where, 'id', LIMITS.maxTagValueBytes, options.id);
   }
   checkTags(where, options.tags, options.id === undefined ? 2 : 3);
-  // What the declaration sees is what every later call with this id is compared with.
+  // Later calls with this id are compared with the input that the declaration gets.
   const digest = inputDigest(inputJson(name, input));
   const graph = graphOf(name, declare, input, taskNamed);
   const members = await requestedMembers(graph);

@@ -1,4 +1,4 @@
-/** A flow before it is there: while it is being created, or looked up. */
+/** A flow while it is being created or looked up. */
 import { printed } from '../../util/printed.js';
 import { Started } from '../runs/started.js';
 import type { RunUsage } from '../runs/usage.js';

@@ -17,7 +17,7 @@ export interface BillFilter {
   readonly days?: number | undefined;
 }
 
-/** What was spent on one budget on one day. */
+/** The spending on one budget on one day. */
 export interface BillRow extends BudgetDay {
   /** The id of the budget. */
   readonly budgetId: string;
@@ -26,7 +26,7 @@ export interface BillRow extends BudgetDay {
    * `app.budget` with the name.
    */
   readonly name: string | undefined;
-  /** Who or what the budget is for. */
+  /** The subject of the budget, such as a tenant. */
   readonly scope: { readonly type: string; readonly id: string };
 }
 

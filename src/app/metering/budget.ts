@@ -1,4 +1,4 @@
-/** Budgets of an app: defined by name, reported to, looked at. */
+/** Budgets of an app: defining them by name, reporting usage, and reading them. */
 import { createHash } from 'node:crypto';
 import type { Amounts } from '../../../model/budget/facts.js';
 import { changedLimits, limits as limitsField } from '../../../model/budget/fields.js';
@@ -25,11 +25,11 @@ export interface BudgetDefinition<Limits extends BudgetLimits = BudgetLimits> {
   readonly resetEvery?: Duration | undefined;
   /** `advisory`: breaches of hard limits are reported but allowed. Default `strict`. */
   readonly enforcement?: 'strict' | 'advisory' | undefined;
-  /** Who or what it is for, as shown on the bill. Default the app's namespace and the name. */
+  /** The subject of the budget, as shown on the bill. Default the app's namespace and the name. */
   readonly scope?: { readonly type: string; readonly id: string } | undefined;
 }
 
-/** What was spent on a day (UTC). */
+/** The spending of a day (UTC). */
 export interface BudgetDay {
   /** `2026-11-29` */
   readonly date: string;
@@ -49,7 +49,7 @@ export interface AppBudget<Dimension extends string = string> extends BudgetRef<
   status(): Promise<BudgetStatus>;
   /**
    * Days with spending among the last `days`, today included. Default 31, at most 400.
-   * @throws EngineError `corruption`, which names the days whose totals are unreadable
+   * @throws EngineError `corruption`, which names the days with unreadable totals
    */
   bill(options?: { readonly days?: number }): Promise<readonly BudgetDay[]>;
   /**
@@ -89,7 +89,7 @@ export function budgetIdOf(namespace: string, name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** Limits without those that stand for none. */
+/** Limits without the values that mean "no limit". */
 const thoseSet = (limits: Amounts): Amounts =>
   Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit > 0));
 

@@ -157,7 +157,7 @@ export function keyedQuotasOf(namespace: string, quotas: readonly RunQuota[]): K
   return [...byId].map(([quotaPolicyId, limits]) => ({ quotaPolicyId, ...limits }));
 }
 
-/** The current use of the quotas of a run. @throws EngineError what the backend throws */
+/** The current use of the quotas of a run. @throws EngineError every error of the backend */
 export async function usesOf(backend: Backend, namespace: string, quotas: readonly RunQuota[]): Promise<QuotaUse[]> {
   return Promise.all(
     quotas.map(async (quota) => {

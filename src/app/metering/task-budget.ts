@@ -132,7 +132,7 @@ async function lookAt(backend: Backend, clock: Clock, budget: AppBudget): Promis
   try {
     await exhaustedIn(backend, clock, budget, patienceMs);
   } catch (error) {
-    // A budget that was there is looked at again later. One that was found missing is known no longer.
+    // An existing budget is read again later. A missing budget is no longer known.
     if (!isRetryable(error) || !known.has(budget.id)) throw error;
     known.set(budget.id, clock.now() + KNOWN_FOR_MS);
   }

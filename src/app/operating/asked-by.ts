@@ -7,7 +7,7 @@ import { boundText } from '../../util/text.js';
 export interface OperatorOptions {
   /** Default none. Truncated after 4 096 bytes, and marked with "…". */
   readonly reason?: string | undefined;
-  /** Who requests it: a person, a script, a service; at most 256 bytes. Default `operator`. */
+  /** The requester, such as a person, a script or a service; at most 256 bytes. Default `operator`. */
   readonly requestedBy?: string | undefined;
 }
 

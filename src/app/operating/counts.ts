@@ -12,7 +12,7 @@ export interface RunCounts extends StateCounts {
   /** By lane name, ascending; every lane that ever had work. */
   readonly lanes: Readonly<Record<string, StateCounts>>;
   /**
-   * Lanes whose counts are unreadable in some partition, which is left out of all numbers: `verifyPartition` counts them
+   * Lanes with unreadable counts in some partition, which is left out of all numbers: `verifyPartition` counts them
    * again. Normally none.
    */
   readonly damaged: readonly string[];

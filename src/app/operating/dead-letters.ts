@@ -18,7 +18,7 @@ export interface ReplayOptions {
   readonly limit?: number | undefined;
   /** Why, for the log. */
   readonly reason?: string | undefined;
-  /** Who requests it, for the log. Default `operator`. */
+  /** The requester, for the log. Default `operator`. */
   readonly requestedBy?: string | undefined;
   /** Stops the replay between two batches. */
   readonly signal?: AbortSignal | undefined;
@@ -27,7 +27,7 @@ export interface ReplayOptions {
 const REPLAY_OPTIONS = { dryRun: true, limit: true, reason: true, requestedBy: true, signal: true } as const;
 const MAX_REPLAYED = 1_000_000;
 
-/** An entry whose record could not be read: it is quarantined until an operator repairs or drops it. */
+/** An entry with an unreadable record: it is quarantined until an operator repairs or drops it. */
 export interface QuarantinedRow extends Quarantined {
   /** The key of its partition, for `retryQuarantined` and `dropQuarantined` of `app.backend()`. */
   readonly partition: string;

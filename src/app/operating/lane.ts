@@ -6,7 +6,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf } from '../../shared/lane-names.js';
 import { askedBy } from './asked-by.js';
 
-/** Who changes a lane, and why; both are recorded in the log. */
+/** The requester of a change of a lane, and the reason. Both are recorded in the log. */
 export interface LaneRequest {
   /** Why, for the log and for `state()`. Default empty. */
   readonly reason?: string | undefined;

@@ -24,11 +24,11 @@ export interface RunFilter {
   readonly tag?: Tags | undefined;
   /** The category of the last failure: `handler_error`, `timeout`, or one that the handler chose. */
   readonly failure?: string | undefined;
-  /** Only what was cancelled by this source: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
+  /** Only runs that this source cancelled: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
   readonly cancelledBy?: string | undefined;
   /** Only runs that an operator holds. */
   readonly held?: true | undefined;
-  /** The id of a worker: only runs that it holds, or that it lost and nobody has taken over. */
+  /** The id of a worker: only runs that it holds, or that it lost and no other worker has taken over. */
   readonly worker?: string | undefined;
   /** An execution id after which the list continues. */
   readonly after?: string | undefined;
@@ -105,7 +105,7 @@ export interface RunRow extends Called {
   readonly replays: number;
   /** The category of its last failure; absent if there was none, or a later attempt succeeded. */
   readonly failure: string | undefined;
-  /** Who cancelled it; absent when nobody did. */
+  /** The source of the cancellation; absent if it was not cancelled. */
   readonly cancelledBy: string | undefined;
   /** Whether an operator holds it back. */
   readonly held: boolean;

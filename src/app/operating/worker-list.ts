@@ -32,7 +32,7 @@ export interface WorkerRow {
   readonly pool: string;
   /** The lanes that it serves, as named by tasks. */
   readonly lanes: readonly string[];
-  /** What it offers to tasks with `needs`. */
+  /** The capabilities that it offers to tasks with `needs`. */
   readonly capabilities: readonly string[];
   /** The names of the tasks that it runs; absent if it takes work of any task. */
   readonly kinds: readonly string[] | undefined;
@@ -70,7 +70,7 @@ export interface WorkerSource {
   call<T>(command: () => Promise<T>): Promise<T>;
 }
 
-/** Those that match, by id. With a filter, those that drain are left out: they take nothing. */
+/** The matching workers, by id. With a filter, draining workers are left out: they take no work. */
 export async function* workerRows(
   source: WorkerSource,
   filter: WorkerFilter,
@@ -94,7 +94,7 @@ export interface MarkDeadOptions {
   readonly revoke?: boolean | undefined;
   /** Why, for the log. */
   readonly reason?: string | undefined;
-  /** Who requests it, for the log. Default `operator`. */
+  /** The requester, for the log. Default `operator`. */
   readonly requestedBy?: string | undefined;
 }
 

@@ -56,7 +56,7 @@ export interface AppEventsFault {
   readonly partition: string | undefined;
   /** The quarantined record as `deadLetters.quarantined()` names it. */
   readonly name?: string | undefined;
-  /** The execution whose record it is, in any namespace: the damage can hide which. Absent for other records. */
+  /** The execution of the record, in any namespace, because the damage can hide it. Absent for other records. */
   readonly executionId?: string | undefined;
 }
 
@@ -112,7 +112,7 @@ export class EndListeners {
 
   constructor(private readonly options: EndListenersOptions) {}
 
-  /** Resolves when every run that ends from then on is told. @throws what the backend throws for good */
+  /** Resolves when no later end of a run can be missed. @throws every permanent error of the backend */
   async add<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {
     const entry = { listener: listener as AnyListener };
     const known = this.listeners.get(name) ?? new Set();

@@ -12,7 +12,7 @@ export type Ended = Exclude<News, { kind: 'attempt_timeout' }>;
 
 /**
  * The end of a run; undefined if it has not ended, or was replayed.
- * @throws RunNotFoundError, ResultUnavailableError; what the backend throws
+ * @throws RunNotFoundError, ResultUnavailableError; every error of the backend
  */
 export async function loadEnd(backend: Backend, executionId: string): Promise<Ended | undefined> {
   const read = await readResult(backend, executionId);

@@ -20,9 +20,9 @@ export class ResultWaiter {
   private readonly watches = new Map<string, PartitionWatch>();
   private readonly stopListening: () => void;
   /** Partitions that cannot be read at present. */
-  private readonly troubled = new Set<string>();
-  /** Whether the log says so; if not, it told the loss of the connection. */
-  private isTroubleTold = false;
+  private readonly unreadable = new Set<string>();
+  /** Whether this class logged it; otherwise the log already reported the loss of the connection. */
+  private isFaultLogged = false;
   private readonly ends: EndsSubscription;
   private closed: AppClosedError | undefined;
 
@@ -39,7 +39,7 @@ export class ResultWaiter {
 
   /**
    * Resolves when the execution has ended.
-   * @throws RunNotFoundError; ResultUnavailableError; AppClosedError; what the backend throws for good; the signal's reason
+   * @throws RunNotFoundError; ResultUnavailableError; AppClosedError; permanent errors of the backend; the signal's reason
    */
   async wait(executionId: string, signal?: AbortSignal): Promise<Ended> {
     if (!isExecutionId(executionId)) {
@@ -87,8 +87,8 @@ export class ResultWaiter {
   }
 
   /** The fault of the last read in the run's partition; undefined if it succeeded. */
-  troubleWith(executionId: string): unknown {
-    return isExecutionId(executionId) ? this.watches.get(partitionOfExecution(executionId))?.trouble : undefined;
+  faultOf(executionId: string): unknown {
+    return isExecutionId(executionId) ? this.watches.get(partitionOfExecution(executionId))?.fault : undefined;
   }
 
   /** Ends every wait with this error. */
@@ -107,7 +107,7 @@ export class ResultWaiter {
         backend,
         clock,
         partition,
-        onTrouble: (error) => this.noteTrouble(partition, error),
+        onFault: (error) => this.noteFault(partition, error),
         onAsk: () => this.ends.ask(partition),
       });
       this.watches.set(partition, watch);
@@ -116,13 +116,13 @@ export class ResultWaiter {
   }
 
   /** Logs once that the store cannot be read, however many waits there are, and once that it can be read again. */
-  private noteTrouble(partition: string, error: unknown): void {
+  private noteFault(partition: string, error: unknown): void {
     if (error !== undefined) {
-      this.troubled.add(partition);
-      if (this.troubled.size > 1) return;
-      this.isTroubleTold = !outageOf(this.backend).isTold;
-      if (this.isTroubleTold) this.log.warn('The store is unreachable; waiting for results continues.', error);
-    } else if (this.troubled.delete(partition) && this.troubled.size === 0 && this.isTroubleTold) {
+      this.unreadable.add(partition);
+      if (this.unreadable.size > 1) return;
+      this.isFaultLogged = !outageOf(this.backend).isLogged;
+      if (this.isFaultLogged) this.log.warn('The store is unreachable; waiting for results continues.', error);
+    } else if (this.unreadable.delete(partition) && this.unreadable.size === 0 && this.isFaultLogged) {
       this.log.info('The store is reachable again.');
     }
   }

@@ -7,7 +7,7 @@
  *   depends on the number of events, not on the number of waits.
  * - A log can lose its tail, or get another one, when a server returns to an earlier state. A reader beyond its end is
  *   told to begin again. In case it is not, states are also read now and then, for the longest waits first.
- * - A temporary error is reported to `onTrouble`, and the waits continue. A permanent one ends the waits for its run.
+ * - A temporary error is reported to `onFault`, and the waits continue. A permanent one ends the waits for its run.
  */
 import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
@@ -28,7 +28,7 @@ export interface WatchOptions {
   readonly clock: Clock;
   readonly partition: string;
   /** Called with the fault when the store cannot be read, and with `undefined` when it answers again. */
-  readonly onTrouble: (error: unknown) => void;
+  readonly onFault: (error: unknown) => void;
   /** Called before states are read, to request the announcements of ends first. */
   readonly onAsk: () => void;
 }
@@ -43,7 +43,7 @@ const MAX_LOG_PAGES = 10;
 /** While the log is followed, this many states are also read, this often: they find ends that the log has lost. */
 const ASKED_ALL_THE_SAME = 64;
 const ASK_ALL_THE_SAME_MS = 5_000;
-/** Errors for a cursor whose entries are no longer in the log. */
+/** Errors for a cursor with entries that are no longer in the log. */
 const BEGIN_AGAIN: ReadonlySet<string> = new Set(['cursor_too_old', 'cursor_lost']);
 
 export class PartitionWatch {
@@ -59,7 +59,7 @@ export class PartitionWatch {
   /** Reads of ends in flight. */
   private readonly reading = new Map<string, Promise<void>>();
   /** The fault of the last call; undefined if it succeeded. */
-  trouble: unknown;
+  fault: unknown;
 
   constructor(private readonly options: WatchOptions) {}
 
@@ -141,9 +141,9 @@ export class PartitionWatch {
 
   /** Notes the fault of the last call, or its success, and reports a change between the two. */
   private note(error: unknown): void {
-    const before = this.trouble;
-    this.trouble = error;
-    if ((before === undefined) !== (error === undefined)) this.options.onTrouble(error);
+    const before = this.fault;
+    this.fault = error;
+    if ((before === undefined) !== (error === undefined)) this.options.onFault(error);
   }
 
   private schedule(): void {
@@ -251,7 +251,7 @@ export class PartitionWatch {
     await this.askAllTheSame();
   }
 
-  /** Reads the states of the next awaited runs, if that is due, whatever the log has shown. */
+  /** Reads the states of the next awaited runs, if that is due, even if the log shows no ends. */
   private async askAllTheSame(): Promise<void> {
     const now = this.options.clock.now();
     if (now - this.askedAt < ASK_ALL_THE_SAME_MS) return;
@@ -279,7 +279,7 @@ export class PartitionWatch {
     for (let page = 0; page < MAX_LOG_PAGES && this.cursor !== undefined; page++) {
       const page = await this.nextPage(this.cursor);
       if (page === undefined) return this.takeUpLog();
-      // A run whose result cannot be read now stays unchecked, so the cursor can move on.
+      // A run with a result that cannot be read now stays unchecked, so the cursor can move on.
       // An entry of the log is only a hint: the run can have been replayed behind it.
       const ends = page.events.map(({ event }) => event).filter(tellsEnd);
       await Promise.all(ends.map(({ executionId }) => this.load(executionId)));

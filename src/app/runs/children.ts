@@ -8,7 +8,7 @@ import type { FlowChild } from '../flow/flow.js';
 import { unlessUnreadable } from '../../shared/unreadable.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 
-/** Page by page, in no order, without those whose records are damaged. @throws what reads throw */
+/** The children, in no order, without children with damaged records. @throws every error of the reads */
 export async function* childrenOfRun(
   backend: Backend,
   clock: Clock,

@@ -87,7 +87,7 @@ export class Creator {
 
   private async createChunk(chunk: readonly Creation[], runs: Map<Creation, Run<unknown>>): Promise<void> {
     const outcomes = new Map<Creation, OutcomeOf<'createExecution'>>();
-    // Creations that failed with a temporary fault are retried, whatever the outcome of the others in their call.
+    // Creations that failed with a temporary fault are retried; the outcome of the others in their call is final.
     await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
       const tried = chunk.filter((creation) => !outcomes.has(creation));
       const results = await this.backend.execute(tried.map(({ args }) => ({ name: 'createExecution' as const, args })));
@@ -132,7 +132,7 @@ export class Creator {
         uuid: ids(),
         namespace,
         laneId,
-        // Runs whose waiting line is counted are all in the partition of their quota.
+        // Runs of a quota with a limited waiting line are all in the partition of the quota.
         idempotencyKey: quota === undefined ? idempotencyKey : policyIdOf(namespace, quota),
         inputBytes: bytes?.byteLength,
       }),

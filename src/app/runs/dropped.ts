@@ -5,7 +5,7 @@ import type { Run } from './run.js';
 
 /**
  * `run_dropped`: the quota of the task is full and has `whenFull: 'drop'`, so the run was not created. Of several runs,
- * only those that did not fit were dropped.
+ * only the executions that did not fit were dropped.
  */
 export class RunDroppedError<Output = unknown> extends AppError {
   override readonly name = 'RunDroppedError';

@@ -1,4 +1,4 @@
-/** What an app tells about one run: what the engine knows, in the words of the app, with the values that belong to it. */
+/** The information of an app about one run: the engine's facts in the app's terms, with the input and the result. */
 import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo, HoldSummary } from '../../../model/execution/projections.js';
 import type { BlockingReason, PublicState } from '../../../model/execution/situation.js';
@@ -13,7 +13,7 @@ import { failureOf, type Failure } from './failure.js';
 import { memberInput } from './member-input.js';
 import { calledBy, type Called } from './tags.js';
 
-/** What a run waits for, while it has not ended and no handler runs it. */
+/** The cause for which a run waits, while it has not ended and no handler runs it. */
 export interface RunWait {
   /** `waiting_for_worker`, `waiting_for_delay`, `paused_by_operator` and so on: docs/operating.md has all of them. */
   readonly reason: Exclude<BlockingReason, 'none'>;
@@ -40,13 +40,13 @@ export interface RunInfo<Output = unknown> extends Called {
    * until they are there.
    */
   readonly input: unknown;
-  /** What the handler returned; only if the run completed. */
+  /** The value that the handler returned; only if the run completed. */
   readonly result: Output | undefined;
   /** The last failure, also while a retry is due. */
   readonly failure: Failure | undefined;
-  /** What is missing: its bytes were lost or cannot be read. */
+  /** The parts that are missing, because their bytes were lost or cannot be read. */
   readonly unavailable: readonly ('input' | 'result')[];
-  /** What the handler reported last with `progress`. */
+  /** The last report of the handler with `progress`. */
   readonly progress: ExecutionInfo['progress'];
   /** Attempts begun so far, the current one included. */
   readonly attempts: number;
@@ -62,9 +62,9 @@ export interface RunInfo<Output = unknown> extends Called {
   readonly delayedUntil: number | undefined;
   /** While it is `active`: the id of the worker that holds it, or lost it. */
   readonly worker: string | undefined;
-  /** An operator holds it back: since when, who and why. */
+  /** An operator holds it back: the time, the requester and the reason. */
   readonly hold: HoldSummary | undefined;
-  /** Who cancelled it: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
+  /** The source of its cancellation: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
   readonly cancelledBy: string | undefined;
   /** Why it was cancelled; absent if it was not. */
   readonly cancelReason: string | undefined;
@@ -74,7 +74,7 @@ export interface RunInfo<Output = unknown> extends Called {
   readonly execution: ExecutionInfo;
 }
 
-/** Everything about a run; nothing when there is none. @throws EngineError what the backend throws */
+/** Everything about a run; undefined if it does not exist. @throws EngineError every error of the backend */
 export async function runInfoOf<Output>(backend: Backend, executionId: string): Promise<RunInfo<Output> | undefined> {
   const [{ info, result }, snapshot, payload] = await Promise.all([
     readResult(backend, executionId),
@@ -111,7 +111,7 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
   };
 }
 
-/** What the engine tells of an execution, in the words of the app. */
+/** The engine's facts about an execution, in the app's terms. */
 function factsOf(info: ExecutionInfo) {
   const { failureReason, failureCategory = '' } = info;
   return {
@@ -153,7 +153,7 @@ async function inputOf(backend: Backend, executionId: string): Promise<Uint8Arra
   try {
     return (await backend.readExecutionContext({ executionId })).inputPayload;
   } catch (error) {
-    // A run that is gone is told by the other reads; bytes that cannot be read by `unavailable`.
+    // The other reads report a missing run; `unavailable` reports unreadable bytes.
     if (error instanceof EngineError && !error.retryable) return undefined;
     throw error;
   }

@@ -20,7 +20,7 @@ const roomBehind = (before: string): number => Math.max(0, LIMITS.maxIdempotency
 
 /**
  * The engine's idempotency key. An own id is scoped to its task, an idempotency key to the namespace; the two never
- * collide, whatever characters they contain.
+ * collide, with any characters in them.
  * @throws InvalidDefinitionError if the id or the key is too long
  */
 export function engineKeyOf(taskName: string, { id, idempotencyKey }: RunOptions): string | undefined {

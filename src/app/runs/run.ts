@@ -56,7 +56,7 @@ export interface ResultOptions {
 }
 
 export interface RunCancelOptions {
-  /** Why: in the log, in `info()`, and in the error of `result()`. Default empty. */
+  /** The reason: in the log, in `info()`, and in the error of `result()`. Default empty. */
   readonly reason?: string | undefined;
 }
 
@@ -67,7 +67,7 @@ export function checkResultOptions(options: ResultOptions): void {
   checkSignal('result', 'signal', options.signal);
 }
 
-/** What can be done with a run. */
+/** The methods of a run. */
 export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
   extends RunOperating,
     RunSignalling<Signals> {
@@ -105,21 +105,21 @@ export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
    */
   events(options?: RunEventsOptions): AsyncIterableIterator<RunEvent>;
   /**
-   * What the handler streams, until the run ends: all attempts, with a frame between them.
+   * The frames that the handler streams, until the run ends: of all attempts, with a frame between two attempts.
    * @throws RunNotFoundError and the signal's reason, during iteration; InvalidDefinitionError
    * @example
    * for await (const frame of run.stream()) if (frame.kind === 'text') process.stdout.write(frame.text);
    */
   stream(options?: RunStreamOptions): RunStream;
   /**
-   * Why the run is not running, as data and in a sentence, until when, and what would make it run: docs/not-running.md.
+   * Why the run is not running, as data and in a sentence: cause, time limit and remedy. See docs/not-running.md.
    * @throws RunNotFoundError
    * @example console.log((await run.explain()).sentence);
    */
   explain(): Promise<Explanation>;
   /**
-   * What all attempts of the run have used so far, by budget and dimension: of the budgets of its task and of those
-   * given. Resets do not change it.
+   * The usage of all attempts of the run so far, by budget and dimension, for the budgets of its task and for the given
+   * ones. Resets do not change it.
    * @throws RunNotFoundError; EngineError `budget_not_found`
    * @example const [{ used }] = await run.usage(tokens);
    */
@@ -132,15 +132,15 @@ export interface RunActions<Output, Signals extends SignalSchemas = NoSignals>
   /** The runs that its handler has started with `children`, in no order. */
   readonly children: AsyncIterable<FlowChild>;
   /**
-   * The signals that it has received, in the order in which they were accepted; `kept` are those that came before
-   * anything waited for them.
+   * The signals that it has received, in the order in which they were accepted; `kept` marks a signal that came before
+   * the handler waited for it.
    * @throws RunNotFoundError, when the iteration begins
    * @example for await (const { name, payload, kept } of run.signals()) console.log(name, payload, kept);
    */
   signals(): AsyncIterable<RunSignal>;
 }
 
-/** A run that the engine knows. `Signals` are those that its task declares. */
+/** A run that the engine knows. `Signals` are the signals that its task declares. */
 export interface Run<Output, Signals extends SignalSchemas = NoSignals> extends RunActions<Output, Signals> {
   /** Its execution id. */
   readonly id: string;
@@ -150,8 +150,8 @@ export interface Run<Output, Signals extends SignalSchemas = NoSignals> extends 
 
 /**
  * A run that is being created: a promise of the run, with all methods of the run, which can be used at once. `await` it
- * to know that it is stored. If its creation fails and nothing of it is awaited, the error is an unhandled rejection, so
- * it does not go unseen.
+ * to know that it is stored. If its creation fails and no caller awaits any of its promises, the error is an unhandled
+ * rejection, so that it is noticed.
  */
 export interface PendingRun<Output, Signals extends SignalSchemas = NoSignals>
   extends RunActions<Output, Signals>,
@@ -168,7 +168,7 @@ export interface ResultWait {
   readonly giveUp: (error: unknown) => void;
 }
 
-/** What runs of one app have in common. */
+/** The surroundings that the runs of an app share. */
 export interface RunSurroundings {
   readonly backend: Backend;
   readonly clock: Clock;
@@ -177,9 +177,9 @@ export interface RunSurroundings {
   readonly results: ResultWaiter;
   /** Aborts when the app closes. */
   readonly closing: AbortSignal;
-  /** Told of every wait for a result; returns what to call at its end. */
+  /** Called at the beginning of every wait for a result. Returns a function to call at its end. */
   readonly onWait: (executionId: string, task: TaskDefinition | undefined) => () => void;
-  /** Ends waits that nothing can end any more, in tests; returns what to call at the end of the wait. */
+  /** In tests, rejects waits that nothing can end any more. Returns a function to call at the end of the wait. */
   readonly standstill?: ((wait: ResultWait) => () => void) | undefined;
 }
 
@@ -214,7 +214,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     }
   }
 
-  /** Why the run has no result. What only a read tells is left out if it cannot be had before the signal aborts. */
+  /** Why the run has no result. Details that must be read are left out if the signal aborts before they are. */
   private async errorOf(
     ended: Exclude<Ended, { kind: 'completed' }>,
     signal: AbortSignal | undefined,
@@ -223,10 +223,10 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     const task = await this.taskName(signal);
     if (ended.kind !== 'skipped') return errorOf(this.id, ended, task);
     const rows = new ChildRows(backend, (read) => withRetries(clock, CALL_PATIENCE_MS, read, signal));
-    return new RunSkippedError(this.id, task, await rows.culpritsOf(this.id).catch(() => []));
+    return new RunSkippedError(this.id, task, await rows.causesOf(this.id).catch(() => []));
   }
 
-  /** The name of its task, for errors; nothing when it cannot be read before the signal aborts. */
+  /** The name of its task, for errors; undefined if it cannot be read before the signal aborts. */
   private async taskName(signal: AbortSignal | undefined): Promise<string | undefined> {
     if (this.task !== undefined) return this.task.name;
     return new Promise((resolve) => {
@@ -244,21 +244,21 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     try {
       return decode({ bytes, encoding }) as Output;
     } catch {
-      throw new ResultUnavailableError(this.id, `what is stored is not the ${encoding} that it is called`);
+      throw new ResultUnavailableError(this.id, `the stored bytes are not valid ${encoding}`);
     }
   }
 
   async cancel(
     ...[given = {}, ...others]: readonly [options?: RunCancelOptions | string, ...others: unknown[]]
   ): Promise<boolean> {
-    if (others.length > 0) throw new InvalidDefinitionError('cancel: it takes the reason, and nothing else');
+    if (others.length > 0) throw new InvalidDefinitionError('cancel takes one argument: the reason, or options');
     const options = typeof given === 'string' ? { reason: given } : given;
     knownOnly<RunCancelOptions>('cancel', options, { reason: true });
     const { reason = '' } = options;
     if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a string', reason);
     const { backend, clock } = this.shared;
     const executionId = this.id;
-    // However long the reason is, the run is to end.
+    // A long reason must not keep the run from ending.
     const bounded = boundText(reason, LIMITS.maxReasonBytes);
     try {
       await withRetries(clock, CALL_PATIENCE_MS, () =>
@@ -339,7 +339,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     return answer;
   }
 
-  /** A signal that aborts when the time is over, or when the caller's does. */
+  /** A signal that aborts when the timeout passes or the caller's signal aborts. */
   private limitOf(
     timeout: Duration | undefined,
     signal: AbortSignal | undefined,
@@ -353,7 +353,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
       timeoutMs === undefined
         ? undefined
         : afterAndIo(clock, timeoutMs, () =>
-            giveUp(new ResultTimeoutError(this.id, timeoutMs, results.troubleWith(this.id))),
+            giveUp(new ResultTimeoutError(this.id, timeoutMs, results.faultOf(this.id))),
           );
     if (signal?.aborted) controller.abort(signal.reason);
     const stopListening = signal && onAbort(signal, () => controller.abort(signal.reason));

@@ -1,4 +1,4 @@
-/** A run before it is there: while it is being created, or looked up. */
+/** A run while it is being created or looked up. */
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Explanation } from '../../engine/explain.js';
 import type { FlowChild } from '../flow/flow.js';

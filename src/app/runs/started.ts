@@ -5,20 +5,20 @@ import { durationMs } from '../../shared/duration.js';
 import { ResultTimeoutError } from '../../shared/errors.js';
 import { checkResultOptions, type ResultOptions } from './run.js';
 
-/** What a wait needs before the run or flow is known. */
+/** The context of a wait for a run or flow that is not known yet. */
 export interface WaitingFor {
   /** How an error names the run. */
   readonly name: string;
   readonly clock: () => Clock;
   /** Why the backend is not connected; undefined if it is. */
-  readonly trouble: () => unknown;
+  readonly fault: () => unknown;
 }
 
-/** A look-up for a result, events or a stream: it goes on while the store cannot be reached. */
+/** A look-up for a result, events or a stream: it continues while the store is unreachable. */
 export interface LookUpWait {
   /** Ends the look-up. */
   readonly signal: AbortSignal;
-  /** Told of each failure of the look-up. */
+  /** Called with each failure of the look-up. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
@@ -46,11 +46,11 @@ async function resultWithin<Output>(
   const run = await within(begin, clock, timeoutMs, signal, waitingFor);
   if (timeoutMs === undefined) return run.result({ signal });
   const leftMs = Math.max(0, timeoutMs - (clock.now() - startedAt));
-  return statingWhole(timeoutMs, run.result({ signal, timeout: leftMs }));
+  return reportingTimeout(timeoutMs, run.result({ signal, timeout: leftMs }));
 }
 
-/** A result for which only a part of the caller's timeout was left. An error of that timeout states all of it. */
-export async function statingWhole<Output>(timeoutMs: number, result: Promise<Output>): Promise<Output> {
+/** Waits for a result with the rest of the caller's timeout. A timeout error states the whole timeout. */
+export async function reportingTimeout<Output>(timeoutMs: number, result: Promise<Output>): Promise<Output> {
   try {
     return await result;
   } catch (error) {
@@ -65,7 +65,7 @@ function within<Thing>(
   clock: Clock,
   timeoutMs: number | undefined,
   signal: AbortSignal | undefined,
-  { name, trouble }: WaitingFor,
+  { name, fault }: WaitingFor,
 ): Promise<Thing> {
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
@@ -78,7 +78,7 @@ function within<Thing>(
     const cancelTimer =
       timeoutMs === undefined
         ? undefined
-        : afterAndIo(clock, timeoutMs, () => giveUp(new ResultTimeoutError(name, timeoutMs, trouble() ?? failure)));
+        : afterAndIo(clock, timeoutMs, () => giveUp(new ResultTimeoutError(name, timeoutMs, fault() ?? failure)));
     const settled = (): void => {
       stopListening?.();
       cancelTimer?.();
@@ -95,7 +95,7 @@ export abstract class Started<Thing extends Begun<Output>, Output> implements Pr
   readonly [Symbol.toStringTag] = 'Promise';
   private found: Thing | undefined;
 
-  /** @param start the creation, or a look-up that each use begins until one has found it */
+  /** @param start the creation, or a look-up that every use begins until one of them succeeds */
   constructor(
     private readonly start: Promise<Thing> | LookUp<Thing>,
     private readonly waitingFor: WaitingFor,

@@ -1,4 +1,4 @@
-/** Tags of runs and flows: those of the callers, and those that the library adds. */
+/** Tags of runs and flows: the tags of callers, and the tags that the library adds. */
 
 /** The prefix of tags that the library adds. */
 export const RESERVED_TAGS = 'flowfabric.';
@@ -16,7 +16,7 @@ export type Tags = Readonly<Record<`${string}.${string}`, string>>;
 export interface Called {
   /** Your own id, if the run was given one. */
   readonly ownId: string | undefined;
-  /** Its tags; those that the library adds are left out. */
+  /** Its tags, without the tags that the library adds. */
   readonly tags: Readonly<Record<string, string>>;
 }
 

@@ -19,7 +19,7 @@ export interface RotateKeyOptions {
   readonly grace?: Duration | undefined;
 }
 
-/** Signals from senders who do not know the id of the run. */
+/** Signals from senders that do not know the id of the run. */
 export interface AppSignals {
   /**
    * Delivers a signal to the waitpoint of an envelope that a handler handed out (`waitpoint`). The envelope is the only
@@ -69,7 +69,7 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
     knownOnly<RotateKeyOptions>('rotateKey', options, KEY_OPTIONS);
     const { kid, secret, grace = '24h' } = options;
     needField('rotateKey', 'kid', kidField, kid);
-    // Not shown, whatever it is: it may be a secret that is written in another form.
+    // The text is never shown: it may be a secret in another form.
     if (!secretField.safeParse(secret).success)
       throw new InvalidDefinitionError(
         `rotateKey: secret must be a Uint8Array of ${LIMITS.minSecretBytes} to ${LIMITS.maxSecretBytes} bytes`,

@@ -17,14 +17,14 @@ import { localOfferOf } from '../tasks/offer.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
 export interface SignalOptions {
-  /** Who sends it: a person, a service; at most 256 bytes. `distinct: 'source'` counts senders by it. */
+  /** The sender, such as a person or a service; at most 256 bytes. `distinct: 'source'` counts senders by it. */
   readonly from?: string | undefined;
   /** A signal sent again with the same key counts once, for as long as the run is kept. */
   readonly idempotencyKey?: string | undefined;
 }
 
 export interface DecisionOptions extends Pick<SignalOptions, 'idempotencyKey'> {
-  /** Who decides; each person counts once. */
+  /** The person that decides; each person counts once. */
   readonly by: string;
   /** A comment on the decision. */
   readonly note?: string | undefined;
@@ -61,7 +61,7 @@ export interface RunSignalling<Signals extends SignalSchemas = NoSignals> {
    */
   signal<Name extends SignalName<Signals>>(name: Name, ...rest: SignalArguments<Signals, Name>): Promise<SignalReceipt>;
   /**
-   * Approves what the handler waits for with `approval(name)`. Each person counts once.
+   * Approves the wait of the handler at `approval(name)`. Each person counts once.
    * @throws as `signal`
    * @example await run.approve('deploy', { by: 'ann', note: 'the tests are green' });
    */
@@ -73,7 +73,7 @@ export interface RunSignalling<Signals extends SignalSchemas = NoSignals> {
 const SIGNAL_OPTIONS = { from: true, idempotencyKey: true } as const;
 const DECISION_OPTIONS = { by: true, note: true, idempotencyKey: true } as const;
 
-/** What a signal is besides its name. */
+/** The parts of a signal besides its name. */
 interface Sent {
   readonly payload: unknown;
   readonly from: string;

@@ -41,7 +41,7 @@ export function child<Input, Output>(
   return new Child(task?.name, input, options);
 }
 
-/** What the rows of children are made with. */
+/** The data from which the rows of children are made. */
 export interface ChildSurroundings extends Pick<RunSurroundings, 'backend' | 'clock'> {
   readonly tasks: TaskRegistry;
   readonly namespace: string;

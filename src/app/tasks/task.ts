@@ -144,7 +144,7 @@ export type RunArguments<Input> = undefined extends Input
 export interface Task<Input, Output, Signals extends SignalSchemas = NoSignals> extends TaskReference {
   /**
    * Creates a run of this task in one round trip. Use the returned run at once, or await it to know that it is stored.
-   * @throws InvalidInputError, EngineError, AppClosedError, by rejecting what is awaited
+   * @throws InvalidInputError, EngineError, AppClosedError: the awaited promise rejects
    */
   run(...args: RunArguments<Input>): PendingRun<Output, Signals>;
   /**
@@ -156,7 +156,7 @@ export interface Task<Input, Output, Signals extends SignalSchemas = NoSignals> 
   /**
    * A run of this task, by its execution id or by your own `id` (the run that another `run` with this id would return).
    * Nothing is read until you await something of it.
-   * @throws RunNotFoundError, RunOfAnotherTaskError, by rejecting what is awaited
+   * @throws RunNotFoundError, RunOfAnotherTaskError: the awaited promise rejects
    */
   get(run: string | OwnId): PendingRun<Output, Signals>;
 }

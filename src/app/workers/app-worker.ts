@@ -29,7 +29,7 @@ export class AppWorker extends TaskWorker {
     return Promise.all([drained, this.left]).then(() => undefined);
   }
 
-  /** It takes nothing more, and others are told; once it is drained, it is gone. */
+  /** It takes no more work and is registered as draining; once it is drained, its record is removed. */
   private async leave(drained: Promise<void>): Promise<void> {
     if (this.stats().running > 0) this.registrar.news(this.workerInstanceId);
     await drained.catch(() => undefined);

@@ -79,7 +79,7 @@ export function checkWorkerOptions(options: WorkerOptions): void {
 /** The settings of the worker itself, with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
 export function settingsOf(options: WorkerOptions): ResolvedSettings {
   const { leaseTtl, leaseTtlMs } = options;
-  // What is undefined is as good as absent.
+  // An undefined option counts as absent.
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as WorkerSettings;

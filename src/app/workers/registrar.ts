@@ -10,7 +10,7 @@ import { isRetryable } from '../../engine/retry.js';
 import { liftRouteBlocks } from '../../engine/workers.js';
 import type { Logger } from '../../shared/logger.js';
 
-/** What a worker registers. */
+/** The facts that a worker registers. */
 export interface Registration extends Pick<ArgsOf<'registerWorker'>, 'workerId' | 'lanes' | 'capabilities' | 'kinds'> {
   readonly slots: number;
   readonly livenessTtlMs: number;

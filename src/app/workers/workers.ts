@@ -3,7 +3,7 @@ import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import { SetAsideError } from '../../backend/set-aside.js';
 import type { Clock } from '../../engine/clock.js';
-import { warnUnlessTold } from '../../engine/outage.js';
+import { warnUnlessLogged } from '../../engine/outage.js';
 import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../../engine/timer-loop.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -56,7 +56,7 @@ export class Workers {
     this.registrar = new Registrar(options);
   }
 
-  /** What the options ask for. @throws InvalidDefinitionError when it cannot work, or a handler is missing */
+  /** The lanes and tasks of the options. @throws InvalidDefinitionError if they cannot work, or a handler is missing */
   plan(given: WorkerOptions, defaults: WorkerOptions = {}): PlannedWorker {
     checkWorkerOptions(given);
     const options = { ...defaults, ...given };
@@ -88,7 +88,7 @@ export class Workers {
     return [...new Set(planned.laneIds ?? this.tasksOf(planned).map(({ laneId }) => laneId))];
   }
 
-  /** Starts a worker; resolves when it is told of new work. @throws what the backend throws */
+  /** Starts a worker; resolves when it receives wakes for new work. @throws every error of the backend */
   async start(backend: Backend, planned: PlannedWorker): Promise<Worker> {
     const { stuck, ids, clock, log, tasks, namespace } = this.options;
     const childRow = childRowsOf({ tasks, namespace, backend, clock });
@@ -189,11 +189,11 @@ export class Workers {
     const { log, clock } = this.options;
     const repeats = new Repeats(() => clock.now());
     const warn = (error: unknown): void => {
-      if (!repeats.goesOn(error)) warnUnlessTold(backend, log, 'The timer loop had an error and continues.', error);
+      if (!repeats.isRepeat(error)) warnUnlessLogged(backend, log, 'The timer loop had an error and continues.', error);
     };
     const onError = (error: unknown): void => {
       this.noteError(error);
-      // What it returns is given back: the loop catches a rejection.
+      // Its promise is returned, so that the loop catches a rejection.
       return (options.onError ?? warn)(error);
     };
     const onClockJump = (ms: number): void =>

@@ -41,7 +41,7 @@ export class TaskAbort extends Error {
   constructor(
     /** Stable; part of the contract. */
     readonly code: TaskAbortCode,
-    /** What is known beyond the code, such as the reason of a cancellation. */
+    /** Details beyond the code, such as the reason of a cancellation. */
     readonly detail = '',
   ) {
     const [what, hint] = SENTENCES[code];

@@ -16,7 +16,7 @@ import type { FrameWriter } from '../streaming/frame-writer.js';
 import { abortCodeOf } from '../lease/refusal.js';
 import { Suspension, type SuspensionRequest } from '../waits/suspension.js';
 
-/** What an attempt tells its worker. */
+/** The callbacks of an attempt to its worker. */
 export interface AttemptHooks {
   /** The worker no longer owns the execution; the refusal says so, unless something else did. */
   readonly lost: (attempt: Attempt, code: TaskAbortCode, refusal: EngineError | undefined) => void;

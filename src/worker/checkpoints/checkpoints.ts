@@ -240,7 +240,7 @@ export class Checkpoints {
   }
 
   /**
-   * What an earlier run stored for a wait; undefined if nothing. @throws EngineError `step_changed` if it stored another
+   * The record of an earlier run for a wait; undefined if there is none. @throws EngineError `step_changed` if it stored another
    * kind of checkpoint under the name
    */
   async passed(kind: StepKind, name: string, index: number): Promise<Passed | undefined> {
@@ -289,7 +289,7 @@ export class Checkpoints {
     );
   }
 
-  /** The refusal of a use that is not what an earlier run made of it: EngineError `step_changed`. */
+  /** The refusal of a use that differs from that of an earlier run: EngineError `step_changed`. */
   changed({ kind, name, index }: Use, difference: string, detail: Readonly<Record<string, string>> = {}): EngineError {
     const { attempt, deps } = this;
     const place = deps.definedAt?.(attempt.claimed.executionKind);

@@ -329,7 +329,7 @@ export class ChildrenOfRun {
   }
 }
 
-/** The record of a use, which reveals a handler whose code was changed. */
+/** The record of a use, which reveals a handler with changed code. */
 function planOf({ children, needed }: Asked) {
   return { needed: needed.kind === 'all' ? 'all' : `${needed.k}`, tasks: children.map(({ task }) => task) };
 }

@@ -12,7 +12,7 @@ export interface FailedChild {
   readonly task: string;
   /** `failed`, `cancelled`, `expired` or `skipped`; its current state if it was replayed since. */
   readonly state: PublicState;
-  /** What it failed with, or why it was cancelled; empty if unknown. */
+  /** Its error message, or the reason of its cancellation; empty if unknown. */
   readonly message: string;
   /** The category of its failure. */
   readonly category: string | undefined;
@@ -28,7 +28,7 @@ export class ChildrenFailedError extends NonRetryableError {
     readonly children: string,
     /** How many children there were. */
     readonly of: number,
-    /** Those that decided it, in the order of the list. */
+    /** The children that decided it, in the order of the list. */
     readonly failed: readonly FailedChild[],
   ) {
     super(`${failed.length} of ${of} in children "${children}" did not complete: ${failed.map(describe).join('; ')}`, {

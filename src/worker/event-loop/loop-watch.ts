@@ -63,7 +63,7 @@ export class LoopWatch<Of extends Watched> {
   private dueAt = Infinity;
   /** How long handlers held the loop since the last beat, ms. */
   private stretches = new Map<Of, number>();
-  /** Tasks whose handlers ran at the last beat or were called since; some may have ended. */
+  /** Tasks with handlers that ran at the last beat or were called since; some may have ended. */
   private suspects = new Set<string>();
   /** When tasks were last seen to run. */
   private readonly seenAt = new Map<string, number>();

@@ -46,7 +46,7 @@ export class TurnTrace<Of> {
     this.owner.disable();
   }
 
-  /** Makes a call whose later stretches belong to the owner. The call itself is not passed to `onStretch`. */
+  /** Makes a call; its later stretches belong to the owner. The call itself is not passed to `onStretch`. */
   run<T>(owner: Of, call: () => T): T {
     if (!this.isOn) return call();
     try {

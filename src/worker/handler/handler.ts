@@ -157,7 +157,7 @@ export interface RunnerHost<Of extends Runner> {
 
 const LOST: Ending = { kind: 'lost' };
 
-/** Thrown by a host that could not read what an input refers to in time: the execution is handed back. */
+/** Thrown by a host that could not read the results for an input in time: the execution is handed back. */
 export class InputOverdue extends Error {
   override readonly name = 'InputOverdue';
 }
@@ -200,7 +200,7 @@ function inputOf<Of extends Runner>(
   return filled(bytes, () => host.results(attempt)).then(begin);
 }
 
-/** The ending of an attempt whose input could not be read. */
+/** The ending of an attempt if its input could not be read. */
 function unreadable({ abortCode }: Runner, error: unknown): Ending {
   const wait = delayed(error);
   if (wait !== undefined) return wait;
@@ -212,7 +212,7 @@ function unreadable({ abortCode }: Runner, error: unknown): Ending {
   return unreadableInput(error);
 }
 
-/** The ending of an attempt whose input is lost or unreadable. */
+/** The ending of an attempt if its input is lost or unreadable. */
 export const unreadableInput = (error: unknown): Extract<Ending, { kind: 'fail' }> =>
   permanent('invalid_input_payload', error);
 
@@ -262,7 +262,7 @@ function end<Of extends Runner>(task: TaskHandler, attempt: Of, value: unknown, 
   else host.ended(attempt, ending);
 }
 
-/** The ending of a run whose handler waits. */
+/** The ending of a run when its handler waits. */
 export function suspended({ abortCode }: Runner, { request }: Suspension): Ending {
   if (abortCode !== undefined) return LOST;
   return request === 'children' ? { kind: 'await_children' } : { kind: 'suspend', request };

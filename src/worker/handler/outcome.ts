@@ -73,7 +73,7 @@ export class RetryableError extends Error {
 export const retryAfterOf = (error: unknown): unknown =>
   propertyOf(error, 'retryAfter') ?? propertyOf(error, 'retryAfterMs');
 
-/** A failure that no retry can fix: the run fails at once, whatever its policy says. */
+/** A failure that no retry can fix: the run fails at once, even if its policy allows retries. */
 export class NonRetryableError extends Error {
   static {
     brand(NonRetryableError, OUTCOME.non_retryable);

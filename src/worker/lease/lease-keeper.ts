@@ -32,7 +32,7 @@ export interface LeaseFence {
   readonly attemptId: string;
 }
 
-/** Work whose lease is kept. */
+/** Work with a lease to keep. */
 export interface HeldLease {
   readonly executionId: string;
   readonly partition: string;

@@ -38,7 +38,7 @@ export class Pauses {
     return inMs;
   }
 
-  /** Spread, so that the cause and what it took along do not come back together. */
+  /** Spread, so that the cause and the executions that were lost with it do not come back together. */
   private spread(ms: number): number {
     return Math.round(spread(this.deps.clock, ms, SPREAD));
   }

@@ -1,7 +1,7 @@
 /** Reports what happens in a worker: events for the program, and log messages for people. */
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
-import { warnUnlessTold } from '../../engine/outage.js';
+import { warnUnlessLogged } from '../../engine/outage.js';
 import { guarded, type Logger } from '../../shared/logger.js';
 import { Repeats } from '../../util/repeats.js';
 import type { TaskAbortCode } from '../attempt/abort.js';
@@ -61,8 +61,8 @@ export class Announcer {
   }
 
   failedCall(error: unknown): void {
-    if (!this.repeats.goesOn(error))
-      warnUnlessTold(this.backend, this.log, 'The worker had an error and continues.', error);
+    if (!this.repeats.isRepeat(error))
+      warnUnlessLogged(this.backend, this.log, 'The worker had an error and continues.', error);
     this.emitter.emit('error', { error });
   }
 

@@ -1,6 +1,6 @@
 /**
  * The end of a worker. It claims nothing more and hands back work that has not started. Running handlers get the time of
- * the drain to finish; near its end they are aborted, and what has not stopped by then is handed back.
+ * the drain to finish; near its end they are aborted, and work that has not stopped by then is handed back.
  */
 import { afterIo, type Clock } from '../../engine/clock.js';
 import type { Attempt } from '../attempt/attempt.js';
@@ -46,7 +46,7 @@ export class Drain {
   }
 
   /**
-   * Begins the drain, or shortens the one that is under way.
+   * Begins the drain, or shortens a drain that is under way.
    *
    * @param givenMs its time, ms. Default: that of the worker
    */

@@ -25,9 +25,9 @@ export interface InputsOptions {
   readonly onAwaited: (laneId: string, change: number) => void;
   /** Called when the input of an attempt is there. */
   readonly onFetched: (attempt: Attempt) => void;
-  /** Called for an attempt whose input did not come in time. */
+  /** Called for an attempt if its input did not arrive in time. */
   readonly onOverdue: (attempt: Attempt) => void;
-  /** Called for an attempt whose input cannot be read. */
+  /** Called for an attempt if its input cannot be read. */
   readonly onUnreadable: (attempt: Attempt, error: unknown) => void;
   /** Called when a fetch met a fault, and is repeated or given up. */
   readonly onError: (error: unknown) => void;

@@ -25,7 +25,7 @@ import { tryStep, type StepContext, type StepFunction } from './tries.js';
  * with it, the task's `retry` applies and the step runs again. If the handler goes on to another step or wait, the
  * failure is stored first, and every later run gets it.
  *
- * @throws StepError, NonRetryableError for what the function throws
+ * @throws StepError, NonRetryableError for an error of the function
  * @throws TaskAbort when the worker has lost the lease, or the handler must stop
  * @throws EngineError `step_changed` if an earlier run used the name for something else, `step_misused` inside another
  *   step, `step_limit_exceeded` beyond 10 000 steps, 8 MiB of one or 64 MiB of all

@@ -10,7 +10,7 @@ import { OUTCOME, outcomeOf, retryAfterOf } from '../handler/outcome.js';
 import { StepTimeoutError } from './failure.js';
 import { MAX_WAIT_MS, type StepRules } from './options.js';
 
-/** What the function of a step is called with. */
+/** The argument of the function of a step. */
 export interface StepContext {
   /** Aborts when the work must stop, and when the time of this try is over. */
   readonly signal: AbortSignal;
@@ -36,7 +36,7 @@ export interface Tried {
  * Calls the function until a try succeeds or none is left.
  *
  * @param check throws when no further try may begin
- * @throws what the last try threw; TaskAbort
+ * @throws the error of the last try; TaskAbort
  */
 export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check: () => void): Promise<unknown> {
   for (let number = 1; ; number++) {

@@ -26,7 +26,7 @@ export interface FrameOptions {
    * Keeps the frame only for a short time; frames in quick succession displace earlier ones. Default: a durable frame.
    */
   readonly bestEffort?: boolean | BestEffortOptions | undefined;
-  /** Your label for what the frame belongs to, up to 256 bytes. */
+  /** Your label for the frame, such as the part of the output that it belongs to; up to 256 bytes. */
   readonly correlationId?: string | undefined;
 }
 
@@ -50,7 +50,10 @@ export const SET_NULL = '__ff_null__';
 export interface TaskStream {
   /** Writes text: a token, a line. Text of more than 64 KiB is split into several frames. */
   text(chunk: string, options?: FrameOptions): Promise<void>;
-  /** Writes a JSON value of up to 64 KiB. @throws InvalidDefinitionError for what is not JSON; EngineError `retention_limit_exceeded` */
+  /**
+   * Writes a JSON value of up to 64 KiB.
+   * @throws InvalidDefinitionError for a value that is not JSON; EngineError `retention_limit_exceeded`
+   */
   json<Value>(value: Value & IfSendable<Value>, options?: FrameOptions): Promise<void>;
   /** Writes up to 64 KiB. @throws EngineError `retention_limit_exceeded` */
   write(bytes: Uint8Array, options?: FrameOptions): Promise<void>;

@@ -1,4 +1,4 @@
-/** Waits that block a handler: what they wait for, and when they end by themselves. */
+/** Waits that block a handler: their conditions, and the times at which they end by themselves. */
 import { LIMITS } from '../../../model/limits.js';
 import type { StepKind } from '../../../model/step/facts.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';

@@ -15,7 +15,7 @@ export type WaitCondition =
   /** `n` different people approve, or one of them rejects. */
   | { readonly type: 'approval'; readonly n: number; readonly name: string };
 
-/** Most people whose approval is waited for. */
+/** Most people that one approval can require. */
 export const MAX_APPROVALS = 1_000;
 
 type Part = string | WaitCondition;

@@ -28,7 +28,7 @@ export class InvalidSignalError extends NonRetryableError {
   constructor(
     /** The name of the signal. */
     readonly signal: string,
-    /** Who sent it. */
+    /** The sender. */
     readonly from: string,
     problem: string,
   ) {

@@ -1,7 +1,7 @@
 /**
  * Decides whether signals satisfy a wait. Signals are offered in the order of their acceptance. The signals that a wait
  * takes belong to it, and no other wait gets them. Where senders are counted, the handler gets one signal of each: the
- * newest, because a sender that sends again corrects what it sent.
+ * newest, because a sender that sends again corrects its earlier signal.
  */
 import type { AwaitedSignals } from '../../../model/suspension/condition.js';
 import type { WaitCondition } from './conditions.js';
@@ -32,9 +32,9 @@ interface Part<Signal extends EvaluatedSignal> {
 
 /** The signals that satisfy a wait, in the order of the offers. */
 export interface Satisfaction<Signal> {
-  /** Those that belong to the wait. */
+  /** The signals that belong to the wait. */
   readonly taken: readonly Signal[];
-  /** Those that the handler gets. The last one is the last one taken. */
+  /** The signals that the handler gets. Its last signal is also the last one of `taken`. */
   readonly given: readonly Signal[];
 }
 

@@ -12,7 +12,7 @@ import type { Received } from './signals.js';
 const BY_TIME = 'timed_out_auto_resume';
 const RESUMED_REASONS: ReadonlySet<string> = new Set(['resumed', BY_TIME, CHILDREN_ENDED]);
 
-/** A wait whose end a suspension has stored. */
+/** A wait with an end that a suspension has stored. */
 interface Begun {
   /** When it ends, ms since the epoch; undefined without an end. */
   readonly until: number | undefined;

@@ -12,7 +12,7 @@ export interface Signal<Payload = unknown> {
   readonly name: string;
   /** The payload; `undefined` if there was none. */
   readonly payload: Payload;
-  /** Who sent it, as claimed by the sender; empty if not given. */
+  /** The sender, by its own claim; empty if not given. */
   readonly from: string;
   /** When it was accepted, ms since the epoch. */
   readonly at: number;

@@ -92,7 +92,7 @@ export interface Decision {
   readonly note: string;
 }
 
-/** The outcome of an approval: `approved` if enough people approved before anyone rejected. */
+/** The outcome of an approval: `approved` if enough people approved before the first rejection. */
 export interface Approval {
   readonly approved: boolean;
   /** In the order in which they came: of each person the newest. */

@@ -109,7 +109,7 @@ export class Waits {
     await this.block({ place: this.places++, keys: [], children, condition: undefined, until: undefined });
   }
 
-  /** Makes a call whose answer belongs to a wait that is over: nothing is decided before it is answered. */
+  /** Makes a call for a wait that is over: no wait is decided before the call is answered. */
   during<T>(call: () => Promise<T>): Promise<T> {
     return this.attempt.during(call);
   }
