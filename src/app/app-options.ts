@@ -49,7 +49,7 @@ const APP_OPTIONS = {
   clock: true,
 } as const;
 
-/** What tests give in the place of chance and of time. */
+/** Replacements for randomness and time in tests. */
 function checkKind(where: string, option: 'ids' | 'clock', value: unknown): void {
   if (value === undefined) return;
   const isRight = option === 'ids' ? typeof value === 'function' : typeof Object(value).now === 'function';

@@ -230,7 +230,7 @@ export class Connection {
   }
 }
 
-/** Opens a backend. @throws InvalidDefinitionError if the function has a mistake; what else it throws */
+/** Opens a backend. @throws InvalidDefinitionError if the function has a mistake; every other error of the function */
 async function opened(open: () => Backend | PromiseLike<Backend>): Promise<Backend> {
   try {
     return await open();

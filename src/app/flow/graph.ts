@@ -130,7 +130,7 @@ class GraphBuilder implements FlowBuilder {
       throw new InvalidDefinitionError(`${this.where} has no nodes: call run of the builder`);
     this.checkSize();
     if (output === undefined) return { nodes: this.nodes, output: undefined };
-    const { template, references } = this.read(`${this.where}, what its builder returns`, output);
+    const { template, references } = this.read(`${this.where}, the value that its builder returns`, output);
     if (references.some(({ policy }) => policy.kind !== 'all_of'))
       throw new InvalidDefinitionError(
         `${this.where}: its builder returns a group`,

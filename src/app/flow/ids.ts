@@ -16,7 +16,7 @@ const TIME_LENGTH = 13;
 const DIGITS = 6;
 const MASK = 16 ** DIGITS - 1;
 
-/** Odd, so that different indexes stay different. It also changes the leading digits, which tables of ids look at. */
+/** Odd, so that different indexes stay different. It also changes the leading digits, by which tables of ids hash. */
 const SPREAD = 0x9e3779;
 
 const mixed = (digits: string, number: number): string =>

@@ -15,7 +15,7 @@ import type { FlowIds } from './ids.js';
 type GraphArgs = NonNullable<ArgsOf<'createFlow'>['graph']>;
 type Row<Name extends keyof GraphArgs> = NonNullable<GraphArgs[Name]>[number];
 
-/** What one call carries. */
+/** The rows that one call carries. */
 export interface Part {
   readonly members: Row<'members'>[];
   readonly edges: Row<'edges'>[];
@@ -30,8 +30,9 @@ export interface PlacedFlow extends MemberPlace {
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * Most members of a call that makes a part of a flow: the server stands still for a few milliseconds. A creation that broke
- * off is gone on with in the same parts, so a change of this number has to know the parts of before.
+ * Most members in a call that creates a part of a flow; such a call occupies the server for a few milliseconds. A
+ * creation that broke off is continued with the same parts, so a change of this number must handle parts of the old
+ * size.
  */
 const MAX_PART_MEMBERS = 64;
 
@@ -43,8 +44,8 @@ export async function requestedMembers({ nodes }: Graph): Promise<RequestedMembe
     nodes.map(async ({ task, template, options }) => {
       if (template.holes.length === 0) return { ...(await requestedRun(task, template.value, options)), options };
       checkRunOptions(task.name, options);
-      // Its schema is applied where the results are in it: at the worker. Whose limits it has must be
-      // known now: there is null in the places of the results.
+      // The worker applies the schema, when the results are in the input. The meters must be known now: their functions
+      // get `null` in place of the results.
       const { bytes } = encodeTemplate(task.name, template);
       const meters = metersOfRun(task, template.value);
       return { task, options, meters, input: { bytes, encoding: TEMPLATE_ENCODING } };
@@ -53,8 +54,8 @@ export async function requestedMembers({ nodes }: Graph): Promise<RequestedMembe
 }
 
 /**
- * The parts of a flow, in the order in which they have to be created: one where a call can carry it. A member comes with
- * all that leads to it.
+ * The parts of a flow, in the order of their creation; a single part if one call can carry the flow. A member is in the
+ * same part as its incoming edges.
  */
 export function partsOf(graph: Graph, requested: readonly RequestedMember[], placed: PlacedFlow): Part[] {
   const whole = partsOfAtMost(LIMITS.maxMembersPerCall, graph, requested, placed);
@@ -98,7 +99,7 @@ function edgeRows({ template, upstreams }: GraphNode, index: number, ids: FlowId
     edgeId: ids.edge(upstream, index),
     upstreamExecutionId: ids.member(upstream),
     downstreamExecutionId: ids.member(index),
-    // The name under which the worker looks for the result; an order alone has none.
+    // The name by which the worker finds the result. An edge that only orders two nodes has none.
     ...(labels.has(String(upstream)) ? { dataPassingRef: String(upstream) } : {}),
   }));
 }

@@ -23,13 +23,13 @@ export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): R
   if (output === undefined) return tags;
   const { bytes } = encode(
     output,
-    (problem) => new InvalidDefinitionError(`${where}: what its builder returns: ${problem}`, VALUES_HINT),
+    (problem) => new InvalidDefinitionError(`${where}: the value that its builder returns: ${problem}`, VALUES_HINT),
     TEMPLATE_LEVELS,
   );
   if (bytes === undefined || bytes.byteLength > LIMITS.maxTagValueBytes)
     throw new InvalidDefinitionError(
-      `${where}: what its builder returns takes more than ${LIMITS.maxTagValueBytes} bytes`,
-      'Let a last task join the results, and return its node.',
+      `${where}: the value that its builder returns takes more than ${LIMITS.maxTagValueBytes} bytes`,
+      'Join the results in a last task, and return its node.',
     );
   return { ...tags, [OUTPUT]: Buffer.from(bytes).toString() };
 }

@@ -51,7 +51,7 @@ export interface DeadLetters {
   quarantined(): AsyncIterable<QuarantinedRow>;
 }
 
-/** What dead letters need of their app. */
+/** The parts of an app that dead letters use. */
 export interface DeadLetterSource {
   /** Runs in these states that match, newest first. */
   rows(where: string, states: readonly ('failed' | 'expired')[], filter: RunFilter): AsyncGenerator<ExecutionSummary>;

@@ -1,4 +1,4 @@
-/** What operators do with a run: hold, prioritise, replay and tag it. */
+/** Operations on a run for operators: hold, prioritise, replay and tag it. */
 import { EngineError } from '../../../model/errors.js';
 import { DEPENDENCIES_FAILED, FLOW_UNSETTLED } from '../../../model/execution/replay.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -22,7 +22,7 @@ export interface RunReplayOptions extends OperatorOptions {
   readonly steps?: 'keep' | 'discard' | undefined;
 }
 
-/** What operators can do with a run, besides cancelling it. */
+/** The operations on a run for operators, besides `cancel`. */
 export interface RunOperating {
   /**
    * Keeps the run from starting; its position and delay are kept. A running handler continues, and the hold takes
@@ -131,7 +131,7 @@ export class Operating implements RunOperating {
     await this.ask((backend, executionId) => backend.setExecutionTags({ executionId, tags: { ...tags } }));
   }
 
-  /** Calls until there is an answer. Refusals that speak of the run's state are told in the app's words. */
+  /** Calls until there is an answer. Refusals because of the run's state become errors of the app. */
   protected async ask<Answer>(call: (backend: Backend, executionId: string) => Promise<Answer>): Promise<Answer> {
     const { backend, clock } = this.store;
     try {

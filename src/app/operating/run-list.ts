@@ -34,7 +34,7 @@ export interface RunFilter {
   readonly after?: string | undefined;
 }
 
-/** What `app.runs` takes. */
+/** The options of `app.runs`. */
 export interface RunQuery extends RunFilter {
   /**
    * `newest` first (default), or by `priority`: the runs that wait for a worker in a lane, in the order in which they

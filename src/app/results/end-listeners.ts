@@ -36,20 +36,21 @@ export interface AppEvents extends FlowEvents {
   failed: EndedRun & { readonly failure: Failure };
   cancelled: EndedRun & { readonly reason: string };
   expired: EndedRun & { readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout:expire' };
-  /** A member of a flow that did not run, because something it depends on did not complete. */
+  /** A member of a flow that did not run, because a member that it depends on did not complete. */
   skipped: EndedRun;
   error: AppEventsFault;
 }
 
 /**
- * A call of this app, of a worker or of its timer loop has quarantined a damaged record (`name` is there), or listeners
- * do not hear of some ends of runs, for now or for good.
+ * A call of this app, of a worker or of its timer loop has quarantined a damaged record (`name` is set), or some ends of
+ * runs do not reach the listeners, for a time or for ever.
  */
 export interface AppEventsFault {
   /**
-   * `corruption`: the record cannot be read; without a `name`, the log of a partition has an entry that cannot be read.
-   * Its ends are told once it can be; those of other partitions are told meanwhile. `cursor_too_old`, `cursor_lost`:
-   * ends that were not told yet are gone from the log. Any other code: the feed ended, and is begun again.
+   * `corruption`: the record is unreadable; without a `name`, the log of a partition has an unreadable entry. Listeners
+   * get the later ends of this partition once the entry is repaired, and meanwhile the ends of other partitions.
+   * `cursor_too_old`, `cursor_lost`: ends that listeners did not get yet are gone from the log. Any other code: the
+   * subscription failed, and is opened again.
    */
   readonly error: EngineError;
   /** The key of the partition; absent if the fault concerns several. */
@@ -80,8 +81,8 @@ export const APP_EVENTS: readonly (keyof AppEvents)[] = [...Object.values(ENDS),
 const TYPES: readonly EventType[] = [...ENDING_TYPES, 'flow_finished'];
 
 /** Pause before a failed subscription is opened again, ms; it doubles with each consecutive fault. */
-const AGAIN_MS = 1_000;
-const LAST_AGAIN_MS = 60_000;
+const RETRY_MS = 1_000;
+const MAX_RETRY_MS = 60_000;
 /** Ends that are read concurrently. */
 const MAX_READ = 64;
 
@@ -161,11 +162,11 @@ export class EndListeners {
   private async readWithRetries(first: Subscription<ReadEvent>, signal: AbortSignal): Promise<void> {
     const { clock } = this.options;
     let [feed, from] = [first as Subscription<ReadEvent> | undefined, first.cursor];
-    let [fault, waitMs] = ['', AGAIN_MS];
+    let [fault, waitMs] = ['', RETRY_MS];
     for (;;) {
       try {
         feed ??= await this.subscribe(from, signal);
-        await this.emitAll(feed, signal, () => ([fault, waitMs] = ['', AGAIN_MS]));
+        await this.emitAll(feed, signal, () => ([fault, waitMs] = ['', RETRY_MS]));
         return;
       } catch (error) {
         if (signal.aborted || !(error instanceof EngineError) || error.code === 'backend_closed') throw error;
@@ -176,7 +177,7 @@ export class EndListeners {
         fault = error.code;
         await sleep(clock, spread(clock, waitMs, 0.2), signal);
         signal.throwIfAborted();
-        waitMs = Math.min(2 * waitMs, LAST_AGAIN_MS);
+        waitMs = Math.min(2 * waitMs, MAX_RETRY_MS);
       }
     }
   }
@@ -226,7 +227,7 @@ export class EndListeners {
       return await flowEndOf({ backend, flowId, call }, namespace, at);
     } catch (error) {
       if (!signal.aborted)
-        this.options.log.error(`Listeners are not told of the end of flow ${flowId}: it cannot be read.`, error);
+        this.options.log.error(`Listeners do not get the end of flow ${flowId}: it cannot be read.`, error);
       return undefined;
     }
   }

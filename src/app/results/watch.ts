@@ -5,9 +5,10 @@
  *
  * - For a few runs, a poll reads the state of each. For many, it reads the log of the partition instead: its cost then
  *   depends on the number of events, not on the number of waits.
- * - A log can lose its tail, or get another one, when a server returns to an earlier state. A reader beyond its end is
- *   told to begin again. In case it is not, states are also read now and then, for the longest waits first.
- * - A temporary error is reported to `onFault`, and the waits continue. A permanent one ends the waits for its run.
+ * - A log can lose its tail, or get another one, when a server returns to an earlier state. A read beyond its end is
+ *   refused, and the reader begins again. The refusal can be missed, so states are also read every few seconds, for the
+ *   longest waits first.
+ * - A temporary error is reported to `onFault`, and the waits continue. A permanent error ends the waits for its run.
  */
 import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
@@ -37,12 +38,12 @@ const FIRST_POLL_MS = 50;
 const MAX_POLL_MS = 1_000;
 const POLL_GROWTH = 1.5;
 /** Up to this many awaited runs, a poll reads the state of each. */
-const MAX_ASKED_SINGLY = 16;
+const MAX_POLLED_RUNS = 16;
 /** Most pages of the log in one poll. */
 const MAX_LOG_PAGES = 10;
 /** While the log is followed, this many states are also read, this often: they find ends that the log has lost. */
-const ASKED_ALL_THE_SAME = 64;
-const ASK_ALL_THE_SAME_MS = 5_000;
+const EXTRA_READS = 64;
+const EXTRA_READS_MS = 5_000;
 /** Errors for a cursor with entries that are no longer in the log. */
 const BEGIN_AGAIN: ReadonlySet<string> = new Set(['cursor_too_old', 'cursor_lost']);
 
@@ -98,7 +99,7 @@ export class PartitionWatch {
 
   /** Call this when announcements may have been lost. With many awaited runs, the next poll finds their ends. */
   lookAtAll(): void {
-    if (this.waiters.size > MAX_ASKED_SINGLY) return;
+    if (this.waiters.size > MAX_POLLED_RUNS) return;
     for (const executionId of this.waiters.keys()) this.look(executionId);
   }
 
@@ -156,7 +157,7 @@ export class PartitionWatch {
     this.polling = true;
     this.options.onAsk();
     const before = this.waiters.size;
-    if (before > MAX_ASKED_SINGLY) await this.follow();
+    if (before > MAX_POLLED_RUNS) await this.follow();
     else await this.checkAll();
     this.polling = false;
     this.pollMs = this.waiters.size < before ? FIRST_POLL_MS : Math.min(MAX_POLL_MS, this.pollMs * POLL_GROWTH);
@@ -254,9 +255,9 @@ export class PartitionWatch {
   /** Reads the states of the next awaited runs, if that is due, even if the log shows no ends. */
   private async askAllTheSame(): Promise<void> {
     const now = this.options.clock.now();
-    if (now - this.askedAt < ASK_ALL_THE_SAME_MS) return;
+    if (now - this.askedAt < EXTRA_READS_MS) return;
     this.askedAt = now;
-    const next = [...this.waiters.keys()].slice(0, ASKED_ALL_THE_SAME);
+    const next = [...this.waiters.keys()].slice(0, EXTRA_READS);
     for (const executionId of next) {
       // To the end of the map: its next turn comes after all other runs.
       const waiters = present(this.waiters.get(executionId));

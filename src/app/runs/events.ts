@@ -1,4 +1,4 @@
-/** What happens to one run, from the log of its partition. */
+/** The events of one run, from the log of its partition. */
 import { isOfExecution, type ExecutionEvent, type ReadEvent } from '../../../model/events.js';
 import { partitionOfExecution } from '../../../model/ids.js';
 import type { Backend } from '../../backend/backend.js';

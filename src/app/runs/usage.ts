@@ -8,7 +8,7 @@ import { budgetNamesOf } from '../metering/meter-names.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
 
-/** What all attempts of a run, or of all members of a flow, used of one budget, by dimension; resets do not change it. */
+/** The usage of one budget by all attempts of a run, or of all members of a flow, by dimension. Resets do not change it. */
 export interface RunUsage extends ExecutionUsage {
   readonly budgetId: string;
   /** The name of the budget; absent if this process does not know it. */

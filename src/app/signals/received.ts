@@ -9,7 +9,7 @@ import { CALL_PATIENCE_MS } from '../patience.js';
 /** A signal that a run has received. */
 export interface RunSignal extends Signal {
   /**
-   * Whether it came before anything waited for it: the next wait for its name takes it, or has taken it. Otherwise a wait
+   * Whether it came before a wait for it: the next wait for its name takes it, or has taken it. Otherwise a wait
    * took it when it came.
    */
   readonly kept: boolean;

@@ -30,7 +30,7 @@ export interface DecisionOptions extends Pick<SignalOptions, 'idempotencyKey'> {
   readonly note?: string | undefined;
 }
 
-/** What happened to a signal. */
+/** The outcome of a signal. */
 export interface SignalReceipt {
   readonly id: string;
   /**
@@ -43,7 +43,7 @@ export interface SignalReceipt {
 /** The names of the signals that a task declares; any name where it declares none. */
 type SignalName<Signals extends SignalSchemas> = [keyof Signals] extends [never] ? string : keyof Signals & string;
 
-/** What follows the name of a signal: the payload, as the schema of the task takes it, can be left out if it may be `undefined`. */
+/** The arguments after the name of a signal. The payload can be left out if its schema accepts `undefined`. */
 type SignalArguments<Signals extends SignalSchemas, Name> = Name extends keyof Signals
   ? undefined extends InputOf<Signals[Name]>
     ? [payload?: InputOf<Signals[Name]>, options?: SignalOptions]

@@ -52,7 +52,7 @@ export type RunFrame = TextFrame | JsonFrame | BytesFrame | SummaryFrame | Attem
 const UTF8 = new TextDecoder();
 const CURSOR = /^(0|[1-9]\d{0,8})\/(\d{1,20}-\d{1,20})$/;
 
-/** What `from` of a stream can be. */
+/** The values of `from` of a stream. */
 export const FROM_RULE = '"start", "now", or the cursor of a frame';
 
 /** Before every frame of an attempt. */

@@ -47,7 +47,7 @@ export function checkStreamOptions(options: RunStreamOptions): void {
 
 const isWorth = (page: StreamFrames): boolean => page.attemptCount === undefined || isNewsOfRun(page);
 
-/** The frames of a run, until its end. @throws RunNotFoundError, the signal's reason, what reads throw */
+/** The frames of a run, until its end. @throws RunNotFoundError, the signal's reason, every error of the reads */
 export async function* readRun(
   backend: Backend,
   clock: Clock,

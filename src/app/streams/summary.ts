@@ -29,7 +29,7 @@ export function checkSummaryOptions(options: RunSummaryOptions): void {
   checkWhole('summary', 'attempt', options.attempt, 1, MAX_ATTEMPT);
 }
 
-/** Nothing before the attempt's first patch. @throws RunNotFoundError */
+/** Undefined before the attempt's first patch. @throws RunNotFoundError */
 export async function readRunSummary(
   backend: Backend,
   executionId: string,

@@ -145,7 +145,7 @@ const isPlainText = (text: string): boolean => !/[\p{Cc}\p{Cs}]/u.test(text);
 
 const isKey = (key: unknown): key is string => typeof key === 'string' && key !== '' && isPlainText(key);
 
-/** @throws InvalidDefinitionError for an own id that is no text, or empty */
+/** @throws InvalidDefinitionError for an own id that is not a string, or empty */
 export function checkOwnId(where: string, id: unknown): asserts id is string {
   if (!isKey(id))
     throw new InvalidDefinitionError(

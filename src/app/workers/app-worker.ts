@@ -1,4 +1,4 @@
-/** The worker of an app: it speaks of lanes as users name them, and says when it is drained. */
+/** The worker of an app: it names lanes as users do, and reports when it is drained. */
 import { laneNameOf } from '../../shared/lane-names.js';
 import type { Worker, WorkerEvents } from '../../worker/api.js';
 import type { Registrar } from './registrar.js';

@@ -87,7 +87,7 @@ export function settingsOf(options: WorkerOptions): ResolvedSettings {
   return resolveSettings(ttl === undefined ? given : { ...given, leaseTtlMs: ttl });
 }
 
-/** For how long the worker counts as alive unheard, ms; nothing when it does not register. */
+/** How long the worker counts as alive without a heartbeat, ms; undefined if it does not register. */
 export function livenessOf({ liveness = DEFAULTS.livenessTtlMs }: WorkerOptions): number | undefined {
   return liveness === false ? undefined : durationMs(liveness);
 }

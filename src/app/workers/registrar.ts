@@ -32,12 +32,12 @@ interface Entry {
   /** Whether work that was blocked because no such worker was registered has been unblocked. */
   lifted: boolean;
   /** The call in flight, and whether another one must follow it. */
-  saying: Promise<void> | undefined;
+  inFlight: Promise<void> | undefined;
   again: boolean;
 }
 
 /** Heartbeats in one time to live: two may be lost. */
-const BEATS = 3;
+const HEARTBEATS_PER_TTL = 3;
 /** How long a closing worker waits for its removal from the registry, ms. */
 const LEAVING_MS = 1_000;
 
@@ -50,7 +50,7 @@ export class Registrar {
 
   /** Registers a worker and keeps it registered. Resolves after the first attempt. Never rejects. */
   async add(backend: Backend, worker: RegisteredWorker): Promise<void> {
-    const entry: Entry = { worker, backend, known: false, lifted: false, saying: undefined, again: false };
+    const entry: Entry = { worker, backend, known: false, lifted: false, inFlight: undefined, again: false };
     this.entries.set(worker.workerInstanceId, entry);
     await this.say(entry);
     this.nextBeat();
@@ -82,7 +82,7 @@ export class Registrar {
     }
     const { clock, namespace } = this.options;
     const leave = async (): Promise<void> => {
-      await entry.saying;
+      await entry.inFlight;
       await entry.backend.markWorkerDead({ namespace, workerInstanceId, reason: 'drained', requestedBy: 'worker' });
     };
     await within(
@@ -102,14 +102,14 @@ export class Registrar {
     if (this.entries.size === 0) return;
     this.cancelBeat?.();
     const times = Array.from(this.entries.values(), ({ worker }) => worker.registration().livenessTtlMs);
-    this.cancelBeat = this.options.clock.after(Math.min(...times) / BEATS, () => this.beat());
+    this.cancelBeat = this.options.clock.after(Math.min(...times) / HEARTBEATS_PER_TTL, () => this.beat());
   }
 
   /** Registers the worker, or sends its heartbeat. One call at a time: changes during a call are sent after it. */
   private say(entry: Entry): Promise<void> {
-    if (entry.saying === undefined) entry.saying = this.sayAll(entry).finally(() => (entry.saying = undefined));
+    if (entry.inFlight === undefined) entry.inFlight = this.sayAll(entry).finally(() => (entry.inFlight = undefined));
     else entry.again = true;
-    return entry.saying;
+    return entry.inFlight;
   }
 
   private async sayAll(entry: Entry): Promise<void> {

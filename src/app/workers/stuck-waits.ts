@@ -11,8 +11,8 @@ import type { Logger } from '../../shared/logger.js';
 import type { TaskHandler } from '../../worker/handler/handler.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
-/** How long the signs must last, and how often they are checked, ms. */
-const LOOK_MS = 2_000;
+/** How long the signs must last, and the interval between two checks, ms. */
+const CHECK_MS = 2_000;
 
 /** A worker of this process. */
 export interface Place {
@@ -75,7 +75,7 @@ export class StuckWaits {
   watchWait(executionId: string, task: TaskDefinition): () => void {
     const wait: Wait = { executionId, task, since: this.clock.now() };
     this.waits.add(wait);
-    this.timer ??= this.clock.after(LOOK_MS, () => void this.check());
+    this.timer ??= this.clock.after(CHECK_MS, () => void this.check());
     return () => {
       this.waits.delete(wait);
       if (this.waits.size > 0) return;
@@ -101,12 +101,12 @@ export class StuckWaits {
         { executionId: wait.executionId },
       );
     }
-    if (this.waits.size > 0) this.timer ??= this.clock.after(LOOK_MS, () => void this.check());
+    if (this.waits.size > 0) this.timer ??= this.clock.after(CHECK_MS, () => void this.check());
   }
 
   /** The handlers that stand in the way of the run that is waited for; nothing when it has a way. */
   private holdersAgainst({ task, since }: Wait): Running[] | undefined {
-    if (this.clock.now() - since < LOOK_MS) return undefined;
+    if (this.clock.now() - since < CHECK_MS) return undefined;
     const places = [...this.places].filter((place) => place.runs(task));
     if (places.length === 0) return undefined;
     const holders = [...this.running].filter(({ place }) => places.includes(place));

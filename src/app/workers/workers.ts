@@ -1,4 +1,4 @@
-/** The workers of an app in this process, and the engine loop that goes along with them. */
+/** The workers of an app in this process, and the timer loop that runs beside them. */
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import { SetAsideError } from '../../backend/set-aside.js';

@@ -240,8 +240,8 @@ export class Checkpoints {
   }
 
   /**
-   * The record of an earlier run for a wait; undefined if there is none. @throws EngineError `step_changed` if it stored another
-   * kind of checkpoint under the name
+   * The record of an earlier run for a wait; undefined if there is none.
+   * @throws EngineError `step_changed` if it stored another kind of checkpoint under the name
    */
   async passed(kind: StepKind, name: string, index: number): Promise<Passed | undefined> {
     const record = await this.stored.find(stepKeyOf({ stepName: name, stepIndex: index }));
