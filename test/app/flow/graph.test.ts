@@ -125,7 +125,7 @@ describe('a flow as it is written', () => {
       },
       /a node twice/,
     ],
-    ['an empty group', (f) => f.any([]), /a node at least/],
+    ['an empty group', (f) => f.any([]), /at least one node/],
     ['a quorum of too many', (f) => f.quorum(2, [one(f)]), /k must be a whole number from 1 to 1/],
     ['what is no node', (f) => f.run(double, 1, { after: [3 as never] }), /3 is no node of this flow/],
     ['a promise', async () => undefined, /must not be asynchronous/],
