@@ -287,7 +287,10 @@ describe('a run', () => {
         () => a.flow('f', (f) => f.run(task, f.any(undefined as never))).run(),
         'Flow "f", any: the nodes must be a list',
       ],
-      [() => a.flow('g', (f) => ({ n: f.run(task, undefined), big: 1n })).run(), 'Run of flow "g": the value that its builder returns'],
+      [
+        () => a.flow('g', (f) => ({ n: f.run(task, undefined), big: 1n })).run(),
+        'Run of flow "g": the value that its builder returns',
+      ],
     ];
     const startedAt = performance.now();
     for (const [call, start] of calls) expectMistake(await rejectionOf(call()), start);
