@@ -4,8 +4,7 @@
  */
 import type { z } from 'zod';
 import { EVENTS } from '../model/events.js';
-import { OPERATIONS, type AnyDecision, type OperationName } from '../model/machine.js';
-import { operationNamed } from '../model/machine.js';
+import { OPERATION_NAMES, operationNamed, type AnyDecision, type OperationName } from '../model/machine.js';
 import { STATE_CLASSES, type StateClass } from './state-class.js';
 import type { Step } from './divergence.js';
 
@@ -50,8 +49,6 @@ function declaredAnswers(name: OperationName): Answer[] {
     ...rejects.filter((code) => !ofSize.includes(code)).map(refusalOf),
   ];
 }
-
-const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
 
 /** Every answer that is declared, by operation. */
 const DECLARED: ReadonlyMap<OperationName, readonly Answer[]> = new Map(

@@ -8,6 +8,7 @@ import { issueWords } from './core/issue-words.js';
 import { EngineError } from './errors.js';
 import { crc16 } from './ids.js';
 import { DEFAULTS, LIMITS } from './limits.js';
+import { keysOf } from './core/tables.js';
 
 export const partitionConfig = z.object({
   /** Partitions of the deployment. More of them spread over more nodes of a cluster; fewer make bigger batches. */
@@ -25,7 +26,7 @@ export const partitionConfig = z.object({
 export type PartitionConfig = z.output<typeof partitionConfig>;
 
 /** What is settled once and for all, by its name in the record. */
-export const PARTITION_SETTINGS = Object.keys(partitionConfig.shape) as readonly (keyof PartitionConfig)[];
+export const PARTITION_SETTINGS = keysOf(partitionConfig.shape);
 
 /** A store in one process has one partition of each family unless told otherwise. */
 export const ONE_OF_EACH = { count: 1, budgets: 1, quotas: 1 } as const;

@@ -24,6 +24,7 @@ import { stepActions, stepReads } from './step.js';
 import { streamActions, streamReads } from './stream.js';
 import { workerActions, workerReads } from './workers.js';
 import type { World } from './world.js';
+import { keysOf } from '../../model/core/tables.js';
 
 /** Every generator, by the name of its action. */
 const GENERATORS = {
@@ -111,7 +112,7 @@ export const drawn = <Name extends keyof typeof GENERATORS>(name: Name): fc.Arbi
     (choices) => ({ do: name, ...choices }) as Extract<Drawn, { do: Name }>,
   );
 
-const NAMES = Object.keys(GENERATORS) as (keyof typeof GENERATORS)[];
+const NAMES = keysOf(GENERATORS);
 
 /** Any action that is no batch. */
 export const simple: fc.Arbitrary<Action> = fc.oneof(

@@ -2,14 +2,15 @@
  * How random runs call the operations of operators and users on one execution: holds, blocks, priority, replays, tags.
  */
 import fc from 'fast-check';
-import { BLOCKS, type BlockReason } from '../../model/execution/situation.js';
+import { BLOCKS } from '../../model/execution/situation.js';
 import { pick, seldom, type Pick } from './choices.js';
 import { generator } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
+import { keysOf } from '../../model/core/tables.js';
 
 /** Values of `requestedBy` and `reason`: short, or too long for the core of a record. */
 const WORDS = ['', 'shop is closed', 'because '.repeat(12)] as const;
-const REASONS = Object.keys(BLOCKS) as BlockReason[];
+const REASONS = keysOf(BLOCKS);
 
 /** Tags: values of every kind that JSON writes differently, and keys that sort before and after each other. */
 const TAG_SETS = [

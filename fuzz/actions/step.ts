@@ -5,6 +5,7 @@ import { STEP_KINDS, type StepKind } from '../../model/step/facts.js';
 import { owner, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { bytesOf, claimantOf } from './world.js';
+import { keysOf } from '../../model/core/tables.js';
 
 /** Few names, so that steps meet; one looks like the key of another, one is long. */
 const NAMES = ['pay', 'pay:1', 'größe', 'n'.repeat(LIMITS.maxStepNameBytes)] as const;
@@ -24,7 +25,7 @@ export const stepActions = {
       ),
       kind: fc.oneof(
         { weight: 5, arbitrary: fc.constant<StepKind>('step') },
-        { weight: 1, arbitrary: fc.constantFrom(...(Object.keys(STEP_KINDS) as StepKind[])) },
+        { weight: 1, arbitrary: fc.constantFrom(...keysOf(STEP_KINDS)) },
       ),
       what: fc.nat(LENGTHS.length - 1),
       failed: fc.boolean(),

@@ -4,15 +4,11 @@ import { LIMITS } from '../../model/limits.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Command } from '../../model/machine.js';
 import type { ResumeCondition } from '../../model/suspension/condition.js';
-import {
-  SUSPEND_REASONS,
-  TIMEOUT_BEHAVIORS,
-  type SuspendReason,
-  type TimeoutBehavior,
-} from '../../model/suspension/facts.js';
+import { SUSPEND_REASONS, TIMEOUT_BEHAVIORS } from '../../model/suspension/facts.js';
 import { moment, owner, pick, seldom, type Moment, type Owner, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { choose, chosenId, claimantOf, resolveMoment, type World } from './world.js';
+import { keysOf } from '../../model/core/tables.js';
 
 const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
 /** Keys of waitpoints: two belong to one channel, one has the maximum length. */
@@ -109,8 +105,8 @@ function ofPending(world: World, execution: ReadonlyExecution | undefined, { pen
   return { waitpoints: [{ waitpointId: id, usePending: true as const }], condition };
 }
 
-const REASON_NAMES = Object.keys(SUSPEND_REASONS) as SuspendReason[];
-const BEHAVIOR_NAMES = Object.keys(TIMEOUT_BEHAVIORS) as TimeoutBehavior[];
+const REASON_NAMES = keysOf(SUSPEND_REASONS);
+const BEHAVIOR_NAMES = keysOf(TIMEOUT_BEHAVIORS);
 
 interface Approve {
   readonly pick: Pick;

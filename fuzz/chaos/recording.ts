@@ -3,7 +3,7 @@
  * answer may or may not have been executed.
  */
 import { EngineError, isRejectionCode, type ErrorDetail, type RejectionCode } from '../../model/errors.js';
-import { OPERATIONS, type Command, type OperationName, type ParsedCommand } from '../../model/machine.js';
+import { type Command, type OperationName, type ParsedCommand, OPERATION_NAMES } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../../src/backend/backend.js';
 import { parseCommand } from '../../src/backend/boundary.js';
 import type { Reading } from './reader.js';
@@ -69,7 +69,7 @@ export function recorded(backend: Backend, write: (entry: Entry) => void): Backe
   };
   const wrapped = { ...backend } as unknown as Record<string | symbol, unknown>;
   const run = backend as unknown as Record<OperationName, (args: unknown) => Promise<{ kind: string }>>;
-  for (const name of Object.keys(OPERATIONS) as OperationName[]) {
+  for (const name of OPERATION_NAMES) {
     wrapped[name] = (args: unknown) =>
       track(
         [{ name, args } as Command],

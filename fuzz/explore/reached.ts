@@ -6,7 +6,13 @@ import { variantsOf } from '../../model/core/kinds.js';
 import { isOfExecution, type Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal, SITUATION_NAMES } from '../../model/execution/situation.js';
-import { operationNamed, OPERATIONS, type AnyDecision, type OperationName } from '../../model/machine.js';
+import {
+  operationNamed,
+  OPERATIONS,
+  type AnyDecision,
+  type OperationName,
+  OPERATION_NAMES,
+} from '../../model/machine.js';
 import type { CommandMove } from './moves.js';
 import type { Node } from './node.js';
 
@@ -193,14 +199,10 @@ const newHolders = ({ to, move: { command } }: Transition): string[] =>
     : [];
 
 /** Budgets have a small world of their own, see `budgets.ts`. */
-const OF_BUDGETS = (Object.keys(OPERATIONS) as OperationName[]).filter(
-  (name) => operationNamed(name).family === 'budget',
-);
+const OF_BUDGETS = OPERATION_NAMES.filter((name) => operationNamed(name).family === 'budget');
 
 /** So do registered workers, see `workers.test.ts`. */
-const OF_WORKERS = (Object.keys(OPERATIONS) as OperationName[]).filter(
-  (name) => operationNamed(name).family === 'worker',
-);
+const OF_WORKERS = OPERATION_NAMES.filter((name) => operationNamed(name).family === 'worker');
 
 /** So do waits, see `waits.test.ts`. */
 const OF_WAITS: readonly OperationName[] = [
@@ -267,7 +269,7 @@ const UNREACHED: readonly string[] = [
 
 /** Properties that follow from the declarations: every situation, every answer and every refusal of every operation. */
 function declared(): string[] {
-  const names = (Object.keys(OPERATIONS) as OperationName[]).filter((name) => !UNEXPLORED.includes(name));
+  const names = OPERATION_NAMES.filter((name) => !UNEXPLORED.includes(name));
   const properties = [
     ...SITUATION_NAMES.map((situation) => `an execution is ${situation}`),
     ...names.flatMap((name) =>

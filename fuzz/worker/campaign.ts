@@ -8,6 +8,7 @@ import { play, type Played } from './machine.js';
 import { program as anyProgram, type Program } from './program.js';
 import { shrink } from './shrink.js';
 import { Broken } from './world.js';
+import { keysOf } from '../../model/core/tables.js';
 
 export interface CampaignOptions {
   /** Wall time, ms, without the time for shrinking. */
@@ -121,7 +122,7 @@ async function failureOf(
 }
 
 function add(total: { -readonly [Key in keyof Played]: number }, played: Played): void {
-  for (const key of Object.keys(total) as (keyof Played)[]) total[key] += played[key];
+  for (const key of keysOf(total)) total[key] += played[key];
 }
 
 /** One line of figures. */

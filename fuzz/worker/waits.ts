@@ -17,6 +17,7 @@ import { CALLBACK } from './callbacks.js';
 import type { HandlerCall } from './facts.js';
 import type { Input } from './input.js';
 import type { World } from './world.js';
+import { keysOf } from '../../model/core/tables.js';
 
 /** How long handlers sleep and wait, ms. */
 const SLEEP_MS = 3_000;
@@ -46,7 +47,7 @@ const CONDITIONS = { all: all(A, B), any: any(A, B), count: count(2, [A, B]) } a
 /** The subjects of decisions. */
 const SUBJECT = 'release';
 export type Composite = keyof typeof COMPOSITES;
-export const COMPOSITE_KINDS = Object.keys(COMPOSITES) as readonly Composite[];
+export const COMPOSITE_KINDS = keysOf(COMPOSITES);
 
 /** Names of signals: those of single waits, those of waits for several, and decisions, named by their answers. */
 export const SIGNAL_NAMES = ['go', 'a', 'b', 'yes', 'no'] as const;

@@ -4,14 +4,14 @@ import { present } from '../../model/core/present.js';
 import type { EngineError } from '../../model/errors.js';
 import { hasPartition, partitionsOf, type Family } from '../../model/families.js';
 import {
-  OPERATIONS,
   partitionOfCommand,
-  QUERIES,
   queryNamed,
   type Command,
   type OperationName,
   type ParsedCommand,
   type QueryName,
+  OPERATION_NAMES,
+  QUERY_NAMES,
 } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import type { PartitionConfig } from '../../model/partition.js';
@@ -371,9 +371,8 @@ export function asBackend(engine: ValkeyBackend): Backend {
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;
-  for (const name of Object.keys(OPERATIONS) as OperationName[])
-    backend[name] = (args: unknown) => gate.pass(() => engine.run(name, args));
-  for (const name of Object.keys(QUERIES) as QueryName[])
+  for (const name of OPERATION_NAMES) backend[name] = (args: unknown) => gate.pass(() => engine.run(name, args));
+  for (const name of QUERY_NAMES)
     backend[name] = (args: never) =>
       gate
         .pass(() => engine.read(name, args))

@@ -18,10 +18,11 @@ import { fieldsOf, variantSchemasOf, type Field } from '../../../model/core/kind
 import type { ByteSlot } from '../../../model/core/entity.js';
 import type { Rejected } from '../../../model/operation.js';
 import { present } from '../../../model/core/present.js';
+import { tableOf } from '../../../model/core/tables.js';
 import { readerOf } from '../../../model/core/wire-form.js';
 import { EngineError, isRejectionCode, type ErrorCode } from '../../../model/errors.js';
 import { entityNameIn } from '../../../model/partition/quarantine.js';
-import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../../model/machine.js';
+import { OPERATION_NAMES, operationNamed, type OperationName, type OutcomeOf } from '../../../model/machine.js';
 import { isShortId, uuidOf } from '../../../model/short-id.js';
 import type { Done } from './answers.js';
 import { breakIn, BrokeOff, errorOfWords } from '../connection/faults.js';
@@ -41,10 +42,6 @@ export interface Stage {
 }
 
 type Encoder = (argv: WireArgument[], args: Args, stage: Stage) => void;
-
-const NAMES = Object.keys(OPERATIONS) as OperationName[];
-const byName = <Value>(make: (name: OperationName) => Value): Record<OperationName, Value> =>
-  Object.fromEntries(NAMES.map((name) => [name, make(name)])) as Record<OperationName, Value>;
 
 /**
  * ASCII bytes up to this length are sent as text: the client writes a command of texts in one piece, and the copy is
@@ -155,7 +152,7 @@ function encoderOf(name: OperationName, parts: readonly WirePart[]): Encoder {
 const NEVER_STAGED: Stage = { place: () => undefined, nameOf: () => undefined };
 
 /** The shared arguments of a command, each after a line break; a test makes sure that none contains one. */
-const SHARED = byName((name) => {
+const SHARED = tableOf(OPERATION_NAMES, (name) => {
   const encode = encoderOf(name, SHAPES[name].shared);
   return (args: Args): string => {
     const texts: WireArgument[] = [];
@@ -164,7 +161,7 @@ const SHARED = byName((name) => {
   };
 });
 /** Whether the shared arguments of two commands of an operation have the same encoding. */
-const SHARES_ALIKE = byName((name) => {
+const SHARES_ALIKE = tableOf(OPERATION_NAMES, (name) => {
   const fields = SHAPES[name].shared.flatMap((part) => (part.kind === 'joined' ? part.fields : [part.field]));
   const names = fields.map((field) => field.name);
   return (a: Args, b: Args): boolean =>
@@ -175,7 +172,7 @@ const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 const NO_ARGS: Args = {};
 
-const EACH = byName((name) => encoderOf(name, SHAPES[name].each));
+const EACH = tableOf(OPERATION_NAMES, (name) => encoderOf(name, SHAPES[name].each));
 
 /** Writes the commands of one call. */
 export class CallWriter {
@@ -249,7 +246,7 @@ function outcomeDecoder(kind: string, schema: z.ZodObject): Decoder {
 }
 
 /** Decoders of an operation's outcomes, by the number of their kind. */
-const OUTCOMES = byName((name) => {
+const OUTCOMES = tableOf(OPERATION_NAMES, (name) => {
   const decoders = new Map<number, Decoder>();
   for (const [kind, schema] of variantSchemasOf(operationNamed(name).outcome)) {
     decoders.set(outcomeNumber(kind), outcomeDecoder(kind, schema));
