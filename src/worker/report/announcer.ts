@@ -48,7 +48,7 @@ export class Announcer {
 
   /** The store has lost the execution. Said once for all that are lost together. */
   forgotten(attempt: Attempt): void {
-    if (this.repeats.goesOn({ name: 'forgotten' })) return;
+    if (this.repeats.isRepeat({ name: 'forgotten' })) return;
     this.log.warn(
       `The store no longer knows ${nameOf(attempt)}, which this worker had in hand; it may have lost others too. It was ` +
         'emptied, was restored from an older copy, or lost its newest writes in a failover. What is missing has to be ' +
