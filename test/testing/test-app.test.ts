@@ -236,6 +236,20 @@ describe("the user's own app", () => {
     expect(started).toEqual(wanted);
   });
 
+  it('gets past work that is due again at once each time it is done', async () => {
+    await using t = testApp();
+    let attempts = 0;
+    const again = t.app.task('again', () => {
+      attempts += 1;
+      return delay(0);
+    });
+    await t.app.worker();
+    await again.run();
+    await t.advance('20ms');
+    expect(attempts).toBeGreaterThan(10);
+    expect(attempts).toBeLessThan(30);
+  });
+
   it('is refused when it was used before', async () => {
     const used = app({ backend: memory() });
     await used.task('t', () => 1).run();

@@ -304,8 +304,10 @@ export class Attempt implements HeldLease, Member {
           },
         };
       case 'delay': {
-        const at = 'at' in ending.until ? ending.until.at : this.serverNow() + ending.until.inMs;
-        return { name: 'delayExecution', args: { executionId, fence, delayUntil: Math.max(0, Math.round(at)) } };
+        const now = this.serverNow();
+        const at = 'at' in ending.until ? ending.until.at : now + ending.until.inMs;
+        // Time passes before the next attempt: one that is due at once, over and over, would hold a clock of tests still.
+        return { name: 'delayExecution', args: { executionId, fence, delayUntil: Math.round(Math.max(now + 1, at)) } };
       }
       case 'suspend':
         return {

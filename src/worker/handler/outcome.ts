@@ -105,7 +105,7 @@ export class Delay {
 
 /**
  * Parks the attempt: `return delay('10m')` or `return delay(new Date(...))`. The slot becomes free, and at that time
- * the same attempt starts again on any free worker. It can be thrown as well.
+ * the same attempt starts again on any free worker, after 1 ms at the earliest. It can be thrown as well.
  *
  * @throws InvalidDefinitionError unless it gets a duration or a date
  */
