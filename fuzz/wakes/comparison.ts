@@ -48,8 +48,8 @@ export class WakeComparison {
       this.comparison.expectEqual(
         subject,
         'the announcements',
-        othersIn(first ?? [], hearsFrames),
-        othersIn(said, hearsFrames),
+        othersIn(first ?? [], hearsFrames, change.isOneCommand),
+        othersIn(said, hearsFrames, change.isOneCommand),
       );
     });
   }

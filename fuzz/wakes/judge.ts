@@ -138,17 +138,21 @@ function mayWake({ before, after, isOneCommand }: Change, name: string, prioriti
   return before.paused.has(lane) || [...(after.members.get(name) ?? [])].some((execution) => !known?.has(execution));
 }
 
-/** What is announced besides work and timers, in comparable form. */
-export function othersIn(heard: Heard, hearsFrames: boolean): readonly string[] {
+/**
+ * What is announced besides work and timers, in comparable form. A budget that a batch exhausts and frees again has room
+ * before and after it, and nobody was refused in between: a backend can announce that or not.
+ */
+export function othersIn(heard: Heard, hearsFrames: boolean, isOneCommand: boolean): readonly string[] {
   const texts = heard.flatMap((message): string[] => {
     switch (message.kind) {
       case 'ended':
         return message.executionIds.map((id) => `ended ${message.partition} ${id}`);
       case 'frames':
         return hearsFrames ? [`frames ${message.executionId}`] : [];
+      case 'budget_room':
+        return isOneCommand ? [`room in ${message.budgetId}`] : [];
       case 'appended':
       case 'room_for':
-      case 'budget_room':
         return [JSON.stringify(message, Object.keys(message).sort())];
       case 'work':
       case 'metered':
