@@ -1,8 +1,10 @@
 /** Handlers that spend: what they hold is renewed with them, and given back when they end. */
 import { describe, expect, test } from 'vitest';
-import { app, EngineError, type ErrorCode, type TaskContext } from '../../src/index.js';
+import { app, EngineError, type Backend, type ErrorCode, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
+import { defaultTtlMs, Held } from '../../src/worker/budgets/held.js';
 import { harness } from './harness.js';
+import { ManualClock } from './manual-clock.js';
 
 test('a reservation is renewed while its handler runs, and given back when it ends without having settled it', async () => {
   await using t = await testApp();
@@ -111,9 +113,68 @@ test('what is no budget, and options that there are not, are refused by name', a
   ]);
 });
 
+describe('a reservation whose handlers hold the event loop', () => {
+  const LEASE_MS = 10_000;
+
+  /** A reservation just granted, on a server that answers after `latencyMs`. It knows when the room was lost. */
+  function setUp({ latencyMs, faults = [] }: { latencyMs: number; faults?: ErrorCode[] }) {
+    const clock = new ManualClock();
+    const ttlMs = defaultTtlMs(LEASE_MS);
+    const sentAt: number[] = [];
+    const lapsedAt: number[] = [];
+    let endsAt = ttlMs;
+    const renewReservation = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const fault = faults.shift();
+        sentAt.push(clock.time);
+        if (clock.time + latencyMs > endsAt) lapsedAt.push(clock.time);
+        if (fault === undefined) endsAt = clock.time + latencyMs + ttlMs;
+        clock.arrives(clock.time + latencyMs, () =>
+          fault === undefined ? resolve() : reject(new EngineError(fault, 'x.')),
+        );
+      });
+    const call = <T>(fn: () => Promise<T>): Promise<T> => fn();
+    const ids = { budgetId: 'b', reservationId: 'r', leaseEpoch: 1, words: { name: 'b', dimensions: undefined } };
+    const backend = { renewReservation } as unknown as Backend;
+    const options = { ...ids, backend, clock, ttlMs, ask: call, during: call, amounts: {}, isOver: () => false };
+    return { clock, sentAt, lapsedAt, grant: () => new Held({ ...options, askedAt: 0 }) };
+  }
+
+  test('at two places of every turn, each for nearly two thirds of the lease, keeps its room', async () => {
+    const shares = [0, 0.2, 0.33, 0.5, 0.66];
+    const cases = shares.flatMap((first) =>
+      shares.flatMap((second) =>
+        // How late the answer to the request is read, and how long the loop is free before each turn.
+        [0, 0.27, 1.32].flatMap((late) => [0, 0.24, 0.27].map((pause) => ({ first, second, late, pause }))),
+      ),
+    );
+    for (const { first, second, late, pause } of cases)
+      for (const latencyMs of [1, 150]) {
+        const { clock, sentAt, lapsedAt, grant } = setUp({ latencyMs });
+        clock.time = late * LEASE_MS;
+        grant();
+        for (let turn = 0; turn < 12; turn++) {
+          await clock.pass(pause * LEASE_MS);
+          await clock.blockTwice(first * LEASE_MS, second * LEASE_MS);
+        }
+        expect({ first, second, late, pause, latencyMs, lapsedAt }).toMatchObject({ lapsedAt: [] });
+        if (first + second > 0.3) expect(sentAt.length).toBeGreaterThan(10);
+      }
+  });
+
+  test('is renewed again after every fault that can pass, and not after a refusal', async () => {
+    const faults: ErrorCode[] = ['call_timeout', 'server_refused', 'library_mismatch', 'reservation_closed'];
+    const { clock, sentAt, grant } = setUp({ latencyMs: 1, faults });
+    grant();
+    await clock.pass(60_000);
+    expect(sentAt.length).toBe(4);
+    expect(faults).toEqual([]);
+  });
+});
+
 describe('a run that is taken over', () => {
   /** A harness whose first process was killed while its handler held 600 of 1,000 tokens, and its second process. */
-  async function afterKill(ttl: '1m' | '5s' | undefined) {
+  async function afterKill(ttl: '1m' | '5s' | undefined, lostLeaseTtl: '10s' | '60s' = '10s') {
     let isDead = false;
     const never = new Promise<never>(() => undefined);
     const h = harness();
@@ -139,7 +200,7 @@ describe('a run that is taken over', () => {
       return { task, tokens };
     });
     const [dying, next] = made as [(typeof made)[number], (typeof made)[number]];
-    await first.worker({ leaseTtl: '10s' });
+    await first.worker({ leaseTtl: lostLeaseTtl });
     const run = await dying.task.run(null);
     await h.until(() => isDead);
     const killedAt = h.clock.now();
@@ -148,14 +209,15 @@ describe('a run that is taken over', () => {
   }
 
   test.each([
-    ['1m', 60_000],
-    ['5s', 10_000],
-    // It ends with the lease.
-    [undefined, 10_000],
+    ['1m', '10s', 60_000],
+    ['5s', '10s', 10_000],
+    // Five thirds of the lease of its owner.
+    [undefined, '10s', 16_667],
+    [undefined, '60s', 100_000],
   ] as const)(
-    'reserves again when the reservation of its killed owner, with a ttl of %s, has ended',
-    async (ttl, afterMs) => {
-      const { h, killedAt, run, tokens } = await afterKill(ttl);
+    'reserves again when the reservation of its killed owner, with a ttl of %s and a lease of %s, has ended',
+    async (ttl, lostLeaseTtl, afterMs) => {
+      const { h, killedAt, run, tokens } = await afterKill(ttl, lostLeaseTtl);
       const tookMs = (await h.flow(run.result())) - killedAt;
       expect(tookMs).toBeGreaterThanOrEqual(afterMs);
       expect(tookMs).toBeLessThan(afterMs + 3_000);

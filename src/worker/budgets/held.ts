@@ -1,16 +1,28 @@
-/** A reservation of a handler: renewed while the handler runs, released when it ends without settling. */
+/**
+ * A reservation of a handler: renewed while the handler runs, released when it ends without settling.
+ *
+ * A renewal is sent a sixth of the `ttl` after the previous one, whether or not that was answered. Handlers can hold the
+ * event loop twice in a turn (behind the sockets and in `setImmediate`), each time for less than two thirds of the
+ * lease, before the timer fires. So the room survives what the lease survives if
+ *
+ *     ttl / 6 + 2 * (2 / 3) * lease <= ttl
+ *
+ * which holds from 8/5 of the lease on. The default is 5/3.
+ */
 import type { Amounts } from '../../../model/budget/facts.js';
 import { EngineError } from '../../../model/errors.js';
+import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
-import { isRetryable } from '../../engine/retry.js';
+import { isUnanswered } from '../lease/answers.js';
 import { amountsFor, type AmountsOf, type BudgetWords } from './amounts.js';
 
 export interface BudgetReservation<Dimension extends string = string> extends AsyncDisposable {
   readonly amounts: Amounts;
   /**
    * Records the usage, which may be less or more than the reserved amount. Resolves with the overrun: usage beyond the
-   * room of the budget, normally empty.
+   * room of the budget, normally empty. Usage of a reservation that has lapsed meanwhile is recorded too; what others
+   * have taken of its room is overrun.
    * @throws InvalidDefinitionError for a dimension that the budget does not have; EngineError the errors of the call
    */
   settle(used: AmountsOf<Dimension>): Promise<Amounts>;
@@ -30,6 +42,8 @@ export interface HeldOptions {
   readonly reservationId: string;
   readonly amounts: Amounts;
   readonly ttlMs: number;
+  /** When the reservation was asked for, on the worker's clock. */
+  readonly askedAt: number;
   readonly leaseEpoch: number;
   /** Whether the handler has ended, or lost its execution. */
   readonly isOver: () => boolean;
@@ -37,15 +51,23 @@ export interface HeldOptions {
 
 /** Longest interval between two checks of the handler, ms. */
 const MAX_TICK_MS = 1_000;
+/** Part of the ttl after which a reservation is renewed. */
+const RENEWAL_SHARE = 1 / 6;
+
+/** How long the reservations of handlers are that ask for no `ttl`, ms: see above. */
+export const defaultTtlMs = (leaseTtlMs: number): number =>
+  Math.min(Math.max(Math.ceil((leaseTtlMs * 5) / 3), LIMITS.minReservationTtlMs), LIMITS.maxReservationTtlMs);
 
 export class Held implements BudgetReservation {
   private timer: Cancel | undefined;
-  private renewedAt: number;
+  /** When the next renewal is due, whether or not the last one was answered. */
+  private renewAt: number;
   private isClosed = false;
 
   constructor(private readonly options: HeldOptions) {
-    this.renewedAt = options.clock.now();
-    this.wait();
+    this.renewAt = options.askedAt + options.ttlMs * RENEWAL_SHARE;
+    // The answer may have been read late, and the handler may hold the event loop next.
+    this.keep();
   }
 
   get amounts(): Amounts {
@@ -82,31 +104,29 @@ export class Held implements BudgetReservation {
     this.timer?.();
   }
 
-  private wait(): void {
-    const { clock, ttlMs } = this.options;
-    this.timer = clock.after(Math.min(MAX_TICK_MS, ttlMs / 3), () => void this.tick());
+  /** Sends a renewal that is due, and looks again later. */
+  private keep(): void {
+    const { clock } = this.options;
+    const now = clock.now();
+    if (now >= this.renewAt) void this.renew(now);
+    this.timer = clock.after(Math.min(MAX_TICK_MS, this.renewAt - now), () => this.tick());
   }
 
-  private async tick(): Promise<void> {
-    const { clock, ttlMs, isOver } = this.options;
-    if (isOver()) {
-      // If the release fails, the reservation lapses.
-      await this.release().catch(() => undefined);
-      return;
-    }
-    if (clock.now() - this.renewedAt >= ttlMs / 3 && !(await this.renew())) return;
-    if (!this.isClosed) this.wait();
+  private tick(): void {
+    if (!this.options.isOver()) this.keep();
+    // If the release fails, the reservation lapses.
+    else this.release().catch(() => undefined);
   }
 
-  /** Whether the reservation still exists. A failed call is repeated with the next tick. */
-  private async renew(): Promise<boolean> {
+  private async renew(now: number): Promise<void> {
     const { backend, clock, budgetId, reservationId, ttlMs } = this.options;
+    this.renewAt = now + ttlMs * RENEWAL_SHARE;
     try {
       await backend.renewReservation({ budgetId, reservationId, ttlMs });
-      this.renewedAt = clock.now();
-      return true;
     } catch (error) {
-      return isRetryable(error);
+      // Repeated with the next tick, unless the reservation has ended; then its settlement tells what that cost.
+      if (isUnanswered(error)) this.renewAt = clock.now();
+      else this.timer?.();
     }
   }
 }

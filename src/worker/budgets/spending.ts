@@ -14,7 +14,7 @@ import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
 import { someAmountsFor, type AmountsOf, type BudgetWords } from './amounts.js';
-import { Held, type BudgetReservation } from './held.js';
+import { defaultTtlMs, Held, type BudgetReservation } from './held.js';
 import { reserveAfterLoss } from './taken-over.js';
 
 /** A budget of an app. */
@@ -28,8 +28,8 @@ export interface BudgetRef<Dimension extends string = string> extends BudgetWord
 
 export interface ReserveOptions {
   /**
-   * How long the reservation outlives this process if that dies; renewed while the handler runs. Default the length of
-   * the lease, so that it ends with the lease, and a second at least.
+   * How long the reservation outlives this process if that dies; renewed while the handler runs. Default five thirds of
+   * the lease, so that it outlives what the lease outlives, and at most a day.
    */
   readonly ttl?: Duration | undefined;
 }
@@ -43,7 +43,8 @@ export interface ReportOptions {
 export interface RunBudget<Dimension extends string = string> {
   /**
    * Reserves an amount before you use it. Settle it with what you used. In a run that was taken over from a lost
-   * worker, a refusal comes after `ttl` at the latest: until then the lost attempt may hold the room.
+   * worker, a refusal comes after `ttl` at the latest, or a minute if that is longer: until then the lost attempt may
+   * hold the room.
    * @throws BudgetExceededError if a hard limit has no room for it; InvalidDefinitionError for a dimension that the
    *   budget does not have
    * @example await using held = await budget(tokens).reserve({ tokens: 500 });
@@ -88,18 +89,23 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
     reserve: (asked, options = {}) =>
       attempt.during(async () => {
         knownOnly<ReserveOptions>('reserve', options, { ttl: true });
-        const { ttl = Math.max(attempt.leaseTtlMs, LIMITS.minReservationTtlMs) } = options;
+        const { ttl = defaultTtlMs(attempt.leaseTtlMs) } = options;
         const amounts = someAmountsFor('reserve()', budget, asked);
         checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
         attempt.throwIfAborted();
         const ttlMs = durationMs(ttl);
         const reservationId = ids();
         const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
-        const reserve = () => budget.ensured(() => ask(() => backend.reserveBudget({ ...args, ...by })));
+        let askedAt = 0;
+        const reserve = () => {
+          askedAt = clock.now();
+          return budget.ensured(() => ask(() => backend.reserveBudget({ ...args, ...by })));
+        };
         assertRoom(budget, amounts, await reserveAfterLoss(attempt, { backend, clock }, args, reserve));
         const during = <T>(call: () => Promise<T>): Promise<T> => attempt.during(() => budget.ensured(call));
         const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
-        return new Held({ ...args, words: budget, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver, during });
+        const { leaseEpoch } = fence;
+        return new Held({ ...args, words: budget, backend, clock, ask, askedAt, leaseEpoch, isOver, during });
       }),
     report: (used, options = {}) =>
       attempt.during(async () => {

@@ -1,6 +1,6 @@
 /**
- * Reservations of a run that was taken over. Its lost owner may have reserved the same amount, and holds it until its
- * `ttl` has passed, so a refusal for lack of room is not final before then.
+ * Reservations of a run that was taken over. Its lost owner may have reserved the same amount, and that reservation
+ * holds the room until it lapses, so a refusal for lack of room is not final before then.
  */
 import { amountOf } from '../../../model/budget/amounts.js';
 import type { OutcomeOf } from '../../../model/machine.js';
@@ -14,6 +14,11 @@ type Reserved = OutcomeOf<'reserveBudget'>;
 
 /** How often a refused run looks for room, ms. */
 const INTERVAL_MS = 500;
+/**
+ * Shortest time that reservations of lost owners are waited for, ms: their leases and reservations may have been longer
+ * than those of this worker, as while `leaseTtl` is changed.
+ */
+const MIN_WAIT_MS = 60_000;
 /** How late the end of a reservation may be applied, ms. */
 const LATE_MS = 2_000;
 
@@ -33,7 +38,8 @@ export async function reserveAfterLoss(
   reserve: () => Promise<Reserved>,
 ): Promise<Reserved> {
   // The lost owner renewed nothing after its lease had ended, which was before this claim.
-  const end = attempt.claimed.claimKind === 'reclaimed' ? attempt.claimedAt + ttlMs + LATE_MS : 0;
+  const waitMs = Math.max(ttlMs, MIN_WAIT_MS) + LATE_MS;
+  const end = attempt.claimed.claimKind === 'reclaimed' ? attempt.claimedAt + waitMs : 0;
   const isOver = (): boolean => attempt.serverNow() >= end;
   for (;;) {
     const outcome = await reserve();
