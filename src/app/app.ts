@@ -212,7 +212,11 @@ class FriendlyApp implements App {
 
   readonly signals = appSignalsOf({ ids: () => this.used.ids(), ...this.calls });
 
-  readonly deadLetters = deadLettersOf({ rows: (...args) => this.used.rows(...args), ...this.calls });
+  readonly deadLetters = deadLettersOf({
+    rows: (...args) => this.used.rows(...args),
+    clock: () => this.used.clock,
+    ...this.calls,
+  });
 
   backend(): Promise<Backend> {
     return this.used.whenOpen();

@@ -72,6 +72,7 @@ export {
   FlowFailedError,
   InvalidDefinitionError,
   InvalidInputError,
+  ReplayIncompleteError,
   ResultTimeoutError,
   ResultUnavailableError,
   RunCancelledError,

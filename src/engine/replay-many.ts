@@ -6,7 +6,8 @@
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend/backend.js';
 import { asEngineError } from '../util/engine-error.js';
-import { replaySkipped } from './replay-skipped.js';
+import type { Clock } from './clock.js';
+import { replaySkipped, type LeftSkipped } from './replay-skipped.js';
 import { isRetryable } from './retry.js';
 
 /** Concurrent replays. */
@@ -34,7 +35,10 @@ export interface ReplayReport {
   readonly skipped: number;
   /** Number of executions that could not be replayed. */
   readonly failed: number;
-  /** The first hundred failures. */
+  /**
+   * The first hundred failures: runs that could not be replayed, and members of flows that stay skipped, or behind which
+   * members do, which are not counted. `replay()` of such a member continues.
+   */
   readonly faults: readonly ReplayFault[];
   /** Whether all matching executions were processed. */
   readonly complete: boolean;
@@ -50,13 +54,19 @@ export interface ReplayManyOptions {
   readonly reason: string;
   readonly requestedBy: string | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly clock: Clock;
   /** Where the list begins. */
   readonly after: string | undefined;
   call<T>(command: () => Promise<T>): Promise<T>;
 }
 
+/** What to do about what stays skipped behind a run that is no dead letter any more. */
+const CONTINUE = 'Replay it by itself, `app.get(id).replay()`: that continues with what is still skipped.';
+
 /** Refusals that need no action. */
 const NOTHING_TO_DO: ReadonlySet<string> = new Set(['execution_not_found', 'execution_not_terminal']);
+
+const codeOf = (error: unknown): string => asEngineError(error)?.code ?? 'unknown';
 
 /** Counts results. */
 class Tally {
@@ -76,14 +86,23 @@ class Tally {
   }
 
   fail(executionId: string, error: unknown): void {
-    const { code = 'unknown', message = String(error), hint } = asEngineError(error) ?? {};
-    if (NOTHING_TO_DO.has(code)) {
+    if (NOTHING_TO_DO.has(codeOf(error))) {
       this.skipped++;
       return;
     }
     this.failed++;
+    this.name({ executionId, error }, asEngineError(error)?.hint);
+  }
+
+  /** Members that stay skipped are not counted: they were not listed, or were replayed. */
+  leave(left: LeftSkipped): void {
+    this.name(left, isRetryable(left.error) ? CONTINUE : asEngineError(left.error)?.hint);
+  }
+
+  private name({ executionId, error }: LeftSkipped, hint: string | undefined): void {
     this.isCutOff ||= isRetryable(error);
-    if (this.faults.length < MAX_NAMED) this.faults.push({ executionId, code, message, hint });
+    const message = asEngineError(error)?.message ?? String(error);
+    if (this.faults.length < MAX_NAMED) this.faults.push({ executionId, code: codeOf(error), message, hint });
   }
 
   report(complete: boolean, next: string | undefined): ReplayReport {
@@ -109,7 +128,7 @@ class Tally {
 export async function replayMany(
   backend: Backend,
   rows: AsyncGenerator<ExecutionSummary>,
-  { dryRun, limit, reason, requestedBy, signal, call, after }: ReplayManyOptions,
+  { dryRun, limit, reason, requestedBy, signal, clock, call, after }: ReplayManyOptions,
 ): Promise<ReplayReport> {
   const tally = new Tally();
   const replay = async ({ executionId, replayCount: expectedReplayCount }: ExecutionSummary): Promise<void> => {
@@ -117,10 +136,13 @@ export async function replayMany(
       const args = { executionId, reason, requestedBy, expectedReplayCount };
       const { kind } = await call(() => backend.replayExecution(args));
       tally[kind === 'replayed' ? 'replayed' : 'skipped']++;
-      await replaySkipped(backend, { executionId, reason, requestedBy, call });
     } catch (error) {
       tally.fail(executionId, error);
+      // If it runs again already, the call that replayed it may have left some of what was skipped.
+      if (codeOf(error) !== 'execution_not_terminal') return;
     }
+    const left = await replaySkipped(backend, { executionId, reason, requestedBy, clock, signal, call });
+    for (const it of left) tally.leave(it);
   };
   for (let behind = after; ; ) {
     signal?.throwIfAborted();

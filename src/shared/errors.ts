@@ -16,6 +16,7 @@ export type AppErrorCode =
   | 'run_not_found'
   | 'run_of_another_task'
   | 'run_state'
+  | 'replay_incomplete'
   | 'run_id_conflict'
   | 'run_dropped'
   | 'result_timeout'
@@ -244,6 +245,26 @@ export class RunStateError extends RunError {
   }
 }
 
+/**
+ * `replay_incomplete`: the run was replayed, but members of its flow that were skipped because of it were not, or not
+ * all of them.
+ */
+export class ReplayIncompleteError extends RunError {
+  override readonly name = 'ReplayIncompleteError';
+  readonly code = 'replay_incomplete';
+  readonly hint = 'Repeat the call, or replay the `members`: either continues with what is still skipped.';
+
+  constructor(
+    executionId: string,
+    /** Members that stay skipped, or behind which members do, at most ten. */
+    readonly members: readonly string[],
+    reason: string,
+    override readonly retryable: boolean,
+  ) {
+    super(executionId, reason, `was replayed, but what was skipped because of it was not (${members.join(', ')})`);
+  }
+}
+
 /** `run_of_another_task`: the id belongs to a run of another task, whose result has another type. */
 export class RunOfAnotherTaskError extends RunError {
   override readonly name = 'RunOfAnotherTaskError';
@@ -377,6 +398,7 @@ share({
   FlowFailedError,
   InvalidDefinitionError,
   InvalidInputError,
+  ReplayIncompleteError,
   ResultTimeoutError,
   ResultUnavailableError,
   RunCancelledError,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { app, EngineError, memory, NonRetryableError, type App, type RunRow } from '../../src/index.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { newestFirst as newest } from '../../src/engine/lists.js';
+import { systemClock } from '../../src/engine/clock.js';
 import { replayMany } from '../../src/engine/replay-many.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -186,10 +187,10 @@ test('failures are named, and the rest is replayed; an unreachable store ends it
   ]);
   away = true;
   refused = undefined;
-  const options = { dryRun: false, limit: 9, reason: '', requestedBy: undefined, signal: undefined, after: undefined };
+  const options = { dryRun: false, limit: 9, reason: '', requestedBy: undefined, signal: undefined };
   const once = <T>(command: () => Promise<T>): Promise<T> => command();
   const rows = newest(backend, [{ publicState: 'failed' }], {});
-  const cutOff = await replayMany(backend, rows, { ...options, call: once });
+  const cutOff = await replayMany(backend, rows, { ...options, after: undefined, clock: systemClock, call: once });
   expect(cutOff).toMatchObject({ matched: 1, replayed: 0, failed: 1, complete: false, next: undefined });
 });
 

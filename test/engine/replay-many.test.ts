@@ -4,6 +4,7 @@ import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../../src/backend/backend.js';
+import { systemClock } from '../../src/engine/clock.js';
 import { replayMany, type ReplayManyOptions } from '../../src/engine/replay-many.js';
 import { memory } from '../../src/memory/index.js';
 
@@ -18,6 +19,7 @@ const options: ReplayManyOptions = {
   requestedBy: 'ann',
   signal: undefined,
   after: undefined,
+  clock: systemClock,
   call: (command) => command(),
 };
 

@@ -2,6 +2,7 @@
 import type { Quarantined } from '../../../model/partition/quarantine.js';
 import type { ExecutionSummary } from '../../../model/listing/list.js';
 import type { Backend } from '../../backend/backend.js';
+import type { Clock } from '../../engine/clock.js';
 import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
 import { checkBoolean, checkSignal, checkWhole } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -20,7 +21,10 @@ export interface ReplayOptions {
   readonly reason?: string | undefined;
   /** The requester, for the log. Default `operator`. */
   readonly requestedBy?: string | undefined;
-  /** Stops the replay between two batches. */
+  /**
+   * Stops the replay between two batches, and between two skipped members of a flow, in which case there is a report
+   * that names what it left.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -56,6 +60,7 @@ export interface DeadLetterSource {
   /** Runs in these states that match, newest first. */
   rows(where: string, states: readonly ('failed' | 'expired')[], filter: RunFilter): AsyncGenerator<ExecutionSummary>;
   backend(): Promise<Backend>;
+  clock(): Clock;
   call<T>(command: () => Promise<T>): Promise<T>;
 }
 
@@ -88,7 +93,9 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
       const rows = source.rows(where, DEAD, filter);
       const { after } = Object(filter) as DeadLetterFilter;
       const call: DeadLetterSource['call'] = (command) => source.call(command);
-      return replayMany(await source.backend(), rows, { dryRun, limit, reason, requestedBy, signal, after, call });
+      const backend = await source.backend();
+      const clock = source.clock();
+      return replayMany(backend, rows, { dryRun, limit, reason, requestedBy, signal, after, clock, call });
     },
   };
 }

@@ -1,14 +1,16 @@
 /** Operations on a run for operators: hold, prioritise, replay and tag it. */
 import { EngineError } from '../../../model/errors.js';
 import { DEPENDENCIES_FAILED, FLOW_UNSETTLED } from '../../../model/execution/replay.js';
+import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { replaySkipped } from '../../engine/replay-skipped.js';
-import { withRetries } from '../../engine/retry.js';
+import { isRetryable, withRetries } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { RunNotFoundError, RunStateError, type RunStateProblem } from '../../shared/errors.js';
+import { ReplayIncompleteError, RunNotFoundError, RunStateError, type RunStateProblem } from '../../shared/errors.js';
+import { messageOf } from '../../util/thrown.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { Tags } from '../runs/tags.js';
 import { checkTags } from '../tasks/task-checks.js';
@@ -41,10 +43,11 @@ export interface RunOperating {
    * Runs an ended run again under its id, with its original input, at most ten times. Its result or failure is dropped,
    * its retries start over, and a deadline that has passed is removed. `result()` waits for the new end. Steps and
    * waits that it passed are kept, unless `steps: 'discard'`. Members of its flow that were skipped because of it run
-   * again too, as soon as no other failure stands in their way.
+   * again too, as soon as no other failure stands in their way. For a member that runs again already, the call only
+   * continues with those.
    * @returns how often the run has been replayed, including this time
    * @throws RunStateError `not_ended`, `replayed_too_often`, `dependencies_failed`, `flow_unsettled` or
-   *   `flow_cancelled`; RunNotFoundError
+   *   `flow_cancelled`; RunNotFoundError; ReplayIncompleteError if it was replayed and skipped members were not
    */
   replay(options?: RunReplayOptions): Promise<number>;
   /** Adds or replaces tags, also after the run has ended. @throws RunNotFoundError, InvalidDefinitionError */
@@ -55,6 +58,9 @@ export interface OperatingSurroundings {
   readonly backend: Backend;
   readonly clock: Clock;
 }
+
+/** Members that an error names. */
+const MAX_NAMED = 10;
 
 /** Refusals of the engine, by their meaning for a run. */
 const PROBLEMS: Readonly<Partial<Record<string, RunStateProblem>>> = {
@@ -72,6 +78,10 @@ function problemOf({ code, detail }: EngineError): RunStateProblem | undefined {
   if (lifecyclePhase === 'terminal') return 'ended';
   return lifecyclePhase === 'suspended' ? 'suspended' : 'running';
 }
+
+/** Whether it is a member of a flow that was replayed and has not ended since. */
+const runsAgain = ({ flowId, replayCount, stateVector }: ExecutionInfo): boolean =>
+  flowId !== undefined && replayCount > 0 && stateVector.lifecyclePhase !== 'terminal';
 
 /** The operations on a run by its id, shared by all kinds of runs. */
 export class Operating implements RunOperating {
@@ -112,17 +122,27 @@ export class Operating implements RunOperating {
     if (info === undefined) throw new RunNotFoundError(this.runId);
     // A call that is made again after a lost answer replays once.
     const expectedReplayCount = info.replayCount;
-    const { replayCount } = await this.ask((backend, executionId) =>
-      backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
-    );
-    if (info.flowId !== undefined) {
-      const { backend, clock } = this.store;
-      await replaySkipped(backend, {
-        ...{ executionId: this.runId, ...asked },
-        call: (command) => withRetries(clock, CALL_PATIENCE_MS, command),
-      });
-    }
+    const { replayCount } = runsAgain(info)
+      ? info
+      : await this.ask((backend, executionId) =>
+          backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
+        );
+    if (info.flowId !== undefined) await this.replaySkipped(asked);
     return replayCount;
+  }
+
+  /** @throws ReplayIncompleteError */
+  private async replaySkipped(asked: { reason: string; requestedBy?: string }): Promise<void> {
+    const { backend, clock } = this.store;
+    const left = await replaySkipped(backend, {
+      ...{ executionId: this.runId, clock, ...asked },
+      call: (command) => withRetries(clock, CALL_PATIENCE_MS, command),
+    });
+    const [first] = left;
+    if (first === undefined) return;
+    const members = [...new Set(left.map(({ executionId }) => executionId))].slice(0, MAX_NAMED);
+    const canRepeat = left.some(({ error }) => isRetryable(error));
+    throw new ReplayIncompleteError(this.runId, members, messageOf(first.error), canRepeat);
   }
 
   async setTags(tags: Tags): Promise<void> {

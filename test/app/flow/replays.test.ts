@@ -1,6 +1,6 @@
 /** A replay of a failed member brings back what was skipped because of it. */
-import { afterEach, describe, expect, test } from 'vitest';
-import { app, memory, NonRetryableError, valkey, type App, type TaskContext } from '../../../src/index.js';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { EngineError, app, memory, NonRetryableError, valkey, type App, type TaskContext } from '../../../src/index.js';
 import { sharedValkey } from '../../support/valkey/index.js';
 import { until } from '../support.js';
 
@@ -15,7 +15,9 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
         name === 'memory' ? memory() : valkey({ url: (await sharedValkey()).url, prefix: `replays-${Math.random()}` }),
     });
     const broken = new Set(['left', 'right']);
-    const source = a.task('source', ({ input }: TaskContext<string>) => {
+    const gate = { opens: Promise.resolve() };
+    const source = a.task('source', async ({ input }: TaskContext<string>) => {
+      await gate.opens;
       if (broken.has(input)) throw new NonRetryableError(`${input} is broken`, { category: 'broken' });
       return input;
     });
@@ -31,7 +33,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect((await run.info()).members).toMatchObject({ failed: 2, skipped: 3 });
     const failed: string[] = [];
     for await (const { id, state } of run.children) if (state === 'failed') failed.push(id);
-    return { run, broken, failed: failed as [string, string] };
+    return { run, broken, gate, failed: failed as [string, string] };
   }
 
   test('once no other failure stands in the way', async () => {
@@ -50,6 +52,27 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     const { run, broken } = await setUp();
     broken.clear();
     expect(await a.deadLetters.replay({ failure: 'broken' })).toMatchObject({ matched: 2, replayed: 2, failed: 0 });
+    await until(async () => (await run.state()) === 'completed');
+    expect(await run.result()).toBe('left and right!!');
+  });
+
+  test('also by a repeated call, after one that could not go on to them', async () => {
+    const { run, broken, gate, failed } = await setUp();
+    broken.clear();
+    let open = (): void => undefined;
+    gate.opens = new Promise((resolve) => (open = resolve));
+    await a.get(failed[0]).replay();
+    const backend = await a.backend();
+    const listEdges = vi.spyOn(backend, 'listEdges').mockRejectedValue(new EngineError('corruption', 'damaged.'));
+    await expect(a.get(failed[1]).replay()).rejects.toMatchObject({
+      ...{ code: 'replay_incomplete', executionId: failed[1], members: [failed[1]], retryable: false },
+      message: expect.stringContaining('damaged.') as string,
+    });
+    listEdges.mockRestore();
+    expect((await run.info()).members).toMatchObject({ skipped: 3 });
+    expect(await a.get(failed[1]).replay()).toBe(1);
+    expect((await run.info()).members).toMatchObject({ waiting_children: 3 });
+    open();
     await until(async () => (await run.state()) === 'completed');
     expect(await run.result()).toBe('left and right!!');
   });
