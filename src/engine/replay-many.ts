@@ -131,7 +131,10 @@ export async function replayMany(
   { dryRun, limit, reason, requestedBy, signal, clock, call, after }: ReplayManyOptions,
 ): Promise<ReplayReport> {
   const tally = new Tally();
-  const replay = async ({ executionId, replayCount: expectedReplayCount }: ExecutionSummary): Promise<void> => {
+  const replay = async (
+    { executionId, replayCount: expectedReplayCount }: ExecutionSummary,
+    passed: Set<string>,
+  ): Promise<void> => {
     try {
       const args = { executionId, reason, requestedBy, expectedReplayCount };
       const { kind } = await call(() => backend.replayExecution(args));
@@ -141,7 +144,7 @@ export async function replayMany(
       // If it runs again already, the call that replayed it may have left some of what was skipped.
       if (codeOf(error) !== 'execution_not_terminal') return;
     }
-    const left = await replaySkipped(backend, { executionId, reason, requestedBy, clock, signal, call });
+    const left = await replaySkipped(backend, { executionId, reason, requestedBy, clock, signal, passed, call });
     for (const it of left) tally.leave(it);
   };
   for (let behind = after; ; ) {
@@ -158,7 +161,9 @@ export async function replayMany(
       tally.isCutOff = true;
     }
     for (const row of batch) tally.match(row);
-    if (!dryRun) await Promise.all(batch.map(replay));
+    // What depends on several of them is gone through once.
+    const passed = new Set<string>();
+    if (!dryRun) await Promise.all(batch.map((row) => replay(row, passed)));
     if (tally.isCutOff) return tally.report(false, behind);
     behind = batch.at(-1)?.executionId ?? behind;
     if (tally.matched === limit) {

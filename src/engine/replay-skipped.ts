@@ -20,6 +20,8 @@ interface ReplaySkippedOptions extends Pick<ArgsOf<'replayExecution'>, 'reason' 
   readonly executionId: string;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  /** Members from which this call, or one beside it, has gone on. */
+  readonly passed?: Set<string>;
   /** Makes a call that can be repeated. */
   call<T>(command: () => Promise<T>): Promise<T>;
 }
@@ -36,25 +38,24 @@ export interface LeftSkipped {
  * @returns the members whose replay continues what was left, and why
  */
 export async function replaySkipped(backend: Backend, options: ReplaySkippedOptions): Promise<readonly LeftSkipped[]> {
-  const { executionId: replayed, signal } = options;
+  const { executionId: replayed, signal, passed = new Set() } = options;
   const left: LeftSkipped[] = [];
   const waiting = [replayed];
-  const done = new Set(waiting);
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     try {
       for await (const { edges, damaged } of outgoingOf(backend, next, options)) {
         if (damaged.length > 0) left.push({ executionId: next, error: unreadable(damaged.length) });
         for (const { downstreamExecutionId: executionId } of edges) {
-          if (done.has(executionId)) continue;
+          if (passed.has(executionId)) continue;
           signal?.throwIfAborted();
           try {
             if (!(await runsAgain(backend, executionId, options))) continue;
-            waiting.push(executionId);
+            if (!passed.has(executionId)) waiting.push(executionId);
           } catch (error) {
             if (!isRefusal(error)) throw error;
             left.push({ executionId, error });
           }
-          done.add(executionId);
+          passed.add(executionId);
         }
       }
     } catch (error) {

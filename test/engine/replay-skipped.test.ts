@@ -124,6 +124,40 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await counts()).toEqual({ waiting: 1, waiting_children: 1, skipped: 3 });
   });
 
+  test('what depends on several replayed members is gone through once', async () => {
+    const [count, leaves] = [10, 20];
+    const ids = Array.from({ length: count + leaves + 1 }, () => engine.executionId());
+    const [roots, join, rest] = [ids.slice(0, count), ids[count] as string, ids.slice(count + 1)];
+    const flowId = engine.executionId();
+    const members = ids.map((executionId) => ({ executionId, laneId: LANE, executionKind: 'k' }));
+    const edges = [...roots.map((id) => [id, join]), ...rest.map((id) => [join, id])].map(([up, down]) => ({
+      edgeId: engine.uuid(),
+      upstreamExecutionId: up as string,
+      downstreamExecutionId: down as string,
+    }));
+    await engine.backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members, edges } });
+    for (const executionId of roots)
+      await engine.backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' });
+    let reads = 0;
+    const backend = failing({
+      readExecutionInfo: (args) => {
+        reads++;
+        return engine.backend.readExecutionInfo(args);
+      },
+    });
+    async function* rows() {
+      for (const executionId of roots) yield { executionId, replayCount: 0 } as ExecutionSummary;
+    }
+    const list = { dryRun: false, limit: 99, signal: undefined, after: undefined };
+    const report = await replayMany(backend, rows(), { ...options, ...list });
+    expect(report).toMatchObject({ replayed: count, failed: 0, faults: [] });
+    expect((await engine.backend.describeFlow({ flowId }))?.members).toEqual({
+      waiting: count,
+      waiting_children: leaves + 1,
+    });
+    expect(reads).toBeLessThanOrEqual(count + leaves);
+  });
+
   test('a replay by list counts a run once if the store fails behind it, and a repeated one continues', async () => {
     const { first, counts } = await setUp({ leaves: 3 });
     const replay = (backend: Backend) => {
