@@ -257,11 +257,14 @@ export interface Backend extends OperationMethods, QueryMethods {
    * Prepares for the end of the process, after its workers have drained: every later call throws `backend_closed`,
    * listeners are called once more and then end, and calls in flight get their answers, or the time is over. A store in
    * files is on the disk then. `close` follows, and is quick.
-   * @throws EngineError `invalid_input`
+   * @throws EngineError `invalid_input`; `storage_failed`: the store cannot be put on the disk
    * @example await backend.shutdownPrepare({ graceMs: 5_000 });
    */
   shutdownPrepare(options?: ShutdownOptions): Promise<ShutdownReport>;
-  /** Ends all connections; every later call throws `backend_closed`. */
+  /**
+   * Ends all connections; every later call throws `backend_closed`.
+   * @throws EngineError `storage_failed`, `storage_full`: the last changes of a store in files may not be on the disk
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -2,7 +2,10 @@
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { brand } from '../util/brand.js';
 
-/** `transport_failed`: the connection to the store was lost, or is there again. */
+/**
+ * The connection to the store was lost, or is there again: `isLost` decides. The code is that of the fault that ended
+ * the connection, `transport_failed` unless another one is known.
+ */
 export class ConnectionNotice extends EngineError {
   static {
     brand(ConnectionNotice, 'connection_notice');

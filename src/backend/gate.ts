@@ -13,7 +13,10 @@ export interface ShutdownOptions {
 }
 
 export interface ShutdownReport {
-  /** Number of calls without an answer at the end of the grace; `close` breaks them off. */
+  /**
+   * Number of calls without an answer at the end of the grace; `close` breaks them off. A store in files that is not on
+   * the disk by then counts as one more.
+   */
   readonly unanswered: number;
 }
 
@@ -36,8 +39,12 @@ export class Gate {
   /** Makes a call. @throws EngineError `backend_closed` by rejecting, what the call throws */
   pass<Value>(call: () => Promise<Value>): Promise<Value> {
     if (this.isShut) return Promise.reject(new EngineError('backend_closed', `The ${this.name} is closed.`));
+    return this.count(call());
+  }
+
+  /** Waits for an answer as for that of a call, even while calls are refused. */
+  count<Value>(answer: Promise<Value>): Promise<Value> {
     this.unanswered++;
-    const answer = call();
     // Beside the answer, so that its caller does not wait longer.
     answer.then(this.leave, this.leave);
     return answer;
@@ -52,14 +59,14 @@ export class Gate {
     this.isShut = true;
   }
 
-  /** Resolves when every call has its answer and the other work has settled, or the grace is over. */
-  async drain(graceMs: number, work?: Promise<unknown>): Promise<ShutdownReport> {
+  /** Resolves when every call has its answer, or the grace is over. */
+  async drain(graceMs: number): Promise<ShutdownReport> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let answered: (() => void) | undefined;
     const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
     const drained = new Promise<void>((resolve) => this.waiting.add((answered = resolve)));
     if (this.unanswered === 0) answered?.();
-    await Promise.race([over, Promise.all([drained, work])]);
+    await Promise.race([over, drained]);
     clearTimeout(timer);
     if (answered !== undefined) this.waiting.delete(answered);
     return { unanswered: this.unanswered };

@@ -248,7 +248,10 @@ export class EmbeddedEngine implements JournalOwner, Records {
     const graceMs = parseGrace(options);
     this.gate.shut();
     this.machine.shut();
-    return this.gate.drain(graceMs, this.closing ?? this.journal.sync());
+    const onDisk = this.gate.count(this.journal.sync());
+    const report = await this.gate.drain(graceMs);
+    if (report.unanswered === 0) await onDisk;
+    return report;
   }
 
   close(): Promise<void> {

@@ -89,6 +89,8 @@ export class Journal implements Records {
   private syncingSince: number | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private failure: EngineError | undefined;
+  /** Whether it was closed with everything on the medium. */
+  private isSealed = false;
   private flushIsDue = false;
 
   constructor(
@@ -333,11 +335,16 @@ export class Journal implements Records {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Writes all changes so far, and puts them on the medium whatever the mode promises. */
+  /**
+   * Writes all changes so far, and puts them on the medium whatever the mode promises.
+   * @throws the failure that stopped the journal
+   */
   async sync(): Promise<void> {
     await this.rested();
     this.startSync();
     await this.rested();
+    // It may have been closed meanwhile.
+    if (!this.isSealed) this.check();
   }
 
   /** Writes all changes so far, and resolves when no answer and no fsync is pending. */
@@ -347,18 +354,25 @@ export class Journal implements Records {
     while (this.isSyncing) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
-  /** Writes and syncs everything, and closes the file. */
+  /**
+   * Writes and syncs everything, and closes the file. A journal that had stopped before is only closed: its owner knows.
+   * @throws EngineError `storage_failed`, `storage_full`
+   */
   async close(): Promise<void> {
+    const known = this.failure;
     await this.rested();
-    clearTimeout(this.timer);
-    try {
-      if (this.failure === undefined) {
+    if (this.failure === undefined) {
+      try {
         this.seal();
         this.owner.sealed();
+        this.isSealed = true;
+      } catch (error) {
+        this.stop(failureOf(error));
       }
-    } finally {
-      this.abandon();
     }
+    const { failure } = this;
+    this.abandon();
+    if (failure !== undefined && failure !== known) throw failure;
   }
 
   /**

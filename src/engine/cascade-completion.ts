@@ -8,6 +8,7 @@ import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend } from '../backend/backend.js';
 import { bringForward, readPatiently } from './bring-forward.js';
 import { systemClock, type Clock } from './clock.js';
+import { Consequences } from './consequences.js';
 import { FlowMembers } from './flow-members.js';
 import { readEvents } from './log.js';
 
@@ -23,7 +24,7 @@ export interface CascadeOutcome {
   readonly resolved: number;
   /** Number of members of the flow that were skipped during this call. */
   readonly cascadedChildren: number;
-  /** Nothing that followed from the ending is left when the call returns. */
+  /** Nothing that followed from the ending is due when the call returns. */
   readonly synchronous: true;
 }
 
@@ -34,8 +35,9 @@ const LOST_ENTRIES: ReadonlySet<string> = new Set(['cursor_too_old', 'cursor_los
 
 /**
  * Applies what follows from the end of an execution: edges are resolved, and members that can no longer run are skipped,
- * over any distance. Does nothing for an execution that has not ended, is in no flow, or is gone. Repeating it is safe.
- * @throws EngineError `call_timeout` after half a minute; what calls throw
+ * over any distance. Applies due work of the partition only until then. Does nothing for an execution that has not
+ * ended, is in no flow, or is gone. Repeating it is safe.
+ * @throws EngineError `call_timeout` if some is left after half a minute; what calls throw
  * @example for await (const { value } of subscriptions.completions()) await cascadeCompletion(backend, value);
  */
 export async function cascadeCompletion(backend: Backend, options: CascadeOptions): Promise<CascadeOutcome> {
@@ -44,7 +46,8 @@ export async function cascadeCompletion(backend: Backend, options: CascadeOption
   if (info?.flowId === undefined || info.stateVector.lifecyclePhase !== 'terminal') return NOTHING;
   const partition = partitionOfExecution(executionId);
   const { next: after } = await readPatiently(clock, () => backend.readLog({ partition, after: 'now' }));
-  await bringForward(backend, partition, { clock });
+  const consequences = new Consequences(backend, clock, executionId);
+  await bringForward(backend, partition, { clock, isDone: () => consequences.areApplied() });
   const events = await eventsAfter(backend, partition, after);
   if (events.length === 0) return NOTHING;
   const members = new FlowMembers(info.flowId);

@@ -12,6 +12,10 @@ import { localNews, type News } from './local-news.js';
 
 /** Units of work of one pass. */
 export const DUE_LIMIT = DEFAULTS.pageSize;
+/** How long passes over a backlog continue without a rest, ms, because a caller may wait for the due work. */
+export const EAGER_MS = 100;
+/** Longest rest between two passes, ms; also what it can add to the `close` of a loop. */
+export const MAX_REST_MS = 1_000;
 
 export interface DuePass {
   /** Amount of due work that was applied. */

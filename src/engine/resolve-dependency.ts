@@ -11,6 +11,18 @@ import type { Backend } from '../backend/backend.js';
 import { bringForward, readPatiently } from './bring-forward.js';
 import { systemClock, type Clock } from './clock.js';
 
+type UpstreamOutcome = Exclude<TerminalOutcome, 'none'>;
+
+const OUTCOMES: ReadonlySet<unknown> = new Set(
+  Object.keys({
+    success: true,
+    failed: true,
+    cancelled: true,
+    expired: true,
+    skipped: true,
+  } satisfies Record<UpstreamOutcome, true>),
+);
+
 export interface ResolveDependencyOptions {
   /** The flow of the edge. */
   readonly flowId: string;
@@ -20,8 +32,11 @@ export interface ResolveDependencyOptions {
   readonly upstreamExecutionId?: string | undefined;
   /** If given, the edge must lead to this execution. */
   readonly downstreamExecutionId?: string | undefined;
-  /** How the upstream ended. If given, it must be the stored outcome, which decides. */
-  readonly upstreamOutcome?: Exclude<TerminalOutcome, 'none'> | undefined;
+  /**
+   * How the upstream ended. If given, it must be the stored outcome, which decides. If the upstream was replayed since,
+   * or is purged, it must be an outcome that resolves the edge as it was resolved.
+   */
+  readonly upstreamOutcome?: UpstreamOutcome | undefined;
   /** The clock of retries and waits. Default that of the system. */
   readonly clock?: Clock | undefined;
 }
@@ -39,7 +54,7 @@ export interface ResolveDependencyOutcome {
 /**
  * Resolves an edge whose upstream has ended. Repeating it is safe.
  * @throws EngineError `invalid_dependency`: the flow has no such edge; `execution_not_terminal`: the upstream has not
- *   ended; `invalid_input`: it ended with another outcome than the given one; `corruption`: the due work of the edge is
+ *   ended; `invalid_input`: no outcome, or another than the one with which it ended; `corruption`: the due work of the edge is
  *   in quarantine; `call_timeout` after half a minute; what calls throw
  * @example await resolveDependency(backend, { flowId, edgeId, upstreamOutcome: 'success' });
  */
@@ -47,7 +62,9 @@ export async function resolveDependency(
   backend: Backend,
   options: ResolveDependencyOptions,
 ): Promise<ResolveDependencyOutcome> {
-  const { flowId, edgeId, clock = systemClock } = options;
+  const { flowId, edgeId, upstreamOutcome, clock = systemClock } = options;
+  if (upstreamOutcome !== undefined && !OUTCOMES.has(upstreamOutcome))
+    throw refusedOutcome(`must be one of ${[...OUTCOMES].join(', ')}`);
   const look = async (): Promise<EdgeSnapshot> => {
     const edge = await readPatiently(clock, () => backend.describeEdge({ flowId, edgeId }));
     if (edge === undefined || !isBetween(edge, options))
@@ -68,9 +85,13 @@ const isBetween = (edge: EdgeSnapshot, given: ResolveDependencyOptions): boolean
   edge.upstreamExecutionId === (given.upstreamExecutionId ?? edge.upstreamExecutionId) &&
   edge.downstreamExecutionId === (given.downstreamExecutionId ?? edge.downstreamExecutionId);
 
+const refusedOutcome = (why: string): EngineError =>
+  new EngineError('invalid_input', `upstreamOutcome: ${why}.`, { detail: { field: 'upstreamOutcome' } });
+
 /**
- * Refuses an edge that waits for a running upstream, and an outcome that neither the end of the upstream nor the state
- * of the edge confirms. A replayed upstream may have another end than the one that resolved the edge.
+ * Refuses an edge that waits for a running upstream, and an outcome that contradicts the end of the upstream. The end
+ * that resolved the edge is not stored any more if the upstream was replayed or purged: the state of the edge tells then
+ * whether it was a success.
  */
 async function checkEnd(
   backend: Backend,
@@ -78,14 +99,14 @@ async function checkEnd(
   { upstreamOutcome: given }: ResolveDependencyOptions,
   clock: Clock,
 ): Promise<void> {
-  if (edgeState !== 'unsatisfied' && (given === undefined || (given === 'success') === (edgeState === 'satisfied')))
-    return;
+  if (edgeState !== 'unsatisfied' && given === undefined) return;
   const read = () => backend.readExecutionInfo({ executionId: upstreamExecutionId });
-  const stored = (await readPatiently(clock, read))?.stateVector.terminalOutcome;
+  const upstream = await readPatiently(clock, read);
+  const stored = upstream?.stateVector.terminalOutcome;
   if (edgeState === 'unsatisfied' && (stored === undefined || stored === 'none'))
     throw new EngineError('execution_not_terminal', `${upstreamExecutionId} has not ended.`);
-  if (given !== undefined && given !== stored)
-    throw new EngineError('invalid_input', `upstreamOutcome: ${upstreamExecutionId} did not end with ${given}.`, {
-      detail: { field: 'upstreamOutcome' },
-    });
+  if (given === undefined || given === stored) return;
+  const isForgotten = edgeState !== 'unsatisfied' && (upstream === undefined || upstream.replayCount > 0);
+  if (!isForgotten || (given === 'success') !== (edgeState === 'satisfied'))
+    throw refusedOutcome(`${upstreamExecutionId} did not end with ${given}`);
 }

@@ -13,7 +13,7 @@ import type { Backend } from '../backend/backend.js';
 import { checkClock, checkFunction, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { orWarn } from '../util/quietly.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
-import { applyDuePass, DUE_LIMIT } from './due.js';
+import { applyDuePass, DUE_LIMIT, EAGER_MS, MAX_REST_MS } from './due.js';
 import { filterOf, type DueFilter, type Filter } from './due-filter.js';
 import { isRetryable, retryDelayMs } from './retry.js';
 import { ServerClock } from './server-clock.js';
@@ -73,10 +73,6 @@ const QUIET_FACTOR = 2.5;
 const PARALLEL_LOOKS = 8;
 /** Passes over one partition in a row before the others get their turn. */
 const MAX_PASSES = 20;
-/** How long passes over a backlog continue without a rest, ms, because a caller may wait for the due work. */
-const EAGER_MS = 100;
-/** Longest rest between two passes, ms; also what it can add to `close`. */
-const MAX_REST_MS = 1_000;
 
 /** One partition as the loop sees it. Times are of the local clock, ms. */
 interface Place {

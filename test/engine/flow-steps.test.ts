@@ -120,6 +120,29 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect(await resolve({ upstreamOutcome: 'success' })).toMatchObject({ kind: 'already_resolved' });
     });
 
+    test('an outcome must be one, and the one that the upstream has, also once the edge is resolved', async () => {
+      const [up = '', down = ''] = idsOf(2);
+      const edge = link(up, down);
+      const flowId = await flowOf([up, down], [edge]);
+      const resolve = (upstreamOutcome: string) =>
+        codeOf(
+          resolveDependency(engine.backend, {
+            flowId,
+            edgeId: edge.edgeId,
+            upstreamOutcome: upstreamOutcome as 'failed',
+          }),
+        );
+      const words = ['no such', 'none', 'success', 'failed', 'expired', 'skipped'];
+      for (const word of words.slice(0, 2)) expect(await resolve(word)).toBe('invalid_input');
+      await cancel(up);
+      for (const word of words) expect([word, await resolve(word)]).toEqual([word, 'invalid_input']);
+      const answer = { kind: 'already_resolved', edgeState: 'impossible' };
+      expect(await resolve('cancelled')).toEqual(answer);
+      await engine.backend.replayExecution({ executionId: up });
+      expect(await resolve('failed')).toEqual(answer);
+      for (const word of words.slice(0, 3)) expect([word, await resolve(word)]).toEqual([word, 'invalid_input']);
+    });
+
     test('a replayed upstream does not contradict the end that resolved the edge', async () => {
       const [up = '', down = ''] = idsOf(2);
       const edge = link(up, down);
@@ -250,6 +273,51 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect((await cascading).cascadedChildren).toBeGreaterThan(0);
     });
 
+    test('siblings that a decided group no longer needs end, and so does what depends on them', async () => {
+      const [down = '', far = '', ...siblings] = idsOf(2 + MANY);
+      const memberOf = (executionId: string) => ({ executionId, laneId: LANE, executionKind: 'k' });
+      const members = [...siblings, down].map(memberOf);
+      const edges = siblings.map((id) => link(id, down));
+      const groups = [{ downstreamExecutionId: down, policy: { kind: 'any_of' as const } }];
+      const flowId = engine.executionId();
+      await engine.backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members, edges, groups } });
+      const answer = await claim(engine, {}, 1);
+      const [owner] = answer.kind === 'claimed' ? answer.executions : [];
+      if (owner === undefined) throw new Error('Nothing was claimed.');
+      const { executionId: first } = owner;
+      const other = siblings.find((id) => id !== first) as string;
+      const graph = { members: [memberOf(far)], edges: [link(other, far)] };
+      await engine.backend.growFlow({ flowId, graph });
+      await engine.backend.completeExecution({ executionId: first, fence: fenceOf(owner) });
+      await engine.backend.applyDue({ partition: PARTITION, owner: 'loop', limit: 1 });
+      const pending = (await engine.backend.describeFlow({ flowId }))?.members['waiting'] ?? 0;
+      expect(pending).toBeGreaterThan(1);
+      engine.setTime(engine.now() + APPLIER_MS);
+      const { cascadedChildren } = await cascadeCompletion(engine.backend, { executionId: first });
+      expect(cascadedChildren).toBeLessThanOrEqual(1);
+      expect((await engine.backend.describeFlow({ flowId }))?.members).toEqual({
+        waiting: 1,
+        completed: 1,
+        cancelled: MANY - 1,
+        skipped: 1,
+      });
+    });
+
+    test('leaves other due work of the partition alone, also while a loop has the partition', async () => {
+      const large = await fanOut();
+      const small = await fanOut(2);
+      await cancel(large.root);
+      await cancel(small.root);
+      await engine.backend.applyDue({ partition: PARTITION, owner: 'loop', limit: 1 });
+      const left = (await engine.backend.describeFlow({ flowId: large.flowId }))?.members;
+      expect(left?.['waiting_children']).toBeGreaterThan(0);
+      const nothing = { resolved: 0, cascadedChildren: 0, synchronous: true };
+      expect(await cascadeCompletion(engine.backend, { executionId: small.root })).toEqual(nothing);
+      engine.setTime(engine.now() + APPLIER_MS);
+      expect(await cascadeCompletion(engine.backend, { executionId: small.root })).toEqual(nothing);
+      expect((await engine.backend.describeFlow({ flowId: large.flowId }))?.members).toEqual(left);
+    });
+
     test('counts neither edges of other flows nor those that the call of the ending has resolved', async () => {
       const small = await fanOut(2);
       const large = await fanOut();
@@ -260,7 +328,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
         cascadedChildren: 0,
         synchronous: true,
       });
-      expect((await engine.backend.describeFlow({ flowId: large.flowId }))?.members['skipped']).toBe(2 * MANY);
+      expect((await engine.backend.describeFlow({ flowId: large.flowId }))?.members['skipped']).toBeLessThan(2 * MANY);
     });
 
     test('work in no flow, and unknown work, has no consequences', async () => {

@@ -20,7 +20,9 @@ import {
   queryNamed,
   type ParsedCommand,
 } from '../../../model/machine.js';
+import { parseGrace, type ShutdownOptions, type ShutdownReport } from '../../backend/gate.js';
 import type { ChannelMessage } from '../../backend/wake-listeners.js';
+import { within } from '../../engine/clock.js';
 import { sendAtTurnEnd } from '../../util/turn-end.js';
 import { broken, FaultPlan, unanswered, type Fault } from './faults.js';
 import { offerToClaimers, type Gathered } from './offers.js';
@@ -84,6 +86,8 @@ export class SimulatedConnection {
   private readonly gathering = new Map<string, Entry[]>();
   private readonly subscriptions: SimulatedSubscriptions;
   private readonly open = new Set<ObservedCall>();
+  /** Called when no call is open. */
+  private readonly draining = new Set<() => void>();
   private calls = 0;
   private trips = 0;
   private closed = false;
@@ -144,10 +148,7 @@ export class SimulatedConnection {
       onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) =>
         this.subscriptions.subscribeToAnnouncements(...args),
       onFrames: (...args: Parameters<Backend['onFrames']>) => this.subscriptions.subscribeToFrames(...args),
-      shutdownPrepare: async () => {
-        this.close();
-        return { unanswered: this.open.size };
-      },
+      shutdownPrepare: (...args: Parameters<Backend['shutdownPrepare']>) => this.shutdownPrepare(...args),
       close: async () => this.close(),
       [Symbol.asyncDispose]: async () => this.close(),
     };
@@ -166,6 +167,19 @@ export class SimulatedConnection {
       };
     }
     return backend as unknown as Backend;
+  }
+
+  private async shutdownPrepare(options?: ShutdownOptions): Promise<ShutdownReport> {
+    const graceMs = parseGrace(options);
+    this.closed = true;
+    this.subscriptions.end();
+    if (this.open.size > 0) {
+      let answered: () => void = () => undefined;
+      const drained = new Promise<void>((resolve) => this.draining.add((answered = resolve)));
+      await within(this.options.process, graceMs, drained);
+      this.draining.delete(answered);
+    }
+    return { unanswered: this.open.size };
   }
 
   private close(): void {
@@ -199,6 +213,7 @@ export class SimulatedConnection {
     call.error = error;
     this.open.delete(call);
     this.options.observer?.settled?.(call);
+    if (this.open.size === 0) for (const drained of this.draining) drained();
   }
 
   // Commands of one turn for one partition are sent together.

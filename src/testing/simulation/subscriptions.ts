@@ -56,6 +56,13 @@ export class SimulatedSubscriptions {
     for (const subscription of this.all) this.deliver(subscription, wake, this.options.latencyMs);
   }
 
+  /** Calls every listener once more, so that those who wait for a wake look and are refused, and ends. */
+  end(): void {
+    const last = [...this.all];
+    this.removeAll();
+    for (const subscription of last) this.call(subscription, RESYNC);
+  }
+
   removeAll(): void {
     for (const subscription of this.all) this.remove(subscription);
   }
@@ -120,15 +127,19 @@ export class SimulatedSubscriptions {
   }
 
   private deliver(subscription: Subscription, wake: ChannelMessage, afterMs: number): void {
-    const { scheduler, process: own, observer } = this.options;
+    const { scheduler, process: own } = this.options;
     scheduler.at(own, 'network', scheduler.now() + afterMs, () => {
-      if (!subscription.active || !this.isConnected) return;
-      observer?.woken?.(wake);
-      try {
-        subscription.listener(wake);
-      } catch (error) {
-        observer?.listenerThrew?.(error);
-      }
+      if (subscription.active && this.isConnected) this.call(subscription, wake);
     });
+  }
+
+  private call({ listener }: Subscription, wake: ChannelMessage): void {
+    const { observer } = this.options;
+    observer?.woken?.(wake);
+    try {
+      listener(wake);
+    } catch (error) {
+      observer?.listenerThrew?.(error);
+    }
   }
 }
