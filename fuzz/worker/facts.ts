@@ -33,6 +33,8 @@ export interface HandlerCall {
   /** Whether it has received its signal. */
   readonly looks: boolean;
   readonly toldAt: () => number | undefined;
+  /** The reason that its signal gave. */
+  readonly toldCode: () => string | undefined;
   /** Whether it awaits a wait, so that its slot may be free. */
   waits: boolean;
   endedAt: number | undefined;

@@ -78,6 +78,7 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
 function begin(world: World, node: Node, context: TaskContext<Input>, step: Step): HandlerCall {
   const { executionId, fence } = context;
   let toldAt: number | undefined;
+  let toldCode: string | undefined;
   const looks = step.heeds || step.end === 'hang';
   if (looks) {
     const { signal } = context;
@@ -85,6 +86,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
     signal.addEventListener('abort', () => {
       toldAt = world.scheduler.now();
       const code = String((signal.reason as { code?: string }).code);
+      toldCode = code;
       world.tell(node.name, () => `handler call ${call.number} is told: ${code}`);
       handlerTold(world, node, call, code);
     });
@@ -95,6 +97,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
     startedAt: world.scheduler.now(),
     looks,
     toldAt: () => toldAt,
+    toldCode: () => toldCode,
     waits: false,
     endedAt: undefined,
     end: undefined,

@@ -314,8 +314,7 @@ export class TaskWorker implements Worker {
     this.counts.claimed++;
     // An earlier attempt of the same execution that is still in hand has lost it; its handler must learn that before
     // the new handler runs. An attempt that was reported gets its answer from the engine.
-    for (const displaced of this.attempts.of(attempt.executionId))
-      if (!displaced.reported) displaced.lose('lease_lost');
+    for (const earlier of this.attempts.of(attempt.executionId)) if (!earlier.reported) earlier.displace();
     this.attempts.add(attempt);
     this.keeper.add(attempt, requestedAt);
     this.blockers.arrived(attempt.executionId, requestedAt);
@@ -487,7 +486,7 @@ export class TaskWorker implements Worker {
 
   /** Removes an attempt whose ending the engine did not accept: its run is no longer the worker's. */
   private taken(attempt: Attempt): void {
-    this.forget(attempt, outcomeOfTaken(attempt.takenBy));
+    this.forget(attempt, outcomeOfTaken(attempt.lossReason));
     if (!this.drainer.hasBegun) this.claimer.pump();
   }
 
@@ -531,7 +530,9 @@ export class TaskWorker implements Worker {
   private async cancelled(attempt: Attempt): Promise<void> {
     const { backend, clock } = this.deps;
     const lose = (reason?: string): void => {
-      if (!attempt.reported) attempt.lose('cancelled', reason);
+      // The attempt may have ended by its timeout meanwhile.
+      const isInHand = this.attempts.of(attempt.executionId).includes(attempt);
+      if (isInHand && !attempt.reported) attempt.lose('cancelled', reason);
     };
     const stopWaiting = clock.after(REASON_PATIENCE_MS, lose);
     const info = await backend.readExecutionInfo({ executionId: attempt.executionId }).catch(() => undefined);

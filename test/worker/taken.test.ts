@@ -1,5 +1,6 @@
 /** However an attempt ends from outside, its handler is told why, and the worker says what became of it. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { partitionOfExecution } from '../../model/ids.js';
 import {
   backoff,
   EngineError,
@@ -149,6 +150,62 @@ describe('an attempt that is', () => {
     expect(finished[0]).toBe(way.outcome);
     expect(worker.stats()[way.counter]).toBe(before + 1);
     expect(losses).toEqual(way.lost === undefined ? [] : [way.lost]);
+  });
+
+  it.each(['this', 'another'] as const)(
+    'past its timeout is timed out, even if %s worker claims the retry before it hears of the end',
+    async (claimer) => {
+      h = harness();
+      let calls = 0;
+      const told: string[] = [];
+      const options = { timeout: { attempt: '5s' }, retry: { failures: 1, backoff: backoff.fixed(1) } } as const;
+      const deaf = h.a.task('deaf', options, async ({ signal }: TaskContext<void>) => {
+        if (++calls === 1) signal.addEventListener('abort', () => told.push((signal.reason as TaskAbort).code));
+        await h.sleep(7_000);
+      });
+      const worker = await h.worker({ slots: claimer === 'this' ? 2 : 1, abortGrace: '1m', engine: false });
+      const finished: string[] = [];
+      const losses: string[] = [];
+      worker.on('finished', ({ outcome }) => finished.push(outcome));
+      worker.on('leaseLost', ({ reason }) => losses.push(reason));
+      const { id } = await deaf.run();
+      await h.until(() => calls === 1);
+      await h.pass(5_100);
+      // The timer loop of another process: no news reach this worker.
+      const partition = partitionOfExecution(id);
+      for (let step = 0; step < 2; step++) {
+        await h.inner.applyDue({ partition });
+        await h.pass(10);
+      }
+      if (claimer === 'another') await h.worker({ slots: 1, engine: false });
+      await h.until(() => calls === 2);
+      await h.pass(3_000);
+      expect(told).toEqual(['attempt_timeout']);
+      expect(losses).toEqual(['attempt_timeout']);
+      expect(finished).toEqual(['timed_out']);
+      expect(worker.stats()).toMatchObject({ timedOut: 1, lost: 0 });
+    },
+  );
+
+  it('cancelled, and past its timeout before the reason is known, is told of its end once', async () => {
+    const never = new Promise<never>(() => undefined);
+    h = harness(() => ({ readExecutionInfo: () => never }));
+    const started: string[] = [];
+    const task = h.a.task('t', { timeout: { attempt: '5s' } }, async ({ signal, executionId }: TaskContext<void>) => {
+      started.push(executionId);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      signal.throwIfAborted();
+    });
+    const worker = await h.worker({ slots: 1 });
+    const events: string[] = [];
+    worker.on('finished', ({ outcome }) => events.push(outcome));
+    worker.on('leaseLost', ({ reason }) => events.push(`lost: ${reason}`));
+    await task.run();
+    await h.until(() => started.length === 1);
+    await h.pass(4_800);
+    await cancelElsewhere(started[0] ?? '');
+    await h.pass(2_000);
+    expect(events).toEqual(['timed_out']);
   });
 
   it.each(['ahead', 'input'] as const)(

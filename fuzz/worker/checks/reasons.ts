@@ -78,12 +78,23 @@ function endsOf(world: World, { worker }: NodeWorker, execution: ExecutionFacts,
   if (outcome !== 'lost' && outcome !== 'timed_out')
     return execution.events.filter(({ type }) => EVENTS[outcome].includes(type)).length;
   const now = world.scheduler.now();
+  const outOfTime = new Set(
+    world.facts
+      .callsOf(execution.executionId)
+      .filter(toldOfTime)
+      .map(({ leaseId }) => leaseId),
+  );
+  const isLost = ({ leaseId, endedBy }: LeaseFacts): boolean => endedBy === 'lease_revoked' || !outOfTime.has(leaseId);
   const isOver = ({ attemptTimeoutAt = Infinity }: LeaseFacts): boolean =>
     Math.min(attemptTimeoutAt, execution.deadlineAt ?? Infinity) <= now || has(execution, 'execution_expired');
   return execution.leases.filter(
     (lease) =>
       lease.workerInstanceId === worker.workerInstanceId &&
       world.checks.calls.endings.get(lease.leaseId)?.last !== 'accepted' &&
-      (outcome === 'lost' || isOver(lease)),
+      (outcome === 'lost' ? isLost(lease) : isOver(lease)),
   ).length;
 }
+
+/** Whether a handler was told that its time is up: its attempt is not lost then, unless an operator revoked the lease. */
+const toldOfTime = ({ toldCode }: HandlerCall): boolean =>
+  toldCode() === 'attempt_timeout' || toldCode() === 'deadline';

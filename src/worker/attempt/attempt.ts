@@ -61,7 +61,7 @@ export class Attempt implements HeldLease, Member {
   /** The engine said that the worker no longer owns the execution, so there is nothing to report. */
   gone = false;
   private aborted: TaskAbort | undefined;
-  /** Why the worker no longer owns the execution, by the engine. */
+  /** Why the worker no longer owns the execution; undefined until the engine has said that it does not. */
   private lossCode: TaskAbortCode | undefined;
   private controller: AbortController | undefined;
   private cancelTimer: Cancel | undefined;
@@ -111,7 +111,7 @@ export class Attempt implements HeldLease, Member {
   }
 
   /** Why the attempt was taken from the worker: by the engine if it said so, otherwise why the handler was aborted. */
-  get takenBy(): TaskAbortCode | undefined {
+  get lossReason(): TaskAbortCode | undefined {
     return this.lossCode ?? this.abortCode;
   }
 
@@ -121,8 +121,7 @@ export class Attempt implements HeldLease, Member {
 
   /**
    * The check before a handler's write. A handler that is aborted because its worker shuts down still owns the
-   * execution,
-   * and its writes are accepted: otherwise it could complete with a result while earlier writes are missing.
+   * execution, and its writes are accepted: otherwise it could complete with a result while earlier writes are missing.
    */
   throwIfLost(): void {
     if (this.abortCode !== 'shutdown') this.throwIfAborted();
@@ -235,7 +234,7 @@ export class Attempt implements HeldLease, Member {
    * for the abort, or undefined if the worker still owns the execution
    */
   refused(refusal: EngineError | undefined): TaskAbortCode | undefined {
-    const code = refusal === undefined ? 'lease_lost' : this.lossBy(refusal);
+    const code = refusal === undefined ? this.lostLeaseCode : this.lossBy(refusal);
     // A call beside the ending can be refused because the ending was accepted, and be answered first. The answer to the
     // ending tells what became of the attempt.
     if (code === undefined || this.reported) return code;
@@ -248,11 +247,12 @@ export class Attempt implements HeldLease, Member {
   /** How the worker lost the execution, by a refusal; undefined if the refusal does not say so. */
   lossBy(refusal: EngineError): TaskAbortCode | undefined {
     const { executionDeadlineAt } = this.claimed;
-    return abortCodeOf(refusal, {
+    const code = abortCodeOf(refusal, {
       attemptTimedOut: this.timedOut,
       deadlinePassed: (executionDeadlineAt ?? Infinity) <= this.serverNow(),
       timeoutIsFirst: executionDeadlineAt === undefined || this.likelyEndsAt < executionDeadlineAt,
     });
+    return code === 'lease_lost' ? this.lostLeaseCode : code;
   }
 
   /** The end of the attempt; while `beginAttempt`, which starts its timeout, is not answered, the earliest possible one. */
@@ -269,11 +269,25 @@ export class Attempt implements HeldLease, Member {
     this.endOwnership(code, detail, refusal);
   }
 
+  /** The worker has claimed the execution again before it heard how this attempt ended. */
+  displace(): void {
+    this.lose(this.isLive && this.timedOut ? 'attempt_timeout' : this.lostLeaseCode);
+  }
+
   private endOwnership(code: TaskAbortCode, detail?: string, refusal?: EngineError): void {
     this.abort(code, detail);
     if (this.ownershipEnded) return;
     this.ownershipEnded = true;
     this.hooks.lost(this, code, refusal);
+  }
+
+  /**
+   * Why the attempt no longer holds its lease. Once the handler was told that its time is up, the reason is that end:
+   * the engine ends the lease with it, and the next attempt can have one of its own before this worker hears of it.
+   */
+  private get lostLeaseCode(): TaskAbortCode {
+    const told = this.abortCode;
+    return told === 'attempt_timeout' || told === 'deadline' ? told : 'lease_lost';
   }
 
   /** Whether the attempt's timeout has passed. */
