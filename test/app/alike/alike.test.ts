@@ -22,7 +22,8 @@ const told = new Map<string, unknown>();
 describe.each(BACKENDS)('%s', (backend) => {
   it.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', async (name, scenario) => {
     const heard = await play(scenario, backend);
-    if (!told.has(name)) told.set(name, heard);
+    // Missing if only one backend was asked for, and after a failure.
+    if (!told.has(name)) told.set(name, backend === 'memory' ? heard : await play(scenario, 'memory'));
     expect(heard).toEqual(told.get(name));
   });
 });
