@@ -87,7 +87,10 @@ export async function explain(
   return explained({ backend, lookAt, now, nameMeters }, info);
 }
 
-/** What an execution that has not ended waits for by its situation, in a sentence; empty if its state says everything. */
+/**
+ * Why an execution that has not ended waits, by its situation and with a hold beside it; empty if its state says
+ * everything.
+ */
 export async function waitSentence(backend: Backend, info: ExecutionInfo): Promise<string> {
   const lookAt: LookAt = (executionId) =>
     unlessUnreadable(
@@ -99,7 +102,8 @@ export async function waitSentence(backend: Backend, info: ExecutionInfo): Promi
     );
   const [now, flow] = await Promise.all([backend.serverTime(), flowOf(backend, info)]);
   const [obstacle] = await ofSituation({ backend, now, lookAt, nameMeters: noNames }, info, flow);
-  return obstacle?.sentence ?? '';
+  if (obstacle === undefined) return '';
+  return [obstacle, ...ofHold(info)].map(({ sentence }) => sentence).join(' ');
 }
 
 async function explained(sources: Sources, info: ExecutionInfo): Promise<Explanation> {

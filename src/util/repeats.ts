@@ -2,7 +2,7 @@
 import { present } from '../../model/core/present.js';
 import { propertyOf } from './thrown.js';
 
-/** How long a fault must be absent until it counts as new, ms. Longer than any pause between two tries. */
+/** By default, ms. Longer than any pause between two tries. */
 const ABSENT_MS = 30_000;
 
 /** Most faults that are remembered; the oldest is forgotten first. */
@@ -16,8 +16,14 @@ const textIn = (error: unknown, member: string): string => {
 export class Repeats {
   private readonly lastAt = new Map<string, number>();
 
-  /** @param now the time on the caller's clock, ms */
-  constructor(private readonly now: () => number) {}
+  /**
+   * @param now the time on the caller's clock, ms
+   * @param absentMs how long a fault must be absent until it counts as new
+   */
+  constructor(
+    private readonly now: () => number,
+    private readonly absentMs = ABSENT_MS,
+  ) {}
 
   /** Whether a fault with this name, code and message was seen a short time ago. */
   isRepeat(error: unknown): boolean {
@@ -27,6 +33,6 @@ export class Repeats {
     this.lastAt.delete(fault);
     this.lastAt.set(fault, now);
     if (this.lastAt.size > MAX_FAULTS) this.lastAt.delete(present(this.lastAt.keys().next().value));
-    return last !== undefined && now - last < ABSENT_MS;
+    return last !== undefined && now - last < this.absentMs;
   }
 }

@@ -16,6 +16,7 @@ import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
 import { Bag } from '../util/bag.js';
 import { printed } from '../util/printed.js';
+import { Repeats } from '../util/repeats.js';
 import type { Backend } from '../backend/backend.js';
 import { Claimer } from '../claiming/claimer.js';
 import { afterIo, within, type Clock } from '../engine/clock.js';
@@ -123,7 +124,11 @@ export class TaskWorker implements Worker {
     this.announcer = new Announcer(log, clock, backend);
     const signalsOf = (kind: string) => taskNamed(kind)?.signals;
     const definedAt = (kind: string) => taskNamed(kind)?.definedAt?.();
-    this.contextDependencies = { backend, clock, ids, childRow, signalsOf, definedAt, log: this.announcer.log };
+    const undecided = new Repeats(clock.now, Infinity);
+    this.contextDependencies = {
+      ...{ backend, clock, ids, childRow, signalsOf, definedAt, undecided },
+      log: this.announcer.log,
+    };
     const onError = (error: unknown): void => this.announcer.failedCall(error);
     this.hooks = this.attemptHooks();
     this.blockers = new Blockers(clock);

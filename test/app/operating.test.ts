@@ -33,6 +33,8 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await a.worker();
     await other?.result();
     expect(started).toEqual(['other']);
+    const both = await task.run('both', { hold: true, delay: '1h' });
+    expect((await both.info()).waitsFor?.detail).toMatch(/^It is delayed until \S+\. .+ holds it/);
     await held?.release();
     await held?.release();
     await held?.result();

@@ -586,6 +586,26 @@ describe('approval', () => {
     expect(lines).toHaveLength(1);
   });
 
+  it('says it once beside a sleep that suspends the run again and again', async () => {
+    const lines: string[] = [];
+    t = testApp({ log: { ...quiet, warn: (line: string) => void lines.push(line) } });
+    let runs = 0;
+    const task = t.app.task('t', async ({ approval, sleep }: TaskContext) => {
+      runs++;
+      const decided = approval('deploy');
+      for (;;) if (await Promise.race([decided, sleep('1m')])) return;
+    });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance(10);
+    await run.signal('deploy', { approve: true }, { from: 'ann' }).then(later);
+    await t.advance('5m');
+    expect(runs).toBeGreaterThan(4);
+    expect(lines).toHaveLength(1);
+    await run.approve('deploy', { by: 'ann' }).then(later);
+    expect(await run.state()).toBe('completed');
+  });
+
   it('returns one decision of each person, the newest, and leaves none of them to the next wait', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ approval, waitFor }: TaskContext) => {

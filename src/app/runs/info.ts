@@ -13,11 +13,11 @@ import { failureOf, type Failure } from './failure.js';
 import { memberInput } from './member-input.js';
 import { calledBy, type Called } from './tags.js';
 
-/** The cause for which a run waits, while it has not ended and no handler runs it. */
+/** Why a run does not run, although it has not ended. */
 export interface RunWait {
   /** `waiting_for_worker`, `waiting_for_delay`, `paused_by_operator` and so on: docs/operating.md has all of them. */
   readonly reason: Exclude<BlockingReason, 'none'>;
-  /** The same in words: the signal, the time, the children; empty if the reason says everything. */
+  /** The same in words: the signal, the time, the children, and a hold; empty if the reason says everything. */
   readonly detail: string;
 }
 

@@ -157,7 +157,7 @@ export function checkOwnId(where: string, id: unknown): asserts id is string {
 /**
  * @param byOwnId the call that takes own ids
  * @param what the kind of id, in the words of the message
- * @throws InvalidDefinitionError for a text that is not an execution id; mostly it is an own id of a caller
+ * @throws InvalidDefinitionError for a text that is not an execution id; usually the caller has passed an id of its own
  */
 export function checkExecutionId(where: string, byOwnId: string, id: unknown, what = 'an execution id'): void {
   if (typeof id === 'string' && isExecutionIdForm(id)) return;

@@ -22,6 +22,7 @@ export interface ContextDependencies {
   readonly log: Logger;
   /** Mints ids. */
   readonly ids: () => string;
+  readonly undecided: WaitingDependencies['undecided'];
   readonly childRow?: ChildRowOf | undefined;
   readonly signalsOf?: WaitingDependencies['signalsOf'];
   readonly definedAt?: WaitingDependencies['definedAt'];

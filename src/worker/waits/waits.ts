@@ -15,6 +15,7 @@ import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
+import type { Repeats } from '../../util/repeats.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf, type CheckpointsDependencies } from '../checkpoints/checkpoints.js';
@@ -35,6 +36,8 @@ export interface WaitsDependencies extends CheckpointsDependencies {
   readonly backend: Backend;
   readonly ids: () => string;
   readonly log: Logger;
+  /** Signals that were logged because they decide nothing: each run of the handler meets them again. */
+  readonly undecided: Repeats;
 }
 
 /** A wait for signals. */
@@ -345,6 +348,7 @@ export class Waits {
     const newest = this.known?.open(key, key.until).findLast((signal) => signal.name === name);
     if (newest === undefined || newest.approved !== undefined) return;
     const { executionId, claimed } = this.attempt;
+    if (this.deps.undecided.isRepeat({ name: executionId, message: newest.id })) return;
     this.deps.log.warn(
       `"${claimed.executionKind}", ${executionId}, waits for the approval "${name}", and a signal of that name ` +
         `${newest.from === '' ? '' : `from "${newest.from}" `}decides nothing. Decide with run.approve(name, { by }) or run.reject.`,
