@@ -303,6 +303,28 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       });
     });
 
+    test('children of a parent that ended badly end, and so do their own', async () => {
+      const [parent = '', ...children] = idsOf(1 + MANY);
+      const spawn = async (flowId: string, ids: readonly string[]) => {
+        const answer = await claim(engine, {}, 1);
+        const [owner] = answer.kind === 'claimed' ? answer.executions : [];
+        if (owner === undefined) throw new Error('Nothing was claimed.');
+        const { executionId } = owner;
+        const rows = ids.map((id) => ({ executionId: id, laneId: LANE, executionKind: 'k', edgeId: engine.uuid() }));
+        await engine.backend.spawnChildren({ executionId, fence: fenceOf(owner), flowId, children: rows });
+        await engine.backend.moveToWaitingChildren({ executionId, fence: fenceOf(owner) });
+      };
+      const facts = { namespace: 'n', laneId: LANE, executionKind: 'k', creatorIdentity: 'c' };
+      await engine.backend.createExecution({ executionId: parent, ...facts });
+      const flowId = engine.executionId();
+      await spawn(flowId, children);
+      await spawn(flowId, idsOf(MANY));
+      await cancel(parent);
+      expect((await engine.backend.describeFlow({ flowId }))?.members['waiting']).toBeGreaterThan(0);
+      await cascadeCompletion(engine.backend, { executionId: parent });
+      expect((await engine.backend.describeFlow({ flowId }))?.members).toEqual({ cancelled: 1 + 2 * MANY });
+    });
+
     test('leaves other due work of the partition alone, also while a loop has the partition', async () => {
       const large = await fanOut();
       const small = await fanOut(2);
