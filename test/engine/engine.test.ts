@@ -522,7 +522,10 @@ describe('arguments that are no such thing', () => {
         runDue(backend, { limitPerPartition: 0 }),
         'limitPerPartition: of runDue() must be a whole number from 1 to 1000.',
       ],
-      [runDue(backend, { limit: 5 } as never), 'limit: is no option of runDue(); there are limitPerPartition, random.'],
+      [
+        runDue(backend, { limit: 5 } as never),
+        'limit: is no option of runDue(); there are limitPerPartition, random, filter.',
+      ],
       [WorkFinder.start(5 as never, { laneId: 'l' }), 'backend: of WorkFinder must be a backend.'],
       [
         finder.claim({} as never, { waitMs: -1 }),
