@@ -24,7 +24,7 @@ import {
   type ObstacleStep,
   type UnblockStep,
 } from './obstacle.js';
-import { takersOf, type Takers } from './workers.js';
+import { surveyOf, type Survey, type Takers } from './workers.js';
 
 export type { NameMeters };
 
@@ -116,7 +116,7 @@ async function explained(sources: Sources, info: ExecutionInfo): Promise<Explana
   const { executionDeadlineAt: deadline = Infinity } = info;
   if (deadline <= now) return explanationOf(info, await ofExpired(sources, info, flow));
   const obstacles = await obstaclesOf(sources, info, { flow, lapsedAt: lease?.expiresAt });
-  if (obstacles.length === 0) return ofWaiting(backend, info);
+  if (obstacles.length === 0) return ofWaiting(sources, info);
   const explanation = explanationOf(info, obstacles);
   if (lastWait(explanation.unblock ?? []) < deadline) return explanation;
   // It expires while the steps wait, so it is replayed.
@@ -255,17 +255,24 @@ function ofGrant({ grant }: ExecutionInfo, now: number): Obstacle[] {
 }
 
 /** No obstacle except that no worker takes it. */
-async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explanation> {
+async function ofWaiting({ backend, now }: Sources, info: ExecutionInfo): Promise<Explanation> {
   const { laneId, namespace, requiredCapabilities, executionKind } = info;
   const needs = requiredCapabilities.length === 0 ? '' : ` with ${requiredCapabilities.join(', ')}`;
-  const takers = await takersOf(backend, namespace, { laneId, executionKind, requiredCapabilities });
-  const sentence = `It waits for a worker of lane ${laneNameOf(laneId)}${needs} that runs ${executionKind}: ${counted(takers)}.`;
-  const remedy =
-    takers.capable === 0
-      ? 'Start such a worker.'
-      : 'Wait until one has a free slot, give them more slots, or start another one.';
-  return explanationOf(info, [obstacleOf('worker', sentence, remedy)], takers);
+  const survey = await surveyOf(backend, namespace, { laneId, executionKind, requiredCapabilities });
+  const { takers } = survey;
+  const areSilent = takers.capable > 0 && survey.overdueAt < now;
+  const sentence = `It waits for a worker of lane ${laneNameOf(laneId)}${needs} that runs ${executionKind}: ${counted(takers)}${areSilent ? silence(survey, now) : ''}.`;
+  return explanationOf(info, [obstacleOf('worker', sentence, remedyOf(takers, areSilent))], takers);
 }
+
+function remedyOf({ capable }: Takers, areSilent: boolean): string {
+  if (capable === 0) return 'Start such a worker.';
+  if (areSilent) return 'Check whether their processes still run, or start another worker.';
+  return 'Wait until one has a free slot, give them more slots, or start another one.';
+}
+
+const silence = ({ takers, heardAt }: Survey, now: number): string =>
+  `, last heard of ${Math.round((now - heardAt) / 1_000)} s ago: ${takers.capable === 1 ? 'it' : 'they'} may be dead`;
 
 /** Which requirement the registered workers do not meet. */
 function counted({ live, onLane, ofKind, capable, missing }: Takers): string {

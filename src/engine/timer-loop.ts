@@ -64,6 +64,7 @@ export interface TimerLoop {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const WHERE = 'startTimerLoop()';
 const POLL_INTERVAL_MS = 2_000;
 const POLL_SPREAD = 0.2;
 /** A partition in which nothing is due for this long is polled less often, so that idle processes cost little. */
@@ -112,7 +113,7 @@ class PartitionTimerLoop implements TimerLoop {
     this.clock = options.clock ?? systemClock;
     this.serverClock = new ServerClock(backend, this.clock, (ms) => this.notify(options.onClockJump, ms));
     this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
-    this.filter = filterOf('startTimerLoop()', options.filter);
+    this.filter = filterOf(WHERE, options.filter);
     this.findPlaces();
   }
 
@@ -297,6 +298,19 @@ class PartitionTimerLoop implements TimerLoop {
 }
 
 /**
+ * @param where the function that takes the options, for the message
+ * @throws EngineError `invalid_input` for an unknown or invalid option
+ */
+export function checkTimerLoopOptions(where: string, options: TimerLoopOptions): void {
+  checkOptionNames(where, options, Object.keys(TIMER_LOOP_OPTIONS));
+  for (const name of ['onError', 'onClockJump'] as const) checkFunction(where, name, options[name]);
+  checkNumber(where, 'pollIntervalMs', options.pollIntervalMs, { min: 1, max: LIMITS.maxDurationMs });
+  checkNumber(where, 'pageSize', options.pageSize, { min: 1, max: LIMITS.maxPageSize, isWhole: true });
+  checkClock(where, options.clock);
+  filterOf(where, options.filter);
+}
+
+/**
  * Starts the timer loop over all partitions of a backend; resolves once it runs. Run at least one per deployment:
  * workers start one unless told not to.
  *
@@ -305,13 +319,8 @@ class PartitionTimerLoop implements TimerLoop {
  * await using timers = await startTimerLoop(backend, { onError: console.error });
  */
 export async function startTimerLoop(backend: Backend, options: TimerLoopOptions = {}): Promise<TimerLoop> {
-  const where = 'startTimerLoop()';
-  needBackend(where, backend);
-  checkOptionNames(where, options, Object.keys(TIMER_LOOP_OPTIONS));
-  for (const name of ['onError', 'onClockJump'] as const) checkFunction(where, name, options[name]);
-  checkNumber(where, 'pollIntervalMs', options.pollIntervalMs, { min: 1, max: LIMITS.maxDurationMs });
-  checkNumber(where, 'pageSize', options.pageSize, { min: 1, max: LIMITS.maxPageSize, isWhole: true });
-  checkClock(where, options.clock);
+  needBackend(WHERE, backend);
+  checkTimerLoopOptions(WHERE, options);
   const loop = new PartitionTimerLoop(backend, options);
   await loop.start();
   return loop;

@@ -64,13 +64,35 @@ export interface Takers {
   readonly missing: readonly string[];
 }
 
+/** Heartbeats of the workers of an app in one time to live: two may be lost. */
+export const HEARTBEATS_PER_TTL = 3;
+
+/** When the next heartbeat of a worker is due, if it is one of an app. */
+const nextBeatOf = ({ lastHeartbeatAt, expiresAt }: WorkerInfo): number =>
+  lastHeartbeatAt + (expiresAt - lastHeartbeatAt) / HEARTBEATS_PER_TTL;
+
+/** How many workers can take some work, and the heartbeats of those. */
+export interface Survey {
+  readonly takers: Takers;
+  /** The last heartbeat of any capable worker, ms since the epoch; `-Infinity` without one. */
+  readonly heardAt: number;
+  /** From then on, the next heartbeats of all capable workers are overdue; `-Infinity` without one. */
+  readonly overdueAt: number;
+}
+
 /**
  * How many registered workers can take some work, and which requirement the others miss. Workers need not register:
  * `capable` 0 means that no registered worker can.
  */
 export async function takersOf(backend: Backend, namespace: string, work: WantedWork, call?: Call): Promise<Takers> {
+  return (await surveyOf(backend, namespace, work, call)).takers;
+}
+
+/** The same, with the heartbeats of the capable workers. */
+export async function surveyOf(backend: Backend, namespace: string, work: WantedWork, call?: Call): Promise<Survey> {
   const { laneId, executionKind, requiredCapabilities = [] } = work;
   let [live, onLane, ofKind, capable] = [0, 0, 0, 0];
+  let [heardAt, overdueAt] = [-Infinity, -Infinity];
   const found = new Set<string>();
   for await (const worker of livingWorkers(backend, namespace, call)) {
     if (!takes(worker, {})) continue;
@@ -80,9 +102,13 @@ export async function takersOf(backend: Backend, namespace: string, work: Wanted
     if (!takes(worker, { laneId, executionKind })) continue;
     ofKind++;
     for (const capability of worker.capabilities) found.add(capability);
-    if (takes(worker, work)) capable++;
+    if (!takes(worker, work)) continue;
+    capable++;
+    heardAt = Math.max(heardAt, worker.lastHeartbeatAt);
+    overdueAt = Math.max(overdueAt, nextBeatOf(worker));
   }
-  return { live, onLane, ofKind, capable, missing: requiredCapabilities.filter((needed) => !found.has(needed)) };
+  const missing = requiredCapabilities.filter((needed) => !found.has(needed));
+  return { takers: { live, onLane, ofKind, capable, missing }, heardAt, overdueAt };
 }
 
 /**

@@ -59,6 +59,9 @@ it('unknown options are refused by name, and the known ones are named', async ()
   expect(await rejectionOf(a.worker({ engine: { interval: 5 } } as WorkerOptions))).toBeInstanceOf(
     InvalidDefinitionError,
   );
+  expect(await rejectionOf(a.worker({ engine: { filter: { nam: 'x' } } } as WorkerOptions))).toMatchObject({
+    message: expect.stringContaining('nam: is no option of the filter of app.worker({ engine }); there are namespace,'),
+  });
 });
 
 it('options of everything that is asked of a run, a budget or a backend are known or refused', async () => {

@@ -1,6 +1,14 @@
 /** Runs as an app lists, counts and replays them, on both backends and over several partitions. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { app, EngineError, memory, NonRetryableError, type App, type RunRow } from '../../src/index.js';
+import {
+  app,
+  EngineError,
+  memory,
+  NonRetryableError,
+  type App,
+  type DeadLetterFilter,
+  type RunRow,
+} from '../../src/index.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { newestFirst as newest } from '../../src/engine/lists.js';
 import { systemClock } from '../../src/engine/clock.js';
@@ -202,4 +210,8 @@ test('an invalid filter is refused in the words of the user', async () => {
   await expect(first({ after: 'x' })).rejects.toThrow(/after must be the id of a run/);
   await expect(first({ tag: 'x' })).rejects.toThrow(/tag must be an object/);
   await expect(a.deadLetters.replay({}, { limit: 0 })).rejects.toThrow(/limit must be a whole number/);
+  // Ignoring the state would replay every dead letter.
+  const ended = { state: 'completed' } as DeadLetterFilter;
+  await expect(a.deadLetters.replay(ended)).rejects.toThrow('deadLetters.replay: state must be left out');
+  await expect(all(a.deadLetters.list(ended))).rejects.toThrow('deadLetters.list: state must be left out');
 });

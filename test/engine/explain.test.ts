@@ -253,3 +253,17 @@ test('registered workers are counted as far as they could take it', async () => 
   await backend.registerWorker({ ...worker, workerInstanceId: 'w-2', capabilities: ['gpu'] });
   expect((await explain(backend, X)).sentence).toContain('1 registered worker can take it');
 });
+
+test('capable workers of which nothing was heard for longer than a heartbeat takes may be dead', async () => {
+  const backend = await created();
+  const worker = { namespace: 'n', workerId: 'w', lanes: ['lane'], capabilities: [], livenessTtlMs: 30_000 };
+  await backend.registerWorker({ ...worker, workerInstanceId: 'w-1' });
+  await engine.advance(4_000);
+  await backend.registerWorker({ ...worker, workerInstanceId: 'w-2' });
+  await engine.advance(10_000);
+  expect((await explain(backend, X)).sentence).toMatch(/2 registered workers can take it\.$/);
+  await engine.advance(2_000);
+  const silent = await explain(backend, X);
+  expect(silent.sentence).toMatch(/2 registered workers can take it, last heard of 12 s ago: they may be dead\.$/);
+  expect(silent.remedy).toBe('Check whether their processes still run, or start another worker.');
+});

@@ -247,7 +247,7 @@ describe('the address', () => {
   test('is that of the environment, and named as such', async () => {
     vi.stubEnv('VALKEY_URL', `http://user:${secret}@host`);
     const error = await refused(valkey(), 'invalid_input');
-    expect(error.message).toMatch(/VALKEY_URL: must begin with "valkey:/);
+    expect(error.message).toMatch(/VALKEY_URL: must begin with "valkey:.*"rediss:/);
     expect(error.detail).toEqual({ field: 'VALKEY_URL' });
     expect(error.message).not.toContain(secret);
     expect((await refused(valkey({ url: 'x' }), 'invalid_input')).detail).toEqual({ field: 'url' });

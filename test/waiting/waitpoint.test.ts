@@ -141,7 +141,11 @@ describe('waitpoint', () => {
     const { run, envelope, handedOut } = await opened('1h');
     await t.advance('2h');
     expect((await run.info()).failure).toMatchObject({ category: 'wait_timeout', class: WaitTimeoutError.name });
-    expect(await codeOf(t.app.signals.deliver(envelope, {}))).toBe('target_not_signalable');
+    const late = await rejectionOf(t.app.signals.deliver(envelope, {}));
+    expect(late).toMatchObject({
+      code: 'target_not_signalable',
+      message: expect.stringMatching(/has ended.* 200 .* 410/),
+    });
     expect(() => handedOut.at(-1)?.envelope()).toThrow(/is over/);
   });
 

@@ -145,11 +145,13 @@ class GraphBuilder implements FlowBuilder {
     const widest = nodes.findIndex(({ upstreams }) => upstreams.length > LIMITS.maxEdgesPerCall);
     const { maxFlowMembers, maxFlowEdges, maxEdgesPerCall } = LIMITS;
     const hint = `A flow has at most ${maxFlowMembers} nodes and ${maxFlowEdges} edges: divide it into several flows.`;
-    if (nodes.length > maxFlowMembers) throw new InvalidDefinitionError(`${where} has ${nodes.length} nodes`, hint);
-    if (edges > maxFlowEdges) throw new InvalidDefinitionError(`${where} has ${edges} edges`, hint);
+    if (nodes.length > maxFlowMembers)
+      throw new InvalidDefinitionError(`${where} has ${nodes.length} nodes, more than ${maxFlowMembers}`, hint);
+    if (edges > maxFlowEdges)
+      throw new InvalidDefinitionError(`${where} has ${edges} edges, more than ${maxFlowEdges}`, hint);
     if (widest !== -1)
       throw new InvalidDefinitionError(
-        `${where}, node ${widest + 1} waits for ${nodes[widest]?.upstreams.length} others`,
+        `${where}, node ${widest + 1} waits for ${nodes[widest]?.upstreams.length} others, more than ${maxEdgesPerCall}`,
         `A node waits for at most ${maxEdgesPerCall}: join some of them in tasks in between.`,
       );
   }

@@ -4,7 +4,7 @@ import type { ExecutionSummary } from '../../../model/listing/list.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
-import { checkBoolean, checkSignal, checkWhole } from '../../shared/checks.js';
+import { checkBoolean, checkSignal, checkWhole, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { askedBy } from './asked-by.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
@@ -66,10 +66,17 @@ export interface DeadLetterSource {
 
 const DEAD = ['failed', 'expired'] as const;
 
+/** The dead letters that match. @throws InvalidDefinitionError, also for a state, which would be ignored */
+function deadRows(source: DeadLetterSource, where: string, filter: DeadLetterFilter): AsyncGenerator<ExecutionSummary> {
+  const { state } = Object(filter) as RunFilter;
+  if (state !== undefined) throw refuse(where, 'state', 'left out: dead letters are what failed or expired', state);
+  return source.rows(where, DEAD, filter);
+}
+
 export function deadLettersOf(source: DeadLetterSource): DeadLetters {
   return {
     async *list(filter = {}) {
-      for await (const row of source.rows('deadLetters.list', DEAD, filter)) yield runRowOf(row);
+      for await (const row of deadRows(source, 'deadLetters.list', filter)) yield runRowOf(row);
     },
     async *quarantined() {
       const backend = await source.backend();
@@ -90,7 +97,7 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
       const { reason, requestedBy } = askedBy(where, options);
       checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);
       checkSignal(where, 'signal', signal);
-      const rows = source.rows(where, DEAD, filter);
+      const rows = deadRows(source, where, filter);
       const { after } = Object(filter) as DeadLetterFilter;
       const call: DeadLetterSource['call'] = (command) => source.call(command);
       const backend = await source.backend();

@@ -1,5 +1,6 @@
 /** Signals by envelope, and the keys that sign envelopes. */
 import { kid as kidField, looseLabel, secret as secretField } from '../../../model/core/fields.js';
+import { EngineError } from '../../../model/errors.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
@@ -42,6 +43,22 @@ export interface AppSignalsSource {
   readonly ids: () => string;
 }
 
+/** Refusals of an envelope that was good once, with what to answer: senders that hear of no success send again. */
+const DONE_WITH = 'Sending it again cannot succeed: answer the sender 200 if it may forget it, or 410.';
+const TOO_LATE: Readonly<Partial<Record<string, string>>> = {
+  target_not_signalable: `The run has ended, so it takes no more signals. ${DONE_WITH}`,
+  waitpoint_closed: `The run no longer waits for this signal. ${DONE_WITH}`,
+  pending_waitpoint_expired: `The time in which the run could wait for this signal is over. ${DONE_WITH}`,
+  token_expired: 'The key that signed the envelope was replaced. If the run still waits, `run.signal` reaches it.',
+};
+
+function inWords(error: unknown): unknown {
+  const message = error instanceof EngineError ? TOO_LATE[error.code] : undefined;
+  if (message === undefined) return error;
+  const { code, detail } = error as EngineError;
+  return new EngineError(code, message, { detail, cause: error });
+}
+
 const OPTIONS = { from: true, idempotencyKey: true } as const;
 const KEY_OPTIONS = { kid: true, secret: true, grace: true } as const;
 
@@ -60,7 +77,9 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
         ...{ executionId, waitpointId, signalName, waitpointToken: token, signalId: id, sourceIdentity: from },
         ...{ payload: bytes, payloadEncoding: encoding },
       }),
-    );
+    ).catch((error: unknown) => {
+      throw inWords(error);
+    });
     if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
     return { id, effect: answer.effect === 'buffered_for_pending_waitpoint' ? 'kept' : 'taken' };
   },

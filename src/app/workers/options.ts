@@ -1,7 +1,7 @@
 /** Options of a worker of an app. */
 import { capabilities, workerId } from '../../../model/core/fields.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
-import { TIMER_LOOP_OPTIONS, type TimerLoopOptions } from '../../engine/timer-loop.js';
+import { checkTimerLoopOptions, TIMER_LOOP_OPTIONS, type TimerLoopOptions } from '../../engine/timer-loop.js';
 import { checkBoolean, checkDuration, checkField, checkList, checkWhole } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -55,13 +55,14 @@ const WORKER_OPTIONS = {
 } as const;
 const WHERE = 'The worker';
 
-/** @throws InvalidDefinitionError for an unknown or invalid option */
+/** @throws InvalidDefinitionError for an unknown or invalid option; EngineError `invalid_input` for one of the timer loop */
 export function checkWorkerOptions(options: WorkerOptions): void {
   knownOnly<WorkerOptions>(WHERE, options, WORKER_OPTIONS);
   checkBoolean(WHERE, 'handleSignals', options.handleSignals);
-  if (typeof options.engine === 'object')
+  if (typeof options.engine === 'object') {
     knownOnly<TimerLoopOptions>('The engine of the worker', options.engine, TIMER_LOOP_OPTIONS);
-  else checkBoolean(WHERE, 'engine', options.engine);
+    checkTimerLoopOptions('app.worker({ engine })', options.engine);
+  } else checkBoolean(WHERE, 'engine', options.engine);
   for (const list of ['tasks', 'lanes', 'capabilities'] as const) checkList(WHERE, list, options[list]);
   checkField(WHERE, 'capabilities', capabilities, options.capabilities);
   checkField(WHERE, 'workerId', workerId, options.workerId);

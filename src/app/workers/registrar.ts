@@ -7,7 +7,7 @@ import type { ArgsOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
 import { within, type Cancel, type Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
-import { liftRouteBlocks } from '../../engine/workers.js';
+import { HEARTBEATS_PER_TTL, liftRouteBlocks } from '../../engine/workers.js';
 import type { Logger } from '../../shared/logger.js';
 
 /** The facts that a worker registers. */
@@ -36,8 +36,6 @@ interface Entry {
   again: boolean;
 }
 
-/** Heartbeats in one time to live: two may be lost. */
-const HEARTBEATS_PER_TTL = 3;
 /** How long a closing worker waits for its removal from the registry, ms. */
 const LEAVING_MS = 1_000;
 

@@ -173,6 +173,8 @@ interface ParsedUrl {
 
 const FORM = 'must look like "valkey://[user:password@]host:port[/database]"; encode reserved characters as "%40".';
 
+const SCHEME = 'must begin with "valkey://" or "redis://", or for TLS with "valkeys://" or "rediss://".';
+
 /** scheme, user and password, hosts, path, parameters, fragment. */
 const URL_PARTS = /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(\?[^#]*)?(#.*)?$/i;
 
@@ -189,7 +191,7 @@ function parseUrl(field: 'url' | 'VALKEY_URL', url: string): ParsedUrl {
   if (match === null) throw invalidOption(field, FORM);
   const [, scheme = '', login, hosts = '', path = '', parameters = '', fragment = ''] = match;
   const known = SCHEMES.get(scheme.toLowerCase());
-  if (known === undefined) throw invalidOption(field, 'must begin with "valkey://" or "valkeys://".');
+  if (known === undefined) throw invalidOption(field, SCHEME);
   if (parameters.length > 1) throw invalidOption(field, parameterFault(parameters));
   if (fragment !== '') throw invalidOption(field, FORM);
   const nodes = hosts.split(',').map((text) => parseNode(text, NODE_PORT));

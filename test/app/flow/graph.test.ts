@@ -133,6 +133,11 @@ describe('a flow as it is written', () => {
     ['a node in a text', (f) => f.run(double, `x ${String(one(f))}` as never), /a node is a placeholder for a result/],
     ['a node in a sum', (f) => f.run(double, ((one(f) as never) + 1) as never), /a node is a placeholder/],
     ['a node written as JSON', (f) => f.run(double, JSON.stringify([one(f)]) as never), /a node is a placeholder/],
+    [
+      'a node that waits for too many',
+      (f) => f.run(sum, { parts: Array.from({ length: 2_001 }, () => one(f)) }),
+      /node 2002 waits for 2001 others, more than 2000/,
+    ],
     ['an unknown option', (f) => f.run(double, 1, { retry: 1 } as never), /no option "retry"/],
   ])('refuses %s', (_, build, message) => {
     expect(() => graph(build)).toThrow(message);
