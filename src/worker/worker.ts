@@ -440,7 +440,7 @@ export class TaskWorker implements Worker {
   private settled(attempt: Attempt, ending: ReportedEnding, settlement: Settlement): void {
     const conclusion = conclusionOf(ending, settlement);
     if (conclusion === 'run_again') {
-      this.report(attempt, { kind: 'delay', until: { inMs: 0 } });
+      this.report(attempt, { kind: 'delay', until: { inMs: 0 }, isWaiting: true });
       return;
     }
     if (conclusion === undefined) {

@@ -134,9 +134,20 @@ describe('a reservation whose handlers hold the event loop', () => {
         );
       });
     const call = <T>(fn: () => Promise<T>): Promise<T> => fn();
+    const follow = <T>(_what: string, made: Promise<T>): Promise<T> => made;
     const ids = { budgetId: 'b', reservationId: 'r', leaseEpoch: 1, words: { name: 'b', dimensions: undefined } };
     const backend = { renewReservation } as unknown as Backend;
-    const options = { ...ids, backend, clock, ttlMs, ask: call, during: call, amounts: {}, isOver: () => false };
+    const options = {
+      ...ids,
+      backend,
+      clock,
+      ttlMs,
+      ask: call,
+      during: call,
+      amounts: {},
+      isOver: () => false,
+      follow,
+    };
     return { clock, sentAt, lapsedAt, grant: () => new Held({ ...options, askedAt: 0 }) };
   }
 

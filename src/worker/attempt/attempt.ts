@@ -12,6 +12,7 @@ import type { Ending } from '../handler/handler.js';
 import type { HeldLease, Lease, LeaseFence } from '../lease/lease-keeper.js';
 import type { Checkpoints } from '../checkpoints/checkpoints.js';
 import type { Progress } from '../handler/progress.js';
+import type { HandlerPromises } from '../handler/promises.js';
 import type { FrameWriter } from '../streaming/frame-writer.js';
 import { abortCodeOf } from '../lease/refusal.js';
 import { Suspension, type SuspensionRequest } from '../waits/suspension.js';
@@ -52,6 +53,8 @@ export class Attempt implements HeldLease, Member {
   frames: FrameWriter | undefined;
   /** Checkpoints of the handler; set when the handler first uses one. */
   checkpoints: Checkpoints | undefined;
+  /** What the handler got from its context; set when it first asks for something. */
+  promises: HandlerPromises | undefined;
   /** Calls that the handler has made beside its steps and waits; set when it makes the first one. */
   calls: InFlight | undefined;
   /** Results of upstreams are being read for its input; the handler is not called yet. */

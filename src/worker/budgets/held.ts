@@ -37,6 +37,8 @@ export interface HeldOptions {
   readonly ask: <T>(call: () => Promise<T>) => Promise<T>;
   /** Makes a call of the handler. */
   readonly during: <T>(call: () => Promise<T>) => Promise<T>;
+  /** Follows a promise of the handler, whose rejection is never an unhandled one. */
+  readonly follow: <T>(what: string, made: Promise<T>) => Promise<T>;
   readonly budgetId: string;
   readonly words: BudgetWords;
   readonly reservationId: string;
@@ -74,7 +76,11 @@ export class Held implements BudgetReservation {
     return this.options.amounts;
   }
 
-  async settle(used: AmountsOf<string>): Promise<Amounts> {
+  settle(used: AmountsOf<string>): Promise<Amounts> {
+    return this.options.follow('settle', this.settled(used));
+  }
+
+  private async settled(used: AmountsOf<string>): Promise<Amounts> {
     const usage = amountsFor('settle()', this.options.words, used);
     this.close();
     const { backend, ask, during, budgetId, reservationId, leaseEpoch } = this.options;
@@ -83,7 +89,11 @@ export class Held implements BudgetReservation {
     return outcome.kind === 'settled' ? outcome.overrun : {};
   }
 
-  async release(): Promise<void> {
+  release(): Promise<void> {
+    return this.options.follow('release', this.released());
+  }
+
+  private async released(): Promise<void> {
     if (this.isClosed) return;
     this.close();
     const { backend, during, budgetId, reservationId } = this.options;
@@ -115,7 +125,7 @@ export class Held implements BudgetReservation {
   private tick(): void {
     if (!this.options.isOver()) this.keep();
     // If the release fails, the reservation lapses.
-    else this.release().catch(() => undefined);
+    else this.released().catch(() => undefined);
   }
 
   private async renew(now: number): Promise<void> {

@@ -12,6 +12,8 @@ import { knownOnly } from '../../shared/known-only.js';
 import { propertyOf } from '../../util/thrown.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
+import type { Logger } from '../../shared/logger.js';
+import { promisesOf } from '../handler/promises.js';
 import { BudgetExceededError } from './errors.js';
 import { someAmountsFor, type AmountsOf, type BudgetWords } from './amounts.js';
 import { defaultTtlMs, Held, type BudgetReservation } from './held.js';
@@ -58,6 +60,7 @@ export interface SpendingDependencies {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly ids: () => string;
+  readonly log: Logger;
 }
 
 /** @throws BudgetExceededError if a hard limit refused the amounts */
@@ -81,13 +84,17 @@ export function needBudget(where: string, budget: unknown): void {
 export type SpendingOn = <Dimension extends string>(budget: BudgetRef<Dimension>) => RunBudget<Dimension>;
 
 /** The `budget` member of the context. It throws InvalidDefinitionError for a value that is no budget. */
-export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDependencies): SpendingOn {
+export function spendingOf(attempt: Attempt, dependencies: SpendingDependencies): SpendingOn {
+  const { backend, clock, ids } = dependencies;
+  const promises = promisesOf(attempt, dependencies);
+  const called = <T>(what: string, call: () => Promise<T>): Promise<T> =>
+    promises.call(`budget.${what}`, attempt.during(call));
   const { executionId, fence } = attempt;
   const by = { executionId, leaseEpoch: fence.leaseEpoch };
   const ask = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
   const of = (budget: BudgetRef): RunBudget => ({
     reserve: (asked, options = {}) =>
-      attempt.during(async () => {
+      called('reserve', async () => {
         knownOnly<ReserveOptions>('reserve', options, { ttl: true });
         const { ttl = defaultTtlMs(attempt.leaseTtlMs) } = options;
         const amounts = someAmountsFor('reserve()', budget, asked);
@@ -105,10 +112,11 @@ export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDe
         const during = <T>(call: () => Promise<T>): Promise<T> => attempt.during(() => budget.ensured(call));
         const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
         const { leaseEpoch } = fence;
-        return new Held({ ...args, words: budget, backend, clock, ask, askedAt, leaseEpoch, isOver, during });
+        const follow = <T>(what: string, made: Promise<T>): Promise<T> => promises.follow(`budget.${what}`, made);
+        return new Held({ ...args, words: budget, backend, clock, ask, askedAt, leaseEpoch, isOver, during, follow });
       }),
     report: (used, options = {}) =>
-      attempt.during(async () => {
+      called('report', async () => {
         knownOnly<ReportOptions>('report', options, { key: true });
         const { key } = options;
         checkField('report', 'key', idempotencyKey, key);

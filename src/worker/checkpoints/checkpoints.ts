@@ -93,7 +93,7 @@ export class Checkpoints {
 
   /**
    * Begins the next use of a name, which ends with `leave`. The use is numbered synchronously, unless its caller has
-   * numbered it (`nextUse`). Stored outcomes are then read once for the whole run, unless they came with the claim or
+   * numbered it (`nextUse`) while the handler ran. Stored outcomes are then read once for the whole run, unless they came with the claim or
    * this is the first run of the execution.
    * @throws EngineError `step_changed` if another kind of checkpoint is stored under the name, `step_misused` inside a
    *   step or during another use of the name, `step_limit_exceeded`
@@ -108,7 +108,7 @@ export class Checkpoints {
     const index = numbered ?? this.nextUse(name);
     this.open.add(name);
     try {
-      return await this.begin({ kind, name, index }, what);
+      return await this.begin({ kind, name, index }, what, numbered !== undefined);
     } catch (error) {
       this.open.delete(name);
       throw error;
@@ -125,11 +125,11 @@ export class Checkpoints {
     return index;
   }
 
-  private async begin(use: Use, what: string): Promise<Checkpoint> {
+  private async begin(use: Use, what: string, isAdmitted: boolean): Promise<Checkpoint> {
     const { attempt } = this;
     if (attempt.isSuspended) return NEVER;
     attempt.throwIfAborted();
-    this.throwIfClosed(what);
+    if (!isAdmitted) this.throwIfClosed(what);
     await this.storeFailures();
     const { kind, name, index } = use;
     const record = await this.stored.take(stepKeyOf({ stepName: name, stepIndex: index }));
@@ -147,8 +147,8 @@ export class Checkpoints {
   }
 
   /**
-   * Call this when the handler has settled. Resolves when its running steps have ended and are stored, since their
-   * effects would be repeated otherwise. No step starts or is retried any more.
+   * Call this when the handler has settled. Resolves when the steps that it has called have ended and are stored, since
+   * their effects would be missing or repeated otherwise. No further step is begun, and none is retried.
    */
   async close(): Promise<void> {
     this.isClosed = true;

@@ -14,6 +14,7 @@ import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf, type Checkpoint, type Checkpoints } from '../checkpoints/checkpoints.js';
 import { delayUntilOf } from '../handler/outcome.js';
+import { promisesOf } from '../handler/promises.js';
 import { resultOf } from '../start/results.js';
 import { whenAwaited } from '../waits/lazy-promise.js';
 import type { Waits, WaitsDependencies } from '../waits/waits.js';
@@ -80,24 +81,32 @@ export class ChildrenOfRun {
 
   /** The results that decided the use, by index of the child. Begins when the promise is awaited. */
   run(asked: Asked): Promise<ReadonlyMap<number, unknown>> {
-    return whenAwaited(async () => {
-      const index = checkpointsOf(this.attempt, this.deps).nextUse(asked.name);
-      const begun = await this.inTurn(() => this.begin(asked, index));
-      const { own } = begun;
-      let decided: Decided | undefined;
-      await this.waits.children({
-        // It stays: if the execution ended elsewhere and was replayed, edges that decided it can be open again.
-        decided: () => (decided ??= this.decidedIn(begun)),
-        seenCount: () => this.known?.endedCount ?? 0,
-        neededCount: () => stillNeeded(this.edgesOf(own), asked.needed, own.length),
-        isGroup: () => this.isGroup(begun),
-        look: () => this.look(),
-      });
-      return this.waits.during(async () => {
-        const decision = present(decided);
-        await this.cancelRest(begun, decision);
-        return this.resultsOf(asked, own, decision);
-      });
+    return whenAwaited(() => {
+      const promises = promisesOf(this.attempt, this.deps);
+      const what = `children ${JSON.stringify(asked.name)}`;
+      return promises.isReturned ? promises.never(what) : promises.follow(what, this.decide(what, asked));
+    });
+  }
+
+  private async decide(what: string, asked: Asked): Promise<ReadonlyMap<number, unknown>> {
+    const checkpoints = checkpointsOf(this.attempt, this.deps);
+    if (!this.attempt.isSuspended) checkpoints.throwIfClosed(what);
+    const index = checkpoints.nextUse(asked.name);
+    const begun = await this.inTurn(() => this.begin(asked, index));
+    const { own } = begun;
+    let decided: Decided | undefined;
+    await this.waits.children({
+      // It stays: if the execution ended elsewhere and was replayed, edges that decided it can be open again.
+      decided: () => (decided ??= this.decidedIn(begun)),
+      seenCount: () => this.known?.endedCount ?? 0,
+      neededCount: () => stillNeeded(this.edgesOf(own), asked.needed, own.length),
+      isGroup: () => this.isGroup(begun),
+      look: () => this.look(),
+    });
+    return this.waits.during(async () => {
+      const decision = present(decided);
+      await this.cancelRest(begun, decision);
+      return this.resultsOf(asked, own, decision);
     });
   }
 
@@ -113,7 +122,7 @@ export class ChildrenOfRun {
 
   private inTurn<T>(begin: () => Promise<T>): Promise<T> {
     const checkpoints = checkpointsOf(this.attempt, this.deps);
-    const begun = this.beginning.then(() => checkpoints.during(begin));
+    const begun = checkpoints.during(() => this.beginning.then(begin));
     this.beginning = begun.then(
       () => undefined,
       () => undefined,

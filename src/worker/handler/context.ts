@@ -14,6 +14,7 @@ import { stepOf, type Step } from '../steps/step.js';
 import type { WaitingContext, WaitingDependencies } from '../waits/context.js';
 import { streamOf } from '../streaming/index.js';
 import type { TaskStream } from '../streaming/task-stream.js';
+import { promisesOf } from './promises.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
 
 export interface ContextDependencies {
@@ -70,8 +71,7 @@ export class HandlerContext implements TaskContext {
   }
 
   get stream(): TaskStream {
-    const { backend, clock } = dependenciesOf(this);
-    return streamOf(attemptOf(this), backend, clock);
+    return streamOf(attemptOf(this), dependenciesOf(this));
   }
 
   get log(): Logger {
@@ -113,10 +113,9 @@ export class HandlerContext implements TaskContext {
   get progress(): TaskContext['progress'] {
     return (percent, message) => {
       const attempt = attemptOf(this);
-      const reported = attempt.during(() => reportProgress(attempt, percent, message, dependenciesOf(this)));
-      // A handler need not await the promise; its rejection must not be an unhandled one then.
-      reported.catch(() => undefined);
-      return reported;
+      const dependencies = dependenciesOf(this);
+      const reported = attempt.during(() => reportProgress(attempt, percent, message, dependencies));
+      return promisesOf(attempt, dependencies).call('progress', reported);
     };
   }
 }

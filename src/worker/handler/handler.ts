@@ -112,7 +112,8 @@ export type Ending =
       /** The thrown value, for the log and the listeners of this process. */
       readonly error: unknown;
     }
-  | { readonly kind: 'delay'; readonly until: DelayUntil }
+  /** `isWaiting`: the handler waits, and what it waits for has come already. */
+  | { readonly kind: 'delay'; readonly until: DelayUntil; readonly isWaiting?: true }
   /** The handler waits, and runs again when the wait may be over. */
   | { readonly kind: 'suspend'; readonly request: SuspensionRequest }
   /** The handler waits for its children, and runs again when they are decided. */
@@ -139,6 +140,8 @@ export interface Runner {
   readonly abortCode: string | undefined;
   /** Checkpoints of the handler, if it used any. */
   readonly checkpoints: { close(): Promise<void> } | undefined;
+  /** What the handler got from its context, if it asked for anything. */
+  readonly promises: { ended(how: 'returned' | 'threw'): void } | undefined;
   /** Records that the handler returned or threw. False when its run has ended already, because it waits. */
   settled(): boolean;
 }
@@ -245,6 +248,7 @@ function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validate
 
 function threw<Of extends Runner>(attempt: Of, error: unknown, host: RunnerHost<Of>): void {
   if (!attempt.settled()) return;
+  attempt.promises?.ended('threw');
   const end = (): void => host.ended(attempt, attempt.abortCode === undefined ? failureOf(error) : LOST);
   if (attempt.checkpoints === undefined) end();
   else void attempt.checkpoints.close().then(end);
@@ -252,6 +256,7 @@ function threw<Of extends Runner>(attempt: Of, error: unknown, host: RunnerHost<
 
 function gave<Of extends Runner>(task: TaskHandler, attempt: Of, value: unknown, host: RunnerHost<Of>): void {
   if (!attempt.settled()) return;
+  attempt.promises?.ended('returned');
   if (attempt.checkpoints === undefined) end(task, attempt, value, host);
   else void attempt.checkpoints.close().then(() => end(task, attempt, value, host));
 }

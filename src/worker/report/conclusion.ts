@@ -28,6 +28,7 @@ export function conclusionOf(
   if (settlement.kind === 'refused') return MISSED.has(settlement.error.code) ? 'run_again' : undefined;
   if (settlement.kind === 'given_up') return undefined;
   const { kind } = settlement.outcome;
+  if (kind === 'delayed' && ending.kind === 'delay' && ending.isWaiting) return 'suspended';
   const isSatisfied = kind === 'already_satisfied' && ending.kind === 'suspend';
   return isSatisfied || kind === 'not_waiting' ? 'run_again' : FINISHED[kind];
 }

@@ -1,5 +1,6 @@
 /** `step` of a handler's context. */
 import type { Clock } from '../../engine/clock.js';
+import { shown } from '../../shared/checks.js';
 import { validate, type AnySchema, type Schema } from '../../shared/schema.js';
 import type { IfSendable, Travelled } from '../../shared/travel.js';
 import { brandOf } from '../../util/brand.js';
@@ -12,6 +13,8 @@ import {
   type CheckpointsDependencies,
   type Stored,
 } from '../checkpoints/checkpoints.js';
+import type { Logger } from '../../shared/logger.js';
+import { promisesOf } from '../handler/promises.js';
 import { NonRetryableError, OUTCOME } from '../handler/outcome.js';
 import { dataOf, errorOf, StepError } from './failure.js';
 import { rulesOf, type StepOptions } from './options.js';
@@ -51,13 +54,16 @@ interface AnyOptions extends StepOptions {
 }
 
 /** The step function of an attempt. */
-export function stepOf(attempt: Attempt, deps: CheckpointsDependencies): Step {
+export function stepOf(attempt: Attempt, deps: CheckpointsDependencies & { readonly log: Logger }): Step {
   const step = (name: string, fn: StepFunction, options?: AnyOptions): Promise<unknown> => {
     const checkpoints = checkpointsOf(attempt, deps);
-    const passed = checkpoints.during(() => pass(attempt, deps.clock, checkpoints, { name, fn, options }));
-    // A handler need not await the promise; its rejection must not be an unhandled one then.
-    passed.catch(() => undefined);
-    return passed;
+    const promises = promisesOf(attempt, deps);
+    const what = `step ${shown(name)}`;
+    if (promises.isReturned) return promises.never(what);
+    return promises.step(
+      what,
+      checkpoints.during(() => pass(attempt, deps.clock, checkpoints, { name, fn, options })),
+    );
   };
   return step as unknown as Step;
 }

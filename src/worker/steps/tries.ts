@@ -35,13 +35,13 @@ export interface Tried {
 /**
  * Calls the function until a try succeeds or none is left.
  *
- * @param check throws when no further try may begin
+ * @param check throws when no further try may follow the first
  * @throws the error of the last try; TaskAbort
  */
 export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check: () => void): Promise<unknown> {
   for (let number = 1; ; number++) {
     attempt.throwIfAborted();
-    check();
+    if (number > 1) check();
     try {
       return await tryOnce(attempt, clock, step, number);
     } catch (error) {

@@ -5,13 +5,22 @@ import { isRetryable } from '../../engine/retry.js';
 import { failureTextOf } from '../../util/failure-text.js';
 import type { Attempt } from '../attempt/attempt.js';
 import type { Ending } from '../handler/handler.js';
+import { promisesOf } from '../handler/promises.js';
+import type { Logger } from '../../shared/logger.js';
 import { FrameWriter } from './frame-writer.js';
 import { StreamOfTask, type TaskStream } from './task-stream.js';
 
+export interface StreamDependencies {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
 /** The stream of an attempt, created on first use. */
-export function streamOf(attempt: Attempt, backend: Backend, clock: Clock): TaskStream {
+export function streamOf(attempt: Attempt, dependencies: StreamDependencies): TaskStream {
+  const { backend, clock } = dependencies;
   attempt.frames ??= new FrameWriter(attempt, backend, clock);
-  return new StreamOfTask(attempt.claimed.executionKind, attempt.frames);
+  return new StreamOfTask(attempt.claimed.executionKind, attempt.frames, promisesOf(attempt, dependencies));
 }
 
 /**

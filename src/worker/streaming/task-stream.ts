@@ -11,6 +11,7 @@ import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { IfSendable } from '../../shared/travel.js';
+import type { HandlerPromises } from '../handler/promises.js';
 import type { WrittenFrame } from './frame-writer.js';
 
 /** How long a best-effort frame is kept. */
@@ -87,12 +88,13 @@ export class StreamOfTask implements TaskStream {
   constructor(
     taskName: string,
     private readonly sink: FrameSink,
+    private readonly promises: Pick<HandlerPromises, 'call'>,
   ) {
     this.where = `Task "${taskName}": stream`;
   }
 
   text(chunk: string, options?: FrameOptions): Promise<void> {
-    return this.put(() => {
+    return this.put('text', () => {
       if (typeof chunk !== 'string') throw this.refuse('text', 'a string', chunk);
       const labels = this.labelsOf('text', 'utf8', options);
       return partsOf(UTF8.encode(chunk)).map((payload) => ({
@@ -103,7 +105,7 @@ export class StreamOfTask implements TaskStream {
   }
 
   json(value: unknown, options?: FrameOptions): Promise<void> {
-    return this.put(() => {
+    return this.put('json', () => {
       const payload = this.jsonOf('json', value);
       checkSize('json', payload);
       return [{ args: { ...this.labelsOf('json', 'json', options), payload }, bytes: payload.byteLength }];
@@ -111,7 +113,7 @@ export class StreamOfTask implements TaskStream {
   }
 
   write(bytes: Uint8Array, options?: FrameOptions): Promise<void> {
-    return this.put(() => {
+    return this.put('write', () => {
       if (!isBytes(bytes)) throw this.refuse('write', 'a Uint8Array', bytes);
       checkSize('write', bytes);
       // A copy, because the handler may change its bytes after the call.
@@ -121,7 +123,7 @@ export class StreamOfTask implements TaskStream {
   }
 
   summary(patch: SummaryPatch): Promise<void> {
-    return this.put(() => {
+    return this.put('summary', () => {
       const text = this.canonical(patch);
       const payload = UTF8.encode(text);
       checkSize('summary', payload);
@@ -130,7 +132,7 @@ export class StreamOfTask implements TaskStream {
   }
 
   flush(): Promise<void> {
-    return quiet(this.sink.flush());
+    return this.promises.call('stream.flush', this.sink.flush());
   }
 
   writable(options?: FrameOptions): WritableStream<string | Uint8Array> {
@@ -140,9 +142,8 @@ export class StreamOfTask implements TaskStream {
     });
   }
 
-  /** A handler need not await the promise; its rejection must not be an unhandled one then. */
-  private put(frames: () => readonly WrittenFrame[]): Promise<void> {
-    return quiet((async () => this.sink.write(frames()))());
+  private put(what: string, frames: () => readonly WrittenFrame[]): Promise<void> {
+    return this.promises.call(`stream.${what}`, (async () => this.sink.write(frames()))());
   }
 
   private labelsOf(defaultType: string, encoding: string, options: FrameOptions = {}) {
@@ -188,11 +189,6 @@ export class StreamOfTask implements TaskStream {
   private refuse(what: string, rule: string, value: unknown): Error {
     return refuse(this.where, what, rule, value);
   }
-}
-
-function quiet(write: Promise<void>): Promise<void> {
-  write.catch(() => undefined);
-  return write;
 }
 
 /** @throws EngineError `retention_limit_exceeded` */

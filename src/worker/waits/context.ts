@@ -2,6 +2,8 @@
 import type { Attempt } from '../attempt/attempt.js';
 import { ChildrenOfRun, type ChildrenDependencies } from '../children/children.js';
 import { childrenOf, type Children } from '../children/context.js';
+import { promisesOf } from '../handler/promises.js';
+import { shown } from '../../shared/checks.js';
 import { sleepOf, sleepUntilOf, type Sleep, type SleepUntil } from './sleep.js';
 import { checkDeclared } from './names.js';
 import { approvalOf, waitForOf, type Approve, type NoSignals, type SignalSchemas, type WaitFor } from './wait-for.js';
@@ -60,12 +62,23 @@ export function waitingOf(attempt: Attempt, dependencies: WaitingDependencies): 
   let children: ChildrenOfRun | undefined;
   const kind = attempt.claimed.executionKind;
   const waits = (): Waits => (made ??= new Waits(attempt, dependencies));
+  const promises = promisesOf(attempt, dependencies);
+  const followed = <Args extends unknown[], T>(what: string, call: (...args: Args) => Promise<T>) => {
+    return (...args: Args): Promise<T> => promises.wait(what, call(...args));
+  };
+  const waitFor = waitForOf(waits, (name) => checkDeclared(kind, dependencies.signalsOf?.(kind), name));
+  const waitpoint = waitpointOf(waits);
+  const group = childrenOf(() => (children ??= new ChildrenOfRun(attempt, waits(), dependencies)));
   return {
-    sleep: sleepOf(waits),
-    sleepUntil: sleepUntilOf(waits),
-    waitFor: waitForOf(waits, (name) => checkDeclared(kind, dependencies.signalsOf?.(kind), name)),
-    approval: approvalOf(waits),
-    waitpoint: waitpointOf(waits),
-    children: childrenOf(() => (children ??= new ChildrenOfRun(attempt, waits(), dependencies))),
+    sleep: followed('sleep', sleepOf(waits)),
+    sleepUntil: followed('sleepUntil', sleepUntilOf(waits)),
+    waitFor: followed('waitFor', waitFor as (...args: unknown[]) => Promise<unknown>) as typeof waitFor,
+    approval: followed('approval', approvalOf(waits)),
+    waitpoint: (name, options) => promises.call(`waitpoint ${shown(name)}`, waitpoint(name, options)),
+    children: {
+      all: followed('children.all', group.all as (...args: unknown[]) => Promise<unknown>),
+      any: followed('children.any', group.any as (...args: unknown[]) => Promise<unknown>),
+      quorum: followed('children.quorum', group.quorum as (...args: unknown[]) => Promise<unknown>),
+    } as Children,
   };
 }

@@ -211,7 +211,7 @@ export class Waits {
 
   /** The known waits, at the start of a wait. Never resolves in a suspended run. */
   private async begin(): Promise<KnownWaits> {
-    if (this.attempt.isSuspended) return NEVER;
+    if (this.attempt.isSuspended || this.attempt.promises?.isReturned) return NEVER;
     this.attempt.throwIfAborted();
     if (this.attempt.isOver) throw new EngineError('execution_not_active', 'wait: the handler of this run has ended.');
     // Failures that the handler received are stored before it waits.
@@ -239,7 +239,7 @@ export class Waits {
 
   /** Blocks the handler. Resolves if the wait is over in this run. */
   private block(wait: Omit<Blocked, 'go' | 'fail'>): Promise<Outcome> {
-    if (this.attempt.isSuspended) return NEVER;
+    if (this.attempt.isSuspended || this.attempt.promises?.hasReturned) return NEVER;
     return new Promise((go, fail) => {
       this.attempt.throwIfAborted();
       if (wait.end !== undefined) this.ends.blocks(wait.end);
@@ -260,6 +260,7 @@ export class Waits {
   private failAll(error: unknown): void {
     const all = [...this.blocked];
     this.blocked.clear();
+    if (this.attempt.promises?.hasReturned) return;
     for (const { fail } of all) fail(error);
   }
 

@@ -1,0 +1,185 @@
+/** What handlers call and do not await: it is done or logged, and it never ends the process. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
+import { child, type TaskContext } from '../../src/index.js';
+import { watchUnhandled } from '../support/odd.js';
+import { harness, type Harness } from './harness.js';
+
+const unhandled = watchUnhandled();
+
+let h: Harness;
+beforeEach(() => {
+  unhandled.length = 0;
+  h = harness();
+});
+afterEach(async () => {
+  expect(unhandled).toEqual([]);
+  await h.close();
+});
+
+/** Runs a handler and answers the warnings of its run, without its name. */
+async function warned(handler: (context: TaskContext) => unknown): Promise<string[]> {
+  const task = h.a.task('t', handler as (context: TaskContext) => never);
+  await h.worker();
+  const run = await task.run(undefined);
+  await h.flow(run.result());
+  await h.pass(1_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  const prefix = `[t ${run.id}] `;
+  return h.said.flatMap(([level, message]) =>
+    level === 'warn' && message.startsWith(prefix) ? [message.slice(prefix.length)] : [],
+  );
+}
+
+const UNDER_WAY = 'was under way; is an await missing?';
+
+it.each([false, true])('a step runs before the end is reported, also behind an earlier step: %s', async (isLater) => {
+  const ran: string[] = [];
+  let id = '';
+  const lines = await warned(async ({ step, executionId }) => {
+    id = executionId;
+    if (isLater) await step('first', () => void ran.push('first'));
+    void step('mail', async () => {
+      await h.sleep(500);
+      ran.push('mail');
+    });
+    return 'mailed';
+  });
+  const stored = (await h.backend.readSteps({ executionId: id })).steps.map(({ stepName }) => stepName);
+  expect(ran).toEqual(isLater ? ['first', 'mail'] : ['mail']);
+  expect(lines).toEqual([`the handler returned while step "mail" ${UNDER_WAY}`]);
+  expect(stored).toContain('mail');
+});
+
+it('steps of a loop that nothing awaits run, and what follows them is logged', async () => {
+  const ran: number[] = [];
+  const lines = await warned(async ({ step }) => {
+    const mail = async (n: number): Promise<void> => {
+      await step(`load ${n}`, () => ran.push(n));
+      await step(`mail ${n}`, () => ran.push(-n));
+    };
+    [1, 2, 3].forEach((n) => void mail(n));
+  });
+  expect(ran.sort()).toEqual([1, 2, 3]);
+  expect(lines).toEqual([
+    `the handler returned while step "load 1", step "load 2", step "load 3" ${UNDER_WAY}`,
+    'step "mail 1" was called after the handler had returned, and is not done; is an await missing?',
+  ]);
+});
+
+it.each([0, 500])('a step that fails after %s ms is logged, and the run completes', async (ms) => {
+  const lines = await warned(async ({ step }) => {
+    void step('mail', async () => {
+      if (ms > 0) await h.sleep(ms);
+      throw new Error('the mail server is down');
+    });
+    await step('other', () => h.sleep(100));
+  });
+  const failed = 'step "mail" failed, and the handler did not await it; is an await missing?';
+  expect(lines).toEqual(ms === 0 ? [failed] : [`the handler returned while step "mail" ${UNDER_WAY}`, failed]);
+});
+
+it('nothing is said of steps and waits that are awaited late, or whose failure is', async () => {
+  const lines = await warned(async ({ step, sleep }) => {
+    const nap = sleep('1s');
+    const failing = step('fails', () => {
+      throw new Error('no');
+    });
+    const late = step('late', () => h.sleep(100));
+    await step('other', () => h.sleep(50));
+    await Promise.allSettled([failing, late, nap]);
+    return 'done';
+  });
+  expect(lines).toEqual([]);
+});
+
+it('waits and children did nothing, which is logged', async () => {
+  const none = h.a.task('none', () => 1);
+  const lines = await warned(({ sleep, waitFor, children }) => {
+    void sleep('1s');
+    void waitFor('x');
+    void children.all([child(none)]);
+  });
+  expect(lines).toEqual([
+    'the handler returned and has not awaited sleep, waitFor, children.all, which did nothing; is an await missing?',
+  ]);
+});
+
+it('children of a function that nothing awaits are created before its handler returns, and logged behind it', async () => {
+  const ran: number[] = [];
+  const note = h.a.task('note', { input: z.number() }, ({ input }) => void ran.push(input));
+  const lines = await warned(({ children, step }) => {
+    void step('slow', () => h.sleep(100));
+    void (async () => {
+      await children.all([child(note, 1)], { name: 'early' });
+    })();
+    void (async () => {
+      await step('first', () => h.sleep(50));
+      await children.all([child(note, 2)]);
+    })();
+  });
+  expect(ran).toEqual([1]);
+  expect(lines).toContain(
+    'children.all was called after the handler had returned, and is not done; is an await missing?',
+  );
+});
+
+it('calls that are refused are logged', async () => {
+  const tokens = h.a.budget('b', { limits: { tokens: { hard: 10 } } });
+  const lines = await warned(async ({ progress, stream, budget, waitpoint }) => {
+    void progress(500);
+    void stream.json((() => 1) as never);
+    void budget(tokens).report({ tokens: 1_000 });
+    void waitpoint('');
+    const held = await budget(tokens).reserve({ tokens: 1 });
+    void held.settle({ coins: 1 } as never);
+    await held.release();
+  });
+  const failed = (what: string): string => `${what} failed, and the handler did not await it; is an await missing?`;
+  expect(lines.sort()).toEqual(
+    ['progress', 'stream.json', 'budget.report', 'waitpoint ""', 'budget.settle'].map(failed).sort(),
+  );
+});
+
+it.each(['fails', 'is cancelled'])('a step of a loop that nothing awaits and that %s ends no process', async (how) => {
+  const task = h.a.task('t', ({ step }: TaskContext) => {
+    const one = async (name: string): Promise<void> => {
+      await step(name, async ({ signal }) => {
+        await h.sleep(500);
+        if (how === 'fails') throw new Error('no');
+        signal.throwIfAborted();
+      });
+    };
+    ['a', 'b'].forEach((name) => void one(name));
+  });
+  const worker = await h.worker();
+  const run = await task.run(undefined);
+  await h.pass(100);
+  if (how === 'is cancelled') await run.cancel();
+  await h.pass(1_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await run.state()).toBe(how === 'fails' ? 'completed' : 'cancelled');
+  expect(worker.stats().running).toBe(0);
+  const failures = h.said.filter(([, message]) => message.includes('failed, and the handler did not await it'));
+  expect(failures).toHaveLength(how === 'fails' ? 2 : 0);
+});
+
+it('a wait that is over before the run is suspended is a suspension, not a delay', async () => {
+  await h.close();
+  h = harness((inner, clock) => ({
+    execute: async (commands) => {
+      // The child ends meanwhile.
+      if (commands.some(({ name }) => name === 'moveToWaitingChildren'))
+        await new Promise<void>((resolve) => void clock.after(1_000, resolve));
+      return inner.execute(commands);
+    },
+  }));
+  const none = h.a.task('none', () => 1);
+  const task = h.a.task('t', ({ children }: TaskContext) => children.all([child(none)]));
+  const outcomes: string[] = [];
+  const worker = await h.worker();
+  worker.on('finished', (event) => event.task === 't' && outcomes.push(event.outcome));
+  expect(await h.flow(task.run(undefined).result())).toEqual([1]);
+  expect(outcomes).toEqual(['suspended', 'completed']);
+  expect(worker.stats()).toMatchObject({ delayed: 0, suspended: 1 });
+});
