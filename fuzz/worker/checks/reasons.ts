@@ -50,7 +50,8 @@ const EVENTS: Readonly<Record<Exclude<Outcome, 'lost' | 'timed_out'>, readonly E
   failed: ['execution_failed'],
   retry_scheduled: ['retry_scheduled'],
   delayed: ['execution_delayed'],
-  suspended: ['execution_suspended', 'children_awaited'],
+  // The attempt of a handler whose wait is over already is delayed by no time.
+  suspended: ['execution_suspended', 'children_awaited', 'execution_delayed'],
   released: ['lease_released'],
   cancelled: ['execution_cancelled'],
 };
