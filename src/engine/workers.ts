@@ -67,9 +67,9 @@ export interface Takers {
 /** Heartbeats of the workers of an app in one time to live: two may be lost. */
 export const HEARTBEATS_PER_TTL = 3;
 
-/** When the next heartbeat of a worker is due, if it is one of an app. */
-const nextBeatOf = ({ lastHeartbeatAt, expiresAt }: WorkerInfo): number =>
-  lastHeartbeatAt + (expiresAt - lastHeartbeatAt) / HEARTBEATS_PER_TTL;
+/** When the next heartbeat of a worker of an app is late: one that is on its way is no sign of death. */
+const overdueFrom = ({ lastHeartbeatAt, expiresAt }: WorkerInfo): number =>
+  lastHeartbeatAt + (1.2 * (expiresAt - lastHeartbeatAt)) / HEARTBEATS_PER_TTL;
 
 /** How many workers can take some work, and the heartbeats of those. */
 export interface Survey {
@@ -105,7 +105,7 @@ export async function surveyOf(backend: Backend, namespace: string, work: Wanted
     if (!takes(worker, work)) continue;
     capable++;
     heardAt = Math.max(heardAt, worker.lastHeartbeatAt);
-    overdueAt = Math.max(overdueAt, nextBeatOf(worker));
+    overdueAt = Math.max(overdueAt, overdueFrom(worker));
   }
   const missing = requiredCapabilities.filter((needed) => !found.has(needed));
   return { takers: { live, onLane, ofKind, capable, missing }, heardAt, overdueAt };

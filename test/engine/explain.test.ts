@@ -262,8 +262,8 @@ test('capable workers of which nothing was heard for longer than a heartbeat tak
   await backend.registerWorker({ ...worker, workerInstanceId: 'w-2' });
   await engine.advance(10_000);
   expect((await explain(backend, X)).sentence).toMatch(/2 registered workers can take it\.$/);
-  await engine.advance(2_000);
+  await engine.advance(3_000);
   const silent = await explain(backend, X);
-  expect(silent.sentence).toMatch(/2 registered workers can take it, last heard of 12 s ago: they may be dead\.$/);
+  expect(silent.sentence).toMatch(/2 registered workers can take it, last heard of 13 s ago: they may be dead\.$/);
   expect(silent.remedy).toBe('Check whether their processes still run, or start another worker.');
 });
