@@ -62,5 +62,6 @@ it.each([
   const worker = await a.worker({ slots, claimAhead });
   await until(() => worker.stats().completed === runs, 60_000);
   expect(calls).toBe(runs);
-  expect(gap()).toBeLessThan(250);
+  // Without turns, it is the whole backlog: seconds.
+  expect(gap()).toBeLessThan(600);
 });

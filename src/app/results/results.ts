@@ -6,7 +6,7 @@
 import { EngineError } from '../../../model/errors.js';
 import { isExecutionId, partitionOfExecution } from '../../../model/ids.js';
 import type { Announcement, Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
+import type { Cancel, Clock } from '../../engine/clock.js';
 import { localNews } from '../../engine/local-news.js';
 import { outageOf } from '../../engine/outage.js';
 import { onAbort } from '../../shared/abort-listeners.js';
@@ -16,6 +16,9 @@ import { EndsSubscription } from '../../engine/ends-subscription.js';
 import type { Ended } from './ends.js';
 import { PartitionWatch, type Waiter } from './watch.js';
 
+/** The connection reports its loss before that, ms; what it does not report is reported here. */
+const FAULT_LOGGED_AFTER_MS = 5_000;
+
 export class ResultWaiter {
   private readonly watches = new Map<string, PartitionWatch>();
   private readonly stopListening: () => void;
@@ -23,6 +26,7 @@ export class ResultWaiter {
   private readonly unreadable = new Set<string>();
   /** Whether this class logged it; otherwise the log already reported the loss of the connection. */
   private isFaultLogged = false;
+  private cancelLogging: Cancel | undefined;
   private readonly ends: EndsSubscription;
   private closed: AppClosedError | undefined;
 
@@ -94,6 +98,7 @@ export class ResultWaiter {
   /** Ends every wait with this error. */
   close(error: AppClosedError): void {
     this.closed = error;
+    this.cancelLogging?.();
     this.stopListening();
     this.ends.close();
     for (const watch of this.watches.values()) watch.rejectAll(error);
@@ -119,11 +124,18 @@ export class ResultWaiter {
   private noteFault(partition: string, error: unknown): void {
     if (error !== undefined) {
       this.unreadable.add(partition);
-      if (this.unreadable.size > 1) return;
-      this.isFaultLogged = !outageOf(this.backend).isLogged;
-      if (this.isFaultLogged) this.log.warn('The store is unreachable; waiting for results continues.', error);
-    } else if (this.unreadable.delete(partition) && this.unreadable.size === 0 && this.isFaultLogged) {
-      this.log.info('The store is reachable again.');
+      if (this.unreadable.size === 1)
+        this.cancelLogging = this.clock.after(FAULT_LOGGED_AFTER_MS, () => this.logFault(error));
+    } else if (this.unreadable.delete(partition) && this.unreadable.size === 0) {
+      this.cancelLogging?.();
+      if (this.isFaultLogged) this.log.info('The store is reachable again.');
+      this.isFaultLogged = false;
     }
+  }
+
+  private logFault(error: unknown): void {
+    if (outageOf(this.backend).isLogged) return;
+    this.isFaultLogged = true;
+    this.log.warn('The store is unreachable; waiting for results continues.', error);
   }
 }
