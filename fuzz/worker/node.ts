@@ -248,6 +248,15 @@ export class Node {
     return this.wellAgainAt;
   }
 
+  /** Whether a call that starts the timeout of the execution's attempt is not answered yet. */
+  isBeginning(executionId: string): boolean {
+    return [...this.connection.inFlight].some(({ commands }) =>
+      commands.some(
+        ({ name, args }) => name === 'beginAttempt' && (args as { executionId: string }).executionId === executionId,
+      ),
+    );
+  }
+
   private callMade(call: ObservedCall): void {
     if (call.names.includes('claimForWorker') || call.names.includes('listQueueHeads')) this.lookedAt = call.madeAt;
     this.world.checks.calls.callMade(this, call);

@@ -150,7 +150,7 @@ export class HandlerChecks {
     const deadlineAt = this.world.facts.executions.get(call.executionId)?.deadlineAt ?? Infinity;
     const timeAt = Math.min(lease.attemptTimeoutAt ?? Infinity, deadlineAt) + behindMs;
     this.toldWithin(TIMER_MS, call, next - Math.max(timeAt, wellSince), 'the end of its time');
-    this.timeoutRuns(call, lease, next - wellSince);
+    if (!node.isBeginning(call.executionId)) this.timeoutRuns(call, lease, next - wellSince);
     // The server announces the end if a worker has asked for it, and the announcement must arrive.
     if (lease.endedBy !== 'execution_cancelled' || endedAt < Math.max(node.hearsSince, wellSince)) return;
     const heardAt = Math.max(endedAt, call.startedAt + WATCHED_AFTER_MS);
