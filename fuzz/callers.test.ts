@@ -359,7 +359,7 @@ async function isWhole(sequences: readonly Sequence[], order: readonly number[])
 }
 
 test(
-  `a full server refuses creations and nothing else, whoever sends with them (FUZZ_SEED=${environment.seed})`,
+  `a full server refuses creations only, also in calls that callers share (FUZZ_SEED=${environment.seed})`,
   async () => {
     const when = fc.constantFrom<Full>('always', 'later', 'first');
     let refused = 0;

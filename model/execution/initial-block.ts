@@ -1,7 +1,7 @@
 /**
  * A block from the first moment: an outside scheduler never races with workers between a creation and
- * `blockExecutionForAdmission`. The execution is created and blocked, or held, in one step; `unblockExecution` or
- * `releaseHold` ends it as any other block or hold.
+ * `blockExecutionForAdmission`. The execution is created and blocked, or held, in one step. `unblockExecution` ends the
+ * block and `releaseHold` the hold, like those that come later.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';

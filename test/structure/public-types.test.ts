@@ -1,5 +1,5 @@
 /**
- * Whoever gets a value of a type must be able to name the type: every type in the signature of something public is
+ * Callers must be able to name the types of the values that they get: every type in the signature of something public is
  * exported by an entry point. Types that only compute others, and that no value has, are listed.
  */
 import { readFileSync } from 'node:fs';
