@@ -91,7 +91,10 @@ export class CommandCalls {
     return answers;
   }
 
-  /** A server whose memory is full refused the call because of its creations: sends the other commands without them. */
+  /**
+   * A server whose memory is full refused the call because of its creations: sends the other commands without them. A
+   * creation is answered alike, whatever else was in its call.
+   */
   private async withoutCreations(
     partition: string,
     commands: readonly ParsedCommand[],
@@ -99,8 +102,8 @@ export class CommandCalls {
     refused: EngineError,
   ): Promise<Answer[]> {
     const rest = commands.filter((command) => !addsToStore(command));
-    if (refused.code !== 'server_memory_full' || rest.length === 0 || rest.length === commands.length) throw refused;
-    const answers = await this.runRest(partition, rest, stagedFromBytes);
+    if (refused.code !== 'server_memory_full' || rest.length === commands.length) throw refused;
+    const answers = rest.length === 0 ? [] : await this.runRest(partition, rest, stagedFromBytes);
     return commands.map((command) => (addsToStore(command) ? faulty(refused) : present(answers.shift())));
   }
 

@@ -28,15 +28,21 @@ export const WAITS: readonly Scenario[] = [
       const other = b.get(run.id);
       const effects = [(await other.signal('early', Uint8Array.of(0, 255))).effect];
       await a.worker();
-      await within(until(async () => (await run.state()) === 'suspended'));
+      // Every signal wakes the handler: what comes before it waits again is kept for that wait.
+      const signal: typeof other.signal = async (...args) => {
+        await within(until(async () => (await run.state()) === 'suspended'));
+        const sent = await other.signal(...args);
+        effects.push(sent.effect);
+        return sent;
+      };
       const options = { from: 'x', idempotencyKey: 'k' };
-      effects.push((await other.signal('late', { n: 1 }, options)).effect);
-      effects.push((await other.signal('late', { n: 1 }, options)).effect);
-      effects.push((await other.signal('vote', 1, { from: 'ann' })).effect);
-      effects.push((await other.signal('vote', 2, { from: 'ann' })).effect);
-      effects.push((await other.signal('vote', 3, { from: 'bob' })).effect);
-      effects.push((await other.signal('unknown', 1)).effect);
-      await other.signal('that');
+      await signal('late', { n: 1 }, options);
+      await signal('late', { n: 1 }, options);
+      await signal('vote', 1, { from: 'ann' });
+      await signal('vote', 2, { from: 'ann' });
+      await signal('vote', 3, { from: 'bob' });
+      await signal('unknown', 1);
+      await signal('that');
       const result = await within(run.result());
       const signals: unknown[] = [];
       for await (const { name, payload, kept, from } of other.signals()) signals.push([name, payload, kept, from]);
