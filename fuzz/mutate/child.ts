@@ -5,5 +5,5 @@ import { judge, type Budget } from './judge.js';
 
 const [url = '', budget = '{}'] = process.argv.slice(2);
 const engine = await testEngine({ ...DEPLOYMENT, backend: { url }, prefix: 'mutate:' });
-const verdict = await judge(engine, JSON.parse(budget) as Budget);
+const verdict = await judge(engine, JSON.parse(budget) as Budget, () => void process.send?.('ended'));
 process.send?.(verdict, () => process.exit(0));

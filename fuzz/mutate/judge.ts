@@ -15,6 +15,8 @@ export interface Budget {
   readonly seed: number;
   /** Whether the corpus is replayed after the random runs. Default true. */
   readonly corpus?: boolean;
+  /** The number of the only run to make, from 1. Default: all of them. */
+  readonly only?: number;
 }
 
 /** About a tenth of the runs that the differential test of `npm test` makes in its time. */
@@ -22,8 +24,11 @@ export const BUDGET: Budget = { runs: 250, seed: 1 };
 
 const CHECKPOINT_EVERY = 10;
 
-/** Runs the differential against a server that holds the library to judge, or with a model to judge. */
-export async function judge(engine: TestEngine, budget: Budget): Promise<Verdict> {
+/**
+ * Runs the differential against a server that holds the library to judge, or with a model to judge.
+ * @param ended is called after each run
+ */
+export async function judge(engine: TestEngine, budget: Budget, ended: () => void): Promise<Verdict> {
   const runs = [
     ...fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed }),
     ...(budget.corpus === false ? [] : corpus().map(({ actions }) => actions)),
@@ -32,6 +37,7 @@ export async function judge(engine: TestEngine, budget: Budget): Promise<Verdict
   await engine.backend.createBudget({ budgetId: engine.uuid() });
   const coverage = new Coverage();
   for (const [i, actions] of runs.entries()) {
+    if (budget.only !== undefined && budget.only !== i + 1) continue;
     try {
       await engine.clear();
       const steps = await runDifferential(
@@ -44,6 +50,7 @@ export async function judge(engine: TestEngine, budget: Budget): Promise<Verdict
       for (const step of steps) coverage.note(step);
       const [undeclared] = coverage.undeclared();
       if (undeclared !== undefined) return { kind: 'killed', run: i + 1, by: `undeclared: ${undeclared}` };
+      ended();
     } catch (error) {
       return {
         kind: 'killed',

@@ -6,7 +6,7 @@ import type { Mutant } from './mutants.js';
 import { filesUnder, ROOT } from './tree.js';
 import type { Verdict } from './verdict.js';
 
-const FILE = `${ROOT}node_modules/.cache/mutate.jsonl`;
+const FILE = `${ROOT}node_modules/.cache/mutants.jsonl`;
 
 interface Entry {
   readonly mutant: string;

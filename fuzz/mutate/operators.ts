@@ -158,6 +158,7 @@ function stringEdits(source: string, tokens: readonly Token[], i: number, langua
   const after = source[token.end + 1] ?? '';
   // A member of a union of types.
   if (language === 'ts' && (before === '|' || after === '|' || tokens[i - 1]?.text === '<')) return [];
+  if (isComparedWithTypeof(tokens, i)) return [];
   const edits: Edit[] = [];
   const others = tokens.filter(
     (other) => other.kind === 'string' && other.text !== token.text && /^'\w+'$/.test(other.text),
@@ -171,6 +172,14 @@ function stringEdits(source: string, tokens: readonly Token[], i: number, langua
       text: '',
     });
   return edits;
+}
+
+/** Whether a text stands in `typeof value === 'string'`: no other word of the file compiles there. */
+function isComparedWithTypeof(tokens: readonly Token[], i: number): boolean {
+  if (!/^[!=]==$/.test(tokens[i - 1]?.text ?? '')) return false;
+  for (let at = i - 2; tokens[at]?.kind === 'name' || tokens[at]?.text === '.'; at--)
+    if (tokens[at]?.text === 'typeof') return true;
+  return false;
 }
 
 /** Whether a text is an item of a list of facts to load or clear, other than the first. */

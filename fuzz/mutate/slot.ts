@@ -16,17 +16,26 @@ import type { Mutant } from './mutants.js';
 import { Tree } from './tree.js';
 import { HANGS, type Verdict } from './verdict.js';
 
-/** A mutant that takes this many times as long as the unbroken engine counts as hanging, and as noticed. */
-const PATIENCE = 6;
-const LEAST_TIME_LIMIT_MS = 60_000;
+/** One run of the unbroken engine takes less than a second; a mutant of which one takes longer than this hangs, ms. */
+const RUN_LIMIT_MS = 90_000;
 /** Time within which an idle server answers, ms. */
-const PING_MS = 1_000;
+const PING_MS = 5_000;
 
 /** The result of the work, or `late` when it takes longer. */
 async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<Value>((resolve) => (timer = setTimeout(resolve, ms, late)));
   return Promise.race([work, over]).finally(() => clearTimeout(timer));
+}
+
+/** The verdict of the work, unless no run of it ends for too long. */
+function inTime(work: (ended: () => void) => Promise<Verdict>): Promise<Verdict> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, RUN_LIMIT_MS, { kind: 'killed', run: 0, by: HANGS });
+    work(() => timer.refresh())
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
 }
 
 export class Slot {
@@ -36,33 +45,40 @@ export class Slot {
   private readonly tree = new Tree();
   private readonly original = library('test');
   private readonly files = luaFiles();
-  private timeLimitMs = Number.POSITIVE_INFINITY;
-  /** How long the unbroken sources take when a mutant of this language is judged, ms. */
-  private readonly originalMs = new Map<Language, number>();
+  /** Runs that were found to pass on the unbroken engine: a language of mutants, and a number. */
+  private readonly passing = new Set<string>();
 
   constructor(private readonly budget: Budget) {}
 
   /**
-   * Judges the unbroken sources as a mutant of the language would be judged, and returns the time that took, ms.
-   * @throws Error when they do not pass, because no verdict would mean anything
+   * Judges one mutant. A run is a witness only if the unbroken engine passes it.
+   * @throws Error when it does not, because no verdict would mean anything
    */
-  async judgeOriginal(language: Language): Promise<number> {
-    this.timeLimitMs = Number.POSITIVE_INFINITY;
-    const startedAt = performance.now();
-    const verdict = await (language === 'lua' ? this.judgeLibrary(this.original.source) : this.judgeTree());
-    if (verdict.kind !== 'survived') throw new Error(`The unbroken engine does not pass: ${JSON.stringify(verdict)}`);
-    const tookMs = performance.now() - startedAt;
-    this.originalMs.set(language, tookMs);
-    return tookMs;
+  async judge(mutant: Mutant): Promise<Verdict> {
+    const first = await this.judgeOnce(mutant);
+    // A machine may be busy for a while.
+    const verdict = first.kind === 'killed' && first.by === HANGS ? await this.judgeOnce(mutant) : first;
+    // A mutant that crashes or hangs has ended no run.
+    if (verdict.kind === 'killed') await this.judgeOriginal(mutant.language, Math.max(1, verdict.run));
+    return verdict;
   }
 
   /**
-   * Judges one mutant. `originalMs` is the time for the unbroken sources; without it they are judged before the first
-   * mutant of a language.
+   * Makes one run on the unbroken sources, in the way in which mutants of the language are judged.
+   * @throws Error when they do not pass
    */
-  async judge(mutant: Mutant, originalMs?: number): Promise<Verdict> {
-    const takesMs = originalMs ?? this.originalMs.get(mutant.language) ?? (await this.judgeOriginal(mutant.language));
-    this.timeLimitMs = Math.max(LEAST_TIME_LIMIT_MS, takesMs * PATIENCE);
+  async judgeOriginal(language: Language, run: number): Promise<void> {
+    const key = `${language} ${run}`;
+    if (this.passing.has(key)) return;
+    const budget = { ...this.budget, only: run };
+    const verdict = await (language === 'lua'
+      ? this.judgeLibrary(this.original.source, budget)
+      : this.judgeTree(budget));
+    if (verdict.kind !== 'survived') throw new Error(`The unbroken engine does not pass: ${JSON.stringify(verdict)}`);
+    this.passing.add(key);
+  }
+
+  private async judgeOnce(mutant: Mutant): Promise<Verdict> {
     if (mutant.language === 'lua') {
       const files = { ...this.files, [mutant.file.slice('lua/'.length)]: mutant.source };
       let broken: Library;
@@ -73,11 +89,11 @@ export class Slot {
       }
       if (broken.hash === this.original.hash) throw new Error(`${mutant.file}: the mutant is no other library`);
       // It keeps the hash of the original, so that the backend accepts it.
-      return this.judgeLibrary(broken.source.replaceAll(broken.hash, this.original.hash));
+      return this.judgeLibrary(broken.source.replaceAll(broken.hash, this.original.hash), this.budget);
     }
     this.tree.break(mutant.file, mutant.source);
     try {
-      return await this.judgeTree();
+      return await this.judgeTree(this.budget);
     } finally {
       this.tree.mend(mutant.file);
     }
@@ -90,46 +106,41 @@ export class Slot {
     this.tree.remove();
   }
 
-  private async judgeLibrary(source: string): Promise<Verdict> {
+  private async judgeLibrary(source: string, budget: Budget): Promise<Verdict> {
     const { client, engine } = await this.open();
     try {
       await client.call('FUNCTION', 'LOAD', 'REPLACE', source);
     } catch (error) {
       return { kind: 'stillborn', because: String(error) };
     }
-    return this.inTime(judge(engine, this.budget));
+    return inTime((ended) => judge(engine, budget, ended));
   }
 
-  private async judgeTree(): Promise<Verdict> {
+  private async judgeTree(budget: Budget): Promise<Verdict> {
     const { client } = await this.open();
     await client.call('FUNCTION', 'LOAD', 'REPLACE', this.original.source);
     const url = (this.server as ValkeyServer).url;
-    const child = fork(join(this.tree.path, 'fuzz/mutate/child.ts'), [url, JSON.stringify(this.budget)], {
+    const child = fork(join(this.tree.path, 'fuzz/mutate/child.ts'), [url, JSON.stringify(budget)], {
       cwd: this.tree.path,
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let errors = '';
     child.stderr?.on('data', (text: Buffer) => (errors += text.toString()));
-    const verdict = new Promise<Verdict>((resolve) => {
-      child.once('message', (message) => resolve(message as Verdict));
-      child.once('close', () =>
-        resolve(
-          errors.includes('TransformError')
-            ? { kind: 'stillborn', because: errors }
-            : { kind: 'killed', run: 0, by: `crash: ${/\w*Error: .*/.exec(errors)?.[0] ?? errors.slice(-160)}` },
-        ),
-      );
-    });
-    const result = await this.inTime(verdict);
+    const result = await inTime(
+      (ended) =>
+        new Promise<Verdict>((resolve) => {
+          child.on('message', (message) => (message === 'ended' ? ended() : resolve(message as Verdict)));
+          child.once('close', () =>
+            resolve({
+              ...{ kind: 'killed', run: 0 },
+              by: `crash: ${/\w*Error: .*/.exec(errors)?.[0] ?? errors.slice(-160)}`,
+            }),
+          );
+        }),
+    );
     if (child.exitCode === null) child.kill('SIGKILL');
     return result;
-  }
-
-  private inTime(verdict: Promise<Verdict>): Promise<Verdict> {
-    return Number.isFinite(this.timeLimitMs)
-      ? within<Verdict>(this.timeLimitMs, verdict, { kind: 'killed', run: 0, by: HANGS })
-      : verdict;
   }
 
   /** A responsive server; replaced when a mutant made it hang. */
@@ -143,6 +154,7 @@ export class Slot {
       )) === 'PONG';
     if (!answers) {
       this.client?.disconnect();
+      await within(PING_MS, Promise.resolve(this.engine?.close()), undefined);
       await this.server?.stop();
       this.server = await startValkey({ args: ['--busy-reply-threshold', '500'] });
       this.client = new Valkey(this.server.url);

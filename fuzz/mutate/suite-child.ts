@@ -3,7 +3,7 @@
  * process serves many mutants, so that unchanged files are compiled once. The test files share one thread and its
  * modules, so that these are loaded once per mutant.
  */
-import type { TestModule, TestSpecification } from 'vitest/node';
+import type { Reporter, TestModule, TestSpecification } from 'vitest/node';
 import { createVitest } from 'vitest/node';
 
 /** The files to run, in this order; `changed` files were written since the last request. */
@@ -12,9 +12,14 @@ export interface SuiteRequest {
   readonly tests: readonly string[];
 }
 
-/** The first failure in words, if any; and the duration of each file, ms. */
+/** Sent when a test file begins. */
+export interface SuiteNotice {
+  readonly begins: string;
+}
+
+/** The first failure in words, if any, with the test file if one is to blame; and the duration of each file, ms. */
 export interface SuiteReply {
-  readonly failure: string | undefined;
+  readonly failure?: { readonly test: string | undefined; readonly text: string };
   readonly tookMs: Readonly<Record<string, number>>;
 }
 
@@ -23,11 +28,25 @@ class AsTold {
   sort = this.shard;
 }
 
+/** Tests that have no limit of their own end after this time. */
+const TEST_TIMEOUT_MS = 60_000;
+
+const reporter: Reporter = {
+  onTestModuleStart: (module) => void process.send?.({ begins: nameOf(module) } satisfies SuiteNotice),
+};
+
 const vitest = await createVitest(
   'test',
   {
-    ...{ root: process.cwd(), watch: false, cache: false, reporters: [{}], silent: true },
-    ...{ bail: 1, maxWorkers: 1, isolate: false, sequence: { sequencer: AsTold } },
+    ...{ root: process.cwd(), watch: false, cache: false, reporters: [reporter], silent: true },
+    ...{
+      testTimeout: TEST_TIMEOUT_MS,
+      hookTimeout: TEST_TIMEOUT_MS,
+      bail: 1,
+      maxWorkers: 1,
+      isolate: false,
+      sequence: { sequencer: AsTold },
+    },
   },
   { server: { watch: null }, logLevel: 'silent' },
 );
@@ -47,25 +66,35 @@ async function run({ changed, tests }: SuiteRequest): Promise<SuiteReply> {
     const specifications = tests.flatMap((test) => project?.createSpecification(`${process.cwd()}/${test}`) ?? []);
     const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
     const [unhandled] = unhandledErrors;
-    const failure = testModules.map(failureOf).find((text) => text !== undefined);
+    const failure =
+      testModules.map(failureOf).find((found) => found !== undefined) ??
+      (unhandled === undefined ? undefined : { test: fileOf(unhandled), text: `unhandled: ${shortened(unhandled)}` });
     return {
-      failure: failure ?? (unhandled === undefined ? undefined : `unhandled: ${shortened(unhandled)}`),
+      failure,
       tookMs: Object.fromEntries(testModules.map((module) => [nameOf(module), module.diagnostic().duration])),
     };
   } catch (error) {
-    return { failure: shortened(error), tookMs: {} };
+    return { failure: { test: undefined, text: shortened(error) }, tookMs: {} };
   }
 }
 
 const nameOf = ({ moduleId }: TestModule): string => moduleId.slice(process.cwd().length + 1);
 
-function failureOf(module: TestModule): string | undefined {
-  for (const test of module.children.allTests('failed'))
-    return `${nameOf(module)}: ${test.fullName}: ${shortened(test.result().errors?.[0])}`;
-  return module.state() === 'failed'
-    ? `${nameOf(module)}: ${shortened(module.errors()[0] ?? 'a hook failed')}`
-    : undefined;
+function failureOf(module: TestModule): SuiteReply['failure'] {
+  const test = nameOf(module);
+  for (const failed of module.children.allTests('failed'))
+    return { test, text: `${failed.fullName}: ${shortened(failed.result().errors?.[0])}` };
+  return module.state() === 'failed' ? { test, text: shortened(module.errors()[0] ?? 'a hook failed') } : undefined;
 }
+
+/** The test file in which an error was thrown that nothing caught. */
+const fileOf = (error: unknown): string | undefined =>
+  typeof error === 'object' &&
+  error !== null &&
+  'VITEST_TEST_PATH' in error &&
+  typeof error.VITEST_TEST_PATH === 'string'
+    ? error.VITEST_TEST_PATH.slice(process.cwd().length + 1)
+    : undefined;
 
 const SHOWN_LENGTH = 160;
 

@@ -1,114 +1,111 @@
 /**
- * Judges mutants of the groups with tests one after another: by the compiler, and by the tests near them, the fastest first, up to the
- * first failure.
+ * Judges mutants of the groups with tests one after another: by the tests near them, in one process that stays, up to
+ * the first failure.
  */
-import { execFile, fork, type ChildProcess } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { testsNear } from './groups.js';
-import type { Verdict } from './verdict.js';
 import type { Mutant } from './mutants.js';
-import type { SuiteReply, SuiteRequest } from './suite-child.js';
+import type { SuiteNotice, SuiteReply, SuiteRequest } from './suite-child.js';
+import { TestTimes } from './test-times.js';
 import { Tree } from './tree.js';
-import { BY_COMPILER, HANGS } from './verdict.js';
+import { HANGS, type Verdict } from './verdict.js';
 
-/** Tests may take this many times as long as on the unbroken sources; beyond it, the mutant hangs. */
+/** A test file may take this many times as long as it took before; beyond it, the mutant hangs. */
 const PATIENCE = 5;
-const LEAST_TIME_LIMIT_MS = 60_000;
-/** Slower tests on the unbroken sources are not used for mutants. */
-const ORIGINAL_LIMIT_MS = 600_000;
+const LEAST_TIME_LIMIT_MS = 90_000;
+/** For a test file whose duration is not known, and for the start of the process. */
+const UNKNOWN_TIME_LIMIT_MS = 600_000;
 
 /** The worker machine plays the same programs for every mutant, without stories. */
 const ENVIRONMENT = { CI: '1', FUZZ_SEED: '1', FUZZ_RUNS: '20', FUZZ_SECONDS: '600', FUZZ_SHRINK_SECONDS: '0' };
 
-/** Tests in the order of execution, and their durations on the unbroken sources, ms. */
-interface Near {
-  readonly tests: readonly string[];
-  readonly totalMs: number;
+/** What a test file found. */
+interface Failure {
+  readonly test: string;
+  readonly text: string;
 }
-
-/** A configuration of the compiler in the copy of the project. */
-const SOURCES_ONLY = 'tsconfig.sources.json';
-const COMPILED = {
-  extends: './tsconfig.json',
-  include: ['model', 'src', 'lua'],
-  compilerOptions: { tsBuildInfoFile: 'sources.tsbuildinfo' },
-};
-
-/** The compiler's errors about text that is no TypeScript. */
-const SYNTAX_ERROR = /error TS1\d{3}:/;
 
 export class Suite {
   private readonly tree = new Tree();
   private child: ChildProcess | undefined;
-  /** How long each test took when it was last run, ms. */
-  private readonly tookMs = new Map<string, number>();
+  private readonly times = new TestTimes();
   /** Files written since the child compiled them. */
   private readonly changed = new Set<string>();
+  /** Test files that were run on the unbroken sources, and whether they passed. */
+  private readonly passes = new Map<string, boolean>();
 
-  constructor() {
-    this.tree.break(SOURCES_ONLY, JSON.stringify(COMPILED));
-  }
-
-  /** @throws Error when a test fails on the unbroken sources, because no verdict would mean anything */
   async judge(mutant: Mutant): Promise<Verdict> {
-    const { tests, totalMs } = await this.nearOf(testsNear(mutant.group, mutant.file));
-    this.tree.break(mutant.file, mutant.source);
-    this.changed.add(mutant.file);
-    try {
-      const complaint = mutant.language === 'ts' ? await this.compilerSays() : undefined;
-      if (complaint !== undefined)
-        return SYNTAX_ERROR.test(complaint)
-          ? { kind: 'stillborn', because: complaint }
-          : { kind: 'killed', run: 0, by: `${BY_COMPILER}${complaint}` };
-      const failure = await this.firstFailure(tests, Math.max(LEAST_TIME_LIMIT_MS, totalMs * PATIENCE));
-      if (failure !== undefined) return { kind: 'killed', run: 0, by: failure };
-      return { kind: 'survived' };
-    } finally {
-      this.tree.mend(mutant.file);
-      this.changed.add(mutant.file);
+    const near = testsNear(mutant.group, mutant.file).filter((test) => this.passes.get(test) !== false);
+    let left = this.times.quickestFirst(near);
+    for (;;) {
+      this.write(mutant, true);
+      const failure = await this.repeatedFailure(left);
+      this.write(mutant, false);
+      if (failure === undefined) return { kind: 'survived' };
+      const { test, text } = failure;
+      if (await this.passesUnbroken(test)) {
+        this.times.found(test);
+        return { kind: 'killed', run: 0, by: text === HANGS ? text : `${test}: ${text}` };
+      }
+      left = left.slice(left.indexOf(test) + 1);
     }
   }
 
+  async close(): Promise<void> {
+    await this.end();
+    this.tree.remove();
+  }
+
+  private write({ file, source }: Mutant, broken: boolean): void {
+    if (broken) this.tree.break(file, source);
+    else this.tree.mend(file);
+    this.changed.add(file);
+  }
+
+  /** A test is a witness only if it passes on the unbroken sources. That is asked when it first fails. */
+  private async passesUnbroken(test: string): Promise<boolean> {
+    const known = this.passes.get(test);
+    if (known !== undefined) return known;
+    const failure = await this.repeatedFailure([test]);
+    if (failure !== undefined) console.log(`${test} fails on the unbroken sources and judges nothing: ${failure.text}`);
+    this.passes.set(test, failure === undefined);
+    return failure === undefined;
+  }
+
   /** A failure counts when it is repeated, because a test that fails once on a busy machine proves nothing. */
-  private async firstFailure(tests: readonly string[], limitMs: number): Promise<string | undefined> {
+  private async repeatedFailure(tests: readonly string[]): Promise<Failure | undefined> {
     for (let left = tests; left.length > 0; ) {
-      const { failure } = await this.run(left, limitMs);
-      const failed = left.findIndex((test) => failure?.startsWith(`${test}: `));
-      if (failure === undefined || failed === -1) return failure;
-      const again = (await this.run(left.slice(failed, failed + 1), limitMs)).failure;
+      const failure = await this.firstFailure(left);
+      if (failure === undefined) return undefined;
+      const again = await this.firstFailure([failure.test]);
       if (again !== undefined) return again;
-      left = left.slice(failed + 1);
+      left = left.slice(left.indexOf(failure.test) + 1);
     }
     return undefined;
   }
 
-  /** Each test is run on the unbroken sources once, also when it is near several files. */
-  private async nearOf(tests: readonly string[]): Promise<Near> {
-    const unknown = tests.filter((test) => !this.tookMs.has(test));
-    if (unknown.length > 0) {
-      const failure = await this.firstFailure(unknown, ORIGINAL_LIMIT_MS);
-      if (failure !== undefined) throw new Error(`The unbroken sources do not pass: ${failure}`);
-    }
-    const took = (test: string): number => this.tookMs.get(test) ?? 0;
-    return {
-      tests: [...tests].sort((a, b) => took(a) - took(b)),
-      totalMs: tests.reduce((sum, test) => sum + took(test), 0),
-    };
-  }
-
-  private async run(tests: readonly string[], limitMs: number): Promise<SuiteReply> {
+  private async firstFailure(tests: readonly string[]): Promise<Failure | undefined> {
     const child = await this.started();
     child.send({ tests, changed: [...this.changed] } satisfies SuiteRequest);
     this.changed.clear();
-    const reply = await answerOf<SuiteReply>(child, limitMs);
-    if (reply !== undefined) {
-      // Tests that were skipped after a failure took no time.
-      for (const [test, ms] of Object.entries(reply.tookMs)) if (ms > 0) this.tookMs.set(test, ms);
-      return reply;
+    let running: string | undefined;
+    for (;;) {
+      const took = running === undefined ? undefined : this.times.of(running);
+      const limitMs = took === undefined ? UNKNOWN_TIME_LIMIT_MS : Math.max(LEAST_TIME_LIMIT_MS, took * PATIENCE);
+      const message = await answerOf<SuiteNotice | SuiteReply>(child, limitMs);
+      if (message === undefined) {
+        const text = child.exitCode === null && child.signalCode === null ? HANGS : 'the process of the tests ended';
+        await this.end();
+        return blamed(running, text);
+      }
+      if ('begins' in message) running = message.begins;
+      else {
+        this.times.add(message.tookMs);
+        const { failure } = message;
+        return failure === undefined ? undefined : blamed(failure.test ?? running, failure.text);
+      }
     }
-    const hangs = child.exitCode === null && child.signalCode === null;
-    await this.end();
-    return { failure: hangs ? HANGS : 'the process of the tests ended', tookMs: {} };
   }
 
   private async started(): Promise<ChildProcess> {
@@ -119,7 +116,7 @@ export class Suite {
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
-    await answerOf(this.child, ORIGINAL_LIMIT_MS);
+    await answerOf(this.child, UNKNOWN_TIME_LIMIT_MS);
     return this.child;
   }
 
@@ -131,21 +128,12 @@ export class Suite {
     child.kill('SIGKILL');
     await ended;
   }
+}
 
-  /** Compiles the sources alone: without the tests it takes a quarter of the time. */
-  private compilerSays(): Promise<string | undefined> {
-    const args = ['node_modules/typescript/bin/tsc', '-p', SOURCES_ONLY];
-    return new Promise((resolve) => {
-      execFile(process.execPath, args, { cwd: this.tree.path }, (error, stdout) =>
-        resolve(error === null ? undefined : (stdout.split('\n')[0] ?? String(error))),
-      );
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.end();
-    this.tree.remove();
-  }
+/** @throws Error for a failure before any test began, because it says nothing about a mutant */
+function blamed(test: string | undefined, text: string): Failure {
+  if (test === undefined) throw new Error(`The tests do not start: ${text}`);
+  return { test, text };
 }
 
 /** The next message of a child; undefined when it does not come in time, or the child ends. */
