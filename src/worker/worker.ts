@@ -21,16 +21,16 @@ import type { Backend } from '../backend/backend.js';
 import { Claimer } from '../claiming/claimer.js';
 import { afterIo, within, type Clock } from '../engine/clock.js';
 import { localFlows } from '../engine/local-flows.js';
-import { localNews, type News } from '../engine/local-news.js';
+import { localNews } from '../engine/local-news.js';
 import type { TaskAbortCode } from './attempt/abort.js';
 import { Ahead } from './start/ahead.js';
-import { WORKER_EVENTS, type FinishedOutcome, type Worker, type WorkerEvents, type WorkerStats } from './api.js';
+import { WORKER_EVENTS, type Worker, type WorkerEvents, type WorkerStats } from './api.js';
 import { Announcer } from './report/announcer.js';
 import { Attempt, type AttemptHooks } from './attempt/attempt.js';
 import { Beginner } from './start/begin.js';
 import { Blockers } from './lost-work/blockers.js';
+import { EndedElsewhere } from './lost-work/ended-elsewhere.js';
 import type { ChildRowOf } from './children/child.js';
-import { conclusionOf, outcomeOfTaken } from './report/conclusion.js';
 import { HandlerContext, progressArgs, type ContextDependencies } from './handler/context.js';
 import { Drain, LAST_CALLS_MS } from './shutdown/drain.js';
 import { EndsWatch } from './lease/ends-watch.js';
@@ -50,7 +50,8 @@ import type { ResolvedSettings } from './options.js';
 import { Orphans, unhandled } from './start/orphans.js';
 import { Patience } from './shutdown/patience.js';
 import { Pauses } from './lost-work/pauses.js';
-import { Reporter, type ReportedEnding, type Settlement } from './report/reporter.js';
+import { Endings } from './report/endings.js';
+import { Reporter, type ReportedEnding } from './report/reporter.js';
 import { RestingKinds } from './lost-work/resting-kinds.js';
 import { resultsFor } from './start/results.js';
 import { endingBehind } from './streaming/index.js';
@@ -73,15 +74,6 @@ export interface WorkerDependencies {
 }
 
 const RESOLVED = Promise.resolve();
-/** How long the abort of a cancelled handler waits for the reason of the cancellation, ms. */
-const REASON_PATIENCE_MS = 500;
-
-/** The counter of each outcome. */
-const COUNTED_AS = {
-  ...{ completed: 'completed', failed: 'failed', retry_scheduled: 'failed', delayed: 'delayed' },
-  ...{ suspended: 'suspended', released: 'released', cancelled: 'cancelled', timed_out: 'timedOut', lost: 'lost' },
-} as const satisfies Record<FinishedOutcome, keyof WorkerStats>;
-
 export class TaskWorker implements Worker {
   static {
     printed(TaskWorker.prototype, 'Worker');
@@ -108,11 +100,9 @@ export class TaskWorker implements Worker {
   private readonly hooks: AttemptHooks;
   private readonly runs: RunnerHost<Attempt>;
   private readonly contextDependencies: ContextDependencies;
-  private readonly counts = {
-    ...{ claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0 },
-    ...{ cancelled: 0, timedOut: 0, lost: 0 },
-  };
-  private readonly stopListening: () => void;
+  private readonly endings: Endings;
+  private readonly elsewhere: EndedElsewhere;
+  private claimedCount = 0;
   private readonly pauses: Pauses;
   private readonly drainer: Drain;
   private closed = false;
@@ -137,6 +127,7 @@ export class TaskWorker implements Worker {
     this.resting = new RestingKinds(clock, () => this.claimer.kindsChanged());
     this.claimer = this.newClaimer(onError);
     this.reporter = this.newReporter(onError);
+    this.endings = this.newEndings();
     this.ahead = new Ahead({
       clock,
       leaseTtlMs,
@@ -180,7 +171,10 @@ export class TaskWorker implements Worker {
       attemptsOf: (executionId) => this.attempts.of(executionId),
       onDoubt: (attempts) => this.keeper.renewNow(attempts),
     });
-    this.stopListening = localNews(backend).listen((news) => this.onNews(news));
+    this.elsewhere = new EndedElsewhere({
+      ...{ backend, clock, attempts: this.attempts },
+      onEnded: (executionId) => this.blockers.forget(executionId),
+    });
   }
 
   // Its parts, with their callbacks.
@@ -188,7 +182,7 @@ export class TaskWorker implements Worker {
   private attemptHooks(): AttemptHooks {
     return {
       lost: (attempt, code, refusal) => this.lost(attempt, code, refusal),
-      cancelled: (attempt) => void this.cancelled(attempt),
+      cancelled: (attempt) => void this.elsewhere.cancelled(attempt),
       aborted: (attempt) => {
         if (this.running.has(attempt)) this.stuck.startGrace(attempt);
       },
@@ -232,7 +226,23 @@ export class TaskWorker implements Worker {
         this.claimer.pumpSoon();
         this.patience.changed();
       },
-      onSettled: (attempt, ending, settlement) => this.settled(attempt, ending, settlement),
+      onSettled: (attempt, ending, settlement) => this.endings.settled(attempt, ending, settlement),
+    });
+  }
+
+  private newEndings(): Endings {
+    const { backend, clock } = this.deps;
+    return new Endings({
+      ...{ backend, clock, announcer: this.announcer },
+      onOver: (attempt, outcome) => {
+        this.attempts.remove(attempt);
+        this.keeper.remove(attempt);
+        this.claimer.ended(attempt.claimed.leaseId, outcome === 'completed');
+      },
+      onTaken: () => {
+        if (!this.drainer.hasBegun) this.claimer.pump();
+      },
+      report: (attempt, ending) => this.report(attempt, ending),
     });
   }
 
@@ -299,7 +309,8 @@ export class TaskWorker implements Worker {
       stuck: this.stuck.size,
       ahead: this.ahead.size + this.inputs.size,
       slots: this.deps.settings.slots,
-      ...this.counts,
+      claimed: this.claimedCount,
+      ...this.endings.counts,
       calls: this.claimer.calls + this.reporter.calls,
       oldestMs: Math.round(now - Math.min(now, ...started)),
     };
@@ -316,7 +327,7 @@ export class TaskWorker implements Worker {
     const { clock, settings } = this.deps;
     const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), this.hooks);
     attempt.priority = claimed.priority;
-    this.counts.claimed++;
+    this.claimedCount++;
     // An earlier attempt of the same execution that is still in hand has lost it; its handler must learn that before
     // the new handler runs. An attempt that was reported gets its answer from the engine.
     for (const earlier of this.attempts.of(attempt.executionId)) if (!earlier.reported) earlier.displace();
@@ -408,7 +419,7 @@ export class TaskWorker implements Worker {
       this.fill();
       if (ending.kind !== 'lost' && !attempt.gone) this.report(attempt, ending);
       else if (attempt.abortCode === 'shutdown' && !attempt.gone) this.report(attempt, { kind: 'release' });
-      else this.taken(attempt);
+      else this.endings.taken(attempt);
     }
     this.patience.changed();
   }
@@ -437,64 +448,6 @@ export class TaskWorker implements Worker {
     }
   }
 
-  private settled(attempt: Attempt, ending: ReportedEnding, settlement: Settlement): void {
-    const conclusion = conclusionOf(ending, settlement);
-    if (conclusion === 'run_again') {
-      this.report(attempt, { kind: 'delay', until: { inMs: 0 }, isWaiting: true });
-      return;
-    }
-    if (conclusion === undefined) {
-      this.unsettled(attempt, ending, settlement);
-      this.taken(attempt);
-      return;
-    }
-    if (ending.kind === 'fail') this.announcer.failedAttempt(attempt, ending.error, conclusion);
-    this.forget(attempt, conclusion, ending.kind === 'fail' ? { error: ending.error } : {});
-    this.publish(attempt, ending, conclusion);
-  }
-
-  /** Says why an ending did not end its attempt. */
-  private unsettled(attempt: Attempt, ending: ReportedEnding, settlement: Settlement): void {
-    if (settlement.kind === 'accepted') {
-      const error = new Error(`The answer was ${settlement.outcome.kind}, which ends no attempt.`);
-      this.announcer.unreported(attempt, error);
-      return;
-    }
-    const { error } = settlement;
-    const refusal = settlement.kind === 'refused' ? settlement.error : undefined;
-    const loss = refusal && attempt.lossBy(refusal);
-    if (settlement.kind === 'given_up') this.announcer.reportGivenUp(attempt, ending.kind, settlement.afterMs, error);
-    else if (loss === undefined) this.announcer.unreported(attempt, error);
-    else attempt.lose(loss, undefined, refusal);
-  }
-
-  /** Tells the rest of the process how an execution ended. */
-  private publish({ executionId }: Attempt, ending: ReportedEnding, outcome: FinishedOutcome): void {
-    const news = localNews(this.deps.backend);
-    if (ending.kind === 'complete')
-      news.publish({ kind: 'completed', executionId, result: ending.bytes, encoding: ending.encoding });
-    if (ending.kind === 'fail' && outcome === 'failed')
-      news.publish({ kind: 'failed', executionId, reason: ending.reason, category: ending.category });
-  }
-
-  /** Removes an attempt that is over for this worker. */
-  private forget(attempt: Attempt, outcome: FinishedOutcome, failure: { readonly error?: unknown } = {}): void {
-    const { startedAt } = attempt;
-    attempt.progress?.take();
-    this.attempts.remove(attempt);
-    this.keeper.remove(attempt);
-    this.claimer.ended(attempt.claimed.leaseId, outcome === 'completed');
-    this.counts[COUNTED_AS[outcome]]++;
-    const durationMs = startedAt === undefined ? 0 : this.deps.clock.now() - startedAt;
-    this.announcer.finished(attempt, outcome, durationMs, failure);
-  }
-
-  /** Removes an attempt whose ending the engine did not accept: its run is no longer the worker's. */
-  private taken(attempt: Attempt): void {
-    this.forget(attempt, outcomeOfTaken(attempt.lossReason));
-    if (!this.drainer.hasBegun) this.claimer.pump();
-  }
-
   // News about the work in hand.
 
   private lost(attempt: Attempt, code: TaskAbortCode, refusal: EngineError | undefined): void {
@@ -507,7 +460,7 @@ export class TaskWorker implements Worker {
     // Work that waits for a slot or its input is dropped. A running handler was aborted, and keeps its slot until it settles.
     if (!this.ahead.remove(attempt) && !this.inputs.remove(attempt)) return;
     this.claimer.finished(attempt.partition);
-    this.taken(attempt);
+    this.endings.taken(attempt);
   }
 
   /** A handler has not settled within its grace after the abort: it loses its slot. */
@@ -529,32 +482,6 @@ export class TaskWorker implements Worker {
     const serves = culprit !== undefined && hasOthers && kinds.some((kind) => kind !== culprit);
     const restMs = serves && !this.drainer.hasBegun ? this.resting.rest(culprit, forMs) : 0;
     this.announcer.loopBlocked(forMs, tasks, culprit !== undefined, restMs);
-  }
-
-  /** Aborts a handler whose run was cancelled elsewhere: with the reason, unless the store is slow to tell it. */
-  private async cancelled(attempt: Attempt): Promise<void> {
-    const { backend, clock } = this.deps;
-    const lose = (reason?: string): void => {
-      // The attempt may have ended by its timeout meanwhile.
-      const isInHand = this.attempts.of(attempt.executionId).includes(attempt);
-      if (isInHand && !attempt.reported) attempt.lose('cancelled', reason);
-    };
-    const stopWaiting = clock.after(REASON_PATIENCE_MS, lose);
-    const info = await backend.readExecutionInfo({ executionId: attempt.executionId }).catch(() => undefined);
-    stopWaiting();
-    lose(info?.cancellationReason);
-  }
-
-  private onNews(news: News): void {
-    if (news.kind !== 'attempt_timeout') this.blockers.forget(news.executionId);
-    // This worker publishes these itself.
-    if (news.kind === 'completed' || news.kind === 'failed') return;
-    for (const attempt of this.attempts.of(news.executionId)) {
-      if (attempt.reported) continue;
-      if (news.kind === 'cancelled') attempt.lose('cancelled', news.reason);
-      if (news.kind === 'expired') attempt.lose(news.reason === 'attempt_timeout' ? 'attempt_timeout' : 'deadline');
-      if (news.kind === 'attempt_timeout' && attempt.timedOut) attempt.lose('attempt_timeout');
-    }
   }
 
   private reclaimCapExceeded(executionIds: readonly string[]): void {
@@ -608,7 +535,7 @@ export class TaskWorker implements Worker {
   }
 
   private async closeParts(): Promise<void> {
-    this.stopListening();
+    this.elsewhere.close();
     this.endsWatch.close();
     this.stuck.close();
     this.loopWatch?.stop();
