@@ -1,62 +1,38 @@
 /**
  * One partition in memory: the model's tables, and indexes that keep every operation cheap with any number of
- * executions. Indexes are updated from the execution before and after each event, independently of the kind of event.
+ * executions.
  */
 import type { ByteSlot } from '../../model/core/entity.js';
 import type { Applier } from '../../model/operation.js';
-import { budgetsByDefinition } from '../../model/budget/view.js';
 import { present } from '../../model/core/present.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
 import { applyEffect, droppedBy, EFFECTS, type Effect } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import { idempotencyId } from '../../model/execution/idempotency.js';
-import { wholeOf, type ExecutionView } from '../../model/execution/view.js';
-import { compareBytes } from '../../model/ids.js';
-import { lostByDefinition } from '../../model/lease/expired.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
-import type { LogView } from '../../model/partition/view.js';
 import type { Tally } from '../../model/schedule/counts.js';
-import { quarantineByDefinition } from '../../model/partition/quarantine.js';
 import { nameOfQueue } from '../../model/schedule/queue.js';
 import { namesIn } from '../../model/quota/entity.js';
 import { exhaustedIn } from '../../model/budget/reads.js';
-import { leastUrgentFrom } from '../../model/metering/line.js';
-import { quotasByDefinition } from '../../model/quota/view.js';
-import { placed, type MeteringView } from '../../model/metering/view.js';
 import { trimFloor } from '../../model/reader/entity.js';
-import { headOf, lanesAfter, type ScheduleView } from '../../model/schedule/view.js';
-import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import { addStep, dropSteps, type Recording } from '../../model/step/contents.js';
-import { stepsByDefinition } from '../../model/step/view.js';
 import { append, type Append } from '../../model/stream/contents.js';
 import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
-import { streamsByDefinition } from '../../model/stream/view.js';
 import { dropPayloads, keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
-import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
-import { FlowIndex } from './flow-index.js';
-import { LaneCounts } from './lane-counts.js';
-import { ID_ALONE, listedPage, possiblyLost, queuedPage, suspendedPage } from './lists.js';
-import { OrderedIndex, type Position } from './ordered-index.js';
-import { RetentionSlots } from './retention-slots.js';
-import { NONE, Standing } from './standing.js';
-import { Timers } from './timers.js';
-import { WorkQueues, type WorkQueue } from './work-queues.js';
+import { ExecutionIndexes, headsOf } from './execution-indexes.js';
+import type { Position } from './ordered-index.js';
+import { copyOf, givesWork, viewOf } from './views.js';
 
 /** Keys checked with each new one, and dropped if lapsed. */
 const LAPSED_SWEEP = 2;
 
 /** Watches checked per call, and dropped if lapsed. */
 const WATCHES_SWEPT = 2;
-
-/** Copies bytes, because callers may change theirs. */
-const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
-  bytes === undefined ? undefined : Buffer.from(bytes);
 
 /** Notices of a store; appends, ends and frames only while they are watched. */
 export interface StoreListener {
@@ -83,19 +59,8 @@ export interface StoredHeader extends Pick<Header, 'generation' | 'sequence' | '
 export class IndexedStore implements Store {
   readonly view: View;
   protected readonly partition: Partition = emptyPartition();
-  private readonly queues = new WorkQueues();
-  private readonly timers = new Timers((at) => this.listener.onTimer(at));
-  private readonly slots = new RetentionSlots();
-  private readonly counts = new LaneCounts();
-  private laneNames: readonly string[] = [];
-  private readonly flows = new FlowIndex();
-  /** Suspended executions, by the end of the suspension. */
-  private readonly suspended = new OrderedIndex<ReadonlyExecution>();
-  /** All executions by id. */
-  private readonly ids = new OrderedIndex<ReadonlyExecution>();
+  private readonly indexes: ExecutionIndexes;
   private readonly log: BoundedLog;
-  private readonly before = new Standing();
-  private readonly after = new Standing();
 
   constructor(
     readonly partitionKey: string,
@@ -103,22 +68,13 @@ export class IndexedStore implements Store {
     private readonly listener: StoreListener,
   ) {
     this.log = new BoundedLog(logMaxEntries);
-    this.view = {
-      // A partition has a few keys.
-      signing: signingByDefinition(this.partition),
-      executions: this.executionView(),
-      schedule: this.scheduleView(),
-      streams: streamsByDefinition(this.partition),
-      steps: stepsByDefinition(this.partition),
-      log: this.logView(),
-      // Found by id; only their list scans all of them.
-      budgets: budgetsByDefinition(this.partition),
-      quarantine: quarantineByDefinition(),
-      metering: this.meteringView(),
-      workers: workersByDefinition(this.partition),
-      quotas: quotasByDefinition(this.partition),
-      flows: this.flows.view(this.partition.state),
-    };
+    this.indexes = new ExecutionIndexes({
+      onHead: (execution) => {
+        if (givesWork(this.partition, execution.laneId)) listener.onHead(execution);
+      },
+      onTimer: (at) => listener.onTimer(at),
+    });
+    this.view = viewOf(this.partition, this.indexes, this.log);
   }
 
   record(event: Event): void {
@@ -136,32 +92,17 @@ export class IndexedStore implements Store {
 
   private applyToExecution(event: Event, effect: Effect): void {
     const { executionId } = event as Extract<Event, { executionId: string }>;
-    const known = this.partition.state.tables.execution.get(executionId);
-    this.standBefore(known);
-    const execution = applyEffect(this.partition.state, event, effect, known) as ReadonlyExecution;
+    const { indexes, partition } = this;
+    const known = partition.state.tables.execution.get(executionId);
+    indexes.standBefore(known);
+    const execution = applyEffect(partition.state, event, effect, known) as ReadonlyExecution;
     const removed = effect.recipe.does === 'removes';
-    this.standAfter(execution, removed, event);
-    if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
-    if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
-      this.listener.onEnded(executionId);
-    if (this.partition.watches.size > 0 && endsAttempt(event)) this.tellFrames(executionId, event.at);
-    if (removed) this.ids.remove(ID_ALONE, executionId);
-    for (const slot of droppedBy(effect.recipe)) this.partition.bytes[slot].delete(executionId);
-  }
-
-  /** Records the index entries of an execution before a change; undefined if it does not exist yet. */
-  private standBefore(known: ReadonlyExecution | undefined): void {
-    this.before.read(known);
-    this.counts.before(known);
-    this.flows.before(known);
-  }
-
-  /** Updates the indexes after the change. */
-  private standAfter(execution: ReadonlyExecution, removed: boolean, event?: Event): void {
-    this.after.read(removed ? undefined : execution);
-    this.counts.after(execution, removed);
-    this.flows.after(execution, removed, event);
-    this.reindex(execution);
+    const hasEnded = indexes.standAfter(execution, removed, event);
+    if (known === undefined) indexes.add(execution);
+    if (hasEnded && partition.header.notices.endsUntil !== undefined) this.listener.onEnded(executionId);
+    if (partition.watches.size > 0 && endsAttempt(event)) this.tellFrames(executionId, event.at);
+    if (removed) indexes.remove(executionId);
+    for (const slot of droppedBy(effect.recipe)) partition.bytes[slot].delete(executionId);
   }
 
   /** Notifies the claimers that an event of a quota policy wakes. Call it before the event, which removes them. */
@@ -180,7 +121,7 @@ export class IndexedStore implements Store {
   private applyToOther(event: Event, effect: Effect): void {
     if (effect.kind === 'quota_policy') this.wakeWaiters(event);
     const wasExhausted = effect.kind === 'budget' && this.isExhausted(event);
-    const wasPaused = effect.kind === 'lane' && 'laneId' in event && !this.gives(event.laneId);
+    const wasPaused = effect.kind === 'lane' && 'laneId' in event && !givesWork(this.partition, event.laneId);
     const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
     if (entity === undefined) return;
     const id = present(entity[effect.key]);
@@ -188,9 +129,9 @@ export class IndexedStore implements Store {
     if (wasPaused) this.announceLane(id);
     if (effect.recipe.does === 'removes') this.partition.bytes.secret.delete(id);
     if (effect.kind === 'stream' && effect.recipe.does === 'removes') this.partition.streams.delete(id);
-    this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
+    this.indexes.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
     if (effect.kind === 'reader') this.holdBack();
-    if (effect.kind === 'flow' && effect.recipe.does === 'removes') this.flows.drop(id);
+    if (effect.kind === 'flow' && effect.recipe.does === 'removes') this.indexes.flows.drop(id);
   }
 
   /** Keeps the log entries that readers need. */
@@ -201,7 +142,8 @@ export class IndexedStore implements Store {
 
   /** After a change of a lane that was paused: announces its waiting work, which was not announced meanwhile. */
   private announceLane(laneId: string): void {
-    if (this.gives(laneId)) for (const first of headsOf(this.queues.ofLane(laneId))) this.listener.onHead(first);
+    if (givesWork(this.partition, laneId))
+      for (const first of headsOf(this.indexes.queues.ofLane(laneId))) this.listener.onHead(first);
   }
 
   appendFrame(given: Append): void {
@@ -252,14 +194,14 @@ export class IndexedStore implements Store {
     if (table.has(id)) return;
     table.set(id, entity);
     if (kind !== 'execution') {
-      this.timers.note(kind, id, entity);
+      this.indexes.timers.note(kind, id, entity);
       return;
     }
     const execution = entity as ReadonlyExecution;
-    this.standBefore(undefined);
-    this.standAfter(execution, false);
-    this.flows.restore(execution);
-    this.ids.add(ID_ALONE, id, execution);
+    this.indexes.standBefore(undefined);
+    this.indexes.standAfter(execution, false);
+    this.indexes.flows.restore(execution);
+    this.indexes.add(execution);
   }
 
   /** Restores a stored log entry. */
@@ -294,7 +236,7 @@ export class IndexedStore implements Store {
 
   /** The first execution of the queue that this one is or was in. */
   headOf(execution: ReadonlyExecution): ReadonlyExecution | undefined {
-    return this.queues.queueOf(execution)?.work.first;
+    return this.indexes.queues.queueOf(execution)?.work.first;
   }
 
   private append(event: Event): void {
@@ -309,44 +251,6 @@ export class IndexedStore implements Store {
     this.log.append(event);
   }
 
-  private reindex(execution: ReadonlyExecution): void {
-    const { before, after } = this;
-    const id = execution.executionId;
-    if (before.queueScore !== after.queueScore) {
-      if (before.queueScore !== NONE) this.queues.leave(before.queueScore, execution);
-      if (after.queueScore !== NONE && this.queues.join(after.queueScore, execution) && this.gives(execution.laneId))
-        this.listener.onHead(execution);
-    }
-    if (before.timerAt !== after.timerAt) {
-      if (before.timerAt !== NONE) this.timers.remove(before.timerAt, id);
-      if (after.timerAt !== NONE) this.timers.add(after.timerAt, execution);
-    }
-    if (before.purgeAt !== after.purgeAt) {
-      if (before.purgeAt !== NONE) this.slots.remove(before.purgeAt, id);
-      if (after.purgeAt !== NONE) this.slots.add(after.purgeAt, id);
-    }
-    if (before.suspendedUntil !== after.suspendedUntil) {
-      if (before.suspendedUntil !== NONE) this.suspended.remove(before.suspendedUntil, id);
-      if (after.suspendedUntil !== NONE) this.suspended.add(after.suspendedUntil, id, execution);
-    }
-  }
-
-  private meteringView(): MeteringView {
-    const { admission: admissions } = this.partition.state.tables;
-    return {
-      admission: (admissionId) => admissions.get(admissionId),
-      heads: (laneId, after, limit) =>
-        this.gives(laneId) ? placed([...headsOf(this.queues.metered(laneId))], after, limit) : [],
-      line: (queue, now) => {
-        const known = this.queues.queueOf(queue)?.work;
-        const from = leastUrgentFrom(known?.lastScore, now);
-        // Scores are whole numbers, so entries after `from + 0.5` have greater scores.
-        const oldest = from === undefined ? undefined : known?.after(from + 0.5, '', 1)[0];
-        return { waiting: known?.size ?? 0, oldest };
-      },
-    };
-  }
-
   /** Checks the entries with the oldest check; checked ones move to the end, so lapsed ones cannot pile up. */
   private sweep(kind: 'idempotency_key' | 'usage_key', now: number): void {
     const table = this.partition.state.tables[kind] as Map<string, { readonly expiresAt: number }>;
@@ -358,74 +262,6 @@ export class IndexedStore implements Store {
     }
   }
 
-  private executionView(): ExecutionView {
-    const { queues, suspended, timers } = this;
-    const { state, bytes, payloads } = this.partition;
-    const { execution: executions, idempotency_key: keys } = state.tables;
-    const get = (executionId: string): ReadonlyExecution | undefined => executions.get(executionId);
-    const ids = (after: string | undefined, limit: number): readonly string[] => {
-      const page = after === undefined ? this.ids.head(limit) : this.ids.after(ID_ALONE, after, limit);
-      return page.map(({ executionId }) => executionId);
-    };
-    return {
-      get,
-      ids,
-      whole: (after, limit) => wholeOf({ ids, get }, after, limit),
-      listed: (filter, before, limit) => listedPage(this.ids, filter, before, limit),
-      queued: (filter, after, limit) => queuedPage(queues, filter, after, limit),
-      lost: (namespace, asOf, after, limit) =>
-        lostByDefinition(possiblyLost(timers, queues, asOf), namespace, asOf, after, limit),
-      suspended: (filter, after, limit) => suspendedPage(suspended, filter, after, limit),
-      ofKey(namespace, key, now) {
-        const entry = keys.get(idempotencyId(namespace, key));
-        return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
-      },
-      input: (executionId) => copyOf(bytes.input.get(executionId)),
-      result: (executionId) => copyOf(bytes.result.get(executionId)),
-      payload: (executionId, signalId) => copyOf(payloads.get(executionId)?.get(signalId)),
-    };
-  }
-
-  /** Lanes are never removed, so as many names are the same names. */
-  private lanesInOrder(): readonly string[] {
-    const { lane } = this.partition.state.tables;
-    if (this.laneNames.length !== lane.size) this.laneNames = [...lane.keys()].sort(compareBytes);
-    return this.laneNames;
-  }
-
-  private scheduleView(): ScheduleView {
-    const { queues, timers, slots } = this;
-    const lanes = this.partition.state.tables.lane;
-    return {
-      lane: (laneId) => lanes.get(laneId),
-      claimable: (laneId, terms, limit) => (this.gives(laneId) ? queues.claimable(laneId, terms, limit) : []),
-      heads: (laneId) => (this.gives(laneId) ? Array.from(headsOf(queues.unmetered(laneId)), headOf) : []),
-      eligible: (laneId, wanted, among, limit) =>
-        this.gives(laneId) ? queues.eligible(laneId, wanted, among, limit) : [],
-      due: (now, limit, after) => timers.due(now, limit, after),
-      purgeable: (now, limit) => slots.due(now, limit),
-      nextDueAt(passed) {
-        const timer = passed === undefined ? timers.firstAt : timers.firstAfter(passed);
-        const next = Math.min(timer, slots.first ?? NONE);
-        return next === NONE ? undefined : next;
-      },
-      lanes: (after, limit) => lanesAfter(this.lanesInOrder(), after, limit),
-      tallies: () => this.counts.entries(),
-    };
-  }
-
-  private logView(): LogView {
-    return {
-      header: this.partition.header,
-      readers: this.partition.state.tables.reader,
-      read: (after, limit): readonly LoggedEvent[] => this.log.read(after, limit),
-    };
-  }
-
-  private gives(laneId: string): boolean {
-    return this.partition.state.tables.lane.get(laneId)?.laneState !== 'paused';
-  }
-
   get executionCount(): number {
     return this.partition.state.tables.execution.size;
   }
@@ -435,16 +271,16 @@ export class IndexedStore implements Store {
     return {
       partition: this.partition,
       queues: new Map(
-        Array.from(this.queues.all(), ([laneId, { parts, work }]) => [
+        Array.from(this.indexes.queues.all(), ([laneId, { parts, work }]) => [
           `${laneId}\t${nameOfQueue(parts)}`,
           work.positions(),
         ]),
       ),
-      timers: this.timers.positions(),
-      suspended: this.suspended.positions(),
-      counts: this.counts.entries(),
-      slots: this.slots.entries(),
-      ids: Array.from(this.ids.positions(), ({ id }) => id),
+      timers: this.indexes.timers.positions(),
+      suspended: this.indexes.suspended.positions(),
+      counts: this.indexes.counts.entries(),
+      slots: this.indexes.slots.entries(),
+      ids: Array.from(this.indexes.ids.positions(), ({ id }) => id),
     };
   }
 }
@@ -460,9 +296,4 @@ export interface Inspection {
   /** Time of the purge, and the unordered ids. */
   readonly slots: Iterable<readonly [number, Iterable<string>]>;
   readonly ids: Iterable<string>;
-}
-
-/** The first execution of each queue. */
-function* headsOf(queues: Iterable<WorkQueue>): Generator<ReadonlyExecution, void, undefined> {
-  for (const { work } of queues) if (work.first !== undefined) yield work.first;
 }
