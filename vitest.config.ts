@@ -10,6 +10,8 @@ export default defineConfig({
     globalSetup: ['test/support/valkey/global-setup.ts'],
     setupFiles: ['test/support/leak-watch.ts'],
     testTimeout: 180_000,
+    // The default of a second is too short for a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
   },

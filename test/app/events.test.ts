@@ -23,9 +23,6 @@ import { EndListeners } from '../../src/app/results/end-listeners.js';
 import { valkey } from '../../src/valkey/index.js';
 import { collectingLog, deferred, pause, rejectionOf } from './support.js';
 
-/** Machines can be busy. */
-const SOON = { timeout: 20_000 };
-
 const apps: App[] = [];
 afterEach(async () => {
   for (const a of apps.splice(0)) await a.close();
@@ -70,7 +67,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     const bad = await task.run('bad');
     await good.result();
     await bad.result().catch(() => undefined);
-    await expect.poll(() => told.length, SOON).toBe(3);
+    await expect.poll(() => told.length).toBe(3);
     expect(told).toEqual(
       expect.arrayContaining([
         ['cancelled', 'changed my mind', late.id],
@@ -101,7 +98,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
         .run(i, { id: i === 3 ? undefined : `o${i}`, tags })
         .result()
         .catch(() => undefined);
-      await expect.poll(() => told.length, SOON).toBe(i + 1);
+      await expect.poll(() => told.length).toBe(i + 1);
       expected.push([i % 2 === 1 ? 'failed' : 'completed', i === 3 ? undefined : `o${i}`, tags ?? {}, 'mail:send']);
     }
     expect(told).toEqual(expected);
@@ -120,7 +117,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     const inputs = Array.from({ length: 300 }, (_, i) => i);
     const runs = await task.runMany(inputs, (i) => ({ tags: { 'order.number': String(i) } }));
     await Promise.all(runs.map((run) => run.result()));
-    await expect.poll(() => told.length, SOON).toBe(300);
+    await expect.poll(() => told.length).toBe(300);
     expect([...told].map(Number).sort((x, y) => x - y)).toEqual(inputs);
     if (label === 'memory') expect(times).toEqual([...times].sort((x, y) => x - y));
   });
@@ -167,21 +164,17 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     const tags = { 'team.name': 'docs' };
     const cancelled = await both.run(1);
     await cancelled.cancel('not wanted');
-    await expect.poll(() => told, SOON).toEqual([['flowCancelled', cancelled.id, 'not wanted', 'number']]);
+    await expect.poll(() => told).toEqual([['flowCancelled', cancelled.id, 'not wanted', 'number']]);
     await a.worker();
     const good = await both.run(1, { id: 'good', tags });
-    await expect
-      .poll(() => told.slice(1), SOON)
-      .toEqual([['flowCompleted', { ...called, id: good.id, ownId: 'good' }]]);
+    await expect.poll(() => told.slice(1)).toEqual([['flowCompleted', { ...called, id: good.id, ownId: 'good' }]]);
     const won = await race.run();
-    await expect.poll(() => told.slice(2), SOON).toMatchObject([['flowCompleted', { flow: 'race', id: won.id }]]);
+    await expect.poll(() => told.slice(2)).toMatchObject([['flowCompleted', { flow: 'race', id: won.id }]]);
     // The children of a handler are a flow of the engine, and not one that anybody declared.
     await parent.run(undefined).result();
     const bad = await both.run(-1, { tags });
-    await expect
-      .poll(() => told.slice(3), SOON)
-      .toEqual([['flowFailed', { ...called, id: bad.id }, [['add', 'negative']]]]);
-    await expect.poll(() => skips, SOON).toEqual(['add']);
+    await expect.poll(() => told.slice(3)).toEqual([['flowFailed', { ...called, id: bad.id }, [['add', 'negative']]]]);
+    await expect.poll(() => skips).toEqual(['add']);
   });
 
   it('the members of a flow that failed are read once for its event, and once for its explanation', async () => {
@@ -203,7 +196,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     await a.on('flowFailed', ({ id }) => told.push(id));
     await a.worker();
     const run = await one.run();
-    await expect.poll(() => told, SOON).toEqual([run.id]);
+    await expect.poll(() => told).toEqual([run.id]);
     expect(reads).toBe(1);
     expect(await run.explain()).toMatchObject({ state: 'failed', failed: [{ task: 'bad' }] });
     expect(reads).toBe(2);
@@ -275,7 +268,7 @@ describe('a log with entries of a newer build', () => {
     gate.resolve();
     await a.worker();
     expect(await Promise.all([first.result(), second.result()])).toEqual([1, 2]);
-    await expect.poll(() => told.toSorted(), SOON).toEqual(['first', 'second']);
+    await expect.poll(() => told.toSorted()).toEqual(['first', 'second']);
     expect(faults).toEqual([]);
     const at = Number(position.split('-')[1]);
     const unknown = { type: 'unknown', at, letter: 'zz', subject: 'some-id', texts: ['a\tb', ''] };
@@ -331,12 +324,12 @@ describe('a damaged log', () => {
     await Promise.all(runs.map((run) => run.result()));
     const spoilt = runs.filter(({ id }) => partitionOfExecution(id) === partition);
     expect(spoilt.length).toBeGreaterThan(0);
-    await expect.poll(() => told.length, SOON).toBe(12 - spoilt.length);
+    await expect.poll(() => told.length).toBe(12 - spoilt.length);
     await pause(100);
     expect(faults).toEqual([{ error: expect.objectContaining({ code: 'corruption' }), partition }]);
     expect(lines.filter((line) => line.includes('is damaged'))).toHaveLength(1);
     await rewrite(() => whole);
-    await expect.poll(() => told.length, SOON).toBe(12);
+    await expect.poll(() => told.length).toBe(12);
     expect(new Set(told).size).toBe(12);
     expect(lines.some((line) => line.includes('can be read again'))).toBe(true);
     admin.disconnect();
@@ -366,9 +359,9 @@ describe('a damaged log', () => {
     damagedFrom = Number(end.split('.')[1]) + 1;
     await task.run(2, { id: 'behind' }).result();
     gate.resolve();
-    await expect.poll(() => told, SOON).toEqual(['before']);
+    await expect.poll(() => told).toEqual(['before']);
     damagedFrom = Infinity;
-    await expect.poll(() => told, SOON).toEqual(['before', 'behind']);
+    await expect.poll(() => told).toEqual(['before', 'behind']);
   });
 });
 
@@ -388,10 +381,10 @@ describe('the feed of a listener', () => {
     await a.worker();
     refuses = true;
     await task.run(1, { id: 'o1' }).result();
-    await expect.poll(() => faults.length, SOON).toBe(1);
+    await expect.poll(() => faults.length).toBe(1);
     await pause(60);
     refuses = false;
-    await expect.poll(() => told, SOON).toEqual(['o1']);
+    await expect.poll(() => told).toEqual(['o1']);
     expect(faults).toHaveLength(1);
     expect(lines.filter((line) => line.includes('do not hear'))).toHaveLength(1);
   });
@@ -409,7 +402,7 @@ describe('listeners', () => {
     await a.on('completed', () => (heard += 1));
     await a.worker();
     await task.run().result();
-    await expect.poll(() => heard, SOON).toBe(1);
+    await expect.poll(() => heard).toBe(1);
     expect(lines.some((line) => line.includes('A listener of "completed" failed.'))).toBe(true);
   });
 
@@ -427,7 +420,7 @@ describe('listeners', () => {
     const one = a.task('one', () => 1);
     await a.worker();
     await (await a.flow('alone', (f) => f.run(one, undefined)).run()).result();
-    await expect.poll(() => lines.filter((line) => line.includes('it cannot be read')), SOON).toHaveLength(1);
+    await expect.poll(() => lines.filter((line) => line.includes('it cannot be read'))).toHaveLength(1);
     listeners.close();
     expect(told).toEqual([]);
   });

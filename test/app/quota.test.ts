@@ -61,7 +61,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     });
     await it.worker();
     const runs = await work.runMany([1, 2, 3]);
-    expect(await Promise.all(runs.map((run) => run.result({ timeout: '5s' })))).toEqual([1, 2, 3]);
+    expect(await Promise.all(runs.map((run) => run.result({ timeout: '20s' })))).toEqual([1, 2, 3]);
   });
 
   test('a tenant at its limit keeps no other one waiting', async () => {

@@ -1,6 +1,9 @@
 /** Results that cannot be had, and waiting for results while the store is away or has forgotten its log. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import {
   app,
@@ -15,7 +18,7 @@ import {
 import { partitionOfExecution } from '../../model/ids.js';
 import type { AnnouncementListener } from '../../src/backend/backend.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
-import { collectingLog, deferred, memoryApp, rejectionOf } from './support.js';
+import { block, collectingLog, deferred, memoryApp, rejectionOf } from './support.js';
 
 let a: App;
 afterEach(() => a.close());
@@ -662,18 +665,22 @@ describe('a timeout', () => {
   it('does not take away a result that has arrived while the process stood still', async () => {
     const inner = memory();
     const id = await completedElsewhere(inner, () => 'here');
+    const folder = await mkdtemp(join(tmpdir(), 'results-'));
+    const asked = join(folder, 'asked');
     // An answer that comes through the poll of the event loop, as one from a socket does, while the process stands still.
     const changed = readingResults(inner, async (bytes) => {
       setImmediate(() => {
         const until = performance.now() + 60;
-        while (performance.now() < until);
+        while (performance.now() < until || !existsSync(asked));
+        block(20);
       });
-      await stat('.');
+      await mkdir(asked);
       return bytes;
     });
     a = app({ backend: elsewhere(inner, changed), closeBackend: false });
     // Found first: on a busy machine that alone can take longer than the timeout.
     const run = await a.task('t').get(id);
     await expect(run.result({ timeout: 30 })).resolves.toBe('here');
+    await rm(folder, { recursive: true });
   });
 });

@@ -37,7 +37,7 @@ it('on a server, of runs that a claim or the timer loop met, whatever the loop w
   const { a, faults } = await listening({ backend: valkey({ url, prefix, partitions: { count: 2 } }) });
   const task = a.task('t', ({ input }: { input: number }) => input);
   const runs = await task.runMany(Array.from({ length: 12 }, (_, index) => index));
-  const delayed = await task.run(12, { delay: '1s' });
+  const delayed = await task.run(12, { delay: '2s' });
   const damaged = [runs[2], runs[3], runs[9], delayed].map((run) => run?.id as string);
   const admin = new Valkey(url);
   for (const id of damaged) await admin.del(coreKey(prefix, id));

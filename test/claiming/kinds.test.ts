@@ -16,7 +16,7 @@ it('work that no live worker can run holds up nothing, and is done when one come
   a = app({ backend });
   const orphan = a.task('orphan', { lane: 'shared' }, () => 'done');
   const runs = await orphan.runMany(Array.from({ length: 300 }, () => undefined));
-  for (let i = 0; i < 5; i++) expect(await known.run().result({ timeout: '5s' })).toBe('served');
+  for (let i = 0; i < 5; i++) expect(await known.run().result({ timeout: '20s' })).toBe('served');
   expect(worker.stats()).toMatchObject({ claimed: 5, completed: 5 });
   await a.worker({ slots: 10 });
   expect(new Set(await Promise.all(runs.map((run) => run.result())))).toEqual(new Set(['done']));
@@ -29,7 +29,7 @@ it('tasks that are defined after the worker has started are claimed too, also by
   a.task('first', { lane: 'shared' }, () => 1);
   const worker = await a.worker({ lanes: ['shared'], sweepInterval: '10m' });
   const run = await a.task('second', { lane: 'shared' }, () => 2).run();
-  expect(await run.result({ timeout: '5s' })).toBe(2);
+  expect(await run.result({ timeout: '20s' })).toBe(2);
   expect(worker.stats().completed).toBe(1);
 });
 
@@ -40,7 +40,7 @@ it('work that it has no task for is failed by a worker that was told to', async 
   await other.worker({ onUnhandled: 'fail' });
   a = app({ backend });
   const run = a.task('unknown', { lane: 'shared', retry: { failures: 5 } }, () => 'done').run();
-  expect(await rejectionOf(run.result({ timeout: '5s' }))).toMatchObject({
+  expect(await rejectionOf(run.result({ timeout: '20s' }))).toMatchObject({
     code: 'run_failed',
     category: 'no_handler',
   });

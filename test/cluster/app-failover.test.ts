@@ -105,7 +105,7 @@ it('loses no run that its replica had, ends none twice, and goes on by itself', 
   expect(wrong.map(({ id, settled }) => [id, settled])).toEqual([]);
   expect(late.length).toBeGreaterThan(10);
   // Told once of each, unless the last of it was lost with the primary and done again.
-  await until(() => started.every((one) => atRisk(one) || completions.has(one.id)), 20_000);
+  await until(() => started.every((one) => atRisk(one) || completions.has(one.id)));
   const twice = started.filter(
     (one) => (completions.get(one.id) ?? 0) > 1 && one.atMs < killedAtMs - 2 * REPLICATED_MS,
   );

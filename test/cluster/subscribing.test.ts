@@ -70,9 +70,9 @@ it('a subscription outlives the failover of a primary', async () => {
   await until(async () => {
     after = await create(dead).catch(() => '');
     return after !== '';
-  }, 20_000);
+  });
   const last = await create(beside);
-  await until(() => [meanwhile, after, last].every((id) => seen.has(id)), 20_000);
+  await until(() => [meanwhile, after, last].every((id) => seen.has(id)));
   // Acknowledged and replicated before: all of it was delivered, and again only where the log was lost.
   expect([...seen.values()].every((times) => times === 1) || lost.length > 0).toBe(true);
   expect(states.at(-1) ?? 'live').toBe('live');

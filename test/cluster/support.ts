@@ -8,7 +8,7 @@ const SLOTS = 16_384;
 export const slotOf = (partition: number): number => crc16(Buffer.from(partitionKeyOf(partition).slice(1, -1))) % SLOTS;
 
 /** Resolves when the condition holds. @throws Error after the time */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 5_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   const startedAt = performance.now();
   while (!(await condition())) {
     if (performance.now() - startedAt > timeoutMs)

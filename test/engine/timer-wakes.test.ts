@@ -179,7 +179,7 @@ describe.each(['memory', 'valkey'] as const)('on %s another process hears of', (
     heard.length = 0;
     await bringForward();
     const earlier = () => heard.filter(({ partition, at }) => at < (before.get(partition) ?? Infinity));
-    await until(() => earlier().length > 0, 2_000);
+    await until(() => earlier().length > 0);
     const { partition, at } = present(earlier()[0]);
     engine.setTime(Math.max(at - 1, engine.now()));
     const wait = at > engine.now();

@@ -78,7 +78,7 @@ describe('the deployment gate', () => {
       const third = mortal(inner, 'completeExecution');
       await start(third.backend);
       await pause(50);
-      await expect.poll(() => run.state(), { timeout: 10_000 }).toBe('suspended');
+      await expect.poll(() => run.state()).toBe('suspended');
       await run.approve('release', { by: 'bea' });
       await until(third.isCut);
       await start(inner);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import { BoundedLog } from '../../src/memory/bounded-log.js';
-import { feedsOn, take } from './support.js';
+import { answered, feedsOn, take } from './support.js';
 
 const sequences = (deliveries: readonly { sequence: number }[]): number[] => deliveries.map(({ sequence }) => sequence);
 const types = ['execution_created'] as const;
@@ -98,7 +98,7 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
   });
 
   it('comes to rest: commits are no reason to commit', async () => {
-    const { feeds, create, clock, calls } = await feedsOn(label, single);
+    const { feeds, create, clock, calls, engine } = await feedsOn(label, single);
     const subscriptions = await Promise.all(['a', 'b'].map((group) => feeds.events({ group })));
     const waiting = subscriptions.map((subscription) => take(subscription, 3));
     await create();
@@ -106,7 +106,7 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     const settle = async (): Promise<void> => {
       for (let i = 0; i < 4; i++) {
         await clock.advance(1_000);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await answered(engine);
       }
     };
     await settle();
@@ -124,11 +124,11 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     const waiting = nothing.next();
     const lag = async () => (await engine.backend.listReaders({ partition: '{fp:0}' }))[0]?.lagEntries as number;
     for (let i = 0; i < 1_100; i++) await create();
-    for (let i = 0; i < 3; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    const lagLater = async (): Promise<number> => {
       await clock.advance(1_000);
-    }
-    await expect.poll(lag).toBeLessThan(200);
+      return lag();
+    };
+    await expect.poll(lagLater).toBeLessThan(200);
     await nothing.close();
     await waiting;
   });

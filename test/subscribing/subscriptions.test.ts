@@ -9,7 +9,7 @@ import { valkey } from '../../src/valkey/index.js';
 import { until } from '../app/support.js';
 import { leakCheck } from '../support/leaks.js';
 import { sharedValkey } from '../support/valkey/index.js';
-import { cancel, feedsOn, take } from './support.js';
+import { answered, cancel, feedsOn, passing, take } from './support.js';
 
 const places = (deliveries: readonly { partition: number; sequence: number }[]): string[] =>
   deliveries.map(({ partition, sequence }) => `${partition}:${sequence}`);
@@ -142,15 +142,16 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
   });
 
   it('what was announced and not heard is found by the look every 5 s', async () => {
-    const { feeds, create, clock } = await feedsOn(label, {}, () => ({
+    const { feeds, create, clock, calls, engine } = await feedsOn(label, {}, () => ({
       onAnnouncement: () => Promise.reject(new EngineError('transport_failed', 'no channel')),
     }));
     const subscription = await feeds.events();
     let heard = 0;
     const waiting = take(subscription, 1).then(() => (heard += 1));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => calls.get('watchLog')).toBe(3);
+    await answered(engine);
     await create();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await answered(engine);
     expect(heard).toBe(0);
     await clock.advance(5_000);
     await waiting;
@@ -160,26 +161,23 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
 
   it('waits while the store is away, says so, and misses nothing', async () => {
     const state = { away: false };
-    const { feeds, create, clock } = await feedsOn(label, {}, (inner) => ({
+    const it = await feedsOn(label, {}, (inner) => ({
       readLog: (async (args) => {
         if (state.away) throw new EngineError('call_timeout', 'no answer');
         return inner.readLog(args);
       }) as Backend['readLog'],
     }));
+    const { feeds, create, clock, engine } = it;
     const said: string[] = [];
     const subscription = await feeds.events({ onStateChange: (now) => said.push(now) });
     const waiting = take(subscription, 3);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await answered(engine);
     state.away = true;
     for (let partition = 0; partition < 3; partition++) await create(partition);
     await expect.poll(() => said).toEqual(['interrupted']);
     await clock.advance(20_000);
     state.away = false;
-    for (let i = 0; i < 3; i++) {
-      await clock.advance(5_000);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    expect(places(await waiting).sort()).toEqual(['0:1', '1:1', '2:1']);
+    expect(places(await passing(it, waiting)).sort()).toEqual(['0:1', '1:1', '2:1']);
     expect(said).toEqual(['interrupted', 'live']);
     await subscription.close();
   });
@@ -216,23 +214,15 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
 
   it('reads nothing while nothing happens, but a look every 5 s', async () => {
     const { feeds, calls, clock, engine } = await feedsOn(label, { partitions: { count: 4 } });
-    // A read that follows on the same connection is answered behind them.
-    const answered = async (): Promise<void> => {
-      for (let i = 0; i < 2; i++) {
-        await new Promise((resolve) => setImmediate(resolve));
-        await engine.backend.ping();
-      }
-      await new Promise((resolve) => setImmediate(resolve));
-    };
     const subscriptions = await Promise.all(Array.from({ length: 5 }, () => feeds.events()));
     const waiting = subscriptions.map((subscription) => subscription.next());
     await expect.poll(() => calls.get('watchLog')).toBe(4);
     calls.clear();
-    await answered();
+    await answered(engine);
     for (let looks = 1; looks <= 12; looks++) {
       await clock.advance(5_000);
       await expect.poll(() => calls.get('watchLog')).toBe(4 * looks);
-      await answered();
+      await answered(engine);
     }
     expect(Object.fromEntries(calls)).toEqual({ watchLog: 48 });
     for (const subscription of subscriptions) await subscription.close();
@@ -242,7 +232,8 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
 
 describe('an emptied server', () => {
   it('is told of to those that had read its logs', async () => {
-    const { feeds, create, engine, clock } = await feedsOn('valkey');
+    const it = await feedsOn('valkey');
+    const { feeds, create, engine } = it;
     const subscription = await feeds.events();
     await create(1);
     await take(subscription, 1);
@@ -252,8 +243,7 @@ describe('an emptied server', () => {
     });
     await engine.clear();
     // It announces nothing: the look every 5 s finds it.
-    await clock.advance(5_000);
-    await lost;
+    await passing(it, lost);
     const again = await feeds.events({ from: 'earliest' });
     await create(1);
     expect(places(await take(again, 1))).toEqual(['1:1']);

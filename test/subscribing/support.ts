@@ -67,6 +67,27 @@ export async function feedsOn(
   };
 }
 
+/** Resolves when what was called so far is answered, and what follows from it: calls share a connection, in order. */
+export async function answered({ backend }: TestEngine): Promise<void> {
+  for (let i = 0; i < 4; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await backend.ping();
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Lets time pass until the promise settles. A server needs real time to answer in between. */
+export async function passing<Value>({ engine, clock }: Feeds, promise: Promise<Value>): Promise<Value> {
+  let isSettled = false;
+  const settled = (): boolean => (isSettled = true);
+  promise.then(settled, settled);
+  while (!isSettled) {
+    await clock.advance(5_000);
+    await answered(engine);
+  }
+  return promise;
+}
+
 /** The next deliveries of a subscription. */
 export async function take<Said>(subscription: Subscription<Said>, count: number): Promise<Delivery<Said>[]> {
   const taken: Delivery<Said>[] = [];

@@ -42,7 +42,7 @@ it('sees timers, listeners, channels, connections and expiring keys', async () =
   subscriber.disconnect();
   await admin.del('ff:staged');
   // The server may take its time to hear of it.
-  await expect.poll(() => leaks.left(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => leaks.left()).toEqual([]);
 });
 
 it('sees nothing behind an app that worked, waited for results and was closed', async () => {

@@ -44,7 +44,7 @@ it('an outage is the state of the connection, and said once each way, with and w
   expect(web.app.connection()).toMatchObject({ state: 'connected', failures: 0, error: undefined });
   await kill('SIGKILL');
   for (const each of [web, working]) {
-    await until(() => each.app.connection().state === 'connecting', 3_000);
+    await until(() => each.app.connection().state === 'connecting');
     const { error } = each.app.connection();
     expect(error).toMatchObject({ code: 'transport_failed', cause: { code: 'ECONNREFUSED' } });
     expect((error as EngineError).message).toMatch(/cannot be reached\. .*ECONNREFUSED/);
@@ -58,10 +58,11 @@ it('an outage is the state of the connection, and said once each way, with and w
   expect(forMs).toBeGreaterThan(3_000);
   expect(web.said()).toEqual([AWAY]);
   expect(working.said()).toEqual([AWAY]);
+  const restartedAt = performance.now();
   await restart();
   for (const each of [web, working]) await until(() => each.app.connection().state === 'connected');
   expect(web.app.connection()).toMatchObject({ failures: 0, error: undefined });
-  expect(web.app.connection().forMs).toBeLessThan(3_000);
+  expect(web.app.connection().forMs).toBeLessThan(performance.now() - restartedAt + 20);
   expect(await waiting).toBe(1);
   expect(web.said()).toEqual([AWAY, BACK]);
   expect(working.said()).toEqual([AWAY, BACK]);
@@ -76,7 +77,7 @@ it('an outage that waiting does not end has the code and the reason of its calls
   await web.task.run();
   await admin.config('SET', 'requirepass', 'new');
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-  await until(() => web.app.connection().state === 'connecting', 3_000);
+  await until(() => web.app.connection().state === 'connecting');
   const { error } = web.app.connection();
   expect(error).toMatchObject({ code: 'server_refused', retryable: false });
   expect((error as EngineError).message).toContain('WRONGPASS');
@@ -85,7 +86,7 @@ it('an outage that waiting does not end has the code and the reason of its calls
     'warn The store is unreachable; calls fail and workers wait until this is corrected. EngineError';
   expect(web.said()).toEqual([AWAY_FOR_GOOD]);
   await admin.config('SET', 'requirepass', 'old');
-  await until(() => web.app.connection().state === 'connected', 5_000);
+  await until(() => web.app.connection().state === 'connected');
   expect(web.said()).toEqual([AWAY_FOR_GOOD, BACK]);
 }, 30_000);
 
@@ -95,12 +96,14 @@ it('a listener that comes during an outage hears of it; a connection that is bac
   cleanups.push(() => backend.close());
   const heard: EngineError[] = [];
   backend.onNotice?.((notice) => heard.push(notice));
-  await restart();
+  const admin = new Valkey(url);
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  admin.disconnect();
   await pause(1_500);
   await backend.ping();
   expect(heard).toEqual([]);
   await kill('SIGKILL');
-  await until(() => heard.length > 0, 3_000);
+  await until(() => heard.length > 0);
   const late: EngineError[] = [];
   backend.onNotice?.((notice) => late.push(notice));
   expect(late).toEqual(heard);
@@ -122,7 +125,7 @@ it('one lost primary of a cluster, and all of them, are outages that end without
   for (const away of [[first], cluster.nodes]) {
     heard.length = 0;
     for (const node of away) await node.kill('SIGKILL');
-    await until(() => heard.length > 0, 5_000);
+    await until(() => heard.length > 0);
     if (away.length === 1) expect(heard[0]?.message).toContain(`:${first.port} cannot be reached.`);
     await pause(3_000);
     for (const node of away) await node.restart();

@@ -153,7 +153,7 @@ test('a completion whose record cannot be written leaves the lease its end', asy
     await backend.applyDue({ partition: PARTITION, limit: 100, owner: 'test' });
     return (await claim()).kind;
   };
-  await expect.poll(reclaim, { timeout: 10_000 }).toBe('claimed');
+  await expect.poll(reclaim).toBe('claimed');
 });
 
 test('a verification finds nothing undone where nothing broke off', async () => {
@@ -203,7 +203,7 @@ describe('a partition in which a call broke off', () => {
     expect(Number(await mark())).toBeGreaterThan(1);
     expect(notices).toMatchObject([{ code: 'server_refused', detail: { partition: REPAIRED } }]);
     await expect.poll(() => pass(backend).then(mark), { timeout: 50_000 }).toBeNull();
-    await expect.poll(() => notices.length, { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => notices.length).toBe(2);
     const [, mended] = notices;
     expect(mended).toBeInstanceOf(PartitionMended);
     expect((mended as PartitionMended).findings.map(({ index }) => index)).toContain('waiting members');
@@ -235,7 +235,7 @@ describe('a partition in which a call broke off', () => {
     await breakOff(backend, takeFromWorker, 'hincrby', 'hset');
     expect(await mark()).toBeNull();
     await grant();
-    await expect.poll(mark, { timeout: 10_000 }).not.toBeNull();
+    await expect.poll(mark).not.toBeNull();
     await expect.poll(() => pass(backend).then(mark), { timeout: 50_000 }).toBeNull();
   });
 

@@ -9,7 +9,7 @@ import { sharedValkey } from '../support/valkey/index.js';
 
 const PREFIX = `emptied-${process.pid}:`;
 const LIMITS = { tokens: { hard: 1_000 } };
-const WAIT = { timeout: '5s' } as const;
+const WAIT = { timeout: '20s' } as const;
 let it: App;
 let admin: Valkey;
 

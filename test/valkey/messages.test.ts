@@ -1,18 +1,45 @@
 /** What the messages of channels contain, on both backends; and that nothing but wakes is missing to a user who may not publish. */
 import { Valkey } from 'iovalkey';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plain } from '../../fuzz/plain.js';
+import { CHANNELS } from '../../lua/layout.js';
 import type { Announcement, AnnouncementKind, Backend, StreamNotice, Wake } from '../../src/backend/backend.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 const PARTITION = '{fp:0}';
+const PREFIX = 'messages:';
+/** Times from here on mark places among the messages. */
+const FIRST_MARK = 4_000_000_000_000;
 let server: ValkeyServer;
+let admin: Valkey;
+let marks = 0;
 beforeAll(async () => {
   server = await startValkey();
+  admin = new Valkey(server.url);
 });
-afterAll(() => server?.stop());
+afterAll(async () => {
+  admin?.disconnect();
+  await server?.stop();
+});
+
+/** Resolves when all messages so far have arrived: those of a server arrive in the order in which they were published. */
+async function arrived(backend: Backend): Promise<void> {
+  if (backend.label === 'memory') return nextTurn();
+  const mark = FIRST_MARK + marks++;
+  let stop: (() => void) | undefined;
+  await new Promise<void>((resolve, reject) => {
+    const subscribed = backend.onWake([], (wake) => wake.kind === 'timer' && wake.at === mark && resolve());
+    subscribed
+      .then((unsubscribe) => {
+        stop = unsubscribe;
+        return admin.publish(`${PREFIX}${CHANNELS.timers}`, `${PARTITION}\t${mark}`);
+      })
+      .catch(reject);
+  });
+  stop?.();
+}
 
 const creation = (engine: TestEngine, more: object = {}) => ({
   executionId: engine.executionId(),
@@ -33,24 +60,25 @@ const claim = (engine: TestEngine, count: number, more: object = {}) => ({
   ...more,
 });
 
-/** Wakes of the store, not those of this process about what it sends; asked for once they had time to come. */
+/** Wakes of the store, not those of this process about what it sends. */
 async function listen(backend: Backend): Promise<() => Promise<Wake[]>> {
   const heard: Wake[] = [];
   await backend.onWake(['lane'], (wake) => {
+    if (wake.kind === 'timer' && wake.at >= FIRST_MARK) return;
     if (wake.kind !== 'work' || wake.arriving === undefined) heard.push(wake);
   });
   return async () => {
-    await sleep(60);
+    await arrived(backend);
     return heard.splice(0);
   };
 }
 
-/** What partitions announce; asked for once it had time to come. */
+/** What partitions announce. */
 async function announcements(backend: Backend, kind: AnnouncementKind): Promise<() => Promise<Announcement[]>> {
   const heard: Announcement[] = [];
   await backend.onAnnouncement(kind, (announcement) => heard.push(announcement));
   return async () => {
-    await sleep(60);
+    await arrived(backend);
     return heard.splice(0);
   };
 }
@@ -68,7 +96,7 @@ const timer = (at: number): Wake => ({ kind: 'timer', partition: PARTITION, at }
 describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
   let engine: TestEngine;
   beforeAll(async () => {
-    engine = await testEngine({ backend: label === 'memory' ? 'memory' : { url: server.url } });
+    engine = await testEngine({ prefix: PREFIX, backend: label === 'memory' ? 'memory' : { url: server.url } });
   });
   afterAll(() => engine?.close());
 
@@ -184,7 +212,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await backend.onFrames(one.executionId, (notice) => heard.push(notice));
     await backend.onFrames(other.executionId, (notice) => heard.push(notice));
     const said = async () => {
-      await sleep(60);
+      await arrived(backend);
       return heard.splice(0);
     };
     const append = (owner: typeof one) =>
@@ -282,7 +310,6 @@ async function live(engine: TestEngine, meanwhile: () => Promise<unknown>): Prom
 }
 
 it('a right to publish that is taken away changes no answer, no state and no log, and strands nothing', async () => {
-  const admin = new Valkey(server.url);
   await admin.call('ACL', 'SETUSER', 'mute', 'on', '>secret', '~*', '&*', '+@all');
   const url = `redis://mute:secret@${server.host}:${server.port}`;
   const memory = await testEngine({ seed: 'mute' });
@@ -296,6 +323,5 @@ it('a right to publish that is taken away changes no answer, no state and no log
   } finally {
     await engine.close();
     await memory.close();
-    admin.disconnect();
   }
 });

@@ -9,6 +9,9 @@ import { coreKey } from '../../src/valkey/keys.js';
 import { block, deferred, pause, rejectionOf, until } from '../app/support.js';
 import { sharedValkey, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
+/** Workers look again by themselves only long after a test, however long a busy machine makes it. */
+const RARELY = '10m';
+
 const apps: App[] = [];
 let own: ValkeyServer | undefined;
 afterEach(async () => {
@@ -93,7 +96,7 @@ describe('on a server', () => {
       }
       return signal.aborted;
     });
-    const worker = await a.worker({ slots: 2, leaseTtl: 4_000 });
+    const worker = await a.worker({ slots: 2, leaseTtl: 6_000 });
     const lost: unknown[] = [];
     worker.on('leaseLost', (event) => lost.push(event));
     const runs = await heavy.runMany([1, 2]);
@@ -156,7 +159,7 @@ describe('on a server', () => {
     const costOf = async (count: number, slots: number): Promise<number> => {
       await task.runMany(Array.from({ length: count }, (_, i) => i));
       const before = await calls();
-      const worker = await a.worker({ slots, engine: false, liveness: false });
+      const worker = await a.worker({ slots, engine: false, liveness: false, sweepInterval: RARELY });
       await until(() => worker.stats().completed === count);
       await worker.close();
       return (await calls()) - before;
@@ -173,7 +176,7 @@ describe('on a server', () => {
     const open = await deployment(own.url);
     const a = open();
     const task = a.task('t', ({ input }: TaskContext<number>) => input);
-    const worker = await a.worker({ slots: 4, engine: false });
+    const worker = await a.worker({ slots: 4, engine: false, liveness: false, sweepInterval: RARELY });
     const count = async (command: string): Promise<number> =>
       Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await admin.info('commandstats'))?.[1] ?? 0);
     await until(() => worker.stats().claiming === 'idle');

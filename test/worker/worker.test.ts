@@ -140,9 +140,9 @@ describe('lanes', () => {
     const other = app({ backend: a.backend(), closeBackend: false });
     const early = await other.task('third', () => 3).run();
     const third = a.task('third', () => 3);
-    expect(await early.result({ timeout: '5s' })).toBe(3);
-    expect(await third.run().result({ timeout: '5s' })).toBe(3);
-    expect(await second.run().result({ timeout: '5s' })).toBe(2);
+    expect(await early.result({ timeout: '20s' })).toBe(3);
+    expect(await third.run().result({ timeout: '20s' })).toBe(3);
+    expect(await second.run().result({ timeout: '20s' })).toBe(2);
     expect(chosen.stats().claimed).toBe(0);
     await other.close();
   });
@@ -218,9 +218,9 @@ describe('round trips', () => {
     const run = await healthy.run();
     // Nobody looks again by himself within the time of the test.
     await a.worker({ sweepInterval: '10m' });
-    expect(await run.result({ timeout: 5_000 })).toBe('fine');
+    expect(await run.result({ timeout: 20_000 })).toBe('fine');
     for (const each of lost)
-      expect(await rejectionOf(each.result({ timeout: 5_000 }))).toMatchObject({
+      expect(await rejectionOf(each.result({ timeout: 20_000 }))).toMatchObject({
         code: 'run_failed',
         category: 'max_reclaims_exceeded',
       });
@@ -252,12 +252,17 @@ describe('round trips', () => {
 
 describe('waking', () => {
   it('starts new work at once', async () => {
-    a = memoryApp({}, { partitions: { count: 8 } });
-    const task = a.task('t', () => performance.now());
-    await a.worker();
-    await pause(20);
-    const createdAt = performance.now();
-    expect((await task.run().result()) - createdAt).toBeLessThan(50);
+    const {
+      pass,
+      until: eventually,
+      worker: rarelyLooking,
+    } = virtual(undefined, { memoryOptions: { partitions: { count: 8 } } });
+    const task = a.task('t', () => 'started');
+    const worker = await rarelyLooking();
+    await eventually(() => worker.stats().claiming === 'idle');
+    const result = task.run().result();
+    await pass(5);
+    expect(await Promise.race([result, 'still waiting'])).toBe('started');
   });
 
   it('that is lost is healed by the sweep', async () => {
@@ -736,11 +741,15 @@ describe('the end of a worker', () => {
     const before = process.listenerCount('SIGTERM');
     const backend = memory();
     a = app({ backend });
-    const task = a.task('t', () => pause(50).then(() => 'finished'));
+    const begun = deferred();
+    const task = a.task('t', () => {
+      begun.resolve();
+      return pause(50).then(() => 'finished');
+    });
     await a.worker({ handleSignals: true });
     expect(process.listenerCount('SIGTERM')).toBe(before + 1);
     const result = task.run().result();
-    await pause(10);
+    await begun.promise;
     process.emit('SIGTERM', 'SIGTERM');
     expect(await result).toBe('finished');
     await a.close();
@@ -750,14 +759,14 @@ describe('the end of a worker', () => {
 
   it('that comes with SIGTERM is named where a result is waited for that another process will have', async () => {
     a = app({ backend: memory() });
-    const task = a.task(
-      't',
-      ({ signal }: TaskContext<unknown>) =>
-        new Promise((_, stop) => signal.addEventListener('abort', () => stop(signal.reason))),
-    );
+    const begun = deferred();
+    const task = a.task('t', ({ signal }: TaskContext<unknown>) => {
+      begun.resolve();
+      return new Promise((_, stop) => signal.addEventListener('abort', () => stop(signal.reason)));
+    });
     await a.worker({ handleSignals: true, drainTimeout: 10 });
     const result = rejectionOf(task.run().result());
-    await pause(10);
+    await begun.promise;
     process.emit('SIGTERM', 'SIGTERM');
     expect(await result).toMatchObject({
       code: 'app_closed',

@@ -62,8 +62,9 @@ export const FLOWS: readonly Scenario[] = [
       const { task: loser, begun, told } = patient(a);
       const winner = a.task('winner', ({ input }: TaskContext<number>) => input);
       const last = a.task('last', ({ input }: TaskContext<unknown>) => input as never);
-      const go = deferred();
+      const [finishing, go] = [deferred(), deferred()];
       const finishes = a.task('finishes', async () => {
+        finishing.resolve();
         await go.promise;
         return 'finished';
       });
@@ -82,7 +83,10 @@ export const FLOWS: readonly Scenario[] = [
       expect(await within(run.result())).toBe(1);
       expect(await within(told)).toBe('cancelled');
       await within(until(async () => (await run.state()) === 'completed'));
+      await a.lane('winner').pause();
       const second = await mild.run();
+      await within(finishing.promise);
+      await a.lane('winner').resume();
       expect(await within(second.result())).toEqual([1, 2]);
       const before = await statesOf(second);
       go.resolve();

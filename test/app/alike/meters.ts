@@ -43,12 +43,15 @@ export const METERS: readonly Scenario[] = [
     name: 'a quota holds per key: others wait, and go on at once; a full one drops or displaces',
     run: async ({ open }) => {
       const [a, b] = [await open(), await open()];
-      const go = deferred();
+      const [begun, go] = [deferred(), deferred()];
       let [now, most] = [0, 0];
       const per = (input: string): string => input.slice(0, 1);
       const limited = a.task('limited', { quota: { per, concurrency: 1 } }, async ({ input }: TaskContext<string>) => {
         most = Math.max(most, ++now);
-        if (input === 'a1') await go.promise;
+        if (input === 'a1') {
+          begun.resolve();
+          await go.promise;
+        }
         now--;
         return input;
       });
@@ -56,13 +59,15 @@ export const METERS: readonly Scenario[] = [
       const drops = a.task('drops', { quota: { concurrency: 1, whenFull: 'drop' } });
       const displaces = a.task('displaces', { quota: { concurrency: 1, whenFull: 'cancel_oldest' } });
       await a.worker({ slots: 5, tasks: [limited, rate] });
-      const runs = await limited.runMany(['a1', 'a2', 'b1']);
-      expect(await within(runs[2]?.result() as never)).toBe('b1');
+      await limited.run('a1');
+      await within(begun.promise);
+      const [waiting, other] = await limited.runMany(['a2', 'b1']);
+      expect(await within(other?.result() as never)).toBe('b1');
       await pause(50);
       const [use] = await a.quotas.of(limited, 'a');
-      const { because, sentence } = { ...(await b.get(runs[1]?.id ?? '').explain()) };
+      const { because, sentence } = { ...(await b.get(waiting?.id ?? '').explain()) };
       go.resolve();
-      expect(await within(runs[1]?.result() as never)).toBe('a2');
+      expect(await within(waiting?.result() as never)).toBe('a2');
       expect(most).toBeLessThanOrEqual(2);
       const three = await rate.runMany([undefined, undefined, undefined]);
       await within(Promise.all(three.map((run) => run.result())), 0, 2);

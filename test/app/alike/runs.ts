@@ -4,11 +4,12 @@ import { backoff, type App, type Failure, type RunEvent, type TaskContext } from
 import { deferred, until } from '../support.js';
 import { refusalOf, within, type Scenario } from './world.js';
 
-async function typesOf(events: AsyncIterable<RunEvent>): Promise<string[]> {
+export async function typesOf(events: AsyncIterable<RunEvent>): Promise<string[]> {
   const types: string[] = [];
   let last = 0;
   for await (const { type, at } of events) {
-    types.push(type);
+    // How often a lease is renewed depends on how long the attempt takes.
+    if (type !== 'lease_renewed') types.push(type);
     expect(at).toBeGreaterThanOrEqual(last);
     last = at;
   }
@@ -120,7 +121,7 @@ export const RUNS: readonly Scenario[] = [
         await progress(attempt * 10);
         if (attempt === 1) throw new Error('no');
       });
-      const run = await task.run(undefined, { delay: '20ms' });
+      const run = await task.run();
       const reading = typesOf(run.events());
       await a.worker();
       await run.result();

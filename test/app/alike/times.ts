@@ -9,6 +9,7 @@ import {
   type TaskContext,
 } from '../../../src/index.js';
 import { deferred, pause, rejectionOf, until } from '../support.js';
+import { typesOf } from './runs.js';
 import { refusalOf, soon, within, type Scenario } from './world.js';
 
 export const TIMES: readonly Scenario[] = [
@@ -110,6 +111,7 @@ export const TIMES: readonly Scenario[] = [
       const { endedAt = 0 } = await run.info();
       // Timers of Node end up to a millisecond early.
       expect(endedAt - delayedUntil).toBeGreaterThanOrEqual(99);
+      return within(typesOf(run.events()));
     },
   },
   {

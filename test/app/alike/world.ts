@@ -5,34 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { app, embedded, memory, valkey, type App, type AppOptions, type Backend } from '../../../src/index.js';
+import { watchLateness } from '../../support/lateness.js';
 import { sharedValkey } from '../../support/valkey/index.js';
 
 export type BackendName = 'memory' | 'embedded' | 'valkey';
 
 /** The bound of everything that users expect at once, on every backend. */
 const SOON_MS = 2_000;
-const TICK_MS = 20;
 /** Timers count from the start of the turn in which they are set, which a busy machine makes long. */
 const EARLY_MS = 20;
-/** Processes beside this one are held up by a busy machine as often as this one is; several of them take part in a call. */
-const BUSY_FACTOR = 5;
 
-/** How long timers of this thread were late since a scenario began: by so much a busy machine holds everything up. */
-let lateMs = 0;
-
-function watchLateness(): () => void {
-  lateMs = 0;
-  let expectedAt = performance.now() + TICK_MS;
-  const timer = setInterval(() => {
-    const now = performance.now();
-    lateMs += Math.max(0, now - expectedAt);
-    expectedAt = now + TICK_MS;
-  }, TICK_MS);
-  return () => clearInterval(timer);
-}
+/** By how much a busy machine has made everything longer since the scenario began, ms. */
+let lateMs: () => number = () => 0;
 
 /** The time that something may take at most, ms: longer on a machine that was busy since `lateBefore`. */
-export const soon = (lateBefore = 0): number => SOON_MS + BUSY_FACTOR * (lateMs - lateBefore);
+export const soon = (lateBefore = 0): number => SOON_MS + lateMs() - lateBefore;
 
 export interface World {
   /** Another app on the store of the scenario, which it leaves open by default. On a server it has its own connection. */
@@ -52,7 +39,7 @@ export interface Scenario {
 export async function play({ run, partitions }: Scenario, on: BackendName): Promise<unknown> {
   const store = storeOf(on, partitions);
   const opened: App[] = [];
-  const stopWatching = watchLateness();
+  lateMs = watchLateness();
   const backends = new Set<Backend>();
   try {
     const told = await run({
@@ -66,7 +53,6 @@ export async function play({ run, partitions }: Scenario, on: BackendName): Prom
     });
     return anonymous(told);
   } finally {
-    stopWatching();
     await Promise.all(opened.map((each) => each.close({ timeout: 0 })));
     await Promise.all([...backends].map((each) => each.close()));
     await store.end();
@@ -126,11 +112,11 @@ function anonymous(value: unknown): unknown {
 
 /** What the promise gives, which must come soon: `least` is the time that it must take, `times` how many things it is. */
 export async function within<T>(promise: PromiseLike<T>, least = 0, times = 1): Promise<T> {
-  const [startedAt, lateBefore] = [performance.now(), lateMs];
+  const [startedAt, lateBefore] = [performance.now(), lateMs()];
   const value = await promise;
   const tookMs = performance.now() - startedAt;
   expect(tookMs).toBeLessThan(least + times * soon(lateBefore));
-  expect(tookMs).toBeGreaterThan(least - EARLY_MS);
+  expect(tookMs).toBeGreaterThan(least - EARLY_MS - (lateMs() - lateBefore));
   return value;
 }
 
