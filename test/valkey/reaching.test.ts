@@ -17,6 +17,7 @@ import { connectNode, established } from '../../src/valkey/connection/clients.js
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { certificateAuthority, tlsArgs, type Certificate, type CertificateAuthority } from '../support/certificates.js';
 import { expectSilent } from '../support/silent.js';
+import { watchLateness } from '../support/lateness.js';
 import { findValkeyProgram, freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 import { startSentinel, type Sentinel } from '../support/valkey/sentinel.js';
 
@@ -142,6 +143,7 @@ interface Expected {
 
 /** What the client is told; `soon` for faults that last. */
 async function told(options: ValkeyOptions, { code, message, hint }: Expected, soon = true): Promise<EngineError> {
+  const lateMs = watchLateness();
   const startedAt = performance.now();
   const error = await valkey({ callTimeoutMs: soon ? CALL_TIMEOUT_MS : SHORT_MS, ...options }).then(
     () => expect.fail('it was reached'),
@@ -152,7 +154,7 @@ async function told(options: ValkeyOptions, { code, message, hint }: Expected, s
   expect(error.message).toMatch(message);
   expect(error.hint).toMatch(hint);
   expectSilent(error, SECRET);
-  if (soon) expect(tookMs).toBeLessThan(SOON_MS);
+  if (soon) expect(tookMs).toBeLessThan(SOON_MS + lateMs());
   return error;
 }
 

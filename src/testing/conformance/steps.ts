@@ -91,7 +91,7 @@ export async function eventTypes(engine: TestEngine): Promise<string[]> {
 }
 
 /** Longest wait for something in real time, ms: a wake that takes longer is lost. */
-const WAKE_LIMIT_MS = 5_000;
+const WAKE_LIMIT_MS = 20_000;
 
 /** Resolves when the condition holds; fails with this message when it does not soon. */
 export async function soon(holds: () => boolean, otherwise: string): Promise<void> {
