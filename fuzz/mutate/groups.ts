@@ -97,7 +97,7 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
   engine: { 'src/engine/': ['test/engine/', 'fuzz/worker/'] },
   backend: {
     'src/backend/': [
-      ...['test/engine/', 'test/claiming/', 'test/families/'],
+      ...['test/engine/', 'test/families/'],
       ...named('test/conformance', 'conformance'),
       ...named('test/app', 'set-aside connection lane-states odd-arguments refusals'),
       ...named('test/valkey', 'wakes mending large-batches coalescer'),
@@ -112,15 +112,14 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       ),
       ...named('test/app', 'connection flow/graph'),
       ...named('test/waiting', 'awaited-signals waitpoint wait-for'),
-      ...named('test/worker', 'odd-values worker'),
-      ...['test/util/', 'fuzz/worker/'],
+      'test/util/',
     ],
   },
   util: {
     'src/util/': [
-      ...['test/util/', 'fuzz/worker/'],
+      'test/util/',
       ...named('test/app', 'values errors printed refusals definitions users-words'),
-      ...named('test/worker', 'garbage odd-values worker'),
+      ...named('test/worker', 'garbage'),
     ],
   },
   testing: {

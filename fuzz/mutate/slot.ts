@@ -17,7 +17,7 @@ import { Tree } from './tree.js';
 import { HANGS, type Verdict } from './verdict.js';
 
 /** One run of the unbroken engine takes less than a second; a mutant of which one takes longer than this hangs, ms. */
-const RUN_LIMIT_MS = 90_000;
+const RUN_LIMIT_MS = 180_000;
 /** Time within which an idle server answers, ms. */
 const PING_MS = 5_000;
 

@@ -12,9 +12,11 @@ export interface SuiteRequest {
   readonly tests: readonly string[];
 }
 
-/** Sent when a test file begins. */
+/** Sent when a test file begins, and now and then. */
 export interface SuiteNotice {
-  readonly begins: string;
+  readonly begins?: string;
+  /** Processor time of this process, ms. */
+  readonly cpuMs: number;
 }
 
 /** The first failure in words, if any, with the test file if one is to blame; and the duration of each file, ms. */
@@ -29,10 +31,16 @@ class AsTold {
 }
 
 /** Tests that have no limit of their own end after this time. */
-const TEST_TIMEOUT_MS = 60_000;
+const TEST_TIMEOUT_MS = 120_000;
+const NOTICE_MS = 5_000;
+
+function notice(begins?: string): void {
+  const { user, system } = process.cpuUsage();
+  process.send?.({ cpuMs: (user + system) / 1_000, ...(begins && { begins }) } satisfies SuiteNotice);
+}
 
 const reporter: Reporter = {
-  onTestModuleStart: (module) => void process.send?.({ begins: nameOf(module) } satisfies SuiteNotice),
+  onTestModuleStart: (module) => notice(nameOf(module)),
 };
 
 const vitest = await createVitest(
@@ -53,7 +61,11 @@ const vitest = await createVitest(
 const [project] = vitest.projects;
 
 process.on('message', (request: SuiteRequest) => {
-  void run(request).then((reply) => process.send?.(reply));
+  const timer = setInterval(notice, NOTICE_MS);
+  void run(request).then((reply) => {
+    clearInterval(timer);
+    process.send?.(reply);
+  });
 });
 process.send?.('ready');
 

@@ -11,11 +11,11 @@ import { TestTimes } from './test-times.js';
 import { Tree } from './tree.js';
 import { HANGS, type Verdict } from './verdict.js';
 
-/** A test file may take this many times as long as it took before; beyond it, the mutant hangs. */
+/** A test file may use this many times the processor time that it took before; beyond it, the mutant hangs. */
 const PATIENCE = 5;
-const LEAST_TIME_LIMIT_MS = 90_000;
-/** For a test file whose duration is not known, and for the start of the process. */
-const UNKNOWN_TIME_LIMIT_MS = 600_000;
+const LEAST_LIMIT_MS = 60_000;
+/** A file that uses little processor time waits for something, or for its turn on a busy machine: its limit, ms. */
+const WAITING_LIMIT_MS = 300_000;
 
 /** The worker machine plays the same programs for every mutant, without stories. */
 const ENVIRONMENT = { CI: '1', FUZZ_SEED: '1', FUZZ_RUNS: '20', FUZZ_SECONDS: '600', FUZZ_SHRINK_SECONDS: '0' };
@@ -90,22 +90,30 @@ export class Suite {
     child.send({ tests, changed: [...this.changed] } satisfies SuiteRequest);
     this.changed.clear();
     let running: string | undefined;
+    let beganCpuMs = 0;
+    let endAt = performance.now() + WAITING_LIMIT_MS;
     for (;;) {
-      const took = running === undefined ? undefined : this.times.of(running);
-      const limitMs = took === undefined ? UNKNOWN_TIME_LIMIT_MS : Math.max(LEAST_TIME_LIMIT_MS, took * PATIENCE);
-      const message = await answerOf<SuiteNotice | SuiteReply>(child, limitMs);
-      if (message === undefined) {
-        const text = child.exitCode === null && child.signalCode === null ? HANGS : 'the process of the tests ended';
-        await this.end();
-        return blamed(running, text);
-      }
-      if ('begins' in message) running = message.begins;
-      else {
+      const message = await answerOf<SuiteNotice | SuiteReply>(child, endAt - performance.now());
+      if (message !== undefined && 'tookMs' in message) {
         this.times.add(message.tookMs);
         const { failure } = message;
         return failure === undefined ? undefined : blamed(failure.test ?? running, failure.text);
       }
+      if (message?.begins !== undefined) {
+        running = message.begins;
+        beganCpuMs = message.cpuMs;
+        endAt = performance.now() + WAITING_LIMIT_MS;
+      } else if (message === undefined || message.cpuMs - beganCpuMs > this.limitOf(running)) {
+        const text = child.exitCode === null && child.signalCode === null ? HANGS : 'the process of the tests ended';
+        await this.end();
+        return blamed(running, text);
+      }
     }
+  }
+
+  private limitOf(test: string | undefined): number {
+    const tookMs = test === undefined ? undefined : this.times.of(test);
+    return tookMs === undefined ? WAITING_LIMIT_MS : Math.max(LEAST_LIMIT_MS, tookMs * PATIENCE);
   }
 
   private async started(): Promise<ChildProcess> {
@@ -116,7 +124,7 @@ export class Suite {
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
-    await answerOf(this.child, UNKNOWN_TIME_LIMIT_MS);
+    await answerOf(this.child, WAITING_LIMIT_MS);
     return this.child;
   }
 

@@ -185,23 +185,27 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect([page.edges.length, page.nextCursor === undefined]).toEqual([200, false]);
   });
 
-  test('results come with the claim, up to a bound: short ones, none, long ones', async () => {
+  test('results come with the claim, up to a bound that they may reach: short ones, none, long ones', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
-    const results = [new Uint8Array(600_000).fill(1), undefined, Buffer.from('2'), new Uint8Array(600_000).fill(3)];
+    const rest = new Uint8Array(LIMITS.maxResultBytesPerClaim - 600_001).fill(4);
+    const results = [
+      ...[new Uint8Array(600_000).fill(1), undefined, Buffer.from('2'), new Uint8Array(600_000).fill(3)],
+      ...[rest, Buffer.from('5'), undefined],
+    ];
     const [flowId, last] = [id(), id()];
     const upstreams = results.map(id);
     const edges = [...upstreams, id()].map((from, i) => ({
       edgeId: uuid(),
       upstreamExecutionId: from,
       downstreamExecutionId: last,
-      dataPassingRef: i === 4 ? undefined : `result ${i}`,
+      dataPassingRef: i === results.length ? undefined : `result ${i}`,
     }));
     const ids = [...edges.map(({ upstreamExecutionId }) => upstreamExecutionId), last];
     const policy = { timeoutPolicy: { attemptTimeoutMs: 60_000 } };
     const graph = { members: ids.map((each) => ({ ...member(each), laneId: 'given', policy })), edges };
     await backend.createFlow({ flowId, flowKind: 'given', namespace: 'n', graph });
-    for (const { executionId, leaseId, leaseEpoch, attemptId } of await claim(engine, 5, 'given')) {
+    for (const { executionId, leaseId, leaseEpoch, attemptId } of await claim(engine, edges.length, 'given')) {
       const resultPayload = results[upstreams.indexOf(executionId)];
       const resultEncoding = executionId === upstreams[2] ? 'json' : undefined;
       const fence = { leaseId, leaseEpoch, attemptId };
@@ -223,6 +227,8 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
       { ...row(0), bytes: 600_000 },
       { ...row(1), bytes: undefined },
       { ...row(2, 'json'), bytes: 1 },
+      { ...row(4), bytes: rest.byteLength },
+      { ...row(6), bytes: undefined },
     ]);
   });
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import { LIMITS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
@@ -16,6 +16,8 @@ import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.j
 import { ServerClock } from '../../src/engine/server-clock.js';
 import { sleep, systemClock } from '../../src/engine/clock.js';
 import type { Wake } from '../../src/backend/backend.js';
+import { parseGrace } from '../../src/backend/gate.js';
+import { parseSettings } from '../../src/backend/settings.js';
 import { EngineError, memory, type Backend } from '../../src/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { pause, rejectionOf, until } from '../app/support.js';
@@ -493,6 +495,51 @@ describe('retries', () => {
       [new Error('socket'), new TypeError('a mistake'), new EngineError('stale_lease', 'x.')].map(isRetryable),
     ).toEqual([true, false, false]);
   });
+});
+
+describe('options that are numbers', () => {
+  const loop = async (options: Parameters<typeof startTimerLoop>[1]): Promise<unknown> => {
+    await using backend = await memory();
+    return (await startTimerLoop(backend, { clock: new VirtualClock(0), ...options })).close();
+  };
+  const finder = async (sweepIntervalMs: number): Promise<unknown> => {
+    await using backend = await memory();
+    return (await WorkFinder.start(backend, { laneId: 'l', clock: new VirtualClock(0), sweepIntervalMs })).close();
+  };
+  const due = async (limitPerPartition: number): Promise<unknown> => {
+    await using backend = await memory();
+    return runDue(backend, { limitPerPartition });
+  };
+
+  it.each<[name: string, min: number, max: number, use: (value: number) => unknown]>([
+    ['retentionMs', 0, LIMITS.maxDurationMs, (retentionMs) => parseSettings({ retentionMs })],
+    ['logMaxEntries', 1, LIMITS.maxInteger, (logMaxEntries) => parseSettings({ logMaxEntries })],
+    ['callTimeoutMs', 1, LIMITS.maxLeaseTtlMs, (callTimeoutMs) => parseSettings({ callTimeoutMs })],
+    ['graceMs', 0, 2 ** 31 - 1, (graceMs) => parseGrace({ graceMs })],
+    ['pollIntervalMs', 1, LIMITS.maxDurationMs, (pollIntervalMs) => loop({ pollIntervalMs })],
+    ['pageSize', 1, LIMITS.maxPageSize, (pageSize) => loop({ pageSize })],
+    ['limitPerPartition', 1, LIMITS.maxPageSize, due],
+    ['sweepIntervalMs', 1, LIMITS.maxDurationMs, finder],
+  ])('%s is taken from %d to %d, and refused beyond', async (field, min, max, use) => {
+    const call = async (value: number): Promise<unknown> => use(value);
+    for (const value of [min, max]) await call(value);
+    for (const value of [min - 1, max + 1])
+      expect(await rejectionOf(call(value))).toMatchObject({ code: 'invalid_input', detail: { field } });
+  });
+});
+
+it('waits longer than a timer of Node can', () => {
+  vi.useFakeTimers();
+  try {
+    const fn = vi.fn();
+    systemClock.after(2 ** 33, fn);
+    vi.advanceTimersByTime(2 ** 33 - 1);
+    expect(fn).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(fn).toHaveBeenCalledTimes(1);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe('arguments that are no such thing', () => {

@@ -112,6 +112,31 @@ describe('the text of a failure', () => {
     expect(partsOfFailure(failureTextOf(new Error('x'.repeat(100_000)))).summary.endsWith('…')).toBe(true);
   });
 
+  it('keeps eight causes, eight frames of each, and five inner errors with two frames', () => {
+    const withFrames = (error: Error): Error => {
+      const frames = Array.from({ length: 20 }, (_, n) => `    at f${n} (file.js:${n}:1)`);
+      return Object.assign(error, { stack: `${error.name}: ${error.message}\n${frames.join('\n')}` });
+    };
+    const count = (text: string, part: RegExp): number => text.match(part)?.length ?? 0;
+    const detailsOf = (error: unknown): string => partsOfFailure(failureTextOf(error)).details;
+
+    let chain: Error | undefined;
+    for (let n = 9; n > 0; n--) chain = new Error(`cause ${n}`, { cause: chain });
+    expect(reasonOf(chain)).toBe(Array.from({ length: 8 }, (_, n) => `cause ${n + 1}`).join(': '));
+
+    expect(count(detailsOf(withFrames(new Error('x'))), /^ +at f/gm)).toBe(8);
+    const inner = Array.from({ length: 6 }, (_, n) => withFrames(new Error(`inner ${n}`)));
+    const many = detailsOf(withFrames(new AggregateError(inner, 'many')));
+    expect(count(many, /^Inner error \d of 6: /gm)).toBe(5);
+    expect(count(many, /^ +at f/gm)).toBe(8 + 5 * 2);
+  });
+
+  it('shows the first frames behind a long message', () => {
+    const details = partsOfFailure(failureTextOf(new Error('x'.repeat(20_000)))).details.split('\n');
+    expect(Buffer.byteLength(details[0] ?? '')).toBeLessThanOrEqual('Error: '.length + LIMITS.maxReasonBytes / 8);
+    expect(details[1]).toMatch(/^\s+at .*util\.test\.ts/);
+  });
+
   it('knows errors of another realm', () => {
     const error: unknown = vm.runInNewContext('Object.assign(new RangeError("far"), { cause: new Error("root") })');
     expect(error instanceof Error).toBe(false);
