@@ -46,9 +46,14 @@ function ff.apply.dependencies_staged(call, flow, execution, edge, is_backward, 
   ff.write_flow(call, flow)
   local staged = edge.id .. ' ' .. edge.upstream .. ' ' .. edge.ref
   ff.log_edges(call, flow.id, edge.downstream, staged, is_backward and '1' or '', '', '')
-  local new_edges = {}
-  if has_ended then new_edges[1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream } end
-  ff.settle_flow(call, flow, new_edges)
+  local new_edges, tasks = {}, {}
+  if has_ended then
+    new_edges[1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream }
+  elseif execution.failed + execution.skipped > 0 then
+    -- The group can have reached the number that it needs when too many have failed.
+    ff.add_tasks(tasks, ff.try_step(call, { kind = WALK_KIND.evaluate, flow = flow }, { id = edge.downstream }))
+  end
+  ff.settle_flow(call, flow, new_edges, tasks)
 end
 
 local function rank_of(execution)

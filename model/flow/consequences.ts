@@ -21,7 +21,10 @@ export interface NewEdge {
   readonly downstream: string;
 }
 
-/** Resolves a new edge if its upstream has already ended; returns nothing otherwise. */
+/**
+ * Resolves a new edge if its upstream has already ended. Otherwise the edge can bring the group to the number that it
+ * needs when too many have failed: nothing else would decide it before the upstream ends.
+ */
 export function resolveNewEdge(
   context: CascadeContext,
   flow: string,
@@ -30,7 +33,9 @@ export function resolveNewEdge(
   const known = context.view.flows.get(flow);
   const execution = context.view.executions.get(downstream);
   if (known === undefined || execution === undefined) return [];
-  return resolveEdge(context, known, upstream, execution, edgeId);
+  return isTerminal(memberNamed(context, upstream).situation)
+    ? resolveEdge(context, known, upstream, execution, edgeId)
+    : decide(context, known, downstream);
 }
 
 /** Resolves an edge by the end of its upstream, once. */

@@ -9,7 +9,7 @@ import { accept, acceptAll, operation, reject, type Accepted, type Context, type
 import { present } from '../core/present.js';
 import { echoed } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isRunnable, isTerminal } from '../execution/situation.js';
+import { isRunnable } from '../execution/situation.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { notEligible } from '../lease/fence.js';
 import { LIMITS } from '../limits.js';
@@ -69,7 +69,6 @@ type Verdict =
   | { readonly there: ReadonlyFlow }
   | {
       readonly flow: ReadonlyFlow;
-      readonly upstream: ReadonlyExecution;
       readonly downstream: ReadonlyExecution;
       readonly isBackward: boolean;
     };
@@ -99,9 +98,7 @@ function verdictOn(view: View, args: StageArgs): Verdict | Rejected<(typeof STAG
     return reject('flow_limit_exceeded', { limit: 'maxGroupEdges' });
   const isBackward = upstream.rank > downstream.rank;
   const closes = isBackward || flow.isUnordered ? cycleOf(view, downstreamExecutionId, upstreamExecutionId) : undefined;
-  return closes === undefined
-    ? { flow, upstream, downstream, isBackward }
-    : reject('cycle_detected', { reason: closes });
+  return closes === undefined ? { flow, downstream, isBackward } : reject('cycle_detected', { reason: closes });
 }
 
 /** Whether the existing edge with this id equals the requested one. */
@@ -146,7 +143,7 @@ const stagedAs = <const Kind extends string>(kind: Kind) =>
     newGraphRevision: field.count,
   });
 
-/** Stages an edge, and resolves it at once if its upstream has ended. */
+/** Stages an edge, resolves it at once if its upstream has ended, and decides the group if that is possible now. */
 function stage<const Kind extends string>(
   kind: Kind,
   view: View,
@@ -157,13 +154,13 @@ function stage<const Kind extends string>(
   const verdict = verdictOn(view, args);
   if ('ok' in verdict) return verdict;
   if ('there' in verdict) return accept(outcomeOf(verdict.there.graphRevision));
-  const { flow, upstream, downstream, isBackward } = verdict;
+  const { flow, downstream, isBackward } = verdict;
   const { executionId } = downstream;
   const facts = { flow: flow.flow, at: now, isBackward, isChild: false, edgeRound: 0 };
   const event = stagingOf({ executionId, edges: [args], ...facts });
   return {
     ...acceptAll(outcomeOf(flow.graphRevision + 1), [...reopening(flow, now), event]),
-    aftermath: { flow: flow.flow, newEdges: isTerminal(upstream.situation) ? [newEdgeOf(args)] : [] },
+    aftermath: { flow: flow.flow, newEdges: [newEdgeOf(args)] },
   };
 }
 

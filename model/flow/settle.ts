@@ -13,7 +13,7 @@ import { liveCountOf } from './view.js';
 export interface Aftermath {
   /** UUID of the flow. */
   readonly flow: string;
-  /** New edges whose upstreams have already ended. */
+  /** New edges that can be resolved, or decide their group. */
   readonly newEdges?: readonly NewEdge[];
   readonly tasks?: readonly Task[];
   /** A walk to continue, with its number of units. */

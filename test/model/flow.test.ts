@@ -395,6 +395,21 @@ describe('growing', () => {
     expect(story.answer('applyDependencyToChild', depend(1, 44))).toMatch(/^execution_not_found/);
   });
 
+  test.each(['before', 'behind'])(
+    'an edge from what failed, %s the one that completes the group, decides it',
+    (order) => {
+      const story = new Story();
+      story.run('createFlow', flowOf({ members: [member(1), member(2), member(3)] }));
+      const policy = { kind: 'quorum', k: 2, onSatisfied: 'cancel_remaining' } as const;
+      story.run('setEdgeGroupPolicy', { flowId: FLOW, downstreamExecutionId: idOf(3), policy });
+      story.run('addDependency', depend(order === 'before' ? 1 : 2, 3));
+      story.end(1, 'cancelExecution');
+      expect(story.states(2, 3)).toEqual(['ready', 'blocked_dependencies']);
+      story.run('addDependency', depend(order === 'before' ? 2 : 1, 3));
+      expect(story.states(2, 3)).toEqual(['cancelled', 'skipped']);
+    },
+  );
+
   test('refuses edges that cannot be', () => {
     const story = grown(false);
     story.run('addDependency', depend(1, 2));
