@@ -92,7 +92,7 @@ const ALL_PAGES = [
     .map((name) => `docs/${name}`),
 ];
 
-it('every block compiles as it stands, against the types of the sources', { timeout: 60_000 }, async () => {
+it('every block compiles as it stands, against the types of the sources', async () => {
   // Inside the project, so that its dependencies are found.
   const folder = mkdtempSync(join(root, 'node_modules', '.blocks-'));
   try {

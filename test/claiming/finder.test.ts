@@ -163,7 +163,7 @@ it('finds by a sweep, while it waits, what no wake said', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20));
   const executionId = await create(backend);
   expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
-}, 5_000);
+});
 
 describe('under a clock that stands still', () => {
   interface Setting extends Watched {

@@ -169,7 +169,7 @@ describe('a loss of power', () => {
   });
 });
 
-test('a loss of power after a process was killed and another one went on', { timeout: 120_000 }, async () => {
+test('a loss of power after a process was killed and another one went on', async () => {
   const options: Options = { fsync: 'never', snapshotEveryBytes: 1_000_000 };
   const script = await scriptOf(2, 12, 2);
   const disk = new SimulatedDisk();

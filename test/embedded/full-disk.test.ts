@@ -64,7 +64,7 @@ describe('a full disk', () => {
     await backend.close();
   });
 
-  test('at every size: what is in memory is what is in the files', { timeout: 120_000 }, async () => {
+  test('at every size: what is in memory is what is in the files', async () => {
     const script = await scriptOf(9, 30, 2);
     // A store begins with its schema, which needs some 13 KB: with less there is none.
     for (let capacity = 17_000; capacity < 70_000; capacity += 1_713) {

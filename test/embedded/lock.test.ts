@@ -82,9 +82,7 @@ test('a lock that was never written to its end is taken over', async () => {
   next.release();
 });
 
-test('a holder elsewhere, or in another thread, is believed while it shows signs of life', {
-  timeout: 30_000,
-}, async () => {
+test('a holder elsewhere, or in another thread, is believed while it shows signs of life', async () => {
   const own = await takeLock(folder, nothing);
   const ended = join(folder, 'of a thread that was ended');
   mkdirSync(ended);

@@ -41,7 +41,7 @@ test('what cannot be the folder of a store is an argument that is wrong', async 
   await expect(embedded({ path: folder, snapshotEveryBytes: 0 })).rejects.toMatchObject({ code: 'invalid_input' });
 });
 
-test('an app finds its runs again, and waits for a store that is open elsewhere', { timeout: 20_000 }, async () => {
+test('an app finds its runs again, and waits for a store that is open elsewhere', async () => {
   const start = () => {
     const a = app({ backend: embedded({ path: folder }) });
     const hello = a.task('hello', ({ input }: TaskContext<{ name: string }>) => `Hello, ${input.name}!`);
@@ -69,7 +69,7 @@ function startChild(fsync: FsyncMode): { child: ChildProcess; answered: string[]
 }
 
 describe('a process that is killed', () => {
-  test.each(['always', 'everysec', 'never'] as const)('with fsync %s', { timeout: 60_000 }, async (fsync) => {
+  test.each(['always', 'everysec', 'never'] as const)('with fsync %s', async (fsync) => {
     const known = new Set<string>();
     for (const least of [20, 150]) {
       const { child, answered, ended } = startChild(fsync);

@@ -55,7 +55,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('%s', (name) =
         return [failure, value, (await run('large 3', large)) === large].join();
       },
     );
-    const worker = await a.worker({ leaseTtl: '1s' });
+    const worker = await a.worker({ leaseTtl: '2s' });
     const run = await task.run('x');
     await until(() => ran.length === 3);
     await until(async () => (await backend.readSteps({ executionId: run.id })).stepCount === 3);

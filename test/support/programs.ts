@@ -56,7 +56,7 @@ export async function programsOf(sources: Readonly<Record<string, string>>): Pro
       const { stdout } = await promisify(execFile)(process.execPath, [join(folder, `${name}.mjs`)], {
         cwd,
         env: { ...process.env, ...env },
-        timeout: 30_000,
+        timeout: 120_000,
       });
       return stdout.trim();
     },

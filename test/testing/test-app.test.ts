@@ -121,7 +121,7 @@ describe('a wait for a result under a clock that stands still', () => {
     await napping;
     process.off('warning', hear);
     expect(warnings.filter((warning) => warning.includes('t.advance('))).toHaveLength(1);
-  }, 20_000);
+  });
 });
 
 describe('advance', () => {

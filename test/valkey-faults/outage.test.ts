@@ -66,7 +66,7 @@ it('an outage is the state of the connection, and said once each way, with and w
   expect(await waiting).toBe(1);
   expect(web.said()).toEqual([AWAY, BACK]);
   expect(working.said()).toEqual([AWAY, BACK]);
-}, 60_000);
+});
 
 it('an outage that waiting does not end has the code and the reason of its calls', async () => {
   const { url } = await server();
@@ -88,7 +88,7 @@ it('an outage that waiting does not end has the code and the reason of its calls
   await admin.config('SET', 'requirepass', 'old');
   await until(() => web.app.connection().state === 'connected');
   expect(web.said()).toEqual([AWAY_FOR_GOOD, BACK]);
-}, 30_000);
+});
 
 it('a listener that comes during an outage hears of it; a connection that is back at once is none', async () => {
   const { url, kill, restart } = await server();
@@ -133,4 +133,4 @@ it('one lost primary of a cluster, and all of them, are outages that end without
     await pause(2_000);
     expect(heard.map(({ isLost }) => isLost)).toEqual([true, false]);
   }
-}, 90_000);
+});

@@ -120,4 +120,4 @@ test('leaves every run with its end, without a verification by the caller', asyn
   );
   expect(wrong).toEqual([]);
   expect(notices.some((notice) => notice instanceof PartitionMended && notice.findings.length > 0)).toBe(true);
-}, 180_000);
+});

@@ -91,7 +91,7 @@ it('a batch of as many commands as there may be, of the largest size, reaches th
     Array.from({ length: LIMITS.maxBatchCommands }, () => claim(LIMITS.maxClaimCount)),
   );
   expect(results.every((result) => result.ok && result.outcome.kind === 'no_work')).toBe(true);
-}, 30_000);
+});
 
 it('an index that is none holds up what belongs there, and sets none of it aside', async () => {
   const { admin, backend } = deployed;

@@ -108,7 +108,7 @@ describe('TLS', () => {
     await vi.waitFor(() => expect(heard).toMatchObject([{ isLost: true }, { isLost: false }]), 5_000);
     await use(backend);
     admin.disconnect();
-  }, 30_000);
+  });
 
   test('shows a certificate of its own to a server that asks for one', async () => {
     const port = await tlsServer(['DNS:localhost'], 'yes');

@@ -136,7 +136,7 @@ const DAMAGES: Readonly<Record<string, (key: string, type: string) => Promise<un
 };
 
 describe.each(['{fp:0}', '{b:0}', '{w:n}', '{q:0}'])('in %s', (partition) => {
-  test('any index that is damaged is named and made anew', { timeout: 60_000 }, async () => {
+  test('any index that is damaged is named and made anew', async () => {
     const verify = () => engine.backend.verifyPartition({ partition });
     expect(await verify()).toMatchObject({ findings: [], setAside: [] });
     const before = await engine.canonicalState(partition);

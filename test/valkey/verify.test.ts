@@ -61,7 +61,7 @@ async function spoilValues(name: string): Promise<boolean> {
 }
 
 describe.each(Object.entries(DAMAGES))('an index that is %s', (_, spoil) => {
-  test('is rebuilt and named', { timeout: 60_000 }, async () => {
+  test('is rebuilt and named', async () => {
     await world.reset();
     const before = await state();
     expect(indexes.length).toBeGreaterThan(15);
@@ -86,7 +86,7 @@ describe.each(Object.entries(DAMAGES))('an index that is %s', (_, spoil) => {
   });
 });
 
-test('values in an index that cannot be any are put right, and named', { timeout: 60_000 }, async () => {
+test('values in an index that cannot be any are put right, and named', async () => {
   await world.reset();
   const before = await state();
   let spoiled = 0;
@@ -163,7 +163,7 @@ test('what cannot be read is set aside, and named', async () => {
   expect(entries.map(({ name }) => name)).toEqual([`execution:${one.executionId}`]);
 });
 
-test('a long slot is filed again, and counts come right while work goes on', { timeout: 60_000 }, async () => {
+test('a long slot is filed again, and counts come right while work goes on', async () => {
   await world.reset();
   const { backend } = world.engine;
   const { admin } = world;
