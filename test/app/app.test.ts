@@ -78,7 +78,7 @@ describe('a task', () => {
     expect(await nothing.run().result()).toBeUndefined();
   });
 
-  it('applies the schema once, at the worker, and takes what a producer gave', async () => {
+  it('applies the schema once, at the worker, and accepts the type that producers pass', async () => {
     a = memoryApp();
     const later = a.task(
       'later',
@@ -99,7 +99,7 @@ describe('a task', () => {
     expect([...(await flip.run(new Uint8Array([0, 255, 0x7b])).result())]).toEqual([255, 0, 0x84]);
   });
 
-  it('refuses a wrong input before anything is stored', async () => {
+  it('refuses an input that does not match its schema before anything is stored', async () => {
     const backend = memory();
     a = app({ backend });
     const charge = a.task('charge', { input: z.object({ cents: z.int() }) }, () => 1);
@@ -110,7 +110,7 @@ describe('a task', () => {
     expect((await backend.listExecutions({ partition: '{fp:0}' })).executions).toEqual([]);
   });
 
-  it('fails for good when another producer sent what the schema refuses', async () => {
+  it('fails for good when another producer sent an input that its schema refuses', async () => {
     const backend = memory();
     const producer = app({ backend, closeBackend: false });
     const run = await producer.task('charge', ({ input }: TaskContext<string>) => input).run('no object');
@@ -123,7 +123,7 @@ describe('a task', () => {
     await producer.close();
   });
 
-  it('fails for good when its result does not match, is no JSON or is too large', async () => {
+  it('fails for good when its result does not match its schema, is not JSON or is too large', async () => {
     a = memoryApp();
     const wrong = a.task('wrong', { output: z.string() }, () => 5 as unknown as string);
     const cyclic = a.task('cyclic', () => {
@@ -144,7 +144,7 @@ describe('a task', () => {
     }
   });
 
-  it('is defined once', () => {
+  it('cannot be defined twice', () => {
     a = memoryApp();
     a.task('same', () => 1);
     expect(() => a.task('same', () => 2)).toThrow(InvalidDefinitionError);
@@ -152,7 +152,7 @@ describe('a task', () => {
 });
 
 describe('failures', () => {
-  it('are retried as the policy says, then end the run with the reason', async () => {
+  it('are retried as the policy says, and then end the run with the reason', async () => {
     a = memoryApp();
     const attempts: number[] = [];
     const flaky = a.task('flaky', { retry: { failures: 2, backoff: backoff.fixed(1) } }, ({ attempt }) => {
@@ -166,7 +166,7 @@ describe('failures', () => {
     expect(error).toMatchObject({ code: 'run_failed', category: 'handler_error', reason: 'try 3: socket hang up' });
   });
 
-  it('are not retried without a policy, nor when they say so themselves', async () => {
+  it('are not retried without a policy, nor after a NonRetryableError', async () => {
     a = memoryApp();
     let once = 0;
     let never = 0;
@@ -184,7 +184,7 @@ describe('failures', () => {
     expect([once, never]).toEqual([1, 1]);
   });
 
-  it('can say when to try again', async () => {
+  it('set the time of the next attempt with a RetryableError', async () => {
     a = memoryApp();
     const times: number[] = [];
     const polite = a.task('polite', { retry: { failures: 1, backoff: backoff.fixed('1h') } }, () => {
@@ -197,7 +197,7 @@ describe('failures', () => {
     expect((times[1] as number) - (times[0] as number)).toBeGreaterThanOrEqual(60);
   });
 
-  it('have a reason within its limit whatever was thrown', async () => {
+  it('have a reason within its size limit whatever value was thrown', async () => {
     a = memoryApp();
     const long = a.task('long', () => {
       throw new Error('ä'.repeat(10_000));
@@ -212,7 +212,7 @@ describe('failures', () => {
     expect(await rejectionOf(odd.run(undefined).result())).toMatchObject({ reason: '{"toString":1}' });
   });
 
-  it('of an attempt that runs over its time abort it, and are retried', async () => {
+  it('by an attempt timeout abort the handler, and are retried', async () => {
     a = memoryApp();
     const reasons: unknown[] = [];
     const slow = a.task(
@@ -233,7 +233,7 @@ describe('failures', () => {
 });
 
 describe('a run', () => {
-  it('is the first one again under the same id, with its result', async () => {
+  it('with the id of an earlier run is that run, with its result', async () => {
     a = memoryApp({}, { partitions: { count: 8 } });
     let runs = 0;
     const pay = a.task('pay', () => ++runs);
@@ -254,7 +254,7 @@ describe('a run', () => {
     );
   });
 
-  it('has an id or a key that no other task, id or key can be taken for', async () => {
+  it('has an id or a key that cannot be confused with those of another task', async () => {
     a = memoryApp();
     const define = (name: string) => a.task(name, () => name);
     const [short, long, prefix] = [define('a'), define('a/b'), define('id:1:a')] as const;
@@ -279,7 +279,7 @@ describe('a run', () => {
     });
   });
 
-  it('that is created again after a lost answer is no duplicate', async () => {
+  it('whose creation is repeated after a lost answer does not count as a duplicate', async () => {
     const inner = memory();
     let lost = 0;
     const backend = Object.assign(Object.create(inner) as Backend, {
@@ -296,7 +296,7 @@ describe('a run', () => {
     expect(lost).toBe(2);
   });
 
-  it('can be cancelled while it waits, and says so', async () => {
+  it('can be cancelled while it waits, and its result rejects with the reason', async () => {
     a = memoryApp();
     const task = a.task('t', () => 1);
     const run = await task.run();
@@ -317,7 +317,7 @@ describe('a run', () => {
     expect(await run.cancel()).toBe(false);
   });
 
-  it('tells a running handler of its cancellation at once', async () => {
+  it('aborts the signal of its running handler as soon as it is cancelled', async () => {
     a = memoryApp();
     const started = deferred();
     const heard = deferred<unknown>();
@@ -358,7 +358,7 @@ describe('a run', () => {
     expect(await run.result()).toBeGreaterThanOrEqual(createdAt + 500);
   });
 
-  it('is waited for within a time or until a signal, and goes on', async () => {
+  it('continues after a wait for its result timed out or was aborted', async () => {
     a = memoryApp();
     const task = a.task('t', () => 1);
     const run = await task.run();
@@ -371,7 +371,7 @@ describe('a run', () => {
     expect(await run.result()).toBe(1);
   });
 
-  it('whose result is late says all of the time that its caller gave, also what passed before it was created', async () => {
+  it('reports the whole timeout of its caller when the result is late, including the time before its creation', async () => {
     const opened = memory();
     a = app({ backend: () => new Promise((resolve) => setTimeout(resolve, 20, opened)) });
     const late = rejectionOf(
@@ -383,7 +383,7 @@ describe('a run', () => {
     expect(await late).toMatchObject({ timeoutMs: 60, message: expect.stringContaining('after 60 ms') as string });
   });
 
-  it('that does not exist is said to be missing', async () => {
+  it('that does not exist rejects with RunNotFoundError', async () => {
     a = memoryApp();
     const run = a.get('{fp:0}:00000000-0000-7000-8000-000000000000');
     expect(await rejectionOf(run.result())).toBeInstanceOf(RunNotFoundError);
@@ -425,7 +425,7 @@ describe('many runs', () => {
     expect(results).toEqual(Array.from({ length: 2_600 }, (_, i) => i * i));
   });
 
-  it('are not made twice under their ids', async () => {
+  it('are not created twice under the same ids', async () => {
     a = memoryApp({}, { partitions: { count: 3 } });
     const task = a.task('t', ({ input }: TaskContext<string>) => input);
     const first = await task.runMany(['a', 'b'], (input) => ({ id: input }));
@@ -441,7 +441,7 @@ describe('waiting for results', () => {
     return Object.create(inner) as Backend;
   }
 
-  it('of another process is noticed by a short poll, for few', async () => {
+  it('of a few runs in another process polls each of them at short intervals', async () => {
     const inner = memory({ partitions: { count: 2 } });
     const there = app({ backend: elsewhere(inner), closeBackend: false });
     there.task('t', ({ input }: TaskContext<number>) => input + 1);
@@ -458,7 +458,7 @@ describe('waiting for results', () => {
     await there.close();
   });
 
-  it('of another process costs the log and not one call each, for many', async () => {
+  it('of many runs in another process reads the log instead of calling once per run', async () => {
     const inner = memory();
     const there = app({ backend: elsewhere(inner), closeBackend: false });
     there.task('t', ({ input }: TaskContext<number>) => {
@@ -482,7 +482,7 @@ describe('waiting for results', () => {
     await there.close();
   });
 
-  it('of a run that cannot be asked for fails alone', async () => {
+  it('for a run whose record cannot be read fails for that run only', async () => {
     const inner = memory();
     let broken: string | undefined;
     const backend = Object.assign(Object.create(inner) as Backend, {
@@ -515,7 +515,7 @@ describe('waiting for results', () => {
     }
   });
 
-  it('of a run whose first check failed comes all the same, also beside many that are waited for', async () => {
+  it('for a run whose first check failed still returns its result, also beside many other waits', async () => {
     const inner = memory();
     let failing: string | undefined;
     const backend = Object.assign(Object.create(inner) as Backend, {
@@ -542,7 +542,7 @@ describe('waiting for results', () => {
     expect(failing).toBeUndefined();
   });
 
-  it('ends with the app', async () => {
+  it('ends when the app closes', async () => {
     a = memoryApp();
     const run = await a.task('t', () => 1).run();
     const waiting = rejectionOf(run.result());

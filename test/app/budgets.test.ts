@@ -22,7 +22,7 @@ interface Mail {
   readonly tenant: string;
 }
 
-test('a run waits while its budget is exhausted, and a reset, a release or a higher limit lets it go', async () => {
+test('a run waits while its budget is exhausted, and starts after a reset, a release or a raise of the limit', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: LIMITS });
   const spend = t.app.task('spend', { budget: tokens }, async ({ budget }: TaskContext<number>) => {
@@ -53,7 +53,7 @@ test('a run waits while its budget is exhausted, and a reset, a release or a hig
   expect(await run.result()).toBe('spent');
 });
 
-test('a run is refused if its task says so, and a budget that was never created limits nothing', async () => {
+test('a task can refuse runs while its budget is exhausted, and a budget that was never created limits nothing', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: LIMITS });
   const spend = t.app.task('spend', { budget: { of: [tokens], whenExhausted: 'refuse' } }, () => 1);
@@ -67,7 +67,7 @@ test('a run is refused if its task says so, and a budget that was never created 
   expect(await rejectionOf(strayed.run())).toBeInstanceOf(InvalidDefinitionError);
 });
 
-test('a budget for each tenant: what a run used of it is known, over all attempts and resets, and bills have it', async () => {
+test('the usage of a run counts all its attempts, survives resets, and appears in the bill of its tenant', async () => {
   await using t = await testApp();
   const of = (tenant: string) =>
     t.app.budget(`tokens of ${tenant}`, { limits: LIMITS, scope: { type: 'tenant', id: tenant } });
@@ -107,7 +107,7 @@ test('a budget for each tenant: what a run used of it is known, over all attempt
 });
 
 test.each(['memory', 'valkey'] as const)(
-  'a flow on %s has a bill: what its members used of each budget',
+  'a flow on %s has a bill with the usage of its members per budget',
   async (name) => {
     const backend =
       name === 'memory' ? memory() : await valkey({ url: (await sharedValkey()).url, prefix: `bill-${process.pid}:` });
@@ -133,7 +133,7 @@ test.each(['memory', 'valkey'] as const)(
   },
 );
 
-test('members of a flow have the limits of their tasks', async () => {
+test('members of a flow are limited by the budgets and quotas of their tasks', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: LIMITS });
   const first = t.app.task('first', ({ input }: TaskContext<number>) => input + 1);
@@ -158,18 +158,18 @@ test.each([
   [{ budget: { of: 1 } }, 'made by app.budget'],
   [{ budget: { of: (): number => 1, whenExhausted: 'drop' } }, '"wait" or "refuse"'],
   [{ budget: { of: (): number => 1, when: 'wait' } }, 'when'],
-])('what a budget of a task cannot be: %j', async (options, message) => {
+])('a task refuses an invalid budget: %j', async (options, message) => {
   await using t = await testApp();
   expect(() => t.app.task('t', options as never, () => 1)).toThrow(message);
 });
 
-test('an input without a budget is refused where the run is created', async () => {
+test('a run is refused at its creation if its input names no budget', async () => {
   await using t = await testApp();
   const it = t.app.task('t', { budget: (() => undefined) as never }, () => 1);
   expect(await rejectionOf(it.run())).toBeInstanceOf(InvalidInputError);
 });
 
-test('an app with a budget can be tested again and again: each test makes the budget anew', async () => {
+test('an app with a budget can be tested repeatedly: each test creates the budget again', async () => {
   await using shop = app({ backend: memory() });
   const tokens = shop.budget('tokens', { limits: { tokens: { hard: 10 } } });
   const ask = shop.task('ask', { budget: { of: tokens } }, () => 'answered');
@@ -182,7 +182,7 @@ test('an app with a budget can be tested again and again: each test makes the bu
   }
 });
 
-test('a dimension that the definition does not name is refused, in a handler and outside, and so is what is no whole number', async () => {
+test('a report refuses unknown dimensions and amounts that are not whole numbers, in handlers and outside', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: { tokens: { hard: 10 }, calls: {} } });
   const unknown = 'Budget "tokens", report(): there is no dimension "token"; its definition has "tokens", "calls"';
@@ -274,7 +274,7 @@ test('a request above the limit of a budget keeps no run of its tasks waiting', 
   expect(await tokens.status()).toMatchObject({ usage: { tokens: 51 }, exhausted: [] });
 });
 
-test('what keeps a run from starting is called as it was defined, with its id', async () => {
+test('an explanation calls the budgets and quotas that hold a run back by their defined names, with their ids', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: LIMITS });
   const spend = t.app.task('spend', { budget: tokens }, () => 1);
@@ -292,7 +292,7 @@ test('what keeps a run from starting is called as it was defined, with its id', 
   letGo();
 });
 
-test('runs that are created at once, or within a second, share one read of their budget, which may fail once it is known', async () => {
+test('runs that are created together or within a second share one read of their budget; a later read may fail as unreachable', async () => {
   await using t = await testApp();
   const status = vi.spyOn(t.backend, 'getBudgetStatus');
   const task = t.app.task('t', { budget: t.app.budget('tokens', { limits: LIMITS }) });
@@ -329,7 +329,7 @@ test('runs that are created at once, or within a second, share one read of their
   await task.run(1);
 });
 
-test('a budget that a call found missing is known no longer: the next run is refused within the same second', async () => {
+test('a budget that a call reported missing is read again: the next run is refused within the same second', async () => {
   await using t = await testApp();
   const [made, plain] = [t.app.budget('tokens', { limits: LIMITS }), t.app.budget('tokens')];
   await made.status();

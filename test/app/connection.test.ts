@@ -66,8 +66,8 @@ function leavingStore() {
   return state;
 }
 
-describe('a store that is away for a while', () => {
-  it('is awaited by all reads of a run or a flow, and by callers that wait for its result', async () => {
+describe('a store that is unreachable for a while', () => {
+  it('is awaited by all reads of a run or a flow, and by callers that wait for a result', async () => {
     const store = leavingStore();
     const { clock } = clockedApp({ backend: store.backend });
     const task = a.task('t', async ({ stream }: TaskContext<undefined>) => stream.text('word'));
@@ -109,7 +109,7 @@ describe('a store that is away for a while', () => {
     expect(await waiting).toEqual({ done: true, value: undefined });
   });
 
-  it('ends the wait of a reader that gives up, and of all when the app closes', async () => {
+  it('no longer holds a reader once it aborts, and no reader once the app closes', async () => {
     const store = leavingStore();
     const { clock } = clockedApp({ backend: store.backend });
     const run = await a.task('t', () => 1).run();
@@ -125,8 +125,8 @@ describe('a store that is away for a while', () => {
   });
 });
 
-describe('a backend that cannot be opened for now', () => {
-  it('bounds the wait for the result of a run and of a flow, created here or looked up', async () => {
+describe('a backend that cannot be opened yet', () => {
+  it('does not delay the timeout of a wait for the result of a run or flow, created here or looked up', async () => {
     const { clock } = clockedApp({ backend: () => Promise.reject(away()) });
     const task = a.task('t', () => 1);
     const flow = a.flow('f', (f) => f.run(task, undefined));
@@ -144,7 +144,7 @@ describe('a backend that cannot be opened for now', () => {
   });
 
   it.each(['a function', 'a promise that can be begun anew'])(
-    'as %s is tried until it can, said once',
+    'given as %s is retried until it opens, and logged once',
     async (kind) => {
       const { state, open } = opensAfter(5);
       const { clock, lines } = clockedApp({ backend: kind === 'a function' ? open : new Lazy(open) });
@@ -168,7 +168,7 @@ describe('a backend that cannot be opened for now', () => {
     },
   );
 
-  it('lets a run wait for ten seconds, and the next one find it', async () => {
+  it('makes a new run wait for ten seconds and then reject; once the backend opens, runs are created', async () => {
     const { state, open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });
     const task = a.task('t', () => 1);
@@ -185,7 +185,7 @@ describe('a backend that cannot be opened for now', () => {
     expect(await run.state()).toBe('waiting');
   });
 
-  it('lets every other call wait for ten seconds too', async () => {
+  it('makes every other call wait for ten seconds too', async () => {
     const backend = new Lazy(() => new Promise<never>(() => undefined));
     const { clock } = clockedApp({ backend });
     const task = a.task('t', { quota: { concurrency: 1 } }, () => 1);
@@ -220,7 +220,7 @@ describe('a backend that cannot be opened for now', () => {
     expect(Object.fromEntries(await Promise.all(errors))).toEqual(Object.fromEntries(told));
   });
 
-  it('lets results, events and streams of runs that are looked up wait as long as it takes, each with its own time', async () => {
+  it('makes results, events and streams of looked-up runs wait without a limit, except for their own timeouts', async () => {
     const { state, open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });
     const task = a.task('t', ({ stream }: TaskContext<undefined>) => stream.text('word'));
@@ -258,7 +258,7 @@ describe('a backend that cannot be opened for now', () => {
     await creator.close();
   });
 
-  it('lets readers of a run that is looked up leave before it is open', async () => {
+  it('does not hold readers of a looked-up run that abort', async () => {
     const { open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });
     const task = a.task('t', () => 1);
@@ -281,7 +281,7 @@ describe('a backend that cannot be opened for now', () => {
     expect(await errors).toMatchObject([{ code: 'app_closed' }, { code: 'app_closed' }]);
   });
 
-  it("does not keep a caller's mistake waiting", async () => {
+  it('does not delay the refusal of invalid arguments', async () => {
     const { open, state } = opensAfter(Infinity);
     clockedApp({ backend: open });
     const task = a.task('t', { input: z.string() }, () => 1);
@@ -292,7 +292,7 @@ describe('a backend that cannot be opened for now', () => {
     expect(state.tries).toBe(0);
   });
 
-  it('ends a wait for a result when its own time is over, or its signal aborts', async () => {
+  it('does not delay a wait for a result whose timeout passes or whose signal aborts', async () => {
     const { open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });
     const task = a.task('t', () => 1);
@@ -319,7 +319,7 @@ describe('a backend that cannot be opened for now', () => {
     expect(await late).toMatchObject({ code: 'app_closed' });
   });
 
-  it('is awaited by results, events and streams of runs that are looked up', async () => {
+  it('is awaited by results, events and streams of looked-up runs', async () => {
     const store = leavingStore();
     const { clock } = clockedApp({ backend: store.backend });
     const task = a.task('t', async ({ stream }: TaskContext<undefined>) => stream.text('word'));
@@ -353,7 +353,7 @@ describe('a backend that cannot be opened for now', () => {
     expect(await closed).toMatchObject({ code: 'app_closed' });
   });
 
-  it('is told at once with connect: "fail", and tried by the next use', async () => {
+  it('rejects at once with connect: "fail", and is opened again by the next call', async () => {
     const { open } = opensAfter(1);
     clockedApp({ backend: open, connect: 'fail' });
     const task = a.task('t', () => 1);
@@ -363,7 +363,7 @@ describe('a backend that cannot be opened for now', () => {
     expect(a.connection().state).toBe('connected');
   });
 
-  it('is not tried again for a reason that cannot pass', async () => {
+  it('is not opened again after an error that is not retryable', async () => {
     const { state, open } = opensAfter(Infinity, () => new EngineError('unsafe_eviction_policy', 'allkeys-lru.'));
     const { clock } = clockedApp({ backend: open });
     a.task('t', () => 1);
@@ -374,20 +374,20 @@ describe('a backend that cannot be opened for now', () => {
     expect(state.tries).toBe(1);
   });
 
-  it('given as a promise that cannot be begun anew, is final, and no unhandled rejection when it is not used', async () => {
+  it('given as a rejected promise fails for good, without an unhandled rejection if it is never used', async () => {
     clockedApp({ backend: Promise.reject(away()) });
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(await rejectionOf(a.backend())).toMatchObject({ code: 'transport_failed' });
   });
 });
 
-it('an open backend costs no promise that stays until the app is closed', async () => {
+it('leaves no pending promise behind once it is open', async () => {
   clockedApp({ backend: memory() });
   await a.backend();
   expect(a.backend()).toBe(a.backend());
 });
 
-it('what an operator should mend is said in the log, also where only a worker runs', async () => {
+it('logs notices for operators, also in a process that only runs workers', async () => {
   const backend = memory();
   const listeners = new Set<(notice: EngineError) => void>();
   backend.onNotice = (listener) => {
@@ -406,7 +406,7 @@ it('what an operator should mend is said in the log, also where only a worker ru
 });
 
 describe('closing', () => {
-  it('ends soon and without an error when the backend never opened, and rejects the waiting callers', async () => {
+  it('rejects the waiting callers and resolves soon if the backend never opened', async () => {
     const { state, open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });
     const task = a.task('t', () => 1);
@@ -425,7 +425,7 @@ describe('closing', () => {
     expect(await rejectionOf(task.run())).toMatchObject({ code: 'app_closed' });
   });
 
-  it('while the backend is being opened closes it when it is there', async () => {
+  it('while the backend opens closes that backend once it is open', async () => {
     const opened = deferred<Backend>();
     clockedApp({ backend: () => opened.promise });
     const waiting = rejectionOf(a.backend());
@@ -437,7 +437,7 @@ describe('closing', () => {
     expect(await rejectionOf(backend.ping())).toMatchObject({ code: 'backend_closed' });
   });
 
-  it('an app that was never used closes its backend, and opens none', async () => {
+  it('of an unused app closes a backend that was passed open, and opens none', async () => {
     const unused = opensAfter(0);
     clockedApp({ backend: unused.open });
     await a.close();
@@ -456,7 +456,7 @@ describe('closing', () => {
     }
   });
 
-  it('waits for handlers as long as it is told, and less when it is told again', async () => {
+  it('waits for handlers as long as its timeout says, and a second call can shorten the timeout', async () => {
     const { clock } = clockedApp({ backend: memory() });
     const reasons: unknown[] = [];
     const slow = a.task('slow', ({ signal }) => {
@@ -476,7 +476,7 @@ describe('closing', () => {
     await closing;
   });
 
-  it('forgets a worker when it is drained', async () => {
+  it('removes a drained worker from the app', async () => {
     clockedApp({ backend: memory() });
     a.task('t', () => 1);
     const worker = await a.worker();
@@ -489,7 +489,7 @@ describe('closing', () => {
 });
 
 describe('valkey()', () => {
-  it('connects when it is first awaited, and again when that failed', async () => {
+  it('connects when it is first awaited, and again after a failure', async () => {
     const refusing = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve));
     let connections = 0;

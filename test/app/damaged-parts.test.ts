@@ -50,7 +50,7 @@ async function spoil(id: string): Promise<() => Promise<unknown>> {
   return () => admin.restore(key, 0, kept as Buffer, 'REPLACE');
 }
 
-it('a flow lists its other members and names the damaged one, and stays what its counts say', async () => {
+it('a flow lists its readable members, names the damaged one, and keeps the state that its counts show', async () => {
   const flow = declared();
   const run = await flow.run(1);
   const children = await all(run.children);
@@ -93,7 +93,7 @@ it('a flow lists its other members and names the damaged one, and stays what its
   }
 });
 
-it('a flow whose only open member is damaged does not say that it ended', async () => {
+it('a flow whose only open member is damaged does not read as ended', async () => {
   const run = await declared().run(1);
   const ids = (await all(run.children)).map(({ id }) => id);
   for (const id of ids) await spoil(id);
@@ -101,7 +101,7 @@ it('a flow whose only open member is damaged does not say that it ended', async 
   expect(await run.explain()).toMatchObject({ state: 'waiting', sentence: '3 members are unreadable.' });
 });
 
-it('bills have the readable days of all budgets, and then name the others', async () => {
+it('bills list the readable days of all budgets first, and then name the damaged ones', async () => {
   const budgets = ['one', 'two', 'three'].map((name) => a.budget(name, { limits: { tokens: { hard: 9 } } }));
   for (const budget of budgets) await budget.report({ tokens: 1 });
   const [one, two] = budgets.map(({ id }) => id);
@@ -131,7 +131,7 @@ it('counts name the lane whose counts are damaged', async () => {
   expect([total, Object.keys(lanes), damaged]).toEqual([2, ['mail', 'sms'], ['Größe']]);
 });
 
-it('children of a handler are listed without the damaged one', async () => {
+it('the children of a run are listed without the damaged one', async () => {
   const each = a.task('each', ({ input }: TaskContext<number>) => input);
   const parent = a.task('parent', ({ children }: TaskContext<undefined>) =>
     children.all([child(each, 1), child(each, 2)]),

@@ -35,7 +35,7 @@ it('a web process runs tasks whose handlers are elsewhere', async () => {
   await back.a.close();
 });
 
-it('a worker that starts without the handler of a task says so, and can be told to leave it out', async () => {
+it('a worker refuses to start without the handler of a task, unless that task is left out', async () => {
   const { a, charge, refund } = definitions(memory());
   const missing = {
     code: 'invalid_definition',
@@ -53,14 +53,14 @@ it('a worker that starts without the handler of a task says so, and can be told 
   await a.worker({ lanes: ['refund'] });
 });
 
-it('a handler is given once', () => {
+it('a task takes one handler', () => {
   const { a, charge } = definitions(memory());
   charge.handle(() => ({ receipt: '' }));
   expect(() => charge.handle(() => ({ receipt: '' }))).toThrow('Task "charge" has a handler already');
   expect(() => a.task('x').handle(5 as never)).toThrow('Task "x": its handler must be a function');
 });
 
-it('tasks with one handler keep their own schemas, also in an app with a log', async () => {
+it('tasks that share a handler keep their own schemas, also in an app with a log', async () => {
   const a = memoryApp({ log: collectingLog().log });
   apps.push(a);
   const same = ({ input }: TaskContext<string>): string => input;
@@ -71,7 +71,7 @@ it('tasks with one handler keep their own schemas, also in an app with a log', a
   expect(await counted.run('abc').result()).toBe(3);
 });
 
-it('a running worker serves a task from the moment it has its handler', async () => {
+it('a running worker serves a task as soon as the task has a handler', async () => {
   const a = memoryApp();
   apps.push(a);
   a.task('first', () => 1);
@@ -82,7 +82,7 @@ it('a running worker serves a task from the moment it has its handler', async ()
   expect(await run.result({ timeout: '20s' })).toBe(2);
 });
 
-it('a worker of more tasks than one claim can name runs them all the same', async () => {
+it('a worker with more tasks than one claim can name runs all of them', async () => {
   const a = memoryApp();
   apps.push(a);
   const tasks = Array.from({ length: 300 }, (_, index) => a.task(`task ${index}`, { lane: 'all' }, () => index));

@@ -147,7 +147,7 @@ describe('the errors of another copy of the package', async () => {
   });
 
   it.each([...own.keys()].filter((name) => name !== 'EngineError'))(
-    '%s is recognised, and no other one is it',
+    '%s is an instance of its own class, and of no other',
     (name) => {
       // An EngineError is known by its members, which these objects do not have.
       const bases = [...own]
@@ -162,7 +162,7 @@ describe('the errors of another copy of the package', async () => {
     },
   );
 
-  it('say whether their calls can succeed later', () => {
+  it('know whether their calls can succeed later', () => {
     const { ResultTimeoutError: Timeout, InvalidInputError: Invalid } = Object.fromEntries(
       other,
     ) as unknown as typeof flowfabric;
@@ -170,7 +170,7 @@ describe('the errors of another copy of the package', async () => {
   });
 });
 
-it('says what to do about the problem that there is, and about no other', () => {
+it('has a hint for its own problem only', () => {
   const problems: Record<flowfabric.RunStateProblem, true> = {
     running: true,
     suspended: true,

@@ -45,7 +45,7 @@ async function collected(events: AsyncIterable<{ type: string }>): Promise<strin
 }
 
 describe.each(['memory', 'valkey'])('on %s', (label) => {
-  it('ends of runs of the namespace are told to all listeners, with what they need', async () => {
+  it('all listeners receive every end of the namespace, with its details', async () => {
     const backend = await backendOf(label);
     const a = opened({ backend });
     const other = opened({ backend, namespace: 'other', closeBackend: false });
@@ -81,7 +81,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     expect(told).toHaveLength(3);
   });
 
-  it('ends are told in their order, with the own ids and the tags of their runs', async () => {
+  it('listeners receive ends in order, with the own ids and tags of the runs', async () => {
     const a = opened({ backend: await backendOf(label) });
     const task = a.task('t', { lane: 'mail:send' }, ({ input }: { input: number }) => {
       if (input % 2 === 1) throw new NonRetryableError('odd');
@@ -104,7 +104,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     expect(told).toEqual(expected);
   });
 
-  it('hundreds of ends at once are told each once, in the order of their partition', async () => {
+  it('listeners receive each of hundreds of ends once, in the order of their partition', async () => {
     const a = opened({ backend: await backendOf(label) });
     const task = a.task('t', ({ input }: { input: number }) => input);
     const told: (string | undefined)[] = [];
@@ -122,7 +122,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     if (label === 'memory') expect(times).toEqual([...times].sort((x, y) => x - y));
   });
 
-  it('a run tells its whole life, while it lives and after it', async () => {
+  it('the events of a run cover its whole life, during it and afterwards', async () => {
     const a = opened({ backend: await backendOf(label) });
     let finish = (): void => undefined;
     const task = a.task('t', () => new Promise<void>((resolve) => (finish = resolve)));
@@ -139,7 +139,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     expect(await collected(task.get(run.id).events())).toEqual(expected);
   });
 
-  it('ends of flows are told once all their members have ended', async () => {
+  it('listeners receive the end of a flow once, after all its members have ended', async () => {
     const backend = await backendOf(label);
     const a = opened({ backend });
     const other = opened({ backend, namespace: 'other', closeBackend: false });
@@ -202,7 +202,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     expect(reads).toBe(2);
   });
 
-  it('the events of a member that is skipped end with that', async () => {
+  it('the events of a skipped member end with the skip', async () => {
     const a = opened({ backend: await backendOf(label) });
     const bad = a.task('bad', (): number => {
       throw new NonRetryableError('no');
@@ -217,7 +217,7 @@ describe.each(['memory', 'valkey'])('on %s', (label) => {
     expect((await events).at(-1)).toBe('execution_skipped');
   });
 
-  it('a wait for events ends with its signal, and a run that is not there has none', async () => {
+  it('a reader of events stops with its signal, and a run that does not exist has no events', async () => {
     const a = opened({ backend: await backendOf(label) });
     const task = a.task('t', () => undefined);
     const run = await task.run();
@@ -241,7 +241,7 @@ const hurried: Clock = {
 };
 
 describe('a log with entries of a newer build', () => {
-  it('is read past them: listeners ignore them, and subscribers get them as data', async () => {
+  it('is read to its end: listeners ignore them, and subscribers get them as data', async () => {
     const { url } = await sharedValkey();
     const admin = new Valkey(url);
     const prefix = `newer-${process.pid}-${Date.now()}:`;
@@ -289,7 +289,7 @@ describe('a log with entries of a newer build', () => {
 });
 
 describe('a damaged log', () => {
-  it('on a server holds up its own partition alone, which is told once, and heard of again when it is mended', async () => {
+  it('on a server holds up only its own partition, is reported once, and continues once it is repaired', async () => {
     const { url } = await sharedValkey();
     const admin = new Valkey(url);
     const prefix = `spoilt-${process.pid}-${Date.now()}:`;
@@ -335,7 +335,7 @@ describe('a damaged log', () => {
     admin.disconnect();
   });
 
-  it('does not hold back what its partition told before the damage', async () => {
+  it('does not hold back the events before the damage', async () => {
     const backend = memory();
     let damagedFrom = Infinity;
     let mayRead = Promise.resolve();
@@ -366,7 +366,7 @@ describe('a damaged log', () => {
 });
 
 describe('the feed of a listener', () => {
-  it('is begun again after a fault that is not of one partition, from where it was', async () => {
+  it('resumes from its position after a fault that concerns no single partition', async () => {
     const backend = memory();
     let refuses = false;
     const readLog: Backend['readLog'] = (args) =>
@@ -391,7 +391,7 @@ describe('the feed of a listener', () => {
 });
 
 describe('listeners', () => {
-  it('that throw are told of in the log, and others hear all the same', async () => {
+  it('that throw are logged, and the other listeners are called all the same', async () => {
     const { log, lines } = collectingLog();
     const a = opened({ backend: memory(), log });
     const task = a.task('t', () => 1);
@@ -406,7 +406,7 @@ describe('listeners', () => {
     expect(lines.some((line) => line.includes('A listener of "completed" failed.'))).toBe(true);
   });
 
-  it('are not told of a flow that ends while the app closes, and nothing is left unhandled', async () => {
+  it('are not called for a flow that ends while the app closes, and no rejection is left unhandled', async () => {
     const backend = memory();
     const { log, lines } = collectingLog();
     const a = opened({ backend, log });
@@ -425,7 +425,7 @@ describe('listeners', () => {
     expect(told).toEqual([]);
   });
 
-  it('are refused when they are none', async () => {
+  it('are refused if the event is unknown or the listener is not a function', async () => {
     const a = opened({ backend: memory() });
     await expect(a.on('exploded' as never, () => undefined)).rejects.toThrow('one of completed, failed');
     await expect(a.on('failed', 7 as never)).rejects.toThrow('must be a function');

@@ -18,7 +18,7 @@ async function run(...args: string[]): Promise<{ stdout: string; stderr: string 
 }
 
 describe('hello', () => {
-  it('says hello, and ends', async () => {
+  it('prints its greeting, and ends', async () => {
     expect((await run('examples/hello.ts')).stdout).toBe('Hello, World!\n');
   });
 });
@@ -42,13 +42,13 @@ describe('the audit', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  it('runs in memory and reports what it found and what failed', async () => {
+  it('runs in memory and reports its findings and its failures', async () => {
     const { stdout } = await run('examples/audit/main.ts', '--root', root, '--backend', 'memory');
     expect(stdout).toMatch(/Packages\s+2\s+1 failed/);
     expect(stdout).toMatch(/bare@2\.0\.0\s+LICENCE_MISSING/);
   });
 
-  it('is kept in a folder unless told otherwise, and does nothing twice when it is run again', async () => {
+  it('is kept in a folder unless told otherwise, and a second run repeats no work', async () => {
     const args = ['examples/audit/main.ts', '--root', root, '--store', join(root, 'store')];
     expect((await run(...args)).stderr).not.toContain('done before');
     const second = await run(...args);
@@ -56,7 +56,7 @@ describe('the audit', () => {
     expect(second.stdout).toMatch(/Packages\s+2\s+1 failed, 2 done before/);
   });
 
-  it('runs on a server with processes, and does nothing twice when it is run again', async () => {
+  it('runs on a server with several processes, and a second run repeats no work', async () => {
     const { url } = await sharedValkey();
     const args = [
       'examples/audit/main.ts',
@@ -77,7 +77,7 @@ describe('the audit', () => {
     expect(second.stdout).toMatch(/bare@2\.0\.0\s+LICENCE_MISSING/);
   });
 
-  it('says that no server is there, what to start, and how it waits; and goes on when there is one', async () => {
+  it('reports a missing server, how to start one, and that it waits; and continues once the server is there', async () => {
     const port = await freePort();
     const address = `valkey://127.0.0.1:${port}`;
     const child = spawn(
@@ -99,7 +99,7 @@ describe('the audit', () => {
     expect(hostOf('valkey://user:secret@db.example')).toBe('db.example:6379');
   });
 
-  it('ends at once when the server is there and cannot be used', async () => {
+  it('ends at once when the server refuses the login', async () => {
     const { url } = await sharedValkey();
     const wrong = url.replace('://', '://nobody:wrong@');
     const failing = run('examples/audit/main.ts', '--root', root, '--backend', wrong).catch((error: unknown) => error);

@@ -24,14 +24,14 @@ afterEach(() => a.close());
 const refused = (start: string) =>
   expect.objectContaining({ code: 'invalid_definition', message: expect.stringContaining(start) as string }) as Error;
 
-it('an app says that it needs a backend', () => {
+it('an app requires a backend', () => {
   a = memoryApp();
   for (const options of [undefined, null, {}, { backend: undefined }, { backend: 'valkey://localhost' }]) {
     expect(() => app(options as unknown as AppOptions)).toThrow(refused('An app needs a backend'));
   }
 });
 
-it('unknown options are refused by name, and the known ones are named', async () => {
+it('unknown options are refused by name, with a list of the known ones', async () => {
   a = memoryApp();
   expect(() => app({ backend: memory(), logger: console } as AppOptions)).toThrow(
     refused('The app: there is no option "logger"; the options are backend, namespace, log,'),
@@ -64,7 +64,7 @@ it('unknown options are refused by name, and the known ones are named', async ()
   });
 });
 
-it('options of everything that is asked of a run, a budget or a backend are known or refused', async () => {
+it('every call about a run, a budget or a backend refuses unknown options', async () => {
   a = memoryApp();
   const run = await a.task('t', () => 1).run();
   const budget = a.budget('b', { limits: { tokens: { hard: 1 } } });
@@ -120,7 +120,7 @@ const outcomeOf = async (call: () => unknown): Promise<unknown> => {
   }
 };
 
-it.each(Object.entries(NO_OPTIONS))('%s is no options, wherever options are', async (_, wrong) => {
+it.each(Object.entries(NO_OPTIONS))('%s is refused wherever options are expected', async (_, wrong) => {
   a = memoryApp();
   const options = wrong as never;
   const backend = memory();
@@ -171,7 +171,7 @@ it.each(Object.entries(NO_OPTIONS))('%s is no options, wherever options are', as
     expect([name, await outcomeOf(call)]).toMatchObject([name, { code: 'invalid_input' }]);
 });
 
-it('values that cannot be meant are refused in the words of the option', async () => {
+it('invalid values are refused in terms of their option', async () => {
   a = memoryApp();
   const task = a.task('t', () => 1);
   const worker = await a.worker();
@@ -204,19 +204,19 @@ it.each([
   [{ library: 'x' }, 'library: must be "load", "verify" or "replace"'],
   [{ database: 'x' }, 'database: must be a whole number from 0'],
   [{ user: 5 }, 'user: must be printable and without spaces'],
-])('rights are printed for no option that cannot be meant: %j', (options, message) => {
+])('aclOf refuses invalid options: %j', (options, message) => {
   expect(() => aclOf(options as never)).toThrow(message);
 });
 
 it.each(Object.entries({ testEngine, startTimerLoop: (options: object) => startTimerLoop(memory(), options) }))(
-  '%s knows its options',
+  '%s refuses unknown options',
   async (_, call) => {
     const wrong = { foo: 1 } as never;
     expect(await rejectionOf(call(wrong) as Promise<unknown>)).toMatchObject({ code: 'invalid_input' });
   },
 );
 
-it('an option of any length is quoted in few words', async () => {
+it('a very long option is shortened in the refusal', async () => {
   a = memoryApp();
   const long = { ['x'.repeat(100_000)]: 1 } as never;
   for (const call of [
@@ -233,7 +233,7 @@ it('an option of any length is quoted in few words', async () => {
   }
 });
 
-it('what takes no options says so', () => {
+it('functions without options refuse them', () => {
   expect(() => new Subscriptions(memory(), { foo: 1 } as never)).toThrow('clock: must be a clock');
   expect(() => new Placer({ count: 1, placement: 'spread' }, { foo: 1 } as never)).toThrow(
     'random: must be a function',

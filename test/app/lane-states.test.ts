@@ -41,7 +41,7 @@ async function made(name: keyof typeof BACKENDS) {
 }
 
 describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('lanes in %s', (name) => {
-  it('wait while they are paused, without polls, and go on when they are resumed', async () => {
+  it('wait while they are paused, without polling, and continue when they are resumed', async () => {
     const { jobs, claims } = await made(name);
     const mail = jobs.task('send', { lane: 'mail:out', input: z.number() }, async ({ input }) => input + 1);
     await jobs.worker();
@@ -60,7 +60,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('lanes in %s',
     expect((await lane.state()).state).toBe('open');
   });
 
-  it('end what they have while they are drained, and take nothing new', async () => {
+  it('finish their work while they are drained, and refuse new work', async () => {
     const { jobs } = await made(name);
     const mail = jobs.task('send', { input: z.number() }, async ({ input }) => input + 1);
     const run = await mail.run(1);
@@ -78,7 +78,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('lanes in %s',
     expect(await run.result()).toBe(2);
   });
 
-  it('say where a change was not made, and take it again', async () => {
+  it('report the partitions in which a change failed, and repeat the change there', async () => {
     const { jobs, backend } = await made(name);
     const { pauseLane } = backend;
     const failing = Object.assign(Object.create(backend) as Backend, {

@@ -29,7 +29,7 @@ const NAMES = [
 ];
 
 describe('names of lanes', () => {
-  it('become ids that the engine takes, one to one, and come back', () => {
+  it('become lane ids that the engine accepts, one to one, and are decoded again', () => {
     const ids = NAMES.map((name) => laneIdOf(name, 'Task "t"'));
     expect(ids.filter((id) => !laneId.safeParse(id).success)).toEqual([]);
     expect(new Set(ids).size).toBe(NAMES.length);
@@ -38,11 +38,11 @@ describe('names of lanes', () => {
     expect(laneIdOf('plain.name-1', 'Task "t"')).toBe('plain.name-1');
   });
 
-  it('that another program chose for ids are given back as they are', () => {
+  it('are shown unchanged where another program chose the id', () => {
     for (const id of ['100%', '%3a', '%41', '%E4', '%ZZ', 'a%2']) expect(laneNameOf(id)).toBe(id);
   });
 
-  it('are escaped in one place', () => {
+  it('are escaped in one source file only', () => {
     const folder = new URL('../../src/', import.meta.url);
     const users = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
@@ -55,7 +55,7 @@ describe('a task whose name has a colon', () => {
   let a: App;
   afterEach(() => a.close());
 
-  it('has a lane of its own, that is seen by the name', async () => {
+  it('has a lane of its own, shown by its name', async () => {
     a = memoryApp();
     const tasks = ['mail:send', 'mail%3Asend', 'default', 'mail,send'].map((name) => a.task(name, () => name));
     expect(tasks.map(({ lane }) => lane)).toEqual(['mail:send', 'mail%3Asend', 'default', 'mail,send']);

@@ -106,7 +106,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     expect([...some, ...rest]).toEqual(rows);
   });
 
-  test('waiting work of a lane is listed by priority, over all partitions, also while the lane is paused', async () => {
+  test('waiting work of a lane is listed by priority over all partitions, also while the lane is paused', async () => {
     await using a = app({ backend: await open() });
     const mail = a.task<number, void>('mail');
     const priorities = [3, 900, 0, 3, 77, 900, 3];
@@ -144,7 +144,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     });
   });
 
-  test('dead letters are replayed by filter: first dry, then for good, and never twice', async () => {
+  test('dead letters are replayed by filter: first as a dry run, then for real, and never twice', async () => {
     const { a, failed, mended } = await world();
     await using _a = a;
     const filter = { failure: 'declined' };
@@ -166,7 +166,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
   });
 });
 
-test('failures are named, and the rest is replayed; an unreachable store ends it early, with a report', async () => {
+test('a replay reports its failures and continues; an unreachable store ends it early, with a report', async () => {
   const inner = memory();
   let [refused, away] = [undefined as string | undefined, false];
   const backend: Backend = {
@@ -202,7 +202,7 @@ test('failures are named, and the rest is replayed; an unreachable store ends it
   expect(cutOff).toMatchObject({ matched: 1, replayed: 0, failed: 1, complete: false, next: undefined });
 });
 
-test('an invalid filter is refused in the words of the user', async () => {
+test("an invalid filter is refused in terms of the user's options", async () => {
   await using a = app({ backend: memory() });
   const first = (filter: object): Promise<unknown> => all(a.runs(filter));
   await expect(first({ status: 'failed' })).rejects.toThrow(/there is no option "status"/);

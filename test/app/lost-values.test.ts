@@ -9,7 +9,7 @@ afterEach(() => a.close());
 const LOST = { lines: [{ seen: new Set() }] } as never;
 const MESSAGE = expect.stringContaining('its member lines[0].seen is a Set, which cannot be written as JSON.');
 
-it('of a caller: inputs of runs, of flows and of their members, the output of a flow, signals', async () => {
+it('are refused from callers: inputs of runs, flows and members, outputs of flows, signals', async () => {
   a = memoryApp();
   const task = a.task('t', () => 1);
   const flowOf = (name: string, build: Parameters<App['flow']>[1]) => a.flow(name, build).run();
@@ -26,7 +26,7 @@ it('of a caller: inputs of runs, of flows and of their members, the output of a 
     expect(refusal).toMatchObject({ message: MESSAGE, retryable: false });
 });
 
-it('of a handler: results, steps, inputs of children and frames of streams', async () => {
+it('are refused from handlers: results, steps, inputs of children, frames of streams', async () => {
   a = memoryApp();
   const noted: unknown[] = [];
   const task = a.task('t', async ({ step, children, stream }: TaskContext<unknown>) => {

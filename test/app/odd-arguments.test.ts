@@ -28,8 +28,8 @@ const revoked = (target: object = {}): object => {
   return proxy;
 };
 
-describe('what callers give', () => {
-  it('is what it was when the call was made, whatever becomes of the object', async () => {
+describe('values from callers', () => {
+  it('are taken at the time of the call, whatever happens to the object later', async () => {
     const a = opened();
     const echo = a.task('echo', ({ input }: TaskContext<{ n: number }>) => input.n);
     const bytes = a.task('bytes', ({ input }: TaskContext<Uint8Array>) => [...input]);
@@ -64,7 +64,7 @@ describe('what callers give', () => {
     expect(await ofBytes.result()).toEqual([1, 2]);
   });
 
-  it('and bytes that handlers give are theirs again once they have returned', async () => {
+  it('and bytes from handlers are copied, so a handler may reuse them', async () => {
     const a = opened();
     const pooled = new Uint8Array([1, 2]);
     const task = a.task('t', async ({ step }) => {
@@ -86,8 +86,8 @@ describe('what callers give', () => {
   });
 });
 
-describe('is refused in words:', () => {
-  it('what is no backend, where it is given or where it is made', async () => {
+describe('refused with a clear message:', () => {
+  it('a value that is not a backend, where it is passed and where it is created', async () => {
     for (const wrong of [{}, [], new Map(), { execute: 1 }])
       expect(() => app({ backend: wrong as never })).toThrow(InvalidDefinitionError);
     const mistaken = () => (undefined as unknown as { open(): never }).open();
@@ -99,7 +99,7 @@ describe('is refused in words:', () => {
     }
   });
 
-  it('a filter that is none, a run that is none, and names that are no list', async () => {
+  it('a filter that is not an object, an id that is not a run, and names that are not a list', async () => {
     const a = opened();
     const first = async (rows: AsyncIterable<unknown>): Promise<void> => {
       for await (const _ of rows) break;
@@ -124,7 +124,7 @@ describe('is refused in words:', () => {
     );
   });
 
-  it('a budget that is none, and children that are not there', async () => {
+  it('a missing budget, and missing children', async () => {
     const a = opened();
     const inner = a.task('inner', () => 1);
     const refusals: unknown[] = [];
@@ -154,7 +154,7 @@ describe('is refused in words:', () => {
     expect(await Promise.all(runs.map((run) => run.result()))).toEqual([1, 'none', 3]);
   });
 
-  it('what a function of the input throws, whatever that is', async () => {
+  it('any value that a function of the input throws', async () => {
     const a = opened();
     for (const thrown of [revoked(), revoked(new Error('x')), Symbol('s'), null, { message: { status: 500 } }]) {
       const failing = (): never => {
@@ -186,7 +186,7 @@ describe('is refused in words:', () => {
 });
 
 describe('a reason that is too long', () => {
-  it('is cut wherever operators give one', async () => {
+  it('is cut wherever operators give a reason', async () => {
     const a = opened();
     const task = a.task('t', () => {
       throw new Error('x');

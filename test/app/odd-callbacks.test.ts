@@ -47,7 +47,7 @@ const schemaOf = (validate: unknown): AnySchema =>
   ({ '~standard': { version: 1, vendor: 'odd', validate } }) as AnySchema;
 
 describe.each(Object.entries(FAILING))('a schema that %s', (_, failing) => {
-  it.each(Object.keys(ODD))('ends the run and nothing else: %s', async (name) => {
+  it.each(Object.keys(ODD))('fails only the run: %s', async (name) => {
     const fail = (): never => {
       throw make(name);
     };
@@ -84,7 +84,7 @@ describe.each(Object.entries(FAILING))('a schema that %s', (_, failing) => {
   });
 });
 
-it('a schema that fails is told with the error of the user, in the log too', async () => {
+it('a failing schema is reported with the error that it threw, in the log too', async () => {
   const h = harness();
   const mine = new TypeError('no b of undefined');
   const validate = (): never => {
@@ -109,7 +109,7 @@ const failures = (name: string): (() => never)[] => [
 ];
 
 describe.each(Object.keys(ODD))('a listener that fails with: %s', (name) => {
-  it('of the app', async () => {
+  it('of the app does not stop the others', async () => {
     const messages: string[] = [];
     const say = (message: string): void => void messages.push(message);
     const a = memoryApp({ log: { debug: say, info: say, warn: say, error: say } });
@@ -125,7 +125,7 @@ describe.each(Object.keys(ODD))('a listener that fails with: %s', (name) => {
     await a.close();
   });
 
-  it('of a backend', async () => {
+  it('of a backend does not stop the others', async () => {
     const backend = memory();
     const heard: string[] = [];
     for (const listener of failures(name)) {
@@ -146,7 +146,7 @@ describe.each(Object.keys(ODD))('a listener that fails with: %s', (name) => {
     await a.close();
   });
 
-  it('of the notices of a store', async () => {
+  it('of the notices of a store does not stop the others', async () => {
     const { backend } = openStore(new SimulatedDisk({ capacity: 20_000 }), { partitions: 1, turns: [], states: [] });
     const heard: string[] = [];
     for (const listener of failures(name)) backend.onNotice?.(listener);
@@ -161,7 +161,7 @@ describe.each(Object.keys(ODD))('a listener that fails with: %s', (name) => {
     expect(heard).toEqual(['storage_full']);
   });
 
-  it('of the timer loop', async () => {
+  it('of the timer loop does not stop the loop', async () => {
     const h = harness();
     for (const onError of failures(name)) {
       const backend = Object.assign(Object.create(h.backend) as Backend, {
@@ -175,7 +175,7 @@ describe.each(Object.keys(ODD))('a listener that fails with: %s', (name) => {
     await h.close();
   });
 
-  it('of a subscription', async () => {
+  it('of a subscription does not stop the others', async () => {
     const inner = memory();
     let isBroken = false;
     const read = (...args: Parameters<Backend['readLog']>) =>
@@ -197,7 +197,7 @@ describe.each(Object.keys(ODD))('a listener that fails with: %s', (name) => {
 });
 
 it.each(Object.keys(ODD))(
-  'a promise where a value is of use is refused, and its rejection is handled: %s',
+  'a promise is refused where a value is needed, and its rejection is handled: %s',
   async (name) => {
     const a = memoryApp();
     // Making some of them throws, under a runner with source maps.
@@ -215,7 +215,7 @@ it.each(Object.keys(ODD))(
   },
 );
 
-it('a listener on the signal of a step with a timeout fails into the log', async () => {
+it('an error of a listener on the signal of a step with a timeout is logged', async () => {
   const h = harness();
   const task = h.a.task('t', async ({ step }) => {
     const asks = ({ signal }: { signal: AbortSignal }): Promise<void> => {
@@ -233,7 +233,7 @@ it('a listener on the signal of a step with a timeout fails into the log', async
   await h.close();
 });
 
-it('a schema that names no issue still says something, and a logger that cannot be read is refused', async () => {
+it('a schema without issues still gives a message, and a logger that cannot be read is refused', async () => {
   const a = memoryApp();
   const task = a.task('x', { input: schemaOf(() => ({ issues: [] })) }, () => 1);
   expect(await rejectionOf(task.run(1))).toMatchObject({ message: 'Input of task "x": it does not match' });

@@ -17,7 +17,7 @@ const start = async (backend: 'memory' | 'valkey'): Promise<void> => {
 };
 
 describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
-  it('a held run is not started, names the holder and the reason, and continues when it is released', async () => {
+  it('a held run does not start, shows who holds it and why, and continues when it is released', async () => {
     await start(backend);
     const started: string[] = [];
     const task = a.task('t', ({ input }: TaskContext<string>) => void started.push(input));
@@ -42,7 +42,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await expect(held?.hold()).rejects.toMatchObject({ code: 'run_state', problem: 'ended' });
   });
 
-  it('a run can be created on hold, so that no worker is faster; a second one with its id does not hold it', async () => {
+  it('a run can be created on hold before any worker takes it; a second creation with its id does not hold it', async () => {
     await start(backend);
     const started: string[] = [];
     const task = a.task('t', ({ input }: TaskContext<string>) => void started.push(input));
@@ -61,7 +61,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await expect(task.run('x', { hold: 'yes' as never })).rejects.toMatchObject({ code: 'invalid_definition' });
   });
 
-  it('a run that becomes urgent starts first', async () => {
+  it('a run whose priority is raised starts first', async () => {
     await start(backend);
     const started: number[] = [];
     const task = a.task('t', ({ input }: TaskContext<number>) => void started.push(input));
@@ -74,7 +74,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await expect(runs[0]?.setPriority(0.5)).rejects.toMatchObject({ code: 'invalid_definition' });
   });
 
-  it('a run that failed is replayed: its result is that of the new run', async () => {
+  it('a replayed run has the result of its new run', async () => {
     await start(backend);
     let mended = false;
     const task = a.task('t', ({ input }: TaskContext<string>) => {
@@ -98,7 +98,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await expect(run.replay()).rejects.toMatchObject({ code: 'run_state', problem: 'replayed_too_often' });
   });
 
-  it('what is not possible in the state of a run is told as such', async () => {
+  it('a call that the state of a run does not allow is refused with that state', async () => {
     await start(backend);
     let go = (): void => undefined;
     const gone = new Promise<void>((resolve) => (go = resolve));
@@ -120,7 +120,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await expect(nobody.replay()).rejects.toMatchObject({ code: 'run_not_found' });
   });
 
-  it('a run that waits in its handler is not called running', async () => {
+  it('a run that waits in its handler is not reported as running', async () => {
     await start(backend);
     const task = a.task('t', ({ waitFor }: TaskContext<void>) => waitFor('go'));
     await a.worker();
@@ -132,7 +132,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     });
   });
 
-  it('a member of a flow that is still being created can be replayed later', async () => {
+  it('the replay of a member is refused as retryable while its flow is being created', async () => {
     await start(backend);
     const [flowId, member] = [`{fp:0}:${randomUUID()}`, `{fp:0}:${randomUUID()}`];
     const graph = { members: [{ executionId: member, laneId: 't', executionKind: 't' }] };
@@ -144,7 +144,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     expect(await a.get(member).replay()).toBe(1);
   });
 
-  it('a skipped member of a flow is not sent to the replay that refused it, nor is one of a cancelled flow', async () => {
+  it('the replay of a skipped member is refused with a hint for its upstream, and so is one in a cancelled flow', async () => {
     await start(backend);
     const first = a.task('first', (): string => {
       throw new Error('no');

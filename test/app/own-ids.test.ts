@@ -35,7 +35,7 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
     expect(await rejectionOf(task.run(second, { id: 'i' }))).toMatchObject({ code: 'run_id_conflict' });
   });
 
-  it('a run is found by each process, for its task alone, with any characters in its id', async () => {
+  it('a run is found by each process, under its own task only, with any characters in its id', async () => {
     const backend = await open();
     const web = app({ backend, closeBackend: false });
     a = app({ backend });
@@ -58,7 +58,7 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
     await web.close();
   });
 
-  it('a second run with another input is refused, and with the same one is the first', async () => {
+  it('a second run with another input is refused, and one with the same input is the first run', async () => {
     a = app({ backend: await open() });
     const charge = a.task('charge', ({ input }: TaskContext<unknown>) => input as string);
     const first = await charge.run({ order: 'o1', cents: 5 }, { id: 'o1' });
@@ -89,7 +89,7 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
     });
   });
 
-  it('a run of another task is refused by its execution id', async () => {
+  it("the execution id of another task's run is refused", async () => {
     a = app({ backend: await open() });
     const [charge, refund] = [a.task('charge', () => 1), a.task('refund', () => 'two')];
     const { id } = await refund.run();
@@ -114,7 +114,7 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
 });
 
 describe('info', () => {
-  it('has own id, tags, input and result', async () => {
+  it('has the own id, tags, input and result', async () => {
     a = memoryApp();
     const task = a.task('t', { lane: 'a:b' }, ({ input }: TaskContext<{ n: number }>) => ({ twice: input.n * 2 }));
     const run = await task.run({ n: 4 }, { id: 'i', tags: { 'team.name': 'x' } });
@@ -137,7 +137,7 @@ describe('info', () => {
     expect((await plain.info()).tags).toEqual({});
   });
 
-  it('has the failure, also while another try is due', async () => {
+  it('has the failure, also while another attempt is due', async () => {
     await using t = testApp();
     const task = t.app.task('t', { retry: { failures: 1, backoff: backoff.fixed('1h') } }, () => {
       throw new TypeError('no such column');
@@ -155,7 +155,7 @@ describe('info', () => {
   });
 });
 
-it('an own id and an idempotency key may have as many bytes as the engine stores with what is before them, and no more', async () => {
+it("an own id and an idempotency key may fill the engine's limit together with their prefix, and no more", async () => {
   a = memoryApp();
   const task = a.task('mail', () => 1);
   const bound = {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
 import { app, memory } from '../../src/index.js';
 
-it('apps, workers, runs and flows are printed in a line, and as little JSON', async () => {
+it('apps, workers, runs and flows print as one line, and as short JSON', async () => {
   await using a = app({ backend: memory(), namespace: 'shop' });
   expect(inspect(a)).toBe("App { namespace: 'shop', connection: 'idle', tasks: [] }");
   const task = a.task('charge', ({ input }: { input: string }) => `${input} paid`);

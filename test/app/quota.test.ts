@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tasks on %s', (name) => {
-  test('no key has more at once than it may, and each end lets the next one start', async () => {
+  test('no key has more runs at once than its limit, and each end lets the next run start', async () => {
     const it = await appOn(name);
     const [running, most] = [new Map<string, number>(), new Map<string, number>()];
     const send = it.task(
@@ -53,7 +53,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     await until(async () => (await it.quotas.of(send, { tenant: 't1' }))[0]?.held === 0);
   });
 
-  test('one slot and one at once: what ends lets the next one start at once', async () => {
+  test('with one slot and a concurrency of one, each end lets the next run start at once', async () => {
     const it = await appOn(name);
     const work = it.task('work', { quota: { concurrency: 1 } }, async ({ input }: TaskContext<number>) => {
       await new Promise((resolve) => setTimeout(resolve, 3));
@@ -64,7 +64,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     expect(await Promise.all(runs.map((run) => run.result({ timeout: '20s' })))).toEqual([1, 2, 3]);
   });
 
-  test('a tenant at its limit keeps no other one waiting', async () => {
+  test('a tenant at its limit does not delay another tenant', async () => {
     const it = await appOn(name);
     const gate = deferred();
     const send = it.task(
@@ -83,7 +83,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     await Promise.all(slow.map((run) => run.result()));
   });
 
-  test('a run over its limit is dropped, or the oldest that waits makes room, as the limit says', async () => {
+  test('a run over its limit is dropped, or the oldest waiting run is cancelled, as the limit says', async () => {
     const it = await appOn(name);
     const gate = deferred();
     const wait = async ({ input }: TaskContext<Mail>) => {
@@ -121,7 +121,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     expect(await rejectionOf(drop.run(b, { id: 'mine' }))).toBeInstanceOf(InvalidDefinitionError);
   });
 
-  test('tasks of two apps share a quota that drops and cancels: each lets its own runs wait', async () => {
+  test('tasks of two apps share a quota that drops and cancels: each task counts its own waiting runs', async () => {
     const backend = await BACKENDS[name]();
     const apps = ['first', 'second'].map(() => app({ backend, closeBackend: false }));
     const gate = deferred();
@@ -167,7 +167,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     expect(states).toEqual(['cancelled', 'waiting', 'waiting', 'waiting']);
   });
 
-  test('work that waits for a budget starts as soon as there is room', async () => {
+  test('runs that wait for a budget start as soon as there is room', async () => {
     const it = await appOn(name);
     const tokens = it.budget('tokens', { limits: { tokens: { hard: 10 } } });
     const spend = it.task('spend', { budget: tokens }, () => 'spent');
@@ -194,7 +194,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     }
   });
 
-  test('a run over the rate starts a window after the first one was asked for, and not before', async () => {
+  test('a run over the rate starts one window after the first run was admitted, and not earlier', async () => {
     const it = await appOn(name);
     const starts: number[] = [];
     const poll = it.task(
@@ -211,7 +211,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
   });
 });
 
-test('no window sees more starts than it may, nor fewer because of those that run still', async () => {
+test('no window has more starts than its rate, and running work does not reduce that number', async () => {
   await using t = await testApp();
   const gate = deferred();
   const starts: number[] = [];
@@ -228,7 +228,7 @@ test('no window sees more starts than it may, nor fewer because of those that ru
   gate.resolve();
 });
 
-describe('what a limit can be', () => {
+describe('a limit', () => {
   test.each([
     [{}, 'a concurrency, a rate, or both'],
     [{ concurrency: 0 }, 'concurrency'],
@@ -238,7 +238,7 @@ describe('what a limit can be', () => {
     [{ concurrency: 1, cap: 2 }, 'cap'],
     [{ concurrency: 1, whenFull: 'fail' }, 'whenFull'],
     [[1, 2].map((concurrency) => ({ concurrency, whenFull: 'drop' })), 'one quota at most'],
-  ])('not %j', (quota, message) => {
+  ])('cannot be %j', (quota, message) => {
     const it = app({ backend: memory() });
     expect(() => it.task('t', { quota } as never, () => 1)).toThrow(InvalidDefinitionError);
     expect(() => it.task('t', { quota } as never, () => 1)).toThrow(message);

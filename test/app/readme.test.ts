@@ -13,7 +13,7 @@ import { rejectionOf } from './support.js';
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
-test('its numbers are those of the code', () => {
+test('its numbers match the code', () => {
   const { leaseTtlMs, drainTimeoutMs, slots } = resolveSettings({});
   // Not `toContain`, which prints the whole page.
   for (const promise of [
@@ -53,7 +53,7 @@ test('without `retry` the first failure is final; `retry: {}` makes three more a
   }
 });
 
-test('a namespace scopes ids, and isolates no work; a prefix does', async () => {
+test('a namespace separates ids but not work; a prefix separates both', async () => {
   const backend = memory();
   const [shop, bank] = ['shop', 'bank'].map((namespace) => app({ backend, namespace, closeBackend: false }));
   const name = ({ input }: TaskContext<string>): string => input;
@@ -67,7 +67,7 @@ test('a namespace scopes ids, and isolates no work; a prefix does', async () => 
   await backend.close();
 });
 
-test('memory has one partition, a server 16, and each says how many it was told to have', async () => {
+test('memory has one partition, a server 16, and both accept another number', async () => {
   const { url } = await sharedValkey();
   const path = mkdtempSync(join(tmpdir(), 'readme-'));
   const open = {

@@ -86,7 +86,7 @@ describe('a task', () => {
     if (name === 'charge') expect(a.task(name, () => 1).name).toBe('charge');
   });
 
-  it('without a name, or with something that is no handler, is refused', () => {
+  it('without a name, or with a handler that is not a function, is refused', () => {
     for (const name of [undefined, null, 5, {}])
       expectMistake(
         errorOf(() => a.task(name as never)),
@@ -106,7 +106,7 @@ describe('a task', () => {
     );
   });
 
-  it('takes every option that is undefined for one that is not given', async () => {
+  it('treats an undefined option as absent', async () => {
     const task = a.task(
       'all',
       {
@@ -171,7 +171,7 @@ describe('a run', () => {
     expect((await backend.listExecutions({ partition: '{fp:0}' })).executions).toEqual([]);
   });
 
-  it('takes what rounds to nothing from below for nothing', async () => {
+  it('accepts negative zero as zero', async () => {
     const task = a.task('t', { priority: -0, retention: -0, retry: { failures: -0, crashes: -0 } }, () => 1);
     expect(await task.run(undefined, { priority: -0, delay: -0 }).info()).toMatchObject({ priority: 0 });
     const budget = a.budget('b', { limits: { usd: { hard: 5, soft: -0 } }, resetEvery: -0 });
@@ -179,7 +179,7 @@ describe('a run', () => {
     expect([softLimits, resetIntervalMs]).toEqual([{}, 0]);
   });
 
-  it('takes a deadline that is a time in ms for that time', async () => {
+  it('accepts a deadline given as a time in ms', async () => {
     const task = a.task('t', () => 1);
     const at = Date.now() + 60_000;
     expect(await task.run(undefined, { deadline: at }).info()).toMatchObject({
@@ -191,7 +191,7 @@ describe('a run', () => {
       });
   });
 
-  it('with an input that cannot travel is refused, and the error names the task and quotes nothing', async () => {
+  it('whose input cannot be serialised is refused, and the error names the task and quotes no data', async () => {
     const task = a.task('t', { input: z.unknown() }, () => 1);
     const cyclic: Record<string, unknown> = { secret: 'hunter2' };
     cyclic['self'] = cyclic;
@@ -206,7 +206,7 @@ describe('a run', () => {
     }
   });
 
-  it('that is waited for or cancelled with what is no duration and no text says so', async () => {
+  it('refuses a timeout that is not a duration and a reason that is not a text', async () => {
     const run = await a.task('t', () => 1).run();
     expectMistake(
       await rejectionOf(run.result({ timeout: '1 minute' as never })),
@@ -222,7 +222,7 @@ describe('a run', () => {
     expect(await run.state()).toBe('waiting');
   });
 
-  it('refuses what is no signal, no priority and no list, at once', async () => {
+  it('refuses invalid signals, priorities and lists at once', async () => {
     const task = a.task('t', () => 1);
     const run = await task.run();
     const worker = await a.worker();
@@ -297,14 +297,14 @@ describe('a run', () => {
     expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
-  it('whose signal is aborted already is not waited for, not even until it can be looked up', async () => {
+  it('whose signal is already aborted is not awaited, not even until the backend is open', async () => {
     const away = app({ backend: new Promise<never>(() => undefined) });
     const signal = AbortSignal.abort(new Error('enough'));
     expect(await rejectionOf(away.get('{fp:0}:0').result({ signal }))).toEqual(new Error('enough'));
     await away.close();
   });
 
-  it('ends when it is cancelled for a reason that is too long: the reason is cut and marked', async () => {
+  it('can be cancelled with a reason that is too long: the reason is cut and marked', async () => {
     const run = await a.task('t', () => 1).run();
     expect(await run.cancel('ä'.repeat(5_000))).toBe(true);
     const { reason } = (await rejectionOf(run.result())) as { reason: string };
@@ -353,7 +353,7 @@ describe('an app', () => {
     );
   });
 
-  it('is refused in the same words for a value that cannot be inspected', () => {
+  it('gives the same refusal for a value that cannot be inspected', () => {
     const { proxy: namespace, revoke } = Proxy.revocable({}, {});
     revoke();
     expectMistake(

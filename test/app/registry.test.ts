@@ -16,11 +16,11 @@ const rowsOf = async (rows: AsyncIterable<WorkerRow>): Promise<WorkerRow[]> => {
   return found;
 };
 
-describe('under a clock of its own', () => {
+describe('the registry under a virtual clock', () => {
   let h: Harness | undefined;
   afterEach(() => h?.close());
 
-  it('a worker shows itself, is heard every third of its time, and leaves when it is drained', async () => {
+  it('shows a worker from its start, hears it every third of its liveness, and drops it when it is drained', async () => {
     const calls: string[] = [];
     const noted = <Args, Answer>(call: string, make: (args: Args) => Answer): ((args: Args) => Answer) => {
       return (args) => {
@@ -53,7 +53,7 @@ describe('under a clock of its own', () => {
     expect(calls).toHaveLength(12);
   });
 
-  it('lets go what was blocked for want of it, and nothing else, also when that fails at first', async () => {
+  it('a new worker releases the work that was blocked for its capabilities only, also after a failed first try', async () => {
     let isAway = true;
     h = harness((inner) => ({
       listExecutionSummaries: (args) =>
@@ -75,7 +75,7 @@ describe('under a clock of its own', () => {
     expect((await a.counts()).reasons).toMatchObject({ waiting_for_capable_worker: 1, paused_by_policy: 1 });
   });
 
-  it('says what it has in hand, that it drains, and what tasks came later', async () => {
+  it('shows what a worker has in hand, that it drains, and the tasks that it got later', async () => {
     h = harness();
     const { a } = h;
     const gate = deferred();
@@ -99,7 +99,7 @@ describe('under a clock of its own', () => {
     expect(await rowsOf(a.workers())).toEqual([]);
   });
 
-  it('what fails is tried again with the next heartbeat and holds nothing up; one that lapsed registers again', async () => {
+  it('a failed call is repeated with the next heartbeat and delays no work; a lapsed worker registers again', async () => {
     let away = true;
     h = harness((inner) => {
       const fail = (): Promise<never> => Promise.reject(new EngineError('transport_failed', 'away'));
@@ -127,7 +127,7 @@ describe('under a clock of its own', () => {
     expect(h.said.filter(([level]) => level === 'warn')).toEqual([]);
   });
 
-  it('a worker that is not to register does not', async () => {
+  it('a worker with liveness: false does not register', async () => {
     h = harness();
     h.a.task('t', () => 1);
     await h.worker({ liveness: false });
@@ -158,7 +158,7 @@ describe.each(BACKENDS)('on %s', (_, open) => {
     apps = [];
   });
 
-  it('what a worker has in hand is listed, and taken over when it is marked dead', async () => {
+  it('the work of a worker is listed, and is taken over once the worker is marked dead', async () => {
     const backend = await open();
     const a = app({ backend });
     apps.push(a);
@@ -190,7 +190,7 @@ describe.each(BACKENDS)('on %s', (_, open) => {
     expect(await inHand()).toEqual([]);
   });
 
-  it('a namespace has no more workers than it may', async () => {
+  it('a namespace has a maximum number of workers', async () => {
     await using backend = await open();
     const registering = (i: number): Command => ({
       name: 'registerWorker',
@@ -210,7 +210,7 @@ describe.each(BACKENDS)('on %s', (_, open) => {
 });
 
 describe('an app that is closed while a worker starts', () => {
-  it('leaves no worker behind in the registry, and nothing that keeps the process alive', async () => {
+  it('leaves no registered worker behind, and nothing that keeps the process alive', async () => {
     const backend = memory();
     const onWake = backend.onWake.bind(backend);
     const subscribing = deferred();

@@ -50,7 +50,7 @@ async function completedElsewhere(inner: Backend, handler: () => unknown = () =>
   return run.id;
 }
 
-describe('a result that cannot be had', () => {
+describe('a result that cannot be read', () => {
   it.each<[string, Uint8Array | undefined, string]>([
     ['whose bytes are gone', undefined, 'bytes are gone'],
     ['of which half is there', Buffer.from('{"secret"'), 'bytes became 9'],
@@ -83,7 +83,7 @@ describe('a result that cannot be had', () => {
     expect(await a.get(id).state()).toBe('completed');
   });
 
-  it('is none when there was none to begin with', async () => {
+  it('is undefined where the run had no result', async () => {
     const inner = memory();
     const nothing = await completedElsewhere(inner, () => undefined);
     a = app({ backend: elsewhere(inner) });
@@ -91,7 +91,7 @@ describe('a result that cannot be had', () => {
     expect(await a.get(nothing).info()).toMatchObject({ result: undefined, unavailable: [] });
   });
 
-  it('does not leave its input in the reason of a failure', async () => {
+  it('does not add its input to the reason of a failure', async () => {
     const inner = memory();
     a = app({ backend: inner });
     const task = a.task('t', () => 1);
@@ -114,7 +114,7 @@ describe('a result that cannot be had', () => {
 });
 
 describe('the input of a member of a flow', () => {
-  it('is unavailable where a result in it is lost, and reads many results a few at a time', async () => {
+  it('is unavailable if a result in it is lost, and is filled from many results, a few at a time', async () => {
     const inner = memory();
     const there = app({ backend: inner, closeBackend: false });
     const part = there.task('part', ({ input }: { input: { n: number } }) => 100 + input.n);
@@ -155,7 +155,7 @@ describe('the input of a member of a flow', () => {
   });
 });
 
-describe('a run that is replayed while its result travels', () => {
+describe('a run that is replayed while its result is being read', () => {
   /** The bytes of a result arrive five seconds after they were asked for; if they are gone by then, they are read again. */
   function travelling(inner: Backend, clock: VirtualClock) {
     const state = { reads: 0 };
@@ -185,7 +185,7 @@ describe('a run that is replayed while its result travels', () => {
   it.each([
     ['by itself', 0],
     ['with many others', 40],
-  ])('is waited for again, %s', async (_how, others) => {
+  ])('is awaited again, %s', async (_how, others) => {
     const inner = memory();
     const clock = new VirtualClock(0);
     const state = travelling(inner, clock);
@@ -212,7 +212,7 @@ describe('a run that is replayed while its result travels', () => {
     await Promise.all(never);
   });
 
-  it('gives the result of one run, although both have the same length and different encodings', async () => {
+  it('gives the result of one run, although the results have the same length and different encodings', async () => {
     const inner = memory();
     const there = app({ backend: inner, closeBackend: false });
     let runs = 0;
@@ -247,7 +247,7 @@ describe('a run that is replayed while its result travels', () => {
     await there.close();
   });
 
-  it('misses no result, and no input of a member that it gives', async () => {
+  it('loses no result, and no input of a member', async () => {
     const inner = memory();
     const clock = new VirtualClock(0);
     travelling(inner, clock);
@@ -275,7 +275,7 @@ describe('a run that is replayed while its result travels', () => {
   });
 });
 
-describe('the end of a run that another process carries out', () => {
+describe('the end of a run in another process', () => {
   /** Two processes at one store; the clock of the one that waits stands still, so that nothing is polled. */
   async function twoProcesses(changed: Partial<Backend> = {}) {
     const inner = memory();
@@ -294,7 +294,7 @@ describe('the end of a run that another process carries out', () => {
       },
       'run_failed',
     ],
-  ])('is told at once: %s', async (_what, handler, expected) => {
+  ])('is announced at once: %s', async (_what, handler, expected) => {
     const { there } = await twoProcesses();
     let resolve = (): void => undefined;
     const promise = new Promise<void>((done) => (resolve = done));
@@ -316,7 +316,7 @@ describe('the end of a run that another process carries out', () => {
     await there.close();
   });
 
-  it('is found by a poll when nothing is announced', async () => {
+  it('is found by a poll without announcements', async () => {
     const { there, clock } = await twoProcesses({
       onAnnouncement: () => Promise.reject(new EngineError('transport_failed', 'no channel')),
       watchEnds: () => Promise.reject(new EngineError('transport_failed', 'no rights')),
@@ -331,7 +331,7 @@ describe('the end of a run that another process carries out', () => {
     await there.close();
   });
 
-  it('with a result that travels long is read once, though a poll finds it too', async () => {
+  it('is read once when its result takes long, although a poll finds it too', async () => {
     const inner = memory();
     const clock = new VirtualClock(0);
     let reads = 0;
@@ -353,7 +353,7 @@ describe('the end of a run that another process carries out', () => {
     await there.close();
   });
 
-  it('is read again at once when the read that is under way is older than the end', async () => {
+  it('is read again at once when the current read began before the end', async () => {
     const inner = memory();
     const clock = new VirtualClock(0);
     let announce: AnnouncementListener | undefined;
@@ -390,7 +390,7 @@ describe('the end of a run that another process carries out', () => {
     await there.close();
   });
 
-  it('is found when the announcement went by before the subscription stood', async () => {
+  it('is found when it was announced before the subscription was confirmed', async () => {
     const inner = memory();
     let standing = (): void => undefined;
     const late = new Promise<void>((resolve) => (standing = resolve));
@@ -436,24 +436,27 @@ describe('waiting while the store is away', () => {
     return { state, clock, lines };
   }
 
-  it.each([1, 40])('is said once, however many wait (%i), and attached to the timeout', async (many) => {
-    const { state, clock, lines } = withOutage();
-    const runs = await a.task('t', () => 1).runMany(Array.from({ length: many }, () => undefined));
-    state.away = true;
-    const errors = Promise.all(runs.map((run) => rejectionOf(run.result({ timeout: '1m' }))));
-    await clock.advance(60_000);
-    for (const error of await errors) {
-      expect(error).toBeInstanceOf(ResultTimeoutError);
-      expect(error).toMatchObject({ code: 'result_timeout', cause: { code: 'call_timeout' } });
-      expect((error as ResultTimeoutError).hint).toContain('when the store is reachable');
-    }
-    const said = 'The store is unreachable; waiting for results continues.';
-    expect(lines.filter((line) => line.includes(said))).toHaveLength(1);
-    // Nobody waits any more, and whether the store is back is not known.
-    expect(lines).toHaveLength(1);
-  });
+  it.each([1, 40])(
+    'is logged once, however many callers wait (%i), and is the cause of their timeouts',
+    async (many) => {
+      const { state, clock, lines } = withOutage();
+      const runs = await a.task('t', () => 1).runMany(Array.from({ length: many }, () => undefined));
+      state.away = true;
+      const errors = Promise.all(runs.map((run) => rejectionOf(run.result({ timeout: '1m' }))));
+      await clock.advance(60_000);
+      for (const error of await errors) {
+        expect(error).toBeInstanceOf(ResultTimeoutError);
+        expect(error).toMatchObject({ code: 'result_timeout', cause: { code: 'call_timeout' } });
+        expect((error as ResultTimeoutError).hint).toContain('when the store is reachable');
+      }
+      const said = 'The store is unreachable; waiting for results continues.';
+      expect(lines.filter((line) => line.includes(said))).toHaveLength(1);
+      // Nobody waits any more, and whether the store is back is not known.
+      expect(lines).toHaveLength(1);
+    },
+  );
 
-  it('ends with the result when the store is back, which is said too', async () => {
+  it('ends with the result when the store is back, which is logged too', async () => {
     const { state, clock, lines } = withOutage();
     const task = a.task('t', () => 1);
     const run = await task.run();
@@ -481,7 +484,7 @@ describe('waiting while the store is away', () => {
   });
 });
 
-describe('waiting for more runs of a partition than are asked for one by one', () => {
+describe('waiting for more runs of a partition than are read one by one', () => {
   const lost = async (): Promise<never> => {
     throw new EngineError('cursor_lost', 'the log has another generation.');
   };
@@ -514,7 +517,7 @@ describe('waiting for more runs of a partition than are asked for one by one', (
     await there.close();
   });
 
-  it('finds their ends in the log though their beginnings stand in the same page, and nothing is announced', async () => {
+  it('finds their ends in the log without announcements, also when their creations are on the same page', async () => {
     const inner = memory();
     const there = app({ backend: inner, closeBackend: false });
     there.task('t', () => 7);
@@ -576,7 +579,7 @@ describe('a run that is replayed', () => {
     await there.close();
   });
 
-  it('gives a wait that begins behind the replay its new end, though an older read of the result is under way', async () => {
+  it('gives its new end to a wait that begins after the replay, although an older read of the result is under way', async () => {
     const inner = memory();
     const clock = new VirtualClock(0);
     const changed = readingResults(inner, async (bytes) => {
@@ -610,7 +613,7 @@ describe('a run that is replayed', () => {
 });
 
 describe('one signal for many waits', () => {
-  it('brings no warning, and ends them all', async () => {
+  it('ends them all without a warning', async () => {
     const warnings: Error[] = [];
     const listener = (warning: Error): number => warnings.push(warning);
     process.on('warning', listener);
@@ -637,7 +640,7 @@ describe('one signal for many waits', () => {
 });
 
 describe('the name of the task in the error of a run that is only known by its id', () => {
-  it.each(['timeout', 'signal'])('is not waited for behind the %s', async (limit) => {
+  it.each(['timeout', 'signal'])('is not awaited beyond the %s', async (limit) => {
     const inner = memory();
     const id = await completedElsewhere(inner, () => {
       throw new NonRetryableError('declined');
@@ -662,7 +665,7 @@ describe('the name of the task in the error of a run that is only known by its i
 });
 
 describe('a timeout', () => {
-  it('does not take away a result that has arrived while the process stood still', async () => {
+  it('does not discard a result that arrived while the process was blocked', async () => {
     const inner = memory();
     const id = await completedElsewhere(inner, () => 'here');
     const folder = await mkdtemp(join(tmpdir(), 'results-'));

@@ -23,7 +23,7 @@ function failing(faultOf: (sent: number) => ErrorCode | undefined): { backend: B
   return { backend: { ...inner, execute } as unknown as Backend, calls };
 }
 
-test('of many creations, those that met a fault that passes are tried again, and no others', async () => {
+test('creations that met a retryable fault are repeated, and no others', async () => {
   const { backend, calls } = failing((sent) => (sent % 3 === 1 && sent < 9 ? 'call_timeout' : undefined));
   await using client = app({ backend });
   const echo = client.task('echo', ({ input }: { input: number }) => input);
@@ -33,7 +33,7 @@ test('of many creations, those that met a fault that passes are tried again, and
   expect(await Promise.all(runs.map((run) => run.result({ timeout: '5s' })))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-test('a fault that does not pass is told at once', async () => {
+test('a fault that is not retryable rejects at once', async () => {
   const { backend, calls } = failing((sent) =>
     sent === 0 ? 'call_timeout' : sent === 1 ? 'server_refused' : undefined,
   );

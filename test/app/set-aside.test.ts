@@ -31,7 +31,7 @@ const faultOf = (executionId: string): object => ({
   executionId,
 });
 
-it('on a server, of runs that a claim or the timer loop met, whatever the loop was told to report to', async () => {
+it('runs set aside by a claim or by the timer loop on a server are reported, whatever listener the loop has', async () => {
   const { url } = await sharedValkey();
   const prefix = `aside-${randomUUID()}:`;
   const { a, faults } = await listening({ backend: valkey({ url, prefix, partitions: { count: 2 } }) });
@@ -57,7 +57,7 @@ it('on a server, of runs that a claim or the timer loop met, whatever the loop w
   expect(listed).toEqual(expect.arrayContaining(faults.map(({ partition, name }) => ({ partition, name }))));
 });
 
-it('of members of flows that a completion or a cancellation met on its way', async () => {
+it('members of flows set aside by a completion or a cancellation are reported', async () => {
   const { url } = await sharedValkey();
   const prefix = `aside-${randomUUID()}:`;
   const { log, lines } = collectingLog();
@@ -86,7 +86,7 @@ it('of members of flows that a completion or a cancellation met on its way', asy
   expect(lines.filter((line) => line.includes('Damaged records were found'))).toHaveLength(2);
 });
 
-it('of records that are of no run, and of each that one pass has met', async () => {
+it('records that are not runs are reported, and so is each record of one pass', async () => {
   const backend = memory({ partitions: { count: 1 } });
   const names = ['flow:f', 'budget:b'];
   const applyDue = async (args: Parameters<Backend['applyDue']>[0]) => {

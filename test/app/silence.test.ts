@@ -17,7 +17,7 @@ async function unseen(): Promise<Record<string, string[]>> {
 }
 
 describe('a creation that fails', () => {
-  it('is one unhandled rejection when nothing of it is awaited, and none when something is', async () => {
+  it('is one unhandled rejection when none of its promises is awaited, and none when one is', async () => {
     const told = await unseen();
     expect(told).toEqual({
       'input that the schema refuses': ['invalid_task_input'],
@@ -75,7 +75,7 @@ describe('pino', () => {
     ]);
   });
 
-  it('is told by an app why a task failed', async () => {
+  it('gets the error of a failed task from the app', async () => {
     const pino = new Pino();
     await using a = app({ backend: memory(), log: pino as unknown as Logger });
     const boom = new Error('boom');
@@ -101,7 +101,7 @@ it('a logger that throws affects no run', async () => {
   expect(await rejectionOf(task.run().result())).toMatchObject({ code: 'run_failed', reason: 'boom' });
 });
 
-describe('tasks that wait for each other', () => {
+describe('the warning about tasks that wait for each other', () => {
   const { log, lines } = collectingLog();
   beforeEach(() => lines.splice(0));
 
@@ -112,7 +112,7 @@ describe('tasks that wait for each other', () => {
     return { t, child, parent };
   }
 
-  it('for want of a slot are named, once', async () => {
+  it('names tasks that wait for a slot, once', async () => {
     const { t, parent } = family(log, { parentSlots: 1 });
     await t.app.worker({ slots: 1 });
     const run = parent.run(undefined);
@@ -125,7 +125,7 @@ describe('tasks that wait for each other', () => {
     await t.close();
   });
 
-  it('are not said to be, where it is the main program that waits for handlers that take long', async () => {
+  it('is not given when the main program waits for slow handlers', async () => {
     const t = testApp({ log });
     let finish = (): void => undefined;
     const long = t.app.task('long', { lane: 'one' }, () => new Promise<void>((resolve) => (finish = resolve)));
@@ -143,7 +143,7 @@ describe('tasks that wait for each other', () => {
     await t.close();
   });
 
-  it('are not, where there is a slot for the other', async () => {
+  it('is not given when there is a slot for the other task', async () => {
     const { t, parent } = family(log, { parentSlots: 1 });
     await t.app.worker({ slots: 2 });
     const run = parent.run(undefined);
@@ -153,7 +153,7 @@ describe('tasks that wait for each other', () => {
     await t.close();
   });
 
-  it('are not, where the slot is taken by work that was there for its own sake', async () => {
+  it('is not given when the slot is taken by independent work', async () => {
     const t = testApp({ log });
     let finish = (): void => undefined;
     const long = t.app.task('long', { lane: 'one' }, () => new Promise<void>((resolve) => (finish = resolve)));

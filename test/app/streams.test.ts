@@ -47,7 +47,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
   const open = (): App =>
     app({ backend: label === 'memory' ? memory() : valkey({ url: server.url, prefix: `s${performance.now()}:` }) });
 
-  it('readers get text, JSON, bytes and patches in their order, while the handler runs and behind its end', async () => {
+  it('readers get text, JSON, bytes and patches in order, while the handler runs and after its end', async () => {
     await using a = open();
     const go = deferred();
     const task = a.task('say', async ({ stream }: TaskContext<null>) => {
@@ -80,7 +80,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(events).toContain(`id: ${first.cursor}\nevent: text\ndata: {"attempt":1,`);
   });
 
-  it('a run that is tried again goes on with the stream of its next attempt, which is marked', async () => {
+  it('a retried run continues with the stream of its next attempt, which is marked', async () => {
     await using a = open();
     const retry = { failures: 1, backoff: backoff.fixed('1ms') };
     const task = a.task('twice', { retry }, async ({ stream, attempt }: TaskContext<null>) => {
@@ -126,7 +126,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(text).toBe(Array.from({ length: 60 }, (_, i) => `${i} `).join(''));
   });
 
-  it('a reader that leaves is removed at once, and one of an unknown run gets an error', async () => {
+  it('the subscription of a leaving reader is removed at once, and a reader of an unknown run gets an error', async () => {
     await using a = open();
     const go = deferred();
     const task = a.task('quiet', async () => go.promise);
@@ -148,7 +148,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
 });
 
 describe('under a virtual clock', () => {
-  it('an attempt that goes on after a delay goes on with its stream; best-effort frames are gone after their time', async () => {
+  it('an attempt that continues after a delay continues its stream; best-effort frames expire', async () => {
     await using t = testApp();
     const { delay } = await import('../../src/index.js');
     const task = t.app.task('parked', async ({ stream, resumes }: TaskContext<null>) => {
@@ -169,7 +169,7 @@ describe('under a virtual clock', () => {
     expect((await collected(run.stream({ durableOnly: true }))).map(wordOf)).toEqual(['part 0', 'part 1']);
   });
 
-  it('a reader that waits for another try is told when there is none', async () => {
+  it('a reader that waits for another attempt ends when there will be none', async () => {
     await using t = testApp();
     const retry = { failures: 3, backoff: backoff.fixed('1d') };
     const task = t.app.task('given up', { retry }, async ({ stream }: TaskContext<null>) => {
@@ -185,7 +185,7 @@ describe('under a virtual clock', () => {
     expect((await reading).map(wordOf)).toEqual(['try']);
   });
 
-  it('frames that are refused make a failure of a run that says it went well, and are told to one that asks', async () => {
+  it('refused frames fail a run whose handler returns, and reject for a handler that awaits them', async () => {
     await using t = testApp();
     const told: unknown[] = [];
     const task = t.app.task('large', async ({ stream, input }: TaskContext<boolean>) => {

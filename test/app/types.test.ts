@@ -52,7 +52,7 @@ it('types flow from schemas, or from the handler', async () => {
   >();
 });
 
-it('a step gives what arrives of its value, or what its schema makes of it', async () => {
+it("a step has the type of its value after JSON, or of its schema's output", async () => {
   await using a = memoryApp();
   a.task('steps', async ({ step }) => {
     expectTypeOf(await step('date', () => new Date())).toEqualTypeOf<string>();
@@ -67,7 +67,7 @@ it('a step gives what arrives of its value, or what its schema makes of it', asy
   });
 });
 
-it('a wait for a declared signal gives what its sender gives, or what the schema of the wait makes of it', async () => {
+it('a wait for a declared signal has the type that its sender passes, or that of its own schema', async () => {
   await using a = memoryApp();
   const signals = { paid: IN, due: z.date(), any: z.any() };
   const waits = a.task('waits', { signals, input: IN, output: OUT }, async ({ input, waitFor }) => {
@@ -111,7 +111,7 @@ it('a wait for a declared signal gives what its sender gives, or what the schema
   });
 });
 
-it('what travels as JSON has the types that JSON leaves of it', async () => {
+it('values that travel as JSON have their JSON types', async () => {
   interface Order {
     readonly id: string;
     at: Date;
@@ -277,7 +277,7 @@ function mistakes(a: App): void {
   );
 }
 
-it('mistakes are reported where they are made', () => {
+it('mistakes are type errors at their own lines', () => {
   expect([mistakes, untravelled]).toHaveLength(2);
 });
 
@@ -309,7 +309,7 @@ it('every option may be undefined as well as absent, for users of exactOptionalP
   expect(options.filter((option) => !/(\| undefined|: unknown);$/.test(option))).toEqual([]);
 });
 
-it('what is started is a promise, with every method of one', async () => {
+it('started runs and flows are promises with all promise methods', async () => {
   expectTypeOf<PendingRun<number>>().toExtend<Promise<Run<number>>>();
   expectTypeOf<PendingFlowRun<number>>().toExtend<Promise<{ readonly id: string }>>();
   await using a = memoryApp();
@@ -330,7 +330,7 @@ it('what is started is a promise, with every method of one', async () => {
   expect(await twice.get('{fp:0}:00000000-0000-4000-8000-000000000000').catch(() => 'unknown')).toBe('unknown');
 });
 
-it('a step that unblocks a run is told by its kind', () => {
+it('the type of an unblocking step follows from its kind', () => {
   const wordsOf = (step: UnblockStep): string => {
     if (step.kind === 'wait') {
       expectTypeOf(step).toEqualTypeOf<WaitStep>();
@@ -343,7 +343,7 @@ it('a step that unblocks a run is told by its kind', () => {
   expect(wordsOf({ kind: 'wait', until: 5 })).toBe('wait until 5');
 });
 
-it('a spread copy of a context has its facts alone, in the types as at run time', async () => {
+it('a spread copy of a context has only its facts, in the types as at run time', async () => {
   await using a = memoryApp();
   const copied = a.task('copied', ({ ...copy }: TaskContext<number>) => Object.keys(copy));
   a.task('wrapped', (context: TaskContext<number>) => {
@@ -356,7 +356,7 @@ it('a spread copy of a context has its facts alone, in the types as at run time'
   expect((await copied.run(1).result()).sort()).toEqual(['attempt', 'executionId', 'fence', 'input', 'resumes']);
 });
 
-it('a context works through a proxy, and for an object that inherits from it', async () => {
+it('a context works through a proxy, and as a prototype', async () => {
   await using a = memoryApp();
   const traced = (context: TaskContext<number>): TaskContext<number> =>
     new Proxy(context, { get: (target, name, proxy) => Reflect.get(target, name, proxy) as unknown });

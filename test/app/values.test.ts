@@ -29,7 +29,7 @@ describe('durations', () => {
     expect(durationMs(duration)).toBe(ms);
   });
 
-  it.each(['', 's', '5', '5 s', '-5s', '5w', '1e3s', -1, NaN, Infinity])('%s is none', (text) => {
+  it.each(['', 's', '5', '5 s', '-5s', '5w', '1e3s', -1, NaN, Infinity])('%s is refused', (text) => {
     expect(() => durationMs(text as never)).toThrow(InvalidDefinitionError);
   });
 });
@@ -41,7 +41,7 @@ describe('payloads', () => {
     expect(decode(encoded)).toEqual(value);
   });
 
-  it('are bytes as they are, and nothing as nothing', () => {
+  it('are stored as they are when they are bytes, and as nothing when they are undefined', () => {
     const bytes = new Uint8Array([0, 1, 255]);
     expect(written(bytes)).toEqual({ bytes, encoding: BYTES_ENCODING });
     expect(decode({ bytes, encoding: undefined })).toBe(bytes);
@@ -82,7 +82,7 @@ describe('payloads', () => {
       'a Generator',
     ],
   ];
-  it.each(LOST)('are refused when JSON would lose them without a word: %s', (value, name) => {
+  it.each(LOST)('are refused when JSON would change them silently: %s', (value, name) => {
     expect(() => written(value)).toThrow(`The result: ${name} cannot be written as JSON.`);
     const path = 'orders[1][…].lines';
     const around = { orders: [{}, { 'sold at': { total: 1, lines: value } }] };
@@ -94,12 +94,12 @@ describe('payloads', () => {
     );
   });
 
-  it('may not have bytes or functions in them where JSON writes something else in their place', () => {
+  it('may not contain bytes or functions where JSON writes other values', () => {
     expect(() => written({ file: Buffer.from('x') })).toThrow('its member file is a Uint8Array, which');
     expect(() => written([() => 1])).toThrow('its member [0] is a function, which');
   });
 
-  it('arrive as the types say: undefined items as null, members that are undefined or functions not at all', () => {
+  it('arrive as their types say: undefined items as null, undefined and function members not at all', () => {
     // The last item is a hole.
     const value = {
       list: Object.assign([1, undefined], { length: 3 }),
@@ -110,7 +110,7 @@ describe('payloads', () => {
     expect(decode(written(value))).toEqual({ list: [1, null, null], at: '1970-01-01T00:00:00.005Z' });
   });
 
-  it('are refused at the member that is wrong, however its neighbours share objects with it', () => {
+  it('are refused with the path of the wrong member, also when neighbours share objects with it', () => {
     const shared = { ok: 1 };
     expect(() => written({ a: shared, b: [shared, { c: shared, d: new Set() }] })).toThrow(
       'its member b[1].d is a Set',
@@ -124,7 +124,7 @@ describe('payloads', () => {
       expect(() => written({ [key]: { n: NaN } })).toThrow(/its member \[…\]\.n is NaN/);
   });
 
-  it('are refused at once when one object stands in a great many places', () => {
+  it('are refused quickly when one object is repeated in a great many places', () => {
     let value: unknown = [0];
     for (let level = 0; level < 60; level++) value = [value, value];
     expect(() => written(value)).toThrow('has more than 8388608 values');
@@ -133,7 +133,7 @@ describe('payloads', () => {
     expect(() => jsonOf([site, 1, 2, 3], 4)).toThrow('has more than 4 values');
   });
 
-  it('may be objects of any class that JSON writes', () => {
+  it('may be objects of any class that JSON can write', () => {
     class Point {
       x = 1;
     }
@@ -142,12 +142,12 @@ describe('payloads', () => {
       expect(decode(written(value))).toEqual(JSON.parse(JSON.stringify(value)));
   });
 
-  it('that are bytes arrive as a Uint8Array, whichever class they were or are stored as', () => {
+  it('that are bytes arrive as a Uint8Array, whatever their class was', () => {
     const read = decode({ bytes: Buffer.from('abc'), encoding: BYTES_ENCODING }) as Uint8Array;
     expect([read.constructor, [...read]]).toEqual([Uint8Array, [97, 98, 99]]);
   });
 
-  it('are bytes of whatever realm, and none whose buffer was transferred', () => {
+  it('may be bytes of another realm, but not bytes whose buffer was transferred', () => {
     const foreign = vm.runInNewContext('new Uint8Array([1, 2])') as Uint8Array;
     expect(written(foreign)).toEqual({ bytes: new Uint8Array([1, 2]), encoding: BYTES_ENCODING });
     expect(written(Object.create(Uint8Array.prototype)).encoding).toBe(JSON_ENCODING);
@@ -168,7 +168,7 @@ describe('payloads', () => {
 });
 
 describe('policies', () => {
-  it('say only what the definition says', () => {
+  it('contain only what the definition says', () => {
     expect(policyOf({})).toBeUndefined();
     expect(policyOf({ needs: [] })).toBeUndefined();
     expect(
@@ -187,7 +187,7 @@ describe('policies', () => {
     });
   });
 
-  it('of a run add what the run says', () => {
+  it('of a run add the options of the run', () => {
     const policy = policyOf({ timeout: { attempt: 5, total: 100 } });
     expect(policyOfRun(policy, {})).toBe(policy);
     expect(policyOfRun(policy, { deadline: new Date(5) })).toBe(policy);
@@ -197,7 +197,7 @@ describe('policies', () => {
     });
   });
 
-  it('have a backoff that never starts above its bound', () => {
+  it('have a backoff that never starts above its maximum', () => {
     expect(backoff.exponential('2h')).toMatchObject({
       initialDelayMs: 7_200_000,
       maxDelayMs: 7_200_000,
@@ -215,7 +215,7 @@ describe('policies', () => {
 });
 
 describe('schemas', () => {
-  it('name what is wrong, and where', async () => {
+  it('report the problem and its path', async () => {
     const schema = z.object({ a: z.object({ b: z.int() }), c: z.string() });
     const problem = await validate(schema, { a: { b: 'x' } });
     expect(problem).toMatchObject({ ok: false });
@@ -249,7 +249,7 @@ describe('texts of failures', () => {
     expect(boundText('a\ud800', 10)).toBe('a\ufffd');
   });
 
-  it('join the causes once, and end in a circle', () => {
+  it('contain each cause once, and stop at a cycle', () => {
     const root = new Error('root');
     expect(reasonOf(new Error('top', { cause: root }))).toBe('top: root');
     expect(reasonOf(new Error('wrapped: root', { cause: root }))).toBe('wrapped: root');
@@ -260,7 +260,7 @@ describe('texts of failures', () => {
     expect(reasonOf(loop)).toBe('loop');
   });
 
-  it('have categories that the engine takes', () => {
+  it('have categories that the engine accepts', () => {
     expect(categoryOf(undefined, 'x')).toBe('x');
     expect(categoryOf('a,b|c\n', 'x')).toBe('a_b_c_');
     expect(categoryOf('ü'.repeat(200), 'x').length).toBeLessThan(70);

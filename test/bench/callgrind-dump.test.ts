@@ -28,7 +28,7 @@ fn=(3) memcpy
 totals: ${totals}
 `;
 
-test('what a file executed itself is added up, and what it called is not counted twice', () => {
+test('the cost of a file itself is added up, and the cost of its calls is not counted twice', () => {
   const { total, byObject } = readDump(dump(172), '/usr/bin/valkey-check-rdb');
   expect(total).toBe(172);
   expect([...byObject]).toEqual([

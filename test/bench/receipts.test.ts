@@ -12,7 +12,7 @@ function delivered(...texts: readonly (string | Uint8Array | undefined)[]): Rece
 
 const [first, second, third] = payloads;
 
-test('payloads differ, and are as long as was asked', () => {
+test('payloads differ, and have the requested length', () => {
   expect(new Set(payloads.map(({ text }) => text)).size).toBe(3);
   expect(payloads.map(({ bytes }) => bytes.byteLength)).toEqual([64, 64, 64]);
 });
@@ -21,15 +21,15 @@ test('every payload once, as text or as bytes, in any order', () => {
   expect(() => delivered(third?.text, first?.bytes, second?.text).assertOnceEach()).not.toThrow();
 });
 
-test('a job that did not run', () => {
+test('a job that did not run is found', () => {
   expect(() => delivered(first?.text, second?.text).assertOnceEach()).toThrow('2 of 3');
 });
 
-test('a job that ran twice, though the count is right', () => {
+test('a job that ran twice is found, although the number of jobs is right', () => {
   expect(() => delivered(first?.text, second?.text, first?.bytes).assertOnceEach()).toThrow('twice');
 });
 
-test('a payload that lost its end, or had it changed', () => {
+test('a payload that was cut or changed is found', () => {
   expect(() => delivered(first?.text.slice(0, 63), second?.text, third?.text).assertOnceEach()).toThrow(
     'not payload 0',
   );

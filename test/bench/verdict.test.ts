@@ -19,7 +19,7 @@ const goal = (atLeast: number): Goal => ({
   bound: { atLeast },
 });
 
-test('a ratio is taken run by run to the best that the others did in that run', () => {
+test('a ratio is taken run by run, to the best of the other engines in that run', () => {
   const [verdict] = judge([goal(2)], rates);
   expect(verdict?.values).toEqual([2, 1, 4]);
   expect(verdict?.fresh).toEqual([0.5, 0.5, 0.5]);
@@ -30,12 +30,12 @@ test('the median is judged, and a miss says by how much', () => {
   expect(judge([goal(4)], rates)[0]?.text).toBe('missed by 50.0 %');
 });
 
-test('of latencies the best is the smallest', () => {
+test('for latencies the smallest is the best', () => {
   const rows: Row[] = rates.map((row) => ({ ...row, unit: 'ms' }));
   expect(judge([goal(2)], rows)[0]?.values).toEqual([3, 4, 8]);
 });
 
-test('what was not measured is not judged', () => {
+test('a goal without a measurement is not judged', () => {
   expect(judge([goal(2)], [])[0]).toMatchObject({ values: [], text: 'not measured' });
 });
 

@@ -82,7 +82,7 @@ describe('an idle claimer', () => {
     expect(s.clock.timers).toBe(0);
   });
 
-  it('finds work of any lane within a sweep, when its wake was lost', async () => {
+  it('finds work in any lane within one sweep when its wake was lost', async () => {
     const s = new Setting();
     const lanes = Array.from({ length: 100 }, (_, i) => `lane${i}`);
     const claimer = s.claimer({ lanes });
@@ -95,7 +95,7 @@ describe('an idle claimer', () => {
     await claimer.stop();
   });
 
-  it('reports what breaks where an answer is taken in', async () => {
+  it('reports an error of its answer handler', async () => {
     const s = new Setting();
     const claimer = s.claimer({
       onClaimed: () => {
@@ -110,7 +110,7 @@ describe('an idle claimer', () => {
     await claimer.stop();
   });
 
-  it('finds within a sweep what a lost wake did not say', async () => {
+  it('finds work repeatedly within one sweep when all wakes are lost', async () => {
     const s = new Setting();
     const claimer = s.claimer();
     await claimer.start();
@@ -151,7 +151,7 @@ describe('an idle claimer', () => {
     await claimer.stop();
   });
 
-  it('looks everywhere once, spread over a moment, when the subscription was made anew', async () => {
+  it('looks at every partition once, spread over a moment, after a new subscription', async () => {
     const s = new Setting();
     const claimer = s.claimer({ sweepIntervalMs: 600_000 });
     await claimer.start();
@@ -168,7 +168,7 @@ describe('an idle claimer', () => {
     expect(s.clock.timers).toBe(0);
   });
 
-  it('sets no timer while it is full', async () => {
+  it('sets no timer while all slots are taken', async () => {
     const s = new Setting();
     await s.create(3);
     const claimer = s.claimer();
@@ -190,7 +190,7 @@ describe('a claim that met a fault', () => {
         throw new EngineError('transport_failed', 'no.');
       },
     ],
-  ])('%s says nothing of the work: it is claimed a moment later', async (_, fault) => {
+  ])('%s does not hide the work: it is claimed a moment later', async (_, fault) => {
     const s = new Setting();
     const claimer = s.claimer({ sweepIntervalMs: 600_000 });
     await claimer.start();
@@ -204,7 +204,7 @@ describe('a claim that met a fault', () => {
     await claimer.stop();
   });
 
-  it('in its second part asks for less of the lane that was late', async () => {
+  it('in its second part reduces only the requests for the late lane', async () => {
     const s = new Setting();
     const lanes = ['l', 'm'];
     const claimer = s.claimer({ lanes, slots: 64, sweepIntervalMs: 600_000 });
@@ -222,7 +222,7 @@ describe('a claim that met a fault', () => {
     await claimer.stop();
   });
 
-  it('gives its room back', async () => {
+  it('frees the slots that it reserved', async () => {
     const s = new Setting();
     const claimer = s.claimer({ slots: 4 });
     s.store.intercept = () => {
@@ -240,7 +240,7 @@ describe('a claim that met a fault', () => {
 });
 
 describe('subscribing', () => {
-  it('is tried again until it stands, and what came meanwhile is looked for', async () => {
+  it('is repeated until it succeeds, and finds work that was created meanwhile', async () => {
     const s = new Setting();
     let tries = 0;
     const { onWake } = s.store.backend;
@@ -259,7 +259,7 @@ describe('subscribing', () => {
     expect(s.clock.timers).toBe(0);
   });
 
-  it('is not tried any more when the claimer has stopped', async () => {
+  it('is not repeated after the claimer has stopped', async () => {
     const s = new Setting();
     let tries = 0;
     s.store.backend.onWake = async () => {
@@ -276,7 +276,7 @@ describe('subscribing', () => {
     expect(tries).toBe(before);
   });
 
-  it('ends with the claimer, also when it stands only then', async () => {
+  it('ends with the claimer, also when it succeeds only afterwards', async () => {
     const s = new Setting();
     let ended = 0;
     let stand: () => void = () => undefined;
@@ -296,7 +296,7 @@ describe('subscribing', () => {
 });
 
 describe('kinds', () => {
-  it('that the worker can run are named in its claims, those added later too', async () => {
+  it('of the worker are named in its claims, including kinds added later', async () => {
     const s = new Setting();
     const named: unknown[] = [];
     s.store.intercept = (commands) => {
@@ -325,7 +325,7 @@ describe('workers', () => {
   let a: App | undefined;
   afterEach(() => a?.close());
 
-  it('start urgent work next, whatever the partition, before more than two rounds of their slots', async () => {
+  it('start urgent work of any partition next, within two rounds of their slots', async () => {
     for (const slots of [1, 10]) {
       const clock = new CountingClock();
       const store = watched({ partitions: { count: PARTITIONS }, now: () => clock.now() });
@@ -353,7 +353,7 @@ describe('workers', () => {
     }
   });
 
-  it('start all urgent work of a lane first that waited before they began, in whatever partitions', async () => {
+  it('start all urgent work of a lane before other work that also waited before they began, in any partition', async () => {
     for (const slots of [1, 10]) {
       const clock = new CountingClock();
       const store = watched({ partitions: { count: PARTITIONS }, now: () => clock.now() });
@@ -386,7 +386,7 @@ describe('workers', () => {
     }
   });
 
-  it('that are closed are dropped by their app', async () => {
+  it('that are closed are released by their app', async () => {
     a = app({ backend: watched({}).backend });
     a.task('t', () => 1);
     const closed = await (async (of: App) => {

@@ -50,7 +50,7 @@ function counting(inner: Backend): { backend: Backend; claims: () => number } {
   return { backend: Object.assign(Object.create(inner) as Backend, { claimForWorker }), claims: () => claims };
 }
 
-it('finds work wherever it is, and looks nowhere twice for nothing', async () => {
+it('finds work in any partition, and does not repeat useless looks', async () => {
   const { backend, claims } = counting(memory({ partitions: { count: 8 } }));
   const id = await create(backend);
   const finder = await finderOf(backend);
@@ -64,7 +64,7 @@ it('finds work wherever it is, and looks nowhere twice for nothing', async () =>
   expect((await finder.claim(claimOf(5))).map(({ executionId }) => executionId)).toEqual([other]);
 });
 
-it('waits for work, and is answered in time when none comes', async () => {
+it('waits for work, and returns in time when none arrives', async () => {
   const backend = memory({ partitions: { count: 4 } });
   const finder = await finderOf(backend);
   const startedAt = performance.now();
@@ -85,7 +85,7 @@ it('waits for work, and is answered in time when none comes', async () => {
   expect(await ended).toEqual([]);
 });
 
-it('gives work only to callers that can do it', async () => {
+it('gives work only to callers with the required capabilities', async () => {
   const backend = memory({ partitions: { count: 4 } });
   const finder = await finderOf(backend);
   const [plain, able] = [
@@ -97,7 +97,7 @@ it('gives work only to callers that can do it', async () => {
   expect(await plain).toEqual([]);
 });
 
-it('begins where something else is sent', async () => {
+it('begins with the partition to which other commands are leaving', async () => {
   const { backend } = counting(memory({ partitions: { count: 8 } }));
   const ids = await Promise.all(Array.from({ length: 40 }, () => create(backend)));
   const finder = await finderOf(backend);
@@ -106,7 +106,7 @@ it('begins where something else is sent', async () => {
   expect(partitionOfExecution(first?.executionId ?? '')).toBe(near);
 });
 
-it('passes the failure of a claim on, and goes on', async () => {
+it('reports the failure of a claim, and continues', async () => {
   const inner = memory();
   let broken = true;
   const claimForWorker: Backend['claimForWorker'] = async (args) => {
@@ -121,7 +121,7 @@ it('passes the failure of a claim on, and goes on', async () => {
   expect(await finder.claim(claimOf())).toHaveLength(1);
 });
 
-it('tells the least capable listeners first, then the others in turn', () => {
+it('wakes the least capable listeners first, and equal ones in turn', () => {
   const wake = (...requiredCapabilities: string[]): Wake => ({
     kind: 'work',
     laneId: 'l',
@@ -153,7 +153,7 @@ it('tells the least capable listeners first, then the others in turn', () => {
   expect(tell(9, wake('x'))).toEqual(['all', 'x2', 'xyz']);
 });
 
-it('finds by a sweep, while it waits, what no wake said', async () => {
+it('finds work by a sweep while it waits, without any wake', async () => {
   const inner = memory();
   // Wakes are lost.
   const backend = Object.assign(Object.create(inner) as Backend, { onWake: () => Promise.resolve(() => undefined) });
@@ -165,7 +165,7 @@ it('finds by a sweep, while it waits, what no wake said', async () => {
   expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
 });
 
-describe('under a clock that stands still', () => {
+describe('under a virtual clock', () => {
   interface Setting extends Watched {
     readonly clock: CountingClock;
     readonly finder: WorkFinder;
@@ -179,7 +179,7 @@ describe('under a clock that stands still', () => {
     return Object.assign(store, { clock, finder });
   }
 
-  it('leaves no timer behind when nothing waits, whatever ended the waiting', async () => {
+  it('leaves no timer behind once no caller waits, however the waits ended', async () => {
     const s = await setting();
     const inTime = s.finder.claim(claimOf(), { waitMs: 1_000 });
     await s.clock.advance(10);
@@ -199,7 +199,7 @@ describe('under a clock that stands still', () => {
     expect(s.clock.timers).toBe(0);
   });
 
-  it('looks everywhere, while it waits, when the subscription was made anew', async () => {
+  it('looks at every partition while it waits, after a new subscription', async () => {
     const s = await setting();
     const waiting = s.finder.claim(claimOf(), { waitMs: 4_000 });
     await s.clock.advance(10);
@@ -210,7 +210,7 @@ describe('under a clock that stands still', () => {
     expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
   });
 
-  it('claims urgent work first where a wake told of it', async () => {
+  it('claims urgent work first after its wake', async () => {
     const s = await setting();
     for (let i = 0; i < 20; i++) await create(s.backend);
     await s.finder.claim(claimOf());
@@ -221,7 +221,7 @@ describe('under a clock that stands still', () => {
     expect(partitionOfExecution(claimed?.executionId ?? '')).toBe(partition);
   });
 
-  it('keeps what it found out for a bounded number of sets of capabilities', async () => {
+  it('keeps its findings for a bounded number of capability sets', async () => {
     const s = await setting();
     const waiting = s.finder.claim(claimOf(1, ['rare']), { waitMs: 1_000 });
     for (let i = 0; i < 300; i++) expect(await s.finder.claim(claimOf(1, [`c${i}`]))).toEqual([]);

@@ -7,7 +7,7 @@ const ofBytes = (...sizes: number[]): ClaimedExecution[] =>
   sizes.map((size) => ({ payloadBytes: size }) as unknown as ClaimedExecution);
 
 describe('the sizes of inputs', () => {
-  it('bound what is asked for at once, lane by lane, from the first answer on', () => {
+  it('bound the work that is requested at once, per lane, from the first answer on', () => {
     const sizes = new InputSizes();
     expect(sizes.most('a')).toBe(16);
     sizes.came('a', ofBytes(8 * MIB, 8 * MIB));
@@ -19,7 +19,7 @@ describe('the sizes of inputs', () => {
     expect(sizes.most('c')).toBe(1);
   });
 
-  it('believe in larger ones at once, in smaller ones slowly, and in the worst when an answer is late', () => {
+  it('rise at once with larger inputs, fall slowly with smaller ones, and go to the maximum after a late answer', () => {
     const sizes = new InputSizes();
     sizes.came('a', ofBytes(10));
     sizes.came('a', ofBytes(4 * MIB));
@@ -37,7 +37,7 @@ describe('the sizes of inputs', () => {
     expect(sizes.most('b')).toBe(4);
   });
 
-  it('forget lanes that had no work for the longest time when there are many', () => {
+  it('are dropped for the lanes that have been without work the longest, when there are many', () => {
     const sizes = new InputSizes();
     sizes.came('first', ofBytes(8 * MIB));
     for (let lane = 0; lane < 999; lane++) sizes.came(`l${lane}`, ofBytes(8 * MIB));

@@ -8,7 +8,7 @@ afterEach(async () => {
   await a.close();
 });
 
-it('work that no live worker can run holds up nothing, and is done when one comes', async () => {
+it('work that no live worker can run delays no other work, and is done once a capable worker starts', async () => {
   const backend = memory({ partitions: { count: 2 } });
   const other = app({ backend, closeBackend: false });
   const known = other.task('known', { lane: 'shared' }, () => 'served');
@@ -24,7 +24,7 @@ it('work that no live worker can run holds up nothing, and is done when one come
   await other.close();
 });
 
-it('tasks that are defined after the worker has started are claimed too, also by a worker of named lanes', async () => {
+it('tasks defined after the start of a worker are claimed too, also by a worker of named lanes', async () => {
   a = memoryApp();
   a.task('first', { lane: 'shared' }, () => 1);
   const worker = await a.worker({ lanes: ['shared'], sweepInterval: '10m' });
@@ -33,7 +33,7 @@ it('tasks that are defined after the worker has started are claimed too, also by
   expect(worker.stats().completed).toBe(1);
 });
 
-it('work that it has no task for is failed by a worker that was told to', async () => {
+it('a worker with onUnhandled: fail fails work that it has no task for', async () => {
   const backend = memory();
   const other = app({ backend, closeBackend: false });
   other.task('known', { lane: 'shared' }, () => 1);

@@ -22,7 +22,7 @@ const full = (leads: Leads, got = 1, lastPriority?: number): Parameters<Leads['f
 });
 
 describe('abilities', () => {
-  it('cover work that needs no more capabilities than they have, and no other kind', () => {
+  it('cover work of their kinds that needs no more capabilities than they have', () => {
     const any = new Abilities(['x', 'y']);
     const some = new Abilities(['x'], ['mail', 'sms']);
     expect(any.covers(any.needFor(['y'], 'whatever'))).toBe(true);
@@ -37,7 +37,7 @@ describe('abilities', () => {
     expect(some.covers(some.needFor([], undefined))).toBe(true);
   });
 
-  it('are equal when their sets are, in whatever order', () => {
+  it('are equal when their sets are equal, in any order', () => {
     expect(new Abilities(['y', 'x', 'x']).need.key).toBe(new Abilities(['x', 'y']).need.key);
     expect(new Abilities([], ['b', 'a']).need.key).toBe(new Abilities([], ['a', 'b']).need.key);
     expect(new Abilities([], ['a']).need.key).not.toBe(new Abilities(['a']).need.key);
@@ -48,7 +48,7 @@ describe('abilities', () => {
 describe('leads', () => {
   const plain = new Abilities([]);
 
-  it('are removed by a short claim that knew them, not by one that was sent before', () => {
+  it('are removed by a short claim that was sent after them, and kept by one that was sent before', () => {
     const { leads, leadsAt } = known();
     leads.note(HERE, plain.need, 0);
     const sent = leads.lastNumber;
@@ -62,7 +62,7 @@ describe('leads', () => {
     expect(leadsAt()).toBe(0);
   });
 
-  it('of work that the claim could not have brought stay', () => {
+  it('stay if the claim could not have brought their work', () => {
     const { leads, place } = known();
     const [x, y, both] = [new Abilities(['x']), new Abilities(['y']), new Abilities(['x', 'y'])];
     for (const each of [plain, x, y, both]) leads.note(HERE, each.need, 0);
@@ -72,7 +72,7 @@ describe('leads', () => {
     expect(place()?.leads.size).toBe(0);
   });
 
-  it("of another kind stay too: two workers on one lane do not take each other's work for done", () => {
+  it("of another kind stay too: two workers of one lane do not remove each other's leads", () => {
     const { leads, place } = known();
     const [mail, sms] = [new Abilities([], ['mail']), new Abilities([], ['sms'])];
     leads.note(HERE, mail.needFor([], 'mail'), 0);
@@ -81,7 +81,7 @@ describe('leads', () => {
     expect([...(place()?.leads.values() ?? [])].map(({ need }) => need.kinds)).toEqual([['sms']]);
   });
 
-  it('let one claim follow, then twice as many with each full one, and one again after a short one', () => {
+  it('allow one claim, twice as many after each full one, and one again after a short one', () => {
     const { leads, place } = known();
     leads.note(HERE, plain.need, 0);
     const followers = (): number => {
@@ -103,7 +103,7 @@ describe('leads', () => {
     expect(followers()).toBe(1);
   });
 
-  it('count one wake once, however many workers hear it', () => {
+  it('count a wake once, however many workers receive it', () => {
     const { leads, leadsAt } = known();
     const source = {};
     leads.note(HERE, plain.need, 0, { source });
@@ -113,7 +113,7 @@ describe('leads', () => {
     expect(leadsAt()).toBe(0);
   });
 
-  it('carry the best priority that is known, and what a full claim leaves behind is no better than what came last', () => {
+  it('have the best known priority, and after a full claim that of its last execution', () => {
     const { leads, place } = known();
     const priority = (): number | undefined => [...(place()?.leads.values() ?? [])][0]?.priority;
     leads.note(HERE, plain.need, 0, { priority: 5 });
@@ -130,7 +130,7 @@ describe('leads', () => {
     expect(priority()).toBe(4);
   });
 
-  it('are not believed to be urgent for ever where claims tell no priority', () => {
+  it('lose their urgency after a while where claims report no priority', () => {
     const { leads, place } = known();
     leads.note(HERE, plain.need, 0, { priority: 5 });
     leads.foundAll(HERE, plain, full(leads, TRUST - 1), TRUST, 0);
@@ -139,7 +139,7 @@ describe('leads', () => {
     expect([...(place() as Place).leads.values()][0]?.priority).toBe(0);
   });
 
-  it('of a higher priority are followed at once, although a claim is under way there', () => {
+  it('of a higher priority are followed at once, although a claim is in flight there', () => {
     const { leads, place } = known();
     leads.note(HERE, plain.need, 0);
     const first = leads.follow(place() as Place, plain);
@@ -152,7 +152,7 @@ describe('leads', () => {
     expect([...(place() as Place).leads.values()].map(({ inFlight }) => inFlight)).toEqual([1]);
   });
 
-  it('are forgotten when they are old, and the oldest when there are too many', () => {
+  it('expire when they are old, and the oldest are dropped when there are too many', () => {
     const leads = new Leads();
     const open = new Set<Place>();
     leads.onChange((place) => (place.leads.size > 0 ? open.add(place) : open.delete(place)));
@@ -165,7 +165,7 @@ describe('leads', () => {
     expect([...open].map(({ laneId }) => laneId)).toEqual(['l11999', 'late']);
   });
 
-  it('remember for a while where a look of another planner was in vain, for equal abilities', () => {
+  it('remember for a while that another planner found nothing, for equal abilities', () => {
     const leads = new Leads();
     leads.foundShort(HERE, plain, 0, 100);
     const equal = new Abilities([]);

@@ -6,7 +6,7 @@ function stock(): { stock: LeaseIdStock; minted: () => number } {
   return { stock: new LeaseIdStock(() => `id${minted++}`), minted: () => minted };
 }
 
-it('ids that a claim did not use are used by the next one, those that it used never again', () => {
+it('unused ids of a claim are used by the next one, and used ids never again', () => {
   const { stock: ids, minted } = stock();
   const first = ids.take(3);
   expect(minted()).toBe(6);
@@ -20,7 +20,7 @@ it('ids that a claim did not use are used by the next one, those that it used ne
   expect(minted()).toBe(8);
 });
 
-it('ids are not used again when the answer is not in their order', () => {
+it('ids are not reused when the answer is not in their order', () => {
   const { stock: ids, minted } = stock();
   const [one, two] = ids.take(2) as [{ leaseId: string; attemptId: string }, { leaseId: string; attemptId: string }];
   ids.giveBack([one, two], [two, one]);
@@ -28,7 +28,7 @@ it('ids are not used again when the answer is not in their order', () => {
   expect(minted()).toBe(8);
 });
 
-it('a bounded number is kept', () => {
+it('a bounded number of ids is kept', () => {
   const { stock: ids, minted } = stock();
   const many = Array.from({ length: 20 }, () => ids.take(100));
   for (const each of many) ids.giveBack(each, []);

@@ -183,7 +183,7 @@ const tenantId = (index: number): string => `00000000-0000-4000-a000-00000000${S
 const policyId = (index: number): string => `00000000-0000-4000-a000-0000000000f${index}`;
 
 describe('metered claims', () => {
-  it('ask nothing and set no timer while the deployment has no meters', async () => {
+  it('send no calls and set no timer while the deployment has no meters', async () => {
     const s = await Situation.with({ room: 2, slots: [] });
     s.claims.start();
     s.claims.pump();
@@ -191,7 +191,7 @@ describe('metered claims', () => {
     expect([s.asked, s.clock.timers]).toEqual([[], 0]);
   });
 
-  it('follow a wake, and give back what they were admitted for and did not claim', async () => {
+  it('follow a wake, and return admissions that were not used for a claim', async () => {
     const s = await Situation.with({ room: 3, slots: [5] });
     const id = await s.create();
     await s.rest();
@@ -199,7 +199,7 @@ describe('metered claims', () => {
     expect(s.clock.timers).toBe(0);
   });
 
-  it('do not forget what was created while they were answered', async () => {
+  it('notice work that is created while a call is answered', async () => {
     const s = await Situation.with({ room: 3, slots: [5] });
     let second: string | undefined;
     s.beforeAnswer = async () => {
@@ -210,7 +210,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([first, second]);
   });
 
-  it('leave a set that was refused alone until its policy has room, and tells', async () => {
+  it('do not ask again for a refused set until its policy announces room', async () => {
     const s = await Situation.with({ room: 3, slots: [1] });
     const ids = [await s.createAndRest(), await s.createAndRest()];
     expect(s.got).toEqual(ids.slice(0, 1));
@@ -223,7 +223,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual(ids);
   });
 
-  it('ask a set that was refused again when its policy has been silent for five seconds, and not before', async () => {
+  it('ask again for a refused set after five seconds without an announcement, and not earlier', async () => {
     const s = await Situation.with({ room: 3, slots: [1] });
     const ids = [await s.createAndRest(), await s.createAndRest()];
     const asked = s.asked.length;
@@ -236,7 +236,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual(ids);
   });
 
-  it('start within five seconds where room was told to workers that died', async () => {
+  it('start work within five seconds where room was announced to dead workers only', async () => {
     const s = await Situation.with({ room: 3, slots: [1] });
     const admissionId = s.ids();
     await s.askFor('f0', admissionId);
@@ -251,7 +251,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([id]);
   });
 
-  it('start within five seconds where a rate is free again before its window moves, and that was told to one that died', async () => {
+  it('start work within five seconds where a freed rate was announced to a dead worker only', async () => {
     const s = await Situation.with({ room: 3, slots: [] });
     const limits = { windowSeconds: 3_600, maxRequestsPerWindow: 1 };
     await s.store.backend.createQuotaPolicy({ quotaPolicyId: policyId(0), ...limits });
@@ -270,7 +270,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([id]);
   });
 
-  it('ask seldom for each of many sets: a hundred times a second for all of them', async () => {
+  it('ask rarely for each of many refused sets: a hundred times a second in all', async () => {
     const s = await Situation.with({ room: 800, slots: [] });
     const limits = { windowSeconds: 3_600, maxRequestsPerWindow: 1 };
     for (let tenant = 0; tenant < 700; tenant++)
@@ -296,7 +296,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual(ids);
   });
 
-  it('give one set no more than the room, and each its turn', async () => {
+  it('give one set no more than the room, and take sets in turn', async () => {
     const s = await Situation.with({ room: 1, slots: [5, 5] });
     const ids: string[] = [];
     for (const policy of [0, 0, 0, 1]) ids.push(await s.createAndRest(policy));
@@ -310,7 +310,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([a, b, other, c]);
   });
 
-  it('do not let a tenant with room wait behind others at their limits, however many these are', async () => {
+  it('do not delay a tenant with room behind any number of tenants at their limits', async () => {
     const s = await Situation.with({ room: 42, slots: [] });
     for (let tenant = 0; tenant < 40; tenant++) for (const _ of ['runs', 'waits']) await s.createFor(tenant);
     await s.rest();
@@ -324,7 +324,7 @@ describe('metered claims', () => {
     expect(s.asked.length - asked).toBe(1);
   });
 
-  it('start as many per window as a rate admits, however many that started before run still', async () => {
+  it('start as many runs per window as the rate admits, however many earlier runs still run', async () => {
     const s = await Situation.with({ room: 50, slots: [] });
     const limits = { windowSeconds: 1, maxRequestsPerWindow: 2 };
     for (let run = 0; run < 8; run++) await s.createFor(1, { limits });
@@ -338,7 +338,7 @@ describe('metered claims', () => {
     expect([started, Math.max(...s.asked)]).toEqual([[2, 4, 6, 8], 2]);
   });
 
-  it('ask for a tenant in another partition as soon as an ask used less than it reserved', async () => {
+  it('ask for a tenant in another partition as soon as a call used less than it reserved', async () => {
     const s = await Situation.with({ room: 5, slots: [] });
     const limits = { maxConcurrent: 3 };
     const ids = [];
@@ -347,7 +347,7 @@ describe('metered claims', () => {
     expect([[...s.got].sort(), s.free]).toEqual([[...ids].sort(), 2]);
   });
 
-  it('ask for a tenant in another partition as soon as an ask failed', async () => {
+  it('ask for a tenant in another partition as soon as a call failed', async () => {
     const s = await Situation.with({ room: 5, slots: [] });
     const limits = { maxConcurrent: 2 };
     s.failsNext = new Error('no answer');
@@ -360,7 +360,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([other, failed]);
   });
 
-  it('give the slot of what completed back at once, and settle it well before it is offered', async () => {
+  it('return the slot of completed work at once, and settle it well before its outbox entry is due', async () => {
     const s = await Situation.with({ room: 2, slots: [] });
     const ids = [await s.createFor(1), await s.createFor(1)];
     await s.rest();
@@ -376,7 +376,7 @@ describe('metered claims', () => {
     expect(s.errors).toEqual([]);
   });
 
-  it('wait a second after a fault, report it, and hold no room meanwhile', async () => {
+  it('pause for a second after a fault, report it, and hold no slots meanwhile', async () => {
     const s = await Situation.with({ room: 2, slots: [5] });
     s.failsNext = new Error('no answer');
     const id = await s.create();
@@ -389,7 +389,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([id]);
   });
 
-  it('look for what no wake told of, again and again, once there are meters', async () => {
+  it('look for work repeatedly without wakes, once there are meters', async () => {
     const s = await Situation.with({ room: 2, slots: [5] });
     s.store.isDeaf = true;
     s.claims.start();
@@ -407,7 +407,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([id, later]);
   });
 
-  it('pass over what they cannot do, told of or found', async () => {
+  it('skip work whose needs they lack, announced or found', async () => {
     const s = await Situation.with({ room: 2, slots: [5], capabilities: ['cpu'] });
     await s.create(0, ['gpu']);
     s.claims.start();
@@ -419,7 +419,7 @@ describe('metered claims', () => {
     expect(s.got).toEqual([id]);
   });
 
-  it('ask and wait for nothing once they are stopped', async () => {
+  it('send nothing and set no timers once they are stopped', async () => {
     const s = await Situation.with({ room: 3, slots: [1] });
     s.claims.start();
     await s.create();

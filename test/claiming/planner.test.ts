@@ -70,13 +70,13 @@ const shape = (claim: PlannedClaim | undefined): unknown =>
   claim && [claim.partition, ...claim.lanes.map(({ place, count }) => `${place.laneId}:${count}`)];
 
 describe('a plan', () => {
-  it('has no claims while nothing says that there is work', () => {
+  it('has no claims without leads', () => {
     const s = new Situation();
     expect(s.claims()).toEqual([]);
     expect(s.mode).toBe('idle');
   });
 
-  it('has one claim per wake, and none at a place where as many as may be are under way', () => {
+  it('has one claim per wake, and none at a place with the maximum in flight', () => {
     const s = new Situation({ slots: 4 });
     s.wake('a', 'p1');
     const claim = s.claim();
@@ -88,7 +88,7 @@ describe('a plan', () => {
     expect(s.mode).toBe('idle');
   });
 
-  it('goes on at a place that gave all that was asked for, and leaves one that did not', () => {
+  it('continues at a place that gave all that was requested, and leaves a place that did not', () => {
     const s = new Situation({ slots: 2 });
     s.wake('a', 'p0');
     s.answer(s.claim(), 2);
@@ -102,7 +102,7 @@ describe('a plan', () => {
     expect(s.planner.hasLeads).toBe(false);
   });
 
-  it('follows news that came while the claim was under way', () => {
+  it('follows a wake that arrived while the claim was in flight', () => {
     const s = new Situation();
     s.wake('a', 'p0');
     const claim = s.claim();
@@ -119,7 +119,7 @@ describe('a plan', () => {
     expect(shape(s.claim())).toEqual(['p0', 'other:1']);
   });
 
-  it('has one claim for a wake that several workers of the process hear', () => {
+  it('has one claim for a wake that several workers of the process receive', () => {
     const leads = new Leads();
     const workers = [new Situation({ leads }), new Situation({ leads })];
     const wake: WorkWake = { kind: 'work', laneId: 'a', partition: 'p0', requiredCapabilities: [] };
@@ -132,7 +132,7 @@ describe('a plan', () => {
     expect([first.claims(), second.claims()]).toEqual([[], []]);
   });
 
-  it('starts with one execution of every place, to see what there is before the slots are full of it', () => {
+  it('starts with one execution of every place, before any place can fill the slots', () => {
     const s = new Situation({ slots: 8 });
     s.planner.start(0);
     expect(s.claims().map(shape)).toEqual([
@@ -145,7 +145,7 @@ describe('a plan', () => {
     expect(shape(alone.claim())).toEqual(['p0', 'a:8']);
   });
 
-  it('asks again at a place whose leads an older answer had removed, when a newer one came back full', () => {
+  it('asks again at a place when a newer answer is full, although an older answer removed its leads', () => {
     const s = new Situation({ slots: 8 });
     s.wake('a', 'p0');
     s.answer(s.claim(), 8);
@@ -166,14 +166,14 @@ describe('a plan', () => {
     expect(s.planner.arriving(stranger, 0)).toBe(undefined);
   });
 
-  it('looks again where a claim ended work whose place other work behind it could have had', () => {
+  it('asks again where a claim ended executions, because more work may wait behind them', () => {
     const s = new Situation();
     s.wake('a', 'p0');
     s.answer(s.claim(), { got: 0, mayHaveMore: true });
     expect(shape(s.claim())).toEqual(['p0', 'a:1']);
   });
 
-  it('refills work claimed ahead when half of the room is free', () => {
+  it('refills work claimed ahead when half of its room is free', () => {
     const s = new Situation({ claimAhead: 9, slots: 1 });
     s.wake('a', 'p0');
     const claim = s.claim();
@@ -186,7 +186,7 @@ describe('a plan', () => {
     expect(shape(s.claim())).toEqual(['p0', 'a:5']);
   });
 
-  it('asks for no more of a lane at once than its inputs allow, in all claims together', () => {
+  it('requests no more of a lane than the sizes of its inputs allow, over all claims together', () => {
     let most = 4;
     const s = new Situation({
       slots: 20,
@@ -224,7 +224,7 @@ describe('a plan', () => {
 });
 
 describe('the focus', () => {
-  it('is on two partitions as long as there is work, and then moves on', () => {
+  it('is on two partitions while they have work, and then moves on', () => {
     const s = new Situation({ slots: 8 });
     s.wakeAll('a');
     const first = s.claims();
@@ -248,7 +248,7 @@ describe('the focus', () => {
     expect(shape(s.claim())).toEqual(['p2', 'a:4']);
   });
 
-  it('leaves a partition that never runs dry when others have had no turn', () => {
+  it('leaves a partition that always has work when others have had no turn', () => {
     const s = new Situation();
     s.wakeAll('a');
     const partitions: string[] = [];
@@ -261,7 +261,7 @@ describe('the focus', () => {
     expect(partitions.length).toBeLessThan(12);
   });
 
-  it('keeps half of the room for other places while it waits for one', () => {
+  it('keeps half of the room for other places while it waits for an answer', () => {
     const s = new Situation({ slots: 8 });
     s.wakeAll('a');
     expect(s.claims().map(shape)).toEqual([
@@ -270,7 +270,7 @@ describe('the focus', () => {
     ]);
   });
 
-  it('prefers the partition of what is sent along, for a caller with room of its own', () => {
+  it('prefers the partition to which commands are leaving, for a caller with room of its own', () => {
     const s = new Situation({ slots: Infinity });
     s.wakeAll('a');
     expect(s.planner.claimFor(3, 'p2', 0)).toMatchObject({ partition: 'p2', lanes: [{ count: 3 }] });
@@ -291,7 +291,7 @@ describe('lanes', () => {
     expect(shape(s.claim())).toEqual(['p0', 'a:4', 'c:4']);
   });
 
-  it('are asked for as much where several kinds of work are known as where one is', () => {
+  it('get the same requests with several known kinds of work as with one', () => {
     const [one, several] = [new Situation({ slots: 8 }), new Situation({ slots: 8 })];
     for (const s of [one, several]) s.wakeAll('a');
     for (const executionKind of ['mail', 'sms'])
@@ -299,7 +299,7 @@ describe('lanes', () => {
     expect(several.claims().map(shape)).toEqual(one.claims().map(shape));
   });
 
-  it('take turns with one slot', () => {
+  it('take turns when there is one slot', () => {
     const s = new Situation({ lanes: ['a', 'b'] });
     s.wake('a', 'p0');
     s.wake('b', 'p0');
@@ -313,7 +313,7 @@ describe('lanes', () => {
 });
 
 describe('priority', () => {
-  it('makes the focus yield at once to a place with better work, and come back when that is done', () => {
+  it('makes the focus yield at once to a place with better work, and return afterwards', () => {
     const s = new Situation();
     s.wakeAll('a');
     for (let i = 0; i < 5; i++) s.complete(s.claim(), 0);
@@ -327,14 +327,14 @@ describe('priority', () => {
     expect(s.claim().partition).not.toBe('p2');
   });
 
-  it('gives a place with better work all of the room', () => {
+  it('gives all of the room to a place with better work', () => {
     const s = new Situation({ slots: 8 });
     s.wakeAll('a');
     s.wake('a', 'p1', { priority: 1 });
     expect(s.claims().map(shape)).toEqual([['p1', 'a:8']]);
   });
 
-  it('does not wait for the answer to a claim that was sent before the better work came', () => {
+  it('does not wait for the answer to a claim that was sent before the better work was known', () => {
     const s = new Situation({ slots: 8 });
     s.wakeAll('a');
     const [slow] = s.claims();
@@ -345,7 +345,7 @@ describe('priority', () => {
     expect(s.claim().partition).toBe('p0');
   });
 
-  it('does not wait until there is enough room for work claimed ahead, and is not hoarded', () => {
+  it('is claimed before half of the room ahead is free, and only for the free slots', () => {
     const s = new Situation({ slots: 1, claimAhead: 9 });
     s.wakeAll('a');
     const first = s.claims();
@@ -356,7 +356,7 @@ describe('priority', () => {
     expect(shape(s.claim())).toEqual(['p2', 'a:1']);
   });
 
-  it('makes the focus stay where the better work is', () => {
+  it('keeps the focus on the place with better work', () => {
     const partitions = ['p0', 'p1', 'p2', 'p3', 'p4'];
     const s = new Situation({ slots: 2, partitions });
     for (const partition of partitions) s.wake('a', partition);
@@ -381,7 +381,7 @@ describe('priority', () => {
     expect(s.claims().map(shape)).toEqual([['p0', 'b:4']]);
   });
 
-  it('that cannot be claimed now does not make a worker claim other work bit by bit', () => {
+  it('that cannot be claimed now does not split the claims for other work', () => {
     const s = new Situation({ slots: 1, claimAhead: 9 });
     s.wakeAll('a');
     for (const claim of s.claims()) s.answer(claim, claim.lanes[0]?.count ?? 0);
@@ -396,7 +396,7 @@ describe('priority', () => {
     expect(shape(s.claim())).toEqual(['p2', 'a:1']);
   });
 
-  it('of a lane does not starve other lanes, whose work is all of a lower one', () => {
+  it('of one lane does not starve lanes whose work all has lower priority', () => {
     const s = new Situation({ lanes: ['a', 'b'] });
     s.wake('a', 'p0', { priority: 100 });
     s.wake('b', 'p1');
@@ -409,7 +409,7 @@ describe('priority', () => {
     expect(lanes.filter((lane) => lane === 'b').length).toBe(5);
   });
 
-  it('where claims tell none, is believed for one turn', () => {
+  it('is trusted for one turn where claims report none', () => {
     const s = new Situation();
     s.wakeAll('a');
     s.complete(s.claim());
@@ -423,7 +423,7 @@ describe('priority', () => {
     expect(new Set(partitions.slice(16)).size).toBeGreaterThan(1);
   });
 
-  it('of work that no wake told of is found by the sweep, while the slots are busy with other work', () => {
+  it('is found by the sweep without wakes, while the slots are busy with other work', () => {
     const s = new Situation();
     s.planner.start(0);
     for (const partition of PARTITIONS) {
@@ -443,7 +443,7 @@ describe('priority', () => {
 });
 
 describe('a fault', () => {
-  it('of the part of one lane says nothing of its work, and keeps claims from that place alone for a while', () => {
+  it("in one lane's part of a call does not remove its leads, and pauses claims from that place only", () => {
     const s = new Situation({ slots: 4, lanes: ['a', 'b'] });
     s.wake('a', 'p1');
     s.wake('b', 'p1');
@@ -458,7 +458,7 @@ describe('a fault', () => {
     expect(shape(s.claim())).toEqual(['p1', 'a:2']);
   });
 
-  it('of a whole call keeps claims from its partition, for longer and longer, and not from others', () => {
+  it('of a whole call pauses claims from its partition, longer each time, and not from others', () => {
     const s = new Situation({ slots: 2, chance: () => 1 - Number.EPSILON });
     s.wake('a', 'p0');
     const delays: number[] = [];
@@ -476,7 +476,7 @@ describe('a fault', () => {
     expect(s.claim().partition).toBe('p1');
   });
 
-  it('of a part of a call keeps claims from its partition, if it concerns the partition', () => {
+  it('of a part of a call pauses claims from its partition if it concerns the partition', () => {
     for (const wide of [true, false]) {
       const s = new Situation({ slots: 4, lanes: ['a', 'b'], chance: () => 1 - Number.EPSILON });
       s.wake('a', 'p0');
@@ -487,7 +487,7 @@ describe('a fault', () => {
     }
   });
 
-  it('is forgotten with the next claim that goes through', () => {
+  it('is forgotten after the next successful claim', () => {
     const s = new Situation({ chance: () => 1 - Number.EPSILON });
     const delayOfFault = (wide: boolean): number => {
       s.wake('a', 'p0');
@@ -506,7 +506,7 @@ describe('a fault', () => {
     expect(delayOfFault(false)).toBe(100);
   });
 
-  it('frees the place in focus for a partition that works', () => {
+  it('moves the focus to a partition that works', () => {
     const s = new Situation({ slots: 8, partitions: ['p0', 'p1', 'p2', 'p3'], chance: () => 1 - Number.EPSILON });
     for (const partition of ['p0', 'p1', 'p2', 'p3']) s.wake('a', partition);
     const [bad, good] = s.claims() as [PlannedClaim, PlannedClaim];
@@ -520,7 +520,7 @@ describe('a fault', () => {
   });
 
   it.each([[['bad', 'good']], [['good', 'bad']]])(
-    'of a call for several lanes makes them go alone, so that one bad lane does not take the others with it',
+    'of a call for several lanes separates them, so that one bad lane does not affect the others',
     (lanes) => {
       const s = new Situation({ slots: 4, lanes, chance: () => 1 - Number.EPSILON });
       s.wake('bad', 'p0');
@@ -540,7 +540,7 @@ describe('a fault', () => {
   );
 });
 
-describe('work on its way out of this process', () => {
+describe('work that leaves this process', () => {
   const leaving = (partition: string, arriving: number, news: Partial<WorkWake> = {}): WorkWake => ({
     kind: 'work',
     laneId: 'a',
@@ -550,7 +550,7 @@ describe('work on its way out of this process', () => {
     ...news,
   });
 
-  it('is claimed in the call that carries it, for free slots, and getting it says nothing', () => {
+  it('is claimed in the same call, for free slots, and its claim says nothing about other work', () => {
     const s = new Situation({ slots: 4 });
     const claim = s.planner.arriving(leaving('p2', 2), 0) as PlannedClaim;
     expect(shape(claim)).toEqual(['p2', 'a:2']);
@@ -566,7 +566,7 @@ describe('work on its way out of this process', () => {
     expect(s.planner.hasLeads).toBe(false);
   });
 
-  it('is left alone when it cannot be run here', () => {
+  it('is not claimed by a worker that cannot run it', () => {
     const s = new Situation({ abilities: new Abilities(['x'], ['mail']) });
     expect(s.planner.arriving(leaving('p0', 1, { requiredCapabilities: ['y'] }), 0)).toBe(undefined);
     expect(s.planner.arriving(leaving('p0', 1, { executionKind: 'sms' }), 0)).toBe(undefined);
@@ -578,7 +578,7 @@ describe('work on its way out of this process', () => {
 });
 
 describe('kinds', () => {
-  it('that it cannot run are not followed, and others follow them undisturbed', () => {
+  it('that the worker cannot run are not followed, and other workers follow them', () => {
     const leads = new Leads();
     const mail = new Situation({ leads, abilities: new Abilities([], ['mail']) });
     const sms = new Situation({ leads, abilities: new Abilities([], ['sms']) });
@@ -590,7 +590,7 @@ describe('kinds', () => {
     expect(shape(sms.claim())).toEqual(['p0', 'a:1']);
   });
 
-  it('can be added: the lanes are worth a look then, and what was known of other kinds is followed', () => {
+  it('that are added make the planner look at its lanes again and follow known leads of those kinds', () => {
     const leads = new Leads();
     const other = new Situation({ leads, abilities: new Abilities([], ['sms']) });
     const s = new Situation({ leads, abilities: new Abilities([], ['mail']) });
@@ -610,7 +610,7 @@ describe('kinds', () => {
     expect(seen.sort()).toEqual(PARTITIONS);
   });
 
-  it('of an older plan do not count for the answer to a claim that was sent under it', () => {
+  it('added later do not count in the answer to an earlier claim', () => {
     const s = new Situation({ abilities: new Abilities([], ['mail']) });
     s.wake('a', 'p0', { executionKind: 'mail' });
     const sent = s.claim();
@@ -625,7 +625,7 @@ describe('kinds', () => {
 describe('yielding', () => {
   const place: PlaceName = { laneId: 'a', partition: 'p0' };
 
-  it('leaves a place to others for a moment, with its leads, and then looks itself', () => {
+  it('leaves a place with its leads to other workers for a moment, and then claims there itself', () => {
     const leads = new Leads();
     const [s, other] = [new Situation({ leads }), new Situation({ leads })];
     s.wake('a', 'p0');
@@ -641,7 +641,7 @@ describe('yielding', () => {
     expect(shape(s.claim())).toEqual(['p0', 'a:1']);
   });
 
-  it('gives others a head start at news of the lane for some minutes, in every partition', () => {
+  it('gives other workers a head start at wakes of the lane for some minutes, in every partition', () => {
     const s = new Situation();
     s.planner.yieldTo(place, 0);
     s.now = 1_000;
@@ -659,8 +659,8 @@ describe('yielding', () => {
   });
 });
 
-describe('a worker that wants less', () => {
-  it('gets no claims while it rests, and goes on where the leads are', () => {
+describe('a worker with reduced capacity', () => {
+  it('makes no claims while it rests, and follows its leads afterwards', () => {
     const s = new Situation();
     s.wake('a', 'p0');
     s.planner.pause();
@@ -675,7 +675,7 @@ describe('a worker that wants less', () => {
     expect(s.mode).toBe('stopped');
   });
 
-  it('is given no more ahead than it can start in time', () => {
+  it('claims no more ahead than it can start in time', () => {
     const s = new Situation({ slots: 2, claimAhead: 10 });
     s.planner.limitAhead(3);
     s.wake('a', 'p0');
@@ -687,8 +687,8 @@ describe('a worker that wants less', () => {
   });
 });
 
-describe('when to plan again', () => {
-  it('is never later than the sweep interval while there is room, and never while there is none', () => {
+describe('the time of the next plan', () => {
+  it('is at most the sweep interval away while there is room, and never while there is none', () => {
     const s = new Situation();
     s.planner.start(0);
     for (let claim = s.claims()[0]; claim !== undefined; claim = s.claims()[0]) s.answer(claim, 0);

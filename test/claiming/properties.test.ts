@@ -83,8 +83,8 @@ function chanceOf(numbers: readonly number[]): () => number {
 /** Someone who can run all of it, so that nothing is left for want of a worker. */
 const able: WorkerSpec = { process: 0, slots: 2, claimAhead: 0, lanes: LANES, kinds: undefined };
 
-describe('whatever happens', () => {
-  it('room and leads are never exceeded, every place is served in the end, and then all is quiet', () => {
+describe('with any history', () => {
+  it('room and leads are never exceeded, every place is served, and the planner becomes idle', () => {
     fc.assert(
       fc.property(
         fc.array(workerSpec, { maxLength: 3 }),
@@ -118,8 +118,8 @@ describe('whatever happens', () => {
   });
 });
 
-describe('work that never runs dry', () => {
-  it('starves no place of equal priority, however lanes, partitions and workers share it', () => {
+describe('work that never ends', () => {
+  it('does not starve a place of equal priority, however lanes, partitions and workers share it', () => {
     fc.assert(
       fc.property(fc.array(workerSpec, { maxLength: 2 }), chances, (others, numbers) => {
         const world = new World({
@@ -173,7 +173,7 @@ describe('an execution among equals', () => {
     [3, 2, 0, 5],
     [3, 1, 0, 40],
   ])(
-    'of 16 partitions is passed within the bound: %i workers of %i slots and %i ahead, %i waiting in each partition',
+    'in 16 partitions is passed by younger ones within the bound: %i workers of %i slots and %i ahead, %i waiting in each partition',
     (count, slots, claimAhead, waiting) => {
       const specs = Array.from({ length: count }, (_, process) => ({
         ...able,
@@ -206,7 +206,7 @@ describe('an execution among equals', () => {
 });
 
 describe('an urgent execution', () => {
-  it('starts before more than twice the room of the capable workers has been given to others', () => {
+  it('starts before other work has taken more than twice the room of the capable workers', () => {
     const worker = fc.record({
       process: fc.nat({ max: 1 }),
       slots: fc.constantFrom(1, 2, 3, 10),
@@ -280,7 +280,7 @@ describe('many idle lanes', () => {
     expect(world.done).toBe(1);
   });
 
-  it('in a process of many workers are swept once, not once by each', () => {
+  it('in a process with many workers are swept once, not once per worker', () => {
     const workers = Array.from({ length: 50 }, () => ({
       process: 0,
       slots: 1,

@@ -39,7 +39,7 @@ describe('the safety sweep', () => {
     [1, 1],
     [1, 16],
     [6, 16],
-  ])('comes to each of %i lanes in %i partitions within its interval, spread over it', (lanes, partitions) => {
+  ])('visits each of %i lanes in %i partitions within its interval, evenly spread', (lanes, partitions) => {
     const sweep = sweepOf(lanes, partitions);
     sweep.start(0);
     run(sweep, 0, 1);
@@ -70,7 +70,7 @@ describe('the safety sweep', () => {
     expect(looks.length).toBeGreaterThan(1_400);
   });
 
-  it('is never later than its interval, and moves with chance so that workers do not march in step', () => {
+  it('is at most its interval away, with a random part so that workers do not run in step', () => {
     for (const chance of [0, 0.999]) {
       const sweep = sweepOf(1, 1, { chance: () => chance });
       sweep.start(0);
@@ -80,7 +80,7 @@ describe('the safety sweep', () => {
     }
   });
 
-  it('begins with a look at everything, in bursts', () => {
+  it('begins with a look at every place, in bursts', () => {
     const sweep = sweepOf(100, 16);
     sweep.start(0);
     const looks = run(sweep, 0, 3_000);
@@ -88,7 +88,7 @@ describe('the safety sweep', () => {
     expect(looks.filter(({ at }) => at === 0).length).toBe(64);
   });
 
-  it('waits with its rounds while there are leads enough, and loses nothing of them', () => {
+  it('postpones its rounds while there are enough leads, and skips none of their places', () => {
     const sweep = sweepOf(1, 100);
     sweep.start(0);
     let looks = 0;
@@ -100,7 +100,7 @@ describe('the safety sweep', () => {
     expect(looks).toBeGreaterThanOrEqual(100);
   });
 
-  it('looks at everything once, a little later, when the subscription was made anew, and at a lane that is added', () => {
+  it('looks at everything once soon after a new subscription, and at a lane that is added', () => {
     const sweep = sweepOf(2, 16);
     sweep.start(0);
     run(sweep, 0, 100);
@@ -113,7 +113,7 @@ describe('the safety sweep', () => {
     expect(run(sweep, 1_000, 1_500).filter(({ place }) => place.startsWith('new')).length).toBeGreaterThanOrEqual(16);
   });
 
-  it('of no lanes does nothing', () => {
+  it('does nothing without lanes', () => {
     const sweep = sweepOf(0, 16);
     sweep.start(0);
     expect(run(sweep, 0, 20_000)).toEqual([]);

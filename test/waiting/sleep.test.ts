@@ -37,7 +37,7 @@ function noted(body: (context: TaskContext<unknown>, note: (what: string) => voi
 }
 
 describe('sleep', () => {
-  it('takes no slot and no process, and a handler that goes on passes it at once', async () => {
+  it('takes no slot and no process, and a later run of the handler passes it at once', async () => {
     const { task, notes, it } = noted(async ({ sleep, resumes }, note) => {
       note(`run ${resumes}`);
       await sleep('14d');
@@ -64,7 +64,7 @@ describe('sleep', () => {
     expect(notes).toEqual(['0: run 0', '14: run 1', '14: slept', '21: run 2', '21: slept']);
   });
 
-  it('is not seen by try, catch and finally, and the run goes on inside them', async () => {
+  it('is invisible to try, catch and finally, and the run continues inside them', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       try {
         await sleep('1d');
@@ -82,7 +82,7 @@ describe('sleep', () => {
     expect(notes).toEqual(['1: slept', '1: finally']);
   });
 
-  it('side by side: the run is suspended on all of them, and goes on at the first', async () => {
+  it('suspends a run on several sleeps at once, and the first end resumes it', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       const winner = await Promise.race([sleep('3d').then(() => 'long'), sleep('1d').then(() => 'short')]);
       note(winner);
@@ -97,7 +97,7 @@ describe('sleep', () => {
     expect(worker.stats()).toMatchObject({ suspended: 3, completed: 1 });
   });
 
-  it('does nothing until it is awaited, and its time runs from its call on', async () => {
+  it('does nothing until it is awaited, and its time counts from its call', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       const [never, later] = [sleep('1000d'), sleep('2d')];
       note('called');
@@ -112,7 +112,7 @@ describe('sleep', () => {
     expect(notes.at(-1)).toBe('2: slept object');
   });
 
-  it('called early counts from its call, behind children too, and an operator who ends the sleep before leaves it', async () => {
+  it('that was called early counts from its call, also behind children, and is not ended when an operator ends an earlier sleep', async () => {
     const { task, notes, it } = noted(async ({ sleep, children, input }, note) => {
       const early = sleep('5d', { name: 'early' });
       await (input === 'children' ? children.all([child(rest, undefined)]) : sleep('30d'));
@@ -129,7 +129,7 @@ describe('sleep', () => {
     expect(notes.toSorted()).toEqual(['2: awaited', '2: awaited', '5: awaited', '5: awaited', '5: slept', '5: slept']);
   });
 
-  it('called early is slept anew in the replay of a run that was cancelled before', async () => {
+  it('that was called early is slept again in the replay of a run that was cancelled before', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       const early = sleep('3d');
       await sleep('2d');
@@ -147,7 +147,7 @@ describe('sleep', () => {
     expect(notes).toEqual(['13: slept']);
   });
 
-  it('is over where an earlier attempt has slept it', async () => {
+  it('has passed where an earlier attempt slept it', async () => {
     const { task, notes, it } = noted(async ({ sleep, attempt }, note) => {
       await sleep('3d');
       note(`attempt ${attempt}`);
@@ -164,7 +164,7 @@ describe('sleep', () => {
     expect(await run.state()).toBe('completed');
   });
 
-  it('shorter than a step beside it is not slept again by a run that starts over behind both', async () => {
+  it('shorter than a step beside it is not slept again by a run that starts over after both', async () => {
     const it = (h = harness());
     const passed: [attempt: number, atSecond: number][] = [];
     const startedAt = it.clock.now();
@@ -245,7 +245,7 @@ describe('sleep', () => {
     }
   });
 
-  it('that still reads what earlier runs left when a step beside it ends is over in every run that finds the step', async () => {
+  it('that still reads earlier records when a step beside it ends has passed in every run that finds the step', async () => {
     // The process of the second run dies before its first, second, ... record is stored.
     for (let stored = 0, isWhole = false; !isWhole; stored++) {
       isWhole = true;
@@ -281,7 +281,7 @@ describe('sleep', () => {
     }
   });
 
-  it('that ended with its execution is slept anew when that is replayed', async () => {
+  it('that ended with its execution is slept again in a replay', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       await sleep('3d');
       note('slept');
@@ -300,7 +300,7 @@ describe('sleep', () => {
     expect(notes).toEqual(['14: slept']);
   });
 
-  it('until a time, and one that is over goes on at once', async () => {
+  it('until a time in the past returns at once', async () => {
     const { task, notes, it } = noted(async ({ sleepUntil }, note) => {
       await sleepUntil(new Date(0));
       await sleepUntil(new Date(1_700_000_000_000 + DAY_MS));
@@ -314,7 +314,7 @@ describe('sleep', () => {
     expect(worker.stats()).toMatchObject({ suspended: 1 });
   });
 
-  it('ends when an operator lets the execution go on, and is not slept later either', async () => {
+  it('ends when an operator resumes the execution, and is not slept later either', async () => {
     const { task, notes, it } = noted(async ({ sleep }, note) => {
       await sleep('30d');
       note('one');
@@ -330,7 +330,7 @@ describe('sleep', () => {
     expect(notes.filter((note) => note.endsWith('two'))).toEqual(['3: two']);
   });
 
-  it('does not use up the time of the attempt, and ends with that of the execution', async () => {
+  it('does not count against the attempt timeout, and ends with the timeout of the execution', async () => {
     const it = (t = testApp());
     const patient = it.app.task('patient', { timeout: { attempt: '1m' } }, async ({ sleep }: TaskContext) => {
       await sleep('1d');
@@ -343,7 +343,7 @@ describe('sleep', () => {
     expect([await one.state(), await two.state()]).toEqual(['completed', 'expired']);
   });
 
-  it('is refused where it cannot be meant', async () => {
+  it('is refused with invalid arguments', async () => {
     const { task, it } = noted(async ({ sleep, sleepUntil }, note) => {
       const mistakes: (() => unknown)[] = [
         () => sleep(undefined as never),
@@ -372,7 +372,7 @@ describe('sleep', () => {
     expect(failure?.message).toMatch(/waits at 65 places at once; 64 are possible/);
   });
 
-  it('holds up for good what is left of a run that was suspended', async () => {
+  it('keeps other code of a suspended run waiting for ever', async () => {
     const { task, notes, it } = noted(async ({ sleep, progress }, note) => {
       const beside = (async () => {
         await Promise.resolve();
@@ -393,7 +393,7 @@ describe('sleep', () => {
 });
 
 describe('a suspension', () => {
-  it('whose answer was lost is asked for again, and is the same one', async () => {
+  it('is sent again after a lost answer, and is the same suspension', async () => {
     for (const times of [1, 5]) {
       let left = times;
       const asked = new Set<string>();
@@ -426,7 +426,7 @@ describe('a suspension', () => {
     }
   });
 
-  it('that never arrives costs the lease, and nothing else', async () => {
+  it('that never reaches the store costs the lease, and nothing else', async () => {
     let isCut = true;
     h = harness((inner) => ({
       execute: answering(inner, (name) =>

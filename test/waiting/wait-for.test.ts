@@ -38,7 +38,7 @@ async function later<T>(value: T): Promise<T> {
 }
 
 describe('waitFor', () => {
-  it('gives what came with the signal, in the run in which it came and in every later one', async () => {
+  it('returns the payload of the signal, in the run that it resumes and in every later run', async () => {
     t = testApp();
     const seen: unknown[] = [];
     const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext<string>) => {
@@ -62,7 +62,7 @@ describe('waitFor', () => {
     ]);
   });
 
-  it('takes what came before, without a suspension, each signal once and in their order', async () => {
+  it('takes earlier signals without a suspension, each once and in order', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor }: TaskContext<string>) => [
       await waitFor('a'),
@@ -83,7 +83,7 @@ describe('waitFor', () => {
     expect(worker.stats()).toMatchObject({ suspended: 0, completed: 1 });
   });
 
-  it('is sent once under one key, and refused by a run that ended or does not exist', async () => {
+  it('receives a signal once per idempotency key; runs that ended or do not exist refuse signals', async () => {
     t = testApp();
     const task = t.app.task('t', ({ waitFor }: TaskContext<string>) => waitFor('go'));
     await t.app.worker();
@@ -99,7 +99,7 @@ describe('waitFor', () => {
     expect(await rejectionOf(t.app.get(id).signal('go'))).toBeInstanceOf(RunNotFoundError);
   });
 
-  it('whose time is over throws, or gives null, in every run alike; what comes later is for the next wait', async () => {
+  it('throws or returns null after its timeout, in every run alike; a later signal is left to the next wait', async () => {
     t = testApp();
     const seen: unknown[] = [];
     const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext<string>) => {
@@ -121,7 +121,7 @@ describe('waitFor', () => {
     expect(seen).toEqual(['go', 'go', null, 'go', null]);
   });
 
-  it('called early counts its time from the call, behind a suspension too, and takes what came by then', async () => {
+  it('that was called early counts its timeout from the call, also behind a suspension, and takes signals until then', async () => {
     for (const sentAt of ['40m', '70m'] as const) {
       t = testApp();
       const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext<string>) => {
@@ -141,7 +141,7 @@ describe('waitFor', () => {
     }
   });
 
-  it('whose time passes while a step runs beside it takes a signal that came before, in every run alike', async () => {
+  it('whose timeout passes while a step runs beside it takes an earlier signal, in every run alike', async () => {
     t = testApp();
     const seen: unknown[] = [];
     const task = t.app.task('t', async ({ waitFor, sleep, step }: TaskContext<string>) => {
@@ -162,7 +162,7 @@ describe('waitFor', () => {
     expect([await run.state(), seen]).toEqual(['completed', ['in time', 'in time']]);
   });
 
-  it('that times out and is not caught fails the run for good', async () => {
+  it('fails the run for good if its timeout is not caught', async () => {
     t = testApp();
     const task = t.app.task('t', { retry: { failures: 5 } }, ({ waitFor }: TaskContext<string>) =>
       waitFor('go', { timeout: '1d' }),
@@ -174,7 +174,7 @@ describe('waitFor', () => {
     expect(worker.stats()).toMatchObject({ failed: 1 });
   });
 
-  it('what does not match: refused where the task says what comes, else told to the handler', async () => {
+  it('refuses a wrong payload at the sender if the task declares the signal, and otherwise throws in the handler', async () => {
     t = testApp();
     const schema = z.object({ cents: z.number() });
     const caught: unknown[] = [];
@@ -199,7 +199,7 @@ describe('waitFor', () => {
     expect(caught).toEqual([['refund', 'shop']]);
   });
 
-  it('a run lists its signals, and which of them came before anything waited', async () => {
+  it('leaves a list of the signals of a run, which marks those that arrived before any wait', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor }: TaskContext) => [await waitFor('a'), await waitFor('b')]);
     const run = task.run(undefined);
@@ -223,7 +223,7 @@ describe('waitFor', () => {
     ['a name', 'refund'],
     ['what every object has', 'constructor'],
     ['a part of a condition', any('paid', 'refund')],
-  ])('a signal that the task does not declare is refused, to its sender and to its handler: %s', async (_, what) => {
+  ])('refuses a signal that the task does not declare, at its sender and in its handler: %s', async (_, what) => {
     t = testApp({ log: quiet });
     const task = t.app.task('t', { signals: { paid: z.any() }, retry: {} }, ({ waitFor }: TaskContext) =>
       waitFor(what as WaitCondition),
@@ -241,7 +241,7 @@ describe('waitFor', () => {
     expect((await run.info()).attempts).toBe(1);
   });
 
-  it('a payload is checked where the app defines the task of a run, however the run was found', async () => {
+  it('has its payload checked by any app that defines the task, however the run was found', async () => {
     t = testApp();
     const signals = { paid: z.object({ cents: z.int() }) };
     const task = t.app.task('t', { signals }, async ({ waitFor }) => (await waitFor('paid')).cents);
@@ -258,7 +258,7 @@ describe('waitFor', () => {
     expect(await run.result()).toBe(5);
   });
 
-  it('an app without the task, or of another namespace, can send any signal, and approvals need no declaration', async () => {
+  it('accepts any signal from an app without the task or of another namespace; approvals need no declaration', async () => {
     t = testApp();
     const task = t.app.task('t', { signals: { paid: z.any() } }, ({ approval }: TaskContext) => approval('deploy'));
     await t.app.worker();
@@ -276,7 +276,7 @@ describe('waitFor', () => {
     expect(await run.result()).toMatchObject({ approved: true });
   });
 
-  it('explain says how to send what a handler waits for: being resumed, it would wait again', async () => {
+  it('is explained with the call that sends the signal, because a resumption alone would make the handler wait again', async () => {
     t = testApp();
     const task = t.app.task('t', ({ waitFor }: TaskContext) => waitFor('paid'));
     await t.app.worker();
@@ -287,7 +287,7 @@ describe('waitFor', () => {
     expect(unblock?.[0]).toMatchObject({ call: 'signalExecution', of: run.id });
   });
 
-  it('a time that is over before the run was ever suspended wins its race in every run', async () => {
+  it('loses its race against a time that had passed before the first suspension, in every run', async () => {
     t = testApp();
     const winners: string[] = [];
     const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext) => {
@@ -305,7 +305,7 @@ describe('waitFor', () => {
     expect(new Set(winners)).toEqual(new Set(['time']));
   });
 
-  it('a signal wins against a child that ends behind it in the same millisecond', async () => {
+  it('wins against a child that ended after the signal in the same millisecond', async () => {
     t = testApp();
     let end = (): void => undefined;
     const child = t.app.task('child', () => new Promise<void>((resolve) => (end = resolve)));
@@ -324,7 +324,7 @@ describe('waitFor', () => {
     expect([await run.state(), new Set(winners)]).toEqual(['completed', new Set(['signal'])]);
   });
 
-  it('several waits side by side, in a race and together', async () => {
+  it('can be used several times side by side, in a race and together', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext) => {
       const first = await Promise.race([
@@ -438,7 +438,7 @@ describe('waitFor', () => {
     }
   });
 
-  it('takes a condition about as many names as an execution may wait for at once', async () => {
+  it('takes a condition with as many names as one execution may wait for at once', async () => {
     t = testApp();
     const task = t.app.task('t', ({ waitFor }: TaskContext) => waitFor(all(...names(64)), { name: 'many' }));
     await t.app.worker();
@@ -449,7 +449,7 @@ describe('waitFor', () => {
     expect((await run.result()).map(({ payload }) => payload)).toEqual(names(64));
   });
 
-  it('refuses what cannot be meant', async () => {
+  it('refuses invalid arguments', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor, approval }: TaskContext) => {
       const mistakes: (() => unknown)[] = [
@@ -490,7 +490,7 @@ describe('waitFor', () => {
     expect(await run.result()).toBe(0);
   });
 
-  it('a signal that comes while the handler is busy before its wait wakes it all the same', async () => {
+  it('is resumed by a signal that arrives while the handler is busy before the wait', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor }: TaskContext) => {
       const first = await waitFor('a');
@@ -510,7 +510,7 @@ describe('waitFor', () => {
 });
 
 describe('explain', () => {
-  it('says how many signals of a handler have come, and how many are missing', async () => {
+  it('counts the signals that have arrived, and the missing ones', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ approval, waitFor, input }: TaskContext<boolean>) =>
       input
@@ -541,7 +541,7 @@ describe('explain', () => {
 });
 
 describe('approval', () => {
-  it('needs so many different people, or one rejection, and returns the decisions with person, time and reason', async () => {
+  it('needs as many different people as asked, or one rejection, and returns the decisions with person, time and reason', async () => {
     t = testApp();
     const task = t.app.task('t', ({ approval }: TaskContext) => approval('deploy', { approvals: 2, timeout: '3d' }));
     await t.app.worker();
@@ -571,7 +571,7 @@ describe('approval', () => {
     });
   });
 
-  it('says that a signal of its name decides nothing, once for each', async () => {
+  it('logs each signal of its name that decides nothing, once', async () => {
     const lines: string[] = [];
     t = testApp({ log: { ...quiet, warn: (line: string) => void lines.push(line) } });
     const task = t.app.task('t', ({ approval }: TaskContext) => approval('deploy'));
@@ -586,7 +586,7 @@ describe('approval', () => {
     expect(lines).toHaveLength(1);
   });
 
-  it('says it once beside a sleep that suspends the run again and again', async () => {
+  it('logs such a signal once, also beside a sleep that suspends the run repeatedly', async () => {
     const lines: string[] = [];
     t = testApp({ log: { ...quiet, warn: (line: string) => void lines.push(line) } });
     let runs = 0;
@@ -606,7 +606,7 @@ describe('approval', () => {
     expect(await run.state()).toBe('completed');
   });
 
-  it('returns one decision of each person, the newest, and leaves none of them to the next wait', async () => {
+  it('returns the newest decision of each person, and leaves none of them to the next wait', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ approval, waitFor }: TaskContext) => {
       const [first, second] = [await approval('deploy', { approvals: 2 }), await approval('deploy')];
@@ -647,7 +647,7 @@ describe('a wait and the steps before it', () => {
     throw Object.assign(new Error('no cover'), { category: 'card' });
   };
 
-  it('stores a failure that the handler caught before it waits: the step is not run again', async () => {
+  it('stores a failure that the handler caught before the wait: the step does not run again', async () => {
     const { run, notes } = await ran(async ({ step, waitFor }, note) => {
       const failed = await step('pay', () => refuse(note)).catch((error: Error) => error.message);
       await waitFor('go');
@@ -656,7 +656,7 @@ describe('a wait and the steps before it', () => {
     expect([await run.result(), notes]).toEqual(['no cover', ['pay']]);
   });
 
-  it('stores one of a step beside the wait, too, and before a waitpoint is made', async () => {
+  it('stores the failure of a step beside the wait, and one before a waitpoint is created', async () => {
     const { run, notes } = await ran(async ({ step, waitFor }, note) => {
       const [first] = await Promise.allSettled([step('pay', () => refuse(note)), waitFor('go')]);
       return first.status;
@@ -664,7 +664,7 @@ describe('a wait and the steps before it', () => {
     expect([await run.result(), notes]).toEqual(['rejected', ['pay']]);
   });
 
-  it('may have the name of a wait that no suspension recorded, in every attempt', async () => {
+  it('may share a name with a wait that no suspension recorded, in every attempt', async () => {
     t = testApp();
     const task = t.app.task('t', { retry: { failures: 1 } }, async ({ waitFor, step, sleep, attempt }: TaskContext) => {
       const got = await waitFor('check');
@@ -680,29 +680,26 @@ describe('a wait and the steps before it', () => {
     expect(await run.result()).toBe('before');
   });
 
-  it.each(['wait', 'sleep'] as const)(
-    'refuses a %s under the name of a step that an earlier run passed',
-    async (asked) => {
-      t = testApp();
-      let isNew = false;
-      const refusals: unknown[] = [];
-      const task = t.app.task('t', async ({ step, waitFor, sleep }: TaskContext<string>) => {
-        if (!isNew) await step('check', () => 'done');
-        await waitFor('go');
-        if (isNew)
-          refusals.push(await rejectionOf(asked === 'sleep' ? sleep('1d', { name: 'check' }) : waitFor('check')));
-      });
-      await t.app.worker();
-      const run = await task.run('x');
-      await t.advance(50);
-      isNew = true;
-      await run.signal('go');
-      await t.advance(50);
-      expect(await run.state()).toBe('completed');
-      const detail = { stepName: 'check', stepIndex: '0', recorded: 'step', asked };
-      expect(refusals).toEqual([expect.objectContaining({ code: 'step_changed', detail })]);
-    },
-  );
+  it.each(['wait', 'sleep'] as const)('refuses a %s under the name of a step of an earlier run', async (asked) => {
+    t = testApp();
+    let isNew = false;
+    const refusals: unknown[] = [];
+    const task = t.app.task('t', async ({ step, waitFor, sleep }: TaskContext<string>) => {
+      if (!isNew) await step('check', () => 'done');
+      await waitFor('go');
+      if (isNew)
+        refusals.push(await rejectionOf(asked === 'sleep' ? sleep('1d', { name: 'check' }) : waitFor('check')));
+    });
+    await t.app.worker();
+    const run = await task.run('x');
+    await t.advance(50);
+    isNew = true;
+    await run.signal('go');
+    await t.advance(50);
+    expect(await run.state()).toBe('completed');
+    const detail = { stepName: 'check', stepIndex: '0', recorded: 'step', asked };
+    expect(refusals).toEqual([expect.objectContaining({ code: 'step_changed', detail })]);
+  });
 });
 
 describe('a replay', () => {
@@ -723,14 +720,14 @@ describe('a replay', () => {
     return { run, got };
   };
 
-  it('finds the outcomes of the waits of before', async () => {
+  it('finds the outcomes of earlier waits', async () => {
     const { run, got } = await waited();
     await run.replay();
     await t.advance(50);
     expect([await run.state(), got]).toEqual(['completed', ['step', 1, 1]]);
   });
 
-  it('that discards steps sleeps and waits anew, and finds no signal, not even one that nothing took', async () => {
+  it('that discards steps sleeps and waits again, and finds no signals, not even unused ones', async () => {
     const { run, got } = await waited();
     await run.replay({ steps: 'discard' });
     await t.advance('1h');
@@ -744,8 +741,8 @@ describe('a replay', () => {
   });
 });
 
-describe('a handler that is told to stop while it waits beside a step', () => {
-  it('is told where it waits, whether it looks at its signal or not', async () => {
+describe('a handler that is stopped while it waits beside a step', () => {
+  it('gets the reason in its wait, whether it uses its signal or not', async () => {
     t = testApp();
     const told: unknown[] = [];
     const task = t.app.task('t', async ({ waitFor, step }: TaskContext) => {

@@ -44,7 +44,7 @@ const codeOf = async (promise: PromiseLike<unknown>): Promise<unknown> => {
 };
 
 describe('waitpoint', () => {
-  it('is signalled by any holder of its address, which is created once and stays valid over the suspension', async () => {
+  it('is signalled by any holder of its address, which is created once and stays valid across the suspension', async () => {
     const { run, urls, envelope } = await opened();
     expect(urls).toEqual([expect.stringMatching(/^https:\/\/shop\.example\/paid\/[\w-]+$/)]);
     expect(await run.state()).toBe('suspended');
@@ -60,7 +60,7 @@ describe('waitpoint', () => {
     expect(await codeOf(t.app.signals.deliver(envelope, { cents: 7 }))).toBe('target_not_signalable');
   });
 
-  it('keeps what comes before the handler waits', async () => {
+  it('keeps a signal that arrives before the handler waits', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitpoint }: TaskContext) => {
       const point = await waitpoint('go');
@@ -75,7 +75,7 @@ describe('waitpoint', () => {
     expect(worker.stats().suspended).toBe(0);
   });
 
-  it('is good for this waitpoint only, and prints redacted', async () => {
+  it('has an address that is valid for this waitpoint only, and prints redacted', async () => {
     const { envelope, handedOut } = await opened();
     const [point] = handedOut as [Waitpoint];
     for (const secret of [point.envelope(), point.callback({ baseUrl: new URL('https://a.b') })]) {
@@ -96,7 +96,7 @@ describe('waitpoint', () => {
     expect(() => point.callback({ baseUrl: 'no url' })).toThrow(InvalidDefinitionError);
   });
 
-  it('is of no use with any character changed, added or left out', async () => {
+  it('refuses an address with any character changed, added or left out', async () => {
     const { run, task, urls, envelope } = await opened();
     await task.run(undefined);
     await t.advance(10);
@@ -137,7 +137,7 @@ describe('waitpoint', () => {
     expect(await run.state()).toBe('suspended');
   });
 
-  it('that times out is told as other waits are; its address is of no use then', async () => {
+  it('reports a timeout like other waits, and then its address is refused', async () => {
     const { run, envelope, handedOut } = await opened('1h');
     await t.advance('2h');
     expect((await run.info()).failure).toMatchObject({ category: 'wait_timeout', class: WaitTimeoutError.name });
@@ -149,7 +149,7 @@ describe('waitpoint', () => {
     expect(() => handedOut.at(-1)?.envelope()).toThrow(/is over/);
   });
 
-  it('is good under the key before for its grace, and under the new one', async () => {
+  it('accepts its address under the previous key during the grace, and under the new key', async () => {
     const { run, envelope } = await opened();
     await t.app.signals.rotateKey({ kid: 'k2', secret: SECRETS[1], grace: '1h' });
     await t.app.signals.rotateKey({ kid: 'k2', secret: SECRETS[1], grace: '1h' });
@@ -160,7 +160,7 @@ describe('waitpoint', () => {
     expect(await run.result()).toBe(1);
   });
 
-  it('is refused without a key, beside other waits, and for longer than seven days', async () => {
+  it('is refused without a signing key, beside other waits, and with a timeout above seven days', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ input, waitpoint, sleep }: TaskContext<string>) => {
       const point = await waitpoint('go', input === 'long' ? { timeout: '8d' } : {});

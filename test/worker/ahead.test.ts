@@ -19,7 +19,7 @@ describe('work claimed ahead', () => {
     [30_000, 5_000],
     [3_000, 1_000],
   ])(
-    'with a lease of %i ms, is handed back after %i ms behind a long task, to a worker that is idle',
+    'with a lease of %i ms, is handed back after %i ms behind a long task, and an idle worker takes it',
     async (leaseTtlMs, heldMs) => {
       h = harness();
       const other = app({ backend: h.backend, clock: h.clock, closeBackend: false });
@@ -47,7 +47,7 @@ describe('work claimed ahead', () => {
     },
   );
 
-  it('is not claimed again while the long task runs, and then as much as can be started in time', async () => {
+  it('is not claimed again while the long task runs, and then only as much as can start in time', async () => {
     h = harness();
     const seconds = (ms: number): Promise<void> => new Promise((resolve) => void h.clock.after(ms, resolve));
     const task = h.a.task('t', async ({ input }: TaskContext<number>) => {
@@ -66,7 +66,7 @@ describe('work claimed ahead', () => {
     expect(worker.stats().released).toBeLessThan(50 + 40);
   });
 
-  it('starts by priority, and in the order in which it came among equals', () => {
+  it('starts by priority, and in order of arrival among equals', () => {
     h = harness();
     const clock = new ManualClock();
     const handedBack: string[] = [];
@@ -87,7 +87,7 @@ describe('work claimed ahead', () => {
     expect(Array.from({ length: 6 }, () => ahead.next()?.executionId)).toEqual(['e', 'b', 'd', 'a', 'c', undefined]);
   });
 
-  it('is handed back by its age, not by its place', async () => {
+  it('is handed back by age, not by position', async () => {
     h = harness();
     const clock = new ManualClock();
     const handedBack: string[] = [];
@@ -117,7 +117,7 @@ describe('work claimed ahead', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('of a kind without a handler does not wait for a slot', async () => {
+  it('of a kind without a handler is handed back without waiting for a slot', async () => {
     h = harness();
     const go = deferred();
     const known = h.a.task('known', { lane: 'l' }, () => go.promise);
@@ -136,7 +136,7 @@ describe('work claimed ahead', () => {
     await stranger.close();
   });
 
-  it.each([0, 20])('has the whole time of its attempts, and not longer, with %i ahead', async (claimAhead) => {
+  it.each([0, 20])('has the whole time of its attempt, and no more, with %i ahead', async (claimAhead) => {
     h = harness();
     const task = h.a.task('t', { timeout: { attempt: '1s' } }, async ({ input, signal }: TaskContext<number>) => {
       await h.sleep(input);
@@ -182,7 +182,7 @@ describe('the begin of an attempt that was claimed ahead', () => {
     return { clock, sent, commands, errors, seen, attempts };
   }
 
-  it('is sent for attempts that have a timeout, and for no others', async () => {
+  it('is sent for attempts with a timeout only', async () => {
     const begun: string[] = [];
     h = harness((inner) => ({
       execute: answering(inner, (name, args) => {
@@ -205,7 +205,7 @@ describe('the begin of an attempt that was claimed ahead', () => {
   const begun = (attemptTimeoutAt?: number) => ({ ok: true, outcome: { kind: 'begun', attemptTimeoutAt } });
   const refused = (code: ErrorCode) => ({ ok: false, error: new EngineError(code, 'x.') });
 
-  it('is sent with the fence, and says when the attempt ends', async () => {
+  it('is sent with the fence, and answers with the end of the attempt', async () => {
     const { clock, commands, seen } = setUp([begun(7)]);
     await clock.pass(0);
     expect(commands).toEqual([
@@ -214,14 +214,14 @@ describe('the begin of an attempt that was claimed ahead', () => {
     expect(seen).toEqual([['x', 'ends', 7]]);
   });
 
-  it('travels with those of its turn and partition, unless the handler has ended by then', async () => {
+  it('shares a call with others of its turn and partition, unless its handler has ended by then', async () => {
     const { clock, sent, attempts } = setUp([begun(), begun()], ['a', 'b', 'p1-c', 'd']);
     (attempts[1] as { isLive: boolean }).isLive = false;
     await clock.pass(0);
     expect(sent).toEqual([['a', 'd'], ['p1-c']]);
   });
 
-  it('is sent again after a fault, as long as the handler runs', async () => {
+  it('is repeated after a fault while the handler runs', async () => {
     const timeout = new EngineError('call_timeout', 'x.');
     const { clock, sent, errors, attempts, seen } = setUp(
       [timeout, [begun(1), refused('call_timeout')], timeout],
@@ -237,7 +237,7 @@ describe('the begin of an attempt that was claimed ahead', () => {
     expect([sent.length, errors.length]).toEqual([3, 3]);
   });
 
-  it('tells the attempt of a refusal', async () => {
+  it('reports a refusal to the attempt', async () => {
     const { clock, seen } = setUp([refused('lease_revoked')]);
     await clock.pass(0);
     expect(seen).toEqual([['x', 'refused', 'lease_revoked']]);

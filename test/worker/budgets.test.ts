@@ -6,7 +6,7 @@ import { defaultTtlMs, Held } from '../../src/worker/budgets/held.js';
 import { harness } from './harness.js';
 import { ManualClock } from './manual-clock.js';
 
-test('a reservation is renewed while its handler runs, and given back when it ends without having settled it', async () => {
+test('a reservation is renewed while its handler runs, and released when the handler ends without settling it', async () => {
   await using t = await testApp();
   const budget = t.app.budget('tokens', { limits: { tokens: { hard: 10 } } });
   let end = (): void => undefined;
@@ -26,7 +26,7 @@ test('a reservation is renewed while its handler runs, and given back when it en
   expect(await budget.status()).toMatchObject({ reserved: {}, usage: {} });
 });
 
-test('usage is reported once for a key, on the account of the run', async () => {
+test('usage is reported once per key, and charged to the run', async () => {
   await using t = await testApp();
   const budget = t.app.budget('tokens', { limits: { tokens: { hard: 10 } } });
   const task = t.app.task('spend', async ({ budget: use, executionId }: TaskContext<{ n: number }>) => {
@@ -44,7 +44,7 @@ test('usage is reported once for a key, on the account of the run', async () => 
   expect((await budget.bill()).map(({ spent }) => spent)).toEqual([{ tokens: 11 }]);
 });
 
-test('a handler that spends while calls go wrong neither fails nor spends twice', async () => {
+test('a handler neither fails nor spends twice when its calls fail', async () => {
   const faults: ErrorCode[] = [];
   const lost = (): void => {
     const code = faults.shift();
@@ -70,7 +70,7 @@ test('a handler that spends while calls go wrong neither fails nor spends twice'
   await h.close();
 });
 
-test('a report outside of handlers is repeated over a lost answer with a key, and never counted twice without one', async () => {
+test('a report outside of handlers is repeated after a lost answer with a key, and never counted twice without one', async () => {
   let lost = 0;
   const h = harness((inner) => ({
     reportUsageAdmin: async (args) => {
@@ -88,7 +88,7 @@ test('a report outside of handlers is repeated over a lost answer with a key, an
   await h.close();
 });
 
-test('what is no budget, and options that there are not, are refused by name', async () => {
+test('values that are not budgets, and unknown options, are refused by name', async () => {
   await using t = await testApp();
   const budget = t.app.budget('tokens', { limits: { tokens: { hard: 10 } } });
   const told: unknown[] = [];
@@ -226,7 +226,7 @@ describe('a run that is taken over', () => {
     [undefined, '10s', 16_667],
     [undefined, '60s', 100_000],
   ] as const)(
-    'reserves again when the reservation of its killed owner, with a ttl of %s and a lease of %s, has ended',
+    'reserves again once the reservation of its killed owner, with a ttl of %s and a lease of %s, has ended',
     async (ttl, lostLeaseTtl, afterMs) => {
       const { h, killedAt, run, tokens } = await afterKill(ttl, lostLeaseTtl);
       const tookMs = (await h.flow(run.result())) - killedAt;
@@ -237,7 +237,7 @@ describe('a run that is taken over', () => {
     },
   );
 
-  test('is refused at once when the end of a reservation makes no room', async () => {
+  test('is refused at once if the end of a reservation frees no room', async () => {
     const { h, killedAt, run, tokens } = await afterKill('1m');
     await h.flow(tokens.report({ tokens: 400 }));
     await h.flow(tokens.setLimits({ tokens: { hard: 999 } }));
@@ -246,7 +246,7 @@ describe('a run that is taken over', () => {
     await h.close();
   });
 
-  test('is refused when other reservations still leave no room', async () => {
+  test('is refused if other reservations still leave no room', async () => {
     const { h, killedAt, run, tokens } = await afterKill('1m');
     await h.flow(tokens.setLimits({ tokens: { hard: 1_001 } }));
     const other = { reservationId: '00000000-0000-4000-8000-000000000001', amounts: { tokens: 401 } };

@@ -22,9 +22,9 @@ const faultsOf =
     return { execute: answering(inner, (name) => (name === wanted && left-- > 0 ? fault(code) : undefined)) };
   };
 
-describe('a fault of one renewal', () => {
+describe('a fault of a renewal', () => {
   it.each(['call_timeout', 'transport_failed', 'server_memory_full', 'server_refused'] as const)(
-    '%s: the lease is kept, and the handler is called once and never told',
+    '%s: the lease is kept, and the handler runs on without an abort',
     async (code) => {
       h = harness(faultsOf('renewLease', 3, code));
       let calls = 0;
@@ -46,7 +46,7 @@ describe('a fault of one renewal', () => {
     },
   );
 
-  it('that does not end: the signal fires before another worker can have the work', async () => {
+  it('that persists: the signal fires before another worker can claim the work', async () => {
     h = harness(faultsOf('renewLease', Infinity));
     const { clock, inner } = h;
     const told: { code: unknown; state: unknown }[] = [];
@@ -70,7 +70,7 @@ describe('a fault of one renewal', () => {
   });
 });
 
-describe('a fault of one ending', () => {
+describe('a fault of an ending', () => {
   const ENDINGS = {
     completeExecution: () => 'own',
     failExecution: () => {
@@ -83,7 +83,7 @@ describe('a fault of one ending', () => {
     ['completeExecution', 'completed'],
     ['failExecution', 'failed'],
     ['delayExecution', 'delayed'],
-  ] as const)('%s: it is sent again, the handler is not', async (command, state) => {
+  ] as const)('%s: the ending is sent again, and the handler does not run again', async (command, state) => {
     for (const times of [1, 5]) {
       h = harness(faultsOf(command, times));
       let calls = 0;
@@ -100,7 +100,7 @@ describe('a fault of one ending', () => {
     }
   });
 
-  it('is not that of the others in its call', async () => {
+  it('does not affect the other endings of its call', async () => {
     let calls: string[][] = [];
     h = harness((inner) => {
       let left = 1;
@@ -123,7 +123,7 @@ describe('a fault of one ending', () => {
     expect(calls.filter((names) => names.includes('completeExecution')).flat()).toHaveLength(5);
   });
 
-  it('is not that of the others in its call where that was refused as a whole: they do not wait', async () => {
+  it('that refuses the whole call does not delay the other endings', async () => {
     h = harness(
       (inner) => ({
         execute: ((commands: Commands) => {
@@ -142,7 +142,7 @@ describe('a fault of one ending', () => {
     expect(await Promise.all(runs.map((run) => run.result()))).toEqual([1, 2, 3, 4]);
   });
 
-  it('whose lease is over by now is sent all the same: the engine may have taken it', async () => {
+  it('is followed by another try even after the end of the lease, because the engine may have accepted it', async () => {
     let answers = false;
     h = harness((inner) => ({
       // Everything is done; of calls with endings and renewals, the answers are lost.
@@ -166,7 +166,7 @@ describe('a fault of one ending', () => {
     expect(worker.stats()).toMatchObject({ completed: 1, lost: 0 });
   });
 
-  it('that never ends is given up while renewals pass, and says so', async () => {
+  it('that persists is given up although renewals succeed, and reported', async () => {
     let answers = false;
     h = harness((inner) => ({
       execute: answering(inner, (name) => (!answers && name === 'completeExecution' ? fault() : undefined)),
@@ -192,7 +192,7 @@ describe('a fault of one ending', () => {
     expect(await result).toBe(2);
   });
 
-  it('of a long result that waited for its turn longer than that is not given up at its first fault', async () => {
+  it('does not end the tries of a long result that waited longer than their time for its transfer', async () => {
     let tries = 0;
     h = harness((inner, clock) => ({
       execute: (async (commands: Commands) => {
@@ -245,7 +245,7 @@ describe('the results of a worker that drains', () => {
   });
 });
 
-describe('a call beside an ending that the engine accepted is refused, and answered first', () => {
+describe('a call that is refused after an accepted ending, and answered before it', () => {
   /** The engine gets the named call after the completion, whose answer arrives last. */
   const overtaking = (named: string) => (inner: Backend, clock: VirtualClock) => {
     const refused: unknown[] = [];
@@ -276,7 +276,7 @@ describe('a call beside an ending that the engine accepted is refused, and answe
   };
 
   it.each(['renewLease', 'beginAttempt', 'updateProgress'])(
-    '%s: the worker does not say that it lost the work',
+    '%s: the worker does not report lost work',
     async (named) => {
       let refused: unknown[] = [];
       h = harness((inner, clock) => {
@@ -302,7 +302,7 @@ describe('a call beside an ending that the engine accepted is refused, and answe
     },
   );
 
-  it('the refusal of the ending itself says that the work is lost, once', async () => {
+  it('the refusal of the ending itself is reported as lost work, once', async () => {
     h = harness((inner) => ({
       execute: (async (commands: Commands) => {
         for (const { name, args } of commands)
@@ -322,10 +322,10 @@ describe('a call beside an ending that the engine accepted is refused, and answe
   });
 });
 
-describe('an ending that the engine does not take as it is', () => {
+describe('an ending that the engine refuses', () => {
   const invalid = fault('invalid_input');
 
-  it('becomes a failure that says why', async () => {
+  it('becomes a failure with the reason', async () => {
     h = harness((inner) => ({
       execute: answering(inner, (name) => (name === 'completeExecution' ? invalid : undefined)),
     }));
@@ -336,7 +336,7 @@ describe('an ending that the engine does not take as it is', () => {
     expect(await run.info()).toMatchObject({ state: 'failed', failure: { category: 'invalid_result' } });
   });
 
-  it('takes no others with it when it spoils the call', async () => {
+  it('does not affect the others when it makes the call invalid', async () => {
     h = harness((inner) => ({
       execute: ((commands: Commands) => {
         for (const command of commands)
@@ -357,7 +357,7 @@ describe('an ending that the engine does not take as it is', () => {
     ]);
   });
 
-  it('is a failure itself: the plainest one takes its place', async () => {
+  it('is replaced by the plainest failure if it is a failure itself', async () => {
     h = harness((inner) => ({
       execute: answering(inner, (name, args) =>
         name === 'failExecution' && (args as { failureCategory?: string }).failureCategory === 'odd'

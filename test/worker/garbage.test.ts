@@ -55,7 +55,7 @@ function attemptOf(index: number): Attempt {
 const LITTLE = (COUNT * KIB) / 20;
 
 describe('attempts that ended', () => {
-  it('are free when they left a bag', () => {
+  it('are collected after they left a bag', () => {
     const bag = new Bag<Attempt>();
     expect(
       promotedBy(
@@ -65,7 +65,7 @@ describe('attempts that ended', () => {
     ).toBeLessThan(LITTLE);
   });
 
-  it('are free when their handlers had a context', () => {
+  it('are collected although their handlers had a context', () => {
     const last = { context: undefined as HandlerContext | undefined };
     expect(
       promotedBy(
@@ -77,7 +77,7 @@ describe('attempts that ended', () => {
 });
 
 describe('a bag', () => {
-  it('has what was added and not deleted', () => {
+  it('contains the items that were added and not deleted', () => {
     const members = Array.from({ length: 6 }, (_, id) => ({ id, place: -1 }));
     const bag = new Bag<(typeof members)[number]>();
     const ids = (): number[] => [...bag].map(({ id }) => id).sort();

@@ -43,7 +43,7 @@ describe('a long input', () => {
     expect(state.most).toBe(most);
   });
 
-  it('is fetched with few others, and none of them is claimed while it is on its way', async () => {
+  it('is fetched with few others, and its lane is not claimed from while they are on their way', async () => {
     const state = slowly(100);
     const task = h.a.task('t', size);
     const runs = await task.runMany(inputs(30, 3 * MIB));
@@ -62,7 +62,7 @@ describe('a long input', () => {
     expect(state.most).toBe(32);
   });
 
-  it('that is no longer wanted keeps its place until its read ends, and then a shorter one behind it comes', async () => {
+  it('whose run ended keeps its place until its read ends, and then a shorter one behind it is fetched', async () => {
     const reads: { executionId: string; end: () => void }[] = [];
     h = harness((inner) => ({
       readExecutionContext: async (args) => {
@@ -89,7 +89,7 @@ describe('a long input', () => {
     expect(worker.stats()).toMatchObject({ completed: 1, ahead: 0 });
   });
 
-  it('does not take from the time of its attempt while it is on its way', async () => {
+  it('does not use up the time of its attempt while it is fetched', async () => {
     slowly(3_000);
     const task = h.a.task('t', { timeout: { attempt: '2s' } }, size);
     const slow = h.a.task('slow', { timeout: { attempt: '2s' }, retry: { failures: 0 } }, ({ signal }) => {
@@ -104,7 +104,7 @@ describe('a long input', () => {
     expect(worker.stats().completed).toBe(1);
   });
 
-  it('that waits too long for its turn is handed back to a worker that is nearer, without a loss', async () => {
+  it('that waits too long for its turn is handed back to a nearer worker, and no loss is counted', async () => {
     slowly(4_000);
     const near = app({ backend: h.inner, clock: h.clock, closeBackend: false });
     const task = h.a.task('t', { retry: { crashes: 0 } }, size);
@@ -120,7 +120,7 @@ describe('a long input', () => {
     await near.close();
   });
 
-  it('that cannot be fetched is tried again, and handed back in the end', async () => {
+  it('that cannot be fetched is tried again, and finally handed back', async () => {
     let fails = true;
     h = harness((inner) => ({
       readExecutionContext: (args) =>
@@ -138,7 +138,7 @@ describe('a long input', () => {
     expect(worker.stats()).toMatchObject({ completed: 1, lost: 0 });
   });
 
-  it('that is lost fails its run', async () => {
+  it('that is damaged fails its run', async () => {
     h = harness((inner) => ({
       readExecutionContext: async (args) => ({
         ...(await inner.readExecutionContext(args)),
@@ -151,7 +151,7 @@ describe('a long input', () => {
     await expect(h.flow(run.result())).rejects.toMatchObject({ category: 'invalid_input_payload' });
   });
 
-  it('on its way does not keep a run that is cancelled, or a worker that drains', async () => {
+  it('does not delay the cancellation of its run or the drain of its worker', async () => {
     const never = deferred();
     h = harness((inner) => ({
       readExecutionContext: (args) => never.promise.then(() => inner.readExecutionContext(args)),

@@ -73,14 +73,14 @@ describe('the lease keeper', () => {
     expect(lost).toEqual([]);
   });
 
-  it('gives a lease up at 90 % when the renewal that was sent in time is not answered', async () => {
+  it('gives a lease up at 90 % of its length when the renewal was sent in time and not answered', async () => {
     const { clock, lost, hold } = setUp();
     hold('a');
     await clock.pass(5 * TTL);
     expect(lost).toEqual([['a', 'clock', 900]]);
   });
 
-  it('tries a renewal that failed again soon, and gives up in time all the same', async () => {
+  it('repeats a failed renewal soon, and gives the lease up in time all the same', async () => {
     const { clock, calls, errors, lost, hold } = setUp();
     hold('a');
     await clock.pass(400);
@@ -98,7 +98,7 @@ describe('the lease keeper', () => {
     expect(lost[0]?.[2]).toBeLessThanOrEqual(1_400);
   });
 
-  it('counts a lease from the request of its renewal, however late that is answered', async () => {
+  it('counts a lease from the request of its renewal, however late the answer is', async () => {
     const { clock, calls, lost, hold } = setUp();
     hold('a');
     await clock.pass(850);
@@ -108,7 +108,7 @@ describe('the lease keeper', () => {
     expect(lost).toEqual([['a', 'clock', (calls[0]?.at as number) + 900]]);
   });
 
-  it('uses the last tenth after a stall: a renewal that was never sent is sent, and counts when it is answered', async () => {
+  it('sends a missed renewal in the last tenth after a stall, and accepts its answer', async () => {
     const { clock, calls, lost, hold } = setUp();
     hold('a');
     await clock.stall(950);
@@ -119,7 +119,7 @@ describe('the lease keeper', () => {
     expect(lost).toEqual([]);
   });
 
-  it('gives the lease up at its end when that renewal is not answered', async () => {
+  it('gives the lease up at its end if that renewal is not answered', async () => {
     const { clock, lost, hold } = setUp();
     hold('a');
     await clock.stall(950);
@@ -134,7 +134,7 @@ describe('the lease keeper', () => {
     expect(lost).toEqual([['a', 'clock', 1_001]]);
   });
 
-  it('tells of a refusal at once, and only whom it concerns', async () => {
+  it('reports a refusal at once, and only for its own lease', async () => {
     const { clock, calls, lost, hold } = setUp();
     hold('a');
     hold('b');
@@ -145,7 +145,7 @@ describe('the lease keeper', () => {
     expect(calls[1]?.executionIds).toEqual(['a']);
   });
 
-  it('leaves finished work alone, also when its renewal was under way', async () => {
+  it('ignores finished work, also when its renewal was under way', async () => {
     const { clock, calls, keeper, lost, hold } = setUp();
     const held = hold('a');
     await clock.pass(340);
@@ -157,7 +157,7 @@ describe('the lease keeper', () => {
     expect(keeper.lastsUntil(held)).toBe(-Infinity);
   });
 
-  it('does not mix up two leases on the same execution', async () => {
+  it('does not confuse two leases of the same execution', async () => {
     const { clock, calls, keeper, lost, hold } = setUp();
     const first = hold('a');
     await clock.pass(340);
@@ -168,7 +168,7 @@ describe('the lease keeper', () => {
     expect(keeper.lastsUntil(second)).toBe(1_340);
   });
 
-  it('keeps what is held anew when the answer to an earlier lease of it comes late', async () => {
+  it('keeps a new lease when the answer for an earlier one of the same execution is late', async () => {
     const { clock, calls, keeper, lost, hold } = setUp();
     const held = hold('a');
     await clock.pass(340);
@@ -200,7 +200,7 @@ describe('the lease keeper', () => {
   });
 
   it.each([['transport_failed', 'call_timeout', 'server_memory_full', 'server_refused']].flat() as ErrorCode[])(
-    'takes a fault of one renewal for what it is: %s is asked again',
+    'repeats a renewal after a fault of one command: %s',
     async (code) => {
       const { clock, calls, errors, lost, hold } = setUp();
       hold('a');
@@ -217,7 +217,7 @@ describe('the lease keeper', () => {
     },
   );
 
-  it('asks again until the lease is over, and gives it up before', async () => {
+  it('repeats a renewal until shortly before the end of the lease, and then gives it up', async () => {
     const { clock, calls, lost, hold } = setUp();
     hold('a');
     await clock.pass(340);
@@ -231,7 +231,7 @@ describe('the lease keeper', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('has one timer, for the first renewal of all, and none once it is closed', async () => {
+  it('has one timer, for the earliest renewal, and none once it is closed', async () => {
     const { clock, keeper, hold } = setUp({ atOnce: true });
     await clock.pass(200);
     const late = hold('late');
@@ -245,7 +245,7 @@ describe('the lease keeper', () => {
 
   describe('when handlers hold the event loop', () => {
     it.each([0.1, 0.3, 0.5, 0.6, 0.66])(
-      'in stretches of %f of the lease, with one turn between, loses nothing',
+      'for %f of the lease at a time, with one turn between, loses nothing',
       async (share) => {
         for (const chance of [0, 0.5, 0.999]) {
           for (const phase of [0, 0.2, 0.33, 0.34]) {
@@ -278,7 +278,7 @@ describe('the lease keeper', () => {
         }
     });
 
-    it('does not judge by a timer what the socket says already', async () => {
+    it('reads the socket before it judges a lease by a timer', async () => {
       const { clock, lost, hold } = setUp({ latencyMs: 1 });
       hold('a');
       await clock.block(500);
@@ -287,7 +287,7 @@ describe('the lease keeper', () => {
       expect(lost).toEqual([]);
     });
 
-    it('gives up what no answer in the socket saves', async () => {
+    it('gives up a lease that no answer in the socket extends', async () => {
       const { clock, lost, hold } = setUp();
       hold('a');
       await clock.block(500);
@@ -295,7 +295,7 @@ describe('the lease keeper', () => {
       expect(lost).toEqual([['a', 'clock', 1_000]]);
     });
 
-    it('knows a lease whose grant was read late, and renews it before work starts on it', async () => {
+    it('detects a lease whose grant was read late, and renews it before its handler starts', async () => {
       const { clock, calls, keeper, hold } = setUp();
       const fresh = hold('fresh');
       expect(keeper.isStale(fresh)).toBe(false);

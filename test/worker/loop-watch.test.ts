@@ -31,7 +31,7 @@ function setUp() {
 }
 
 describe('the watch on the event loop', () => {
-  it('is silent about stretches that cost no lease', async () => {
+  it('ignores blocks too short to cost a lease', async () => {
     const { clock, running, said, call } = setUp();
     running.push(runOf('t'));
     call(runOf('t'));
@@ -42,7 +42,7 @@ describe('the watch on the event loop', () => {
     expect(said).toEqual([]);
   });
 
-  it('tells of every stretch of two thirds of a lease, whenever it begins', async () => {
+  it('reports every block of two thirds of a lease, at any phase of its timer', async () => {
     for (let phase = 0; phase < 1_000; phase += 90) {
       const { clock, running, said, watch, call } = setUp();
       running.push(runOf('a'), runOf('b'), runOf('a'));
@@ -59,7 +59,7 @@ describe('the watch on the event loop', () => {
     }
   });
 
-  it('knows the task that computed when it was called, also when it has ended by then', async () => {
+  it('identifies the task that blocked in its call, even if it has ended by then', async () => {
     const { clock, running, said, call } = setUp();
     running.push(runOf('other'));
     call(runOf('other'));
@@ -72,7 +72,7 @@ describe('the watch on the event loop', () => {
     ]);
   });
 
-  it('knows the task of which many runs together took most of a block', async () => {
+  it('identifies the task whose runs together caused most of a block', async () => {
     const { clock, said, call } = setUp();
     const runs = [...Array.from({ length: 8 }, () => runOf('short')), runOf('other')];
     for (const run of runs) call(run, 1_000);
@@ -82,7 +82,7 @@ describe('the watch on the event loop', () => {
     expect(said).toEqual([{ ...known, forMs: 8_900, blockers: new Map(), holders: new Set(runs) }]);
   });
 
-  it('knows each of several runs that block one after another', async () => {
+  it('identifies each of several runs that block one after another', async () => {
     const { clock, said, call } = setUp();
     const runs = [runOf('long'), runOf('long'), runOf('long')];
     for (const run of runs) call(run, 9_000);
@@ -91,7 +91,7 @@ describe('the watch on the event loop', () => {
     expect([culprit, hasOthers, [...blockers.keys()]]).toEqual(['long', false, runs]);
   });
 
-  it('counts a task as another for ten minutes after it ran', async () => {
+  it('counts another task for ten minutes after it ran', async () => {
     for (const [passMs, hasOthers] of [
       [590_000, true],
       [602_000, false],
@@ -107,7 +107,7 @@ describe('the watch on the event loop', () => {
     }
   });
 
-  it('names a task that was called long before, and has lost its lease by the time of the report', async () => {
+  it('names the task that was called long before as a candidate, even if its lease is lost by the time of the report', async () => {
     const { clock, running, said, watch, call } = setUp();
     running.push(runOf('culprit'), runOf('other'));
     call(runOf('culprit'));
@@ -118,7 +118,7 @@ describe('the watch on the event loop', () => {
     watch.stop();
   });
 
-  it('reports a block once to those who look before the timer does', async () => {
+  it('reports a block once when it is read before its timer fires', async () => {
     const { clock, running, said, watch, call } = setUp();
     running.push(runOf('t'));
     call(runOf('t'));
@@ -134,7 +134,7 @@ describe('the watch on the event loop', () => {
     watch.stop();
   });
 
-  it('does not beat when no handler runs', async () => {
+  it('sets no timer while no handler runs', async () => {
     const { clock, running, call } = setUp();
     running.push(runOf('t'));
     call(runOf('t'));
@@ -183,7 +183,7 @@ describe('after a block that no call explains', () => {
     ['an immediate', () => new Promise<void>((resolve) => void setImmediate(() => resolve(held())))],
     ['a microtask', () => new Promise<void>((resolve) => queueMicrotask(() => resolve(held())))],
     ['an answer of the system', () => stat('.').then(held)],
-  ])('a handler that blocks after %s is known', async (_, handler) => {
+  ])('a handler that blocks after %s is identified', async (_, handler) => {
     const { said, call } = await traced();
     const culprit = runOf('culprit');
     await Promise.all([
@@ -229,7 +229,7 @@ describe('after a block that no call explains', () => {
     await closing;
   });
 
-  it("code outside of handlers is nobody's, also code that a handler left behind", async () => {
+  it('code outside of handlers is attributed to no handler, and neither is code that a handler left behind', async () => {
     const { said, call } = await traced();
     const over = { ...runOf('over'), isOver: false };
     await call(over, async () => void setTimeout(() => block(150), 20));

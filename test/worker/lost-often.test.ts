@@ -96,7 +96,7 @@ describe('an execution that lost its worker', () => {
 });
 
 describe('a task that blocked the event loop', () => {
-  it('rests for four times as long, a minute at most, and is claimed again afterwards', async () => {
+  it('is not claimed for four times as long, a minute at most, and is claimed again afterwards', async () => {
     const clock = new ManualClock();
     const changes: (readonly string[] | undefined)[] = [];
     const resting: RestingKinds = new RestingKinds(clock, () => changes.push(resting.without(['a', 'b'])));
@@ -113,7 +113,7 @@ describe('a task that blocked the event loop', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('lets healthy work of its worker go on', async () => {
+  it('does not stop healthy work of its worker', async () => {
     a = memoryApp();
     let blocks = 0;
     const bad = a.task('bad', () => {
@@ -133,7 +133,7 @@ describe('a task that blocked the event loop', () => {
   it.each([
     ['another task', 'healthy'],
     ['the same task', 'bad'],
-  ])('after its first await lets healthy work of %s go on', async (_, kind) => {
+  ])('after its first await does not stop healthy work of %s', async (_, kind) => {
     a = memoryApp();
     let blocks = 0;
     const handler = async ({ input }: { input: unknown }) => {
@@ -153,7 +153,7 @@ describe('a task that blocked the event loop', () => {
     expect(blocks).toBeLessThanOrEqual(3 * (2 + Math.floor((performance.now() - startedAt) / (4 * 1_500))));
   });
 
-  it('only together with its other runs has them parked until they come apart', async () => {
+  it('only together with its other runs has these runs parked until they are spread out', async () => {
     const { log, lines } = collectingLog();
     a = memoryApp({ log });
     let answer: Promise<void> | undefined;
@@ -170,7 +170,7 @@ describe('a task that blocked the event loop', () => {
     expect(lines.join('\n')).toMatch(/has lost its worker \d times/);
   });
 
-  it('is no reason to park what ran beside it, though that ends before the timers behind the block', async () => {
+  it('does not cause a pause for runs beside it, even if they end before the timers after the block', async () => {
     const clock = new LoopClock(1_700_000_000_000);
     h = harness(undefined, { clock });
     let blocks = 0;
@@ -199,8 +199,8 @@ describe('a task that blocked the event loop', () => {
   });
 });
 
-describe('what a worker knows of blockers', () => {
-  it('parks them for four times as long as all parked ones blocked, doubled each time, five minutes at most', () => {
+describe('the record of blockers', () => {
+  it('parks a blocker for four times as long as all parked ones blocked, doubled each time, five minutes at most', () => {
     const blockers = new Blockers(new ManualClock());
     expect(blockers.knows('a')).toBe(false);
     expect(blockers.park('a')).toBeUndefined();
@@ -219,7 +219,7 @@ describe('what a worker knows of blockers', () => {
     expect(blockers.knows('a')).toBe(false);
   });
 
-  it('parks them no longer for blocks of executions that did not come back, or whose block was ten minutes ago', () => {
+  it('ignores blocks of executions that did not return, and blocks of ten minutes ago', () => {
     const clock = new ManualClock();
     const blockers = new Blockers(clock);
     const blocked = (id: string) => blockers.blocked(id, 1_000);
@@ -236,7 +236,7 @@ describe('what a worker knows of blockers', () => {
     expect(blockers.park('last')).toBe(8_000);
   });
 
-  it('excuses one loss of what ran beside them, and no loss of theirs', () => {
+  it('excuses one loss of a run beside a blocker, and no loss of the blocker', () => {
     const blockers = new Blockers(new ManualClock());
     blockers.blocked('bad', 1_000);
     blockers.ranBeside('bad');
@@ -263,7 +263,7 @@ describe('what a worker knows of blockers', () => {
     expect(Object.fromEntries(inHand.map((id) => [id, blockers.park(id)]))).toEqual(pauses);
   });
 
-  it('excuse a loss of what was on its way when they blocked, because its answer waited for the end of the block', () => {
+  it('excuses a loss of work that was claimed during the block, because the answer waited for its end', () => {
     const clock = new ManualClock();
     const blockers = new Blockers(clock);
     blockers.arrived('before any block', 0);
@@ -280,7 +280,7 @@ describe('what a worker knows of blockers', () => {
     ]);
   });
 
-  it('remembers a thousand executions', () => {
+  it('covers a thousand executions', () => {
     const blockers = new Blockers(new ManualClock());
     for (let id = 0; id <= 1_000; id++) blockers.blocked(String(id), 1);
     expect([blockers.knows('0'), blockers.knows('1'), blockers.knows('1000')]).toEqual([false, true, true]);

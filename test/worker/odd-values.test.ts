@@ -42,7 +42,7 @@ async function survives(handler: (context: TaskContext) => unknown, log?: Logger
 }
 
 describe('odd values', () => {
-  it('are many', () => expect(Object.keys(ODD).length).toBeGreaterThanOrEqual(40));
+  it('are numerous', () => expect(Object.keys(ODD).length).toBeGreaterThanOrEqual(40));
 
   it.each(Object.keys(ODD))('thrown: %s', async (name) => {
     await survives(() => {
@@ -50,7 +50,7 @@ describe('odd values', () => {
     });
   });
 
-  it.each(Object.keys(ODD))('rejected with, late: %s', async (name) => {
+  it.each(Object.keys(ODD))('rejected late: %s', async (name) => {
     await survives(async () => {
       await Promise.resolve();
       throw make(name);
@@ -131,8 +131,8 @@ describe('odd values', () => {
   });
 });
 
-describe('what handlers get', () => {
-  it('never ends the process when it is not awaited, and rejects when it is', async () => {
+describe('functions of the context', () => {
+  it('reject when they are awaited, and do not end the process otherwise', async () => {
     unhandled.length = 0;
     const h = harness();
     const errors: unknown[] = [];
@@ -153,7 +153,7 @@ describe('what handlers get', () => {
     await h.close();
   });
 
-  it('refuses what is asked for after the end of the handler, and says so', async () => {
+  it('refuse calls after the end of the handler, with the reason', async () => {
     const h = harness();
     const errors: unknown[] = [];
     const task = h.a.task('t', ({ step, sleep, waitFor, approval, waitpoint, progress, stream }) => {
@@ -174,14 +174,14 @@ describe('what handlers get', () => {
     await h.close();
   });
 
-  it.each(Object.keys(ODD))('logs whatever it is given as a message: %s', async (name) => {
+  it.each(Object.keys(ODD))('log any value as a message: %s', async (name) => {
     await survives(({ log }) => {
       log.info(make(name) as string, make(name));
       log.error(make(name) as string);
     });
   });
 
-  it('refuses names of steps and conditions of waits that are none, in words', async () => {
+  it('refuse invalid names of steps and conditions of waits, with a clear message', async () => {
     const h = harness();
     const errors: unknown[] = [];
     const task = h.a.task('t', async ({ step, waitFor }) => {
@@ -206,7 +206,7 @@ describe('what handlers get', () => {
     await h.close();
   });
 
-  it('takes dates of another realm', async () => {
+  it('accept dates of another realm', async () => {
     const h = harness();
     const date = (): Date => vm.runInNewContext('new Date(0)') as Date;
     const task = h.a.task('t', async ({ sleepUntil, resumes }: TaskContext) => {
@@ -221,7 +221,7 @@ describe('what handlers get', () => {
     await h.close();
   });
 
-  it('takes a progress that rounds to nothing from below', async () => {
+  it('accept a progress of negative zero', async () => {
     const h = harness();
     const task = h.a.task('t', ({ progress }) => progress(-0));
     await h.worker();
@@ -231,7 +231,7 @@ describe('what handlers get', () => {
     await h.close();
   });
 
-  it('refuses a progress that cannot be meant', async () => {
+  it('refuse an invalid progress', async () => {
     const h = harness();
     const errors: unknown[] = [];
     const task = h.a.task('t', async ({ progress }) => {
@@ -249,7 +249,7 @@ describe('what handlers get', () => {
     await h.close();
   });
 
-  it('cannot be used to change the work of the worker', async () => {
+  it('do not give access to the state of the worker', async () => {
     const h = harness();
     const task = h.a.task('t', ({ fence, tags }) => {
       expect(() => Object.assign(fence, { leaseId: 'x' })).toThrow(TypeError);
@@ -262,7 +262,7 @@ describe('what handlers get', () => {
     await h.close();
   });
 
-  it('warns of no leak however many wait for the signal', async () => {
+  it('cause no warning of a leak, however many listeners the signal has', async () => {
     const warnings: string[] = [];
     const listen = (warning: Error): void => void warnings.push(warning.name);
     process.on('warning', listen);

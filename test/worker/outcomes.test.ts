@@ -42,7 +42,7 @@ describe('a mistake of the handler itself', () => {
     ['a wrong argument', ({ sleep }: own.TaskContext) => sleep('1 day' as never), /Correct what the message names/],
     ['a wrong argument in a step', inStep, /Correct what the message names/],
     ['a step in a step', twice, /not inside the function of a step/],
-  ])('%s is not tried again, and what to do about it is kept', async (_, handler, hint) => {
+  ])('%s is not retried, and its hint is kept', async (_, handler, hint) => {
     h = harness();
     let attempts = 0;
     const task = h.a.task('t', { retry: { failures: 3 } }, (context: own.TaskContext): unknown => {
@@ -65,7 +65,7 @@ describe.each([
   ['another copy of the package', copy],
   ['another realm', () => Promise.resolve(elsewhere())],
 ])('outcomes of %s', (_, load) => {
-  it('are other classes, and instances of our own', async () => {
+  it('are other classes, and instances of our classes', async () => {
     const other = await load();
     expect(other.NonRetryableError).not.toBe(own.NonRetryableError);
     const never = new other.NonRetryableError('x');
@@ -88,7 +88,7 @@ describe.each([
     expect(tries).toBe(1);
   });
 
-  it('"retry" comes at its own time', async () => {
+  it('"retry" uses its own time', async () => {
     const other = await load();
     h = harness();
     const at: number[] = [];
@@ -104,7 +104,7 @@ describe.each([
     expect((at[1] ?? 0) - (at[0] ?? 0)).toBe(50);
   });
 
-  it('a delay parks', async () => {
+  it('a delay parks the attempt', async () => {
     const other = await load();
     h = harness();
     let calls = 0;
@@ -117,7 +117,7 @@ describe.each([
 });
 
 describe('a duration as the time of a retry', () => {
-  it('is understood', async () => {
+  it('is accepted', async () => {
     h = harness();
     const at: number[] = [];
     const task = h.a.task('t', { retry: { failures: 1, backoff: own.backoff.fixed('1h') } }, () => {

@@ -30,7 +30,7 @@ function watched(): { seen: [number, number | string][] } {
 }
 
 describe('progress', () => {
-  it('of a flood: the first at once, one a second after it, the latest with the ending', async () => {
+  it('is sent at once first, then once a second, and the latest with the ending', async () => {
     const { seen } = watched();
     const wait = (ms: number): Promise<void> => new Promise((resolve) => void h.clock.after(ms, resolve));
     const task = h.a.task('t', async ({ progress }) => {
@@ -54,7 +54,7 @@ describe('progress', () => {
     expect((await run.info()).progress).toMatchObject({ percent: 99, message: 'last' });
   });
 
-  it('is not held up by the second: a handler that waits for it goes on', async () => {
+  it('does not make a handler wait for the second to pass', async () => {
     const { seen } = watched();
     const task = h.a.task('t', async ({ progress }) => {
       for (let percent = 1; percent <= 100; percent++) await progress(percent);
@@ -70,7 +70,7 @@ describe('progress', () => {
     ]);
   });
 
-  it('is sent before a failure too, and not after the end', async () => {
+  it('is sent before a failure too, and refused after the end', async () => {
     const { seen } = watched();
     const late = deferred<unknown>();
     const task = h.a.task(
@@ -90,7 +90,7 @@ describe('progress', () => {
     expect(await late.promise).toMatchObject({ code: 'execution_not_active' });
   });
 
-  it('that is refused tells the handler, also when it was kept first', async () => {
+  it('that is refused aborts the handler, also when it was held back first', async () => {
     watched();
     const heard: unknown[] = [];
     const task = h.a.task('t', async ({ progress, signal, executionId, attempt }) => {
@@ -107,7 +107,7 @@ describe('progress', () => {
     expect(heard).toMatchObject([{ code: 'lease_revoked' }, { code: 'lease_revoked' }]);
   });
 
-  it('that meets a fault rejects when it was sent, and the run goes on', async () => {
+  it('that meets a fault rejects if it was sent, and the run continues', async () => {
     h = harness(() => ({
       updateProgress: () => Promise.reject(new EngineError('call_timeout', 'no.')),
     }));

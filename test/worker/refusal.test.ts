@@ -12,7 +12,7 @@ const BOTH = { attemptTimedOut: true, deadlinePassed: true, timeoutIsFirst: true
 const refused = (code: ErrorCode, terminalOutcome?: string): EngineError =>
   new EngineError(code, 'x.', terminalOutcome === undefined ? {} : { detail: { terminalOutcome } });
 
-describe('a refusal that speaks of ownership', () => {
+describe('a refusal about ownership', () => {
   it.each([
     ['lease_revoked', undefined, IN_TIME, 'lease_revoked'],
     ['lease_expired', undefined, IN_TIME, 'lease_lost'],
@@ -43,7 +43,7 @@ describe('a refusal that speaks of ownership', () => {
   });
 
   it.each(['call_timeout', 'transport_failed', 'invalid_input', 'server_memory_full'] as const)(
-    'is not %s: it leaves open whose the work is',
+    'is not %s, which leaves the owner open',
     (code) => {
       expect(speaksOfOwnership(refused(code))).toBe(false);
       expect(abortCodeOf(refused(code), BOTH)).toBe(undefined);

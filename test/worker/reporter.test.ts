@@ -11,7 +11,7 @@ const named = (name: string): Attempt =>
   ({ partition: '{fp:0}', finalCommand: () => name, name }) as unknown as Attempt;
 const nameOf = (attempt: Attempt): string => (attempt as unknown as { name: string }).name;
 
-it('a long result leaves alone, and what it makes claimable is offered when it was answered', async () => {
+it('a long result is sent alone, and the work behind it is offered after its answer', async () => {
   const events: string[] = [];
   const calls: string[][] = [];
   const long = deferred();

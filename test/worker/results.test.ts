@@ -6,7 +6,7 @@ import { harness, type Harness } from './harness.js';
 let h: Harness;
 afterEach(() => h.close());
 
-it('a child that is replayed while its result travels gives its parent the new result', async () => {
+it('a child that is replayed while its result is being read gives its parent the new result', async () => {
   let reads = 0;
   h = harness((inner, clock) => ({
     readExecutionInfo: async (args) => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { onTermination } from '../../src/worker/shutdown/signals.js';
 
-it('any number of workers wait for a signal with one listener, each is told, and it goes with the last', () => {
+it('any number of workers share one listener for a signal, each is called, and the last one removes it', () => {
   const before = process.listenerCount('SIGTERM');
   const told: number[] = [];
   const leaves = Array.from({ length: 20 }, (_, n) =>

@@ -31,7 +31,7 @@ async function textOf(run: { stream(): { text(): AsyncIterable<string> } }): Pro
   return text;
 }
 
-it('frames whose call failed or whose answer was lost are there once, in their order', async () => {
+it('frames are stored once and in order although their calls fail or answers are lost', async () => {
   const { calls } = withFaults('lost', 'fails', 'refused', 'lost');
   const task = h.a.task('t', async ({ stream }: TaskContext<null>) => {
     for (const letter of 'abc') void stream.text(letter);
@@ -47,7 +47,7 @@ it('frames whose call failed or whose answer was lost are there once, in their o
   expect(calls.map(({ length }) => length)).toEqual([3, 3, 3, 3, 3, 2]);
 });
 
-it('a handler whose work is lost is told by its writes, and nothing of it is stored', async () => {
+it('the writes of a handler that lost its work reject, and nothing of them is stored', async () => {
   withFaults();
   const told: unknown[] = [];
   const task = h.a.task('t', async ({ stream, signal, executionId }: TaskContext<null>) => {
@@ -86,7 +86,7 @@ it('a handler that writes after its worker gave up the lease does not complete w
   expect(await h.inner.readExecutionState({ executionId: run.id })).toBe('active');
 });
 
-it('what is left when the handler ends is stored before its ending, and what it writes later is refused', async () => {
+it('frames that are left when the handler ends are stored before its ending, and later writes are refused', async () => {
   const { calls } = withFaults();
   let kept: TaskContext<null>['stream'] | undefined;
   const task = h.a.task('t', ({ stream }: TaskContext<null>) => {
@@ -103,7 +103,7 @@ it('what is left when the handler ends is stored before its ending, and what it 
   expect(calls).toHaveLength(1);
 });
 
-it('a write waits while more than 256 KiB are not stored, and goes on when there is room again', async () => {
+it('a write waits while more than 256 KiB are not stored, and continues when there is room', async () => {
   let store: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => (store = resolve));
   h = harness((inner) => ({

@@ -33,7 +33,7 @@ describe('a handler that never settles', () => {
     expect(h.said.filter(([level, text]) => level === 'error' && text.includes('it loses its slot'))).toHaveLength(1);
   });
 
-  it('is heard of when it settles after all, and its result is not', async () => {
+  it('is reported when it settles after all, and its result is dropped', async () => {
     h = harness();
     const go = deferred<string>();
     const hung = h.a.task('hung', { timeout: { attempt: '10s' } }, () => go.promise);
@@ -48,7 +48,7 @@ describe('a handler that never settles', () => {
     expect(await run.state()).toBe('expired');
   });
 
-  it('is none when it settles within the grace', async () => {
+  it('is not counted as stuck when it settles within the grace', async () => {
     h = harness();
     const task = h.a.task('t', { timeout: { attempt: '10s' } }, async ({ signal }) => {
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
@@ -61,7 +61,7 @@ describe('a handler that never settles', () => {
     expect(h.said.filter(([level]) => level === 'error')).toEqual([]);
   });
 
-  it('more of them than slots: the worker claims nothing, says so, and goes on when they settle', async () => {
+  it('stops its worker from claiming when there are more of them than slots, with a report, until they settle', async () => {
     h = harness();
     const goes: { resolve: () => void }[] = [];
     const hung = h.a.task('hung', { lane: 'l', timeout: { attempt: '5s' } }, () => {
@@ -90,7 +90,7 @@ describe('a handler that never settles', () => {
     for (const go of goes) go.resolve();
   });
 
-  it('does not hold up the end of the worker', async () => {
+  it('does not delay the end of the worker', async () => {
     h = harness();
     const hung = h.a.task('hung', { timeout: { attempt: '5s' } }, () => new Promise(() => undefined));
     const worker = await h.worker({ abortGrace: 1_000 });

@@ -153,7 +153,7 @@ describe('an attempt that is', () => {
   });
 
   it.each(['this', 'another'] as const)(
-    'past its timeout is timed out, even if %s worker claims the retry before it hears of the end',
+    'past its timeout is timed out, even if %s worker claims the retry before the first worker learns of the end',
     async (claimer) => {
       h = harness();
       let calls = 0;
@@ -187,7 +187,7 @@ describe('an attempt that is', () => {
     },
   );
 
-  it('cancelled, and past its timeout before the reason is known, is told of its end once', async () => {
+  it('cancelled, and past its timeout before the reason is known, is reported as ended once', async () => {
     const never = new Promise<never>(() => undefined);
     h = harness(() => ({ readExecutionInfo: () => never }));
     const started: string[] = [];

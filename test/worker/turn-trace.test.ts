@@ -7,7 +7,7 @@ import { ManualClock } from './manual-clock.js';
 /** What the hooks of the process have put on a new promise: each makes every `await` dearer. */
 const marks = (): number => Object.getOwnPropertySymbols(Promise.resolve()).length;
 
-it('costs nothing after its end, however often it was begun', async () => {
+it('costs nothing after its end, however often it was started', async () => {
   const before = marks();
   const clock = new ManualClock();
   const stretches: [owner: string, ms: number][] = [];
@@ -28,7 +28,7 @@ it('costs nothing after its end, however often it was begun', async () => {
   expect(clock.pending).toBe(0);
 });
 
-it('ends by itself ten minutes after it was last begun', async () => {
+it('ends by itself ten minutes after its last start', async () => {
   const clock = new ManualClock();
   const trace = new TurnTrace<string>(clock, () => undefined);
   trace.begin();

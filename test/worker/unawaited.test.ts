@@ -51,7 +51,7 @@ it.each([false, true])('a step runs before the end is reported, also behind an e
   expect(stored).toContain('mail');
 });
 
-it('steps of a loop that nothing awaits run, and what follows them is logged', async () => {
+it('steps in a loop that nothing awaits run, and the calls behind them are logged', async () => {
   const ran: number[] = [];
   const lines = await warned(async ({ step }) => {
     const mail = async (n: number): Promise<void> => {
@@ -79,7 +79,7 @@ it.each([0, 500])('a step that fails after %s ms is logged, and the run complete
   expect(lines).toEqual(ms === 0 ? [failed] : [`the handler returned while step "mail" ${UNDER_WAY}`, failed]);
 });
 
-it('nothing is said of steps and waits that are awaited late, or whose failure is', async () => {
+it('steps and waits that are awaited late, or whose failure is handled, cause no warning', async () => {
   const lines = await warned(async ({ step, sleep }) => {
     const nap = sleep('1s');
     const failing = step('fails', () => {
@@ -93,7 +93,7 @@ it('nothing is said of steps and waits that are awaited late, or whose failure i
   expect(lines).toEqual([]);
 });
 
-it('waits and children did nothing, which is logged', async () => {
+it('waits and children that are not awaited do nothing, and are logged', async () => {
   const none = h.a.task('none', () => 1);
   const lines = await warned(({ sleep, waitFor, children }) => {
     void sleep('1s');
@@ -105,7 +105,7 @@ it('waits and children did nothing, which is logged', async () => {
   ]);
 });
 
-it('children of a function that nothing awaits are created before its handler returns, and logged behind it', async () => {
+it('children of a function that nothing awaits are created before its handler returns, and later ones are logged', async () => {
   const ran: number[] = [];
   const note = h.a.task('note', { input: z.number() }, ({ input }) => void ran.push(input));
   const lines = await warned(({ children, step }) => {
@@ -124,7 +124,7 @@ it('children of a function that nothing awaits are created before its handler re
   );
 });
 
-it('calls that are refused are logged', async () => {
+it('refused calls that nothing awaits are logged', async () => {
   const tokens = h.a.budget('b', { limits: { tokens: { hard: 10 } } });
   const lines = await warned(async ({ progress, stream, budget, waitpoint }) => {
     void progress(500);
@@ -141,30 +141,33 @@ it('calls that are refused are logged', async () => {
   );
 });
 
-it.each(['fails', 'is cancelled'])('a step of a loop that nothing awaits and that %s ends no process', async (how) => {
-  const task = h.a.task('t', ({ step }: TaskContext) => {
-    const one = async (name: string): Promise<void> => {
-      await step(name, async ({ signal }) => {
-        await h.sleep(500);
-        if (how === 'fails') throw new Error('no');
-        signal.throwIfAborted();
-      });
-    };
-    ['a', 'b'].forEach((name) => void one(name));
-  });
-  const worker = await h.worker();
-  const run = await task.run(undefined);
-  await h.pass(100);
-  if (how === 'is cancelled') await run.cancel();
-  await h.pass(1_000);
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(await run.state()).toBe(how === 'fails' ? 'completed' : 'cancelled');
-  expect(worker.stats().running).toBe(0);
-  const failures = h.said.filter(([, message]) => message.includes('failed, and the handler did not await it'));
-  expect(failures).toHaveLength(how === 'fails' ? 2 : 0);
-});
+it.each(['fails', 'is cancelled'])(
+  'a step in a loop that nothing awaits and that %s does not end the process',
+  async (how) => {
+    const task = h.a.task('t', ({ step }: TaskContext) => {
+      const one = async (name: string): Promise<void> => {
+        await step(name, async ({ signal }) => {
+          await h.sleep(500);
+          if (how === 'fails') throw new Error('no');
+          signal.throwIfAborted();
+        });
+      };
+      ['a', 'b'].forEach((name) => void one(name));
+    });
+    const worker = await h.worker();
+    const run = await task.run(undefined);
+    await h.pass(100);
+    if (how === 'is cancelled') await run.cancel();
+    await h.pass(1_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await run.state()).toBe(how === 'fails' ? 'completed' : 'cancelled');
+    expect(worker.stats().running).toBe(0);
+    const failures = h.said.filter(([, message]) => message.includes('failed, and the handler did not await it'));
+    expect(failures).toHaveLength(how === 'fails' ? 2 : 0);
+  },
+);
 
-it('a wait that is over before the run is suspended is a suspension, not a delay', async () => {
+it('a wait that is over before the run is suspended counts as a suspension, not as a delay', async () => {
   await h.close();
   h = harness((inner, clock) => ({
     execute: async (commands) => {

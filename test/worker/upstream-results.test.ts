@@ -37,17 +37,17 @@ async function reads(sizes: readonly number[]): Promise<{ edges: number; results
   return { ...counted, joined };
 }
 
-test('what fits into the claim is not asked for', async () => {
+test('a worker does not read results that came with the claim', async () => {
   expect(await reads([3, 600_000, 0])).toEqual({ edges: 0, results: 0, joined: [3, 600_000, 'none'] });
 });
 
-test('what does not fit is read, and nothing else', async () => {
+test('a worker reads only the results that did not fit into the claim', async () => {
   const { edges, results, joined } = await reads([3, 700_000, 700_000]);
   expect(joined).toEqual([3, 700_000, 700_000]);
   expect([edges, results]).toEqual([1, 1]);
 });
 
-test('the time of reading them is not that of the attempt', async () => {
+test('reading them does not count against the attempt timeout', async () => {
   const takesMs = 3_000;
   const h = harness((inner, clock) => ({
     listEdges: async (args) => {
@@ -99,7 +99,7 @@ async function unreadable(call: 'listEdges' | 'readExecutionInfo', how: 'fails' 
 }
 
 test.each(['listEdges', 'readExecutionInfo'] as const)(
-  'work whose results cannot be read (%s) is handed back after a third of the lease, at most 5 s, and says so',
+  'work whose results cannot be read (%s) is handed back after a third of the lease, at most 5 s, with a report',
   async (call) => {
     const { h, state, worker, run, called } = await unreadable(call);
     await h.pass(4_000);
@@ -115,7 +115,7 @@ test.each(['listEdges', 'readExecutionInfo'] as const)(
   },
 );
 
-test('the time counts from the last answer', async () => {
+test('the time until the hand-back counts from the last answer', async () => {
   const { h, state, worker, run } = await unreadable('listEdges');
   await h.pass(4_000);
   state.fails = 'readExecutionInfo';
@@ -126,7 +126,7 @@ test('the time counts from the last answer', async () => {
   await h.close();
 });
 
-test.each(['fails', 'hangs'] as const)('a worker that drains hands it back at once (its read %s)', async (how) => {
+test.each(['fails', 'hangs'] as const)('a draining worker hands it back at once (its read %s)', async (how) => {
   const { h, worker, called } = await unreadable('listEdges', how);
   const startedAt = h.clock.now();
   await h.flow(worker.drain());
@@ -136,7 +136,7 @@ test.each(['fails', 'hangs'] as const)('a worker that drains hands it back at on
   await h.close();
 });
 
-test('a run that is lost leaves the slot, also while its read hangs', async () => {
+test('a lost run frees its slot, also while its read hangs', async () => {
   const { h, worker, run } = await unreadable('listEdges', 'hangs');
   await run.cancel();
   await h.until(() => worker.stats().cancelled > 0);

@@ -34,7 +34,7 @@ async function deployment(url?: string): Promise<(options?: Partial<AppOptions>)
 
 describe('on a server', () => {
   it.each([1, 10])(
-    'with %i slots, work behind damaged records waits for no sweep, and each is told once',
+    'with %i slots, work behind damaged records does not wait for the sweep, and each record is reported once',
     async (slots) => {
       const { url } = await sharedValkey();
       const prefix = `t${randomUUID().slice(0, 8)}:`;
@@ -59,7 +59,7 @@ describe('on a server', () => {
     },
   );
 
-  it('work of one process is done by others, each piece once, and its results come back', async () => {
+  it('other processes do the work of one process, each execution once, and their results return', async () => {
     const open = await deployment();
     const seen: string[] = [];
     const define = (a: App) =>
@@ -105,7 +105,7 @@ describe('on a server', () => {
     expect([calls, lost]).toEqual([2, []]);
   });
 
-  it('one that holds it for longer is named', async () => {
+  it('a handler that holds it for longer is named', async () => {
     const open = await deployment();
     const a = open();
     const task = a.task('endless', () => block(1_500));
@@ -118,7 +118,7 @@ describe('on a server', () => {
     expect(blocked[0]?.forMs).toBeGreaterThanOrEqual(1_400);
   });
 
-  it('a result is noticed soon, and so is a cancellation by another process', async () => {
+  it('a result and a cancellation reach another process soon', async () => {
     const open = await deployment();
     const heard = deferred<unknown>();
     const started = deferred();
@@ -150,7 +150,7 @@ describe('on a server', () => {
     expect(await rejectionOf(run.result())).toMatchObject({ code: 'run_cancelled', reason: 'enough' });
   });
 
-  it('ending executions and claiming the next ones is one call, for all slots that work in a partition', async () => {
+  it('endings and the next claims are one call, for all slots that work in a partition', async () => {
     own = await startValkey();
     const admin = new Valkey(own.port, own.host);
     const open = await deployment(own.url);
@@ -172,7 +172,7 @@ describe('on a server', () => {
     admin.disconnect();
   });
 
-  it('an execution that a worker of the same process waits for costs two calls', async () => {
+  it('an execution whose worker waits in the same process costs two calls', async () => {
     own = await startValkey();
     const admin = new Valkey(own.port, own.host);
     const open = await deployment(own.url);
@@ -199,7 +199,7 @@ describe('on a server', () => {
     admin.disconnect();
   });
 
-  it('work goes on after the server was away', async () => {
+  it('work continues after the server was away', async () => {
     own = await startValkey({ appendonly: true });
     const open = await deployment(own.url);
     const a = open();

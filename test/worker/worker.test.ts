@@ -43,7 +43,7 @@ function counted(calls: string[][]): (inner: Backend) => Override {
 }
 
 describe('sharing work', () => {
-  it('two workers do all of it, none of it twice', async () => {
+  it('two workers do all work, and none of it twice', async () => {
     const { backend, clock, flow, sleep } = virtual(undefined, { memoryOptions: { partitions: { count: 4 } } });
     const other = app({ backend, clock, closeBackend: false });
     const seen: string[] = [];
@@ -103,7 +103,7 @@ describe('sharing work', () => {
 });
 
 describe('lanes', () => {
-  it("are the tasks' own: a service gets no work of another", async () => {
+  it('belong to tasks: a service gets no work of another', async () => {
     const backend = memory({ partitions: { count: 2 } });
     const other = app({ backend, closeBackend: false });
     const x = other.task('x', () => 'x');
@@ -129,7 +129,7 @@ describe('lanes', () => {
     await other.close();
   });
 
-  it('of tasks that are defined later are served too, by workers that have all tasks', async () => {
+  it('of tasks that are defined later are served too, by workers that serve all tasks', async () => {
     a = memoryApp({}, { partitions: { count: 2 } });
     const first = a.task('first', () => 1);
     const starting = a.worker({ sweepInterval: '10m' });
@@ -147,7 +147,7 @@ describe('lanes', () => {
     await other.close();
   });
 
-  it("that two services share starve neither, though each gets the other's work", async () => {
+  it("shared by two services starve neither, although each claims the other's work", async () => {
     const { backend, clock, flow } = virtual();
     const other = app({ backend, clock, closeBackend: false });
     const tasks = [other.task('x', { lane: 'shared' }, () => 1), a.task('y', { lane: 'shared' }, () => 2)];
@@ -162,7 +162,7 @@ describe('lanes', () => {
 });
 
 describe('round trips', () => {
-  it('claimed ahead, many executions share a call', async () => {
+  it('of work claimed ahead are shared by many executions', async () => {
     const calls: string[][] = [];
     const { flow } = virtual(counted(calls));
     const task = a.task('t', ({ input }: TaskContext<number>) => input);
@@ -175,7 +175,7 @@ describe('round trips', () => {
     expect(Math.max(...calls.map((names) => names.length))).toBeLessThanOrEqual(51);
   });
 
-  it('what ends in one turn in one partition is one call, unless its results are large', async () => {
+  it('of endings are shared per turn and partition, unless results are large', async () => {
     const completed: number[] = [];
     const { flow } = virtual(
       (inner) => ({
@@ -199,7 +199,7 @@ describe('round trips', () => {
     expect(await ended(Array.from({ length: 16 }, () => 32_000))).toEqual([9, 7]);
   });
 
-  it('what a claim ended hides no work behind it', async () => {
+  it('of claims that only end executions are followed by others for the work behind them', async () => {
     const backend = memory();
     a = app({ backend });
     const doomed = a.task('doomed', { lane: 'both', retry: { crashes: 0 } }, () => 'never');
@@ -226,7 +226,7 @@ describe('round trips', () => {
       });
   });
 
-  it('an idle process asks for less than 25 things a second, however many slots it has', async () => {
+  it('of an idle process are fewer than 25 a second, however many slots it has', async () => {
     const calls: string[][] = [];
     let looks = 0;
     const { pass, until: eventually } = virtual(
@@ -265,7 +265,7 @@ describe('waking', () => {
     expect(await Promise.race([result, 'still waiting'])).toBe('started');
   });
 
-  it('that is lost is healed by the sweep', async () => {
+  it('is replaced by the sweep if the wake is lost', async () => {
     const deaf = { onWake: async () => () => undefined };
     const { flow, pass, until: eventually } = virtual(() => deaf, { memoryOptions: { partitions: { count: 4 } } });
     const task = a.task('t', () => 'found');
@@ -278,7 +278,7 @@ describe('waking', () => {
     for (let again = 0; again < 3; again++) expect(await flow(task.run().result({ timeout: '7s' }))).toBe('found');
   });
 
-  it('that cannot be subscribed to is healed by the sweep too, and tried again', async () => {
+  it('is replaced by the sweep if the subscription fails, which is repeated', async () => {
     let tries = 0;
     const { flow, until: eventually } = virtual((inner) => ({
       onWake: async (lanes, listener) => {
@@ -294,7 +294,7 @@ describe('waking', () => {
 });
 
 describe('leases', () => {
-  it('a handler that blocks the event loop past its lease is told, and its late result is refused', async () => {
+  it('that end while a handler blocks the event loop abort it, and its late result is refused', async () => {
     a = memoryApp();
     const aborts: unknown[] = [];
     const task = a.task('t', async ({ signal, attempt }) => {
@@ -332,7 +332,7 @@ describe('leases', () => {
     expect(renewals.every((names) => names.length === 3)).toBe(true);
   });
 
-  it('that cannot be renewed are given up before the engine gives them away', async () => {
+  it('that cannot be renewed are given up before the engine lets others claim the work', async () => {
     const { clock, flow } = virtual((inner) => ({
       execute: (async (commands: Commands) => {
         if (commands.some(({ name }) => name === 'renewLease')) throw new EngineError('transport_failed', 'no.');
@@ -363,7 +363,7 @@ describe('leases', () => {
       (backend: Backend, executionId: string) =>
         backend.cancelExecution({ executionId, reason: '', source: 'operator_override' }),
     ],
-  ] as const)('taken away by the engine are noticed at the next renewal: %s', async (code, take) => {
+  ] as const)('that the engine ends are noticed at the next renewal: %s', async (code, take) => {
     const { flow } = virtual();
     const heard = deferred<unknown>();
     const started = deferred<string>();
@@ -379,7 +379,7 @@ describe('leases', () => {
     expect(await flow(heard.promise)).toMatchObject({ code });
   });
 
-  it('taken away are gone at once for their handler when the same worker gets the work again, and so on', async () => {
+  it('that are lost abort their handler at once when the same worker claims the work again, repeatedly', async () => {
     a = memoryApp();
     const told: string[] = [];
     const attempts: number[] = [];
@@ -410,7 +410,7 @@ describe('leases', () => {
     expect(worker.stats()).toMatchObject({ running: 0, cancelled: 1, lost: 1 });
   });
 
-  it("are the owner's: a token differs from attempt to attempt", async () => {
+  it('have a fence of their own for each attempt', async () => {
     a = memoryApp();
     const tokens: string[] = [];
     const task = a.task(
@@ -443,7 +443,7 @@ describe('handlers', () => {
     expect(worker.stats()).toMatchObject({ delayed: 2, completed: 1, failed: 0 });
   });
 
-  it('that fail are heard of: in the log and by listeners, with what they threw', async () => {
+  it('that fail are reported with their errors, in the log and to listeners', async () => {
     const warnings: unknown[][] = [];
     const log = {
       debug: () => undefined,
@@ -487,7 +487,7 @@ describe('handlers', () => {
     );
   });
 
-  it('can say how far they are', async () => {
+  it('can report their progress', async () => {
     a = memoryApp();
     const go = deferred();
     const task = a.task('t', async ({ progress }) => {
@@ -504,7 +504,7 @@ describe('handlers', () => {
     expect((await run.info()).progress?.percent).toBe(100);
   });
 
-  it('hear from progress that the work is not theirs any more', async () => {
+  it('are refused by progress when they have lost their work', async () => {
     a = memoryApp();
     const errors: unknown[] = [];
     const task = a.task('t', async ({ progress, executionId, attempt }) => {
@@ -517,7 +517,7 @@ describe('handlers', () => {
     expect(errors).toMatchObject([{ code: 'lease_revoked' }, { code: 'lease_revoked' }]);
   });
 
-  it('of unknown tasks are not needed: their work waits for a worker that can do it, and holds up nothing', async () => {
+  it('can be missing: work of unknown tasks waits for a capable worker, and delays no other work', async () => {
     const { backend, clock, flow, pass } = virtual();
     const stranger = app({ backend, clock, closeBackend: false });
     const known = stranger.task('known', { lane: 'shared' }, () => 'still served');
@@ -533,7 +533,7 @@ describe('handlers', () => {
     await flow(stranger.close());
   });
 
-  it('of unknown tasks: a worker with more kinds than a claim can name hands their work back, and says so', async () => {
+  it('can be missing in a worker with more kinds than a claim can name: it hands such work back, with a report', async () => {
     const { backend, clock, flow, until: eventually } = virtual();
     const warnings: string[] = [];
     const log = {
@@ -560,7 +560,7 @@ describe('handlers', () => {
 });
 
 describe('errors', () => {
-  it('of the transport never end the loop, and endings are repeated until they are known', async () => {
+  it('of the transport do not end the loop, and endings are repeated until they are answered', async () => {
     let calls = 0;
     const done = new Map<string, number>();
     const { flow } = virtual((inner) => ({
@@ -584,7 +584,7 @@ describe('errors', () => {
     expect(errors.length).toBeGreaterThan(3);
   });
 
-  it('of listeners hurt nobody', async () => {
+  it('of listeners have no effect', async () => {
     a = memoryApp();
     const task = a.task('t', () => 1);
     const worker = await a.worker();
@@ -597,7 +597,7 @@ describe('errors', () => {
 });
 
 describe('work that is taken from its worker, and claimed by it again', () => {
-  it('has one handler that was not told to stop', async () => {
+  it('has one handler that was not aborted', async () => {
     const backend = memory();
     a = app({ backend });
     const signals: AbortSignal[] = [];
@@ -616,7 +616,7 @@ describe('work that is taken from its worker, and claimed by it again', () => {
   });
 });
 
-it('a handler whose work was taken away makes way for work that was claimed ahead', async () => {
+it('frees its slot for work that was claimed ahead, once its handler is aborted', async () => {
   a = memoryApp();
   const task = a.task('t', async ({ input, signal }: TaskContext<number>) => {
     if (input === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve));
@@ -662,7 +662,7 @@ describe('the end of a worker', () => {
     await other.close();
   });
 
-  it('tells handlers that take too long to stop, and hands their work back', async () => {
+  it('aborts handlers that take too long, and hands their work back', async () => {
     const { clock, flow } = virtual();
     const reasons: unknown[] = [];
     const started = deferred();
@@ -683,7 +683,7 @@ describe('the end of a worker', () => {
     expect(await run.info()).toMatchObject({ execution: { leaseReleaseCount: 1 } });
   });
 
-  it('does not wait for ever for a handler that does not listen', async () => {
+  it('does not wait for ever for a handler that ignores its signal', async () => {
     const { flow, pass } = virtual();
     const go = deferred();
     const started = deferred();
@@ -702,7 +702,7 @@ describe('the end of a worker', () => {
     expect(await run.state()).toBe('waiting');
   });
 
-  it('takes no longer than it was given, whatever its handlers do', async () => {
+  it('takes no longer than its timeout, whatever the handlers do', async () => {
     const { clock, flow, pass } = virtual();
     const aborted: number[] = [];
     const startedAt = clock.now();
@@ -720,7 +720,7 @@ describe('the end of a worker', () => {
     expect(await run.state()).toBe('waiting');
   });
 
-  it('can be hastened', async () => {
+  it('can be made faster by a second call', async () => {
     const { clock, flow, pass } = virtual();
     const started = deferred();
     const task = a.task('t', ({ signal }) => {
@@ -737,7 +737,7 @@ describe('the end of a worker', () => {
     expect(clock.now() - startedAt).toBeLessThan(100);
   });
 
-  it('comes with SIGTERM when asked for, and takes its handlers along', async () => {
+  it('is started by SIGTERM on request, and lets the handlers finish', async () => {
     const before = process.listenerCount('SIGTERM');
     const backend = memory();
     a = app({ backend });
@@ -757,7 +757,7 @@ describe('the end of a worker', () => {
     expect(await rejectionOf(backend.ping())).toMatchObject({ code: 'backend_closed' });
   });
 
-  it('that comes with SIGTERM is named where a result is waited for that another process will have', async () => {
+  it('by SIGTERM is named in the rejection of a result that another process will produce', async () => {
     a = app({ backend: memory() });
     const begun = deferred();
     const task = a.task('t', ({ signal }: TaskContext<unknown>) => {
@@ -776,7 +776,7 @@ describe('the end of a worker', () => {
     await a.close();
   });
 
-  it('is its end: the app keeps none that is closed', async () => {
+  it('releases the worker in the app', async () => {
     a = memoryApp();
     const task = a.task('t', () => 1);
     const refs: WeakRef<object>[] = [];
@@ -796,7 +796,7 @@ describe('the end of a worker', () => {
     expect(await rejectionOf(task.run().result({ timeout: 50 }))).toMatchObject({ code: 'result_timeout' });
   });
 
-  it('is a matter of scope', async () => {
+  it('happens at the end of an `await using` scope', async () => {
     a = memoryApp();
     a.task('t', () => 1);
     const worker = await a.worker();

@@ -62,7 +62,7 @@ describe('children', () => {
     expect(await children(run)).toEqual(Array(4).fill('square completed'));
   });
 
-  test('the first, and the first few, decide; the others are cancelled, or go on', async () => {
+  test('are decided by the first results of any() and quorum(); the others are cancelled or continue', async () => {
     const parent = t.app.task('choose', async ({ children }: TaskContext<null>) => {
       const first = await children.any([child(odds, 'hang'), child(odds, 'fail'), child(odds, 7)]);
       const both = await children.quorum(2, [child(odds, 5), child(odds, 'hang'), child(odds, 6)], {
@@ -83,7 +83,7 @@ describe('children', () => {
     ]);
   });
 
-  test('that fail are told with their reasons, once and for all', async () => {
+  test('that fail report their reasons, which are the same in every run of the handler', async () => {
     const seen: unknown[] = [];
     const parent = t.app.task('brave', async ({ children, sleep }: TaskContext<boolean>) => {
       try {
@@ -113,7 +113,7 @@ describe('children', () => {
     expect(await other.info()).toMatchObject({ attempts: 1 });
   });
 
-  test('end with a parent that is cancelled, and theirs with them', async () => {
+  test('are cancelled with their parent, and so are their own children', async () => {
     const middle = t.app.task('middle', ({ children }: TaskContext<null>) => children.all([child(odds, 'hang')]));
     const parent = t.app.task('top', async ({ children, step, sleep }: TaskContext<null>) => {
       await children.any([child(odds, 'hang'), child(odds, 1)], { name: 'first', onSatisfied: 'let_run' });
@@ -130,7 +130,7 @@ describe('children', () => {
     expect(await children(run)).toEqual(['middle cancelled', 'odd cancelled', 'odd cancelled', 'odd completed']);
   });
 
-  test('that ended with their parent are begun anew by their own replay, before their parent is replayed', async () => {
+  test('that ended with their parent run again by their own replays, made before the replay of the parent', async () => {
     let isSlow = true;
     const work = t.app.task('slow at first', async ({ input, sleep }: TaskContext<number>) => {
       if (isSlow) await sleep('1h');
@@ -154,7 +154,7 @@ describe('children', () => {
     expect(await run.result()).toEqual([1, 2]);
   });
 
-  test('of several groups at once are looked at anew by a replay of their parent', async () => {
+  test('of several groups are evaluated again when their parent is replayed', async () => {
     let isBroken = true;
     const work = t.app.task('broken at first', ({ input }: TaskContext<number>) => {
       if (isBroken) throw new NonRetryableError('it is broken');
@@ -176,7 +176,7 @@ describe('children', () => {
     expect(await run.result()).toEqual([[1, 4], [9]]);
   });
 
-  test('have deadlines in the place of a timeout', async () => {
+  test('accept a deadline instead of a timeout', async () => {
     const parent = t.app.task('patient', ({ children }: TaskContext<null>) =>
       children.any([child(odds, 'hang', { deadline: '1m', priority: 3, tags: { 'team.name': 'docs' } })]),
     );
@@ -187,7 +187,7 @@ describe('children', () => {
     });
   });
 
-  test('can be those of a member of a flow', async () => {
+  test('can belong to a member of a flow', async () => {
     const sum = t.app.task('sum', async ({ input, children }: TaskContext<{ of: number[] }>) =>
       (await children.all(input.of.map((n) => child(squares, n)))).reduce((all, n) => all + n, 0),
     );
@@ -200,7 +200,7 @@ describe('children', () => {
     );
   });
 
-  test('are more than one call takes', async () => {
+  test('can be more than one call takes', async () => {
     const parent = t.app.task(
       'many',
       async ({ children, input }: TaskContext<number>) =>
@@ -250,7 +250,7 @@ describe('children', () => {
     expect(states.filter((row) => row.endsWith('failed'))).toHaveLength(4);
   });
 
-  test('of an empty list is an empty list', async () => {
+  test('of an empty list give an empty list', async () => {
     const parent = t.app.task('alone', ({ children }: TaskContext<null>) => children.all([]));
     const run = await parent.run(null);
     await t.advance('1s');
@@ -259,7 +259,7 @@ describe('children', () => {
 });
 
 describe('children beside other waits', () => {
-  test('have a limit of time: what is too late goes on, and others take its place', async () => {
+  test('can have a time limit: late ones continue, and the handler starts others', async () => {
     const seen: string[] = [];
     const parent = t.app.task('hurried', async ({ children, sleep }: TaskContext<null>) => {
       const slow = children.all([child(after, { ms: 60_000, value: 1 })], { name: 'slow' });
@@ -280,7 +280,7 @@ describe('children beside other waits', () => {
     expect(await children(run)).toEqual(['after completed', 'after completed']);
   });
 
-  test('that are in time end the wait for the limit', async () => {
+  test('that end in time win against a time limit', async () => {
     const parent = t.app.task('in time', async ({ children, sleep }: TaskContext<null>) =>
       Promise.race([
         children.all([10, 20].map((ms) => child(after, { ms, value: ms }))),
@@ -292,7 +292,7 @@ describe('children beside other waits', () => {
     expect(await run.result()).toEqual([10, 20]);
   });
 
-  test.each(['signal', 'children'])('and a signal are waited for together: the %s come first', async (first) => {
+  test.each(['signal', 'children'])('and a signal can be awaited together: the %s come first', async (first) => {
     const parent = t.app.task(`with a signal after ${first}`, async ({ children, waitFor }: TaskContext<null>) =>
       Promise.all([children.all([100, 200].map((ms) => child(after, { ms, value: ms }))), waitFor('go')]),
     );
@@ -305,7 +305,7 @@ describe('children beside other waits', () => {
     expect(await run.result()).toEqual([[100, 200], 'now']);
   });
 
-  test('a signal can end the wait for them, and cancel what the handler says', async () => {
+  test('can be cut short by a signal, after which the handler cancels some of them', async () => {
     const parent = t.app.task('stoppable', async ({ children, waitFor }: TaskContext<null>) =>
       Promise.race([children.any([child(after, { ms: 60_000, value: 1 })]), waitFor('stop').then(() => 'stopped')]),
     );
@@ -316,7 +316,7 @@ describe('children beside other waits', () => {
     expect(await run.result()).toBe('stopped');
   });
 
-  test('several groups are begun together, and each goes on when it is decided', async () => {
+  test('in several groups start together, and each group continues when it is decided', async () => {
     const order: string[] = [];
     const parent = t.app.task('groups', async ({ children, step }: TaskContext<null>) => {
       const each = async (name: string, group: Promise<unknown>) => {
@@ -350,7 +350,7 @@ describe('children beside other waits', () => {
     expect((await children(run)).filter((row) => row !== 'after completed')).toEqual(Array(2).fill('after cancelled'));
   });
 
-  test('a group that fails leaves the others alone', async () => {
+  test('in a failed group do not affect other groups', async () => {
     const parent = t.app.task('one of two fails', async ({ children }: TaskContext<null>) =>
       Promise.allSettled([
         children.all([child(odds, 'fail'), child(after, { ms: 500, value: 1 })]),
@@ -362,7 +362,7 @@ describe('children beside other waits', () => {
     expect(await run.result()).toEqual(['ChildrenFailedError', [2, 3]]);
   });
 
-  test('the group that is decided first wins a race of groups, in every run of the handler', async () => {
+  test('in the group that is decided first win a race of groups, in every run of the handler', async () => {
     const winners: unknown[] = [];
     const parent = t.app.task('race of groups', async ({ children, sleep }: TaskContext<null>) => {
       const winner = await Promise.race(
@@ -381,7 +381,7 @@ describe('children beside other waits', () => {
     expect(new Set(winners)).toEqual(new Set(['b']));
   });
 
-  test('beside a time that is over already, children that end at once', async () => {
+  test('that end at once are awaited beside a time that has passed already', async () => {
     const parent = t.app.task(
       'beside-the-past',
       async ({ sleepUntil, children, input }: TaskContext<'race' | 'all'>) => {
@@ -397,7 +397,7 @@ describe('children beside other waits', () => {
     }
   });
 
-  test('end with a parent that is cancelled while it is suspended on them', async () => {
+  test('are cancelled with a parent that is suspended on them', async () => {
     const parent = t.app.task('cancelled beside', async ({ children, sleep }: TaskContext<null>) =>
       Promise.all([children.all([child(after, { ms: 60_000, value: 1 })]), sleep('1h')]),
     );
@@ -409,7 +409,7 @@ describe('children beside other waits', () => {
   });
 });
 
-describe('what cannot be meant', () => {
+describe('children refuse', () => {
   /** What a handler is told that does this with its context. */
   async function told(name: string, body: (context: TaskContext<null>) => unknown, next = body): Promise<unknown> {
     let isFirst = true;
@@ -424,7 +424,7 @@ describe('what cannot be meant', () => {
     return rejectionOf(run.result());
   }
 
-  test('a name that stands for something else, or for other children', async () => {
+  test('a name that was used for something else, or for other children', async () => {
     const one = ({ children }: TaskContext<null>) => children.all([child(squares, 1)], { name: 'x' });
     const two = ({ children }: TaskContext<null>) =>
       children.all(
@@ -448,7 +448,7 @@ describe('what cannot be meant', () => {
     ).toMatchObject(changed);
   });
 
-  test('inside a step, without a list, with what is no child', async () => {
+  test('calls inside a step, arguments that are not a list, and items that are not children', async () => {
     const inside = ({ step, children }: TaskContext<null>) =>
       step('s', async () => void (await children.all([child(squares, 1)])));
     expect(await told('inside', inside)).toMatchObject({ message: expect.stringContaining('inside the function') });

@@ -28,7 +28,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, backend) => {
   let a: App;
   afterEach(() => a.close());
 
-  test('a race of twenty ends with the third answer', async () => {
+  test('a race of twenty models ends with the third answer', async () => {
     a = app({ backend: await backend() });
     const { race, tokens, seen } = raceOf(a);
     await a.worker({ slots: 21 });
@@ -46,7 +46,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, backend) => {
     expect(await run.usage()).toMatchObject([{ name: 'tokens', used: { tokens: used } }]);
   });
 
-  test('a race whose budget has room for five models asks no more at once', async () => {
+  test('a race whose budget has room for five models asks only five at a time', async () => {
     a = app({ backend: await backend() });
     const { race, tokens, seen } = raceOf(a);
     await tokens.setLimits({ tokens: { hard: 5 * 200 } });
@@ -63,7 +63,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, backend) => {
     expect(used).toBeLessThanOrEqual(5 * 200);
   });
 
-  test('a tenant that sends much is held to its limits, and another one is not held up', async () => {
+  test('a tenant with many mails is held to its limits, and does not delay another tenant', async () => {
     a = app({ backend: await backend() });
     const umbrellaIsDone = deferred();
     const [underWay, most, sent] = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()];
@@ -99,7 +99,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, backend) => {
     expect(sent.get('acme')).toBe(100);
   });
 
-  test('a night with a failing branch has its report', async () => {
+  test('a nightly flow with a failing branch still produces its report', async () => {
     a = app({ backend: await backend() });
     const { nightly, seen } = nightlyOf(a);
     await a.worker();
@@ -113,7 +113,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, backend) => {
     expect(states.slice(-3)).toEqual(['report completed', 'mail failed', 'archive skipped']);
   });
 
-  test('a handler has others count, and holds no slot meanwhile', async () => {
+  test('a handler delegates the counting to children, and holds no slot while they run', async () => {
     a = app({ backend: await backend() });
     const countAll = wordCountOf(a);
     const worker = await a.worker({ slots: 1 });
@@ -130,7 +130,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, backend) => {
   });
 });
 
-test('the hundred and first mail of a tenant starts a minute after the first one', async () => {
+test('the 101st mail of a tenant starts a minute after the first', async () => {
   await using t = testApp();
   const starts: number[] = [];
   const send = sendingOf(t.app, () => starts.push(t.now()));

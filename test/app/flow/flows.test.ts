@@ -17,7 +17,7 @@ describe('flows in memory, under a virtual clock', () => {
   });
   afterAll(() => t[Symbol.asyncDispose]());
 
-  test('results are the inputs of what comes after', async () => {
+  test('members receive the results of their upstreams in their inputs', async () => {
     const split = t.app.task('split', ({ input }: TaskContext<{ text: string }>) => input.text.split(' '));
     const count = t.app.task('count', ({ input }: TaskContext<{ words: string[]; label: string }>) => ({
       [input.label]: input.words.length,
@@ -46,7 +46,7 @@ describe('flows in memory, under a virtual clock', () => {
     ]);
   });
 
-  test('the input of a member is told once the results are there that belong in it', async () => {
+  test('the input of a member is shown once all its results exist', async () => {
     const slow = t.app.task('slow', async ({ input, sleep }: TaskContext<{ n: number }>) => {
       await sleep(`${input.n}s`);
       if (input.n > 2) throw new NonRetryableError('too slow');
@@ -81,7 +81,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect(String(error)).toMatch(/\(task "gather"\) was skipped/);
   });
 
-  test('the first three answers are taken, and the rest is cancelled', async () => {
+  test('the first three answers decide, and the other members are cancelled', async () => {
     const asked: number[] = [];
     const ask = t.app.task('ask', async ({ input, signal }: TaskContext<{ model: number }>) => {
       asked.push(input.model);
@@ -111,7 +111,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect(await second.state()).toBe('completed');
   });
 
-  test('what depends on a failure is skipped; what does not goes on', async () => {
+  test('members behind a failure are skipped, and independent members continue', async () => {
     const bad = t.app.task('bad', (): number => {
       throw new NonRetryableError(`no${' funds'.repeat(1_000)}`, { category: 'declined' });
     });
@@ -162,7 +162,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect((skipped as RunSkippedError).members).toMatchObject([{ task: 'bad', category: 'declined' }]);
   });
 
-  test('a member that expired or was cancelled says why', async () => {
+  test('a member that expired or was cancelled reports the reason', async () => {
     const nap = t.app.task('nap', async ({ sleep }: TaskContext<number>) => sleep('30d'));
     const short = t.app.task('short', { timeout: { total: '1h' } }, async ({ sleep }) => sleep('30d'));
     const naps = t.app.flow('naps', (f) => {
@@ -196,7 +196,7 @@ describe('flows in memory, under a virtual clock', () => {
     ]);
   });
 
-  test('a flow explains itself by its members', async () => {
+  test('the explanation of a flow names its members', async () => {
     const first = t.app.task('first', { needs: ['gpu'] }, ({ input }: TaskContext<number>) => input);
     const last = t.app.task('last', ({ input }: TaskContext<number[]>) => input.length);
     const wide = t.app.flow('wide', (f, n: number) =>
@@ -220,7 +220,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect((await wide.get(run.id).explain()).sentence).toBe('It ended completed.');
   });
 
-  test('a flow with an id is one flow, wherever it is asked for', async () => {
+  test('a flow with an id is the same flow in every process', async () => {
     const add = t.app.task('add', ({ input }: TaskContext<{ to: number }>) => input.to + 1);
     const twice = t.app.flow('twice', (f, input: { to: number }) => ({
       once: f.run(add, input),
@@ -238,7 +238,7 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(twice.get({ id: 'two' })).rejects.toThrow(RunNotFoundError);
   });
 
-  test('a flow that takes several calls is one flow, also when its creation breaks off half-way', async () => {
+  test('a flow whose creation takes several calls is one flow, also when the creation is interrupted', async () => {
     await using t = testApp();
     const { backend } = t;
     const idle = t.app.task('idle', () => undefined);
@@ -269,7 +269,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect((await run.info()).members).toEqual({ cancelled: 1_300 });
   });
 
-  test('a cancelled flow ends what waits and what runs, and can be waited for', async () => {
+  test('cancelling a flow ends its waiting and its running members, and can be awaited', async () => {
     const wait = t.app.task(
       'wait',
       ({ signal }: TaskContext<number>) =>
@@ -294,7 +294,7 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(run.result()).rejects.toThrow(/was cancelled/);
   });
 
-  test('a flow that has completed is not cancelled by a call that comes late', async () => {
+  test('a late cancellation does not change a completed flow', async () => {
     const quick = t.app.task('quick', () => 7);
     const short = t.app.flow('short', (f) => f.run(quick, null));
     await t.app.worker();
@@ -304,7 +304,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect([await run.state(), await run.result()]).toEqual(['completed', 7]);
   });
 
-  test('a node that begins while what it depends on is replayed waits for the new result', async () => {
+  test('a node that begins while its upstream is replayed waits for the new result', async () => {
     let runs = 0;
     const source = t.app.task('source', async ({ sleep }: TaskContext<null>) => {
       if (runs > 0) await sleep('5s');
@@ -332,7 +332,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect(await run.result()).toBe('got 2');
   });
 
-  test('a node fails that begins when the replay of what it depends on has ended badly', async () => {
+  test('a node that begins after the failed replay of its upstream fails', async () => {
     let runs = 0;
     const source = t.app.task('source that breaks', () => {
       if (++runs > 1) throw new NonRetryableError('it is broken');
@@ -350,7 +350,7 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(run.result()).rejects.toMatchObject({ category: 'result_unavailable' });
   });
 
-  test('a node fails when what its schema wants is not what came', async () => {
+  test('a node fails when its schema refuses the result that it receives', async () => {
     const text = t.app.task('text', () => 'no number');
     const number = t.app.task('number', { input: z.number() }, ({ input }) => input * 2);
     const mixed = t.app.flow('mixed', (f) => f.run(number, f.run(text, undefined as never) as never));
@@ -375,7 +375,7 @@ describe('flows in memory, under a virtual clock', () => {
     expect(define).toThrow(message);
   });
 
-  test('refuses options, inputs and outputs that cannot be meant', async () => {
+  test('refuses invalid options, inputs and outputs', async () => {
     const one = t.app.task('one', () => 1);
     const flow = t.app.flow('options', (f, input: { wide?: number } | undefined) =>
       Array.from({ length: input?.wide ?? 1 }, () => f.run(one, undefined)),

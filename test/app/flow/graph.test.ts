@@ -16,8 +16,8 @@ function graph(build: (f: FlowBuilder) => unknown): Graph {
   return graphOf('test', build, undefined, (name) => tasks?.named(name) as never);
 }
 
-describe('a flow as it is written', () => {
-  test('a node waits for the nodes that stand in its input, wherever they stand', () => {
+describe('the graph of a flow', () => {
+  test('has an edge to a node from every node in its input, at any depth', () => {
     const { nodes, output } = graph((f) => {
       const one = f.run(fetch, { url: 'a' });
       const two = f.run(fetch, { url: 'b' });
@@ -35,7 +35,7 @@ describe('a flow as it is written', () => {
     expect(output).toEqual({ value: null, holes: [{ at: [], take: 'one', of: ['2'] }] });
   });
 
-  test('a value that is nested deeper than nodes are looked for is refused', () => {
+  test('refuses a value that is nested deeper than the search for nodes', () => {
     const nested = (levels: number, inner: unknown = 1): unknown => {
       let value = inner;
       for (let level = 0; level < levels; level++) value = level % 2 === 0 ? [value] : { value };
@@ -51,7 +51,7 @@ describe('a flow as it is written', () => {
     );
   });
 
-  test('nodes are found in values of another realm, and not in instances of classes', () => {
+  test('finds nodes in values of another realm, and none in instances of classes', () => {
     const { nodes } = graph((f) => {
       const first = f.run(double, 1);
       f.run(sum, vm.runInNewContext('({ parts: [first] })', { first }) as { parts: number[] });
@@ -63,7 +63,7 @@ describe('a flow as it is written', () => {
     expect(graph((f) => f.run(sum, new Parts([1]))).nodes[0]?.template.value).toBeInstanceOf(Parts);
   });
 
-  test('what a builder asks for after its end is refused, and an asynchronous one ends nothing else', async () => {
+  test('refuses calls after its builder has ended, and an asynchronous builder', async () => {
     let late: FlowBuilder | undefined;
     const { nodes } = graph((f) => (late = f).run(double, 1));
     expect(() => late?.run(double, 2)).toThrow('run is called after its builder has ended');
@@ -81,7 +81,7 @@ describe('a flow as it is written', () => {
     expect(unhandled).toEqual([]);
   });
 
-  test('an order without a result is an edge too', () => {
+  test('has an edge for an order without a result, too', () => {
     const { nodes } = graph((f) => {
       const first = f.run(double, 1);
       f.run(double, 2, { after: [first], priority: 3 });
@@ -90,7 +90,7 @@ describe('a flow as it is written', () => {
     expect(nodes[1]?.options).not.toHaveProperty('after');
   });
 
-  test('a quorum gives a list, and the first of any one result', () => {
+  test('passes the results of a quorum as a list, and that of an any group as one value', () => {
     const { nodes } = graph((f) => {
       const urls = ['a', 'b', 'c'].map((url) => f.run(fetch, { url }));
       f.run(sum, { parts: f.quorum(2, urls) });
@@ -143,7 +143,7 @@ describe('a flow as it is written', () => {
     expect(() => graph(build)).toThrow(message);
   });
 
-  test('a node of another flow is refused, in an input and in a group', () => {
+  test('refuses a node of another flow, in an input and in a group', () => {
     let strange: never;
     graph((f) => {
       strange = one(f) as never;
@@ -157,7 +157,7 @@ describe('a flow as it is written', () => {
     ).toThrow(/no node of this flow/);
   });
 
-  test('an object that contains itself is left to the refusal of what cannot be written', () => {
+  test('accepts an object that contains itself: the codec refuses it later', () => {
     const round: { parts: number[]; self?: unknown } = { parts: [] };
     round.self = round;
     expect(graph((f) => f.run(sum, round)).nodes).toHaveLength(1);
@@ -165,7 +165,7 @@ describe('a flow as it is written', () => {
 });
 
 describe('a template', () => {
-  test('is filled in every place', () => {
+  test('is filled at every position', () => {
     const template = templateOf({
       value: { parts: [null, 7], best: null, all: null },
       holes: [
@@ -181,11 +181,11 @@ describe('a template', () => {
     expect(fill(template, results)).toEqual({ parts: ['four', 7], best: 'four', all: ['four', 'five'] });
   });
 
-  test('a hole at the top is the whole value', () => {
+  test('with a hole at the top becomes the whole value', () => {
     expect(fill({ value: null, holes: [{ at: [], take: 'one', of: ['0'] }] }, new Map([['0', 5]]))).toBe(5);
   });
 
-  test('a member called __proto__ is a member', () => {
+  test('treats a member called __proto__ as an ordinary member', () => {
     const value = JSON.parse('{"__proto__":null}') as object;
     const filled = fill(
       { value, holes: [{ at: ['__proto__'], take: 'one', of: ['0'] }] },
@@ -204,7 +204,7 @@ describe('a template', () => {
     expect(() => templateOf(read)).toThrow(/is called a template/);
   });
 
-  test('a missing result, and a place that is not there, are damage', () => {
+  test('reports a missing result and a missing position as damage', () => {
     const hole = { at: ['a'], take: 'one', of: ['0'] } as const;
     expect(() => fill({ value: { a: null }, holes: [hole] }, new Map())).toThrow(/is missing/);
     expect(() => fill({ value: {}, holes: [hole] }, new Map([['0', 1]]))).toThrow(/no place for it/);

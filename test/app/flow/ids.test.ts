@@ -13,13 +13,13 @@ const membersOf = (flowId: string, count: number): string[] => {
 };
 
 describe('ids of a flow', () => {
-  it('differ for all members, are in the partition of the flow, and begin as its id does', () => {
+  it('are unique for members, lie in the partition of the flow, and begin like the id of the flow', () => {
     const members = membersOf(FLOW, LIMITS.maxFlowMembers);
     expect(new Set(members).size).toBe(LIMITS.maxFlowMembers);
     expect(members.filter((id) => !isExecutionId(id) || !id.startsWith(FLOW.slice(0, 20)))).toEqual([]);
   });
 
-  it('differ for all edges, whichever way they lead, and from those of members', () => {
+  it('are unique for edges in both directions, and differ from those of members', () => {
     const ids = new FlowIds(FLOW);
     const nodes = [...Array.from({ length: 150 }, (_, node) => node), 4_095, 4_096, LIMITS.maxFlowMembers - 1];
     const edges = nodes.flatMap((upstream) => nodes.map((downstream) => ids.edge(upstream, downstream)));
@@ -28,7 +28,7 @@ describe('ids of a flow', () => {
     expect(all.filter((id) => !isUuid(id))).toEqual([]);
   });
 
-  it('are the same in every process, and others for another flow of the same moment', () => {
+  it('are the same in every process, and differ from those of another flow of the same moment', () => {
     const members = membersOf(FLOW, 100);
     expect(membersOf(FLOW, 100)).toEqual(members);
     expect(membersOf(OTHER, 100).filter((id) => members.includes(id))).toEqual([]);

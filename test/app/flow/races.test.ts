@@ -57,7 +57,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('a race in a f
     expect(ends).toEqual(['race completed']);
   });
 
-  test('leaves the flow a failed one where something else needed the loser', async () => {
+  test('leaves the flow failed if another member needed the loser', async () => {
     const { a, gate, ends, good, bad, join } = await setUp();
     const race = a.flow('needed', (f) => {
       const loser = f.run(bad, 'both');
@@ -73,7 +73,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('a race in a f
     expect(ends).toEqual(['needed failed: bad']);
   });
 
-  test('leaves the flow a failed one where nobody won it', async () => {
+  test('leaves the flow failed if no racer won', async () => {
     const { a, gate, good, bad, join } = await setUp();
     gate.resolve();
     const race = a.flow('lost', (f) => void f.run(join, f.quorum(2, [f.run(good, 1), f.run(bad, 2)])));
@@ -83,7 +83,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('a race in a f
     expect(await run.state()).toBe('failed');
   });
 
-  test('of children is a matter of the handler that called them', async () => {
+  test('among children does not affect the flow: the handler decides', async () => {
     const { a, gate, good, bad } = await setUp();
     const parent = a.task('parent', async ({ children }: TaskContext<unknown>) =>
       children.any([child(bad, 1), child(good, 2)]),
@@ -96,7 +96,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('a race in a f
     expect(await run.info()).toMatchObject({ state: 'completed', members: { completed: 2, failed: 1 } });
   });
 
-  test('has a winner that decides when its replay fails', async () => {
+  test('stays decided when the replay of its winner fails', async () => {
     const { a, gate, join } = await setUp();
     gate.resolve();
     let runs = 0;

@@ -7,7 +7,7 @@ import { until } from '../support.js';
 let a: App;
 afterEach(() => a?.close());
 
-describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
+describe.each(['memory', 'valkey'] as const)('on %s, a replay brings back skipped members', (name) => {
   /** A flow in which two nodes fail, and a chain of nodes depends on both. */
   async function setUp() {
     a = app({
@@ -36,7 +36,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     return { run, broken, gate, failed: failed as [string, string] };
   }
 
-  test('once no other failure stands in the way', async () => {
+  test('once no other failure blocks them', async () => {
     const { run, broken, failed } = await setUp();
     broken.clear();
     await a.get(failed[0]).replay();
@@ -48,7 +48,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await run.result()).toBe('left and right!!');
   });
 
-  test('also when dead letters are replayed together', async () => {
+  test('also when it is one of several replays of dead letters', async () => {
     const { run, broken } = await setUp();
     broken.clear();
     expect(await a.deadLetters.replay({ failure: 'broken' })).toMatchObject({ matched: 2, replayed: 2, failed: 0 });
@@ -56,7 +56,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await run.result()).toBe('left and right!!');
   });
 
-  test('also by a repeated call, after one that could not go on to them', async () => {
+  test('also when the call is repeated after it failed halfway', async () => {
     const { run, broken, gate, failed } = await setUp();
     broken.clear();
     let open = (): void => undefined;
@@ -77,7 +77,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await run.result()).toBe('left and right!!');
   });
 
-  test('and they are skipped again when it fails again', async () => {
+  test('and they are skipped again if it fails again', async () => {
     const { run, broken, failed } = await setUp();
     broken.delete('right');
     for (const id of failed) await a.get(id).replay();

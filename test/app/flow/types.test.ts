@@ -8,7 +8,7 @@ const number = a.task('number', ({ input }: TaskContext<number>) => input + 1);
 const text = a.task('text', ({ input }: TaskContext<{ of: number; tags?: string[] }>) => `${input.of}`);
 const dated = a.task('dated', ({ input }: TaskContext<{ at: string }>) => ({ at: new Date(input.at) }));
 
-test('results flow into inputs of their type', () => {
+test('results have the types of the inputs that take them', () => {
   const flow = a.flow('types', (f, input: { start: number }) => {
     const one = f.run(number, input.start);
     expectTypeOf(one).toEqualTypeOf<FlowNode<number>>();
@@ -35,7 +35,7 @@ test('results flow into inputs of their type', () => {
   expectTypeOf<Parameters<typeof flow.run>[0]>().toEqualTypeOf<{ start: number }>();
 });
 
-test('a group is no result: it is given to a node', () => {
+test('a group is not a result: only a node can take it', () => {
   // @ts-expect-error a group
   a.flow('gives a group', (f) => f.any([f.run(none), f.run(none)]));
   // @ts-expect-error a group among the members
@@ -47,7 +47,7 @@ test('a group is no result: it is given to a node', () => {
   a.flow('gives nodes', (f, input: readonly number[]) => input.map((each) => f.run(number, each)));
 });
 
-test('a flow gives what its declaration returns', () => {
+test('a flow has the type that its declaration returns', () => {
   const node = a.flow('gives a node', (f) => f.run(text, { of: 1 }));
   expectTypeOf<Awaited<ReturnType<ReturnType<typeof node.run>['result']>>>().toEqualTypeOf<string>();
   const parts = a.flow('gives parts', (f) => ({ first: f.run(number, 1), second: f.run(text, { of: 2 }) }));
