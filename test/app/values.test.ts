@@ -1,6 +1,7 @@
 import vm from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { LIMITS } from '../../model/limits.js';
 import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
 import { jsonOf } from '../../src/shared/json.js';
 import { failureOf } from '../../src/app/runs/failure.js';
@@ -48,6 +49,26 @@ describe('payloads', () => {
     expect(decode(written(undefined))).toBeUndefined();
     expect(decode({ bytes: new Uint8Array(0), encoding: undefined })).toBeUndefined();
     expect(decode({ bytes: new Uint8Array(0), encoding: BYTES_ENCODING })).toEqual(new Uint8Array(0));
+  });
+
+  it('that cannot be written are refused as too large, or for what they are', () => {
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    const gone = new Uint8Array(1);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    const { maxPayloadBytes } = LIMITS;
+    const isTooLarge = (value: unknown): unknown => {
+      try {
+        return encode(value, (_, isLarge) => new Error(isLarge ? 'too large' : 'no value'));
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    for (const value of [() => 1, Symbol('s'), { toJSON: () => undefined }, 1n, [NaN], cycle, gone])
+      expect(isTooLarge(value)).toBe('no value');
+    for (const value of [new Uint8Array(maxPayloadBytes + 1), 'x'.repeat(maxPayloadBytes - 1)])
+      expect(isTooLarge(value)).toBe('too large');
+    expect(isTooLarge('x'.repeat(maxPayloadBytes - 2))).toHaveProperty('encoding', JSON_ENCODING);
   });
 
   const LOST: readonly (readonly [value: unknown, name: string])[] = [
@@ -131,6 +152,11 @@ describe('payloads', () => {
     const site = new URL('https://a.b/');
     expect(jsonOf([site, 1, 2], 4)).toBe('["https://a.b/",1,2]');
     expect(() => jsonOf([site, 1, 2, 3], 4)).toThrow('has more than 4 values');
+    // Values without a toJSON are counted in another way.
+    expect(jsonOf([1, 'a', null], 4)).toBe('[1,"a",null]');
+    expect(() => jsonOf([1, 'a', null, true], 4)).toThrow('has more than 4 values');
+    // A member without a value is not written.
+    for (const value of [1, new Date(0)]) expect(jsonOf({ value, none: undefined }, 2)).toMatch(/^\{"value":[^,]+\}$/);
   });
 
   it('may be objects of any class that JSON can write', () => {
@@ -258,6 +284,9 @@ describe('texts of failures', () => {
     const loop = new Error('loop');
     loop.cause = loop;
     expect(reasonOf(loop)).toBe('loop');
+    const [outer, inner] = [new Error('outer'), new Error('inner')];
+    [outer.cause, inner.cause] = [inner, outer];
+    expect(reasonOf(outer)).toBe('outer: inner');
   });
 
   it('have categories that the engine accepts', () => {

@@ -497,6 +497,50 @@ describe('retries', () => {
   });
 });
 
+describe('retries that are aborted', () => {
+  const gone = new EngineError('transport_failed', 'no.');
+  const wrong = new EngineError('invalid_input', 'no.');
+
+  it.each([
+    ['during a call that may be repeated', gone, 0],
+    ['during a call that may not', wrong, 0],
+    ['while they wait', gone, 1],
+  ])('%s end with the reason of the abort, and make no further call', async (_, error, afterMs) => {
+    const clock = new VirtualClock(0);
+    const [controller, reason] = [new AbortController(), new Error('enough')];
+    let calls = 0;
+    const result = withRetries(
+      clock,
+      60_000,
+      () => {
+        calls++;
+        if (afterMs === 0) controller.abort(reason);
+        return Promise.reject(error);
+      },
+      controller.signal,
+    );
+    const rejected = rejectionOf(result);
+    await clock.advance(afterMs);
+    controller.abort(reason);
+    await clock.advance(120_000);
+    expect([await rejected, calls]).toEqual([reason, 1]);
+  });
+});
+
+it('knows how far an estimate of the server can be behind it: half a round trip, and less than a millisecond', async () => {
+  const clock = new VirtualClock(0);
+  const serverTime = async (): Promise<number> => {
+    await sleep(clock, 20);
+    return clock.now();
+  };
+  const server = new ServerClock({ label: 'valkey', serverTime } as Backend, clock);
+  const first = server.now();
+  await clock.advance(20);
+  await first;
+  expect(server.behindMs).toBe(11);
+  expect(new ServerClock({ label: 'memory', serverTime } as Backend, clock).behindMs).toBe(0);
+});
+
 describe('options that are numbers', () => {
   const loop = async (options: Parameters<typeof startTimerLoop>[1]): Promise<unknown> => {
     await using backend = await memory();

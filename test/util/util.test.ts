@@ -137,6 +137,15 @@ describe('the text of a failure', () => {
     expect(details[1]).toMatch(/^\s+at .*util\.test\.ts/);
   });
 
+  it('knows errors whose stack was taken away, and such as no constructor made', () => {
+    const bare = Object.assign(new TypeError('bare'), { stack: undefined });
+    const made: unknown = Object.create(TypeError.prototype, { message: { value: 'made' } });
+    expect([bare, made].map((error) => partsOfFailure(failureTextOf(error)))).toEqual([
+      { summary: 'bare', details: 'TypeError: bare' },
+      { summary: 'made', details: 'TypeError: made' },
+    ]);
+  });
+
   it('knows errors of another realm', () => {
     const error: unknown = vm.runInNewContext('Object.assign(new RangeError("far"), { cause: new Error("root") })');
     expect(error instanceof Error).toBe(false);
