@@ -617,7 +617,7 @@ test.each(NAMES)(`%s refuses spoilt arguments alike everywhere (FUZZ_SEED=${seed
   );
 });
 
-test('arguments that are no object are refused', async () => {
+test('arguments that are not objects are refused', async () => {
   for (const args of [null, undefined, 5, 'text', [], new Date(0), () => 1]) {
     for (const name of NAMES) {
       const answer = await bothAnswer(({ backend }) => backend[name](args as never));
@@ -708,7 +708,7 @@ test('a batch is refused whole', async () => {
   expect(answer).toMatchObject({ ok: false, code: 'invalid_input', detail: { field: 'partition' } });
 });
 
-test('pages of lanes refuse bad limits and cursors', async () => {
+test('pages of lanes refuse invalid limits and cursors', async () => {
   for (const page of [
     { limit: -1 },
     { limit: 1.5 },
@@ -752,7 +752,7 @@ test('invalid listeners and their arguments are refused by name', async () => {
   }
 });
 
-test('a memory backend that is opened badly says so by name', () => {
+test('a memory backend refuses invalid options by name', () => {
   for (const partitions of [{ count: 0 }, { count: 1.5 }, { count: Number.NaN }, { placement: 'elsewhere' }]) {
     expect(() => memory({ partitions: partitions as never })).toThrowError(/invalid_input: partitions\./);
   }

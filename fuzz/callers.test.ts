@@ -309,7 +309,7 @@ async function explained(sequences: readonly Sequence[]): Promise<number[]> {
 }
 
 test(
-  `what callers send at once looks as if each had been alone (FUZZ_SEED=${environment.seed})`,
+  `concurrent calls have the effects of calls made one after another (FUZZ_SEED=${environment.seed})`,
   async () => {
     const runs = await search(
       callers,
@@ -359,7 +359,7 @@ async function isWhole(sequences: readonly Sequence[], order: readonly number[])
 }
 
 test(
-  `a full server refuses creations only, also in calls that callers share (FUZZ_SEED=${environment.seed})`,
+  `a full server refuses creations only, also in calls that several callers share (FUZZ_SEED=${environment.seed})`,
   async () => {
     const when = fc.constantFrom<Full>('always', 'later', 'first');
     let refused = 0;
@@ -387,7 +387,7 @@ test(
   TIMEOUT_MS,
 );
 
-test('a refusal is the error of its caller alone', async () => {
+test('a refusal reaches its own caller only', async () => {
   const sequences = await play([
     [{ do: 'complete', which: 0, count: 1 }],
     [{ do: 'cancel', which: 0, count: 1 }],

@@ -44,7 +44,7 @@ function freeze(state: PartitionState): PartitionState {
 
 const copyOf = (state: PartitionState): PartitionState => structuredClone(state);
 
-test(`in place and through immer (FUZZ_SEED=${seed})`, () => {
+test(`events have the same effect in place and through immer (FUZZ_SEED=${seed})`, () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...SCENARIOS),

@@ -26,7 +26,7 @@ describe.each(['memory', 'valkey'] as const)('the lease history on %s', (kind) =
   let engine: TestEngine | undefined;
   afterEach(() => engine?.close());
 
-  it('tells who owned an execution and why each ownership ended', async () => {
+  it('names the owners of an execution, and how each ownership ended', async () => {
     engine = await testEngine({ backend: kind === 'memory' ? 'memory' : { url: (await sharedValkey()).url } });
     const executionId = engine.executionId();
     await engine.backend.createExecution({

@@ -13,7 +13,7 @@ const settled = (reservationId: string, held: number, tokens: number) =>
   }) as unknown as Event;
 const limited = { type: 'budget_created', budgetId, at: 0, hardLimits: { tokens: 10 } } as unknown as Event;
 
-test('a limit that is exceeded, an amount that comes back twice, and a settlement that is lost or not what was said', () => {
+test('the audit finds an exceeded limit, an amount that is returned twice, and a settlement that is lost or wrong', () => {
   const fine = [limited, made('a', 6), settled('a', 6, 5), made('c', 5)];
   expect(auditBudget(budgetId, fine)).toMatchObject({ account: { usage: 5, reserved: 5 }, faults: [] });
   expect(auditBudget(budgetId, [...fine, made('d', 1)]).faults).toEqual([
@@ -31,7 +31,7 @@ test('a limit that is exceeded, an amount that comes back twice, and a settlemen
   ]);
 });
 
-test('an excess slot, a slot that is never freed, and an excess handler', () => {
+test('the audit finds an excess slot, a slot that is never freed, and an excess handler', () => {
   const of = (type: string, admissions: string[]) =>
     ({ type, quotaPolicyId: 'q', at: 3, admissions, concurrencyCap: 1 }) as unknown as Event;
   const events = [of('quota_policy_created', []), of('quota_admitted', ['a']), of('quota_released', ['a'])];

@@ -56,7 +56,7 @@ const due = (): Command => ({ name: 'applyDue', args: { partition: PARTITION } }
 const pause: Command = { name: 'pauseLane', args: { partition: PARTITION, laneId: 'l', reason: '' } };
 const resume: Command = { name: 'resumeLane', args: { partition: PARTITION, laneId: 'l', reason: '' } };
 
-test('work in an empty queue, and work before all other, is announced', () => {
+test('work in an empty queue, and work that becomes the first, is announced', () => {
   const world = new Watched();
   expect(world.step(creation(), [work(0)])).toBeUndefined();
   expect(world.step(creation(), [])).toBeUndefined();
@@ -66,7 +66,7 @@ test('work in an empty queue, and work before all other, is announced', () => {
   expect(world.step(creation({ priority: 10 }), [work(3)])).toMatchObject({ what: 'the announced work' });
 });
 
-test('a paused lane is silent, and tells of its work when it is resumed', () => {
+test('a paused lane announces nothing, and announces its work when it is resumed', () => {
   const world = new Watched();
   world.step(creation(), [work(0)]);
   expect(world.step(pause, [work(0)])).toMatchObject({ what: 'the announced work' });
@@ -83,7 +83,7 @@ test('a timer that is due before any loop looks is announced', () => {
   expect(world.step(creation({ delayUntil: START_AT + 100 }), [])).toMatchObject({ what: 'the announced timers' });
 });
 
-test('a loop that was told the next due time looks no earlier', () => {
+test('a loop that was told the next due time does not look earlier', () => {
   const world = new Watched();
   world.step(creation({ delayUntil: START_AT + 500 }), [timer(START_AT + 500)]);
   world.step(due(), [work(0)], START_AT + 500);

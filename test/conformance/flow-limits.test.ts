@@ -42,7 +42,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
   const tooMany = (call: Promise<unknown>, limit: keyof typeof LIMITS) =>
     expect(call).rejects.toMatchObject({ code: 'flow_limit_exceeded', detail: { limit } });
 
-  test('a flow has 10,000 members at most, however they join', async () => {
+  test('a flow has at most 10,000 members, however they join', async () => {
     const flowId = engine.executionId();
     const parent = engine.executionId();
     await engine.backend.createFlow({
@@ -63,7 +63,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await engine.backend.describeFlow({ flowId })).toMatchObject({ nodeCount: LIMITS.maxFlowMembers });
   });
 
-  test('10,000 edges lead to a member, and a flow has 50,000, at most, however they are made', async () => {
+  test('at most 10,000 edges lead to a member, and a flow has at most 50,000, however they are created', async () => {
     const upstreams = ids(500);
     const flowId = await flowOf(upstreams);
     const leadingTo = (downstream: string, count: number): Edge[] =>
@@ -94,7 +94,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(edgeCount).toBe(LIMITS.maxFlowEdges);
   });
 
-  test('a backward edge is searched for over 1,000 members', async () => {
+  test('the search for a backward edge visits at most 1,000 members', async () => {
     const chain = ids(1_002);
     const flowId = await flowOf(chain, true);
     const [head, second] = chain as [string, string];

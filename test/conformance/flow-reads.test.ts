@@ -33,7 +33,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     return { executionId: claimed?.executionId ?? '', fence: claimed && fenceOf(claimed) };
   };
 
-  test('evaluateFlowEligibility tells whether the dependencies of a member let it run', async () => {
+  test('evaluateFlowEligibility answers whether the dependencies of a member let it run', async () => {
     const { backend } = engine;
     const eligibility = (executionId: string) => backend.evaluateFlowEligibility({ executionId });
     expect(await eligibility(engine.executionId())).toBe('not_found');
@@ -62,7 +62,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await Promise.all([down, child.executionId].map(eligibility))).toEqual(['eligible', 'terminal']);
   });
 
-  test('flows are listed page by page, an edge and a tag are found by name', async () => {
+  test('flows are listed page by page, and an edge and a tag are found by name', async () => {
     const { backend } = engine;
     const flows = [await flowOf(1), await flowOf(1), await flowOf(1)];
     const listed: string[] = [];

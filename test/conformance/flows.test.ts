@@ -45,7 +45,7 @@ const stateOf = async ({ backend }: TestEngine, executionId: string) =>
   (await backend.describeExecution({ executionId }))?.publicState;
 
 describe.each(['memory', 'valkey'])('on %s', (name) => {
-  test('a flow that has ended is not cancelled later, unless it accepts further members', async () => {
+  test('a flow that has ended is not cancelled, unless it accepts further members', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     for (const closed of [true, false]) {
@@ -96,7 +96,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect(purged).toEqual(isFlow ? [1, 1, 1, 0] : [1, 1, 1]);
   });
 
-  test('a member that is replayed after the walk of a race has passed it starts; one that it has yet to reach does not', async () => {
+  test('a replayed member starts if the walk of its race has passed it, and does not if the walk has yet to reach it', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     const [flowId, judge] = [id(), id()];
@@ -127,7 +127,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect([await stateOf(engine, passed), await stateOf(engine, last)]).toEqual(['active', 'cancelled']);
   });
 
-  test('a parent that waits for its children gets no other dependencies: they would end with it', async () => {
+  test('a parent that waits for its children gets no other dependencies, because they would be cancelled with the children', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     const [flowId, parent, other, child] = [id(), id(), id(), id()];
@@ -151,7 +151,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect(await Promise.all([child, other].map((each) => stateOf(engine, each)))).toEqual(['cancelled', 'waiting']);
   });
 
-  test('a race of 300: the third answer cancels the rest, and what waits for it goes on', async () => {
+  test('a race of 300 members: the third answer cancels the others, and the downstream continues', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     const [flowId, last] = [id(), id()];
@@ -232,7 +232,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     ]);
   });
 
-  test('a claim takes the members of one flow, and ends those of another one that was cancelled', async () => {
+  test('a claim takes the members of one flow, and ends those of a cancelled flow', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     const flowOf = (flowId: string, ids: readonly string[]) => ({
@@ -255,7 +255,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect(await backend.describeFlow({ flowId: cancelled })).toMatchObject({ members: { cancelled: 150 } });
   });
 
-  test('of completions in one call that are alike, each is judged by its own fence', async () => {
+  test('each of several equal completions in one call is checked by its own fence', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     const [flowId, last] = [id(), id()];
@@ -281,7 +281,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect(await stateOf(engine, last)).toBe('waiting');
   });
 
-  test('a branch that fails is skipped; its flow has failed when all is over', async () => {
+  test('members behind a failure are skipped, and the flow fails once all members have ended', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     const [flowId, first, broken, behind] = [id(), id(), id(), id()] as [string, string, string, string];
@@ -324,7 +324,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     });
   });
 
-  test('a parent of two groups gets the results of both, and is replayed behind the children of both', async () => {
+  test('a parent of two groups gets the results of both, and a replay of it follows the replays of its children', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
     const [parent, flowId, first, second, newest] = [id(), id(), id(), id(), id()];

@@ -75,7 +75,7 @@ describe.each([
   ['without a snapshot', { snapshotEveryBytes: 1_000_000 }],
   ['with snapshots', { snapshotEveryBytes: 600 }],
 ] as const)('killed at every byte, %s', (_, options) => {
-  test('what was answered is there, and nothing by halves', { timeout: TIMEOUT_MS }, async () => {
+  test('what was answered is stored, and no batch is stored in part', { timeout: TIMEOUT_MS }, async () => {
     const script = await scriptOf(3, 4, 2);
     const places = await stops(script, options);
     expect(places.length).toBeGreaterThan(3_000);
@@ -91,7 +91,7 @@ describe.each([
   });
 });
 
-test(`killed ${KILLS} times in a long run, and started anew each time`, { timeout: TIMEOUT_MS }, async () => {
+test(`killed ${KILLS} times in a long run, and started again each time`, { timeout: TIMEOUT_MS }, async () => {
   const script = await scriptOf(7, Math.ceil(KILLS * 2.2), 2);
   const random = seededRandom(11);
   const options = { snapshotEveryBytes: 20_000 };
@@ -169,7 +169,7 @@ describe('a loss of power', () => {
   });
 });
 
-test('a loss of power after a process was killed and another one went on', async () => {
+test('a loss of power after one process was killed and another one continued', async () => {
   const options: Options = { fsync: 'never', snapshotEveryBytes: 1_000_000 };
   const script = await scriptOf(2, 12, 2);
   const disk = new SimulatedDisk();

@@ -8,11 +8,11 @@ import { SimulatedDisk } from '../../src/testing/simulation/index.js';
 const SALT = 0x1234_5678;
 
 describe('the checksum', () => {
-  test('is CRC-32 as everybody computes it', () => {
+  test('has the standard value of CRC-32', () => {
     expect(crc32ByTable(Buffer.from('123456789'), 0)).toBe(0xcbf4_3926);
   });
 
-  test('is the same by tables and by Node, also continued', () => {
+  test('is the same by tables and by Node, also in parts', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ maxLength: 9 }), (first, second) => {
         const whole = crc32(Buffer.concat([first, second]), 0);
@@ -48,7 +48,7 @@ describe('frames', () => {
     bytes: fc.uint8Array({ maxLength: 99 }),
   });
 
-  test('are read as they were written, and end where the file does', () => {
+  test('are read as they were written, and end at the end of the file', () => {
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 8 }), (frames) => {
         const { reader } = fileOf(frames);
@@ -64,14 +64,14 @@ describe('frames', () => {
     );
   });
 
-  test('larger than what is read at a time', () => {
+  test('can be larger than the read buffer', () => {
     const large = { text: 'ü'.repeat(700_000), bytes: new Uint8Array(3_000_000).fill(7) };
     const { reader } = fileOf([large, { text: 'behind', bytes: new Uint8Array() }]);
     expect(reader.next()?.bytes.length).toBe(3_000_000);
     expect(reader.next()?.text).toBe('behind');
   });
 
-  test('behind a hole are found again, and those in a payload are not taken for frames', () => {
+  test('after a hole are found again, and frames inside a payload are ignored', () => {
     const foreign = Buffer.from(new FrameBuilder(SALT + 1).frame(FRAME.records, 2, 9, 'forged', []));
     const { disk, file, reader } = fileOf([
       { text: 'one', bytes: new Uint8Array(40) },

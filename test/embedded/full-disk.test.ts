@@ -32,7 +32,7 @@ const SCRIPT: Script = { partitions: 1, turns: [], states: [] };
 const reopened = (disk: SimulatedDisk) => openStore(disk.afterKill(), SCRIPT);
 
 describe('a full disk', () => {
-  test('refuses new work, lets work end, and goes on when there is room', async () => {
+  test('refuses new work, lets work end, and accepts work again when there is room', async () => {
     const disk = new SimulatedDisk({ capacity: 60_000 });
     const store = openStore(disk, SCRIPT);
     const { backend } = store;
@@ -64,7 +64,7 @@ describe('a full disk', () => {
     await backend.close();
   });
 
-  test('at every size: what is in memory is what is in the files', async () => {
+  test('at every size leaves the memory equal to the files', async () => {
     const script = await scriptOf(9, 30, 2);
     // A store begins with its schema, which needs some 13 KB: with less there is none.
     for (let capacity = 17_000; capacity < 70_000; capacity += 1_713) {
@@ -80,37 +80,40 @@ describe('a full disk', () => {
     }
   });
 
-  test('that never had room for a store says so', () => {
+  test('that never had room for a store is reported', () => {
     expect(() => openStore(new SimulatedDisk({ capacity: 100 }), SCRIPT)).toThrow(/^storage_full/);
   });
 });
 
 describe('a disk that fails', () => {
-  test.each(['EIO', 'ENOSPC', 'EDQUOT', 'EFBIG'])('%s in the middle of turns takes them back', async (code) => {
-    const script = await scriptOf(13, 60, 2);
-    const disk = new SimulatedDisk();
-    const store = openStore(disk, script, { fsync: 'always' });
-    const write = disk.write.bind(disk);
-    let frames = 0;
-    disk.write = (file, from, length, position) => {
-      // A part of every third frame is written; room taken ahead is not touched.
-      const isFrame = from.subarray(0, length).some((byte) => byte !== 0);
-      if (!isFrame || frames++ % 3 !== 2) return write(file, from, length, position);
-      write(file, from, Math.floor(length / 2), position);
-      throw Object.assign(new Error(code), { code });
-    };
-    let refused = 0;
-    for (const turn of script.turns) {
-      if (!(await store.turn(turn))) refused += 1;
-      const again = openStore(disk.afterKill(), script, {}, turn.at);
-      expect(again.state()).toBe(store.state());
-      abandon(again.backend);
-    }
-    expect(refused).toBeGreaterThan(5);
-    await store.backend.close();
-  });
+  test.each(['EIO', 'ENOSPC', 'EDQUOT', 'EFBIG'])(
+    '%s in the middle of turns has these turns taken back',
+    async (code) => {
+      const script = await scriptOf(13, 60, 2);
+      const disk = new SimulatedDisk();
+      const store = openStore(disk, script, { fsync: 'always' });
+      const write = disk.write.bind(disk);
+      let frames = 0;
+      disk.write = (file, from, length, position) => {
+        // A part of every third frame is written; room taken ahead is not touched.
+        const isFrame = from.subarray(0, length).some((byte) => byte !== 0);
+        if (!isFrame || frames++ % 3 !== 2) return write(file, from, length, position);
+        write(file, from, Math.floor(length / 2), position);
+        throw Object.assign(new Error(code), { code });
+      };
+      let refused = 0;
+      for (const turn of script.turns) {
+        if (!(await store.turn(turn))) refused += 1;
+        const again = openStore(disk.afterKill(), script, {}, turn.at);
+        expect(again.state()).toBe(store.state());
+        abandon(again.backend);
+      }
+      expect(refused).toBeGreaterThan(5);
+      await store.backend.close();
+    },
+  );
 
-  test('an fsync that fails ends it: no write is acknowledged', async () => {
+  test('in an fsync ends the store: no write is acknowledged', async () => {
     const disk = new SimulatedDisk();
     const { backend } = openStore(disk, SCRIPT, { fsync: 'always' });
     await backend.createExecution(creation(1));

@@ -41,7 +41,7 @@ function deadPid(): Promise<number> {
   return new Promise((resolve) => child.once('exit', () => resolve(child.pid as number)));
 }
 
-test('it names its holder, is readable by its user only, and goes with it', async () => {
+test('a lock names its holder, is readable by its user only, and is removed on release', async () => {
   const lock = await takeLock(folder, nothing);
   expect(holder()).toMatchObject({ pid: process.pid });
   expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -51,7 +51,7 @@ test('it names its holder, is readable by its user only, and goes with it', asyn
   (await takeLock(folder, nothing)).release();
 });
 
-test('that of a process that died is taken over', async () => {
+test('the lock of a dead process is taken over', async () => {
   (await takeLock(folder, nothing)).release();
   const lock = await takeLock(folder, nothing);
   writeFileSync(path, JSON.stringify({ ...holder(), pid: await deadPid() }));
@@ -63,26 +63,23 @@ test('that of a process that died is taken over', async () => {
   next.release();
 });
 
-test.runIf(existsSync('/proc/self/stat'))(
-  'that of a process whose pid another one has by now is taken over',
-  async () => {
-    const lock = await takeLock(folder, nothing);
-    writeFileSync(path, JSON.stringify({ ...holder(), started: '1' }));
-    const next = await takeLock(folder, nothing);
-    expect(holder()['started']).not.toBe('1');
-    lock.release();
-    next.release();
-  },
-);
+test.runIf(existsSync('/proc/self/stat'))('the lock of a process whose pid was reused is taken over', async () => {
+  const lock = await takeLock(folder, nothing);
+  writeFileSync(path, JSON.stringify({ ...holder(), started: '1' }));
+  const next = await takeLock(folder, nothing);
+  expect(holder()['started']).not.toBe('1');
+  lock.release();
+  next.release();
+});
 
-test('a lock that was never written to its end is taken over', async () => {
+test('a lock that was written in part is taken over', async () => {
   writeFileSync(path, '{"pid":');
   const next = await takeLock(folder, nothing);
   expect(holder()['pid']).toBe(process.pid);
   next.release();
 });
 
-test('a holder elsewhere, or in another thread, is believed while it shows signs of life', async () => {
+test('a holder on another host or thread keeps its lock while it shows signs of life', async () => {
   const own = await takeLock(folder, nothing);
   const ended = join(folder, 'of a thread that was ended');
   mkdirSync(ended);
@@ -98,7 +95,7 @@ test('a holder elsewhere, or in another thread, is believed while it shows signs
   for (const lock of next) lock.release();
 });
 
-test('of many that want a stale one, one gets it', async () => {
+test('one of many processes gets a stale lock', async () => {
   (await takeLock(folder, nothing)).release();
   const first = await takeLock(folder, nothing);
   writeFileSync(path, JSON.stringify({ ...holder(), pid: await deadPid() }));
@@ -109,7 +106,7 @@ test('of many that want a stale one, one gets it', async () => {
   for (const lock of taken) lock.release();
 });
 
-test('a store whose folder gets another name says so, and is open to others there', async () => {
+test('a store whose folder is renamed reports that, and can be opened there by another process', async () => {
   const moved = `${folder}-moved`;
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   try {
@@ -134,7 +131,7 @@ test('a store whose folder gets another name says so, and is open to others ther
   }
 });
 
-test('a store whose folder is removed under it says so, and one whose lock cannot be read for a moment goes on', async () => {
+test('a store whose folder is removed reports that, and one whose lock is unreadable for a moment continues', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   try {
     const backend = await embedded({ path: folder });

@@ -81,11 +81,11 @@ function outcomeOf({ script, disk }: Stored): EngineError | undefined {
 describe.each(Object.keys(STORES))('%s', (name) => {
   const make = STORES[name] as () => Promise<Stored>;
 
-  test('opens as it is', async () => {
+  test('opens without a fault', async () => {
     expect(outcomeOf(await make())).toBeUndefined();
   });
 
-  test('is refused without a file that it needs, and creates none', async () => {
+  test('is refused without any file that it needs, and no file is created', async () => {
     const { script, disk } = await make();
     const paths = [...disk.paths];
     for (const first of paths)
@@ -127,7 +127,7 @@ describe('a closed store whose only journal was removed', () => {
   test.each<[string, (backend: Backend) => Promise<unknown>]>([
     ['an execution', (backend) => backend.createExecution(creation())],
     ['settings', (backend) => backend.configureDeployment({ retentionMs: 5 })],
-  ])('is refused if it has held something: %s', (_, act) =>
+  ])('is refused if it has held data: %s', (_, act) =>
     inFolder(async (path) => {
       await closed(path, act);
       for (let count = 0; count < 2; count++) await closed(path, () => Promise.resolve());
@@ -140,7 +140,7 @@ describe('a closed store whose only journal was removed', () => {
     }),
   );
 
-  test('is a new one if it has not', () =>
+  test('is a new store if it has held none', () =>
     inFolder(async (path) => {
       await closed(path, () => Promise.resolve());
       unlinkSync(join(path, '00000001.journal'));
@@ -158,7 +158,7 @@ describe('a folder in which only the lock of a killed process is left', () => {
     writeFileSync(join(path, 'lock'), JSON.stringify({ ...holder, pid }));
   };
 
-  test('is no new store: its journal was removed', () =>
+  test('is not a new store: its journal was removed', () =>
     inFolder(async (path) => {
       await leaveLock(path);
       unlinkSync(join(path, '00000001.journal'));
@@ -171,7 +171,7 @@ describe('a folder in which only the lock of a killed process is left', () => {
       await (await embedded({ path })).close();
     }));
 
-  test('is a new store if that process died before it had made one', () =>
+  test('is a new store if that process died before it had created one', () =>
     inFolder(async (path) => {
       await leaveLock(path);
       unlinkSync(join(path, '00000001.journal'));
@@ -181,7 +181,7 @@ describe('a folder in which only the lock of a killed process is left', () => {
       expect(readdirSync(path)).toEqual(['00000001.journal']);
     }));
 
-  test('and an unfinished first segment is one that was being created', () =>
+  test('and an unfinished first segment is a store that was being created', () =>
     inFolder(async (path) => {
       await leaveLock(path);
       renameSync(join(path, '00000001.journal'), join(path, '00000001.journal.new'));

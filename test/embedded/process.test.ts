@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('files are for their user only', async () => {
+test('files are readable by their user only', async () => {
   const path = join(folder, 'deep', 'store');
   const backend = await embedded({ path });
   expect(statSync(path).mode & 0o777).toBe(0o700);
@@ -25,7 +25,7 @@ test('files are for their user only', async () => {
   expect(readdirSync(path)).toEqual(['00000001.journal']);
 });
 
-test('what cannot be the folder of a store is an argument that is wrong', async () => {
+test('a path that cannot be the folder of a store is an invalid argument', async () => {
   const file = join(folder, 'file');
   writeFileSync(file, '');
   await expect(embedded({ path: file })).rejects.toMatchObject({ code: 'invalid_input' });
@@ -41,7 +41,7 @@ test('what cannot be the folder of a store is an argument that is wrong', async 
   await expect(embedded({ path: folder, snapshotEveryBytes: 0 })).rejects.toMatchObject({ code: 'invalid_input' });
 });
 
-test('an app finds its runs again, and waits for a store that is open elsewhere', async () => {
+test('an app finds its runs again, and waits for a store that another process holds', async () => {
   const start = () => {
     const a = app({ backend: embedded({ path: folder }) });
     const hello = a.task('hello', ({ input }: TaskContext<{ name: string }>) => `Hello, ${input.name}!`);

@@ -149,7 +149,7 @@ function unlessRefused(error: unknown): void {
 }
 
 describe.each(['always', 'everysec', 'never'] as const)('with fsync %s', (fsync) => {
-  test('a projection shows what the store holds, whatever died in between', async () => {
+  test('a projection of the log matches the store after any crash', async () => {
     const told = new Map<string, number>();
     for (let seed = 1; seed <= RUNS; seed++)
       for (const code of (await run(seed, fsync)).told) told.set(code, (told.get(code) ?? 0) + 1);

@@ -76,7 +76,7 @@ describe('records', () => {
     expect(entities).toBeGreaterThanOrEqual(3);
   });
 
-  test('of an older package lack what came later: it has its fallback', async () => {
+  test('of an older package lack newer facts, which get their fallbacks', async () => {
     const { events } = await world();
     const [created] = events as [Event];
     const { c } = SCHEMA.events as { c: Schema['events'][string] };
@@ -92,7 +92,7 @@ describe('records', () => {
     );
   });
 
-  test('of a newer package are refused: half of what happened is not what happened', async () => {
+  test('of a newer package are refused, because unknown facts would be lost', async () => {
     const { events } = await world();
     const [created] = events as [Event];
     const { c } = SCHEMA.events as { c: Schema['events'][string] };

@@ -33,7 +33,7 @@ const endOf = (disk: SimulatedDisk, path = JOURNAL): number => {
 };
 
 describe('a torn tail', () => {
-  test('is cut off and said, once', async () => {
+  test('is cut off and reported, once', async () => {
     const { disk, script, reopen } = await storeOf('killed');
     disk.bytesOf(JOURNAL).fill(0, endOf(disk) - 5);
     const store = reopen(disk);
@@ -44,7 +44,7 @@ describe('a torn tail', () => {
     expect(noticesOf(again.backend)).toEqual([]);
   });
 
-  test('may have a hole, behind what was on the medium', async () => {
+  test('may have a hole, after the bytes that were on the medium', async () => {
     const { disk, script, reopen } = await storeOf('killed');
     const end = endOf(disk);
     disk.bytesOf(JOURNAL).fill(0, end - 900, end - 700);
@@ -66,7 +66,7 @@ describe('damage is refused, with its place', () => {
     expect(() => reopen(disk)).toThrow(/corruption: 00000001\.journal does not read at byte \d+/);
   });
 
-  test('every flipped bit of a store that was closed is found', async () => {
+  test('every flipped bit of a closed store is found', async () => {
     const { disk, reopen } = await storeOf('closed', 'never', 2);
     const { length } = disk.bytesOf(JOURNAL);
     // The last frame says that the store was closed. Without it, the store is one that was not.
@@ -79,7 +79,7 @@ describe('damage is refused, with its place', () => {
     }
   });
 
-  test('a segment that is missing', async () => {
+  test('a missing segment', async () => {
     const { disk, script, reopen } = await storeOf('killed');
     const store = openStore(disk, script, { snapshotEveryBytes: 1 });
     await store.turn(script.turns[0] as never);
@@ -113,7 +113,7 @@ describe('damage is refused, with its place', () => {
     }
   });
 
-  test('a snapshot that does not read', async () => {
+  test('an unreadable snapshot', async () => {
     const { disk, script, reopen } = await storeOf('killed');
     const store = openStore(disk, script);
     await compact(store.backend);
@@ -126,7 +126,7 @@ describe('damage is refused, with its place', () => {
   });
 });
 
-test('a snapshot says what the journal said', async () => {
+test('a snapshot has the state of its journal', async () => {
   const { disk, script, reopen } = await storeOf('killed', 'never', 80);
   const store = reopen(disk);
   await compact(store.backend);
@@ -151,7 +151,7 @@ test('a store keeps its partitions', async () => {
   );
 });
 
-test('settings are changed for good, and a process cannot differ from them', async () => {
+test('settings are changed permanently, and a process cannot open the store with other ones', async () => {
   const disk = new SimulatedDisk();
   const first = openOn(disk, { path: 'store', retentionMs: 1_000, logMaxEntries: 50 });
   await first.configureDeployment({ retentionMs: 90_000 });
@@ -184,7 +184,7 @@ test('settings without their version are refused', () => {
   expect(used).toHaveLength(1);
 });
 
-test('what was never finished is removed', async () => {
+test('unfinished files are removed', async () => {
   const disk = new SimulatedDisk();
   for (const name of ['00000001.journal.new', 'notes.txt']) disk.create(`store/${name}`);
   await openOn(disk, { path: 'store' }).close();

@@ -7,7 +7,7 @@ const EXECUTION = '{fp:0}:00000000-0000-4000-8000-000000000001';
 const FACTS = { executionId: EXECUTION, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' };
 
 test.each(['always', 'everysec', 'never'] as const)(
-  'everything is on the disk then, also with fsync %s',
+  'a prepared shutdown leaves everything on the disk, also with fsync %s',
   async (fsync) => {
     const disk = new SimulatedDisk();
     const backend = openOn(disk, { path: 'store', fsync });
@@ -51,7 +51,7 @@ class SlowDisk extends SimulatedDisk {
 }
 
 describe.each(['everysec', 'never'] as const)('with fsync %s', (fsync) => {
-  test('a disk that fails is no success, and leaves no timer behind', async () => {
+  test('a failing disk makes the preparation fail, and no timer is left behind', async () => {
     const disk = new SimulatedDisk();
     const backend = openOn(disk, { path: 'store', fsync });
     await backend.createExecution(FACTS);
@@ -69,7 +69,7 @@ describe.each(['everysec', 'never'] as const)('with fsync %s', (fsync) => {
     await expect(backend.shutdownPrepare()).rejects.toMatchObject({ code: 'storage_failed' });
   });
 
-  test('closing says so too, and the store can be opened again', async () => {
+  test('a failing disk makes the close fail, and the store can be opened again', async () => {
     const disk = new SimulatedDisk();
     const backend = openOn(disk, { path: 'store', fsync });
     await backend.createExecution(FACTS);
@@ -93,7 +93,7 @@ describe.each(['everysec', 'never'] as const)('with fsync %s', (fsync) => {
   });
 });
 
-test('a fault of the disk during an fsync that closing waits for is told', async () => {
+test('a fault of the disk during an fsync that close() awaits is reported', async () => {
   const disk = new SlowDisk();
   const backend = openOn(disk, { path: 'store', fsync: 'never' });
   await backend.createExecution(FACTS);

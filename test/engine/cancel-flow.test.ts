@@ -145,7 +145,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await membersOf(flowId)).toEqual(before);
   });
 
-  test('a wait ends when its time is over, or when due work has ended the members', async () => {
+  test('a wait ends at its timeout, or when due work has ended the members', async () => {
     const flowId = await flowIn('waiting', 300);
     const startedAt = performance.now();
     const answer = { cancellationPolicy: 'cancel_all', memberCount: 300 };

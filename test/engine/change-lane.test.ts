@@ -19,7 +19,7 @@ function failing(backend: Backend, partition: string, error: Error): Backend {
 }
 
 describe('changeLane', () => {
-  it('changes the lane in every partition, and counts those where it had another state', async () => {
+  it('changes the lane in every partition, and counts those where its state changed', async () => {
     const backend = memory({ partitions: { count: 3 } });
     await backend.pauseLane({ partition: '{fp:1}', laneId: 'mail' });
     expect(await changeLane(backend, pause, call)).toBe(2);
@@ -29,7 +29,7 @@ describe('changeLane', () => {
     expect(await changeLane(backend, pause, call)).toBe(0);
   });
 
-  it('makes the other changes when one partition fails, and names that partition', async () => {
+  it('makes the other changes when one partition fails, and names the failed one', async () => {
     const backend = memory({ partitions: { count: 3 } });
     const gone = new EngineError('transport_failed', 'gone.', { detail: { node: 'a:1' } });
     await expect(changeLane(failing(backend, '{fp:1}', gone), pause, call)).rejects.toMatchObject({
@@ -42,7 +42,7 @@ describe('changeLane', () => {
     expect(await changeLane(backend, pause, call)).toBe(1);
   });
 
-  it('passes on what is no error of the engine', async () => {
+  it("rethrows errors that are not the engine's", async () => {
     const mistake = new TypeError('no function');
     const backend = failing(memory({ partitions: { count: 2 } }), '{fp:0}', mistake);
     await expect(changeLane(backend, pause, call)).rejects.toBe(mistake);

@@ -23,7 +23,7 @@ async function create(backend: Backend, facts: object = {}): Promise<string> {
 }
 
 describe('a loop with a filter', () => {
-  it('reaches its own work behind a backlog that no loop wants, within bounded calls', async () => {
+  it('reaches its own work behind a backlog that no loop applies, in bounded calls', async () => {
     const clock = new VirtualClock(START);
     const inner = memory({ now: () => clock.now(), partitions: { count: 1 } });
     const theirs: string[] = [];
@@ -53,7 +53,7 @@ describe('a loop with a filter', () => {
     await loop.close();
   });
 
-  it('shares a partition with a loop of another filter: each applies its own', async () => {
+  it('shares a partition with a loop of another filter, and each applies its own work', async () => {
     const clock = new VirtualClock(START);
     const backend = memory({ now: () => clock.now(), partitions: { count: 1 } });
     for (let n = 0; n < 30; n++)
@@ -65,7 +65,7 @@ describe('a loop with a filter', () => {
     await Promise.all([lane.close(), tag.close()]);
   });
 
-  it('is checked, by the names that tasks have', async () => {
+  it('is validated, in terms of the names of tasks', async () => {
     const backend = memory();
     for (const filter of [{}, { namespace: 'a:b' }, { lane: '' }, { tag: {} }, { tag: { x: 1 } }, { laneId: 'a' }, 'a'])
       await expect(startTimerLoop(backend, { filter } as never)).rejects.toMatchObject({ code: 'invalid_input' });
@@ -74,7 +74,7 @@ describe('a loop with a filter', () => {
 });
 
 describe('runDue with a filter', () => {
-  it('looks at all that is due, a bounded number a call', async () => {
+  it('looks at all due work, a bounded number per call', async () => {
     const time = { now: START };
     const backend = memory({ now: () => time.now, partitions: { count: 1 } });
     for (let n = 0; n < 7; n++) await create(backend, { namespace: 'theirs', delayUntil: START + 1 });

@@ -69,7 +69,7 @@ function manual(partitions = 1): { backend: Backend; time: { now: number } } {
 }
 
 describe('expiredLeases', () => {
-  it('lists the lost leases of all partitions, the longest lost first, of a namespace or as of a time', async () => {
+  it('lists the lost leases of all partitions, the longest lost first, by namespace or as of a time', async () => {
     const { backend, time } = manual(3);
     const ids: string[] = [];
     for (const [partition, leaseTtlMs] of [4_000, 2_000, 3_000].entries()) {
@@ -91,7 +91,7 @@ describe('expiredLeases', () => {
 });
 
 describe('runDue', () => {
-  it('promotes, expires, marks lapsed leases and purges, each when it is due and not before', async () => {
+  it('promotes, expires, marks lapsed leases and purges, each at its due time and not earlier', async () => {
     const { backend, time } = manual();
     const delayed = await create(backend, 0, { delayUntil: time.now + 100 });
     const short = await create(backend, 0, { laneId: 'other', executionDeadlineAt: time.now + 200 });
@@ -123,7 +123,7 @@ describe('runDue', () => {
     expect(await runDue(backend, { limitPerPartition: 2 })).toBe(1);
   });
 
-  it('counts only what it changed itself', async () => {
+  it('counts only its own changes', async () => {
     const { backend, time } = manual();
     const executionId = await create(backend, 0, { delayUntil: time.now + 1 });
     time.now += 1;
@@ -169,7 +169,7 @@ function withMembers(inner: Backend, members: Partial<Backend>): Backend {
 }
 
 describe('the loop', () => {
-  it('applies what becomes due in any partition, soon after', async () => {
+  it('applies due work in any partition soon after it is due', async () => {
     const clock = new VirtualClock(1_000_000);
     const backend = memory({ partitions: { count: 5 }, now: clock.now });
     const engine = await start(backend, { clock });
@@ -191,7 +191,7 @@ describe('the loop', () => {
     expect(engine.applied).toBe(250);
   });
 
-  it('finds by its poll what no wake told', async () => {
+  it('finds due work by its poll without wakes', async () => {
     const clock = new VirtualClock(1_000_000);
     const inner = memory({ now: clock.now });
     const deaf = Object.assign(Object.create(inner) as Backend, { onWake: async () => () => undefined });
@@ -203,7 +203,7 @@ describe('the loop', () => {
     expect(engine.applied).toBe(1);
   });
 
-  it('does not forget what it is told of while it looks', async () => {
+  it('keeps a wake that arrives during a pass', async () => {
     const inner = memory();
     let looks = 0;
     const slow = Object.assign(Object.create(inner) as Backend, {
@@ -220,7 +220,7 @@ describe('the loop', () => {
     await until(() => engine.applied === 1);
   });
 
-  it('goes on after errors, and reports them', async () => {
+  it('continues after errors, and reports them', async () => {
     const inner = memory();
     const errors: unknown[] = [];
     let looks = 0;
@@ -246,7 +246,7 @@ describe('the loop', () => {
     expect(errors).toHaveLength(4);
   });
 
-  it('goes on at once over a short backlog, and rests as long as each pass took over a long one', async () => {
+  it('continues at once over a short backlog, and rests as long as each pass took over a long one', async () => {
     const clock = new VirtualClock(1_000_000);
     const inner = memory({ now: () => clock.now(), partitions: { count: 1 } });
     for (let n = 0; n < 40; n++) await create(inner, 0, { delayUntil: 1_000_010 });
@@ -266,7 +266,7 @@ describe('the loop', () => {
     expect(gaps).toEqual([...Array<number>(10).fill(10), ...Array<number>(10).fill(20)]);
   });
 
-  it('looks again soon where another loop is at it, and tells of a clock of the server that jumps', async () => {
+  it("looks again soon where another loop is at work, and reports a jump of the server's clock", async () => {
     const clock = new VirtualClock(0);
     const inner = memory();
     let aheadMs = 0;
@@ -345,7 +345,7 @@ describe('the loop', () => {
     expect(jumps).toEqual(whose === 'the store' ? [-20_000] : []);
   });
 
-  it('looks at once at what can be due already, although the time of the server was read late', async () => {
+  it('looks at once at work that may be due already, although the time of the server was read late', async () => {
     const clock = new VirtualClock(0);
     const looks: number[] = [];
     let wake: (wake: Wake) => void = () => undefined;
@@ -380,7 +380,7 @@ describe('the loop', () => {
     expect(await dueIn(100)).toEqual([130]);
   });
 
-  it('measures the time of the server once at a time: answers out of order tell of no jump', async () => {
+  it('measures the time of the server once at a time: answers out of order report no jump', async () => {
     const clock = new VirtualClock(0);
     const jumps: number[] = [];
     let aheadMs = 0;
@@ -441,7 +441,7 @@ describe('the loop', () => {
     expect(looks).toBeLessThan(16 * 4);
   });
 
-  it('waits for what is in flight when it ends, and looks no more', async () => {
+  it('waits for its calls in flight when it ends, and makes no more', async () => {
     const inner = memory();
     let inFlight = 0;
     let looks = 0;
@@ -468,12 +468,12 @@ describe('the loop', () => {
 describe('retries', () => {
   const clock: Clock = { ...systemClock, random: () => 1, after: (_ms, fn) => systemClock.after(0, fn) };
 
-  it('wait longer each time, up to a bound, and never not at all', () => {
+  it('wait longer each time, up to a bound, and always wait', () => {
     expect([1, 2, 3, 9, 500].map((failures) => retryDelayMs(clock, failures))).toEqual([100, 200, 400, 10_000, 10_000]);
     expect(retryDelayMs({ ...clock, random: () => 0 }, 1)).toBeGreaterThan(0);
   });
 
-  it('repeat what may pass, and give up what will not', async () => {
+  it('repeat retryable errors, and give up at others', async () => {
     let tries = 0;
     const value = await withRetries(clock, 5_000, async () => {
       if (++tries < 4) throw new EngineError('transport_failed', 'no.');
@@ -586,8 +586,8 @@ it('waits longer than a timer of Node can', () => {
   }
 });
 
-describe('arguments that are no such thing', () => {
-  it('are refused in words', async () => {
+describe('invalid arguments', () => {
+  it('are refused with a clear message', async () => {
     await using backend = await memory();
     const finder = await WorkFinder.start(backend, { laneId: 'l' });
     const refusals: [Promise<unknown>, string][] = [

@@ -23,7 +23,7 @@ const because = async (backend: TestEngine['backend'], expected: Partial<Explana
   expect(await explain(backend, X)).toMatchObject(expected);
 };
 
-test('what waits for a worker says which, what runs or ended says so', async () => {
+test('waiting work names the worker that it needs, and running or ended work says so', async () => {
   const backend = await created({ policy: { routingRequirements: { requiredCapabilities: ['gpu'] } } });
   await because(backend, {
     because: 'worker',
@@ -45,7 +45,7 @@ test('delays, holds, blocks and paused lanes are named', async () => {
   await because(backend, { because: 'hold', sentence: 'ann holds it: checking.', remedy: 'Release the hold.' });
 });
 
-test('a paused lane, and a block of a scheduler', async () => {
+test('a paused lane, and a block by a scheduler', async () => {
   const backend = await created();
   await backend.pauseLane({ partition: '{fp:0}', laneId: 'lane', requestedBy: 'bob', reason: 'no power' });
   await because(backend, { because: 'lane_paused', sentence: 'The lane lane is paused by bob: no power.' });
@@ -57,7 +57,7 @@ test('a paused lane, and a block of a scheduler', async () => {
   await because(backend, { because: 'waiting_for_quota' });
 });
 
-test('what is suspended says for which signals, and until when', async () => {
+test('a suspended execution names the signals that it waits for, and its timeout', async () => {
   const backend = await created();
   const until = 8_000_000_000_000;
   const suspended = async (n: number, ask: Partial<ArgsOf<'suspendExecution'>>): Promise<void> => {
@@ -99,7 +99,7 @@ test('what is suspended says for which signals, and until when', async () => {
   await because(backend, { because: 'paused_by_operator', sentence: 'It waits for an operator.', until: undefined });
 });
 
-test('a quota without room for its rate, and without a slot', async () => {
+test('a quota without room for its rate, and one without a free slot', async () => {
   const limits = { windowSeconds: 60, maxRequestsPerWindow: 1, maxConcurrent: 1 };
   const backend = await created({ policy: { keyedQuotas: [{ quotaPolicyId: POLICY, ...limits }] } });
   await because(backend, { because: 'worker' });
@@ -133,7 +133,7 @@ test('an exhausted budget, and one that was never created', async () => {
   await because(backend, { because: 'worker' });
 });
 
-test('a budget whose reservations a reset would leave', async () => {
+test('a budget whose reservations survive a reset', async () => {
   const backend = await created({ policy: { budgetIds: [POLICY] } });
   await backend.createBudget({ budgetId: POLICY, limits: { tokens: { hard: 10 } }, resetIntervalMs: 1_000 });
   await backend.reserveBudget({ budgetId: POLICY, reservationId: uuid(5), amounts: { tokens: 10 } });
@@ -149,7 +149,7 @@ test('a budget whose reservations a reset would leave', async () => {
   await because(backend, { because: 'worker' });
 });
 
-test('what was replayed as often as its policy allows cannot run again', async () => {
+test('an execution that was replayed as often as its policy allows cannot run again', async () => {
   const backend = await created({ policy: { maxReplayCount: 0 } });
   await backend.cancelExecution({ executionId: X, source: 'operator_override', reason: '' });
   await because(backend, { sentence: 'It ended cancelled: its policy allows 0 replays.', unblock: undefined });
@@ -177,7 +177,7 @@ test('a chain of thirty is unblocked from its start, and one of more than a hund
   expect((await explain(backend, await chain(2_000, 102))).unblock).toBeUndefined();
 });
 
-test('what depends on others says on which tasks, and what several of them need is done once', async () => {
+test('a dependent member names the tasks that it waits for, and a step that several of them need is listed once', async () => {
   engine = await testEngine({});
   const id = (n: number): string => `{fp:0}:${uuid(n)}`;
   const member = (executionId: string, executionKind: string) => ({ executionId, laneId: 'lane', executionKind });
@@ -209,7 +209,7 @@ test('what depends on others says on which tasks, and what several of them need 
   });
 });
 
-test('a delay that ends during a longer wait for a quota is ended by a step', async () => {
+test('a delay that ends during a longer wait for a quota gets a step of its own', async () => {
   engine = await testEngine({});
   const { backend } = engine;
   const now = await backend.serverTime();
@@ -243,7 +243,7 @@ test('a delay that ends during a longer wait for a quota is ended by a step', as
   ]);
 });
 
-test('registered workers are counted as far as they could take it', async () => {
+test('registered workers are counted by whether they can take the work', async () => {
   const backend = await created({ policy: { routingRequirements: { requiredCapabilities: ['gpu'] } } });
   const worker = { namespace: 'n', workerId: 'w', lanes: ['lane'], kinds: ['k'] };
   await backend.registerWorker({ ...worker, workerInstanceId: 'w-1', capabilities: [] });
@@ -254,7 +254,7 @@ test('registered workers are counted as far as they could take it', async () => 
   expect((await explain(backend, X)).sentence).toContain('1 registered worker can take it');
 });
 
-test('capable workers of which nothing was heard for longer than a heartbeat takes may be dead', async () => {
+test('capable workers that have been silent for longer than a heartbeat may be dead', async () => {
   const backend = await created();
   const worker = { namespace: 'n', workerId: 'w', lanes: ['lane'], capabilities: [], livenessTtlMs: 30_000 };
   await backend.registerWorker({ ...worker, workerInstanceId: 'w-1' });

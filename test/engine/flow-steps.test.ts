@@ -76,7 +76,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
   const stateOf = async (executionId: string) => (await engine.backend.describeExecution({ executionId }))?.publicState;
 
   describe('resolveDependency', () => {
-    test('brings an edge forward that the call of the ending has left', async () => {
+    test('brings forward an edge that the call of the ending left', async () => {
       const { flowId, root, last } = await fanOut();
       await complete(root);
       expect(await engine.backend.describeEdge({ flowId, edgeId: last.edgeId })).toMatchObject({
@@ -90,7 +90,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect(await resolveDependency(engine.backend, { flowId, edgeId: last.edgeId })).toEqual(again);
     });
 
-    test('an upstream that ended badly makes it impossible, and its downstream is skipped', async () => {
+    test('makes the edge of a badly ended upstream impossible, and its downstream is skipped', async () => {
       const { flowId, root, last } = await fanOut();
       await cancel(root);
       const call = { flowId, edgeId: last.edgeId };
@@ -103,7 +103,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect(await stateOf(last.downstreamExecutionId)).toBe('skipped');
     });
 
-    test('refuses what the stored state contradicts', async () => {
+    test('refuses arguments that contradict the stored state', async () => {
       const [up = '', down = ''] = idsOf(2);
       const edge = link(up, down);
       const flowId = await flowOf([up, down], [edge]);
@@ -120,7 +120,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect(await resolve({ upstreamOutcome: 'success' })).toMatchObject({ kind: 'already_resolved' });
     });
 
-    test('an outcome must be one, and the one that the upstream has, also once the edge is resolved', async () => {
+    test('refuses an outcome that is invalid or differs from that of the upstream, also once the edge is resolved', async () => {
       const [up = '', down = ''] = idsOf(2);
       const edge = link(up, down);
       const flowId = await flowOf([up, down], [edge]);
@@ -143,7 +143,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       for (const word of words.slice(0, 3)) expect([word, await resolve(word)]).toEqual([word, 'invalid_input']);
     });
 
-    test('a replayed upstream does not contradict the end that resolved the edge', async () => {
+    test('accepts a replayed upstream whose earlier end resolved the edge', async () => {
       const [up = '', down = ''] = idsOf(2);
       const edge = link(up, down);
       const flowId = await flowOf([up, down], [edge]);
@@ -158,7 +158,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
   });
 
   describe('promoteBlockedToEligible', () => {
-    test('promotes what only due work still holds back', async () => {
+    test('promotes a member that waits for due work only', async () => {
       const { root, last } = await fanOut();
       await complete(root);
       const executionId = last.downstreamExecutionId;
@@ -169,7 +169,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect(await promote()).toBe('not_blocked_by_deps');
     });
 
-    test('refuses what its dependencies do not let go', async () => {
+    test('refuses a member that its dependencies hold back', async () => {
       const [up = '', other = '', down = ''] = idsOf(3);
       await flowOf([up, other, down], [link(up, down), link(other, down)]);
       const promote = (executionId: string) => promoteBlockedToEligible(engine.backend, { executionId });
@@ -185,7 +185,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect(await codeOf(promote(down))).toBe('not_runnable');
     });
 
-    test('a member of a flow that is being built waits, and one that is skipped meanwhile is not promoted', async () => {
+    test('waits for a member of a flow that is being built, and does not promote one that is skipped meanwhile', async () => {
       const [only = ''] = idsOf(1);
       await flowOf([only], [], true);
       await expect(promoteBlockedToEligible(engine.backend, { executionId: only })).rejects.toMatchObject({
@@ -202,7 +202,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
 
   describe('ackCancelMember', () => {
     test.each(['cancel_all', 'cancel_pending', 'flow_only'] as const)(
-      'after %s, the member is owed nothing',
+      'after %s, the cancellation of the member is complete',
       async (cancellationPolicy) => {
         const members = idsOf(MANY);
         const flowId = await flowOf(members);
@@ -229,7 +229,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       },
     );
 
-    test('a running member is left alone when only pending ones are cancelled', async () => {
+    test('leaves a running member alone when only pending ones are cancelled', async () => {
       const flowId = await flowOf(idsOf(2));
       const answered = await claim(engine, {}, 1);
       const running = answered.kind === 'claimed' ? (answered.executions[0]?.executionId ?? '') : '';
@@ -244,7 +244,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
   });
 
   describe('cascadeCompletion', () => {
-    test('nothing that follows from an ending is left, over any distance', async () => {
+    test('applies all consequences of an ending, over any distance', async () => {
       const { flowId, root } = await fanOut();
       const cascade = () => cascadeCompletion(engine.backend, { executionId: root });
       const nothing = { resolved: 0, cascadedChildren: 0, synchronous: true };
@@ -261,7 +261,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect(await cascade()).toEqual(nothing);
     });
 
-    test('waits while a loop has the partition', async () => {
+    test('waits while a loop reserves the partition', async () => {
       const { root } = await fanOut();
       await cancel(root);
       expect(await engine.backend.applyDue({ partition: PARTITION, owner: 'loop' })).toMatchObject({ kind: 'applied' });
@@ -273,7 +273,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect((await cascading).cascadedChildren).toBeGreaterThan(0);
     });
 
-    test('siblings that a decided group no longer needs end, and so does what depends on them', async () => {
+    test('ends siblings that a decided group no longer needs, and their dependents', async () => {
       const [down = '', far = '', ...siblings] = idsOf(2 + MANY);
       const memberOf = (executionId: string) => ({ executionId, laneId: LANE, executionKind: 'k' });
       const members = [...siblings, down].map(memberOf);
@@ -303,7 +303,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       });
     });
 
-    test('children of a parent that ended badly end, and so do their own', async () => {
+    test('ends the children of a parent that ended badly, and their own children', async () => {
       const [parent = '', ...children] = idsOf(1 + MANY);
       const spawn = async (flowId: string, ids: readonly string[]) => {
         const answer = await claim(engine, {}, 1);
@@ -325,7 +325,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect((await engine.backend.describeFlow({ flowId }))?.members).toEqual({ cancelled: 1 + 2 * MANY });
     });
 
-    test('leaves other due work of the partition alone, also while a loop has the partition', async () => {
+    test('leaves other due work of the partition alone, also while a loop reserves it', async () => {
       const large = await fanOut();
       const small = await fanOut(2);
       await cancel(large.root);
@@ -340,7 +340,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect((await engine.backend.describeFlow({ flowId: large.flowId }))?.members).toEqual(left);
     });
 
-    test('counts neither edges of other flows nor those that the call of the ending has resolved', async () => {
+    test('counts neither edges of other flows nor edges that the call of the ending resolved', async () => {
       const small = await fanOut(2);
       const large = await fanOut();
       await cancel(large.root);
@@ -353,7 +353,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       expect((await engine.backend.describeFlow({ flowId: large.flowId }))?.members['skipped']).toBeLessThan(2 * MANY);
     });
 
-    test('work in no flow, and unknown work, has no consequences', async () => {
+    test('finds no consequences for work outside flows and for unknown work', async () => {
       const [executionId = '', unknown = ''] = idsOf(2);
       const facts = { executionId, namespace: 'n', laneId: LANE, executionKind: 'k', creatorIdentity: 'c' };
       await engine.backend.createExecution(facts);

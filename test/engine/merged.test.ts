@@ -27,17 +27,17 @@ async function all(lists: readonly ReadPage<Row>[], after?: string): Promise<Row
 }
 
 describe('merged lists', () => {
-  it('are in one order, whatever the length of each list', async () => {
+  it('are in one order, for lists of any length', async () => {
     const lists = [listOf(rowsOf(1, 'a', 'd')), listOf([]), listOf(rowsOf(2, 'b', 'c', 'e'))];
     expect((await all(lists)).map(({ executionId }) => executionId)).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
-  it('begin behind a cursor in every list', async () => {
+  it('begin after a cursor in every list', async () => {
     const lists = [listOf(rowsOf(1, 'a', 'b', 'd')), listOf(rowsOf(2, 'b', 'c'))];
     expect((await all(lists, 'b')).map(({ executionId }) => executionId)).toEqual(['c', 'd']);
   });
 
-  it('contain an execution once that moved between two lists while they were read, as the first list has it', async () => {
+  it('contain an execution once that moved between two lists while they were read, as in the first list', async () => {
     expect(await all([listOf(rowsOf(1, 'a')), listOf(rowsOf(2, 'a', 'b'))])).toEqual([
       { executionId: 'a', list: 1 },
       { executionId: 'b', list: 2 },

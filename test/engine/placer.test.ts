@@ -15,7 +15,7 @@ function places(placer: Placer, count: number, more: Partial<NewExecution> = {})
   );
 }
 
-it('keeps what is created in one turn together, and goes on with the next', async () => {
+it('keeps the creations of one turn together, and uses the next partition for the next turn', async () => {
   const placer = new Placer(SPREAD, () => 0);
   expect(places(placer, 3)).toEqual([0, 0, 0]);
   await Promise.resolve();
@@ -26,7 +26,7 @@ it('keeps what is created in one turn together, and goes on with the next', asyn
   expect(places(placer, 1)).toEqual([2]);
 });
 
-it('puts no more together than one call carries, so that many at once spread evenly', async () => {
+it('keeps no more together than one call carries, so that many at once spread evenly', async () => {
   const placer = new Placer({ count: 16, placement: 'spread' });
   const counts = new Map<number, number>();
   for (const place of places(placer, 10_000)) counts.set(place, (counts.get(place) ?? 0) + 1);
@@ -37,7 +37,7 @@ it('puts no more together than one call carries, so that many at once spread eve
   expect(large.size).toBe(4);
 });
 
-it('leaves what has its place where it is, and does not count it', async () => {
+it('does not move executions with a fixed partition, and does not count them', async () => {
   const placer = new Placer(SPREAD, () => 0);
   const [keyed] = places(placer, 1, { idempotencyKey: 'k' });
   expect(new Set(places(placer, 100, { idempotencyKey: 'k' }))).toEqual(new Set([keyed]));

@@ -40,7 +40,7 @@ async function failed(count: number): Promise<Backend> {
 }
 
 describe('replayMany', () => {
-  it('stops at its limit, and says behind which execution the next call continues', async () => {
+  it('stops at its limit, and reports the execution after which the next call continues', async () => {
     const report = await replayMany(await failed(3), rows(3), { ...options, limit: 2 });
     expect(report).toMatchObject({ matched: 2, replayed: 2, complete: false, next: idOf(1) });
   });
@@ -62,18 +62,18 @@ describe('replayMany', () => {
     expect(most).toBe(TOGETHER);
   });
 
-  it('ends early with a report when the list cannot be read any further', async () => {
+  it('ends early with a report when reading the list fails', async () => {
     const gone = new EngineError('transport_failed', 'gone.');
     const report = await replayMany(await failed(3), rows(3, gone), { ...options, after: idOf(9) });
     expect(report).toMatchObject({ matched: 3, replayed: 3, complete: false, next: idOf(9) });
   });
 
-  it('throws when the list is refused', async () => {
+  it('throws when the list refuses its arguments', async () => {
     const refused = new EngineError('invalid_input', 'no such lane.');
     await expect(replayMany(await failed(1), rows(1, refused), options)).rejects.toBe(refused);
   });
 
-  it('reports what it could not replay and what needed nothing, and replays the rest', async () => {
+  it('reports failed and needless replays, and replays the rest', async () => {
     const backend = await failed(2);
     const policy = { maxReplayCount: 0 };
     const facts = { namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c', policy };

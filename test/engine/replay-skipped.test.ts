@@ -59,7 +59,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
 
   const gone = (): Promise<never> => Promise.reject(new EngineError('transport_failed', 'gone.'));
 
-  test('a skipped member whose own consequences are still due', async () => {
+  test('a skipped member whose own consequences are still due is brought back', async () => {
     const { first, counts } = await setUp();
     await engine.backend.replayExecution({ executionId: first });
     expect(await replaySkipped(engine.backend, { ...options, executionId: first })).toEqual([]);
@@ -109,7 +109,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(left).toMatchObject([{ executionId: first, error: { code: 'corruption' } }]);
   });
 
-  test('an abort ends it, and it reports what it left', async () => {
+  test('an abort ends the call, and the report names the members that it left', async () => {
     const { first, middle, counts } = await setUp({ leaves: 3 });
     await engine.backend.replayExecution({ executionId: first });
     const stop = new AbortController();
@@ -124,7 +124,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await counts()).toEqual({ waiting: 1, waiting_children: 1, skipped: 3 });
   });
 
-  test('what depends on several replayed members is gone through once', async () => {
+  test('a member behind several replayed members is replayed once', async () => {
     const [count, leaves] = [10, 20];
     const ids = Array.from({ length: count + leaves + 1 }, () => engine.executionId());
     const [roots, join, rest] = [ids.slice(0, count), ids[count] as string, ids.slice(count + 1)];
@@ -158,7 +158,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(reads).toBeLessThanOrEqual(count + leaves);
   });
 
-  test('a replay by list counts a run once if the store fails behind it, and a repeated one continues', async () => {
+  test('a replay by list counts a run once if the store fails after it, and a repeated call continues', async () => {
     const { first, counts } = await setUp({ leaves: 3 });
     const replay = (backend: Backend) => {
       async function* rows() {

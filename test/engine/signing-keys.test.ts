@@ -21,7 +21,7 @@ function broken(backend: Backend, partition: string): Backend {
 }
 
 describe('signing keys', () => {
-  it('are seeded where there are none, once', async () => {
+  it('are seeded in partitions without keys, once', async () => {
     const backend = memory({ partitions: { count: 5 } });
     await backend.rotateWaitpointHmacSecret({ partition: '{fp:3}', newKid: 'old', newSecret: SECRETS[1] });
     const seed = { kid: 'k1', secret: SECRETS[0] };
@@ -40,7 +40,7 @@ describe('signing keys', () => {
     });
   });
 
-  it('are rotated everywhere; what failed is made by the same call again', async () => {
+  it('are rotated in every partition, and a repeated call completes a failed rotation', async () => {
     const backend = memory({ partitions: { count: 20 } });
     const args = { newKid: 'k1', newSecret: SECRETS[0] };
     const first = await rotateWaitpointHmacSecretAll(broken(backend, '{fp:17}'), args);

@@ -5,7 +5,7 @@ import { localNews, type News } from '../../src/engine/local-news.js';
 import { memory } from '../../src/memory/index.js';
 import { uuid } from '../model/dsl.js';
 
-it('tells every end of a suspension that ran out of time', async () => {
+it('every suspension that times out is announced', async () => {
   let now = 1_000;
   const backend = memory({ partitions: { count: 1 }, now: () => now });
   const news: News[] = [];

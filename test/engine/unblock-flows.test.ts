@@ -122,7 +122,7 @@ function stateOf({ machine, now }: Built): string {
   ]);
 }
 
-test('every member of a generated flow', async () => {
+test('the steps of an explanation unblock every member of a generated flow', async () => {
   await fc.assert(
     fc.asyncProperty(worlds, async (world) => {
       const last = world.members.length - 1;

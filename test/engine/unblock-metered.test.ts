@@ -211,7 +211,7 @@ async function endsByItself(world: MeteredWorld, { because, until, meterId }: Ex
   return !surrounding(machines, world).some((cause) => cause.name === name && cause.of === meterId);
 }
 
-test('every generated metered world', async () => {
+test('the steps of an explanation unblock every generated metered execution', async () => {
   const seen = new Set<string>();
   await fc.assert(
     fc.asyncProperty(worlds, async (world) => {

@@ -26,7 +26,7 @@ describe('partitions of families', () => {
     expect(partitionOfId('quota', uuid, COUNTS)).toBe(`{q:${index}}`);
   });
 
-  test('a key says its family, and a deployment which it has', () => {
+  test('a key names its family, and a deployment knows which families it has', () => {
     expect(familyOf('{fp:7}')).toBe('flow');
     expect(familyOf(partitionIn('worker', 'shop'))).toBe('worker');
     expect(hasPartition(COUNTS, '{b:31}')).toBe(true);
@@ -37,7 +37,7 @@ describe('partitions of families', () => {
   });
 
   test.each(['{x:0}', '{b:01}', '{b:}', '{b:1', 'b:1', '{w:}', '{w:a:b}', '{w:a,b}', '{w:{}}', '{q:1}x', '{b:-1}'])(
-    '%s is no partition',
+    '%s is not a partition',
     (text) => expect(isPartitionOfAnyFamily(text)).toBe(false),
   );
 });
@@ -57,7 +57,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (kind) => {
     await server?.stop();
   });
 
-  test('what can run anywhere runs in partitions of every family, and only in those that there are', async () => {
+  test('commands of any family run in partitions of every family, and only in existing ones', async () => {
     for (const partition of ['{b:1}', '{q:0}', '{w:shop}']) {
       await expect(backend.applyDue({ partition })).resolves.toMatchObject({ kind: 'applied' });
       const { end } = await backend.readLog({ partition });
@@ -74,7 +74,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (kind) => {
     await expect(backend.readCounts({ partition: '{b:0}' })).rejects.toMatchObject({ code: 'invalid_input' });
   });
 
-  test('a family that is not used is not looked at', async () => {
+  test('an unused family is not polled', async () => {
     const looked: string[] = [];
     const watched = new Proxy(backend, {
       get: (target, name) =>

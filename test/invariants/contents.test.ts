@@ -83,17 +83,17 @@ const BREAKS: Record<string, (it: Broken) => void> = {
   'the document is the fold of all patches, as long as all are kept': (it) => document(it, '{"a":[{"x":null}],"n":2}'),
 };
 
-describe('the invariants of what streams hold', () => {
-  it('hold in a good world', () => {
+describe('the invariants of stream contents', () => {
+  it('hold in a valid world', () => {
     const { state, streams } = world();
     expect(contentViolations(state, streams)).toEqual([]);
   });
 
-  it('have a world each that breaks them', () => {
+  it('are each broken by a world of their own', () => {
     expect(Object.keys(BREAKS).sort()).toEqual(contentInvariants.map(({ name }) => name).sort());
   });
 
-  it.each(Object.keys(BREAKS))('see when this does not hold: %s', (name) => {
+  it.each(Object.keys(BREAKS))('detect a world in which this does not hold: %s', (name) => {
     const broken = world();
     BREAKS[name]?.(broken);
     expect(contentViolations(broken.state, broken.streams).map((text) => text.split(': {')[0])).toContain(name);

@@ -413,34 +413,37 @@ const namesOf = ({ state, log, now }: Broken): string[] => violations(state, log
 describe('invariants', () => {
   const story = everySituation();
 
-  it('hold in a good world', () => {
+  it('hold in a valid world', () => {
     expect(violations(story.world().state, story.world().log, story.now)).toEqual([]);
   });
 
-  it('each have a name of their own, and a world that breaks them', () => {
+  it('have unique names, and each is broken by a world of its own', () => {
     expect([...Object.keys(BREAKS), ...Object.keys(BUDGET_BREAKS), LEGAL_VECTOR].sort()).toEqual(
       INVARIANTS.map(({ name }) => name).sort(),
     );
   });
 
-  it.each(Object.entries(BREAKS))('see when this does not hold: %s', (name, breakIt) => {
+  it.each(Object.entries(BREAKS))('detect a world in which this does not hold: %s', (name, breakIt) => {
     const world = story.world();
     breakIt(world);
     expect(namesOf(world)).toContain(name);
   });
 
-  it('hold in a good world of budgets', () => {
+  it('hold in a valid world of budgets', () => {
     const { state, log, now } = budgetWorld();
     expect(violations(state, log, now)).toEqual([]);
   });
 
-  it.each(Object.entries(BUDGET_BREAKS))('see when this does not hold of budgets: %s', (name, breakIt) => {
-    const world = budgetWorld();
-    breakIt(world);
-    expect(namesOf(world)).toContain(name);
-  });
+  it.each(Object.entries(BUDGET_BREAKS))(
+    'detect a world of budgets in which this does not hold: %s',
+    (name, breakIt) => {
+      const world = budgetWorld();
+      breakIt(world);
+      expect(namesOf(world)).toContain(name);
+    },
+  );
 
-  it(`see when this does not hold: ${LEGAL_VECTOR}`, () => {
+  it(`detect a world in which this does not hold: ${LEGAL_VECTOR}`, () => {
     // The vector follows from the table of situations: only a wrong table can break it.
     const row = SITUATIONS.ready as { publicState: string };
     row.publicState = 'delayed';
@@ -451,13 +454,13 @@ describe('invariants', () => {
     }
   });
 
-  it('let the clock be behind the log by a minute, and no more', () => {
+  it('allow the clock to be a minute behind the log, and no more', () => {
     const { state, log } = story.world();
     expect(violations(state, log, story.now - MAX_CLOCK_LEAD_MS)).toEqual([]);
     expect(violations(state, log, story.now - MAX_CLOCK_LEAD_MS - 1)).not.toEqual([]);
   });
 
-  describe('of a clock that stepped back', () => {
+  describe('the invariants of a clock that stepped back', () => {
     const [from, behind] = [story.now, 61_000];
     const stepped = (facts: { from?: number; to?: number; at?: number } = {}): Broken => {
       const world = story.world();
@@ -473,7 +476,7 @@ describe('invariants', () => {
     };
     const NAME = 'time does not go back in the log, unless an entry says that it does';
 
-    it('compare no times any more', () => {
+    it('no longer compare times', () => {
       const world = stepped();
       expect(namesOf(world)).toEqual([]);
       inSituation(world, 'running').leaseLastRenewedAt = from;
@@ -484,18 +487,18 @@ describe('invariants', () => {
       ['by less than the clock may be behind', { at: from - MAX_CLOCK_LEAD_MS }],
       ['from another time than that of the last entry', { from: from - 1 }],
       ['to another time than its own', { to: from - behind + 1 }],
-    ])('see one %s', (_, facts) => {
+    ])('detect a step %s', (_, facts) => {
       expect(namesOf(stepped(facts))).toContain(NAME);
     });
 
-    it('see time go back a second time without an entry', () => {
+    it('detect a second step back without a log entry', () => {
       const world = stepped();
       append(world, { type: 'clock_stepped_back', partition: '{fp:0}', at: world.now, from: world.now, to: world.now });
       expect(namesOf(world)).toContain(NAME);
     });
   });
 
-  it('judge a trimmed log by what it still shows', () => {
+  it('judge a trimmed log by its remaining entries', () => {
     const world = story.world();
     world.log = world.log.slice(5);
     expect(namesOf(world)).toEqual([]);
@@ -503,7 +506,7 @@ describe('invariants', () => {
     expect(namesOf(world)).toEqual(['positions in the log are dense']);
   });
 
-  it('read on where the same log was read before', () => {
+  it('continue where the same log was read before', () => {
     const long = new Story();
     for (let i = 0; i < 400; i++) {
       const executionId = long.create();

@@ -84,7 +84,7 @@ describe('the memory backend', () => {
     expect([next, atEnd]).toEqual([end, true]);
   });
 
-  it('hands out what callers may change: the next read gives what is stored', async () => {
+  it('returns objects that callers may change: the next read has the stored values', async () => {
     const backend = memory();
     const [first, second] = [newId(), newId()];
     await backend.createFlow({
@@ -117,7 +117,7 @@ describe('the memory backend', () => {
     }
   });
 
-  it('keeps its own copy of the bytes it is given, of a Buffer too', async () => {
+  it('copies the bytes that it is given, of a Buffer too', async () => {
     const backend = memory();
     const create = creation();
     const input = Buffer.from('before');
@@ -184,12 +184,12 @@ describe('the memory backend', () => {
     expect(await backend.listExecutions({ partition: PARTITION })).toEqual({ executions: [], nextCursor: undefined });
   });
 
-  it('refuses an id of a partition that this engine has not', async () => {
+  it('refuses an id of a partition that it does not have', async () => {
     const error = await errorOf(memory().createExecution(creation(`{fp:1}:${randomUUID()}`)));
     expect(error.code).toBe('invalid_input');
   });
 
-  it('normalises what it accepts', async () => {
+  it('normalises the arguments that it accepts', async () => {
     const backend = memory();
     const create = {
       ...creation(),
@@ -203,7 +203,7 @@ describe('the memory backend', () => {
     expect(outcome.kind === 'claimed' && Object.keys(outcome.executions[0]?.tags ?? {})).toEqual(['a.a', 'b.b']);
   });
 
-  it('carries out a batch in order, each command with its own answer', async () => {
+  it('executes a batch in order, and answers each command', async () => {
     const backend = memory();
     const create = creation();
     const [created, missing, cancelled] = await backend.execute([
@@ -216,7 +216,7 @@ describe('the memory backend', () => {
     expect(cancelled).toMatchObject({ ok: true, outcome: { kind: 'cancelled' } });
   });
 
-  it('forgets the oldest log entries, and tells readers that ask for them where they can go on', async () => {
+  it('drops the oldest log entries, and tells readers of dropped ones where to continue', async () => {
     const backend = memory({ logMaxEntries: 10 });
     for (let i = 0; i < 25; i++) await backend.createExecution(creation());
     const error = await errorOf(backend.readLog({ partition: PARTITION }));
@@ -233,7 +233,7 @@ describe('the memory backend', () => {
     expect((await backend.readLog({ partition: PARTITION, after: end })).events).toEqual([]);
   });
 
-  it('keeps its bytes apart from those of its callers', async () => {
+  it('does not share bytes with its callers', async () => {
     let now = 1_700_000_000_000;
     const backend = memory({ now: () => now });
     const input = Uint8Array.of(1, 2, 3);
@@ -259,7 +259,7 @@ describe('the memory backend', () => {
     expect([...(await claim())]).toEqual([1, 2, 3]);
   });
 
-  it('carries out a batch at one time', async () => {
+  it('executes a batch at one time', async () => {
     let now = 1_700_000_000_000;
     const backend = memory({ now: () => now++ });
     await backend.execute([creation(), creation()].map((args) => ({ name: 'createExecution' as const, args })));
@@ -280,7 +280,7 @@ describe('the memory backend', () => {
     });
   });
 
-  it('applies what is due, and is empty after its purges', async () => {
+  it('applies due work, and is empty after its purges', async () => {
     let now = 1_700_000_000_000;
     const backend = memory({ now: () => now, retentionMs: 60_000 });
     const create = { ...creation(), inputPayload: Buffer.from('x') };
@@ -308,7 +308,7 @@ describe('the memory backend', () => {
     expect(memoryStore(backend, PARTITION)?.view.executions.input(create.executionId)).toBeUndefined();
   });
 
-  it('wakes those that wait for work of a lane', async () => {
+  it('wakes listeners for work of a lane', async () => {
     const backend = memory();
     const wakes: Wake[] = [];
     const stop = await backend.onWake(['default'], (wake) => wakes.push(wake));
@@ -328,7 +328,7 @@ describe('the memory backend', () => {
     stop();
   });
 
-  it('refuses everything once it is closed', async () => {
+  it('refuses every call once it is closed', async () => {
     const backend = memory();
     await backend.close();
     for (const call of [
@@ -349,11 +349,11 @@ describe('settings', () => {
     ['logMaxEntries', { logMaxEntries: 1.5 }],
     ['partitions.count', { partitions: { count: 0 } }],
     ['now', { now: 5 as never }],
-  ])('refuses a bad %s by name', (field, options) => {
+  ])('refuses an invalid %s by name', (field, options) => {
     expect(() => memory(options)).toThrowError(expect.objectContaining({ code: 'invalid_input', detail: { field } }));
   });
 
-  it('takes an empty idempotency key for none', async () => {
+  it('treats an empty idempotency key as absent', async () => {
     const backend = memory();
     await backend.createExecution({ ...creation(), idempotencyKey: '' });
     expect((await backend.createExecution({ ...creation(), idempotencyKey: '' })).kind).toBe('created');

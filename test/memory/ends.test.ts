@@ -6,7 +6,7 @@ import { memory } from '../../src/memory/index.js';
 const PARTITION = '{fp:0}';
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-it('tells the end of an execution once, and neither its creation, its claim nor its purge', async () => {
+it('the end of an execution is announced once, and its creation, claim and purge are not', async () => {
   let now = 1_700_000_000_000;
   const backend = memory({ now: () => now, retentionMs: 1_000 });
   const ended: string[] = [];

@@ -43,8 +43,8 @@ function opened() {
   };
 }
 
-describe('edges that lead out', () => {
-  it('are in the order of their ids when one with a lower id comes after they were read', () => {
+describe('outgoing edges', () => {
+  it('stay in the order of their ids when an edge with a lower id is added after a read', () => {
     const { stage, edges } = opened();
     stage(5);
     stage(3);
@@ -55,7 +55,7 @@ describe('edges that lead out', () => {
     expect(edges()).toEqual([1, 3, 4, 5, 9].map(uuid));
   });
 
-  it('are read in pages, behind any id', () => {
+  it('are read in pages, after any id', () => {
     const { stage, edges } = opened();
     for (const number of [8, 2, 6, 4]) stage(number);
     expect(edges('', 2)).toEqual([2, 4].map(uuid));
@@ -64,7 +64,7 @@ describe('edges that lead out', () => {
     expect(edges(uuid(8))).toEqual([]);
   });
 
-  it('go with the execution that they lead to, and no other', () => {
+  it('are removed with their downstream execution only', () => {
     const { stage, forget, edges } = opened();
     for (const number of [2, 4, 6]) stage(number);
     forget(4);

@@ -167,7 +167,7 @@ function answersOf({ view: { executions, schedule, log } }: Store, now: number):
 }
 
 describe('the indexes of a partition in memory', () => {
-  it('answer like the view by definition after any sequence of operations', () => {
+  it('agree with the views of the specification after any sequence of operations', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const settings = { retentionMs: RETENTION_MS };

@@ -59,7 +59,7 @@ function expectSame(index: OrderedIndex<ReadonlyExecution>, reference: ReadonlyM
 }
 
 describe('an ordered index', () => {
-  it('holds what a sorted list would hold', () => {
+  it('contains the same as a sorted list', () => {
     const operation = fc.record({ add: fc.boolean(), id: fc.nat(40), score: fc.integer({ min: -3, max: 3 }) });
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
@@ -110,7 +110,7 @@ describe('an ordered index', () => {
     });
   }
 
-  it('ignores the removal of what it does not hold', () => {
+  it('ignores the removal of an absent member', () => {
     const index = new OrderedIndex<ReadonlyExecution>();
     index.remove(1, idOf(1));
     index.add(1, idOf(1), executionOf(1));
@@ -121,7 +121,7 @@ describe('an ordered index', () => {
 });
 
 describe('retention slots', () => {
-  it('hold what a set per slot would hold', () => {
+  it('contain the same as a set per slot', () => {
     const operation = fc.record({ add: fc.boolean(), id: fc.nat(12), purgeAt: fc.nat(3) });
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {

@@ -245,7 +245,7 @@ function expectLikeZod(
 
 describe('compiled validation', () => {
   for (const { name, args } of [...Object.values(OPERATIONS), ...Object.values(QUERIES)]) {
-    it(`of ${name} is that of its declaration`, () => {
+    it(`of ${name} agrees with its declaration`, () => {
       const validate = validator(args);
       let accepted = 0;
       fc.assert(
@@ -330,7 +330,7 @@ describe('compiled validation', () => {
     expect(first.data?.fallback).not.toBe(second.data?.fallback);
   });
 
-  it('refuses bytes that stand where an object belongs without naming each of them', () => {
+  it('refuses bytes in the place of an object without naming each byte', () => {
     const bytes = new Uint8Array(8 * 1024 * 1024);
     const inner = z.strictObject({ a: z.string().optional() }).optional();
     const nested = z.strictObject({ policy: z.strictObject({ inner }).optional() });
@@ -341,7 +341,7 @@ describe('compiled validation', () => {
     }
   });
 
-  it('looks at no member that is inherited, except those that the declaration names', () => {
+  it('ignores inherited members, except those that the declaration names', () => {
     const nested = z.strictObject({ policy: z.strictObject({ a: z.string().optional() }).optional() });
     const bytes = new Uint8Array(8 * 1024 * 1024);
     const startedAt = performance.now();
@@ -360,7 +360,7 @@ describe('compiled validation', () => {
     expect(validator(nested)({ policy: Object.assign(new Policy(), { b: 1 }) }).success).toBe(false);
   });
 
-  it('drops what the declaration does not name, and copies what it does', () => {
+  it('drops undeclared members, and copies declared ones', () => {
     const input = { text: 'a', list: ['a'], any: 1, other: true };
     const { data } = validator(small)(input);
     expect(data).not.toHaveProperty('other');
@@ -369,7 +369,7 @@ describe('compiled validation', () => {
 });
 
 describe('checks of ids', () => {
-  it('accept what their patterns accept, however often they are asked', () => {
+  it('accept the same texts as their patterns, however often they are asked', () => {
     fc.assert(
       fc.property(texts, (text) => {
         for (let time = 0; time < 2; time++) {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { memory } from '../../src/memory/index.js';
 
-it('announces what is first behind work that was taken before anybody heard of it', async () => {
+it('announces an execution that becomes the first when earlier work is claimed in the same turn', async () => {
   const backend = memory();
   const heard: string[] = [];
   await backend.onWake(['l'], (wake) => void (wake.kind === 'work' && heard.push(wake.laneId)));

@@ -88,7 +88,7 @@ async function persistently<Value>(call: () => Promise<Value>): Promise<Value> {
 }
 
 describe('a server that does not answer', () => {
-  it('costs a call its time and no more; afterwards calls work again', async () => {
+  it('costs a call its timeout and no more; afterwards calls work again', async () => {
     const frozen = await server();
     const backend = await engine(frozen.url);
     await frozen.kill('SIGSTOP');
@@ -111,7 +111,7 @@ describe('a server that does not answer', () => {
     expect((await persistently(() => create(backend))).kind).toBe('created');
   });
 
-  it('is left for a new connection when only the connection is dead', async () => {
+  it('is reconnected to when only the connection is dead', async () => {
     const { port } = await server();
     const proxy = await proxied(port);
     const backend = await engine(proxy.url);
@@ -123,8 +123,8 @@ describe('a server that does not answer', () => {
   });
 });
 
-describe('an event loop that stands still', () => {
-  it('costs no call its answer, however long it stood', async () => {
+describe('a blocked event loop', () => {
+  it('costs no call its answer, however long the block', async () => {
     const { url } = await server();
     const backend = await engine(url);
     const wakes: Wake[] = [];
@@ -140,7 +140,7 @@ describe('an event loop that stands still', () => {
     await until(() => wakes.filter(({ kind }) => kind === 'work').length >= 1);
   });
 
-  it('does not hide a server that is silent', async () => {
+  it('does not hide a server that does not answer', async () => {
     const frozen = await server();
     const backend = await engine(frozen.url);
     await frozen.kill('SIGSTOP');
@@ -156,8 +156,8 @@ describe('an event loop that stands still', () => {
   });
 });
 
-describe('a server that is gone', () => {
-  it('ends calls under way at once, and lets new ones wait for its return', async () => {
+describe('a server that died', () => {
+  it('ends calls in flight at once, and new calls wait for its return', async () => {
     const gone = await server({ appendonly: true });
     const backend = await engine(gone.url, { callTimeoutMs: 4_000 });
     await gone.kill('SIGSTOP');
@@ -172,7 +172,7 @@ describe('a server that is gone', () => {
     expect((await waiting).kind).toBe('created');
   });
 
-  it('never gets a call later that was given up', async () => {
+  it('never receives a call later that was given up', async () => {
     const gone = await server({ appendonly: true });
     const backend = await engine(gone.url);
     const executionId = newId();
@@ -200,7 +200,7 @@ describe('a server that is gone', () => {
     await until(() => wakes.some(({ kind }) => kind === 'work'));
   });
 
-  it('ends no worker: it continues where it was', async () => {
+  it('ends no worker: work continues after its return', async () => {
     const gone = await server({ appendonly: true });
     const tasks = app({ backend: engine(gone.url) });
     const task = tasks.task('double', async ({ input }: { input: number }) => {
@@ -218,7 +218,7 @@ describe('a server that is gone', () => {
 });
 
 describe('a server that is demoted', () => {
-  it('refuses writes until it is promoted: calls wait, then say so', async () => {
+  it('refuses writes until it is promoted: calls wait, and finally report it', async () => {
     const primary = await server();
     const demoted = await server();
     const backend = await engine(demoted.url);
@@ -235,7 +235,7 @@ describe('a server that is demoted', () => {
     expect((await waiting).kind).toBe('created');
   });
 
-  it('refuses many calls at once without a word of the process', async () => {
+  it('refuses many calls at once without a warning of the process', async () => {
     const demoted = await server();
     const backend = await engine(demoted.url, { partitions: { count: 32 } });
     const warnings: unknown[] = [];
@@ -250,7 +250,7 @@ describe('a server that is demoted', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('is followed by its replica at the same address, with what was replicated', async () => {
+  it('is replaced by its replica at the same address, with the replicated data', async () => {
     const primary = await server();
     const replica = await server({ replicaOf: primary });
     const address = await proxied(primary.port);
@@ -283,7 +283,7 @@ describe('a server that is demoted', () => {
 });
 
 describe('a replica that lacks the last writes', () => {
-  it('gives work out again under the same epoch, and refuses the owner it does not know', async () => {
+  it('gives work out again under the same epoch, and refuses the unknown owner', async () => {
     const primary = await server();
     const link = await proxied(primary.port);
     const replica = await server({ replicaOf: { host: '127.0.0.1', port: link.port } });
@@ -340,7 +340,7 @@ describe('a server without the library', () => {
     expect(await admin.info('commandstats')).toMatch(/cmdstat_function\|load:calls=1,/);
   });
 
-  it('stays without it when the process may only look', async () => {
+  it('stays without it when the process may only verify it', async () => {
     const emptied = await server();
     await (await engine(emptied.url)).ping();
     const backend = await engine(emptied.url, { library: 'verify' });

@@ -34,7 +34,7 @@ function loggingApp(url: string) {
 const AWAY = 'warn The store is unreachable; calls and workers wait until it is back. EngineError';
 const BACK = 'info The store is reachable again.';
 
-it('an outage is the state of the connection, and said once each way, with and without a worker', async () => {
+it('an outage is a state of the connection, and is reported once at each end, with and without a worker', async () => {
   const { url, kill, restart } = await server();
   const web = loggingApp(url);
   const working = loggingApp(url);
@@ -68,7 +68,7 @@ it('an outage is the state of the connection, and said once each way, with and w
   expect(working.said()).toEqual([AWAY, BACK]);
 });
 
-it('an outage that waiting does not end has the code and the reason of its calls', async () => {
+it('an outage that needs an operator has the code and the reason of its calls', async () => {
   const { url } = await server();
   const admin = new Valkey(url);
   cleanups.push(() => admin.disconnect());
@@ -90,7 +90,7 @@ it('an outage that waiting does not end has the code and the reason of its calls
   expect(web.said()).toEqual([AWAY_FOR_GOOD, BACK]);
 });
 
-it('a listener that comes during an outage hears of it; a connection that is back at once is none', async () => {
+it('a listener that is added during an outage is told; a connection that returns at once is no outage', async () => {
   const { url, kill, restart } = await server();
   const backend = await valkey({ url, partitions: { count: 1 } });
   cleanups.push(() => backend.close());
@@ -113,7 +113,7 @@ it('a listener that comes during an outage hears of it; a connection that is bac
   expect(late.map((notice) => (notice as ConnectionNotice).isLost)).toEqual([true, false]);
 });
 
-it('one lost primary of a cluster, and all of them, are outages that end without a call', async () => {
+it('the loss of one primary of a cluster, and of all, is an outage that ends without a call', async () => {
   const cluster = await startCluster({ nodes: 3 });
   cleanups.push(() => cluster.stop());
   const [first] = cluster.nodes;

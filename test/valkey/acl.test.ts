@@ -51,7 +51,7 @@ const errorOf = async (call: Promise<unknown>): Promise<EngineError> =>
 const denials = async (): Promise<string> => JSON.stringify(await admin.call('ACL', 'LOG'));
 
 describe('a user with the rights of aclOf', () => {
-  test('can do everything, and meets no refusal', async () => {
+  test('can run every operation without a refusal', async () => {
     const url = await makeUser({ prefix: 'ff:', cluster: false, user: 'least' });
     const backend = await opened(url);
     await useEverything(backend, '{fp:0}');
@@ -126,7 +126,7 @@ describe('a user with the rights of aclOf', () => {
     expect((await errorOf(unable.verifyPartition({ partition: '{fp:0}' }))).code).toBe('server_refused');
   });
 
-  test('of a prefix that is a pattern has that prefix only', async () => {
+  test('of a prefix that contains pattern characters is limited to that prefix', async () => {
     const prefix = 'a*[b]?\\';
     const url = await makeUser({ prefix, user: 'pattern' });
     const backend = await opened(url, { prefix });
@@ -147,7 +147,7 @@ describe('a user with the rights of aclOf', () => {
     await useEverything(backend, '{fp:0}');
   });
 
-  test('in another database needs the right to go there', async () => {
+  test('in another database needs the right to select it', async () => {
     const url = `${await makeUser({ user: 'second', database: 3 })}/3`;
     await useEverything(await opened(url), '{fp:0}');
     // Without it nothing goes to another database instead, neither later
@@ -175,7 +175,7 @@ describe('a right that is missing', () => {
     ...new Set(rights.filter(({ neededFor }) => neededFor === 'work').map(({ words }) => words[0] as string)),
   ];
 
-  test.each(commands)('%s is named before anything is done', async (command) => {
+  test.each(commands)('%s is named before anything is written', async (command) => {
     await opened(server.url);
     const url = await makeUser({ user: 'lacking' }, `-${command}`);
     const error = await errorOf(opened(url));
@@ -206,7 +206,7 @@ describe('a right that is missing', () => {
     expect(await errorOf(opened(url))).toMatchObject({ code: 'server_refused' });
   });
 
-  test('to channels is told, and work is found without them', async () => {
+  test('to channels is reported, and work is found without them', async () => {
     await opened(server.url);
     const url = await makeUser({ user: 'deaf' }, 'resetchannels');
     const notices: EngineError[] = [];
@@ -235,7 +235,7 @@ describe('a right that is missing', () => {
   });
 
   test.each(['hmget', 'hget', 'hset'])(
-    '%s, taken away for a moment, is no damage: nothing is set aside or lost',
+    '%s, taken away for a moment, is not taken for damage: nothing is set aside or lost',
     async (right) => {
       const url = await makeUser({ user: 'short' });
       const backend = await opened(url);
@@ -270,7 +270,7 @@ describe('a right that is missing', () => {
     },
   );
 
-  test('to channels that comes later brings the wakes', async () => {
+  test('to channels that is granted later starts the wakes', async () => {
     const url = await makeUser({ user: 'healed' }, 'resetchannels');
     const backend = await opened(url);
     const heard: Wake[] = [];
@@ -284,7 +284,7 @@ describe('a right that is missing', () => {
 });
 
 describe('the commands of the library', () => {
-  test('are read off its text', () => {
+  test('are read from its text', () => {
     const lua = `
       -- store('FLUSHALL')
       --[[ command('KEYS') ]]
@@ -302,7 +302,7 @@ describe('the commands of the library', () => {
     expect(commandsIn(lua)).toEqual(['get', 'hgetall', 'hset', 'publish', 'time', 'xinfo|stream']);
   });
 
-  test('have to be written out', () => {
+  test('must be literals', () => {
     expect(() => commandsIn("store(name, 'x')")).toThrow('does not name its command');
   });
 

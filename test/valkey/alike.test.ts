@@ -72,7 +72,7 @@ const infoOf = (executionId: string) => engine.backend.readExecutionInfo({ execu
 const coreOf = (executionId: string) => `${PREFIX}${PARTITION}:${memberOf(executionId)}`;
 
 describe('work of one claim', () => {
-  it('has the times of its own rules, and the earliest of all is told', async () => {
+  it('has the times of its own rules, and the answer has the earliest', async () => {
     const ids = await create([
       slowly(9_000),
       {},
@@ -99,7 +99,7 @@ describe('work of one claim', () => {
     ]);
   });
 
-  it('is completed with the retention of its own rules, and ends no attempt afterwards', async () => {
+  it('is completed with the retention of its own rules, and no attempt times out afterwards', async () => {
     const ids = await create([
       slowly(5_000),
       { policy: { timeoutPolicy: { attemptTimeoutMs: 5_000 }, streamPolicy: { retentionTtlMs: 120_000 } } },
@@ -117,7 +117,7 @@ describe('work of one claim', () => {
     expect(Buffer.from(result ?? []).toString()).toBe('done');
   });
 
-  it.each(['rules', 'tags'] as const)('of which one has lost its %s is taken, but for that one', async (lost) => {
+  it.each(['rules', 'tags'] as const)('is claimed except for an execution that has lost its %s', async (lost) => {
     const given = { ...slowly(5_000), tags: { 'a.b': 'c' } };
     const ids = await create([given, given, given]);
     await admin.hdel(coreOf(ids[1] as string), FIELDS[lost]);
@@ -127,7 +127,7 @@ describe('work of one claim', () => {
     expect(JSON.stringify(quarantined)).toContain(ids[1]);
   });
 
-  it('leaves nothing of a candidate that is broken to the next one', async () => {
+  it('is not affected by a broken candidate before it', async () => {
     // Plain work before it: its tables are used again.
     await create([{}, {}, {}]);
     await claimAll();
@@ -159,7 +159,7 @@ describe('work of one claim', () => {
     expect(await admin.zscore(`${PREFIX}${PARTITION}:${KEYS.timers}`, timer)).toBe(String(claimed[0]?.leaseExpiresAt));
   });
 
-  it('of which one has lost its timing is completed, but for that one', async () => {
+  it('is completed except for an execution that has lost its timing', async () => {
     const ids = await create([slowly(5_000), slowly(5_000), slowly(5_000)]);
     const claimed = await claimAll();
     await admin.hdel(coreOf(ids[1] as string), FIELDS.timing);
@@ -172,7 +172,7 @@ describe('work with needs of one call', () => {
   /** Those by which a worker with this capability is to be found. */
   const GPU = { routingRequirements: { requiredCapabilities: ['gpu'] } };
 
-  it('gives back the admissions of metered work as it completes, and of nothing else', async () => {
+  it('returns only the admissions of its metered work on completion', async () => {
     const quotaPolicyId = engine.uuid();
     await engine.backend.createQuotaPolicy({ quotaPolicyId, maxConcurrent: 10 });
     const metered = { quotaPolicyIds: [quotaPolicyId] };
@@ -216,7 +216,7 @@ describe('members that join a flow in one call', () => {
     { maxReclaimCount: 1, routingRequirements: { requiredCapabilities: ['gpu'] } },
   ];
 
-  it('have rules and needs of their own where nothing else about them differs', async () => {
+  it('keep their own rules and needs when they differ in nothing else', async () => {
     const members = policies.map((policy) => ({
       executionId: engine.executionId(),
       laneId: 'l',

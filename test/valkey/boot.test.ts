@@ -61,7 +61,7 @@ afterAll(async () => {
 });
 
 describe('the library', () => {
-  test('is brought when it is missing', async () => {
+  test('is loaded when it is missing', async () => {
     await boot();
     expect((await loaded()).slice(0, 3)).toEqual([wanted.contract, wanted.build, wanted.hash]);
   });
@@ -88,20 +88,20 @@ describe('the library', () => {
     expect((await loaded())[2]).toBe(wanted.hash);
   });
 
-  test('of a newer build is used as it is', async () => {
+  test('of a newer build is used without a change', async () => {
     await load(otherBuild(wanted.build + 1));
     const backend = await boot();
     expect((await loaded())[1]).toBe(wanted.build + 1);
     expect(await backend.listPartitionLanes({ partition: '{fp:0}' })).toMatchObject({ lanes: [] });
   });
 
-  test('is only looked for when another user loads it', async () => {
+  test('is only verified when another user loads it', async () => {
     await refused(boot({ library: 'verify' }), 'library_mismatch');
     await load(otherBuild(wanted.build - 1));
     await refused(boot({ library: 'verify' }), 'library_mismatch');
   });
 
-  test('that was flushed while running is brought again by the next call', async () => {
+  test('that was flushed while running is loaded again by the next call', async () => {
     const backend = await boot();
     const calls: (() => Promise<unknown>)[] = [
       () => backend.listPartitionLanes({ partition: '{fp:0}' }),
@@ -117,7 +117,7 @@ describe('the library', () => {
   });
 
   test.each(['its name', 'a name of its functions'])(
-    'of another program that has taken %s is named at once',
+    'of another program that has taken %s is reported at once',
     async (taken) => {
       const isName = taken === 'its name';
       const name = isName ? wanted.name : 'stranger';
@@ -129,7 +129,7 @@ describe('the library', () => {
     },
   );
 
-  test('of tests and of production live side by side', async () => {
+  test('of tests and that of production coexist', async () => {
     await load(library('test').source);
     await boot();
     const names = JSON.stringify(await admin.call('FUNCTION', 'LIST'));
@@ -139,7 +139,7 @@ describe('the library', () => {
 });
 
 describe('the server', () => {
-  test('that may delete work is refused', async () => {
+  test('that may evict data is refused', async () => {
     await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
     try {
       const error = await refused(boot(), 'unsafe_eviction_policy');
@@ -178,14 +178,14 @@ describe('the server', () => {
 });
 
 describe('the partitioning', () => {
-  test('is settled at the first boot and taken over by later ones', async () => {
+  test('is fixed at the first boot and used by later ones', async () => {
     const first = await boot({ partitions: { count: 5, placement: 'lane' } });
     expect(first.partitions).toEqual({ count: 5, placement: 'lane', budgets: 16, quotas: 16 });
     expect((await boot()).partitions).toEqual(first.partitions);
     expect((await boot({ partitions: { count: 5 } })).partitions).toEqual(first.partitions);
   });
 
-  test('is refused when a later boot wants another', async () => {
+  test('is refused when a later boot asks for another', async () => {
     await boot({ partitions: { count: 5 } });
     expect((await refused(boot({ partitions: { count: 6 } }), 'partition_mismatch')).detail).toEqual({
       field: 'count',
@@ -221,7 +221,7 @@ describe('the partitioning', () => {
   );
 });
 
-test('mistakes of options are told before a server is looked for', async () => {
+test('is checked with the other options before a server is contacted', async () => {
   const url = 'valkey://localhost:1';
   for (const options of [
     { partitions: 5 },
@@ -244,7 +244,7 @@ describe('the address', () => {
     },
   );
 
-  test('is that of the environment, and named as such', async () => {
+  test('is read from the environment, and named as such', async () => {
     vi.stubEnv('VALKEY_URL', `http://user:${secret}@host`);
     const error = await refused(valkey(), 'invalid_input');
     expect(error.message).toMatch(/VALKEY_URL: must begin with "valkey:.*"rediss:/);
@@ -256,7 +256,7 @@ describe('the address', () => {
     vi.unstubAllEnvs();
   });
 
-  test('of a database that the server does not have is refused, and no other one is used', async () => {
+  test('of a database that the server does not have is refused, and no other database is used', async () => {
     const error = await refused(boot({ url: `${server.url}/99` }), 'invalid_input');
     expect(error.message).toMatch(/database: .*DB index is out of range/);
     await refused(boot({ database: 99 }), 'invalid_input');
@@ -266,12 +266,12 @@ describe('the address', () => {
     expect(await admin.dbsize()).toBe(0);
   });
 
-  test('a prefix that could break keys is refused', async () => {
+  test('with a prefix that could break keys is refused', async () => {
     for (const prefix of ['a b', '{x}', 'ü', 'p'.repeat(65)])
       await refused(valkey({ url: server.url, prefix }), 'invalid_input');
   });
 
-  test('where no server listens is named at once, without its password', async () => {
+  test('where no server listens is reported at once, without its password', async () => {
     const port = await freePort();
     const startedAt = performance.now();
     for (const host of ['127.0.0.1', 'localhost']) {
@@ -286,7 +286,7 @@ describe('the address', () => {
     expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
-  test('with a wrong password is refused without telling it', async () => {
+  test('with a wrong password is refused without showing it', async () => {
     const error = await valkey({
       url: server.url.replace('redis://', `valkey://user:${secret}@`),
       callTimeoutMs: 1_000,

@@ -69,7 +69,7 @@ async function endOf(id: string, expected: unknown, start: () => Run<unknown>): 
   }
 }
 
-test('leaves every run with its end, without a verification by the caller', async () => {
+test('a load under which every write right is lost for a moment leaves every run with its end, and no caller has to verify', async () => {
   await grant();
   const url = shared.server.url.replace('//', '//worker:secret@');
   const backend = valkey({ url, callTimeoutMs: 2_000, onNotice: (notice) => notices.push(notice) });

@@ -51,7 +51,7 @@ async function without(rule: string, call: () => Promise<unknown>): Promise<bool
   return failed;
 }
 
-test('a signal that was accepted resumes the execution', async () => {
+test('after a broken-off call, an accepted signal resumes the execution', async () => {
   let failures = 0;
   for (const rule of WRITES) {
     const executionId = await suspended();
@@ -65,7 +65,7 @@ test('a signal that was accepted resumes the execution', async () => {
   expect(failures).toBeGreaterThan(3);
 });
 
-test('a timeout that ends the execution is still due', async () => {
+test('after a broken-off call, a timeout that ends the execution is still due', async () => {
   let failures = 0;
   for (const rule of WRITES) {
     const executionId = await suspended({ timeoutAt: (await backend.serverTime()) + 30, timeoutBehavior: 'fail' });

@@ -94,7 +94,7 @@ const WRITES = rules
   .map((rule) => rule.slice(1));
 
 describe('a right that is taken away for one call', () => {
-  test('leaves the partition going, without a gap in its log', async () => {
+  test('leaves the partition working, without a gap in its log', async () => {
     for (const right of WRITES) {
       const running = await race('any_of');
       await grant(`-${right}`);
@@ -115,7 +115,7 @@ describe('a right that is taken away for one call', () => {
     (['any_of', 'all_of'] as const).flatMap((group) =>
       (Object.keys(ENDINGS) as (keyof typeof ENDINGS)[]).map((ending) => [group, ending] as const),
     ),
-  )('strands nothing that waits for %s of a flow in a %s: a verification lets it go', async (group, ending) => {
+  )('strands no member that waits for %s of a flow in a %s: a verification releases it', async (group, ending) => {
     const whole = await race(group);
     await ENDINGS[ending](whole);
     const expected = await outcomeOf(whole);
@@ -133,7 +133,7 @@ describe('a right that is taken away for one call', () => {
   });
 });
 
-test('a completion whose record cannot be written leaves the lease its end', async () => {
+test('a completion whose record cannot be written leaves the lease timer in place', async () => {
   const [executionId, laneId] = [newId(), randomUUID()];
   await backend.createExecution({ executionId, laneId, ...common });
   const claim = () =>
@@ -156,7 +156,7 @@ test('a completion whose record cannot be written leaves the lease its end', asy
   await expect.poll(reclaim).toBe('claimed');
 });
 
-test('a verification finds nothing undone where nothing broke off', async () => {
+test('a verification finds nothing where no call broke off', async () => {
   for (const group of ['any_of', 'all_of'] as const) {
     const running = await race(group);
     await ENDINGS.complete(running);
@@ -219,7 +219,7 @@ describe('a partition in which a call broke off', () => {
     await expect.poll(() => pass(backend).then(mark), { timeout: 50_000 }).toBeNull();
   });
 
-  test('gets a mark that no earlier verification knows', async () => {
+  test('gets a mark that differs from those of all earlier verifications', async () => {
     const marks: (string | null)[] = [];
     for (let i = 0; i < 3; i++) {
       await breakOff(backend, takeFromWorker, 'ZREM');
@@ -239,7 +239,7 @@ describe('a partition in which a call broke off', () => {
     await expect.poll(() => pass(backend).then(mark), { timeout: 50_000 }).toBeNull();
   });
 
-  test('waits for a user that may list keys', async () => {
+  test('is not verified before a user that may list keys applies due work', async () => {
     const { rules: blind } = aclOf({ user: 'blind', verify: false });
     const grantBlind = (words = ''): Promise<unknown> =>
       shared.admin.call(

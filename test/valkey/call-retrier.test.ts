@@ -65,7 +65,7 @@ async function made(faults: readonly unknown[], forEver = true, deadline?: numbe
 
 const reply = (words: string): Error => new ReplyError(words);
 
-test('a call that did not run is made again until it runs', async () => {
+test('a call that did not run is repeated until it runs', async () => {
   const met = await made(
     [new CallNotSent('node:2', undefined), reply('LOADING x'), reply('TRYAGAIN x'), undefined],
     false,
@@ -73,7 +73,7 @@ test('a call that did not run is made again until it runs', async () => {
   expect(met).toMatchObject({ sent: 4, outcome: 'answer' });
 });
 
-test('a call learns of settings as often as a partition has seen newer ones, and never twice of the same', async () => {
+test('a call reads newer settings whenever a partition has seen some, and never twice for one version', async () => {
   const [second, third] = [reply('SETTINGS are of version 2'), reply('SETTINGS are of version 3')];
   expect(await made([second, third, undefined], false)).toMatchObject({ sent: 3, outcome: 'answer' });
   expect(learned).toEqual([2, 3]);
@@ -83,12 +83,12 @@ test('a call learns of settings as often as a partition has seen newer ones, and
   });
 });
 
-test('a call that may have run is not', async () => {
+test('a call that may have run is not repeated', async () => {
   const met = await made([new CallLost('node:2', undefined), undefined], false);
   expect(met).toMatchObject({ sent: 1, outcome: { code: 'transport_failed' } });
 });
 
-test('a call is made again within its time only, and says why it did not run', async () => {
+test('a call is repeated within its timeout only, and reports why it did not run', async () => {
   for (const [fault, code] of [
     [new CallNotSent('node:2', undefined), 'transport_failed'],
     [reply('CLUSTERDOWN x'), 'server_not_ready'],
@@ -103,14 +103,14 @@ test('a call is made again within its time only, and says why it did not run', a
   }
 });
 
-test('what the server said counts more than that it could not be reached in between', async () => {
+test('an answer of the server takes precedence over a lost connection afterwards', async () => {
   const unconnected = new Error("Stream isn't writeable and enableOfflineQueue options is false");
   const met = await made([reply('READONLY x'), unconnected]);
   expect(met).toMatchObject({ outcome: { code: 'server_not_ready' } });
   expect(await made([unconnected])).toMatchObject({ outcome: { code: 'transport_failed' } });
 });
 
-test('nothing is sent when the time is over', async () => {
+test('nothing is sent after the timeout', async () => {
   const deadline = deadlines.fromNow();
   await vi.advanceTimersByTimeAsync(CALL_TIMEOUT_MS + 1);
   expect(await made([undefined], true, deadline)).toMatchObject({ sent: 0, outcome: { code: 'call_timeout' } });
@@ -120,7 +120,7 @@ test('nothing is sent when the time is over', async () => {
   expect(reads).toBe(0);
 });
 
-test('a pause of the event loop does not count', async () => {
+test('a pause of the event loop does not count towards the timeout', async () => {
   const deadline = deadlines.fromNow();
   // Time passes, and no timer runs.
   const now = performance.now.bind(performance);
@@ -128,7 +128,7 @@ test('a pause of the event loop does not count', async () => {
   expect(await made([undefined], true, deadline)).toMatchObject({ sent: 1, outcome: 'answer' });
 });
 
-test('an answer that does not come is a timeout, not earlier and not much later', async () => {
+test('a missing answer is a timeout, not earlier and not much later', async () => {
   let failedAfterMs: number | undefined;
   const startedAt = performance.now();
   const call = retrier.make(() => new Promise(() => undefined));
@@ -140,7 +140,7 @@ test('an answer that does not come is a timeout, not earlier and not much later'
   expect(failedAfterMs).toBeLessThan(CALL_TIMEOUT_MS * 1.3);
 });
 
-test('a library that is missing is brought at once, and once for a call that then runs', async () => {
+test('a missing library is loaded at once, and once for a call that then runs', async () => {
   let brought = 0;
   bringing = async () => brought++;
   const met = await made([reply('ERR Function not found'), undefined], false);
@@ -149,7 +149,7 @@ test('a library that is missing is brought at once, and once for a call that the
   expect(brought).toBe(1);
 });
 
-test('a library that stays missing although it is brought is no busy loop', async () => {
+test('a library that stays missing after it was loaded causes no busy loop', async () => {
   let brought = 0;
   bringing = async () => brought++;
   const met = await made([reply('ERR Function not found')]);
@@ -157,7 +157,7 @@ test('a library that stays missing although it is brought is no busy loop', asyn
   expect(brought).toBeLessThan(15);
 });
 
-test('a library that only another process may bring is waited for, and said to be so in the end', async () => {
+test('a library that only another process may load is awaited, and finally reported', async () => {
   const fault = new EngineError('library_mismatch', 'node:1 has lost it.');
   bringing = async () => {
     throw new TransientFault(fault);
@@ -184,7 +184,7 @@ test('calls that share a turn do not share their faults', async () => {
   expect(fine.outcome).toBe('answer');
 });
 
-test('a closed backend sends nothing, and ends calls that wait', async () => {
+test('a closed backend sends nothing, and ends waiting calls', async () => {
   const waiting = retrier.make(async () => {
     throw reply('LOADING x');
   });

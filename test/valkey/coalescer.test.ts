@@ -26,7 +26,7 @@ async function calls(): Promise<number> {
   return Number(/cmdstat_fcall:calls=(\d+)/.exec(await deployed.admin.info('commandstats'))?.[1] ?? 0);
 }
 
-it('joins the calls of one turn, per partition, and answers each caller', async () => {
+it('the coalescer joins the calls of one turn, per partition, and answers each caller', async () => {
   const before = await calls();
   const all = [creation(0), creation(1), creation(0), creation(0)];
   const outcomes = await Promise.all(all.map((args) => deployed.backend.createExecution(args)));
@@ -36,7 +36,7 @@ it('joins the calls of one turn, per partition, and answers each caller', async 
   expect((await calls()) - before).toBe(2);
 });
 
-it('keeps the order of one caller, and refuses one caller alone', async () => {
+it('the coalescer keeps the order of one caller, and a refusal concerns its caller alone', async () => {
   const claimed = await deployed.backend.claimForWorker(claimArgs(3));
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
   const [a, b] = claimed.executions.map(({ executionId, leaseId, leaseEpoch, attemptId }) => ({
@@ -62,7 +62,7 @@ it('keeps the order of one caller, and refuses one caller alone', async () => {
   expect(third).toMatchObject({ kind: 'completed' });
 });
 
-it('shows a read what was written before it in the same turn', async () => {
+it('the coalescer sends a read after the writes issued before it in the same turn', async () => {
   const args = creation();
   const [, state] = await Promise.all([
     deployed.backend.createExecution(args),
@@ -100,7 +100,7 @@ async function claimants(
   return { got, published: () => published, stop: () => stops.forEach((stop) => stop()) };
 }
 
-it('offers new work to waiting workers of this process, in the call that creates it', async () => {
+it('the coalescer offers new work to idle workers of this process, in the call that creates it', async () => {
   const { got, published, stop } = await claimants('near', [2, 0, 2, 2]);
   const before = await calls();
   const all = Array.from({ length: 3 }, () => ({ ...creation(), laneId: 'near' }));
@@ -117,7 +117,7 @@ it('offers new work to waiting workers of this process, in the call that creates
   stop();
 });
 
-it('offers those members of a new flow that wait for nothing', async () => {
+it('the coalescer offers the members of a new flow that have no dependencies', async () => {
   const { got, stop } = await claimants('first', [3, 3]);
   const member = () => ({ executionId: creation().executionId, executionKind: 'k', laneId: 'first' });
   const [one, two, last] = [member(), member(), member()];
@@ -135,7 +135,7 @@ it('offers those members of a new flow that wait for nothing', async () => {
   stop();
 });
 
-it('wakes other processes for work that this process did not take', async () => {
+it('the coalescer wakes other processes for work that this process did not claim', async () => {
   const { got, published, stop } = await claimants('left', [1]);
   await Promise.all(
     [creation(), creation()].map((args) => deployed.backend.createExecution({ ...args, laneId: 'left' })),
@@ -145,7 +145,7 @@ it('wakes other processes for work that this process did not take', async () => 
   stop();
 });
 
-it('makes the rest of a call again when a full server refuses the creations in it', async () => {
+it('the coalescer repeats a call without its creations when a full server refuses them', async () => {
   const kept = { ...creation(), laneId: 'full' };
   await deployed.backend.createExecution(kept);
   const { got, stop } = await claimants('full', [2]);
@@ -158,7 +158,7 @@ it('makes the rest of a call again when a full server refuses the creations in i
   stop();
 });
 
-it('lets a listener read from the partition that the work is on its way to', async () => {
+it('a listener can read from the partition of the work that it is offered', async () => {
   let state: Promise<unknown> | undefined;
   const args = { ...creation(), laneId: 'curious' };
   const stop = await deployed.backend.onWake(['curious'], () => {
@@ -169,7 +169,7 @@ it('lets a listener read from the partition that the work is on its way to', asy
   stop();
 });
 
-it('asks once for what several slots of one worker claim at once, and gives each its own', async () => {
+it('the coalescer sends one claim for several slots of one worker, and gives each slot its execution', async () => {
   const all = Array.from({ length: 5 }, (_, index) => ({ ...creation(), laneId: 'slots', priority: 9 - index }));
   for (const args of all) await deployed.backend.createExecution(args);
   await deployed.backend.createExecution({ ...creation(), laneId: 'elsewhere' });
@@ -194,7 +194,7 @@ it('asks once for what several slots of one worker claim at once, and gives each
   );
 });
 
-it('gives no execution to two callers, not even when they bring the same ids', async () => {
+it('the coalescer gives no execution to two callers, even if they use the same ids', async () => {
   for (let i = 0; i < 2; i++) await deployed.backend.createExecution({ ...creation(), laneId: 'same' });
   const args = { ...claimArgs(1), laneId: 'same' };
   const outcomes = await Promise.all([deployed.backend.claimForWorker(args), deployed.backend.claimForWorker(args)]);
@@ -202,7 +202,7 @@ it('gives no execution to two callers, not even when they bring the same ids', a
   expect(new Set(outcomes.flatMap(claimed)).size).toBe(2);
 });
 
-it('counts what is offered by its queue, whatever stands between equal creations', async () => {
+it('the coalescer counts offered work per queue, in any order of creations', async () => {
   const offered: unknown[] = [];
   const coalescer = new Coalescer({
     send: async (_partition, commands) => commands.map(() => ({ ok: true, outcome: {} as never })),

@@ -57,7 +57,7 @@ const claimed = async (count: number): Promise<readonly ClaimedExecution[]> => {
 const fenceOf = ({ leaseId, leaseEpoch, attemptId }: ClaimedExecution) => ({ leaseId, leaseEpoch, attemptId });
 const long = () => randomBytes(STAGED_FROM_BYTES);
 
-it('a call of very many claims takes all that it answers', async () => {
+it('a call with very many claims takes all executions that it answers', async () => {
   const batches = 42;
   for (let i = 0; i < 7; i++)
     await deployed.backend.execute(Array.from({ length: 6 * LIMITS.maxClaimCount }, () => creation()));
@@ -86,14 +86,14 @@ it.each([1, 2, 20])('%d creations whose ids cannot be entered leave nothing behi
   expect([await admin.zcard(queueKey('l')), await admin.xlen(`ff:${P}:${KEYS.log}`)]).toEqual([1, 1]);
 });
 
-it('a batch of as many commands as there may be, of the largest size, reaches the server', async () => {
+it('a batch with the maximum number of commands, each of the largest size, reaches the server', async () => {
   const results = await deployed.backend.execute(
     Array.from({ length: LIMITS.maxBatchCommands }, () => claim(LIMITS.maxClaimCount)),
   );
   expect(results.every((result) => result.ok && result.outcome.kind === 'no_work')).toBe(true);
 });
 
-it('an index that is none holds up what belongs there, and sets none of it aside', async () => {
+it('an index of a wrong type blocks its own entries, and sets none of them aside', async () => {
   const { admin, backend } = deployed;
   const delayed = creation();
   await backend.createExecution({ ...delayed.args, delayUntil: (await backend.serverTime()) + 250 });
@@ -108,7 +108,7 @@ it('an index that is none holds up what belongs there, and sets none of it aside
   expect(await claimed(1)).toHaveLength(1);
 });
 
-it('an error in one command is its own, and what stands before it is written whole', async () => {
+it('an error in one command fails that command only, and the writes before it are completed', async () => {
   await deployed.backend.createExecution(creation().args);
   // What a claim reads that does not say which kinds it takes.
   await deployed.admin.set(`ff:${P}:queues:l`, 'no set');
@@ -126,7 +126,7 @@ it('an error in one command is its own, and what stands before it is written who
   ]).toEqual([1, 0, 1]);
 });
 
-it('of completions that are alike, the one that another owns is refused', async () => {
+it('a completion of work that another worker owns is refused among equal ones', async () => {
   await deployed.backend.execute(Array.from({ length: 4 }, () => creation()));
   const owned = await claimed(4);
   const [first, , third] = owned as [ClaimedExecution, ClaimedExecution, ClaimedExecution];
@@ -144,7 +144,7 @@ it('of completions that are alike, the one that another owns is refused', async 
   ]);
 });
 
-it('of completions that are alike, one without a fence is refused, although its record has lost that and who owned it', async () => {
+it('a completion without a fence is refused among equal ones, although its record has lost its fence and owner', async () => {
   const { admin, backend } = deployed;
   await backend.execute([creation(), creation()]);
   const [first, second] = (await claimed(2)) as [ClaimedExecution, ClaimedExecution];
@@ -167,7 +167,7 @@ it('of completions that are alike, one without a fence is refused, although its 
   ]);
 });
 
-it('a budget that is known from calls before is looked at all the same', async () => {
+it('a remembered budget is checked again in each call', async () => {
   const { admin, backend } = deployed;
   const budgetId = randomUUID();
   await backend.createBudget({ budgetId });
@@ -182,7 +182,7 @@ it('a budget that is known from calls before is looked at all the same', async (
   expect(await admin.xlen(log)).toBe(length);
 });
 
-it('a claim that breaks off leaves nothing of how it works to the calls behind it', async () => {
+it('a claim that breaks off does not affect the tables of later calls', async () => {
   const { admin, backend } = deployed;
   const [first, second] = [creation(), creation()].map(({ args }) => args.executionId) as [string, string];
   const flowId = `${P}:${randomUUID()}`;
@@ -204,7 +204,7 @@ it('a claim that breaks off leaves nothing of how it works to the calls behind i
   expect(await backend.readExecutionState({ executionId: second })).toBe('waiting');
 });
 
-it('a metered claim that breaks off leaves its admissions to no other partition', async () => {
+it('a metered claim that breaks off leaves no admissions to another partition', async () => {
   const { admin, backend } = deployed;
   const policy = { quotaPolicyIds: [randomUUID()] };
   const meters = meterSetOf(metersOf(policy));
@@ -233,7 +233,7 @@ it('a metered claim that breaks off leaves its admissions to no other partition'
   expect(await admin.hkeys(`ff:${other}:${KEYS.admissions}`)).toEqual([shortIdOf(leaseId)]);
 });
 
-it('slots that completions give back are there for what follows in their call, and for what is due', async () => {
+it('slots returned by completions are visible to later commands of the call, and to due work', async () => {
   const { admin, backend } = deployed;
   const policy = { quotaPolicyIds: [randomUUID()] };
   for (let n = 0; n < 3; n++) await backend.createExecution(creation({ policy }).args);
@@ -257,7 +257,7 @@ it('slots that completions give back are there for what follows in their call, a
   expect(await admin.zrange(`ff:${P}:${KEYS.timers}`, 0, -1)).toEqual([`admission:${left}`]);
 });
 
-it('commands keep their order when bytes did not arrive beside their call', async () => {
+it('commands keep their order when the bytes beside their call did not arrive', async () => {
   const { args } = creation();
   await deployed.backend.createExecution(args);
   const [owner] = await claimed(1);
@@ -276,7 +276,7 @@ it('commands keep their order when bytes did not arrive beside their call', asyn
   expect(kinds).toEqual(['created', 'duplicate']);
 });
 
-it('payloads that a broken connection lost are asked for again; when they cannot be had, the claims bring none', async () => {
+it('payloads lost with a connection are read again; if that fails, the claims come without them', async () => {
   const create = () =>
     Promise.all(
       Array.from({ length: FETCHED_FROM_CLAIMS }, () =>

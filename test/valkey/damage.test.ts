@@ -149,7 +149,7 @@ async function spoil(
   return true;
 }
 
-test('of one execution touches no other, and holds nothing up', async () => {
+test('damage of one execution affects no other, and delays nothing', async () => {
   const undamaged = new Map<Inhabitant, Story>();
   let spoilt = 0;
   await fc.assert(
@@ -249,9 +249,9 @@ const COMMANDS: readonly Case[] = [
 
 const SHARED = [KEYS.log, KEYS.header, KEYS.timers, KEYS.retention, KEYS.ids, KEYS.lanes, KEYS.quarantine];
 
-describe('of a key that many share', () => {
+describe('a damaged key that many executions share', () => {
   test.each(COMMANDS.map(([name, call, afterMs]) => ({ name, call, afterMs })))(
-    '$name fails and writes nothing, or has nothing to do with it',
+    '$name fails and writes nothing, or does not depend on the key',
     async ({ name, call, afterMs = 0 }) => {
       await world.reset();
       const names = (await world.admin.keys(keyOf('*'))).map((key) => key.slice(keyOf('').length));
@@ -287,7 +287,7 @@ describe('of a key that many share', () => {
 });
 
 // The library does not look again at what it wrote last, and does not take apart what reads as it was.
-describe('of what the library remembers', () => {
+describe('damage of keys that the library remembers', () => {
   const cancel = (situation: Situation) =>
     world.engine.backend.cancelExecution({
       executionId: of(situation).executionId,
@@ -295,7 +295,7 @@ describe('of what the library remembers', () => {
       source: 'operator_override',
     });
 
-  test('a slot of endings that something else takes between two of them is made anew', async () => {
+  test('a retention slot that is replaced between two endings is created again', async () => {
     await world.reset();
     const slots = (): Promise<string[]> => world.admin.keys(keyOf(`${KEYS.slot}*`));
     const before = await slots();
@@ -312,7 +312,7 @@ describe('of what the library remembers', () => {
     expect(await world.admin.zrange(keyOf(KEYS.retention), 0, -1)).toEqual([slot.slice(keyOf(KEYS.slot).length)]);
   });
 
-  test('a budget whose record was changed meanwhile is read anew', async () => {
+  test('a budget whose record was changed between two calls is read again', async () => {
     const { backend, uuid } = world.engine;
     const budgetId = uuid();
     await backend.createBudget({ budgetId, limits: { tokens: { hard: 10 } } });
@@ -327,7 +327,7 @@ describe('of what the library remembers', () => {
   });
 });
 
-describe('of the index of ids, a creation that is repeated changes nothing', () => {
+describe('a repeated creation changes nothing', () => {
   const NEVER_MINTED = `${PARTITION}:00000000-0000-7000-8000-000000000001`;
   const reloadLibrary = async (): Promise<void> => {
     const library = await world.admin.callBuffer('FUNCTION', 'DUMP');
@@ -336,7 +336,7 @@ describe('of the index of ids, a creation that is repeated changes nothing', () 
   test.each([
     ['when the leaf is lost', ['leaf']],
     ['when the names of the leaves are lost', ['names']],
-    ['when both are', ['leaf', 'names']],
+    ['when both are lost', ['leaf', 'names']],
   ])('%s', async (_, lost) => {
     await world.reset();
     const { admin, engine } = world;
@@ -359,7 +359,7 @@ describe('of the index of ids, a creation that is repeated changes nothing', () 
   });
 });
 
-describe('of the log', () => {
+describe('damage of the log', () => {
   const pages = (after?: string) =>
     answerOf(world.engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 }));
   const work = async () => {
@@ -368,7 +368,7 @@ describe('of the log', () => {
   };
   const cursorAtEnd = async () => (await world.engine.backend.readLog({ partition: PARTITION, after: 'now' })).next;
 
-  test('that is gone: its readers are told, new readers read the new one, work continues', async () => {
+  test('the log is lost: its readers are told, new readers read the new log, work continues', async () => {
     await world.reset();
     const known = await cursorAtEnd();
     await world.admin.del(keyOf(KEYS.log));
@@ -381,7 +381,7 @@ describe('of the log', () => {
     expect((page as { events: unknown[] }).events.length).toBeGreaterThan(1);
   });
 
-  test('of which the header is gone: its readers are told, work goes on', async () => {
+  test('the header is lost: its readers are told, work continues', async () => {
     await world.reset();
     const known = await cursorAtEnd();
     await world.admin.del(keyOf(KEYS.header));
@@ -391,7 +391,7 @@ describe('of the log', () => {
     expect(await pages()).toMatchObject({ atEnd: true });
   });
 
-  test("a reader's place that is unreadable: it is named and can be forgotten, and other readers go on", async () => {
+  test('the position of a reader is unreadable: it is named and can be forgotten, and other readers continue', async () => {
     await world.reset();
     const { backend } = world.engine;
     const commit = async (readerId: string) =>
@@ -410,7 +410,7 @@ describe('of the log', () => {
     expect(await backend.listReaders({ partition: PARTITION })).toMatchObject([{ readerId: 'healthy' }]);
   });
 
-  test('of which the tail is gone: its readers are told', async () => {
+  test('the tail is lost: its readers are told', async () => {
     await world.reset();
     const known = await cursorAtEnd();
     const tail = await world.admin.xrevrange(keyOf(KEYS.log), '+', '-', 'COUNT', 3);
@@ -432,7 +432,7 @@ describe('of the log', () => {
   });
 });
 
-test('what the test makes of the lane is what it says', async () => {
+test('the inhabitants of the test world have the states that their names say', async () => {
   await world.reset();
   const seen = await Promise.all(
     world.inhabitants.map(({ executionId }) => world.engine.backend.describeExecution({ executionId })),

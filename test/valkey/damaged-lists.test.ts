@@ -362,7 +362,7 @@ async function damaged({ key, field }: Place, value: string | undefined, look: (
   }
 }
 
-test('every list leaves out a damaged row and goes on behind it', async () => {
+test('every list leaves out a damaged row and continues after it', async () => {
   const lists = Object.entries<List>(listsOf(world));
   expect([...lists.map(([name]) => name), ...OF_ONE].sort()).toEqual([...QUERY_NAMES].sort());
   const whole = new Map<string, readonly string[]>();

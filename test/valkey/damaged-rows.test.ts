@@ -111,7 +111,7 @@ test('flows, in a list and in a snapshot', async () => {
   });
 });
 
-test('executions: all, those of a worker whose lease is over, and those of a queue', async () => {
+test('executions: all, those with a lapsed lease, and those of a queue', async () => {
   const { backend } = engine;
   const names = { namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' };
   const ids = await three(async () => {

@@ -13,7 +13,7 @@ async function readsOfHashes(): Promise<number> {
   return Number(/cmdstat_hgetall:calls=(\d+)/.exec(await world.admin.info('commandstats'))?.[1] ?? 0);
 }
 
-test.each([1, 2, 3])('%i executions to which the edges lead in turn', async (count) => {
+test.each([1, 2, 3])('completions that share a call resolve edges to %i executions in turn', async (count) => {
   const { backend, executionId, uuid } = world.engine;
   const upstreams = Array.from({ length: UPSTREAMS }, () => executionId());
   const judges = Array.from({ length: count }, () => executionId());

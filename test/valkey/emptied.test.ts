@@ -30,7 +30,7 @@ async function empty(families = ''): Promise<void> {
   if (keys.length > 0) await admin.del(...keys);
 }
 
-test('a budget is created again by each call for which it must exist', async () => {
+test('a budget is created again by every call that needs it', async () => {
   const tokens = it.budget('tokens', { limits: LIMITS });
   const calls = {
     status: () => tokens.status(),
@@ -51,7 +51,7 @@ test('a budget is created again by each call for which it must exist', async () 
   expect((await tokens.status()).usage).toEqual({ tokens: 6 });
 });
 
-test('a process that only creates runs creates their budget again, for handlers of processes without a definition', async () => {
+test('a process that only creates runs creates their budget again, for workers without its definition', async () => {
   const { url } = await sharedValkey();
   const opened = (clock = systemClock) =>
     app({ clock, backend: valkey({ url, prefix: PREFIX, partitions: { count: 1 } }) });
@@ -77,7 +77,7 @@ test('a process that only creates runs creates their budget again, for handlers 
   await Promise.all([worker.close(), creator.close()]);
 });
 
-test('work in hand that the server has lost is told once', async () => {
+test('work in hand that the server has lost is logged once', async () => {
   const { url } = await sharedValkey();
   const { log, lines } = collectingLog();
   const prefix = `${PREFIX}lost:`;
@@ -116,7 +116,7 @@ test('a budget without a definition is not found, and runs that need it are refu
   await expect(uses.run()).rejects.toBeInstanceOf(InvalidDefinitionError);
 });
 
-test('runs report, reserve, and are refused by the budget, and are let through by quotas', async () => {
+test('runs report and reserve, are refused by the budget, and are admitted by quotas', async () => {
   const tokens = it.budget('spent', { limits: LIMITS });
   const spend = it.task('spend', { budget: tokens, retry: { failures: 0 } }, async (c: TaskContext<string>) => {
     const own = c.budget(tokens);

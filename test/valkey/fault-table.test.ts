@@ -123,13 +123,13 @@ test.each(TABLE.map((each) => [`${each.met.constructor.name}: ${each.met.message
   },
 );
 
-test('options of TLS that leave no version are wrong options', () => {
+test('TLS options that allow no version are invalid options', () => {
   const error = faultOf(unsent(coded('ERR_SSL_NO_PROTOCOLS_AVAILABLE')), 'node:1');
   expect(error).toMatchObject({ code: 'invalid_input', retryable: false });
   expect(error.message).toMatch(/maxVersion/);
 });
 
-test('a call that broke off halfway says so, and the partition is repaired because of it', () => {
+test('a call that broke off halfway is reported so, and its partition is repaired', () => {
   const refused = "ERR ACL failure in script: User u has no permissions to run the 'xadd' command";
   expect(faultOf(reply(refused), 'node:1')).not.toBeInstanceOf(BrokeOff);
   for (const [suffix, isMarked] of [
@@ -143,7 +143,7 @@ test('a call that broke off halfway says so, and the partition is repaired becau
   }
 });
 
-test('an error inside one command of a call says that it broke off, whatever the error is', () => {
+test('an error inside one command of a call says that the command broke off, whatever the error is', () => {
   for (const [words, code] of [
     ['WRONGTYPE Operation against a key', 'corruption'],
     ['DAMAGED the record is none', 'corruption'],
@@ -165,7 +165,7 @@ test('an error inside one command of a call says that it broke off, whatever the
   }
 });
 
-test('a call without a connection says why there is none, if that is known', () => {
+test('a call without a connection reports the known reason', () => {
   const met = new Error("Stream isn't writeable and enableOfflineQueue options is false");
   expect(faultOf(met, 'node:1')).toMatchObject({ code: 'transport_failed' });
   expect(mayRunSoon(met)).toBe(true);
@@ -210,7 +210,7 @@ describe('on a server', () => {
     return error as EngineError;
   };
 
-  test('too many clients at boot can pass, and say what to raise', async () => {
+  test('too many clients at boot is retryable, and its hint names the setting', async () => {
     await admin.config('SET', 'maxclients', '1');
     const error = await errorOf(boot());
     expect(error).toMatchObject({ code: 'server_clients_full', retryable: true });

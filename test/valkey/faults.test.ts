@@ -53,7 +53,7 @@ async function persistently<Value>(call: () => Promise<Value>): Promise<Value> {
   }
 }
 
-test('a server that does not answer in time is a timeout that may be retried', async () => {
+test('a server that does not answer in time causes a retryable timeout', async () => {
   const admin = new Valkey(server.url);
   await admin.call('CLIENT', 'PAUSE', '3000', 'ALL');
   const startedAt = performance.now();
@@ -69,7 +69,7 @@ test('a server that does not answer in time is a timeout that may be retried', a
   expect(['created', 'duplicate']).toContain((await persistently(() => create(1))).kind);
 });
 
-test('work survives a server that dies, and calls go on when it is back', async () => {
+test('work survives the death of the server, and calls continue after its return', async () => {
   await create(1);
   await server.kill('SIGKILL');
   const error = await create(2).then(
@@ -109,7 +109,7 @@ test('wakes arrive, also after the connection was lost', async () => {
   expect(wakes[0]).toEqual(WAKE);
 });
 
-test('a library that is lost with the server is brought again', async () => {
+test('a library that is lost with the server is loaded again', async () => {
   await create(1);
   const admin = new Valkey(server.url);
   await admin.call('FUNCTION', 'FLUSH');

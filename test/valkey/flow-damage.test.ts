@@ -225,7 +225,7 @@ async function endure(what: Damage): Promise<boolean> {
   return isSpoilt;
 }
 
-test('of one member of a flow holds up no member that does not depend on it', { timeout: 300_000 }, async () => {
+test('damage of one member of a flow delays no member that does not depend on it', { timeout: 300_000 }, async () => {
   let spoilt = 0;
   await fc.assert(
     fc.asyncProperty(damage, async (what) => {
@@ -241,7 +241,7 @@ test.each([
   ['unreadable', 'x'],
   ['empty', ''],
   ['lost', undefined],
-])('an edge of a race that is %s: the other racers are cancelled, and the damage is named', async (_, to) => {
+])('when an edge of a race is %s, the other racers are cancelled, and the damage is reported', async (_, to) => {
   const { admin, engine, inhabitants } = world;
   const byRole = (role: Role) => inhabitants.find(({ situation }) => situation === role) as Inhabitant<Role>;
   const key = coreOf(byRole('judge')) + SUFFIXES.dependencies;

@@ -126,7 +126,7 @@ async function complete(one: string | ClaimedExecution): Promise<void> {
   await world.engine.backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } });
 }
 
-test('a flow that is retried before its delayed member does not purge it', async () => {
+test('a flow that is retried before its delayed member ended does not purge it', async () => {
   const flow = await flowOf('ab', { more: { b: { delayUntil: world.engine.now() + 1_000 } } });
   const owned = (await claim('a')) as ClaimedExecution;
   const mends = [await spoil(flow.record), await spoil(flow.core('b'))];
@@ -182,7 +182,7 @@ test('a flow that is retried while it is built is cancelled at its deadline, and
   expect(await flow.describe()).toMatchObject({ publicFlowState: 'cancelled', cancelReason: 'flow_build_timed_out' });
 });
 
-test('a flow that lost its last live member while it could not be read ends when it is retried', async () => {
+test('a flow whose last live member ended while the flow was unreadable ends when it is retried', async () => {
   const flow = await flowOf('ab');
   await complete('a');
   const mends = [await spoil(flow.record), await spoil(flow.core('b'))];
@@ -198,7 +198,7 @@ test('a flow that lost its last live member while it could not be read ends when
   expect((await flow.describe())?.purgeAt).toBeDefined();
 });
 
-test('a member that has not ended is never purged, although the counts of its flow do not know it', async () => {
+test('a member that has not ended is never purged, even if the counts of its flow lack it', async () => {
   const { admin, engine } = world;
   const { now } = engine;
   const flow = await flowOf('ab', { more: { b: { delayUntil: now() + 1_000 } } });
@@ -220,7 +220,7 @@ test('a member that has not ended is never purged, although the counts of its fl
 });
 
 test.each(['lost', 'too low'])(
-  'a flow whose counts are %s is cancelled, because they do not tell its end',
+  'a flow whose counts are %s is cancelled, because they do not prove its end',
   async (how) => {
     const { admin, engine } = world;
     const flow = await flowOf('ab', { closed: true });
@@ -237,7 +237,7 @@ test.each(['lost', 'too low'])(
   },
 );
 
-test('a flow that ended with a dropped member stays as it ended', async () => {
+test('a flow that ended with a dropped member keeps its end', async () => {
   const { backend } = world.engine;
   const flow = await flowOf('ab', { closed: true });
   await complete('a');
@@ -251,7 +251,7 @@ test('a flow that ended with a dropped member stays as it ended', async () => {
   expect(await flow.describe()).toMatchObject({ publicFlowState: 'completed', members: { completed: 1 } });
 });
 
-test('a flow is cancelled while a member waits that the index of its members has lost', async () => {
+test('a flow is cancelled if a waiting member is missing from its index of members', async () => {
   const { admin, engine } = world;
   const flow = await flowOf('ab', { closed: true });
   await complete('b');
@@ -260,7 +260,7 @@ test('a flow is cancelled while a member waits that the index of its members has
   expect(header).toMatchObject({ kind: 'cancelled' });
 });
 
-test('a member that could not be read while its partition was verified is counted when it can be read again', async () => {
+test('a member that was unreadable during a verification is counted once it is readable again', async () => {
   const { backend, now } = world.engine;
   const flow = await flowOf('ab', { more: { b: { delayUntil: now() + 1_000 } } });
   const mend = await spoil(flow.core('b'));
@@ -288,7 +288,7 @@ test('a member that could not be read while its partition was verified is counte
 });
 
 test.each(['its retry', 'a verification'])(
-  'a member that could not be read when its flow was sealed starts after %s',
+  'a member that was unreadable when its flow was sealed starts after %s',
   async (by) => {
     const { backend } = world.engine;
     const flow = await flowOf('abc', { building: true, edges: ['ac'] });
@@ -318,7 +318,7 @@ test.each([
   ['cancel_all', 'cancelled cancelled cancelled'],
   ['cancel_pending', 'cancelled cancelled active'],
 ] as const)(
-  'members that could not be read when their flow was cancelled (%s) end when they are retried',
+  'members that were unreadable when their flow was cancelled (%s) end when they are retried',
   async (cancellationPolicy, after) => {
     const { backend, now } = world.engine;
     const flow = await flowOf('abcd', { more: { b: { delayUntil: now() + 5_000_000 } }, edges: ['ad'] });
@@ -334,7 +334,7 @@ test.each([
   },
 );
 
-test('a judge that ended while an edge to it could not be read cancels the racer behind that edge when it is retried', async () => {
+test('a judge that ended while an edge to it was unreadable cancels the racer behind that edge when it is retried', async () => {
   const { admin, engine } = world;
   const flow = await flowOf('abj', { edges: ['aj', 'bj'], judge: 'j' });
   const key = flow.core('j') + SUFFIXES.dependencies;
@@ -377,7 +377,7 @@ async function manyCancelled(more: object = {}, parts = 1) {
   };
 }
 
-test.each(['lost', 'of a wrong type'])('a walk that is %s begins anew when it is retried', async (how) => {
+test.each(['lost', 'of a wrong type'])('a walk that is %s starts again when it is retried', async (how) => {
   const { admin } = world;
   const { walk, purgeAt } = await manyCancelled();
   await admin.del(walk);
@@ -391,7 +391,7 @@ test.each(['lost', 'of a wrong type'])('a walk that is %s begins anew when it is
 });
 
 test.each(['is given up', 'and its timer are lost'])(
-  'members that are to be cancelled although their walk %s are cancelled after a verification',
+  'members to be cancelled although their walk %s are cancelled after a verification',
   async (how) => {
     const { admin, engine } = world;
     const { walk, purgeAt } = await manyCancelled();
@@ -408,7 +408,7 @@ test.each(['is given up', 'and its timer are lost'])(
   },
 );
 
-test('without the index of its members, a flow is neither walked over nor purged until a verification', async () => {
+test('a flow without its index of members is neither walked nor purged until a verification', async () => {
   const { admin, engine } = world;
   const { members, purgeAt, describe } = await manyCancelled();
   await admin.del(members);
@@ -431,7 +431,7 @@ test('without the index of its members, a flow is neither walked over nor purged
   expect(await setAside()).toEqual([]);
 });
 
-test('members that are purged leave the quarantine', async () => {
+test('purged members leave the quarantine', async () => {
   const flow = await flowOf('ab');
   const owned = (await claim('a')) as ClaimedExecution;
   const mend = await spoil(flow.record);
@@ -447,7 +447,7 @@ test('members that are purged leave the quarantine', async () => {
 });
 
 test.each(['while members wait', 'after their ends'])(
-  'a flow whose record is lost %s is named by a verification, and its members can be given up together',
+  'a flow whose record is lost %s is named by a verification, and its members can be dropped together',
   async (when) => {
     const { admin, engine } = world;
     const { backend } = engine;
@@ -500,7 +500,7 @@ test.each(
     ['after all have ended', 'while others wait', 'while it runs'].map((when) => [how, when, spoilIt] as const),
   ),
 )(
-  'a member that is given up with a record %s, %s, keeps its flow neither open nor from its purge',
+  'a member that is dropped with a record %s, %s, neither keeps its flow open nor prevents its purge',
   async (...given) => {
     const [, when, spoilIt] = given;
     // An edge tells of which flow it is when its record has another type.
@@ -522,7 +522,7 @@ test.each(
   },
 );
 
-test('a verification finds a cancelled flow in order while the members that are left are in quarantine', async () => {
+test('a verification accepts a cancelled flow while its remaining members are in quarantine', async () => {
   const { backend } = world.engine;
   const flow = await flowOf('abc');
   const mend = await spoil(flow.core('b'));
@@ -535,7 +535,7 @@ test('a verification finds a cancelled flow in order while the members that are 
   expect((await flow.describe())?.purgeAt).toBeDefined();
 });
 
-test('a verification that goes on with a cancellation does not end the flow while a member is in quarantine', async () => {
+test('a verification that continues a cancellation does not end the flow while a member is in quarantine', async () => {
   const { admin, engine } = world;
   const flow = await flowOf('abc');
   const mends = [await spoil(flow.core('b')), await spoil(flow.core('c'))] as const;
@@ -556,7 +556,7 @@ test('a verification that goes on with a cancellation does not end the flow whil
   expect((await flow.describe())?.purgeAt).toBeDefined();
 });
 
-test('a flow that is purged leaves the quarantine', async () => {
+test('a purged flow leaves the quarantine', async () => {
   const flow = await flowOf('a');
   const owned = (await claim('a')) as ClaimedExecution;
   const mend = await spoil(flow.record);
@@ -595,7 +595,7 @@ test.each(['is purged', 'is given up'])(
   },
 );
 
-test('the lost walk of a flow stays in quarantine while all members are kept longer', async () => {
+test('the lost walk of a flow stays in quarantine while all members are retained longer', async () => {
   const { admin, engine } = world;
   const kept = { policy: { streamPolicy: { retentionTtlMs: 6 * RETENTION_MS } } };
   const { walk, purgeAt, describe } = await manyCancelled(kept);
@@ -615,7 +615,7 @@ test('the lost walk of a flow stays in quarantine while all members are kept lon
   expect(await setAside()).toEqual([]);
 });
 
-test('counts that are too high stay while more is in quarantine than a verification looks through', async () => {
+test('counts that are too high stay while the quarantine has more entries than a verification reads', async () => {
   const { admin, engine } = world;
   const flow = await flowOf('a');
   const counts = keyOf(KEYS.counts + COUNTED_FLOW + memberOf(flow.flowId));
@@ -645,7 +645,7 @@ test('an entry keeps the time at which it was made', async () => {
   expect(await times()).toEqual([madeAt, madeAt]);
 });
 
-test('a verification finds a cancelled flow of many members in order while one is in quarantine', async () => {
+test('a verification accepts a cancelled flow of many members while one is in quarantine', async () => {
   const { admin, engine } = world;
   const { walk, firstId, describe } = await manyCancelled({}, 4);
   const verified = async () => (await engine.backend.verifyPartition({ partition: PARTITION })).findings;
@@ -680,66 +680,66 @@ test.each(
   Object.entries(walksPast).flatMap(([what, [shape, walk, after]]) =>
     ['at once', 'after a verification'].map((when) => [what, when, shape, walk, after] as const),
   ),
-)(
-  'a member without a record is set aside by a %s that meets it; once it is given up %s, its flow can end',
-  async (...given) => {
-    const [, when, shape, walk, after] = given;
-    const { admin, engine } = world;
-    const flow = await flowOf('abcd', shape);
-    await admin.del(flow.core('b'));
-    await walk(flow.flowId);
-    await due();
-    expect(await flow.states()).toBe(after);
-    expect(await setAside()).toEqual([`execution:${flow.idOf('b')}`]);
-    if (when !== 'at once') await engine.backend.verifyPartition({ partition: PARTITION });
-    await dropAll();
-    for (const letter of 'acd') if ((await flow.states()).includes('waiting')) await claimAndComplete(letter);
-    expect((await flow.describe())?.purgeAt).toBeDefined();
-    await later(3 * RETENTION_MS);
-    expect(await flow.describe()).toBeUndefined();
-    expect(await setAside()).toEqual([]);
-  },
-);
+)('a member without a record is set aside by a %s; once it is dropped %s, its flow can end', async (...given) => {
+  const [, when, shape, walk, after] = given;
+  const { admin, engine } = world;
+  const flow = await flowOf('abcd', shape);
+  await admin.del(flow.core('b'));
+  await walk(flow.flowId);
+  await due();
+  expect(await flow.states()).toBe(after);
+  expect(await setAside()).toEqual([`execution:${flow.idOf('b')}`]);
+  if (when !== 'at once') await engine.backend.verifyPartition({ partition: PARTITION });
+  await dropAll();
+  for (const letter of 'acd') if ((await flow.states()).includes('waiting')) await claimAndComplete(letter);
+  expect((await flow.describe())?.purgeAt).toBeDefined();
+  await later(3 * RETENTION_MS);
+  expect(await flow.describe()).toBeUndefined();
+  expect(await setAside()).toEqual([]);
+});
 
 async function claimAndComplete(kind: string): Promise<void> {
   const owned = await claim(kind);
   if (owned !== undefined) await complete(owned);
 }
 
-test.each(['of an upstream', 'of a group'])('a walk sets aside the lost record %s that it is about', async (which) => {
-  const { admin, engine } = world;
-  const { backend } = engine;
-  const flowId = engine.executionId();
-  const many = Array.from({ length: 150 }, () => engine.executionId());
-  const one = engine.executionId();
-  const isUpstream = which === 'of an upstream';
-  const ids = isUpstream ? [one, ...many] : [...many, one];
-  await backend.createFlow({
-    ...{ flowId, flowKind: 'f', namespace: 'n' },
-    graph: {
-      members: ids.map((executionId) => ({
-        executionId,
-        laneId: LANE,
-        executionKind: executionId === one ? 'one' : 'k',
-      })),
-      edges: many.map((other) => ({
-        edgeId: engine.uuid(),
-        upstreamExecutionId: isUpstream ? one : other,
-        downstreamExecutionId: isUpstream ? other : one,
-      })),
-      groups: isUpstream
-        ? []
-        : [{ downstreamExecutionId: one, policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' } }],
-    },
-  });
-  await complete(isUpstream ? 'one' : 'k');
-  await admin.del(coreOf({ executionId: one }));
-  await due();
-  expect(await setAside()).toEqual([`execution:${one}`]);
-});
+test.each(['of an upstream', 'of a group'])(
+  'a walk sets aside the lost record %s of its own subject',
+  async (which) => {
+    const { admin, engine } = world;
+    const { backend } = engine;
+    const flowId = engine.executionId();
+    const many = Array.from({ length: 150 }, () => engine.executionId());
+    const one = engine.executionId();
+    const isUpstream = which === 'of an upstream';
+    const ids = isUpstream ? [one, ...many] : [...many, one];
+    await backend.createFlow({
+      ...{ flowId, flowKind: 'f', namespace: 'n' },
+      graph: {
+        members: ids.map((executionId) => ({
+          executionId,
+          laneId: LANE,
+          executionKind: executionId === one ? 'one' : 'k',
+        })),
+        edges: many.map((other) => ({
+          edgeId: engine.uuid(),
+          upstreamExecutionId: isUpstream ? one : other,
+          downstreamExecutionId: isUpstream ? other : one,
+        })),
+        groups: isUpstream
+          ? []
+          : [{ downstreamExecutionId: one, policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' } }],
+      },
+    });
+    await complete(isUpstream ? 'one' : 'k');
+    await admin.del(coreOf({ executionId: one }));
+    await due();
+    expect(await setAside()).toEqual([`execution:${one}`]);
+  },
+);
 
 test.each(['of a wrong type', 'without a cursor', 'unreadable'])(
-  'no claim starts what a race no longer needs while the record of its walk is %s',
+  'a claim does not start superfluous racers while the record of their walk is %s',
   async (how) => {
     const { admin, engine } = world;
     const { backend } = engine;
@@ -769,7 +769,7 @@ test.each(['of a wrong type', 'without a cursor', 'unreadable'])(
 );
 
 test.each(['of a wrong type', 'without a life'])(
-  'several members that are given up with records %s keep their flow open until the last of them, and no longer',
+  'several members dropped with records %s keep their flow open until the last of them is dropped, and no longer',
   async (how) => {
     const flow = await flowOf('abcd');
     await complete('a');
@@ -801,7 +801,7 @@ test('the purge of a flow removes the timer of a walk whose record is lost', asy
   for (const name of names) expect(await admin.zscore(keyOf(KEYS.timers), name)).toBeNull();
 });
 
-test('a verification names in its report what it sets aside on its way through a flow', async () => {
+test('a verification reports the records that it sets aside in a flow', async () => {
   const { admin, engine } = world;
   const flow = await flowOf('abj', { edges: ['bj'] });
   const mend = await spoil(flow.core('b'));

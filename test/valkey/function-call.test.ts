@@ -22,20 +22,20 @@ it.each<[string, readonly WireArgument[]]>([
     [Buffer.from([0, 255]), 'a', Buffer.alloc(0), Buffer.from('b'), '\u017c', Buffer.from('c')],
   ],
   ['many', Array.from({ length: 2_000 }, (_, index) => (index % 7 === 0 ? Buffer.from([index % 256]) : `${index}`))],
-])('is written like the client library writes it: %s', (_, argv) => {
+])('a function call is encoded like the client library encodes it: %s', (_, argv) => {
   const call = new FunctionCall('f', KEYS, argv);
   expect(written(call)).toBe(written(theirs(argv)));
   // Made again on another node.
   expect(written(call)).toBe(written(theirs(argv)));
 });
 
-it('tells the client library its keys, and in which slot of a cluster they are', () => {
+it('a function call gives the client library its keys, and its slot in a cluster', () => {
   const call = new FunctionCall('f', KEYS, ['{fp:2}', 'x']);
   expect(call.getKeys()).toEqual(KEYS);
   expect(call.getSlot()).toBe(theirs([]).getSlot());
 });
 
-it('answers with what came, as bytes', async () => {
+it('a function call resolves with the bytes of the answer', async () => {
   const sent: Command[] = [];
   const client = {
     sendCommand(command: Command) {

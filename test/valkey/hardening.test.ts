@@ -24,7 +24,7 @@ const claimArgs = () => ({
   claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
 });
 
-it('refuses creations with a code that says so, and finishes what there is', async () => {
+it('a full server refuses creations with its code, and finishes existing work', async () => {
   const args = creation();
   await deployed.backend.createExecution(args);
   await deployed.admin.config('SET', 'maxmemory', '1');
@@ -45,7 +45,7 @@ it('refuses creations with a code that says so, and finishes what there is', asy
   expect((await deployed.backend.createExecution(creation())).kind).toBe('created');
 });
 
-it('is not held up by records that something else deleted: they are set aside', async () => {
+it('records that another program deleted are set aside, and work continues', async () => {
   const gone = { ...creation(), laneId: 'lost', priority: 1 };
   const delayed = { ...creation(), laneId: 'lost', delayUntil: Date.now() + 1_000 };
   const healthy = { ...creation(), laneId: 'lost' };
@@ -66,7 +66,7 @@ it('is not held up by records that something else deleted: they are set aside', 
   expect(quarantine.sort()).toEqual([gone, delayed].map((args) => `execution:${memberOf(args.executionId)}`).sort());
 });
 
-it('hands nothing out twice that something else has put back into a queue', async () => {
+it('an execution that another program put back into a queue is not claimed twice', async () => {
   const args = { ...creation(), laneId: 'back' };
   await deployed.backend.createExecution(args);
   const claim = async () => (await deployed.backend.claimForWorker({ ...claimArgs(), laneId: 'back' })).kind;
@@ -78,7 +78,7 @@ it('hands nothing out twice that something else has put back into a queue', asyn
   expect(await deployed.admin.exists(queue)).toBe(0);
 });
 
-it('refuses options that it does not know, before it connects anywhere', async () => {
+it('unknown options are refused before a connection is made', async () => {
   const misspelt = { host: '127.0.0.1', port: 1 } as unknown as Parameters<typeof valkey>[0];
   await expect(valkey(misspelt)).rejects.toMatchObject({ code: 'invalid_input', detail: { field: 'host' } });
 });

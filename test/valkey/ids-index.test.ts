@@ -72,7 +72,7 @@ async function purgeAll(ids: readonly string[]): Promise<void> {
   }
 }
 
-describe('ids that come', () => {
+describe('new ids', () => {
   it.each([
     ['in order', (i: number) => i],
     ['in reverse', (i: number) => SIZE - 1 - i],
@@ -105,7 +105,7 @@ describe('ids that come', () => {
   });
 });
 
-describe('where a part of it is lost', () => {
+describe('with a damaged index', () => {
   const create = (numbers: readonly number[]) =>
     engine.backend.execute(
       numbers.map((number) => ({
@@ -121,7 +121,7 @@ describe('where a part of it is lost', () => {
     await admin.call('FUNCTION', 'RESTORE', library as Buffer, 'REPLACE');
   };
 
-  it('an id that comes late is entered in order although the last leaf is empty', async () => {
+  it('a late id is entered in order although the last leaf is empty', async () => {
     await engine.clear();
     await create(range(10, 150));
     const [first = '', last = ''] = await admin.zrange(`${PREFIX}${PARTITION}:${KEYS.ids}`, 0, -1);
@@ -132,7 +132,7 @@ describe('where a part of it is lost', () => {
     expect(await listed()).toEqual([1, ...range(10, kept), 500].map(idOf));
   });
 
-  it('ids that come late are entered in order although no name leads to the first leaf', async () => {
+  it('late ids are entered in order although the first leaf is missing from the index', async () => {
     await engine.clear();
     await create(range(10, 100));
     await loseAndReload(KEYS.ids);

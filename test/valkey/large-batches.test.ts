@@ -27,18 +27,18 @@ async function played(sizes: readonly number[], failing?: number) {
   return { calls, answers: answers.map((answer) => (answer.ok ? answer.outcome : 'fault')) };
 }
 
-it('run in several calls in their order, none with more than it may carry', async () => {
+it('a large batch runs in several calls in order, none above its limit', async () => {
   const sizes = [1, HALF, HALF, 1, MAX_CALL_BYTES, 2];
   const { calls, answers } = await played(sizes);
   expect(calls).toEqual([[1, HALF], [HALF, 1], [MAX_CALL_BYTES], [2]]);
   expect(answers).toEqual(sizes);
 });
 
-it('run in one call when it can carry them', async () => {
+it('a batch runs in one call when it fits', async () => {
   expect((await played([HALF, HALF])).calls).toEqual([[HALF, HALF]]);
 });
 
-it('stop at a call that fails: what was answered before stays answered', async () => {
+it('a batch stops at a failed call, and its earlier answers remain', async () => {
   const { calls, answers } = await played([HALF, HALF, HALF, 1, HALF], 2);
   expect(calls).toHaveLength(2);
   expect(answers).toEqual([HALF, HALF, 'fault', 'fault', 'fault']);
@@ -84,7 +84,7 @@ async function counted<Answer>(run: () => Promise<Answer>): Promise<{ answer: An
   return { answer, calls: (await calls()) - before };
 }
 
-it('no call creates or claims more than its share, whatever the batch', async () => {
+it('no call creates or claims more than its limit, whatever the batch', async () => {
   const { backend } = deployed;
   const creations = await counted(() => backend.execute(times(LIMITS.maxBatchCommands, () => created())));
   expect(creations.calls).toBe(LIMITS.maxBatchCommands / MAX_CALL_UNITS);
@@ -94,7 +94,7 @@ it('no call creates or claims more than its share, whatever the batch', async ()
   expect(claimedIn(claims.answer)).toBe(10 * LIMITS.maxClaimCount);
 });
 
-it('the claims of many callers are joined only as far as one call may take', async () => {
+it('the claims of many callers are joined only within the limit of a call', async () => {
   await deployed.backend.execute(times(600, () => created()));
   const { answer, calls } = await counted(() =>
     Promise.all(times(6, () => deployed.backend.execute([claim(LIMITS.maxClaimCount)]))),
@@ -103,7 +103,7 @@ it('the claims of many callers are joined only as far as one call may take', asy
   expect(calls).toBe(6 / Math.floor(MAX_CALL_UNITS / LIMITS.maxClaimCount));
 });
 
-it('texts count like payloads: tags of many creations are not one call', async () => {
+it('texts count like payloads: the tags of many creations are not one call', async () => {
   const tags = Object.fromEntries(times(64, randomUUID).map((_, index) => [`a.t${index}`, 'v'.repeat(1_024)]));
   const each = 64 * 1_024;
   const batch = await counted(() => deployed.backend.execute(times(12, () => created({ tags }))));

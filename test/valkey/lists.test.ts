@@ -62,7 +62,7 @@ const idsOf = (rows: readonly ExecutionSummary[]): string[] => rows.map(({ execu
 const newestFirst = (numbers: readonly number[]): string[] => [...numbers].sort((a, b) => b - a).map(idOf);
 
 describe('a list', () => {
-  test('has what matches, newest first, whatever it is read from', async () => {
+  test('returns all matches, newest first, from every source', async () => {
     const third = numbersBelow(SIZE).filter((number) => laneOf(number) === 'third');
     expect(idsOf((await whole({ limit: 77 })).rows)).toEqual(newestFirst(numbersBelow(SIZE)));
     expect(idsOf((await whole({ laneId: 'third', limit: 7 })).rows)).toEqual(newestFirst(third));
@@ -70,7 +70,7 @@ describe('a list', () => {
     expect(idsOf((await whole({ publicState: 'waiting', limit: 200 })).rows)).toEqual(newestFirst(numbersBelow(SIZE)));
   });
 
-  test('of what is rare comes in bounded pages that lead to it', async () => {
+  test('of rare matches consists of bounded pages that lead to them', async () => {
     const { rows, pages } = await whole({ laneId: 'rare' });
     expect(idsOf(rows)).toEqual([idOf(0)]);
     expect(pages).toBe(Math.ceil(SIZE / MAX_LOOKED_AT));
@@ -81,7 +81,7 @@ describe('a list', () => {
     });
   });
 
-  test('of shelves is compact and exact, in whatever order they fill and empty', async () => {
+  test('of a shelf is compact and exact, in any order of changes', async () => {
     const { backend } = engine;
     // 7 and the number of executions have no common divisor: every one comes, and no two neighbours together.
     const order = numbersBelow(SIZE).map((i) => (i * 7) % SIZE);
@@ -109,7 +109,7 @@ describe('a list', () => {
     expect((await whole({ publicState: 'cancelled' })).rows).toEqual([]);
   });
 
-  test('of suspended executions is by id, however many there are', async () => {
+  test('of suspended executions is ordered by id, for any number', async () => {
     const { backend } = engine;
     const claims = numbersBelow(90).map(() => ({ leaseId: newId(), attemptId: newId() }));
     const claim = { partition: PARTITION, laneId: 'rest', workerId: 'w', workerInstanceId: 'w', claims };

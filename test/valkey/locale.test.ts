@@ -59,8 +59,8 @@ async function pages(engine: TestEngine): Promise<readonly string[]> {
   }
 }
 
-describe('a server in a locale of its own', () => {
-  test('does not compare texts by bytes, where there is such a locale', async () => {
+describe('a server with a locale of its own', () => {
+  test('does not compare texts by bytes, if the locale exists', async () => {
     const client = new Valkey(server.url);
     const isByBytes = await client.eval("return 'B' < 'a' and 1 or 0", 0);
     client.disconnect();
@@ -99,7 +99,7 @@ describe('a server in a locale of its own', () => {
   });
 });
 
-test('texts are compared by bytes where the locale does otherwise', async () => {
+test('texts are sorted by bytes where the locale does otherwise', async () => {
   const order = luaFiles()['core/order.lua'] as string;
   const script = `local ff = {}\n${order.replaceAll("'B' < 'a'", 'false')}
     local sorted = {}
@@ -121,7 +121,7 @@ test('texts are compared by bytes where the locale does otherwise', async () => 
   client.disconnect();
 });
 
-test('no text is compared by the locale of the server', () => {
+test('no text is sorted by the locale of the server', () => {
   const sorted = Object.entries(luaFiles()).flatMap(([path, text]) =>
     [...text.matchAll(/table\.sort\(\w+\)/g)].map(([call]) => `${path}: ${call}`),
   );

@@ -12,14 +12,14 @@ describe('an entry of a newer build', () => {
     ['without facts', [], []],
     ['with facts', ['a\tb', 'c'], ['a\tb', 'c']],
     ['with empty facts', ['', ''], ['', '']],
-  ])('%s is data', (_, facts, texts) => {
+  ])('%s is passed on as data', (_, facts, texts) => {
     expect(decoded('zz', 'subject', ...facts)).toEqual({
       sequence: 7,
       event: { type: 'unknown', at: 1_000, letter: 'zz', subject: 'subject', texts },
     });
   });
 
-  it('has a letter that every event of this build could have, and none has', () => {
+  it('may have any letter of the form of ours, and no other', () => {
     const letters = Object.values(EVENTS).map(({ letter }) => letter);
     expect(letters.filter((letter) => !/^[A-Za-z]{1,2}$/.test(letter))).toEqual([]);
     expect(letters).not.toContain('zz');
@@ -33,6 +33,6 @@ it.each([
   ['no subject', ['zz', '']],
   ['half a pair', ['zz', 'subject', 'a']],
   ['nothing', []],
-])('%s is damage', (_, texts) => {
+])('%s is reported as damage', (_, texts) => {
   expect(() => decoded(...texts)).toThrow(expect.objectContaining({ code: 'corruption' }));
 });

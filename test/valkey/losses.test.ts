@@ -53,7 +53,7 @@ async function lossesAfter(engine: TestEngine, timesMs: readonly number[]) {
   return told;
 }
 
-it('losses within an hour are recent, and survive hand-backs and retries, but no replay', async () => {
+it('losses within an hour count as recent after hand-backs and retries, but not after a replay', async () => {
   const { url } = await sharedValkey();
   const times = [HOUR_MS - 1, HOUR_MS, HOUR_MS + 1, 2_000, 2_000];
   const prefix = `losses-${process.pid}:`;

@@ -10,7 +10,7 @@ const PARTITION = '{fp:0}';
 const shared = deployment();
 const newId = (): string => `${PARTITION}:${randomUUID()}`;
 
-test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member that are lost: %s', async (how) => {
+test.each(['all of them', 'one of them', 'in a wrong type'])('lost edges of a member: %s', async (how) => {
   const { backend, admin } = shared;
   const [laneId, flowId, first, second, joining, healthy] = [randomUUID(), newId(), newId(), newId(), newId(), newId()];
   const edges = [
@@ -47,7 +47,7 @@ test.each(['all of them', 'one of them', 'in a wrong type'])('edges of a member 
   expect(await backend.dropQuarantined({ partition: PARTITION, name })).toMatchObject({ kind: 'dropped' });
 });
 
-test('an upstream with an unreadable result keeps nothing from running: the worker reads what the claim lacks', async () => {
+test('an unreadable result of an upstream stops no downstream: the worker reads the result itself', async () => {
   const { backend, admin } = shared;
   const [laneId, flowId, broken, healthy, joining] = [randomUUID(), newId(), newId(), newId(), newId()];
   const common = { laneId, executionKind: 'k' };
@@ -75,7 +75,7 @@ test('an upstream with an unreadable result keeps nothing from running: the work
   ]);
 });
 
-test('an execution that has the id of a dropped member is not what its upstream leads to', async () => {
+test('an execution with the id of a dropped member is not the downstream of its upstream', async () => {
   const { backend, admin } = shared;
   const [laneId, flowId, first, joining] = [randomUUID(), newId(), newId(), newId()];
   const common = { laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
@@ -105,7 +105,7 @@ test('an execution that has the id of a dropped member is not what its upstream 
   expect(await backend.readExecutionState({ executionId: joining })).toBe('waiting');
 });
 
-test('outgoing edges to purged members are passed over some at a time', async () => {
+test('outgoing edges to purged members are skipped, some at a time', async () => {
   const { backend, admin } = shared;
   const [laneId, flowId, upstream, ...downstream] = [randomUUID(), newId(), newId(), newId(), newId()];
   const edges = downstream.map((downstreamExecutionId) => ({

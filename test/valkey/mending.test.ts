@@ -72,7 +72,7 @@ async function passes(seconds: number, ...all: readonly Process[]): Promise<void
   }
 }
 
-test('a fault of this process is told once, as an error of the engine', async () => {
+test('a fault of this process is reported once, as an error of the engine', async () => {
   const one = processOf(new Stub(), () => {
     throw new RangeError('Maximum call stack size exceeded');
   });
@@ -80,7 +80,7 @@ test('a fault of this process is told once, as an error of the engine', async ()
   expect(one.told).toMatchObject([{ code: 'function_failed', detail: { partition: PARTITION } }]);
 });
 
-test('a process that cannot verify a partition leaves it to another one', async () => {
+test('a process that cannot verify a partition leaves it to another process', async () => {
   const server = new Stub();
   const failing = processOf(server, () => {
     throw new RangeError('Maximum call stack size exceeded');
@@ -90,7 +90,7 @@ test('a process that cannot verify a partition leaves it to another one', async 
   expect([failing.runs(), other.runs(), server.mark]).toEqual([1, 1, '']);
 });
 
-test('a partition whose counts cannot be compared keeps its mark, is told of once and tried ever more rarely', async () => {
+test('a partition whose counts cannot be compared keeps its mark, is reported once and is tried less and less often', async () => {
   const server = new Stub();
   const one = processOf(server, () => ({ countsVerified: false }));
   await passes(10, one);
@@ -102,7 +102,7 @@ test('a partition whose counts cannot be compared keeps its mark, is told of onc
   expect(one.runs()).toBeLessThanOrEqual(7);
 });
 
-test('a partition in which calls go on breaking off is verified ever more rarely, until it was quiet', async () => {
+test('a partition in which calls keep breaking off is verified less and less often, until it was quiet', async () => {
   const server = new Stub();
   const one = processOf(server, () => ({}));
   let marks = 1;
@@ -122,7 +122,7 @@ test('a partition in which calls go on breaking off is verified ever more rarely
   expect([one.runs(), server.mark]).toEqual([before + 1, '']);
 });
 
-test('the mark stays until executions that strays brought into quarantine are back', async () => {
+test('the mark stays until executions that stray entries brought into quarantine are back', async () => {
   const server = new Stub();
   const one = processOf(server, () => {
     server.strays = one.runs() === 1 ? 1 : 0;

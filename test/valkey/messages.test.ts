@@ -100,7 +100,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
   });
   afterAll(() => engine?.close());
 
-  it('a new head is told with its priority, its kind and its needs, and nothing behind it', async () => {
+  it('a new first entry of a queue is announced with its priority, kind and needs, and later entries are not', async () => {
     const { backend } = engine;
     const heard = await listen(backend);
     const create = (more: object) => {
@@ -129,7 +129,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
   });
 
   it.each([0, 1, 2])(
-    'what is left is told when a claim of the same call takes one that came before it (%i)',
+    'remaining work is announced when a claim of the same call takes an execution that came before it (%i)',
     async (round) => {
       await engine.clear();
       const { backend } = engine;
@@ -148,7 +148,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     },
   );
 
-  it('a log that is watched says once that it has more, and one that is not says nothing', async () => {
+  it('a watched log announces new entries once, and another log announces nothing', async () => {
     const { backend } = engine;
     const heard = await announcements(backend, 'appended');
     await backend.createExecution(creation(engine));
@@ -164,7 +164,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await heard()).toEqual([]);
   });
 
-  it('ends of every kind are told while they are asked for, those of one step together', async () => {
+  it('ends of every kind are announced while they are watched, those of one step together', async () => {
     const { backend } = engine;
     const heard = await announcements(backend, 'ended');
     const create = async (more: object = {}): Promise<string> => {
@@ -196,7 +196,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await heard()).toEqual([]);
   });
 
-  it('streams of an execution say that they have more, and that an attempt ended, while they are watched', async () => {
+  it('watched streams of an execution announce new frames and the end of an attempt', async () => {
     const { backend } = engine;
     const owned = async () => {
       const { executionId } = (await backend.createExecution(creation(engine, { laneId: 'frames' }))) as {
@@ -243,7 +243,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await said()).toEqual([{ kind: 'frames', executionId: quiet.executionId }]);
   });
 
-  it('a timer is told to a loop that looked when there was none, whatever was told before', async () => {
+  it('a timer is announced to a loop that found none, whatever was announced before', async () => {
     await engine.clear();
     const { backend } = engine;
     const heard = await listen(backend);
@@ -265,7 +265,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await heard()).toEqual([]);
   });
 
-  it('every timer that becomes the first is told', async () => {
+  it('every timer that becomes the first is announced', async () => {
     await engine.clear();
     const { backend } = engine;
     const heard = await listen(backend);
@@ -309,7 +309,7 @@ async function live(engine: TestEngine, meanwhile: () => Promise<unknown>): Prom
   return answers;
 }
 
-it('a right to publish that is taken away changes no answer, no state and no log, and strands nothing', async () => {
+it('a lost right to publish changes no answer, state or log, and strands nothing', async () => {
   await admin.call('ACL', 'SETUSER', 'mute', 'on', '>secret', '~*', '&*', '+@all');
   const url = `redis://mute:secret@${server.host}:${server.port}`;
   const memory = await testEngine({ seed: 'mute' });

@@ -18,7 +18,7 @@ async function hashesWith(field: string): Promise<string[]> {
   return found;
 }
 
-it('a member of the policy and a word of its rules that no build knows yet', async () => {
+it('an unknown member of the policy and an unknown word of its rules are ignored', async () => {
   const { backend, admin } = deployed;
   const executionId = `${P}:${randomUUID()}`;
   const retryPolicy = { maxRetries: 3, backoff: { type: 'fixed' as const, delayMs: 1_000 }, retryableCategories: [] };
@@ -57,7 +57,7 @@ it('a member of the policy and a word of its rules that no build knows yet', asy
   expect(await backend.verifyPartition({ partition: P })).toMatchObject({ findings: [], setAside: [] });
 });
 
-it('further words of rules are passed over', () => {
+it('further words of rules are ignored', () => {
   const policy = { maxReclaimCount: 5 };
   const text = policyText.encode(policy);
   const [words = '', ...lists] = text.split('|');

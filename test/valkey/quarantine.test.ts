@@ -42,8 +42,8 @@ async function setAside(one: Inhabitant, field: string): Promise<() => Promise<u
   return () => admin.hset(core, field, kept);
 }
 
-describe('of an execution that waits', () => {
-  test('the entry says since when and why; a retry waits until the record can be read, and then all is as before', async () => {
+describe('an execution in quarantine', () => {
+  test('has an entry with time and reason; a retry succeeds once the record is readable, and restores everything', async () => {
     const { backend, now } = world.engine;
     const before = await state();
     const one = of('ready');
@@ -64,7 +64,7 @@ describe('of an execution that waits', () => {
     });
   });
 
-  test('a record that is lost can be given up; the log says by whom and why', async () => {
+  test('can be dropped with a lost record; the log names the operator and the reason', async () => {
     const { backend, now } = world.engine;
     const one = of('ready');
     await world.admin.del(coreOf(one));
@@ -88,7 +88,7 @@ describe('of an execution that waits', () => {
 });
 
 test.each(['naming', 'given'] as const)(
-  'metered work without its %s that is given up gives its slot back',
+  'metered work without its %s returns its slot when it is dropped',
   async (lost) => {
     const { admin, engine } = world;
     const { backend } = engine;
@@ -114,7 +114,7 @@ test.each(['naming', 'given'] as const)(
   },
 );
 
-describe('of a member of a flow', () => {
+describe('a member of a flow in quarantine', () => {
   /** Two of a flow, the second behind the first, which ends while the second cannot be read. */
   async function missed(how: 'completeExecution' | 'cancelExecution'): Promise<unknown> {
     const { admin, engine } = world;
@@ -138,7 +138,7 @@ describe('of a member of a flow', () => {
     return backend.retryQuarantined({ partition: PARTITION, name: nameOf(second) });
   }
 
-  test('a retry tells it of what ended meanwhile', async () => {
+  test('is told by a retry of the ends that it missed', async () => {
     expect(await missed('completeExecution')).toEqual({ kind: 'retried', publicState: 'waiting' });
     await world.reset();
     expect(await missed('cancelExecution')).toEqual({ kind: 'retried', publicState: 'skipped' });
@@ -166,7 +166,7 @@ async function flowOf(members: string, ...rows: readonly string[]) {
   return { flowId, idOf, core: (letter: string) => coreOf({ executionId: idOf(letter) }) };
 }
 
-describe('of a member that is given up', () => {
+describe('a dropped member', () => {
   const drop = (executionId: string) =>
     world.engine.backend.dropQuarantined({ partition: PARTITION, name: nameOf({ executionId }) });
   const stateOf = async (executionId: string) =>
@@ -174,7 +174,7 @@ describe('of a member that is given up', () => {
   const meet = (kind: string) => world.engine.backend.claimForWorker(claimAll(world.engine, 1, [kind]));
 
   for (const damage of ['a field of its record', 'its record'] as const) {
-    test(`with ${damage} lost, what waits for it is skipped, and the flow ends`, async () => {
+    test(`with ${damage} lost has its dependents skipped, and its flow ends`, async () => {
       const { backend } = world.engine;
       const flow = await flowOf('abc', 'ab', 'bc');
       if (damage === 'its record') await world.admin.del(flow.core('a'));
@@ -203,7 +203,7 @@ describe('of a member that is given up', () => {
     });
   }
 
-  test('with more waiting for it than a call tells, it stays until all are told', async () => {
+  test('with more dependents than one call resolves stays until all are resolved', async () => {
     const many = Array.from({ length: 70 }, (_, i) => String.fromCodePoint(0x4e00 + i)).join('');
     const flow = await flowOf(`a${many}`, `a${many}`);
     await world.admin.hdel(flow.core('a'), FIELDS.naming);
@@ -218,7 +218,7 @@ describe('of a member that is given up', () => {
   test.each([
     ['the first of those that wait for it does not', 1],
     ['none of the first that wait for it does', 64],
-  ])('with its record lost, it comes to an end although %s name the flow', async (_, nameless) => {
+  ])('with its record lost ends although %s name the flow', async (_, nameless) => {
     const { admin } = world;
     const many = Array.from({ length: 70 }, (__, i) => String.fromCodePoint(0x4e00 + i)).join('');
     const flow = await flowOf(`a${many}`, `a${many}`);
@@ -233,7 +233,7 @@ describe('of a member that is given up', () => {
     expect(new Set(await Promise.all(told))).toEqual(new Set(['skipped']));
   });
 
-  test('an entry without a downstream is skipped', async () => {
+  test('has an edge without a downstream: the edge is skipped', async () => {
     const flow = await flowOf('ab', 'ab');
     await world.admin.del(flow.core('a'));
     await meet('a');
@@ -242,7 +242,7 @@ describe('of a member that is given up', () => {
     expect(await stateOf(flow.idOf('b'))).toBe('skipped');
   });
 
-  test('nothing is dropped while its flow cannot be read: those that wait would never be told', async () => {
+  test('is not dropped while its flow is unreadable, because its dependents would never be resolved', async () => {
     const { admin } = world;
     const flow = await flowOf('ab', 'ab');
     await admin.hdel(flow.core('a'), FIELDS.naming);
@@ -259,7 +259,7 @@ describe('of a member that is given up', () => {
     expect(await stateOf(flow.idOf('b'))).toBe('skipped');
   });
 
-  test('what was set aside itself is told when it is retried', async () => {
+  test('has a dependent in quarantine: the dependent is told when it is retried', async () => {
     const { admin, engine } = world;
     const flow = await flowOf('ab', 'ab');
     const kept = (await admin.hgetBuffer(flow.core('b'), FIELDS.naming)) as Buffer;
@@ -275,7 +275,7 @@ describe('of a member that is given up', () => {
   });
 });
 
-test('of an execution that can be read again, everything goes when it is given up', async () => {
+test('a readable execution that is dropped is removed with everything that belongs to it', async () => {
   for (const situation of ['running', 'delayed', 'failed', 'lease_expired'] as const) {
     await world.reset();
     const one = of(situation);
@@ -298,7 +298,7 @@ test('of an execution that can be read again, everything goes when it is given u
   }
 });
 
-test('what has no such name is refused', async () => {
+test('an invalid name is refused', async () => {
   const { backend } = world.engine;
   for (const name of ['execution:x', 'x', '']) {
     await expect(backend.retryQuarantined({ partition: PARTITION, name })).rejects.toMatchObject({

@@ -28,7 +28,7 @@ class Line {
 }
 
 describe('a quiet connection', () => {
-  it('is broken when it owes one answer and gives nothing, and not a tick before', async () => {
+  it('is broken off when it owes an answer for too long without any byte, and not a tick earlier', async () => {
     const line = new Line();
     line.commandQueue.push('GET');
     // The first look has nothing to compare with.
@@ -36,11 +36,11 @@ describe('a quiet connection', () => {
     expect(await line.tick(1)).toContain('Nothing was received');
   });
 
-  it('is left alone while it owes nothing, however long', async () => {
+  it('is kept while it owes no answer, however long', async () => {
     expect(await new Line().tick(10 * TICKS)).toBe(undefined);
   });
 
-  it('is left alone while anything comes, and counts from the last of it', async () => {
+  it('is kept while bytes arrive, and the time counts from the last of them', async () => {
     const line = new Line();
     line.commandQueue.push('GET');
     expect(await line.tick(10 * TICKS, () => void ((line.stream as { bytesRead: number }).bytesRead += 1))).toBe(
@@ -50,14 +50,14 @@ describe('a quiet connection', () => {
     expect(await line.tick(1)).toBeDefined();
   });
 
-  it('is another one once it was made again, or gone', async () => {
+  it('counts as another one after a reconnection or its end', async () => {
     const line = new Line();
     line.commandQueue.push('GET');
     expect(await line.tick(10 * TICKS, () => (line.stream = line.socket()))).toBe(undefined);
     expect(await line.tick(TICKS, () => (line.stream = undefined))).toBe(undefined);
   });
 
-  it('is spared what came while the event loop stood still', async () => {
+  it('is not blamed for bytes that arrived while the event loop was blocked', async () => {
     const line = new Line();
     line.commandQueue.push('GET');
     await line.tick(TICKS);

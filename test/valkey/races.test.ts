@@ -82,7 +82,7 @@ test('racers of every form are cancelled, and none of them can be claimed', asyn
   });
 });
 
-test('racers with rules and needs of their own keep their own retention', async () => {
+test('racers with their own rules and needs keep their own retention', async () => {
   const gpu = { routingRequirements: { requiredCapabilities: ['gpu'] } };
   const short = { streamPolicy: { retentionTtlMs: 120_000 }, maxReclaimCount: 3 };
   const policies = [gpu, gpu, short, short, { maxReclaimCount: 3 }, { maxReclaimCount: 3 }, undefined, gpu, short];
@@ -118,7 +118,7 @@ const DAMAGE: readonly (readonly [how: string, isAside: boolean, spoil: (key: st
   ['its outgoing edge is that of another', false, (key) => shared.admin.set(`${key}${SUFFIXES.only}`, 'e'.repeat(44))],
 ];
 
-test.each(DAMAGE)('a racer among others that is damaged: %s', async (_, isAside, spoil) => {
+test.each(DAMAGE)('one damaged racer among others: %s', async (_, isAside, spoil) => {
   const { racers, win, judge } = await race(plain(9));
   const broken = racers[4] as string;
   await spoil(keyOf(broken));
@@ -138,7 +138,7 @@ test('two large races that are decided at once are both cancelled to the last ra
   for (const { racers } of races) expect(new Set(await statesOf(racers))).toEqual(new Set(['cancelled']));
 });
 
-test('the log of a race says the same on both backends, with racers whose end means more than an edge', async () => {
+test('both backends log a race alike, with racers whose end has more consequences than an edge', async () => {
   const ids = Array.from({ length: 14 }, newId);
   const [flowId = '', winner = '', judge = '', other = '', child = '', ...racers] = ids;
   const [edgeIds, childEdge] = [racers.map(() => randomUUID()), randomUUID()];

@@ -194,7 +194,7 @@ describe.each([
   });
 });
 
-test('a server that wants certificates speaks TLS all the same', async () => {
+test('a server that requires client certificates is recognised as speaking TLS', async () => {
   const tlsPort = await freePort();
   const args = tlsArgs(authority, certificate, tlsPort, 'yes');
   for (const more of [[], ['--tls-protocols', 'TLSv1.2'], ['--tls-protocols', 'TLSv1.3']]) {
@@ -220,7 +220,7 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     await told(at(sentinel.plain, { tls: tls() }), DOES_NOT);
   });
 
-  test('with a primary that has TLS and they do not, and the other way round', async () => {
+  test('with a primary with TLS and Sentinels without it, and the reverse', async () => {
     expect((await told(at(crossed.plain), SPEAKS)).message).toContain(`:${single.tls} `);
     expect((await told(at(crossed.tls, { tls: tls() }), DOES_NOT)).message).toContain(`:${single.plain} `);
   });
@@ -230,7 +230,7 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     await told({ sentinels, name: '' }, { code: 'invalid_input', message: /name: /, hint: /named argument/ });
   });
 
-  test('that are none, and that do not know the primary', async () => {
+  test('that are no Sentinels, and that do not know the primary', async () => {
     const hint = /named argument/;
     await told(at(single.plain), {
       code: 'invalid_input',
@@ -243,7 +243,7 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     );
   });
 
-  test('that are all gone when the connection ends: the outage names one of them', async () => {
+  test('that are all unreachable when the connection ends: the outage names one of them', async () => {
     const server = await startValkey();
     servers.push(server);
     const monitored = { name: 'main', port: server.port, quorum: 1 };
@@ -278,7 +278,7 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     await told(at(locked.port), refused('NOAUTH'));
   });
 
-  test('that cannot be reached: the reason is told, of the one that may come back', async () => {
+  test('that cannot be reached: the error has the reason of one that can return', async () => {
     const dead = await freePort();
     const message = new RegExp(`localhost:${dead} cannot be reached.*ECONNREFUSED`);
     await told(at(dead), { ...UNREACHED, message }, false);
@@ -289,7 +289,7 @@ describe.runIf(program.kind === 'binary')('Sentinels', () => {
     );
   });
 
-  test('of which one never answers: the others are asked', async () => {
+  test('of which one never answers: the others are used', async () => {
     const mute = await port(() => undefined);
     await works({ ...at(0), sentinels: [`localhost:${mute}`, `localhost:${sentinel.plain}`], callTimeoutMs: 900 });
   });
@@ -323,7 +323,7 @@ describe('another program at the port', () => {
     await told({ url: `valkey://127.0.0.1:${at}` }, SPEAKS);
   });
 
-  test('one that hangs up, resets or never answers may be a server again', async () => {
+  test('a program that hangs up, resets or never answers may become a server again', async () => {
     const ends = await port((socket) => socket.end());
     const resets = await port((socket) => socket.resetAndDestroy());
     const mute = await port((socket) => socket.resume());
@@ -365,7 +365,7 @@ test('a port that stops speaking the protocol may speak it again', async () => {
   await backend.close();
 });
 
-test.each(['+OK', ':1', '$-1', '*0'])('a program that answers %s is no server', async (answer) => {
+test.each(['+OK', ':1', '$-1', '*0'])('a program that answers %s is reported as no server', async (answer) => {
   const at = await port((socket) => socket.on('data', () => socket.write(`${answer}\r\n`)));
   await told(
     { url: `valkey://127.0.0.1:${at}` },
@@ -377,13 +377,13 @@ describe('a server that loads its data', () => {
   const info = 'loading:1\r\nloading_eta_seconds:30\r\n';
   const answersLoading = (socket: Socket): unknown => socket.write(`$${info.length}\r\n${info}\r\n`);
 
-  test('says so when the time is over', async () => {
+  test('is reported as loading after the timeout', async () => {
     const at = await port((socket) => socket.on('data', () => answersLoading(socket)));
     const loading = { code: 'server_not_ready', message: /is loading its data/, hint: /backoff/ } as const;
     await told({ url: `valkey://127.0.0.1:${at}` }, loading, false);
   });
 
-  test('is asked again before the end that it estimates', async () => {
+  test('is tried again before the time that it estimates', async () => {
     const at = await port((socket) =>
       socket.once('data', () => {
         answersLoading(socket);
@@ -398,7 +398,7 @@ describe('a server that loads its data', () => {
   });
 });
 
-describe('a port that takes TLS and plain connections', () => {
+describe('a port that accepts TLS and plain connections', () => {
   const ways = (['valkey', 'valkeys'] as const).map((scheme) => [scheme] as const);
   const to = (scheme: string, at: number): ValkeyOptions => ({
     url: `${scheme}://127.0.0.1:${at}`,
@@ -431,7 +431,7 @@ describe('a port that takes TLS and plain connections', () => {
     expect(count).toBeGreaterThan(2);
   });
 
-  test('and whose server is away, so that only TLS itself is answered', async () => {
+  test('and whose server is down, so that only TLS itself is answered', async () => {
     const greeter = createTlsServer({ cert: certificate.cert, key: certificate.key }, (socket) => socket.end());
     greeter.on('tlsClientError', () => undefined);
     await new Promise<void>((resolve) => greeter.listen(0, '127.0.0.1', resolve));
@@ -478,7 +478,7 @@ describe('Sentinels whose answers change', () => {
     return { client, errors, lose: () => links.forEach((each) => each.end()) };
   }
 
-  test('a round tells its own faults, and none of an earlier one', async () => {
+  test('a round reports its own faults, and none of an earlier round', async () => {
     let isKnown = true;
     const { client, errors, lose } = await found(
       () => (isKnown ? undefined : UNKNOWN),
@@ -494,7 +494,7 @@ describe('Sentinels whose answers change', () => {
   test.each([
     ['first', [doesNotKnow, names]],
     ['second', [names, doesNotKnow]],
-  ])('the %s does not know the primary, which is no fault while the other does', async (_which, answers) => {
+  ])('the %s does not know the primary, which is no fault while the other Sentinel does', async (_which, answers) => {
     const { client, errors, lose } = await found(...answers);
     const again = new Promise((resolve) => client.once('ready', resolve));
     lose();
@@ -504,7 +504,7 @@ describe('Sentinels whose answers change', () => {
   });
 });
 
-test('a connection that the client gives up was not ended by the server', async () => {
+test('a connection that the client closes was not ended by the server', async () => {
   const links: Socket[] = [];
   let isMute = false;
   const at = await port((socket) => {
@@ -601,14 +601,14 @@ describe('options of TLS that cannot be used', () => {
   });
 });
 
-test('an app that waits for its server is told at once what waiting does not mend', async () => {
+test('an app that waits for its server is told at once of a fault that waiting does not end', async () => {
   const tasks = app({ backend: valkey({ url: `valkey://localhost:${single.tls}`, callTimeoutMs: CALL_TIMEOUT_MS }) });
   const task = tasks.task('t', () => Promise.resolve(1));
   await expect(task.run()).rejects.toMatchObject({ code: 'tls_mismatch' });
   await tasks.close();
 });
 
-test('a server that loses its TLS is named to new clients; those that it has answered wait for it', async () => {
+test('a server that loses its TLS is named to new clients, and its existing clients wait', async () => {
   const plainPort = await freePort();
   const tlsPort = await freePort();
   const args = tlsArgs(authority, certificate, tlsPort);

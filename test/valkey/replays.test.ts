@@ -54,7 +54,7 @@ async function completeSome(): Promise<string[]> {
 }
 
 describe('replays', () => {
-  it('of a long retention slot: what ended twice in a minute is purged once, and nothing is left', async () => {
+  it('of a long retention slot: an execution that ended twice in a minute is purged once, and nothing is left', async () => {
     const count = SHORT_SLOT + 10;
     await engine.backend.execute(
       Array.from(
@@ -82,7 +82,7 @@ describe('replays', () => {
 });
 
 describe('tags', () => {
-  it('are stored as the client would have written them, in key order', async () => {
+  it('are stored as the client would write them, in key order', async () => {
     const executionId = engine.executionId();
     const given = { 'z.a': '"', 'a.b': '\\', 'a.b_c': '\u2028\n\t€😀' };
     await engine.backend.createExecution({ executionId, ...named, tags: given });

@@ -57,12 +57,12 @@ describe('options of a connection', () => {
     [{ lookup: 'x' }, 'lookup: must be a function'],
     [{ onNotice: 'x' }, 'onNotice: must be a function'],
     [{ nodes: [null] }, 'nodes: each must look like'],
-  ])('that cannot be meant are refused: %j', async (options, message) => {
+  ])('are refused if invalid: %j', async (options, message) => {
     await expect(valkey(options as never)).rejects.toThrow(message);
   });
 });
 
-describe('no password is told', () => {
+describe('no password is shown', () => {
   const ways: readonly (readonly [string, (secret: string) => Promise<unknown>])[] = [
     ['a wrong password in the URL', (secret) => valkey(`valkey://user:${encodeURIComponent(secret)}@${at()}`)],
     [
@@ -111,7 +111,7 @@ describe('no password is told', () => {
   });
 });
 
-describe('no payload is told', () => {
+describe('no payload is shown', () => {
   let backend: Backend;
   beforeAll(async () => {
     backend = await valkey({ url: server.url, partitions: { count: 1 }, prefix: 'pay:', callTimeoutMs: 300 });
@@ -176,7 +176,7 @@ describe('no payload is told', () => {
     }, 3);
   });
 
-  test('when nothing answers in time', async () => {
+  test('when the server does not answer in time', async () => {
     await server.kill('SIGSTOP');
     await always((payload) => create(payload), 3);
     await server.kill('SIGCONT');
@@ -212,7 +212,7 @@ describe('no payload is told', () => {
     }
   });
 
-  test('when a handle is none', async () => {
+  test('when a handle is invalid', async () => {
     await always((_payload, secret) => backend.renewLease({ handle: secret, leaseTtlMs: 1_000 }));
     await always((_payload, secret) =>
       backend.renewLease({ handle: Buffer.from(`{"${secret}`).toString('base64url'), leaseTtlMs: 1_000 }),
@@ -235,7 +235,7 @@ describe('no payload is told', () => {
   });
 });
 
-describe('whatever is thrown inside', () => {
+describe('whatever error is thrown inside', () => {
   /** As the client library makes them: with the command that met the fault. */
   const withCommand = (error: Error, secret: string): Error =>
     Object.assign(error, { command: { name: 'auth', args: ['user', secret] }, secret, nested: { deep: [secret] } });
@@ -258,7 +258,7 @@ describe('whatever is thrown inside', () => {
     ),
   );
 
-  test('its error of the interface tells nothing of it', () => {
+  test('the EngineError made of it contains no data', () => {
     fc.assert(
       fc.property(raw, fc.integer({ min: 0, max: 3 }), ([secret, make], wrapping) => {
         const thrown = make(secret);

@@ -37,14 +37,14 @@ const create = () =>
     creatorIdentity: 'c',
   });
 
-test('calls in flight are waited for', async () => {
+test('calls in flight are awaited', async () => {
   await admin.call('CLIENT', 'PAUSE', String(PAUSE_MS), 'ALL');
   const created = create();
   expect(await backend.shutdownPrepare({ graceMs: 20_000 })).toEqual({ unanswered: 0 });
   expect(await created).toMatchObject({ kind: 'created' });
 });
 
-test('after the grace it says how many have no answer, and closing breaks them off', async () => {
+test('after the grace the report has the number of calls without an answer, and closing ends them', async () => {
   await admin.call('CLIENT', 'PAUSE', String(PAUSE_MS), 'ALL');
   const outcome = create().catch((error: unknown) => error);
   expect(await backend.shutdownPrepare({ graceMs: 20 })).toEqual({ unanswered: 1 });

@@ -49,18 +49,21 @@ const crossed = (): void => {
   expect(proxy.bytes.down).toBeLessThan(MAX_BYTES);
 };
 
-it.each([0, 10])('a worker behind it that looks %i ahead gets inputs and gives results', async (claimAhead) => {
-  const name = `worker-${claimAhead}`;
-  await openApps(name);
-  const runs = await near.task(name, echo).runMany(all);
-  far.task(name, echo);
-  const worker = await far.worker({ slots: RUNS, claimAhead, leaseTtl: '20s' });
-  expect(isSame(await Promise.all(runs.map((run) => run.result())))).toBe(true);
-  await vi.waitFor(() => expect(worker.stats()).toMatchObject({ completed: RUNS, lost: 0 }));
-  crossed();
-});
+it.each([0, 10])(
+  'a worker behind a slow link with a claim-ahead of %i gets inputs and reports results',
+  async (claimAhead) => {
+    const name = `worker-${claimAhead}`;
+    await openApps(name);
+    const runs = await near.task(name, echo).runMany(all);
+    far.task(name, echo);
+    const worker = await far.worker({ slots: RUNS, claimAhead, leaseTtl: '20s' });
+    expect(isSame(await Promise.all(runs.map((run) => run.result())))).toBe(true);
+    await vi.waitFor(() => expect(worker.stats()).toMatchObject({ completed: RUNS, lost: 0 }));
+    crossed();
+  },
+);
 
-it('a worker behind it stores a long value of a step, and reads it in its next attempt', async () => {
+it('a worker behind a slow link stores a long value of a step, and reads it in its next attempt', async () => {
   await openApps('step');
   let calls = 0;
   const retry = { failures: 1, backoff: backoff.fixed(10) };
@@ -80,7 +83,7 @@ it('a worker behind it stores a long value of a step, and reads it in its next a
   expect(proxy.bytes.down).toBeLessThan(MAX_BYTES_OF_ONE);
 });
 
-it('a client behind it reads many pages of steps at once', async () => {
+it('a client behind a slow link reads many pages of steps at once', async () => {
   await openApps('pages');
   const part = new Uint8Array(30 * 1024).fill(1);
   const task = near.task('pages', async ({ step }) => {
@@ -96,7 +99,7 @@ it('a client behind it reads many pages of steps at once', async () => {
   expect(pages.map(({ steps }) => steps.length)).toEqual(reads.map(() => 8));
 });
 
-it('a client behind it reads many pages of frames at once', async () => {
+it('a client behind a slow link reads many pages of frames at once', async () => {
   await openApps('frames');
   const part = 'x'.repeat(30 * 1024);
   const task = near.task('frames', async ({ stream }) => {
@@ -116,7 +119,7 @@ it('a client behind it reads many pages of frames at once', async () => {
   expect(proxy.bytes.down).toBeLessThan(1.2 * reads.length * 8 * part.length);
 });
 
-it('a client behind it creates a flow with a long input', async () => {
+it('a client behind a slow link creates a flow with a long input', async () => {
   await openApps('flow');
   near.task('size', ({ input }: TaskContext<Uint8Array>) => input.byteLength);
   await near.worker();
@@ -126,7 +129,7 @@ it('a client behind it creates a flow with a long input', async () => {
   expect(proxy.bytes.up).toBeLessThan(MAX_BYTES_OF_ONE);
 });
 
-it('a client behind it creates runs with long inputs, and gets their long results', async () => {
+it('a client behind a slow link creates runs with long inputs, and gets their long results', async () => {
   await openApps('client');
   near.task('client', echo);
   const worker = await near.worker({ slots: RUNS });

@@ -55,7 +55,7 @@ const lives = async (executionId: string) => {
   );
 };
 
-it('leave in the write of the call that names them', async () => {
+it('long bytes travel in the write of their call', async () => {
   const writes: string[][] = [];
   const note = (chunks: readonly unknown[]): void => {
     // Other connections of the backend may greet the server at the same time.
@@ -77,7 +77,7 @@ it('leave in the write of the call that names them', async () => {
   expect(writes).toEqual([['set', 'set', 'fcall']]);
 });
 
-it('come back as they were, and stay', async () => {
+it('long bytes are returned unchanged, and stay', async () => {
   const [input, output] = [long(), long()];
   const { executionId } = await create(input);
   const [claimed] = await claim(1);
@@ -92,7 +92,7 @@ it('come back as they were, and stay', async () => {
   ]);
 });
 
-it('that are very long come back in parts, and not with a claim', async () => {
+it('very long bytes are read in parts and not with a claim', async () => {
   const [input, output] = [randomBytes(LIMITS.maxPartBytes + 1), randomBytes(5 * LIMITS.maxPartBytes)];
   const { executionId } = await create(input);
   const [claimed] = await claim(1);
@@ -107,7 +107,7 @@ it('that are very long come back in parts, and not with a claim', async () => {
   expect(output.equals(info?.result ?? Buffer.alloc(0))).toBe(true);
 });
 
-it('that are very long are stored in parts before the call', async () => {
+it('very long bytes are stored in parts before the call', async () => {
   const append = vi.spyOn(Valkey.prototype, 'append');
   const input = randomBytes(2 * LIMITS.maxPartBytes + 1);
   const { executionId } = await create(input);
@@ -119,15 +119,18 @@ it('that are very long are stored in parts before the call', async () => {
 it.each([
   ['were stored in another order', () => Promise.resolve(1)],
   ['were refused', () => Promise.reject(new Error('OOM command not allowed'))],
-])('whose parts %s are sent with the command, and what was stored of them is removed', async (_, answer) => {
-  vi.spyOn(Valkey.prototype, 'append').mockImplementationOnce(answer);
-  const input = randomBytes(2 * LIMITS.maxPartBytes);
-  const { executionId } = await create(input);
-  expect((await payloadOf(executionId)).equals(input)).toBe(true);
-  await vi.waitFor(async () =>
-    expect((await lives(executionId)).map(([, life]) => life)).toEqual(['for ever', 'for ever']),
-  );
-});
+])(
+  'very long bytes whose parts %s are sent with the command, and their stored parts are removed',
+  async (_, answer) => {
+    vi.spyOn(Valkey.prototype, 'append').mockImplementationOnce(answer);
+    const input = randomBytes(2 * LIMITS.maxPartBytes);
+    const { executionId } = await create(input);
+    expect((await payloadOf(executionId)).equals(input)).toBe(true);
+    await vi.waitFor(async () =>
+      expect((await lives(executionId)).map(([, life]) => life)).toEqual(['for ever', 'for ever']),
+    );
+  },
+);
 
 /** Creates an execution with 4 MiB, and holds the answers to its first parts behind the first until it is released. */
 async function createSlowly(heldParts: number): Promise<{ release: () => Promise<unknown> }> {
@@ -150,7 +153,7 @@ async function createSlowly(heldParts: number): Promise<{ release: () => Promise
   };
 }
 
-it('hold up no call that carries few: not those that are sent in the same turn, and no read', async () => {
+it('very long bytes delay no call with few bytes, of the same turn or later, and no read', async () => {
   await create(long());
   await create(long());
   const [one, other] = (await claim(2)) as [ClaimedExecution, ClaimedExecution];
@@ -170,7 +173,7 @@ it('hold up no call that carries few: not those that are sent in the same turn, 
   await completing;
 });
 
-it('are offered to waiting workers of this process when their call leaves, so that a claim in it finds the work', async () => {
+it('very long inputs are offered to idle workers when their call leaves, so that a claim in it finds the work', async () => {
   const claims: Promise<readonly ClaimedExecution[]>[] = [];
   const stop = await deployed.backend.onWake(['l'], (wake) => {
     if ('arriving' in wake && wake.arriving !== undefined) claims.push(claim(1));
@@ -181,7 +184,7 @@ it('are offered to waiting workers of this process when their call leaves, so th
   stop();
 });
 
-it('whose key is removed while its parts are fetched are gone', async () => {
+it('very long bytes whose key is removed while their parts are read are reported as gone', async () => {
   const { executionId } = await create(randomBytes(2 * LIMITS.maxPartBytes));
   const getrange = vi.spyOn(Valkey.prototype, 'getrangeBuffer').mockImplementationOnce(async (key, from, to) => {
     await deployed.admin.del(key);
@@ -191,7 +194,7 @@ it('whose key is removed while its parts are fetched are gone', async () => {
   expect(getrange).toHaveBeenCalledTimes(3);
 });
 
-it('come back for many claims at once, of every length, each to its own', async () => {
+it('long inputs are returned to many claims at once, of every length, each to its own', async () => {
   const inputs = [long(), Buffer.alloc(0), randomBytes(100), long(), randomBytes(3)];
   const ids = (await Promise.all(inputs.map((input) => create(input)))).map(({ executionId }) => executionId);
   const claimed = await claim(FETCHED_FROM_CLAIMS);
@@ -200,7 +203,7 @@ it('come back for many claims at once, of every length, each to its own', async 
   ).toEqual(new Map(ids.map((id, i) => [id, inputs[i]])));
 });
 
-it('come back for many claims a quarter of a MiB at a time', async () => {
+it('long inputs are returned to many claims a quarter of a MiB at a time', async () => {
   const inputs = Array.from({ length: FETCHED_FROM_CLAIMS }, () => randomBytes(31 * 1024));
   const ids = (await Promise.all(inputs.map((input) => create(input)))).map(({ executionId }) => executionId);
   type Fetches = { mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]> };
@@ -213,7 +216,7 @@ it('come back for many claims a quarter of a MiB at a time', async () => {
     expect(byId.get(executionId)?.equals(inputPayload as Uint8Array)).toBe(true);
 });
 
-it('are sent with the command when they did not arrive beside it', async () => {
+it('long bytes are sent with the command if they did not arrive beside it', async () => {
   const set = vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK'));
   const [input, output] = [long(), long()];
   const { executionId } = await create(input);
@@ -224,7 +227,7 @@ it('are sent with the command when they did not arrive beside it', async () => {
   expect(await deployed.backend.getExecutionResult({ executionId })).toEqual(output);
 });
 
-it('of a creation that is a duplicate replace nothing and leave nothing', async () => {
+it('the long bytes of a duplicate creation replace nothing and leave nothing', async () => {
   const [first, second] = [long(), long()];
   const { executionId } = await create(first);
   expect((await create(second, executionId)).kind).toBe('duplicate');
@@ -235,7 +238,7 @@ it('of a creation that is a duplicate replace nothing and leave nothing', async 
   ]);
 });
 
-it('of a completion that is repeated replace nothing and leave nothing', async () => {
+it('the long bytes of a repeated completion replace nothing and leave nothing', async () => {
   const output = long();
   const { executionId } = await create(long());
   const [claimed] = await claim(1);
@@ -245,7 +248,7 @@ it('of a completion that is repeated replace nothing and leave nothing', async (
   expect((await lives(executionId)).map(([, life]) => life)).toEqual(['for ever', 'for ever', 'for ever']);
 });
 
-it('of a completion that is refused leave nothing that stays', async () => {
+it('the long bytes of a refused completion leave nothing permanent', async () => {
   const { executionId } = await create(long());
   const [claimed] = await claim(1);
   await expect(complete({ ...(claimed as ClaimedExecution), leaseEpoch: 7 }, long())).rejects.toMatchObject({
@@ -256,7 +259,7 @@ it('of a completion that is refused leave nothing that stays', async () => {
   expect(staged?.[0]).toContain(`${coreKey('ff:', executionId)}:out:`);
 });
 
-it('that are very long, of a completion that is refused, are removed', async () => {
+it('the very long bytes of a refused completion are removed', async () => {
   const { executionId } = await create(Buffer.alloc(0));
   const [claimed] = await claim(1);
   const output = randomBytes(LIMITS.maxClaimedInputBytes + 1);
@@ -266,7 +269,7 @@ it('that are very long, of a completion that is refused, are removed', async () 
   await vi.waitFor(async () => expect(await lives(executionId)).toEqual([[coreKey('ff:', executionId), 'for ever']]));
 });
 
-it('that are very long, and were taken over, are not removed again; those of a refused call are removed together', async () => {
+it('very long bytes that were taken over are not removed; those of a refused call are removed together', async () => {
   const unlink = vi.spyOn(Valkey.prototype, 'unlink');
   const inputs = Array.from({ length: 3 }, () => randomBytes(LIMITS.maxClaimedInputBytes + 1));
   const { flowId, ids } = await createFlow(inputs);
@@ -287,7 +290,7 @@ it('that are very long, and were taken over, are not removed again; those of a r
   await vi.waitFor(async () => expect(await left()).toEqual(['for ever', 'for ever']));
 });
 
-it('that are very long are removed when others of their batch could not be stored', async () => {
+it('very long bytes are removed when others of their batch could not be stored', async () => {
   const ids = [`{fp:0}:${randomUUID()}`, `{fp:0}:${randomUUID()}`];
   const set = vi.spyOn(Valkey.prototype, 'set');
   const append = vi.spyOn(Valkey.prototype, 'append');
@@ -323,7 +326,7 @@ async function createFlow(inputs: readonly Buffer[], flowId = `{fp:0}:${randomUU
   return { flowId, kind: answer.kind, ids: members.map(({ executionId }) => executionId) };
 }
 
-it('of new members of a flow, and of children, are stored in parts before the call', async () => {
+it('the very long inputs of new members and of children are stored in parts before the call', async () => {
   const append = vi.spyOn(Valkey.prototype, 'append');
   const inputs = [randomBytes(2 * LIMITS.maxPartBytes), long(), randomBytes(LIMITS.maxClaimedInputBytes + 1)];
   const { flowId, ids } = await createFlow(inputs);
@@ -351,14 +354,14 @@ it('of new members of a flow, and of children, are stored in parts before the ca
     expect((await lives(id)).map(([, life]) => life)).not.toContain('for a while');
 });
 
-it('of new members that did not arrive are sent with the call', async () => {
+it('the long inputs of new members are sent with the call if they did not arrive', async () => {
   vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK'));
   const inputs = [randomBytes(LIMITS.maxClaimedInputBytes + 1), long()];
   const { ids } = await createFlow(inputs);
   for (const [i, id] of ids.entries()) expect((await payloadOf(id)).equals(inputs[i] as Buffer)).toBe(true);
 });
 
-it('of which some did not arrive are all sent with the call, and those that did are removed', async () => {
+it('the long inputs of new members are all sent with the call if some did not arrive, and the stored ones are removed', async () => {
   vi.spyOn(Valkey.prototype, 'set').mockImplementationOnce(() => Promise.resolve('OK'));
   const inputs = Array.from({ length: 3 }, () => randomBytes(LIMITS.maxClaimedInputBytes + 1));
   const { ids } = await createFlow(inputs);
@@ -368,7 +371,7 @@ it('of which some did not arrive are all sent with the call, and those that did 
   }
 });
 
-it('of many new members are stored before the call when they are long together', async () => {
+it('the inputs of many new members are stored before the call if they are long together', async () => {
   const set = vi.spyOn(Valkey.prototype, 'set');
   const inputs = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? randomBytes(20 * 1024) : randomBytes(100)));
   const { ids } = await createFlow(inputs);

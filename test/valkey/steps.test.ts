@@ -42,7 +42,7 @@ const record = (stepName: string, value = Uint8Array.of(1)) =>
 const read = () => engine.backend.readSteps({ executionId: taken.executionId });
 const key = (): string => `${PREFIX}${PARTITION}:${memberOf(taken.executionId)}${SUFFIXES.steps}`;
 
-test('steps that are lost, or are none, are missed by the next one; nothing is written', async () => {
+test('a lost or invalid record of steps is detected by the next step, and nothing is written', async () => {
   await record('a');
   const core = await admin.hgetall(key().slice(0, -SUFFIXES.steps.length));
   for (const damage of [
@@ -59,7 +59,7 @@ test('steps that are lost, or are none, are missed by the next one; nothing is w
   }
 });
 
-test('a value that is lost is corruption of what reads it, and of nothing else', async () => {
+test('a lost value is corruption for its reader only', async () => {
   await record('a');
   await admin.hdel(key(), `${STEP_FIELDS.key}a:0`);
   await refused(read(), 'corruption');
@@ -67,7 +67,7 @@ test('a value that is lost is corruption of what reads it, and of nothing else',
   await engine.backend.completeExecution({ executionId: taken.executionId, fence: fenceOf(taken) });
 });
 
-test('a short value that lost its end is not taken for a long one', async () => {
+test('a short value that was cut is not taken for a long one', async () => {
   await record('a', randomBytes(8));
   const field = `${STEP_FIELDS.key}a:0`;
   const stored = (await admin.hgetBuffer(key(), field)) as Buffer;
@@ -75,11 +75,11 @@ test('a short value that lost its end is not taken for a long one', async () => 
   await refused(read(), 'corruption');
 });
 
-test('what a claim carries has no value with a key of its own', () => {
+test('a claim carries no value that has a key of its own', () => {
   expect(LIMITS.maxCarriedBytes).toBeLessThanOrEqual(LIMITS.maxClaimedInputBytes);
 });
 
-test('a claim brings the steps of earlier owners, or none of them when one is unreadable; when one is lost, it sets the execution aside', async () => {
+test('a claim brings the steps of earlier owners, and none if one is unreadable; if one is lost, the execution is set aside', async () => {
   await record('a');
   await record('b');
   const again = async (): Promise<ClaimedExecution> => {
@@ -101,13 +101,13 @@ test('a claim brings the steps of earlier owners, or none of them when one is un
   expect(entries).toHaveLength(1);
 });
 
-test('what stands where the steps of an execution begin gives way to them', async () => {
+test('a foreign key in the place of the steps is replaced by them', async () => {
   await admin.set(key(), 'something else');
   expect(await record('a')).toEqual({ kind: 'recorded', place: 0 });
   expect((await read()).stepCount).toBe(1);
 });
 
-test('the largest values, many in one turn, up to all that an execution may have', async () => {
+test('the largest values are stored, many in one turn, up to the limit of an execution', async () => {
   const large = new Uint8Array(LIMITS.maxPayloadBytes).fill(7);
   const outcomes = await Promise.all(Array.from({ length: 8 }, (_, i) => record(`s${i}`, large)));
   expect(outcomes.every(({ kind }) => kind === 'recorded')).toBe(true);
@@ -138,7 +138,7 @@ test('a long value travels in parts both ways, has a key of its own, and is remo
   expect(await values()).toEqual([]);
 });
 
-test('a long value that is lost is corruption of what reads it; one that did not arrive in parts is sent with its call', async () => {
+test('a lost long value is corruption for its reader; one that did not arrive in parts is sent with its call', async () => {
   vi.spyOn(Valkey.prototype, 'set').mockResolvedValueOnce('OK');
   const value = randomBytes(LIMITS.maxClaimedInputBytes + 1);
   await record('unstaged', value);
@@ -152,7 +152,7 @@ test('a long value that is lost is corruption of what reads it; one that did not
   expect(await record('b')).toEqual({ kind: 'recorded', place: 2 });
 });
 
-test('long values that no step names any more are removed by a verification; those that steps name are listed again', async () => {
+test('a verification removes long values that no step names, and lists those that steps name again', async () => {
   const { executionId } = taken;
   const base = key().slice(0, -SUFFIXES.steps.length);
   const value = randomBytes(LIMITS.maxClaimedInputBytes + 1);
@@ -176,7 +176,7 @@ test('long values that no step names any more are removed by a verification; tho
   expect([await values(), await admin.exists(staged)]).toEqual([[], 1]);
 });
 
-test('steps that travel together are judged one by one', async () => {
+test('steps that share a call are decided one by one', async () => {
   const { executionId } = taken;
   await create(engine);
   const other = await take(engine);
@@ -206,7 +206,7 @@ test('steps that travel together are judged one by one', async () => {
   expect(steps.map(({ stepName }) => stepName)).toEqual(['a', 'b', 'e']);
 });
 
-test('many steps are a table, in which none is searched for', async () => {
+test('many steps are stored as a table, which is not searched', async () => {
   const names = Array.from({ length: LISTED_STEPS }, (_, i) => `s${i}`);
   for (const name of names.slice(1)) await record(name);
   expect(await admin.call('OBJECT', 'ENCODING', key())).toBe('listpack');

@@ -69,7 +69,7 @@ const codeOf = (call: Promise<unknown>): Promise<string> =>
     (error: { code?: string }) => String(error.code),
   );
 
-test('a subscription that takes too long leaves no listener behind', async () => {
+test('a subscription that times out leaves no listener behind', async () => {
   const backend = await opened();
   let heard = 0;
   await server.kill('SIGSTOP');
@@ -85,7 +85,7 @@ test('a subscription that takes too long leaves no listener behind', async () =>
   expect(heard).toBe(0);
 });
 
-test('a second subscription to a lane that is being subscribed resolves only when it stands', async () => {
+test('a second subscription to a lane resolves only when the first is confirmed', async () => {
   const backend = await opened();
   await backend.onWake(['other'], () => undefined);
   await server.kill('SIGSTOP');
@@ -115,7 +115,7 @@ test('callers that subscribe to one lane share one confirmation', async () => {
   expect(await channels()).toContain('ff:wake:lane');
 });
 
-test('every listener is told once after the subscription was made anew, when it stands', async () => {
+test('every listener gets one resync after a new subscription, once it is confirmed', async () => {
   const backend = await opened();
   const heard: Wake[][] = [[], []];
   await backend.onWake(['a', 'b'], (wake) => heard[0]?.push(wake));
@@ -128,7 +128,7 @@ test('every listener is told once after the subscription was made anew, when it 
   expect(await channels()).toEqual(['ff:timers', 'ff:wake:a', 'ff:wake:b']);
 });
 
-test('a listener that throws at a resync does not keep the others from it', async () => {
+test('a listener that throws at a resync does not affect the others', async () => {
   const backend = await opened();
   const warnings: string[] = [];
   const note = ({ message }: Error): void => void warnings.push(message);
@@ -184,7 +184,7 @@ async function gate(): Promise<{ url: string; close(): void; open(): void; stop(
   };
 }
 
-test('work and timers that came while the connection for wakes was away are found at once when it is back', async () => {
+test('work and timers that were created while the connection for wakes was down are found at once when it is back', async () => {
   const way = await gate();
   const creator = await opened();
   const backend = await opened({ url: way.url, callTimeoutMs: 5_000 });
@@ -206,7 +206,7 @@ test('work and timers that came while the connection for wakes was away are foun
   await way.stop();
 });
 
-test('a worker finds at once what was created while its connection for wakes was away', async () => {
+test('a worker finds work at once that was created while its connection for wakes was down', async () => {
   const way = await gate();
   const elsewhere = await opened();
   const creator = app({ backend: elsewhere, closeBackend: false });
@@ -244,7 +244,7 @@ const STRANGE: readonly (readonly [channel: string, message: string])[] = [
   ),
 ];
 
-test('what strangers publish is dropped, and ends no loop', async () => {
+test('foreign messages are dropped, and end no loop', async () => {
   const backend = await opened();
   const errors: unknown[] = [];
   const heard: Wake[] = [];
@@ -260,7 +260,7 @@ test('what strangers publish is dropped, and ends no loop', async () => {
   expect(heard.filter((wake) => wake.kind === 'timer' && wake.at < createdAt)).toEqual([]);
 });
 
-test('a deployment of the same prefix in another database disturbs nothing', async () => {
+test('a deployment of the same prefix in another database causes no errors', async () => {
   const small = await opened();
   const big = await opened({ url: `${server.url}/1`, partitions: { count: 64 } });
   const partitions = new Set<string>();

@@ -55,13 +55,13 @@ const newestFirst = (): string[] => [...rare].sort().reverse();
 const shelves = async (): Promise<string[]> =>
   (await admin.keys(`${PREFIX}${PARTITION}:${KEYS.shelf}*`)).map((key) => key.slice(key.indexOf(KEYS.shelf)));
 
-test('an indexed tag takes one page, another one a look at all; both tell the same', async () => {
+test('a list by an indexed tag takes one page, and a list by another tag scans all; both are complete', async () => {
   expect(await listed({ 'team.name': 'Größe "x"\t' })).toEqual({ ids: newestFirst(), pages: 1 });
   expect(await listed({ 'a.b': 'odd' })).toEqual({ ids: newestFirst(), pages: 2 });
   expect(await listed({ 'a.b': 'odd', 'team.name': 'rest' })).toMatchObject({ ids: [] });
 });
 
-test('a tag that changes moves, and goes with its execution', async () => {
+test('a changed tag moves its execution, and a purge removes it', async () => {
   const { backend } = engine;
   const executionId = rare[1] as string;
   await backend.setExecutionTags({ executionId, tags: { 'team.name': 'moved' } });
@@ -75,7 +75,7 @@ test('a tag that changes moves, and goes with its execution', async () => {
   expect(await listed({ 'team.name': 'Größe "x"\t' })).toEqual({ ids: newestFirst(), pages: 1 });
 });
 
-test('after the settings changed, lists are right at once, and short again once the partition was verified', async () => {
+test('after a change of the settings lists are right at once, and short again after a verification of the partition', async () => {
   const { backend } = engine;
   await backend.configureDeployment({ indexedTags: ['a.b'] });
   expect(await listed({ 'a.b': 'odd' })).toEqual({ ids: newestFirst(), pages: 2 });
@@ -87,7 +87,7 @@ test('after the settings changed, lists are right at once, and short again once 
   expect((await engine.canonicalState(PARTITION)).strays).toEqual([]);
 });
 
-test('an execution whose tags are damaged is left out of lists, which go on', async () => {
+test('an execution with damaged tags is left out of lists, which continue', async () => {
   const { ids: before } = await listed({});
   const victim = rare[1] as string;
   await admin.hset(`${PREFIX}${PARTITION}:${memberOf(victim)}`, FIELDS.tags, '{');

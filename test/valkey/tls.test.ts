@@ -52,7 +52,7 @@ async function refused(options: ValkeyOptions): Promise<EngineError> {
 }
 
 describe('TLS', () => {
-  test('works with an authority that only the options know', async () => {
+  test('works with an authority that only the options name', async () => {
     const port = await tlsServer(['DNS:localhost']);
     await works({ url: `valkeys://localhost:${port}`, tls: { ca: authority.ca } });
     await works({ url: `rediss://localhost:${port}`, tls: { ca: authority.ca } });
@@ -61,7 +61,7 @@ describe('TLS', () => {
     await works({ nodes: [{ host: 'localhost', port }], tls: { ca: authority.ca } });
   });
 
-  test('with an unknown authority is refused, and the node named', async () => {
+  test('with an unknown authority is refused, and the error names the node', async () => {
     const port = await tlsServer(['DNS:localhost']);
     const error = await refused({ url: `valkeys://localhost:${port}` });
     expect(error.message).toContain(`localhost:${port}`);
@@ -85,7 +85,7 @@ describe('TLS', () => {
     expect(error.message).toContain('expired');
   });
 
-  test('goes on with certificates that are replaced, and names one of another name until it is corrected', async () => {
+  test('continues with replaced certificates, and reports one of another name until it is corrected', async () => {
     const port = await tlsServer(['DNS:localhost']);
     const admin = new Valkey((servers.at(-1) as ValkeyServer).url);
     const replace = async (names: readonly string[]): Promise<void> => {
@@ -110,7 +110,7 @@ describe('TLS', () => {
     admin.disconnect();
   });
 
-  test('shows a certificate of its own to a server that asks for one', async () => {
+  test('presents a client certificate to a server that requires one', async () => {
     const port = await tlsServer(['DNS:localhost'], 'yes');
     const url = `valkeys://localhost:${port}`;
     await refused({ url, tls: { ca: authority.ca } });
@@ -137,7 +137,7 @@ describe('names', () => {
     await works({ url: `valkey://cache.internal:${plain.port}`, lookup });
   });
 
-  test('are resolved by a function that answers in the other form than it was asked for', async () => {
+  test('are resolved by a function that answers in the other form than requested', async () => {
     const port = await tlsServer(['DNS:cache.internal']);
     const plain = servers.at(-1) as ValkeyServer;
     const one: LookupFunction = (_name, _options, done) => done(null, '127.0.0.1', 4);

@@ -88,7 +88,7 @@ function setUp({
   return { state, transfers, store, readPage };
 }
 
-it('bytes come back in their order', async () => {
+it('bytes are returned in order', async () => {
   const { state, transfers } = setUp();
   const bytes = Buffer.from(Array.from({ length: 5 * PART + 7 }, (_, place) => place % 251));
   const stored = transfers.store('k', bytes, TTL_MS);
@@ -100,7 +100,7 @@ it('bytes come back in their order', async () => {
   expect((await fetched)?.equals(bytes)).toBe(true);
 });
 
-it('a key with fewer bytes is gone', async () => {
+it('a key with too few bytes is reported as gone', async () => {
   const { state, transfers } = setUp();
   state.stored.set('k', Buffer.alloc(PART));
   const fetched = transfers.fetch('k', PART + 1);
@@ -108,7 +108,7 @@ it('a key with fewer bytes is gone', async () => {
   expect(await fetched).toBeUndefined();
 });
 
-it('a MiB is in flight at most, and 60 transfers of 2 MiB take turns without any of them being late', async () => {
+it('at most a MiB is in flight, and 60 transfers of 2 MiB take turns without a timeout', async () => {
   const { state, store } = setUp();
   const all = Array.from({ length: 60 }, (_, each) => store(`k${each}`, 2 * MIB));
   await vi.runAllTimersAsync();
@@ -117,7 +117,7 @@ it('a MiB is in flight at most, and 60 transfers of 2 MiB take turns without any
   expect(new Set(state.moved.slice(4, 64)).size).toBe(60);
 });
 
-it('a short transfer waits for a turn, not for the long ones', async () => {
+it('a short transfer waits for a turn, and not for whole long transfers', async () => {
   const { state, store } = setUp();
   const long = Array.from({ length: 3 }, (_, each) => store(`long${each}`, 8 * MIB));
   await vi.advanceTimersByTimeAsync(1_000);
@@ -129,7 +129,7 @@ it('a short transfer waits for a turn, not for the long ones', async () => {
   expect([short, ...long].map(({ end }) => end)).toEqual(['stored', 'stored', 'stored', 'stored']);
 });
 
-it('a server that does not answer fails all that have waited as long as a call, and nothing that has just begun', async () => {
+it('a server that does not answer fails all transfers that have waited for the time of a call, and no newer ones', async () => {
   const { state, store } = setUp({ dead: 'k' });
   const all = Array.from({ length: 20 }, (_, each) => store(`k${each}`, 8 * MIB));
   await vi.advanceTimersByTimeAsync(TIMEOUT_MS - 10);
@@ -142,7 +142,7 @@ it('a server that does not answer fails all that have waited as long as a call, 
   expect(young.end).toBe('stored');
 });
 
-it('a part that is late while others arrive fails its own transfer only', async () => {
+it('a part that times out while others arrive fails its own transfer only', async () => {
   const { store } = setUp({ dead: 'dead' });
   const dead = store('dead', PART);
   const others = Array.from({ length: 4 }, (_, each) => store(`k${each}`, 8 * MIB));
@@ -150,7 +150,7 @@ it('a part that is late while others arrive fails its own transfer only', async 
   expect([dead, ...others].map(({ end }) => end)).toEqual(['call_timeout', 'stored', 'stored', 'stored', 'stored']);
 });
 
-it('a fault of a part ends its transfer at once, without its other parts, and no other one', async () => {
+it('a fault of a part ends its transfer at once, without its other parts, and no other transfer', async () => {
   const { state, store } = setUp();
   state.fault = 'refused';
   const refused = store('refused', 8 * MIB);
@@ -160,7 +160,7 @@ it('a fault of a part ends its transfer at once, without its other parts, and no
   expect(state.moved).toHaveLength(32);
 });
 
-it('a part that is not stored behind the others ends its transfer without the rest', async () => {
+it('a part that is stored in the wrong place ends its transfer without the rest', async () => {
   const { state, store } = setUp();
   const stored = store('k', 8 * MIB);
   await vi.advanceTimersByTimeAsync(100);
@@ -170,7 +170,7 @@ it('a part that is not stored behind the others ends its transfer without the re
   expect(state.moved.length).toBeLessThan(8);
 });
 
-it('a node of a cluster that does not answer holds the bytes of its own partitions only', async () => {
+it('a node of a cluster that does not answer delays the bytes of its own partitions only', async () => {
   const { store } = setUp({ nodeOf: (key) => key.slice(0, key.indexOf('}')), dead: '{fp:0}' });
   const dead = Array.from({ length: 4 }, (_, each) => store(`{fp:0}:${each}`, 8 * MIB));
   const other = store('{fp:1}', MIB);
@@ -188,14 +188,14 @@ it('partitions of one node share its link', async () => {
   expect(state.mostBytes).toBe(2 * MIB);
 });
 
-it('transfers to a server that cannot be reached fail together, once they have waited as long as a call', async () => {
+it('transfers to an unreachable server fail together, after the time of a call', async () => {
   const { store } = setUp({ dead: 'k', lateAs: 'transport_failed' });
   const all = Array.from({ length: 20 }, (_, each) => store(`k${each}`, MIB));
   await vi.runAllTimersAsync();
   expect(all).toEqual(all.map(() => ({ end: 'transport_failed', at: TIMEOUT_MS })));
 });
 
-it('long pages take turns, four at a time, and none is late', async () => {
+it('long pages take turns, four at a time, without a timeout', async () => {
   const { state, readPage } = setUp({ bytesPerSecond: MIB });
   const pages = Array.from({ length: 40 }, (_, each) => readPage(`k${each}`, PART));
   await vi.runAllTimersAsync();
@@ -205,7 +205,7 @@ it('long pages take turns, four at a time, and none is late', async () => {
   expect(state.mostBytes).toBe(MIB);
 });
 
-it('pages do not wait for parts, and short ones hardly for each other', async () => {
+it('pages do not wait for parts, and short pages hardly wait for each other', async () => {
   const { state, store, readPage } = setUp({ dead: 'long' });
   const long = store('long', 8 * MIB);
   const short = Array.from({ length: 60 }, (_, each) => readPage(`k${each}`, 1));
@@ -216,7 +216,7 @@ it('pages do not wait for parts, and short ones hardly for each other', async ()
   expect(long.end).toBe('call_timeout');
 });
 
-it('long pages behind many short ones leave as few at once as alone', async () => {
+it('long pages after many short ones leave as few at a time as without them', async () => {
   const { state, readPage } = setUp();
   for (let each = 0; each < 10; each++) readPage(`k${each}`, 1);
   await vi.advanceTimersByTimeAsync(10);
@@ -226,7 +226,7 @@ it('long pages behind many short ones leave as few at once as alone', async () =
   expect(long.filter(({ at }) => at === undefined)).toEqual([]);
 });
 
-it('a page longer than all of the room is read alone', async () => {
+it('a page that needs more than all of the room is read alone', async () => {
   const { state, readPage } = setUp();
   const pages = [readPage('k0', PART), readPage('k1', 3 * MIB), readPage('k2', PART)];
   await vi.runAllTimersAsync();
@@ -234,7 +234,7 @@ it('a page longer than all of the room is read alone', async () => {
   expect(state.mostBytes).toBe(3 * MIB);
 });
 
-it('pages of a server that does not answer fail together, and no part with them', async () => {
+it('pages of a server that does not answer fail together, and no part fails with them', async () => {
   const { store, readPage } = setUp({ dead: 'dead' });
   const pages = Array.from({ length: 20 }, (_, each) => readPage(`dead${each}`, 1));
   const other = store('k', 8 * MIB);

@@ -136,7 +136,7 @@ const DAMAGES: Readonly<Record<string, (key: string, type: string) => Promise<un
 };
 
 describe.each(['{fp:0}', '{b:0}', '{w:n}', '{q:0}'])('in %s', (partition) => {
-  test('any index that is damaged is named and made anew', async () => {
+  test('any damaged index is named and rebuilt', async () => {
     const verify = () => engine.backend.verifyPartition({ partition });
     expect(await verify()).toMatchObject({ findings: [], setAside: [] });
     const before = await engine.canonicalState(partition);
@@ -154,7 +154,7 @@ describe.each(['{fp:0}', '{b:0}', '{w:n}', '{q:0}'])('in %s', (partition) => {
   });
 });
 
-test('entries that no record asks for are taken away, in indexes and timers', async () => {
+test('entries without a record are removed, in indexes and timers', async () => {
   const { backend } = engine;
   const strangers = [
     ['{b:0}', KEYS.budgets, 'nobody'],
@@ -173,7 +173,7 @@ test('entries that no record asks for are taken away, in indexes and timers', as
   }
 });
 
-test('a record of another kind that cannot be read is set aside, and named', async () => {
+test('an unreadable record of another kind is set aside, and named', async () => {
   const start = `${PREFIX}{b:0}:${RECORDS.budget?.key ?? ''}`;
   const [key = ''] = (await admin.keys(`${start}*`)).filter((each) => !each.endsWith(SUFFIXES.details));
   const stored = await admin.hgetall(key);
@@ -186,7 +186,7 @@ test('a record of another kind that cannot be read is set aside, and named', asy
 });
 
 test.each(['', QUOTA_SUFFIXES.slots])(
-  'a quota policy whose key %j cannot be read holds up no other',
+  'a quota policy whose key %j cannot be read delays no other policy',
   async (suffix) => {
     const partition = '{q:0}';
     const verify = () => engine.backend.verifyPartition({ partition });
@@ -221,7 +221,7 @@ const KINDS_SET_ASIDE = [
   ['{fp:0}', 'flow'],
 ] as const;
 
-test.each(KINDS_SET_ASIDE)('in %s: a %s that is retried before its time stays as it was', async (partition, kind) => {
+test.each(KINDS_SET_ASIDE)('in %s: a %s that is retried before its time is unchanged', async (partition, kind) => {
   const { backend } = engine;
   const start = `${PREFIX}${partition}:`;
   const keys = (await admin.keys(`${start}${RECORDS[kind]?.key ?? ''}*`)).filter(
@@ -240,7 +240,7 @@ test.each(KINDS_SET_ASIDE)('in %s: a %s that is retried before its time stays as
   }
 });
 
-test('a void admission that is retried before its time is remembered until then', async () => {
+test('a void admission that is retried before its time is kept until then', async () => {
   const { backend } = engine;
   const admissionId = uuid();
   await backend.voidAdmission({ partition: '{fp:0}', admissionId });
@@ -252,40 +252,37 @@ test('a void admission that is retried before its time is remembered until then'
   expect(await engine.canonicalState('{fp:0}')).toEqual(before);
 });
 
-test.each(KINDS_SET_ASIDE)(
-  'in %s: a %s that is given up leaves nothing behind, and the log tells of it',
-  async (partition, kind) => {
-    const { backend } = engine;
-    const { key: start = '', fields = {} } = RECORDS[kind] ?? {};
-    const before = `${PREFIX}${partition}:`;
-    const length = (name: string): number => name.slice(before.length + start.length).length;
-    const names = await admin.keys(`${before}${start}*`);
-    const key = names.sort((a, b) => length(a) - length(b) || a.localeCompare(b))[0] ?? '';
-    const name = `${kind}:${key.slice(before.length + start.length)}`;
-    await backend.verifyPartition({ partition });
-    await admin.hset(key, Object.values(fields)[0] as string, 'rubbish');
-    // What is found by looking, and what only due work meets.
-    await admin.hset(`${before}${KEYS.quarantine}`, name, '1\tby hand');
-    const dropped = await backend.dropQuarantined({ partition, name, reason: 'lost', requestedBy: 'ann' });
-    expect({ ...dropped }).toEqual({ kind: 'dropped' });
-    expect((await backend.listQuarantined({ partition })).entries).toEqual([]);
-    expect(await backend.verifyPartition({ partition })).toMatchObject({ findings: [], setAside: [] });
-    const after = await engine.canonicalState(partition);
-    expect(after.strays).toEqual([]);
-    expect(await admin.exists(key)).toBe(0);
-    const folded = emptyState();
-    let last: object | undefined;
-    for await (const entry of readEvents(backend, { partition })) {
-      if (isKnown(entry)) fold(folded, entry.event);
-      last = entry.event;
-    }
-    expect(last).toMatchObject({ type: 'record_dropped', droppedKind: kind, requestedBy: 'ann', dropReason: 'lost' });
-    for (const [table, entities] of Object.entries(after.tables) as [EntityKind, readonly object[]][])
-      expect(live(table, folded.tables[table], engine.now()).size, table).toBe(entities.length);
-  },
-);
+test.each(KINDS_SET_ASIDE)('in %s: a dropped %s leaves nothing behind, and is logged', async (partition, kind) => {
+  const { backend } = engine;
+  const { key: start = '', fields = {} } = RECORDS[kind] ?? {};
+  const before = `${PREFIX}${partition}:`;
+  const length = (name: string): number => name.slice(before.length + start.length).length;
+  const names = await admin.keys(`${before}${start}*`);
+  const key = names.sort((a, b) => length(a) - length(b) || a.localeCompare(b))[0] ?? '';
+  const name = `${kind}:${key.slice(before.length + start.length)}`;
+  await backend.verifyPartition({ partition });
+  await admin.hset(key, Object.values(fields)[0] as string, 'rubbish');
+  // What is found by looking, and what only due work meets.
+  await admin.hset(`${before}${KEYS.quarantine}`, name, '1\tby hand');
+  const dropped = await backend.dropQuarantined({ partition, name, reason: 'lost', requestedBy: 'ann' });
+  expect({ ...dropped }).toEqual({ kind: 'dropped' });
+  expect((await backend.listQuarantined({ partition })).entries).toEqual([]);
+  expect(await backend.verifyPartition({ partition })).toMatchObject({ findings: [], setAside: [] });
+  const after = await engine.canonicalState(partition);
+  expect(after.strays).toEqual([]);
+  expect(await admin.exists(key)).toBe(0);
+  const folded = emptyState();
+  let last: object | undefined;
+  for await (const entry of readEvents(backend, { partition })) {
+    if (isKnown(entry)) fold(folded, entry.event);
+    last = entry.event;
+  }
+  expect(last).toMatchObject({ type: 'record_dropped', droppedKind: kind, requestedBy: 'ann', dropReason: 'lost' });
+  for (const [table, entities] of Object.entries(after.tables) as [EntityKind, readonly object[]][])
+    expect(live(table, folded.tables[table], engine.now()).size, table).toBe(entities.length);
+});
 
-test('a flow of many members is given up in parts', async () => {
+test('a flow of many members is dropped in parts', async () => {
   const { backend } = engine;
   const flowId = id();
   const members = Array.from({ length: 130 }, () => ({ executionId: id(), laneId: 'large', executionKind: 'k' }));

@@ -7,7 +7,7 @@ import { Verification } from '../../src/valkey/verify/verify.js';
 const bytes = (text: string): Buffer => Buffer.from(text);
 const idOf = (number: number): string => shortIdOf(`00000000-0000-4000-8000-${String(number).padStart(12, '0')}`);
 
-test('lists more records than a call takes arguments, and each key once', async () => {
+test('a verification lists more records than a call takes arguments, and each key once', async () => {
   // The stack of a thread of these tests has room for half a million.
   const count = 600_000;
   const ids = Array.from({ length: count }, (_, i) => idOf(i));

@@ -5,7 +5,7 @@ import { Tally } from '../../src/valkey/verify/tally.js';
 
 type Row = readonly [lane: string, letter: string, held: string, flow: string];
 
-test('agrees with all records after any changes', () => {
+test('the tally of a verification agrees with all records after any changes', () => {
   const tally = new Tally();
   const rows = new Map<string, Row>();
   let seed = 1;

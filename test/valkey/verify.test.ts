@@ -76,7 +76,7 @@ describe.each(Object.entries(DAMAGES))('an index that is %s', (_, spoil) => {
     }
   });
 
-  test('is rebuilt when all of them are', async () => {
+  test('is rebuilt together with all others', async () => {
     await world.reset();
     const before = await state();
     for (const name of indexes) await spoil(name);
@@ -86,7 +86,7 @@ describe.each(Object.entries(DAMAGES))('an index that is %s', (_, spoil) => {
   });
 });
 
-test('values in an index that cannot be any are put right, and named', async () => {
+test('impossible values in an index are corrected, and named', async () => {
   await world.reset();
   const before = await state();
   let spoiled = 0;
@@ -100,7 +100,7 @@ test('values in an index that cannot be any are put right, and named', async () 
   expect(spoiled).toBeGreaterThan(10);
 });
 
-test('a count that is no exact number is set, and found once', async () => {
+test('a count that is not an exact number is corrected, and found once', async () => {
   const key = keyOf(`${KEYS.counts}lane`);
   for (const spoilt of [
     '7',
@@ -123,7 +123,7 @@ test('a count that is no exact number is set, and found once', async () => {
   }
 });
 
-test('entries that belong to nothing are taken away', async () => {
+test('entries that belong to nothing are removed', async () => {
   await world.reset();
   const before = await state();
   const { admin } = world;
@@ -144,7 +144,7 @@ test('entries that belong to nothing are taken away', async () => {
   expect(await verify()).toEqual(clean());
 });
 
-test('the log and the header of a wrong type are named, and work goes on', async () => {
+test('a log and a header of a wrong type are named, and work continues', async () => {
   for (const name of [KEYS.log, KEYS.header]) {
     await world.reset();
     await DAMAGES['of a wrong type'](name);
@@ -154,7 +154,7 @@ test('the log and the header of a wrong type are named, and work goes on', async
   }
 });
 
-test('what cannot be read is set aside, and named', async () => {
+test('unreadable records are set aside, and named', async () => {
   await world.reset();
   const [one] = world.inhabitants as [SmallWorld['inhabitants'][number]];
   await world.admin.hdel(coreOf(one), FIELDS.naming);
@@ -163,7 +163,7 @@ test('what cannot be read is set aside, and named', async () => {
   expect(entries.map(({ name }) => name)).toEqual([`execution:${one.executionId}`]);
 });
 
-test('a long slot is filed again, and counts come right while work goes on', async () => {
+test('a long slot is filled again, and counts are corrected while work continues', async () => {
   await world.reset();
   const { backend } = world.engine;
   const { admin } = world;

@@ -84,7 +84,7 @@ test('an old process does not load its build where the deployment had a newer on
   expect(await loadedBuild()).toBeUndefined();
 });
 
-test('its calls wait within their time for a process that has the newer build', async () => {
+test('calls of an old process wait within their timeout for a process that has the newer build', async () => {
   const old = await opened({ callTimeoutMs: 5_000 });
   await openedByBuild(own.build + 1);
   await admin.call('FUNCTION', 'FLUSH');
@@ -95,7 +95,7 @@ test('its calls wait within their time for a process that has the newer build', 
   expect(await loadedBuild()).toBe(own.build + 1);
 });
 
-test('a process that saw the newer build remembers it when the server has forgotten all', async () => {
+test('a process that saw the newer build remembers it when the server is emptied', async () => {
   await opened();
   await openedByBuild(own.build + 1);
   const old = await opened();
@@ -105,7 +105,7 @@ test('a process that saw the newer build remembers it when the server has forgot
   expect(await loadedBuild()).toBeUndefined();
 });
 
-test('a newer build that comes between the look and the loading stays', async () => {
+test('a newer build that is loaded between the check and the loading stays', async () => {
   /** Another process is faster: between two commands of this one. */
   const racing = new Proxy(admin, {
     get(target, name) {
@@ -123,7 +123,7 @@ test('a newer build that comes between the look and the loading stays', async ()
   expect(await loadedBuild()).toBe(own.build + 1);
 });
 
-test('a library that takes other arguments is a mismatch at once, and no loop', async () => {
+test('a library that expects other arguments is a mismatch at once, without a loop', async () => {
   // It looks for the bytes in another place than this process puts them, and answers that they are not there.
   const source = ofBuild(own.build + 1);
   const other = source.replace(/('execute'), execute\)/, '$1, function() return { -2 } end)');
@@ -161,7 +161,7 @@ test('contracts do not share a prefix', async () => {
   expect(JSON.parse((await admin.get('next:deployment')) ?? '')).toMatchObject({ contract: own.contract + 1 });
 });
 
-test('the record is written again, whole, when the server comes back empty', async () => {
+test('the whole record is written again when the server comes back empty', async () => {
   const backend = await opened({ partitions: { count: 5 }, callTimeoutMs: 5_000 });
   const record = await admin.get('ff:deployment');
   // No file: what was stored is gone.
@@ -183,7 +183,7 @@ test('members of the record that a newer version wrote are kept', async () => {
   expect(await admin.get('ff:deployment')).toBe(newer);
 });
 
-test('an eviction policy that becomes unsafe is told, once until it is mended', async () => {
+test('an eviction policy that becomes unsafe is reported, once until it is corrected', async () => {
   const notices: EngineError[] = [];
   await opened({ onNotice: (notice) => notices.push(notice) });
   const reconnect = () => admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -203,7 +203,7 @@ test('an eviction policy that becomes unsafe is told, once until it is mended', 
   expect(notices[1]?.message).toContain('volatile-ttl');
 });
 
-test('it is looked at every few minutes, also while the connection stands', async () => {
+test('the eviction policy is checked every few minutes, also while the connection lasts', async () => {
   vi.useFakeTimers({ toFake: ['setInterval'] });
   const notices: EngineError[] = [];
   try {
@@ -219,7 +219,7 @@ test('it is looked at every few minutes, also while the connection stands', asyn
   expect(notices).toMatchObject([{ code: 'unsafe_eviction_policy' }]);
 });
 
-test('a deployment that was replaced by another one under the same prefix is told', async () => {
+test('the replacement of a deployment by another one under the same prefix is reported', async () => {
   const notices: EngineError[] = [];
   await opened({ partitions: { count: 5 }, onNotice: (notice) => notices.push(notice) });
   await admin.set('ff:deployment', JSON.stringify({ count: 6, placement: 'spread', contract: own.contract }));
@@ -228,7 +228,7 @@ test('a deployment that was replaced by another one under the same prefix is tol
   expect(notices[0]).toMatchObject({ code: 'partition_mismatch', detail: { stored: '6', config: '5' } });
 });
 
-test('processes learn of changed settings with their next call, whoever changes them', async () => {
+test('processes learn of changed settings with their next call, whichever process changed them', async () => {
   const first = await opened({ partitions: { count: 3 }, retentionMs: 60_000 });
   const second = await opened();
   expect(second.settings).toEqual({
@@ -263,7 +263,7 @@ test('calls that learn of changed settings together all run', async () => {
   expect(stale.settings.version).toBe(2);
 });
 
-test('calls of stale processes do not run, and changes that meet do not lose each other', async () => {
+test('calls of stale processes do not run, and concurrent changes do not overwrite each other', async () => {
   const processes = await Promise.all([1, 2, 3, 4].map(() => opened({ partitions: { count: 2 } })));
   const changes = [
     { retentionMs: 61_000 },
@@ -284,7 +284,7 @@ test('calls of stale processes do not run, and changes that meet do not lose eac
   expect(await admin.xlen('ff:{fp:0}:log')).toBe(events);
 });
 
-test('a server that comes back empty gets the newest settings that a living process knows', async () => {
+test('a server that comes back empty gets the newest settings of any living process', async () => {
   const stale = await opened({ callTimeoutMs: 5_000 });
   const fresh = await opened({ callTimeoutMs: 5_000 });
   await fresh.configureDeployment({ retentionMs: 90_000 });
@@ -295,7 +295,7 @@ test('a server that comes back empty gets the newest settings that a living proc
   expect([stale.settings, fresh.settings]).toMatchObject([{ retentionMs: 90_000 }, { retentionMs: 90_000 }]);
 });
 
-test('settings are checked', async () => {
+test('invalid settings are refused', async () => {
   const backend = await opened();
   expect(await codeOf(backend.configureDeployment({ retention: 1 } as object))).toBe('invalid_input');
   expect(await codeOf(backend.configureDeployment({ indexedTags: ['Team'] }))).toBe('invalid_input');
@@ -316,7 +316,7 @@ function ofOtherShape(signature: string, other: string): string {
   return source.replaceAll(signature, other);
 }
 
-test('a library that speaks another form of an operation is a mismatch at once, at boot and in a running process', async () => {
+test('a library with another form of an operation is a mismatch at once, at boot and in a running process', async () => {
   const running = await opened({ callTimeoutMs: 5_000 });
   const signature = SIGNATURES.createExecution;
   const other = signature.replace(/:\w{6}:/, ':000000:');
@@ -347,7 +347,7 @@ test('a library that speaks another form of an operation is a mismatch at once, 
   });
 });
 
-test('a library whose operation got optional arguments takes calls of processes that do not know them', async () => {
+test('a library whose operation got optional arguments accepts calls without them', async () => {
   const running = await opened({ callTimeoutMs: 5_000 });
   const signature = SIGNATURES.pauseLane;
   const [name, hash, shared, each] = signature.split(':') as [string, string, string, string];

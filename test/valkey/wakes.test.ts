@@ -37,11 +37,11 @@ const SAID: readonly (readonly [string, readonly string[], ChannelMessage])[] = 
   [`${CHANNELS.frames}{fp:0}:${shortIdOf(ID)}`, ['{fp:0}'], { kind: 'frames', executionId: `{fp:0}:${ID}` }],
 ];
 
-test.each(SAID)('%s %j is heard', (name, parts, said) => {
+test.each(SAID)('%s %j is understood', (name, parts, said) => {
   expect(heard(name, ...parts)).toEqual(said);
 });
 
-test.each(SAID)('%s %j in another form says nothing', (name, parts) => {
+test.each(SAID)('%s %j in another form is ignored', (name, parts) => {
   const [partition, ...rest] = parts as [string, ...string[]];
   const wrong: (readonly string[])[] = [
     [...parts, 'more'],
@@ -59,7 +59,7 @@ test.each(SAID)('%s %j in another form says nothing', (name, parts) => {
   expect(parseWake({ prefix: 'other:', counts: COUNTS }, PREFIX + name, parts.join('\t'))).toBeUndefined();
 });
 
-test('work, room and ends are of executions; a budget has room on the channel of timers only', () => {
+test('wakes for work, room and ends are accepted from partitions of executions only; a budget announces room on the channel of timers', () => {
   expect(heard(LANE, '{q:0}', '7', '', 'k')).toBeUndefined();
   expect(heard(LANE, '{q:0}', 'admit', METERS, 'w1', '3')).toBeUndefined();
   expect(heard(CHANNELS.timers, '{fp:1}', 'admit', METERS, 'w1', '3')).toBeUndefined();
