@@ -53,7 +53,10 @@ interface KnownSet extends MeteredPlace {
 
 const keyOf = ({ laneId, partition, meters }: MeteredPlace): string => `${partition}\t${laneId}\t${meters}`;
 
-/** Most remembered sets; further ones are found by the next sweep. */
+/**
+ * Most sets that are remembered after a refusal, and most that wait for their request before further ones are left to
+ * the next sweep. Refused sets beyond it are forgotten: their policy announces room, and the sweep finds them again.
+ */
 const MAX_KNOWN = 10_000;
 /** How long a refused set is skipped without a wake, ms: the minimum, the part per known set, and the maximum. */
 const SILENCE_MS = 5_000;
@@ -122,10 +125,9 @@ export class MeteredClaims {
     if (wake.kind === 'metered') {
       const abilities = this.options.abilities();
       if (!abilities.covers(abilities.needFor(wake.requiredCapabilities, wake.executionKind))) return;
-      this.note(wake);
+      if (this.ready.size < MAX_KNOWN || this.sets.has(keyOf(wake))) this.note(wake);
     } else if (wake.kind === 'room_for' && wake.workerInstanceId === this.options.workerInstanceId) {
-      const set = this.note(wake);
-      if (set !== undefined) this.noteRoom(set);
+      this.noteRoom(this.note(wake));
     } else if (wake.kind === 'budget_room') {
       for (const set of this.sets.values()) if (namesBudget(set.meters, wake.budgetId)) this.noteRoom(set);
     }
@@ -227,11 +229,10 @@ export class MeteredClaims {
   }
 
   /** Records that a set may have work. */
-  private note({ laneId, partition, meters }: MeteredPlace): KnownSet | undefined {
+  private note({ laneId, partition, meters }: MeteredPlace): KnownSet {
     const key = keyOf({ laneId, partition, meters });
     let set = this.sets.get(key);
     if (set === undefined) {
-      if (this.sets.size >= MAX_KNOWN) return undefined;
       set = { laneId, partition, meters, quietUntil: 0, asking: false, hasNewWork: false, hasNewRoom: false };
       this.sets.set(key, set);
     }
@@ -304,9 +305,13 @@ export class MeteredClaims {
     return Math.min(Math.max(SILENCE_MS, this.sets.size * SILENCE_PER_SET_MS), MAX_SILENCE_MS);
   }
 
-  /** Skips a set for a while. */
+  /** Skips a set for a while, or forgets it if too many are known: it was refused last, so it is skipped longest. */
   private silence(set: KnownSet, forMs: number): void {
     if (forMs === 0) return;
+    if (this.sets.size > MAX_KNOWN) {
+      this.sets.delete(keyOf(set));
+      return;
+    }
     set.quietUntil = this.options.clock.now() + forMs;
     this.wakeBy(set.quietUntil);
   }

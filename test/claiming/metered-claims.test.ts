@@ -29,6 +29,8 @@ class Situation {
   /** Called before an answer to a claim is given. */
   beforeAnswer: () => Promise<void> = async () => undefined;
   failsNext: Error | undefined;
+  /** Whether a policy is at its limit for a day, whatever the store says. */
+  refuses: (quotaPolicyId: string) => boolean = () => false;
   private readonly claimed = new Map<string, ClaimedExecution>();
   private readonly flights = new Set<Promise<void>>();
 
@@ -40,6 +42,7 @@ class Situation {
     const backend = Object.assign(Object.create(inner) as typeof inner, {
       checkAdmission: async (args: Parameters<typeof inner.checkAdmission>[0]) => {
         this.asked.push(args.admissionIds.length);
+        if (this.refuses(args.quotaPolicyId)) return { kind: 'rate_exceeded', retryAfterMs: 86_400_000 } as const;
         const error = this.failsNext;
         this.failsNext = undefined;
         if (error !== undefined) throw error;
@@ -179,6 +182,12 @@ class Situation {
   }
 }
 
+const placeOf = (tenant: number, partition: number): MeteredPlace => {
+  const limits = { windowSeconds: 0, maxRequestsPerWindow: 0, maxConcurrent: 1 };
+  const meters = meterSetOf(metersOf({ keyedQuotas: [{ quotaPolicyId: tenantId(tenant), ...limits }] }));
+  return { laneId: LANE, partition: partitionKeyOf(partition), meters };
+};
+const HEAD = { executionKind: 'k', priority: 0, requiredCapabilities: [] };
 const tenantId = (index: number): string => `00000000-0000-4000-a000-00000000${String(index).padStart(4, '0')}`;
 const policyId = (index: number): string => `00000000-0000-4000-a000-0000000000f${index}`;
 
@@ -322,6 +331,28 @@ describe('metered claims', () => {
     await s.rest();
     expect(s.got.at(-1)).toBe(free);
     expect(s.asked.length - asked).toBe(1);
+  });
+
+  it('start the work of a tenant with room, however many sets of other tenants are refused for a day', async () => {
+    const s = await Situation.with({ room: 20, slots: [] });
+    s.refuses = (quotaPolicyId) => quotaPolicyId < tenantId(9_000);
+    for (let tenant = 0; tenant < 626; tenant++)
+      for (let partition = 0; partition < 16; partition++)
+        s.claims.woken({ kind: 'metered', ...placeOf(tenant, partition), ...HEAD });
+    s.claims.pump();
+    await s.rest();
+    const told = await s.createFor(9_001);
+    await s.rest();
+    s.store.isDeaf = true;
+    const withRoom = await s.createFor(9_002);
+    s.claims.woken({ kind: 'room_for', ...placeOf(9_002, 0), workerInstanceId: WORKER, wanted: 1 });
+    s.claims.pump();
+    await s.rest();
+    const found = await s.createFor(9_003);
+    s.claims.start();
+    s.claims.pump();
+    await s.rest();
+    expect(s.got).toEqual([told, withRoom, found]);
   });
 
   it('start as many runs per window as the rate admits, however many earlier runs still run', async () => {
