@@ -172,7 +172,7 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     const tokens = it.budget('tokens', { limits: { tokens: { hard: 10 } } });
     const spend = it.task('spend', { budget: tokens }, () => 'spent');
     await tokens.status();
-    await it.worker();
+    const worker = await it.worker();
     const lifts = [
       () => tokens.reset(),
       () => tokens.setLimits({ tokens: { hard: 20 } }),
@@ -182,6 +182,8 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
       },
     ];
     for (const lift of lifts) {
+      // A claim that is under way has seen room.
+      await until(() => worker.stats().claiming === 'idle');
       const backend = await it.backend();
       await backend.recordSpend({ budgetId: tokens.id, executionId: SPENDER, deltas: { tokens: 10 } });
       const run = await spend.run();

@@ -191,7 +191,8 @@ describe('on a server', () => {
       await task.run(i);
       await until(() => worker.stats().completed === i + 1);
     }
-    expect((await count('fcall')) - before).toBe(40);
+    // Three calls each come to 60. A busy machine adds renewals of the leases that it holds up.
+    expect((await count('fcall')) - before).toBeLessThan(50);
     // Ends of leases that come to be the first timers are told. Work is not: whoever could hear of it has it.
     expect(heard.filter((channel) => !channel.endsWith(CHANNELS.timers))).toEqual([]);
     expect(heard.length).toBeGreaterThan(0);

@@ -17,10 +17,12 @@ export const METERS: readonly Scenario[] = [
         return 'spent';
       });
       const strict = a.task('strict', { budget: { of: tokens, whenExhausted: 'refuse' } }, () => 1);
-      await a.worker();
+      const worker = await a.worker();
       const first = await spend.run(4);
       expect(await within(first.result())).toBe('spent');
       const tooMuch = await refusalOf(() => spend.run(7).result());
+      // A claim that is under way has seen room.
+      await until(() => worker.stats().claiming === 'idle');
       await seen.report({ tokens: 6 }, { key: 'k' });
       await seen.report({ tokens: 6 }, { key: 'k' });
       const over = await refusalOf(() => seen.report({ tokens: 1 }));
