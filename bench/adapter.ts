@@ -1,5 +1,5 @@
 /**
- * What an engine must offer to be measured. An adapter is thin: it calls the engine as an
+ * The interface of an engine that is measured. An adapter is thin: it calls the engine as an
  * application would and does no work that the engine would not do for its users.
  */
 
@@ -48,7 +48,7 @@ export interface WorkerOptions {
 export interface BenchWorker {
   /** Starts claiming; returns at once. */
   start(): void;
-  /** Stops claiming, finishes what is in hand and closes the worker. */
+  /** Stops claiming, finishes the work in hand and closes the worker. */
   stop(): Promise<void>;
 }
 

@@ -6,7 +6,7 @@ export interface Instructions {
   readonly byObject: ReadonlyMap<string, number>;
 }
 
-/** What a dump is told to be about the server itself, in which Lua is compiled. */
+/** The name that reports give to the program of the server, into which Lua is compiled. */
 export const SERVER_OBJECT = 'the server, Lua included';
 
 const OBJECT = /^(c?ob)=\((\d+)\)(?: (.*))?/;

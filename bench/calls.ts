@@ -30,7 +30,7 @@ export async function createMany(
   return commands.map(({ args }) => args.executionId);
 }
 
-/** Completes what is held and claims as many as before, in one call. */
+/** Completes the held executions and claims as many as before, in one call. */
 export async function completeAndClaim(
   backend: Backend,
   held: readonly ClaimedExecution[],

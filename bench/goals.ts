@@ -40,8 +40,7 @@ export interface Goal {
   readonly title: string;
   readonly subject: RowChoice;
   /**
-   * What the subject is divided by, run by run: the best of these rows in each run. Without it the subject's own value
-   * is judged.
+   * The rows whose best value divides the subject's value, run by run. Without them the subject's own value is judged.
    */
   readonly against?: RowChoice;
   /** Absent: the figure is reported and nothing is asked of it. */

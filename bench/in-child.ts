@@ -35,7 +35,7 @@ export function startChild<Kind extends TaskKind>(
   return child;
 }
 
-/** Carries out one measurement in a process of its own. @throws Error with what the process said when it failed. */
+/** Makes one measurement in a process of its own. @throws Error with the output of the process if it failed. */
 export async function inChild<Kind extends TaskKind>(
   kind: Kind,
   task: Results[Kind]['task'],

@@ -43,7 +43,7 @@ export interface LatencyResult {
   readonly p99: number;
 }
 
-/** What a serving process says: that it is ready, or that a completion was acknowledged, in its own clock. */
+/** Messages of a serving process: it is ready, or a completion was acknowledged at a time of its own clock. */
 type Said = 'ready' | { readonly completedAtNs: string };
 
 /** From the submit call to the acknowledged completion, as the worker learns of it. */

@@ -39,7 +39,7 @@ export interface LifecycleTask {
   readonly payloadBytes: number;
   /** Rounds one after the other in one process: the first is fresh, the last is warm. */
   readonly rounds: number;
-  /** Leaves what the server holds as it is. Default: every round starts on an empty server. */
+  /** Keeps the data of the server. Default: every round starts on an empty server. */
   readonly keep?: boolean;
 }
 
@@ -196,7 +196,7 @@ async function prepareWorkerDrain(
   };
 }
 
-/** What the loops of one drain by calls share. */
+/** State that the loops of one drain by calls share. */
 interface CallDrain {
   readonly engine: SubjectEngine;
   /** Tasks that no loop has set out to claim yet. */

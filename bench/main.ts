@@ -38,7 +38,7 @@ function chosenScenarios(options: Options): readonly Scenario[] {
   return scenarios.filter(({ name }) => options.scenarios.includes(name));
 }
 
-/** Runs one scenario after the other; one that fails is told and does not stop the others. */
+/** Runs the scenarios one after another; a failing scenario is reported and does not stop the others. */
 async function runAll(
   chosen: readonly Scenario[],
   context: ScenarioContext,

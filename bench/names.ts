@@ -13,7 +13,7 @@ export const names = {
   subjectWorker: 'flowfabric, worker',
   subjectBatchCalls: 'flowfabric, batch calls',
   subjectBatchWorker: 'flowfabric, worker with claim-ahead',
-  /** The server while no engine is connected: what is not the engines' doing. */
+  /** The server while no engine is connected: its own cost. */
   serverAlone: 'the server alone',
   emptyStore: 'flowfabric, empty store',
   fullStore: 'flowfabric, 1 000 000 terminal executions stored',

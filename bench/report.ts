@@ -4,7 +4,7 @@ import type { Row } from './rows.js';
 import { formatSpread } from './statistics.js';
 import { boundText, type Verdict } from './verdict.js';
 
-/** What the rows of a group are compared with: the first of these that is there. */
+/** The rows with which a group is compared: the first of these that the group has. */
 const references: readonly string[] = [names.bullmqIovalkey, names.serverAlone, names.emptyStore, storedExecutions.few];
 
 /** Everything that one call of the benchmark found out. */

@@ -35,7 +35,7 @@ const completion = ({
 
 /** Suspended work that goes on by a signal with a token, which takes a key in each partition. */
 function waitsOn(backend: Backend) {
-  /** Where those that were suspended last wait, by the ids of their tasks. */
+  /** The waitpoints of the executions that were suspended last, by the ids of their tasks. */
   const waiting = new Map<string, { readonly executionId: string; readonly waitpointId: string }>();
   const newSecret = randomBytes(32);
   const installKeys = (): Promise<unknown> =>

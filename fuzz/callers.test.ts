@@ -334,15 +334,15 @@ function withoutRefused({ commands, answers, ranks }: Sequence): Sequence {
 }
 
 /**
- * What the log says of whom, in an order that does not depend on that of the commands. Their words are left out: of two
- * callers who report a failure, either can have been the first.
+ * Types and executions of the logged events, in an order that does not depend on that of the commands. Reasons are left
+ * out: if two callers report a failure, either can have been the first.
  */
 async function eventsOf({ backend }: TestEngine): Promise<string[]> {
   const { events } = await backend.readLog({ partition: PARTITION, limit: 1_000 });
   return events.map(({ event }) => `${event.type} ${'executionId' in event ? event.executionId : ''}`).sort();
 }
 
-/** Nothing of a refused creation is stored, and everything else is what a single caller leaves behind. */
+/** Refused creations have stored nothing, and the rest of the state is that of a single caller. */
 async function isWhole(sequences: readonly Sequence[], order: readonly number[]): Promise<void> {
   await alone.clear();
   const sent = sequences.map(({ commands }) => commands.values());

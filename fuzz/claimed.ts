@@ -1,4 +1,4 @@
-/** The executions that a claim took: of a claim for a worker any number, of a claim by id the one that it names. */
+/** The executions that a claim took: any number for a claim by a worker, one for a claim by id. */
 import type { OperationName, OutcomeOf } from '../model/machine.js';
 import type { ClaimedExecution } from '../model/schedule/claimed.js';
 

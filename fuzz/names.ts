@@ -1,7 +1,7 @@
 /**
- * Names that collide: in place of the names that a run has drawn come names that are easily taken for each other, as far
- * as the declaration of their field allows: prefixes, other cases, separators, patterns, escapes, UTF-8 of two to four
- * bytes, the longest. The names are put in place after the draw, so stored runs mean what they meant.
+ * Replaces the names that a run has drawn by names that are easily confused, as far as the declaration of their field
+ * allows: prefixes, other cases, separators, patterns, escapes, UTF-8 of two to four bytes, the longest. Names are
+ * replaced after the draw, so stored runs keep their meaning.
  */
 import type { z } from 'zod';
 import * as field from '../model/core/fields.js';
@@ -9,8 +9,7 @@ import { LIMITS } from '../model/limits.js';
 import { seededRandom } from '../src/testing/simulation/index.js';
 
 /**
- * What could be taken for a part of a key, of a list, of a pattern or of another name. Names that resemble each other are
- * neighbours.
+ * Names that could be confused with a part of a key, a list, a pattern or another name. Similar names are neighbours.
  */
 const COLLIDING = [
   ...[

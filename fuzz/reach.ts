@@ -1,6 +1,6 @@
 /**
- * What the corpus reaches, found on the specification alone: every answer that is declared must be in it, so that each is
- * compared on every machine in every run of the tests, whatever the random runs reach.
+ * The answers that the corpus reaches, found on the specification alone. The corpus must reach every declared answer, so
+ * that each is compared on every machine in every run of the tests, whatever the random runs reach.
  */
 import fc from 'fast-check';
 import { seededUuids } from '../src/testing/index.js';
@@ -27,7 +27,7 @@ async function add(coverage: Coverage, actions: readonly Action[]): Promise<Cove
   return coverage;
 }
 
-/** What the entries of the corpus reach together. */
+/** The answers that all entries of the corpus reach together. */
 export async function coverageOfCorpus(): Promise<Coverage> {
   const coverage = new Coverage();
   for (const { actions } of corpus()) await add(coverage, actions);
@@ -35,8 +35,8 @@ export async function coverageOfCorpus(): Promise<Coverage> {
 }
 
 /**
- * Draws random runs, and adds to the corpus the shortened form of those that reach a declared answer for the first time,
- * until all are reached or the time is over. Returns what is still missing.
+ * Draws random runs, shortens each run that reaches a declared answer for the first time, and adds it to the corpus,
+ * until all answers are reached or the time is over. Returns the missing answers.
  */
 export async function extendCorpus(seed: number, timeMs: number): Promise<string[]> {
   const deadline = performance.now() + timeMs;

@@ -8,9 +8,9 @@ const COMPLETED_KEY = 'bench:completed';
 const POP_TIMEOUT_SECONDS = 1;
 
 /**
- * The floor: a queue as one would write it by hand. RPUSH to submit, BLMPOP to take, INCR to count
- * what is done, a connection per worker. A crash between the two loses the work: no leases, no
- * identity, no history. Nothing that keeps a promise can be expected to be cheaper.
+ * The lower bound: a hand-written queue. RPUSH submits, BLMPOP takes, INCR counts completed jobs, and each worker has a
+ * connection. It has no leases, ids or history, and a crash between BLMPOP and INCR loses the job. An engine with
+ * guarantees cannot be expected to cost less.
  */
 class ListEngine implements Engine {
   readonly name = 'hand-rolled list';

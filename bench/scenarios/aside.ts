@@ -91,7 +91,7 @@ function keepAside(executionId: string, index: number): Command {
   return { name: 'issueClaimGrant', args: { executionId, grantId: newId(), ...worker, grantTtlMs: 60_000 } };
 }
 
-/** Completes what is held and claims more, in one call. */
+/** Completes the held executions and claims more, in one call. */
 async function completeAndClaim(
   backend: Backend,
   held: readonly ClaimedExecution[],

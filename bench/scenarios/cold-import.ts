@@ -18,7 +18,7 @@ export const coldImportScenario: Scenario = {
   name: 'cold-import',
   title: 'cold import of the main entry, as it is built',
   run: async (context) => {
-    // What was built before may be of yesterday.
+    // An existing build may be out of date.
     await run('npm', ['run', '--silent', 'build'], { cwd: ROOT });
     const measured = MODULES.map((name) => ({ name, values: [] as number[] }));
     for (const { name } of measured) await startMs(importOf(name));

@@ -188,7 +188,7 @@ async function withDeclared<Result>(
   }
 }
 
-/** From the ending that satisfies a quorum until the last of those that it needs no more is cancelled, by its size. */
+/** From the ending that satisfies a quorum until the last superfluous racer is cancelled, by the size of the group. */
 async function races(context: ScenarioContext, server: BenchServer): Promise<readonly Row[]> {
   const contestants = RACERS.map((racers) => ({
     name: flowRows.race(racers),

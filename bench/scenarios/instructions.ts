@@ -11,13 +11,13 @@ import { LARGE_PAYLOAD_BYTES, numberedPayloads, TINY_PAYLOAD_BYTES } from '../pa
 import type { Row } from '../rows.js';
 import { scaled, type Scenario } from '../scenario.js';
 
-/** Commands of one kind in a call: one, half of what sixteen slots send, and what is placed together. */
+/** Commands of one kind in a call: a single one, half of what sixteen slots send, and a full group of placed creations. */
 const CALL_SIZES = [1, 8, 16] as const;
 
 /** Lifecycles that are counted per figure. */
 const LIFECYCLES = 1_280;
 
-/** With fewer, starting and stopping the count would be in the figure. */
+/** With fewer lifecycles, starting and stopping the count would distort the figure. */
 const LEAST_LIFECYCLES = 480;
 
 /** Executions that wait in the partition before counting starts, so that its indexes have their usual form. */
@@ -26,7 +26,7 @@ const WAITING = 2_000;
 /** Creations in a call outside the count. */
 const FILL_CALL = 50;
 
-/** Calls before counting: what the server does only once is over then. */
+/** Calls before counting, so that one-time work of the server is not counted. */
 const WARM_UP_CALLS = 8;
 
 /** The server is some fifty times slower than usual while it is counted, in milliseconds. */
@@ -38,7 +38,7 @@ const WARM_UP_JOBS = 100;
 const TINY = [groups.instructionsTiny, TINY_PAYLOAD_BYTES] as const;
 const LARGE = [groups.instructionsLarge, LARGE_PAYLOAD_BYTES] as const;
 
-/** What a task of an app usually has. */
+/** The options that a task of an app usually has. */
 const TASK: Partial<ArgsOf<'createExecution'>> = {
   policy: {
     retryPolicy: {

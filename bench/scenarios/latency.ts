@@ -82,7 +82,7 @@ export const latencyElsewhereScenario: Scenario = {
     ),
 };
 
-/** From the submit call until the submitter has the result of what a worker in another process did. */
+/** From the submit call until the submitter has the result from a worker in another process. */
 export const resultScenario: Scenario = {
   name: 'result',
   title: 'run.result() of work that another process carries out',

@@ -8,7 +8,7 @@ import type { Row } from '../rows.js';
 import { withServer, type Scenario } from '../scenario.js';
 import type { BenchServer } from '../server.js';
 
-/** In the quick form too: the weight of what a partition has once would be in the figure. */
+/** Not reduced in the quick form: the fixed memory of a partition would distort the figure. */
 const EXECUTIONS = 20_000;
 const FILL_CALL = 500;
 

@@ -15,7 +15,7 @@ const TASKS = 1_000;
 /** Workers are waiting when the first task comes, in milliseconds. */
 const START_UP_MS = 250;
 
-/** After this time what is not claimed counts as not routed, in milliseconds. */
+/** After this time an unclaimed execution counts as not routed, in milliseconds. */
 const ROUTING_LIMIT_MS = 60_000;
 
 /** What each worker can do, and what each task needs. */
@@ -125,7 +125,7 @@ async function measureRouting(server: BenchServer, engine: SubjectEngine, crowd:
   }
 }
 
-/** The time of the last claim, or of giving up: what was not claimed shows as not routed. */
+/** The time of the last claim, or of giving up; unclaimed executions show as not routed. */
 async function endOf(finished: Promise<number>): Promise<number> {
   return within(ROUTING_LIMIT_MS, finished, () => 'not all claimed').catch(() => performance.now());
 }

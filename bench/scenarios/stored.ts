@@ -18,7 +18,7 @@ const FILL_CALL = 100;
 
 const form: Form = { engine: 'flowfabric', drain: { by: 'fused calls', loops: 16 } };
 
-/** Whether the rate falls with what is stored: an empty server and a full one, in alternation. */
+/** Whether the rate falls with the number of stored executions: an empty server and a full one, in alternation. */
 export const storedScenario: Scenario = {
   name: 'stored',
   title: 'submit and drain with 1 000 000 terminal executions stored, against an empty store (minutes)',

@@ -105,7 +105,7 @@ async function rates(context: ScenarioContext, backend: Backend, bare: Appender)
       { name: streamRows.durable, measure: () => rate(inFlight, append) },
       { name: streamRows.summary, measure: () => rate(inFlight, patching) },
     ];
-    // One round that does not count pays for compiling, and fills what is kept.
+    // One uncounted round compiles the code and fills the caches.
     for (const { measure } of contestants) await measure();
     for (const { name, results } of await alternate(contestants, context.runs))
       rows.push({ group, name, unit: 'frames/s', values: results });

@@ -11,14 +11,14 @@ import { parseWake } from '../../src/valkey/wakes/parse.js';
 export interface Ears {
   /** Begins to hear the frames of an execution. */
   watch(executionId: string): Promise<void>;
-  /** What was heard since the last call. Everything that an answered call has caused is in it. */
+  /** The announcements since the last call, including all that an answered call has caused. */
   heard(): Promise<readonly ChannelMessage[]>;
   /** The backend was cleared or started again. */
   renew(): Promise<void>;
   close(): void;
 }
 
-/** Ears for a backend in this process. `lanes` are those that can have work. */
+/** Collects the announcements of a backend in this process. `lanes`: the lanes that can have work. */
 export async function earsInProcess(engine: TestEngine, lanes: readonly string[]): Promise<Ears> {
   let said: ChannelMessage[] = [];
   let watched = new Set<string>();

@@ -1,11 +1,12 @@
 /**
- * Holds what a backend announced during a step against what the step changed. A wake that is missing leaves work until
- * the next poll; a wake that says something untrue makes claimers look for nothing.
+ * Compares the announcements of a backend during a step with the changes of the step. A missing wake leaves work until
+ * the next poll; a wrong wake makes claimers look in vain.
  *
- * - Work: a queue that was empty, or whose new first entry precedes all that was there, is announced, and so is every
- *   queue of a lane that was paused. What is announced is the first entry of a queue to which something was added.
- * - Timers: one that is due before every loop looks is announced.
- * - Everything else (ends, entries of the log, frames, room in quotas and budgets) is what the first backend announced.
+ * - Work: a queue is announced if it was empty, if its new first entry precedes all earlier entries, or if its lane was
+ *   paused. The announcement describes the first entry of a queue to which executions were added.
+ * - Timers: a timer is announced if it is due before every loop looks.
+ * - Everything else (ends, entries of the log, frames, room in quotas and budgets) must equal the announcements of the
+ *   first backend.
  */
 import { present } from '../../model/core/present.js';
 import type { AnyDecision } from '../../model/machine.js';
@@ -40,7 +41,7 @@ export class WakeJudge {
   /** By subject and partition: when every timer loop looks at the latest. */
   private readonly looksBy = new Map<string, number>();
 
-  /** The first thing that is wrong with what a subject announced in a step. */
+  /** The first fault in the announcements of a subject in a step. */
   judge(subject: string, change: Change, heard: Heard): Complaint | undefined {
     // Frames are not in the log.
     const unfounded = change.isLogged ? [] : heard.filter(({ kind }) => kind !== 'frames');
@@ -139,8 +140,8 @@ function mayWake({ before, after, isOneCommand }: Change, name: string, prioriti
 }
 
 /**
- * What is announced besides work and timers, in comparable form. A budget that a batch exhausts and frees again has room
- * before and after it, and nobody was refused in between: a backend can announce that or not.
+ * Announcements other than work and timers, in comparable form. A budget that a batch exhausts and frees again has room
+ * before and after it, and no caller was refused in between, so a backend may announce that or not.
  */
 export function othersIn(heard: Heard, hearsFrames: boolean, isOneCommand: boolean): readonly string[] {
   const texts = heard.flatMap((message): string[] => {

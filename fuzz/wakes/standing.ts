@@ -1,4 +1,4 @@
-/** What there was to wake for at one moment in a partition of the specification. */
+/** The work and timers that a partition of the specification could announce at one moment. */
 import { compareBytes } from '../../model/ids.js';
 import { isQueued } from '../../model/execution/situation.js';
 import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
@@ -15,12 +15,12 @@ export interface Standing {
   /** By lane, tab and name; empty queues are left out. */
   readonly queues: ReadonlyMap<string, Queue>;
   /**
-   * By the same name: every execution that is in the queue when it can be claimed. Executions are immutable: one that a
-   * step touched is another object.
+   * By the same name: every execution that is in the queue when it can be claimed. Executions are immutable: a step
+   * that changes one makes another object.
    */
   readonly members: ReadonlyMap<string, ReadonlySet<ReadonlyExecution>>;
   readonly paused: ReadonlySet<string>;
-  /** What is due when, in this order; without purges, which are not announced. */
+  /** Timers with their times, in this order; without purges, which are not announced. */
   readonly timers: readonly { readonly member: string; readonly at: number }[];
 }
 

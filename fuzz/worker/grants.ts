@@ -36,7 +36,7 @@ const WORKER_ID = 'outside';
 /** The category of failures of these workers. */
 const CATEGORY = 'granted';
 
-/** What is granted, and until when. */
+/** A live grant, with its setup. */
 interface Granted {
   readonly number: number;
   readonly grant: Grant;
@@ -47,7 +47,7 @@ export class Grants {
   private issued = 0;
   /** By execution. */
   private readonly live = new Map<string, { readonly expiresAt: number; readonly instance: string }>();
-  /** What the owners by grants did, by lease. */
+  /** How the owners by grants ended their work, by lease. */
   private readonly ends = new Map<string, GrantSetup['end']>();
 
   constructor(private readonly world: World) {}

@@ -32,7 +32,7 @@ const ended = (n: number, purgeAt: number): Event[] => [
   event('execution_completed', { executionId: idOf(n), purgeAt }),
 ];
 
-describe('what a pass applies', () => {
+describe('a pass applies', () => {
   test('nothing, when nothing is due', () => {
     given(delayed(1, NOW + 1), ...held(2, { leaseExpiresAt: NOW + 5 }), created({ executionId: idOf(3) }))
       .when('applyDue', PASS)
@@ -44,7 +44,7 @@ describe('what a pass applies', () => {
       .nothingHappens();
   });
 
-  test('the same as the single commands: every kind, each counted', () => {
+  test('the same as the single commands: every kind, and each is counted', () => {
     const retried = {
       retryPolicy: { maxRetries: 1, backoff: { type: 'fixed' as const, delayMs: 90 }, retryableCategories: [] },
     };
@@ -84,7 +84,7 @@ describe('what a pass applies', () => {
       .then(...[3, 4, 2, 1].map((n) => ({ type: 'execution_promoted' as const, executionId: idOf(n) })));
   });
 
-  test('of several things that are due at once for an execution, what ends more', () => {
+  test('the most final of several things that are due at once for an execution', () => {
     const both = [created({ executionDeadlineAt: NOW }), claimed({ attemptTimeoutAt: NOW, leaseExpiresAt: NOW })];
     given(...both)
       .when('applyDue', PASS)
@@ -94,7 +94,7 @@ describe('what a pass applies', () => {
       .then({ type: 'execution_expired', expireReason: 'attempt_timeout' });
   });
 
-  test('one thing of an execution a pass; the next one is due at once', () => {
+  test('one thing per execution; the next one is due at once', () => {
     given(created({ executionDeadlineAt: NOW }), claimed({ leaseExpiresAt: NOW - 5 }))
       .when('applyDue', PASS)
       .answers({ leasesExpired: 1, nextDueAt: NOW })
@@ -102,7 +102,7 @@ describe('what a pass applies', () => {
       .answers({ expired: [{ executionId: X, expireReason: 'execution_deadline' }] });
   });
 
-  test('lapsed and revoked work whose attempt is over', () => {
+  test('the end of lapsed and revoked work whose attempt timed out', () => {
     for (const state of ['AE', 'AR'] as const) {
       const [first, , ...rest] = IN_CLASS[state];
       given(first, claimed({ attemptTimeoutAt: NOW }), ...rest)
@@ -111,7 +111,7 @@ describe('what a pass applies', () => {
     }
   });
 
-  test('one millisecond early, nothing', () => {
+  test('nothing one millisecond early', () => {
     given(...IN_CLASS.DW)
       .when('applyDue', PASS, DELAYED_UNTIL - 1)
       .answers(NOTHING)
@@ -143,7 +143,7 @@ describe('purges', () => {
       .leavesNothing(idOf(2));
   });
 
-  test('cost four of the limit each, and one is always made', () => {
+  test('cost four units of the limit each, and one is always made', () => {
     const world = [1, 2, 3].flatMap((n) => ended(n, NOW));
     const purged = (limit: number) => given(...world).when('applyDue', { ...PASS, limit }).decision;
     for (const [limit, count] of [
@@ -161,7 +161,7 @@ describe('purges', () => {
 describe('the limit', () => {
   const world = [1, 2, 3].map((n) => delayed(n, START + n));
 
-  test('bounds what one pass applies; what is left is due next', () => {
+  test('bounds one pass, and the rest is due next', () => {
     given(...world)
       .when('applyDue', { ...PASS, limit: 2 })
       .answers({ promoted: 2, nextDueAt: START + 3 })
@@ -169,7 +169,7 @@ describe('the limit', () => {
       .answers({ promoted: 1, nextDueAt: undefined });
   });
 
-  test('is 100 when none is given', () => {
+  test('is 100 by default', () => {
     const many = Array.from({ length: 101 }, (_, n) => delayed(n + 1, START + 1));
     given(...many)
       .when('applyDue', PASS)
@@ -177,11 +177,11 @@ describe('the limit', () => {
   });
 });
 
-describe('whose turn it is', () => {
+describe('the turns of loops', () => {
   const world = [1, 2, 3, 4].map((n) => delayed(n, START + n));
   const pass = (owner: string, limit = 2) => ({ ...PASS, owner, limit });
 
-  test('while there is more than a pass can do, other loops leave it to the one that is at it', () => {
+  test('keep other loops away while a pass leaves work behind', () => {
     given(...world)
       .when('applyDue', pass('one'))
       .answers({ kind: 'applied', promoted: 2 })
@@ -190,14 +190,14 @@ describe('whose turn it is', () => {
       .nothingHappens();
   });
 
-  test('the loop that is at it goes on', () => {
+  test('let the loop in turn continue', () => {
     given(...world)
       .when('applyDue', pass('one'))
       .when('applyDue', pass('one'), NOW + 1)
       .answers({ kind: 'applied', promoted: 2 });
   });
 
-  test('one that takes too long is passed', () => {
+  test('end when a loop takes too long', () => {
     given(...world)
       .when('applyDue', pass('one'))
       .when('applyDue', pass('other'), NOW + APPLIER_MS)
@@ -206,7 +206,7 @@ describe('whose turn it is', () => {
       .answers({ kind: 'left_to_other', until: NOW + 2 * APPLIER_MS });
   });
 
-  test('when nothing is left, every loop may look', () => {
+  test('end when nothing is left', () => {
     given(...world)
       .when('applyDue', pass('one', 5))
       .answers({ promoted: 4 })
@@ -214,7 +214,7 @@ describe('whose turn it is', () => {
       .answers({ kind: 'applied', promoted: 0 });
   });
 
-  test('a pass that purges as much as it may has more to do, whatever its limit', () => {
+  test('continue after a pass that purges as many as it may, whatever its limit', () => {
     for (const limit of [1, 4, 6]) {
       given(...ended(1, NOW), ...ended(2, NOW))
         .when('applyDue', pass('one', limit))
@@ -224,7 +224,7 @@ describe('whose turn it is', () => {
     }
   });
 
-  test('a loop that is at it does not stand in the way of the single commands', () => {
+  test('do not affect the single commands', () => {
     given(...world)
       .when('applyDue', pass('one'))
       .when('promoteDelayed', { executionId: idOf(3) }, NOW)
@@ -267,7 +267,7 @@ describe('jitter', () => {
     );
   });
 
-  test('is all of the backoff when none was drawn', () => {
+  test('is the whole backoff without a factor', () => {
     expect(new Set(delays(undefined))).toEqual(new Set([1_000]));
   });
 

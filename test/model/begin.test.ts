@@ -25,7 +25,7 @@ const BEGIN: ArgsOf<'beginAttempt'> = { executionId: X, fence: FENCE };
 const AHEAD = [created({ policy }), claimed({ attemptTimeoutRemainingMs: TIMEOUT_MS })];
 
 describe('a claim ahead', () => {
-  test('arms no attempt timeout, and keeps the time for later', () => {
+  test('arms no attempt timeout, and stores it for later', () => {
     given(created({ policy }))
       .when('claimForWorker', claimArgs({ ahead: true }))
       .answers({
@@ -76,7 +76,7 @@ describe('a claim ahead', () => {
       .answers({ kind: 'marked_expired' });
   });
 
-  test('is handed back, or parked, with all of its time', () => {
+  test('is handed back, or parked, with its whole time', () => {
     given(...AHEAD)
       .when('releaseLease', { executionId: X, fence: FENCE })
       .then({ type: 'lease_released', attemptTimeoutRemainingMs: TIMEOUT_MS })
@@ -89,7 +89,7 @@ describe('a claim ahead', () => {
 });
 
 describe('beginAttempt', () => {
-  test('starts the time of a fresh attempt', () => {
+  test('starts the timeout of a fresh attempt', () => {
     given(...AHEAD)
       .when('beginAttempt', BEGIN)
       .answers({ kind: 'begun', attemptTimeoutAt: NOW + TIMEOUT_MS })
@@ -98,7 +98,7 @@ describe('beginAttempt', () => {
       .leavesState({ attemptState: 'running_attempt', ownershipState: 'leased' });
   });
 
-  test('of a resumed attempt goes on with the rest of its time', () => {
+  test('of a resumed attempt continues with the rest of its time', () => {
     given(
       created({ policy }),
       claimed({ attemptTimeoutAt: START + TIMEOUT_MS }),
@@ -113,7 +113,7 @@ describe('beginAttempt', () => {
       .answers({ kind: 'begun', attemptTimeoutAt: NOW + 350 });
   });
 
-  test('repeated answers the same time again, and moves nothing', () => {
+  test('is answered with the same time when it is repeated, and moves nothing', () => {
     given(...AHEAD)
       .when('beginAttempt', BEGIN)
       .when('beginAttempt', BEGIN, NOW + 500)
@@ -121,21 +121,21 @@ describe('beginAttempt', () => {
       .nothingHappens();
   });
 
-  test('of an attempt whose time runs since its claim says so', () => {
+  test('of an attempt whose time runs since its claim answers that time', () => {
     given(created({ policy }), claimed({ attemptTimeoutAt: NOW + 200 }))
       .when('beginAttempt', BEGIN)
       .answers({ kind: 'begun', attemptTimeoutAt: NOW + 200 })
       .nothingHappens();
   });
 
-  test('without a timeout begins and leaves no trace', () => {
+  test('without a timeout changes nothing', () => {
     given(created(), claimed())
       .when('beginAttempt', BEGIN)
       .answers({ kind: 'begun', attemptTimeoutAt: undefined })
       .nothingHappens();
   });
 
-  test('with no time left begins and is over', () => {
+  test('with no time left begins an attempt that is over', () => {
     given(created({ policy }), claimed({ attemptTimeoutRemainingMs: 0 }))
       .when('beginAttempt', BEGIN)
       .answers({ kind: 'begun', attemptTimeoutAt: NOW })
@@ -180,7 +180,7 @@ describe('beginAttempt', () => {
       .refuses('execution_deadline_passed');
   });
 
-  test('a whole attempt fits after a long wait ahead', () => {
+  test('leaves room for a whole attempt after a long wait ahead', () => {
     const decision = given(...AHEAD)
       .when('beginAttempt', BEGIN, START + 29_000)
       .when('completeExecution', { executionId: X, fence: FENCE }, START + 29_000 + TIMEOUT_MS - 1).decision;

@@ -48,7 +48,7 @@ describe('blockExecutionForAdmission', () => {
       .nothingHappens();
   });
 
-  test('is over when the execution ends, and its deadline holds', () => {
+  test('ends with the execution, and its deadline still applies', () => {
     const blocked = event('execution_blocked', { blockingReason: 'waiting_for_budget', blockingDetail: 'why' });
     given(created({ executionDeadlineAt: NOW }), blocked)
       .when('applyDue', { partition: '{fp:0}' })
@@ -99,7 +99,7 @@ describe('unblockExecution', () => {
     }
   });
 
-  test('lifts only the block that the caller speaks of', () => {
+  test('lifts only the block that the caller names', () => {
     for (const expectedBlockingReason of Object.keys(BLOCKS) as (keyof typeof BLOCKS)[]) {
       const result = given(...IN_CLASS.BW).when('unblockExecution', { executionId: X, expectedBlockingReason });
       if (expectedBlockingReason === 'waiting_for_budget') result.answers({ kind: 'unblocked' });

@@ -82,7 +82,7 @@ class Story {
 }
 
 describe('a budget', () => {
-  test('is created once; another definition is told of and changes nothing', () => {
+  test('is created once; another definition is reported and changes nothing', () => {
     const story = new Story();
     const again = { budgetId: BUDGET, limits: { tokens: { hard: 100 } } };
     expect(story.outcome('createBudget', again)).toMatchObject({ reason: 'same_definition' });
@@ -90,7 +90,7 @@ describe('a budget', () => {
     expect(story.status).toMatchObject({ hardLimits: { tokens: 100 }, softLimits: { tokens: 0 }, scopeId: 'default' });
   });
 
-  test('refuses a dimension that cannot be one, and says what it must be', () => {
+  test('refuses an invalid dimension, and names the rule', () => {
     const story = new Story();
     for (const name of ['a b', '__proto__', ''])
       for (const make of [
@@ -107,7 +107,7 @@ describe('a budget', () => {
     ['resetBudget', {}],
     ['updateBudgetLimits', { limits: { a: {} } }],
     ['reserveBudget', { executionId: RUN, reservationId: RESERVATION, amounts: { a: 1 } }],
-  ] as const)('is not made by %s', (name, args) => {
+  ] as const)('is not created by %s', (name, args) => {
     expect(new Story().refusal(name, { budgetId: uuid(9), ...args })).toBe('budget_not_found');
   });
 
@@ -130,7 +130,7 @@ describe('a budget', () => {
     expect(story.status).toMatchObject({ softBreachCount: 1, exhausted: ['calls', 'tokens'] });
   });
 
-  test('counts a key once in a day, each budget its own', () => {
+  test('counts a key once per day, each budget on its own', () => {
     const story = new Story();
     expect(story.report(5, 'k')).toEqual({ kind: 'ok' });
     expect(story.report(5, 'k')).toEqual({ kind: 'already_applied' });
@@ -141,13 +141,13 @@ describe('a budget', () => {
     expect(story.status).toMatchObject({ usage: { tokens: 10 } });
   });
 
-  test('that only advises records everything and tells of it', () => {
+  test('in advisory mode records everything and reports it', () => {
     const story = new Story({ enforcementMode: 'advisory' });
     expect(story.report(101)).toEqual({ kind: 'over_limit', dimension: 'tokens', currentUsage: 101, hardLimit: 100 });
     expect(story.status).toMatchObject({ usage: { tokens: 101 }, breachCount: 1, exhausted: [] });
   });
 
-  test('refuses what cannot be counted exactly', () => {
+  test('refuses amounts that cannot be counted exactly', () => {
     const story = new Story({ limits: {} });
     story.report(LIMITS.maxInteger);
     expect(story.refusal('reportUsageAdmin', { budgetId: BUDGET, deltas: { tokens: 1 } })).toBe('invalid_input');
@@ -156,7 +156,7 @@ describe('a budget', () => {
     );
   });
 
-  test('stays exhausted after a refusal until there is room for as much', () => {
+  test('stays exhausted after a refusal until there is room for the refused amount', () => {
     const story = new Story();
     story.outcome('recordSpend', { budgetId: BUDGET, executionId: RUN, deltas: { tokens: 95 } });
     expect(story.report(10)).toMatchObject({ kind: 'hard_breach' });
@@ -181,7 +181,7 @@ describe('a budget', () => {
     expect(story.reserve(101)).toMatchObject({ kind: 'reserved' });
   });
 
-  test('keeps the mark of a refused amount over one above its limit, until the limit is lowered below it', () => {
+  test('keeps the mark of a refused amount when one above its limit is refused, until the limit is lowered below it', () => {
     const story = new Story();
     story.report(50);
     expect(story.report(60)).toMatchObject({ kind: 'hard_breach' });
@@ -224,7 +224,7 @@ describe('ledgers', () => {
     ...more,
   });
 
-  test('a release takes back what was spent, once', () => {
+  test('take a spend back when it is released, once', () => {
     const story = new Story();
     story.outcome('recordSpend', spend(30));
     story.outcome('reportUsage', { budgetId: BUDGET, executionId: RUN, usage: { custom: { tokens: 5 } } });
@@ -235,7 +235,7 @@ describe('ledgers', () => {
     expect(story.status).toMatchObject({ usage: { tokens: 5 }, lastUpdatedAt: START });
   });
 
-  test('what was spent before a reset is not taken back after it', () => {
+  test('do not take a spend back that was made before a reset', () => {
     const story = new Story();
     story.outcome('recordSpend', spend(30));
     expect(story.outcome('resetBudget', { budgetId: BUDGET })).toEqual({ kind: 'reset', nextResetAt: 0 });
@@ -244,7 +244,7 @@ describe('ledgers', () => {
     expect(story.status).toMatchObject({ usage: { tokens: 7 }, resetCount: 1 });
   });
 
-  test('usage of an owner that lost its work is recorded and marked', () => {
+  test('record and mark the usage of an owner that lost its work', () => {
     const story = new Story();
     const report = (leaseEpoch: number) =>
       story.outcome('reportUsage', { budgetId: BUDGET, executionId: RUN, leaseEpoch, usage: { inputTokens: 1 } });
@@ -275,7 +275,7 @@ describe('resets', () => {
     expect(story.status).toMatchObject({ usage: { tokens: 0 }, exhausted: [], nextResetAt: START + 4_000 });
   });
 
-  test('by hand move the schedule; a caller that expects the old time is told', () => {
+  test('by hand move the schedule; a caller that expects the old time is refused', () => {
     const story = new Story({ resetIntervalMs: 1_000 });
     story.now += 400;
     const expected = { budgetId: BUDGET, expectedNextResetAt: START + 1_000 };
@@ -283,7 +283,7 @@ describe('resets', () => {
     expect(story.outcome('resetBudget', expected)).toMatchObject({ reason: 'already_moved' });
   });
 
-  test('that are due count as scheduled, whichever caller applies them', () => {
+  test('that are due count as scheduled, whichever call applies them', () => {
     const story = new Story({ resetIntervalMs: 1_000 });
     story.now = START + 3_400;
     const expected = { budgetId: BUDGET, expectedNextResetAt: START + 1_000 };
@@ -291,7 +291,7 @@ describe('resets', () => {
     expect(story.outcome('resetBudget', { budgetId: BUDGET })).toEqual({ kind: 'reset', nextResetAt: START + 4_400 });
   });
 
-  test('leave what is reserved', () => {
+  test('keep reservations', () => {
     const story = new Story();
     story.reserve(60);
     story.outcome('resetBudget', { budgetId: BUDGET });
@@ -302,7 +302,7 @@ describe('resets', () => {
 describe('reservations', () => {
   const one = { budgetId: BUDGET, reservationId: RESERVATION };
 
-  test('hold their amount: what is recorded and what is held stay under the limit', () => {
+  test('hold their amount: recorded and held amounts together stay under the limit', () => {
     const story = new Story();
     expect(story.reserve(60)).toEqual({ kind: 'reserved', expiresAt: START + 5_000 });
     expect(story.reserve(60)).toMatchObject({ reason: 'already_reserved', expiresAt: START + 5_000 });
@@ -318,7 +318,7 @@ describe('reservations', () => {
     expect(story.refusal('reserveBudget', { ...one, amounts: { tokens: 1 } })).toBe('reservation_closed');
   });
 
-  test('that are released, or lapse, give their amount back', () => {
+  test('return their amount when they are released or lapse', () => {
     const story = new Story();
     story.reserve(100);
     story.outcome('renewReservation', { ...one, ttlMs: 9_000 });
@@ -335,7 +335,7 @@ describe('reservations', () => {
     expect(story.status).toMatchObject({ reserved: {}, usage: {} });
   });
 
-  test('that lapsed are settled all the same: as far as there is room, and the rest as overrun', () => {
+  test('that lapsed can be settled: as far as there is room, and the rest as overrun', () => {
     const story = new Story();
     story.reserve(80);
     story.now += 5_000;
@@ -347,7 +347,7 @@ describe('reservations', () => {
     expect(story.status).toMatchObject({ usage: { tokens: 100 }, overrun: { tokens: 30 }, exhausted: ['tokens'] });
   });
 
-  test('take more than they held where there is room', () => {
+  test('can be settled above their amount where there is room', () => {
     const story = new Story();
     story.reserve(10);
     expect(story.outcome('settleReservation', { ...one, usage: { tokens: 12 } })).toMatchObject({ overrun: {} });
@@ -366,14 +366,14 @@ describe('reservations', () => {
     expect(story.refusal('settleReservation', { ...one, usage: {} })).toBe('reservation_not_found');
   });
 
-  test('of numbers that cannot be counted are refused', () => {
+  test('of uncountable amounts are refused', () => {
     const story = new Story({ limits: {} });
     story.report(LIMITS.maxInteger);
     expect(story.refusal('reserveBudget', { ...one, amounts: { tokens: 1 } })).toBe('invalid_input');
   });
 });
 
-test('a bill has the totals of each day, also of what was taken back', () => {
+test('a bill has the totals of each day, including what was released', () => {
   const story = new Story({ scopeType: 'tenant', scopeId: 't1', limits: {} });
   const today = Math.floor(START / DAY_MS);
   story.outcome('recordSpend', { budgetId: BUDGET, executionId: RUN, deltas: { tokens: 30 } });
@@ -407,7 +407,7 @@ test('a bill has the totals of each day, also of what was taken back', () => {
   });
 });
 
-test('what an execution used of a budget outlives resets; what a release takes back does not', () => {
+test('the usage of an execution outlives resets; released usage does not', () => {
   const story = new Story({ limits: {} });
   const used = () => story.read('readBudgetUsage', { budgetId: BUDGET, executionId: RUN });
   expect(used()).toEqual({ used: {}, releasable: {} });

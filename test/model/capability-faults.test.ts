@@ -92,7 +92,7 @@ describe.each(PLACES)('%s', (name, side, args) => {
     });
   });
 
-  test('a good list has none', () => {
+  test('a valid list has none', () => {
     expect(refusal(() => parseCommand(name, args(['gpu', 'eu']), 'memory'))).not.toBeInstanceOf(Error);
   });
 });

@@ -84,13 +84,13 @@ describe('which situations a claim takes', () => {
       .leaves({ totalAttemptCount: 2, retryCount: 1, startedAt: START, failureReason: 'r' });
   });
 
-  test('a delay that is over is claimable once it was promoted, not before', () => {
+  test('a delayed execution is claimable once it is promoted, not before', () => {
     given(...IN_CLASS.DW)
       .when('claimForWorker', claimArgs(), DELAYED_UNTIL)
       .answers({ kind: 'no_work' });
   });
 
-  test('another lane has nothing', () => {
+  test('another lane has no work', () => {
     given(created())
       .when('claimForWorker', claimArgs({ laneId: 'other' }))
       .answers({ kind: 'no_work' });
@@ -137,7 +137,7 @@ describe('the order', () => {
     expect(order([created({ executionId: idOf(2), at: START + 1 }), ...released])).toEqual([1, 2]);
   });
 
-  test('a claim takes as many as it brought ids for', () => {
+  test('a claim takes as many executions as it has ids', () => {
     const world = [1, 2, 3].map((n) => created({ executionId: idOf(n), at: START + n }));
     given(...world)
       .when('claimForWorker', claimArgs({ claims: minted(2) }))
@@ -173,7 +173,7 @@ describe('capabilities', () => {
     expect(order(world, capabilities)).toEqual(expected);
   });
 
-  test('work that a worker cannot do hides nothing below it', () => {
+  test('work that a worker cannot do hides no lower work', () => {
     expect(
       order([
         created({ executionId: idOf(1), priority: 9_000, requiredCapabilities: ['gpu'] }),
@@ -195,7 +195,7 @@ describe('the cap on reclaims', () => {
     return events;
   };
 
-  test('work at its cap ends failed, with an event, and the claim says so', () => {
+  test('work at its cap ends failed, with an event and in the answer', () => {
     given(...lapsed(1, 1))
       .when('claimForWorker', claimArgs())
       .answers({ kind: 'no_work', reclaimCapExceeded: [X] })
@@ -268,7 +268,7 @@ describe('the attempt timeout', () => {
       .leaves({ attemptTimeoutAt: NOW + 700 });
   });
 
-  test('stands still while the attempt is parked', () => {
+  test('stops while the attempt is parked', () => {
     given(created({ policy }), claimed({ attemptTimeoutAt: NOW + 300 }))
       .when('delayExecution', { executionId: X, fence: FENCE, delayUntil: NOW + 1_000_000 })
       .then({ type: 'execution_delayed', attemptTimeoutRemainingMs: 300 })

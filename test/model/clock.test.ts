@@ -11,14 +11,14 @@ const complete = { executionId: X, fence: FENCE };
 const owned = () => given(created(), claimed());
 
 describe('a clock that is behind the log', () => {
-  test.each([1, 59_000, 60_000])('by %d ms: time stands still', (behindMs) => {
+  test.each([1, 59_000, 60_000])('by %d ms lets time stand still', (behindMs) => {
     owned()
       .when('completeExecution', complete, START - behindMs)
       .answers({ kind: 'completed' })
       .then({ type: 'execution_completed', at: START });
   });
 
-  test.each([60_001, 61_000, 86_400_000])('by %d ms: time steps back, and that is said first', (behindMs) => {
+  test.each([60_001, 61_000, 86_400_000])('by %d ms steps time back, which is logged first', (behindMs) => {
     const at = START - behindMs;
     owned()
       .when('completeExecution', complete, at)
@@ -30,7 +30,7 @@ describe('a clock that is behind the log', () => {
       .leaves({ situation: 'completed', lastTransitionAt: at });
   });
 
-  test('steps back once: time goes on from there', () => {
+  test('steps back once, and time continues from there', () => {
     const at = START - 61_000;
     owned()
       .when('updateProgress', { executionId: X, ...FENCE, progressPct: 1 }, at)
@@ -41,13 +41,13 @@ describe('a clock that is behind the log', () => {
       .then({ type: 'execution_completed', at: at + 5 });
   });
 
-  test('may be ahead by as much as it likes', () => {
+  test('may be ahead by any amount', () => {
     given(created())
       .when('claimForWorker', claimArgs(), START + 86_400_000)
       .then({ type: 'execution_claimed', at: START + 86_400_000 });
   });
 
-  test('changes nothing when nothing happens: a refusal, and what is already so', () => {
+  test('changes nothing when no event is written: refusals and repetitions', () => {
     owned()
       .when('completeExecution', { executionId: X }, START - 61_000)
       .refuses('fence_required')
@@ -61,7 +61,7 @@ describe('a clock that is behind the log', () => {
       .then({ type: 'execution_completed', at: START });
   });
 
-  test('judges a lease by the time of the log, as long as it is not far behind', () => {
+  test('decides leases by the time of the log, unless it is far behind', () => {
     given(created(), claimed({ leaseExpiresAt: START + 1_000 }), created({ executionId: idOf(2), at: START + 1_000 }))
       .when('completeExecution', complete, START + 999)
       .refuses('lease_expired');
@@ -92,7 +92,7 @@ describe('a batch', () => {
     return log.slice(3).map(({ event }) => `${event.type} ${event.at - START}`);
   };
 
-  test('says once that time stepped back', () => {
+  test('logs a step back of time once', () => {
     expect(batch(START - 61_000)).toEqual([
       'clock_stepped_back -61000',
       'execution_cancelled -61000',
@@ -101,13 +101,13 @@ describe('a batch', () => {
     ]);
   });
 
-  test('of a clock that is a little behind has the time of the log', () => {
+  test('by a clock that is a little behind has the time of the log', () => {
     expect(batch(START - 60_000)).toEqual(['execution_cancelled 0', 'execution_cancelled 0', 'execution_cancelled 0']);
   });
 });
 
-describe('a loop that was at due work before time stepped back', () => {
-  test('does not keep the others away for that long', () => {
+describe('a loop that reserved due work before time stepped back', () => {
+  test('keeps other loops away only as long as any other', () => {
     const delayed = (n: number) => created({ executionId: idOf(n), delayUntil: START + 1 });
     const applied = given(delayed(1), delayed(2), delayed(3)).when(
       'applyDue',

@@ -121,17 +121,17 @@ describe('the stored form', () => {
     );
   });
 
-  it('passes over what a newer build wrote behind what is known', () => {
+  it('ignores trailing values of a newer build', () => {
     const { decode } = facetCodec({ one: fact.optionalNumber() });
     expect(decode('5\tlater')).toEqual({ one: 5 });
   });
 
-  it('of what an older build wrote lacks what came later', () => {
+  it('of an older build lacks newer facts', () => {
     const { decode } = facetCodec({ one: fact.number(), later: fact.counter(), list: fact.list() });
     expect(decode('5')).toEqual({ one: 5, later: 0, list: [] });
   });
 
-  it('is a different text for different values', () => {
+  it('differs for different values', () => {
     const facet = { a: fact.number(), b: fact.optionalText(), c: fact.list(), d: fact.flag() };
     const { encode } = facetCodec(facet);
     fc.assert(
@@ -197,7 +197,7 @@ describe('short ids', () => {
     );
   });
 
-  it('are those texts, and no others', () => {
+  it('are exactly these texts', () => {
     const letters = fc.constantFrom(...'-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz');
     const texts = fc.array(letters, { minLength: 22, maxLength: 22 }).map((all) => all.join(''));
     fc.assert(

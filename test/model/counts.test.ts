@@ -26,12 +26,12 @@ describe('readCounts', () => {
     });
   });
 
-  test('counts what is held beside its state', () => {
+  test('counts held executions beside their states', () => {
     const held = event('execution_held', { at: NOW, heldBy: 'ann', holdReason: 'why' });
     expect(of({}, created(), held)).toMatchObject({ lanes: [{ total: 1, states: { waiting: 1 }, held: 1 }] });
   });
 
-  test('shows a lane of which nothing is left, and goes page by page', () => {
+  test('shows a lane of which nothing is left, page by page', () => {
     const events = [
       created({ laneId: 'b' }),
       created({ executionId: idOf(2), laneId: 'a' }),

@@ -18,7 +18,7 @@ const create = (facts: Partial<ArgsOf<'createExecution'>> = {}, at = NOW) =>
   given().when('createExecution', args(facts), at);
 
 describe('createExecution', () => {
-  test('makes work that waits for a worker', () => {
+  test('creates work that waits for a worker', () => {
     create()
       .answers({ kind: 'created', executionId: X, publicState: 'waiting', priority: 0 })
       .then({ type: 'execution_created', at: NOW, payloadBytes: 0 })
@@ -49,7 +49,7 @@ describe('createExecution', () => {
       .leaves({ dueAt: publicState === 'delayed' ? delayUntil : undefined });
   });
 
-  test('the delay of the policy applies when the call gives none', () => {
+  test('uses the delay of the policy if the call has none', () => {
     create({ policy: { delayUntil: NOW + 5 } }).leaves({ situation: 'delayed', dueAt: NOW + 5 });
     create({ delayUntil: 0, policy: { delayUntil: NOW + 5 } }).leaves({ situation: 'ready' });
   });
@@ -66,7 +66,7 @@ describe('createExecution', () => {
     create({ policy: { priority } }).answers({ kind: 'created', priority: expected });
   });
 
-  test('the priority of the call wins over that of the policy', () => {
+  test('prefers the priority of the call to that of the policy', () => {
     create({ priority: 0, policy: { priority: 5 } }).answers({ kind: 'created', priority: 0 });
     create({ policy: { priority: 5 } }).answers({ kind: 'created', priority: 5 });
   });
@@ -80,20 +80,20 @@ describe('createExecution', () => {
     create({ policy: { timeoutPolicy: { executionDeadlineMs } } }).leaves({ executionDeadlineAt });
   });
 
-  test('a deadline of the call is absolute, may be past, and wins', () => {
+  test('takes an absolute deadline from the call, also a past one, before that of the policy', () => {
     create({ executionDeadlineAt: 7, policy: { timeoutPolicy: { executionDeadlineMs: 5 } } }).leaves({
       executionDeadlineAt: 7,
     });
   });
 
-  test('the same id again is a duplicate, whatever else is asked', () => {
+  test('answers duplicate for a known id, whatever the other arguments', () => {
     given(created())
       .when('createExecution', args({ laneId: 'other', priority: 9 }))
       .answers({ kind: 'duplicate', executionId: X })
       .nothingHappens();
   });
 
-  test('a key stands for its first execution within its window, per namespace', () => {
+  test('answers with the first execution of a key within its window, per namespace', () => {
     const again = args({ executionId: idOf(2), idempotencyKey: 'key' });
     const world = created({ idempotencyKey: 'key', idempotencyExpiresAt: NOW + 1 });
     given(world).when('createExecution', again, NOW).answers({ kind: 'duplicate', executionId: X }).nothingHappens();
@@ -108,7 +108,7 @@ describe('createExecution', () => {
       .answers({ kind: 'created' });
   });
 
-  test('the window of a key is a day, or what the policy says', () => {
+  test('keeps a key for a day, or as the policy says', () => {
     create({ idempotencyKey: 'k' }).then({ type: 'execution_created', idempotencyExpiresAt: NOW + 86_400_000 });
     create({ idempotencyKey: 'k', policy: { dedupWindowMs: 10 } }).then({
       type: 'execution_created',
@@ -116,7 +116,7 @@ describe('createExecution', () => {
     });
   });
 
-  test('an execution is kept at least as long as its key: a duplicate never names what is gone', () => {
+  test('keeps an execution at least as long as its key, so that no duplicate names a purged one', () => {
     const keyEnds = NOW + 86_400_000;
     create({ idempotencyKey: 'k', policy: { streamPolicy: { retentionTtlMs: 0 } } })
       .when('cancelExecution', { executionId: X, reason: 'r', source: 'operator_override' }, NOW)
@@ -131,7 +131,7 @@ describe('createExecution', () => {
       .answers({ kind: 'purged' });
   });
 
-  test('capabilities are a set, in byte order', () => {
+  test('stores capabilities as a set, in byte order', () => {
     create({ policy: { routingRequirements: { requiredCapabilities: ['ä', 'gpu', 'eu', 'gpu'] } } }).leaves({
       requiredCapabilities: ['eu', 'gpu', 'ä'],
     });
@@ -144,7 +144,7 @@ function transferred(): Uint8Array {
   return bytes;
 }
 
-describe('what create refuses', () => {
+describe('createExecution refuses', () => {
   const refusal = (facts: object): unknown => {
     try {
       return parseCommand('createExecution', { ...args(), ...facts }, 'memory');
@@ -196,13 +196,13 @@ describe('what create refuses', () => {
     expect(refusal(facts)).toMatchObject({ code, detail: { field } });
   });
 
-  test('nothing below zero is nothing, and bytes of another realm are bytes', () => {
+  test('but not negative zero, nor bytes of another realm', () => {
     const inputPayload = vm.runInNewContext('new Uint8Array([7])') as Uint8Array;
     const { args: parsed } = parseCommand('createExecution', { ...args(), priority: -0, inputPayload }, 'memory');
     expect(parsed).toMatchObject({ priority: 0, inputPayload });
   });
 
-  test('256 tokens and 4 096 bytes are accepted', () => {
+  test('but not 256 tokens and 4 096 bytes', () => {
     const tokens = Array.from({ length: 256 }, (_, i) => `t${i}`);
     expect(
       refusal({ policy: { routingRequirements: { requiredCapabilities: [...tokens, ...tokens] } } }),

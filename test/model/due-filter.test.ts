@@ -14,7 +14,7 @@ const ours = (n: number, until: number): Event => delayed(n, until, OURS);
 const pass = (args: object = {}) => ({ partition: PARTITION, filter: OURS, ...args });
 const at = (n: number, time: number): string => `${time}:${idOf(n)}`;
 
-describe('what a filter matches', () => {
+describe('a filter matches', () => {
   const world = [
     delayed(1, NOW, {
       namespace: 'a',
@@ -31,7 +31,7 @@ describe('what a filter matches', () => {
     return [1, 2, 3].filter((n) => ids.includes(idOf(n)));
   };
 
-  test('each member alone, and all of them together', () => {
+  test('by each member alone, and by all of them together', () => {
     expect(promoted({ namespace: 'a' })).toEqual([1, 2]);
     expect(promoted({ laneId: 'x' })).toEqual([1, 3]);
     expect(promoted({ executionKind: 'm' })).toEqual([3]);
@@ -42,7 +42,7 @@ describe('what a filter matches', () => {
     expect(promoted({ namespace: 'b', laneId: 'y' })).toEqual([]);
   });
 
-  test('what belongs to no execution is applied by every loop', () => {
+  test('no work without an execution: every loop applies it', () => {
     const partition = partitionIn('worker', 'theirs');
     const worker: Event = {
       type: 'worker_registered',
@@ -62,8 +62,8 @@ describe('what a filter matches', () => {
   });
 });
 
-describe('passing over', () => {
-  test('a call looks at a bounded number of timers, and says where to continue', () => {
+describe('a call with a filter', () => {
+  test('looks at a bounded number of timers, and says where to continue', () => {
     given(...[1, 2, 3].map((n) => theirs(n, START + n)), ours(4, START + 4))
       .when('applyDue', pass({ limit: 2 }))
       .answers({ promoted: 0, after: at(2, START + 2) })
@@ -76,7 +76,7 @@ describe('passing over', () => {
       .nothingHappens();
   });
 
-  test('many timers of one time are no obstacle', () => {
+  test('passes many timers of one time', () => {
     given(...[1, 2, 3, 4].map((n) => theirs(n, NOW)), ours(5, NOW))
       .when('applyDue', pass({ limit: 2 }))
       .answers({ promoted: 0, after: at(2, NOW) })
@@ -86,7 +86,7 @@ describe('passing over', () => {
       .answers({ promoted: 1 });
   });
 
-  test('a position counts although its execution is gone', () => {
+  test('continues from a position whose execution is gone', () => {
     given(theirs(1, START + 1), ours(3, START + 1), ours(4, START + 1))
       .when('applyDue', pass({ after: at(3, START + 1) }))
       .answers({ promoted: 1, after: at(3, START + 1) })
@@ -96,14 +96,14 @@ describe('passing over', () => {
       .then({ type: 'execution_promoted', executionId: idOf(3) });
   });
 
-  test('a pass that took something goes on, because a transition can make more due', () => {
+  test('continues after a pass that applied something, because a transition can make more due', () => {
     given(ours(1, NOW)).when('applyDue', pass()).answers({ promoted: 1, after: undefined });
     given(theirs(1, START), ours(2, NOW))
       .when('applyDue', pass())
       .answers({ promoted: 1, after: at(1, START) });
   });
 
-  test('the next due time does not count what is behind the loop', () => {
+  test('ignores timers before its position in the next due time', () => {
     given(theirs(1, START), theirs(2, NOW + 7))
       .when('applyDue', pass())
       .answers({ promoted: 0, nextDueAt: NOW + 7 });
@@ -114,7 +114,7 @@ describe('passing over', () => {
 describe('turns and purges', () => {
   const four = [1, 2, 3, 4].map((n) => ours(n, START + n));
 
-  test('a loop with a filter neither steps back nor makes others step back', () => {
+  test('neither leave work to other loops nor keep them away, with a filter', () => {
     given(...four)
       .when('applyDue', { partition: PARTITION, owner: 'one', limit: 2 })
       .when('applyDue', pass({ owner: 'two', limit: 1 }), NOW)
@@ -127,7 +127,7 @@ describe('turns and purges', () => {
       .answers({ kind: 'applied', promoted: 1 });
   });
 
-  test('executions past their retention are purged once all that is due was looked at', () => {
+  test('come in order: executions past their retention are purged once all due work was seen', () => {
     const over = [
       created({ executionId: idOf(9), namespace: 'theirs' }),
       event('execution_cancelled', { executionId: idOf(9), purgeAt: NOW }),
@@ -141,7 +141,7 @@ describe('turns and purges', () => {
   });
 });
 
-test('a position needs its filter and its partition', () => {
+test('need a filter and the same partition for a position', () => {
   const args = { partition: PARTITION, after: at(5, NOW) };
   expect(() => parseCommand('applyDue', args, 'memory')).toThrow(/after/);
   expect(() => parseCommand('applyDue', { ...pass(args), partition: '{fp:1}' }, 'memory')).toThrow(/after/);

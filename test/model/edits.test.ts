@@ -21,7 +21,7 @@ describe('changePriority', () => {
     }
   });
 
-  test('moves waiting work to its new place, by its age among its equals', () => {
+  test('moves waiting work to its new place, by age among equals', () => {
     const other = created({ executionId: Y, at: START - 1, priority: 7 });
     given(other, created())
       .when('changePriority', change)
@@ -33,7 +33,7 @@ describe('changePriority', () => {
       .answers({ executions: [{ executionId: X, priority: 8 }] });
   });
 
-  test('is clamped, and nothing happens when it is the same', () => {
+  test('is clamped, and writes nothing if it is the same', () => {
     given(created({ priority: 7 }))
       .when('changePriority', change)
       .answers({ kind: 'changed' })
@@ -57,7 +57,7 @@ describe('setExecutionTags', () => {
     else result.answers({ kind: 'ok', count: 2 }).then({ type: 'tags_set', tags }).leaves({ tags });
   });
 
-  test('merges: given keys are replaced, the others stay', () => {
+  test('replaces the given keys, and keeps the others', () => {
     const result = given(created({ tags: { 'a.b': 'old', 'c.d': 'kept' } })).when('setExecutionTags', {
       executionId: X,
       tags,

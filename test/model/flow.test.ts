@@ -128,7 +128,7 @@ function fan(
 }
 
 describe('createFlow', () => {
-  test('makes all of a flow in one step: what waits for others cannot be claimed', () => {
+  test('creates a whole flow in one step, in which members with dependencies cannot be claimed', () => {
     const story = new Story();
     const graph = { members: [member(1), member(2)], edges: [edge(1, 2)] };
     expect(story.answer('createFlow', flowOf(graph))).toEqual({ kind: 'created', flowId: FLOW, graphRevision: 3 });
@@ -146,7 +146,7 @@ describe('createFlow', () => {
     expect(story.answer('createFlow', flowOf(graph, { flowKind: 'other' }))).toMatch(/^flow_exists_differently/);
   });
 
-  test('refuses what cannot be', () => {
+  test('refuses invalid graphs', () => {
     const story = new Story();
     const refuse = (graph: Graph): string => {
       try {
@@ -165,7 +165,7 @@ describe('createFlow', () => {
     expect(refuse({ members: [member(1)] })).toMatch(/^lane_draining/);
   });
 
-  test('keeps the delay and the deadline of what waits for others', () => {
+  test('keeps the delay and the deadline of members with dependencies', () => {
     const story = new Story();
     const late = member(2, { delayUntil: START + 5_000, executionDeadlineAt: START + 9_000 });
     story.run('createFlow', flowOf({ members: [member(1), late, member(3)], edges: [edge(1, 2), edge(2, 3)] }));
@@ -182,7 +182,7 @@ describe('createFlow', () => {
 });
 
 describe('groups', () => {
-  test('all_of is satisfied by all, and impossible without one', () => {
+  test('all_of is satisfied by all, and impossible after one failure', () => {
     const story = fan(3, { kind: 'all_of' });
     story.claim();
     story.end(1);
@@ -204,7 +204,7 @@ describe('groups', () => {
     });
   });
 
-  test('a quorum lets the others run when it is told to', () => {
+  test('a quorum lets the others run if asked to', () => {
     const story = fan(3, { kind: 'quorum', k: 2, onSatisfied: 'let_run' });
     story.claim();
     story.end(1);
@@ -215,7 +215,7 @@ describe('groups', () => {
     expect(story.execution(999)).toMatchObject({ succeededCount: 2, failedCount: 1, groupState: 'satisfied' });
   });
 
-  test('a quorum that cannot be reached skips what waits for it, and cancels the rest', () => {
+  test('an unreachable quorum skips its downstream, and cancels the rest', () => {
     const story = fan(4, { kind: 'quorum', k: 3, onSatisfied: 'cancel_remaining' });
     story.claim();
     story.end(1, 'cancelExecution');
@@ -224,7 +224,7 @@ describe('groups', () => {
     expect(story.execution(3)?.cancellationReason).toBe('sibling_quorum_impossible');
   });
 
-  test('what a call cannot do at once is done by walks', () => {
+  test('walks continue what one call cannot do', () => {
     const story = fan(200, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
     story.claim();
     story.end(1);
@@ -238,7 +238,7 @@ describe('groups', () => {
     expect(story.states(2, 100, 200)).toEqual(['cancelled', 'cancelled', 'cancelled']);
   });
 
-  test('the edges of those that a decided group needs no more are resolved by one event, and that of a parent by its own', () => {
+  test('one event resolves the edges of racers that a decided group no longer needs, and another one the edge of a parent', () => {
     const story = fan(12, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
     story.claim();
     const children = [{ ...member(50), edgeId: uuid(750) }];
@@ -263,7 +263,7 @@ describe('groups', () => {
     expect(story.execution(999)).toMatchObject({ succeededCount: 1, failedCount: 11 });
   });
 
-  test('a pass of one unit goes on too', () => {
+  test('a pass of one unit makes progress too', () => {
     const story = fan(70, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
     story.claim();
     story.end(1);
@@ -277,7 +277,7 @@ describe('groups', () => {
 describe('growFlow', () => {
   const part = (graph: Graph) => ({ flowId: FLOW, graph });
 
-  test('builds a flow part by part: nothing of it runs before it is sealed', () => {
+  test('builds a flow part by part: no member runs before the seal', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }, { building: true }));
     const second = part({ members: [member(2), member(3)], edges: [edge(1, 2), edge(2, 3)] });
@@ -306,7 +306,7 @@ describe('growFlow', () => {
     expect(story.answer('sealFlow', { flowId: FLOW })).toMatch(/^flow_already_terminal/);
   });
 
-  test('a flow that was cancelled while it was built is sealed only if its members were left alone', () => {
+  test('a flow that was cancelled while it was built can be sealed only if its members were left alone', () => {
     for (const cancellationPolicy of ['cancel_all', 'cancel_pending', 'flow_only'] as const) {
       const story = new Story();
       story.run('createFlow', flowOf({ members: [member(1)] }, { building: true }));
@@ -318,7 +318,7 @@ describe('growFlow', () => {
     }
   });
 
-  test('one that is sealed in time, and one that was created whole, have no deadline', () => {
+  test('a flow that is sealed in time, or created whole, has no deadline', () => {
     for (const building of [true, false]) {
       const story = new Story();
       story.run('createFlow', flowOf({ members: [member(1)] }, { building, buildTimeoutMs: 1_000 }));
@@ -336,7 +336,7 @@ describe('growFlow', () => {
     expect(story.flow?.buildDeadlineAt).toBe(START + 3_600_000);
   });
 
-  test('what has ended is met at once, and a flow that had finished goes on', () => {
+  test('resolves edges from ended members at once, and reopens a finished flow', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }));
     story.claim();
@@ -347,7 +347,7 @@ describe('growFlow', () => {
     expect(story.states(2)).toEqual(['ready']);
   });
 
-  test('refuses what cannot be', () => {
+  test('refuses invalid parts', () => {
     const story = new Story();
     const one = part({ members: [member(2)], edges: [edge(1, 2)] });
     expect(story.answer('growFlow', one)).toMatch(/^flow_not_found/);
@@ -383,7 +383,7 @@ describe('growing', () => {
     ...more,
   });
 
-  test('addDependency makes an execution wait; the same call again changes nothing', () => {
+  test('addDependency makes an execution wait; a repeated call changes nothing', () => {
     const story = grown(false);
     expect(story.answer('addDependency', depend(1, 2))).toMatchObject({ kind: 'added', newGraphRevision: 3 });
     expect(story.answer('addDependency', depend(1, 2))).toMatchObject({ kind: 'added', newGraphRevision: 3 });
@@ -410,7 +410,7 @@ describe('growing', () => {
     },
   );
 
-  test('refuses edges that cannot be', () => {
+  test('refuses invalid edges', () => {
     const story = grown(false);
     story.run('addDependency', depend(1, 2));
     expect(story.answer('addDependency', depend(1, 1))).toMatch(/^self_referencing_edge/);
@@ -430,7 +430,7 @@ describe('growing', () => {
     expect(story.answer('addDependency', { ...depend(1, 2), edgeId: uuid(7) })).toMatch(/^flow_closed/);
   });
 
-  test('an edge from what has ended is resolved at once', () => {
+  test('an edge from an ended member is resolved at once', () => {
     const story = grown(false);
     story.claim();
     story.end(1);
@@ -451,7 +451,7 @@ describe('growing', () => {
     expect(story.states(4)).toEqual(['skipped']);
   });
 
-  test('addExecutionToFlow refuses what belongs elsewhere', () => {
+  test('addExecutionToFlow refuses executions of other flows and namespaces', () => {
     const story = grown(false);
     story.run('createFlow', { ...flowOf({}), flowId: idOf(901) });
     const join = (n: number, flowId = idOf(901)) =>
@@ -487,7 +487,7 @@ describe('growing', () => {
     expect(set({ kind: 'any_of' })).toMatch(/^flow_already_terminal/);
   });
 
-  test('nothing of a flow that is being built can be claimed before it is sealed', () => {
+  test('no member of a flow can be claimed before the seal', () => {
     const story = grown(true);
     story.run('addDependency', depend(1, 2));
     expect(story.claim()).toEqual([]);
@@ -497,7 +497,7 @@ describe('growing', () => {
     expect(story.claim()).toEqual([idOf(1)]);
   });
 
-  test('closing a flow ends what waits for more edges than can come', () => {
+  test('closing a flow ends members that wait for more edges than exist', () => {
     const story = grown(false);
     story.run('setEdgeGroupPolicy', {
       flowId: FLOW,
@@ -541,7 +541,7 @@ describe('cancelFlowHeader', () => {
     expect(story.answer('replayExecution', { executionId: idOf(1) })).toMatch(/^flow_already_terminal/);
   });
 
-  test('cancel_pending leaves what runs, and nothing begins after it', () => {
+  test('cancel_pending leaves running members alone, and no other member begins', () => {
     const story = chain();
     story.claim();
     story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'cancel_pending' });
@@ -550,7 +550,7 @@ describe('cancelFlowHeader', () => {
     expect(story.states(2)).toEqual(['cancelled']);
   });
 
-  test('what ran when it was cancelled as cancel_pending, and comes back without having finished, is ended there', () => {
+  test('cancel_pending ends a running member that returns unfinished', () => {
     const comesBack = (how: (story: Story) => void): unknown => {
       const story = chain();
       story.claim();
@@ -577,7 +577,7 @@ describe('cancelFlowHeader', () => {
     expect(story.claim()).toEqual([idOf(1)]);
   });
 
-  test('what waits for one that comes back is told that it has ended', () => {
+  test('the downstream of a returned member learns of its end', () => {
     const story = chain();
     story.claim();
     story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'cancel_pending' });
@@ -591,7 +591,7 @@ describe('cancelFlowHeader', () => {
   });
 
   test.each(['fail', 'cancel', 'expire', 'auto_resume'] as const)(
-    'a wait that times out as %s before the cancellation has come to it ends its execution once',
+    'a wait that times out as %s before the cancellation reaches it ends its execution once',
     (timeoutBehavior) => {
       const story = new Story();
       const numbers = Array.from({ length: UNITS_AT_ONCE + 2 }, (_, i) => i + 1);
@@ -609,7 +609,7 @@ describe('cancelFlowHeader', () => {
     },
   );
 
-  test('a pass ends no member without the edges that lead out of it, so one walk is left', () => {
+  test('a pass ends members together with their outgoing edges, so one walk is left', () => {
     const story = new Story();
     const numbers = Array.from({ length: 200 }, (_, i) => i + 1);
     const edges = numbers.flatMap((n) => [n + 1, n + 7].filter((to) => to <= 200).map((to) => edge(n, to)));
@@ -625,7 +625,7 @@ describe('cancelFlowHeader', () => {
     expect(new Set(story.states(...numbers))).toEqual(new Set(['cancelled']));
   });
 
-  test('flow_only freezes the graph and nothing else', () => {
+  test('flow_only freezes the graph only', () => {
     const story = chain();
     story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'flow_only' });
     story.claim();
@@ -651,7 +651,7 @@ describe('children', () => {
   };
   const awaiting = { executionId: idOf(1), source: 'operator_override' } as const;
 
-  test('a parent waits for its children without a slot, and goes on with its attempt', () => {
+  test('a parent waits for its children without a slot, and continues its attempt', () => {
     const story = parent();
     expect(story.answer('moveToWaitingChildren', awaiting)).toEqual({ kind: 'not_waiting', groupState: 'none' });
     expect(story.answer('spawnChildren', spawning())).toEqual({ kind: 'spawned', flowId: FLOW });
@@ -671,7 +671,7 @@ describe('children', () => {
     expect(story.answer('spawnChildren', other)).toMatch(/^edge_group_policy_fixed/);
   });
 
-  test('a repeated call after a lost answer gets the same answer; other callers do not', () => {
+  test('a repeated call after a lost answer gets the same answer, and other callers do not', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     const fence = story.fence(1);
@@ -682,7 +682,7 @@ describe('children', () => {
     expect(story.answer('moveToWaitingChildren', awaiting)).toMatch(/^execution_not_active/);
   });
 
-  test('a parent whose children cannot succeed goes on: it is not skipped, and can be replayed', () => {
+  test('a parent whose children cannot succeed continues: it is not skipped, and can be replayed', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     story.run('moveToWaitingChildren', awaiting);
@@ -693,7 +693,7 @@ describe('children', () => {
     expect(story.answer('replayExecution', { executionId: idOf(1) })).toMatchObject({ publicState: 'waiting' });
   });
 
-  test('a parent whose children cannot succeed, though one of them runs again, is replayed and goes on', () => {
+  test('a parent whose children cannot succeed is replayed and continues, although one child runs again', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     story.run('moveToWaitingChildren', awaiting);
@@ -713,7 +713,7 @@ describe('children', () => {
     ...{ seenChildren, awaitedChildren },
   });
 
-  test('a suspended parent goes on once enough of its children have ended, or one did not complete', () => {
+  test('a suspended parent continues once enough of its children have ended, or one failed', () => {
     for (const [how, ends] of [
       ['completeExecution', 2],
       ['cancelExecution', 1],
@@ -736,7 +736,7 @@ describe('children', () => {
     }
   });
 
-  test('a child that ended unseen refuses the suspension', () => {
+  test('an unseen end of a child refuses the suspension', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     story.claim();
@@ -747,7 +747,7 @@ describe('children', () => {
     expect(() => story.run('suspendExecution', { ...beside(2, 2), fence })).toThrow(/awaitedChildren/);
   });
 
-  test('a suspension is refused that waits for more children than can end, and not one for the last of them', () => {
+  test('a suspension that waits for more children than can end is refused, and one for the last child is not', () => {
     const story = parent();
     const fence = story.fence(1);
     const refusal = /^invalid_input.*"field":"awaitedChildren".*"openChildren":"0"/;
@@ -763,7 +763,7 @@ describe('children', () => {
     expect(story.execution(1)).toMatchObject({ situation: 'ready', openChildren: 0 });
   });
 
-  test('a child that runs again for its replayed parent has yet to end', () => {
+  test('a child that runs again for its replayed parent counts as open', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     story.run('moveToWaitingChildren', awaiting);
@@ -777,7 +777,7 @@ describe('children', () => {
     expect(story.execution(1)).toMatchObject({ situation: 'blocked_dependencies', openChildren: 1, endedChildren: 2 });
   });
 
-  test('the name of a suspension stands for the number of children that it waits for', () => {
+  test('the idempotency key of a suspension covers the number of awaited children', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     const named = { fence: story.fence(1), idempotencyKey: 'k' };
@@ -788,7 +788,7 @@ describe('children', () => {
     });
   });
 
-  test('a group of its own leaves the earlier children alone, whose ends count all the same', () => {
+  test('a group of its own leaves the earlier children alone, and their ends still count', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     const any = { kind: 'any_of', onSatisfied: 'cancel_remaining' } as const;
@@ -820,14 +820,14 @@ describe('children', () => {
   const edgesTo = (story: ReturnType<typeof parent>) =>
     Object.values(story.execution(1)?.dependencies ?? {}).map(({ edgeState, isLate }) => `${edgeState} ${isLate}`);
 
-  test('edges of a group that its handler decides are not late', () => {
+  test('edges of a group that the handler decides are never late', () => {
     const story = twoGroups();
     story.end(2);
     story.end(3, 'cancelExecution');
     expect(edgesTo(story)).toEqual(['satisfied false', 'impossible false', 'satisfied false']);
   });
 
-  test('a replayed parent waits again for children of every group that run again or have completed since', () => {
+  test('a replayed parent waits again for children of every group that run again or completed meanwhile', () => {
     const story = twoGroups();
     story.end(2, 'cancelExecution');
     story.end(3, 'cancelExecution');
@@ -853,7 +853,7 @@ describe('children', () => {
     expect(story.execution(1)).toMatchObject({ situation: 'ready', endedChildren: endedChildren + 1 });
   });
 
-  test('a parent of a cancelled flow that its children resume is ended in the same step', () => {
+  test('a parent of a cancelled flow is ended in the step in which its children resume it', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     story.run('suspendExecution', { ...beside(0, 1), fence: story.fence(1) });
@@ -864,7 +864,7 @@ describe('children', () => {
     expect(story.states(1)).toEqual(['cancelled']);
   });
 
-  test('refuses children that cannot be', () => {
+  test('refuses invalid children', () => {
     const story = parent();
     expect(story.answer('spawnChildren', spawning({ executionId: idOf(44) }))).toMatch(/^execution_not_found/);
     expect(story.answer('moveToWaitingChildren', { ...awaiting, executionId: idOf(44) })).toMatch(
@@ -875,7 +875,7 @@ describe('children', () => {
     expect(story.answer('spawnChildren', spawning())).toMatch(/^invalid_input .*flowId/);
   });
 
-  test('a closed flow takes the children of its members', () => {
+  test('a closed flow accepts children of its members', () => {
     const story = parent();
     story.run('createFlow', flowOf({ members: [member(8)] }));
     story.run('addExecutionToFlow', { flowId: FLOW, executionId: idOf(1) });
@@ -883,7 +883,7 @@ describe('children', () => {
     expect(story.answer('spawnChildren', spawning())).toEqual({ kind: 'spawned', flowId: FLOW });
   });
 
-  test('a parent that ends badly takes its children with it, and theirs; one that completes does not', () => {
+  test('a parent that ends badly ends its children and theirs; one that completes does not', () => {
     for (const how of ['cancelExecution', 'completeExecution'] as const) {
       const story = parent();
       story.run('spawnChildren', spawning({ policy: { kind: 'any_of', onSatisfied: 'let_run' } }));
@@ -898,7 +898,7 @@ describe('children', () => {
     }
   });
 
-  test('children that a call has no room for are ended by a walk, and until then no claim starts them', () => {
+  test('a walk ends the children that one call cannot, and no claim starts them until then', () => {
     const story = parent();
     story.run('spawnChildren', spawning({ children: Array.from({ length: 150 }, (_, i) => child(i + 2)) }));
     story.end(1, 'cancelExecution');
@@ -911,7 +911,7 @@ describe('children', () => {
   });
 });
 
-test('a claim never starts what a walk has still to cancel: it ends it', () => {
+test('a claim ends the members that a walk has yet to cancel', () => {
   const story = fan(200, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
   story.claim();
   story.end(1);
@@ -934,7 +934,7 @@ test('a claim never starts what a walk has still to cancel: it ends it', () => {
   expect(other.states(1, 150)).toEqual(['cancelled', 'cancelled']);
 });
 
-test('a claim starts a member that is replayed after the walk of a race has passed it', () => {
+test('a claim starts a member that was replayed after the walk of a race passed it', () => {
   const story = fan(200, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
   story.claim();
   story.end(1);
@@ -946,7 +946,7 @@ test('a claim starts a member that is replayed after the walk of a race has pass
   expect([story.walks, ...story.states(2, 200)]).toEqual([[], 'running', 'cancelled']);
 });
 
-test('neither a scheduler nor an operator gets what a walk has still to cancel', () => {
+test('neither a scheduler nor an operator can claim a member that a walk has yet to cancel', () => {
   const story = new Story();
   const worker = { workerId: 'w', workerInstanceId: 'w-1' };
   const grant = (n: number) => ({ executionId: idOf(n), ...worker, grantId: uuid(6_000 + n), grantTtlMs: 10_000 });
@@ -994,7 +994,7 @@ describe('results of upstreams', () => {
   };
   const row = { edgeId: edge(1, 2).edgeId, dataPassingRef: 'it', resultEncoding: undefined };
 
-  test('come with the claim, and again when the work is taken up', () => {
+  test('come with the claim, and again with a reclaim', () => {
     const story = pair();
     const given = { upstreamResults: [{ ...row, result: Buffer.from('r') }], moreUpstreamResults: false };
     expect(story.taken()).toMatchObject([{ executionId: idOf(2), ...given }]);
@@ -1002,11 +1002,11 @@ describe('results of upstreams', () => {
     expect(story.taken()).toMatchObject([{ executionId: idOf(2), claimKind: 'resumed', ...given }]);
   });
 
-  test('of an edge without a name for it is not given', () => {
+  test('are delivered by edges with a name for them only', () => {
     expect(pair(false).taken()).toMatchObject([{ upstreamResults: [], moreUpstreamResults: false }]);
   });
 
-  test('of one that runs again is not there', () => {
+  test('are absent while the upstream runs again', () => {
     const story = pair();
     story.run('replayExecution', { executionId: idOf(1) });
     const taken = story.taken()[1];
@@ -1015,7 +1015,7 @@ describe('results of upstreams', () => {
     expect(taken).toMatchObject({ attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: 700 });
   });
 
-  test('do not come with a claim by id, whose attempt begins when they have been read', () => {
+  test('do not come with a claim by id: its attempt begins once they were read', () => {
     expect(pair().taken()).toMatchObject([{ attemptTimeoutRemainingMs: undefined }]);
     const story = pair();
     const ids = { leaseId: uuid(7_002), attemptId: uuid(8_002) };
@@ -1025,7 +1025,7 @@ describe('results of upstreams', () => {
     });
   });
 
-  test('of more edges than a claim looks at are left to be read', () => {
+  test('beyond the edges of one claim are left to be read', () => {
     const story = new Story();
     const numbers = Array.from({ length: 101 }, (_, i) => i + 1);
     const edges = numbers.map((n) => edge(n, 999, { dataPassingRef: `${n}` }));
@@ -1037,7 +1037,7 @@ describe('results of upstreams', () => {
 });
 
 describe('setFlowTags', () => {
-  test('puts tags over those that there are, up to a number', () => {
+  test('merges tags, up to a maximum', () => {
     const story = new Story();
     story.run('createFlow', { ...flowOf({}), tags: { 'a.b': '1' } });
     const set = (tags: Record<string, string>, flowId = FLOW) => story.answer('setFlowTags', { flowId, tags });
@@ -1051,7 +1051,7 @@ describe('setFlowTags', () => {
 });
 
 describe('the end of a flow', () => {
-  test('members are forgotten with their flow, and not before', () => {
+  test('members are purged with their flow, and not before', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1), member(2)], edges: [edge(1, 2)] }));
     story.claim();
@@ -1071,7 +1071,7 @@ describe('the end of a flow', () => {
     expect(story.flow).toBeUndefined();
   });
 
-  test('members are forgotten piece by piece, the last that joined first', () => {
+  test('members are purged in parts, the newest first', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1), member(2), member(3)] }));
     story.claim();
@@ -1083,7 +1083,7 @@ describe('the end of a flow', () => {
     expect(story.flow?.isPurging).toBe(true);
   });
 
-  test('walks that are under way end with the flow and the members that they concern', () => {
+  test('active walks end with the flow and the members that they concern', () => {
     const story = new Story();
     const others = Array.from({ length: 149 }, (_, i) => i + 2);
     const graph = { members: [1, ...others].map((n) => member(n)), edges: others.map((n) => edge(1, n)) };
@@ -1097,7 +1097,7 @@ describe('the end of a flow', () => {
     expect([story.flow, story.execution(1), story.walks]).toEqual([undefined, undefined, []]);
   });
 
-  test('a flow whose first member to go is kept longer keeps its walks', () => {
+  test('a flow keeps its walks while the first member to purge is retained longer', () => {
     const story = new Story();
     const members = Array.from({ length: 150 }, (_, i) => member(i + 1));
     const policy = { streamPolicy: { retentionTtlMs: 3 * RETENTION_MS } };
@@ -1110,7 +1110,7 @@ describe('the end of a flow', () => {
     expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['evaluate']);
   });
 
-  test.each(['longer', 'for good'])('a member that is kept %s does not end its flow a second time', (kept) => {
+  test.each(['longer', 'for good'])('a member that is retained %s does not end its flow a second time', (kept) => {
     const story = new Story();
     const policy = { streamPolicy: { retentionTtlMs: kept === 'longer' ? 3 * RETENTION_MS : -1 } };
     story.run('createFlow', flowOf({ members: [member(1, { policy }), member(2)] }));
@@ -1125,7 +1125,7 @@ describe('the end of a flow', () => {
     expect(story.flow?.purgeAt).toBe(kept === 'longer' ? story.execution(1)?.dueAt : undefined);
   });
 
-  test('a member that is replayed puts it off', () => {
+  test('a replayed member postpones the end', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }));
     story.claim();
@@ -1136,7 +1136,7 @@ describe('the end of a flow', () => {
     expect(story.flow?.purgeAt).toBeUndefined();
   });
 
-  test('a member that was cancelled while it waited waits again when it is replayed', () => {
+  test('a replay of a member that was cancelled while it waited waits again', () => {
     const story = new Story();
     const members = [member(1), member(2), member(3)];
     story.run('createFlow', flowOf({ members, edges: [edge(1, 2), edge(1, 3)] }));
@@ -1147,7 +1147,7 @@ describe('the end of a flow', () => {
     expect(story.states(2)).toEqual(['blocked_dependencies']);
   });
 
-  test('a skipped member is replayed after what it depends on, and waits for it, or finds that it has completed', () => {
+  test('a skipped member is replayed after its upstream, and waits for it or finds it completed', () => {
     const story = new Story();
     const members = [member(1), member(2), member(3)];
     const replay = (n: number) => story.answer('replayExecution', { executionId: idOf(n) });
@@ -1172,7 +1172,7 @@ describe('the end of a flow', () => {
     expect(story.claim().sort()).toEqual([idOf(2), idOf(3)]);
   });
 
-  test('a skipped member is replayed only when nothing is left that failed', () => {
+  test('a skipped member is replayed only when no failed upstream is left', () => {
     const story = new Story();
     const members = [member(1), member(2), member(3)];
     const replay = (n: number) => story.answer('replayExecution', { executionId: idOf(n) });
@@ -1189,7 +1189,7 @@ describe('the end of a flow', () => {
     expect(late()).toEqual([false, false]);
   });
 
-  test('a member of a flow that is still created is not replayed', () => {
+  test('a member of a flow that is still being created is not replayed', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }, { building: true }));
     story.end(1, 'cancelExecution');
@@ -1199,7 +1199,7 @@ describe('the end of a flow', () => {
     expect(replay()).toMatchObject({ publicState: 'waiting' });
   });
 
-  test('what is resolved after a group has decided has no part in that', () => {
+  test('edges that are resolved after the decision of their group do not count', () => {
     const story = fan(3, { kind: 'any_of', onSatisfied: 'let_run' });
     story.claim();
     story.end(2);

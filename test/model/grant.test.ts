@@ -86,7 +86,7 @@ describe('issueClaimGrant', () => {
     }
   });
 
-  test('again by the same worker and instance gives the same grant, by others nothing', () => {
+  test('again by the same worker and instance gives the same grant, and by others none', () => {
     const granted = () => given(created(), ISSUED);
     granted()
       .when('issueClaimGrant', issue({ grantId: uuid(701), grantTtlMs: 9_000 }), LAST)
@@ -105,7 +105,7 @@ describe('issueClaimGrant', () => {
       .leaves({ grantWorkerId: 'w3', grantExpiresAt: LAST + 1 + TTL_MS });
   });
 
-  test('looks at what the worker can do', () => {
+  test('checks the capabilities of the worker', () => {
     const needs = () => given(created({ requiredCapabilities: ['eu', 'gpu'] }));
     needs()
       .when('issueClaimGrant', issue({ workerCapabilities: ['gpu'] }))
@@ -118,7 +118,7 @@ describe('issueClaimGrant', () => {
       .answers({ kind: 'granted' });
   });
 
-  test('does not grant what an operator holds, or what is in another lane', () => {
+  test('refuses held work, and work of another lane', () => {
     const held = event('execution_held', { at: NOW, heldBy: 'ann', holdReason: '' });
     given(created(), held).when('issueClaimGrant', issue()).refuses('execution_not_eligible');
     given(created())
@@ -129,7 +129,7 @@ describe('issueClaimGrant', () => {
       .answers({ kind: 'granted' });
   });
 
-  test('grants nothing in a paused lane; what was granted before can still be claimed', () => {
+  test('grants nothing in a paused lane; earlier grants can still be claimed', () => {
     const paused: Event = { type: 'lane_paused', laneId: 'lane', at: NOW, requestedBy: 'ann', reason: '' };
     given(created(), paused)
       .when('issueClaimGrant', issue())
@@ -144,7 +144,7 @@ describe('issueClaimGrant', () => {
       .answers({ kind: 'claimed' });
   });
 
-  test('notes by what the scheduler decided', () => {
+  test("records the scheduler's notes", () => {
     const notes = { capabilityHash: 'h', routeSnapshotJson: '{}', admissionSummary: 'slot 3' };
     given(created())
       .when('issueClaimGrant', issue(notes))
@@ -163,7 +163,7 @@ describe('issueClaimGrant', () => {
 });
 
 describe('a grant ends', () => {
-  test('when its time is over: the work returns to its place', () => {
+  test('at its time, and the work returns to its place', () => {
     const other = created({ executionId: Y, at: START + 1 });
     const granted = () => given(created(), other, ISSUED);
     granted()
@@ -178,7 +178,7 @@ describe('a grant ends', () => {
       .answers({ kind: 'claimed', executions: [{ executionId: X }] });
   });
 
-  test('before a deadline, and with what ends the execution', () => {
+  test('before a deadline, and with the end of the execution', () => {
     given(created({ executionDeadlineAt: LAST }), ISSUED)
       .when('applyDue', { partition: PARTITION }, LAST)
       .answers({ grantsLapsed: 0, expired: [{ executionId: X, expireReason: 'execution_deadline' }] })
@@ -189,7 +189,7 @@ describe('a grant ends', () => {
       .leaves(GONE);
   });
 
-  test('with a hold, for good', () => {
+  test('with a hold, permanently', () => {
     given(created(), ISSUED)
       .when('holdExecution', { executionId: X })
       .leaves(GONE)
@@ -201,7 +201,7 @@ describe('a grant ends', () => {
       .refuses('invalid_claim_grant');
   });
 
-  test('with a block, which is possible only when the grant is no longer usable', () => {
+  test('with a block, which is possible only once the grant is unusable', () => {
     const block = { executionId: X, blockingReason: 'waiting_for_quota' } as const;
     given(created(), ISSUED).when('blockExecutionForAdmission', block, LAST).refuses('execution_not_eligible');
     given(created(), ISSUED)
@@ -213,7 +213,7 @@ describe('a grant ends', () => {
       .leaves({ ...GONE, situation: 'blocked_quota' });
   });
 
-  test('with the attempt that its lost owner had', () => {
+  test('with the attempt of the lost owner', () => {
     const policy = {
       retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 10 }, retryableCategories: [] },
     } as never;
@@ -226,7 +226,7 @@ describe('a grant ends', () => {
 });
 
 describe('claimExecution', () => {
-  test.each(CLASSES)('in %s, granted where it can be', (state) => {
+  test.each(CLASSES)('in %s, granted where possible', (state) => {
     const isGranted = state.startsWith('R') || state === 'AE' || state === 'AR';
     const result = given(...IN_CLASS[state], ...(isGranted ? [ISSUED] : [])).when('claimExecution', take());
     if (state === 'none') result.refuses('execution_not_found');
@@ -287,7 +287,7 @@ describe('claimExecution', () => {
       .refuses('claim_grant_expired');
   });
 
-  test('repeated after a lost reply gets its lease again, while it is in force', () => {
+  test('repeated after a lost reply gets the same lease while it is in force', () => {
     const first = given(created({ policy: { timeoutPolicy: { attemptTimeoutMs: 60_000 } } }), ISSUED).when(
       'claimExecution',
       take(),
@@ -321,7 +321,7 @@ describe('claimExecution', () => {
 });
 
 describe('claimResumedExecution', () => {
-  test.each(CLASSES)('in %s, granted where it can be', (state) => {
+  test.each(CLASSES)('in %s, granted where possible', (state) => {
     const isGranted = state.startsWith('R') || state === 'AE' || state === 'AR';
     const result = given(...IN_CLASS[state], ...(isGranted ? [ISSUED] : [])).when('claimResumedExecution', resume());
     if (state === 'none') result.refuses('execution_not_found');
@@ -361,7 +361,7 @@ describe('issueReclaimGrant', () => {
     else result.answers({ kind: 'not_reclaimable', detail: 'execution_not_reclaimable' }).nothingHappens();
   });
 
-  test('says what the worker lacks, and marks nothing', () => {
+  test('names what the worker lacks, and changes nothing', () => {
     const lapsed = [created({ requiredCapabilities: ['gpu'] }), claimed({ leaseExpiresAt: NOW })];
     given(...lapsed)
       .when('issueReclaimGrant', issue({ kinds: ['other'] }))
@@ -372,7 +372,7 @@ describe('issueReclaimGrant', () => {
       .answers({ kind: 'not_reclaimable', detail: 'capability_mismatch: kind kind' });
   });
 
-  test('is refused while another one is live, in another lane, and while it is held', () => {
+  test('is refused while another grant is live, in another lane, and while the execution is held', () => {
     given(...IN_CLASS.AE, ISSUED)
       .when('issueReclaimGrant', issue({ workerId: 'w3' }))
       .refuses('grant_already_exists')
@@ -404,7 +404,7 @@ describe('issueReclaimGrant', () => {
 });
 
 describe('reclaimExecution', () => {
-  test.each(CLASSES)('in %s, granted where it can be', (state) => {
+  test.each(CLASSES)('in %s, granted where possible', (state) => {
     const isGranted = state.startsWith('R') || state === 'AE' || state === 'AR';
     const result = given(...IN_CLASS[state], ...(isGranted ? [ISSUED] : [])).when('reclaimExecution', take());
     if (state === 'none') result.refuses('execution_not_found');
@@ -447,7 +447,7 @@ describe('reclaimExecution', () => {
       .answers({ kind: 'claimed' });
   });
 
-  test('at the cap ends it, with or without a grant; the policy counts before the caller', () => {
+  test('at the cap ends the execution, with or without a grant; the policy takes precedence over the caller', () => {
     const cap = { kind: 'reclaim_cap_exceeded', executionId: X, reclaimCount: 0 };
     given(...IN_CLASS.AE)
       .when('reclaimExecution', { ...take(), maxReclaimCount: 0 })
@@ -488,7 +488,7 @@ describe('issueGrantAndClaim', () => {
     }
   });
 
-  test('looks at no capability, but at holds, live grants and the lane', () => {
+  test('checks holds, live grants and the lane, but no capabilities', () => {
     given(created({ requiredCapabilities: ['gpu'] }))
       .when('issueGrantAndClaim', operate())
       .answers({ kind: 'claimed' });
@@ -505,7 +505,7 @@ describe('issueGrantAndClaim', () => {
       .refuses('invalid_input');
   });
 
-  test('takes up a parked attempt before its time, and for good', () => {
+  test('takes a parked attempt before its time, permanently', () => {
     given(...IN_CLASS.DI)
       .when('issueGrantAndClaim', operate())
       .when('promoteDelayed', { executionId: X }, DELAYED_UNTIL)

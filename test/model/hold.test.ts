@@ -46,7 +46,7 @@ describe('holdExecution', () => {
     }
   });
 
-  test('reads as blocked by an operator where it could be claimed, and keeps every other vector', () => {
+  test('makes claimable work read as blocked by an operator, and keeps the rest of the vector', () => {
     for (const state of ['RW', 'RI'] as const) {
       given(...IN_CLASS[state], HELD)
         .when('holdExecution', hold)
@@ -67,7 +67,7 @@ describe('holdExecution', () => {
       .leavesState({ ownershipState: 'lease_expired_reclaimable', publicState: 'active' });
   });
 
-  test('says the holder and the reason', () => {
+  test('shows the holder and the reason', () => {
     const result = given(created(), HELD).when('holdExecution', hold);
     expect(result.reads('describeExecution', { executionId: X }, NOW)).toMatchObject({
       outcome: { blockingReason: 'paused_by_operator', blockingDetail: 'held by ann: why', lastMutationAt: NOW },
@@ -77,7 +77,7 @@ describe('holdExecution', () => {
     });
   });
 
-  test('leaves the owner to its work, and takes effect when the ownership ends', () => {
+  test('leaves the owner alone, and takes effect when the ownership ends', () => {
     const owner = { executionId: X, fence: FENCE };
     const owned = () => given(created(), claimed(), HELD);
     owned()
@@ -112,7 +112,7 @@ describe('releaseHold', () => {
     else result.answers({ kind: 'already_satisfied', reason: 'not_held' }).nothingHappens();
   });
 
-  test('gives held work back its place', () => {
+  test('returns held work to its place', () => {
     const other = created({ executionId: Y, at: START + 1 });
     given(created(), other, HELD)
       .when('claimForWorker', claimArgs())
@@ -127,7 +127,7 @@ describe('releaseHold', () => {
       .answers({ kind: 'claimed', executions: [{ executionId: X, claimKind: 'fresh' }] });
   });
 
-  test('lapsed work comes back as lapsed work, a delay goes on', () => {
+  test('returns lapsed work as lapsed work, and a delay continues', () => {
     given(...IN_CLASS.AE, HELD)
       .when('releaseHold', hold)
       .answers({ publicState: 'active' })

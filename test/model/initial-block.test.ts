@@ -96,14 +96,14 @@ describe('a hold from the start', () => {
   });
 });
 
-test('a duplicate is neither blocked nor held', () => {
+test('is ignored for a duplicate, which is neither blocked nor held', () => {
   given(created())
     .when('createExecution', creation(block('waiting_for_budget')))
     .answers({ kind: 'duplicate', executionId: X })
     .nothingHappens();
 });
 
-test('it announces no work', () => {
+test('announces no work', () => {
   const { createsWork } = createExecution;
   expect(createsWork?.(creation() as never)).toHaveLength(1);
   expect(createsWork?.(creation(block('paused_by_operator')) as never)).toEqual([]);

@@ -34,7 +34,7 @@ describe('kinds', () => {
     expect(taken(kinds)).toEqual(expected);
   });
 
-  test('work that it cannot run hides nothing below it, and is not touched', () => {
+  test('work that a worker cannot run hides no lower work, and is not touched', () => {
     given(ofKind(1, 'render', { priority: 9_000 }), ofKind(2, 'mail'))
       .when('claimForWorker', claimArgs({ kinds: ['mail'], claims: minted(5) }))
       .answers({ kind: 'claimed', executions: [{ executionId: idOf(2), executionKind: 'mail' }] })
@@ -42,7 +42,7 @@ describe('kinds', () => {
       .leaves({ situation: 'ready' }, idOf(1));
   });
 
-  test('a kind is not enough, and neither are the capabilities', () => {
+  test('work needs a matching kind and matching capabilities', () => {
     const needy = [ofKind(1, 'render', { requiredCapabilities: ['gpu'] })];
     expect(taken(['render'], {}, needy)).toEqual([]);
     expect(taken(['mail'], { workerCapabilities: ['gpu'] }, needy)).toEqual([]);
@@ -62,7 +62,7 @@ describe('kinds', () => {
       .answers({ kind: 'no_work', reclaimCapExceeded: [X] });
   });
 
-  test('resumed work is of its kind too', () => {
+  test('resumed work keeps its kind', () => {
     given(...IN_CLASS.RI)
       .when('claimForWorker', claimArgs({ kinds: ['other'] }))
       .answers({ kind: 'no_work' })
@@ -70,7 +70,7 @@ describe('kinds', () => {
       .answers({ kind: 'claimed', executions: [{ claimKind: 'resumed' }] });
   });
 
-  test('at least one and at most 256 are named', () => {
+  test('a claim names at least one and at most 256 kinds', () => {
     const parse = (kinds: string[]) => () => parseCommand('claimForWorker', claimArgs({ kinds }), 'memory');
     expect(parse([])).toThrowError(/invalid_input/);
     expect(parse(Array.from({ length: 256 }, (_, i) => `k${i}`))).not.toThrow();

@@ -49,7 +49,7 @@ describe('the state of a lane', () => {
 
 describe('a paused lane', () => {
   const CLAIMABLE: readonly StateClass[] = ['RW', 'RI', 'AE', 'AR'];
-  test.each(CLAIMABLE)('gives nothing that is %s, shows no head, and gives it once it is resumed', (state) => {
+  test.each(CLAIMABLE)('gives nothing that is %s, shows no head, and gives it after the resume', (state) => {
     given(...IN_CLASS[state], PAUSED)
       .when('claimForWorker', claimArgs(), NOW)
       .answers({ kind: 'no_work' });
@@ -65,13 +65,13 @@ describe('a paused lane', () => {
       .answers({ kind: 'claimed' });
   });
 
-  test('takes work', () => {
+  test('accepts new work', () => {
     given(created(), PAUSED).when('createExecution', CREATE, NOW).answers({ kind: 'created' });
   });
 });
 
 describe('a draining lane', () => {
-  test('takes no new work, and says of what it has that it has it', () => {
+  test('refuses new work, and answers duplicate for existing work', () => {
     given(created(), DRAINED).when('createExecution', CREATE, NOW).refuses('lane_draining', { laneId: 'lane' });
     given(created(), DRAINED)
       .when('createExecution', { ...CREATE, executionId: X }, NOW)
@@ -82,7 +82,7 @@ describe('a draining lane', () => {
     given(created(), DRAINED, RESUMED).when('createExecution', CREATE, NOW).answers({ kind: 'created' });
   });
 
-  test('gives what it has', () => {
+  test('gives its existing work', () => {
     given(created(), DRAINED).when('claimForWorker', claimArgs(), NOW).answers({ kind: 'claimed' });
   });
 });

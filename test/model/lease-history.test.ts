@@ -63,7 +63,7 @@ describe('the lease history', () => {
     ]);
   });
 
-  test('of an execution that never was, in a whole log, is empty', async () => {
+  test('of an unknown execution, in a whole log, is empty', async () => {
     expect(await all(leaseHistory(logOf(STORY).source, { executionId: idOf(9) }))).toEqual([]);
     expect(await all(leaseHistory(logOf([]).source, { executionId: X }))).toEqual([]);
   });
@@ -79,13 +79,13 @@ describe('the lease history', () => {
     });
   });
 
-  test('after a cursor tells what came after it', async () => {
+  test('after a cursor has what came after it', async () => {
     const { source } = logOf(STORY, 2);
     const { next } = await source.readLog({ partition: PARTITION, after: `${(START).toString(36)}.4.0`, limit: 2 });
     expect(await told(source, { after: next })).toEqual(['acquired 2', 'released 2']);
   });
 
-  test('after a cursor behind the trim, or of another log, is refused', async () => {
+  test('after a cursor before the trim, or of another log, is refused', async () => {
     const generation = START.toString(36);
     await expect(told(logOf(STORY, 3).source, { after: `${generation}.1.${START}` })).rejects.toMatchObject({
       code: 'cursor_too_old',
@@ -96,7 +96,7 @@ describe('the lease history', () => {
     await expect(told(logOf(STORY).source, { after: 'another.1.0' })).rejects.toMatchObject({ code: 'cursor_lost' });
   });
 
-  test('knows the clock of a partition, and passes over it', async () => {
+  test('skips entries about the clock of a partition', async () => {
     const step = {
       type: 'clock_stepped_back',
       partition: PARTITION,
@@ -114,13 +114,13 @@ describe('the events of a partition', () => {
     expect(await all(readEvents(source, { partition: PARTITION }))).toEqual(machine.partition.log);
   });
 
-  test('are refused behind a trim', async () => {
+  test('before a trim are refused', async () => {
     await expect(all(readEvents(logOf(STORY, 1).source, { partition: PARTITION }))).rejects.toMatchObject({
       code: 'cursor_too_old',
     });
   });
 
-  test('that are trimmed while they are read end in a refusal, not in a gap', async () => {
+  test('that are trimmed while they are read end in a refusal, without a gap', async () => {
     const { source, machine } = logOf(STORY);
     const seen: number[] = [];
     const reading = async (): Promise<void> => {

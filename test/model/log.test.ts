@@ -76,7 +76,7 @@ describe('a page', () => {
     expect(page(logOf(1), { after: next }).entries).toEqual([1]);
   });
 
-  test('after page covers the log, whatever their length', () => {
+  test('after page covers the log, whatever the page size', () => {
     const machine = logOf(7);
     for (let limit = 1; limit <= 8; limit++) {
       const seen: number[] = [];
@@ -120,7 +120,7 @@ describe('a trimmed log', () => {
     expect(answer).toMatchObject({ ok: false, code: 'cursor_too_old', detail: { earliest: at(4, { time: 0 }) } });
   });
 
-  test('is read on from the last entry that is gone', () => {
+  test('is read from the last trimmed entry on', () => {
     expect(page(trimmed(6, 4), { after: at(4) }).entries).toEqual([5, 6]);
     expect(page(trimmed(6, 4), { after: at(5) }).entries).toEqual([6]);
   });
@@ -131,7 +131,7 @@ describe('a trimmed log', () => {
     expect(page(machine, { after: refusal.detail.earliest })).toMatchObject({ entries: [5, 6], atEnd: true });
   });
 
-  test('of which nothing is left says so, except at its end', () => {
+  test('of which nothing is left refuses all cursors but that of its end', () => {
     const machine = trimmed(3, 3);
     expect(read(machine)).toMatchObject({ code: 'cursor_too_old', detail: { earliest: at(3, { time: 0 }) } });
     expect(read(machine, { after: at(2) })).toMatchObject({ code: 'cursor_too_old' });
@@ -140,7 +140,7 @@ describe('a trimmed log', () => {
 });
 
 describe('the text of a cursor', () => {
-  test('comes back as it was', () => {
+  test('is decoded to the same cursor', () => {
     const cursor = { generation: G, sequence: 12, time: START };
     expect(decodeCursor(encodeCursor(cursor))).toEqual(cursor);
     expect(decodeCursor(encodeCursor(BEGINNING))).toEqual(BEGINNING);
@@ -158,7 +158,7 @@ describe('the text of a cursor', () => {
     ' a.1.0',
     'a.1.0\n',
     `${'a'.repeat(17)}.1.0`,
-  ])('%j is none', (text) => {
+  ])('%j is not a cursor', (text) => {
     expect(isCursor(text)).toBe(false);
     expect(() => decodeCursor(text)).toThrowError(/invalid_input/);
     expect(QUERIES.readLog.args.safeParse({ partition: PARTITION, after: text }).success).toBe(false);
@@ -176,7 +176,7 @@ describe('a cursor with marks', () => {
   const marked = (sequence: number, facts: object = {}): string =>
     encodeCursor(markedCursor(decodeCursor(at(sequence, facts))));
 
-  test('is short, and reads on like the one that it was made of', () => {
+  test('is short, and reads on like the cursor that it was made of', () => {
     expect(marked(2)).toMatch(/^~[0-9a-z]{1,4}\.2\.[0-9]{1,8}$/);
     expect(markedCursor(decodeCursor(marked(2)))).toEqual(decodeCursor(marked(2)));
     expect(page(logOf(4), { after: marked(2) })).toMatchObject({ entries: [3, 4], next: at(4) });

@@ -28,7 +28,7 @@ describe('meter sets', () => {
     expect(metersOf(undefined)).toEqual([]);
   });
 
-  test('say the narrowest of their limits, of each kind for itself, and nothing where they have none', () => {
+  test('give the narrowest limit of each kind, and nothing where there is none', () => {
     const limits = (...of: readonly (readonly [rate: number, atOnce: number])[]) =>
       narrowestLimitsOf(
         meterSetOf(
@@ -45,13 +45,13 @@ describe('meter sets', () => {
     expect(limits([9, 3], [7, 5], [0, 4])).toEqual({ maxConcurrent: 3, maxRequestsPerWindow: 7 });
   });
 
-  test.each(['', 'q', `x${ID}`, `q${ID},q${ID}`, `q${ID},b${ID}`, `${SET}\t`])('are not: %j', (text) => {
+  test.each(['', 'q', `x${ID}`, `q${ID},q${ID}`, `q${ID},b${ID}`, `${SET}\t`])('cannot be: %j', (text) => {
     expect(isMeterSet(text)).toBe(false);
   });
 });
 
 describe('claimForWorker', () => {
-  test('takes no metered work without its set, and nothing else with it', () => {
+  test('takes no metered work without its set, and only such work with it', () => {
     const other = created({ executionId: idOf(2) });
     const unmetered = given(metered, other).when('claimForWorker', claimArgs());
     unmetered.answers({ kind: 'claimed', executions: [{ executionId: idOf(2) }] });
@@ -63,7 +63,7 @@ describe('claimForWorker', () => {
     given(metered).when('claimForWorker', claimArgs()).answers({ kind: 'no_work' });
   });
 
-  test('is refused with an admission that was used, or voided', () => {
+  test('refuses an admission that was used or voided', () => {
     const world = given(metered, created({ executionId: idOf(2), meters: METERS }));
     const first = world.when('claimForWorker', claim);
     first.when('claimForWorker', claim, NOW).refuses('admission_void');
@@ -87,20 +87,20 @@ describe('an ownership that ends', () => {
     ['delayExecution', { executionId: X, fence: FENCE, delayUntil: NOW + 9 }, 'execution_delayed'],
     ['releaseLease', { executionId: X, fence: FENCE }, 'lease_released'],
     ['revokeLease', { executionId: X }, 'lease_revoked'],
-  ] as const)('by %s gives its slots back, once', (name, args, type) => {
+  ] as const)('by %s returns its slots, once', (name, args, type) => {
     const ended = held().when(name, args, NOW + 1);
     ended.then({ type }, returned);
     ended.when('applyDue', due, NOW + 1).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
   });
 
-  test('by its lapse too; reclaimed work holds another slot', () => {
+  test('by a lapse returns them too; reclaimed work holds another slot', () => {
     const lapsed = held().when('applyDue', due, NOW + 5_000);
     lapsed.then({ type: 'lease_expired' }, returned);
     const again = { ...claim, claims: [{ leaseId: uuid(103), attemptId: uuid(203) }] };
     lapsed.when('claimForWorker', again, NOW + 5_000).answers({ kind: 'claimed' });
   });
 
-  test('is told until it is settled', () => {
+  test('is reported until it is settled', () => {
     const ended = held().when('releaseLease', { executionId: X, fence: FENCE }, NOW + 1);
     ended
       .when('applyDue', due, NOW + 1)
@@ -157,7 +157,7 @@ describe('an ownership that ends', () => {
 });
 
 describe('voidAdmission', () => {
-  test('makes an admission good for nothing, for a day', () => {
+  test('makes an admission unusable for a day', () => {
     const first = given(metered).when('voidAdmission', voided);
     first.answers({ kind: 'voided' }).then({ type: 'admission_voided', admissionId: ID });
     first.when('voidAdmission', voided, NOW).answers({ kind: 'voided' }).nothingHappens();
@@ -167,7 +167,7 @@ describe('voidAdmission', () => {
       .answers({ deliveries: [] });
   });
 
-  test('says of one that was used by what, or that it is on its way back', () => {
+  test('says who uses an admission, or that it is being returned', () => {
     const held = given(metered).when('claimForWorker', claim);
     held.when('voidAdmission', voided, NOW).answers({ kind: 'in_use', executionId: X }).nothingHappens();
     held.when('completeExecution', { executionId: X, fence: FENCE }, NOW + 1);
@@ -179,7 +179,7 @@ describe('voidAdmission', () => {
 });
 
 describe('listMeteredHeads', () => {
-  test('pages over what is first in each queue, by meter set', () => {
+  test('pages over the first entries of queues, by meter set', () => {
     const other = metersOf({ quotaPolicyIds: [BUDGET] });
     const world = given(
       created({ executionId: idOf(1), at: START, meters: METERS }),
@@ -205,7 +205,7 @@ describe('listMeteredHeads', () => {
   });
 });
 
-describe('createExecution where its quota is full', () => {
+describe('createExecution with a full quota', () => {
   const [A, B, C] = [idOf(1), idOf(2), idOf(3)];
   const at = (n: number, facts: object = {}) =>
     created({ executionId: idOf(n), at: START + n, meters: METERS, ...facts });
@@ -220,7 +220,7 @@ describe('createExecution where its quota is full', () => {
     ...facts,
   });
 
-  test('drops it when as many wait as there is room for, and makes it otherwise', () => {
+  test('drops the execution when as many wait as there is room for, and creates it otherwise', () => {
     const full = given(at(1), at(2)).when('createExecution', create('drop', 2));
     full.answers({ kind: 'dropped', executionId: C }).nothingHappens();
     given(at(1), at(2)).when('createExecution', create('drop', 3)).answers({ kind: 'created' });
@@ -238,7 +238,7 @@ describe('createExecution where its quota is full', () => {
     given(other).when('createExecution', create('drop', 1)).answers({ kind: 'created' });
   });
 
-  test('cancels the oldest of the least urgent that wait, if one does', () => {
+  test('cancels the oldest of the least urgent waiting executions, if there is one', () => {
     const replaced = given(at(1), at(2)).when('createExecution', create('cancel_oldest', 2));
     replaced.answers({ kind: 'replaced', executionId: C, publicState: 'waiting', cancelledExecutionId: A });
     replaced.then(
@@ -254,7 +254,7 @@ describe('createExecution where its quota is full', () => {
     given(at(1)).when('createExecution', create('cancel_oldest', 2)).answers({ kind: 'created' });
   });
 
-  test('never cancels what was started', () => {
+  test('never cancels an execution that was started', () => {
     const claimed = () => given(at(1)).when('claimForWorker', claim, NOW);
     claimed().when('createExecution', create('cancel_oldest', 0), NOW).answers({ kind: 'created' });
     const lost = () => claimed().when('revokeLease', { executionId: A, reason: 'gone' }, NOW);

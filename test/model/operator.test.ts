@@ -66,7 +66,7 @@ describe('cancelExecution', () => {
     else result.answers({ kind: 'cancelled' }).then({ type: 'execution_cancelled', cancelledBy: 'lease_holder' });
   });
 
-  test.each(['flow_cascade', 'system_timeout'] as const)('%s needs no fence, and is named', (source) => {
+  test.each(['flow_cascade', 'system_timeout'] as const)('%s needs no fence, and is recorded', (source) => {
     for (const state of ['RW', 'DW', 'AL', 'AR', 'BO'] as const) {
       given(...IN_CLASS[state])
         .when('cancelExecution', { executionId: X, reason: 'why', source })
@@ -74,7 +74,7 @@ describe('cancelExecution', () => {
     }
   });
 
-  test('needs the whole triple when it is not an operator', () => {
+  test('needs the whole fence unless an operator calls', () => {
     for (const state of ['AL', 'AX', 'RI', 'Tcompleted'] as const) {
       given(...IN_CLASS[state])
         .when('cancelExecution', { executionId: X, reason: 'r' })
@@ -85,7 +85,7 @@ describe('cancelExecution', () => {
     }
   });
 
-  test('compares the attempt, not only the lease', () => {
+  test('compares the attempt as well as the lease', () => {
     given(...IN_CLASS.AL)
       .when('cancelExecution', { executionId: X, reason: 'r', ...FENCE, attemptId: uuid(999) })
       .refuses('stale_lease');
@@ -202,7 +202,7 @@ describe('expireExecution', () => {
     }
   });
 
-  test('looks again whether it is due', () => {
+  test('checks whether it is due', () => {
     const world = [created({ executionDeadlineAt: NOW }), claimed({ attemptTimeoutAt: NOW + 10 })];
     given(...world)
       .when('expireExecution', { executionId: X, expireReason: 'execution_deadline' }, NOW - 1)
@@ -220,7 +220,7 @@ describe('expireExecution', () => {
       .answers({ kind: 'not_yet_due' });
   });
 
-  test('an attempt timeout does not reach an attempt that is parked', () => {
+  test('does not apply an attempt timeout to a parked attempt', () => {
     given(
       created(),
       claimed({ attemptTimeoutAt: START + 1 }),
@@ -231,7 +231,7 @@ describe('expireExecution', () => {
       .nothingHappens();
   });
 
-  test('an attempt timeout also ends an attempt whose lease lapsed or was revoked', () => {
+  test('applies an attempt timeout to an attempt whose lease lapsed or was revoked', () => {
     for (const lapse of [event('lease_expired'), event('lease_revoked', { reason: 'r' })]) {
       given(created(), claimed({ attemptTimeoutAt: NOW }), lapse)
         .when('expireExecution', { executionId: X, expireReason: 'attempt_timeout' })
@@ -239,7 +239,7 @@ describe('expireExecution', () => {
     }
   });
 
-  test('an attempt timeout is a failure of category timeout and may be retried', () => {
+  test('records an attempt timeout as a failure of category timeout, which may be retried', () => {
     const backoff = { type: 'fixed', delayMs: 250 } as const;
     const timedOut = (retryableCategories: string[], maxRetries: number) =>
       given(
@@ -271,7 +271,7 @@ describe('purgeExecution', () => {
       .nothingHappens();
   });
 
-  test('takes payload and result along', () => {
+  test('removes payload and result', () => {
     const { machineBytes, readBack } = purgedStory();
     expect(machineBytes).toEqual({ payload: 3, result: 2 });
     expect(readBack).toMatchObject({ outcome: undefined });

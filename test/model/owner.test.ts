@@ -63,7 +63,7 @@ describe('the table of owner operations', () => {
   }
 });
 
-describe('the verdict on a fence', () => {
+describe('the check of a fence', () => {
   const FENCED = NAMES.filter((name) => name !== 'updateProgress');
   const partial = [
     { leaseId: FENCE.leaseId },
@@ -79,7 +79,7 @@ describe('the verdict on a fence', () => {
         call(name, state, { fence }).refuses('partial_fence_triple');
   });
 
-  test.each(FENCED)('%s needs a fence, or says who it is', (name) => {
+  test.each(FENCED)('%s is refused without a fence', (name) => {
     for (const state of ['AL', 'AX', 'AR', 'RW', 'Tcompleted'] as const) {
       call(name, state, { fence: undefined }).refuses('fence_required');
       call(name, state, { fence: {} }).refuses('fence_required');
@@ -99,7 +99,7 @@ describe('the verdict on a fence', () => {
     },
   );
 
-  test.each(['renewLease', 'releaseLease'] as const)('%s does not know operators', (name) => {
+  test.each(['renewLease', 'releaseLease'] as const)('%s is not for operators', (name) => {
     call(name, 'AL', { fence: undefined }).refuses('fence_required');
     expect(() => call(name, 'AL', { fence: undefined, source: 'operator_override' })).toThrow(
       'unknown member "source"',
@@ -118,13 +118,13 @@ describe('the verdict on a fence', () => {
     call(name, 'AL', { attemptIndex: 1 }).refuses('stale_lease');
   });
 
-  test('the state is looked at before the identity: a lapse is named even to a stranger', () => {
+  test('the state is checked before the identity: any caller learns of a lapse', () => {
     const fence = { leaseId: uuid(999), leaseEpoch: 9, attemptId: uuid(998) };
     call('completeExecution', 'AX', { fence }).refuses('lease_expired');
     call('completeExecution', 'AR', { fence }).refuses('lease_revoked');
   });
 
-  test('a lease is over at its expiry, not after it', () => {
+  test('a lease is over at its expiry time', () => {
     const world = [created(), claimed({ leaseExpiresAt: NOW })];
     given(...world)
       .when('renewLease', CALLS.renewLease, NOW - 1)
@@ -134,7 +134,7 @@ describe('the verdict on a fence', () => {
       .refuses('lease_expired');
   });
 
-  test('what the old owner sees after another took over', () => {
+  test('the old owner is refused after another one took over', () => {
     const reclaimed = [
       ...IN_CLASS.AE,
       claimed({
@@ -158,7 +158,7 @@ describe('the verdict on a fence', () => {
       .refuses('lease_revoked');
   });
 
-  test('the refusal of work that is not active carries what a caller reconciles by', () => {
+  test('the refusal of inactive work has the facts with which a caller reconciles', () => {
     call('renewLease', 'Tfailed').refuses('execution_not_active', {
       terminalOutcome: 'failed',
       leaseEpoch: '1',
@@ -177,7 +177,7 @@ describe('the verdict on a fence', () => {
 });
 
 describe('repeated final calls', () => {
-  test('completion is recognised by epoch and attempt; the lease id does not matter any more', () => {
+  test('a completion is recognised by epoch and attempt; the lease id does not matter', () => {
     call('completeExecution', 'Tcompleted', { fence: { ...FENCE, leaseId: uuid(999) } })
       .answers({ kind: 'completed' })
       .nothingHappens();
@@ -190,7 +190,7 @@ describe('repeated final calls', () => {
     );
   });
 
-  test('a failure that scheduled a retry answers the time again, also when the backoff is over', () => {
+  test('a failure that scheduled a retry answers the same time again, also after the backoff', () => {
     const backoff = [
       created(),
       claimed(),
@@ -211,7 +211,7 @@ describe('repeated final calls', () => {
       .nothingHappens();
   });
 
-  test('a failure sent after a park or a hand-back is no repetition', () => {
+  test('a failure that is sent after a park or a hand-back is not a repetition', () => {
     call('failExecution', 'DI').refuses('execution_not_active');
     call('failExecution', 'RI').refuses('execution_not_active');
   });
@@ -222,7 +222,7 @@ describe('repeated final calls', () => {
     call('delayExecution', 'DI', { fence: { ...FENCE, leaseEpoch: 2 } }).refuses('execution_not_active');
   });
 
-  test('a cancellation by the last owner', () => {
+  test('a cancellation by the last owner is recognised', () => {
     given(...IN_CLASS.Tcancelled)
       .when('cancelExecution', { executionId: X, reason: 'r', ...FENCE })
       .answers({ kind: 'cancelled' })
@@ -234,7 +234,7 @@ describe('repeated final calls', () => {
 });
 
 describe('renewing', () => {
-  test('moves the end of the lease and never shortens it', () => {
+  test('extends the lease and never shortens it', () => {
     given(created(), claimed({ leaseExpiresAt: START + 30_000 }))
       .when('renewLease', { executionId: X, fence: FENCE, leaseTtlMs: 1_000 })
       .answers({ kind: 'renewed', expiresAt: START + 30_000 })
@@ -246,7 +246,7 @@ describe('renewing', () => {
 });
 
 describe('handing back', () => {
-  test('keeps the attempt and the rest of its time; the next claim goes on with it', () => {
+  test('keeps the attempt and the rest of its time, and the next claim continues it', () => {
     given(created(), claimed({ attemptTimeoutAt: NOW + 700 }))
       .when('releaseLease', CALLS.releaseLease)
       .answers({ kind: 'released', publicState: 'waiting' })
@@ -287,7 +287,7 @@ describe('handing back', () => {
 });
 
 describe('progress', () => {
-  test('absent members leave what was there; a new attempt begins without any', () => {
+  test('keeps absent members, and a new attempt begins without progress', () => {
     given(created(), claimed())
       .when('updateProgress', { executionId: X, ...FENCE, progressPct: 40, progressMessage: 'copying' }, NOW)
       .leaves({ progressPct: 40, progressMessage: 'copying', progressUpdatedAt: NOW })
@@ -303,7 +303,7 @@ describe('progress', () => {
 });
 
 describe('completing', () => {
-  test('keeps exactly the bytes that were passed, and clears an earlier failure', () => {
+  test('stores exactly the given bytes, and clears an earlier failure', () => {
     const retried = [
       created(),
       claimed(),

@@ -92,7 +92,7 @@ describe('createPendingWaitpoint', () => {
       .refuses('execution_deadline_passed');
   });
 
-  test('again is the same waitpoint, under the key that is current', () => {
+  test('again is the same waitpoint, under the current key', () => {
     const again = made().when('createPendingWaitpoint', create({ expiresInMs: 5 }), NOW + 9);
     again.answers({ kind: 'created', expiresAt: NOW + 1_000 }).nothingHappens();
     const { waitpointToken: token } = (again.decision as { outcome: { waitpointToken: WaitpointToken } }).outcome;
@@ -116,7 +116,7 @@ describe('createPendingWaitpoint', () => {
 });
 
 describe('a signal to a waitpoint that no suspension has used', () => {
-  test('is kept, and known when it comes again', () => {
+  test('is kept, and recognised when it is repeated', () => {
     made()
       .when('deliverApprovalSignal', approve(1), NOW)
       .answers({ kind: 'accepted', effect: 'buffered_for_pending_waitpoint' })
@@ -124,7 +124,7 @@ describe('a signal to a waitpoint that no suspension has used', () => {
       .answers({ kind: 'duplicate', existingSignalId: uuid(601) });
   });
 
-  test('is refused once its time is over, whether that was noticed or not', () => {
+  test('is refused once the waitpoint has expired, recorded or not', () => {
     made()
       .when('deliverApprovalSignal', approve(1), NOW + 1_000)
       .refuses('pending_waitpoint_expired');
@@ -135,8 +135,8 @@ describe('a signal to a waitpoint that no suspension has used', () => {
   });
 });
 
-describe('a suspension that uses one', () => {
-  test('waits for what has not come yet', () => {
+describe('a suspension that uses an existing waitpoint', () => {
+  test('waits for missing signals', () => {
     made()
       .when('deliverApprovalSignal', approve(1, 'no'), NOW)
       .when('suspendExecution', suspend(), NOW + 5)
@@ -146,7 +146,7 @@ describe('a suspension that uses one', () => {
       .answers({ effect: 'resume_condition_satisfied' });
   });
 
-  test('keeps the lease when what came is enough, and tells which signals were', () => {
+  test('keeps the lease when the stored signals are enough, and names them', () => {
     const condition: ResumeCondition = { type: 'count', n: 2, countKind: 'distinct_sources', waitpoints: [KEY] };
     const done = made()
       .when('deliverApprovalSignal', approve(1, 'go', 'ann'), NOW)
@@ -174,7 +174,7 @@ describe('a suspension that uses one', () => {
     done.when('deliverApprovalSignal', approve(5), NOW + 6).refuses('waitpoint_closed');
   });
 
-  test('is refused for what there is not, is used, or is over', () => {
+  test('is refused for a waitpoint that is missing, used or closed', () => {
     running().when('suspendExecution', suspend(), NOW).refuses('waitpoint_not_found');
     made()
       .when('suspendExecution', suspend(), NOW + 1_000)
@@ -216,10 +216,10 @@ describe('a suspension that uses one', () => {
   });
 });
 
-describe('the name of a suspension', () => {
+describe('the idempotency key of a suspension', () => {
   const named = suspend({ waitpoints: [{ waitpointId: W, waitpointKey: KEY }], idempotencyKey: 'gate', tokens: true });
 
-  test('answers the same request as the first time, whatever ids it brings', () => {
+  test('gives the first answer to the same request, whatever ids it has', () => {
     const first = running().when('suspendExecution', named, NOW);
     const again = first.when('suspendExecution', { ...named, suspensionId: uuid(501), fence: undefined }, NOW + 9);
     again.answers({ kind: 'suspended', suspensionId: uuid(500), superseded: false }).nothingHappens();
@@ -231,7 +231,7 @@ describe('the name of a suspension', () => {
       .answers({ kind: 'suspended', superseded: true });
   });
 
-  test('stands for an existing waitpoint by its id', () => {
+  test('covers the id of an existing waitpoint', () => {
     const other = uuid(513);
     const use = (waitpointId: string) =>
       suspend({ waitpoints: [{ waitpointId, usePending: true }], idempotencyKey: 'gate' });
@@ -244,7 +244,7 @@ describe('the name of a suspension', () => {
       .refuses('idempotency_conflict');
   });
 
-  test('is known for a minute longer than the suspension, or for seven days', () => {
+  test('is kept a minute longer than the suspension, or for seven days', () => {
     const timed = running().when('suspendExecution', { ...named, timeoutAt: NOW + 10 }, NOW);
     timed.when('suspendExecution', { ...named, timeoutAt: NOW + 10 }, NOW + 60_009).answers({ kind: 'suspended' });
     timed
@@ -260,7 +260,7 @@ describe('the name of a suspension', () => {
 describe('closeWaitpoint', () => {
   const close = { ...owner, waitpointId: W };
 
-  test('ends what no suspension has used, once', () => {
+  test('closes a waitpoint that no suspension has used, once', () => {
     const closed = made().when('closeWaitpoint', close, NOW + 1);
     closed
       .answers({ kind: 'closed' })
@@ -269,7 +269,7 @@ describe('closeWaitpoint', () => {
     closed.when('closeWaitpoint', close, NOW + 2).answers({ kind: 'already_satisfied', reason: 'already_closed' });
   });
 
-  test("is the owner's, and of nothing else", () => {
+  test('is for the owner only, and for unused waitpoints only', () => {
     running().when('closeWaitpoint', close, NOW).refuses('waitpoint_not_found');
     made()
       .when('closeWaitpoint', { ...close, fence: undefined }, NOW)
@@ -293,10 +293,10 @@ describe('closeWaitpoint', () => {
   });
 });
 
-describe('time', () => {
+describe('expirePendingWaitpoints', () => {
   const expire = { executionId: X, waitpointId: W };
 
-  test('ends unused waitpoints, whichever call notices first', () => {
+  test('ends unused waitpoints, whichever call applies it', () => {
     const facts = { situation: 'running', pendingExpiresAt: undefined } as const;
     made()
       .when('expirePendingWaitpoint', expire, NOW + 1_000)
@@ -313,7 +313,7 @@ describe('time', () => {
       .answers({ waitpointsExpired: 0, nextDueAt: NOW + 1_000 });
   });
 
-  test('is looked at again', () => {
+  test('checks the time again', () => {
     const answers = (then: Then, reason: string) => then.answers({ kind: 'already_satisfied', reason });
     answers(running().when('expirePendingWaitpoint', expire, NOW), 'not_found_cleaned');
     answers(made().when('expirePendingWaitpoint', expire, NOW + 999), 'not_yet_due');
@@ -323,7 +323,7 @@ describe('time', () => {
 });
 
 describe('a waitpoint that no suspension has used', () => {
-  test('outlives its attempt: its token was handed out', () => {
+  test('outlives its attempt, because its token was handed out', () => {
     const next = { leaseId: uuid(102), leaseEpoch: 2, attemptId: uuid(202) };
     running()
       .when('createPendingWaitpoint', create({ expiresInMs: 100_000 }), NOW)

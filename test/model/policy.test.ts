@@ -25,18 +25,18 @@ const RESERVED = [
 ] as const;
 
 describe('members of domains to come', () => {
-  test.each(RESERVED)('%s is refused, and the error says that it is known', (member, policy) => {
+  test.each(RESERVED)('%s is refused as known but unsupported', (member, policy) => {
     expect(codeOf(policy)).toEqual(['not_supported_yet', `policy.${member}`]);
   });
 
-  test('are told by the registry', () => {
+  test('are listed by the registry', () => {
     const told = reservedIn(OPERATIONS.createExecution.args);
     expect(told.sort()).toEqual(RESERVED.map(([member]) => `policy.${member}`).sort());
     expect(reservedIn(OPERATIONS.createFlow.args)).toContain('graph.members.policy.fallbackPolicy');
     expect(reservedIn(OPERATIONS.renewLease.args)).toEqual([]);
   });
 
-  test('an unknown member, or one of another type, is refused', () => {
+  test('do not excuse an unknown member, or one of another type: it is refused', () => {
     expect(codeOf({ maxRetires: 1 })).toEqual(['invalid_policy_json', 'policy']);
     expect(codeOf({ budgetIds: 5 })).toEqual(['invalid_policy_json', 'policy.budgetIds']);
     expect(codeOf({ maxReplayCount: -1 })).toEqual(['invalid_policy_json', 'policy.maxReplayCount']);

@@ -5,7 +5,7 @@ import { created, given, NOW, PARTITION, X } from './dsl.js';
 const nothing = { kind: 'already_satisfied', reason: 'not_quarantined' } as const;
 const args = { partition: PARTITION, name: `execution:${X}` };
 
-test('nothing is ever in quarantine, so nothing is retried or dropped', () => {
+test('the model never has records in quarantine, so nothing is retried or dropped', () => {
   const retried = given(created()).when('retryQuarantined', args, NOW).answers(nothing).nothingHappens();
   retried
     .when('dropQuarantined', { ...args, reason: 'r', requestedBy: 'ann' }, NOW)

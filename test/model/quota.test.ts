@@ -32,7 +32,7 @@ const release = (...numbers: number[]): ArgsOf<'releaseAdmission'> => ({
 });
 
 describe('createQuotaPolicy', () => {
-  test('makes a policy once, and says when another one was meant', () => {
+  test('creates a policy once, and reports another definition', () => {
     const made = policy({ maxConcurrent: 2 });
     made
       .answers({ kind: 'created', quotaPolicyId: ID })
@@ -44,13 +44,13 @@ describe('createQuotaPolicy', () => {
     made.when('createQuotaPolicy', other, NOW).answers({ reason: 'definition_differs' }).nothingHappens();
   });
 
-  test('asks for a window where there is a rate', () => {
+  test('requires a window for a rate', () => {
     expect(() => policy({ maxRequestsPerWindow: 3 })).toThrow(expect.objectContaining({ code: 'invalid_quota_spec' }));
   });
 });
 
 describe('checkAdmission', () => {
-  test('admits what fits, in order, and what has a slot already', () => {
+  test('admits what fits, in order, and known admissions again', () => {
     const made = policy({ maxConcurrent: 2 });
     made.when('checkAdmission', check(1, 2, 3), NOW).answers({ kind: 'admitted', count: 2 });
     made.when('checkAdmission', check(1, 2), NOW).answers({ kind: 'admitted', count: 2 }).nothingHappens();
@@ -59,7 +59,7 @@ describe('checkAdmission', () => {
     made.when('checkAdmission', check(3), NOW).answers({ kind: 'admitted', count: 1 });
   });
 
-  test('admits fewer than the rate in any window', () => {
+  test('never admits more than the rate in any window', () => {
     const made = policy({ windowSeconds: 1, maxRequestsPerWindow: 2, jitterMs: 10 });
     made.when('checkAdmission', check(1), NOW).answers({ kind: 'admitted', count: 1 });
     made.when('checkAdmission', check(2, 3), NOW + 400).answers({ kind: 'admitted', count: 1 });
@@ -73,7 +73,7 @@ describe('checkAdmission', () => {
     made.when('checkAdmission', check(4), NOW + 1_000).answers({ kind: 'admitted' });
   });
 
-  test('makes the policy of a key, once', () => {
+  test('creates the policy of a key, once', () => {
     const limits = { maxConcurrent: 1 };
     given().when('checkAdmission', check(1)).refuses('quota_policy_not_found', { quotaPolicyId: ID });
     const first = given().when('checkAdmission', { ...check(1), limits });
@@ -82,8 +82,8 @@ describe('checkAdmission', () => {
   });
 });
 
-describe('a claimer that is refused', () => {
-  test('is woken by room, the one that waits longest first, and as many as fit', () => {
+describe('a refused claimer', () => {
+  test('is woken by room, the longest waiting first, and as many as fit', () => {
     const made = policy({ maxConcurrent: 2 });
     made.when('checkAdmission', check(1, 2), NOW);
     const since = [
@@ -114,7 +114,7 @@ describe('a claimer that is refused', () => {
     });
   });
 
-  test('is forgotten when it waited long enough', () => {
+  test('is forgotten after its waiting time', () => {
     const made = policy({ maxConcurrent: 1 });
     made.when('checkAdmission', check(1), NOW);
     made.when('checkAdmission', { ...waiting('a', 2), waiterTtlMs: 5 }, NOW);
@@ -125,8 +125,8 @@ describe('a claimer that is refused', () => {
   });
 });
 
-describe('time', () => {
-  test('asks for slots that were not heard of, again and again', () => {
+describe('a quota policy over time', () => {
+  test('asks repeatedly about slots without news', () => {
     const made = policy({ maxConcurrent: 2, slotTtlMs: 1_000 });
     made.when('checkAdmission', check(1), NOW);
     const asked = made.when('applyDue', DUE, NOW + 1_000).then({ type: 'quota_slots_checked', admissions: shorts(1) });
@@ -135,13 +135,13 @@ describe('time', () => {
     made.when('applyDue', DUE, NOW + 1_000 + SLOT_CHECK_MS).then({ type: 'quota_slots_checked' });
   });
 
-  test('forgets policies of keys that nothing uses', () => {
+  test('is forgotten if it belongs to a key that is no longer used', () => {
     const made = given().when('checkAdmission', { ...check(1), limits: { maxConcurrent: 1 } });
     made.when('releaseAdmission', release(1), NOW);
     made.when('applyDue', DUE, NOW + IDLE_QUOTA_MS).then({ type: 'quota_policy_forgotten' });
   });
 
-  test('shows how much of a policy is used', () => {
+  test('shows its usage', () => {
     const made = policy({ windowSeconds: 1, maxRequestsPerWindow: 1, maxConcurrent: 3 });
     made.when('checkAdmission', check(1), NOW);
     made.when('checkAdmission', waiting('a', 2), NOW);

@@ -18,7 +18,7 @@ const committed = (sequence: number, readerId = 'billing', generation = G): Even
 const commit = (position: string, readerId = 'billing') => ({ partition: PARTITION, readerId, position });
 
 describe('commitReader', () => {
-  test('makes a reader known, and moves it on', () => {
+  test('adds a reader, and moves it forward', () => {
     given(...history(3))
       .when('commitReader', commit(at(2)))
       .answers({ kind: 'committed' })
@@ -36,14 +36,14 @@ describe('commitReader', () => {
     ['the same place', at(2)],
     ['a place before', at(1)],
     ['the beginning', BEGINNING],
-  ])('never moves it back: %s', (_, position) => {
+  ])('never moves a reader back: %s', (_, position) => {
     given(...history(3), committed(2))
       .when('commitReader', commit(position))
       .answers({ kind: 'unchanged' })
       .nothingHappens();
   });
 
-  test('a reader of a log that was made anew begins in this one', () => {
+  test('moves a reader of a lost log to the new log', () => {
     given(...history(3), committed(900, 'billing', 'another'))
       .when('commitReader', commit(at(1)))
       .answers({ kind: 'committed' });
@@ -53,13 +53,13 @@ describe('commitReader', () => {
     ['behind its end', at(5)],
     ['of another log', at(2, 'another')],
     ['of a log without a name', encodeCursor({ generation: '', sequence: 1, time: 0 })],
-  ])('a place %s is lost', (_, position) => {
+  ])('refuses a position %s as lost', (_, position) => {
     given(...history(3))
       .when('commitReader', commit(position))
       .refuses('cursor_lost');
   });
 
-  test('a partition knows so many readers and no more', () => {
+  test('accepts a maximum number of readers per partition', () => {
     const readers = Array.from({ length: LIMITS.maxReaders }, (_, i) => committed(1, `reader-${i}`));
     given(...history(1), ...readers)
       .when('commitReader', commit(at(1)))
@@ -70,7 +70,7 @@ describe('commitReader', () => {
 });
 
 describe('forgetReader', () => {
-  test('takes a reader away, once', () => {
+  test('removes a reader, once', () => {
     given(...history(1), committed(1))
       .when('forgetReader', { partition: PARTITION, readerId: 'billing' })
       .answers({ kind: 'forgotten' })
@@ -81,7 +81,7 @@ describe('forgetReader', () => {
   });
 });
 
-test('the log is held back by the reader that is furthest behind, of those that know it', () => {
+test('the log is held back by the reader furthest behind among those of this log', () => {
   const reader = (sequence: number, generation = G) => ({
     ...{ readerId: `${sequence}`, generation, sequence, time: 0, committedAt: 0 },
   });

@@ -70,12 +70,12 @@ describe('snapshots', () => {
       expect(snapshotOf(folded(IN_CLASS[state])).currentLease).toBeUndefined();
   });
 
-  test('the blocking reason is absent, not none', () => {
+  test('the blocking reason is undefined, and not the text none', () => {
     expect(snapshotOf(folded(IN_CLASS.AL)).blockingReason).toBeUndefined();
     expect(snapshotOf(folded(IN_CLASS.RW)).blockingReason).toBe('waiting_for_worker');
   });
 
-  test('an empty reason is a reason', () => {
+  test('an empty reason is kept', () => {
     const failed = given(created(), claimed()).when('failExecution', {
       executionId: X,
       fence: FENCE,
@@ -100,7 +100,7 @@ describe('snapshots', () => {
     expect(snapshotOf(folded(IN_CLASS.DI)).currentAttempt).toMatchObject({ attemptIndex: 0 });
   });
 
-  test('missing executions are an answer, except for work that needs one', () => {
+  test("reads of missing executions answer, except for reads of a worker's context", () => {
     const empty = given().when('promoteDelayed', { executionId: X });
     for (const name of [
       'describeExecution',
@@ -138,7 +138,7 @@ describe('pages of ids', () => {
 });
 
 describe('handles', () => {
-  test('carry a claim and come back as it', () => {
+  test('carry a claim and are decoded to it', () => {
     const { decision } = given(created()).when('claimForWorker', {
       partition: PARTITION,
       laneId: 'lane',

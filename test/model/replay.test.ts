@@ -36,7 +36,7 @@ describe('replayExecution', () => {
     }
   });
 
-  test('is allowed so many times: ten, or as the policy says', () => {
+  test('is allowed ten times, or as often as the policy says', () => {
     const ended = event('execution_completed');
     const again = (n: number) => event('execution_replayed', { replayCount: n, requestedBy: 'ann', replayReason: '' });
     const often = Array.from({ length: 10 }, (_, i) => [ended, again(i + 1)]).flat();
@@ -50,7 +50,7 @@ describe('replayExecution', () => {
     given(capped(2), claimed(), ended, again(1), ended).when('replayExecution', replay).answers({ replayCount: 2 });
   });
 
-  test('happens once when the caller says how many it knows of', () => {
+  test('happens once when the caller passes the known count', () => {
     given(...IN_CLASS.Tfailed)
       .when('replayExecution', { ...replay, expectedReplayCount: 0 })
       .answers({ kind: 'replayed' })
@@ -62,7 +62,7 @@ describe('replayExecution', () => {
       .answers({ kind: 'already_satisfied' });
   });
 
-  test('clears the result, and fills retries, reclaims and hand-backs up again', () => {
+  test('clears the result, and restores the allowances of retries, reclaims and hand-backs', () => {
     const retried = event('retry_scheduled', { failureReason: 'r', failureCategory: 'io', delayUntil: START });
     const policy = { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1 }, retryableCategories: [] } };
     const result = given(created({ policy: policy as never }), claimed(), retried, event('execution_promoted'))
@@ -93,7 +93,7 @@ describe('replayExecution', () => {
       .answers({ executions: [{ attemptType: 'replay', attemptIndex: 0, leaseEpoch: 1 }] });
   });
 
-  test('holds again to a deadline that lies ahead, and drops one that is over', () => {
+  test('keeps a future deadline, and drops a past one', () => {
     const ended = [claimed(), event('execution_completed')];
     given(created({ executionDeadlineAt: NOW + 1 }), ...ended)
       .when('replayExecution', replay)
@@ -108,7 +108,7 @@ describe('replayExecution', () => {
       .nothingHappens();
   });
 
-  test('parts from the last owner: what it says comes too late', () => {
+  test('ends the rights of the last owner: its calls are refused', () => {
     given(...IN_CLASS.Tcompleted, REPLAYED)
       .when('completeExecution', owner)
       .refuses('execution_not_active', { attemptState: 'pending_replay_attempt' });
@@ -117,7 +117,7 @@ describe('replayExecution', () => {
       .refuses('stale_lease');
   });
 
-  test('is not kept from being claimed by a hold of the run before', () => {
+  test('is not held by a hold of the previous run', () => {
     given(created(), event('execution_held', { heldBy: 'ann', holdReason: '' }))
       .when('cancelExecution', { executionId: X, reason: '', source: 'operator_override' })
       .when('replayExecution', replay, NOW)

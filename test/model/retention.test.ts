@@ -33,12 +33,12 @@ describe('the time of the purge', () => {
     expect(kept(retentionTtlMs)).toBe(purgeAt);
   });
 
-  test('a deployment can keep everything for good, and an execution can be forgotten all the same', () => {
+  test('can be unset for a deployment, and set for a single execution', () => {
     expect(kept(undefined, { deployment: KEEP_FOR_GOOD })).toBeUndefined();
     expect(kept(0, { deployment: KEEP_FOR_GOOD })).toBe(120_000);
   });
 
-  test('an execution lives as long as its key, when that is longer', () => {
+  test('is not before the end of the key', () => {
     expect(kept(0, { keyUntil: 500_000 })).toBe(slotEnd(500_000));
     expect(kept(600_000, { keyUntil: 500_000 })).toBe(660_000);
     expect(kept(0, { keyUntil: 1 })).toBe(120_000);
@@ -64,7 +64,7 @@ describe('the time of the purge', () => {
   });
 });
 
-describe('what is kept for good', () => {
+describe('permanent retention', () => {
   const policy = { streamPolicy: { retentionTtlMs: KEEP_FOR_GOOD } };
   const forGood = () =>
     given(created({ policy }), claimed()).when('cancelExecution', {
@@ -74,13 +74,13 @@ describe('what is kept for good', () => {
     });
   const LATER = START + 400 * 86_400_000;
 
-  test('has no time of its purge', () => {
+  test('sets no time of the purge', () => {
     forGood()
       .then({ type: 'execution_cancelled', purgeAt: undefined })
       .leaves({ situation: 'cancelled', dueAt: undefined });
   });
 
-  test('is never purged, neither by name nor by a pass', () => {
+  test('prevents every purge, by name or by a pass', () => {
     const ended = forGood();
     ended
       .when('purgeExecution', { executionId: X }, LATER)
@@ -94,7 +94,7 @@ describe('what is kept for good', () => {
     });
   });
 
-  test('can be asked for in a policy; less than that cannot', () => {
+  test('can be set in a policy; lower values are refused', () => {
     const create = (retentionTtlMs: number) => () =>
       parseCommand(
         'createExecution',
@@ -112,7 +112,7 @@ describe('what is kept for good', () => {
     expect(create(-2)).toThrowError(/invalid_policy_json/);
   });
 
-  test('a deployment that keeps everything', () => {
+  test('can be set for a deployment', () => {
     const machine = new SpecMachine({ retentionMs: KEEP_FOR_GOOD });
     machine.record(created());
     const run = (name: 'cancelExecution' | 'purgeExecution', args: object, at: number) =>
@@ -128,13 +128,13 @@ describe('a key that is longer than the retention', () => {
     ['completed', 'completeExecution', { executionId: X, source: 'operator_override' }],
     ['cancelled', 'cancelExecution', { executionId: X, source: 'operator_override', reason: 'r' }],
     ['failed', 'failExecution', { executionId: X, source: 'operator_override', failureReason: 'r' }],
-  ] as const)('keeps what was %s', (situation, name, args) => {
+  ] as const)('keeps an execution that was %s', (situation, name, args) => {
     given(created(key), claimed())
       .when(name, args)
       .leaves({ situation, dueAt: slotEnd(NOW + DEFAULTS.dedupWindowMs) });
   });
 
-  test('keeps what time or too many lapses ended', () => {
+  test('keeps an execution that ended by time or by its reclaim cap', () => {
     given(created({ ...key, executionDeadlineAt: NOW }), claimed())
       .when('applyDue', { partition: PARTITION })
       .leaves({ situation: 'expired', dueAt: slotEnd(NOW + DEFAULTS.dedupWindowMs) });

@@ -32,11 +32,11 @@ const fail = (policy: ExecutionPolicy | undefined, facts: Partial<ArgsOf<'failEx
   });
 };
 
-describe('what an operator can change of a failure', () => {
+describe("an operator's failure", () => {
   const operator = { source: 'operator_override', fence: undefined } as const;
   const once = { maxRetries: 1, backoff: { type: 'fixed', delayMs: 5 } } as const;
 
-  test('a retry policy in the place of the stored one, and the log says so', () => {
+  test('can carry a retry policy, which replaces the stored one and is logged', () => {
     fail(undefined, { ...operator, retryPolicy: once })
       .answers({ kind: 'retry_scheduled', delayUntil: NOW + 5 })
       .then({ type: 'retry_scheduled', overridden: true });
@@ -44,16 +44,16 @@ describe('what an operator can change of a failure', () => {
     fail(policyOf({}), operator).then({ type: 'retry_scheduled', overridden: false });
   });
 
-  test('is not for owners: none gives itself retries', () => {
+  test("differs from an owner's, which cannot carry one", () => {
     fail(policyOf({}), { retryPolicy: once }).refuses('override_not_allowed');
   });
 });
 
-describe('what a failure says for programs', () => {
+describe('the detail of a failure', () => {
   const failureDetail = Uint8Array.of(0, 255, 7);
   const detailOf = (info: unknown) => (info as { outcome: { failureDetail?: Uint8Array } }).outcome.failureDetail;
 
-  test('is kept with it, and forgotten with it', () => {
+  test('is stored and removed together with the failure', () => {
     const failed = fail(undefined, { failureDetail }).then({ type: 'execution_failed', failureDetail: 'AP8H' });
     expect([...(detailOf(failed.reads('readExecutionInfo', { executionId: X }, NOW)) ?? [])]).toEqual([0, 255, 7]);
     failed.when('replayExecution', { executionId: X }, NOW).leaves({ failureDetail: undefined });
@@ -67,8 +67,8 @@ describe('what a failure says for programs', () => {
   });
 });
 
-describe('whether a failure is retried', () => {
-  test('without a retry policy, never', () => {
+describe('a failure is retried', () => {
+  test('never without a retry policy', () => {
     fail(undefined)
       .answers({ kind: 'terminal_failed' })
       .then({
@@ -113,7 +113,7 @@ describe('whether a failure is retried', () => {
     fail(policyOf({ retryableCategories }), { failureCategory }).answers({ kind }).leaves({ failureCategory });
   });
 
-  test('the state while it waits', () => {
+  test('and waits in this state', () => {
     fail(policyOf({}))
       .then({ type: 'retry_scheduled', delayUntil: NOW + 40, failureReason: 'why', failureCategory: 'transient' })
       .leaves({
@@ -131,7 +131,7 @@ describe('whether a failure is retried', () => {
   });
 });
 
-describe('how long it waits', () => {
+describe('the backoff', () => {
   const exponential = (facts: object): RetryPolicy => retryPolicy.parse({ backoff: { type: 'exponential', ...facts } });
 
   test('fixed', () => {
@@ -146,12 +146,12 @@ describe('how long it waits', () => {
     ]);
   });
 
-  test('a fractional delay is cut to whole milliseconds', () => {
+  test('is cut to whole milliseconds', () => {
     const policy = exponential({ initialDelayMs: 3, multiplier: 1.5, maxDelayMs: 1_000 });
     expect([0, 1, 2, 3].map((retries) => backoffDelayOf(policy, retries, 1))).toEqual([3, 4, 6, 10]);
   });
 
-  test('jitter moves it between half and all of the backoff, only where the policy asks', () => {
+  test('has jitter between half of it and all, if the policy asks for it', () => {
     const jittered = exponential({ initialDelayMs: 101, maxDelayMs: 1_000, jitter: true });
     expect([0, 0.5, 1].map((factor) => backoffDelayOf(jittered, 0, factor))).toEqual([50, 75, 101]);
     expect(backoffDelayOf(exponential({ initialDelayMs: 101, maxDelayMs: 1_000 }), 0, 0)).toBe(101);
@@ -159,7 +159,7 @@ describe('how long it waits', () => {
     fail({ retryPolicy: jittered }).answers({ kind: 'retry_scheduled', delayUntil: NOW + 101 });
   });
 
-  test('a handler may say how long, but not how often', () => {
+  test('can be set by a handler, but the number of retries cannot', () => {
     fail(policyOf({ maxRetries: 1 }), { retryAfterMs: 5 }).answers({ kind: 'retry_scheduled', delayUntil: NOW + 5 });
     fail(policyOf({ maxRetries: 1 }), { retryAfterMs: 0 }).answers({ kind: 'retry_scheduled', delayUntil: NOW });
     fail(policyOf({ maxRetries: 0 }), { retryAfterMs: 5 }).answers({ kind: 'terminal_failed' });
@@ -195,7 +195,7 @@ describe('how long it waits', () => {
 describe('the text of a policy', () => {
   const textOf = (input: z.input<typeof executionPolicy>): string => policyText.encode(executionPolicy.parse(input));
 
-  test('is its rules: six words and more, and the lists', () => {
+  test('consists of its rules: six words and more, and the lists', () => {
     expect(policyRules({})).toBe('- - - - - -|');
     expect(
       textOf({
@@ -218,7 +218,7 @@ describe('the text of a policy', () => {
     expect(textOf({ maxReplayCount: 2 })).toBe('- - - - - - - - - - - - - - 2|');
   });
 
-  test('is JSON where they do not say all of it', () => {
+  test('is JSON where the rules do not express all of it', () => {
     const budgetId = '01890a5d-ac96-774b-bcce-b302099a8057';
     for (const input of [
       { budgetIds: [budgetId] },
@@ -232,7 +232,7 @@ describe('the text of a policy', () => {
     }
   });
 
-  test('says what the policy says', () => {
+  test('decodes to the same policy', () => {
     const number = fc.integer({ min: 1, max: 9_000 });
     const maybe = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: undefined });
     const backoff = fc.oneof(

@@ -47,7 +47,7 @@ describe('signalExecution', () => {
     expect(['a#b#c', 'a', '#sleep:0@7'].map(channelOf)).toEqual(['a', 'a', '']);
   });
 
-  test('a second time is the first one, whatever happened since', () => {
+  test('a second time has the answer of the first, whatever happened since', () => {
     const kept = running().when('signalExecution', send(1), NOW);
     kept
       .when('signalExecution', send(1), NOW)
@@ -72,7 +72,7 @@ describe('signalExecution', () => {
       .refuses('signal_limit_exceeded', { limit: 'signals' });
   });
 
-  test('a suspension that has not seen what was kept is refused', () => {
+  test('that a suspension has not seen refuses the suspension', () => {
     const kept = running();
     kept
       .when('suspendExecution', suspend(['go'], { seenSignals: 0 }), NOW)

@@ -59,14 +59,14 @@ describe('deliverSignal', () => {
       .refuses('invalid_token');
   });
 
-  test('resumes what waits for it', () => {
+  test('resumes the execution that waits for it', () => {
     signed()
       .when('deliverSignal', signal({ sourceIdentity: 'web' }), NOW)
       .answers({ kind: 'accepted', effect: 'resume_condition_satisfied' })
       .then({ type: 'signal_accepted', sourceType: 'external', sourceIdentity: 'web' }, { type: 'suspension_closed' });
   });
 
-  test('brings bytes, and its own delay', () => {
+  test('carries bytes, and a delay of its own', () => {
     const payload = new Uint8Array([1, 2]);
     const facts = { correlationId: 'case', createdAt: 5, targetScope: 'execution', payloadEncoding: 'raw' } as const;
     const done = signed()
@@ -80,7 +80,7 @@ describe('deliverSignal', () => {
     });
   });
 
-  test('brings no more than all signals of an execution may bring', () => {
+  test('carries no more bytes than the limit of all signals of an execution', () => {
     const full = event('signal_accepted', {
       signalId: uuid(699),
       waitpointId: W,
@@ -98,7 +98,7 @@ describe('deliverSignal', () => {
     );
   });
 
-  test('is a duplicate when it comes again, and late when another one came', () => {
+  test('is a duplicate when it is repeated, and late after another one', () => {
     const done = signed().when('deliverSignal', signal({ idempotencyKey: 'once' }), NOW);
     done
       .when('deliverSignal', signal({ idempotencyKey: 'once', signalId: uuid(701) }), NOW)
@@ -110,7 +110,7 @@ describe('deliverSignal', () => {
       .refuses('target_not_signalable');
   });
 
-  test('stops at the cap', () => {
+  test('stops at the maximum number of signals', () => {
     signed()
       .when('deliverSignal', signal({ signalName: 'no' }), NOW)
       .answers({ effect: 'no_op' })
@@ -140,7 +140,7 @@ describe('deliverSignal', () => {
 });
 
 describe('rotateWaitpointHmacSecret', () => {
-  test('lets tokens of the key before verify until its grace is over, that millisecond included', () => {
+  test('accepts tokens of the previous key until its grace is over, including that millisecond', () => {
     const rotated = signed().when('rotateWaitpointHmacSecret', rotate('k2', OTHER), NOW);
     rotated.answers({ kind: 'rotated', newKid: 'k2', previousKid: 'k1', gcCount: 0 });
     rotated.when('deliverSignal', signal({ signalName: 'no' }), NOW + 1_000).answers({ kind: 'accepted' });
@@ -152,7 +152,7 @@ describe('rotateWaitpointHmacSecret', () => {
       .refuses('invalid_token');
   });
 
-  test('can be repeated, and brings a key back with its own secret only', () => {
+  test('can be repeated, and restores a key with its own secret only', () => {
     const first = signed();
     first.when('rotateWaitpointHmacSecret', rotate(), NOW).answers({ kind: 'noop' }).nothingHappens();
     first.when('rotateWaitpointHmacSecret', rotate('k1', OTHER), NOW).refuses('rotation_conflict', { kid: 'k1' });
@@ -166,7 +166,7 @@ describe('rotateWaitpointHmacSecret', () => {
   });
 });
 
-describe('a token that was changed', () => {
+describe('a changed token', () => {
   const good = tokenOf('k1', SECRET);
   const at = fc.nat({ max: good.length - 1 });
   const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 3 });
@@ -187,7 +187,7 @@ describe('a token that was changed', () => {
     ),
   );
 
-  test('is refused in the same words, whatever was changed', () => {
+  test('is refused with the same message, whatever was changed', () => {
     const world = signed();
     fc.assert(
       fc.property(
@@ -210,7 +210,7 @@ describe('a token that was changed', () => {
     );
   });
 
-  test('says nothing of the key by its length: digests are counted in bytes', () => {
+  test('reveals nothing of the key by its length: digests are counted in bytes', () => {
     const over = signed().when('rotateWaitpointHmacSecret', rotate('k2', OTHER, 0), NOW);
     for (const [digest, code] of [
       ['ü'.repeat(40), 'invalid_token'],

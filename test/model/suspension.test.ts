@@ -94,12 +94,12 @@ describe('suspendExecution', () => {
     suspended({ fence: { leaseId: FENCE.leaseId } }).refuses('partial_fence_triple');
   });
 
-  test('of an attempt, or an execution, whose time is over', () => {
+  test('of an attempt, or an execution, that has timed out is refused', () => {
     suspended({}, [created(), claimed({ attemptTimeoutAt: NOW })]).refuses('attempt_timed_out');
     suspended({}, [created({ executionDeadlineAt: NOW }), claimed()]).refuses('execution_deadline_passed');
   });
 
-  test('with a waitpoint that there was', () => {
+  test('with an earlier waitpoint is refused', () => {
     suspended()
       .when('resumeExecution', { executionId: X }, NOW)
       .when('claimForWorker', claimArgs(), NOW)
@@ -114,7 +114,7 @@ describe('suspendExecution', () => {
       .refuses('waitpoint_already_exists', { waitpointId: uuid(511) });
   });
 
-  test('keeps the rest of the attempt for when it goes on', () => {
+  test('keeps the rest of the attempt for the resumption', () => {
     suspended({}, [created(), claimed({ attemptTimeoutAt: NOW + 700 })])
       .leaves({ attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: 700 })
       .when('deliverApprovalSignal', approve(1), NOW + 5_000)
@@ -158,7 +158,7 @@ const count = (n: number, countKind: Count['countKind'], ...waitpoints: string[]
 const A = binding(1, 'a');
 const B = binding(2, 'b');
 
-describe('what is wrong with a condition is said before anything is stored', () => {
+describe('a condition is checked before anything is stored', () => {
   test.each<[string, ArgsOf<'suspendExecution'>['waitpoints'], ResumeCondition, string]>([
     ['no waitpoint', [], one('a'), 'waitpoints_empty'],
     ['another key', [A], one('b'), 'waitpoint_key_mismatch'],
@@ -221,7 +221,7 @@ describe('what is wrong with a condition is said before anything is stored', () 
     );
   });
 
-  test('and what is right is taken, four levels deep', () => {
+  test('and accepted if it is valid, four levels deep', () => {
     const deep = all(all(all(count(1, 'distinct_sources', 'a'))));
     expect(faultOf({ waitpoints: [A], resumeCondition: deep })).toBeUndefined();
     const large = all(...Array.from({ length: 255 }, () => one('a')));
@@ -231,12 +231,12 @@ describe('what is wrong with a condition is said before anything is stored', () 
 });
 
 describe('deliverApprovalSignal', () => {
-  test.each(CLASSES)('in %s, where nothing is waited for', (state) => {
+  test.each(CLASSES)('in %s, without a wait', (state) => {
     const result = given(...IN_CLASS[state]).when('deliverApprovalSignal', approve(1));
     result.refuses(state === 'none' ? 'execution_not_found' : 'waitpoint_not_found');
   });
 
-  test('resumes what waits for it, at once or after a delay', () => {
+  test('resumes the execution, at once or after a delay', () => {
     suspended()
       .when('deliverApprovalSignal', approve(1, { decidedBy: 'ann' }), NOW)
       .answers({ kind: 'accepted', signalId: uuid(601), effect: 'resume_condition_satisfied' })
@@ -253,7 +253,7 @@ describe('deliverApprovalSignal', () => {
       .answers({ kind: 'promoted' });
   });
 
-  test('is taken once: the same decision, or the same id, is a duplicate also when it comes late', () => {
+  test('counts once: the same decision, or the same id, is a duplicate also when it is late', () => {
     const done = suspended().when('deliverApprovalSignal', approve(1), NOW);
     done
       .when('deliverApprovalSignal', approve(1, { signalId: uuid(699) }), NOW + 1)
@@ -269,7 +269,7 @@ describe('deliverApprovalSignal', () => {
       .refuses('target_not_signalable');
   });
 
-  test('a decision is forgotten when its time is over', () => {
+  test('forgets a decision after its time', () => {
     suspended({ resumeCondition: { type: 'operator_only' } })
       .when('deliverApprovalSignal', approve(1, { signalDedupTtlMs: 10 }), NOW)
       .answers({ effect: 'no_op' })
@@ -277,14 +277,14 @@ describe('deliverApprovalSignal', () => {
       .answers({ kind: 'accepted', effect: 'no_op' });
   });
 
-  test('stops at the cap', () => {
+  test('stops at the maximum number of signals', () => {
     suspended({ resumeCondition: { type: 'operator_only' } })
       .when('deliverApprovalSignal', approve(1), NOW)
       .when('deliverApprovalSignal', approve(2, { maxSignalsPerExecution: 1 }), NOW)
       .refuses('signal_limit_exceeded');
   });
 
-  test('counts distinct sources, and tells what a signal did', () => {
+  test('counts distinct sources, and answers with the effect of a signal', () => {
     const twoPeople: ResumeCondition = {
       type: 'count',
       n: 2,
@@ -313,7 +313,7 @@ describe('deliverApprovalSignal', () => {
     expect(it.reads('listSignals', { executionId: X }, NOW)).toMatchObject({ outcome: { signals: { length: 4 } } });
   });
 
-  test('satisfies conditions inside conditions, each for itself', () => {
+  test('satisfies nested conditions, each by itself', () => {
     const waitpoints = [A, B];
     const condition = all(all(count(1, 'distinct_signals', 'a', 'b')), all(one('a'), one('b')));
     const to = (n: number, waitpointId: string) => approve(n, { waitpointId });
@@ -339,14 +339,14 @@ describe('the policy of a resumption', () => {
   };
   const both = { waitpoints: [A, B], resumeCondition: all(one('a'), one('b')) };
 
-  test('marks what satisfied the condition as consumed when the execution goes on, whatever made it', () => {
+  test('marks the signals that satisfied the condition as consumed at the resumption, whatever caused it', () => {
     expect(consumed({}, [1, { signalName: 'other' }], [2, {}])).toEqual([undefined, NOW + 2]);
     expect(consumed(both, [1, {}])).toEqual([NOW + 90]);
     expect(consumed(both, [1, {}], [2, {}])).toEqual([NOW + 90, undefined]);
     expect(consumed({ ...both, resumePolicy: { consumeMatchedSignals: false } }, [1, {}])).toEqual([undefined]);
   });
 
-  test('marks the signal of a timeout, and nothing of a wait that ended its execution', () => {
+  test('marks the signal of a timeout, and no signal of a wait that ended its execution', () => {
     const over = (timeoutBehavior: 'fail' | 'auto_resume_with_timeout_signal') =>
       suspended({ ...both, timeoutAt: SUSPENDED_UNTIL, timeoutBehavior })
         .when('deliverApprovalSignal', approve(1), NOW)
@@ -358,7 +358,7 @@ describe('the policy of a resumption', () => {
     expect(over('fail')).toMatchObject({ outcome: { signals: [{ consumedAt: undefined }] } });
   });
 
-  test('is told with what else the caller said', () => {
+  test('is stored with its other members', () => {
     const resumePolicy = { resumeDelayMs: 7, consumeMatchedSignals: false, retainSignalBufferUntilClosed: true };
     const said = { resumePolicy, continuationMetadataPointer: 'page 2', requestedBy: 'policy' } as const;
     expect(suspended(said).reads('describeSuspension', { executionId: X }, NOW)).toMatchObject({
@@ -371,11 +371,11 @@ describe('the policy of a resumption', () => {
     ).toMatchObject({ outcome: { lastSignalAt: NOW + 5, continuationMetadataPointer: undefined } });
   });
 
-  test('closes its waitpoints: another wish is refused', () => {
+  test('always closes its waitpoints: another value is refused', () => {
     expect(faultIn({ resumePolicy: { closeWaitpointOnResume: false } })).toBe('close_waitpoint_on_resume_unsupported');
   });
 
-  test('is part of what the name of a suspension stands for', () => {
+  test('is covered by the idempotency key of a suspension', () => {
     const named = suspended({ idempotencyKey: 'k' });
     named.when('suspendExecution', suspend({ idempotencyKey: 'k' }), NOW).answers({ kind: 'suspended' });
     for (const other of [
@@ -394,7 +394,7 @@ describe('the policy of an execution', () => {
     args: Partial<ArgsOf<'suspendExecution'>> = {},
   ): Then => suspended(args, [created({ policy: { suspensionPolicy } }), claimed()]);
 
-  test('ends a suspension that names no time', () => {
+  test('gives a suspension without a timeout its default', () => {
     policed({ defaultTimeoutMs: 700, timeoutBehavior: 'cancel' })
       .then({ type: 'execution_suspended', timeoutAt: NOW + 700, timeoutBehavior: 'cancel' })
       .when('applyDue', { partition: '{fp:0}' }, NOW + 700)
@@ -406,7 +406,7 @@ describe('the policy of an execution', () => {
     });
   });
 
-  test('says nothing of one that names its time, and nothing where it names none', () => {
+  test('does not apply to a suspension with a timeout, and its behaviour needs a default timeout', () => {
     policed({ defaultTimeoutMs: 700, timeoutBehavior: 'cancel' }, { timeoutAt: SUSPENDED_UNTIL }).then({
       type: 'execution_suspended',
       timeoutAt: SUSPENDED_UNTIL,
@@ -419,7 +419,7 @@ describe('the policy of an execution', () => {
     });
   });
 
-  test('bounds the signals, and a sender may ask for fewer, not for more', () => {
+  test('bounds the signals, and a sender may pass a lower bound, not a higher one', () => {
     const history = [created({ policy: { maxSignalsPerExecution: 2 } }), claimed()];
     const other = { signalName: 'other' };
     const first = suspended({}, history).when('deliverApprovalSignal', approve(1, other), NOW);
@@ -488,7 +488,7 @@ describe('expireSuspension', () => {
       .leaves(facts);
   });
 
-  test('a signal says that no other one came', () => {
+  test('can deliver a signal that reports the timeout', () => {
     const over = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior: 'auto_resume_with_timeout_signal' }).when(
       'expireSuspension',
       { executionId: X },
@@ -510,7 +510,7 @@ describe('expireSuspension', () => {
     });
   });
 
-  test('what was escalated is still resumed by its signal', () => {
+  test('lets an escalated suspension be resumed by its signal', () => {
     suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior: 'escalate' })
       .when('expireSuspension', { executionId: X }, SUSPENDED_UNTIL)
       .leavesState({ blockingReason: 'paused_by_operator' })
@@ -519,7 +519,7 @@ describe('expireSuspension', () => {
   });
 });
 
-describe('what ends a suspended execution', () => {
+describe('the end of a suspended execution', () => {
   test('closes its suspension and its waitpoints', () => {
     const ends: [Then, string][] = [
       [
@@ -541,7 +541,7 @@ describe('what ends a suspended execution', () => {
       });
   });
 
-  test('there is nothing to describe where nothing was waited for', () => {
+  test('leaves nothing to describe where nothing was awaited', () => {
     const it = given(created()).when('resumeExecution', { executionId: X }, START);
     expect(it.reads('describeSuspension', { executionId: X }, START)).toEqual({
       ok: true,

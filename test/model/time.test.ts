@@ -31,7 +31,7 @@ describe.each(BOUNDS)('%s', (code, world) => {
   describe.each(WORKING)('%s', (name) => {
     const call = (at: number) => given(...world).when(name, WORK[name] as ArgsOf<typeof name>, at);
     test('is in time one millisecond before', () => void call(OVER - 1).answers({}));
-    test('is too late at the very time', () => void call(OVER).refuses(code));
+    test('is too late at that time', () => void call(OVER).refuses(code));
     test('is too late afterwards', () => void call(OVER + 1).refuses(code));
   });
 
@@ -43,7 +43,7 @@ describe.each(BOUNDS)('%s', (code, world) => {
   });
 
   test.each(['completeExecution', 'failExecution', 'delayExecution'] as const)(
-    '%s by an operator is too late too',
+    '%s by an operator is too late as well',
     (name) => {
       const args = { ...WORK[name], fence: undefined, source: 'operator_override' } as ArgsOf<typeof name>;
       given(...world)
@@ -56,11 +56,11 @@ describe.each(BOUNDS)('%s', (code, world) => {
   );
 });
 
-describe('the order of the verdicts', () => {
+describe('the order of refusals', () => {
   const both = [created({ executionDeadlineAt: OVER }), claimed({ attemptTimeoutAt: OVER, leaseExpiresAt: OVER + 1 })];
   const complete = { executionId: X, fence: FENCE };
 
-  test('a lapse comes before the end of the attempt, that before the deadline', () => {
+  test('has a lapse before the end of the attempt, and that before the deadline', () => {
     given(...both)
       .when('completeExecution', complete, OVER + 1)
       .refuses('lease_expired');
@@ -69,19 +69,19 @@ describe('the order of the verdicts', () => {
       .refuses('attempt_timed_out');
   });
 
-  test('a revocation comes first', () => {
+  test('has a revocation first', () => {
     given(...both, event('lease_revoked', { reason: 'r' }))
       .when('completeExecution', complete, OVER)
       .refuses('lease_revoked');
   });
 
-  test('a stranger is told that it is one', () => {
+  test('tells a caller with another fence that it is not the owner', () => {
     given(...both)
       .when('completeExecution', { executionId: X, fence: { ...FENCE, leaseId: uuid(999) } }, OVER)
       .refuses('stale_lease');
   });
 
-  test('once the due work has been applied, the ordinary verdicts hold', () => {
+  test('is the usual one once the due work has been applied', () => {
     given(...both)
       .when('expireExecution', { executionId: X, expireReason: 'execution_deadline' }, OVER)
       .answers({ kind: 'expired' })
@@ -89,7 +89,7 @@ describe('the order of the verdicts', () => {
       .refuses('execution_not_active', { terminalOutcome: 'expired' });
   });
 
-  test('a completion that was in time is recognised when it is repeated too late', () => {
+  test('does not prevent that a completion made in time is recognised when it is repeated too late', () => {
     given(created({ executionDeadlineAt: OVER }), claimed({ attemptTimeoutAt: OVER }))
       .when('completeExecution', complete, OVER - 1)
       .when('completeExecution', complete, OVER + 1)
@@ -97,7 +97,7 @@ describe('the order of the verdicts', () => {
       .nothingHappens();
   });
 
-  test('a parked attempt has no end, but its execution has', () => {
+  test('has no attempt timeout for a parked attempt, but the deadline of its execution', () => {
     const parked = [
       created({ executionDeadlineAt: OVER }),
       claimed({ attemptTimeoutAt: OVER }),

@@ -25,7 +25,7 @@ function partitionWith(...ids: number[]) {
 }
 
 describe('watchLog', () => {
-  test('marks a log that is as the reader knows it', () => {
+  test('marks a log whose end the reader knows', () => {
     given()
       .when('watchLog', { partition: PARTITION, after: AT_BEGINNING })
       .answers({ kind: 'watching' })
@@ -40,7 +40,7 @@ describe('watchLog', () => {
     ['is another one', `other.1.${START + 1}`],
     ['has another entry there', `${START.toString(36)}.1.${START}`],
     ['was longer', `${(START + 1).toString(36)}.2.${START + 1}`],
-  ])('a reader whose log %s is sent to read it', (_, after) => {
+  ])('sends a reader whose log %s to read it', (_, after) => {
     given(created({ at: START + 1 }))
       .when('watchLog', { partition: PARTITION, after })
       .answers({ kind: 'behind' })
@@ -50,7 +50,7 @@ describe('watchLog', () => {
     expect(partition.marks()).toBe(NO_NOTICES);
   });
 
-  test('the next entry uses the mark up', () => {
+  test('is used up by the next entry', () => {
     const partition = partitionWith(1);
     partition.watchLog(partition.end());
     partition.create(2);
@@ -59,7 +59,7 @@ describe('watchLog', () => {
 });
 
 describe('watchEnds', () => {
-  test('lasts until its time, however often the log grows, and is never shortened', () => {
+  test('lasts for its time, however the log grows, and is never shortened', () => {
     const partition = partitionWith(1);
     expect(partition.watchEnds({ ttlMs: 1_000 }, NOW)).toMatchObject({ outcome: { kind: 'watching' } });
     expect(partition.watchEnds({ ttlMs: 10 }, NOW)).toMatchObject({ outcome: { kind: 'watching' } });
@@ -70,7 +70,7 @@ describe('watchEnds', () => {
     expect(noticesAfter(partition.marks(), NOW + 1_000)).toBe(NO_NOTICES);
   });
 
-  test('both marks stand side by side', () => {
+  test('is independent of watchLog', () => {
     const partition = partitionWith(1);
     partition.watchEnds({ ttlMs: 1_000 }, NOW);
     partition.watchLog(partition.end());

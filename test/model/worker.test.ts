@@ -41,7 +41,7 @@ const heartbeat = { namespace: NAMESPACE, workerInstanceId: 'w-1' };
 const DEAD_AT = START + 30_000;
 
 describe('registerWorker', () => {
-  test('makes a worker known, with what it takes', () => {
+  test('adds a worker, with its lanes, capabilities and kinds', () => {
     given()
       .when(
         'registerWorker',
@@ -64,14 +64,14 @@ describe('registerWorker', () => {
       .answers({ kind: 'registered', expiresAt: NOW + DEFAULTS.livenessTtlMs });
   });
 
-  test('again while it lives says anew what it takes, and keeps its age', () => {
+  test('again replaces these facts of a live worker, and keeps its age', () => {
     given(registered())
       .when('registerWorker', register({ lanes: ['other'] }))
       .answers({ kind: 'refreshed', expiresAt: NOW + 30_000 })
       .then({ type: 'worker_registered', registeredAt: START, lanes: ['other'], capabilities: [] });
   });
 
-  test('in the millisecond in which it counts as dead it is a new one', () => {
+  test('in the millisecond in which it counts as dead adds a new worker', () => {
     given(registered())
       .when('registerWorker', register(), DEAD_AT - 1)
       .answers({ kind: 'refreshed' });
@@ -81,7 +81,7 @@ describe('registerWorker', () => {
       .then({ type: 'worker_registered', registeredAt: DEAD_AT });
   });
 
-  test('another pool cannot take over the name of an instance that lives', () => {
+  test('refuses the name of a live instance to another pool', () => {
     given(registered())
       .when('registerWorker', register({ workerId: 'other' }))
       .refuses('invalid_input', { field: 'workerId', reason: 'instance_id_reassigned' });
@@ -90,7 +90,7 @@ describe('registerWorker', () => {
       .answers({ kind: 'registered' });
   });
 
-  test('no more than a namespace may have; those that are known register anew', () => {
+  test('accepts a maximum number of workers per namespace; known ones can register again', () => {
     const partition = emptyPartition();
     const add = (workerInstanceId: string): void => fold(partition.state, registered({ workerInstanceId }));
     for (let i = 1; i < LIMITS.maxWorkers; i++) add(`w-${i}`);
@@ -122,7 +122,7 @@ describe('registerWorker', () => {
 });
 
 describe('heartbeatWorker', () => {
-  test('keeps a worker alive from then on', () => {
+  test('keeps a worker alive for its liveness time', () => {
     given(registered())
       .when('heartbeatWorker', { ...heartbeat, running: 2, draining: true })
       .answers({ kind: 'refreshed', expiresAt: NOW + 30_000 })
@@ -131,7 +131,7 @@ describe('heartbeatWorker', () => {
       .answers({ kind: 'refreshed', expiresAt: NOW + 59_999 });
   });
 
-  test('never brings one back', () => {
+  test('does not revive a worker', () => {
     given().when('heartbeatWorker', heartbeat).answers({ kind: 'not_registered' }).nothingHappens();
     given(registered())
       .when('heartbeatWorker', heartbeat, DEAD_AT)
@@ -147,7 +147,7 @@ describe('heartbeatWorker', () => {
 describe('markWorkerDead', () => {
   const mark = { ...heartbeat, reason: 'the machine burned', requestedBy: 'ann' };
 
-  test('gives a worker up, with why and by whom in the log', () => {
+  test('removes a worker, with reason and caller in the log', () => {
     given(registered())
       .when('markWorkerDead', mark)
       .answers({ kind: 'marked' })
@@ -158,14 +158,14 @@ describe('markWorkerDead', () => {
       .answers({ kind: 'registered' });
   });
 
-  test('one that lapsed and was not noticed yet is given up too; one that is not known is not', () => {
+  test('accepts a lapsed worker that was not noticed yet, and not an unknown one', () => {
     given(registered()).when('markWorkerDead', mark, DEAD_AT).answers({ kind: 'marked' });
     given().when('markWorkerDead', mark).answers({ kind: 'not_registered' }).nothingHappens();
   });
 });
 
-describe('what is not heard', () => {
-  test('lapses as due work, at its time and not before', () => {
+describe('a silent worker', () => {
+  test('lapses as due work, at its time and not earlier', () => {
     given(registered())
       .when('applyDue', { partition: PARTITION }, DEAD_AT - 1)
       .answers({ kind: 'applied', others: {}, nextDueAt: DEAD_AT })
@@ -174,7 +174,7 @@ describe('what is not heard', () => {
       .then({ type: 'worker_lapsed', workerInstanceId: 'w-1', at: DEAD_AT });
   });
 
-  test('a heartbeat moves the time', () => {
+  test('lapses later after a heartbeat', () => {
     given(registered(), { type: 'worker_heard', workerInstanceId: 'w-1', at: START + 10, running: 0, draining: false })
       .when('applyDue', { partition: PARTITION }, DEAD_AT)
       .answers({ kind: 'applied', others: {}, nextDueAt: DEAD_AT + 10 });
@@ -192,7 +192,7 @@ describe('listWorkers', () => {
   const idsOf = (page: unknown): string[] =>
     (page as WorkersPage).workers.map(({ workerInstanceId }) => workerInstanceId);
 
-  test('shows what is known of those that live', () => {
+  test('shows the facts of live workers', () => {
     expect(list([registered({ kinds: ['k'], slots: 4 })])).toEqual({
       workers: [
         {
@@ -223,7 +223,7 @@ describe('listWorkers', () => {
     expect(list(many, { limit: 4 })).toMatchObject({ nextCursor: undefined });
   });
 
-  test('leaves out what is dead, noticed or not; the page goes on behind it', () => {
+  test('leaves out dead workers, noticed or not, and the page continues after them', () => {
     const page = list([registered({ livenessTtlMs: 5_000 }), registered({ workerInstanceId: 'w-2' })], { limit: 1 });
     expect(page).toEqual({ workers: [], nextCursor: 'w-1' });
   });

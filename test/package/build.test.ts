@@ -37,7 +37,7 @@ describe('files of the package', () => {
     expect(names.has('/main.ts')).toBe(false);
   });
 
-  test('the order in which modules were read decides nothing', () => {
+  test('the result does not depend on the order in which modules were read', () => {
     const big = { code: 'x'.repeat(14_000) };
     const graph: Readonly<Record<string, Facts>> = {
       '/main.ts': facts(['/a.ts', '/b.ts', '/c.ts'], { isEntry: true }),
@@ -50,7 +50,7 @@ describe('files of the package', () => {
     expect([...inReverse].sort()).toEqual([...segments(graph)].sort());
   });
 
-  test('what is loaded later is not loaded at once', () => {
+  test('a module that is loaded later is in a file of its own', () => {
     const names = segments({
       '/main.ts': facts(['/a.ts'], { isEntry: true, dynamicallyImportedIds: ['/late.ts'] }),
       '/a.ts': facts([]),
@@ -77,7 +77,7 @@ describe('files of the package', () => {
     }
   });
 
-  test('comments do not count, and no file is larger than gzip looks back', () => {
+  test('comments do not count, and no file is larger than the window of gzip', () => {
     const graph: Record<string, Facts> = {
       '/main.ts': facts(['/a.ts', '/b.ts', '/c.ts'], { isEntry: true }),
       '/a.ts': facts([], { code: `/* ${'words '.repeat(9_000)} */\nlet a;` }),
@@ -114,7 +114,7 @@ describe('source maps', () => {
     ]);
   });
 
-  test('lead nowhere from code whose source is not in the package', () => {
+  test('have no entries for code whose source is not in the package', () => {
     const mappings = encode([
       [[0, 0, 1, 0]],
       [

@@ -46,7 +46,7 @@ describe('exports', () => {
     expect(conditions.require.default).toBe(conditions.import.default.replace('./dist/', './dist/cjs/'));
   });
 
-  test('tools that do not know exports find the same files', () => {
+  test('tools that do not read exports find the same files', () => {
     const main = manifest.exports['.'] as Conditions;
     expect([manifest.main, manifest.types]).toEqual([main.require.default, main.require.types]);
     const older = Object.entries(manifest.typesVersions['*'] ?? {}).map(([name, paths]) => [`./${name}`, ...paths]);
@@ -56,7 +56,7 @@ describe('exports', () => {
 });
 
 describe('fields', () => {
-  test('nobody runs anything by installing the package', () => {
+  test('the installation runs no scripts', () => {
     for (const hook of ['preinstall', 'install', 'postinstall', 'prepublish'])
       expect(manifest.scripts[hook], hook).toBeUndefined();
   });
@@ -65,16 +65,16 @@ describe('fields', () => {
     expect(Object.keys(manifest.dependencies).length).toBeLessThanOrEqual(4);
   });
 
-  test('files that it promises exist', () => {
+  test('the promised files exist', () => {
     const promised = manifest.files.filter((name) => !name.startsWith('!') && name !== 'dist');
     expect(promised.filter((name) => !existsSync(ROOT + name))).toEqual([]);
   });
 
-  test('sources in the package are those to which the maps lead', () => {
+  test('the sources in the package are those of the source maps', () => {
     expect(manifest.files.filter((name) => /^!?src\//.test(name)).sort()).toEqual([...SOURCES].sort());
   });
 
-  test('addresses that lead nowhere are absent', () => {
+  test('fields without a public address are absent', () => {
     for (const field of ['repository', 'bugs', 'homepage', 'funding', 'author']) {
       const value = JSON.stringify(manifest[field] ?? '');
       expect(value, field).not.toMatch(/example\.|TODO|your-/i);

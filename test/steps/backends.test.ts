@@ -26,7 +26,7 @@ const BACKENDS = {
 } satisfies Record<string, () => Promise<Backend>>;
 
 describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('%s', (name) => {
-  it('steps that passed are not run again, whether their worker is lost or the attempt fails', async () => {
+  it('completed steps do not run again, whether their worker is lost or the attempt fails', async () => {
     const backend = await BACKENDS[name]();
     a = app({ backend });
     const ran: string[] = [];

@@ -65,7 +65,7 @@ describe('a step', () => {
   it.each<[string, (error: EngineError) => Error, string]>([
     ['an error of the engine', (error) => error, 'Create the budget first, or check its id. Then run the steps anew'],
     ['what wraps one for good', (cause) => new NonRetryableError('no', { cause }), 'replay the run'],
-  ])('that fails with %s keeps what to do about it, in every run', async (_what, wrapped, hint) => {
+  ])('that fails with %s keeps its hint, in every run', async (_what, wrapped, hint) => {
     const { run, notes } = noted(async ({ step, attempt }, note) => {
       const pay = step('pay', () => {
         throw wrapped(new EngineError('budget_not_found', 'no budget "b".'));
@@ -86,7 +86,7 @@ describe('a step', () => {
     expect(notes[0]).toContain(hint);
   });
 
-  it('that has passed is not run again: the handler is tried again behind it, and gets what is stored', async () => {
+  it('that completed does not run again: the next run of the handler gets the stored value', async () => {
     const again = failing(2);
     const { run, notes } = noted(async ({ step, attempt }, note) => {
       const order = await step('order', () => {
@@ -102,7 +102,7 @@ describe('a step', () => {
     expect(notes).toEqual(['order', `1: ${stored}`, `2: ${stored}`, `3: ${stored}`]);
   });
 
-  it('can give anything that travels: nothing, null, bytes', async () => {
+  it('can return undefined, null and bytes', async () => {
     const again = failing(1);
     const { run, notes } = noted(async ({ step }, note) => {
       const values = [
@@ -130,7 +130,7 @@ describe('a step', () => {
     expect((await run()).result).toBe('1,2,3');
   });
 
-  it('gives its function a key that is the same in every run, a signal, and the number of the try', async () => {
+  it('passes its function a key that is the same in every run, a signal, and the number of the try', async () => {
     const { run, notes } = noted(async ({ step, attempt }, note) => {
       await step('größe: 1', ({ idempotencyKey, signal, attempt: tried }) => {
         note(`${idempotencyKey.slice(idempotencyKey.indexOf('/'))} ${signal.aborted} ${tried}`);
@@ -144,7 +144,7 @@ describe('a step', () => {
     expect((await it).id).toMatch(/^\{fp:\d+\}:/);
   });
 
-  it('runs beside others of other names; they are stored each, and together', async () => {
+  it('runs beside steps of other names, and each is stored', async () => {
     const again = failing(1);
     const { run, notes } = noted(async ({ step }, note) => {
       const all = await Promise.all(
@@ -162,7 +162,7 @@ describe('a step', () => {
     expect(notes).toEqual(['part 1', 'part 2', 'part 3']);
   });
 
-  it('is kept by a replay, and discarded on demand', async () => {
+  it('is kept by a replay, and discarded on request', async () => {
     const { it, run, notes } = noted(async ({ step }, note) => {
       await step('once', () => note('once'));
       note('run');
@@ -177,7 +177,7 @@ describe('a step', () => {
     expect(notes).toEqual(['once', 'run', 'run', 'once', 'run']);
   });
 
-  it('is passed by an owner that takes over, and the owner before stores nothing any more', async () => {
+  it('is found by the next owner, and the previous owner can store no more steps', async () => {
     h = harness();
     const told: unknown[] = [];
     const ran: string[] = [];
@@ -207,7 +207,7 @@ describe('a step', () => {
     expect(told[0]).toBeInstanceOf(TaskAbort);
   });
 
-  it('is recorded again when the answer is lost, and asked for until it is there', async () => {
+  it('is recorded again after a lost answer, until it is stored', async () => {
     let lost = 0;
     let reads = 0;
     h = harness((inner) => ({
@@ -266,7 +266,7 @@ describe('a step', () => {
     },
   );
 
-  it('comes to the next attempt with its claim, and is not asked for', async () => {
+  it('comes with the claim of the next attempt, and is not read again', async () => {
     let reads = 0;
     h = harness((inner) => ({
       readSteps: (args) => {
@@ -305,7 +305,7 @@ describe('a step', () => {
     },
   );
 
-  it('that a worker which shuts down has under way is stored before the work is handed back', async () => {
+  it('in progress is stored before a worker that shuts down hands the work back', async () => {
     h = harness();
     let finish = (): void => undefined;
     const ran: string[] = [];
@@ -334,7 +334,7 @@ describe('a step', () => {
 });
 
 describe('the failure of a step', () => {
-  it('ends the attempt when the handler ends with it: the policy of the task tries the step again', async () => {
+  it('ends the attempt when the handler fails with it: the policy of the task repeats the step', async () => {
     const again = failing(2);
     const { run, notes } = noted(async ({ step }, note) => {
       await step('before', () => note('before'));
@@ -348,7 +348,7 @@ describe('the failure of a step', () => {
     expect(notes).toEqual(['before', 'pay', 'pay', 'pay']);
   });
 
-  it('is stored when the handler goes on: every later run gets it, by name, message and category', async () => {
+  it('is stored when the handler continues: every later run gets it, with name, message and category', async () => {
     class CardDeclined extends Error {
       override readonly name = 'CardDeclined';
       readonly category = 'card';
@@ -378,7 +378,7 @@ describe('the failure of a step', () => {
     expect((seen[0] as Error).cause).toBeInstanceOf(CardDeclined);
   });
 
-  it('that is stored and thrown on ends the run: no try would change it', async () => {
+  it('ends the run if it is stored and thrown again, because no retry would change it', async () => {
     const { run, notes } = noted(async ({ step }, note) => {
       try {
         await step('pay', () => {
@@ -394,7 +394,7 @@ describe('the failure of a step', () => {
     expect(notes).toEqual(['pay', 'undo']);
   });
 
-  it('that says that no try mends it goes through as it is, in every run', async () => {
+  it('with NonRetryableError is thrown unchanged, in every run', async () => {
     const { run, notes } = noted(({ step }, note) =>
       step(
         'pay',
@@ -422,7 +422,7 @@ describe('the failure of a step', () => {
     expect(caught[1]).toMatchObject({ message: 'stolen card', category: 'fraud' });
   });
 
-  it('asks for its own wait where it is the end of the attempt', async () => {
+  it('sets the delay of the retry if it ends the attempt', async () => {
     const { run, it, notes } = noted(async ({ step }, note) => {
       note(`${Math.round((it.now() - startedAt) / 1_000)}`);
       await step('busy', () => {
@@ -434,7 +434,7 @@ describe('the failure of a step', () => {
     expect(notes).toEqual(['0', '20', '40']);
   });
 
-  it('beside steps that run ends the attempt when they have come to their end: they are stored', async () => {
+  it('beside other steps ends the attempt once they have ended: they are stored', async () => {
     h = harness();
     const ran: string[] = [];
     const { sleep } = h;
@@ -461,7 +461,7 @@ describe('the failure of a step', () => {
     expect(ran).toEqual(['fails', 'slow', 'fails', 'behind']);
   });
 
-  it('can be a delay: the attempt is parked, and the step is run again', async () => {
+  it('can be a delay: the attempt is parked, and the step runs again', async () => {
     let count = 0;
     const { run } = noted(({ step }) =>
       step('ready', () => {
@@ -477,7 +477,7 @@ describe('the failure of a step', () => {
 });
 
 describe('tries of a step', () => {
-  it('are made in the run, with waits between them; nothing of them is stored', async () => {
+  it('are made in the run, with pauses between them, and are not stored', async () => {
     const { run, it, notes } = noted(async ({ step, attempt }, note) => {
       const again = failing(2);
       const value = await step(
@@ -497,7 +497,7 @@ describe('tries of a step', () => {
     expect(notes).toEqual(['1.1 at 0', '1.2 at 5000', '1.3 at 10000']);
   });
 
-  it('end with the last failure, and begin anew in the next attempt', async () => {
+  it('end with the last failure, and start again in the next attempt', async () => {
     const { run, notes } = noted(({ step, attempt }, note) =>
       step(
         'pay',
@@ -512,7 +512,7 @@ describe('tries of a step', () => {
     expect(notes).toEqual(['1.1', '1.2', '2.1', '2.2', '3.1', '3.2']);
   });
 
-  it('are over after their time, whether the function stops or not', async () => {
+  it('end at their timeout, whether the function stops or not', async () => {
     const { run, notes } = noted(({ step }, note) =>
       step(
         'slow',
@@ -535,7 +535,7 @@ describe('tries of a step', () => {
     });
   });
 
-  it('stop when the work must stop', async () => {
+  it('end when the run is aborted', async () => {
     h = harness();
     const tries: number[] = [];
     const ended: unknown[] = [];
@@ -562,7 +562,7 @@ describe('tries of a step', () => {
   });
 });
 
-describe('a step that cannot be meant', () => {
+describe('an invalid step', () => {
   /** What a step is refused with. */
   async function refusalOf(use: (step: Step) => Promise<unknown>): Promise<unknown> {
     let refusal: unknown;
@@ -598,7 +598,7 @@ describe('a step that cannot be meant', () => {
     expect((refusal as Error).message).toContain(message);
   });
 
-  it('is refused: inside another one, and beside one of its name', async () => {
+  it('is refused: inside another step, and beside one of its name', async () => {
     expect(
       await refusalOf((step) =>
         step('outer', async () => {
@@ -623,7 +623,7 @@ describe('a step that cannot be meant', () => {
     expect(refusal).toMatchObject({ code: 'step_misused' });
   });
 
-  it('is refused: a value that cannot travel, or is too large', async () => {
+  it('is refused: a value that cannot be serialised, or is too large', async () => {
     expect(await refusalOf((step) => step('a', () => 1n as never))).toMatchObject({
       code: 'invalid_definition',
       message: expect.stringContaining('step "a": a bigint cannot be written as JSON'),
@@ -635,7 +635,7 @@ describe('a step that cannot be meant', () => {
     });
   });
 
-  it('is refused: one that was something else in an earlier run, with what was stored, what is asked, and what to do', async () => {
+  it('is refused: a step of another kind in an earlier run, with the stored kind, the requested kind, and a hint', async () => {
     h = harness((inner) => ({
       readSteps: async (args) => {
         const page = await inner.readSteps(args);
@@ -662,7 +662,7 @@ describe('a step that cannot be meant', () => {
     });
   });
 
-  it('is refused with the line that gave the handler: to task, to handle, to an app with a log, to an app under test', async () => {
+  it('is refused with the line of the handler: from task(), from handle(), in an app with a log and in an app under test', async () => {
     const lineHere = (): string => /step\.test\.ts:\d+/.exec(new Error('here').stack?.split('\n')[2] ?? '')?.[0] ?? '';
     let isNew = false;
     const handler = async ({ step, sleep }: TaskContext<null>): Promise<void> => {
@@ -698,7 +698,7 @@ describe('a step that cannot be meant', () => {
 });
 
 describe('a schema of a step', () => {
-  it('makes the value in every run; what does not match is not stored', async () => {
+  it('produces the value in every run, and values that do not match are not stored', async () => {
     const again = failing(1);
     const counts = failing(1);
     const { run, notes } = noted(async ({ step }, note) => {
@@ -717,7 +717,7 @@ describe('a schema of a step', () => {
 });
 
 describe('a step beside a sleep', () => {
-  it('is not cut off by it: the run is suspended when the step is stored', async () => {
+  it('is not interrupted by it: the run is suspended once the step is stored', async () => {
     h = harness();
     const ran: string[] = [];
     const { sleep: real } = h;

@@ -56,7 +56,7 @@ describe('patches', () => {
     );
   });
 
-  it('merge as the RFC says, whatever stands in them', () => {
+  it('merge as the RFC says, whatever their content', () => {
     fc.assert(
       fc.property(fc.array(patch, { maxLength: 6 }), (patches) => {
         const expected = patches.reduce<Json>((document, change) => mergePatch(document, change), {});

@@ -28,7 +28,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
   });
   afterAll(() => engine?.close());
 
-  test('pages of any size, and tails of any size, give each visible frame once and in order', async () => {
+  test('pages of any size, and tails of any size, return each visible frame once and in order', async () => {
     await fc.assert(
       fc.asyncProperty(frames, fc.integer({ min: 1, max: 5 }), async (appended, limit) => {
         await engine.clear();

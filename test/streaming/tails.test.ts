@@ -63,7 +63,7 @@ function countingSubscriptions(backend: Backend) {
 }
 
 describe('tails', () => {
-  it('of one stream stand on one subscription, however long they wait, and leave none behind', async () => {
+  it('of one stream share one subscription, however long they wait, and leave none behind', async () => {
     const clock = new VirtualClock(0);
     const backend = memory();
     await owned(backend);
@@ -122,7 +122,7 @@ describe('tails', () => {
     }
   });
 
-  it('see all where notices are lost or refused, and where calls fail for a while', async () => {
+  it('return all frames when notices are lost or refused, and when calls fail for a while', async () => {
     const backend = memory();
     const owner = await owned(backend);
     const failing = { reads: 2 };
@@ -141,7 +141,7 @@ describe('tails', () => {
     expect(await texts).toEqual(['0', '1', '2']);
   });
 
-  it('try again at least once a second while the store is away', async () => {
+  it('retry at least once a second while the store is unreachable', async () => {
     const clock = new VirtualClock(0);
     const backend = memory();
     await owned(backend);
@@ -160,7 +160,7 @@ describe('tails', () => {
     expect(reads).toBeLessThan(300);
   });
 
-  it('end with their time: with nothing, or with the fault that the store answers with', async () => {
+  it('end at their timeout: without frames, or with the fault of the store', async () => {
     const backend = memory();
     await owned(backend);
     const place = { executionId: EXECUTION, attemptIndex: 0 };

@@ -89,7 +89,7 @@ function rowsBelow(heading: string): Row[] {
 
 const differing = (rows: readonly Row[]): Row[] => rows.filter(([, differences]) => differences.length > 0);
 
-describe('what differs from the contracts is in docs/contracts.md:', () => {
+describe('docs/contracts.md lists the differences from the contracts:', () => {
   test('operations', () => {
     const names = Object.keys(CONTRACT) as OperationName[];
     expect(rowsBelow('Operations')).toEqual(differing(names.map((name) => [name, differencesOf(name)])));
@@ -106,7 +106,7 @@ describe('what differs from the contracts is in docs/contracts.md:', () => {
     expect(rowsBelow('Reads')).toEqual(differing(rows));
   });
 
-  test('a member that is lost or a literal that is renamed is found', () => {
+  test('a missing member and a renamed literal are found', () => {
     const outcomes = { replayed: 'publicState since', again: '' };
     expect(differencesOf('replayExecution', { args: 'executionId reason now?', outcomes })).toEqual([
       'without now',

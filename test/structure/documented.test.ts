@@ -52,7 +52,7 @@ test('a member without a comment is found', () => {
   expect(undocumentedIn(text, ['TaskSettings'])).toEqual(['TaskSettings.retry']);
 });
 
-test('every member of what users write and read has a comment', () => {
+test('every member of public options and results has a comment', () => {
   const looked = EXPORTS.flatMap((path) => [...exportedBy(path)]).filter(([file]) => file.startsWith('src/'));
   expect(looked.length).toBeGreaterThan(50);
   expect(looked.flatMap(([file, names]) => undocumentedIn(read(file), names))).toEqual([]);

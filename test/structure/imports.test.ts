@@ -57,12 +57,12 @@ describe('imports', () => {
     expect(strangers('model', [/^model\//, /^(immer|zod)$/, /^node:crypto$/])).toEqual([]);
   });
 
-  test('what all domains of the machine are declared with knows none of them', () => {
+  test('the declarations in model/core do not import any domain', () => {
     const below = /^model\/(core\/|errors$|families$|ids$|limits$|short-id$)/;
     expect(strangers('model/core', [below, /^zod$/, /^node:/])).toEqual([]);
   });
 
-  test('only the pure fold, which the package does not ship, needs immer', () => {
+  test('only the pure fold, which the package does not ship, imports immer', () => {
     const users = ['model', 'src', 'lua']
       .flatMap(sourcesIn)
       .flatMap(importsOf)
@@ -71,7 +71,7 @@ describe('imports', () => {
     expect(users).not.toEqual([]);
   });
 
-  test('the Lua side imports the machine, the layout of the keys, and what it needs to read files', () => {
+  test("the Lua side imports the machine, the layout of keys, and Node's file modules", () => {
     expect(strangers('lua', [/^lua\//, /^model\//, /^zod$/, /^node:(crypto|fs|fs\/promises|url|path)$/])).toEqual([]);
   });
 
@@ -82,7 +82,7 @@ describe('imports', () => {
     ).toEqual([]);
   });
 
-  test('the folders of the product stand in layers: each imports those below it, never those above', () => {
+  test('the folders of the product are layers: each imports only layers below it', () => {
     // Lowest first. A folder that is not named here stands beside these and is held by the tests above.
     const layers = [
       'util',
@@ -109,16 +109,16 @@ describe('imports', () => {
     expect(upward).toEqual([]);
   });
 
-  test('what all layers share leans on the machine and on the interface of schemas alone', () => {
+  test('the layers shared by all import only the machine and the interface of schemas', () => {
     expect(strangers('src/util', [/^src\/util\//, /^model\//, /^node:/])).toEqual([]);
     expect(strangers('src/shared', [/^src\/(shared|util)\//, /^model\//, /^@standard-schema\/spec$/])).toEqual([]);
   });
 
-  test('what all backends share leans on the machine, the small helpers and zod', () => {
+  test('the layer shared by all backends imports only the machine, the small helpers and zod', () => {
     expect(strangers('src/backend', [/^src\/(backend|util|shared)\//, /^model\//, /^zod$/])).toEqual([]);
   });
 
-  test('every source of the product but its entry point belongs to a folder', () => {
+  test('every source of the product except its entry point is in a folder', () => {
     expect(sourcesIn('src').filter((file) => file.split('/').length === 2)).toEqual(['src/index.ts']);
   });
 
@@ -132,7 +132,7 @@ describe('imports', () => {
     expect(strangers(`src/${backend}`, [...common, ...more])).toEqual([]);
   });
 
-  test('the layers above the backends are given one, and import none', () => {
+  test('the layers above the backends import none of them', () => {
     const layers = ['engine', 'subscribing', 'streaming', 'claiming', 'worker', 'app'];
     const named = layers.flatMap((layer) =>
       sourcesIn(`src/${layer}`)
@@ -142,7 +142,7 @@ describe('imports', () => {
     expect(named.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
   });
 
-  test('only flowfabric/testing may lean on the optional peer fast-check', () => {
+  test('only flowfabric/testing may import the optional peer fast-check', () => {
     const users = sourcesIn('src').filter((file) => importsOf(file).some(({ target }) => target === 'fast-check'));
     expect(users.filter((file) => !file.startsWith('src/testing/'))).toEqual([]);
   });
@@ -154,7 +154,7 @@ describe('imports', () => {
     expect(users.filter(({ target }) => target.startsWith('src/testing')).map(({ file }) => file)).toEqual([]);
   });
 
-  test('proofs stand on the machine, on flowfabric/testing and on the boundary', () => {
+  test('proofs import the machine, flowfabric/testing and the boundary', () => {
     const proof = (file: string): boolean =>
       /^fuzz\/[^/]+$/.test(file) && !file.endsWith('.test.ts') && file !== 'fuzz/main.ts';
     const allowed = [
@@ -169,7 +169,7 @@ describe('imports', () => {
     expect(strangers('fuzz', allowed, (file) => !proof(file))).toEqual([]);
   });
 
-  test('everything imported is declared as a dependency', () => {
+  test('every imported package is declared as a dependency', () => {
     const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<
       string,
       Record<string, string> | undefined

@@ -46,13 +46,13 @@ const creating = Object.values(OPERATIONS).filter(
 );
 
 describe('every operation that creates executions', () => {
-  test('is known', () => {
+  test('is listed', () => {
     const names = creating.map(({ name }) => name).sort();
     expect(names).toEqual(['createExecution', 'createFlow', 'growFlow', 'spawnChildren']);
   });
 
   test.each(creating.map((operation: Operation) => [operation.name, operation] as const))(
-    '%s says which partitions its executions need: no worker looks for metered work before that is recorded',
+    '%s declares the partitions that its executions need, because workers look for metered work only after that',
     (_, { needs }) => expect(needs).toBeTypeOf('function'),
   );
 });
@@ -62,7 +62,7 @@ describe('every operation', () => {
     expect(missingOf(name), `${name} lacks`).toEqual([]);
   });
 
-  test('one that nobody wrote would lack everything', () => {
+  test('an operation that does not exist would lack everything', () => {
     expect(missingOf('pardonExecution')).toEqual([
       "a declaration with name: 'pardonExecution' in model/",
       'a generator in fuzz/',

@@ -7,7 +7,7 @@ import { operationNamed, type OperationName } from '../../model/machine.js';
 
 const OWN = ['pause_lane:abc123:0:3', 'claim:abc123:7:*'];
 
-test('a library is like a client when it has its operations in the same form', () => {
+test("a library matches a client if it has the client's operations in the same form", () => {
   expect(unlike(OWN, OWN)).toEqual([]);
   expect(unlike([...OWN, 'further:000000:1:1'], OWN)).toEqual([]);
   expect(unlike(['pause_lane:abc123:0:4', 'claim:abc123:8:*'], OWN)).toEqual([]);
@@ -21,7 +21,7 @@ test.each([
   [[], ['pause_lane', 'claim']],
 ])('unlike: %j', (found, names) => expect(unlike(found, OWN)).toEqual(names));
 
-test('what is optional at the end is no part of it, what must be given is', () => {
+test('optional arguments at the end are not part of the signature, and required ones are', () => {
   expect(describeOperation('pauseLane')).toBe(
     '|laneId:text reason:text requestedBy:text|already_satisfied{reason:literal} lane_paused{previousState:text}',
   );
@@ -35,7 +35,7 @@ test('kinds of outcomes have numbers of their own', () => {
   expect(Object.values(SIGNATURES).every((text) => /^[a-z_]+:[0-9a-f]{6}:\d+:(\d+|\*)$/.test(text))).toBe(true);
 });
 
-test('what commands share holds no line break: it travels as one text, line by line', () => {
+test('shared arguments contain no line break, because they travel as one text, line by line', () => {
   const taking = (Object.keys(SHAPES) as OperationName[]).flatMap((name) => {
     const { shape } = operationNamed(name).args as unknown as z.ZodObject;
     const fields = SHAPES[name].shared.flatMap((part) => (part.kind === 'joined' ? part.fields : [part.field]));

@@ -84,12 +84,12 @@ const named = (name: OperationName) => {
 };
 
 describe('operations', () => {
-  test.each(NAMES)('%s: its Lua lies beside its model', (name) => {
+  test.each(NAMES)('%s: its Lua is in the folder of its model', (name) => {
     const twin = new URL(`../../model/${twinOf(name).path.replace('.lua', '.ts')}`, import.meta.url);
     expect(readFileSync(twin, 'utf8')).toContain(`name: '${name}'`);
   });
 
-  test.each(NAMES)('%s: its Lua takes what the client sends', (name) => {
+  test.each(NAMES)('%s: its Lua takes the arguments that the client sends', (name) => {
     const { text } = twinOf(name);
     const { prepare, decide } = parametersOf(name);
     const own = functionsIn(text);
@@ -104,7 +104,7 @@ describe('operations', () => {
     expect([prepares?.[0] === '_' ? 'call' : prepares?.[0], ...(prepares?.slice(1) ?? [])]).toEqual(prepare);
   });
 
-  test.each(NAMES)('%s: refusals of both sides are the same', (name) => {
+  test.each(NAMES)('%s: both sides have the same refusals', (name) => {
     expect(matchesOf(named(name).decide, /ff\.reject\('([a-z_]+)'/g)).toEqual([...operationNamed(name).rejects].sort());
   });
 
@@ -113,11 +113,11 @@ describe('operations', () => {
     expect(kinds).toEqual([...variantsOf(operationNamed(name).outcome).keys()].sort());
   });
 
-  test('every kind that has timers says what is due', () => {
+  test('every kind with timers declares its due work', () => {
     expect(matchesOf(all, /function ff\.due\.([a-z_]+)\(/g)).toEqual([...TIMED_KINDS].sort());
   });
 
-  test('no Lua operation is without a declaration', () => {
+  test('every Lua operation has a declaration', () => {
     expect(matchesOf(all, /function ff\.decide\.([a-z_]+)\(/g)).toEqual(NAMES.map(snakeCase).sort());
     const prepared = NAMES.filter((name) => SHAPES[name].sharedCount > 0).map(snakeCase);
     expect(matchesOf(all, /function ff\.prepare\.([a-z_]+)\(/g)).toEqual(prepared.sort());
@@ -190,18 +190,18 @@ describe('events', () => {
     for (const [, , , before] of filteredEntriesOf(type)) expect(Number(before)).toBe(place);
   });
 
-  test('those that are logged by a variable are all that claims log', () => {
+  test('those that are logged by a variable are exactly the events of claims', () => {
     expect(matchesOf(all, /take\.event(?:, [\w., ]+)? = EVENT\.([a-z_]+)/g)).toEqual([...BY_VARIABLE].sort());
   });
 
-  test('every event has a function that applies it, and nothing is applied that is not declared', () => {
+  test('every event has a function that applies it, and every such function has a declared event', () => {
     const applied = matchesOf(all, /function ff\.apply\.([a-z_]+)\(/g).filter((name) => !SHORT_WAYS.has(name));
     // Both kinds of acquisition are one function.
     const expected = DECLARED.map(({ type }) => (BY_VARIABLE.has(type) ? 'acquired' : type));
     expect(applied).toEqual([...new Set(expected.filter((type) => !WITHOUT_EFFECT.has(type)))].sort());
   });
 
-  test('nothing is logged that is not declared', () => {
+  test('only declared events are logged', () => {
     const known = new Set(DECLARED.map(({ type }) => type));
     expect(matchesOf(all, /\bEVENT\.([a-z_]+)/g).filter((type) => !known.has(type))).toEqual([]);
   });
@@ -213,7 +213,7 @@ describe('the library', () => {
     ['events', DECLARED.map(({ letter }) => letter)],
     ['fields', Object.values(FIELDS)],
     ['fields of the header', Object.values(HEADER_FIELDS)],
-  ] as const)('no two %s have one letter', (_, letters) => {
+  ] as const)('all %s have distinct letters', (_, letters) => {
     expect(letters.every((letter) => /^[A-Za-z]{1,2}$/.test(letter))).toBe(true);
     expect(new Set(letters).size).toBe(letters.length);
   });
@@ -228,7 +228,7 @@ describe('the library', () => {
     expect(loaded.filter((name) => !known.has(name))).toEqual([]);
   });
 
-  test('builds differ in their clock only, and a production build cannot be told the time', () => {
+  test('builds differ in their clock only, and the time of a production build cannot be set', () => {
     const [production, test] = [library('production'), library('test')];
     expect(production.name).not.toBe(test.name);
     expect(production.hash).not.toBe(test.hash);
@@ -239,7 +239,7 @@ describe('the library', () => {
     expect(files['core/clock.lua']).toContain('function ff.read_clock()');
   });
 
-  test('its text is a function of its files, and comments are no part of it', () => {
+  test('its text depends on its files only, and contains no comments', () => {
     expect(libraryOf('production', luaFiles())).toEqual(library('production'));
     const changed = (more: string) =>
       Object.fromEntries(
@@ -249,7 +249,7 @@ describe('the library', () => {
     expect(libraryOf('production', changed('  -- more')).hash).toBe(library('production').hash);
   });
 
-  test('no random numbers and no time besides the clock', () => {
+  test('it uses no random numbers, and no time except the clock', () => {
     const guilty = Object.entries(files).filter(
       ([path, text]) => path !== 'core/clock.lua' && /math\.random|\bos\.|'TIME'/.test(text),
     );
@@ -257,7 +257,7 @@ describe('the library', () => {
   });
 });
 
-test('a call begins with everything that any file says of calls', () => {
+test('a call initialises every member that any file uses', () => {
   const begun = new Set(matchesOf(files['core/call.lua'] ?? '', /\bcall\.(\w+)[^=\n]* = /g));
   for (const [, names] of (files['core/call.lua'] ?? '').matchAll(/^ +((?:call\.\w+, )*call\.\w+) = /gm))
     for (const [, name] of (names as string).matchAll(/call\.(\w+)/g)) begun.add(name as string);

@@ -20,7 +20,7 @@ afterAll(async () => {
 
 const options = (more: LeakCheckOptions = {}): LeakCheckOptions => ({ admin, prefix: 'ff:', patienceMs: 200, ...more });
 
-it('sees timers, listeners, channels, connections and expiring keys', async () => {
+it('finds timers, listeners, channels, connections and expiring keys', async () => {
   const leaks = await leakCheck(options());
   const timer = setTimeout(() => undefined, 60_000);
   const listener = (): void => undefined;
@@ -45,7 +45,7 @@ it('sees timers, listeners, channels, connections and expiring keys', async () =
   await expect.poll(() => leaks.left()).toEqual([]);
 });
 
-it('sees nothing behind an app that worked, waited for results and was closed', async () => {
+it('finds nothing after an app that worked, waited for results and was closed', async () => {
   const prefix = `leaks-${randomUUID()}:`;
   const leaks = await leakCheck(options({ prefix, patienceMs: 2_000 }));
   const a = app({ backend: valkey({ url: server.url, prefix, partitions: { count: 2 } }) });

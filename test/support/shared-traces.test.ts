@@ -6,7 +6,7 @@ import { valkey } from '../../src/valkey/index.js';
 import { leftOnShared } from './shared-traces.js';
 import { sharedValkey } from './valkey/index.js';
 
-it('sees subscriptions and unused bytes of a deployment, and nothing behind one that was closed', async () => {
+it('finds subscriptions and unused bytes of a deployment, and nothing after one that was closed', async () => {
   const { url } = await sharedValkey();
   const prefix = `traces-${randomUUID()}[a]*:`;
   const backend = await valkey({ url, prefix, partitions: { count: 1 } });

@@ -25,20 +25,20 @@ describe('withFolderLock', () => {
     expect(seen).toEqual([1, 1, 1]);
   });
 
-  it('is free again after a task that failed', async () => {
+  it('is released after a task that failed', async () => {
     const failing = withFolderLock(join(parent, 'lock'), 0, () => Promise.reject(new Error('no')));
     await expect(failing).rejects.toThrow('no');
     expect(await withFolderLock(join(parent, 'lock'), 0, () => Promise.resolve('in'))).toBe('in');
   });
 
-  it('takes the place of a holder that died', async () => {
+  it('is taken over from a holder that died', async () => {
     await mkdir(join(parent, 'lock'));
     // Above the largest process id that Linux gives.
     await writeFile(join(parent, 'lock', 'pid'), '99999999');
     expect(await withFolderLock(join(parent, 'lock'), 0, () => Promise.resolve('in'))).toBe('in');
   });
 
-  it('gives up on a holder that stays', async () => {
+  it('gives up on a holder that keeps it', async () => {
     const folder = join(parent, 'lock');
     const inner = (): Promise<string> => withFolderLock(folder, 300, () => Promise.resolve('in'));
     await expect(withFolderLock(folder, 0, inner)).rejects.toThrow('held by another process');

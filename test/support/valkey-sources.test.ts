@@ -55,7 +55,7 @@ describe('deriveBackportsSource', () => {
     expect(derived(text)).toContain(`Signed-By: \n${key}\n`);
   });
 
-  it('keeps what the entry says about trust and expiry', () => {
+  it('keeps the trust and expiry of the entry', () => {
     const text = deb822.replace('Signed-By', 'Check-Valid-Until: no\nTrusted: yes\nSigned-By');
     expect(derived(text)).toContain('Check-Valid-Until: no\nTrusted: yes\n');
   });
@@ -65,7 +65,7 @@ describe('deriveBackportsSource', () => {
     expect(derived([oneLine, 'deb http://mirror.example/debian bookworm-backports main\n'], 'a.list')).toBeUndefined();
   });
 
-  it('passes over entries that are switched off or serve sources only', () => {
+  it('ignores entries that are disabled or serve sources only', () => {
     const off = 'Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: bookworm\nComponents: main\n';
     expect(derived([off, deb822])).toContain('mirror.example');
     expect(() => derived(off)).toThrow('main archive of bookworm');

@@ -68,7 +68,7 @@ describe('startValkey', () => {
     expect(await connect(server.url).get('key')).toBe('value');
   });
 
-  it('loses its data by a restart if it is not', async () => {
+  it('loses its data by a restart otherwise', async () => {
     const server = await startValkey();
     cleanups.push(() => server.stop());
     await connect(server.url).set('key', 'value');

@@ -37,7 +37,7 @@ test('calls in flight get their answers, listeners end, and further calls are re
   expect(woken).toEqual(['resync']);
 });
 
-test('after the grace it says how many have no answer', async () => {
+test('after the grace the report has the number of calls without an answer', async () => {
   const { scheduler, backend } = simulated();
   const created = backend.createExecution(FACTS);
   const ended = backend.shutdownPrepare({ graceMs: 20 });

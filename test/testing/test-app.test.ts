@@ -3,7 +3,7 @@ import { app, backoff, delay, EngineError, memory, type TaskContext } from '../.
 import { testApp } from '../../src/testing/test-app.js';
 import { rejectionOf } from '../app/support.js';
 
-it('lets days of retries pass in no time', async () => {
+it('runs days of retries in no real time', async () => {
   await using t = testApp();
   let tries = 0;
   const flaky = t.app.task('flaky', { retry: { failures: 3, backoff: backoff.fixed('1d') } }, () => {
@@ -39,7 +39,7 @@ it('moves delays and deadlines with the clock', async () => {
   expect(await late.state()).toBe('expired');
 });
 
-it('tells a handler how often its attempts have gone on', async () => {
+it('passes a handler the number of its resumptions', async () => {
   await using t = testApp();
   const seen: [number, number][] = [];
   const task = t.app.task('t', { retry: { failures: 1, backoff: backoff.fixed('1s') } }, ({ attempt, resumes }) => {
@@ -61,7 +61,7 @@ it('tells a handler how often its attempts have gone on', async () => {
   ]);
 });
 
-it('gives leases the length that the worker was told', async () => {
+it("gives leases the length of the worker's option", async () => {
   await using t = testApp();
   const task = t.app.task('t', async ({ executionId }) => {
     const expiresAt = (await t.backend.describeExecution({ executionId }))?.currentLease?.expiresAt ?? 0;
@@ -81,7 +81,7 @@ it('gives the same run for the same seed', async () => {
 });
 
 describe('a wait for a result under a clock that stands still', () => {
-  it('ends with a sentence that names advance and what is missing, for runs and flows', async () => {
+  it('rejects with a message that names advance and the missing event, for runs and flows', async () => {
     await using t = testApp();
     const nap = t.app.task('nap', async ({ sleep }) => sleep('1d'));
     const naps = t.app.flow('naps', (f) => void f.run(nap, undefined));
@@ -103,7 +103,7 @@ describe('a wait for a result under a clock that stands still', () => {
     expect(await waits[0]?.state()).toBe('completed');
   });
 
-  it('goes on while a handler runs or time passes, and says once what the handler may wait for', async () => {
+  it('continues while a handler runs or time passes, and warns once of what the handler may wait for', async () => {
     await using t = testApp();
     const warnings: string[] = [];
     const hear = (warning: Error): void => void warnings.push(warning.message);
@@ -125,7 +125,7 @@ describe('a wait for a result under a clock that stands still', () => {
 });
 
 describe('advance', () => {
-  it('forgets nothing that a test looks at, unless a task says how long its runs are kept', async () => {
+  it('purges no runs within a test, except those of a task with a retention', async () => {
     await using t = testApp();
     const kept = t.app.task('kept', () => 'result');
     const forgotten = t.app.task('forgotten', { retention: '1d' }, () => 'result');
@@ -137,7 +137,7 @@ describe('advance', () => {
     expect(await rejectionOf(short.result())).toMatchObject({ code: 'run_not_found' });
   });
 
-  it('can be told to forget', async () => {
+  it('purges with a retention of its own', async () => {
     await using t = testApp({ retention: '1h' });
     const task = t.app.task('t', () => 1);
     await t.app.worker();
@@ -150,7 +150,7 @@ describe('advance', () => {
 describe('the fake timers of a test runner', () => {
   afterEach(() => void vi.useRealTimers());
 
-  it('are refused with a sentence, wherever they are met', async () => {
+  it('are refused with a hint, in every call', async () => {
     const sentence = { code: 'invalid_definition', hint: expect.stringContaining('vi.useRealTimers()') as string };
     const t = testApp();
     vi.useFakeTimers();
@@ -164,7 +164,7 @@ describe('the fake timers of a test runner', () => {
     await t.close();
   });
 
-  it('are none where only the date is faked', async () => {
+  it('are allowed if only the date is faked', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     await using t = testApp();
     await t.advance('1s');
@@ -172,7 +172,7 @@ describe('the fake timers of a test runner', () => {
 });
 
 describe('closing', () => {
-  it('does not wait for a handler that waits for its signal, or for nothing', async () => {
+  it('does not wait for handlers, whether they use their signal or not', async () => {
     const t = testApp();
     const reasons: string[] = [];
     const heeding = t.app.task(
@@ -219,7 +219,7 @@ describe("the user's own app", () => {
     shop.task('only here', () => 1);
   });
 
-  it('is then as it was before', async () => {
+  it('is unchanged afterwards', async () => {
     expect(connections).toBe(0);
     expect(shop.connection().state).toBe('idle');
     expect(() => mail.handle(() => '')).not.toThrow();
@@ -236,7 +236,7 @@ describe("the user's own app", () => {
     expect(started).toEqual(wanted);
   });
 
-  it('gets past work that is due again at once each time it is done', async () => {
+  it('passes work that becomes due again each time it is done', async () => {
     await using t = testApp();
     let attempts = 0;
     const again = t.app.task('again', () => {
@@ -250,7 +250,7 @@ describe("the user's own app", () => {
     expect(attempts).toBeLessThan(30);
   });
 
-  it('is refused when it was used before', async () => {
+  it('is refused if it was used before', async () => {
     const used = app({ backend: memory() });
     await used.task('t', () => 1).run();
     expect(() => testApp(used)).toThrow('testApp(app): the app is in use');
@@ -261,7 +261,7 @@ describe("the user's own app", () => {
     testApp(shop);
   });
 
-  it('refuses options that it does not know', () => {
+  it('refuses unknown options', () => {
     expect(() => testApp({ seeds: 5 } as never)).toThrow('testApp: there is no option "seeds"');
     expect(() => testApp(shop, { retention: 'long' as never })).toThrow('testApp: retention must be a duration');
   });

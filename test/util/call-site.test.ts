@@ -22,7 +22,7 @@ it('are the first ones outside of the function, without folders', () => {
   expect([1].map(define)[0]?.()).toBe(`call-site.test.ts:${Number(place()?.split(':')[1]) + 3}`);
 });
 
-it('are absent where there is no stack, or none that can be read', () => {
+it('are absent where there is no readable stack', () => {
   expect(callSiteOf(() => undefined)()).toBeUndefined();
   Error.stackTraceLimit = 0;
   expect(define()()).toBeUndefined();
@@ -49,6 +49,6 @@ it.each([
   ['at [eval]:1:1\n    at runScriptInThisContext (node:internal/vm:209:10)', undefined],
   ['at Module._compile (node:internal/modules/cjs/loader:1554:14)', undefined],
   ['at native', undefined],
-])('are read of a frame: %s', (frame, place) => {
+])('are read from a frame: %s', (frame, place) => {
   expect(placeIn(`Error\n    ${frame}`)).toBe(place);
 });

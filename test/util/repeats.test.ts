@@ -4,7 +4,7 @@ import { Repeats } from '../../src/util/repeats.js';
 
 const lost = () => new EngineError('transport_failed', 'The connection was lost.');
 
-test('a fault that goes on is new once, and again after it was absent', () => {
+test('a persistent fault is new once, and again after it was absent', () => {
   let now = 0;
   const repeats = new Repeats(() => now);
   expect(repeats.isRepeat(lost())).toBe(false);
@@ -17,7 +17,7 @@ test('a fault that goes on is new once, and again after it was absent', () => {
   expect(repeats.isRepeat(lost())).toBe(false);
 });
 
-test('odd values are faults too', () => {
+test('odd values count as faults too', () => {
   const repeats = new Repeats(() => 0);
   const unreadable = new Proxy(
     {},

@@ -4,7 +4,7 @@ import { atTurnEnd, sendAtTurnEnd } from '../../src/util/turn-end.js';
 
 const ended = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-it('runs actions before calls, those that came meanwhile too, after all reactions of the turn', async () => {
+it('runs actions before calls, including those added meanwhile, after all reactions of the turn', async () => {
   const ran: string[] = [];
   const reaction = async (): Promise<void> => {
     sendAtTurnEnd(() => ran.push('call'));

@@ -14,7 +14,7 @@ import { quietly } from '../../src/util/quietly.js';
 import { boundText } from '../../src/util/text.js';
 
 describe('bounded text', () => {
-  it('is well-formed, within its bytes, the text itself when it fits, and marked when it does not', () => {
+  it('is well-formed and within its bytes, unchanged when it fits, and marked when it was cut', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), fc.integer({ min: 3, max: 80 }), (text, maxBytes) => {
         const bounded = boundText(text, maxBytes);
@@ -34,7 +34,7 @@ describe('bounded text', () => {
     );
   });
 
-  it('costs no more for a huge text than for one that just does not fit', () => {
+  it('costs no more for a huge text than for one that is slightly too long', () => {
     const huge = '😀'.repeat(5_000_000);
     const startedAt = performance.now();
     for (let n = 0; n < 200; n++) boundText(huge, 100);
@@ -61,7 +61,7 @@ describe('the text of a failure', () => {
     expect(details).toContain('\nInner error 2 of 2: second');
   });
 
-  it('has the hint of a refusal of the engine among the details', () => {
+  it('has the hint of an EngineError among the details', () => {
     const refusal = new EngineError('step_changed', 'step "a" is stored as a wait.');
     const { summary, details } = partsOfFailure(failureTextOf(refusal));
     expect(summary).toBe(refusal.message);
@@ -81,7 +81,7 @@ describe('the text of a failure', () => {
     }
   });
 
-  it('are said by their own toString, or as Node prints them, where JSON says nothing', () => {
+  it('is made by toString, or as Node prints a value, where JSON gives nothing', () => {
     expect(reasonOf({ toString: () => 'weird' })).toBe('weird');
     expect(reasonOf(new String('str'))).toBe('str');
     expect(reasonOf(new Date(0))).toBe('1970-01-01T00:00:00.000Z');
@@ -93,7 +93,7 @@ describe('the text of a failure', () => {
     expect(partsOfFailure(failureTextOf(undefined))).toEqual({ summary: 'unknown error', details: '' });
   });
 
-  it('is never longer than the engine takes, and says where it was cut', () => {
+  it('is never longer than the engine accepts, and is marked where it was cut', () => {
     for (const error of [
       new Error('x'.repeat(100_000)),
       new Error('outer', { cause: new Error('y'.repeat(100_000)) }),
@@ -146,7 +146,7 @@ describe('the text of a failure', () => {
     ]);
   });
 
-  it('knows errors of another realm', () => {
+  it('includes errors of another realm', () => {
     const error: unknown = vm.runInNewContext('Object.assign(new RangeError("far"), { cause: new Error("root") })');
     expect(error instanceof Error).toBe(false);
     expect(partsOfFailure(failureTextOf(error)).summary).toBe('far: root');
@@ -161,7 +161,7 @@ describe('brands', () => {
   brand(Other, 'test_brand');
   class Sub extends Own {}
 
-  it('make instances of all copies of a class, and only of the class itself', () => {
+  it('make instances of all copies of a class, and only of that class', () => {
     expect(new Own()).toBeInstanceOf(Own);
     expect(new Other()).toBeInstanceOf(Own);
     expect(new Sub()).toBeInstanceOf(Own);
@@ -172,7 +172,7 @@ describe('brands', () => {
       expect((none as unknown) instanceof Own).toBe(false);
   });
 
-  it('are read without harm', () => {
+  it('are read from any value without an error', () => {
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
     expect(brandOf(proxy)).toBeUndefined();
@@ -223,7 +223,7 @@ describe('small helpers', () => {
     ]);
   });
 
-  it('wait for what is under way, and for what begins meanwhile, and pass on what goes wrong', async () => {
+  it('wait for tasks in flight, including those added meanwhile, and report their errors', async () => {
     const errors: unknown[] = [];
     const flights = new InFlight((error) => errors.push(error));
     const seen: string[] = [];
@@ -239,7 +239,7 @@ describe('small helpers', () => {
     expect([seen, errors, flights.size]).toEqual([['first', 'second'], ['no'], 0]);
   });
 
-  it('call quietly', async () => {
+  it('call quietly: errors are reported, and not thrown', async () => {
     const errors: unknown[] = [];
     const heard = (error: unknown): void => void errors.push(error);
     quietly(() => 1, heard);

@@ -1,4 +1,4 @@
-/** Checks of the calls of a process, and what their answers tell about leases. */
+/** Checks the calls of a process, and collects facts about leases from their answers. */
 import { EngineError } from '../../../src/engine/index.js';
 import type { ObservedCall } from '../../../src/testing/simulation/index.js';
 import { claimedIn } from '../../claimed.js';

@@ -11,11 +11,11 @@ import type { RenewalChecks } from './renewals.js';
  * lease.
  */
 const TOLD_SLACK_MS = 3_000;
-/** A handler is told that its time is over by a timer, ms. */
+/** Time within which a timer aborts a handler after its timeout, ms. */
 const TIMER_MS = 100;
 /** A worker watches the partition of a handler that has run for this long, ms. */
 const WATCHED_AFTER_MS = 500;
-/** A handler is told of an announced cancellation within this time: a renewal and its answer, ms. */
+/** Time within which a handler learns of an announced cancellation: a renewal and its answer, ms. */
 const ANNOUNCED_MS = 600;
 /** Duration of the calls before a handler, at most, ms. */
 const CONFIRMED_MS = 500;
@@ -126,7 +126,7 @@ export class HandlerChecks {
     return lease !== undefined && lease.endedAt === undefined && this.world.scheduler.now() < lease.expiresAt;
   }
 
-  /** Handlers of the same process are told of a cancellation at once. */
+  /** Handlers of the same process learn of a cancellation at once. */
   cancelled(node: Node, executionId: string): void {
     for (const call of this.world.facts.callsOf(executionId))
       if (call.process === node.name && call.looks && call.endedAt === undefined && call.toldAt() === undefined)

@@ -56,7 +56,7 @@ describe('recordStep', () => {
       .refuses(code);
   });
 
-  test('is refused once the time of the attempt, or of the execution, is over, whether that was noticed or not', () => {
+  test('is refused once the attempt or the execution has timed out, recorded or not', () => {
     given(created(), claimed({ attemptTimeoutAt: NOW }))
       .when('recordStep', pay)
       .refuses('attempt_timed_out');
@@ -68,7 +68,7 @@ describe('recordStep', () => {
       .answers({ kind: 'recorded', place: 0 });
   });
 
-  test('again with the same is answered the same; with anything else the first stands', () => {
+  test('again with the same value has the same answer, and another value is ignored', () => {
     const once = given(...IN_CLASS.AL).when('recordStep', pay);
     once.when('recordStep', pay, NOW).answers({ kind: 'recorded', place: 0 }).nothingHappens();
     for (const other of [
@@ -87,7 +87,7 @@ describe('recordStep', () => {
     });
   });
 
-  test('absent and empty values differ', () => {
+  test('distinguishes absent from empty values', () => {
     const nothing = { ...pay, value: undefined, encoding: undefined };
     const empty = { ...pay, value: new Uint8Array(0) };
     given(...IN_CLASS.AL)
@@ -102,7 +102,7 @@ describe('recordStep', () => {
       .answers({ kind: 'already_recorded', place: 0 });
   });
 
-  test('a step that was something else is refused; another use of its name is another step', () => {
+  test('refuses another kind under the name and use of a step, and accepts it for another use', () => {
     const sleep = given(...IN_CLASS.AL).when('recordStep', { ...pay, stepKind: 'sleep' });
     sleep
       .when('recordStep', pay, NOW)
@@ -132,7 +132,7 @@ describe('recordStep', () => {
       .leaves({ stepBytes: LIMITS.maxStepsBytes });
   });
 
-  test('the steps are found by the attempts that follow, by a replay too, and by none once they are discarded', () => {
+  test('makes steps available to later attempts and replays, until they are discarded', () => {
     const end = given(...IN_CLASS.AL)
       .when('recordStep', pay)
       .when('completeExecution', { executionId: X, fence: FENCE }, NOW);
@@ -153,13 +153,13 @@ describe('recordStep', () => {
       .leaves({ stepCount: 1, stepBytes: 1 });
   });
 
-  test('a replay of what has no steps discards none', () => {
+  test('leaves nothing to discard for a replay without steps', () => {
     given(...IN_CLASS.Tcompleted)
       .when('replayExecution', { executionId: X, steps: 'discard' })
       .then({ type: 'execution_replayed', checkpointsDiscarded: false });
   });
 
-  test('a purge takes the steps along', () => {
+  test('is undone by a purge', () => {
     const gone = given(...IN_CLASS.AL)
       .when('recordStep', pay)
       .when('completeExecution', { executionId: X, fence: FENCE }, NOW)
@@ -184,7 +184,7 @@ describe('readSteps', () => {
     return [outcome.steps.map(({ stepName }) => stepName), outcome.next];
   };
 
-  test('gives them in the order of their recording, in pages of a number and of 256 KiB of values', () => {
+  test('returns steps in the order of recording, in pages bounded by number and by 256 KiB of values', () => {
     expect(read({})).toEqual([['a'], 1]);
     expect(read({ from: 1 })).toEqual([['b', 'c'], 3]);
     expect(read({ from: 1, limit: 1 })).toEqual([['b'], 2]);
@@ -194,7 +194,7 @@ describe('readSteps', () => {
     expect(read({ values: false, limit: 3 })).toEqual([['a', 'b', 'c'], 3]);
   });
 
-  test('gives nothing of what does not exist', () => {
+  test('returns nothing for an unknown execution', () => {
     expect(
       given().when('purgeExecution', { executionId: X }).reads('readSteps', { executionId: X }, NOW),
     ).toMatchObject({ outcome: { steps: [], stepCount: 0 } });

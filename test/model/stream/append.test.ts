@@ -75,7 +75,7 @@ describe('appendFrame', () => {
     expect(world.types()).toEqual(['stream_opened']);
   });
 
-  it('keeps what its writer says of a frame', () => {
+  it('keeps the facts of its writer', () => {
     const world = new World();
     world.append({ payload: text('y'), frameType: 'stdout', encoding: 'raw', ts: 7, correlationId: 'call-1' });
     expect(world.frames().frames).toMatchObject([
@@ -83,7 +83,7 @@ describe('appendFrame', () => {
     ]);
   });
 
-  it('is refused where there is no execution', () => {
+  it('is refused for an unknown execution', () => {
     expect(new World().answer({ executionId: '{fp:0}:00000000-0000-4000-a000-000000000009', payload: text('') })).toBe(
       'execution_not_found',
     );
@@ -112,7 +112,7 @@ describe('appendFrame', () => {
     expect(world.answer()).toBe('stream_closed');
   });
 
-  it('is refused when the time of the attempt, or of the execution, is over', () => {
+  it('is refused once the attempt or the execution has timed out', () => {
     const attempt = new World({ timeoutPolicy: { attemptTimeoutMs: 100 } });
     attempt.now += 100;
     expect(attempt.answer()).toBe('attempt_timed_out');
@@ -121,7 +121,7 @@ describe('appendFrame', () => {
     expect(execution.answer()).toBe('execution_deadline_passed');
   });
 
-  it('is refused for a frame, a stream or a summary that would be too large', () => {
+  it('is refused for a frame, a stream or a summary that is too large', () => {
     const world = new World({ streamPolicy: { maxBytes: 10 } });
     expect(world.answer({ payload: new Uint8Array(65_537) })).toBe('retention_limit_exceeded');
     // Who sends it, and where to, is not looked at.
@@ -137,7 +137,7 @@ describe('appendFrame', () => {
     expect(large.summary()?.version).toBe(4);
   });
 
-  it("takes a writer's number once: an equal one is the same append, a lower one is refused", () => {
+  it("accepts a writer's number once: an equal one is the same append, a lower one is refused", () => {
     const world = new World();
     const first = world.answer({ payload: text('a'), seq: 4 });
     expect(world.answer({ payload: text('a'), seq: 4 })).toEqual(first);
@@ -147,8 +147,8 @@ describe('appendFrame', () => {
   });
 });
 
-describe('what a stream keeps', () => {
-  it('is the newest frames of each mode; no mode drops frames of another', () => {
+describe('a stream keeps', () => {
+  it('the newest frames of each mode, separately', () => {
     const world = new World({ streamPolicy: { retentionMaxlen: 2 } });
     for (const letter of 'abc') world.append({ payload: text(letter) });
     for (let i = 0; i < 66; i++) world.append({ patch: `{"n":${i}}` });
@@ -165,7 +165,7 @@ describe('what a stream keeps', () => {
     expect(droppedFrames).toBe(72 - 68);
   });
 
-  it('shows best-effort frames until twice their time is over, and those of another mode for good', () => {
+  it('best-effort frames for twice their time, and others for good', () => {
     const world = new World();
     world.append({ payload: text('kept') });
     world.append({ payload: text('brief'), bestEffort: { ttlMs: 100 } });
@@ -178,7 +178,7 @@ describe('what a stream keeps', () => {
     expect(world.texts()).toEqual(['kept', 'later']);
   });
 
-  it('follows the rate of best-effort frames, number by number', () => {
+  it('the rate of best-effort frames, updated by each frame', () => {
     const world = new World();
     const rates: unknown[] = [];
     for (const at of [0, 1, 2, 3, 103, 1_103]) {
@@ -199,7 +199,7 @@ describe('what a stream keeps', () => {
 });
 
 describe('the rolling summary', () => {
-  it('is the fold of its patches; every patch makes a version', () => {
+  it('is the fold of its patches, and every patch makes a version', () => {
     const world = new World();
     expect(world.summary()).toBe(undefined);
     expect(world.answer({ patch: '{"b":{"x":1},"a":1}' })).toMatchObject({ summaryVersion: 1 });
@@ -220,7 +220,7 @@ describe('the rolling summary', () => {
 });
 
 describe('readStream', () => {
-  it('pages from one position to another, both included', () => {
+  it('pages from one position to another, inclusive', () => {
     const world = new World();
     for (const letter of 'abcd') {
       world.append({ payload: text(letter) });
@@ -246,14 +246,14 @@ describe('readStream', () => {
 });
 
 describe('the end of an attempt', () => {
-  it('closes a stream that had no frame, too', () => {
+  it('also closes a stream without frames', () => {
     const world = new World();
     expect(world.frames().isClosed).toBe(false);
     world.run('completeExecution', { executionId: X, fence: FENCE });
     expect(world.frames()).toMatchObject({ isClosed: true, closedAt: undefined, frames: [] });
   });
 
-  it('is kept with its stream until a purge, which removes all of them', () => {
+  it('is kept with its stream until a purge removes both', () => {
     const world = new World({ retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 0 } } });
     world.append();
     world.run('failExecution', { executionId: X, fence: FENCE, failureReason: 'r' });

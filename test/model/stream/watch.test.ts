@@ -6,7 +6,7 @@ import { parseCommand } from '../../../src/backend/boundary.js';
 import { created, given, idOf, NOW, X } from '../dsl.js';
 
 describe('watchStream', () => {
-  it('notes until when the streams of an execution are watched, and that some are in the partition', () => {
+  it('records until when the streams of an execution are watched, and that the partition has such streams', () => {
     given(created())
       .when('watchStream', { executionId: X, ttlMs: 1_000 })
       .answers({ kind: 'watching' })
@@ -26,7 +26,7 @@ describe('watchStream', () => {
     expect(noticesAfter(notices, NOW + 1_000)).toBe(NO_NOTICES);
   });
 
-  it('is refused where there is no execution', () => {
+  it('is refused for an unknown execution', () => {
     given(created())
       .when('watchStream', { executionId: idOf(9), ttlMs: 1_000 })
       .refuses('execution_not_found');
