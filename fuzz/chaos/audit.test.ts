@@ -22,6 +22,7 @@ async function history(): Promise<{
     calls: readonly RecordedCall[],
     change?: (stored: CanonicalState) => CanonicalState,
     ran?: readonly Ran[],
+    deaths?: readonly number[],
   ) => Promise<Audit>;
   /** The steps that ran, as a process records them. */
   ran: readonly Ran[];
@@ -72,11 +73,12 @@ async function history(): Promise<{
   return {
     calls: callsOf('process', entriesOf(text)),
     ran: [before, after],
-    check: (calls, change = (stored) => stored, ran = [before, after]) =>
+    check: (calls, change = (stored) => stored, ran = [before, after], deaths = []) =>
       audit({
         backend: store,
         calls,
         ran,
+        deaths,
         retentionMs: DEFAULTS.retentionMs,
         stored: async (partition, now) =>
           change(canonicalOfMemory(memoryStore(store, partition) as NonNullable<ReturnType<typeof memoryStore>>, now)),
@@ -160,6 +162,27 @@ describe('the audit', () => {
   ])('finds %s', async (_what, lie, finding) => {
     const { calls, check } = await history();
     expect((await check(lie(calls))).violations.join('\n')).toMatch(finding);
+  });
+
+  it('accepts an answer from the tail that a server lost, and no other one', async () => {
+    const { calls, check } = await history();
+    const lastAt = Math.max(...calls.map(({ endedAt = 0 }) => endedAt));
+    const lost = (sentAt: number): RecordedCall[] => [
+      ...calls,
+      {
+        ...named(calls, 'completeExecution'),
+        commands: named(calls, 'failExecution').commands,
+        call: 99,
+        sentAt,
+        endedAt: sentAt + 10,
+      },
+    ];
+    const diedAt = lastAt + 5_000;
+    const withAnswer = (sentAt: number) => check(lost(sentAt), undefined, undefined, [diedAt]);
+    const { violations, lost: found } = await withAnswer(lastAt + 4_000);
+    expect([violations, found.length]).toEqual([[], 1]);
+    for (const at of [lastAt - 1_000, diedAt + 1_000])
+      expect((await withAnswer(at)).violations.join('\n')).toMatch(/nothing in the log explains/);
   });
 
   it('finds a step that an owner ran although its value was stored, and not one that an earlier owner ran', async () => {

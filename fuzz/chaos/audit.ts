@@ -17,7 +17,7 @@ import { readEvents } from '../../src/engine/log.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical/index.js';
 import { plain } from '../plain.js';
-import { deedsOf, explain, type Deed, type Explanation } from './explain.js';
+import { deedsOf, explain, spanOf, type Deed, type Explanation } from './explain.js';
 import { judgeCheckpoints } from './checkpoints.js';
 import { judgeReadings } from './judge-readings.js';
 import type { Reading } from './reader.js';
@@ -34,8 +34,8 @@ export interface AuditOptions {
   readonly ran?: readonly Ran[];
   /** What each process of a durable reader received, in the order of their starts. Default: there was no reader. */
   readonly readings?: readonly (readonly Reading[])[];
-  /** Intervals in which the server may have lost acknowledged writes, ms since the epoch. Default none. */
-  readonly losses?: readonly Span[];
+  /** When servers died that may have lost acknowledged writes, ms since the epoch. Default never. */
+  readonly deaths?: readonly number[];
   /** Whether every execution must be terminal. Default true. */
   readonly expectTerminal?: boolean;
   readonly retentionMs: number;
@@ -64,11 +64,26 @@ export interface Audit {
 const MAX_STORIES = 10;
 
 export async function audit(options: AuditOptions): Promise<Audit> {
-  const auditor = new Auditor(options);
-  for (let index = 0; index < options.backend.partitions.count; index++) await auditor.partition(partitionKeyOf(index));
+  const { backend, deaths = [] } = options;
+  const logs = new Map<string, LoggedEvent[]>();
+  for (let index = 0; index < backend.partitions.count; index++) {
+    const partition = partitionKeyOf(index);
+    const log: LoggedEvent[] = [];
+    for await (const logged of readEvents(backend, { partition })) if (isKnown(logged)) log.push(logged);
+    logs.set(partition, log);
+  }
+  const auditor = new Auditor(options, lostTails(deaths, [...logs.values()].flat()));
+  for (const [partition, log] of logs) await auditor.partition(partition, log);
   auditor.faults();
   return auditor;
 }
+
+/** The spans of the tails that dead servers lost. A server keeps all that it wrote up to some entry, and loses the rest. */
+const lostTails = (deaths: readonly number[], log: readonly LoggedEvent[]): Span[] =>
+  deaths.map((until) => {
+    const kept = log.filter(({ event }) => event.at <= until);
+    return { from: kept.reduce((last, { event }) => Math.max(last, event.at), -Infinity), until };
+  });
 
 class Auditor implements Audit {
   readonly violations: string[] = [];
@@ -83,7 +98,10 @@ class Auditor implements Audit {
   neverAnswered = 0;
   private readonly byPartition: ReadonlyMap<string, Deed[]>;
 
-  constructor(private readonly options: AuditOptions) {
+  constructor(
+    private readonly options: AuditOptions,
+    private readonly tails: readonly Span[],
+  ) {
     const byPartition = new Map<string, Deed[]>();
     for (const deed of deedsOf(options.calls)) {
       const partition = partitionOfCommand(deed.command, options.backend.partitions);
@@ -107,10 +125,8 @@ class Auditor implements Audit {
     );
   }
 
-  async partition(partition: string): Promise<void> {
+  async partition(partition: string, log: readonly LoggedEvent[]): Promise<void> {
     const { backend, retentionMs, stored } = this.options;
-    const log: LoggedEvent[] = [];
-    for await (const logged of readEvents(backend, { partition })) if (isKnown(logged)) log.push(logged);
     this.events.push(...log);
     let timeline: Timeline;
     try {
@@ -135,9 +151,10 @@ class Auditor implements Audit {
   }
 
   private judge(timeline: Timeline, { unexplained, orphans }: Explanation): void {
-    const losses = this.options.losses ?? [];
-    const inTail = ({ call }: Deed): boolean =>
-      losses.some(({ from, until }) => call.sentAt <= until && (call.endedAt ?? Infinity) >= from);
+    const inTail = ({ call }: Deed): boolean => {
+      const span = spanOf(call);
+      return this.tails.some(({ from, until }) => span.from <= until && from <= span.until);
+    };
     const lost = unexplained.filter(inTail);
     this.lost.push(...lost);
     for (const deed of lost) this.follow(deed, timeline);

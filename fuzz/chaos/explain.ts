@@ -49,7 +49,8 @@ export function explain(timeline: Timeline, deeds: readonly Deed[], retentionMs:
   return new Explainer(timeline, retentionMs).run(deeds);
 }
 
-const spanOf = ({ sentAt, endedAt, answers }: RecordedCall): Span => ({
+/** The time in which a call may have been executed. */
+export const spanOf = ({ sentAt, endedAt, answers }: RecordedCall): Span => ({
   from: sentAt - SLACK_MS,
   // A call without an answer may have run later: a stopped server finds it when it continues.
   until: answers === undefined ? Infinity : (endedAt ?? Infinity) + SLACK_MS,

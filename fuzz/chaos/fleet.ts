@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { programOf } from '../../test/support/programs.js';
 import type { ChildConfig } from './child.js';
 import { callsOf, entriesOf, isReading, type RecordedCall } from './recording.js';
 import type { Reading } from './reader.js';
@@ -21,6 +22,7 @@ export interface Member {
 
 export class Fleet {
   readonly members: Member[] = [];
+  private readonly program = programOf(CHILD);
   private readonly files: { name: string; file: string }[] = [];
   private ending = false;
   /** Processes that ended by themselves, with their output. */
@@ -33,7 +35,7 @@ export class Fleet {
 
   /** Starts a process; resolves when it has connected. */
   async add(role: ChildConfig['role'], name: string, own: Partial<ChildConfig> = {}): Promise<Member> {
-    const member: Member = { role, name, own, process: this.start(role, name, own), frozen: false };
+    const member: Member = { role, name, own, process: await this.start(role, name, own), frozen: false };
     this.members.push(member);
     await new Promise<void>((resolve, reject) => {
       member.process.once('message', () => resolve());
@@ -48,7 +50,7 @@ export class Fleet {
   async replace(member: Member): Promise<void> {
     await kill(member.process);
     member.frozen = false;
-    member.process = this.start(member.role, member.name, member.own);
+    member.process = await this.start(member.role, member.name, member.own);
   }
 
   /** Freezes a process for a time. */
@@ -64,6 +66,7 @@ export class Fleet {
   async end(): Promise<void> {
     this.ending = true;
     await Promise.all(this.members.map(({ process }) => kill(process)));
+    (await this.program).remove();
   }
 
   /**
@@ -92,13 +95,14 @@ export class Fleet {
     };
   }
 
-  private start(role: ChildConfig['role'], name: string, own: Partial<ChildConfig>): ChildProcess {
+  private async start(role: ChildConfig['role'], name: string, own: Partial<ChildConfig>): Promise<ChildProcess> {
+    const { file: program } = await this.program;
     const life = `${name}.${this.files.length}`;
     const file = join(this.dir, `${life}.jsonl`);
     this.files.push({ name: life, file });
     const config: ChildConfig = { ...this.common, ...own, role, name, file };
-    const child = fork(CHILD, {
-      execArgv: ['--import', 'tsx'],
+    const child = fork(program, {
+      execArgv: [],
       env: { ...process.env, CHAOS_CHILD: JSON.stringify(config) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

@@ -26,6 +26,7 @@ import { auditBudget, auditSlots } from '../meters/audit.js';
 import { meterEvents } from '../meters/events.js';
 import { seededRandom } from './random.js';
 import { Servers } from './servers.js';
+import { settled } from './settled.js';
 import { chaosApp, jobOf, meteredTask, type Job } from './work.js';
 
 export interface FlowChaosOptions {
@@ -63,8 +64,6 @@ const LEASE_TTL_MS = 1_000;
 const PARTITIONS = 2;
 /** Mean time between two faults of processes, ms. */
 const FAULT_EVERY_MS = 1_500;
-/** Time for everything to end after the last fault, ms. */
-const SETTLE_MS = 90_000;
 const LONG_LOG = 10_000_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -129,16 +128,13 @@ class FlowSubmitter {
     }
   }
 
-  /** Waits until every flow has ended; returns those that have not when the time is over. */
+  /** Waits until every flow has ended; returns those that never will. */
   async settled(): Promise<readonly string[]> {
-    const endAt = performance.now() + SETTLE_MS;
     // Every flow is checked once more at the end, because one that had ended may have returned with a lost tail.
-    let pending = [...this.races.keys()];
-    while (pending.length > 0 && performance.now() < endAt) {
-      const ended = await Promise.all(pending.map((index) => this.hasEnded(index)));
-      pending = pending.filter((_, position) => ended[position] === false);
-      await pause(200);
-    }
+    const pending = await settled([...this.races.keys()], async (indexes) => {
+      const ended = await Promise.all(indexes.map((index) => this.hasEnded(index)));
+      return indexes.filter((_, position) => ended[position] === false);
+    });
     return pending.map((index) => `flow ${index} as ${this.ids.get(index)} did not end`);
   }
 
@@ -261,18 +257,17 @@ async function judge(backend: Backend, url: string): Promise<Omit<FlowChaosResul
 }
 
 /** Waits until no slot and no reservation is left. Returns what is, and where a limit was exceeded. */
-async function meterFaults(backend: Backend, budgetId: string): Promise<string[]> {
-  const endAt = performance.now() + SETTLE_MS;
-  for (;;) {
+async function meterFaults(backend: Backend, budgetId: string): Promise<readonly string[]> {
+  const found = async (): Promise<readonly string[]> => {
     const { account, faults } = auditBudget(budgetId, await meterEvents(backend, 'budget'));
     const slots = await meterEvents(backend, 'quota');
-    const found = [...faults, ...auditSlots(slots)];
-    if (!slots.some(({ type }) => type === 'quota_admitted')) found.push('no metered member was admitted');
-    if (account.reserved > 0) found.push(`${account.reserved} tokens are reserved for ever`);
-    if (account.usage === 0) found.push('no metered member has run');
-    if (found.length === 0 || performance.now() > endAt) return found;
-    await pause(500);
-  }
+    const all = [...faults, ...auditSlots(slots)];
+    if (!slots.some(({ type }) => type === 'quota_admitted')) all.push('no metered member was admitted');
+    if (account.reserved > 0) all.push(`${account.reserved} tokens are reserved for ever`);
+    if (account.usage === 0) all.push('no metered member has run');
+    return all;
+  };
+  return settled(await found(), found);
 }
 
 /** Edges that were resolved twice, and those that never were. */

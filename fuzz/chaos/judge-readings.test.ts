@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { executionIdOf } from '../../model/ids.js';
 import type { LoggedEvent } from '../../model/events.js';
 import { judgeReadings } from './judge-readings.js';
-import type { Reading } from './reader.js';
+import { GROUP, type Reading } from './reader.js';
 
 const entry = (sequence: number): LoggedEvent => ({
   sequence,
@@ -15,69 +15,167 @@ const entry = (sequence: number): LoggedEvent => ({
     at: sequence,
   },
 });
-const log = [1, 2, 3, 4].map(entry);
-const subscribed: Reading = { entry: 'subscribed' };
-const seen = (sequence: number, at = sequence, readAt = 0): Reading => ({
-  ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged', readAt },
+const committed = (sequence: number, at: number, position = 0): LoggedEvent => ({
+  sequence,
+  event: { type: 'reader_committed', readerId: GROUP, at, generation: 'g', sequence: position, time: 0 },
+});
+const forgotten = (sequence: number, at: number): LoggedEvent => ({
+  sequence,
+  event: { type: 'reader_forgotten', readerId: GROUP, at },
+});
+
+const asked: Reading = { entry: 'asked', at: 100, from: 'earliest' };
+const askedAt = (at: number, from: 'earliest' | 'notice' = 'earliest'): Reading => ({ ...asked, at, from });
+const seen = (sequence: number, at = sequence): Reading => ({
+  ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged' },
 });
 const told: Reading = { entry: 'told', code: 'cursor_lost', partition: '{fp:0}', sequence: 0 };
-const trimmed = (sequence: number): Reading => ({ ...told, code: 'cursor_too_old', sequence });
+const toldOf = (sequence: number): Reading => ({ ...told, code: 'cursor_too_old', sequence });
+const forgets = (at: number): Reading => ({ entry: 'forgets', at });
+const trimmed = (at: number, sequence: number): Reading => ({ entry: 'trimmed', at, partition: '{fp:0}', sequence });
+const finished = (end: number): Reading => ({ entry: 'finished', ends: [end] });
 
-const faults = (lives: readonly (readonly Reading[])[]): string[] =>
-  Object.entries(judgeReadings('{fp:0}', log, lives)).flatMap(([what, stories]) => (stories.length > 0 ? [what] : []));
+type Lives = readonly (readonly Reading[])[];
+
+const FOUR = [1, 2, 3, 4].map(entry);
+
+const faults = (lives: Lives, log: readonly LoggedEvent[] = FOUR, isTrimmed = false): string[] =>
+  Object.entries(judgeReadings('{fp:0}', log, lives, isTrimmed)).flatMap(([what, stories]) =>
+    stories.length > 0 ? [what] : [],
+  );
 
 describe('the record of a durable reader', () => {
-  it.each<[string, readonly (readonly Reading[])[]]>([
-    ['whole', [[subscribed, seen(1), seen(2), seen(3), seen(4)]]],
+  it.each<[string, Lives]>([
+    ['whole', [[asked, seen(1), seen(2), seen(3), seen(4)]]],
     [
       'of two lives that overlap',
       [
-        [subscribed, seen(1), seen(2), seen(3)],
-        [subscribed, seen(2), seen(3), seen(4)],
+        [asked, seen(1), seen(2), seen(3)],
+        [asked, seen(2), seen(3), seen(4)],
       ],
     ],
     [
       'with a lost tail that it was told of',
-      [[subscribed, seen(1), seen(2, 9), told, subscribed, ...[1, 2, 3, 4].map((n) => seen(n))]],
-    ],
-    [
-      'with entries that were trimmed in front of it, and it was told so',
-      [[subscribed, seen(1), trimmed(3), subscribed, seen(4)]],
+      [[asked, seen(1), seen(2, 9), told, asked, ...[1, 2, 3, 4].map((n) => seen(n))]],
     ],
     [
       'with a lost tail that it died with',
       [
-        [subscribed, seen(1), seen(2, 9)],
-        [subscribed, seen(2), seen(3), seen(4)],
+        [asked, seen(1), seen(2, 9)],
+        [asked, seen(2), seen(3), seen(4)],
       ],
     ],
-    [
-      'of a reader that was told of a loss and died before it committed a place',
-      [
-        [subscribed, trimmed(0), subscribed, seen(1), seen(2, 2, 500)],
-        [subscribed, seen(4)],
-      ],
-    ],
+    ['up to the position that it was to reach', [[asked, seen(1), seen(2), finished(2)]]],
   ])('is true: %s', (_, lives) => expect(faults(lives)).toEqual([]));
 
-  it.each<[string, readonly (readonly Reading[])[], RegExp]>([
-    ['an entry is missing', [[subscribed, seen(1), seen(2), seen(4)]], /never given/],
+  it.each<[string, Lives, RegExp]>([
+    ['an entry is missing', [[asked, seen(1), seen(2), seen(4)]], /never given/],
+    ['an entry is missing behind the end of the reading', [[asked, seen(1), seen(2)]], /never given/],
+    ['an entry is missing that was to be reached', [[asked, seen(1), seen(3), finished(3)]], /never given/],
     [
-      'an entry is missing behind a place that was committed after a loss',
-      [
-        [subscribed, trimmed(0), subscribed, seen(1), seen(2, 2, 10_000)],
-        [subscribed, seen(4)],
-      ],
+      'the log is not trimmed, and the reader was told so',
+      [[asked, toldOf(2), asked, seen(3), seen(4)]],
       /never given/,
     ],
-    ['more is missing than was told', [[subscribed, trimmed(2), subscribed, seen(4)]], /never given/],
-    ['less was given before than was told', [[subscribed, seen(2), trimmed(3), subscribed, seen(4)]], /never given/],
-    ['two entries come the other way round', [[subscribed, seen(1), seen(3), seen(2), seen(4)]], /out of order/],
+    ['the log is not trimmed, and the store says so', [[asked, trimmed(101, 2), seen(3), seen(4)]], /never given/],
+    ['two entries come the other way round', [[asked, seen(1), seen(3), seen(2), seen(4)]], /out of order/],
     [
       'an entry comes twice in one subscription',
-      [[subscribed, seen(1), seen(1), seen(2), seen(3), seen(4)]],
+      [[asked, seen(1), seen(1), ...[2, 3, 4].map((n) => seen(n))]],
       /out of order/,
     ],
-    ['more comes behind a lost tail', [[subscribed, seen(1), seen(2), seen(3, 9), seen(4)], [seen(3)]], /not told of/],
+    ['more comes behind a lost tail', [[asked, seen(1), seen(2), seen(3, 9), seen(4)], [seen(3)]], /not told of/],
   ])('is a lie: %s', (_, lives, fault) => expect(faults(lives)).toEqual([expect.stringMatching(fault)]));
+});
+
+describe('the record of a durable reader of a trimmed log', () => {
+  it.each<[string, readonly LoggedEvent[], Lives]>([
+    ['that was told', FOUR, [[asked, seen(1), toldOf(3), forgets(102), askedAt(103, 'notice'), seen(4)]]],
+    ['that began when the first entries were gone', FOUR, [[asked, trimmed(101, 2), seen(3), seen(4)]]],
+    [
+      'that began, and lost its beginning before it read anything',
+      FOUR,
+      [[asked, trimmed(101, 1), trimmed(102, 3), seen(4)]],
+    ],
+    [
+      'that died with a place that it never read from',
+      [...FOUR, committed(5, 102, 2)],
+      [
+        [asked, trimmed(101, 2)],
+        [askedAt(200), seen(3), seen(4)],
+      ],
+    ],
+    [
+      'that died before it had a place again after a loss',
+      [committed(1, 90), ...[2, 3, 4].map(entry), forgotten(5, 110), ...[6, 7].map(entry), committed(8, 220)],
+      [
+        [asked, toldOf(2), forgets(109), askedAt(111, 'notice'), seen(3), seen(4)],
+        [askedAt(200), trimmed(210, 6), seen(7)],
+      ],
+    ],
+    [
+      'whose first place was in a lost tail',
+      [...FOUR, committed(5, 220)],
+      [
+        [asked, seen(1)],
+        [askedAt(200), trimmed(210, 3), seen(4)],
+      ],
+    ],
+    [
+      'that gave up its place in a lost tail',
+      [committed(1, 90), ...[2, 3, 4].map(entry)],
+      [
+        [asked, toldOf(2), forgets(109), askedAt(111, 'notice')],
+        [askedAt(200), trimmed(210, 3), seen(4)],
+      ],
+    ],
+    [
+      'whose place came when the next process had asked for it',
+      [...FOUR, committed(5, 205)],
+      [
+        [asked, seen(1)],
+        [askedAt(200), trimmed(210, 3), seen(4)],
+      ],
+    ],
+  ])('is true: one %s', (_, log, lives) => expect(faults(lives, log, true)).toEqual([]));
+
+  it.each<[string, readonly LoggedEvent[], Lives]>([
+    ['more is missing than was told', FOUR, [[asked, toldOf(2), askedAt(103, 'notice'), seen(4)]]],
+    ['less was given before than was told', FOUR, [[asked, seen(2), toldOf(3), askedAt(103, 'notice'), seen(4)]]],
+    ['more is missing than was trimmed when it began', FOUR, [[asked, trimmed(101, 2), seen(4)]]],
+    [
+      'its group had a place, and began with the oldest entry',
+      [...FOUR, committed(5, 150)],
+      [
+        [asked, seen(1)],
+        [askedAt(200), trimmed(210, 3), seen(4)],
+      ],
+    ],
+    [
+      'its group had a place again after a loss, and began with the oldest entry',
+      [committed(1, 90), ...[2, 3].map(entry), forgotten(4, 110), ...[5, 6].map(entry), committed(7, 150), entry(8)],
+      [
+        [asked, seen(2), told, forgets(109), askedAt(111, 'notice'), seen(3)],
+        [askedAt(200), trimmed(210, 6), seen(8)],
+      ],
+    ],
+    [
+      'its group had a place, lost it while it was read, and was not told',
+      [committed(1, 90), ...[2, 3, 4].map(entry)],
+      [[asked, trimmed(101, 3), seen(4)]],
+    ],
+    ['it was trimmed in front of the reader, which went on', FOUR, [[asked, seen(1), trimmed(105, 3), seen(4)]]],
+    [
+      'it was trimmed in front of a reader that went on from a notice',
+      FOUR,
+      [[asked, toldOf(1), forgets(102), askedAt(103, 'notice'), trimmed(105, 3), seen(4)]],
+    ],
+    [
+      'it was trimmed while the place of the group was elsewhere',
+      [...FOUR, { sequence: 5, event: { type: 'reader_forgotten', readerId: 'other', at: 95 } }, committed(6, 90)],
+      [[asked, trimmed(101, 3), seen(4)]],
+    ],
+  ])('is a lie: %s', (_, log, lives) =>
+    expect(faults(lives, log, true)).toEqual([expect.stringMatching(/never given/)]),
+  );
 });

@@ -31,8 +31,11 @@ export type Entry =
   /** Events and notices of a durable reader. */
   | Reading;
 
-export const isReading = (entry: Entry): entry is Reading =>
-  entry.entry === 'subscribed' || entry.entry === 'seen' || entry.entry === 'told';
+const READINGS: Readonly<Record<Reading['entry'], true>> = {
+  ...{ asked: true, trimmed: true, seen: true, told: true, forgets: true, finished: true },
+};
+
+export const isReading = (entry: Entry): entry is Reading => Object.hasOwn(READINGS, entry.entry);
 
 /** A call in the record. */
 export interface RecordedCall {

@@ -9,13 +9,12 @@ import type { Backend } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { audit, type Audit } from './audit.js';
 import { Fleet } from './fleet.js';
-import { follow, type Reading } from './reader.js';
+import { endsOf, follow, type Reading } from './reader.js';
 import { callsOf, recorded, type Entry } from './recording.js';
 import { seededRandom } from './random.js';
 import { Servers, type Fsync } from './servers.js';
 import { Submitter } from './submitter.js';
 import { TRIMMED, TrimmedLogs, type TrimmedResult } from './trimmed.js';
-import type { Span } from './timeline.js';
 
 export interface ChaosOptions {
   /**
@@ -68,11 +67,6 @@ const CALL_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
 /** Entries that a log keeps: all of them, for the audit. */
 const WHOLE_LOG = 10_000_000;
-/** Time for everything to end after the last fault, ms. */
-const SETTLE_MS = 90_000;
-
-/** A reader has reached the end when nothing arrives for this long, ms. */
-const QUIET_MS = 700;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -106,7 +100,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 class Run {
   private readonly random: () => number;
   private readonly faults = new Map<string, number>();
-  private readonly losses: Span[] = [];
+  /** When servers died that may have lost a tail. */
+  private readonly deaths: number[] = [];
   private over = false;
 
   constructor(
@@ -147,13 +142,14 @@ class Run {
     this.over = true;
     await hitting;
     await trimmedLogs.end();
-    const unended = await submitter.settled(SETTLE_MS);
+    const unended = await submitter.settled();
     await fleet.end();
-    // The second reader of each group continues where the first one stopped.
+    // Another reader of each group continues where the last one stopped.
     const [rest, restOfTrimmed]: [Reading[], Reading[]] = [[], []];
+    const ends = await Promise.all([endsOf(backend), trimmedLogs.outrun()]);
     await Promise.all([
-      follow(backend, (what) => rest.push(what), QUIET_MS),
-      follow(short, (what) => restOfTrimmed.push(what), QUIET_MS),
+      follow(backend, (what) => rest.push(what), ends[0]),
+      follow(short, (what) => restOfTrimmed.push(what), ends[1]),
     ]);
 
     const reader = new Valkey(servers.url, { lazyConnect: true, enableAutoPipelining: true });
@@ -168,7 +164,7 @@ class Run {
       calls,
       ran: record.ran,
       readings,
-      losses: this.losses,
+      deaths: this.deaths,
       retentionMs: DEFAULTS.retentionMs,
       stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
     });
@@ -222,12 +218,12 @@ class Run {
   private async hitServers(): Promise<void> {
     const { restarts, powerCuts, freezes, failover, durationMs } = this.options;
     const acts: (() => Promise<void>)[] = [];
-    const act = (count: number, what: string, deed: () => Promise<Span | undefined | void>): void => {
+    const act = (count: number, what: string, deed: () => Promise<number | undefined>): void => {
       for (let i = 0; i < count; i++) {
         acts.splice(Math.floor(this.random() * (acts.length + 1)), 0, async () => {
           this.note(what, '');
-          const loss = await deed();
-          if (loss !== undefined) this.losses.push(loss as Span);
+          const diedAt = await deed();
+          if (diedAt !== undefined) this.deaths.push(diedAt);
         });
       }
     };
@@ -238,7 +234,7 @@ class Run {
     if (failover) {
       last.push(async () => {
         this.note('failover', '');
-        this.losses.push(await this.servers.failover());
+        this.deaths.push(await this.servers.failover());
       });
     }
     const all = [...acts, ...last];

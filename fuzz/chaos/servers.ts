@@ -1,25 +1,16 @@
 /**
  * The server of a run and its faults: killed and restarted on its files, truncated as by a power cut, replaced by its
- * replica. Each fault returns the interval in which acknowledged writes may have been lost.
+ * replica. Each fault that may lose acknowledged writes returns when the server died, ms since the epoch.
  */
 import { readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Valkey } from 'iovalkey';
 import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.js';
 import { Proxy } from './proxy.js';
-import type { Span } from './timeline.js';
 
 export type Fsync = 'everysec' | 'always';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/**
- * A killed server loses writes that it has not handed to the operating system: with everysec it holds them back for up
- * to two seconds while the disk is slow, ms.
- */
-const HELD_BACK_MS = 2_000;
-/** How far an asynchronous replica may be behind before its link is cut, ms. */
-const REPLICA_BEHIND_MS = 1_000;
 
 export class Servers {
   private constructor(
@@ -47,42 +38,40 @@ export class Servers {
   }
 
   /** kill -9, and a start on the same files. */
-  async restart(): Promise<Span | undefined> {
-    const from = Date.now() - HELD_BACK_MS;
+  async restart(): Promise<number | undefined> {
     await this.primary.kill('SIGKILL');
-    const until = Date.now();
+    const diedAt = Date.now();
     await pause(300);
     await this.primary.restart();
-    return this.fsync === 'always' ? undefined : { from, until };
+    // With everysec a server holds writes back while the disk is slow, and loses those.
+    return this.fsync === 'always' ? undefined : diedAt;
   }
 
   /** The effect of a power cut with everysec: the last writes of the append-only file are lost. */
-  async powerCut(): Promise<Span> {
+  async powerCut(): Promise<number> {
     const file = await this.appendOnlyFile();
     const { size } = await stat(file);
-    const from = Date.now() - HELD_BACK_MS;
     await pause(400);
     await this.primary.kill('SIGKILL');
-    const until = Date.now();
+    const diedAt = Date.now();
     // If a rewrite has started a new file meanwhile, nothing is cut.
     if ((await this.appendOnlyFile()) === file) await truncate(file, size);
     await pause(300);
     await this.primary.restart();
-    return { from, until };
+    return diedAt;
   }
 
   /** The primary dies and its replica takes over the address. The link breaks first, so that a tail is lost. */
-  async failover(): Promise<Span> {
+  async failover(): Promise<number> {
     const { replica, link } = this;
     if (replica === undefined || link === undefined) throw new Error('There is no replica to fail over to.');
     const control = new Valkey({ host: replica.host, port: replica.port, lazyConnect: true });
     await control.connect();
     while (!/^master_link_status:up/m.test(await control.info('replication'))) await pause(50);
-    const from = Date.now() - REPLICA_BEHIND_MS;
     link.cut();
     await pause(150);
     await this.primary.kill('SIGKILL');
-    const until = Date.now();
+    const diedAt = Date.now();
     // Clients reach the replica before its promotion, and are refused: READONLY.
     this.address.lead(replica.port);
     await pause(300);
@@ -91,11 +80,11 @@ export class Servers {
     await this.primary.stop();
     this.primary = replica;
     this.replica = undefined;
-    return { from, until };
+    return diedAt;
   }
 
   /** Freezes the server: connections stay open, nothing answers. */
-  async freeze(ms: number): Promise<void> {
+  async freeze(ms: number): Promise<undefined> {
     await this.primary.kill('SIGSTOP');
     await pause(ms);
     await this.primary.kill('SIGCONT');

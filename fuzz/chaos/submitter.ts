@@ -5,6 +5,7 @@
 import type { Backend } from '../../src/backend/backend.js';
 import { EngineError } from '../../model/errors.js';
 import { RunNotFoundError, RunStateError } from '../../src/index.js';
+import { settled } from './settled.js';
 import { jobOf, chaosApp, GO, type Job } from './work.js';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -13,7 +14,6 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const BATCH = 20;
 /** States read in parallel. */
 const PARALLEL_READS = 100;
-
 export class Submitter {
   /** Executions that were acknowledged and later unknown to the server. */
   recreated = 0;
@@ -47,15 +47,10 @@ export class Submitter {
     }
   }
 
-  /** Waits until every execution has ended; returns those that have not when the time is over. */
-  async settled(timeoutMs: number): Promise<string[]> {
-    const endAt = performance.now() + timeoutMs;
+  /** Waits until every execution has ended; returns those that never will. */
+  async settled(): Promise<string[]> {
     // Every execution is checked once more at the end, because one that had ended may have returned with a lost tail.
-    let pending = [...this.runs.keys()];
-    while (pending.length > 0 && performance.now() < endAt) {
-      pending = await this.unended(pending);
-      await pause(200);
-    }
+    const pending = await settled([...this.runs.keys()], (indexes) => this.unended(indexes));
     return pending.map((index) => `${JSON.stringify(this.jobs[index])} as ${this.runs.get(index)}`);
   }
 

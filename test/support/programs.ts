@@ -4,9 +4,9 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { build } from 'rolldown';
+import { build, type Plugin } from 'rolldown';
 import { ENTRIES, ROOT } from '../../.ci/build/entries.js';
 import { isOutside } from '../../.ci/build/javascript.js';
 import { inlineLua } from '../../.ci/build/lua.js';
@@ -27,28 +27,49 @@ export interface Programs {
   remove(): void;
 }
 
-/** @param sources the text of each program, in TypeScript, by a name that is good for a file */
-export async function programsOf(sources: Readonly<Record<string, string>>): Promise<Programs> {
-  // Inside the project, so that its dependencies are found.
-  const folder = mkdtempSync(join(ROOT, 'node_modules', '.programs-'));
-  const texts = new Map(Object.entries(sources).map(([name, text]) => [join(folder, `${name}.ts`), text]));
+/** A folder for programs, inside the project, so that its dependencies are found. */
+const newFolder = (): string => mkdtempSync(join(ROOT, 'node_modules', '.programs-'));
+
+/** Writes each program with everything that it imports from the project into the folder. */
+async function joinSources(input: string[], folder: string, ...plugins: readonly Plugin[]): Promise<void> {
   await build({
-    input: [...texts.keys()],
+    input,
     platform: 'node',
     // The oldest Node that the package supports has no `using`.
     transform: { target: 'node20' },
     resolve: { alias: PACKAGE },
     external: isOutside,
-    plugins: [
-      {
-        name: 'programs',
-        resolveId: (id) => (texts.has(id) ? id : null),
-        load: (id) => texts.get(id) ?? null,
-      },
-      inlineLua,
-    ],
+    plugins: [...plugins, inlineLua],
     moduleTypes: { '.lua': 'text' },
     output: { dir: folder, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' },
+  });
+}
+
+/** A program of the tests that is started as a process many times. */
+export interface Program {
+  readonly file: string;
+  /** Removes the file. */
+  remove(): void;
+}
+
+/** @param source the file of the program, in TypeScript */
+export async function programOf(source: string): Promise<Program> {
+  const folder = newFolder();
+  await joinSources([source], folder);
+  return {
+    file: join(folder, `${basename(source, '.ts')}.mjs`),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** @param sources the text of each program, in TypeScript, by a name that is good for a file */
+export async function programsOf(sources: Readonly<Record<string, string>>): Promise<Programs> {
+  const folder = newFolder();
+  const texts = new Map(Object.entries(sources).map(([name, text]) => [join(folder, `${name}.ts`), text]));
+  await joinSources([...texts.keys()], folder, {
+    name: 'programs',
+    resolveId: (id) => (texts.has(id) ? id : null),
+    load: (id) => texts.get(id) ?? null,
   });
   return {
     run: async (name, env = {}) => {

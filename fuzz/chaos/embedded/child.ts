@@ -20,7 +20,6 @@ export interface LifeConfig {
   /** When work began to be submitted, ms since the epoch, and how long it is. */
   readonly startedAt: number;
   readonly durationMs: number;
-  readonly settleMs: number;
   readonly leaseTtlMs: number;
   /** The file of the record. */
   readonly file: string;
@@ -38,7 +37,7 @@ const OPERATIONS_PER_SECOND = 10;
 const say = (what: Said): void => void process.send?.(what);
 
 async function live(config: LifeConfig): Promise<void> {
-  const { seed, executions, startedAt, durationMs, settleMs, leaseTtlMs } = config;
+  const { seed, executions, startedAt, durationMs, leaseTtlMs } = config;
   const file = openSync(config.file, 'a');
   const write = (entry: Entry): void => void writeSync(file, lineOf(entry));
   const plain = await embedded(config.store);
@@ -52,7 +51,7 @@ async function live(config: LifeConfig): Promise<void> {
   await app.worker({ slots: 8, claimAhead: 4, leaseTtlMs, engine: false, workerId: 'worker' });
   const submitter = new Submitter(backend, executions, seededRandom(seed));
   await submitter.submit(durationMs, startedAt - Date.now());
-  say({ said: 'settled', unended: await submitter.settled(settleMs) });
+  say({ said: 'settled', unended: await submitter.settled() });
 }
 
 // Without its parent process the run is over.

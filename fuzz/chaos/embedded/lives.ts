@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { programOf } from '../../../test/support/programs.js';
 import { callsOf, entriesOf, isReading, type RecordedCall } from '../recording.js';
 import type { Reading } from '../reader.js';
 import type { Ran } from '../work.js';
@@ -19,6 +20,7 @@ interface Life {
 
 export class Lives {
   private readonly files: string[] = [];
+  private readonly program = programOf(CHILD);
   private spare: Promise<ChildProcess> | undefined;
   private current: Life | undefined;
   /** Processes that ended by themselves, with their output. */
@@ -58,6 +60,7 @@ export class Lives {
   async end(): Promise<void> {
     await this.kill();
     await ended(await this.spare?.catch(() => undefined));
+    (await this.program).remove();
   }
 
   /** All records, in the order of the lives. */
@@ -80,15 +83,17 @@ export class Lives {
   }
 
   /** A process that has loaded everything and waits to be told what to do. */
-  private loaded(): Promise<ChildProcess> {
-    const child = fork(CHILD, { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  private async loaded(): Promise<ChildProcess> {
+    const { file } = await this.program;
+    const child = fork(file, { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     let said = '';
     child.stderr?.on('data', (data: Buffer) => (said += data.toString()));
     child.once('exit', (code, signal) => {
       if (signal !== 'SIGKILL')
         this.crashes.push(`a life ended by itself (${signal ?? code}): ${said.slice(0, 2_000)}`);
     });
-    return heard(child, 'loaded').then(() => child);
+    await heard(child, 'loaded');
+    return child;
   }
 }
 

@@ -9,7 +9,7 @@ import { memoryStore } from '../../../src/memory/machine.js';
 import { canonicalOfMemory } from '../../../src/testing/canonical/memory.js';
 import { audit, type Audit } from '../audit.js';
 import { seededRandom } from '../random.js';
-import { follow, type Reading } from '../reader.js';
+import { endsOf, follow, type Reading } from '../reader.js';
 import { Lives } from './lives.js';
 
 export interface EmbeddedChaosOptions {
@@ -35,10 +35,6 @@ export interface EmbeddedChaosResult {
 }
 
 const LEASE_TTL_MS = 1_000;
-/** Time for everything to end after the last kill, ms. */
-const SETTLE_MS = 60_000;
-/** A reader has reached the end when nothing arrives for this long, ms. */
-const QUIET_MS = 700;
 /** One in so many processes is frozen first, for longer than a lease. */
 const FROZEN_ONE_IN = 4;
 
@@ -56,7 +52,7 @@ export async function runEmbeddedChaos(options: EmbeddedChaosOptions): Promise<E
     snapshotEveryBytes: 200_000,
   };
   const { seed, executions, durationMs } = options;
-  const times = { startedAt: Date.now(), durationMs, settleMs: SETTLE_MS, leaseTtlMs: LEASE_TTL_MS };
+  const times = { startedAt: Date.now(), durationMs, leaseTtlMs: LEASE_TTL_MS };
   const lives = new Lives({ store, seed, executions, ...times }, dir);
   try {
     const { kills, freezes } = await hit(lives, options);
@@ -102,7 +98,7 @@ async function judged(
 ): Promise<Pick<EmbeddedChaosResult, 'audit' | 'violations' | 'read'>> {
   const backend = await embedded(store);
   const rest: Reading[] = [];
-  await follow(backend, (what) => rest.push(what), QUIET_MS);
+  await follow(backend, (what) => rest.push(what), await endsOf(backend));
   const record = await lives.record();
   const readings = [...record.readings, rest];
   const result = await audit({
