@@ -41,6 +41,8 @@ async function joinSources(input: string[], folder: string, ...plugins: readonly
     external: isOutside,
     plugins: [...plugins, inlineLua],
     moduleTypes: { '.lua': 'text' },
+    // That a module is in the same file as one that imports it later is meant.
+    checks: { ineffectiveDynamicImport: false },
     output: { dir: folder, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' },
   });
 }

@@ -10,7 +10,7 @@ it(`keeps what it answered, however often its process is killed (CHAOS_SEED=${SE
   const result = await runEmbeddedChaos({
     seed: SEED,
     executions: EXECUTIONS,
-    durationMs: 6_000,
+    durationMs: 4_000,
     fsync: 'everysec',
     lifeMs: 400,
   });
