@@ -1,7 +1,7 @@
 /**
  * `npx tsx fuzz/explore/main.ts [--depth N] [--states N] [--world TEXT] [--paths]`: explores the small worlds to a
- * depth (default: that of `npm test`, of flows two more), prints what was visited and, with `--paths`, the shortest way to everything that must
- * be reachable. Ends with status 1 at a counterexample.
+ * depth (default: that of the proof, of flows two more than in `npm test`), prints what was visited and, with `--paths`,
+ * the shortest way to everything that must be reachable. Ends with status 1 at a counterexample.
  */
 import { parseArgs } from 'node:util';
 import { ALWAYS, explore, summaryOf } from './explore.js';
@@ -37,7 +37,7 @@ const startedAt = performance.now();
 console.log(`${ALWAYS} properties after every change, ${SOMETIMES.length} to be reached, and that everything ends`);
 for (const scenario of SCENARIOS.filter(({ name }) => name.includes(values.world))) {
   const result = explore(scenario, {
-    depth: values.depth === undefined ? scenario.depth : Number(values.depth),
+    depth: values.depth === undefined ? (scenario.proofDepth ?? scenario.depth) : Number(values.depth),
     states: Number(values.states),
   });
   console.log(`${summaryOf(result)} (${secondsSince(startedAt)} s)`);

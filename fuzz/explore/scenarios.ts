@@ -21,6 +21,8 @@ export interface Scenario {
   readonly outside?: readonly Outside[];
   /** Depth in `npm test`. */
   readonly depth: number;
+  /** Depth in `npm run prove`. Default `depth`. */
+  readonly proofDepth?: number;
 }
 
 const NONE = [[], []] as const;
@@ -35,7 +37,8 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'one execution, one retry, caps of one',
     creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY }) }],
     capabilities: NONE,
-    depth: 12,
+    depth: 11,
+    proofDepth: 12,
   },
   {
     name: 'one execution whose attempts and whose life are bounded',
@@ -46,7 +49,8 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
     capabilities: NONE,
     ahead: true,
-    depth: 7,
+    depth: 6,
+    proofDepth: 7,
   },
   {
     name: 'one execution that begins delayed and has a key',
@@ -65,7 +69,8 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'two executions, the younger one more urgent',
     creations: [{ policy: policy(CAPS) }, { priority: 1, policy: policy(CAPS) }],
     capabilities: NONE,
-    depth: 7,
+    depth: 6,
+    proofDepth: 7,
   },
   {
     name: 'two executions, one of which only one worker can do',
@@ -94,7 +99,8 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
     capabilities: NONE,
     loops: { owners: ['L1', 'L2'], limit: 1 },
-    depth: 7,
+    depth: 6,
+    proofDepth: 7,
   },
   {
     name: 'one execution whose handler has steps, and which is replayed',
