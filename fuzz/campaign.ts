@@ -91,7 +91,8 @@ class Campaign {
     const lanes = path === undefined ? LANES : 1;
     const arenas = await Promise.all(Array.from({ length: lanes }, () => openArena(url)));
     try {
-      await this.replayCorpus(entries, arenas[0] as Arena);
+      const left = entries.values();
+      await Promise.all(arenas.map((arena) => this.replay(left, arena)));
       if (this.failure === undefined) await Promise.all(arenas.map((arena) => this.lane(arena)));
     } finally {
       await Promise.all(arenas.map((arena) => arena.close()));
@@ -106,8 +107,9 @@ class Campaign {
     };
   }
 
-  private async replayCorpus(entries: readonly CorpusEntry[], arena: Arena): Promise<void> {
-    for (const { name, why, actions } of entries) {
+  /** Replays entries that no other lane has begun. */
+  private async replay(left: Iterable<CorpusEntry>, arena: Arena): Promise<void> {
+    for (const { name, why, actions } of left) {
       try {
         await this.once(arena, actions);
       } catch (error) {
