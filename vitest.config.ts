@@ -1,10 +1,48 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take longest: they begin first, because at the end of a run one long file leaves the other threads idle. */
+const LONGEST = [
+  'fuzz/explore/explore',
+  'test/app/alike/alike',
+  'test/pages',
+  'test/valkey/slow-link',
+  'fuzz/differential',
+  'test/worker/lost-often',
+  'fuzz/mutate/mutate',
+  'test/valkey-faults/outage',
+  'test/valkey/reaching',
+  'fuzz/chaos/chaos',
+  'test/app/examples',
+  'test/embedded/crash',
+  'test/cluster/cluster',
+  'fuzz/bad-input',
+  'test/examples/deployment-gate',
+  'test/cluster/migration',
+  'fuzz/callers',
+  'fuzz/worker/worker',
+  'fuzz/chaos/embedded/chaos',
+];
+
+const rankOf = ({ moduleId }: TestSpecification): number => {
+  const rank = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+  return rank === -1 ? LONGEST.length : rank;
+};
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return (await super.sort(files)).sort((a, b) => rankOf(a) - rankOf(b));
+  }
+}
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'fuzz/**/*.test.ts'],
     pool: 'threads',
+    // Files that run in the same thread share its modules: to load these takes longer than most files.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
     // Most files wait for a server: also on two cores three of them run at a time.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     globalSetup: ['test/support/valkey/global-setup.ts'],

@@ -1,5 +1,5 @@
 /** Engines with subscriptions under a clock that stands still: what arrives was announced, not polled for. */
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Backend } from '../../src/backend/backend.js';
 import { Subscriptions, type Delivery, type Subscription } from '../../src/engine/index.js';
 import { testEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.js';
@@ -18,11 +18,6 @@ export interface Feeds {
   readonly calls: Map<string, number>;
   create(partition?: number, more?: object): Promise<string>;
 }
-
-const opened: TestEngine[] = [];
-afterEach(async () => {
-  for (const engine of opened.splice(0)) await engine.close();
-});
 
 /** A view of a backend that counts its calls and in which some are replaced. */
 function viewOf(inner: Backend, changed: Partial<Backend> = {}) {
@@ -47,7 +42,7 @@ export async function feedsOn(
 ): Promise<Feeds> {
   const backend = label === 'memory' ? 'memory' : { url: (await sharedValkey()).url };
   const engine = await testEngine({ partitions: { count: 3 }, ...options, backend });
-  opened.push(engine);
+  onTestFinished(() => engine.close());
   const { backend: view, calls } = viewOf(engine.backend, changed(engine.backend));
   const clock = new VirtualClock(0);
   return {

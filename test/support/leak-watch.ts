@@ -4,8 +4,8 @@
  * what is left, where it was set and during which test.
  *
  * It sees timers (also those that are unref'd), sockets, servers, children and listeners of the process, and on the
- * server that tests share the subscriptions and, when a file ends, the unused bytes of deployments of this thread. Connections of a server
- * end with their sockets. What a backend that goes on keeps of a worker that is gone is looked at by `leakCheck` of
+ * server that tests share the subscriptions and, when a file ends, the unused bytes of deployments of this file.
+ * Connections of a server end with their sockets. What a backend that goes on keeps of a worker that is gone is looked at by `leakCheck` of
  * leaks.ts and at the end of each program of the worker machine.
  */
 import { afterAll, beforeEach } from 'vitest';
@@ -67,5 +67,11 @@ beforeEach(({ task, onTestFinished }) => {
   });
 });
 
-// It was registered first, and so runs behind the hooks of the file.
-afterAll(() => nothingLeft(atStart, 'The file', 'file'));
+// It was registered first, and so runs behind the hooks of the file. What is left fails this file and none that follows
+// in its thread.
+afterAll(() =>
+  nothingLeft(atStart, 'The file', 'file').finally(() => {
+    forgetTimers();
+    sharedServer.prefixes.clear();
+  }),
+);

@@ -11,8 +11,7 @@ const PAGE = 1_000;
 
 /** The name of the record behind the prefix. */
 const RECORD = deploymentKey('');
-/** Prefixes of deployments that were opened since they were looked at. */
-const prefixes = new Set<string>();
+const { prefixes } = sharedServer;
 
 interface Sent {
   readonly name: string;
@@ -39,19 +38,14 @@ export function watchShared(server: string): void {
   });
 }
 
-/**
- * What is left there now, in words. Bytes are looked for when a file ends, because that reads all keys of the server; the
- * prefixes are forgotten then, when nothing is left.
- */
+/** What is left there now, in words. Bytes are looked for when a file ends, because that reads all keys of the server. */
 export async function leftOnShared(when: 'test' | 'file'): Promise<string[]> {
   if (prefixes.size === 0 || url === undefined) return [];
   const admin = new Valkey(url);
   try {
     const channels = ((await admin.pubsub('CHANNELS')) as string[]).filter(isOwn).map((name) => `channel ${name}`);
     const bytes = when === 'file' ? await Promise.all(STAGED_NAMES.map((pattern) => stagedKeys(admin, pattern))) : [];
-    const left = [...channels, ...bytes.flat()];
-    if (when === 'file' && left.length === 0) prefixes.clear();
-    return left;
+    return [...channels, ...bytes.flat()];
   } finally {
     admin.disconnect();
   }
