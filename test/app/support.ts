@@ -18,10 +18,9 @@ export async function until(condition: () => boolean | Promise<boolean>, timeout
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Holds the event loop, as a handler does that computes without a break. */
+/** Holds the event loop, as a handler does that computes without a break, and leaves the processor to other tests. */
 export function block(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 /** A promise and what settles it. */
