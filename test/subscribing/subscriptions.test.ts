@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/backend/backend.js';
 import { Subscriptions } from '../../src/engine/index.js';
 import { app, EngineError, memory, type TaskContext } from '../../src/index.js';
-import { encodePositions } from '../../src/subscribing/positions.js';
+import { decodePositions, encodePositions } from '../../src/subscribing/positions.js';
 import { valkey } from '../../src/valkey/index.js';
 import { until } from '../app/support.js';
 import { leakCheck } from '../support/leaks.js';
@@ -497,5 +497,13 @@ describe('what is asked for', () => {
       (_, i) => `${(1.8e12 + i * 1e9).toString(36)}.${2 ** 42 - 1 - i}.${1.9e12 + i}`,
     );
     expect(Buffer.byteLength(encodePositions(0, cursors))).toBeLessThanOrEqual(4_096);
+  });
+
+  it('reads back every position that it wrote', () => {
+    const cursors = [
+      ...['.0.0', '~.1.0', '~.7.5', '~1.127.1', '~2.128.255'],
+      ...['~zz.16383.256', '~1ekf.16384.16777215', `~1.${Number.MAX_SAFE_INTEGER}.3`],
+    ];
+    expect(decodePositions(encodePositions(3, cursors), 3, cursors.length)).toEqual(cursors);
   });
 });
