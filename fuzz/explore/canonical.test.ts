@@ -31,13 +31,13 @@ describe('the canonical form of an execution', () => {
     expect(shown[0]).not.toBe(shown[1]);
   });
 
-  it('is the same for all times in the past, and differs for every one ahead', () => {
+  it('is the same for all past times, and differs for each future time', () => {
     const at = (heldAt: number): string => canonicalFacts(table, { heldAt }, live);
     expect(at(NOW)).toBe(at(1));
     expect(new Set([at(NOW), at(NOW + 1), at(NOW + 2)]).size).toBe(3);
   });
 
-  it('lessens only facts that there are', () => {
+  it('reduces existing facts only', () => {
     expect([...LESSENED].filter((name) => !factsOf(executionFacts).has(name))).toEqual([]);
   });
 });

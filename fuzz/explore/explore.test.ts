@@ -42,8 +42,8 @@ const findIn = (scenario: Scenario, registry: Registry): Counterexample | undefi
 const pathOf = ({ path }: Counterexample): string[] =>
   path.split('\n').map((line) => line.replace(/^ *\+(\d+) ms {2}/, '+$1 '));
 
-describe('a planted defect is found, by a shortest way', () => {
-  it('a completion that does not look at the fence', () => {
+describe('a planted defect is found by a shortest path', () => {
+  it('a completion that ignores the fence', () => {
     const found = findIn(
       first,
       broken(
@@ -61,7 +61,7 @@ describe('a planted defect is found, by a shortest way', () => {
     ]);
   });
 
-  it('a lease that is good for one millisecond too long', () => {
+  it('a lease that is valid for one millisecond too long', () => {
     const found = findIn(
       first,
       broken('completeExecution', ({ decide }) => (view, args, { now, settings }) => {
@@ -79,7 +79,7 @@ describe('a planted defect is found, by a shortest way', () => {
     ]);
   });
 
-  it('a claim that does not count its epoch', () => {
+  it('a claim that does not increment the epoch', () => {
     const found = findIn(
       first,
       broken('claimForWorker', ({ decide }) => (view, args, context) => {
@@ -95,7 +95,7 @@ describe('a planted defect is found, by a shortest way', () => {
     expect(pathOf(found as Counterexample)).toHaveLength(4);
   });
 
-  it('a refusal with a code that was not declared', () => {
+  it('a refusal with an undeclared code', () => {
     const found = findIn(
       first,
       broken('renewLease', () => () => reject('max_releases_exceeded')),
@@ -103,7 +103,7 @@ describe('a planted defect is found, by a shortest way', () => {
     expect(found?.property).toBe('an operation refuses only with codes that it declares');
   });
 
-  it('a delay that is never over', () => {
+  it('a delay that never ends', () => {
     const found = findIn(
       first,
       broken('applyDue', ({ decide }) => (view, args, context) => {

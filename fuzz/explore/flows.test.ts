@@ -13,7 +13,7 @@ test.each(FLOW_WORLDS)('$name', { timeout: 60_000 }, (world) => {
   for (const type of found.reached) reached.add(type);
 });
 
-test('everything that happens in flows was reached', () => {
+test('the worlds reach every event of flows', () => {
   const wanted: Event['type'][] = [
     ...(['flow_sealed', 'flow_closed', 'flow_cancelled', 'flow_finished', 'flow_reopened'] as const),
     ...(['edge_group_fired', 'dependencies_met', 'execution_skipped', 'children_awaited'] as const),

@@ -67,7 +67,7 @@ test.each<[string, Decider, string, string[]]>([
     'a condition is satisfied by its meaning if and only if a signal closed its suspension',
     ['the owner suspends for a while -> suspended', 'a caller sends a signal by name -> accepted'],
   ],
-])('%s is found, by a shortest way', { timeout: 60_000 }, (_, decider, name, path) => {
+])('%s is found by a shortest path', { timeout: 60_000 }, (_, decider, name, path) => {
   const { broken } = exploreWaits(2, decider);
   expect(broken?.name).toBe(name);
   expect(broken?.path.slice(-2)).toEqual(path);

@@ -26,7 +26,7 @@ const makeUser = (options: Parameters<typeof aclOf>[0]): Promise<unknown> => {
 
 const urlOf = (user: string): string => (cluster.nodes[1] as { url: string }).url.replace('//', `//${user}:secret@`);
 
-test('a user with them can do everything, and meets no refusal', async () => {
+test('a user with the rights of aclOf can run every operation without a refusal', async () => {
   await makeUser({ prefix: 'ff:', cluster: true, user: 'least' });
   await using backend = await valkey({ url: urlOf('least'), partitions: { count: 16 } });
   for (let node = 0; node < NODES; node++) await useEverything(backend, partitionKeyOf(partitionOn(cluster, node)));
@@ -34,7 +34,7 @@ test('a user with them can do everything, and meets no refusal', async () => {
   for (const admin of admins) expect(JSON.stringify(await admin.call('ACL', 'LOG'))).toBe('[]');
 });
 
-test('a user with them cannot touch the cluster, the server or another prefix', async () => {
+test('a user with the rights of aclOf cannot touch the cluster, the server or another prefix', async () => {
   await makeUser({ prefix: 'ff:', cluster: true, user: 'least' });
   const own = new Valkey(urlOf('least'));
   const denied = [

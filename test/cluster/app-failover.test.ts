@@ -29,7 +29,7 @@ interface Started {
   settled?: { readonly value: unknown } | { readonly error: unknown };
 }
 
-it('loses no run that its replica had, ends none twice, and goes on by itself', async () => {
+it('a failover loses no run that the replica had and ends none twice, and the app continues by itself', async () => {
   const { url } = cluster.nodes[1] as { url: string };
   await using a = app({ backend: valkey({ url, prefix: 'app:', partitions: { count: PARTITIONS } }) });
   const completions = new Map<string, number>();

@@ -56,7 +56,7 @@ async function onEveryNode<Value>(ask: (node: Valkey) => Promise<Value>): Promis
 }
 
 describe('a cluster', () => {
-  it('is found from the address of one node, and gets the library on every primary', async () => {
+  it('is found by the address of one node, and gets the library on every primary', async () => {
     await onEveryNode((node) => node.call('FUNCTION', 'FLUSH'));
     await using backend = await opened('found:');
     await backend.ping();
@@ -95,13 +95,13 @@ describe('a cluster', () => {
     for (const errors of await onEveryNode((node) => node.info('errorstats'))) expect(errors).not.toContain('MOVED');
   });
 
-  it('brings the library back to a node that lost it, within the call', async () => {
+  it('gets the library back on a node that lost it, within the call', async () => {
     await using backend = await opened('lost-library:');
     await onEveryNode((node) => node.call('FUNCTION', 'FLUSH'));
     for (const node of NODES) await create(backend, partitionOn(cluster, node), 'lane');
   });
 
-  it('tells waiting processes of work and timers on every node', async () => {
+  it('announces work and timers of every node to waiting processes', async () => {
     await using backend = await opened('wakes:');
     const wakes: Wake[] = [];
     await backend.onWake(['lane'], (wake) => void ('arriving' in wake || wakes.push(wake)));
@@ -148,7 +148,7 @@ describe('a cluster', () => {
     expect(more.reduce((sum, count) => sum + count, 0)).toBe(NODES.length + 1);
   });
 
-  it('is the machine of the specification, wherever a partition lives', async () => {
+  it('agrees with the specification, on whichever node a partition is', async () => {
     const subjects: Subject[] = [
       {
         name: 'cluster',

@@ -99,7 +99,7 @@ describe('a primary of a cluster that dies', () => {
     });
   });
 
-  it('is waited for by calls within their time, and named when that is over; nothing is printed', async () => {
+  it('is awaited by calls within their timeout, and named by them afterwards; nothing is printed', async () => {
     const { url } = cluster.nodes[2] as { url: string };
     const victim = cluster.nodes[1] as { port: number; kill(signal: NodeJS.Signals): Promise<void> };
     await using patient = await valkey({ url, prefix: 'w:', partitions: { count: 32 }, callTimeoutMs: 20_000 });

@@ -35,7 +35,7 @@ beforeAll(async () => {
 afterAll(() => cluster?.stop());
 
 describe('a slot that moves under load', () => {
-  it('loses nothing, repeats nothing, and leaves no half-done transition behind', async () => {
+  it('loses no transition, repeats none, and leaves none half done', async () => {
     const { url } = cluster.nodes[0] as { url: string };
     await using backend = await valkey({
       url,
@@ -139,7 +139,7 @@ describe('a slot that moves under load', () => {
     await until(() => ids.every((id) => ended.has(id)));
   });
 
-  it('makes calls wait, and gives them up in time without having run them', async () => {
+  it('makes calls wait, and fails them at their timeout without having run them', async () => {
     const { url } = cluster.nodes[0] as { url: string };
     const lateMs = watchLateness();
     const options = { url, prefix: 'slow:', partitions: { count: 2 } };

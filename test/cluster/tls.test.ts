@@ -102,7 +102,7 @@ const refused = (options: ValkeyOptions): Promise<EngineError> =>
     (error: EngineError) => error,
   );
 
-test('whose nodes announce names: each certificate is checked against its name', async () => {
+test('a cluster whose nodes announce names: each certificate is checked against its name', async () => {
   const ports = await cluster(3, () => [
     ...['--cluster-announce-hostname', 'localhost', '--cluster-preferred-endpoint-type', 'hostname'],
   ]);
@@ -114,19 +114,19 @@ test('whose nodes announce names: each certificate is checked against its name',
   await works({ nodes: [`localhost:${dead}`, { host: 'localhost', port: ports[2] as number }], tls });
 });
 
-test('whose nodes announce addresses and tell names beside them: certificates bear the names', async () => {
+test('a cluster whose nodes announce addresses and also names: certificates are checked against the names', async () => {
   const ports = await cluster(3, () => ['--cluster-announce-hostname', 'localhost']);
   await works({ url: `valkeys://localhost:${ports[0]}`, tls: { ca: authority.ca } });
 });
 
-test('whose nodes announce addresses: the name that certificates bear is given', async () => {
+test('a cluster whose nodes announce addresses: certificates are checked against the given name', async () => {
   const ports = await cluster(2, () => [], ['DNS:cluster.internal']);
   await works({ url: `valkeys://127.0.0.1:${ports[0]}`, tls: { ca: authority.ca, servername: 'cluster.internal' } });
   const error = await refused({ url: `valkeys://127.0.0.1:${ports[0]}`, tls: { ca: authority.ca } });
   expect(error).toMatchObject({ code: 'certificate_refused', retryable: false });
 });
 
-test('of which one node has a certificate of another name: boot names the certificate and that node', async () => {
+test('a cluster with one certificate of another name: boot names the certificate and its node', async () => {
   const names = ['localhost', 'wrong.localhost'];
   const ports = await cluster(2, (index) => [
     ...['--cluster-announce-hostname', names[index] as string, '--cluster-preferred-endpoint-type', 'hostname'],
@@ -143,14 +143,14 @@ test('of which one node has a certificate of another name: boot names the certif
   expect(error.message).not.toMatch(/slots/i);
 });
 
-test('that is not trusted at all: boot names the certificate, not slots', async () => {
+test('a cluster without a trusted certificate: boot names the certificate, not slots', async () => {
   const ports = await cluster(2, () => ['--cluster-announce-hostname', 'localhost']);
   const error = await refused({ url: `valkeys://localhost:${ports[0]}` });
   expect(error).toMatchObject({ code: 'certificate_refused' });
   expect(error.message).toContain(`localhost:${ports[0]}`);
 });
 
-test('whose slots have no owners yet is reported as not ready', async () => {
+test('a cluster whose slots have no owners yet is reported as not ready', async () => {
   const server = await startValkey({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] });
   servers.push(server);
   const error = await refused({ url: server.url, callTimeoutMs: 300 });
@@ -158,7 +158,7 @@ test('whose slots have no owners yet is reported as not ready', async () => {
   expect(error.message).toContain(`The cluster of ${server.host}:${server.port} has no slots yet`);
 });
 
-test('of one node that announces no address is reached by the one that it was asked by', async () => {
+test('a cluster of one node that announces no address is reached at the given address', async () => {
   const server = await startValkey({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] });
   servers.push(server);
   const admin = new Valkey(server.url);

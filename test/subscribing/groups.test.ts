@@ -11,7 +11,7 @@ const types = ['execution_created'] as const;
 describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
   const single = { partitions: { count: 1 } };
 
-  it('gets again what it had in hand when it died, and nothing that it was done with', async () => {
+  it('gets the events in hand at its death again, and none that it had finished', async () => {
     const { feeds, create } = await feedsOn(label);
     const first = await feeds.events({ group: 'billing' });
     for (let i = 0; i < 6; i++) await create(i % 3);
@@ -34,7 +34,7 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     await other.close();
   });
 
-  it('holds the log back while it is away, up to ten times its length', async () => {
+  it('holds the log back while it has no consumer, up to ten times the usual length', async () => {
     const { feeds, create, engine } = await feedsOn(label, { ...single, logMaxEntries: 60 });
     await (await feeds.events({ group: 'slow' })).close();
     for (let i = 0; i < 400; i++) await create();
@@ -58,7 +58,7 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     await anew.close();
   });
 
-  it('whose place was lost with a tail of the log is told where it can go on', async () => {
+  it('whose position was lost with a tail of the log learns where it can continue', async () => {
     let isLost = false;
     const { feeds, create, clock } = await feedsOn(label, { partitions: { count: 2 } }, (inner) => ({
       commitReader: async (args) => {
@@ -97,7 +97,7 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     await anew.close();
   });
 
-  it('comes to rest: commits are no reason to commit', async () => {
+  it('comes to rest: commits cause no further commits', async () => {
     const { feeds, create, clock, calls, engine } = await feedsOn(label, single);
     const subscriptions = await Promise.all(['a', 'b'].map((group) => feeds.events({ group })));
     const waiting = subscriptions.map((subscription) => take(subscription, 3));
@@ -118,7 +118,7 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     for (const subscription of subscriptions) await subscription.close();
   });
 
-  it('passes over what is not for it, and does not hold the log back for it', async () => {
+  it('skips events outside its filter, and does not hold the log back for them', async () => {
     const { feeds, create, engine, clock } = await feedsOn(label, single);
     const nothing = await feeds.events({ group: 'rare', types: ['execution_purged'] });
     const waiting = nothing.next();
@@ -133,7 +133,7 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     await waiting;
   });
 
-  it('is refused when the partition knows too many, and when it would hear itself', async () => {
+  it('is refused if the partition has too many readers, and if its filter includes its own commits', async () => {
     const { feeds, engine } = await feedsOn(label, single);
     for (let i = 0; i < LIMITS.maxReaders; i++)
       await engine.backend.commitReader({ partition: '{fp:0}', readerId: `r${i}`, position: '.0.0' });
@@ -166,7 +166,7 @@ describe('the log in memory', () => {
   const range = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, i) => [from + i, String(from + i)]);
 
-  it('keeps so many entries, and more while a reader needs them', () => {
+  it('keeps its usual number of entries, and more while a reader needs them', () => {
     const { log, append, kept } = logOf(5);
     append(7);
     expect(kept()).toEqual(range(3, 7));

@@ -50,7 +50,7 @@ const LEFT_OUT: { readonly [Kind in Exclude<EntityKind, SnapshotKind>]: readonly
   walk: [],
 };
 
-it('what a snapshot leaves out is told on its page, kind by kind, with the reads that have it', () => {
+it('docs/subscribing.md lists the kinds that a snapshot leaves out, with the reads that return them', () => {
   const page = readFileSync(new URL('../../docs/subscribing.md', import.meta.url), 'utf8');
   for (const [kind, reads] of Object.entries(LEFT_OUT)) {
     const row = page.split('\n').find((line) => line.startsWith('|') && line.split('|')[1]?.includes(`\`${kind}\``));
@@ -60,7 +60,7 @@ it('what a snapshot leaves out is told on its page, kind by kind, with the reads
 });
 
 describe.each(['memory', 'valkey'] as const)('a snapshot on %s', (label) => {
-  it('and what is told behind it are the state, whatever happens while it is read', async () => {
+  it('and the events after it give the state, whatever changes while it is read', async () => {
     const { feeds, create, engine } = await feedsOn(label);
     // Pages are of 200.
     const ids = await Promise.all(Array.from({ length: 260 }, (_, i) => create(i % 26 === 0 ? 1 : 0)));
@@ -86,7 +86,7 @@ describe.each(['memory', 'valkey'] as const)('a snapshot on %s', (label) => {
     expect(projection.repeated).toEqual([]);
   });
 
-  it('is where a group goes on that lost its place; the log is kept for it meanwhile', async () => {
+  it('lets a group continue that lost its position; the log is kept for it meanwhile', async () => {
     const { feeds, create, engine } = await feedsOn(label, { logMaxEntries: 10, partitions: { count: 1 } });
     await (await feeds.events({ group: 'search' })).close();
     await Promise.all(Array.from({ length: 300 }, () => create()));
@@ -113,7 +113,7 @@ describe.each(['memory', 'valkey'] as const)('a snapshot on %s', (label) => {
     await again.close();
   });
 
-  it('is of no use half read, nor once the log has lost what its rows have', async () => {
+  it('is refused as a start when it was read in part, and is lost when the log lost events that its rows include', async () => {
     let isLost = false;
     const { feeds, create } = await feedsOn(label, { partitions: { count: 1 } }, (inner) => ({
       // As after a failover that lost a tail, which grew again: other entries in the same places.

@@ -15,7 +15,7 @@ const places = (deliveries: readonly { partition: number; sequence: number }[]):
   deliveries.map(({ partition, sequence }) => `${partition}:${sequence}`);
 
 describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
-  it('delivers what happens from now on, of all partitions, in the order of each', async () => {
+  it('delivers new events of all partitions, in the order of each', async () => {
     const { feeds, create, engine } = await feedsOn(label);
     await create(0);
     const subscription = await feeds.events();
@@ -35,7 +35,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await subscription.close();
   });
 
-  it('delivers signals with what they did, filtered by their work', async () => {
+  it('delivers signals with their effects, filtered by their executions', async () => {
     const { feeds, engine, create } = await feedsOn(label);
     const { backend } = engine;
     const signals = await feeds.signals({ effects: ['satisfied', 'no_op'] });
@@ -69,7 +69,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await elsewhere.close();
   });
 
-  it('goes on behind any delivery, and behind what was passed over', async () => {
+  it('continues after any delivery, and after skipped events', async () => {
     const { feeds, create } = await feedsOn(label);
     for (let i = 0; i < 9; i++) await create(i % 3);
     const all = await take(await feeds.events({ from: 'earliest' }), 9);
@@ -101,7 +101,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     for (const subscription of subscriptions) await subscription.close();
   });
 
-  it('a consumer that stops holds up nothing, and has one page in hand', async () => {
+  it('a consumer that stops delays no other, and holds one page', async () => {
     const { feeds, create, calls, engine } = await feedsOn(label, { partitions: { count: 1 } });
     const [slow, fast] = [await feeds.events(), await feeds.events()];
     await create();
@@ -124,7 +124,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await Promise.all([slow.close(), fast.close()]);
   });
 
-  it('says when events are gone, and from where it can go on', async () => {
+  it('reports lost events, and the position where it can continue', async () => {
     const { feeds, create } = await feedsOn(label, { logMaxEntries: 10, partitions: { count: 2 } });
     const subscription = await feeds.events();
     for (let i = 0; i < 300; i++) await create(1);
@@ -141,7 +141,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await fromEarliest.close();
   });
 
-  it('what was announced and not heard is found by the look every 5 s', async () => {
+  it('finds events whose announcements were lost by a read every 5 s', async () => {
     const { feeds, create, clock, calls, engine } = await feedsOn(label, {}, () => ({
       onAnnouncement: () => Promise.reject(new EngineError('transport_failed', 'no channel')),
     }));
@@ -159,7 +159,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await subscription.close();
   });
 
-  it('waits while the store is away, says so, and misses nothing', async () => {
+  it('waits while the store is unreachable, reports that, and misses no event', async () => {
     const state = { away: false };
     const it = await feedsOn(label, {}, (inner) => ({
       readLog: (async (args) => {
@@ -212,7 +212,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     admin?.disconnect();
   });
 
-  it('reads nothing while nothing happens, but a look every 5 s', async () => {
+  it('reads only every 5 s while there are no new events', async () => {
     const { feeds, calls, clock, engine } = await feedsOn(label, { partitions: { count: 4 } });
     const subscriptions = await Promise.all(Array.from({ length: 5 }, () => feeds.events()));
     const waiting = subscriptions.map((subscription) => subscription.next());
@@ -231,7 +231,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
 });
 
 describe('an emptied server', () => {
-  it('is told of to those that had read its logs', async () => {
+  it('is reported to subscribers that had read its logs', async () => {
     const it = await feedsOn('valkey');
     const { feeds, create, engine } = it;
     const subscription = await feeds.events();
@@ -280,7 +280,7 @@ describe('connections', () => {
 });
 
 describe('views', () => {
-  it('completions carry what they need to be told apart, and are filtered by it', async () => {
+  it('completions carry the facts that identify their executions, and are filtered by them', async () => {
     const { feeds, create, engine } = await feedsOn('memory');
     const all = await feeds.completions();
     const some = await feeds.completions({ namespace: 'n', lane: 'other', kind: 'kind', outcomes: ['cancelled'] });
@@ -318,7 +318,7 @@ describe('views', () => {
     await Promise.all([all.close(), some.close()]);
   });
 
-  it('name lanes as tasks do, also those whose ids are escaped', async () => {
+  it('lanes have the names of tasks, also those with escaped ids', async () => {
     const a = app({ backend: memory() });
     const mail = a.task('mail:send', ({ waitFor }: TaskContext<void>) => waitFor('go'));
     const odd = a.task('mail%3Asend', () => undefined);
@@ -390,7 +390,7 @@ describe('views', () => {
     await Promise.all([feed.close(), ends.close()]);
   });
 
-  it('the history of leases is read over all partitions, or of one execution', async () => {
+  it('the lease history covers all partitions, or one execution', async () => {
     const { feeds, create, engine } = await feedsOn('memory');
     const all = await feeds.leaseHistory();
     const released = await feeds.leaseHistory({ types: ['released'] });
@@ -411,7 +411,7 @@ describe('views', () => {
     await Promise.all([all.close(), released.close(), one.close()]);
   });
 
-  it('tags are told with what they were set on', async () => {
+  it('changes of tags name the execution and its new tags', async () => {
     const { feeds, create, engine } = await feedsOn('memory');
     const [all, teams] = [
       await feeds.tags(),
@@ -435,7 +435,7 @@ describe('views', () => {
 });
 
 describe('a subscription from the beginning', () => {
-  it('has one page in flight, however many partitions have a long log', async () => {
+  it('has one page in flight, however many partitions have long logs', async () => {
     let [inFlight, most, pages] = [0, 0, 0];
     const { feeds, engine, create } = await feedsOn('memory', { partitions: { count: 16 } }, (inner) => ({
       async readLog(args) {
@@ -457,7 +457,7 @@ describe('a subscription from the beginning', () => {
   });
 });
 
-describe('what is asked for', () => {
+describe('the options of a subscription', () => {
   it.each<[string, object]>([
     ['types', { types: ['execution_exploded'] }],
     ['types', { types: [] }],
@@ -473,7 +473,7 @@ describe('what is asked for', () => {
     ['from', { from: 7 }],
     ['from', { from: encodePositions(0, ['g.1.1']) }],
     ['from', { from: encodePositions(1, ['g.1.1', 'g.1.1', 'g.1.1']) }],
-  ])('is refused when it is wrong: %s %j', async (field, options) => {
+  ])('are refused if invalid: %s %j', async (field, options) => {
     const { feeds } = await feedsOn('memory');
     await expect(feeds.events(options as Parameters<typeof feeds.events>[0])).rejects.toMatchObject({
       code: 'invalid_input',
@@ -481,7 +481,7 @@ describe('what is asked for', () => {
     });
   });
 
-  it('refuses a group that no reader can have, wherever it is named', async () => {
+  it('an invalid group is refused wherever it is named', async () => {
     const { feeds } = await feedsOn('memory');
     const refusal = {
       code: 'invalid_input',
@@ -491,7 +491,7 @@ describe('what is asked for', () => {
     await expect(feeds.forget('a:b')).rejects.toMatchObject(refusal);
   });
 
-  it('takes at most 4 KiB to say where 256 partitions were read to, however long their logs are', () => {
+  it('a cursor over 256 partitions has at most 4 KiB, however long their logs are', () => {
     const cursors = Array.from(
       { length: 256 },
       (_, i) => `${(1.8e12 + i * 1e9).toString(36)}.${2 ** 42 - 1 - i}.${1.9e12 + i}`,

@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000;
 
 export const budgetScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'a budget is spent to its last unit and not beyond, by many callers at once',
+    name: 'many concurrent callers spend a budget to its last unit and not beyond',
     async run(engine) {
       const { backend } = engine;
       const budgetId = engine.uuid();
@@ -23,7 +23,7 @@ export const budgetScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what is reserved is held, settled by what was used, and lapses by itself',
+    name: 'a reservation holds its amount, is settled by the usage, and lapses by itself',
     async run(engine) {
       const { backend } = engine;
       const budgetId = engine.uuid();

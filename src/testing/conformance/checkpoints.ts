@@ -5,7 +5,7 @@ import { bytes, create, fenceOf, refused, stateOf, take, TTL_MS, type Conformanc
 
 export const stepScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'a step is recorded once: the same again is answered the same, another outcome leaves the first',
+    name: 'a step is recorded once: a repetition has the same answer, and another value is ignored',
     async run(engine) {
       const { backend } = engine;
       await create(engine);
@@ -43,7 +43,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'steps belong to the execution: the next owner finds them and the last one adds none; pages follow each other',
+    name: 'steps belong to the execution: the next owner finds them, the previous one can add none, and pages are consecutive',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);
@@ -74,7 +74,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a replay finds steps and signals, unless it discards them; a purge takes them along',
+    name: 'a replay keeps steps and signals unless it discards them, and a purge removes them',
     options: { retentionMs: 0 },
     async run(engine) {
       const { backend } = engine;
@@ -112,7 +112,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a claim brings what earlier owners left, as the reads tell it, while it is little',
+    name: 'a claim carries the checkpoints of earlier owners like the reads, while they are small',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);

@@ -20,7 +20,7 @@ import {
 
 export const executionScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'work is created, claimed and completed, and its bytes come back as they were',
+    name: 'work is created, claimed and completed, and its bytes are returned unchanged',
     async run(engine) {
       const input = bytes(0, 255, 128, 10, 13);
       const executionId = await create(engine, {
@@ -55,7 +55,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a claim carries an input of 32 KiB, and leaves a longer one for its owner to read',
+    name: 'a claim carries an input of 32 KiB, and the owner reads a longer one',
     async run(engine) {
       const lengths = [LIMITS.maxClaimedInputBytes, LIMITS.maxClaimedInputBytes + 1, LIMITS.maxPartBytes + 1];
       for (const length of lengths) {
@@ -70,7 +70,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'an empty result is not the same as none',
+    name: 'an empty result differs from an absent one',
     async run(engine) {
       for (const resultPayload of [undefined, bytes()]) {
         const executionId = await create(engine);
@@ -81,7 +81,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'the same id, and the same key, make one execution',
+    name: 'creations with the same id or key give one execution',
     async run(engine) {
       const executionId = await create(engine, { idempotencyKey: 'once' });
       const base = { namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite' };
@@ -123,7 +123,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a worker gets only what it can do',
+    name: 'a worker gets only work that its capabilities cover',
     async run(engine) {
       const both = await create(engine, { policy: { routingRequirements: { requiredCapabilities: ['gpu', 'eu'] } } });
       const plain = await create(engine, { priority: 0 });
@@ -172,7 +172,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'work whose owner vanished is reclaimed, before everything else',
+    name: 'work of a lost owner is reclaimed before all other work',
     async run(engine) {
       const executionId = await create(engine);
       const lost = await take(engine);
@@ -190,7 +190,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'work that is lost too often ends failed, and the claim says so',
+    name: 'work that is lost too often ends failed, and the claim reports it',
     async run(engine) {
       const executionId = await create(engine, { policy: { maxReclaimCount: 0 } });
       await take(engine);
@@ -253,7 +253,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'work that was handed back goes on as the same attempt',
+    name: 'work that was handed back continues in the same attempt',
     async run(engine) {
       const executionId = await create(engine, { policy: { timeoutPolicy: { attemptTimeoutMs: 5_000 } } });
       const first = await take(engine);
@@ -301,7 +301,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'cancelling ends work wherever it is, for operators and for the last owner only',
+    name: 'operators and the last owner can cancel work in any state, and others cannot',
     async run(engine) {
       const executionId = await create(engine);
       await refused(engine.backend.cancelExecution({ executionId, reason: 'r' }), 'fence_required');
@@ -339,7 +339,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'progress is kept, and belongs to its attempt',
+    name: 'progress is stored, and belongs to its attempt',
     async run(engine) {
       const executionId = await create(engine);
       const owner = await take(engine);
@@ -358,7 +358,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a handle stands for the fence it was made of',
+    name: 'a handle is equivalent to the fence that it contains',
     async run(engine) {
       const executionId = await create(engine);
       const claimed = await take(engine);
@@ -378,7 +378,7 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'finished work is forgotten after its retention',
+    name: 'finished work is purged after its retention',
     options: { retentionMs: 120_000 },
     async run(engine) {
       const executionId = await create(engine, { inputPayload: bytes(1), tags: { 'a.b': 'c' } });

@@ -39,7 +39,7 @@ const LONG_INPUT = bytes(...Array.from({ length: 300 }, (_, i) => i % 256));
 
 export const grantScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'granted work is scanned and claimed by nobody but the worker that was granted it',
+    name: 'granted work is hidden from scans, and can be claimed only by the worker of the grant',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine, { inputPayload: LONG_INPUT, payloadEncoding: 'raw', priority: 5 });
@@ -83,7 +83,7 @@ export const grantScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a grant that nobody uses lapses, and the work returns to its place',
+    name: 'an unused grant lapses, and the work returns to its place',
     async run(engine) {
       const executionId = await create(engine);
       engine.setTime(engine.now() + 5);
@@ -99,7 +99,7 @@ export const grantScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'an interrupted attempt goes on under a grant',
+    name: 'an interrupted attempt continues under a grant',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);
@@ -117,7 +117,7 @@ export const grantScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a scheduler reclaims work whose owner was lost, in one step with noticing it',
+    name: 'a scheduler reclaims work of a lost owner in the step that records the loss',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);
@@ -141,7 +141,7 @@ export const grantScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'an operator takes one execution, also out of a delay',
+    name: 'an operator claims one execution, also during a delay',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);

@@ -7,7 +7,7 @@ import { create, fenceOf, LANE, PARTITION, take, type ConformanceScenario } from
 /** The scenarios. */
 export const listScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'lanes say how many executions they have in each state',
+    name: 'executions are counted by lane and state',
     async run(engine) {
       const executionId = await create(engine, { laneId: 'b' });
       await create(engine, { laneId: 'b', delayUntil: engine.now() + 60_000 });
@@ -28,7 +28,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'executions are listed by what they are, newest first, page by page',
+    name: 'executions are listed by their facts, newest first, page by page',
     async run(engine) {
       const { backend } = engine;
       const ids: string[] = [];
@@ -82,7 +82,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what was cancelled says by whom, in rows and to those that ask for it',
+    name: 'a cancelled execution names its canceller, in lists and reads',
     async run(engine) {
       const { backend } = engine;
       const [operator, cascade, owned] = [await create(engine), await create(engine), await create(engine)];
@@ -105,7 +105,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what waits in a lane is listed in the order of claims, page by page',
+    name: 'waiting work of a lane is listed in the order of claims, page by page',
     async run(engine) {
       const { backend } = engine;
       const ids: string[] = [];
@@ -133,7 +133,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'leases that ended without their owners are listed, noticed or not',
+    name: 'lapsed and revoked leases are listed, recorded or not',
     async run(engine) {
       const { backend } = engine;
       for (let i = 0; i < 4; i++) await create(engine);

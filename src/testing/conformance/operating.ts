@@ -22,7 +22,7 @@ import {
 
 export const operatingScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'what a backend can do is told as data: calls that are there, and arguments that are reserved',
+    name: 'capabilities are data: the supported calls and the reserved arguments',
     async run({ backend }) {
       const { family, supports, reserved, durability, shared, server } = backend.capabilities();
       assert.equal(family, backend.label);
@@ -43,7 +43,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a worker is known as long as it is heard, and lapses as due work; what it takes can be read',
+    name: 'a worker is registered while it sends heartbeats, lapses as due work, and can be read with its lanes and capabilities',
     async run(engine) {
       const { backend } = engine;
       const worker = { namespace: 'n', workerInstanceId: 'w-1' };
@@ -84,7 +84,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'the capabilities of a namespace are those that its live workers offer',
+    name: 'the capabilities of a namespace are those of its live workers',
     async run(engine) {
       const { backend } = engine;
       const offer = { workerId: 'pool', namespace: 'n', lanes: [LANE], livenessTtlMs: 5_000 };
@@ -108,7 +108,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'the work of a worker that is given up is revoked, and no other',
+    name: 'only the leases of a worker that is marked dead are revoked',
     async run(engine) {
       const { backend } = engine;
       for (let i = 0; i < 5; i++) await create(engine);
@@ -126,7 +126,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a paused lane takes work and gives none, a draining one gives what it has and takes none',
+    name: 'a paused lane accepts work and gives none, and a draining one gives its work and accepts none',
     async run(engine) {
       const { backend } = engine;
       const wakes: string[] = [];
@@ -164,7 +164,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'the settings of a deployment are changed for all that comes',
+    name: 'changed settings of a deployment apply to all later work',
     options: { retentionMs: 60_000 },
     async run(engine) {
       const { backend } = engine;
@@ -239,7 +239,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'blocked work is not claimed, reads as what blocks it, and is lifted by those who know why',
+    name: 'blocked work is not claimed, shows its reason, and is unblocked by a call with that reason',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);
@@ -267,7 +267,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'work can be born blocked or held: no claim is faster than its scheduler',
+    name: 'work can be created blocked or held, before any claim',
     async run(engine) {
       const { backend } = engine;
       const blockingReason = 'waiting_for_budget';
@@ -296,7 +296,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'work that becomes urgent is taken first, and keeps its age among its equals',
+    name: 'work whose priority is raised is claimed first, and keeps its age among equals',
     async run(engine) {
       const urgent = await create(engine, { priority: 5 });
       engine.setTime(engine.now() + 5);
@@ -315,7 +315,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what has ended runs again, without what its last run left, so often as its policy says',
+    name: 'an ended execution can be replayed without the results of its last run, as often as its policy says',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine, {
@@ -353,7 +353,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'tags are merged, whatever became of the execution',
+    name: 'tags are merged in every state of the execution',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine, { tags: { 'team.name': 'Größe', 'a.b': '1' } });
@@ -373,7 +373,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a claim that asks for handles gets them, and they stand for the fence',
+    name: 'a claim returns handles on request, and they are equivalent to the fence',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine, { policy: { timeoutPolicy: { attemptTimeoutMs: 5_000 } } });
@@ -410,7 +410,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a handle says how its owner came to own, and renewals the epoch',
+    name: 'a handle has the kind of its claim, and renewals return the epoch',
     async run(engine) {
       const { backend } = engine;
       await create(engine);
@@ -443,7 +443,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what an execution was created with is kept whole, and is what its answers are made of',
+    name: 'the arguments of a creation are stored completely, and reads return them',
     async run(engine) {
       const { backend } = engine;
       const policy = {
@@ -485,7 +485,7 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a failure tells programs what it was in bytes, and an operator can give it other retries',
+    name: 'a failure carries detail bytes, and an operator can pass another retry policy',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);

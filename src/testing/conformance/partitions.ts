@@ -39,7 +39,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a batch with a malformed command does nothing',
+    name: 'a batch with a malformed command is refused whole',
     async run(engine) {
       const executionId = await create(engine);
       const error = await refused(
@@ -76,7 +76,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'the log says what happened, in order, without gaps',
+    name: 'the log has all events, in order and without gaps',
     async run(engine) {
       const executionId = await create(engine, { policy: { retryPolicy: { maxRetries: 2 } }, tags: { 'a.b': 'c' } });
       await engine.backend.failExecution({ executionId, fence: fenceOf(await take(engine)), failureReason: 'broken' });
@@ -97,7 +97,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a reader that fell behind the log is told where to begin',
+    name: 'a reader behind the trimmed log learns where it can continue',
     options: { logMaxEntries: 10 },
     async run(engine) {
       const executionId = await create(engine);
@@ -114,7 +114,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a snapshot has every execution and flow with all its facts, page by page, and the position of each page',
+    name: 'a snapshot has every execution and flow with all facts, page by page, and a position per page',
     async run(engine) {
       const { backend } = engine;
       const flowId = engine.executionId();
@@ -161,7 +161,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what is due is applied where it is listed, and it is told when to look again',
+    name: 'due work is listed and applied, and the answer has the next due time',
     async run(engine) {
       const executionId = await create(engine, { delayUntil: engine.now() + 1_000 });
       const apply = () => engine.backend.applyDue({ partition: PARTITION });
@@ -174,7 +174,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a loop with a filter passes over the timers of others, and continues where it was',
+    name: 'a loop with a filter skips other timers, and continues from its position',
     async run(engine) {
       const { backend } = engine;
       const at = engine.now() + 1_000;
@@ -210,7 +210,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a client that waits for a lane is woken by its work, and by timers',
+    name: 'a listener of a lane is woken by work of the lane and by timers',
     async run(engine) {
       const wakes: Wake[] = [];
       const stop = await engine.backend.onWake([LANE], (wake) => {
@@ -238,7 +238,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a wake says what its work needs, and comes only for work that still waits at the end of the step',
+    name: 'a wake names the needs of its work, and is sent only for work that still waits at the end of the step',
     async run(engine) {
       const wakes: Wake[] = [];
       const stop = await engine.backend.onWake([LANE, 'taken'], (wake) => {
@@ -293,7 +293,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'before it is closed, a backend answers calls in flight, ends its listeners and refuses further calls',
+    name: 'shutdownPrepare answers calls in flight, ends listeners and refuses further calls',
     async run(engine) {
       const { backend } = engine;
       await refused(backend.shutdownPrepare({ graceMs: -1 }), 'invalid_input');
@@ -331,7 +331,7 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a closed backend says so',
+    name: 'a closed backend refuses calls as closed',
     async run(engine) {
       await engine.backend.close();
       await engine.backend.close();

@@ -4,7 +4,7 @@ import { bytes, create, fenceOf, refused, stateOf, take, type ConformanceScenari
 
 export const signalScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'a signal by name is kept until something waits, and wakes what waits for it; a worker that missed one is told',
+    name: 'a signal by name is kept until an execution waits for it, resumes that execution, and refuses a suspension that missed it',
     async run(engine) {
       const { backend } = engine;
       const executionId = await create(engine);

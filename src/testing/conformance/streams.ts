@@ -22,7 +22,7 @@ async function begun(engine: TestEngine, facts: Parameters<typeof create>[1] = {
 
 export const streamScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'an attempt has a stream: its frames come back as they went in, until it ends and behind that',
+    name: 'frames of an attempt are read as they were written, until it ends and afterwards',
     async run(engine) {
       const { backend } = engine;
       const { executionId, attemptIndex, owner } = await begun(engine);
@@ -52,7 +52,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a page of frames has a quarter of a MiB at most, whatever their modes, and the next one begins behind it',
+    name: 'a page of frames has at most a quarter of a MiB in any mode, and the next page begins after it',
     async run(engine) {
       const { backend } = engine;
       const { executionId, attemptIndex, owner } = await begun(engine);
@@ -70,7 +70,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a stream keeps the newest frames of each mode, and refuses bytes beyond its cap',
+    name: 'a stream keeps the newest frames of each mode, and refuses bytes above its limit',
     async run(engine) {
       const { backend } = engine;
       const policy = { streamPolicy: { retentionMaxlen: 3, maxBytes: 520 } };
@@ -100,7 +100,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'ids of frames rise while the clock goes back: a reader meets every frame, in the order of the appends',
+    name: 'ids of frames increase when the clock steps back: a reader gets every frame, in the order of the appends',
     async run(engine) {
       const { backend } = engine;
       const { executionId, attemptIndex, owner } = await begun(engine);
@@ -127,7 +127,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a tail waits for frames, for those that it wants to see, and for the end of the attempt',
+    name: 'a tail waits for frames of its modes, and for the end of the attempt',
     async run(engine) {
       const { backend } = engine;
       const { executionId, attemptIndex, owner } = await begun(engine);

@@ -65,7 +65,7 @@ const SECRETS = [new Uint8Array(32).fill(7), new Uint8Array(80).fill(9)] as cons
 
 export const waitingScenarios: readonly ConformanceScenario[] = [
   {
-    name: 'what signals bring is given to the worker that goes on, page by page, and goes with the execution',
+    name: 'payloads of signals are read by the worker that continues, page by page, and purged with the execution',
     options: { retentionMs: 1_000 },
     async run(engine) {
       const { backend } = engine;
@@ -131,7 +131,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'who holds the token of a waitpoint can signal it, until its key is replaced and the grace is over',
+    name: 'a caller with the token of a waitpoint can signal it, until its key was replaced and the grace is over',
     async run(engine) {
       const { backend } = engine;
       const target = await suspended(engine, {
@@ -204,7 +204,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'an execution that waits for two people has no owner meanwhile, and goes on with its attempt when both have said so',
+    name: 'an execution that waits for two approvals has no owner, and continues its attempt after both',
     async run(engine) {
       const { backend } = engine;
       const target = await suspended(engine);
@@ -238,7 +238,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what did not come in time ends the execution, resumes it, or is shown to an operator',
+    name: 'the timeout of a suspension ends the execution, resumes it, or escalates to an operator',
     async run(engine) {
       const { backend } = engine;
       const timeoutAt = engine.now() + 604_800_000;
@@ -265,7 +265,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a cancellation closes what an execution waits for, and a purge leaves nothing of it',
+    name: 'a cancellation closes the waitpoints of an execution, and a purge removes them',
     options: { retentionMs: 1_000 },
     async run(engine) {
       const { backend } = engine;
@@ -281,7 +281,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'what was resumed waits for its delay, and a second suspension takes the place of the first',
+    name: 'a resumed execution waits for its delay, and a second suspension replaces the first',
     async run(engine) {
       const { backend } = engine;
       const target = await suspended(engine, { resumePolicy: { resumeDelayMs: 500 } });
@@ -309,7 +309,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a token can be handed out before the suspension: early signals are kept, also when the worker is lost meanwhile',
+    name: 'a token can be handed out before the suspension: early signals are kept, also if the worker is lost',
     options: { retentionMs: 1_000 },
     async run(engine) {
       const { backend } = engine;
@@ -376,7 +376,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'operators see what is suspended and what can be signalled, and a suspended handle is for reading',
+    name: 'operators can list suspensions and open waitpoints, and a suspended handle only allows reads',
     async run(engine) {
       const { backend } = engine;
       await backend.rotateWaitpointHmacSecret({ partition: PARTITION, newKid: 'k1', newSecret: SECRETS[0] });
