@@ -244,7 +244,7 @@ export const budgetInvariants: readonly Invariant[] = [
     ),
   ),
   {
-    name: 'what is kept beside a budget has a budget',
+    name: 'reservations, ledgers, usage keys and bills belong to an existing budget',
     check({ state: { tables } }) {
       const names = [tables.reservation, tables.ledger, tables.usage_key, tables.bill].flatMap((table) => [
         ...table.keys(),
@@ -253,7 +253,7 @@ export const budgetInvariants: readonly Invariant[] = [
     },
   },
   {
-    name: 'no operation on a budget that is not there makes one',
+    name: 'only createBudget creates a budget',
     check: ({ state, log, replay }) =>
       replay.whole
         ? [...state.tables.budget.keys()].find(

@@ -56,7 +56,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
         (it.situation === 'ready' || it.situation === 'blocked_dependencies' || isBlocked(it.situation)),
   },
   {
-    name: 'a delay is kept while it is waited for, and no longer',
+    name: 'a delay is stored exactly while the execution waits for it',
     // Blocked by a dependency, it keeps its remaining time.
     holds: (it) =>
       it.situation === 'blocked_dependencies' || it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
@@ -97,11 +97,11 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => it.nextAttempt !== 'replay' || (it.replayCount > 0 && isBlank(it)),
   },
   {
-    name: 'it was started if and only if it has attempts',
+    name: 'an execution was started if and only if it has attempts',
     holds: (it) => (it.startedAt !== undefined) === it.totalAttemptCount > 0,
   },
   {
-    name: 'it has a last attempt if and only if it was started',
+    name: 'an execution has a last attempt if and only if it was started',
     holds: (it) => (it.currentAttemptId !== undefined) === (it.startedAt !== undefined),
   },
   { name: 'attempts are the first one, the retries that began and the reclaims', holds: attemptsAddUp },
@@ -128,7 +128,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       it.lastTransitionAt <= now,
   },
   {
-    name: 'the retry cap holds, but for what operators allowed',
+    name: 'the retry cap holds, except for retries that operators allowed',
     holds: (it, { replay: { tallies } }) => {
       const overrides = tallies.get(it.executionId)?.overrides ?? Infinity;
       return it.retryCount - overrides <= (it.policy?.retryPolicy?.maxRetries ?? 0);
@@ -150,7 +150,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => (it.failureReason === '' && it.failureDetail === undefined) || it.failureCategory !== undefined,
   },
   {
-    name: 'a failure is named while it is the last word, and nowhere else',
+    name: 'a failure is stored only while it is the latest outcome',
     holds: (it) => {
       if (it.situation === 'failed' || it.situation === 'expired' || it.nextAttempt === 'retry')
         return it.failureCategory !== undefined;
@@ -158,13 +158,13 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'a cancellation says why and by whom',
+    name: 'a cancellation has a reason and a canceller',
     holds: (it) =>
       (it.situation === 'cancelled') === (it.cancelledBy !== undefined) &&
       (it.cancellationReason === '' || it.cancelledBy !== undefined),
   },
   {
-    name: 'a hold says since when and by whom, and ends with the execution',
+    name: 'a hold has a time and a holder, and ends with the execution',
     ofTime: true,
     holds: (it, { now }) =>
       it.heldAt === undefined
@@ -172,18 +172,18 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
         : it.heldBy !== undefined && !isTerminal(it.situation) && it.heldAt >= it.createdAt && it.heldAt <= now,
   },
   {
-    name: 'why it is blocked is kept only while it is',
+    name: 'the detail of a block is stored only while the execution is blocked',
     holds: (it) => it.blockingDetail === '' || isBlocked(it.situation),
   },
   {
-    name: 'it is blocked if and only if the events say so',
+    name: 'an execution is blocked if and only if its events block it',
     holds: (it, { replay: { tallies } }) => {
       const tally = tallies.get(it.executionId);
       return tally === undefined || isBlocked(it.situation) === tally.blocked;
     },
   },
   {
-    name: 'it is held if and only if the events say so',
+    name: 'an execution is held if and only if its events hold it',
     holds: (it, { replay: { tallies } }) => {
       const tally = tallies.get(it.executionId);
       return tally === undefined || isHeld(it) === tally.held;
@@ -212,9 +212,9 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
         (token, i) => i === 0 || compareBytes(present(requiredCapabilities[i - 1]), token) < 0,
       ),
   },
-  { name: 'its lane is known', holds: (it, { state }) => state.tables.lane.has(it.laneId) },
+  { name: 'the lane of an execution is known', holds: (it, { state }) => state.tables.lane.has(it.laneId) },
   {
-    name: 'what was set at creation never changes',
+    name: 'facts of the creation never change',
     holds: (it, { replay: { tallies } }) => {
       const created = tallies.get(it.executionId)?.created;
       return (

@@ -273,7 +273,7 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     return membersOf(flow, world).every(({ situation }) => isTerminal(situation));
   }),
   {
-    name: 'a walk is of a flow that is there',
+    name: 'a walk belongs to an existing flow',
     check({ state }) {
       for (const walk of state.tables.walk.values()) if (!state.tables.flow.has(walk.walkFlow)) return walk.walkId;
       return undefined;

@@ -18,7 +18,7 @@ const isNone = (it: ReadonlyExecution): boolean =>
 
 export const grantInvariants: readonly ExecutionInvariant[] = [
   {
-    name: 'a grant says for whom it is',
+    name: 'a grant names its worker',
     holds: (it) => (isGranted(it) ? isWhole(it) : isNone(it)),
   },
   {
@@ -26,7 +26,7 @@ export const grantInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => !isGranted(it) || (isClaimable(it.situation) && !isHeld(it)),
   },
   {
-    name: 'it is granted if and only if the events say so',
+    name: 'an execution is granted if and only if its events grant it',
     holds(it, { replay: { tallies } }) {
       const tally = tallies.get(it.executionId);
       return (
@@ -39,7 +39,7 @@ export const grantInvariants: readonly ExecutionInvariant[] = [
 
 export const grantRules: readonly LogRule[] = [
   {
-    name: 'a grant is issued only where none is live',
+    name: 'a grant is issued only while no other grant is live',
     holds: ({ event, past }) =>
       event.type !== 'grant_issued' ||
       past === undefined ||
@@ -64,7 +64,7 @@ export const grantRules: readonly LogRule[] = [
     },
   },
   {
-    name: 'a grant is good for a legal time',
+    name: 'a grant has a legal length',
     holds: ({ event }) =>
       event.type !== 'grant_issued' ||
       (event.grantExpiresAt >= event.at && event.grantExpiresAt <= event.at + LIMITS.maxGrantTtlMs),

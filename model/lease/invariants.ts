@@ -144,7 +144,7 @@ const isLeaseLength = (ms: number): boolean => ms >= LIMITS.minLeaseTtlMs && ms 
 
 export const leaseRules: readonly LogRule[] = [
   {
-    name: 'at most one lease is live: nobody takes what somebody holds',
+    name: 'at most one lease is live: owned work is not claimed',
     holds: ({ event, past }) => !isAcquisition(event) || past?.ownership !== 'held',
   },
   {
@@ -222,7 +222,7 @@ export const leaseRules: readonly LogRule[] = [
     },
   },
   {
-    name: 'nobody works on an attempt, or an execution, whose time is over',
+    name: 'no owner acts on an attempt, or an execution, that has timed out',
     holds({ event, past }) {
       if (past === undefined || !WORKS.has(event.type) || past.ownership !== 'held') return true;
       if (event.type === 'retry_scheduled' && timedOut(past, event.at)) return true;
@@ -248,12 +248,12 @@ export const leaseRules: readonly LogRule[] = [
       past.reclaims < reclaimCapOf(past.created),
   },
   {
-    name: 'a lease expires when it is due, and only while it is held',
+    name: 'a lease expires when it is due, and only while it has an owner',
     holds: ({ event, past }) =>
       event.type !== 'lease_expired' || (past?.ownership === 'held' && event.at >= (past.lease?.expiresAt ?? 0)),
   },
   {
-    name: 'only a lease that is held is revoked',
+    name: 'only a lease with an owner is revoked',
     holds: ({ event, past }) => event.type !== 'lease_revoked' || past?.ownership === 'held',
   },
   {

@@ -19,7 +19,7 @@ export const readerInvariants: readonly Invariant[] = [
     },
   },
   {
-    name: 'a partition knows no more readers than it may',
+    name: 'a partition has at most the maximum number of readers',
     check: ({ state }) =>
       state.tables.reader.size <= LIMITS.maxReaders ? undefined : `${state.tables.reader.size} readers`,
   },

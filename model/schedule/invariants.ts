@@ -36,7 +36,7 @@ const MAX_LOOKED_AT = 256;
 
 export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
   {
-    name: 'nothing is stuck: what has not ended can be claimed, has a timer, waits for signals, or is held or blocked by somebody',
+    name: 'nothing is stuck: an execution that has not ended can be claimed, has a timer, waits for signals, or is held or blocked',
     holds: (it) =>
       isTerminal(it.situation) ||
       isQueued(it) ||

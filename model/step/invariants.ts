@@ -24,7 +24,7 @@ export const stepRules: readonly LogRule[] = [
     holds: ({ event, past }) => event.type !== 'step_recorded' || past?.steps.keys.has(stepKeyOf(event)) === false,
   },
   {
-    name: 'what is discarded was there',
+    name: 'a replay discards only existing steps or waits',
     holds: ({ event, past }) =>
       event.type !== 'execution_replayed' ||
       !event.checkpointsDiscarded ||

@@ -72,7 +72,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'what is closed or expired says when and why',
+    name: 'a closed or expired waitpoint has the time and the reason',
     holds: (it) =>
       Object.values(it.waiting?.waitpoints ?? {}).every(
         ({ waitpointState, closedAt, closeReason }) =>
@@ -94,7 +94,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'a waitpoint that was made before its suspension was used, or never',
+    name: 'a waitpoint is activated only if it was created before its suspension',
     holds: (it) =>
       Object.values(it.waiting?.waitpoints ?? {}).every(({ waitpointState, expiresAt, activatedAt }) =>
         waitpointState === 'active'
@@ -120,7 +120,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
       ),
   },
   {
-    name: 'every signal has a place of its own',
+    name: 'every signal has a number of its own',
     holds({ waiting }) {
       const places = Object.values(waiting?.signals ?? {}).map(({ place }) => place);
       return places.sort((a, b) => a - b).every((place, i) => place === i + 1);
@@ -139,7 +139,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => it.situation !== 'suspended' || it.dueAt === suspensionOf(it)?.timeoutAt,
   },
   {
-    name: 'the reason of a suspension is what the execution waits for',
+    name: 'a suspended execution has the reason of its suspension',
     holds: (it) => it.situation !== 'suspended' || it.suspendReason === suspensionOf(it)?.reasonCode,
   },
   {
@@ -197,7 +197,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
       ),
   },
   {
-    name: 'no more signals are taken than the policy allows',
+    name: 'the number of accepted signals is within the policy',
     holds({ waiting, policy }) {
       const sent = Object.values(waiting?.signals ?? {}).filter((signal) => !isOfTime(signal));
       return sent.length <= (policy?.maxSignalsPerExecution ?? LIMITS.maxSignals);
@@ -232,7 +232,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'signals that nothing listened to are kept, and counted',
+    name: 'signals without a listener are kept, and counted',
     holds: ({ waiting, keptSignalCount }) =>
       keptSignalCount === Object.values(waiting?.signals ?? {}).filter(({ waitpointId }) => waitpointId === '').length,
   },
@@ -247,7 +247,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'what has ended waits for nothing, and has no waitpoint that waits for it',
+    name: 'an execution that has ended has no suspension and no open waitpoint',
     holds: (it) => !isTerminal(it.situation) || (!isOpen(it) && it.pendingExpiresAt === undefined),
   },
 ];

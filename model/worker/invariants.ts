@@ -52,7 +52,7 @@ function overLives(name: string, rule: Rule): Invariant {
 
 export const workerInvariants: readonly Invariant[] = [
   {
-    name: 'a namespace has no more workers than it may',
+    name: 'a namespace has at most the maximum number of workers',
     check: ({ state: { tables } }) =>
       tables.worker.size <= LIMITS.maxWorkers ? undefined : `${tables.worker.size} workers`,
   },

@@ -58,9 +58,9 @@ export const BUDGET_BREAKS: Record<string, (world: Broken) => void> = {
     (budgetOf(it).refused = { other: 1 }),
   'a budget is reset again if and only if it has an interval': (it) => (budgetOf(it).nextResetAt = undefined),
   'amounts stand in the order of their names': (it) => (budgetOf(it).usage = { tokens: 65, calls: 1 }),
-  'what is kept beside a budget has a budget': (it) =>
+  'reservations, ledgers, usage keys and bills belong to an existing budget': (it) =>
     it.state.tables.usage_key.set('other:k', { name: 'other:k', expiresAt: it.now + 1 }),
-  'no operation on a budget that is not there makes one': (it) =>
+  'only createBudget creates a budget': (it) =>
     it.state.tables.budget.set('other', { ...budgetOf(it), budgetId: 'other' }),
   'a day has one bill, filed under its number': ({ state }) => {
     const [[id, bill]] = [...state.tables.bill] as [[string, object]];

@@ -89,5 +89,5 @@ export const FLOW_BREAKS: Record<string, (world: Broken) => void> = {
     Object.assign(flowOf(it), { flowState: 'cancelled', cancelledAt: 0, cancellationPolicy: 'cancel_all' }),
   'groups that owe cancellations are those whose walks go on': (it) => walk(it, {}),
   'a flow is forgotten only after all its members have ended': (it) => (flowOf(it).purgeAt = it.now),
-  'a walk is of a flow that is there': (it) => walk(it, { walkFlow: OTHER }),
+  'a walk belongs to an existing flow': (it) => walk(it, { walkFlow: OTHER }),
 };

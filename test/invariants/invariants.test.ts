@@ -59,7 +59,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'the situation is one of the table': (it) => (inSituation(it, 'ready').situation = 'asleep' as never),
   'a time belongs to every situation but ready, blocked and, when it lasts for good, suspended or terminal': (it) =>
     (inSituation(it, 'delayed').dueAt = undefined),
-  'a delay is kept while it is waited for, and no longer': (it) => (inSituation(it, 'ready').delayUntil = it.now + 1),
+  'a delay is stored exactly while the execution waits for it': (it) =>
+    (inSituation(it, 'ready').delayUntil = it.now + 1),
   'an interrupted attempt waits only while suspended, ready, delayed or blocked': (it) =>
     (inSituation(it, 'running').nextAttempt = 'resume'),
   'a retry waits only in backoff, ready or blocked': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
@@ -68,26 +69,29 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
   'a replay is pending only where there was one, and nothing of the run before is left': (it) =>
     (inSituation(it, 'ready', 'replayed').resultBytes = 1),
-  'it was started if and only if it has attempts': (it) => (inSituation(it, 'running').startedAt = undefined),
-  'it has a last attempt if and only if it was started': (it) =>
+  'an execution was started if and only if it has attempts': (it) => (inSituation(it, 'running').startedAt = undefined),
+  'an execution has a last attempt if and only if it was started': (it) =>
     (inSituation(it, 'completed').currentAttemptId = undefined),
   'attempts are the first one, the retries that began and the reclaims': (it) =>
     (inSituation(it, 'completed').totalAttemptCount += 1),
   'counters are counts': (it) => (inSituation(it, 'ready').leaseReleaseCount = -1),
   'times are in order: created, started, changed, now': (it) => (inSituation(it, 'running').lastTransitionAt = 0),
-  'the retry cap holds, but for what operators allowed': (it) => (inSituation(it, 'retry_backoff').retryCount = 3),
+  'the retry cap holds, except for retries that operators allowed': (it) =>
+    (inSituation(it, 'retry_backoff').retryCount = 3),
   'a backoff ends when it began or later': (it) => (inSituation(it, 'retry_backoff').dueAt = 0),
   'a result belongs to a completed execution': (it) => (inSituation(it, 'failed').resultBytes = 1),
   'a failure that has a reason or a detail has a category': (it) =>
     (inSituation(it, 'failed').failureCategory = undefined),
-  'a failure is named while it is the last word, and nowhere else': (it) =>
+  'a failure is stored only while it is the latest outcome': (it) =>
     Object.assign(inSituation(it, 'completed'), { failureReason: 'why', failureCategory: 'what' }),
-  'a cancellation says why and by whom': (it) => (inSituation(it, 'cancelled').cancelledBy = undefined),
-  'a hold says since when and by whom, and ends with the execution': (it) =>
+  'a cancellation has a reason and a canceller': (it) => (inSituation(it, 'cancelled').cancelledBy = undefined),
+  'a hold has a time and a holder, and ends with the execution': (it) =>
     Object.assign(inSituation(it, 'completed'), { heldAt: it.now, heldBy: 'ann' }),
-  'why it is blocked is kept only while it is': (it) => (inSituation(it, 'ready').blockingDetail = 'why'),
-  'it is blocked if and only if the events say so': (it) => (inSituation(it, 'blocked_quota').situation = 'ready'),
-  'it is held if and only if the events say so': (it) =>
+  'the detail of a block is stored only while the execution is blocked': (it) =>
+    (inSituation(it, 'ready').blockingDetail = 'why'),
+  'an execution is blocked if and only if its events block it': (it) =>
+    (inSituation(it, 'blocked_quota').situation = 'ready'),
+  'an execution is held if and only if its events hold it': (it) =>
     Object.assign(inSituation(it, 'ready'), { heldAt: it.now, heldBy: 'ann' }),
   'priority is in its range': (it) => (inSituation(it, 'ready').priority = 9_001),
   'a terminal execution is purged at the end of the slot in which its retention ends': (it) =>
@@ -107,10 +111,10 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'steps stay within their limits': (it) => (inSituation(it, 'running').stepCount = LIMITS.maxSteps + 1),
   'a step is recorded once, until the steps of its execution are discarded': (it) =>
     append(it, { ...lastOf(it, 'step_recorded'), at: it.now }),
-  'what is discarded was there': (it) =>
+  'a replay discards only existing steps or waits': (it) =>
     append(it, { ...lastOf(it, 'execution_replayed'), at: it.now, checkpointsDiscarded: true }),
-  'its lane is known': (it) => it.state.tables.lane.delete('failed'),
-  'what was set at creation never changes': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
+  'the lane of an execution is known': (it) => it.state.tables.lane.delete('failed'),
+  'facts of the creation never change': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
   'the replay cap holds': (it) => (inSituation(it, 'ready', 'replayed').replayCount = 11),
   'priority, tags and deadline are those that the events gave it': (it) =>
     Object.assign(inSituation(it, 'ready', 'replayed'), { tags: {} }),
@@ -140,7 +144,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'completed').currentLeaseEpoch += 1),
   'the lease in force is that of the last acquisition': (it) => (inSituation(it, 'running').currentLeaseId = UUID),
 
-  'nothing is stuck: what has not ended can be claimed, has a timer, waits for signals, or is held or blocked by somebody':
+  'nothing is stuck: an execution that has not ended can be claimed, has a timer, waits for signals, or is held or blocked':
     (it) => (inSituation(it, 'retry_backoff').dueAt = undefined),
   // An attempt timeout that nobody arms: it is left on an execution that is not active.
   'a timer is armed for every time that matters': (it) => (inSituation(it, 'retry_backoff').attemptTimeoutAt = 1),
@@ -150,7 +154,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     Object.assign(inSituation(it, 'ready'), { priority: 2, createdAt: 9e12 }),
 
   'no reader is ahead of the log': (it) => addReader(it, 0, { sequence: 1_000_000 }),
-  'a partition knows no more readers than it may': (it) => {
+  'a partition has at most the maximum number of readers': (it) => {
     for (let i = 0; i <= LIMITS.maxReaders; i++) addReader(it, i);
   },
 
@@ -203,7 +207,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
       at: it.now,
     }),
 
-  'at most one lease is live: nobody takes what somebody holds': (it) => append(it, claimOf(it, 'initial')),
+  'at most one lease is live: owned work is not claimed': (it) => append(it, claimOf(it, 'initial')),
   'epochs increase by one with every acquisition': (it) => (lastOf(it, 'execution_claimed').leaseEpoch += 1),
   'between two acquisitions lies one end of an ownership': (it) => append(it, claimOf(it, 'initial')),
   'only a lost ownership is reclaimed': (it) => (lastOf(it, 'execution_claimed').attemptType = 'reclaim'),
@@ -213,7 +217,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a renewal makes a lease no shorter': (it) =>
     (lastOf(it, 'lease_renewed').leaseExpiresAt = lastOf(it, 'lease_renewed').at),
   'an owner acts before its lease expires, and never after': (it) => (lastOf(it, 'execution_completed').at += 1_000),
-  'nobody works on an attempt, or an execution, whose time is over': (it) =>
+  'no owner acts on an attempt, or an execution, that has timed out': (it) =>
     (lastOf(it, 'progress_updated').at += POLICY.timeoutPolicy.attemptTimeoutMs),
   'a lost execution fails only at the reclaim cap': (it) =>
     append(it, {
@@ -223,8 +227,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     }),
   'reclaims stay below the cap': (it) =>
     append(it, { ...claimOf(it, 'reclaim'), executionId: inSituation(it, 'lease_expired', 'capped').executionId }),
-  'a lease expires when it is due, and only while it is held': (it) => (lastOf(it, 'lease_expired').at -= 1),
-  'only a lease that is held is revoked': (it) => append(it, { ...lastOf(it, 'lease_revoked'), at: it.now }),
+  'a lease expires when it is due, and only while it has an owner': (it) => (lastOf(it, 'lease_expired').at -= 1),
+  'only a lease with an owner is revoked': (it) => append(it, { ...lastOf(it, 'lease_revoked'), at: it.now }),
   'a parked attempt keeps the rest of its time, and gets it back': (it) =>
     (lastOf(it, 'lease_released').attemptTimeoutRemainingMs = 1),
 
@@ -241,11 +245,11 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'suspended').situation = 'ready'),
   'a waitpoint is active if and only if it is of the open suspension': (it) =>
     (waitsOf(it, 'resumed_later').waitpoint.waitpointState = 'active'),
-  'what is closed or expired says when and why': (it) =>
+  'a closed or expired waitpoint has the time and the reason': (it) =>
     (waitsOf(it, 'resumed_later').waitpoint.closeReason = undefined),
   'a waitpoint is pending if and only if it waits for a suspension to use it, until a time': (it) =>
     (inSituation(it, 'running', 'prepared').pendingExpiresAt = undefined),
-  'a waitpoint that was made before its suspension was used, or never': (it) =>
+  'a waitpoint is activated only if it was created before its suspension': (it) =>
     ((Object.values(waitsOf(it, 'prepared').waiting.waitpoints).at(-1) as Waitpoint).activatedAt = it.now),
   'waitpoints are counted, and stay within their limits': (it) => (waitsOf(it, 'prepared').waiting.waitpointCount += 1),
   'a signal is kept as it came only while no suspension has looked at it': (it) => {
@@ -253,7 +257,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     for (const signal of Object.values(signals)) signal.effect = 'no_op';
   },
   'signals are in one order with the ends of children': (it) => (waitsOf(it, 'waiting').signal.endedChildren = 1),
-  'every signal has a place of its own': (it) => (waitsOf(it, 'waiting').signal.place = 2),
+  'every signal has a number of its own': (it) => (waitsOf(it, 'waiting').signal.place = 2),
   'only the owner makes and gives up waitpoints, or is answered without letting go': (it) =>
     append(it, {
       ...lastOf(it, 'pending_waitpoint_created'),
@@ -261,7 +265,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
       at: it.now,
     }),
   'a suspension is over when its worker said, or never': (it) => (inSituation(it, 'suspended').dueAt = undefined),
-  'the reason of a suspension is what the execution waits for': (it) =>
+  'a suspended execution has the reason of its suspension': (it) =>
     (inSituation(it, 'suspended').suspendReason = 'manual_pause'),
   'what also waits for children is resumed by the one that makes them enough, and there are enough': (it) => {
     const parent = inSituation(it, 'suspended');
@@ -276,7 +280,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (waitsOf(it, 'waiting').suspension.progress = []),
   'a signal is for a waitpoint of its execution, or for none': (it) =>
     (waitsOf(it, 'waiting').signal.waitpointId = UUID),
-  'no more signals are taken than the policy allows': (it) =>
+  'the number of accepted signals is within the policy': (it) =>
     (inSituation(it, 'suspended', 'waiting').policy = { maxSignalsPerExecution: 0 }),
   'a signal closes one suspension at most, and one that its waitpoint is of': (it) =>
     append(it, {
@@ -300,9 +304,9 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     waitsOf(it, 'waiting').suspension.satisfierSignalIds.push(UUID),
   'signals are counted, by execution and by waitpoint': (it) =>
     (waitsOf(it, 'waiting').waitpoint.matchedSignalCount = 0),
-  'signals that nothing listened to are kept, and counted': (it) => (inSituation(it, 'suspended').keptSignalCount = 1),
+  'signals without a listener are kept, and counted': (it) => (inSituation(it, 'suspended').keptSignalCount = 1),
   "a sender's key names the last signal that came with it": (it) => (waitsOf(it, 'waiting').signal.signalKey = 'other'),
-  'what has ended waits for nothing, and has no waitpoint that waits for it': (it) =>
+  'an execution that has ended has no suspension and no open waitpoint': (it) =>
     (inSituation(it, 'failed', 'waited_out').pendingExpiresAt = it.now),
   'a suspended execution is not claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'suspended').executionId }),
@@ -317,7 +321,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   },
   'a key id stands for one secret as long as it is known': (it) =>
     append(it, { ...lastOf(it, 'signing_key_installed'), fingerprint: 'another' }),
-  'a namespace has no more workers than it may': (it) => {
+  'a namespace has at most the maximum number of workers': (it) => {
     for (let i = 0; i <= LIMITS.maxWorkers; i++) it.state.tables.worker.set(`w-${i}`, WORKER);
   },
   'a worker is filed under its id, and was heard when it registered or later': (it) =>
@@ -365,12 +369,13 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     for (const waiter of Object.values(quotaOf(it).waiters ?? {})) Object.assign(waiter, { wanted: 0 });
   },
 
-  'a grant says for whom it is': (it) => (inSituation(it, 'ready', 'granted').grantId = undefined),
+  'a grant names its worker': (it) => (inSituation(it, 'ready', 'granted').grantId = undefined),
   'only work that waits for a worker, or was lost, is granted, and not while it is held': (it) =>
     (inSituation(it, 'running').grantExpiresAt = it.now),
-  'it is granted if and only if the events say so': (it) =>
+  'an execution is granted if and only if its events grant it': (it) =>
     (inSituation(it, 'ready', 'granted').grantWorkerId = 'another'),
-  'a grant is issued only where none is live': (it) => append(it, { ...lastOf(it, 'grant_issued'), at: it.now }),
+  'a grant is issued only while no other grant is live': (it) =>
+    append(it, { ...lastOf(it, 'grant_issued'), at: it.now }),
   'a grant is issued only for what can be claimed, or by an operator for an interrupted attempt': (it) =>
     append(it, { ...lastOf(it, 'grant_issued'), executionId: inSituation(it, 'running').executionId, at: it.now }),
   'a paused lane gives no grants, but to operators': (it) => {
@@ -379,7 +384,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     append(it, { type: 'lane_paused', laneId, at: it.now, requestedBy: 'ann', reason: '' });
     append(it, { ...lastOf(it, 'grant_issued'), at: it.now });
   },
-  'a grant is good for a legal time': (it) => (lastOf(it, 'grant_issued').grantExpiresAt += LIMITS.maxGrantTtlMs),
+  'a grant has a legal length': (it) => (lastOf(it, 'grant_issued').grantExpiresAt += LIMITS.maxGrantTtlMs),
   'a grant lapses only once it is over': (it) =>
     append(it, { type: 'grant_lapsed', executionId: inSituation(it, 'ready', 'granted').executionId, at: it.now }),
   'granted work is claimed by the worker that was granted it, in time, and no grant is used twice': (it) =>
