@@ -175,6 +175,7 @@ class DifferentialRun {
         ENTITY_KINDS.map((kind) => [kind, this.specOf(placeOf(kind)).partition.state.tables[kind]]),
       ) as unknown as Tables,
       headerOf: (partition) => this.specOf(partition).partition.header,
+      entryTimeOf: (partition, sequence) => this.specOf(partition).partition.log[sequence - 1]?.event.at ?? 0,
       readersOf: (partition) => [...this.specOf(partition).partition.state.tables.reader.keys()],
       executions: this.created.flatMap((id) => executions.get(id) ?? []),
       fences: this.fences,

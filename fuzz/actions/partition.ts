@@ -6,6 +6,9 @@ import { on } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { placeOf } from './world.js';
 
+/** The time in a position: that of its entry, none, or one that the entry does not have. */
+type PositionTime = 'own' | 'unknown' | 'other';
+
 /** The partition; default: that of executions. */
 interface On {
   readonly on?: number;
@@ -24,20 +27,24 @@ export const partitionActions = {
       return [{ name: 'watchLog', args: { partition, after: encodeCursor(position) } }];
     },
   }),
-  commit: generator<{ reader: number; back: number; log: 'this' | 'other' } & On>({
+  // Older corpus files name no time.
+  commit: generator<{ reader: number; back: number; log: 'this' | 'other'; time?: PositionTime } & On>({
     weight: 3,
     choices: {
       reader: fc.nat(2),
       back: fc.constantFrom(0, 0, 1, 3, 100, -1),
       log: fc.constantFrom('this', 'this', 'this', 'this', 'other'),
+      time: fc.constantFrom<PositionTime>('own', 'own', 'own', 'own', 'unknown', 'other'),
       on,
     },
-    resolve(world, { reader, back, log, on }) {
+    resolve(world, { reader, back, log, time = 'own', on }) {
       const partition = placeOf(world, on);
       const header = world.headerOf(partition);
       const sequence = Math.max(0, header.sequence - back);
       const generation = log === 'other' ? 'other' : sequence === 0 && back > 3 ? '' : header.generation;
-      const position = encodeCursor({ generation, sequence, time: header.time });
+      const own = world.entryTimeOf(partition, sequence);
+      const times = { own, unknown: 0, other: own + 1 };
+      const position = encodeCursor({ generation, sequence, time: times[time] });
       return [{ name: 'commitReader', args: { partition, readerId: `reader-${reader}`, position } }];
     },
   }),

@@ -26,6 +26,8 @@ export interface World {
   /** One partition of each family, that of executions first. */
   readonly places: readonly string[];
   headerOf(partition: string): Readonly<Header>;
+  /** The time of an entry of the log; 0 where there is none. */
+  entryTimeOf(partition: string, sequence: number): number;
   /** Ids of the readers of a partition. */
   readersOf(partition: string): readonly string[];
   /** In the order of their creation. */

@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, query, reject } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { LIMITS } from '../limits.js';
-import { amountOf, bounded, dimensionsOf, plus } from './amounts.js';
+import { amountOf, bounded, dayOf, dimensionsOf, plus } from './amounts.js';
 import { isStrict } from './charge.js';
 import type { Amounts, Bill, ReadonlyBudget } from './facts.js';
 import { spender } from './fields.js';
@@ -122,7 +122,7 @@ export const readBudgetBill = query({
   args: z.strictObject({
     budgetId: field.plainUuid,
     /** The first day, since 1970-01-01 in UTC. Days are kept for 400 days. */
-    fromDay: field.count,
+    fromDay: field.integer(0, dayOf(LIMITS.maxInteger)),
     days: field.integer(1, LIMITS.maxBilledDays).default(31),
   }),
   rejects: ['budget_not_found'],
@@ -132,7 +132,8 @@ export const readBudgetBill = query({
     if (budget === undefined) return reject('budget_not_found');
     const { scopeType, scopeId } = budget;
     const [rows, damaged] = [[] as BilledDay[], [] as number[]];
-    for (let day = fromDay; day < fromDay + days; day++) {
+    for (let i = 0; i < days; i++) {
+      const day = fromDay + i;
       const bill = view.budgets.bill(budgetId, day);
       if (bill === 'damaged') damaged.push(day);
       else rows.push(...rowOf(budget, day, bill));
@@ -191,6 +192,7 @@ export const listBudgets = query({
   rejects: [],
   partition: ({ partition }) => partition,
   read(view, { cursor, limit }) {
+    if (limit === 0) return accept<BudgetsPage>({ budgets: [], damaged: [], nextCursor: undefined });
     const ids = view.budgets.ids(cursor, limit + 1);
     const page = ids.slice(0, limit);
     const budgets = page.flatMap((budgetId) => {

@@ -28,17 +28,24 @@ export function encodeCursor({ generation, sequence, time, marked }: Cursor): st
   return `${marked ? '~' : ''}${generation}.${sequence}.${time}`;
 }
 
-/** @throws EngineError `invalid_input` */
-export function decodeCursor(text: string): Cursor {
-  const match = PATTERN.exec(text);
-  if (match === null) throw new EngineError('invalid_input', 'after: must be a cursor that a read answered.');
-  const [, mark, generation = '', sequence, time] = match;
+function cursorIn(text: string): Cursor | undefined {
+  const [, mark, generation, sequence, time] = PATTERN.exec(text) ?? [];
+  if (generation === undefined) return undefined;
   const cursor = { generation, sequence: Number(sequence), time: Number(time) };
+  // Sixteen digits can exceed the exact integers.
+  if (!Number.isSafeInteger(cursor.sequence) || !Number.isSafeInteger(cursor.time)) return undefined;
   return mark === '~' ? { ...cursor, marked: true } : cursor;
 }
 
+/** @throws EngineError `invalid_input` */
+export function decodeCursor(text: string): Cursor {
+  const cursor = cursorIn(text);
+  if (cursor === undefined) throw new EngineError('invalid_input', 'after: must be a cursor that a read answered.');
+  return cursor;
+}
+
 export function isCursor(text: string): boolean {
-  return PATTERN.test(text);
+  return cursorIn(text) !== undefined;
 }
 
 /** Whether it is a cursor without marks. */

@@ -36,6 +36,8 @@ export const quarantineByDefinition = (): QuarantineView => ({
 });
 
 const MAX_NAME_BYTES = 512;
+/** A page is a step of a scan of the server, whose cursors have 64 bits. */
+const MAX_SCAN_CURSOR = 2n ** 64n - 1n;
 const EXECUTION = 'execution:';
 
 /** The name of an entity. Ids of executions are in their short form. */
@@ -82,13 +84,16 @@ export const listQuarantined = query({
     partition: field.anyPartitionKey,
     cursor: z
       .string()
-      .refine((text) => /^\d{1,20}$/.test(text), { error: 'must be a cursor that a page answered' })
+      .refine((text) => /^\d{1,20}$/.test(text) && BigInt(text) <= MAX_SCAN_CURSOR, {
+        error: 'must be a cursor that a page answered',
+      })
       .optional(),
     limit: field.pageSize,
   }),
   rejects: [],
   partition: ({ partition }) => partition,
   read(view, { cursor, limit }) {
+    if (limit === 0) return accept<QuarantinedPage>({ entries: [], nextCursor: undefined });
     return accept<QuarantinedPage>(view.quarantine.list(cursor, limit));
   },
 });

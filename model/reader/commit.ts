@@ -6,7 +6,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../operation.js';
 import { LIMITS } from '../limits.js';
-import { decodeCursor, isExactCursor } from '../partition/cursor.js';
+import { decodeCursor, isExactCursor, isOfTime } from '../partition/cursor.js';
 import { knowsLog } from './entity.js';
 
 export const commitReader = operation({
@@ -29,9 +29,13 @@ export const commitReader = operation({
   memory: 'frees',
   decide(view, { readerId, position }, { now }) {
     const { header, readers } = view.log;
-    const { generation, sequence, time } = decodeCursor(position);
+    const cursor = decodeCursor(position);
+    const { generation, sequence, time } = cursor;
     const isBeginning = generation === '' && sequence === 0;
     if ((generation !== header.generation && !isBeginning) || sequence > header.sequence) return reject('cursor_lost');
+    const [entry] = sequence === 0 ? [] : view.log.read(sequence - 1, 1);
+    // A trimmed entry shows its time no more.
+    if (entry?.sequence === sequence && !isOfTime(cursor, entry.event.at)) return reject('cursor_lost');
     const known = readers.get(readerId);
     if (known === undefined && readers.size >= LIMITS.maxReaders)
       return reject('too_many_readers', { maxReaders: String(LIMITS.maxReaders) });

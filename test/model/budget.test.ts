@@ -373,6 +373,15 @@ describe('reservations', () => {
   });
 });
 
+test('a bill begins on a day that there can be, and ends', () => {
+  const story = new Story();
+  const last = Math.floor(LIMITS.maxInteger / DAY_MS);
+  const bill = { budgetId: BUDGET, days: LIMITS.maxBilledDays };
+  expect(story.read('readBudgetBill', { ...bill, fromDay: last })).toMatchObject({ days: [], damaged: [] });
+  for (const fromDay of [last + 1, LIMITS.maxInteger - 40])
+    expect(() => story.read('readBudgetBill', { ...bill, fromDay })).toThrow('must be an integer');
+});
+
 test('a bill has the totals of each day, including what was released', () => {
   const story = new Story({ scopeType: 'tenant', scopeId: 't1', limits: {} });
   const today = Math.floor(START / DAY_MS);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import { LIMITS } from '../../model/limits.js';
-import { encodeCursor, generationOf } from '../../model/partition/cursor.js';
+import { decodeCursor, encodeCursor, generationOf, isCursor } from '../../model/partition/cursor.js';
 import { trimFloor } from '../../model/reader/entity.js';
 import { created, given, idOf, NOW, PARTITION, START } from './dsl.js';
 
@@ -53,10 +53,26 @@ describe('commitReader', () => {
     ['behind its end', at(5)],
     ['of another log', at(2, 'another')],
     ['of a log without a name', encodeCursor({ generation: '', sequence: 1, time: 0 })],
+    ['of another time', encodeCursor({ generation: G, sequence: 2, time: START + 3 })],
   ])('refuses a position %s as lost', (_, position) => {
     given(...history(3))
       .when('commitReader', commit(position))
       .refuses('cursor_lost');
+  });
+
+  test('a place whose time is not known is taken', () => {
+    given(...history(3))
+      .when('commitReader', commit(encodeCursor({ generation: G, sequence: 2, time: 0 })))
+      .answers({ kind: 'committed' });
+  });
+
+  test('a place has exact numbers', () => {
+    const inexact = 2 ** 53;
+    for (const position of [`${G}.1.${inexact}`, `${G}.${inexact}.1`, `~1.1.${inexact}`]) {
+      expect(isCursor(position)).toBe(false);
+      expect(() => decodeCursor(position)).toThrow('must be a cursor');
+    }
+    expect(isCursor(`${G}.${inexact - 1}.${inexact - 1}`)).toBe(true);
   });
 
   test('accepts a maximum number of readers per partition', () => {
@@ -64,7 +80,8 @@ describe('commitReader', () => {
     given(...history(1), ...readers)
       .when('commitReader', commit(at(1)))
       .refuses('too_many_readers', { maxReaders: String(LIMITS.maxReaders) })
-      .when('commitReader', commit(at(2), 'reader-0'), NOW)
+      // The second entry is the first commit.
+      .when('commitReader', commit(encodeCursor({ generation: G, sequence: 2, time: START + 50 }), 'reader-0'), NOW)
       .answers({ kind: 'committed' });
   });
 });

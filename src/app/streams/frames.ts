@@ -2,6 +2,7 @@
 import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import type { Frame } from '../../../model/stream/contents.js';
+import { cursorFault } from '../../../model/stream/cursor.js';
 import { refuse } from '../../shared/checks.js';
 import { plainBytes } from '../../shared/codec.js';
 import type { SummaryPatch } from '../../worker/streaming/task-stream.js';
@@ -69,7 +70,7 @@ export const cursorOf = ({ attemptIndex, after }: Place): string => `${attemptIn
 /** @throws InvalidDefinitionError */
 export function placeOf(cursor: string): Place {
   const [, attemptIndex, after] = CURSOR.exec(cursor) ?? [];
-  if (after !== undefined) return { attemptIndex: Number(attemptIndex), after };
+  if (after !== undefined && cursorFault(after) === undefined) return { attemptIndex: Number(attemptIndex), after };
   throw refuse('stream', 'from', FROM_RULE, cursor);
 }
 

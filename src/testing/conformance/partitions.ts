@@ -114,6 +114,26 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'a reader commits positions of entries, and of nothing else',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      await create(engine);
+      const { next } = await backend.readLog({ partition: PARTITION, limit: 1 });
+      const [generation, sequence, time] = next.split('.');
+      const commit = (position: string) => backend.commitReader({ partition: PARTITION, readerId: 'reader', position });
+      await refused(commit(`${generation}.${sequence}.9007199254740992`), 'invalid_input');
+      await refused(commit(`${generation}.9007199254740992.${time}`), 'invalid_input');
+      await refused(commit(`${generation}.${sequence}.${Number(time) + 1}`), 'cursor_lost');
+      assert.deepEqual(await commit(next), { kind: 'committed' });
+      assert.deepEqual(
+        (await backend.listReaders({ partition: PARTITION })).map(({ position }) => position),
+        [next],
+      );
+      assert.equal((await backend.readLog({ partition: PARTITION })).atEnd, true);
+    },
+  },
+  {
     name: 'a snapshot has every execution and flow with all facts, page by page, and a position per page',
     async run(engine) {
       const { backend } = engine;
