@@ -72,6 +72,8 @@ const COLLIDING = [
     'queue',
     'execution',
   ],
+  // Members of every object, and a name in the form of a short id.
+  ...['__proto__', 'constructor', 'notification_send_bulk'],
   ...['é', 'e\u0301', 'É', 'ß', 'ss', 'ﬁ', 'fi', '€', '😀', '😀a', '\u{10ffff}', '\ue000', 'İ', 'i'],
 ] as const;
 

@@ -12,7 +12,9 @@ const budgetIdOf = (index: number): string => `b0b0b0b0-0000-4000-a000-000000000
 const which = fc.constantFrom(0, 0, 0, 0, 1, 1, 1, 2);
 
 const DIMENSIONS = ['tokens', 'Cents', 'a.b/c-d'] as const;
-const MANY = Object.fromEntries(Array.from({ length: LIMITS.maxDimensions }, (_, i) => [`d${i}`, 1]));
+const ones = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`d${i}`, 1]));
+/** As many dimensions as a budget can have, and so many that all others fit beside them. */
+const [ALL, MANY] = [ones(LIMITS.maxDimensions), ones(LIMITS.maxDimensions - 5)];
 
 const amount = fc.oneof(
   { weight: 12, arbitrary: fc.constantFrom(1, 2, 3, 5, 9) },
@@ -28,7 +30,7 @@ const amounts: fc.Arbitrary<Record<string, number>> = fc.oneof(
       .map(([names, numbers]) => Object.fromEntries(names.map((name, i) => [name, numbers[i] as number])))
       .map((drawn) => (Object.values(drawn).some((number) => number > 0) ? drawn : { tokens: 1 })),
   },
-  { weight: 1, arbitrary: fc.constant(MANY) },
+  { weight: 1, arbitrary: fc.constantFrom(MANY, MANY, ALL) },
 );
 
 const limits = fc.dictionary(

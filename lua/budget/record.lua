@@ -179,33 +179,38 @@ function ff.clear_refusals(budget)
   budget.refusals = kept
 end
 
--- Whether a dimension can grow by this much and still be stored exactly.
-local function fits(budget, name, more)
-  local counted = (budget.used.of[name] or 0) + (budget.held.of[name] or 0) + (budget.over.of[name] or 0)
-  local today = (budget.spent.of[name] or 0) + (budget.over_day.of[name] or 0)
-  return counted + more <= LIMIT.max_integer and today + more <= LIMIT.max_integer
+-- Whether all counted numbers can still be stored exactly, also when all that is reserved is used. `held` is reserved
+-- no more.
+function ff.fits_numbers(budget, more, held)
+  for i = 1, #more.names do
+    local name = more.names[i]
+    local owed = (budget.held.of[name] or 0) - (held.of[name] or 0) + more.of[name]
+    local counted = (budget.used.of[name] or 0) + (budget.over.of[name] or 0)
+    local today = (budget.spent.of[name] or 0) + (budget.over_day.of[name] or 0)
+    if counted + owed > LIMIT.max_integer or today + owed > LIMIT.max_integer then return false end
+  end
+  return true
 end
 
--- Whether all counted numbers can still be stored exactly.
-function ff.fits_numbers(budget, deltas, overrun)
-  local lists = { deltas.names, overrun.names, budget.used.names, budget.held.names, budget.over.names, budget.spent.names,
-    budget.over_day.names }
-  for i = 1, #lists do
-    local names = lists[i]
-    for j = 1, #names do
-      local name = names[j]
-      local is_seen = i > 1 and deltas.of[name]
-      if not is_seen and not fits(budget, name, (deltas.of[name] or 0) + (overrun.of[name] or 0)) then return false end
+-- Whether the budget counts no more dimensions than it may with these, without those in `reserved`. Those that it counts
+-- already always fit.
+function ff.fits_dimensions(budget, amounts, reserved)
+  local lists, added = { budget.used, budget.held, budget.over, budget.over_day }, 0
+  for i = 1, #amounts.names do
+    local name = amounts.names[i]
+    local is_known = reserved.of[name]
+    for j = 1, #lists do is_known = is_known or lists[j].of[name] end
+    if not is_known then added = added + 1 end
+  end
+  if added == 0 then return true end
+  local seen, count = {}, 0
+  for j = 1, #lists do
+    for i = 1, #lists[j].names do
+      local name = lists[j].names[i]
+      if not seen[name] then seen[name], count = true, count + 1 end
     end
   end
-  return true
-end
-
-function ff.are_exact(amounts)
-  for i = 1, #amounts.names do
-    if amounts.of[amounts.names[i]] > LIMIT.max_integer then return false end
-  end
-  return true
+  return count + added <= LIMIT.max_dimensions
 end
 
 -- Checks the key for the totals of a past day; answers false when no day has ended.

@@ -67,7 +67,10 @@ local function charge(call, apply, budget_id, spender, epoch, deltas_text, key)
   local deltas = ff.read_amounts(deltas_text)
   local over = ff.offending(budget, deltas)
   if over and budget.is_strict then return ff.hard_breach(budget, over, deltas, spender, epoch) end
-  if not ff.fits_numbers(budget, deltas, ff.no_amounts()) then return ff.reject('invalid_input', 'field', 'deltas') end
+  local nothing = ff.no_amounts()
+  if not (ff.fits_dimensions(budget, deltas, nothing) and ff.fits_numbers(budget, deltas, nothing)) then
+    return ff.reject('invalid_input', 'field', 'deltas')
+  end
   local soft = not over and above_soft(budget, deltas) or nil
   local ledger = ff.ledger_of(call, budget_id, spender)
   return answer_of(budget, deltas, over, soft), apply, budget, {

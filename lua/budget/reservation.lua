@@ -50,10 +50,10 @@ function ff.decide.reserve_budget(call, budget_id, reservation_id, amounts, ttl_
   local held = ff.read_amounts(amounts)
   local over = ff.offending(budget, held)
   if over and budget.is_strict then return ff.hard_breach(budget, over, held, execution_id, lease_epoch) end
-  local counted = ff.same_amounts(budget.used)
-  ff.add_amounts(counted, budget.held)
-  ff.add_amounts(counted, held)
-  if not ff.are_exact(counted) then return ff.reject('invalid_input', 'field', 'amounts') end
+  local nothing = ff.no_amounts()
+  if not (ff.fits_dimensions(budget, held, nothing) and ff.fits_numbers(budget, held, nothing)) then
+    return ff.reject('invalid_input', 'field', 'amounts')
+  end
   local ends_at = call.now + tonumber(ttl_ms)
   return { KIND.reserved, ff.digits(ends_at) }, ff.apply.reservation_made, budget,
     { reservation_id = reservation_id, amounts = held, amounts_text = amounts, ends_at = ends_at, spender = execution_id,
@@ -147,8 +147,12 @@ function ff.decide.settle_reservation(call, budget_id, reservation_id, usage, le
   local was = WORD[known.reservation_state] or ff.damaged('its state is unreadable')
   if was == 'settled' then return { KIND.already_satisfied, 'already_settled' } end
   local held = was == 'open' and known.held or ff.no_amounts()
-  local deltas, overrun = split(budget, ff.read_amounts(usage), held)
-  if not ff.fits_numbers(budget, deltas, overrun) then return ff.reject('invalid_input', 'field', 'usage') end
+  local used = ff.read_amounts(usage)
+  -- What was reserved is counted in any case.
+  if not (ff.fits_dimensions(budget, used, known.held) and ff.fits_numbers(budget, used, held)) then
+    return ff.reject('invalid_input', 'field', 'usage')
+  end
+  local deltas, overrun = split(budget, used, held)
   local epoch = lease_epoch ~= '' and lease_epoch or known.lease_epoch
   local ledger = ff.ledger_of(call, budget_id, known.spender)
   return { KIND.settled, ff.amounts_text(overrun), was }, ff.apply.reservation_settled, budget, known,

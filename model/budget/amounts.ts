@@ -39,9 +39,8 @@ export function lessened(a: Amounts, b: Amounts): Amounts {
 export const positive = (entries: readonly (readonly [string, number])[]): Amounts =>
   inOrder(entries.filter(([, amount]) => amount > 0));
 
-/** Whether a sum can be stored exactly. */
-export const isExact = (amounts: Amounts): boolean =>
-  Object.values(amounts).every((amount) => amount <= LIMITS.maxInteger);
+/** Whether every amount can be stored exactly. */
+const isExact = (amounts: Amounts): boolean => Object.values(amounts).every((amount) => amount <= LIMITS.maxInteger);
 
 /** Caps every amount at the largest exact integer: a total for audits stops there. */
 export const bounded = (amounts: Amounts): Amounts =>

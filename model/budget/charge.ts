@@ -7,7 +7,8 @@ import * as field from '../core/fields.js';
 import { acceptAll, reject, type Decision } from '../operation.js';
 import type { Event } from '../events.js';
 import type { View } from '../view.js';
-import { amountOf, dayOf, dimensionsOf, isExact, plus } from './amounts.js';
+import { LIMITS } from '../limits.js';
+import { amountOf, dayOf, dimensionsOf, plus } from './amounts.js';
 import type { Amounts, Ledger, ReadonlyBudget } from './facts.js';
 
 /** The answer where a hard limit refuses. */
@@ -98,11 +99,25 @@ export function closedDay(budget: ReadonlyBudget, at: number): Event[] {
 export const isStale = (ledger: Readonly<Ledger> | undefined, leaseEpoch: number | undefined): boolean =>
   ledger !== undefined && leaseEpoch !== undefined && leaseEpoch < ledger.highestEpoch;
 
-/** Whether every counter stays an exact number. */
-export function fitsNumbers(budget: ReadonlyBudget, deltas: Amounts, overrun: Amounts): boolean {
-  const more = plus(deltas, overrun);
-  const counted = plus(plus(budget.usage, budget.reserved), budget.overrun);
-  return isExact(plus(counted, more)) && isExact(plus(plus(budget.spentToday, budget.overrunToday), more));
+/**
+ * Whether every counter stays an exact number, also when all that is reserved is used. `held` is reserved no more. So a
+ * reservation can always be settled with what it holds.
+ */
+export function fitsNumbers(budget: ReadonlyBudget, more: Amounts, held: Amounts): boolean {
+  return dimensionsOf(more).every((dimension) => {
+    const of = (amounts: Amounts): number => amountOf(amounts, dimension);
+    const owed = of(budget.reserved) - of(held) + of(more);
+    const counted = [of(budget.usage) + of(budget.overrun), of(budget.spentToday) + of(budget.overrunToday)];
+    return counted.every((amount) => amount + owed <= LIMITS.maxInteger);
+  });
+}
+
+/** Whether the budget counts no more dimensions than it may with these. Those that it counts already always fit. */
+export function fitsDimensions(budget: ReadonlyBudget, dimensions: readonly string[]): boolean {
+  const { usage, reserved, overrun, overrunToday } = budget;
+  const known = new Set([usage, reserved, overrun, overrunToday].flatMap(dimensionsOf));
+  const added = dimensions.filter((dimension) => !known.has(dimension));
+  return added.length === 0 || known.size + added.length <= LIMITS.maxDimensions;
 }
 
 export interface Charge {
@@ -127,7 +142,8 @@ export function charge(
     return acceptAll({ kind: 'already_applied' }, []);
   const over = offending(budget, deltas);
   if (over !== undefined && isStrict(budget)) return breach(budget, over, deltas, { spender, leaseEpoch }, at);
-  if (!fitsNumbers(budget, deltas, {})) return reject('invalid_input', { field: 'deltas' });
+  if (!fitsDimensions(budget, dimensionsOf(deltas)) || !fitsNumbers(budget, deltas, {}))
+    return reject('invalid_input', { field: 'deltas' });
   const usage = plus(budget.usage, deltas);
   const soft = budget.onSoftLimit === 'none' ? undefined : aboveSoft(budget, usage, deltas);
   const ledger = spender === undefined ? undefined : view.budgets.ledger(budgetId, spender);

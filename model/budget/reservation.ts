@@ -9,8 +9,8 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { amountOf, dimensionsOf, isExact, plus, positive } from './amounts.js';
-import { breach, closedDay, fitsNumbers, hardBreach, isStale, isStrict, offending } from './charge.js';
+import { amountOf, dimensionsOf, positive } from './amounts.js';
+import { breach, closedDay, fitsDimensions, fitsNumbers, hardBreach, isStale, isStrict, offending } from './charge.js';
 import type { Amounts, ReadonlyBudget } from './facts.js';
 import { amounts, answeredAmounts, someAmounts, spender } from './fields.js';
 
@@ -56,7 +56,7 @@ export const reserveBudget = operation({
     if (known !== undefined) return reject('reservation_closed', { state: known.reservationState });
     const over = offending(budget, amounts);
     if (over !== undefined && isStrict(budget)) return breach(budget, over, amounts, { spender, leaseEpoch }, now);
-    if (!isExact(plus(plus(budget.usage, budget.reserved), amounts)))
+    if (!fitsDimensions(budget, dimensionsOf(amounts)) || !fitsNumbers(budget, amounts, {}))
       return reject('invalid_input', { field: 'amounts' });
     const endsAt = now + ttlMs;
     return accept(
@@ -160,8 +160,11 @@ export const settleReservation = operation({
     const { reservationState: was, spender } = known;
     if (was === 'settled') return accept({ kind: 'already_satisfied', reason: 'already_settled' });
     const held = was === 'open' ? known.amounts : {};
+    // What was reserved is counted in any case.
+    const added = dimensionsOf(usage).filter((dimension) => !Object.hasOwn(known.amounts, dimension));
+    if (!fitsDimensions(budget, added) || !fitsNumbers(budget, usage, held))
+      return reject('invalid_input', { field: 'usage' });
     const { deltas, overrun } = split(budget, usage, held);
-    if (!fitsNumbers(budget, deltas, overrun)) return reject('invalid_input', { field: 'usage' });
     const leaseEpoch = given ?? known.leaseEpoch;
     const ledger = spender === undefined ? undefined : view.budgets.ledger(budgetId, spender);
     const by = { spender, leaseEpoch, isStale: isStale(ledger, leaseEpoch), generation: budget.resetCount };

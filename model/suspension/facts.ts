@@ -206,7 +206,7 @@ export interface Waiting {
   signals: Record<string, Signal>;
   /** The last signal with an idempotency key, by `signalKeyOf`. */
   signalKeys: Record<string, string>;
-  /** By the idempotency key of the suspension. */
+  /** By the idempotency key of the suspension, a text of the caller: see `ownMember`. */
   suspendKeys: Record<string, SuspendKey>;
   signalCount: number;
   /** Total bytes of all payloads. */

@@ -1,4 +1,5 @@
 /** Invariants of suspensions, waitpoints and signals. Source: spec 06, the section named Invariants. */
+import { ownMember } from '../core/own-member.js';
 import { present } from '../core/present.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
@@ -294,7 +295,8 @@ export const suspensionRules: readonly LogRule[] = [
     ofTime: true,
     holds({ event, before }) {
       if (event.type !== 'execution_suspended' && event.type !== 'suspension_skipped') return true;
-      const known = before.tables.execution.get(event.executionId)?.waiting?.suspendKeys[event.suspendKey];
+      const { waiting } = before.tables.execution.get(event.executionId) ?? {};
+      const known = ownMember(waiting?.suspendKeys, event.suspendKey);
       return (known?.keyExpiresAt ?? 0) <= event.at;
     },
   },

@@ -147,13 +147,15 @@ function foldIn(waiting: Waiting, suspension: Suspension, folded: string): void 
 /** Stores the answer to a suspension under its idempotency key. */
 function noteKey(waiting: Waiting, event: Suspending): void {
   if (event.suspendKey === '') return;
-  waiting.suspendKeys[event.suspendKey] = {
+  const answer = {
     digest: event.suspendDigest,
     suspensionId: event.suspensionId,
     keyExpiresAt: present(event.suspendKeyExpiresAt),
     isSkipped: event.type === 'suspension_skipped',
     waitpointIds: bindingsOf(event.waitpoints).map(({ waitpointId }) => waitpointId),
   };
+  // An assignment to the member `__proto__` would not make one.
+  waiting.suspendKeys = { ...waiting.suspendKeys, [event.suspendKey]: answer };
 }
 
 function take(waiting: Waiting, event: EventNamed<'signal_accepted'>, endedChildren: number): void {

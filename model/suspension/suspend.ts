@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
+import { ownMember } from '../core/own-member.js';
 import { accept, operation, reject } from '../operation.js';
 import { echoed, withReader, withWireForm, type AnswerReader } from '../core/wire-form.js';
 import { attemptTimeRemaining } from '../execution/parking.js';
@@ -271,7 +272,7 @@ export const suspendExecution = operation({
     const { waiting } = execution;
     const condition = compileCondition(args.resumeCondition);
     const digest = digestOfRequest(args, condition);
-    const known = args.idempotencyKey === '' ? undefined : waiting?.suspendKeys[args.idempotencyKey];
+    const known = args.idempotencyKey === '' ? undefined : ownMember(waiting?.suspendKeys, args.idempotencyKey);
     if (known !== undefined && known.keyExpiresAt > now) {
       if (known.digest !== digest) return reject('idempotency_conflict');
       const superseded = waiting?.suspension?.suspensionId !== known.suspensionId || isOver(execution, known.isSkipped);

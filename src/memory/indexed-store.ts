@@ -4,6 +4,7 @@
  */
 import type { ByteSlot } from '../../model/core/entity.js';
 import type { Applier } from '../../model/operation.js';
+import { ownMember } from '../../model/core/own-member.js';
 import { present } from '../../model/core/present.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
 import { applyEffect, droppedBy, EFFECTS, type Effect } from '../../model/evolve.js';
@@ -109,7 +110,7 @@ export class IndexedStore implements Store {
   private wakeWaiters(event: Event): void {
     if (event.type !== 'quota_released' && event.type !== 'quota_window_moved') return;
     const { waiters } = this.partition.state.tables.quota_policy.get(event.quotaPolicyId) ?? {};
-    for (const name of namesIn(event.woken)) this.listener.onRoom(name, waiters?.[name]?.wanted ?? 1);
+    for (const name of namesIn(event.woken)) this.listener.onRoom(name, ownMember(waiters, name)?.wanted ?? 1);
   }
 
   /** Whether the budget of an event is exhausted in a dimension. */

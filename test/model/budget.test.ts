@@ -371,6 +371,65 @@ describe('reservations', () => {
     story.report(LIMITS.maxInteger);
     expect(story.refusal('reserveBudget', { ...one, amounts: { tokens: 1 } })).toBe('invalid_input');
   });
+
+  test('of more than half of the largest amount are settled as they are', () => {
+    const large = { tokens: 6e15 };
+    const story = new Story({ limits: {} });
+    story.outcome('reserveBudget', { ...one, amounts: large });
+    expect(story.outcome('settleReservation', { ...one, usage: large })).toMatchObject({ was: 'open', overrun: {} });
+    expect(story.read('getBudgetStatus', { budgetId: BUDGET })).toMatchObject({ usage: large, reserved: {} });
+  });
+
+  test('whose use could not be counted are refused: on top of overrun, or of what was spent on the day', () => {
+    const [large, more] = [{ tokens: 5e15 }, { ...one, reservationId: uuid(801) }];
+    const over = new Story();
+    over.outcome('reserveBudget', { ...one, amounts: { tokens: 1 } });
+    over.outcome('settleReservation', { ...one, usage: large });
+    over.outcome('updateBudgetLimits', { budgetId: BUDGET, limits: { tokens: { hard: 0 } } });
+    expect(over.refusal('reserveBudget', { ...more, amounts: large })).toBe('invalid_input');
+
+    const reset = new Story({ limits: {} });
+    reset.report(large.tokens);
+    reset.outcome('resetBudget', { budgetId: BUDGET });
+    expect(reset.refusal('reserveBudget', { ...more, amounts: large })).toBe('invalid_input');
+    reset.outcome('reserveBudget', { ...more, amounts: { tokens: 4e15 } });
+    expect(reset.refusal('reportUsageAdmin', { budgetId: BUDGET, deltas: { tokens: 4e15 } })).toBe('invalid_input');
+    expect(reset.outcome('settleReservation', { ...more, usage: { tokens: 4e15 } })).toMatchObject({ was: 'open' });
+  });
+});
+
+describe('dimensions', () => {
+  const named = (letter: string, count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`${letter}${i}`, 1]));
+  const takes = (story: Story, deltas: Record<string, number>): boolean =>
+    story.decide('reportUsageAdmin', { budgetId: BUDGET, deltas }).ok;
+
+  test('a budget counts so many, used and reserved, and no more', () => {
+    const story = new Story({ limits: {} });
+    const one = { ...RESERVE, amounts: named('r', 10) };
+    story.outcome('reserveBudget', one);
+    expect(takes(story, named('u', LIMITS.maxDimensions - 9))).toBe(false);
+    expect(takes(story, named('u', LIMITS.maxDimensions - 10))).toBe(true);
+    expect(takes(story, { u0: 1, r0: 1 })).toBe(true);
+    expect(story.refusal('reportUsageAdmin', { budgetId: BUDGET, deltas: { other: 1 } })).toBe('invalid_input');
+    const another = { ...one, reservationId: uuid(801) };
+    expect(story.refusal('reserveBudget', { ...another, amounts: { other: 1 } })).toBe('invalid_input');
+    expect(story.outcome('reserveBudget', { ...another, amounts: { u0: 1 } })).toMatchObject({ kind: 'reserved' });
+  });
+
+  test('what was reserved is settled in any case, also when it has lapsed', () => {
+    const story = new Story({ limits: {} });
+    const held = { ...RESERVE, ttlMs: LIMITS.minReservationTtlMs };
+    story.outcome('reserveBudget', { ...held, amounts: { late: 1 } });
+    story.now += LIMITS.minReservationTtlMs;
+    story.due();
+    expect(takes(story, named('u', LIMITS.maxDimensions))).toBe(true);
+    const settlement = { budgetId: BUDGET, reservationId: RESERVATION };
+    expect(story.refusal('settleReservation', { ...settlement, usage: { late: 1, other: 1 } })).toBe('invalid_input');
+    expect(story.outcome('settleReservation', { ...settlement, usage: { late: 2, u0: 1 } })).toMatchObject({
+      was: 'lapsed',
+    });
+  });
 });
 
 test('a bill begins on a day that there can be, and ends', () => {

@@ -1,6 +1,6 @@
 /** Conformance of budgets: enforced limits, reservations, scheduled resets, bills. */
 import assert from 'node:assert/strict';
-import type { ConformanceScenario } from './steps.js';
+import { refused, type ConformanceScenario } from './steps.js';
 
 const DAY_MS = 86_400_000;
 
@@ -31,8 +31,8 @@ export const budgetScenarios: readonly ConformanceScenario[] = [
       await backend.createBudget({ budgetId, limits: { tokens: { hard: 100 } } });
       const amounts = { tokens: 60 };
       await backend.reserveBudget({ budgetId, reservationId: first, amounts, ttlMs: 5_000 });
-      const refused = await backend.reserveBudget({ budgetId, reservationId: second, amounts, ttlMs: 5_000 });
-      assert.equal(refused.kind, 'hard_breach');
+      const breach = await backend.reserveBudget({ budgetId, reservationId: second, amounts, ttlMs: 5_000 });
+      assert.equal(breach.kind, 'hard_breach');
       await engine.advance(5_000);
       const { reserved, exhausted } = await backend.getBudgetStatus({ budgetId });
       assert.deepEqual([reserved, exhausted], [{}, []]);
@@ -62,6 +62,32 @@ export const budgetScenarios: readonly ConformanceScenario[] = [
         bill.days.map(({ spent }) => spent),
         [{ cents: 7 }, { cents: 9 }],
       );
+    },
+  },
+  {
+    name: 'a budget counts up to the largest exact number, and 64 dimensions',
+    async run(engine) {
+      const { backend } = engine;
+      const [budgetId, reservationId] = [engine.uuid(), engine.uuid()];
+      const reserved = { large: 6e15, late: 1 };
+      await backend.createBudget({ budgetId });
+      await backend.reserveBudget({ budgetId, reservationId, amounts: reserved });
+      const deltas = { large: 6e15 };
+      await refused(backend.reportUsageAdmin({ budgetId, deltas }), 'invalid_input');
+      const many = Object.fromEntries(Array.from({ length: 62 }, (_, i) => [`d${i}`, 1]));
+      await backend.reportUsageAdmin({ budgetId, deltas: many });
+      await refused(backend.reportUsageAdmin({ budgetId, deltas: { other: 1 } }), 'invalid_input');
+      const amounts = { other: 1 };
+      await refused(backend.reserveBudget({ budgetId, reservationId: engine.uuid(), amounts }), 'invalid_input');
+      const settlement = { budgetId, reservationId };
+      await refused(backend.settleReservation({ ...settlement, usage: { ...reserved, other: 1 } }), 'invalid_input');
+      const settled = await backend.settleReservation({ ...settlement, usage: reserved });
+      assert.deepEqual(settled, { kind: 'settled', overrun: {}, was: 'open' });
+      const { usage } = await backend.getBudgetStatus({ budgetId });
+      assert.deepEqual(usage, { ...many, ...reserved });
+      const fromDay = Math.floor(Number.MAX_SAFE_INTEGER / DAY_MS);
+      assert.deepEqual((await backend.readBudgetBill({ budgetId, fromDay, days: 31 })).days, []);
+      await refused(backend.readBudgetBill({ budgetId, fromDay: fromDay + 1, days: 31 }), 'invalid_input');
     },
   },
 ];

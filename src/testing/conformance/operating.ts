@@ -126,6 +126,15 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'a refusal names the lane, also one whose name has the form of a short id',
+    async run(engine) {
+      const laneId = 'notification_send_bulk';
+      await engine.backend.drainLane({ partition: PARTITION, laneId });
+      const { detail } = await refused(create(engine, { laneId }), 'lane_draining');
+      assert.equal(detail['laneId'], laneId);
+    },
+  },
+  {
     name: 'a paused lane accepts work and gives none, and a draining one gives its work and accepts none',
     async run(engine) {
       const { backend } = engine;

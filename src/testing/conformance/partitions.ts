@@ -134,6 +134,22 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'a page without rows ends a list, and a cursor beyond all cursors is refused',
+    async run({ backend, uuid }) {
+      await backend.createBudget({ budgetId: uuid() });
+      for (let index = 0; index < backend.partitions.budgets; index++) {
+        const page = await backend.listBudgets({ partition: `{b:${index}}`, limit: 0 });
+        assert.deepEqual(page, { budgets: [], damaged: [], nextCursor: undefined });
+      }
+      const ofNothing = { entries: [], nextCursor: undefined };
+      assert.deepEqual(await backend.listQuarantined({ partition: PARTITION, limit: 0 }), ofNothing);
+      const cursor = '18446744073709551615';
+      assert.deepEqual(await backend.listQuarantined({ partition: PARTITION, cursor }), ofNothing);
+      const beyond = backend.listQuarantined({ partition: PARTITION, cursor: '18446744073709551616' });
+      await refused(beyond, 'invalid_input');
+    },
+  },
+  {
     name: 'a snapshot has every execution and flow with all facts, page by page, and a position per page',
     async run(engine) {
       const { backend } = engine;

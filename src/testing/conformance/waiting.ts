@@ -65,6 +65,16 @@ const SECRETS = [new Uint8Array(32).fill(7), new Uint8Array(80).fill(9)] as cons
 
 export const waitingScenarios: readonly ConformanceScenario[] = [
   {
+    name: 'a suspension is known under every idempotency key, also under the name of a member that objects inherit',
+    async run(engine) {
+      for (const idempotencyKey of ['__proto__', 'constructor']) {
+        const { args, suspensionId } = await suspended(engine, { idempotencyKey });
+        const again = await engine.backend.suspendExecution({ ...args, suspensionId: engine.uuid() });
+        assert.deepEqual([again.kind, again.suspensionId], ['suspended', suspensionId]);
+      }
+    },
+  },
+  {
     name: 'payloads of signals are read by the worker that continues, page by page, and purged with the execution',
     options: { retentionMs: 1_000 },
     async run(engine) {

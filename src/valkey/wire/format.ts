@@ -341,7 +341,10 @@ function knownFault(said: string): readonly [code: ErrorCode, what: string] | un
   return damage === undefined ? undefined : ['corruption', damage];
 }
 
-/** Converts a short id to the form of the API; other texts are unchanged. */
+/** Details of refusals that are ids. Names, such as that of a lane, can look like a short id. */
+const ID_DETAILS: ReadonlySet<string> = new Set(['executionId', 'flowId', 'waitpointId', 'attemptId']);
+
+/** Converts a short id to the form of the API. An id can be absent. */
 function wholeIdOf(value: string): string {
   const at = value.lastIndexOf(':') + 1;
   const id = value.slice(at);
@@ -355,8 +358,7 @@ function decodeRefusal(name: string, parts: readonly AnswerPart[]): Rejected {
   for (let i = 2; i + 1 < parts.length; i += 2) {
     const value = textOf(present(parts[i + 1]));
     const name = textOf(present(parts[i]));
-    // Other texts can look like a short id.
-    detail[name] = name.endsWith('Id') ? wholeIdOf(value) : value;
+    detail[name] = ID_DETAILS.has(name) ? wholeIdOf(value) : value;
   }
   return { ok: false, code, detail };
 }
