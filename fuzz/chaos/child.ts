@@ -4,11 +4,10 @@
  */
 import { openSync, writeSync } from 'node:fs';
 import { partitionKeyOf } from '../../model/ids.js';
-import type { Backend } from '../../src/backend/backend.js';
 import { startTimerLoop } from '../../src/engine/timer-loop.js';
 import { valkey } from '../../src/valkey/index.js';
-import { EngineError } from '../../model/errors.js';
 import { operate } from './operator.js';
+import { patiently } from './patiently.js';
 import { follow } from './reader.js';
 import { lineOf, recorded, type Entry } from './recording.js';
 import { chaosApp, meteredTask } from './work.js';
@@ -32,26 +31,13 @@ export interface ChildConfig {
   readonly operationsPerSecond: number;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Opens the backend, retrying until the server is reachable. */
-async function opened({ url, prefix, partitions, callTimeoutMs, logMaxEntries }: ChildConfig): Promise<Backend> {
-  for (;;) {
-    try {
-      return await valkey({ url, prefix, partitions: { count: partitions }, callTimeoutMs, logMaxEntries });
-    } catch (error) {
-      if (!(error instanceof EngineError) || !error.retryable) throw error;
-      await pause(100);
-    }
-  }
-}
-
 async function main(config: ChildConfig): Promise<void> {
   // Without its parent process the run is over.
   process.on('disconnect', () => process.exit(0));
   const file = openSync(config.file, 'a');
   const write = (entry: Entry): void => void writeSync(file, lineOf(entry));
-  const plain = await opened(config);
+  const { url, prefix, partitions: count, callTimeoutMs, logMaxEntries } = config;
+  const plain = await patiently(() => valkey({ url, prefix, partitions: { count }, callTimeoutMs, logMaxEntries }));
   // A reader writes only its position, which the audit has from the log.
   if (config.role === 'reader') {
     process.send?.('ready');

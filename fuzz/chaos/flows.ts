@@ -24,6 +24,7 @@ import { plain } from '../plain.js';
 import { Fleet, type Member } from './fleet.js';
 import { auditBudget, auditSlots } from '../meters/audit.js';
 import { meterEvents } from '../meters/events.js';
+import { patiently } from './patiently.js';
 import { seededRandom } from './random.js';
 import { Servers } from './servers.js';
 import { settled } from './settled.js';
@@ -165,10 +166,8 @@ export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaos
     dir,
   );
   try {
-    const backend = await valkey({
-      ...{ url: servers.url, prefix: PREFIX, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries: LONG_LOG },
-      partitions: { count: PARTITIONS },
-    });
+    const common = { url: servers.url, prefix: PREFIX, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries: LONG_LOG };
+    const backend = await patiently(() => valkey({ ...common, partitions: { count: PARTITIONS } }));
     const submitter = new FlowSubmitter(backend, options.flows, random);
     const roles = [...Array.from({ length: options.workers }, () => 'worker' as const), 'engine' as const];
     await Promise.all(roles.map((role, index) => fleet.add(role, `${role}-${index}`)));

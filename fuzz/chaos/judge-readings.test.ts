@@ -17,7 +17,7 @@ const entry = (sequence: number): LoggedEvent => ({
 });
 const committed = (sequence: number, at: number, position = 0): LoggedEvent => ({
   sequence,
-  event: { type: 'reader_committed', readerId: GROUP, at, generation: 'g', sequence: position, time: 0 },
+  event: { type: 'reader_committed', readerId: GROUP, at, generation: 'g', sequence: position, time: position },
 });
 const forgotten = (sequence: number, at: number): LoggedEvent => ({
   sequence,
@@ -26,8 +26,8 @@ const forgotten = (sequence: number, at: number): LoggedEvent => ({
 
 const asked: Reading = { entry: 'asked', at: 100, from: 'earliest' };
 const askedAt = (at: number, from: 'earliest' | 'notice' = 'earliest'): Reading => ({ ...asked, at, from });
-const seen = (sequence: number, at = sequence): Reading => ({
-  ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged' },
+const seen = (sequence: number, at = sequence, readAt = 0): Reading => ({
+  ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged', readAt },
 });
 const told: Reading = { entry: 'told', code: 'cursor_lost', partition: '{fp:0}', sequence: 0 };
 const toldOf = (sequence: number): Reading => ({ ...told, code: 'cursor_too_old', sequence });
@@ -86,6 +86,27 @@ describe('the record of a durable reader', () => {
     ],
     ['more comes behind a lost tail', [[asked, seen(1), seen(2), seen(3, 9), seen(4)], [seen(3)]], /not told of/],
   ])('is a lie: %s', (_, lives, fault) => expect(faults(lives)).toEqual([expect.stringMatching(fault)]));
+});
+
+describe('the place of a group', () => {
+  const log = [...FOUR, committed(5, 150, 3)];
+  const read = (third: number): Lives => [
+    [asked, seen(1, 1, 140), seen(2, 2, 145), seen(3, 3, third), seen(4, 4, 200)],
+  ];
+
+  it.each<[string, Lives]>([
+    ['is behind what its reader was given', read(150)],
+    ['is behind what an earlier process was given', [...read(149), [asked, seen(3, 3, 300)]]],
+  ])('%s', (_, lives) => expect(faults(lives, log)).toEqual([]));
+
+  it('in a lost tail is no place', () => {
+    const lost: LoggedEvent = committed(5, 150, 3);
+    const elsewhere = { ...lost, event: { ...lost.event, time: 9 } } as LoggedEvent;
+    expect(faults(read(151), [...FOUR, elsewhere])).toEqual([]);
+  });
+
+  it('that is ahead of its reader is a lie', () =>
+    expect(faults(read(151), log)).toEqual([expect.stringMatching(/places that a group had before/)]));
 });
 
 describe('the record of a durable reader of a trimmed log', () => {

@@ -1,6 +1,7 @@
 /**
  * What a durable reader must have received at the end: every entry of the log at least once, in the order of the log
- * within a subscription; and after reading a tail that the server lost, no further entry without notice of the loss.
+ * within a subscription; after reading a tail that the server lost, no further entry without notice of the loss; and all
+ * entries before a place by the time that its group has it.
  * Of a log that is trimmed it may lack the entries that it was told about, and those that were trimmed before its group,
  * which had no place in the log, began to read. The log itself says when the group had one.
  */
@@ -57,7 +58,40 @@ export function judgeReadings(
     'entries that a durable reader was never given': names.filter((name) => !seen.has(name)),
     'entries that a durable reader was given out of order': unordered,
     'entries of a lost tail that a durable reader was not told of': unsaid,
+    'places that a group had before its reader was given all before them': ahead(index, log, lives, isExcused),
   };
+}
+
+/** Commits of the group that were executed before the reader was given every entry up to their position. */
+function ahead(
+  index: number,
+  log: readonly LoggedEvent[],
+  lives: readonly (readonly Reading[])[],
+  isExcused: (sequence: number) => boolean,
+): string[] {
+  const readAt = new Map<string, number>();
+  for (const reading of lives.flat())
+    if (reading.entry === 'seen' && reading.partition === index)
+      readAt.set(nameOf(reading), Math.min(readAt.get(nameOf(reading)) ?? Infinity, reading.readAt));
+  const times = new Map(log.map(({ sequence, event }) => [sequence, event.at]));
+  const found: string[] = [];
+  // Everything up to the entry before was given by then.
+  let given = -Infinity;
+  let next = 0;
+  for (const { sequence, event } of log) {
+    if (event.type !== 'reader_committed' || event.readerId !== GROUP) continue;
+    // A place in a tail that the server lost: who continues there is told.
+    if (times.get(event.sequence) !== event.time) continue;
+    for (; next < log.length && (log[next]?.sequence ?? 0) <= event.sequence; next++) {
+      const entry = log[next] as LoggedEvent;
+      if (isOfReader(entry.event.type) || isExcused(entry.sequence)) continue;
+      // What was never given is found elsewhere.
+      const name = nameOf({ sequence: entry.sequence, at: entry.event.at, type: entry.event.type });
+      given = Math.max(given, readAt.get(name) ?? -Infinity);
+    }
+    if (given > event.at) found.push(`${sequence}: ${event.sequence} at ${event.at}, given at ${given}`);
+  }
+  return found;
 }
 
 /**

@@ -11,6 +11,7 @@ import { readEvents } from '../../src/engine/log.js';
 import { isOfReader } from '../../src/subscribing/filters.js';
 import { decodePositions } from '../../src/subscribing/positions.js';
 import { Subscriptions, type ReadEvent, type Subscription } from '../../src/engine/index.js';
+import { patiently } from './patiently.js';
 
 /** One line of a reader's record. Times are ms since the epoch, on the clock of the machine. */
 export type Reading =
@@ -25,6 +26,8 @@ export type Reading =
       /** Time of the entry: together with its position it identifies an entry. */
       readonly at: number;
       readonly type: string;
+      /** When the reader was given it. */
+      readonly readAt: number;
     }
   /** Notice that events of a partition are gone: a code, and the sequence after which the reader continues. */
   | { readonly entry: 'told'; readonly code: string; readonly partition: string; readonly sequence: number }
@@ -38,20 +41,6 @@ export const GROUP = 'chaos';
 const LOSSES = ['cursor_too_old', 'cursor_lost'];
 /** A reader that waits this long for an entry that it was to get will never get it, ms. */
 const STUCK_MS = 60_000;
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Tries until the store answers. */
-async function patiently<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (!(error instanceof EngineError) || !error.retryable) throw error;
-      await pause(100);
-    }
-  }
-}
 
 /** The same backend, which records where the store says that a log was trimmed. */
 function noting(backend: Backend, write: (what: Reading) => void): Backend {
@@ -110,7 +99,9 @@ export async function follow(
         if (done) break;
         const { event, partition, sequence } = value;
         timer?.refresh();
-        write({ entry: 'seen', partition, sequence, at: event.at, type: event.type });
+        write({ entry: 'seen', partition, sequence, at: event.at, type: event.type, readAt: Date.now() });
+        // A consumer takes its time, and commits come in between.
+        await new Promise((resolve) => setImmediate(resolve));
       }
       if (ends !== undefined) write({ entry: 'finished', ends });
       return;

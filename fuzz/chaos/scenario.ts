@@ -9,6 +9,7 @@ import type { Backend } from '../../src/backend/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { audit, type Audit } from './audit.js';
 import { Fleet } from './fleet.js';
+import { patiently } from './patiently.js';
 import { endsOf, follow, type Reading } from './reader.js';
 import { callsOf, recorded, type Entry } from './recording.js';
 import { seededRandom } from './random.js';
@@ -115,7 +116,8 @@ class Run {
 
   private opened(prefix: string, count: number, logMaxEntries: number): Promise<Backend> {
     const { url } = this.servers;
-    return valkey({ url, prefix, partitions: { count }, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries });
+    const options = { url, prefix, partitions: { count }, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries };
+    return patiently(() => valkey(options));
   }
 
   async toItsEnd(): Promise<ChaosResult> {
