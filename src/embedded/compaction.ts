@@ -3,6 +3,7 @@
  * the state at that moment replaces everything before it.
  */
 import { join } from 'node:path';
+import type { EngineError } from '../../model/errors.js';
 import type { Disk } from './disk.js';
 import { failureOf } from './failures.js';
 import { beginFile, dropFile, filesOf, nameFile, nameOf, type Deployment, type OpenFile } from './files.js';
@@ -25,6 +26,8 @@ export class Compaction {
   /** Bytes of the journal when the last snapshot began or failed. */
   private begunAt = 0;
   private listeners: ((failure: unknown) => void)[] = [];
+  /** Why no further snapshot is made. */
+  private endedBy: EngineError | undefined;
 
   constructor(
     private readonly options: CompactionOptions,
@@ -36,16 +39,17 @@ export class Compaction {
 
   /** Whether a new segment must begin as soon as no write is pending. */
   get isDue(): boolean {
-    if (this.snapshot !== undefined) return false;
+    if (this.snapshot !== undefined || this.endedBy !== undefined) return false;
     const grown = this.journal.written + this.readBytes - this.begunAt;
     return this.isWanted || grown >= Math.max(this.options.leastBytes, this.snapshotBytes);
   }
 
-  /** Makes a snapshot as soon as possible. @throws the error of the snapshot */
+  /** Makes a snapshot as soon as possible. @throws the error of the snapshot, or the reason why none is made */
   compact(): Promise<void> {
+    if (this.endedBy !== undefined) return Promise.reject(this.endedBy);
     this.isWanted = true;
     return new Promise((resolve, reject) => {
-      this.listeners.push((failure) => (failure === undefined ? resolve() : reject(failure)));
+      this.listeners.push((failure) => (failure === undefined ? resolve() : reject(failureOf(failure))));
     });
   }
 
@@ -126,6 +130,13 @@ export class Compaction {
   /** Aborts a running snapshot. */
   abort(reason: unknown): void {
     this.snapshot?.abort(reason);
+  }
+
+  /** Aborts a running snapshot, and makes no other. */
+  end(reason: EngineError): void {
+    this.endedBy ??= reason;
+    this.abort(reason);
+    this.tell(reason);
   }
 
   /** Closes the files unfinished. */

@@ -211,6 +211,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   }
 
   stopped(failure: EngineError): void {
+    this.compaction.end(failure);
     this.notice(failure);
   }
 
@@ -261,7 +262,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
 
   private async end(): Promise<void> {
     this.machine.close();
-    this.compaction.abort(new EngineError('backend_closed', 'The embedded backend is closed.'));
+    this.compaction.end(new EngineError('backend_closed', 'The embedded backend is closed.'));
     try {
       await this.journal.close();
     } finally {

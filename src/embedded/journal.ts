@@ -123,6 +123,8 @@ export class Journal implements Records {
 
   private line(place: string, line: string): void {
     if (this.text === '') {
+      // Nothing would settle a turn that begins after the stop.
+      this.check();
       this.place = FIRST_PLACE;
       this.turn = new Turn();
       this.last = this.turn;
@@ -153,10 +155,13 @@ export class Journal implements Records {
    * Preallocates space for a step before it begins.
    * @param bytes total of its payloads
    * @param adds whether it adds to the store, so that it can be refused
-   * @throws EngineError `storage_full`, `storage_failed`
+   * @throws EngineError `storage_full`, `storage_failed`, the failure that stopped the journal
    */
   makeRoom(bytes: number, adds: boolean): void {
-    if (this.text.length + this.partBytes > TURN_BYTES) this.flush();
+    if (this.text.length + this.partBytes > TURN_BYTES) {
+      this.flush();
+      this.check();
+    }
     const end = this.segment.position + this.text.length + this.partBytes + bytes;
     const ahead = Math.min(Math.max(end, LEAST_AHEAD_BYTES), MOST_AHEAD_BYTES);
     const needed = end + ahead * RESERVE;
@@ -195,9 +200,13 @@ export class Journal implements Records {
 
   /** Lets a new segment begin, if one is wanted and no fsync runs; writes all changes before. */
   restIfWanted(): void {
-    if (this.isSyncing || this.failure !== undefined || !this.owner.wantsRest()) return;
-    if (this.text !== '') this.writeFrame();
-    if (this.failure === undefined) this.owner.rest();
+    if (this.isSyncing || this.failure !== undefined) return;
+    if (this.owner.wantsRest()) {
+      if (this.text !== '') this.writeFrame();
+      if (this.failure === undefined) this.owner.rest();
+    }
+    // A new segment has synced them, unless it could not begin.
+    if (this.waiting.length > 0) this.startSync();
   }
 
   private writeFrame(): void {
@@ -239,8 +248,6 @@ export class Journal implements Records {
     this.unsyncedSince ??= now;
     if (this.mode === 'always') {
       this.waiting.push(turn);
-      // A new segment syncs this one anyway.
-      if (!this.owner.wantsRest()) this.startSync();
       return;
     }
     const ageMs = now - (this.syncingSince ?? this.unsyncedSince);
@@ -284,7 +291,6 @@ export class Journal implements Records {
     this.syncing = [];
     for (const turn of syncing) this.resolve(turn);
     this.restIfWanted();
-    if (this.waiting.length > 0) this.startSync();
   }
 
   /** Syncs the segment and cuts off what was allocated ahead. Only while no write is pending. */

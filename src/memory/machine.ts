@@ -63,7 +63,10 @@ export interface MachineOptions {
   store(partition: string, logMaxEntries: number, listener: StoreListener): IndexedStore;
   /** Called when settings have changed. */
   configured?(settings: DeploymentSettings): void;
-  /** Called with the commands of a step before it begins. @throws EngineError if they cannot run now */
+  /**
+   * Called with the commands of a step before it begins. It may discard all state and read it back.
+   * @throws EngineError if they cannot run now
+   */
   admit?(commands: readonly ParsedCommand[]): void;
 }
 
@@ -234,12 +237,12 @@ export class Machine {
     this.assertOpen();
     const partition = partitionOfCommand(present(commands[0]), this.partitions);
     // Partitions of executions always exist; only others need the check.
-    const known = this.stores.get(partition);
-    if (known === undefined) this.assertHas(partition);
-    const family = familyToNote(partition, commands, this.settings.families);
+    if (!this.stores.has(partition)) this.assertHas(partition);
+    // This may undo earlier commands, so nothing that they change is looked up before it.
     this.options.admit?.(commands);
+    const family = familyToNote(partition, commands, this.settings.families);
     if (family !== undefined) this.noteFamily(family);
-    return known ?? this.store(partition);
+    return this.store(partition);
   }
 
   private noteFamily(family: Family): void {

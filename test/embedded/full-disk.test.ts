@@ -113,6 +113,34 @@ describe('a disk that fails', () => {
     },
   );
 
+  test('at the beginning of a segment leaves no write unanswered', async () => {
+    const disk = new SimulatedDisk();
+    const store = openStore(disk, SCRIPT, { fsync: 'always', snapshotEveryBytes: 600 });
+    disk.faultOf = (change) => (change === 'create' ? 'EIO' : undefined);
+    for (let index = 1; index < 4; index++) await store.backend.createExecution(creation(index));
+    await expect(compact(store.backend)).rejects.toMatchObject({ code: 'storage_failed' });
+    expect(reopened(disk).state()).toBe(store.state());
+    await store.backend.close();
+  });
+
+  test.each([
+    ['that stops', 'storage_failed'],
+    ['that is closed', 'backend_closed'],
+  ])('during an fsync: compact() of a store %s is answered', async (_, code) => {
+    const disk = new SimulatedDisk();
+    const { backend } = openStore(disk, SCRIPT, { fsync: 'always' });
+    const created = Promise.allSettled([backend.createExecution(creation(1))]);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    const compacted = expect(compact(backend)).rejects.toMatchObject({ code });
+    if (code === 'storage_failed') disk.syncsFail = 'EIO';
+    else void backend.close();
+    await compacted;
+    await expect(compact(backend)).rejects.toMatchObject({ code });
+    await created;
+    await backend.close();
+    expect(disk.paths.filter((path) => path.includes('snapshot'))).toEqual([]);
+  });
+
   test('in an fsync ends the store: no write is acknowledged', async () => {
     const disk = new SimulatedDisk();
     const { backend } = openStore(disk, SCRIPT, { fsync: 'always' });

@@ -68,6 +68,9 @@ class File {
   }
 }
 
+/** A kind of change that can fail. */
+export type DiskChange = 'create' | 'write' | 'truncate' | 'sync' | 'rename' | 'remove';
+
 /** A removed name, and a file that takes a name. */
 interface NameChange {
   readonly goes?: string;
@@ -99,8 +102,8 @@ export class SimulatedDisk implements Disk {
   /** Stops after this many changes. */
   stopAt = Number.POSITIVE_INFINITY;
   capacity: number;
-  /** The error of every write while set. */
-  writesFail: string | undefined;
+  /** Asked before a change: the code of its error, or undefined. A write that fails has written its first half. */
+  faultOf: (change: DiskChange, bytes: number) => string | undefined = () => undefined;
   /** The error of every fsync while set. */
   syncsFail: string | undefined;
   private names = new Map<string, File>();
@@ -128,6 +131,11 @@ export class SimulatedDisk implements Disk {
     if (this.isStopped) throw new DiskStopped('The disk has stopped.');
     if (this.done >= this.stopAt) this.stop();
     this.done += 1;
+  }
+
+  private failIfFaulty(change: DiskChange): void {
+    const code = this.faultOf(change, 0);
+    if (code !== undefined) throw fault(code);
   }
 
   /** Stops now, as for a process that is killed. */
@@ -165,6 +173,7 @@ export class SimulatedDisk implements Disk {
 
   create(path: string): number {
     if (this.names.has(path)) throw fault('EEXIST');
+    this.failIfFaulty('create');
     this.step();
     const file = new File();
     this.changeNames({ comes: { path, file } });
@@ -203,7 +212,8 @@ export class SimulatedDisk implements Disk {
 
   write(file: number, from: Uint8Array, length: number, position: number): void {
     if (this.isStopped) throw new DiskStopped('The disk has stopped.');
-    if (this.writesFail !== undefined) throw fault(this.writesFail);
+    const code = this.faultOf('write', length);
+    if (code !== undefined) length = Math.floor(length / 2);
     const target = this.file(file);
     const grows = Math.max(0, position + length - target.now.size);
     const room = this.capacity - this.used;
@@ -213,11 +223,13 @@ export class SimulatedDisk implements Disk {
     this.done += lives;
     if (lives < fits) this.stop();
     if (fits < length) throw fault('ENOSPC');
+    if (code !== undefined) throw fault(code);
   }
 
   truncate(file: number, size: number): void {
     const target = this.file(file);
     if (target.now.size === size) return;
+    this.failIfFaulty('truncate');
     this.step();
     target.change({ size });
   }
@@ -225,6 +237,7 @@ export class SimulatedDisk implements Disk {
   sync(file: number): void {
     this.step();
     if (this.syncsFail !== undefined) throw fault(this.syncsFail);
+    this.failIfFaulty('sync');
     this.file(file).sync();
   }
 
@@ -239,8 +252,9 @@ export class SimulatedDisk implements Disk {
       } catch {
         return;
       }
-      if (this.syncsFail !== undefined) {
-        done(fault(this.syncsFail));
+      const code = this.syncsFail ?? this.faultOf('sync', 0);
+      if (code !== undefined) {
+        done(fault(code));
         return;
       }
       for (const change of target.unsynced.splice(0, length)) target.onMedium.apply(change);
@@ -249,6 +263,7 @@ export class SimulatedDisk implements Disk {
   }
 
   syncFolder(): void {
+    this.failIfFaulty('sync');
     this.step();
     for (const change of this.nameChanges) applyTo(this.namesOnMedium, change);
     this.nameChanges = [];
@@ -257,12 +272,14 @@ export class SimulatedDisk implements Disk {
   rename(from: string, to: string): void {
     const file = this.names.get(from);
     if (file === undefined) throw fault('ENOENT');
+    this.failIfFaulty('rename');
     this.step();
     this.changeNames({ goes: from, comes: { path: to, file } });
   }
 
   remove(path: string): void {
     if (!this.names.has(path)) throw fault('ENOENT');
+    this.failIfFaulty('remove');
     this.step();
     this.changeNames({ goes: path });
   }

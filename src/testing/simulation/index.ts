@@ -17,7 +17,7 @@ export {
   type ConnectionOptions,
   type ObservedCall,
 } from './connection.js';
-export { DiskStopped, SimulatedDisk, type SimulatedDiskOptions } from './disk.js';
+export { DiskStopped, SimulatedDisk, type DiskChange, type SimulatedDiskOptions } from './disk.js';
 export { CALL_GROUPS, FaultPlan, type CallGroup, type Fault, type FaultRule, type WakeFault } from './faults.js';
 export { SimulatedProcess, type SimulatedProcessOptions } from './process.js';
 export { seededRandom } from './random.js';
