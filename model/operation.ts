@@ -102,6 +102,11 @@ export interface Joining<Args, Outcome> {
   readonly list: keyof Args & string;
   /** Longest list of a joined command. */
   readonly maxLength: number;
+  /**
+   * Whether a command can be joined. One that the store can refuse because of an entry of its list cannot: the refusal
+   * would reach the other callers too.
+   */
+  accepts(args: Args): boolean;
   /** Splits the outcome of the joined command into the outcomes of the original commands. */
   share(outcome: Outcome, lists: readonly (readonly unknown[])[]): readonly Outcome[];
 }

@@ -120,7 +120,13 @@ export const claimForWorker = operation({
     const executions = outcome.executions.map((claimed) => ({ ...claimed, handle: handleOf(claimed, issuer) }));
     return { ...outcome, executions: executions as Taken };
   },
-  joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
+  joins: {
+    list: 'claims',
+    maxLength: LIMITS.maxClaimCount,
+    // One void admission refuses a whole claim of metered work.
+    accepts: ({ meters }) => meters === undefined,
+    share,
+  },
   decide(view, args, { now, settings }) {
     if (args.meters !== undefined && namesUsedAdmission(view, args.claims)) return reject('admission_void');
     const claimable = view.schedule.claimable(args.laneId, termsOf(args), args.claims.length);

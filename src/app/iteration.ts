@@ -11,17 +11,13 @@ const LEFT = Symbol('left');
 export class Iteration<Item> implements AsyncIterableIterator<Item> {
   private readonly controller = new AbortController();
   private readonly items: AsyncGenerator<Item, void, undefined>;
-  private readonly undo: readonly (() => void)[];
+  private undo: (() => void)[] | undefined;
 
   /** @param signals the first to abort ends the iteration with its reason */
-  constructor(open: Open<Item>, signals: readonly (AbortSignal | undefined)[]) {
-    const undo: (() => void)[] = [];
-    for (const signal of signals) {
-      if (signal === undefined) continue;
-      if (signal.aborted) this.controller.abort(signal.reason);
-      else undo.push(onAbort(signal, () => this.controller.abort(signal.reason)));
-    }
-    this.undo = undo;
+  constructor(
+    open: Open<Item>,
+    private readonly signals: readonly (AbortSignal | undefined)[],
+  ) {
     this.items = open(this.controller.signal);
   }
 
@@ -30,6 +26,7 @@ export class Iteration<Item> implements AsyncIterableIterator<Item> {
   }
 
   async next(): Promise<IteratorResult<Item, void>> {
+    this.listen();
     try {
       const result = await this.items.next();
       if (result.done === true) this.over();
@@ -48,7 +45,18 @@ export class Iteration<Item> implements AsyncIterableIterator<Item> {
     return { done: true, value: undefined };
   }
 
+  /** Listens from the first read on: an iteration that is never read must not stay registered. */
+  private listen(): void {
+    if (this.undo !== undefined) return;
+    this.undo = [];
+    for (const signal of this.signals) {
+      if (signal === undefined) continue;
+      if (signal.aborted) this.controller.abort(signal.reason);
+      else this.undo.push(onAbort(signal, () => this.controller.abort(signal.reason)));
+    }
+  }
+
   private over(): void {
-    for (const each of this.undo) each();
+    for (const each of this.undo ?? []) each();
   }
 }

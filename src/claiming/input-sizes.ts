@@ -4,6 +4,7 @@
  * with few.
  */
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { remember } from '../util/remember.js';
 
 /** Estimated bytes of inputs to request at once. */
 const MAX_BYTES_AT_ONCE = 16 * 1024 * 1024;
@@ -42,10 +43,6 @@ export class InputSizes {
   }
 
   private remember(laneId: string, average: number): void {
-    this.averages.delete(laneId);
-    this.averages.set(laneId, average);
-    if (this.averages.size <= MAX_LANES) return;
-    const [oldest] = this.averages.keys();
-    if (oldest !== undefined) this.averages.delete(oldest);
+    remember(this.averages, laneId, average, MAX_LANES);
   }
 }

@@ -23,6 +23,8 @@ export interface CancelFlowOptions {
   readonly cancellationPolicy?: CancellationPolicy | undefined;
   /** Whether to wait until all cancelled members have ended, or for how long at most, ms. Default: not at all. */
   readonly wait?: boolean | number | undefined;
+  /** Ends the wait, not the cancellation: the call rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
   /** The clock of retries and waits. Default that of the system. */
   readonly clock?: Clock | undefined;
 }
@@ -50,11 +52,11 @@ const BEGUN: readonly PublicState[] = ['active', 'suspended'];
 
 /**
  * Cancels a flow. Repeating it is safe.
- * @throws EngineError `flow_not_found`, and what calls throw
+ * @throws EngineError `flow_not_found`, what calls throw, and the reason of the signal
  * @example await cancelFlow(backend, { flowId, reason: 'not wanted any more', wait: 30_000 });
  */
 export async function cancelFlow(backend: Backend, options: CancelFlowOptions): Promise<CancelFlowOutcome> {
-  const { flowId, reason, cancellationPolicy = 'cancel_all', wait = false, clock = systemClock } = options;
+  const { flowId, reason, cancellationPolicy = 'cancel_all', wait = false, signal, clock = systemClock } = options;
   const header = await withRetries(clock, PATIENCE_MS, () =>
     backend.cancelFlowHeader({ flowId, reason, cancellationPolicy }),
   );
@@ -74,7 +76,9 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
     if (await isOver()) return outcomeOf('cancelled');
     const left = endsAt - clock.now();
     if (left <= 0) return outcomeOf('cancellation_scheduled');
-    await sleep(clock, Math.min(spread(clock, look, 0.2), left));
+    signal?.throwIfAborted();
+    await sleep(clock, Math.min(spread(clock, look, 0.2), left), signal);
+    signal?.throwIfAborted();
   }
 }
 

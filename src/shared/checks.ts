@@ -63,8 +63,12 @@ export function checkDuration(where: string, option: string, value: unknown, min
     throw refuse(where, option, 'a duration, in milliseconds or like "30s", "5m", "1.5h", "7d"', value);
   }
   if (ms < minMs) throw refuse(where, option, `at least ${minMs} ms`, value);
-  if (ms > maxMs) throw refuse(where, option, `at most ${Math.floor(maxMs / 86_400_000)} days`, value);
+  if (ms > maxMs) throw refuse(where, option, `at most ${limitText(maxMs)}`, value);
 }
+
+const DAY_MS = 86_400_000;
+const limitText = (ms: number): string =>
+  ms % DAY_MS === 0 ? `${ms / DAY_MS} ${ms === DAY_MS ? 'day' : 'days'}` : `${ms} ms`;
 
 /** @throws InvalidDefinitionError for anything but the signal of an AbortController; `undefined` is left to its default */
 export function checkSignal(where: string, option: string, value: unknown): void {

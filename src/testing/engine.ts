@@ -6,11 +6,12 @@ import { present } from '../../model/core/present.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
 import { Valkey } from 'iovalkey';
 import { executionIdOf } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { Header } from '../../model/state.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend/backend.js';
-import { checkOptionNames } from '../backend/settings.js';
+import { checkNumber, checkOptionNames } from '../backend/settings.js';
 import { abandon } from '../embedded/backend.js';
 import { seededUuids } from './seeded-ids.js';
 import { memory } from '../memory/backend.js';
@@ -64,7 +65,7 @@ export interface TestEngine {
   now(): number;
   /** Sets the clock without applying anything that falls due. */
   setTime(at: number): void;
-  /** Lets time pass; everything that falls due is applied at its time, in order. Answers how many commands ran. */
+  /** Lets time pass; everything that falls due is applied at its time, in order. Answers how many changes were made. */
   advance(ms: number): Promise<number>;
   /** The next seeded UUID. */
   uuid(): string;
@@ -90,6 +91,7 @@ const MAX_ROUNDS = 10_000;
 
 export async function testEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
   checkOptionNames('testEngine()', options, TEST_ENGINE_OPTIONS);
+  checkNumber('testEngine()', 'startAt', options.startAt, { min: 0, max: LIMITS.maxInteger, isWhole: true });
   let time = options.startAt ?? DEFAULT_START;
   const now = (): number => time;
   const uuid = seededUuids(options.seed ?? 'ids');
@@ -164,9 +166,11 @@ function openTarget(
 
 /** Number of changes in one pass over due work. */
 function countOf(due: Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>): number {
-  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, setAside } = due;
-  const executions = promoted + leasesExpired + grantsLapsed + purged + attemptsTimedOut.length + expired.length;
-  return executions + setAside.length;
+  const { promoted, leasesExpired, grantsLapsed, waitpointsExpired, purged, others } = due;
+  const { attemptsTimedOut, expired, suspensionsTimedOut, setAside } = due;
+  const counts = [promoted, leasesExpired, grantsLapsed, waitpointsExpired, purged, ...Object.values(others)];
+  const lists = [attemptsTimedOut, expired, suspensionsTimedOut, setAside];
+  return [...counts, ...lists.map(({ length }) => length)].reduce((sum, count) => sum + count, 0);
 }
 
 interface Opened {

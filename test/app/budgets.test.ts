@@ -9,6 +9,7 @@ import {
   memory,
   type TaskContext,
 } from '../../src/index.js';
+import { knownBudgets, noteKnown } from '../../src/app/metering/budget.js';
 import { testApp } from '../../src/testing/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
@@ -340,4 +341,13 @@ test('a budget that a call reported missing is read again: the next run is refus
   await task.run(2);
   await expect(plain.status()).rejects.toThrow('this process has no definition of it');
   await expect(task.run(3)).rejects.toThrow('There is no budget "tokens"');
+});
+
+test('a process remembers that 10,000 budgets exist, and forgets the one that it read longest ago', async () => {
+  const backend = memory();
+  for (let n = 0; n <= 10_000; n++) noteKnown(backend, `budget ${n === 10_000 ? 0 : n}`, n);
+  noteKnown(backend, 'another', 1);
+  const known = knownBudgets(backend);
+  expect([known.size, known.has('budget 0'), known.has('budget 1')]).toEqual([10_000, true, false]);
+  await backend.close();
 });

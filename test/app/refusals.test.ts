@@ -14,6 +14,7 @@ import {
   type RunOptions,
   type WorkerOptions,
 } from '../../src/index.js';
+import { checkDuration } from '../../src/shared/checks.js';
 import { memoryApp, rejectionOf } from './support.js';
 
 let a: App;
@@ -361,4 +362,10 @@ describe('an app', () => {
       'The app: namespace must be a string, not an object',
     );
   });
+});
+
+it('a duration above its limit is told the limit, also one below a day', () => {
+  const refused = (value: string, maxMs: number): void => checkDuration('here', 'ttl', value, 0, maxMs);
+  expect(() => refused('2h', 3_600_000)).toThrow('here: ttl must be at most 3600000 ms, not "2h"');
+  expect(() => refused('2d', 86_400_000)).toThrow('here: ttl must be at most 1 day, not "2d"');
 });

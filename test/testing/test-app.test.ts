@@ -264,5 +264,7 @@ describe("the user's own app", () => {
   it('refuses unknown options', () => {
     expect(() => testApp({ seeds: 5 } as never)).toThrow('testApp: there is no option "seeds"');
     expect(() => testApp(shop, { retention: 'long' as never })).toThrow('testApp: retention must be a duration');
+    expect(() => testApp({ startAt: NaN })).toThrow('testApp: startAt must be a whole number');
+    expect(() => testApp({ seed: NaN })).toThrow('testApp: seed must be a whole number');
   });
 });

@@ -4,7 +4,7 @@ import { LIMITS } from '../../../model/limits.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
 import { sleep, spread } from '../../engine/clock.js';
 import { isRetryable, withRetries } from '../../engine/retry.js';
-import { onAbort } from '../../shared/abort-listeners.js';
+import { onAbort, untilAborted } from '../../shared/abort-listeners.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs } from '../../shared/duration.js';
 import { FlowCancelledError, FlowFailedError, ResultTimeoutError, RunNotFoundError } from '../../shared/errors.js';
@@ -56,11 +56,18 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   async result(options: ResultOptions = {}): Promise<Output> {
     checkResultOptions(options);
     const { timeout, signal } = options;
+    const { closing } = this.surroundings;
+    return untilAborted(signal === undefined ? [closing] : [signal, closing], (either) =>
+      this.resultUntil({ timeout, signal: either }),
+    );
+  }
+
+  private async resultUntil({ timeout, signal }: ResultOptions): Promise<Output> {
     const { clock } = this.surroundings;
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
     const startedAt = clock.now();
     const leftMs = (): number => Math.max(0, (timeoutMs ?? Infinity) - (clock.now() - startedAt));
-    const { output } = storedIn(this.stored ?? (await this.snapshotWhen(() => true, leftMs, options)).tags);
+    const { output } = storedIn(this.stored ?? (await this.snapshotWhen(() => true, leftMs, { timeout, signal })).tags);
     if (output === undefined) {
       const isOver = (flow: Snapshot): boolean => !isLive(flow);
       const flow = await this.untilStandstill(signal, (limit) =>
@@ -132,15 +139,21 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     if (typeof reason !== 'string') throw refuse(where, 'reason', 'a string', reason);
     if (running !== 'cancel' && running !== 'let_run') throw refuse(where, 'running', 'cancel or let_run', running);
     if (typeof wait !== 'boolean') checkDuration(where, 'wait', wait, 0, LIMITS.maxDurationMs);
-    const { backend, clock } = this.surroundings;
-    const cancelled = await cancelFlow(backend, {
-      flowId: this.id,
-      reason: boundText(reason, LIMITS.maxReasonBytes),
-      cancellationPolicy: running === 'cancel' ? 'cancel_all' : 'cancel_pending',
-      wait: typeof wait === 'boolean' ? wait : durationMs(wait),
-      clock,
-    });
-    return !cancelled.alreadyTerminal;
+    const { backend, clock, closing } = this.surroundings;
+    try {
+      const cancelled = await cancelFlow(backend, {
+        flowId: this.id,
+        reason: boundText(reason, LIMITS.maxReasonBytes),
+        cancellationPolicy: running === 'cancel' ? 'cancel_all' : 'cancel_pending',
+        wait: typeof wait === 'boolean' ? wait : durationMs(wait),
+        signal: closing,
+        clock,
+      });
+      return !cancelled.alreadyTerminal;
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'flow_not_found') throw new RunNotFoundError(this.id);
+      throw error;
+    }
   }
 
   async state(): Promise<FlowState> {

@@ -1,9 +1,9 @@
 /** Bills of all budgets of a deployment, by scope. */
-import { present } from '../../../model/core/present.js';
 import { partitionsOf } from '../../../model/families.js';
 import type { Backend } from '../../backend/backend.js';
 import { checkWhole, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { remember } from '../../util/remember.js';
 import { LIMITS } from '../../../model/limits.js';
 import { budgetIdOf, daysOf, unreadableBill, type BudgetDay } from './budget.js';
 
@@ -38,9 +38,7 @@ export class BudgetNames {
   private readonly names = new Map<string, string>();
 
   note(id: string, name: string): void {
-    this.names.delete(id);
-    this.names.set(id, name);
-    if (this.names.size > MAX_NAMES) this.names.delete(present(this.names.keys().next().value));
+    remember(this.names, id, name, MAX_NAMES);
   }
 
   of(id: string, scope: BillRow['scope']): string | undefined {

@@ -12,6 +12,7 @@ import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, checkField, checkWhole, needField, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { remember } from '../../util/remember.js';
 import { assertRoom, type BudgetRef, type ReportOptions } from '../../worker/budgets/spending.js';
 import { checkDimensions, someAmountsFor, type AmountsOf } from '../../worker/budgets/amounts.js';
 
@@ -76,11 +77,17 @@ const nameField = label(LIMITS.maxScopeIdBytes);
 const scopeType = label(LIMITS.maxScopeTypeBytes);
 const DEFAULT_DAYS = 31;
 
+/** Budgets that are remembered as existing; beyond it the one that was read longest ago is read again. */
+const MAX_KNOWN = 10_000;
+
 /**
  * Until when budgets count as existing, by id: a server that was emptied has lost them, and a process that only creates
  * runs learns it from no other call.
  */
 export const knownBudgets = perBackend(() => new Map<string, number>());
+
+export const noteKnown = (backend: Backend, budgetId: string, until: number): void =>
+  remember(knownBudgets(backend), budgetId, until, MAX_KNOWN);
 
 /** The id of a budget by name: the same in every process. */
 export function budgetIdOf(namespace: string, name: string): string {

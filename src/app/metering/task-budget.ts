@@ -12,7 +12,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import { reasonOf } from '../../util/failure-text.js';
 import { disown } from '../../util/quietly.js';
 import { BudgetExceededError } from '../../worker/budgets/errors.js';
-import { knownBudgets, type AppBudget } from './budget.js';
+import { knownBudgets, noteKnown, type AppBudget } from './budget.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../runs/run.js';
 
@@ -134,7 +134,7 @@ async function lookAt(backend: Backend, clock: Clock, budget: AppBudget): Promis
   } catch (error) {
     // An existing budget is read again later. A missing budget is no longer known.
     if (!isRetryable(error) || !known.has(budget.id)) throw error;
-    known.set(budget.id, clock.now() + KNOWN_FOR_MS);
+    noteKnown(backend, budget.id, clock.now() + KNOWN_FOR_MS);
   }
 }
 
@@ -149,7 +149,7 @@ async function exhaustedIn(
     const { exhausted, usage, reserved, hardLimits } = await budget.ensured(() =>
       withRetries(clock, patienceMs, () => backend.getBudgetStatus({ budgetId: id })),
     );
-    knownBudgets(backend).set(id, clock.now() + KNOWN_FOR_MS);
+    noteKnown(backend, id, clock.now() + KNOWN_FOR_MS);
     const [dimension] = exhausted;
     if (dimension === undefined) return undefined;
     return new BudgetExceededError({

@@ -39,9 +39,9 @@ interface Creation {
 /** The room of each quota that drops or cancels: read once for all runs of a batch. */
 type Rooms = Map<string, Promise<number>>;
 
-/** Most executions in one call, and most bytes of their inputs. */
-const MAX_CREATIONS_PER_CALL = 500;
-const MAX_BYTES_PER_CALL = 4 * 1024 * 1024;
+/** Most executions in one batch, which a server gets in calls of up to 250, and most bytes of their inputs. */
+const MAX_CREATIONS_PER_BATCH = 500;
+const MAX_BYTES_PER_BATCH = 4 * 1024 * 1024;
 
 export class Creator {
   private readonly backend: Backend;
@@ -186,7 +186,7 @@ function* chunksOf(group: readonly Creation[]): Generator<Creation[]> {
   let bytes = 0;
   for (const creation of group) {
     const size = creation.args.inputPayload?.byteLength ?? 0;
-    if (chunk.length === MAX_CREATIONS_PER_CALL || (chunk.length > 0 && bytes + size > MAX_BYTES_PER_CALL)) {
+    if (chunk.length === MAX_CREATIONS_PER_BATCH || (chunk.length > 0 && bytes + size > MAX_BYTES_PER_BATCH)) {
       yield chunk;
       chunk = [];
       bytes = 0;

@@ -51,11 +51,11 @@ export function joined(originals: readonly ParsedCommand[]): Joined {
   const places: { readonly index: number; readonly part: number }[] = [];
   for (const original of originals) {
     const joining = operationNamed(original.name).joins as AnyJoining | undefined;
-    if (joining === undefined) {
+    const args = original.args as unknown as Args;
+    if (joining?.accepts(args) !== true) {
       places.push({ index: groups.push(original) - 1, part: 0 });
       continue;
     }
-    const args = original.args as unknown as Args;
     const last = groups.at(-1);
     const length = listOf(args, joining).length;
     if (

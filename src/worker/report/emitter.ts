@@ -1,22 +1,34 @@
 /** Typed events. A listener that throws, or whose promise rejects, affects neither other listeners nor the emitter. */
 import { quietly } from '../../util/quietly.js';
 
+/** A registration. The same listener can have several. */
+interface Entry {
+  readonly listener: (event: never) => unknown;
+}
+
 export class Emitter<Events extends object> {
-  private readonly listeners = new Map<keyof Events, Set<(event: never) => unknown>>();
+  /** The lists are replaced, never changed: an event goes to the listeners of the time when it was emitted. */
+  private readonly entries = new Map<keyof Events, readonly Entry[]>();
 
   constructor(private readonly onListenerError: (error: unknown) => void) {}
 
   /** Calls the listener for every event of this type until the returned function is called. */
   on<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void): () => void {
-    let listeners = this.listeners.get(type);
-    if (listeners === undefined) this.listeners.set(type, (listeners = new Set()));
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+    const entry: Entry = { listener };
+    this.entries.set(type, [...this.entriesOf(type), entry]);
+    return () => {
+      this.entries.set(
+        type,
+        this.entriesOf(type).filter((each) => each !== entry),
+      );
+    };
   }
 
   emit<Type extends keyof Events>(type: Type, event: Events[Type]): void {
-    const listeners = this.listeners.get(type) as ReadonlySet<(event: Events[Type]) => unknown> | undefined;
-    if (listeners === undefined) return;
-    for (const listener of listeners) quietly(() => listener(event), this.onListenerError);
+    for (const { listener } of this.entriesOf(type)) quietly(() => listener(event as never), this.onListenerError);
+  }
+
+  private entriesOf(type: keyof Events): readonly Entry[] {
+    return this.entries.get(type) ?? [];
   }
 }

@@ -4,6 +4,7 @@
  * back, there may be no such worker; then it is parked for a while, longer each time, so that it does not circulate and
  * delay other work.
  */
+import { remember } from '../../util/remember.js';
 import type { ReportedEnding } from '../report/reporter.js';
 
 /** Number of hand-backs before an execution is parked. */
@@ -26,10 +27,7 @@ export class Orphans {
   /** The ending that hands the execution back, or parks it. */
   endingFor(executionId: string): ReportedEnding {
     const times = this.seen.get(executionId) ?? 0;
-    this.seen.delete(executionId);
-    this.seen.set(executionId, times + 1);
-    const [oldest] = this.seen.keys();
-    if (this.seen.size > MAX_REMEMBERED && oldest !== undefined) this.seen.delete(oldest);
+    remember(this.seen, executionId, times + 1, MAX_REMEMBERED);
     if (times < HAND_BACKS) return { kind: 'release' };
     return {
       kind: 'delay',

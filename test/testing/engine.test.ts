@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { testEngine } from '../../src/testing/index.js';
+
+it('the test engine refuses a start that is no time', async () => {
+  await expect(testEngine({ startAt: NaN })).rejects.toMatchObject({ code: 'invalid_input' });
+});
+
+it('advance counts every change that time brought, a suspension that timed out and a budget that was reset too', async () => {
+  const engine = await testEngine();
+  const { backend, uuid } = engine;
+  const executionId = engine.executionId();
+  const work = { namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' };
+  await backend.createExecution({ executionId, ...work });
+  const worker = { partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1' };
+  const outcome = await backend.claimForWorker({ ...worker, claims: [{ leaseId: uuid(), attemptId: uuid() }] });
+  if (outcome.kind !== 'claimed') throw new Error('nothing was claimed');
+  const [{ leaseId, leaseEpoch, attemptId }] = outcome.executions as [(typeof outcome.executions)[number]];
+  await backend.suspendExecution({
+    ...{ executionId, fence: { leaseId, leaseEpoch, attemptId }, suspensionId: uuid() },
+    waitpoints: [{ waitpointId: uuid(), waitpointKey: 'w' }],
+    resumeCondition: { type: 'timeout_only' },
+    timeoutAt: engine.now() + 1_000,
+    timeoutBehavior: 'fail',
+  });
+  expect(await engine.advance(2_000)).toBe(1);
+  const budget = { budgetId: uuid(), scopeType: 't', scopeId: 's', enforcementMode: 'strict' as const, limits: {} };
+  await backend.createBudget({ ...budget, resetIntervalMs: 60_000 });
+  expect(await engine.advance(60_000)).toBe(1);
+  await engine.close();
+});
