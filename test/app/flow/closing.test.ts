@@ -11,27 +11,30 @@ afterEach(async () => {
   await backend.close();
 });
 
-it.each(['result', 'cancel'] as const)('the wait of %s of a flow ends with the app, and reads no more', async (wait) => {
-  backend = memory();
-  a = app({ backend, closeBackend: false });
-  const task = a.task('t', () => 1);
-  const run = await a
-    .flow('f', (f) => {
-      f.run(task);
-    })
-    .run();
-  // Nothing ends the members that were cancelled.
-  const neverOver = stuckAs(backend);
-  if (wait === 'cancel') vi.spyOn(backend, 'describeFlow').mockImplementation(neverOver);
-  const waiting = rejectionOf(wait === 'result' ? run.result() : run.cancel({ wait: true }));
-  await pause(50);
-  await a.close();
-  expect(await waiting).toMatchObject({ name: 'AppClosedError', code: 'app_closed' });
-  const reads = vi.spyOn(backend, 'describeFlow');
-  reads.mockClear();
-  await pause(1_500);
-  expect(reads).not.toHaveBeenCalled();
-});
+it.each(['result', 'cancel'] as const)(
+  'the wait of %s of a flow ends with the app, and reads no more',
+  async (wait) => {
+    backend = memory();
+    a = app({ backend, closeBackend: false });
+    const task = a.task('t', () => 1);
+    const run = await a
+      .flow('f', (f) => {
+        f.run(task);
+      })
+      .run();
+    // Nothing ends the members that were cancelled.
+    const neverOver = stuckAs(backend);
+    if (wait === 'cancel') vi.spyOn(backend, 'describeFlow').mockImplementation(neverOver);
+    const waiting = rejectionOf(wait === 'result' ? run.result() : run.cancel({ wait: true }));
+    await pause(50);
+    await a.close();
+    expect(await waiting).toMatchObject({ name: 'AppClosedError', code: 'app_closed' });
+    const reads = vi.spyOn(backend, 'describeFlow');
+    reads.mockClear();
+    await pause(1_500);
+    expect(reads).not.toHaveBeenCalled();
+  },
+);
 
 it('a flow that was purged cannot be cancelled: it is not found', async () => {
   let now = Date.now();
