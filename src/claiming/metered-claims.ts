@@ -17,6 +17,7 @@ import type { Abilities } from './abilities.js';
 import { admit, handBack, type MeteredPlace } from './admissions.js';
 import { hasUsedUp, type Claimant } from './claim-call.js';
 import { Returns } from './returns.js';
+import { MAX_LOOKS_PER_S } from './sweep.js';
 
 export interface MeteredClaimsOptions {
   readonly backend: Backend;
@@ -87,7 +88,12 @@ export class MeteredClaims {
   private stopped = false;
   private inUse: readonly string[] = [];
   private isMetered = false;
-  private sweeping: Cancel | undefined;
+  private isSweeping = false;
+  private cancelStep: Cancel | undefined;
+  /** Whether the next step of the sweep reads all queues. */
+  private readsAll = true;
+  /** The place that the sweep reads next. */
+  private next = 0;
 
   constructor(private readonly options: MeteredClaimsOptions) {
     this.returns = new Returns(options);
@@ -102,7 +108,7 @@ export class MeteredClaims {
   stop(): void {
     this.stopped = true;
     this.timer?.();
-    this.sweeping?.();
+    this.cancelStep?.();
     this.sets.clear();
     this.ready.clear();
     this.full.clear();
@@ -133,8 +139,9 @@ export class MeteredClaims {
     }
   }
 
-  /** Wakes may have been lost: requests admissions for refused sets again. */
+  /** Wakes may have been lost: requests admissions for refused sets again, and soon reads all queues. */
   resynced(): void {
+    this.readsAll = true;
     for (const set of this.sets.values()) this.noteRoom(set);
   }
 
@@ -151,7 +158,12 @@ export class MeteredClaims {
   /** Requests admissions for the sets that may have work, while there is room. */
   pump(): void {
     if (this.stopped) return;
-    if (this.started && this.sweeping === undefined && this.hasMeters) this.sweep();
+    if (this.started && !this.isSweeping && this.hasMeters) {
+      this.isSweeping = true;
+      // Workers that start together begin with different places.
+      this.next = Math.floor(this.options.clock.random() * this.options.backend.partitions.count);
+      this.sweep();
+    }
     for (const set of this.setsToRequest()) {
       const { maxConcurrent, maxRequestsPerWindow } = narrowestLimitsOf(set.meters);
       const most = maxConcurrent - (this.load.get(set.meters) ?? 0);
@@ -197,25 +209,48 @@ export class MeteredClaims {
     return this.isMetered;
   }
 
-  /** Reads all metered queues, now and periodically, because wakes can be lost. */
+  /**
+   * Reads the metered queues, because wakes can be lost: all of them first, and then one place after the other, spread
+   * over the interval. The next read is made after the last was answered.
+   */
   private sweep(): void {
     if (this.stopped) return;
-    this.options.track(this.look());
-    this.sweeping = this.options.clock.after(this.options.sweepIntervalMs, () => this.sweep());
-  }
-
-  private async look(): Promise<void> {
-    const { backend, lanes, onError } = this.options;
-    const partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
-    await Promise.all(
-      lanes().flatMap((laneId) =>
-        partitions.map((partition) => this.readHeads(laneId, partition).catch((error: unknown) => onError(error))),
-      ),
+    this.options.track(
+      this.step().then((pauseMs) => {
+        if (!this.stopped) this.cancelStep = this.options.clock.after(pauseMs, () => this.sweep());
+      }),
     );
-    this.pump();
   }
 
-  private async readHeads(laneId: string, partition: string): Promise<void> {
+  /** Makes the next step of the sweep, and answers the pause after it, ms. */
+  private async step(): Promise<number> {
+    const { backend, lanes, sweepIntervalMs } = this.options;
+    const { count } = backend.partitions;
+    const laneIds = lanes();
+    const places = laneIds.length * count;
+    if (this.readsAll) {
+      this.readsAll = false;
+      const partitions = Array.from({ length: count }, (_, index) => index);
+      for (const laneId of laneIds) await Promise.all(partitions.map((index) => this.readHeads(laneId, index)));
+    } else {
+      const laneId = laneIds[Math.floor(this.next / count) % laneIds.length];
+      if (laneId !== undefined) await this.readHeads(laneId, this.next % count);
+      this.next = (this.next + 1) % Math.max(1, places);
+    }
+    this.pump();
+    return Math.max(sweepIntervalMs / Math.max(1, places), 1_000 / MAX_LOOKS_PER_S);
+  }
+
+  private async readHeads(laneId: string, partition: number): Promise<void> {
+    try {
+      await this.noteHeads(laneId, partitionKeyOf(partition));
+    } catch (error) {
+      this.options.onError(error);
+    }
+  }
+
+  private async noteHeads(laneId: string, partition: string): Promise<void> {
+    if (this.stopped) return;
     const abilities = this.options.abilities();
     let cursor: string | undefined;
     do {

@@ -12,7 +12,7 @@ import type { PlaceName } from './place.js';
 /** Default interval of the safety sweep, ms, which bounds the cost of a lost wake. */
 export const SWEEP_INTERVAL_MS = 5_000;
 
-const MAX_LOOKS_PER_S = 20;
+export const MAX_LOOKS_PER_S = 20;
 /** Shortest time between two steps of the sweep, ms; checks of one step share calls if possible. */
 const STEP_MS = 250;
 /** A step is early by up to this share of its interval, so that workers do not sweep in step. */

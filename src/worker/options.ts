@@ -30,7 +30,8 @@ export interface WorkerSettings {
   readonly abortGrace?: Duration | undefined;
   /**
    * How often the worker checks every partition without a wake, which bounds the cost of a lost wake. A check is one
-   * read of the queues of up to 256 lanes; checks are spread over the interval. Default `'5s'`.
+   * read of the queues of up to 256 lanes; checks are spread over the interval. Where quotas or budgets are in use, each
+   * lane is read too, at most 20 lanes and partitions a second. Default `'5s'`.
    */
   readonly sweepInterval?: Duration | undefined;
   /**

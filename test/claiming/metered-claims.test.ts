@@ -28,6 +28,10 @@ class Situation {
   readonly asked: number[] = [];
   /** Called before an answer to a claim is given. */
   beforeAnswer: () => Promise<void> = async () => undefined;
+  lanes = [LANE];
+  /** Number of reads of queues, and what their answers wait for. */
+  reads = 0;
+  beforeHeads: Promise<void> | undefined;
   failsNext: Error | undefined;
   /** Whether a policy is at its limit for a day, whatever the store says. */
   refuses: (quotaPolicyId: string) => boolean = () => false;
@@ -48,6 +52,11 @@ class Situation {
         if (error !== undefined) throw error;
         return inner.checkAdmission(args);
       },
+      listMeteredHeads: async (args: Parameters<typeof inner.listMeteredHeads>[0]) => {
+        this.reads++;
+        await this.beforeHeads;
+        return inner.listMeteredHeads(args);
+      },
       claimForWorker: async (args: Parameters<typeof inner.claimForWorker>[0]) => {
         const outcome = await inner.claimForWorker(args);
         await this.beforeAnswer();
@@ -62,7 +71,7 @@ class Situation {
     };
     this.claims = new MeteredClaims({
       ...{ backend, clock: this.clock, ids: this.ids, workerInstanceId: WORKER, sweepIntervalMs: SWEEP_MS },
-      lanes: () => [LANE],
+      lanes: () => this.lanes,
       claimant: () => claimant,
       abilities: () => new Abilities(capabilities),
       reserve: (_: MeteredPlace, wanted) => this.reserved(wanted),
@@ -427,15 +436,36 @@ describe('metered claims', () => {
     s.claims.pump();
     await s.rest();
     const id = await s.create();
-    await s.clock.advance(SWEEP_MS - 1_000);
+    await s.clock.advance(SWEEP_MS / 3 - 1_000);
     expect(s.got).toEqual([]);
-    await s.clock.advance(2_000);
+    await s.clock.advance(SWEEP_MS);
     await s.rest();
     expect(s.got).toEqual([id]);
     const later = await s.create();
     await s.clock.advance(SWEEP_MS);
     await s.rest();
     expect(s.got).toEqual([id, later]);
+  });
+
+  it.each([
+    [100, 10],
+    [1_000, 20],
+  ])('read the queues of %i lanes in 3 partitions %i times a second, one after the other', async (lanes, perSecond) => {
+    const s = await Situation.with({ room: 2, slots: [5] });
+    s.lanes = Array.from({ length: lanes }, (_, index) => `${LANE}${index}`);
+    s.claims.start();
+    s.claims.pump();
+    await s.rest();
+    expect(s.reads).toBe(3 * lanes);
+    await s.clock.advance(10_000);
+    expect(s.reads - 3 * lanes).toBe(10 * perSecond);
+    let answer = (): void => undefined;
+    s.beforeHeads = new Promise((resolve) => (answer = resolve));
+    await s.clock.advance(10 * SWEEP_MS);
+    expect(s.reads - 3 * lanes).toBe(10 * perSecond + 1);
+    answer();
+    await s.clock.advance(10_000);
+    expect(s.reads - 3 * lanes).toBeGreaterThan(19 * perSecond);
   });
 
   it('skip work whose needs they lack, announced or found', async () => {
