@@ -23,7 +23,7 @@ import { MeteredClaims } from './metered-claims.js';
 import type { PlannedClaim, QueueRead } from './plan.js';
 import { Planner, type ClaimingMode } from './planner.js';
 import { PollTimer } from './poll-timer.js';
-import { WakeSubscription } from './wake-subscription.js';
+import { WakeSubscription } from '../engine/wake-subscription.js';
 
 export interface ClaimerOptions {
   readonly backend: Backend;

@@ -88,10 +88,15 @@ export class WorkFinder {
     checkNumber(where, 'sweepIntervalMs', options.sweepIntervalMs, { min: 1, max: LIMITS.maxDurationMs });
     checkClock(where, options.clock);
     const finder = new WorkFinder(backend, options);
-    finder.unsubscribe = await backend.onWake([options.laneId], (wake) => {
-      if ((wake.kind as string) === 'resync') finder.resynced();
-      else if (wake.kind === 'work') finder.woken(wake);
-    });
+    try {
+      finder.unsubscribe = await backend.onWake([options.laneId], (wake) => {
+        if ((wake.kind as string) === 'resync') finder.resynced();
+        else if (wake.kind === 'work') finder.woken(wake);
+      });
+    } catch (error) {
+      finder.close();
+      throw error;
+    }
     return finder;
   }
 

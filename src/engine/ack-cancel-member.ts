@@ -6,6 +6,7 @@
 import { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend } from '../backend/backend.js';
+import { checkClock, checkOptionNames, needBackend } from '../backend/settings.js';
 import { bringForward, readPatiently } from './bring-forward.js';
 import { pendingMembersOf, statesToEnd } from './cancel-flow.js';
 import { systemClock, type Clock } from './clock.js';
@@ -37,6 +38,10 @@ export async function ackCancelMember(
   backend: Backend,
   options: AckCancelMemberOptions,
 ): Promise<AckCancelMemberOutcome> {
+  const where = 'ackCancelMember()';
+  needBackend(where, backend);
+  checkOptionNames(where, options, ['flowId', 'executionId', 'clock']);
+  checkClock(where, options.clock);
   const { flowId, executionId, clock = systemClock } = options;
   const describe = () => readPatiently(clock, () => backend.describeFlow({ flowId }));
   const { cancellationPolicy: policy = 'flow_only' } = { ...(await describe()) };

@@ -42,7 +42,7 @@ export async function bringForward(
     const applied = await readPatiently(clock, () => applyDuePass(backend, partition, pass));
     const tookMs = clock.now() - begunAt;
     busyMs += tookMs;
-    if (await isAllApplied(backend, applied)) return isDone();
+    if (await isAllApplied(backend, clock, applied)) return isDone();
     if (clock.now() >= endsAt) throw new EngineError('call_timeout', `${partition} still has due work.`);
     if (applied.leftUntil !== undefined) await sleep(clock, spread(clock, PAUSE_MS, 0.2));
     // As a timer loop does over a long backlog.
@@ -51,8 +51,9 @@ export async function bringForward(
 }
 
 /** Whether the pass left nothing due. Purges come only when nothing else is due. */
-async function isAllApplied(backend: Backend, pass: DuePass): Promise<boolean> {
+async function isAllApplied(backend: Backend, clock: Clock, pass: DuePass): Promise<boolean> {
   const { leftUntil, more, purged, nextDueAt } = pass;
   if (leftUntil !== undefined) return false;
-  return !more || purged > 0 || nextDueAt === undefined || nextDueAt > (await backend.serverTime());
+  if (!more || purged > 0 || nextDueAt === undefined) return true;
+  return nextDueAt > (await readPatiently(clock, () => backend.serverTime()));
 }

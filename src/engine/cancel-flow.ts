@@ -5,8 +5,10 @@
  */
 import type { PublicState } from '../../model/execution/situation.js';
 import type { CancellationPolicy } from '../../model/flow/facts.js';
+import { LIMITS } from '../../model/limits.js';
 import type { AnswerOf } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
+import { checkClock, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { sleep, spread, systemClock, type Clock } from './clock.js';
 import { withRetries } from './retry.js';
 
@@ -52,10 +54,16 @@ const BEGUN: readonly PublicState[] = ['active', 'suspended'];
 
 /**
  * Cancels a flow. Repeating it is safe.
- * @throws EngineError `flow_not_found`, what calls throw, and the reason of the signal
+ * @throws EngineError `flow_not_found`, `invalid_input`, what calls throw, and the reason of the signal
  * @example await cancelFlow(backend, { flowId, reason: 'not wanted any more', wait: 30_000 });
  */
 export async function cancelFlow(backend: Backend, options: CancelFlowOptions): Promise<CancelFlowOutcome> {
+  const where = 'cancelFlow()';
+  needBackend(where, backend);
+  checkOptionNames(where, options, ['flowId', 'reason', 'cancellationPolicy', 'wait', 'signal', 'clock']);
+  if (typeof options.wait !== 'boolean')
+    checkNumber(where, 'wait', options.wait, { min: 0, max: LIMITS.maxDurationMs });
+  checkClock(where, options.clock);
   const { flowId, reason, cancellationPolicy = 'cancel_all', wait = false, signal, clock = systemClock } = options;
   const header = await withRetries(clock, PATIENCE_MS, () =>
     backend.cancelFlowHeader({ flowId, reason, cancellationPolicy }),

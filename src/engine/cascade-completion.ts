@@ -6,6 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import type { LogEntry, ReadEvent } from '../../model/events.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend } from '../backend/backend.js';
+import { checkClock, needBackend, needObject } from '../backend/settings.js';
 import { bringForward, readPatiently } from './bring-forward.js';
 import { systemClock, type Clock } from './clock.js';
 import { Consequences } from './consequences.js';
@@ -41,6 +42,11 @@ const LOST_ENTRIES: ReadonlySet<string> = new Set(['cursor_too_old', 'cursor_los
  * @example for await (const { value } of subscriptions.completions()) await cascadeCompletion(backend, value);
  */
 export async function cascadeCompletion(backend: Backend, options: CascadeOptions): Promise<CascadeOutcome> {
+  const where = 'cascadeCompletion()';
+  needBackend(where, backend);
+  // Other members are those of a `Completion`.
+  needObject(where, 'options', options);
+  checkClock(where, options.clock);
   const { executionId, clock = systemClock } = options;
   const info = await readPatiently(clock, () => backend.readExecutionInfo({ executionId }));
   if (info?.flowId === undefined || info.stateVector.lifecyclePhase !== 'terminal') return NOTHING;

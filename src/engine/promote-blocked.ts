@@ -7,6 +7,7 @@ import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend } from '../backend/backend.js';
+import { checkClock, checkOptionNames, needBackend } from '../backend/settings.js';
 import { bringForward, readPatiently } from './bring-forward.js';
 import { systemClock, type Clock } from './clock.js';
 
@@ -34,6 +35,10 @@ const NEVER_RAN: ReadonlySet<string> = new Set(['skipped', 'cancelled', 'expired
  * @example await promoteBlockedToEligible(backend, { executionId });
  */
 export async function promoteBlockedToEligible(backend: Backend, options: PromoteOptions): Promise<PromoteOutcome> {
+  const where = 'promoteBlockedToEligible()';
+  needBackend(where, backend);
+  checkOptionNames(where, options, ['executionId', 'clock']);
+  checkClock(where, options.clock);
   const { executionId, clock = systemClock } = options;
   const look = (): Promise<ExecutionInfo | undefined> =>
     readPatiently(clock, () => backend.readExecutionInfo({ executionId }));

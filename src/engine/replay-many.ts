@@ -120,6 +120,16 @@ class Tally {
   }
 }
 
+/** Whether a list has no more rows. If the store is unreachable, it may have some. */
+async function endsHere(rows: AsyncGenerator<ExecutionSummary>): Promise<boolean> {
+  try {
+    return (await rows.next()).done === true;
+  } catch (error) {
+    if (!isRetryable(error)) throw error;
+    return false;
+  }
+}
+
 /**
  * Replays the listed executions, in order. If the store is unreachable for longer than `call` retries, it ends early
  * with a report.
@@ -167,8 +177,8 @@ export async function replayMany(
     if (tally.isCutOff) return tally.report(false, behind);
     behind = batch.at(-1)?.executionId ?? behind;
     if (tally.matched === limit) {
-      const more = await rows.next();
-      return more.done === true ? tally.report(true, undefined) : tally.report(false, behind);
+      const isEnd = await endsHere(rows);
+      return tally.report(isEnd, isEnd ? undefined : behind);
     }
     if (batch.length < TOGETHER) return tally.report(true, undefined);
   }

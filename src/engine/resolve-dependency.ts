@@ -8,6 +8,7 @@ import type { TerminalOutcome } from '../../model/execution/situation.js';
 import type { EdgeSnapshot } from '../../model/flow/reads.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend } from '../backend/backend.js';
+import { checkClock, checkOptionNames, needBackend } from '../backend/settings.js';
 import { bringForward, readPatiently } from './bring-forward.js';
 import { systemClock, type Clock } from './clock.js';
 
@@ -62,6 +63,17 @@ export async function resolveDependency(
   backend: Backend,
   options: ResolveDependencyOptions,
 ): Promise<ResolveDependencyOutcome> {
+  const where = 'resolveDependency()';
+  needBackend(where, backend);
+  checkOptionNames(where, options, [
+    'flowId',
+    'edgeId',
+    'upstreamExecutionId',
+    'downstreamExecutionId',
+    'upstreamOutcome',
+    'clock',
+  ]);
+  checkClock(where, options.clock);
   const { flowId, edgeId, upstreamOutcome, clock = systemClock } = options;
   if (upstreamOutcome !== undefined && !OUTCOMES.has(upstreamOutcome))
     throw refusedOutcome(`must be one of ${[...OUTCOMES].join(', ')}`);

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import { familyOf } from '../../model/families.js';
 import { LIMITS } from '../../model/limits.js';
-import type { Backend } from '../backend/backend.js';
+import type { Backend, Wake } from '../backend/backend.js';
 import { checkClock, checkFunction, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { orWarn } from '../util/quietly.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
@@ -18,6 +18,7 @@ import { filterOf, type DueFilter, type Filter } from './due-filter.js';
 import { isRetryable, retryDelayMs } from './retry.js';
 import { ServerClock } from './server-clock.js';
 import { SetAsideError } from '../backend/set-aside.js';
+import { WakeSubscription } from './wake-subscription.js';
 
 export interface TimerLoopOptions {
   /**
@@ -28,7 +29,7 @@ export interface TimerLoopOptions {
   /** Units of work of one pass over a partition. Default 100, at most 1 000; a purge costs four and one for each 32 KiB of steps. */
   readonly pageSize?: number;
   /**
-   * Called after every failed pass, and the loop continues after a backoff of 100 ms to 10 s; and for damaged records
+   * Called after every failed pass or subscription, which is tried again after a backoff of 100 ms to 10 s; and for damaged records
    * that a pass has quarantined. Default none.
    */
   readonly onError?: (error: unknown) => void;
@@ -101,9 +102,9 @@ class PartitionTimerLoop implements TimerLoop {
   private readonly serverClock: ServerClock;
   private readonly pollIntervalMs: number;
   private readonly filter: Filter | undefined;
+  private readonly wakes: WakeSubscription;
   private readonly looks = new Set<Promise<void>>();
   private timer: Cancel | undefined;
-  private unsubscribe: (() => void) | undefined;
   private closing = false;
 
   constructor(
@@ -114,6 +115,13 @@ class PartitionTimerLoop implements TimerLoop {
     this.serverClock = new ServerClock(backend, this.clock, (ms) => this.notify(options.onClockJump, ms));
     this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
     this.filter = filterOf(WHERE, options.filter);
+    this.wakes = new WakeSubscription({
+      backend,
+      clock: this.clock,
+      onWake: (wake) => this.woken(wake),
+      onLate: () => this.lookEverywhere(),
+      onError: (error) => this.report(error),
+    });
     this.findPlaces();
   }
 
@@ -144,29 +152,26 @@ class PartitionTimerLoop implements TimerLoop {
   }
 
   async start(): Promise<void> {
-    try {
-      this.unsubscribe = await this.backend.onWake([], (wake) => {
-        if (wake.kind === 'resync') this.lookEverywhere();
-        // Also for a partition that this process has not used: a family can have come into use elsewhere.
-        if (wake.kind === 'timer') this.bringForward(this.placeOf(wake.partition), wake.at);
-      });
-    } catch (error) {
-      // Wakes only speed things up: the poll finds everything.
-      this.report(error);
-    }
-    if (this.closing) this.unsubscribe?.();
+    // Wakes only speed things up: until they come, the poll finds everything.
+    await this.wakes.add([]);
     this.turn();
   }
 
   async close(): Promise<void> {
     this.closing = true;
     this.timer?.();
-    this.unsubscribe?.();
+    this.wakes.close();
     await Promise.all(this.looks);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  private woken(wake: Wake): void {
+    if (wake.kind === 'resync') this.lookEverywhere();
+    // Also for a partition that this process has not used: a family can have come into use elsewhere.
+    if (wake.kind === 'timer') this.bringForward(this.placeOf(wake.partition), wake.at);
   }
 
   /** Timer wakes may have been lost. */

@@ -1,7 +1,10 @@
 /** Claiming without a worker. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend/backend.js';
+import { leadsOf } from '../../src/claiming/leads.js';
+import { systemClock } from '../../src/engine/clock.js';
 import { newId } from '../../src/engine/ids.js';
 import { Placer } from '../../src/engine/placer.js';
 import { WorkFinder, type ClaimAnywhere } from '../../src/claiming/finder.js';
@@ -231,4 +234,19 @@ describe('under a virtual clock', () => {
     expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
     expect((s.finder as unknown as { parties: { size: number } }).parties.size).toBeLessThanOrEqual(101);
   });
+});
+
+it('leaves no listener behind when its subscription fails', async () => {
+  await using backend = memory();
+  const gone = new EngineError('call_timeout', 'gone.');
+  backend.onWake = () => Promise.reject(gone);
+  const leads = leadsOf(backend, systemClock);
+  const left: unknown[] = [];
+  const onRelease = vi.spyOn(leads, 'onRelease').mockImplementation((listener) => {
+    left.push(listener);
+    return () => void left.splice(left.indexOf(listener), 1);
+  });
+  await expect(WorkFinder.start(backend, { laneId: 'l' })).rejects.toBe(gone);
+  expect(onRelease).toHaveBeenCalledOnce();
+  expect(left).toEqual([]);
 });

@@ -3,9 +3,14 @@ import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import { LIMITS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
 import {
+  ackCancelMember,
+  cancelFlow,
+  cascadeCompletion,
   claimFromGrant,
   claimFromResumeGrant,
   expiredLeases,
+  promoteBlockedToEligible,
+  resolveDependency,
   runDue,
   WorkFinder,
   startTimerLoop,
@@ -243,7 +248,11 @@ describe('the loop', () => {
     });
     await until(() => engine.applied === 1);
     expect(await inner.readExecutionState({ executionId })).toBe('waiting');
-    expect(errors).toHaveLength(4);
+    const [ofWakes, ofPasses] = [true, false].map((is) =>
+      errors.filter((error) => error instanceof EngineError === is),
+    );
+    expect(ofWakes).not.toHaveLength(0);
+    expect(ofPasses).toHaveLength(3);
   });
 
   it('continues at once over a short backlog, and rests as long as each pass took over a long one', async () => {
@@ -632,6 +641,21 @@ describe('invalid arguments', () => {
         WorkFinder.start(backend, { laneId: 'l', clock: {} as never }),
         'clock: of WorkFinder must have the functions now, after and random.',
       ],
+      ...Object.entries({ cancelFlow, ackCancelMember, resolveDependency, promoteBlockedToEligible, cascadeCompletion })
+        .map(([name, call]) => [name, call as (...args: unknown[]) => Promise<unknown>] as const)
+        .flatMap(([name, call]): [Promise<unknown>, string][] => [
+          [call(5, {}), `backend: of ${name}() must be a backend.`],
+          [call(backend), `options: of ${name}() must be an object.`],
+          [call(backend, { clock: {} }), `clock: of ${name}() must have the functions now, after and random.`],
+        ]),
+      [
+        cancelFlow(backend, { flowId: 'f', waitt: 5 } as never),
+        'waitt: is no option of cancelFlow(); there are flowId, reason, cancellationPolicy, wait, signal, clock.',
+      ],
+      ...[NaN, -1, '1s', null].map((wait): [Promise<unknown>, string] => [
+        cancelFlow(backend, { flowId: 'f', wait: wait as never }),
+        `wait: of cancelFlow() must be a number from 0 to ${LIMITS.maxDurationMs}.`,
+      ]),
       [claimFromGrant(null as never, {} as never), 'backend: of claimFromGrant() must be a backend.'],
       ...[undefined, 'token', []].map((wrong): [Promise<unknown>, string] => [
         claimFromGrant(backend, wrong as never),

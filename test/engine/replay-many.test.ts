@@ -68,6 +68,12 @@ describe('replayMany', () => {
     expect(report).toMatchObject({ matched: 3, replayed: 3, complete: false, next: idOf(9) });
   });
 
+  it('reports what it replayed when looking beyond its limit fails', async () => {
+    const gone = new EngineError('transport_failed', 'gone.');
+    const report = await replayMany(await failed(2), rows(2, gone), { ...options, limit: 2 });
+    expect(report).toMatchObject({ matched: 2, replayed: 2, complete: false, next: idOf(1) });
+  });
+
   it('throws when the list refuses its arguments', async () => {
     const refused = new EngineError('invalid_input', 'no such lane.');
     await expect(replayMany(await failed(1), rows(1, refused), options)).rejects.toBe(refused);

@@ -1,12 +1,12 @@
 /** A subscription to wakes that is retried until it is established. Work that came before is not announced. */
 import type { Backend, Wake } from '../backend/backend.js';
-import type { Cancel, Clock } from '../engine/clock.js';
-import { retryDelayMs } from '../engine/retry.js';
+import type { Cancel, Clock } from './clock.js';
+import { retryDelayMs } from './retry.js';
 
 export interface WakeSubscriptionOptions {
   readonly backend: Backend;
   readonly clock: Clock;
-  readonly capabilities: readonly string[];
+  readonly capabilities?: readonly string[] | undefined;
   readonly onWake: (wake: Wake) => void;
   /** Called when a subscription is established after a failure: these lanes must be checked for work. */
   readonly onLate: (lanes: readonly string[]) => void;
