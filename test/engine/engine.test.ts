@@ -649,8 +649,8 @@ describe('invalid arguments', () => {
           [call(backend, { clock: {} }), `clock: of ${name}() must have the functions now, after and random.`],
         ]),
       [
-        cancelFlow(backend, { flowId: 'f', waitt: 5 } as never),
-        'waitt: is no option of cancelFlow(); there are flowId, reason, cancellationPolicy, wait, signal, clock.',
+        cancelFlow(backend, { flowId: 'f', waitMs: 5 } as never),
+        'waitMs: is no option of cancelFlow(); there are flowId, reason, cancellationPolicy, wait, signal, clock.',
       ],
       ...[NaN, -1, '1s', null].map((wait): [Promise<unknown>, string] => [
         cancelFlow(backend, { flowId: 'f', wait: wait as never }),
