@@ -71,8 +71,8 @@ function ff.apply.acquired(call, owner, take)
   else
     ff.append(call, take.event, execution.id, take.fence, owner.lease, take.attempt, meters)
   end
-  -- An attempt that is resumed goes on, and so does its stream.
-  if take.event == EVENT.execution_claimed then ff.close_stream(call, execution, CLOSED.reclaimed) end
+  -- An attempt that is resumed goes on, and so does its stream. A first claim ends no attempt.
+  if take.event == EVENT.execution_claimed and take.attempts ~= '1' then ff.close_stream(call, execution, CLOSED.reclaimed) end
 end
 
 function ff.apply.attempt_begun(call, execution, timeout_at)

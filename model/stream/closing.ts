@@ -32,8 +32,9 @@ export function isAttemptOver(execution: ReadonlyExecution, attemptIndex: number
   return attemptIndex === current && isInterrupted;
 }
 
-/** Whether an event ends an attempt or its execution. */
-export const endsAttempt = ({ type }: Event): boolean => CLOSES[type] !== undefined;
+/** Whether an event ends an attempt or its execution, as it is after the event. A first claim ends none. */
+export const endsAttempt = ({ type }: Event, { totalAttemptCount }: ReadonlyExecution): boolean =>
+  CLOSES[type] !== undefined && (type !== 'execution_claimed' || totalAttemptCount > 1);
 
 /** Whether an event ends a suspended execution because its wait timed out; nothing else fails a suspended execution. */
 const isTimeout = (event: Event): boolean =>

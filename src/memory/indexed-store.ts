@@ -101,7 +101,7 @@ export class IndexedStore implements Store {
     const hasEnded = indexes.standAfter(execution, removed, event);
     if (known === undefined) indexes.add(execution);
     if (hasEnded && partition.header.notices.endsUntil !== undefined) this.listener.onEnded(executionId);
-    if (partition.watches.size > 0 && endsAttempt(event)) this.tellFrames(executionId, event.at);
+    if (partition.watches.size > 0 && endsAttempt(event, execution)) this.tellFrames(executionId, event.at);
     if (removed) indexes.remove(executionId);
     for (const slot of droppedBy(effect.recipe)) partition.bytes[slot].delete(executionId);
   }
