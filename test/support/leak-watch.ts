@@ -53,6 +53,10 @@ async function nothingLeft(before: Counts, whose: string, when: 'test' | 'file')
   }
 }
 
+// What the file before has closed may still be closing in this thread, and would hide what this one leaves open.
+const isClosing = (): boolean => process.getActiveResourcesInfo().some((name) => RESOURCES.has(name));
+for (const until = performance.now() + PATIENCE_MS; isClosing() && performance.now() < until; )
+  await pause(LOOK_EVERY_MS);
 const atStart = countsNow();
 
 beforeEach(({ task, onTestFinished }) => {
