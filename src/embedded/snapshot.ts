@@ -1,6 +1,7 @@
 /**
  * Writes the state of all partitions at one moment, in small pieces, while the machine continues. An entity that is
- * about to change and is not written yet is written before the change. Log entries never change; entries that are
+ * about to change for the first time is written before the change. If it had been written already, the file has it
+ * twice with the same contents, and the loader takes it once. Log entries never change; entries that are
  * trimmed meanwhile would also be trimmed by the next events of the journal.
  */
 import { present } from '../../model/core/present.js';
@@ -133,7 +134,7 @@ export class Snapshot {
     this.writeIfLarge();
   }
 
-  /** Writes the entities that the event is about to change, unless they are written already. */
+  /** Writes the entities that the event is about to change, unless they have changed since the snapshot began. */
   private keepBefore(part: Part, event: Event): void {
     try {
       for (const { kind, key, idIn, recipe } of EFFECTS[event.type]) {

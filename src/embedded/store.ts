@@ -9,6 +9,7 @@ import type { SignalPayload } from '../../model/suspension/payloads.js';
 import { PAYLOAD_SLOT, writePayload } from './payloads.js';
 import { placeOf } from './records.js';
 import type { Recording } from '../../model/step/contents.js';
+import { stepKeyOf } from '../../model/step/facts.js';
 import { STEP_SLOT, writeStep } from './steps.js';
 import { APPEND_SLOT, writeAppend } from './streams.js';
 
@@ -73,9 +74,10 @@ export class JournaledStore extends IndexedStore {
     this.records.bytes(this.place, STEP_SLOT, recording.executionId, writeStep(recording.record));
   }
 
-  /** Restores a step from the files. */
+  /** Restores a step from the files, once: a snapshot has the steps twice of an execution that changed meanwhile. */
   restoreStep(recording: Recording): void {
-    super.addStep(recording);
+    const { executionId, record } = recording;
+    if (this.partition.steps.get(executionId)?.places.has(stepKeyOf(record)) !== true) super.addStep(recording);
   }
 
   /** Restores an appended frame from the files. */

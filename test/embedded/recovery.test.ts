@@ -1,6 +1,7 @@
 /** What is found in the files is read, mended or refused. */
 import { describe, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
+import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import { abandon, compact, openOn } from '../../src/embedded/backend.js';
 import { Loader, type Target } from '../../src/embedded/loader.js';
 import { SimulatedDisk } from '../../src/testing/simulation/index.js';
@@ -137,6 +138,46 @@ test('a snapshot has the state of its journal', async () => {
   const again = reopen(found);
   expect(again.state()).toBe(script.states.at(-1));
   await again.backend.close();
+});
+
+test('a step recorded while a snapshot is written is restored once, and so are the steps before it', async () => {
+  const disk = new SimulatedDisk();
+  const store = openOn(disk, { path: 'store', partitions: { count: 1 } });
+  const idOf = (index: number): string =>
+    executionIdOf(0, `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`);
+  const ids = Array.from({ length: 3_000 }, (_, index) => idOf(index));
+  await Promise.all(
+    ids.map((id) =>
+      store.createExecution({
+        ...{ executionId: id, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' },
+      }),
+    ),
+  );
+  const claims = [{ leaseId: idOf(0).slice(-36), attemptId: idOf(1).slice(-36) }];
+  const claimed = await store.claimForWorker({
+    ...{ partition: partitionKeyOf(0), laneId: 'l', workerId: 'w', workerInstanceId: 'w1', claims },
+  });
+  if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
+  const [{ executionId, leaseId, leaseEpoch, attemptId }] = claimed.executions;
+  const record = (stepName: string) =>
+    store.recordStep({
+      ...{ executionId, fence: { leaseId, leaseEpoch, attemptId }, stepName, stepIndex: 0 },
+      ...{ value: Buffer.from('1'), encoding: 'json' },
+    });
+  await record('before');
+  let isWritten = false;
+  const compacted = compact(store).then(() => (isWritten = true));
+  // The first slice of the snapshot writes this execution, which is the oldest.
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  await record('meanwhile');
+  expect(isWritten).toBe(false);
+  await compacted;
+  abandon(store);
+  const again = openOn(disk.afterKill(), { path: 'store' });
+  const { steps } = await again.readSteps({ executionId });
+  expect(steps.map(({ stepName }) => stepName)).toEqual(['before', 'meanwhile']);
+  await again.close();
 });
 
 test('a store keeps its partitions', async () => {
