@@ -36,12 +36,19 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Tests without servers, workers or timers. To load their modules takes longer than to run them. */
+const PURE = ['model', 'util', 'vocabulary', 'invariants', 'structure', 'memory'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'fuzz/**/*.test.ts'],
+    // Pure files that run in the same thread share its modules. What other files leave running would disturb the next one.
+    projects: [
+      { extends: true, test: { name: 'pure', include: PURE, isolate: false } },
+      { extends: true, test: { name: 'whole', include: ['test/**/*.test.ts', 'fuzz/**/*.test.ts'], exclude: PURE } },
+    ],
     pool: 'threads',
-    // Files that run in the same thread share its modules: to load these takes longer than most files.
-    isolate: false,
     sequence: { sequencer: LongestFirst },
     // Most files wait for a server: also on two cores three of them run at a time.
     maxWorkers: Math.max(3, availableParallelism() - 1),

@@ -58,6 +58,7 @@ const vitest = await createVitest(
   },
   { server: { watch: null }, logLevel: 'silent' },
 );
+// The first project of vitest.config.ts: its files share their modules.
 const [project] = vitest.projects;
 
 process.on('message', (request: SuiteRequest) => {

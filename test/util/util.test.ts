@@ -86,7 +86,8 @@ describe('the text of a failure', () => {
     expect(reasonOf(new String('str'))).toBe('str');
     expect(reasonOf(new Date(0))).toBe('1970-01-01T00:00:00.000Z');
     expect(reasonOf(new Map([[1, 2]]))).toBe('Map(1) { 1 => 2 }');
-    expect(reasonOf(Promise.resolve(1))).toBe('Promise { 1 }');
+    // Node adds members of its own to the promises of a process that follows asynchronous calls.
+    expect(reasonOf(Promise.resolve(1))).toMatch(/^Promise \{ 1/);
     expect(reasonOf({ then: () => undefined })).toContain('then');
     expect(reasonOf({ code: 1, toString: () => 'weird' })).toBe('{"code":1}');
     expect(reasonOf({})).toBe('{}');
