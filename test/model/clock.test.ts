@@ -107,7 +107,7 @@ describe('a batch', () => {
 });
 
 describe('a loop that reserved due work before time stepped back', () => {
-  test('keeps other loops away only as long as any other', () => {
+  test('keeps other loops away no longer than another loop does', () => {
     const delayed = (n: number) => created({ executionId: idOf(n), delayUntil: START + 1 });
     const applied = given(delayed(1), delayed(2), delayed(3)).when(
       'applyDue',
