@@ -287,7 +287,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   readQuotaPolicyLimits: { quotaPolicyId: uuid(500) },
   voidAdmission: { partition: PARTITION, admissionId: uuid(401) },
   settleAdmissions: { partition: PARTITION, admissionIds: [uuid(402)] },
-  listMeteredHeads: { partition: PARTITION, laneId: 'nothing', cursor: 'a', limit: 5 },
+  listMeteredHeads: { partition: PARTITION, laneIds: ['nothing'], cursor: 'a', limit: 5 },
   renewLease: { ...owner, leaseTtlMs: 5_000 },
   beginAttempt: { executionId: RUNNING, fence: FENCE },
   applyDue: {

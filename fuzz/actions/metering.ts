@@ -55,10 +55,12 @@ export const meteringActions = {
 export const meters = seldom(fc.nat(METERS.length - 1), 3);
 
 export const meteringReads: Reads = ({ partition, executions }, { index, limit }) => {
-  const page = { partition, laneId: LANES[index % 2] as string, limit: Math.max(1, Math.min(limit, 2)) };
+  const laneIds = index % 3 === 0 ? LANES : [LANES[index % 2] as string];
+  const page = { partition, laneIds, limit: Math.max(1, Math.min(limit, 2)) };
   const metered = executions.find((it) => it.meters.length > 0);
+  const cursor = metered && `${metered.laneId}\t${meterSetOf(metered.meters)}\t\t`;
   return [
     ['listMeteredHeads', page],
-    ['listMeteredHeads', { ...page, limit: 100, cursor: metered && `${meterSetOf(metered.meters)}\t\t` }],
+    ['listMeteredHeads', { ...page, limit: 100, cursor }],
   ];
 };

@@ -1,22 +1,29 @@
 -- Reads of metered work; see model/metering/reads.ts
 
--- list_metered_heads: lane id, position after which it starts (or empty), limit. Answers name and priority of each
--- queue, in the order of their positions.
-function ff.query.list_metered_heads(call, lane_id, after, limit)
-  local heads = {}
-  if ff.is_silent(call, lane_id) then return heads end
+-- Adds lane, name and priority of the queues of a lane after a position, in the order of their positions, at most
+-- `room`. Returns the room that is left.
+local function add_metered_heads(call, heads, lane_id, after, room)
   local from = after == '' and '-' or '(' .. after
-  local places = command('ZRANGEBYLEX', call.base .. KEY.metered .. lane_id, from, '+', 'LIMIT', 0, limit)
-  for i = 1, #places do
-    local needs, kind = ff.parts_of_place(places[i])
-    local name = needs and needs .. '\t' .. kind
-    local id = name and command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. name, 0, 0)[1]
-    if id then
-      -- An unreadable record has no priority; a claim will set it aside.
-      local given = guarded('HGET', call.base .. id, FIELD.given)
-      heads[#heads + 1] = name
-      heads[#heads + 1] = type(given) == 'string' and string.match(given, '^%d+') or ''
+  repeat
+    local wanted = room
+    local places = command('ZRANGEBYLEX', call.base .. KEY.metered .. lane_id, from, '+', 'LIMIT', 0, wanted)
+    for i = 1, #places do
+      local needs, kind = ff.parts_of_place(places[i])
+      if needs and ff.add_queue_head(call, heads, lane_id, needs .. '\t' .. kind) then room = room - 1 end
+      from = '(' .. places[i]
     end
+  until room == 0 or #places < wanted
+  return room
+end
+
+-- list_metered_heads: position after which the first lane starts (or empty), limit, lane ids in order. Answers lane, name
+-- and priority of each queue. A damaged place is passed over and takes no room: a page that is not full is the last one.
+function ff.query.list_metered_heads(call, after, limit, ...)
+  local heads, room = {}, tonumber(limit)
+  for i = 1, select('#', ...) do
+    local lane_id = select(i, ...)
+    if room > 0 and not ff.is_silent(call, lane_id) then room = add_metered_heads(call, heads, lane_id, after, room) end
+    after = ''
   end
   return heads
 end

@@ -49,6 +49,17 @@ function ff.query.list_lanes(call, after, limit)
   return ff.lanes_after(call, after, limit)
 end
 
+-- Adds lane, name and priority of a queue that has an entry; returns whether it has one.
+function ff.add_queue_head(call, heads, lane_id, name)
+  local id = command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. name, 0, 0)[1]
+  if not id then return false end
+  -- An unreadable record has no priority; a claim will set it aside.
+  local given = guarded('HGET', call.base .. id, FIELD.given)
+  local priority = type(given) == 'string' and string.match(given, '^%d+') or ''
+  heads[#heads + 1], heads[#heads + 2], heads[#heads + 3] = lane_id, name, priority
+  return true
+end
+
 -- list_queue_heads: lane ids
 -- Answers lane, name and priority of each queue that has work.
 function ff.query.list_queue_heads(call, ...)
@@ -56,15 +67,7 @@ function ff.query.list_queue_heads(call, ...)
   for i = 1, select('#', ...) do
     local lane_id = select(i, ...)
     local names = ff.is_silent(call, lane_id) and {} or command('SMEMBERS', call.base .. KEY.queues .. lane_id)
-    for j = 1, #names do
-      local id = command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[j], 0, 0)[1]
-      if id then
-        -- An unreadable record has no priority; a claim will set it aside.
-        local given = guarded('HGET', call.base .. id, FIELD.given)
-        local priority = type(given) == 'string' and string.match(given, '^%d+') or ''
-        heads[#heads + 1], heads[#heads + 2], heads[#heads + 3] = lane_id, names[j], priority
-      end
-    end
+    for j = 1, #names do ff.add_queue_head(call, heads, lane_id, names[j]) end
   end
   return heads
 end

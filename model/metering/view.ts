@@ -12,7 +12,7 @@ export interface MeteringView {
   /** An admission that was used by a claim or voided, by its short id. */
   admission(admissionId: string): Readonly<Admission> | undefined;
   /** The first entry of each metered queue of an open lane, in the order of the queues, after a given queue. */
-  heads(laneId: string, after: string | undefined, limit: number): readonly ReadonlyExecution[];
+  heads(laneId: string, after: string, limit: number): readonly ReadonlyExecution[];
   /** The line of a metered queue, also in a lane that is paused. */
   line(queue: MeteredQueue, now: number): Line;
 }
@@ -62,12 +62,12 @@ const isBefore = (a: ReadonlyExecution, b: ReadonlyExecution): boolean =>
 /** The first entries of queues, in the order of the queues, after a given queue, at most `limit`. */
 export function placed(
   heads: readonly ReadonlyExecution[],
-  after: string | undefined,
+  after: string,
   limit: number,
 ): readonly ReadonlyExecution[] {
   return heads
     .map((head) => ({ head, place: meteredPlaceOf(head) }))
-    .filter(({ place }) => after === undefined || compareBytes(place, after) > 0)
+    .filter(({ place }) => compareBytes(place, after) > 0)
     .sort((a, b) => compareBytes(a.place, b.place))
     .slice(0, limit)
     .map(({ head }) => head);

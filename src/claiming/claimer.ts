@@ -17,6 +17,7 @@ import { atTurnEnd } from '../util/turn-end.js';
 import { Abilities } from './abilities.js';
 import { broughtBy, commandsOf, type Claimant } from './claim-call.js';
 import { InputSizes } from './input-sizes.js';
+import { lanePagesOf } from './lane-pages.js';
 import { LeaseIdStock, type LeaseIds } from './lease-ids.js';
 import { leadsOf, type Leads } from './leads.js';
 import { MeteredClaims } from './metered-claims.js';
@@ -264,6 +265,7 @@ export class Claimer {
   private look(lanes: readonly string[]): void {
     if (this.stopped) return;
     this.planner.look(lanes, this.options.clock.now());
+    this.metered.look();
     this.pump();
   }
 
@@ -307,9 +309,9 @@ export class Claimer {
   /** Reads queues, all before any of their work is claimed, so that the most urgent work comes first. */
   private async read(queues: readonly QueueRead[]): Promise<void> {
     const { backend, clock, onError } = this.options;
-    const all = pagesOf([...this.lanes]);
+    const all = lanePagesOf([...this.lanes]);
     const reads = queues.flatMap(({ partition, laneIds }) =>
-      (laneIds === undefined ? all : pagesOf(laneIds)).map((page) => ({ partition, laneIds: page })),
+      (laneIds === undefined ? all : lanePagesOf(laneIds)).map((page) => ({ partition, laneIds: page })),
     );
     const answers = await Promise.allSettled(reads.map((each) => backend.listQueueHeads(each)));
     if (this.stopped) return;
@@ -382,11 +384,4 @@ export class Claimer {
     if (error instanceof EngineError && error.code === 'call_timeout')
       for (const { place, count } of lanes) this.sizes.late(place.laneId, count);
   }
-}
-
-/** The lanes in parts that one read can name. */
-function pagesOf(lanes: readonly string[]): string[][] {
-  return Array.from({ length: Math.ceil(lanes.length / LIMITS.maxLanesPerRead) }, (_, page) =>
-    lanes.slice(page * LIMITS.maxLanesPerRead, (page + 1) * LIMITS.maxLanesPerRead),
-  );
 }

@@ -4,10 +4,9 @@
  * its policy announces room for this worker, or for some seconds. So tenants at their limits cost little, work of a
  * tenant with room is found by its wake, and room that was announced to a worker that died is not lost.
  */
-import { familyOf } from '../../model/families.js';
-import { partitionKeyOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import { namesBudget, narrowestLimitsOf } from '../../model/metering/meters.js';
+import type { MeteredHead } from '../../model/metering/reads.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, Wake } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -16,8 +15,8 @@ import { executionsSetAside } from '../backend/set-aside.js';
 import type { Abilities } from './abilities.js';
 import { admit, handBack, type MeteredPlace } from './admissions.js';
 import { hasUsedUp, type Claimant } from './claim-call.js';
+import { MeteredSweep } from './metered-sweep.js';
 import { Returns } from './returns.js';
-import { MAX_LOOKS_PER_S } from './sweep.js';
 
 export interface MeteredClaimsOptions {
   readonly backend: Backend;
@@ -86,17 +85,15 @@ export class MeteredClaims {
   private wakeAt = Infinity;
   private started = false;
   private stopped = false;
-  private inUse: readonly string[] = [];
-  private isMetered = false;
-  private isSweeping = false;
-  private cancelStep: Cancel | undefined;
-  /** Whether the next step of the sweep reads all queues. */
-  private readsAll = true;
-  /** The place that the sweep reads next. */
-  private next = 0;
+  private readonly sweep: MeteredSweep;
 
   constructor(private readonly options: MeteredClaimsOptions) {
     this.returns = new Returns(options);
+    this.sweep = new MeteredSweep({
+      ...options,
+      onHeads: (partition, heads) => this.noteHeads(partition, heads),
+      onLooked: () => this.pump(),
+    });
   }
 
   /** Starts the sweeps for metered work. A deployment without metered work gets no calls and no timer. */
@@ -108,7 +105,7 @@ export class MeteredClaims {
   stop(): void {
     this.stopped = true;
     this.timer?.();
-    this.cancelStep?.();
+    this.sweep.stop();
     this.sets.clear();
     this.ready.clear();
     this.full.clear();
@@ -139,9 +136,14 @@ export class MeteredClaims {
     }
   }
 
+  /** Work may have come to lanes without an announcement. */
+  look(): void {
+    this.sweep.resynced();
+  }
+
   /** Wakes may have been lost: requests admissions for refused sets again, and soon reads all queues. */
   resynced(): void {
-    this.readsAll = true;
+    this.sweep.resynced();
     for (const set of this.sets.values()) this.noteRoom(set);
   }
 
@@ -158,12 +160,7 @@ export class MeteredClaims {
   /** Requests admissions for the sets that may have work, while there is room. */
   pump(): void {
     if (this.stopped) return;
-    if (this.started && !this.isSweeping && this.hasMeters) {
-      this.isSweeping = true;
-      // Workers that start together begin with different places.
-      this.next = Math.floor(this.options.clock.random() * this.options.backend.partitions.count);
-      this.sweep();
-    }
+    if (this.started) this.sweep.beginWhenMetered();
     for (const set of this.setsToRequest()) {
       const { maxConcurrent, maxRequestsPerWindow } = narrowestLimitsOf(set.meters);
       const most = maxConcurrent - (this.load.get(set.meters) ?? 0);
@@ -201,66 +198,12 @@ export class MeteredClaims {
     this.ready.add(set);
   }
 
-  /** Whether the deployment uses, or used, quota policies, and so can have metered work. */
-  private get hasMeters(): boolean {
-    const inUse = this.options.backend.partitionsInUse();
-    if (inUse !== this.inUse) this.isMetered = inUse.some((partition) => familyOf(partition) === 'quota');
-    this.inUse = inUse;
-    return this.isMetered;
-  }
-
-  /**
-   * Reads the metered queues, because wakes can be lost: all of them first, and then one place after the other, spread
-   * over the interval. The next read is made after the last was answered.
-   */
-  private sweep(): void {
-    if (this.stopped) return;
-    this.options.track(
-      this.step().then((pauseMs) => {
-        if (!this.stopped) this.cancelStep = this.options.clock.after(pauseMs, () => this.sweep());
-      }),
-    );
-  }
-
-  /** Makes the next step of the sweep, and answers the pause after it, ms. */
-  private async step(): Promise<number> {
-    const { backend, lanes, sweepIntervalMs } = this.options;
-    const { count } = backend.partitions;
-    const laneIds = lanes();
-    const places = laneIds.length * count;
-    if (this.readsAll) {
-      this.readsAll = false;
-      const partitions = Array.from({ length: count }, (_, index) => index);
-      for (const laneId of laneIds) await Promise.all(partitions.map((index) => this.readHeads(laneId, index)));
-    } else {
-      const laneId = laneIds[Math.floor(this.next / count) % laneIds.length];
-      if (laneId !== undefined) await this.readHeads(laneId, this.next % count);
-      this.next = (this.next + 1) % Math.max(1, places);
-    }
-    this.pump();
-    return Math.max(sweepIntervalMs / Math.max(1, places), 1_000 / MAX_LOOKS_PER_S);
-  }
-
-  private async readHeads(laneId: string, partition: number): Promise<void> {
-    try {
-      await this.noteHeads(laneId, partitionKeyOf(partition));
-    } catch (error) {
-      this.options.onError(error);
-    }
-  }
-
-  private async noteHeads(laneId: string, partition: string): Promise<void> {
+  private noteHeads(partition: string, heads: readonly MeteredHead[]): void {
     if (this.stopped) return;
     const abilities = this.options.abilities();
-    let cursor: string | undefined;
-    do {
-      const page = await this.options.backend.listMeteredHeads({ partition, laneId, cursor });
-      for (const { meters, requiredCapabilities, executionKind } of page.heads) {
-        if (abilities.covers(abilities.needFor(requiredCapabilities, executionKind)))
-          this.note({ laneId, partition, meters });
-      }
-      cursor = page.nextCursor;
-    } while (cursor !== undefined && !this.stopped);
+    for (const { laneId, meters, requiredCapabilities, executionKind } of heads)
+      if (abilities.covers(abilities.needFor(requiredCapabilities, executionKind)))
+        this.note({ laneId, partition, meters });
   }
 
   /** Records that a set may have work. */

@@ -11,7 +11,7 @@ import { Choice } from './choice.js';
 import { placeKey, type Lead, type PlaceName } from './place.js';
 import type { LaneAnswer, LaneClaim, Plan, PlannedClaim, PlannerOptions, WorkWake } from './plan.js';
 import { Room } from './room.js';
-import { Sweep } from './sweep.js';
+import { ALL_LANES, Sweep } from './sweep.js';
 import { Yields } from './yields.js';
 
 export type ClaimingMode = 'idle' | 'asking' | 'full' | 'backing_off' | 'resting' | 'stopped';
@@ -22,8 +22,6 @@ const TURN_ROUNDS = 16;
 const MANY_LEADS = 2_000;
 const NO_LEADS: readonly Lead[] = [];
 const NOTHING: Plan = { claims: [], reads: [], pollAt: Infinity };
-/** Stands for all lanes of a partition, where its queues are read. */
-const ALL_LANES = '';
 
 export class Planner {
   private currentMode: ClaimingMode = 'idle';

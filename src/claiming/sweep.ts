@@ -12,11 +12,14 @@ import type { PlaceName } from './place.js';
 /** Default interval of the safety sweep, ms, which bounds the cost of a lost wake. */
 export const SWEEP_INTERVAL_MS = 5_000;
 
-export const MAX_LOOKS_PER_S = 20;
+const MAX_LOOKS_PER_S = 20;
 /** Shortest time between two steps of the sweep, ms; checks of one step share calls if possible. */
 const STEP_MS = 250;
 /** A step is early by up to this share of its interval, so that workers do not sweep in step. */
 const EARLY = 0.2;
+/** Stands for all lanes of a worker, in a sweep that checks a partition with one read for all of them. */
+export const ALL_LANES = '';
+
 /** Checks of a round made at once, and the time between two such bursts, ms. */
 const BURST = 64;
 const BURST_MS = 64;

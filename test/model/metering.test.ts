@@ -186,16 +186,20 @@ describe('listMeteredHeads', () => {
       created({ executionId: idOf(2), at: START + 1, meters: METERS, priority: 5 }),
       created({ executionId: idOf(3), meters: other, executionKind: 'k2' }),
       created({ executionId: idOf(4) }),
+      created({ executionId: idOf(5), laneId: 'other', meters: METERS, priority: 9 }),
     ).when('settleAdmissions', settled);
-    const page = { partition: PARTITION, laneId: 'lane', limit: 1 };
+    const page = { partition: PARTITION, laneIds: ['lane', 'other'], limit: 1 };
     const head = { laneId: 'lane', requiredCapabilities: [] };
-    const cursor = `${SET}\t\tkind`;
+    const cursor = `lane\t${SET}\t\tkind`;
     expect(world.reads('listMeteredHeads', page, NOW)).toMatchObject({
       outcome: { heads: [{ ...head, executionKind: 'kind', priority: 5, meters: SET }], nextCursor: cursor },
     });
     expect(world.reads('listMeteredHeads', { ...page, cursor, limit: 9 }, NOW)).toMatchObject({
       outcome: {
-        heads: [{ ...head, executionKind: 'k2', priority: 0, meters: meterSetOf(other) }],
+        heads: [
+          { ...head, executionKind: 'k2', priority: 0, meters: meterSetOf(other) },
+          { ...head, laneId: 'other', executionKind: 'kind', priority: 9, meters: SET },
+        ],
         nextCursor: undefined,
       },
     });

@@ -180,7 +180,7 @@ describe('work with needs of one call', () => {
     const worker = { partition: PARTITION, laneId: 'l', kinds: ['k'], workerId: 'w', workerInstanceId: 'w-1' };
     const ids = (count: number) =>
       Array.from({ length: count }, () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() }));
-    const { heads } = await engine.backend.listMeteredHeads({ partition: PARTITION, laneId: 'l' });
+    const { heads } = await engine.backend.listMeteredHeads({ partition: PARTITION, laneIds: ['l'] });
     const bySet = await engine.backend.claimForWorker({ ...worker, meters: heads[0]?.meters, claims: ids(3) });
     const byNeeds = await engine.backend.claimForWorker({ ...worker, workerCapabilities: ['gpu'], claims: ids(1) });
     if (bySet.kind !== 'claimed' || byNeeds.kind !== 'claimed') throw new Error('Some work was not claimed.');

@@ -127,9 +127,10 @@ function listsOf({ flowId, upstream, budgetId, today }: World): {
       },
     },
     listMeteredHeads: {
-      async read() {
-        const { heads } = await backend.listMeteredHeads({ ...page, laneId: 'metered', limit: 50 });
-        return { rows: heads.map(({ executionKind }) => executionKind) };
+      async read(cursor?: string) {
+        const laneIds = ['metered', 'other'];
+        const { heads, nextCursor } = await backend.listMeteredHeads({ ...page, laneIds, limit: 1, cursor });
+        return { rows: heads.map(({ executionKind }) => executionKind), next: nextCursor };
       },
     },
     listPartitionLanes: {

@@ -7,6 +7,7 @@ import { LIMITS } from '../../../model/limits.js';
 import { decodeCursor, NOW } from '../../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../../model/partition/notices.js';
 import { emptyHeader } from '../../../model/state.js';
+import { lanesToRead } from '../../../model/metering/reads.js';
 import { partsOfQueue } from '../../../model/schedule/queue.js';
 import type { QueueHead } from '../../../model/schedule/queue-heads.js';
 import { decodeEntry } from '../records/log-entries.js';
@@ -32,16 +33,9 @@ function headOf([laneId = '', name = '', priority = '']: readonly string[]): Que
   return { laneId, requiredCapabilities, executionKind, priority: Number(priority) };
 }
 
-/** The facts of the head of a metered queue, from the name of the queue and its priority. */
-function meteredHeadOf(laneId: string, name: string, priority: string): MeteredHeadFacts {
-  const { needs, meters, executionKind } = partsOfQueue(name);
-  return {
-    laneId,
-    requiredCapabilities: needs === '' ? [] : needs.split(','),
-    executionKind,
-    priority: Number(priority),
-    meters: meters.split(','),
-  };
+/** The facts of the head of a metered queue, from its lane, name and priority. */
+function meteredHeadOf(row: readonly string[]): MeteredHeadFacts {
+  return { ...headOf(row), meters: partsOfQueue(row[1] ?? '').meters.split(',') };
 }
 
 /** An entry of the quarantine: its name in the API, the time, and the reason. */
@@ -184,11 +178,19 @@ export const FETCHES: Fetches = {
       viewOf({ quotas: { policy: () => (reply === null ? undefined : policyAnswered(quotaPolicyId, reply)) } }),
   },
   listMeteredHeads: {
-    request: ({ laneId, cursor, limit }) => ['list_metered_heads', laneId, cursor ?? '', String(limit)],
-    view(reply, { laneId }) {
-      const heads = rowsOf(textsOf(reply), 2).map(([name = '', text = '']) => meteredHeadOf(laneId, name, text));
+    request({ laneIds, cursor, limit }) {
+      const rest = lanesToRead(laneIds, cursor);
+      return ['list_metered_heads', rest.after, String(limit), ...rest.laneIds];
+    },
+    view(reply) {
+      const heads = rowsOf(textsOf(reply), 3).map(meteredHeadOf);
       return viewOf({
-        metering: { heads: () => heads as readonly MeteredHeadFacts[] as readonly ReadonlyExecution[] },
+        metering: {
+          heads: (laneId) =>
+            heads.filter(
+              (head) => head.laneId === laneId,
+            ) as readonly MeteredHeadFacts[] as readonly ReadonlyExecution[],
+        },
       });
     },
   },
