@@ -251,7 +251,7 @@ function steps.records(call, ...)
       ff.set_aside(call, TIMER.execution .. ids[i], why)
     end
   end
-  return { ff.digits(call.sequence), rows, mended, unsure, call.now_text, ff.digits(call.settings.version) }
+  return { call.position, rows, mended, unsure, call.now_text, ff.digits(call.settings.version) }
 end
 
 -- Lanes. Answers how many were unknown or misplaced.
@@ -263,10 +263,15 @@ function steps.lanes(call, ...)
   return unknown
 end
 
+-- The entries behind a position, and whether none is missing: a log without the entry of that position and time was
+-- trimmed past it, or has lost its end, as on a replica that was promoted.
 local function entries_behind(call, position, count)
-  local entries = command('XRANGE', call.log_key, '(' .. position .. '-18446744073709551615', '+', 'COUNT', count)
-  local first = entries[1] and string.match(entries[1][1], '^(%d+)')
-  return entries, not first or tonumber(first) == position + 1
+  if position == call.position then return {}, true end
+  local entries = command('XRANGE', call.log_key, position, '+', 'COUNT', count + 1)
+  local first = entries[1] and entries[1][1]
+  if position == '0-0' then return entries, first and string.match(first, '^1%-') end
+  table.remove(entries, 1)
+  return entries, first == position
 end
 
 -- A position of the log, and a number of entries after it. Answers the position of the last of these, the executions
@@ -277,8 +282,7 @@ function steps.changed(call, position, count)
   for i = 1, #entries do
     if #entries[i][2][2] == 22 then ids[#ids + 1] = entries[i][2][2] end
   end
-  local last = entries[#entries] and string.match(entries[#entries][1], '^(%d+)') or position
-  return { last, ids, is_whole and '1' or '' }
+  return { entries[#entries] and entries[#entries][1] or position, ids, is_whole and '1' or '' }
 end
 
 local function corrections_of(call)
@@ -309,7 +313,7 @@ function steps.recount(call, position, most, ...)
     counts[i] = { names[i], command('HGETALL', call.base .. KEY.counts .. names[i]) }
   end
   local is_aside = ff.is_execution_aside(call)
-  return { ff.digits(call.sequence), rows, gone, counts, is_aside and '1' or '', corrections_of(call) }
+  return { call.position, rows, gone, counts, is_aside and '1' or '', corrections_of(call) }
 end
 
 -- The number of corrections so far; then lanes, letters of situations, and numbers: the correction of a count (`add`),

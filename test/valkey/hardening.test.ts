@@ -45,6 +45,21 @@ it('a full server refuses creations with its code, and finishes existing work', 
   expect((await deployed.backend.createExecution(creation())).kind).toBe('created');
 });
 
+it('a process starts on a full server, and finishes existing work', async () => {
+  const args = { ...creation(), laneId: 'full' };
+  await deployed.backend.createExecution(args);
+  await deployed.admin.config('SET', 'maxmemory', '1');
+  try {
+    await using started = await valkey({ url: deployed.server.url });
+    expect(await started.claimForWorker({ ...claimArgs(), laneId: 'full' })).toMatchObject({
+      kind: 'claimed',
+      executions: [{ executionId: args.executionId }],
+    });
+  } finally {
+    await deployed.admin.config('SET', 'maxmemory', '0');
+  }
+});
+
 it('records that another program deleted are set aside, and work continues', async () => {
   const gone = { ...creation(), laneId: 'lost', priority: 1 };
   const delayed = { ...creation(), laneId: 'lost', delayUntil: Date.now() + 1_000 };

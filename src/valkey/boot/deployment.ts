@@ -83,10 +83,9 @@ export class DeploymentRecord {
    * @throws EngineError `partition_mismatch`, `settings_mismatch`, `library_mismatch`, `invalid_input`, `corruption`
    */
   async settle(wanted: Partial<PartitionConfig> | undefined, given: GivenSettings = {}): Promise<PartitionConfig> {
-    const { key, client, contract } = this;
+    const { contract } = this;
     const config = { ...parsePartitionConfig(wanted), contract, ...parseSharedSettings(given) };
-    await client.set(key, JSON.stringify(config), 'NX');
-    const known = this.read((await client.get(key)) ?? '');
+    const known = this.read(await this.textOr(JSON.stringify(config)));
     for (const name of PARTITION_SETTINGS) {
       const value = wanted?.[name];
       if (value !== undefined && value !== known.partitions[name])
@@ -167,8 +166,7 @@ export class DeploymentRecord {
   async restore(): Promise<void> {
     const own = this.known;
     if (own === undefined) return;
-    await this.client.set(this.key, own.text, 'NX');
-    const text = (await this.client.get(this.key)) ?? '';
+    const text = await this.textOr(own.text);
     const found = membersOf(text);
     const members = membersOf(own.text);
     for (const name of [...PARTITION_SETTINGS, 'contract']) {
@@ -198,7 +196,19 @@ export class DeploymentRecord {
   async noteBuild(library: string, build: number): Promise<void> {
     const newest = Math.max(build, this.newest.get(library) ?? 0);
     this.newest.set(library, newest);
-    await this.client.zadd(buildsKey(this.prefix), 'GT', newest, library);
+    const key = buildsKey(this.prefix);
+    // A server whose memory is full refuses even writes that change nothing, and must not keep a process from starting.
+    if (Number((await this.client.zscore(key, library)) ?? 0) < newest)
+      await this.client.zadd(key, 'GT', newest, library);
+  }
+
+  /** The text of the record; `text` is written if there is none. A full server refuses the write, so it comes second. */
+  private async textOr(text: string): Promise<string> {
+    const { client, key } = this;
+    const found = await client.get(key);
+    if (found !== null) return found;
+    await client.set(key, text, 'NX');
+    return (await client.get(key)) ?? '';
   }
 
   private get current(): Known {

@@ -4,6 +4,7 @@ import type { LibraryCalls } from '../calls/library-calls.js';
 import type { CallRetrier } from '../connection/call-retrier.js';
 import { primariesOf, type Client } from '../connection/clients.js';
 import { partitionStart } from '../keys.js';
+import { serverInfo } from '../boot/server-check.js';
 import { takeAside } from '../wire/format.js';
 import { listOf, type WireReply } from '../wire/reply.js';
 import type { VerifyResult } from './mending.js';
@@ -63,16 +64,23 @@ export class PartitionVerifier {
     const start = partitionStart(prefix, partition);
     const pattern = `${start.replace(/[[\]?*\\]/g, (character) => `\\${character}`)}*`;
     for (const node of primariesOf(client)) {
-      let cursor = '0';
+      // Another process at the address, after a restart or a failover, has its keys in another order.
+      const runId = async (): Promise<string | undefined> =>
+        (await retrier.make(() => serverInfo(node, 'server'))).get('run_id');
+      let run: string | undefined;
       do {
-        const at = cursor;
-        const begun = performance.now();
-        const [next, page] = await retrier.make(() => node.scan(at, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE));
-        yield page.map((key) => key.slice(start.length));
-        cursor = next;
-        // A page examines keys of all partitions, and can have none of this one.
-        await rest(begun);
-      } while (cursor !== '0');
+        run = await runId();
+        let cursor = '0';
+        do {
+          const at = cursor;
+          const begun = performance.now();
+          const [next, page] = await retrier.make(() => node.scan(at, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE));
+          yield page.map((key) => key.slice(start.length));
+          cursor = next;
+          // A page examines keys of all partitions, and can have none of this one.
+          await rest(begun);
+        } while (cursor !== '0');
+      } while (run !== (await runId()));
     }
   }
 }

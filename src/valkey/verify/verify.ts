@@ -71,7 +71,8 @@ export class Verification {
   /** Ids in long retention slots, by slot; long lists are not searched on the server. */
   private readonly longSlots = new Map<string, Set<string>>();
   private readonly counted = new Tally();
-  private position = 0;
+  /** The position of the log up to which the records are counted, with its time: the library tells whether it is still there. */
+  private position = '';
   private slotsReadAt = 0;
 
   constructor(private readonly link: VerifyLink) {}
@@ -120,9 +121,9 @@ export class Verification {
   }
 
   /** The position of the log, the time, and the version of the settings, from a step without records. */
-  private async now(): Promise<readonly [position: number, time: number, settingsVersion: number]> {
+  private async now(): Promise<readonly [position: string, time: number, settingsVersion: number]> {
     const [position, , , , time, settingsVersion] = repliesOf(await this.link.step('records'), 6);
-    return [numberOf(position), numberOf(time), numberOf(settingsVersion)];
+    return [textOf(position), numberOf(time), numberOf(settingsVersion)];
   }
 
   /** Sorts all keys: records by id, indexes by family and the rest of their name. */
@@ -325,14 +326,14 @@ export class Verification {
   /** Compares the counts of some flows, or of all lanes, with the records atomically, and corrects them. */
   private async recount(flows: readonly string[]): Promise<boolean> {
     for (let round = 0; round < ROUNDS; round++) {
-      const answer = await this.link.step('recount', String(this.position), String(MAX_BETWEEN), ...flows);
+      const answer = await this.link.step('recount', this.position, String(MAX_BETWEEN), ...flows);
       if (answer === null) {
         // Too many log entries are unread: the changed records are read again, part by part.
         if (!(await this.catchUp())) return false;
         continue;
       }
       const [position, rows, gone, counts, isAside, corrections] = repliesOf(answer, 6);
-      this.position = numberOf(position);
+      this.position = textOf(position);
       this.countRows(textsOf(rows));
       for (const id of textsOf(gone)) this.counted.delete(id);
       const wrong = this.wrongCounts(listOf(counts), flows, textOf(isAside) === '1');
@@ -343,16 +344,13 @@ export class Verification {
 
   /** Reads the records that changed since the position again. False if the log was trimmed past it. */
   private async catchUp(): Promise<boolean> {
-    const [position, ids, isWhole] = repliesOf(
-      await this.link.step('changed', String(this.position), String(IDS_AT_ONCE)),
-      3,
-    );
+    const [position, ids, isWhole] = repliesOf(await this.link.step('changed', this.position, String(IDS_AT_ONCE)), 3);
     if (textOf(isWhole) !== '1') return false;
     for (const some of chunksOf([...new Set(textsOf(ids))], AT_ONCE)) {
       for (const id of some) this.counted.delete(id);
       this.countRows(textsOf(listOf(await this.link.step('records', ...some))[1]));
     }
-    this.position = numberOf(position);
+    this.position = textOf(position);
     return true;
   }
 
