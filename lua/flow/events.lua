@@ -32,11 +32,11 @@ end
 -- Its writes are gathered with those of other edges. `together`: so is its entry of the log.
 function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket, together)
   local is_counted = edge.edge_round == execution.group_round
-  -- An older group of children is decided by the handler, so none of its edges is late.
-  local is_late = ''
-  if is_counted and execution.group_state ~= GROUP_STATE.pending or not is_counted and edge.edge_round == '' then
-    is_late = '1'
-  end
+  -- An older group of children is decided by the handler, so none of its edges is late. A success in an impossible group
+  -- is not either: a replay can still decide the group with it.
+  local is_late, state = '', execution.group_state
+  local is_decided = state == GROUP_STATE.satisfied or state == GROUP_STATE.impossible and bucket ~= BUCKET.succeeded
+  if is_counted and is_decided or not is_counted and edge.edge_round == '' then is_late = '1' end
   local end_order = ''
   if edge.edge_round ~= '' then
     execution.ended, execution.open = execution.ended + 1, execution.open - 1

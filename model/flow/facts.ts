@@ -146,8 +146,9 @@ export const dependencyFacts = {
   /** How its group counts it. */
   bucket: fact.choice(EDGE_BUCKETS),
   /**
-   * It was resolved after its group was decided, and did not take part in the decision. Older groups of children are
-   * decided by the handler of their parent, so edges that are resolved then are not late.
+   * It was resolved after its group was decided, and did not take part in the decision. Not late are successes in an
+   * impossible group, because a replay of the downstream counts them, and edges of older groups of children, which the
+   * handler of their parent decides.
    */
   isLate: fact.flag(),
   /** The number of its last recorded end among those of its parent's children, from 1; 0 before, and without a parent. */

@@ -105,8 +105,9 @@ export interface EdgeSnapshot {
   readonly createdBy: 'engine';
   readonly resolvedAt: number | undefined;
   /**
-   * It was resolved after its group was decided, and did not take part in the decision. Never true for an edge that was
-   * resolved after its parent began a newer group of children: the handler of the parent decides the older ones.
+   * It was resolved after its group was decided, and did not take part in the decision. Never true for a success in an
+   * impossible group, which counts if the downstream is replayed, and for an edge that was resolved after its parent
+   * began a newer group of children: the handler of the parent decides the older ones.
    */
   readonly late: boolean;
   /**

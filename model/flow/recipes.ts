@@ -62,8 +62,11 @@ function resolve(
     dependency.endOrder = execution.endedChildren;
   }
   const isCounted = dependency.edgeRound === execution.groupRound;
-  // An older group of children is decided by the handler, so none of its edges is late.
-  dependency.isLate = isCounted ? execution.groupState !== 'pending' : dependency.edgeRound === 0;
+  // An older group of children is decided by the handler, so none of its edges is late. A success in an impossible group
+  // is not either: a replay can still decide the group with it.
+  const isDecided =
+    execution.groupState === 'satisfied' || (execution.groupState === 'impossible' && bucket !== 'succeeded');
+  dependency.isLate = isCounted ? isDecided : dependency.edgeRound === 0;
   if (isCounted) execution[COUNTS[bucket]] += 1;
 }
 

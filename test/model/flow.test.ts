@@ -1189,6 +1189,31 @@ describe('the end of a flow', () => {
     expect(late()).toEqual([false, false]);
   });
 
+  test('a member that is replayed after it was skipped gets the results that came after it was skipped', () => {
+    const story = new Story();
+    const groups = [
+      { downstreamExecutionId: idOf(5), policy: { kind: 'quorum', k: 2, onSatisfied: 'let_run' } as const },
+    ];
+    const edges = [edge(1, 4), edge(2, 4), edge(1, 5), edge(2, 5), edge(3, 5)];
+    story.run('createFlow', flowOf({ members: [1, 2, 3, 4, 5].map((n) => member(n)), edges, groups }));
+    story.claim();
+    story.end(1, 'cancelExecution');
+    story.end(3, 'cancelExecution');
+    expect(story.states(4, 5)).toEqual(['skipped', 'skipped']);
+    story.end(2);
+    for (const n of [1, 4, 5]) story.run('replayExecution', { executionId: idOf(n) });
+    story.claim();
+    story.end(1);
+    const late = (n: number) =>
+      Object.values(story.execution(n)?.dependencies ?? {}).flatMap(({ edgeState, isLate }) =>
+        edgeState === 'satisfied' ? isLate : [],
+      );
+    expect([late(4), late(5)]).toEqual([
+      [false, false],
+      [false, false],
+    ]);
+  });
+
   test('a member of a flow that is still being created is not replayed', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }, { building: true }));

@@ -8,12 +8,12 @@ let a: App;
 afterEach(() => a?.close());
 
 describe.each(['memory', 'valkey'] as const)('on %s, a replay brings back skipped members', (name) => {
+  const backend = async () =>
+    name === 'memory' ? memory() : valkey({ url: (await sharedValkey()).url, prefix: `replays-${Math.random()}` });
+
   /** A flow in which two nodes fail, and a chain of nodes depends on both. */
   async function setUp() {
-    a = app({
-      backend:
-        name === 'memory' ? memory() : valkey({ url: (await sharedValkey()).url, prefix: `replays-${Math.random()}` }),
-    });
+    a = app({ backend: await backend() });
     const broken = new Set(['left', 'right']);
     const gate = { opens: Promise.resolve() };
     const source = a.task('source', async ({ input }: TaskContext<string>) => {
@@ -75,6 +75,31 @@ describe.each(['memory', 'valkey'] as const)('on %s, a replay brings back skippe
     open();
     await until(async () => (await run.state()) === 'completed');
     expect(await run.result()).toBe('left and right!!');
+  });
+
+  test('with the results of members that completed after they were skipped', async () => {
+    a = app({ backend: await backend() });
+    let broken = true;
+    let open = (): void => undefined;
+    const opens = new Promise<void>((resolve) => (open = resolve));
+    const source = a.task('source', async ({ input }: TaskContext<string>) => {
+      if (input === 'slow') await opens;
+      if (broken && input !== 'slow') throw new NonRetryableError(`${input} is broken`);
+      return input;
+    });
+    const join = a.task('join', ({ input }: TaskContext<readonly string[]>) => input.join(' and '));
+    const flow = a.flow('late', (f) => {
+      const [slow, one, two] = [f.run(source, 'slow'), f.run(source, 'one'), f.run(source, 'two')];
+      return [f.run(join, [slow, one]), f.run(join, f.quorum(2, [one, slow, two], { onSatisfied: 'let_run' }))];
+    });
+    await a.worker({ slots: 3 });
+    const run = await flow.run();
+    await until(async () => (await run.info()).members.skipped === 2);
+    open();
+    await until(async () => (await run.state()) === 'failed');
+    broken = false;
+    for await (const { id, state } of run.children) if (state === 'failed') await a.get(id).replay();
+    expect(await run.result()).toEqual(['slow and one', expect.stringMatching(/^one and slow$|^slow and two$/)]);
   });
 
   test('and they are skipped again if it fails again', async () => {
