@@ -5,6 +5,7 @@ import { LIMITS } from '../../model/limits.js';
 import { pick, seldom, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
+import * as example from './example.js';
 
 const budgetIdOf = (index: number): string => `b0b0b0b0-0000-4000-a000-00000000000${index}`;
 
@@ -248,3 +249,53 @@ export const budgetReads: Reads = (world, { index, limit }) => {
     ['listBudgets', { partition, limit, cursor: index % 2 === 0 ? undefined : budgetIdOf(0) }],
   ];
 };
+
+const BUDGET = 'b0b0b0b0-0000-4000-a000-000000000001';
+
+/** Valid arguments of each command and read. */
+export const budgetExamples = {
+  createBudget: {
+    budgetId: BUDGET,
+    scopeType: 'tenant',
+    scopeId: example.SECRET,
+    enforcementMode: 'strict',
+    onHardLimit: 'fail',
+    onSoftLimit: 'warn',
+    resetIntervalMs: 1_000,
+    limits: { tokens: { hard: 10, soft: 5 } },
+  },
+  updateBudgetLimits: { budgetId: BUDGET, limits: { tokens: { hard: 20, soft: 5 } }, requestedBy: 'ann' },
+  reportUsage: {
+    budgetId: BUDGET,
+    executionId: example.RUNNING,
+    leaseEpoch: 1,
+    usage: { inputTokens: 1, outputTokens: 2, wallMs: 3, custom: { tokens: 1 } },
+    dedupKey: example.SECRET,
+  },
+  reportUsageAdmin: { budgetId: BUDGET, deltas: { tokens: 1 }, dedupKey: example.SECRET },
+  recordSpend: {
+    budgetId: BUDGET,
+    executionId: example.RUNNING,
+    leaseEpoch: 1,
+    deltas: { tokens: 1 },
+    idempotencyKey: example.SECRET,
+  },
+  releaseBudget: { budgetId: BUDGET, executionId: example.RUNNING },
+  resetBudget: { budgetId: BUDGET, expectedNextResetAt: 5, requestedBy: 'ann' },
+  reserveBudget: {
+    budgetId: BUDGET,
+    reservationId: example.uuid(901),
+    amounts: { tokens: 1 },
+    ttlMs: 5_000,
+    executionId: example.RUNNING,
+    leaseEpoch: 1,
+  },
+  renewReservation: { budgetId: BUDGET, reservationId: example.uuid(901), ttlMs: 5_000 },
+  settleReservation: { budgetId: BUDGET, reservationId: example.uuid(901), usage: { tokens: 1 }, leaseEpoch: 1 },
+  releaseReservation: { budgetId: BUDGET, reservationId: example.uuid(901) },
+  getBudgetStatus: { budgetId: BUDGET },
+  readBudgetRoom: { budgetId: BUDGET },
+  readBudgetBill: { budgetId: BUDGET, fromDay: 1, days: 2 },
+  readBudgetUsage: { budgetId: BUDGET, executionId: example.RUNNING },
+  listBudgets: { partition: '{b:0}', cursor: BUDGET, limit: 5 },
+} satisfies example.Examples;

@@ -30,6 +30,7 @@ import {
 } from './world.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import { METERS, meters } from './metering.js';
+import * as example from './example.js';
 
 const TAGS = [{}, { 'team.name': 'core' }, { 'a.b': '', 'z.a': 'Größe "x"' }];
 
@@ -246,3 +247,76 @@ export const executionReads: Reads = ({ partition }, { executionId, index }) => 
   ['getExecutionTags', { executionId }],
   ['findExecution', { partition, namespace: 'fuzz', idempotencyKey: `key ${index % 8}` }],
 ];
+
+/** Valid arguments of each command and read. */
+export const executionExamples = {
+  createExecution: {
+    executionId: example.idOf(50),
+    namespace: 'n',
+    laneId: 'lane',
+    executionKind: 'k',
+    creatorIdentity: 'c',
+    inputPayload: example.text(example.SECRET),
+    payloadEncoding: 'json',
+    priority: 3,
+    idempotencyKey: 'key',
+    tags: { 'a.b': example.SECRET },
+    delayUntil: 1_800_000_000_000,
+    executionDeadlineAt: 1_900_000_000_000,
+    initialBlock: { blockingReason: 'paused_by_operator', blockingDetail: example.SECRET },
+    policy: {
+      priority: 4,
+      delayUntil: 5,
+      retryPolicy: {
+        maxRetries: 3,
+        backoff: { type: 'exponential', initialDelayMs: 1, maxDelayMs: 9, multiplier: 2, jitter: true },
+        retryableCategories: ['io'],
+      },
+      timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 5_000 },
+      maxReclaimCount: 3,
+      maxReleaseCount: 3,
+      maxReplayCount: 3,
+      routingRequirements: { requiredCapabilities: [example.SECRET] },
+      dedupWindowMs: 10,
+      suspensionPolicy: { defaultTimeoutMs: 5_000, timeoutBehavior: 'cancel' },
+      maxSignalsPerExecution: 5,
+      streamPolicy: { retentionTtlMs: 60_000 },
+    },
+  },
+  updateProgress: { executionId: example.RUNNING, ...example.FENCE, progressPct: 5, progressMessage: 'half' },
+  completeExecution: {
+    ...example.owner,
+    fence: { ...example.FENCE, leaseId: example.uuid(77) },
+    resultPayload: example.text(example.SECRET),
+    resultEncoding: 'json',
+    source: 'lease_holder',
+  },
+  failExecution: {
+    ...example.owner,
+    fence: { ...example.FENCE, leaseId: example.uuid(77) },
+    failureReason: 'r',
+    failureDetail: example.text(example.SECRET),
+    failureCategory: 'io',
+    failureClass: 'transient',
+    jitter: 0.5,
+    retryAfterMs: 5,
+    source: 'lease_holder',
+  },
+  cancelExecution: { executionId: example.idOf(4), reason: 'r', source: 'lease_holder', ...example.FENCE },
+  delayExecution: {
+    ...example.owner,
+    fence: { ...example.FENCE, leaseId: example.uuid(77) },
+    delayUntil: 5,
+    source: 'lease_holder',
+  },
+  promoteDelayed: { executionId: example.idOf(3) },
+  expireExecution: { executionId: example.idOf(4), expireReason: 'attempt_timeout', jitter: 0.5 },
+  purgeExecution: { executionId: example.idOf(4) },
+  describeExecution: { executionId: example.RUNNING },
+  getExecutionTags: { executionId: example.RUNNING },
+  readExecutionInfo: { executionId: example.RUNNING },
+  readExecutionState: { executionId: example.RUNNING },
+  readExecutionContext: { executionId: example.RUNNING },
+  getExecutionResult: { executionId: example.RUNNING },
+  findExecution: { partition: example.PARTITION, namespace: 'n', idempotencyKey: 'key' },
+} satisfies example.Examples;

@@ -6,6 +6,7 @@ import type { Command } from '../../model/machine.js';
 import { KINDS, LANES, owner, pick, seldom, type Owner, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { bytesOf, choose, chosenId, claimantOf, type World } from './world.js';
+import * as example from './example.js';
 
 /** The n-th existing flow, or an unknown one. */
 type FlowPick = number | null;
@@ -441,3 +442,96 @@ export const flowReads: Reads = (world, { executionId, index, limit }) => {
     ['evaluateFlowEligibility', { executionId }],
   ];
 };
+
+/** Two members; the second depends on the first. */
+const GRAPH = {
+  members: [
+    {
+      executionId: example.idOf(61),
+      laneId: 'lane',
+      executionKind: 'k',
+      inputPayload: example.text(example.SECRET),
+      priority: 3,
+    },
+    { executionId: example.idOf(62), laneId: 'lane', executionKind: 'k', tags: { 'a.b': example.SECRET } },
+  ],
+  edges: [
+    {
+      edgeId: example.uuid(63),
+      upstreamExecutionId: example.idOf(61),
+      downstreamExecutionId: example.idOf(62),
+      dataPassingRef: 'result',
+    },
+  ],
+  groups: [{ downstreamExecutionId: example.idOf(62), policy: { kind: 'quorum', k: 1, onSatisfied: 'let_run' } }],
+} as const;
+
+/** Valid arguments of each command and read. */
+export const flowExamples = {
+  createFlow: {
+    flowId: example.idOf(60),
+    flowKind: 'race',
+    namespace: 'n',
+    creatorIdentity: 'c',
+    building: true,
+    closed: true,
+    tags: { 'a.b': example.SECRET },
+    graph: GRAPH,
+  },
+  growFlow: {
+    flowId: example.idOf(60),
+    creatorIdentity: 'c',
+    graph: GRAPH,
+  },
+  addExecutionToFlow: { flowId: example.idOf(60), executionId: example.idOf(1) },
+  stageDependencyEdge: {
+    flowId: example.idOf(60),
+    edgeId: example.uuid(64),
+    upstreamExecutionId: example.idOf(1),
+    downstreamExecutionId: example.idOf(2),
+    dependencyKind: 'success_only',
+    dataPassingRef: 'result',
+    expectedGraphRevision: 0,
+  },
+  addDependency: {
+    flowId: example.idOf(60),
+    edgeId: example.uuid(64),
+    upstreamExecutionId: example.idOf(1),
+    downstreamExecutionId: example.idOf(2),
+    expectedGraphRevision: 0,
+  },
+  applyDependencyToChild: {
+    flowId: example.idOf(60),
+    edgeId: example.uuid(64),
+    upstreamExecutionId: example.idOf(1),
+    downstreamExecutionId: example.idOf(2),
+  },
+  setEdgeGroupPolicy: { flowId: example.idOf(60), downstreamExecutionId: example.idOf(2), policy: { kind: 'all_of' } },
+  sealFlow: { flowId: example.idOf(60) },
+  closeFlow: { flowId: example.idOf(60) },
+  moveToWaitingChildren: { ...example.owner },
+  spawnChildren: {
+    ...example.owner,
+    flowId: example.idOf(65),
+    policy: { kind: 'any_of', onSatisfied: 'let_run' },
+    children: [
+      {
+        executionId: example.idOf(66),
+        laneId: 'lane',
+        executionKind: 'k',
+        edgeId: example.uuid(67),
+        dataPassingRef: 'r',
+      },
+    ],
+  },
+  setFlowTags: { flowId: example.idOf(60), tags: { 'a.b': example.SECRET } },
+  getFlowTag: { flowId: example.idOf(60), key: 'a.b' },
+  describeFlow: { flowId: example.idOf(60) },
+  describeEdge: { flowId: example.idOf(60), edgeId: example.uuid(63) },
+  listEdges: { executionId: example.idOf(2), direction: 'incoming', cursor: example.uuid(1), limit: 5 },
+  listFlows: { partition: example.PARTITION, cursor: example.idOf(59), limit: 5, status: 'open' },
+  listFlowMembers: { flowId: example.idOf(60), cursor: 0, limit: 5 },
+  resolveExecutionFlowId: { executionId: example.RUNNING },
+  evaluateFlowEligibility: { executionId: example.RUNNING },
+  cancelFlowHeader: { flowId: example.idOf(60), reason: example.SECRET, cancellationPolicy: 'cancel_pending' },
+} satisfies example.Examples;

@@ -8,6 +8,7 @@ import type { Command } from '../../model/machine.js';
 import { CAPABILITY_SETS, KINDS, LANES, pick, seldom, ttlMs, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
+import * as example from './example.js';
 
 /** Workers, each with several instances. One name is too long for the core of a record. */
 const POOLS = ['pool', `pool-${'x'.repeat(70)}`] as const;
@@ -186,3 +187,49 @@ export const grantReads: Reads = ({ partition }, { index, limit }) => {
     { partition, laneId, among, workerCapabilities, kinds, limit },
   ]);
 };
+
+const GRANT = {
+  grantId: example.uuid(80),
+  laneId: 'lane',
+  workerId: 'w',
+  workerInstanceId: 'w-1',
+  strict: true,
+  workerCapabilities: [example.SECRET],
+  kinds: ['k'],
+  grantTtlMs: 1_000,
+  capabilityHash: 'hash',
+  routeSnapshotJson: '{}',
+  admissionSummary: 'admitted',
+};
+const CLAIM = {
+  grantId: example.uuid(80),
+  laneId: 'lane',
+  workerId: 'w',
+  workerInstanceId: 'w-1',
+  leaseId: example.uuid(81),
+  leaseTtlMs: 5_000,
+};
+
+/** Valid arguments of each command and read. */
+export const grantExamples = {
+  issueClaimGrant: { executionId: example.RUNNING, ...GRANT },
+  issueReclaimGrant: { executionId: example.RUNNING, ...GRANT },
+  claimExecution: { executionId: example.idOf(3), ...CLAIM, attemptId: example.uuid(82) },
+  claimResumedExecution: { executionId: example.idOf(3), ...CLAIM },
+  reclaimExecution: { executionId: example.RUNNING, ...CLAIM, attemptId: example.uuid(82), maxReclaimCount: 3 },
+  issueGrantAndClaim: {
+    executionId: example.idOf(4),
+    laneId: 'lane',
+    leaseDurationMs: 5_000,
+    leaseId: example.uuid(81),
+    attemptId: example.uuid(82),
+  },
+  scanEligibleExecutions: {
+    partition: example.PARTITION,
+    laneId: 'lane',
+    among: 'lost',
+    workerCapabilities: [example.SECRET],
+    kinds: ['k'],
+    limit: 5,
+  },
+} satisfies example.Examples;

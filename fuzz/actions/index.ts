@@ -3,26 +3,26 @@
  * are not commands are here: time, reads, repeated calls, batches.
  */
 import fc from 'fast-check';
-import type { Command } from '../../model/machine.js';
+import type { Command, OperationName, QueryName } from '../../model/machine.js';
 import { pick, step, type Moment, type Pick } from './choices.js';
-import { budgetActions, budgetReads } from './budget.js';
-import { executionActions, executionReads } from './execution.js';
+import { budgetActions, budgetExamples, budgetReads } from './budget.js';
+import { executionActions, executionExamples, executionReads } from './execution.js';
 import { flowGraphActions } from './flow-graphs.js';
-import { flowActions, flowReads } from './flows.js';
+import { flowActions, flowExamples, flowReads } from './flows.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
-import { grantActions, grantReads } from './grant.js';
-import { laneActions, laneReads } from './lanes.js';
-import { leaseActions } from './lease.js';
-import { quotaActions, quotaReads } from './quota.js';
-import { meteringActions, meteringReads } from './metering.js';
-import { operatingActions } from './operating.js';
-import { partitionActions, partitionReads } from './partition.js';
-import { scheduleActions, scheduleReads } from './schedule.js';
-import { signingActions, signingReads } from './signing.js';
-import { pendingActions, suspensionActions, suspensionReads } from './suspension.js';
-import { stepActions, stepReads } from './step.js';
-import { streamActions, streamReads } from './stream.js';
-import { workerActions, workerReads } from './workers.js';
+import { grantActions, grantExamples, grantReads } from './grant.js';
+import { laneActions, laneExamples, laneReads } from './lanes.js';
+import { leaseActions, leaseExamples } from './lease.js';
+import { quotaActions, quotaExamples, quotaReads } from './quota.js';
+import { meteringActions, meteringExamples, meteringReads } from './metering.js';
+import { operatingActions, operatingExamples } from './operating.js';
+import { partitionActions, partitionExamples, partitionReads } from './partition.js';
+import { scheduleActions, scheduleExamples, scheduleReads } from './schedule.js';
+import { signingActions, signingExamples, signingReads } from './signing.js';
+import { pendingActions, suspensionActions, suspensionExamples, suspensionReads } from './suspension.js';
+import { stepActions, stepExamples, stepReads } from './step.js';
+import { streamActions, streamExamples, streamReads } from './stream.js';
+import { workerActions, workerExamples, workerReads } from './workers.js';
 import type { World } from './world.js';
 import { keysOf } from '../../model/core/tables.js';
 
@@ -47,6 +47,26 @@ const GENERATORS = {
   ...flowGraphActions,
   ...budgetActions,
 } as const;
+
+/** Valid arguments of every operation and read, for the world of `example.ts`. */
+export const EXAMPLES: { readonly [Name in OperationName | QueryName]: object } = {
+  ...budgetExamples,
+  ...executionExamples,
+  ...flowExamples,
+  ...grantExamples,
+  ...laneExamples,
+  ...leaseExamples,
+  ...meteringExamples,
+  ...operatingExamples,
+  ...partitionExamples,
+  ...quotaExamples,
+  ...scheduleExamples,
+  ...signingExamples,
+  ...stepExamples,
+  ...streamExamples,
+  ...suspensionExamples,
+  ...workerExamples,
+};
 
 const READS: readonly Reads[] = [
   executionReads,

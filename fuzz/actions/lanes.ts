@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { LANES } from './choices.js';
 import { generator, type Reads } from './generator.js';
+import * as example from './example.js';
 
 /** The lanes of created work, and one that stays empty. */
 const NAMES = [...LANES, 'a-lane-without-any-work'] as const;
@@ -38,3 +39,11 @@ export const laneActions = {
 export const laneReads: Reads = ({ partition }, { index }) => [
   ['readLane', { partition, laneId: NAMES[index % NAMES.length] as string }],
 ];
+
+/** Valid arguments of each command and read. */
+export const laneExamples = {
+  pauseLane: { partition: example.PARTITION, laneId: 'still', reason: 'r', requestedBy: 'ann' },
+  drainLane: { partition: example.PARTITION, laneId: 'still', reason: 'r', requestedBy: 'ann' },
+  resumeLane: { partition: example.PARTITION, laneId: 'still', reason: 'r', requestedBy: 'ann' },
+  readLane: { partition: example.PARTITION, laneId: 'still' },
+} satisfies example.Examples;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { owner, pick, ttlMs } from './choices.js';
 import { generator } from './generator.js';
 import { choose, chosenId, claimantOf, reasonFor } from './world.js';
+import * as example from './example.js';
 
 export const leaseActions = {
   begin: generator({
@@ -48,3 +49,12 @@ export const leaseActions = {
     resolve: (world, { pick }) => [{ name: 'markLeaseExpiredIfDue', args: { executionId: chosenId(world, pick) } }],
   }),
 };
+
+/** Valid arguments of each command and read. */
+export const leaseExamples = {
+  renewLease: { ...example.owner, leaseTtlMs: 5_000 },
+  beginAttempt: { executionId: example.RUNNING, fence: example.FENCE },
+  markLeaseExpiredIfDue: { executionId: example.RUNNING },
+  revokeLease: { executionId: example.RUNNING, expectedLeaseId: example.uuid(77), reason: 'r' },
+  releaseLease: { ...example.owner, fence: { ...example.FENCE, leaseId: example.uuid(77) } },
+} satisfies example.Examples;

@@ -6,6 +6,7 @@ import { uuidOf } from '../../model/short-id.js';
 import { LANES, pick, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { choose } from './world.js';
+import * as example from './example.js';
 
 const meterId = (index: number): string => `00000000-0000-4000-a000-0000000000f${index}`;
 
@@ -64,3 +65,10 @@ export const meteringReads: Reads = ({ partition, executions }, { index, limit }
     ['listMeteredHeads', { ...page, limit: 100, cursor }],
   ];
 };
+
+/** Valid arguments of each command and read. */
+export const meteringExamples = {
+  voidAdmission: { partition: example.PARTITION, admissionId: example.uuid(401) },
+  settleAdmissions: { partition: example.PARTITION, admissionIds: [example.uuid(402)] },
+  listMeteredHeads: { partition: example.PARTITION, laneIds: ['nothing'], cursor: 'a', limit: 5 },
+} satisfies example.Examples;

@@ -7,6 +7,7 @@ import { pick, seldom, type Pick } from './choices.js';
 import { generator } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
 import { keysOf } from '../../model/core/tables.js';
+import * as example from './example.js';
 
 /** Values of `requestedBy` and `reason`: short, or too long for the core of a record. */
 const WORDS = ['', 'shop is closed', 'because '.repeat(12)] as const;
@@ -113,3 +114,25 @@ export const operatingActions = {
     ],
   }),
 };
+
+/** Valid arguments of each command and read. */
+export const operatingExamples = {
+  blockExecutionForAdmission: {
+    executionId: example.idOf(4),
+    blockingReason: 'waiting_for_budget',
+    blockingDetail: 'd',
+  },
+  blockRoute: { executionId: example.idOf(4), reasonDetail: 'd' },
+  unblockExecution: { executionId: example.idOf(4), expectedBlockingReason: 'waiting_for_quota' },
+  changePriority: { executionId: example.idOf(4), newPriority: 5, requestedBy: 'ann' },
+  replayExecution: {
+    executionId: example.RUNNING,
+    reason: 'r',
+    requestedBy: 'ann',
+    expectedReplayCount: 0,
+    steps: 'keep',
+  },
+  setExecutionTags: { executionId: example.RUNNING, tags: { 'a.b': example.SECRET } },
+  holdExecution: { executionId: example.idOf(4), reason: 'r', requestedBy: 'ann' },
+  releaseHold: { executionId: example.RUNNING, reason: 'r', requestedBy: 'ann' },
+} satisfies example.Examples;

@@ -5,6 +5,7 @@ import { SNAPSHOT_KINDS } from '../../model/partition/snapshot.js';
 import { on } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { placeOf } from './world.js';
+import * as example from './example.js';
 
 /** The time in a position: that of its entry, none, or one that the entry does not have. */
 type PositionTime = 'own' | 'unknown' | 'other';
@@ -74,3 +75,14 @@ export const partitionReads: Reads = ({ places, partition }, { executionId, inde
     ),
   ];
 };
+
+/** Valid arguments of each command and read. */
+export const partitionExamples = {
+  watchLog: { partition: example.PARTITION, after: 'g.1.1' },
+  watchEnds: { partition: example.PARTITION, ttlMs: 1_000 },
+  commitReader: { partition: example.PARTITION, readerId: 'reader', position: '.0.0' },
+  forgetReader: { partition: example.PARTITION, readerId: 'reader' },
+  listReaders: { partition: example.PARTITION },
+  readLog: { partition: example.PARTITION, after: '.0.0', limit: 5 },
+  readSnapshot: { partition: example.PARTITION, cursor: `execution:${example.idOf(1)}`, limit: 5 },
+} satisfies example.Examples;

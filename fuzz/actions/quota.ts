@@ -6,6 +6,7 @@ import { uuidOf } from '../../model/short-id.js';
 import { LANES, seldom, unit } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import type { World } from './world.js';
+import * as example from './example.js';
 
 const policyId = (index: number): string => `00000000-0000-4000-a000-0000000000f${index}`;
 
@@ -90,3 +91,26 @@ export const quotaActions = {
 
 export const quotaReads: Reads = () =>
   [0, 1, 2].map((index) => ['readQuotaPolicyLimits', { quotaPolicyId: policyId(index) }] as const);
+
+/** Valid arguments of each command and read. */
+export const quotaExamples = {
+  createQuotaPolicy: {
+    quotaPolicyId: example.uuid(500),
+    windowSeconds: 1,
+    maxRequestsPerWindow: 1,
+    maxConcurrent: 5,
+  },
+  checkAdmission: {
+    quotaPolicyId: example.uuid(500),
+    admissionIds: [example.uuid(501)],
+    partition: example.PARTITION,
+    limits: { maxConcurrent: 5 },
+    laneId: 'nothing',
+    workerInstanceId: 'w-1',
+    meters: example.METERS,
+    waiterTtlMs: 50,
+    jitter: 0.5,
+  },
+  releaseAdmission: { quotaPolicyId: example.uuid(500), admissionIds: [example.uuid(502)], unused: true },
+  readQuotaPolicyLimits: { quotaPolicyId: example.uuid(500) },
+} satisfies example.Examples;

@@ -11,6 +11,7 @@ import { generator, type Reads } from './generator.js';
 import { meterSetFor } from './metering.js';
 import { CATEGORIES } from './policies.js';
 import { choose, chosenId, placeOf, type World } from './world.js';
+import * as example from './example.js';
 
 /** The kinds that a claim names; always includes that of the wanted execution. */
 function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | undefined): string[] | undefined {
@@ -201,3 +202,67 @@ const partitionReads: Reads = ({ partition, places }, { index, limit }) => [
   ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
   ['listQueueHeads', { partition, laneIds: [...LANES] }],
 ];
+
+/** Valid arguments of each command and read. */
+export const scheduleExamples = {
+  claimForWorker: {
+    partition: example.PARTITION,
+    laneId: 'nothing',
+    workerId: 'w',
+    workerInstanceId: 'w-1',
+    workerCapabilities: [example.SECRET],
+    leaseTtlMs: 5_000,
+    handles: true,
+    meters: example.METERS,
+    claims: [{ leaseId: example.uuid(7), attemptId: example.uuid(8) }],
+  },
+  applyDue: {
+    partition: example.PARTITION,
+    limit: 5,
+    jitter: 0.5,
+    owner: 'loop',
+    filter: { namespace: 'n', laneId: 'l', executionKind: 'k', tags: { 'team.name': 'core' } },
+    after: `5:${example.RUNNING}`,
+  },
+  listExecutions: { partition: example.PARTITION, cursor: example.idOf(1), limit: 5 },
+  listPartitionLanes: { partition: example.PARTITION },
+  listQuarantined: { partition: example.PARTITION, cursor: '0', limit: 5 },
+  retryQuarantined: { partition: example.PARTITION, name: `execution:${example.RUNNING}` },
+  dropQuarantined: {
+    partition: example.PARTITION,
+    name: `execution:${example.RUNNING}`,
+    reason: example.SECRET,
+    requestedBy: 'ann',
+  },
+  listExecutionSummaries: {
+    partition: example.PARTITION,
+    namespace: 'n',
+    laneId: 'lane',
+    executionKind: 'k',
+    publicState: 'failed',
+    blockedBy: 'waiting_for_budget',
+    failureCategory: 'c',
+    held: true,
+    tags: { 'a.b': example.SECRET },
+    cursor: example.idOf(1),
+    limit: 5,
+  },
+  listQueued: {
+    partition: example.PARTITION,
+    laneId: 'lane',
+    namespace: 'n',
+    executionKind: 'k',
+    tags: { 'a.b': example.SECRET },
+    cursor: `5:${example.idOf(1)}`,
+    limit: 5,
+  },
+  listExpiredLeases: {
+    partition: example.PARTITION,
+    asOf: 5,
+    namespace: 'n',
+    cursor: `5:${example.idOf(1)}`,
+    limit: 5,
+  },
+  readCounts: { partition: example.PARTITION, cursor: 'lane', limit: 5 },
+  listQueueHeads: { partition: example.PARTITION, laneIds: ['lane', 'other'] },
+} satisfies example.Examples;

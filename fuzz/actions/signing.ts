@@ -5,6 +5,7 @@ import { digestOf, messageOf } from '../../model/signing/token.js';
 import { bytesOf, choose, chosenId, type World } from './world.js';
 import { pick, seldom, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
+import * as example from './example.js';
 
 /** Secrets by id: one is longer than a block of the hash. */
 const SECRETS: Readonly<Record<string, Uint8Array>> = {
@@ -180,3 +181,35 @@ export const signingReads: Reads = (world, { executionId, index }) => {
     ['readWaitpointToken', { executionId, waitpointId: waitpointId ?? '00000000-0000-4000-a000-000000000000' }],
   ];
 };
+
+/** Valid arguments of each command and read. */
+export const signingExamples = {
+  deliverSignal: {
+    executionId: example.SUSPENDED,
+    waitpointId: example.uuid(301),
+    waitpointToken: `k1:${example.SECRET}`,
+    signalId: example.uuid(303),
+    signalName: 'go',
+    signalCategory: 'external',
+    sourceType: 'external',
+    sourceIdentity: 'web',
+    idempotencyKey: example.SECRET,
+    dedupTtlMs: 1_000,
+    maxSignalsPerExecution: 5,
+    resumeDelayMs: 5,
+    correlationId: example.SECRET,
+    createdAt: 7,
+    targetScope: 'execution',
+    payloadEncoding: 'json',
+    payload: example.text(example.SECRET),
+  },
+  rotateWaitpointHmacSecret: {
+    partition: example.PARTITION,
+    newKid: 'k1',
+    newSecret: example.text(example.SECRET.padEnd(32, 's')),
+    graceMs: 5,
+    onlyFirst: true,
+  },
+  readWaitpointToken: { executionId: example.RUNNING, waitpointId: example.uuid(301) },
+  listWaitpointHmacKids: { partition: example.PARTITION },
+} satisfies example.Examples;

@@ -6,6 +6,7 @@ import { owner, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { bytesOf, claimantOf } from './world.js';
 import { keysOf } from '../../model/core/tables.js';
+import * as example from './example.js';
 
 /** Few names, so that steps meet; one looks like the key of another, one is long. */
 const NAMES = ['pay', 'pay:1', 'größe', 'n'.repeat(LIMITS.maxStepNameBytes)] as const;
@@ -56,3 +57,18 @@ export const stepReads: Reads = (_, { executionId, index, limit }) => [
   ['readSteps', { executionId }],
   ['readSteps', { executionId, from: index % 3, limit: Math.max(1, limit), values: index % 2 === 0 }],
 ];
+
+/** Valid arguments of each command and read. */
+export const stepExamples = {
+  recordStep: {
+    executionId: example.RUNNING,
+    fence: example.FENCE,
+    stepName: 'pay',
+    stepIndex: 0,
+    stepKind: 'step',
+    failed: false,
+    value: example.text(example.SECRET),
+    encoding: 'json',
+  },
+  readSteps: { executionId: example.RUNNING, from: 0, limit: 5, values: true },
+} satisfies example.Examples;

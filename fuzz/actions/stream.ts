@@ -4,6 +4,7 @@ import type { Command } from '../../model/machine.js';
 import { owner, pick, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { bytesOf, chosenId, claimantOf } from './world.js';
+import * as example from './example.js';
 
 /** Patches that create, change and remove members of every kind, with few names, so that runs meet the same members. */
 const PATCHES = [
@@ -95,3 +96,17 @@ export const streamReads: Reads = (_, { executionId, index, limit }) => {
     ['readSummary', attempt],
   ];
 };
+
+/** Valid arguments of each command and read. */
+export const streamExamples = {
+  watchStream: { executionId: example.RUNNING, ttlMs: 1_000 },
+  appendFrame: {
+    executionId: example.RUNNING,
+    fence: example.FENCE,
+    attemptIndex: 0,
+    payload: example.text(example.SECRET),
+    frameType: 'chunk',
+  },
+  readStream: { executionId: example.RUNNING, attemptIndex: 0, from: 'start', to: 'end', limit: 5 },
+  readSummary: { executionId: example.RUNNING, attemptIndex: 0 },
+} satisfies example.Examples;

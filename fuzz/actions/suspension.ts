@@ -9,6 +9,7 @@ import { moment, owner, pick, seldom, type Moment, type Owner, type Pick } from 
 import { generator, type Reads } from './generator.js';
 import { choose, chosenId, claimantOf, resolveMoment, type World } from './world.js';
 import { keysOf } from '../../model/core/tables.js';
+import * as example from './example.js';
 
 const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
 /** Keys of waitpoints: two belong to one channel, one has the maximum length. */
@@ -401,3 +402,73 @@ export const suspensionReads: Reads = (world, { executionId, index, limit }) => 
     ['observeSignals', { executionId, attemptIndex, cursor, limit: Math.max(1, limit) }],
   ];
 };
+
+const SUSPENSION = {
+  suspensionId: example.uuid(300),
+  waitpoints: [{ waitpointId: example.uuid(301), waitpointKey: 'wpk:a' }],
+  resumeCondition: { type: 'single', waitpointKey: 'wpk:a', matcher: { type: 'by_name', name: 'go' } },
+  reasonCode: 'waiting_for_approval',
+  requestedBy: 'worker',
+  timeoutAt: 1_900_000_000_000,
+  timeoutBehavior: 'fail',
+  resumePolicy: {
+    resumeTarget: 'runnable',
+    resumeDelayMs: 5,
+    consumeMatchedSignals: true,
+    retainSignalBufferUntilClosed: true,
+    closeWaitpointOnResume: true,
+  },
+  continuationMetadataPointer: example.SECRET,
+};
+
+/** Valid arguments of each command and read. */
+export const suspensionExamples = {
+  suspendExecution: { ...example.owner, ...SUSPENSION },
+  createPendingWaitpoint: {
+    ...example.owner,
+    waitpointId: example.uuid(304),
+    waitpointKey: example.SECRET,
+    expiresInMs: 1_000,
+    maxWaitpointsPerExecution: 5,
+  },
+  closeWaitpoint: { ...example.owner, waitpointId: example.uuid(304), reason: example.SECRET },
+  expirePendingWaitpoint: { executionId: example.RUNNING, waitpointId: example.uuid(304) },
+  deliverApprovalSignal: {
+    executionId: example.SUSPENDED,
+    waitpointId: example.uuid(301),
+    signalId: example.uuid(302),
+    signalName: 'go',
+    idempotencySuffix: example.SECRET,
+    signalDedupTtlMs: 1_000,
+    maxSignalsPerExecution: 5,
+    decidedBy: 'ann',
+  },
+  signalExecution: {
+    executionId: example.SUSPENDED,
+    signalId: example.uuid(304),
+    signalName: 'go',
+    signalCategory: 'external',
+    sourceType: 'external',
+    sourceIdentity: 'web',
+    maxSignalsPerExecution: 5,
+    correlationId: example.SECRET,
+    createdAt: 7,
+    payloadEncoding: 'json',
+    payload: example.text(example.SECRET),
+  },
+  resumeExecution: { executionId: example.SUSPENDED, resumeDelayMs: 0 },
+  expireSuspension: { executionId: example.SUSPENDED },
+  describeSuspension: { executionId: example.SUSPENDED },
+  observeSignals: { executionId: example.SUSPENDED, attemptIndex: 0, cursor: example.uuid(303), limit: 5 },
+  listSuspended: {
+    partition: example.PARTITION,
+    reason: 'manual_pause',
+    namespace: 'n',
+    laneId: 'lane',
+    cursor: `5:${example.SUSPENDED}`,
+    limit: 5,
+  },
+  listPendingWaitpoints: { executionId: example.SUSPENDED, after: example.uuid(303), limit: 5 },
+  listSignals: { executionId: example.SUSPENDED, cursor: example.uuid(303), limit: 5 },
+  readWaits: { executionId: example.SUSPENDED },
+} satisfies example.Examples;

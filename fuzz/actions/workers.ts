@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { CAPABILITY_SETS, KINDS, LANES, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
+import * as example from './example.js';
 
 /** The namespace of the arena's partition. */
 const NAMESPACE = 'n';
@@ -74,3 +75,20 @@ export const workerReads: Reads = (_, { index, limit }) => [
     { namespace: NAMESPACE, limit: Math.max(1, limit), cursor: INSTANCES[index % INSTANCES.length] as string },
   ],
 ];
+
+/** Valid arguments of each command and read. */
+export const workerExamples = {
+  registerWorker: {
+    namespace: 'n',
+    workerInstanceId: 'w-1',
+    workerId: 'w',
+    livenessTtlMs: 1_000,
+    lanes: ['lane'],
+    capabilities: [example.SECRET],
+    kinds: ['k'],
+    slots: 3,
+  },
+  heartbeatWorker: { namespace: 'n', workerInstanceId: 'w-1', running: 1, draining: true },
+  markWorkerDead: { namespace: 'n', workerInstanceId: 'w-1', reason: example.SECRET, requestedBy: 'ann' },
+  listWorkers: { namespace: 'n', cursor: 'w-0', limit: 5 },
+} satisfies example.Examples;

@@ -19,10 +19,13 @@ function textsIn(folder: string, matching: RegExp): Map<string, string> {
 }
 
 const declarations = textsIn('model', /\.ts$/);
-/** What makes commands of choices; tests of the fuzzer, its chaos and its explorer only use them. */
-const generators = [...textsIn('fuzz', /^(?!.*\.test\.ts$)(?:[^/]+|actions\/.+|generators\/.+)\.ts$/).values()].join(
-  '\n',
-);
+/**
+ * What makes commands of choices, without the examples of valid arguments beside it; tests of the fuzzer, its chaos and
+ * its explorer only use them.
+ */
+const generators = [...textsIn('fuzz', /^(?!.*\.test\.ts$)(?:[^/]+|actions\/.+|generators\/.+)\.ts$/).values()]
+  .join('\n')
+  .replace(/export const \w+Examples = \{.*?\n\} satisfies /gs, '');
 const examples = [...textsIn('test/model', /\.test\.ts$/).values()].join('\n');
 
 const mentions = (text: string, name: string): boolean =>
