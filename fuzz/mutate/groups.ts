@@ -79,9 +79,17 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
     ],
   },
   memory: {
-    'src/memory/': ['test/memory/', ...named('test/conformance', 'conformance'), 'fuzz/differential.test.ts'],
+    'src/memory/': [
+      'test/memory/',
+      ...named('test/conformance', 'conformance list-pages'),
+      ...named('test/valkey', 'messages'),
+      'fuzz/differential.test.ts',
+    ],
   },
-  embedded: { 'src/embedded/': ['test/embedded/'] },
+  embedded: {
+    'src/embedded/': ['test/embedded/'],
+    'src/embedded/lock.ts': named('test/embedded', 'lock'),
+  },
   subscribing: { 'src/subscribing/': ['test/subscribing/', ...named('test/app', 'events')] },
   streaming: { 'src/streaming/': ['test/streaming/', ...named('test/app', 'streams')] },
   // Lua that matters after damage: the differential run meets none.

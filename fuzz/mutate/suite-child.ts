@@ -31,7 +31,7 @@ class AsTold {
 }
 
 /** Tests that have no limit of their own end after this time. */
-const TEST_TIMEOUT_MS = 120_000;
+const TEST_TIMEOUT_MS = 45_000;
 const NOTICE_MS = 5_000;
 
 function notice(begins?: string): void {

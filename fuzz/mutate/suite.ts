@@ -77,7 +77,8 @@ export class Suite {
   private async repeatedFailure(tests: readonly string[]): Promise<Failure | undefined> {
     for (let left = tests; left.length > 0; ) {
       const failure = await this.firstFailure(left);
-      if (failure === undefined) return undefined;
+      // What hangs has used up processor time, or stood still for minutes: a busy machine does neither.
+      if (failure === undefined || failure.text === HANGS) return failure;
       const again = await this.firstFailure([failure.test]);
       if (again !== undefined) return again;
       left = left.slice(left.indexOf(failure.test) + 1);

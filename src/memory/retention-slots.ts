@@ -27,7 +27,7 @@ export class RetentionSlots {
     const slot = this.slots.get(purgeAt);
     if (slot === undefined) return;
     slot.remove(id);
-    if (slot.size > 0) return;
+    if (!slot.isEmpty) return;
     this.slots.delete(purgeAt);
     this.times.splice(placeOf(this.times, purgeAt), 1);
   }
@@ -58,8 +58,9 @@ class Slot {
   /** Executions removed from elsewhere in the list. */
   private readonly gone = new Set<string>();
 
-  get size(): number {
-    return this.list.length - this.start - this.gone.size;
+  /** What was removed is never more than half of the list, so a list without executions has no items. */
+  get isEmpty(): boolean {
+    return this.list.length === 0;
   }
 
   add(id: string): void {

@@ -243,6 +243,29 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await said()).toEqual([{ kind: 'frames', executionId: quiet.executionId }]);
   });
 
+  it('a budget is announced when its last exhausted dimension has room again, and by no other change', async () => {
+    const { backend } = engine;
+    const budgetId = engine.uuid();
+    await backend.createBudget({ budgetId, limits: { tokens: { hard: 10 }, cents: { hard: 5 } } });
+    const heard = await listen(backend);
+    const rooms = async () => (await heard()).filter(({ kind }) => kind === 'budget_room');
+    const spend = (deltas: Record<string, number>) => backend.reportUsageAdmin({ budgetId, deltas });
+    const limit = (limits: Record<string, { hard: number }>) =>
+      backend.updateBudgetLimits({ budgetId, limits, requestedBy: 'operator' });
+    const room = { kind: 'budget_room', partition: '{b:0}', budgetId };
+    await spend({ tokens: 4 });
+    await limit({ tokens: { hard: 8 } });
+    await spend({ tokens: 4 });
+    expect(await rooms()).toEqual([]);
+    await limit({ tokens: { hard: 20 } });
+    expect(await rooms()).toEqual([room]);
+    await spend({ tokens: 12, cents: 5 });
+    await limit({ tokens: { hard: 30 } });
+    expect(await rooms()).toEqual([]);
+    await limit({ cents: { hard: 6 } });
+    expect(await rooms()).toEqual([room]);
+  });
+
   it('a timer is announced to a loop that found none, whatever was announced before', async () => {
     await engine.clear();
     const { backend } = engine;
