@@ -87,7 +87,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
       disk.close(recovered.segment.file);
       throw error;
     }
-    this.hasHeld = recovered.events > 0 || recovered.snapshotBytes > 0;
+    this.hasHeld = recovered.holds;
     this.journal = new Journal(disk, fsync, this, recovered.segment);
     this.compaction = new Compaction(
       {

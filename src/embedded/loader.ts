@@ -23,8 +23,8 @@ export interface Target {
 }
 
 export class Loader {
-  /** Number of loaded events. */
-  events = 0;
+  /** Whether a record said what the store holds: an event, or settings. */
+  holds = false;
   private store!: JournaledStore;
   private partition = '';
   private place: string | undefined;
@@ -78,6 +78,7 @@ export class Loader {
         this.entity(integerOf(first.slice(1)), parts);
         return;
       case 0x24: // $
+        this.holds = true;
         this.target.use(settingsIn(first.slice(1)));
         return;
       case 0x5e: // ^
@@ -101,7 +102,7 @@ export class Loader {
 
   private event(letter: string, parts: readonly string[]): void {
     const event = readEvent(eventCodec(this.codecs, letter), parts, this.partition);
-    this.events += 1;
+    this.holds = true;
     if (this.isSnapshot) this.store.restoreEntry({ sequence: this.nextEntry++, event });
     else this.store.replay(event);
   }

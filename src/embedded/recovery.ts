@@ -39,8 +39,8 @@ export interface Recovered {
   readonly snapshotBytes: number;
   /** Bytes of the later segments. */
   readonly journalBytes: number;
-  /** Number of events applied from the segments. */
-  readonly events: number;
+  /** Whether the store holds anything: a snapshot, events or changed settings. */
+  readonly holds: boolean;
 }
 
 /**
@@ -117,13 +117,13 @@ export function recover(disk: Disk, folder: string, target: Target, mends: boole
   const { snapshot, segments, leftOver } = planOf(disk.list(folder));
   const snapshotBytes = snapshot === undefined ? 0 : readSnapshot(disk, folder, target, snapshot);
   let journalBytes = 0;
-  let events = 0;
+  let holds = snapshot !== undefined;
   let last: ReturnType<typeof readSegment> | undefined;
   for (const number of segments) {
     if (last !== undefined) disk.close(last.segment.file);
     last = readSegment(disk, folder, target, number, number === segments.at(-1), mends);
     journalBytes += last.segment.position;
-    events += last.events;
+    holds ||= last.holds;
   }
   // A store that cannot be read keeps everything that it has.
   if (mends && leftOver.length > 0) {
@@ -131,7 +131,7 @@ export function recover(disk: Disk, folder: string, target: Target, mends: boole
     disk.syncFolder(folder);
   }
   const { segment, torn } = present(last);
-  return { segment, torn, snapshotBytes, journalBytes, events };
+  return { segment, torn, snapshotBytes, journalBytes, holds };
 }
 
 function openedAs(reader: FrameReader, kind: FileKind, number: number, target: Target): FileHeader {
@@ -169,7 +169,7 @@ function readSegment(
   number: number,
   isLast: boolean,
   mends: boolean,
-): { readonly segment: OpenFile; readonly torn: TornTail | undefined; readonly events: number } {
+): { readonly segment: OpenFile; readonly torn: TornTail | undefined; readonly holds: boolean } {
   const name = nameOf('journal', number);
   const file = disk.open(join(folder, name));
   try {
@@ -200,7 +200,7 @@ function readSegment(
       disk.sync(file);
     }
     const segment = { file, number, builder: new FrameBuilder(reader.salt), position: end, frames };
-    return { segment, torn, events: loader.events };
+    return { segment, torn, holds: loader.holds };
   } catch (error) {
     disk.close(file);
     throw error;

@@ -71,6 +71,21 @@ describe('frames', () => {
     expect(reader.next()?.text).toBe('behind');
   });
 
+  test('are read with a buffer of the same size from a file of any size, unless one frame is larger', () => {
+    const { disk, file } = fileOf(Array.from({ length: 40 }, () => ({ text: '', bytes: new Uint8Array(100_000) })));
+    const lengths: number[] = [];
+    const read = disk.read.bind(disk);
+    disk.read = (from, into, length, position) => {
+      lengths.push(length);
+      return read(from, into, length, position);
+    };
+    const reader = new FrameReader(disk, file, 'f');
+    while (reader.next() !== undefined);
+    expect(reader.position).toBe(reader.size);
+    expect(reader.isBlankFrom(0)).toBe(false);
+    expect(Math.max(...lengths)).toBe(1024 * 1024);
+  });
+
   test('after a hole are found again, and frames inside a payload are ignored', () => {
     const foreign = Buffer.from(new FrameBuilder(SALT + 1).frame(FRAME.records, 2, 9, 'forged', []));
     const { disk, file, reader } = fileOf([

@@ -124,10 +124,12 @@ describe('a closed store whose only journal was removed', () => {
     await backend.close();
   };
 
-  test.each<[string, (backend: Backend) => Promise<unknown>]>([
+  const HELD: readonly (readonly [string, (backend: Backend) => Promise<unknown>])[] = [
     ['an execution', (backend) => backend.createExecution(creation())],
     ['settings', (backend) => backend.configureDeployment({ retentionMs: 5 })],
-  ])('is refused if it has held data: %s', (_, act) =>
+  ];
+
+  test.each(HELD)('is refused if it has held data: %s', (_, act) =>
     inFolder(async (path) => {
       await closed(path, act);
       for (let count = 0; count < 2; count++) await closed(path, () => Promise.resolve());
@@ -137,6 +139,17 @@ describe('a closed store whose only journal was removed', () => {
       expect(readdirSync(path)).toEqual(['store.mark']);
       unlinkSync(join(path, 'store.mark'));
       await (await embedded({ path })).close();
+    }),
+  );
+
+  test.each(HELD)('is refused if a killed process had stored data, and this one added nothing: %s', (_, act) =>
+    inFolder(async (path) => {
+      const killed = await embedded({ path });
+      await act(killed);
+      abandon(killed);
+      await closed(path, () => Promise.resolve());
+      unlinkSync(join(path, '00000001.journal'));
+      await expect(embedded({ path })).rejects.toThrow(/^corruption: .*journal is missing/);
     }),
   );
 
