@@ -315,8 +315,13 @@ function ff.owed_cancel(call, execution)
   local leading = ff.leading_of(call, execution.id, '', -1)
   for i = 1, #leading do
     local downstream = string.sub(leading[i], LIMIT.id_length + 1)
-    if is_ahead(call, downstream, string.sub(leading[i], 1, LIMIT.id_length)) then
-      return ff.sibling_reason(ff.group_of(call, downstream))
+    local edge = string.sub(leading[i], 1, LIMIT.id_length)
+    if is_ahead(call, downstream, edge) then
+      local group = ff.group_of(call, downstream)
+      local text = guarded('HGET', call.base .. downstream .. SUFFIX.dependencies, edge)
+      local round = type(text) == 'string' and ff.round_of_edge(text)
+      -- Upstreams of other rounds go on.
+      if round and ff.is_sibling(group, round) then return ff.sibling_reason(group) end
     end
   end
   return nil

@@ -37,16 +37,26 @@ local function only_edges_of(base, upstreams)
   return guarded('MGET', unpack(keys))
 end
 
--- The next upstreams of the current round of a group; for a parent that ended badly, its children of every round. Only
--- the edges of these are read, because a group can have thousands. Each list has an entry for each upstream: ids and
--- texts of the edges, ids of the upstreams, and their outgoing edges if they have exactly one.
+-- The round of an edge in its text, empty for an edge from outside; nil when the text is unreadable.
+function ff.round_of_edge(text)
+  return string.match(text, '^\t[^\t]*\t(%d*)\t', LIMIT.id_length + 1)
+end
+
+-- Whether a walk over the upstreams of an execution ends one, by the round of its edge; the twin of `isSibling`.
+function ff.is_sibling(group, edge_round)
+  if ff.has_orphaned(group) then return edge_round ~= '' end
+  return edge_round == group.group_round
+end
+
+-- The next upstreams that such a walk ends. Only the edges of these are read, because a group can have thousands. Each
+-- list has an entry for each upstream: ids and texts of the edges, ids of the upstreams, and their outgoing edges if
+-- they have exactly one.
 function ff.siblings_ahead(call, task, limit)
   -- The edges and the group are read from their keys, so they are written first.
   ff.settle_members_in_hand(call)
   local group = ff.group_of(call, task.about)
   if not group.is_readable then ff.check_left(call, task.flow.id, task.about) end
   task.reason = ff.sibling_reason(group)
-  local is_for_all, round = ff.has_orphaned(group), group.group_round
   local key, edges, texts, upstreams, size = call.base .. task.about .. SUFFIX.dependencies, {}, {}, {}, 0
   local ids, first = incoming_after(call, task.about, task.cursor)
   for from = first, #ids, limit do
@@ -56,14 +66,14 @@ function ff.siblings_ahead(call, task, limit)
       local text = found[i - from + 1]
       local upstream, edge_round = false, nil
       if text then
-        edge_round = string.match(text, '^\t[^\t]*\t(%d*)\t', LIMIT.id_length + 1)
+        edge_round = ff.round_of_edge(text)
         upstream = edge_round and string.sub(text, 1, LIMIT.id_length)
         -- The other siblings go on; the retry of the group's execution looks at this one again.
         if not edge_round then
           ff.set_aside(call, TIMER.execution .. task.about, { err = 'DAMAGED dependency is unreadable' })
         end
       end
-      if upstream and (is_for_all and edge_round ~= '' or not is_for_all and edge_round == round) then
+      if upstream and ff.is_sibling(group, edge_round) then
         size = size + 1
         edges[size], texts[size], upstreams[size] = ids[i], text, upstream
         if size == limit then break end

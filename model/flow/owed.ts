@@ -8,6 +8,7 @@ import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import { edgeOf, walkIdOf } from './tasks.js';
 import { owesCancel, siblingReason } from './cancellation.js';
+import { isSibling } from './siblings.js';
 import type { Outgoing } from './view.js';
 
 /** The reason why an outside scheduler gets no grant or claim for such a member. */
@@ -26,8 +27,14 @@ export function owedCancel(view: View, execution: ReadonlyExecution): string | u
   return siblingReason(view.executions.get(owing.downstream));
 }
 
-/** Whether a walk over the upstreams of a group has yet to reach an edge. A member that it has passed was replayed since. */
+/**
+ * Whether a walk over the upstreams of a group has yet to end the one of an edge. A member that it has passed was
+ * replayed since; upstreams of other rounds go on.
+ */
 function isOwing(view: View, flow: string, { edgeId, downstream }: Outgoing): boolean {
   const walk = view.flows.walk(walkIdOf({ kind: 'siblings', flow, about: downstream, cursor: '' }));
-  return walk !== undefined && edgeId > edgeOf(walk.cursor);
+  if (walk === undefined || edgeId <= edgeOf(walk.cursor)) return false;
+  const group = view.executions.get(downstream);
+  const edge = group?.dependencies?.[edgeId];
+  return group !== undefined && edge !== undefined && isSibling(group, edge);
 }

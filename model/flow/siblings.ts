@@ -1,20 +1,24 @@
 /** The upstreams that a decided group, or a parent that ended badly, no longer needs. */
 import { present } from '../core/present.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
 import { cancellationOf, hasOrphaned, siblingReason } from './cancellation.js';
+import type { Dependency } from './facts.js';
 import type { Ahead, CascadeContext, Step } from './tasks.js';
 import { siblingId } from './view.js';
 
-/** The upstreams of the current round of a group; for a parent that ended badly, its children of every round. */
+/** Whether a walk over the upstreams of an execution ends one: of its current round, or every child if it ended badly. */
+export const isSibling = (execution: ReadonlyExecution, { edgeRound }: Pick<Dependency, 'edgeRound'>): boolean =>
+  hasOrphaned(execution) ? edgeRound > 0 : edgeRound === execution.groupRound;
+
+/** The upstreams that such a walk ends, in its order. */
 export function siblingsOf(view: View, downstream: string, after: string, limit: number): readonly Step[] {
   const execution = view.executions.get(downstream);
   if (execution === undefined) return [];
-  const { dependencies = {}, groupRound } = execution;
-  const isForAll = hasOrphaned(execution);
-  return Object.entries(dependencies)
-    .filter(([edgeId, { edgeRound }]) => edgeId > after && (isForAll ? edgeRound > 0 : edgeRound === groupRound))
+  return Object.entries(execution.dependencies ?? {})
+    .filter(([edgeId, edge]) => edgeId > after && isSibling(execution, edge))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .slice(0, limit)
     .map(([edgeId, { upstream }]) => ({

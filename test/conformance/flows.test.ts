@@ -382,6 +382,29 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect(given(last)).toEqual([first, second, newest].map((each) => each.slice(-2)).sort());
   });
 
+  test('a child of an earlier group can start while the siblings of a newer one are still being cancelled', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [parent, flowId, earlier] = [id(), id(), id()];
+    const laneId = `earlier ${name}`;
+    await backend.createExecution({ ...member(parent), laneId, namespace: 'n', creatorIdentity: 'c' });
+    const [fence] = (await claim(engine, 1, laneId)).map(fenceOf);
+    type Children = Parameters<typeof backend.spawnChildren>[0]['children'];
+    const spawn = (children: Children, more: object) =>
+      backend.spawnChildren({ ...{ executionId: parent, fence, flowId, ...more }, children });
+    const racers = Array.from({ length: 80 }, id);
+    // The walk reaches edges with lower ids first.
+    await spawn([{ ...member(earlier), laneId: `${laneId} 1`, edgeId: uuid().replace(/^0/, 'f') }], {});
+    await spawn(
+      racers.map((executionId) => ({ ...member(executionId), laneId, edgeId: uuid() })),
+      { policy: { kind: 'any_of', onSatisfied: 'cancel_remaining' }, asNewGroup: true },
+    );
+    const [winner] = await claim(engine, 1, laneId);
+    await backend.completeExecution({ executionId: winner?.executionId ?? '', fence: winner && fenceOf(winner) });
+    expect(await stateOf(engine, racers.at(-1) as string)).toBe('waiting');
+    expect(await claim(engine, 1, `${laneId} 1`)).toMatchObject([{ executionId: earlier }]);
+  });
+
   test('ends of children are numbered, also of siblings that are cancelled together', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
