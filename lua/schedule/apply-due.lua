@@ -56,8 +56,9 @@ end
 
 local function purge_step(call, id, purge_at)
   local execution = load_for_purge(call, id)
-  -- An entry of the list counts only while the record's purge time names its slot.
+  -- An entry of the list counts only while the record's purge time names its slot, and for no member of a flow.
   if not execution or not ff.is_terminal(execution.situation) or execution.due_at ~= purge_at then return nil end
+  if ff.is_member(execution) then return nil end
   ff.check_ids(call, id)
   ff.check_streams(call, execution)
   return { entity = execution, kind = 'purge', apply = ff.apply.execution_purged }

@@ -79,6 +79,26 @@ describe('replays', () => {
     expect(purged).toHaveLength(count - 1);
     expect(await engine.canonicalState(PARTITION)).toMatchObject({ strays: [], results: {}, slots: {} });
   });
+
+  it('of a long retention slot: an execution that has become a parent since is purged with its flow only', async () => {
+    const { backend } = engine;
+    const ids = Array.from({ length: SHORT_SLOT + 1 }, () => engine.executionId());
+    const creations = ids.map((executionId): Command => ({ name: 'createExecution', args: { executionId, ...named } }));
+    await backend.execute(creations);
+    await complete();
+    const executionId = ids[0] as string;
+    await backend.replayExecution({ executionId });
+    const claims = [{ leaseId: engine.uuid(), attemptId: engine.uuid() }];
+    const worker = { workerId: 'w', workerInstanceId: 'w-1' };
+    await backend.claimForWorker({ partition: PARTITION, laneId: 'l', ...worker, claims });
+    const parent = { executionId, source: 'operator_override' } as const;
+    const child = { executionId: engine.executionId(), laneId: 'children', executionKind: 'k', edgeId: engine.uuid() };
+    await backend.spawnChildren({ ...parent, flowId: engine.executionId(), children: [child] });
+    await backend.completeExecution(parent);
+    await engine.advance(180_000);
+    expect(await backend.describeExecution({ executionId })).toMatchObject({ publicState: 'completed' });
+    expect(await backend.describeExecution({ executionId: ids[1] as string })).toBeUndefined();
+  });
 });
 
 describe('tags', () => {

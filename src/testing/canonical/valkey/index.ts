@@ -150,12 +150,13 @@ function sortedById(kind: EntityKind, entities: readonly object[]): object[] {
 }
 
 /**
- * An entry of a slot counts only while the record's purge time names the slot (ruling 24); a replay can leave a second
- * one.
+ * An entry of a slot counts only while the record's purge time names the slot (ruling 24), and for no member of a flow;
+ * a replay can leave one.
  */
 function keptIn(members: readonly string[], known: ReadonlyMap<string, ReadonlyExecution>, at: number): string[] {
   return [...new Set(members)].filter((id) => {
     const execution = known.get(id);
-    return execution !== undefined && isTerminal(execution.situation) && execution.dueAt === at;
+    if (execution === undefined || execution.flow !== undefined) return false;
+    return isTerminal(execution.situation) && execution.dueAt === at;
   });
 }
