@@ -86,14 +86,14 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => it.situation !== 'retry_backoff' || it.nextAttempt === 'retry',
   },
   {
-    name: 'a first attempt is pending where there was none, unless a replay is',
+    name: 'a first attempt is pending if and only if there was none, except before a replay',
     holds: (it) =>
       !isRunnable(it.situation) ||
       it.nextAttempt === 'replay' ||
       (it.nextAttempt === 'first') === (it.totalAttemptCount === 0),
   },
   {
-    name: 'a replay is pending only where there was one, and nothing of the run before is left',
+    name: 'a pending replay is counted, and nothing of the run before it is left',
     holds: (it) => it.nextAttempt !== 'replay' || (it.replayCount > 0 && isBlank(it)),
   },
   {
@@ -106,7 +106,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
   },
   { name: 'attempts are the first one, the retries that began and the reclaims', holds: attemptsAddUp },
   {
-    name: 'counters are counts',
+    name: 'counters are whole numbers, never negative',
     holds: (it) =>
       [
         it.totalAttemptCount,

@@ -180,7 +180,7 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       ),
   },
   {
-    name: 'a group is satisfied with as many successes as it needs, and impossible without hope of them',
+    name: 'a group is satisfied once it has enough successes, and impossible once it can no longer get them',
     holds(it, world) {
       if (it.groupState === 'none' || it.groupState === 'pending') return it.satisfiedAt === undefined;
       const isClosed = flowOf(it, world)?.isClosed ?? true;
@@ -190,7 +190,7 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     },
   },
   {
-    name: 'a group that can decide has decided, but for what is being built or asked anew',
+    name: 'a group that can be decided is decided, except in a flow that is being built or while a walk evaluates it',
     holds(it, world) {
       const flow = flowOf(it, world);
       if (flow === undefined || flow.isBuilding || it.groupState !== 'pending') return true;
@@ -208,7 +208,7 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       isTerminal(it.situation),
   },
   {
-    name: 'what waits for others waits for something that will come: nobody has to look for what was forgotten',
+    name: 'an execution that waits for others waits for an end that is still to come, so no reconciler is needed',
     holds: (it, world) => it.situation !== 'blocked_dependencies' || isAwaited(it, world),
   },
   {

@@ -167,7 +167,7 @@ export const leaseRules: readonly LogRule[] = [
     },
   },
   {
-    name: 'an acquisition begins what was pending',
+    name: 'an acquisition begins the kind of attempt that was pending',
     holds: ({ event, past }) =>
       !isAcquisition(event) ||
       past === undefined ||

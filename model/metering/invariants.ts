@@ -27,7 +27,7 @@ export const meteringInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     },
   },
   {
-    name: 'something is due for every admission but those that are bound',
+    name: 'every admission that is not bound has due work',
     check({ state: { tables } }) {
       for (const { admissionId, admissionState, dueAt } of tables.admission.values()) {
         if ((admissionState === 'bound') === (dueAt !== undefined)) return `${admissionId} is due at ${dueAt}`;

@@ -60,12 +60,12 @@ export const quotaInvariants: readonly Invariant[] = [
     const timer = quotaTimerAt(policy) ?? Infinity;
     return Object.values(slotsOf(policy)).every(({ checkAt }) => checkAt >= timer) ? undefined : 'a slot is not asked';
   }),
-  everyPolicy('what is in the window was granted in it', (policy) =>
+  everyPolicy('the window of a policy has no admission after its last use', (policy) =>
     Object.values(windowOf(policy)).every((at) => at <= policy.lastUsedAt && policy.maxRequests > 0)
       ? undefined
       : 'an admission is of another time',
   ),
-  everyPolicy('a claimer that waits wants something, until a time', (policy) =>
+  everyPolicy('a waiting claimer wants at least one admission, and waits until a set time', (policy) =>
     Object.values(waitersOf(policy)).every(({ wanted, since, expiresAt }) => wanted > 0 && expiresAt > since)
       ? undefined
       : 'one wants nothing',

@@ -80,7 +80,7 @@ function differences(a: object, b: object): string[] {
 const partitionInvariants: readonly Invariant[] = [
   { name: 'the log can be folded', check: ({ replay: { unfoldable } }) => unfoldable },
   {
-    name: 'nothing in the log is much later than now',
+    name: 'no entry of the log lies in the future',
     check({ log, now }) {
       const last = log.at(-1);
       return last === undefined || last.event.at <= now

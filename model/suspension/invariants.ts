@@ -112,7 +112,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
         waiting.pendingIds.length <= LIMITS.maxPendingWaitpoints),
   },
   {
-    name: 'a signal is kept as it came only while no suspension has looked at it',
+    name: 'signals of a pending waitpoint are buffered',
     holds: (it) =>
       Object.values(it.waiting?.signals ?? {}).every(
         ({ waitpointId, effect }) =>
@@ -128,7 +128,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'signals are in one order with the ends of children',
+    name: 'signals and ends of children are in one order',
     holds({ waiting, endedChildren }) {
       const inOrder = Object.values(waiting?.signals ?? {}).sort((a, b) => a.place - b.place);
       const ends = [...inOrder.map((signal) => signal.endedChildren), endedChildren];
@@ -136,7 +136,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'a suspension is over when its worker said, or never',
+    name: 'a suspension times out at the time that its worker set, or never',
     holds: (it) => it.situation !== 'suspended' || it.dueAt === suspensionOf(it)?.timeoutAt,
   },
   {
@@ -144,7 +144,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => it.situation !== 'suspended' || it.suspendReason === suspensionOf(it)?.reasonCode,
   },
   {
-    name: 'what also waits for children is resumed by the one that makes them enough, and there are enough',
+    name: 'a suspension that also awaits children stays open only while too few of them have ended',
     holds: (it) => !isOpen(it) || (suspensionOf(it)?.awaitedChildren ?? 0) === 0 || isShortOfChildren(it),
   },
   {
@@ -171,7 +171,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'the progress of a condition is what its signals come to from the beginning, and none once it is closed',
+    name: 'the stored progress of a condition equals an evaluation of all its signals, and is gone once the suspension is closed',
     holds(it) {
       const suspension = suspensionOf(it);
       if (suspension === undefined) return true;
@@ -301,7 +301,7 @@ export const suspensionRules: readonly LogRule[] = [
     },
   },
   {
-    name: 'only the owner makes and gives up waitpoints, or is answered without letting go',
+    name: 'only the owner creates and closes pending waitpoints, and only its suspension is skipped',
     holds: ({ event, past }) =>
       (event.type !== 'pending_waitpoint_created' &&
         event.type !== 'pending_waitpoint_closed' &&

@@ -67,13 +67,13 @@ export const FLOW_BREAKS: Record<string, (world: Broken) => void> = {
   'ends of children are numbered in their order, and counted': (it) => (member(it, 5).endedChildren = 1),
   'children that have not ended are counted': (it) => (member(it, 5).openChildren = 1),
   'an edge is resolved if and only if it says when': (it) => (edgeOf(it, 1, 2).resolvedAt = it.now),
-  'a group is satisfied with as many successes as it needs, and impossible without hope of them': (it) =>
+  'a group is satisfied once it has enough successes, and impossible once it can no longer get them': (it) =>
     (member(it, 5).satisfiedAt = undefined),
-  'a group that can decide has decided, but for what is being built or asked anew': (it) =>
+  'a group that can be decided is decided, except in a flow that is being built or while a walk evaluates it': (it) =>
     (member(it, 5).groupState = 'pending'),
   'an execution whose group is undecided is neither claimable nor owned, unless it spawned what it waits for': (it) =>
     (member(it, 2).situation = 'ready'),
-  'what waits for others waits for something that will come: nobody has to look for what was forgotten': (it) =>
+  'an execution that waits for others waits for an end that is still to come, so no reconciler is needed': (it) =>
     Object.assign(member(it, 1), { situation: 'completed' }),
   'an execution is skipped only because its group is impossible': (it) => (member(it, 4).groupState = 'satisfied'),
   'an edge from what has ended is resolved, or will be by a walk; it is satisfied by success alone': (it) =>

@@ -51,7 +51,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   ...FLOW_BREAKS,
   'the log can be folded': (it) =>
     append(it, { type: 'execution_promoted', executionId: `{fp:0}:${UUID}`, at: it.now }),
-  'nothing in the log is much later than now': (it) => (it.now -= MAX_CLOCK_LEAD_MS + 1),
+  'no entry of the log lies in the future': (it) => (it.now -= MAX_CLOCK_LEAD_MS + 1),
   'folding the log gives the state': (it) => (inSituation(it, 'running').currentWorkerInstanceId = 'other'),
   'executions are filed under their ids, all of one partition': (it) =>
     it.state.tables.execution.set(`{fp:1}:${UUID}`, { ...inSituation(it, 'ready'), executionId: `{fp:1}:${UUID}` }),
@@ -65,16 +65,16 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'running').nextAttempt = 'resume'),
   'a retry waits only in backoff, ready or blocked': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
   'backoff is followed by a retry': (it) => (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
-  'a first attempt is pending where there was none, unless a replay is': (it) =>
+  'a first attempt is pending if and only if there was none, except before a replay': (it) =>
     (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
-  'a replay is pending only where there was one, and nothing of the run before is left': (it) =>
+  'a pending replay is counted, and nothing of the run before it is left': (it) =>
     (inSituation(it, 'ready', 'replayed').resultBytes = 1),
   'an execution was started if and only if it has attempts': (it) => (inSituation(it, 'running').startedAt = undefined),
   'an execution has a last attempt if and only if it was started': (it) =>
     (inSituation(it, 'completed').currentAttemptId = undefined),
   'attempts are the first one, the retries that began and the reclaims': (it) =>
     (inSituation(it, 'completed').totalAttemptCount += 1),
-  'counters are counts': (it) => (inSituation(it, 'ready').leaseReleaseCount = -1),
+  'counters are whole numbers, never negative': (it) => (inSituation(it, 'ready').leaseReleaseCount = -1),
   'times are in order: created, started, changed, now': (it) => (inSituation(it, 'running').lastTransitionAt = 0),
   'the retry cap holds, except for retries that operators allowed': (it) =>
     (inSituation(it, 'retry_backoff').retryCount = 3),
@@ -211,7 +211,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'epochs increase by one with every acquisition': (it) => (lastOf(it, 'execution_claimed').leaseEpoch += 1),
   'between two acquisitions lies one end of an ownership': (it) => append(it, claimOf(it, 'initial')),
   'only a lost ownership is reclaimed': (it) => (lastOf(it, 'execution_claimed').attemptType = 'reclaim'),
-  'an acquisition begins what was pending': (it) => (lastOf(it, 'execution_claimed').attemptType = 'retry'),
+  'an acquisition begins the kind of attempt that was pending': (it) =>
+    (lastOf(it, 'execution_claimed').attemptType = 'retry'),
   'a claim adds one attempt, a resumption none': (it) => (lastOf(it, 'execution_resumed').attemptIndex += 1),
   'a lease has a legal length': (it) => (lastOf(it, 'execution_claimed').leaseExpiresAt = it.now),
   'a renewal makes a lease no shorter': (it) =>
@@ -252,22 +253,23 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a waitpoint is activated only if it was created before its suspension': (it) =>
     ((Object.values(waitsOf(it, 'prepared').waiting.waitpoints).at(-1) as Waitpoint).activatedAt = it.now),
   'waitpoints are counted, and stay within their limits': (it) => (waitsOf(it, 'prepared').waiting.waitpointCount += 1),
-  'a signal is kept as it came only while no suspension has looked at it': (it) => {
+  'signals of a pending waitpoint are buffered': (it) => {
     const { signals } = waitsOf(it, 'prepared').waiting;
     for (const signal of Object.values(signals)) signal.effect = 'no_op';
   },
-  'signals are in one order with the ends of children': (it) => (waitsOf(it, 'waiting').signal.endedChildren = 1),
+  'signals and ends of children are in one order': (it) => (waitsOf(it, 'waiting').signal.endedChildren = 1),
   'every signal has a number of its own': (it) => (waitsOf(it, 'waiting').signal.place = 2),
-  'only the owner makes and gives up waitpoints, or is answered without letting go': (it) =>
+  'only the owner creates and closes pending waitpoints, and only its suspension is skipped': (it) =>
     append(it, {
       ...lastOf(it, 'pending_waitpoint_created'),
       executionId: inSituation(it, 'ready').executionId,
       at: it.now,
     }),
-  'a suspension is over when its worker said, or never': (it) => (inSituation(it, 'suspended').dueAt = undefined),
+  'a suspension times out at the time that its worker set, or never': (it) =>
+    (inSituation(it, 'suspended').dueAt = undefined),
   'a suspended execution has the reason of its suspension': (it) =>
     (inSituation(it, 'suspended').suspendReason = 'manual_pause'),
-  'what also waits for children is resumed by the one that makes them enough, and there are enough': (it) => {
+  'a suspension that also awaits children stays open only while too few of them have ended': (it) => {
     const parent = inSituation(it, 'suspended');
     parent.endedChildren = 1;
     (parent.waiting?.suspension as Suspension).awaitedChildren = 1;
@@ -276,8 +278,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (waitsOf(it, 'waiting').suspension.condition = 'g\t0\t1\t\tkey'),
   'the closer is the last of the satisfiers: without it the condition is not satisfied': (it) =>
     waitsOf(it, 'resumed_later').suspension.satisfierSignalIds.reverse(),
-  'the progress of a condition is what its signals come to from the beginning, and none once it is closed': (it) =>
-    (waitsOf(it, 'waiting').suspension.progress = []),
+  'the stored progress of a condition equals an evaluation of all its signals, and is gone once the suspension is closed':
+    (it) => (waitsOf(it, 'waiting').suspension.progress = []),
   'a signal is for a waitpoint of its execution, or for none': (it) =>
     (waitsOf(it, 'waiting').signal.waitpointId = UUID),
   'the number of accepted signals is within the policy': (it) =>
@@ -350,7 +352,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   },
   'an admission is bound if and only if metered work is owned by it: no slot outlives its holder': (it) =>
     (inSituation(it, 'running', 'metered').situation = 'ready'),
-  'something is due for every admission but those that are bound': (it) => {
+  'every admission that is not bound has due work': (it) => {
     for (const admission of it.state.tables.admission.values()) admission.dueAt = undefined;
   },
   'an admission is good for one claim, of metered work, and for none once it was voided': (it) =>
@@ -364,8 +366,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (lastOf(it, 'quota_admitted').admissions = ['other']),
   'every slot is asked in time whether it is in use, so none outlives its holder': (it) =>
     Object.assign(quotaOf(it).slots ?? {}, { other: { holder: '{fp:0}', checkAt: Number.NaN } }),
-  'what is in the window was granted in it': (it) => (quotaOf(it).lastUsedAt = 0),
-  'a claimer that waits wants something, until a time': (it) => {
+  'the window of a policy has no admission after its last use': (it) => (quotaOf(it).lastUsedAt = 0),
+  'a waiting claimer wants at least one admission, and waits until a set time': (it) => {
     for (const waiter of Object.values(quotaOf(it).waiters ?? {})) Object.assign(waiter, { wanted: 0 });
   },
 
