@@ -73,6 +73,13 @@ export interface WorkerDependencies {
   readonly childRow?: ChildRowOf | undefined;
 }
 
+/** A handler that holds a slot of a worker. */
+export interface SlotHolder {
+  readonly task: string;
+  /** When it was called, on the worker's clock; Infinity before that. */
+  readonly since: number;
+}
+
 const RESOLVED = Promise.resolve();
 export class TaskWorker implements Worker {
   static {
@@ -314,6 +321,14 @@ export class TaskWorker implements Worker {
       calls: this.claimer.calls + this.reporter.calls,
       oldestMs: Math.round(now - Math.min(now, ...started)),
     };
+  }
+
+  /** The handlers that hold its slots now. */
+  slotHolders(): SlotHolder[] {
+    return Array.from(this.running, ({ claimed, startedAt = Infinity }) => ({
+      task: claimed.executionKind,
+      since: startedAt,
+    }));
   }
 
   on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void {

@@ -143,6 +143,35 @@ describe('the warning about tasks that wait for each other', () => {
     await t.close();
   });
 
+  it('names them also after other handlers have waited, and hold no slot', async () => {
+    const { t, parent } = family(log, { parentSlots: 1 });
+    const nap = t.app.task('nap', { lane: 'family' }, ({ sleep }) => sleep('1s'));
+    await t.app.worker({ slots: 1 });
+    await nap.runMany([undefined, undefined, undefined]);
+    await t.advance('1m');
+    parent.run(undefined);
+    await t.advance('1m');
+    expect(lines.filter((line) => line.includes('has not started'))).toHaveLength(1);
+    await t.close();
+  });
+
+  it('does not name a handler that waits', async () => {
+    const t = testApp({ log });
+    const nap = t.app.task('nap', { lane: 'one' }, ({ sleep }) => sleep('2m'));
+    const next = t.app.task('next', { lane: 'one' }, () => 2);
+    await t.app.worker({ slots: 1 });
+    const slept = nap.run(undefined).result();
+    await t.advance('1s');
+    await t.app.lane('one').pause();
+    const waiting = next.run(undefined).result();
+    await t.advance('1m');
+    expect(lines).toEqual([]);
+    await t.app.lane('one').resume();
+    await t.advance('2m');
+    expect(await Promise.all([slept, waiting])).toEqual([undefined, 2]);
+    await t.close();
+  });
+
   it('is not given when there is a slot for the other task', async () => {
     const { t, parent } = family(log, { parentSlots: 1 });
     await t.app.worker({ slots: 2 });

@@ -8,7 +8,7 @@
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import type { Logger } from '../../shared/logger.js';
-import type { TaskHandler } from '../../worker/handler/handler.js';
+import type { SlotHolder } from '../../worker/worker.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
 /** How long the signs must last, and the interval between two checks, ms. */
@@ -19,6 +19,8 @@ export interface Place {
   readonly slots: number;
   /** Whether it could start a run of this task. */
   runs(task: TaskDefinition): boolean;
+  /** The handlers that hold its slots now. A handler that waits holds none, and its promise never settles. */
+  holders(): readonly SlotHolder[];
 }
 
 interface Wait {
@@ -27,15 +29,8 @@ interface Wait {
   readonly since: number;
 }
 
-interface Running {
-  readonly taskName: string;
-  readonly place: Place;
-  readonly since: number;
-}
-
 export class StuckWaits {
   private readonly places = new Set<Place>();
-  private readonly running = new Set<Running>();
   private readonly waits = new Set<Wait>();
   private readonly warned = new Set<string>();
   private timer: Cancel | undefined;
@@ -49,26 +44,6 @@ export class StuckWaits {
   addPlace(place: Place): () => void {
     this.places.add(place);
     return () => this.places.delete(place);
-  }
-
-  /** The task, with a handler that is counted while it runs. */
-  watched(task: TaskDefinition & TaskHandler, place: Place): TaskHandler {
-    return {
-      name: task.name,
-      input: task.input,
-      output: task.output,
-      signals: task.signals,
-      definedAt: task.definedAt,
-      handler: async (context) => {
-        const running = { taskName: task.name, place, since: this.clock.now() };
-        this.running.add(running);
-        try {
-          return await task.handler(context);
-        } finally {
-          this.running.delete(running);
-        }
-      },
-    };
   }
 
   /** Counts a wait for a result. @returns a function that ends the count */
@@ -89,7 +64,7 @@ export class StuckWaits {
     for (const wait of [...this.waits]) {
       const holders = this.holdersAgainst(wait);
       if (holders === undefined) continue;
-      const names = [...new Set(holders.map(({ taskName }) => `"${taskName}"`))].sort().join(', ');
+      const names = [...new Set(holders.map(({ task }) => `"${task}"`))].sort().join(', ');
       const pair = `${names} ${wait.task.name}`;
       if (this.warned.has(pair) || (await this.stateOf(wait.executionId).catch(() => undefined)) !== 'waiting')
         continue;
@@ -105,11 +80,11 @@ export class StuckWaits {
   }
 
   /** The handlers that stand in the way of the run that is waited for; nothing when it has a way. */
-  private holdersAgainst({ task, since }: Wait): Running[] | undefined {
+  private holdersAgainst({ task, since }: Wait): readonly SlotHolder[] | undefined {
     if (this.clock.now() - since < CHECK_MS) return undefined;
     const places = [...this.places].filter((place) => place.runs(task));
     if (places.length === 0) return undefined;
-    const holders = [...this.running].filter(({ place }) => places.includes(place));
+    const holders = places.flatMap((place) => place.holders());
     const slots = places.reduce((sum, place) => sum + place.slots, 0);
     const allWait = this.waits.size >= holders.length && holders.every((holder) => holder.since <= since);
     return holders.length >= slots && allWait ? holders : undefined;

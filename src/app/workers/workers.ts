@@ -8,7 +8,7 @@ import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../../eng
 import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { laneIdOf } from '../../shared/lane-names.js';
-import { silentLogger, type Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logger.js';
 import type { TaskHandler } from '../../worker/handler/handler.js';
 import type { ResolvedSettings } from '../../worker/options.js';
 import type { Worker } from '../../worker/api.js';
@@ -96,9 +96,10 @@ export class Workers {
     const place: Place = {
       slots: settings.slots,
       runs: (task) => this.lanesOf(planned).includes(task.laneId) && this.tasksOf(planned).includes(task),
+      holders: () => worker.slotHolders(),
     };
     const removePlace = stuck.addPlace(place);
-    const taskNamed = this.handlersFor(chosen, place);
+    const taskNamed = this.handlersFor(chosen);
     const lanes = this.lanesOf(planned);
     // Work that it cannot run is not claimed (ruling 27). The number of kinds in a claim is limited: with more tasks,
     // the worker claims any kind, and hands back work without a handler.
@@ -157,22 +158,13 @@ export class Workers {
     });
   }
 
-  /** The handlers of a worker by kind; with a log, they are watched while they run. */
-  private handlersFor(
-    chosen: readonly TaskDefinition[] | undefined,
-    place: Place,
-  ): (kind: string) => TaskHandler | undefined {
-    const { tasks, stuck, log } = this.options;
-    // By task: several can have the same function.
-    const watched = new WeakMap<TaskDefinition, TaskHandler>();
+  /** The handlers of a worker by kind. */
+  private handlersFor(chosen: readonly TaskDefinition[] | undefined): (kind: string) => TaskHandler | undefined {
+    const { tasks } = this.options;
     return (kind) => {
       const task = tasks.find(kind);
       if (task?.handler === undefined || (chosen !== undefined && !chosen.includes(task))) return undefined;
-      if (log === silentLogger) return task as TaskHandler;
-      let handler = watched.get(task);
-      if (handler === undefined)
-        watched.set(task, (handler = stuck.watched(task as TaskDefinition & TaskHandler, place)));
-      return handler;
+      return task as TaskHandler;
     };
   }
 
