@@ -145,8 +145,9 @@ export class AppRuntime {
       this.checkOpen();
       needList(`runMany of task ${shown(task.name)}`, 'the inputs', inputs);
       const requested = await Promise.all(
-        // Not `map`, which skips the holes of a list.
-        Array.from(inputs, (input, index) =>
+        // Not `map`, which skips the holes of a list. Asynchronous, because what `options` throws must not leave the
+        // rejections of other inputs to nobody.
+        Array.from(inputs, async (input, index) =>
           requestedRun(task, input, typeof options === 'function' ? options(input, index) : options),
         ),
       );

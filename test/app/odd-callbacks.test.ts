@@ -100,6 +100,18 @@ it('a failing schema is reported with the error that it threw, in the log too', 
   await h.close();
 });
 
+it('what the function for the options of many runs throws is the one rejection, beside refused inputs too', async () => {
+  await using a = memoryApp();
+  const task = a.task('t', { input: schemaOf(() => ({ issues: [{ message: 'no' }] })) }, () => 1);
+  const mine = new Error('mine');
+  const options = (_: unknown, index: number): object => {
+    if (index === 1) throw mine;
+    return {};
+  };
+  expect(await rejectionOf(task.runMany([0, 1], options))).toBe(mine);
+  await quiet();
+});
+
 /** Both ways in which a listener fails. */
 const failures = (name: string): (() => never)[] => [
   () => {

@@ -343,6 +343,20 @@ describe('sleep', () => {
     expect([await one.state(), await two.state()]).toEqual(['completed', 'expired']);
   });
 
+  it('is found again by its name, with any character that a name can have', async () => {
+    const name = 'a:1@2 (\u2028\u2029\u0020)';
+    const { task, notes, it } = noted(async ({ sleep, waitFor }, note) => {
+      await sleep('1d', { name });
+      note('slept');
+      return waitFor(name, { timeout: '1d', onTimeout: 'value' });
+    });
+    await it.app.worker();
+    const run = task.run('x');
+    await it.advance('3d');
+    expect(await run.result()).toBe(null);
+    expect(notes).toEqual(['1: slept', '2: slept']);
+  });
+
   it('is refused with invalid arguments', async () => {
     const { task, it } = noted(async ({ sleep, sleepUntil }, note) => {
       const mistakes: (() => unknown)[] = [

@@ -24,7 +24,8 @@ export interface WaitKey extends WaitId {
  */
 export const CALLED = '__called';
 
-const PATTERN = /^([^#]*)#(.*):(\d+)(?:@(\d+))?$/;
+/** Dots also match line separators, which a name can contain. */
+const PATTERN = /^([^#]*)#(.*):(\d+)(?:@(\d+))?$/s;
 
 export function keyText({ channel, name, use, until }: WaitKey): string {
   return `${channel}#${name}:${use}${until === undefined ? '' : `@${until}`}`;
