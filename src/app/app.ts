@@ -60,23 +60,17 @@ class FriendlyApp implements App {
   /** Created at the first use of the app. */
   private runtime: AppRuntime | undefined;
 
-  constructor(private readonly options: AppOptions) {
-    checkAppOptions(options);
-    // Callers that use the app get the error; an app that is not used must not make it an unhandled rejection.
-    if (options.backend instanceof Promise) options.backend.catch(() => undefined);
-  }
+  /** The options of a runtime, from the options of the app as they were when it was made. */
+  readonly runtimeOptions: RuntimeOptions;
 
-  /** The options of a runtime, from the options of the app. */
-  get runtimeOptions(): RuntimeOptions {
-    const {
-      backend,
-      connect = 'wait',
-      namespace = 'default',
-      creatorIdentity = 'app',
-      closeBackend = true,
-    } = this.options;
-    const { log = silentLogger, ids = newId, clock = systemClock } = this.options;
-    return { source: backend, connect, namespace, creatorIdentity, closesBackend: closeBackend, log, ids, clock };
+  constructor(options: AppOptions) {
+    checkAppOptions(options);
+    const { backend, connect = 'wait', namespace = 'default', creatorIdentity = 'app', closeBackend = true } = options;
+    const { log = silentLogger, ids = newId, clock = systemClock } = options;
+    const closesBackend = closeBackend;
+    this.runtimeOptions = { source: backend, connect, namespace, creatorIdentity, closesBackend, log, ids, clock };
+    // Callers that use the app get the error; an app that is not used must not make it an unhandled rejection.
+    if (backend instanceof Promise) backend.catch(() => undefined);
   }
 
   get isUsed(): boolean {
@@ -190,10 +184,8 @@ class FriendlyApp implements App {
   }
 
   budget(name: string, definition?: BudgetDefinition): AppBudget {
-    const budget = new BudgetOfApp(name, definition, {
-      namespace: this.options.namespace ?? 'default',
-      ...this.calls,
-    });
+    const { namespace } = this.runtimeOptions;
+    const budget = new BudgetOfApp(name, definition, { namespace, ...this.calls });
     if (definition === undefined || definition.scope !== undefined) this.budgetNames.note(budget.id, name);
     return budget;
   }

@@ -5,6 +5,7 @@ import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Hole, Path, Template } from '../../shared/template.js';
 import { disown } from '../../util/quietly.js';
+import { keptOptions } from '../tasks/policy.js';
 import type { TaskDefinition, TaskReference } from '../tasks/task.js';
 import type { FlowBuilder, FlowNode, GroupOptions, NodeOptions, OnSatisfied } from './nodes.js';
 
@@ -101,11 +102,12 @@ class GraphBuilder implements FlowBuilder {
     const definition = this.taskNamed(task?.name);
     const where = `${this.where}, node ${this.nodes.length + 1} (task ${shown(definition.name)})`;
     knownOnly<NodeOptions>(where, options, NODE_OPTIONS);
-    const { after = [], ...rest } = options;
+    const { after = [], delay, priority, tags } = options;
     needList(where, 'after', after);
     const { template, references } = this.read(where, input);
     references.push(...after.map((node) => this.own(where, node)));
-    this.nodes.push({ task: definition, template, options: rest, ...waitingFor(where, references) });
+    const kept = keptOptions({ delay, priority, tags });
+    this.nodes.push({ task: definition, template, options: kept, ...waitingFor(where, references) });
     return this.reference([this.nodes.length - 1], ALL, definition.name);
   }
 

@@ -42,7 +42,7 @@ const emptyPart = (): Part => ({ members: [], edges: [], groups: [] });
 export async function requestedMembers({ nodes }: Graph): Promise<RequestedMember[]> {
   return Promise.all(
     nodes.map(async ({ task, template, options }) => {
-      if (template.holes.length === 0) return { ...(await requestedRun(task, template.value, options)), options };
+      if (template.holes.length === 0) return requestedRun(task, template.value, options);
       checkRunOptions(task.name, options);
       // The worker applies the schema, when the results are in the input. The meters must be known now: their functions
       // get `null` in place of the results.

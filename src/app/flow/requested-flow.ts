@@ -43,17 +43,12 @@ export async function requestedFlow(
     checkKeyLength(where, 'id', LIMITS.maxTagValueBytes, options.id);
   }
   checkTags(where, options.tags, options.id === undefined ? 2 : 3);
+  // As they are now: the caller may use the object for its next call.
+  const [ownId, tags] = [options.id, { ...options.tags }];
   // Later calls with this id are compared with the input that the declaration gets.
   const digest = inputDigest(inputJson(name, input));
   const graph = graphOf(name, declare, input, taskNamed);
   const members = await requestedMembers(graph);
-  const stored = { output: graph.output as Template | undefined, input: digest, ownId: options.id };
-  return {
-    flow: name,
-    ownId: options.id,
-    graph,
-    members,
-    tags: { ...options.tags, ...tagsOf(where, stored) },
-    digest,
-  };
+  const stored = { output: graph.output as Template | undefined, input: digest, ownId };
+  return { flow: name, ownId, graph, members, tags: { ...tags, ...tagsOf(where, stored) }, digest };
 }

@@ -12,6 +12,7 @@ import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, checkField, checkWhole, needField, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { copied } from '../../util/copied.js';
 import { remember } from '../../util/remember.js';
 import { assertRoom, type BudgetRef, type ReportOptions } from '../../worker/budgets/spending.js';
 import { checkDimensions, someAmountsFor, type AmountsOf } from '../../worker/budgets/amounts.js';
@@ -115,19 +116,25 @@ function checkDefinition(where: string, definition: BudgetDefinition): void {
     throw refuse(where, 'enforcement', '"strict" or "advisory"', enforcement);
 }
 
+/** The definition as it is now: the budget is created at its first use. */
+const kept = ({ limits, resetEvery, enforcement, scope }: BudgetDefinition): BudgetDefinition =>
+  copied({ limits, resetEvery, enforcement, scope });
+
 export class BudgetOfApp implements AppBudget {
   readonly id: string;
   readonly dimensions: readonly string[] | undefined;
   /** By backend: an app can be given another one (`testApp`). */
   private readonly made = new WeakMap<Backend, Promise<void>>();
+  private readonly definition: BudgetDefinition | undefined;
 
   constructor(
     readonly name: string,
-    private readonly definition: BudgetDefinition | undefined,
+    definition: BudgetDefinition | undefined,
     private readonly source: BudgetSource,
   ) {
     needField('app.budget()', 'the name', nameField, name);
     if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);
+    this.definition = definition && kept(definition);
     this.id = budgetIdOf(source.namespace, name);
     const dimensions = Object.keys(definition?.limits ?? {});
     this.dimensions = dimensions.length === 0 ? undefined : dimensions;
@@ -213,7 +220,8 @@ export class BudgetOfApp implements AppBudget {
   async setLimits(limits: Readonly<Partial<BudgetLimits>>): Promise<void> {
     needField('setLimits', 'limits', changedLimits, limits);
     checkDimensions('setLimits()', this, limits);
-    await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits: limits as BudgetLimits }));
+    const changed = copied(limits) as BudgetLimits;
+    await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits: changed }));
   }
 
   async reset(): Promise<void> {

@@ -6,6 +6,7 @@ import { TEMPLATE_LEVELS, type Template } from '../../shared/template.js';
 import { metersOfRun, type RunMeters } from '../metering/meters.js';
 import { engineKeyOf } from './own-ids.js';
 import { strictQuotaOf } from '../metering/quota.js';
+import { keptOptions } from '../tasks/policy.js';
 import type { RunOptions, TaskDefinition } from '../tasks/task.js';
 import { checkRunOptions } from '../tasks/task-checks.js';
 
@@ -18,8 +19,9 @@ export interface RequestedRun {
 }
 
 /** @throws InvalidInputError, InvalidDefinitionError */
-export async function requestedRun(task: TaskDefinition, input: unknown, options: RunOptions): Promise<RequestedRun> {
-  checkRunOptions(task.name, options);
+export async function requestedRun(task: TaskDefinition, input: unknown, given: RunOptions): Promise<RequestedRun> {
+  checkRunOptions(task.name, given);
+  const options = keptOptions(given);
   checkIds(task, options);
   const idempotencyKey = engineKeyOf(task.name, options);
   // In the same turn, unless the schema is asynchronous: the caller may change the object after the call.

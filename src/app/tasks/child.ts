@@ -3,6 +3,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import type { Duration } from '../../shared/duration.js';
 import { Child, type ChildRowOf } from '../../worker/children/child.js';
 import { memberRow } from './member-row.js';
+import { keptOptions } from './policy.js';
 import type { TaskRegistry } from './registry.js';
 import { requestedRun } from '../runs/requested-run.js';
 import type { RunSurroundings } from '../runs/run.js';
@@ -38,7 +39,7 @@ export function child<Input, Output>(
   ...[input, options = {}]: ChildArguments<Input>
 ): Child<Output> {
   knownOnly<ChildOptions>(`Child of ${taskNamed(task?.name)}`, options, OPTIONS);
-  return new Child(task?.name, input, options);
+  return new Child(task?.name, input, keptOptions(options));
 }
 
 /** The data from which the rows of children are made. */

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { ABSOLUTE_TIME_FROM, type ExecutionPolicy } from '../../../model/execution/policy.js';
 import type { ArgsOf } from '../../../model/machine.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
+import { isRecord } from '../../shared/shown.js';
 import type { RunOptions, TaskSettings } from './task.js';
 
 export type PolicyInput = NonNullable<ArgsOf<'createExecution'>['policy']>;
@@ -38,6 +39,24 @@ export function policyOfRun(
     ...(deadlineMs === undefined
       ? {}
       : { timeoutPolicy: { ...policy?.timeoutPolicy, executionDeadlineMs: deadlineMs } }),
+  };
+}
+
+/** The options as they are at the call: callers use one object for several calls, and change it in between. */
+export function keptOptions({
+  id,
+  idempotencyKey,
+  idempotencyWindow,
+  delay,
+  priority,
+  tags,
+  deadline,
+  hold,
+}: RunOptions): RunOptions {
+  return {
+    ...{ id, idempotencyKey, idempotencyWindow, delay, priority, hold },
+    tags: isRecord(tags) ? { ...tags } : tags,
+    deadline: types.isDate(deadline) ? new Date(Number(deadline)) : deadline,
   };
 }
 
