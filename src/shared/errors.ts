@@ -316,6 +316,8 @@ export class ResultTimeoutError extends AppError {
   readonly code = 'result_timeout';
   override readonly retryable = true;
   readonly hint: string;
+  /** Whether a test waits while its clock stands still. */
+  readonly isStandstill: boolean;
 
   constructor(
     readonly executionId: string,
@@ -335,6 +337,7 @@ export class ResultTimeoutError extends AppError {
         ? 'Ask again later: the run continues. If nothing happens, `run.explain()` says why.'
         : 'Ask again when the store is reachable: the run continues if its worker can reach it.';
     this.hint = standstill?.hint ?? hint;
+    this.isStandstill = standstill !== undefined;
   }
 }
 

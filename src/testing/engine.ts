@@ -91,7 +91,9 @@ const MAX_ROUNDS = 10_000;
 
 export async function testEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
   checkOptionNames('testEngine()', options, TEST_ENGINE_OPTIONS);
-  checkNumber('testEngine()', 'startAt', options.startAt, { min: 0, max: LIMITS.maxInteger, isWhole: true });
+  const checkTime = (field: string, given: unknown): void =>
+    checkNumber('testEngine()', field, given, { min: 0, max: LIMITS.maxInteger, isWhole: true });
+  checkTime('startAt', options.startAt);
   let time = options.startAt ?? DEFAULT_START;
   const now = (): number => time;
   const uuid = seededUuids(options.seed ?? 'ids');
@@ -123,9 +125,11 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     },
     now,
     setTime: (at) => {
+      checkTime('setTime', at ?? null);
       time = at;
     },
     async advance(ms) {
+      checkTime('advance', ms ?? null);
       const end = time + ms;
       let total = 0;
       for (let round = 0; round < MAX_ROUNDS; round++) {

@@ -68,7 +68,8 @@ export class VirtualClock implements Clock {
       this.time = Math.max(this.time, next.at);
       next.fn();
     }
-    this.time = end;
+    // Another call may have moved it further meanwhile.
+    this.time = Math.max(this.time, end);
   }
 
   private earliest(): Timer | undefined {

@@ -5,6 +5,19 @@ it('the test engine refuses a start that is no time', async () => {
   await expect(testEngine({ startAt: NaN })).rejects.toMatchObject({ code: 'invalid_input' });
 });
 
+it.each([NaN, -1, 0.5, Infinity, '5', undefined])(
+  'the test engine refuses to move its clock by, or to, %j',
+  async (odd) => {
+    const engine = await testEngine();
+    const before = engine.now();
+    const code = 'invalid_input';
+    await expect(engine.advance(odd as never)).rejects.toMatchObject({ code });
+    expect(() => engine.setTime(odd as never)).toThrow(expect.objectContaining({ code }));
+    expect(engine.now()).toBe(before);
+    await engine.close();
+  },
+);
+
 it('advance counts every change that time brought, a suspension that timed out and a budget that was reset too', async () => {
   const engine = await testEngine();
   const { backend, uuid } = engine;

@@ -103,6 +103,20 @@ describe('a wait for a result under a clock that stands still', () => {
     expect(await waits[0]?.state()).toBe('completed');
   });
 
+  it('says the same with a timeout of its own, of the same length too', async () => {
+    await using t = testApp();
+    const nap = t.app.task('nap', async ({ sleep }) => sleep('1d'));
+    const both = t.app.flow('both', (f) => [f.run(nap, undefined)]);
+    await t.app.worker();
+    const waits = ['2s', '1h'].flatMap((timeout) =>
+      [nap.run(), both.run()].map((run) => run.result({ timeout } as never)),
+    );
+    for (const error of await Promise.all(waits.map(rejectionOf))) {
+      expect(error).toMatchObject({ timeoutMs: 2_000, hint: expect.stringContaining('t.advance(') as string });
+      expect((error as Error).message).toMatch(/stands still\. It sleeps until/);
+    }
+  });
+
   it('continues while a handler runs or time passes, and warns once of what the handler may wait for', async () => {
     await using t = testApp();
     const warnings: string[] = [];
@@ -125,6 +139,23 @@ describe('a wait for a result under a clock that stands still', () => {
 });
 
 describe('advance', () => {
+  it('lets all of the time pass that several calls ask for, one after the other, and never turns it back', async () => {
+    await using t = testApp();
+    const start = t.now();
+    const task = t.app.task('t', { retry: { failures: 9, backoff: backoff.fixed('1d') } }, () => {
+      throw new Error('not yet');
+    });
+    await t.app.worker();
+    task.run(undefined);
+    const days = (): number => (t.now() - start) / 86_400_000;
+    const seen = await Promise.all([
+      t.advance('3d').then(days),
+      t.advance('12h').then(days),
+      t.advance('1d').then(days),
+    ]);
+    expect(seen).toEqual([3, 3.5, 4.5]);
+  });
+
   it('purges no runs within a test, except those of a task with a retention', async () => {
     await using t = testApp();
     const kept = t.app.task('kept', () => 'result');

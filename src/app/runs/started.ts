@@ -54,7 +54,7 @@ export async function reportingTimeout<Output>(timeoutMs: number, result: Promis
   try {
     return await result;
   } catch (error) {
-    if (!(error instanceof ResultTimeoutError)) throw error;
+    if (!(error instanceof ResultTimeoutError) || error.isStandstill) throw error;
     throw new ResultTimeoutError(error.executionId, timeoutMs, error.cause);
   }
 }
