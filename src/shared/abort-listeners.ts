@@ -28,7 +28,13 @@ function listenTo(signal: AbortSignal): Set<() => void> {
   return listeners;
 }
 
-/** The outcome of the work, or the reason of the signal that aborts first, which also aborts the signal of the work. */
+/** The reason with which the signal of work aborts that has settled. */
+const SETTLED = 'settled';
+
+/**
+ * The outcome of the work, or the reason of the signal that aborts first. Either aborts the signal of the work, which
+ * may have left something behind.
+ */
 export function untilAborted<Outcome>(
   signals: readonly AbortSignal[],
   work: (signal: AbortSignal) => Promise<Outcome>,
@@ -47,6 +53,7 @@ export function untilAborted<Outcome>(
       .then(resolve, reject)
       .finally(() => {
         for (const each of undo) each();
+        controller.abort(SETTLED);
       });
   });
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { testApp, type TestApp } from '../../../src/testing/index.js';
 import { z } from 'zod';
 import { backoff, EngineError, NonRetryableError, type TaskContext } from '../../../src/index.js';
@@ -194,6 +194,22 @@ describe('flows in memory, under a virtual clock', () => {
       'its flow was cancelled',
       'its flow was cancelled',
     ]);
+  });
+
+  test('a result that has failed leaves no wait for the other members of its value', async () => {
+    const nap = t.app.task('long nap', ({ sleep }) => sleep('1h'));
+    const fails = t.app.task('fails at once', () => {
+      throw new NonRetryableError('at once');
+    });
+    const pair = t.app.flow('failing pair', (f) => [f.run(nap, undefined), f.run(fails, undefined)]);
+    await t.app.worker({ slots: 2 });
+    const run = await pair.run();
+    await expect(run.result()).rejects.toMatchObject({ reason: 'at once' });
+    const reads = vi.spyOn(t.backend, 'readExecutionState');
+    await t.advance('1m');
+    expect(reads).not.toHaveBeenCalled();
+    reads.mockRestore();
+    await run.cancel();
   });
 
   test('the explanation of a flow names its members', async () => {
