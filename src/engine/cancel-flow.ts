@@ -23,7 +23,7 @@ export interface CancelFlowOptions {
    * `cancel_all`.
    */
   readonly cancellationPolicy?: CancellationPolicy | undefined;
-  /** Whether to wait until all cancelled members have ended, or for how long at most, ms. Default: not at all. */
+  /** Whether to wait until all cancelled members have ended, or for how long, ms; 300 000 at most. Default: not at all. */
   readonly wait?: boolean | number | undefined;
   /** Ends the wait, not the cancellation: the call rejects with its reason. */
   readonly signal?: AbortSignal | undefined;

@@ -48,7 +48,11 @@ export function needField(where: string, option: string, field: Field, value: un
 
 /** @throws InvalidDefinitionError for anything but a whole number within the bounds; `undefined` is left to its default */
 export function checkWhole(where: string, option: string, value: unknown, min: number, max: number): void {
-  if (value === undefined) return;
+  if (value !== undefined) needWhole(where, option, value, min, max);
+}
+
+/** The same for what has to be given. @throws InvalidDefinitionError */
+export function needWhole(where: string, option: string, value: unknown, min: number, max: number): void {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max)
     throw refuse(where, option, `a whole number from ${min} to ${max}`, value);
 }

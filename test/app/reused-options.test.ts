@@ -62,7 +62,10 @@ it('budgets have the limits of their definition, and an app has its own options'
     limits.tokens.hard = hard;
     return a.budget(`budget ${hard}`, { limits });
   });
-  expect([(await one?.status())?.hardLimits, (await two?.status())?.hardLimits]).toEqual([{ tokens: 1 }, { tokens: 2 }]);
+  expect([(await one?.status())?.hardLimits, (await two?.status())?.hardLimits]).toEqual([
+    { tokens: 1 },
+    { tokens: 2 },
+  ]);
   const set = one?.setLimits(limits);
   limits.tokens.hard = 9;
   await set;

@@ -142,6 +142,9 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await rejectionOf(aborted)).toMatchObject({ message: 'enough' });
     const unknown = a.get('{fp:0}:00000000-0000-4000-a000-000000000009');
     expect(await rejectionOf(collected(unknown.stream()))).toMatchObject({ name: 'RunNotFoundError' });
+    for (const attempt of [undefined, 1])
+      expect(await rejectionOf(unknown.summary({ attempt }))).toMatchObject({ name: 'RunNotFoundError' });
+    expect(() => unknown.stream({ durableOnly: 'yes' as never })).toThrow('durableOnly must be true or false');
     go.resolve();
     expect(await collected(run.stream())).toEqual([]);
   });

@@ -53,9 +53,11 @@ test('a handler neither fails nor spends twice when its calls fail', async () =>
   const h = harness((inner) => ({
     reserveBudget: (args) => inner.reserveBudget(args).finally(lost),
     settleReservation: (args) => inner.settleReservation(args).finally(lost),
+    releaseReservation: (args) => inner.releaseReservation(args).finally(lost),
     reportUsage: (args) => inner.reportUsage(args).finally(lost),
   }));
   const budget = h.a.budget('tokens', { limits: { tokens: { hard: 100 } } });
+  const unusedTokens = 5;
   const task = h.a.task('spend', async ({ budget: use, executionId }: TaskContext<null>) => {
     faults.push('call_timeout', 'server_refused');
     const held = await use(budget).reserve({ tokens: 50 });
@@ -63,9 +65,12 @@ test('a handler neither fails nor spends twice when its calls fail', async () =>
     await held.settle({ tokens: 30 });
     faults.push('call_timeout');
     await use(budget).report({ tokens: 4 }, { key: executionId });
+    await using unused = await use(budget).reserve({ tokens: unusedTokens });
+    faults.push('transport_failed', 'call_timeout');
+    return unused.amounts;
   });
   await h.worker();
-  await h.flow(task.run(null).result());
+  expect(await h.flow(task.run(null).result())).toEqual({ tokens: unusedTokens });
   expect([await h.flow(budget.status()), faults]).toMatchObject([{ reserved: {}, usage: { tokens: 34 } }, []]);
   await h.close();
 });

@@ -93,7 +93,10 @@ export interface FlowCancelOptions {
   readonly reason?: string | undefined;
   /** Whether members that are running or waiting for a signal are cancelled too, or may finish. Default `cancel`. */
   readonly running?: 'cancel' | 'let_run' | undefined;
-  /** Whether to wait until the cancelled members have ended; a duration limits the wait. Default false. */
+  /**
+   * Whether to wait until the cancelled members have ended, for five minutes at most; a duration limits the wait further.
+   * Default false.
+   */
   readonly wait?: boolean | Duration | undefined;
 }
 

@@ -1,6 +1,6 @@
 /** The graph of a flow: its nodes in the order of their declaration, and the nodes that each of them waits for. */
 import { LIMITS } from '../../../model/limits.js';
-import { needList, checkWhole, shown } from '../../shared/checks.js';
+import { needList, needWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Hole, Path, Template } from '../../shared/template.js';
@@ -117,7 +117,7 @@ class GraphBuilder implements FlowBuilder {
 
   quorum(k: number, nodes: readonly FlowNode<unknown>[], options: GroupOptions = {}): never {
     needList(`${this.where}, quorum`, 'the nodes', nodes);
-    checkWhole(`${this.where}, quorum`, 'k', k, 1, nodes.length);
+    needWhole(`${this.where}, quorum`, 'k', k, 1, Math.max(1, nodes.length));
     return this.group('quorum', nodes, options, (onSatisfied) => ({ kind: 'quorum', k, onSatisfied }));
   }
 

@@ -38,6 +38,7 @@ export function checkStreamOptions(options: RunStreamOptions): void {
   knownOnly<RunStreamOptions>('stream', options, OPTIONS);
   const { attempt, from = 'start' } = options;
   checkSignal('stream', 'signal', options.signal);
+  checkBoolean('stream', 'durableOnly', options.durableOnly);
   if (attempt !== 'latest') checkWhole('stream', 'attempt', attempt, 1, MAX_ATTEMPT);
   if (typeof from !== 'string') throw refuse('stream', 'from', FROM_RULE, from);
   const place = from === 'start' || from === 'now' ? undefined : placeOf(from);
@@ -55,7 +56,6 @@ export async function* readRun(
   { signal, ...options }: RunStreamOptions,
 ): AsyncGenerator<RunFrame, void, undefined> {
   signal?.throwIfAborted();
-  checkBoolean('stream', 'durableOnly', options.durableOnly);
   const visibility = options.durableOnly === true ? 'exclude_best_effort' : 'all';
   const reader = tailsOf(backend, clock).reader(executionId);
   const next = async ({ attemptIndex, after }: Place): Promise<TailPage & { readonly attemptCount: number }> => {

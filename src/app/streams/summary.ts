@@ -35,7 +35,8 @@ export async function readRunSummary(
   executionId: string,
   options: RunSummaryOptions,
 ): Promise<RunSummary | undefined> {
-  const attempt = options.attempt ?? (await newestAttempt(backend, executionId));
+  const newest = await newestAttempt(backend, executionId);
+  const { attempt = newest } = options;
   const summary = await backend.readSummary({ executionId, attemptIndex: Math.max(0, attempt - 1) });
   if (summary === undefined) return undefined;
   const { documentJson, version, firstAppliedAt: firstAt, lastUpdatedAt: lastAt } = summary;

@@ -90,15 +90,16 @@ export class Held implements BudgetReservation {
   }
 
   release(): Promise<void> {
-    return this.options.follow('release', this.released());
+    return this.options.follow('release', this.released(this.options.ask));
   }
 
-  private async released(): Promise<void> {
+  /** @param ask makes the call */
+  private async released(ask: HeldOptions['ask']): Promise<void> {
     if (this.isClosed) return;
     this.close();
     const { backend, during, budgetId, reservationId } = this.options;
     try {
-      await during(() => backend.releaseReservation({ budgetId, reservationId }));
+      await during(() => ask(() => backend.releaseReservation({ budgetId, reservationId })));
     } catch (error) {
       // A server that was emptied holds nothing for it.
       if (!(error instanceof EngineError && error.code === 'reservation_not_found')) throw error;
@@ -125,7 +126,7 @@ export class Held implements BudgetReservation {
   private tick(): void {
     if (!this.options.isOver()) this.keep();
     // If the release fails, the reservation lapses.
-    else this.released().catch(() => undefined);
+    else this.released((call) => call()).catch(() => undefined);
   }
 
   private async renew(now: number): Promise<void> {

@@ -1,6 +1,6 @@
 /** `children` of a handler's context. */
 import { LIMITS } from '../../../model/limits.js';
-import { checkList, checkWhole, refuse } from '../../shared/checks.js';
+import { needList, needWhole, refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { checkName } from '../checkpoints/names.js';
@@ -87,8 +87,8 @@ export function childrenOf(made: () => ChildrenOfRun): Children {
     any: (children: ChildList, options: ChildrenGroupOptions = {}) =>
       given(group('any', 1, children, options), ([value]) => value),
     quorum(k: number, children: ChildList, options: ChildrenGroupOptions = {}) {
-      checkList('children.quorum', 'the children', children);
-      checkWhole('children.quorum', 'k', k, 1, children.length);
+      needList('children.quorum', 'the children', children);
+      needWhole('children.quorum', 'k', k, 1, Math.max(1, children.length));
       return given(group('quorum', k, children, options), (values) => values);
     },
   } as Children;

@@ -1,6 +1,6 @@
 /** Wait conditions: one signal, or a combination of several. */
 import { InvalidDefinitionError } from '../../shared/errors.js';
-import { checkWhole, needList, shown } from '../../shared/checks.js';
+import { needList, needWhole, shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { checkWaitName } from './names.js';
 
@@ -52,7 +52,7 @@ function rebuilt(where: string, part: WaitCondition | null | undefined): WaitCon
     case 'approval': {
       const { n, name } = part;
       checkWaitName(where, name);
-      checkWhole(where, 'n of an approval', n ?? null, 1, MAX_APPROVALS);
+      needWhole(where, 'n of an approval', n, 1, MAX_APPROVALS);
       return { type: 'approval', n, name };
     }
     default:

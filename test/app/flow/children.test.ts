@@ -462,6 +462,13 @@ describe('children refuse', () => {
         /501 children/,
       ],
       ['k', ({ children }) => children.quorum(3, [child(squares, 1)]), /k must be a whole number from 1 to 1/],
+      [
+        'no k',
+        ({ children }) => children.quorum(undefined as never, [child(squares, 1)]),
+        /k must be .*, not undefined/,
+      ],
+      ['no list of a quorum', ({ children }) => children.quorum(1, undefined as never), /the children must be a list/],
+      ['a quorum of none', ({ children }) => children.quorum(1, []), /0 children/],
       ['an option', ({ children }) => children.all([], { timeout: '1s' } as never), /no option "timeout"/],
       [
         'a policy',

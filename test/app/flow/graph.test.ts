@@ -127,6 +127,8 @@ describe('the graph of a flow', () => {
     ],
     ['an empty group', (f) => f.any([]), /at least one node/],
     ['a quorum of too many', (f) => f.quorum(2, [one(f)]), /k must be a whole number from 1 to 1/],
+    ['a quorum without its number', (f) => f.quorum(undefined as never, [one(f)]), /k must be .*, not undefined/],
+    ['a quorum of none', (f) => f.quorum(1, []), /at least one node/],
     ['what is no node', (f) => f.run(double, 1, { after: [3 as never] }), /3 is no node of this flow/],
     ['a promise', async () => undefined, /must not be asynchronous/],
     ['a task that is none', (f) => f.run({ name: 'gone' } as never), /Task "gone" is not a task of this app/],
