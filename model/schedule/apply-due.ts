@@ -49,7 +49,10 @@ const applied = z.object({
   setAside: z.array(z.string()),
   /** The time of the next due work, ms since the epoch. With a filter, timers that are due by now are not counted. */
   nextDueAt: field.timestampMs.optional(),
-  /** With a filter: the position behind which more may be due for it. Absent when all that is due was looked at. */
+  /**
+   * With a filter: the position of the last timer that was passed over, if more may be due behind it. Absent also when
+   * none was passed over.
+   */
   after: duePosition.optional(),
 });
 type AppliedOutcome = z.output<typeof applied>;

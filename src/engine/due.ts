@@ -150,12 +150,12 @@ export async function runDue(backend: Backend, options: RunDueOptions = {}): Pro
   const filter = filterOf(where, options.filter);
   let applied = 0;
   for (const partition of backend.partitionsInUse()) {
-    let after: string | undefined;
+    const of = { limit, owner: 'run-due', random, filter };
+    let pass: DuePass | undefined;
     do {
-      const pass = await applyDuePass(backend, partition, { limit, owner: 'run-due', random, filter, after });
+      pass = await applyDuePass(backend, partition, { ...of, after: pass?.after });
       applied += pass.applied;
-      after = pass.after;
-    } while (after !== undefined);
+    } while (filter !== undefined && pass.more);
   }
   return applied;
 }

@@ -85,4 +85,12 @@ describe('runDue with a filter', () => {
     expect(await runDue(backend, { limitPerPartition: 2, filter: { kind: 'other' } })).toBe(0);
     expect(await runDue(backend)).toBe(7);
   });
+
+  it('applies all that is due also where none of it is of others', async () => {
+    const time = { now: START };
+    const backend = memory({ now: () => time.now, partitions: { count: 1 } });
+    for (let n = 0; n < 5; n++) await create(backend, { delayUntil: START + 1 });
+    time.now += 5;
+    expect(await runDue(backend, { limitPerPartition: 2, filter: { namespace: 'ours' } })).toBe(5);
+  });
 });
