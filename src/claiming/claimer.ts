@@ -97,6 +97,7 @@ export class Claimer {
       lanes: () => [...this.lanes],
       claimant: () => this.claimant,
       abilities: () => this.abilities(),
+      hasRoom: () => this.planner.hasRoom,
       reserve: ({ partition, laneId }, wanted) => this.planner.reserve(partition, laneId, wanted),
       settle: ({ partition, laneId }, count, got) => this.planner.settleReserved(partition, laneId, count, got),
       onAnswer: (laneId, executions) => this.sizes.came(laneId, executions),

@@ -27,7 +27,9 @@ export interface MeteredClaimsOptions {
   readonly claimant: () => Claimant;
   readonly abilities: () => Abilities;
   readonly sweepIntervalMs: number;
-  /** Reserves room for at most `wanted` executions; `settle` returns the unused part. */
+  /** Whether there is any room. */
+  readonly hasRoom: () => boolean;
+  /** Reserves room for at most `wanted` executions, 0 for a lane of which enough is on its way; `settle` returns the unused part. */
   readonly reserve: (place: MeteredPlace, wanted: number) => number;
   readonly settle: (place: MeteredPlace, count: number, got: number) => void;
   /** Called with the executions of a claim, before they are handed on. */
@@ -161,7 +163,9 @@ export class MeteredClaims {
   pump(): void {
     if (this.stopped) return;
     if (this.started) this.sweep.beginWhenMetered();
+    let fullLanes: Set<string> | undefined;
     for (const set of this.setsToRequest()) {
+      if (fullLanes?.has(set.laneId)) continue;
       const { maxConcurrent, maxRequestsPerWindow } = narrowestLimitsOf(set.meters);
       const most = maxConcurrent - (this.load.get(set.meters) ?? 0);
       if (most <= 0) {
@@ -170,7 +174,11 @@ export class MeteredClaims {
         continue;
       }
       const count = this.options.reserve(set, Math.min(most, maxRequestsPerWindow, LIMITS.maxAdmissions));
-      if (count === 0) return;
+      if (count === 0) {
+        if (!this.options.hasRoom()) return;
+        fullLanes = (fullLanes ?? new Set()).add(set.laneId);
+        continue;
+      }
       this.ready.delete(set);
       this.wasNewest = set === this.newest;
       this.options.track(this.requestAndClaim(set, count));

@@ -106,9 +106,14 @@ export class Planner {
     return this.send([{ place: { laneId, partition }, count, priority, minPriority: 0, leads: NO_LEADS }], true);
   }
 
+  /** Whether there is a free slot, for any lane. */
+  get hasRoom(): boolean {
+    return !this.isSilent && this.room.freeSlots > 0;
+  }
+
   /** Reserves room for executions that are claimed outside the plan. @returns how many fit, up to `wanted` */
   reserve(partition: string, laneId: string, wanted: number): number {
-    if (this.isSilent || this.room.freeSlots <= 0) return 0;
+    if (!this.hasRoom) return 0;
     const count = Math.max(0, Math.min(wanted, this.room.capacity, this.room.allowance(laneId)));
     if (count > 0) this.room.reserve(partition, laneId, count);
     return count;

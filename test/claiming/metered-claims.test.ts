@@ -29,6 +29,8 @@ class Situation {
   /** Called before an answer to a claim is given. */
   beforeAnswer: () => Promise<void> = async () => undefined;
   lanes = [LANE];
+  /** Lanes of which no more may be on its way. */
+  readonly fullLanes = new Set<string>();
   /** Number of reads of queues, and what their answers wait for. */
   reads = 0;
   beforeHeads: Promise<void> | undefined;
@@ -74,7 +76,8 @@ class Situation {
       lanes: () => this.lanes,
       claimant: () => claimant,
       abilities: () => new Abilities(capabilities),
-      reserve: (_: MeteredPlace, wanted) => this.reserved(wanted),
+      hasRoom: () => this.room > 0,
+      reserve: ({ laneId }, wanted) => (this.fullLanes.has(laneId) ? 0 : this.reserved(wanted)),
       settle: (_, count, got) => (this.room += count - got),
       onClaimed: (claimed) => {
         this.claimed.set(claimed.executionId, claimed);
@@ -215,6 +218,17 @@ describe('metered claims', () => {
     await s.rest();
     expect([s.got, s.asked, s.free, await s.heldOf()]).toEqual([[id], [3], 2, 1]);
     expect(s.clock.timers).toBe(0);
+  });
+
+  it('pass over a lane of which enough is on its way', async () => {
+    const s = await Situation.with({ room: 3, slots: [5] });
+    s.fullLanes.add('large');
+    const meters = meterSetOf(metersOf({ quotaPolicyIds: [policyId(0)] }));
+    s.claims.woken({ kind: 'metered', laneId: 'large', partition: partitionKeyOf(0), meters, ...HEAD });
+    // The set that was announced last gets every second turn only.
+    const ids = [await s.createFor(1), await s.createFor(2), await s.createFor(3)];
+    await s.rest();
+    expect(s.got).toEqual(ids);
   });
 
   it('notice work that is created while a call is answered', async () => {
