@@ -126,10 +126,18 @@ export function checkClock(of: string, clock: unknown): void {
     throw refusedOption('clock', `of ${of} must have the functions now, after and random`);
 }
 
-/** The clock that a caller gave a backend, or the system's. @throws EngineError `invalid_input` */
-export function parseNow(now: unknown = Date.now): () => number {
-  if (typeof now === 'function') return now as () => number;
-  throw refusedOption('now', 'must be a function');
+/**
+ * The clock that a caller gave a backend, or the system's. Times are stored as whole milliseconds, so other numbers never
+ * leave it. @throws EngineError `invalid_input`, also when it is asked and answers no time
+ */
+export function parseNow(now: unknown): () => number {
+  if (now === undefined) return Date.now;
+  if (typeof now !== 'function') throw refusedOption('now', 'must be a function');
+  return () => {
+    const at = Math.floor(now() as number);
+    if (Number.isSafeInteger(at) && at >= 0) return at;
+    throw refusedOption('now', 'must return milliseconds since the epoch');
+  };
 }
 
 /** The settings with their defaults. @throws EngineError `invalid_input` that names the setting */

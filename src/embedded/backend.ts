@@ -1,10 +1,12 @@
 /** `embedded()`: the engine in this process, with its state in files. */
+import { resolve } from 'node:path';
 import { EngineError } from '../../model/errors.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend/backend.js';
 import { checkOptionNames, parseNow } from '../backend/settings.js';
 import { Lazy } from '../shared/lazy.js';
-import { nodeDisk, type Disk } from './disk.js';
+import { propertyOf } from '../util/thrown.js';
+import { checkedDisk, nodeDisk, type Disk } from './disk.js';
 import { EmbeddedEngine } from './engine.js';
 import { openingFailureOf } from './failures.js';
 import type { FsyncMode } from './journal.js';
@@ -85,7 +87,7 @@ export function openOn(
         fsync: options.fsync ?? 'everysec',
         wanted,
         snapshotEveryBytes: options.snapshotEveryBytes ?? SNAPSHOT_EVERY_BYTES,
-        now: options.now ?? Date.now,
+        now: parseNow(options.now),
         wasOpen,
       },
       onClosed,
@@ -97,15 +99,18 @@ export function openOn(
   return engine.backend;
 }
 
-async function open(options: EmbeddedOptions): Promise<Backend> {
-  checkOptions(options);
+async function open(given: EmbeddedOptions, path: string): Promise<Backend> {
+  checkOptions(given);
+  const options = { ...given, path };
   let lock: Lock | undefined;
   let engine: EmbeddedEngine | undefined;
   try {
     nodeDisk.makeFolder(options.path);
-    lock = await takeLock(options.path, (loss) => engine?.lostLock(loss));
-    const { wasOpened: wasOpen } = lock;
-    const backend = openOn(nodeDisk, options, { onClosed: () => lock?.release(), wasOpen });
+    const taken = await takeLock(options.path, (loss) => engine?.lostLock(loss));
+    lock = taken;
+    // Also while a large store is read, in one stretch: other processes see a sign of life.
+    const disk = checkedDisk(nodeDisk, () => taken.check());
+    const backend = openOn(disk, options, { onClosed: () => taken.release(), wasOpen: taken.wasOpened });
     engine = engines.get(backend);
     lock.opened();
     return backend;
@@ -126,7 +131,10 @@ async function open(options: EmbeddedOptions): Promise<Backend> {
  *   `storage_full`, `storage_failed`, `invalid_input`
  */
 export function embedded(options: EmbeddedOptions): Promise<Backend> {
-  return new Lazy(() => open(options));
+  const path = propertyOf(options, 'path');
+  // As it is meant now: the process can change its working folder before the store is opened, and while it is.
+  const folder = typeof path === 'string' ? resolve(path) : '';
+  return new Lazy(() => open(options, folder));
 }
 
 function engineOf(backend: Backend): EmbeddedEngine {

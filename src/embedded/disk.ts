@@ -95,3 +95,23 @@ export const nodeDisk: Disk = {
   rename: (from, to) => fs.renameSync(from, to),
   remove: (path) => fs.unlinkSync(path),
 };
+
+/** The disk, with a check before everything that it does to files. */
+export function checkedDisk(disk: Disk, check: () => void): Disk {
+  const checked =
+    <Args extends unknown[], Result>(call: (...args: Args) => Result) =>
+    (...args: Args): Result => {
+      check();
+      return call(...args);
+    };
+  const { create, read, write, truncate, rename, remove } = disk;
+  return {
+    ...disk,
+    create: checked(create),
+    read: checked(read),
+    write: checked(write),
+    truncate: checked(truncate),
+    rename: checked(rename),
+    remove: checked(remove),
+  };
+}

@@ -17,7 +17,6 @@ import { failureOf } from './failures.js';
 import { beginFile, filesOf, markFolder, nameFile, type Deployment } from './files.js';
 import { MAX_BODY_BYTES } from './frames.js';
 import { Journal, type FsyncMode, type JournalOwner } from './journal.js';
-import type { LockLoss } from './lock.js';
 import { recover, storedDeployment, type Recovered } from './recovery.js';
 import { JournaledStore, type Records } from './store.js';
 import type { Wanted } from './wanted.js';
@@ -270,13 +269,9 @@ export class EmbeddedEngine implements JournalOwner, Records {
     }
   }
 
-  /** Stops the journal, because another process took the store over while this one was blocked, or its lock is gone. */
-  lostLock(loss: LockLoss): void {
-    this.journal.stop(
-      loss === 'taken'
-        ? new EngineError('storage_locked', 'Another process took the store over.')
-        : new EngineError('storage_failed', 'The folder of the store, or the lock in it, was removed.'),
-    );
+  /** Stops the journal, because the lock of the store is lost. */
+  lostLock(loss: EngineError): void {
+    this.journal.stop(loss);
   }
 
   /** Leaves everything as it is, like the death of the process. */

@@ -4,7 +4,7 @@
  *     u32 checksum (of the rest of the frame, starting from the salt of the file)
  *     u32 length of the body
  *     u32 number: 1, 2, 3, ... in its file
- *     u32 bytes of the file that were certainly on the medium when this frame was written
+ *     u32 bytes of the file that were certainly on the medium when this frame was written, at most 2^32 - 1
  *     u8  type
  *     body: u32 length of the text, the text in UTF-8, bytes
  *
@@ -26,6 +26,8 @@ const TEXT_LENGTH_BYTES = 4;
 const FRAME_BYTES = HEAD_BYTES + TEXT_LENGTH_BYTES;
 /** Limit of a frame's length, which rejects most invalid lengths. */
 export const MAX_BODY_BYTES = 1024 * 1024 * 1024;
+/** The furthest mark: what a larger file has behind it counts as not yet on the medium. */
+const MAX_MARK = 2 ** 32 - 1;
 /** Bytes read at a time. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -80,7 +82,7 @@ export class FrameBuilder {
     }
     buffer.writeUInt32LE(end - HEAD_BYTES, 4);
     buffer.writeUInt32LE(number, 8);
-    buffer.writeUInt32LE(synced, 12);
+    buffer.writeUInt32LE(Math.min(synced, MAX_MARK), 12);
     buffer[16] = type;
     buffer.writeUInt32LE(textBytes, HEAD_BYTES);
     buffer.writeUInt32LE(crc32(buffer.subarray(4, end), this.salt), 0);

@@ -37,14 +37,19 @@ const PATIENCE_MS = 4 * SIGN_OF_LIFE_MS;
 const WRITING_MS = 500;
 const TRIES = 10;
 
-/** Another process took the lock over, or its file was removed. */
-export type LockLoss = 'taken' | 'removed';
+/** Called when another process took the lock over (`storage_locked`), or its file was removed (`storage_failed`). */
+type OnLost = (loss: EngineError) => void;
 
 export interface Lock {
   /** Whether it was taken over from a process that had opened a store, and ended without closing it. */
   readonly wasOpened: boolean;
   /** Notes in the lock file that the folder has a store now. */
   opened(): void;
+  /**
+   * Call this before files are used. After a pause in which another process may have taken the lock over, it looks.
+   * @throws EngineError the loss
+   */
+  check(): void;
   release(): void;
   /** Leaves the folder as it was found: the lock of the process that had ended is put back. */
   giveBack(): void;
@@ -164,7 +169,7 @@ const locked = (text: string): EngineError => {
  * one is blocked, and when the file was removed, most often with its folder.
  * @throws EngineError `storage_locked` that names the process with the lock
  */
-export async function takeLock(folder: string, onLost: (loss: LockLoss) => void): Promise<Lock> {
+export async function takeLock(folder: string, onLost: OnLost): Promise<Lock> {
   const path = join(folder, NAME);
   const next = join(folder, NEXT);
   const holder: Holder = {
@@ -194,7 +199,7 @@ export async function takeLock(folder: string, onLost: (loss: LockLoss) => void)
 }
 
 /** How a lock was lost; undefined if it was not, or if the file cannot be read now (too many open files). */
-function lossOf(path: string, own: string): LockLoss | undefined {
+function lossOf(path: string, own: string): EngineError | undefined {
   let text: string | undefined;
   try {
     text = textAt(path);
@@ -202,12 +207,17 @@ function lossOf(path: string, own: string): LockLoss | undefined {
     return undefined;
   }
   if (text === own) return undefined;
-  return text === undefined ? 'removed' : 'taken';
+  return text === undefined
+    ? new EngineError('storage_failed', 'The folder of the store, or the lock in it, was removed.')
+    : new EngineError('storage_locked', 'Another process took the store over.');
 }
 
 /** @param found the text of the lock that was taken over */
-function held(path: string, holder: Holder, onLost: (loss: LockLoss) => void, found?: string): Lock {
+function held(path: string, holder: Holder, onLost: OnLost, found?: string): Lock {
   let own = JSON.stringify(holder);
+  let loss: EngineError | undefined;
+  // Two clocks: one stands still with a machine that sleeps, the other can be set back.
+  let [seenAt, seenOn] = [performance.now(), Date.now()];
   heldHere.add(own);
   const file = openSync(path, 'r+');
   const end = (): void => {
@@ -215,20 +225,22 @@ function held(path: string, holder: Holder, onLost: (loss: LockLoss) => void, fo
     heldHere.delete(own);
     closeSync(file);
   };
-  const timer = setInterval(() => {
-    const loss = lossOf(path, own);
+  const look = (): void => {
+    loss = lossOf(path, own);
     if (loss !== undefined) {
       onLost(loss);
       // The folder may have been renamed: a process that opens it there must not find this lock.
-      if (loss === 'removed') ftruncateSync(file);
+      if (loss.code === 'storage_failed') ftruncateSync(file);
       return end();
     }
+    [seenAt, seenOn] = [performance.now(), Date.now()];
     const now = new Date();
     quietly(() => {
       utimesSync(path, now, now);
       return '';
     });
-  }, SIGN_OF_LIFE_MS).unref();
+  };
+  const timer = setInterval(look, SIGN_OF_LIFE_MS).unref();
   const release = (leave: () => void): void => {
     if (!heldHere.has(own)) return;
     end();
@@ -242,6 +254,11 @@ function held(path: string, holder: Holder, onLost: (loss: LockLoss) => void, fo
       heldHere.add(own);
       // As long as what it replaces: needs no room on the disk, and is never there by half.
       writeSync(file, own, 0);
+    },
+    check() {
+      const pauseMs = Math.max(performance.now() - seenAt, Date.now() - seenOn);
+      if (pauseMs > PATIENCE_MS / 2 && heldHere.has(own)) look();
+      if (loss !== undefined) throw loss;
     },
     release: () => release(() => unlinkSync(path)),
     giveBack: () => release(() => (found === undefined ? unlinkSync(path) : writeFileSync(path, found))),

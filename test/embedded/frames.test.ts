@@ -23,6 +23,15 @@ describe('the checksum', () => {
   });
 });
 
+test('a file can grow beyond what the mark of a frame can hold', () => {
+  const frame = new FrameBuilder(SALT).frame(FRAME.records, 2, 2 ** 33, 'x', []);
+  const disk = new SimulatedDisk();
+  const file = disk.create('f');
+  disk.write(file, preambleOf(SALT), 16, 0);
+  disk.write(file, frame, frame.length, 16);
+  expect(new FrameReader(disk, file, 'f').next()).toMatchObject({ text: 'x', synced: 2 ** 32 - 1 });
+});
+
 interface Written {
   readonly text: string;
   readonly bytes: Uint8Array;

@@ -157,3 +157,22 @@ test('a store whose folder is removed reports that, and one whose lock is unread
     vi.useRealTimers();
   }
 });
+
+test('a process that stood still does not write over the one that has taken its store over', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+  try {
+    const backend = await embedded({ path: folder });
+    await backend.createExecution(work());
+    const journal = join(folder, '00000001.journal');
+    const before = readFileSync(journal);
+    writeFileSync(path, JSON.stringify({ ...holder(), pid: 1, place: 'another machine' }));
+    // It did not get to its timers since then.
+    vi.setSystemTime(Date.now() + 8_000);
+    await expect(backend.createExecution(work())).rejects.toMatchObject({ code: 'storage_locked' });
+    await backend.close();
+    expect(readFileSync(journal).equals(before)).toBe(true);
+    expect(holder()['pid']).toBe(1);
+  } finally {
+    vi.useRealTimers();
+  }
+});

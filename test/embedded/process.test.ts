@@ -1,12 +1,14 @@
 /** Real files, and a real process that is killed. */
 import { fork, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { app, embedded, type TaskContext } from '../../src/index.js';
-import type { FsyncMode } from '../../src/embedded/index.js';
+import { nodeDisk } from '../../src/embedded/disk.js';
+import { compact, type FsyncMode } from '../../src/embedded/index.js';
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 
@@ -40,6 +42,33 @@ test('a path that cannot be the folder of a store is an invalid argument', async
   await expect(embedded({ path: folder, now: 5 as never })).rejects.toMatchObject({ detail: { field: 'now' } });
   await expect(embedded({ path: folder, snapshotEveryBytes: 0 })).rejects.toMatchObject({ code: 'invalid_input' });
 });
+
+test('a relative path stays the same folder when the process changes its working folder', async () => {
+  // A thread cannot change it, so what is looked at are the names that the system gets.
+  const spies = (['create', 'list', 'syncFolder', 'rename'] as const).map((name) => vi.spyOn(nodeDisk, name));
+  const backend = await embedded({ path: relative(process.cwd(), folder) });
+  await compact(backend);
+  await backend.close();
+  const paths = spies.flatMap((spy) => spy.mock.calls.map(([path]) => path));
+  expect(paths.length).toBeGreaterThan(5);
+  expect(paths.filter((path) => !isAbsolute(path))).toEqual([]);
+  vi.restoreAllMocks();
+});
+
+test.each([[1_000.75], [Number.NaN], [2 ** 60], [-1], ['soon']])(
+  'a clock that answers %s does not make a store that cannot be opened again',
+  async (time) => {
+    const backend = await embedded({ path: folder, now: () => time as number });
+    const made = backend.createExecution({
+      executionId: `{fp:0}:${randomUUID()}`,
+      ...{ namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'test' },
+    });
+    if (time === 1_000.75) await made;
+    else await expect(made).rejects.toMatchObject({ code: 'invalid_input', detail: { field: 'now' } });
+    await backend.close();
+    await (await embedded({ path: folder })).close();
+  },
+);
 
 test('an app finds its runs again, and waits for a store that another process holds', async () => {
   const start = () => {
