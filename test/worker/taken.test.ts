@@ -150,6 +150,13 @@ describe('an attempt that is', () => {
     expect(finished[0]).toBe(way.outcome);
     expect(worker.stats()[way.counter]).toBe(before + 1);
     expect(losses).toEqual(way.lost === undefined ? [] : [way.lost]);
+    const said = h.said.flatMap(([level, line]) =>
+      line.startsWith('Task "hang" lost attempt') ? `${level} ${line}` : [],
+    );
+    const isTold = way.outcome === 'lost' || way.outcome === 'timed_out';
+    expect(said).toEqual(
+      isTold ? [expect.stringContaining(`warn Task "hang" lost attempt 1 of ${id}. ${way.code}: `)] : [],
+    );
   });
 
   it.each(['this', 'another'] as const)(

@@ -4,7 +4,7 @@ import type { Clock } from '../../engine/clock.js';
 import { warnUnlessLogged } from '../../engine/outage.js';
 import { guarded, type Logger } from '../../shared/logger.js';
 import { Repeats } from '../../util/repeats.js';
-import type { TaskAbortCode } from '../attempt/abort.js';
+import { TaskAbort, type TaskAbortCode } from '../attempt/abort.js';
 import type { FinishedOutcome, WorkerEvents } from '../api.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { Emitter } from './emitter.js';
@@ -18,6 +18,7 @@ export class Announcer {
   private readonly emitter: Emitter<WorkerEvents>;
 
   private readonly repeats: Repeats;
+  private readonly gone = new WeakSet<Attempt>();
 
   constructor(
     log: Logger,
@@ -48,12 +49,21 @@ export class Announcer {
 
   /** The store has lost the execution. Said once for all that are lost together. */
   forgotten(attempt: Attempt): void {
+    this.gone.add(attempt);
     if (this.repeats.isRepeat({ name: 'forgotten' })) return;
     this.log.warn(
       `The store no longer knows ${nameOf(attempt)}, which this worker had in hand; it may have lost others too. It was ` +
         'emptied, was restored from an older copy, or lost its newest writes in a failover. What is missing has to be ' +
         'run again.',
     );
+  }
+
+  /** An attempt whose handler was called has ended by time, or lost its lease. */
+  lostAttempt(attempt: Attempt, code: TaskAbortCode): void {
+    const { claimed, executionId } = attempt;
+    if (attempt.startedAt === undefined || this.gone.has(attempt)) return;
+    const nth = `attempt ${claimed.attemptIndex + 1} of ${executionId}`;
+    this.log.warn(`Task "${claimed.executionKind}" lost ${nth}. ${new TaskAbort(code).message}`);
   }
 
   idle(): void {

@@ -53,7 +53,10 @@ export class Endings {
 
   /** Call this with an attempt that has no accepted ending: its run is no longer the worker's. */
   taken(attempt: Attempt): void {
-    this.over(attempt, outcomeOfTaken(attempt.lossReason));
+    const { lossReason } = attempt;
+    // The end of a run that was cancelled is told to those who ask for it, as the end of any run.
+    if (lossReason !== undefined && lossReason !== 'cancelled') this.options.announcer.lostAttempt(attempt, lossReason);
+    this.over(attempt, outcomeOfTaken(lossReason));
     this.options.onTaken();
   }
 
