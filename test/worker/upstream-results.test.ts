@@ -102,9 +102,9 @@ test.each(['listEdges', 'readExecutionInfo'] as const)(
   'work whose results cannot be read (%s) is handed back after a third of the lease, at most 5 s, with a report',
   async (call) => {
     const { h, state, worker, run, called } = await unreadable(call);
-    await h.pass(4_000);
-    expect(worker.stats()).toMatchObject({ claimed: 3, running: 1, released: 0 });
     await h.pass(3_000);
+    expect(worker.stats()).toMatchObject({ claimed: 3, running: 1, released: 0 });
+    await h.pass(4_000);
     expect(worker.stats().released).toBeGreaterThan(0);
     expect(h.said.filter(([level]) => level === 'warn' || level === 'error')).not.toEqual([]);
     expect(called).toEqual([]);
@@ -117,9 +117,9 @@ test.each(['listEdges', 'readExecutionInfo'] as const)(
 
 test('the time until the hand-back counts from the last answer', async () => {
   const { h, state, worker, run } = await unreadable('listEdges');
-  await h.pass(4_000);
+  await h.pass(3_000);
   state.fails = 'readExecutionInfo';
-  await h.pass(4_000);
+  await h.pass(3_000);
   state.fails = undefined;
   expect(await h.flow(run.result())).toBe(2);
   expect(worker.stats()).toMatchObject({ completed: 3, released: 0 });
