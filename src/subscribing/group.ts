@@ -22,6 +22,8 @@ interface Place {
   committed: string;
   /** Something was delivered since the last commit. */
   isDelivered: boolean;
+  /** The last commit that was begun. */
+  flight: Promise<void>;
 }
 
 export interface GroupOptions {
@@ -38,7 +40,8 @@ export class Group {
   private timer: Cancel | undefined;
 
   constructor(private readonly options: GroupOptions) {
-    this.places = options.cursors.map((cursor) => ({ cursor, committed: cursor, isDelivered: false }));
+    const flight = Promise.resolve();
+    this.places = options.cursors.map((cursor) => ({ cursor, committed: cursor, isDelivered: false, flight }));
   }
 
   /**
@@ -77,7 +80,13 @@ export class Group {
     await Promise.all(this.places.map((place, index) => this.commitPlace(place, index)));
   }
 
-  private async commitPlace(place: Place, index: number): Promise<void> {
+  /** Commits one after the other, so that the answer says whether the last position is committed. */
+  private commitPlace(place: Place, index: number): Promise<void> {
+    const send = (): Promise<void> => this.send(place, index);
+    return (place.flight = place.flight.then(send, send));
+  }
+
+  private async send(place: Place, index: number): Promise<void> {
     if (!isDue(place)) return;
     const { backend, firstPartition, name } = this.options;
     const position = place.cursor;

@@ -149,6 +149,38 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
   });
 });
 
+describe('the commit of a group', () => {
+  it('waits for a commit that is under way, and repeats it when it fails', async () => {
+    let end = (): void => undefined;
+    const isOver = new Promise<void>((resolve) => (end = resolve));
+    let faults = 1;
+    const { feeds, create, clock, engine } = await feedsOn('memory', { partitions: { count: 1 } }, (inner) => ({
+      commitReader: async (args) => {
+        if (args.position.startsWith('.')) return inner.commitReader(args);
+        await isOver;
+        if (faults-- > 0) throw new EngineError('call_timeout', 'No answer.');
+        return inner.commitReader(args);
+      },
+    }));
+    const group = await feeds.events({ group: 'billing', types });
+    await create();
+    await take(group, 1);
+    void group.next();
+    // The first commit begins, and is not answered.
+    await clock.advance(1_000);
+    let isCommitted = false;
+    const committed = group.commit().then(() => (isCommitted = true));
+    await clock.advance(1_000);
+    expect(isCommitted).toBe(false);
+    end();
+    await committed;
+    const [place] = await engine.backend.listReaders({ partition: '{fp:0}' });
+    // The commit itself is the only later entry.
+    expect(place?.lagEntries).toBe(1);
+    await group.close();
+  });
+});
+
 describe('the log in memory', () => {
   const logOf = (maxEntries: number) => {
     const log = new BoundedLog(maxEntries);
