@@ -136,6 +136,10 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     const waiting = reader.read();
     await reader.cancel();
     expect(await waiting).toEqual({ done: true, value: undefined });
+    const text = run.stream().text();
+    const piece = text.next();
+    expect(await text.return?.()).toEqual({ done: true, value: undefined });
+    expect(await piece).toEqual({ done: true, value: undefined });
     const controller = new AbortController();
     const aborted = collected(run.stream({ signal: controller.signal }));
     controller.abort(new Error('enough'));

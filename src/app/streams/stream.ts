@@ -35,8 +35,8 @@ export class FramesOfRun implements RunStream {
     return new Iteration(this.open, this.signals());
   }
 
-  async *text(): AsyncGenerator<string, void, undefined> {
-    for await (const frame of this) if (frame.kind === 'text') yield frame.text;
+  text(): AsyncIterableIterator<string> {
+    return new Iteration((signal) => textOf(this.open(signal)), this.signals());
   }
 
   toReadableStream(): ReadableStream<RunFrame> {
@@ -67,6 +67,10 @@ export class FramesOfRun implements RunStream {
       },
     });
   }
+}
+
+async function* textOf(frames: AsyncIterable<RunFrame>): AsyncGenerator<string, void, undefined> {
+  for await (const frame of frames) if (frame.kind === 'text') yield frame.text;
 }
 
 function eventOf(frame: RunFrame): string {
