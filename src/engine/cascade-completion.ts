@@ -39,7 +39,7 @@ const LOST_ENTRIES: ReadonlySet<string> = new Set(['cursor_too_old', 'cursor_los
  * over any distance. Applies due work of the partition only until then. Does nothing for an execution that has not
  * ended, is in no flow, or is gone. Repeating it is safe.
  * @throws EngineError `call_timeout` if some is left after half a minute; what calls throw
- * @example for await (const { value } of subscriptions.completions()) await cascadeCompletion(backend, value);
+ * @example for await (const { event } of await subscriptions.completions()) await cascadeCompletion(backend, event);
  */
 export async function cascadeCompletion(backend: Backend, options: CascadeOptions): Promise<CascadeOutcome> {
   const where = 'cascadeCompletion()';
