@@ -31,6 +31,28 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
   app: {
     'src/app/': ['test/app/', 'fuzz/worker/'],
     'src/app/flow/': ['test/app/flow/', ...named('test/conformance', 'flows')],
+    'src/app/operating/': named(
+      'test/app',
+      'operating lists lanes set-aside registry damaged-parts refusals odd-arguments known-only bounds',
+    ),
+    'src/app/results/': [
+      ...named('test/app', 'app results events lost-values damaged-parts errors connection'),
+      ...named('test/app/flow', 'flows children'),
+    ],
+    'src/app/runs/': [
+      ...named('test/app', 'app run-many own-ids events results values lists budgets'),
+      ...named('test/app', 'refusals odd-arguments known-only bounds errors'),
+      ...named('test/app/flow', 'children flows'),
+    ],
+    'src/app/tasks/': [
+      ...named('test/app', 'app definitions registry values errors users-words lanes own-ids'),
+      ...named('test/app', 'refusals odd-arguments known-only bounds silence'),
+    ],
+    'src/app/workers/': [
+      ...named('test/app', 'app registry silence connection lanes set-aside'),
+      ...named('test/app', 'refusals odd-arguments known-only bounds'),
+      'fuzz/worker/',
+    ],
     'src/app/metering/': named('test/app', 'budgets quota refusals odd-arguments errors known-only'),
     'src/app/signals/': [
       ...named('test/app', 'results refusals odd-arguments errors known-only'),

@@ -160,6 +160,121 @@ describe('tails', () => {
     expect(reads).toBeLessThan(300);
   });
 
+  it('read again only for a notice and at long intervals while notices arrive, at short ones while they cannot', async () => {
+    const backend = memory();
+    await owned(backend);
+    const place = { executionId: EXECUTION, attemptIndex: 0 };
+    const refuse = () => Promise.reject(new EngineError('server_refused', 'no rights'));
+    const readsOf = async (changes: (clock: VirtualClock) => Partial<Backend>): Promise<number> => {
+      const clock = new VirtualClock(0);
+      let reads = 0;
+      const counting: Backend = Object.assign(Object.create(backend) as Backend, changes(clock), {
+        readStream: (args: Parameters<Backend['readStream']>[0]) => {
+          reads++;
+          return backend.readStream(args);
+        },
+      });
+      const waiting = tailStream(counting, { ...place, blockMs: 25_000 }, clock);
+      await clock.advance(25_001);
+      expect((await waiting).frames).toEqual([]);
+      return reads;
+    };
+    // The first, the one when notices have begun, and two that renew the watch, which is answered a moment later.
+    const later = (clock: VirtualClock): Partial<Backend> => ({
+      watchStream: (args) =>
+        new Promise<void>((resolve) => clock.after(5, resolve)).then(() => backend.watchStream(args)),
+    });
+    expect(await readsOf(later)).toBe(4);
+    // Every second, after shorter times in the beginning.
+    for (const missing of [{ watchStream: refuse }, { onFrames: refuse }])
+      expect(await readsOf(() => missing)).toSatisfy((reads: number) => reads >= 25 && reads <= 35);
+  });
+
+  it('that have ended leave nothing behind when the answers about notices come later', async () => {
+    const backend = memory();
+    await owned(backend);
+    const place = { executionId: EXECUTION, attemptIndex: 0 };
+    for (const late of ['onFrames', 'watchStream'] as const) {
+      const clock = new VirtualClock(0);
+      const answers: (() => void)[] = [];
+      let watches = 0;
+      let standing = 0;
+      const answered = (name: typeof late): Promise<void> =>
+        name === late ? new Promise((resolve) => answers.push(resolve)) : Promise.resolve();
+      const slow: Backend = Object.assign(Object.create(backend) as Backend, {
+        onFrames: async () => {
+          await answered('onFrames');
+          standing++;
+          return () => void standing--;
+        },
+        watchStream: async () => {
+          watches++;
+          await answered('watchStream');
+        },
+      });
+      const waiting = tailStream(slow, { ...place, blockMs: 40 }, clock);
+      await clock.advance(5_000);
+      await waiting;
+      const before = watches;
+      for (const answer of answers) answer();
+      await clock.advance(60_000);
+      expect({ late, watches, standing }).toEqual({ late, watches: before, standing: 0 });
+    }
+  });
+
+  it('at the place of one that ended are served, and those that still wait keep their notices', async () => {
+    const clock = new VirtualClock(0);
+    const backend = memory();
+    const owner = await owned(backend);
+    const place = { executionId: EXECUTION, attemptIndex: 0 };
+    const longest = tailStream(backend, { ...place, blockMs: 9_000 }, clock);
+    const other = tailStream(backend, { ...place, limit: 7, blockMs: 1_000 }, clock);
+    await clock.advance(4_000);
+    expect((await other).frames).toEqual([]);
+    const next = tailStream(backend, { ...place, limit: 7, blockMs: 2_000 }, clock);
+    await clock.advance(10);
+    await backend.appendFrame({ ...owner, ...frame(1) });
+    // Long before the next read without a notice.
+    await clock.advance(10);
+    const now = clock.now();
+    for (const tail of [next, longest]) expect((await tail).frames).toHaveLength(1);
+    expect(clock.now()).toBe(now);
+  });
+
+  it('get what came at once page by page, without waiting for a notice', async () => {
+    const clock = new VirtualClock(0);
+    const backend = memory();
+    const owner = await owned(backend);
+    const place = { executionId: EXECUTION, attemptIndex: 0, limit: 1, blockMs: 2_000 };
+    const first = tailStream(backend, place, clock);
+    await clock.advance(10);
+    await Promise.all([1, 2, 3].map((n) => backend.appendFrame({ ...owner, ...frame(n) })));
+    let page = await first;
+    for (const hasMore of [true, true, false]) {
+      expect(page).toMatchObject({ frames: { length: 1 }, hasMore });
+      if (hasMore) page = await tailStream(backend, { ...place, after: page.nextCursor }, clock);
+    }
+  });
+
+  it('have fifty frames unless told otherwise', async () => {
+    const backend = memory();
+    const owner = await owned(backend);
+    await Promise.all(Array.from({ length: 60 }, (_, n) => backend.appendFrame({ ...owner, ...frame(n) })));
+    const place = { executionId: EXECUTION, attemptIndex: 0 };
+    expect(await tailStream(backend, place)).toMatchObject({ frames: { length: 50 }, hasMore: true });
+    expect(await tailStream(backend, { ...place, limit: 60 })).toMatchObject({
+      frames: { length: 60 },
+      hasMore: false,
+    });
+  });
+
+  it('end at once when the store refuses what they ask, however long they may wait', async () => {
+    const backend = memory();
+    await owned(backend);
+    const wanted = { executionId: EXECUTION, attemptIndex: 0, limit: 10_001, blockMs: 30_000 };
+    await expect(tailStream(backend, wanted, new VirtualClock(0))).rejects.toMatchObject({ code: 'invalid_input' });
+  });
+
   it('end at their timeout: without frames, or with the fault of the store', async () => {
     const backend = memory();
     await owned(backend);
