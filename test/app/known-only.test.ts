@@ -102,6 +102,47 @@ it('every call about a run, a budget or a backend refuses unknown options', asyn
     expect((await rejectionOf(call())) as Error).toMatchObject({ code: 'invalid_input' });
 });
 
+it('an unknown option is refused in the name of the call that got it, with the options of this call', async () => {
+  a = memoryApp();
+  const run = await a.task('t', () => 1).run();
+  const budget = a.budget('b', { limits: { tokens: { hard: 1 } } });
+  const flow = a.flow('f', (f) => f.run(a.task('u', () => 1)));
+  const started = await flow.run(undefined);
+  const worker = await a.worker();
+  const wrong = { timeOut: '1s' } as never;
+  const first = (list: AsyncIterable<unknown>): Promise<unknown> => list[Symbol.asyncIterator]().next();
+  const operator = 'the options are reason, requestedBy';
+  const calls: Readonly<Record<string, readonly [call: () => unknown, known: string]>> = {
+    result: [() => run.result(wrong), 'the options are timeout, signal'],
+    cancel: [() => run.cancel(wrong), 'the only option is reason'],
+    hold: [() => run.hold(wrong), operator],
+    release: [() => run.release(wrong), operator],
+    replay: [() => run.replay(wrong), `${operator}, steps`],
+    setPriority: [() => run.setPriority(1, wrong), 'the only option is requestedBy'],
+    events: [() => run.events(wrong), 'the only option is signal'],
+    stream: [() => first(run.stream(wrong)), 'the options are '],
+    summary: [() => run.summary(wrong), 'the only option is attempt'],
+    signal: [() => run.signal('s', null, wrong), 'the options are '],
+    'cancel of a flow': [() => started.cancel(wrong), 'the options are reason, running, wait'],
+    bill: [() => budget.bill(wrong), 'the only option is days'],
+    report: [() => budget.report({ tokens: 1 }, wrong), 'the only option is key'],
+    bills: [() => first(a.bills(wrong)), 'the options are scope'],
+    workers: [() => first(a.workers(wrong)), 'the options are '],
+    markWorkerDead: [() => a.markWorkerDead(worker.workerInstanceId, wrong), 'the options are '],
+    'deadLetters.replay': [() => a.deadLetters.replay({}, wrong), 'the options are dryRun, limit, reason'],
+    drain: [() => worker.drain(wrong), 'the only option is timeout'],
+    close: [() => a.close(wrong), 'the only option is timeout'],
+  };
+  for (const [name, [call, known]] of Object.entries(calls)) {
+    const told = await outcomeOf(call);
+    expect([name, told]).toMatchObject([name, { code: 'invalid_definition' }]);
+    expect.soft((told as Error).message).toContain(`${name}: there is no option "timeOut"; ${known}`);
+  }
+  expect(await outcomeOf(() => run.setPriority(1, { reason: 'not stored' } as never))).toEqual(
+    refused('setPriority: there is no option "reason"'),
+  );
+});
+
 /** What stands in the place of options most often by mistake. */
 const NO_OPTIONS: Readonly<Record<string, unknown>> = {
   'a list': [],

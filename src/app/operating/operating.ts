@@ -106,7 +106,7 @@ export class Operating implements RunOperating {
     const { minPriority: least, maxPriority: most } = LIMITS;
     if (!Number.isInteger(priority) || priority < least || priority > most)
       throw refuse('setPriority', 'the priority', `a whole number from ${least} to ${most}`, priority);
-    knownOnly<OperatorOptions>('setPriority', options, OPTIONS);
+    knownOnly<typeof options>('setPriority', options, REQUESTER);
     const { requestedBy } = askedBy('setPriority', options);
     await this.ask((backend, executionId) =>
       backend.changePriority({ executionId, newPriority: priority, requestedBy }),
@@ -166,5 +166,6 @@ export class Operating implements RunOperating {
   }
 }
 
-const OPTIONS = { reason: true, requestedBy: true } as const;
+const REQUESTER = { requestedBy: true } as const;
+const OPTIONS = { reason: true, ...REQUESTER } as const;
 const REPLAY_OPTIONS = { ...OPTIONS, steps: true } as const;
