@@ -221,7 +221,6 @@ export class Connection {
     this.enter('closed');
     this.stopNotices?.();
     this.stopWaiting?.();
-    this.stopNotices?.();
     this.endWaits(new AppClosedError());
   }
 

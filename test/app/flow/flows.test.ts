@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { testApp, type TestApp } from '../../../src/testing/index.js';
 import { z } from 'zod';
-import { backoff, EngineError, NonRetryableError, type TaskContext } from '../../../src/index.js';
+import { app, backoff, EngineError, memory, NonRetryableError, type TaskContext } from '../../../src/index.js';
 import { FlowFailedError, RunIdConflictError, RunNotFoundError, RunSkippedError } from '../../../src/shared/errors.js';
 
 async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
@@ -9,6 +9,24 @@ async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
   for await (const row of rows) found.push(row);
   return found;
 }
+
+test('a flow that one call can carry is created by this call alone, and starting it again only reads it', async () => {
+  const backend = memory();
+  const calls: string[] = [];
+  for (const name of ['createFlow', 'growFlow', 'sealFlow', 'closeFlow', 'describeFlow'] as const) {
+    const call = backend[name] as (args: unknown) => Promise<never>;
+    Object.assign(backend, { [name]: (args: unknown) => (calls.push(name), call.call(backend, args)) });
+  }
+  await using a = app({ backend });
+  const one = a.task('one', () => 1);
+  const two = a.flow('two', (f) => [f.run(one), f.run(one)]);
+  await two.run(undefined);
+  expect(calls.splice(0)).toEqual(['createFlow']);
+  await two.run(undefined, { id: 'own' });
+  expect(calls.splice(0)).toEqual(['createFlow']);
+  await two.run(undefined, { id: 'own' });
+  expect(calls.splice(0)).toEqual(['createFlow', 'describeFlow']);
+});
 
 describe('flows in memory, under a virtual clock', () => {
   let t: TestApp;
