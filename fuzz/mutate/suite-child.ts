@@ -4,7 +4,9 @@
  * modules, so that these are loaded once per mutant.
  */
 import type { Reporter, TestModule, TestSpecification } from 'vitest/node';
+import { Valkey } from 'iovalkey';
 import { createVitest } from 'vitest/node';
+import { sharedUrlVariable } from '../../test/support/valkey/shared.js';
 
 /** The files to run, in this order; `changed` files were written since the last request. */
 export interface SuiteRequest {
@@ -70,7 +72,17 @@ process.on('message', (request: SuiteRequest) => {
 });
 process.send?.('ready');
 
+/** Tests name their keys by their process, which stays here: what an earlier run left on the server would be found again. */
+async function emptyServer(): Promise<void> {
+  const url = process.env[sharedUrlVariable];
+  if (url === undefined) return;
+  const client = new Valkey(url);
+  await client.flushall();
+  client.disconnect();
+}
+
 async function run({ changed, tests }: SuiteRequest): Promise<SuiteReply> {
+  await emptyServer();
   for (const file of changed) vitest.invalidateFile(`${process.cwd()}/${file}`);
   // Failures of earlier runs would end this one.
   vitest.state.filesMap.clear();

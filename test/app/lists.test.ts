@@ -7,6 +7,7 @@ import {
   NonRetryableError,
   type App,
   type DeadLetterFilter,
+  type RunFilter,
   type RunRow,
 } from '../../src/index.js';
 import type { Backend } from '../../src/backend/backend.js';
@@ -122,9 +123,19 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     expect(idsOf(await all(a.runs({ lane: 'mail', order: 'priority', tag: { 'a.b': '1' } })))).toEqual(
       [5, 3].map((i) => runs[i]?.id),
     );
-    for (const wrong of [{}, { lane: 'mail', state: 'failed' }, { lane: 'mail', held: true }] as const)
+    const refused: readonly (readonly [wrong: RunFilter, told: string])[] = [
+      [{}, 'lane must be the name of a lane'],
+      [{ lane: 'mail', state: 'failed' }, 'state must be left out or "waiting"'],
+      [{ lane: 'mail', failure: 'declined' }, 'failure must be left out'],
+      [{ lane: 'mail', cancelledBy: 'caller' }, 'cancelledBy must be left out'],
+      [{ lane: 'mail', held: true }, 'held must be left out'],
+      [{ lane: 'mail', worker: 'w' }, 'worker must be left out'],
+      [{ lane: 'mail', after: runs[0]?.id }, 'after must be left out'],
+    ];
+    for (const [wrong, told] of refused)
       await expect(all(a.runs({ order: 'priority', ...wrong }))).rejects.toMatchObject({
         name: 'InvalidDefinitionError',
+        message: expect.stringContaining(`: ${told}`) as string,
       });
     await expect(all(a.runs({ order: 'oldest' as 'newest' }))).rejects.toMatchObject({
       name: 'InvalidDefinitionError',
