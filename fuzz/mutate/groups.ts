@@ -163,11 +163,8 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       ...named('test/embedded', 'records recovery'),
       ...named('test/valkey', 'verify verify-kinds tag-lists fields replays quarantine'),
     ],
-    'src/testing/simulation/': [
-      'fuzz/worker/',
-      ...named('test/embedded', 'recovery damage frames readers missing full-disk'),
-      ...named('test/waiting', 'latency'),
-    ],
+    'src/testing/simulation/': ['fuzz/worker/', ...named('test/testing', 'simulated-faults simulated-shutdown')],
+    'src/testing/simulation/disk.ts': named('test/embedded', 'recovery damage frames readers missing full-disk'),
   },
 };
 

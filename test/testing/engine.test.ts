@@ -1,5 +1,10 @@
+import { Valkey } from 'iovalkey';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { testEngine } from '../../src/testing/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
 
 it('the test engine refuses a start that is no time', async () => {
   await expect(testEngine({ startAt: NaN })).rejects.toMatchObject({ code: 'invalid_input' });
@@ -41,3 +46,31 @@ it('advance counts every change that time brought, a suspension that timed out a
   expect(await engine.advance(60_000)).toBe(1);
   await engine.close();
 });
+
+const PREFIX = `test-engine-${process.pid}:`;
+
+it.each(['memory', 'embedded', 'a folder', 'valkey'] as const)(
+  'clear leaves nothing of what was stored, and close leaves nothing at all: %s',
+  async (name) => {
+    const { url } = await sharedValkey();
+    const path = join(tmpdir(), `test-engine-${process.pid}`);
+    const backend = name === 'a folder' ? { path } : name === 'valkey' ? { url } : name;
+    const engine = await testEngine({ backend, prefix: PREFIX });
+    const create = () =>
+      engine.backend.createExecution({
+        executionId: engine.executionId(),
+        ...{ namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' },
+      });
+    const stored = async () => (await engine.backend.listExecutions({ partition: '{fp:0}' })).executions.length;
+    await create();
+    await engine.clear();
+    expect(await stored()).toBe(0);
+    await create();
+    expect(await stored()).toBe(1);
+    await engine.close();
+    expect(existsSync(path)).toBe(false);
+    const client = new Valkey(url);
+    expect(await client.keys(`${PREFIX}*`)).toEqual([]);
+    client.disconnect();
+  },
+);
