@@ -97,11 +97,12 @@ const ON_ONE: readonly ((key: string) => ResumeCondition)[] = [
 ];
 
 /** An earlier waitpoint, and a condition on its key or, sometimes, on another one. */
-function ofPending(world: World, execution: ReadonlyExecution | undefined, { pending, shape, key }: Suspend) {
+function ofPending(world: World, execution: ReadonlyExecution | undefined, { pending, shape, key, policy }: Suspend) {
   const { pendingIds = [], waitpoints = {} } = execution?.waiting ?? {};
   const ids = pending === 'waiting' && pendingIds.length > 0 ? pendingIds : Object.keys(waitpoints);
   const id = ids[shape % Math.max(1, ids.length)] ?? world.uuid();
-  const waitpointKey = key === 4 ? (KEYS[shape % 3] as string) : (waitpoints[id]?.waitpointKey ?? KEYS[0]);
+  const other = policy === 3 ? '' : (KEYS[shape % 3] as string);
+  const waitpointKey = key === 4 ? other : (waitpoints[id]?.waitpointKey ?? KEYS[0]);
   const condition = (ON_ONE[shape % ON_ONE.length] as (typeof ON_ONE)[number])(waitpointKey);
   return { waitpoints: [{ waitpointId: id, usePending: true as const }], condition };
 }

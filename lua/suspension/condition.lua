@@ -86,7 +86,8 @@ end
 function ff.fault_of_key(condition, waitpoint_key)
   local nodes = parse(condition)
   for i = 1, #nodes do
-    for key in string.gmatch(nodes[i].keys, '\t([^\t]+)') do
+    -- A key can be empty; a tab is behind the last one.
+    for key in string.gmatch(string.sub(nodes[i].keys, 1, -2), '\t([^\t]*)') do
       if key ~= waitpoint_key then
         if nodes[1].kind == 's' then return 'waitpoint_key_mismatch' end
         return 'referenced_waitpoint_key_missing_binding: ' .. key

@@ -330,6 +330,36 @@ describe('sleep', () => {
     expect(notes.filter((note) => note.endsWith('two'))).toEqual(['3: two']);
   });
 
+  it('is over for good once an operator ended it, also when a signal ends the next wait in the same millisecond', async () => {
+    const { task, notes, it } = noted(async ({ sleep, waitFor }, note) => {
+      await sleep('30d');
+      await waitFor('go');
+      note('gone');
+    });
+    await it.app.worker();
+    const run = await task.run('x');
+    await it.advance('2d');
+    await it.backend.resumeExecution({ executionId: run.id });
+    await it.advance(0);
+    await run.signal('go');
+    await it.advance(0);
+    expect([await run.state(), ...notes]).toEqual(['completed', '2: gone']);
+  });
+
+  it('goes on when an operator resumes a run that also waits for a signal', async () => {
+    const { task, notes, it } = noted(async ({ sleep, waitFor }, note) => {
+      await Promise.all([sleep('30d').then(() => note('slept')), waitFor('go').then(() => note('gone'))]);
+    });
+    await it.app.worker();
+    const run = await task.run('x');
+    await it.advance('2d');
+    await it.backend.resumeExecution({ executionId: run.id });
+    await it.advance('1d');
+    await run.signal('go');
+    await it.advance('30d');
+    expect([await run.state(), ...notes]).toEqual(['completed', '3: gone', '30: gone', '30: slept']);
+  });
+
   it('does not count against the attempt timeout, and ends with the timeout of the execution', async () => {
     const it = (t = testApp());
     const patient = it.app.task('patient', { timeout: { attempt: '1m' } }, async ({ sleep }: TaskContext) => {

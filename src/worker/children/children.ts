@@ -5,6 +5,7 @@
  */
 import { present } from '../../../model/core/present.js';
 import { NO_QUORUM, SIBLING_SATISFIED, WALKER } from '../../../model/flow/cancellation.js';
+import type { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { sleep } from '../../engine/clock.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -143,18 +144,32 @@ export class ChildrenOfRun {
       if (this.attempt.claimed.leaseEpoch === 1) this.known ??= NOTHING_KNOWN;
       else if (this.known === undefined) await this.look();
       const begun = { asked, own };
-      const missing = own.filter(({ edgeId }) => this.known?.edges.has(edgeId) !== true);
-      if (missing.length === 0) return begun;
+      const exists = ({ edgeId }: Own): boolean => this.known?.edges.has(edgeId) === true;
+      const missing = own.filter((each) => !exists(each));
+      if (checkpoint.passed === undefined) {
+        // A replay that discards its records leaves its children.
+        await this.checkLeft(checkpoints, checkpoint, own.filter(exists));
+      } else if (missing.length === 0) return begun;
       const rows = await this.rowsOf(missing);
       if (checkpoint.passed === undefined) {
         const { value } = await checkpoints.record(checkpoint, { failed: false, value: plan });
         checkSame(checkpoints, checkpoint, value, plan);
       }
-      await this.createAll(begun, rows);
+      if (rows.length > 0) await this.createAll(begun, rows);
       return begun;
     } finally {
       checkpoints.leave(checkpoint);
     }
+  }
+
+  /** @throws EngineError `step_changed` if children that exist are of other tasks */
+  private async checkLeft(checkpoints: Checkpoints, checkpoint: Checkpoint, left: readonly Own[]): Promise<void> {
+    await Promise.all(
+      left.map(async ({ executionId, child }) => {
+        const info = await this.infoOf(executionId);
+        if (info !== undefined && info.executionKind !== child.task) throw otherTasks(checkpoints, checkpoint);
+      }),
+    );
   }
 
   /**
@@ -323,9 +338,8 @@ export class ChildrenOfRun {
   }
 
   private async failed(own: readonly Own[], index: number): Promise<FailedChild> {
-    const { attempt, deps } = this;
     const { executionId, child } = present(own[index]);
-    const info = await untilAnswered(attempt, deps.clock, () => deps.backend.readExecutionInfo({ executionId }));
+    const info = await this.infoOf(executionId);
     const reason = info?.failureReason ?? info?.cancellationReason ?? '';
     return {
       index,
@@ -335,6 +349,11 @@ export class ChildrenOfRun {
       message: partsOfFailure(reason).summary,
       category: info?.failureCategory,
     };
+  }
+
+  private infoOf(executionId: string) {
+    const { attempt, deps } = this;
+    return untilAnswered(attempt, deps.clock, () => deps.backend.readExecutionInfo({ executionId }));
   }
 }
 
@@ -350,12 +369,11 @@ function checkSame(
   recorded: unknown,
   plan: ReturnType<typeof planOf>,
 ): void {
-  if (JSON.stringify(recorded) === JSON.stringify(plan)) return;
-  throw checkpoints.changed(
-    checkpoint,
-    'asks for other tasks than an earlier run of this execution, or for more or fewer',
-  );
+  if (JSON.stringify(recorded) !== JSON.stringify(plan)) throw otherTasks(checkpoints, checkpoint);
 }
+
+const otherTasks = (checkpoints: Checkpoints, checkpoint: Checkpoint): EngineError =>
+  checkpoints.changed(checkpoint, 'asks for other tasks than an earlier run of this execution, or for more or fewer');
 
 function policyOf(needed: Needed) {
   if (needed.kind === 'all') return { kind: 'all_of' } as const;

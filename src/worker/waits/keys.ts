@@ -1,7 +1,7 @@
 /**
  * Keys of the waitpoints of handlers: `<channel>#<wait>:<use>@<until>`. The channel is the name of the signals for the
- * waitpoint, and empty for a sleep. The rest identifies the wait in the handler and its end, so that a handler that
- * runs again recognises the waits that it has begun.
+ * waitpoint, and empty for a sleep beside a wait for signals. The rest identifies the wait in the handler and its end,
+ * so that a handler that runs again recognises the waits that it has begun.
  */
 
 /** A wait of a handler: its name, and which use of the name it is, from 0. */
@@ -23,6 +23,9 @@ export interface WaitKey extends WaitId {
  * end. A handler cannot give a signal this name.
  */
 export const CALLED = '__called';
+
+/** The channel of a sleep whose suspension waits for no signals: if it is resumed early, an operator ended the sleep. */
+export const SLEEP_ALONE = '__sleep';
 
 /** Dots also match line separators, which a name can contain. */
 const PATTERN = /^([^#]*)#(.*):(\d+)(?:@(\d+))?$/s;

@@ -5,7 +5,7 @@
  */
 import type { WaitsRead } from '../../../model/suspension/read-waits.js';
 import { CHILDREN_ENDED } from '../../../model/suspension/facts.js';
-import { CALLED, keyOf, waitText, type WaitId } from './keys.js';
+import { CALLED, keyOf, SLEEP_ALONE, waitText, type WaitId } from './keys.js';
 import type { Received } from './signals.js';
 
 /** Close reasons after which the execution continues: by a signal or an operator, by time, and by children. */
@@ -37,19 +37,14 @@ export class KnownWaits {
   private readonly all: Received[] = [];
 
   constructor({ waitpoints }: Pick<WaitsRead, 'waitpoints'> = { waitpoints: [] }) {
-    const heardAt = new Set<number | undefined>();
-    for (const { waitpointKey, closedAt } of waitpoints)
-      if (!['', CALLED].includes(keyOf(waitpointKey)?.channel ?? waitpointKey)) heardAt.add(closedAt);
     for (const { waitpointId, waitpointKey, state, closeReason = '', closedAt = 0 } of waitpoints) {
       const key = keyOf(waitpointKey);
       if (key !== undefined) this.made.set(waitpointId, { until: key.until, isPending: state === 'pending' });
       // Waits that ended with the execution do not count after a replay.
       if (key === undefined || !RESUMED_REASONS.has(closeReason)) continue;
-      // A sleep gets no signals: if the suspension had no other waits, an operator ended the sleep early.
-      const isAwaited = key.channel !== CALLED;
-      if (isAwaited && closeReason === 'resumed' && !heardAt.has(closedAt)) this.ended.set(waitText(key), closedAt);
+      if (key.channel === SLEEP_ALONE && closeReason === 'resumed') this.ended.set(waitText(key), closedAt);
       const begun = this.begun.get(waitText(key)) ?? { until: key.until, closings: [] };
-      if (isAwaited) begun.closings.push({ at: closedAt, byTime: closeReason === BY_TIME });
+      if (key.channel !== CALLED) begun.closings.push({ at: closedAt, byTime: closeReason === BY_TIME });
       this.begun.set(waitText(key), begun);
     }
   }

@@ -5,7 +5,7 @@ import { labelOf } from '../../shared/awaited-signals.js';
 import type { WaitCondition } from './conditions.js';
 import { LIMITS } from '../../../model/limits.js';
 import { awaitedOf } from './evaluate.js';
-import { keyText, type WaitKey } from './keys.js';
+import { keyText, SLEEP_ALONE, type WaitKey } from './keys.js';
 import type { KnownWaits } from './known.js';
 
 type Asked = ArgsOf<'suspendExecution'>;
@@ -64,15 +64,17 @@ export function requestFor(
   const isListening = keys.some(({ channel }) => channel !== '');
   const room = keys.some(({ pendingId }) => pendingId !== undefined) ? 0 : LIMITS.maxWaitpoints - keys.length;
   const all = [...keys, ...called.slice(0, room)];
+  const textOf = (key: WaitKey): string =>
+    keyText(isListening || key.channel !== '' ? key : { ...key, channel: SLEEP_ALONE });
   const isApproval = waits.some(({ condition }) => condition?.type === 'approval');
   return {
     suspensionId: ids(),
     waitpoints: all.map((key) =>
       key.pendingId === undefined
-        ? { waitpointId: ids(), waitpointKey: keyText(key) }
+        ? { waitpointId: ids(), waitpointKey: textOf(key) }
         : { waitpointId: key.pendingId, usePending: true },
     ),
-    resumeCondition: wakeOn(all),
+    resumeCondition: wakeOn(all, textOf),
     timeoutAt: ends.length === 0 ? undefined : Math.min(...ends),
     ...(isListening && { seenSignals: known?.keptSignals ?? 0 }),
     ...(children.length > 0 && awaiting(children)),
@@ -101,9 +103,9 @@ function awaiting(children: readonly AwaitedChildren[]) {
 }
 
 /** Resumes on any signal to any of the waitpoints; the next run of the handler decides which wait is over. */
-function wakeOn(keys: readonly WaitKey[]): ResumeCondition {
+function wakeOn(keys: readonly WaitKey[], textOf: (key: WaitKey) => string): ResumeCondition {
   const [first] = keys;
   if (keys.length === 1 && first?.channel === '')
     return { type: first === FOR_CHILDREN ? 'operator_only' : 'timeout_only' };
-  return { type: 'count', n: 1, countKind: 'distinct_signals', waitpoints: keys.map(keyText) };
+  return { type: 'count', n: 1, countKind: 'distinct_signals', waitpoints: keys.map(textOf) };
 }

@@ -424,6 +424,32 @@ describe('children refuse', () => {
     return rejectionOf(run.result());
   }
 
+  test('children of other tasks that a replay without its steps has left, and give the results of the same ones', async () => {
+    const ran: string[] = [];
+    const one = t.app.task('left one', () => ran.push('one'));
+    const other = t.app.task('left other', () => ran.push('other'));
+    let [kids, isBroken] = [[one], true];
+    const parent = t.app.task('leaves', async ({ children }: TaskContext<null>) => {
+      await children.all(kids.map((task) => child(task, undefined)));
+      if (isBroken) throw new NonRetryableError('not yet');
+      return ran.join();
+    });
+    const run = await parent.run(null);
+    const again = async (steps: 'keep' | 'discard'): Promise<unknown> => {
+      await run.replay({ steps });
+      await t.advance('2s');
+      return run.result().catch((error: Error) => error.message);
+    };
+    await t.advance('2s');
+    kids = [other];
+    expect(await again('discard')).toMatch(/step_changed: children "children" .* asks for other tasks/);
+    [kids, isBroken] = [[one], false];
+    expect(await again('discard')).toBe('one');
+    kids = [one, other];
+    expect(await again('keep')).toMatch(/step_changed/);
+    expect(await again('discard')).toBe('one,other');
+  });
+
   test('a name that was used for something else, or for other children', async () => {
     const one = ({ children }: TaskContext<null>) => children.all([child(squares, 1)], { name: 'x' });
     const two = ({ children }: TaskContext<null>) =>
