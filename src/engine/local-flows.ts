@@ -15,8 +15,8 @@ export interface WaitingMember {
   readonly work: LocalOffer;
 }
 
-/** Most upstreams that are remembered; the oldest are forgotten first. */
-const MAX_UPSTREAMS = 10_000;
+/** Most edges that are remembered, because one upstream can have hundreds; those of the oldest upstreams are forgotten first. */
+const MAX_EDGES = 10_000;
 
 interface Waiting {
   left: number;
@@ -26,6 +26,7 @@ interface Waiting {
 class LocalFlows {
   /** By the execution id of an upstream: those that wait for it. */
   private readonly waiting = new Map<string, Waiting[]>();
+  private edges = 0;
 
   constructor(private readonly offer: (work: LocalOffer) => void) {}
 
@@ -36,20 +37,25 @@ class LocalFlows {
         const others = this.waiting.get(upstream);
         if (others === undefined) this.waiting.set(upstream, [waiting]);
         else others.push(waiting);
+        this.edges++;
       }
     }
     for (const upstream of this.waiting.keys()) {
-      if (this.waiting.size <= MAX_UPSTREAMS) return;
-      this.waiting.delete(upstream);
+      if (this.edges <= MAX_EDGES) return;
+      this.take(upstream);
     }
+  }
+
+  private take(upstream: string): readonly Waiting[] {
+    const waiting = this.waiting.get(upstream) ?? [];
+    this.waiting.delete(upstream);
+    this.edges -= waiting.length;
+    return waiting;
   }
 
   /** The completion of an execution has been sent, and the turn that sent it goes on. */
   completing(executionId: string): void {
-    const waiting = this.waiting.get(executionId);
-    if (waiting === undefined) return;
-    this.waiting.delete(executionId);
-    for (const each of waiting) if (--each.left === 0) this.offer(each.work);
+    for (const each of this.take(executionId)) if (--each.left === 0) this.offer(each.work);
   }
 }
 

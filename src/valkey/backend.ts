@@ -260,9 +260,7 @@ export class ValkeyBackend {
 
   async serverTime(): Promise<number> {
     if (this.clock !== undefined) return this.clock.now();
-    const [seconds, micros] = await this.retrier.make(() =>
-      (primariesOf(this.client)[0] as NonNullable<ReturnType<typeof primariesOf>[0]>).time(),
-    );
+    const [seconds, micros] = await this.retrier.make(() => primariesOf(this.client)[0].time());
     return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
   }
 

@@ -56,6 +56,20 @@ async function onEveryNode<Value>(ask: (node: Valkey) => Promise<Value>): Promis
 }
 
 describe('a cluster', () => {
+  it('lists the keys of a partition on the node that has it', async () => {
+    await using backend = await opened('verified:');
+    for (const node of NODES) {
+      const partition = partitionOn(cluster, node);
+      await create(backend, partition, 'lane');
+      expect(await backend.verifyPartition({ partition: partitionKeyOf(partition) })).toEqual({
+        executions: 1,
+        findings: [],
+        setAside: [],
+        countsVerified: true,
+      });
+    }
+  });
+
   it('is found by the address of one node, and gets the library on every primary', async () => {
     await onEveryNode((node) => node.call('FUNCTION', 'FLUSH'));
     await using backend = await opened('found:');

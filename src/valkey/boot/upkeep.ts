@@ -4,7 +4,7 @@
  */
 import type { EngineError } from '../../../model/errors.js';
 import type { LibraryMode } from '../options.js';
-import { primariesOf, type Client } from '../connection/clients.js';
+import { knownPrimariesOf, type Client } from '../connection/clients.js';
 import type { Connection } from '../connection/connection.js';
 import { faultOf } from '../connection/faults.js';
 import { nameOf } from '../connection/node-faults.js';
@@ -80,7 +80,9 @@ export class Upkeep {
       () => record.restore(),
       () => keeper.ensureLoaded(mode === 'verify' ? 'verify' : 'load'),
       () => this.checkRights(notices),
-      ...primariesOf(client).map((node) => async () => checkEviction(await serverInfo(node, 'memory'), nameOf(node))),
+      ...knownPrimariesOf(client).map(
+        (node) => async () => checkEviction(await serverInfo(node, 'memory'), nameOf(node)),
+      ),
     ];
     for (const task of tasks) {
       try {

@@ -3,7 +3,7 @@
  * protocol, the slots and reconnections; this file configures it.
  */
 import { Cluster, Valkey, type ClusterOptions, type RedisOptions } from 'iovalkey';
-import { EngineError } from '../../../model/errors.js';
+import { present } from '../../../model/core/present.js';
 import { crc16 } from '../../../model/ids.js';
 import type { Address } from './address.js';
 import { AnnouncedAddresses } from './announced-addresses.js';
@@ -138,8 +138,7 @@ export function connectCluster(address: Address, callTimeoutMs: number, deadline
  */
 export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
   const nodes = primariesOf(client);
-  const node = nodes[Math.floor(Math.random() * nodes.length)];
-  if (node === undefined) throw new EngineError('transport_failed', 'No node of the cluster can be reached.');
+  const node = present(nodes[Math.floor(Math.random() * nodes.length)]);
   const wakes = nameFaults(node.duplicate({ enableOfflineQueue: true, retryStrategy: () => null }));
   deadlines.watch(wakes);
   parseAtOnce(wakes);
@@ -204,7 +203,14 @@ export function nodeOf(client: Client, key: string): string {
   return client.slots[crc16(Buffer.from(tag)) % SLOT_COUNT]?.[0] ?? '';
 }
 
-/** Every primary behind a client. */
-export function primariesOf(client: Client): Valkey[] {
+/** Every primary behind a client that it knows at present: none during an outage of a whole cluster. */
+export function knownPrimariesOf(client: Client): Valkey[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
+}
+
+/** Every primary behind a client. @throws CallNotSent during an outage of a whole cluster */
+export function primariesOf(client: Client): [Valkey, ...Valkey[]] {
+  const [first, ...others] = knownPrimariesOf(client);
+  if (first === undefined) throw new CallNotSent('the cluster', connectionFault(client));
+  return [first, ...others];
 }

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LibraryCalls } from '../calls/library-calls.js';
 import type { CallRetrier } from '../connection/call-retrier.js';
-import { primariesOf, type Client } from '../connection/clients.js';
+import { nodeOf, primariesOf, type Client } from '../connection/clients.js';
+import { CallNotSent, connectionFault, nameOf } from '../connection/node-faults.js';
 import { partitionStart } from '../keys.js';
 import { serverInfo } from '../boot/server-check.js';
 import { takeAside } from '../wire/format.js';
@@ -58,29 +59,39 @@ export class PartitionVerifier {
     return { report: { ...verified, setAside: [...found] }, mark };
   }
 
-  /** Names of the keys of a partition without their common prefix, page by page. */
+  /**
+   * Names of the keys of a partition without their common prefix, page by page.
+   * @throws EngineError `transport_failed` if the node that has the partition is away, or has become another one
+   */
   private async *keysOf(partition: string, rest: (begun: number) => Promise<void>): AsyncGenerator<readonly string[]> {
     const { prefix, client, retrier } = this.options;
     const start = partitionStart(prefix, partition);
     const pattern = `${start.replace(/[[\]?*\\]/g, (character) => `\\${character}`)}*`;
-    for (const node of primariesOf(client)) {
-      // Another process at the address, after a restart or a failover, has its keys in another order.
-      const runId = async (): Promise<string | undefined> =>
-        (await retrier.make(() => serverInfo(node, 'server'))).get('run_id');
-      let run: string | undefined;
+    const home = nodeOf(client, start);
+    const node = await retrier.make(async () => {
+      const found = primariesOf(client).find((each) => !client.isCluster || nameOf(each) === home);
+      if (found === undefined) throw new CallNotSent(home, connectionFault(client));
+      return found;
+    });
+    // Another process at the address, after a restart or a failover, has its keys in another order.
+    const runId = async (): Promise<string | undefined> =>
+      (await retrier.make(() => serverInfo(node, 'server'))).get('run_id');
+    let run: string | undefined;
+    do {
+      run = await runId();
+      let cursor = '0';
       do {
-        run = await runId();
-        let cursor = '0';
-        do {
-          const at = cursor;
-          const begun = performance.now();
-          const [next, page] = await retrier.make(() => node.scan(at, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE));
-          yield page.map((key) => key.slice(start.length));
-          cursor = next;
-          // A page examines keys of all partitions, and can have none of this one.
-          await rest(begun);
-        } while (cursor !== '0');
-      } while (run !== (await runId()));
-    }
+        const at = cursor;
+        const begun = performance.now();
+        const [next, page] = await retrier.make(() => node.scan(at, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE));
+        yield page.map((key) => key.slice(start.length));
+        cursor = next;
+        // A page examines keys of all partitions, and can have none of this one.
+        await rest(begun);
+      } while (cursor !== '0');
+    } while (run !== (await runId()));
+    // A call is redirected if the slot of the partition has moved meanwhile, with keys that were not listed yet.
+    if (client.isCluster) await this.mendStep(partition, 'records');
+    if (nodeOf(client, start) !== home) throw retrier.faultOf(new CallNotSent(home, undefined));
   }
 }
