@@ -7,7 +7,10 @@ import { inspect } from 'node:util';
 import { expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import {
+  all,
+  any,
   child,
+  count,
   delay,
   type App,
   type CallStep,
@@ -18,6 +21,7 @@ import {
   type PendingFlowRun,
   type PendingRun,
   type Run,
+  type Signal,
   type Task,
   type TaskContext,
   type UnblockStep,
@@ -77,6 +81,15 @@ it('a wait for a declared signal has the type that its sender passes, or that of
     expectTypeOf(await waitFor<Uint8Array>('any')).toEqualTypeOf<Uint8Array>();
     // @ts-expect-error -- the task declares its signals, and this is none of them
     await waitFor('another');
+    // @ts-expect-error -- nor is this
+    await waitFor(any('paid', 'another'));
+    type Paid = Signal<{ n: string }, 'paid'>;
+    type Due = Signal<string, 'due'>;
+    expectTypeOf(await waitFor(any('paid', 'due'))).toEqualTypeOf<readonly (Paid | Due)[]>();
+    expectTypeOf(await waitFor(all('paid', count(2, 'due')))).toEqualTypeOf<readonly (Paid | Due)[]>();
+    const timed = { timeout: '1d', onTimeout: 'value' } as const;
+    expectTypeOf(await waitFor(count(2, ['due']), timed)).toEqualTypeOf<readonly Due[] | null>();
+    expectTypeOf(await waitFor(any('paid'), { schema: IN })).toEqualTypeOf<readonly Signal<{ n: number }>[]>();
     return { r: input.n.toFixed() };
   });
   expectTypeOf(waits).toEqualTypeOf<Task<{ n: string }, { r: string; d: number }, typeof signals>>();

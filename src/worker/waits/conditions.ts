@@ -7,22 +7,22 @@ import { checkWaitName } from './names.js';
 /** Whether `count` counts every signal, or every sender once. */
 export type Distinct = 'signal' | 'source';
 
-/** A combination of signals; made by `all`, `any`, `count`. */
-export type WaitCondition =
-  | { readonly type: 'name'; readonly name: string }
-  | { readonly type: 'all' | 'any'; readonly of: readonly WaitCondition[] }
-  | { readonly type: 'count'; readonly n: number; readonly names: readonly string[]; readonly distinct: Distinct }
+/** A combination of signals with these names; made by `all`, `any`, `count`. */
+export type WaitCondition<Name extends string = string> =
+  | { readonly type: 'name'; readonly name: Name }
+  | { readonly type: 'all' | 'any'; readonly of: readonly WaitCondition<Name>[] }
+  | { readonly type: 'count'; readonly n: number; readonly names: readonly Name[]; readonly distinct: Distinct }
   /** `n` different people approve, or one of them rejects. */
-  | { readonly type: 'approval'; readonly n: number; readonly name: string };
+  | { readonly type: 'approval'; readonly n: number; readonly name: Name };
 
 /** Most people that one approval can require. */
 export const MAX_APPROVALS = 1_000;
 
-type Part = string | WaitCondition;
+type Part<Name extends string> = Name | WaitCondition<Name>;
 
 const partOf =
   (where: string) =>
-  (part: Part): WaitCondition => {
+  <Name extends string>(part: Part<Name>): WaitCondition<Name> => {
     if (typeof part === 'string') {
       checkWaitName(where, part);
       return { type: 'name', name: part };
@@ -35,7 +35,10 @@ const partOf =
   };
 
 /** Checks a condition that users may have written by hand, part by part. Undefined for a value that is no condition. */
-function rebuilt(where: string, part: WaitCondition | null | undefined): WaitCondition | undefined {
+function rebuilt<Name extends string>(
+  where: string,
+  part: WaitCondition<Name> | null | undefined,
+): WaitCondition<Name> | undefined {
   switch (part?.type) {
     case 'name':
       return partOf(where)(part.name);
@@ -60,7 +63,7 @@ function rebuilt(where: string, part: WaitCondition | null | undefined): WaitCon
   }
 }
 
-function several(where: 'all' | 'any', parts: readonly Part[]): WaitCondition {
+function several<Name extends string>(where: 'all' | 'any', parts: readonly Part<Name>[]): WaitCondition<Name> {
   if (parts.length === 0) throw new InvalidDefinitionError(`${where}: name a signal at least`);
   return { type: where, of: parts.map(partOf(where)) };
 }
@@ -70,14 +73,14 @@ function several(where: 'all' | 'any', parts: readonly Part[]): WaitCondition {
  * @throws InvalidDefinitionError
  * @example const signals = await waitFor(all('legal', 'finance'), { timeout: '7d' });
  */
-export const all = (...parts: readonly Part[]): WaitCondition => several('all', parts);
+export const all = <Name extends string>(...parts: readonly Part<Name>[]): WaitCondition<Name> => several('all', parts);
 
 /**
  * The first signal of any of the names.
  * @throws InvalidDefinitionError
  * @example const [{ name, payload }] = await waitFor(any('paid', 'cancelled'));
  */
-export const any = (...parts: readonly Part[]): WaitCondition => several('any', parts);
+export const any = <Name extends string>(...parts: readonly Part<Name>[]): WaitCondition<Name> => several('any', parts);
 
 /**
  * `n` signals of one name, or of several. With `distinct: 'source'` each sender (`from`) counts once, and the wait gives
@@ -85,11 +88,11 @@ export const any = (...parts: readonly Part[]): WaitCondition => several('any', 
  * @throws InvalidDefinitionError
  * @example const approvals = await waitFor(count(2, 'approval', { distinct: 'source' }));
  */
-export function count(
+export function count<Name extends string>(
   n: number,
-  names: string | readonly string[],
+  names: Name | readonly Name[],
   options: { readonly distinct?: Distinct | undefined } = {},
-): WaitCondition {
+): WaitCondition<Name> {
   knownOnly('count', options, { distinct: true });
   const { distinct = 'signal' } = options;
   if (typeof names !== 'string') needList('count', 'names', names);
@@ -104,7 +107,7 @@ export function count(
 }
 
 /** @throws InvalidDefinitionError for a value that is neither a name nor a condition */
-export const conditionOf = (where: string, what: Part): WaitCondition => partOf(where)(what);
+export const conditionOf = (where: string, what: Part<string>): WaitCondition => partOf(where)(what);
 
 /** The names that a condition listens to, each once. */
 export function namesOf(condition: WaitCondition): readonly string[] {

@@ -6,10 +6,10 @@ import { propertyOf, tried } from '../../util/thrown.js';
 import type { EvaluatedSignal } from './evaluate.js';
 
 /** A received signal. */
-export interface Signal<Payload = unknown> {
+export interface Signal<Payload = unknown, Name extends string = string> {
   readonly id: string;
   /** Its name. */
-  readonly name: string;
+  readonly name: Name;
   /** The payload; `undefined` if there was none. */
   readonly payload: Payload;
   /** The sender, by its own claim; empty if not given. */

@@ -43,6 +43,11 @@ export type NoSignals = Readonly<Record<never, AnySchema>>;
 
 type Undeclared = { readonly schema?: undefined };
 
+/** The signals of these names: `name` says which type `payload` has. */
+type DeclaredSignal<Signals extends SignalSchemas, Name extends keyof Signals & string> = {
+  [Each in Name]: Signal<Travelled<InputOf<Signals[Each]>>, Each>;
+}[Name];
+
 /** For declared signals: the payload has the type that its sender passes, after its trip as JSON. */
 interface WaitForDeclared<Signals extends SignalSchemas> {
   <Name extends keyof Signals & string>(
@@ -53,6 +58,14 @@ interface WaitForDeclared<Signals extends SignalSchemas> {
     name: Name,
     options: OrNull<unknown, unknown> & Undeclared,
   ): Promise<Travelled<InputOf<Signals[Name]>> | null>;
+  <Name extends keyof Signals & string>(
+    condition: WaitCondition<Name>,
+    options?: OrError<unknown, unknown> & Undeclared,
+  ): Promise<readonly DeclaredSignal<Signals, Name>[]>;
+  <Name extends keyof Signals & string>(
+    condition: WaitCondition<Name>,
+    options: OrNull<unknown, unknown> & Undeclared,
+  ): Promise<readonly DeclaredSignal<Signals, Name>[] | null>;
 }
 
 /**
@@ -68,11 +81,11 @@ interface WaitForAny<Name extends string = string> {
   <Payload = unknown, Input = unknown>(name: Name, options?: OrError<Payload, Input>): Promise<Payload>;
   <Payload = unknown, Input = unknown>(name: Name, options: OrNull<Payload, Input>): Promise<Payload | null>;
   <Payload = unknown, Input = unknown>(
-    condition: WaitCondition,
+    condition: WaitCondition<Name>,
     options?: OrError<Payload, Input>,
   ): Promise<readonly Signal<Payload>[]>;
   <Payload = unknown, Input = unknown>(
-    condition: WaitCondition,
+    condition: WaitCondition<Name>,
     options: OrNull<Payload, Input>,
   ): Promise<readonly Signal<Payload>[] | null>;
 }
