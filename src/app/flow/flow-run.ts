@@ -7,7 +7,14 @@ import { isRetryable, withRetries } from '../../engine/retry.js';
 import { onAbort, untilAborted } from '../../shared/abort-listeners.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs } from '../../shared/duration.js';
-import { FlowCancelledError, FlowFailedError, ResultTimeoutError, RunNotFoundError } from '../../shared/errors.js';
+import {
+  FlowCancelledError,
+  FlowFailedError,
+  ResultTimeoutError,
+  RunCancelledError,
+  RunNotFoundError,
+  RunSkippedError,
+} from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { fill, labelsOf } from '../../shared/template.js';
 import { printed } from '../../util/printed.js';
@@ -81,7 +88,13 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       if (timeoutMs === undefined) return [label, await run.result({ signal })];
       return [label, await reportingTimeout(timeoutMs, run.result({ signal, timeout: leftMs() }))];
     });
-    return fill(output, new Map(await Promise.all(results))) as Output;
+    const values = await Promise.all(results).catch(async (error: unknown) => {
+      // A member that never ran because the flow was cancelled is not what its caller asks about.
+      if (error instanceof RunCancelledError || error instanceof RunSkippedError)
+        this.checkNotCancelled(await this.snapshotWhen(() => true, leftMs, { timeout, signal }));
+      throw error;
+    });
+    return fill(output, new Map(values)) as Output;
   }
 
   /** Waits; rejects when nothing can end the wait any more (`standstill`). */
@@ -125,8 +138,12 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     }
   }
 
+  private checkNotCancelled({ publicFlowState, cancelReason = '' }: Snapshot): void {
+    if (publicFlowState === 'cancelled') throw new FlowCancelledError(this.id, cancelReason);
+  }
+
   private async checkCompleted(flow: Snapshot): Promise<undefined> {
-    if (flow.publicFlowState === 'cancelled') throw new FlowCancelledError(this.id, flow.cancelReason ?? '');
+    this.checkNotCancelled(flow);
     const failed = await failedOf(this.listed, flow);
     if (failed.length > 0) throw new FlowFailedError(this.id, failed);
   }

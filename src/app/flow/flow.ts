@@ -105,8 +105,8 @@ export interface FlowRunActions<Output> {
    * Waits for the value that the declaration returned, with results in place of nodes; for a flow without a value,
    * `undefined` once all members have ended.
    * @throws RunSkippedError, RunFailedError, RunCancelledError, RunExpiredError of a member whose result is missing;
-   *   FlowFailedError for a flow without a value in which a member did not complete; ResultTimeoutError;
-   *   AppClosedError; the signal's reason
+   *   FlowFailedError for a flow without a value in which a member did not complete; FlowCancelledError if the flow was
+   *   cancelled before; ResultTimeoutError; AppClosedError; the signal's reason
    */
   result(options?: ResultOptions): Promise<Output>;
   /**

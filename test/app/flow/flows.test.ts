@@ -209,6 +209,7 @@ describe('flows in memory, under a virtual clock', () => {
     await another.cancel('changed my mind');
     expect((await another.info()).cancelReason).toBe('changed my mind');
     await t.advance('1m');
+    await expect(another.result()).rejects.toMatchObject({ code: 'flow_cancelled', reason: 'changed my mind' });
     expect(await another.explain()).toMatchObject({ sentence: 'It ended cancelled: changed my mind.', failed: [] });
     const unexplained = await naps.run();
     await unexplained.cancel({ wait: true });
@@ -329,7 +330,8 @@ describe('flows in memory, under a virtual clock', () => {
       members: { cancelled: 2 },
     });
     expect(await run.cancel()).toBe(false);
-    await expect(run.result()).rejects.toThrow(/was cancelled/);
+    const { id: executionId } = run;
+    await expect(run.result()).rejects.toMatchObject({ code: 'flow_cancelled', executionId, reason: 'not wanted' });
   });
 
   test('a late cancellation does not change a completed flow', async () => {
