@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, query } from '../operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
-import { summaryOf, type SuspensionSummary, type WaitpointSummary } from './reads.js';
+import { summaryOf, waitpointSummary, type SuspensionSummary, type WaitpointSummary } from './reads.js';
 
 export interface WaitsRead {
   /** The last suspension; undefined when there was none. */
@@ -16,13 +16,7 @@ export interface WaitsRead {
 /** Empty for an execution that never waited, or does not exist. */
 export function waitsOf(execution: ReadonlyExecution | undefined): WaitsRead {
   const waitpoints = Object.entries(execution?.waiting?.waitpoints ?? {})
-    .map(
-      ([waitpointId, { waitpointState: state, keepsSignals: _, ...facts }]): WaitpointSummary => ({
-        waitpointId,
-        state,
-        ...facts,
-      }),
-    )
+    .map(([waitpointId, waitpoint]) => waitpointSummary(waitpointId, waitpoint))
     .sort((a, b) => a.createdAt - b.createdAt || compareBytes(a.waitpointId, b.waitpointId));
   return { suspension: summaryOf(execution), waitpoints };
 }

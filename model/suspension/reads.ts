@@ -197,7 +197,8 @@ function lastSignalAt({ waitpoints }: Waiting, ids: readonly string[]): number |
   return times.length === 0 ? undefined : Math.max(...times);
 }
 
-function waitpointSummary(waitpointId: string, waitpoint: Waitpoint): WaitpointSummary {
+/** A waitpoint as its readers see it. */
+export function waitpointSummary(waitpointId: string, waitpoint: Waitpoint): WaitpointSummary {
   const { waitpointState: state, activatedAt, expiresAt, createdAt, ...facts } = waitpoint;
   return {
     ...{ waitpointId, waitpointKey: facts.waitpointKey, state, createdAt },

@@ -371,6 +371,14 @@ describe('the policy of a resumption', () => {
     ).toMatchObject({ outcome: { lastSignalAt: NOW + 5, continuationMetadataPointer: undefined } });
   });
 
+  test('has its waitpoints read the same in one read of all waits', () => {
+    const then = suspended();
+    const waitpointsIn = (name: 'describeSuspension' | 'readWaits'): unknown =>
+      (then.reads(name, { executionId: X }, NOW) as { outcome: { waitpoints: unknown } }).outcome.waitpoints;
+    expect(waitpointsIn('readWaits')).toMatchObject([{ activatedAt: NOW }]);
+    expect(waitpointsIn('readWaits')).toEqual(waitpointsIn('describeSuspension'));
+  });
+
   test('always closes its waitpoints: another value is refused', () => {
     expect(faultIn({ resumePolicy: { closeWaitpointOnResume: false } })).toBe('close_waitpoint_on_resume_unsupported');
   });
