@@ -127,11 +127,17 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
   engine: { 'src/engine/': ['test/engine/', 'fuzz/worker/'] },
   backend: {
     'src/backend/': [
-      ...['test/engine/', 'test/families/'],
+      ...[...named('test/engine', 'engine due-filter timer-wakes'), 'test/families/'],
       ...named('test/conformance', 'conformance'),
-      ...named('test/app', 'set-aside connection lane-states odd-arguments refusals'),
-      ...named('test/valkey', 'wakes mending large-batches coalescer'),
+      ...named('test/app', 'set-aside connection odd-arguments refusals'),
+      ...named('test/valkey', 'wakes mending large-batches coalescer joining messages'),
       ...named('test/model', 'capability-faults kinds'),
+    ],
+    'src/backend/boundary.ts': [
+      ...named('test/model', 'capability-faults kinds create due-filter policy worker watch budget clock'),
+      ...named('test/engine', 'engine'),
+      ...named('test/conformance', 'conformance'),
+      'fuzz/bad-input.test.ts',
     ],
   },
   shared: {
@@ -159,6 +165,7 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       ...named('test/worker', 'faults reporter'),
     ],
     'src/testing/canonical/': [
+      ...named('test/testing', 'canonical-strays'),
       ...named('fuzz/explore', 'canonical'),
       ...named('test/embedded', 'records recovery'),
       ...named('test/valkey', 'verify verify-kinds tag-lists fields replays quarantine'),
