@@ -132,6 +132,7 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       ...named('test/app', 'set-aside connection odd-arguments refusals'),
       ...named('test/valkey', 'wakes mending large-batches coalescer joining messages'),
       ...named('test/model', 'capability-faults kinds'),
+      'fuzz/bad-input.test.ts',
     ],
     'src/backend/boundary.ts': [
       ...named('test/model', 'capability-faults kinds create due-filter policy worker watch budget clock'),

@@ -159,17 +159,10 @@ export const familiesIn = (named: unknown): readonly Family[] =>
 /** Settings after a change. @throws EngineError `invalid_input` for an unknown name or an invalid value */
 export function changedSettings(now: SharedSettings, changes: GivenSettings): SharedSettings {
   if (typeof changes !== 'object' || changes === null || Array.isArray(changes))
-    throw new EngineError('invalid_input', 'changes: must be an object of settings.', { detail: { field: 'changes' } });
-  for (const name of Object.keys(changes)) {
+    throw refusedOption('changes', 'must be an object of settings');
+  for (const name of Object.keys(changes))
     if (!(SHARED_SETTINGS as readonly string[]).includes(name))
-      throw new EngineError(
-        'invalid_input',
-        `${boundText(name, MAX_NAME_BYTES)}: is no setting; there are ${SHARED_SETTINGS.join(', ')}.`,
-        {
-          detail: { field: boundText(name, MAX_NAME_BYTES) },
-        },
-      );
-  }
+      throw refusedOption(boundText(name, MAX_NAME_BYTES), `is no setting; there are ${SHARED_SETTINGS.join(', ')}`);
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
   return parseSharedSettings({ ...now, ...given });
 }
