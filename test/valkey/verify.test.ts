@@ -238,3 +238,18 @@ test.each(['', ', and has grown again'])('counts stay as they are when the log h
   if (regrown === '') expect(await state()).toEqual(before);
   expect(await verify()).toMatchObject({ findings: [], countsVerified: true });
 });
+
+test('counts stay right when more changes during a verification than one recount reads', async () => {
+  await world.reset();
+  const { backend } = world.engine;
+  const report = await verifyWith(async () => {
+    const args = () => creation(world.engine, { laneId: 'busy', policy: undefined });
+    const commands = Array.from({ length: 150 }, () => ({ name: 'createExecution' as const, args: args() }));
+    await backend.execute(commands);
+    await backend.claimForWorker({ ...claimAll(world.engine, 100), laneId: 'busy' });
+  });
+  expect(report).toMatchObject({ findings: [], countsVerified: true });
+  const { counts, tables } = await state();
+  expect(counts).toEqual(canonicalCounts(talliesByDefinition(tables.execution as readonly ReadonlyExecution[])));
+  expect(await verify()).toMatchObject({ findings: [], countsVerified: true });
+});
