@@ -24,8 +24,6 @@ const PING_INTERVAL_MS = 10_000;
 /** Delay before a lost connection is replaced, ms; doubled each time up to the maximum. */
 const RECONNECT_MS = 50;
 const MAX_RECONNECT_MS = 1_000;
-/** Limit of the count of dropped messages. */
-const MAX_DROPPED = 1_000_000_000;
 
 type Resync = Extract<Wake, { kind: 'resync' }>;
 
@@ -40,8 +38,6 @@ export interface WakeSubscriberOptions {
 }
 
 export class WakeSubscriber {
-  /** Number of messages that were no wake of this deployment. */
-  dropped = 0;
   private connection: WakeConnection | undefined;
   private readonly channels = new Map<string, WakeListeners>();
   /** Every listener once, regardless of its channels. */
@@ -252,8 +248,8 @@ export class WakeSubscriber {
 
   private deliver(channel: string, message: string): void {
     const wake = parseWake(this.options, channel, message);
-    if (wake === undefined) this.dropped = Math.min(this.dropped + 1, MAX_DROPPED);
-    else this.channels.get(channel)?.notify(() => wake);
+    // Others are no wakes of this deployment.
+    if (wake !== undefined) this.channels.get(channel)?.notify(() => wake);
   }
 }
 
