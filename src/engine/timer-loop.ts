@@ -71,8 +71,10 @@ const POLL_SPREAD = 0.2;
 /** A partition in which nothing is due for this long is polled less often, so that idle processes cost little. */
 const QUIET_FROM_MS = 60_000;
 const QUIET_FACTOR = 2.5;
-/** Concurrent passes, so that one slow node does not delay the others, and a start does not flood the store. */
+/** Concurrent passes, so that a start does not flood the store. */
 const PARALLEL_LOOKS = 8;
+/** A pass without an answer for this long, ms, keeps no other from its turn: its node may be away with many partitions. */
+const SLOW_MS = MAX_REST_MS + 500;
 /** Passes over one partition in a row before the others get their turn. */
 const MAX_PASSES = 20;
 
@@ -84,6 +86,8 @@ interface Place {
   /** Consecutive passes that found nothing although something was due by the clock. */
   early: number;
   looking: boolean;
+  /** When the last call of the pass under way left. */
+  askedAt: number;
   /** Total time of the passes since something was left, ms. */
   busyMs: number;
   /** The earliest due time in a wake during a pass, ms since the epoch by the server's clock. */
@@ -143,6 +147,7 @@ class PartitionTimerLoop implements TimerLoop {
       failures: 0,
       early: 0,
       looking: false,
+      askedAt: 0,
       busyMs: 0,
       wokenFor: undefined,
       after: undefined,
@@ -210,15 +215,20 @@ class PartitionTimerLoop implements TimerLoop {
     const places = [...this.places.values()];
     const waiting = places.filter((place) => !place.looking);
     const due = waiting.filter((place) => place.lookAt <= now).sort((a, b) => a.lookAt - b.lookAt);
-    const room = PARALLEL_LOOKS - places.filter((place) => place.looking).length;
-    for (const place of due.slice(0, Math.max(0, room))) this.track(this.look(place));
-    // Partitions without room now get it when a pass ends: every end of a pass starts a turn.
-    const next = Math.min(...waiting.filter((place) => place.lookAt > now).map((place) => place.lookAt));
+    const slowAt = places.flatMap(({ looking, askedAt }) =>
+      looking && askedAt + SLOW_MS > now ? [askedAt + SLOW_MS] : [],
+    );
+    const room = Math.max(0, PARALLEL_LOOKS - slowAt.length);
+    for (const place of due.slice(0, room)) this.track(this.look(place));
+    // Partitions without room now get it when a pass ends, which starts a turn, or becomes slow.
+    const times = due.length > room ? [...slowAt, now + SLOW_MS] : [];
+    const next = Math.min(...times, ...waiting.flatMap(({ lookAt }) => (lookAt > now ? [lookAt] : [])));
     if (Number.isFinite(next)) this.timer = this.clock.after(next - now, () => this.turn());
   }
 
   private async look(place: Place): Promise<void> {
     place.looking = true;
+    place.askedAt = this.clock.now();
     try {
       place.lookAt = this.clock.now() + (await this.apply(place));
       place.failures = 0;
@@ -242,6 +252,7 @@ class PartitionTimerLoop implements TimerLoop {
     const pass = { limit, owner: this.owner, random: this.clock.random, filter: this.filter };
     for (let count = 0; count < MAX_PASSES && !this.closing; count++) {
       const begun = this.clock.now();
+      place.askedAt = begun;
       const { after: from } = place;
       const found = await applyDuePass(this.backend, place.partition, { ...pass, after: from });
       const { applied, more, nextDueAt, leftUntil, setAside } = found;
