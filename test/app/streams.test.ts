@@ -176,6 +176,28 @@ describe('under a virtual clock', () => {
     expect((await collected(run.stream({ durableOnly: true }))).map(wordOf)).toEqual(['part 0', 'part 1']);
   });
 
+  it('a reader from now gets no earlier frame, also of the same millisecond', async () => {
+    await using t = testApp();
+    const [written, go] = [deferred(), deferred()];
+    const task = t.app.task('two parts', async ({ stream }: TaskContext<null>) => {
+      for (let n = 0; n < 300; n++) void stream.text('early');
+      await stream.flush();
+      written.resolve();
+      await go.promise;
+      await stream.text('late');
+    });
+    await t.app.worker();
+    const run = await task.run(null);
+    await written.promise;
+    const frames = run.stream({ from: 'now' })[Symbol.asyncIterator]();
+    const first = frames.next();
+    await t.advance('1s');
+    go.resolve();
+    const { value } = await first;
+    expect(value && wordOf(value)).toBe('late');
+    expect(await frames.next()).toMatchObject({ done: true });
+  });
+
   it('a reader that waits for another attempt ends when there will be none', async () => {
     await using t = testApp();
     const retry = { failures: 3, backoff: backoff.fixed('1d') };

@@ -108,5 +108,15 @@ async function beginningOf(
   if (info === undefined) throw new RunNotFoundError(executionId);
   const latest = Math.max(0, info.totalAttemptCount - 1);
   const attemptIndex = typeof attempt === 'number' ? attempt - 1 : latest;
-  return { attemptIndex, after: from === 'now' ? `${await backend.serverTime()}-0` : BEGINNING };
+  return { attemptIndex, after: from === 'now' ? await newestOf(backend, executionId, attemptIndex) : BEGINNING };
+}
+
+/** The position behind the newest frame. Several frames can have the time that it is now. */
+async function newestOf(backend: Backend, executionId: string, attemptIndex: number): Promise<string> {
+  let after = `${await backend.serverTime()}-0`;
+  for (;;) {
+    const page = await backend.readStream({ executionId, attemptIndex, after, limit: PAGE_FRAMES });
+    after = page.frames.at(-1)?.id ?? after;
+    if (page.nextCursor === undefined) return after;
+  }
 }
