@@ -4,9 +4,12 @@ import { isRunnable, isTerminal } from '../execution/situation.js';
 import { executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { ExecutionInvariant, Invariant, World } from '../specification/invariant.js';
+import type { LogRule } from '../specification/replay.js';
+import { hasOrphaned, owesCancel, WALKER } from './cancellation.js';
 import { endOf, walkIdOf, type Task } from './tasks.js';
 import { verdictOf } from './group.js';
 import type { Dependency, ReadonlyFlow } from './facts.js';
+import { isSibling } from './siblings.js';
 
 const upstreamOf = (it: ReadonlyExecution, { upstream }: Dependency, { state }: World): ReadonlyExecution | undefined =>
   state.tables.execution.get(executionIdOf(partitionIndexOf(it.executionId), upstream));
@@ -277,6 +280,25 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     check({ state }) {
       for (const walk of state.tables.walk.values()) if (!state.tables.flow.has(walk.walkFlow)) return walk.walkId;
       return undefined;
+    },
+  },
+];
+
+/** Whether a decided group, or a parent that ended badly, no longer needs an upstream. */
+const isUnneeded = (downstream: ReadonlyExecution, upstream: string): boolean =>
+  (hasOrphaned(downstream) || (downstream.onSatisfied === 'cancel_remaining' && downstream.groupState !== 'pending')) &&
+  edgesOf(downstream).some(([, edge]) => edge.upstream === upstream && isSibling(downstream, edge));
+
+export const flowRules: readonly LogRule[] = [
+  {
+    name: 'a cascade ends only what a cancelled flow, a decided group or a parent no longer needs',
+    holds({ event, before: { tables } }) {
+      if (event.type !== 'execution_cancelled' || event.cancelledBy !== WALKER) return true;
+      const execution = tables.execution.get(event.executionId);
+      const flow = tables.flow.get(execution?.flow ?? '');
+      if (execution === undefined || flow === undefined) return false;
+      const uuid = uuidOfExecution(event.executionId);
+      return owesCancel(flow, execution) || [...tables.execution.values()].some((it) => isUnneeded(it, uuid));
     },
   },
 ];

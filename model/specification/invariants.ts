@@ -9,7 +9,7 @@ import { budgetInvariants } from '../budget/invariants.js';
 import { executionInvariants } from '../execution/invariants.js';
 import { executionRules } from '../execution/log-rules.js';
 import { SITUATIONS } from '../execution/situation.js';
-import { flowInvariants } from '../flow/invariants.js';
+import { flowInvariants, flowRules } from '../flow/invariants.js';
 import { grantInvariants, grantRules } from '../grant/invariants.js';
 import { leaseInvariants, leaseRules } from '../lease/invariants.js';
 import { partitionOfExecution } from '../ids.js';
@@ -50,6 +50,7 @@ const LOG_RULES: Rules = {
     ...stepRules,
     ...streamRules,
     ...meteringRules,
+    ...flowRules,
   ],
 };
 
