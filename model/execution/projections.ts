@@ -265,6 +265,8 @@ function situationDetail(execution: ReadonlyExecution): string {
       return `delayed until ${execution.dueAt}`;
     case 'retry_backoff':
       return `retry backoff until ${execution.dueAt} (attempt ${execution.totalAttemptCount - 1} failed)`;
+    case 'resume_delay':
+      return `resumption delayed until ${execution.dueAt}`;
     case 'blocked_budget':
     case 'blocked_quota':
     case 'blocked_route':

@@ -245,8 +245,11 @@ describe('deliverApprovalSignal', () => {
         { type: 'suspension_closed', closeReason: 'resumed', resumeTrigger: 'signal', closerSignalId: uuid(601) },
       )
       .leaves({ situation: 'ready', nextAttempt: 'resume', dueAt: undefined });
-    suspended({ resumePolicy: { resumeDelayMs: 50 } })
-      .when('deliverApprovalSignal', approve(1), NOW)
+    const delayed = suspended({ resumePolicy: { resumeDelayMs: 50 } }).when('deliverApprovalSignal', approve(1), NOW);
+    expect(delayed.reads('readExecutionInfo', { executionId: X }, NOW)).toMatchObject({
+      outcome: { blockingDetail: `resumption delayed until ${NOW + 50}` },
+    });
+    delayed
       .leaves({ situation: 'resume_delay', dueAt: NOW + 50, delayUntil: NOW + 50 })
       .leavesState({ blockingReason: 'waiting_for_resume_delay', publicState: 'delayed' })
       .when('promoteDelayed', { executionId: X }, NOW + 50)
