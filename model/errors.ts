@@ -210,7 +210,7 @@ export const REJECTIONS = {
   hmac_secret_not_initialized: entry(
     'unavailable',
     false,
-    'The partition has no signing key: install one with rotateWaitpointHmacSecret.',
+    'The partition has no signing key: install one with `app.signals.rotateKey`, or rotateWaitpointHmacSecret.',
   ),
   rotation_conflict: entry('conflict', false, 'The key id exists with another secret; choose another id.'),
   execution_not_suspended: entry('state', false, 'The execution is not waiting: it has already continued or ended.'),

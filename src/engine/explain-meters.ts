@@ -67,7 +67,10 @@ function ofFull(status: QuotaStatus, called: string): Obstacle | undefined {
   const hasSlot = maxConcurrent === 0 || held < maxConcurrent;
   if (until === undefined && hasSlot) return undefined;
   const release = hasSlot ? [] : [callStep('releaseAdmission', meterId)];
-  const slots = `All ${maxConcurrent} slots of quota ${called} are held.`;
+  const slots =
+    maxConcurrent === 1
+      ? `The slot of quota ${called} is held.`
+      : `All ${maxConcurrent} slots of quota ${called} are held.`;
   if (until === undefined) return obstacleOf('quota', slots, 'Wait for an end.', { meterId, steps: release });
   const rate = `Quota ${called} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
   return obstacleOf(

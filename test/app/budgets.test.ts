@@ -289,7 +289,7 @@ test('an explanation calls the budgets and quotas that hold a run back by their 
   const [, second] = [await send.run({ tenant: 'acme' }), await send.run({ tenant: 'acme' })];
   await t.advance('1s');
   const { sentence, meterId } = await second.explain();
-  expect(sentence).toBe(`All 1 slots of quota "send" for "acme" (${meterId}) are held.`);
+  expect(sentence).toBe(`The slot of quota "send" for "acme" (${meterId}) is held.`);
   letGo();
 });
 

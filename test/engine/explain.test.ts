@@ -112,7 +112,7 @@ test('a quota without room for its rate, and one without a free slot', async () 
     { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
   ]);
   engine.setTime(full.until as number);
-  const slots = `All 1 slots of quota ${POLICY} are held.`;
+  const slots = `The slot of quota ${POLICY} is held.`;
   await because(backend, { sentence: slots, unblock: full.unblock?.slice(1) });
   await backend.releaseAdmission({ quotaPolicyId: POLICY, admissionIds: [uuid(4)] });
   await because(backend, { because: 'worker' });
