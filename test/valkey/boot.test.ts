@@ -150,6 +150,16 @@ describe('the server', () => {
     }
   });
 
+  test('that is a replica is waited for, though it has the record and the library', async () => {
+    await boot();
+    await admin.call('REPLICAOF', '127.0.0.1', '1');
+    try {
+      await refused(boot({ callTimeoutMs: 200 }), 'server_not_ready');
+    } finally {
+      await admin.call('REPLICAOF', 'NO', 'ONE');
+    }
+  });
+
   const info = (facts: Record<string, string>): Map<string, string> => new Map(Object.entries(facts));
   test.each([
     ['Redis', { redis_version: '7.2.4' }],

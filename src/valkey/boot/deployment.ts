@@ -4,7 +4,9 @@
  * library that the deployment has had. Running processes restore both when a server comes back empty.
  */
 import { CONTRACT } from '../../../lua/library.js';
+import { KEYS } from '../../../lua/layout.js';
 import { EngineError } from '../../../model/errors.js';
+import { partitionKeyOf } from '../../../model/ids.js';
 import {
   parsePartitionConfig,
   PARTITION_SETTINGS,
@@ -24,7 +26,7 @@ import {
   type GivenSettings,
 } from '../../backend/settings.js';
 import type { Client } from '../connection/clients.js';
-import { buildsKey, deploymentKey } from '../keys.js';
+import { buildsKey, deploymentKey, partitionStart } from '../keys.js';
 
 /** The contract of records without one, which earlier versions wrote. */
 const FIRST_CONTRACT = 1;
@@ -206,9 +208,13 @@ export class DeploymentRecord {
   private async textOr(text: string): Promise<string> {
     const { client, key } = this;
     const found = await client.get(key);
-    if (found !== null) return found;
-    await client.set(key, text, 'NX');
-    return (await client.get(key)) ?? '';
+    if (found === null) {
+      await client.set(key, text, 'NX');
+      return (await client.get(key)) ?? '';
+    }
+    // Changes nothing: a full server accepts it, and a replica, which is left for its primary, refuses it.
+    await client.unlink(partitionStart(this.prefix, partitionKeyOf(0)) + KEYS.absent);
+    return found;
   }
 
   private get current(): Known {
