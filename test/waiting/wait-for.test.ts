@@ -449,6 +449,21 @@ describe('waitFor', () => {
     expect((await run.result()).map(({ payload }) => payload)).toEqual(names(64));
   });
 
+  it('needs no name of its own for a long condition, and is told from another one that begins alike', async () => {
+    t = testApp();
+    const [many, more] = [names(40), names(41)];
+    const task = t.app.task('t', async ({ waitFor }: TaskContext) => [
+      await waitFor(all(...many), { timeout: '2d', onTimeout: 'value' }),
+      await waitFor(all(...more), { timeout: '1d' }).catch((error: WaitTimeoutError) => error.wait),
+      await waitFor(all(...many), { timeout: '1d', onTimeout: 'value' }),
+    ]);
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance('4d');
+    const name = expect.stringMatching(/^all\(n0, n1, n2, .*… [\da-f-]{36}$/) as string;
+    expect(await run.result()).toEqual([null, name, null]);
+  });
+
   it('refuses invalid arguments', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor, approval }: TaskContext) => {
@@ -459,7 +474,7 @@ describe('waitFor', () => {
         () => waitFor('a', { onTimeout: 'never' as never }),
         () => waitFor('a', { time: 1 } as never),
         () => waitFor({ type: 'some' } as never),
-        () => waitFor(all('x'.repeat(60), 'y'.repeat(60))),
+        () => waitFor(all('x', 'y'), { name: 'z'.repeat(97) }),
         () => waitFor(any(...names(65)), { name: 'many' }),
         () => all(),
         () => any('a', 5 as never),

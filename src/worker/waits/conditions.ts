@@ -2,7 +2,9 @@
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { needList, needWhole, shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { checkWaitName } from './names.js';
+import { boundText } from '../../util/text.js';
+import { uuidFrom } from '../../util/uuid-from.js';
+import { checkWaitName, MAX_NAME_BYTES } from './names.js';
 
 /** Whether `count` counts every signal, or every sender once. */
 export type Distinct = 'signal' | 'source';
@@ -122,8 +124,15 @@ export function namesOf(condition: WaitCondition): readonly string[] {
   }
 }
 
-/** The default name of a wait. */
-export function titleOf(condition: WaitCondition): string {
+/** The default name of a wait: its condition, and of a long one the beginning with an id that follows from all of it. */
+export function defaultNameOf(condition: WaitCondition): string {
+  const title = titleOf(condition);
+  if (Buffer.byteLength(title) <= MAX_NAME_BYTES) return title;
+  const id = uuidFrom(title);
+  return `${boundText(title, MAX_NAME_BYTES - id.length - 1)} ${id}`;
+}
+
+function titleOf(condition: WaitCondition): string {
   switch (condition.type) {
     case 'all':
     case 'any':

@@ -3,21 +3,21 @@ import { refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 
 /** Short enough for a waitpoint key, which contains the names of a wait and of its signals, and a time. */
-const MAX_BYTES = 96;
+export const MAX_NAME_BYTES = 96;
 
 /** @throws InvalidDefinitionError for anything but a short text that is a valid name */
 export function checkWaitName(where: string, name: unknown): asserts name is string {
   const isFit =
     typeof name === 'string' &&
     name !== '' &&
-    Buffer.byteLength(name) <= MAX_BYTES &&
+    Buffer.byteLength(name) <= MAX_NAME_BYTES &&
     !name.startsWith('__') &&
     !/[#\p{Cc}\p{Cs}]/u.test(name);
   if (!isFit)
     throw refuse(
       where,
       'the name',
-      `a string of 1 to ${MAX_BYTES} bytes without "#" and control characters that does not begin with "__"`,
+      `a string of 1 to ${MAX_NAME_BYTES} bytes without "#" and control characters that does not begin with "__"`,
       name,
     );
 }

@@ -7,7 +7,7 @@ import { validate, type AnySchema, type InputOf, type Schema } from '../../share
 import type { Travelled } from '../../shared/travel.js';
 import { reasonOf } from '../../util/failure-text.js';
 import { propertyOf } from '../../util/thrown.js';
-import { conditionOf, MAX_APPROVALS, namesOf, titleOf, type WaitCondition } from './conditions.js';
+import { conditionOf, defaultNameOf, MAX_APPROVALS, namesOf, type WaitCondition } from './conditions.js';
 import { InvalidSignalError, WaitTimeoutError } from './errors.js';
 import { whenAwaited } from './lazy-promise.js';
 import { checkWaitName } from './names.js';
@@ -129,7 +129,7 @@ interface Asked {
 
 function askedFor(what: string, condition: WaitCondition, { timeout, name }: WaitOptions): Asked {
   checkDuration(what, 'timeout', timeout, 0, LIMITS.maxDurationMs);
-  const title = name ?? titleOf(condition);
+  const title = name ?? defaultNameOf(condition);
   checkWaitName(what, title);
   if (namesOf(condition).length > LIMITS.maxWaitpoints)
     throw refuse(what, 'the condition', `about at most ${LIMITS.maxWaitpoints} names`, namesOf(condition).length);
