@@ -52,6 +52,8 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   /** Defaults for workers. */
   readonly workerDefaults?: WorkerOptions | undefined;
+  /** Longest pause between two looks for an end that nobody told, ms. Default a second. */
+  readonly maxPollMs?: number | undefined;
   /** See `RunSurroundings`. */
   readonly standstill?: RunSurroundings['standstill'];
 }
@@ -286,8 +288,8 @@ export class AppRuntime {
 
   private equipped(backend: Backend): Equipment {
     if (this.equipment !== undefined) return this.equipment;
-    const { namespace, creatorIdentity, ids, clock, standstill } = this.options;
-    const results = new ResultWaiter(backend, clock, this.log);
+    const { namespace, creatorIdentity, ids, clock, standstill, maxPollMs } = this.options;
+    const results = new ResultWaiter(backend, clock, this.log, maxPollMs);
     const onWait: RunSurroundings['onWait'] =
       this.log === silentLogger
         ? () => () => undefined
@@ -296,7 +298,8 @@ export class AppRuntime {
       declareSignals: () => this.tasks.all().some(({ signals = {} }) => Object.keys(signals).length > 0),
       taskOf: (info) => (info.namespace === namespace ? this.tasks.find(info.executionKind) : undefined),
     };
-    const surroundings = { backend, clock, ids, tasks, results, closing: this.readers.signal, onWait, standstill };
+    const closing = this.readers.signal;
+    const surroundings = { backend, clock, ids, tasks, results, closing, onWait, standstill, maxPollMs };
     const creator = new Creator({ surroundings, namespace, creatorIdentity, ids });
     const flows = new FlowCreator({ surroundings, namespace, creatorIdentity, ids });
     this.equipment = { surroundings, creator, flows, results };

@@ -7,8 +7,8 @@ import { LIMITS } from '../../model/limits.js';
 import type { Announcement, Backend } from '../backend/backend.js';
 import type { Clock } from './clock.js';
 
-/** How long a partition is asked to announce ends, ms. */
-const TTL_MS = Math.min(20_000, LIMITS.maxWatchTtlMs);
+/** How long callers may wait until they ask again, ms. A partition is asked to announce ends for twice that time. */
+export const ASK_AGAIN_MS = 10_000;
 
 export class EndsSubscription {
   private subscription: Promise<void> | undefined;
@@ -17,11 +17,15 @@ export class EndsSubscription {
   private readonly askAgainAt = new Map<string, number>();
   private closed = false;
 
-  /** `listener` receives everything that is announced until this is closed. */
+  /**
+   * @param listener receives everything that is announced until this is closed
+   * @param askAgainMs how long callers may wait until they ask again, ms
+   */
   constructor(
     private readonly backend: Backend,
     private readonly clock: Clock,
     private readonly listener: (announcement: Announcement) => void,
+    private readonly askAgainMs = ASK_AGAIN_MS,
   ) {}
 
   /**
@@ -32,9 +36,10 @@ export class EndsSubscription {
     this.subscription ??= this.subscribe();
     const now = this.clock.now();
     if (now < (this.askAgainAt.get(partition) ?? 0)) return;
-    this.askAgainAt.set(partition, now + TTL_MS / 2);
+    this.askAgainAt.set(partition, now + this.askAgainMs);
     // A failure shows in polls.
-    this.backend.watchEnds({ partition, ttlMs: TTL_MS }).catch(() => undefined);
+    const ttlMs = Math.min(2 * this.askAgainMs, LIMITS.maxWatchTtlMs);
+    this.backend.watchEnds({ partition, ttlMs }).catch(() => undefined);
   }
 
   close(): void {

@@ -103,6 +103,7 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
     // Wakes inside one process are not lost, so polling is unnecessary; and each poll costs work while time stands
     // still.
     standstill: new Standstill(backend, clock).watch,
+    maxPollMs: LIMITS.maxWatchTtlMs / 2,
     workerDefaults: { sweepInterval: RARELY, liveness: '21d', engine: { pollIntervalMs: durationMs(RARELY) } },
   });
   let [closing, moved]: [Promise<void> | undefined, Promise<void>] = [undefined, Promise.resolve()];

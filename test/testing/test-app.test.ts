@@ -139,6 +139,22 @@ describe('a wait for a result under a clock that stands still', () => {
 });
 
 describe('advance', () => {
+  it('looks seldom for ends while results are awaited, and gives them at their time', async () => {
+    await using t = testApp();
+    const nap = t.app.task('nap', ({ sleep }) => sleep('3h'));
+    const late = t.app.task('late', { timeout: { total: '1h' } }, ({ sleep }) => sleep('3h'));
+    const naps = t.app.flow('naps', (f) => void f.run(nap, undefined));
+    await t.app.worker({ slots: 3 });
+    const [looks, flowLooks] = [vi.spyOn(t.backend, 'readExecutionState'), vi.spyOn(t.backend, 'describeFlow')];
+    const expired = rejectionOf(late.run().result());
+    const ended = Promise.all([nap.run().result(), naps.run().result()]);
+    await t.advance('2h');
+    expect(await expired).toMatchObject({ code: 'run_expired' });
+    await t.advance('2h');
+    expect(await ended).toEqual([undefined, undefined]);
+    for (const { mock } of [looks, flowLooks]) expect(mock.calls.length).toBeLessThan(2_000);
+  });
+
   it('lets all of the time pass that several calls ask for, one after the other, and never turns it back', async () => {
     await using t = testApp();
     const start = t.now();

@@ -122,8 +122,8 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     leftMs: () => number,
     { timeout = 0, signal }: ResultOptions,
   ): Promise<Snapshot> {
-    const { clock } = this.surroundings;
-    for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(2 * pollMs, MAX_POLL_MS)) {
+    const { clock, maxPollMs = MAX_POLL_MS } = this.surroundings;
+    for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(2 * pollMs, maxPollMs)) {
       let fault: unknown;
       try {
         const flow = await this.snapshot(0);

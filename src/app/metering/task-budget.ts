@@ -62,7 +62,12 @@ export function taskBudgetOf(where: string, given: unknown): TaskBudgetDefinitio
   if (whenExhausted !== 'wait' && whenExhausted !== 'refuse')
     throw refuse(where, 'budget.whenExhausted', '"wait" or "refuse"', whenExhausted);
   if (typeof of !== 'function' && listed(of) === undefined)
-    throw refuse(where, 'budget', 'made by app.budget(...), a list of such, or a function of the input', of);
+    throw refuse(
+      where,
+      'budget',
+      `made by app.budget(...), a list of up to ${LIMITS.maxBudgetsPerExecution} such, or a function of the input`,
+      of,
+    );
   return { of, isRefusing: whenExhausted === 'refuse' };
 }
 

@@ -12,7 +12,7 @@ import { outageOf } from '../../engine/outage.js';
 import { onAbort } from '../../shared/abort-listeners.js';
 import type { AppClosedError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
-import { EndsSubscription } from '../../engine/ends-subscription.js';
+import { ASK_AGAIN_MS, EndsSubscription } from '../../engine/ends-subscription.js';
 import type { Ended } from './ends.js';
 import { PartitionWatch, type Waiter } from './watch.js';
 
@@ -34,11 +34,13 @@ export class ResultWaiter {
     private readonly backend: Backend,
     private readonly clock: Clock,
     private readonly log: Logger,
+    private readonly maxPollMs?: number | undefined,
   ) {
     this.stopListening = localNews(backend).listen((news) => {
       if (news.kind !== 'attempt_timeout') this.settle(news);
     });
-    this.ends = new EndsSubscription(backend, clock, (announcement) => this.onAnnouncement(announcement));
+    const listener = (announcement: Announcement): void => this.onAnnouncement(announcement);
+    this.ends = new EndsSubscription(backend, clock, listener, Math.max(ASK_AGAIN_MS, maxPollMs ?? 0));
   }
 
   /**
@@ -107,11 +109,9 @@ export class ResultWaiter {
   private watchOf(partition: string): PartitionWatch {
     let watch = this.watches.get(partition);
     if (watch === undefined) {
-      const { backend, clock } = this;
+      const { backend, clock, maxPollMs } = this;
       watch = new PartitionWatch({
-        backend,
-        clock,
-        partition,
+        ...{ backend, clock, partition, maxPollMs },
         onFault: (error) => this.noteFault(partition, error),
         onAsk: () => this.ends.ask(partition),
       });

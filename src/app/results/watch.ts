@@ -32,6 +32,8 @@ export interface WatchOptions {
   readonly onFault: (error: unknown) => void;
   /** Called before states are read, to request the announcements of ends first. */
   readonly onAsk: () => void;
+  /** Longest pause between two polls, ms. Default a second. */
+  readonly maxPollMs?: number | undefined;
 }
 
 const FIRST_POLL_MS = 50;
@@ -160,7 +162,10 @@ export class PartitionWatch {
     if (before > MAX_POLLED_RUNS) await this.follow();
     else await this.checkAll();
     this.polling = false;
-    this.pollMs = this.waiters.size < before ? FIRST_POLL_MS : Math.min(MAX_POLL_MS, this.pollMs * POLL_GROWTH);
+    this.pollMs =
+      this.waiters.size < before
+        ? FIRST_POLL_MS
+        : Math.min(this.options.maxPollMs ?? MAX_POLL_MS, this.pollMs * POLL_GROWTH);
     this.schedule();
   }
 

@@ -179,6 +179,8 @@ export interface RunSurroundings {
   readonly closing: AbortSignal;
   /** Called at the beginning of every wait for a result. Returns a function to call at its end. */
   readonly onWait: (executionId: string, task: TaskDefinition | undefined) => () => void;
+  /** Longest pause between two reads of a flow whose end is awaited, ms. Default a second. */
+  readonly maxPollMs?: number | undefined;
   /** In tests, rejects waits that nothing can end any more. Returns a function to call at the end of the wait. */
   readonly standstill?: ((wait: ResultWait) => () => void) | undefined;
 }

@@ -5,13 +5,13 @@
  * Only partitions of handlers that have run for a while are watched, because a watched partition announces the ends of
  * all its executions.
  */
-import { EndsSubscription } from '../../engine/ends-subscription.js';
+import { ASK_AGAIN_MS, EndsSubscription } from '../../engine/ends-subscription.js';
 import type { Announcement, Backend } from '../../backend/backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import type { Bag } from '../../util/bag.js';
 import type { Attempt } from '../attempt/attempt.js';
 
-/** How long a handler runs before its partition is watched, and the interval of the check for such handlers, ms. */
+/** How long a handler runs before its partition is watched, ms. */
 const WATCHED_FROM_MS = 250;
 
 export interface EndsWatchOptions {
@@ -28,6 +28,8 @@ export class EndsWatch {
   private readonly ends: EndsSubscription;
   private readonly watched = new WeakSet<Attempt>();
   private timer: Cancel | undefined;
+  /** When the timer fires; Infinity without one. */
+  private timerAt = Infinity;
   private closed = false;
 
   constructor(private readonly options: EndsWatchOptions) {
@@ -38,8 +40,16 @@ export class EndsWatch {
 
   /** Call this when a handler was started. */
   started(): void {
-    if (this.timer !== undefined || this.closed) return;
-    this.timer = this.options.clock.after(WATCHED_FROM_MS, () => this.checkRunning());
+    this.checkIn(WATCHED_FROM_MS);
+  }
+
+  private checkIn(ms: number): void {
+    const { clock } = this.options;
+    const at = clock.now() + ms;
+    if (this.closed || at >= this.timerAt) return;
+    this.timer?.();
+    this.timerAt = at;
+    this.timer = clock.after(ms, () => this.checkRunning());
   }
 
   close(): void {
@@ -49,13 +59,18 @@ export class EndsWatch {
   }
 
   private checkRunning(): void {
-    this.timer = undefined;
+    this.timerAt = Infinity;
     const { clock, running, onDoubt } = this.options;
     const since = clock.now() - WATCHED_FROM_MS;
+    let youngMs = ASK_AGAIN_MS;
     const asked = new Set<string>();
     const unchecked: Attempt[] = [];
     for (const attempt of running) {
-      if (attempt.startedAt === undefined || attempt.startedAt > since) continue;
+      if (attempt.startedAt === undefined) continue;
+      if (attempt.startedAt > since) {
+        youngMs = Math.min(youngMs, attempt.startedAt - since);
+        continue;
+      }
       if (!asked.has(attempt.partition)) this.ends.ask(attempt.partition);
       asked.add(attempt.partition);
       if (this.watched.has(attempt)) continue;
@@ -64,11 +79,12 @@ export class EndsWatch {
       unchecked.push(attempt);
     }
     if (unchecked.length > 0) onDoubt(unchecked);
-    if (running.size > 0) this.started();
+    if (running.size > 0) this.checkIn(youngMs);
   }
 
   private onAnnouncement(announcement: Announcement): void {
-    if (announcement.kind !== 'ended') return;
+    // A store that was away may have forgotten who asked.
+    if (announcement.kind !== 'ended') return this.checkIn(WATCHED_FROM_MS);
     const { attemptsOf, onDoubt } = this.options;
     const ended = announcement.executionIds.flatMap(attemptsOf).filter(({ reported }) => !reported);
     if (ended.length > 0) onDoubt(ended);
