@@ -20,6 +20,7 @@ import { plain } from '../plain.js';
 import { deedsOf, explain, spanOf, type Deed, type Explanation } from './explain.js';
 import { judgeCheckpoints } from './checkpoints.js';
 import { judgeReadings } from './judge-readings.js';
+import { judgeWaste, type WasteOptions } from './judge-waste.js';
 import type { Reading } from './reader.js';
 import type { RecordedCall } from './recording.js';
 import type { Ran } from './work.js';
@@ -30,6 +31,8 @@ export interface AuditOptions {
   readonly calls: readonly RecordedCall[];
   /** Reads the stored state of a partition directly, not through the backend. */
   readonly stored: (partition: string, now: number) => Promise<CanonicalState>;
+  /** What waste is judged by. Default: it is not judged. */
+  readonly waste?: Omit<WasteOptions, 'calls'>;
   /** Steps that handlers started. Default none. */
   readonly ran?: readonly Ran[];
   /** What each process of a durable reader received, in the order of their starts. Default: there was no reader. */
@@ -75,6 +78,7 @@ export async function audit(options: AuditOptions): Promise<Audit> {
   const auditor = new Auditor(options, lostTails(deaths, [...logs.values()].flat()));
   for (const [partition, log] of logs) await auditor.partition(partition, log);
   auditor.faults();
+  auditor.waste();
   return auditor;
 }
 
@@ -97,6 +101,7 @@ class Auditor implements Audit {
   ranUnanswered = 0;
   neverAnswered = 0;
   private readonly byPartition: ReadonlyMap<string, Deed[]>;
+  private readonly timelines: Timeline[] = [];
 
   constructor(
     private readonly options: AuditOptions,
@@ -125,6 +130,13 @@ class Auditor implements Audit {
     );
   }
 
+  /** What healthy workers lost, and work that waited beside them. Call it after all partitions. */
+  waste(): void {
+    const { calls, waste } = this.options;
+    const findings = waste === undefined ? {} : judgeWaste(this.timelines, { ...waste, calls });
+    for (const [what, stories] of Object.entries(findings)) this.report(what, stories);
+  }
+
   async partition(partition: string, log: readonly LoggedEvent[]): Promise<void> {
     const { backend, retentionMs, stored } = this.options;
     this.events.push(...log);
@@ -135,6 +147,7 @@ class Auditor implements Audit {
       this.violations.push(`${partition}: its log does not fold: ${String(error)}`);
       return;
     }
+    this.timelines.push(timeline);
     const now = await backend.serverTime();
     for (const { name, because } of violations(timeline.state, log, now))
       this.violations.push(`${partition}: invariant "${name}" is broken: ${because}`);

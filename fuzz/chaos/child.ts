@@ -6,6 +6,7 @@ import { openSync, writeSync } from 'node:fs';
 import { partitionKeyOf } from '../../model/ids.js';
 import { startTimerLoop } from '../../src/engine/timer-loop.js';
 import { valkey } from '../../src/valkey/index.js';
+import { PULSE_MS } from './judge-waste.js';
 import { operate } from './operator.js';
 import { patiently } from './patiently.js';
 import { follow } from './reader.js';
@@ -36,6 +37,7 @@ async function main(config: ChildConfig): Promise<void> {
   process.on('disconnect', () => process.exit(0));
   const file = openSync(config.file, 'a');
   const write = (entry: Entry): void => void writeSync(file, lineOf(entry));
+  if (config.role === 'worker') setInterval(() => write({ entry: 'pulse', at: Date.now() }), PULSE_MS);
   const { url, prefix, partitions: count, callTimeoutMs, logMaxEntries } = config;
   const plain = await patiently(() => valkey({ url, prefix, partitions: { count }, callTimeoutMs, logMaxEntries }));
   // A reader writes only its position, which the audit has from the log.

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { programOf } from '../../test/support/programs.js';
 import type { ChildConfig } from './child.js';
+import type { Pulse } from './judge-waste.js';
 import { callsOf, entriesOf, isReading, type RecordedCall } from './recording.js';
 import type { Reading } from './reader.js';
 import type { Ran } from './work.js';
@@ -70,10 +71,12 @@ export class Fleet {
   }
 
   /**
-   * All records of the processes: calls, started steps, and received events, by process in the order of their starts.
+   * All records of the processes: calls, pulses, started steps, and received events, by process in the order of their
+   * starts.
    */
   async record(): Promise<{
     readonly calls: RecordedCall[];
+    readonly pulses: Pulse[];
     readonly ran: Ran[];
     readingsOf(reader: string): (readonly Reading[])[];
   }> {
@@ -83,6 +86,7 @@ export class Fleet {
         return {
           name,
           calls: callsOf(name, entries),
+          pulses: entries.flatMap((each) => (each.entry === 'pulse' ? [{ process: name, at: each.at }] : [])),
           ran: entries.flatMap((each) => (each.entry === 'ran' ? [each] : [])),
           readings: entries.flatMap((each) => (isReading(each) ? [each] : [])),
         };
@@ -90,6 +94,7 @@ export class Fleet {
     );
     return {
       calls: all.flatMap(({ calls }) => calls),
+      pulses: all.flatMap(({ pulses }) => pulses),
       ran: all.flatMap(({ ran }) => ran),
       readingsOf: (reader) => all.flatMap(({ name, readings }) => (name.startsWith(`${reader}.`) ? [readings] : [])),
     };

@@ -26,6 +26,8 @@ export type Entry =
       readonly code: string;
       readonly retryable: boolean;
     }
+  /** The process is alive, and its event loop turns. */
+  | { readonly entry: 'pulse'; readonly at: number }
   /** A step of a handler started. */
   | ({ readonly entry: 'ran' } & Ran)
   /** Events and notices of a durable reader. */

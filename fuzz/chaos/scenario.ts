@@ -15,6 +15,7 @@ import { callsOf, recorded, type Entry } from './recording.js';
 import { seededRandom } from './random.js';
 import { Servers, type Fsync } from './servers.js';
 import { Submitter } from './submitter.js';
+import type { Span } from './timeline.js';
 import { TRIMMED, TrimmedLogs, type TrimmedResult } from './trimmed.js';
 
 export interface ChaosOptions {
@@ -66,6 +67,10 @@ interface Readings {
 const PREFIX = 'chaos:';
 const CALL_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
+const SLOTS = 8;
+/** A dying server can lose what it wrote in the last second, and workers need time to notice that it is back, ms. */
+const LOST_MS = 1_500;
+const RECOVERY_MS = 3_000;
 /** Entries that a log keeps: all of them, for the audit. */
 const WHOLE_LOG = 10_000_000;
 
@@ -83,7 +88,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       callTimeoutMs: CALL_TIMEOUT_MS,
       logMaxEntries: WHOLE_LOG,
       leaseTtlMs: LEASE_TTL_MS,
-      slots: 8,
+      slots: SLOTS,
       claimAhead: 4,
       operationsPerSecond: 10,
     },
@@ -103,6 +108,7 @@ class Run {
   private readonly faults = new Map<string, number>();
   /** When servers died that may have lost a tail. */
   private readonly deaths: number[] = [];
+  private readonly outages: Span[] = [];
   private over = false;
 
   constructor(
@@ -166,6 +172,7 @@ class Run {
       calls,
       ran: record.ran,
       readings,
+      waste: { pulses: record.pulses, outages: this.outages, leaseTtlMs: LEASE_TTL_MS, slots: SLOTS },
       deaths: this.deaths,
       retentionMs: DEFAULTS.retentionMs,
       stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
@@ -187,6 +194,14 @@ class Run {
       trimmed: { ...trimmed, readings: countsOf(readingsOfTrimmed.flat()) },
       tookMs: performance.now() - this.startedAt,
     };
+  }
+
+  /** Disturbs the server, and keeps the time at which it cannot serve. */
+  private async outage<Result>(deed: () => Promise<Result>): Promise<Result> {
+    const from = Date.now() - LOST_MS;
+    const result = await deed();
+    this.outages.push({ from, until: Date.now() + RECOVERY_MS });
+    return result;
   }
 
   private note(what: string, whom: string): void {
@@ -224,7 +239,7 @@ class Run {
       for (let i = 0; i < count; i++) {
         acts.splice(Math.floor(this.random() * (acts.length + 1)), 0, async () => {
           this.note(what, '');
-          const diedAt = await deed();
+          const diedAt = await this.outage(deed);
           if (diedAt !== undefined) this.deaths.push(diedAt);
         });
       }
@@ -236,7 +251,7 @@ class Run {
     if (failover) {
       last.push(async () => {
         this.note('failover', '');
-        this.deaths.push(await this.servers.failover());
+        this.deaths.push(await this.outage(() => this.servers.failover()));
       });
     }
     const all = [...acts, ...last];
