@@ -15,7 +15,7 @@ export interface Pulse {
 export interface WasteOptions {
   readonly calls: readonly RecordedCall[];
   readonly pulses: readonly Pulse[];
-  /** When servers were disturbed, with the time that they lost and the time to recover. */
+  /** When servers could not serve. */
   readonly outages: readonly Span[];
   readonly leaseTtlMs: number;
   /** Handlers that a worker runs at once. */
@@ -30,8 +30,12 @@ export const PULSE_MS = 100;
  */
 const MAX_STANDSTILL_MS = 350;
 const MAX_CALL_MS = 200;
-/** Longest wait of claimable work beside a healthy worker with room: two safety sweeps, because one wake can be lost. */
-const MAX_WAIT_MS = 10_000;
+/** A dying server can lose what it wrote in the last second, and with it renewals and endings, ms. */
+const LOST_MS = 1_500;
+/** Workers need time to notice that a server is back, ms. */
+const RECOVERY_MS = 2_000;
+/** Longest wait of claimable work beside a healthy worker with room: its wake can be lost, and a safety sweep takes 5 s. */
+const MAX_WAIT_MS = 7_000;
 /** Distance of the times from which such a wait is looked for, ms. */
 const STEP_MS = 2_000;
 
@@ -57,7 +61,7 @@ function* lostLeases(timeline: Timeline, workers: Workers, leaseTtlMs: number): 
       const expiresAt = state?.situation === 'running' ? state.dueAt : undefined;
       if (next === undefined || expiresAt === undefined || until <= expiresAt) continue;
       const { currentWorkerInstanceId: owner = '', currentLeaseEpoch: epoch } = state ?? {};
-      const process = workers.healthyProcess(owner, { from: expiresAt - leaseTtlMs, until: expiresAt });
+      const process = workers.healthyProcess(owner, { from: expiresAt - leaseTtlMs, until: expiresAt }, LOST_MS);
       if (process !== undefined)
         yield `  ${executionId}: the lease of epoch ${epoch} of ${process} ended at ${expiresAt}`;
     }
@@ -113,10 +117,13 @@ class Workers {
     }
   }
 
-  /** The process of a worker, if it was healthy all the time. */
-  healthyProcess(workerInstanceId: string, span: Span): string | undefined {
+  /** The process of a worker, if it was healthy all the time, and no server lost any of this time. */
+  healthyProcess(workerInstanceId: string, span: Span, lostMs = 0): string | undefined {
     const process = this.processOf.get(workerInstanceId);
-    return process !== undefined && this.isHealthy(process, span) ? process : undefined;
+    const disturbs = (outage: Span): boolean =>
+      outage.from - lostMs <= span.until && span.from <= outage.until + RECOVERY_MS;
+    if (process === undefined || this.options.outages.some(disturbs)) return undefined;
+    return this.isHealthy(process, span) ? process : undefined;
   }
 
   /** A process that was healthy and had a free slot during one of the waits that are too long in this span. */
@@ -141,7 +148,7 @@ class Workers {
   private isHealthy(name: string, { from, until }: Span): boolean {
     const overlaps = (other: Span): boolean => other.from <= until && from <= other.until;
     const { pulses, troubles } = this.process(name);
-    if (troubles.some(overlaps) || this.options.outages.some(overlaps)) return false;
+    if (troubles.some(overlaps)) return false;
     const near = pulses.filter((at) => at >= from - MAX_STANDSTILL_MS && at <= until + MAX_STANDSTILL_MS);
     const [first = Infinity] = near;
     if (first > from || (near.at(-1) ?? -Infinity) < until) return false;

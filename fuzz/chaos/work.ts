@@ -114,5 +114,6 @@ export function jobOf(index: number, random: number): Job {
   const plans = ['fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report', 'sleep', 'wait'] as const;
   // Two thirds succeed at once.
   const plan = random < 2 / 3 ? 'succeed' : (plans[index % plans.length] as Job['plan']);
-  return { index, plan, workMs: plan === 'linger' ? 400 : 1 + (index % 7) };
+  // The longest outlives its first lease, which has to be renewed.
+  return { index, plan, workMs: plan === 'linger' ? 1_500 : 1 + (index % 7) };
 }

@@ -199,8 +199,7 @@ export class LeaseKeeper {
 
   private renew(leases: readonly Lease[]): void {
     const now = this.options.clock.now();
-    // A lease that is over by the worker's clock is not renewed: if the engine still granted it, no worker would run
-    // its
+    // A lease that is over by the worker's clock is not renewed: if the engine still granted it, no worker would run its
     // work. Except while a renewal is in flight, whose answer may have arrived unread.
     const { leaseTtlMs } = this.options;
     const live = leases.filter(({ grantedAt, inFlight }) => inFlight > 0 || now < grantedAt + leaseTtlMs);
