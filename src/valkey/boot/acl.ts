@@ -17,6 +17,7 @@ export const CLIENT_COMMANDS = [
   'getrange',
   'info',
   'mget',
+  'persist',
   'pexpire',
   'ping',
   'set',

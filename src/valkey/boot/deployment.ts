@@ -4,9 +4,7 @@
  * library that the deployment has had. Running processes restore both when a server comes back empty.
  */
 import { CONTRACT } from '../../../lua/library.js';
-import { KEYS } from '../../../lua/layout.js';
 import { EngineError } from '../../../model/errors.js';
-import { partitionKeyOf } from '../../../model/ids.js';
 import {
   parsePartitionConfig,
   PARTITION_SETTINGS,
@@ -26,7 +24,7 @@ import {
   type GivenSettings,
 } from '../../backend/settings.js';
 import type { Client } from '../connection/clients.js';
-import { buildsKey, deploymentKey, partitionStart } from '../keys.js';
+import { buildsKey, deploymentKey } from '../keys.js';
 
 /** The contract of records without one, which earlier versions wrote. */
 const FIRST_CONTRACT = 1;
@@ -213,7 +211,7 @@ export class DeploymentRecord {
       return (await client.get(key)) ?? '';
     }
     // Changes nothing: a full server accepts it, and a replica, which is left for its primary, refuses it.
-    await client.unlink(partitionStart(this.prefix, partitionKeyOf(0)) + KEYS.absent);
+    await client.persist(key);
     return found;
   }
 
