@@ -71,11 +71,14 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       ...named('test/conformance', 'conformance'),
     ],
     'src/valkey/calls/': [
-      ...named('test/valkey', 'coalescer fault-table large-batches races'),
+      ...named('test/valkey', 'coalescer fault-table joining large-batches races'),
       ...named('test/conformance', 'conformance'),
     ],
     'src/valkey/connection/': [
-      ...named('test/valkey', 'call-retrier coalescer fault-table faults boot secrets sentinel tls messages'),
+      ...named(
+        'test/valkey',
+        'call-retrier coalescer fault-table faults first-contact boot secrets sentinel tls messages',
+      ),
       'test/valkey-faults/',
       ...named('test/cluster', 'failover'),
     ],
