@@ -1,6 +1,6 @@
 /** Metered work: queues of its own, claims by meter set with admissions, and what becomes of these. */
 import { describe, expect, test } from 'vitest';
-import { OFFER_AGAIN_MS, RETURN_GRACE_MS, VOID_MEMORY_MS } from '../../model/limits.js';
+import { LIMITS, OFFER_AGAIN_MS, RETURN_GRACE_MS, VOID_MEMORY_MS } from '../../model/limits.js';
 import { isMeterSet, meterSetOf, metersOf, narrowestLimitsOf, partsOfMeterSet } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { claimArgs, created, given, idOf, NOW, PARTITION, START, uuid, X } from './dsl.js';
@@ -43,6 +43,18 @@ describe('meter sets', () => {
     expect(limits()).toEqual({ maxConcurrent: Infinity, maxRequestsPerWindow: Infinity });
     expect(limits([1, 0])).toEqual({ maxConcurrent: Infinity, maxRequestsPerWindow: 1 });
     expect(limits([9, 3], [7, 5], [0, 4])).toEqual({ maxConcurrent: 3, maxRequestsPerWindow: 7 });
+  });
+
+  test('name quotas with the largest limits that there are', () => {
+    const keyed = {
+      quotaPolicyId: POLICY,
+      windowSeconds: LIMITS.maxQuotaWindowSeconds,
+      maxRequestsPerWindow: LIMITS.maxQuotaRate,
+      maxConcurrent: LIMITS.maxQuotaConcurrency,
+    };
+    expect(isMeterSet(meterSetOf(metersOf({ keyedQuotas: [keyed] })))).toBe(true);
+    for (const name of ['windowSeconds', 'maxRequestsPerWindow', 'maxConcurrent'] as const)
+      expect(isMeterSet(meterSetOf(metersOf({ keyedQuotas: [{ ...keyed, [name]: 1_234_567 }] })))).toBe(false);
   });
 
   test.each(['', 'q', `x${ID}`, `q${ID},q${ID}`, `q${ID},b${ID}`, `${SET}\t`])('cannot be: %j', (text) => {

@@ -236,6 +236,13 @@ describe('deliverApprovalSignal', () => {
     result.refuses(state === 'none' ? 'execution_not_found' : 'waitpoint_not_found');
   });
 
+  test('takes a suffix of up to 64 characters', () => {
+    const approved = (length: number) => () =>
+      parseCommand('deliverApprovalSignal', approve(1, { idempotencySuffix: 's'.repeat(length) }), 'memory');
+    expect(approved(64)).not.toThrow();
+    expect(approved(65)).toThrow('idempotencySuffix: must be at most 64 characters');
+  });
+
   test('resumes the execution, at once or after a delay', () => {
     suspended()
       .when('deliverApprovalSignal', approve(1, { decidedBy: 'ann' }), NOW)
