@@ -391,6 +391,37 @@ describe('damage of the log', () => {
     expect(await pages()).toMatchObject({ atEnd: true });
   });
 
+  test.each([1, 2])('the header is lost: %i paused lanes stay silent', async (count) => {
+    await world.reset();
+    const { backend } = world.engine;
+    const paused = ['quiet', 'still'].slice(0, count);
+    const heard: string[] = [];
+    // What this process sends, it also tells itself.
+    const leave = await backend.onWake([...paused, 'loud'], (wake) => {
+      if (wake.kind === 'work' && wake.arriving === undefined) heard.push(wake.laneId);
+    });
+    for (const laneId of paused) await backend.pauseLane({ partition: PARTITION, laneId });
+    await world.admin.del(keyOf(KEYS.header));
+    const create = (laneId: string) =>
+      backend.createExecution(creation(world.engine, { laneId, executionKind: laneId, policy: undefined }));
+    await create('loud');
+    await expect.poll(() => heard).toEqual(['loud']);
+    // The server forgets what it knew, as another one does that takes over.
+    await world.admin.call(
+      'FUNCTION',
+      'RESTORE',
+      (await world.admin.callBuffer('FUNCTION', 'DUMP')) as Buffer,
+      'REPLACE',
+    );
+    for (const laneId of paused) await create(laneId);
+    await backend.createExecution(
+      creation(world.engine, { laneId: 'loud', executionKind: 'other', policy: undefined }),
+    );
+    await expect.poll(() => heard.length).toBe(2);
+    expect(heard).toEqual(['loud', 'loud']);
+    leave();
+  });
+
   test('the position of a reader is unreadable: it is named and can be forgotten, and other readers continue', async () => {
     await world.reset();
     const { backend } = world.engine;
