@@ -137,6 +137,10 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       ...named('test/model', 'capability-faults kinds'),
       'fuzz/bad-input.test.ts',
     ],
+    'src/backend/wake-listeners.ts': [
+      ...named('test/claiming', 'finder'),
+      ...named('test/valkey', 'containment wakes messages'),
+    ],
     'src/backend/boundary.ts': [
       ...named('test/model', 'capability-faults kinds create due-filter policy worker watch budget clock'),
       ...named('test/engine', 'engine'),

@@ -137,10 +137,10 @@ it('wakes the least capable listeners first, and equal ones in turn', () => {
   const told: string[] = [];
   const add = (name: string, capabilities?: string[]): (() => void) =>
     listeners.add(() => told.push(name), capabilities);
-  add('xyz', ['x', 'y', 'z']);
+  const leaveXyz = add('xyz', ['x', 'y', 'z']);
   const leave = add('x1', ['x']);
-  add('x2', ['x']);
-  add('y', ['y']);
+  const leaveX2 = add('x2', ['x']);
+  const leaveY = add('y', ['y']);
   const tell = (count: number, each: Wake): string[] => {
     told.length = 0;
     let left = count;
@@ -152,8 +152,16 @@ it('wakes the least capable listeners first, and equal ones in turn', () => {
   expect(tell(9, wake('x')).sort()).toEqual(['x1', 'x2', 'xyz']);
   expect(tell(9, wake('z'))).toEqual(['xyz']);
   leave();
-  add('all');
+  const leaveAll = add('all');
   expect(tell(9, wake('x'))).toEqual(['all', 'x2', 'xyz']);
+  // The last of its number of capabilities takes no other with it.
+  leaveXyz();
+  expect(tell(9, wake('x'))).toEqual(['all', 'x2']);
+  for (const leaves of [leaveX2, leaveY, leaveAll]) {
+    expect(listeners.isEmpty).toBe(false);
+    leaves();
+  }
+  expect(listeners.isEmpty).toBe(true);
 });
 
 it('finds work by a sweep while it waits, without any wake', async () => {

@@ -138,26 +138,23 @@ test('outgoing edges to purged members are skipped, some at a time', async () =>
   }
 });
 
-test.each([1, 2])(
-  'lost ways to the downstreams of a member, %i of them, are entered again and named',
-  async (count) => {
-    const { backend, admin } = shared;
-    const [flowId, upstream, ...downstreams] = [newId(), newId(), ...Array.from({ length: count }, newId)];
-    const edges = downstreams.map((downstreamExecutionId) => ({
-      ...{ edgeId: randomUUID(), upstreamExecutionId: upstream, downstreamExecutionId },
-    }));
-    const laneId = randomUUID();
-    await backend.createFlow({
-      ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
-      graph: {
-        members: [upstream, ...downstreams].map((executionId) => ({ executionId, laneId, executionKind: 'k' })),
-        edges,
-      },
-    });
-    const lost = count === 1 ? SUFFIXES.only : SUFFIXES.leading;
-    expect(await admin.del(`ff:${PARTITION}:${memberOf(upstream)}${lost}`)).toBe(1);
-    const named = async () => (await backend.verifyPartition({ partition: PARTITION })).findings;
-    expect(await named()).toEqual([{ index: 'next', problem: 'entries', count }]);
-    expect(await named()).toEqual([]);
-  },
-);
+test.each([1, 2])('lost ways to the dependents of a member, %i of them, are entered again and named', async (count) => {
+  const { backend, admin } = shared;
+  const [flowId, upstream, ...dependents] = [newId(), newId(), ...Array.from({ length: count }, newId)];
+  const edges = dependents.map((downstreamExecutionId) => ({
+    ...{ edgeId: randomUUID(), upstreamExecutionId: upstream, downstreamExecutionId },
+  }));
+  const laneId = randomUUID();
+  await backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: {
+      members: [upstream, ...dependents].map((executionId) => ({ executionId, laneId, executionKind: 'k' })),
+      edges,
+    },
+  });
+  const lost = count === 1 ? SUFFIXES.only : SUFFIXES.leading;
+  expect(await admin.del(`ff:${PARTITION}:${memberOf(upstream)}${lost}`)).toBe(1);
+  const named = async () => (await backend.verifyPartition({ partition: PARTITION })).findings;
+  expect(await named()).toEqual([{ index: 'next', problem: 'entries', count }]);
+  expect(await named()).toEqual([]);
+});
