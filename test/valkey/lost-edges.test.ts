@@ -152,9 +152,12 @@ test.each([1, 2])('lost ways to the dependents of a member, %i of them, are ente
       edges,
     },
   });
+  const named = async () =>
+    (await backend.verifyPartition({ partition: PARTITION })).findings.filter(({ index }) => index === 'next');
+  // Mends what other tests have left.
+  await named();
   const lost = count === 1 ? SUFFIXES.only : SUFFIXES.leading;
   expect(await admin.del(`ff:${PARTITION}:${memberOf(upstream)}${lost}`)).toBe(1);
-  const named = async () => (await backend.verifyPartition({ partition: PARTITION })).findings;
   expect(await named()).toEqual([{ index: 'next', problem: 'entries', count }]);
   expect(await named()).toEqual([]);
 });
