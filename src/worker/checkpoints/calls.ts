@@ -7,14 +7,15 @@ import { isUnanswered } from '../lease/answers.js';
 import type { Attempt } from '../attempt/attempt.js';
 
 /**
- * The answer of a call that can be repeated. `onFault` is called before each repetition, and can refuse it by throwing.
+ * The answer of a call that can be repeated. `onFault` is called before each repetition. It can refuse
+ * it by throwing, and answer the longest time until it, ms.
  * @throws TaskAbort when the worker no longer owns the execution; otherwise the refusal of the call
  */
 export async function untilAnswered<T>(
   attempt: Attempt,
   clock: Clock,
   call: () => Promise<T>,
-  onFault: (error: unknown) => void = () => undefined,
+  onFault: (error: unknown) => number = () => Infinity,
 ): Promise<T> {
   for (let failures = 1; ; failures++) {
     try {
@@ -25,8 +26,8 @@ export async function untilAnswered<T>(
       if (code !== undefined) throw new TaskAbort(code);
       if (!isUnanswered(error)) throw error;
       attempt.throwIfLost();
-      onFault(error);
-      await sleep(clock, retryDelayMs(clock, failures));
+      const longestMs = onFault(error);
+      await sleep(clock, Math.min(longestMs, retryDelayMs(clock, failures)));
       attempt.throwIfLost();
     }
   }

@@ -135,13 +135,16 @@ export class Inputs {
         if (!this.fetching.has(attempt)) return;
         onError(error);
         const isFinal = !isUnanswered(error);
-        if (isFinal || clock.now() - since >= this.holdMs) {
+        const leftMs = since + this.holdMs - clock.now();
+        if (isFinal || leftMs <= 0) {
           this.done(attempt);
           if (isFinal) onUnreadable(attempt, error);
           else onOverdue(attempt);
           return;
         }
-        await new Promise<void>((resolve) => afterAndIo(clock, retryDelayMs(clock, failures), resolve));
+        await new Promise<void>((resolve) =>
+          afterAndIo(clock, Math.min(leftMs, retryDelayMs(clock, failures)), resolve),
+        );
       }
     }
   }

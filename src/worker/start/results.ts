@@ -48,10 +48,12 @@ async function readRest(
 ): Promise<ReadonlyMap<string, unknown>> {
   const { executionId, upstreamResults = [] } = attempt.claimed;
   let answeredAt = clock.now();
-  const onFault = (error: unknown): void => {
+  const onFault = (error: unknown): number => {
     attempt.throwIfAborted();
     onError(error);
-    if (clock.now() - answeredAt >= maxHoldMs(leaseTtlMs)) throw new InputOverdue();
+    const leftMs = answeredAt + maxHoldMs(leaseTtlMs) - clock.now();
+    if (leftMs <= 0) throw new InputOverdue();
+    return leftMs;
   };
   const asked = async <T>(call: () => Promise<T>): Promise<T> => {
     const answer = await untilAnswered(attempt, clock, call, onFault);
