@@ -236,10 +236,12 @@ function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validate
     threw(attempt, error, host);
     return;
   }
-  // A value that could be a promise is adopted, which reads its `then`; reading it can throw.
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) gave(task, attempt, value, host);
+  const isPlain = (typeof value !== 'object' && typeof value !== 'function') || value === null;
+  // What the handler has called may be awaited by other functions, and begins some microtasks later. A value that could
+  // be a promise is adopted, which reads its `then`; reading it can throw.
+  if (isPlain && attempt.promises === undefined) gave(task, attempt, value, host);
   else {
-    Promise.resolve(value).then(
+    (async () => await value)().then(
       (settled) => gave(task, attempt, settled, host),
       (error: unknown) => threw(attempt, error, host),
     );
