@@ -25,6 +25,10 @@ export function siblingReason(group: ReadonlyExecution | undefined): string {
   return group?.groupState === 'satisfied' ? SIBLING_SATISFIED : NO_QUORUM;
 }
 
+/** Whether a group or a parent gives this reason to upstreams that it no longer needs. */
+export const isSiblingReason = (reason: string): boolean =>
+  reason === SIBLING_SATISFIED || reason === NO_QUORUM || /^parent_(?:failed|cancelled|expired|skipped)$/.test(reason);
+
 /** Whether a cancelled flow has yet to end this member. */
 export function owesCancel({ flowState, cancellationPolicy }: ReadonlyFlow, { situation }: ReadonlyExecution): boolean {
   if (flowState !== 'cancelled' || cancellationPolicy === 'flow_only' || isTerminal(situation)) return false;

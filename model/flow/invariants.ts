@@ -5,7 +5,7 @@ import { executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { ExecutionInvariant, Invariant, World } from '../specification/invariant.js';
 import type { LogRule } from '../specification/replay.js';
-import { hasOrphaned, owesCancel, WALKER } from './cancellation.js';
+import { hasOrphaned, isSiblingReason, owesCancel, WALKER } from './cancellation.js';
 import { endOf, walkIdOf, type Task } from './tasks.js';
 import { verdictOf } from './group.js';
 import type { Dependency, ReadonlyFlow } from './facts.js';
@@ -291,9 +291,11 @@ const isUnneeded = (downstream: ReadonlyExecution, upstream: string): boolean =>
 
 export const flowRules: readonly LogRule[] = [
   {
-    name: 'a cascade ends only what a cancelled flow, a decided group or a parent no longer needs',
+    name: 'a cascade ends only siblings that a decided group or a parent no longer needs',
     holds({ event, before: { tables } }) {
+      // Callers can name a cascade as the source too, with a reason of their own.
       if (event.type !== 'execution_cancelled' || event.cancelledBy !== WALKER) return true;
+      if (!isSiblingReason(event.cancellationReason)) return true;
       const execution = tables.execution.get(event.executionId);
       const flow = tables.flow.get(execution?.flow ?? '');
       if (execution === undefined || flow === undefined) return false;

@@ -358,9 +358,10 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'an admission is good for one claim, of metered work, and for none once it was voided': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'ready').executionId, meters: ['q'] }),
 
-  'a cascade ends only what a cancelled flow, a decided group or a parent no longer needs': (it) => {
+  'a cascade ends only siblings that a decided group or a parent no longer needs': (it) => {
     const { executionId } = inSituation(it, 'blocked_dependencies');
-    append(it, { ...lastOf(it, 'execution_cancelled'), executionId, cancelledBy: 'flow_cascade', at: it.now });
+    const byCascade = { cancelledBy: 'flow_cascade', cancellationReason: 'sibling_quorum_satisfied' } as const;
+    append(it, { ...lastOf(it, 'execution_cancelled'), ...byCascade, executionId, at: it.now });
   },
 
   'there are no more slots than the cap allows': (it) =>
