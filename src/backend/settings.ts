@@ -11,6 +11,7 @@ import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { isRecord } from '../shared/shown.js';
 import { boundText } from '../util/text.js';
 import { propertyOf } from '../util/thrown.js';
+import type { Backend } from './backend.js';
 
 const shared = {
   retentionMs: durationMs.default(DEFAULTS.retentionMs),
@@ -92,13 +93,18 @@ const refusedOption = (field: string, what: string): EngineError =>
  * @param used a function of backends that the callee uses
  * @throws EngineError `invalid_input` for an argument that is no backend
  */
-export function needBackend(of: string, backend: unknown, used: 'execute' | 'partitionsInUse' = 'execute'): void {
+export function needBackend(of: string, backend: unknown, used: keyof Backend = 'execute'): void {
   if (typeof propertyOf(backend, used) !== 'function') throw refusedOption('backend', `of ${of} must be a backend`);
 }
 
 /** @throws EngineError `invalid_input` for an argument that is no object */
 export function needObject(of: string, field: string, value: unknown): void {
   if (!isRecord(value)) throw refusedOption(field, `of ${of} must be an object`);
+}
+
+/** @throws EngineError `invalid_input` for an argument that is no text */
+export function needText(of: string, field: string, value: unknown): void {
+  if (typeof value !== 'string') throw refusedOption(field, `of ${of} must be a string`);
 }
 
 /** @throws EngineError `invalid_input` for anything but a function; `undefined` is left to its default */

@@ -10,6 +10,7 @@ import type { FlowSnapshot } from '../../model/flow/reads.js';
 import { laneNameOf } from '../shared/lane-names.js';
 import { unlessUnreadable } from '../shared/unreadable.js';
 import type { Backend } from '../backend/backend.js';
+import { needBackend } from '../backend/settings.js';
 import { flowOf, lastWait, ofDependencies, type LookAt } from './explain-dependencies.js';
 import { ofEnded, ofExpired } from './explain-end.js';
 import { ofSurroundings, type NameMeters, type Sources } from './explain-surroundings.js';
@@ -64,6 +65,7 @@ export async function explain(
   executionId: string,
   nameMeters: NameMeters = noNames,
 ): Promise<Explanation> {
+  needBackend('explain()', backend);
   const info = await backend.readExecutionInfo({ executionId });
   if (info === undefined) throw new EngineError('execution_not_found', `${executionId} is not known.`);
   const now = await backend.serverTime();

@@ -4,6 +4,7 @@ import { isOfExecution, type LogEntry } from '../../model/events.js';
 import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend/backend.js';
+import { needBackend, needObject, needText } from '../backend/settings.js';
 import { partitionOfExecution } from '../../model/ids.js';
 
 /** The part of a backend that reads logs. */
@@ -17,8 +18,10 @@ export type LogSource = Pick<Backend, 'readLog'>;
  */
 export async function* readEvents(
   backend: LogSource,
-  { partition, after }: { partition: string; after?: string },
+  options: { partition: string; after?: string },
 ): AsyncGenerator<LogEntry> {
+  needLog('readEvents()', backend, options);
+  const { partition, after } = options;
   let cursor = after;
   for (;;) {
     const from = cursor === undefined ? {} : { after: cursor };
@@ -37,8 +40,11 @@ export async function* readEvents(
  */
 export async function* leaseHistory(
   backend: LogSource,
-  { executionId, after, renewals = false }: { executionId: string; after?: string; renewals?: boolean },
+  options: { executionId: string; after?: string; renewals?: boolean },
 ): AsyncGenerator<LeaseHistoryEntry> {
+  needLog('leaseHistory()', backend, options);
+  const { executionId, after, renewals = false } = options;
+  needText('leaseHistory()', 'executionId', executionId);
   const partition = partitionOfExecution(executionId);
   const trimmedTo = after === undefined ? await earliestOf(backend, partition) : undefined;
   const from = after ?? trimmedTo;
@@ -56,6 +62,11 @@ export async function* leaseHistory(
     throw new EngineError('cursor_too_old', `The log was trimmed past the creation of ${executionId}.`, {
       detail: { earliest: trimmedTo ?? '' },
     });
+}
+
+function needLog(of: string, backend: unknown, options: unknown): void {
+  needBackend(of, backend, 'readLog');
+  needObject(of, 'options', options);
 }
 
 /** The first readable cursor of a trimmed log; undefined for a complete log. */

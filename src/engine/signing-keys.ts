@@ -8,6 +8,7 @@ import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
+import { needBackend, needObject } from '../backend/settings.js';
 
 /** Partitions that are changed concurrently. */
 const AT_ONCE = 16;
@@ -59,6 +60,7 @@ async function inEach(
  * randomBytes(32) });
  */
 export async function rotateWaitpointHmacSecretAll(backend: Backend, args: RotateAllArgs): Promise<RotationReport> {
+  needBackend('rotateWaitpointHmacSecretAll()', backend);
   const entries = await inEach(backend, (partition) => backend.rotateWaitpointHmacSecret({ partition, ...args }));
   const refused = entries.find((entry) => !entry.ok && entry.error.code === 'invalid_input');
   if (refused !== undefined && !refused.ok) throw refused.error;
@@ -82,8 +84,11 @@ export interface SeedReport {
  */
 export async function seedWaitpointHmacSecret(
   backend: Backend,
-  { kid, secret }: { readonly kid: string; readonly secret: Uint8Array },
+  key: { readonly kid: string; readonly secret: Uint8Array },
 ): Promise<SeedReport> {
+  needBackend('seedWaitpointHmacSecret()', backend);
+  needObject('seedWaitpointHmacSecret()', 'key', key);
+  const { kid, secret } = key;
   const entries = await inEach(backend, (partition) =>
     backend.rotateWaitpointHmacSecret({ partition, newKid: kid, newSecret: secret, onlyFirst: true }),
   );

@@ -10,6 +10,7 @@ import type { Command } from '../../model/machine.js';
 import type { ExecutionSummary, SummariesPage } from '../../model/listing/list.js';
 import type { WorkerInfo } from '../../model/worker/reads.js';
 import type { Backend } from '../backend/backend.js';
+import { needBackend, needObject } from '../backend/settings.js';
 
 /** Makes a call that can be repeated. */
 type Call = <T>(command: () => Promise<T>) => Promise<T>;
@@ -21,6 +22,7 @@ export async function* livingWorkers(
   namespace: string,
   call: Call = once,
 ): AsyncGenerator<WorkerInfo, void, undefined> {
+  needBackend('livingWorkers()', backend);
   let cursor: string | undefined;
   do {
     const args = { namespace, cursor, limit: LIMITS.maxListPage };
@@ -119,11 +121,13 @@ export async function surveyOf(backend: Backend, namespace: string, work: Wanted
  */
 export async function capabilitiesIn(
   backend: Backend,
-  { namespace }: { readonly namespace: string },
+  options: { readonly namespace: string },
   call?: Call,
 ): Promise<ReadonlyMap<string, number>> {
+  needBackend('capabilitiesIn()', backend);
+  needObject('capabilitiesIn()', 'options', options);
   const counts = new Map<string, number>();
-  for await (const worker of livingWorkers(backend, namespace, call)) {
+  for await (const worker of livingWorkers(backend, options.namespace, call)) {
     if (worker.draining) continue;
     for (const capability of worker.capabilities) counts.set(capability, (counts.get(capability) ?? 0) + 1);
   }
@@ -156,6 +160,8 @@ const TOGETHER = 16;
  * at a time. @throws what `call` throws when the worker cannot be marked
  */
 export async function markDead(backend: Backend, dead: DeadWorker, call: Call = once): Promise<DeadWorkerReport> {
+  needBackend('markDead()', backend);
+  needObject('markDead()', 'dead', dead);
   const { namespace, workerInstanceId, reason, requestedBy, revoke } = dead;
   const { kind } = await call(() => backend.markWorkerDead({ namespace, workerInstanceId, reason, requestedBy }));
   const wasRegistered = kind === 'marked';

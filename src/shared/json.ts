@@ -64,7 +64,11 @@ function hasPlainMembers(value: object): boolean {
   if (toJSON !== undefined)
     return kindOf(value) === 'Date' && toJSON === Date.prototype.toJSON && !Number.isNaN(Number(value));
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (!isPlain(value[i])) return false;
+    for (let i = 0; i < value.length; i++) {
+      // Written as null, and counted: an array can have four thousand million items that it does not hold.
+      if (value[i] === undefined && --valuesLeft < 0) return false;
+      if (!isPlain(value[i])) return false;
+    }
     return true;
   }
   if (!isPlainObject(value)) return false;
@@ -91,7 +95,8 @@ function strictReplacer(maxValues: number, outerLevels: number) {
       const path = around.length === 0 ? [] : [...around.slice(1).map((each) => each.key), key];
       throw new NoJson(sentenceOf(lost, path.slice(outerLevels)));
     }
-    if (written !== undefined && ++count > maxValues) throw new NoJson(`it has more than ${maxValues} values.`, true);
+    if ((written !== undefined || Array.isArray(this)) && ++count > maxValues)
+      throw new NoJson(`it has more than ${maxValues} values.`, true);
     if (typeof written === 'object' && written !== null) around.push({ object: written, key });
     return written;
   };

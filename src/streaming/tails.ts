@@ -6,6 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
+import { needBackend, needObject } from '../backend/settings.js';
 import { systemClock, type Clock } from '../engine/clock.js';
 import { perBackend } from '../engine/per-backend.js';
 import { ExecutionTails, type Wanted } from './execution-tails.js';
@@ -100,9 +101,12 @@ const DEFAULT_LIMIT = 50;
  */
 export async function tailStream(
   backend: Backend,
-  { executionId, signal, ...args }: TailStreamArgs,
+  options: TailStreamArgs,
   clock: Clock = systemClock,
 ): Promise<TailPage> {
+  needBackend('tailStream()', backend);
+  needObject('tailStream()', 'options', options);
+  const { executionId, signal, ...args } = options;
   const { attemptIndex, after = '0-0', blockMs = 0, limit = DEFAULT_LIMIT, visibility = 'all' } = args;
   if (!Number.isInteger(blockMs) || blockMs < 0 || blockMs > LIMITS.maxTailBlockMs) {
     const problem =

@@ -145,6 +145,14 @@ describe('payloads', () => {
       expect(() => written({ [key]: { n: NaN } })).toThrow(/its member \[…\]\.n is NaN/);
   });
 
+  it('are refused quickly when they are arrays without items, which are written as null', () => {
+    expect(() => written(new Array(2 ** 32 - 1))).toThrow('has more than 8388608 values');
+    // A function is left out, and what has one is looked at in another way.
+    expect(() => jsonOf({ f: () => 1, list: new Array(1_000_000) }, 99_999)).toThrow('has more than 99999 values');
+    expect(jsonOf([1, undefined], 3)).toBe('[1,null]');
+    expect(() => jsonOf([1, undefined], 2)).toThrow('has more than 2 values');
+  });
+
   it('are refused quickly when one object is repeated in a great many places', () => {
     let value: unknown = [0];
     for (let level = 0; level < 60; level++) value = [value, value];

@@ -5,13 +5,22 @@ import { jitterOf } from '../../model/schedule/due-execution.js';
 import {
   ackCancelMember,
   cancelFlow,
+  capabilitiesIn,
   cascadeCompletion,
   claimFromGrant,
   claimFromResumeGrant,
   expiredLeases,
+  explain,
+  leaseHistory,
+  livingWorkers,
+  markDead,
   promoteBlockedToEligible,
+  readEvents,
   resolveDependency,
+  rotateWaitpointHmacSecretAll,
   runDue,
+  seedWaitpointHmacSecret,
+  tailStream,
   WorkFinder,
   startTimerLoop,
   type Clock,
@@ -595,6 +604,12 @@ it('waits longer than a timer of Node can', () => {
   }
 });
 
+/** The same as a promise of the first item. */
+const firstOf =
+  <Args extends unknown[]>(items: (...args: Args) => AsyncGenerator<unknown>) =>
+  (...args: Args): Promise<unknown> =>
+    items(...args).next();
+
 describe('invalid arguments', () => {
   it('are refused with a clear message', async () => {
     await using backend = await memory();
@@ -656,6 +671,26 @@ describe('invalid arguments', () => {
         cancelFlow(backend, { flowId: 'f', wait: wait as never }),
         `wait: of cancelFlow() must be a number from 0 to ${LIMITS.maxDurationMs}.`,
       ]),
+      ...Object.entries({
+        ...{ explain, livingWorkers: firstOf(livingWorkers), rotateWaitpointHmacSecretAll, markDead, tailStream },
+        ...{
+          readEvents: firstOf(readEvents),
+          leaseHistory: firstOf(leaseHistory),
+          capabilitiesIn,
+          seedWaitpointHmacSecret,
+        },
+      }).flatMap(([name, call]): [Promise<unknown>, string][] =>
+        [undefined, {}].map((wrong) => [call(wrong as never, {} as never), `backend: of ${name}() must be a backend.`]),
+      ),
+      ...Object.entries({
+        ...{ tailStream, readEvents: firstOf(readEvents), leaseHistory: firstOf(leaseHistory), capabilitiesIn },
+      }).map(([name, call]): [Promise<unknown>, string] => [
+        call(backend, undefined as never),
+        `options: of ${name}() must be an object.`,
+      ]),
+      [markDead(backend, null as never), 'dead: of markDead() must be an object.'],
+      [seedWaitpointHmacSecret(backend, 'k1' as never), 'key: of seedWaitpointHmacSecret() must be an object.'],
+      [firstOf(leaseHistory)(backend, {} as never), 'executionId: of leaseHistory() must be a string.'],
       [claimFromGrant(null as never, {} as never), 'backend: of claimFromGrant() must be a backend.'],
       ...[undefined, 'token', []].map((wrong): [Promise<unknown>, string] => [
         claimFromGrant(backend, wrong as never),

@@ -93,7 +93,8 @@ describe('waitpoint', () => {
       5 as never,
     ];
     for (const each of wrong) expect(await codeOf(t.app.signals.deliver(each, {}))).toBe('invalid_token');
-    expect(() => point.callback({ baseUrl: 'no url' })).toThrow(InvalidDefinitionError);
+    for (const wrong of [{ baseUrl: 'no url' }, undefined, 'https://a.b', { url: 'https://a.b' }])
+      expect(() => point.callback(wrong as never)).toThrow(InvalidDefinitionError);
   });
 
   it('refuses an address with any character changed, added or left out', async () => {

@@ -1,4 +1,5 @@
 /** `child`: a run of a task that does a part of a handler's work. */
+import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Duration } from '../../shared/duration.js';
 import { Child, type ChildRowOf } from '../../worker/children/child.js';
@@ -38,8 +39,9 @@ export function child<Input, Output>(
   task: Task<Input, Output>,
   ...[input, options = {}]: ChildArguments<Input>
 ): Child<Output> {
-  knownOnly<ChildOptions>(`Child of ${taskNamed(task?.name)}`, options, OPTIONS);
-  return new Child(task?.name, input, keptOptions(options));
+  if (typeof task?.name !== 'string') throw refuse('child()', 'task', 'a task of the app', task);
+  knownOnly<ChildOptions>(`Child of ${taskNamed(task.name)}`, options, OPTIONS);
+  return new Child(task.name, input, keptOptions(options));
 }
 
 /** The data from which the rows of children are made. */

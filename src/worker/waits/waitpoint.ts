@@ -40,6 +40,7 @@ export interface Waitpoint {
 export type MakeWaitpoint = (name: string, options?: WaitpointOptions) => Promise<Waitpoint>;
 
 const OPTIONS = { timeout: true } as const;
+const CALLBACK_OPTIONS = { baseUrl: true } as const;
 const WAIT_OPTIONS = { schema: true, onTimeout: true } as const;
 
 /** The id of a handler's waitpoint: the same in every run. */
@@ -60,7 +61,10 @@ export function waitpointOf(waits: () => Waits): MakeWaitpoint {
     const envelope = (): string => envelopeOf({ ...made.address(), signalName: name });
     return {
       envelope: () => new Secret(envelope()),
-      callback: ({ baseUrl }) => new Secret(urlOf(baseUrl, envelope())),
+      callback: (callbackOptions) => {
+        knownOnly('waitpoint.callback', callbackOptions, CALLBACK_OPTIONS);
+        return new Secret(urlOf(callbackOptions.baseUrl, envelope()));
+      },
       wait: (waitOptions = {}) => {
         knownOnly('waitpoint.wait', waitOptions, WAIT_OPTIONS);
         return resolved(waits(), made.wait(), name, waitOptions) as Promise<never>;

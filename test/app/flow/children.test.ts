@@ -424,6 +424,11 @@ describe('children refuse', () => {
     return rejectionOf(run.result());
   }
 
+  test('what is no task, with what was given', () => {
+    for (const wrong of ['foo', undefined, {}])
+      expect(() => child(wrong as never, 1)).toThrow(/^child\(\): task must be a task of the app, not /);
+  });
+
   test('children of other tasks that a replay without its steps has left, and give the results of the same ones', async () => {
     const ran: string[] = [];
     const one = t.app.task('left one', () => ran.push('one'));
