@@ -65,7 +65,7 @@ export async function explain(
   executionId: string,
   nameMeters: NameMeters = noNames,
 ): Promise<Explanation> {
-  needBackend('explain()', backend);
+  needBackend('explain()', backend, 'readExecutionInfo');
   const info = await backend.readExecutionInfo({ executionId });
   if (info === undefined) throw new EngineError('execution_not_found', `${executionId} is not known.`);
   const now = await backend.serverTime();

@@ -60,7 +60,7 @@ async function inEach(
  * randomBytes(32) });
  */
 export async function rotateWaitpointHmacSecretAll(backend: Backend, args: RotateAllArgs): Promise<RotationReport> {
-  needBackend('rotateWaitpointHmacSecretAll()', backend);
+  needBackend('rotateWaitpointHmacSecretAll()', backend, 'partitionsInUse');
   const entries = await inEach(backend, (partition) => backend.rotateWaitpointHmacSecret({ partition, ...args }));
   const refused = entries.find((entry) => !entry.ok && entry.error.code === 'invalid_input');
   if (refused !== undefined && !refused.ok) throw refused.error;
@@ -86,7 +86,7 @@ export async function seedWaitpointHmacSecret(
   backend: Backend,
   key: { readonly kid: string; readonly secret: Uint8Array },
 ): Promise<SeedReport> {
-  needBackend('seedWaitpointHmacSecret()', backend);
+  needBackend('seedWaitpointHmacSecret()', backend, 'partitionsInUse');
   needObject('seedWaitpointHmacSecret()', 'key', key);
   const { kid, secret } = key;
   const entries = await inEach(backend, (partition) =>

@@ -22,7 +22,7 @@ export async function* livingWorkers(
   namespace: string,
   call: Call = once,
 ): AsyncGenerator<WorkerInfo, void, undefined> {
-  needBackend('livingWorkers()', backend);
+  needBackend('livingWorkers()', backend, 'listWorkers');
   let cursor: string | undefined;
   do {
     const args = { namespace, cursor, limit: LIMITS.maxListPage };
@@ -124,7 +124,7 @@ export async function capabilitiesIn(
   options: { readonly namespace: string },
   call?: Call,
 ): Promise<ReadonlyMap<string, number>> {
-  needBackend('capabilitiesIn()', backend);
+  needBackend('capabilitiesIn()', backend, 'listWorkers');
   needObject('capabilitiesIn()', 'options', options);
   const counts = new Map<string, number>();
   for await (const worker of livingWorkers(backend, options.namespace, call)) {
@@ -160,7 +160,7 @@ const TOGETHER = 16;
  * at a time. @throws what `call` throws when the worker cannot be marked
  */
 export async function markDead(backend: Backend, dead: DeadWorker, call: Call = once): Promise<DeadWorkerReport> {
-  needBackend('markDead()', backend);
+  needBackend('markDead()', backend, 'markWorkerDead');
   needObject('markDead()', 'dead', dead);
   const { namespace, workerInstanceId, reason, requestedBy, revoke } = dead;
   const { kind } = await call(() => backend.markWorkerDead({ namespace, workerInstanceId, reason, requestedBy }));
