@@ -115,6 +115,8 @@ local function begin(call, argv, at)
   call.may_log = false
   -- Sorted sets in hand, by key; and whether writes to them are gathered.
   call.indexes, call.gathers = ff.no_indexes(call), false
+  -- Whether a command makes its first write, see lua/core/ids.lua.
+  call.is_untouched = false
   -- The leaf of the index of ids, changes of shelves, retention slots and timers in hand.
   call.leaf, call.shelves, call.ended, call.timers = false, false, false, false
   -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended; returned admissions and a

@@ -17,8 +17,9 @@ local function open_leaf(call, name, up_to, is_new)
   local key = call.base .. KEY.leaf .. name
   return {
     name = name, key = key, count = command('LLEN', key), is_looked_at = true, is_new = is_new, up_to = up_to, size = 0,
-    -- The id that was checked last, and whether it is above all others.
-    checked = false, is_highest = false,
+    -- The id that was checked last, whether it is above all others, and whether the key of the leaf was left unchecked
+    -- for it.
+    checked = false, is_highest = false, is_unchecked = false,
   }
 end
 
@@ -82,11 +83,15 @@ local function leaf_of(call, id)
 end
 
 -- Checks the keys to which an id will be written. If entering the id is the first write of the command, the command
--- would fail there as well, so a leaf with room is not checked.
+-- fails there as well and has written nothing, so a leaf with room is not checked.
 function ff.check_ids(call, id, is_written_first)
   local leaf = leaf_of(call, id)
+  leaf.is_unchecked = false
   if not leaf.is_looked_at then
-    if is_written_first and not call.gathers and not leaf.is_new and leaf.count < LIMIT.leaf_ids_in_order then return end
+    if is_written_first and not call.gathers and not leaf.is_new and leaf.count < LIMIT.leaf_ids_in_order then
+      leaf.is_unchecked = true
+      return
+    end
     leaf.count, leaf.is_looked_at = command('LLEN', leaf.key), true
   end
   if leaf.count < LIMIT.leaf_ids_in_order and not leaf.is_new then return end
@@ -143,7 +148,9 @@ function ff.enter_id(call, id)
     call.highest_id = id
   end
   if not call.gathers then
+    call.is_untouched = leaf.is_unchecked
     leaf.count = command('RPUSH', leaf.key, id)
+    call.is_untouched, leaf.is_unchecked = false, false
     return
   end
   leaf.count = leaf.count + 1

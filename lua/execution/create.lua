@@ -185,9 +185,9 @@ local function create_blocked(call, group, new)
   end
 end
 
--- Checks every key to which the creation writes. The id is entered first.
-local function check_places(call, group, id)
-  ff.check_ids(call, id, true)
+-- Checks every key to which the creation writes. The id is entered first, unless an execution is replaced.
+local function check_places(call, group, id, replaces)
+  ff.check_ids(call, id, not replaces)
   if group.is_checked then return end
   if group.delay ~= '' or group.deadline ~= '' then ff.timers_of(call) end
   group.lane_is_new = ff.check_queue(call, group.queue)
@@ -243,7 +243,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     end
     given = given_of(group, ff.count_bytes(input_payload_at, input_payload))
   end
-  check_places(call, group, execution_id)
+  check_places(call, group, execution_id, oldest)
   if group.is_plain and not name and not oldest then
     return group.reply, ff.apply.plain_creation, group, execution_id, key, given, input_payload_at, input_payload
   end

@@ -18,10 +18,13 @@ function ff.mark_broken(call)
 end
 
 -- Answers the error of a call that broke off. The log can have entries that the header does not include: the next call
--- then reads the end of the log.
+-- then reads the end of the log. A command whose first write was refused left nothing, so there is nothing to mark.
 function ff.break_off(call, why)
   ff.forget_header(call)
   local words = type(why) == 'table' and why.err or tostring(why)
+  local is_untouched = call.is_untouched
+  call.is_untouched = false
+  if is_untouched then return { err = words } end
   return { err = words .. (ff.mark_broken(call) and LIMIT.broke_off or LIMIT.broke_off_unmarked) }
 end
 

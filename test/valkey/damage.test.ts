@@ -250,6 +250,22 @@ const COMMANDS: readonly Case[] = [
 const SHARED = [KEYS.log, KEYS.header, KEYS.timers, KEYS.retention, KEYS.ids, KEYS.lanes, KEYS.quarantine];
 
 describe('a damaged key that many executions share', () => {
+  test('a creation whose first write is refused leaves nothing, also no mark of a call that broke off', async () => {
+    await world.reset();
+    const { engine } = world;
+    // Above all others, so that the library knows the leaf and does not look at it first.
+    const highest = (n: number) => `${PARTITION}:ffffffff-ffff-4fff-bfff-fffffffffff${n}`;
+    const create = (n: number) => engine.backend.createExecution(creation(engine, { executionId: highest(n) }));
+    await create(1);
+    await create(2);
+    const [leaf] = (await world.admin.keys(keyOf(`${KEYS.leaf}*`))) as [string];
+    await world.admin.del(leaf);
+    await world.admin.set(leaf, 'something else');
+    const before = await world.dump();
+    expect(await answerOf(create(3))).toBe('corruption');
+    expect(await world.dump()).toEqual(before);
+  });
+
   test.each(COMMANDS.map(([name, call, afterMs]) => ({ name, call, afterMs })))(
     '$name fails and writes nothing, or does not depend on the key',
     async ({ name, call, afterMs = 0 }) => {
