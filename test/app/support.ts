@@ -40,6 +40,15 @@ export async function rejectionOf(promise: PromiseLike<unknown>): Promise<unknow
   throw new Error('expected a rejection');
 }
 
+/** Whether a promise settles before the event loop has turned a few times. */
+export async function settles(promise: PromiseLike<unknown> | undefined): Promise<boolean> {
+  let hasSettled = false;
+  const settled = (): void => void (hasSettled = true);
+  promise?.then(settled, settled);
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return hasSettled;
+}
+
 /** A logger that keeps what it is told: the level, the message, and what the details are. */
 export function collectingLog(): { log: Logger; lines: string[]; details: unknown[][] } {
   const lines: string[] = [];

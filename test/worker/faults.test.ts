@@ -336,6 +336,19 @@ describe('an ending that the engine refuses', () => {
     expect(await run.info()).toMatchObject({ state: 'failed', failure: { category: 'invalid_result' } });
   });
 
+  it('because a run has waited too often becomes a failure with the code of that limit', async () => {
+    h = harness((inner) => ({
+      execute: answering(inner, (name) =>
+        name === 'suspendExecution' ? fault('waitpoint_limit_exceeded') : undefined,
+      ),
+    }));
+    const task = h.a.task('t', ({ sleep }: TaskContext) => sleep('1d'));
+    await h.worker();
+    const run = await task.run(undefined);
+    await h.pass(5_000);
+    expect(await run.info()).toMatchObject({ state: 'failed', failure: { category: 'waitpoint_limit_exceeded' } });
+  });
+
   it('does not affect the others when it makes the call invalid', async () => {
     h = harness((inner) => ({
       execute: ((commands: Commands) => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as own from '../../src/index.js';
+import { shown } from '../../src/shared/shown.js';
 import { rejectionOf } from '../app/support.js';
 import { harness, type Harness } from './harness.js';
 
@@ -131,6 +132,88 @@ describe('a duration as the time of a retry', () => {
     expect(await result).toBe('fine');
     expect((at[1] ?? 0) - (at[0] ?? 0)).toBe(5_000);
   });
+});
+
+describe.each(['5 minutes', '', NaN, true, {}, ['5s']])('%j as the time of a retry', (retryAfter) => {
+  const wrong = { retryAfter } as unknown as own.RetryableOptions;
+  const said = (): string[] =>
+    (h?.said ?? []).flatMap(([level, text]) => (level === 'warn' && text.includes('is no duration') ? [text] : []));
+
+  it('leaves the backoff of the task, and the log names it', async () => {
+    h = harness();
+    const at: number[] = [];
+    const task = h.a.task('t', { retry: { failures: 1, backoff: own.backoff.fixed('2s') } }, () => {
+      at.push(h?.clock.now() ?? 0);
+      if (at.length === 1) throw new own.RetryableError('soon', wrong);
+      return 'fine';
+    });
+    await h.worker();
+    const run = await task.run();
+    await h.pass(10_000);
+    expect(await run.result()).toBe('fine');
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBe(2_000);
+    expect(said()).toEqual([
+      `Task "t" failed in attempt 1 of ${run.id}; it will be retried. Its retryAfter, ${shown(retryAfter)}, is no ` +
+        'duration, so the backoff applies.',
+    ]);
+  });
+
+  it('leaves the backoff of a step, and the log names it', async () => {
+    h = harness();
+    const at: number[] = [];
+    const task = h.a.task('t', ({ step }: own.TaskContext) =>
+      step(
+        'ask',
+        () => {
+          at.push(h?.clock.now() ?? 0);
+          if (at.length === 1) throw new own.RetryableError('soon', wrong);
+        },
+        { retry: { failures: 1, backoff: own.backoff.fixed('2s') } },
+      ),
+    );
+    await h.worker();
+    const run = await task.run();
+    await h.pass(10_000);
+    expect(await run.state()).toBe('completed');
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBe(2_000);
+    expect(said()).toEqual([
+      `[t ${run.id}] Step "ask" failed. Its retryAfter, ${shown(retryAfter)}, is no duration, so the backoff applies.`,
+    ]);
+  });
+});
+
+it('a time of a retry that has passed means at once, for a task and for a step', async () => {
+  h = harness();
+  let calls = 0;
+  const retry = { failures: 1, backoff: own.backoff.fixed('1m') } as const;
+  const often = (): void => {
+    calls += 1;
+    if (calls % 2 === 1) throw new own.RetryableError('now', { retryAfter: -5 });
+  };
+  const task = h.a.task('t', { retry }, async ({ step }: own.TaskContext) => {
+    await step('ask', often, { retry });
+    often();
+  });
+  await h.worker();
+  const result = task.run().result();
+  await h.pass(100);
+  await result;
+  expect([calls, h.said.filter(([, text]) => text.includes('no duration'))]).toEqual([4, []]);
+});
+
+it('an error without options keeps its kind, also when they are null', async () => {
+  h = harness();
+  let tries = 0;
+  const task = h.a.task('t', { retry: { failures: 3, backoff: own.backoff.fixed(10) } }, () => {
+    tries += 1;
+    throw new own.NonRetryableError('no use', null as never);
+  });
+  await h.worker();
+  const result = rejectionOf(task.run().result());
+  await h.pass(1_000);
+  expect(await result).toMatchObject({ reason: 'no use', category: 'handler_error' });
+  expect(tries).toBe(1);
+  expect(new own.RetryableError('x', null as never)).toMatchObject({ message: 'x', retryAfter: undefined });
 });
 
 describe('names of errors', () => {

@@ -186,3 +186,122 @@ it('a wait that is over before the run is suspended counts as a suspension, not 
   expect(outcomes).toEqual(['suspended', 'completed']);
   expect(worker.stats()).toMatchObject({ delayed: 0, suspended: 1 });
 });
+
+/** Calls of a context, each of which a function of the handler awaits that nothing awaits itself. */
+const CALLS: Readonly<Record<string, (context: TaskContext, a: Harness['a']) => Promise<unknown>>> = {
+  step: ({ step }) => step('late', () => 1),
+  sleep: ({ sleep }) => sleep('1s', { name: 'late' }),
+  sleepUntil: ({ sleepUntil }) => sleepUntil(new Date(1)),
+  waitFor: ({ waitFor }) => waitFor('late'),
+  approval: ({ approval }) => approval('late approval'),
+  waitpoint: ({ waitpoint }) => waitpoint('late waitpoint'),
+  progress: ({ progress }) => progress(5),
+  'stream.text': ({ stream }) => stream.text('late'),
+  'stream.flush': ({ stream }) => stream.flush(),
+  'children.all': ({ children }, a) => children.all([child(a.task('late child', () => 1))]),
+  'budget.report': ({ budget }, a) => budget(a.budget('late', { limits: { n: { hard: 1 } } })).report({ n: 9 }),
+};
+
+/** The handler stops when it is told to. */
+const untilAborted = ({ signal }: TaskContext): Promise<never> =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+
+/** How the run of a handler can end, and what ends it from outside. */
+const ENDS: Readonly<
+  Record<string, readonly [end: (context: TaskContext) => unknown, from?: (id: string) => Promise<unknown>]>
+> = {
+  'has returned': [() => 'done'],
+  'has thrown': [
+    () => {
+      throw new Error('no');
+    },
+  ],
+  'has used its context and thrown': [
+    async ({ step }) => {
+      await step('first', () => 1);
+      throw new Error('no');
+    },
+  ],
+  'is suspended': [({ sleep }) => sleep('1d')],
+  'was cancelled': [untilAborted, (executionId) => h.a.get(executionId).cancel()],
+  'has lost its lease': [untilAborted, (executionId) => h.inner.revokeLease({ executionId })],
+  'has run out of time': [untilAborted, () => h.pass(400)],
+};
+
+it.each(Object.keys(ENDS))(
+  'calls of functions that nothing awaits do not end the process when the run %s',
+  async (how) => {
+    const [end, fromOutside] = ENDS[how] ?? [];
+    const reached: string[] = [];
+    const settled: string[] = [];
+    let calls = 0;
+    const task = h.a.task('t', { timeout: { attempt: '300ms' } }, (context: TaskContext) => {
+      if (context.attempt > 1 || context.resumes > 0) return 'done';
+      for (const [name, call] of Object.entries(CALLS)) {
+        calls += 1;
+        void (async () => {
+          await h.sleep(1_000);
+          reached.push(name);
+          await call(context, h.a).finally(() => settled.push(name));
+        })();
+      }
+      return end?.(context) as never;
+    });
+    await h.worker({ leaseTtl: '60s' });
+    const { id } = await task.run(undefined);
+    await h.pass(100);
+    await fromOutside?.(id);
+    await h.pass(2_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reached).toHaveLength(calls);
+    expect(calls).toBe(Object.keys(CALLS).length);
+    // A flush with nothing to store has nothing to fail.
+    expect(settled.filter((name) => name !== 'stream.flush')).toEqual([]);
+  },
+);
+
+it.each([true, false])(
+  'waits that nothing awaits do not end the process when their run is cancelled behind the end of its handler; thrown: %s',
+  async (isThrown) => {
+    const task = h.a.task('t', (context: TaskContext) => {
+      const { step, sleep, waitFor, waitpoint } = context;
+      void step('slow', () => h.sleep(1_000));
+      void (async () => {
+        await sleep('1d');
+      })();
+      void (async () => {
+        await waitFor('never');
+      })();
+      void (async () => {
+        await (await waitpoint('never')).wait();
+      })();
+      if (isThrown) throw new Error('no');
+    });
+    const worker = await h.worker();
+    const run = await task.run(undefined);
+    await h.pass(100);
+    await run.cancel();
+    await h.pass(2_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await run.state()).toBe('cancelled');
+    expect(worker.stats().running).toBe(0);
+  },
+);
+
+it('a call that is refused beside a wait does not reach a handler that is suspended', async () => {
+  const caught: unknown[] = [];
+  const task = h.a.task('t', async ({ sleep, progress, resumes }: TaskContext) => {
+    if (resumes > 0) return 'done';
+    const poll = async (): Promise<void> => {
+      await h.sleep(5_000);
+      await progress(50);
+    };
+    await Promise.race([sleep('1d'), poll()]).catch((error: unknown) => caught.push(error));
+    return 'never';
+  });
+  await h.worker();
+  const run = await task.run(undefined);
+  await h.pass(10_000);
+  expect(caught).toEqual([]);
+  expect(await run.state()).toBe('suspended');
+});

@@ -31,6 +31,9 @@ export interface AttemptHooks {
   readonly listenerFailed: (attempt: Attempt, error: unknown) => void;
 }
 
+/** How the run of a handler has ended; `suspended`: it waits, and so does not settle. */
+export type HowEnded = 'runs' | 'returned' | 'threw' | 'suspended';
+
 /** The handler gets the rejections. */
 const ignore = (): void => undefined;
 
@@ -71,9 +74,8 @@ export class Attempt implements HeldLease, Member {
   private endsAt = Infinity;
   private ownershipEnded = false;
   private stopped = false;
-  private suspended = false;
   private onAbort: ((reason: TaskAbort) => void) | undefined;
-  private hasSettled = false;
+  private howEnded: HowEnded = 'runs';
 
   constructor(
     readonly claimed: ClaimedExecution,
@@ -163,20 +165,23 @@ export class Attempt implements HeldLease, Member {
 
   /** Whether the run ended because the handler waits. The promises of that run never settle. */
   get isSuspended(): boolean {
-    return this.suspended;
+    return this.howEnded === 'suspended';
+  }
+
+  /** How the run of the handler has ended. */
+  get how(): HowEnded {
+    return this.howEnded;
   }
 
   /** Ends the run of a handler that waits, and so does not settle by itself. */
   suspend(request: SuspensionRequest | 'children'): void {
-    if (!this.isLive || this.suspended) return;
-    this.suspended = true;
-    if (this.settled()) this.hooks.suspended(this, new Suspension(request));
+    if (this.isLive && this.settled('suspended')) this.hooks.suspended(this, new Suspension(request));
   }
 
   /** Records that the handler settled or waits. Only the first call returns true. */
-  settled(): boolean {
-    if (this.hasSettled) return false;
-    this.hasSettled = true;
+  settled(how: Exclude<HowEnded, 'runs'>): boolean {
+    if (this.howEnded !== 'runs') return false;
+    this.howEnded = how;
     return true;
   }
 

@@ -9,6 +9,7 @@ import type { Backend } from '../../backend/backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
 import { decode, encode, VALUES_HINT, type Encoded } from '../../shared/codec.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
+import { never } from '../../util/never.js';
 import { propertyOf } from '../../util/thrown.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from './calls.js';
@@ -62,8 +63,6 @@ interface Failure {
 
 /** The member of a stored failure that says its place in the order of outcomes. */
 export const ORDER = 'order';
-
-const NEVER = new Promise<never>(() => undefined);
 
 export class Checkpoints {
   private readonly uses = new Map<string, number>();
@@ -127,7 +126,7 @@ export class Checkpoints {
 
   private async begin(use: Use, what: string, isAdmitted: boolean): Promise<Checkpoint> {
     const { attempt } = this;
-    if (attempt.isSuspended) return NEVER;
+    if (attempt.isSuspended) return never();
     attempt.throwIfAborted();
     if (!isAdmitted) this.throwIfClosed(what);
     await this.storeFailures();

@@ -85,7 +85,7 @@ export class ChildrenOfRun {
     return whenAwaited(() => {
       const promises = promisesOf(this.attempt, this.deps);
       const what = `children ${JSON.stringify(asked.name)}`;
-      return promises.isReturned ? promises.never(what) : promises.follow(what, this.decide(what, asked));
+      return promises.isOver ? promises.never(what) : promises.follow(what, this.decide(what, asked));
     });
   }
 

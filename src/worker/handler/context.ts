@@ -1,6 +1,6 @@
 /** The context of a handler, its one argument. */
 import { EngineError } from '../../../model/errors.js';
-import { prefixed, type Logger } from '../../shared/logger.js';
+import type { Logger } from '../../shared/logger.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { asEngineError } from '../../util/engine-error.js';
@@ -14,7 +14,7 @@ import { stepOf, type Step } from '../steps/step.js';
 import type { WaitingContext, WaitingDependencies } from '../waits/context.js';
 import { streamOf } from '../streaming/index.js';
 import type { TaskStream } from '../streaming/task-stream.js';
-import { promisesOf } from './promises.js';
+import { logOf, promisesOf } from './promises.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
 
 export interface ContextDependencies {
@@ -75,7 +75,7 @@ export class HandlerContext implements TaskContext {
   }
 
   get log(): Logger {
-    return prefixed(dependenciesOf(this).log, `[${attemptOf(this).claimed.executionKind} ${this.executionId}]`);
+    return logOf(attemptOf(this), dependenciesOf(this).log);
   }
 
   get budget(): SpendingOn {

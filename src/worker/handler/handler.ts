@@ -1,18 +1,17 @@
 /** Runs a user's handler: builds its input, and interprets its value or error. */
 import { NO_BYTES } from '../../../model/core/bytes.js';
-import { LIMITS } from '../../../model/limits.js';
+import type { EngineError } from '../../../model/errors.js';
 import type { ClaimedExecution } from '../../../model/schedule/claimed.js';
 import { decode, encode, JSON_ENCODING, VALUES_HINT, type Refusal } from '../../shared/codec.js';
-import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import { validate, type AnySchema, type Validated } from '../../shared/schema.js';
 import { fill, TEMPLATE_ENCODING, templateOf } from '../../shared/template.js';
 import type { Travelled } from '../../shared/travel.js';
 import { failureTextOf, hintOf, reasonOf } from '../../util/failure-text.js';
-import { propertyOf, tried } from '../../util/thrown.js';
+import { propertyOf } from '../../util/thrown.js';
 import type { TaskStream } from '../streaming/task-stream.js';
-import { delayUntilOf, HANDLER_ERROR, OUTCOME, retryAfterOf, type Delay, type DelayUntil } from './outcome.js';
+import { delayUntilOf, HANDLER_ERROR, OUTCOME, retryAfterMsOf, type Delay, type DelayUntil } from './outcome.js';
 import { outcomeBrandOf } from '../steps/failure.js';
 import type { SpendingOn } from '../budgets/spending.js';
 import type { Step } from '../steps/step.js';
@@ -141,9 +140,9 @@ export interface Runner {
   /** Checkpoints of the handler, if it used any. */
   readonly checkpoints: { close(): Promise<void> } | undefined;
   /** What the handler got from its context, if it asked for anything. */
-  readonly promises: { ended(how: 'returned' | 'threw'): void } | undefined;
+  readonly promises: { ended(): void } | undefined;
   /** Records that the handler returned or threw. False when its run has ended already, because it waits. */
-  settled(): boolean;
+  settled(how: 'returned' | 'threw'): boolean;
 }
 
 /** Shared by all handler runs of a worker. */
@@ -249,16 +248,16 @@ function call<Of extends Runner>(task: TaskHandler, attempt: Of, input: Validate
 }
 
 function threw<Of extends Runner>(attempt: Of, error: unknown, host: RunnerHost<Of>): void {
-  if (!attempt.settled()) return;
-  attempt.promises?.ended('threw');
+  if (!attempt.settled('threw')) return;
+  attempt.promises?.ended();
   const end = (): void => host.ended(attempt, attempt.abortCode === undefined ? failureOf(error) : LOST);
   if (attempt.checkpoints === undefined) end();
   else void attempt.checkpoints.close().then(end);
 }
 
 function gave<Of extends Runner>(task: TaskHandler, attempt: Of, value: unknown, host: RunnerHost<Of>): void {
-  if (!attempt.settled()) return;
-  attempt.promises?.ended('returned');
+  if (!attempt.settled('returned')) return;
+  attempt.promises?.ended();
   if (attempt.checkpoints === undefined) end(task, attempt, value, host);
   else void attempt.checkpoints.close().then(() => end(task, attempt, value, host));
 }
@@ -319,24 +318,18 @@ function failureOf(error: unknown): Ending {
   const brand = outcomeBrandOf(error);
   const permanently = brand === OUTCOME.non_retryable;
   const branded = permanently || brand === OUTCOME.retryable;
+  const retryAfterMs = brand === OUTCOME.retryable ? retryAfterMsOf(error) : undefined;
   return {
     kind: 'fail',
     reason: failureTextOf(error),
     category: categoryOf(branded ? propertyOf(error, 'category') : undefined, HANDLER_ERROR),
     permanent: permanently,
-    ...(brand === OUTCOME.retryable ? { retryAfterMs: wholeMs(retryAfterOf(error)) } : {}),
+    ...(typeof retryAfterMs === 'number' ? { retryAfterMs } : {}),
     error,
   };
 }
 
-/** A number or a duration as whole milliseconds within the engine's bounds; undefined for anything else. */
-function wholeMs(wanted: unknown): number | undefined {
-  const ms = typeof wanted === 'string' ? tried(() => durationMs(wanted as Duration)) : wanted;
-  if (typeof ms !== 'number' || Number.isNaN(ms)) return undefined;
-  return Math.round(Math.min(LIMITS.maxDurationMs, Math.max(0, ms)));
-}
-
-/** The ending that replaces one that the engine refused as invalid. */
-export function unacceptable(error: unknown): Extract<Ending, { kind: 'fail' }> {
-  return permanent('invalid_result', error);
+/** The ending that replaces one that the engine refused as invalid: a wait that it refused has the category of its code. */
+export function unacceptable({ kind }: Ending, error: EngineError): Extract<Ending, { kind: 'fail' }> {
+  return permanent(kind === 'suspend' || kind === 'await_children' ? error.code : 'invalid_result', error);
 }

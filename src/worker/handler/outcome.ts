@@ -4,12 +4,12 @@
  */
 import { types } from 'node:util';
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, refuse } from '../../shared/checks.js';
+import { checkDuration, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { brand, brandOf } from '../../util/brand.js';
 import { asEngineError, asInvalidDefinition } from '../../util/engine-error.js';
-import { propertyOf } from '../../util/thrown.js';
+import { propertyOf, tried } from '../../util/thrown.js';
 
 /** Brands of the outcomes; part of the contract between copies of the package. */
 export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retryable_error', delay: 'delay' } as const;
@@ -34,13 +34,17 @@ export interface FailureOptions {
   /** The cause, recorded with the failure. */
   readonly cause?: unknown;
   /**
-   * The kind of failure, up to 128 bytes without "," and "|"; retry policies can select by it. Default `handler_error`.
+   * The kind of failure, up to 128 bytes without "," and "|" (a longer one is shortened, those are replaced by "_");
+   * retry policies can select by it. Default `handler_error`.
    */
   readonly category?: string | undefined;
 }
 
 export interface RetryableOptions extends FailureOptions {
-  /** When to retry, in place of the task's backoff: `'30s'`. */
+  /**
+   * When to retry, in place of the task's backoff: `'30s'`. Nothing is thrown for a value that is no duration: the
+   * failure is retried with that backoff, and the log of the worker says so.
+   */
   readonly retryAfter?: Duration | undefined;
   /** @deprecated Use `retryAfter`, which takes `'30s'` and milliseconds. */
   readonly retryAfterMs?: number | undefined;
@@ -61,7 +65,9 @@ export class RetryableError extends Error {
   readonly category: string | undefined;
   readonly retryAfter: Duration | undefined;
 
-  constructor(message: string, { category, retryAfter, retryAfterMs, ...options }: RetryableOptions = {}) {
+  constructor(message: string, given?: RetryableOptions) {
+    // Not a default: `null` must not turn a failure into another one.
+    const { category, retryAfter, retryAfterMs, ...options } = given ?? {};
     super(message, options);
     this.category = category;
     this.code = category ?? HANDLER_ERROR;
@@ -72,6 +78,22 @@ export class RetryableError extends Error {
 /** When an error asks for the retry. Older copies of the package have only `retryAfterMs`. */
 export const retryAfterOf = (error: unknown): unknown =>
   propertyOf(error, 'retryAfter') ?? propertyOf(error, 'retryAfterMs');
+
+/**
+ * After how long an error asks for the retry, whole ms within the engine's bounds; undefined if it does not, and
+ * `'invalid'` for what is no duration. Never throws.
+ */
+export function retryAfterMsOf(error: unknown): number | 'invalid' | undefined {
+  const wanted = retryAfterOf(error);
+  if (wanted === undefined || wanted === null) return undefined;
+  const ms = typeof wanted === 'string' ? tried(() => durationMs(wanted as Duration)) : wanted;
+  if (typeof ms !== 'number' || Number.isNaN(ms)) return 'invalid';
+  return Math.round(Math.min(LIMITS.maxDurationMs, Math.max(0, ms)));
+}
+
+/** What the log says of a `retryAfter` that is no duration. */
+export const oddRetryAfter = (error: unknown): string =>
+  `Its retryAfter, ${shown(retryAfterOf(error))}, is no duration, so the backoff applies.`;
 
 /** A failure that no retry can fix: the run fails at once, even if its policy allows retries. */
 export class NonRetryableError extends Error {
@@ -87,7 +109,8 @@ export class NonRetryableError extends Error {
   readonly retryable = false;
   readonly category: string | undefined;
 
-  constructor(message: string, { category, ...options }: FailureOptions = {}) {
+  constructor(message: string, given?: FailureOptions) {
+    const { category, ...options } = given ?? {};
     super(message, options);
     this.category = category;
     this.code = category ?? HANDLER_ERROR;

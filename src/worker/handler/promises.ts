@@ -1,11 +1,15 @@
 /**
  * The promises that a handler gets from its context. Calls that it does not await are logged when it has ended, because
  * their work or their failure would be lost in silence otherwise.
+ *
+ * Once the run of the handler is over (it has returned, thrown, or waits), none of its promises is rejected: a function
+ * of the handler that nothing awaits would be rejected too, which ends the process.
  */
 import { prefixed, type Logger } from '../../shared/logger.js';
+import { never } from '../../util/never.js';
 import { TaskAbort } from '../attempt/abort.js';
 import type { Attempt } from '../attempt/attempt.js';
-import { isBegun } from '../waits/lazy-promise.js';
+import { isBegun, whenAwaited } from '../waits/lazy-promise.js';
 
 /** A promise that knows whether it was awaited. */
 class Followed<T> extends Promise<T> {
@@ -35,8 +39,6 @@ interface Failure {
 /** Most calls that a line of the log names. */
 const MAX_NAMED = 10;
 
-const NEVER = new Promise<never>(() => undefined);
-
 const listed = (calls: Iterable<string>): string => {
   const names = [...new Set(calls)];
   const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
@@ -49,7 +51,6 @@ export class HandlerPromises {
   /** Waits and uses of `children`, which begin when they are awaited. */
   private readonly waits = new Map<Promise<unknown>, string>();
   private failures: Failure[] = [];
-  private how: 'runs' | 'returned' | 'threw' = 'runs';
   private saidLate = false;
   private readonly told = new Set<string>();
 
@@ -58,23 +59,15 @@ export class HandlerPromises {
     private readonly log: Logger,
   ) {}
 
-  /**
-   * Whether the handler has returned. Its promises are not rejected then, and what it asks for until its attempt has
-   * ended never settles: an async function that nothing awaits would reject, which ends the process.
-   */
-  get hasReturned(): boolean {
-    return this.how === 'returned';
+  /** Whether the run of the handler is over. Steps, waits and children that it asks for now are not done. */
+  get isOver(): boolean {
+    return this.attempt.how !== 'runs';
   }
 
-  /** Whether the handler has returned, and its attempt ends once its steps have. */
-  get isReturned(): boolean {
-    return this.hasReturned && !this.attempt.isOver;
-  }
-
-  /** The promise of a call that comes while the steps of a handler that has returned are waited for. */
+  /** The promise of a call that comes when the run is over. */
   never(what: string): Promise<never> {
     this.expected(what);
-    return NEVER;
+    return never();
   }
 
   /** Follows a step. */
@@ -94,11 +87,10 @@ export class HandlerPromises {
 
   /** Follows a call that can also be made after the handler has ended. */
   follow<T>(what: string, made: Promise<T>): Promise<T> {
-    const isExpected = this.how === 'runs';
     const promise = new Followed<T>((resolve, reject) => {
       made.then(resolve, (error: unknown) => {
         this.failed({ what, promise, error });
-        if (!isExpected || !this.hasReturned) reject(error);
+        if (!this.isOver) reject(error);
       });
     });
     // Its rejection is never an unhandled one.
@@ -110,22 +102,30 @@ export class HandlerPromises {
   /** Follows a wait. */
   wait<T>(what: string, promise: Promise<T>): Promise<T> {
     this.expected(what);
-    if (!isBegun(promise)) this.waits.set(promise, what);
-    return promise;
+    if (isBegun(promise)) return promise;
+    const wait = whenAwaited(
+      () =>
+        new Promise<T>((resolve, reject) => {
+          promise.then(resolve, (error: unknown) => {
+            if (!this.isOver) reject(error);
+          });
+        }),
+    );
+    this.waits.set(wait, what);
+    return wait;
   }
 
   /** Warns of a call that comes after the handler has returned. One that threw has failed, and that is logged. */
   private expected(what: string): void {
-    if (this.how !== 'returned' || this.saidLate || this.attempt.abortCode !== undefined) return;
+    if (this.attempt.how !== 'returned' || this.saidLate || this.attempt.abortCode !== undefined) return;
     this.saidLate = true;
     this.warn(`${what} was called after the handler had returned, and is not done; is an await missing?`);
   }
 
   /** Call this when the handler has ended. */
-  ended(how: 'returned' | 'threw'): void {
-    this.how = how;
+  ended(): void {
     for (const failure of this.failures.splice(0)) if (!failure.promise.isAwaited) this.tell(failure);
-    if (how === 'threw' || this.attempt.abortCode !== undefined) return;
+    if (this.attempt.how === 'threw' || this.attempt.abortCode !== undefined) return;
     if (this.steps.size > 0)
       this.warn(`the handler returned while ${listed(this.steps.values())} was under way; is an await missing?`);
     const idle = [...this.waits].filter(([promise]) => !isBegun(promise)).map(([, what]) => what);
@@ -134,9 +134,10 @@ export class HandlerPromises {
   }
 
   private failed(failure: Failure): void {
+    const { how } = this.attempt;
     // The handler may still await it.
-    if (this.how === 'runs') this.failures.push(failure);
-    else if (this.hasReturned || !failure.promise.isAwaited) this.tell(failure);
+    if (how === 'runs') this.failures.push(failure);
+    else if (how === 'returned' || (how === 'threw' && !failure.promise.isAwaited)) this.tell(failure);
   }
 
   private tell({ what, error }: Failure): void {
@@ -147,10 +148,13 @@ export class HandlerPromises {
   }
 
   private warn(message: string, ...details: unknown[]): void {
-    const { claimed, executionId } = this.attempt;
-    prefixed(this.log, `[${claimed.executionKind} ${executionId}]`).warn(message, ...details);
+    logOf(this.attempt, this.log).warn(message, ...details);
   }
 }
+
+/** The log, for messages about an attempt. */
+export const logOf = ({ claimed, executionId }: Attempt, log: Logger): Logger =>
+  prefixed(log, `[${claimed.executionKind} ${executionId}]`);
 
 /** The promises of an attempt's handler, kept from its first call on. */
 export function promisesOf(attempt: Attempt, { log }: { readonly log: Logger }): HandlerPromises {

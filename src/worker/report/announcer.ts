@@ -7,6 +7,8 @@ import { Repeats } from '../../util/repeats.js';
 import { TaskAbort, type TaskAbortCode } from '../attempt/abort.js';
 import type { FinishedOutcome, WorkerEvents } from '../api.js';
 import type { Attempt } from '../attempt/attempt.js';
+import { oddRetryAfter, OUTCOME, retryAfterMsOf } from '../handler/outcome.js';
+import { outcomeBrandOf } from '../steps/failure.js';
 import { Emitter } from './emitter.js';
 import type { ReportedEnding } from './reporter.js';
 
@@ -78,8 +80,10 @@ export class Announcer {
 
   failedAttempt({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
     const next = outcome === 'retry_scheduled' ? 'it will be retried' : 'it will not be retried';
+    const isOdd = outcomeBrandOf(error) === OUTCOME.retryable && retryAfterMsOf(error) === 'invalid';
     this.log.warn(
-      `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`,
+      `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.` +
+        (isOdd ? ` ${oddRetryAfter(error)}` : ''),
       error,
     );
   }

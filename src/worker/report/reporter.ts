@@ -245,7 +245,7 @@ export class Reporter {
   /** The ending to send in place of one that the engine refused as invalid, so that every attempt ends. */
   private replacementOf({ attempt, ending, since, replaced }: Final, error: EngineError): Final | undefined {
     if (error.family !== 'validation' || ending.kind === 'release' || replaced >= MAX_REPLACED) return undefined;
-    const failure = unacceptable(error);
+    const failure = unacceptable(ending, error);
     // If a failure was refused, send the plainest one.
     const plain = ending.kind === 'fail' ? { category: HANDLER_ERROR, permanent: ending.permanent } : {};
     return this.finalOf(attempt, { ...failure, ...plain }, { before: [], since, alone: true, replaced: replaced + 1 });

@@ -1,5 +1,4 @@
 /** `step` of a handler's context. */
-import type { Clock } from '../../engine/clock.js';
 import { shown } from '../../shared/checks.js';
 import { validate, type AnySchema, type Schema } from '../../shared/schema.js';
 import type { IfSendable, Travelled } from '../../shared/travel.js';
@@ -14,7 +13,7 @@ import {
   type Stored,
 } from '../checkpoints/checkpoints.js';
 import type { Logger } from '../../shared/logger.js';
-import { promisesOf } from '../handler/promises.js';
+import { logOf, promisesOf } from '../handler/promises.js';
 import { NonRetryableError, OUTCOME } from '../handler/outcome.js';
 import { dataOf, errorOf, StepError } from './failure.js';
 import { rulesOf, type StepOptions } from './options.js';
@@ -53,16 +52,20 @@ interface AnyOptions extends StepOptions {
   readonly schema?: AnySchema | undefined;
 }
 
+interface StepDependencies extends CheckpointsDependencies {
+  readonly log: Logger;
+}
+
 /** The step function of an attempt. */
-export function stepOf(attempt: Attempt, deps: CheckpointsDependencies & { readonly log: Logger }): Step {
+export function stepOf(attempt: Attempt, deps: StepDependencies): Step {
   const step = (name: string, fn: StepFunction, options?: AnyOptions): Promise<unknown> => {
     const checkpoints = checkpointsOf(attempt, deps);
     const promises = promisesOf(attempt, deps);
     const what = `step ${shown(name)}`;
-    if (promises.isReturned) return promises.never(what);
+    if (promises.isOver) return promises.never(what);
     return promises.step(
       what,
-      checkpoints.during(() => pass(attempt, deps.clock, checkpoints, { name, fn, options })),
+      checkpoints.during(() => pass(attempt, deps, checkpoints, { name, fn, options })),
     );
   };
   return step as unknown as Step;
@@ -74,7 +77,12 @@ interface Asked {
   readonly options: AnyOptions | undefined;
 }
 
-async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, asked: Asked): Promise<unknown> {
+async function pass(
+  attempt: Attempt,
+  { clock, log }: StepDependencies,
+  checkpoints: Checkpoints,
+  asked: Asked,
+): Promise<unknown> {
   const { name, fn, options } = asked;
   // Before the use is counted, so that an invalid call does not shift later uses of the name.
   const rules = rulesOf(name, fn, options);
@@ -84,7 +92,9 @@ async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, as
     if (passed !== undefined) return await delivered(checkpoints, asked, passed);
     let value: unknown;
     try {
-      value = await tryStep(attempt, clock, { name, idempotencyKey, fn, rules }, () => checkpoints.throwIfClosed(name));
+      const warn = (message: string, error: unknown): void => logOf(attempt, log).warn(message, error);
+      const step = { name, idempotencyKey, fn, rules, warn };
+      value = await tryStep(attempt, clock, step, () => checkpoints.throwIfClosed(name));
       if (brandOf(value) === OUTCOME.delay) throw value;
       // A value that does not match the schema is not stored.
       if (options?.schema !== undefined) await checked(asked, checkpoints.travelled(checkpoint, value));

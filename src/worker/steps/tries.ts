@@ -2,11 +2,9 @@
 import { backoffDelayOf } from '../../../model/execution/policy.js';
 import type { Clock } from '../../engine/clock.js';
 import { onAbort } from '../../shared/abort-listeners.js';
-import { durationMs, type Duration } from '../../shared/duration.js';
-import { tried } from '../../util/thrown.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { runInside } from '../checkpoints/inside.js';
-import { OUTCOME, outcomeOf, retryAfterOf } from '../handler/outcome.js';
+import { oddRetryAfter, OUTCOME, outcomeOf, retryAfterMsOf } from '../handler/outcome.js';
 import { StepTimeoutError } from './failure.js';
 import { MAX_WAIT_MS, type StepRules } from './options.js';
 
@@ -30,6 +28,8 @@ export interface Tried {
   readonly idempotencyKey: string;
   readonly fn: StepFunction;
   readonly rules: StepRules;
+  /** Writes a warning about the run. */
+  readonly warn: (message: string, error: unknown) => void;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check
       return await tryOnce(attempt, clock, step, number);
     } catch (error) {
       attempt.throwIfAborted();
-      const waitMs = waitAfter(clock, step.rules, error, number);
+      const waitMs = waitAfter(clock, step, error, number);
       if (waitMs === undefined) throw error;
       await pause(attempt, clock, waitMs);
     }
@@ -54,20 +54,16 @@ export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check
 }
 
 /** Delay before the next try, ms; undefined when there is no further try. */
-function waitAfter(clock: Clock, { retry }: StepRules, error: unknown, failures: number): number | undefined {
+function waitAfter(clock: Clock, { name, rules, warn }: Tried, error: unknown, failures: number): number | undefined {
+  const { retry } = rules;
   const brand = outcomeOf(error);
   if (retry === undefined || failures > retry.maxRetries) return undefined;
   if (brand === OUTCOME.non_retryable || brand === OUTCOME.delay) return undefined;
-  const asked = brand === OUTCOME.retryable ? msOf(retryAfterOf(error)) : undefined;
+  const asked = brand === OUTCOME.retryable ? retryAfterMsOf(error) : undefined;
+  if (asked === 'invalid') warn(`Step ${JSON.stringify(name)} failed. ${oddRetryAfter(error)}`, error);
   // A step does not keep its slot for a longer wait: the handler gets the error.
-  if (asked !== undefined && asked > MAX_WAIT_MS) return undefined;
-  return asked ?? backoffDelayOf(retry, failures - 1, clock.random());
-}
-
-function msOf(wanted: unknown): number | undefined {
-  if (wanted === undefined) return undefined;
-  const ms = tried(() => durationMs(wanted as Duration));
-  return ms === undefined || Number.isNaN(ms) ? undefined : ms;
+  else if (asked !== undefined) return asked > MAX_WAIT_MS ? undefined : asked;
+  return backoffDelayOf(retry, failures - 1, clock.random());
 }
 
 /** Resolves after `ms`. @throws TaskAbort when the work must stop meanwhile */

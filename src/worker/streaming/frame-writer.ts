@@ -40,7 +40,7 @@ export class FrameWriter {
   private sending = false;
   /** The error after which no frames are accepted. */
   private failure: { readonly error: unknown } | undefined;
-  private over = false;
+  private over: boolean;
   /** Callers that wait for room, or for all frames to be stored. */
   private waiting: (() => void)[] = [];
 
@@ -48,7 +48,9 @@ export class FrameWriter {
     private readonly attempt: Attempt,
     private readonly backend: Backend,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.over = attempt.isOver;
+  }
 
   /**
    * Accepts frames; resolves when there is room for more.

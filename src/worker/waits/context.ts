@@ -67,7 +67,7 @@ export function waitingOf(attempt: Attempt, dependencies: WaitingDependencies): 
     return (...args: Args): Promise<T> => promises.wait(what, call(...args));
   };
   const waitFor = waitForOf(waits, (name) => checkDeclared(kind, dependencies.signalsOf?.(kind), name));
-  const waitpoint = waitpointOf(waits);
+  const waitpoint = waitpointOf(waits, (wait) => promises.wait('waitpoint.wait', wait));
   const group = childrenOf(() => (children ??= new ChildrenOfRun(attempt, waits(), dependencies)));
   return {
     sleep: followed('sleep', sleepOf(waits)),

@@ -51,7 +51,8 @@ export function waitpointIdOf(executionId: string, { name, use }: WaitId): strin
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-export function waitpointOf(waits: () => Waits): MakeWaitpoint {
+/** @param follow follows the promise of its wait */
+export function waitpointOf(waits: () => Waits, follow: <T>(wait: Promise<T>) => Promise<T>): MakeWaitpoint {
   return async (name, options = {}) => {
     checkWaitName('waitpoint', name);
     knownOnly<WaitpointOptions>('waitpoint', options, OPTIONS);
@@ -67,7 +68,7 @@ export function waitpointOf(waits: () => Waits): MakeWaitpoint {
       },
       wait: (waitOptions = {}) => {
         knownOnly('waitpoint.wait', waitOptions, WAIT_OPTIONS);
-        return resolved(waits(), made.wait(), name, waitOptions) as Promise<never>;
+        return follow(resolved(waits(), made.wait(), name, waitOptions)) as Promise<never>;
       },
     };
   };

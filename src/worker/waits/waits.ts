@@ -11,10 +11,10 @@
  */
 import type { Backend } from '../../backend/backend.js';
 import { afterIo } from '../../engine/clock.js';
-import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
+import { never } from '../../util/never.js';
 import type { Repeats } from '../../util/repeats.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
@@ -55,8 +55,6 @@ export interface MadeWaitpoint {
   readonly address: () => { readonly executionId: string; readonly waitpointId: string; readonly token: string };
   readonly wait: () => Promise<Outcome>;
 }
-
-const NEVER = new Promise<never>(() => undefined);
 
 export class Waits {
   private readonly blocked = new Set<Blocked>();
@@ -156,6 +154,11 @@ export class Waits {
     };
   }
 
+  /** Whether the run of the handler is over: nothing waits any more. */
+  private get isOver(): boolean {
+    return this.attempt.how !== 'runs';
+  }
+
   /** Repeats a call until it is answered. */
   private asked<T>(call: () => Promise<T>): Promise<T> {
     return untilAnswered(this.attempt, this.deps.clock, call);
@@ -209,15 +212,14 @@ export class Waits {
     }
   }
 
-  /** The known waits, at the start of a wait. Never resolves in a suspended run. */
+  /** The known waits, at the start of a wait. Never resolves once the run is over. */
   private async begin(): Promise<KnownWaits> {
-    if (this.attempt.isSuspended || this.attempt.promises?.isReturned) return NEVER;
+    if (this.isOver) return never();
     this.attempt.throwIfAborted();
-    if (this.attempt.isOver) throw new EngineError('execution_not_active', 'wait: the handler of this run has ended.');
     // Failures that the handler received are stored before it waits.
     await this.attempt.checkpoints?.storeFailures();
     const known = await this.knownWaits();
-    return this.attempt.isSuspended ? NEVER : known;
+    return this.isOver ? never() : known;
   }
 
   private async knownWaits(): Promise<KnownWaits> {
@@ -239,7 +241,7 @@ export class Waits {
 
   /** Blocks the handler. Resolves if the wait is over in this run. */
   private block(wait: Omit<Blocked, 'go' | 'fail'>): Promise<Outcome> {
-    if (this.attempt.isSuspended || this.attempt.promises?.hasReturned) return NEVER;
+    if (this.isOver) return never();
     return new Promise((go, fail) => {
       this.attempt.throwIfAborted();
       if (wait.end !== undefined) this.ends.blocks(wait.end);
@@ -260,7 +262,6 @@ export class Waits {
   private failAll(error: unknown): void {
     const all = [...this.blocked];
     this.blocked.clear();
-    if (this.attempt.promises?.hasReturned) return;
     for (const { fail } of all) fail(error);
   }
 
@@ -275,7 +276,7 @@ export class Waits {
 
   /** Resolves the wait that was over first; if none is over, ends the run. */
   private decide(): void {
-    if (!this.attempt.isLive || this.attempt.isSuspended || this.blocked.size === 0) return;
+    if (!this.attempt.isLive || this.isOver || this.blocked.size === 0) return;
     // Each of these decides again when it is done.
     if (this.beginning > 0 || this.isPreparing) return;
     const { calls, checkpoints } = this.attempt;
