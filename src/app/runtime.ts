@@ -29,7 +29,7 @@ import { requestedFlow, type FlowDefinition } from './flow/requested-flow.js';
 import { findByOwnId } from './runs/own-ids.js';
 import type { TaskRegistry } from './tasks/registry.js';
 import { ResultWaiter } from './results/results.js';
-import { CALL_PATIENCE_MS } from './patience.js';
+import { patiently, type Caller } from './patience.js';
 import { requestedRun } from './runs/requested-run.js';
 import { isByPriority, queryOf, queuedQueryOf, type RunFilter, type RunQuery } from './operating/run-list.js';
 import { KnownRun, type Run, type RunSurroundings } from './runs/run.js';
@@ -114,6 +114,10 @@ export class AppRuntime {
     return this.options.clock;
   }
 
+  private get caller(): Caller {
+    return { clock: this.clock, closing: this.readers.signal };
+  }
+
   /** Mints an id. */
   ids(): string {
     return this.options.ids();
@@ -158,7 +162,7 @@ export class AppRuntime {
   }
 
   private checkOpen(): void {
-    if (this.closing !== undefined) throw new AppClosedError();
+    if (this.closing !== undefined) throw new AppClosedError(this.endedBy);
   }
 
   private async creating(): Promise<Creator> {
@@ -178,7 +182,13 @@ export class AppRuntime {
     );
     this.creations.add(settled);
     void settled.then(() => this.creations.delete(settled));
-    return creation.then((created) => created);
+    return creation.then(
+      (created) => created,
+      (error: unknown) => {
+        this.readers.signal.throwIfAborted();
+        throw error;
+      },
+    );
   }
 
   /** A run by the id that its caller gave it. @throws RunNotFoundError */
@@ -212,7 +222,7 @@ export class AppRuntime {
     const { clock } = this;
     if (wait === undefined) {
       const equipment = this.equipped(await this.connection.ready());
-      return withRetries(clock, CALL_PATIENCE_MS, () => look(equipment));
+      return patiently(this.caller, () => look(equipment));
     }
     return untilAborted([wait.signal, this.readers.signal], async (signal) => {
       const equipment = this.equipped(await this.connection.whenOpen());
@@ -283,7 +293,7 @@ export class AppRuntime {
   /** Makes a call that can be repeated, and retries it for a while if the store cannot be reached. */
   call<T>(command: () => Promise<T>): Promise<T> {
     this.checkOpen();
-    return withRetries(this.options.clock, CALL_PATIENCE_MS, command);
+    return patiently(this.caller, command);
   }
 
   private equipped(backend: Backend): Equipment {

@@ -2,12 +2,10 @@
 import { executionIdOf, partitionOfExecution } from '../../../model/ids.js';
 import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
 import type { Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
 import { localFlows } from '../../engine/local-flows.js';
-import { withRetries } from '../../engine/retry.js';
 import { ServerClock } from '../../engine/server-clock.js';
 import { RunIdConflictError } from '../../shared/errors.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { patiently } from '../patience.js';
 import type { RunSurroundings } from '../runs/run.js';
 import { namingLane } from '../drained-lane.js';
 import { budgetsReady } from '../metering/task-budget.js';
@@ -27,13 +25,11 @@ export interface FlowCreatorOptions {
 
 export class FlowCreator {
   private readonly backend: Backend;
-  private readonly clock: Clock;
   private readonly serverClock: ServerClock;
 
   constructor(private readonly options: FlowCreatorOptions) {
     const { backend, clock } = options.surroundings;
     this.backend = backend;
-    this.clock = clock;
     this.serverClock = new ServerClock(backend, clock);
   }
 
@@ -106,6 +102,6 @@ export class FlowCreator {
   }
 
   private call<T>(command: () => Promise<T>): Promise<T> {
-    return withRetries(this.clock, CALL_PATIENCE_MS, command);
+    return patiently(this.options.surroundings, command);
   }
 }

@@ -3,7 +3,7 @@ import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
 import { sleep, spread } from '../../engine/clock.js';
-import { isRetryable, withRetries } from '../../engine/retry.js';
+import { isRetryable } from '../../engine/retry.js';
 import { onAbort, untilAborted } from '../../shared/abort-listeners.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs } from '../../shared/duration.js';
@@ -19,7 +19,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import { fill, labelsOf } from '../../shared/template.js';
 import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { patiently } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
 import { reportingTimeout } from '../runs/started.js';
 import { explain } from '../../engine/explain.js';
@@ -157,6 +157,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     if (running !== 'cancel' && running !== 'let_run') throw refuse(where, 'running', 'cancel or let_run', running);
     if (typeof wait !== 'boolean') checkDuration(where, 'wait', wait, 0, LIMITS.maxDurationMs);
     const { backend, clock, closing } = this.surroundings;
+    closing.throwIfAborted();
     try {
       const cancelled = await cancelFlow(backend, {
         flowId: this.id,
@@ -168,6 +169,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       });
       return !cancelled.alreadyTerminal;
     } catch (error) {
+      closing.throwIfAborted();
       if (error instanceof EngineError && error.code === 'flow_not_found') throw new RunNotFoundError(this.id);
       throw error;
     }
@@ -192,11 +194,9 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   async explain(): Promise<FlowExplanation> {
-    const { backend, clock } = this.surroundings;
+    const { backend } = this.surroundings;
     const flow = await this.snapshot();
-    return explainFlow(this.listed, flow, (executionId) =>
-      withRetries(clock, CALL_PATIENCE_MS, () => explain(backend, executionId)),
-    );
+    return explainFlow(this.listed, flow, (executionId) => this.listed.call(() => explain(backend, executionId)));
   }
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
@@ -231,13 +231,13 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   private get listed(): Listed {
-    const { backend, clock } = this.surroundings;
-    return { backend, flowId: this.id, call: (read) => withRetries(clock, CALL_PATIENCE_MS, read) };
+    const { surroundings } = this;
+    return { backend: surroundings.backend, flowId: this.id, call: (read) => patiently(surroundings, read) };
   }
 
-  private async snapshot(patienceMs = CALL_PATIENCE_MS): Promise<Snapshot> {
-    const { backend, clock } = this.surroundings;
-    const flow = await withRetries(clock, patienceMs, () => backend.describeFlow({ flowId: this.id }));
+  private async snapshot(patienceMs?: number): Promise<Snapshot> {
+    const { backend } = this.surroundings;
+    const flow = await patiently(this.surroundings, () => backend.describeFlow({ flowId: this.id }), patienceMs);
     if (flow === undefined) throw new RunNotFoundError(this.id);
     return flow;
   }

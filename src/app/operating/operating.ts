@@ -4,14 +4,13 @@ import { DEPENDENCIES_FAILED, FLOW_UNSETTLED } from '../../../model/execution/re
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
 import { replaySkipped } from '../../engine/replay-skipped.js';
-import { isRetryable, withRetries } from '../../engine/retry.js';
+import { isRetryable } from '../../engine/retry.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { ReplayIncompleteError, RunNotFoundError, RunStateError, type RunStateProblem } from '../../shared/errors.js';
 import { messageOf } from '../../util/thrown.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { patiently, type Caller } from '../patience.js';
 import type { Tags } from '../runs/tags.js';
 import { checkTags } from '../tasks/task-checks.js';
 import { askedBy, type OperatorOptions } from './asked-by.js';
@@ -54,9 +53,8 @@ export interface RunOperating {
   setTags(tags: Tags): Promise<void>;
 }
 
-export interface OperatingSurroundings {
+export interface OperatingSurroundings extends Caller {
   readonly backend: Backend;
-  readonly clock: Clock;
 }
 
 /** Members that an error names. */
@@ -136,7 +134,7 @@ export class Operating implements RunOperating {
     const { backend, clock } = this.store;
     const left = await replaySkipped(backend, {
       ...{ executionId: this.runId, clock, ...asked },
-      call: (command) => withRetries(clock, CALL_PATIENCE_MS, command),
+      call: (command) => patiently(this.store, command),
     });
     const [first] = left;
     if (first === undefined) return;
@@ -153,9 +151,8 @@ export class Operating implements RunOperating {
 
   /** Calls until there is an answer. Refusals because of the run's state become errors of the app. */
   protected async ask<Answer>(call: (backend: Backend, executionId: string) => Promise<Answer>): Promise<Answer> {
-    const { backend, clock } = this.store;
     try {
-      return await withRetries(clock, CALL_PATIENCE_MS, () => call(backend, this.runId));
+      return await patiently(this.store, () => call(this.store.backend, this.runId));
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       if (error.code === 'execution_not_found') throw new RunNotFoundError(this.runId);

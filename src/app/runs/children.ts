@@ -1,20 +1,18 @@
 /** The children that the handler of a run has started. */
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
-import { withRetries } from '../../engine/retry.js';
 import { ChildRows } from '../flow/child-rows.js';
 import type { FlowChild } from '../flow/flow.js';
 import { unlessUnreadable } from '../../shared/unreadable.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { patiently, type Caller } from '../patience.js';
 
 /** The children, in no order, without children with damaged records. @throws every error of the reads */
 export async function* childrenOfRun(
-  backend: Backend,
-  clock: Clock,
+  surroundings: Caller & { readonly backend: Backend },
   executionId: string,
 ): AsyncGenerator<FlowChild, void, undefined> {
-  const call = <T>(read: () => Promise<T>): Promise<T> => withRetries(clock, CALL_PATIENCE_MS, read);
+  const { backend } = surroundings;
+  const call = <T>(read: () => Promise<T>): Promise<T> => patiently(surroundings, read);
   const rows = new ChildRows(backend, call);
   let cursor: string | undefined;
   do {

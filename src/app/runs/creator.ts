@@ -4,9 +4,7 @@ import { present } from '../../../model/core/present.js';
 import type { EngineError } from '../../../model/errors.js';
 import type { ArgsOf, OutcomeOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
 import { Placer } from '../../engine/placer.js';
-import { withRetries } from '../../engine/retry.js';
 import { ServerClock } from '../../engine/server-clock.js';
 import { durationMs } from '../../shared/duration.js';
 import { checkSameInput } from './own-ids.js';
@@ -16,7 +14,7 @@ import { namingLane } from '../drained-lane.js';
 import { meteredPolicy } from '../metering/meters.js';
 import { policyIdOf, roomOf, strictQuotaOf, type RunQuota } from '../metering/quota.js';
 import { policyOfRun, timeOf } from '../tasks/policy.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { patiently } from '../patience.js';
 import type { RequestedRun } from './requested-run.js';
 import { budgetsReady } from '../metering/task-budget.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
@@ -45,14 +43,12 @@ const MAX_BYTES_PER_BATCH = 4 * 1024 * 1024;
 
 export class Creator {
   private readonly backend: Backend;
-  private readonly clock: Clock;
   private readonly serverClock: ServerClock;
   private readonly placer: Placer;
 
   constructor(private readonly options: CreatorOptions) {
     const { backend, clock } = options.surroundings;
     this.backend = backend;
-    this.clock = clock;
     this.serverClock = new ServerClock(backend, clock);
     this.placer = new Placer(backend.partitions, clock.random);
   }
@@ -62,7 +58,7 @@ export class Creator {
     const creation = await this.creationOf(requested);
     // A repeated call is safe: an execution with the same id is a duplicate of itself.
     const outcome = await namingLane(`Task "${requested.task.name}"`, () =>
-      withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args)),
+      patiently(this.options.surroundings, () => this.backend.createExecution(creation.args)),
     );
     if (outcome.kind === 'dropped') throw new RunDroppedError(requested.task.name, [undefined]);
     return this.runOf(creation, outcome);
@@ -88,7 +84,7 @@ export class Creator {
   private async createChunk(chunk: readonly Creation[], runs: Map<Creation, Run<unknown>>): Promise<void> {
     const outcomes = new Map<Creation, OutcomeOf<'createExecution'>>();
     // Creations that failed with a temporary fault are retried; the outcome of the others in their call is final.
-    await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
+    await patiently(this.options.surroundings, async () => {
       const tried = chunk.filter((creation) => !outcomes.has(creation));
       const results = await this.backend.execute(tried.map(({ args }) => ({ name: 'createExecution' as const, args })));
       const faults: EngineError[] = [];
@@ -158,7 +154,7 @@ export class Creator {
     const policyId = policyIdOf(namespace, quota);
     let room = rooms.get(policyId);
     if (room === undefined) {
-      room = withRetries(this.clock, CALL_PATIENCE_MS, () => roomOf(this.backend, namespace, quota));
+      room = patiently(this.options.surroundings, () => roomOf(this.backend, namespace, quota));
       rooms.set(policyId, room);
     }
     return room;
@@ -166,7 +162,7 @@ export class Creator {
 
   /** The time of the store, read with the same retries as the creation that needs it. */
   private serverNow(): Promise<number> {
-    return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
+    return patiently(this.options.surroundings, () => this.serverClock.now());
   }
 }
 

@@ -5,10 +5,9 @@ import { partitionKeyOf, utf8Bytes } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import { placementOf } from '../../../model/partition.js';
 import type { Backend } from '../../backend/backend.js';
-import { withRetries } from '../../engine/retry.js';
 import { decode, JSON_ENCODING, type Encoded } from '../../shared/codec.js';
 import { RunIdConflictError } from '../../shared/errors.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { patiently } from '../patience.js';
 import type { RunSurroundings } from './run.js';
 import type { RunOptions, TaskDefinition } from '../tasks/task.js';
 import { checkKeyLength } from '../tasks/task-checks.js';
@@ -54,12 +53,12 @@ export async function findByOwnId(
  * @throws RunIdConflictError
  */
 export async function checkSameInput(
-  { backend, clock }: Pick<RunSurroundings, 'backend' | 'clock'>,
+  surroundings: Pick<RunSurroundings, 'backend' | 'clock' | 'closing'>,
   executionId: string,
   given: Encoded,
   own: Pick<RunOptions, 'id' | 'idempotencyKey'>,
 ): Promise<void> {
-  const stored = await withRetries(clock, CALL_PATIENCE_MS, () => storedInput(backend, executionId));
+  const stored = await patiently(surroundings, () => storedInput(surroundings.backend, executionId));
   if (stored === undefined || sameInput(stored, given)) return;
   throw new RunIdConflictError(executionId, stored.kind, own);
 }

@@ -4,7 +4,7 @@ import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { PublicState } from '../../../model/execution/situation.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
-import { afterAndIo, type Clock } from '../../engine/clock.js';
+import { afterAndIo } from '../../engine/clock.js';
 import { explain, type Explanation } from '../../engine/explain.js';
 import { localNews } from '../../engine/local-news.js';
 import { withRetries } from '../../engine/retry.js';
@@ -31,7 +31,7 @@ import type { RunOperating } from '../operating/operating.js';
 import { signalsOfRun, type RunSignal } from '../signals/received.js';
 import { Signalling, type RunSignalling, type SignalledTasks } from '../signals/signalling.js';
 import { Iteration } from '../iteration.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { CALL_PATIENCE_MS, patiently, type Caller } from '../patience.js';
 import { meterNamesOf } from '../metering/meter-names.js';
 import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from '../results/ends.js';
@@ -169,14 +169,11 @@ export interface ResultWait {
 }
 
 /** The surroundings that the runs of an app share. */
-export interface RunSurroundings {
+export interface RunSurroundings extends Caller {
   readonly backend: Backend;
-  readonly clock: Clock;
   readonly ids: () => string;
   readonly tasks: SignalledTasks;
   readonly results: ResultWaiter;
-  /** Aborts when the app closes. */
-  readonly closing: AbortSignal;
   /** Called at the beginning of every wait for a result. Returns a function to call at its end. */
   readonly onWait: (executionId: string, task: TaskDefinition | undefined) => () => void;
   /** Longest pause between two reads of a flow whose end is awaited, ms. Default a second. */
@@ -258,12 +255,12 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     knownOnly<RunCancelOptions>('cancel', options, { reason: true });
     const { reason = '' } = options;
     if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a string', reason);
-    const { backend, clock } = this.shared;
+    const { backend } = this.shared;
     const executionId = this.id;
     // A long reason must not keep the run from ending.
     const bounded = boundText(reason, LIMITS.maxReasonBytes);
     try {
-      await withRetries(clock, CALL_PATIENCE_MS, () =>
+      await patiently(this.shared, () =>
         backend.cancelExecution({ executionId, reason: bounded, source: 'operator_override' }),
       );
     } catch (error) {
@@ -298,10 +295,10 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 
   async explain(): Promise<Explanation> {
-    const { backend, clock } = this.shared;
+    const { backend } = this.shared;
     const nameMeters = (info: ExecutionInfo) => meterNamesOf(backend, this.task, info);
     try {
-      return await withRetries(clock, CALL_PATIENCE_MS, () => explain(backend, this.id, nameMeters));
+      return await patiently(this.shared, () => explain(backend, this.id, nameMeters));
     } catch (error) {
       if (error instanceof EngineError && error.code === 'execution_not_found') throw new RunNotFoundError(this.id);
       throw error;
@@ -315,13 +312,11 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   async summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
     checkSummaryOptions(options);
-    const { backend, clock } = this.shared;
-    return withRetries(clock, CALL_PATIENCE_MS, () => readRunSummary(backend, this.id, options));
+    return patiently(this.shared, () => readRunSummary(this.shared.backend, this.id, options));
   }
 
   get children(): AsyncIterable<FlowChild> {
-    const { backend, clock } = this.shared;
-    return { [Symbol.asyncIterator]: () => childrenOfRun(backend, clock, this.id) };
+    return { [Symbol.asyncIterator]: () => childrenOfRun(this.shared, this.id) };
   }
 
   signals(): AsyncIterable<RunSignal> {
@@ -335,8 +330,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   /** Reads until there is an answer. @throws RunNotFoundError */
   private async read<T>(read: (backend: Backend, executionId: string) => Promise<T | undefined>): Promise<T> {
-    const { backend, clock } = this.shared;
-    const answer = await withRetries(clock, CALL_PATIENCE_MS, () => read(backend, this.id));
+    const answer = await patiently(this.shared, () => read(this.shared.backend, this.id));
     if (answer === undefined) throw new RunNotFoundError(this.id);
     return answer;
   }

@@ -1,10 +1,8 @@
 /** The signals that a run has received. */
 import type { Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
-import { withRetries } from '../../engine/retry.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { receivedOf, type Signal } from '../../worker/waits/signals.js';
-import { CALL_PATIENCE_MS } from '../patience.js';
+import { patiently, type Caller } from '../patience.js';
 
 /** A signal that a run has received. */
 export interface RunSignal extends Signal {
@@ -17,10 +15,11 @@ export interface RunSignal extends Signal {
 
 /** In the order in which they were accepted. @throws RunNotFoundError; EngineError `corruption` for an unreadable payload */
 export async function* signalsOfRun(
-  { backend, clock }: { readonly backend: Backend; readonly clock: Clock },
+  surroundings: Caller & { readonly backend: Backend },
   executionId: string,
 ): AsyncGenerator<RunSignal, void, undefined> {
-  const call = <T>(read: () => Promise<T>): Promise<T> => withRetries(clock, CALL_PATIENCE_MS, read);
+  const { backend } = surroundings;
+  const call = <T>(read: () => Promise<T>): Promise<T> => patiently(surroundings, read);
   if ((await call(() => backend.readExecutionState({ executionId }))) === undefined)
     throw new RunNotFoundError(executionId);
   let cursor: string | undefined;

@@ -1,7 +1,15 @@
 /** How runs end, and what their callers get of it. */
 import { expect } from 'vitest';
 import { z } from 'zod';
-import { backoff, NonRetryableError, RunFailedError, type TaskContext } from '../../../src/index.js';
+import {
+  backoff,
+  NonRetryableError,
+  RunFailedError,
+  type App,
+  type PendingRun,
+  type Run,
+  type TaskContext,
+} from '../../../src/index.js';
 import { rejectionOf, until } from '../support.js';
 import { refusalOf, within, type Scenario } from './world.js';
 
@@ -9,7 +17,97 @@ class CardError extends Error {
   override readonly name = 'CardError';
 }
 
+/** What is left of an app that was closed: everything that can be asked of it, of its runs and of its flows. */
+async function callsOfClosedApp(a: App): Promise<Readonly<Record<string, () => PromiseLike<unknown>>>> {
+  const task = a.task('t', () => 1);
+  const flow = a.flow('f', (f) => {
+    f.run(task);
+  });
+  const budget = a.budget('b', { limits: { n: { hard: 1 } } });
+  const [run, graph, found] = [await task.run(), await flow.run(), await a.get((await task.run()).id)];
+  const pending = task.get(run.id);
+  await budget.status();
+  await a.close();
+  const callsOf = (kept: Run<unknown> | PendingRun<unknown>): Record<string, () => PromiseLike<unknown>> => ({
+    result: () => kept.result(),
+    'result within a time': () => kept.result({ timeout: '1s' }),
+    cancel: () => kept.cancel(),
+    state: () => kept.state(),
+    info: () => kept.info(),
+    events: () => kept.events().next(),
+    stream: () => first(kept.stream()),
+    explain: () => kept.explain(),
+    usage: () => kept.usage(),
+    summary: () => kept.summary(),
+    children: () => first(kept.children),
+    signals: () => first(kept.signals()),
+    signal: () => kept.signal('s'),
+    approve: () => kept.approve('s', { by: 'ann' }),
+    reject: () => kept.reject('s', { by: 'ann' }),
+    hold: () => kept.hold(),
+    release: () => kept.release(),
+    setPriority: () => kept.setPriority(1),
+    replay: () => kept.replay(),
+    setTags: () => kept.setTags({ 'a.b': 'c' }),
+  });
+  const named = (of: string, calls: Record<string, () => PromiseLike<unknown>>) =>
+    Object.fromEntries(Object.entries(calls).map(([name, call]) => [`${of}: ${name}`, call]));
+  return {
+    ...named('a run', callsOf(run)),
+    ...named('a run that was found', callsOf(found)),
+    ...named('a run that is looked up', callsOf(pending)),
+    ...named('a flow', {
+      result: () => graph.result(),
+      cancel: () => graph.cancel(),
+      state: () => graph.state(),
+      info: () => graph.info(),
+      explain: () => graph.explain(),
+      usage: () => graph.usage(),
+      children: () => first(graph.children),
+    }),
+    ...named('the app', {
+      run: () => task.run(),
+      runMany: () => task.runMany([undefined]),
+      flow: () => flow.run(),
+      worker: () => a.worker(),
+      runs: () => first(a.runs()),
+      counts: () => a.counts(),
+      lane: () => a.lane('t').state(),
+      pause: () => a.lane('t').pause(),
+      workers: () => first(a.workers()),
+      budget: () => budget.status(),
+      report: () => budget.report({ n: 1 }),
+      bills: () => first(a.bills()),
+      on: () => a.on('completed', () => undefined),
+      quotas: () => a.quotas.of(task),
+      rotateKey: () => a.signals.rotateKey({ kid: 'k', secret: new Uint8Array(32) }),
+      'dead letters': () => first(a.deadLetters.list()),
+      'replay of dead letters': () => a.deadLetters.replay(),
+      quarantined: () => first(a.deadLetters.quarantined()),
+      backend: () => a.backend(),
+    }),
+  };
+}
+
+const first = <T>(all: AsyncIterable<T>): Promise<unknown> => all[Symbol.asyncIterator]().next();
+
 export const ENDINGS: readonly Scenario[] = [
+  ...[true, false].map(
+    (closeBackend): Scenario => ({
+      name: `every call after the end of an app says so, of its runs as of the app; its backend is closed too: ${closeBackend}`,
+      run: async ({ open }) => {
+        const calls = await callsOfClosedApp(await open({ closeBackend }));
+        const told = await Promise.all(
+          Object.entries(calls).map(
+            async ([name, call]) => [name, (await refusalOf(call)) as { code?: unknown }] as const,
+          ),
+        );
+        const wrong = told.filter(([, refusal]) => refusal.code !== 'app_closed');
+        expect(wrong).toEqual([]);
+        return Object.fromEntries(told);
+      },
+    }),
+  ),
   {
     name: 'a failure comes back with class, message, first frames of the stack, and cause',
     run: async ({ open }) => {
