@@ -7,7 +7,7 @@
 function ff.read_marks(call, marks)
   local watched, ends_until, streams_until, lasting, stated, version =
     string.match(marks, '^\t(w?)(%d*)s?(%d*)(\t?l?(%d*)v?(%d*)\t?f?%d*)$')
-  if not watched then return end
+  if not watched then return ff.count_stated(call) end
   call.lasting, call.version, call.stated = lasting, tonumber(version) or 1, tonumber(stated) or 0
   if watched == '' and ends_until == '' and streams_until == '' then return end
   call.marks = true

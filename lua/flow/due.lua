@@ -10,7 +10,7 @@ function ff.due.walk(call, id, _, limit)
   local walk = ff.load_walk(call, id) or ff.damaged('the record is missing')
   local flow = ff.load_flow(call, walk.walk_flow) or ff.damaged('its flow is missing')
   local is_over_members = walk.walk_kind == WALK_KIND.cancel or walk.walk_kind == WALK_KIND.evaluate
-  if is_over_members and command('EXISTS', call.base .. KEY.members .. flow.id) == 0 and ff.has_members(call, flow.id) then
+  if ff.check_flow(call, flow.id) == 0 and is_over_members and ff.has_members(call, flow.id) then
     ff.damaged('the members of its flow are lost or miscounted; verify the partition, then retry it')
   end
   ff.timers_of(call)
@@ -48,6 +48,7 @@ end
 -- or the flow, if no members are left. A timer that does not agree with the record is corrected.
 function ff.due.flow(call, id, _, limit)
   local flow = ff.load_flow(call, id) or ff.damaged('the record is missing')
+  ff.check_flow(call, id)
   ff.timers_of(call)
   local at = ff.timer_of_flow(flow)
   if at == '' or not ff.has_passed(call, at) then return { entity = flow, kind = 'flow', apply = ff.set_flow_timer, a = at } end

@@ -130,6 +130,14 @@ function ff.situations_of(call, flow_id)
   return situations
 end
 
+-- Number of entries in the index of a flow's members. An index of one flow stops no other work: the flow is set aside.
+function ff.check_flow(call, flow_id)
+  local members = guarded('ZCARD', call.base .. KEY.members .. flow_id)
+  local counts = guarded('HLEN', call.base .. KEY.counts .. LIMIT.counted_flow .. flow_id)
+  if type(members) == 'number' and type(counts) == 'number' then return members end
+  return ff.damaged('an index of the flow has another type; verify the partition, then retry it')
+end
+
 -- Whether a flow has members, by their counts. Earlier commands of the call may have purged or dropped some.
 function ff.has_members(call, flow_id)
   ff.settle_tallies(call)

@@ -9,12 +9,23 @@ local function is_stated(letter)
   return letter == LANE_STATE.paused or letter == LANE_STATE.draining
 end
 
--- The letter of a lane's state; nothing when it is open. Called only while some lane has a state.
-function ff.state_of_lane(call, lane_id)
+local function read_state(call, lane_id)
   local lane = load(call, lane_id)
   if not lane then return '' end
   ff.read_lane_state(lane)
   return lane.lane_state
+end
+
+-- The same; nil when it is unreadable.
+local function readable_state(call, lane_id)
+  local ran, state = pcall(read_state, call, lane_id)
+  if not ran then ff.contain(state) end
+  return ran and (state == '' or is_stated(state)) and state or nil
+end
+
+-- The letter of a lane's state; nothing when it is open. Called only while some lane has a state.
+function ff.state_of_lane(call, lane_id)
+  return readable_state(call, lane_id) or ff.damaged('the record of lane ' .. lane_id .. ' is unreadable: pause or resume the lane')
 end
 
 -- The stored letter; nothing when it is damaged. For hints, and for counting.
@@ -52,8 +63,8 @@ end
 -- Writes the state of a lane, and the number of lanes with a state in the header.
 local function change(call, lane_id, from, to, requested_by, reason)
   local key = call.base .. LANE.key .. lane_id
-  -- A longer earlier text can be in the second hash.
-  command('DEL', key .. SUFFIX.details)
+  -- A longer earlier text can be in the second hash. The record can be none.
+  command('DEL', key, key .. SUFFIX.details)
   command('HSET', key, LANE.state, ff.lane_state_text(is_stated(to) and to or '', call.now_text),
     LANE.state_changed_by, ff.fit(key, LANE.state_changed_by, requested_by), LANE.state_reason, ff.fit(key, LANE.state_reason, reason))
   ff.enter_lane(call, lane_id)
@@ -77,12 +88,13 @@ function ff.apply.lane_resumed(call, lane_id, from, requested_by, reason)
   change(call, lane_id, from, LANE_STATE.open, requested_by, reason)
 end
 
--- The current state of a lane, after checking all keys that its change writes.
+-- The current state of a lane, after checking all keys that its change writes; and whether its record is unreadable, so
+-- that it counts as open and is written anew.
 local function state_before(call, lane_id)
   ff.is_new_lane(call, lane_id)
   command('ZCARD', call.base .. KEY.metered .. lane_id)
-  local state = ff.state_of_lane(call, lane_id)
-  return is_stated(state) and state or LANE_STATE.open
+  local state = readable_state(call, lane_id)
+  return is_stated(state) and state or LANE_STATE.open, not state
 end
 
 function ff.decide.pause_lane(call, lane_id, reason, requested_by)
@@ -98,8 +110,8 @@ function ff.decide.drain_lane(call, lane_id, reason, requested_by)
 end
 
 function ff.decide.resume_lane(call, lane_id, reason, requested_by)
-  local from = state_before(call, lane_id)
-  if from == LANE_STATE.open then return { KIND.already_satisfied, 'already_open' } end
+  local from, is_damaged = state_before(call, lane_id)
+  if from == LANE_STATE.open and not is_damaged then return { KIND.already_satisfied, 'already_open' } end
   return { KIND.lane_resumed, WORD[from] }, ff.apply.lane_resumed, lane_id, from, requested_by, reason
 end
 

@@ -286,7 +286,8 @@ function steps.changed(call, position, count)
 end
 
 local function corrections_of(call)
-  return command('HGET', call.header_key, HEADER.corrections) or '0'
+  local text = command('HGET', call.header_key, HEADER.corrections)
+  return text and string.match(text, '^%d+$') or '0'
 end
 
 -- A position of the log, the most entries after it, and flows; no flows mean all lanes. Answers nothing when there are
@@ -322,11 +323,13 @@ end
 function steps.correct(call, corrections, ...)
   if corrections_of(call) ~= corrections then return '' end
   local parts = { ... }
+  local so_far = ff.digits(corrections + 1)
+  command('HSET', call.header_key, HEADER.corrections, so_far)
   for i = 1, #parts, 4 do
     local key, letter, number = call.base .. KEY.counts .. parts[i], parts[i + 1], parts[i + 2]
     if parts[i + 3] == 'set' then command('HSET', key, letter, number) else command('HINCRBY', key, letter, number) end
   end
-  return ff.digits(command('HINCRBY', call.header_key, HEADER.corrections, 1))
+  return so_far
 end
 
 -- Flows with correct counts. Marks a flow as finished if its wrong counts hid that; not while an execution is set aside,
@@ -358,14 +361,21 @@ function steps.tagged(call, version)
   return 0
 end
 
--- Names of keys and the types that they should have. Deletes keys of another type, and answers their names. Nothing
--- else can be done while the log or the header is one of them.
+-- Whether a header has no readable position. Without one it begins anew, as a lost header does.
+local function has_no_position(key)
+  local text = command('HGET', key, HEADER.position)
+  return text and not string.find(text, '^%w*\t%d+%-%d+')
+end
+
+-- Names of keys and the types that they should have. Deletes keys of another type, and a header that no call can read,
+-- and answers their names. Nothing else can be done while the log or the header is one of them.
 function ff.mend_types(keys, argv, at)
   local base = string.sub(keys[1], 1, -1 - #KEY.log)
   local wrong = {}
   for i = at, #argv, 2 do
     local found = command('TYPE', base .. argv[i]).ok
-    if found ~= 'none' and found ~= argv[i + 1] then
+    local is_wrong = found ~= argv[i + 1] or argv[i] == KEY.header and has_no_position(base .. argv[i])
+    if found ~= 'none' and is_wrong then
       command('DEL', base .. argv[i])
       wrong[#wrong + 1] = argv[i]
     end

@@ -70,7 +70,9 @@ local function plan_one(call, group, id, queue, tickets, at)
   local record = plan.takes[size] == false and plan.executions[size]
   plan.takes[size] = nil
   local execution = load_first(call, id, record) or ff.damaged('the record is missing')
-  local take = false
+  local take, tags = false, execution.tags
+  -- They go to the claimer unread, who could not read the others of its claim behind them.
+  if tags ~= '' and not string.find(tags, '^{".*"}$') then ff.damaged('tags are unreadable') end
   -- Most have the life of their creation.
   if group.worker_fits and (execution.life == SITUATION.ready or is_plain(call, execution)) then
     if execution.input == LIMIT.spilled then ff.load_input(execution, call.settings.leaves_inputs) end

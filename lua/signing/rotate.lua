@@ -2,10 +2,13 @@
 
 local load = ff.record('signing_key', 'identity')
 
--- Applies a rotation: the new key, then the key that it replaces, then the dropped keys.
-local function rotate(call, new, current, expires_at, dropped)
+-- Applies a rotation: the new key, then the key that it replaces, then the dropped keys. A rotation while the index of
+-- keys was lost has left several to replace.
+local function rotate(call, new, kids, expires_at, dropped)
   ff.apply.signing_key_installed(call, new)
-  if current then ff.apply.signing_key_retired(call, current, expires_at) end
+  for kid, until_when in pairs(kids) do
+    if until_when == '' and kid ~= new.kid then ff.apply.signing_key_retired(call, kid, expires_at) end
+  end
   for i = 1, #dropped do ff.apply.signing_key_dropped(call, dropped[i]) end
 end
 
@@ -13,7 +16,7 @@ end
 local function lapsed(call, kids, new_kid)
   local found = {}
   for kid, expires_at in pairs(kids) do
-    if kid ~= new_kid and expires_at ~= '' and tonumber(expires_at) < call.now then found[#found + 1] = kid end
+    if kid ~= new_kid and (tonumber(expires_at) or call.now) < call.now then found[#found + 1] = kid end
   end
   ff.sort(found)
   return found
@@ -33,5 +36,5 @@ function ff.decide.rotate_waitpoint_hmac_secret(call, new_kid, new_secret_at, ne
   local inner, outer = ff.key_blocks(new_secret)
   local expires_at = ff.digits(math.min(call.now + tonumber(grace_ms), LIMIT.max_integer))
   return { KIND.rotated, new_kid, current or '', #dropped }, rotate,
-    { kid = new_kid, fingerprint = fingerprint, inner = inner, outer = outer }, current, expires_at, dropped
+    { kid = new_kid, fingerprint = fingerprint, inner = inner, outer = outer }, kids, expires_at, dropped
 end

@@ -65,7 +65,8 @@ function ff.token_fault(call, token)
   if not current then return 'hmac_secret_not_initialized' end
   local expires_at = kids[kid]
   if not expires_at then return 'invalid_token' end
-  if expires_at ~= '' and tonumber(expires_at) < call.now then return 'token_expired' end
+  local valid_until = tonumber(expires_at) or expires_at ~= '' and ff.damaged('the index of signing keys is unreadable')
+  if valid_until and valid_until < call.now then return 'token_expired' end
   return nil, kid, digest
 end
 

@@ -41,7 +41,8 @@ function ff.close_pending(call, execution, reason)
   for i = 1, #kept.pending do
     change[2 * i], change[2 * i + 1] = kept.pending[i].field, over(call, kept.pending[i], WAITPOINT_STATE.closed, reason)
   end
-  command('HSET', unpack(change))
+  -- None are left where the hash was lost.
+  if change[2] then command('HSET', unpack(change)) end
   write_pending(execution, kept.key, '', '')
 end
 

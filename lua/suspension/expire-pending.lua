@@ -8,6 +8,8 @@ function ff.lapsed_pending(call, execution)
   for i = 1, #kept.pending do
     if ff.has_passed(call, kept.pending[i].expires_at) then lapsed[#lapsed + 1] = kept.pending[i] end
   end
+  -- The bounds of the record say that one has.
+  if not lapsed[1] then ff.damaged('a waitpoint is missing') end
   return kept, lapsed
 end
 

@@ -11,7 +11,7 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { isGranted } from '../execution/situation.js';
 import { DEFAULTS } from '../limits.js';
 import { acquire, acquisitionOf, attemptTimeOf, carriedInput } from '../schedule/acquire.js';
-import { readExecution } from '../schedule/claim-answer.js';
+import { readExecution, readId } from '../schedule/claim-answer.js';
 import { earlierOf } from '../schedule/earlier.js';
 import { claimedExecution, type ClaimedExecution } from '../schedule/claimed.js';
 import type { View } from '../view.js';
@@ -40,7 +40,7 @@ const NO_IDS = { leaseId: '', attemptId: '' };
 
 function readTaken(answer: AnswerReader): object {
   const leaseExpiresAt = answer.number();
-  return { kind: 'claimed', ...readExecution(answer, leaseExpiresAt, NO_IDS) };
+  return { kind: 'claimed', ...readExecution(answer, readId(answer), leaseExpiresAt, NO_IDS) };
 }
 
 /** The outcomes of claims by id: the kind of claim, and the type of attempt. */

@@ -1,5 +1,5 @@
 /** Decodes the server's answer to a claim: stored facets, and what the claim changed. */
-import { factReader } from '../core/codec.js';
+import { factCodec, factReader } from '../core/codec.js';
 import { present } from '../core/present.js';
 import { keysOf } from '../core/tables.js';
 import type { AnswerReader } from '../core/wire-form.js';
@@ -21,6 +21,7 @@ const deadlineIn = factReader(executionFacts.bounds, 'executionDeadlineAt');
 const epochIn = factReader(executionFacts.fence, 'currentLeaseEpoch');
 const leaseIn = factReader(executionFacts.fence, 'currentLeaseId');
 const attemptIn = factReader(executionFacts.fence, 'currentAttemptId');
+const TAGS = factCodec('tags', executionFacts.long.tags);
 
 const wordsOf = <Word extends string>(letters: Readonly<Record<Word, string>>): ReadonlyMap<string, Word> =>
   new Map(keysOf(letters).map((word) => [letters[word], word]));
@@ -36,15 +37,22 @@ export function readIds(answer: AnswerReader): string[] {
   });
 }
 
-/** Reads one claimed execution. `ids` are those of its claim. */
-export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids: ClaimIds): ClaimedExecution {
-  const executionId = executionIdIn(answer.partition, answer.text());
+/** The id of the next claimed execution. */
+export const readId = (answer: AnswerReader): string => executionIdIn(answer.partition, answer.text());
+
+/**
+ * Reads a claimed execution behind its id. `ids` are those of its claim. All its texts are read before any of them is
+ * decoded, so that the next one is read behind one that is damaged. @throws EngineError `corruption`
+ */
+export function readExecution(
+  answer: AnswerReader,
+  executionId: string,
+  leaseExpiresAt: number,
+  ids: ClaimIds,
+): ClaimedExecution {
   const how = answer.text();
-  const executionKind = kindIn(answer.text());
+  const naming = answer.text();
   const given = answer.text();
-  const priority = priorityIn(given);
-  const payloadEncoding = encodingIn(given);
-  const payloadBytes = payloadBytesIn(given);
   const inputPayload = answer.bytes();
   if (how === PLAIN_CLAIM) {
     // One literal, because every claim reads one.
@@ -60,11 +68,11 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
       attemptTimeoutAt: undefined,
       attemptTimeoutRemainingMs: undefined,
       executionDeadlineAt: undefined,
-      executionKind,
-      priority,
-      payloadEncoding,
+      executionKind: kindIn(naming),
+      priority: priorityIn(given),
+      payloadEncoding: encodingIn(given),
       tags: {},
-      payloadBytes,
+      payloadBytes: payloadBytesIn(given),
       inputPayload,
       earlier: undefined,
     };
@@ -73,8 +81,10 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   const attemptIndex = answer.number();
   const attemptTimeoutAt = answer.optionalNumber();
   const attemptTimeoutRemainingMs = answer.optionalNumber();
-  const executionDeadlineAt = deadlineIn(answer.text());
+  const bounds = answer.text();
   const tags = answer.text();
+  const earlier = answer.beside(executionId) as Earlier | undefined;
+  const results = readGiven(answer);
   const claimKind = present(CLAIM_KIND_OF.get(how.slice(0, 1)));
   const attemptType = TYPE_OF.get(how.slice(1)) ?? 'initial';
   return {
@@ -88,15 +98,15 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
     leaseExpiresAt,
     attemptTimeoutAt,
     attemptTimeoutRemainingMs,
-    executionDeadlineAt,
-    executionKind,
-    priority,
-    payloadEncoding,
-    tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
-    payloadBytes,
+    executionDeadlineAt: deadlineIn(bounds),
+    executionKind: kindIn(naming),
+    priority: priorityIn(given),
+    payloadEncoding: encodingIn(given),
+    tags: tags === '' ? {} : (TAGS.decode(tags) as Record<string, string>),
+    payloadBytes: payloadBytesIn(given),
     inputPayload,
-    earlier: answer.beside(executionId) as Earlier | undefined,
-    ...readGiven(answer),
+    earlier,
+    ...results,
   };
 }
 

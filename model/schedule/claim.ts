@@ -9,6 +9,7 @@ import * as field from '../core/fields.js';
 import { acceptAll, operation, reject } from '../operation.js';
 import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
+import { EngineError } from '../errors.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { handleOf } from '../handle.js';
@@ -20,7 +21,7 @@ import { cancellationOf } from '../flow/cancellation.js';
 import { roomOfClaim, type Room } from '../flow/given.js';
 import { owedCancel } from '../flow/owed.js';
 import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';
-import { readExecution, readIds } from './claim-answer.js';
+import { readExecution, readId, readIds } from './claim-answer.js';
 import { claimedExecution, claimIds, type ClaimedExecution, type ClaimIds } from './claimed.js';
 import { queueScore, type ClaimTerms } from './queue.js';
 import { isBeyondReclaim } from './reclaim-cap.js';
@@ -56,7 +57,10 @@ type ClaimArgs = z.output<typeof args>;
  */
 const cancelled = z.array(field.executionId).optional();
 
-/** Executions with unreadable records, which this call put in quarantine; absent when there are none. */
+/**
+ * Executions with unreadable records, which this call put in quarantine, or which only its caller cannot read; absent
+ * when there are none.
+ */
 const setAside = z.array(z.string()).optional();
 
 const claimed = z.object({
@@ -228,8 +232,20 @@ function readRest(answer: AnswerReader, { minPriority }: ClaimArgs): Rest {
 function readClaimed(answer: AnswerReader, args: ClaimArgs): Outcome {
   const { claims } = args;
   const leaseExpiresAt = answer.number();
-  const executions = Array.from({ length: answer.number() }, (_, index) =>
-    readExecution(answer, leaseExpiresAt, present(claims[index])),
-  );
-  return { kind: 'claimed', executions: executions as Taken, ...readRest(answer, args) };
+  const count = answer.number();
+  const executions: ClaimedExecution[] = [];
+  const damaged: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const executionId = readId(answer);
+    try {
+      executions.push(readExecution(answer, executionId, leaseExpiresAt, present(claims[index])));
+    } catch (error) {
+      // The library has checked what it needs itself. The others of the claim have an owner; this one lapses.
+      if (!(error instanceof EngineError) || error.code !== 'corruption') throw error;
+      damaged.push(executionId);
+    }
+  }
+  const rest = readRest(answer, args);
+  if (damaged.length === 0) return { kind: 'claimed', executions: executions as Taken, ...rest };
+  return claimOutcome(executions, { ...rest, setAside: [...damaged, ...(rest.setAside ?? [])] });
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { Backend, Wake } from '../../src/backend/backend.js';
 import { app } from '../../src/index.js';
 import { startTimerLoop } from '../../src/engine/index.js';
@@ -126,6 +126,33 @@ test('every listener gets one resync after a new subscription, once it is confir
   await until(isTold, 'the resync');
   expect(heard).toEqual([[{ kind: 'resync' }], [{ kind: 'resync' }]]);
   expect(await channels()).toEqual(['ff:timers', 'ff:wake:a', 'ff:wake:b']);
+});
+
+test('channels that were refused to a new connection are subscribed to once the right is back', async () => {
+  const user = (...rules: string[]) => admin.call('ACL', 'SETUSER', 'deaf', ...rules);
+  await user('on', '>secret', '~*', '+@all', '&*');
+  vi.useFakeTimers({ toFake: ['setInterval'] });
+  try {
+    const backend = await opened({ url: server.url.replace('//', '//deaf:secret@') });
+    const heard: string[] = [];
+    await backend.onWake(['lane'], ({ kind }) => heard.push(kind));
+    // The server ends the connection of one who may no longer listen.
+    await user('resetchannels');
+    await until(() => heard.includes('resync'), 'the resync after the new connection');
+    expect(await channels()).toEqual([]);
+    await user('&*');
+    vi.advanceTimersByTime(10_000);
+    await until(() => heard.length > 1, 'the resync after the new subscription');
+    await admin.publish('ff:wake:lane', WORK);
+    await until(() => heard.includes('work'), 'the wake');
+    // From then on nothing is subscribed to again.
+    vi.advanceTimersByTime(10_000);
+    await backend.ping();
+    expect(heard).toEqual(['resync', 'resync', 'work']);
+  } finally {
+    vi.useRealTimers();
+    await admin.call('ACL', 'DELUSER', 'deaf');
+  }
 });
 
 test('a listener that throws at a resync does not affect the others', async () => {

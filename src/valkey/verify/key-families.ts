@@ -31,6 +31,7 @@ const TYPE_OF = {
   members: 'zset',
   edges: 'hash',
   kids: 'hash',
+  readers: 'hash',
 } as const satisfies Partial<Record<keyof typeof KEYS, string>>;
 
 export type KeyFamily = keyof typeof TYPE_OF;

@@ -53,7 +53,11 @@ export class WakeSubscriber {
   private closed = false;
 
   constructor(private readonly options: WakeSubscriberOptions) {
-    this.pinging = setInterval(() => this.connection?.ping(), PING_INTERVAL_MS);
+    this.pinging = setInterval(() => {
+      this.connection?.ping();
+      // Some channels were refused, as by a right that was missing for a moment.
+      if (this.interrupted && this.connection !== undefined) void this.resubscribe(this.connection);
+    }, PING_INTERVAL_MS);
     this.pinging.unref();
   }
 
@@ -198,7 +202,7 @@ export class WakeSubscriber {
     if (this.connection !== connection || results.some(hasEnded)) return;
     this.failures = 0;
     if (!this.interrupted) return;
-    this.interrupted = false;
+    this.interrupted = results.some(({ status }) => status === 'rejected');
     for (const { listener } of [...this.listeners]) callListener(listener, { kind: 'resync' });
   }
 
