@@ -124,15 +124,16 @@ class FriendlyApp implements App {
     const made: UnhandledTask<unknown, unknown, unknown, unknown> = {
       name: task.name,
       lane: task.lane,
-      run: (input, options = {}) => new StartedRun(this.used.run(task, input, options), this.waiting('The run')),
+      run: (input, options = {}) => new StartedRun(this.used.run(task, input, options), this.waiting('The run'), task),
       runMany: (inputs, options = {}) => this.used.runMany(task, inputs, options),
       get: (run) =>
         isOwnId(run)
           ? new StartedRun(
               (wait) => this.used.byOwnId(task, run.id, wait),
               this.waiting(`The run with id ${shown(run.id)}`),
+              task,
             )
-          : new StartedRun((wait) => this.used.known(run, task, wait), this.waiting(run)),
+          : new StartedRun((wait) => this.used.known(run, task, wait), this.waiting(run), task),
       handle: (handler) => {
         this.tasks.handle(task, handler, callSiteOf(made.handle));
         return made;

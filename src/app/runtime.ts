@@ -138,7 +138,7 @@ export class AppRuntime {
 
   // Runs.
 
-  run(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Run<unknown>> {
+  run(task: TaskDefinition, input: unknown, options: RunOptions): Promise<KnownRun<unknown>> {
     return this.tracked(async () => {
       this.checkOpen();
       const requested = await requestedRun(task, input, options);

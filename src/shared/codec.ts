@@ -2,6 +2,7 @@
 import { isBytes, isUint8Array } from '../../model/core/bytes.js';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
+import { asOwn } from '../util/own-bytes.js';
 import { jsonOf, NoJson } from './json.js';
 
 export const JSON_ENCODING = 'json';
@@ -40,7 +41,7 @@ export function encode(value: unknown, refusal: Refusal, outerLevels = 0): Encod
   };
   if (isUint8Array(value)) {
     // The copy: its maker may fill the buffer anew before it is sent.
-    if (isBytes(value)) return { bytes: Uint8Array.from(within(value)), encoding: BYTES_ENCODING };
+    if (isBytes(value)) return { bytes: asOwn(Uint8Array.from(within(value))), encoding: BYTES_ENCODING };
     throw refusal('the buffer of the bytes was transferred, and they are gone.', false);
   }
   let json: string | undefined;
@@ -55,7 +56,7 @@ export function encode(value: unknown, refusal: Refusal, outerLevels = 0): Encod
     );
   }
   if (json === undefined) throw refusal(`${unwritable(value)} cannot be written as JSON.`, false);
-  return { bytes: within(utf8.encode(json)), encoding: JSON_ENCODING };
+  return { bytes: asOwn(within(utf8.encode(json))), encoding: JSON_ENCODING };
 }
 
 const unwritable = (value: unknown): string =>

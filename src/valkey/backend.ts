@@ -35,7 +35,7 @@ import { Coalescer, type Arrival } from './calls/coalescer.js';
 import { CommandCalls } from './calls/command-calls.js';
 import { runInParts } from './calls/large-batches.js';
 import { LibraryCalls, type TestClock } from './calls/library-calls.js';
-import type { Weight } from './calls/weight.js';
+import { keepBytes, type Weight } from './calls/weight.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import { inOneWrite, nodeOf, primariesOf, type Client } from './connection/clients.js';
 import type { Connection } from './connection/connection.js';
@@ -163,6 +163,7 @@ export class ValkeyBackend {
 
   /** Sends commands of one partition. The first use of a partition family is recorded before the call. */
   private send(commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
+    keepBytes(commands);
     const partition = this.checked(partitionOfCommand(present(commands[0]), this.partitions));
     const family = familyToNote(partition, commands, this.settings.families);
     const run = (): Promise<readonly Answer[]> =>

@@ -1,5 +1,6 @@
 /** Callers make an object of options once, and change it between their calls: a call has those of its moment. */
 import { expect, it } from 'vitest';
+import { z } from 'zod';
 import { app, child, memory, type RunOptions, type TaskContext } from '../../src/index.js';
 import { memoryApp } from './support.js';
 
@@ -72,4 +73,28 @@ it('budgets have the limits of their definition, and an app has its own options'
   expect((await one?.status())?.hardLimits).toEqual({ tokens: 2 });
   const { execution } = await a.task('t').run(undefined).info();
   expect(execution.namespace).toBe('one');
+});
+
+it('an input is that of the call also while an asynchronous schema checks it, and for quotas', async () => {
+  await using a = memoryApp();
+  const slow = a.task('slow', { input: z.object({ n: z.number() }).refine(async () => true) });
+  const metered = a.task<{ tenant: string }, void>('metered', {
+    quota: { name: 'q', concurrency: 1, per: (input: { tenant: string }) => input.tenant },
+  });
+  const [input, of] = [{ n: 1 }, { tenant: 'ann' }];
+  const [run, quotas] = [slow.run(input), a.quotas.of(metered, of)];
+  input.n = 2;
+  of.tenant = 'bea';
+  expect((await run.info()).input).toEqual({ n: 1 });
+  expect((await quotas).map(({ key }) => key)).toEqual(['ann']);
+});
+
+it('a signing key is that of the call in every partition', async () => {
+  await using a = app({ backend: memory({ partitions: { count: 3 } }) });
+  const secret = new Uint8Array(32).fill(7);
+  const rotated = a.signals.rotateKey({ kid: 'k', secret });
+  secret.fill(0);
+  await rotated;
+  // Another secret under the same name would be refused.
+  await a.signals.rotateKey({ kid: 'k', secret: new Uint8Array(32).fill(7) });
 });

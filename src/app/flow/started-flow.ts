@@ -1,5 +1,6 @@
 /** A flow while it is being created or looked up. */
 import { printed } from '../../util/printed.js';
+import { copied } from '../../util/copied.js';
 import { Started } from '../runs/started.js';
 import type { RunUsage } from '../runs/usage.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
@@ -20,7 +21,8 @@ export class StartedFlow<Output> extends Started<FlowRun<Output>, Output> implem
   }
 
   async cancel(options?: FlowCancelOptions | string): Promise<boolean> {
-    return (await this.run).cancel(options);
+    const asked = copied(options);
+    return (await this.run).cancel(asked);
   }
 
   async state(): Promise<FlowState> {

@@ -24,7 +24,9 @@ interface QuotaSource {
 export const quotasOfApp = (source: QuotaSource): AppQuotas => ({
   async of(task, input) {
     const { name, quotas } = source.tasks.named((task as TaskReference | null | undefined)?.name);
+    // In the turn of the call: its caller may change the input afterwards.
+    const keyed = quotasOfRun(name, quotas, input);
     const backend = await source.backend();
-    return source.call(() => usesOf(backend, source.namespace, quotasOfRun(name, quotas, input)));
+    return source.call(() => usesOf(backend, source.namespace, keyed));
   },
 });

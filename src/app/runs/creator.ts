@@ -54,7 +54,7 @@ export class Creator {
   }
 
   /** Creates one run. @throws RunIdConflictError, RunDroppedError, BudgetExceededError, EngineError */
-  async create(requested: RequestedRun): Promise<Run<unknown>> {
+  async create(requested: RequestedRun): Promise<KnownRun<unknown>> {
     const creation = await this.creationOf(requested);
     // A repeated call is safe: an execution with the same id is a duplicate of itself.
     const outcome = await namingLane(`Task "${requested.task.name}"`, () =>
@@ -103,7 +103,10 @@ export class Creator {
     );
   }
 
-  private async runOf({ args, requested }: Creation, outcome: { readonly executionId: string }): Promise<Run<unknown>> {
+  private async runOf(
+    { args, requested }: Creation,
+    outcome: { readonly executionId: string },
+  ): Promise<KnownRun<unknown>> {
     const { task, input, options } = requested;
     const { surroundings } = this.options;
     const { executionId } = outcome;

@@ -24,13 +24,15 @@ export async function requestedRun(task: TaskDefinition, input: unknown, given: 
   const options = keptOptions(given);
   checkIds(task, options);
   const idempotencyKey = engineKeyOf(task.name, options);
-  // In the same turn, unless the schema is asynchronous: the caller may change the object after the call.
   const validating = validate(task.input, input);
-  const validated = 'then' in validating ? await validating : validating;
+  const isLater = 'then' in validating;
+  // In the turn of the call, also if the schema takes its time: the caller may change the object afterwards.
+  const sent = isLater ? encodeInput(task.name, input) : undefined;
+  const validated = isLater ? await validating : validating;
   if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
   // The input is sent as given: only the worker applies the schema.
   const meters = metersOfRun(task, input);
-  return { task, options, input: encodeInput(task.name, input), idempotencyKey, meters };
+  return { task, options, input: sent ?? encodeInput(task.name, input), idempotencyKey, meters };
 }
 
 /** @param flow whether the name is that of a flow */

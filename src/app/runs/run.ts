@@ -289,9 +289,10 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   stream(options: RunStreamOptions = {}): RunStream {
     checkStreamOptions(options);
+    const given = { ...options };
     const { backend, clock, closing } = this.shared;
-    const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...options, signal });
-    return new FramesOfRun(open, () => [options.signal, closing]);
+    const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...given, signal });
+    return new FramesOfRun(open, () => [given.signal, closing]);
   }
 
   async explain(): Promise<Explanation> {
@@ -312,7 +313,8 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   async summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
     checkSummaryOptions(options);
-    return patiently(this.shared, () => readRunSummary(this.shared.backend, this.id, options));
+    const { attempt } = options;
+    return patiently(this.shared, () => readRunSummary(this.shared.backend, this.id, { attempt }));
   }
 
   get children(): AsyncIterable<FlowChild> {

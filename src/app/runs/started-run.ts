@@ -2,13 +2,21 @@
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Explanation } from '../../engine/explain.js';
 import type { FlowChild } from '../flow/flow.js';
+import { copied } from '../../util/copied.js';
 import { printed } from '../../util/printed.js';
+import type { TaskDefinition } from '../tasks/task.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from '../operating/asked-by.js';
 import type { RunSignal } from '../signals/received.js';
-import type { DecisionOptions, SignalOptions, SignalReceipt } from '../signals/signalling.js';
-import type { PendingRun, Run, RunCancelOptions } from './run.js';
-import { Started } from './started.js';
+import {
+  decisionOf,
+  signalOf,
+  type DecisionOptions,
+  type SignalOptions,
+  type SignalReceipt,
+} from '../signals/signalling.js';
+import type { KnownRun, PendingRun, RunCancelOptions } from './run.js';
+import { Started, type LookUp, type WaitingFor } from './started.js';
 import type { Tags } from './tags.js';
 import { Iteration } from '../iteration.js';
 import { checkEventsOptions, type RunEvent, type RunEventsOptions } from './events.js';
@@ -20,45 +28,65 @@ import type { BudgetRef } from '../../worker/budgets/spending.js';
 import type { RunSummary, RunSummaryOptions } from '../streams/summary.js';
 
 /** A run that is being created or looked up. */
-export class StartedRun<Output> extends Started<Run<Output>, Output> implements PendingRun<Output> {
+export class StartedRun<Output> extends Started<KnownRun<Output>, Output> implements PendingRun<Output> {
   static {
     printed(StartedRun.prototype, 'PendingRun');
   }
 
+  /** @param task the task of the run, if it is known by now */
+  constructor(
+    start: Promise<KnownRun<Output>> | LookUp<KnownRun<Output>>,
+    waitingFor: WaitingFor,
+    private readonly task?: TaskDefinition | undefined,
+  ) {
+    super(start, waitingFor);
+  }
+
+  // What they are given is taken in the turn of the call: the caller may go on with the same objects.
+
   async cancel(...args: [options?: RunCancelOptions | string]): Promise<boolean> {
-    return (await this.run).cancel(...args);
+    const given = copied(args);
+    return (await this.run).cancel(...given);
   }
 
   async hold(options?: OperatorOptions): Promise<void> {
-    return (await this.run).hold(options);
+    const given = copied(options);
+    return (await this.run).hold(given);
   }
 
   async release(options?: OperatorOptions): Promise<void> {
-    return (await this.run).release(options);
+    const given = copied(options);
+    return (await this.run).release(given);
   }
 
   async setPriority(priority: number, options?: Pick<OperatorOptions, 'requestedBy'>): Promise<void> {
-    return (await this.run).setPriority(priority, options);
+    const given = copied(options);
+    return (await this.run).setPriority(priority, given);
   }
 
   async replay(options?: OperatorOptions): Promise<number> {
-    return (await this.run).replay(options);
+    const given = copied(options);
+    return (await this.run).replay(given);
   }
 
   async setTags(tags: Tags): Promise<void> {
-    return (await this.run).setTags(tags);
+    const given = copied(tags);
+    return (await this.run).setTags(given);
   }
 
   async signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt> {
-    return (await this.run).signal(name, payload, options);
+    const given = signalOf(this.task, name, payload, options);
+    return (await this.run).send(given);
   }
 
   async approve(name: string, options: DecisionOptions): Promise<SignalReceipt> {
-    return (await this.run).approve(name, options);
+    const given = decisionOf('approve', this.task, name, options);
+    return (await this.run).send(given);
   }
 
   async reject(name: string, options: DecisionOptions): Promise<SignalReceipt> {
-    return (await this.run).reject(name, options);
+    const given = decisionOf('reject', this.task, name, options);
+    return (await this.run).send(given);
   }
 
   async state(): Promise<PublicState> {
@@ -96,9 +124,10 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
 
   stream(options: RunStreamOptions = {}): RunStream {
     checkStreamOptions(options);
+    const given = copied(options);
     return new FramesOfRun(
-      (signal) => this.framesOf({ ...options, signal }),
-      () => [options.signal],
+      (signal) => this.framesOf({ ...given, signal }),
+      () => [given.signal],
     );
   }
 
@@ -115,6 +144,7 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
   }
 
   async summary(options?: RunSummaryOptions): Promise<RunSummary | undefined> {
-    return (await this.run).summary(options);
+    const given = copied(options);
+    return (await this.run).summary(given);
   }
 }

@@ -94,11 +94,13 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
         `rotateKey: secret must be a Uint8Array of ${LIMITS.minSecretBytes} to ${LIMITS.maxSecretBytes} bytes`,
       );
     checkDuration('rotateKey', 'grace', grace, 0, LIMITS.maxTokenGraceMs);
+    // A copy: its caller may erase the secret after the call.
+    const newSecret = Uint8Array.from(secret);
     const store = await backend();
     const graceMs = durationMs(grace);
     for (let index = 0; index < store.partitions.count; index++)
       await call(() =>
-        store.rotateWaitpointHmacSecret({ partition: partitionKeyOf(index), newKid: kid, newSecret: secret, graceMs }),
+        store.rotateWaitpointHmacSecret({ partition: partitionKeyOf(index), newKid: kid, newSecret, graceMs }),
       );
   },
 });

@@ -9,7 +9,7 @@ import { decode, encode, type Encoded } from '../../shared/codec.js';
 import { checkField, needField, refuse, shown } from '../../shared/checks.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { validate, type InputOf, type Validated } from '../../shared/schema.js';
+import { validate, type InputOf } from '../../shared/schema.js';
 import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
@@ -73,13 +73,62 @@ export interface RunSignalling<Signals extends SignalSchemas = NoSignals> {
 const SIGNAL_OPTIONS = { from: true, idempotencyKey: true } as const;
 const DECISION_OPTIONS = { by: true, note: true, idempotencyKey: true } as const;
 
-/** The parts of a signal besides its name. */
-interface Sent {
-  readonly payload: unknown;
+/** The parts of a signal besides its payload. */
+interface Address {
+  readonly name: string;
   readonly from: string;
   readonly idempotencyKey: string | undefined;
   readonly signalCategory: string;
   readonly sourceType: string;
+}
+
+/** A signal as its caller gave it, from the turn of the call on: the caller may go on with the same objects. */
+export interface GivenSignal extends Address {
+  readonly encoded: Encoded;
+  /** Checks the payload against its task; undefined when the task is not known. */
+  readonly checking: Promise<void> | undefined;
+}
+
+/** @throws InvalidDefinitionError; InvalidInputError and EngineError for the payload */
+export function signalOf(
+  task: TaskDefinition | undefined,
+  name: string,
+  payload?: unknown,
+  options: SignalOptions = {},
+): GivenSignal {
+  checkWaitName('signal', name);
+  knownOnly<SignalOptions>('signal', options, SIGNAL_OPTIONS);
+  const { from = '', idempotencyKey } = options;
+  checkField('signal', 'from', looseLabel, from);
+  checkKey('signal', idempotencyKey);
+  return given(task, payload, { name, from, idempotencyKey, signalCategory: 'external', sourceType: 'external' });
+}
+
+/** @throws as `signalOf` */
+export function decisionOf(
+  what: 'approve' | 'reject',
+  task: TaskDefinition | undefined,
+  name: string,
+  options: DecisionOptions,
+): GivenSignal {
+  checkWaitName(what, name);
+  knownOnly<DecisionOptions>(what, options, DECISION_OPTIONS);
+  const { by, note, idempotencyKey } = options;
+  needField(what, 'by', signalText, by);
+  if (note !== undefined && typeof note !== 'string') throw refuse(what, 'note', 'a string', note);
+  checkKey(what, idempotencyKey);
+  const approved = what === 'approve';
+  const payload = note === undefined ? { approved } : { approved, note };
+  return given(task, payload, { name, from: by, idempotencyKey, signalCategory: 'approval', sourceType: 'person' });
+}
+
+function given(task: TaskDefinition | undefined, payload: unknown, address: Address): GivenSignal {
+  const { name, signalCategory } = address;
+  const encoded = encodePayload(name, payload, task?.name);
+  const checking = task && checked(task, name, payload, signalCategory);
+  // It is awaited later, when the run is known.
+  checking?.catch(() => undefined);
+  return { ...address, encoded, checking };
 }
 
 /** The id of a signal that its sender named: the same for the same run, name and key. */
@@ -113,37 +162,16 @@ export class Signalling extends Operating implements RunSignalling {
     super(surroundings, ofRun);
   }
 
-  async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SignalReceipt> {
-    checkWaitName('signal', name);
-    knownOnly<SignalOptions>('signal', options, SIGNAL_OPTIONS);
-    const { from = '', idempotencyKey } = options;
-    checkField('signal', 'from', looseLabel, from);
-    checkKey('signal', idempotencyKey);
-    return this.send(name, { payload, from, idempotencyKey, signalCategory: 'external', sourceType: 'external' });
+  async signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt> {
+    return this.send(signalOf(this.ofTask, name, payload, options));
   }
 
-  approve(name: string, options: DecisionOptions): Promise<SignalReceipt> {
-    return this.decide('approve', name, true, options);
+  async approve(name: string, options: DecisionOptions): Promise<SignalReceipt> {
+    return this.send(decisionOf('approve', this.ofTask, name, options));
   }
 
-  reject(name: string, options: DecisionOptions): Promise<SignalReceipt> {
-    return this.decide('reject', name, false, options);
-  }
-
-  private async decide(
-    what: string,
-    name: string,
-    approved: boolean,
-    options: DecisionOptions,
-  ): Promise<SignalReceipt> {
-    checkWaitName(what, name);
-    knownOnly<DecisionOptions>(what, options, DECISION_OPTIONS);
-    const { by, note, idempotencyKey } = options;
-    needField(what, 'by', signalText, by);
-    if (note !== undefined && typeof note !== 'string') throw refuse(what, 'note', 'a string', note);
-    checkKey(what, idempotencyKey);
-    const payload = note === undefined ? { approved } : { approved, note };
-    return this.send(name, { payload, from: by, idempotencyKey, signalCategory: 'approval', sourceType: 'person' });
+  async reject(name: string, options: DecisionOptions): Promise<SignalReceipt> {
+    return this.send(decisionOf('reject', this.ofTask, name, options));
   }
 
   /** The task of a run that is known by its id alone. Read only if it can declare the signal. */
@@ -154,13 +182,12 @@ export class Signalling extends Operating implements RunSignalling {
     return info && taskOf(info);
   }
 
-  private async send(name: string, { payload, from, idempotencyKey, ...kind }: Sent): Promise<SignalReceipt> {
-    // In the turn of the call, like the check without a read: the caller may go on with the same object.
-    const encoded = encodePayload(name, payload, this.ofTask?.name);
+  /** Sends a signal that was given before. */
+  async send({ name, encoded, checking, from, idempotencyKey, ...kind }: GivenSignal): Promise<SignalReceipt> {
     const { bytes, encoding } = encoded;
-    if (this.ofTask !== undefined) await checked(this.ofTask, name, payload, kind.signalCategory);
+    if (checking !== undefined) await checking;
     else {
-      const task = await this.readTask();
+      const task = this.ofTask ?? (await this.readTask());
       if (task !== undefined) await checked(task, name, decode(encoded), kind.signalCategory);
     }
     const id = idempotencyKey === undefined ? this.surroundings.ids() : signalIdOf(this.ofRun, name, idempotencyKey);
@@ -185,21 +212,18 @@ export class Signalling extends Operating implements RunSignalling {
 }
 
 /** @throws InvalidDefinitionError for a name, InvalidInputError for a payload that the task does not declare */
-function checked(task: TaskDefinition, name: string, payload: unknown, category: string): void | Promise<void> {
+async function checked(task: TaskDefinition, name: string, payload: unknown, category: string): Promise<void> {
   const { signals = {} } = task;
   // An approval is a wait of its own kind, which is not declared.
   if (category === 'external') checkDeclared(task.name, signals, name);
-  const validated = validate(Object.hasOwn(signals, name) ? signals[name] : undefined, payload);
-  const check = (found: Validated): void => {
-    if (!found.ok)
-      throw new InvalidInputError(
-        task.name,
-        found.problem,
-        'Send a payload that matches its schema in `signals` of the definition of the task.',
-        { signal: name },
-      );
-  };
-  return 'then' in validated ? validated.then(check) : check(validated);
+  const found = await validate(Object.hasOwn(signals, name) ? signals[name] : undefined, payload);
+  if (!found.ok)
+    throw new InvalidInputError(
+      task.name,
+      found.problem,
+      'Send a payload that matches its schema in `signals` of the definition of the task.',
+      { signal: name },
+    );
 }
 
 /** @throws InvalidInputError for a payload that is no JSON; EngineError `payload_too_large` */

@@ -31,7 +31,7 @@ type ChildArguments<Input> = undefined extends Input
 const OPTIONS = { deadline: true, delay: true, priority: true, tags: true } as const;
 
 /**
- * Describes a run of the task for `children` in a handler's context, which creates it.
+ * Describes a run of the task for `children` in a handler's context, which creates it, and reads its input then.
  * @throws InvalidDefinitionError for an unknown option
  * @example const [first, second] = await children.all([child(fetch, { url }), child(count, { text })]);
  */

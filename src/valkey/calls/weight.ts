@@ -1,6 +1,7 @@
 /** How much commands ask of the call that carries them. */
 import { SHAPES } from '../../../lua/parameters.js';
 import { operationNamed, type ParsedCommand } from '../../../model/machine.js';
+import { kept } from '../../util/own-bytes.js';
 
 export interface Weight {
   /** Units of work, as their operations declare them. */
@@ -18,6 +19,19 @@ const BYTE_ARGUMENTS: Readonly<Record<string, readonly string[]>> = Object.fromE
     each.flatMap((part) => (part.kind === 'argument' && part.field.kind === 'bytes' ? [part.field.name] : [])),
   ]),
 );
+
+/** Copies the bytes of commands, which are sent later: their caller may fill the buffer anew when the call is made. */
+export function keepBytes(commands: readonly ParsedCommand[]): void {
+  for (const { name, args } of commands) {
+    const own = args as unknown as Record<string, Uint8Array | undefined>;
+    for (const argument of BYTE_ARGUMENTS[name] ?? []) {
+      const bytes = own[argument];
+      if (bytes !== undefined) own[argument] = kept(bytes);
+    }
+    for (const member of operationNamed(name).newMembers?.(args as never) ?? [])
+      (member as { inputPayload: Uint8Array }).inputPayload = kept(member.inputPayload);
+  }
+}
 
 export function weightOf(commands: readonly ParsedCommand[]): Weight {
   let units = 0;

@@ -8,12 +8,23 @@ import { FLOWS } from './flows.js';
 import { LIMITS_OF_USERS } from './limits.js';
 import { METERS } from './meters.js';
 import { OPERATORS } from './operators.js';
+import { REUSED_VALUES } from './reused-values.js';
 import { RUNS } from './runs.js';
 import { TIMES } from './times.js';
 import { WAITS } from './waits.js';
 import { play, type BackendName } from './world.js';
 
-const SCENARIOS = [...RUNS, ...TIMES, ...ENDINGS, ...WAITS, ...FLOWS, ...OPERATORS, ...METERS, ...LIMITS_OF_USERS];
+const SCENARIOS = [
+  ...RUNS,
+  ...TIMES,
+  ...ENDINGS,
+  ...WAITS,
+  ...FLOWS,
+  ...OPERATORS,
+  ...METERS,
+  ...LIMITS_OF_USERS,
+  ...REUSED_VALUES,
+];
 const BACKENDS: readonly BackendName[] = ['memory', 'embedded', 'valkey'];
 
 /** What each scenario told in memory. */
