@@ -196,6 +196,7 @@ export class TaskWorker implements Worker {
       // The rest of the handler's turn runs first.
       suspended: (attempt, suspension) =>
         void Promise.resolve().then(() => this.runs.ended(attempt, suspended(attempt, suspension))),
+      held: (attempt, ms) => this.loopWatch?.held(attempt, ms),
       listenerFailed: (attempt, error) => this.announcer.signalListenerFailed(attempt, error),
     };
   }

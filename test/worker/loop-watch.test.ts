@@ -174,7 +174,7 @@ describe('after a block that no call explains', () => {
     const counted = said.splice(0);
     expect(counted.length).toBeGreaterThan(0);
     expect(counted.filter(({ culprit }) => culprit !== undefined)).toEqual([]);
-    return { said, call };
+    return { said, call, watch };
   }
 
   it.each([
@@ -227,6 +227,46 @@ describe('after a block that no call explains', () => {
     const closing = a.close();
     await clock.advance(60_000);
     await closing;
+  });
+
+  it.each([
+    ['known', undefined],
+    ['known, also if the step has a time', '1h'],
+  ] as const)('a handler whose step blocks before its first await is %s', async (_, timeout) => {
+    const clock = new LoopClock(0);
+    const blocks: unknown[] = [];
+    const a = memoryApp({ clock }, { now: clock.now });
+    const computing = a.task('computing', async ({ step }: TaskContext<undefined>) => {
+      await step('load', () => new Promise<void>((resolve) => void clock.after(10, resolve)));
+      await step('compute', () => clock.block(9_000), { timeout });
+      await new Promise<void>((resolve) => void clock.after(10, resolve));
+    });
+    const steady = a.task('steady', () => new Promise<void>((resolve) => void clock.after(10_000, resolve)));
+    const worker = await a.worker({ slots: 2, leaseTtl: 12_000 });
+    worker.on('loopBlocked', (event) => blocks.push(event));
+    await steady.runMany([undefined, undefined, undefined]);
+    void computing.run(undefined);
+    await clock.advance(20_000);
+    expect(blocks).toMatchObject([{ tasks: ['computing'], isCertain: true }]);
+    const closing = a.close();
+    await clock.advance(60_000);
+    await closing;
+  });
+
+  it('a step in a traced handler is counted once', async () => {
+    const { said, call, watch } = await traced();
+    const culprit = runOf('culprit');
+    let tookMs = 0;
+    await call(culprit, async () => {
+      await pause(1);
+      const startedAt = systemClock.now();
+      block(150);
+      tookMs = systemClock.now() - startedAt;
+      watch.held(culprit, tookMs);
+    });
+    await pause(30);
+    const [known] = said.filter(({ blockers }) => blockers.size > 0);
+    expect(known?.blockers.get(culprit)).toBeLessThan(1.5 * tookMs);
   });
 
   it('code outside of handlers is attributed to no handler, and neither is code that a handler left behind', async () => {

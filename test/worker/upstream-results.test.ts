@@ -158,7 +158,8 @@ test.each([
       executionDeadlineAt: clock.now() + deadlineMs,
     } as ConstructorParameters<typeof Attempt>[0];
     const ignore = (): void => undefined;
-    const hooks = { lost: ignore, cancelled: ignore, aborted: ignore, suspended: ignore, listenerFailed: ignore };
+    const [lost, cancelled, aborted, suspended] = [ignore, ignore, ignore, ignore];
+    const hooks = { lost, cancelled, aborted, suspended, held: ignore, listenerFailed: ignore };
     const attempt = new Attempt(claimed, 'lane', clock, 30_000, clock.now(), hooks);
     const refusal = new EngineError('execution_not_active', 'ended.', { detail: { terminalOutcome: 'expired' } });
     expect(attempt.lossBy(refusal)).toBe(expected);

@@ -27,6 +27,8 @@ export interface AttemptHooks {
   readonly aborted: (attempt: Attempt) => void;
   /** The handler's run ended because the handler waits. */
   readonly suspended: (attempt: Attempt, suspension: Suspension) => void;
+  /** The function of a step was called, and held the event loop for so long, ms, before it returned or awaited. */
+  readonly held: (attempt: Attempt, ms: number) => void;
   /** A listener that the handler put on its signal failed. */
   readonly listenerFailed: (attempt: Attempt, error: unknown) => void;
 }
@@ -151,6 +153,16 @@ export class Attempt implements HeldLease, Member {
     this.calls ??= new InFlight(ignore);
     this.calls.track(answer);
     return answer;
+  }
+
+  /** Calls the function of a step, and notes how long it holds the event loop. */
+  measured<T>(call: () => T): T {
+    const startedAt = this.clock.now();
+    try {
+      return call();
+    } finally {
+      this.hooks.held(this, this.clock.now() - startedAt);
+    }
   }
 
   /** Whether the handler has not settled and was not aborted. */

@@ -1,8 +1,8 @@
 /**
  * Detects a blocked event loop: while a handler computes without a break, the worker cannot renew its leases. Blocks of
  * less than two thirds of a lease are harmless (see lease/lease-keeper.ts); longer ones are reported with the task.
- * They are detected by a timer that fires late. Calls of handlers are measured as well, so that the report can name a
- * handler that blocks right after its start. After a stretch of a third of a lease that no call explains, what handlers
+ * They are detected by a timer that fires late. Calls of handlers and of the functions of their steps are measured as
+ * well, so that the report can name a handler that blocks right after its start, or where such a function starts. After a stretch of a third of a lease that no call explains, what handlers
  * do after their first `await` is measured for some minutes too (`TurnTrace`): a handler whose blocks grow is known by
  * the time they cost leases.
  */
@@ -111,6 +111,11 @@ export class LoopWatch<Of extends Watched> {
     } finally {
       this.note(of, this.options.clock.now() - startedAt);
     }
+  }
+
+  /** Call this when a run has held the loop somewhere else, for the time of one call. */
+  held(of: Of, ms: number): void {
+    if (!of.isOver && !this.trace.covers(of)) this.note(of, ms);
   }
 
   private note(of: Of, ms: number): void {

@@ -31,6 +31,11 @@ export class TurnTrace<Of> {
     return this.cancelEnd !== undefined;
   }
 
+  /** Whether the stretch that runs now will be told as one of this owner. */
+  covers(owner: Of): boolean {
+    return this.isOn && this.owner.getStore() === owner;
+  }
+
   /** Traces the calls that begin within the next minutes. */
   begin(): void {
     this.hook.enable();

@@ -90,7 +90,7 @@ function tryOnce(attempt: Attempt, clock: Clock, step: Tried, number: number): u
       return attempt.signal;
     },
   };
-  return runInside(attempt, name, () => fn(context));
+  return attempt.measured(() => runInside(attempt, name, () => fn(context)));
 }
 
 /** A try that fails after `timeoutMs`, whether or not its function has settled. */
@@ -114,7 +114,7 @@ async function tryInTime(
   });
   const context = { idempotencyKey, attempt: number, signal: controller.signal };
   try {
-    return await Promise.race([runInside(attempt, name, async () => fn(context)), late]);
+    return await Promise.race([attempt.measured(() => runInside(attempt, name, async () => fn(context))), late]);
   } finally {
     cancel?.();
     stopListening();
