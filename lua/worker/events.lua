@@ -6,7 +6,8 @@ end
 
 -- When it counts as dead without a further heartbeat. Needs identity and beat read.
 function ff.expiry_of_worker(worker)
-  return tonumber(worker.last_heartbeat_at) + tonumber(worker.liveness_ttl_ms)
+  local heard_at, ttl_ms = tonumber(worker.last_heartbeat_at), tonumber(worker.liveness_ttl_ms)
+  return heard_at and ttl_ms and heard_at + ttl_ms or ff.damaged('its heartbeat is unreadable')
 end
 
 -- Checks all keys beside its record that a change of a worker writes.

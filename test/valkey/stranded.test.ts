@@ -225,6 +225,15 @@ test.each(['paused', 'resumed'] as const)(
   },
 );
 
+test('a worker whose heartbeat is lost is damaged, and no defect', async () => {
+  const { key = '', fields = {} } = RECORDS.worker ?? {};
+  const named = { namespace: 'n', workerInstanceId: 'w-1' };
+  const offer = { lanes: [LANE], capabilities: [], kinds: ['k'], slots: 1, livenessTtlMs: 30_000 };
+  await engine.backend.registerWorker({ ...named, workerId: 'w', ...offer });
+  await admin.hdel(`${PREFIX}{w:n}:${key}w-1`, fields['beat'] ?? '');
+  expect(await codeOf(engine.backend.heartbeatWorker(named))).toBe('corruption');
+});
+
 test('a rotation replaces every current signing key, and passes over unreadable times', async () => {
   const { backend } = engine;
   let secrets = 0;

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { library } from '../../lua/library.js';
 import { SIGNATURES } from '../../lua/signatures.js';
 import type { EngineError } from '../../model/errors.js';
@@ -123,6 +123,67 @@ test('a newer build that is loaded between the check and the loading stays', asy
   expect(await loadedBuild()).toBe(own.build + 1);
 });
 
+test('an older build that a racing process loaded over the newer one is replaced within seconds', async () => {
+  await openedByBuild(own.build - 2);
+  vi.useFakeTimers({ toFake: ['setTimeout'], shouldAdvanceTime: true });
+  try {
+    await opened();
+    expect(await loadedBuild()).toBe(own.build);
+    // It had looked before this process noted its build.
+    await admin.call('FUNCTION', 'LOAD', 'REPLACE', ofBuild(own.build - 1));
+    vi.advanceTimersByTime(10_000);
+    await until(async () => (await loadedBuild()) === own.build);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+describe('on a full server', () => {
+  const fill = (maxmemory: number) => admin.config('SET', 'maxmemory', maxmemory);
+
+  test('a process uses an older build that has all its operations, until there is room for its own', async () => {
+    const executionId = `{fp:0}:${randomUUID()}`;
+    await create(await opened(), executionId);
+    await admin.call('FUNCTION', 'LOAD', 'REPLACE', ofBuild(own.build - 1));
+    await admin.zadd('ff:builds', own.build - 1, own.name);
+    await fill(1);
+    const notices: EngineError[] = [];
+    const backend = await opened({ onNotice: (notice) => notices.push(notice) });
+    expect(await loadedBuild()).toBe(own.build - 1);
+    expect(notices).toMatchObject([{ code: 'server_memory_full' }]);
+    expect(notices[0]?.message).toContain(`build ${own.build - 1} is in use`);
+    // What ends work frees memory.
+    const cancelled = await backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' });
+    expect(cancelled).toMatchObject({ kind: 'cancelled' });
+    expect(await codeOf(create(backend))).toBe('server_memory_full');
+    await fill(0);
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until(async () => (await loadedBuild()) === own.build);
+    expect((await create(backend)).kind).toBe('created');
+  });
+
+  test.each([
+    ['no library', () => admin.call('FUNCTION', 'FLUSH')],
+    [
+      'an older one without its operations',
+      () => {
+        const { pauseLane } = SIGNATURES;
+        const source = ofBuild(own.build - 1).replaceAll(pauseLane, pauseLane.replace(/:\w{6}:/, ':000000:'));
+        return admin.call('FUNCTION', 'LOAD', 'REPLACE', source);
+      },
+    ],
+  ])('a process that finds %s says what has no room', async (_, leave) => {
+    const backend = await opened();
+    await backend.close();
+    await leave();
+    await fill(1);
+    await expect(opened()).rejects.toMatchObject({
+      code: 'server_memory_full',
+      message: expect.stringContaining(`no room for ${own.name} of build ${own.build}`),
+    });
+  });
+});
+
 test('a library that expects other arguments is a mismatch at once, without a loop', async () => {
   // It looks for the bytes in another place than this process puts them, and answers that they are not there.
   const source = ofBuild(own.build + 1);
@@ -171,6 +232,22 @@ test('the whole record is written again when the server comes back empty', async
   await until(async () => (await loadedBuild()) === own.build);
   expect((await create(backend)).kind).toBe('created');
   expect(await codeOf(opened({ partitions: { count: 6 } }))).toBe('partition_mismatch');
+});
+
+test('a record that is lost is written again by the first call that needs it, and one that is none by the next check', async () => {
+  const backend = await opened();
+  await admin.del('ff:deployment');
+  expect(await backend.configureDeployment({ retentionMs: 120_000 })).toMatchObject({
+    retentionMs: 120_000,
+    version: 2,
+  });
+  await admin.del('ff:deployment');
+  await backend.createBudget({ budgetId: randomUUID(), limits: { tokens: { hard: 1 } } });
+  const known = (await admin.get('ff:deployment')) ?? '';
+  expect(JSON.parse(known)).toMatchObject({ retentionMs: 120_000, version: 3, families: ['budget'] });
+  await admin.set('ff:deployment', 'rubbish');
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await until(async () => (await admin.get('ff:deployment')) === known);
 });
 
 test('members of the record that a newer version wrote are kept', async () => {

@@ -105,7 +105,7 @@ export class DeploymentRecord {
    */
   async learn(version: number): Promise<void> {
     if (this.settings.version >= version) return;
-    const found = this.read((await this.client.get(this.key)) ?? '');
+    const found = this.read(await this.text());
     if (found.settings.version < version)
       throw new EngineError(
         'settings_changed',
@@ -120,7 +120,7 @@ export class DeploymentRecord {
    */
   async change(changes: GivenSettings): Promise<void> {
     for (let tries = 0; tries < MAX_CHANGES; tries++) {
-      const text = (await this.client.get(this.key)) ?? '';
+      const text = await this.text();
       const found = this.read(text);
       const { version, families: _, ...now } = found.settings;
       const next = changedSettings(now, changes);
@@ -143,7 +143,7 @@ export class DeploymentRecord {
    */
   async noteFamily(family: Family): Promise<void> {
     for (let tries = 0; tries < MAX_CHANGES; tries++) {
-      const text = (await this.client.get(this.key)) ?? '';
+      const text = await this.text();
       const found = this.read(text);
       const { version, families } = found.settings;
       if (families.includes(family)) {
@@ -160,7 +160,7 @@ export class DeploymentRecord {
   }
 
   /**
-   * Writes the record again if it is missing or has older settings; reads it if it has newer ones.
+   * Writes the record again if it is missing, is no record or has older settings; reads it if it has newer ones.
    * @throws EngineError `partition_mismatch` if it was replaced by a different one
    */
   async restore(): Promise<void> {
@@ -168,6 +168,10 @@ export class DeploymentRecord {
     if (own === undefined) return;
     const text = await this.textOr(own.text);
     const found = membersOf(text);
+    if (found === undefined) {
+      await this.replace(this.key, text, own.text);
+      return;
+    }
     const members = membersOf(own.text);
     for (const name of [...PARTITION_SETTINGS, 'contract']) {
       const stored = settledIn(found, name);
@@ -195,11 +199,16 @@ export class DeploymentRecord {
   /** Records a build that a server has; the newest is kept. */
   async noteBuild(library: string, build: number): Promise<void> {
     const newest = Math.max(build, this.newest.get(library) ?? 0);
-    this.newest.set(library, newest);
     const key = buildsKey(this.prefix);
     // A server whose memory is full refuses even writes that change nothing, and must not keep a process from starting.
     if (Number((await this.client.zscore(key, library)) ?? 0) < newest)
       await this.client.zadd(key, 'GT', newest, library);
+    this.newest.set(library, newest);
+  }
+
+  /** The text of the record, which is written again if it is lost. */
+  private text(): Promise<string> {
+    return this.textOr(this.current.text);
   }
 
   /** The text of the record; `text` is written if there is none. A full server refuses the write, so it comes second. */

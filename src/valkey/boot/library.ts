@@ -7,7 +7,7 @@ import { unlike } from '../../../lua/signatures.js';
 import { library, type Library, type LibraryKind } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
 import { primariesOf, type Client } from '../connection/clients.js';
-import { isFunctionMissing, TransientFault } from '../connection/faults.js';
+import { isFunctionMissing, isMemoryFull, TransientFault } from '../connection/faults.js';
 import { isReply } from '../../../model/safe-cause.js';
 import { nameOf } from '../connection/node-faults.js';
 import type { LibraryMode } from '../options.js';
@@ -26,7 +26,10 @@ interface Installed {
 export class LibraryKeeper {
   /** The library of this process. */
   readonly wanted: Library;
+  /** Why a node has an older build, which serves until there is room for this one. */
+  behind: EngineError | undefined;
   private running: Promise<void> | undefined;
+  private hasLoaded = false;
 
   constructor(
     private readonly client: Client,
@@ -46,7 +49,15 @@ export class LibraryKeeper {
     return this.running;
   }
 
+  /** Whether this process has loaded the library since the last question. */
+  takeLoaded(): boolean {
+    const { hasLoaded } = this;
+    this.hasLoaded = false;
+    return hasLoaded;
+  }
+
   private async ensureOnAll(mode: LibraryMode): Promise<void> {
+    this.behind = undefined;
     const builds = await Promise.all(primariesOf(this.client).map((node) => this.ensureOn(node, mode)));
     await this.record.noteBuild(this.wanted.name, Math.max(...builds));
   }
@@ -59,7 +70,7 @@ export class LibraryKeeper {
     if (found?.hash === wanted.hash) return found.build;
     if (mode === 'replace' || (mode === 'load' && (found === undefined || found.build < wanted.build))) {
       if (mode === 'load') await this.checkNewest(host);
-      return this.load(node, mode, found === undefined);
+      return this.load(node, mode, found === undefined).catch((error: unknown) => this.withOlder(found, host, error));
     }
     if (found === undefined)
       throw new TransientFault(new EngineError('library_mismatch', `${host} has no library ${wanted.name}.`));
@@ -74,10 +85,22 @@ export class LibraryKeeper {
     );
   }
 
+  /** A full server takes no library. An older build that has every operation in the same form goes on meanwhile. */
+  private withOlder(found: Installed | undefined, host: string, error: unknown): number {
+    if (!isMemoryFull(error)) throw error;
+    const { name, build } = this.wanted;
+    const full = `${host} has no room for ${name} of build ${build}`;
+    if (found === undefined || unlike(found.signatures).length > 0)
+      throw new EngineError('server_memory_full', `${full}, and has no other build that this process could use.`);
+    this.behind = new EngineError('server_memory_full', `${full}: build ${found.build} is in use until it has.`);
+    return found.build;
+  }
+
   private async load(node: Valkey, mode: LibraryMode, isMissing: boolean): Promise<number> {
     const { name, build, source } = this.wanted;
     // Recorded before the load, so that an older process does not load its own build meanwhile.
     await this.record.noteBuild(name, build);
+    this.hasLoaded = true;
     if (mode === 'replace' || !isMissing) {
       await node.call('FUNCTION', 'LOAD', 'REPLACE', source);
       return build;

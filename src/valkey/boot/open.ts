@@ -230,7 +230,7 @@ class Boot {
     const serverVersion = server.version;
     const connection = new Connection({ label, client, serverVersion, rights, deadlines, retrier, wakes });
     if (options.onNotice !== undefined) connection.onNotice(options.onNotice);
-    if (rights.channelsMissing !== undefined) connection.notices([rights.channelsMissing]);
+    connection.notices([rights.channelsMissing ?? [], keeper.behind ?? []].flat());
     const proveRights = () => this.proveRights();
     const upkeep = new Upkeep({ client, label, record, keeper, mode, proveRights, connection });
     connection.onClose(() => upkeep.close());

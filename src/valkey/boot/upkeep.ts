@@ -19,6 +19,8 @@ const INTERVAL_MS = 120_000;
 const SETTLE_MS = 100;
 /** Shortest time between two checks, ms, because the connection to a dead primary is retried all the time. */
 const MIN_GAP_MS = 500;
+/** Delay of the check after this process has loaded the library, ms: longer than another process takes to boot. */
+const LOADED_MS = 10_000;
 
 export interface UpkeepOptions {
   readonly client: Client;
@@ -34,6 +36,7 @@ export interface UpkeepOptions {
 export class Upkeep {
   private readonly timer: ReturnType<typeof setInterval>;
   private timeout: ReturnType<typeof setTimeout> | undefined;
+  private again: ReturnType<typeof setTimeout> | undefined;
   private running: Promise<void> | undefined;
   private checkedAt = -Infinity;
   private closed = false;
@@ -44,12 +47,14 @@ export class Upkeep {
     this.timer.unref();
     client.on('ready', () => this.checkSoon());
     client.on('+node', () => this.checkSoon());
+    this.checkAgain();
   }
 
   close(): void {
     this.closed = true;
     clearInterval(this.timer);
     clearTimeout(this.timeout);
+    clearTimeout(this.again);
   }
 
   /**
@@ -59,6 +64,7 @@ export class Upkeep {
     this.running ??= this.checkNow().finally(() => {
       this.running = undefined;
       this.checkedAt = performance.now();
+      this.checkAgain();
     });
     return this.running;
   }
@@ -71,6 +77,13 @@ export class Upkeep {
       void this.check();
     }, delayMs);
     this.timeout.unref();
+  }
+
+  /** An older process that boots at the same moment can load its build over the one that this process has loaded. */
+  private checkAgain(): void {
+    if (this.closed || !this.options.keeper.takeLoaded()) return;
+    clearTimeout(this.again);
+    this.again = setTimeout(() => void this.check(), LOADED_MS).unref();
   }
 
   private async checkNow(): Promise<void> {
@@ -92,6 +105,7 @@ export class Upkeep {
         if (!fault.retryable) notices.push(fault);
       }
     }
+    if (keeper.behind !== undefined) notices.push(keeper.behind);
     if (!this.closed) connection.notices(notices);
   }
 

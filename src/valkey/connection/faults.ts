@@ -92,6 +92,10 @@ export function isFunctionMissing(error: unknown): boolean {
   return isReply(error) && /function not found/i.test(error.message);
 }
 
+export function isMemoryFull(error: unknown): boolean {
+  return isReply(error) && serverFault(error)?.code === 'server_memory_full';
+}
+
 /** The version of the settings that a partition has seen, if the call was refused for older ones. */
 export function settingsSeen(error: unknown): number | undefined {
   const version = isReply(error) ? /^SETTINGS are of version (\d+)/.exec(error.message)?.[1] : undefined;
