@@ -67,7 +67,7 @@ interface Suspend {
   readonly timeout: Moment | null;
   readonly behavior: number;
   readonly delayMs: number;
-  /** Uses a waitpoint again. */
+  /** Uses a waitpoint again, or the id of a suspension or of a signal. */
   readonly reuse: true | null;
   /** Uses a waitpoint that was created before: an unused one, or any. */
   readonly pending: 'waiting' | 'any' | null;
@@ -171,7 +171,8 @@ function named(
   execution: ReadonlyExecution | undefined,
   { channel, known, cap, bytes, decider, carries }: Omit<Send, 'pick'>,
 ): Command {
-  const [sent] = Object.keys(execution?.waiting?.signals ?? {});
+  const { signals = {}, suspension } = execution?.waiting ?? {};
+  const sent = carries ? suspension?.suspensionId : Object.keys(signals)[0];
   return {
     name: 'signalExecution',
     args: {
@@ -208,9 +209,12 @@ export const suspensionActions = {
       const { execution, args } = claimantOf(world, owner);
       const { condition: onFresh, keys } = SHAPES[shape] as Shape;
       const [used] = waitpointsOf(execution);
+      const [signalId] = Object.keys(execution?.waiting?.signals ?? {});
+      const usedId = shape % 4 === 1 ? signalId : execution?.waiting?.suspension?.suspensionId;
+      const isIdUsed = reuse !== null && shape % 2 === 1 && usedId !== undefined;
       const timeoutAt = timeout === null ? undefined : resolveMoment(world, timeout);
       const fresh = KEYS.slice(0, keys).map((waitpointKey, i) => ({
-        waitpointId: i === 0 && reuse !== null && used !== undefined ? used : world.uuid(),
+        waitpointId: i === 0 && reuse !== null && !isIdUsed && used !== undefined ? used : world.uuid(),
         waitpointKey,
       }));
       const { waitpoints, condition } =
@@ -223,7 +227,7 @@ export const suspensionActions = {
             executionId: args.executionId,
             fence: args.fence,
             attemptIndex: args.attemptIndex,
-            suspensionId: world.uuid(),
+            suspensionId: isIdUsed ? usedId : world.uuid(),
             waitpoints,
             resumeCondition: isTimed ? condition : { type: 'operator_only' },
             reasonCode: REASON_NAMES[reason],

@@ -11,7 +11,7 @@ end
 function ff.close_suspension(call, suspension, reason, trigger, closer)
   local change = suspension.change or { suspension.key }
   local size = #change
-  change[size + 1], change[size + 2] = WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer)
+  change[size + 1], change[size + 2] = WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer, '')
   size = size + 2
   for i = 1, #suspension.waitpoints do
     local it = suspension.waitpoints[i]
@@ -141,7 +141,8 @@ function ff.apply.suspension_skipped(call, execution, ask)
   begin(call, execution, ask)
   local used = ask.waitpoints[1]
   command('HSET', ask.kept.key, used.field, over(call, used, WAITPOINT_STATE.closed, 'resumed'),
-    WAITS.closing, ff.waits_closing_text(call.now_text, 'resumed', TRIGGER.signal, ask.closer), WAITS.progress, '')
+    WAITS.closing, ff.waits_closing_text(call.now_text, 'resumed', TRIGGER.signal, ask.closer, string.match(execution.fence, '^%d+')),
+    WAITS.progress, '')
   ff.set_timer(call, execution)
   ff.append(call, EVENT.suspension_skipped, execution.id, ask.said, ask.bindings, ask.condition, ask.progress, ask.folded_text,
     once_text(ask))

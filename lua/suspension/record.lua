@@ -106,7 +106,7 @@ function ff.suspension_of(execution, field)
     key = key, suspension = values[1] or ff.damaged('the suspension is missing'),
     waitpoint_ids = values[2] or ff.damaged('the waitpoints of the suspension are missing'),
     condition = values[3] or ff.damaged('the condition is missing'), progress = values[4] or '', satisfiers = values[5] or '',
-    signal_count = ff.count(values[6] or ''), is_closed = values[7] and true or false,
+    signal_count = ff.count(values[6] or ''), closing = values[7] or '', is_closed = values[7] and true or false,
     payload_bytes = ff.count(values[8] or ''), other = values[9],
   }
   ff.read_waits_suspension(suspension)

@@ -48,15 +48,19 @@ local function known_answer(call, execution, name, digest, tokens)
   return answer(call, kind, known.suspension_id, is_over, waitpoints_named(execution, known.waitpoint_ids), tokens)
 end
 
--- The earlier answer to this same call, or nil.
+-- The earlier answer to this same call, or nil; and whether the last suspension has the id.
 local function earlier_answer(call, execution, fence, suspension_id, tokens)
   local situation = execution.situation
   if situation ~= SITUATION.suspended and situation ~= SITUATION.running then return nil end
   if not ff.was_last_owner(execution, fence) then return nil end
   local suspension = ff.suspension_of(execution)
   if not suspension or suspension.suspension_id ~= suspension_id then return nil end
-  -- A resumed attempt has another epoch, so this owner was never suspended.
-  local kind = situation == SITUATION.suspended and KIND.suspended or KIND.already_satisfied
+  local kind = KIND.suspended
+  if situation == SITUATION.running then
+    ff.read_waits_closing(suspension)
+    if suspension.kept_epoch ~= string.match(fence, '^%d+') then return nil, true end
+    kind = KIND.already_satisfied
+  end
   return answer(call, kind, suspension_id, false, ff.waitpoints_of(suspension), tokens)
 end
 
@@ -182,7 +186,7 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   if known then return known end
   local malformed = ff.fence_shape(fence, '', execution)
   if malformed then return malformed end
-  local earlier = earlier_answer(call, execution, fence, suspension_id, tokens)
+  local earlier, is_taken = earlier_answer(call, execution, fence, suspension_id, tokens)
   if earlier then return earlier end
   local refusal = ff.work_verdict(call, execution, fence, attempt_index)
   if refusal then return refusal end
@@ -190,6 +194,10 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   refusal = seen_children ~= '' and children_refusal(call, execution_id, seen_children, awaited)
   if refusal then return refusal end
   local kept = ff.kept_of(execution)
+  -- A suspension that timed out has left its id to a signal.
+  if is_taken or ff.has_waits(execution) and ff.fields_of_waits(kept.key, WAITS.signal .. suspension_id)[1] then
+    return ff.reject('idempotency_conflict', 'suspensionId', suspension_id)
+  end
   local used, keeps = string.match(waitpoints, '^([^\t]+)\t$'), string.match(resume_policy, '^%d*\t(1?)')
   local bound
   if used then

@@ -37,7 +37,7 @@ end
 
 local function auto_resume(call, execution, suspension)
   local closer = ''
-  if suspension.timeout_behavior == WORDS.behavior.auto_resume_with_timeout_signal then
+  if suspension.signals_timeout then
     closer = suspension.suspension_id
     ff.apply.signal_accepted(call, execution, suspension, timeout_signal(suspension))
   end
@@ -58,6 +58,9 @@ function ff.suspension_timeout(call, execution)
     return end_it, suspension, { purge_at = purge_at, purge_text = purge_text }
   end
   ff.check_queue_of(call, execution)
+  -- A sender may have used the id for a signal of its own, which stays.
+  suspension.signals_timeout = behavior == WORDS.behavior.auto_resume_with_timeout_signal
+    and not ff.fields_of_waits(suspension.key, WAITS.signal .. suspension.suspension_id)[1]
   suspension.ended_children = ff.ended_children_of(execution)
   return auto_resume, suspension
 end

@@ -138,6 +138,8 @@ export const waitsFacts = {
     /** Absent when the execution did not resume. */
     resumeTrigger: fact.words(),
     closerSignalId: fact.words(),
+    /** The epoch of the owner that kept its lease, because buffered signals satisfied the condition. */
+    keptEpoch: fact.optionalNumber(),
   },
   waitpoint: {
     waitpointKey: fact.text(),

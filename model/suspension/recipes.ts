@@ -11,6 +11,7 @@ import {
   SATISFYING,
   SIGNAL_EFFECTS,
   signalKeyOf,
+  type ClosingFacts,
   type SignalEffect,
   type Suspension,
   type Waiting,
@@ -49,11 +50,15 @@ function closeWaits(
   { waiting }: Execution,
   at: number,
   closeReason: string,
-  { resumeTrigger = '', closerSignalId = '' } = {},
+  {
+    resumeTrigger = '',
+    closerSignalId = '',
+    keptEpoch,
+  }: Partial<Pick<ClosingFacts, 'resumeTrigger' | 'closerSignalId' | 'keptEpoch'>> = {},
 ): void {
   const suspension = waiting?.suspension;
   if (waiting === undefined || suspension === undefined || suspension.closing !== undefined) return;
-  suspension.closing = { closedAt: at, closeReason, resumeTrigger, closerSignalId };
+  suspension.closing = { closedAt: at, closeReason, resumeTrigger, closerSignalId, keptEpoch };
   // A closed suspension evaluates no further signals.
   suspension.progress = [];
   for (const id of suspension.waitpointIds) {
@@ -218,7 +223,8 @@ export const suspensionRecipes: Recipes = {
   suspension_skipped: changes((execution, event) => {
     begin(execution, event);
     const closerSignalId = execution.waiting?.suspension?.satisfierSignalIds.at(-1) ?? '';
-    closeWaits(execution, event.at, 'resumed', { resumeTrigger: 'signal', closerSignalId });
+    const keptEpoch = execution.currentLeaseEpoch;
+    closeWaits(execution, event.at, 'resumed', { resumeTrigger: 'signal', closerSignalId, keptEpoch });
   }),
   pending_waitpoint_created: changes((execution, event) => {
     const { waitpointId, waitpointKey, expiresAt, at } = event;

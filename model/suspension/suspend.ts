@@ -45,7 +45,7 @@ const args = z
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
-    /** Minted by the caller. */
+    /** Minted by the caller for this suspension: one that was used before is refused. */
     suspensionId: field.plainUuid,
     /** New waitpoints with ids minted by the caller, the primary one first; or one existing unused waitpoint. */
     waitpoints,
@@ -175,13 +175,21 @@ const keysIn = (waiting: Waiting | undefined, ids: readonly string[]): NamedWait
   ids.map((waitpointId) => ({ waitpointId, waitpointKey: waiting?.waitpoints[waitpointId]?.waitpointKey ?? '' }));
 
 /** The kind of the earlier answer, if this call is a repetition. */
-function earlier({ situation, waiting }: ReadonlyExecution, { suspensionId }: Args): Kind | undefined {
+function earlier(
+  { situation, waiting, currentLeaseEpoch }: ReadonlyExecution,
+  { suspensionId }: Args,
+): Kind | undefined {
   const suspension = waiting?.suspension;
   if (suspension?.suspensionId !== suspensionId) return undefined;
   if (situation === 'suspended') return 'suspended';
-  // A resumed attempt has another epoch, so this owner was never suspended.
-  return situation === 'running' ? 'already_satisfied' : undefined;
+  return situation === 'running' && suspension.closing?.keptEpoch === currentLeaseEpoch
+    ? 'already_satisfied'
+    : undefined;
 }
+
+/** Whether the id is that of the last suspension, or of a signal, as an earlier suspension that timed out has left. */
+const isTaken = (waiting: Waiting | undefined, suspensionId: string): boolean =>
+  waiting?.suspension?.suspensionId === suspensionId || waiting?.signals[suspensionId] !== undefined;
 
 /** The waitpoints of a request with their keys, or why they cannot be used. */
 function bindingsOf(waiting: Waiting | undefined, args: Args, now: number) {
@@ -294,6 +302,7 @@ export const suspendExecution = operation({
     if (execution.endedChildren > (args.seenChildren ?? Infinity)) return reject('children_ended');
     if (args.awaitedChildren > execution.endedChildren + execution.openChildren)
       return reject('invalid_input', { field: 'awaitedChildren', openChildren: String(execution.openChildren) });
+    if (isTaken(waiting, suspensionId)) return reject('idempotency_conflict', { suspensionId });
     const bindings = bindingsOf(waiting, args, now);
     if ('ok' in bindings) return bindings;
     if (tokens && view.signing.current() === undefined) return reject('hmac_secret_not_initialized');

@@ -56,11 +56,15 @@ export function suspensionTimeout(
       ];
     case 'auto_resume':
       return [closed('timed_out_auto_resume', 'timeout')];
-    case 'auto_resume_with_timeout_signal':
+    case 'auto_resume_with_timeout_signal': {
+      const { suspensionId = '', waitpointIds = [] } = suspension ?? {};
+      // A sender has used the id for a signal of its own, which stays.
+      if (execution.waiting?.signals[suspensionId] !== undefined) return [closed('timed_out_auto_resume', 'timeout')];
       return [
-        timeoutSignal(execution, now, suspension?.suspensionId ?? '', suspension?.waitpointIds[0] ?? ''),
-        closed('timed_out_auto_resume', 'timeout', suspension?.suspensionId ?? ''),
+        timeoutSignal(execution, now, suspensionId, waitpointIds[0] ?? ''),
+        closed('timed_out_auto_resume', 'timeout', suspensionId),
       ];
+    }
     case 'escalate':
       return [{ type: 'suspension_escalated', executionId, at: now }];
   }

@@ -174,6 +174,17 @@ describe('a suspension that uses an existing waitpoint', () => {
     done.when('deliverApprovalSignal', approve(5), NOW + 6).refuses('waitpoint_closed');
   });
 
+  test('is repeated only by the owner that kept its lease: the id of another owner is refused', () => {
+    const released = made()
+      .when('deliverApprovalSignal', approve(1), NOW)
+      .when('suspendExecution', suspend(), NOW)
+      .answers({ kind: 'already_satisfied' })
+      .when('releaseLease', owner, NOW)
+      .when('claimForWorker', claimArgs(), NOW);
+    const fence = { leaseId: uuid(102), leaseEpoch: 2, attemptId: FENCE.attemptId };
+    released.when('suspendExecution', suspend({ fence }), NOW).refuses('idempotency_conflict');
+  });
+
   test('is refused for a waitpoint that is missing, used or closed', () => {
     running().when('suspendExecution', suspend(), NOW).refuses('waitpoint_not_found');
     made()

@@ -114,6 +114,27 @@ describe('suspendExecution', () => {
       .refuses('waitpoint_already_exists', { waitpointId: uuid(511) });
   });
 
+  test('with the id of the last one, or of one that timed out, is refused and changes nothing', () => {
+    const fence = { leaseId: uuid(102), leaseEpoch: 2, attemptId: FENCE.attemptId };
+    const next = (n: number, more: object) => suspend({ fence, waitpoints: [binding(n, KEY)], ...more });
+    const resumed = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior: 'auto_resume_with_timeout_signal' })
+      .when('expireSuspension', { executionId: X }, SUSPENDED_UNTIL)
+      .when('claimForWorker', claimArgs(), SUSPENDED_UNTIL);
+    resumed
+      .when('suspendExecution', next(2, {}), SUSPENDED_UNTIL)
+      .refuses('idempotency_conflict', { suspensionId: uuid(500) });
+    resumed
+      .when('suspendExecution', next(2, { suspensionId: uuid(501) }), SUSPENDED_UNTIL)
+      .when('resumeExecution', { executionId: X }, SUSPENDED_UNTIL)
+      .when('claimForWorker', claimArgs({ claims: [{ leaseId: uuid(103), attemptId: uuid(203) }] }), SUSPENDED_UNTIL)
+      .when(
+        'suspendExecution',
+        next(3, { fence: { ...fence, leaseId: uuid(103), leaseEpoch: 3 } }),
+        SUSPENDED_UNTIL,
+      )
+      .refuses('idempotency_conflict', { suspensionId: uuid(500) });
+  });
+
   test('keeps the rest of the attempt for the resumption', () => {
     suspended({}, [created(), claimed({ attemptTimeoutAt: NOW + 700 })])
       .leaves({ attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: 700 })
@@ -525,6 +546,17 @@ describe('expireSuspension', () => {
           },
         ],
       },
+    });
+  });
+
+  test('leaves a signal that a sender gave the id of the suspension', () => {
+    const over = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior: 'auto_resume_with_timeout_signal' })
+      .when('signalExecution', { executionId: X, signalId: uuid(500), signalName: 'other', sourceIdentity: 'ann' }, NOW)
+      .when('expireSuspension', { executionId: X }, SUSPENDED_UNTIL)
+      .answers({ kind: 'expired', behaviorApplied: 'auto_resume_with_timeout_signal' })
+      .leaves({ situation: 'ready' });
+    expect(over.reads('listSignals', { executionId: X }, SUSPENDED_UNTIL)).toMatchObject({
+      outcome: { signals: [{ signalId: uuid(500), signalName: 'other', sourceIdentity: 'ann' }] },
     });
   });
 
