@@ -2,9 +2,10 @@
 
 function ff.apply.flow_cancelled(call, flow, reason, letter)
   local key = flow.key
-  if ff.is_unsealed(flow) then ff.set_flow_timer(call, flow, '') end
+  local had_deadline = ff.has_build_deadline(flow)
   flow.flow_state, flow.last_mutation_at = FLOW_STATE.cancelled, call.now_text
   flow.cancellation_policy = letter == CANCELLATION_LETTER.flow_only and CANCELLATION.flow_only or letter
+  if had_deadline and not ff.has_build_deadline(flow) then ff.set_flow_timer(call, flow, '') end
   command('HSET', key, FLOW.cancel, ff.flow_cancel_text(call.now_text, flow.cancellation_policy),
     FLOW.cancel_reason, ff.fit(key, FLOW.cancel_reason, reason))
   ff.write_flow(call, flow)

@@ -52,7 +52,7 @@ function ff.due.flow(call, id, _, limit)
   ff.timers_of(call)
   local at = ff.timer_of_flow(flow)
   if at == '' or not ff.has_passed(call, at) then return { entity = flow, kind = 'flow', apply = ff.set_flow_timer, a = at } end
-  if ff.is_unsealed(flow) then return { entity = flow, kind = 'flow', apply = time_out } end
+  if ff.has_build_deadline(flow) then return { entity = flow, kind = 'flow', apply = time_out } end
   local count = math.max(1, math.floor(limit / LIMIT.purge_units))
   local ids = command('ZREVRANGE', call.base .. KEY.members .. id, 0, count - 1)
   local members, kept_until, units = {}, nil, limit

@@ -66,10 +66,16 @@ function ff.is_unsealed(flow)
   return flow.is_building ~= '' and flow.flow_state == FLOW_STATE.open
 end
 
+-- Whether a flow is cancelled at its build deadline; the twin of `hasBuildDeadline`.
+function ff.has_build_deadline(flow)
+  return flow.is_building ~= '' and flow.cancellation_policy == CANCELLATION.flow_only and flow.purge_at == ''
+    and flow.is_purging == ''
+end
+
 -- When something is due for a flow: the deadline of its building, or the purge of its members; empty if nothing is. The
 -- twin of its `timerOf`.
 function ff.timer_of_flow(flow)
-  if not ff.is_unsealed(flow) then return flow.purge_at end
+  if not ff.has_build_deadline(flow) then return flow.purge_at end
   ff.read_flow_given(flow)
   return flow.build_deadline_at
 end
@@ -275,7 +281,7 @@ function ff.owes_cancel(flow, situation)
   return flow.cancellation_policy == CANCELLATION.cancel_all or ff.is_runnable(situation)
 end
 
--- The reason with which a flow was cancelled. It never changes, and many members end with it.
+-- The reason with which a flow was cancelled. Many members end with it, so it is read once.
 function ff.cancel_reason_of(flow)
   local text = flow.reason or command('HGET', flow.key, FLOW.cancel_reason) or ''
   if text == LIMIT.spilled then text = ff.spilled(flow.key, FLOW.cancel_reason) end

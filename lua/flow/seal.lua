@@ -1,7 +1,7 @@
 -- seal_flow, close_flow: see model/flow/seal.ts
 
 function ff.apply.flow_sealed(call, flow)
-  if ff.is_unsealed(flow) then ff.set_flow_timer(call, flow, '') end
+  if ff.has_build_deadline(flow) then ff.set_flow_timer(call, flow, '') end
   flow.is_building, flow.last_mutation_at = '', call.now_text
   ff.write_flow(call, flow)
   ff.append(call, EVENT.flow_sealed, flow.id)

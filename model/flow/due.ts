@@ -15,7 +15,7 @@ import { cancellingOf, factsOfTask, isOfFlow, walkIdOf, type Task } from './task
 import { UNITS_OF_A_WALK } from './cascade.js';
 import type { ReadonlyFlow, Walk, WalkKind } from './facts.js';
 import type { Aftermath } from './settle.js';
-import { isUnsealed } from './state.js';
+import { hasBuildDeadline } from './state.js';
 
 /** The cancellation reason of a flow that was not sealed before its build deadline. */
 export const BUILD_TIMED_OUT = 'flow_build_timed_out';
@@ -38,7 +38,7 @@ export function dueOfFlow(
   flow: ReadonlyFlow,
   context: FlowContext,
 ): { readonly events: readonly Event[]; readonly aftermath?: Aftermath } {
-  if (!isUnsealed(flow)) return { events: forgetting(view, flow, context) };
+  if (!hasBuildDeadline(flow)) return { events: forgetting(view, flow, context) };
   const { flow: id } = flow;
   const cancelled = { cancellationPolicy: 'cancel_all', cancelReason: BUILD_TIMED_OUT } as const;
   const about = executionIdOf(partitionIndexOf(context.partition), id);

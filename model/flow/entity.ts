@@ -3,7 +3,7 @@ import { changes, entity, makes, makesOrChanges, removes } from '../core/entity.
 import { mergedTags } from '../execution/tags.js';
 import type { Event, EventNamed } from '../events.js';
 import { FLOW, flowFacts, WALK, walkFacts, type Flow, type ReadonlyFlow, type Walk } from './facts.js';
-import { isUnsealed } from './state.js';
+import { hasBuildDeadline } from './state.js';
 
 const created = (event: EventNamed<'flow_created'>): Flow => ({
   flow: event.flow,
@@ -93,7 +93,7 @@ export const flowEntity = entity({
       if (event.walkKind === 'siblings') flow.owingGroups -= 1;
     }),
   },
-  timerOf: (flow: ReadonlyFlow) => (isUnsealed(flow) ? flow.buildDeadlineAt : flow.purgeAt),
+  timerOf: (flow: ReadonlyFlow) => (hasBuildDeadline(flow) ? flow.buildDeadlineAt : flow.purgeAt),
 });
 
 const begun = (event: EventNamed<'walk_begun'>): Walk => ({

@@ -10,6 +10,7 @@ import { endOf, walkIdOf, type Task } from './tasks.js';
 import { verdictOf } from './group.js';
 import type { Dependency, ReadonlyFlow } from './facts.js';
 import { isSibling } from './siblings.js';
+import { hasBuildDeadline } from './state.js';
 
 const upstreamOf = (it: ReadonlyExecution, { upstream }: Dependency, { state }: World): ReadonlyExecution | undefined =>
   state.tables.execution.get(executionIdOf(partitionIndexOf(it.executionId), upstream));
@@ -32,9 +33,9 @@ const hasWalk = ({ state }: World, task: Task): boolean => state.tables.walk.has
 function isAwaited(it: ReadonlyExecution, world: World): boolean {
   const flow = flowOf(it, world);
   if (flow === undefined) return false;
-  if (flow.isBuilding) return flow.flowState === 'cancelled' || flow.buildDeadlineAt !== undefined;
-  if (hasWalk(world, { kind: 'evaluate', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
   if (hasWalk(world, { kind: 'cancel', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
+  if (flow.isBuilding) return hasBuildDeadline(flow) && flow.buildDeadlineAt !== undefined;
+  if (hasWalk(world, { kind: 'evaluate', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
   const isComing = counted(it).some((edge) => {
     if (edge.edgeState !== 'unsatisfied') return false;
     const upstream = upstreamOf(it, edge, world);

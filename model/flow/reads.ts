@@ -13,7 +13,7 @@ import type { View } from '../view.js';
 import type { CancellationPolicy, EdgeState, ReadonlyFlow } from './facts.js';
 import { groupSnapshotOf, type EdgeGroupSnapshot } from './group.js';
 import {
-  isUnsealed,
+  hasBuildDeadline,
   memberCountsOf,
   PUBLIC_FLOW_STATES,
   publicStateOf,
@@ -57,7 +57,7 @@ function snapshotOf(view: View, flowId: string, flow: ReadonlyFlow): FlowSnapsho
     namespace: flow.namespace,
     publicFlowState: publicStateOf(flow, members),
     building: flow.isBuilding,
-    buildDeadlineAt: isUnsealed(flow) ? flow.buildDeadlineAt : undefined,
+    buildDeadlineAt: hasBuildDeadline(flow) ? flow.buildDeadlineAt : undefined,
     closed: flow.isClosed,
     graphRevision: flow.graphRevision,
     nodeCount: flow.nodeCount,

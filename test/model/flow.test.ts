@@ -318,6 +318,24 @@ describe('growFlow', () => {
     }
   });
 
+  test('a flow that was cancelled without its members while it was built keeps its deadline until it is sealed', () => {
+    for (const isSealed of [false, true]) {
+      const story = new Story();
+      const members = [member(1), member(2)];
+      story.run('createFlow', flowOf({ members, edges: [edge(1, 2)] }, { building: true, buildTimeoutMs: 1_000 }));
+      story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'flow_only', reason: 'frozen' });
+      if (isSealed) story.run('sealFlow', { flowId: FLOW });
+      story.now += 999;
+      story.due();
+      expect(story.flow).toMatchObject({ cancelReason: 'frozen' });
+      story.now += 1;
+      story.due();
+      expect(story.flow?.cancelReason).toBe(isSealed ? 'frozen' : 'flow_build_timed_out');
+      expect(story.states(1, 2)).toEqual(isSealed ? ['ready', 'blocked_dependencies'] : ['cancelled', 'cancelled']);
+      expect(story.flow?.purgeAt !== undefined).toBe(!isSealed);
+    }
+  });
+
   test('a flow that is sealed in time, or created whole, has no deadline', () => {
     for (const building of [true, false]) {
       const story = new Story();
