@@ -31,7 +31,10 @@ function ff.decide.add_execution_to_flow(call, flow_id, execution_id)
   ff.read_flow_given(flow)
   if ff.split_naming(execution.naming) ~= flow.namespace then return ff.reject('invalid_input', 'field', 'namespace') end
   if flow.nodes >= LIMIT.max_flow_members then return ff.reject('flow_limit_exceeded', 'limit', 'maxFlowMembers') end
-  if ff.is_terminal(execution.situation) then return ff.not_eligible(execution) end
+  local situation = execution.situation
+  if ff.is_terminal(situation) or flow.is_building ~= '' and not ff.is_runnable(situation) then
+    return ff.not_eligible(execution)
+  end
   ff.check_queue_of(call, execution)
   ff.check_rights_to_flows(call)
   return { KIND.added, flow.nodes + 1 }, ff.apply.flow_member_added, flow, execution

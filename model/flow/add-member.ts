@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
-import { isTerminal } from '../execution/situation.js';
+import { isRunnable, isTerminal } from '../execution/situation.js';
 import { notEligible } from '../lease/fence.js';
 import { LIMITS } from '../limits.js';
 import { reopening } from './members.js';
@@ -50,8 +50,10 @@ export const addExecutionToFlow = operation({
     if (known.isClosed) return reject('flow_closed');
     if (execution.namespace !== known.namespace) return reject('invalid_input', { field: 'namespace' });
     if (nodeCount >= LIMITS.maxFlowMembers) return reject('flow_limit_exceeded', { limit: 'maxFlowMembers' });
-    // A terminal execution has a purge time of its own, so it cannot join.
-    if (isTerminal(execution.situation)) return notEligible(execution);
+    // A terminal execution has a purge time of its own, so it cannot join. One that is owned or suspended would be
+    // claimable when it is given back, although the flow is not sealed.
+    if (isTerminal(execution.situation) || (known.isBuilding && !isRunnable(execution.situation)))
+      return notEligible(execution);
     const added = {
       type: 'flow_member_added',
       executionId,

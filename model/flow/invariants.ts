@@ -268,6 +268,10 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
         (it) => it.flow !== flow || it.situation !== 'running' || it.lastTransitionAt <= cancelledAt,
       ),
   ),
+  eachFlow('no member of a flow that is being built can run', (flow, world) => {
+    if (!flow.isBuilding) return true;
+    return membersOf(flow, world).every(({ situation: it }) => it === 'blocked_dependencies' || isTerminal(it));
+  }),
   eachFlow('groups that owe cancellations are those whose walks go on', ({ flow, owingGroups }, { state }) => {
     const walks = [...state.tables.walk.values()];
     return owingGroups === walks.filter((walk) => walk.walkFlow === flow && walk.walkKind === 'siblings').length;

@@ -486,6 +486,31 @@ describe('growing', () => {
     expect(join(6)).toMatch(/^flow_already_terminal/);
   });
 
+  test('addExecutionToFlow refuses work that could be claimed before the seal: owned or suspended', () => {
+    const story = new Story();
+    for (const n of [1, 2, 3]) story.run('createExecution', { ...member(n), namespace: 'n', creatorIdentity: 'c' });
+    story.claim();
+    story.run('delayExecution', { executionId: idOf(3), fence: story.fence(3), delayUntil: story.now + 1_000 });
+    story.run('suspendExecution', {
+      executionId: idOf(2),
+      fence: story.fence(2),
+      suspensionId: uuid(70),
+      waitpoints: [{ waitpointId: uuid(71), waitpointKey: 'w' }],
+      resumeCondition: { type: 'operator_only' },
+    });
+    const join = (n: number, flowId = FLOW) =>
+      story.answer('addExecutionToFlow', { flowId, executionId: idOf(n) });
+    story.run('createFlow', flowOf({ members: [] }, { building: true }));
+    expect(join(1)).toBe('execution_not_eligible {"lifecyclePhase":"active","publicState":"active"}');
+    expect(join(2)).toBe('execution_not_eligible {"lifecyclePhase":"suspended","publicState":"suspended"}');
+    expect(join(3)).toMatchObject({ kind: 'added' });
+    story.now += 1_000;
+    story.due();
+    expect(story.claim()).toEqual([]);
+    story.run('createFlow', { ...flowOf({ members: [] }), flowId: idOf(901) });
+    expect(join(1, idOf(901))).toMatchObject({ kind: 'added' });
+  });
+
   test('setEdgeGroupPolicy holds until the first edge', () => {
     const story = grown(false);
     const set = (policy: ArgsOf<'setEdgeGroupPolicy'>['policy'], flowId = FLOW, n = 2) =>
