@@ -13,8 +13,7 @@ local function earlier_outcome(execution, fence)
   if not ff.was_last_owner(execution, fence) then return nil end
   if execution.situation == SITUATION.failed then return KIND.terminal_failed end
   if ff.is_runnable(execution.situation) and execution.next_attempt == NEXT.retry then
-    local delay_until = execution.due_at ~= '' and execution.due_at or execution.last_transition_at
-    return { KIND.retry_scheduled, delay_until, execution.total_attempt_count }
+    return { KIND.retry_scheduled, execution.wait, execution.total_attempt_count }
   end
   return nil
 end

@@ -157,7 +157,9 @@ end
 function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = next_attempt
-  write_without_owner(execution, ff.enter_situation(call, execution, SITUATION.ready, ''), '', remaining_ms, ...)
+  -- A repeated report of a failure is answered with the delay of its retry.
+  local delay_until = next_attempt == NEXT.retry and execution.wait or ''
+  write_without_owner(execution, ff.enter_situation(call, execution, SITUATION.ready, ''), delay_until, remaining_ms, ...)
   ff.enqueue(execution)
   ff.set_timer(call, execution)
 end

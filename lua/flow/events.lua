@@ -119,12 +119,12 @@ function ff.apply.dependencies_met(call, execution)
     ff.set_timer(call, execution)
   else
     local life = ff.enter_situation(call, execution, SITUATION.ready, '')
-    if until_at ~= '' then
+    if until_at ~= '' and execution.next_attempt ~= NEXT.retry then
       command('HSET', execution.key, FIELD.life, life, FIELD.wait, '')
+      execution.wait = ''
     else
       command('HSET', execution.key, FIELD.life, life)
     end
-    execution.wait = ''
     ff.enqueue(execution)
   end
   ff.append(call, EVENT.dependencies_met, execution.id)

@@ -1,7 +1,7 @@
 -- claim_execution, claim_resumed_execution: see model/grant/claim.ts
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'tags', 'rules', 'input', 'fence', 'retries', 'timing',
-  'progress', 'edits', 'grant', 'streams')
+  'progress', 'edits', 'wait', 'grant', 'streams')
 
 -- Whether the execution is claimable and not held.
 local function is_waiting(execution)

@@ -48,7 +48,7 @@ function ff.apply.acquired(call, owner, take)
     change[size + 1], change[size + 2] = FIELD.retries, ff.fit(key, FIELD.retries, take.retries)
     size = size + 2
   end
-  -- An operator can take parked or blocked work before its time.
+  -- The delay of a retry is over; an operator can also take parked or blocked work before its time.
   if (execution.wait or '') ~= '' then change[size + 1], change[size + 2] = FIELD.wait, '' end
   command('HSET', unpack(change))
   -- Progress belongs to an attempt, not to the execution.

@@ -26,12 +26,14 @@ local function load_rest(execution, queue)
   execution.queue, execution.needs = queue, queue.needs
   if execution.total_attempt_count == '' then
     execution.fence, execution.retries, execution.timing, execution.progress, execution.streams = '', '', '', '', ''
+    execution.wait = ''
     return
   end
   local key, extras = execution.key, execution.extras
   execution.fence = ff.found_extra(key, FIELD.fence, command('HGET', key, FIELD.fence))
   execution.retries, execution.timing = ff.load_extra(key, extras, FIELD.retries), ff.load_extra(key, extras, FIELD.timing)
   execution.progress, execution.streams = ff.load_extra(key, extras, FIELD.progress), ff.load_extra(key, extras, FIELD.streams)
+  execution.wait = ff.load_extra(key, extras, FIELD.wait)
 end
 
 -- The plan for the candidates: of each its execution and its take, `false` when it is plain; the number of plain ones;

@@ -85,7 +85,7 @@ export const executionFacts = fact.factTable({
     totalAttemptCount: fact.counter(),
   },
   wait: {
-    /** End of the delay set by its creator, worker or policy; kept until it is over. */
+    /** End of the delay set by its creator, worker or policy; kept until it is over, that of a retry until its claim. */
     delayUntil: fact.optionalNumber(),
   },
   fence,

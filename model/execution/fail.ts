@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
+import { present } from '../core/present.js';
 import { accept, operation, reject } from '../operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
@@ -92,7 +93,7 @@ function earlierOutcome(execution: ReadonlyExecution, fence: Fence | undefined):
   if (isRunnable(execution.situation) && execution.nextAttempt === 'retry') {
     return {
       kind: 'retry_scheduled',
-      delayUntil: execution.dueAt ?? execution.lastTransitionAt,
+      delayUntil: present(execution.delayUntil),
       nextAttemptIndex: execution.totalAttemptCount,
     };
   }

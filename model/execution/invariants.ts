@@ -56,10 +56,13 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
         (it.situation === 'ready' || it.situation === 'blocked_dependencies' || isBlocked(it.situation)),
   },
   {
-    name: 'a delay is stored exactly while the execution waits for it',
-    // Blocked by a dependency, it keeps its remaining time.
-    holds: (it) =>
-      it.situation === 'blocked_dependencies' || it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
+    name: 'a delay is stored exactly while the execution waits for it, that of a retry until its claim',
+    holds(it) {
+      if (isDelayed(it.situation)) return it.delayUntil === it.dueAt;
+      if (isRunnable(it.situation) && it.nextAttempt === 'retry') return it.delayUntil !== undefined;
+      // Blocked by a dependency, it keeps its remaining time.
+      return it.situation === 'blocked_dependencies' || it.delayUntil === undefined;
+    },
   },
   {
     name: 'an interrupted attempt waits only while suspended, ready, delayed or blocked',

@@ -24,6 +24,11 @@ export function endOwnership(execution: Execution): void {
   execution.attemptTimeoutAt = undefined;
 }
 
+/** Forgets a delay that is over. A repeated report of a failure is answered with that of its retry. */
+export function endDelay(execution: Execution): void {
+  if (execution.nextAttempt !== 'retry') execution.delayUntil = undefined;
+}
+
 /** Ends a hold. */
 export function endHold(execution: Execution): void {
   execution.heldAt = undefined;

@@ -7,6 +7,7 @@ import type { ReadonlyExecution } from './facts.js';
 import { maxReplayCountOf } from './policy.js';
 import {
   isActive,
+  isDelayed,
   isHeld,
   isRunnable,
   isTerminal,
@@ -147,8 +148,9 @@ export function snapshotOf(execution: ReadonlyExecution): ExecutionSnapshot {
 }
 
 export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
+  const { situation } = execution;
   const vector = stateVector(execution);
-  const terminal = isTerminal(execution.situation);
+  const terminal = isTerminal(situation);
   return {
     executionId: execution.executionId,
     flowId: flowIdOf(execution),
@@ -165,7 +167,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     startedAt: execution.startedAt,
     completedAt: terminal ? execution.lastTransitionAt : undefined,
     lastTransitionAt: execution.lastTransitionAt,
-    delayUntil: execution.delayUntil,
+    delayUntil: isDelayed(situation) || situation === 'blocked_dependencies' ? execution.delayUntil : undefined,
     executionDeadlineAt: execution.executionDeadlineAt,
     attemptTimeoutAt: execution.attemptTimeoutAt,
     purgeAt: terminal ? execution.dueAt : undefined,

@@ -4,7 +4,7 @@ import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
 import { closeAll } from '../suspension/recipes.js';
-import { become, end, endGrant, endHold, forgetCheckpoints, forgetRun, wait } from './lifecycle.js';
+import { become, end, endDelay, endGrant, endHold, forgetCheckpoints, forgetRun, wait } from './lifecycle.js';
 import { BLOCKS } from './situation.js';
 import { mergedTags } from './tags.js';
 import { awaitsOthers } from '../flow/group.js';
@@ -149,7 +149,7 @@ export const executionRecipes: Recipes = {
   }),
   execution_promoted: changes((execution, event) => {
     become(execution, 'ready', event.at, undefined);
-    execution.delayUntil = undefined;
+    endDelay(execution);
   }),
   execution_held: changes((execution, event) => {
     endGrant(execution);

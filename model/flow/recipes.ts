@@ -2,7 +2,7 @@
 import { changes } from '../core/entity.js';
 import type { EventNamed } from '../events.js';
 import type { Execution } from '../execution/facts.js';
-import { become, end, endOwnership } from '../execution/lifecycle.js';
+import { become, end, endDelay, endOwnership } from '../execution/lifecycle.js';
 import { isRunnable } from '../execution/situation.js';
 import { closeAll } from '../suspension/recipes.js';
 import type { ExecutionRecipe } from '../execution/recipes.js';
@@ -36,7 +36,7 @@ function unblock(execution: Execution, at: number): void {
     return;
   }
   become(execution, 'ready', at, undefined);
-  execution.delayUntil = undefined;
+  endDelay(execution);
 }
 
 const COUNTS = { succeeded: 'succeededCount', failed: 'failedCount', skipped: 'skippedCount' } as const;

@@ -59,7 +59,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'the situation is one of the table': (it) => (inSituation(it, 'ready').situation = 'asleep' as never),
   'a time belongs to every situation but ready, blocked and, when it lasts for good, suspended or terminal': (it) =>
     (inSituation(it, 'delayed').dueAt = undefined),
-  'a delay is stored exactly while the execution waits for it': (it) =>
+  'a delay is stored exactly while the execution waits for it, that of a retry until its claim': (it) =>
     (inSituation(it, 'ready').delayUntil = it.now + 1),
   'an interrupted attempt waits only while suspended, ready, delayed or blocked': (it) =>
     (inSituation(it, 'running').nextAttempt = 'resume'),

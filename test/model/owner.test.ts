@@ -205,10 +205,21 @@ describe('repeated final calls', () => {
       .when('failExecution', CALLS.failExecution)
       .answers({ kind: 'retry_scheduled', delayUntil: START + 9_000, nextAttemptIndex: 1 })
       .nothingHappens();
-    given(...backoff, event('execution_promoted', { at: START + 9_000 }))
-      .when('failExecution', CALLS.failExecution, START + 9_500)
-      .answers({ kind: 'retry_scheduled', nextAttemptIndex: 1 })
-      .nothingHappens();
+    const promoted = given(...backoff, event('execution_promoted', { at: START + 9_400 }));
+    const blocked = promoted.when(
+      'blockExecutionForAdmission',
+      { executionId: X, blockingReason: 'waiting_for_budget' },
+      START + 9_450,
+    );
+    for (const later of [promoted, blocked])
+      later
+        .when('failExecution', CALLS.failExecution, START + 9_500)
+        .answers({ kind: 'retry_scheduled', delayUntil: START + 9_000, nextAttemptIndex: 1 })
+        .nothingHappens();
+    // The delay is over.
+    expect(blocked.reads('readExecutionInfo', { executionId: X }, NOW)).toMatchObject({
+      outcome: { delayUntil: undefined },
+    });
   });
 
   test('a failure that is sent after a park or a hand-back is not a repetition', () => {
