@@ -96,7 +96,7 @@ local function flow_refusal(call, execution)
   if not is_open then return ff.reject('execution_not_eligible', 'reason', 'flow_unsettled') end
   if is_hopeless then return ff.reject('execution_not_eligible', 'reason', 'dependencies_failed') end
   execution.renewal = renewal
-  execution.flow_to_reopen = flow and flow.purge_at ~= '' and flow
+  execution.flow_to_reopen = flow and ff.has_finished(flow) and flow
   return nil
 end
 

@@ -3,7 +3,7 @@
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'membership', 'grant')
 
 function ff.apply.flow_member_added(call, flow, execution)
-  if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
+  if ff.has_finished(flow) then ff.apply.flow_reopened(call, flow) end
   local rank = flow.nodes == 0 and '' or ff.digits(flow.nodes)
   ff.note_extra(execution, FIELD.membership)
   execution.flow = flow.id

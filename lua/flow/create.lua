@@ -37,7 +37,7 @@ function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, ta
   local flow = {
     id = flow_id, key = call.base .. FLOW.key .. flow_id, nodes = 0, edges = 0, revision = 0, flow_state = FLOW_STATE.open,
     is_building = is_building, is_closed = is_closed, is_unordered = '', last_mutation_at = call.now_text,
-    purge_at = '', is_purging = '', owing_groups = '', cancellation_policy = CANCELLATION.flow_only,
+    purge_at = '', is_purging = '', owing_groups = '', is_kept = '', cancellation_policy = CANCELLATION.flow_only,
   }
   local revision = #graph.members + #graph.edges
   for i = 1, #graph.members do

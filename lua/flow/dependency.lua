@@ -32,7 +32,7 @@ local function is_same(call, edge, downstream)
 end
 
 function ff.apply.dependencies_staged(call, flow, execution, edge, is_backward, has_ended)
-  if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
+  if ff.has_finished(flow) then ff.apply.flow_reopened(call, flow) end
   ff.stage_edges(call, execution.key, { edge }, '')
   ff.lead(call, { edge }, {})
   command('HSET', call.base .. KEY.edges .. flow.id, edge.id, edge.downstream)

@@ -205,7 +205,7 @@ end
 -- The effects of events on flows.
 
 local function purge_from(call, flow, purge_at)
-  flow.purge_at = purge_at
+  flow.purge_at, flow.is_kept = purge_at, purge_at == '' and '1' or ''
   ff.set_flow_timer(call, flow, purge_at)
   ff.write_flow(call, flow)
 end
@@ -222,7 +222,7 @@ end
 
 -- The caller writes the flow.
 function ff.apply.flow_reopened(call, flow)
-  flow.purge_at = ''
+  flow.purge_at, flow.is_kept = '', ''
   ff.set_flow_timer(call, flow, '')
   ff.append(call, EVENT.flow_reopened, flow.id)
 end

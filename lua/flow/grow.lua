@@ -1,7 +1,7 @@
 -- grow_flow: see model/flow/grow.ts
 
 local function grow(call, flow, graph)
-  if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
+  if ff.has_finished(flow) then ff.apply.flow_reopened(call, flow) end
   ff.grow(call, flow, graph)
   ff.write_flow(call, flow)
   ff.settle_flow(call, flow, graph.new_edges)

@@ -93,7 +93,7 @@ end
 -- Does what was left for a flow that is readable again: its timer, the rest of its cancellation or seal, and its end.
 function ff.settle_retried(call, flow)
   ff.set_flow_timer(call, flow, ff.timer_of_flow(flow))
-  if flow.purge_at ~= '' then return end
+  if ff.has_finished(flow) then return end
   local tasks = {}
   if flow.flow_state == FLOW_STATE.cancelled and flow.cancellation_policy ~= CANCELLATION.flow_only then
     tasks[1] = ff.cancellation_of(flow)

@@ -41,7 +41,7 @@ end
 local function life_of(flow)
   return ff.flow_life_text(flow.flow_state, flow.is_building, flow.is_closed, flow.revision == 0 and '' or ff.digits(flow.revision),
     flow.nodes == 0 and '' or ff.digits(flow.nodes), flow.edges == 0 and '' or ff.digits(flow.edges), flow.is_unordered,
-    flow.last_mutation_at, flow.purge_at, flow.is_purging, flow.owing_groups)
+    flow.last_mutation_at, flow.purge_at, flow.is_purging, flow.owing_groups, flow.is_kept)
 end
 
 -- Writes the changes of a flow.
@@ -66,10 +66,14 @@ function ff.is_unsealed(flow)
   return flow.is_building ~= '' and flow.flow_state == FLOW_STATE.open
 end
 
+-- Whether the end of a flow was recorded; the twin of `hasFinished`.
+function ff.has_finished(flow)
+  return flow.purge_at ~= '' or flow.is_kept ~= ''
+end
+
 -- Whether a flow is cancelled at its build deadline; the twin of `hasBuildDeadline`.
 function ff.has_build_deadline(flow)
-  return flow.is_building ~= '' and flow.cancellation_policy == CANCELLATION.flow_only and flow.purge_at == ''
-    and flow.is_purging == ''
+  return flow.is_building ~= '' and flow.cancellation_policy == CANCELLATION.flow_only and not ff.has_finished(flow)
 end
 
 -- When something is due for a flow: the deadline of its building, or the purge of its members; empty if nothing is. The

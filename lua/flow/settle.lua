@@ -12,7 +12,7 @@ end
 function ff.finish_flow(call, flow)
   local in_hand = call.members_in_hand and call.members_in_hand[#call.members_in_hand]
   if in_hand and in_hand.flow == flow.id and not ff.is_terminal(in_hand.situation) then return end
-  if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
+  if flow.is_purging ~= '' or ff.has_finished(flow) then return end
   if ff.is_unsealed(flow) then return end
   if flow.nodes == 0 and flow.flow_state == FLOW_STATE.open and flow.is_closed == '' then return end
   if ff.live_members(call, flow.id) > 0 then return end

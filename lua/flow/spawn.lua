@@ -54,7 +54,7 @@ local function new_flow(call, flow_id, namespace)
   return {
     id = flow_id, key = call.base .. FLOW.key .. flow_id, nodes = 1, edges = 0, revision = 0, flow_state = FLOW_STATE.open,
     is_building = '', is_closed = '', is_unordered = '', last_mutation_at = call.now_text, purge_at = '', is_purging = '',
-    owing_groups = '', cancellation_policy = CANCELLATION.flow_only, namespace = namespace, is_new = true,
+    owing_groups = '', is_kept = '', cancellation_policy = CANCELLATION.flow_only, namespace = namespace, is_new = true,
   }
 end
 

@@ -22,6 +22,7 @@ const created = (event: EventNamed<'flow_created'>): Flow => ({
   purgeAt: undefined,
   isPurging: false,
   owingGroups: 0,
+  isKept: false,
   cancelledAt: undefined,
   cancellationPolicy: 'flow_only',
   cancelReason: '',
@@ -44,6 +45,7 @@ function joined(flow: Flow, { at }: EventNamed<'execution_created' | 'flow_membe
 
 function purgedFrom(flow: Flow, { purgeAt }: EventNamed<'flow_finished' | 'flow_purge_delayed'>): void {
   flow.purgeAt = purgeAt;
+  flow.isKept = purgeAt === undefined;
 }
 
 export const flowEntity = entity({
@@ -69,6 +71,7 @@ export const flowEntity = entity({
     flow_finished: changes(purgedFrom),
     flow_reopened: changes((flow: Flow) => {
       flow.purgeAt = undefined;
+      flow.isKept = false;
     }),
     flow_purge_begun: changes((flow: Flow) => {
       flow.isPurging = true;

@@ -47,6 +47,8 @@ export const flowFacts = fact.factTable({
     isPurging: fact.flag(),
     /** Number of groups whose remaining upstreams have yet to be cancelled. */
     owingGroups: fact.counter(),
+    /** All its members have ended, and the next one to be purged is kept for good. */
+    isKept: fact.flag(),
   },
   cancel: {
     cancelledAt: fact.optionalNumber(),

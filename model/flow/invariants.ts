@@ -10,7 +10,7 @@ import { endOf, walkIdOf, type Task } from './tasks.js';
 import { verdictOf } from './group.js';
 import type { Dependency, ReadonlyFlow } from './facts.js';
 import { isSibling } from './siblings.js';
-import { hasBuildDeadline } from './state.js';
+import { hasBuildDeadline, hasFinished, isUnsealed } from './state.js';
 
 const upstreamOf = (it: ReadonlyExecution, { upstream }: Dependency, { state }: World): ReadonlyExecution | undefined =>
   state.tables.execution.get(executionIdOf(partitionIndexOf(it.executionId), upstream));
@@ -276,9 +276,11 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     const walks = [...state.tables.walk.values()];
     return owingGroups === walks.filter((walk) => walk.walkFlow === flow && walk.walkKind === 'siblings').length;
   }),
-  eachFlow('a flow is forgotten only after all its members have ended', (flow, world) => {
-    if (flow.purgeAt === undefined && !flow.isPurging) return true;
-    return membersOf(flow, world).every(({ situation }) => isTerminal(situation));
+  eachFlow('a flow has finished once all its members have ended, and is forgotten only then', (flow, world) => {
+    const isOver = membersOf(flow, world).every(({ situation }) => isTerminal(situation));
+    if (hasFinished(flow) || flow.isPurging) return isOver;
+    const isAwaited = isUnsealed(flow) || (flow.nodeCount === 0 && flow.flowState === 'open' && !flow.isClosed);
+    return !isOver || isAwaited;
   }),
   {
     name: 'a walk belongs to an existing flow',

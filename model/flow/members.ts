@@ -7,6 +7,7 @@ import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import type { NewEdge } from './consequences.js';
 import type { ReadonlyFlow } from './facts.js';
+import { hasFinished } from './state.js';
 import { edgesByDownstream, policyFacts, stagedEdgeOf, type Graph } from './graph.js';
 
 /** The facts of a flow that its growth depends on. */
@@ -118,4 +119,4 @@ export function stagingOf({
 
 /** Reopens a finished flow, which postpones the purge of its members. */
 export const reopening = (flow: ReadonlyFlow, now: number): readonly Event[] =>
-  flow.purgeAt === undefined ? [] : [{ type: 'flow_reopened', flow: flow.flow, at: now }];
+  hasFinished(flow) ? [{ type: 'flow_reopened', flow: flow.flow, at: now }] : [];

@@ -5,7 +5,7 @@ import { purgeAtOf } from '../schedule/retention.js';
 import { cancellationOf, owesCancel } from './cancellation.js';
 import { cascade } from './cascade.js';
 import { resolveNewEdge, type NewEdge } from './consequences.js';
-import { isUnsealed } from './state.js';
+import { hasFinished, isUnsealed } from './state.js';
 import { endsOf, factsOfTask, walkIdOf, writeWalks, type CascadeContext, type Task } from './tasks.js';
 import { liveCountOf } from './view.js';
 
@@ -92,7 +92,7 @@ function continueWalk(context: CascadeContext, task: Task, units: number): void 
 function finish(context: CascadeContext, flow: string): void {
   const { view, now, retentionMs } = context;
   const known = view.flows.get(flow);
-  if (known === undefined || known.isPurging || known.purgeAt !== undefined) return;
+  if (known === undefined || known.isPurging || hasFinished(known)) return;
   const { nodeCount, flowState, isClosed } = known;
   if (isUnsealed(known)) return;
   if (nodeCount === 0 && flowState === 'open' && !isClosed) return;

@@ -27,17 +27,16 @@ const WAITING: readonly PublicState[] = ['suspended', 'delayed', 'rate_limited',
 export const isUnsealed = ({ isBuilding, flowState }: Pick<ReadonlyFlow, 'isBuilding' | 'flowState'>): boolean =>
   isBuilding && flowState === 'open';
 
+/** Whether the end of a flow was recorded: all its members have ended, and none has joined or run again since. */
+export const hasFinished = ({ purgeAt, isKept }: Pick<ReadonlyFlow, 'purgeAt' | 'isKept'>): boolean =>
+  purgeAt !== undefined || isKept;
+
 /**
  * Whether a flow is cancelled at its build deadline. Until it is sealed, its members can neither run nor end, also after
  * a cancellation that leaves them alone (`flow_only`, which is the policy of an open flow too).
  */
-export const hasBuildDeadline = ({
-  isBuilding,
-  cancellationPolicy,
-  purgeAt,
-  isPurging,
-}: Pick<ReadonlyFlow, 'isBuilding' | 'cancellationPolicy' | 'purgeAt' | 'isPurging'>): boolean =>
-  isBuilding && cancellationPolicy === 'flow_only' && purgeAt === undefined && !isPurging;
+export const hasBuildDeadline = (flow: ReadonlyFlow): boolean =>
+  flow.isBuilding && flow.cancellationPolicy === 'flow_only' && !hasFinished(flow);
 
 /** The first rule that matches applies. */
 export function publicStateOf({ flowState }: Pick<ReadonlyFlow, 'flowState'>, counts: MemberCounts): PublicFlowState {

@@ -89,6 +89,7 @@ export const FLOW_BREAKS: Record<string, (world: Broken) => void> = {
     Object.assign(flowOf(it), { flowState: 'cancelled', cancelledAt: 0, cancellationPolicy: 'cancel_all' }),
   'no member of a flow that is being built can run': (it) => (flowOf(it).isBuilding = true),
   'groups that owe cancellations are those whose walks go on': (it) => walk(it, {}),
-  'a flow is forgotten only after all its members have ended': (it) => (flowOf(it).purgeAt = it.now),
+  'a flow has finished once all its members have ended, and is forgotten only then': (it) =>
+    (flowOf(it).purgeAt = it.now),
   'a walk belongs to an existing flow': (it) => walk(it, { walkFlow: OTHER }),
 };

@@ -1168,6 +1168,23 @@ describe('the end of a flow', () => {
     expect(story.flow?.purgeAt).toBe(kept === 'longer' ? story.execution(1)?.dueAt : undefined);
   });
 
+  test('the end of a flow whose members are kept for good is logged once, and again after a replay', () => {
+    const story = new Story();
+    const policy = { streamPolicy: { retentionTtlMs: -1 } };
+    story.run('createFlow', flowOf({ members: [member(1, { policy })] }));
+    story.end(1, 'cancelExecution');
+    story.now = story.flow?.purgeAt as number;
+    story.due();
+    expect(story.events.map(({ type }) => type)).toEqual(['flow_purge_delayed']);
+    expect(story.flow).toMatchObject({ purgeAt: undefined, isPurging: false });
+    story.run('closeFlow', { flowId: FLOW });
+    expect(story.events.map(({ type }) => type)).toEqual(['flow_closed']);
+    story.run('replayExecution', { executionId: idOf(1) });
+    expect(story.events.map(({ type }) => type)).toEqual(['flow_reopened', 'execution_replayed']);
+    story.end(1, 'cancelExecution');
+    expect(story.events.map(({ type }) => type)).toEqual(['execution_cancelled', 'flow_finished']);
+  });
+
   test('a replayed member postpones the end', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }));
