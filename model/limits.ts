@@ -108,8 +108,9 @@ export const LIMITS = {
   maxBufferedSignals: 1_000,
   /** How long the name of a suspension is known, ms: seven days. */
   maxSuspendKeyMs: 604_800_000,
-  /** Parts of one condition, and satisfiers of one of them. */
+  /** Parts of one condition, keys that all of them name, and satisfiers of one of them. */
   maxConditionNodes: 256,
+  maxConditionKeys: 1_024,
   maxCountedSignals: 10_000,
   /** Names, sources and keys of signals and waitpoints, bytes. */
   maxSignalTextBytes: 256,

@@ -11,7 +11,7 @@ import { choose, chosenId, claimantOf, resolveMoment, type World } from './world
 import { keysOf } from '../../model/core/tables.js';
 import * as example from './example.js';
 
-const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
+const NAMES = ['approved', 'rejected', 'Größe: 5 %, "x"'] as const;
 /** Keys of waitpoints: two belong to one channel, one has the maximum length. */
 const KEYS = ['wpk:a', 'wpk:a#|b', 'w'.repeat(256)] as const;
 /** Names of signals that need no waitpoint: some are those of a channel. */

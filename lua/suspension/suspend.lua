@@ -181,7 +181,7 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   local awaited = awaited_children == '0' and '' or awaited_children
   local how = '\t' .. resume_policy .. '\t' .. continuation_metadata_pointer .. '\t' .. awaited
   local digest = idempotency_key ~= ''
-    and digest_of(why .. timeout_at .. '\t' .. (WORDS.behavior[timeout_behavior] or '') .. how, waitpoints, condition) or ''
+    and digest_of(why .. timeout_at .. '\t' .. timeout_behavior .. how, waitpoints, condition) or ''
   local known = known_answer(call, execution, idempotency_key, digest, tokens)
   if known then return known end
   local malformed = ff.fence_shape(fence, '', execution)

@@ -10,8 +10,9 @@ import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { deliver, deliveryOutcome, NOTHING_SENT } from './deliver.js';
 
-/** The idempotency key of a decision. */
-const approvalKey = (signalName: string, suffix: string): string => `approval:${signalName}:${suffix}`;
+/** The idempotency key of a decision. A colon of the name is escaped: the key has one where the suffix begins. */
+const approvalKey = (signalName: string, suffix: string): string =>
+  `approval:${signalName.replaceAll('%', '%25').replaceAll(':', '%3A')}:${suffix}`;
 
 /** Bounds the key of an approval, which contains its name and the suffix, to the length of any key. */
 const MAX_SUFFIX_BYTES = 64;

@@ -6,13 +6,7 @@
 import { createHash } from 'node:crypto';
 import { present } from '../core/present.js';
 import { LIMITS } from '../limits.js';
-import {
-  SUSPEND_REASONS,
-  SUSPEND_REQUESTERS,
-  TIMEOUT_BEHAVIORS,
-  type SuspendReason,
-  type TimeoutBehavior,
-} from './facts.js';
+import { SUSPEND_REASONS, SUSPEND_REQUESTERS, type SuspendReason, type TimeoutBehavior } from './facts.js';
 import { resumePolicyText, type ResumePolicy } from './policy.js';
 import type { Binding } from './validation.js';
 
@@ -37,7 +31,8 @@ export function digestOfRequest(asked: Asked, condition: string): string {
     letterOf(SUSPEND_REASONS, asked.reasonCode),
     letterOf(SUSPEND_REQUESTERS, asked.requestedBy),
     asked.timeoutAt ?? '',
-    asked.timeoutBehavior === undefined ? '' : letterOf(TIMEOUT_BEHAVIORS, asked.timeoutBehavior),
+    // A word, because none means that of the policy, and not the first of the letters.
+    asked.timeoutBehavior ?? '',
     resumePolicyText(asked.resumePolicy),
     asked.continuationMetadataPointer,
     asked.awaitedChildren || '',

@@ -102,6 +102,8 @@ function firstFault<Item>(items: readonly Item[], fault: (item: Item, index: num
 
 function faultOfStructure(condition: ResumeCondition): string | undefined {
   if (nodeCountOf(condition) > LIMITS.maxConditionNodes) return `condition exceeds ${LIMITS.maxConditionNodes} nodes`;
+  if (keysOf(condition).length > LIMITS.maxConditionKeys)
+    return `condition exceeds ${LIMITS.maxConditionKeys} waitpoint keys`;
   return faultOfNode(condition, 1, '<root>');
 }
 

@@ -498,8 +498,7 @@ describe('growing', () => {
       waitpoints: [{ waitpointId: uuid(71), waitpointKey: 'w' }],
       resumeCondition: { type: 'operator_only' },
     });
-    const join = (n: number, flowId = FLOW) =>
-      story.answer('addExecutionToFlow', { flowId, executionId: idOf(n) });
+    const join = (n: number, flowId = FLOW) => story.answer('addExecutionToFlow', { flowId, executionId: idOf(n) });
     story.run('createFlow', flowOf({ members: [] }, { building: true }));
     expect(join(1)).toBe('execution_not_eligible {"lifecyclePhase":"active","publicState":"active"}');
     expect(join(2)).toBe('execution_not_eligible {"lifecyclePhase":"suspended","publicState":"suspended"}');

@@ -242,6 +242,14 @@ describe('the idempotency key of a suspension', () => {
       .answers({ kind: 'suspended', superseded: true });
   });
 
+  test('covers an explicit timeout behaviour, because without one the policy of the execution applies', () => {
+    const first = running().when('suspendExecution', named, NOW);
+    first
+      .when('suspendExecution', { ...named, timeoutBehavior: 'fail' }, NOW)
+      .refuses('idempotency_conflict')
+      .nothingHappens();
+  });
+
   test('covers the id of an existing waitpoint', () => {
     const other = uuid(513);
     const use = (waitpointId: string) =>

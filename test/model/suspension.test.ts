@@ -127,11 +127,7 @@ describe('suspendExecution', () => {
       .when('suspendExecution', next(2, { suspensionId: uuid(501) }), SUSPENDED_UNTIL)
       .when('resumeExecution', { executionId: X }, SUSPENDED_UNTIL)
       .when('claimForWorker', claimArgs({ claims: [{ leaseId: uuid(103), attemptId: uuid(203) }] }), SUSPENDED_UNTIL)
-      .when(
-        'suspendExecution',
-        next(3, { fence: { ...fence, leaseId: uuid(103), leaseEpoch: 3 } }),
-        SUSPENDED_UNTIL,
-      )
+      .when('suspendExecution', next(3, { fence: { ...fence, leaseId: uuid(103), leaseEpoch: 3 } }), SUSPENDED_UNTIL)
       .refuses('idempotency_conflict', { suspensionId: uuid(500) });
   });
 
@@ -235,6 +231,12 @@ describe('a condition is checked before anything is stored', () => {
       'depth 5 exceeds cap 4 at path members[0].members[0].members[0].members[0]',
     ],
     ['too large', [A], all(...Array.from({ length: 256 }, () => one('a'))), 'condition exceeds 256 nodes'],
+    [
+      'too long',
+      [A],
+      all(...Array.from({ length: 5 }, () => count(1, 'distinct_sources', ...Array<string>(205).fill('a')))),
+      'condition exceeds 1024 waitpoint keys',
+    ],
   ])('%s', (_, waitpoints, resumeCondition, fault) => {
     expect(faultOf({ waitpoints, resumeCondition })).toBe(fault);
     expect(() => parseCommand('suspendExecution', suspend({ waitpoints, resumeCondition }), 'memory')).toThrow(
@@ -247,6 +249,8 @@ describe('a condition is checked before anything is stored', () => {
     expect(faultOf({ waitpoints: [A], resumeCondition: deep })).toBeUndefined();
     const large = all(...Array.from({ length: 255 }, () => one('a')));
     expect(faultOf({ waitpoints: [A], resumeCondition: large })).toBeUndefined();
+    const long = all(...Array.from({ length: 4 }, () => count(1, 'distinct_sources', ...Array<string>(256).fill('a'))));
+    expect(faultOf({ waitpoints: [A], resumeCondition: long })).toBeUndefined();
     expect(faultOf({ waitpoints: [A], resumeCondition: { type: 'operator_only' } })).toBeUndefined();
   });
 });
@@ -298,6 +302,22 @@ describe('deliverApprovalSignal', () => {
       .when('cancelExecution', { executionId: X, reason: '', source: 'operator_override' }, NOW + 2)
       .when('deliverApprovalSignal', approve(3), NOW + 2)
       .refuses('target_not_signalable');
+  });
+
+  test('tells names and suffixes with colons apart', () => {
+    let it = suspended({ resumeCondition: { type: 'operator_only' } });
+    const pairs = [
+      ['a:b', 'c'],
+      ['a', 'b:c'],
+      ['a%3Ab', 'c'],
+    ] as const;
+    for (const [n, [signalName, idempotencySuffix]] of pairs.entries())
+      it = it
+        .when('deliverApprovalSignal', approve(n, { signalName, idempotencySuffix }), NOW)
+        .answers({ kind: 'accepted' });
+    it.when('deliverApprovalSignal', approve(9, { signalName: 'a:b', idempotencySuffix: 'c' }), NOW).answers({
+      kind: 'duplicate',
+    });
   });
 
   test('forgets a decision after its time', () => {
