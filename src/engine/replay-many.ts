@@ -31,6 +31,8 @@ export interface ReplayReport {
   readonly categories: Readonly<Record<string, number>>;
   /** Number of executions that run again; 0 in a dry run. */
   readonly replayed: number;
+  /** Number of members of flows that were skipped because of others, and run again with them; not in `matched`. */
+  readonly broughtBack: number;
   /** Number of executions that were running again already, or are gone. */
   readonly skipped: number;
   /** Number of executions that could not be replayed. */
@@ -72,6 +74,7 @@ const codeOf = (error: unknown): string => asEngineError(error)?.code ?? 'unknow
 class Tally {
   matched = 0;
   replayed = 0;
+  broughtBack = 0;
   skipped = 0;
   failed = 0;
   /** The store became unreachable, so the rest is not tried. */
@@ -106,11 +109,12 @@ class Tally {
   }
 
   report(complete: boolean, next: string | undefined): ReplayReport {
-    const { matched, replayed, skipped, failed, faults } = this;
+    const { matched, replayed, broughtBack, skipped, failed, faults } = this;
     return {
       matched,
       categories: Object.fromEntries(this.categories),
       replayed,
+      broughtBack,
       skipped,
       failed,
       faults,
@@ -154,7 +158,17 @@ export async function replayMany(
       // If it runs again already, the call that replayed it may have left some of what was skipped.
       if (codeOf(error) !== 'execution_not_terminal') return;
     }
-    const left = await replaySkipped(backend, { executionId, reason, requestedBy, clock, signal, passed, call });
+    const onReplay = () => void tally.broughtBack++;
+    const left = await replaySkipped(backend, {
+      executionId,
+      reason,
+      requestedBy,
+      clock,
+      signal,
+      passed,
+      call,
+      onReplay,
+    });
     for (const it of left) tally.leave(it);
   };
   for (let behind = after; ; ) {

@@ -22,6 +22,8 @@ interface ReplaySkippedOptions extends Pick<ArgsOf<'replayExecution'>, 'reason' 
   readonly signal?: AbortSignal | undefined;
   /** Members from which this call, or one beside it, has gone on. */
   readonly passed?: Set<string>;
+  /** Is called for each member that this call replays. */
+  readonly onReplay?: () => void;
   /** Makes a call that can be repeated. */
   call<T>(command: () => Promise<T>): Promise<T>;
 }
@@ -79,7 +81,7 @@ const unreadable = (count: number): EngineError =>
 async function runsAgain(
   backend: Backend,
   executionId: string,
-  { reason, requestedBy, clock, signal, call }: ReplaySkippedOptions,
+  { reason, requestedBy, clock, signal, call, onReplay }: ReplaySkippedOptions,
 ): Promise<boolean> {
   let [isReplayed, unsettled] = [false, undefined as unknown];
   const isDone = async (): Promise<boolean> => {
@@ -90,8 +92,9 @@ async function runsAgain(
     if (publicState !== 'skipped') return true;
     try {
       const args = { executionId, reason, requestedBy, expectedReplayCount: replayCount };
-      await call(() => backend.replayExecution(args));
+      const { kind } = await call(() => backend.replayExecution(args));
       isReplayed = true;
+      if (kind === 'replayed') onReplay?.();
     } catch (error) {
       isReplayed = false;
       const problem = asEngineError(error)?.detail['reason'];
