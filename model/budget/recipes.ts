@@ -1,7 +1,7 @@
 /** What events do to a budget. */
 import { changes, makes } from '../core/entity.js';
 import type { EventNamed, EventType } from '../events.js';
-import { amountOf, dayOf, dimensionsOf, inOrder, lessened, minus, plus } from './amounts.js';
+import { amountOf, bounded, dayOf, dimensionsOf, inOrder, lessened, minus, plus } from './amounts.js';
 import type { Amounts, Budget } from './facts.js';
 
 type Of<Type extends EventType> = EventNamed<Type>;
@@ -99,7 +99,8 @@ export const budgetRecipes = {
   }),
   budget_released: changes((budget: Budget, { amounts, at }: Of<'budget_released'>) => {
     budget.usage = lessened(budget.usage, amounts);
-    budget.releasedToday = plus(budget.releasedToday, amounts);
+    // A day can take back what was spent on others too.
+    budget.releasedToday = bounded(plus(budget.releasedToday, amounts));
     clearFlags(budget);
     beginDay(budget, at);
   }),

@@ -441,6 +441,21 @@ test('a bill begins on a day that there can be, and ends', () => {
     expect(() => story.read('readBudgetBill', { ...bill, fromDay })).toThrow('must be an integer');
 });
 
+test('what a day takes back is an exact number, however much was spent before', () => {
+  const story = new Story({ limits: {} });
+  const tokens = LIMITS.maxInteger;
+  const spend = (executionId: string) => {
+    story.outcome('recordSpend', { budgetId: BUDGET, executionId, deltas: { tokens } });
+    return () => story.outcome('releaseBudget', { budgetId: BUDGET, executionId });
+  };
+  const first = spend(RUN);
+  story.now += DAY_MS;
+  first();
+  spend(OTHER)();
+  const bill = { budgetId: BUDGET, fromDay: Math.floor(story.now / DAY_MS), days: 1 };
+  expect(story.read('readBudgetBill', bill)).toMatchObject({ days: [{ spent: { tokens }, released: { tokens } }] });
+});
+
 test('a bill has the totals of each day, including what was released', () => {
   const story = new Story({ scopeType: 'tenant', scopeId: 't1', limits: {} });
   const today = Math.floor(START / DAY_MS);
