@@ -8,7 +8,6 @@ import { maxReplayCountOf } from './policy.js';
 import {
   isActive,
   isDelayed,
-  isHeld,
   isRunnable,
   isTerminal,
   stateVector,
@@ -249,11 +248,12 @@ function grantOf(execution: ReadonlyExecution): GrantSummary | undefined {
 }
 
 function blockingDetail(execution: ReadonlyExecution): string {
-  const because = besides(situationDetail(execution), grantDetail(execution));
-  if (!isHeld(execution)) return because;
-  const held = `held by ${execution.heldBy}${execution.holdReason === '' ? '' : `: ${execution.holdReason}`}`;
-  return besides(because, held);
+  return besides(besides(situationDetail(execution), grantDetail(execution)), heldDetail(holdOf(execution)));
 }
+
+/** Who holds an execution, and why; empty when nobody does. */
+export const heldDetail = (hold: HoldSummary | undefined): string =>
+  hold === undefined ? '' : `held by ${hold.heldBy}${hold.reason === '' ? '' : `: ${hold.reason}`}`;
 
 const besides = (because: string, also: string): string => [because, also].filter((part) => part !== '').join('; ');
 
@@ -274,6 +274,8 @@ function situationDetail(execution: ReadonlyExecution): string {
     case 'blocked_route':
     case 'blocked_lane':
       return execution.blockingDetail;
+    case 'suspended':
+      return `suspended: ${execution.suspendReason}${execution.dueAt === undefined ? '' : ` until ${execution.dueAt}`}`;
     case 'lease_expired':
       return 'lease expired, awaiting reclaim';
     case 'lease_revoked':

@@ -1,5 +1,5 @@
 /** Explains suspended work: the signals that it waits for, and until when. */
-import type { ExecutionInfo } from '../../model/execution/projections.js';
+import { heldDetail, type ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import type { AwaitedSignals } from '../../model/suspension/condition.js';
 import { channelOf } from '../../model/suspension/channel.js';
@@ -29,8 +29,8 @@ export async function ofSuspension(
   const {
     executionId,
     stateVector: { blockingReason },
-    blockingDetail,
   } = info;
+  const held = heldDetail(info.hold);
   const [suspension, { entries: waitpoints }] = await Promise.all([
     backend.describeSuspension({ executionId }),
     backend.listPendingWaitpoints({ executionId }),
@@ -46,7 +46,7 @@ export async function ofSuspension(
   const label = isOpen ? suspension?.continuationMetadataPointer : undefined;
   const awaited = (label === undefined ? undefined : partsIn(label)) ?? suspension?.awaitedSignals ?? [];
   const also = children === undefined ? '' : ` It also waits for children: ${children.tasks}.`;
-  const detail = received(awaited) + also + (blockingDetail === '' ? '' : ` ${blockingDetail}.`);
+  const detail = received(awaited) + also + (held === '' ? '' : ` ${held}.`);
   // A handler that is resumed without its signals waits for them again. Other programs may continue.
   const isOfHandler = signals.length > 0 && waitpoints.every(isHeardByChannel);
   // An operator resumes it at once, whatever its policy says.

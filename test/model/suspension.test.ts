@@ -569,6 +569,19 @@ describe('expireSuspension', () => {
     });
   });
 
+  test('escalates to an operator, whom the state names, as it named the time before', () => {
+    const waiting = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior: 'escalate', reasonCode: 'step_boundary' });
+    const detail = (it: Then) => it.reads('describeExecution', { executionId: X }, NOW);
+    expect(detail(waiting)).toMatchObject({
+      outcome: { blockingDetail: `suspended: step_boundary until ${SUSPENDED_UNTIL}` },
+    });
+    const held = waiting.when('holdExecution', { executionId: X, reason: 'why', requestedBy: 'ann' }, NOW);
+    const over = held.when('expireSuspension', { executionId: X }, SUSPENDED_UNTIL);
+    expect(detail(over)).toMatchObject({
+      outcome: { blockingDetail: 'suspended: waiting_for_operator_review; held by ann: why' },
+    });
+  });
+
   test('leaves a signal that a sender gave the id of the suspension', () => {
     const over = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior: 'auto_resume_with_timeout_signal' })
       .when('signalExecution', { executionId: X, signalId: uuid(500), signalName: 'other', sourceIdentity: 'ann' }, NOW)
