@@ -206,7 +206,7 @@ type Placed = Pick<ReadonlyExecution, 'situation' | 'nextAttempt' | 'totalAttemp
 const HELD = { eligibility: 'blocked_by_operator', blocking: 'paused_by_operator' } as const;
 
 /** What a suspended execution waits for, by the reason that its worker gave (spec 01 section 3.6). */
-const WAITS_FOR: Readonly<Record<SuspendReason, BlockingReason>> = {
+export const WAITS_FOR: Readonly<Record<SuspendReason, BlockingReason>> = {
   waiting_for_signal: 'waiting_for_signal',
   waiting_for_approval: 'waiting_for_approval',
   waiting_for_callback: 'waiting_for_callback',

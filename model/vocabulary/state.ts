@@ -4,6 +4,7 @@
  */
 import {
   SITUATIONS,
+  WAITS_FOR,
   type BlockingReason,
   type EligibilityState,
   type PublicState,
@@ -55,13 +56,8 @@ export function derivePublicState({
   }
 }
 
-/** The blocking reason of suspended work, by what it waits for (spec 01 section 3.6). */
-const SUSPENSIONS: ReadonlySet<BlockingReason> = new Set<BlockingReason>([
-  'waiting_for_signal',
-  'paused_by_operator',
-  'paused_by_policy',
-  'waiting_for_budget',
-]);
+/** Blocking reasons of suspended work. */
+const SUSPENSIONS: ReadonlySet<BlockingReason> = new Set(Object.values(WAITS_FOR));
 
 /** Rows of the table of legal combinations; an operator's hold is a row without a situation of its own (R11). */
 const ROWS = [

@@ -4,6 +4,8 @@ import { describe, expect, it, test } from 'vitest';
 import { memory } from '../../src/memory/index.js';
 import { BOUNDARY_ERRORS, REJECTIONS } from '../../model/errors.js';
 import { crc16 } from '../../model/ids.js';
+import { keysOf } from '../../model/core/tables.js';
+import { SUSPEND_REASONS } from '../../model/suspension/facts.js';
 import { SITUATIONS, stateVector, type StateVector } from '../../model/execution/situation.js';
 import {
   capabilityDigest,
@@ -196,6 +198,12 @@ describe('states', () => {
   test.each(vectors)('of what is %s are legal', (_, vector) => {
     expect(isConsistent(vector)).toBe(true);
     expect(derivePublicState(vector)).toBe(vector.publicState);
+  });
+
+  test.each(keysOf(SUSPEND_REASONS))('of what is suspended as %s are legal', (suspendReason) => {
+    const vector = stateVector({ ...facts, situation: 'suspended', nextAttempt: 'first', suspendReason });
+    expect(isConsistent(vector)).toBe(true);
+    expect(isConsistent({ ...vector, blockingReason: 'waiting_for_delay' })).toBe(false);
   });
 
   it('of held work are legal', () => {
