@@ -275,15 +275,17 @@ class Explainer {
     const { state } = moment;
     const input = state === undefined ? undefined : this.payloads.get(state.executionId);
     const own = name === 'createExecution' ? args.executionId : undefined;
-    const ofKey = (namespace: string, key: string, at: number): string | undefined =>
-      this.timeline.idempotent(namespace, key, at, own);
     // Checkpoints of earlier owners come with a claim; they are compared with what an owner records.
     const steps = name === 'recordStep' || name === 'claimForWorker' ? this.stepsOf(moment) : undefined;
     const payload = (executionId: string, signalId: string): Uint8Array | undefined =>
       this.brought.get(signalKey(executionId, signalId));
-    // A creation under a known key also looks at the execution that the key names.
     const self = state?.executionId ?? (args as { executionId?: string }).executionId;
     const get = (id: string): ReadonlyExecution | undefined => (id === self ? state : this.timeline.at(id, now));
+    // A key names an execution only as long as that is there.
+    const ofKey = (namespace: string, key: string, at: number): string | undefined => {
+      const first = this.timeline.idempotent(namespace, key, at, own);
+      return first === undefined ? undefined : get(first)?.executionId;
+    };
     const view = viewOfMoment({ state, get, input, ofKey, steps, payload });
     return operationNamed(name).decide(view, args, {
       now,

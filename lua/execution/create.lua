@@ -142,13 +142,14 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, needs
   return group
 end
 
--- The execution to which a live idempotency key points, or nil.
+-- The execution to which a live idempotency key points, or nil once that is gone: it was dropped, or the clock had
+-- jumped.
 local function first_of_key(call, name)
   local entry = command('GET', name)
   if not entry then return nil end
   local expires_at, id = string.match(entry, '^(%d+)\t(.*)$')
   if not id then ff.damaged('the idempotency key is unreadable') end
-  if tonumber(expires_at) > call.now then return id end
+  if tonumber(expires_at) > call.now and command('EXISTS', call.base .. id) == 1 then return id end
   return nil
 end
 
@@ -219,8 +220,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if idempotency_key ~= '' then
     name = call.base .. KEY.idempotency .. group.namespace .. ':' .. idempotency_key
     local first = first_of_key(call, name)
-    -- A key outlives its execution only after a jump of the clock. Then it names nothing.
-    if first and command('EXISTS', call.base .. first) == 1 then return duplicate(key, input_payload_at, first) end
+    if first then return duplicate(key, input_payload_at, first) end
     expires_at = ff.digits(call.now + (group.rules.dedup_window_ms or LIMIT.default_dedup_window_ms))
   end
   if command('EXISTS', key) == 1 then return duplicate(key, input_payload_at, execution_id) end

@@ -128,10 +128,7 @@ export const createExecution = operation({
     const { executionId, namespace, whenFull, initialBlock } = args;
     const idempotencyKey = args.idempotencyKey || undefined;
     const first = idempotencyKey === undefined ? undefined : view.executions.ofKey(namespace, idempotencyKey, now);
-    // A key outlives its execution only after a jump of the clock. Then it names nothing.
-    if (first !== undefined && view.executions.get(first) !== undefined) {
-      return accept({ kind: 'duplicate', executionId: first });
-    }
+    if (first !== undefined) return accept({ kind: 'duplicate', executionId: first });
     if (view.executions.get(executionId) !== undefined) return accept({ kind: 'duplicate', executionId });
     if (view.schedule.lane(args.laneId)?.laneState === 'draining')
       return reject('lane_draining', { laneId: args.laneId });

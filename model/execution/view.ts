@@ -31,7 +31,7 @@ export interface ExecutionView {
   lost(namespace: string | undefined, asOf: number, after: Position | undefined, limit: number): LostPart;
   /** Suspended executions that match, by the time of their timeouts, after a position. */
   suspended(filter: SuspendedFilter, after: Position | undefined, limit: number): SuspendedPart;
-  /** The execution that a valid idempotency key points to. */
+  /** The execution that a valid idempotency key points to; none once that is gone, because a key can outlive it. */
   ofKey(namespace: string, key: string, now: number): string | undefined;
   input(executionId: string): Uint8Array | undefined;
   result(executionId: string): Uint8Array | undefined;
@@ -68,7 +68,7 @@ export function executionsByDefinition({ state: { tables }, bytes, payloads }: P
     suspended: (filter, after, limit) => suspendedByDefinition(tables.execution.values(), filter, after, limit),
     ofKey(namespace, key, now) {
       const entry = tables.idempotency_key.get(idempotencyId(namespace, key));
-      return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
+      return entry !== undefined && entry.expiresAt > now ? get(entry.executionId)?.executionId : undefined;
     },
     input: (executionId) => bytes.input.get(executionId),
     result: (executionId) => bytes.result.get(executionId),

@@ -69,7 +69,7 @@ function executionView(
     suspended: (filter, after, limit) => suspendedPage(suspended, filter, after, limit),
     ofKey(namespace, key, now) {
       const entry = keys.get(idempotencyId(namespace, key));
-      return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
+      return entry !== undefined && entry.expiresAt > now ? get(entry.executionId)?.executionId : undefined;
     },
     input: (executionId) => copyOf(bytes.input.get(executionId)),
     result: (executionId) => copyOf(bytes.result.get(executionId)),

@@ -4,6 +4,7 @@ import { EngineError } from '../../model/errors.js';
 import type { Wake } from '../../src/backend/backend.js';
 import { memory } from '../../src/memory/index.js';
 import { memoryStore } from '../../src/memory/machine.js';
+import { testEngine } from '../../src/testing/index.js';
 
 const PARTITION = '{fp:0}';
 const newId = (): string => `${PARTITION}:${randomUUID()}`;
@@ -43,6 +44,21 @@ function spoil(value: unknown): void {
 }
 
 describe('the memory backend', () => {
+  it('finds nothing by the key of an execution that is gone: the clock had jumped', async () => {
+    const engine = await testEngine({ retentionMs: 60_000 });
+    const { backend } = engine;
+    const executionId = engine.executionId();
+    const find = () => backend.findExecution({ partition: PARTITION, namespace: 'shop', idempotencyKey: 'k' });
+    await backend.createExecution({ ...creation(executionId), idempotencyKey: 'k' });
+    await backend.cancelExecution({ executionId, reason: 'no', source: 'operator_override' });
+    expect(await find()).toBe(executionId);
+    const start = engine.now();
+    engine.setTime(start + 2 * 86_400_000);
+    expect(await backend.applyDue({ partition: PARTITION })).toMatchObject({ purged: 1 });
+    engine.setTime(start);
+    expect(await find()).toBeUndefined();
+  });
+
   it('carries an execution from creation to its result', async () => {
     const backend = memory();
     const create = creation();

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { parseCommand } from '../../src/backend/boundary.js';
-import { created, given, idOf, NOW, slotEnd, START, X } from './dsl.js';
+import { created, event, given, givenMachine, idOf, NOW, slotEnd, START, X } from './dsl.js';
 
 const args = (facts: Partial<ArgsOf<'createExecution'>> = {}): ArgsOf<'createExecution'> => ({
   executionId: X,
@@ -106,6 +106,15 @@ describe('createExecution', () => {
     given(world)
       .when('createExecution', { ...again, idempotencyKey: 'Key' }, NOW)
       .answers({ kind: 'created' });
+  });
+
+  test('a key does not name an execution that is gone', () => {
+    const named = created({ idempotencyKey: 'key', idempotencyExpiresAt: NOW + 1 });
+    const machine = givenMachine(named, event('execution_dropped', { requestedBy: 'ann', dropReason: 'lost' }));
+    expect(machine.view.executions.ofKey('n', 'key', NOW)).toBeUndefined();
+    const again = parseCommand('createExecution', args({ executionId: idOf(2), idempotencyKey: 'key' }), 'memory');
+    expect(machine.run(again, NOW)).toMatchObject({ outcome: { kind: 'created' } });
+    expect(machine.view.executions.ofKey('n', 'key', NOW)).toBe(idOf(2));
   });
 
   test('keeps a key for a day, or as the policy says', () => {

@@ -9,6 +9,7 @@ import { shortIdOf } from '../../model/short-id.js';
 import {
   claimAll,
   coreOf,
+  creation,
   keyOf,
   PARTITION,
   worldOfFile,
@@ -62,6 +63,19 @@ describe('an execution in quarantine', () => {
       kind: 'already_satisfied',
       reason: 'not_quarantined',
     });
+  });
+
+  test('can be found by its key until it is dropped', async () => {
+    const { backend, executionId: newId } = world.engine;
+    const [one, idempotencyKey] = [{ executionId: newId() }, 'key'];
+    const find = () => backend.findExecution({ partition: PARTITION, namespace: 'n', idempotencyKey });
+    await backend.createExecution(creation(world.engine, { ...one, executionKind: 'named', idempotencyKey }));
+    await world.admin.hdel(coreOf(one), FIELDS.naming);
+    await backend.claimForWorker(claimAll(world.engine, 1, ['named']));
+    expect(await find()).toBe(one.executionId);
+    const dropped = await backend.dropQuarantined({ partition: PARTITION, name: nameOf(one) });
+    expect({ ...dropped }).toEqual({ kind: 'dropped' });
+    expect(await find()).toBeUndefined();
   });
 
   test('can be dropped with a lost record; the log names the operator and the reason', async () => {
