@@ -30,11 +30,11 @@ function ff.decide.issue_claim_grant(call, group, execution_id, grant_id, capabi
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
   if execution.situation ~= SITUATION.ready or ff.is_held(execution) then return ff.not_eligible(execution) end
   if ff.is_owed_cancel(call, execution) then return ff.reject('execution_not_eligible', 'reason', 'cancel_owed') end
-  if is_paused(call, execution) then return ff.reject('execution_not_eligible', 'laneState', 'paused') end
   if ff.has_live_grant(call, execution) then
     if not ff.is_of_same(execution, group.worker) then return ff.reject('grant_already_exists') end
     return ff.granted(execution, execution.grant_id, execution.grant_expires_at)
   end
+  if is_paused(call, execution) then return ff.reject('execution_not_eligible', 'laneState', 'paused') end
   local missing, kind = ff.mismatch(execution, group.capabilities, group.kinds)
   if kind then return ff.reject('capability_mismatch', 'missing', missing, 'executionKind', kind) end
   if missing then return ff.reject('capability_mismatch', 'missing', missing) end
@@ -74,16 +74,16 @@ function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id, capa
     return { KIND.not_reclaimable, 'execution_not_reclaimable' }
   end
   if ff.is_owed_cancel(call, execution) then return { KIND.not_reclaimable, 'cancel_owed' } end
+  if ff.has_live_grant(call, execution) then
+    if not ff.is_of_same(execution, group.worker) then return ff.reject('grant_already_exists') end
+    return ff.granted(execution, execution.grant_id, execution.grant_expires_at)
+  end
   if is_paused(call, execution) then return { KIND.not_reclaimable, 'lane_paused' } end
   if ff.exceeds_reclaim_cap(execution, nil, lapses) then
     local purge_at, purge_text = ff.check_ending(call, execution)
     ff.check_queue_of(call, execution)
     return { KIND.reclaim_cap_exceeded, ff.count(execution.lease_reclaim_count) },
       mark_and_end, lapses, execution, purge_at, purge_text
-  end
-  if ff.has_live_grant(call, execution) then
-    if not ff.is_of_same(execution, group.worker) then return ff.reject('grant_already_exists') end
-    return ff.granted(execution, execution.grant_id, execution.grant_expires_at)
   end
   local missing, kind = ff.mismatch(execution, group.capabilities, group.kinds)
   if missing then return { KIND.not_reclaimable, 'capability_mismatch: ' .. in_words(missing, kind) } end

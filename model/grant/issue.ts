@@ -74,13 +74,13 @@ export const issueClaimGrant = operation({
       return reject('invalid_input', { field: 'laneId' });
     if (execution.situation !== 'ready' || isHeld(execution)) return notEligible(execution);
     if (owedCancel(view, execution) !== undefined) return reject('execution_not_eligible', { reason: CANCEL_OWED });
-    if (isPaused(view, execution)) return reject('execution_not_eligible', { laneState: 'paused' });
     const claimKind = execution.nextAttempt === 'resume' ? 'resumed' : 'fresh';
     if (hasLiveGrant(execution, now)) {
       return isOfSame(execution, args)
         ? accept(grantedOf(execution, execution, claimKind))
         : reject('grant_already_exists');
     }
+    if (isPaused(view, execution)) return reject('execution_not_eligible', { laneState: 'paused' });
     const mismatch = mismatchOf(execution, args);
     if (mismatch !== undefined) return reject('capability_mismatch', mismatch);
     const issued = issuanceOf(args, now);
@@ -129,15 +129,17 @@ export const issueReclaimGrant = operation({
     }
     if (owedCancel(view, execution) !== undefined)
       return accept({ kind: 'not_reclaimable', executionId, detail: CANCEL_OWED });
+    if (hasLiveGrant(execution, now)) {
+      return isOfSame(execution, args)
+        ? accept(grantedOf(execution, execution, 'reclaimed'))
+        : reject('grant_already_exists');
+    }
     if (isPaused(view, execution)) return accept({ kind: 'not_reclaimable', executionId, detail: 'lane_paused' });
     const marks: Event[] = lapses ? [{ type: 'lease_expired', executionId, at: now }] : [];
     const lost: ReadonlyExecution = lapses ? { ...execution, situation: 'lease_expired' } : execution;
     if (isBeyondReclaim(lost)) {
       const outcome = { kind: 'reclaim_cap_exceeded', executionId, reclaimCount: lost.leaseReclaimCount } as const;
       return acceptAll(outcome, [...marks, endOf(lost, now, settings.retentionMs)]);
-    }
-    if (hasLiveGrant(lost, now)) {
-      return isOfSame(lost, args) ? accept(grantedOf(lost, lost, 'reclaimed')) : reject('grant_already_exists');
     }
     const mismatch = mismatchOf(lost, args);
     if (mismatch !== undefined) {

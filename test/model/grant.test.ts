@@ -138,6 +138,15 @@ describe('issueClaimGrant', () => {
       .when('issueReclaimGrant', issue())
       .answers({ kind: 'not_reclaimable', detail: 'lane_paused' })
       .nothingHappens();
+    // A call that is repeated after a lost reply gets its grant.
+    given(created(), ISSUED, paused)
+      .when('issueClaimGrant', issue())
+      .answers({ kind: 'granted', grantId: GRANT_ID })
+      .nothingHappens();
+    given(...IN_CLASS.AE, ISSUED, paused)
+      .when('issueReclaimGrant', issue())
+      .answers({ kind: 'granted', grantId: GRANT_ID })
+      .nothingHappens();
     given(created(), ISSUED, paused).when('claimExecution', take()).answers({ kind: 'claimed' });
     given(created(), paused)
       .when('issueGrantAndClaim', { executionId: X, leaseId: uuid(102), attemptId: uuid(202) })
