@@ -14,7 +14,7 @@ function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities,
   offer.expiry, offer.expires_at, offer.lease = expiry, expires_at, worker .. '\t' .. expires_at
   offer.ahead, offer.lane_id, offer.capabilities, offer.kinds = ahead == '1', lane_id, worker_capabilities, kinds
   offer.meters = meters
-  offer.bound = min_priority ~= '' and call.now - min_priority * LIMIT.priority_step
+  offer.bound = min_priority ~= '' and ff.last_score_of(call, min_priority)
   offer.first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', '')
   -- The only queue, and whether the claim leaves entries in it.
   offer.queue, offer.leaves_some, offer.take = false, false, false

@@ -73,6 +73,11 @@ function ff.queue_score(execution)
   return execution.created_at - priority * LIMIT.priority_step, priority
 end
 
+-- Below the scores of waiting work of a priority; the twin of `lastScoreOf`.
+function ff.last_score_of(call, priority)
+  return call.now - (priority - 0.5) * LIMIT.priority_step
+end
+
 -- Adds an execution to its queue, if it belongs there. Needs given loaded, or priority and created_at.
 function ff.enqueue(execution)
   if not ff.is_queued(execution) then return end

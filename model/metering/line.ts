@@ -7,7 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { withWireForm } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { FIRST_WAITING_SCORE } from '../schedule/queue.js';
+import { FIRST_WAITING_SCORE, lastScoreOf } from '../schedule/queue.js';
 import { PRIORITY_STEP } from '../limits.js';
 
 /** Strategies for a full quota, and their wire letters. */
@@ -48,10 +48,10 @@ export interface Line {
 
 /**
  * The score after which that execution is the first, derived from the last score in the queue; undefined when all
- * waiting work has started before. No wait is as long as one step of priority.
+ * waiting work has started before.
  */
 export function leastUrgentFrom(lastScore: number | undefined, now: number): number | undefined {
   if (lastScore === undefined || lastScore < FIRST_WAITING_SCORE) return undefined;
-  const priority = Math.max(0, Math.floor((now - lastScore) / PRIORITY_STEP));
-  return now - (priority + 1) * PRIORITY_STEP;
+  const priority = Math.max(0, Math.round((now - lastScore) / PRIORITY_STEP));
+  return lastScoreOf(priority + 1, now);
 }

@@ -13,7 +13,7 @@ import { EngineError } from '../errors.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { handleOf } from '../handle.js';
-import { DEFAULTS, LIMITS, PRIORITY_STEP } from '../limits.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
 import { meterSet } from '../metering/meters.js';
 import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
@@ -23,7 +23,7 @@ import { owedCancel } from '../flow/owed.js';
 import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';
 import { readExecution, readId, readIds } from './claim-answer.js';
 import { claimedExecution, claimIds, type ClaimedExecution, type ClaimIds } from './claimed.js';
-import { queueScore, type ClaimTerms } from './queue.js';
+import { lastScoreOf, queueScore, type ClaimTerms } from './queue.js';
 import { isBeyondReclaim } from './reclaim-cap.js';
 
 /** A claim that took something took at least one. */
@@ -175,7 +175,7 @@ function urgentOf(
   now: number,
 ): readonly ReadonlyExecution[] {
   if (minPriority === undefined) return executions;
-  const bound = now - minPriority * PRIORITY_STEP;
+  const bound = lastScoreOf(minPriority, now);
   return executions.filter((execution) => queueScore(execution) <= bound);
 }
 

@@ -90,6 +90,12 @@ export function queueScore(execution: ReadonlyExecution): number {
   return isReclaimable(execution.situation) ? RECLAIM_BAND + execution.lastTransitionAt : waitingScore(execution);
 }
 
+/**
+ * Between the scores of waiting work of a priority, below it, and those of less urgent work. Half a step is longer than
+ * any wait, and than any time by which a clock that was put back can leave work in the future.
+ */
+export const lastScoreOf = (priority: number, now: number): number => now - (priority - 0.5) * PRIORITY_STEP;
+
 /** The score of waiting work that was not lost. */
 export const waitingScore = ({ createdAt, priority }: Pick<ReadonlyExecution, 'createdAt' | 'priority'>): number =>
   createdAt - priority * PRIORITY_STEP;

@@ -113,6 +113,19 @@ describe('the order', () => {
     ).toEqual([3, 4, 2, 1, 5, 6]);
   });
 
+  test('a claim with a least priority takes nothing less urgent, also when the clock was put back', () => {
+    const at = (n: number, priority: number, time: number): Event =>
+      created({ executionId: idOf(n), priority, at: time });
+    const LATER = NOW + 600_000;
+    const result = given(at(1, 4, START), at(2, 5, START), at(3, 5, LATER), at(4, 6, LATER)).when(
+      'claimForWorker',
+      claimArgs({ claims: minted(4), minPriority: 5 }),
+    );
+    const executions = [4, 2, 3].map((n) => ({ executionId: idOf(n) }));
+    result.answers({ kind: 'claimed', executions: executions as never, nextPriority: 4 });
+    expect(result.reads('readExecutionState', { executionId: X }, NOW)).toMatchObject({ outcome: 'waiting' });
+  });
+
   test('lapsed and revoked work comes before every priority, oldest lapse first', () => {
     const lost = (n: number, at: number, how: 'lease_expired' | 'lease_revoked'): Event[] => [
       created({ executionId: idOf(n) }),

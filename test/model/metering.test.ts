@@ -266,6 +266,14 @@ describe('createExecution with a full quota', () => {
       create('cancel_oldest', 0),
     );
     urgent.answers({ kind: 'replaced', cancelledExecutionId: B });
+    // The clock was put back.
+    const later = { at: NOW + 600_000 };
+    given(at(1, { ...later, priority: 1 }), at(2))
+      .when('createExecution', create('cancel_oldest', 0))
+      .answers({ kind: 'replaced', cancelledExecutionId: B });
+    given(at(1, { priority: 1 }), at(2, { ...later, priority: 1 }))
+      .when('createExecution', create('cancel_oldest', 0))
+      .answers({ kind: 'replaced', cancelledExecutionId: A });
     given().when('createExecution', create('cancel_oldest', 0)).answers({ kind: 'created' });
     given(at(1)).when('createExecution', create('cancel_oldest', 2)).answers({ kind: 'created' });
   });
