@@ -261,6 +261,13 @@ function grantDetail({ grantExpiresAt, grantWorkerId }: ReadonlyExecution): stri
   return grantExpiresAt === undefined ? '' : `granted to ${grantWorkerId} until ${grantExpiresAt}`;
 }
 
+function dependencyDetail(execution: ReadonlyExecution): string {
+  const { missingCount = 0, totalDeps = 0 } = groupSnapshotOf(execution) ?? {};
+  return missingCount > 0
+    ? `${missingCount} more of ${totalDeps} dependencies must complete`
+    : 'its flow has yet to release it';
+}
+
 function situationDetail(execution: ReadonlyExecution): string {
   switch (execution.situation) {
     case 'delayed':
@@ -269,6 +276,8 @@ function situationDetail(execution: ReadonlyExecution): string {
       return `retry backoff until ${execution.dueAt} (attempt ${execution.totalAttemptCount - 1} failed)`;
     case 'resume_delay':
       return `resumption delayed until ${execution.dueAt}`;
+    case 'blocked_dependencies':
+      return dependencyDetail(execution);
     case 'blocked_budget':
     case 'blocked_quota':
     case 'blocked_route':

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { snapshotOf } from '../../model/execution/projections.js';
 import { UNITS_AT_ONCE } from '../../model/flow/cascade.js';
 import type { ArgsOf, AnyDecision, OperationName } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -44,6 +45,12 @@ class Story {
 
   get walks() {
     return [...this.machine.partition.state.tables.walk.values()];
+  }
+
+  /** What a description says it waits for. */
+  detail(n: number): string | undefined {
+    const execution = this.execution(n);
+    return execution && snapshotOf(execution).blockingDetail;
   }
 
   states(...numbers: number[]): (string | undefined)[] {
@@ -182,6 +189,19 @@ describe('createFlow', () => {
 });
 
 describe('groups', () => {
+  test('say in the description of their execution what is missing', () => {
+    const story = fan(3, { kind: 'quorum', k: 2, onSatisfied: 'let_run' });
+    expect(story.detail(999)).toBe('2 more of 3 dependencies must complete');
+    story.claim();
+    story.end(1);
+    expect(story.detail(999)).toBe('1 more of 3 dependencies must complete');
+    story.end(2);
+    expect(story.detail(999)).toBeUndefined();
+    const building = new Story();
+    building.run('createFlow', flowOf({ members: [member(1)] }, { building: true }));
+    expect(building.detail(1)).toBe('its flow has yet to release it');
+  });
+
   test('all_of is satisfied by all, and impossible after one failure', () => {
     const story = fan(3, { kind: 'all_of' });
     story.claim();
