@@ -300,6 +300,9 @@ export const BOUNDARY_ERRORS = {
     false,
     'Wait until enough of its upstreams have completed, and until its flow is sealed; `explain` names them.',
   ),
+  invalid_blocking_reason: entry('validation', false, 'Use one of the reasons that the message names.'),
+  invalid_kid: entry('validation', false, 'Choose another key id: the message says which characters it can have.'),
+  invalid_grace_ms: entry('validation', false, 'Give the grace period in whole ms; the message names its bounds.'),
   invalid_quota_spec: entry('validation', false, 'A rate limit needs a window: give both, or neither.'),
   not_supported_yet: entry('validation', false, 'Leave the named member out: this version does not support it.'),
   already_suspended: entry(
@@ -344,12 +347,12 @@ export const BOUNDARY_ERRORS = {
   transport_failed: entry(
     'transport',
     true,
-    'The connection failed; retry with a backoff. Repeating the same call is safe; repeat a claim with new ids.',
+    'The connection failed; retry with a backoff. Repeating the same call is safe; repeat `claimForWorker` with new ids.',
   ),
   call_timeout: entry(
     'timeout',
     true,
-    'No answer in time; the call may or may not have run. Repeating the same call is safe; repeat a claim with new ids.',
+    'No answer in time; the call may or may not have run. Repeating the same call is safe; repeat `claimForWorker` with new ids.',
   ),
   server_memory_full: entry(
     'resource_exhausted',

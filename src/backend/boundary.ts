@@ -160,11 +160,20 @@ const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>([
   'already_suspended',
 ]);
 
+/** Codes of arguments whose faults have one of their own in the contract. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  blockingReason: 'invalid_blocking_reason',
+  expectedBlockingReason: 'invalid_blocking_reason',
+  newKid: 'invalid_kid',
+  graceMs: 'invalid_grace_ms',
+};
+
 function codeOf(path: readonly string[], issue: z.core.$ZodIssue | undefined): ErrorCode {
   const own: unknown = issue?.code === 'custom' ? issue.params?.['code'] : undefined;
   if (OWN_CODES.has(own)) return own as ErrorCode;
   if (capabilityListOf(path) !== undefined) return 'invalid_capabilities';
   if (path[0] === 'policy') return 'invalid_policy_json';
   if (path[0] === 'tags' && issue?.code === 'invalid_key') return 'invalid_tag_key';
-  return 'invalid_input';
+  const argument = path[path[0] === 'initialBlock' ? 1 : 0] ?? '';
+  return (Object.hasOwn(CODES, argument) ? CODES[argument] : undefined) ?? 'invalid_input';
 }

@@ -34,6 +34,10 @@ export interface RotationReport {
   readonly complete: boolean;
 }
 
+/** Whether the fault is one partition's; a mistake in the arguments is not. */
+const isOfPartition = (error: unknown): error is EngineError =>
+  error instanceof EngineError && !error.code.startsWith('invalid_');
+
 async function inEach(
   { partitions: { count } }: Backend,
   call: (partition: string) => Promise<OutcomeOf<'rotateWaitpointHmacSecret'>>,
@@ -45,7 +49,7 @@ async function inEach(
     for (const [i, answer] of answers.entries()) {
       const partition = present(some[i]);
       if (answer.status === 'fulfilled') entries.push({ partition, ok: true, outcome: answer.value });
-      else if (answer.reason instanceof EngineError) entries.push({ partition, ok: false, error: answer.reason });
+      else if (isOfPartition(answer.reason)) entries.push({ partition, ok: false, error: answer.reason });
       else throw answer.reason;
     }
   }
@@ -55,15 +59,13 @@ async function inEach(
 /**
  * Makes a new key current in every partition; tokens of the previous one verify for a grace period.
  * @returns the result of each partition; failures in some do not throw
- * @throws EngineError `invalid_input`
+ * @throws EngineError `invalid_input`, `invalid_kid`, `invalid_grace_ms`
  * @example const { complete, entries } = await rotateWaitpointHmacSecretAll(backend, { newKid: '2030-01', newSecret:
  * randomBytes(32) });
  */
 export async function rotateWaitpointHmacSecretAll(backend: Backend, args: RotateAllArgs): Promise<RotationReport> {
   needBackend('rotateWaitpointHmacSecretAll()', backend, 'partitionsInUse');
   const entries = await inEach(backend, (partition) => backend.rotateWaitpointHmacSecret({ partition, ...args }));
-  const refused = entries.find((entry) => !entry.ok && entry.error.code === 'invalid_input');
-  if (refused !== undefined && !refused.ok) throw refused.error;
   return { entries, complete: entries.every(({ ok }) => ok) };
 }
 
@@ -80,7 +82,7 @@ export interface SeedReport {
 
 /**
  * Installs a key in every partition without one: for processes that start. Existing keys are kept.
- * @throws EngineError `invalid_input`
+ * @throws EngineError `invalid_input`, `invalid_kid`
  */
 export async function seedWaitpointHmacSecret(
   backend: Backend,
@@ -93,8 +95,6 @@ export async function seedWaitpointHmacSecret(
     backend.rotateWaitpointHmacSecret({ partition, newKid: kid, newSecret: secret, onlyFirst: true }),
   );
   const failed = entries.flatMap((entry) => (entry.ok ? [] : [{ partition: entry.partition, error: entry.error }]));
-  const invalid = failed.find(({ error }) => error.code === 'invalid_input');
-  if (invalid !== undefined) throw invalid.error;
   const different = entries.flatMap((entry) =>
     entry.ok && entry.outcome.kind === 'noop' && entry.outcome.kid !== kid
       ? [{ partition: entry.partition, currentKid: entry.outcome.kid }]

@@ -7,6 +7,8 @@ import { EngineError } from '../../model/errors.js';
 
 const SECRETS = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] as const;
 
+const ROTATION = { newKid: 'k1', newSecret: SECRETS[0] };
+
 /** A backend of which one partition does not answer. */
 function broken(backend: Backend, partition: string): Backend {
   return new Proxy(backend, {
@@ -36,13 +38,16 @@ describe('signing keys', () => {
     const conflicting = await seedWaitpointHmacSecret(backend, { kid: 'k1', secret: SECRETS[1] });
     expect(conflicting.failed.map(({ error }) => error.code)).toEqual(Array(4).fill('rotation_conflict'));
     await expect(seedWaitpointHmacSecret(backend, { kid: 'a:b', secret: SECRETS[0] })).rejects.toMatchObject({
-      code: 'invalid_input',
+      code: 'invalid_kid',
+    });
+    await expect(rotateWaitpointHmacSecretAll(backend, { ...ROTATION, graceMs: -1 })).rejects.toMatchObject({
+      code: 'invalid_grace_ms',
     });
   });
 
   it('are rotated in every partition, and a repeated call completes a failed rotation', async () => {
     const backend = memory({ partitions: { count: 20 } });
-    const args = { newKid: 'k1', newSecret: SECRETS[0] };
+    const args = ROTATION;
     const first = await rotateWaitpointHmacSecretAll(broken(backend, '{fp:17}'), args);
     expect(first.complete).toBe(false);
     expect(first.entries.filter(({ ok }) => !ok).map(({ partition }) => partition)).toEqual(['{fp:17}']);

@@ -1,6 +1,8 @@
 /** Blocks: a scheduler outside the engine takes work out of its queue, and puts it back. */
 import { describe, expect, test } from 'vitest';
 import { BLOCKS } from '../../model/execution/situation.js';
+import type { OperationName } from '../../model/machine.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import { claimArgs, CLASSES, created, event, given, IN_CLASS, NOW, START, X } from './dsl.js';
 
 const block = { executionId: X, blockingReason: 'waiting_for_quota', blockingDetail: 'too many at once' } as const;
@@ -8,6 +10,16 @@ const route = { executionId: X, reasonDetail: 'nobody has a gpu' };
 
 const isReady = (state: string): boolean => state === 'RW' || state === 'RI';
 const isTerminal = (state: string): boolean => state.startsWith('T');
+
+test('a reason that is none of a block has a code of its own', () => {
+  const refused = (name: OperationName, args: object) => () => parseCommand(name, { executionId: X, ...args }, 'memory');
+  const fault = expect.objectContaining({ code: 'invalid_blocking_reason' });
+  const blockingReason = 'waiting_for_delay';
+  expect(refused('blockExecutionForAdmission', { blockingReason })).toThrow(fault);
+  expect(refused('unblockExecution', { expectedBlockingReason: blockingReason })).toThrow(fault);
+  const creation = { namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' };
+  expect(refused('createExecution', { ...creation, initialBlock: { blockingReason } })).toThrow(fault);
+});
 
 describe('blockExecutionForAdmission', () => {
   test.each(CLASSES)('in %s', (state) => {
