@@ -15,6 +15,7 @@ import { testEngine, type TestEngine } from '../src/testing/index.js';
 import { sharedValkey } from '../test/support/valkey/index.js';
 import { FENCE, idOf, PARTITION, RUNNING, SECRET, SUSPENDED, SUSPENDER, text, uuid } from './actions/example.js';
 import { EXAMPLES } from './actions/index.js';
+import type { AnyCall } from './any-call.js';
 import { revealed } from './plain.js';
 import { fuzzEnvironment } from './environment.js';
 import { pathsOf, spoil, spoiling, type Spoiling } from './spoil.js';
@@ -136,7 +137,7 @@ afterAll(() => Promise.all((engines ?? []).map(({ engine }) => engine.close())))
 
 test('every example is valid', async () => {
   for (const name of NAMES) {
-    const answer = await bothAnswer(({ backend }) => backend[name](EXAMPLES[name] as never));
+    const answer = await bothAnswer(({ backend }) => (backend as AnyCall)[name](EXAMPLES[name] as never));
     // Valid arguments can come at the wrong time or name something unknown, and no token is correct before it was read.
     if (!answer.ok && !['invalid_token', 'hmac_secret_not_initialized', 'invalid_dependency'].includes(answer.code))
       expect(['state', 'contention', 'not_found'], `${name}: ${answer.code}`).toContain(
@@ -151,11 +152,13 @@ test.each(NAMES)(`%s refuses spoilt arguments alike everywhere (FUZZ_SEED=${seed
   await fc.assert(
     fc.asyncProperty(fc.array(spoiling, { minLength: 1, maxLength: 2 }), async (spoilings: Spoiling[]) => {
       const { args, what } = spoil(EXAMPLES[name], spoilings, FOREIGN);
-      const answer = await bothAnswer(({ backend }) => backend[name](args as never)).catch((error: unknown) => {
-        throw new Error(`${name} where ${what}: ${error instanceof Error ? error.message : String(error)}`, {
-          cause: error,
-        });
-      });
+      const answer = await bothAnswer(({ backend }) => (backend as AnyCall)[name](args as never)).catch(
+        (error: unknown) => {
+          throw new Error(`${name} where ${what}: ${error instanceof Error ? error.message : String(error)}`, {
+            cause: error,
+          });
+        },
+      );
       // Odd but valid input changed something: start again.
       if (answer.ok && name in OPERATIONS) await reset();
     }),
@@ -168,7 +171,7 @@ test('arguments that are not objects are refused', async () => {
   for (const args of [null, undefined, 5, 'text', [], new Date(0), () => 1]) {
     for (const name of NAMES) {
       for (const { engine } of engines) {
-        const answer = await answerOf(() => engine.backend[name](args as never));
+        const answer = await answerOf(() => (engine.backend as AnyCall)[name](args as never));
         expect(answer, name).toMatchObject({ ok: false, code: 'invalid_input' });
       }
     }
@@ -203,7 +206,9 @@ test('damaged handles are corruption, foreign ones are named', async () => {
   const own = handleFrom('memory');
   for (const name of RENEW_LIKE) {
     for (const { label, engine } of engines) {
-      const answer = await answerOf(() => engine.backend[name]({ ...EXAMPLES[name], handle: foreign[label] } as never));
+      const answer = await answerOf(() =>
+        (engine.backend as AnyCall)[name]({ ...EXAMPLES[name], handle: foreign[label] } as never),
+      );
       expect(answer).toMatchObject({ ok: false, code: 'handle_from_other_backend', detail: { expected: label } });
     }
   }
@@ -220,7 +225,9 @@ test('damaged handles are corruption, foreign ones are named', async () => {
         fc.constantFrom<unknown>(5, {}, [], null, true, `h1..${'a'.repeat(8)}`, `${own}.`, own.toUpperCase()),
       ),
       async (name, handle) => {
-        const answer = await bothAnswer(({ backend }) => backend[name]({ ...EXAMPLES[name], handle } as never));
+        const answer = await bothAnswer(({ backend }) =>
+          (backend as AnyCall)[name]({ ...EXAMPLES[name], handle } as never),
+        );
         expect(answer).toMatchObject({ ok: false, code: 'corruption' });
       },
     ),

@@ -15,6 +15,7 @@ import { ENTITY_KINDS, type Tables } from '../model/state.js';
 import { readsOf, resolve, type Action } from './actions/index.js';
 import { chosenId, resolveMoment, type World } from './actions/world.js';
 import { failed, inAnyPurge, inAnyPurgeOrder, settled, visible } from './answers.js';
+import type { AnyCall } from './any-call.js';
 import { carried } from './carriers.js';
 import { claimedIn } from './claimed.js';
 import { Comparison, type Subject } from './comparison.js';
@@ -248,7 +249,7 @@ class DifferentialRun {
   }
 
   private async runOne({ engine }: Subject, { name, args }: Command): Promise<unknown[]> {
-    return [await settled(engine.backend[name](args as never))];
+    return [await settled((engine.backend as AnyCall)[name](args as never))];
   }
 
   private async runBatch({ engine }: Subject, commands: readonly Command[]): Promise<unknown[]> {
@@ -280,7 +281,7 @@ class DifferentialRun {
       }) as AnyDecision;
       const expected = inAnyPurge(revealed(visible(decision)));
       for (const subject of this.subjects) {
-        const got = await settled(subject.engine.backend[name](args as never) as Promise<unknown>);
+        const got = await settled((subject.engine.backend as AnyCall)[name](args as never));
         this.comparison.expectEqual(subject, `the answer of ${name}`, expected, inAnyPurge(revealed(got)));
       }
     }

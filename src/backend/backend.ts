@@ -65,7 +65,10 @@ export type OwnerOperation =
   | 'delayExecution'
   | 'suspendExecution'
   | 'createPendingWaitpoint'
-  | 'closeWaitpoint';
+  | 'closeWaitpoint'
+  | 'appendFrame'
+  | 'reportUsage'
+  | 'moveToWaitingChildren';
 
 /** Reads of an owner, which also take a handle. */
 export type OwnerQuery = 'observeSignals';

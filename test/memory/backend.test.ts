@@ -44,6 +44,21 @@ function spoil(value: unknown): void {
 }
 
 describe('the memory backend', () => {
+  it('takes a handle for what an owner appends, uses and waits for', async () => {
+    const backend = memory();
+    await backend.createExecution(creation());
+    const outcome = await backend.claimForWorker({ ...claimOne(), handles: true });
+    const handle = outcome.kind === 'claimed' ? (outcome.executions[0].handle ?? '') : '';
+    const budgetId = randomUUID();
+    await backend.createBudget({ budgetId, scopeType: 's', scopeId: 's', limits: { tokens: { hard: 9 } } });
+    const usage = { custom: { tokens: 4 } };
+    expect(await backend.appendFrame({ handle, frameType: 't', payload: Buffer.from('x') })).toMatchObject({
+      kind: 'appended',
+    });
+    expect(await backend.reportUsage({ handle, budgetId, usage })).toEqual({ kind: 'ok' });
+    expect(await backend.moveToWaitingChildren({ handle })).toMatchObject({ kind: 'not_waiting' });
+  });
+
   it('finds nothing by the key of an execution that is gone: the clock had jumped', async () => {
     const engine = await testEngine({ retentionMs: 60_000 });
     const { backend } = engine;
