@@ -46,8 +46,14 @@ const args = z.strictObject({
   minPriority: field.priority.optional(),
   /** Takes only work of this meter set, with lease ids that its policies have admitted; absent: only unmetered work. */
   meters: meterSet.optional(),
-  /** Ids for as many executions as the worker wants; minted by the caller. */
-  claims: z.array(claimIds).min(1).max(LIMITS.maxClaimCount),
+  /** Ids for as many executions as the worker wants; minted by the caller. A lease id is good for one of them. */
+  claims: z
+    .array(claimIds)
+    .min(1)
+    .max(LIMITS.maxClaimCount)
+    .refine((claims) => claims.length === 1 || new Set(claims.map(({ leaseId }) => leaseId)).size === claims.length, {
+      error: 'must name no lease twice',
+    }),
 });
 type ClaimArgs = z.output<typeof args>;
 

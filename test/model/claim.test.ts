@@ -1,6 +1,7 @@
 /** Claiming: whom it serves, in which order, what kind of attempt it starts, and the cap on reclaims. */
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
+import { parseCommand } from '../../src/backend/boundary.js';
 import {
   claimArgs,
   claimed,
@@ -148,6 +149,13 @@ describe('the order', () => {
       event('lease_released', { executionId: idOf(1), at: NOW }),
     ];
     expect(order([created({ executionId: idOf(2), at: START + 1 }), ...released])).toEqual([1, 2]);
+  });
+
+  test('a claim names no lease twice: two executions would have one, and one admission', () => {
+    const [one] = minted(1) as [ReturnType<typeof minted>[0]];
+    const twice = () =>
+      parseCommand('claimForWorker', claimArgs({ claims: [one, { ...one, attemptId: uuid(777) }] }), 'memory');
+    expect(twice).toThrow(expect.objectContaining({ code: 'invalid_input', detail: { field: 'claims' } }));
   });
 
   test('a claim takes as many executions as it has ids', () => {
