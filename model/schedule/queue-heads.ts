@@ -7,7 +7,6 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../operation.js';
 import { compareBytes } from '../ids.js';
-import { LIMITS } from '../limits.js';
 
 /** The first entry of a queue. */
 export interface QueueHead {
@@ -27,13 +26,13 @@ export const listQueueHeads = query({
   name: 'listQueueHeads',
   args: z.strictObject({
     partition: field.partitionKey,
-    laneIds: z.array(field.laneId).min(1).max(LIMITS.maxLanesPerRead),
+    laneIds: field.lanes,
   }),
   rejects: [],
   partition: (args) => args.partition,
   /** By lane, needs and kind; empty queues are left out. */
   read(view, { laneIds }) {
-    const heads = [...new Set(laneIds)].flatMap((laneId) => view.schedule.heads(laneId));
+    const heads = laneIds.flatMap((laneId) => view.schedule.heads(laneId));
     return accept<readonly QueueHead[]>(heads.sort(inOrder));
   },
 });

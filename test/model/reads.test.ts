@@ -1,5 +1,6 @@
 /** What reads say, what is due when, and how handles carry a fence. */
 import { describe, expect, test } from 'vitest';
+import { parseQuery } from '../../src/backend/boundary.js';
 import { decodeHandle, encodeHandle, handleOf } from '../../model/handle.js';
 import { nextTimer } from '../../model/schedule/timers.js';
 import { snapshotOf } from '../../model/execution/projections.js';
@@ -160,4 +161,9 @@ describe('handles', () => {
     expect(() => decodeHandle(encodeHandle(payload), 'valkey')).toThrowError(/handle_from_other_backend/);
     expect(() => decodeHandle(`${encodeHandle(payload)}x`, 'memory')).toThrowError(/corruption/);
   });
+});
+
+test.each(['listQueueHeads', 'listMeteredHeads'] as const)('%s reads a lane that is named twice once', (name) => {
+  const { laneIds } = parseQuery(name, { partition: PARTITION, laneIds: ['b', 'a', 'b'] }, 'valkey');
+  expect(laneIds).toEqual(['a', 'b']);
 });
