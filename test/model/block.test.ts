@@ -12,7 +12,8 @@ const isReady = (state: string): boolean => state === 'RW' || state === 'RI';
 const isTerminal = (state: string): boolean => state.startsWith('T');
 
 test('a reason that is none of a block has a code of its own', () => {
-  const refused = (name: OperationName, args: object) => () => parseCommand(name, { executionId: X, ...args }, 'memory');
+  const refused = (name: OperationName, args: object) => () =>
+    parseCommand(name, { executionId: X, ...args }, 'memory');
   const fault = expect.objectContaining({ code: 'invalid_blocking_reason' });
   const blockingReason = 'waiting_for_delay';
   expect(refused('blockExecutionForAdmission', { blockingReason })).toThrow(fault);
