@@ -345,6 +345,12 @@ export const MAX_LOOKED_AT = 500;
 /** Most members that one call drops with their flow. */
 export const MAX_DROPPED_MEMBERS = 100;
 
+/** Bytes of a page of the log, or of the tags in a list of executions, after which the page ends. */
+export const MAX_PAGE_BYTES = 1024 * 1024;
+
+/** Entries of the log that are read before their bytes are counted. */
+export const ENTRIES_AT_ONCE = 64;
+
 /** Texts beside executions (suspensions and dependencies) after which a page of a snapshot ends. */
 export const MAX_SNAPSHOT_TEXTS = 10_000;
 

@@ -262,8 +262,9 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
     is_of_some = namespace ~= '' or lane_id ~= '' or execution_kind ~= '',
   }
   local sources = sources_of(call, letters, held, lane_id, before, want.tags)
-  local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil
+  local limit, rows, looked_at, bytes, last = tonumber(limit_text), {}, 0, 0, nil
   while true do
+    if bytes > LIMIT.max_page_bytes then return { last, rows } end
     local id = take(sources)
     if not id then return { false, rows } end
     if looked_at == LIMIT.max_looked_at then return { last, rows } end
@@ -273,6 +274,7 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
       local size = #rows
       if size == limit * ROW then return { rows[size - ROW + 1], rows } end
       ff.add_row(rows, id, execution)
+      bytes = bytes + #execution.tags
     end
     last = id
   end

@@ -77,8 +77,9 @@ end
 -- id, row, at)` writes a row. An unreadable entry has no row: the quarantine shows it. Answers the position after which
 -- the list continues, or false at its end, and the rows.
 function ff.page(next_one, limit_text, wanted, add)
-  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
+  local limit, rows, count, looked_at, bytes, last = tonumber(limit_text), {}, 0, 0, 0, nil
   while true do
+    if bytes > LIMIT.max_page_bytes then return { last, rows } end
     local id, at, source = next_one()
     if not id then return { false, rows } end
     if looked_at == LIMIT.max_looked_at then return { last, rows } end
@@ -92,6 +93,7 @@ function ff.page(next_one, limit_text, wanted, add)
     if row then
       add(rows, id, row, at)
       count = count + 1
+      bytes = bytes + #(row.tags or '')
     end
     if row or count < limit then last = { ff.digits(at), id } end
   end

@@ -72,11 +72,29 @@ function ff.query.list_queue_heads(call, ...)
   return heads
 end
 
+-- The entries of the log after a position: at most `limit`, and fewer when they are long. A reader asks for its own entry
+-- too, so there are at least two.
+local function entries_after(call, after, limit)
+  local entries, bytes, from = {}, 0, '(' .. after .. '-18446744073709551615'
+  while true do
+    local count = math.min(LIMIT.entries_at_once, limit - #entries)
+    local some = command('XRANGE', call.log_key, from, '+', 'COUNT', count)
+    for i = 1, #some do
+      local texts = some[i][2]
+      for j = 1, #texts do bytes = bytes + #texts[j] end
+      entries[#entries + 1] = some[i]
+      if bytes > LIMIT.max_page_bytes and entries[2] then return entries end
+    end
+    if #some < count or #entries == limit then return entries end
+    from = '(' .. some[count][1]
+  end
+end
+
 -- read_log: after, limit. Answers the entries after the position, and the header: generation, position and time of the
 -- newest entry.
 function ff.query.read_log(call, after, limit)
   return {
-    command('XRANGE', call.log_key, '(' .. after .. '-18446744073709551615', '+', 'COUNT', limit),
+    entries_after(call, after, tonumber(limit)),
     call.generation, ff.digits(call.sequence), ff.digits(call.time),
   }
 end
@@ -95,8 +113,10 @@ local function whole_row(call, id)
   local key = call.base .. id
   local waits, dependencies = ff.listed_hash(key .. SUFFIX.waits), ff.listed_hash(key .. SUFFIX.dependencies)
   local steps = guarded('HGET', key .. SUFFIX.steps, STEP.totals)
-  return { id, ff.listed_hash(key), ff.listed_hash(key .. SUFFIX.details), waits, dependencies,
-    type(steps) == 'string' and steps }, #(waits or '') + #(dependencies or '')
+  local details, texts = ff.listed_hash(key .. SUFFIX.details), #(waits or '') + #(dependencies or '')
+  -- A few long ones count as many.
+  for i = 2, #(details or ''), 2 do texts = texts + #details[i] * LIMIT.max_snapshot_texts / LIMIT.max_page_bytes end
+  return { id, ff.listed_hash(key), details, waits, dependencies, type(steps) == 'string' and steps }, texts
 end
 
 -- Complete executions: rows, and the id after which more may follow. Large data beside some of them ends the page

@@ -8,7 +8,8 @@ end
 -- Until when the streams of an execution are watched; the empty text when they are not.
 local function watched_until(call, id)
   local at = guarded('GET', watch_key(call, id))
-  return type(at) == 'string' and at or ''
+  -- It only tells readers: one that is none stops no frame.
+  return type(at) == 'string' and tonumber(at) and at or ''
 end
 
 local function watch_stream(call, id, until_ms)

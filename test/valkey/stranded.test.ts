@@ -234,6 +234,21 @@ test('a worker whose heartbeat is lost is damaged, and no defect', async () => {
   expect(await codeOf(engine.backend.heartbeatWorker(named))).toBe('corruption');
 });
 
+test('an unreadable time until which a stream is watched stops no frame, and is replaced', async () => {
+  const { backend } = engine;
+  await create();
+  const [taken] = (await claim(1)).executions;
+  if (taken === undefined) return expect.fail('nothing was claimed');
+  const { executionId, attemptIndex, leaseId, leaseEpoch, attemptId } = taken;
+  const watch = () => backend.watchStream({ executionId, ttlMs: 30_000 });
+  await watch();
+  await admin.set(keyOf(KEYS.watch + memberOf(executionId)), 'rubbish');
+  const frame = { executionId, attemptIndex, fence: { leaseId, leaseEpoch, attemptId }, payload: Buffer.from('x') };
+  expect(await backend.appendFrame(frame)).toMatchObject({ kind: 'appended' });
+  expect(await watch()).toMatchObject({ kind: 'watching' });
+  expect(await admin.get(keyOf(KEYS.watch + memberOf(executionId)))).toBe(String(engine.now() + 30_000));
+});
+
 test('a rotation replaces every current signing key, and passes over unreadable times', async () => {
   const { backend } = engine;
   let secrets = 0;
