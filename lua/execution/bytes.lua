@@ -2,7 +2,8 @@
 -- bytes; or, for long ones, the name under which they were staged beside the call, because Lua would hash every byte,
 -- and their length; or both empty when absent.
 
-local function is_staged(place)
+-- Whether bytes were staged beside the call. Most are in it, so a caller asks before it names their key.
+function ff.is_staged(place)
   return place ~= '' and place ~= LIMIT.bytes_here
 end
 
@@ -12,7 +13,7 @@ end
 
 -- Whether staged bytes are missing: the caller then sends them with the command.
 function ff.lacks_bytes(key, place, text)
-  return is_staged(place) and command('STRLEN', staged_key(key, place)) ~= tonumber(text)
+  return ff.is_staged(place) and command('STRLEN', staged_key(key, place)) ~= tonumber(text)
 end
 
 function ff.count_bytes(place, text)
@@ -40,12 +41,12 @@ end
 
 -- The bytes of a command, which are there.
 function ff.bytes_of(key, place, text)
-  return is_staged(place) and command('GET', staged_key(key, place)) or text
+  return ff.is_staged(place) and command('GET', staged_key(key, place)) or text
 end
 
 -- Removes staged bytes that are not needed. Bytes without a command expire.
 function ff.discard_bytes(key, place)
-  if is_staged(place) then command('UNLINK', staged_key(key, place)) end
+  if ff.is_staged(place) then command('UNLINK', staged_key(key, place)) end
 end
 
 -- Stores the result of an execution that has a fence: a short one needs no key.
@@ -56,6 +57,5 @@ end
 
 -- The key of the result of an execution that has a fence.
 function ff.result_key(execution)
-  local attempt = string.match(execution.fence, '\t([^\t]*)$')
-  return execution.key .. SUFFIX.result .. (attempt or '')
+  return execution.key .. SUFFIX.result .. string.sub(execution.fence, -LIMIT.id_length)
 end

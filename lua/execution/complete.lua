@@ -42,6 +42,10 @@ local function admission_of(call, group, execution)
   return ff.bound_admission(call, execution)
 end
 
+local function lacks_result(execution, place, text)
+  return ff.is_staged(place) and ff.lacks_bytes(ff.result_key(execution), place, text)
+end
+
 -- Remembers the decision on a plain completion for executions that are like it.
 local function note_plain(group, execution, purge_at, purge_text)
   group.purge_at, group.purge_text, group.life, group.of_member = purge_at, purge_text, false, false
@@ -60,9 +64,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   if execution.life == group.life and execution.rules == group.rules and execution.timing == group.timing
     and fence == execution.fence and fence ~= '' then
     -- Only its fence differs.
-    if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
-      return LIMIT.not_staged
-    end
+    if lacks_result(execution, result_payload_at, result_payload) then return LIMIT.not_staged end
     plain_record = execution
     if group.of_member then
       return KIND.completed, ff.apply.member_completion, execution, group.purge_text, result_payload_at, result_payload,
@@ -82,9 +84,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
-  if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
-    return LIMIT.not_staged
-  end
+  if lacks_result(execution, result_payload_at, result_payload) then return LIMIT.not_staged end
   if IS_MEMBER_ALONE[execution.extras] then
     local _, purge_text = ff.check_ending(call, execution)
     group.life, group.rules, group.timing, group.purge_text, group.of_member = execution.life, '', '', purge_text, true

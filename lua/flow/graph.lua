@@ -53,10 +53,16 @@ end
 
 -- Parses edges to an execution, a line each.
 local function read_edges(text, downstream)
-  local edges, count = {}, 0
-  for id, upstream, ref in string.gmatch(text, '([^ \n]+) ([^ \n]+) ([^\n]*)') do
+  local edges, count, at = {}, 0, 1
+  while at <= #text do
+    local line_end = string.find(text, '\n', at, true) or #text + 1
+    local upstream_at = at + LIMIT.id_length + 1
     count = count + 1
-    edges[count] = { id = id, upstream = upstream, downstream = downstream, ref = ref }
+    edges[count] = {
+      id = string.sub(text, at, upstream_at - 2), upstream = string.sub(text, upstream_at, upstream_at + LIMIT.id_length - 1),
+      downstream = downstream, ref = string.sub(text, upstream_at + LIMIT.id_length + 1, line_end - 1),
+    }
+    at = line_end + 1
   end
   return edges
 end
@@ -147,7 +153,9 @@ function ff.members_refusal(call, nodes, edge_count, members, new_edges)
   for i = 1, #members do
     local member = members[i]
     ff.check_ids(call, member.id)
-    if ff.lacks_bytes(member.key .. SUFFIX.input, member.input_at, member.input) then return LIMIT.not_staged end
+    if ff.is_staged(member.input_at) and ff.lacks_bytes(member.key .. SUFFIX.input, member.input_at, member.input) then
+      return LIMIT.not_staged
+    end
     local creation = member.creation
     if not creation.is_checked then
       creation.lane_is_new = ff.check_queue(call, creation.queue)
