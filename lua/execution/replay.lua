@@ -28,8 +28,7 @@ local function revived_of(call, execution)
   local pairs_of, revived = command('HGETALL', execution.key .. SUFFIX.dependencies), {}
   local is_impossible = execution.group_state == GROUP_STATE.impossible
   for i = 1, #pairs_of, 2 do
-    local edge = { id = pairs_of[i], dependency = pairs_of[i + 1] }
-    ff.read_edge(edge)
+    local edge = ff.read_edge(pairs_of[i], pairs_of[i + 1])
     local is_counted = edge.edge_round == execution.group_round
     local is_asked = is_counted and is_impossible or not is_counted and edge.edge_round ~= ''
     if is_asked and edge.edge_state == EDGE_STATE.impossible then

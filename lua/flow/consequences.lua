@@ -58,9 +58,7 @@ local function edge_to(call, execution, edge_id)
     execution.edge_texts = texts
   end
   if not texts or not texts[edge_id] then return ff.edge_of(execution.key, edge_id) end
-  local edge = { id = edge_id, dependency = texts[edge_id] }
-  ff.read_edge(edge)
-  return edge
+  return ff.read_edge(edge_id, texts[edge_id])
 end
 
 -- The suspension that the end of a child resumes: of a parent that also waits for children, once enough have ended, or

@@ -35,8 +35,8 @@ end
 local function flow_upstream(call, id)
   local incoming = guarded('HGETALL', call.base .. id .. SUFFIX.dependencies)
   for i = 2, math.min(#incoming, 2 * LIMIT.units_at_once), 2 do
-    local edge = { dependency = incoming[i] }
-    local flow = pcall(ff.read_edge, edge) and flow_beside(call, edge.upstream)
+    local is_readable, edge = pcall(ff.read_edge, incoming[i - 1], incoming[i])
+    local flow = is_readable and flow_beside(call, edge.upstream)
     if flow then return flow end
   end
   return false

@@ -1,9 +1,11 @@
 -- Results of upstreams for an execution that is claimed; the twin of model/flow/given.ts.
 
--- An edge that passes data and was satisfied in time: its upstream and its label.
-local GIVING = '^([^\t]+)\t' .. EDGE_STATE.satisfied .. '\t%d*\t%d+\t%d*\t[^\t]*\t\t%d*\t([^\t]+)'
 local COMPLETED = '^' .. SITUATION.completed .. '\t.?\t%d*\t%d*\t%d*\t%d*\t%a*$'
 local ENDING = '^[^\t]*\t(%d*)\t([^\t]*)'
+
+-- The life of an upstream that has completed, and the ending with its size and its encoding: those read last, because
+-- upstreams that ended together have the same.
+local known_life, known_ending, known_bytes, known_encoding
 
 -- The size and the encoding of the result of an upstream, and its key with the result as the record has it. Nothing
 -- when it has not completed.
@@ -12,12 +14,18 @@ local function read_upstream(call, id)
   local values = attempted('HMGET', key, FIELD.life, FIELD.ending, FIELD.result)
   if values.err then ff.no_hash(values) end
   local life, ending = values[1], values[2] or ''
-  if not life or not string.find(life, COMPLETED) then return nil end
+  if life ~= known_life then
+    if not life or not string.find(life, COMPLETED) then return nil end
+    known_life = life
+  end
   if ending == LIMIT.spilled then ending = ff.spilled(key, FIELD.ending) end
-  local bytes, encoding = string.match(ending, ENDING)
-  if not bytes then bytes, encoding = string.match(ending .. '\t\t', ENDING) end
-  if not bytes then ff.damaged('ending is unreadable') end
-  return bytes, encoding, key, values[3]
+  if ending ~= known_ending then
+    local bytes, encoding = string.match(ending, ENDING)
+    if not bytes then bytes, encoding = string.match(ending .. '\t\t', ENDING) end
+    if not bytes then ff.damaged('ending is unreadable') end
+    known_ending, known_bytes, known_encoding = ending, bytes, encoding
+  end
+  return known_bytes, known_encoding, key, values[3]
 end
 
 -- The stored result of an upstream; a long one is under the key of its attempt.
@@ -32,11 +40,8 @@ end
 -- What an edge passes: a heading of its id, its label and the encoding, and the result, `false` if there is none. Only
 -- `false` if there is no room for the result, or it does not exist. Nothing when the edge passes no data.
 local function given_by(call, room, id, text)
-  local upstream, ref = string.match(text, GIVING)
-  if not upstream then
-    ff.read_edge({ dependency = text })
-    return nil
-  end
+  local upstream, ref = ff.giver_of(text)
+  if not upstream then return nil end
   local ran, bytes, encoding, key, stored = pcall(read_upstream, call, upstream)
   -- Damage of another record is reported when that record is used.
   if not ran then ff.contain(bytes) end

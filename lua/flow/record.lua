@@ -3,7 +3,9 @@
 local load = ff.record('flow', 'life', 'cancel')
 
 local function flow_in(membership)
-  return type(membership) == 'string' and string.match(membership, '^[^\t]+') or false
+  if type(membership) ~= 'string' then return false end
+  local is_whole = string.sub(membership, LIMIT.id_length + 1, LIMIT.id_length + 1) == '\t'
+  return is_whole and string.sub(membership, 1, LIMIT.id_length) or string.match(membership, '^[^\t]+') or false
 end
 
 -- The id of the flow of a member; false when it cannot be read. Nothing else of the record is kept, because its table
@@ -188,10 +190,45 @@ function ff.have_all_ended(call, flow)
   return ended == flow.nodes or ended > 0 and ended == command('ZCARD', call.base .. KEY.members .. flow.id)
 end
 
--- Reads an edge. Its text always has facts, so an empty one is damage.
-function ff.read_edge(edge)
-  if edge.dependency == '' then ff.damaged('dependency is unreadable') end
+-- What the edge that was parsed last has between its upstream and its label, and its facts.
+local between, known = false, {}
+
+-- The label of an edge that has the same between them: edges that were written together differ in nothing else. Nil when
+-- the text must be parsed.
+local function label_of_known(text)
+  if not between or string.sub(text, LIMIT.id_length + 1, LIMIT.id_length + #between) ~= between then return nil end
+  local ref = string.sub(text, LIMIT.id_length + #between + 1)
+  return not string.find(ref, '\t', 1, true) and ref or nil
+end
+
+-- Reads an edge from its text, which always has facts: an empty one is damage.
+function ff.read_edge(id, text)
+  local ref = label_of_known(text)
+  if ref then
+    return {
+      id = id, upstream = string.sub(text, 1, LIMIT.id_length), edge_state = known.edge_state, edge_round = known.edge_round,
+      staged_at = known.staged_at, resolved_at = known.resolved_at, bucket = known.bucket, is_late = known.is_late,
+      end_order = known.end_order, data_passing_ref = ref,
+    }
+  end
+  if text == '' then ff.damaged('dependency is unreadable') end
+  local edge = { id = id, dependency = text }
   ff.read_edge_dependency(edge)
+  known = edge
+  between = #edge.upstream == LIMIT.id_length and ff.edge_dependency_text('', edge.edge_state, edge.edge_round, edge.staged_at,
+    edge.resolved_at, edge.bucket, edge.is_late, edge.end_order, '')
+  return edge
+end
+
+-- The upstream of an edge that passes data and was satisfied in time, and its label; nil for another edge.
+function ff.giver_of(text)
+  local ref, edge = label_of_known(text), known
+  if not ref then
+    edge = ff.read_edge('', text)
+    ref = edge.data_passing_ref
+  end
+  if edge.edge_state ~= EDGE_STATE.satisfied or edge.is_late ~= '' or ref == '' then return nil end
+  return string.sub(text, 1, LIMIT.id_length), ref
 end
 
 -- An edge, read from its text beside its downstream; nil when it does not exist.
@@ -199,9 +236,7 @@ function ff.edge_of(key, edge_id)
   local text = guarded('HGET', key .. SUFFIX.dependencies, edge_id)
   if not text then return nil end
   if type(text) == 'table' then ff.no_hash(text) end
-  local edge = { id = edge_id, dependency = text }
-  ff.read_edge(edge)
-  return edge
+  return ff.read_edge(edge_id, text)
 end
 
 -- The facts of a group as numbers; absent ones are zero.

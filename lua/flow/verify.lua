@@ -102,8 +102,9 @@ function ff.verify_edges(call, id, cursor, count)
   if found.err then return { '0', 0, 0, execution.flow, 0 } end
   local of_flow, of_upstream, ended, lost = 0, 0, {}, {}
   for i = 1, #found[2], 2 do
-    local edge_id, edge = found[2][i], { dependency = found[2][i + 1] }
-    if pcall(ff.read_edge, edge) then
+    local edge_id = found[2][i]
+    local is_readable, edge = pcall(ff.read_edge, edge_id, found[2][i + 1])
+    if is_readable then
       if ff.is_unresolved_end(call, edge) then ended[#ended + 1] = edge.upstream end
       local is_lost = edge.edge_state == EDGE_STATE.unsatisfied and command('EXISTS', call.base .. edge.upstream) == 0
       if is_lost and ff.bucket_of_missed(call, edge.upstream) then lost[#lost + 1] = edge_id end

@@ -36,8 +36,7 @@ local function missed_by(call, execution)
   local edges, missed, is_left = guarded('HGETALL', execution.key .. SUFFIX.dependencies), {}, false
   if edges.err then ff.no_hash(edges) end
   for i = 1, #edges, 2 do
-    local edge = { dependency = edges[i + 1] }
-    ff.read_edge(edge)
+    local edge = ff.read_edge(edges[i], edges[i + 1])
     if edge.edge_state == EDGE_STATE.unsatisfied then
       local bucket = ff.bucket_of_missed(call, edge.upstream)
       if bucket then
