@@ -121,8 +121,8 @@ class ExecutionLoader {
   }
 
   text(): string {
-    const { refills, extras } = this;
-    const members = [...asNamed(['id', 'key']), ...this.membersOfLife, ...asNamed(this.names)];
+    const { refills, extras, names } = this;
+    const members = [...asNamed(['id', 'key']), ...this.membersOfLife, ...asNamed(names)];
     const body = [
       refills ? 'function(call, id, record)' : 'function(call, id)',
       '  local key = call.base .. id',
@@ -138,12 +138,12 @@ class ExecutionLoader {
       'end',
     ].join('\n');
     if (!refills) return body;
-    const checkedExtras = extras.filter((name) => this.checked(name).length > 0).map(knownText);
+    const checkedTexts = names.filter((name) => this.checked(name).length > 0).map(knownText);
     return [
       '(function()',
       // The extras of the previous record, the fields that were requested for it, and their positions in the answer.
       "local expected, fields, places = '', {}, {}",
-      ...(checkedExtras.length > 0 ? [`local ${checkedExtras.join(', ')}`] : []),
+      ...(checkedTexts.length > 0 ? [`local ${checkedTexts.join(', ')}`] : []),
       `return ${body}`,
       'end)()',
     ].join('\n');
@@ -166,14 +166,7 @@ class ExecutionLoader {
     const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${quotedField(name)}) end`;
     const check = this.checked(name);
     if (!this.refills || check.length === 0) return [read, whole, ...check];
-    // A text that was checked before is not checked again.
-    return [
-      read,
-      `  if not record or ${name} ~= record.${name} then`,
-      `  ${whole}`,
-      ...check.map((line) => `  ${line}`),
-      '  end',
-    ];
+    return [read, ...checkedAnew(name, [whole, ...check])];
   }
 
   private checked(name: string): string[] {
