@@ -39,6 +39,7 @@ import { keepBytes, type Weight } from './calls/weight.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import { inOneWrite, nodeOf, primariesOf, type Client } from './connection/clients.js';
 import type { Connection } from './connection/connection.js';
+import { NodeTime } from './connection/node-time.js';
 import { ReadCalls } from './reads/read-calls.js';
 import { FETCHES } from './reads/reads.js';
 import { clearMark, Mending } from './verify/mending.js';
@@ -79,6 +80,7 @@ export class ValkeyBackend {
   private readonly reads: ReadCalls;
   private readonly coalescer: Coalescer;
   private readonly client: Client;
+  private readonly time: NodeTime;
   private readonly retrier: CallRetrier;
   private readonly longBytes: LongBytes;
   private readonly verifier: PartitionVerifier;
@@ -101,6 +103,7 @@ export class ValkeyBackend {
     this.record = record;
     this.clock = clock;
     this.client = client;
+    this.time = new NodeTime(client);
     this.retrier = retrier;
     this.gate = new Gate(`backend of ${connection.label}`);
     const calls = new LibraryCalls({ client, retrier, prefix, kind, record, clock });
@@ -260,9 +263,7 @@ export class ValkeyBackend {
   }
 
   async serverTime(): Promise<number> {
-    if (this.clock !== undefined) return this.clock.now();
-    const [seconds, micros] = await this.retrier.make(() => primariesOf(this.client)[0].time());
-    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+    return this.clock === undefined ? this.retrier.make(() => this.time.read()) : this.clock.now();
   }
 
   get settings(): DeploymentSettings {

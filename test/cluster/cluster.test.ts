@@ -139,6 +139,18 @@ describe('a cluster', () => {
     expect(heard('timer')).toEqual(all);
   });
 
+  it('tells the time while any one of its nodes is silent', async () => {
+    await using backend = await opened('silent:', { callTimeoutMs: 1_500 });
+    for (const node of cluster.nodes) {
+      await node.kill('SIGSTOP');
+      try {
+        expect(Math.abs((await backend.serverTime()) - Date.now())).toBeLessThan(60_000);
+      } finally {
+        await node.kill('SIGCONT');
+      }
+    }
+  });
+
   it('costs a process at most two connections per node', async () => {
     const observed = (): Promise<number[]> =>
       onEveryNode(
