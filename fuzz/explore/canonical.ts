@@ -44,6 +44,7 @@ const PAST: ReadonlySet<string> = new Set<FactName>([
   'leaseReclaimCount',
   'recentLossCount',
   'lastLostAt',
+  'lostLeaseMs',
   'leaseReleaseCount',
   'failureReason',
   'failureCategory',

@@ -78,7 +78,7 @@ local function forget_failure(execution)
   command('HDEL', execution.key, FIELD.failure_reason, FIELD.failure_detail)
   command('HSET', execution.key, FIELD.retries,
     ff.retries_text(execution.retry_count, execution.lease_reclaim_count, execution.lease_release_count, '',
-      execution.recent_loss_count, execution.last_lost_at))
+      execution.recent_loss_count, execution.last_lost_at, execution.lost_lease_ms))
 end
 
 local last_started, last_attempts, last_now, last_purge, last_extras, last_life
@@ -177,7 +177,8 @@ end
 
 local function fitted_retries(execution, retry_count, failure_category)
   return ff.fit(execution.key, FIELD.retries, ff.retries_text(retry_count, execution.lease_reclaim_count,
-    execution.lease_release_count, failure_category, execution.recent_loss_count, execution.last_lost_at))
+    execution.lease_release_count, failure_category, execution.recent_loss_count, execution.last_lost_at,
+    execution.lost_lease_ms))
 end
 
 -- The failure detail replaces that of the previous failure; without one, the previous detail is removed if there is

@@ -95,9 +95,23 @@ function ff.apply.lease_renewed(call, execution, expires_at)
   ff.append(call, EVENT.lease_renewed, execution.id, expires_at, '')
 end
 
--- Ends the lease of an owner; the execution waits to be reclaimed. The further arguments are fields and values.
+local function retries_of(execution)
+  return ff.fit(execution.key, FIELD.retries, ff.retries_text(execution.retry_count, execution.lease_reclaim_count,
+    execution.lease_release_count, execution.failure_category, execution.recent_loss_count, execution.last_lost_at,
+    execution.lost_lease_ms))
+end
+
+-- Ends the lease of an owner; the execution waits to be reclaimed. The further arguments are fields and values. Needs
+-- timing and retries loaded.
 local function lapse(call, execution, situation, ...)
-  command('HSET', execution.key, FIELD.life, ff.enter_situation(call, execution, situation, execution.due_at), ...)
+  ff.read_retries(execution)
+  ff.read_timing(execution)
+  ff.note_extra(execution, FIELD.retries)
+  local since = execution.lease_last_renewed_at
+  if since == '' then since = execution.last_transition_at end
+  execution.lost_lease_ms = ff.digits(execution.due_at - since)
+  command('HSET', execution.key, FIELD.life, ff.enter_situation(call, execution, situation, execution.due_at), FIELD.retries,
+    retries_of(execution), ...)
   ff.enqueue(execution)
   ff.set_timer(call, execution)
 end
@@ -117,10 +131,8 @@ end
 function ff.apply.lease_released(call, execution, remaining_ms)
   ff.read_retries(execution)
   ff.note_extra(execution, FIELD.retries)
-  local releases = ff.digits(ff.count(execution.lease_release_count) + 1)
-  ff.make_ready(call, execution, NEXT.resume, remaining_ms, FIELD.retries, ff.fit(execution.key, FIELD.retries,
-    ff.retries_text(execution.retry_count, execution.lease_reclaim_count, releases, execution.failure_category,
-      execution.recent_loss_count, execution.last_lost_at)))
+  execution.lease_release_count = ff.digits(ff.count(execution.lease_release_count) + 1)
+  ff.make_ready(call, execution, NEXT.resume, remaining_ms, FIELD.retries, retries_of(execution))
   ff.append(call, EVENT.lease_released, execution.id, remaining_ms, '')
   if execution.extras ~= '' then ff.settle_return(call, execution) end
 end

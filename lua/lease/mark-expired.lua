@@ -1,6 +1,6 @@
 -- mark_lease_expired_if_due: see model/lease/mark-expired.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'streams')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'streams')
 
 function ff.decide.mark_lease_expired_if_due(call, execution_id)
   local execution = load(call, execution_id)

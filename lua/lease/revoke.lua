@@ -1,6 +1,6 @@
 -- revoke_lease: see model/lease/revoke.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries')
 
 function ff.decide.revoke_lease(call, execution_id, expected_lease_id, reason)
   local execution = load(call, execution_id)

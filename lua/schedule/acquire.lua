@@ -122,7 +122,8 @@ function ff.take_again(call, group, execution, ticket, given)
   take.attempt = attempt_type .. '\t' .. index_text .. times
   if reclaimed then
     take.retries = ff.retries_text(execution.retry_count, ff.digits(ff.count(execution.lease_reclaim_count) + 1),
-      execution.lease_release_count, execution.failure_category, recent_losses_of(call, execution), call.now_text)
+      execution.lease_release_count, execution.failure_category, recent_losses_of(call, execution), call.now_text,
+      execution.lost_lease_ms)
   end
   return take
 end

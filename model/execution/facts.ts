@@ -109,6 +109,8 @@ export const executionFacts = fact.factTable({
     recentLossCount: fact.counter(),
     /** When it was last reclaimed, in this run. */
     lastLostAt: fact.optionalNumber(),
+    /** The length of the last lease that its owner lost, in this run, ms. */
+    lostLeaseMs: fact.optionalNumber(),
   },
   hold: {
     /** Since when an operator holds it; unset while not held (ruling 23). */

@@ -42,6 +42,7 @@ export function forgetRun(execution: Execution): void {
   execution.leaseReclaimCount = 0;
   execution.recentLossCount = 0;
   execution.lastLostAt = undefined;
+  execution.lostLeaseMs = undefined;
   execution.leaseReleaseCount = 0;
   execution.failureReason = '';
   execution.failureDetail = undefined;

@@ -98,6 +98,8 @@ export interface ExecutionInfo {
   readonly leaseReclaimCount: number;
   /** Number of the last reclaims that each came within an hour of the one before. */
   readonly recentLossCount: number;
+  /** The length of the last lease that its owner lost, ms; absent without a loss in this run. */
+  readonly lostLeaseMs: number | undefined;
   readonly leaseReleaseCount: number;
   /** Number of replays. */
   readonly replayCount: number;
@@ -175,6 +177,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     retryCount: execution.retryCount,
     leaseReclaimCount: execution.leaseReclaimCount,
     recentLossCount: execution.recentLossCount,
+    lostLeaseMs: execution.lostLeaseMs,
     leaseReleaseCount: execution.leaseReleaseCount,
     replayCount: execution.replayCount,
     maxReplayCount: maxReplayCountOf(execution),

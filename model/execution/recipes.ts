@@ -49,6 +49,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     leaseReclaimCount: 0,
     recentLossCount: 0,
     lastLostAt: undefined,
+    lostLeaseMs: undefined,
     leaseReleaseCount: 0,
     failureCategory: undefined,
     lastStreamIndex: undefined,

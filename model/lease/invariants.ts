@@ -1,6 +1,6 @@
 /** What holds for every lease, and for the succession of owners in the log. Source: spec 01, 04 and 05, the sections named Invariants. */
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isActive } from '../execution/situation.js';
+import { isActive, isReclaimable } from '../execution/situation.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { isAcquisition, type OwnershipChange, type Tally } from '../specification/tally.js';
@@ -69,6 +69,11 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
       leaseReclaimCount === 0
         ? recentLossCount === 0 && lastLostAt === undefined
         : recentLossCount >= 1 && recentLossCount <= leaseReclaimCount && (lastLostAt ?? Infinity) <= now,
+  },
+  {
+    name: 'a lost lease has its length',
+    holds: ({ situation, leaseReclaimCount, lostLeaseMs = 0 }) =>
+      (leaseReclaimCount === 0 && !isReclaimable(situation)) || lostLeaseMs > 0,
   },
   {
     name: 'the cap on hand-backs holds',

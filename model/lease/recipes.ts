@@ -1,5 +1,6 @@
 /** What each event of a lease does to its execution. The Lua twins are in `lua/lease/events.lua`. */
 import { changes } from '../core/entity.js';
+import { present } from '../core/present.js';
 import type { EventNamed } from '../events.js';
 import type { Execution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
@@ -33,6 +34,13 @@ function lose(execution: Execution, at: number): void {
   execution.lastLostAt = at;
 }
 
+/** Ends the lease of an owner that was lost. It was as long as at its last renewal, or at its acquisition. */
+function lapse(execution: Execution, situation: 'lease_expired' | 'lease_revoked', at: number): void {
+  const { dueAt, leaseLastRenewedAt, lastTransitionAt } = execution;
+  execution.lostLeaseMs = present(dueAt) - (leaseLastRenewedAt ?? lastTransitionAt);
+  become(execution, situation, at, dueAt);
+}
+
 type Recipes = { [Type in keyof typeof leaseEvents]: ExecutionRecipe<Type> };
 
 export const leaseRecipes: Recipes = {
@@ -55,9 +63,9 @@ export const leaseRecipes: Recipes = {
     execution.dueAt = event.leaseExpiresAt;
     execution.leaseLastRenewedAt = event.at;
   }),
-  lease_expired: changes((execution, event) => become(execution, 'lease_expired', event.at, execution.dueAt)),
+  lease_expired: changes((execution, event) => lapse(execution, 'lease_expired', event.at)),
   lease_revoked: changes((execution, event) => {
-    become(execution, 'lease_revoked', event.at, execution.dueAt);
+    lapse(execution, 'lease_revoked', event.at);
     execution.leaseRevokeReason = event.reason;
   }),
   lease_released: changes((execution, event) => {

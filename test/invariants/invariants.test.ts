@@ -137,6 +137,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'the rest of an attempt is kept only while its clock stands': (it) =>
     (inSituation(it, 'running').attemptTimeoutRemainingMs = 1),
   'there are no more attempts than acquisitions': (it) => (inSituation(it, 'completed').currentLeaseEpoch = 0),
+  'a lost lease has its length': (it) => (inSituation(it, 'lease_expired').lostLeaseMs = undefined),
   'recent losses are some of all, the last one among them': (it) => (inSituation(it, 'running').recentLossCount += 1),
   'the reclaim cap holds': (it) => (inSituation(it, 'running').leaseReclaimCount = 2),
   'the cap on hand-backs holds': (it) => (inSituation(it, 'running').leaseReleaseCount = 2),

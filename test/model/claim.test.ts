@@ -248,6 +248,22 @@ describe('the cap on reclaims', () => {
     takes(second + 5, until(first, second)).leaves({ leaseReclaimCount: 3, recentLossCount: 2 });
   });
 
+  test('a lost lease leaves its length: that of its last renewal, and until the next loss', () => {
+    const renewed = event('lease_renewed', { at: START + 20_000, leaseExpiresAt: START + 27_000 });
+    for (const [events, lostLeaseMs] of [
+      [[], 30_000],
+      [[renewed], 7_000],
+    ] as const) {
+      const lost = given(created(), claimed(), ...events);
+      lost.when('markLeaseExpiredIfDue', { executionId: X }, START + 50_000).leaves({ lostLeaseMs });
+      lost
+        .when('revokeLease', { executionId: X, reason: 'r' }, START + 21_000)
+        .leaves({ lostLeaseMs })
+        .when('claimForWorker', claimArgs(), START + 22_000)
+        .leaves({ situation: 'running', lostLeaseMs });
+    }
+  });
+
   test('work below its cap is reclaimed', () => {
     given(...lapsed(2, 1))
       .when('claimForWorker', claimArgs())

@@ -45,7 +45,7 @@ export interface ReportOptions {
 export interface RunBudget<Dimension extends string = string> {
   /**
    * Reserves an amount before you use it. Settle it with what you used. In a run that was taken over from a lost
-   * worker, a refusal comes after `ttl` at the latest, or a minute if that is longer: until then the lost attempt may
+   * worker, a refusal comes after `ttl` at the latest, or 5/3 of the lost lease if that is longer: until then it may
    * hold the room.
    * @throws BudgetExceededError if a hard limit has no room for it; InvalidDefinitionError for a dimension that the
    *   budget does not have

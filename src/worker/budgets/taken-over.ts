@@ -9,16 +9,12 @@ import { sleep, type Clock } from '../../engine/clock.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import type { Amounts } from '../../../model/budget/facts.js';
+import { defaultTtlMs } from './held.js';
 
 type Reserved = OutcomeOf<'reserveBudget'>;
 
 /** How often a refused run looks for room, ms. */
 const INTERVAL_MS = 500;
-/**
- * Shortest time that reservations of lost owners are waited for, ms: their leases and reservations may have been longer
- * than those of this worker, as while `leaseTtl` is changed.
- */
-const MIN_WAIT_MS = 60_000;
 /** How late the end of a reservation may be applied, ms. */
 const LATE_MS = 2_000;
 
@@ -37,13 +33,17 @@ export async function reserveAfterLoss(
   { budgetId, amounts, ttlMs }: { readonly budgetId: string; readonly amounts: Amounts; readonly ttlMs: number },
   reserve: () => Promise<Reserved>,
 ): Promise<Reserved> {
-  // The lost owner renewed nothing after its lease had ended, which was before this claim.
-  const waitMs = Math.max(ttlMs, MIN_WAIT_MS) + LATE_MS;
-  const end = attempt.claimed.claimKind === 'reclaimed' ? attempt.claimedAt + waitMs : 0;
-  const isOver = (): boolean => attempt.serverNow() >= end;
+  const { executionId } = attempt;
+  const lostLeaseMs = async (): Promise<number> =>
+    (await untilAnswered(attempt, clock, () => backend.readExecutionInfo({ executionId })))?.lostLeaseMs ?? 0;
+  let end = attempt.claimed.claimKind === 'reclaimed' ? undefined : 0;
+  const isOver = (): boolean => end !== undefined && attempt.serverNow() >= end;
   for (;;) {
     const outcome = await reserve();
     if (!fitsWithoutOthers(outcome, amounts) || isOver()) return outcome;
+    // The lost owner renewed nothing after its lease had ended, which was before this claim. Its lease may have been
+    // longer than this one.
+    end ??= attempt.claimedAt + Math.max(ttlMs, defaultTtlMs(await lostLeaseMs())) + LATE_MS;
     for (let isFull = true; isFull && !isOver(); ) {
       await sleep(clock, INTERVAL_MS, attempt.signal);
       attempt.throwIfAborted();
