@@ -39,9 +39,10 @@ function issuanceOf(args: IssueArgs, now: number): Extract<Event, { type: 'grant
     grantWorkerId: args.workerId,
     grantWorkerInstanceId: args.workerInstanceId,
     grantIsStrict: args.strict,
-    capabilityHash: args.capabilityHash,
-    routeSnapshotJson: args.routeSnapshotJson,
-    admissionSummary: args.admissionSummary,
+    // An empty note is none.
+    capabilityHash: args.capabilityHash || undefined,
+    routeSnapshotJson: args.routeSnapshotJson || undefined,
+    admissionSummary: args.admissionSummary || undefined,
   };
 }
 

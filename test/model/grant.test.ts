@@ -158,6 +158,10 @@ describe('issueClaimGrant', () => {
     given(created())
       .when('issueClaimGrant', issue(notes))
       .then({ type: 'grant_issued', ...notes });
+    const none = { capabilityHash: undefined, routeSnapshotJson: undefined, admissionSummary: undefined };
+    given(created())
+      .when('issueClaimGrant', issue({ capabilityHash: '', routeSnapshotJson: '', admissionSummary: '' }))
+      .then({ type: 'grant_issued', ...none });
   });
 
   test('is shown by explain', () => {
