@@ -48,13 +48,13 @@ export const REJECTIONS = {
   fence_required: entry(
     'validation',
     false,
-    'Pass the fence (leaseId, leaseEpoch, attemptId) of the claim, or a handle made of it.',
+    "Pass the fence (leaseId, leaseEpoch, attemptId) of the claim, or a handle made of it; an operator passes `source: 'operator_override'` where the call takes one.",
   ),
   partial_fence_triple: entry('validation', false, 'Pass all of leaseId, leaseEpoch and attemptId, or none of them.'),
   execution_not_active: entry(
     'contention',
     false,
-    'The execution is no longer running; stop and discard the work in hand.',
+    'The execution is not running, or has ended: the detail has its state. A worker stops and discards the work in hand.',
   ),
   lease_revoked: entry('state', false, 'An operator revoked the lease; stop work at once.'),
   lease_expired: entry(
@@ -111,7 +111,7 @@ export const REJECTIONS = {
   execution_not_eligible: entry(
     'contention',
     false,
-    'The state of the execution, named in the detail, does not allow this. Read it again before you decide.',
+    'What the detail names does not allow this: the state of the execution, of its lane or of its flow. Read it again before you decide.',
   ),
   execution_not_terminal: entry(
     'state',
