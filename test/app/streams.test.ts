@@ -80,6 +80,18 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(events).toContain(`id: ${first.cursor}\nevent: text\ndata: {"attempt":1,`);
   });
 
+  it('a text arrives with the byte order mark that it begins with, also where it was split into frames', async () => {
+    await using a = open();
+    const text = `\uFEFFid;name\n${'x'.repeat(64 * 1024 - 11)}\uFEFFend`;
+    const task = a.task('export', ({ stream }: TaskContext<null>) => stream.text(text));
+    await a.worker();
+    const run = await task.run(null);
+    await run.result();
+    const frames = (await collected(run.stream())) as TextFrame[];
+    expect(frames.map((frame) => frame.text.length)).toEqual([text.length - 4, 4]);
+    expect(frames.map((frame) => frame.text).join('')).toBe(text);
+  });
+
   it('a retried run continues with the stream of its next attempt, which is marked', async () => {
     await using a = open();
     const retry = { failures: 1, backoff: backoff.fixed('1ms') };

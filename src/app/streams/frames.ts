@@ -51,6 +51,8 @@ export interface AttemptFrame {
 export type RunFrame = TextFrame | JsonFrame | BytesFrame | SummaryFrame | AttemptFrame;
 
 const UTF8 = new TextDecoder();
+/** Of texts, whose first character can be a byte order mark: it belongs to them. */
+const TEXT = new TextDecoder('utf-8', { ignoreBOM: true });
 const CURSOR = /^(0|[1-9]\d{0,8})\/(\d{1,20}-\d{1,20})$/;
 
 /** The values of `from` of a stream. */
@@ -85,7 +87,7 @@ export function frameOfRun(frame: Frame, attemptIndex: number): RunFrame {
     bestEffort: mode === 'best_effort',
     correlationId,
   };
-  if (encoding === 'utf8' && mode !== 'summary') return { kind: 'text', ...facts, text: UTF8.decode(payload) };
+  if (encoding === 'utf8' && mode !== 'summary') return { kind: 'text', ...facts, text: TEXT.decode(payload) };
   if (mode !== 'summary' && encoding !== 'json') return { kind: 'bytes', ...facts, bytes: plainBytes(payload) };
   const value: unknown = parsed(payload);
   if (mode !== 'summary') return { kind: 'json', ...facts, value };
