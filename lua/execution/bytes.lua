@@ -21,6 +21,11 @@ function ff.count_bytes(place, text)
   return tonumber(text) or 0
 end
 
+-- The number of bytes as a text; empty when they are absent.
+function ff.size_of_bytes(place, text)
+  return place ~= '' and ff.digits(ff.count_bytes(place, text)) or ''
+end
+
 -- Stores bytes in a key of their own, named by two texts. Bytes that are short enough for the record are answered
 -- instead.
 function ff.keep_bytes(key, suffix, place, text)

@@ -209,7 +209,7 @@ end
 local function given_of(group, bytes)
   if bytes ~= group.bytes then
     group.bytes = bytes
-    group.given_with_bytes = (group.priority == 0 and '' or group.priority) .. '\t' .. bytes .. '\t' .. group.encoding
+    group.given_with_bytes = (group.priority == 0 and '' or group.priority) .. '\t' .. ff.digits(bytes) .. '\t' .. group.encoding
   end
   return group.given_with_bytes
 end

@@ -100,7 +100,7 @@ local function write_completion(call, execution, group, result_at, result)
     command('HSET', key, FIELD.life, life)
     return ''
   end
-  local ending = '\t' .. (result_at ~= '' and ff.count_bytes(result_at, result) or '') .. '\t' .. encoding
+  local ending = '\t' .. ff.size_of_bytes(result_at, result) .. '\t' .. encoding
   local stored = ff.fit(key, FIELD.ending, ending)
   if result_at == '' then
     command('HSET', key, FIELD.life, life, FIELD.ending, stored)
@@ -143,7 +143,7 @@ end
 function ff.apply.member_completion(call, execution, purge_text, result_at, result, result_encoding)
   local key, id, flow_id = execution.key, execution.id, ff.flow_of(execution)
   if call.members_in_hand then ff.leave_other(call, id) end
-  local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
+  local bytes = ff.size_of_bytes(result_at, result)
   local life, ending = completed_life(call, execution, purge_text), ff.fit(key, FIELD.ending, ff.ending_text('', bytes, result_encoding))
   if result_at == '' then
     command('HSET', key, FIELD.life, life, FIELD.ending, ending)
@@ -161,7 +161,7 @@ end
 
 function ff.apply.execution_completed(call, execution, purge_at, purge_text, result_at, result, result_encoding)
   forget_failure(execution)
-  local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
+  local bytes = ff.size_of_bytes(result_at, result)
   local ending = ff.fit(execution.key, FIELD.ending, ff.ending_text('', bytes, result_encoding))
   if result_at == '' then
     ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending)

@@ -295,7 +295,7 @@ local function given_of(creation, bytes)
   if bytes == 0 then return creation.empty_given end
   if creation.input_size ~= bytes then
     creation.input_size = bytes
-    creation.given_of_size = (creation.priority == 0 and '' or creation.priority) .. '\t' .. bytes .. '\t' .. creation.encoding
+    creation.given_of_size = (creation.priority == 0 and '' or creation.priority) .. '\t' .. ff.digits(bytes) .. '\t' .. creation.encoding
   end
   return creation.given_of_size
 end
