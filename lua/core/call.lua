@@ -91,7 +91,7 @@ local function read_position(call)
   call.text = false
   if text and length > 0 then
     local generation, position, sequence, time, marks = string.match(text, '^(%w*)\t((%d+)-(%d+))(.*)$')
-    if not sequence then ff.damaged('the header of the partition is damaged') end
+    if not sequence then ff.damaged('the header of the partition is damaged: verify the partition') end
     call.generation, call.sequence, call.time, call.position = generation, tonumber(sequence), tonumber(time), position
     if marks ~= '' then ff.read_marks(call, marks) end
     call.text = text

@@ -100,16 +100,13 @@ export class LibraryKeeper {
     const { name, build, source } = this.wanted;
     // Recorded before the load, so that an older process does not load its own build meanwhile.
     await this.record.noteBuild(name, build);
-    this.hasLoaded = true;
-    if (mode === 'replace' || !isMissing) {
-      await node.call('FUNCTION', 'LOAD', 'REPLACE', source);
-      return build;
-    }
+    const replaces = mode === 'replace' || !isMissing;
     try {
-      await node.call('FUNCTION', 'LOAD', source);
+      await node.call('FUNCTION', 'LOAD', ...(replaces ? ['REPLACE'] : []), source);
+      this.hasLoaded = true;
       return build;
     } catch (error) {
-      if (!isReply(error) || !/already exists/i.test(error.message)) throw error;
+      if (replaces || !isReply(error) || !/already exists/i.test(error.message)) throw error;
       // Another process has loaded a library meanwhile, perhaps a newer one.
       if ((await this.installedOn(node)) !== undefined) return this.ensureOn(node, mode);
       throw new TransientFault(
