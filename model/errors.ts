@@ -227,7 +227,7 @@ export const REJECTIONS = {
     false,
     'The execution has reached the limit of waitpoints that the detail names. Close those that are not needed, or continue in another execution.',
   ),
-  idempotency_conflict: entry('conflict', false, 'The key was used for something else; choose another one.'),
+  idempotency_conflict: entry('conflict', false, 'The key or id was used for something else; choose another one.'),
   waitpoint_closed: entry(
     'state',
     false,
