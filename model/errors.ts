@@ -425,6 +425,11 @@ export const BOUNDARY_ERRORS = {
     false,
     'Set `maxmemory-policy noeviction`: any other policy lets the server delete work.',
   ),
+  server_emptied: entry(
+    'unavailable',
+    false,
+    'Run again what is missing. With `appendonly yes`, a restart of the server keeps what it had answered.',
+  ),
   library_mismatch: entry(
     'unavailable',
     false,

@@ -37,6 +37,10 @@ export interface ConnectionState {
   readonly error: unknown;
 }
 
+const NO_FILE =
+  'The server has no append-only file (`appendonly no`): when it restarts, everything since its last snapshot is lost, ' +
+  'or everything if it makes none. Set `appendonly yes` unless nothing here has to last.';
+
 export interface ConnectionOptions {
   readonly source: BackendSource;
   readonly mode: 'wait' | 'fail';
@@ -151,6 +155,7 @@ export class Connection {
     if (isOther) {
       this.stopNotices?.();
       this.stopNotices = backend.onNotice?.((notice) => this.noticed(backend, notice));
+      if (backend.capabilities?.().server?.appendOnly === false) this.options.log.warn(NO_FILE);
     }
     return backend;
   }

@@ -28,6 +28,11 @@ export interface ServerCapabilities {
    * within milliseconds. Otherwise only those of this process arrive, and everything else is found by polling.
    */
   readonly wakes: boolean;
+  /**
+   * Whether every primary had an append-only file (`appendonly yes`) at boot. Without one, a restart loses all that was
+   * written since its last snapshot. `undefined` if the server did not say.
+   */
+  readonly appendOnly: boolean | undefined;
   /** The contract between client and function library; one data set belongs to one contract. */
   readonly contract: number;
   /** The build of this process's function library; the server may run a newer one. */

@@ -207,7 +207,7 @@ export class ValkeyBackend {
   }
 
   capabilities(): Capabilities {
-    const { rights, serverVersion, client } = this.connection;
+    const { rights, serverVersion, appendOnly, client } = this.connection;
     const { contract, build } = this.calls.library;
     return capabilitiesOf({
       family: this.label,
@@ -218,6 +218,7 @@ export class ValkeyBackend {
         version: serverVersion,
         cluster: client.isCluster,
         wakes: rights.channelsMissing === undefined,
+        appendOnly,
         contract,
         libraryBuild: build,
       },

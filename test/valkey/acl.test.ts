@@ -216,7 +216,12 @@ describe('a right that is missing', () => {
     expect(backend.capabilities().server).toMatchObject({ wakes: false, cluster: false });
     expect(notices[0]?.message).toContain('channel ff:timers');
     expect(notices[0]?.message).toContain('channel ff:wake:');
-    const log = { debug() {}, info() {}, warn: (_text: string, error: unknown) => warnings.push(error), error() {} };
+    const log = {
+      debug() {},
+      info() {},
+      warn: (_text: string, ...errors: unknown[]) => warnings.push(...errors),
+      error() {},
+    };
     const client = app({ backend, closeBackend: false, log });
     const echo = client.task('echo', ({ input }: { input: string }) => input);
     await client.worker();

@@ -9,6 +9,7 @@ import type { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { LibraryKeeper } from '../../src/valkey/boot/library.js';
 import { DeploymentRecord } from '../../src/valkey/boot/deployment.js';
+import { app } from '../../src/index.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
@@ -248,6 +249,32 @@ test('a record that is lost is written again by the first call that needs it, an
   await admin.set('ff:deployment', 'rubbish');
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   await until(async () => (await admin.get('ff:deployment')) === known);
+});
+
+test('a record that has gone is told once, by a process that knew it', async () => {
+  const notices: EngineError[] = [];
+  await opened({ onNotice: (notice) => notices.push(notice) });
+  await admin.flushall();
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await until(async () => (await admin.get('ff:deployment')) !== null);
+  expect(notices).toMatchObject([{ code: 'server_emptied', retryable: false }]);
+  expect(notices[0]?.message).toContain('ff:deployment is gone');
+});
+
+test('a server without an append-only file is logged at boot, once for each backend; one with it is not', async () => {
+  const lines: string[] = [];
+  const at = () => (message: string) => void lines.push(message);
+  const log = { debug: at(), info: at(), warn: at(), error: at() };
+  for (const appendOnly of [false, true]) {
+    await admin.config('SET', 'appendonly', appendOnly ? 'yes' : 'no');
+    const backend = await opened();
+    expect(backend.capabilities().server).toMatchObject({ appendOnly });
+    const a = app({ backend, log });
+    await a.backend();
+    await a.task(`t${appendOnly}`, () => 1).run();
+  }
+  await admin.config('SET', 'appendonly', 'no');
+  expect(lines).toEqual([expect.stringContaining('no append-only file (`appendonly no`)')]);
 });
 
 test('members of the record that a newer version wrote are kept', async () => {

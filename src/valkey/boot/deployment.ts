@@ -58,6 +58,8 @@ export class DeploymentRecord {
   /** The newest known build, by library. */
   private readonly newest = new Map<string, number>();
   private readonly key: string;
+  /** Called when the record that this process knows is gone. */
+  onLost: (notice: EngineError) => void = () => undefined;
 
   constructor(
     private readonly client: Client,
@@ -216,6 +218,13 @@ export class DeploymentRecord {
     const { client, key } = this;
     const found = await client.get(key);
     if (found === null) {
+      if (this.known !== undefined)
+        this.onLost(
+          new EngineError(
+            'server_emptied',
+            `${key} is gone: the server was emptied, restarted without its data, or lost its newest writes in a failover.`,
+          ),
+        );
       await client.set(key, text, 'NX');
       return (await client.get(key)) ?? '';
     }

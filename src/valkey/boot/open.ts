@@ -31,7 +31,7 @@ import { WakeSubscriber } from '../wakes/subscriber.js';
 import { DeploymentRecord, type ReplaceRecord } from './deployment.js';
 import { LibraryKeeper } from './library.js';
 import { proveRights, type FoundRights } from './rights.js';
-import { checkServer, serverInfo, versionOf } from './server-check.js';
+import { appendOnlyIn, checkServer, serverInfo, versionOf } from './server-check.js';
 import { Upkeep } from './upkeep.js';
 
 /**
@@ -94,6 +94,8 @@ interface Server {
   readonly client: Client;
   /** The version that it reports; in a cluster, that of the node that answered first. */
   readonly version: string;
+  /** What it says of itself. */
+  readonly info: ReadonlyMap<string, string>;
 }
 
 /** Connects the kind of client that the server needs. */
@@ -107,7 +109,7 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
       if (address.nodes.length > 1)
         throw invalidOption('url', 'several nodes need a cluster, and this server is not one.');
       checkServer(info, nameOf(node));
-      return { client: node, version: versionOf(info) };
+      return { client: node, version: versionOf(info), info };
     }
   } catch (error) {
     node.disconnect();
@@ -118,7 +120,7 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
   const cluster = connectCluster(address, timeoutMs, deadlines);
   try {
     await established(cluster, timeoutMs);
-    return { client: cluster, version: versionOf(info) };
+    return { client: cluster, version: versionOf(info), info };
   } catch (error) {
     cluster.disconnect();
     throw faultOf(error, address.label, connectionFault(cluster));
@@ -163,6 +165,7 @@ class Boot {
   private counts: FamilyCounts = ONE_OF_EACH;
   private rights: FoundRights = { channelsMissing: undefined, canList: false };
   private readonly client: Client;
+  private appendOnly: boolean | undefined;
 
   constructor(
     private readonly server: Server,
@@ -192,9 +195,15 @@ class Boot {
 
   async run(): ReturnType<DeploymentRecord['settle']> {
     const { client, retrier, record, options } = this;
+    const infos = client.isCluster ? [] : [this.server.info];
     if (client.isCluster) {
-      for (const node of primariesOf(client)) checkServer(await retrier.make(() => serverInfo(node)), nameOf(node));
+      for (const node of primariesOf(client)) {
+        const info = await retrier.make(() => serverInfo(node));
+        checkServer(info, nameOf(node));
+        infos.push(info);
+      }
     }
+    this.appendOnly = appendOnlyIn(infos);
     // Before the library is loaded, so that a refused process changes nothing for the running ones.
     const partitions = await retrier.make(() => record.settle(options.partitions, options));
     await retrier.make(() => this.bringOnce());
@@ -224,12 +233,27 @@ class Boot {
   }
 
   connection(): Connection {
-    const { client, label, deadlines, prefix, counts, retrier, record, keeper, mode, rights, server, options } = this;
+    const {
+      client,
+      label,
+      deadlines,
+      prefix,
+      counts,
+      retrier,
+      record,
+      keeper,
+      mode,
+      rights,
+      server,
+      options,
+      appendOnly,
+    } = this;
     const connect = () => connectForWakes(client, deadlines);
     const wakes = new WakeSubscriber({ prefix, counts, label, deadlines, connect });
     const serverVersion = server.version;
-    const connection = new Connection({ label, client, serverVersion, rights, deadlines, retrier, wakes });
+    const connection = new Connection({ label, client, serverVersion, appendOnly, rights, deadlines, retrier, wakes });
     if (options.onNotice !== undefined) connection.onNotice(options.onNotice);
+    record.onLost = (notice) => connection.tell(notice);
     connection.notices([rights.channelsMissing ?? [], keeper.behind ?? []].flat());
     const proveRights = () => this.proveRights();
     const upkeep = new Upkeep({ client, label, record, keeper, mode, proveRights, connection });

@@ -22,6 +22,13 @@ export async function serverInfo(node: Valkey, ...sections: string[]): Promise<M
 export const versionOf = (info: ReadonlyMap<string, string>): string =>
   info.get('valkey_version') ?? (info.get('server_name') === 'valkey' ? (info.get('redis_version') ?? '') : '');
 
+/** Whether all of these servers have an append-only file; `undefined` if one does not say. */
+export function appendOnlyIn(infos: readonly ReadonlyMap<string, string>[]): boolean | undefined {
+  const enabled = infos.map((info) => info.get('aof_enabled'));
+  if (enabled.includes('0')) return false;
+  return enabled.every((value) => value === '1') ? true : undefined;
+}
+
 /** @throws EngineError `unsupported_server`, `unsafe_eviction_policy` */
 export function checkServer(info: ReadonlyMap<string, string>, host: string): void {
   const version = versionOf(info);

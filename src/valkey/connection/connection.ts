@@ -16,6 +16,8 @@ export interface ConnectionParts {
   readonly client: Client;
   /** The version that the server reported at boot. */
   readonly serverVersion: string;
+  /** See `ServerCapabilities`. */
+  readonly appendOnly: boolean | undefined;
   /** The optional rights found at boot. */
   readonly rights: FoundRights;
   readonly deadlines: Deadlines;
@@ -27,6 +29,7 @@ export class Connection {
   readonly label: string;
   readonly client: Client;
   readonly serverVersion: string;
+  readonly appendOnly: boolean | undefined;
   readonly retrier: CallRetrier;
   readonly wakes: WakeSubscriber;
   private readonly deadlines: Deadlines;
@@ -37,10 +40,11 @@ export class Connection {
   private readonly reachability: Reachability;
   private readonly atClose: (() => void)[] = [];
 
-  constructor({ label, client, serverVersion, rights, deadlines, retrier, wakes }: ConnectionParts) {
+  constructor({ label, client, serverVersion, appendOnly, rights, deadlines, retrier, wakes }: ConnectionParts) {
     this.label = label;
     this.client = client;
     this.serverVersion = serverVersion;
+    this.appendOnly = appendOnly;
     this.currentRights = rights;
     this.deadlines = deadlines;
     this.retrier = retrier;
