@@ -55,6 +55,8 @@ export interface ReplayManyOptions {
   readonly limit: number;
   readonly reason: string;
   readonly requestedBy: string | undefined;
+  /** Whether steps, waits and signals of earlier runs are kept. */
+  readonly steps: 'keep' | 'discard';
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
   /** Where the list begins. */
@@ -142,7 +144,7 @@ async function endsHere(rows: AsyncGenerator<ExecutionSummary>): Promise<boolean
 export async function replayMany(
   backend: Backend,
   rows: AsyncGenerator<ExecutionSummary>,
-  { dryRun, limit, reason, requestedBy, signal, clock, call, after }: ReplayManyOptions,
+  { dryRun, limit, reason, requestedBy, steps, signal, clock, call, after }: ReplayManyOptions,
 ): Promise<ReplayReport> {
   const tally = new Tally();
   const replay = async (
@@ -150,7 +152,7 @@ export async function replayMany(
     passed: Set<string>,
   ): Promise<void> => {
     try {
-      const args = { executionId, reason, requestedBy, expectedReplayCount };
+      const args = { executionId, reason, requestedBy, expectedReplayCount, steps };
       const { kind } = await call(() => backend.replayExecution(args));
       tally[kind === 'replayed' ? 'replayed' : 'skipped']++;
     } catch (error) {

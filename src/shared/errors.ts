@@ -4,6 +4,7 @@
  * (`retryable`).
  */
 import { share } from '../util/brand.js';
+import { isStoredFailure } from '../util/failure-text.js';
 import { shown } from './shown.js';
 
 export type AppErrorCode =
@@ -51,12 +52,25 @@ export abstract class RunError extends AppError {
   }
 }
 
+/** Categories of failures that come from what the run has stored. */
+const FROM_STORE: ReadonlySet<string> = new Set([
+  ...['step_changed', 'step_limit_exceeded', 'wait_timeout', 'invalid_signal'],
+]);
+const NEW_RUN = 'if it undid its steps, start a new run with another `id`.';
+
+function failedHint(category: string, details: string): string {
+  if (isStoredFailure(details) || FROM_STORE.has(category))
+    return `What it failed with is stored: \`run.replay()\` finds it again unless the handler has changed. Fix the cause and repeat all steps, \`run.replay({ steps: 'discard' })\`; ${NEW_RUN}`;
+  if (category === 'children_failed')
+    return `Fix what the reason names, replay those of \`run.children\` that did not complete, then this run; ${NEW_RUN}`;
+  return 'Fix what the reason names, then replay it: `run.replay()`. `retry` in the definition of its task allows more attempts.';
+}
+
 /** `run_failed`: the handler failed with no retry left, or the run lost its worker too often. */
 export class RunFailedError extends RunError {
   override readonly name = 'RunFailedError';
   readonly code = 'run_failed';
-  readonly hint =
-    'Fix what the reason names, then replay it: `run.replay()`. `retry` in the definition of its task allows more attempts.';
+  readonly hint: string;
 
   constructor(
     executionId: string,
@@ -70,6 +84,7 @@ export class RunFailedError extends RunError {
     task?: string | undefined,
   ) {
     super(executionId, reason, 'failed', task);
+    this.hint = failedHint(category, details);
   }
 }
 

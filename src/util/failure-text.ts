@@ -18,6 +18,8 @@ const MAX_INNER_FRAMES = 2;
 /** Half of the limit; the details get the rest. */
 const MAX_SUMMARY_BYTES = LIMITS.maxReasonBytes / 2;
 const DIVIDER = '\n\n--- details ---\n';
+/** In the details of a failure that is stored as the outcome of a step. */
+const STORED = 'Stored: later runs find this failure again.';
 /** Stands in a message that contains the divider. */
 const DIVIDED = '\n\n- -- details ---\n';
 
@@ -74,6 +76,9 @@ export function partsOfFailure(stored: string): { readonly summary: string; read
   return { summary: stored.slice(0, at), details: stored.slice(at + DIVIDER.length) };
 }
 
+/** Whether the details are of a failure that every later run finds again, unless its handler or its steps change. */
+export const isStoredFailure = (details: string): boolean => details.split('\n').includes(STORED);
+
 function detailsOf(error: unknown): string {
   const sections: string[] = [];
   chainOf(error).forEach((each, depth) => {
@@ -98,5 +103,6 @@ function sectionOf(error: unknown, maxFrames: number): string {
   const message = boundText(messageOf(error), MAX_SUMMARY_BYTES / 4);
   const hint = ownHintOf(error);
   const remedy = hint === undefined ? [] : [`Hint: ${hint}`];
-  return [message === name ? name : `${name}: ${message}`, ...remedy, ...frames].join('\n');
+  const stored = brandOf(error) !== undefined && propertyOf(error, 'isStored') === true ? [STORED] : [];
+  return [message === name ? name : `${name}: ${message}`, ...remedy, ...stored, ...frames].join('\n');
 }

@@ -206,7 +206,14 @@ test('a replay reports its failures and continues; an unreachable store ends it 
   ]);
   away = true;
   refused = undefined;
-  const options = { dryRun: false, limit: 9, reason: '', requestedBy: undefined, signal: undefined };
+  const options = {
+    dryRun: false,
+    limit: 9,
+    reason: '',
+    requestedBy: undefined,
+    steps: 'keep',
+    signal: undefined,
+  } as const;
   const once = <T>(command: () => Promise<T>): Promise<T> => command();
   const rows = newest(backend, [{ publicState: 'failed' }], {});
   const cutOff = await replayMany(backend, rows, { ...options, after: undefined, clock: systemClock, call: once });

@@ -17,6 +17,7 @@ const options: ReplayManyOptions = {
   limit: 1_000,
   reason: 'fixed',
   requestedBy: 'ann',
+  steps: 'keep',
   signal: undefined,
   after: undefined,
   clock: systemClock,

@@ -149,7 +149,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       for (const executionId of roots) yield { executionId, replayCount: 0 } as ExecutionSummary;
     }
     const list = { dryRun: false, limit: 99, signal: undefined, after: undefined };
-    const report = await replayMany(backend, rows(), { ...options, ...list });
+    const report = await replayMany(backend, rows(), { ...options, steps: 'keep', ...list });
     expect(report).toMatchObject({ replayed: count, failed: 0, faults: [] });
     expect((await engine.backend.describeFlow({ flowId }))?.members).toEqual({
       waiting: count,
@@ -165,7 +165,14 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
         const info = await engine.backend.readExecutionInfo({ executionId: first });
         yield { executionId: first, replayCount: info?.replayCount } as ExecutionSummary;
       }
-      return replayMany(backend, rows(), { ...options, dryRun: false, limit: 9, signal: undefined, after: undefined });
+      return replayMany(backend, rows(), {
+        ...options,
+        steps: 'keep',
+        dryRun: false,
+        limit: 9,
+        signal: undefined,
+        after: undefined,
+      });
     };
     const report = await replay(failing({ listEdges: gone }));
     expect(report).toMatchObject({ matched: 1, replayed: 1, skipped: 0, failed: 0, complete: false });

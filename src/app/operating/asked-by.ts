@@ -1,4 +1,4 @@
-/** The reason of an operator's action and the operator's name: both are stored in the log with the action. */
+/** What operators' actions have in common: a reason and a name, stored in the log, and what a replay keeps. */
 import { requester } from '../../../model/core/fields.js';
 import { LIMITS } from '../../../model/limits.js';
 import { checkField, refuse } from '../../shared/checks.js';
@@ -9,6 +9,20 @@ export interface OperatorOptions {
   readonly reason?: string | undefined;
   /** The requester, such as a person, a script or a service; at most 256 bytes. Default `operator`. */
   readonly requestedBy?: string | undefined;
+}
+
+export interface ReplaySteps {
+  /**
+   * `keep` (default): the handler finds the steps, waits and stored failures of earlier runs, and the signals that came.
+   * `discard`: everything is repeated, and every signal is gone.
+   */
+  readonly steps?: 'keep' | 'discard' | undefined;
+}
+
+/** What becomes of the steps. @throws InvalidDefinitionError */
+export function stepsOf(where: string, { steps = 'keep' }: ReplaySteps): 'keep' | 'discard' {
+  if (steps !== 'keep' && steps !== 'discard') throw refuse(where, 'steps', '"keep" or "discard"', steps);
+  return steps;
 }
 
 /** @throws InvalidDefinitionError for a reason or a name that is no text */

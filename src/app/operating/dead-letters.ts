@@ -6,13 +6,13 @@ import type { Clock } from '../../engine/clock.js';
 import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
 import { checkBoolean, checkSignal, checkWhole, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { askedBy } from './asked-by.js';
+import { askedBy, stepsOf, type ReplaySteps } from './asked-by.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 
 /** Selects dead letters. */
 export type DeadLetterFilter = Omit<RunFilter, 'state' | 'held' | 'worker'>;
 
-export interface ReplayOptions {
+export interface ReplayOptions extends ReplaySteps {
   /** Reports what would be replayed, without replaying it. Default false. */
   readonly dryRun?: boolean | undefined;
   /** How many runs to look at, 1 to 1 000 000. Default all. */
@@ -28,7 +28,14 @@ export interface ReplayOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const REPLAY_OPTIONS = { dryRun: true, limit: true, reason: true, requestedBy: true, signal: true } as const;
+const REPLAY_OPTIONS = {
+  dryRun: true,
+  limit: true,
+  reason: true,
+  requestedBy: true,
+  steps: true,
+  signal: true,
+} as const;
 const MAX_REPLAYED = 1_000_000;
 
 /** An entry with an unreadable record: it is quarantined until an operator repairs or drops it. */
@@ -95,6 +102,7 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
       checkBoolean(where, 'dryRun', options.dryRun);
       const { dryRun = false, limit = MAX_REPLAYED, signal } = options;
       const { reason, requestedBy } = askedBy(where, options);
+      const steps = stepsOf(where, options);
       checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);
       checkSignal(where, 'signal', signal);
       const rows = deadRows(source, where, filter);
@@ -102,7 +110,7 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
       const call: DeadLetterSource['call'] = (command) => source.call(command);
       const backend = await source.backend();
       const clock = source.clock();
-      return replayMany(backend, rows, { dryRun, limit, reason, requestedBy, signal, after, clock, call });
+      return replayMany(backend, rows, { dryRun, limit, reason, requestedBy, steps, signal, after, clock, call });
     },
   };
 }

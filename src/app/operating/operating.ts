@@ -13,15 +13,9 @@ import { messageOf } from '../../util/thrown.js';
 import { patiently, type Caller } from '../patience.js';
 import type { Tags } from '../runs/tags.js';
 import { checkTags } from '../tasks/task-checks.js';
-import { askedBy, type OperatorOptions } from './asked-by.js';
+import { askedBy, stepsOf, type OperatorOptions, type ReplaySteps } from './asked-by.js';
 
-export interface RunReplayOptions extends OperatorOptions {
-  /**
-   * `keep` (default): the handler finds the steps and waits that earlier runs passed, and the signals that came.
-   * `discard`: everything is repeated, and every signal is gone.
-   */
-  readonly steps?: 'keep' | 'discard' | undefined;
-}
+export interface RunReplayOptions extends OperatorOptions, ReplaySteps {}
 
 /** The operations on a run for operators, besides `cancel`. */
 export interface RunOperating {
@@ -113,9 +107,8 @@ export class Operating implements RunOperating {
 
   async replay(options: RunReplayOptions = {}): Promise<number> {
     knownOnly<RunReplayOptions>('replay', options, REPLAY_OPTIONS);
-    const { steps = 'keep', ...operator } = options;
-    const asked = askedBy('replay', operator);
-    if (steps !== 'keep' && steps !== 'discard') throw refuse('replay', 'steps', '"keep" or "discard"', steps);
+    const asked = askedBy('replay', options);
+    const steps = stepsOf('replay', options);
     const info = await this.ask((backend, executionId) => backend.readExecutionInfo({ executionId }));
     if (info === undefined) throw new RunNotFoundError(this.runId);
     // A call that is made again after a lost answer replays once.

@@ -21,7 +21,8 @@ export interface FailedChild {
 /** Too many children did not complete. If not caught, the run fails with the category `children_failed`. */
 export class ChildrenFailedError extends NonRetryableError {
   override readonly name = 'ChildrenFailedError';
-  override readonly hint = 'Fix what `failed` names, then replay the run; or catch it where fewer children are enough.';
+  override readonly hint =
+    'Fix what `failed` names, replay those children, then the run; or catch it where fewer are enough.';
 
   constructor(
     /** The `name` of the call. */

@@ -3,7 +3,7 @@ import { LIMITS } from '../../../model/limits.js';
 import { brand } from '../../util/brand.js';
 import { hintOf, reasonOf } from '../../util/failure-text.js';
 import { boundText } from '../../util/text.js';
-import { errorName, isErrorLike, propertyOf } from '../../util/thrown.js';
+import { errorName, isErrorLike, propertyOf, tried } from '../../util/thrown.js';
 import { HANDLER_ERROR, NonRetryableError, OUTCOME, outcomeOf, retryAfterOf } from '../handler/outcome.js';
 import { categoryOf } from '../handler/text.js';
 
@@ -92,12 +92,17 @@ export function dataOf(error: unknown): FailureData {
   };
 }
 
+/** Marks the error of a step whose failure is stored from now on. Does nothing to what cannot be marked. */
+export const markStored = (error: unknown): unknown =>
+  tried(() => Object.defineProperty(error as object, 'isStored', { value: true }));
+
 /** The error for a stored failure: a NonRetryableError if it was one, otherwise a StepError. */
 export function errorOf(stepName: string, stored: unknown): Error {
   const data = dataIn(stored);
   if (data.outcome === OUTCOME.non_retryable) {
     const { message, category, name, hint } = data;
     const error = new NonRetryableError(message, { category });
+    markStored(error);
     if (hint !== undefined) Object.defineProperty(error, 'failureHint', { value: hint });
     return name === error.name ? error : Object.defineProperty(error, 'name', { value: name });
   }

@@ -15,7 +15,7 @@ import {
 import type { Logger } from '../../shared/logger.js';
 import { logOf, promisesOf } from '../handler/promises.js';
 import { NonRetryableError, OUTCOME } from '../handler/outcome.js';
-import { dataOf, errorOf, StepError } from './failure.js';
+import { dataOf, errorOf, markStored, StepError } from './failure.js';
 import { rulesOf, type StepOptions } from './options.js';
 import { tryStep, type StepContext, type StepFunction } from './tries.js';
 
@@ -133,9 +133,7 @@ async function failed(
     data.outcome === OUTCOME.non_retryable
       ? error
       : new StepError(checkpoint.name, data, { cause: error, isStored: false });
-  const onStored = (): void => {
-    if (stepError instanceof StepError) stepError.isStored = true;
-  };
+  const onStored = (): void => void markStored(stepError);
   checkpoints.fail({ checkpoint, passed: { failed: true, value: data }, onStored });
   return stepError;
 }
