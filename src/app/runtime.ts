@@ -7,6 +7,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend/backend.js';
 import type { SetAsideError } from '../backend/set-aside.js';
+import { explain } from '../engine/explain.js';
 import { newestFirst, nextFirst } from '../engine/lists.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
@@ -99,9 +100,10 @@ export class AppRuntime {
     this.log = guarded(options.log);
     const onSetAside = (error: SetAsideError): void => this.ends.tellSetAside(error);
     this.connection = new Connection({ source, mode: connect, closesBackend, clock, log: this.log, onSetAside });
-    this.stuck = new StuckWaits(clock, this.log, async (executionId) =>
-      this.connection.current?.readExecutionState({ executionId }),
-    );
+    this.stuck = new StuckWaits(clock, this.log, async (executionId) => {
+      const { current } = this.connection;
+      return current && explain(current, executionId);
+    });
     const { namespace } = options;
     this.ends = new EndListeners({ backend: () => this.connection.whenOpen(), clock, log: this.log, namespace });
     this.workers = new Workers({

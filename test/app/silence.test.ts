@@ -101,6 +101,29 @@ it('a logger that throws affects no run', async () => {
   expect(await rejectionOf(task.run().result())).toMatchObject({ code: 'run_failed', reason: 'boom' });
 });
 
+describe('the warning that no worker takes what is awaited', () => {
+  it('is given once per task after some seconds, with what explain() says, and not for work of a paused lane', async () => {
+    const { log, lines } = collectingLog();
+    const t = testApp({ log });
+    const [lonely, paused, quick] = ['lonely', 'paused', 'quick'].map((name) => t.app.task(name, () => name));
+    await t.app.lane('paused').pause();
+    const results = [lonely, lonely, paused].map((task) => task?.run(undefined).result());
+    await t.advance('4s');
+    void quick?.run(undefined).result();
+    expect(lines).toEqual([]);
+    await t.advance('3s');
+    expect(lines).toEqual([expect.stringContaining('none is registered. Call app.worker()')]);
+    expect(lines[0]).toContain('warn A run of task "lonely" has not started. It waits for a worker of lane lonely');
+    await t.app.worker();
+    await t.advance('1m');
+    await t.app.lane('paused').resume();
+    await t.advance('1m');
+    expect(await Promise.all(results)).toEqual(['lonely', 'lonely', 'paused']);
+    expect(lines.filter((line) => line.includes('has not started'))).toHaveLength(1);
+    await t.close();
+  });
+});
+
 describe('the warning about tasks that wait for each other', () => {
   const { log, lines } = collectingLog();
   beforeEach(() => lines.splice(0));
