@@ -335,7 +335,8 @@ export const BOUNDARY_ERRORS = {
   corruption: entry(
     'validation',
     false,
-    'The value does not decode; do not build or edit handles and stored records by hand.',
+    'What is stored does not decode: run `verifyPartition`, or restore a copy of the folder of an embedded store. ' +
+      'A handle does not decode either if it was edited.',
   ),
   unknown_code: entry(
     'bug',

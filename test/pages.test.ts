@@ -15,6 +15,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'README.md': [
     /^Hello, World!$/,
     /^\{ card: 'visa', paid: true \}$/,
+    /^ann: one printed, two printed$/,
     /^Hello, World!$/,
     /^o1 paid as \S+, owner 1$/,
     /^o1 paid\no1 eu \{ order: 'o1' \} completed$/,
@@ -26,6 +27,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^350\n100\nbudget_exceeded\nBudget "tokens" has no room for 551: of 1000 tokens, 450 are used and 0 reserved\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
     /^\{ tokens: 1000 \}\nwaiting\nacme \d{4}-\d\d-\d\d \{ tokens: 2000 \}\ntrue$/,
   ],
+  'docs/deploying.md': [/^welcome ann\nann charged$/],
   'docs/embedded.md': [/^Hello, World!$/],
   'docs/flows.md': [
     /^words: 3\ncount completed\ncount completed\nsum completed$/,
@@ -145,16 +147,42 @@ it('the scheduler of docs/scheduling.md is the same without a server', async () 
   expect(printed).toMatch(PAGES['docs/scheduling.md']?.[0] as RegExp);
 });
 
+/** Not in the package: contributors have the repository. */
+const OF_THE_REPOSITORY = ['architecture', 'benchmarks', 'contracts', 'coverage', 'decisions'];
+
+it('the table of the README leads to every page that is shipped, and names the others', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const table = (readme.split('\n## Which page\n')[1] as string).split('\n## ')[0] as string;
+  const linked = [...table.matchAll(/\]\((docs\/[\w-]+\.md)\)/g)].map((match) => match[1] as string);
+  const named = OF_THE_REPOSITORY.map((name) => `docs/${name}.md`).filter((page) => table.includes(`\`${page}\``));
+  expect([...linked, ...named].sort()).toEqual(ALL_PAGES.slice(1).sort());
+});
+
 describe('the words of the project', () => {
-  it('are the same in the README and where the engine interface begins', () => {
-    const table = readFileSync(join(root, 'README.md'), 'utf8').split('\n## Words\n')[1] as string;
-    const rows = (table.split('\n## ')[0] as string).split('\n').filter((line) => line.startsWith('| '));
-    const inReadme = rows.slice(1).map((row) => row.slice(2, -2).replace(' | ', ': ').replace(/[*`]/g, ''));
+  const rowsOf = (page: string): string[] => {
+    const table = readFileSync(join(root, page), 'utf8').split('\n## Words\n')[1] as string;
+    return (table.split('\n## ')[0] as string)
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .slice(1);
+  };
+
+  it('are the same in docs/architecture.md and where the engine interface begins', () => {
+    const onPage = rowsOf('docs/architecture.md').map((row) =>
+      row.slice(2, -2).replace(' | ', ': ').replace(/[*`]/g, ''),
+    );
     const top = readFileSync(join(root, 'src/backend/backend.ts'), 'utf8').split(' */')[0] as string;
     const inCode = [...top.matchAll(/^ \* - (.*(?:\n \* {3}.*)*)/gm)].map((match) =>
       (match[1] as string).replace(/\n \* {3}/g, ' '),
     );
-    expect(inReadme.length).toBeGreaterThan(20);
-    expect(inCode).toEqual(inReadme);
+    expect(onPage.length).toBeGreaterThan(20);
+    expect(inCode).toEqual(onPage);
+  });
+
+  it('that users meet are explained in the README as they are there', () => {
+    const all = rowsOf('docs/architecture.md');
+    const inReadme = rowsOf('README.md');
+    expect(inReadme.length).toBeGreaterThan(10);
+    expect(all.filter((row) => inReadme.includes(row))).toEqual(inReadme);
   });
 });

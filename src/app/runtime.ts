@@ -38,7 +38,7 @@ import type { LookUpWait } from './runs/started.js';
 import type { SignalledTasks } from './signals/signalling.js';
 import { StuckWaits } from './workers/stuck-waits.js';
 import type { ManyRunOptions, OwnId, RunOptions, TaskDefinition } from './tasks/task.js';
-import { checkExecutionId, checkOwnId } from './tasks/task-checks.js';
+import { checkExecutionId, checkSoughtId } from './tasks/task-checks.js';
 import type { WorkerOptions } from './workers/options.js';
 import { Workers } from './workers/workers.js';
 
@@ -62,7 +62,8 @@ export interface RuntimeOptions {
 export interface CloseOptions {
   /**
    * How long running handlers, and runs being created, get to finish; handlers that still run a tenth before its end (at
-   * most 2 s) are aborted. Default: each worker's `drainTimeout`.
+   * most 2 s) are aborted. Work is then handed back, and the backend closed: with a server that does not answer, these
+   * calls take longer, each up to `callTimeoutMs`. Default: each worker's `drainTimeout`.
    */
   readonly timeout?: Duration | undefined;
 }
@@ -195,7 +196,7 @@ export class AppRuntime {
 
   /** A run by the id that its caller gave it. @throws RunNotFoundError */
   async byOwnId(task: TaskDefinition, id: string, wait?: LookUpWait): Promise<KnownRun<unknown>> {
-    checkOwnId(`Run of task "${task.name}"`, id);
+    checkSoughtId(`Run of task "${task.name}"`, id);
     return this.lookedUp(wait, async ({ surroundings }) => {
       const executionId = await findByOwnId(surroundings.backend, this.options.namespace, task, id);
       if (executionId === undefined) throw new RunNotFoundError(`The run of task "${task.name}" with id "${id}"`);
@@ -253,7 +254,7 @@ export class AppRuntime {
 
   /** A run of a flow, by its id or by its own id. @throws RunNotFoundError */
   async knownFlow(flow: FlowDefinition, run: string | OwnId, wait?: LookUpWait): Promise<KnownFlowRun<unknown>> {
-    if (typeof run === 'object' && run !== null) checkOwnId(`Run of flow "${flow.name}"`, run.id);
+    if (typeof run === 'object' && run !== null) checkSoughtId(`Run of flow "${flow.name}"`, run.id);
     else checkExecutionId(`Run of flow "${flow.name}"`, 'flow.get', run, 'the id of a flow');
     return this.lookedUp(wait, async ({ surroundings, flows }) => {
       const flowId = typeof run === 'string' ? run : flows.ownIdOf(flow.name, run.id);

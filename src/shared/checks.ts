@@ -60,6 +60,7 @@ export function needWhole(where: string, option: string, value: unknown, min: nu
 /** @throws InvalidDefinitionError for anything but a duration within the bounds; `undefined` is left to its default */
 export function checkDuration(where: string, option: string, value: unknown, minMs: number, maxMs: number): void {
   if (value === undefined) return;
+  if (typeof value === 'number' && value < 0) throw refuse(where, option, `at least ${minMs} ms`, value);
   let ms: number;
   try {
     ms = durationMs(value as Duration);

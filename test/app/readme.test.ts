@@ -11,7 +11,9 @@ import { testApp } from '../../src/testing/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { rejectionOf } from './support.js';
 
-const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const [README = '', PARTITIONS = ''] = ['README.md', 'docs/partitions.md'].map((page) =>
+  readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8'),
+);
 
 test('its numbers match the code', () => {
   const { leaseTtlMs, drainTimeoutMs, slots } = resolveSettings({});
@@ -21,12 +23,12 @@ test('its numbers match the code', () => {
     `${LIMITS.maxClaimCount} executions per claim`,
     `${LIMITS.maxBatchCommands / 1_000} 000 commands per batch`,
     `up to ${MAX_CALL_UNITS} units of work`,
-    `in atomic steps of up to ${MAX_CALL_UNITS}`,
     `until they expire: ${leaseTtlMs / 1_000} s by default`,
     `handlers get ${drainTimeoutMs / 1_000} s`,
     `a worker has ${slots === 1 ? 'one slot' : slots} unless you say otherwise`,
   ])
     expect(README.includes(promise), promise).toBe(true);
+  expect(PARTITIONS).toContain(`in atomic steps of up to ${MAX_CALL_UNITS}`);
 });
 
 test('without `retry` the first failure is final; `retry: {}` makes three more attempts, after 1, 2 and 4 s at most', async () => {

@@ -30,13 +30,14 @@ function errorOf(fn: () => unknown): unknown {
   throw new Error('expected an error');
 }
 
-/** One class, its code, a hint, and a message that starts with the user's words. */
-function expectMistake(error: unknown, start: string): void {
+/** One class, its code, a hint (with this in it), and a message that starts with the user's words. */
+function expectMistake(error: unknown, start: string, hasHint = ''): void {
   expect(error).toBeInstanceOf(InvalidDefinitionError);
   expect(error).toBeInstanceOf(AppError);
   const { code, hint, message, name } = error as InvalidDefinitionError;
   expect([code, name]).toEqual(['invalid_definition', 'InvalidDefinitionError']);
   expect(hint).not.toBe('');
+  expect(hint).toContain(hasHint);
   expect(message.slice(0, start.length)).toBe(start);
 }
 
@@ -158,7 +159,11 @@ const wrongRuns: [RunOptions, string][] = [
   [{ tags: { 'a.b': 5 as never } }, 'Run of task "t": tags["a.b"] must be a string, not 5'],
   [{ tags: ['a.b'] as never }, 'Run of task "t": tags must be an object of texts'],
   [{ tags: { 'flowfabric.id': 'x' } }, 'Run of task "t": tags that begin with "flowfabric." are'],
-  [{ deadline: new Date(NaN) }, 'Run of task "t": deadline must be a duration'],
+  [
+    { deadline: new Date(NaN) },
+    'Run of task "t": deadline must be a duration, a valid Date, or a time in ms since the epoch, not an invalid Date',
+  ],
+  [{ delay: -5 }, 'Run of task "t": delay must be at least 0 ms, not -5'],
   [{ deadline: 1e308 }, 'Run of task "t": deadline must be a duration, a valid Date, or a time in ms since the epoch'],
   [{ deadline: '4000d' }, 'Run of task "t": deadline must be at most 3650 days'],
 ];
@@ -228,7 +233,7 @@ describe('a run', () => {
     const run = await task.run();
     const worker = await a.worker();
     const nightly = a.flow('nightly', (f) => f.run(task, undefined as never));
-    const calls: [() => PromiseLike<unknown>, string][] = [
+    const calls: [() => PromiseLike<unknown>, message: string, hint?: string][] = [
       [() => run.result({ signal: '' as never }), 'result: signal must be the signal of an AbortController, not ""'],
       [() => task.run().result({ signal: {} as never }), 'result: signal must be the signal of an AbortController'],
       [async () => run.events({ signal: 5 as never }), 'events: signal must be the signal of an AbortController'],
@@ -240,6 +245,16 @@ describe('a run', () => {
       ],
       [() => a.get('my-id').state(), 'app.get: the id must be an execution id, like "{fp:0}:<uuid>", not "my-id"'],
       [() => a.get({ id: 'my-id' } as never).state(), 'app.get: the id must be an execution id'],
+      [
+        () => task.get({} as never).state(),
+        'Run of task "t": id must be a string without control',
+        "or your own: `{ id: 'my-id' }`",
+      ],
+      [
+        () => task.run(undefined, { id: '' }),
+        'Run of task "t": id must be a string without control',
+        'Leave the id out',
+      ],
       [() => task.get('my-id').state(), 'Run of task "t": the id must be an execution id, like "{fp:0}:<uuid>"'],
       [
         () => nightly.get('x').state(),
@@ -250,7 +265,7 @@ describe('a run', () => {
       [() => run.replay({ steps: 'all' as never }), 'replay: steps must be "keep" or "discard"'],
       [() => task.runMany('ab' as never), 'runMany of task "t": the inputs must be a list'],
       [() => task.runMany(undefined as never), 'runMany of task "t": the inputs must be a list, not undefined'],
-      [() => a.quotas.of(undefined as never), 'Task undefined is not a task of this app'],
+      [() => a.quotas.of(undefined as never), 'What was given is not a task'],
       [async () => a.budget('b', { resetEvery: 'daily' as never }), 'app.budget("b"): resetEvery must be a duration'],
       [
         async () => a.budget(''),
@@ -294,7 +309,7 @@ describe('a run', () => {
       ],
     ];
     const startedAt = performance.now();
-    for (const [call, start] of calls) expectMistake(await rejectionOf(call()), start);
+    for (const [call, start, hint] of calls) expectMistake(await rejectionOf(call()), start, hint);
     expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 

@@ -92,6 +92,39 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(frames.map((frame) => frame.text).join('')).toBe(text);
   });
 
+  it.each([
+    ['completed', undefined],
+    ['failed', 'no'],
+  ])(
+    'server-sent events of a run that %s end with that state, also for a reader that comes back behind it',
+    async (state, reason) => {
+      await using a = open();
+      const task = a.task('say', async ({ stream }: TaskContext<null>) => {
+        await stream.text('all');
+        if (reason !== undefined) throw new Error(reason);
+      });
+      await a.worker();
+      const run = task.run(null);
+      const eventsFrom = async (from?: string) =>
+        (await new Response(run.stream({ from }).toEventStream()).text()).split('\n\n').slice(0, -1);
+      const [first = '', ...rest] = await eventsFrom();
+      const end = `event: end\ndata: {"state":"${state}"}`;
+      expect(rest).toEqual([end]);
+      expect(await eventsFrom(/^id: (.*)$/m.exec(first)?.[1])).toEqual([end]);
+      // What looks the run up gives the same.
+      const found = a.get(await run.then(({ id }) => id));
+      expect(await new Response(found.stream({ from: 'now' }).toEventStream()).text()).toBe(`${end}\n\n`);
+    },
+  );
+
+  it('server-sent events that the app ends have no end event: the browser comes back', async () => {
+    const a = open();
+    const run = await a.task('idle', () => undefined).run();
+    const reading = new Response(run.stream().toEventStream()).text();
+    await a.close();
+    expect(await rejectionOf(reading)).toMatchObject({ code: 'app_closed' });
+  });
+
   it('a retried run continues with the stream of its next attempt, which is marked', async () => {
     await using a = open();
     const retry = { failures: 1, backoff: backoff.fixed('1ms') };

@@ -64,6 +64,8 @@ describe('damage is refused, with its place', () => {
     const bytes = disk.bytesOf(JOURNAL);
     const at = end === 'closed' ? endOf(disk) - 40 : endOf(disk) - 1_500;
     bytes[at] = (bytes[at] as number) ^ 1;
+    const hint = expect.stringContaining('restore a copy of the folder') as string;
+    expect(() => reopen(disk)).toThrow(expect.objectContaining({ hint }));
     expect(() => reopen(disk)).toThrow(/corruption: 00000001\.journal does not read at byte \d+/);
   });
 

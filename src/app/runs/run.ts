@@ -292,7 +292,11 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     const given = { ...options };
     const { backend, clock, closing } = this.shared;
     const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...given, signal });
-    return new FramesOfRun(open, () => [given.signal, closing]);
+    return new FramesOfRun(
+      open,
+      () => [given.signal, closing],
+      () => this.state(),
+    );
   }
 
   async explain(): Promise<Explanation> {

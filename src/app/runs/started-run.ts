@@ -128,6 +128,7 @@ export class StartedRun<Output> extends Started<KnownRun<Output>, Output> implem
     return new FramesOfRun(
       (signal) => this.framesOf({ ...given, signal }),
       () => [given.signal],
+      () => this.state(),
     );
   }
 

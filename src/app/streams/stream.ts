@@ -1,4 +1,5 @@
 /** The stream of a run, as an iterator and as web streams. */
+import type { PublicState } from '../../../model/execution/situation.js';
 import { Iteration, type Open } from '../iteration.js';
 import type { RunFrame } from './frames.js';
 
@@ -17,7 +18,8 @@ export interface RunStream extends AsyncIterable<RunFrame> {
   /**
    * The frames as server-sent events, for `EventSource`: the id of an event is the cursor of its frame, so a browser
    * that reconnects sends it as `Last-Event-ID`; pass that as `from`. The event is the frame's `kind`, its data JSON;
-   * bytes are base64.
+   * bytes are base64. The last event is `end` with the `state` of the run: close the `EventSource` there, which would
+   * reconnect otherwise. An iteration that a signal or `app.close()` ends has none.
    */
   toEventStream(): ReadableStream<Uint8Array>;
 }
@@ -29,6 +31,7 @@ export class FramesOfRun implements RunStream {
   constructor(
     private readonly open: Open<RunFrame>,
     private readonly signals: () => readonly (AbortSignal | undefined)[],
+    private readonly state: () => Promise<PublicState>,
   ) {}
 
   [Symbol.asyncIterator](): AsyncIterableIterator<RunFrame> {
@@ -48,16 +51,24 @@ export class FramesOfRun implements RunStream {
   }
 
   toEventStream(): ReadableStream<Uint8Array> {
-    return this.streamOf((frame) => UTF8.encode(eventOf(frame)));
+    const end = async () => UTF8.encode(`event: end\ndata: ${JSON.stringify({ state: await this.state() })}\n\n`);
+    return this.streamOf((frame) => UTF8.encode(eventOf(frame)), end);
   }
 
-  private streamOf<Chunk>(chunkOf: (frame: RunFrame) => Chunk | undefined): ReadableStream<Chunk> {
+  /** @param lastOf a last chunk, behind all frames */
+  private streamOf<Chunk>(
+    chunkOf: (frame: RunFrame) => Chunk | undefined,
+    lastOf?: () => Promise<Chunk>,
+  ): ReadableStream<Chunk> {
     const frames = this[Symbol.asyncIterator]();
     return new ReadableStream<Chunk>({
       async pull(controller) {
         for (;;) {
           const { done, value } = await frames.next();
-          if (done === true) return controller.close();
+          if (done === true) {
+            if (lastOf !== undefined) controller.enqueue(await lastOf());
+            return controller.close();
+          }
           const chunk = chunkOf(value as RunFrame);
           if (chunk !== undefined) return controller.enqueue(chunk);
         }

@@ -78,6 +78,11 @@ export class TaskRegistry {
   /** @throws InvalidDefinitionError for a name that no task of this app has */
   named(name: unknown): TaskDefinition {
     const task = this.tasks.get(name as string);
+    if (name === undefined)
+      throw new InvalidDefinitionError(
+        'What was given is not a task',
+        'Pass what `app.task(...)` returned, not a name.',
+      );
     if (task === undefined) throw new InvalidDefinitionError(`${taskNamed(name)} is not a task of this app`);
     return task;
   }

@@ -145,12 +145,20 @@ const isPlainText = (text: string): boolean => !/[\p{Cc}\p{Cs}]/u.test(text);
 
 const isKey = (key: unknown): key is string => typeof key === 'string' && key !== '' && isPlainText(key);
 
+const MISSING_ID = 'Leave the id out for a run without one; an empty id is most often a value that is missing.';
+const UNKNOWN_ID = "Pass the id of the run as a text, or your own: `{ id: 'my-id' }`.";
+
+/** For a look-up by an own id. @throws InvalidDefinitionError for an own id that is not a string, or empty */
+export function checkSoughtId(where: string, id: unknown): asserts id is string {
+  checkOwnId(where, id, UNKNOWN_ID);
+}
+
 /** @throws InvalidDefinitionError for an own id that is not a string, or empty */
-export function checkOwnId(where: string, id: unknown): asserts id is string {
+export function checkOwnId(where: string, id: unknown, hint = MISSING_ID): asserts id is string {
   if (!isKey(id))
     throw new InvalidDefinitionError(
       `${where}: id must be a string without control characters that is not empty, not ${shown(id)}`,
-      'Leave the id out for a run without one; an empty id is most often a value that is missing.',
+      hint,
     );
 }
 

@@ -132,6 +132,7 @@ describe('the graph of a flow', () => {
     ['what is no node', (f) => f.run(double, 1, { after: [3 as never] }), /3 is no node of this flow/],
     ['a promise', async () => undefined, /must not be asynchronous/],
     ['a task that is none', (f) => f.run({ name: 'gone' } as never), /Task "gone" is not a task of this app/],
+    ['the name of a task', (f) => f.run('double' as never), /What was given is not a task/],
     ['a node in a text', (f) => f.run(double, `x ${String(one(f))}` as never), /a node is a placeholder for a result/],
     ['a node in a sum', (f) => f.run(double, ((one(f) as never) + 1) as never), /a node is a placeholder/],
     ['a node written as JSON', (f) => f.run(double, JSON.stringify([one(f)]) as never), /a node is a placeholder/],
