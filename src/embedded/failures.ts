@@ -17,6 +17,8 @@ export function failureOf(error: unknown): EngineError {
 /** Lasting errors of the folder itself. */
 const NOT_USABLE: ReadonlySet<unknown> = new Set([
   'EACCES',
+  // Of Node's permission model.
+  'ERR_ACCESS_DENIED',
   'EPERM',
   'EROFS',
   'ENOTDIR',

@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import type { EngineError } from '../../model/errors.js';
 import { embedded, type Backend } from '../../src/index.js';
 import { abandon, compact } from '../../src/embedded/backend.js';
+import { openingFailureOf } from '../../src/embedded/failures.js';
 import { SimulatedDisk } from '../../src/testing/simulation/index.js';
 import { openStore, scriptOf, type Script } from './script.js';
 
@@ -202,3 +203,11 @@ describe('a folder in which only the lock of a killed process is left', () => {
       expect(readdirSync(path)).toEqual(['00000001.journal']);
     }));
 });
+
+test.each(['EACCES', 'ERR_ACCESS_DENIED', 'ENOTDIR'])(
+  'a folder that cannot be used (%s) is refused for good',
+  (code) => {
+    const refusal = openingFailureOf(Object.assign(new Error(code), { code }), '/data');
+    expect(refusal).toMatchObject({ code: 'invalid_input', retryable: false, detail: { field: 'path' } });
+  },
+);
