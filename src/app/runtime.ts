@@ -347,7 +347,9 @@ export class AppRuntime {
     this.stopSignals ??= onTermination(
       (signal) => {
         this.endedBy = signal;
-        this.log.info(`${signal}: draining; send it again to skip the wait.`);
+        this.log.info(
+          `${signal}: draining; send it again to hand back at once what still runs. The process ends when its handlers have.`,
+        );
         void this.close().catch((error: unknown) => this.log.error('Closing failed.', error));
       },
       () => void this.close({ timeout: 0 }),

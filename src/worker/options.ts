@@ -39,7 +39,7 @@ export interface WorkerSettings {
    * waits for a worker that has the task. `'fail'`: the worker claims it and fails it with the category `no_handler`.
    */
   readonly onUnhandled?: 'leave' | 'fail' | undefined;
-  /** Whether to drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
+  /** Whether to drain on SIGTERM and SIGINT; a second signal skips the wait. It does not end the process. Default false. */
   readonly handleSignals?: boolean | undefined;
   /** The name of the worker's pool, stable across restarts. Default `'worker'`. */
   readonly workerId?: string | undefined;

@@ -546,6 +546,7 @@ export class TaskWorker implements Worker {
       closeClaimer: () => claimer.close(),
       takeWaiting: () => [...this.ahead.takeAll(), ...this.inputs.takeAll()],
       handBack: (attempt) => this.giveBack(attempt, { kind: 'release' }),
+      onRunningOn: (attempts) => this.announcer.runningOn(attempts),
       closeParts: () => this.closeParts(),
     });
   }

@@ -683,8 +683,8 @@ describe('the end of a worker', () => {
     expect(await run.info()).toMatchObject({ execution: { leaseReleaseCount: 1 } });
   });
 
-  it('does not wait for ever for a handler that ignores its signal', async () => {
-    const { flow, pass } = virtual();
+  it('does not wait for ever for a handler that ignores its signal, and says that it still runs', async () => {
+    const { flow, pass, said } = virtual();
     const go = deferred();
     const started = deferred();
     const task = a.task('t', async () => {
@@ -697,6 +697,10 @@ describe('the end of a worker', () => {
     await started.promise;
     await flow(worker.drain({ timeout: 0 }));
     expect(await run.state()).toBe('waiting');
+    const warned = said.filter(([, text]) =>
+      text.includes('handed back whose handlers still run here (1 of task "t")'),
+    );
+    expect(warned).toEqual([['warn', expect.any(String), { executionIds: [run.id] }]]);
     go.resolve();
     await pass(10);
     expect(await run.state()).toBe('waiting');

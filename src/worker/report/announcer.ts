@@ -14,6 +14,9 @@ import type { ReportedEnding } from './reporter.js';
 
 const nameOf = ({ claimed, executionId }: Attempt): string => `"${claimed.executionKind}", ${executionId}`;
 
+/** Most runs that one message names. */
+const MAX_NAMED = 10;
+
 export class Announcer {
   /** The user's logger, guarded against its own errors. */
   readonly log: Logger;
@@ -131,6 +134,17 @@ export class Announcer {
     this.emitter.emit('handlerStuck', { executionId, task: claimed.executionKind, reason, stuck, claiming });
   }
 
+  /** A drain has handed back work whose handlers have not stopped. */
+  runningOn(attempts: readonly Attempt[]): void {
+    const tasks = [...new Set(attempts.map(({ claimed }) => `"${claimed.executionKind}"`))].sort().join(', ');
+    this.log.warn(
+      `The drain is over, and work was handed back whose handlers still run here (${attempts.length} of task ${tasks}): ` +
+        'another worker can run it at the same time. Pass the signal on to whatever the handlers wait for. The process ' +
+        'ends when they do, or when you end it.',
+      { executionIds: attempts.slice(0, MAX_NAMED).map(({ executionId }) => executionId) },
+    );
+  }
+
   stuckSettled(attempt: Attempt, afterMs: number): void {
     this.log.info(`The stuck handler of ${nameOf(attempt)} settled after ${Math.round(afterMs)} ms more.`);
   }
@@ -149,8 +163,8 @@ export class Announcer {
 
   blockedBefore(attempt: Attempt, inMs: number): void {
     this.log.warn(
-      `${nameOf(attempt)} has blocked the event loop of this worker until leases were lost; it is attempted again in ` +
-        `${inMs} ms.`,
+      `${nameOf(attempt)} has blocked the event loop of this worker until leases were lost; it is delayed for ${inMs} ms, ` +
+        'and attempted again when a worker claims its task after that.',
     );
   }
 

@@ -21,6 +21,8 @@ export interface DrainDependencies {
   /** Takes the work that waits for a slot or its input. */
   readonly takeWaiting: () => readonly Attempt[];
   readonly handBack: (attempt: Attempt) => void;
+  /** Handlers have not stopped in the time of the drain; their work is handed back. */
+  readonly onRunningOn: (attempts: readonly Attempt[]) => void;
   /** Closes the parts of the worker, after its last call. */
   readonly closeParts: () => Promise<void>;
 }
@@ -72,7 +74,9 @@ export class Drain {
     // A handler that stops at once is not handed back over its head, however short the time is.
     await new Promise<void>((resolve) => afterIo(clock, resolve));
     await patience.wait(isIdle, () => this.waitUntil);
-    for (const attempt of running) if (!attempt.gone && !attempt.reported) handBack(attempt);
+    const runningOn = [...running].filter((attempt) => !attempt.gone && !attempt.reported);
+    for (const attempt of runningOn) handBack(attempt);
+    if (runningOn.length > 0) this.deps.onRunningOn(runningOn);
     await this.lastCalls(claimsAnswered);
     await this.deps.closeParts();
   }
