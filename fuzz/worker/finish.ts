@@ -345,10 +345,9 @@ function failureProblem(
   if (failureCategory === 'max_reclaims_exceeded') return undefined;
   // One frame of a call met a fault, and later ones are stored: its position is gone.
   if (failureCategory === 'stream_refused' && (call?.frames ?? 0) > 1) return undefined;
-  if (failureCategory === 'handler_error')
-    return call?.end === 'threw' && failureReason.includes(call.reason ?? '')
-      ? undefined
-      : `its handler did not throw (${failureReason})`;
+  // What the engine refused a handler has the category of its code.
+  if (call?.end === 'threw' && failureReason.includes(call.reason ?? '')) return undefined;
+  if (failureCategory === 'handler_error') return `its handler did not throw (${failureReason})`;
   return attemptTimeoutAt !== undefined && attemptTimeoutAt <= at
     ? undefined
     : `nothing explains "${failureReason}" (${failureCategory})`;

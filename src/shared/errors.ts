@@ -66,6 +66,9 @@ function failedHint(category: string, details: string): string {
   return 'Fix what the reason names, then replay it: `run.replay()`. `retry` in the definition of its task allows more attempts.';
 }
 
+/** What to know of a new run in place of one that has ended. */
+const OTHER_ID = 'If you gave it an `id`, give another one: the same id is the same run.';
+
 /** `run_failed`: the handler failed with no retry left, or the run lost its worker too often. */
 export class RunFailedError extends RunError {
   override readonly name = 'RunFailedError';
@@ -92,7 +95,7 @@ export class RunFailedError extends RunError {
 export class RunCancelledError extends RunError {
   override readonly name = 'RunCancelledError';
   readonly code = 'run_cancelled';
-  readonly hint = 'Run the task again if the work is still wanted.';
+  readonly hint = `If the work is still wanted: \`run.replay()\`, or run the task again. ${OTHER_ID}`;
 
   constructor(executionId: string, reason: string, task?: string | undefined) {
     super(executionId, reason, 'was cancelled', task);
@@ -170,7 +173,7 @@ export class FlowFailedError extends RunError {
 export class FlowCancelledError extends RunError {
   override readonly name = 'FlowCancelledError';
   readonly code = 'flow_cancelled';
-  readonly hint = 'Run the flow again if the work is still wanted.';
+  readonly hint = `Run the flow again if the work is still wanted. ${OTHER_ID}`;
 
   constructor(flowId: string, reason: string) {
     super(flowId, reason, 'was cancelled');

@@ -197,4 +197,5 @@ it('has a hint for its own problem only', () => {
   expect(new RunStateError(ID, 'suspended').hint).toContain('ends only a wait for signals');
   // The same own id gives the failed run again.
   expect(new RunFailedError(ID, 'declined', 'card').hint).toContain('`run.replay()`');
+  expect(new RunCancelledError(ID, '').hint).toMatch(/`run\.replay\(\)`.*the same id is the same run\.$/);
 });

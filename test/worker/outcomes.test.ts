@@ -40,10 +40,15 @@ describe('a mistake of the handler itself', () => {
     step('a', () => own.delay('1 day' as never), { retry: { failures: 3 } });
   const twice = ({ step }: own.TaskContext) => step('a', () => step('b', () => 1));
   it.each([
-    ['a wrong argument', ({ sleep }: own.TaskContext) => sleep('1 day' as never), /Correct what the message names/],
-    ['a wrong argument in a step', inStep, /Correct what the message names/],
-    ['a step in a step', twice, /not inside the function of a step/],
-  ])('%s is not retried, and its hint is kept', async (_, handler, hint) => {
+    [
+      'a wrong argument',
+      'invalid_definition',
+      ({ sleep }: own.TaskContext) => sleep('1 day' as never),
+      /Correct what the message names/,
+    ],
+    ['a wrong argument in a step', 'invalid_definition', inStep, /Correct what the message names/],
+    ['a step in a step', 'step_misused', twice, /not inside the function of a step/],
+  ])('%s is not retried, its category is %s, and its hint is kept', async (_, category, handler, hint) => {
     h = harness();
     let attempts = 0;
     const task = h.a.task('t', { retry: { failures: 3 } }, (context: own.TaskContext): unknown => {
@@ -55,10 +60,42 @@ describe('a mistake of the handler itself', () => {
     await h.pass(600_000);
     expect(await result).toMatchObject({
       code: 'run_failed',
-      category: 'handler_error',
+      category,
       details: expect.stringMatching(hint),
     });
     expect(attempts).toBe(1);
+  });
+});
+
+describe('the category of a failure', () => {
+  const card = Object.assign(new Error('no cover'), { category: 'card' });
+  const declined = (): never => {
+    throw card;
+  };
+  it.each([
+    ['that of the error', 'card', declined],
+    ['that of the error, in a step', 'card', ({ step }: own.TaskContext) => step('a', declined)],
+    [
+      'the code, where the engine refused the code of a new deployment, which is tried again',
+      'step_changed',
+      async ({ step, sleep, attempt }: own.TaskContext) => {
+        if (attempt > 1) return sleep('1s', { name: 'a' });
+        await step('a', () => 1);
+        throw new Error('once more');
+      },
+    ],
+  ])('is %s', async (_, category, handler) => {
+    h = harness();
+    let attempts = 0;
+    const task = h.a.task('t', { retry: { failures: 2 } }, (context: own.TaskContext): unknown => {
+      attempts++;
+      return handler(context);
+    });
+    await h.worker();
+    const result = rejectionOf(task.run(undefined).result());
+    await h.pass(600_000);
+    expect(await result).toMatchObject({ code: 'run_failed', category });
+    expect(attempts).toBe(3);
   });
 });
 

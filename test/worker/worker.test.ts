@@ -473,8 +473,14 @@ describe('handlers', () => {
     expect(warnings).toEqual(
       expect.arrayContaining([
         [`Task "flaky" failed in attempt 1 of ${flaky.id}; it will be retried.`, thrown[0]],
-        [`Task "flaky" failed in attempt 2 of ${flaky.id}; it will not be retried.`, thrown[1]],
-        [`Task "wrong" failed in attempt 1 of ${mistaken.id}; it will not be retried.`, mistake],
+        [
+          `Task "flaky" failed in attempt 2 of ${flaky.id}; it will not be retried: no retry is left, or its category (handler_error) is not retried.`,
+          thrown[1],
+        ],
+        [
+          `Task "wrong" failed in attempt 1 of ${mistaken.id}; it will not be retried: a failure of this kind (invalid_result) is final.`,
+          mistake,
+        ],
       ]),
     );
     expect(finished).toEqual(

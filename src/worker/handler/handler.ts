@@ -9,13 +9,12 @@ import { validate, type AnySchema, type Validated } from '../../shared/schema.js
 import { fill, TEMPLATE_ENCODING, templateOf } from '../../shared/template.js';
 import type { Travelled } from '../../shared/travel.js';
 import { failureTextOf, hintOf, reasonOf } from '../../util/failure-text.js';
-import { propertyOf } from '../../util/thrown.js';
 import type { TaskStream } from '../streaming/task-stream.js';
 import { delayUntilOf, HANDLER_ERROR, OUTCOME, retryAfterMsOf, type Delay, type DelayUntil } from './outcome.js';
 import { outcomeBrandOf } from '../steps/failure.js';
 import type { SpendingOn } from '../budgets/spending.js';
 import type { Step } from '../steps/step.js';
-import { categoryOf } from './text.js';
+import { categoryOfError } from './text.js';
 import type { WaitingContext } from '../waits/context.js';
 import type { Suspension, SuspensionRequest } from '../waits/suspension.js';
 import type { NoSignals, SignalSchemas } from '../waits/wait-for.js';
@@ -316,14 +315,12 @@ function failureOf(error: unknown): Ending {
   const delay = delayed(error);
   if (delay !== undefined) return delay;
   const brand = outcomeBrandOf(error);
-  const permanently = brand === OUTCOME.non_retryable;
-  const branded = permanently || brand === OUTCOME.retryable;
   const retryAfterMs = brand === OUTCOME.retryable ? retryAfterMsOf(error) : undefined;
   return {
     kind: 'fail',
     reason: failureTextOf(error),
-    category: categoryOf(branded ? propertyOf(error, 'category') : undefined, HANDLER_ERROR),
-    permanent: permanently,
+    category: categoryOfError(error, HANDLER_ERROR),
+    permanent: brand === OUTCOME.non_retryable,
     ...(typeof retryAfterMs === 'number' ? { retryAfterMs } : {}),
     error,
   };

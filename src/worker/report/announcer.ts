@@ -4,6 +4,7 @@ import type { Clock } from '../../engine/clock.js';
 import { warnUnlessLogged } from '../../engine/outage.js';
 import { guarded, type Logger } from '../../shared/logger.js';
 import { Repeats } from '../../util/repeats.js';
+import { propertyOf } from '../../util/thrown.js';
 import { TaskAbort, type TaskAbortCode } from '../attempt/abort.js';
 import type { FinishedOutcome, WorkerEvents } from '../api.js';
 import type { Attempt } from '../attempt/attempt.js';
@@ -16,6 +17,16 @@ const nameOf = ({ claimed, executionId }: Attempt): string => `"${claimed.execut
 
 /** Most runs that one message names. */
 const MAX_NAMED = 10;
+
+type Failure = Extract<ReportedEnding, { kind: 'fail' }>;
+
+/** Why a failure has no retry. */
+function finalBecause({ permanent, error, category }: Failure): string {
+  if (!permanent) return `no retry is left, or its category (${category}) is not retried`;
+  return propertyOf(error, 'isStored') === true
+    ? 'what a step failed with is stored'
+    : `a failure of this kind (${category}) is final`;
+}
 
 export class Announcer {
   /** The user's logger, guarded against its own errors. */
@@ -81,8 +92,10 @@ export class Announcer {
     this.emitter.emit('error', { error });
   }
 
-  failedAttempt({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
-    const next = outcome === 'retry_scheduled' ? 'it will be retried' : 'it will not be retried';
+  failedAttempt({ executionId, claimed }: Attempt, failure: Failure, outcome: FinishedOutcome): void {
+    const { error } = failure;
+    const next =
+      outcome === 'retry_scheduled' ? 'it will be retried' : `it will not be retried: ${finalBecause(failure)}`;
     const isOdd = outcomeBrandOf(error) === OUTCOME.retryable && retryAfterMsOf(error) === 'invalid';
     this.log.warn(
       `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.` +

@@ -46,7 +46,7 @@ export class Endings {
       this.taken(attempt);
       return;
     }
-    if (ending.kind === 'fail') this.options.announcer.failedAttempt(attempt, ending.error, conclusion);
+    if (ending.kind === 'fail') this.options.announcer.failedAttempt(attempt, ending, conclusion);
     this.over(attempt, conclusion, ending.kind === 'fail' ? { error: ending.error } : {});
     this.publish(attempt, ending, conclusion);
   }

@@ -5,7 +5,7 @@ import { hintOf, reasonOf } from '../../util/failure-text.js';
 import { boundText } from '../../util/text.js';
 import { errorName, isErrorLike, propertyOf, tried } from '../../util/thrown.js';
 import { HANDLER_ERROR, NonRetryableError, OUTCOME, outcomeOf, retryAfterOf } from '../handler/outcome.js';
-import { categoryOf } from '../handler/text.js';
+import { categoryOfError } from '../handler/text.js';
 
 const STEP_ERROR = 'step_error';
 const MAX_NAME_BYTES = 128;
@@ -86,7 +86,7 @@ export function dataOf(error: unknown): FailureData {
   return {
     name: boundText(isErrorLike(error) ? errorName(error) : 'Error', MAX_NAME_BYTES),
     message: boundText(reasonOf(error), LIMITS.maxReasonBytes),
-    category: categoryOf(propertyOf(error, 'category'), HANDLER_ERROR),
+    category: categoryOfError(error, HANDLER_ERROR),
     hint: hintOf(error),
     outcome: outcome === OUTCOME.retryable || outcome === OUTCOME.non_retryable ? outcome : undefined,
   };
