@@ -13,11 +13,15 @@ import { outageOf } from '../engine/outage.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 import { AppClosedError, InvalidDefinitionError } from '../shared/errors.js';
 import { anew } from '../shared/lazy.js';
-import type { Logger } from '../shared/logger.js';
+import { silentLogger, type Logger } from '../shared/logger.js';
 import { shown } from '../shared/shown.js';
 import { reasonOf } from '../util/failure-text.js';
+import { warnOfProcess } from '../util/quietly.js';
 import { propertyOf } from '../util/thrown.js';
 import { CALL_PATIENCE_MS } from './patience.js';
+
+/** How long a store is away before an app without a log warns of it, ms. */
+const WARNED_AFTER_MS = 5_000;
 
 /** A backend, a promise of one, or a function that opens one: the function is called again after a failure. */
 export type BackendSource = Backend | PromiseLike<Backend> | (() => Backend | PromiseLike<Backend>);
@@ -62,6 +66,8 @@ export class Connection {
   private wasTried = false;
   private stopWaiting: (() => void) | undefined;
   private stopNotices: (() => void) | undefined;
+  private stopWarning: (() => void) | undefined;
+  private hasWarned = false;
   private readonly closed: Promise<never>;
   private endWaits!: (error: AppClosedError) => void;
 
@@ -133,7 +139,10 @@ export class Connection {
           throw error;
         }
         // Once, not for every attempt.
-        if (this.failures === 1) log.warn('The backend cannot be opened; retrying until it can.', error);
+        if (this.failures === 1) {
+          log.warn('The backend cannot be opened; retrying until it can.', error);
+          this.warnLater();
+        }
         await this.pause(retryDelayMs(clock, this.failures));
         if (this.isClosed()) throw new AppClosedError();
       }
@@ -160,7 +169,23 @@ export class Connection {
     return backend;
   }
 
+  /** Without a log, a store that stays away is a warning of the process, once per app. */
+  private warnLater(): void {
+    if (this.options.log !== silentLogger || this.hasWarned) return;
+    this.stopWarning ??= this.options.clock.after(WARNED_AFTER_MS, () => {
+      this.hasWarned = true;
+      warnOfProcess(
+        `flowfabric: the store is unreachable, and calls and workers wait for it: ${reasonOf(this.error)} ` +
+          'Later outages are not reported here: give app() a `log`.',
+      );
+    });
+  }
+
   private enter(state: ConnectionState['state']): void {
+    if (state !== 'connecting') {
+      this.stopWarning?.();
+      this.stopWarning = undefined;
+    }
     this.state = state;
     this.enteredAt = this.options.clock.now();
   }
@@ -180,6 +205,7 @@ export class Connection {
     outageOf(backend).isLogged = isLost;
     this.enter(isLost ? 'connecting' : 'connected');
     this.error = isLost ? notice : undefined;
+    if (isLost) this.warnLater();
     if (isLost && notice.retryable)
       log.warn('The store is unreachable; calls and workers wait until it is back.', notice);
     else if (isLost) log.warn('The store is unreachable; calls fail and workers wait until this is corrected.', notice);

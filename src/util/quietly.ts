@@ -17,12 +17,16 @@ export function quietly(fn: () => unknown, onError: (error: unknown) => void = i
   }
 }
 
+/** A warning of the process, for what has no log. */
+export const warnOfProcess = (message: string, detail?: string): void =>
+  process.emitWarning(message, { type: 'FlowFabricWarning', ...(detail && { detail }) });
+
 /** Calls a listener that has no log: its error becomes a warning of the process. @param what names it in the warning */
 export function orWarn(what: string, fn: () => unknown): void {
   quietly(fn, (error) => {
     const stack = propertyOf(error, 'stack');
     const detail = typeof stack === 'string' ? boundText(stack, LIMITS.maxReasonBytes) : undefined;
-    process.emitWarning(`${what} failed: ${reasonOf(error)}`, { type: 'FlowFabricWarning', ...(detail && { detail }) });
+    warnOfProcess(`${what} failed: ${reasonOf(error)}`, detail);
   });
 }
 

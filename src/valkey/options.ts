@@ -72,7 +72,10 @@ export function parsePrefix(prefix = 'ff:'): string {
 /** A misspelt address would silently mean another server. @throws EngineError `invalid_input` */
 export function checkOptions(options: ValkeyOptions): void {
   checkOptionNames('valkey()', options, OPTION_NAMES);
-  const { library, onNotice } = options;
+  const { library, onNotice, url, nodes, sentinels } = options;
+  // Most likely a variable of the environment that is not set: the default would be another server.
+  if ('url' in options && url === undefined && nodes === undefined && sentinels === undefined)
+    throw invalidOption('url', 'is undefined. Leave it out for `VALKEY_URL`, or else `valkey://localhost:6379`.');
   if (onNotice !== undefined && typeof onNotice !== 'function') throw invalidOption('onNotice', 'must be a function.');
   if (library !== undefined && !LIBRARY_MODES.includes(library))
     throw invalidOption('library', 'must be "load", "verify" or "replace".');

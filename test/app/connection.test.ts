@@ -258,6 +258,34 @@ describe('a backend that cannot be opened yet', () => {
     await creator.close();
   });
 
+  it('is a warning of the process, once, for an app without a log, and none when it comes back soon', async () => {
+    const heard: string[] = [];
+    const hear = ({ message }: Error): void => void (message.startsWith('flowfabric: ') && heard.push(message));
+    process.on('warning', hear);
+    const { state, open } = opensAfter(Infinity);
+    for (const [log, until] of [
+      [undefined, 2],
+      [collectingLog().log, Infinity],
+      [undefined, Infinity],
+    ] as const) {
+      Object.assign(state, { tries: 0, failures: until });
+      const clock = new VirtualClock(0);
+      a = app({ clock, backend: open, log });
+      a.task('t', () => 1);
+      const worker = a.worker().catch(() => undefined);
+      await clock.advance(4_000);
+      await new Promise(setImmediate);
+      expect(heard).toEqual([]);
+      await clock.advance(60_000);
+      const closing = a.close();
+      await clock.advance(60_000);
+      await Promise.all([closing, worker]);
+    }
+    await new Promise(setImmediate);
+    process.off('warning', hear);
+    expect(heard).toEqual([expect.stringMatching(/calls and workers wait for it: .*server:1 cannot be reached/)]);
+  });
+
   it('does not hold readers of a looked-up run that abort', async () => {
     const { open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });

@@ -52,6 +52,7 @@ describe('a user without a password', () => {
 
 describe('options of a connection', () => {
   test.each([
+    [{ url: undefined }, 'url: is undefined. Leave it out'],
     [{ username: 5 }, 'username: must be a string'],
     [{ password: 5 }, 'password: must be a string'],
     [{ lookup: 'x' }, 'lookup: must be a function'],
