@@ -186,7 +186,11 @@ class FriendlyApp implements App {
 
   budget(name: string, definition?: BudgetDefinition): AppBudget {
     const { namespace } = this.runtimeOptions;
-    const budget = new BudgetOfApp(name, definition, { namespace, ...this.calls });
+    const budget = new BudgetOfApp(name, definition, {
+      namespace,
+      ...this.calls,
+      warn: (what) => this.used.log.warn(what),
+    });
     if (definition === undefined || definition.scope !== undefined) this.budgetNames.note(budget.id, name);
     return budget;
   }

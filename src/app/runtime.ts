@@ -79,7 +79,8 @@ interface Equipment {
 export class AppRuntime {
   private readonly workers: Workers;
   private readonly creations = new Set<Promise<unknown>>();
-  private readonly log: Logger;
+  /** The user's, guarded. */
+  readonly log: Logger;
   private readonly connection: Connection;
   private readonly stuck: StuckWaits;
   private readonly ends: EndListeners;

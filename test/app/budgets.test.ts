@@ -13,7 +13,7 @@ import { knownBudgets, noteKnown } from '../../src/app/metering/budget.js';
 import { testApp } from '../../src/testing/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
-import { rejectionOf } from './support.js';
+import { collectingLog, rejectionOf } from './support.js';
 
 const messageOf = async (call: Promise<unknown>): Promise<string> => ((await rejectionOf(call)) as Error).message;
 
@@ -22,6 +22,20 @@ const LIMITS = { tokens: { hard: 10 } };
 interface Mail {
   readonly tenant: string;
 }
+
+test('a definition that differs from the stored one is logged once, and says how limits are changed', async () => {
+  const { log, lines } = collectingLog();
+  await using t = testApp({ log });
+  await t.app.budget('tokens', { limits: LIMITS }).status();
+  await t.app.budget('tokens', { limits: LIMITS }).status();
+  expect(lines).toEqual([]);
+  for (let call = 0; call < 2; call++) {
+    const { hardLimits } = await t.app.budget('tokens', { limits: { tokens: { hard: 100 } } }).status();
+    expect(hardLimits).toEqual({ tokens: 10 });
+  }
+  expect(lines).toEqual([expect.stringContaining('warn Budget "tokens" is stored with another definition')]);
+  expect(lines[0]).toContain('setLimits()');
+});
 
 test('a run waits while its budget is exhausted, and starts after a reset, a release or a raise of the limit', async () => {
   await using t = await testApp();

@@ -70,6 +70,8 @@ interface BudgetSource {
   readonly namespace: string;
   backend(): Promise<Backend>;
   call<T>(command: () => Promise<T>): Promise<T>;
+  /** Tells the log of the app. */
+  warn(what: string): void;
 }
 
 const DEFINITION = { limits: true, resetEvery: true, enforcement: true, scope: true } as const;
@@ -86,6 +88,9 @@ const MAX_KNOWN = 10_000;
  * runs learns it from no other call.
  */
 export const knownBudgets = perBackend(() => new Map<string, number>());
+
+/** Budgets whose other definition was logged, by id. */
+const differing = perBackend(() => new Map<string, true>());
 
 export const noteKnown = (backend: Backend, budgetId: string, until: number): void =>
   remember(knownBudgets(backend), budgetId, until, MAX_KNOWN);
@@ -167,7 +172,7 @@ export class BudgetOfApp implements AppBudget {
     if (this.definition === undefined) return undefined;
     let made = this.made.get(backend);
     if (made === undefined) {
-      made = this.make(this.definition).catch((error: unknown) => {
+      made = this.make(backend, this.definition).catch((error: unknown) => {
         this.made.delete(backend);
         throw error;
       });
@@ -176,10 +181,13 @@ export class BudgetOfApp implements AppBudget {
     return made;
   }
 
-  private async make({ limits = {}, resetEvery, enforcement = 'strict', scope }: BudgetDefinition): Promise<void> {
+  private async make(
+    backend: Backend,
+    { limits = {}, resetEvery, enforcement = 'strict', scope }: BudgetDefinition,
+  ): Promise<void> {
     const { type, id } = scope ?? { type: this.source.namespace, id: this.name };
-    await this.source.call(async () =>
-      (await this.source.backend()).createBudget({
+    const created = await this.source.call(async () =>
+      backend.createBudget({
         budgetId: this.id,
         scopeType: type,
         scopeId: id,
@@ -187,6 +195,12 @@ export class BudgetOfApp implements AppBudget {
         resetIntervalMs: resetEvery === undefined ? 0 : durationMs(resetEvery),
         limits,
       }),
+    );
+    if (created.kind === 'created' || created.reason === 'same_definition' || differing(backend).has(this.id)) return;
+    remember(differing(backend), this.id, true, MAX_KNOWN);
+    this.source.warn(
+      `Budget ${shown(this.name)} is stored with another definition than this process has, and the stored one counts. ` +
+        'Change limits with setLimits(); the other options are those of the first definition.',
     );
   }
 
