@@ -147,14 +147,15 @@ it('the scheduler of docs/scheduling.md is the same without a server', async () 
   expect(printed).toMatch(PAGES['docs/scheduling.md']?.[0] as RegExp);
 });
 
-/** Not in the package: contributors have the repository. */
-const OF_THE_REPOSITORY = ['architecture', 'benchmarks', 'contracts', 'coverage', 'decisions'];
+/** Pages that only the repository has. */
+const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: readonly string[] };
+const OF_THE_REPOSITORY = files.filter((file) => file.startsWith('!docs/')).map((file) => file.slice(1));
 
 it('the table of the README leads to every page that is shipped, and names the others', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const table = (readme.split('\n## Which page\n')[1] as string).split('\n## ')[0] as string;
   const linked = [...table.matchAll(/\]\((docs\/[\w-]+\.md)\)/g)].map((match) => match[1] as string);
-  const named = OF_THE_REPOSITORY.map((name) => `docs/${name}.md`).filter((page) => table.includes(`\`${page}\``));
+  const named = OF_THE_REPOSITORY.filter((page) => table.includes(`\`${page}\``));
   expect([...linked, ...named].sort()).toEqual(ALL_PAGES.slice(1).sort());
 });
 

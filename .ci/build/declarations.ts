@@ -26,14 +26,14 @@ function reached(folder: string): string[] {
  */
 const forOlderCompilers = (text: string): string => text.replaceAll(/\b(Uint8Array|Buffer)<ArrayBufferLike>/g, '$1');
 
-/** Above this, a file is what the compiler inferred from tables of the machine: types hundreds of lines deep. */
-const INFERRED_BYTES = 20_000;
+/**
+ * Most declarations of the model are what the compiler inferred from its tables: types hundreds of lines deep, which
+ * nobody reads. Their indentation, in both formats, is 5 kB of the package.
+ */
+const withoutIndentation = (file: string, text: string): string =>
+  file.startsWith('model/') ? text.replaceAll(/^ +/gm, '') : text;
 
-/** Nobody reads those, and their indentation, twice, is 3 kB of the package. */
-const withoutIndentation = (text: string): string =>
-  text.length > INFERRED_BYTES ? text.replaceAll(/^ +/gm, '') : text;
-
-const shipped = (text: string): string => withoutIndentation(forOlderCompilers(text));
+const shipped = (file: string, text: string): string => withoutIndentation(file, forOlderCompilers(text));
 
 /**
  * Copies the declarations that the entry points reach from `.types`, where the compiler wrote them, to `dist` and
@@ -47,7 +47,7 @@ export function copyDeclarations(): number {
   for (const target of [`${ROOT}dist`, `${ROOT}dist/cjs`]) {
     for (const file of files) {
       mkdirSync(dirname(join(target, file)), { recursive: true });
-      writeFileSync(join(target, file), shipped(readFileSync(join(from, file), 'utf8')));
+      writeFileSync(join(target, file), shipped(file, readFileSync(join(from, file), 'utf8')));
     }
   }
   writeFileSync(`${ROOT}dist/cjs/package.json`, '{ "type": "commonjs" }\n');
