@@ -56,7 +56,13 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'docs/quotas.md': [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
   'docs/recurring.md': [/^true true$/],
   'docs/scheduling.md': [/^light, light\n0 more: what is blocked is scanned no longer$/, /^0$/],
-  'docs/steps.md': [/^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/, /^undone, then failed: card$/],
+  'docs/steps.md': [
+    /^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/,
+    /^undone, then failed: card$/,
+    /^charged o1 true\nrefunded o1\n\{ state: 'refunded', why: \[ 'the carrier is down' \] \}$/,
+    /^reserved room 7\nfreed room 7\nwithdrawn$/,
+    /^hotel for ann\nno hotel for ann$/,
+  ],
   'docs/streaming.md': [
     /^1 Forty\n1 -\n1 two\nscore \{ confidence: 0.9 \}\n\{ state: 'done', tokens: 3 \}$/,
     /^text attempt 1\nattempt\s*\nwent on: attempt 2$/,

@@ -7,7 +7,7 @@ const ABORT_BRAND = 'task_abort';
 
 /** The message of each abort, and the hint for the handler. */
 const SENTENCES: Record<TaskAbortCode, readonly [what: string, hint: string]> = {
-  cancelled: ['The execution was cancelled.', 'Stop, and undo what should not stay.'],
+  cancelled: ['The execution was cancelled.', 'Stop, and undo what should not stay; steps are refused from now on.'],
   lease_lost: [
     'The lease ran out, and another worker may own the work now.',
     'Stop at once: the result would be refused.',
