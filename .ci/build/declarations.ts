@@ -27,15 +27,6 @@ function reached(folder: string): string[] {
 const forOlderCompilers = (text: string): string => text.replaceAll(/\b(Uint8Array|Buffer)<ArrayBufferLike>/g, '$1');
 
 /**
- * Most declarations of the model are what the compiler inferred from its tables: types hundreds of lines deep, which
- * nobody reads. Their indentation, in both formats, is 5 kB of the package.
- */
-const withoutIndentation = (file: string, text: string): string =>
-  file.startsWith('model/') ? text.replaceAll(/^ +/gm, '') : text;
-
-const shipped = (file: string, text: string): string => withoutIndentation(file, forOlderCompilers(text));
-
-/**
  * Copies the declarations that the entry points reach from `.types`, where the compiler wrote them, to `dist` and
  * `dist/cjs`. A package.json in `dist/cjs` makes the same text declare CommonJS there.
  *
@@ -47,7 +38,7 @@ export function copyDeclarations(): number {
   for (const target of [`${ROOT}dist`, `${ROOT}dist/cjs`]) {
     for (const file of files) {
       mkdirSync(dirname(join(target, file)), { recursive: true });
-      writeFileSync(join(target, file), shipped(file, readFileSync(join(from, file), 'utf8')));
+      writeFileSync(join(target, file), forOlderCompilers(readFileSync(join(from, file), 'utf8')));
     }
   }
   writeFileSync(`${ROOT}dist/cjs/package.json`, '{ "type": "commonjs" }\n');

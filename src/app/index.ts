@@ -59,7 +59,7 @@ export type { RunUsage } from './runs/usage.js';
 export type { RunStreamOptions } from './streams/reading.js';
 export type { RunStream } from './streams/stream.js';
 export type { RunSummary, RunSummaryOptions } from './streams/summary.js';
-export type { OperatorOptions } from './operating/asked-by.js';
+export type { OperatorOptions, ReplaySteps } from './operating/asked-by.js';
 export type { RunOperating, RunReplayOptions } from './operating/operating.js';
 export type { DecisionOptions, RunSignalling, SignalOptions, SignalReceipt } from './signals/signalling.js';
 export type { RunStateProblem } from '../shared/errors.js';

@@ -1,5 +1,4 @@
 /** How messages show the values of users. */
-import { types } from 'node:util';
 import { tried } from '../util/thrown.js';
 
 /** Most characters of a value that a message repeats. */
@@ -14,7 +13,7 @@ export function shown(value: unknown): string {
   if (value === null || ['undefined', 'number', 'boolean', 'bigint'].includes(typeof value)) return String(value);
   if (typeof value !== 'object') return `a ${typeof value}`;
   const name = kindOf(value);
-  if (types.isDate(value) && Number.isNaN(Date.prototype.getTime.call(value))) return 'an invalid Date';
+  if (Number.isNaN(tried(() => Date.prototype.getTime.call(value)))) return 'an invalid Date';
   if (name === 'Array') return 'a list';
   return name === 'Object' || !/^[A-Z][\w.]{0,40}$/.test(name)
     ? 'an object'

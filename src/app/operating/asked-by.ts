@@ -11,6 +11,7 @@ export interface OperatorOptions {
   readonly requestedBy?: string | undefined;
 }
 
+/** What a replay keeps of earlier runs of the handler. */
 export interface ReplaySteps {
   /**
    * `keep` (default): the handler finds the steps, waits and stored failures of earlier runs, and the signals that came.
