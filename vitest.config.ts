@@ -36,17 +36,20 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Tests without servers, workers or timers. To load their modules takes longer than to run them. */
-const PURE = ['model', 'util', 'vocabulary', 'invariants', 'structure', 'memory'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
-);
+/**
+ * Tests of the process itself (its event loop, its heap, its signals), of servers and processes that fail, and long runs.
+ * Each file has modules of its own; for the others, to load the modules anew would be a third of the processor time.
+ */
+const ALONE = [
+  ...['cluster', 'support', 'valkey-faults', 'worker'].map((folder) => `test/${folder}/**/*.test.ts`),
+  'fuzz/**/*.test.ts',
+];
 
 export default defineConfig({
   test: {
-    // Pure files that run in the same thread share its modules. What other files leave running would disturb the next one.
     projects: [
-      { extends: true, test: { name: 'pure', include: PURE, isolate: false } },
-      { extends: true, test: { name: 'whole', include: ['test/**/*.test.ts', 'fuzz/**/*.test.ts'], exclude: PURE } },
+      { extends: true, test: { name: 'shared', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false } },
+      { extends: true, test: { name: 'alone', include: ALONE } },
     ],
     pool: 'threads',
     sequence: { sequencer: LongestFirst },
