@@ -41,7 +41,8 @@ function ff.index(call, key)
   -- The score of its first entry before the call: nil while unread, false if there was none. Whether an entry was
   -- removed.
   index.first_score, index.has_left = nil, false
-  -- The lowest score that the call added; `new_note` is its note for announcements.
+  -- The lowest score that the call added; `new_member` is the entry, where it is known, and `new_note` its note for
+  -- announcements.
   index.new_score = false
   -- For a queue, see lua/schedule/queue.lua; `stays`: whether it is known to keep entries.
   index.lane_id, index.stays = false, false
@@ -98,7 +99,7 @@ function ff.add_many(index, entries, size, number, note)
   ff.settle(index)
   command('ZADD', index.key, unpack(entries, 1, size))
   local lowest = index.new_score
-  if not lowest or number < lowest then index.new_score, index.new_note = number, note end
+  if not lowest or number < lowest then index.new_score, index.new_member, index.new_note = number, false, note end
 end
 
 -- Removes the first entries, those that `ff.head_of` answered, before any other write.
@@ -122,11 +123,12 @@ function ff.add_noted(index, score, number, member, note)
     command('ZADD', index.key, score, member)
   end
   local lowest = index.new_score
-  if not lowest or number < lowest then index.new_score, index.new_note = number, note end
+  if not lowest or number < lowest then index.new_score, index.new_member, index.new_note = number, member, note end
 end
 
 -- The note of the first entry after everything is written, if the call added an entry that no other precedes. The
--- lowest added entry may have been removed since: then only the id and the score of the first entry are known.
+-- lowest added entry may have been removed since, and another one of its score be the first: then only the id and the
+-- score of that one are known.
 function ff.new_first(index)
   local lowest = index.new_score
   if not index.has_left then
@@ -137,7 +139,7 @@ function ff.new_first(index)
   local head = command('ZRANGE', index.key, '0', '0', 'WITHSCORES')
   local score = tonumber(head[2])
   if not score or score < lowest then return nil end
-  return score == lowest and index.new_note, head[1], head[2]
+  return score == lowest and head[1] == index.new_member and index.new_note, head[1], head[2]
 end
 
 -- The first entries, as the server has them after all writes.
