@@ -346,8 +346,10 @@ export class TaskWorker implements Worker {
     this.claimedCount++;
     // An earlier attempt of the same execution that is still in hand has lost it; its handler must learn that before
     // the new handler runs. An attempt that was reported gets its answer from the engine.
-    for (const earlier of this.attempts.of(attempt.executionId)) if (!earlier.reported) earlier.displace();
+    const others = this.attempts.of(attempt.executionId);
+    // First, because a worker without attempts in hand says that it is idle.
     this.attempts.add(attempt);
+    for (const earlier of others) if (!earlier.reported) earlier.displace();
     this.keeper.add(attempt, requestedAt);
     this.blockers.arrived(attempt.executionId, requestedAt);
     this.announcer.claimed(attempt);
