@@ -14,7 +14,7 @@ import { addressOf } from '../../src/valkey/connection/address.js';
 import { connectCluster, established, nodeOf } from '../../src/valkey/connection/clients.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
-import { partitionOn, slotOf, until } from './support.js';
+import { partitionOn, pause, slotOf, until } from './support.js';
 
 const NODES = [0, 1, 2];
 const START_AT = 1_700_000_000_000;
@@ -149,6 +149,20 @@ describe('a cluster', () => {
         await node.kill('SIGCONT');
       }
     }
+  });
+
+  it('tells the time of one node, and asks no other while that one answers', async () => {
+    await using backend = await opened('one-clock:');
+    await onEveryNode((node) => node.config('RESETSTAT'));
+    for (let call = 0; call < 10; call++) await backend.serverTime();
+    // Other nodes would have been asked by now.
+    await pause(200);
+    const asked = await onEveryNode(async (node) =>
+      Number(/cmdstat_time:calls=(\d+)/.exec(await node.info('commandstats'))?.[1] ?? 0),
+    );
+    expect(Math.max(...asked)).toBeGreaterThan(0);
+    // A busy machine can keep a node from answering soon, but not each time.
+    expect(Math.min(...asked)).toBeLessThan(5);
   });
 
   it('costs a process at most two connections per node', async () => {

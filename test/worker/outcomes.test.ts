@@ -35,6 +35,22 @@ function elsewhere(): Outcomes {
   `) as Outcomes;
 }
 
+/** The error of a run that has used up its two retries, or was not retried, and how often its handler was called. */
+async function failed(
+  handler: (context: own.TaskContext) => unknown,
+): Promise<{ readonly error: unknown; readonly attempts: number }> {
+  h = harness();
+  let attempts = 0;
+  const task = h.a.task('t', { retry: { failures: 2 } }, (context: own.TaskContext): unknown => {
+    attempts++;
+    return handler(context);
+  });
+  await h.worker();
+  const error = rejectionOf(task.run(undefined).result());
+  await h.pass(600_000);
+  return { error: await error, attempts };
+}
+
 describe('a mistake of the handler itself', () => {
   const inStep = ({ step }: own.TaskContext) =>
     step('a', () => own.delay('1 day' as never), { retry: { failures: 3 } });
@@ -49,20 +65,8 @@ describe('a mistake of the handler itself', () => {
     ['a wrong argument in a step', 'invalid_definition', inStep, /Correct what the message names/],
     ['a step in a step', 'step_misused', twice, /not inside the function of a step/],
   ])('%s is not retried, its category is %s, and its hint is kept', async (_, category, handler, hint) => {
-    h = harness();
-    let attempts = 0;
-    const task = h.a.task('t', { retry: { failures: 3 } }, (context: own.TaskContext): unknown => {
-      attempts++;
-      return handler(context);
-    });
-    await h.worker();
-    const result = rejectionOf(task.run(undefined).result());
-    await h.pass(600_000);
-    expect(await result).toMatchObject({
-      code: 'run_failed',
-      category,
-      details: expect.stringMatching(hint),
-    });
+    const { error, attempts } = await failed(handler);
+    expect(error).toMatchObject({ code: 'run_failed', category, details: expect.stringMatching(hint) });
     expect(attempts).toBe(1);
   });
 });
@@ -85,16 +89,8 @@ describe('the category of a failure', () => {
       },
     ],
   ])('is %s', async (_, category, handler) => {
-    h = harness();
-    let attempts = 0;
-    const task = h.a.task('t', { retry: { failures: 2 } }, (context: own.TaskContext): unknown => {
-      attempts++;
-      return handler(context);
-    });
-    await h.worker();
-    const result = rejectionOf(task.run(undefined).result());
-    await h.pass(600_000);
-    expect(await result).toMatchObject({ code: 'run_failed', category });
+    const { error, attempts } = await failed(handler);
+    expect(error).toMatchObject({ code: 'run_failed', category });
     expect(attempts).toBe(3);
   });
 });

@@ -11,8 +11,14 @@ import { nameOf } from './node-faults.js';
 /** How long a node is waited for alone, ms. */
 const SOON_MS = 100;
 
+interface Answer {
+  readonly name: string;
+  /** ms since the epoch */
+  readonly now: number;
+}
+
 export class NodeTime {
-  /** The node that answered last. */
+  /** The node whose clock counts. */
   private name = '';
 
   constructor(private readonly client: Client) {}
@@ -20,20 +26,32 @@ export class NodeTime {
   /** ms since the epoch @throws the fault of the first node that was asked */
   async read(): Promise<number> {
     const nodes = primariesOf(this.client);
-    const [some] = nodes;
-    const first = nodes.find((node) => nameOf(node) === this.name) ?? some;
-    const own = this.ask(first);
-    const others = nodes.filter((node) => node !== first);
-    if (others.length === 0) return own;
-    const later = sleep(SOON_MS, undefined, { ref: false }).then(() =>
-      Promise.any(others.map((node) => this.ask(node))),
+    const first = nodes.find((node) => nameOf(node) === this.name) ?? nodes[0];
+    const { name, now } = await answerOf(
+      first,
+      nodes.filter((node) => node !== first),
     );
-    return Promise.any([own, later]).catch(() => own);
+    this.name = name;
+    return now;
   }
+}
 
-  private async ask(node: Valkey): Promise<number> {
-    const [seconds, micros] = await node.time();
-    this.name = nameOf(node);
-    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+/** The answer of a node; of the first other one that answers, if it does not answer soon. */
+async function answerOf(node: Valkey, others: readonly Valkey[]): Promise<Answer> {
+  const own = ask(node);
+  if (others.length === 0) return own;
+  const answered = new AbortController();
+  const later = sleep(SOON_MS, undefined, { ref: false, signal: answered.signal }).then(() =>
+    Promise.any(others.map(ask)),
+  );
+  try {
+    return await Promise.any([own, later]).catch(() => own);
+  } finally {
+    answered.abort();
   }
+}
+
+async function ask(node: Valkey): Promise<Answer> {
+  const [seconds, micros] = await node.time();
+  return { name: nameOf(node), now: Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000) };
 }
