@@ -85,5 +85,5 @@ async function checked(backend: Backend, args: CheckArgs) {
 /** Returns unused admissions. */
 export async function handBack(backend: Backend, policies: readonly string[], ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  await Promise.all(policies.map((quotaPolicyId) => released(backend, quotaPolicyId, [...ids], true)));
+  await Promise.all(policies.map((quotaPolicyId) => released(backend, quotaPolicyId, ids, true)));
 }

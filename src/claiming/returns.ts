@@ -5,7 +5,7 @@
  */
 import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
-import { policiesOf, released } from '../engine/deliveries.js';
+import { policiesOf, released, settled } from '../engine/deliveries.js';
 import { LIMITS } from '../../model/limits.js';
 import { groupBy } from '../util/group-by.js';
 
@@ -61,8 +61,12 @@ export class Returns {
       policiesOf(meters).map((policy) => ({ policy, admissionId })),
     );
     await Promise.all(
-      [...groupBy(slots, ({ policy }) => policy)].flatMap(([policy, of]) =>
-        pagesOf(of.map(({ admissionId }) => admissionId)).map((page) => released(backend, policy, page)),
+      [...groupBy(slots, ({ policy }) => policy)].map(([policy, of]) =>
+        released(
+          backend,
+          policy,
+          of.map(({ admissionId }) => admissionId),
+        ),
       ),
     );
     for (const { partition, admissionId } of returned) {
@@ -79,24 +83,11 @@ export class Returns {
     for (const [partition, ids] of [...this.unsettled]) {
       if (ids.length < atLeast) continue;
       this.unsettled.delete(partition);
-      for (const admissionIds of pagesOf(ids)) this.options.track(this.settled(partition, admissionIds));
+      const { backend, onError, track } = this.options;
+      track(settled(backend, partition, ids).catch((error: unknown) => onError(error)));
     }
     if (this.unsettled.size > 0) return;
     this.timer?.();
     this.timer = undefined;
   }
-
-  private async settled(partition: string, admissionIds: string[]): Promise<void> {
-    try {
-      await this.options.backend.settleAdmissions({ partition, admissionIds });
-    } catch (error) {
-      this.options.onError(error);
-    }
-  }
-}
-
-function pagesOf(ids: readonly string[]): string[][] {
-  const { maxAdmissions } = LIMITS;
-  const count = Math.ceil(ids.length / maxAdmissions);
-  return Array.from({ length: count }, (_, page) => ids.slice(page * maxAdmissions, (page + 1) * maxAdmissions));
 }

@@ -4,6 +4,7 @@
  * policies release returned admissions; partitions are asked whether silent slots are in use (ruling 19).
  */
 import { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import { partsOfMeterSet } from '../../model/metering/meters.js';
 import { uuidOf } from '../../model/short-id.js';
@@ -20,19 +21,32 @@ export const policiesOf = (meters: string): string[] => {
   return [...quotaPolicyIds, ...keyedQuotas.map(({ quotaPolicyId }) => quotaPolicyId)].sort();
 };
 
-/** Releases admissions; a policy that is gone holds nothing. */
+/** Makes a call for each page of as many admissions as a call can name. */
+async function byPage(ids: readonly string[], call: (admissionIds: string[]) => Promise<unknown>): Promise<void> {
+  const { maxAdmissions } = LIMITS;
+  const pages = Array.from({ length: Math.ceil(ids.length / maxAdmissions) }, (_, page) =>
+    ids.slice(page * maxAdmissions, (page + 1) * maxAdmissions),
+  );
+  await Promise.all(pages.map(call));
+}
+
+/** Releases any number of admissions; a policy that is gone holds nothing. */
 export async function released(
   backend: Backend,
   quotaPolicyId: string,
-  admissionIds: string[],
+  ids: readonly string[],
   unused = false,
 ): Promise<void> {
   try {
-    await backend.releaseAdmission({ quotaPolicyId, admissionIds, unused });
+    await byPage(ids, (admissionIds) => backend.releaseAdmission({ quotaPolicyId, admissionIds, unused }));
   } catch (error) {
     if (!(error instanceof EngineError && error.code === 'quota_policy_not_found')) throw error;
   }
 }
+
+/** Settles any number of returned admissions. */
+export const settled = (backend: Backend, partition: string, ids: readonly string[]): Promise<void> =>
+  byPage(ids, (admissionIds) => backend.settleAdmissions({ partition, admissionIds }));
 
 /** Returned admissions: first their policies release them, then their partition settles them. */
 const returnAdmissions: Carrier = async (backend, partition, deliveries) => {
@@ -41,7 +55,11 @@ const returnAdmissions: Carrier = async (backend, partition, deliveries) => {
     for (const policy of policiesOf(text)) byPolicy.set(policy, [...(byPolicy.get(policy) ?? []), uuidOf(id)]);
   }
   await Promise.all([...byPolicy].map(([policy, ids]) => released(backend, policy, ids)));
-  await backend.settleAdmissions({ partition, admissionIds: deliveries.map(({ id }) => uuidOf(id)) });
+  await settled(
+    backend,
+    partition,
+    deliveries.map(({ id }) => uuidOf(id)),
+  );
 };
 
 /** Frees the slots of a policy that no claim has used or will use. */
