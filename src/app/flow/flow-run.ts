@@ -28,6 +28,7 @@ import { ChildRows } from './child-rows.js';
 import type { FlowCancelOptions, FlowChild, FlowExplanation, FlowInfo, FlowRun, FlowState } from './flow.js';
 import {
   failedOf,
+  isBeingBuilt,
   isLive,
   memberPages,
   stateOf,
@@ -41,6 +42,9 @@ import { needBudget, type BudgetRef } from '../../worker/budgets/spending.js';
 import { storedIn } from './stored.js';
 
 const CANCEL_OPTIONS = { reason: true, running: true, wait: true } as const;
+
+/** Errors of members that may not have run because their flow was cancelled. */
+const NEVER_RAN = [RunCancelledError, RunSkippedError, RunNotFoundError];
 
 /** Pause between two reads of a flow whose end is awaited, ms; it doubles with each read. */
 const FIRST_POLL_MS = 20;
@@ -74,14 +78,11 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
     const startedAt = clock.now();
     const leftMs = (): number => Math.max(0, (timeoutMs ?? Infinity) - (clock.now() - startedAt));
-    const { output } = storedIn(this.stored ?? (await this.snapshotWhen(() => true, leftMs, { timeout, signal })).tags);
-    if (output === undefined) {
-      const isOver = (flow: Snapshot): boolean => !isLive(flow);
-      const flow = await this.untilStandstill(signal, (limit) =>
-        this.snapshotWhen(isOver, leftMs, { timeout, signal: limit }),
-      );
-      return this.checkCompleted(flow) as Promise<Output>;
-    }
+    const flowWhen = (isWanted: (flow: Snapshot) => boolean): Promise<Snapshot> =>
+      this.untilStandstill(signal, (limit) => this.snapshotWhen(isWanted, leftMs, { timeout, signal: limit }));
+    // Another process may still be creating the members.
+    const { output } = storedIn(this.stored ?? (await flowWhen((flow) => !isBeingBuilt(flow))).tags);
+    if (output === undefined) return this.checkCompleted(await flowWhen((flow) => !isLive(flow))) as Promise<Output>;
     const ids = new FlowIds(this.id);
     const results = labelsOf(output).map(async (label): Promise<[string, unknown]> => {
       const run = new KnownRun<unknown>(this.surroundings, ids.member(Number(label)), true);
@@ -89,8 +90,8 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       return [label, await reportingTimeout(timeoutMs, run.result({ signal, timeout: leftMs() }))];
     });
     const values = await Promise.all(results).catch(async (error: unknown) => {
-      // A member that never ran because the flow was cancelled is not what its caller asks about.
-      if (error instanceof RunCancelledError || error instanceof RunSkippedError)
+      // A member that never ran, or was never created, because the flow was cancelled is not what its caller asks about.
+      if (NEVER_RAN.some((kind) => error instanceof kind))
         this.checkNotCancelled(await this.snapshotWhen(() => true, leftMs, { timeout, signal }));
       throw error;
     });

@@ -29,9 +29,13 @@ export interface Listed {
 /** Whether a member has ended. */
 export const hasEnded = ({ publicState }: Pick<FlowMember, 'publicState'>): boolean => ENDS.has(publicState);
 
+/** Whether members may still join a flow. None joins one that was cancelled while it was being built. */
+export const isBeingBuilt = ({ building, publicFlowState }: FlowSnapshot): boolean =>
+  building && publicFlowState !== 'cancelled';
+
 /** Whether members of a flow may still do something. */
-export const isLive = ({ members, building }: FlowSnapshot): boolean =>
-  building || Object.keys(members).some((state) => !ENDS.has(state));
+export const isLive = (flow: FlowSnapshot): boolean =>
+  isBeingBuilt(flow) || Object.keys(flow.members).some((state) => !ENDS.has(state));
 
 /** Whether a member did not complete, and was neither skipped nor cancelled because its race was decided. */
 export const endedBadly = ({ publicState, cancellationReason }: FlowMember): boolean =>
