@@ -1,11 +1,12 @@
 /** The state classes of the contract: rows of its lifecycle table. */
 import type { ReadonlyExecution } from '../model/execution/facts.js';
-import { isHeld, isTerminal } from '../model/execution/situation.js';
+import { isHeld } from '../model/execution/situation.js';
 
 /**
  * Ready (RW), ready to resume (RI), delayed (DW), parked until a time (DI), blocked (BW), blocked before it could be
- * resumed (BI), ready and held by an operator (BO), suspended (SW), owned (AL), lapsed and not yet noticed
- * (AX), lapsed (AE), revoked (AR), terminal by outcome (T...), and no execution at all.
+ * resumed (BI), ready and held by an operator (BO), waiting for its dependencies (WD), waiting for its children (WC),
+ * suspended (SW), owned (AL), lapsed and not yet noticed (AX), lapsed (AE), revoked (AR), terminal by outcome (T...),
+ * and no execution at all.
  */
 export const STATE_CLASSES = [
   'none',
@@ -16,6 +17,8 @@ export const STATE_CLASSES = [
   'BW',
   'BI',
   'BO',
+  'WD',
+  'WC',
   'SW',
   'AL',
   'AX',
@@ -25,14 +28,17 @@ export const STATE_CLASSES = [
   'Tfailed',
   'Tcancelled',
   'Texpired',
+  'Tskipped',
 ] as const;
 export type StateClass = (typeof STATE_CLASSES)[number];
+
+const CLASSES: ReadonlySet<string> = new Set(STATE_CLASSES);
+export const isStateClass = (name: string): name is StateClass => CLASSES.has(name);
 
 /** The class of an execution at a time. */
 export function stateClassOf(execution: ReadonlyExecution | undefined, now: number): StateClass {
   if (execution === undefined) return 'none';
   const { situation, nextAttempt } = execution;
-  if (isTerminal(situation)) return `T${situation as 'completed' | 'failed' | 'cancelled' | 'expired'}`;
   switch (situation) {
     case 'ready':
       if (isHeld(execution)) return 'BO';
@@ -46,13 +52,21 @@ export function stateClassOf(execution: ReadonlyExecution | undefined, now: numb
     case 'blocked_route':
     case 'blocked_lane':
       return nextAttempt === 'resume' ? 'BI' : 'BW';
+    case 'blocked_dependencies':
+      return nextAttempt === 'resume' ? 'WC' : 'WD';
     case 'suspended':
       return 'SW';
     case 'lease_expired':
       return 'AE';
     case 'lease_revoked':
       return 'AR';
-    default:
+    case 'running':
       return (execution.dueAt ?? 0) <= now ? 'AX' : 'AL';
+    case 'completed':
+    case 'failed':
+    case 'cancelled':
+    case 'expired':
+    case 'skipped':
+      return `T${situation}`;
   }
 }

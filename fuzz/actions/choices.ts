@@ -4,12 +4,14 @@
  * file.
  */
 import fc from 'fast-check';
+import type { StateClass } from '../state-class.js';
 
 export const LANES = ['alpha', 'beta'] as const;
 export const CAPABILITY_SETS = [[], ['gpu'], ['eu', 'gpu'], ['eu']] as const;
 
 /** The executions that a choice selects from. */
 export type Among =
+  | StateClass
   | 'any'
   | 'running'
   | 'lapsed'

@@ -1,6 +1,7 @@
 /** A run about anything: its actions, scenes and batches, and their weights. */
 import fc from 'fast-check';
 import { bulkCreation, bulkEnd, crowdOfReaders, mixedBatch, watchedBatch } from './batches.js';
+import { corner } from './corners.js';
 import { crowd } from './crowds.js';
 import { drawn, simple, type Action } from './index.js';
 import {
@@ -45,6 +46,7 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: stepping },
   { weight: 2, arbitrary: groupsOfChildren },
   { weight: 4, arbitrary: crowd },
+  { weight: 4, arbitrary: corner },
 );
 
 /** In every third run, names that are easily taken for each other. */

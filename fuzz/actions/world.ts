@@ -16,6 +16,7 @@ import type { Command } from '../../model/machine.js';
 import { quotaTimerAt } from '../../model/quota/room.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { ENTITY_KINDS, entityNamed, type Header, type Tables } from '../../model/state.js';
+import { isStateClass, stateClassOf, type StateClass } from '../state-class.js';
 import type { Among, Moment, Owner, Pick } from './choices.js';
 
 /** What the resolution of a choice may read. */
@@ -39,7 +40,7 @@ export interface World {
   uuid(): string;
 }
 
-const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
+const MATCHES: Record<Exclude<Among, StateClass>, (execution: ReadonlyExecution) => boolean> = {
   any: () => true,
   running: ({ situation }) => situation === 'running',
   lapsed: ({ situation }) => isReclaimable(situation),
@@ -56,7 +57,9 @@ const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
 };
 
 export function choose(world: World, { among, index }: Pick): ReadonlyExecution | undefined {
-  const matching = world.executions.filter(MATCHES[among]);
+  const matching = world.executions.filter(
+    isStateClass(among) ? (execution) => stateClassOf(execution, world.now) === among : MATCHES[among],
+  );
   const from = matching.length > 0 || among === 'missing' ? matching : world.executions;
   return from.length === 0 ? undefined : from[index % from.length];
 }

@@ -10,7 +10,7 @@ import type { SpecMachine } from '../../model/specification/machine.js';
 import { parseCommand } from '../../src/backend/boundary.js';
 import { explain, type UnblockStep } from '../../src/engine/index.js';
 import {
-  CLASSES,
+  CLASSES_ALONE,
   claimArgs,
   claimed,
   created,
@@ -223,7 +223,9 @@ const MADE: Readonly<Record<string, () => SpecMachine>> = {
 };
 
 const WORLDS: readonly (readonly [string, () => SpecMachine])[] = [
-  ...CLASSES.filter((name) => name !== 'none').map((name) => [name, () => givenMachine(...IN_CLASS[name])] as const),
+  ...CLASSES_ALONE.filter((name) => name !== 'none').map(
+    (name) => [name, () => givenMachine(...IN_CLASS[name])] as const,
+  ),
   ...Object.entries(MORE).map(([name, events]) => [name, () => givenMachine(...events)] as const),
   ...Object.entries(MADE),
 ];

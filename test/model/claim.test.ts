@@ -5,7 +5,7 @@ import { parseCommand } from '../../src/backend/boundary.js';
 import {
   claimArgs,
   claimed,
-  CLASSES,
+  CLASSES_ALONE,
   created,
   DELAYED_UNTIL,
   event,
@@ -39,7 +39,7 @@ describe('which situations a claim takes', () => {
     AE: { claimKind: 'reclaimed', attemptType: 'reclaim', attemptIndex: 1, leaseEpoch: 2, attemptId: uuid(202) },
     AR: { claimKind: 'reclaimed', attemptType: 'reclaim', attemptIndex: 1, leaseEpoch: 2, attemptId: uuid(202) },
   };
-  test.each(CLASSES)('%s', (state) => {
+  test.each(CLASSES_ALONE)('%s', (state) => {
     const result = given(...IN_CLASS[state]).when('claimForWorker', claimArgs());
     const expected = KINDS[state];
     if (expected === undefined) result.answers({ kind: 'no_work', reclaimCapExceeded: [] }).nothingHappens();

@@ -73,6 +73,27 @@ export const claimed = (facts: Facts<'execution_claimed'> = {}): Event =>
 export const event = <Type extends Event['type']>(type: Type, facts: Facts<Type> = {} as Facts<Type>): Event =>
   ({ type, executionId: X, at: START, ...facts }) as Event;
 
+/** A flow in which X waits for another member, which is ready: its upstream, or a child that X spawned. */
+function flowOfTwo(isChild: boolean): readonly Event[] {
+  const flow = uuid(600);
+  return [
+    {
+      ...event('flow_created', { flow, flowKind: 'k', namespace: 'n', isBuilding: false, isClosed: false }),
+      tags: {},
+    } as Event,
+    created({ executionId: idOf(2), flow, rank: 2 }),
+    created({ flow, rank: 1 }),
+    ...(isChild ? [claimed()] : []),
+    event('dependencies_staged', {
+      flow,
+      isBackward: isChild,
+      isChild,
+      edgeRound: isChild ? 1 : 0,
+      edges: [{ edgeId: uuid(601), upstream: uuid(2), dataPassingRef: '' }],
+    }),
+  ];
+}
+
 const PURGE_AT = START + 1_000_000_000;
 
 /** Time at which commands of `inClass` worlds come. */
@@ -95,6 +116,8 @@ export const IN_CLASS = {
     event('execution_blocked', { blockingReason: 'waiting_for_capable_worker', blockingDetail: 'why' }),
   ],
   BO: [created(), event('execution_held', { heldBy: 'ann', holdReason: 'why' })],
+  WD: flowOfTwo(false),
+  WC: [...flowOfTwo(true), event('children_awaited')],
   SW: [
     created(),
     claimed(),
@@ -136,8 +159,11 @@ export const IN_CLASS = {
     claimed(),
     event('execution_expired', { expireReason: 'execution_deadline', purgeAt: PURGE_AT }),
   ],
+  Tskipped: [...flowOfTwo(false), event('execution_skipped', { purgeAt: PURGE_AT })],
 } as const satisfies Record<StateClass, readonly Event[]>;
 export const CLASSES = STATE_CLASSES;
+/** Those in which nothing but X is in its world, and X is in no flow. */
+export const CLASSES_ALONE = CLASSES.filter((name) => name !== 'WD' && name !== 'WC' && name !== 'Tskipped');
 export type { StateClass };
 
 /** What came of a command. */

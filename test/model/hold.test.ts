@@ -4,6 +4,7 @@ import {
   claimArgs,
   claimed,
   CLASSES,
+  CLASSES_ALONE,
   created,
   DELAYED_UNTIL,
   event,
@@ -31,7 +32,7 @@ const PUBLIC_STATES: Readonly<Record<string, string>> = {
 };
 
 describe('holdExecution', () => {
-  test.each(CLASSES)('in %s', (state) => {
+  test.each(CLASSES_ALONE)('in %s', (state) => {
     const result = given(...IN_CLASS[state]).when('holdExecution', hold);
     if (state === 'none') result.refuses('execution_not_found');
     else if (state.startsWith('T')) result.refuses('execution_not_active', { lifecyclePhase: 'terminal' });
