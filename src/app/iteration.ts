@@ -12,6 +12,10 @@ export class Iteration<Item> implements AsyncIterableIterator<Item> {
   private readonly controller = new AbortController();
   private readonly items: AsyncGenerator<Item, void, undefined>;
   private undo: (() => void)[] | undefined;
+  /** Reads that are not answered yet. */
+  private reads = 0;
+  /** Why it ended between two reads; the next read throws it. */
+  private ended: { readonly reason: unknown } | undefined;
 
   /** @param signals the first to abort ends the iteration with its reason */
   constructor(
@@ -27,14 +31,17 @@ export class Iteration<Item> implements AsyncIterableIterator<Item> {
 
   async next(): Promise<IteratorResult<Item, void>> {
     this.listen();
+    this.reads++;
     try {
       const result = await this.items.next();
-      if (result.done === true) this.over();
+      if (result.done === true) this.finish();
       return result;
     } catch (error) {
       this.over();
       if (error === LEFT) return { done: true, value: undefined };
       throw error;
+    } finally {
+      this.reads--;
     }
   }
 
@@ -52,8 +59,25 @@ export class Iteration<Item> implements AsyncIterableIterator<Item> {
     for (const signal of this.signals) {
       if (signal === undefined) continue;
       if (signal.aborted) this.controller.abort(signal.reason);
-      else this.undo.push(onAbort(signal, () => this.controller.abort(signal.reason)));
+      else this.undo.push(onAbort(signal, () => this.end(signal.reason)));
     }
+  }
+
+  private end(reason: unknown): void {
+    if (this.controller.signal.aborted) return;
+    this.controller.abort(reason);
+    if (this.reads > 0) return;
+    // Nobody may ever read again, and what the items hold open would keep the process alive.
+    this.ended = { reason };
+    void this.items.return().catch(() => undefined);
+  }
+
+  /** @throws the reason for which it ended between two reads */
+  private finish(): void {
+    this.over();
+    const { ended } = this;
+    this.ended = undefined;
+    if (ended !== undefined) throw ended.reason;
   }
 
   private over(): void {

@@ -25,3 +25,23 @@ it('an iteration that its reader leaves before the first read yields nothing', a
   await iteration.return();
   expect(await iteration.next()).toEqual({ done: true, value: undefined });
 });
+
+it('an iteration that its signal ends between two reads closes what it reads from at once, and says so at the next read', async () => {
+  let closed = false;
+  const open = async function* (signal: AbortSignal): AsyncGenerator<number, void, undefined> {
+    try {
+      yield* numbers(signal);
+    } finally {
+      closed = true;
+    }
+  };
+  const [one, other] = [new AbortController(), new AbortController()];
+  const iteration = new Iteration(open, [one.signal, other.signal]);
+  await iteration.next();
+  one.abort(new Error('over'));
+  other.abort(new Error('later'));
+  await new Promise(setImmediate);
+  expect(closed).toBe(true);
+  await expect(iteration.next()).rejects.toThrow('over');
+  expect(await iteration.next()).toEqual({ done: true, value: undefined });
+});

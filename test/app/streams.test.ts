@@ -13,6 +13,7 @@ import {
 } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { harness } from '../worker/harness.js';
 import { deferred, rejectionOf } from './support.js';
 
 let server: ValkeyServer;
@@ -296,5 +297,60 @@ describe('under a virtual clock', () => {
     await t.advance('1s');
     await t.close();
     expect(await reading).toMatchObject({ name: 'AppClosedError' });
+  });
+
+  it('closing the app ends a reader that is between two frames, and its reads of the store', async () => {
+    let watches = 0;
+    const h = harness((inner) => ({
+      watchStream: (args) => {
+        watches++;
+        return inner.watchStream(args);
+      },
+    }));
+    const gate = deferred();
+    const task = h.a.task('two', async ({ stream, waitFor }: TaskContext) => {
+      await stream.text('one');
+      await gate.promise;
+      await stream.text('two');
+      await waitFor('never');
+    });
+    await h.worker();
+    const run = await task.run();
+    const frames = run.stream()[Symbol.asyncIterator]();
+    expect(wordOf((await h.flow(frames.next())).value as RunFrame)).toBe('one');
+    const second = frames.next();
+    await h.pass(0);
+    gate.resolve();
+    expect(wordOf((await h.flow(second)).value as RunFrame)).toBe('two');
+    await h.close();
+    const before = watches;
+    await h.pass(60_000);
+    expect([before > 0, watches - before]).toEqual([true, 0]);
+    expect(await rejectionOf(frames.next())).toMatchObject({ name: 'AppClosedError' });
+    expect(await frames.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('a reader from now on gets a frame that is the first of the same millisecond, and none of the frames before', async () => {
+    const h = harness();
+    const gates = [deferred(), deferred()] as const;
+    const task = h.a.task('t', async ({ stream }: TaskContext) => {
+      await gates[0].promise;
+      await stream.text('first');
+      await gates[1].promise;
+      await stream.text('second');
+    });
+    await h.worker();
+    const run = await task.run();
+    await h.pass(0);
+    const reading = collected(run.stream({ from: 'now' }));
+    await h.pass(0);
+    gates[0].resolve();
+    await h.pass(0);
+    const later = collected(run.stream({ from: 'now' }));
+    await h.pass(0);
+    gates[1].resolve();
+    expect((await h.flow(reading)).map(wordOf)).toEqual(['first', 'second']);
+    expect((await h.flow(later)).map(wordOf)).toEqual(['second']);
+    await h.close();
   });
 });

@@ -111,9 +111,12 @@ async function beginningOf(
   return { attemptIndex, after: from === 'now' ? await newestOf(backend, executionId, attemptIndex) : BEGINNING };
 }
 
-/** The position behind the newest frame. Several frames can have the time that it is now. */
+/**
+ * The position behind the newest frame. Several frames can have the time that it is now, and the next one can be the
+ * first of them.
+ */
 async function newestOf(backend: Backend, executionId: string, attemptIndex: number): Promise<string> {
-  let after = `${await backend.serverTime()}-0`;
+  let after = `${Math.max(0, (await backend.serverTime()) - 1)}-0`;
   for (;;) {
     const page = await backend.readStream({ executionId, attemptIndex, after, limit: PAGE_FRAMES });
     after = page.frames.at(-1)?.id ?? after;
