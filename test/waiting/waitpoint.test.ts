@@ -13,9 +13,10 @@ import {
 import { addressIn, envelopeOf, type SignalAddress } from '../../src/shared/envelope.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
 import { rejectionOf } from '../app/support.js';
+import { harness, LoopClock, type Commands, type Execute } from '../worker/harness.js';
 
 let t: TestApp;
-afterEach(() => t.close());
+afterEach(() => t?.close());
 
 const SECRETS = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] as const;
 
@@ -177,5 +178,50 @@ describe('waitpoint', () => {
     await t.app.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
     expect(await failure('beside')).toMatch(/waits at a waitpoint and elsewhere at once/);
     expect(await failure('long')).toMatch(/at most 7 days/);
+  });
+
+  it.each([
+    ['before the store has noticed it', 0],
+    ['after the store has noticed it', 1],
+  ])('times out in the same attempt if its time ends while the suspension is on its way, %s', async (_, isNoticed) => {
+    const clock = new LoopClock(1_700_000_000_000);
+    const h = harness(
+      (inner) => ({
+        execute: (async (commands: Commands) => {
+          if (commands.some(({ name }) => name === 'suspendExecution')) {
+            clock.block(5);
+            if (isNoticed === 1) await inner.applyDue({ partition: '{fp:0}' });
+          }
+          return inner.execute(commands);
+        }) as Execute,
+      }),
+      { clock },
+    );
+    const task = h.a.task('t', async ({ attempt, waitpoint, step }: TaskContext) => {
+      const point = await waitpoint('go', { timeout: '1s' });
+      await step('work', () => h.sleep(999));
+      return [attempt, await point.wait({ onTimeout: 'value' })];
+    });
+    await h.a.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
+    await h.worker();
+    const run = await task.run();
+    expect(await h.flow(run.result())).toEqual([1, null]);
+    expect(h.said.filter(([level]) => level === 'error')).toEqual([]);
+    await h.close();
+  });
+
+  it('times out if its time ended between the claim of a run and its call there', async () => {
+    const h = harness();
+    const task = h.a.task('t', async ({ attempt, resumes, sleep, waitpoint }: TaskContext) => {
+      if (resumes === 1) await h.sleep(600);
+      const point = await waitpoint('go', { timeout: '1s' });
+      await sleep('500ms');
+      return [attempt, resumes, await point.wait({ onTimeout: 'value' })];
+    });
+    await h.a.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
+    await h.worker();
+    const run = await task.run();
+    expect(await h.flow(run.result())).toEqual([1, 1, null]);
+    await h.close();
   });
 });

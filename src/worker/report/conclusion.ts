@@ -3,8 +3,16 @@ import type { TaskAbortCode } from '../attempt/abort.js';
 import type { FinishedOutcome } from '../api.js';
 import type { ReportedEnding, Settlement } from './reporter.js';
 
-/** Refusals of a suspension because something came that its handler has not seen. */
-const MISSED: ReadonlySet<string> = new Set(['signals_arrived', 'children_ended']);
+/**
+ * Refusals of a suspension because something came that its handler has not seen: signals, ends of children, and the end
+ * of the waitpoint that it handed out.
+ */
+const MISSED: ReadonlySet<string> = new Set([
+  'signals_arrived',
+  'children_ended',
+  'pending_waitpoint_expired',
+  'waitpoint_not_pending',
+]);
 
 /** The outcome of an attempt, by the answer to its final call. */
 const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {

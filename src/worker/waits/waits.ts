@@ -14,6 +14,7 @@ import { afterIo } from '../../engine/clock.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
+import { asEngineError } from '../../util/engine-error.js';
 import { never } from '../../util/never.js';
 import type { Repeats } from '../../util/repeats.js';
 import type { Attempt } from '../attempt/attempt.js';
@@ -54,6 +55,11 @@ export interface MadeWaitpoint {
   /** The address for senders. @throws InvalidDefinitionError when the wait is over */
   readonly address: () => { readonly executionId: string; readonly waitpointId: string; readonly token: string };
   readonly wait: () => Promise<Outcome>;
+}
+
+/** No token, if the waitpoint was created before and has expired since this run read about it. @throws other errors */
+function expiredSince(error: unknown): undefined {
+  if (asEngineError(error)?.code !== 'waitpoint_already_exists') throw error;
 }
 
 export class Waits {
@@ -141,7 +147,7 @@ export class Waits {
               waitpointKey: keyText({ channel: name, ...wait, until }),
               expiresInMs: Math.min(LIMITS.maxPendingMs, Math.max(1, timeoutMs)),
             }),
-          ).then((made) => made.waitpointToken);
+          ).then((made) => made.waitpointToken, expiredSince);
     return {
       address: () => {
         if (token !== undefined) return { executionId, waitpointId, token: token.reveal() };
