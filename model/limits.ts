@@ -15,6 +15,8 @@ export const LIMITS = {
   maxEncodingBytes: 64,
   /** Free texts, bytes. */
   maxReasonBytes: 4_096,
+  /** Why a worker is marked dead, bytes. */
+  maxDeathReasonBytes: 256,
   maxCategoryBytes: 128,
   /** Bytes that explain a failure to programs. */
   maxFailureDetailBytes: 4_096,

@@ -143,7 +143,7 @@ export interface Operation<
   readonly bytes?: Readonly<Record<string, ByteSlot | 'step'>>;
   /** Executions that it creates as members of a flow; their inputs are bytes of theirs. */
   newMembers?(args: z.output<Args>): readonly { readonly executionId: string; readonly inputPayload: Uint8Array }[];
-  /** `adds`: a server whose memory is full refuses it. `frees`: it ends work and is accepted even then. */
+  /** `adds`: a server whose memory is full refuses it. `frees`: it ends work, or work cannot end without it. */
   readonly memory: 'adds' | 'frees';
   /** Its position among the commands of different callers in one call; `any` keeps it. Default `any`. */
   readonly order?: 'first' | 'any' | 'last';
@@ -152,7 +152,10 @@ export interface Operation<
    * is equal.
    */
   createsWork?(args: z.output<Args>, previous?: readonly ClaimableWork[]): readonly ClaimableWork[];
-  /** A further family whose partitions the created entities need. Required of an operation that creates executions. */
+  /**
+   * The family whose partitions the created entities need, unless `memory` tells. Required of an operation that creates
+   * executions.
+   */
   needs?(args: z.output<Args>): Family | undefined;
   /**
    * Executions, edges and admissions that it handles at most, as far as its arguments tell. A backend bounds how many one

@@ -226,7 +226,7 @@ export const scheduleExamples = {
   },
   listExecutions: { partition: example.PARTITION, cursor: example.idOf(1), limit: 5 },
   listPartitionLanes: { partition: example.PARTITION },
-  listQuarantined: { partition: example.PARTITION, cursor: '0', limit: 5 },
+  listQuarantined: { partition: example.PARTITION, cursor: '1.0', limit: 5 },
   retryQuarantined: { partition: example.PARTITION, name: `execution:${example.RUNNING}` },
   dropQuarantined: {
     partition: example.PARTITION,

@@ -11,8 +11,12 @@ function ff.decide.delay_execution(call, group, execution_id, fence, delay_until
   if not execution then return ff.reject('execution_not_found') end
   local malformed = ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
-  local parked_before = execution.situation == SITUATION.delayed and execution.next_attempt == NEXT.resume
-    and execution.due_at == delay_until
+  local parked_before
+  if execution.situation == SITUATION.delayed then
+    parked_before = execution.next_attempt == NEXT.resume and execution.due_at == delay_until
+  else
+    parked_before = ff.has_returned(execution) and ff.has_passed(call, delay_until)
+  end
   if parked_before and ff.was_last_owner(execution, fence) then return KIND.delayed end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end

@@ -319,7 +319,7 @@ end
 local OF_A_RUN = { FIELD.retries, FIELD.progress }
 
 function ff.apply.execution_replayed(call, execution, reason, requested_by, discards)
-  local key = execution.key
+  local key, was_skipped = execution.key, execution.situation == SITUATION.skipped
   command('UNLINK', ff.result_key(execution))
   local deadline = execution.execution_deadline_at
   if deadline ~= '' and tonumber(deadline) <= call.now then deadline = '' end
@@ -346,7 +346,8 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by, disc
   else
     ff.make_ready(call, execution, NEXT.replay, '', FIELD.edits, ff.edits_text(count, execution.edited_at))
   end
-  local facts = count .. '\t' .. requested_by .. '\t' .. deadline .. (discards and '\t1' or '')
+  local flags = was_skipped and (discards and '\t1\t1' or '\t\t1') or discards and '\t1' or ''
+  local facts = count .. '\t' .. requested_by .. '\t' .. deadline .. flags
   ff.append(call, EVENT.execution_replayed, execution.id, facts, reason)
 end
 

@@ -98,7 +98,7 @@ end
 function ff.verify_edges(call, id, cursor, count)
   local execution = member_of(call, id)
   if not execution then return { '0', 0, 0, '', 0 } end
-  local found = guarded('HSCAN', call.base .. id .. SUFFIX.dependencies, cursor, 'COUNT', count)
+  local found = ff.try_scan(call, call.base .. id .. SUFFIX.dependencies, cursor, count)
   if found.err then return { '0', 0, 0, execution.flow, 0 } end
   local of_flow, of_upstream, ended, lost = 0, 0, {}, {}
   for i = 1, #found[2], 2 do
@@ -120,7 +120,7 @@ end
 -- Flow, a cursor, count. Removes edges that do not exist. Answers the next cursor, and how many were removed.
 function ff.verify_flow_edges(call, flow, cursor, count)
   local key, wrong = call.base .. KEY.edges .. flow, 0
-  local found = command('HSCAN', key, cursor, 'COUNT', count)
+  local found = ff.scan(call, key, cursor, count)
   for i = 1, #found[2], 2 do
     if not leads(call, found[2][i], found[2][i + 1]) then wrong = wrong + command('HDEL', key, found[2][i]) end
   end

@@ -17,13 +17,20 @@ function ff.apply.children_awaited(call, execution, remaining_ms)
   if execution.extras ~= '' then ff.settle_return(call, execution) end
 end
 
+-- Whether its attempt waits for its dependencies, or did until they were decided; the twin of `wasMoved`.
+local function was_moved(execution)
+  if execution.situation == SITUATION.blocked_dependencies then return execution.next_attempt == NEXT.resume end
+  if not ff.has_returned(execution) then return false end
+  ff.read_group(execution)
+  return execution.group_state == GROUP_STATE.satisfied or execution.group_state == GROUP_STATE.impossible
+end
+
 function ff.decide.move_to_waiting_children(call, group, execution_id, fence)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local malformed = ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
-  local parked_before = execution.situation == SITUATION.blocked_dependencies and execution.next_attempt == NEXT.resume
-  if parked_before and ff.was_last_owner(execution, fence) then return KIND.moved end
+  if was_moved(execution) and ff.was_last_owner(execution, fence) then return KIND.moved end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
   ff.read_group(execution)

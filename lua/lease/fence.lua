@@ -44,6 +44,12 @@ function ff.was_last_owner(execution, fence)
   return epoch == current_epoch and attempt == current_attempt
 end
 
+-- Whether a parked attempt may continue, and nobody has taken it since; the twin of `hasReturned`.
+function ff.has_returned(execution)
+  return execution.next_attempt == NEXT.resume
+    and (execution.situation == SITUATION.ready or ff.is_blocked(execution.situation))
+end
+
 local last_index, last_attempts
 
 -- The number of attempts when the last one has this index. The same index is mostly requested again.

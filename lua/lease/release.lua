@@ -11,8 +11,7 @@ function ff.decide.release_lease(call, group, execution_id, fence)
   if not execution then return ff.reject('execution_not_found') end
   local malformed = ff.fence_shape(fence, '', execution)
   if malformed then return malformed end
-  local released_before = execution.situation == SITUATION.ready and execution.next_attempt == NEXT.resume
-  if released_before and ff.was_last_owner(execution, fence) then return KIND.released end
+  if ff.has_returned(execution) and ff.was_last_owner(execution, fence) then return KIND.released end
   local refusal = ff.ownership_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
   ff.read_retries(execution)

@@ -15,7 +15,7 @@ end
 -- list_quarantined: cursor, limit
 -- Answers the next cursor, and names and values.
 function ff.query.list_quarantined(call, cursor, limit)
-  return command('HSCAN', quarantine_key(call), cursor, 'COUNT', limit)
+  return ff.scan(call, quarantine_key(call), cursor, limit)
 end
 
 -- How the group of a member counts an upstream that ended, was dropped or was lost; nil for others.

@@ -22,7 +22,7 @@ end
 
 -- An index, its type, a cursor, count. Answers the next cursor, and members and values.
 function ff.verify_listed(call, index, kind, from, count)
-  if kind == 'hash' then return command('HSCAN', call.base .. index, from, 'COUNT', count) end
+  if kind == 'hash' then return ff.scan(call, call.base .. index, from, count) end
   local entries = command('ZRANGE', call.base .. index, from, from + count - 1, 'WITHSCORES')
   return { #entries < 2 * count and '0' or ff.digits(from + count), entries }
 end

@@ -51,17 +51,19 @@ end
 -- The earlier answer to this same call, or nil; and whether the last suspension has the id.
 local function earlier_answer(call, execution, fence, suspension_id, tokens)
   local situation = execution.situation
-  if situation ~= SITUATION.suspended and situation ~= SITUATION.running then return nil end
+  local is_parked = ff.is_runnable(situation) and execution.next_attempt == NEXT.resume
+  if situation ~= SITUATION.suspended and situation ~= SITUATION.running and not is_parked then return nil end
   if not ff.was_last_owner(execution, fence) then return nil end
   local suspension = ff.suspension_of(execution)
   if not suspension or suspension.suspension_id ~= suspension_id then return nil end
   local kind = KIND.suspended
-  if situation == SITUATION.running then
+  if situation ~= SITUATION.suspended then
     ff.read_waits_closing(suspension)
-    if suspension.kept_epoch ~= string.match(fence, '^%d+') then return nil, true end
-    kind = KIND.already_satisfied
+    -- A satisfied suspension left the owner at work.
+    if suspension.kept_epoch == string.match(fence, '^%d+') then kind = KIND.already_satisfied
+    elseif not is_parked then return nil, true end
   end
-  return answer(call, kind, suspension_id, false, ff.waitpoints_of(suspension), tokens)
+  return answer(call, kind, suspension_id, is_parked, ff.waitpoints_of(suspension), tokens)
 end
 
 -- New waitpoints, or the refusal.

@@ -69,6 +69,12 @@ export const label = (maxBytes: number) =>
     error: `must be 1 to ${maxBytes} bytes of well-formed text without control characters`,
   });
 
+/** A label that can be empty. */
+const emptyOrLabel = (maxBytes: number) =>
+  z.string().refine((value) => value === '' || isLabel(value, maxBytes), {
+    error: `must be at most ${maxBytes} bytes of well-formed text without control characters`,
+  });
+
 /** Free text, empty allowed, up to `maxBytes` bytes of UTF-8. */
 const text = (maxBytes: number) =>
   z
@@ -102,15 +108,13 @@ export const encoding = label(LIMITS.maxEncodingBytes);
 /** The name of a step. */
 export const stepName = label(LIMITS.maxStepNameBytes);
 /** An empty key is no key (spec 04 section 3.1). */
-export const idempotencyKey = z.string().refine((text) => text === '' || isLabel(text, LIMITS.maxIdempotencyKeyBytes), {
-  error: `must be at most ${LIMITS.maxIdempotencyKeyBytes} bytes of well-formed text without control characters`,
-});
+export const idempotencyKey = emptyOrLabel(LIMITS.maxIdempotencyKeyBytes);
 export const reason = text(LIMITS.maxReasonBytes);
 export const progressMessage = text(LIMITS.maxProgressMessageBytes);
 /** A label that can be empty; operations that require one refuse an empty label themselves. */
-export const looseLabel = z.string().refine((value) => value === '' || isLabel(value, LIMITS.maxSignalTextBytes), {
-  error: `must be at most ${LIMITS.maxSignalTextBytes} bytes of well-formed text without control characters`,
-});
+export const looseLabel = emptyOrLabel(LIMITS.maxSignalTextBytes);
+/** Why a worker is marked dead. */
+export const deathReason = emptyOrLabel(LIMITS.maxDeathReasonBytes);
 /** A label of a signal: its name, category, source, or idempotency key. */
 export const signalText = label(LIMITS.maxSignalTextBytes);
 /** The name of a signal. Names with a prefix of two underscores are reserved for the engine. */

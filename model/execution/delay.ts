@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
-import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner } from '../lease/fence.js';
+import { WORK_REJECTIONS, fenceShape, hasReturned, workVerdict, wasLastOwner } from '../lease/fence.js';
 import { attemptTimeRemaining } from './parking.js';
 
 export const delayExecution = operation({
@@ -33,7 +33,9 @@ export const delayExecution = operation({
     if (malformed !== undefined) return malformed;
     const outcome = { kind: 'delayed', executionId: args.executionId, publicState: 'delayed' } as const;
     const parkedBefore =
-      execution.situation === 'delayed' && execution.nextAttempt === 'resume' && execution.dueAt === args.delayUntil;
+      execution.situation === 'delayed'
+        ? execution.nextAttempt === 'resume' && execution.dueAt === args.delayUntil
+        : args.delayUntil <= now && hasReturned(execution);
     if (parkedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;

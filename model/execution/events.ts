@@ -97,6 +97,8 @@ export const executionEvents = {
       executionDeadlineAt: fact.optionalNumber(),
       /** Whether recorded steps, waits and signals were discarded; otherwise the new run finds them. */
       checkpointsDiscarded: fact.flag(),
+      /** Whether it had been skipped, because of what its dependencies did. */
+      wasSkipped: fact.flag(),
     },
     long: { replayReason: fact.words() },
   }),

@@ -55,7 +55,7 @@ export const retryPolicyOverride = withWireForm(retryPolicy, {
 
 const hint = label(LIMITS.maxCategoryBytes);
 
-const policySchema = z.strictObject({
+const members = z.strictObject({
   /** Used when the create call gives none. */
   priority: priority.optional(),
   /** Used when the create call gives none. */
@@ -101,9 +101,6 @@ const policySchema = z.strictObject({
   quotaPolicyIds: z
     .array(uuid)
     .transform((ids) => [...new Set(ids)].sort(compareBytes))
-    .refine((ids) => ids.length <= LIMITS.maxQuotaPoliciesPerExecution, {
-      error: `must have at most ${LIMITS.maxQuotaPoliciesPerExecution} policies`,
-    })
     .optional(),
   /** The same for policies per key: the first claimer creates them with these limits. */
   keyedQuotas: z
@@ -115,7 +112,6 @@ const policySchema = z.strictObject({
         maxConcurrent: integer(0, LIMITS.maxQuotaConcurrency).default(0),
       }),
     )
-    .max(LIMITS.maxQuotaPoliciesPerExecution)
     .refine((quotas) => new Set(quotas.map(({ quotaPolicyId }) => quotaPolicyId)).size === quotas.length, {
       error: 'must name no policy twice',
     })
@@ -146,6 +142,13 @@ const policySchema = z.strictObject({
     })
     .optional(),
 });
+
+const MAX_QUOTAS = LIMITS.maxQuotaPoliciesPerExecution;
+
+const policySchema = members.refine(
+  ({ quotaPolicyIds = [], keyedQuotas = [] }) => quotaPolicyIds.length + keyedQuotas.length <= MAX_QUOTAS,
+  { error: `must name at most ${MAX_QUOTAS} quota policies, by id and by key together`, path: ['quotaPolicyIds'] },
+);
 
 /**
  * The wire form of a policy: the policy itself, unless its rules say all of it; its rules, which are read; and the queue: the

@@ -92,6 +92,7 @@ export const replayExecution = operation({
         replayReason: reason,
         executionDeadlineAt: deadlineAfter(execution, now),
         checkpointsDiscarded: steps === 'discard' && hasPassed(execution),
+        wasSkipped: execution.situation === 'skipped',
       },
     ]);
     return flow === undefined || reopened.length === 0

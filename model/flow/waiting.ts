@@ -6,9 +6,10 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { attemptTimeRemaining } from '../execution/parking.js';
 import { partitionOfExecution } from '../ids.js';
-import { WORK_REJECTIONS, fenceShape, wasLastOwner, workVerdict } from '../lease/fence.js';
+import { WORK_REJECTIONS, fenceShape, hasReturned, wasLastOwner, workVerdict } from '../lease/fence.js';
 import { awaitsOthers } from './group.js';
 
 export const moveToWaitingChildren = operation({
@@ -42,8 +43,7 @@ export const moveToWaitingChildren = operation({
       executionId: args.executionId,
       publicState: 'waiting_children',
     } as const;
-    const parkedBefore = execution.situation === 'blocked_dependencies' && execution.nextAttempt === 'resume';
-    if (parkedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
+    if (wasMoved(execution) && wasLastOwner(execution, args.fence)) return accept(outcome);
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     const { groupState } = execution;
@@ -57,3 +57,9 @@ export const moveToWaitingChildren = operation({
     });
   },
 });
+
+/** Whether its attempt waits for its dependencies, or did until they were decided. */
+const wasMoved = (execution: ReadonlyExecution): boolean =>
+  execution.situation === 'blocked_dependencies'
+    ? execution.nextAttempt === 'resume'
+    : hasReturned(execution) && (execution.groupState === 'satisfied' || execution.groupState === 'impossible');

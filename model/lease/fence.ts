@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import type { fence } from '../core/fields.js';
 import { reject, type Rejected } from '../operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isActive, stateVector } from '../execution/situation.js';
+import { isActive, isBlocked, stateVector } from '../execution/situation.js';
 
 export type Fence = z.output<typeof fence>;
 
@@ -100,6 +100,13 @@ export function wasLastOwner(execution: ReadonlyExecution, fence: Fence | undefi
     fence.attemptId === execution.currentAttemptId
   );
 }
+
+/**
+ * Whether a parked attempt may continue, and nobody has taken it since: a call of its last owner that parked it is
+ * answered as before. A scheduler may have blocked it meanwhile.
+ */
+export const hasReturned = ({ situation, nextAttempt }: ReadonlyExecution): boolean =>
+  nextAttempt === 'resume' && (situation === 'ready' || isBlocked(situation));
 
 /** Refuses a call that needs an execution in another state; the detail names the actual state. */
 export function notEligible(execution: ReadonlyExecution): Rejected<'execution_not_eligible'> {

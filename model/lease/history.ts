@@ -29,6 +29,8 @@ export type LeaseHistoryEntry =
       /** The ended execution runs again; a new attempt will follow. */
       readonly type: 'replay_initiated';
       readonly replayCount: number;
+      /** Whether a member of a flow runs that had been skipped. */
+      readonly replayType: 'normal' | 'skipped_flow_member';
     })
   | LeaseOccurrence;
 
@@ -147,7 +149,8 @@ export class LeaseHistoryReader {
       };
     }
     if (event.type === 'execution_replayed') {
-      return { type: 'replay_initiated', ...occurrence, replayCount: event.replayCount };
+      const replayType = event.wasSkipped ? 'skipped_flow_member' : 'normal';
+      return { type: 'replay_initiated', ...occurrence, replayCount: event.replayCount, replayType };
     }
     const identity = this.held.get(event.executionId);
     if (identity === undefined) return undefined;

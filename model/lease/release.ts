@@ -10,7 +10,7 @@ import { attemptTimeRemaining } from '../execution/parking.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
-import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from './fence.js';
+import { FENCE_REJECTIONS, fenceShape, hasReturned, ownershipVerdict, wasLastOwner } from './fence.js';
 
 export const releaseLease = operation({
   name: 'releaseLease',
@@ -35,8 +35,7 @@ export const releaseLease = operation({
     const malformed = fenceShape(args);
     if (malformed !== undefined) return malformed;
     const outcome = { kind: 'released', executionId, publicState: 'waiting' } as const;
-    const releasedBefore = execution.situation === 'ready' && execution.nextAttempt === 'resume';
-    if (releasedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
+    if (hasReturned(execution) && wasLastOwner(execution, args.fence)) return accept(outcome);
     const refusal = ownershipVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     if (execution.leaseReleaseCount >= (execution.policy?.maxReleaseCount ?? DEFAULTS.maxReleaseCount))

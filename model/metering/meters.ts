@@ -105,7 +105,7 @@ const isToken = (token: string): boolean =>
   isShortId(token.startsWith(KINDS.keyed) ? (KEYED.exec(token)?.[1] ?? '') : token.slice(1)) && /^[bkq]/.test(token);
 
 /** Tokens in one set, at most. */
-const MAX_TOKENS = LIMITS.maxBudgetsPerExecution + 2 * LIMITS.maxQuotaPoliciesPerExecution;
+const MAX_TOKENS = LIMITS.maxBudgetsPerExecution + LIMITS.maxQuotaPoliciesPerExecution;
 
 /** Whether a text is the name of a set: known letters, short ids, ascending, no duplicates. */
 export function isMeterSet(text: string): boolean {

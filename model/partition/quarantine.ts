@@ -26,7 +26,10 @@ export interface QuarantinedPage {
 }
 
 export interface QuarantineView {
-  /** A few entries from a cursor on, in any order. An entry added meanwhile may appear twice. */
+  /**
+   * A few entries from a cursor on, in any order. An entry added meanwhile may appear twice, and each may after a
+   * failover, because the list then begins anew.
+   */
   list(cursor: string | undefined, limit: number): QuarantinedPage;
 }
 
@@ -36,8 +39,14 @@ export const quarantineByDefinition = (): QuarantineView => ({
 });
 
 const MAX_NAME_BYTES = 512;
-/** A page is a step of a scan of the server, whose cursors have 64 bits. */
+/** A page is a step of a scan of the server: when its process began to scan, and a cursor of 64 bits. */
+const SCAN_CURSOR = /^\d{1,16}\.(\d{1,20})$/;
 const MAX_SCAN_CURSOR = 2n ** 64n - 1n;
+
+function isScanCursor(text: string): boolean {
+  const [, at] = SCAN_CURSOR.exec(text) ?? [];
+  return at !== undefined && BigInt(at) <= MAX_SCAN_CURSOR;
+}
 const EXECUTION = 'execution:';
 
 /** The name of an entity. Ids of executions are in their short form. */
@@ -82,12 +91,7 @@ export const listQuarantined = query({
   family: 'any',
   args: z.strictObject({
     partition: field.anyPartitionKey,
-    cursor: z
-      .string()
-      .refine((text) => /^\d{1,20}$/.test(text) && BigInt(text) <= MAX_SCAN_CURSOR, {
-        error: 'must be a cursor that a page answered',
-      })
-      .optional(),
+    cursor: z.string().refine(isScanCursor, { error: 'must be a cursor that a page answered' }).optional(),
     limit: field.pageSize,
   }),
   rejects: [],

@@ -69,7 +69,10 @@ export const checkAdmission = operation({
       'jitter',
     ],
   },
-  memory: 'adds',
+  // Stored work cannot be claimed without it. What it adds is bounded by the policy, and leaves again.
+  memory: 'frees',
+  // A policy that it makes needs the family, also when nothing else has used it yet.
+  needs: ({ limits }) => (limits === undefined ? undefined : 'quota'),
   edge: { jitter: 'unit' },
   decide(view, args, { now }) {
     const { quotaPolicyId, limits, partition } = args;

@@ -11,6 +11,7 @@ import { accept, operation, reject } from '../operation.js';
 import { echoed, withReader, withWireForm, type AnswerReader } from '../core/wire-form.js';
 import { attemptTimeRemaining } from '../execution/parking.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
+import { isRunnable } from '../execution/situation.js';
 import { decodeHandle, encodeHandle, HANDLE_KINDS } from '../handle.js';
 import { partitionOfExecution } from '../ids.js';
 import { fenceShape, wasLastOwner, WORK_REJECTIONS, workVerdict } from '../lease/fence.js';
@@ -176,15 +177,17 @@ const keysIn = (waiting: Waiting | undefined, ids: readonly string[]): NamedWait
 
 /** The kind of the earlier answer, if this call is a repetition. */
 function earlier(
-  { situation, waiting, currentLeaseEpoch }: ReadonlyExecution,
+  { situation, nextAttempt, waiting, currentLeaseEpoch }: ReadonlyExecution,
   { suspensionId }: Args,
 ): Kind | undefined {
   const suspension = waiting?.suspension;
   if (suspension?.suspensionId !== suspensionId) return undefined;
   if (situation === 'suspended') return 'suspended';
-  return situation === 'running' && suspension.closing?.keptEpoch === currentLeaseEpoch
-    ? 'already_satisfied'
-    : undefined;
+  const isParked = isRunnable(situation) && nextAttempt === 'resume';
+  if (situation !== 'running' && !isParked) return undefined;
+  // A satisfied suspension left the owner at work.
+  if (suspension.closing?.keptEpoch === currentLeaseEpoch) return 'already_satisfied';
+  return isParked ? 'suspended' : undefined;
 }
 
 /** Whether the id is that of the last suspension, or of a signal, as an earlier suspension that timed out has left. */
@@ -294,7 +297,8 @@ export const suspendExecution = operation({
     if (repeated !== undefined) {
       const ids = waiting?.suspension?.waitpointIds ?? [];
       const waitpoints = waitpointsOf(view, waiting, keysIn(waiting, ids), tokens, now);
-      return accept(outcomeOf(repeated, executionId, { suspensionId, waitpoints, superseded: false }));
+      const superseded = isRunnable(execution.situation);
+      return accept(outcomeOf(repeated, executionId, { suspensionId, waitpoints, superseded }));
     }
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;

@@ -12,8 +12,8 @@ export const markWorkerDead = operation({
   args: z.strictObject({
     namespace: field.namespace,
     workerInstanceId: field.workerInstanceId,
-    /** The reason, for the log. */
-    reason: field.reason.default(''),
+    /** The reason, for the log: at most 256 bytes, without control characters. */
+    reason: field.deathReason.default(''),
     requestedBy: field.requester,
   }),
   outcome: z.discriminatedUnion('kind', [

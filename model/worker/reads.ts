@@ -8,6 +8,7 @@ import { expiryOf, type ReadonlyWorker } from './facts.js';
 
 /** A live worker. Times are ms since the epoch. */
 export interface WorkerInfo {
+  readonly namespace: string;
   readonly workerInstanceId: string;
   /** Its pool. */
   readonly workerId: string;
@@ -23,6 +24,8 @@ export interface WorkerInfo {
   readonly draining: boolean;
   readonly registeredAt: number;
   readonly lastHeartbeatAt: number;
+  /** How long it counts as alive after a heartbeat, ms. */
+  readonly livenessTtlMs: number;
   /** When it counts as dead without another heartbeat. */
   readonly expiresAt: number;
 }
@@ -34,7 +37,8 @@ export interface WorkersPage {
   readonly nextCursor: string | undefined;
 }
 
-const infoOf = (worker: ReadonlyWorker): WorkerInfo => ({
+const infoOf = (namespace: string, worker: ReadonlyWorker): WorkerInfo => ({
+  namespace,
   workerInstanceId: worker.workerInstanceId,
   workerId: worker.workerId,
   lanes: worker.lanes,
@@ -45,6 +49,7 @@ const infoOf = (worker: ReadonlyWorker): WorkerInfo => ({
   draining: worker.draining,
   registeredAt: worker.registeredAt,
   lastHeartbeatAt: worker.lastHeartbeatAt,
+  livenessTtlMs: worker.livenessTtlMs,
   expiresAt: expiryOf(worker),
 });
 
@@ -60,8 +65,8 @@ export const listWorkers = query({
   family: 'worker',
   partition: ({ namespace }) => partitionIn('worker', namespace),
   /** Workers without a heartbeat in time are left out, recorded or not. */
-  read(view, { cursor, limit }, { now }) {
+  read(view, { namespace, cursor, limit }, { now }) {
     const { workers, next } = view.workers.alive(cursor, limit, now);
-    return accept<WorkersPage>({ workers: workers.map(infoOf), nextCursor: next });
+    return accept<WorkersPage>({ workers: workers.map((worker) => infoOf(namespace, worker)), nextCursor: next });
   },
 });

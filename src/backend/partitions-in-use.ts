@@ -19,7 +19,8 @@ export function familyToNote(
   const family = familyOf(partition);
   if (family === 'flow') return noted.includes('quota') ? undefined : neededBy(commands);
   if (!NOTED_FAMILIES.includes(family) || noted.includes(family)) return undefined;
-  return commands.some(({ name }) => operationNamed(name).memory === 'adds') ? family : undefined;
+  if (commands.some(({ name }) => operationNamed(name).memory === 'adds')) return family;
+  return neededBy(commands) === family ? family : undefined;
 }
 
 /** The family that new entities of these commands need. */

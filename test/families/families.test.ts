@@ -94,6 +94,17 @@ describe.each(['memory', 'valkey'] as const)('on %s', (kind) => {
   });
 });
 
+test('a family is in use from the first policy on that an admission makes', async () => {
+  await using backend = memory();
+  const limits = { windowSeconds: 1, maxRequestsPerWindow: 1, maxConcurrent: 1 };
+  const id = '00000000-0000-4000-a000-000000000001';
+  const asked = { quotaPolicyId: id, admissionIds: [id], partition: '{fp:0}' };
+  await expect(backend.checkAdmission(asked)).rejects.toMatchObject({ code: 'quota_policy_not_found' });
+  expect(backend.settings.families).toEqual([]);
+  await backend.checkAdmission({ ...asked, limits });
+  expect(backend.settings.families).toEqual(['quota']);
+});
+
 describe('the record of a deployment', () => {
   let server: ValkeyServer;
   let admin: Valkey;

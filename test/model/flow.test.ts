@@ -742,6 +742,19 @@ describe('children', () => {
       expect(story.answer('moveToWaitingChildren', { executionId: idOf(1), fence })).toMatchObject(parked);
     expect(story.events).toEqual([]);
     expect(story.answer('moveToWaitingChildren', awaiting)).toMatch(/^execution_not_active/);
+    story.claim();
+    story.end(2);
+    story.end(3);
+    expect(story.states(1)).toEqual(['ready']);
+    expect(story.answer('moveToWaitingChildren', { executionId: idOf(1), fence })).toMatchObject(parked);
+  });
+
+  test('an attempt that was handed back was not moved, even if its children are undecided', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    const fence = story.fence(1);
+    story.run('releaseLease', { executionId: idOf(1), fence });
+    expect(story.answer('moveToWaitingChildren', { executionId: idOf(1), fence })).toMatch(/^execution_not_active/);
   });
 
   test('a parent whose children cannot succeed continues: it is not skipped, and can be replayed', () => {
@@ -1241,6 +1254,7 @@ describe('the end of a flow', () => {
     story.end(1);
     expect(story.states(2)).toEqual(['ready']);
     expect(replay(3)).toMatchObject({ publicState: 'waiting' });
+    expect(story.events.find(({ type }) => type === 'execution_replayed')).toMatchObject({ wasSkipped: true });
     expect(story.events.map(({ type }) => type)).toEqual([
       'dependency_reopened',
       'execution_replayed',

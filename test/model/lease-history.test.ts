@@ -63,6 +63,17 @@ describe('the lease history', () => {
     ]);
   });
 
+  test('tells a replay of a skipped member of a flow from another one', async () => {
+    const again = (replayCount: number, wasSkipped: boolean) =>
+      event('execution_replayed', { replayCount, requestedBy: 'ann', replayReason: '', wasSkipped });
+    const { source } = logOf([...STORY, again(1, false), again(2, true)]);
+    const found = await all(leaseHistory(source, { executionId: X }));
+    expect(found.slice(-2)).toMatchObject([
+      { type: 'replay_initiated', replayCount: 1, replayType: 'normal' },
+      { type: 'replay_initiated', replayCount: 2, replayType: 'skipped_flow_member' },
+    ]);
+  });
+
   test('of an unknown execution, in a whole log, is empty', async () => {
     expect(await all(leaseHistory(logOf(STORY).source, { executionId: idOf(9) }))).toEqual([]);
     expect(await all(leaseHistory(logOf([]).source, { executionId: X }))).toEqual([]);

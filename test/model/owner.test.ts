@@ -1,5 +1,6 @@
 /** What an owner may do, by state: the table of owner operations, the verdict on fences, and repeated final calls. */
 import { describe, expect, test } from 'vitest';
+import type { Event } from '../../model/events.js';
 import type { ArgsOf } from '../../model/machine.js';
 import {
   claimArgs,
@@ -42,11 +43,12 @@ const KIND: Record<Call, string> = {
 };
 
 /** Where the same call, repeated by the last owner, gets its first answer again. */
-const REPEATED: Partial<Record<Call, StateClass>> = {
-  completeExecution: 'Tcompleted',
-  failExecution: 'Tfailed',
-  delayExecution: 'DI',
-  releaseLease: 'RI',
+const REPEATED: Partial<Record<Call, readonly StateClass[]>> = {
+  completeExecution: ['Tcompleted'],
+  failExecution: ['Tfailed'],
+  delayExecution: ['DI'],
+  // Blocked since.
+  releaseLease: ['RI', 'BI'],
 };
 
 describe('the table of owner operations', () => {
@@ -57,7 +59,7 @@ describe('the table of owner operations', () => {
       else if (state === 'AL') result.answers({ kind: KIND[name] });
       else if (state === 'AX' || state === 'AE') result.refuses('lease_expired');
       else if (state === 'AR') result.refuses('lease_revoked');
-      else if (state === REPEATED[name]) result.answers({ kind: KIND[name] }).nothingHappens();
+      else if (REPEATED[name]?.includes(state) === true) result.answers({ kind: KIND[name] }).nothingHappens();
       else result.refuses('execution_not_active');
     });
   }
@@ -253,6 +255,30 @@ describe('renewing', () => {
       .answers({ kind: 'renewed', expiresAt: NOW + 60_000 })
       .then({ type: 'lease_renewed', leaseExpiresAt: NOW + 60_000 })
       .leaves({ currentLeaseEpoch: 1, leaseLastRenewedAt: NOW, lastTransitionAt: START });
+  });
+});
+
+describe('a delay that has passed', () => {
+  const later = DELAYED_UNTIL + 1;
+  const promoted = [...IN_CLASS.DI, event('execution_promoted', { at: later })];
+  const block = event('execution_blocked', { at: later, blockingReason: 'waiting_for_budget', blockingDetail: '' });
+  const again = (events: readonly Event[], change: object = {}) =>
+    given(...events).when('delayExecution', { ...CALLS.delayExecution, ...change }, later);
+
+  test('still answers a repetition of its call, until somebody owns the execution again', () => {
+    again(promoted).answers({ kind: 'delayed', publicState: 'delayed' }).nothingHappens();
+    again([...promoted, block])
+      .answers({ kind: 'delayed' })
+      .nothingHappens();
+    again([...promoted, claimed({ type: 'execution_resumed', leaseEpoch: 2 } as never)]).refuses('stale_lease');
+  });
+
+  test('answers no other call', () => {
+    again(promoted, { fence: { ...FENCE, leaseEpoch: 2 } }).refuses('execution_not_active');
+    again(promoted, { delayUntil: later + 1 }).refuses('execution_not_active');
+    again([...IN_CLASS.DI, event('execution_cancelled', { cancellationReason: '', cancelledBy: 'ann' })]).refuses(
+      'execution_not_active',
+    );
   });
 });
 

@@ -48,3 +48,21 @@ describe('members of domains to come', () => {
     expect(codeOf({ suspensionPolicy: { defaultTimeoutMs: 5 }, maxSignalsPerExecution: 1 })).toBe('taken');
   });
 });
+
+test('at most four quota policies are named, by id and by key together (ruling 19)', () => {
+  const ids = (count: number, digit: string) =>
+    Array.from({ length: count }, (_, i) => `00000000-0000-4000-a000-000000000${digit}0${i}`);
+  const named = (byId: number, byKey: number) =>
+    codeOf({
+      quotaPolicyIds: ids(byId, '1'),
+      keyedQuotas: ids(byKey, '2').map((quotaPolicyId) => ({ quotaPolicyId, maxConcurrent: 1 })),
+    });
+  expect([named(4, 0), named(0, 4), named(2, 2)]).toEqual(['taken', 'taken', 'taken']);
+  for (const [byId, byKey] of [
+    [5, 0],
+    [0, 5],
+    [4, 1],
+    [2, 3],
+  ] as const)
+    expect(named(byId, byKey), `${byId} and ${byKey}`).toEqual(['invalid_policy_json', 'policy.quotaPolicyIds']);
+});

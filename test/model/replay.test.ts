@@ -28,7 +28,13 @@ describe('replayExecution', () => {
     else {
       result
         .answers({ kind: 'replayed', executionId: X, publicState: 'waiting', replayCount: 1 })
-        .then({ type: 'execution_replayed', replayCount: 1, requestedBy: 'ann', replayReason: 'again' })
+        .then({
+          type: 'execution_replayed',
+          replayCount: 1,
+          requestedBy: 'ann',
+          replayReason: 'again',
+          wasSkipped: false,
+        })
         .leaves({
           situation: 'ready',
           nextAttempt: 'replay',

@@ -99,6 +99,17 @@ describe('suspendExecution', () => {
     suspended({}, [created({ executionDeadlineAt: NOW }), claimed()]).refuses('execution_deadline_passed');
   });
 
+  test('that was resumed still answers a repetition of its call, until somebody owns the execution again', () => {
+    const resumed = suspended().when('resumeExecution', { executionId: X }, NOW);
+    const again = suspend();
+    resumed
+      .when('suspendExecution', again, NOW)
+      .answers({ kind: 'suspended', suspensionId: uuid(500), superseded: true })
+      .nothingHappens();
+    resumed.when('suspendExecution', suspend({ suspensionId: uuid(499) }), NOW).refuses('execution_not_active');
+    resumed.when('claimForWorker', claimArgs(), NOW).when('suspendExecution', again, NOW).refuses('stale_lease');
+  });
+
   test('with an earlier waitpoint is refused', () => {
     suspended()
       .when('resumeExecution', { executionId: X }, NOW)

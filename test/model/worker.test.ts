@@ -158,6 +158,14 @@ describe('markWorkerDead', () => {
       .answers({ kind: 'registered' });
   });
 
+  test.each([
+    ['longer than 256 bytes', 'ä'.repeat(129)],
+    ['with a control character', 'burned\ndown'],
+  ])('refuses a reason %s (spec 05 section 12)', (_, reason) => {
+    expect(() => parseCommand('markWorkerDead', { ...mark, reason }, 'memory')).toThrow('reason');
+    expect(parseCommand('markWorkerDead', { ...mark, reason: 'ä'.repeat(128) }, 'memory')).toBeDefined();
+  });
+
   test('accepts a lapsed worker that was not noticed yet, and not an unknown one', () => {
     given(registered()).when('markWorkerDead', mark, DEAD_AT).answers({ kind: 'marked' });
     given().when('markWorkerDead', mark).answers({ kind: 'not_registered' }).nothingHappens();
@@ -196,6 +204,7 @@ describe('listWorkers', () => {
     expect(list([registered({ kinds: ['k'], slots: 4 })])).toEqual({
       workers: [
         {
+          namespace: NAMESPACE,
           workerInstanceId: 'w-1',
           workerId: 'pool',
           lanes: ['mail'],
@@ -206,6 +215,7 @@ describe('listWorkers', () => {
           draining: false,
           registeredAt: START,
           lastHeartbeatAt: START,
+          livenessTtlMs: DEAD_AT - START,
           expiresAt: DEAD_AT,
         },
       ],

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { KEYS } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
+import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import { coreKey } from '../../src/valkey/keys.js';
 import { valkey } from '../../src/valkey/index.js';
 import { deployment } from '../support/valkey/deployment.js';
@@ -43,6 +44,32 @@ it('a full server refuses creations with its code, and finishes existing work', 
   expect([refused.status, completed.status]).toEqual(['rejected', 'fulfilled']);
   await deployed.admin.config('SET', 'maxmemory', '0');
   expect((await deployed.backend.createExecution(creation())).kind).toBe('created');
+});
+
+it('a full server admits the metered work that it holds, also by limits that are new to it', async () => {
+  const { backend, admin } = deployed;
+  const laneId = 'metered';
+  const limits = { windowSeconds: 60, maxRequestsPerWindow: 0, maxConcurrent: 1 };
+  const key = { quotaPolicyId: randomUUID(), ...limits };
+  const policy = { keyedQuotas: [key] };
+  const args = { ...creation(), laneId, policy };
+  await backend.createExecution(args);
+  await admin.config('SET', 'maxmemory', '1');
+  try {
+    const claims = claimArgs();
+    const admissionIds = claims.claims.map(({ leaseId }) => leaseId);
+    const asked = { quotaPolicyId: key.quotaPolicyId, admissionIds, partition: '{fp:0}', limits };
+    expect({ ...(await backend.checkAdmission(asked)) }).toEqual({ kind: 'admitted', count: 1 });
+    const claimed = await backend.claimForWorker({ ...claims, laneId, meters: meterSetOf(metersOf(policy)) });
+    expect(claimed).toMatchObject({ kind: 'claimed', executions: [{ executionId: args.executionId }] });
+    const { quotaPolicyId } = key;
+    expect({ ...(await backend.releaseAdmission({ quotaPolicyId, admissionIds })) }).toEqual({
+      kind: 'released',
+      released: 1,
+    });
+  } finally {
+    await admin.config('SET', 'maxmemory', '0');
+  }
 });
 
 it('a process starts on a full server, and finishes existing work', async () => {

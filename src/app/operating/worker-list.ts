@@ -1,11 +1,13 @@
 /** The workers of a namespace, in all processes. */
 import { capabilities as capabilityField, workerInstanceId } from '../../../model/core/fields.js';
+import { LIMITS } from '../../../model/limits.js';
 import type { WorkerInfo } from '../../../model/worker/reads.js';
 import type { Backend } from '../../backend/backend.js';
 import { livingWorkers, markDead, takes, type DeadWorkerReport } from '../../engine/workers.js';
 import { checkBoolean, checkField, checkList, needField } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
+import { boundText } from '../../util/text.js';
 import { askedBy } from './asked-by.js';
 import type { TaskReference } from '../tasks/task.js';
 import { kindOf } from './run-list.js';
@@ -92,11 +94,14 @@ export async function* workerRows(
 export interface MarkDeadOptions {
   /** Revokes its leases, so that other workers continue its runs at once. Default false: the leases lapse. */
   readonly revoke?: boolean | undefined;
-  /** Why, for the log. */
+  /** Why, for the log. Truncated after 256 bytes, and marked with "…"; control characters become spaces. */
   readonly reason?: string | undefined;
   /** The requester, for the log. Default `operator`. */
   readonly requestedBy?: string | undefined;
 }
+
+/** Control characters, which the log has in no reason of a worker's death. */
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 
 const MARK_OPTIONS = { revoke: true, reason: true, requestedBy: true } as const;
 
@@ -110,9 +115,10 @@ export async function markWorkerDead(
   const { revoke = false } = options;
   checkBoolean('markWorkerDead', 'revoke', revoke);
   needField(where, 'the id', workerInstanceId, id);
+  const { reason, requestedBy } = askedBy(where, options);
   const dead = {
-    ...{ namespace: source.namespace, workerInstanceId: id, requestedBy: undefined, revoke },
-    ...askedBy(where, options),
+    ...{ namespace: source.namespace, workerInstanceId: id, requestedBy, revoke },
+    reason: boundText(reason.replaceAll(CONTROL, ' '), LIMITS.maxDeathReasonBytes),
   };
   return markDead(await source.backend(), dead, (command) => source.call(command));
 }

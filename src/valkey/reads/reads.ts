@@ -128,7 +128,7 @@ export const FETCHES: Fetches = {
     view: (reply) => viewOf({ schedule: { lanes: () => textsOf(reply) } }),
   },
   listQuarantined: {
-    request: ({ cursor, limit }) => ['list_quarantined', cursor ?? '0', String(Math.max(1, limit))],
+    request: ({ cursor, limit }) => ['list_quarantined', cursor ?? '', String(Math.max(1, limit))],
     view(reply, { partition }) {
       const [next, pairs] = repliesOf(reply, 2);
       const entries = [...pairsOf(pairs)].map(([name, value]) => quarantinedOf(partition, name, value));
