@@ -40,6 +40,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,
     /^mail waiting welcome ann 7 \{ to: 'ann' \}$/,
     /^\{fp:\d+\}:[0-9a-f-]{36} 5\n\{fp:\d+\}:[0-9a-f-]{36} 0$/,
+    /^week 1 waiting \{ waiting: 2 \}$/,
     /^would replay 3 \{ bank_down: 3 \}\nreplayed 3 failed 0 true\n\[ 1, 2, 3 \]$/,
     /^0 indexes mended$/,
   ],

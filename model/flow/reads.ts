@@ -200,17 +200,8 @@ export const listEdges = query({
   },
 });
 
-/** A flow in a list. */
-export interface FlowSummary {
-  readonly flowId: string;
-  readonly flowKind: string;
-  readonly namespace: string;
-  readonly createdAt: number;
-  readonly publicFlowState: PublicFlowState;
-}
-
 export interface FlowPage {
-  readonly flows: readonly FlowSummary[];
+  readonly flows: readonly FlowSnapshot[];
   /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: string | undefined;
 }
@@ -231,12 +222,9 @@ export const listFlows = query({
     const after = cursor === undefined ? undefined : uuidOfExecution(cursor);
     const ids = view.flows.ids(after, limit + 1);
     const idOf = (flow: string): string => executionIdOf(partitionIndexOf(partition), flow);
-    const rows = ids.slice(0, limit).flatMap((id): FlowSummary[] => {
+    const rows = ids.slice(0, limit).flatMap((id) => {
       const flow = view.flows.get(id);
-      if (flow === undefined) return [];
-      const { flowKind, namespace, createdAt } = flow;
-      const publicFlowState = publicStateOf(flow, memberCountsOf(view.flows.tally(id)));
-      return [{ flowId: idOf(id), flowKind, namespace, createdAt, publicFlowState }];
+      return flow === undefined ? [] : [snapshotOf(view, idOf(id), flow)];
     });
     const last = ids[limit - 1];
     return accept<FlowPage>({

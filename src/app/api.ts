@@ -12,8 +12,9 @@ import type { BillFilter, BillRow } from './metering/bills.js';
 import type { AppBudget, BudgetDefinition, BudgetLimits, DimensionOf } from './metering/budget.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './operating/counts.js';
-import type { Flow, FlowDeclaration } from './flow/flow.js';
+import type { Flow, FlowDeclaration, FlowInfo } from './flow/flow.js';
 import type { FlowOutput, IfReturnable } from './flow/nodes.js';
+import type { FlowQuery } from './operating/flow-list.js';
 import type { AppLane } from './operating/lane.js';
 import type { DeadLetters } from './operating/dead-letters.js';
 import type { AppEventListener, AppEvents } from './results/end-listeners.js';
@@ -103,6 +104,15 @@ export interface App {
    * for await (const { id, failure } of app.runs({ state: 'failed', lane: 'mail' })) console.log(id, failure);
    */
   runs(query?: RunQuery): AsyncIterable<RunRow>;
+
+  /**
+   * Flows of this app's namespace that match; without a filter, all. They come in the order of their ids: oldest first,
+   * except flows with an `id` of your own, which can stand anywhere (`createdAt` says when). Read page by page as you
+   * iterate.
+   * @throws InvalidDefinitionError for an invalid filter, when the iteration begins
+   * @example for await (const { id, ownId, members } of app.flows({ flow: 'nightly', state: 'failed' })) ...
+   */
+  flows(query?: FlowQuery): AsyncIterable<FlowInfo>;
 
   /**
    * Counts runs by state and lane: exact, at a cost that does not depend on their number. Lanes belong to the

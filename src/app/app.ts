@@ -6,6 +6,7 @@ import { newId } from '../engine/ids.js';
 import type { DeadWorkerReport } from '../engine/workers.js';
 import { shown } from '../shared/checks.js';
 import { callSiteOf } from '../util/call-site.js';
+import { copied } from '../util/copied.js';
 import { printed } from '../util/printed.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
@@ -17,9 +18,10 @@ import { BudgetNames, billRows, type BillFilter, type BillRow } from './metering
 import { BudgetOfApp, type AppBudget, type BudgetDefinition } from './metering/budget.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './operating/counts.js';
-import type { Flow, FlowDeclaration, FlowRunOptions, PendingFlowRun } from './flow/flow.js';
+import type { Flow, FlowDeclaration, FlowInfo, FlowRunOptions, PendingFlowRun } from './flow/flow.js';
 import type { FlowOutput } from './flow/nodes.js';
 import { StartedFlow } from './flow/started-flow.js';
+import { flowRows, type FlowQuery } from './operating/flow-list.js';
 import { LaneOfApp, type AppLane } from './operating/lane.js';
 import { deadLettersOf } from './operating/dead-letters.js';
 import { TaskRegistry } from './tasks/registry.js';
@@ -160,8 +162,16 @@ class FriendlyApp implements App {
     return this.used.worker(options);
   }
 
-  async *runs(query: RunQuery = {}): AsyncGenerator<RunRow, void, undefined> {
+  runs(query: RunQuery = {}): AsyncIterable<RunRow> {
+    return this.runRows(copied(query));
+  }
+
+  private async *runRows(query: RunQuery): AsyncGenerator<RunRow, void, undefined> {
     for await (const row of this.used.listed(query)) yield runRowOf(row);
+  }
+
+  flows(query: FlowQuery = {}): AsyncIterable<FlowInfo> {
+    return flowRows({ namespace: this.runtimeOptions.namespace, ...this.calls }, copied(query));
   }
 
   counts(): Promise<RunCounts> {
@@ -173,7 +183,7 @@ class FriendlyApp implements App {
   }
 
   workers(filter: WorkerFilter = {}): AsyncIterable<WorkerRow> {
-    return workerRows(this.workerSource, filter);
+    return workerRows(this.workerSource, copied(filter));
   }
 
   async markWorkerDead(id: string, options: MarkDeadOptions = {}): Promise<DeadWorkerReport> {
@@ -196,7 +206,7 @@ class FriendlyApp implements App {
   }
 
   bills(filter: BillFilter = {}): AsyncIterable<BillRow> {
-    return billRows({ names: this.budgetNames, ...this.calls }, filter);
+    return billRows({ names: this.budgetNames, ...this.calls }, copied(filter));
   }
 
   async on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {

@@ -45,6 +45,7 @@ export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
 export type { QuotaUse, TaskQuota, WhenFull } from './metering/quota.js';
 export type { AppQuotas } from './metering/quotas.js';
 export type { TaskBudget, TaskBudgets } from './metering/task-budget.js';
+export type { FlowQuery } from './operating/flow-list.js';
 export type { RunFilter, RunQuery, RunRow } from './operating/run-list.js';
 export type { MarkDeadOptions, WorkerFilter, WorkerRow } from './operating/worker-list.js';
 export type { DeadWorkerReport } from '../engine/workers.js';

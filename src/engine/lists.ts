@@ -1,5 +1,6 @@
-/** Lists of executions over all partitions: newest first, or the waiting work of a lane in the order of claims. */
+/** Lists over all partitions: executions newest first or in the order of claims, lost leases, flows by id. */
 import { partitionsOf } from '../../model/families.js';
+import type { FlowSnapshot } from '../../model/flow/reads.js';
 import type { ExpiredLease } from '../../model/lease/expired.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import { comparePositions } from '../../model/listing/position.js';
@@ -19,7 +20,7 @@ const atOnce: CallRead = (read) => read();
 
 const UUID_LENGTH = 36;
 /** The key that lists over partitions are ordered by. */
-const orderOf = ({ executionId }: ExecutionSummary): string => executionId.slice(-UUID_LENGTH);
+const orderOf = ({ executionId }: { readonly executionId: string }): string => executionId.slice(-UUID_LENGTH);
 
 /** One list per partition. */
 const everywhere = <Row>(backend: Backend, listOf: (partition: string) => ReadPage<Row>): readonly ReadPage<Row>[] =>
@@ -70,4 +71,20 @@ export function expiredLeases(
   });
   const placeOf = (row: ExpiredLease) => ({ score: row.lostAt, executionId: row.executionId });
   return mergedLists(lists, (a, b) => comparePositions(placeOf(a), placeOf(b)) < 0);
+}
+
+/** Flows of all partitions, by id. `after`: the id to continue after. */
+export function flowsById(
+  backend: Backend,
+  {
+    status,
+    after,
+    call = atOnce,
+  }: Pick<ArgsOf<'listFlows'>, 'status'> & { readonly after?: string | undefined; readonly call?: CallRead },
+): AsyncGenerator<FlowSnapshot, void, undefined> {
+  const lists = everywhere<FlowSnapshot & { readonly executionId: string }>(backend, (partition) => async (page) => {
+    const { flows, nextCursor } = await call(() => backend.listFlows({ ...page, status, partition }));
+    return { rows: flows.map((flow) => ({ ...flow, executionId: flow.flowId })), nextCursor };
+  });
+  return mergedLists(lists, (a, b) => orderOf(a) < orderOf(b), after);
 }

@@ -98,3 +98,60 @@ it('a signing key is that of the call in every partition', async () => {
   // Another secret under the same name would be refused.
   await a.signals.rotateKey({ kid: 'k', secret: new Uint8Array(32).fill(7) });
 });
+
+it('a child has the input of its call, and its quotas count it by that', async () => {
+  await using a = memoryApp();
+  const keys: string[] = [];
+  const per = ({ of }: { of: string }): string => {
+    keys.push(of);
+    return of;
+  };
+  const task = a.task(
+    'echo',
+    { quota: { name: 'q', concurrency: 9, per } },
+    ({ input }: TaskContext<{ of: string }>) => {
+      return input.of;
+    },
+  );
+  const bytes = a.task('bytes', ({ input }: TaskContext<Uint8Array>) => [...input]);
+  const parent = a.task('parent', async ({ children }) => {
+    const [input, buffer] = [{ of: '' }, new Uint8Array(1)];
+    const described = ['ann', 'bea'].map((of, index) => {
+      input.of = of;
+      buffer.fill(index);
+      return [child(task, input), child(bytes, buffer)] as const;
+    });
+    return children.all(described.flat());
+  });
+  await a.worker({ slots: 5 });
+  expect(await parent.run(undefined).result()).toEqual(['ann', [0], 'bea', [1]]);
+  expect(keys.sort()).toEqual(['ann', 'bea']);
+});
+
+it('a list has the filter of its call', async () => {
+  await using a = memoryApp();
+  const [one, two] = [a.task('one', { lane: 'l' }, () => 1), a.task('two', () => 2)];
+  const flow = a.flow('f', (f) => f.run(two));
+  await Promise.all([one.run(undefined, { tags: { 'a.b': 'c' } }), two.run(undefined), flow.run(undefined)]);
+  const worker = await a.worker({ capabilities: ['gpu'] });
+  await Promise.all([a.budget('x', { limits: { t: { hard: 1 } } }).status()]);
+  const filter = { lane: 'l', tag: { 'a.b': 'c' } };
+  const capabilities = ['gpu'];
+  const [dead, bills, flows] = [{ lane: 'none' }, { days: 1 }, { flow: 'f' }];
+  const lists = [a.runs(filter), a.workers({ capabilities }), a.deadLetters.list(dead), a.bills(bills), a.flows(flows)];
+  // Each of these would be refused, or match nothing.
+  filter.lane = '';
+  filter.tag['a.b'] = 'other';
+  capabilities[0] = 'other';
+  dead.lane = '';
+  bills.days = -1;
+  flows.flow = 'other';
+  const counts: number[] = [];
+  for (const list of lists) {
+    let count = 0;
+    for await (const _ of list as AsyncIterable<unknown>) count++;
+    counts.push(count);
+  }
+  expect(counts).toEqual([1, 1, 0, 0, 1]);
+  await worker.drain();
+});

@@ -4,6 +4,7 @@ import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
 import type { Backend } from '../../backend/backend.js';
 import { localFlows } from '../../engine/local-flows.js';
 import { ServerClock } from '../../engine/server-clock.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
 import { RunIdConflictError } from '../../shared/errors.js';
 import { patiently } from '../patience.js';
 import type { RunSurroundings } from '../runs/run.js';
@@ -13,6 +14,7 @@ import { KnownFlowRun } from './flow-run.js';
 import { FlowIds, ownFlowUuid } from './ids.js';
 import type { RequestedFlow } from './requested-flow.js';
 import { partsOf, type Part } from './members.js';
+import { timeOf } from '../tasks/policy.js';
 import { storedIn } from './stored.js';
 import { waitingMembersOf } from './waiting-members.js';
 
@@ -35,17 +37,18 @@ export class FlowCreator {
 
   /** @throws RunIdConflictError, EngineError */
   async create(requested: RequestedFlow): Promise<KnownFlowRun<unknown>> {
-    const { flow, ownId, graph } = requested;
+    const { flow, ownId, graph, deadline } = requested;
     const { namespace, ids } = this.options;
     const uuid = ownId === undefined ? ids() : ownFlowUuid(namespace, flow, ownId);
     const flowId = this.idOf(uuid);
-    const hasDelay = graph.nodes.some(({ options }) => options.delay !== undefined);
-    const now = hasDelay ? await this.call(() => this.serverClock.now()) : 0;
+    const isTimed = deadline !== undefined || graph.nodes.some(({ options }) => options.delay !== undefined);
+    const now = isTimed ? await this.call(() => this.serverClock.now()) : 0;
+    const endsBy = deadline === undefined ? undefined : (timeOf(deadline) ?? now + durationMs(deadline as Duration));
     const memberIds = new FlowIds(flowId);
     const budgets = requested.members.flatMap(({ meters }) => meters.budgets);
     // An exhausted budget refuses no member: members wait for it, because a flow is created whole.
     if (budgets.length > 0) await budgetsReady(this.options.surroundings, budgets, false);
-    const parts = partsOf(graph, requested.members, { namespace, now, ids: memberIds });
+    const parts = partsOf(graph, requested.members, { namespace, now, endsBy, ids: memberIds });
     if (parts.length === 1)
       localFlows(this.backend).add(waitingMembersOf(graph, partitionOfExecution(flowId), memberIds));
     const isNew = await this.begin(flowId, requested, parts);

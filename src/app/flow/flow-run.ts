@@ -181,17 +181,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   async info(): Promise<FlowInfo> {
-    const flow = await this.snapshot();
-    return {
-      id: this.id,
-      ...calledBy(flow.tags),
-      flow: flow.flowKind,
-      state: await stateOf(this.listed, flow),
-      members: flow.members,
-      createdAt: flow.createdAt,
-      cancelledAt: flow.cancelledAt,
-      cancelReason: flow.cancelReason,
-    };
+    return infoOf(this.listed, await this.snapshot());
   }
 
   async explain(): Promise<FlowExplanation> {
@@ -243,3 +233,15 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     return flow;
   }
 }
+
+/** What users see of a flow. */
+export const infoOf = async (listed: Listed, flow: Snapshot): Promise<FlowInfo> => ({
+  id: flow.flowId,
+  ...calledBy(flow.tags),
+  flow: flow.flowKind,
+  state: await stateOf(listed, flow),
+  members: flow.members,
+  createdAt: flow.createdAt,
+  cancelledAt: flow.cancelledAt,
+  cancelReason: flow.cancelReason,
+});

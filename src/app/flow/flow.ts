@@ -23,6 +23,17 @@ export interface FlowRunOptions {
   readonly id?: string | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */
   readonly tags?: Tags | undefined;
+  /**
+   * Delay before the first nodes may start. Nodes with a `delay` of their own start later by as much.
+   */
+  readonly delay?: Duration | undefined;
+  /** For nodes that have none: higher runs first, 0 to 9 000. Default: that of each task. */
+  readonly priority?: number | undefined;
+  /**
+   * When all members that have not ended end as `expired`: a duration from the creation of the flow, or a time (a
+   * `Date`, or ms since the epoch). A member whose task has a shorter `timeout.total` ends by that.
+   */
+  readonly deadline?: Duration | Date | undefined;
 }
 
 /**

@@ -3,11 +3,13 @@ import { LIMITS } from '../../../model/limits.js';
 import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Template } from '../../shared/template.js';
-import { checkKeyLength, checkOwnId, checkTags } from '../tasks/task-checks.js';
+import { durationMs } from '../../shared/duration.js';
+import { keptOptions } from '../tasks/policy.js';
+import { checkKeyLength, checkOwnId, checkStart, checkTags } from '../tasks/task-checks.js';
 import type { RequestedMember } from '../tasks/member-row.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { FlowDeclaration, FlowRunOptions } from './flow.js';
-import { graphOf, type Graph } from './graph.js';
+import { graphOf, type Graph, type GraphNode } from './graph.js';
 import { inputJson, requestedMembers } from './members.js';
 import { inputDigest, tagsOf } from './stored.js';
 
@@ -25,30 +27,49 @@ export interface RequestedFlow {
   readonly tags: Readonly<Record<string, string>>;
   /** A digest of its input. */
   readonly digest: string;
+  /** When its members end as `expired`. */
+  readonly deadline: FlowRunOptions['deadline'];
 }
 
-const FLOW_RUN_OPTIONS = { id: true, tags: true } as const;
+const FLOW_RUN_OPTIONS = { id: true, tags: true, delay: true, priority: true, deadline: true } as const;
 
 /** @throws InvalidInputError, InvalidDefinitionError, and every error of the declaration */
 export async function requestedFlow(
   { name, declare }: FlowDefinition,
   input: unknown,
-  options: FlowRunOptions,
+  given: FlowRunOptions,
   taskNamed: (name: unknown) => TaskDefinition,
 ): Promise<RequestedFlow> {
   const where = `Run of flow ${shown(name)}`;
-  knownOnly<FlowRunOptions>(where, options, FLOW_RUN_OPTIONS);
+  knownOnly<FlowRunOptions>(where, given, FLOW_RUN_OPTIONS);
+  // As they are now: the caller may use the object for its next call.
+  const options = keptOptions(given);
   if (options.id !== undefined) {
     checkOwnId(where, options.id);
     checkKeyLength(where, 'id', LIMITS.maxTagValueBytes, options.id);
   }
   checkTags(where, options.tags, options.id === undefined ? 2 : 3);
-  // As they are now: the caller may use the object for its next call.
-  const [ownId, tags] = [options.id, { ...options.tags }];
+  checkStart(where, options);
+  const { id: ownId, tags, deadline } = options;
   // Later calls with this id are compared with the input that the declaration gets.
   const digest = inputDigest(inputJson(name, input));
-  const graph = graphOf(name, declare, input, taskNamed);
+  const { output, nodes } = graphOf(name, declare, input, taskNamed);
+  const graph = { output, nodes: nodes.map((node) => startingBy(node, options)) };
   const members = await requestedMembers(graph);
-  const stored = { output: graph.output as Template | undefined, input: digest, ownId };
-  return { flow: name, ownId, graph, members, tags: { ...tags, ...tagsOf(where, stored) }, digest };
+  const stored = { output: output as Template | undefined, input: digest, ownId };
+  return { flow: name, ownId, graph, members, tags: { ...tags, ...tagsOf(where, stored) }, digest, deadline };
+}
+
+/** A node with what its flow says of all. */
+function startingBy(node: GraphNode, { delay, priority }: FlowRunOptions): GraphNode {
+  const { options, upstreams } = node;
+  const isFirst = upstreams.length === 0;
+  const delayMs =
+    delay !== undefined && (isFirst || options.delay !== undefined)
+      ? durationMs(delay) + durationMs(options.delay ?? 0)
+      : undefined;
+  return {
+    ...node,
+    options: { ...options, delay: delayMs ?? options.delay, priority: options.priority ?? priority },
+  };
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../../engine/clock.js';
 import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
 import { checkBoolean, checkSignal, checkWhole, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { copied } from '../../util/copied.js';
 import { askedBy, stepsOf, type ReplaySteps } from './asked-by.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 
@@ -80,11 +81,13 @@ function deadRows(source: DeadLetterSource, where: string, filter: DeadLetterFil
   return source.rows(where, DEAD, filter);
 }
 
+async function* listed(source: DeadLetterSource, filter: DeadLetterFilter): AsyncGenerator<RunRow, void, undefined> {
+  for await (const row of deadRows(source, 'deadLetters.list', filter)) yield runRowOf(row);
+}
+
 export function deadLettersOf(source: DeadLetterSource): DeadLetters {
   return {
-    async *list(filter = {}) {
-      for await (const row of deadRows(source, 'deadLetters.list', filter)) yield runRowOf(row);
-    },
+    list: (filter = {}) => listed(source, copied(filter)),
     async *quarantined() {
       const backend = await source.backend();
       for (const partition of backend.partitionsInUse()) {
@@ -105,8 +108,8 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
       const steps = stepsOf(where, options);
       checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);
       checkSignal(where, 'signal', signal);
-      const rows = deadRows(source, where, filter);
       const { after } = Object(filter) as DeadLetterFilter;
+      const rows = deadRows(source, where, copied(filter));
       const call: DeadLetterSource['call'] = (command) => source.call(command);
       const backend = await source.backend();
       const clock = source.clock();

@@ -1,4 +1,5 @@
 /** `child`: a run of a task that does a part of a handler's work. */
+import { isBytes } from '../../../model/core/bytes.js';
 import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Duration } from '../../shared/duration.js';
@@ -6,6 +7,8 @@ import { Child, type ChildRowOf } from '../../worker/children/child.js';
 import { memberRow } from './member-row.js';
 import { keptOptions } from './policy.js';
 import type { TaskRegistry } from './registry.js';
+import { copied } from '../../util/copied.js';
+import { tried } from '../../util/thrown.js';
 import { requestedRun } from '../runs/requested-run.js';
 import type { RunSurroundings } from '../runs/run.js';
 import type { Task } from './task.js';
@@ -31,7 +34,7 @@ type ChildArguments<Input> = undefined extends Input
 const OPTIONS = { deadline: true, delay: true, priority: true, tags: true } as const;
 
 /**
- * Describes a run of the task for `children` in a handler's context, which creates it, and reads its input then.
+ * Describes a run of the task for `children` in a handler's context, which creates it. It has the input of this call.
  * @throws InvalidDefinitionError for an unknown option
  * @example const [first, second] = await children.all([child(fetch, { url }), child(count, { text })]);
  */
@@ -41,8 +44,15 @@ export function child<Input, Output>(
 ): Child<Output> {
   if (typeof task?.name !== 'string') throw refuse('child()', 'task', 'a task of the app', task);
   knownOnly<ChildOptions>(`Child of ${taskNamed(task.name)}`, options, OPTIONS);
-  return new Child(task.name, input, keptOptions(options));
+  return new Child(task.name, keptInput(input), keptOptions(options));
 }
+
+/**
+ * The input as it is at the call: not encoded, because each further run of the handler would encode inputs of children
+ * that exist. One that cannot be copied is refused when it is encoded.
+ */
+const keptInput = (input: unknown): unknown =>
+  isBytes(input) ? Uint8Array.from(input) : (tried(() => copied(input)) ?? input);
 
 /** The data from which the rows of children are made. */
 export interface ChildSurroundings extends Pick<RunSurroundings, 'backend' | 'clock'> {

@@ -23,18 +23,21 @@ export interface RequestedMember {
 /** The namespace and time of the flow's creation. */
 export interface MemberPlace {
   readonly namespace: string;
-  /** The time of the store, ms since the epoch; used only by members with a delay. */
+  /** The time of the store, ms since the epoch; used only by members with a delay, and with `endsBy`. */
   readonly now: number;
+  /** When all members of the flow end as `expired`, ms since the epoch. */
+  readonly endsBy?: number | undefined;
 }
 
 /** The row without the execution id. */
 export function memberRow(
   { task, input: { bytes, encoding }, options, meters }: RequestedMember,
-  { namespace, now }: MemberPlace,
+  { namespace, now, endsBy }: MemberPlace,
 ): Omit<Row, 'executionId'> {
   const { delay, tags, deadline, priority = task.priority } = options;
   const policy = meteredPolicy(policyOfRun(task.policy, { deadline }), namespace, meters);
-  const executionDeadlineAt = timeOf(deadline);
+  const { executionDeadlineMs: ownMs = Infinity } = task.policy?.timeoutPolicy ?? {};
+  const executionDeadlineAt = endsBy === undefined ? timeOf(deadline) : Math.min(endsBy, now + ownMs);
   return {
     laneId: task.laneId,
     executionKind: task.name,

@@ -133,11 +133,19 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   if (options.id !== undefined && idempotencyKey !== undefined)
     throw new InvalidDefinitionError(`${where}: give an id or an idempotencyKey, not both`);
   checkDuration(where, 'idempotencyWindow', options.idempotencyWindow, 1, LIMITS.maxDurationMs);
-  checkDuration(where, 'delay', options.delay, 0, LIMITS.maxDurationMs);
-  checkWhole(where, 'priority', options.priority, LIMITS.minPriority, LIMITS.maxPriority);
+  checkStart(where, options);
   checkTags(where, options.tags, options.id === undefined ? 0 : 1);
-  checkDeadline(where, options.deadline);
   checkBoolean(where, 'hold', options.hold);
+}
+
+/** What a run and a flow can say of when work starts and ends. @throws InvalidDefinitionError for an invalid option */
+export function checkStart(
+  where: string,
+  { delay, priority, deadline }: Pick<RunOptions, 'delay' | 'priority' | 'deadline'>,
+): void {
+  checkDuration(where, 'delay', delay, 0, LIMITS.maxDurationMs);
+  checkWhole(where, 'priority', priority, LIMITS.minPriority, LIMITS.maxPriority);
+  checkDeadline(where, deadline);
 }
 
 /** Whether the text is well-formed Unicode without control characters. */

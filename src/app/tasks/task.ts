@@ -109,7 +109,8 @@ export interface RunOptions {
   readonly tags?: Tags | undefined;
   /**
    * When the run ends as `expired`, whatever its state: a duration from its creation, or a time (a `Date`, or ms since
-   * the epoch). Default: the task's `timeout.total`.
+   * the epoch). A run whose time has passed ends at once, and its handler is not called. Default: the task's
+   * `timeout.total`.
    */
   readonly deadline?: Duration | Date | undefined;
   /**

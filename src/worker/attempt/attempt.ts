@@ -200,7 +200,9 @@ export class Attempt implements HeldLease, Member {
   /** Call this when the handler is called: the attempt's timeout and deadline are watched from now on. */
   start(): void {
     this.startedAt = this.clock.now();
-    this.watchEnd();
+    // Then the handler is not called: whatever it did would be refused.
+    if ((this.claimed.executionDeadlineAt ?? Infinity) <= this.serverNow()) this.abort('deadline');
+    else this.watchEnd();
   }
 
   /** Sets the end of the attempt, in the engine's time, that the engine gave after the claim. */

@@ -138,4 +138,26 @@ export const FLOWS: readonly Scenario[] = [
       };
     },
   },
+  {
+    name: 'a flow has a deadline, a delay and a priority for its members, and is listed with what is known of it',
+    run: async ({ open }) => {
+      const a = await open();
+      const task = a.task('task', ({ sleep }: TaskContext<unknown>) => sleep('1h'));
+      const flow = a.flow('f', (f) => {
+        f.run(task, f.run(task, 0));
+      });
+      const delayed = await flow.run(undefined, { id: 'later', delay: '1h', deadline: '2h', priority: 5 });
+      const over = await flow.run(undefined, { id: 'over', deadline: new Date(Date.now() - 60_000) });
+      const worker = await a.worker();
+      const failed = await refusalOf(() => within(over.result()));
+      const listed: unknown[] = [];
+      for await (const { ownId, state, members } of a.flows({ flow })) listed.push([ownId, state, members]);
+      const first: unknown[] = [];
+      for await (const { id } of delayed.children) {
+        const { priority, execution } = await a.get(id).info();
+        first.push([priority, typeof execution.delayUntil, typeof execution.executionDeadlineAt]);
+      }
+      return { listed: listed.sort(), first, failed, started: worker.stats().completed };
+    },
+  },
 ];

@@ -243,4 +243,21 @@ export const TIMES: readonly Scenario[] = [
       return [await heard.promise, await within(ends?.result() as never), await within(hangs?.result() as never)];
     },
   },
+  {
+    name: 'a deadline that has passed ends the run as expired, and its handler is not called',
+    run: async ({ open }) => {
+      const a = await open();
+      let calls = 0;
+      const task = a.task('t', () => ++calls);
+      await a.worker();
+      const past = new Date(Date.now() - 60_000);
+      const runs = [
+        await task.run(undefined, { deadline: past }),
+        await task.run(undefined, { deadline: past, delay: '1h' }),
+      ];
+      const ends: unknown[] = [];
+      for (const run of runs) ends.push(await refusalOf(() => within(run.result())), await run.state());
+      return { ends, calls };
+    },
+  },
 ];
