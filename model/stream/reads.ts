@@ -57,7 +57,7 @@ export const readStream = query({
     const shown = visible(contents, { all: visibility === 'all', now, first, last, count: limit + 1 });
     const frames = onePage(shown, limit);
     return accept<StreamFrames>({
-      frames,
+      frames: frames.map(copyOf),
       isClosed: stream?.closedAt !== undefined || (execution !== undefined && isAttemptOver(execution, attemptIndex)),
       closedAt: stream?.closedAt,
       closedReason: stream?.closedReason,
@@ -68,6 +68,9 @@ export const readStream = query({
     });
   },
 });
+
+/** A copy: a reader that changes its bytes must not change the stream. */
+const copyOf = (frame: Frame): Frame => ({ ...frame, payload: Buffer.from(frame.payload) });
 
 /** The first frames, as many as a page may have by their number and by their bytes. */
 function onePage(frames: readonly Frame[], limit: number): readonly Frame[] {

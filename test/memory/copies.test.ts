@@ -29,7 +29,11 @@ test.each(['memory', 'embedded'] as const)(
     const frame = Buffer.from('frame');
     await backend.appendFrame({ executionId, fence, attemptIndex: 0, payload: frame });
     frame.fill(0);
-    const { frames } = await backend.readStream({ executionId, attemptIndex: 0 });
-    expect(frames.map(({ payload }) => Buffer.from(payload).toString())).toEqual(['frame']);
+    // Nor does a write into bytes that the store gave.
+    for (let read = 0; read < 2; read++) {
+      const { frames } = await backend.readStream({ executionId, attemptIndex: 0 });
+      expect(frames.map(({ payload }) => Buffer.from(payload).toString())).toEqual(['frame']);
+      for (const { payload } of frames) payload.fill(0);
+    }
   },
 );
