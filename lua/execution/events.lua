@@ -264,7 +264,7 @@ function ff.apply.execution_promoted(call, execution)
 end
 
 -- Records an edit that does not change the situation. Needs edits loaded.
-local function edited(call, execution)
+function ff.edited(call, execution)
   ff.read_edits(execution)
   ff.note_extra(execution, FIELD.edits)
   return ff.edits_text(execution.replay_count, call.now_text)
@@ -286,7 +286,7 @@ end
 -- The execution returns to its queue.
 function ff.apply.hold_released(call, execution, released_by, reason)
   ff.end_hold(call, execution)
-  local edits = edited(call, execution)
+  local edits = ff.edited(call, execution)
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.edits, edits)
   ff.enqueue(execution)
   ff.append(call, EVENT.hold_released, execution.id, released_by, reason)
@@ -295,7 +295,7 @@ end
 function ff.apply.priority_changed(call, execution, priority, requested_by)
   local key = execution.key
   execution.priority = priority
-  local edits = edited(call, execution)
+  local edits = ff.edited(call, execution)
   command('HSET', key, FIELD.life, ff.same_life(execution), FIELD.edits, edits, FIELD.given,
     ff.fit(key, FIELD.given, ff.given_text(priority, execution.payload_bytes, execution.payload_encoding, execution.created_at)))
   if ff.is_queued(execution) then
@@ -309,7 +309,7 @@ end
 function ff.apply.tags_set(call, execution, merged, tags)
   ff.reshelve_tags(call, execution.id, execution.tags, merged)
   local key = execution.key
-  local edits = edited(call, execution)
+  local edits = ff.edited(call, execution)
   ff.note_extra(execution, FIELD.tags)
   command('HSET', key, FIELD.life, ff.same_life(execution), FIELD.edits, edits, FIELD.tags, ff.fit(key, FIELD.tags, merged))
   ff.append(call, EVENT.tags_set, execution.id, tags, execution.naming)

@@ -217,6 +217,7 @@ function ff.apply.suspension_closed(call, execution, suspension, reason, trigger
   if trigger ~= '' and execution.extras ~= '' then ff.settle_return(call, execution) end
 end
 
+-- Needs edits loaded.
 function ff.apply.suspension_escalated(call, execution, suspension)
   command('HSET', suspension.key, WAITS.suspension, ff.waits_suspension_text(suspension.suspension_id, suspension.attempt_index,
     WORDS.reason.waiting_for_operator_review, suspension.suspended_by, '', suspension.timeout_behavior, suspension.resume_delay_ms,
@@ -224,7 +225,9 @@ function ff.apply.suspension_escalated(call, execution, suspension)
     suspension.suspended_at))
   execution.due_at = ''
   ff.reorder_suspended(call, execution.id, execution.situation, execution.situation, '')
-  command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.pause, WORDS.reason.waiting_for_operator_review)
+  local edits = ff.edited(call, execution)
+  command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.pause, WORDS.reason.waiting_for_operator_review,
+    FIELD.edits, edits)
   ff.set_timer(call, execution)
   ff.append(call, EVENT.suspension_escalated, execution.id)
 end

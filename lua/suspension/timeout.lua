@@ -2,6 +2,9 @@
 
 local TIMEOUT = 'suspension_timeout'
 
+-- Only an escalation needs it.
+local load_edits = ff.loader('edits')
+
 local ENDS = {}
 ENDS[WORDS.behavior.fail] = function(call, execution, ending)
   ff.apply.execution_failed(call, execution, TIMEOUT, TIMEOUT .. ':fail', ending.purge_at, ending.purge_text)
@@ -51,6 +54,7 @@ function ff.suspension_timeout(call, execution)
   local behavior = suspension.timeout_behavior
   if behavior == WORDS.behavior.escalate then
     ff.timers_of(call)
+    execution.edits = load_edits(call, execution.id).edits
     return ff.apply.suspension_escalated, suspension
   end
   if ENDS[behavior] then

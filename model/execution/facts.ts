@@ -124,7 +124,7 @@ export const executionFacts = fact.factTable({
   edits: {
     /** Number of replays. */
     replayCount: fact.counter(),
-    /** Last edit by an operator or a user that is no transition: priority, tags, end of a hold. */
+    /** Last change that is no transition: priority, tags, end of a hold, escalation of a suspension. */
     editedAt: fact.optionalNumber(),
   },
   /** The worker with a grant. Granted work is in no queue (spec 05 section 8.1). */

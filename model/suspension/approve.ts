@@ -14,7 +14,7 @@ import { deliver, deliveryOutcome, NOTHING_SENT } from './deliver.js';
 const approvalKey = (signalName: string, suffix: string): string =>
   `approval:${signalName.replaceAll('%', '%25').replaceAll(':', '%3A')}:${suffix}`;
 
-/** Bounds the key of an approval, which contains its name and the suffix, to the length of any key. */
+/** The key of an approval has the suffix behind the name. */
 const MAX_SUFFIX_BYTES = 64;
 
 export const deliverApprovalSignal = operation({
@@ -27,9 +27,7 @@ export const deliverApprovalSignal = operation({
     /** The decision: `approved`, `rejected`, or another name that the handler waits for. */
     signalName: field.signalName,
     /** Distinguishes decisions of the same name; a repeated suffix is a duplicate. */
-    idempotencySuffix: field.signalText.refine((text) => text.length <= MAX_SUFFIX_BYTES, {
-      error: `must be at most ${MAX_SUFFIX_BYTES} characters`,
-    }),
+    idempotencySuffix: field.label(MAX_SUFFIX_BYTES),
     /** How long a repeated decision is recognised, ms. */
     signalDedupTtlMs: field.positiveDurationMs.default(DEFAULTS.signalDedupTtlMs),
     /** Most signals of the execution: a further one is refused. Its policy may set a lower number. */

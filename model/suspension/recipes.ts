@@ -257,8 +257,9 @@ export const suspensionRecipes: Recipes = {
     become(execution, delayUntil === undefined ? 'ready' : 'resume_delay', event.at, delayUntil);
     execution.delayUntil = delayUntil;
   }),
-  suspension_escalated: changes((execution) => {
+  suspension_escalated: changes((execution, event) => {
     execution.dueAt = undefined;
+    execution.editedAt = event.at;
     execution.suspendReason = 'waiting_for_operator_review';
     const suspension = execution.waiting?.suspension;
     if (suspension === undefined) return;

@@ -42,11 +42,13 @@ export function faultOf({ waitpoints, resumeCondition, timeoutAt }: SuspensionRe
 
 function faultOfBindings(waitpoints: readonly Binding[]): string | undefined {
   const [primary, ...others] = waitpoints as readonly [Binding, ...Binding[]];
-  const used = others.findIndex(({ usePending }) => usePending === true);
-  if (used >= 0) return `additional_waitpoint_binding_must_be_fresh at waitpoints[${used + 1}]`;
+  for (const [index, { usePending, waitpointKey }] of others.entries()) {
+    const at = `at waitpoints[${index + 1}]`;
+    if (usePending === true) return `additional_waitpoint_binding_must_be_fresh ${at}`;
+    if (waitpointKey === '') return `additional_waitpoint_binding_empty_key ${at}`;
+  }
   if (primary.usePending === true && others.length > 0) return 'use_pending_with_extras_unsupported';
-  const empty = waitpoints.findIndex(({ waitpointKey }) => waitpointKey === '');
-  if (empty >= 0) return `additional_waitpoint_binding_empty_key at waitpoints[${empty}]`;
+  if (primary.waitpointKey === '') return 'additional_waitpoint_binding_empty_key at waitpoints[0]';
   const seen = new Set<string>();
   for (const { waitpointId, waitpointKey = '' } of waitpoints) {
     if (seen.has(waitpointId) || seen.has(`\t${waitpointKey}`)) return `duplicate_waitpoint_binding: ${waitpointKey}`;

@@ -197,6 +197,13 @@ describe('a condition is checked before anything is stored', () => {
       'additional_waitpoint_binding_must_be_fresh at waitpoints[2]',
     ],
     [
+      'an empty key before an existing waitpoint',
+      [A, binding(2, ''), { waitpointId: uuid(513), usePending: true }],
+      one('a'),
+      'additional_waitpoint_binding_empty_key at waitpoints[1]',
+    ],
+    ['an empty key of the first', [binding(1, '')], one(''), 'additional_waitpoint_binding_empty_key at waitpoints[0]'],
+    [
       'an existing waitpoint with others',
       [{ waitpointId: uuid(513), usePending: true }, A],
       one('a'),
@@ -272,11 +279,13 @@ describe('deliverApprovalSignal', () => {
     result.refuses(state === 'none' ? 'execution_not_found' : 'waitpoint_not_found');
   });
 
-  test('takes a suffix of up to 64 characters', () => {
-    const approved = (length: number) => () =>
-      parseCommand('deliverApprovalSignal', approve(1, { idempotencySuffix: 's'.repeat(length) }), 'memory');
-    expect(approved(64)).not.toThrow();
-    expect(approved(65)).toThrow('idempotencySuffix: must be at most 64 characters');
+  test('takes a suffix of up to 64 bytes', () => {
+    const approved = (idempotencySuffix: string) => () =>
+      parseCommand('deliverApprovalSignal', approve(1, { idempotencySuffix }), 'memory');
+    for (const longest of ['s'.repeat(64), 'é'.repeat(32)]) {
+      expect(approved(longest)).not.toThrow();
+      expect(approved(`${longest}s`)).toThrow('idempotencySuffix: must be 1 to 64 bytes');
+    }
   });
 
   test('resumes the execution, at once or after a delay', () => {
@@ -589,7 +598,10 @@ describe('expireSuspension', () => {
     const held = waiting.when('holdExecution', { executionId: X, reason: 'why', requestedBy: 'ann' }, NOW);
     const over = held.when('expireSuspension', { executionId: X }, SUSPENDED_UNTIL);
     expect(detail(over)).toMatchObject({
-      outcome: { blockingDetail: 'suspended: waiting_for_operator_review; held by ann: why' },
+      outcome: {
+        blockingDetail: 'suspended: waiting_for_operator_review; held by ann: why',
+        lastMutationAt: SUSPENDED_UNTIL,
+      },
     });
   });
 

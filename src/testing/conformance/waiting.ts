@@ -270,6 +270,8 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       const { executionId } = escalated;
       const shown = await backend.describeSuspension({ executionId });
       assert.deepEqual([shown?.reasonCode, shown?.timeoutAt], ['waiting_for_operator_review', undefined]);
+      const { lastMutationAt } = present(await backend.describeExecution({ executionId }));
+      assert.ok(lastMutationAt >= timeoutAt);
       await backend.resumeExecution({ executionId });
       assert.equal((await resumed(engine)).executionId, executionId);
     },
