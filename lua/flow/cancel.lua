@@ -10,8 +10,14 @@ function ff.apply.flow_cancelled(call, flow, reason, letter)
     FLOW.cancel_reason, ff.fit(key, FLOW.cancel_reason, reason))
   ff.write_flow(call, flow)
   ff.append(call, EVENT.flow_cancelled, flow.id, letter, reason)
-  local is_for_members = flow.cancellation_policy ~= CANCELLATION.flow_only
-  ff.settle_flow(call, flow, {}, is_for_members and { ff.cancellation_of(flow) } or {})
+  local tasks = {}
+  if flow.cancellation_policy ~= CANCELLATION.flow_only then
+    tasks[1] = ff.cancellation_of(flow)
+  elseif flow.is_building == '' and flow.is_closed == '' then
+    -- A group with too few edges is impossible now.
+    tasks[1] = ff.evaluation_of(flow)
+  end
+  ff.settle_flow(call, flow, {}, tasks)
 end
 
 local LETTERS = {

@@ -281,7 +281,8 @@ function ff.group_decision(execution, flow)
     needed = math.max(1, execution.needs_of_quorum)
   end
   if execution.succeeded >= needed then return GROUP_STATE.satisfied end
-  if count < needed then return flow.is_closed ~= '' and GROUP_STATE.impossible or nil end
+  local is_complete = flow.is_closed ~= '' or flow.flow_state == FLOW_STATE.cancelled
+  if count < needed then return is_complete and GROUP_STATE.impossible or nil end
   if execution.failed + execution.skipped > count - needed then return GROUP_STATE.impossible end
   return nil
 end

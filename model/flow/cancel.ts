@@ -8,8 +8,8 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
-import { cancellingOf } from './tasks.js';
-import { CANCELLATION_POLICIES } from './facts.js';
+import { cancellingOf, evaluationOf, type Task } from './tasks.js';
+import { CANCELLATION_POLICIES, type CancellationPolicy, type ReadonlyFlow } from './facts.js';
 import { liveCountOf } from './view.js';
 
 export const cancelFlowHeader = operation({
@@ -55,10 +55,15 @@ export const cancelFlowHeader = operation({
     if (known.isPurging || (known.isClosed && !known.isBuilding && liveCountOf(view.flows.tally(flow)) === 0))
       return accept({ kind: 'already_terminal', storedCancelReason: '', memberCount });
     const cancelled = { type: 'flow_cancelled', flow, at: now, cancellationPolicy, cancelReason: reason } as const;
-    const isForMembers = cancellationPolicy !== 'flow_only';
     return {
       ...accept({ kind: 'cancelled', cancellationPolicy, memberCount }, cancelled),
-      aftermath: { flow, tasks: isForMembers ? [cancellingOf(flow, flowId)] : [] },
+      aftermath: { flow, tasks: tasksOf(known, flowId, cancellationPolicy) },
     };
   },
 });
+
+/** What is left to do for the members: they end, or a group with too few edges becomes impossible. */
+function tasksOf({ flow, isBuilding, isClosed }: ReadonlyFlow, flowId: string, policy: CancellationPolicy): Task[] {
+  if (policy !== 'flow_only') return [cancellingOf(flow, flowId)];
+  return isBuilding || isClosed ? [] : [evaluationOf(flowId)];
+}

@@ -104,7 +104,7 @@ function settleMember(
   return [];
 }
 
-/** Checks a waiting member again after the flow was sealed or closed. */
+/** Checks a waiting member again after the flow was sealed, closed or cancelled. */
 export function evaluate(context: CascadeContext, flow: ReadonlyFlow, execution: ReadonlyExecution): readonly Task[] {
   const { executionId, situation, dependencyCount } = execution;
   if (situation === 'blocked_dependencies' && dependencyCount === 0) {

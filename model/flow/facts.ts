@@ -68,7 +68,7 @@ export const WALK_KINDS = {
   siblings: 's',
   /** Cancels the members of a flow. */
   cancel: 'c',
-  /** Checks whether each member of a flow can continue after the flow was sealed or closed. */
+  /** Checks whether each member of a flow can continue after the flow was sealed, closed or cancelled. */
   evaluate: 'e',
 } as const;
 export type WalkKind = keyof typeof WALK_KINDS;

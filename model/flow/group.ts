@@ -3,6 +3,7 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { SITUATIONS, type Situation } from '../execution/situation.js';
 import type { Bucket, ReadonlyFlow } from './facts.js';
 import type { GroupPolicyArgs } from './graph.js';
+import { isComplete } from './state.js';
 
 type Group = Pick<
   ReadonlyExecution,
@@ -21,24 +22,21 @@ export function neededOf({
 
 /**
  * The state of a group with these counts. A group with fewer edges than it needs stays undecided while edges can be
- * added; `isClosed` says that none can be.
+ * added; `isFinal` says that none can be.
  */
-export function verdictOf(group: Group, isClosed: boolean): 'pending' | 'satisfied' | 'impossible' {
+export function verdictOf(group: Group, isFinal: boolean): 'pending' | 'satisfied' | 'impossible' {
   const { dependencyCount, succeededCount, failedCount, skippedCount } = group;
   if (dependencyCount === 0) return 'pending';
   const needed = neededOf(group);
   if (succeededCount >= needed) return 'satisfied';
-  if (dependencyCount < needed) return isClosed ? 'impossible' : 'pending';
+  if (dependencyCount < needed) return isFinal ? 'impossible' : 'pending';
   return failedCount + skippedCount > dependencyCount - needed ? 'impossible' : 'pending';
 }
 
 /** The new decision about the group of a member; undefined while it is undecided, or if it was decided before. */
-export function decisionOf(
-  execution: ReadonlyExecution,
-  { isBuilding, isClosed }: ReadonlyFlow,
-): 'satisfied' | 'impossible' | undefined {
-  if (isBuilding || execution.groupState !== 'pending') return undefined;
-  const verdict = verdictOf(execution, isClosed);
+export function decisionOf(execution: ReadonlyExecution, flow: ReadonlyFlow): 'satisfied' | 'impossible' | undefined {
+  if (flow.isBuilding || execution.groupState !== 'pending') return undefined;
+  const verdict = verdictOf(execution, isComplete(flow));
   return verdict === 'pending' ? undefined : verdict;
 }
 

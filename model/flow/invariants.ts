@@ -10,7 +10,7 @@ import { endOf, walkIdOf, type Task } from './tasks.js';
 import { verdictOf } from './group.js';
 import type { Dependency, ReadonlyFlow } from './facts.js';
 import { isSibling } from './siblings.js';
-import { hasBuildDeadline, hasFinished, isUnsealed } from './state.js';
+import { hasBuildDeadline, hasFinished, isComplete, isUnsealed } from './state.js';
 
 const upstreamOf = (it: ReadonlyExecution, { upstream }: Dependency, { state }: World): ReadonlyExecution | undefined =>
   state.tables.execution.get(executionIdOf(partitionIndexOf(it.executionId), upstream));
@@ -42,7 +42,7 @@ function isAwaited(it: ReadonlyExecution, world: World): boolean {
     return upstream !== undefined && (!isTerminal(upstream.situation) || hasWalk(world, endOf(upstream)));
   });
   // It has fewer edges than it needs, and more may be added.
-  return isComing || (!flow.isClosed && verdictOf(it, false) !== verdictOf(it, true));
+  return isComing || (!isComplete(flow) && verdictOf(it, false) !== verdictOf(it, true));
 }
 
 /** The members of a flow that have not been purged. */
@@ -187,9 +187,10 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     name: 'a group is satisfied once it has enough successes, and impossible once it can no longer get them',
     holds(it, world) {
       if (it.groupState === 'none' || it.groupState === 'pending') return it.satisfiedAt === undefined;
-      const isClosed = flowOf(it, world)?.isClosed ?? true;
+      const flow = flowOf(it, world);
+      const isFinal = flow === undefined || isComplete(flow);
       return (
-        verdictOf(it, isClosed) === it.groupState && (it.groupState === 'satisfied') === (it.satisfiedAt !== undefined)
+        verdictOf(it, isFinal) === it.groupState && (it.groupState === 'satisfied') === (it.satisfiedAt !== undefined)
       );
     },
   },
@@ -199,7 +200,7 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       const flow = flowOf(it, world);
       if (flow === undefined || flow.isBuilding || it.groupState !== 'pending') return true;
       if (hasWalk(world, { kind: 'evaluate', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
-      return verdictOf(it, flow.isClosed) === 'pending';
+      return verdictOf(it, isComplete(flow)) === 'pending';
     },
   },
   {

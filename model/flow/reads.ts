@@ -202,6 +202,8 @@ export const listEdges = query({
 
 export interface FlowPage {
   readonly flows: readonly FlowSnapshot[];
+  /** Ids of the flows on the page whose records are unreadable, whatever state the call asks for. */
+  readonly damaged: readonly string[];
   /** The `cursor` of the next page; absent on the last page. */
   readonly nextCursor: string | undefined;
 }
@@ -212,7 +214,7 @@ export const listFlows = query({
     partition: field.partitionKey,
     /** Lists flows after this one. */
     cursor: field.flowId.optional(),
-    limit: rowLimit,
+    limit: field.integer(0, LIMITS.maxListPage).default(100),
     /** Only flows in this state. A page can then have fewer rows, or none, and not be the last. */
     status: z.enum(PUBLIC_FLOW_STATES).optional(),
   }),
@@ -222,13 +224,16 @@ export const listFlows = query({
     const after = cursor === undefined ? undefined : uuidOfExecution(cursor);
     const ids = view.flows.ids(after, limit + 1);
     const idOf = (flow: string): string => executionIdOf(partitionIndexOf(partition), flow);
-    const rows = ids.slice(0, limit).flatMap((id) => {
+    const [rows, damaged] = [[] as FlowSnapshot[], [] as string[]];
+    for (const id of ids.slice(0, limit)) {
       const flow = view.flows.get(id);
-      return flow === undefined ? [] : [snapshotOf(view, idOf(id), flow)];
-    });
+      if (flow === undefined) damaged.push(idOf(id));
+      else rows.push(snapshotOf(view, idOf(id), flow));
+    }
     const last = ids[limit - 1];
     return accept<FlowPage>({
       flows: status === undefined ? rows : rows.filter(({ publicFlowState }) => publicFlowState === status),
+      damaged,
       nextCursor: ids.length > limit && last !== undefined ? idOf(last) : undefined,
     });
   },

@@ -10,7 +10,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
-import type { Task } from './tasks.js';
+import { evaluationOf } from './tasks.js';
 
 const declared = {
   args: z.strictObject({ flowId: field.flowId }),
@@ -18,13 +18,6 @@ const declared = {
   wire: { shared: [], each: ['flowId'] },
   memory: 'frees',
 } as const;
-
-const evaluation = (flowId: string): Task => ({
-  kind: 'evaluate',
-  flow: uuidOfExecution(flowId),
-  about: flowId,
-  cursor: '',
-});
 
 export const sealFlow = operation({
   ...declared,
@@ -44,7 +37,7 @@ export const sealFlow = operation({
     }
     return {
       ...accept({ kind: 'sealed', flowId }, { type: 'flow_sealed', flow, at: now }),
-      aftermath: { flow, tasks: [evaluation(flowId)] },
+      aftermath: { flow, tasks: [evaluationOf(flowId)] },
     };
   },
 });
@@ -64,7 +57,7 @@ export const closeFlow = operation({
     if (known.isClosed) return accept({ kind: 'already_satisfied', reason: 'already_closed' });
     return {
       ...accept({ kind: 'closed', flowId }, { type: 'flow_closed', flow, at: now }),
-      aftermath: { flow, tasks: known.isBuilding ? [] : [evaluation(flowId)] },
+      aftermath: { flow, tasks: known.isBuilding ? [] : [evaluationOf(flowId)] },
     };
   },
 });

@@ -27,6 +27,10 @@ const WAITING: readonly PublicState[] = ['suspended', 'delayed', 'rate_limited',
 export const isUnsealed = ({ isBuilding, flowState }: Pick<ReadonlyFlow, 'isBuilding' | 'flowState'>): boolean =>
   isBuilding && flowState === 'open';
 
+/** Whether no member and no edge can join a flow any more: a group with too few edges will never get those it needs. */
+export const isComplete = ({ isClosed, flowState }: Pick<ReadonlyFlow, 'isClosed' | 'flowState'>): boolean =>
+  isClosed || flowState === 'cancelled';
+
 /** Whether the end of a flow was recorded: all its members have ended, and none has joined or run again since. */
 export const hasFinished = ({ purgeAt, isKept }: Pick<ReadonlyFlow, 'purgeAt' | 'isKept'>): boolean =>
   purgeAt !== undefined || isKept;

@@ -51,6 +51,14 @@ export interface Ahead {
 /** The task that ends the members of a cancelled flow. `about` is any execution id of the partition. */
 export const cancellingOf = (flow: string, about: string): Task => ({ kind: 'cancel', flow, about, cursor: '' });
 
+/** The task that checks whether each member of a flow can continue. */
+export const evaluationOf = (flowId: string): Task => ({
+  kind: 'evaluate',
+  flow: uuidOfExecution(flowId),
+  about: flowId,
+  cursor: '',
+});
+
 /** Tasks after the end of a member: its children end if it ended badly, and its downstream members are informed. */
 export function endsOf(execution: ReadonlyExecution): readonly Task[] {
   const { executionId: about, flow } = execution;

@@ -114,7 +114,8 @@ async function explained(sources: Sources, info: ExecutionInfo): Promise<Explana
   if (info.stateVector.lifecyclePhase === 'terminal') return explanationOf(info, await ofEnded(sources, info, flow));
   const lease = await leaseOf(backend, info);
   if (lease !== undefined && lease.expiresAt > now) return RUNS;
-  if (owesCancel(flow, info)) return explanationOf(info, [CANCEL_OWED]);
+  const owed = owedCancel(flow, info);
+  if (owed !== undefined) return explanationOf(info, [owed]);
   const { executionDeadlineAt: deadline = Infinity } = info;
   if (deadline <= now) return explanationOf(info, await ofExpired(sources, info, flow));
   const obstacles = await obstaclesOf(sources, info, { flow, lapsedAt: lease?.expiresAt });
@@ -128,9 +129,10 @@ async function explained(sources: Sources, info: ExecutionInfo): Promise<Explana
 const { steps: _, ...RUNNING } = obstacleOf('nothing', 'A worker runs it.', 'Nothing is needed.');
 const RUNS: Explanation = { ...RUNNING, unblock: [], takers: undefined };
 
-const CANCEL_OWED = obstacleOf('ended', 'Its flow was cancelled, and it is about to end.', 'Run its flow again.', {
-  steps: undefined,
-});
+const cancelled = (and: string): Obstacle =>
+  obstacleOf('ended', `Its flow was cancelled, and ${and}.`, 'Run its flow again.', { steps: undefined });
+const CANCEL_OWED = cancelled('it is about to end');
+const LEFT_WAITING = cancelled('it ends when its wait is over');
 
 const lapsed = (at: number): Obstacle => notApplied('The lease of its worker is over, but no process has noticed.', at);
 
@@ -141,10 +143,11 @@ async function leaseOf(backend: Backend, { executionId, stateVector }: Execution
   return (await backend.describeExecution({ executionId }))?.currentLease;
 }
 
-/** Whether the cancellation of its flow has yet to end it. */
-function owesCancel(flow: FlowSnapshot | undefined, { stateVector }: ExecutionInfo): boolean {
-  if (flow?.publicFlowState !== 'cancelled' || flow.cancellationPolicy === 'flow_only') return false;
-  return flow.cancellationPolicy === 'cancel_all' || stateVector.lifecyclePhase !== 'active';
+/** How the cancellation of its flow will end it, if it will before it can run again. */
+function owedCancel(flow: FlowSnapshot | undefined, { stateVector }: ExecutionInfo): Obstacle | undefined {
+  if (flow?.publicFlowState !== 'cancelled' || flow.cancellationPolicy === 'flow_only') return undefined;
+  if (flow.cancellationPolicy === 'cancel_all' || stateVector.lifecyclePhase === 'runnable') return CANCEL_OWED;
+  return stateVector.lifecyclePhase === 'suspended' ? LEFT_WAITING : undefined;
 }
 
 /**

@@ -73,6 +73,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
       cursor = page.nextCursor;
       isLast = cursor === undefined;
     }
+    expect(await backend.listFlows({ partition: PARTITION, limit: 0 })).toEqual({ flows: [], damaged: [] });
     expect(listed.sort()).toEqual(flows.map(({ flowId }) => flowId).sort());
     const [{ flowId, ids, edges }, other] = flows as [(typeof flows)[0], (typeof flows)[0]];
     const edgeId = edges[0]?.edgeId ?? '';

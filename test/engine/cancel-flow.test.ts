@@ -145,6 +145,22 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     expect(await membersOf(flowId)).toEqual(before);
   });
 
+  test('flow_only ends a member whose group needs more edges than it has: none can be added', async () => {
+    const { backend } = engine;
+    const flowId = engine.executionId();
+    const [upstreamExecutionId, downstreamExecutionId] = [engine.executionId(), engine.executionId()];
+    const members = [upstreamExecutionId, downstreamExecutionId].map((executionId) => ({
+      ...{ executionId, laneId: LANE, executionKind: 'k' },
+    }));
+    await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members } });
+    const policy = { kind: 'quorum', k: 2, onSatisfied: 'let_run' } as const;
+    await backend.setEdgeGroupPolicy({ flowId, downstreamExecutionId, policy });
+    await backend.addDependency({ flowId, edgeId: engine.uuid(), upstreamExecutionId, downstreamExecutionId });
+    expect(await membersOf(flowId)).toEqual({ waiting: 1, waiting_children: 1 });
+    await cancel(flowId, 'flow_only');
+    expect(await membersOf(flowId)).toEqual({ waiting: 1, skipped: 1 });
+  });
+
   test('a wait ends at its timeout, or when due work has ended the members', async () => {
     const flowId = await flowIn('waiting', 300);
     const startedAt = performance.now();

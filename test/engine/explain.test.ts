@@ -267,3 +267,22 @@ test('capable workers that have been silent for longer than a heartbeat may be d
   expect(silent.sentence).toMatch(/2 registered workers can take it, last heard of 13 s ago: they may be dead\.$/);
   expect(silent.remedy).toBe('Check whether their processes still run, or start another worker.');
 });
+
+test('a suspended member that its cancelled flow leaves alone ends when its wait does, not soon', async () => {
+  const backend = await created();
+  const flowId = `{fp:0}:${uuid(20)}`;
+  await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n' });
+  await backend.addExecutionToFlow({ flowId, executionId: X });
+  const answer = await backend.claimForWorker({ ...claim, claims: [{ leaseId: uuid(2), attemptId: uuid(3) }] });
+  if (answer.kind !== 'claimed') throw new Error('it was not there');
+  const { leaseId, leaseEpoch, attemptId } = answer.executions[0];
+  await backend.suspendExecution({
+    ...{ executionId: X, fence: { leaseId, leaseEpoch, attemptId }, suspensionId: uuid(4) },
+    ...{ waitpoints: [{ waitpointId: uuid(5), waitpointKey: 'a#1' }], resumeCondition: { type: 'operator_only' } },
+  });
+  await backend.cancelFlowHeader({ flowId, cancellationPolicy: 'cancel_pending' });
+  const sentence = 'Its flow was cancelled, and it ends when its wait is over.';
+  await because(backend, { because: 'ended', sentence, unblock: undefined });
+  await backend.resumeExecution({ executionId: X });
+  await because(backend, { sentence: expect.stringMatching(/^It ended cancelled/) });
+});

@@ -574,6 +574,23 @@ describe('growing', () => {
     expect(story.answer('closeFlow', { flowId: FLOW })).toMatchObject({ reason: 'already_closed' });
     expect(story.states(2)).toEqual(['skipped']);
   });
+
+  test('a flow that was cancelled gets no further edges, so a group with too few of them is impossible', () => {
+    for (const isEnded of [true, false]) {
+      const story = grown(false);
+      story.run('setEdgeGroupPolicy', {
+        flowId: FLOW,
+        downstreamExecutionId: idOf(2),
+        policy: { kind: 'quorum', k: 2, onSatisfied: 'let_run' },
+      });
+      story.run('addDependency', depend(1, 2));
+      story.claim();
+      if (isEnded) story.end(1);
+      expect(story.states(2)).toEqual(['blocked_dependencies']);
+      story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'flow_only' });
+      expect(story.states(1, 2)).toEqual([isEnded ? 'completed' : 'running', 'skipped']);
+    }
+  });
 });
 
 describe('cancelFlowHeader', () => {

@@ -181,8 +181,8 @@ function listsOf({ flowId, upstream, budgetId, today }: World): {
     },
     listFlows: {
       async read(cursor?: string) {
-        const { flows, nextCursor } = await backend.listFlows({ ...page, limit: 1, cursor });
-        return { rows: flows.map(({ flowId: id }) => memberOf(id)), next: nextCursor };
+        const { flows, damaged, nextCursor } = await backend.listFlows({ ...page, limit: 1, cursor });
+        return { rows: flows.map(({ flowId: id }) => memberOf(id)), damaged: damaged.map(memberOf), next: nextCursor };
       },
     },
     listFlowMembers: {
