@@ -641,6 +641,27 @@ describe('approval', () => {
     await t.advance(10);
     expect(await run.result()).toEqual([[false, 'ann'], [true, 'bea'], ['x no', 'y yes'], 'x late']);
   });
+
+  it('takes decisions under one key as one only if they are the same of the same person', async () => {
+    t = testApp();
+    const task = t.app.task('t', ({ approval }: TaskContext) => approval('deploy', { approvals: 3 }));
+    await t.app.worker();
+    const run = await task.run(undefined);
+    const key = { idempotencyKey: 'form 17' };
+    await run.approve('deploy', { by: 'ann', ...key });
+    expect((await run.approve('deploy', { by: 'ann', note: 'again', ...key })).effect).toBe('duplicate');
+    expect((await run.approve('deploy', { by: 'bea', ...key })).effect).not.toBe('duplicate');
+    expect((await run.reject('deploy', { by: 'ann', ...key })).effect).not.toBe('duplicate');
+    await t.advance(10);
+    const { approved, decisions } = await run.result();
+    expect([approved, decisions.map(({ by, note }) => [by, note])]).toEqual([
+      false,
+      [
+        ['bea', ''],
+        ['ann', ''],
+      ],
+    ]);
+  });
 });
 
 describe('a wait and the steps before it', () => {

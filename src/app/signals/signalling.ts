@@ -23,11 +23,13 @@ export interface SignalOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
-export interface DecisionOptions extends Pick<SignalOptions, 'idempotencyKey'> {
+export interface DecisionOptions {
   /** The person that decides; each person counts once. */
   readonly by: string;
   /** A comment on the decision. */
   readonly note?: string | undefined;
+  /** The same decision of the same person, sent again with the same key, counts once. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** The outcome of a signal. */
@@ -119,7 +121,10 @@ export function decisionOf(
   checkKey(what, idempotencyKey);
   const approved = what === 'approve';
   const payload = note === undefined ? { approved } : { approved, note };
-  return given(task, payload, { name, from: by, idempotencyKey, signalCategory: 'approval', sourceType: 'person' });
+  // Another decision, or that of another person, is not the same signal sent again.
+  const ownKey = idempotencyKey && JSON.stringify([what, by, idempotencyKey]);
+  const address = { name, from: by, idempotencyKey: ownKey, signalCategory: 'approval', sourceType: 'person' };
+  return given(task, payload, address);
 }
 
 function given(task: TaskDefinition | undefined, payload: unknown, address: Address): GivenSignal {
