@@ -47,6 +47,30 @@ it('frames are stored once and in order although their calls fail or answers are
   expect(calls.map(({ length }) => length)).toEqual([3, 3, 3, 3, 3, 2]);
 });
 
+it('the frames of a step are stored before its value, also when their call has to be repeated', async () => {
+  const stored: string[] = [];
+  let isFirst = true;
+  h = harness((inner) => ({
+    execute: (async (commands: Commands) => {
+      if (!commands.some(({ name }) => name === 'appendFrame')) return inner.execute(commands);
+      if (isFirst) {
+        isFirst = false;
+        throw new EngineError('transport_failed', 'gone');
+      }
+      stored.push('frames');
+      return inner.execute(commands);
+    }) as Backend['execute'],
+    recordStep: (args) => {
+      stored.push('step');
+      return inner.recordStep(args);
+    },
+  }));
+  const task = h.a.task('t', ({ step, stream }: TaskContext<null>) => step('say', () => stream.text('out')));
+  await h.worker();
+  await h.flow(task.run(null).result());
+  expect(stored).toEqual(['frames', 'step']);
+});
+
 it('the writes of a handler that lost its work reject, and nothing of them is stored', async () => {
   withFaults();
   const told: unknown[] = [];

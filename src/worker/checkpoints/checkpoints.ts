@@ -185,6 +185,9 @@ export class Checkpoints {
    */
   record(checkpoint: Use, passed: Passed): Promise<Stored> {
     return this.during(async () => {
+      // A run behind a crash would find the checkpoint, and not write them again.
+      const { frames } = this.attempt;
+      if (frames !== undefined) await frames.sent();
       await this.storePassedEnds();
       return this.store(checkpoint, passed);
     });

@@ -87,7 +87,8 @@ export class FrameWriter {
     this.throwIfFailed();
   }
 
-  private async sent(): Promise<void> {
+  /** Resolves when all written frames are stored, or one is refused. */
+  async sent(): Promise<void> {
     while (this.waitingFrames > 0 && this.failure === undefined) await this.progress();
   }
 
