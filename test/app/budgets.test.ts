@@ -103,8 +103,10 @@ test('the usage of a run counts all its attempts, survives resets, and appears i
   expect(await run.usage()).toEqual([
     { budgetId: of('acme').id, name: of('acme').name, used: { tokens: 9 }, releasable: {} },
   ]);
+  expect(await t.app.get(run.id).usage()).toEqual(await run.usage());
   // A process that does not know the task does not know what it calls its budget.
-  expect(await t.app.get(run.id).usage()).toMatchObject([{ name: undefined }]);
+  await using stranger = app({ backend: t.backend, closeBackend: false });
+  expect(await stranger.get(run.id).usage()).toMatchObject([{ name: undefined }]);
   const other = of('umbrella');
   expect(await answer.get(run.id).usage(other)).toHaveLength(2);
   await expect(run.usage('tokens' as never)).rejects.toMatchObject({
@@ -287,6 +289,32 @@ test('a request above the limit of a budget keeps no run of its tasks waiting', 
   await tokens.setLimits({ tokens: { hard: 100 } });
   await spend.run(50).result();
   expect(await tokens.status()).toMatchObject({ usage: { tokens: 51 }, exhausted: [] });
+});
+
+test('members of a flow have the names of their budgets in explanations and bills, also where their input has results', async () => {
+  await using t = await testApp();
+  const tokensOf = (tenant: string) => t.app.budget(`tokens of ${tenant}`, { limits: LIMITS });
+  const tokens = tokensOf('acme');
+  const first = t.app.task('first', () => 1);
+  const spend = t.app.task(
+    'spend',
+    { budget: ({ tenant }: Mail) => tokensOf(tenant) },
+    async ({ input, budget }: TaskContext<Mail & { n: number }>) => budget(tokens).report({ tokens: input.n }),
+  );
+  const flow = t.app.flow('f', (f) => {
+    f.run(spend, { tenant: 'acme', n: f.run(first) });
+  });
+  await t.app.worker();
+  const done = await flow.run();
+  await t.advance('1s');
+  expect(await done.usage()).toMatchObject([{ name: 'tokens of acme', used: { tokens: 1 } }]);
+  await tokens.report({ tokens: 9 });
+  const { id } = await flow.run();
+  await t.advance('1s');
+  const [member] = (await flow.get(id).explain()).members;
+  const sentence = `Budget "tokens of acme" (${tokens.id}) is exhausted: tokens.`;
+  expect(member?.sentence).toBe(sentence);
+  expect((await t.app.get(member?.id ?? '').explain()).sentence).toBe(sentence);
 });
 
 test('an explanation calls the budgets and quotas that hold a run back by their defined names, with their ids', async () => {

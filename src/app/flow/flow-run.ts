@@ -22,7 +22,8 @@ import { boundText } from '../../util/text.js';
 import { patiently } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
 import { reportingTimeout } from '../runs/started.js';
-import { explain } from '../../engine/explain.js';
+import { explain, type NameMeters } from '../../engine/explain.js';
+import { meterNamesOf } from '../metering/meter-names.js';
 import { explainFlow } from './explain.js';
 import { ChildRows } from './child-rows.js';
 import type { FlowCancelOptions, FlowChild, FlowExplanation, FlowInfo, FlowRun, FlowState } from './flow.js';
@@ -185,9 +186,12 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   async explain(): Promise<FlowExplanation> {
-    const { backend } = this.surroundings;
+    const { backend, tasks } = this.surroundings;
     const flow = await this.snapshot();
-    return explainFlow(this.listed, flow, (executionId) => this.listed.call(() => explain(backend, executionId)));
+    const nameMeters: NameMeters = (info) => meterNamesOf(backend, tasks.taskOf(info), info);
+    return explainFlow(this.listed, flow, (executionId) =>
+      this.listed.call(() => explain(backend, executionId, nameMeters)),
+    );
   }
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {

@@ -1,8 +1,9 @@
 /** The names of a run's budgets and quotas, from the definition of its task and the input of the run. */
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { Backend } from '../../backend/backend.js';
-import { decode } from '../../shared/codec.js';
+import { decode, JSON_ENCODING } from '../../shared/codec.js';
 import { shown } from '../../shared/checks.js';
+import { TEMPLATE_ENCODING, templateOf } from '../../shared/template.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import { metersOfRun, type RunMeters } from './meters.js';
 import { quotaNames } from './quota.js';
@@ -16,7 +17,10 @@ async function metersOf(
   if (task === undefined) return NONE;
   const { inputPayload } = await backend.readExecutionContext({ executionId });
   try {
-    return metersOfRun(task, decode({ bytes: inputPayload, encoding: payloadEncoding }));
+    if (payloadEncoding !== TEMPLATE_ENCODING)
+      return metersOfRun(task, decode({ bytes: inputPayload, encoding: payloadEncoding }));
+    // As at the creation of the member: without the results that belong in its input.
+    return metersOfRun(task, templateOf(decode({ bytes: inputPayload, encoding: JSON_ENCODING })).value);
   } catch {
     // The definition may have changed after the run was created.
     return NONE;

@@ -299,9 +299,13 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     );
   }
 
+  private taskIn(info: ExecutionInfo): TaskDefinition | undefined {
+    return this.task ?? this.shared.tasks.taskOf(info);
+  }
+
   async explain(): Promise<Explanation> {
     const { backend } = this.shared;
-    const nameMeters = (info: ExecutionInfo) => meterNamesOf(backend, this.task, info);
+    const nameMeters = (info: ExecutionInfo) => meterNamesOf(backend, this.taskIn(info), info);
     try {
       return await patiently(this.shared, () => explain(backend, this.id, nameMeters));
     } catch (error) {
@@ -312,7 +316,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
     for (const budget of budgets) needBudget('usage()', budget);
-    return this.read((backend, executionId) => usageOfRun(backend, executionId, () => this.task, budgets));
+    return this.read((backend, executionId) => usageOfRun(backend, executionId, (info) => this.taskIn(info), budgets));
   }
 
   async summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
