@@ -31,8 +31,10 @@ function ff.due.execution(call, id, jitter)
   ff.read_timing(execution)
   ff.read_bounds(execution)
   ff.read_grant(execution)
-  local kind = ff.next_timer(execution)
+  local kind, at = ff.next_timer(execution)
   if not kind then ff.damaged(LIMIT.stray_timer) end
+  -- A call that broke off behind the record left the timer at its old time.
+  if at > call.now then return { entity = execution, kind = 'moved', apply = ff.set_timer } end
   local step = { entity = execution, kind = kind }
   if kind == 'execution_deadline' or kind == 'attempt_timeout' then
     if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
@@ -169,7 +171,7 @@ end
 
 -- Counts, then the names that the caller's side needs. The first place is for the time of the next due work.
 local function reply_of(steps, broken, after)
-  local counts = { delay = 0, lease = 0, grant = 0, waitpoint = 0, purge = 0 }
+  local counts = { delay = 0, lease = 0, grant = 0, waitpoint = 0, purge = 0, moved = 0 }
   local timed_out, expired, suspended, others, deliveries = {}, {}, {}, {}, {}
   for i = 1, #steps do
     local step = steps[i]

@@ -22,9 +22,13 @@ beforeAll(async () => {
 afterAll(() => backend.close());
 
 /** An execution that waits for the signal `go`. */
-async function suspended(timeout: { timeoutAt?: number; timeoutBehavior?: 'fail' } = {}): Promise<string> {
+async function suspended(
+  timeout: { timeoutAt?: number; timeoutBehavior?: 'fail' | 'auto_resume' } = {},
+  timeoutPolicy?: { executionDeadlineMs: number },
+): Promise<string> {
   const [executionId, laneId] = [`${PARTITION}:${randomUUID()}`, randomUUID()];
-  await backend.createExecution({ executionId, laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' });
+  const facts = { laneId, executionKind: 'k', creatorIdentity: 'c', namespace: 'n' };
+  await backend.createExecution({ ...facts, executionId, policy: { timeoutPolicy } });
   const answer = await backend.claimForWorker({
     ...{ partition: PARTITION, laneId, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 60_000 },
     claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
@@ -76,4 +80,15 @@ test('after a broken-off call, a timeout that ends the execution is still due', 
     expect([rule, await backend.readExecutionState({ executionId })]).toEqual([rule, 'failed']);
   }
   expect(failures).toBeGreaterThan(3);
+});
+
+test('after a broken-off call, an execution whose sleep is over goes on, and its deadline waits for its time', async () => {
+  const timeout = { timeoutAt: (await backend.serverTime()) + 30, timeoutBehavior: 'auto_resume' } as const;
+  const executionId = await suspended(timeout, { executionDeadlineMs: 86_400_000 });
+  await new Promise((done) => setTimeout(done, 40));
+  const apply = () => backend.applyDue({ partition: PARTITION, owner: 'test' });
+  expect(await without('+zadd', apply)).toBe(true);
+  await apply();
+  await backend.verifyPartition({ partition: PARTITION });
+  expect(await backend.readExecutionState({ executionId })).toBe('waiting');
 });
