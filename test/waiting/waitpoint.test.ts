@@ -224,4 +224,35 @@ describe('waitpoint', () => {
     expect(await h.flow(run.result())).toEqual([1, 1, null]);
     await h.close();
   });
+
+  it('takes every signal that the store accepts, also if it was created late', async () => {
+    let creations = 0;
+    const clock = new LoopClock(1_700_000_000_000);
+    const h = harness(
+      (inner) => ({
+        createPendingWaitpoint: (args) => {
+          if (creations++ === 0) clock.block(5_000);
+          return inner.createPendingWaitpoint(args);
+        },
+      }),
+      { clock },
+    );
+    const envelopes: string[] = [];
+    const task = h.a.task('t', async ({ waitpoint, step, sleep }: TaskContext) => {
+      const point = await waitpoint('go', { timeout: '10s' });
+      envelopes.push(point.envelope().reveal());
+      await sleep('1s');
+      await step('work', () => h.sleep(7_000));
+      return point.wait({ onTimeout: 'value' });
+    });
+    await h.a.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
+    await h.worker();
+    const run = await task.run();
+    // Twelve of the fifteen seconds until the end of the waitpoint.
+    await h.pass(7_000);
+    expect(await h.a.signals.deliver(String(envelopes[0]), 'late')).toMatchObject({ effect: 'kept' });
+    expect(await h.flow(run.result())).toBe('late');
+    expect(new Set(envelopes).size).toBe(1);
+    await h.close();
+  });
 });

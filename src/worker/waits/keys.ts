@@ -30,8 +30,9 @@ export const SLEEP_ALONE = '__sleep';
 /** Dots also match line separators, which a name can contain. */
 const PATTERN = /^([^#]*)#(.*):(\d+)(?:@(\d+))?$/s;
 
-export function keyText({ channel, name, use, until }: WaitKey): string {
-  return `${channel}#${name}:${use}${until === undefined ? '' : `@${until}`}`;
+/** The end of a waitpoint that was created before the wait is that of the waitpoint, which the store sets. */
+export function keyText({ channel, name, use, until, pendingId }: WaitKey): string {
+  return `${channel}#${name}:${use}${until === undefined || pendingId !== undefined ? '' : `@${until}`}`;
 }
 
 /** Parses a key; undefined for a waitpoint that is not of a handler. */

@@ -37,13 +37,15 @@ export class KnownWaits {
   private readonly all: Received[] = [];
 
   constructor({ waitpoints }: Pick<WaitsRead, 'waitpoints'> = { waitpoints: [] }) {
-    for (const { waitpointId, waitpointKey, state, closeReason = '', closedAt = 0 } of waitpoints) {
+    for (const { waitpointId, waitpointKey, state, closeReason = '', closedAt = 0, expiresAt } of waitpoints) {
       const key = keyOf(waitpointKey);
-      if (key !== undefined) this.made.set(waitpointId, { until: key.until, isPending: state === 'pending' });
+      // A waitpoint that was created before its wait takes signals until its own end.
+      const until = expiresAt ?? key?.until;
+      if (key !== undefined) this.made.set(waitpointId, { until, isPending: state === 'pending' });
       // Waits that ended with the execution do not count after a replay.
       if (key === undefined || !RESUMED_REASONS.has(closeReason)) continue;
       if (key.channel === SLEEP_ALONE && closeReason === 'resumed') this.ended.set(waitText(key), closedAt);
-      const begun = this.begun.get(waitText(key)) ?? { until: key.until, closings: [] };
+      const begun = this.begun.get(waitText(key)) ?? { until, closings: [] };
       if (key.channel !== CALLED) begun.closings.push({ at: closedAt, byTime: closeReason === BY_TIME });
       this.begun.set(waitText(key), begun);
     }

@@ -134,9 +134,8 @@ export class Waits {
     const { executionId, fence } = this.attempt;
     const waitpointId = waitpointIdOf(executionId, wait);
     const earlier = known.waitpoint(waitpointId);
-    const until = earlier === undefined ? asked : earlier.until;
     const { leaseId, leaseEpoch, attemptId } = fence;
-    const token =
+    const open =
       earlier !== undefined && !earlier.isPending
         ? undefined
         : await this.asked(() =>
@@ -144,10 +143,13 @@ export class Waits {
               executionId,
               fence: { leaseId, leaseEpoch, attemptId },
               waitpointId,
-              waitpointKey: keyText({ channel: name, ...wait, until }),
+              waitpointKey: keyText({ channel: name, ...wait, until: undefined }),
               expiresInMs: Math.min(LIMITS.maxPendingMs, Math.max(1, timeoutMs)),
             }),
-          ).then((made) => made.waitpointToken, expiredSince);
+          ).catch(expiredSince);
+    const token = open?.waitpointToken;
+    // Until then the store accepts signals, however long the call took.
+    const until = open?.expiresAt ?? earlier?.until ?? asked;
     return {
       address: () => {
         if (token !== undefined) return { executionId, waitpointId, token: token.reveal() };
