@@ -73,6 +73,7 @@ class Campaign {
   private readonly coverage = new Coverage();
   private readonly startedAt = performance.now();
   private runs = 0;
+  private replayed = 0;
   private steps = 0;
   private nextSeed: number;
   private failure: Failure | undefined;
@@ -110,15 +111,17 @@ class Campaign {
   /** Replays entries that no other lane has begun. */
   private async replay(left: Iterable<CorpusEntry>, arena: Arena): Promise<void> {
     for (const { name, why, actions } of left) {
+      // Every other time with other ids than those with which it was found.
+      const ids = this.replayed++ % 2 === this.options.seed % 2 ? undefined : this.options.seed;
       try {
-        await this.once(arena, actions);
+        await this.once(arena, ids === undefined ? actions : [{ do: 'ids', seed: ids }, ...actions]);
       } catch (error) {
         this.failing = arena;
         this.failure = {
           seed: this.options.seed,
           path: '',
           actions,
-          report: `fuzz/corpus/${name}.json is back (${why}).\n\n${tell(error)}`,
+          report: `fuzz/corpus/${name}.json is back (${why})${ids === undefined ? '' : `, with ids of seed ${ids}`}.\n\n${tell(error)}`,
         };
         return;
       }

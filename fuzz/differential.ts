@@ -12,6 +12,7 @@ import { ONE_OF_EACH } from '../model/partition.js';
 import { encodeCursor } from '../model/partition/cursor.js';
 import { SpecMachine } from '../model/specification/machine.js';
 import { ENTITY_KINDS, type Tables } from '../model/state.js';
+import { seededUuids } from '../src/testing/index.js';
 import { readsOf, resolve, type Action } from './actions/index.js';
 import { chosenId, resolveMoment, type World } from './actions/world.js';
 import { failed, inAnyPurge, inAnyPurgeOrder, settled, visible } from './answers.js';
@@ -92,7 +93,7 @@ class DifferentialRun {
     private readonly subjects: readonly Subject[],
     private readonly options: RunOptions,
     private now: number,
-    private readonly uuid: () => string,
+    private uuid: () => string,
   ) {
     this.comparison = new Comparison(subjects, this.steps);
     this.wakes = new WakeComparison(this.comparison);
@@ -120,6 +121,10 @@ class DifferentialRun {
       case 'names':
         this.names = new Names(action.seed);
         this.note(action.do, 'names that collide');
+        break;
+      case 'ids':
+        this.uuid = seededUuids(String(action.seed));
+        this.note(action.do, 'other ids');
         break;
       case 'batch':
         for (const commands of byPartition(this.resolved(action))) await this.command(action, commands, true);

@@ -106,5 +106,9 @@ const turn: fc.Arbitrary<readonly Action[]> = fc.oneof(
 
 /** A flow with many members and its processing. */
 export const flowRun: fc.Arbitrary<Action[]> = fc
-  .tuple(drawn('create_graph'), fc.array(turn, { minLength: 8, maxLength: 40, size: 'max' }))
-  .map(([graph, turns]) => [graph, ...turns.flat()]);
+  .tuple(
+    fc.option(fc.nat(1_000_000)),
+    drawn('create_graph'),
+    fc.array(turn, { minLength: 8, maxLength: 40, size: 'max' }),
+  )
+  .map(([ids, graph, turns]) => [...(ids === null ? [] : [{ do: 'ids' as const, seed: ids }]), graph, ...turns.flat()]);

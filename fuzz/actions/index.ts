@@ -99,6 +99,8 @@ export type Action =
   | { readonly do: 'restart' }
   /** From here on, other names are in place of the drawn ones, see `names.ts`. */
   | { readonly do: 'names'; readonly seed: number }
+  /** From here on, ids come from this seed: they are in another order. */
+  | { readonly do: 'ids'; readonly seed: number }
   /** The same call as `back` calls ago, as after a lost reply. */
   | { readonly do: 'repeat'; readonly back: number }
   | { readonly do: 'batch'; readonly actions: readonly Action[] };
@@ -110,6 +112,7 @@ export function resolve(world: World, action: Action): Command[] {
     case 'read':
     case 'restart':
     case 'names':
+    case 'ids':
       return [];
     case 'repeat': {
       const again = world.recent.at(-1 - action.back);
