@@ -1,4 +1,5 @@
 /** Loggers of users, and how the package calls them. */
+import { reasonOf } from '../util/failure-text.js';
 import { quietly } from '../util/quietly.js';
 import { propertyOf, textOf, tried } from '../util/thrown.js';
 
@@ -33,7 +34,16 @@ export function guarded(log: Logger): Logger {
     ? (level: Level, message: string, details: unknown[]): unknown => log[level](mergedFor(details), message)
     : (level: Level, message: string, details: unknown[]): unknown => log[level](message, ...details);
   // Logging must not decide what becomes of the work, whether the logger throws or its promise rejects.
-  return made((level, message, details) => quietly(() => write(level, message, details)));
+  return made((level, message, details) =>
+    quietly(() => {
+      try {
+        return write(level, message, details);
+      } catch {
+        // A detail can be what the logger cannot print, such as an error with a getter that throws. Its words still arrive.
+        return write(level, message, details.map(reasonOf));
+      }
+    }),
+  );
 }
 
 interface Pino extends Record<Level, (details: object, message: string) => void> {

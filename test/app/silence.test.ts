@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { format } from 'node:util';
 import { app, EngineError, memory, type Backend, type Logger } from '../../src/index.js';
 import { guarded, prefixed } from '../../src/shared/logger.js';
 import { testApp } from '../../src/testing/test-app.js';
@@ -86,6 +87,23 @@ describe('pino', () => {
     await rejectionOf(task.run().result());
     expect(pino.written.map(({ object }) => object)).toContainEqual({ err: boom });
   });
+});
+
+it('a failure that the logger cannot print is logged in words', async () => {
+  const lines: string[] = [];
+  const write = (...line: unknown[]): void => void lines.push(format(...line));
+  await using a = app({ backend: memory(), log: { debug: write, info: write, warn: write, error: write } });
+  const task = a.task('odd', () => {
+    throw Object.defineProperty(new Error('the card is expired'), 'name', {
+      get: () => {
+        throw new Error('no name');
+      },
+    });
+  });
+  await a.worker();
+  await rejectionOf(task.run().result());
+  expect(lines.join()).toContain('Task "odd" failed in attempt 1');
+  expect(lines.join()).toContain('the card is expired');
 });
 
 it('a logger that throws affects no run', async () => {
