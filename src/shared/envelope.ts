@@ -23,15 +23,18 @@ export function envelopeOf({ executionId, waitpointId, signalName, token }: Sign
   return Buffer.from(JSON.stringify([...parts, sumOf(parts)])).toString('base64url');
 }
 
-/** @throws EngineError `invalid_token` for what is no envelope; it does not quote it */
+/** The refusal of what is no envelope. It does not quote it. */
+export const noEnvelope = (): EngineError =>
+  new EngineError('invalid_token', 'What was given is no envelope of a signal.');
+
+/** @throws EngineError `invalid_token` for what is no envelope */
 export function addressIn(envelope: unknown): SignalAddress {
   const parts = typeof envelope === 'string' && envelope.length <= MAX_LENGTH ? partsOf(envelope) : undefined;
   const isWhole = Array.isArray(parts) && parts.length === 5 && parts.every((part) => typeof part === 'string');
   const [executionId, waitpointId, signalName, token] = (isWhole ? parts : []) as [string, string, string, string];
   const address = { executionId, waitpointId, signalName, token };
   // What decodes alike and is written otherwise is none either: one address has one envelope.
-  if (!isWhole || envelopeOf(address) !== envelope)
-    throw new EngineError('invalid_token', 'What was given is no envelope of a signal.');
+  if (!isWhole || envelopeOf(address) !== envelope) throw noEnvelope();
   return address;
 }
 

@@ -139,6 +139,25 @@ describe('waitpoint', () => {
     expect(await run.state()).toBe('suspended');
   });
 
+  it('refuses a whole envelope that no handler made, whatever is in it, and tells its sender nothing', async () => {
+    const { envelope } = await opened();
+    const id = '00000000-0000-4000-a000-000000000000';
+    const parts: Partial<SignalAddress>[] = [
+      ...['x', `{fp:1}:${id}`, `{fp:99999}:${id}`, `{b:0}:${id}`].map((executionId) => ({ executionId })),
+      { waitpointId: 'x' },
+      ...['', '__x', 'x'.repeat(300), '\ud800'].map((signalName) => ({ signalName })),
+      ...['', 'x'.repeat(300)].map((token) => ({ token })),
+    ];
+    for (const part of parts)
+      expect(
+        await rejectionOf(t.app.signals.deliver(envelopeOf({ ...addressIn(envelope), ...part }), {})),
+      ).toMatchObject({
+        code: 'invalid_token',
+        message: expect.stringMatching(/no envelope of a signal.$/),
+        detail: {},
+      });
+  });
+
   it('reports a timeout like other waits, and then its address is refused', async () => {
     const { run, envelope, handedOut } = await opened('1h');
     await t.advance('2h');

@@ -7,7 +7,7 @@ import type { Backend } from '../../backend/backend.js';
 import { checkDuration, checkField, needField } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
-import { addressIn } from '../../shared/envelope.js';
+import { addressIn, noEnvelope } from '../../shared/envelope.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { checkKey, encodePayload, signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
 
@@ -52,7 +52,11 @@ const TOO_LATE: Readonly<Partial<Record<string, string>>> = {
   token_expired: 'The key that signed the envelope was replaced. If the run still waits, `run.signal` reaches it.',
 };
 
+/** Refusals of arguments. All others of a delivery are checked before: these are of an envelope that no handler made. */
+const OF_ENVELOPE: ReadonlySet<string> = new Set(['invalid_input', 'missing_token']);
+
 function inWords(error: unknown): unknown {
+  if (error instanceof EngineError && OF_ENVELOPE.has(error.code)) return noEnvelope();
   const message = error instanceof EngineError ? TOO_LATE[error.code] : undefined;
   if (message === undefined) return error;
   const { code, detail } = error as EngineError;
