@@ -187,6 +187,7 @@ const LIMIT: Literals[string] = {
   default_max_replay_count: DEFAULTS.maxReplayCount,
   loss_memory_ms: LIMITS.lossMemoryMs,
   max_tags: LIMITS.maxTags,
+  max_page_size: LIMITS.maxPageSize,
   default_dedup_window_ms: DEFAULTS.dedupWindowMs,
   max_reclaims_exceeded: MAX_RECLAIMS_EXCEEDED,
   max_field_bytes: MAX_FIELD_BYTES,

@@ -205,6 +205,21 @@ local function reply_of(steps, broken, after)
     tally, deliveries, aside, after }
 end
 
+local function is_of_flow(member) return string.sub(member, 1, #TIMER.flow) == TIMER.flow end
+
+-- What is due, and whether flows are left behind it; the twin of `beforeFlows`.
+local function before_flows(call, limit)
+  local due = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, limit)
+  if not due[1] or not is_of_flow(due[1]) then return due, false end
+  local all, others = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, LIMIT.max_page_size), {}
+  for i = 1, #all do
+    if not is_of_flow(all[i]) then others[#others + 1] = all[i] end
+    if #others == limit then break end
+  end
+  if not others[1] then return due, false end
+  return others, true
+end
+
 function ff.decide.apply_due(call, limit, jitter, owner, filtered)
   local header = command('HMGET', call.header_key, HEADER.applier, HEADER.broken)
   local applier = header[1]
@@ -225,8 +240,9 @@ function ff.decide.apply_due(call, limit, jitter, owner, filtered)
   ff.settle_all(call)
   local due, is_more, after
   if filtered == '' then
-    due = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, limit)
-    is_more = ff.of_one_pass(due) or #due == limit
+    local leaves_flows
+    due, leaves_flows = before_flows(call, limit)
+    is_more = ff.of_one_pass(due) or leaves_flows or #due == limit
   else
     due, is_more, after = ff.filtered_due(call, filtered, limit)
   end

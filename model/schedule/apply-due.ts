@@ -10,6 +10,7 @@ import { acceptAll, operation, type Applier } from '../operation.js';
 import { present } from '../core/present.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
+import type { View } from '../view.js';
 import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
 import { dueOfFlow, walkOn } from '../flow/due.js';
@@ -101,9 +102,12 @@ export const applyDue = operation({
       return acceptAll({ kind: 'left_to_other', until: applier.until }, []);
     }
     const from = positionFor(partition, after);
-    const listed = view.schedule.due(now, limit, from);
+    const { listed, leavesFlows } =
+      filter === undefined
+        ? beforeFlows(view, now, limit)
+        : { listed: view.schedule.due(now, limit, from), leavesFlows: false };
     const { due, passedOver, isCut } = ofOnePass(listed, filter);
-    const isMoreDue = isCut || listed.length === limit;
+    const isMoreDue = isCut || leavesFlows || listed.length === limit;
     const context = { now, jitter, retentionMs: settings.retentionMs, view };
     const [first] = due;
     const ofFlow = first?.kind === 'flow' ? dueOfFlow(view, first.entity, { now, partition, limit }) : undefined;
@@ -134,6 +138,17 @@ export const applyDue = operation({
       ? { ...outcome, nextDueAt: view.schedule.nextDueAt(filter === undefined ? undefined : now) }
       : outcome,
 });
+
+/**
+ * What is due, at most `limit`. Behind flows, most of which are to be purged, anything else comes first (ruling 35): a
+ * large flow takes hundreds of passes, and those that ended in one minute are due at one time.
+ */
+function beforeFlows(view: View, now: number, limit: number) {
+  const listed = view.schedule.due(now, limit);
+  if (listed[0]?.kind !== 'flow') return { listed, leavesFlows: false };
+  const others = view.schedule.due(now, LIMITS.maxPageSize).filter(({ kind }) => kind !== 'flow');
+  return others.length === 0 ? { listed, leavesFlows: false } : { listed: others.slice(0, limit), leavesFlows: true };
+}
 
 /**
  * Whether a loop still reserves the partition. A reservation longer than any loop makes is from before the clock

@@ -96,6 +96,37 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect(purged).toEqual(isFlow ? [1, 1, 1, 0] : [1, 1, 1]);
   });
 
+  test('a delay that ends after many flows are due for their purge does not wait for it', async () => {
+    const engine = engines[name] as TestEngine;
+    await engine.clear();
+    const { backend } = engine;
+    const flows = Array.from({ length: 5 }, id);
+    for (const flowId of flows)
+      await backend.createFlow({
+        flowId,
+        flowKind: 'f',
+        namespace: 'n',
+        closed: true,
+        graph: { members: [member(id())] },
+      });
+    for (const flowId of flows) await backend.cancelFlowHeader({ flowId });
+    engine.setTime(engine.now() + 8 * 86_400_000);
+    const delayed = {
+      ...member(id()),
+      laneId: 'later',
+      namespace: 'n',
+      creatorIdentity: 'c',
+      delayUntil: engine.now() + 1,
+    };
+    await backend.createExecution(delayed);
+    engine.setTime(engine.now() + 1);
+    const pass = { partition: PARTITION, limit: 4 };
+    expect(await backend.applyDue(pass)).toMatchObject({ promoted: 1, purged: 0, others: {} });
+    for (let n = 0; n < 2 * flows.length; n++)
+      expect(await backend.applyDue(pass)).toMatchObject({ others: { flow: 1 } });
+    expect(await backend.listFlows({ partition: PARTITION })).toMatchObject({ flows: [] });
+  });
+
   test('a replayed member starts if the walk of its race has passed it, and does not if the walk has yet to reach it', async () => {
     const engine = engines[name] as TestEngine;
     const { backend } = engine;
