@@ -12,8 +12,8 @@ import type { ValkeyOptions } from './valkey/index.js';
  * @throws EngineError `transport_failed`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch` or
  *   `partition_mismatch`, by rejecting
  */
-export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
-  return new Lazy(async () => (await import('./valkey/index.js')).valkey(options));
+export function valkey(...options: readonly [options?: ValkeyOptions | string]): Promise<Backend> {
+  return new Lazy(async () => (await import('./valkey/index.js')).valkey(...options));
 }
 
 /**

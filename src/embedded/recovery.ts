@@ -58,7 +58,16 @@ export function storedDeployment(disk: Disk, folder: string, wasOpen: boolean): 
   if (number === undefined) {
     if (isMarked(names)) throw journalLost();
     // A process that dies while it creates a store leaves the unfinished first segment.
-    if (!wasOpen || unfinished.length > 0) return undefined;
+    if (unfinished.length > 0) return undefined;
+    if (!wasOpen) {
+      const other = names.find((name) => !MAY_BE_THERE.test(name));
+      if (other === undefined) return undefined;
+      throw new EngineError(
+        'invalid_input',
+        `path: the folder has no store, and holds other files, such as "${other}". Give the store a folder of its own.`,
+        { detail: { field: 'path' } },
+      );
+    }
     throw new EngineError(
       'corruption',
       'The process that had the store open died, and only its lock is left: the journal is missing. ' +
@@ -72,6 +81,9 @@ export function storedDeployment(disk: Disk, folder: string, wasOpen: boolean): 
     disk.close(file);
   }
 }
+
+/** What a folder can hold before it has a store: a lock, hidden files, and what a new file system has in its root. */
+const MAY_BE_THERE = /^(lock(\.next)?|\..*|lost\+found)$/;
 
 const snapshotNumberOf = (name: string): number => Number(/^(\d+)\.snapshot/.exec(name)?.[1] ?? 0);
 

@@ -8,11 +8,14 @@ import type { ValkeyOptions } from './options.js';
  * The engine on a Valkey server or cluster. It connects when the promise is first awaited, or when the app that got it
  * is first used; an app can retry a failed connection.
  *
- * @param options a connection string, or options; default the environment variable `VALKEY_URL`
+ * @param options a connection string, or options; default the environment variable `VALKEY_URL`. `undefined` is
+ *   refused: it is most likely a variable that is not set
  * @throws EngineError by rejecting, see `flowfabric`
  */
-export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
-  return new Lazy(() => connect(options));
+export function valkey(...options: readonly [options?: ValkeyOptions | string]): Promise<Backend> {
+  // What was given, not a default.
+  const [given = options.length === 0 ? {} : { url: undefined }] = options;
+  return new Lazy(() => connect(given));
 }
 
 export { aclOf, type Acl, type AclOptions } from './boot/acl.js';

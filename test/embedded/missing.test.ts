@@ -1,5 +1,14 @@
 /** Files of a store that are removed or cut, one at a time and in pairs: the store is refused, or loses nothing in silence. */
-import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -211,3 +220,19 @@ test.each(['EACCES', 'ERR_ACCESS_DENIED', 'ENOTDIR'])(
     expect(refusal).toMatchObject({ code: 'invalid_input', retryable: false, detail: { field: 'path' } });
   },
 );
+
+test('no store is created among other files; hidden ones, and what a file system has in its root, are none', () =>
+  inFolder(async (path) => {
+    writeFileSync(join(path, '.gitkeep'), '');
+    mkdirSync(join(path, 'lost+found'));
+    writeFileSync(join(path, 'package.json'), '{}');
+    const error = await embedded({ path }).then(String, (reason: EngineError) => reason);
+    expect(error).toMatchObject({ code: 'invalid_input', retryable: false, detail: { field: 'path' } });
+    expect(String(error)).toContain('holds other files, such as "package.json"');
+    expect(readdirSync(path).sort()).toEqual(['.gitkeep', 'lost+found', 'package.json']);
+    unlinkSync(join(path, 'package.json'));
+    await (await embedded({ path })).close();
+    // A store that exists stays usable, whatever else comes into its folder.
+    writeFileSync(join(path, 'notes.txt'), '');
+    await (await embedded({ path })).close();
+  }));

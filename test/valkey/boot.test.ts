@@ -4,6 +4,7 @@ import { Valkey } from 'iovalkey';
 import { library } from '../../lua/library.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Backend } from '../../src/backend/backend.js';
+import { valkey as fromMain } from '../../src/index.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { checkServer } from '../../src/valkey/boot/server-check.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -261,6 +262,9 @@ describe('the address', () => {
     expect(error.detail).toEqual({ field: 'VALKEY_URL' });
     expect(error.message).not.toContain(secret);
     expect((await refused(valkey({ url: 'x' }), 'invalid_input')).detail).toEqual({ field: 'url' });
+    // Most likely another variable that is not set; the default would be another server.
+    for (const connect of [valkey, fromMain])
+      expect((await refused(connect(undefined), 'invalid_input')).message).toContain('url: is undefined');
     vi.stubEnv('VALKEY_URL', server.url);
     open.push(await valkey());
     vi.unstubAllEnvs();

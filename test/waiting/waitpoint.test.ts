@@ -61,6 +61,28 @@ describe('waitpoint', () => {
     expect(await codeOf(t.app.signals.deliver(envelope, { cents: 7 }))).toBe('target_not_signalable');
   });
 
+  it('lets its holder occupy no key of a decision, and each person has keys of their own', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitpoint, approval }: TaskContext) => {
+      const point = await waitpoint('release');
+      const options = { from: 'ann', idempotencyKey: 'decision' };
+      await t.app.signals.deliver(point.envelope().reveal(), { approved: false }, options);
+      await point.wait();
+      return approval('release', { approvals: 2 });
+    });
+    await t.app.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance(10);
+    const effects: string[] = [];
+    for (const by of ['ann', 'ann', 'bea'])
+      effects.push((await run.approve('release', { by, idempotencyKey: 'decision' })).effect);
+    expect(effects).toEqual(['taken', 'duplicate', 'kept']);
+    await t.advance(10);
+    // The decisions of the holder were for the waitpoint, and are none about the approval.
+    expect(await run.result()).toMatchObject({ approved: true, decisions: [{ by: 'ann' }, { by: 'bea' }] });
+  });
+
   it('keeps a signal that arrives before the handler waits', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitpoint }: TaskContext) => {

@@ -229,6 +229,29 @@ describe('after a block that no call explains', () => {
     await closing;
   });
 
+  it('is one warning of the process for a worker that has no log and whose program does not listen', async () => {
+    const heard: string[] = [];
+    const hear = ({ message }: Error): void => void (message.includes('event loop') && heard.push(message));
+    process.on('warning', hear);
+    for (const isHeard of [true, false]) {
+      const clock = new LoopClock(0);
+      const a = memoryApp({ clock }, { now: clock.now });
+      const blocking = a.task('blocking', () => clock.block(9_000));
+      const worker = await a.worker({ slots: 1, leaseTtl: 12_000 });
+      if (isHeard) worker.on('loopBlocked', () => undefined);
+      for (let times = 0; times < 2; times++) {
+        void blocking.run(undefined);
+        await clock.advance(400_000);
+      }
+      const closing = a.close();
+      await clock.advance(60_000);
+      await closing;
+    }
+    await new Promise(setImmediate);
+    process.off('warning', hear);
+    expect(heard).toEqual([expect.stringMatching(/^flowfabric: The event loop was blocked .* by task "blocking"/)]);
+  });
+
   it.each([
     ['known', undefined],
     ['known, also if the step has a time', '1h'],

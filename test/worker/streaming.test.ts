@@ -152,3 +152,41 @@ it('a write waits while more than 256 KiB are not stored, and continues when the
   await h.flow(run.result());
   expect(written).toEqual([1, 2, 3, 4, 5, 6]);
 });
+
+it('a character whose halves come in two chunks is one character, also with other texts in between', async () => {
+  withFaults();
+  const task = h.a.task('t', ({ stream }: TaskContext<null>) => {
+    void stream.text('a\ud83d');
+    void stream.text('b\ud83d', { correlationId: 'other' });
+    void stream.json({ n: 1 });
+    void stream.text('\ude00c');
+    void stream.text('\ude01', { correlationId: 'other' });
+    void stream.text('');
+    void stream.text('\ud83d');
+    void stream.text('\ude02');
+    void stream.text('end \ud83d');
+  });
+  await h.worker();
+  const run = task.run(null);
+  await h.flow(run.result());
+  const frames: string[] = [];
+  const read = async (): Promise<void> => {
+    for await (const frame of run.stream()) {
+      if (frame.kind === 'text') frames.push(`${frame.text} ${frame.correlationId}`);
+      else frames.push(frame.kind);
+    }
+  };
+  await h.flow(read());
+  expect(frames).toEqual([
+    'a undefined',
+    'b other',
+    'json',
+    '😀c undefined',
+    '😁 other',
+    ' undefined',
+    '😂 undefined',
+    'end  undefined',
+    '\ufffd undefined',
+  ]);
+  expect(h.said.filter(([, message]) => message.includes('half of a character'))).toHaveLength(1);
+});

@@ -75,7 +75,10 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
     checkKey('deliver', idempotencyKey);
     const { bytes, encoding } = encodePayload(signalName, payload);
     const store = await backend();
-    const id = idempotencyKey === undefined ? ids() : signalIdOf(executionId, signalName, idempotencyKey);
+    const id =
+      idempotencyKey === undefined
+        ? ids()
+        : signalIdOf(executionId, signalName, idempotencyKey, 'waitpoint', waitpointId);
     const answer = await call(() =>
       store.deliverSignal({
         ...{ executionId, waitpointId, signalName, waitpointToken: token, signalId: id, sourceIdentity: from },

@@ -136,10 +136,14 @@ function given(task: TaskDefinition | undefined, payload: unknown, address: Addr
   return { ...address, encoded, checking };
 }
 
-/** The id of a signal that its sender named: the same for the same run, name and key. */
-export function signalIdOf(runId: string, name: string, key: string): string {
+/**
+ * The id of a signal that its sender named: the same for the same run, name, key and scope.
+ *
+ * @param scope who else can use the key: nobody occupies the one of a sender with other rights
+ */
+export function signalIdOf(runId: string, name: string, key: string, ...scope: readonly string[]): string {
   const hex = createHash('sha256')
-    .update(JSON.stringify([runId, name, key]))
+    .update(JSON.stringify([runId, name, key, ...scope]))
     .digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
@@ -195,7 +199,9 @@ export class Signalling extends Operating implements RunSignalling {
       const task = this.ofTask ?? (await this.readTask());
       if (task !== undefined) await checked(task, name, decode(encoded), kind.signalCategory);
     }
-    const id = idempotencyKey === undefined ? this.surroundings.ids() : signalIdOf(this.ofRun, name, idempotencyKey);
+    const scope = kind.signalCategory === 'approval' ? ['decision'] : [];
+    const id =
+      idempotencyKey === undefined ? this.surroundings.ids() : signalIdOf(this.ofRun, name, idempotencyKey, ...scope);
     const answer = await this.ask((backend, executionId) => {
       const answered = backend.signalExecution({
         executionId,

@@ -2,7 +2,8 @@
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { warnUnlessLogged } from '../../engine/outage.js';
-import { guarded, type Logger } from '../../shared/logger.js';
+import { guarded, silentLogger, type Logger } from '../../shared/logger.js';
+import { warnOfProcess } from '../../util/quietly.js';
 import { Repeats } from '../../util/repeats.js';
 import { propertyOf } from '../../util/thrown.js';
 import { TaskAbort, type TaskAbortCode } from '../attempt/abort.js';
@@ -35,6 +36,8 @@ export class Announcer {
 
   private readonly repeats: Repeats;
   private readonly gone = new WeakSet<Attempt>();
+  /** Whether the process was warned of a block, for want of a log. */
+  private hasWarned = false;
 
   constructor(
     log: Logger,
@@ -191,11 +194,15 @@ export class Announcer {
       ? ` by task ${names}.`
       : `. Handlers of ${names} were running: one of them may be the cause, or other code of this process. Handlers that ` +
         'start from now on are traced for ten minutes, so that another block names its task.';
-    this.log.warn(
+    const message =
       `The event loop was blocked for at least ${forMs} ms${cause} No lease can be renewed meanwhile: compute in a worker ` +
-        'thread, or in shorter pieces.' +
-        (restMs > 0 ? ` The worker claims no more of the task for ${restMs} ms.` : ''),
-    );
+      'thread, or in shorter pieces.' +
+      (restMs > 0 ? ` The worker claims no more of the task for ${restMs} ms.` : '');
+    this.log.warn(message);
+    if (this.log === silentLogger && !this.hasWarned && !this.emitter.hasListener('loopBlocked')) {
+      this.hasWarned = true;
+      warnOfProcess(`flowfabric: ${message} Later blocks are not reported here: give app() a \`log\`.`);
+    }
     this.emitter.emit('loopBlocked', { forMs, tasks, isCertain });
   }
 }

@@ -28,6 +28,10 @@ export class Emitter<Events extends object> {
     for (const { listener } of this.entriesOf(type)) quietly(() => listener(event as never), this.onListenerError);
   }
 
+  hasListener(type: keyof Events): boolean {
+    return this.entriesOf(type).length > 0;
+  }
+
   private entriesOf(type: keyof Events): readonly Entry[] {
     return this.entries.get(type) ?? [];
   }

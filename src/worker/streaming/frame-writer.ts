@@ -13,6 +13,7 @@ import { asEngineError } from '../../util/engine-error.js';
 import { TaskAbort } from '../attempt/abort.js';
 import { isUnanswered } from '../lease/answers.js';
 import type { Attempt } from '../attempt/attempt.js';
+import type { Halves } from './halves.js';
 
 type FrameArgs = Omit<ArgsOf<'appendFrame'>, 'executionId' | 'fence' | 'attemptIndex' | 'seq'>;
 
@@ -48,6 +49,8 @@ export class FrameWriter {
     private readonly attempt: Attempt,
     private readonly backend: Backend,
     private readonly clock: Clock,
+    /** What texts have left for their next chunk. */
+    readonly halves: Halves<WrittenFrame>,
   ) {
     this.over = attempt.isOver;
   }
@@ -65,20 +68,23 @@ export class FrameWriter {
       throw error;
     }
     if (this.over) throw new EngineError('execution_not_active', 'stream: the handler of this run has ended.');
+    this.add(frames);
+    while (this.waitingBytes > HIGH_WATER_BYTES || this.waitingFrames > HIGH_WATER_FRAMES) {
+      await this.progress();
+      this.throwIfFailed();
+    }
+  }
+
+  private add(frames: readonly WrittenFrame[]): void {
     for (const frame of frames) {
       this.queue.push({ ...frame, seq: this.nextNumber() });
       this.waitingBytes += frame.bytes;
       this.waitingFrames++;
     }
-    if (!this.sending) {
-      this.sending = true;
-      // At the end of the turn, so that all its frames share a call.
-      process.nextTick(() => void this.send());
-    }
-    while (this.waitingBytes > HIGH_WATER_BYTES || this.waitingFrames > HIGH_WATER_FRAMES) {
-      await this.progress();
-      this.throwIfFailed();
-    }
+    if (this.sending) return;
+    this.sending = true;
+    // At the end of the turn, so that all its frames share a call.
+    process.nextTick(() => void this.send());
   }
 
   /** Resolves when all written frames are stored. @throws the errors of `write` */
@@ -98,6 +104,7 @@ export class FrameWriter {
    */
   async close(): Promise<void> {
     this.over = true;
+    if (this.failure === undefined) this.add(this.halves.left());
     await this.sent();
     if (this.failure !== undefined) throw this.failure.error;
   }

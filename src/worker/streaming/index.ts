@@ -5,9 +5,10 @@ import { isRetryable } from '../../engine/retry.js';
 import { failureTextOf } from '../../util/failure-text.js';
 import type { Attempt } from '../attempt/attempt.js';
 import type { Ending } from '../handler/handler.js';
-import { promisesOf } from '../handler/promises.js';
+import { logOf, promisesOf } from '../handler/promises.js';
 import type { Logger } from '../../shared/logger.js';
-import { FrameWriter } from './frame-writer.js';
+import { FrameWriter, type WrittenFrame } from './frame-writer.js';
+import { Halves } from './halves.js';
 import { StreamOfTask, type TaskStream } from './task-stream.js';
 
 export interface StreamDependencies {
@@ -18,8 +19,9 @@ export interface StreamDependencies {
 
 /** The stream of an attempt, created on first use. */
 export function streamOf(attempt: Attempt, dependencies: StreamDependencies): TaskStream {
-  const { backend, clock } = dependencies;
-  attempt.frames ??= new FrameWriter(attempt, backend, clock);
+  const { backend, clock, log } = dependencies;
+  const halves = () => new Halves<WrittenFrame>((message) => logOf(attempt, log).warn(message));
+  attempt.frames ??= new FrameWriter(attempt, backend, clock, halves());
   return new StreamOfTask(attempt.claimed.executionKind, attempt.frames, promisesOf(attempt, dependencies));
 }
 

@@ -13,6 +13,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import type { IfSendable } from '../../shared/travel.js';
 import type { HandlerPromises } from '../handler/promises.js';
 import type { WrittenFrame } from './frame-writer.js';
+import type { Halves } from './halves.js';
 
 /** How long a best-effort frame is kept. */
 export interface BestEffortOptions {
@@ -49,7 +50,10 @@ export const SET_NULL = '__ff_null__';
  * category `stream_refused`.
  */
 export interface TaskStream {
-  /** Writes text: a token, a line. Text of more than 64 KiB is split into several frames. */
+  /**
+   * Writes text: a token, a line. Text of more than 64 KiB is split into several frames. A chunk can end within a
+   * character (an emoji is two code units): its half is written with the next text that has the same options.
+   */
   text(chunk: string, options?: FrameOptions): Promise<void>;
   /**
    * Writes a JSON value of up to 64 KiB.
@@ -72,6 +76,8 @@ export interface TaskStream {
 
 /** Where frames go. */
 export interface FrameSink {
+  /** What texts have left for their next chunk. */
+  readonly halves: Halves<WrittenFrame>;
   write(frames: readonly WrittenFrame[]): Promise<void>;
   flush(): Promise<void>;
 }
@@ -97,10 +103,12 @@ export class StreamOfTask implements TaskStream {
     return this.put('text', () => {
       if (typeof chunk !== 'string') throw this.refuse('text', 'a string', chunk);
       const labels = this.labelsOf('text', 'utf8', options);
-      return partsOf(UTF8.encode(chunk)).map((payload) => ({
+      const frameOf = (payload: Uint8Array): WrittenFrame => ({
         args: { ...labels, payload },
         bytes: payload.byteLength,
-      }));
+      });
+      const whole = this.sink.halves.joined(JSON.stringify(labels), chunk, (half) => frameOf(UTF8.encode(half)));
+      return whole === '' && chunk !== '' ? [] : partsOf(UTF8.encode(whole)).map(frameOf);
     });
   }
 
