@@ -65,7 +65,8 @@ describe('waitpoint', () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitpoint, approval }: TaskContext) => {
       const point = await waitpoint('release');
-      const options = { from: 'ann', idempotencyKey: 'decision' };
+      // Written as the key of a decision is.
+      const options = { from: 'ann', idempotencyKey: '["approve","ann","decision"]' };
       await t.app.signals.deliver(point.envelope().reveal(), { approved: false }, options);
       await point.wait();
       return approval('release', { approvals: 2 });

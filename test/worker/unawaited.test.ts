@@ -260,6 +260,32 @@ it.each(Object.keys(ENDS))(
   },
 );
 
+it.each(['was cancelled', 'has lost its lease', 'has run out of time'])(
+  'calls that nothing awaits end no process while the handler of a run that %s goes on; awaited, they are rejected',
+  async (how) => {
+    const told: string[] = [];
+    const task = h.a.task('t', { timeout: { attempt: '300ms' } }, async (context: TaskContext) => {
+      if (context.attempt > 1) return 'done';
+      const { step } = context;
+      void step('slow', () => h.sleep(500));
+      await h.sleep(1_000);
+      for (const [name, call] of Object.entries(CALLS)) {
+        if (!name.startsWith('children') && !name.startsWith('budget')) void call(context, h.a);
+        await h.sleep(10);
+      }
+      told.push(await step('awaited', () => 1).then(String, (error: Error) => error.name));
+      return 'done';
+    });
+    await h.worker({ leaseTtl: '60s' });
+    const { id } = await task.run(undefined);
+    await h.pass(100);
+    await ENDS[how]?.[1]?.(id);
+    await h.pass(3_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(told).toEqual(['TaskAbort']);
+  },
+);
+
 it.each([true, false])(
   'waits that nothing awaits do not end the process when their run is cancelled behind the end of its handler; thrown: %s',
   async (isThrown) => {
