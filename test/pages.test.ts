@@ -25,6 +25,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'docs/budgets.md': [
     /^350\n100\nbudget_exceeded\nBudget "tokens" has no room for 551: of 1000 tokens, 450 are used and 0 reserved\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
+    /^\{ cents: 500 \}$/,
     /^\{ tokens: 1000 \}\nwaiting\nacme \d{4}-\d\d-\d\d \{ tokens: 2000 \}\ntrue$/,
   ],
   'docs/deploying.md': [/^welcome ann\nann charged$/],

@@ -260,7 +260,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   }
 
   private async end(): Promise<void> {
-    this.machine.close();
+    this.machine.shut();
     this.compaction.end(new EngineError('backend_closed', 'The embedded backend is closed.'));
     try {
       await this.journal.close();

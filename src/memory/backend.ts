@@ -58,6 +58,6 @@ export function memory(options: MemoryOptions = {}): Backend {
       machine.shut();
       return { unanswered: 0 };
     },
-    close: async () => machine.close(),
+    close: async () => machine.shut(),
   });
 }

@@ -333,6 +333,7 @@ export class ValkeyBackend {
     this.closed = true;
     this.gate.shut();
     this.mending.close();
+    this.connection.wakes.end();
     this.connection.close();
   }
 

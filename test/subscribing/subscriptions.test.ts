@@ -6,7 +6,7 @@ import { Subscriptions } from '../../src/engine/index.js';
 import { app, EngineError, memory, type TaskContext } from '../../src/index.js';
 import { decodePositions, encodePositions } from '../../src/subscribing/positions.js';
 import { valkey } from '../../src/valkey/index.js';
-import { until } from '../app/support.js';
+import { rejectionOf, until } from '../app/support.js';
 import { leakCheck } from '../support/leaks.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { answered, cancel, feedsOn, passing, take } from './support.js';
@@ -33,6 +33,16 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await create(1);
     expect(places(await waiting)).toEqual(['1:1']);
     await subscription.close();
+  });
+
+  it('ends with its backend at once, also while its reader waits', async () => {
+    const { feeds, engine, calls } = await feedsOn(label);
+    const subscription = await feeds.events();
+    const waiting = rejectionOf(subscription.next());
+    await until(() => calls.get('watchLog') === 3);
+    await engine.backend.ping(); // by its answer, the watches are answered too
+    await engine.backend.close();
+    expect(await waiting).toMatchObject({ code: 'backend_closed' });
   });
 
   it('delivers signals with their effects, filtered by their executions', async () => {
