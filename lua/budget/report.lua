@@ -53,9 +53,9 @@ local function answer_of(budget, deltas, over, soft)
 end
 
 local function is_applied(call, name)
-  local expires_at = command('GET', name)
+  local expires_at = guarded('GET', name)
   if not expires_at then return false end
-  local at = tonumber(expires_at) or ff.damaged('the key of a report is unreadable')
+  local at = type(expires_at) == 'string' and tonumber(expires_at) or ff.damaged_key('the key of a report', name)
   return at > call.now
 end
 

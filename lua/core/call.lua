@@ -170,6 +170,12 @@ function ff.has_passed(call, time)
   return at <= call.now
 end
 
+-- Raises the damage of what a caller's key stands for. Only the entry tells of what it was, so no verification can mend
+-- it, and without it a repeated call would be carried out again: that is for an operator to decide.
+function ff.damaged_key(what, name)
+  ff.damaged(what .. ' is unreadable: its entry ' .. name .. ' stays until it expires; deleted, the key is new')
+end
+
 -- Raises the damage of a record: the record is set aside, or its command fails alone. Nothing was written before.
 function ff.damaged(what)
   error({ err = 'DAMAGED ' .. what })

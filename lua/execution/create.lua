@@ -145,10 +145,11 @@ end
 -- The execution to which a live idempotency key points, or nil once that is gone: it was dropped, or the clock had
 -- jumped.
 local function first_of_key(call, name)
-  local entry = command('GET', name)
+  local entry = guarded('GET', name)
   if not entry then return nil end
-  local expires_at, id = string.match(entry, '^(%d+)\t(.*)$')
-  if not id then ff.damaged('the idempotency key is unreadable') end
+  local expires_at, id
+  if type(entry) == 'string' then expires_at, id = string.match(entry, '^(%d+)\t(.*)$') end
+  if not id then ff.damaged_key('the idempotency key', name) end
   if tonumber(expires_at) > call.now and command('EXISTS', call.base .. id) == 1 then return id end
   return nil
 end

@@ -1,6 +1,7 @@
 -- Calls that broke off between two writes, because the server refused a command or the library has a defect: what they
--- had begun is half written. Only an error runs this code. It marks the partition; the mark is told with every pass over
--- due work, and some process verifies the partition then (src/valkey/verify/mending.ts).
+-- had begun is half written. It marks the partition, as does the drop of a record that nobody can read, whose counts and
+-- lists are unknown. The mark is told with every pass over due work, and some process verifies the partition then
+-- (src/valkey/verify/mending.ts).
 
 -- Numbers of marks are not used twice, so that an older verification does not remove a newer mark: a first mark continues
 -- behind the last one that was removed.

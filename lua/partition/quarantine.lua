@@ -113,12 +113,14 @@ function ff.decide.retry_quarantined(call, name)
   return reply, retry_execution, reply, name, execution, flow, missed, tasks
 end
 
--- Removes an execution from its indexes, as far as its record can be read.
+-- Removes an execution from its indexes, as far as its record can be read. What counts and lists an unreadable one is found
+-- by a verification, which the mark asks for: to look for it takes more than one call may.
 local function forget(call, id, execution, flow)
   ff.leave_id(call, id)
   ff.remove(ff.timers_of(call), TIMER.execution .. id)
   if not execution then
     if flow then ff.forget_unreadable(call, id, flow) end
+    ff.mark_broken(call)
     return
   end
   if ff.is_queued(execution) then ff.dequeue(call, execution) end

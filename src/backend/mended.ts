@@ -9,7 +9,7 @@ const MAX_NAMED = 5;
 const wordsOf = ({ index, problem, count }: VerifyFinding): string =>
   problem === 'wrong_type' ? `${index} (rebuilt)` : `${index} (${count})`;
 
-/** `corruption`: calls had broken off in a partition, and it was verified. */
+/** `corruption`: calls had broken off in a partition, or an unreadable record was dropped, and it was verified. */
 export class PartitionMended extends EngineError {
   static {
     brand(PartitionMended, 'partition_mended');
@@ -22,7 +22,7 @@ export class PartitionMended extends EngineError {
     const named = findings.slice(0, MAX_NAMED).map(wordsOf).join(', ');
     const more = findings.length > MAX_NAMED ? ` and ${findings.length - MAX_NAMED} more` : '';
     const found = named === '' ? 'nothing was half done' : `repaired ${named}${more}`;
-    super('corruption', `${partition}: verified, because calls had broken off halfway; ${found}.`, {
+    super('corruption', `${partition}: verified, because calls had broken off halfway or an unreadable record was dropped; ${found}.`, {
       detail: { partition },
     });
     this.#findings = findings;

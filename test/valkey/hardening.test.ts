@@ -72,6 +72,24 @@ it('a full server admits the metered work that it holds, also by limits that are
   }
 });
 
+it('an unreadable idempotency entry is named, and the key is new when it is deleted', async () => {
+  const { backend, admin } = deployed;
+  const args = { ...creation(), idempotencyKey: 'order 5' };
+  const entry = `ff:{fp:0}:${KEYS.idempotency}${args.namespace}:order 5`;
+  const fault = { code: 'corruption', message: expect.stringContaining(`entry ${entry} stays`) };
+  const find = () => backend.findExecution({ partition: '{fp:0}', namespace: 'n', idempotencyKey: 'order 5' });
+  for (const spoil of [() => admin.set(entry, 'rubbish'), () => admin.lpush(entry, 'a list')]) {
+    await admin.del(entry);
+    await spoil();
+    await expect(backend.createExecution(args)).rejects.toMatchObject(fault);
+    await expect(find()).rejects.toMatchObject(fault);
+    expect((await backend.createExecution(creation())).kind).toBe('created');
+  }
+  await admin.del(entry);
+  expect((await backend.createExecution(args)).kind).toBe('created');
+  expect(await find()).toBe(args.executionId);
+});
+
 it('a process starts on a full server, and finishes existing work', async () => {
   const args = { ...creation(), laneId: 'full' };
   await deployed.backend.createExecution(args);

@@ -1,6 +1,7 @@
 /** A small partition with an execution in every situation, on a server, as bytes that can be put back again and again. */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll } from 'vitest';
+import { HEADER_FIELDS, KEYS } from '../../lua/layout.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -163,14 +164,23 @@ async function smallWorld<Name extends string>(
   const bytes = async (): Promise<[string, Buffer][]> =>
     Promise.all((await names()).map(async (key) => [key, (await admin.dumpBuffer(key)) as Buffer]));
   const kept = await bytes();
+  /** The verification of the partition that is under way, if any, has ended: it would write into the next world. */
+  async function mended(): Promise<void> {
+    const isMending = async (): Promise<boolean> =>
+      !(await admin.hmget(keyOf(KEYS.header), HEADER_FIELDS.broken, HEADER_FIELDS.mender)).includes(null);
+    const until = performance.now() + 5_000;
+    while ((await isMending().catch(() => false)) && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+  }
   return {
     engine,
     admin,
     inhabitants,
     async reset() {
+      await mended();
       const present = await names();
       if (present.length > 0) await admin.del(...present);
-      await Promise.all(kept.map(([key, dump]) => admin.restore(key, 0, dump)));
+      await Promise.all(kept.map(([key, dump]) => admin.restore(key, 0, dump, 'REPLACE')));
       engine.setTime(at);
     },
     async dump() {

@@ -223,7 +223,7 @@ export class Mending {
 function cannotVerify(partition: string): EngineError {
   return new EngineError(
     'server_refused',
-    `${partition}: calls broke off halfway, and the user may not list keys (SCAN), which the repair needs: run \`verifyPartition\` as a user that may, or allow it (\`aclOf\` includes it).`,
+    `${partition}: calls broke off halfway or an unreadable record was dropped, and the user may not list keys (SCAN), which the repair needs: run \`verifyPartition\` as a user that may, or allow it (\`aclOf\` includes it).`,
     { detail: { partition } },
   );
 }
@@ -231,7 +231,7 @@ function cannotVerify(partition: string): EngineError {
 function notCounted(partition: string): EngineError {
   return new EngineError(
     'corruption',
-    `${partition}: verified, because calls had broken off halfway, except the counts of lanes and flows: more changed during the verification than the log holds. It is repeated later; a larger \`logMaxEntries\`, or less work for a while, lets it end.`,
+    `${partition}: verified, because calls had broken off halfway or an unreadable record was dropped, except the counts of lanes and flows: more changed during the verification than the log holds. It is repeated later; a larger \`logMaxEntries\`, or less work for a while, lets it end.`,
     { detail: { partition } },
   );
 }
@@ -239,7 +239,7 @@ function notCounted(partition: string): EngineError {
 function failedHere(partition: string, error: unknown): EngineError {
   return new EngineError(
     'function_failed',
-    `${partition}: calls broke off halfway, and the verification that repairs this failed in this process.`,
+    `${partition}: calls broke off halfway or an unreadable record was dropped, and the verification that repairs this failed in this process.`,
     { cause: error, detail: { partition } },
   );
 }
