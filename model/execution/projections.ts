@@ -98,6 +98,8 @@ export interface ExecutionInfo {
   readonly leaseReclaimCount: number;
   /** Number of the last reclaims that each came within an hour of the one before. */
   readonly recentLossCount: number;
+  /** When another worker last took over from an owner that was lost; absent without a loss in this run. */
+  readonly lastLostAt: number | undefined;
   /** The length of the last lease that its owner lost, ms; absent without a loss in this run. */
   readonly lostLeaseMs: number | undefined;
   readonly leaseReleaseCount: number;
@@ -177,6 +179,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     retryCount: execution.retryCount,
     leaseReclaimCount: execution.leaseReclaimCount,
     recentLossCount: execution.recentLossCount,
+    lastLostAt: execution.lastLostAt,
     lostLeaseMs: execution.lostLeaseMs,
     leaseReleaseCount: execution.leaseReleaseCount,
     replayCount: execution.replayCount,

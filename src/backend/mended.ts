@@ -22,9 +22,13 @@ export class PartitionMended extends EngineError {
     const named = findings.slice(0, MAX_NAMED).map(wordsOf).join(', ');
     const more = findings.length > MAX_NAMED ? ` and ${findings.length - MAX_NAMED} more` : '';
     const found = named === '' ? 'nothing was half done' : `repaired ${named}${more}`;
-    super('corruption', `${partition}: verified, because calls had broken off halfway or an unreadable record was dropped; ${found}.`, {
-      detail: { partition },
-    });
+    super(
+      'corruption',
+      `${partition}: verified, because calls had broken off halfway or an unreadable record was dropped; ${found}.`,
+      {
+        detail: { partition },
+      },
+    );
     this.#findings = findings;
   }
 

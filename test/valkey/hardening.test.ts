@@ -78,7 +78,7 @@ it('an unreadable idempotency entry is named, and the key is new when it is dele
   const entry = `ff:{fp:0}:${KEYS.idempotency}${args.namespace}:order 5`;
   const fault = { code: 'corruption', message: expect.stringContaining(`entry ${entry} stays`) };
   const find = () => backend.findExecution({ partition: '{fp:0}', namespace: 'n', idempotencyKey: 'order 5' });
-  for (const spoil of [() => admin.set(entry, 'rubbish'), () => admin.lpush(entry, 'a list')]) {
+  for (const spoil of [() => admin.set(entry, 'rubbish'), () => admin.hset(entry, 'a', 'hash')]) {
     await admin.del(entry);
     await spoil();
     await expect(backend.createExecution(args)).rejects.toMatchObject(fault);

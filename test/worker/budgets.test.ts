@@ -1,6 +1,6 @@
 /** Handlers that spend: what they hold is renewed with them, and given back when they end. */
 import { describe, expect, test } from 'vitest';
-import { app, EngineError, type Backend, type ErrorCode, type TaskContext } from '../../src/index.js';
+import { app, backoff, EngineError, type Backend, type ErrorCode, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
 import { defaultTtlMs, Held } from '../../src/worker/budgets/held.js';
 import { harness } from './harness.js';
@@ -190,8 +190,13 @@ describe('a reservation whose handlers hold the event loop', () => {
 
 describe('a run that is taken over', () => {
   /** A harness whose first process was killed while its handler held 600 of 1,000 tokens, and its second process. */
-  async function afterKill(ttl: '1m' | '5s' | undefined, lostLeaseTtl: '10s' | '60s' | '4m' = '10s') {
+  async function afterKill(
+    ttl: '1m' | '5s' | undefined,
+    lostLeaseTtl: '10s' | '60s' | '4m' = '10s',
+    fails: (attempt: number) => boolean = () => false,
+  ) {
     let isDead = false;
+    let attempts = 0;
     const never = new Promise<never>(() => undefined);
     const h = harness();
     const cut = Object.assign(Object.create(h.inner) as typeof h.inner, {
@@ -207,7 +212,9 @@ describe('a run that is taken over', () => {
     const first = app({ backend: cut, clock: h.clock });
     const made = [first, h.a].map((each) => {
       const tokens = each.budget('tokens', { limits: { tokens: { hard: 1_000 } } });
-      const task = each.task('answer', { retry: { failures: 0 } }, async ({ budget }: TaskContext<null>) => {
+      const retry = { failures: fails(2) ? 1 : 0, backoff: backoff.fixed('1s') };
+      const task = each.task('answer', { retry }, async ({ budget }: TaskContext<null>) => {
+        if (fails(++attempts)) throw new Error('not now');
         await using held = await budget(tokens).reserve({ tokens: 600 }, { ttl });
         if (each === first) await never;
         await held.settle({ tokens: 600 });
@@ -242,6 +249,16 @@ describe('a run that is taken over', () => {
       await h.close();
     },
   );
+
+  test('waits in a retry too, although another attempt has ended since', async () => {
+    const { h, killedAt, run, tokens } = await afterKill('1m', '10s', (attempt) => attempt === 2);
+    const tookMs = (await h.flow(run.result())) - killedAt;
+    expect(tookMs).toBeGreaterThanOrEqual(60_000);
+    expect(tookMs).toBeLessThan(63_000);
+    expect((await h.flow(run.info())).execution).toMatchObject({ totalAttemptCount: 3, retryCount: 1 });
+    expect(await h.flow(tokens.status())).toMatchObject({ usage: { tokens: 600 } });
+    await h.close();
+  });
 
   test('is refused at once if the end of a reservation frees no room', async () => {
     const { h, killedAt, run, tokens } = await afterKill('1m');

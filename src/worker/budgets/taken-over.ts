@@ -1,6 +1,6 @@
 /**
- * Reservations of a run that was taken over. Its lost owner may have reserved the same amount, and that reservation
- * holds the room until it lapses, so a refusal for lack of room is not final before then.
+ * Reservations of a run that was taken over, in this attempt or an earlier one. Its lost owner may have reserved the same
+ * amount, and that reservation holds the room until it lapses, so a refusal for lack of room is not final before then.
  */
 import { amountOf } from '../../../model/budget/amounts.js';
 import type { OutcomeOf } from '../../../model/machine.js';
@@ -34,16 +34,20 @@ export async function reserveAfterLoss(
   reserve: () => Promise<Reserved>,
 ): Promise<Reserved> {
   const { executionId } = attempt;
-  const lostLeaseMs = async (): Promise<number> =>
-    (await untilAnswered(attempt, clock, () => backend.readExecutionInfo({ executionId })))?.lostLeaseMs ?? 0;
-  let end = attempt.claimed.claimKind === 'reclaimed' ? undefined : 0;
+  // The lost owner renewed nothing after its lease had ended, which was before the claim that took over. Its lease may
+  // have been longer than this one.
+  const endOfLost = async (): Promise<number> => {
+    const info = await untilAnswered(attempt, clock, () => backend.readExecutionInfo({ executionId }));
+    const { lastLostAt = 0, lostLeaseMs = 0 } = info ?? {};
+    return lastLostAt + Math.max(ttlMs, defaultTtlMs(lostLeaseMs)) + LATE_MS;
+  };
+  let end = attempt.claimed.leaseEpoch > 1 ? undefined : 0;
   const isOver = (): boolean => end !== undefined && attempt.serverNow() >= end;
   for (;;) {
     const outcome = await reserve();
     if (!fitsWithoutOthers(outcome, amounts) || isOver()) return outcome;
-    // The lost owner renewed nothing after its lease had ended, which was before this claim. Its lease may have been
-    // longer than this one.
-    end ??= attempt.claimedAt + Math.max(ttlMs, defaultTtlMs(await lostLeaseMs())) + LATE_MS;
+    end ??= await endOfLost();
+    if (isOver()) return outcome;
     for (let isFull = true; isFull && !isOver(); ) {
       await sleep(clock, INTERVAL_MS, attempt.signal);
       attempt.throwIfAborted();
