@@ -71,6 +71,7 @@ async function callsOfClosedApp(a: App): Promise<Readonly<Record<string, () => P
       flow: () => flow.run(),
       worker: () => a.worker(),
       runs: () => first(a.runs()),
+      flows: () => first(a.flows()),
       counts: () => a.counts(),
       lane: () => a.lane('t').state(),
       pause: () => a.lane('t').pause(),
