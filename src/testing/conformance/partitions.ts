@@ -143,9 +143,9 @@ export const partitionScenarios: readonly ConformanceScenario[] = [
       }
       const ofNothing = { entries: [], nextCursor: undefined };
       assert.deepEqual(await backend.listQuarantined({ partition: PARTITION, limit: 0 }), ofNothing);
-      const cursor = '18446744073709551615';
+      const cursor = '1.18446744073709551615';
       assert.deepEqual(await backend.listQuarantined({ partition: PARTITION, cursor }), ofNothing);
-      const beyond = backend.listQuarantined({ partition: PARTITION, cursor: '18446744073709551616' });
+      const beyond = backend.listQuarantined({ partition: PARTITION, cursor: '1.18446744073709551616' });
       await refused(beyond, 'invalid_input');
     },
   },
