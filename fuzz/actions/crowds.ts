@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { batchOf } from './batches.js';
 import { holder, type Among, type Pick } from './choices.js';
-import type { Row } from './flows.js';
+import type { Row } from './flow-choices.js';
 import { drawn, type Action } from './index.js';
 
 type Named<Name extends Action['do']> = Extract<Action, { readonly do: Name }>;

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { Command } from '../../model/machine.js';
 import { seededRandom } from '../chaos/random.js';
 import { seldom } from './choices.js';
-import { flowOfRows, POLICIES, type Row } from './flows.js';
+import { flowOfRows, POLICIES, type Row } from './flow-choices.js';
 import { generator } from './generator.js';
 import type { World } from './world.js';
 

@@ -7,6 +7,8 @@ import type { Command, OperationName, QueryName } from '../../model/machine.js';
 import { pick, step, type Moment, type Pick } from './choices.js';
 import { budgetActions, budgetExamples, budgetReads } from './budget.js';
 import { executionActions, executionExamples, executionReads } from './execution.js';
+import { childActions } from './children.js';
+import { flowEdgeActions } from './flow-edges.js';
 import { flowGraphActions } from './flow-graphs.js';
 import { flowActions, flowExamples, flowReads } from './flows.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
@@ -19,7 +21,9 @@ import { operatingActions, operatingExamples } from './operating.js';
 import { partitionActions, partitionExamples, partitionReads } from './partition.js';
 import { scheduleActions, scheduleExamples, scheduleReads } from './schedule.js';
 import { signingActions, signingExamples, signingReads } from './signing.js';
-import { pendingActions, suspensionActions, suspensionExamples, suspensionReads } from './suspension.js';
+import { signalActions } from './signals.js';
+import { suspensionActions, suspensionExamples, suspensionReads } from './suspension.js';
+import { waitpointActions } from './waitpoints.js';
 import { stepActions, stepExamples, stepReads } from './step.js';
 import { streamActions, streamExamples, streamReads } from './stream.js';
 import { workerActions, workerExamples, workerReads } from './workers.js';
@@ -37,13 +41,16 @@ const GENERATORS = {
   ...grantActions,
   ...partitionActions,
   ...suspensionActions,
-  ...pendingActions,
+  ...signalActions,
+  ...waitpointActions,
   ...signingActions,
   ...laneActions,
   ...meteringActions,
   ...workerActions,
   ...quotaActions,
   ...flowActions,
+  ...flowEdgeActions,
+  ...childActions,
   ...flowGraphActions,
   ...budgetActions,
 } as const;

@@ -1,64 +1,15 @@
-/** How random runs suspend executions, send signals to them and resume them. */
+/** How random runs suspend executions and resume them. */
 import fc from 'fast-check';
 import { LIMITS } from '../../model/limits.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import type { Command } from '../../model/machine.js';
 import type { ResumeCondition } from '../../model/suspension/condition.js';
 import { SUSPEND_REASONS, TIMEOUT_BEHAVIORS } from '../../model/suspension/facts.js';
-import { moment, owner, pick, seldom, type Moment, type Owner, type Pick } from './choices.js';
+import { moment, owner, pick, seldom, type Moment, type Owner } from './choices.js';
 import { generator, type Reads } from './generator.js';
-import { choose, chosenId, claimantOf, resolveMoment, type World } from './world.js';
+import { any, byName, KEYS, SHAPES, type Shape, waitpointsOf } from './waiting-choices.js';
+import { chosenId, claimantOf, resolveMoment, type World } from './world.js';
 import { keysOf } from '../../model/core/tables.js';
 import * as example from './example.js';
-
-const NAMES = ['approved', 'rejected', 'Größe: 5 %, "x"'] as const;
-/** Keys of waitpoints: two belong to one channel, one has the maximum length. */
-const KEYS = ['wpk:a', 'wpk:a#|b', 'w'.repeat(256)] as const;
-/** Names of signals that need no waitpoint: some are those of a channel. */
-const CHANNELS = ['wpk:a', KEYS[2], 'wpk:a#|b', 'approved'] as const;
-const DECIDERS = ['', 'ann', 'ann:b', 'b'] as const;
-
-const byName = (index: number) => ({ type: 'by_name', name: NAMES[index % NAMES.length] as string }) as const;
-const any = { type: 'wildcard' } as const;
-const of = (key: number) => ({ type: 'single', waitpointKey: KEYS[key] as string, matcher: byName(key) }) as const;
-
-interface Shape {
-  readonly condition: ResumeCondition;
-  /** Number of waitpoints. */
-  readonly keys: number;
-}
-
-const counted = (countKind: 'distinct_waitpoints' | 'distinct_signals' | 'distinct_sources', n: number, keys: number) =>
-  ({ type: 'count', n, countKind, waitpoints: KEYS.slice(0, keys) }) as const;
-
-/** Conditions of every kind, some of them nested. */
-const SHAPES: readonly Shape[] = [
-  { condition: of(0), keys: 1 },
-  { condition: { ...of(0), matcher: any }, keys: 1 },
-  { condition: { type: 'operator_only' }, keys: 1 },
-  { condition: { type: 'timeout_only' }, keys: 1 },
-  { condition: { type: 'all_of', members: [of(0), of(1), of(2)] }, keys: 3 },
-  { condition: { ...counted('distinct_waitpoints', 2, 3), matcher: byName(0) }, keys: 3 },
-  { condition: counted('distinct_signals', 3, 2), keys: 2 },
-  { condition: counted('distinct_sources', 2, 1), keys: 1 },
-  // One signal is enough, and the outer parts contain the inner ones.
-  { condition: { type: 'all_of', members: [{ type: 'all_of', members: [{ ...of(0), matcher: any }] }] }, keys: 1 },
-  {
-    condition: {
-      type: 'all_of',
-      members: [
-        { type: 'all_of', members: [{ ...counted('distinct_sources', 1, 2), matcher: byName(0) }] },
-        { ...counted('distinct_sources', 1, 2), matcher: byName(1) },
-        { type: 'all_of', members: [of(2), counted('distinct_signals', 2, 3)] },
-      ],
-    },
-    keys: 3,
-  },
-];
-
-/** Ids of all waitpoints that an execution has had. */
-const waitpointsOf = (execution: ReadonlyExecution | undefined): string[] =>
-  Object.keys(execution?.waiting?.waitpoints ?? {});
 
 interface Suspend {
   readonly owner: Owner;
@@ -109,83 +60,6 @@ function ofPending(world: World, execution: ReadonlyExecution | undefined, { pen
 
 const REASON_NAMES = keysOf(SUSPEND_REASONS);
 const BEHAVIOR_NAMES = keysOf(TIMEOUT_BEHAVIORS);
-
-interface Approve {
-  readonly pick: Pick;
-  readonly waitpoint: number;
-  readonly name: number;
-  readonly suffix: number;
-  readonly decider: number;
-  readonly known: true | null;
-  readonly cap: 1 | 2 | null;
-  readonly ttlMs: number;
-}
-
-/** A signal to a waitpoint of an execution; usually an open one. */
-function approval(world: World, choices: Approve): Command {
-  const execution = choose(world, choices.pick);
-  const { suspension, pendingIds = [] } = execution?.waiting ?? {};
-  const open = [...pendingIds, ...(suspension?.closing === undefined ? (suspension?.waitpointIds ?? []) : [])];
-  const all = waitpointsOf(execution);
-  const ids = choices.waitpoint < 6 && open.length > 0 ? open : all;
-  const sent = Object.keys(execution?.waiting?.signals ?? {});
-  const known = choices.known === null ? undefined : sent[choices.waitpoint % Math.max(1, sent.length)];
-  return {
-    name: 'deliverApprovalSignal',
-    args: {
-      executionId: chosenId(world, choices.pick),
-      waitpointId: ids[choices.waitpoint % Math.max(1, ids.length)] ?? world.uuid(),
-      signalId: known ?? world.uuid(),
-      signalName: NAMES[choices.name] as string,
-      idempotencySuffix: `s${choices.suffix}`,
-      signalDedupTtlMs: choices.ttlMs,
-      maxSignalsPerExecution: choices.cap ?? undefined,
-      decidedBy: DECIDERS[choices.decider] as string,
-    },
-  };
-}
-
-interface Send {
-  readonly pick: Pick;
-  readonly channel: number;
-  readonly known: true | null;
-  readonly cap: 1 | 2 | null;
-  readonly bytes: number;
-  readonly decider: number;
-  readonly carries: true | null;
-}
-
-const sent = {
-  channel: fc.constantFrom(0, 0, 0, 1, 2, 3),
-  known: seldom(fc.constant(true as const), 8),
-  cap: seldom(fc.constantFrom(1 as const, 2 as const), 5),
-  bytes: fc.constantFrom(0, 0, 1, 40, 300),
-  decider: fc.nat(DECIDERS.length - 1),
-  carries: seldom(fc.constant(true as const), 3),
-};
-
-/** A signal by name; some names are those of waitpoints. */
-function named(
-  world: World,
-  executionId: string,
-  execution: ReadonlyExecution | undefined,
-  { channel, known, cap, bytes, decider, carries }: Omit<Send, 'pick'>,
-): Command {
-  const { signals = {}, suspension } = execution?.waiting ?? {};
-  const sent = carries ? suspension?.suspensionId : Object.keys(signals)[0];
-  return {
-    name: 'signalExecution',
-    args: {
-      executionId,
-      signalId: (known === null ? undefined : sent) ?? world.uuid(),
-      signalName: CHANNELS[channel] as string,
-      sourceIdentity: DECIDERS[decider] as string,
-      maxSignalsPerExecution: cap ?? undefined,
-      payload: bytes === 0 ? undefined : new Uint8Array(bytes).fill(bytes),
-      ...(carries && { correlationId: 'Fall 7', createdAt: world.now - 7, payloadEncoding: 'raw' }),
-    },
-  };
-}
 
 export const suspensionActions = {
   suspend: generator<Suspend>({
@@ -247,53 +121,6 @@ export const suspensionActions = {
       ];
     },
   }),
-  approve: generator<Approve>({
-    weight: 12,
-    choices: {
-      pick: pick('suspended', 'suspended', 'suspended', 'suspended', 'waited', 'waited', 'terminal'),
-      waitpoint: fc.nat(8),
-      name: fc.constantFrom(0, 0, 1, 1, 2),
-      suffix: fc.nat(3),
-      decider: fc.nat(DECIDERS.length - 1),
-      known: seldom(fc.constant(true as const), 10),
-      cap: seldom(fc.constantFrom(1 as const, 2 as const), 6),
-      ttlMs: fc.constantFrom(1, 500, 86_400_000),
-    },
-    resolve: (world, choices) => [approval(world, choices)],
-  }),
-  send: generator<Send>({
-    weight: 12,
-    choices: {
-      pick: pick('suspended', 'suspended', 'suspended', 'suspended', 'waited', 'delayed', 'terminal', 'missing'),
-      ...sent,
-    },
-    resolve: (world, { pick, ...choices }) => [named(world, chosenId(world, pick), choose(world, pick), choices)],
-  }),
-  /** A signal to running work, whose worker then suspends it, having seen the signal or not. */
-  arrive: generator<Omit<Send, 'pick'> & { readonly owner: Owner; readonly unseen: 0 | 1 }>({
-    weight: 6,
-    choices: { owner, unseen: fc.constantFrom(0 as const, 1 as const), ...sent },
-    resolve(world, { owner, unseen, ...choices }) {
-      const { execution, args } = claimantOf(world, owner);
-      const { condition } = SHAPES[1] as Shape;
-      const kept = execution?.keptSignalCount ?? 0;
-      if (kept === 0) return [named(world, args.executionId, execution, choices)];
-      return [
-        {
-          name: 'suspendExecution',
-          args: {
-            executionId: args.executionId,
-            fence: args.fence,
-            attemptIndex: args.attemptIndex,
-            suspensionId: world.uuid(),
-            waitpoints: [{ waitpointId: world.uuid(), waitpointKey: KEYS[0] }],
-            resumeCondition: condition,
-            seenSignals: kept - unseen,
-          },
-        },
-      ];
-    },
-  }),
   resume: generator({
     weight: 3,
     choices: { pick: pick('suspended', 'suspended', 'running', 'terminal'), delayMs: fc.constantFrom(0, 0, 1, 900) },
@@ -305,80 +132,6 @@ export const suspensionActions = {
     weight: 4,
     choices: { pick: pick('suspended', 'suspended', 'suspended', 'running', 'terminal') },
     resolve: (world, { pick }) => [{ name: 'expireSuspension', args: { executionId: chosenId(world, pick) } }],
-  }),
-};
-
-interface OfWaitpoint {
-  readonly owner: Owner;
-  readonly index: number;
-  /** An existing or former one. */
-  readonly known: boolean;
-}
-
-/** An unused waitpoint, or another one. */
-function pendingOf(
-  world: World,
-  execution: ReadonlyExecution | undefined,
-  { index, known }: Omit<OfWaitpoint, 'owner'>,
-) {
-  const { pendingIds = [], waitpoints = {} } = execution?.waiting ?? {};
-  const ids = known && pendingIds.length > 0 ? pendingIds : Object.keys(waitpoints);
-  return ids[index % Math.max(1, ids.length)] ?? world.uuid();
-}
-
-interface CreatePending extends OfWaitpoint {
-  readonly key: number;
-  readonly again: true | null;
-  readonly inMs: number;
-  readonly cap: 1 | null;
-}
-
-export const pendingActions = {
-  create_pending: generator<CreatePending>({
-    weight: 9,
-    choices: {
-      owner,
-      index: fc.nat(4),
-      known: fc.boolean(),
-      key: fc.nat(KEYS.length - 1),
-      again: seldom(fc.constant(true as const), 6),
-      inMs: fc.constantFrom(1, 400, 5_000, 604_800_000),
-      cap: seldom(fc.constant(1 as const), 6),
-    },
-    resolve(world, { owner, key, again, inMs, cap, ...which }) {
-      const { execution, args } = claimantOf(world, owner);
-      const { executionId, fence, attemptIndex } = args;
-      const waitpointId = again === null ? world.uuid() : pendingOf(world, execution, which);
-      const known = execution?.waiting?.waitpoints[waitpointId]?.waitpointKey;
-      const waitpointKey = which.index > 0 && known !== undefined ? known : (KEYS[key] as string);
-      return [
-        {
-          name: 'createPendingWaitpoint',
-          args: {
-            ...{ executionId, fence, attemptIndex, waitpointId, waitpointKey, expiresInMs: inMs },
-            maxWaitpointsPerExecution: cap ?? undefined,
-          },
-        },
-      ];
-    },
-  }),
-  close_waitpoint: generator<OfWaitpoint>({
-    weight: 3,
-    choices: { owner, index: fc.nat(4), known: fc.boolean() },
-    resolve(world, { owner, ...which }) {
-      const { execution, args } = claimantOf(world, owner);
-      const { executionId, fence, attemptIndex } = args;
-      const waitpointId = pendingOf(world, execution, which);
-      return [{ name: 'closeWaitpoint', args: { executionId, fence, attemptIndex, waitpointId } }];
-    },
-  }),
-  expire_pending: generator({
-    weight: 3,
-    choices: { pick: pick('waited', 'waited', 'running', 'terminal'), index: fc.nat(4), known: fc.boolean() },
-    resolve(world, { pick, ...which }) {
-      const waitpointId = pendingOf(world, choose(world, pick), which);
-      return [{ name: 'expirePendingWaitpoint', args: { executionId: chosenId(world, pick), waitpointId } }];
-    },
   }),
 };
 
