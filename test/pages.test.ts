@@ -10,6 +10,12 @@ import { sharedValkey } from './support/valkey/index.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** What a page shows as the output of a block, with any numbers. */
+function printedOn(page: string): RegExp {
+  const shown = /\n\n```\n([\s\S]*?)\n```\n/.exec(readFileSync(join(root, page), 'utf8'))?.[1] as string;
+  return new RegExp(`^${shown.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/ *\d+/g, ' *\\d+')}$`);
+}
+
 /** What each block of each page prints, in their order. */
 const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'README.md': [
@@ -79,6 +85,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^order success\nsuccess$/,
     /^\[ 'waiting', 'waiting' \]\n\[ 'success', 'success' \]$/,
   ],
+  'docs/testing.md': [printedOn('docs/testing.md'), /^41$/],
   'docs/waiting.md': [
     /^reminded Ann twice 2$/,
     /^kept\n\{ commit: '4b9df81', approved: true, by: \[ 'ann', 'bea' \] \}$/,

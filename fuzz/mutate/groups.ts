@@ -178,6 +178,7 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       ...named('test/embedded', 'records recovery'),
       ...named('test/valkey', 'verify verify-kinds tag-lists fields replays quarantine'),
     ],
+    'src/testing/simulate/': named('test/testing', 'simulate'),
     'src/testing/simulation/': ['fuzz/worker/', ...named('test/testing', 'simulated-faults simulated-shutdown')],
     'src/testing/simulation/disk.ts': named('test/embedded', 'recovery damage frames readers missing full-disk'),
   },

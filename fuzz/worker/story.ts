@@ -1,43 +1,8 @@
-/** A run as a readable story: time, actor, action. */
+/** How the story of a run names ids, faults, calls and wakes. */
 import type { CommandResult } from '../../src/engine/index.js';
 import type { Fault, ObservedCall, WakeFault } from '../../src/testing/simulation/index.js';
 import type { ChannelMessage } from '../../src/backend/wake-listeners.js';
 import { claimedIn } from '../claimed.js';
-
-interface Line {
-  readonly at: number;
-  readonly actor: string;
-  readonly text: string;
-}
-
-/** Lines printed from the end of a long story; earlier ones rarely matter. */
-const MAX_LINES = 400;
-const ACTOR_WIDTH = 8;
-
-export class Story {
-  private readonly lines: Line[] = [];
-  /** Nothing is recorded in runs without a reader. */
-  constructor(
-    private readonly startAt: number,
-    private readonly told: boolean,
-  ) {}
-
-  tell(at: number, actor: string, text: string | (() => string)): void {
-    if (this.told) this.lines.push({ at, actor, text: typeof text === 'string' ? text : text() });
-  }
-
-  toString(): string {
-    const left = Math.max(0, this.lines.length - MAX_LINES);
-    return [
-      ...(left > 0 ? [`(${left} earlier lines are left out)`] : []),
-      ...this.lines
-        .slice(left)
-        .map(
-          ({ at, actor, text }) => `${`+${at - this.startAt} ms`.padStart(12)}  ${actor.padEnd(ACTOR_WIDTH)} ${text}`,
-        ),
-    ].join('\n');
-  }
-}
 
 /** An id as a story names it. */
 export const short = (id: string): string =>

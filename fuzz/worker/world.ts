@@ -1,6 +1,6 @@
 /** A deployment under virtual time, driven by a program and observed by the checks. */
 import type { Wake } from '../../src/engine/index.js';
-import { Scheduler, SimulatedServer } from '../../src/testing/simulation/index.js';
+import { Scheduler, SimulatedServer, Story } from '../../src/testing/simulation/index.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import { Callbacks } from './callbacks.js';
@@ -10,7 +10,7 @@ import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Grants } from './grants.js';
 import { Node, type NodeWorker } from './node.js';
 import type { Move, Program, WorkerSetup } from './program.js';
-import { faultText, short, Story } from './story.js';
+import { faultText, short } from './story.js';
 import { Waits, type SignalName } from './waits.js';
 
 const FILLER = '.'.repeat(LIMITS.maxClaimedInputBytes);

@@ -51,6 +51,8 @@ export interface RuntimeOptions {
   readonly log: Logger;
   readonly ids: () => string;
   readonly clock: Clock;
+  /** Starts a worker in a process of its own; for simulations. Default in this process. */
+  readonly startWorker?: ((options: WorkerOptions) => Promise<Worker>) | undefined;
   /** Defaults for workers. */
   readonly workerDefaults?: WorkerOptions | undefined;
   /** Longest pause between two looks for an end that nobody told, ms. Default a second. */
@@ -331,6 +333,7 @@ export class AppRuntime {
   // Workers.
 
   async worker(options: WorkerOptions = {}): Promise<Worker> {
+    if (this.options.startWorker !== undefined) return this.options.startWorker(options);
     const planned = this.workers.plan(options, this.options.workerDefaults);
     // A signal can arrive while the backend opens.
     if (planned.settings.handleSignals) this.handleSignals();

@@ -49,8 +49,16 @@ export interface TestApp {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const DEFAULT_START = 1_700_000_000_000;
+/** Where virtual time starts, ms since the epoch. */
+export const DEFAULT_START = 1_700_000_000_000;
 const RARELY = '7d';
+/**
+ * Wakes inside one process are not lost, so polling is unnecessary; and each poll costs work while virtual time passes.
+ */
+export const SELDOM_ASKING = {
+  maxPollMs: LIMITS.maxWatchTtlMs / 2,
+  workerDefaults: { sweepInterval: RARELY, liveness: '21d', engine: { pollIntervalMs: durationMs(RARELY) } },
+} as const;
 /** Steps of time while the app drains, ms. */
 const CLOSING_STEP_MS = 1_000;
 const TEST_OPTIONS = { startAt: true, seed: true, retention: true, log: true } as const;
@@ -100,11 +108,8 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
     clock,
     ids: seededAscendingUuids(String(seed), clock.now),
     ...(options.log === undefined ? {} : { log: options.log }),
-    // Wakes inside one process are not lost, so polling is unnecessary; and each poll costs work while time stands
-    // still.
     standstill: new Standstill(backend, clock).watch,
-    maxPollMs: LIMITS.maxWatchTtlMs / 2,
-    workerDefaults: { sweepInterval: RARELY, liveness: '21d', engine: { pollIntervalMs: durationMs(RARELY) } },
+    ...SELDOM_ASKING,
   });
   let [closing, moved]: [Promise<void> | undefined, Promise<void>] = [undefined, Promise.resolve()];
   const close = (): Promise<void> => {

@@ -1,6 +1,6 @@
 /** The faults of the simulated backend: what they can be aimed at, and what is still under way after one. */
 import { expect, test } from 'vitest';
-import { CALL_GROUPS } from '../../src/testing/simulation/faults.js';
+import { CALL_GROUPS } from '../../src/testing/simulation/plan.js';
 import {
   Scheduler,
   SimulatedConnection,

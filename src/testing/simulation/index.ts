@@ -11,15 +11,13 @@
  * connection.plan.add({ on: 'ending', fault: { kind: 'answer_lost' }, count: 1 });
  * await scheduler.advanceTo(scheduler.now() + 60_000);
  */
-export {
-  SimulatedConnection,
-  type ConnectionObserver,
-  type ConnectionOptions,
-  type ObservedCall,
-} from './connection.js';
+export { SimulatedConnection, type ConnectionOptions } from './connection.js';
 export { DiskStopped, SimulatedDisk, type DiskChange, type SimulatedDiskOptions } from './disk.js';
-export { CALL_GROUPS, FaultPlan, type CallGroup, type Fault, type FaultRule, type WakeFault } from './faults.js';
+export type { Fault, WakeFault } from './faults.js';
+export type { ConnectionObserver, ObservedCall } from './link.js';
+export { CALL_GROUPS, FaultPlan, type CallGroup, type FaultRule } from './plan.js';
 export { SimulatedProcess, type SimulatedProcessOptions } from './process.js';
 export { seededRandom } from './random.js';
 export { Scheduler, type Loop, type Phase } from './scheduler.js';
+export { Story } from './story.js';
 export { SimulatedServer, type SimulatedServerOptions } from './server.js';

@@ -1,9 +1,6 @@
 /** Work about to be created is offered to listeners of its own process first: their claims are sent along. */
-import type { Command, Wake } from '../../engine/index.js';
-
-export interface Gathered {
-  readonly commands: readonly Command[];
-}
+import type { Wake } from '../../engine/index.js';
+import type { Gathered } from './link.js';
 
 interface Listening {
   readonly lanes: readonly string[];

@@ -39,6 +39,8 @@ const MAX_IMMEDIATE_TURNS = 10;
 const MAX_TURNS_AT_ONCE = 5_000;
 
 export class Scheduler {
+  /** Whose turn it is, or was last: the process whose code runs now. */
+  running: Loop | undefined;
   private readonly events = new Set<Scheduled>();
   private readonly held = new Set<Promise<unknown>>();
   private order = 0;
@@ -105,6 +107,7 @@ export class Scheduler {
 
   /** One turn of a process's event loop. */
   private async turn(loop: Loop): Promise<void> {
+    this.running = loop;
     for (const phase of PHASES) {
       if (phase === 'immediate') await comeToRest();
       for (const event of this.dueOf(loop, phase)) {

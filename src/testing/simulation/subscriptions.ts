@@ -2,8 +2,8 @@
 import type { Wake } from '../../engine/index.js';
 import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend/backend.js';
 import type { ChannelMessage } from '../../backend/wake-listeners.js';
-import type { ConnectionObserver } from './connection.js';
-import { broken, type FaultPlan } from './faults.js';
+import type { ConnectionObserver } from './link.js';
+import { broken, type WakeFault } from './faults.js';
 import type { SimulatedProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimulatedServer } from './server.js';
@@ -25,7 +25,7 @@ export interface SubscriptionsOptions {
   /** Latency of one way, ms. */
   readonly latencyMs: number;
   readonly observer?: ConnectionObserver | undefined;
-  readonly plan: FaultPlan;
+  readonly wakeFaultOf?: (() => WakeFault | undefined) | undefined;
   /** Makes a call to the server. */
   readonly ask: (name: string, partition: string, run: () => Promise<void>) => Promise<void>;
 }
@@ -119,7 +119,7 @@ export class SimulatedSubscriptions {
 
   private wake(subscription: Subscription, wake: ChannelMessage): void {
     if (!this.isConnected) return;
-    const fault = this.options.plan.takeForWake();
+    const fault = this.options.wakeFaultOf?.();
     if (fault?.kind === 'lost') return;
     const { latencyMs } = this.options;
     this.deliver(subscription, wake, latencyMs + (fault?.kind === 'late' ? fault.byMs : 0));
