@@ -15,17 +15,32 @@ export const MACHINE_GROUPS = ['lua', 'model'] as const;
 const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   worker: {
     'src/worker/': [
-      ...named('test/worker', 'lease-keeper ahead outcomes odd-values progress signals stuck'),
+      ...named('test/worker', 'lease-keeper ahead outcomes odd-values progress progress-pace signals stuck'),
       ...named('test/worker', 'orphans faults worker inputs refusal reporter results turn-trace upstream-results'),
+      ...named('test/worker', 'lost-often taken unawaited ends-watch emitter'),
       'fuzz/worker/',
     ],
     'src/worker/budgets/': [...named('test/worker', 'budgets'), ...named('test/app', 'budgets bounds')],
-    'src/worker/checkpoints/': ['test/steps/', 'fuzz/worker/'],
-    'src/worker/children/': [...named('test/app/flow', 'children'), 'fuzz/worker/'],
+    'src/worker/checkpoints/': ['test/steps/', ...named('test/worker', 'unawaited'), 'fuzz/worker/'],
+    'src/worker/children/': [
+      ...named('test/app/flow', 'children'),
+      ...named('test/worker', 'unawaited'),
+      'fuzz/worker/',
+    ],
     'src/worker/event-loop/': [...named('test/worker', 'loop-watch turns turn-trace worker'), 'fuzz/worker/'],
-    'src/worker/steps/': ['test/steps/', ...named('test/app', 'bounds'), 'fuzz/worker/'],
+    'src/worker/steps/': [
+      'test/steps/',
+      ...named('test/app', 'bounds'),
+      ...named('test/worker', 'unawaited'),
+      'fuzz/worker/',
+    ],
     'src/worker/streaming/': [...named('test/worker', 'streaming'), ...named('test/app', 'streams'), 'fuzz/worker/'],
-    'src/worker/waits/': ['test/waiting/', ...named('test/app', 'bounds'), 'fuzz/worker/'],
+    'src/worker/waits/': [
+      'test/waiting/',
+      ...named('test/app', 'bounds'),
+      ...named('test/worker', 'unawaited'),
+      'fuzz/worker/',
+    ],
   },
   claiming: { 'src/claiming/': ['test/claiming/', 'fuzz/worker/'] },
   app: {

@@ -86,7 +86,7 @@ export function checkOptionNames(of: string, options: object, names: readonly st
 }
 
 /** A refusal of an option, or of an argument. */
-const refusedOption = (field: string, what: string): EngineError =>
+export const refusedOption = (field: string, what: string): EngineError =>
   new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
 
 /**

@@ -7,7 +7,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../backend/backend.js';
-import { checkClock, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
+import { checkClock, checkNumber, checkOptionNames, needBackend, refusedOption } from '../backend/settings.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import type { Abilities } from './abilities.js';
@@ -17,6 +17,7 @@ import { Parties, type Party } from './parties.js';
 import type { PlannedClaim, WorkWake } from './plan.js';
 import { Planner } from './planner.js';
 import { PollTimer } from './poll-timer.js';
+import { propertyOf } from '../util/thrown.js';
 import { SWEEP_INTERVAL_MS } from './sweep.js';
 
 export interface WorkFinderOptions {
@@ -28,8 +29,10 @@ export interface WorkFinderOptions {
   readonly clock?: Clock;
 }
 
+/** What the finder decides for each call: where, and how urgent the work must be while more urgent work waits elsewhere. */
+const DECIDED = ['partition', 'laneId', 'minPriority'] as const;
 /** A claim without its place. */
-export type ClaimAnywhere = Omit<ArgsOf<'claimForWorker'>, 'partition' | 'laneId'>;
+export type ClaimAnywhere = Omit<ArgsOf<'claimForWorker'>, (typeof DECIDED)[number]>;
 
 export interface FindOptions {
   /** The partition of another command sent in this turn; it is preferred, so that the claim can share its call. */
@@ -105,10 +108,13 @@ export class WorkFinder {
    * call to the store is made before this returns, unless enough other claims follow the leads already; then their
    * answers are awaited.
    *
-   * @throws EngineError the errors of `claimForWorker`
+   * @throws EngineError the errors of `claimForWorker`; `invalid_input` for a place or a least priority
    */
   async claim(args: ClaimAnywhere, { near, waitMs = 0 }: FindOptions = {}): Promise<readonly ClaimedExecution[]> {
     checkNumber('WorkFinder.claim()', 'waitMs', waitMs, { min: 0, max: LIMITS.maxDurationMs });
+    for (const name of DECIDED)
+      if (propertyOf(args, name) !== undefined)
+        throw refusedOption(name, 'of WorkFinder.claim() is found by the finder, the most urgent work first');
     const { workerCapabilities = [], kinds }: ClaimAnywhere & { readonly kinds?: readonly string[] } = args;
     const party = this.parties.of(workerCapabilities, kinds);
     this.sweep(party);
@@ -232,7 +238,7 @@ export class WorkFinder {
   ): Promise<readonly ClaimedExecution[]> {
     const { partition } = claim;
     try {
-      const minPriority = args.minPriority ?? (claim.lanes[0]?.minPriority || undefined);
+      const minPriority = claim.lanes[0]?.minPriority || undefined;
       const { laneId } = this.options;
       const outcome = await this.backend.claimForWorker({ ...args, partition, laneId, minPriority });
       const executions = outcome.kind === 'claimed' ? outcome.executions : [];

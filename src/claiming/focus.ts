@@ -6,6 +6,8 @@
  * A partition leaves the focus when it has no leads, when its turn is over while others have leads, and when a place of
  * a higher priority takes over.
  */
+import { present } from '../../model/core/present.js';
+
 const MAX_IN_FOCUS = 2;
 
 export class Focus {
@@ -25,8 +27,9 @@ export class Focus {
     return this.asked.has(partition);
   }
 
+  /** Whether a partition in the focus has had its turn. */
   isTurnOver(partition: string): boolean {
-    return (this.asked.get(partition) ?? 0) >= this.turn;
+    return present(this.asked.get(partition)) >= this.turn;
   }
 
   /** Adds a partition, if there is room. */

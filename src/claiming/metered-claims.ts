@@ -247,8 +247,8 @@ export class MeteredClaims {
       const minted = Array.from({ length: count }, () => ids());
       const admitted = await admit(backend, set, { workerInstanceId, silenceMs: this.silenceMs }, minted);
       // A wake that announces room can overtake the refusal.
-      if ('retryAfterMs' in admitted) this.silence(set, set.hasNewRoom ? 0 : admitted.retryAfterMs);
-      else executions = await this.claimWith(set, minted.slice(0, admitted.count));
+      if (!('retryAfterMs' in admitted)) executions = await this.claimWith(set, minted.slice(0, admitted.count));
+      else if (!set.hasNewRoom) this.silence(set, admitted.retryAfterMs);
     } catch (error) {
       // Unused admissions lapse, because the policy checks whether they are used.
       this.silence(set, AFTER_FAULT_MS);
@@ -293,7 +293,6 @@ export class MeteredClaims {
 
   /** Skips a set for a while, or forgets it if too many are known: it was refused last, so it is skipped longest. */
   private silence(set: KnownSet, forMs: number): void {
-    if (forMs === 0) return;
     if (this.sets.size > MAX_KNOWN) {
       this.sets.delete(keyOf(set));
       return;

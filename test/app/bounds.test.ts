@@ -119,6 +119,7 @@ const CASES_INSIDE: readonly CaseInside[] = [
   ['sleep: the duration', 0, maxDurationMs, ({ sleep }, ms) => sleep(ms)],
   ['waitFor: timeout', 0, maxDurationMs, ({ waitFor }, timeout) => waitFor('s', { timeout, onTimeout: 'value' })],
   ['approval: approvals', 1, 1_000, ({ approval }, approvals) => approval('a', { approvals })],
+  ['approval: timeout', 0, maxDurationMs, ({ approval }, timeout) => approval('a', { timeout })],
   ['waitpoint: timeout', 1, LIMITS.maxPendingMs, ({ waitpoint }, timeout) => waitpoint('w', { timeout })],
   [
     'reserve: ttl',

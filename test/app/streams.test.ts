@@ -266,12 +266,20 @@ describe('under a virtual clock', () => {
     const task = t.app.task('large', async ({ stream, input }: TaskContext<boolean>) => {
       for (const write of [
         () => stream.write(new Uint8Array(65_537)),
+        () => stream.json('x'.repeat(65_535)),
+        () => stream.summary({ x: 'x'.repeat(65_529) }),
+        () => stream.text(5 as never),
         () => stream.json(1n as never),
+        () => stream.json(undefined),
+        () => stream.write('x' as never),
         () => stream.summary([] as never),
         () => stream.text('x', { type: '' }),
         () => stream.text('x', { kind: 'y' } as never),
       ])
         told.push(await rejectionOf(write()));
+      await stream.write(new Uint8Array(65_536));
+      await stream.json('x'.repeat(65_534));
+      await stream.summary({ x: 'x'.repeat(65_528) });
       if (input) for (let i = 0; i < 6; i++) void stream.summary({ [`k${i}`]: 'x'.repeat(60_000) });
       return 'fine';
     });
@@ -280,12 +288,24 @@ describe('under a virtual clock', () => {
     await t.advance('1s');
     expect(await good.result()).toBe('fine');
     expect(await rejectionOf(bad.result())).toMatchObject({ name: 'RunFailedError', category: 'stream_refused' });
-    expect(told.slice(0, 5)).toMatchObject([
-      { code: 'retention_limit_exceeded' },
-      { code: 'invalid_definition', message: expect.stringContaining('stream.json: a bigint cannot be written as') },
+    const tooLarge = (what: string): unknown =>
+      expect.stringContaining(`stream.${what}: 65537 bytes are more than the 65536 of a frame.`);
+    const detail = { limit: '65536' };
+    const refusal = (says: string): object => ({
+      code: 'invalid_definition',
+      message: expect.stringContaining(`Task "large": stream${says}`) as unknown,
+    });
+    expect(told.slice(0, 10)).toMatchObject([
+      { code: 'retention_limit_exceeded', message: tooLarge('write'), detail },
+      { code: 'retention_limit_exceeded', message: tooLarge('json'), detail },
+      { code: 'retention_limit_exceeded', message: tooLarge('summary'), detail },
+      refusal(': text must be a string'),
+      refusal('.json: a bigint cannot be written as'),
+      refusal(': json must be a JSON value'),
+      refusal(': write must be a Uint8Array'),
       { code: 'invalid_definition', message: expect.stringContaining('patch must be a JSON object') },
-      { name: 'InvalidDefinitionError' },
-      { name: 'InvalidDefinitionError' },
+      refusal(': type must be '),
+      { code: 'invalid_definition', message: expect.stringContaining('"kind"') },
     ]);
   });
 

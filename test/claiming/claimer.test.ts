@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import { executionIdOf } from '../../model/ids.js';
+import { executionIdOf, partitionOfExecution } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type App, type TaskContext } from '../../src/index.js';
 import type { CommandResult } from '../../src/backend/backend.js';
@@ -47,7 +47,7 @@ class Setting {
     return claimer;
   }
 
-  async create(partition: number, laneId = 'l', executionKind = 'k'): Promise<string> {
+  async create(partition: number, laneId = 'l', executionKind = 'k', policy: object = {}): Promise<string> {
     const executionId = executionIdOf(partition, newId());
     await this.store.backend.createExecution({
       executionId,
@@ -55,6 +55,7 @@ class Setting {
       laneId,
       executionKind,
       creatorIdentity: 'c',
+      policy,
     });
     return executionId;
   }
@@ -177,6 +178,83 @@ describe('an idle claimer', () => {
     expect(s.claimed).toHaveLength(1);
     expect(claimer.mode).toBe('full');
     expect(s.clock.timers).toBe(0);
+    await claimer.stop();
+  });
+});
+
+describe('metered work', () => {
+  const keyedQuotas = [{ quotaPolicyId: '00000000-0000-4000-a000-0000000000f1', maxConcurrent: 1 }];
+
+  /** A claimer of a deployment with meters, whose sweep comes late. */
+  async function metering(options: Partial<ClaimerOptions> = {}) {
+    const s = new Setting();
+    const create = (partition: number): Promise<string> => s.create(partition, 'l', 'k', { keyedQuotas });
+    const first = await create(0);
+    const claimer = s.claimer({ slots: 4, sweepIntervalMs: 600_000, ...options });
+    await claimer.start();
+    await s.clock.advance(1_000);
+    expect(s.claimed.map((each) => each.executionId)).toEqual([first]);
+    /** The claimed work completes. */
+    const complete = async (): Promise<void> => {
+      const { executionId, leaseId, leaseEpoch, attemptId } = s.claimed.at(-1) as ClaimedExecution;
+      await s.store.backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } });
+      claimer.ended(leaseId, true);
+      claimer.finished(partitionOfExecution(executionId));
+    };
+    return { s, create, claimer, complete };
+  }
+
+  it('that waits for room begins when its claimer pumps behind a completion', async () => {
+    const { s, create, claimer, complete } = await metering();
+    const second = await create(0);
+    await s.clock.advance(10);
+    expect(s.claimed).toHaveLength(1);
+    await complete();
+    claimer.pump();
+    await s.clock.advance(10);
+    expect(s.claimed.at(-1)?.executionId).toBe(second);
+    await claimer.stop();
+  });
+
+  it('is looked for in every partition soon after a new subscription', async () => {
+    const { s, create, claimer, complete } = await metering();
+    await complete();
+    claimer.pump();
+    await s.clock.advance(10);
+    s.store.isDeaf = true;
+    const lost = await create(7);
+    await s.clock.advance(10_000);
+    expect(s.claimed).toHaveLength(1);
+    s.store.tell({ kind: 'resync' });
+    await s.clock.advance(300);
+    expect(s.claimed.at(-1)?.executionId).toBe(lost);
+    await claimer.stop();
+  });
+
+  it('of a lane that is added is looked for at once', async () => {
+    const { s, claimer, complete } = await metering();
+    await complete();
+    claimer.pump();
+    const early = await s.create(7, 'other', 'k', { keyedQuotas });
+    await s.clock.advance(10_000);
+    expect(s.claimed).toHaveLength(1);
+    claimer.serve('other');
+    await s.clock.advance(300);
+    expect(s.claimed.at(-1)?.executionId).toBe(early);
+    await claimer.stop();
+  });
+
+  it('is not claimed while claiming is paused', async () => {
+    const { s, create, claimer, complete } = await metering();
+    await complete();
+    claimer.setPaused(true);
+    claimer.pump();
+    const second = await create(3);
+    await s.clock.advance(60_000);
+    expect(s.claimed).toHaveLength(1);
+    claimer.setPaused(false);
+    await s.clock.advance(10);
+    expect(s.claimed.at(-1)?.executionId).toBe(second);
     await claimer.stop();
   });
 });

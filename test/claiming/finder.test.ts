@@ -1,7 +1,7 @@
 /** Claiming without a worker. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import { partitionOfExecution } from '../../model/ids.js';
+import { executionIdOf, partitionOfExecution } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend/backend.js';
 import { leadsOf } from '../../src/claiming/leads.js';
 import { systemClock } from '../../src/engine/clock.js';
@@ -230,6 +230,33 @@ describe('under a virtual clock', () => {
     s.tell({ kind: 'work', laneId: 'l', partition, requiredCapabilities: [], priority: 9_000 });
     const [claimed] = await s.finder.claim(claimOf());
     expect(partitionOfExecution(claimed?.executionId ?? '')).toBe(partition);
+  });
+
+  it('leaves less urgent work of a partition until the urgent work of every partition is claimed', async () => {
+    const s = await setting();
+    const inPartition = async (partition: number, priority: number): Promise<string> => {
+      const executionId = executionIdOf(partition, newId());
+      await s.backend.createExecution({
+        ...{ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' },
+        policy: { priority },
+      });
+      return executionId;
+    };
+    // From now on it hears of work.
+    expect(await s.finder.claim(claimOf(2))).toEqual([]);
+    const urgent = [await inPartition(0, 5), await inPartition(1, 5)];
+    const others = [await inPartition(0, 1), await inPartition(1, 1)];
+    const taken: string[] = [];
+    for (let call = 0; call < 4; call++)
+      taken.push(...(await s.finder.claim(claimOf(2))).map(({ executionId }) => executionId));
+    expect(taken.slice(0, 2).sort()).toEqual(urgent.sort());
+    expect(taken.slice(2).sort()).toEqual(others.sort());
+  });
+
+  it.each(['partition', 'laneId', 'minPriority'])('refuses a claim with a %s of its own', async (name) => {
+    const s = await setting();
+    const refused = s.finder.claim({ ...claimOf(1), [name]: name === 'minPriority' ? 6 : 'x' });
+    await expect(refused).rejects.toMatchObject({ code: 'invalid_input', detail: { field: name } });
   });
 
   it('keeps its findings for a bounded number of capability sets', async () => {

@@ -302,6 +302,48 @@ describe('metered claims', () => {
     expect(s.got).toEqual([id]);
   });
 
+  it('ask again at once for a set that was refused while its policy announced room', async () => {
+    const s = await Situation.with({ room: 3, slots: [] });
+    const first = await s.createFor(1);
+    await s.rest();
+    let isAsked = false;
+    s.refuses = () => {
+      if (!isAsked) s.claims.woken({ kind: 'room_for', ...placeOf(1, 0), workerInstanceId: WORKER, wanted: 1 });
+      const isFirst = !isAsked;
+      isAsked = true;
+      return isFirst;
+    };
+    await s.complete(first);
+    const second = await s.createFor(1);
+    await s.rest();
+    expect(isAsked).toBe(true);
+    expect(s.got).toEqual([first, second]);
+    expect(s.clock.timers).toBeLessThanOrEqual(1);
+  });
+
+  it('ask again for each refused set at its own time, with one timer', async () => {
+    const s = await Situation.with({ room: 9, slots: [] });
+    s.failsNext = new Error('no answer');
+    // A fault is over after one second, a refusal after five.
+    const failed = await s.createFor(1);
+    await s.rest();
+    s.refuses = (quotaPolicyId) => quotaPolicyId === tenantId(2);
+    const refused = await s.createFor(2);
+    await s.rest();
+    expect([s.got, s.clock.timers]).toEqual([[], 1]);
+    s.refuses = () => false;
+    await s.clock.advance(900);
+    expect(s.got).toEqual([]);
+    await s.clock.advance(200);
+    await s.rest();
+    expect([s.got, s.clock.timers]).toEqual([[failed], 1]);
+    await s.clock.advance(3_800);
+    expect(s.got).toEqual([failed]);
+    await s.clock.advance(200);
+    await s.rest();
+    expect([s.got, s.clock.timers]).toEqual([[failed, refused], 0]);
+  });
+
   it('ask rarely for each of many refused sets: a hundred times a second in all', async () => {
     const s = await Situation.with({ room: 800, slots: [] });
     const limits = { windowSeconds: 3_600, maxRequestsPerWindow: 1 };

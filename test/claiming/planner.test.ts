@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Abilities } from '../../src/claiming/abilities.js';
+import { Focus } from '../../src/claiming/focus.js';
 import { Leads } from '../../src/claiming/leads.js';
 import type { PlaceName } from '../../src/claiming/place.js';
 import type { LaneAnswer, PlannedClaim, PlannerOptions, WorkWake } from '../../src/claiming/plan.js';
@@ -210,6 +211,20 @@ describe('a plan', () => {
     expect(s.claim().lanes[0]?.place.laneId).toBe('a');
   });
 
+  it('is not made again by a look of the sweep at a place that a claim in flight answers for', () => {
+    const s = new Situation();
+    s.wake('a', 'p0');
+    const claim = s.claim();
+    s.planner.start(s.now);
+    // Every place is due; the other two get their leads.
+    s.now += SWEEP_MS;
+    s.claims();
+    const sent = s.leads.lastNumber;
+    expect(sent).toBe(3);
+    s.answer(claim, 0);
+    expect(s.claims().map(({ partition }) => partition)).not.toContain('p0');
+  });
+
   it('has no claims once it is stopped', () => {
     const s = new Situation();
     s.wakeAll('a');
@@ -224,6 +239,23 @@ describe('a plan', () => {
 });
 
 describe('the focus', () => {
+  it('has two partitions, each for its turn, which is counted from its entry', () => {
+    const focus = new Focus(3);
+    focus.count('p0', 9);
+    for (const partition of PARTITIONS) focus.enter(partition);
+    focus.enter('p1');
+    expect([focus.partitions, focus.hasRoom, focus.has('p2')]).toEqual([['p0', 'p1'], false, false]);
+    focus.count('p0', 2);
+    expect(focus.isTurnOver('p0')).toBe(false);
+    focus.count('p0', 1);
+    expect([focus.isTurnOver('p0'), focus.isTurnOver('p1')]).toEqual([true, false]);
+    focus.leave('p2');
+    focus.leave('p0');
+    expect([focus.partitions, focus.hasRoom]).toEqual([['p1'], true]);
+    focus.enter('p0');
+    expect([focus.partitions, focus.isTurnOver('p0')]).toEqual([['p1', 'p0'], false]);
+  });
+
   it('is on two partitions while they have work, and then moves on', () => {
     const s = new Situation({ slots: 8 });
     s.wakeAll('a');

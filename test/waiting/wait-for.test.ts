@@ -467,30 +467,34 @@ describe('waitFor', () => {
   it('refuses invalid arguments', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor, approval }: TaskContext) => {
-      const mistakes: (() => unknown)[] = [
-        () => waitFor(''),
-        () => waitFor('a#b'),
-        () => waitFor('a', { timeout: '-1s' }),
-        () => waitFor('a', { onTimeout: 'never' as never }),
-        () => waitFor('a', { time: 1 } as never),
-        () => waitFor({ type: 'some' } as never),
-        () => waitFor(all('x', 'y'), { name: 'z'.repeat(97) }),
-        () => waitFor(any(...names(65)), { name: 'many' }),
-        () => all(),
-        () => any('a', 5 as never),
-        () => count(0, 'a'),
-        () => count(1, []),
-        () => count(1, 'a', { distinct: 'name' as never }),
-        () => approval('a', { approvals: 0 }),
+      const mistakes: [says: string, mistake: () => unknown][] = [
+        ['waitFor', () => waitFor('')],
+        ['waitFor', () => waitFor('a#b')],
+        ['waitFor: timeout', () => waitFor('a', { timeout: '-1s' })],
+        ['waitFor: onTimeout', () => waitFor('a', { onTimeout: 'never' as never })],
+        ['waitFor', () => waitFor('a', { time: 1 } as never)],
+        ['waitFor', () => waitFor({ type: 'some' } as never)],
+        ['waitFor', () => waitFor(all('x', 'y'), { name: 'z'.repeat(97) })],
+        ['waitFor: the condition', () => waitFor(any(...names(65)), { name: 'many' })],
+        ['all', () => all()],
+        ['any', () => any('a', 5 as never)],
+        ['count', () => count(0, 'a')],
+        ['count', () => count(1, [])],
+        ['count', () => count(1, 'a', { distinct: 'name' as never })],
+        ['approval: approvals', () => approval('a', { approvals: 0 })],
+        ['approval', () => approval('')],
+        ['approval: timeout', () => approval('a', { timeout: '-1s' })],
+        ['approval', () => approval('a', { name: 'z'.repeat(97) })],
+        ['approval', () => approval('a', { from: 'x' } as never)],
       ];
-      return mistakes.filter((mistake) => {
+      return mistakes.flatMap(([says, mistake]) => {
         try {
           mistake();
-          return true;
+          return [`${says} is taken`];
         } catch (error) {
-          return !(error instanceof InvalidDefinitionError);
+          return error instanceof InvalidDefinitionError && error.message.startsWith(says) ? [] : [String(error)];
         }
-      }).length;
+      });
     });
     await t.app.worker();
     const run = await task.run(undefined);
@@ -502,7 +506,7 @@ describe('waitFor', () => {
     ])
       expect(await rejectionOf(mistake())).toBeInstanceOf(InvalidDefinitionError);
     await t.advance(10);
-    expect(await run.result()).toBe(0);
+    expect(await run.result()).toEqual([]);
   });
 
   it('is resumed by a signal that arrives while the handler is busy before the wait', async () => {

@@ -45,7 +45,7 @@ export class WaitReads {
   }
 
   /** Reads the signals that came since the last read. `endAt` is an end that the store knows by now. */
-  async readSignals(known: KnownWaits, endAt = 0): Promise<void> {
+  async readSignals(known: KnownWaits, endAt = -Infinity): Promise<void> {
     const { attempt, backend, asked, blocked } = this.options;
     const { executionId } = attempt;
     // The engine's time is this or later, so signals that are accepted after the read are not older.
@@ -64,7 +64,7 @@ export class WaitReads {
   }
 
   /** Reads the ends of children. `endAt` is an end that the store knows by now. */
-  async readChildren(children: ChildrenWait, known: KnownWaits | undefined, endAt = 0): Promise<void> {
+  async readChildren(children: ChildrenWait, known: KnownWaits | undefined, endAt = -Infinity): Promise<void> {
     const readAt = Math.max(this.options.attempt.serverNow(), endAt);
     const signalCount = known?.signalCount ?? 0;
     await children.look();
