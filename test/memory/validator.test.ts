@@ -181,6 +181,7 @@ const CANDIDATES: readonly unknown[] = [
   'team.name',
   'outgoing',
   '{b:0}',
+  '1700000000000.5', // a cursor of `listQuarantined`
   { inputTokens: 5, custom: { a: 1 } },
   { tokens: { hard: 5 } },
   { kind: 'quorum', k: 2 },
