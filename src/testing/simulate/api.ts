@@ -2,6 +2,7 @@
 import type { App } from '../../app/index.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Duration } from '../../shared/duration.js';
+import { share } from '../../util/brand.js';
 import type { PlacedFault, SimulatedFault } from './schedule.js';
 
 /** What a scenario gets. Time passes by itself, as far as the scenario waits for something. */
@@ -44,9 +45,12 @@ export interface SimulateReport {
   readonly faults: number;
 }
 
-/** A scenario has failed. Its `cause` is what the scenario threw. */
+/** `simulation_failed`: a scenario has failed. Its `cause` is what the scenario threw. */
 export class SimulationError extends Error {
   override readonly name = 'SimulationError';
+  readonly code = 'simulation_failed';
+  readonly hint = 'Play it again with its `seed` and `schedule`, and mend the handler or the scenario.';
+  readonly retryable = false;
 
   constructor(
     message: string,
@@ -60,6 +64,8 @@ export class SimulationError extends Error {
     super(message, { cause });
   }
 }
+
+share({ SimulationError });
 
 /** The code of one process: its app, or an object with the app and what else a scenario needs. */
 export type SimulatedCode = App | { readonly app: App };
