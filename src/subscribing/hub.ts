@@ -2,6 +2,7 @@
  * Shared by all subscribers of a process on the same backend: a tail for each partition, one subscription to
  * announcements, and a read every 5 s. Exists only while there are subscribers.
  */
+import { EngineError } from '../../model/errors.js';
 import { isPartitionKey, partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../backend/backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -85,7 +86,10 @@ export class LogHub {
       const leave = await this.backend.onAnnouncement('appended', (announcement) => {
         if (announcement.kind === 'appended' && isPartitionKey(announcement.partition))
           this.tails.get(partitionIndexOf(announcement.partition))?.announced();
-        else this.resync();
+        else {
+          this.resync();
+          void this.endIfClosed();
+        }
       });
       // Announcements from before the subscription was active were missed.
       this.resync();
@@ -98,6 +102,17 @@ export class LogHub {
 
   private resync(): void {
     for (const tail of [...this.tails.values()]) tail.announced();
+  }
+
+  /** A backend that was closed has no news: a subscription that nobody ends keeps no timer. */
+  private async endIfClosed(): Promise<void> {
+    try {
+      await this.backend.ping();
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== 'backend_closed') return;
+      this.timer?.();
+      this.timer = undefined;
+    }
   }
 
   private noteFault(partition: number, error: unknown): void {

@@ -45,6 +45,19 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await waiting).toMatchObject({ code: 'backend_closed' });
   });
 
+  it('sets no timer any more when its backend is closed and nobody ends it', async () => {
+    const { feeds, engine, create, clock } = await feedsOn(label);
+    await create(0);
+    const subscription = await feeds.events({ from: 'earliest' });
+    expect((await subscription.next()).done).toBe(false);
+    await engine.backend.close();
+    await clock.advance(60_000);
+    const { activity } = clock;
+    await clock.advance(60_000);
+    // The move itself.
+    expect(clock.activity).toBe(activity + 1);
+  });
+
   it('delivers signals with their effects, filtered by their executions', async () => {
     const { feeds, engine, create } = await feedsOn(label);
     const { backend } = engine;
