@@ -265,7 +265,7 @@ describe('a delay that has passed', () => {
   const again = (events: readonly Event[], change: object = {}) =>
     given(...events).when('delayExecution', { ...CALLS.delayExecution, ...change }, later);
 
-  test('still answers a repetition of its call, until somebody owns the execution again', () => {
+  test('is answered as before when its worker repeats the call, until a worker claims the execution', () => {
     again(promoted).answers({ kind: 'delayed', publicState: 'delayed' }).nothingHappens();
     again([...promoted, block])
       .answers({ kind: 'delayed' })

@@ -99,7 +99,7 @@ describe('suspendExecution', () => {
     suspended({}, [created({ executionDeadlineAt: NOW }), claimed()]).refuses('execution_deadline_passed');
   });
 
-  test('that was resumed still answers a repetition of its call, until somebody owns the execution again', () => {
+  test('that was resumed is answered as before when its worker repeats the call, until a worker claims the execution', () => {
     const resumed = suspended().when('resumeExecution', { executionId: X }, NOW);
     const again = suspend();
     resumed

@@ -1,6 +1,6 @@
 /** Checks the calls of a process, and collects facts about leases from their answers. */
 import { EngineError } from '../../../src/engine/index.js';
-import type { ObservedCall } from '../../../src/testing/simulation/index.js';
+import { CALL_GROUPS, type ObservedCall } from '../../../src/testing/simulation/index.js';
 import { claimedIn } from '../../claimed.js';
 import type { RunFacts } from '../facts.js';
 import type { Node } from '../node.js';
@@ -23,14 +23,7 @@ export interface Endings {
 const CREATION_PATIENCE_MS = 9_000;
 const CREATION_FAULTS = 3;
 
-const ENDING_NAMES: ReadonlySet<string> = new Set([
-  'completeExecution',
-  'failExecution',
-  'delayExecution',
-  'suspendExecution',
-  'moveToWaitingChildren',
-  'releaseLease',
-]);
+const ENDING_NAMES: ReadonlySet<string> = new Set(CALL_GROUPS.ending);
 
 /** Answers to a suspension, or to a wait for children, that leave the attempt with its worker. */
 const GOES_ON: ReadonlySet<string> = new Set(['not_waiting', 'already_satisfied']);
