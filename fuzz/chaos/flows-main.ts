@@ -36,7 +36,7 @@ console.log(`${events} events; members ${members}; ${runAgain} flows were lost, 
 for (const violation of violations) console.error(`VIOLATION ${violation}\n`);
 console.log(
   violations.length === 0
-    ? 'Every flow ended, no edge was lost or resolved twice, no slot and no reservation is left.'
+    ? 'Every flow ended, no edge was lost or resolved twice, no slot and no reservation is left, and no worker wasted time.'
     : `--seed ${seed}`,
 );
 process.exit(violations.length === 0 ? 0 : 1);

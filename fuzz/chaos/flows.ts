@@ -1,7 +1,8 @@
 /**
  * Flows with races and metered members in chaos: workers are killed and frozen; the server restarts, loses its tail, and
  * is replaced. At the end every flow has ended, no edge was lost or resolved twice, the stored state equals the folded
- * log, and no slot and no reservation is left or was beyond its limit.
+ * log, and no slot and no reservation is left or was beyond its limit. No healthy worker has lost a lease, and no member
+ * has waited beside one with room.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,24 +11,25 @@ import { isDeepStrictEqual } from 'node:util';
 import { Valkey } from 'iovalkey';
 import { EngineError } from '../../model/errors.js';
 import { isKnown, type LoggedEvent } from '../../model/events.js';
-import { fold } from '../../model/evolve.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import { violations as violationsOf } from '../../model/specification/invariants.js';
-import { emptyPartition, emptyState, type PartitionState } from '../../model/state.js';
+import { emptyPartition, type PartitionState } from '../../model/state.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { readEvents } from '../../src/engine/log.js';
 import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical/index.js';
 import { canonicalOfValkey } from '../../src/testing/canonical/valkey/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { plain } from '../plain.js';
-import { Fleet, type Member } from './fleet.js';
+import { Fleet } from './fleet.js';
+import { judgeWaste, type WasteOptions } from './judge-waste.js';
 import { auditBudget, auditSlots } from '../meters/audit.js';
 import { meterEvents } from '../meters/events.js';
 import { patiently } from './patiently.js';
 import { seededRandom } from './random.js';
 import { Servers } from './servers.js';
 import { settled } from './settled.js';
+import { Timeline, type Span } from './timeline.js';
 import { chaosApp, jobOf, meteredTask, type Job } from './work.js';
 
 export interface FlowChaosOptions {
@@ -62,7 +64,10 @@ interface Race {
 const PREFIX = 'chaos-flows:';
 const CALL_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
+const SLOTS = 8;
 const PARTITIONS = 2;
+/** One worker is left alone: beside it no member may wait. */
+const SPARED = 'worker-0';
 /** Mean time between two faults of processes, ms. */
 const FAULT_EVERY_MS = 1_500;
 const LONG_LOG = 10_000_000;
@@ -160,7 +165,7 @@ export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaos
   const fleet = new Fleet(
     {
       ...{ url: servers.url, prefix: PREFIX, partitions: PARTITIONS, callTimeoutMs: CALL_TIMEOUT_MS },
-      ...{ leaseTtlMs: LEASE_TTL_MS, slots: 8, claimAhead: 4, operationsPerSecond: 0, logMaxEntries: LONG_LOG },
+      ...{ leaseTtlMs: LEASE_TTL_MS, slots: SLOTS, claimAhead: 4, operationsPerSecond: 0, logMaxEntries: LONG_LOG },
       metered: true,
     },
     dir,
@@ -176,7 +181,15 @@ export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaos
     const unended = await submitter.settled();
     const unmetered = await meterFaults(backend, submitter.budgetId);
     await fleet.end();
-    const judged = await judge(backend, servers.url);
+    const { calls, pulses } = await fleet.record();
+    const { outages } = faults;
+    const judged = await judge(backend, servers.url, {
+      calls,
+      pulses,
+      outages,
+      leaseTtlMs: LEASE_TTL_MS,
+      slots: SLOTS,
+    });
     await backend.close();
     const found = [...unended, ...unmetered, ...fleet.crashes, ...judged.violations];
     return { ...judged, violations: found, runAgain: submitter.runAgain };
@@ -189,6 +202,8 @@ export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaos
 
 /** The faults of processes and servers while flows are submitted. */
 class Faults {
+  /** When servers could not serve. */
+  readonly outages: Span[] = [];
   private readonly endsAt: number;
 
   constructor(
@@ -205,7 +220,9 @@ class Faults {
     for (const act of ['restart', 'powerCut', 'failover'] as const) {
       await pause(this.options.durationMs / 4);
       this.options.onFault(act);
+      const from = Date.now();
       await this.servers[act]();
+      this.outages.push({ from, until: Date.now() });
     }
   }
 
@@ -213,8 +230,8 @@ class Faults {
     const freezes: Promise<void>[] = [];
     while (performance.now() < this.endsAt) {
       await pause(FAULT_EVERY_MS * (0.5 + this.random()));
-      const targets = this.fleet.members.filter(({ frozen }) => !frozen);
-      const target = targets[Math.floor(this.random() * targets.length)] as Member | undefined;
+      const targets = this.fleet.members.filter(({ name, frozen }) => name !== SPARED && !frozen);
+      const target = targets[Math.floor(this.random() * targets.length)];
       if (target === undefined) continue;
       if (this.random() < 0.5) {
         this.options.onFault(`kill ${target.name}`);
@@ -229,8 +246,9 @@ class Faults {
   }
 }
 
-async function judge(backend: Backend, url: string): Promise<Omit<FlowChaosResult, 'runAgain'>> {
+async function judge(backend: Backend, url: string, waste: WasteOptions): Promise<Omit<FlowChaosResult, 'runAgain'>> {
   const violations: string[] = [];
+  const timelines: Timeline[] = [];
   const endings = new Map<string, number>();
   let events = 0;
   const reader = new Valkey(url, { lazyConnect: true, enableAutoPipelining: true });
@@ -240,8 +258,9 @@ async function judge(backend: Backend, url: string): Promise<Omit<FlowChaosResul
     const log: LoggedEvent[] = [];
     for await (const logged of readEvents(backend, { partition })) if (isKnown(logged)) log.push(logged);
     events += log.length;
-    const state = emptyState();
-    for (const { event } of log) fold(state, event);
+    const timeline = new Timeline(log);
+    timelines.push(timeline);
+    const { state } = timeline;
     const now = await backend.serverTime();
     for (const { name, because } of violationsOf(state, log, now))
       violations.push(`${partition}: invariant "${name}" is broken: ${because}`);
@@ -252,6 +271,8 @@ async function judge(backend: Backend, url: string): Promise<Omit<FlowChaosResul
       endings.set(situation, (endings.get(situation) ?? 0) + 1);
   }
   reader.disconnect();
+  for (const [what, stories] of Object.entries(judgeWaste(timelines, waste)))
+    if (stories.length > 0) violations.push(`${stories.length} ${what}:\n${stories.slice(0, 5).join('\n')}`);
   return { violations, events, endings };
 }
 

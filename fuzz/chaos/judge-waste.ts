@@ -72,7 +72,9 @@ function* idleWork(timeline: Timeline, workers: Workers): Generator<string> {
   for (const executionId of timeline.executionIds) {
     let waitsFrom: number | undefined;
     for (const { state, from, until } of timeline.of(executionId)) {
-      const waits = state !== undefined && isClaimable(state.situation) && !isHeld(state);
+      // Metered work may wait for its policy, beside any number of free slots.
+      const isOpen = state !== undefined && state.meters.length === 0 && !isHeld(state);
+      const waits = isOpen && isClaimable(state.situation);
       waitsFrom = waits ? (waitsFrom ?? from) : undefined;
       if (waitsFrom === undefined) continue;
       const process = workers.withRoomIn({ from: waitsFrom, until });

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { programOf } from '../../../test/support/programs.js';
+import type { Pulse } from '../judge-waste.js';
 import { callsOf, entriesOf, isReading, type RecordedCall } from '../recording.js';
 import type { Reading } from '../reader.js';
 import type { Ran } from '../work.js';
@@ -27,7 +28,7 @@ export class Lives {
   readonly crashes: string[] = [];
 
   constructor(
-    private readonly config: Omit<LifeConfig, 'file'>,
+    private readonly config: Omit<LifeConfig, 'name' | 'file'>,
     private readonly dir: string,
   ) {}
 
@@ -35,13 +36,14 @@ export class Lives {
   async begin(): Promise<Life> {
     const child = await (this.spare ?? this.loaded());
     this.spare = this.loaded();
-    const file = join(this.dir, `life-${this.files.length}.jsonl`);
+    const name = nameOf(this.files.length);
+    const file = join(this.dir, `${name}.jsonl`);
     this.files.push(file);
     const opened = heard(child, 'opened');
     const settled = heard(child, 'settled').then((said) => said.unended);
     // Those of a process that is killed are never known.
     settled.catch(() => undefined);
-    child.send({ ...this.config, file } satisfies LifeConfig);
+    child.send({ ...this.config, name, file } satisfies LifeConfig);
     await opened;
     return (this.current = { process: child, file, settled });
   }
@@ -66,17 +68,21 @@ export class Lives {
   /** All records, in the order of the lives. */
   async record(): Promise<{
     readonly calls: readonly RecordedCall[];
+    readonly pulses: readonly Pulse[];
     readonly ran: readonly Ran[];
     readonly readings: readonly (readonly Reading[])[];
   }> {
     const lives = await Promise.all(
       this.files.map(async (file, index) => {
         const entries = entriesOf(await readFile(file, 'utf8').catch(() => ''));
-        return { entries, calls: callsOf(`life ${index}`, entries) };
+        const name = nameOf(index);
+        const pulses = entries.flatMap((each) => (each.entry === 'pulse' ? [{ process: name, at: each.at }] : []));
+        return { entries, pulses, calls: callsOf(name, entries) };
       }),
     );
     return {
       calls: lives.flatMap(({ calls }) => calls),
+      pulses: lives.flatMap(({ pulses }) => pulses),
       ran: lives.flatMap(({ entries }) => entries.flatMap((each) => (each.entry === 'ran' ? [each] : []))),
       readings: lives.map(({ entries }) => entries.flatMap((each) => (isReading(each) ? [each] : []))),
     };
@@ -96,6 +102,8 @@ export class Lives {
     return child;
   }
 }
+
+const nameOf = (index: number): string => `life-${index}`;
 
 /** Resolves when the process says this. @throws Error if it ends before */
 function heard<Word extends Said['said']>(child: ChildProcess, word: Word): Promise<Extract<Said, { said: Word }>> {

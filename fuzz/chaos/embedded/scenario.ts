@@ -35,6 +35,7 @@ export interface EmbeddedChaosResult {
 }
 
 const LEASE_TTL_MS = 1_000;
+const SLOTS = 8;
 /** One in so many processes is frozen first, for longer than a lease. */
 const FROZEN_ONE_IN = 4;
 
@@ -52,7 +53,7 @@ export async function runEmbeddedChaos(options: EmbeddedChaosOptions): Promise<E
     snapshotEveryBytes: 200_000,
   };
   const { seed, executions, durationMs } = options;
-  const times = { startedAt: Date.now(), durationMs, leaseTtlMs: LEASE_TTL_MS };
+  const times = { startedAt: Date.now(), durationMs, leaseTtlMs: LEASE_TTL_MS, slots: SLOTS };
   const lives = new Lives({ store, seed, executions, ...times }, dir);
   try {
     const { kills, freezes } = await hit(lives, options);
@@ -106,6 +107,8 @@ async function judged(
     calls: record.calls,
     ran: record.ran,
     readings,
+    // While no process has the store open, there is none to blame.
+    waste: { pulses: record.pulses, outages: [], leaseTtlMs: LEASE_TTL_MS, slots: SLOTS },
     retentionMs: DEFAULTS.retentionMs,
     stored: (partition, now) => Promise.resolve(canonicalOfMemory(present(memoryStore(backend, partition)), now)),
   });
