@@ -107,14 +107,67 @@ describe('progress', () => {
     expect(heard).toMatchObject([{ code: 'lease_revoked' }, { code: 'lease_revoked' }]);
   });
 
-  it('that meets a fault rejects if it was sent, and the run continues', async () => {
-    h = harness(() => ({
-      updateProgress: () => Promise.reject(new EngineError('call_timeout', 'no.')),
+  it('that meets a fault fails no handler, and is sent again until the run ends or it is stored', async () => {
+    let faults = 0;
+    h = harness((inner) => ({
+      updateProgress: async (args) => {
+        if (++faults > 3) return inner.updateProgress(args);
+        throw new EngineError('call_timeout', 'no.');
+      },
     }));
-    const task = h.a.task('t', ({ progress }) => progress(1).catch((error: { code: string }) => error.code));
+    const task = h.a.task('t', async ({ progress }) => {
+      await progress(1, 'first');
+      await h.sleep(60_000);
+    });
+    await h.worker({ leaseTtl: 60_000 });
+    const run = await task.run();
+    await h.pass(2_900);
+    expect([faults, (await run.info()).progress]).toEqual([3, undefined]);
+    await h.pass(10_000);
+    expect(faults).toBe(4);
+    expect((await run.info()).progress).toMatchObject({ percent: 1, message: 'first' });
+  });
+
+  it('that met a fault goes with the ending, and gives way to newer progress', async () => {
+    const { promise, resolve } = deferred<void>();
+    h = harness(() => ({
+      updateProgress: async () => {
+        await promise;
+        throw new EngineError('call_timeout', 'no.');
+      },
+    }));
+    const task = h.a.task('t', async ({ progress }) => {
+      const first = progress(1);
+      await h.sleep(1_000);
+      const second = progress(2);
+      resolve();
+      await Promise.all([first, second]);
+    });
     await h.worker();
-    const result = task.run().result();
-    await h.pass(10);
-    expect(await result).toBe('call_timeout');
+    const run = await task.run();
+    await h.pass(1_500);
+    expect([await run.state(), (await run.info()).progress]).toMatchObject(['completed', { percent: 2 }]);
+  });
+
+  it('is not repeated once the worker has lost the run', async () => {
+    let calls = 0;
+    h = harness(() => ({
+      updateProgress: async () => {
+        calls++;
+        throw new EngineError('call_timeout', 'no.');
+      },
+    }));
+    const task = h.a.task('t', async ({ progress }) => {
+      await progress(1);
+      await h.sleep(600_000);
+    });
+    await h.worker({ leaseTtl: 6_000, abortGrace: 1_200_000 });
+    const run = await task.run();
+    await h.pass(1_500);
+    await run.cancel();
+    await h.pass(3_000);
+    const callsThen = calls;
+    await h.pass(60_000);
+    expect(calls).toBe(callsThen);
   });
 });

@@ -6,6 +6,7 @@ import type { Clock } from '../../engine/clock.js';
 import { asEngineError } from '../../util/engine-error.js';
 import { TaskAbort } from '../attempt/abort.js';
 import type { Attempt } from '../attempt/attempt.js';
+import { isUnanswered } from '../lease/answers.js';
 import { spendingOf, type SpendingOn } from '../budgets/spending.js';
 import type { ChildRowOf } from '../children/child.js';
 import type { Fence, TaskContext } from './handler.js';
@@ -133,12 +134,21 @@ async function reportProgress(
   await attempt.progress.say(facts);
 }
 
-async function send(attempt: Attempt, facts: ProgressFacts, backend: Backend): Promise<void> {
+/**
+ * @returns false if the call has to be repeated
+ * @throws TaskAbort when the worker no longer owns the execution; otherwise the refusal
+ */
+async function send(attempt: Attempt, facts: ProgressFacts, backend: Backend): Promise<boolean> {
   try {
     await backend.updateProgress(progressArgs(attempt, facts));
+    return true;
   } catch (error) {
     const refusal = asEngineError(error);
     const code = refusal === undefined ? undefined : attempt.refused(refusal);
-    throw code === undefined ? error : new TaskAbort(code);
+    if (code !== undefined) throw new TaskAbort(code);
+    if (!isUnanswered(error)) throw error;
+    attempt.throwIfLost();
+    // The ending has left; what it could take along is over.
+    return attempt.reported;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Progress reported by handlers. The store gets at most one call a second per run, and the latest progress before the
- * run ends. In between, newer progress replaces progress that waits to be sent.
+ * run ends. In between, newer progress replaces progress that waits to be sent. What met a fault waits again: a fault
+ * never fails a handler.
  */
 import { LIMITS } from '../../../model/limits.js';
 import type { ArgsOf } from '../../../model/machine.js';
@@ -38,26 +39,34 @@ export class Progress {
   private latest: ProgressFacts | undefined;
   private lastSentAt = -Infinity;
   private timer: Cancel | undefined;
+  /** How often this run has reported progress. */
+  private count = 0;
 
   constructor(
     private readonly clock: Clock,
-    /** Sends progress; rejects with the error for the handler. */
-    private readonly send: (facts: ProgressFacts) => Promise<void>,
+    /** Sends progress; false if that met a fault and has to be repeated. Rejects with the error for the handler. */
+    private readonly send: (facts: ProgressFacts) => Promise<boolean>,
   ) {}
 
   /** Sends progress now, or keeps it for the next call of this run. Resolves when it is sent or kept. */
   async say(facts: ProgressFacts): Promise<void> {
+    const number = ++this.count;
     const leftMs = this.lastSentAt + PERIOD_MS - this.clock.now();
-    if (leftMs <= 0) {
-      this.take();
-      this.lastSentAt = this.clock.now();
-      await this.send(facts);
+    if (leftMs > 0) {
+      this.keep(facts, leftMs);
       return;
     }
+    this.take();
+    this.lastSentAt = this.clock.now();
+    // What was reported meanwhile is newer.
+    if (!(await this.send(facts)) && number === this.count) this.keep(facts, PERIOD_MS);
+  }
+
+  private keep(facts: ProgressFacts, forMs: number): void {
     this.latest = facts;
-    this.timer ??= this.clock.after(leftMs, () => {
+    this.timer ??= this.clock.after(forMs, () => {
       const kept = this.take();
-      // If it fails, the handler learns that from its next call or from its signal.
+      // If it is refused, the handler learns that from its next call or from its signal.
       if (kept !== undefined) this.say(kept).catch(() => undefined);
     });
   }
