@@ -7,6 +7,7 @@ import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import type { FlowSnapshot } from '../../model/flow/reads.js';
+import { LIMITS } from '../../model/limits.js';
 import { laneNameOf } from '../shared/lane-names.js';
 import { unlessUnreadable } from '../shared/unreadable.js';
 import type { Backend } from '../backend/backend.js';
@@ -55,6 +56,8 @@ const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
   waiting_for_resume_delay: 'Its continuation is delayed',
   waiting_for_retry_backoff: 'Its last attempt failed, and the next one waits',
 };
+
+const WAIT = 'Wait until the time has come.';
 
 /** Most executions that one explanation looks at. */
 const MAX_SEEN = 100;
@@ -227,20 +230,19 @@ async function ofSituation(
 }
 
 /** It waits for a time, or for a scheduler. */
-function ofState(
-  { stateVector: { blockingReason }, blockingDetail, delayUntil }: ExecutionInfo,
-  now: number,
-): Obstacle[] {
+function ofState(info: ExecutionInfo, now: number): Obstacle[] {
+  const {
+    stateVector: { blockingReason },
+    blockingDetail,
+    delayUntil,
+  } = info;
   const delay = DELAYS[blockingReason];
   if (delay !== undefined) {
     const until = delayUntil ?? now;
     if (until <= now) return [notApplied(`${delay}: its time has come, but no process has applied it.`, until)];
     const steps = [waitStep(until), callStep('applyDue')];
     return [
-      obstacleOf(blockingReason, `${delay} until ${timeText(until)}.`, 'Wait until the time has come.', {
-        until,
-        steps,
-      }),
+      obstacleOf(blockingReason, `${delay} until ${timeText(until)}.${losses(info, now)}`, WAIT, { until, steps }),
     ];
   }
   const block = BLOCKS[blockingReason];
@@ -249,6 +251,16 @@ function ofState(
   return [
     obstacleOf(blockingReason, blockingDetail === '' ? sentence : `${sentence} ${blockingDetail}.`, remedy, { steps }),
   ];
+}
+
+/** How often work that is delayed has lost its worker lately: a worker may have delayed it for that. */
+function losses(
+  { stateVector: { blockingReason }, recentLossCount: count, lastLostAt = -Infinity }: ExecutionInfo,
+  now: number,
+): string {
+  if (blockingReason !== 'waiting_for_delay' || now - lastLostAt > LIMITS.lossMemoryMs) return '';
+  const often = count === 1 ? 'once' : `${count} times`;
+  return ` It has lost its worker ${often} lately: its handler may end the process, or block the event loop.`;
 }
 
 function ofGrant({ grant }: ExecutionInfo, now: number): Obstacle[] {

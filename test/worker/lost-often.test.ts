@@ -1,7 +1,7 @@
 /** Work that takes its worker down again and again does not hold up the work behind it. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { partitionOfExecution } from '../../model/ids.js';
-import type { Backend } from '../../src/index.js';
+import { delay, type Backend } from '../../src/index.js';
 import { Blockers } from '../../src/worker/lost-work/blockers.js';
 import { pauseAfter } from '../../src/worker/lost-work/lost-often.js';
 import { RestingKinds } from '../../src/worker/lost-work/resting-kinds.js';
@@ -67,6 +67,22 @@ describe('an execution that lost its worker', () => {
     expect(attempt).toBe(times + 1);
     expect(worker.stats()).toMatchObject({ completed: 1, delayed: earliestMs > 0 ? 1 : 0, lost: 0 });
     expect(h.said.some(([, text]) => text.includes(`has lost its worker ${times} times`))).toBe(earliestMs > 0);
+  });
+
+  it('is explained with its losses while it is parked, and an hour later without them', async () => {
+    h = harness();
+    const task = h.a.task('t', ({ attempt }) => (attempt > 3 ? 1 : delay('3h')));
+    const run = await task.run();
+    await claimedByDead(h, run.id, 2);
+    await h.worker();
+    await h.until(async () => (await run.state()) === 'delayed');
+    const parked = await run.explain();
+    expect(parked).toMatchObject({ because: 'waiting_for_delay' });
+    expect(parked.sentence).toMatch(
+      /^It is delayed until \S+\. It has lost its worker 2 times lately: its handler may /,
+    );
+    await h.pass(3_601_000);
+    expect((await run.explain()).sentence).toMatch(/^It is delayed until \S+\.$/);
   });
 
   it('runs without a pause when its losses lie more than an hour apart', async () => {

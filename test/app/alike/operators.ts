@@ -1,6 +1,6 @@
 /** What operators see and do: holds, priorities, lanes, workers, and why a run does not run. */
 import { expect } from 'vitest';
-import { backoff, child, type TaskContext } from '../../../src/index.js';
+import { backoff, child, delay, type TaskContext } from '../../../src/index.js';
 import { deferred, pause, until } from '../support.js';
 import { refusalOf, within, type Scenario } from './world.js';
 
@@ -142,6 +142,27 @@ export const OPERATORS: readonly Scenario[] = [
       const others = await Promise.all(runs.map(async (run) => [await run.explain(), (await run.info()).waitsFor]));
       go.resolve();
       return { told, others };
+    },
+  },
+  {
+    name: 'a run that is delayed after it lost its worker says that it did',
+    run: async ({ open }) => {
+      const [a, b] = [await open(), await open()];
+      const begun = deferred();
+      const task = a.task('t', ({ attempt, signal }: TaskContext) => {
+        if (attempt > 1) return delay('1h');
+        begun.resolve();
+        return new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
+      });
+      const worker = await a.worker();
+      const run = await task.run();
+      await begun.promise;
+      await within(until(async () => (await all(b.workers())).length === 1));
+      await b.markWorkerDead(worker.workerInstanceId, { revoke: true });
+      await within(until(async () => (await run.state()) === 'delayed'));
+      const { because, sentence } = await run.explain();
+      expect(sentence).toContain('It has lost its worker once lately');
+      return { because, remainder: sentence.slice(sentence.indexOf('. ')) };
     },
   },
 ];
