@@ -187,19 +187,16 @@ export const budgetActions = {
       amounts,
       ttlMs: fc.constantFrom(1_000, 1_000, 1_500, 60_000),
       spender: fc.option(spender),
+      repeats: fc.boolean(),
     },
-    resolve: (world, { budget, index, amounts, ttlMs, spender }) => [
-      {
-        name: 'reserveBudget',
-        args: {
-          budgetId: budgetIdOf(budget),
-          reservationId: reservationIdOf(index),
-          amounts,
-          ttlMs,
-          ...(spender === null ? {} : spenderOf(world, spender)),
-        },
-      },
-    ],
+    resolve(world, { budget, index, amounts, ttlMs, spender, repeats }) {
+      const its = { budgetId: budgetIdOf(budget), reservationId: reservationIdOf(index) };
+      const known = repeats && world.tables.reservation.get(`${its.budgetId}:${its.reservationId}`);
+      const asked = known
+        ? { amounts: known.amounts, executionId: known.spender, leaseEpoch: known.leaseEpoch }
+        : { amounts, ...(spender === null ? {} : spenderOf(world, spender)) };
+      return [{ name: 'reserveBudget', args: { ...its, ttlMs, ...asked } }];
+    },
   }),
   renew_reservation: generator({
     weight: 2,
@@ -215,13 +212,15 @@ export const budgetActions = {
       index: fc.nat(10),
       usage: fc.option(amounts, { freq: 4 }),
       epoch: fc.constantFrom(undefined, undefined, 0, 1),
+      repeats: fc.boolean(),
     },
-    resolve: (world, { budget, index, usage, epoch }) => [
-      {
-        name: 'settleReservation',
-        args: { ...reservationOf(world, budget, index), usage: usage ?? {}, leaseEpoch: epoch },
-      },
-    ],
+    resolve(world, { budget, index, usage, epoch, repeats }) {
+      const its = reservationOf(world, budget, index);
+      const known = world.tables.reservation.get(`${its.budgetId}:${its.reservationId}`);
+      const isRepeated = repeats && known?.reservationState === 'settled';
+      const args = { ...its, usage: isRepeated ? known.settled : (usage ?? {}), leaseEpoch: epoch };
+      return [{ name: 'settleReservation', args }];
+    },
   }),
   release_reservation: generator({
     weight: 2,

@@ -14,6 +14,7 @@ test('one budget and two holders: the limit holds in every order of their calls 
     'reserveBudget reservation_closed',
     'settleReservation settled',
     'settleReservation already_satisfied',
+    'settleReservation idempotency_conflict',
     'settleReservation reservation_not_found',
     'releaseReservation reservation_released',
     'reportUsageAdmin hard_breach',

@@ -17,16 +17,17 @@ local function reservation_of(call, budget_id, reservation_id)
 end
 
 -- Writes the state and the time of a reservation, and its timer.
-local function set_state(call, reservation, state, ends_at)
+local function set_state(call, reservation, state, ends_at, settled_text)
   local text = ff.digits(ends_at)
-  command('HSET', reservation.key, RESERVATION.state, ff.reservation_state_text(state, text))
+  command('HSET', reservation.key, RESERVATION.state, ff.reservation_state_text(state, text, settled_text or ''))
   ff.add_noted(ff.timers_of(call), text, ends_at, TIMER.reservation .. reservation.id, text)
 end
 
 -- A reservation that was closed before keeps the time of its removal.
-local function close(call, reservation, state)
+local function close(call, reservation, state, settled_text)
   local is_open = reservation.reservation_state == ''
-  set_state(call, reservation, state, is_open and call.now + LIMIT.reservation_kept_ms or tonumber(reservation.ends_at))
+  local ends_at = is_open and call.now + LIMIT.reservation_kept_ms or tonumber(reservation.ends_at)
+  set_state(call, reservation, state, ends_at, settled_text)
 end
 
 function ff.apply.reservation_made(call, budget, new)
@@ -45,8 +46,11 @@ function ff.decide.reserve_budget(call, budget_id, reservation_id, amounts, ttl_
   local budget = ff.budget_of(call, budget_id)
   if not budget then return ff.reject('budget_not_found') end
   local known = reservation_of(call, budget_id, reservation_id)
-  if known and known.reservation_state == '' then return { KIND.already_satisfied, 'already_reserved', known.ends_at } end
-  if known then return ff.reject('reservation_closed', 'state', WORD[known.reservation_state]) end
+  if known then
+    if known.reservation_state ~= '' then return ff.reject('reservation_closed', 'state', WORD[known.reservation_state]) end
+    if known.spender ~= execution_id or known.amounts ~= amounts then return ff.reject('idempotency_conflict') end
+    return { KIND.already_satisfied, 'already_reserved', known.ends_at }
+  end
   local held = ff.read_amounts(amounts)
   local over = ff.offending(budget, held)
   if over and budget.is_strict then return ff.hard_breach(budget, over, held, execution_id, lease_epoch) end
@@ -136,7 +140,7 @@ function ff.apply.reservation_settled(call, budget, reservation, s)
   ff.clear_refusals(budget)
   ff.touch_budget(call, budget)
   ff.enter_ledger(call, budget, s.ledger, reservation.spender, s.epoch, 'attributed', s.deltas, s.overrun)
-  close(call, reservation, RESERVATION_STATE.settled)
+  close(call, reservation, RESERVATION_STATE.settled, s.usage_text)
 end
 
 function ff.decide.settle_reservation(call, budget_id, reservation_id, usage, lease_epoch)
@@ -145,7 +149,10 @@ function ff.decide.settle_reservation(call, budget_id, reservation_id, usage, le
   local known = reservation_of(call, budget_id, reservation_id)
   if not known then return ff.reject('reservation_not_found') end
   local was = WORD[known.reservation_state] or ff.damaged('its state is unreadable')
-  if was == 'settled' then return { KIND.already_satisfied, 'already_settled' } end
+  if was == 'settled' then
+    if known.settled ~= usage then return ff.reject('idempotency_conflict') end
+    return { KIND.already_satisfied, 'already_settled' }
+  end
   local held = was == 'open' and known.held or ff.no_amounts()
   local used = ff.read_amounts(usage)
   -- What was reserved is counted in any case.
@@ -156,8 +163,8 @@ function ff.decide.settle_reservation(call, budget_id, reservation_id, usage, le
   local epoch = lease_epoch ~= '' and lease_epoch or known.lease_epoch
   local ledger = ff.ledger_of(call, budget_id, known.spender)
   return { KIND.settled, ff.amounts_text(overrun), was }, ff.apply.reservation_settled, budget, known,
-    { held = held, deltas = deltas, overrun = overrun, epoch = epoch, ledger = ledger, is_stale = ff.is_stale(ledger, epoch),
-      closes_day = ff.check_day(call, budget) }
+    { held = held, usage_text = usage, deltas = deltas, overrun = overrun, epoch = epoch, ledger = ledger,
+      is_stale = ff.is_stale(ledger, epoch), closes_day = ff.check_day(call, budget) }
 end
 
 function ff.apply.reservation_forgotten(call, reservation)

@@ -12,6 +12,10 @@ export const amountOf = (amounts: Amounts, dimension: string): number =>
 
 export const dimensionsOf = (amounts: Amounts): string[] => Object.keys(amounts);
 
+/** Whether two maps have the same amounts. */
+export const isSame = (a: Amounts, b: Amounts): boolean =>
+  [...dimensionsOf(a), ...dimensionsOf(b)].every((name) => amountOf(a, name) === amountOf(b, name));
+
 /** The amounts, ordered by dimension. */
 export const inOrder = (entries: Iterable<readonly [string, number]>): Amounts =>
   Object.fromEntries([...entries].sort(([a], [b]) => compareBytes(a, b)));

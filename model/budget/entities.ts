@@ -32,12 +32,16 @@ export const budgetEntity = entity({
   timerOf: ({ nextResetAt }) => nextResetAt,
 });
 
-const close = (reservationState: Exclude<Reservation['reservationState'], 'open'>) =>
-  changes((reservation: Reservation, { at }: { readonly at: number }) => {
-    // A reservation that was closed before keeps its state, and is forgotten at the same time.
-    if (reservation.reservationState === 'open') reservation.endsAt = at + RESERVATION_KEPT_MS;
-    reservation.reservationState = reservationState;
-  });
+type Closed = Exclude<Reservation['reservationState'], 'open'>;
+
+function closeAs(reservation: Reservation, reservationState: Closed, at: number): void {
+  // A reservation that was closed before is forgotten at the same time.
+  if (reservation.reservationState === 'open') reservation.endsAt = at + RESERVATION_KEPT_MS;
+  reservation.reservationState = reservationState;
+}
+
+const close = (reservationState: Closed) =>
+  changes((reservation: Reservation, { at }: { readonly at: number }) => closeAs(reservation, reservationState, at));
 
 export const reservationEntity = entity({
   subject: RESERVATION,
@@ -57,12 +61,16 @@ export const reservationEntity = entity({
         reservedAt: at,
         reservationState: 'open',
         endsAt,
+        settled: {},
       }),
     ),
     reservation_renewed: changes((reservation: Reservation, { endsAt }: Of<'reservation_renewed'>) => {
       reservation.endsAt = endsAt;
     }),
-    reservation_settled: close('settled'),
+    reservation_settled: changes((reservation: Reservation, { deltas, overrun, at }: Of<'reservation_settled'>) => {
+      closeAs(reservation, 'settled', at);
+      reservation.settled = plus(deltas, overrun);
+    }),
     reservation_released: close('released'),
     reservation_lapsed: close('lapsed'),
     reservation_forgotten: removes,

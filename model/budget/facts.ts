@@ -92,6 +92,8 @@ export const reservationFacts = fact.factTable({
     reservationState: fact.choice(RESERVATION_STATES),
     /** While open: when it lapses. Once closed: when it is forgotten. */
     endsAt: fact.number(),
+    /** What was used of it, once it is settled. */
+    settled: fact.counts(),
   },
 });
 

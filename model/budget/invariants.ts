@@ -6,7 +6,7 @@ import { present } from '../core/present.js';
 import { compareBytes } from '../ids.js';
 import type { Event, LoggedEvent } from '../events.js';
 import type { Invariant, World } from '../specification/invariant.js';
-import { amountOf, dimensionsOf, minus, plus } from './amounts.js';
+import { amountOf, dimensionsOf, isSame, minus, plus } from './amounts.js';
 import { isStrict, offending } from './charge.js';
 import { nameIn, type Amounts, type ReadonlyBudget } from './facts.js';
 
@@ -140,9 +140,6 @@ function sumsOf(log: readonly LoggedEvent[]): Added {
 }
 
 /** Whether two maps have equal amounts; absent is 0. */
-const isSame = (a: Amounts, b: Amounts): boolean =>
-  [...dimensionsOf(a), ...dimensionsOf(b)].every((name) => amountOf(a, name) === amountOf(b, name));
-
 type Rule = (budget: ReadonlyBudget, world: World) => boolean;
 
 function ofBudget(name: string, holds: Rule): Invariant {

@@ -9,7 +9,7 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../operation.js';
 import { partitionOfId } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { amountOf, dimensionsOf, positive } from './amounts.js';
+import { amountOf, dimensionsOf, isSame, positive } from './amounts.js';
 import { breach, closedDay, fitsDimensions, fitsNumbers, hardBreach, isStale, isStrict, offending } from './charge.js';
 import type { Amounts, ReadonlyBudget } from './facts.js';
 import { amounts, answeredAmounts, someAmounts, spender } from './fields.js';
@@ -24,7 +24,7 @@ export const reserveBudget = operation({
   family: 'budget',
   args: z.strictObject({
     budgetId: field.plainUuid,
-    /** Minted by the caller. A repeated call with it returns the same reservation. */
+    /** Minted by the caller. A repeated call with it and the same amounts, for the same execution, returns the same reservation. */
     reservationId: field.plainUuid,
     amounts: someAmounts,
     /** How long it is held unless it is renewed, ms. Default one minute. */
@@ -43,7 +43,7 @@ export const reserveBudget = operation({
     }),
     hardBreach,
   ]),
-  rejects: ['budget_not_found', 'reservation_closed', 'invalid_input'],
+  rejects: ['budget_not_found', 'reservation_closed', 'idempotency_conflict', 'invalid_input'],
   partition,
   wire: { shared: [], each: ['budgetId', 'reservationId', 'amounts', 'ttlMs', 'executionId', 'leaseEpoch'] },
   memory: 'adds',
@@ -51,9 +51,11 @@ export const reserveBudget = operation({
     const budget = view.budgets.get(budgetId);
     if (budget === undefined) return reject('budget_not_found');
     const known = view.budgets.reservation(budgetId, reservationId);
-    if (known?.reservationState === 'open')
+    if (known !== undefined) {
+      if (known.reservationState !== 'open') return reject('reservation_closed', { state: known.reservationState });
+      if (known.spender !== spender || !isSame(known.amounts, amounts)) return reject('idempotency_conflict');
       return accept({ kind: 'already_satisfied', reason: 'already_reserved', expiresAt: known.endsAt });
-    if (known !== undefined) return reject('reservation_closed', { state: known.reservationState });
+    }
     const over = offending(budget, amounts);
     if (over !== undefined && isStrict(budget)) return breach(budget, over, amounts, { spender, leaseEpoch }, now);
     if (!fitsDimensions(budget, dimensionsOf(amounts)) || !fitsNumbers(budget, amounts, {}))
@@ -146,9 +148,10 @@ export const settleReservation = operation({
       /** What the reservation was until this call. */
       was: z.enum(['open', 'released', 'lapsed']),
     }),
+    /** It was settled before, with the same usage. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_settled']) }),
   ]),
-  rejects: ['budget_not_found', 'reservation_not_found', 'invalid_input'],
+  rejects: ['budget_not_found', 'reservation_not_found', 'idempotency_conflict', 'invalid_input'],
   partition,
   wire: { shared: [], each: ['budgetId', 'reservationId', 'usage', 'leaseEpoch'] },
   memory: 'frees',
@@ -158,7 +161,10 @@ export const settleReservation = operation({
     const known = view.budgets.reservation(budgetId, reservationId);
     if (known === undefined) return reject('reservation_not_found');
     const { reservationState: was, spender } = known;
-    if (was === 'settled') return accept({ kind: 'already_satisfied', reason: 'already_settled' });
+    if (was === 'settled') {
+      if (!isSame(known.settled, usage)) return reject('idempotency_conflict');
+      return accept({ kind: 'already_satisfied', reason: 'already_settled' });
+    }
     const held = was === 'open' ? known.amounts : {};
     // What was reserved is counted in any case.
     const added = dimensionsOf(usage).filter((dimension) => !Object.hasOwn(known.amounts, dimension));

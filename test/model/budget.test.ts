@@ -306,6 +306,7 @@ describe('reservations', () => {
     const story = new Story();
     expect(story.reserve(60)).toEqual({ kind: 'reserved', expiresAt: START + 5_000 });
     expect(story.reserve(60)).toMatchObject({ reason: 'already_reserved', expiresAt: START + 5_000 });
+    expect(story.refusal('reserveBudget', { ...one, amounts: { tokens: 59 } })).toBe('idempotency_conflict');
     expect(story.report(41)).toMatchObject({ kind: 'hard_breach', currentUsage: 0, reserved: 60 });
     expect(story.report(40)).toEqual({ kind: 'ok' });
     expect(story.outcome('settleReservation', { ...one, usage: { tokens: 20 } })).toEqual({
@@ -315,6 +316,9 @@ describe('reservations', () => {
     expect(story.outcome('settleReservation', { ...one, usage: { tokens: 20 } })).toMatchObject({
       reason: 'already_settled',
     });
+    for (const usage of [{ tokens: 21 }, { tokens: 20, calls: 1 }, {}] as Record<string, number>[])
+      expect(story.refusal('settleReservation', { ...one, usage })).toBe('idempotency_conflict');
+    expect(story.status).toMatchObject({ usage: { tokens: 60 }, reserved: {} });
     expect(story.refusal('reserveBudget', { ...one, amounts: { tokens: 1 } })).toBe('reservation_closed');
   });
 

@@ -39,6 +39,10 @@ export const budgetScenarios: readonly ConformanceScenario[] = [
       await backend.reserveBudget({ budgetId, reservationId: second, amounts, ttlMs: 5_000 });
       const settled = await backend.settleReservation({ budgetId, reservationId: second, usage: { tokens: 10 } });
       assert.deepEqual(settled, { kind: 'settled', overrun: {}, was: 'open' });
+      const again = { budgetId, reservationId: second };
+      const { kind } = await backend.settleReservation({ ...again, usage: { tokens: 10 } });
+      assert.equal(kind, 'already_satisfied');
+      await refused(backend.settleReservation({ ...again, usage: { tokens: 11 } }), 'idempotency_conflict');
       const late = await backend.settleReservation({ budgetId, reservationId: first, usage: { tokens: 95 } });
       assert.deepEqual(late, { kind: 'settled', overrun: { tokens: 5 }, was: 'lapsed' });
       assert.deepEqual((await backend.getBudgetStatus({ budgetId })).usage, { tokens: 100 });
