@@ -1,6 +1,14 @@
 /** Handlers that spend: what they hold is renewed with them, and given back when they end. */
 import { describe, expect, test } from 'vitest';
-import { app, backoff, EngineError, type Backend, type ErrorCode, type TaskContext } from '../../src/index.js';
+import {
+  app,
+  backoff,
+  EngineError,
+  type Backend,
+  type Duration,
+  type ErrorCode,
+  type TaskContext,
+} from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
 import { defaultTtlMs, Held } from '../../src/worker/budgets/held.js';
 import { harness } from './harness.js';
@@ -24,6 +32,66 @@ test('a reservation is renewed while its handler runs, and released when the han
   await t.advance('3s');
   expect(await run.result()).toBe('done');
   expect(await budget.status()).toMatchObject({ reserved: {}, usage: {} });
+});
+
+describe('a reservation that waits for room', () => {
+  /** A run that reserves 10 of a budget of 10, of which another run holds or uses 6; its own end, and when it came. */
+  async function waiting(amount: number, wait?: Duration) {
+    const h = harness();
+    const budget = h.a.budget('tokens', { limits: { tokens: { hard: 10 } }, resetEvery: '1d' });
+    const holds = h.a.task('holds', async ({ budget: use, signal }: TaskContext) => {
+      await use(budget).reserve({ tokens: 6 });
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    });
+    const waits = h.a.task('waits', async ({ budget: use }: TaskContext) => {
+      await use(budget).reserve({ tokens: amount }, { wait });
+    });
+    await h.a.worker({ slots: 2 });
+    const holder = await holds.run();
+    await h.until(async () => (await budget.status()).reserved['tokens'] === 6);
+    const run = await waits.run();
+    const from = h.clock.now();
+    const ended = run.result().then(
+      () => 'reserved',
+      ({ category }: { category: string }) => category,
+    );
+    const end = async (): Promise<[string, number]> => [await h.flow(ended), h.clock.now() - from];
+    return { h, budget, holder, end };
+  }
+
+  test('gets it when another reservation ends', async () => {
+    const { h, holder, end } = await waiting(10, '30s');
+    await h.pass(12_000);
+    await holder.cancel();
+    const [outcome, afterMs] = await end();
+    expect(outcome).toBe('reserved');
+    expect(afterMs).toBeGreaterThanOrEqual(12_000);
+    expect(afterMs).toBeLessThan(16_000);
+    await h.close();
+  });
+
+  test('gets it when the limit is raised, also if usage took it', async () => {
+    const { h, budget, end } = await waiting(10, '30s');
+    await h.flow(budget.report({ tokens: 4 }));
+    await h.pass(5_000);
+    await h.flow(budget.setLimits({ tokens: { hard: 20 } }));
+    const [outcome, afterMs] = await end();
+    expect([outcome, afterMs < 8_000]).toEqual(['reserved', true]);
+    await h.close();
+  });
+
+  test.each([
+    ['after its time', 10, '30s', 30_000],
+    ['at once without a time', 10, undefined, 0],
+    ['at once if the amount is above the limit', 11, '30s', 0],
+  ] as const)('is refused %s', async (_, amount, wait, refusedAfterMs) => {
+    const { h, end } = await waiting(amount, wait);
+    const [outcome, afterMs] = await end();
+    expect(outcome).toBe('budget_exceeded');
+    expect(afterMs).toBeGreaterThanOrEqual(refusedAfterMs);
+    expect(afterMs).toBeLessThan(refusedAfterMs + 1_500);
+    await h.close();
+  });
 });
 
 test('usage is reported once per key, and charged to the run', async () => {
@@ -112,7 +180,7 @@ test('values that are not budgets, and unknown options, are refused by name', as
   expect(told).toEqual([
     'budget(): pass what app.budget(...) gave, not "tokens"',
     'budget(): pass what app.budget(...) gave, not undefined',
-    'reserve: there is no option "tll"; the only option is ttl',
+    'reserve: there is no option "tll"; the options are ttl, wait',
     'reserve: ttl must be at least 1000 ms, not "10ms"',
     'report: there is no option "dedupKey"; the only option is key',
   ]);

@@ -17,7 +17,7 @@ import { promisesOf } from '../handler/promises.js';
 import { BudgetExceededError } from './errors.js';
 import { someAmountsFor, type AmountsOf, type BudgetWords } from './amounts.js';
 import { defaultTtlMs, Held, type BudgetReservation } from './held.js';
-import { reserveAfterLoss } from './taken-over.js';
+import { reserveInTime } from './room.js';
 
 /** A budget of an app. */
 export interface BudgetRef<Dimension extends string = string> extends BudgetWords<Dimension> {
@@ -34,6 +34,11 @@ export interface ReserveOptions {
    * the lease, so that it outlives what the lease outlives, and at most a day.
    */
   readonly ttl?: Duration | undefined;
+  /**
+   * How long to wait for room that other reservations or a reset may make, before the refusal. The handler keeps its
+   * slot meanwhile. Default: not at all.
+   */
+  readonly wait?: Duration | undefined;
 }
 
 export interface ReportOptions {
@@ -95,10 +100,11 @@ export function spendingOf(attempt: Attempt, dependencies: SpendingDependencies)
   const of = (budget: BudgetRef): RunBudget => ({
     reserve: (asked, options = {}) =>
       called('reserve', async () => {
-        knownOnly<ReserveOptions>('reserve', options, { ttl: true });
-        const { ttl = defaultTtlMs(attempt.leaseTtlMs) } = options;
+        knownOnly<ReserveOptions>('reserve', options, { ttl: true, wait: true });
+        const { ttl = defaultTtlMs(attempt.leaseTtlMs), wait = 0 } = options;
         const amounts = someAmountsFor('reserve()', budget, asked);
         checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
+        checkDuration('reserve', 'wait', wait, 0, LIMITS.maxDurationMs);
         attempt.throwIfAborted();
         const ttlMs = durationMs(ttl);
         const reservationId = ids();
@@ -108,7 +114,8 @@ export function spendingOf(attempt: Attempt, dependencies: SpendingDependencies)
           askedAt = clock.now();
           return budget.ensured(() => ask(() => backend.reserveBudget({ ...args, ...by })));
         };
-        assertRoom(budget, amounts, await reserveAfterLoss(attempt, { backend, clock }, args, reserve));
+        const wanted = { ...args, waitMs: durationMs(wait) };
+        assertRoom(budget, amounts, await reserveInTime(attempt, { backend, clock }, wanted, reserve));
         const during = <T>(call: () => Promise<T>): Promise<T> => attempt.during(() => budget.ensured(call));
         const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
         const { leaseEpoch } = fence;

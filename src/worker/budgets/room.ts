@@ -1,6 +1,7 @@
 /**
- * Reservations of a run that was taken over, in this attempt or an earlier one. Its lost owner may have reserved the same
- * amount, and that reservation holds the room until it lapses, so a refusal for lack of room is not final before then.
+ * Reservations that wait for room: as long as the handler asks for, or until what a lost owner of the run reserved has
+ * lapsed. That owner, in this attempt or an earlier one, may have reserved the same amount, so a refusal for lack of room
+ * is not final before then.
  */
 import { amountOf } from '../../../model/budget/amounts.js';
 import type { OutcomeOf } from '../../../model/machine.js';
@@ -18,35 +19,48 @@ const INTERVAL_MS = 500;
 /** How late the end of a reservation may be applied, ms. */
 const LATE_MS = 2_000;
 
+type Breach = Reserved & { readonly kind: 'hard_breach' };
+
 /** Whether a reservation that ends can make room for these amounts. */
-const fitsWithoutOthers = (outcome: Reserved, amounts: Amounts): outcome is Reserved & { kind: 'hard_breach' } =>
-  outcome.kind === 'hard_breach' && outcome.currentUsage + amountOf(amounts, outcome.dimension) <= outcome.hardLimit;
+const fitsWithoutOthers = ({ currentUsage, dimension, hardLimit }: Breach, amounts: Amounts): boolean =>
+  currentUsage + amountOf(amounts, dimension) <= hardLimit;
+
+interface Asked {
+  readonly budgetId: string;
+  readonly amounts: Amounts;
+  readonly ttlMs: number;
+  /** How long the handler waits for room, ms. */
+  readonly waitMs: number;
+}
 
 /**
- * Reserves. If a lost owner of the run may still hold its reservation, a refusal is followed by another call when there
- * is room, and is final when that reservation must have ended.
+ * Reserves. While the handler waits for room, or a lost owner of the run may still hold its reservation, a refusal is
+ * followed by another call when there is room. An amount above the limit is refused at once.
  * @throws TaskAbort when the handler is aborted meanwhile
  */
-export async function reserveAfterLoss(
+export async function reserveInTime(
   attempt: Attempt,
   { backend, clock }: { readonly backend: Backend; readonly clock: Clock },
-  { budgetId, amounts, ttlMs }: { readonly budgetId: string; readonly amounts: Amounts; readonly ttlMs: number },
+  { budgetId, amounts, ttlMs, waitMs }: Asked,
   reserve: () => Promise<Reserved>,
 ): Promise<Reserved> {
   const { executionId } = attempt;
   // The lost owner renewed nothing after its lease had ended, which was before the claim that took over. Its lease may
   // have been longer than this one.
-  const endOfLost = async (): Promise<number> => {
+  const readEndOfLost = async (): Promise<number> => {
     const info = await untilAnswered(attempt, clock, () => backend.readExecutionInfo({ executionId }));
     const { lastLostAt = 0, lostLeaseMs = 0 } = info ?? {};
     return lastLostAt + Math.max(ttlMs, defaultTtlMs(lostLeaseMs)) + LATE_MS;
   };
-  let end = attempt.claimed.leaseEpoch > 1 ? undefined : 0;
-  const isOver = (): boolean => end !== undefined && attempt.serverNow() >= end;
+  const until = attempt.serverNow() + waitMs;
+  let endOfLost = attempt.claimed.leaseEpoch > 1 ? undefined : 0;
   for (;;) {
     const outcome = await reserve();
-    if (!fitsWithoutOthers(outcome, amounts) || isOver()) return outcome;
-    end ??= await endOfLost();
+    if (outcome.kind !== 'hard_breach' || amountOf(amounts, outcome.dimension) > outcome.hardLimit) return outcome;
+    const mayBeHeldByLost = fitsWithoutOthers(outcome, amounts);
+    if (mayBeHeldByLost && attempt.serverNow() >= until) endOfLost ??= await readEndOfLost();
+    const end = Math.max(until, mayBeHeldByLost ? (endOfLost ?? 0) : 0);
+    const isOver = (): boolean => attempt.serverNow() >= end;
     if (isOver()) return outcome;
     for (let isFull = true; isFull && !isOver(); ) {
       await sleep(clock, INTERVAL_MS, attempt.signal);
