@@ -1,12 +1,19 @@
-/** The code of the README and of pages of docs/ is executed as it stands, each block as a program of its own. */
+/**
+ * The code of the README and of pages of docs/ is executed as it stands, each block as a program of its own. A block that
+ * begins with the name of a file (`// tasks.ts`) is that file: others of its page can import it.
+ */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createServer, type AddressInfo } from 'node:net';
+import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { present } from '../model/core/present.js';
 import { programsOf, type Programs } from './support/programs.js';
 import { sharedValkey } from './support/valkey/index.js';
+import { VISIT } from './support/visit.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -16,8 +23,11 @@ function printedOn(page: string): RegExp {
   return new RegExp(`^${shown.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/ *\d+/g, ' *\\d+')}$`);
 }
 
+/** Of a program that does not end by itself: it is executed as a part of another one. */
+const ENDLESS = undefined;
+
 /** What each block of each page prints, in their order. */
-const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
+const PAGES: Readonly<Record<string, readonly (RegExp | typeof ENDLESS)[]>> = {
   'README.md': [
     /^Hello, World!$/,
     /^\{ card: 'visa', paid: true \}$/,
@@ -64,6 +74,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'docs/quotas.md': [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
   'docs/recurring.md': [/^true true$/],
   'docs/scheduling.md': [/^light, light\n0 more: what is blocked is scanned no longer$/, /^0$/],
+  'docs/service.md': [/^$/, /^$/, ENDLESS, ENDLESS, /1 orders are done\n.*0 orders are done\n.*pass 2\n/s],
   'docs/steps.md': [
     /^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/,
     /^undone, then failed: card$/,
@@ -99,7 +110,11 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
 const blocksOf = (page: string): string[] =>
   [...readFileSync(join(root, page), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
 
-const nameOf = (page: string, index: number): string => `${page.replaceAll('/', '-')}-${index}`;
+/** The program of a block: a file of its page if it begins with a name. */
+const nameOf = (page: string, index: number): string => {
+  const [, named] = /^\/\/ ([\w.]+)\.ts\n/.exec(blocksOf(page)[index] as string) ?? [];
+  return page.replaceAll('/', '-') + (named === undefined ? `-${index}` : `/${named}`);
+};
 
 /** Every block of every page, also of those that are not run. */
 const ALL_PAGES = [
@@ -114,7 +129,11 @@ it('every block compiles as it stands, against the types of the sources', async 
   const folder = mkdtempSync(join(root, 'node_modules', '.blocks-'));
   try {
     for (const page of ALL_PAGES)
-      blocksOf(page).forEach((code, index) => writeFileSync(join(folder, `${nameOf(page, index)}.ts`), code));
+      blocksOf(page).forEach((code, index) => {
+        const file = join(folder, `${nameOf(page, index)}.ts`);
+        mkdirSync(dirname(file), { recursive: true });
+        writeFileSync(file, code);
+      });
     const paths = { flowfabric: ['../../src/index.ts'], 'flowfabric/*': ['../../src/*/index.ts'] };
     const compilerOptions = {
       noEmit: true,
@@ -123,7 +142,7 @@ it('every block compiles as it stands, against the types of the sources', async 
       skipLibCheck: true,
       paths,
     };
-    const config = { extends: '../../tsconfig.json', compilerOptions, include: ['*.ts'], exclude: [] };
+    const config = { extends: '../../tsconfig.json', compilerOptions, include: ['**/*.ts'], exclude: [] };
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
     const compiled = promisify(execFile)(process.execPath, [compiler, '-p', folder]);
@@ -133,12 +152,29 @@ it('every block compiles as it stands, against the types of the sources', async 
   }
 });
 
+/** Both processes of the service in one, with a customer: in memory, and with the line that puts it on a server. */
+function wholeService(): Readonly<Record<string, string>> {
+  const page = 'docs/service.md';
+  const files = Object.fromEntries(blocksOf(page).map((code, index) => [nameOf(page, index), code]));
+  const text = readFileSync(join(root, page), 'utf8');
+  const line = present(/^# (export const shop = .*)$/m.exec(text)?.[1]).replace('shop:', `shop-${randomUUID()}:`);
+  const onServer = Object.entries(files).map(([name, code]) => [
+    name.replace('/', '-valkey/'),
+    code.replace(/^export const shop = .*$/m, line).replace('memory }', 'valkey }'),
+  ]);
+  return {
+    'docs-service.md/visit': VISIT,
+    ...Object.fromEntries(onServer),
+    'docs-service.md-valkey/visit': VISIT,
+  };
+}
+
 let programs: Programs;
 beforeAll(async () => {
   const named = Object.keys(PAGES).flatMap((page) =>
     blocksOf(page).map((code, index) => [nameOf(page, index), code] as const),
   );
-  programs = await programsOf(Object.fromEntries(named));
+  programs = await programsOf({ ...Object.fromEntries(named), ...wholeService() });
 });
 afterAll(() => programs?.remove());
 
@@ -151,7 +187,8 @@ it('every page with code is executed here', () => {
 describe.each(Object.entries(PAGES))('the code of %s', (page, expected) => {
   it('has the blocks that are expected here', () => expect(blocksOf(page)).toHaveLength(expected.length));
 
-  it.each(expected.map((prints, index) => ({ prints, index })))('runs: block $index', async ({ prints, index }) => {
+  const ending = expected.flatMap((prints, index) => (prints === ENDLESS ? [] : [{ prints, index }]));
+  it.each(ending)('runs: block $index', async ({ prints, index }) => {
     const { url } = await sharedValkey();
     expect(await programs.run(nameOf(page, index), { VALKEY_URL: url })).toMatch(prints);
   });
@@ -161,6 +198,33 @@ it('the scheduler of docs/scheduling.md is the same without a server', async () 
   const printed = await programs.run(nameOf('docs/scheduling.md', 0), { VALKEY_URL: undefined });
   expect(printed).toMatch(PAGES['docs/scheduling.md']?.[0] as RegExp);
 });
+
+/** A port that was free a moment ago. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+
+it.each(['docs-service.md', 'docs-service.md-valkey'])(
+  'the whole service serves, and ends on SIGTERM: %s',
+  async (name) => {
+    const { url } = await sharedValkey();
+    const printed = await programs.run(`${name}/visit`, { VALKEY_URL: url, PORT: `${await freePort()}` });
+    expect(printed.split('\n').filter((line) => /^\d/.test(line))).toEqual([
+      '404 {"error":"RunNotFoundError: The run of task \\"order\\" with id \\"7\\" does not exist"}',
+      '400 {"error":"InvalidInputError: Input of task \\"order\\": cents: Too small: expected number to be >0"}',
+      '202 {"number":"7"}',
+      '200 {"state":"suspended","progress":{"state":"in review"}}',
+      '200',
+      '200 event: summary,event: summary,event: summary,event: end',
+      '200 {"state":"completed","progress":{"state":"paid"}}',
+      '409',
+    ]);
+  },
+);
 
 /** Pages that only the repository has. */
 const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: readonly string[] };

@@ -14,7 +14,7 @@ import { afterAndIo, within, type Clock } from '../engine/clock.js';
 import { untilAborted } from '../shared/abort-listeners.js';
 import { checkDuration, checkEventListener, needList, shown } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
-import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
+import { AppClosedError, ownIdNotFound, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
 import { onTermination } from '../worker/shutdown/signals.js';
@@ -202,7 +202,7 @@ export class AppRuntime {
     checkSoughtId(`Run of task "${task.name}"`, id);
     return this.lookedUp(wait, async ({ surroundings }) => {
       const executionId = await findByOwnId(surroundings.backend, this.options.namespace, task, id);
-      if (executionId === undefined) throw new RunNotFoundError(`The run of task "${task.name}" with id "${id}"`);
+      if (executionId === undefined) throw ownIdNotFound(task.name, id);
       return new KnownRun(surroundings, executionId, true, task);
     });
   }

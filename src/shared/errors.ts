@@ -180,17 +180,26 @@ export class FlowCancelledError extends RunError {
   }
 }
 
-/** `run_not_found`: there is no such execution, or it was purged after its retention. */
+/** `run_not_found`: there is no such execution, it was purged after its retention, or its own id is no longer remembered. */
 export class RunNotFoundError extends RunError {
   override readonly name = 'RunNotFoundError';
   readonly code = 'run_not_found';
-  readonly hint = 'Check the id; `retention` in the definition of the task keeps results longer.';
 
   /** @param executionId the execution id, or your own id, that was looked up */
-  constructor(executionId: string) {
+  constructor(
+    executionId: string,
+    readonly hint = 'Check the id; `retention` in the definition of the task keeps results longer.',
+  ) {
     super(executionId, '', 'does not exist');
   }
 }
+
+/** An own id that leads to no run: the run itself can still be there. */
+export const ownIdNotFound = (task: string, id: string): RunNotFoundError =>
+  new RunNotFoundError(
+    `The run of task "${task}" with id "${id}"`,
+    'Check the id. It is remembered for 24 hours, even while the run waits for longer: give runs a longer `idempotencyWindow`.',
+  );
 
 /**
  * Why the call is not allowed. `running`, `suspended`, `ended`, `not_ended`: the state of the run. `replayed_too_often`:

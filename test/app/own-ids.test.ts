@@ -51,6 +51,7 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
       expect(await rejectionOf(mail?.get({ id }).state() as Promise<string>)).toMatchObject({
         code: 'run_not_found',
         message: `The run of task "mail:send" with id "${id}" does not exist`,
+        hint: expect.stringContaining('`idempotencyWindow`'),
       });
       expect(await charge?.get({ id }).info()).toMatchObject({ ownId: id, tags: {}, task: 'charge' });
     }
@@ -153,6 +154,20 @@ describe('info', () => {
     expect(await run.info()).toMatchObject({ state: 'failed', failure: { message: 'no such column' } });
     expect(await rejectionOf(run.result())).toMatchObject({ reason: 'no such column', category: 'handler_error' });
   });
+});
+
+it('an own id is remembered for its window, even if the run takes longer, and an ended run is kept for the window', async () => {
+  await using t = testApp({ retention: '1d' });
+  const wait = t.app.task('wait', ({ waitFor, input }: TaskContext<number>) => waitFor('go', { timeout: `${input}d` }));
+  await t.app.worker();
+  const short = await wait.run(3, { id: 'a' });
+  await wait.run(3, { id: 'b', idempotencyWindow: '30d' });
+  await t.advance('25h');
+  expect(await rejectionOf(wait.get({ id: 'a' }).state())).toMatchObject({ code: 'run_not_found' });
+  expect([await short.state(), await wait.get({ id: 'b' }).state()]).toEqual(['suspended', 'suspended']);
+  expect((await wait.run(3, { id: 'a' })).deduplicated).toBe(false);
+  await t.advance('28d');
+  expect(await wait.get({ id: 'b' }).state()).toBe('failed');
 });
 
 it("an own id and an idempotency key may fill the engine's limit together with their prefix, and no more", async () => {

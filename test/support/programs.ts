@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { build, type Plugin } from 'rolldown';
 import { ENTRIES, ROOT } from '../../.ci/build/entries.js';
@@ -30,8 +30,16 @@ export interface Programs {
 /** A folder for programs, inside the project, so that its dependencies are found. */
 const newFolder = (): string => mkdtempSync(join(ROOT, 'node_modules', '.programs-'));
 
-/** Writes each program with everything that it imports from the project into the folder. */
-async function joinSources(input: string[], folder: string, ...plugins: readonly Plugin[]): Promise<void> {
+/**
+ * Writes each program with everything that it imports from the project into the folder.
+ *
+ * @param input the files, by the names of the programs or under their own
+ */
+async function joinSources(
+  input: string[] | Record<string, string>,
+  folder: string,
+  ...plugins: readonly Plugin[]
+): Promise<void> {
   await build({
     input,
     platform: 'node',
@@ -64,13 +72,20 @@ export async function programOf(source: string): Promise<Program> {
   };
 }
 
-/** @param sources the text of each program, in TypeScript, by a name that is good for a file */
+/**
+ * @param sources the text of each program, in TypeScript, by a name that is good for a file; `page/tasks` can be imported
+ *   as `./tasks.js` by others of `page/`
+ */
 export async function programsOf(sources: Readonly<Record<string, string>>): Promise<Programs> {
   const folder = newFolder();
-  const texts = new Map(Object.entries(sources).map(([name, text]) => [join(folder, `${name}.ts`), text]));
-  await joinSources([...texts.keys()], folder, {
+  const files = Object.fromEntries(Object.keys(sources).map((name) => [name, join(folder, `${name}.ts`)]));
+  const texts = new Map(Object.entries(sources).map(([name, text]) => [files[name], text]));
+  await joinSources(files, folder, {
     name: 'programs',
-    resolveId: (id) => (texts.has(id) ? id : null),
+    resolveId: (id, importer = '') => {
+      const file = id.startsWith('./') ? join(dirname(importer), id.replace(/\.js$/, '.ts')) : id;
+      return texts.has(file) ? file : null;
+    },
     load: (id) => texts.get(id) ?? null,
   });
   return {
