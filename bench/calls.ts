@@ -30,6 +30,17 @@ export async function createMany(
   return commands.map(({ args }) => args.executionId);
 }
 
+/** Completes the held executions in one call. @throws the refusal of one */
+export async function complete(backend: Backend, held: readonly ClaimedExecution[]): Promise<void> {
+  for (const result of await backend.execute(completionsOf(held))) if (!result.ok) throw result.error;
+}
+
+const completionsOf = (held: readonly ClaimedExecution[]) =>
+  held.map(({ executionId, leaseId, leaseEpoch, attemptId, attemptIndex }) => ({
+    name: 'completeExecution' as const,
+    args: { executionId, fence: { leaseId, leaseEpoch, attemptId }, attemptIndex },
+  }));
+
 /** Completes the held executions and claims as many as before, in one call. */
 export async function completeAndClaim(
   backend: Backend,
@@ -45,13 +56,7 @@ export async function completeAndClaim(
     kinds: [KIND],
     claims: Array.from({ length: size }, () => ({ leaseId: newId(), attemptId: newId() })),
   };
-  const results = await backend.execute([
-    ...held.map(({ executionId, leaseId, leaseEpoch, attemptId, attemptIndex }) => ({
-      name: 'completeExecution' as const,
-      args: { executionId, fence: { leaseId, leaseEpoch, attemptId }, attemptIndex },
-    })),
-    { name: 'claimForWorker' as const, args: claim },
-  ]);
+  const results = await backend.execute([...completionsOf(held), { name: 'claimForWorker' as const, args: claim }]);
   for (const result of results) {
     if (!result.ok) throw result.error;
     if (result.outcome.kind === 'claimed' && result.outcome.executions.length === size)

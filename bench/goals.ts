@@ -11,6 +11,9 @@ import {
   lifecycleGroups,
   meteredRows,
   names,
+  overdueGroups,
+  overdueLoops,
+  overdueRows,
   peerForms,
   routingGroups,
   routingModes,
@@ -245,6 +248,17 @@ const flows: readonly Goal[] = [
   ]),
 ];
 
+const overdue: readonly Goal[] = (['purges', 'delays'] as const).flatMap((kind) =>
+  overdueLoops.flatMap((loops) => {
+    const name = overdueRows[kind](loops);
+    return [
+      absolute('overdue', `${name}: s`, overdueGroups.seconds, name, { atMost: 30 }),
+      absolute('overdue', `${name}: longest call, ms`, overdueGroups.longest, name, { atMost: 5 }),
+      absolute('overdue', `${name}: claims alone / meanwhile`, overdueGroups.slower, name, { atMost: 2 }),
+    ];
+  }),
+);
+
 /** The goals. Throughput and latency are judged in a warm process. */
 export const goals: readonly Goal[] = [
   ...(
@@ -261,6 +275,7 @@ export const goals: readonly Goal[] = [
       { atMost },
     ),
   ),
+  ...overdue,
   ...drains,
   ...lifecycles,
   ...cpu,

@@ -208,3 +208,16 @@ export const flowGroups = {
   large: 'A flow of 10 000 members and 20 000 edges',
   longest: 'Longest call on the server',
 } as const;
+
+/** How many loops do what becomes due at once. */
+export const overdueLoops = [1, 2, 32] as const;
+/** Rows of what becomes due at once, by the number of loops that do it. */
+export const overdueRows = {
+  purges: (loops: number) => `200 000 purges, ${loops === 1 ? 'one loop' : `${loops} loops`}`,
+  delays: (loops: number) => `100 000 delays, ${loops === 1 ? 'one loop' : `${loops} loops`}`,
+} as const;
+export const overdueGroups = {
+  seconds: 'Due at once, until the last is done',
+  longest: 'Due at once: longest call on the server',
+  slower: 'Due at once: lifecycles of another caller, alone / meanwhile',
+} as const;

@@ -13,6 +13,7 @@ import { listCostScenario } from './list-cost.js';
 import { listsScenario, subscribersScenario } from './lists.js';
 import { memoryBackendScenario } from './memory-backend.js';
 import { meteredScenario } from './metered.js';
+import { overdueScenario } from './overdue.js';
 import { routingScenario } from './routing.js';
 import { stepsScenario } from './steps.js';
 import { storedScenario } from './stored.js';
@@ -49,4 +50,5 @@ export const scenarios: readonly Scenario[] = [
   flowsScenario,
   usageScenario,
   meteredScenario,
+  overdueScenario,
 ];
