@@ -32,12 +32,8 @@ const PAGES: Readonly<Record<string, readonly (RegExp | typeof ENDLESS)[]>> = {
     /^Hello, World!$/,
     /^\{ card: 'visa', paid: true \}$/,
     /^ann: one printed, two printed$/,
-    /^Hello, World!$/,
     /^o1 paid as \S+, owner 1$/,
-    /^o1 paid\no1 eu \{ order: 'o1' \} completed$/,
-    /^3$/,
     /^3 completed$/,
-    /^completed\nacquired 1\nreleased 1$/,
   ],
   'docs/budgets.md': [
     /^350\n100\nbudget_exceeded\nBudget "tokens" has no room for 551: of 1000 tokens, 450 are used and 0 reserved\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
@@ -86,7 +82,6 @@ const PAGES: Readonly<Record<string, readonly (RegExp | typeof ENDLESS)[]>> = {
     /^1 Forty\n1 -\n1 two\nscore \{ confidence: 0.9 \}\n\{ state: 'done', tokens: 3 \}$/,
     /^text attempt 1\nattempt\s*\nwent on: attempt 2$/,
     /^id: 0\/…-0\nevent: text\ndata: \{"attempt":1,"at":0,"type":"text","bestEffort":false,"text":"one "\}\n\[ '"text":"two "', '"text":"three"' \]$/,
-    /^durable Once upon \nsummary \{"plan":\{"draft":"done"\},"words":2\}\n\{"plan":\{"draft":"done"\},"words":2\}$/,
   ],
   'docs/subscribing.md': [
     // Listeners and iterators hear of it side by side.
