@@ -1,5 +1,9 @@
 /** The rights that a user needs: exactly those that `aclOf` gives, named when one is missing. */
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { promisify } from 'node:util';
 import { Valkey } from 'iovalkey';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { commandsIn } from '../../lua/commands.js';
@@ -11,6 +15,8 @@ import { aclOf, valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { neededRights } from '../../src/valkey/boot/rights.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 import { useApp, useEverything } from './acl-support.js';
+
+const run = promisify(execFile);
 
 let server: ValkeyServer;
 let admin: Valkey;
@@ -59,6 +65,23 @@ describe('a user with the rights of aclOf', () => {
     await admin.call('FUNCTION', 'FLUSH');
     await useApp(backend);
     expect(await denials()).toBe('[]');
+  });
+
+  test('is made by the command, pasted into a shell or into the prompt of a client', async () => {
+    for (const prefix of ['ff:', `a'b"$c\`*[x]\\|~;`]) {
+      const { user, rules, command } = aclOf({ prefix, user: "o'neil$1", database: 1 });
+      const { stdout } = await run('sh', ['-c', `printf '%s\\n' ${command}`]);
+      expect(stdout.split('\n').slice(0, -1)).toEqual(['ACL', 'SETUSER', user, '>PASSWORD', ...rules]);
+      // A line of the inline protocol is read as the prompt of `valkey-cli` reads it.
+      const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+      socket.write(`${command}\r\n`);
+      const [answer] = await once(socket, 'data');
+      socket.destroy();
+      expect(String(answer)).toBe('+OK\r\n');
+      const found = (await admin.call('ACL', 'GETUSER', user)) as unknown[];
+      const keys = String(found[found.indexOf('keys') + 1]).split(' ');
+      expect(keys.sort()).toEqual(rules.filter((rule) => rule.startsWith('~')).sort());
+    }
   });
 
   test('cannot touch the server, another prefix, or another channel', async () => {

@@ -84,6 +84,7 @@ describe('the library', () => {
     const error = await refused(boot(), 'library_mismatch');
     expect(error.message).toContain('0123456789abcdef');
     expect(error.message).toContain(wanted.hash);
+    expect(error.message).toContain("`library: 'replace'`");
     expect((await loaded())[2]).toBe('0123456789abcdef');
     await boot({ library: 'replace' });
     expect((await loaded())[2]).toBe(wanted.hash);

@@ -1,5 +1,6 @@
 /** What a handler must read of signals and of the ends of children before a wait is decided, to the millisecond. */
 import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../../src/index.js';
 import type { Attempt } from '../../src/worker/attempt/attempt.js';
 import type { Blocked, ChildrenWait } from '../../src/worker/waits/blocked.js';
@@ -21,14 +22,16 @@ class Situation {
   readonly known = new KnownWaits();
   /** The cursors of the reads of signals, and the ids that each of them brings. */
   readonly cursors: (string | undefined)[] = [];
+  readonly limits: (number | undefined)[] = [];
   pages: string[][] = [[]];
   /** Called while a read is answered. */
   meanwhile = (): void => undefined;
   readonly reads: WaitReads;
 
   constructor() {
-    const listSignals = async ({ cursor }: { cursor?: string | undefined }) => {
+    const listSignals = async ({ cursor, limit }: { cursor?: string | undefined; limit?: number }) => {
       this.cursors.push(cursor);
+      this.limits.push(limit);
       this.meanwhile();
       const ids = this.pages.shift() ?? [];
       const signals = ids.map((signalId) => ({ signalId, signalName: 's', waitpointKey: '', acceptedAt: NOW }));
@@ -152,6 +155,8 @@ describe('signals', () => {
     await s.readSignals();
     expect(s.cursors).toEqual([undefined, 'b', 'c']);
     expect([s.known.signalCount, s.known.lastSignal]).toEqual([3, 'c']);
+    // A page reads all waits of the run, so pages are as long as they can be.
+    expect(new Set(s.limits)).toEqual(new Set([LIMITS.maxPageSize]));
   });
 });
 

@@ -1,4 +1,5 @@
 /** The signals that a run has received. */
+import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { receivedOf, type Signal } from '../../worker/waits/signals.js';
@@ -24,7 +25,8 @@ export async function* signalsOfRun(
     throw new RunNotFoundError(executionId);
   let cursor: string | undefined;
   do {
-    const page = await call(() => backend.listSignals({ executionId, cursor }));
+    // Every page reads the waits of the run, however few of its signals it has.
+    const page = await call(() => backend.listSignals({ executionId, cursor, limit: LIMITS.maxPageSize }));
     for (const summary of page.signals) {
       const { id, name, payload, from, at, isKept: kept } = receivedOf(summary);
       yield { id, name, payload: payload(), from, at, kept };

@@ -56,7 +56,7 @@ export interface Acl {
    * The rules for `ACL SETUSER <user>`, without the password: add `>password` or `#hash`. They remove all other rights.
    */
   readonly rules: readonly string[];
-  /** The same as a line for `valkey-cli`. */
+  /** The same as a line for `valkey-cli`: for its prompt, or behind its name in a shell. */
   readonly command: string;
 }
 
@@ -122,5 +122,11 @@ export function aclOf(options: AclOptions = {}): Acl {
     '-@all',
     ...[...commands].sort().map((command) => `+${command}`),
   ];
-  return { user, rules, command: `ACL SETUSER ${user} >PASSWORD ${rules.join(' ')}` };
+  return { user, rules, command: ['ACL', 'SETUSER', user, '>PASSWORD', ...rules].map(quoted).join(' ') };
+}
+
+/** A word as a shell and `valkey-cli` read it. Neither reads an escaped quote in single quotes as the other does. */
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  return word.includes("'") ? `"${word.replace(/["$`\\]/g, '\\$&')}"` : `'${word}'`;
 }

@@ -81,7 +81,10 @@ export class LibraryKeeper {
     }
     throw new EngineError(
       'library_mismatch',
-      `${host} has ${wanted.name} build ${found.build} (${found.hash}); this process brings build ${wanted.build} (${wanted.hash}).`,
+      `${host} has ${wanted.name} build ${found.build} (${found.hash}); this process brings build ${wanted.build} (${wanted.hash}). ` +
+        (found.build < wanted.build
+          ? "Load it, or let a process do so: `library: 'load'`."
+          : "Two packages have one build number: install one of them everywhere, and start one process with `library: 'replace'`."),
     );
   }
 

@@ -3,6 +3,7 @@
  * they could change it: so that a race of waits has the same winner in every run, a wait must not win over an earlier
  * signal or end that was not read.
  */
+import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Attempt } from '../attempt/attempt.js';
 import type { Blocked, ChildrenWait } from './blocked.js';
@@ -54,7 +55,8 @@ export class WaitReads {
     this.hasNewListener = false;
     for (let cursor = known.lastSignal; ; ) {
       const from = cursor;
-      const page = await asked(() => backend.listSignals({ executionId, cursor: from }));
+      // Every page reads all waits of the run, however few of its signals it has.
+      const page = await asked(() => backend.listSignals({ executionId, cursor: from, limit: LIMITS.maxPageSize }));
       known.add(page.signals.map(receivedOf));
       cursor = page.nextCursor;
       if (cursor === undefined) break;
