@@ -3,6 +3,7 @@
  * (ruling 17). The first process writes it, and later ones must agree with it. Another key has the newest build of the
  * library that the deployment has had. Running processes restore both when a server comes back empty.
  */
+import { randomUUID } from 'node:crypto';
 import { CONTRACT } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
 import {
@@ -58,7 +59,9 @@ export class DeploymentRecord {
   /** The newest known build, by library. */
   private readonly newest = new Map<string, number>();
   private readonly key: string;
-  /** Called when the record that this process knows is gone. */
+  /** The member of the record that is new each time that it is written where there was none. */
+  private incarnation: unknown;
+  /** Called when the record that this process knows is gone, or was gone when another process wrote it again. */
   onLost: (notice: EngineError) => void = () => undefined;
 
   constructor(
@@ -170,8 +173,9 @@ export class DeploymentRecord {
     if (own === undefined) return;
     const text = await this.textOr(own.text);
     const found = membersOf(text);
+    const ownText = (): string => JSON.stringify({ ...membersOf(own.text), incarnation: this.incarnation });
     if (found === undefined) {
-      await this.replace(this.key, text, own.text);
+      await this.replace(this.key, text, ownText());
       return;
     }
     const members = membersOf(own.text);
@@ -189,7 +193,7 @@ export class DeploymentRecord {
     }
     const there = this.read(text);
     if (there.settings.version > own.settings.version) this.known = there;
-    else if (there.settings.version < own.settings.version) await this.replace(this.key, text, own.text);
+    else if (there.settings.version < own.settings.version) await this.replace(this.key, text, ownText());
   }
 
   /** The newest build of a library that this deployment has had, 0 without any. */
@@ -218,19 +222,28 @@ export class DeploymentRecord {
     const { client, key } = this;
     const found = await client.get(key);
     if (found === null) {
-      if (this.known !== undefined)
-        this.onLost(
-          new EngineError(
-            'server_emptied',
-            `${key} is gone: the server was emptied, restarted without its data, or lost its newest writes in a failover.`,
-          ),
-        );
-      await client.set(key, text, 'NX');
-      return (await client.get(key)) ?? '';
+      this.lost('is gone');
+      this.incarnation = randomUUID();
+      await client.set(key, JSON.stringify({ ...membersOf(text), incarnation: this.incarnation }), 'NX');
+      const made = (await client.get(key)) ?? '';
+      // Another process may have been first.
+      this.incarnation = membersOf(made)?.['incarnation'];
+      return made;
+    }
+    const incarnation = membersOf(found)?.['incarnation'];
+    if (incarnation !== undefined && incarnation !== this.incarnation) {
+      this.lost('was gone, and another process has written it again');
+      this.incarnation = incarnation;
     }
     // Changes nothing: a full server accepts it, and a replica, which is left for its primary, refuses it.
     await client.persist(key);
     return found;
+  }
+
+  private lost(how: string): void {
+    if (this.known === undefined) return;
+    const why = 'the server was emptied, restarted without its data, or lost its newest writes in a failover';
+    this.onLost(new EngineError('server_emptied', `${this.key} ${how}: ${why}.`));
   }
 
   private get current(): Known {
