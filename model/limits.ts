@@ -259,10 +259,13 @@ export const HELD_LOG_FACTOR = 10;
 export const APPLIER_MS = 1_000;
 
 /**
- * Units of work that a purge costs in one pass over due work: its keys. Anything else costs one. Long values of steps
- * have keys of their own: each `LIMITS.maxClaimedInputBytes` of steps cost one unit more.
+ * Units of work that a purge costs in one pass over due work: its keys. Long values of steps have keys of their own:
+ * each `LIMITS.maxClaimedInputBytes` of steps cost one unit more.
  */
 export const PURGE_UNITS = 4;
+
+/** Units of work that the end of a suspension costs in a pass over due work, beside one for each of its waitpoints. */
+export const SUSPENSION_UNITS = 3;
 
 /**
  * One priority step in a queue score, ms: `score = createdAt - priority * step`. Bands of two priorities cannot

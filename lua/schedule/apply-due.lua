@@ -56,6 +56,15 @@ function ff.due.execution(call, id, jitter)
   return step
 end
 
+-- Units of work of a step for an execution; the twin of `unitsOf`.
+local function units_of(step)
+  local execution = step.entity
+  local closed = execution.suspension
+  if step.kind == 'suspension' and step.apply ~= ff.apply.suspension_escalated then closed = step.a end
+  return (step.kind == 'waitpoint' and #step.b or 1) + (execution.kept and #execution.kept.pending or 0)
+    + (closed and LIMIT.suspension_units + #closed.waitpoints or 0)
+end
+
 local function purge_step(call, id, purge_at)
   local execution = load_for_purge(call, id)
   -- An entry of the list counts only while the record's purge time names its slot, and for no member of a flow.
@@ -70,7 +79,11 @@ local function due_step(call, member, jitter, limit)
   local kind, id = string.match(member, '^([%a_]+):(.*)$')
   local make = ff.due[kind] or ff.damaged('no such kind has timers')
   local step = make(call, id, jitter, limit)
-  if step and kind ~= 'execution' then step.of_other, step.id = kind, id end
+  if kind == 'execution' then
+    step.units = units_of(step)
+  elseif step then
+    step.of_other, step.id, step.units = kind, id, 1
+  end
   return step
 end
 
@@ -82,6 +95,22 @@ local function try(steps, broken, member, make, call, ...)
     broken[#broken + 1] = { member = member, why = step }
   elseif step then
     steps[#steps + 1] = step
+  end
+end
+
+-- Makes the steps for what is due, as long as there are units of work, at least one. Answers the place in `due` at which
+-- it stopped, if it did.
+local function due_steps(call, due, units, jitter, steps, broken)
+  local left = units
+  for i = 1, #due do
+    local before = #steps
+    try(steps, broken, due[i], due_step, call, due[i], jitter, units)
+    local step = before < #steps and steps[#steps]
+    left = left - (step and step.units or 1)
+    if step and left < 0 and i > 1 then
+      steps[#steps] = nil
+      return i
+    end
   end
 end
 
@@ -238,15 +267,19 @@ function ff.decide.apply_due(call, limit, jitter, owner, filtered)
   ff.timers_of(call)
   command('ZCARD', call.base .. KEY.retention)
   ff.settle_all(call)
-  local due, is_more, after
+  local due, is_more, after, passed
   if filtered == '' then
     local leaves_flows
     due, leaves_flows = before_flows(call, limit)
     is_more = ff.of_one_pass(due) or leaves_flows or #due == limit
   else
-    due, is_more, after = ff.filtered_due(call, filtered, limit)
+    due, is_more, after, passed = ff.filtered_due(call, filtered, limit)
   end
-  for i = 1, #due do try(steps, broken, due[i], due_step, call, due[i], jitter, limit) end
+  local cut_at = due_steps(call, due, limit, jitter, steps, broken)
+  if cut_at then
+    is_more = true
+    if passed then after = passed[cut_at] end
+  end
   if filtered ~= '' and not (is_more or #due > 0) then after = nil end
   if #due == 0 and not is_more then
     used, is_more = purges(call, limit, steps, broken)

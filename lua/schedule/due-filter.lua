@@ -42,22 +42,23 @@ local function is_passed_over(call, member, want)
 end
 
 -- The timers that a pass of a loop with a filter handles, of at most `limit` due ones. Answers also whether more may be
--- due, and the position of the last timer that it passed over, or else the one behind which it began.
+-- due, the position of the last timer that it passed over, or else the one behind which it began, and that position
+-- before each timer that it handles.
 function ff.filtered_due(call, filtered, limit)
   local want, after = wanted_by(filtered)
   local score, id = string.match(after, '^(%d+):(.*)$')
   local rank = score and ff.rank_behind(call.timers_key, tonumber(score), TIMER.execution .. id) or 0
-  local entries, due = command('ZRANGE', call.timers_key, rank, rank + limit - 1, 'WITHSCORES'), {}
+  local entries, due, passed = command('ZRANGE', call.timers_key, rank, rank + limit - 1, 'WITHSCORES'), {}, {}
   for i = 1, #entries, 2 do
     local member = entries[i]
-    if tonumber(entries[i + 1]) > call.now then return due, false, after end
+    if tonumber(entries[i + 1]) > call.now then return due, false, after, passed end
     if is_passed_over(call, member, want) then
       after = entries[i + 1] .. ':' .. string.sub(member, #TIMER.execution + 1)
     else
       local is_last = is_alone(member)
-      if not is_last or #due == 0 then due[#due + 1] = member end
-      if is_last then return due, true, after end
+      if not is_last or #due == 0 then due[#due + 1], passed[#due + 1] = member, after end
+      if is_last then return due, true, after, passed end
     end
   end
-  return due, #entries == 2 * limit, after
+  return due, #entries == 2 * limit, after, passed
 end

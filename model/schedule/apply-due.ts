@@ -16,10 +16,11 @@ import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
 import { dueOfFlow, walkOn } from '../flow/due.js';
 import { TIMEOUT_BEHAVIORS, type TimeoutBehavior } from '../suspension/facts.js';
 import { cursorOf, positionFor } from '../listing/position.js';
-import { deliveriesOf, eventsOf, type DueEntity } from './due.js';
-import { dueFilter, duePosition, isPositionIn, ofOnePass, positionIn } from './due-filter.js';
+import { deliveriesOf, eventsOf, type DueContext, type DueEntity } from './due.js';
+import { dueFilter, duePosition, isPositionIn, ofOnePass, positionIn, type DueStep } from './due-filter.js';
 import { ofPurge } from './retention.js';
 import { nextTimer } from './timers.js';
+import { unitsOf } from './units.js';
 
 const applied = z.object({
   kind: z.literal('applied'),
@@ -64,7 +65,10 @@ export const applyDue = operation({
   args: z
     .strictObject({
       partition: field.anyPartitionKey,
-      /** Units of work in this pass, at most: a purge costs four and one for each 32 KiB of steps, anything else one. */
+      /**
+       * Units of work in this pass, at most. A purge costs four, and one for each 32 KiB of steps; the end of a
+       * suspension four, and one for each further waitpoint; anything else one.
+       */
       limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
       /**
        * Random factor for policies with jitter, drawn by the caller; each execution derives its own from it and the id.
@@ -106,12 +110,13 @@ export const applyDue = operation({
       filter === undefined
         ? beforeFlows(view, now, limit)
         : { listed: view.schedule.due(now, limit, from), leavesFlows: false };
-    const { due, passedOver, isCut } = ofOnePass(listed, filter);
-    const isMoreDue = isCut || leavesFlows || listed.length === limit;
     const context = { now, jitter, retentionMs: settings.retentionMs, view };
+    const { steps, passedOver, isCut } = ofOnePass(listed, filter, limit, (entity) => stepOf(entity, context));
+    const due = steps.map(({ entity }) => entity);
+    const isMoreDue = isCut || leavesFlows || listed.length === limit;
     const [first] = due;
     const ofFlow = first?.kind === 'flow' ? dueOfFlow(view, first.entity, { now, partition, limit }) : undefined;
-    const events: Event[] = ofFlow ? [...ofFlow.events] : due.flatMap((entity) => eventsOf(entity, context));
+    const events: Event[] = ofFlow ? [...ofFlow.events] : steps.flatMap((step) => step.events);
     const purgeLimit = Math.max(1, Math.floor(limit / PURGE_UNITS));
     const purgeable = due.length > 0 || isMoreDue ? [] : view.schedule.purgeable(now, purgeLimit);
     const purges = ofPurge(
@@ -138,6 +143,11 @@ export const applyDue = operation({
       ? { ...outcome, nextDueAt: view.schedule.nextDueAt(filter === undefined ? undefined : now) }
       : outcome,
 });
+
+function stepOf(it: DueEntity, context: DueContext): DueStep {
+  const events = eventsOf(it, context);
+  return { entity: it, events, units: it.kind === 'execution' ? unitsOf(it.entity, events) : 1 };
+}
 
 /**
  * What is due, at most `limit`. Behind flows, most of which are to be purged, anything else comes first (ruling 35): a

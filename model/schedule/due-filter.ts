@@ -7,6 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { present } from '../core/present.js';
 import { withWireForm } from '../core/wire-form.js';
+import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { executionIdIn, memberOf, partitionOfExecution } from '../ids.js';
 import { matches, tagMembersOf, type ListFilter } from '../listing/list.js';
@@ -62,10 +63,18 @@ const positionOf = (execution: ReadonlyExecution): Position => ({
   executionId: execution.executionId,
 });
 
+/** The due work of one entity. */
+export interface DueStep {
+  readonly entity: DueEntity;
+  readonly events: readonly Event[];
+  /** Units of work that it costs. */
+  readonly units: number;
+}
+
 /** What one pass does with the timers that it looks at. */
 export interface Pass {
-  /** The entities that it handles, in order. */
-  readonly due: readonly DueEntity[];
+  /** What it applies, in order. */
+  readonly steps: readonly DueStep[];
   /** The last execution that it passed over. */
   readonly passedOver: Position | undefined;
   /** Whether it leaves some of these timers to the next pass. */
@@ -75,18 +84,29 @@ export interface Pass {
 /** Kinds of which a pass handles only one entity, because it can change what else is due: see `flow/due.ts`. */
 const ALONE: ReadonlySet<string> = new Set<TimedKind>(['flow', 'walk']);
 
-/** The part of these timers that one pass handles, of a loop that has this filter or none. */
-export function ofOnePass(listed: readonly DueEntity[], filter: DueFilter | undefined): Pass {
-  const due: DueEntity[] = [];
+/** The part of these timers that one pass handles with so many units, of a loop that has this filter or none. */
+export function ofOnePass(
+  listed: readonly DueEntity[],
+  filter: DueFilter | undefined,
+  units: number,
+  stepOf: (entity: DueEntity) => DueStep,
+): Pass {
+  const steps: DueStep[] = [];
   let passedOver: Position | undefined;
+  let left = units;
   for (const it of listed) {
     if (filter !== undefined && it.kind === 'execution' && !matches(filter, it.entity)) {
       passedOver = positionOf(it.entity);
       continue;
     }
+    const isFirst = steps.length === 0;
     const isAlone = ALONE.has(it.kind);
-    if (!isAlone || due.length === 0) due.push(it);
-    if (isAlone) return { due, passedOver, isCut: true };
+    if (isAlone && !isFirst) return { steps, passedOver, isCut: true };
+    const step = stepOf(it);
+    left -= step.units;
+    if (left < 0 && !isFirst) return { steps, passedOver, isCut: true };
+    steps.push(step);
+    if (isAlone) return { steps, passedOver, isCut: true };
   }
-  return { due, passedOver, isCut: false };
+  return { steps, passedOver, isCut: false };
 }

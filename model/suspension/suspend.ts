@@ -272,6 +272,7 @@ export const suspendExecution = operation({
     ],
   },
   memory: 'adds',
+  units: ({ waitpoints: { length } }) => Math.max(1, length),
   issue({ handle }, outcome, backend) {
     if (handle === undefined || outcome.kind !== 'suspended') return outcome;
     return { ...outcome, handle: encodeHandle({ ...decodeHandle(handle, backend), kind: 'suspended' }) };

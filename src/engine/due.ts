@@ -122,7 +122,7 @@ function endOfSuspension(executionId: string, behavior: TimeoutBehavior): News |
 }
 
 export interface RunDueOptions {
-  /** Units of work per partition. Default 100, at most 1 000; a purge costs four and one for each 32 KiB of steps. */
+  /** Units of work per partition, as `pageSize` of `startTimerLoop`. Default 100, at most 1 000. */
   readonly limitPerPartition?: number;
   /** Random numbers for jitter, 0 to 1. Default `Math.random`. */
   readonly random?: () => number;

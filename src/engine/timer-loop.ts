@@ -26,7 +26,10 @@ export interface TimerLoopOptions {
    * nothing is due within a minute. Default 2 000.
    */
   readonly pollIntervalMs?: number;
-  /** Units of work of one pass over a partition. Default 100, at most 1 000; a purge costs four and one for each 32 KiB of steps. */
+  /**
+   * Units of work of one pass over a partition. Default 100, at most 1 000. A purge costs four, and one for each 32 KiB of
+   * steps; the end of a suspension four, and one for each further waitpoint; anything else one.
+   */
   readonly pageSize?: number;
   /**
    * Called after every failed pass or subscription, which is tried again after a backoff of 100 ms to 10 s; and for damaged records

@@ -113,3 +113,23 @@ it('texts count like payloads: the tags of many creations are not one call', asy
   );
   expect(joined.calls).toBeGreaterThanOrEqual((12 * each) / MAX_CALL_TEXT);
 });
+
+it('waitpoints count: suspensions at many of them are not one call', async () => {
+  const waitpoints = times(LIMITS.maxWaitpoints, randomUUID).map((waitpointId, index) => ({
+    ...{ waitpointId, waitpointKey: `k${index}` },
+  }));
+  const suspension = () => ({
+    name: 'suspendExecution' as const,
+    args: {
+      ...{ executionId: `${P}:${randomUUID()}`, suspensionId: randomUUID(), waitpoints },
+      fence: { leaseId: randomUUID(), leaseEpoch: 1, attemptId: randomUUID() },
+      resumeCondition: {
+        ...{ type: 'count' as const, n: 1, countKind: 'distinct_waitpoints' as const },
+        waitpoints: waitpoints.map(({ waitpointKey }) => waitpointKey),
+      },
+    },
+  });
+  const { calls, answer } = await counted(() => deployed.backend.execute(times(12, suspension)));
+  expect(answer.every((it) => !it.ok && it.error.code === 'execution_not_found')).toBe(true);
+  expect(calls).toBe(12 / Math.floor(MAX_CALL_UNITS / LIMITS.maxWaitpoints));
+});
