@@ -16,6 +16,9 @@ const TOGETHER = 50;
 /** Failures that are listed one by one. */
 const MAX_NAMED = 100;
 
+/** What a replay needs to know of an execution. */
+export type ToReplay = Pick<ExecutionSummary, 'executionId' | 'replayCount' | 'failureCategory'>;
+
 export interface ReplayFault {
   readonly executionId: string;
   readonly code: string;
@@ -85,7 +88,7 @@ class Tally {
   private readonly categories = new Map<string, number>();
   readonly faults: ReplayFault[] = [];
 
-  match({ failureCategory = '' }: ExecutionSummary): void {
+  match({ failureCategory = '' }: ToReplay): void {
     this.matched++;
     this.categories.set(failureCategory, (this.categories.get(failureCategory) ?? 0) + 1);
   }
@@ -127,7 +130,7 @@ class Tally {
 }
 
 /** Whether a list has no more rows. If the store is unreachable, it may have some. */
-async function endsHere(rows: AsyncGenerator<ExecutionSummary>): Promise<boolean> {
+async function endsHere(rows: AsyncGenerator<ToReplay>): Promise<boolean> {
   try {
     return (await rows.next()).done === true;
   } catch (error) {
@@ -143,12 +146,12 @@ async function endsHere(rows: AsyncGenerator<ExecutionSummary>): Promise<boolean
  */
 export async function replayMany(
   backend: Backend,
-  rows: AsyncGenerator<ExecutionSummary>,
+  rows: AsyncGenerator<ToReplay>,
   { dryRun, limit, reason, requestedBy, steps, signal, clock, call, after }: ReplayManyOptions,
 ): Promise<ReplayReport> {
   const tally = new Tally();
   const replay = async (
-    { executionId, replayCount: expectedReplayCount }: ExecutionSummary,
+    { executionId, replayCount: expectedReplayCount }: ToReplay,
     passed: Set<string>,
   ): Promise<void> => {
     try {
@@ -175,7 +178,7 @@ export async function replayMany(
   };
   for (let behind = after; ; ) {
     signal?.throwIfAborted();
-    const batch: ExecutionSummary[] = [];
+    const batch: ToReplay[] = [];
     try {
       while (batch.length < TOGETHER && tally.matched + batch.length < limit) {
         const { value, done } = await rows.next();

@@ -3,6 +3,7 @@ import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
 import { sleep, spread } from '../../engine/clock.js';
+import { replayMany, type ReplayReport } from '../../engine/replay-many.js';
 import { isRetryable } from '../../engine/retry.js';
 import { onAbort, untilAborted } from '../../shared/abort-listeners.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
@@ -14,11 +15,13 @@ import {
   RunCancelledError,
   RunNotFoundError,
   RunSkippedError,
+  RunStateError,
 } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { fill, labelsOf } from '../../shared/template.js';
 import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
+import { checkedReplay, type ReplayOptions } from '../operating/dead-letters.js';
 import { patiently } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
 import { reportingTimeout } from '../runs/started.js';
@@ -26,6 +29,7 @@ import { explain, type NameMeters } from '../../engine/explain.js';
 import { meterNamesOf } from '../metering/meter-names.js';
 import { explainFlow } from './explain.js';
 import { ChildRows } from './child-rows.js';
+import { deadMembers } from './dead-members.js';
 import type { FlowCancelOptions, FlowChild, FlowExplanation, FlowInfo, FlowRun, FlowState } from './flow.js';
 import {
   failedOf,
@@ -175,6 +179,15 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       if (error instanceof EngineError && error.code === 'flow_not_found') throw new RunNotFoundError(this.id);
       throw error;
     }
+  }
+
+  async replay(options: ReplayOptions = {}): Promise<ReplayReport> {
+    const asked = checkedReplay('replay of a flow', options);
+    const { publicFlowState } = await this.snapshot();
+    if (publicFlowState === 'cancelled') throw new RunStateError(this.id, 'flow_cancelled');
+    const { backend, clock } = this.surroundings;
+    const { call } = this.listed;
+    return replayMany(backend, deadMembers(this.listed), { ...asked, after: undefined, clock, call });
   }
 
   async state(): Promise<FlowState> {

@@ -1,8 +1,10 @@
 /** A flow, as its users see it. */
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Explanation } from '../../engine/explain.js';
+import type { ReplayReport } from '../../engine/replay-many.js';
 import type { Duration } from '../../shared/duration.js';
 import type { FailedMember } from '../../shared/errors.js';
+import type { ReplayOptions } from '../operating/dead-letters.js';
 import type { ResultOptions } from '../runs/run.js';
 import type { Called, Tags } from '../runs/tags.js';
 import type { RunUsage } from '../runs/usage.js';
@@ -126,6 +128,13 @@ export interface FlowRunActions<Output> {
    * @throws RunNotFoundError
    */
   cancel(options?: FlowCancelOptions | string): Promise<boolean>;
+  /**
+   * Replays the members that made it fail, and with them what was skipped or cancelled because of them, as
+   * `deadLetters.replay` does. Members that a person cancelled stay as they are: replay them by their ids.
+   * @throws RunStateError `flow_cancelled`; RunNotFoundError; InvalidDefinitionError; the signal's reason
+   * @example await run.replay({ reason: 'the bank is open', requestedBy: 'ann' });
+   */
+  replay(options?: ReplayOptions): Promise<ReplayReport>;
   /** @throws RunNotFoundError */
   state(): Promise<FlowState>;
   /** @throws RunNotFoundError */

@@ -55,7 +55,7 @@ export async function* memberPages({ backend, flowId, call }: Listed): AsyncGene
 }
 
 /** Members that make a failed flow fail, at most `limit`, and unreadable members, each of which may be one. */
-async function firstDeciding(listed: Listed, limit: number): Promise<Members> {
+export async function firstDeciding(listed: Listed, limit: number): Promise<Members> {
   const [all, damaged] = [[] as FlowMember[], [] as string[]];
   for await (const page of memberPages(listed)) {
     all.push(...page.members);

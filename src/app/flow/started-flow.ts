@@ -1,6 +1,8 @@
 /** A flow while it is being created or looked up. */
 import { printed } from '../../util/printed.js';
 import { copied } from '../../util/copied.js';
+import type { ReplayReport } from '../../engine/replay-many.js';
+import type { ReplayOptions } from '../operating/dead-letters.js';
 import { Started } from '../runs/started.js';
 import type { RunUsage } from '../runs/usage.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
@@ -23,6 +25,11 @@ export class StartedFlow<Output> extends Started<FlowRun<Output>, Output> implem
   async cancel(options?: FlowCancelOptions | string): Promise<boolean> {
     const asked = copied(options);
     return (await this.run).cancel(asked);
+  }
+
+  async replay(options?: ReplayOptions): Promise<ReplayReport> {
+    const asked = copied(options);
+    return (await this.run).replay(asked);
   }
 
   async state(): Promise<FlowState> {

@@ -85,6 +85,18 @@ async function* listed(source: DeadLetterSource, filter: DeadLetterFilter): Asyn
   for await (const row of deadRows(source, 'deadLetters.list', filter)) yield runRowOf(row);
 }
 
+/** The options of a replay of many runs, with defaults. @throws InvalidDefinitionError */
+export function checkedReplay(where: string, options: ReplayOptions) {
+  knownOnly<ReplayOptions>(where, options, REPLAY_OPTIONS);
+  checkBoolean(where, 'dryRun', options.dryRun);
+  const { dryRun = false, limit = MAX_REPLAYED, signal } = options;
+  const { reason, requestedBy } = askedBy(where, options);
+  const steps = stepsOf(where, options);
+  checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);
+  checkSignal(where, 'signal', signal);
+  return { dryRun, limit, reason, requestedBy, steps, signal };
+}
+
 export function deadLettersOf(source: DeadLetterSource): DeadLetters {
   return {
     list: (filter = {}) => listed(source, copied(filter)),
@@ -101,19 +113,13 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
     },
     async replay(filter = {}, options = {}) {
       const where = 'deadLetters.replay';
-      knownOnly<ReplayOptions>(where, options, REPLAY_OPTIONS);
-      checkBoolean(where, 'dryRun', options.dryRun);
-      const { dryRun = false, limit = MAX_REPLAYED, signal } = options;
-      const { reason, requestedBy } = askedBy(where, options);
-      const steps = stepsOf(where, options);
-      checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);
-      checkSignal(where, 'signal', signal);
+      const asked = checkedReplay(where, options);
       const { after } = Object(filter) as DeadLetterFilter;
       const rows = deadRows(source, where, copied(filter));
       const call: DeadLetterSource['call'] = (command) => source.call(command);
       const backend = await source.backend();
       const clock = source.clock();
-      return replayMany(backend, rows, { dryRun, limit, reason, requestedBy, steps, signal, after, clock, call });
+      return replayMany(backend, rows, { ...asked, after, clock, call });
     },
   };
 }

@@ -1,6 +1,15 @@
 /** A replay of a failed member brings back what was skipped because of it. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { EngineError, app, memory, NonRetryableError, valkey, type App, type TaskContext } from '../../../src/index.js';
+import {
+  EngineError,
+  app,
+  child,
+  memory,
+  NonRetryableError,
+  valkey,
+  type App,
+  type TaskContext,
+} from '../../../src/index.js';
 import { sharedValkey } from '../../support/valkey/index.js';
 import { until } from '../support.js';
 
@@ -56,6 +65,57 @@ describe.each(['memory', 'valkey'] as const)('on %s, a replay brings back skippe
     });
     await until(async () => (await run.state()) === 'completed');
     expect(await run.result()).toBe('left and right!!');
+  });
+
+  test('also when the whole flow is replayed, which replays what made it fail', async () => {
+    const { run, broken } = await setUp();
+    broken.clear();
+    expect(await run.replay({ dryRun: true })).toMatchObject({ matched: 2, replayed: 0, categories: { broken: 2 } });
+    expect(await run.replay({ reason: 'mended' })).toMatchObject({
+      ...{ matched: 2, replayed: 2, broughtBack: 3, failed: 0, complete: true },
+    });
+    await until(async () => (await run.state()) === 'completed');
+    expect(await run.result()).toBe('left and right!!');
+    expect(await run.replay()).toMatchObject({ matched: 0, complete: true });
+  });
+
+  test('of a whole flow with children before their parent, and with what a failed quorum had cancelled', async () => {
+    a = app({ backend: await backend() });
+    const broken = { is: true };
+    const work = a.task('work', async ({ input, sleep }: TaskContext<string>) => {
+      if (broken.is && input.startsWith('slow')) await sleep('1h');
+      if (broken.is) throw new NonRetryableError('broken');
+      return input;
+    });
+    const parent = a.task('parent', ({ children }: TaskContext) => children.all([child(work, 'of a parent')]));
+    const join = a.task('join', ({ input }: TaskContext<readonly string[]>) => [...input].sort().join(', '));
+    const flow = a.flow('mixed', (f) => [
+      f.run(parent, undefined),
+      f.run(
+        join,
+        f.quorum(
+          2,
+          ['1', '2', 'slow 3'].map((name) => f.run(work, name)),
+        ),
+      ),
+    ]);
+    await a.worker();
+    const run = await flow.run();
+    await until(async () => (await run.state()) === 'failed');
+    expect((await run.info()).members).toEqual({ failed: 4, cancelled: 1, skipped: 1 });
+    broken.is = false;
+    expect(await run.replay()).toMatchObject({ matched: 5, replayed: 5, broughtBack: 1, failed: 0 });
+    expect(await run.result()).toEqual([['of a parent'], expect.stringMatching(/^[^,]+, [^,]+$/)]);
+    await until(async () => (await run.state()) === 'completed');
+  });
+
+  test('of a whole flow not when it was cancelled', async () => {
+    const { run } = await setUp();
+    const flow = a.flow('waits', (f) => f.run(a.task('never'), undefined));
+    const waiting = await flow.run();
+    await waiting.cancel();
+    await expect(waiting.replay()).rejects.toMatchObject({ code: 'run_state', problem: 'flow_cancelled' });
+    await expect(run.replay({ dryRum: true } as object)).rejects.toThrow('there is no option "dryRum"');
   });
 
   test('also when the call is repeated after it failed halfway', async () => {
