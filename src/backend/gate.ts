@@ -63,7 +63,8 @@ export class Gate {
   async drain(graceMs: number): Promise<ShutdownReport> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let answered: (() => void) | undefined;
-    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
+    // The answers that have arrived by then are read first.
+    const over = new Promise<void>((resolve) => (timer = setTimeout(() => setImmediate(resolve), graceMs)));
     const drained = new Promise<void>((resolve) => this.waiting.add((answered = resolve)));
     if (this.unanswered === 0) answered?.();
     await Promise.race([over, drained]);

@@ -37,7 +37,7 @@ import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../backend/lane
 import { refusal } from '../backend/refusal.js';
 import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../backend/settings.js';
 import type { WakeListener } from '../backend/wake-listeners.js';
-import { copied } from '../util/copied.js';
+import { copiedAnswer } from '../util/copied.js';
 import { Announcer } from './announcer.js';
 import { IndexedStore, type StoreListener } from './indexed-store.js';
 import { Wakes } from './wakes.js';
@@ -161,7 +161,7 @@ export class Machine {
     const decision = declaration.read(store.view, parsed, this.context(store)) as Decision<unknown>;
     if (!decision.ok) throw refusal(name, decision);
     // What callers change is theirs, as it is when a server answers.
-    return copied(decision.outcome);
+    return copiedAnswer(decision.outcome);
   }
 
   runBatch(commands: readonly Command[]): CommandResult[] {

@@ -36,24 +36,73 @@ export function errorName(error: unknown): string {
 const INSPECT = { depth: 2, breakLength: Infinity, maxArrayLength: 20, maxStringLength: 1_000, customInspect: false };
 
 /**
+ * How many values, characters and bytes of an object are looked at. One object can be in a great many places of another
+ * that was thrown, and a list can have four thousand million items that it does not hold.
+ */
+const MAX_LOOKED_AT = 100_000;
+
+/** Counts what is looked at. @throws RangeError when it is too much */
+function counter(): (amount: number) => void {
+  let left = MAX_LOOKED_AT;
+  return (amount) => {
+    left -= amount;
+    if (left < 0) throw new RangeError('too large');
+  };
+}
+
+/** The object as JSON; undefined if it has none, or is too large. */
+function jsonOf(value: object): string | undefined {
+  const count = counter();
+  // The `toJSON` of a Buffer lists its bytes, before they could be counted one by one.
+  const countBytes = (member: unknown): void => {
+    if (ArrayBuffer.isView(member)) count(member.byteLength);
+  };
+  return tried(() => {
+    countBytes(value);
+    return JSON.stringify(value, (_, member: unknown) => {
+      count(typeof member === 'string' ? member.length + 1 : 1);
+      if (typeof member === 'object' && member !== null) Object.values(member).forEach(countBytes);
+      return member;
+    }) as string | undefined;
+  });
+}
+
+/** As Node would print it; of an object that is too large for that, only what it is. */
+function inspected(value: object): string | undefined {
+  const count = counter();
+  const look = (part: unknown, levels: number): void => {
+    if (typeof part !== 'object' || part === null || ArrayBuffer.isView(part)) return;
+    const members = Object.values(Array.isArray(part) ? part.slice(0, INSPECT.maxArrayLength) : part);
+    count(members.length);
+    if (levels > 0) for (const member of members) look(member, levels - 1);
+  };
+  return tried(() => {
+    look(value, INSPECT.depth);
+    return inspect(value, INSPECT);
+  });
+}
+
+/**
  * Any value as text: a string unchanged, an object as JSON if that says anything, or by its own `toString`, otherwise as
  * Node would print it.
  */
 export function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'object' && value !== null) {
-    const json = tried(() => JSON.stringify(value) as string | undefined);
+    const json = jsonOf(value);
     // A `String` object, or a `toJSON` that gives a text.
     if (json?.startsWith('"')) return JSON.parse(json) as string;
     if (json !== undefined && json !== '{}') return json;
-    return ownText(value) ?? tried(() => inspect(value, INSPECT)) ?? json ?? 'object';
+    return ownText(value) ?? inspected(value) ?? json ?? 'object';
   }
   return tried(() => String(value)) ?? typeof value;
 }
 
 function ownText(value: object): string | undefined {
   const own = propertyOf(value, 'toString');
-  if (typeof own !== 'function' || own === Object.prototype.toString) return undefined;
+  // That of a list writes all its items.
+  const isList = tried(() => Array.isArray(value) || ArrayBuffer.isView(value)) !== false;
+  if (isList || typeof own !== 'function' || own === Object.prototype.toString) return undefined;
   const text = tried(() => String(value));
   return text === '' || text?.startsWith('[object ') ? undefined : text;
 }

@@ -185,6 +185,28 @@ describe('refused with a clear message:', () => {
   });
 });
 
+it('inputs of flows in which one object is in a great many places, or items are that a list does not hold, are refused at once', async () => {
+  const a = opened();
+  const task = a.task('t', () => 1);
+  let shared: unknown = ['x'];
+  for (let n = 0; n < 40; n++) shared = [shared, shared];
+  for (const input of [shared, new Array<unknown>(2 ** 32 - 1)]) {
+    const flow = a.flow(`f${typeof input}${(input as unknown[]).length}`, (f) => f.run(task, input as never));
+    const startedAt = performance.now();
+    expect(await rejectionOf(flow.run())).toMatchObject({ code: 'invalid_task_input' });
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  }
+});
+
+it('amounts of a budget are members of an object, not bytes or a Map, which are not looked through', async () => {
+  const a = opened();
+  const budget = a.budget('b', { limits: { tokens: { hard: 1 } } });
+  for (const wrong of [new Uint8Array(2), new Map([['tokens', 1]]), [1], revoked()])
+    expect(await rejectionOf(budget.report(wrong as never))).toMatchObject({
+      message: expect.stringContaining('the amounts must be an object') as string,
+    });
+});
+
 describe('a reason that is too long', () => {
   it('is cut wherever operators give a reason', async () => {
     const a = opened();

@@ -17,6 +17,7 @@ import {
   type TaskContext,
 } from '../../src/index.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
+import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { collectingLog, rejectionOf, settles } from '../app/support.js';
 import { harness, type Harness } from '../worker/harness.js';
 
@@ -533,6 +534,26 @@ describe('tries of a step', () => {
       category: 'step_timeout',
       reason: 'step "slow" took longer than 5 ms',
     });
+  });
+
+  it('are in time if what they waited for had arrived before their timeout, and was read after it', async () => {
+    let arriving: { readonly at: number; readonly read: () => void } | undefined;
+    const clock = new (class extends VirtualClock {
+      afterIo(fn: () => void): void {
+        if ((arriving?.at ?? Infinity) <= this.now()) arriving?.read();
+        setImmediate(fn);
+      }
+    })(0);
+    h = harness(() => ({}), { clock });
+    const task = h.a.task('t', ({ step }) =>
+      step('asks', () => new Promise((read) => (arriving = { at: clock.now() + 999, read: () => read('answer') })), {
+        timeout: '1s',
+      }),
+    );
+    await h.worker({ leaseTtl: '1h' });
+    const result = task.run().result();
+    await h.pass(10_000);
+    expect(await result).toBe('answer');
   });
 
   it('end when the run is aborted', async () => {

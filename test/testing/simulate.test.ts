@@ -249,6 +249,8 @@ describe('a run', () => {
         const worker = await shop.worker();
         let finished = 0;
         worker.on('finished', () => (finished += 1));
+        // As outside of a simulation, what a listener rejects with is handled.
+        worker.on('finished', () => Promise.reject(new Error('from a listener')) as never);
         await right.run({ order: 'o1' }).result();
         await t.settled();
         expect(finished).toBeGreaterThan(0);

@@ -6,6 +6,7 @@ import { LIMITS } from '../../model/limits.js';
 import { SetAsideError } from '../../src/backend/set-aside.js';
 import { isRetryable } from '../../src/engine/retry.js';
 import { brand, brandOf } from '../../src/util/brand.js';
+import { copied } from '../../src/util/copied.js';
 import { asEngineError } from '../../src/util/engine-error.js';
 import { failureTextOf, partsOfFailure, reasonOf } from '../../src/util/failure-text.js';
 import { groupBy } from '../../src/util/group-by.js';
@@ -40,6 +41,59 @@ describe('bounded text', () => {
     for (let n = 0; n < 200; n++) boundText(huge, 100);
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
+});
+
+const membersOf = (make: () => unknown): object =>
+  Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`m${n}`, make()]));
+
+/** Values in which a look at everything does not end, or takes all memory. */
+const VAST: Readonly<Record<string, () => object>> = {
+  'a list in a great many places of another': () => {
+    let list: unknown[] = ['x'];
+    for (let n = 0; n < 50; n++) list = [list, list];
+    return list;
+  },
+  'an object in a great many places of another': () => {
+    let object: object = { big: 1n };
+    for (let n = 0; n < 50; n++) object = { a: object, b: object };
+    return object;
+  },
+  'a list of items that it does not hold': () => new Array<unknown>(2 ** 32 - 1),
+  bytes: () => Buffer.alloc(50_000_000),
+  'an answer with bytes': () => ({ status: 500, body: Buffer.alloc(50_000_000) }),
+  'an object of objects with many members': () => membersOf(() => membersOf(() => membersOf(() => 1n))),
+};
+
+describe.each(Object.entries(VAST))('%s', (_, make) => {
+  it('has a text at once, as something thrown and as its cause', () => {
+    const vast = make();
+    const startedAt = performance.now();
+    for (const thrown of [vast, new Error('x', { cause: vast })])
+      expect(failureTextOf(thrown).length).toBeGreaterThan(1);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it('is copied at once', () => {
+    const vast = make();
+    const startedAt = performance.now();
+    copied(vast);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+});
+
+it('an object with bytes is shown with what is beside them', () => {
+  expect(failureTextOf({ status: 500, body: Buffer.alloc(1_000_000) })).toContain('status: 500');
+});
+
+it('the copy of a value with circles has the same circles', () => {
+  const given: { list: unknown[]; self?: unknown } = { list: [1, { n: 2 }] };
+  given.self = given;
+  given.list.push(given.list);
+  const copy = copied(given);
+  expect(copy).not.toBe(given);
+  expect(copy.self).toBe(copy);
+  expect(copy.list).toEqual([1, { n: 2 }, copy.list]);
+  expect(copy.list[1]).not.toBe(given.list[1]);
 });
 
 describe('the text of a failure', () => {

@@ -11,6 +11,7 @@ import {
 } from '../../src/index.js';
 import type { TaskAbort, TaskAbortCode } from '../../src/worker/index.js';
 import type { TaskOptions } from '../../src/app/index.js';
+import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { harness, type Harness } from './harness.js';
 
 let h: Harness;
@@ -213,6 +214,34 @@ describe('an attempt that is', () => {
     await cancelElsewhere(started[0] ?? '');
     await h.pass(2_000);
     expect(events).toEqual(['timed_out']);
+  });
+
+  it('cancelled, tells its handler the reason if that had arrived in time and was read late', async () => {
+    let asked: { readonly at: number; readonly answer: () => void } | undefined;
+    const clock = new (class extends VirtualClock {
+      afterIo(fn: () => void): void {
+        if (asked !== undefined && this.now() >= asked.at + 500) asked.answer();
+        setImmediate(fn);
+      }
+    })(0);
+    h = harness(
+      (inner) => ({
+        readExecutionInfo: (args) =>
+          new Promise((answer) => (asked ??= { at: clock.now(), answer: () => answer(inner.readExecutionInfo(args)) })),
+      }),
+      { clock },
+    );
+    const details: string[] = [];
+    const task = h.a.task('t', async ({ signal }) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      details.push((signal.reason as TaskAbort).detail);
+    });
+    const worker = await h.worker({ leaseTtl: '3s' });
+    const run = await task.run();
+    await h.until(() => worker.stats().running === 1);
+    await cancelElsewhere(run.id);
+    await h.pass(5_000);
+    expect(details).toEqual(['elsewhere']);
   });
 
   it.each(['ahead', 'input'] as const)(

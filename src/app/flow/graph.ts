@@ -192,6 +192,8 @@ class GraphBuilder implements FlowBuilder {
     const references: Reference[] = [];
     const holes: Hole[] = [];
     const within: unknown[] = [];
+    // Of parts without nodes: one of them can be in a great many places of the value.
+    const copies = new Map<unknown, unknown>();
     const walk = (part: unknown, at: Path): unknown => {
       if (at.length > MAX_LEVELS)
         throw new InvalidDefinitionError(
@@ -204,12 +206,15 @@ class GraphBuilder implements FlowBuilder {
         holes.push({ at, take: part.policy.kind === 'quorum' ? 'each' : 'one', of: part.nodes.map(String) });
         return null;
       }
-      if (!isPlain(part) || within.includes(part)) return part;
+      if (copies.has(part)) return copies.get(part);
+      if (!isPlain(part) || within.includes(part) || isEndless(part)) return part;
       within.push(part);
+      const before = references.length;
       const copy = Array.isArray(part)
         ? part.map((item: unknown, index) => walk(item, [...at, index]))
         : Object.fromEntries(Object.entries(part).map(([name, member]) => [name, walk(member, [...at, name])]));
       within.pop();
+      if (references.length === before) copies.set(part, copy);
       return copy;
     };
     return { template: { value: walk(value, []), holes }, references };
@@ -224,6 +229,9 @@ function isPlain(value: unknown): value is object {
   // `Object.prototype` of every realm has no prototype; the prototype of a class has one.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
+
+/** Whether it is a list with more items than can be written, most of which it does not hold: to be refused for that. */
+const isEndless = (part: object): boolean => Array.isArray(part) && part.length > LIMITS.maxPayloadBytes;
 
 function waitingFor(where: string, references: readonly Reference[]): Pick<GraphNode, 'upstreams' | 'policy'> {
   const upstreams = [...new Set(references.flatMap(({ nodes }) => nodes))];

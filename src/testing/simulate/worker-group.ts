@@ -51,9 +51,8 @@ export class WorkerGroup implements Worker {
   }
 
   private attach(worker: Worker, each: Listening): void {
-    worker.on(each.type, (event) => {
-      if (this.listening.has(each)) each.listener(event as never);
-    });
+    // What it returns can be a promise, whose rejection the worker handles.
+    worker.on(each.type, (event) => (this.listening.has(each) ? each.listener(event as never) : undefined));
   }
 
   async drain(options?: { readonly timeout?: Duration | undefined }): Promise<void> {

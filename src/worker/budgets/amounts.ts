@@ -2,7 +2,7 @@
 import type { Amounts } from '../../../model/budget/facts.js';
 import { amounts as amountsField } from '../../../model/budget/fields.js';
 import { LIMITS } from '../../../model/limits.js';
-import { checkField, checkWhole, refuse, shown } from '../../shared/checks.js';
+import { checkField, checkWhole, isRecord, refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 
 /** Amounts of some of the dimensions of a budget. */
@@ -22,7 +22,7 @@ export interface BudgetWords<Dimension extends string = string> {
  */
 export function amountsFor(where: string, { name, dimensions }: BudgetWords, given: unknown): Amounts {
   const call = `Budget ${shown(name)}, ${where}`;
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
+  if (!isRecord(given))
     throw refuse(call, 'the amounts', `an object like { ${dimensions?.[0] ?? 'tokens'}: 5 }`, given);
   const amounts = Object.entries(given).filter(([, amount]) => amount !== undefined);
   for (const [dimension, amount] of amounts) {

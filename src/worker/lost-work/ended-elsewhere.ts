@@ -1,6 +1,6 @@
 /** Ends handlers whose runs, or attempts, were ended outside of this worker: cancelled, expired, timed out. */
 import type { Backend } from '../../backend/backend.js';
-import type { Clock } from '../../engine/clock.js';
+import { afterAndIo, type Clock } from '../../engine/clock.js';
 import { localNews, type News } from '../../engine/local-news.js';
 import type { Attempt } from '../attempt/attempt.js';
 import type { AttemptsInHand } from '../attempt/in-hand.js';
@@ -32,7 +32,7 @@ export class EndedElsewhere {
       const isInHand = this.options.attempts.of(attempt.executionId).includes(attempt);
       if (isInHand && !attempt.reported) attempt.lose('cancelled', reason);
     };
-    const stopWaiting = clock.after(REASON_PATIENCE_MS, lose);
+    const stopWaiting = afterAndIo(clock, REASON_PATIENCE_MS, lose);
     const info = await backend.readExecutionInfo({ executionId: attempt.executionId }).catch(() => undefined);
     stopWaiting();
     lose(info?.cancellationReason);

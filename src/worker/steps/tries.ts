@@ -1,6 +1,6 @@
 /** Tries of a step's function within one run of the handler. Nothing is stored between them. */
 import { backoffDelayOf } from '../../../model/execution/policy.js';
-import type { Clock } from '../../engine/clock.js';
+import { afterAndIo, type Clock } from '../../engine/clock.js';
 import { onAbort } from '../../shared/abort-listeners.js';
 import type { Attempt } from '../attempt/attempt.js';
 import { runInside } from '../checkpoints/inside.js';
@@ -106,7 +106,8 @@ async function tryInTime(
   const stopListening = onAbort(attempt.signal, () => controller.abort(attempt.signal.reason));
   let cancel: (() => void) | undefined;
   const late = new Promise<never>((_, reject) => {
-    cancel = clock.after(timeoutMs, () => {
+    // What the function waits for may have arrived, still unread.
+    cancel = afterAndIo(clock, timeoutMs, () => {
       const error = new StepTimeoutError(name, timeoutMs);
       controller.abort(error);
       reject(error);
