@@ -40,14 +40,15 @@ const askedConfig = z.strictObject(partitionConfig.shape);
  */
 export function parsePartitionConfig(wanted: unknown, defaults: Partial<PartitionConfig> = {}): PartitionConfig {
   const given = wanted === undefined ? {} : wanted;
-  const parsed = askedConfig.safeParse(isMap(given) ? { ...defaults, ...given } : given);
+  const parsed = askedConfig.safeParse(isMap(given) ? { ...defaults, ...given } : null);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = ['partitions', ...(issue?.path.map(String) ?? [])].join('.');
   throw new EngineError('invalid_input', `${field}: ${issueWords(issue)}.`, { detail: { field } });
 }
 
-const isMap = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Not for a list, a Map or a date: zod takes the latter two for objects without members. */
+const isMap = (value: unknown): value is object => Object.prototype.toString.call(value) === '[object Object]';
 
 const utf8 = new TextEncoder();
 const partitionOfText = (text: string, count: number): number => crc16(utf8.encode(text)) % count;

@@ -1,11 +1,10 @@
 /** Options of an app. */
 import { creatorIdentity as identityField, namespace as namespaceField } from '../../model/core/fields.js';
 import type { Clock } from '../engine/clock.js';
-import { checkBoolean, checkField, refuse } from '../shared/checks.js';
+import { checkBoolean, checkField, checkLogger, refuse } from '../shared/checks.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
-import { propertyOf } from '../util/thrown.js';
 import { checkBackend, isPromise, type BackendSource } from './connection.js';
 
 export interface AppOptions {
@@ -73,7 +72,5 @@ export function checkAppOptions(options: AppOptions | undefined): void {
   checkField(where, 'creatorIdentity', identityField, creatorIdentity);
   checkBoolean(where, 'closeBackend', options.closeBackend);
   for (const name of ['ids', 'clock'] as const) checkKind(where, name, options[name]);
-  const levels = ['debug', 'info', 'warn', 'error'] as const;
-  if (log !== undefined && !levels.every((level) => typeof propertyOf(log, level) === 'function'))
-    throw refuse(where, 'log', 'a logger with debug, info, warn and error, like console', log);
+  checkLogger(where, log);
 }

@@ -88,6 +88,22 @@ export function checkBoolean(where: string, option: string, value: unknown): voi
   if (value !== undefined && typeof value !== 'boolean') throw refuse(where, option, 'true or false', value);
 }
 
+/** @throws InvalidDefinitionError for anything but a schema; `undefined` is left to its default */
+export function checkSchema(where: string, option: string, value: unknown): void {
+  if (value === undefined || typeof propertyOf(propertyOf(value, '~standard'), 'validate') === 'function') return;
+  throw new InvalidDefinitionError(
+    `${where}: ${option} must be a schema (zod, valibot, arktype or another Standard Schema), not ${shown(value)}`,
+    'Pass the schema itself, like z.object({ ... }); without one, leave the option out.',
+  );
+}
+
+/** @throws InvalidDefinitionError for anything but a logger; `undefined` is left to its default */
+export function checkLogger(where: string, value: unknown): void {
+  const levels = ['debug', 'info', 'warn', 'error'] as const;
+  if (value !== undefined && !levels.every((level) => typeof propertyOf(value, level) === 'function'))
+    throw refuse(where, 'log', 'a logger with debug, info, warn and error, like console', value);
+}
+
 /** @throws InvalidDefinitionError for an unknown event, and for a listener that is not a function */
 export function checkEventListener(names: readonly string[], name: unknown, listener: unknown): void {
   if (!names.includes(name as string)) throw refuse('on', 'the name', `one of ${names.join(', ')}`, name);

@@ -4,7 +4,7 @@ import { insideOf } from '../app/app.js';
 import { app, type App } from '../app/index.js';
 import type { Backend } from '../backend/backend.js';
 import { memory } from '../memory/index.js';
-import { checkDuration, checkWhole } from '../shared/checks.js';
+import { checkDuration, checkLogger, checkWhole } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
@@ -91,6 +91,7 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
   checkDuration('testApp', 'retention', options.retention, 0, LIMITS.maxDurationMs);
   checkWhole('testApp', 'startAt', options.startAt, 0, LIMITS.maxInteger);
   checkWhole('testApp', 'seed', options.seed, -LIMITS.maxInteger, LIMITS.maxInteger);
+  checkLogger('testApp', options.log);
   const { startAt = DEFAULT_START, seed = 1, retention = LIMITS.maxDurationMs } = options;
   const clock = new VirtualClock(startAt, seed);
   const backend = memory({ now: clock.now, retentionMs: durationMs(retention) });

@@ -62,23 +62,29 @@ const MAX_SLOTS = 10_000;
 const MAX_CLAIM_AHEAD = 1_000;
 
 /** The settings with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
-export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
+export function resolveSettings({
+  slots = 1,
+  claimAhead = 0,
+  capabilities = [],
+  leaseTtlMs = DEFAULTS.leaseTtlMs,
+  abortGrace = '30s',
+  drainTimeout = '25s',
+  sweepInterval = SWEEP_INTERVAL_MS,
+  handleSignals = false,
+  onUnhandled = 'leave',
+  workerId = 'worker',
+}: WorkerSettings): ResolvedSettings {
   return {
-    slots: bounded('slots', settings.slots ?? 1, 1, MAX_SLOTS),
-    claimAhead: bounded('claimAhead', settings.claimAhead ?? 0, 0, MAX_CLAIM_AHEAD),
-    capabilities: settings.capabilities ?? [],
-    leaseTtlMs: bounded(
-      'leaseTtlMs',
-      settings.leaseTtlMs ?? DEFAULTS.leaseTtlMs,
-      LIMITS.minLeaseTtlMs,
-      LIMITS.maxLeaseTtlMs,
-    ),
-    abortGraceMs: durationMs(settings.abortGrace ?? '30s'),
-    drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
-    sweepIntervalMs: settings.sweepInterval === undefined ? SWEEP_INTERVAL_MS : durationMs(settings.sweepInterval),
-    handleSignals: settings.handleSignals ?? false,
-    onUnhandled: unhandledChoice(settings.onUnhandled ?? 'leave'),
-    workerId: settings.workerId ?? 'worker',
+    slots: bounded('slots', slots, 1, MAX_SLOTS),
+    claimAhead: bounded('claimAhead', claimAhead, 0, MAX_CLAIM_AHEAD),
+    capabilities,
+    leaseTtlMs: bounded('leaseTtlMs', leaseTtlMs, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs),
+    abortGraceMs: durationMs(abortGrace),
+    drainTimeoutMs: durationMs(drainTimeout),
+    sweepIntervalMs: durationMs(sweepInterval),
+    handleSignals,
+    onUnhandled: unhandledChoice(onUnhandled),
+    workerId,
   };
 }
 

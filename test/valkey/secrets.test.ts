@@ -5,6 +5,7 @@ import { ReplyError, Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend/backend.js';
+import { addressOf } from '../../src/valkey/connection/address.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { faultOf, TransientFault } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
@@ -58,8 +59,21 @@ describe('options of a connection', () => {
     [{ lookup: 'x' }, 'lookup: must be a function'],
     [{ onNotice: 'x' }, 'onNotice: must be a function'],
     [{ nodes: [null] }, 'nodes: each must look like'],
+    [{ nodes: Object.assign(Array(3), ['a']) }, 'nodes: each must look like'],
+    [{ nodes: [{ host: 'a', prot: 7_000 }] }, 'prot: is no option of a node of `nodes`; there are host, port'],
+    [{ nodes: [{ host: 'a:7000' }] }, 'nodes: each must look like'],
+    [{ nodes: [{ host: '[::1]' }] }, 'nodes: each must look like'],
+    [{ nodes: [{ host: 'beef:7000' }] }, 'nodes: each must look like'],
+    [{ tls: new Map([['ca', 'x']]) }, 'tls: must be true, false or options'],
+    [{ url: 'valkey://h', sentinelPassword: 'x' }, 'sentinels: are missing'],
   ])('are refused if invalid: %j', async (options, message) => {
     await expect(valkey(options as never)).rejects.toThrow(message);
+  });
+
+  test('nodes are names, and addresses without brackets, with a zone too', () => {
+    const hosts = ['valkey-0.local', '10.0.0.1', '::1', 'fe80::1%eth0'];
+    const { nodes } = addressOf({ nodes: hosts.map((host) => ({ host, port: undefined })) });
+    expect(nodes).toEqual(hosts.map((host) => ({ host, port: 6379 })));
   });
 });
 

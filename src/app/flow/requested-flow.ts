@@ -70,6 +70,10 @@ function startingBy(node: GraphNode, { delay, priority }: FlowRunOptions): Graph
       : undefined;
   return {
     ...node,
-    options: { ...options, delay: delayMs ?? options.delay, priority: options.priority ?? priority },
+    options: {
+      ...options,
+      delay: delayMs ?? options.delay,
+      priority: options.priority === undefined ? priority : options.priority,
+    },
   };
 }

@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { Amounts } from '../../../model/budget/facts.js';
 import { changedLimits, limits as limitsField } from '../../../model/budget/fields.js';
-import { idempotencyKey, label } from '../../../model/core/fields.js';
+import { idempotencyKey, label, type Field } from '../../../model/core/fields.js';
 import type { BudgetStatus } from '../../../model/budget/reads.js';
 import { EngineError } from '../../../model/errors.js';
 import { isUuid } from '../../../model/ids.js';
 import type { Backend } from '../../backend/backend.js';
 import { perBackend } from '../../engine/per-backend.js';
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, checkField, checkWhole, needField, refuse, shown } from '../../shared/checks.js';
+import { checkDuration, checkField, checkWhole, isRecord, needField, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { copied } from '../../util/copied.js';
@@ -110,7 +110,7 @@ const thoseSet = (limits: Amounts): Amounts =>
 function checkDefinition(where: string, definition: BudgetDefinition): void {
   knownOnly(where, definition, DEFINITION);
   const { resetEvery, enforcement, limits, scope } = definition;
-  checkField(where, 'limits', limitsField, limits);
+  checkLimits(where, limitsField, limits);
   if (scope !== undefined) {
     knownOnly<NonNullable<BudgetDefinition['scope']>>(`${where}, scope`, scope, { type: true, id: true });
     needField(where, 'scope.type', scopeType, scope.type);
@@ -119,6 +119,14 @@ function checkDefinition(where: string, definition: BudgetDefinition): void {
   checkDuration(where, 'resetEvery', resetEvery, 0, LIMITS.maxDurationMs);
   if (enforcement !== undefined && enforcement !== 'strict' && enforcement !== 'advisory')
     throw refuse(where, 'enforcement', '"strict" or "advisory"', enforcement);
+}
+
+/** @throws InvalidDefinitionError for invalid limits, and for a limit that is a Map or the like: it would be none */
+function checkLimits(where: string, field: Field, limits: Readonly<Partial<BudgetLimits>> | undefined): void {
+  checkField(where, 'limits', field, limits);
+  for (const [dimension, limit] of Object.entries(limits ?? {}))
+    if (limit !== undefined && !isRecord(limit))
+      throw refuse(where, `limits.${dimension}`, 'an object like { hard: 5 }', limit);
 }
 
 /** The definition as it is now: the budget is created at its first use. */
@@ -233,6 +241,7 @@ export class BudgetOfApp implements AppBudget {
 
   async setLimits(limits: Readonly<Partial<BudgetLimits>>): Promise<void> {
     needField('setLimits', 'limits', changedLimits, limits);
+    checkLimits('setLimits', changedLimits, limits);
     checkDimensions('setLimits()', this, limits);
     const changed = copied(limits) as BudgetLimits;
     await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits: changed }));

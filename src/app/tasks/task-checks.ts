@@ -8,6 +8,7 @@ import {
   checkDuration,
   checkField,
   checkList,
+  checkSchema,
   checkWhole,
   isRecord,
   refuse,
@@ -86,19 +87,6 @@ export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchem
   checkTimeout(where, options.timeout);
   checkWhole(where, 'priority', options.priority, LIMITS.minPriority, LIMITS.maxPriority);
   checkDuration(where, 'retention', options.retention, 0, LIMITS.maxDurationMs);
-}
-
-function checkSchema(where: string, option: string, schema: unknown): void {
-  if (schema === undefined) return;
-  const standard =
-    (typeof schema === 'object' && schema !== null) || typeof schema === 'function'
-      ? (schema as Partial<AnySchema>)['~standard']
-      : undefined;
-  if (typeof standard?.validate === 'function') return;
-  throw new InvalidDefinitionError(
-    `${where}: ${option} must be a schema (zod, valibot, arktype or another Standard Schema), not ${shown(schema)}`,
-    'Pass the schema itself, like z.object({ ... }); without one, leave the option out.',
-  );
 }
 
 function checkNeeds(where: string, needs: unknown): void {

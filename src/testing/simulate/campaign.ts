@@ -37,6 +37,7 @@ export async function simulateOn<Defined extends SimulatedCode>(
   options: SimulateOptions,
 ): Promise<SimulateReport> {
   refuseFakeTimers('simulate');
+  if (typeof scenario !== 'function') throw refuse('simulate', 'the scenario', 'a function', scenario);
   checkOptions(options);
   const { runs = DEFAULT_RUNS, seed: first = 1, faults = ALL_FAULTS } = options;
   const [loader, definedBy] = loaderOf(code);

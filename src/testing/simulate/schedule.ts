@@ -36,9 +36,8 @@ export function faultsAt(schedule: readonly PlacedFault[]): ReadonlyMap<number, 
   const known: readonly string[] = Object.values(FAULTS).flat();
   return new Map(
     schedule.map((placed) => {
-      const [kind = '', at] = String(placed).split('@');
-      if (!known.includes(kind) || !(Number(at) >= 1))
-        throw refuse('simulate', 'schedule', 'as it was printed', placed);
+      const [, kind = '', at] = /^(\w+)@([1-9]\d*)$/.exec(String(placed)) ?? [];
+      if (!known.includes(kind)) throw refuse('simulate', 'schedule', 'as it was printed', placed);
       return [Number(at), kind as FaultKind];
     }),
   );

@@ -1,6 +1,8 @@
 /** The address of the server: a URL, the nodes of a cluster, or the Sentinels that know the primary. */
-import type { LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { present } from '../../../model/core/present.js';
+import { checkOptionNames } from '../../backend/settings.js';
+import { isRecord } from '../../shared/shown.js';
 import { invalidOption } from '../invalid-option.js';
 import { checkedTls, type TlsOptions } from './tls-options.js';
 
@@ -102,6 +104,8 @@ export function addressOf(options: ConnectionOptions): Address {
   if ((sentinels === undefined) !== (name === undefined))
     throw invalidOption('name', 'Sentinels need the `name` of the primary, and only they do.');
   if (name === '') throw invalidOption('name', 'must not be empty.');
+  if (sentinels === undefined && (sentinelUsername ?? options.sentinelPassword) !== undefined)
+    throw invalidOption('sentinels', 'are missing, but there is a user or a password for them.');
   const parsed = nodes === undefined && sentinels === undefined ? parsedUrl(url) : undefined;
   const given = nodes === undefined ? parsed?.nodes : nodesOf('nodes', nodes, NODE_PORT);
   const asked = sentinels === undefined ? [] : nodesOf('sentinels', sentinels, SENTINEL_PORT);
@@ -134,25 +138,29 @@ function databaseOf(number: number): number {
 function tlsOf(given: ConnectionOptions['tls'], byScheme: boolean): TlsOptions | undefined {
   if (given === undefined) return byScheme ? {} : undefined;
   if (given === false && byScheme) throw invalidOption('tls', 'is off, but the URL asks for TLS; use "valkey://".');
-  if (typeof given !== 'boolean' && (typeof given !== 'object' || given === null))
+  if (typeof given !== 'boolean' && !isRecord(given))
     throw invalidOption('tls', 'must be true, false or options of `tls.connect`.');
   return given === false ? undefined : given === true ? {} : checkedTls(given);
 }
 
 function nodesOf(field: string, given: readonly NodeAddress[], defaultPort: number): HostAndPort[] {
   if (!Array.isArray(given) || given.length === 0) throw invalidOption(field, 'must name at least one node.');
-  return given.map((each: NodeAddress | null | undefined) => {
+  // A list with holes has nodes that are not there.
+  return Array.from(given, (each: NodeAddress | null | undefined) => {
     const node =
       typeof each === 'string'
         ? parseNode(each, defaultPort)
         : each && { host: each.host, port: each.port ?? defaultPort };
+    if (typeof each === 'object' && each !== null) checkOptionNames(`a node of \`${field}\``, each, ['host', 'port']);
     if (node === undefined || node === null || !isHost(node.host) || !isPort(node.port))
       throw invalidOption(field, 'each must look like "host:port" or { host, port }.');
     return node;
   });
 }
 
-const isHost = (host: unknown): boolean => typeof host === 'string' && /^[^\s@/?#]+$/.test(host);
+/** A name or an address, without a port and without brackets. */
+const isHost = (host: unknown): boolean =>
+  typeof host === 'string' && (/^[^\s:@/?#[\]]+$/.test(host) || isIP(host) !== 0);
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
 
 /** `host`, `host:port`, `[address]` or `[address]:port`. */

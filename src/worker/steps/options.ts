@@ -1,10 +1,9 @@
 /** Options of a step. */
 import { LIMITS } from '../../../model/limits.js';
 import { retryPolicy, type RetryPolicy } from '../../../model/execution/policy.js';
-import { checkDuration, checkWhole, refuse, shown } from '../../shared/checks.js';
+import { checkDuration, checkSchema, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { propertyOf } from '../../util/thrown.js';
 
 /** Longest wait between two tries of a step, ms; bounded because the step keeps its slot meanwhile. */
 export const MAX_WAIT_MS = 300_000;
@@ -63,8 +62,7 @@ export function rulesOf(
   if (options === undefined) return ONCE;
   knownOnly<StepOptions & { readonly schema?: unknown }>(where, options, STEP_OPTIONS);
   const { retry, timeout, schema } = options;
-  if (schema !== undefined && typeof propertyOf(propertyOf(schema, '~standard'), 'validate') !== 'function')
-    throw refuse(where, 'schema', 'a schema (zod, valibot, arktype or another Standard Schema)', schema);
+  checkSchema(where, 'schema', schema);
   checkDuration(where, 'timeout', timeout, 1, LIMITS.maxDurationMs);
   return {
     retry: retry === undefined ? undefined : retryOf(where, retry),

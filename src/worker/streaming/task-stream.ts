@@ -11,6 +11,7 @@ import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { IfSendable } from '../../shared/travel.js';
+import { copied } from '../../util/copied.js';
 import type { HandlerPromises } from '../handler/promises.js';
 import type { WrittenFrame } from './frame-writer.js';
 import type { Halves } from './halves.js';
@@ -70,7 +71,7 @@ export interface TaskStream {
   summary(patch: SummaryPatch): Promise<void>;
   /** Resolves when everything written is stored. */
   flush(): Promise<void>;
-  /** A sink for pipes: strings and bytes become frames. Closing it flushes. */
+  /** A sink for pipes: strings and bytes become frames. Closing it flushes. @throws InvalidDefinitionError */
   writable(options?: FrameOptions): WritableStream<string | Uint8Array>;
 }
 
@@ -144,8 +145,10 @@ export class StreamOfTask implements TaskStream {
   }
 
   writable(options?: FrameOptions): WritableStream<string | Uint8Array> {
+    this.labelsOf('text', 'utf8', options);
+    const kept = copied(options);
     return new WritableStream<string | Uint8Array>({
-      write: (chunk) => (typeof chunk === 'string' ? this.text(chunk, options) : this.write(chunk, options)),
+      write: (chunk) => (typeof chunk === 'string' ? this.text(chunk, kept) : this.write(chunk, kept)),
       close: () => this.flush(),
     });
   }

@@ -1,6 +1,6 @@
 /** `waitFor` and `approval` of a handler's context. */
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
+import { checkDuration, checkSchema, checkWhole, refuse } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { validate, type AnySchema, type InputOf, type Schema } from '../../shared/schema.js';
@@ -127,14 +127,17 @@ interface Asked {
   readonly untilOf: ((now: number) => number) | undefined;
 }
 
-function askedFor(what: string, condition: WaitCondition, { timeout, name }: WaitOptions): Asked {
+function askedFor(
+  what: string,
+  condition: WaitCondition,
+  { timeout, name = defaultNameOf(condition) }: WaitOptions,
+): Asked {
   checkDuration(what, 'timeout', timeout, 0, LIMITS.maxDurationMs);
-  const title = name ?? defaultNameOf(condition);
-  checkWaitName(what, title);
+  checkWaitName(what, name);
   if (namesOf(condition).length > LIMITS.maxWaitpoints)
     throw refuse(what, 'the condition', `about at most ${LIMITS.maxWaitpoints} names`, namesOf(condition).length);
   const ms = timeout === undefined ? undefined : durationMs(timeout);
-  return { condition, name: title, untilOf: ms === undefined ? undefined : (now) => now + ms };
+  return { condition, name, untilOf: ms === undefined ? undefined : (now) => now + ms };
 }
 
 /** @throws InvalidSignalError */
@@ -154,16 +157,22 @@ async function signalOf({ id, name, from, at, payload }: Received, schema: AnySc
 const then = <T, U>(outcome: Promise<T>, next: (value: T) => Promise<U>): Promise<U> =>
   whenAwaited(async () => next(await outcome));
 
+type Receiving = Pick<WaitForOptions<unknown>, 'schema' | 'onTimeout'>;
+
+/** To be called before the wait counts as a use of its name. @throws InvalidDefinitionError */
+export function checkReceiving(where: string, { schema, onTimeout = 'error' }: Receiving): void {
+  checkSchema(where, 'schema', schema);
+  if (onTimeout !== 'error' && onTimeout !== 'value') throw refuse(where, 'onTimeout', '"error" or "value"', onTimeout);
+}
+
 /** The value of a wait, by its options: the payload, if it is for one signal; otherwise all signals. */
 export function resolved(
   waits: Waits,
   outcome: Promise<Outcome>,
   name: string,
-  { schema, onTimeout = 'error' }: Pick<WaitForOptions<unknown>, 'schema' | 'onTimeout'>,
+  { schema, onTimeout = 'error' }: Receiving,
   isOne = true,
 ): Promise<unknown> {
-  if (onTimeout !== 'error' && onTimeout !== 'value')
-    throw refuse('waitFor', 'onTimeout', '"error" or "value"', onTimeout);
   return then(outcome, async (ended): Promise<unknown> => {
     if ('timedOutAt' in ended) {
       if (onTimeout === 'value') return null;
@@ -181,6 +190,7 @@ export function resolved(
 export function waitForOf(waits: () => Waits, check: (name: string) => void): WaitFor {
   return ((what: string | WaitCondition, options: WaitForOptions<unknown> = {}) => {
     knownOnly<WaitForOptions<unknown>>('waitFor', options, WAIT_OPTIONS);
+    checkReceiving('waitFor', options);
     const condition = conditionOf('waitFor', what);
     namesOf(condition).forEach(check);
     const asked = askedFor('waitFor', condition, options);

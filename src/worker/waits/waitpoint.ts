@@ -7,7 +7,7 @@ import { envelopeOf, Secret } from '../../shared/envelope.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { WaitId } from './keys.js';
 import { checkWaitName } from './names.js';
-import { resolved, type WaitForOptions } from './wait-for.js';
+import { checkReceiving, resolved, type WaitForOptions } from './wait-for.js';
 import type { Waits } from './waits.js';
 
 export interface WaitpointOptions {
@@ -68,6 +68,7 @@ export function waitpointOf(waits: () => Waits, follow: <T>(wait: Promise<T>) =>
       },
       wait: (waitOptions = {}) => {
         knownOnly('waitpoint.wait', waitOptions, WAIT_OPTIONS);
+        checkReceiving('waitpoint.wait', waitOptions);
         return follow(resolved(waits(), made.wait(), name, waitOptions)) as Promise<never>;
       },
     };
