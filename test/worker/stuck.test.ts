@@ -1,7 +1,7 @@
 /** Handlers that never settle: they lose their slots, and beyond as many as there are slots the worker rests. */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { TaskContext } from '../../src/index.js';
-import { deferred } from '../app/support.js';
+import { child, type TaskContext } from '../../src/index.js';
+import { deferred, rejectionOf } from '../app/support.js';
 import { harness, type Harness } from './harness.js';
 
 let h: Harness;
@@ -46,6 +46,33 @@ describe('a handler that never settles', () => {
     expect(worker.stats()).toMatchObject({ stuck: 0, completed: 0, timedOut: 1 });
     expect(h.said.filter(([, text]) => text.endsWith('settled after 1000 ms more.'))).toHaveLength(1);
     expect(await run.state()).toBe('expired');
+  });
+
+  it('is told why it lost its run by everything that it asks for later', async () => {
+    h = harness();
+    const go = deferred();
+    const told: unknown[] = [];
+    const part = h.a.task('part', () => 1);
+    const hung = h.a.task('hung', { timeout: { attempt: '10s' } }, async (t: TaskContext<void>) => {
+      await go.promise;
+      const asked = [
+        () => t.step('s', () => 1),
+        () => t.sleep(1),
+        () => t.waitFor('go'),
+        () => t.children.all([child(part)]),
+        () => t.progress(1),
+        () => t.stream.text('x'),
+      ];
+      for (const ask of asked) told.push(await rejectionOf(ask()));
+    });
+    const worker = await h.worker({ slots: 1, abortGrace: 1_000 });
+    await hung.run();
+    await h.pass(12_000);
+    expect(worker.stats().stuck).toBe(1);
+    go.resolve();
+    await h.pass(10);
+    expect(told).toMatchObject(Array(6).fill({ code: 'attempt_timeout' }));
+    expect(worker.stats().stuck).toBe(0);
   });
 
   it('is not counted as stuck when it settles within the grace', async () => {

@@ -85,14 +85,12 @@ export class ChildrenOfRun {
     return whenAwaited(() => {
       const promises = promisesOf(this.attempt, this.deps);
       const what = `children ${JSON.stringify(asked.name)}`;
-      return promises.isOver ? promises.never(what) : promises.follow(what, this.decide(what, asked));
+      return promises.isOver ? promises.never(what) : promises.follow(what, this.decide(asked));
     });
   }
 
-  private async decide(what: string, asked: Asked): Promise<ReadonlyMap<number, unknown>> {
-    const checkpoints = checkpointsOf(this.attempt, this.deps);
-    if (!this.attempt.isSuspended) checkpoints.throwIfClosed(what);
-    const index = checkpoints.nextUse(asked.name);
+  private async decide(asked: Asked): Promise<ReadonlyMap<number, unknown>> {
+    const index = checkpointsOf(this.attempt, this.deps).nextUse(asked.name);
     const begun = await this.inTurn(() => this.begin(asked, index));
     const { own } = begun;
     let decided: Decided | undefined;
