@@ -43,8 +43,8 @@ interface Lack {
   readonly unreadable: readonly string[];
   /** The shortest ways to as many completions as it needs. */
   readonly steps: Steps;
-  /** Whether its execution is skipped on the way, because upstreams end before they complete. */
-  readonly isSkipped: boolean;
+  /** When the group cannot be satisfied any more, because upstreams end before they complete; undefined if they do not. */
+  readonly hopelessAt: number | undefined;
 }
 
 /** The flow of a member. */
@@ -63,17 +63,30 @@ export async function ofDependencies(
   if (group === undefined || group.missingCount === 0) {
     return [...(building.length > 0 ? building : [NOT_ASKED]), ...ofOwnDelay(info, now)];
   }
-  const { seen, unreadable, isSkipped, ...lack } = await lackOf(backend, info, group, lookAt);
-  const steps = isSkipped ? replayed(info, lack.steps) : lack.steps;
+  const { seen, unreadable, hopelessAt, ...lack } = await lackOf(backend, info, group, lookAt);
+  const steps = hopelessAt === undefined ? lack.steps : afterEnds(info, group, lack.steps, { hopelessAt, now });
   const isShort = steps === undefined && group.totalDeps < neededIn(group);
   const remedy = unreadable.length > 0 ? MEND : isShort ? TOO_FEW : remedyOf(group);
   const waiting = obstacleOf('waiting_for_children', sentenceOf(group, seen, unreadable), remedy, { steps });
   return [...building, waiting, ...ofOwnDelay(info, now)];
 }
 
-/** These steps, and a replay after them if its policy allows one. */
-const replayed = ({ replayCount, maxReplayCount }: ExecutionInfo, steps: Obstacle['steps']): Obstacle['steps'] =>
-  steps === undefined || replayCount >= maxReplayCount ? undefined : [...steps, callStep('replayExecution')];
+/**
+ * How it runs although its upstreams end first. A parent continues without its children; others are skipped, and
+ * replayed once enough upstreams have completed, if the policy allows it.
+ */
+function afterEnds(
+  { replayCount, maxReplayCount }: ExecutionInfo,
+  { round }: EdgeGroupSnapshot,
+  steps: Steps,
+  { hopelessAt, now }: { readonly hopelessAt: number; readonly now: number },
+): Obstacle['steps'] {
+  const end = (from: number) => [...(hopelessAt > from ? [waitStep(hopelessAt)] : []), callStep('applyDue')];
+  if (round > 0) return end(now);
+  if (steps === undefined || replayCount >= maxReplayCount) return undefined;
+  const waited = Math.max(now, lastWait(steps));
+  return [...steps, ...(hopelessAt > waited ? end(waited) : []), callStep('replayExecution')];
+}
 
 /** Obstacle of a member whose flow is still being built. */
 function ofBuilding(flow: FlowSnapshot | undefined): Obstacle[] {
@@ -133,18 +146,26 @@ const isHopeless = (group: EdgeGroupSnapshot, revived = 0): boolean =>
 
 async function lackOf(backend: Backend, info: ExecutionInfo, group: EdgeGroupSnapshot, lookAt: LookAt): Promise<Lack> {
   const { seen, unreadable } = await seenOf(await incoming(backend, info, edgesOf(group, 'unsatisfied')), lookAt);
-  const lasting = seen.filter((it) => !endsFirst(it));
-  const missing = neededIn(group) - group.satisfiedCount;
-  const steps = shortest(lasting.map(wayToEnd), missing);
-  const failedCount = group.failedCount + seen.length - lasting.length;
-  const isSkipped = steps === undefined && group.round === 0 && isHopeless({ ...group, failedCount });
-  return { seen, unreadable, steps: isSkipped ? shortest(seen.map(wayToEnd), missing) : steps, isSkipped };
+  const ends = seen
+    .map(endOf)
+    .filter((at) => at !== undefined)
+    .sort((a, b) => a - b);
+  const hopelessAt = ends[group.totalDeps - neededIn(group) - group.failedCount - group.skippedCount];
+  // Those that end first count only after a replay, which looks at them again.
+  const counted = hopelessAt === undefined ? seen.filter((it) => endOf(it) === undefined) : seen;
+  const steps = shortest(counted.map(wayToEnd), neededIn(group) - group.satisfiedCount);
+  return { seen, unreadable, steps, hopelessAt };
 }
 
-/** Whether an upstream that has not ended yet does so before it runs, and is replayed. */
-const endsFirst = ({ info: { executionId, stateVector }, unblock = [] }: Seen): boolean =>
-  stateVector.lifecyclePhase !== 'terminal' &&
-  unblock.some((step) => step.kind === 'call' && step.call === 'replayExecution' && step.of === executionId);
+/** When an upstream that has not ended does so before it runs, ms; undefined if it runs first. */
+function endOf({ info: { executionId, stateVector, executionDeadlineAt }, unblock }: Seen): number | undefined {
+  if (stateVector.lifecyclePhase === 'terminal') return undefined;
+  if (unblock === undefined) return executionDeadlineAt;
+  const replay = unblock.findIndex(
+    (step) => step.kind === 'call' && step.call === 'replayExecution' && step.of === executionId,
+  );
+  return replay === -1 ? undefined : lastWait(unblock.slice(0, replay));
+}
 
 /**
  * What has to complete before a member is replayed. A replay looks again at upstreams that ended badly, so they count

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { partitionIndexOf, partitionOfExecution } from '../../model/ids.js';
 import type { PartitionConfig } from '../../model/partition.js';
+import { MAX_JOINED_BYTES } from '../../src/backend/joined-calls.js';
 import { Placer, type NewExecution } from '../../src/engine/placer.js';
 
 const SPREAD: Pick<PartitionConfig, 'count' | 'placement'> = { count: 4, placement: 'spread' };
@@ -35,6 +36,18 @@ it('keeps no more together than one call carries, so that many at once spread ev
   await nextTurn();
   const large = new Set(places(placer, 4, { inputBytes: 200_000 }));
   expect(large.size).toBe(4);
+});
+
+it('places sixteen of one turn together, or as many bytes as one call carries', async () => {
+  const placer = new Placer(SPREAD, () => 0);
+  const groups = [0, 1].flatMap((partition) => Array.from({ length: 16 }, () => partition));
+  expect(places(placer, 33)).toEqual([...groups, 2]);
+  await nextTurn();
+  expect(places(placer, 2, { inputBytes: MAX_JOINED_BYTES / 2 })).toEqual([3, 3]);
+  expect(places(placer, 1, { inputBytes: 1 })).toEqual([0]);
+  await nextTurn();
+  // One that is larger than that has a call of its own.
+  expect(places(placer, 2, { inputBytes: MAX_JOINED_BYTES + 1 })).toEqual([1, 2]);
 });
 
 it('does not move executions with a fixed partition, and does not count them', async () => {

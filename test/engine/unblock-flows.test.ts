@@ -4,11 +4,12 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { present } from '../../model/core/present.js';
 import type { Command } from '../../model/machine.js';
 import type { SpecMachine } from '../../model/specification/machine.js';
 import { explain, type UnblockStep } from '../../src/engine/index.js';
-import { PARTITION } from '../model/dsl.js';
-import { built, commandOf, FLOW, give, laneOf, memberId, worlds, type Built } from './flow-worlds.js';
+import { PARTITION, uuid } from '../model/dsl.js';
+import { built, commandOf, FLOW, give, laneOf, memberId, worlds, type Built, type FlowWorld } from './flow-worlds.js';
 import { backendOf, copyOf } from './model-backend.js';
 
 const RUNS = Number(process.env['UNBLOCK_RUNS'] ?? 80);
@@ -139,4 +140,59 @@ test('the steps of an explanation unblock every member of a generated flow', asy
     }),
     { numRuns: RUNS, endOnFailure: true, seed: Number(process.env['UNBLOCK_SEED'] ?? 1) },
   );
+});
+
+type Member = FlowWorld['members'][number];
+const ANY = { kind: 'any_of' } as const;
+const member = (more: Partial<Member> = {}): Member => ({
+  ...{ upstreams: [], group: { kind: 'all_of' }, maxReplayCount: undefined, delayMs: undefined, deadlineMs: undefined },
+  ...more,
+});
+/** Expires before its delay is over. */
+const overdue = (deadlineMs: number, more: Partial<Member> = {}): Member =>
+  member({ delayMs: 50_000, deadlineMs, ...more });
+
+/** Flows whose last member is skipped, because others end before they run, unless it runs before. */
+const ENDING: readonly (readonly [string, readonly Member[]])[] = [
+  ['the only one', [overdue(8_000), member({ upstreams: [0] })]],
+  ['one of two that it needs', [overdue(8_000), member(), member({ upstreams: [0, 1] })]],
+  [
+    'both of which it needs one, at different times',
+    [overdue(8_000), overdue(20_000), member({ upstreams: [0, 1], group: ANY })],
+  ],
+  [
+    'both of which it needs one, and the first cannot be replayed',
+    [overdue(8_000, { maxReplayCount: 0 }), overdue(8_000), member({ upstreams: [0, 1], group: ANY })],
+  ],
+  [
+    'both of which it needs one, and the one that ends last cannot be replayed',
+    [overdue(20_000, { maxReplayCount: 0 }), overdue(8_000), member({ upstreams: [0, 1], group: ANY })],
+  ],
+  ['one of two of which it needs one', [overdue(8_000), member(), member({ upstreams: [0, 1], group: ANY })]],
+];
+
+test.each(ENDING)('a member runs although what it depends on ends first: %s', async (_, members) => {
+  const before = built({ onSatisfied: 'let_run', members: [...members], phase: {}, acts: [], cancelled: undefined });
+  const id = memberId(members.length - 1);
+  const { unblock } = await explain(backendOf(before.machine, before.now), id);
+  expect([unblock, unblock && take(before, unblock, id)]).toEqual([unblock, 'it runs']);
+});
+
+test('a parent continues without a child that expires before its delay is over', async () => {
+  const before = built({ onSatisfied: 'let_run', members: [member()], phase: {}, acts: [], cancelled: undefined });
+  const { machine, now } = before;
+  const id = memberId(0);
+  expect(give(machine, now, commandOf(machine, 'claim', id, 200))).toBe('done');
+  const it = present(factsOf(machine, id));
+  const fence = { leaseId: it.currentLeaseId, leaseEpoch: it.currentLeaseEpoch, attemptId: it.currentAttemptId };
+  const [delayUntil, executionDeadlineAt] = [now + 50_000, now + 8_000];
+  const child = { executionId: memberId(1), laneId: 'l', executionKind: 'k', edgeId: uuid(300) };
+  const children = [{ ...child, delayUntil, executionDeadlineAt }];
+  for (const [name, args] of [
+    ['spawnChildren', { executionId: id, fence, flowId: FLOW, children }],
+    ['moveToWaitingChildren', { executionId: id, fence }],
+  ] as const)
+    expect(give(machine, now, { name, args } as Command)).toBe('done');
+  const { unblock } = await explain(backendOf(machine, now), id);
+  expect([unblock, unblock && take(before, unblock, id)]).toEqual([unblock, 'it runs']);
 });
