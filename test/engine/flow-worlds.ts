@@ -24,7 +24,7 @@ const member = fc.record({
   group,
   maxReplayCount: fc.constantFrom(undefined, undefined, 1, 0),
   delayMs: fc.constantFrom(undefined, undefined, undefined, 5_000, 50_000),
-  deadlineMs: fc.constantFrom(undefined, undefined, undefined, undefined, 8_000),
+  deadlineMs: fc.constantFrom<(number | undefined)[]>(undefined, undefined, undefined, undefined, 8_000),
 });
 
 const ACTS = [
