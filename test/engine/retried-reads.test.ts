@@ -1,4 +1,4 @@
-/** Subscriptions and reads that fail once are made again. */
+/** Subscriptions and reads that fail once are made again, and what a timer loop reports. */
 import { expect, test } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { bringForward } from '../../src/engine/bring-forward.js';
@@ -35,6 +35,20 @@ test('a timer loop whose subscription failed subscribes again, and looks for wha
   }
   expect(calls).toBe(2);
   expect(errors).toEqual([gone]);
+});
+
+test('a timer loop reports records that a pass has set aside', async () => {
+  await using backend = memory({ partitions: { count: 1 } });
+  const applyDue = backend.applyDue.bind(backend);
+  backend.applyDue = async (args) => ({ ...(await applyDue(args)), setAside: [idOf(7)] });
+  const errors: unknown[] = [];
+  await using _loop = await startTimerLoop(backend, {
+    pollIntervalMs: HOUR_MS,
+    onError: (error) => errors.push(error),
+  });
+  await until(() => errors.length > 0);
+  expect(errors[0]).toMatchObject({ code: 'corruption', detail: { partition: '{fp:0}' } });
+  expect(String(errors[0])).toContain(idOf(7));
 });
 
 test('bringForward() reads the time of the server again after a failure', async () => {

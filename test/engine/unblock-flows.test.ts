@@ -178,6 +178,16 @@ test.each(ENDING)('a member runs although what it depends on ends first: %s', as
   expect([unblock, unblock && take(before, unblock, id)]).toEqual([unblock, 'it runs']);
 });
 
+test('due work is applied once for all that is due at one time', async () => {
+  const members = [member({ delayMs: 5_000 }), member({ delayMs: 5_000 }), member({ upstreams: [0, 1] })];
+  const { machine, now } = built({ onSatisfied: 'let_run', members, phase: {}, acts: [], cancelled: undefined });
+  const { unblock = [] } = await explain(backendOf(machine, now), memberId(2));
+  const runs = ['claimForWorker', 'completeExecution'];
+  expect(unblock.map((step) => (step.kind === 'wait' ? 'wait' : step.call))).toEqual([
+    ...['wait', 'applyDue', ...runs, ...runs, 'claimForWorker'],
+  ]);
+});
+
 test('a parent continues without a child that expires before its delay is over', async () => {
   const before = built({ onSatisfied: 'let_run', members: [member()], phase: {}, acts: [], cancelled: undefined });
   const { machine, now } = before;
