@@ -62,6 +62,7 @@ export async function requestedFlow(
 
 /** A node with what its flow says of all. */
 function startingBy(node: GraphNode, { delay, priority }: FlowRunOptions): GraphNode {
+  if (delay === undefined && priority === undefined) return node;
   const { options, upstreams } = node;
   const isFirst = upstreams.length === 0;
   const delayMs =

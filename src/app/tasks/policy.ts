@@ -42,7 +42,10 @@ export function policyOfRun(
   };
 }
 
-/** The options as they are at the call: callers use one object for several calls, and change it in between. */
+/**
+ * The options as they are at the call: callers use one object for several calls, and change it in between. Each is named
+ * in one literal: a spread before other members takes fifty times as long, and every run and every node comes here.
+ */
 export function keptOptions({
   id,
   idempotencyKey,
@@ -54,7 +57,12 @@ export function keptOptions({
   hold,
 }: RunOptions): RunOptions {
   return {
-    ...{ id, idempotencyKey, idempotencyWindow, delay, priority, hold },
+    id,
+    idempotencyKey,
+    idempotencyWindow,
+    delay,
+    priority,
+    hold,
     tags: isRecord(tags) ? { ...tags } : tags,
     deadline: types.isDate(deadline) ? new Date(Number(deadline)) : deadline,
   };
