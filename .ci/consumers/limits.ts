@@ -4,10 +4,10 @@ import { program, type Check } from './run.js';
 
 /**
  * Bytes of the packed file: the same modules in two formats, which compress to little more than one (about 560 kB), the
- * sources that maps lead to (265 kB), declarations (260 kB), pages (80 kB) and maps (25 kB). 1,313 kB were seen; the room
+ * sources that maps lead to (265 kB), declarations (260 kB), pages (85 kB) and maps (25 kB). 1,322 kB were seen; the room
  * above that is for a few features, and not for something that should not be in the package.
  */
-const MAX_PACKED_BYTES = 1_320_000;
+const MAX_PACKED_BYTES = 1_330_000;
 
 /** Packages that a user gets by installing this one, itself included. */
 const MAX_PACKAGES = 17;
