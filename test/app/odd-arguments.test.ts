@@ -64,6 +64,25 @@ describe('values from callers', () => {
     expect(await ofBytes.result()).toEqual([1, 2]);
   });
 
+  it('decide about quotas as they were then, also if the schema takes its time', async () => {
+    const a = opened();
+    const keys: string[] = [];
+    const per = ({ tenant }: { tenant: string }): string => {
+      keys.push(tenant);
+      return tenant;
+    };
+    const validate = async (value: unknown) =>
+      (value as { tenant: string }).tenant === '' ? { issues: [{ message: 'no tenant' }] } : { value };
+    const input = { '~standard': { version: 1, vendor: 'test', validate } } as unknown as AnySchema;
+    const task = a.task('t', { input, quota: { concurrency: 1, per: per as never } }, () => 1);
+    const reused = { tenant: 'first' };
+    const run = task.run(reused);
+    reused.tenant = 'second';
+    await run;
+    expect(keys).toEqual(['first']);
+    expect(await rejectionOf(task.run({ tenant: '' }))).toMatchObject({ message: 'Input of task "t": no tenant' });
+  });
+
   it('and bytes from handlers are copied, so a handler may reuse them', async () => {
     const a = opened();
     const pooled = new Uint8Array([1, 2]);

@@ -28,11 +28,24 @@ export async function requestedRun(task: TaskDefinition, input: unknown, given: 
   const isLater = 'then' in validating;
   // In the turn of the call, also if the schema takes its time: the caller may change the object afterwards.
   const sent = isLater ? encodeInput(task.name, input) : undefined;
+  const metered = isLater ? metersNow(task, input) : undefined;
   const validated = isLater ? await validating : validating;
   if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
   // The input is sent as given: only the worker applies the schema.
-  const meters = metersOfRun(task, input);
+  const meters = metered === undefined ? metersOfRun(task, input) : metered();
   return { task, options, input: sent ?? encodeInput(task.name, input), idempotencyKey, meters };
+}
+
+/** The meters of a run whose input is not validated yet, with which their functions can fail: told when asked for. */
+function metersNow(task: TaskDefinition, input: unknown): () => RunMeters {
+  try {
+    const meters = metersOfRun(task, input);
+    return () => meters;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }
 
 /** @param flow whether the name is that of a flow */
