@@ -20,10 +20,12 @@ local function admissible(policy, ids)
   return #ids, fresh
 end
 
--- Creates the policy if it is new, gives slots to the admissions that need one, and adds a waiting claimer, if any.
-local function carry_out(call, policy, is_new, holder, fresh, waiter, over)
+-- Creates the policy if it is new, gives slots to the admissions that need one, brings forward checks that are too late,
+-- and adds a waiting claimer, if any.
+local function carry_out(call, policy, is_new, holder, fresh, misdated, waiter, over)
   if is_new then ff.apply.quota_policy_created(call, policy) end
   if #fresh > 0 then ff.apply.quota_admitted(call, policy, holder, fresh) end
+  if misdated and #misdated > 0 then ff.apply.quota_slots_checked(call, policy, misdated) end
   if waiter then ff.apply.quota_refused(call, policy, waiter, over) end
 end
 
@@ -37,6 +39,7 @@ function ff.decide.check_admission(call, quota_policy_id, admission_ids, partiti
   local ids = ff.listed(admission_ids)
   local count, fresh, limit = admissible(policy, ids)
   if count > 0 then return { KIND.admitted, ff.digits(count) }, carry_out, policy, is_new, partition, fresh end
+  local misdated = limit == 'cap' and ff.misdated_slots(call, policy) or nil
   local waiter, over
   if lane_id ~= '' and meters ~= '' and worker_instance_id ~= '' then
     local name = lane_id .. '\t' .. partition .. '\t' .. meters .. '\t' .. worker_instance_id
@@ -50,5 +53,5 @@ function ff.decide.check_admission(call, quota_policy_id, admission_ids, partiti
     local jitter_ms = math.floor(policy.jitter_ms * (tonumber(jitter) or 0))
     reply = { KIND.rate_exceeded, ff.digits(ff.rate_retry_ms(call, policy) + jitter_ms) }
   end
-  return reply, carry_out, policy, is_new, partition, fresh, waiter, over
+  return reply, carry_out, policy, is_new, partition, fresh, misdated, waiter, over
 end

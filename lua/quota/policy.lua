@@ -60,6 +60,12 @@ function ff.quota_room(policy)
   return rate, cap
 end
 
+-- Slots whose check is later than any that is set now: they were taken before the clock stepped back.
+function ff.misdated_slots(call, policy)
+  local latest = ff.digits(call.now + math.max(policy.slot_ttl_ms, LIMIT.slot_check_ms))
+  return command('ZRANGEBYSCORE', policy.checks, '(' .. latest, '+inf', 'LIMIT', 0, LIMIT.slots_per_check)
+end
+
 -- When the rate has room again, ms from now.
 function ff.rate_retry_ms(call, policy)
   local first = command('ZRANGEBYSCORE', policy.window, '(' .. policy.bound, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]

@@ -1,7 +1,8 @@
 /**
  * checkAdmission: admits as many of these admissions as fit, in their order, and takes a slot for each. An admission
  * that has a slot keeps it. A refused claimer that asks to wait is remembered, and woken when there is room; no more
- * are woken than fit. Spec 09 section 5.2, ruling 19. The policy's own limits apply; the first call that names a policy
+ * are woken than fit. Spec 09 section 5.2, ruling 19. A refusal for want of a slot brings forward the checks of slots
+ * that were taken before the clock stepped back. The policy's own limits apply; the first call that names a policy
  * for a key brings the limits to create it with.
  */
 import { z } from 'zod';
@@ -15,7 +16,7 @@ import { meterSet } from '../metering/meters.js';
 import { shortIdOf } from '../short-id.js';
 import type { ReadonlyQuotaPolicy } from './facts.js';
 import { keyedLimits, limitsOf, quotaPolicyId } from './fields.js';
-import { inWindow, rateRetryMs, roomOf, slotsOf, waitersOf } from './room.js';
+import { inWindow, misdatedOf, rateRetryMs, roomOf, slotsOf, waitersOf } from './room.js';
 
 const args = z.strictObject({
   quotaPolicyId,
@@ -90,6 +91,10 @@ export const checkAdmission = operation({
       events.push({ type: 'quota_admitted', quotaPolicyId, at: now, holder: partition, admissions: fresh });
     }
     if (count > 0) return acceptAll({ kind: 'admitted', count }, events);
+    const misdated = limit === 'cap' ? misdatedOf(policy, now) : [];
+    if (misdated.length > 0) {
+      events.push({ type: 'quota_slots_checked', quotaPolicyId, at: now, admissions: misdated });
+    }
     const waiter = waiterOf(args);
     if (waiter !== undefined && mayWait(policy, waiter, now)) {
       const expiresAt = now + args.waiterTtlMs;

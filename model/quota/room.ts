@@ -1,6 +1,6 @@
 /** How much room a quota policy has, which claimers it wakes, and when something is due for it. */
 import { compareBytes } from '../ids.js';
-import { IDLE_QUOTA_MS } from '../limits.js';
+import { IDLE_QUOTA_MS, SLOT_CHECK_MS, SLOTS_PER_CHECK } from '../limits.js';
 import type { QuotaPolicy, ReadonlyQuotaPolicy, Slot, Waiter } from './facts.js';
 
 export const slotsOf = ({ slots }: ReadonlyQuotaPolicy): Record<string, Slot> => slots ?? {};
@@ -20,6 +20,16 @@ export function roomOf(policy: ReadonlyQuotaPolicy, now: number): { readonly rat
     rate: maxRequests === 0 ? Infinity : maxRequests - inWindow(policy, now).length,
     cap: concurrencyCap === 0 ? Infinity : concurrencyCap - sizeOf(slotsOf(policy)),
   };
+}
+
+/** Slots whose check is later than any that is set now: they were taken before the clock stepped back. The nearest first. */
+export function misdatedOf(policy: ReadonlyQuotaPolicy, now: number): string[] {
+  const latest = now + Math.max(policy.slotTtlMs, SLOT_CHECK_MS);
+  return Object.entries(slotsOf(policy))
+    .filter(([, { checkAt }]) => checkAt > latest)
+    .sort(([a, x], [b, y]) => x.checkAt - y.checkAt || compareBytes(a, b))
+    .slice(0, SLOTS_PER_CHECK)
+    .map(([id]) => id);
 }
 
 /** Time until the rate has room, ms; 0 when it has. */

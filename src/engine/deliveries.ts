@@ -62,18 +62,25 @@ const returnAdmissions: Carrier = async (backend, partition, deliveries) => {
   );
 };
 
-/** Frees the slots of a policy that no claim has used or will use. */
+/** Frees the slots of a policy that no claim has used or will use, and those whose ownership has ended meanwhile. */
 const askForSlots: Carrier = async (backend, _, deliveries) => {
-  const free = new Map<string, string[]>();
+  const unused = new Map<string, string[]>();
+  const ended = new Map<string, string[]>();
   await Promise.all(
     deliveries.map(async ({ id, text }) => {
       const [short = '', holder = ''] = text.split('\t');
       const admissionId = uuidOf(short);
       const { kind } = await backend.voidAdmission({ partition: holder, admissionId });
-      if (kind === 'voided') free.set(id, [...(free.get(id) ?? []), admissionId]);
+      if (kind === 'in_use') return;
+      // Its own return can be far away: it was dated by a clock that has stepped back since.
+      const free = kind === 'voided' ? unused : ended;
+      free.set(id, [...(free.get(id) ?? []), admissionId]);
     }),
   );
-  await Promise.all([...free].map(([policy, ids]) => released(backend, policy, ids, true)));
+  await Promise.all([
+    ...[...unused].map(([policy, ids]) => released(backend, policy, ids, true)),
+    ...[...ended].map(([policy, ids]) => released(backend, policy, ids)),
+  ]);
 };
 
 const CARRIERS: Readonly<Record<string, Carrier>> = { admission: returnAdmissions, quota_policy: askForSlots };

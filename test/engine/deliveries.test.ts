@@ -1,10 +1,14 @@
 /** What partitions owe each other, delivered by passes over due work. */
 import { expect, onTestFinished, test } from 'vitest';
+import { present } from '../../model/core/present.js';
 import { meterSetOf, metersOf } from '../../model/metering/meters.js';
-import { LIMITS } from '../../model/limits.js';
+import { LIMITS, SLOT_CHECK_MS } from '../../model/limits.js';
 import { runDue } from '../../src/engine/index.js';
 import { claim, create, TTL_MS } from '../../src/testing/conformance/steps.js';
 import { testEngine } from '../../src/testing/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+const DAY_MS = 86_400_000;
 
 test('one pass returns the slots of more lost executions than a call can name', async () => {
   const engine = await testEngine();
@@ -30,3 +34,32 @@ test('one pass returns the slots of more lost executions than a call can name', 
   for (let pass = 0; pass < 2; pass++) await runDue(backend, { limitPerPartition: LIMITS.maxPageSize });
   expect(await backend.readQuotaPolicyLimits({ quotaPolicyId })).toMatchObject({ held: 0 });
 });
+
+test.each(['memory', 'valkey'])(
+  'on %s, a slot given back before the clock stepped back is free soon after',
+  async (name) => {
+    const engine = await testEngine({ backend: name === 'memory' ? 'memory' : { url: (await sharedValkey()).url } });
+    onTestFinished(() => engine.close());
+    const { backend } = engine;
+    const quotaPolicyId = engine.uuid();
+    await backend.createQuotaPolicy({ quotaPolicyId, maxConcurrent: 1 });
+    const policy = { quotaPolicyIds: [quotaPolicyId] };
+    const executionId = await create(engine, { policy });
+    const leaseId = engine.uuid();
+    const check = (id: string) =>
+      backend.checkAdmission({ quotaPolicyId, admissionIds: [id], partition: '{fp:0}' }).then(({ kind }) => kind);
+    const start = engine.now();
+    engine.setTime(start + DAY_MS);
+    expect(await check(leaseId)).toBe('admitted');
+    const claims = [{ leaseId, attemptId: engine.uuid() }];
+    const outcome = await claim(engine, { meters: meterSetOf(metersOf(policy)), claims });
+    if (outcome.kind !== 'claimed') expect.unreachable();
+    const { leaseEpoch, attemptId } = present(outcome.executions[0]);
+    await backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } });
+    engine.setTime(start + 1_000);
+    expect(await check(engine.uuid())).toBe('concurrency_exceeded');
+    engine.setTime(start + 1_000 + SLOT_CHECK_MS);
+    await runDue(backend, { limitPerPartition: LIMITS.maxPageSize });
+    expect(await check(engine.uuid())).toBe('admitted');
+  },
+);

@@ -135,6 +135,22 @@ describe('a quota policy over time', () => {
     made.when('applyDue', DUE, NOW + 1_000 + SLOT_CHECK_MS).then({ type: 'quota_slots_checked' });
   });
 
+  test('asks about slots from before a step back of the clock once they keep work waiting', () => {
+    const made = policy({ maxConcurrent: 1 });
+    const [ahead, back] = [NOW + 86_400_000, NOW + 1_000];
+    made.when('checkAdmission', check(1), ahead).answers({ kind: 'admitted', count: 1 });
+    const full = made.when('checkAdmission', waiting('a', 2), back).answers({ kind: 'concurrency_exceeded' });
+    full.then(
+      { type: 'clock_stepped_back' },
+      { type: 'quota_slots_checked', admissions: shorts(1) },
+      { type: 'quota_refused' },
+    );
+    made.when('checkAdmission', check(2), back + 1).nothingHappens();
+    made
+      .when('applyDue', DUE, back + SLOT_CHECK_MS)
+      .answers({ deliveries: [{ kind: 'quota_policy', id: ID, text: `${shorts(1)[0]}\t${PARTITION}` }] });
+  });
+
   test('is forgotten if it belongs to a key that is no longer used', () => {
     const made = given().when('checkAdmission', { ...check(1), limits: { maxConcurrent: 1 } });
     made.when('releaseAdmission', release(1), NOW);
