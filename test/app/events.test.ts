@@ -21,7 +21,7 @@ import {
 import { sharedValkey } from '../support/valkey/index.js';
 import { EndListeners } from '../../src/app/results/end-listeners.js';
 import { valkey } from '../../src/valkey/index.js';
-import { collectingLog, deferred, pause, rejectionOf } from './support.js';
+import { collectingLog, deferred, pause, rejectionOf, until } from './support.js';
 
 const apps: App[] = [];
 afterEach(async () => {
@@ -239,6 +239,18 @@ const hurried: Clock = {
   random: systemClock.random,
   after: (ms, fn) => systemClock.after(ms >= 500 ? ms / 100 : ms, fn),
 };
+
+it('each listener has an event of its own: what one changes, the next does not see', async () => {
+  const a = opened({ backend: memory() });
+  const task = a.task('t', () => 1);
+  const told: unknown[] = [];
+  await a.on('completed', ({ tags }) => void Object.assign(tags, { 'team.name': 'changed' }));
+  await a.on('completed', ({ tags }) => void told.push(tags));
+  await a.worker();
+  await task.run(undefined, { tags: { 'team.name': 'mail' } }).result();
+  await until(() => told.length > 0);
+  expect(told).toEqual([{ 'team.name': 'mail' }]);
+});
 
 describe('a log with entries of a newer build', () => {
   it('is read to its end: listeners ignore them, and subscribers get them as data', async () => {

@@ -39,4 +39,13 @@ describe('an emitter', () => {
     events.emit('finished', 2);
     expect(calls).toBe(2);
   });
+
+  it('gives each listener an event of its own: what one changes, the next does not see', () => {
+    const events = new Emitter<{ readonly blocked: { tasks: string[] } }>(() => undefined);
+    const heard: string[][] = [];
+    events.on('blocked', (event) => void event.tasks.push('made up'));
+    events.on('blocked', (event) => void heard.push(event.tasks));
+    events.emit('blocked', { tasks: ['mail'] });
+    expect(heard).toEqual([['mail']]);
+  });
 });

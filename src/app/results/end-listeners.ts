@@ -17,6 +17,7 @@ import type { DamageListener, Delivery, Subscription } from '../../subscribing/s
 import { flowEndOf, type FlowEvents } from '../flow/ended-flow.js';
 import { failureOf, type Failure } from '../runs/failure.js';
 import { calledBy, type Called } from '../runs/tags.js';
+import { copied } from '../../util/copied.js';
 import { quietly } from '../../util/quietly.js';
 
 /** A run that ended. If the store no longer has it, `ownId` and `tags` are unknown: absent and empty. */
@@ -271,7 +272,7 @@ export class EndListeners {
   private emit<Name extends keyof AppEvents>(name: Name, event: AppEvents[Name]): void {
     for (const { listener } of this.listenersOf(name))
       quietly(
-        () => listener(event as never),
+        () => listener(copied(event) as never),
         (error) => this.options.log.error(`A listener of "${name}" failed.`, error),
       );
   }

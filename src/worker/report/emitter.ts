@@ -1,4 +1,5 @@
 /** Typed events. A listener that throws, or whose promise rejects, affects neither other listeners nor the emitter. */
+import { copied } from '../../util/copied.js';
 import { quietly } from '../../util/quietly.js';
 
 /** A registration. The same listener can have several. */
@@ -25,7 +26,8 @@ export class Emitter<Events extends object> {
   }
 
   emit<Type extends keyof Events>(type: Type, event: Events[Type]): void {
-    for (const { listener } of this.entriesOf(type)) quietly(() => listener(event as never), this.onListenerError);
+    for (const { listener } of this.entriesOf(type))
+      quietly(() => listener(copied(event) as never), this.onListenerError);
   }
 
   hasListener(type: keyof Events): boolean {
