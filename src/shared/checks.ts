@@ -115,9 +115,15 @@ export function checkList(where: string, option: string, value: unknown): void {
   if (value !== undefined) needList(where, option, value);
 }
 
-/** @throws InvalidDefinitionError for anything but a list; a text is no list of one */
+/** A list with more items is refused before anything visits them: it can have four thousand million that it does not hold. */
+const MAX_LIST_ITEMS = 1_000_000;
+
+/** @throws InvalidDefinitionError for anything but a list, and for an endless one; a text is no list of one */
 export function needList(where: string, option: string, value: unknown): void {
-  if (Array.isArray(value)) return;
+  if (Array.isArray(value)) {
+    if (value.length <= MAX_LIST_ITEMS) return;
+    throw refuse(where, option, `a list of at most ${MAX_LIST_ITEMS} items`, `${value.length} items`);
+  }
   if (typeof value === 'string') throw refuse(where, option, `a list, like [${shown(value)}]`, value);
   throw refuse(where, option, 'a list', value);
 }

@@ -29,6 +29,17 @@ const revoked = (target: object = {}): object => {
 };
 
 describe('values from callers', () => {
+  it('are refused at once if they are lists of items that they do not hold', async () => {
+    const a = opened();
+    const endless = new Array(2 ** 32 - 1) as never;
+    const task = a.task('t', () => 1);
+    expect(await rejectionOf(a.worker({ capabilities: endless }))).toMatchObject({ code: 'invalid_definition' });
+    expect(await rejectionOf(a.worker({ lanes: endless }))).toMatchObject({ code: 'invalid_definition' });
+    expect(await rejectionOf(a.worker({ tasks: endless }))).toMatchObject({ code: 'invalid_definition' });
+    expect(await rejectionOf(task.runMany(endless))).toMatchObject({ code: 'invalid_definition' });
+    expect(() => a.task('u', { needs: endless }, () => 1)).toThrow('1000000 items, not');
+  });
+
   it('are taken at the time of the call, whatever happens to the object later', async () => {
     const a = opened();
     const echo = a.task('echo', ({ input }: TaskContext<{ n: number }>) => input.n);

@@ -94,8 +94,8 @@ export function childrenOf(made: () => ChildrenOfRun): Children {
   } as Children;
 }
 
-function askedFor(where: string, children: unknown, needed: Needed, { name = 'children' }: ChildrenOptions): Asked {
-  if (!Array.isArray(children)) throw refuse(where, 'the children', 'a list', children);
+function askedFor(where: string, children: ChildList, needed: Needed, { name = 'children' }: ChildrenOptions): Asked {
+  needList(where, 'the children', children);
   const stranger = children.findIndex((one) => !(one instanceof Child));
   if (stranger !== -1) throw refuse(where, 'each child', 'made by child(task, input)', children[stranger]);
   checkName('children', name);
