@@ -123,6 +123,11 @@ test.each(TABLE.map((each) => [`${each.met.constructor.name}: ${each.met.message
   },
 );
 
+test('damage that a read meets is told in words, without the place in the library', () => {
+  const met = reply('DAMAGED limits is unreadable script: flowfabric_v2_read, on @user_function:838.');
+  expect(faultOf(met, 'node:1').message).toBe('corruption: node:1 answered: limits is unreadable.');
+});
+
 test('TLS options that allow no version are invalid options', () => {
   const error = faultOf(unsent(coded('ERR_SSL_NO_PROTOCOLS_AVAILABLE')), 'node:1');
   expect(error).toMatchObject({ code: 'invalid_input', retryable: false });

@@ -220,6 +220,9 @@ export function breakIn(words: string): { readonly said: string; readonly isMark
   return { said: words.replace(suffix, ''), isMarked: suffix === BROKE_OFF };
 }
 
+/** What a function says of damage, without its code word and its place in the library: the operator needs neither. */
+const ownWords = (words: string): string => /^DAMAGED (.*?)(?: script: .*)?$/s.exec(words)?.[1] ?? words;
+
 /**
  * The error for words of the server, or of a function on it.
  * @param who names who says it
@@ -227,7 +230,7 @@ export function breakIn(words: string): { readonly said: string; readonly isMark
 export function errorOfWords(words: string, who: string, options: { cause?: unknown } = {}): EngineError {
   const { said, isMarked } = breakIn(words);
   const code = faultIn(said)?.code ?? 'function_failed';
-  const message = `${who}: ${serverWords(said)}.`;
+  const message = `${who}: ${serverWords(ownWords(said))}.`;
   if (isMarked === undefined) return new EngineError(code, message, options);
   return new BrokeOff(code, message, isMarked, options);
 }
