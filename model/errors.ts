@@ -358,7 +358,7 @@ export const BOUNDARY_ERRORS = {
   server_memory_full: entry(
     'resource_exhausted',
     true,
-    'The server has reached maxmemory: free memory or raise the limit. Running work can still finish; new work is refused.',
+    'The server has reached maxmemory: free memory or raise the limit. Running work can still finish; new work, signals and whatever else adds to the store are refused.',
   ),
   server_not_ready: entry(
     'unavailable',

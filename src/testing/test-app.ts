@@ -4,7 +4,7 @@ import { insideOf } from '../app/app.js';
 import { app, type App } from '../app/index.js';
 import type { Backend } from '../backend/backend.js';
 import { memory } from '../memory/index.js';
-import { checkDuration, checkLogger, checkWhole } from '../shared/checks.js';
+import { checkDuration, checkLogger, checkWhole, refuse } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
@@ -83,10 +83,13 @@ const TEST_OPTIONS = { startAt: true, seed: true, retention: true, log: true } a
  */
 export function testApp(options?: TestAppOptions): TestApp;
 export function testApp(app: App, options?: TestAppOptions): TestApp;
-export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions = {}): TestApp {
+export function testApp(first: App | TestAppOptions = {}, second?: TestAppOptions): TestApp {
   refuseFakeTimers('testApp');
   const given = insideOf(first);
-  const options = given === undefined ? (first as TestAppOptions) : second;
+  // Most often an app that is not imported yet, because two modules import each other.
+  if (given === undefined && second !== undefined)
+    throw refuse('testApp(app, options)', 'the first argument', 'an app', first);
+  const options = given === undefined ? (first as TestAppOptions) : (second ?? {});
   knownOnly<TestAppOptions>('testApp', options, TEST_OPTIONS);
   checkDuration('testApp', 'retention', options.retention, 0, LIMITS.maxDurationMs);
   checkWhole('testApp', 'startAt', options.startAt, 0, LIMITS.maxInteger);

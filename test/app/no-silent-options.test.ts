@@ -1,8 +1,10 @@
 /** Options that would be ignored, or be noticed only when it is too late: they are refused where they are written. */
 import { afterEach, expect, it } from 'vitest';
 import { z } from 'zod';
-import { memory, type App, type TaskContext } from '../../src/index.js';
+import { all, any, child, count, EngineError, memory, StepError, type App, type TaskContext } from '../../src/index.js';
 import { simulate, testApp } from '../../src/testing/index.js';
+import { addressOf } from '../../src/valkey/connection/address.js';
+import { dataOf } from '../../src/worker/steps/failure.js';
 import { memoryApp, rejectionOf } from './support.js';
 
 let a: App = memoryApp();
@@ -116,4 +118,64 @@ it('testApp refuses a logger that is none, and simulate a scenario that is none 
     expect(await messageOf(() => simulate(a, () => undefined, { schedule: [placed as never] }))).toContain(
       'simulate: schedule must be as it was printed',
     );
+});
+
+it('a node of a flow refuses null for its delay, also where the run of the flow has one', async () => {
+  a = memoryApp();
+  const t = a.task('t', () => 1);
+  const flow = a.flow('f', (f) => f.run(t, undefined, { delay: null as never }));
+  for (const options of [{}, { delay: '1h' }] as const)
+    expect(await messageOf(() => flow.run(undefined, options))).toContain('delay must be a duration');
+});
+
+it('conditions written by hand are refused for an unknown member, and for having no end', () => {
+  const wrong = (what: object) => () => all(what as never);
+  expect(wrong({ type: 'count', n: 2, names: ['go'], distinctBy: 'source' })).toThrow(
+    'there is no option "distinctBy"',
+  );
+  expect(wrong({ type: 'name', name: 'go', timeout: '1s' })).toThrow('there is no option "timeout"');
+  expect(wrong({ type: 'any', of: ['go'], n: 2 })).toThrow('there is no option "n"');
+  expect(wrong({ type: 'approval', n: 2, name: 'go', of: [] })).toThrow('there is no option "of"');
+  const endless: { type: 'all'; of: unknown[] } = { type: 'all', of: ['go'] };
+  endless.of.push(endless);
+  expect(wrong(endless)).toThrow('a condition may have 100 levels at most');
+  expect(all(any('a', all('b')), count(2, 'c')).type).toBe('all');
+});
+
+it('simulate refuses runs and faults beside a schedule, and testApp options without an app', async () => {
+  a = memoryApp();
+  const schedule = ['crash_before@1'] as const;
+  for (const ignored of [{ runs: 5 }, { faults: ['crash'] }] as const)
+    expect(await messageOf(() => simulate(a, () => undefined, { schedule, ...ignored }))).toMatch(
+      /^simulate: give schedule or (runs|faults), not both/,
+    );
+  for (const first of [undefined, {}])
+    expect(await messageOf(() => testApp(first as never, { seed: 2 }))).toContain('the first argument must be an app');
+});
+
+it('a function is no task, also if its name is that of one', async () => {
+  a = memoryApp();
+  const charge = (() => 1) as never;
+  a.task('charge', () => 1);
+  expect(() => child(charge)).toThrow('child(): task must be a task of the app');
+  const flow = a.flow('f', (f) => f.run(charge));
+  expect(await messageOf(() => flow.run())).toContain('What was given is not a task');
+  expect(await messageOf(() => a.worker({ tasks: [charge] }))).toContain('tasks[0] must be a task');
+  expect(await messageOf(() => a.quotas.of(charge))).toContain('What was given is not a task');
+  expect(await messageOf(() => a.runs({ task: charge })[Symbol.asyncIterator]().next())).toContain(
+    'task must be a task, or the name of one',
+  );
+});
+
+it('a user without a name is refused', () => {
+  for (const options of [{ username: '' }, { sentinels: ['s:1'], name: 'n', sentinelUsername: '' }])
+    expect(() => addressOf(options)).toThrow(/: must not be empty/);
+});
+
+it('the hint of a failed step says what is left to do after the last attempt', () => {
+  const cause = new EngineError('server_memory_full', 'full');
+  const { hint } = new StepError('charge', dataOf(cause), { cause, isStored: false });
+  expect(hint).toContain('While the task has retries left');
+  expect(hint).toContain(`After the last one: ${cause.hint}`);
+  expect(cause.hint).toContain('new work, signals and whatever else adds to the store');
 });

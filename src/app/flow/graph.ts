@@ -1,12 +1,13 @@
 /** The graph of a flow: its nodes in the order of their declaration, and the nodes that each of them waits for. */
 import { LIMITS } from '../../../model/limits.js';
-import { needList, needWhole, shown } from '../../shared/checks.js';
+import { checkDuration, needList, needWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Hole, Path, Template } from '../../shared/template.js';
 import { disown } from '../../util/quietly.js';
 import { keptOptions } from '../tasks/policy.js';
 import type { TaskDefinition, TaskReference } from '../tasks/task.js';
+import { nameOfTask } from '../tasks/task-checks.js';
 import type { FlowBuilder, FlowNode, GroupOptions, NodeOptions, OnSatisfied } from './nodes.js';
 
 /** How many of the nodes that a node waits for must complete. */
@@ -99,11 +100,12 @@ class GraphBuilder implements FlowBuilder {
         `${this.where}: run is called after its builder has ended`,
         'Declare all nodes before the function returns.',
       );
-    const definition = this.taskNamed(task?.name);
+    const definition = this.taskNamed(nameOfTask(task));
     const where = `${this.where}, node ${this.nodes.length + 1} (task ${shown(definition.name)})`;
     knownOnly<NodeOptions>(where, options, NODE_OPTIONS);
     const { after = [], delay, priority, tags } = options;
     needList(where, 'after', after);
+    checkDuration(where, 'delay', delay, 0, LIMITS.maxDurationMs);
     const { template, references } = this.read(where, input);
     references.push(...after.map((node) => this.own(where, node)));
     const kept = keptOptions({ delay, priority, tags });

@@ -2,6 +2,7 @@
 import type { Backend } from '../../backend/backend.js';
 import { quotasOfRun, usesOf, type QuotaUse } from './quota.js';
 import type { TaskRegistry } from '../tasks/registry.js';
+import { nameOfTask } from '../tasks/task-checks.js';
 import type { TaskReference } from '../tasks/task.js';
 
 export interface AppQuotas {
@@ -23,7 +24,7 @@ interface QuotaSource {
 
 export const quotasOfApp = (source: QuotaSource): AppQuotas => ({
   async of(task, input) {
-    const { name, quotas } = source.tasks.named((task as TaskReference | null | undefined)?.name);
+    const { name, quotas } = source.tasks.named(nameOfTask(task));
     // In the turn of the call: its caller may change the input afterwards.
     const keyed = quotasOfRun(name, quotas, input);
     const backend = await source.backend();

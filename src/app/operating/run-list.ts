@@ -8,6 +8,7 @@ import { checkField, needField, refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 import type { TaskReference } from '../tasks/task.js';
+import { nameOfTask } from '../tasks/task-checks.js';
 import { calledBy, type Called, type Tags } from '../runs/tags.js';
 
 /** Selects runs; an absent member matches all. */
@@ -147,7 +148,7 @@ export function kindOf(
 ): string | undefined {
   checkField(where, 'kind', executionKind, kind);
   if (task === undefined) return kind;
-  const name = typeof task === 'string' ? task : task?.name;
+  const name = typeof task === 'string' ? task : nameOfTask(task);
   if (typeof name !== 'string') throw refuse(where, 'task', 'a task, or the name of one', task);
   needField(where, 'task', executionKind, name);
   if (kind !== undefined) throw refuse(where, 'kind', 'left out beside `task`', kind);

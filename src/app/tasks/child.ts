@@ -13,7 +13,7 @@ import { requestedRun } from '../runs/requested-run.js';
 import type { RunSurroundings } from '../runs/run.js';
 import type { Task } from './task.js';
 import { budgetsReady } from '../metering/task-budget.js';
-import { taskNamed } from './task-checks.js';
+import { nameOfTask, taskNamed } from './task-checks.js';
 import type { Tags } from '../runs/tags.js';
 
 export interface ChildOptions {
@@ -42,7 +42,7 @@ export function child<Input, Output>(
   task: Task<Input, Output>,
   ...[input, options = {}]: ChildArguments<Input>
 ): Child<Output> {
-  if (typeof task?.name !== 'string') throw refuse('child()', 'task', 'a task of the app', task);
+  if (typeof nameOfTask(task) !== 'string') throw refuse('child()', 'task', 'a task of the app', task);
   knownOnly<ChildOptions>(`Child of ${taskNamed(task.name)}`, options, OPTIONS);
   return new Child(task.name, keptInput(input), keptOptions(options));
 }

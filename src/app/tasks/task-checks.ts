@@ -17,6 +17,7 @@ import {
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { AnySchema } from '../../shared/schema.js';
+import { propertyOf } from '../../util/thrown.js';
 import { isTime } from './policy.js';
 import { RESERVED_TAGS } from '../runs/tags.js';
 import { checkWaitName } from '../../worker/waits/names.js';
@@ -49,6 +50,10 @@ const RUN_OPTIONS = {
 } as const;
 
 const flowKind = label(LIMITS.maxFlowKindBytes);
+
+/** The name of what was given as a task. A function has a name too, but is none: undefined. */
+export const nameOfTask = (task: unknown): unknown =>
+  typeof task === 'function' ? undefined : propertyOf(task, 'name');
 
 /** How messages name a task. */
 export const taskNamed = (name: unknown): string => `Task ${shown(name)}`;

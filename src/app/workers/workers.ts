@@ -19,7 +19,7 @@ import { Registrar } from './registrar.js';
 import type { TaskRegistry } from '../tasks/registry.js';
 import type { Place, StuckWaits } from './stuck-waits.js';
 import type { TaskDefinition } from '../tasks/task.js';
-import { taskNamed } from '../tasks/task-checks.js';
+import { nameOfTask, taskNamed } from '../tasks/task-checks.js';
 import { checkWorkerOptions, livenessOf, settingsOf, type WorkerOptions } from './options.js';
 
 export interface WorkersOptions {
@@ -62,7 +62,7 @@ export class Workers {
     const options = { ...defaults, ...given };
     const { tasks } = this.options;
     const chosen = options.tasks?.map((task, at) => {
-      const name: unknown = (task as { name?: unknown } | undefined | null)?.name;
+      const name = nameOfTask(task);
       if (typeof name !== 'string') throw refuse('The worker', `tasks[${at}]`, 'a task', task);
       return tasks.named(name);
     });

@@ -34,7 +34,7 @@ export interface SimulateOptions {
   readonly seed?: number | undefined;
   /** The kinds of faults. Default all. */
   readonly faults?: readonly SimulatedFault[] | undefined;
-  /** Plays the scenario once, with exactly these faults, as a failure printed them. */
+  /** Plays the scenario once, with exactly these faults, as a failure printed them; not with `runs` or `faults`. */
   readonly schedule?: readonly PlacedFault[] | undefined;
 }
 

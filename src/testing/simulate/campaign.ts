@@ -72,6 +72,12 @@ function checkOptions(options: SimulateOptions): void {
     throw refuse('simulate', 'faults', `a list of ${ALL_FAULTS.join(', ')}`, faults);
   if (!Array.isArray(schedule)) throw refuse('simulate', 'schedule', 'a list', schedule);
   faultsAt(schedule);
+  const unused = (['runs', 'faults'] as const).find((name) => options[name] !== undefined);
+  if (options.schedule !== undefined && unused !== undefined)
+    throw new InvalidDefinitionError(
+      `simulate: give schedule or ${unused}, not both`,
+      'A schedule is played once, with exactly its faults.',
+    );
 }
 
 /** Loads the code for a process; and what was loaded with an app. */

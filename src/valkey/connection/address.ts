@@ -103,7 +103,8 @@ export function addressOf(options: ConnectionOptions): Address {
   if (ways > 1) throw invalidOption('url', 'give one of `url`, `nodes` and `sentinels`.');
   if ((sentinels === undefined) !== (name === undefined))
     throw invalidOption('name', 'Sentinels need the `name` of the primary, and only they do.');
-  if (name === '') throw invalidOption('name', 'must not be empty.');
+  for (const field of ['name', 'username', 'sentinelUsername'] as const)
+    if (options[field] === '') throw invalidOption(field, 'must not be empty.');
   if (sentinels === undefined && (sentinelUsername ?? options.sentinelPassword) !== undefined)
     throw invalidOption('sentinels', 'are missing, but there is a user or a password for them.');
   const parsed = nodes === undefined && sentinels === undefined ? parsedUrl(url) : undefined;

@@ -74,9 +74,10 @@ export class StepError extends Error {
 
   /** What to do next. */
   get hint(): string {
+    const remedy = hintOf(this) ?? 'Fix the cause.';
     return this.isStored
-      ? `${hintOf(this) ?? 'Fix the cause.'} Then run the steps anew: \`run.replay({ steps: 'discard' })\`.`
-      : 'Nothing, while the task has retries left: the next attempt calls the step again.';
+      ? `${remedy} Then run the steps anew: \`run.replay({ steps: 'discard' })\`.`
+      : `While the task has retries left, the next attempt calls the step again. After the last one: ${remedy} Then replay the run (\`run.replay()\`).`;
   }
 }
 

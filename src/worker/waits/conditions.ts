@@ -20,16 +20,32 @@ export type WaitCondition<Name extends string = string> =
 /** Most people that one approval can require. */
 export const MAX_APPROVALS = 1_000;
 
+/** Most levels of a condition. One that contains itself has more. */
+const MAX_LEVELS = 100;
+
 type Part<Name extends string> = Name | WaitCondition<Name>;
 
+const MEMBERS = {
+  name: { type: true, name: true },
+  all: { type: true, of: true },
+  any: { type: true, of: true },
+  count: { type: true, n: true, names: true, distinct: true },
+  approval: { type: true, n: true, name: true },
+} as const;
+
 const partOf =
-  (where: string) =>
+  (where: string, level: number) =>
   <Name extends string>(part: Part<Name>): WaitCondition<Name> => {
     if (typeof part === 'string') {
       checkWaitName(where, part);
       return { type: 'name', name: part };
     }
-    const checked = rebuilt(where, part);
+    if (level > MAX_LEVELS)
+      throw new InvalidDefinitionError(
+        `${where}: a condition may have ${MAX_LEVELS} levels at most`,
+        'Write it flatter. One that contains itself has no end.',
+      );
+    const checked = rebuilt(where, part, level);
     if (checked !== undefined) return checked;
     throw new InvalidDefinitionError(
       `${where}: a part must be the name of a signal, or a condition, not ${shown(part)}`,
@@ -40,15 +56,18 @@ const partOf =
 function rebuilt<Name extends string>(
   where: string,
   part: WaitCondition<Name> | null | undefined,
+  level: number,
 ): WaitCondition<Name> | undefined {
+  if (part !== null && part !== undefined && Object.hasOwn(MEMBERS, part.type))
+    knownOnly<object>(`${where}: a condition of type ${part.type}`, part, MEMBERS[part.type]);
   switch (part?.type) {
     case 'name':
-      return partOf(where)(part.name);
+      return partOf(where, level)(part.name);
     case 'all':
     case 'any': {
       const { type, of } = part;
       needList(where, `the parts of ${type}`, of);
-      return several(type, of);
+      return several(type, of, level + 1);
     }
     case 'count': {
       const { n, names, distinct } = part;
@@ -65,9 +84,13 @@ function rebuilt<Name extends string>(
   }
 }
 
-function several<Name extends string>(where: 'all' | 'any', parts: readonly Part<Name>[]): WaitCondition<Name> {
+function several<Name extends string>(
+  where: 'all' | 'any',
+  parts: readonly Part<Name>[],
+  level = 1,
+): WaitCondition<Name> {
   if (parts.length === 0) throw new InvalidDefinitionError(`${where}: name a signal at least`);
-  return { type: where, of: parts.map(partOf(where)) };
+  return { type: where, of: parts.map(partOf(where, level)) };
 }
 
 /**
@@ -109,7 +132,7 @@ export function count<Name extends string>(
 }
 
 /** @throws InvalidDefinitionError for a value that is neither a name nor a condition */
-export const conditionOf = (where: string, what: Part<string>): WaitCondition => partOf(where)(what);
+export const conditionOf = (where: string, what: Part<string>): WaitCondition => partOf(where, 1)(what);
 
 /** The names that a condition listens to, each once. */
 export function namesOf(condition: WaitCondition): readonly string[] {
