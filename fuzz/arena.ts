@@ -21,8 +21,11 @@ export interface Arena {
   close(): Promise<void>;
 }
 
-/** Steps between two comparisons of the whole state: few enough to name the guilty step, many enough to be fast. */
-const CHECKPOINT_EVERY = 12;
+/**
+ * Actions between two comparisons of the whole state, which cost as much as the other checks of a dozen actions. Most runs
+ * are shorter, and compared at their ends; what a step has spoiled is found by shrinking the run to it.
+ */
+const CHECKPOINT_EVERY = 60;
 
 /** The lanes that can have work in runs. */
 const LANES_WITH_WORK = [...LANES, ...collidingLanes()];
