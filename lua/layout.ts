@@ -330,6 +330,11 @@ export const COUNTED_FLOW = 'flow:';
 /** Field of the number of held executions in the counts of a lane. No situation has this letter. */
 export const COUNTED_HELD = HELD_SHELF;
 
+/** Bytes of a condition and its progress that cost a unit of work when a signal is evaluated. */
+export const CONDITION_BYTES_PER_UNIT = 512;
+/** Texts of the hash of waits that cost a unit of work when buffered signals are looked for. */
+export const WAITS_PER_UNIT = 16;
+
 /** Listings are read from queues and timers up to this number of entries, all of which are sorted. */
 export const MAX_LIVE = 1_000;
 

@@ -30,6 +30,7 @@ import {
   DEFAULTS,
   KEEP_FOR_GOOD,
   LIMITS,
+  MAX_CALL_UNITS,
   MAX_CLOCK_LEAD_MS,
   MIN_RETENTION_MS,
   OFFER_AGAIN_MS,
@@ -64,6 +65,7 @@ import { RESUME_TRIGGERS, SIGNAL_EFFECTS, WAITPOINT_STATES } from '../model/susp
 import {
   BYTES_HERE,
   CHANNELS,
+  CONDITION_BYTES_PER_UNIT,
   COUNTED_FLOW,
   COUNTED_HELD,
   FIELDS,
@@ -115,6 +117,7 @@ import {
   TIMER_KINDS,
   TRIM_EVERY,
   WAITS_FIELDS,
+  WAITS_PER_UNIT,
   type RecordLayout,
 } from './layout.js';
 import type { Literals } from './link.js';
@@ -181,6 +184,9 @@ const LIMIT: Literals[string] = {
   replaced_reason: REPLACED_REASON,
   purge_units: PURGE_UNITS,
   suspension_units: SUSPENSION_UNITS,
+  max_call_units: MAX_CALL_UNITS,
+  condition_bytes_per_unit: CONDITION_BYTES_PER_UNIT,
+  waits_per_unit: WAITS_PER_UNIT,
   absolute_time_from: ABSOLUTE_TIME_FROM,
   initial_hold: HOLD_LETTER,
   default_priority: DEFAULTS.priority,

@@ -72,7 +72,9 @@ local function run_commands(call, argv, replies, shape, heading)
     if call.ended_owners then ff.return_admissions(call) end
     is_applying = false
     replies[answered] = reply
-    if reply == LIMIT.not_staged then
+    -- What a command costs can depend on what is stored, which its caller does not know.
+    local is_full = call.work + answered >= LIMIT.max_call_units and (left > 0 or next_at <= #argv)
+    if is_full or reply == LIMIT.not_staged then
       is_cut = true
       return
     end

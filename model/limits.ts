@@ -264,7 +264,14 @@ export const APPLIER_MS = 1_000;
  */
 export const PURGE_UNITS = 4;
 
-/** Units of work that the end of a suspension costs in a pass over due work, beside one for each of its waitpoints. */
+/**
+ * Most units of work of a call (`Operation.units`): executions that it creates, claims or changes. This many plain
+ * ones occupy the server for three to four milliseconds, and create at most twice as many entries of the log. What a
+ * command costs can depend on what is stored: the server answers a part of a call that turns out to be more.
+ */
+export const MAX_CALL_UNITS = 250;
+
+/** Units of work that the end of a suspension costs, beside one for each of its waitpoints. */
 export const SUSPENSION_UNITS = 3;
 
 /**

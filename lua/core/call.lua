@@ -115,6 +115,8 @@ local function begin(call, argv, at)
   call.may_log = false
   -- Sorted sets in hand, by key; and whether writes to them are gathered.
   call.indexes, call.gathers = ff.no_indexes(call), false
+  -- Units of work that its commands have done beyond one each.
+  call.work = 0
   -- Whether a command makes its first write, see lua/core/ids.lua.
   call.is_untouched = false
   -- The leaf of the index of ids, changes of shelves, retention slots and timers in hand.

@@ -165,6 +165,7 @@ function ff.cascade(call, tasks, units)
     end
   end
   ff.apply.dependencies_resolved(call)
+  call.work = call.work + units - left
   -- Completions of one call mostly lead to one execution, which is written after the last of them.
   if not call.completions then ff.leave_members_in_hand(call) end
   local rest = {}

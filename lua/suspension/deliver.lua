@@ -50,7 +50,8 @@ local function limit_reached(execution, known, signal, kept)
 end
 
 -- Evaluates a signal for an open suspension.
-local function evaluate(suspension, waitpoint, signal)
+local function evaluate(call, suspension, waitpoint, signal)
+  call.work = call.work + (#suspension.condition + #suspension.progress) / LIMIT.condition_bytes_per_unit
   for i = 1, #suspension.waitpoints do
     if suspension.waitpoints[i].id == signal.waitpoint_id then signal.waitpoint = suspension.waitpoints[i] end
   end
@@ -86,7 +87,7 @@ function ff.receive(call, execution, suspension, waitpoint, signal)
     signal.waitpoint, signal.effect, signal.added = waitpoint, WORDS.effect.buffered_for_pending_waitpoint, ''
     signal.is_matched = false
   else
-    evaluate(suspension, waitpoint, signal)
+    evaluate(call, suspension, waitpoint, signal)
     ff.check_queue_of(call, execution)
   end
   signal.ended_children = ff.ended_children_of(execution)

@@ -18,6 +18,7 @@ function ff.close_suspension(call, suspension, reason, trigger, closer)
     change[size + 1], change[size + 2] = it.field, over(call, it, WAITPOINT_STATE.closed, reason)
     size = size + 2
   end
+  call.work = call.work + LIMIT.suspension_units + #suspension.waitpoints
   -- A closed suspension evaluates no further signals.
   if suspension.progress ~= '' then change[size + 1], change[size + 2] = WAITS.progress, '' end
   command('HSET', unpack(change))
@@ -37,6 +38,7 @@ end
 function ff.close_pending(call, execution, reason)
   local kept = execution.kept
   execution.kept = nil
+  call.work = call.work + #kept.pending
   local change = { kept.key }
   for i = 1, #kept.pending do
     change[2 * i], change[2 * i + 1] = kept.pending[i].field, over(call, kept.pending[i], WAITPOINT_STATE.closed, reason)

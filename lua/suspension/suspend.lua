@@ -97,9 +97,10 @@ local function bind_pending(call, execution, id, condition, keeps)
 end
 
 -- The buffered signals of a waitpoint, in the order of their acceptance.
-local function kept_signals(key, waitpoint)
+local function kept_signals(call, key, waitpoint)
   if waitpoint.signal_count == '' then return {} end
   local all, found = command('HGETALL', key), {}
+  call.work = call.work + #all / LIMIT.waits_per_unit
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, #WAITS.signal) == WAITS.signal then
       local signal = { id = string.sub(all[i], #WAITS.signal + 1), signal = all[i + 1] }
@@ -115,9 +116,9 @@ local function kept_signals(key, waitpoint)
 end
 
 -- Evaluates buffered signals for the condition, and records the result in `ask`.
-local function fold(ask)
+local function fold(call, ask)
   local waitpoint, progress, lines, satisfiers, matched = ask.waitpoints[1], {}, {}, {}, 0
-  local signals = kept_signals(ask.kept.key, waitpoint)
+  local signals = kept_signals(call, ask.kept.key, waitpoint)
   local state = #signals > 0 and ff.condition_of(ask.condition, '')
   for i = 1, #signals do
     local signal = signals[i]
@@ -220,7 +221,7 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
     given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. why .. over_at .. '\t' .. behavior .. how,
   }
   ask.said = string.gsub(ask.given, '\t+$', '')
-  if used then fold(ask) end
+  if used then fold(call, ask) end
   local kind = ask.is_satisfied and KIND.already_satisfied or KIND.suspended
   local reply = kind
   if used or tokens ~= '' then reply = answer(call, kind, suspension_id, false, bound, tokens) end

@@ -7,11 +7,6 @@
 export const MAX_JOINED_COMMANDS = 64;
 /** Most bytes of their payloads and texts. */
 export const MAX_JOINED_BYTES = 256 * 1024;
-/**
- * Most units of work of a call (`Operation.units`): executions that it creates, claims or changes. This many plain
- * ones occupy the server for three to four milliseconds, and create at most twice as many entries of the log.
- */
-export const MAX_CALL_UNITS = 250;
 /** Most bytes of the payloads of one caller's batch in one call: other calls on the connection wait for them. */
 export const MAX_CALL_BYTES = 1024 * 1024;
 /** Most characters of its other arguments in one call. The server parses, hashes and copies them. */

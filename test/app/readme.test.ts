@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
-import { MAX_CALL_UNITS } from '../../src/backend/joined-calls.js';
+import { MAX_CALL_UNITS } from '../../model/limits.js';
 import { app, embedded, memory, valkey, type TaskContext } from '../../src/index.js';
 import { resolveSettings } from '../../src/worker/options.js';
 import { testApp } from '../../src/testing/index.js';

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
-import { LIMITS } from '../../model/limits.js';
+import { LIMITS, MAX_CALL_UNITS, SUSPENSION_UNITS } from '../../model/limits.js';
 import type { Command, ParsedCommand } from '../../model/machine.js';
 import type { CommandResult } from '../../src/backend/backend.js';
-import { MAX_CALL_BYTES, MAX_CALL_TEXT, MAX_CALL_UNITS } from '../../src/backend/joined-calls.js';
+import { MAX_CALL_BYTES, MAX_CALL_TEXT } from '../../src/backend/joined-calls.js';
 import type { Answer } from '../../src/valkey/wire/answers.js';
 import { runInParts } from '../../src/valkey/calls/large-batches.js';
 import { deployment } from '../support/valkey/deployment.js';
@@ -132,4 +132,36 @@ it('waitpoints count: suspensions at many of them are not one call', async () =>
   const { calls, answer } = await counted(() => deployed.backend.execute(times(12, suspension)));
   expect(answer.every((it) => !it.ok && it.error.code === 'execution_not_found')).toBe(true);
   expect(calls).toBe(12 / Math.floor(MAX_CALL_UNITS / LIMITS.maxWaitpoints));
+});
+
+/** Executions that are suspended at so many waitpoints, of which each resumes them. */
+async function suspended(count: number, size: number) {
+  await deployed.backend.execute(times(count, () => created()));
+  const [claimed] = await deployed.backend.execute([claim(count)]);
+  if (claimed?.ok !== true || claimed.outcome.kind !== 'claimed') return expect.fail('nothing was claimed');
+  return Promise.all(
+    claimed.outcome.executions.map(async ({ executionId, leaseId, leaseEpoch, attemptId }) => {
+      const waitpoints = times(size, randomUUID).map((waitpointId, n) => ({ waitpointId, waitpointKey: `k${n}` }));
+      await deployed.backend.suspendExecution({
+        ...{ executionId, suspensionId: randomUUID(), waitpoints },
+        fence: { leaseId, leaseEpoch, attemptId },
+        resumeCondition: {
+          ...{ type: 'count', n: 1, countKind: 'distinct_waitpoints' },
+          waitpoints: waitpoints.map(({ waitpointKey }) => waitpointKey),
+        },
+      });
+      return executionId;
+    }),
+  );
+}
+
+it('waitpoints that commands close count: cancellations of suspended executions are not one call', async () => {
+  const waiting = await suspended(12, LIMITS.maxWaitpoints);
+  const cancels = waiting.map((executionId) => ({
+    name: 'cancelExecution' as const,
+    args: { executionId, source: 'operator_override' as const, reason: 'no more' },
+  }));
+  const { calls, answer } = await counted(() => deployed.backend.execute(cancels));
+  expect(answer.map((it) => it.ok && it.outcome.kind)).toEqual(times(12, () => 'cancelled'));
+  expect(calls).toBe(12 / Math.ceil(MAX_CALL_UNITS / (LIMITS.maxWaitpoints + SUSPENSION_UNITS + 1)));
 });

@@ -9,9 +9,10 @@
  */
 import type { ClaimableWork } from '../../../model/operation.js';
 import { present } from '../../../model/core/present.js';
+import { MAX_CALL_UNITS } from '../../../model/limits.js';
 import { operationNamed, type ParsedCommand } from '../../../model/machine.js';
 import { queueNameOf } from '../../../model/schedule/queue.js';
-import { MAX_CALL_UNITS, MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../../backend/joined-calls.js';
+import { MAX_JOINED_BYTES, MAX_JOINED_COMMANDS } from '../../backend/joined-calls.js';
 import { sendAtTurnEnd } from '../../util/turn-end.js';
 import type { Answer } from '../wire/answers.js';
 import { joined } from './joining.js';

@@ -82,11 +82,13 @@ export class CommandCalls {
       if (filled !== undefined) await filled;
     }
     if (answers.length < commands.length) {
-      // All bytes were in the call, so the library reads the arguments in another form.
-      if (stagedFromBytes === Infinity) throw libraryMismatch(connection.label);
       const rest = commands.slice(answers.length);
-      longBytes.giveUp(rest);
-      answers.push(...(await this.runRest(partition, rest, Infinity)));
+      // Unless bytes are missing, the answered commands were all that a call may do.
+      const lacksBytes = replies.some(isNotStaged) || answers.length === 0;
+      // All bytes were in the call, so the library reads the arguments in another form.
+      if (lacksBytes && stagedFromBytes === Infinity) throw libraryMismatch(connection.label);
+      if (lacksBytes) longBytes.giveUp(rest);
+      answers.push(...(await this.runRest(partition, rest, lacksBytes ? Infinity : stagedFromBytes)));
     }
     return answers;
   }

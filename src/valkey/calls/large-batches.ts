@@ -4,8 +4,9 @@
  */
 import { present } from '../../../model/core/present.js';
 import type { EngineError } from '../../../model/errors.js';
+import { MAX_CALL_UNITS } from '../../../model/limits.js';
 import type { ParsedCommand } from '../../../model/machine.js';
-import { MAX_CALL_BYTES, MAX_CALL_TEXT, MAX_CALL_UNITS } from '../../backend/joined-calls.js';
+import { MAX_CALL_BYTES, MAX_CALL_TEXT } from '../../backend/joined-calls.js';
 import { faulty, type Answer } from '../wire/answers.js';
 import { weightOf, type Weight } from './weight.js';
 
