@@ -92,6 +92,13 @@ test('a loop that was told the next due time does not look earlier', () => {
   });
 });
 
+test('a loop that hears of a timer during its pass looks for it, whatever the pass answers', () => {
+  const world = new Watched();
+  world.step(creation({ delayUntil: START_AT + 500 }), [timer(START_AT + 500)]);
+  world.step(due(), [work(0), timer(START_AT + 500)], START_AT + 500);
+  expect(world.step(creation({ delayUntil: START_AT + 600 }), [], START_AT + 500)).toBeUndefined();
+});
+
 test('a step without events announces nothing', () => {
   expect(new Watched().step(due(), [timer(START_AT)])).toMatchObject({
     what: 'the announcements of a step without events',

@@ -65,8 +65,10 @@ export class WakeJudge {
     const firstBefore = change.before.timers[0]?.at ?? NEVER;
     const foreign = announced.filter(({ partition }) => partition !== change.partition);
     if (foreign.length > 0) return { what: 'the announced timers', expected: [], got: foreign };
-    const told = Math.min(this.looksBy.get(place) ?? NEVER, ...announced.map(({ at }) => at));
-    const looksBy = change.decisions.reduce((by, decision) => Math.max(by, nextLook(decision) ?? by), told);
+    const before = this.looksBy.get(place) ?? NEVER;
+    const answered = change.decisions.reduce((by, decision) => Math.max(by, nextLook(decision) ?? by), before);
+    // A loop that hears of a timer during its pass heeds that beside the answer of the pass.
+    const looksBy = Math.min(answered, ...announced.map(({ at }) => at));
     this.looksBy.set(place, looksBy);
     if (first >= firstBefore || first >= looksBy) return undefined;
     const expected = `one at ${first} or before, because loops look at ${looksBy} only`;
