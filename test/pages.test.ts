@@ -33,6 +33,7 @@ const PAGES: Readonly<Record<string, readonly (RegExp | typeof ENDLESS)[]>> = {
     /^\{ card: 'visa', paid: true \}$/,
     /^ann: one printed, two printed$/,
     /^o1 paid as \S+, owner 1$/,
+    /^3$/,
     /^3 completed$/,
   ],
   'docs/budgets.md': [
