@@ -158,8 +158,8 @@ export interface Operation<
    */
   needs?(args: z.output<Args>): Family | undefined;
   /**
-   * Executions, edges, waitpoints and admissions that it handles at most, as far as its arguments tell. A backend bounds how many one
-   * call handles. Default 1.
+   * Executions, edges, waitpoints and admissions that it handles at most, as far as its arguments tell. A backend bounds
+   * how many one call handles. Default 1.
    */
   units?(args: z.output<Args>): number;
   /** Work that it may claim. */

@@ -1,5 +1,6 @@
 /** A great deal that becomes due at once: how soon it is done, by the number of loops, and what claims cost meanwhile. */
 import { partitionKeyOf } from '../../model/ids.js';
+import { MIN_RETENTION_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../../src/backend/backend.js';
 import { newId } from '../../src/engine/index.js';
@@ -22,9 +23,6 @@ const FILL_CALLS_AT_ONCE = 4;
 const BESIDE = 16;
 /** How long that caller is measured alone, ms. */
 const ALONE_MS = 3_000;
-/** The least retention, ms: the ends of two slots after the last execution, all of them are due. */
-const RETENTION_MS = 60_000;
-const SLOT_MS = 60_000;
 /** So long before the delays end they must have been created, ms. */
 const AHEAD_MS = 30_000;
 
@@ -88,7 +86,7 @@ async function overdue(context: ScenarioContext, server: BenchServer, kind: Kind
 
 /** Completes so many executions that are kept for a minute. @returns when all of them are due, ms since the epoch */
 async function purgesOf(backend: Backend, count: number): Promise<number> {
-  const policy = { streamPolicy: { retentionTtlMs: RETENTION_MS } };
+  const policy = { streamPolicy: { retentionTtlMs: MIN_RETENTION_MS } };
   await inParallel(Math.ceil(count / FILL_CALL), FILL_CALLS_AT_ONCE, async () => {
     await createMany(backend, FILL_CALL, { laneId: ASIDE, policy });
     const claims = Array.from({ length: FILL_CALL }, () => ({ leaseId: newId(), attemptId: newId() }));
@@ -97,7 +95,7 @@ async function purgesOf(backend: Backend, count: number): Promise<number> {
     });
     if (answer.kind === 'claimed') await complete(backend, answer.executions);
   });
-  return Math.ceil(((await backend.serverTime()) + RETENTION_MS) / SLOT_MS) * SLOT_MS;
+  return Math.ceil(((await backend.serverTime()) + MIN_RETENTION_MS) / RETENTION_SLOT_MS) * RETENTION_SLOT_MS;
 }
 
 /** Creates so many executions that are delayed until the same millisecond. @returns that, ms since the epoch */

@@ -25,6 +25,9 @@ export function siblingReason(group: ReadonlyExecution | undefined): string {
   return group?.groupState === 'satisfied' ? SIBLING_SATISFIED : NO_QUORUM;
 }
 
+/** The reason of children whose parent was cancelled. */
+export const PARENT_CANCELLED = 'parent_cancelled';
+
 /** Whether a group or a parent gives this reason to upstreams that it no longer needs. */
 export const isSiblingReason = (reason: string): boolean =>
   reason === SIBLING_SATISFIED || reason === NO_QUORUM || /^parent_(?:failed|cancelled|expired|skipped)$/.test(reason);

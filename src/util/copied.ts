@@ -15,7 +15,7 @@ function copyOf(value: unknown, made: Map<object, unknown> | undefined): unknown
   const known = made?.get(value);
   if (known !== undefined) return known;
   if (Array.isArray(value)) {
-    // It has items that it does not hold; whoever gets it refuses it.
+    // A list of that length is mostly holes. The check of the user's value refuses it afterwards.
     if (value.length > LIMITS.maxPayloadBytes) return value;
     const list: unknown[] = [];
     made?.set(value, list);

@@ -100,7 +100,7 @@ export function textOf(value: unknown): string {
 
 function ownText(value: object): string | undefined {
   const own = propertyOf(value, 'toString');
-  // That of a list writes all its items.
+  // The `toString` of a list writes all its items.
   const isList = tried(() => Array.isArray(value) || ArrayBuffer.isView(value)) !== false;
   if (isList || typeof own !== 'function' || own === Object.prototype.toString) return undefined;
   const text = tried(() => String(value));

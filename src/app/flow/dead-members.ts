@@ -1,10 +1,8 @@
 /** Members whose replay can make a failed flow complete, for `replay()` of the flow. */
-import { isSiblingReason } from '../../../model/flow/cancellation.js';
+import { isSiblingReason, PARENT_CANCELLED } from '../../../model/flow/cancellation.js';
 import type { ToReplay } from '../../engine/replay-many.js';
 import { firstDeciding, type Listed } from './listed-members.js';
 
-/** The reason of children whose parent a person cancelled. */
-const PARENT_CANCELLED = 'parent_cancelled';
 /** Members whose facts are read together. */
 const TOGETHER = 50;
 

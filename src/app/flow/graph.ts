@@ -194,7 +194,7 @@ class GraphBuilder implements FlowBuilder {
     const references: Reference[] = [];
     const holes: Hole[] = [];
     const within: unknown[] = [];
-    // Of parts without nodes: one of them can be in a great many places of the value.
+    // The copies of parts without nodes: one such part can be in a great many places of the value.
     const copies = new Map<unknown, unknown>();
     const walk = (part: unknown, at: Path): unknown => {
       if (at.length > MAX_LEVELS)
@@ -232,7 +232,7 @@ function isPlain(value: unknown): value is object {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Whether it is a list with more items than can be written, most of which it does not hold: to be refused for that. */
+/** Whether a value is a list of more items than an input can have. The check of the input refuses it. */
 const isEndless = (part: object): boolean => Array.isArray(part) && part.length > LIMITS.maxPayloadBytes;
 
 function waitingFor(where: string, references: readonly Reference[]): Pick<GraphNode, 'upstreams' | 'policy'> {

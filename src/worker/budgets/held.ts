@@ -23,8 +23,8 @@ export interface BudgetReservation<Dimension extends string = string> extends As
    * Records the usage, which may be less or more than the reserved amount. Resolves with the overrun: usage beyond the
    * room of the budget, normally empty. Usage of a reservation that has lapsed meanwhile is recorded too; what others
    * have taken of its room is overrun. A repetition with the same usage records nothing.
-   * @throws InvalidDefinitionError for a dimension that the budget does not have; EngineError the errors of the call, such as
-   *   `idempotency_conflict` after a settlement with other usage
+   * @throws InvalidDefinitionError for a dimension that the budget does not have; EngineError the errors of the call,
+   *   such as `idempotency_conflict` after a settlement with other usage
    */
   settle(used: AmountsOf<Dimension>): Promise<Amounts>;
   /** Returns all of it; `await using` does so at the end of its block. Does nothing if it was settled or released. */
