@@ -11,6 +11,9 @@ import type { EntityKind } from '../model/state.js';
 /** Longest value of a core hash, bytes. */
 export const MAX_FIELD_BYTES = 64;
 
+/** The end of the text of an idempotency key that its execution holds. */
+export const HELD_KEY = '\t1';
+
 /** The mark in the core for a value that is stored in the second hash. */
 export const SPILLED = '>';
 
@@ -22,6 +25,7 @@ export const FIELDS = {
   naming: 'n',
   given: 'g',
   bounds: 'b',
+  own: 'y',
   needs: 'q',
   life: 'l',
   wait: 'd',
@@ -63,6 +67,7 @@ export const FIELDS = {
  */
 export const EXTRAS = [
   'bounds',
+  'own',
   'needs',
   'wait',
   'timing',
@@ -308,7 +313,7 @@ export const KEYS = {
   admissions: 'admissions',
   /** + purge time */
   slot: 'slot:',
-  /** + namespace + ":" + key */
+  /** + namespace + ":" + key: the end of its time, an execution, and `HELD_KEY` if that holds it. */
   idempotency: 'idem:',
   /** + execution id: until when its streams are watched. */
   watch: 'watch:',

@@ -1,6 +1,6 @@
 /** The state of one partition: what its log, folded, amounts to. A table per kind of entity. */
 import type { Applier } from './operation.js';
-import type { Entity, StateOfEntity } from './core/entity.js';
+import type { Entity, Find, StateOfEntity } from './core/entity.js';
 import { billEntity, budgetEntity, ledgerEntity, reservationEntity, usageKeyEntity } from './budget/entities.js';
 import { keysOf } from './core/tables.js';
 import { executionEntity } from './execution/entity.js';
@@ -53,15 +53,20 @@ export function entityNamed(kind: EntityKind): Entity {
   return ENTITIES[kind] as unknown as Entity;
 }
 
-/** Entities of a table that count: one that lapsed may be dropped at any moment. */
-export function live(kind: EntityKind, table: ReadonlyMap<string, object>, now: number): ReadonlyMap<string, object> {
-  const { lapsesAt } = entityNamed(kind);
-  if (lapsesAt === undefined) return table;
-  return new Map([...table].filter(([, entity]) => lapsesAt(entity as never) > now));
-}
-
 export interface PartitionState {
   readonly tables: Tables;
+}
+
+/** Entities of a kind that count at a time, see `Entity.isLive`. */
+export function live(
+  kind: EntityKind,
+  { tables }: { readonly tables: { readonly [Kind in EntityKind]: ReadonlyMap<string, object> } },
+  now: number,
+): ReadonlyMap<string, object> {
+  const declared = entityNamed(kind);
+  if (declared.isLive === undefined) return tables[kind];
+  const find: Find = (other, id) => tables[other as EntityKind].get(id);
+  return new Map([...tables[kind]].filter(([, entity]) => declared.isLive?.(entity as never, now, find)));
 }
 
 /**

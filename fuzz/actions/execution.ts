@@ -45,6 +45,8 @@ interface Creation {
   readonly delay: Moment | null;
   readonly deadline: Moment | null;
   readonly key: number | null;
+  /** Whether the execution holds its key. */
+  readonly holdsKey?: boolean;
   readonly payloadBytes: number;
   readonly tags: number;
   /** The id of an existing execution. */
@@ -88,6 +90,7 @@ function creationOf(world: World, choices: Creation): Command[] {
         delayUntil: choices.delay === null ? undefined : resolveMoment(world, choices.delay),
         executionDeadlineAt: choices.deadline === null ? undefined : resolveMoment(world, choices.deadline),
         idempotencyKey: choices.key === null ? undefined : `key ${choices.key}`,
+        holdsKey: choices.holdsKey === true || undefined,
         inputPayload: bytesOf(choices.payloadBytes),
         payloadEncoding: choices.payloadBytes > 3 ? 'raw' : undefined,
         tags: TAGS[choices.tags] as Record<string, string>,
@@ -124,6 +127,7 @@ export const executionActions = {
       delay: seldom(moment, 4),
       deadline: seldom(moment, 5),
       key: seldom(fc.nat(2), 4),
+      holdsKey: fc.boolean(),
       payloadBytes: fc.oneof(
         { weight: 20, arbitrary: fc.constantFrom(0, 0, 1, 3, 66, 70) },
         // Too long for a claim.

@@ -69,9 +69,10 @@ export class Timeline {
         push(this.keys, idempotencyId(event.namespace, event.idempotencyKey), {
           executionId: id,
           from: event.at,
-          until: event.idempotencyExpiresAt ?? 0,
+          until: event.holdsKey ? Infinity : (event.idempotencyExpiresAt ?? 0),
         });
       }
+      if (event.type === 'execution_purged') this.freeKeys(id, event.at);
       this.count(waiting, before.state, -1, event.at);
       this.count(waiting, state, 1, event.at);
     }
@@ -96,6 +97,12 @@ export class Timeline {
 
   get executionIds(): Iterable<string> {
     return this.moments.keys();
+  }
+
+  /** A key that an execution holds is free from its purge on. */
+  private freeKeys(executionId: string, at: number): void {
+    for (const entries of this.keys.values())
+      for (const entry of entries) if (entry.executionId === executionId) entry.until = Math.min(entry.until, at);
   }
 
   /** The execution, other than the excepted one, that an idempotency key pointed to at a time. */

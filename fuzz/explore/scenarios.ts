@@ -60,7 +60,7 @@ export const SCENARIOS: readonly Scenario[] = [
         idempotencyKey: 'key',
         policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }),
       },
-      { idempotencyKey: 'key', policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }) },
+      { idempotencyKey: 'key', holdsKey: true, policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }) },
     ],
     capabilities: NONE,
     depth: 7,

@@ -16,7 +16,8 @@ function ff.collect_at(key, at)
   if at then command('PEXPIREAT', key, at) else command('PERSIST', key) end
 end
 
--- Stores an idempotency entry. The time in its value decides; the server's expiry only collects it later.
+-- Stores an idempotency entry. Reads decide whether it is valid; the server's expiry only collects it later. One without
+-- an expiry is removed with its execution.
 function ff.remember(key, value, expires_at)
-  command('SET', key, value, 'PXAT', expires_at)
+  if expires_at then command('SET', key, value, 'PXAT', expires_at) else command('SET', key, value) end
 end

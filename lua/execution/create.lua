@@ -17,7 +17,7 @@ local plain = {
   needs = '', tags = '', policy_text = '', extras = '', more = {}, life = SITUATION.ready,
   reply = ANSWER.created .. 'waiting\t' .. LIMIT.default_priority,
   is_ready = true, naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '',
-  is_checked = false, lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
+  holds_key = false, is_checked = false, lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
 }
 
 local function plain_group(call, naming, namespace, lane_id, queue)
@@ -73,9 +73,10 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   if rules == '' and tags == '' and needs == '' and options == '' and #naming <= LIMIT.max_field_bytes then
     return plain_group(call, naming, namespace, lane_id, queue)
   end
-  local priority_text, payload_encoding, deadline_text, delay_text = '', '', '', ''
+  local priority_text, payload_encoding, deadline_text, delay_text, holds_key = '', '', '', '', ''
   if options ~= '' then
-    priority_text, payload_encoding, deadline_text, delay_text = string.match(options, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+    priority_text, payload_encoding, deadline_text, delay_text, holds_key =
+      string.match(options, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t?(.*)$')
   end
   local parsed = ff.rules(rules)
   local delay_until = tonumber(delay_text) or parsed.delay_until
@@ -99,7 +100,7 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
     is_plain = is_plain, life = is_plain and extras == '' and SITUATION.ready or first_life(call, delay, extras, fits),
     is_ready = delay == '', naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
-    lane_id = lane_id, needs = needs, tags = tags, extras = extras,
+    lane_id = lane_id, needs = needs, tags = tags, extras = extras, holds_key = holds_key ~= '',
     -- The text of the policy in the log: the rules, when they contain all of the policy.
     policy_text = policy ~= '' and policy or rules, more = more,
   }
@@ -142,16 +143,23 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, needs
   return group
 end
 
--- The execution to which a live idempotency key points, or nil once that is gone: it was dropped, or the clock had
--- jumped.
+-- The execution to which a valid idempotency key points, or nil once that is gone: it was dropped, or the clock had
+-- jumped. A key that its execution holds is valid after its time.
 local function first_of_key(call, name)
   local entry = guarded('GET', name)
   if not entry then return nil end
-  local expires_at, id
-  if type(entry) == 'string' then expires_at, id = string.match(entry, '^(%d+)\t(.*)$') end
+  local expires_at, id, held
+  if type(entry) == 'string' then expires_at, id, held = string.match(entry, '^(%d+)\t([^\t]*)(.*)$') end
   if not id then ff.damaged_key('the idempotency key', name) end
-  if tonumber(expires_at) > call.now and command('EXISTS', call.base .. id) == 1 then return id end
+  if (held ~= '' or tonumber(expires_at) > call.now) and command('EXISTS', call.base .. id) == 1 then return id end
   return nil
+end
+
+-- Frees the key that an execution holds when that is purged.
+function ff.forget_key(call, execution)
+  local name = call.base .. KEY.idempotency .. ff.split_naming(execution.naming) .. ':' .. execution.own
+  local entry = guarded('GET', name)
+  if type(entry) == 'string' and string.match(entry, '\t([^\t]*)') == execution.id then command('UNLINK', name) end
 end
 
 local function duplicate(key, input_at, id)
@@ -252,11 +260,12 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   new.input_at, new.input = input_payload_at, input_payload
   if name then new.idempotency_key, new.idempotency_name, new.idempotency_expires_at = idempotency_key, name, expires_at end
   if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end
-  if name and group.deadline == '' then
+  local extras = (name and group.deadline == '' and FIELD.bounds or '') .. (name and group.holds_key and FIELD.own or '')
+  if extras ~= '' then
     local life = group.life
     -- A life of one letter has no extras.
     if life == SITUATION.ready then life = first_life(call, '', '', true) end
-    new.life = life .. FIELD.bounds
+    new.life = life .. extras
   end
   if oldest then
     return { KIND.replaced, 'waiting', group.priority, oldest.id }, replace, group, new, oldest

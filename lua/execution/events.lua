@@ -43,14 +43,19 @@ function ff.apply.execution_created(call, group, new)
     ff.fit(key, FIELD.given, new.given .. '\t' .. call.now_text) }
   if new.input_at ~= '' then ff.also(change, FIELD.input, ff.keep_bytes(key, SUFFIX.input, new.input_at, new.input)) end
   ff.also(change, FIELD.bounds, new.bounds)
+  local holds_key = new.idempotency_name and group.holds_key
+  if holds_key then ff.also(change, FIELD.own, ff.fit(key, FIELD.own, new.idempotency_key)) end
   ff.write_creation(change, group)
   place(call, group, id, new.situation)
   if group.tags ~= '' then ff.reshelve_tags(call, id, '', group.tags) end
   if new.due_at ~= '' or new.execution_deadline_at ~= '' then ff.set_timer(call, new) end
   if new.idempotency_name then
-    ff.remember(new.idempotency_name, new.idempotency_expires_at .. '\t' .. id, new.idempotency_expires_at)
+    local at, held = new.idempotency_expires_at, holds_key and LIMIT.held_key or ''
+    ff.remember(new.idempotency_name, at .. '\t' .. id .. held, not holds_key and at)
   end
-  ff.append(call, EVENT.execution_created, id, group.naming, new.given, new.bounds, group.delay, group.needs,
+  -- Membership and the wait for a seal are between the bounds and the last flag.
+  local bounds = holds_key and new.bounds .. '\t\t\t\t1' or new.bounds
+  ff.append(call, EVENT.execution_created, id, group.naming, new.given, bounds, group.delay, group.needs,
     new.idempotency_key, group.tags, group.policy_text)
 end
 
@@ -377,6 +382,7 @@ function ff.apply.execution_purged(call, execution)
   if ff.is_member(execution) then ff.forget_member(call, execution) end
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
   if execution.tags ~= '' then ff.reshelve_tags(call, execution.id, execution.tags, '') end
+  if execution.own ~= '' then ff.forget_key(call, execution) end
   if ff.has_waits(execution) then command('UNLINK', key .. SUFFIX.waits, key .. SUFFIX.payloads) end
   if ff.has_steps(execution) then ff.remove_steps(key) end
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))

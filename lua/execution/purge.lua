@@ -1,6 +1,6 @@
 -- purge_execution: see model/execution/purge.ts
 
-local load = ff.loader('naming', 'fence', 'tags', 'streams')
+local load = ff.loader('naming', 'own', 'fence', 'tags', 'streams')
 
 -- The execution is removed from the list of its slot at once if that is short. In a long list the entry stays: it
 -- counts only while a record's purge time names the slot.

@@ -1,6 +1,6 @@
 -- What is due for flows; the twin of model/flow/due.ts.
 
-local load_member = ff.loader('naming', 'fence', 'tags', 'streams')
+local load_member = ff.loader('naming', 'own', 'fence', 'tags', 'streams')
 
 local function advance_walk(call, walk, flow, units)
   ff.walk_on(call, flow, walk, units)

@@ -2,7 +2,7 @@
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'grant',
   'failure_detail', 'streams')
-local load_for_purge = ff.loader('naming', 'fence', 'tags', 'streams')
+local load_for_purge = ff.loader('naming', 'own', 'fence', 'tags', 'streams')
 
 -- The event for each kind of due step.
 local EVENT_OF = { delay = 'execution_promoted', lease = 'lease_expired', grant = 'grant_lapsed' }

@@ -139,7 +139,7 @@ export const usageKeyEntity = entity({
   family: 'budget',
   facts: usageKeyFacts,
   recipes: { usage_reported: makes(keyOf, 'replace'), spend_recorded: makes(keyOf, 'replace') },
-  lapsesAt: ({ expiresAt }) => expiresAt,
+  isLive: ({ expiresAt }, now) => expiresAt > now,
 });
 
 export const billEntity = entity({

@@ -40,6 +40,9 @@ export type EntityState<About extends Subject, Table extends FactTable> = StateO
   readonly [Key in About['key']]: string;
 };
 
+/** Looks up an entity by its kind and id. */
+export type Find = (kind: string, id: string) => object | undefined;
+
 export interface Entity<About extends Subject = Subject, Table extends FactTable = FactTable> {
   readonly subject: About;
   /** The family of the partitions that hold entities of the kind. Default: that of executions and flows. */
@@ -52,8 +55,11 @@ export interface Entity<About extends Subject = Subject, Table extends FactTable
    * key.
    */
   idIn?(event: object): string;
-  /** The time from which it counts as absent and may be dropped at any moment, ms since the epoch. */
-  lapsesAt?(state: Readonly<EntityState<About, Table>>): number;
+  /**
+   * Whether it counts at a time; what does not may be dropped at any moment. `find` gives another entity. Default: it
+   * counts until an event removes it.
+   */
+  isLive?(state: Readonly<EntityState<About, Table>>, now: number, find: Find): boolean;
   /** The time of its timer, ms since the epoch; undefined without one. */
   timerOf?(state: Readonly<EntityState<About, Table>>): number | undefined;
 }

@@ -67,7 +67,10 @@ export const createExecution = operation({
       payloadEncoding: field.encoding.optional(),
       /** Clamped into 0..9000; the policy's applies when absent. */
       priority: field.priority.optional(),
+      /** Names this execution for 24 h, or for as long as the policy says: a creation with the same key is a duplicate. */
       idempotencyKey: field.idempotencyKey.optional(),
+      /** Whether the key names it for as long as it exists, also after that time. */
+      holdsKey: z.boolean().default(false),
       /** A time in the past means now. */
       delayUntil: field.timestampMs.optional(),
       /** Absolute; may be in the past. */
@@ -111,7 +114,7 @@ export const createExecution = operation({
   wire: {
     shared: [
       { naming: ['namespace', 'laneId', 'executionKind', 'creatorIdentity'] },
-      { options: ['priority', 'payloadEncoding', 'executionDeadlineAt', 'delayUntil'] },
+      { options: ['priority', 'payloadEncoding', 'executionDeadlineAt', 'delayUntil', 'holdsKey'] },
       'policy',
       'tags',
       'whenFull',
@@ -197,7 +200,7 @@ type Creation = Pick<
   | 'executionDeadlineAt'
   | 'tags'
   | 'policy'
-> & { readonly idempotencyKey?: string | undefined };
+> & { readonly idempotencyKey?: string | undefined; readonly holdsKey?: boolean };
 
 /** The creation event. An empty key is none. */
 export function creationOf(args: Creation, now: number, joining?: Joining): EventNamed<'execution_created'> {
@@ -218,6 +221,7 @@ export function creationOf(args: Creation, now: number, joining?: Joining): Even
     flow: joining?.flow,
     rank: joining?.rank ?? 0,
     awaitsSeal: joining?.awaitsSeal ?? false,
+    holdsKey: idempotencyKey !== undefined && args.holdsKey === true,
     executionDeadlineAt: args.executionDeadlineAt ?? deadlineOf(policy, now),
     idempotencyExpiresAt:
       idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),

@@ -26,9 +26,9 @@ export const executionEvents = {
     given,
     /**
      * Its bounds, and its membership when it is created in a flow. `awaitsSeal`: it cannot be claimed before the flow is
-     * sealed.
+     * sealed. `holdsKey`: its idempotency key names it for as long as it exists.
      */
-    bounds: { ...bounds, ...membershipFacet, awaitsSeal: fact.flag() },
+    bounds: { ...bounds, ...membershipFacet, awaitsSeal: fact.flag(), holdsKey: fact.flag() },
     delay: { delayUntil: fact.optionalNumber() },
     needs: { requiredCapabilities: fact.list(), meters: fact.list() },
     long: { idempotencyKey: fact.optionalText(), tags: fact.map(), policy: fact.treeAs(policyText) },

@@ -40,7 +40,7 @@ export const given = {
 export const bounds = {
   /** The execution expires at this time in any state. */
   executionDeadlineAt: fact.optionalNumber(),
-  /** Its idempotency key is valid until then, and it is not purged before. */
+  /** Its idempotency key is valid until then, if it is not held (`heldKey`). It is not purged before. */
   idempotencyExpiresAt: fact.optionalNumber(),
 };
 
@@ -61,6 +61,10 @@ export const executionFacts = fact.factTable({
     ...bounds,
     /** When the next unused waitpoint expires; unset without one. */
     pendingExpiresAt: fact.optionalNumber(),
+  },
+  own: {
+    /** Its idempotency key, if that names it for as long as it exists; else unset. */
+    heldKey: fact.optionalText(),
   },
   needs: {
     /** Ascending by bytes. A worker may run the execution if it offers all of them. */

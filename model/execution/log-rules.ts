@@ -3,7 +3,7 @@ import { OPERATOR } from '../grant/operator-claim.js';
 import { DEFAULTS } from '../limits.js';
 import { isAcquisition } from '../specification/tally.js';
 import type { LogRule } from '../specification/replay.js';
-import { idempotencyId } from './idempotency.js';
+import { idempotencyId, isValid } from './idempotency.js';
 
 export const executionRules: readonly LogRule[] = [
   {
@@ -122,7 +122,7 @@ export const executionRules: readonly LogRule[] = [
     holds({ event, before }) {
       if (event.type !== 'execution_created' || event.idempotencyKey === undefined) return true;
       const first = before.tables.idempotency_key.get(idempotencyId(event.namespace, event.idempotencyKey));
-      return first === undefined || first.expiresAt <= event.at;
+      return first === undefined || !isValid(first, before.tables.execution.get(first.executionId), event.at);
     },
   },
 ];

@@ -27,6 +27,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     executionDeadlineAt: event.executionDeadlineAt,
     idempotencyExpiresAt: event.idempotencyExpiresAt,
     pendingExpiresAt: undefined,
+    heldKey: event.holdsKey ? event.idempotencyKey : undefined,
     requiredCapabilities: event.requiredCapabilities,
     meters: event.meters,
     situation: event.awaitsSeal ? 'blocked_dependencies' : event.delayUntil === undefined ? 'ready' : 'delayed',

@@ -7,7 +7,7 @@ import { listedByDefinition, type ListedPart, type ListFilter } from '../listing
 import type { Partition } from '../state.js';
 import { suspendedByDefinition, type SuspendedFilter, type SuspendedPart } from '../suspension/listings.js';
 import type { ReadonlyExecution } from './facts.js';
-import { idempotencyId } from './idempotency.js';
+import { idempotencyId, isValid } from './idempotency.js';
 
 /** One page of executions. */
 export interface WholePart {
@@ -68,7 +68,8 @@ export function executionsByDefinition({ state: { tables }, bytes, payloads }: P
     suspended: (filter, after, limit) => suspendedByDefinition(tables.execution.values(), filter, after, limit),
     ofKey(namespace, key, now) {
       const entry = tables.idempotency_key.get(idempotencyId(namespace, key));
-      return entry !== undefined && entry.expiresAt > now ? get(entry.executionId)?.executionId : undefined;
+      const first = entry && get(entry.executionId);
+      return first && isValid(entry, first, now) ? first.executionId : undefined;
     },
     input: (executionId) => bytes.input.get(executionId),
     result: (executionId) => bytes.result.get(executionId),

@@ -94,7 +94,7 @@ const partitionInvariants: readonly Invariant[] = [
     check({ state, now, replay: { state: folded, whole, unfoldable } }) {
       if (!whole || unfoldable !== undefined) return undefined;
       for (const kind of ENTITY_KINDS) {
-        const [stored, expected] = [live(kind, state.tables[kind], now), live(kind, folded.tables[kind], now)];
+        const [stored, expected] = [live(kind, state, now), live(kind, folded, now)];
         if (stored.size !== expected.size) return `${stored.size} of kind ${kind}, the log has ${expected.size}`;
         for (const [id, entity] of expected) {
           const found = stored.get(id);

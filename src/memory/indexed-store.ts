@@ -2,7 +2,7 @@
  * One partition in memory: the model's tables, and indexes that keep every operation cheap with any number of
  * executions.
  */
-import type { ByteSlot } from '../../model/core/entity.js';
+import type { ByteSlot, Find } from '../../model/core/entity.js';
 import type { Applier } from '../../model/operation.js';
 import { ownMember } from '../../model/core/own-member.js';
 import { present } from '../../model/core/present.js';
@@ -17,7 +17,7 @@ import { nameOfQueue } from '../../model/schedule/queue.js';
 import { namesIn } from '../../model/quota/entity.js';
 import { exhaustedIn } from '../../model/budget/reads.js';
 import { trimFloor } from '../../model/reader/entity.js';
-import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
+import { emptyPartition, entityNamed, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import { addStep, dropSteps, type Recording } from '../../model/step/contents.js';
 import { append, type Append } from '../../model/stream/contents.js';
 import { endsAttempt } from '../../model/stream/closing.js';
@@ -252,14 +252,17 @@ export class IndexedStore implements Store {
     this.log.append(event);
   }
 
-  /** Checks the entries with the oldest check; checked ones move to the end, so lapsed ones cannot pile up. */
+  /** Checks the entries with the oldest check; checked ones move to the end, so dead ones cannot pile up. */
   private sweep(kind: 'idempotency_key' | 'usage_key', now: number): void {
-    const table = this.partition.state.tables[kind] as Map<string, { readonly expiresAt: number }>;
+    const { tables } = this.partition.state;
+    const table: Map<string, object> = tables[kind];
+    const { isLive } = entityNamed(kind);
+    const find: Find = (other, id) => tables[other as EntityKind].get(id);
     let looked = 0;
     for (const [name, entry] of table) {
       if (looked++ === LAPSED_SWEEP) break;
       table.delete(name);
-      if (entry.expiresAt > now) table.set(name, entry);
+      if (isLive?.(entry as never, now, find)) table.set(name, entry);
     }
   }
 

@@ -2,7 +2,7 @@
 import { budgetsByDefinition } from '../../model/budget/view.js';
 import type { LoggedEvent } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import { idempotencyId } from '../../model/execution/idempotency.js';
+import { idempotencyId, isValid } from '../../model/execution/idempotency.js';
 import { wholeOf, type ExecutionView } from '../../model/execution/view.js';
 import { compareBytes } from '../../model/ids.js';
 import { lostByDefinition } from '../../model/lease/expired.js';
@@ -69,7 +69,8 @@ function executionView(
     suspended: (filter, after, limit) => suspendedPage(suspended, filter, after, limit),
     ofKey(namespace, key, now) {
       const entry = keys.get(idempotencyId(namespace, key));
-      return entry !== undefined && entry.expiresAt > now ? get(entry.executionId)?.executionId : undefined;
+      const first = entry && get(entry.executionId);
+      return first && isValid(entry, first, now) ? first.executionId : undefined;
     },
     input: (executionId) => copyOf(bytes.input.get(executionId)),
     result: (executionId) => copyOf(bytes.result.get(executionId)),

@@ -180,7 +180,7 @@ export class FlowCancelledError extends RunError {
   }
 }
 
-/** `run_not_found`: there is no such execution, it was purged after its retention, or its own id is no longer remembered. */
+/** `run_not_found`: there is no such execution, it was purged after its retention, or no run has the own id. */
 export class RunNotFoundError extends RunError {
   override readonly name = 'RunNotFoundError';
   readonly code = 'run_not_found';
@@ -198,7 +198,7 @@ export class RunNotFoundError extends RunError {
 export const ownIdNotFound = (task: string, id: string): RunNotFoundError =>
   new RunNotFoundError(
     `The run of task "${task}" with id "${id}"`,
-    'Check the id. It is remembered for 24 hours, even while the run waits for longer: give runs a longer `idempotencyWindow`.',
+    'Check the id. It is known as long as its run is kept: a longer `retention` or `idempotencyWindow` keeps runs longer.',
   );
 
 /**

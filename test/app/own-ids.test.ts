@@ -114,6 +114,41 @@ describe.each(backends)('by an own id, on %s', (_name, open) => {
   });
 });
 
+describe('the time of an own id', () => {
+  it.each(['id', 'idempotencyKey'])(
+    '%s names its run while that waits, and for as long as it is kept',
+    async (kind) => {
+      await using t = testApp();
+      let calls = 0;
+      const task = t.app.task('t', { retention: '1m' }, () => ++calls);
+      const start = () => task.run(1, { [kind]: 'o1', delay: '10d' });
+      const { id } = await start();
+      await t.advance('9d');
+      expect(await start()).toMatchObject({ id, deduplicated: true });
+      await t.app.worker();
+      await t.advance('2d');
+      expect(await rejectionOf(task.get(id).state())).toMatchObject({ code: 'run_not_found' });
+      const second = await start();
+      expect(second.id).not.toBe(id);
+      expect([calls, second.deduplicated]).toEqual([1, false]);
+    },
+  );
+
+  it('is at least its window, from the creation of its run', async () => {
+    await using t = testApp();
+    const task = t.app.task('t', { retention: '1m' }, () => 1);
+    await t.app.worker();
+    const start = () => task.run(1, { id: 'o1', idempotencyWindow: '5d' });
+    const run = await start();
+    await run.result();
+    await t.advance('4d');
+    expect(await task.get({ id: 'o1' }).result()).toBe(1);
+    expect((await start()).id).toBe(run.id);
+    await t.advance('2d');
+    expect((await start()).id).not.toBe(run.id);
+  });
+});
+
 describe('info', () => {
   it('has the own id, tags, input and result', async () => {
     a = memoryApp();
@@ -154,20 +189,6 @@ describe('info', () => {
     expect(await run.info()).toMatchObject({ state: 'failed', failure: { message: 'no such column' } });
     expect(await rejectionOf(run.result())).toMatchObject({ reason: 'no such column', category: 'handler_error' });
   });
-});
-
-it('an own id is remembered for its window, even if the run takes longer, and an ended run is kept for the window', async () => {
-  await using t = testApp({ retention: '1d' });
-  const wait = t.app.task('wait', ({ waitFor, input }: TaskContext<number>) => waitFor('go', { timeout: `${input}d` }));
-  await t.app.worker();
-  const short = await wait.run(3, { id: 'a' });
-  await wait.run(3, { id: 'b', idempotencyWindow: '30d' });
-  await t.advance('25h');
-  expect(await rejectionOf(wait.get({ id: 'a' }).state())).toMatchObject({ code: 'run_not_found' });
-  expect([await short.state(), await wait.get({ id: 'b' }).state()]).toEqual(['suspended', 'suspended']);
-  expect((await wait.run(3, { id: 'a' })).deduplicated).toBe(false);
-  await t.advance('28d');
-  expect(await wait.get({ id: 'b' }).state()).toBe('failed');
 });
 
 it("an own id and an idempotency key may fill the engine's limit together with their prefix, and no more", async () => {

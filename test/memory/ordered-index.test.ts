@@ -25,6 +25,7 @@ function executionOf(index: number): ReadonlyExecution {
     flow: undefined,
     rank: 0,
     awaitsSeal: false,
+    holdsKey: false,
     executionDeadlineAt: undefined,
     idempotencyExpiresAt: undefined,
     delayUntil: undefined,

@@ -117,6 +117,24 @@ describe('createExecution', () => {
     expect(machine.view.executions.ofKey('n', 'key', NOW)).toBe(idOf(2));
   });
 
+  test('a key that the execution holds names it after its window, until it is gone', () => {
+    const again = args({ executionId: idOf(2), idempotencyKey: 'key' });
+    const held = created({ idempotencyKey: 'key', idempotencyExpiresAt: NOW + 1, holdsKey: true });
+    given(held)
+      .when('createExecution', again, NOW + 1)
+      .answers({ kind: 'duplicate', executionId: X })
+      .nothingHappens();
+    given(held, event('execution_dropped', { requestedBy: 'ann', dropReason: 'lost' }))
+      .when('createExecution', again, NOW + 1)
+      .answers({ kind: 'created', executionId: idOf(2) });
+  });
+
+  test('an execution holds no key that it does not have', () => {
+    create({ holdsKey: true }).then({ type: 'execution_created', holdsKey: false });
+    create({ holdsKey: true, idempotencyKey: '' }).then({ type: 'execution_created', holdsKey: false });
+    create({ holdsKey: true, idempotencyKey: 'k' }).then({ type: 'execution_created', holdsKey: true });
+  });
+
   test('keeps a key for a day, or as the policy says', () => {
     create({ idempotencyKey: 'k' }).then({ type: 'execution_created', idempotencyExpiresAt: NOW + 86_400_000 });
     create({ idempotencyKey: 'k', policy: { dedupWindowMs: 10 } }).then({

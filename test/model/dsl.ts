@@ -47,6 +47,7 @@ export const created = (facts: Facts<'execution_created'> = {}): Event =>
     flow: undefined,
     rank: 0,
     awaitsSeal: false,
+    holdsKey: false,
     delayUntil: undefined,
     executionDeadlineAt: undefined,
     idempotencyKey: undefined,

@@ -25,6 +25,7 @@ const creation = (engine: TestEngine) => ({
   payloadEncoding: text(LIMITS.maxEncodingBytes),
   inputPayload: Buffer.alloc(MAX_FIELD_BYTES + 1, 7),
   idempotencyKey: text(LIMITS.maxIdempotencyKeyBytes),
+  holdsKey: true,
   executionDeadlineAt: LIMITS.maxInteger,
   tags: Object.fromEntries(
     Array.from({ length: LIMITS.maxTags }, (_, i) => [`tag.${text(100)}${i}`, text(LIMITS.maxTagValueBytes)]),

@@ -142,6 +142,7 @@ export class Creator {
       ...(bytes === undefined ? {} : { inputPayload: bytes, payloadEncoding: encoding }),
       priority: options.priority ?? task.priority,
       idempotencyKey,
+      ...(idempotencyKey === undefined ? {} : { holdsKey: true }),
       ...(Object.keys(tags).length === 0 ? {} : { tags }),
       policy: meteredPolicy(policyOfRun(task.policy, options), namespace, meters),
       delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),

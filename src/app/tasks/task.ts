@@ -94,15 +94,15 @@ export interface TaskOptions<
 export interface RunOptions {
   /**
    * Your own id. A second run of this task with the same id and input returns the first; with another input it is
-   * refused (`run_id_conflict`). Remembered for `idempotencyWindow`, after which the id starts another run, even if the
-   * first still waits. At most 248 bytes less those of the task's name.
+   * refused (`run_id_conflict`). Remembered for as long as the run is kept: until it has ended and both its `retention`
+   * and its `idempotencyWindow` are over. At most 248 bytes less those of the task's name.
    */
   readonly id?: string | undefined;
   /** Like `id`, but shared by all tasks of the namespace; at most 252 bytes. Give one of the two. */
   readonly idempotencyKey?: string | undefined;
   /**
-   * How long the id or key is remembered, from the creation of the run, which is kept at least as long. Choose it longer
-   * than the run can take. Default 24 hours.
+   * How long the run, and with it the id or key, is kept at least, from its creation. Choose it longer than callers may
+   * repeat a call after the run has ended. Default 24 hours.
    */
   readonly idempotencyWindow?: Duration | undefined;
   /** Delay before the run may start. */
@@ -159,8 +159,7 @@ export interface Task<Input, Output, Signals extends SignalSchemas = NoSignals> 
    */
   runMany(inputs: readonly Input[], options?: ManyRunOptions<Input>): Promise<Run<Output, Signals>[]>;
   /**
-   * A run of this task, by its execution id or by your own `id` (the run that another `run` with this id would return:
-   * see `idempotencyWindow`).
+   * A run of this task, by its execution id or by your own `id`: the run that another `run` with this id would return.
    * Nothing is read until you await something of it.
    * @throws RunNotFoundError, RunOfAnotherTaskError: the awaited promise rejects
    */

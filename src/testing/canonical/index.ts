@@ -82,7 +82,7 @@ export function canonicalTables(
 ): CanonicalState['tables'] {
   const byId = (table: ReadonlyMap<string, object>): object[] =>
     [...table].sort(([a], [b]) => compareBytes(a, b)).map(([, entity]) => entity);
-  return tableOf(ENTITY_KINDS, (kind) => byId(live(kind, tables[kind], now)));
+  return tableOf(ENTITY_KINDS, (kind) => byId(live(kind, { tables }, now)));
 }
 
 /** The canonical state of a partition by definition: indexes derived from the entities. */

@@ -106,6 +106,37 @@ export const executionScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'a key that an execution holds names it until its purge, and is free then',
+    async run(engine) {
+      const { backend } = engine;
+      // A long key, which is stored beside the record, and a short one.
+      for (const idempotencyKey of ['k', 'k'.repeat(LIMITS.maxIdempotencyKeyBytes)]) {
+        const key = { idempotencyKey, holdsKey: true, policy: { dedupWindowMs: 1_000 } };
+        const base = { namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite' };
+        const again = async (): Promise<string> => {
+          const outcome = await backend.createExecution({ ...base, executionId: engine.executionId(), ...key });
+          return `${outcome.kind} ${outcome.kind === 'duplicate' ? outcome.executionId : ''}`;
+        };
+        const executionId = await create(engine, key);
+        await engine.advance(172_800_000);
+        assert.equal(await again(), `duplicate ${executionId}`);
+        await backend.completeExecution({ executionId, fence: fenceOf(await take(engine)) });
+        await engine.advance(60_000);
+        assert.equal(await again(), `duplicate ${executionId}`);
+        await backend.replayExecution({ executionId, reason: 'r', requestedBy: 'ann' });
+        await backend.completeExecution({ executionId, fence: fenceOf(await take(engine)) });
+        const named = { partition: PARTITION, namespace: 'conformance', idempotencyKey };
+        assert.equal(await backend.findExecution(named), executionId);
+        await engine.advance(90_000_000);
+        await backend.purgeExecution({ executionId });
+        assert.equal(await backend.findExecution(named), undefined);
+        assert.equal(await again(), 'created ');
+        const last = await take(engine);
+        await backend.completeExecution({ executionId: last.executionId, fence: fenceOf(last) });
+      }
+    },
+  },
+  {
     name: 'higher priority is served first, then older work',
     async run(engine) {
       const low = await create(engine, { priority: 1 });

@@ -3,6 +3,7 @@
  * also finds keys that nothing accounts for. Slow; for tests and inspection only.
  */
 import { present } from '../../../../model/core/present.js';
+import { isValid } from '../../../../model/execution/idempotency.js';
 import type { ReadonlyExecution } from '../../../../model/execution/facts.js';
 import { isTerminal } from '../../../../model/execution/situation.js';
 import { compareBytes } from '../../../../model/ids.js';
@@ -103,12 +104,13 @@ function tablesOf(
   executions: readonly ReadonlyExecution[],
   now: number,
 ): CanonicalState['tables'] {
-  const unexpired = <Key extends { readonly name: string; readonly expiresAt: number }>(keys: readonly Key[]): Key[] =>
-    keys.filter(({ expiresAt }) => expiresAt > now).sort((a, b) => compareBytes(a.name, b.name));
+  const byName = <Key extends { readonly name: string }>(keys: readonly Key[]): Key[] =>
+    [...keys].sort((a, b) => compareBytes(a.name, b.name));
+  const byId = new Map(executions.map((execution) => [execution.executionId, execution]));
   return {
     execution: executions,
     stream: [],
-    idempotency_key: unexpired(stored.keys),
+    idempotency_key: byName(stored.keys.filter((entry) => isValid(entry, byId.get(entry.executionId), now))),
     signing_key: [],
     quota_policy: [],
     admission: sortedById('admission', stored.admissions),
@@ -119,7 +121,7 @@ function tablesOf(
     reservation: [],
     ledger: [],
     bill: [],
-    usage_key: unexpired(stored.usageKeys),
+    usage_key: byName(stored.usageKeys.filter(({ expiresAt }) => expiresAt > now)),
     reader: sortedById('reader', [...stored.readers.values()]),
     ...Object.fromEntries(stored.byKind().map(([kind, entities]) => [kind, sortedById(kind, entities)])),
     lane: allLanes(stored),
