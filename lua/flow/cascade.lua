@@ -129,9 +129,10 @@ local function ends_members(task)
   return task.kind == WALK_KIND.siblings or task.kind == WALK_KIND.cancel
 end
 
--- Does at most `units` units of the tasks. Answers the remaining tasks, the next one last.
+-- Does at most `units` units of the tasks; the waitpoints that the last step closes can exceed them. Answers the
+-- remaining tasks, the next one last.
 function ff.cascade(call, tasks, units)
-  local stack = {}
+  local stack, closings = {}, 0
   for i = 1, #tasks do push(call, stack, tasks[i], units) end
   local left, for_ending = units, math.max(1, math.min(units, LIMIT.units_of_an_ending))
   while #stack > 0 do
@@ -153,10 +154,12 @@ function ff.cascade(call, tasks, units)
         step = left == before and ff.sibling_step(top)
       end
       if step then
-        left = left - 1
         top.at = top.at + 1
         top.task.cursor = step.cursor
+        local before = call.work
         local first, second, third, fourth = ff.try_step(call, top.task, step)
+        local closed = math.min(left - 1, call.work - before)
+        left, closings = left - 1 - closed, closings + closed
         push(call, stack, first, left)
         push(call, stack, second, left)
         push(call, stack, third, left)
@@ -165,7 +168,8 @@ function ff.cascade(call, tasks, units)
     end
   end
   ff.apply.dependencies_resolved(call)
-  call.work = call.work + units - left
+  -- Waitpoints that steps closed are counted already.
+  call.work = call.work + units - left - closings
   -- Completions of one call mostly lead to one execution, which is written after the last of them.
   if not call.completions then ff.leave_members_in_hand(call) end
   local rest = {}

@@ -5,17 +5,19 @@
  * `applyDue` continues; no other code has to find them (spec 08 sections 5, 6 and 8; rulings 29 and 35).
  */
 import { present } from '../core/present.js';
+import type { Event } from '../events.js';
 import { isTerminal } from '../execution/situation.js';
+import { unitsOfClosing } from '../schedule/units.js';
 import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
 import { owesCancel } from './cancellation.js';
 import { cancel, cancelSibling, evaluate, resolveEdge } from './consequences.js';
 import { cancelTogether, siblingsOf } from './siblings.js';
-import { edgeOf, type Ahead, type CascadeContext, type Step, type Task } from './tasks.js';
+import { edgeOf, type Ahead, type CascadeContext, type CountedContext, type Step, type Task } from './tasks.js';
 
 /**
  * Most units that a call does at once. A unit is one edge or member that is examined; a member that is cancelled
- * together with its only edge is one.
+ * together with its only edge is one. The waitpoints that a step closes are units too, so the last step can exceed this.
  */
 export const UNITS_AT_ONCE = 64;
 /** Most units of one walk in a pass over due work; so many racers take about eight million instructions of the server. */
@@ -30,7 +32,8 @@ export const UNITS_OF_AN_ENDING = 4;
 const endsMembers = ({ kind }: Task): boolean => kind === 'siblings' || kind === 'cancel';
 
 /** Does at most `units` units of the tasks. Returns the remaining tasks, the next one last. */
-export function cascade(context: CascadeContext, tasks: readonly Task[], units: number): readonly Task[] {
+export function cascade(outer: CascadeContext, tasks: readonly Task[], units: number): readonly Task[] {
+  const context = new CountingContext(outer);
   const stack: Ahead[] = tasks.map((task) => readAhead(context, task, units));
   const forEnding = Math.max(1, Math.min(units, UNITS_OF_AN_ENDING));
   let left = units;
@@ -49,14 +52,41 @@ export function cascade(context: CascadeContext, tasks: readonly Task[], units: 
       continue;
     }
     const together = cancelTogether(context, top, left + 1 - forEnding);
-    left -= together;
+    left = Math.max(0, left - together);
     if (together > 0) continue;
-    left -= 1;
     top.at += 1;
     top.task.cursor = step.cursor;
-    for (const task of runStep(context, top.task, step)) stack.push(readAhead(context, task, left));
+    const { closings } = context;
+    const following = runStep(context, top.task, step);
+    left = Math.max(0, left - 1 - (context.closings - closings));
+    for (const task of following) stack.push(readAhead(context, task, left));
   }
   return stack.filter(({ steps, at, isCut }) => at < steps.length || isCut).map(({ task }) => task);
+}
+
+/** Counts the units of the waitpoints that steps close. */
+class CountingContext implements CountedContext {
+  closings = 0;
+
+  constructor(private readonly outer: CascadeContext) {}
+
+  get view(): View {
+    return this.outer.view;
+  }
+
+  get now(): number {
+    return this.outer.now;
+  }
+
+  get retentionMs(): number {
+    return this.outer.retentionMs;
+  }
+
+  record(event: Event): void {
+    const execution = 'executionId' in event ? this.view.executions.get(event.executionId) : undefined;
+    if (execution?.waiting !== undefined) this.closings += unitsOfClosing(execution, [event]);
+    this.outer.record(event);
+  }
 }
 
 /** Reads one step more than can be done, to know whether any is left. */

@@ -6,7 +6,7 @@ import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
 import { cancellationOf, hasOrphaned, siblingReason } from './cancellation.js';
 import type { Dependency } from './facts.js';
-import type { Ahead, CascadeContext, Step } from './tasks.js';
+import type { Ahead, CountedContext, Step } from './tasks.js';
 import { siblingId } from './view.js';
 
 /** Whether a walk over the upstreams of an execution ends one: of its current round, or every child if it ended badly. */
@@ -35,16 +35,18 @@ export function hasOnlyEdge(view: View, { executionId, edgeId }: Step): boolean 
 
 /**
  * Cancels upstreams that a decided group no longer needs, up to the first one whose end means more than its edge to the
- * group. Most are like that, and one event resolves all these edges. Returns the number of steps that are done.
+ * group. Most are like that, and one event resolves all these edges. Stops once `most` units are done. Returns their number.
  */
-export function cancelTogether(context: CascadeContext, ahead: Ahead, most: number): number {
+export function cancelTogether(context: CountedContext, ahead: Ahead, most: number): number {
   const { task, steps, isDecided } = ahead;
   const { now, retentionMs } = context;
   const group = context.view.executions.get(task.about);
   if (!isDecided || group === undefined || context.view.flows.get(task.flow) === undefined) return 0;
-  const first = ahead.at;
+  const { at: first } = ahead;
+  const { closings } = context;
+  const units = (): number => ahead.at - first + context.closings - closings;
   const edges: { readonly edgeId: string }[] = [];
-  for (let step = steps[first]; step !== undefined && ahead.at - first < most; step = steps[++ahead.at]) {
+  for (let step = steps[first]; step !== undefined && units() < most; step = steps[++ahead.at]) {
     const sibling = context.view.executions.get(step.executionId);
     const edgeId = present(step.edgeId);
     if (sibling !== undefined && !isTerminal(sibling.situation)) {
@@ -55,5 +57,5 @@ export function cancelTogether(context: CascadeContext, ahead: Ahead, most: numb
     task.cursor = step.cursor;
   }
   if (edges.length > 0) context.record({ type: 'dependencies_resolved', executionId: task.about, at: now, edges });
-  return ahead.at - first;
+  return units();
 }

@@ -19,6 +19,11 @@ export interface CascadeContext {
   record(event: Event): void;
 }
 
+export interface CountedContext extends CascadeContext {
+  /** Units of the waitpoints that were closed so far. */
+  readonly closings: number;
+}
+
 /** A task and its progress. */
 export interface Task {
   readonly kind: WalkKind;

@@ -22,11 +22,12 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     size: number,
     timeoutBehavior: TimeoutBehavior,
     namespace = 'ours',
+    creation: () => Promise<string> = () => create(engine, { namespace }),
   ): Promise<string[]> {
     const timeoutAt = engine.now() + WAIT_MS;
     const ids: string[] = [];
     for (let n = 0; n < count; n++) {
-      const executionId = await create(engine, { namespace });
+      const executionId = await creation();
       const waitpoints = Array.from({ length: size }, (_, at) => ({
         ...{ waitpointId: engine.uuid(), waitpointKey: `key-${at}` },
       }));
@@ -89,6 +90,28 @@ describe.each(['memory', 'valkey'] as const)('on %s', (name) => {
     while (it.after !== undefined || it.suspensionsTimedOut.length > 0);
     const states = await Promise.all(ids.map((executionId) => engine.backend.describeExecution({ executionId })));
     expect(states.map((it) => it?.publicState)).toEqual(['failed', 'failed', 'suspended', 'failed']);
+  });
+
+  test('a walk that cancels the members of a flow takes on two that wait at 40 waitpoints', async () => {
+    const { backend } = engine;
+    const flowId = engine.executionId();
+    await backend.createFlow({ flowId, flowKind: 'f', namespace: 'ours' });
+    const ids = await suspended(5, 40, 'fail', 'ours', async () => {
+      const executionId = await create(engine, { namespace: 'ours' });
+      await backend.addExecutionToFlow({ flowId, executionId });
+      return executionId;
+    });
+    const cancelled = async (): Promise<number> => {
+      const states = await Promise.all(ids.map((executionId) => backend.describeExecution({ executionId })));
+      return states.filter((it) => it?.publicState === 'cancelled').length;
+    };
+    await backend.cancelFlowHeader({ flowId, cancellationPolicy: 'cancel_all' });
+    const counts = [await cancelled()];
+    for (let n = 0; n < 4; n++) {
+      await pass();
+      counts.push(await cancelled());
+    }
+    expect(counts).toEqual([2, 4, 5, 5, 5]);
   });
 
   test('a deadline costs what the waitpoints of the execution do, used or not', async () => {
