@@ -172,10 +172,10 @@ function ff.has_passed(call, time)
   return at <= call.now
 end
 
--- Raises the damage of what a caller's key stands for. Only the entry tells of what it was, so no verification can mend
--- it, and without it a repeated call would be carried out again: that is for an operator to decide.
+-- Raises the damage of what a caller's key stands for. Only the entry tells of what it was, if no record holds the key,
+-- and without it a repeated call would be carried out again: that is for an operator to decide.
 function ff.damaged_key(what, name)
-  ff.damaged(what .. ' is unreadable: its entry ' .. name .. ' stays until it expires; deleted, the key is new')
+  ff.damaged(what .. ' is unreadable: its entry ' .. name .. ' is in the way: verify the partition; once it is deleted, the key is new')
 end
 
 -- Raises the damage of a record: the record is set aside, or its command fails alone. Nothing was written before.

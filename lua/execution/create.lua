@@ -155,11 +155,26 @@ local function first_of_key(call, name)
   return nil
 end
 
--- Frees the key that an execution holds when that is purged.
-function ff.forget_key(call, execution)
+-- The entry of the key that an execution holds, and the id in it; nil if it is lost or unreadable.
+local function held_entry(call, execution)
   local name = call.base .. KEY.idempotency .. ff.split_naming(execution.naming) .. ':' .. execution.own
   local entry = guarded('GET', name)
-  if type(entry) == 'string' and string.match(entry, '\t([^\t]*)') == execution.id then command('UNLINK', name) end
+  return name, type(entry) == 'string' and string.match(entry, '^%d+\t([^\t]+)') or nil
+end
+
+-- Frees the key that an execution holds when that is purged.
+function ff.forget_key(call, execution)
+  local name, id = held_entry(call, execution)
+  if id == execution.id then command('UNLINK', name) end
+end
+
+-- Rebuilds the entry of the key that an execution holds. Needs bounds loaded. Answers whether it was not there.
+function ff.mend_key(call, execution)
+  local name, id = held_entry(call, execution)
+  if id then return false end
+  command('UNLINK', name)
+  ff.remember(name, execution.idempotency_expires_at .. '\t' .. execution.id .. LIMIT.held_key)
+  return true
 end
 
 local function duplicate(key, input_at, id)

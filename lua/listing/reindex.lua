@@ -77,6 +77,7 @@ function ff.reindex(call, execution)
   mend_shelf(call, LIMIT.held, id, ff.is_held(execution), mended)
   mend_suspended(call, execution, mended)
   if ff.is_member(execution) then mended[#mended + 1] = ff.mend_membership(call, execution) end
+  if execution.own ~= '' and ff.mend_key(call, execution) then mended[#mended + 1] = 'idempotency keys' end
   for shelf in pairs(ff.indexed_tags(call, execution.tags).shelves) do mend_shelf(call, shelf, id, true, mended) end
   call.mended = true
   return mended

@@ -158,7 +158,7 @@ export type AnnouncementListener = (announcement: Announcement) => void;
 
 /** An index that disagreed with the records, and was repaired. */
 export interface VerifyFinding {
-  /** Name of the index, as in its key after the partition: `timers`, `queue:mail`, `counts:mail`; or `cancelled flows`, `step values`, `suspensions`. */
+  /** Name of the index, as in its key after the partition: `timers`, `queue:mail`, `counts:mail`; or `cancelled flows`, `idempotency keys`, `step values`, `suspensions`. */
   readonly index: string;
   /** The key had another type and was rebuilt; or entries were missing, wrong or superfluous. */
   readonly problem: 'wrong_type' | 'entries';

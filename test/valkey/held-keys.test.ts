@@ -62,3 +62,29 @@ it('a damaged execution keeps its key', async () => {
   expect(await backend.createExecution(creation('k', true))).toMatchObject({ kind: 'duplicate', executionId });
   await admin.del(record);
 });
+
+it.each(['lost', 'garbled', 'of a wrong type'])(
+  'verification rebuilds the entry of a held key that is %s',
+  async (damage) => {
+    const { backend } = engine;
+    for (const key of ['short', 'x'.repeat(LIMITS.maxIdempotencyKeyBytes)]) {
+      const first = creation(key, true);
+      await backend.createExecution(first);
+      const [name = ''] = await storedKeys();
+      const before = await admin.get(name);
+      await admin.del(name);
+      if (damage === 'garbled') await admin.set(name, 'garbage');
+      if (damage === 'of a wrong type') await admin.hset(name, 'a', 'b');
+      const { findings } = await backend.verifyPartition({ partition: '{fp:0}' });
+      expect(findings).toMatchObject([{ index: 'idempotency keys', problem: 'entries', count: 1 }]);
+      expect(await admin.get(name)).toBe(before);
+      await engine.advance(DAY_MS);
+      expect(await backend.createExecution(creation(key, true))).toMatchObject({
+        kind: 'duplicate',
+        executionId: first.executionId,
+      });
+      expect((await backend.verifyPartition({ partition: '{fp:0}' })).findings).toEqual([]);
+      await engine.clear();
+    }
+  },
+);
