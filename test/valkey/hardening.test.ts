@@ -76,7 +76,7 @@ it('an unreadable idempotency entry is named, and the key is new when it is dele
   const { backend, admin } = deployed;
   const args = { ...creation(), idempotencyKey: 'order 5' };
   const entry = `ff:{fp:0}:${KEYS.idempotency}${args.namespace}:order 5`;
-  const fault = { code: 'corruption', message: expect.stringContaining(`entry ${entry} stays`) };
+  const fault = { code: 'corruption', message: expect.stringContaining(`entry ${entry} is in the way`) };
   const find = () => backend.findExecution({ partition: '{fp:0}', namespace: 'n', idempotencyKey: 'order 5' });
   for (const spoil of [() => admin.set(entry, 'rubbish'), () => admin.hset(entry, 'a', 'hash')]) {
     await admin.del(entry);
