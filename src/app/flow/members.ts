@@ -34,7 +34,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
  * creation that broke off is continued with the same parts, so a change of this number must handle parts of the old
  * size.
  */
-const MAX_PART_MEMBERS = 64;
+const MAX_PART_MEMBERS = 48;
 
 const emptyPart = (): Part => ({ members: [], edges: [], groups: [] });
 
